@@ -1,0 +1,27 @@
+"""Fixtures that several folders of tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """The folder that holds spider/ and wikisql/: $TXT2SQL_DATA, else ../shared/data."""
+    root = Path(os.environ.get("TXT2SQL_DATA") or ROOT.parent / "shared" / "data")
+    if not (root / "spider" / "tables.json").is_file():
+        pytest.skip(
+            f"no data sets in {root}; set TXT2SQL_DATA to the folder with spider/ and wikisql/"
+        )
+    return root
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep every test out of the user's own cache folder."""
+    monkeypatch.setenv("TXT2SQL_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
