@@ -1,0 +1,242 @@
+"""What flows between the rooms: frozen dataclasses, one enum of outcomes, and the protocols.
+
+`Example + Schema -> prompts.render -> Generator -> sql.extract_sql -> Prediction -> execute -> Verdict`
+
+>>> Schema("shop", (Table("sale", (Column("id", "number", primary_key=True),)),)).table("SALE").name
+'sale'
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Protocol
+
+Cell = int | float | str | bytes | None
+"""One value of a result row, as SQLite returns it."""
+
+Row = tuple[Cell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column. `type` is one of number, text, time, boolean, other (Spider's classes)."""
+
+    name: str
+    type: str = "text"
+    primary_key: bool = False
+    declared_type: str = ""
+    samples: tuple[str, ...] = ()
+    """Up to three distinct cell values, in storage order, shortened for display."""
+    words: str = ""
+    """The name as a person would say it (tables.json, or split from the identifier)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table or view with its columns in storage order."""
+
+    name: str
+    columns: tuple[Column, ...]
+    words: str = ""
+
+    def column(self, name: str) -> Column | None:
+        """The column of that name, case-insensitively as SQL resolves it, or None."""
+        return next((c for c in self.columns if c.name.lower() == name.lower()), None)
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """`table.column` references `referenced_table.referenced_column`."""
+
+    table: str
+    column: str
+    referenced_table: str
+    referenced_column: str
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """The tables of one database, as introspected or as a data set declares them."""
+
+    db_id: str
+    tables: tuple[Table, ...]
+    foreign_keys: tuple[ForeignKey, ...] = ()
+
+    def table(self, name: str) -> Table | None:
+        """The table of that name, case-insensitively, or None."""
+        return next((t for t in self.tables if t.name.lower() == name.lower()), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One question about one database, with its gold SQL where it is known."""
+
+    id: str
+    db_id: str
+    question: str
+    gold_sql: str = ""
+    evidence: str = ""
+    difficulty: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ValueMatch:
+    """A cell value that the question seems to mention.
+
+    `span` is the text of the question that matched; `score` is in (0, 1], 1 for an exact match.
+    """
+
+    table: str
+    column: str
+    value: str
+    span: str
+    score: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One chat turn; role is system, user or assistant."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """What the numbered symbols of a compact prompt stand for.
+
+    `[t3]` is `tables[3]`, `[c5]` is `columns[5]` as (table, column), `[v2]` is `values[2]`.
+    """
+
+    tables: tuple[str, ...] = ()
+    columns: tuple[tuple[str, str], ...] = ()
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A rendered prompt: `text` for plain models, `messages` for models with a chat template.
+
+    `grammar` (GBNF text), when set, restricts what may be generated. `dropped` names the tables and
+    columns ("table" or "table.column") that did not fit the token budget.
+    """
+
+    text: str
+    style: str
+    messages: tuple[Message, ...] = ()
+    links: Links | None = None
+    dropped: tuple[str, ...] = ()
+    grammar: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How to decode: greedy at temperature 0, `n` samples above it, beam search with `beams` > 1."""
+
+    max_new_tokens: int = 256
+    n: int = 1
+    temperature: float = 0.0
+    top_p: float = 1.0
+    beams: int = 1
+    stop: tuple[str, ...] = ()
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One generated text; `logprobs` has one natural-log probability per generated token."""
+
+    text: str
+    logprobs: tuple[float, ...] = ()
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a predictor answers for one example. `sql` is None when no SQL could be found.
+
+    `tokens` counts (prompt, completion); `confidence` is a probability in [0, 1]; `cost` is in dollars.
+    """
+
+    example_id: str
+    sql: str | None
+    completion: str = ""
+    candidates: tuple[str, ...] = ()
+    tokens: tuple[int, int] = (0, 0)
+    seconds: float = 0.0
+    cost: float | None = None
+    confidence: float | None = None
+    tree: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QueryResult:
+    """Rows, or the reason there are none: every failure of a query is a value, not an exception."""
+
+    columns: tuple[str, ...] = ()
+    rows: tuple[Row, ...] = ()
+    truncated: bool = False
+    error: str | None = None
+    timed_out: bool = False
+    seconds: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """True when the query ran to its end (or to the row cap)."""
+        return self.error is None
+
+
+class Outcome(Enum):
+    """How a prediction fared. A failing gold query is its own outcome, never the model's fault."""
+
+    CORRECT = "correct"
+    WRONG_RESULT = "wrong_result"
+    PREDICTION_ERROR = "prediction_error"
+    TIMEOUT = "timeout"
+    NO_SQL = "no_sql"
+    GOLD_ERROR = "gold_error"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One metric's judgement of one prediction; `score` is in [0, 1]."""
+
+    example_id: str
+    metric: str
+    outcome: Outcome
+    score: float
+    reason: str = ""
+
+    @property
+    def correct(self) -> bool:
+        """True only for Outcome.CORRECT."""
+        return self.outcome is Outcome.CORRECT
+
+
+class Generator(Protocol):
+    """Anything that completes prompts: transformers, vLLM, an API, a script."""
+
+    name: str
+
+    def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Completion]]:
+        """`sampling.n` (or `sampling.beams`) completions for each prompt, best first."""
+        ...
+
+
+class Predictor(Protocol):
+    """Anything that answers examples with SQL. It never sees `gold_sql`."""
+
+    name: str
+
+    def predict(self, examples: Sequence[Example]) -> Iterator[Prediction]:
+        """One prediction per example, in order, each yielded as soon as it is known."""
+        ...
+
+
+class Executor(Protocol):
+    """Runs one statement on one database by `db_id`; failures are values."""
+
+    def __call__(self, db_id: str, sql: str) -> QueryResult: ...
