@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# Machines differ in speed: the suite has its own time limit, and CI draws the same examples each run.
+settings.register_profile("txt2sql", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("txt2sql")
 
 ROOT = Path(__file__).parents[1]
 

@@ -1,0 +1,241 @@
+"""Runs: one run is one folder that says what was done, with what, where, and how far it came.
+
+    results/<name>/
+    ├── config.yaml         the resolved configuration
+    ├── run.json            commit, seed, hardware, versions, time of the first start
+    ├── metrics.jsonl       one JSON object per logged step, appended
+    ├── predictions.jsonl   or any other rows, appended as they are known
+    └── state.json          where to resume, replaced as a whole
+
+A process may be killed at any moment: whole files are replaced atomically (write beside, fsync,
+rename), and a row that was cut off at the end of a .jsonl file is dropped on the next read or append.
+
+>>> run = open_run(Path("results/try"), {"model": "bundled"}, seed=7)  # doctest: +SKIP
+>>> run.append("predictions", {"id": "dev-0", "sql": "SELECT 1"})      # doctest: +SKIP
+>>> [row["id"] for row in run.rows("predictions")]                     # doctest: +SKIP
+['dev-0']
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from txt2sql.errors import ConfigError, DataError
+
+_PACKAGES = ("txt2sql", "torch", "transformers", "tokenizers", "sqlglot", "numpy")
+
+
+def cache_dir() -> Path:
+    """Where indexes and other things that can be rebuilt are kept; it may not exist yet."""
+    given = os.environ.get("TXT2SQL_CACHE")
+    return Path(given).expanduser() if given else Path("~/.cache/txt2sql").expanduser()
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write the whole file or nothing: to a temporary name in the same folder, then rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            file.write(content.encode("utf-8") if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def append_row(path: Path, row: Mapping[str, Any]) -> None:
+    """Append one JSON object as a line, first cutting off a line that an earlier kill left half."""
+    line = json.dumps(row).encode("ascii") + b"\n"
+    with path.open("a+b") as file:
+        end = file.tell()
+        if end:
+            file.seek(end - 1)
+            if file.read(1) != b"\n":
+                file.seek(0)
+                file.truncate(file.read().rfind(b"\n") + 1)
+        file.write(line)
+
+
+def read_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a .jsonl file that may not exist yet; a half-written last line is left out."""
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.endswith(b"\n"):
+                return
+            try:
+                row = json.loads(line)
+            except ValueError:
+                row = None
+            if not isinstance(row, dict):
+                raise DataError(f"line {number} of '{path}' is damaged; remove it and run again")
+            yield row
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The folder of one run; make it with `open_run`."""
+
+    folder: Path
+
+    def log(self, **metrics: Any) -> None:
+        """Append one line to metrics.jsonl."""
+        append_row(self.folder / "metrics.jsonl", metrics)
+
+    def append(self, name: str, row: Mapping[str, Any]) -> None:
+        """Append one line to <name>.jsonl."""
+        append_row(self.folder / f"{name}.jsonl", row)
+
+    def rows(self, name: str) -> Iterator[dict[str, Any]]:
+        """What was appended to <name>.jsonl so far, by this process or an earlier one."""
+        return read_rows(self.folder / f"{name}.jsonl")
+
+    def save_state(self, state: Mapping[str, Any]) -> None:
+        """Replace the resume state."""
+        write_atomically(self.folder / "state.json", json.dumps(state, indent=2) + "\n")
+
+    def state(self) -> dict[str, Any]:
+        """The last saved resume state; empty at the first start."""
+        path = self.folder / "state.json"
+        if not path.exists():
+            return {}
+        try:
+            state = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            state = None
+        if not isinstance(state, dict):
+            raise DataError(f"'{path}' is damaged; remove it and run again")
+        return state
+
+
+def open_run(folder: Path, config: Mapping[str, Any], seed: int = 0) -> Run:
+    """Start a run in `folder`, or go on with the one that is there.
+
+    `config` is the resolved configuration (`config.as_mapping`). A run goes on only under the
+    configuration and seed it was started with: rows made under two of them are worth nothing.
+    """
+    text = yaml.safe_dump(dict(config), sort_keys=False)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if (folder / "run.json").exists():
+            _check_same(folder, text, seed)
+        else:
+            write_atomically(folder / "config.yaml", text)
+            # Written last: a folder with run.json is a folder that was set up to the end.
+            write_atomically(folder / "run.json", json.dumps(describe(seed), indent=2) + "\n")
+    except OSError as error:
+        raise ConfigError(f"cannot keep a run in '{folder}': {error.strerror}") from None
+    return Run(folder)
+
+
+def _check_same(folder: Path, text: str, seed: int) -> None:
+    old, new = _flat(_load_yaml(folder / "config.yaml")), _flat(yaml.safe_load(text))
+    old["seed of the run"] = json.loads((folder / "run.json").read_text(encoding="utf-8"))["seed"]
+    new["seed of the run"] = seed
+    for key in sorted(old.keys() | new.keys()):
+        if old.get(key) != new.get(key):
+            raise ConfigError(
+                f"'{folder}' holds a run with {key} = {old.get(key)!r}, not {new.get(key)!r}; "
+                "choose another output folder or remove that one"
+            )
+
+
+def _load_yaml(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def _flat(tree: Any, where: str = "") -> dict[str, Any]:
+    """`{"a": {"b": 1}}` as `{"a.b": 1}`."""
+    if not isinstance(tree, dict):
+        return {where: tree}
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat |= _flat(value, f"{where}.{key}" if where else str(key))
+    return flat
+
+
+def describe(seed: int) -> dict[str, Any]:
+    """What made the results: seed, commit, hardware, versions, time and command line."""
+    return {
+        "seed": seed,
+        "commit": commit(),
+        "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "command": sys.argv,
+        "hardware": hardware(),
+        "versions": versions(),
+    }
+
+
+def commit() -> str | None:
+    """The commit of the checkout this code runs from, `-dirty` when changed; None elsewhere."""
+    package = Path(__file__).parent
+    tracked = _output("git", "-C", str(package), "ls-files", "--error-unmatch", "runs.py")
+    if tracked is None:  # no git, or installed inside somebody else's repository
+        return None
+    every = ("--always", "--dirty", "--abbrev=40", "--exclude=*")
+    return _output("git", "-C", str(package), "describe", *every)
+
+
+def hardware() -> dict[str, Any]:
+    """Processor, cores that may be used, memory, GPUs."""
+    gpus = _output("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader")
+    memory = None
+    if hasattr(os, "sysconf"):
+        memory = round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {
+        "machine": platform.machine(),
+        "processor": _processor(),
+        "cores": cores,
+        "memory_gib": memory,
+        "gpus": gpus.splitlines() if gpus else [],
+        "system": platform.platform(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Python, SQLite and the packages that results depend on, as far as they are installed."""
+    found = {"python": platform.python_version(), "sqlite": sqlite3.sqlite_version}
+    for name in _PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue  # not installed: run from a checkout, or an extra that is not here
+    return found
+
+
+def _processor() -> str:
+    names = Path("/proc/cpuinfo")
+    if names.exists():
+        for line in names.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor()
+
+
+def _output(*command: str) -> str | None:
+    """What a command prints, or None when it is absent or fails."""
+    if shutil.which(command[0]) is None:
+        return None
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    except (subprocess.SubprocessError, OSError):
+        return None
+    return done.stdout.strip()
