@@ -1,0 +1,91 @@
+"""Data sets (benchmarks): questions, gold SQL, schemas and databases behind one small interface.
+
+Layouts followed: the official Spider (Yu et al., EMNLP 2018) and WikiSQL (Zhong et al., 2017)
+releases, and any folder that looks like Spider's.
+
+>>> dataset = open_dataset("spider")  # doctest: +SKIP
+>>> next(dataset.examples("dev")).question  # doctest: +SKIP
+'How many singers do we have?'
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+from txt2sql.data.spider import SpiderDataset
+from txt2sql.data.wikisql import WikiSQLDataset
+from txt2sql.errors import DataError
+from txt2sql.execution.database import Database
+from txt2sql.types import Example, Schema
+
+__all__ = ["DATASETS", "Dataset", "dataset_root", "open_dataset"]
+
+
+class Dataset(Protocol):
+    """What every data set offers. Unknown splits and ids raise DataError or DatabaseError."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def root(self) -> Path:
+        """The folder it was opened from."""
+        ...
+
+    @property
+    def splits(self) -> tuple[str, ...]: ...
+
+    def examples(self, split: str) -> Iterator[Example]:
+        """The questions of a split, in the order of its file."""
+        ...
+
+    def database(self, db_id: str) -> Database: ...
+
+    def schema(self, db_id: str) -> Schema:
+        """The schema with natural names in `words` and every declared foreign key."""
+        ...
+
+
+DATASETS: dict[str, Callable[[Path], Dataset]] = {
+    "spider": SpiderDataset,
+    "wikisql": WikiSQLDataset,
+}
+
+
+def dataset_root(name: str, root: Path | None = None) -> Path:
+    """Where a named data set lies: the argument, else $TXT2SQL_DATA/<name>, else data/raw/<name>.
+
+    A `root` that holds a folder of that name (one root for all data sets) is taken to mean that one.
+    """
+    if root is not None:
+        return root / name if (root / name).is_dir() else root
+    base = os.environ.get("TXT2SQL_DATA")
+    return Path(base) / name if base else Path("data") / "raw" / name
+
+
+def open_dataset(name_or_folder: str | Path, root: Path | None = None) -> Dataset:
+    """Open `spider`, `wikisql`, or a folder in Spider's or WikiSQL's layout.
+
+    Raises DataError with what to do when it is unknown, missing or in another layout.
+    """
+    text = str(name_or_folder)
+    if text in DATASETS:
+        folder = dataset_root(text, root)
+        if not folder.is_dir():
+            raise DataError(
+                f"no {text} data in '{folder}'; run `txt2sql data download {text}`, "
+                "or say where it is with --data or TXT2SQL_DATA"
+            )
+        return DATASETS[text](folder)
+    folder = Path(text).expanduser()
+    if not folder.is_dir():
+        raise DataError(
+            f"no data set or folder '{text}'; take one of {', '.join(DATASETS)}, "
+            "or the path of a folder in Spider's layout"
+        )
+    if any(folder.glob("*.tables.jsonl")):
+        return WikiSQLDataset(folder)
+    return SpiderDataset(folder)
