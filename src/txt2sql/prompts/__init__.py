@@ -1,0 +1,48 @@
+"""Schema + question -> Prompt: the only renderer, for training and inference alike.
+
+A style is a function of one signature in STYLES. A model is asked in the style it was trained with.
+
+    render("How many singers are there?", schema, style="ddl").text
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from txt2sql.errors import PromptError
+from txt2sql.prompts.compact import render_compact
+from txt2sql.prompts.ddl import render_ddl
+from txt2sql.types import Prompt, Schema, ValueMatch
+
+STYLES: dict[str, Callable[..., Prompt]] = {"ddl": render_ddl, "compact": render_compact}
+
+
+def render(
+    question: str,
+    schema: Schema,
+    *,
+    style: str = "ddl",
+    matches: Sequence[ValueMatch] = (),
+    evidence: str = "",
+    budget: int | None = None,
+    count: Callable[[str], int] | None = None,
+) -> Prompt:
+    """The prompt for one question. `budget` is in tokens as `count` counts them; each style has
+    its own default for both.
+
+    Raises PromptError for an empty question, a schema without columns, or an unknown style.
+    """
+    if style not in STYLES:
+        raise PromptError(f"no prompt style '{style}'; choose one of {', '.join(sorted(STYLES))}")
+    if not question.strip():
+        raise PromptError("the question is empty; ask something about the database")
+    if not any(table.columns for table in schema.tables):
+        raise PromptError(
+            f"database '{schema.db_id}' has no tables; give one that has tables to ask about"
+        )
+    limits = {"budget": budget, "count": count}
+    given = {name: value for name, value in limits.items() if value is not None}
+    return STYLES[style](question, schema, matches=matches, evidence=evidence, **given)
+
+
+__all__ = ["STYLES", "render"]
