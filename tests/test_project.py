@@ -1,0 +1,204 @@
+"""The project keeps its promises: lean imports, documented commands, files where they are said to be."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+import txt2sql
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / "txt2sql"
+MODULES = sorted(SOURCE.rglob("*.py"))
+HEAVY = ("torch", "transformers", "tokenizers", "sqlglot", "numpy", "rich")
+NO_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "misc"}
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def relative(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """A fresh Python that sees this checkout."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    return subprocess.run(
+        [sys.executable, *arguments], env=environment, capture_output=True, text=True, cwd=ROOT
+    )
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import txt2sql",
+        "import txt2sql; [getattr(txt2sql, name) for name in ('Schema', 'Text2SQLError')]",
+        "from txt2sql.cli.main import main; main(['--help'])",
+        "from txt2sql.cli.main import main; main(['ask', '--help'])",
+        "from txt2sql.cli.main import main; main(['ask', '--no-such-option'])",
+    ],
+)
+def test_nothing_heavy_is_loaded_before_it_is_needed(code: str) -> None:
+    report = (
+        f"print('loaded:', *[name for name in {HEAVY} if name in sys.modules], file=sys.stderr)"
+    )
+    done = run("-c", f"import atexit, sys; atexit.register(lambda: {report})\n{code}")
+    assert done.stderr.splitlines()[-1].split() == ["loaded:"], done.stderr
+
+
+def test_public_names_are_sorted_and_exist() -> None:
+    assert list(txt2sql.__all__) == sorted(set(txt2sql.__all__))
+    for name in txt2sql.__all__:
+        assert getattr(txt2sql, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        txt2sql.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize("path", MODULES, ids=relative)
+def test_every_module_says_what_it_is(path: Path) -> None:
+    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    assert docstring is not None
+    assert len(docstring) > 30
+
+
+def test_no_module_has_a_name_that_says_nothing() -> None:
+    assert [relative(path) for path in SOURCE.rglob("*") if path.stem in NO_NAMES] == []
+
+
+def test_every_folder_of_modules_is_a_package() -> None:
+    """A folder without __init__.py would be left out of the wheel."""
+    folders = {path.parent for path in MODULES}
+    assert [relative(folder) for folder in folders if not (folder / "__init__.py").is_file()] == []
+
+
+def test_every_test_folder_mirrors_a_room() -> None:
+    rooms = {path.stem for path in SOURCE.iterdir()} | {"fixtures", "docs", "project", "layers"}
+    for path in (ROOT / "tests").iterdir():
+        if path.is_dir() and not path.name.startswith(("_", ".")):
+            assert path.name in rooms
+        elif path.name.startswith("test_"):
+            assert path.stem.removeprefix("test_") in rooms
+
+
+@pytest.mark.parametrize(
+    "path", [*ROOT.glob("config/*.yaml*"), ROOT / ".pre-commit-config.yaml"], ids=relative
+)
+def test_every_yaml_loads(path: Path) -> None:
+    assert isinstance(yaml.safe_load(path.read_text(encoding="utf-8")), dict)
+
+
+def test_the_page_of_commands_is_up_to_date() -> None:
+    done = run("docs/generate_cli.py", "--check")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "CHANGELOG.md",
+        "CITATION.cff",
+        "CONTRIBUTING.md",
+        "LICENSE",
+        "README.md",
+        "docs/architecture.md",
+        "docs/databases.md",
+        "docs/dependencies.md",
+    ],
+)
+def test_a_project_file_is_there(name: str) -> None:
+    assert (ROOT / name).stat().st_size > 200
+
+
+def test_the_citation_is_yaml_and_of_this_version() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == txt2sql.__version__
+    assert f"## {txt2sql.__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_requirements_are_pinned_and_torch_comes_first() -> None:
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+        wanted = [line for line in lines if line and not line.startswith("#")]
+        assert all(re.fullmatch(r"[A-Za-z0-9-]+==[0-9.]+", line) for line in wanted)
+        if name == "requirements.txt":
+            assert wanted[0] == "torch==2.13.0"
+
+
+def test_every_direct_dependency_is_pinned_used_and_explained() -> None:
+    pyproject = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    listed = re.search(r"^dependencies = \[(.*?)^\]", pyproject, re.MULTILINE | re.DOTALL)
+    assert listed is not None
+    names = re.findall(r'"([A-Za-z0-9-]+)', listed.group(1))
+    assert len(names) > 5
+    pinned = (ROOT / "requirements.txt").read_text(encoding="utf-8").lower()
+    explained = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
+    source = "\n".join(path.read_text(encoding="utf-8") for path in MODULES)
+    for name in names:
+        module = {"pyyaml": "yaml"}.get(name, name)
+        assert f"\n{name}==" in pinned, f"{name} is not pinned in requirements.txt"
+        assert f"`{name}`" in explained, f"{name} is not explained in docs/dependencies.md"
+        assert re.search(rf"^\s*(import|from) {module}\b", source, re.MULTILINE), (
+            f"{name} is unused"
+        )
+
+
+def shell_lines(text: str) -> list[str]:
+    """The commands of a Markdown text: ```bash blocks, and `$ ` lines of ```console transcripts."""
+    text = text.replace("\\\n", " ")
+    bash = re.findall(r"^```bash\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    console = re.findall(r"^```console\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    typed = [line for line in "\n".join(bash).splitlines() if line.strip()]
+    shown = [line[2:] for line in "\n".join(console).splitlines() if line.startswith("$ ")]
+    return [line.strip() for line in typed + shown]
+
+
+def test_every_command_of_the_readme_exists() -> None:
+    targets = re.findall(
+        r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    pages = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    seen = []
+    for line in shell_lines(README):
+        words = line.split(" #")[0].split()
+        if words[:1] == ["make"]:
+            assert words[1] in targets, line
+        elif words[:1] == ["txt2sql"]:
+            page = re.search(rf"^## `txt2sql {words[1]}`\n(.*?)(?=^## |\Z)", pages, re.M | re.S)
+            assert page is not None, line
+            for option in re.findall(r"(?<!\S)--[a-z-]+", line):
+                assert option in page.group(1), line
+        elif words[:1] in (["python"], ["bash"]) and not words[1].startswith("-"):
+            assert (ROOT / words[1]).is_file(), line
+        else:
+            continue
+        seen.append(words[0])
+    assert {"make", "txt2sql"} <= set(seen)
+
+
+def test_every_link_of_the_documents_leads_somewhere() -> None:
+    for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]:
+        text = page.read_text(encoding="utf-8")
+        for link in re.findall(r"\]\(([^)#\s]+)", text):
+            if "://" not in link:
+                assert (page.parent / link).exists(), f"{relative(page)} links to {link}"
+
+
+def test_the_make_targets_say_why_when_python_is_too_old(tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+    python.chmod(0o755)
+    done = subprocess.run(
+        ["make", "demo", f"PYTHON={python}", f"VENV={tmp_path / 'venv'}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode != 0
+    assert "needs Python 3.10 or newer" in done.stderr
+    assert not (tmp_path / "venv").exists()
