@@ -1,0 +1,333 @@
+"""Where a statement meets SQLite: a read-only connection, an authorizer, and a bounded run.
+
+Run as a script, this file is the worker process: it answers framed requests on standard input until
+that closes. It imports only the standard library, so that a worker starts in about 20 ms, and holds
+every limit that only a process of its own can have: a kill timer that no opcode can outlast, a heap
+limit, and a file-size limit of zero, so that the kernel itself refuses to write to any file.
+Sources: sqlite.org/c3ref (set_authorizer, progress_handler, limit), sqlite.org/wal.html#readonly.
+
+>>> connection = connect("shop.sqlite")  # doctest: +SKIP
+>>> run(connection, "SELECT name FROM sale", 1.0, 100, 10**6).columns  # doctest: +SKIP
+('name',)
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+import signal
+import sqlite3
+import struct
+import sys
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, BinaryIO, NamedTuple
+
+GRACE_S = 0.25
+"""How long after the deadline the kill timer fires, when the progress handler could not stop it."""
+
+# sqlite3.h names; Python 3.10 does not export all of them.
+_SQLITE_OK, _SQLITE_DENY = 0, 1
+_PRAGMA, _READ, _SELECT, _FUNCTION, _RECURSIVE = 19, 20, 21, 31, 33
+
+# Functions that reach outside the database, in the library or in common builds and extensions.
+_FORBIDDEN = frozenset(
+    "load_extension readfile writefile edit fts3_tokenizer lsmode lsdir zipfile sqlar_compress "
+    "sqlar_uncompress sqlite_log eval system icu_load_collation".split()
+)
+# Functions whose value can differ between two runs: such a result is not cached.
+_VOLATILE = frozenset(
+    "random randomblob date time datetime julianday unixepoch strftime timediff "
+    "current_date current_time current_timestamp changes total_changes last_insert_rowid".split()
+)
+# Pragmas that only describe the schema; data_version is what FTS5 itself asks while it is read.
+DESCRIBING = frozenset(
+    "table_info table_xinfo table_list foreign_key_list index_list index_info index_xinfo "
+    "data_version".split()
+)
+_FTS_PRAGMA = frozenset({"data_version"})
+
+_CHUNK_BYTES = 1_000_000
+_CHUNK_ROWS = 256
+_PROGRESS_OPCODES = 500
+
+
+class Answer(NamedTuple):
+    """What a run gives back; `chunks` are marshalled lists of row tuples, in order."""
+
+    columns: tuple[str, ...]
+    chunks: list[bytes]
+    truncated: bool
+    error: str | None
+    timed_out: bool
+    seconds: float
+    volatile: bool
+
+
+class Authorizer:
+    """The wall: SQLite asks it about every action while it compiles a statement.
+
+    Only selecting, reading a column, calling a function and recursion are allowed. `functions`, when
+    given, allows only those; `volatile` tells whether the last statement called a volatile one.
+    """
+
+    def __init__(
+        self, pragmas: frozenset[str] = _FTS_PRAGMA, functions: frozenset[str] | None = None
+    ) -> None:
+        self.pragmas = pragmas
+        self.functions = functions
+        self.volatile = False
+
+    def __call__(self, action: int, first: str | None, second: str | None, *_: str | None) -> int:
+        if action == _READ or action == _SELECT or action == _RECURSIVE:
+            return _SQLITE_OK
+        if action == _FUNCTION:
+            name = (second or "").lower()
+            if name in _VOLATILE:
+                self.volatile = True
+            if self.functions is not None:
+                return _SQLITE_OK if name in self.functions else _SQLITE_DENY
+            return _SQLITE_DENY if name in _FORBIDDEN else _SQLITE_OK
+        if action == _PRAGMA and (first or "").lower() in self.pragmas:
+            return _SQLITE_OK
+        return _SQLITE_DENY
+
+
+def _uri(path: str) -> str:
+    """The URI that opens `path` for reading without leaving a byte beside it.
+
+    `mode=ro` alone is right for a database in rollback-journal mode: it takes only a shared lock, so
+    a live writer is respected, and it writes nothing. A database in WAL mode is different, because
+    its readers create `-wal` and `-shm`. Where no WAL holds anything, the main file is complete and
+    `immutable=1` reads it alone; where one does, `immutable` would silently miss its commits, so
+    the shared-memory file is opened too, read-only (`readonly_shm=1`). `identity` notices when a
+    writer comes, and the connection is then made anew.
+    """
+    with open(path, "rb") as file:
+        header = file.read(20)
+    wal = path + "-wal"
+    pending = os.path.exists(wal) and os.path.getsize(wal) > 0
+    if pending and not os.path.exists(path + "-shm"):
+        raise sqlite3.OperationalError(
+            f"'{wal}' holds changes but its -shm file is missing; open the database once with "
+            "sqlite3 and run PRAGMA wal_checkpoint, or copy it together with its -shm file"
+        )
+    if pending:
+        option = "mode=ro&readonly_shm=1"
+    elif header[18:20] == b"\x02\x02" or os.path.exists(wal):
+        option = "mode=ro&immutable=1"
+    else:
+        option = "mode=ro"
+    escaped = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    if os.name == "nt":
+        escaped = "/" + escaped.replace("\\", "/")
+    return f"file:{escaped}?{option}"
+
+
+def identity(path: str) -> tuple[int, ...]:
+    """Changes whenever the content may have: inode, time and size of the file and of its WAL."""
+    main = os.stat(path)
+    try:
+        wal = os.stat(path + "-wal")
+    except FileNotFoundError:
+        return (main.st_ino, main.st_mtime_ns, main.st_size)
+    return (main.st_ino, main.st_mtime_ns, main.st_size, wal.st_mtime_ns, wal.st_size)
+
+
+def connect(
+    path: str, authorizer: Authorizer | None = None, max_cell_bytes: int = 1_000_000
+) -> sqlite3.Connection:
+    """A connection that can only read. `path` is absolute; sqlite3.Error says why it cannot open."""
+    connection = sqlite3.connect(
+        _uri(path), uri=True, check_same_thread=False, isolation_level=None, timeout=1.0
+    )
+    try:
+        # temp_store: sorts and materialised views stay in memory, where a limit can hold them.
+        # trusted_schema: a view of a hostile file cannot call functions with side effects.
+        for pragma in ("query_only = 1", "temp_store = MEMORY", "trusted_schema = 0"):
+            connection.execute(f"PRAGMA {pragma}").close()
+        # An R-Tree prepares its INSERTs when it is first used: that must happen before the wall.
+        virtual = connection.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND rootpage = 0"
+        ).fetchall()
+        for (name,) in virtual:
+            try:
+                connection.execute(f"PRAGMA table_info({quoted(name)})").close()
+            except sqlite3.OperationalError:
+                continue  # its module is missing here: using that table says so
+        if hasattr(connection, "setlimit"):  # Python 3.11; on 3.10 only the worker's limits hold
+            connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, max_cell_bytes)
+            connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+            connection.setlimit(sqlite3.SQLITE_LIMIT_WORKER_THREADS, 0)
+        connection.set_authorizer(authorizer or Authorizer(DESCRIBING))
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def quoted(name: str) -> str:
+    """The name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def decode(raw: bytes) -> str:
+    """Text of any encoding: what is not UTF-8 is shown with replacement characters."""
+    return raw.decode("utf-8", "replace")
+
+
+def run(
+    connection: sqlite3.Connection,
+    sql: str,
+    timeout_s: float,
+    max_rows: int,
+    max_result_bytes: int,
+    max_cell_bytes: int = 1_000_000,
+) -> Answer:
+    """Run one statement and fetch at most `max_rows` rows and `max_result_bytes` bytes of them.
+
+    The deadline is looked at between opcodes. Never raises for what the statement does: any
+    exception of the database layer, memory included, becomes the text of `error`.
+    """
+    start = time.perf_counter()
+    deadline = start + timeout_s
+    late: Callable[[], bool] = lambda: time.perf_counter() > deadline  # noqa: E731
+    connection.set_progress_handler(late, _PROGRESS_OPCODES)
+    columns: tuple[str, ...] = ()
+    chunks: list[bytes] = []
+    truncated, error = False, None
+    try:
+        cursor = connection.execute(sql)
+        try:
+            columns = tuple(entry[0] for entry in cursor.description or ())
+            truncated = _fetch(cursor, chunks, max_rows, max_result_bytes, max_cell_bytes)
+        finally:
+            cursor.close()
+    except MemoryError:
+        error = "out of memory: the statement needs more than the memory limit"
+    except Exception as problem:  # noqa: BLE001 - sqlite3 also raises ValueError, OverflowError, ...
+        error = str(problem) or type(problem).__name__
+    seconds = time.perf_counter() - start
+    if error == "interrupted":
+        return Answer((), [], False, f"stopped after {timeout_s:g} s", True, seconds, False)
+    if error is not None and "Could not decode" in error and connection.text_factory is str:
+        # Decoding in C is several times faster, so the tolerant decoder is used only when needed.
+        connection.text_factory = decode
+        left = timeout_s - seconds
+        return run(connection, sql, left, max_rows, max_result_bytes, max_cell_bytes)
+    if error is not None:
+        return Answer((), [], False, _plain(error), False, seconds, False)
+    return Answer(columns, chunks, truncated, None, False, seconds, False)
+
+
+def _fetch(
+    cursor: sqlite3.Cursor, chunks: list[bytes], max_rows: int, max_bytes: int, max_cell: int
+) -> bool:
+    """Fill `chunks`; True when there was more. A chunk is sized by the mean row seen so far."""
+    rows_left, bytes_left, size = max_rows, max_bytes, min(16, max_rows)
+    while True:
+        rows = cursor.fetchmany(min(size, rows_left) or 1)
+        if not rows:
+            return False
+        if rows_left <= 0 or bytes_left <= 0:
+            return True
+        chunk = marshal.dumps(rows, 2)
+        if len(chunk) > max_cell:  # only then can one of its cells be over the cap
+            for row in rows:
+                if any(isinstance(cell, (str, bytes)) and len(cell) > max_cell for cell in row):
+                    raise sqlite3.DataError("string or blob too big")
+        chunks.append(chunk)
+        rows_left -= len(rows)
+        bytes_left -= len(chunk)
+        mean = len(chunk) // len(rows) + 1
+        size = max(1, min(_CHUNK_ROWS, _CHUNK_BYTES // mean))
+
+
+def _plain(error: str) -> str:
+    """SQLite's refusals in words that say what happened."""
+    if "not authorized" in error or "prohibited" in error or "readonly" in error:
+        return f"refused: the statement does more than read ({error})"
+    return error
+
+
+def _limit_process(max_memory_bytes: int) -> None:
+    """Memory and files, held by the kernel where it can; Windows has only SQLite's heap limit."""
+    with sqlite3.connect(":memory:") as connection:
+        # Process-wide, which is why it is set here and never in the caller's process.
+        connection.execute(f"PRAGMA hard_heap_limit = {max_memory_bytes}").close()
+    connection.close()
+    try:
+        import resource
+    except ImportError:
+        return
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    space = 2 * max_memory_bytes + 256_000_000
+    if sys.platform == "linux":
+        resource.setrlimit(resource.RLIMIT_AS, (space, space))
+
+
+def _arm(seconds: float) -> None:
+    """End this process after `seconds`, whatever it is doing; 0 disarms."""
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        return
+    import faulthandler  # its watchdog is a C thread: it needs no bytecode to run
+
+    if seconds:
+        faulthandler.dump_traceback_later(seconds, exit=True, file=open(os.devnull, "w"))
+    else:
+        faulthandler.cancel_dump_traceback_later()
+
+
+def send(stream: BinaryIO, message: Any) -> None:
+    """Write one length-prefixed frame."""
+    body = marshal.dumps(message, 2)
+    stream.write(struct.pack("<I", len(body)) + body)
+    stream.flush()
+
+
+def receive(stream: BinaryIO) -> Any:
+    """Read one frame; EOFError when the other side is gone."""
+    head = stream.read(4)
+    body = stream.read(struct.unpack("<I", head)[0]) if len(head) == 4 else b""
+    if not body:
+        raise EOFError
+    return marshal.loads(body)
+
+
+def serve(max_memory_bytes: int) -> None:
+    """Answer requests until standard input closes."""
+    _limit_process(max_memory_bytes)
+    requests, answers = sys.stdin.buffer, sys.stdout.buffer
+    opened: OrderedDict[str, tuple[tuple[int, ...], sqlite3.Connection, Authorizer]] = OrderedDict()
+    while True:
+        try:
+            path, mark, sql, timeout_s, max_rows, max_result_bytes, max_cell = receive(requests)
+        except EOFError:
+            return
+        _arm(timeout_s + GRACE_S)
+        mark = (*mark, max_cell)
+        try:
+            known = opened.pop(path, None)
+            if known is not None and known[0] != mark:
+                known[1].close()
+                known = None
+            if known is None:
+                authorizer = Authorizer()
+                known = (mark, connect(path, authorizer, max_cell), authorizer)
+            opened[path] = known
+            if len(opened) > 8:
+                opened.popitem(last=False)[1][1].close()
+            known[2].volatile = False
+            answer = run(known[1], sql, timeout_s, max_rows, max_result_bytes, max_cell)
+            answer = answer._replace(volatile=known[2].volatile)
+        except (sqlite3.Error, OSError) as problem:
+            answer = Answer((), [], False, f"cannot open the database: {problem}", False, 0.0, True)
+        _arm(0)
+        send(answers, tuple(answer))
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]))
