@@ -1,0 +1,217 @@
+"""Downloads: a data set from its official place, or from a URL, archive or folder, to one folder.
+
+Places: the links on yale-lily.github.io/spider and github.com/salesforce/WikiSQL. The folder appears
+under its name only when the archive arrived whole, was extracted and has the expected layout; until
+then everything lies in hidden files beside it, from which the same command goes on.
+
+>>> download("wikisql", Path("data/raw/wikisql"))  # doctest: +SKIP
+Downloaded(name='wikisql', folder=PosixPath('data/raw/wikisql'), source='https://...', ...)
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from txt2sql.data.archive import extract, find_layout, is_archive, missing
+from txt2sql.data.fetch import Patience, Progress, direct_url, fetch, sha256_of
+from txt2sql.errors import DownloadError
+from txt2sql.runs import write_atomically
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a data set officially lies, and its licence."""
+
+    url: str
+    page: str
+    licence: str
+
+
+PLACES = {
+    "spider": Place(
+        direct_url("https://drive.google.com/uc?id=1403EGqzIDoHMdQF4c9Bkyl7dZLZ5Wt6J"),
+        "https://yale-lily.github.io/spider",
+        "CC BY-SA 4.0",
+    ),
+    "wikisql": Place(
+        "https://github.com/salesforce/WikiSQL/raw/master/data.tar.bz2",
+        "https://github.com/salesforce/WikiSQL",
+        "BSD-3-Clause",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Downloaded:
+    """What was done. `sha256` is of the archive; None for a folder. `found`: nothing was to do."""
+
+    name: str
+    folder: Path
+    source: str
+    sha256: str | None = None
+    found: bool = False
+
+
+def download(
+    name: str,
+    folder: Path,
+    source: str | None = None,
+    *,
+    sha256: str | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+    patience: Patience | None = None,
+) -> Downloaded:
+    """Make `folder` hold the data set `name`, from its official place or from `source`.
+
+    `source` is a URL, a zip or tar file, or a folder; `sha256` is what the archive must have;
+    `force` replaces a folder that is there. Raises DownloadError with what to do.
+    """
+    if name not in PLACES:
+        raise DownloadError(f"no data set '{name}'; take one of {', '.join(PLACES)}")
+    source = source or PLACES[name].url
+    folder = folder if folder.name not in ("", "..") else folder.resolve()
+    extracted = folder.parent / f".{folder.name}.extracting"
+    try:
+        if not force and _occupied(name, folder):
+            return Downloaded(name, folder, source, found=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(extracted, ignore_errors=True)  # left by a run that was killed
+        if "://" in source:
+            return _from_url(name, folder, direct_url(source), sha256, progress, patience)
+        path = Path(source).expanduser()
+        if path.is_dir():
+            if sha256:
+                raise DownloadError("--sha256 is of an archive; leave it out for a folder")
+            _copy_tree(find_layout(name, path), extracted, progress)
+            _install(name, extracted, folder, source)
+            return Downloaded(name, folder, source)
+        if not path.is_file():
+            raise DownloadError(
+                f"no file or folder '{path}'; give --source a URL, an archive or a folder"
+            )
+        digest = _verified(path, sha256, source)
+        _unpack(path, extracted, progress)
+        _install(name, extracted, folder, source)
+        return Downloaded(name, folder, source, digest)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise DownloadError(
+            f"cannot write '{error.filename or folder}' ({reason}); free space or choose a folder "
+            "you may write with --dest, and run again: what was downloaded is kept"
+        ) from error
+    finally:
+        shutil.rmtree(extracted, ignore_errors=True)
+
+
+def _occupied(name: str, folder: Path) -> bool:
+    """Is the complete data set there? A folder with something else raises DownloadError."""
+    if not folder.exists():
+        return False
+    if not folder.is_dir():
+        raise DownloadError(f"'{folder}' is a file; choose a folder with --dest")
+    if not any(path.name != ".gitkeep" for path in folder.iterdir()):
+        return False
+    lacking = missing(name, folder)
+    if lacking:
+        raise DownloadError(
+            f"'{folder}' is there but lacks {', '.join(lacking)}; replace it with --force, or "
+            "choose another folder with --dest"
+        )
+    return True
+
+
+def _from_url(
+    name: str,
+    folder: Path,
+    url: str,
+    sha256: str | None,
+    progress: Progress | None,
+    patience: Patience | None,
+) -> Downloaded:
+    archive = folder.parent / f".{folder.name}.download"
+    extracted = folder.parent / f".{folder.name}.extracting"
+    record = folder.parent / f".{folder.name}.source.json"
+    if _noted(archive.with_name(archive.name + ".json")).get("url") != url:
+        archive.unlink(missing_ok=True)  # finished, but of another address
+    fetch(url, archive, progress, patience)
+    before = _noted(record)
+    expected = before.get("sha256") if before.get("url") == url else None
+    try:
+        digest = _verified(archive, sha256, url)
+        if expected not in (None, digest) and sha256 is None:
+            raise DownloadError(
+                f"'{url}' has changed: SHA-256 {digest}, where {expected} was recorded; if that is "
+                f"expected, pass --sha256 {digest}"
+            )
+        _unpack(archive, extracted, progress)
+        _install(name, extracted, folder, url)
+    except DownloadError as error:
+        archive.unlink(missing_ok=True)  # the next run must not meet it again
+        raise DownloadError(f"{error} (the downloaded file was removed)") from None
+    write_atomically(record, json.dumps({"url": url, "sha256": digest}, indent=2) + "\n")
+    for leftover in (archive, archive.with_name(archive.name + ".json")):
+        leftover.unlink(missing_ok=True)
+    return Downloaded(name, folder, url, digest)
+
+
+def _noted(path: Path) -> dict[str, str]:
+    """A small JSON note; empty when it is not there or was lost."""
+    try:
+        note = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return note if isinstance(note, dict) else {}
+
+
+def _verified(archive: Path, sha256: str | None, source: str) -> str:
+    """The archive's SHA-256, held against the one given."""
+    digest = sha256_of(archive)
+    if sha256 is not None and digest != sha256.strip().lower():
+        raise DownloadError(
+            f"'{source}' has SHA-256 {digest}, not {sha256}; correct --sha256 or download it again"
+        )
+    return digest
+
+
+def _unpack(archive: Path, target: Path, progress: Progress | None) -> None:
+    if not is_archive(archive):
+        raise DownloadError(f"'{archive}' is not a whole zip or tar archive; give another --source")
+    extract(archive, target, progress)
+
+
+def _copy_tree(source: Path, target: Path, progress: Progress | None) -> None:
+    """Copy the files but not their permissions: a read-only source must not make ours read-only."""
+    total = 0
+    for path in sorted(source.rglob("*")):
+        copy = target / path.relative_to(source)
+        if path.is_dir():
+            copy.mkdir(parents=True, exist_ok=True)
+            continue
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
+        total += path.stat().st_size
+        if progress is not None:
+            progress("copy", total, None)
+
+
+def _install(name: str, extracted: Path, folder: Path, source: str) -> None:
+    """Give the extracted data set its name, in place of what was there before."""
+    try:
+        found = find_layout(name, extracted)
+    except DownloadError as error:
+        raise DownloadError(f"'{source}' was read, but there is {error}") from None
+    old = folder.parent / f".{folder.name}.old"
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.replace(old)
+    try:
+        found.replace(folder)
+    except OSError:
+        if old.exists():
+            old.replace(folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
