@@ -20,13 +20,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from txt2sql.errors import DatabaseError, DataError
-from txt2sql.execution.database import Database
+from txt2sql.errors import DataError
+from txt2sql.execution.database import Database, find_database
 from txt2sql.types import Column, Example, ForeignKey, Schema, Table
 
 _TRAIN = ("train_spider", "train_others")
 _ORDER = ("dev", *_TRAIN, "train", "test")
-_DATABASES = ("database", "test_database")
 _TABLES = ("tables.json", "test_tables.json")
 
 
@@ -36,6 +35,7 @@ class SpiderDataset:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.name = "spider" if (root / "train_spider.json").is_file() else root.resolve().name
+        self._databases: dict[str, Database] = {}
         self._schemas: dict[str, Schema] = {}
         if not self.splits:
             raise DataError(
@@ -70,15 +70,11 @@ class SpiderDataset:
 
     def database(self, db_id: str) -> Database:
         """The SQLite database of that id; DatabaseError names the nearest ids when unknown."""
-        folders = [self.root / name for name in _DATABASES if (self.root / name).is_dir()]
-        if not folders:
-            raise DataError(f"no database/ folder in '{self.root}'; the SQLite files belong there")
-        for folder in folders[:-1]:
-            try:
-                return _find_database(folder, db_id)
-            except DatabaseError:
-                continue  # the official test release keeps its databases in a second folder
-        return _find_database(folders[-1], db_id)
+        if db_id not in self._databases:
+            test = self.root / "test_database"  # where the official release keeps those of test
+            only_test = (test / db_id).is_dir() and not (self.root / "database" / db_id).is_dir()
+            self._databases[db_id] = find_database(test if only_test else self.root, db_id)
+        return self._databases[db_id]
 
     def schema(self, db_id: str) -> Schema:
         """Introspected from SQLite, with the words and foreign keys of tables.json merged in."""
@@ -97,13 +93,6 @@ class SpiderDataset:
                 for entry in _read_list(path):
                     entries.setdefault(str(entry.get("db_id")), entry)
         return entries
-
-
-def _find_database(folder: Path, db_id: str) -> Database:
-    path = folder / db_id / f"{db_id}.sqlite"
-    if not path.is_file():
-        raise DatabaseError(f"no database '{db_id}' in '{folder}'; give one of its folder names")
-    return Database(path, db_id)
 
 
 def merge_entry(schema: Schema, entry: dict[str, Any]) -> Schema:

@@ -91,7 +91,7 @@ class WikiSQLDataset:
                 type="number" if kind == "real" else "text",
                 declared_type="NUMERIC" if kind == "real" else "TEXT",
                 samples=_samples(table, position),
-                words=name.lower(),
+                words=" ".join(re.split(r"[\W_]+", name)).strip().lower() or name.lower(),
             )
             for position, (name, kind) in enumerate(zip(table.header, table.types, strict=True))
         )
