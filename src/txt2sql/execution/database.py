@@ -109,9 +109,7 @@ def _describing(path: Path) -> sqlite3.Connection:
     return _last.connection
 
 
-def introspect(
-    connection: sqlite3.Connection, db_id: str, tables: tuple[str, ...] = ()
-) -> Schema:
+def introspect(connection: sqlite3.Connection, db_id: str, tables: tuple[str, ...] = ()) -> Schema:
     """Read the Schema of an open connection: of `tables`, or of all tables and views.
 
     A view that SQLite cannot resolve, a virtual table without its module and the shadow tables of
@@ -181,9 +179,7 @@ def _foreign_keys(
     return list(dict.fromkeys(keys))
 
 
-def _samples(
-    connection: sqlite3.Connection, table: str, names: list[str]
-) -> list[tuple[str, ...]]:
+def _samples(connection: sqlite3.Connection, table: str, names: list[str]) -> list[tuple[str, ...]]:
     """For each column, the first distinct values of the first rows; () where reading fails.
 
     One statement for the table; column by column only when one cell is too big to be read.

@@ -185,7 +185,9 @@ class _Connections:
             connection = connect(path, Authorizer(functions=_PLAIN_FUNCTIONS), _SLICE_CELL_BYTES)
         except (sqlite3.Error, OSError):
             return None  # the worker meets it again, and says why
-        hidden = "SELECT 1 FROM sqlite_master WHERE type = 'view' OR type = 'table' AND rootpage = 0"
+        hidden = (
+            "SELECT 1 FROM sqlite_master WHERE type = 'view' OR type = 'table' AND rootpage = 0"
+        )
         if connection.execute(hidden).fetchone():
             connection.close()
             return None

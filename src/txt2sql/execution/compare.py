@@ -1,0 +1,197 @@
+"""same_result: do two results hold the same answer? The judgement behind execution accuracy.
+
+Results are bags of rows (lists when the question asks for an order), and their columns may come in
+any order, as in the test-suite evaluation of Zhong, Yu and Klein (EMNLP 2020). Finding the order of
+columns for a bag is an isomorphism search: it is done by colour refinement with individualisation
+(Weisfeiler and Leman; McKay, "Practical graph isomorphism", 1981), not by trying permutations.
+
+Cells: NULL equals NULL; text, numbers and blobs never equal each other; 1 equals 1.0. Integers, and
+floats that are whole numbers below 2**53, are equal only when they are exactly equal; any other two
+numbers also when they differ by at most 1e-11 of the larger, as sums in another order do. There is
+no absolute tolerance: 1e-17 is not 0.
+
+>>> gold = QueryResult(("name", "age"), (("Ann", 30), ("Bob", 40)))
+>>> same_result(gold, QueryResult(("age", "name"), ((40.0, "Bob"), (30.0, "Ann"))), ordered=False)
+True
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from txt2sql.types import Cell, QueryResult, Row
+
+RELATIVE_TOLERANCE = 1e-11
+_EXACT_BELOW = 2.0**53
+# A step of the search is linear in the cells. Refinement alone settles all but highly symmetric
+# results; where it does not, a wrong turn is rare, and a search longer than this ends as unequal.
+_MAX_STEPS, _MAX_CELLS = 100, 20_000_000
+
+_Column = tuple[Cell, ...]
+
+
+def same_result(gold: QueryResult, predicted: QueryResult, ordered: bool) -> bool:
+    """True when both ran and hold the same rows, in the same order if `ordered`.
+
+    Two empty results are the same when they have as many columns. Two results that were both cut off
+    at the row cap are the same when their first rows are; one cut off and one not, never.
+    """
+    if not (gold.ok and predicted.ok) or gold.truncated != predicted.truncated:
+        return False
+    if len(gold.columns) != len(predicted.columns) or len(gold.rows) != len(predicted.rows):
+        return False
+    if not gold.rows:
+        return True
+    if _same_rows(gold.rows, predicted.rows, ordered):
+        return True
+    leaders = _leaders(gold.rows, predicted.rows)
+    if not leaders:
+        return False
+    return _same_rows(_snapped(gold.rows, leaders), _snapped(predicted.rows, leaders), ordered)
+
+
+def _same_rows(gold: Sequence[Row], predicted: Sequence[Row], ordered: bool) -> bool:
+    if ordered:
+        # Rows agree in order under some order of columns when the columns agree as whole vectors.
+        return gold == predicted or Counter(zip(*gold)) == Counter(zip(*predicted))
+    if len(gold[0]) == 1 or gold == predicted:
+        return Counter(gold) == Counter(predicted)
+    return _Search(list(zip(*gold)), list(zip(*predicted))).found()
+
+
+def _leaders(*results: Sequence[Row]) -> dict[float, float]:
+    """For each number that lies close to another, the smallest of its chain of close numbers.
+
+    Grouping the numbers of both results at once makes equality transitive, so that bags can be
+    compared by counting. Empty when nothing is close to anything.
+    """
+    numbers = {
+        cell for rows in results for row in rows for cell in row if isinstance(cell, (int, float))
+    }
+    if not any(isinstance(number, float) for number in numbers):
+        return {}
+    leaders: dict[float, float] = {}
+    previous: float | None = None
+    for number in sorted(numbers):
+        if previous is not None and _close(previous, number):
+            leaders[number] = leaders.get(previous, previous)
+        previous = number
+    return leaders
+
+
+def _close(low: float, high: float) -> bool:
+    if _exact(low) and _exact(high):
+        return False
+    return high - low <= RELATIVE_TOLERANCE * max(abs(low), abs(high)) < float("inf")
+
+
+def _exact(number: float) -> bool:
+    return isinstance(number, int) or (number.is_integer() and abs(number) < _EXACT_BELOW)
+
+
+def _snapped(rows: Sequence[Row], leaders: dict[float, float]) -> list[Row]:
+    return [
+        tuple(leaders.get(cell, cell) if isinstance(cell, (int, float)) else cell for cell in row)
+        for row in rows
+    ]
+
+
+class _Search:
+    """Is there an order of the predicted columns that makes the two bags of rows equal?
+
+    Rows carry a class on each side; equal classes mean that the columns paired so far agree there.
+    A column's signature is the bag of (row class, cell), hashed: columns can be paired only when
+    their signatures are equal, pairs that are alone in their signature are forced, and each pair
+    splits the row classes further. Only where every signature is shared is a pair tried.
+    """
+
+    def __init__(self, gold: list[_Column], predicted: list[_Column]) -> None:
+        self.steps = 0
+        # Columns equal as whole vectors are interchangeable: they are paired as one, with a count.
+        self.gold = Counter(gold)
+        self.predicted = Counter(predicted)
+        self.rows = len(gold[0])
+        self.max_steps = max(_MAX_STEPS, _MAX_CELLS // (self.rows * len(gold)))
+
+    def found(self) -> bool:
+        """True when such an order exists."""
+        if sorted(self.gold.values()) != sorted(self.predicted.values()):
+            return False
+        start = [0] * self.rows
+        return self._pair(list(self.gold), list(self.predicted), start, start)
+
+    def _pair(
+        self,
+        gold: list[_Column],
+        predicted: list[_Column],
+        gold_classes: list[int],
+        predicted_classes: list[int],
+    ) -> bool:
+        """Pair the columns that are left, given the row classes that the paired ones imply."""
+        while gold:
+            self.steps += 1
+            if self.steps > self.max_steps:
+                return False
+            left = self._by_signature(gold, self.gold, gold_classes)
+            right = self._by_signature(predicted, self.predicted, predicted_classes)
+            if {key: len(columns) for key, columns in left.items()} != {
+                key: len(columns) for key, columns in right.items()
+            }:
+                return False
+            forced = [key for key, columns in left.items() if len(columns) == 1]
+            if not forced:
+                return self._try(left, right, gold_classes, predicted_classes)
+            gold_classes, predicted_classes = _split(
+                gold_classes,
+                [left[key][0] for key in forced],
+                predicted_classes,
+                [right[key][0] for key in forced],
+            )
+            for key in forced:
+                gold.remove(left[key][0])
+                predicted.remove(right[key][0])
+        # Signatures are hashes of one column each; only this compares whole rows, exactly.
+        return Counter(gold_classes) == Counter(predicted_classes)
+
+    def _try(
+        self,
+        left: dict[tuple[int, int], list[_Column]],
+        right: dict[tuple[int, int], list[_Column]],
+        gold_classes: list[int],
+        predicted_classes: list[int],
+    ) -> bool:
+        """Fix one gold column of the smallest group and try each partner it could have."""
+        key = min(left, key=lambda key: len(left[key]))
+        column = left[key][0]
+        for partner in right[key]:
+            ours, theirs = _split(gold_classes, [column], predicted_classes, [partner])
+            gold = [c for columns in left.values() for c in columns if c is not column]
+            predicted = [c for columns in right.values() for c in columns if c is not partner]
+            if self._pair(gold, predicted, ours, theirs):
+                return True
+        return False
+
+    @staticmethod
+    def _by_signature(
+        columns: list[_Column], counts: Counter[_Column], classes: list[int]
+    ) -> dict[tuple[int, int], list[_Column]]:
+        """Columns grouped by (how often each occurs, hash of its bag of (row class, cell))."""
+        groups: dict[tuple[int, int], list[_Column]] = {}
+        for column in columns:
+            signature = (counts[column], sum(map(hash, zip(classes, column))))
+            groups.setdefault(signature, []).append(column)
+        return groups
+
+
+def _split(
+    gold_classes: list[int],
+    gold: list[_Column],
+    predicted_classes: list[int],
+    predicted: list[_Column],
+) -> tuple[list[int], list[int]]:
+    """New row classes: the old class and the cells of the newly paired columns, numbered alike."""
+    numbers: dict[tuple[object, ...], int] = {}
+    ours = [numbers.setdefault(key, len(numbers)) for key in zip(gold_classes, *gold)]
+    theirs = [numbers.setdefault(key, len(numbers)) for key in zip(predicted_classes, *predicted)]
+    return ours, theirs

@@ -1,0 +1,175 @@
+"""Wrong answers first; then any order of rows and columns, tolerance, and a brute-force oracle."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import time
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from txt2sql.execution.compare import same_result
+from txt2sql.types import QueryResult, Row
+
+
+def result(*rows: Row, width: int | None = None, **fields: object) -> QueryResult:
+    columns = len(rows[0]) if width is None else width
+    return QueryResult(tuple("c" * columns), rows, **fields)  # type: ignore[arg-type]
+
+
+DIFFERENT = {
+    "value": (result((1,)), result((2,))),
+    "number and text": (result((1,)), result(("1",))),
+    "null and empty text": (result((None,)), result(("",))),
+    "null and zero": (result((None,)), result((0,))),
+    "text and blob": (result(("a",)), result((b"a",))),
+    "case": (result(("Ann",)), result(("ann",))),
+    "a row more": (result((1,)), result((1,), (1,))),
+    "duplicates": (result((1,), (1,), (2,)), result((1,), (2,), (2,))),
+    "a column more": (result((1, 2)), result((1, 2, 2))),
+    "cells swapped between rows": (result((1, 2), (3, 4)), result((1, 4), (3, 2))),
+    "each row permuted differently": (result((1, 2), (3, 4)), result((1, 2), (4, 3))),
+    "same columns, other rows": (
+        result((0, 0), (0, 1), (1, 0), (1, 1)),
+        result((0, 0), (0, 0), (1, 1), (1, 1)),
+    ),
+    "empty and NULL": (result(width=1), result((None,))),
+    "empty, other width": (result(width=1), result(width=2)),
+    "large integers": (result((10**17,)), result((10**17 + 1,))),
+    "ten-digit numbers stored as floats": (result((5551234567.0,)), result((5551234568.0,))),
+    "rounded": (result((3.14159,)), result((3.14,))),
+    "tiny and zero": (result((1e-17,)), result((0,))),
+    "infinities": (result((float("inf"),)), result((float("-inf"),))),
+    "infinity and a number": (result((float("inf"),)), result((1.7e308,))),
+    "cut off": (result((1,), truncated=True), result((1,))),
+    "an error": (result((1,)), QueryResult(error="no such table: t")),
+    "two errors": (QueryResult(error="a"), QueryResult(error="a")),
+}
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+@pytest.mark.parametrize("pair", DIFFERENT.values(), ids=DIFFERENT)
+def test_different_results(pair: tuple[QueryResult, QueryResult], ordered: bool) -> None:
+    assert not same_result(*pair, ordered=ordered)
+    assert not same_result(*reversed(pair), ordered=ordered)
+
+
+SAME = {
+    "itself": (result((1, "a"), (2, None)), result((1, "a"), (2, None))),
+    "integer and float": (result((1, 2.0)), result((1.0, 2))),
+    "columns swapped": (result((1, "a"), (2, "b")), result(("a", 1), ("b", 2))),
+    "empty": (result(width=2), result(width=2)),
+    "sum in another order": (result((0.1 + 0.2,)), result((0.3,))),
+    "whole by rounding": (result((3.0000000000000004,)), result((3,))),
+    "infinity": (result((float("inf"),)), result((float("inf"),))),
+    "both cut off": (result((1,), truncated=True), result((1,), truncated=True)),
+    "blobs": (result((b"\x00",)), result((b"\x00",))),
+}
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+@pytest.mark.parametrize("pair", SAME.values(), ids=SAME)
+def test_same_results(pair: tuple[QueryResult, QueryResult], ordered: bool) -> None:
+    assert same_result(*pair, ordered=ordered)
+    assert same_result(*reversed(pair), ordered=ordered)
+
+
+def test_order_matters_only_when_asked() -> None:
+    gold, predicted = result((1, "a"), (2, "b")), result(("b", 2), ("a", 1))
+    assert same_result(gold, predicted, ordered=False)
+    assert not same_result(gold, predicted, ordered=True)
+
+
+def test_close_numbers_do_not_mix_up_rows() -> None:
+    tiny = 1.5 + 2e-16
+    gold = result((tiny, "b"), (1.5, "a"))
+    predicted = result((1.5, "b"), (tiny, "a"))
+    assert same_result(gold, predicted, ordered=False)
+    assert same_result(gold, predicted, ordered=True)
+
+
+def brute_force(gold: QueryResult, predicted: QueryResult, ordered: bool) -> bool:
+    """Every permutation of the columns, cells compared as Python compares them."""
+    if len(gold.columns) != len(predicted.columns):
+        return False
+    for order in itertools.permutations(range(len(predicted.columns))):
+        rows = tuple(tuple(row[i] for i in order) for row in predicted.rows)
+        if gold.rows == rows if ordered else Counter(gold.rows) == Counter(rows):
+            return True
+    return False
+
+
+cells = st.sampled_from([0, 1, 2, 1.0, 0.5, "1", "a", None, b"a"])
+
+
+@st.composite
+def pairs(draw: st.DrawFn) -> tuple[QueryResult, QueryResult]:
+    """A small result, and the same one shuffled and perhaps changed in one cell."""
+    width, height = draw(st.integers(1, 4)), draw(st.integers(0, 5))
+    row = st.tuples(*[draw(st.sampled_from([cells, st.sampled_from([0, 1])]))] * width)
+    rows = draw(st.lists(row, min_size=height, max_size=height))
+    order = draw(st.permutations(range(width)))
+    other = [[r[i] for i in order] for r in draw(st.permutations(rows))]
+    if other and draw(st.booleans()):
+        other[draw(st.integers(0, height - 1))][draw(st.integers(0, width - 1))] = draw(cells)
+    predicted = [tuple(r) for r in other]
+    return result(*rows, width=width), result(*predicted, width=width)
+
+
+@settings(max_examples=400, deadline=None)
+@given(pairs(), st.booleans())
+def test_agrees_with_brute_force(pair: tuple[QueryResult, QueryResult], ordered: bool) -> None:
+    assert same_result(*pair, ordered=ordered) == brute_force(*pair, ordered=ordered)
+
+
+@settings(max_examples=100, deadline=None)
+@given(pairs(), st.booleans())
+def test_is_symmetric(pair: tuple[QueryResult, QueryResult], ordered: bool) -> None:
+    assert same_result(*pair, ordered=ordered) == same_result(*reversed(pair), ordered=ordered)
+
+
+def shuffled(gold: QueryResult, seed: int) -> QueryResult:
+    rng = random.Random(seed)
+    order = rng.sample(range(len(gold.columns)), len(gold.columns))
+    rows = [tuple(row[i] for i in order) for row in gold.rows]
+    rng.shuffle(rows)
+    return QueryResult(gold.columns, tuple(rows))
+
+
+def wide(kind: str) -> QueryResult:
+    rng = random.Random(7)
+    if kind == "identical":  # 20 columns, the same vector
+        return result(*((value,) * 20 for value in (rng.randrange(50) for _ in range(10_000))))
+    if kind == "permuted":  # 20 different columns that all hold the same bag of cells
+        columns = [rng.sample(range(10_000), 10_000) for _ in range(20)]
+        return result(*zip(*columns))
+    if kind == "flags":  # 20 columns of 0 and 1 with equal counts
+        columns = [rng.sample([0, 1] * 5000, 10_000) for _ in range(20)]
+        return result(*zip(*columns))
+    # An identity matrix: any order of columns fits, and only the last row classes show it.
+    return result(*(tuple(int(i == j) for j in range(20)) for i in range(20)))
+
+
+@pytest.mark.parametrize("kind", ["identical", "permuted", "flags", "identity"])
+def test_wide_results_are_quick(kind: str) -> None:
+    gold = wide(kind)
+    same = shuffled(gold, 1)
+    rows = list(same.rows)
+    rows[0] = (rows[0][1], rows[0][0], *rows[0][2:-1], -1)
+    start = time.perf_counter()
+    assert same_result(gold, same, ordered=False)
+    assert not same_result(gold, QueryResult(same.columns, tuple(rows)), ordered=False)
+    assert time.perf_counter() - start < 5
+
+
+def test_wide_results_with_the_same_columns_but_other_rows() -> None:
+    """Every column has the same bag of cells on both sides: only whole rows tell them apart."""
+    gold = wide("flags")
+    columns = list(zip(*gold.rows))
+    columns[3] = columns[3][1:] + columns[3][:1]
+    start = time.perf_counter()
+    assert not same_result(gold, result(*zip(*columns)), ordered=False)
+    assert time.perf_counter() - start < 5
