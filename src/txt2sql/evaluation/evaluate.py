@@ -1,0 +1,92 @@
+"""The evaluation loop: examples -> predictions -> verdicts -> report.
+
+It knows predictors and metrics by their signatures only. Predictions are the costly part, so they
+are what a run keeps: hand back those of an interrupted run as `finished` and only the rest is asked
+of the model; verdicts are cheap and always made anew, with the judge as it is now.
+
+>>> report = evaluate(examples, predictor, [ExecutionAccuracy()], dataset.database)  # doctest: +SKIP
+>>> report.metrics["execution_accuracy"].mean  # doctest: +SKIP
+0.712
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from txt2sql.errors import DatabaseError, ModelError
+from txt2sql.evaluation.metrics import Metric
+from txt2sql.evaluation.report import Judged, Report, summarise
+from txt2sql.execution.database import Database
+from txt2sql.types import Example, Outcome, Prediction, Predictor, Verdict
+
+
+def evaluate(
+    examples: Sequence[Example],
+    predictor: Predictor,
+    metrics: Sequence[Metric],
+    database: Callable[[str], Database],
+) -> Report:
+    """Ask the predictor every example, judge every answer, and sum up."""
+    return summarise(list(judge(examples, predictor, metrics, database)))
+
+
+def judge(
+    examples: Sequence[Example],
+    predictor: Predictor,
+    metrics: Sequence[Metric],
+    database: Callable[[str], Database],
+    *,
+    finished: Mapping[str, Prediction] | None = None,
+    record: Callable[[Prediction], None] | None = None,
+) -> Iterator[Judged]:
+    """Every example with its prediction and verdicts, in order, as soon as they are known.
+
+    `finished` holds predictions by example id that need not be made again; `record` is called with
+    each new prediction before it is judged, so that a crash loses at most the one being made.
+    A database that cannot be read makes its examples GOLD_ERROR; the predictor never sees them.
+    """
+    done = finished or {}
+    broken = _broken_databases(examples, database)
+    pending = [e for e in examples if e.id not in done and e.db_id not in broken]
+    new = predictor.predict([_question_only(example) for example in pending])
+    for example in examples:
+        if example.db_id in broken:
+            reason = broken[example.db_id]
+            verdicts = [
+                Verdict(example.id, m.name, Outcome.GOLD_ERROR, 0.0, reason) for m in metrics
+            ]
+            yield Judged(example, Prediction(example.id, None), tuple(verdicts))
+            continue
+        prediction = done.get(example.id)
+        if prediction is None:
+            prediction = _next_prediction(new, example, predictor.name)
+            if record:
+                record(prediction)
+        where = database(example.db_id)
+        yield Judged(example, prediction, tuple(m(example, prediction, where) for m in metrics))
+
+
+def _broken_databases(
+    examples: Sequence[Example], database: Callable[[str], Database]
+) -> dict[str, str]:
+    """db_id -> why it cannot be read, for those that cannot."""
+    broken = {}
+    for db_id in dict.fromkeys(example.db_id for example in examples):
+        try:
+            database(db_id).schema()
+        except DatabaseError as error:
+            broken[db_id] = str(error)
+    return broken
+
+
+def _question_only(example: Example) -> Example:
+    """The example without what a predictor must not see."""
+    return Example(example.id, example.db_id, example.question, evidence=example.evidence)
+
+
+def _next_prediction(new: Iterator[Prediction], example: Example, name: str) -> Prediction:
+    prediction = next(new, None)
+    if prediction is None or prediction.example_id != example.id:
+        given = "nothing" if prediction is None else f"'{prediction.example_id}'"
+        raise ModelError(f"predictor '{name}' answered {given} where '{example.id}' was due")
+    return prediction

@@ -1,0 +1,125 @@
+"""Predictions in files: our own JSONL rows, and what other systems wrote.
+
+Read from others: Spider's text format (one SQL per line, an optional tab and db_id after it), a JSON
+list, or JSONL, of strings or of objects whose SQL is under `sql`, `pred`, `predicted`, ... An object
+with an `id` or `example_id` goes to that example; everything else goes by position in the split.
+
+>>> from_row(to_row(Prediction("dev-0", "SELECT 1"))).sql
+'SELECT 1'
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from txt2sql.errors import DataError
+from txt2sql.types import Example, Prediction
+
+_SQL_KEYS = ("sql", "pred", "predicted", "predicted_sql", "prediction", "pred_sql", "query")
+_ID_KEYS = ("example_id", "id")
+
+
+def to_row(prediction: Prediction) -> dict[str, Any]:
+    """A prediction as a JSON object, without its search tree."""
+    row = asdict(prediction)
+    del row["tree"]
+    return row
+
+
+def from_row(row: Mapping[str, Any]) -> Prediction:
+    """The prediction that `to_row` wrote."""
+    prompt_tokens, completion_tokens = row["tokens"]
+    return Prediction(
+        **{
+            **row,
+            "candidates": tuple(row["candidates"]),
+            "tokens": (prompt_tokens, completion_tokens),
+        }
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class FilePredictor:
+    """A predictor that looks its answers up: those of another system, read from a file."""
+
+    name: str
+    answers: Mapping[str, Prediction]
+
+    def predict(self, examples: Sequence[Example]) -> Iterator[Prediction]:
+        """The recorded prediction of each example; one without SQL where there is none."""
+        for example in examples:
+            yield self.answers.get(example.id) or Prediction(example.id, None)
+
+
+def read_predictions(path: Path, examples: Sequence[Example]) -> FilePredictor:
+    """The predictions in a file for all examples of a split, in the split's order."""
+    try:
+        items = _items(path.read_text(encoding="utf-8-sig"), path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"cannot read predictions from '{path}': {error}") from None
+    ids = [_example_id(item) for item in items]
+    by_id = any(ids) and not {i for i in ids if i}.isdisjoint(example.id for example in examples)
+    if not by_id:
+        if len(items) != len(examples):
+            raise DataError(
+                f"'{path}' holds {len(items):,} predictions but the split has {len(examples):,} "
+                "examples; give one per example, in the split's order"
+            )
+        ids = [example.id for example in examples]
+    answers = {
+        example_id: _prediction(example_id, item, path)
+        for example_id, item in zip(ids, items, strict=True)
+        if example_id
+    }
+    return FilePredictor(path.name, answers)
+
+
+def _items(text: str, path: Path) -> list[Any]:
+    if text.lstrip().startswith("[") and path.suffix != ".jsonl":
+        return list(_parse(text, path, "the list"))
+    lines = text.split("\n")
+    if path.suffix == ".jsonl" or text.lstrip().startswith("{"):
+        return [
+            _parse(line, path, f"line {number}")
+            for number, line in enumerate(lines, start=1)
+            if line.strip()
+        ]
+    if lines[-1] == "":  # what follows the last line break is not a line
+        lines.pop()
+    return [line.split("\t")[0] for line in lines]
+
+
+def _parse(text: str, path: Path, what: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise DataError(f"cannot read {what} of '{path}' as JSON: {error}") from None
+
+
+def _example_id(item: Any) -> str:
+    keys: Iterable[str] = _ID_KEYS if isinstance(item, dict) else ()
+    return next((str(item[key]) for key in keys if key in item), "")
+
+
+def _prediction(example_id: str, item: Any, path: Path) -> Prediction:
+    if not isinstance(item, dict):
+        return Prediction(example_id, _sql(item))
+    key = next((key for key in _SQL_KEYS if key in item), None)
+    if key is None:
+        raise DataError(
+            f"a prediction in '{path}' has none of the keys {', '.join(_SQL_KEYS)}; "
+            "put its SQL under 'sql'"
+        )
+    return Prediction(example_id, _sql(item[key]), seconds=_seconds(item.get("seconds")))
+
+
+def _sql(value: Any) -> str | None:
+    return value.strip() or None if isinstance(value, str) else None
+
+
+def _seconds(value: Any) -> float:
+    return float(value) if isinstance(value, (int, float)) and value > 0 else 0.0

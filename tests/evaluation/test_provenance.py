@@ -1,0 +1,51 @@
+"""Hashes change with what they stand for, and with nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from txt2sql.evaluation import provenance
+
+
+def folder(root: Path, **files: str) -> Path:
+    root.mkdir()
+    for name, text in files.items():
+        (root / name).write_text(text, encoding="utf-8")
+    return root
+
+
+def test_a_changed_renamed_or_added_file_changes_the_model(tmp_path: Path) -> None:
+    first = provenance.model_hash(folder(tmp_path / "a", weights="1", config="2"))
+    others = [
+        folder(tmp_path / "b", weights="1", config="3"),
+        folder(tmp_path / "c", weights="2", config="1"),
+        folder(tmp_path / "d", weights="1", configuration="2"),
+        folder(tmp_path / "e", weights="1", config="2", tokenizer=""),
+    ]
+    assert first not in {provenance.model_hash(other) for other in others}
+
+
+def test_where_a_model_lies_and_its_by_products_do_not_matter(tmp_path: Path) -> None:
+    hidden = tmp_path / ".cache"
+    hidden.mkdir()
+    one = folder(tmp_path / "a", weights="1")
+    two = folder(hidden / "b", weights="1", **{".lock": "x"})
+    (two / "__pycache__").mkdir()
+    (two / "__pycache__" / "x.pyc").write_bytes(b"x")
+    assert provenance.model_hash(one) == provenance.model_hash(two)
+
+
+def test_large_files_are_told_apart_by_size_and_samples(tmp_path: Path) -> None:
+    size = 3 << 20
+    contents = [bytes(size), bytes(size + 1), bytes(size - 1) + b"x", b"x" + bytes(size - 1)]
+    hashes = set()
+    for index, content in enumerate(contents):
+        path = tmp_path / str(index)
+        path.write_bytes(content)
+        hashes.add(provenance.file_hash(path, whole=1 << 20))
+    assert len(hashes) == len(contents)
+
+
+def test_the_code_has_one_hash() -> None:
+    assert provenance.code_hash() == provenance.code_hash()
+    assert len(provenance.code_hash()) == 64
