@@ -37,18 +37,25 @@ docs: $(VENV)/.installed
 clean:
 	rm -rf $(VENV) build dist src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-$(VENV)/bin/python:
+# Stamps, touched when a step is complete: a killed installation is taken up again, not believed.
+$(VENV)/.created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
-		{ echo "txt2sql needs Python 3.10 or newer; name one with: make PYTHON=python3.12" >&2; exit 1; }
-	@$(PYTHON) -c 'import ensurepip, venv' || \
-		{ echo "$(PYTHON) cannot make virtual environments; install its venv module (Debian, Ubuntu: apt install python3-venv)" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+		{ echo "txt2sql needs Python 3.10 or newer; name one: make PYTHON=python3.12" >&2; exit 1; }
+	@if $(PYTHON) -c 'import ensurepip' 2>/dev/null; then \
+		$(PYTHON) -m venv $(VENV); \
+	else \
+		$(PYTHON) -m venv --without-pip $(VENV) && \
+		$(PYTHON) -m pip --python $(BIN)/python install --quiet pip; \
+	fi || { echo "$(PYTHON) cannot make a virtual environment; install its venv module" \
+		"(Debian, Ubuntu: apt install python3-venv)" >&2; exit 1; }
+	@touch $@
 
-$(VENV)/.installed: requirements.txt pyproject.toml | $(VENV)/bin/python
-	$(BIN)/pip install --quiet -r requirements.txt
-	$(BIN)/pip install --quiet -e .
+$(VENV)/.installed: requirements.txt pyproject.toml $(VENV)/.created
+	@echo "installing into $(VENV): once, a minute or more"
+	$(BIN)/python -m pip install --quiet -r requirements.txt
+	$(BIN)/python -m pip install --quiet -e .
 	@touch $@
 
 $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
-	$(BIN)/pip install --quiet -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
 	@touch $@
