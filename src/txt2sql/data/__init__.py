@@ -42,6 +42,14 @@ class Dataset(Protocol):
         """The questions of a split, in the order of its file."""
         ...
 
+    def count(self, split: str) -> int:
+        """How many questions a split has."""
+        ...
+
+    def files(self, split: str) -> tuple[Path, ...]:
+        """Every file that a split depends on; it is unchanged as long as they are."""
+        ...
+
     def database(self, db_id: str) -> Database: ...
 
     def schema(self, db_id: str) -> Schema:

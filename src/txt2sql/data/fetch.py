@@ -27,7 +27,7 @@ from txt2sql.errors import DownloadError
 from txt2sql.runs import write_atomically
 
 Progress = Callable[[str, int, int | None], None]
-"""Called with the stage, the bytes done and, where it is known, the bytes there will be."""
+"""Called with the stage, what is done (bytes here) and, where it is known, the total."""
 
 _CHUNK = 1 << 18
 _GIVEN_UP = (400, 401, 403, 404, 405, 410, 451)

@@ -26,6 +26,7 @@ from txt2sql.types import Column, Example, ForeignKey, Schema, Table
 
 _TRAIN = ("train_spider", "train_others")
 _ORDER = ("dev", *_TRAIN, "train", "test")
+_DATABASES = ("*/*/*.sqlite", "*/*.sqlite", "*.sqlite")
 _TABLES = ("tables.json", "test_tables.json")
 
 
@@ -58,15 +59,27 @@ class SpiderDataset:
 
     def examples(self, split: str) -> Iterator[Example]:
         """The questions of a split, in file order; the id is `<file>-<index>`, counted from 0."""
+        for path in self._parts(split):
+            for index, item in enumerate(_read_list(path)):
+                yield _example(item, path, index)
+
+    def count(self, split: str) -> int:
+        """How many questions a split has."""
+        return sum(len(_read_list(path)) for path in self._parts(split))
+
+    def files(self, split: str) -> tuple[Path, ...]:
+        """Every file that a split depends on."""
+        tables = [self.root / name for name in _TABLES if (self.root / name).is_file()]
+        databases = [path for depth in _DATABASES for path in sorted(self.root.glob(depth))]
+        return (*self._parts(split), *tables, *databases)
+
+    def _parts(self, split: str) -> tuple[Path, ...]:
         if split not in self.splits:
             raise DataError(f"no split '{split}' in '{self.root}'; it has {', '.join(self.splits)}")
-        if split == "train" and not (self.root / "train.json").is_file():
-            for part in _TRAIN:
-                if part in self.splits:
-                    yield from self.examples(part)
-            return
-        for index, item in enumerate(_read_list(self.root / f"{split}.json")):
-            yield _example(item, split, index, self.root)
+        own = self.root / f"{split}.json"
+        if own.is_file():
+            return (own,)
+        return tuple(self.root / f"{part}.json" for part in _TRAIN if part in self.splits)
 
     def database(self, db_id: str) -> Database:
         """The SQLite database of that id; DatabaseError names the nearest ids when unknown."""
@@ -166,11 +179,11 @@ def _read_list(path: Path) -> list[dict[str, Any]]:
     return items
 
 
-def _example(item: dict[str, Any], split: str, index: int, root: Path) -> Example:
+def _example(item: dict[str, Any], path: Path, index: int) -> Example:
     try:
         difficulty = item.get("difficulty") or item.get("hardness")
         return Example(
-            id=f"{split}-{index}",
+            id=f"{path.stem}-{index}",
             db_id=str(item["db_id"]),
             question=str(item["question"]).strip(),
             gold_sql=str(item.get("query") or "").strip(),
@@ -179,6 +192,6 @@ def _example(item: dict[str, Any], split: str, index: int, root: Path) -> Exampl
         )
     except KeyError as error:
         raise DataError(
-            f"item {index} of '{root / split}.json' has no {error}; "
+            f"item {index} of '{path}' has no {error}; "
             'every item needs "db_id", "question" and "query"'
         ) from error

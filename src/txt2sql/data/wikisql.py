@@ -70,6 +70,15 @@ class WikiSQLDataset:
             table = self._table(split, form.table_id)
             yield Example(form.example_id, table.id, question, form_to_sql(form, table))
 
+    def count(self, split: str) -> int:
+        """How many questions a split has."""
+        with self._questions(split).open("rb") as file:
+            return sum(1 for line in file if line.strip())
+
+    def files(self, split: str) -> tuple[Path, ...]:
+        """Every file that a split depends on."""
+        return self._questions(split), self.root / f"{split}.tables.jsonl"
+
     def logical_forms(self, split: str) -> Iterator[LogicalForm]:
         """The gold logical forms of a split, in the order and with the ids of `examples`."""
         return (form for form, _ in self._read_questions(split))
@@ -146,15 +155,18 @@ class WikiSQLDataset:
             return _table(_parse(file.readline(), path, number), path)
 
     def _read_questions(self, split: str) -> Iterator[tuple[LogicalForm, str]]:
-        if split not in self.splits:
-            raise DataError(f"no split '{split}' in '{self.root}'; it has {', '.join(self.splits)}")
-        path = self.root / f"{split}.jsonl"
+        path = self._questions(split)
         with path.open("rb") as file:
             index = 0
             for number, line in enumerate(file):
                 if line.strip():
                     yield _question(_parse(line, path, number), f"{split}-{index}", path)
                     index += 1
+
+    def _questions(self, split: str) -> Path:
+        if split not in self.splits:
+            raise DataError(f"no split '{split}' in '{self.root}'; it has {', '.join(self.splits)}")
+        return self.root / f"{split}.jsonl"
 
     def _folder(self, split: str) -> Path:
         """The cache folder of a split, named after its source so that a changed file gets a new one."""

@@ -1,0 +1,285 @@
+"""Preprocessing: every gold query run, every question with its matched values and prompt, as JSONL.
+
+    <out>/<dataset>/<split>.jsonl            one row per question, also of those that fail
+    <out>/<dataset>/<split>.failures.jsonl   the rows with an `error`
+    <out>/<dataset>/schemas.json             db_id -> schema, for the db_ids of the rows
+    <out>/<dataset>/manifest.json            what each file was made of, and its summary
+
+Work is skipped while its inputs (data files, code, options) are unchanged. Rows are appended to a
+hidden part file in batches that reach the disk, so a killed run goes on with the next question.
+
+>>> preprocess(open_dataset("spider"), "dev", Path("data/processed/spider")).n  # doctest: +SKIP
+1034
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import statistics
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import cache
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import txt2sql
+from txt2sql.data.fetch import Progress
+from txt2sql.errors import DatabaseError, DataError, PromptError
+from txt2sql.execution.execute import Limits, execute
+from txt2sql.execution.values import open_value_index
+from txt2sql.prompts import render
+from txt2sql.runs import read_rows, write_atomically
+from txt2sql.types import Example
+
+if TYPE_CHECKING:
+    from txt2sql.data import Dataset
+
+_BATCH = 100
+_LIMITS = Limits(timeout_s=30.0)
+_FORMAT = 1
+_CODE = ("types.py", "data", "execution", "prompts")
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a split came to. Lengths are in characters of the prompt."""
+
+    split: str
+    n: int
+    ran: int
+    failed: int
+    empty: int
+    """Gold queries that ran and returned no row."""
+    without_gold: int
+    matched: int
+    """Questions with at least one matched value."""
+    dropped: int
+    """Prompts whose schema did not fit as a whole."""
+    prompt_median: int
+    prompt_p95: int
+
+
+@dataclass(frozen=True, slots=True)
+class Processed:
+    """One split: the file, its summary, and how much of the work this run had to do."""
+
+    path: Path
+    summary: Summary
+    made: int
+    failures: tuple[str, ...] = ()
+    """`id: error` of the first failures."""
+
+
+def preprocess(
+    dataset: Dataset,
+    split: str,
+    folder: Path,
+    *,
+    style: str = "ddl",
+    limit: int | None = None,
+    progress: Progress | None = None,
+) -> Processed:
+    """Write `folder/<split>.jsonl` and what belongs to it.
+
+    `limit` takes the first questions only, into `<split>-first<limit>.jsonl`. `progress` is called
+    after each question. Raises DataError with what to do.
+    """
+    name = split if limit is None else f"{split}-first{limit}"
+    path = folder / f"{name}.jsonl"
+    fingerprint = _fingerprint(dataset, split, style, limit)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        manifest = _manifest(folder)
+        entry = manifest.get(name, {})
+        made = 0
+        if entry.get("fingerprint") != fingerprint or not path.is_file():
+            made = _write(dataset, split, path, fingerprint, style, limit, progress)
+            summary, db_ids, failures = _read_back(path, split)
+            write_atomically(
+                folder / f"{name}.failures.jsonl",
+                "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in failures),
+            )
+            _add_schemas(dataset, folder / "schemas.json", db_ids)
+            first = [f"{row['id']}: {row['error']}" for row in failures[:10]]
+            entry = {"fingerprint": fingerprint, "summary": asdict(summary), "failures": first}
+            manifest[name] = entry
+            write_atomically(folder / "manifest.json", json.dumps(manifest, indent=2) + "\n")
+    except OSError as error:
+        raise DataError(
+            f"cannot write '{error.filename or path}' ({error.strerror or error}); free space or "
+            "choose a folder you may write with --out, and run again to go on"
+        ) from error
+    return Processed(path, Summary(**entry["summary"]), made, tuple(entry["failures"]))
+
+
+def _write(
+    dataset: Dataset,
+    split: str,
+    path: Path,
+    fingerprint: str,
+    style: str,
+    limit: int | None,
+    progress: Progress | None,
+) -> int:
+    """Make the rows that are missing; the number of rows made."""
+    part = path.with_name(f".{path.name}.{fingerprint[:12]}.part")
+    for other in path.parent.glob(f".{path.name}.*.part"):
+        if other != part:
+            other.unlink()
+    total = dataset.count(split)
+    total = total if limit is None else min(limit, total)
+    with part.open("a+b") as file:
+        done = _cut_to_whole_lines(file)
+        examples = islice(dataset.examples(split), done, total)
+        for made, example in enumerate(examples, start=1):
+            line = json.dumps(_row(dataset, example, style), ensure_ascii=False) + "\n"
+            file.write(line.encode("utf-8", "replace"))
+            if made % _BATCH == 0:
+                file.flush()
+                os.fsync(file.fileno())
+            if progress is not None:
+                progress(split, done + made, total)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+    return total - done
+
+
+def _cut_to_whole_lines(file: Any) -> int:
+    """Drop a half-written last line; the number of lines left."""
+    file.seek(0)
+    lines = end = 0
+    for line in file:
+        if line.endswith(b"\n"):
+            lines += 1
+            end += len(line)
+    file.truncate(end)
+    file.seek(0, os.SEEK_END)
+    return lines
+
+
+def _row(dataset: Dataset, example: Example, style: str) -> dict[str, Any]:
+    """What is known of one question; `error` says why its gold query or its prompt is missing."""
+    row: dict[str, Any] = {
+        "id": example.id,
+        "db_id": example.db_id,
+        "question": example.question,
+        "gold_sql": example.gold_sql,
+        "evidence": example.evidence,
+        "difficulty": example.difficulty,
+        "schema": f"schemas.json#{example.db_id}",
+        "values": [],
+        "style": style,
+        "prompt": None,
+        "dropped": [],
+        "rows": None,
+        "error": None,
+    }
+    try:
+        database = dataset.database(example.db_id)
+        matches = open_value_index(database).match(example.question)
+        prompt = render(
+            example.question,
+            dataset.schema(example.db_id),
+            style=style,
+            matches=matches,
+            evidence=example.evidence,
+        )
+    except (DatabaseError, PromptError) as error:
+        return row | {"error": str(error)}
+    row |= {
+        "values": [asdict(match) for match in matches],
+        "prompt": prompt.text,
+        "dropped": list(prompt.dropped),
+    }
+    if example.gold_sql:
+        result = execute(database, example.gold_sql, _LIMITS)
+        row |= {"rows": len(result.rows)} if result.ok else {"error": result.error}
+    return row
+
+
+def _read_back(path: Path, split: str) -> tuple[Summary, list[str], list[dict[str, Any]]]:
+    """The summary of a finished file, its db_ids in order, and its failing rows."""
+    lengths: list[int] = []
+    failures: list[dict[str, Any]] = []
+    db_ids: dict[str, None] = {}
+    counts = {"n": 0, "ran": 0, "empty": 0, "without_gold": 0, "matched": 0, "dropped": 0}
+    for row in read_rows(path):
+        db_ids.setdefault(row["db_id"])
+        counts["n"] += 1
+        counts["ran"] += row["rows"] is not None
+        counts["empty"] += row["rows"] == 0
+        counts["without_gold"] += not row["gold_sql"]
+        counts["matched"] += bool(row["values"])
+        counts["dropped"] += bool(row["dropped"])
+        if row["prompt"] is not None:
+            lengths.append(len(row["prompt"]))
+        if row["error"] is not None:
+            failures.append(row)
+    lengths.sort()
+    summary = Summary(
+        split=split,
+        failed=len(failures),
+        prompt_median=round(statistics.median(lengths)) if lengths else 0,
+        prompt_p95=lengths[int(0.95 * (len(lengths) - 1))] if lengths else 0,
+        **counts,
+    )
+    return summary, list(db_ids), failures
+
+
+def _add_schemas(dataset: Dataset, path: Path, db_ids: list[str]) -> None:
+    """Merge the schemas of these databases into schemas.json."""
+    before = path.read_text(encoding="utf-8") if path.is_file() else ""
+    try:
+        schemas = json.loads(before) if before else {}
+    except ValueError:
+        schemas = {}
+    for db_id in db_ids:
+        try:
+            schemas[db_id] = asdict(dataset.schema(db_id))
+        except DatabaseError:
+            schemas.pop(db_id, None)  # its questions are listed as failures
+    after = "".join(_schema_lines(schemas))
+    if after != before:
+        write_atomically(path, after)
+
+
+def _schema_lines(schemas: dict[str, Any]) -> Iterator[str]:
+    """JSON with one schema per line: readable by people and by `diff`."""
+    names = sorted(schemas)
+    yield "{\n"
+    for number, name in enumerate(names, start=1):
+        text = json.dumps(schemas[name], ensure_ascii=False)
+        yield f"{json.dumps(name)}: {text}{',' if number < len(names) else ''}\n"
+    yield "}\n"
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}  # nothing was finished yet, or the note was lost: make it again
+    return manifest if isinstance(manifest, dict) else {}
+
+
+def _fingerprint(dataset: Dataset, split: str, style: str, limit: int | None) -> str:
+    """Changes whenever the rows could: with the data files, the options, or the code."""
+    digest = hashlib.sha256(repr((_FORMAT, split, style, limit, _code())).encode())
+    for path in dataset.files(split):
+        stat = path.stat()
+        digest.update(repr((path.name, stat.st_size, stat.st_mtime_ns)).encode())
+    return digest.hexdigest()
+
+
+@cache
+def _code() -> str:
+    """A hash of the modules that the rows depend on."""
+    root = Path(txt2sql.__file__).parent
+    digest = hashlib.sha256()
+    for name in _CODE:
+        for path in sorted((root / name).rglob("*.py")) if "." not in name else [root / name]:
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
