@@ -14,6 +14,11 @@ settings.load_profile("txt2sql")
 
 ROOT = Path(__file__).parents[1]
 
+# What the tests start in a process of its own sees this checkout too, installed or not.
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH")])
+)
+
 
 @pytest.fixture(scope="session")
 def data_root() -> Path:
