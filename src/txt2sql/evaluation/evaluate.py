@@ -12,12 +12,20 @@ of the model; verdicts are cheap and always made anew, with the judge as it is n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from random import Random
 
 from txt2sql.errors import DatabaseError, ModelError
 from txt2sql.evaluation.metrics import Metric
 from txt2sql.evaluation.report import Judged, Report, summarise
 from txt2sql.execution.database import Database
 from txt2sql.types import Example, Outcome, Prediction, Predictor, Verdict
+
+
+def draw(examples: Sequence[Example], limit: int | None, seed: int) -> list[Example]:
+    """All examples, or `limit` of them drawn without replacement, in their first order."""
+    if limit is None or limit >= len(examples):
+        return list(examples)
+    return [examples[i] for i in sorted(Random(seed).sample(range(len(examples)), limit))]
 
 
 def evaluate(

@@ -42,7 +42,7 @@ def from_row(row: Mapping[str, Any]) -> Prediction:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FilePredictor:
     """A predictor that looks its answers up: those of another system, read from a file."""
 

@@ -10,10 +10,12 @@ these hashes are how it knows.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
 import txt2sql
+from txt2sql.models.catalog import ModelCard
 
 _ROOMS = ("sql", "prompts", "models", "execution/values.py", "execution/database.py")
 """The code that decides what a model is shown and how its text becomes SQL."""
@@ -53,6 +55,17 @@ def model_hash(folder: Path) -> str:
     """The hash of a model folder: weights, tokenizer and configuration."""
     files = (path for path in folder.rglob("*") if path.is_file())
     return files_hash(folder, (path for path in files if not _is_by_product(path, folder)))
+
+
+def weights_hash(card: ModelCard) -> str:
+    """What tells these weights from others: the hash of a folder, or the revision of a hub id as
+    it lies in the local cache; "" when it has not been downloaded yet."""
+    if card.folder:
+        return model_hash(card.folder)
+    home = Path(os.environ.get("HF_HOME") or "~/.cache/huggingface").expanduser()
+    cache = Path(os.environ.get("HF_HUB_CACHE") or home / "hub")
+    main = cache / f"models--{card.hub_id.replace('/', '--')}" / "refs" / "main"
+    return main.read_text(encoding="ascii").strip() if main.is_file() else ""
 
 
 def _is_by_product(path: Path, folder: Path) -> bool:

@@ -10,7 +10,7 @@ are counted under `outcomes` but left out of every mean.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -93,6 +93,23 @@ def as_json(report: Report, facts: Mapping[str, Any]) -> dict[str, Any]:
         "seconds": times,
         "examples_per_second": throughput,
     }
+
+
+def verdict_rows(judged: Iterable[Judged]) -> Iterator[dict[str, Any]]:
+    """One object per verdict: what was asked, expected and predicted, and how it fared."""
+    for item in judged:
+        for verdict in item.verdicts:
+            yield {
+                "example_id": item.example.id,
+                "db_id": item.example.db_id,
+                "question": item.example.question,
+                "gold_sql": item.example.gold_sql,
+                "sql": item.prediction.sql,
+                "metric": verdict.metric,
+                "outcome": verdict.outcome.value,
+                "score": verdict.score,
+                "reason": verdict.reason,
+            }
 
 
 def as_markdown(report: Report, facts: Mapping[str, Any]) -> str:

@@ -1,0 +1,109 @@
+"""`txt2sql ask`: questions in, SQL and rows out; without a question, a prompt to ask at.
+
+$ txt2sql ask "How many shops are there?"
+$ txt2sql ask --json --db shop.sqlite "How many shops are there?" "Which is the oldest?"
+$ echo "How many shops are there?" | txt2sql ask
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from txt2sql.errors import PromptError
+
+if TYPE_CHECKING:
+    from txt2sql.serving.service import Service
+
+SHOWN_ROWS = 20
+
+
+def ask(
+    questions: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="QUESTION", help="Questions; without one, a prompt opens."),
+    ] = None,
+    db: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="SQLite database  [default: the sample]")
+    ] = None,
+    model: Annotated[
+        str, typer.Option(metavar="NAME|PATH", help="Catalogue name, hub id or folder.")
+    ] = "bundled",
+    json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object per question.")
+    ] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show the prompt, matched values and candidates.")
+    ] = False,
+    timeout: Annotated[
+        float, typer.Option(metavar="S", min=0.01, help="Seconds a query may run.")
+    ] = 5.0,
+    max_rows: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Rows to show  [default: 20; with --json 10000]"),
+    ] = None,
+    no_constrained: Annotated[
+        bool, typer.Option("--no-constrained", help="Let the model write more than valid SQL.")
+    ] = False,
+) -> None:
+    """Ask a database questions.
+
+    The database is opened read-only: nothing a model writes can change it.
+    Exits with 1 when a question got no SQL or its SQL failed.
+
+    \b
+    Examples:
+      txt2sql ask "How many shops are there?"
+      txt2sql ask --db shop.sqlite "How many shops are there?" "Which is the oldest?"
+      txt2sql ask --db shop.sqlite                  (opens a prompt)
+      txt2sql ask --json --db shop.sqlite "How many shops are there?" | jq .rows
+      txt2sql ask --model Qwen/Qwen2.5-Coder-1.5B-Instruct "How many shops are there?"
+    """
+    from txt2sql.cli import display, shell
+
+    with display.working("loading the model"):
+        service = _service(db, model, timeout, max_rows, not no_constrained)
+    if questions or json or not sys.stdin.isatty():
+        lines = questions or (line.strip() for line in sys.stdin if line.strip())
+        if not _answer_all(service, lines, max_rows, json, explain):
+            raise typer.Exit(1)
+    else:
+        shell.converse(service, max_rows or SHOWN_ROWS, explain)
+
+
+def _service(
+    db: Path | None, model: str, timeout: float, max_rows: int | None, constrained: bool
+) -> Service:
+    from txt2sql import sample
+    from txt2sql.execution.execute import Limits
+    from txt2sql.serving.service import Service
+
+    limits = Limits(timeout_s=timeout, max_rows=max(max_rows or 0, Limits().max_rows))
+    return Service(db or sample.path(), model, limits=limits, constrained=constrained)
+
+
+def _answer_all(
+    service: Service, questions: Iterable[str], max_rows: int | None, json: bool, explain: bool
+) -> bool:
+    """Print each answer as soon as it is there; True when every question got rows."""
+    from txt2sql.cli import display
+
+    asked, failed = 0, 0
+    for question in questions:
+        with display.working("thinking"):
+            answer = service.ask(question)
+        if explain:
+            display.explanation(answer, to_stderr=json)
+        if json:
+            print(display.answer_json(answer, max_rows), flush=True)
+        else:
+            display.answer(answer, max_rows or SHOWN_ROWS)
+        asked += 1
+        failed += answer.error is not None
+    if not asked:
+        raise PromptError('no question was given; write it in quotes: txt2sql ask "How many ...?"')
+    return not failed

@@ -1,0 +1,225 @@
+"""What a person sees of an answer: highlighted SQL, a table of rows, one line of facts; or JSON.
+
+Cells come from a stranger's database, so control characters are shown as escapes and never reach
+the terminal.
+
+    SELECT count(*) FROM shop
+
+     count(*)
+    ──────────
+           12
+
+    1 row · 0.21 s · confidence 97%
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Console
+from rich.padding import Padding
+from rich.syntax import Syntax
+from rich.table import Table
+from rich.text import Text
+
+from txt2sql.types import Cell, Schema
+
+if TYPE_CHECKING:
+    from txt2sql.serving.service import Answer
+
+_CELL_CHARS = 40
+_PIPE_WIDTH = 400
+"""Characters per line where there is no terminal to fit."""
+
+
+def _console(to_stderr: bool = False) -> Console:
+    stream = sys.stderr if to_stderr else sys.stdout
+    width = None if stream.isatty() else _PIPE_WIDTH
+    return Console(file=stream, width=width, highlight=False)
+
+
+def working(what: str) -> AbstractContextManager[object]:
+    """A spinner on standard error while something takes long; nothing where it is no terminal."""
+    console = _console(to_stderr=True)
+    return console.status(f"[dim]{what} …") if console.is_terminal else nullcontext()
+
+
+# ------------------------------------------------------------------------------------------ answers
+
+
+def answer(answer: Answer, max_rows: int, echo: bool = True) -> None:
+    """Print question (unless it was just typed), SQL, rows and facts; a failure in one sentence."""
+    console = _console()
+    if echo:
+        console.print(Text(printable(answer.question), style="bold"))
+    console.print()
+    if answer.sql:
+        console.print(Padding(_sql(answer.sql), (0, 0, 0, 2)))
+        console.print()
+    if answer.error is None:
+        hidden_columns = _rows(console, answer, max_rows)
+        console.print(Text("  " + _facts(answer, hidden_columns), style="dim"))
+    else:
+        console.print(Text("  " + printable(answer.error), style="red"))
+    console.print()
+
+
+def _sql(sql: str) -> Text:
+    highlighted = Syntax("", "sql", theme="ansi_dark", background_color="default").highlight(
+        printable(sql, keep="\n")
+    )
+    highlighted.rstrip()
+    return highlighted
+
+
+def _rows(console: Console, answer: Answer, max_rows: int) -> int:
+    """Print the table; how many columns did not fit."""
+    shown = answer.rows[:max_rows]
+    cells = [[_cell(value) for value in row] for row in shown]
+    names = [Text(shorten(name)) for name in answer.columns]
+    fitting = _fitting([names, *cells], console.width - 4)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=True, header_style="bold")
+    for index, name in enumerate(names[:fitting]):
+        numeric = bool(shown) and all(_is_number(row[index]) for row in shown)
+        table.add_column(name, justify="right" if numeric else "left", no_wrap=True)
+    for row in cells:
+        table.add_row(*row[:fitting])
+    console.print(table)
+    more = len(answer.rows) - len(shown)
+    if more or answer.truncated:
+        count = f"{more:,} more row{'s' * (more != 1)}" if more else "more rows"
+        beyond = " or more" if more and answer.truncated else ""
+        console.print(Text(f"  … {count}{beyond}", style="dim"))
+    return len(names) - fitting
+
+
+def _fitting(lines: list[list[Text]], width: int) -> int:
+    """How many leading columns fit into the width; at least one."""
+    used = 0
+    for index, column in enumerate(zip(*lines, strict=True)):
+        used += max(text.cell_len for text in column) + 3
+        if used > width and index:
+            return index
+    return len(lines[0])
+
+
+def _cell(value: Cell) -> Text:
+    if value is None:
+        return Text("NULL", style="dim")
+    if isinstance(value, bytes):
+        return Text(f"<{len(value):,} bytes>", style="dim")
+    return Text(shorten(str(value)))
+
+
+def _is_number(value: Cell) -> bool:
+    return value is None or isinstance(value, (int, float))
+
+
+def _facts(answer: Answer, hidden_columns: int) -> str:
+    count = len(answer.rows)
+    facts = [f"{count:,}{'+' * answer.truncated} row{'s' * (count != 1)}"]
+    if hidden_columns:
+        facts.append(f"{hidden_columns} more column{'s' * (hidden_columns != 1)} did not fit")
+    facts.append(f"{answer.seconds:.2f} s")
+    if answer.confidence is not None:
+        facts.append(f"confidence {answer.confidence:.0%}")
+    return " · ".join(facts)
+
+
+def answer_json(answer: Answer, max_rows: int | None) -> str:
+    """One line of JSON; bytes as SQL blob literals, infinities and NaN as strings."""
+    rows = answer.rows if max_rows is None else answer.rows[:max_rows]
+    return json.dumps(
+        {
+            "question": answer.question,
+            "sql": answer.sql,
+            "columns": list(answer.columns),
+            "rows": [[json_safe(value) for value in row] for row in rows],
+            "seconds": round(answer.seconds, 4),
+            "model": answer.model,
+            "error": answer.error,
+        },
+        allow_nan=False,
+    )
+
+
+def json_safe(value: Cell) -> Any:
+    """A cell as JSON can carry it: b'\\x0a' is "x'0a'", inf is "Infinity"."""
+    if isinstance(value, bytes):
+        return f"x'{value.hex()}'"
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
+    return value
+
+
+# -------------------------------------------------------------------------------------- explanations
+
+
+def explanation(answer: Answer, to_stderr: bool = False) -> None:
+    """Print what the model was shown and what it considered."""
+    console = _console(to_stderr)
+    if answer.prompt is not None:
+        _section(console, f"prompt ({answer.prompt.style})", printable(answer.prompt.text))
+    matches = [
+        f"{match.table}.{match.column} = {match.value!r}  <- {match.span!r}  {match.score:.2f}"
+        for match in answer.matches
+    ]
+    _section(console, "matched values", "\n".join(matches) or "none")
+    if answer.prompt is not None and answer.prompt.dropped:
+        _section(console, "left out of the prompt", ", ".join(answer.prompt.dropped))
+    _section(console, "candidates", "\n".join(answer.candidates) or "none")
+
+
+def _section(console: Console, title: str, body: str) -> None:
+    console.print(Text(title, style="bold cyan"))
+    console.print(Padding(Text(printable(body, keep="\n\t")), (0, 0, 0, 2)))
+    console.print()
+
+
+def greeting(schema: Schema, model: str) -> None:
+    """Print what one is connected to."""
+    names = ", ".join(printable(table.name) for table in schema.tables[:8])
+    more = f" and {len(schema.tables) - 8} more" if len(schema.tables) > 8 else ""
+    console = _console()
+    console.print(Text.assemble((schema.db_id, "bold"), f": {names}{more}"))
+    console.print(Text(f"model {model}; ask a question, .help for help, Ctrl-D to leave", "dim"))
+
+
+def schema(schema: Schema, name: str = "") -> None:
+    """Print the tables of a database with their columns, or one table with types."""
+    console = _console()
+    if name:
+        table = schema.table(name)
+        if table is None:
+            console.print(Text(f"there is no table {printable(name)}; .schema lists them"))
+            return
+        for column in table.columns:
+            key = "  primary key" if column.primary_key else ""
+            text = f"  {printable(column.name)}  {column.declared_type.lower()}"
+            console.print(Text.assemble(text, (key, "dim")))
+        return
+    for table in schema.tables:
+        columns = ", ".join(printable(column.name) for column in table.columns)
+        console.print(Text.assemble(("  " + printable(table.name), "bold"), f"  {columns}"))
+
+
+def shorten(text: str) -> str:
+    """The text on one line, at most 40 characters."""
+    line = printable(text)
+    return line if len(line) <= _CELL_CHARS else line[: _CELL_CHARS - 1] + "…"
+
+
+def printable(text: str, keep: str = "") -> str:
+    """Control characters as escapes: a cell with ESC or a newline cannot move the cursor."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in keep else _escape(c) for c in text)
+
+
+def _escape(char: str) -> str:
+    return " " if char in "\xa0\u2009\u202f\u3000" else char.encode("unicode_escape").decode()

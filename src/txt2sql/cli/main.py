@@ -1,0 +1,82 @@
+"""The `txt2sql` command: its subcommands, and how errors reach a person.
+
+Importing this module is cheap on purpose (no torch, no transformers, no sqlglot, no rich), so that
+help and mistakes in options answer at once.
+
+    $ txt2sql ask "How many shops are there?"
+    $ TXT2SQL_DEBUG=1 txt2sql ask "..."      # the traceback of an unexpected error
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from txt2sql import __version__
+from txt2sql.cli import data
+from txt2sql.cli.ask import ask
+from txt2sql.cli.evaluate import evaluate
+from txt2sql.errors import Text2SQLError
+
+app = typer.Typer(
+    name="txt2sql",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"txt2sql {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def txt2sql(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Ask a database questions in plain language, with small language models on your own machine.
+
+    \b
+    Examples:
+      txt2sql ask "How many shops are there?"
+      txt2sql ask --db shop.sqlite
+      txt2sql evaluate --dataset spider --data data/raw/spider
+    """
+
+
+app.command()(ask)
+app.command()(evaluate)
+app.add_typer(data.app, name="data")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and exit: 0 done, 1 an error a person can mend, 2 wrong usage, 130 Ctrl-C."""
+    try:
+        app(args=list(arguments) if arguments is not None else None, prog_name="txt2sql")
+    except Text2SQLError as error:
+        _fail(f"{error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        if os.environ.get("TXT2SQL_DEBUG"):
+            raise
+        kind = type(error).__name__
+        _fail(f"unexpected {kind}: {error} (set TXT2SQL_DEBUG=1 to see the traceback)")
+
+
+def _fail(sentence: str) -> None:
+    print(f"txt2sql: {' '.join(sentence.split())}", file=sys.stderr)
+    sys.exit(1)

@@ -1,0 +1,127 @@
+"""The service: one database, one model, questions in, answers out. Every door to people uses it.
+
+Nothing here raises for what a question or its SQL does: an `Answer` carries the error instead.
+What is broken from the start (no such database, no such model) raises a child of Text2SQLError.
+
+>>> service = Service("shop.sqlite")  # doctest: +SKIP
+>>> service.ask("How many shops are there?").rows  # doctest: +SKIP
+((12,),)
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from txt2sql.errors import DatabaseError, PromptError
+from txt2sql.execution.database import Database, open_database
+from txt2sql.execution.execute import DEFAULT_LIMITS, Limits, execute
+from txt2sql.execution.values import ValueIndex, open_value_index
+from txt2sql.models.predictor import DirectPredictor, PredictorOptions
+from txt2sql.types import Example, Generator, Prompt, QueryResult, Row, Schema, ValueMatch
+
+BUNDLED = "bundled"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one question got. `error` is one sentence when there is no SQL or it failed, else None.
+
+    `seconds` is from the question to the rows; `confidence` is a probability in [0, 1].
+    """
+
+    question: str
+    sql: str | None
+    columns: tuple[str, ...] = ()
+    rows: tuple[Row, ...] = ()
+    truncated: bool = False
+    seconds: float = 0.0
+    model: str = ""
+    error: str | None = None
+    confidence: float | None = None
+    prompt: Prompt | None = None
+    matches: tuple[ValueMatch, ...] = ()
+    candidates: tuple[str, ...] = ()
+
+
+class Service:
+    """One open database and one loaded model."""
+
+    def __init__(
+        self,
+        database: Database | Path | str,
+        model: str | Path | Generator = BUNDLED,
+        *,
+        limits: Limits = DEFAULT_LIMITS,
+        constrained: bool = True,
+    ) -> None:
+        self.database = database if isinstance(database, Database) else open_database(database)
+        self.schema = self.database.schema()
+        if not any(table.columns for table in self.schema.tables):
+            raise DatabaseError(
+                f"'{self.database.path}' holds no tables; give a database that has some"
+            )
+        self.limits = limits
+        self._index = open_value_index(self.database)
+        self._predictor = build_predictor(
+            model, lambda _: self.schema, lambda _: self.database, constrained=constrained
+        )
+        self.model = self._predictor.name
+
+    def ask(self, question: str) -> Answer:
+        """Answer one question."""
+        start = time.perf_counter()
+        example = Example("question", self.database.db_id, question.strip())
+        matches = self._index.match(question)
+        try:
+            prompt = self._predictor.prompt(example)
+            prediction = next(self._predictor.predict([example]))
+        except PromptError as error:
+            return Answer(question, None, model=self.model, error=str(error))
+        result = QueryResult(error="the model wrote no SQL for this; try other words")
+        if prediction.sql:
+            result = execute(self.database, prediction.sql, self.limits)
+        return Answer(
+            question=question,
+            sql=prediction.sql,
+            columns=result.columns,
+            rows=result.rows,
+            truncated=result.truncated,
+            seconds=time.perf_counter() - start,
+            model=self.model,
+            error=result.error,
+            confidence=prediction.confidence,
+            prompt=prompt,
+            matches=matches,
+            candidates=prediction.candidates,
+        )
+
+
+def build_predictor(
+    model: str | Path | Generator,
+    schema: Callable[[str], Schema],
+    database: Callable[[str], Database],
+    *,
+    constrained: bool = True,
+    batch_size: int | None = None,
+) -> DirectPredictor:
+    """The predictor of a model over databases that are found by db_id."""
+    if isinstance(model, (str, Path)):
+        from txt2sql.models import hf
+
+        model = hf.load(model)
+
+    @cache
+    def index(db_id: str) -> ValueIndex:
+        return open_value_index(database(db_id))
+
+    return DirectPredictor(
+        model,
+        schema,
+        lambda example: index(example.db_id).match(example.question),
+        lambda db_id, sql: execute(database(db_id), sql),
+        PredictorOptions(constrained=constrained),
+    )
