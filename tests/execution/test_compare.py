@@ -145,10 +145,10 @@ def wide(kind: str) -> QueryResult:
         return result(*((value,) * 20 for value in (rng.randrange(50) for _ in range(10_000))))
     if kind == "permuted":  # 20 different columns that all hold the same bag of cells
         columns = [rng.sample(range(10_000), 10_000) for _ in range(20)]
-        return result(*zip(*columns))
+        return result(*zip(*columns, strict=True))
     if kind == "flags":  # 20 columns of 0 and 1 with equal counts
         columns = [rng.sample([0, 1] * 5000, 10_000) for _ in range(20)]
-        return result(*zip(*columns))
+        return result(*zip(*columns, strict=True))
     # An identity matrix: any order of columns fits, and only the last row classes show it.
     return result(*(tuple(int(i == j) for j in range(20)) for i in range(20)))
 
@@ -168,8 +168,8 @@ def test_wide_results_are_quick(kind: str) -> None:
 def test_wide_results_with_the_same_columns_but_other_rows() -> None:
     """Every column has the same bag of cells on both sides: only whole rows tell them apart."""
     gold = wide("flags")
-    columns = list(zip(*gold.rows))
+    columns = list(zip(*gold.rows, strict=True))
     columns[3] = columns[3][1:] + columns[3][:1]
     start = time.perf_counter()
-    assert not same_result(gold, result(*zip(*columns)), ordered=False)
+    assert not same_result(gold, result(*zip(*columns, strict=True)), ordered=False)
     assert time.perf_counter() - start < 5

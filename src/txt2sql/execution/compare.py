@@ -54,10 +54,12 @@ def same_result(gold: QueryResult, predicted: QueryResult, ordered: bool) -> boo
 def _same_rows(gold: Sequence[Row], predicted: Sequence[Row], ordered: bool) -> bool:
     if ordered:
         # Rows agree in order under some order of columns when the columns agree as whole vectors.
-        return gold == predicted or Counter(zip(*gold)) == Counter(zip(*predicted))
+        return gold == predicted or Counter(zip(*gold, strict=True)) == Counter(
+            zip(*predicted, strict=True)
+        )
     if len(gold[0]) == 1 or gold == predicted:
         return Counter(gold) == Counter(predicted)
-    return _Search(list(zip(*gold)), list(zip(*predicted))).found()
+    return _Search(list(zip(*gold, strict=True)), list(zip(*predicted, strict=True))).found()
 
 
 def _leaders(*results: Sequence[Row]) -> dict[float, float]:
@@ -179,7 +181,7 @@ class _Search:
         """Columns grouped by (how often each occurs, hash of its bag of (row class, cell))."""
         groups: dict[tuple[int, int], list[_Column]] = {}
         for column in columns:
-            signature = (counts[column], sum(map(hash, zip(classes, column))))
+            signature = (counts[column], sum(map(hash, zip(classes, column, strict=True))))
             groups.setdefault(signature, []).append(column)
         return groups
 
@@ -192,6 +194,9 @@ def _split(
 ) -> tuple[list[int], list[int]]:
     """New row classes: the old class and the cells of the newly paired columns, numbered alike."""
     numbers: dict[tuple[object, ...], int] = {}
-    ours = [numbers.setdefault(key, len(numbers)) for key in zip(gold_classes, *gold)]
-    theirs = [numbers.setdefault(key, len(numbers)) for key in zip(predicted_classes, *predicted)]
+    ours = [numbers.setdefault(key, len(numbers)) for key in zip(gold_classes, *gold, strict=True)]
+    theirs = [
+        numbers.setdefault(key, len(numbers))
+        for key in zip(predicted_classes, *predicted, strict=True)
+    ]
     return ours, theirs

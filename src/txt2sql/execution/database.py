@@ -7,6 +7,7 @@ Column(name='Singer_ID', type='number', ...)
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import sqlite3
 import threading
@@ -23,7 +24,6 @@ _SAMPLES = 3
 _SAMPLE_CHARS = 40
 _SAMPLED_ROWS = 200
 _SAMPLE_SLICE_S = 0.05
-_MAGIC = b"SQLite format 3\x00"
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -226,6 +226,10 @@ def _read_samples(
 
 
 def _unreadable(path: Path, problem: Exception) -> DatabaseError:
+    if "not a database" in str(problem):
+        return DatabaseError(
+            f"'{path}' is not a SQLite database, or is encrypted; give a plain SQLite file"
+        )
     return DatabaseError(f"cannot read '{path}' as a SQLite database ({problem})")
 
 
@@ -237,16 +241,12 @@ def open_database(path: str | Path, db_id: str | None = None) -> Database:
             raise DatabaseError(f"'{file}' is a folder; give the path of a SQLite database")
         if not file.is_file():
             raise DatabaseError(f"no file '{file}'; give the path of a SQLite database")
-        with file.open("rb") as stream:
-            header = stream.read(len(_MAGIC))
+        if not file.stat().st_size:
+            raise DatabaseError(f"'{file}' is empty; give a SQLite database that has tables")
+        if not os.access(file, os.R_OK):
+            raise DatabaseError(f"'{file}' may not be read; ask for the permission to read it")
     except (OSError, ValueError) as problem:  # ValueError: a NUL in the path
         raise DatabaseError(f"cannot open '{file}': {problem}") from problem
-    if not header:
-        raise DatabaseError(f"'{file}' is empty; give a SQLite database that has tables")
-    if header != _MAGIC:
-        raise DatabaseError(
-            f"'{file}' is not a SQLite database, or is encrypted; give a plain SQLite file"
-        )
     connection = connect(file)
     try:
         tables = connection.execute(

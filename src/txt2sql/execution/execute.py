@@ -16,6 +16,7 @@ import marshal
 import os
 import re
 import sqlite3
+import sys
 import threading
 import time
 from collections import OrderedDict
@@ -84,7 +85,7 @@ def execute(database: Database, sql: str, limits: Limits = DEFAULT_LIMITS) -> Qu
     reason = check_read_only(sql)
     if reason is not None:
         return QueryResult(error=reason)
-    path = os.path.abspath(database.path)
+    path = str(database.path.absolute())
     try:
         mark = identity(path)
     except OSError as problem:
@@ -93,10 +94,11 @@ def execute(database: Database, sql: str, limits: Limits = DEFAULT_LIMITS) -> Qu
     cached = _results.get(key)
     if cached is not None:
         return cached
-    answer = _run_here(path, mark, sql, limits)
-    if answer is None:
-        request = (path, mark, sql, limits.timeout_s, limits.max_rows, limits.max_result_bytes)
-        request += (limits.max_cell_bytes,)
+    settled = time.time_ns() - max((mark[1], *mark[3:4])) > _RACY_NS
+    answer = _run_here(path, mark, sql, limits) if settled else None
+    if answer is None or not _unchanged(path, mark):  # a writer came: the worker takes a lock
+        sizes = (limits.max_rows, limits.max_result_bytes, limits.max_cell_bytes)
+        request = (path, mark, sql, limits.timeout_s, *sizes)
         answer = worker.ask(limits.max_memory_bytes, limits.timeout_s, request)
     rows = [row for chunk in answer.chunks for row in marshal.loads(chunk)]
     result = QueryResult(
@@ -107,17 +109,24 @@ def execute(database: Database, sql: str, limits: Limits = DEFAULT_LIMITS) -> Qu
         timed_out=answer.timed_out,
         seconds=answer.seconds,
     )
-    if not answer.volatile and time.time_ns() - max((mark[1], *mark[3:4])) > _RACY_NS:
+    if settled and not answer.volatile:
         _results.put(key, result, sum(map(len, answer.chunks)) + len(sql) + 500)
     return result
+
+
+def _unchanged(path: str, mark: _Mark) -> bool:
+    try:
+        return identity(path) == mark
+    except OSError:
+        return False
 
 
 def _run_here(path: str, mark: _Mark, sql: str, limits: Limits) -> Answer | None:
     """The answer, when the statement is plain and finishes within the slice; else None."""
     if len(sql) > _SLICE_CHARS or limits.timeout_s <= _SLICE_S or _NESTED.search(sql):
         return None
-    if limits.max_cell_bytes < _SLICE_CELL_BYTES or not _HAS_SETLIMIT:
-        return None
+    if limits.max_cell_bytes < _SLICE_CELL_BYTES or sys.version_info < (3, 11):
+        return None  # Python 3.10 cannot lower SQLite's limits
     connection = _connections.take(path, mark)
     if connection is None:
         return None
@@ -128,9 +137,6 @@ def _run_here(path: str, mark: _Mark, sql: str, limits: Limits) -> Answer | None
     if answer.error is None or answer.error.startswith(_FINAL_ERRORS):
         return answer
     return None
-
-
-_HAS_SETLIMIT = hasattr(sqlite3.Connection, "setlimit")  # Python 3.11
 
 
 class _Connections:
@@ -191,7 +197,8 @@ class _Connections:
         if connection.execute(hidden).fetchone():
             connection.close()
             return None
-        connection.setlimit(sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH, _SLICE_PATTERN)
+        if sys.version_info >= (3, 11):
+            connection.setlimit(sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH, _SLICE_PATTERN)
         return connection
 
     def forget(self) -> None:

@@ -11,6 +11,8 @@ Sources: sqlite.org/c3ref (set_authorizer, progress_handler, limit), sqlite.org/
 ('name',)
 """
 
+# pathlib would be most of what a worker process has to import.
+# ruff: noqa: PTH
 from __future__ import annotations
 
 import marshal
@@ -29,7 +31,8 @@ GRACE_S = 0.25
 
 # sqlite3.h names; Python 3.10 does not export all of them.
 _SQLITE_OK, _SQLITE_DENY = 0, 1
-_PRAGMA, _READ, _SELECT, _FUNCTION, _RECURSIVE = 19, 20, 21, 31, 33
+_PRAGMA, _FUNCTION = 19, 31
+_READING = frozenset({20, 21, 33})  # READ, SELECT, RECURSIVE
 
 # Functions that reach outside the database, in the library or in common builds and extensions.
 _FORBIDDEN = frozenset(
@@ -80,7 +83,7 @@ class Authorizer:
         self.volatile = False
 
     def __call__(self, action: int, first: str | None, second: str | None, *_: str | None) -> int:
-        if action == _READ or action == _SELECT or action == _RECURSIVE:
+        if action in _READING:
             return _SQLITE_OK
         if action == _FUNCTION:
             name = (second or "").lower()
@@ -94,35 +97,43 @@ class Authorizer:
         return _SQLITE_DENY
 
 
-def _uri(path: str) -> str:
+def _uri(path: str, own_process: bool) -> str:
     """The URI that opens `path` for reading without leaving a byte beside it.
 
-    `mode=ro` alone is right for a database in rollback-journal mode: it takes only a shared lock, so
-    a live writer is respected, and it writes nothing. A database in WAL mode is different, because
-    its readers create `-wal` and `-shm`. Where no WAL holds anything, the main file is complete and
-    `immutable=1` reads it alone; where one does, `immutable` would silently miss its commits, so
-    the shared-memory file is opened too, read-only (`readonly_shm=1`). `identity` notices when a
-    writer comes, and the connection is then made anew.
+    A WAL with commits in it must be read, through its shared-memory file, which `readonly_shm` keeps
+    us from changing; `immutable` would silently miss those commits. A rollback journal means that
+    someone writes now: `mode=ro` takes a shared lock and waits for them. Otherwise the main file is
+    complete. `immutable` then reads it without locks (and works on read-only and network disks), and
+    is the only way to read a database in WAL mode without creating `-wal` and `-shm`. A writer may
+    still come while we read: the caller compares `identity` before and after.
+
+    A worker, which may run for long, takes a shared lock instead wherever the header says rollback
+    mode. Only a process of our own can look at the header: POSIX drops all locks of a process on a
+    file when it closes any descriptor of it, and here the caller's process may be the writer.
     """
-    with open(path, "rb") as file:
-        header = file.read(20)
     wal = path + "-wal"
-    pending = os.path.exists(wal) and os.path.getsize(wal) > 0
-    if pending and not os.path.exists(path + "-shm"):
-        raise sqlite3.OperationalError(
-            f"'{wal}' holds changes but its -shm file is missing; open the database once with "
-            "sqlite3 and run PRAGMA wal_checkpoint, or copy it together with its -shm file"
-        )
-    if pending:
+    if os.path.exists(wal) and os.path.getsize(wal) > 0:
+        if not os.path.exists(path + "-shm"):
+            raise sqlite3.OperationalError(
+                f"'{wal}' holds changes but its -shm file is missing; open the database once with "
+                "sqlite3 and run PRAGMA wal_checkpoint, or copy it together with its -shm file"
+            )
         option = "mode=ro&readonly_shm=1"
-    elif header[18:20] == b"\x02\x02" or os.path.exists(wal):
-        option = "mode=ro&immutable=1"
-    else:
+    elif os.path.exists(path + "-journal"):
         option = "mode=ro"
+    elif own_process and not os.path.exists(wal) and not _in_wal_mode(path):
+        option = "mode=ro"
+    else:
+        option = "mode=ro&immutable=1"
     escaped = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
     if os.name == "nt":
         escaped = "/" + escaped.replace("\\", "/")
     return f"file:{escaped}?{option}"
+
+
+def _in_wal_mode(path: str) -> bool:
+    with open(path, "rb") as file:
+        return file.read(20)[18:] == b"\x02\x02"
 
 
 def identity(path: str) -> tuple[int, ...]:
@@ -136,11 +147,18 @@ def identity(path: str) -> tuple[int, ...]:
 
 
 def connect(
-    path: str, authorizer: Authorizer | None = None, max_cell_bytes: int = 1_000_000
+    path: str,
+    authorizer: Authorizer | None = None,
+    max_cell_bytes: int = 1_000_000,
+    own_process: bool = False,
 ) -> sqlite3.Connection:
     """A connection that can only read. `path` is absolute; sqlite3.Error says why it cannot open."""
     connection = sqlite3.connect(
-        _uri(path), uri=True, check_same_thread=False, isolation_level=None, timeout=1.0
+        _uri(path, own_process),
+        uri=True,
+        check_same_thread=False,
+        isolation_level=None,
+        timeout=1.0,
     )
     try:
         # temp_store: sorts and materialised views stay in memory, where a limit can hold them.
@@ -156,7 +174,7 @@ def connect(
                 connection.execute(f"PRAGMA table_info({quoted(name)})").close()
             except sqlite3.OperationalError:
                 continue  # its module is missing here: using that table says so
-        if hasattr(connection, "setlimit"):  # Python 3.11; on 3.10 only the worker's limits hold
+        if sys.version_info >= (3, 11):  # before, only the limits of the worker process hold
             connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, max_cell_bytes)
             connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
             connection.setlimit(sqlite3.SQLITE_LIMIT_WORKER_THREADS, 0)
@@ -206,7 +224,7 @@ def run(
             cursor.close()
     except MemoryError:
         error = "out of memory: the statement needs more than the memory limit"
-    except Exception as problem:  # noqa: BLE001 - sqlite3 also raises ValueError, OverflowError, ...
+    except Exception as problem:  # sqlite3 also raises ValueError, OverflowError, ...
         error = str(problem) or type(problem).__name__
     seconds = time.perf_counter() - start
     if error == "interrupted":
@@ -246,7 +264,7 @@ def _fetch(
 
 def _plain(error: str) -> str:
     """SQLite's refusals in words that say what happened."""
-    if "not authorized" in error or "prohibited" in error or "readonly" in error:
+    if any(word in error for word in ("not authorized", "prohibited", "authorization denied")):
         return f"refused: the statement does more than read ({error})"
     return error
 
@@ -276,7 +294,7 @@ def _arm(seconds: float) -> None:
     import faulthandler  # its watchdog is a C thread: it needs no bytecode to run
 
     if seconds:
-        faulthandler.dump_traceback_later(seconds, exit=True, file=open(os.devnull, "w"))
+        faulthandler.dump_traceback_later(seconds, exit=True)
     else:
         faulthandler.cancel_dump_traceback_later()
 
@@ -316,7 +334,7 @@ def serve(max_memory_bytes: int) -> None:
                 known = None
             if known is None:
                 authorizer = Authorizer()
-                known = (mark, connect(path, authorizer, max_cell), authorizer)
+                known = (mark, connect(path, authorizer, max_cell, own_process=True), authorizer)
             opened[path] = known
             if len(opened) > 8:
                 opened.popitem(last=False)[1][1].close()

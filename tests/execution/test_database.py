@@ -1,0 +1,345 @@
+"""Files that are not databases, odd schemas, and what opening leaves behind."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from txt2sql.errors import DatabaseError
+from txt2sql.execution.database import (
+    Database,
+    column_class,
+    find_database,
+    open_database,
+    split_identifier,
+)
+from txt2sql.execution.execute import execute
+from txt2sql.types import ForeignKey
+
+
+def build(path: Path, *statements: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA synchronous = OFF")
+    for statement in statements:
+        connection.execute(statement)
+    connection.commit()
+    connection.close()
+    return path
+
+
+def listing(folder: Path) -> dict[str, tuple[int, int, str]]:
+    """Name -> size, time of change and hash of every file."""
+    return {
+        file.name: (
+            file.stat().st_size,
+            file.stat().st_mtime_ns,
+            hashlib.sha256(file.read_bytes()).hexdigest(),
+        )
+        for file in folder.iterdir()
+    }
+
+
+def test_not_a_database(tmp_path: Path) -> None:
+    (tmp_path / "empty.sqlite").touch()
+    (tmp_path / "text.sqlite").write_text("name,age\nAnn,30\n" * 100)
+    good = build(tmp_path / "good.sqlite", "CREATE TABLE t (a)", "CREATE TABLE u (b)").read_bytes()
+    (tmp_path / "corrupt.sqlite").write_bytes(good[:16] + b"\xff" * (len(good) - 16))
+    (tmp_path / "page.sqlite").write_bytes(good[:100] + b"\xff" * (len(good) - 100))
+    (tmp_path / "cut.sqlite").write_bytes(good[:60])
+    build(tmp_path / "bare.sqlite", "CREATE TABLE t (a)", "DROP TABLE t")
+    expected = {
+        "missing.sqlite": "no file",
+        ".": "is a folder",
+        "empty.sqlite": "is empty",
+        "text.sqlite": "not a SQLite database",
+        "corrupt.sqlite": "not a SQLite database",
+        "cut.sqlite": "cannot read",
+        "page.sqlite": "cannot read",
+        "bare.sqlite": "no tables",
+        "a\0b": "cannot open|no file",
+    }
+    for name, reason in expected.items():
+        with pytest.raises(DatabaseError, match=reason) as caught:
+            open_database(tmp_path / name if name != "a\0b" else name)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root reads everything")
+def test_unreadable_file(tmp_path: Path) -> None:
+    path = build(tmp_path / "a.sqlite", "CREATE TABLE t (a)")
+    path.chmod(0)
+    with pytest.raises(DatabaseError, match="may not be read"):
+        open_database(path)
+
+
+def test_find_database(tmp_path: Path) -> None:
+    build(tmp_path / "database" / "pets_1" / "pets_1.sqlite", "CREATE TABLE pets (a)")
+    build(tmp_path / "world_1" / "world_1.sqlite", "CREATE TABLE city (a)")
+    build(tmp_path / "flat.sqlite", "CREATE TABLE flat (a)")
+    for db_id, table in {"pets_1": "pets", "world_1": "city", "flat": "flat"}.items():
+        database = find_database(tmp_path, db_id)
+        assert database.db_id == db_id
+        assert database.schema().tables[0].name == table
+    with pytest.raises(DatabaseError, match="did you mean 'pets_1'"):
+        find_database(tmp_path, "pet_1")
+    with pytest.raises(DatabaseError, match="the folder has 3 databases"):
+        find_database(tmp_path, "zzz")
+    with pytest.raises(DatabaseError, match="no database"):
+        find_database(tmp_path / "world_1", "../flat")
+    with pytest.raises(DatabaseError, match="no database"):
+        find_database(tmp_path / "nowhere", "")
+
+
+def test_schema(tmp_path: Path) -> None:
+    path = build(
+        tmp_path / "shop.sqlite",
+        "CREATE TABLE customer (customer_id INTEGER PRIMARY KEY, fullName VARCHAR(20), born DATE)",
+        "CREATE TABLE line (sale INT, no INT, price REAL, PRIMARY KEY (sale, no)) WITHOUT ROWID",
+        "CREATE TABLE sale (id INTEGER PRIMARY KEY, customer INT REFERENCES customer, "
+        "a INT, b INT, FOREIGN KEY (a, b) REFERENCES line, FOREIGN KEY (b) REFERENCES gone (x))",
+        "INSERT INTO customer VALUES (1, 'Ann', '2001-01-01'), (2, NULL, ''), (3, 'Ann', NULL)",
+        "INSERT INTO customer VALUES (4, 'Bob', NULL), (5, 'Cid', NULL), (6, 'Dora', NULL)",
+    )
+    schema = open_database(path).schema()
+    assert schema.db_id == "shop"
+    assert [table.name for table in schema.tables] == ["customer", "line", "sale"]
+    customer = schema.tables[0]
+    assert [c.type for c in customer.columns] == ["number", "text", "time"]
+    assert [c.primary_key for c in customer.columns] == [True, False, False]
+    assert [c.samples for c in customer.columns] == [
+        ("1", "2", "3"),
+        ("Ann", "Bob", "Cid"),
+        ("2001-01-01",),
+    ]
+    assert customer.columns[1].words == "full name"
+    assert customer.columns[1].declared_type == "VARCHAR(20)"
+    assert schema.foreign_keys == (
+        ForeignKey("sale", "customer", "customer", "customer_id"),
+        ForeignKey("sale", "a", "line", "sale"),
+        ForeignKey("sale", "b", "line", "no"),
+    )
+    assert [t.name for t in Database(path, "shop", ("sale", "gone")).schema().tables] == ["sale"]
+
+
+def test_odd_schemas(tmp_path: Path) -> None:
+    path = build(
+        tmp_path / "odd's ?#%20 ü.sqlite",
+        'CREATE TABLE "order" ("select" INT, "a ""quoted"" b" TEXT, "größe cm" REAL, "" TEXT)',
+        "INSERT INTO \"order\" VALUES (1, 'x', 1.5, 'y')",
+        "CREATE TABLE part (a INT, twice INT GENERATED ALWAYS AS (a * 2) VIRTUAL)",
+        "INSERT INTO part (a) VALUES (4)",
+        'CREATE TABLE "it\'s" (x)',
+        "CREATE VIEW broken AS SELECT x FROM nowhere",
+        "CREATE VIEW bomb AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "
+        "SELECT max(i) AS top FROM n",
+        "CREATE VIRTUAL TABLE words USING fts5(body)",
+        "INSERT INTO words VALUES ('some text')",
+        "CREATE VIRTUAL TABLE boxes USING rtree(id, low, high)",
+        "INSERT INTO boxes VALUES (1, 2.0, 3.0)",
+        "CREATE TABLE raw (b BLOB, bad TEXT, long TEXT)",
+        "INSERT INTO raw VALUES (x'00ff', CAST(x'ff41' AS TEXT), hex(zeroblob(3000000)))",
+        "CREATE TABLE void (x)",
+        "PRAGMA writable_schema = 1",
+        "UPDATE sqlite_master SET sql = 'CREATE VIRTUAL TABLE void USING absent(x)', rootpage = 0 "
+        "WHERE name = 'void'",
+    )
+    database = open_database(path)
+    start = time.perf_counter()
+    schema = database.schema()
+    assert time.perf_counter() - start < 2
+    assert [table.name for table in schema.tables] == [
+        *("order", "part", "it's", "bomb", "words", "boxes", "raw")
+    ]
+    order, part, _, bomb, words, boxes, raw = schema.tables
+    assert [c.name for c in order.columns] == ["select", 'a "quoted" b', "größe cm", ""]
+    assert [c.samples for c in order.columns] == [("1",), ("x",), ("1.5",), ("y",)]
+    assert [c.samples for c in part.columns] == [("4",), ("8",)]
+    assert bomb.columns[0].samples == ()
+    assert [c.name for c in words.columns] == ["body"]
+    assert boxes.columns[1].samples == ("2.0",)
+    assert raw.columns[0].samples == ()
+    assert raw.columns[1].samples == ("\ufffdA",)
+    assert all(len(sample) <= 40 for sample in raw.columns[2].samples)
+    # Full-text and spatial indexes can be queried: their own statements pass the authorizer.
+    assert execute(database, "SELECT body FROM words WHERE words MATCH 'text'").rows == (
+        ("some text",),
+    )
+    assert execute(database, "SELECT id FROM boxes WHERE low > 1").rows == ((1,),)
+    assert "no such module" in str(execute(database, "SELECT * FROM void").error)
+
+
+def test_large_schema_is_quick(tmp_path: Path) -> None:
+    columns = ", ".join(f"c{i} INT" for i in range(20))
+    path = build(
+        tmp_path / "large.sqlite",
+        *(
+            f"CREATE TABLE t{i} ({columns}, FOREIGN KEY (c1) REFERENCES t0 (c0))"
+            for i in range(500)
+        ),
+        *(f"INSERT INTO t{i} (c0) VALUES (1)" for i in range(500)),
+    )
+    start = time.perf_counter()
+    schema = open_database(path).schema()
+    assert time.perf_counter() - start < 2
+    assert len(schema.tables) == len(schema.foreign_keys) == 500
+
+
+def test_connection_only_reads(tmp_path: Path) -> None:
+    path = build(tmp_path / "a.sqlite", "CREATE TABLE t (a)", "INSERT INTO t VALUES (1)")
+    before = listing(tmp_path)
+    connection = open_database(path).connect()
+    assert connection.execute("PRAGMA table_info(t)").fetchall()
+    for statement in (
+        *("DROP TABLE t", "CREATE TEMP TABLE x (a)", "PRAGMA journal_mode = WAL", "BEGIN"),
+        *("ATTACH ':memory:' AS m", "PRAGMA query_only = 0", "VACUUM INTO 'copy.sqlite'"),
+    ):
+        with pytest.raises(sqlite3.DatabaseError, match="not authorized|prohibited|denied"):
+            connection.execute(statement)
+    connection.close()
+    assert listing(tmp_path) == before
+
+
+WRITER = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+for line in sys.stdin:
+    connection.execute(line).fetchall()
+    print("done", flush=True)
+"""
+
+
+class Writer:
+    """Another process that holds a database open and writes to it."""
+
+    def __init__(self, path: Path) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def execute(self, sql: str) -> None:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        print(sql, file=self.process.stdin, flush=True)
+        assert self.process.stdout.readline() == "done\n"
+
+
+@pytest.fixture
+def writer(tmp_path: Path) -> Iterator[Writer]:
+    """A live database in WAL mode whose last commit is only in the WAL."""
+    (tmp_path / "live").mkdir()
+    other = Writer(tmp_path / "live" / "live.sqlite")
+    with other.process:
+        other.execute("PRAGMA journal_mode = WAL")
+        other.execute("CREATE TABLE t (a)")
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        other.execute("INSERT INTO t VALUES (1)")
+        yield other
+
+
+HERE_AND_APART = ("SELECT a FROM t", "WITH x AS (SELECT a FROM t) SELECT a FROM x")
+
+
+def test_live_wal_is_read_and_left_alone(tmp_path: Path, writer: Writer) -> None:
+    folder = tmp_path / "live"
+    before = listing(folder)
+    assert set(before) == {"live.sqlite", "live.sqlite-shm", "live.sqlite-wal"}
+    database = open_database(folder / "live.sqlite")
+    assert database.schema().tables[0].columns[0].samples == ("1",)
+    time.sleep(0.15)  # a file that was just written is left to the worker
+    for sql in HERE_AND_APART:
+        assert execute(database, sql).rows == ((1,),)
+    assert listing(folder) == before
+    writer.execute("INSERT INTO t VALUES (2)")
+    for sql in HERE_AND_APART:
+        assert execute(database, sql).rows == ((1,), (2,))
+    writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    for sql in HERE_AND_APART:
+        assert execute(database, sql).rows == ((1,), (2,))
+    writer.execute("DELETE FROM t")
+    for sql in HERE_AND_APART:
+        assert execute(database, sql).rows == ()
+
+
+def test_wal_left_by_a_killed_writer(tmp_path: Path, writer: Writer) -> None:
+    folder = tmp_path / "crashed"
+    shutil.copytree(tmp_path / "live", folder)
+    before = listing(folder)
+    database = open_database(folder / "live.sqlite")
+    assert execute(database, "SELECT a FROM t").rows == ((1,),)
+    assert listing(folder) == before
+
+
+def test_wal_without_its_index_is_refused_not_ignored(tmp_path: Path, writer: Writer) -> None:
+    folder = tmp_path / "copied"
+    shutil.copytree(tmp_path / "live", folder)
+    (folder / "live.sqlite-shm").unlink()
+    before = listing(folder)
+    with pytest.raises(DatabaseError, match="wal_checkpoint"):
+        open_database(folder / "live.sqlite")
+    assert "wal_checkpoint" in str(
+        execute(Database(folder / "live.sqlite", "live"), "SELECT a FROM t").error
+    )
+    assert listing(folder) == before
+
+
+def test_closed_wal_database_in_a_read_only_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "kept"
+    path = build(folder / "a.sqlite", "PRAGMA journal_mode = WAL", "CREATE TABLE t (a)")
+    folder.chmod(0o555)
+    before = listing(folder)
+    try:
+        database = open_database(path)
+        assert database.schema().tables[0].name == "t"
+        assert execute(database, "WITH x AS (SELECT * FROM t) SELECT * FROM x").rows == ()
+    finally:
+        folder.chmod(0o755)
+    assert listing(folder) == before
+
+
+def test_a_replaced_file_is_read_anew(tmp_path: Path) -> None:
+    path = build(tmp_path / "a.sqlite", "CREATE TABLE t (a)", "INSERT INTO t VALUES (1)")
+    database = open_database(path)
+    assert execute(database, "SELECT a FROM t").rows == ((1,),)
+    assert database.schema().tables[0].columns[0].samples == ("1",)
+    other = build(tmp_path / "b.sqlite", "CREATE TABLE t (a)", "INSERT INTO t VALUES (2)")
+    other.replace(path)
+    assert execute(database, "SELECT a FROM t").rows == ((2,),)
+    assert database.schema().tables[0].columns[0].samples == ("2",)
+
+
+@pytest.mark.parametrize(
+    ("declared", "expected"),
+    {
+        **{"INTEGER": "number", "decimal(10,2)": "number", "varchar(5)": "text", "": "text"},
+        **{"DATETIME": "time", "year": "time", "BOOLEAN": "boolean", "bit": "boolean"},
+        **{"BLOB": "other"},
+    }.items(),
+)
+def test_column_class(declared: str, expected: str) -> None:
+    assert column_class(declared) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    {
+        "singerID_in_Show2": "singer id in show 2",
+        "HTTPServer": "http server",
+        "größe": "größe",
+        "___": "",
+    }.items(),
+)
+def test_split_identifier(name: str, words: str) -> None:
+    assert split_identifier(name) == words
