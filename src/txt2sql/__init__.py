@@ -14,39 +14,30 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-# Public name -> the module that defines it.
+# Module -> the public names it defines.
 _HOMES = {
-    "Column": "types",
-    "Completion": "types",
-    "ConfigError": "errors",
-    "DataError": "errors",
-    "DatabaseError": "errors",
-    "DownloadError": "errors",
-    "Example": "types",
-    "ForeignKey": "types",
-    "Generator": "types",
-    "ModelError": "errors",
-    "Outcome": "types",
-    "Prediction": "types",
-    "Predictor": "types",
-    "Prompt": "types",
-    "PromptError": "errors",
-    "QueryResult": "types",
-    "Sampling": "types",
-    "Schema": "types",
-    "Table": "types",
-    "Text2SQLError": "errors",
-    "ValueMatch": "types",
-    "Verdict": "types",
+    "data": "open_dataset",
+    "errors": "ConfigError DataError DatabaseError DownloadError ModelError PromptError "
+    "Text2SQLError",
+    "execution.compare": "same_result",
+    "execution.database": "Database open_database",
+    "execution.execute": "Limits execute",
+    "execution.values": "ValueIndex open_value_index",
+    "models.predictor": "DirectPredictor",
+    "prompts": "render",
+    "serving.service": "Answer Service",
+    "types": "Column Completion Example Executor ForeignKey Generator Message Outcome Prediction "
+    "Predictor Prompt QueryResult Sampling Schema Table ValueMatch Verdict",
 }
+_MODULES = {name: module for module, names in _HOMES.items() for name in names.split()}
 
-__all__ = sorted(_HOMES)
+__all__ = sorted(_MODULES)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module 'txt2sql' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"txt2sql.{_HOMES[name]}"), name)
+    return getattr(importlib.import_module(f"txt2sql.{_MODULES[name]}"), name)
 
 
 def __dir__() -> list[str]:
