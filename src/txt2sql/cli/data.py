@@ -156,11 +156,12 @@ def preprocess(
 ) -> None:
     """Run every gold query and write each question with its matched values and prompt."""
     from txt2sql.data import preprocess as room
+    from txt2sql.errors import DataError
 
     rows: list[dict[str, Any]] = []
     failures: list[str] = []
     for opened in _open(dataset, data):
-        for name in split or _own_splits(opened):
+        for name in _chosen(opened, split, of_all=dataset == "all"):
             with _progress(opened.name) as progress:
                 processed = room.preprocess(
                     opened, name, out / opened.name, style=style, limit=limit, progress=progress
@@ -168,6 +169,10 @@ def preprocess(
             rows.append({"dataset": opened.name, **asdict(processed.summary)})
             rows[-1] |= {"made": processed.made, "file": str(processed.path)}
             failures += processed.failures
+    if not rows:
+        raise DataError(
+            f"no data set has a split {' or '.join(split or ())}; see `txt2sql data info`"
+        )
     if json:
         print(jsonlib.dumps({"splits": rows}))
         return
@@ -203,8 +208,10 @@ def _open(dataset: str, data: Path | None) -> list[Dataset]:
     return there
 
 
-def _own_splits(dataset: Dataset) -> Sequence[str]:
-    """Every split but `train` where that only joins others."""
+def _chosen(dataset: Dataset, splits: Sequence[str] | None, of_all: bool) -> Sequence[str]:
+    """The splits asked for, else every one but a `train` that only joins others."""
+    if splits:
+        return [name for name in splits if name in dataset.splits or not of_all]
     joined = any(name.startswith("train_") for name in dataset.splits)
     return [name for name in dataset.splits if not (name == "train" and joined)]
 

@@ -162,7 +162,7 @@ def _copy(
 
 def _pump(
     url: str,
-    response: IO[bytes],
+    response: http.client.HTTPResponse,
     file: IO[bytes],
     have: int,
     total: int | None,
@@ -170,7 +170,7 @@ def _pump(
 ) -> int:
     while True:
         try:
-            chunk = response.read(_CHUNK)
+            chunk = response.read1(_CHUNK)
         except http.client.IncompleteRead as error:
             file.write(error.partial)
             raise _BrokenError(f"the connection broke after {have:,} bytes") from error
