@@ -74,8 +74,10 @@ def test_linear_in_the_text(part: str) -> None:
 
 
 pieces = st.sampled_from(
-    ["SELECT 1", "DROP TABLE t", "VALUES (1)", ";", "'", '"', "`", "[", "]", "--", "\n", "/*", "*/"]
-    + [" ", "a", "''", "\0", "\u00a0", "\ufeff", "é", "-", "/", "*"]
+    [
+        *("SELECT 1", "DROP TABLE t", "VALUES (1)", ";", "'", '"', "`", "[", "]", "--", "\n", "/*"),
+        *("*/", " ", "a", "''", "\0", "\u00a0", "\ufeff", "é", "-", "/", "*"),
+    ]
 )
 
 

@@ -44,7 +44,7 @@ class Limits:
     max_rows: int = 10_000
     max_cell_bytes: int = 1_000_000
     max_memory_bytes: int = 256_000_000
-    max_result_bytes: int = 32_000_000
+    max_result_bytes: int = 16_000_000
 
 
 DEFAULT_LIMITS = Limits()

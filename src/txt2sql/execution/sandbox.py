@@ -12,7 +12,7 @@ Sources: sqlite.org/c3ref (set_authorizer, progress_handler, limit), sqlite.org/
 """
 
 # pathlib would be most of what a worker process has to import.
-# ruff: noqa: PTH
+# ruff: noqa: PTH110, PTH116, PTH123, PTH202
 from __future__ import annotations
 
 import marshal
@@ -119,9 +119,9 @@ def _uri(path: str, own_process: bool) -> str:
                 "sqlite3 and run PRAGMA wal_checkpoint, or copy it together with its -shm file"
             )
         option = "mode=ro&readonly_shm=1"
-    elif os.path.exists(path + "-journal"):
-        option = "mode=ro"
-    elif own_process and not os.path.exists(wal) and not _in_wal_mode(path):
+    elif os.path.exists(path + "-journal") or (
+        own_process and not os.path.exists(wal) and not _in_wal_mode(path)
+    ):
         option = "mode=ro"
     else:
         option = "mode=ro&immutable=1"
@@ -242,8 +242,8 @@ def run(
 def _fetch(
     cursor: sqlite3.Cursor, chunks: list[bytes], max_rows: int, max_bytes: int, max_cell: int
 ) -> bool:
-    """Fill `chunks`; True when there was more. A chunk is sized by the mean row seen so far."""
-    rows_left, bytes_left, size = max_rows, max_bytes, min(16, max_rows)
+    """Fill `chunks`; True when there was more. A chunk is sized by the mean row of the last one."""
+    rows_left, bytes_left, size = max_rows, max_bytes, 1
     while True:
         rows = cursor.fetchmany(min(size, rows_left) or 1)
         if not rows:
