@@ -102,7 +102,7 @@ def evaluate(
     }
     folder = output or RESULTS / folder_name({**config, "seed": seed})
     run = runs.open_run(folder, config, seed)
-    judged = _run(run, source, examples, load)
+    judged = continue_run(run, source, examples, load)
     report = summarise(judged)
     versions = {"versions": runs.versions(), "commit": runs.commit(), "hardware": runs.hardware()}
     facts = {**config, "seed": seed, **versions, "run": str(folder)}
@@ -187,7 +187,7 @@ def folder_name(config: Mapping[str, Any]) -> str:
     return f"{readable}-{text_hash(repr(sorted(config.items())))[:8]}"
 
 
-def _run(
+def continue_run(
     run: Run, source: Dataset, examples: list[Example], load: Callable[[], Predictor]
 ) -> list[Judged]:
     """Judge every example; the model is loaded only when something is left to ask it."""
