@@ -181,6 +181,7 @@ def _pump(
         if have == 0 and re.match(rb"\s*<(!doctype\s+html|html)", chunk[:200], re.IGNORECASE):
             raise _web_page(url)
         file.write(chunk)
+        file.flush()  # what arrived before a kill is not fetched twice
         have += len(chunk)
         if progress is not None:
             progress("download", have, total)

@@ -1,0 +1,239 @@
+"""Data sets from URLs, archives and folders: whole under their name, or not there at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from txt2sql.data.download import download
+from txt2sql.data.fetch import Patience
+from txt2sql.errors import DownloadError
+
+QUICK = Patience(retries=1, backoff_s=0.01, timeout_s=5)
+
+
+@pytest.fixture
+def packed(spider: Path) -> bytes:
+    """The tiny Spider data set as the bytes of a zip with a top folder."""
+    archive = shutil.make_archive(str(spider.parent / "packed"), "zip", spider.parent, spider.name)
+    return Path(archive).read_bytes()
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def beside(folder: Path) -> set[str]:
+    """What lies in the same folder, but for what the fixtures made."""
+    return {path.name for path in folder.parent.iterdir()} - {"tiny-spider", "packed.zip"}
+
+
+def test_from_a_url(site, packed: bytes, spider: Path, tmp_path: Path) -> None:
+    site.body = packed
+    done = download("spider", tmp_path / "got", site.url, patience=QUICK)
+    assert files(done.folder) == files(spider)
+    assert done.sha256 == hashlib.sha256(packed).hexdigest()
+    assert beside(done.folder) == {"got", ".got.source.json"}
+
+
+def test_a_second_run_does_nothing(site, packed: bytes, tmp_path: Path) -> None:
+    site.body = packed
+    download("spider", tmp_path / "got", site.url, patience=QUICK)
+    assert download("spider", tmp_path / "got", site.url, patience=QUICK).found
+    assert len(site.asked) == 1
+
+
+@pytest.mark.parametrize("kind", ["zip", "bztar", "gztar", "tar"])
+def test_from_an_archive(spider: Path, tmp_path: Path, kind: str) -> None:
+    archive = shutil.make_archive(str(tmp_path / "packed"), kind, spider.parent, spider.name)
+    done = download("spider", tmp_path / "got", archive)
+    assert files(done.folder) == files(spider)
+    assert Path(archive).exists()
+
+
+def test_from_a_read_only_folder_comes_a_folder_that_can_be_replaced(
+    spider: Path, tmp_path: Path
+) -> None:
+    for path in [*spider.rglob("*"), spider]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    try:
+        done = download("spider", tmp_path / "got", str(spider.parent))
+        assert files(done.folder) == files(spider)
+        assert os.stat(done.folder / "database").st_mode & 0o200
+        download("spider", tmp_path / "got", str(spider), force=True)
+        assert files(done.folder) == files(spider)
+    finally:
+        for path in [spider, *spider.rglob("*")]:
+            path.chmod(0o755 if path.is_dir() else 0o644)
+
+
+def test_wikisql_in_its_own_format(wikisql: Path, tmp_path: Path) -> None:
+    archive = shutil.make_archive(str(tmp_path / "data"), "bztar", wikisql)
+    done = download("wikisql", tmp_path / "got", archive)
+    assert files(done.folder) == files(wikisql)
+
+
+def test_a_wrong_checksum_leaves_nothing(site, packed: bytes, tmp_path: Path) -> None:
+    site.body = packed
+    with pytest.raises(DownloadError, match="has SHA-256 .* not 00ff"):
+        download("spider", tmp_path / "got", site.url, sha256="00ff", patience=QUICK)
+    assert not (tmp_path / "got").exists()
+    assert not (tmp_path / ".got.download").exists()
+
+
+def test_the_right_checksum_passes_in_either_case(site, packed: bytes, tmp_path: Path) -> None:
+    site.body = packed
+    digest = hashlib.sha256(packed).hexdigest().upper()
+    assert download("spider", tmp_path / "got", site.url, sha256=digest, patience=QUICK).folder
+
+
+def test_an_archive_that_changed_is_not_taken_silently(
+    site, packed: bytes, spider: Path, tmp_path: Path
+) -> None:
+    site.body = packed
+    download("spider", tmp_path / "got", site.url, patience=QUICK)
+    (spider / "dev.json").write_text("[]")
+    site.body = Path(
+        shutil.make_archive(str(tmp_path / "packed"), "zip", spider.parent, spider.name)
+    ).read_bytes()
+    with pytest.raises(DownloadError, match="has changed: SHA-256 .* pass --sha256") as raised:
+        download("spider", tmp_path / "got", site.url, force=True, patience=QUICK)
+    assert (tmp_path / "got" / "dev.json").read_text() != "[]"
+    digest = hashlib.sha256(site.body).hexdigest()
+    assert digest in str(raised.value)
+    download("spider", tmp_path / "got", site.url, force=True, sha256=digest, patience=QUICK)
+    assert (tmp_path / "got" / "dev.json").read_text() == "[]"
+
+
+@pytest.mark.parametrize("fault", ["cut", "other", "empty", "escaping"])
+def test_a_faulty_archive_never_gets_the_name(
+    site, packed: bytes, tmp_path: Path, fault: str
+) -> None:
+    if fault == "cut":
+        site.body = packed[: len(packed) // 2]
+    elif fault in ("other", "escaping"):
+        with zipfile.ZipFile(tmp_path / "packed.zip", "w") as other:
+            other.writestr("../out" if fault == "escaping" else "readme.txt", "x")
+        site.body = (tmp_path / "packed.zip").read_bytes()
+    with pytest.raises(DownloadError):
+        download("spider", tmp_path / "got", site.url, patience=QUICK)
+    assert not (tmp_path / "got").exists()
+    assert not any(path.name.endswith((".download", ".extracting")) for path in tmp_path.iterdir())
+    site.body = packed
+    assert download("spider", tmp_path / "got", site.url, patience=QUICK).sha256
+
+
+def test_a_dead_link_says_what_to_do(site, tmp_path: Path) -> None:
+    site.status = 404
+    with pytest.raises(DownloadError, match="--source URL|FILE|FOLDER"):
+        download("spider", tmp_path / "got", site.url, patience=QUICK)
+    assert not (tmp_path / "got").exists()
+
+
+def test_a_killed_download_goes_on(
+    site,
+    packed: bytes,
+    spider: Path,
+    tmp_path: Path,
+    run_killed: Callable[[str, Callable[[], bool]], None],
+) -> None:
+    site.body, site.stall_after = packed, 1000
+    folder, part = tmp_path / "got", tmp_path / ".got.download.part"
+    code = f"""
+from pathlib import Path
+from txt2sql.data.download import download
+download("spider", Path({str(folder)!r}), {site.url!r})
+"""
+    run_killed(code, lambda: part.exists() and part.stat().st_size >= 1000)
+    assert not folder.exists()
+    site.released.set()
+    site.stall_after, site.asked = None, []
+    download("spider", folder, site.url, patience=QUICK)
+    assert site.asked == ["bytes=1000-"]
+    assert files(folder) == files(spider)
+
+
+def test_killed_after_the_download_does_not_fetch_again(
+    site, packed: bytes, spider: Path, tmp_path: Path
+) -> None:
+    (tmp_path / ".got.download").write_bytes(packed)
+    (tmp_path / ".got.download.json").write_text(f'{{"url": "{site.url}"}}')
+    (tmp_path / ".got.extracting" / "half").mkdir(parents=True)
+    download("spider", tmp_path / "got", site.url, patience=QUICK)
+    assert site.asked == []
+    assert files(tmp_path / "got") == files(spider)
+    assert beside(tmp_path / "got") == {"got", ".got.source.json"}
+
+
+def test_another_folder_of_that_name_is_not_touched(spider: Path, tmp_path: Path) -> None:
+    (tmp_path / "got").mkdir()
+    (tmp_path / "got" / "mine.txt").write_text("keep")
+    with pytest.raises(DownloadError, match=r"lacks dev.json.*--force"):
+        download("spider", tmp_path / "got", str(spider))
+    assert files(tmp_path / "got") == {"mine.txt": b"keep"}
+
+
+def test_an_empty_folder_is_filled(spider: Path, tmp_path: Path) -> None:
+    (tmp_path / "got").mkdir()
+    (tmp_path / "got" / ".gitkeep").touch()
+    download("spider", tmp_path / "got", str(spider))
+    assert files(tmp_path / "got") == files(spider)
+
+
+def test_a_source_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(DownloadError, match="no file or folder"):
+        download("spider", tmp_path / "got", str(tmp_path / "nothing.zip"))
+    with pytest.raises(DownloadError, match="take one of spider, wikisql"):
+        download("imdb", tmp_path / "got")
+
+
+def test_a_target_that_cannot_be_written_is_one_sentence(spider: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(DownloadError, match=r"cannot write .*--dest"):
+        download("spider", tmp_path / "file" / "got", str(spider))
+    with pytest.raises(DownloadError, match="is a file; choose a folder"):
+        download("spider", tmp_path / "file", str(spider))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no file size limits there")
+@pytest.mark.parametrize("limit", [2000, 6000])
+def test_a_full_disk_is_one_sentence_and_nothing_half(
+    site, packed: bytes, tmp_path: Path, limit: int
+) -> None:
+    """A limit on the size of files stands for the full disk: in the download, in the extraction."""
+    assert 2000 < len(packed) < 6000 < 8192
+    site.body = packed
+    code = f"""
+import resource, signal, sys
+from pathlib import Path
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
+from txt2sql.data.download import download
+from txt2sql.errors import DownloadError
+try:
+    download("spider", Path({str(tmp_path / "got")!r}), {site.url!r})
+except DownloadError as error:
+    sys.exit(f"said: {{error}}")
+"""
+    environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment
+    )
+    assert done.stderr.startswith("said: cannot write "), done.stderr
+    assert "free space" in done.stderr
+    assert not (tmp_path / "got").exists()
+    assert not (tmp_path / ".got.extracting").exists()
+    download("spider", tmp_path / "got", site.url, patience=QUICK)
+    assert (tmp_path / "got" / "dev.json").exists()
