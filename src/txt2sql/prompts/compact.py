@@ -31,6 +31,7 @@ _QUOTED = re.compile(
 )
 _PROPER = re.compile(r"(?<=[\w,] )(?:[A-Z][\w.&-]*)(?: (?:[A-Z0-9][\w.&-]*))*")
 _WORD = re.compile(r"\w+")
+_NAMELESS = re.compile(r"(?:table|t)[\d_ -]*")
 _TYPE_MARKS = {"number": "#", "time": "@", "boolean": "?"}
 _NUMBER_WORDS = {
     word: str(i)
@@ -118,8 +119,9 @@ def _render(question: str, schema: Schema, matches: Sequence[ValueMatch]) -> tup
                     marks.append(f"= {_plain(value)} {symbol}")
             items.append(" ".join(filter(None, [*marks, f"[c{len(columns)}]"])))
             columns.append(here)
-        mark = _mention_mark(table.words or table.name, stems, phrase)
-        head = " ".join(filter(None, [_plain(table.words or table.name), mark, f"[t{i}]"]))
+        name = table.words or table.name
+        name = "table" if _NAMELESS.fullmatch(name) else name
+        head = " ".join(filter(None, [_plain(name), _mention_mark(name, stems, phrase), f"[t{i}]"]))
         parts.append(f"{head} : {' , '.join(items)}")
     text = f"{_plain(question)} | {' ; '.join(literals)} | {' ; '.join(parts)} |"
     names = tuple(table.name for table in schema.tables)
