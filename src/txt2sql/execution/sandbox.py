@@ -11,8 +11,6 @@ Sources: sqlite.org/c3ref (set_authorizer, progress_handler, limit), sqlite.org/
 ('name',)
 """
 
-# pathlib would be most of what a worker process has to import.
-# ruff: noqa: PTH110, PTH116, PTH123, PTH202
 from __future__ import annotations
 
 import marshal
