@@ -1,0 +1,207 @@
+"""Models by name: what `--model` accepts and what is known about each (a model card in short).
+
+A name is a short name of MODELS, the hub id of any causal or sequence-to-sequence model, or a
+folder with weights or with a PEFT adapter. Sizes and licences are those of the hub's model cards.
+
+>>> resolve("phi-2").hub_id
+'microsoft/phi-2'
+>>> resolve("someone/their-model").prompt_style
+'ddl'
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from txt2sql.errors import ModelError
+
+BUNDLED = Path(__file__).parent / "bundled"
+
+LORA_TARGETS: dict[str, tuple[str, ...]] = {
+    "bert": ("query", "key", "value", "dense"),
+    "gemma": ("q_proj", "k_proj", "v_proj", "o_proj"),
+    "gemma2": ("q_proj", "k_proj", "v_proj", "o_proj"),
+    "gpt2": ("c_attn", "c_proj"),
+    "gpt_neox": ("query_key_value", "dense"),
+    "llama": ("q_proj", "k_proj", "v_proj", "o_proj"),
+    "mistral": ("q_proj", "k_proj", "v_proj", "o_proj"),
+    "phi": ("q_proj", "k_proj", "v_proj", "dense"),
+    "phi3": ("qkv_proj", "o_proj"),
+    "qwen2": ("q_proj", "k_proj", "v_proj", "o_proj"),
+    "qwen3": ("q_proj", "k_proj", "v_proj", "o_proj"),
+    "t5": ("q", "k", "v", "o"),
+}
+"""Attention projections by architecture (`model_type` of config.json), as LoRA adapts them."""
+
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+$")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """What is known of one model. `source` is what transformers loads: a hub id or a folder.
+
+    `parameters` is 0 and `architecture` is "" where only the weights themselves could tell.
+    `gated` models must be agreed to on their hub page before they can be downloaded.
+    """
+
+    name: str
+    hub_id: str
+    architecture: str = ""
+    parameters: int = 0
+    prompt_style: str = "ddl"
+    licence: str = ""
+    gated: bool = False
+    folder: Path | None = None
+
+    @property
+    def source(self) -> str:
+        """The folder when there is one, else the hub id."""
+        return str(self.folder) if self.folder else self.hub_id
+
+    @property
+    def lora_targets(self) -> tuple[str, ...]:
+        """The modules that LoRA adapts; empty for an architecture not in LORA_TARGETS."""
+        return LORA_TARGETS.get(self.architecture, ())
+
+
+def _cards(*cards: ModelCard) -> dict[str, ModelCard]:
+    return {card.name: card for card in cards}
+
+
+_LLAMA2, _LLAMA3 = "Llama 2 Community License", "Llama 3.2 Community License"
+_QWEN, _SMOL = "Qwen/Qwen2.5-Coder", "HuggingFaceTB/SmolLM2"
+MODELS: dict[str, ModelCard] = _cards(
+    ModelCard("bundled", "", "bert", 0, "compact", "see its README", folder=BUNDLED),
+    ModelCard("phi-2", "microsoft/phi-2", "phi", 2_780_000_000, licence="MIT"),
+    ModelCard(
+        "llama-7b", "meta-llama/Llama-2-7b-hf", "llama", 6_740_000_000, licence=_LLAMA2, gated=True
+    ),
+    ModelCard(
+        "mistral-7b",
+        "mistralai/Mistral-7B-v0.1",
+        "mistral",
+        7_240_000_000,
+        licence="Apache-2.0",
+        gated=True,
+    ),
+    ModelCard(
+        "qwen2.5-coder-0.5b",
+        f"{_QWEN}-0.5B-Instruct",
+        "qwen2",
+        494_000_000,
+        licence="Apache-2.0",
+    ),
+    ModelCard(
+        "qwen2.5-coder-1.5b",
+        f"{_QWEN}-1.5B-Instruct",
+        "qwen2",
+        1_540_000_000,
+        licence="Apache-2.0",
+    ),
+    ModelCard(
+        "qwen2.5-coder-3b",
+        f"{_QWEN}-3B-Instruct",
+        "qwen2",
+        3_090_000_000,
+        licence="Qwen Research License",
+    ),
+    ModelCard(
+        "qwen2.5-coder-7b",
+        f"{_QWEN}-7B-Instruct",
+        "qwen2",
+        7_620_000_000,
+        licence="Apache-2.0",
+    ),
+    ModelCard("qwen3-0.6b", "Qwen/Qwen3-0.6B", "qwen3", 596_000_000, licence="Apache-2.0"),
+    ModelCard("qwen3-1.7b", "Qwen/Qwen3-1.7B", "qwen3", 1_720_000_000, licence="Apache-2.0"),
+    ModelCard("qwen3-4b", "Qwen/Qwen3-4B", "qwen3", 4_020_000_000, licence="Apache-2.0"),
+    ModelCard(
+        "llama-3.2-1b",
+        "meta-llama/Llama-3.2-1B-Instruct",
+        "llama",
+        1_240_000_000,
+        licence=_LLAMA3,
+        gated=True,
+    ),
+    ModelCard(
+        "llama-3.2-3b",
+        "meta-llama/Llama-3.2-3B-Instruct",
+        "llama",
+        3_210_000_000,
+        licence=_LLAMA3,
+        gated=True,
+    ),
+    ModelCard("smollm2-135m", f"{_SMOL}-135M-Instruct", "llama", 135_000_000, licence="Apache-2.0"),
+    ModelCard("smollm2-360m", f"{_SMOL}-360M-Instruct", "llama", 362_000_000, licence="Apache-2.0"),
+    ModelCard(
+        "smollm2-1.7b", f"{_SMOL}-1.7B-Instruct", "llama", 1_710_000_000, licence="Apache-2.0"
+    ),
+    ModelCard(
+        "phi-3.5-mini", "microsoft/Phi-3.5-mini-instruct", "phi3", 3_820_000_000, licence="MIT"
+    ),
+    ModelCard("phi-4-mini", "microsoft/Phi-4-mini-instruct", "phi3", 3_840_000_000, licence="MIT"),
+)
+
+
+def resolve(name: str | Path) -> ModelCard:
+    """The card of a short name, a hub id or a folder.
+
+    Raises ModelError for a name that is none of these, naming the nearest short names.
+    """
+    text = str(name).strip()
+    by_id = {card.hub_id.lower(): card for card in MODELS.values() if card.hub_id}
+    known = MODELS.get(text.lower()) or by_id.get(text.lower())
+    if known is not None:
+        return known
+    folder = Path(text).expanduser()
+    if text and folder.is_dir():
+        return _folder_card(folder)
+    looks_like_path = text.startswith((".", "~", "/")) or "\\" in text
+    if _HUB_ID.match(text) and not looks_like_path:
+        return ModelCard(name=text, hub_id=text)
+    near = difflib.get_close_matches(text.lower(), [*MODELS, *by_id], n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known names: {', '.join(MODELS)};"
+    raise ModelError(
+        f"no model '{text}'; {hint} or give the hub id of a model (owner/name) or a folder that "
+        "holds one"
+    )
+
+
+def _folder_card(folder: Path) -> ModelCard:
+    """The card of a saved model, or of an adapter, from its config.json and prompt.json."""
+    if not any((folder / file).is_file() for file in ("config.json", "adapter_config.json")):
+        raise ModelError(
+            f"folder '{folder}' holds no model; it needs a config.json with weights, or an "
+            "adapter_config.json of a PEFT adapter"
+        )
+    if (folder / "adapter_config.json").is_file():
+        base = _json(folder / "adapter_config.json").get("base_model_name_or_path") or ""
+        try:
+            architecture, default = (card := resolve(base)).architecture, card.prompt_style
+        except ModelError:
+            architecture, default = "", "ddl"  # loading the adapter says what is missing
+    else:
+        architecture, default = str(_json(folder / "config.json").get("model_type", "")), "ddl"
+    style = _json(folder / "prompt.json").get("style", default)
+    name = folder.resolve().name
+    return ModelCard(name, "", architecture, prompt_style=str(style), folder=folder)
+
+
+def _json(file: Path) -> dict[str, Any]:
+    """A JSON object, or {} where the file is absent."""
+    if not file.is_file():
+        return {}
+    try:
+        value = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"'{file}' is damaged ({error}); copy or download the model again"
+        ) from error
+    if not isinstance(value, dict):
+        raise ModelError(f"'{file}' is not a JSON object; copy or download the model again")
+    return value
