@@ -69,7 +69,7 @@ def ask(
         service = _service(db, model, timeout, max_rows, not no_constrained)
     if questions or json or not sys.stdin.isatty():
         lines = questions or (line.strip() for line in sys.stdin if line.strip())
-        if not _answer_all(service, lines, max_rows, json, explain):
+        if not answer_all(service, lines, max_rows, json, explain):
             raise typer.Exit(1)
     else:
         shell.converse(service, max_rows or SHOWN_ROWS, explain)
@@ -86,7 +86,7 @@ def _service(
     return Service(db or sample.path(), model, limits=limits, constrained=constrained)
 
 
-def _answer_all(
+def answer_all(
     service: Service, questions: Iterable[str], max_rows: int | None, json: bool, explain: bool
 ) -> bool:
     """Print each answer as soon as it is there; True when every question got rows."""

@@ -10,9 +10,12 @@ What is broken from the start (no such database, no such model) raises a child o
 
 from __future__ import annotations
 
+import atexit
+import shutil
+import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -20,6 +23,7 @@ from txt2sql.errors import DatabaseError, PromptError
 from txt2sql.execution.database import Database, open_database
 from txt2sql.execution.execute import DEFAULT_LIMITS, Limits, execute
 from txt2sql.execution.values import ValueIndex, open_value_index
+from txt2sql.models.catalog import resolve
 from txt2sql.models.predictor import DirectPredictor, PredictorOptions
 from txt2sql.types import Example, Generator, Prompt, QueryResult, Row, Schema, ValueMatch
 
@@ -65,7 +69,7 @@ class Service:
                 f"'{self.database.path}' holds no tables; give a database that has some"
             )
         self.limits = limits
-        self._index = open_value_index(self.database)
+        self._index = _value_index(self.database)
         self._predictor = build_predictor(
             model, lambda _: self.schema, lambda _: self.database, constrained=constrained
         )
@@ -110,18 +114,36 @@ def build_predictor(
 ) -> DirectPredictor:
     """The predictor of a model over databases that are found by db_id."""
     if isinstance(model, (str, Path)):
+        resolve(model)  # a wrong name is told before the seconds that importing torch takes
         from txt2sql.models import hf
 
         model = hf.load(model)
 
+    options = PredictorOptions(constrained=constrained)
+
     @cache
     def index(db_id: str) -> ValueIndex:
-        return open_value_index(database(db_id))
+        return _value_index(database(db_id))
 
     return DirectPredictor(
         model,
         schema,
         lambda example: index(example.db_id).match(example.question),
         lambda db_id, sql: execute(database(db_id), sql),
-        PredictorOptions(constrained=constrained),
+        replace(options, batch_size=batch_size) if batch_size else options,
     )
+
+
+def _value_index(database: Database) -> ValueIndex:
+    """The index in the cache folder; where that cannot be used, one for this process alone."""
+    try:
+        return open_value_index(database)
+    except OSError:
+        return open_value_index(database, _scratch_folder())
+
+
+@cache
+def _scratch_folder() -> Path:
+    folder = tempfile.mkdtemp(prefix="txt2sql-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)

@@ -1,0 +1,137 @@
+"""The service: broken set-ups raise, everything a question or its SQL does is in the answer."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from txt2sql.errors import DatabaseError, ModelError
+from txt2sql.execution.execute import Limits
+from txt2sql.models.scripted import ScriptedGenerator
+from txt2sql.serving.service import Service
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("shop") / "shop.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(
+            "CREATE TABLE shop (id INTEGER PRIMARY KEY, city TEXT);"
+            "INSERT INTO shop VALUES (1, 'Lisbon'), (2, 'Porto'), (3, 'Lisbon');"
+        )
+    return path
+
+
+def service(database: Path, *completions: str, limits: Limits = Limits()) -> Service:  # noqa: B008
+    return Service(database, ScriptedGenerator(completions), limits=limits)
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.iterdir()}
+
+
+def test_what_is_no_database_with_tables_is_refused(tmp_path: Path) -> None:
+    text, empty, bare = tmp_path / "a.sqlite", tmp_path / "b.sqlite", tmp_path / "c.sqlite"
+    text.write_text("not a database" * 100, encoding="utf-8")
+    empty.touch()
+    with closing(sqlite3.connect(bare)) as connection:
+        connection.executescript("CREATE TABLE t (x); DROP TABLE t;")
+    for path in (text, empty, bare, tmp_path, tmp_path / "none.sqlite"):
+        with pytest.raises(DatabaseError, match=r"\w+.*;|: "):
+            service(path)
+
+
+def test_an_unknown_model_is_refused(shop: Path) -> None:
+    with pytest.raises(ModelError, match="no model 'no such model'"):
+        Service(shop, "no such model")
+
+
+@pytest.mark.parametrize("question", ["", "   ", "\n\t"])
+def test_an_empty_question_gets_a_sentence(shop: Path, question: str) -> None:
+    answer = service(shop).ask(question)
+    assert answer.sql is None
+    assert answer.error is not None
+    assert "empty" in answer.error
+
+
+@pytest.mark.parametrize("completion", ["", "I do not know.", "What do you mean by shop?"])
+def test_an_answer_without_sql_says_so(shop: Path, completion: str) -> None:
+    answer = service(shop, completion).ask("Why?")
+    assert (answer.sql, answer.rows) == (None, ())
+    assert answer.error is not None
+    assert "no SQL" in answer.error
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "DROP TABLE shop",
+        "DELETE FROM shop",
+        "INSERT INTO shop VALUES (4, 'Faro')",
+        "UPDATE shop SET city = 'Faro'",
+        "PRAGMA writable_schema = 1",
+        "ATTACH 'other.sqlite' AS other",
+        "VACUUM INTO 'copy.sqlite'",
+        "SELECT town FROM shop",
+        "SELECT load_extension('x')",
+    ],
+)
+def test_sql_that_fails_or_writes_becomes_an_error_and_changes_nothing(
+    shop: Path, sql: str
+) -> None:
+    before = contents(shop.parent)
+    answer = service(shop, sql).ask("Please do")
+    assert answer.error
+    assert answer.rows == ()
+    assert contents(shop.parent) == before
+
+
+def test_endless_sql_is_stopped(shop: Path) -> None:
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT sum(i) FROM n"
+    answer = service(shop, endless, limits=Limits(timeout_s=0.2)).ask("How many?")
+    assert answer.error
+    assert answer.seconds < 2
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "How many shops? " * 700,
+        "¿Cuántas tiendas hay en Lisboa? 有多少家商店？",
+        "'; DROP TABLE shop; --",
+        "SELECT * FROM shop WHERE city = 'Porto'",
+        "\x00\x1b[2J\ud800",
+        "{}[]%s{0}<|im_end|>",
+    ],
+)
+def test_an_odd_question_is_answered_like_any_other(shop: Path, question: str) -> None:
+    before = contents(shop.parent)
+    answer = service(shop, "SELECT count(*) FROM shop").ask(question)
+    assert (answer.error, answer.rows) == (None, ((3,),))
+    assert answer.question == question
+    assert contents(shop.parent) == before
+
+
+def test_an_answer_brings_rows_and_reasons(shop: Path) -> None:
+    answer = service(shop, "```sql\nSELECT id, city FROM shop WHERE city = 'Lisbon';\n```").ask(
+        "Which shops are in Lisbon?"
+    )
+    assert answer.sql == "SELECT id, city FROM shop WHERE city = 'Lisbon'"
+    assert answer.columns == ("id", "city")
+    assert answer.rows == ((1, "Lisbon"), (3, "Lisbon"))
+    assert answer.error is None
+    assert answer.model == "scripted"
+    assert answer.seconds > 0
+    assert [(m.table, m.column, m.value) for m in answer.matches] == [("shop", "city", "Lisbon")]
+    assert answer.prompt is not None
+    assert "Which shops are in Lisbon?" in answer.prompt.text
+    assert answer.candidates
+
+
+def test_rows_are_capped(shop: Path) -> None:
+    answer = service(shop, "SELECT id FROM shop", limits=Limits(max_rows=2)).ask("Which?")
+    assert (len(answer.rows), answer.truncated) == (2, True)
