@@ -65,7 +65,7 @@ QUESTIONS = [
         "query": "SELECT Opening_year FROM shop WHERE Name = 'Station'",
     },
     {"db_id": "shops", "question": "Who visits?", "query": "SELECT day FROM visit"},
-    {"db_id": "shops", "question": "What is wrong here?", "query": "SELECT nothing FROM shop"},
+    {"db_id": "shops", "question": "What is wrong here?", "query": "SELECT nowhere FROM shop"},
 ]
 
 WIKI_TABLES = [

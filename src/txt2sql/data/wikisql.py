@@ -22,8 +22,9 @@ import os
 import re
 import shutil
 import sqlite3
+import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,8 @@ from txt2sql.types import Cell, Column, Example, Schema, Table
 _ORDER = ("train", "dev", "dev_real", "test")
 _TABLES_PER_FILE = 64
 _CACHE_FORMAT = 1
+_ABANDONED_S = 3600
+"""A part file this old was left by a build that was killed, not by one that is under way."""
 _SAMPLES = 3
 _SAMPLE_CHARS = 40
 
@@ -267,7 +270,9 @@ def _build(path: Path, tables: Iterator[WikiTable]) -> None:
     part = path.with_name(f"{path.stem}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.unlink(missing_ok=True)
+        for left in path.parent.glob(f"{path.stem}.*.part"):
+            if time.time() - left.stat().st_mtime > _ABANDONED_S:
+                left.unlink(missing_ok=True)
         with closing(sqlite3.connect(part, isolation_level=None)) as connection:
             connection.execute("PRAGMA journal_mode = OFF")
             connection.execute("PRAGMA synchronous = OFF")
@@ -285,8 +290,8 @@ def _build(path: Path, tables: Iterator[WikiTable]) -> None:
             connection.execute("COMMIT")
         part.replace(path)
     except (OSError, sqlite3.Error) as error:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
         raise DataError(
             f"cannot build '{path}' ({error}); free space or set TXT2SQL_CACHE to a writable folder"
         ) from error
-    finally:
-        part.unlink(missing_ok=True)

@@ -1,0 +1,43 @@
+"""Opening data sets by name, by folder and by environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from txt2sql.data import DATASETS, dataset_root, open_dataset
+from txt2sql.data.spider import SpiderDataset
+from txt2sql.data.wikisql import WikiSQLDataset
+from txt2sql.errors import DataError
+
+
+def test_a_folder_is_opened_by_its_layout(spider: Path, wikisql: Path) -> None:
+    assert isinstance(open_dataset(spider), SpiderDataset)
+    assert isinstance(open_dataset(str(wikisql)), WikiSQLDataset)
+
+
+def test_a_name_is_looked_for_where_it_is_said(
+    spider: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TXT2SQL_DATA", raising=False)
+    assert dataset_root("spider") == Path("data/raw/spider")
+    assert open_dataset("spider", spider).root == spider
+    spider.rename(tmp_path / "spider")
+    assert open_dataset("spider", tmp_path).root == tmp_path / "spider"
+    monkeypatch.setenv("TXT2SQL_DATA", str(tmp_path))
+    assert open_dataset("spider").root == tmp_path / "spider"
+
+
+@pytest.mark.parametrize("name", list(DATASETS))
+def test_a_data_set_that_is_not_there_says_how_to_get_it(name: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=f"txt2sql data download {name}"):
+        open_dataset(name, tmp_path / "nothing")
+
+
+def test_an_unknown_name_says_what_there_is(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="take one of spider, wikisql, or the path"):
+        open_dataset("spyder")
+    with pytest.raises(DataError, match="not in Spider's layout"):
+        open_dataset(tmp_path)

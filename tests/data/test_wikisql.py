@@ -1,0 +1,191 @@
+"""WikiSQL's layout: streamed questions, real tables built once, gold that runs."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from txt2sql.data.wikisql import WikiSQLDataset
+from txt2sql.errors import DatabaseError, DataError
+from txt2sql.execution.execute import execute
+from txt2sql.runs import cache_dir
+from txt2sql.types import Schema
+
+
+def names_and_types(schema: Schema) -> list[tuple[str, str, str, tuple[str, ...]]]:
+    return [
+        (column.name, column.type, column.declared_type, column.samples)
+        for table in schema.tables
+        for column in table.columns
+    ]
+
+
+def test_every_gold_runs_and_finds_its_row(wikisql: Path) -> None:
+    dataset = WikiSQLDataset(wikisql)
+    results = [
+        execute(dataset.database(example.db_id), example.gold_sql).rows
+        for example in dataset.examples("dev")
+    ]
+    assert results == [((3,),), ((1,),), ((1999,),)]
+
+
+def test_names_are_real_unique_and_never_empty(wikisql: Path) -> None:
+    table = WikiSQLDataset(wikisql).table("1-10-1")
+    assert table.header == ("Player", "No.", "Player 2", "column 4", "Team (club)")
+    assert table.name == "table_1_10_1"
+
+
+def test_the_schema_from_the_header_is_the_schema_of_the_database(wikisql: Path) -> None:
+    dataset = WikiSQLDataset(wikisql)
+    for db_id in ("1-10-1", "2-20-2"):
+        built = dataset.database(db_id).schema()
+        assert names_and_types(dataset.schema(db_id)) == names_and_types(built)
+        assert len(built.tables) == 1
+    assert dataset.schema("1-10-1").tables[0].words == "players of butler"
+    assert dataset.schema("1-10-1").tables[0].columns[4].words == "team club"
+
+
+def test_cells_are_found_whatever_the_case_of_the_literal(wikisql: Path) -> None:
+    database = WikiSQLDataset(wikisql).database("1-10-1")
+    for literal in ("butler cc (ks)", "Butler CC (KS)"):
+        sql = f'SELECT "Player" FROM table_1_10_1 WHERE "Team (club)" = \'{literal}\''
+        assert execute(database, sql).rows == (("bob",),)
+
+
+def test_logical_forms_have_the_ids_of_the_examples(wikisql: Path) -> None:
+    dataset = WikiSQLDataset(wikisql)
+    forms = list(dataset.logical_forms("dev"))
+    assert [form.example_id for form in forms] == [e.id for e in dataset.examples("dev")]
+    assert forms[1].conds == ((4, 0, "Émile FC"), (1, 2, "1,000"))
+    assert dataset.count("dev") == len(forms) == 3
+
+
+def test_a_table_is_found_in_whichever_split_it_is(wikisql: Path) -> None:
+    dataset = WikiSQLDataset(wikisql)
+    assert dataset.table("2-20-20").header == ("Year",)
+    with pytest.raises(DatabaseError, match="no table '9-9-9'"):
+        dataset.schema("9-9-9")
+
+
+def test_a_table_is_built_once_and_again_when_its_file_changes(wikisql: Path) -> None:
+    first = WikiSQLDataset(wikisql).database("2-20-2").path
+    stamp = first.stat().st_mtime_ns
+    assert WikiSQLDataset(wikisql).database("2-20-2").path.stat().st_mtime_ns == stamp
+    tables = wikisql / "dev.tables.jsonl"
+    tables.write_text(tables.read_text().replace("1999", "18"))
+    database = WikiSQLDataset(wikisql).database("2-20-2")
+    assert execute(database, 'SELECT MIN("Year") FROM table_2_20_2').rows == ((18,),)
+    assert not first.exists()
+
+
+def test_a_build_that_was_killed_is_done_again(
+    wikisql: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    run_killed: Callable[[str, Callable[[], bool]], None],
+) -> None:
+    monkeypatch.setenv("TXT2SQL_CACHE", str(wikisql.parent / "cache"))
+    code = f"""
+import time
+from pathlib import Path
+from txt2sql.data import wikisql
+dataset = wikisql.WikiSQLDataset(Path({str(wikisql)!r}))
+whole = dataset._read_table
+def slow(split, table_id):
+    if table_id == "2-20-2":
+        Path({str(wikisql.parent / "reached")!r}).touch()
+        time.sleep(60)
+    return whole(split, table_id)
+dataset._read_table = slow
+dataset.database("1-10-1")
+"""
+    run_killed(code, (wikisql.parent / "reached").exists)
+    assert list(cache_dir().glob("wikisql/*/*.sqlite")) == []
+    database = WikiSQLDataset(wikisql).database("2-20-2")
+    assert execute(database, "SELECT count(*) FROM table_2_20_2").rows == ((2,),)
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere"
+)
+def test_a_cache_that_cannot_be_written_is_one_sentence(
+    wikisql: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locked = wikisql.parent / "locked"
+    locked.mkdir(mode=0o500)
+    monkeypatch.setenv("TXT2SQL_CACHE", str(locked))
+    with pytest.raises(DataError, match="TXT2SQL_CACHE"):
+        WikiSQLDataset(wikisql).database("2-20-2")
+
+
+def test_a_cache_that_is_a_file_is_one_sentence(
+    wikisql: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (wikisql.parent / "file").touch()
+    monkeypatch.setenv("TXT2SQL_CACHE", str(wikisql.parent / "file"))
+    with pytest.raises(DataError, match="TXT2SQL_CACHE"):
+        WikiSQLDataset(wikisql).database("2-20-2")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('{"table_id": "1-10-1"', "line 1 of .* is not JSON"),
+        ('["table"]', "not a JSON object"),
+        ('{"table_id": "1-10-1", "question": "q"}', "'dev-0' in .* is not a WikiSQL question"),
+        (
+            '{"table_id": "7", "question": "q", "sql": {"sel": 0, "agg": 0, "conds": []}}',
+            "no table '7'",
+        ),
+        (
+            '{"table_id": "2-20-2", "question": "q", "sql": {"sel": 4, "agg": 0, "conds": []}}',
+            "does not fit table",
+        ),
+    ],
+)
+def test_a_damaged_question_says_where(wikisql: Path, line: str, said: str) -> None:
+    (wikisql / "dev.jsonl").write_text(line + "\n")
+    with pytest.raises(DataError, match=said):
+        list(WikiSQLDataset(wikisql).examples("dev"))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"id": "2-20-2", "header": ["a", "b"], "types": ["text"], "rows": []}',
+        '{"id": "2-20-2", "header": ["a"], "types": ["text"], "rows": [["x", "y"]]}',
+        '{"id": "2-20-2", "header": ["a"], "rows": []}',
+    ],
+)
+def test_a_damaged_table_says_which(wikisql: Path, line: str) -> None:
+    (wikisql / "dev.tables.jsonl").write_text(line + "\n")
+    with pytest.raises(DataError, match="table '2-20-2' in .* download it again"):
+        WikiSQLDataset(wikisql).schema("2-20-2")
+
+
+def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="not in WikiSQL's layout"):
+        WikiSQLDataset(tmp_path)
+
+
+def test_the_real_one_runs_and_none_of_dev_real_is_empty(data_root: Path) -> None:
+    dataset = WikiSQLDataset(data_root / "wikisql")
+    assert set(dataset.splits) >= {"train", "dev", "dev_real"}
+    empty = 0
+    for example in dataset.examples("dev_real"):
+        result = execute(dataset.database(example.db_id), example.gold_sql)
+        assert result.ok, (example, result.error)
+        empty += result.rows in ((), ((None,),))
+    assert (dataset.count("dev_real"), empty) == (1923, 0)
+
+
+def test_the_real_train_is_streamed(data_root: Path) -> None:
+    dataset = WikiSQLDataset(data_root / "wikisql")
+    examples = list(islice(dataset.examples("train"), 300))
+    assert examples[0].id == "train-0"
+    assert all(re.match(r'SELECT .* FROM "table_', example.gold_sql) for example in examples)
+    assert dataset.schema(examples[0].db_id).tables[0].columns
