@@ -18,9 +18,9 @@ import re
 import sqlite3
 import tempfile
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from txt2sql.execution.database import Database
@@ -57,31 +57,49 @@ def _stem(word: str) -> str:
     return word
 
 
+_Cell = tuple[str, str, str, str]
+"""(folded words, table, column, value)"""
+
+
 @dataclass(frozen=True, slots=True)
 class ValueIndex:
-    """The cells of one database by their folded words, in an SQLite file of its own."""
+    """The cells of one database by their folded words: in an SQLite file of its own, or, for the
+    few rows of a single table, in memory.
+    """
 
-    path: Path
+    path: Path | None = None
+    cells: Mapping[str, Sequence[_Cell]] = field(default_factory=dict)
 
     def match(self, question: str, limit: int = MAX_MATCHES) -> tuple[ValueMatch, ...]:
         """Cells the question mentions, the longest mention first, at most `limit`."""
         spans = _spans(question)
-        if not spans:
-            return ()
-        keys = list(spans)
+        found = sorted(
+            ((key, spans[key], tbl, col, value) for key, tbl, col, value in self._find(spans)),
+            key=lambda row: (-row[1][2], row[1][0], row[2], row[3], row[4]),
+        )
+        return tuple(_chosen(found, question, limit))
+
+    def spell(self, table: str, column: str, text: str) -> str:
+        """The text as the column spells it (case, accents, spaces), or as it is."""
+        key = " ".join(fold(text)[: MAX_WORDS + 1])
+        found = [row[3] for row in self._find([key]) if row[1:3] == (table, column)]
+        if text in found or not found:
+            return text
+        return min(found, key=lambda value: (value.casefold() != text.casefold(), len(value)))
+
+    def _find(self, keys: Iterable[str]) -> list[_Cell]:
+        wanted = list(keys)
+        if self.path is None:
+            return [cell for key in wanted for cell in self.cells.get(key, ())]
+        rows: list[_Cell] = []
         with closing(sqlite3.connect(f"file:{self.path}?mode=ro&immutable=1", uri=True)) as base:
-            rows = []
-            for start in range(0, len(keys), 500):
-                part = keys[start : start + 500]
+            for start in range(0, len(wanted), 500):
+                part = wanted[start : start + 500]
                 marks = ",".join("?" * len(part))
                 rows += base.execute(
                     f"SELECT key, tbl, col, value FROM cells WHERE key IN ({marks})", part
                 ).fetchall()
-        found = sorted(
-            ((key, spans[key], tbl, col, value) for key, tbl, col, value in rows),
-            key=lambda row: (-row[1][2], row[1][0], row[2], row[3], row[4]),
-        )
-        return tuple(_chosen(found, question, limit))
+        return rows
 
 
 def _spans(question: str) -> dict[str, tuple[int, int, int]]:
@@ -122,9 +140,15 @@ def _chosen(
 
 def open_value_index(database: Database, cache: Path | None = None) -> ValueIndex:
     """The index of a database, built when it is missing or older than the database."""
+    if database.tables:
+        cells: dict[str, list[_Cell]] = {}
+        with closing(database.connect()) as connection:
+            for cell in _cells(connection, database.schema()):
+                cells.setdefault(cell[0], []).append(cell)
+        return ValueIndex(cells=cells)
     stat = database.path.stat()
     identity = [_VERSION, str(database.path.resolve()), str(stat.st_mtime_ns), str(stat.st_size)]
-    digest = hashlib.sha256("\0".join([*identity, *database.tables]).encode()).hexdigest()[:24]
+    digest = hashlib.sha256("\0".join(identity).encode()).hexdigest()[:24]
     folder = cache or cache_dir() / "values"
     path = folder / f"{database.db_id[:40]}-{digest}.sqlite"
     if not path.is_file():
@@ -152,7 +176,7 @@ def _build(database: Database, path: Path) -> None:
         index.commit()
 
 
-def _cells(connection: sqlite3.Connection, schema: Schema) -> Iterator[tuple[str, str, str, str]]:
+def _cells(connection: sqlite3.Connection, schema: Schema) -> Iterator[_Cell]:
     for table in schema.tables:
         for column in table.columns:
             name, source = (n.replace('"', '""') for n in (column.name, table.name))

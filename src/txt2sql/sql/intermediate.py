@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from txt2sql.types import Links, Schema
@@ -37,6 +37,9 @@ _RESERVED = _KEYWORDS | frozenset(
     "natural notnull offset outer primary references right rollback set table then to "
     "transaction trigger unique update using values when with".split()
 )
+
+
+Spelling = Callable[[str, str, str], str]
 
 
 class Unsupported(ValueError):
@@ -303,7 +306,8 @@ class _Encoder:
         if isinstance(node, exp.In):
             return self.membership(node, scopes)
         if isinstance(node, exp.Like) and isinstance(node.expression, (exp.Literal, exp.Column)):
-            return [*go(node.this, scopes), "like", *self.pattern(node.expression.name)]
+            words = ["not", "like"] if node.args.get("negate") else ["like"]
+            return [*go(node.this, scopes), *words, *self.pattern(node.expression.name)]
         if isinstance(node, exp.Boolean):
             return ["1" if node.this else "0"]
         if isinstance(node, exp.Is) and isinstance(node.expression, exp.Null):
@@ -401,13 +405,16 @@ class _Scope:
         return False
 
 
-def decode(text: str, schema: Schema, links: Links) -> str | None:
-    """SQL for an IR text, or None when it is not well-formed or points outside the links."""
+def decode(text: str, schema: Schema, links: Links, spell: Spelling | None = None) -> str | None:
+    """SQL for an IR text, or None when it is not well-formed or points outside the links.
+
+    `spell(table, column, text)` gives a literal the case and form that the column stores.
+    """
     words = text.split()
     try:
         scope_of = _scopes(words, links)
         _complete(words, scope_of, schema)
-        return _spaced(_Writer(words, scope_of, schema, links).write())
+        return _spaced(_Writer(words, scope_of, schema, links, spell).write())
     except (_Malformed, IndexError):
         return None
 
@@ -480,9 +487,15 @@ class _Writer:
     """Second pass over the words: replaces symbols by names, now that every scope is known."""
 
     def __init__(
-        self, words: Sequence[str], scope_of: Sequence[_Scope], schema: Schema, links: Links
+        self,
+        words: Sequence[str],
+        scope_of: Sequence[_Scope],
+        schema: Schema,
+        links: Links,
+        spell: Spelling | None,
     ) -> None:
         self.words, self.scope_of, self.schema, self.links = words, scope_of, schema, links
+        self.spell = spell
 
     def write(self) -> list[str]:
         out: list[str] = []
@@ -497,7 +510,7 @@ class _Writer:
                 end = self.words.index("'", i + 1) if "'" in self.words[i + 1 :] else -1
                 if end < 0:
                     raise _Malformed("open literal")
-                out.append(_string(" ".join(self.words[i + 1 : end])))
+                out.append(self.string(i, " ".join(self.words[i + 1 : end])))
                 i = end + 1
                 continue
             if word == "like":
@@ -571,22 +584,30 @@ class _Writer:
         return [self.value(i, self.links.values[index])]
 
     def value(self, i: int, text: str) -> str:
-        if _NUMBER.match(text) and not self._compared_as_text(i):
-            return text
+        if _NUMBER.match(text):
+            column = self._compared(i)
+            described = self.schema.table(column[0]) if column else None
+            found = described.column(column[1]) if column and described else None
+            if found is None or found.type != "text":
+                return text
+        return self.string(i, text)
+
+    def string(self, i: int, text: str) -> str:
+        """A string literal at word i, as the column it is compared with spells it."""
+        column = self._compared(i)
+        if self.spell and column and not _NUMBER.match(text):
+            text = self.spell(*column, text)
         return _string(text)
 
-    def _compared_as_text(self, i: int) -> bool:
-        """Whether the nearest column before the value in its condition is a text column."""
-        for word in reversed(self.words[max(0, i - 6) : i]):
-            if word in ("where", "and", "or", "having", "limit", *AGGREGATES) and word != "and":
-                return False
+    def _compared(self, i: int) -> tuple[str, str] | None:
+        """The column that the value at word i is compared with, when that is plain to see."""
+        for word in reversed(self.words[max(0, i - 12) : i]):
             symbol = _symbol(word, self.links)
             if symbol and symbol[0] == "c":
-                table, column = self.links.columns[symbol[1]]
-                found = self.schema.table(table)
-                described = found.column(column) if found else None
-                return described is not None and described.type == "text"
-        return False
+                return self.links.columns[symbol[1]]
+            if word in ("where", "or", "having", "limit", *AGGREGATES):
+                return None
+        return None
 
     def pattern(self, i: int) -> tuple[int, str]:
         before = after = ""
@@ -615,8 +636,9 @@ def _qualified(table: str, column: str) -> str:
 
 
 def _spaced(words: Sequence[str]) -> str:
-    """Join words the way people space SQL."""
-    text = " ".join(words)
-    for function in AGGREGATES:
-        text = re.sub(rf"\b{function} \(", f"{function}(", text)
-    return text.replace("( ", "(").replace(" )", ")").replace(" ,", ",").replace(" . ", ".")
+    """Words joined the way people space SQL: `count(*)`, `a, b`, `T.c`."""
+    text = ""
+    for before, word in zip(["", *words], words):
+        tight = word in (")", ",", ".") or before in ("", "(", ".")
+        text += word if tight or (word == "(" and before in AGGREGATES) else " " + word
+    return text
