@@ -123,13 +123,13 @@ def test_an_explanation_shows_what_the_model_was_given(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     given = answer(
-        prompt=Prompt("the prompt\x1b", "compact", dropped=("log.line",)),
+        prompt=Prompt("the prompt\x1b\non two lines", "compact", dropped=("log.line",)),
         matches=(ValueMatch("shop", "city", "Lisbon", "lisbon", 0.9),),
         candidates=("SELECT 1", "SELECT 2"),
     )
     display.explanation(given)
     text = capsys.readouterr().out
-    for part in ("the prompt\\x1b", "compact", "shop.city = 'Lisbon'", "log.line", "SELECT 2"):
+    for part in ("the prompt\\x1b\n  on two lines", "compact", "shop.city = 'Lisbon'", "log.line", "SELECT 2"):
         assert part in text
     display.explanation(given, to_stderr=True)
     captured = capsys.readouterr()

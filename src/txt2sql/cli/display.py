@@ -5,9 +5,9 @@ the terminal.
 
     SELECT count(*) FROM shop
 
-     count(*)
-    ──────────
-           12
+    count(*)
+    ────────
+          12
 
     1 row · 0.21 s · confidence 97%
 """
@@ -59,13 +59,14 @@ def answer(answer: Answer, max_rows: int, echo: bool = True) -> None:
         console.print(Text(printable(answer.question), style="bold"))
     console.print()
     if answer.sql:
-        console.print(Padding(_sql(answer.sql), (0, 0, 0, 2)))
+        console.print(Padding(_sql(answer.sql), (0, 0, 0, 2), expand=False))
         console.print()
     if answer.error is None:
         hidden_columns = _rows(console, answer, max_rows)
+        console.print()
         console.print(Text("  " + _facts(answer, hidden_columns), style="dim"))
     else:
-        console.print(Text("  " + printable(answer.error), style="red"))
+        console.print(Text("  error: " + printable(answer.error), style="red"))
     console.print()
 
 
@@ -83,13 +84,13 @@ def _rows(console: Console, answer: Answer, max_rows: int) -> int:
     cells = [[_cell(value) for value in row] for row in shown]
     names = [Text(shorten(name)) for name in answer.columns]
     fitting = _fitting([names, *cells], console.width - 4)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=True, header_style="bold")
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
     for index, name in enumerate(names[:fitting]):
         numeric = bool(shown) and all(_is_number(row[index]) for row in shown)
         table.add_column(name, justify="right" if numeric else "left", no_wrap=True)
     for row in cells:
         table.add_row(*row[:fitting])
-    console.print(table)
+    console.print(Padding(table, (0, 0, 0, 2), expand=False))
     more = len(answer.rows) - len(shown)
     if more or answer.truncated:
         count = f"{more:,} more row{'s' * (more != 1)}" if more else "more rows"
@@ -164,7 +165,7 @@ def explanation(answer: Answer, to_stderr: bool = False) -> None:
     """Print what the model was shown and what it considered."""
     console = _console(to_stderr)
     if answer.prompt is not None:
-        _section(console, f"prompt ({answer.prompt.style})", printable(answer.prompt.text))
+        _section(console, f"prompt ({answer.prompt.style})", answer.prompt.text)
     matches = [
         f"{match.table}.{match.column} = {match.value!r}  <- {match.span!r}  {match.score:.2f}"
         for match in answer.matches
@@ -177,7 +178,7 @@ def explanation(answer: Answer, to_stderr: bool = False) -> None:
 
 def _section(console: Console, title: str, body: str) -> None:
     console.print(Text(title, style="bold cyan"))
-    console.print(Padding(Text(printable(body, keep="\n\t")), (0, 0, 0, 2)))
+    console.print(Padding(Text(printable(body, keep="\n\t")), (0, 0, 0, 2), expand=False))
     console.print()
 
 
