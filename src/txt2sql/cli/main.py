@@ -20,6 +20,7 @@ from txt2sql import __version__
 from txt2sql.cli import data
 from txt2sql.cli.ask import ask
 from txt2sql.cli.evaluate import evaluate
+from txt2sql.cli.pretrain import pretrain
 from txt2sql.errors import Text2SQLError
 
 app = typer.Typer(
@@ -59,6 +60,7 @@ def txt2sql(
 
 app.command()(ask)
 app.command()(evaluate)
+app.command()(pretrain)
 app.add_typer(data.app, name="data")
 
 

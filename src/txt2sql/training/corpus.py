@@ -21,7 +21,8 @@ from functools import lru_cache
 from txt2sql.data import Dataset
 from txt2sql.execution.values import ValueIndex, open_value_index
 from txt2sql.prompts.compact import MAX_COLUMNS, MAX_TABLES, count_words, render_compact
-from txt2sql.sql.intermediate import Unsupported, encode
+from txt2sql.sql.encode import encode
+from txt2sql.sql.intermediate import Unsupported
 from txt2sql.types import Example, Links, Schema, Table, ValueMatch
 
 _SYMBOL = re.compile(r"\[([tc])(\d+)\]")

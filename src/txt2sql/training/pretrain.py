@@ -15,6 +15,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from txt2sql.runs import append_row, write_atomically
 from txt2sql.training.corpus import Corpus, Item, Pair, load_corpus, texts
 from txt2sql.training.warm_start import warm_start
 
+Progress = Callable[[str, int], AbstractContextManager[Callable[[str], None]]]
 _POOL = 512
 """Examples drawn, sorted by length and cut into batches together."""
 
@@ -191,8 +193,21 @@ def sequence_accuracy(
     return right / max(1, total)
 
 
-def pretrain(config: PretrainConfig, report: Callable[[str], None] = print) -> Path:
-    """Train, or continue, the run in `config.output`; returns the folder of the finished model."""
+@contextmanager
+def silent(label: str, total: int) -> Iterator[Callable[[str], None]]:
+    """Progress that shows nothing."""
+    yield lambda note: None
+
+
+def pretrain(
+    config: PretrainConfig,
+    report: Callable[[str], None] = print,
+    progress: Progress = silent,
+) -> Path:
+    """Train, or continue, the run in `config.output`; returns the folder of the finished model.
+
+    `report` gets lines to read; `progress(label, steps)` gives a function to call after each step.
+    """
     if config.threads:
         torch.set_num_threads(config.threads)
     output = Path(config.output)
@@ -215,7 +230,7 @@ def pretrain(config: PretrainConfig, report: Callable[[str], None] = print) -> P
     device = "cuda" if torch.cuda.is_available() else "cpu"
     run = _Training(config, output, train, device, report)
     run.measured = {c.name: _measuring(c.items, run.tokenizer, config) for c in measured if c.items}
-    run.loop()
+    run.loop(progress)
     return run.finish()
 
 
@@ -243,6 +258,7 @@ class _Training:
         self.place = _Place()
         self.checkpoint = output / "checkpoint.pt"
         torch.manual_seed(config.seed)
+        self.model: PreTrainedModel
         if (output / "start" / "config.json").is_file():
             self.model = AutoModelForCausalLM.from_pretrained(output / "start")
             self.tokenizer = AutoTokenizer.from_pretrained(output / "start")
@@ -257,22 +273,28 @@ class _Training:
             self.model.set_attn_implementation(
                 "eager"
             )  # measured: 1.5 times as fast at this length
-        self.model.to(device).train()
+        torch.nn.Module.to(self.model, device).train()
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(), betas=(0.9, 0.98), weight_decay=config.weight_decay, fused=True
         )
         if self.checkpoint.is_file():
             self._load()
 
-    def loop(self) -> None:
+    def loop(self, progress: Progress = silent) -> None:
         """Run to `max_steps`, measuring and saving on the way."""
+        with progress("pretrain", max(0, self.config.max_steps - self.place.step)) as advance:
+            self._loop(advance)
+        self._save()
+
+    def _loop(self, advance: Callable[[str], None]) -> None:
         started, base = time.monotonic(), self.place.seconds
         losses: list[float] = []
+        place = self.place
         for inputs, labels in self._stream():
-            if self.place.step >= self.config.max_steps:
-                break
+            if place.step >= self.config.max_steps:
+                return
             losses.append(self._update(inputs, labels))
-            place = self.place
+            advance(f"loss {losses[-1]:.3f}")
             place.step += 1
             place.batch += 1
             place.tokens += inputs.numel()
@@ -284,7 +306,6 @@ class _Training:
                 self.measure()
             if place.step % self.config.checkpoint_every == 0:
                 self._save()
-        self._save()
 
     def measure(self) -> None:
         """Log the sequence accuracy on the held-out databases."""

@@ -65,11 +65,13 @@ def warm_start(
         if name in model.bert.state_dict() and "word_embeddings" not in name
     }
     model.bert.load_state_dict(copied, strict=False)
-    _copy_pieces(model, tokenizer, vocabulary, source.get_input_embeddings().weight.detach())
+    _copy_pieces(
+        model, tokenizer, vocabulary, source.get_input_embeddings().get_parameter("weight").detach()
+    )
     with torch.no_grad():
-        head = model.cls.predictions.transform.dense
-        head.weight.copy_(torch.eye(config.hidden_size))
-        head.bias.zero_()
+        transform = model.get_submodule("cls.predictions.transform.dense")
+        torch.nn.init.eye_(transform.get_parameter("weight"))
+        torch.nn.init.zeros_(transform.get_parameter("bias"))
     model.tie_weights()
     return model, tokenizer
 

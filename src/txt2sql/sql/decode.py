@@ -1,0 +1,292 @@
+"""The intermediate representation -> SQL, for every answer of a model that was trained on it.
+
+Two passes over the words: the first finds the scope of each and what its FROM lists, the second
+writes names for symbols, joins with their conditions, and literals as their columns spell them.
+
+>>> decode("select count ( * ) from [t0]", schema, links)  # doctest: +SKIP
+'SELECT count(*) FROM singer'
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from txt2sql.sql.intermediate import (
+    AGGREGATES,
+    KEYWORDS,
+    NUMBER,
+    join_condition,
+    join_path,
+    quote_identifier,
+)
+from txt2sql.types import Links, Schema
+
+_SYMBOL = re.compile(r"\[([tcv])(\d+)\]$")
+_CLAUSES = ("where", "group", "having", "order", "limit", "union", "intersect", "except")
+
+Spelling = Callable[[str, str, str], str]
+"""(table, column, literal) -> the literal as the column stores it."""
+
+
+@dataclass(slots=True)
+class _Scope:
+    """One SELECT while decoding: the aliased tables of its FROM and the tables its columns need."""
+
+    parent: _Scope | None
+    sources: list[tuple[str, str]] = field(default_factory=list)
+    needed: list[str] = field(default_factory=list)
+    derived: bool = False
+
+    def sees(self, table: str) -> bool:
+        own = any(name == table for name, _ in self.sources)
+        return own or (self.parent is not None and self.parent.sees(table))
+
+    @property
+    def qualified(self) -> bool:
+        scope: _Scope | None = self
+        while scope is not None:
+            if len(scope.sources) > 1:
+                return True
+            scope = scope.parent
+        return False
+
+
+def decode(text: str, schema: Schema, links: Links, spell: Spelling | None = None) -> str | None:
+    """SQL for an IR text, or None when it is not well-formed or points outside the links.
+
+    `spell(table, column, text)` gives a literal the case and form that the column stores.
+    """
+    words = text.split()
+    try:
+        scope_of = _scopes(words, links)
+        _complete(words, scope_of, schema)
+        return _spaced(_Writer(words, scope_of, schema, links, spell).write())
+    except (_Malformed, IndexError):
+        return None
+
+
+class _Malformed(ValueError):
+    """The IR text is not well-formed."""
+
+
+def _symbol(word: str, links: Links) -> tuple[str, int] | None:
+    match = _SYMBOL.match(word)
+    if match is None:
+        return None
+    kind, index = match[1], int(match[2])
+    known = {"t": links.tables, "c": links.columns, "v": links.values}[kind]
+    if index >= len(known):
+        raise _Malformed(word)
+    return kind, index
+
+
+def _scopes(words: Sequence[str], links: Links) -> list[_Scope]:
+    """The scope of every word; fills each scope's sources and needed tables."""
+    if not words or words[0] != "select":
+        raise _Malformed("no select")
+    scope_of: list[_Scope] = []
+    stack: list[_Scope | None] = []
+    scope: _Scope | None = None
+    parent: _Scope | None = None
+    for i, word in enumerate(words):
+        if word == "(":
+            stack.append(scope)
+            if i + 1 < len(words) and words[i + 1] == "select":
+                parent, outer = scope, scope
+                if words[i - 1] == "from" and outer is not None:
+                    outer.derived = True
+        elif word == ")":
+            if not stack:
+                raise _Malformed("unbalanced")
+            scope = stack.pop()
+            parent = scope.parent if scope else None
+        elif word == "select":
+            scope = _Scope(parent)
+        if scope is None:
+            raise _Malformed("outside select")
+        scope_of.append(scope)
+        symbol = _symbol(word, links)
+        if symbol is None:
+            continue
+        kind, index = symbol
+        if kind == "t" and words[i - 1] in ("from", "join"):
+            aliased = words[i + 1 : i + 2] == ["as"] and i + 2 < len(words)
+            scope.sources.append((links.tables[index], words[i + 2] if aliased else ""))
+        elif kind == "c" and words[i - 1] != ".":
+            scope.needed.append(links.columns[index][0])
+    if stack:
+        raise _Malformed("unbalanced")
+    return scope_of
+
+
+def _complete(words: Sequence[str], scope_of: Sequence[_Scope], schema: Schema) -> None:
+    """Add to each FROM, along foreign keys, the tables whose columns it uses but does not list."""
+    for scope in {id(scope): scope for scope in scope_of}.values():
+        for table in dict.fromkeys(scope.needed):
+            if scope.derived or scope.sees(table):
+                continue
+            for step in join_path(schema, [name for name, _ in scope.sources], table):
+                scope.sources.append((step, ""))
+
+
+class _Writer:
+    """Second pass over the words: replaces symbols by names, now that every scope is known."""
+
+    def __init__(
+        self,
+        words: Sequence[str],
+        scope_of: Sequence[_Scope],
+        schema: Schema,
+        links: Links,
+        spell: Spelling | None,
+    ) -> None:
+        self.words, self.scope_of, self.schema, self.links = words, scope_of, schema, links
+        self.spell = spell
+
+    def write(self) -> list[str]:
+        out: list[str] = []
+        i = 0
+        while i < len(self.words):
+            word, scope = self.words[i], self.scope_of[i]
+            if word == "from" and self.words[i + 1] != "(":
+                i, clause = self.from_clause(i, scope)
+                out += clause
+                continue
+            if word == "'":
+                end = self.words.index("'", i + 1) if "'" in self.words[i + 1 :] else -1
+                if end < 0:
+                    raise _Malformed("open literal")
+                out.append(self.string(i, " ".join(self.words[i + 1 : end])))
+                i = end + 1
+                continue
+            if word == "like":
+                i, pattern = self.pattern(i + 1)
+                out += ["LIKE", pattern]
+                continue
+            out += self.word(i)
+            i += 1
+        return out
+
+    def from_clause(self, i: int, scope: _Scope) -> tuple[int, list[str]]:
+        """The FROM clause from its keyword on, every join with its condition."""
+        out: list[str] = []
+        for position, (table, alias) in enumerate(scope.sources):
+            out.append("JOIN" if position else "FROM")
+            out.append(quote_identifier(table))
+            if alias:
+                out += ["AS", alias]
+            explicit = self._explicit_condition(i, position)
+            if explicit:
+                out += ["ON", *explicit]
+            elif position and not alias:
+                earlier = [name for name, _ in scope.sources[:position]]
+                key = join_condition(self.schema, table, earlier)
+                if key is not None:
+                    out += ["ON", _qualified(*key[0]), "=", _qualified(*key[1])]
+        i += 1
+        while i < len(self.words) and not (
+            self.words[i] in _CLAUSES or (self.words[i] == ")" and self.scope_of[i] is not scope)
+        ):
+            i += 1
+        return i, out
+
+    def _explicit_condition(self, start: int, position: int) -> list[str]:
+        """The words of the ON that the IR gives the source at this position, written out."""
+        i, seen = start, -1
+        scope = self.scope_of[start]
+        out: list[str] = []
+        while i < len(self.words) and self.words[i] not in _CLAUSES:
+            if self.scope_of[i] is not scope:
+                break
+            if self.words[i] in ("from", "join"):
+                seen += 1
+            elif seen == position and out == [] and self.words[i] == "on":
+                i += 1
+                while i < len(self.words) and self.words[i] not in (*_CLAUSES, "join"):
+                    if self.words[i] == ")" and self.scope_of[i] is not scope:
+                        return out
+                    out += self.word(i)
+                    i += 1
+                return out
+            i += 1
+        return out
+
+    def word(self, i: int) -> list[str]:
+        word, scope = self.words[i], self.scope_of[i]
+        symbol = _symbol(word, self.links)
+        if symbol is None:
+            if word == "=" and self.words[i - 1] in ("!", "<", ">"):
+                return []
+            if word in ("!", "<", ">") and self.words[i + 1 : i + 2] == ["="]:
+                return [word + "="]
+            return [word.upper() if word in KEYWORDS and word not in AGGREGATES else word]
+        kind, index = symbol
+        if kind == "t":
+            return [quote_identifier(self.links.tables[index])]
+        if kind == "c":
+            table, column = self.links.columns[index]
+            dotted = self.words[i - 1] == "." or not (scope.qualified and scope.sees(table))
+            return [quote_identifier(column) if dotted else _qualified(table, column)]
+        return [self.value(i, self.links.values[index])]
+
+    def value(self, i: int, text: str) -> str:
+        if NUMBER.match(text):
+            column = self._compared(i)
+            described = self.schema.table(column[0]) if column else None
+            found = described.column(column[1]) if column and described else None
+            if found is None or found.type != "text":
+                return text
+        return self.string(i, text)
+
+    def string(self, i: int, text: str) -> str:
+        """A string literal at word i, as the column it is compared with spells it."""
+        column = self._compared(i)
+        if self.spell and column and not NUMBER.match(text):
+            text = self.spell(*column, text)
+        return _string(text)
+
+    def _compared(self, i: int) -> tuple[str, str] | None:
+        """The column that the value at word i is compared with, when that is plain to see."""
+        for word in reversed(self.words[max(0, i - 12) : i]):
+            symbol = _symbol(word, self.links)
+            if symbol and symbol[0] == "c":
+                return self.links.columns[symbol[1]]
+            if word in ("where", "or", "having", "limit", *AGGREGATES):
+                return None
+        return None
+
+    def pattern(self, i: int) -> tuple[int, str]:
+        before = after = ""
+        if self.words[i] == "%":
+            before, i = "%", i + 1
+        if self.words[i] == "'":
+            end = self.words.index("'", i + 1) if "'" in self.words[i + 1 :] else -1
+            if end < 0:
+                raise _Malformed("open literal")
+            core, i = " ".join(self.words[i + 1 : end]), end + 1
+        else:
+            symbol = _symbol(self.words[i], self.links)
+            core = self.links.values[symbol[1]] if symbol and symbol[0] == "v" else self.words[i]
+            i += 1
+        if i < len(self.words) and self.words[i] == "%":
+            after, i = "%", i + 1
+        return i, _string(before + core + after)
+
+
+def _string(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _qualified(table: str, column: str) -> str:
+    return f"{quote_identifier(table)}.{quote_identifier(column)}"
+
+
+def _spaced(words: Sequence[str]) -> str:
+    """Words joined the way people space SQL: `count(*)`, `a, b`, `T.c`."""
+    text = ""
+    for before, word in zip(["", *words], words):
+        tight = word in (")", ",", ".") or before in ("", "(", ".")
+        text += word if tight or (word == "(" and before in AGGREGATES) else " " + word
+    return text
