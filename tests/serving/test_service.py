@@ -135,3 +135,20 @@ def test_an_answer_brings_rows_and_reasons(shop: Path) -> None:
 def test_rows_are_capped(shop: Path) -> None:
     answer = service(shop, "SELECT id FROM shop", limits=Limits(max_rows=2)).ask("Which?")
     assert (len(answer.rows), answer.truncated) == (2, True)
+
+
+@pytest.mark.parametrize("damage", ["a file in the way", "garbage", "nothing in it"])
+def test_a_cache_that_cannot_be_used_costs_no_answer(
+    shop: Path, tmp_path: Path, damage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("TXT2SQL_CACHE", str(cache))
+    if damage == "a file in the way":
+        cache.touch()
+    else:
+        service(shop)
+        (kept,) = (cache / "values").iterdir()
+        kept.write_bytes(b"garbage" * 1000 if damage == "garbage" else b"")
+    answer = service(shop, "SELECT count(*) FROM shop WHERE city = 'Porto'").ask("In Porto?")
+    assert (answer.error, answer.rows) == (None, ((1,),))
+    assert [match.value for match in answer.matches] == ["Porto"]

@@ -18,6 +18,7 @@ import json
 import math
 import sys
 from contextlib import AbstractContextManager, nullcontext
+from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
 from rich import box
@@ -59,7 +60,7 @@ def answer(answer: Answer, max_rows: int, echo: bool = True) -> None:
         console.print(Text(printable(answer.question), style="bold"))
     console.print()
     if answer.sql:
-        console.print(Padding(_sql(answer.sql), (0, 0, 0, 2), expand=False))
+        console.print(_sql(answer.sql), soft_wrap=True)
         console.print()
     if answer.error is None:
         hidden_columns = _rows(console, answer, max_rows)
@@ -71,9 +72,8 @@ def answer(answer: Answer, max_rows: int, echo: bool = True) -> None:
 
 
 def _sql(sql: str) -> Text:
-    highlighted = Syntax("", "sql", theme="ansi_dark", background_color="default").highlight(
-        printable(sql, keep="\n")
-    )
+    style = Syntax("", "sql", theme="ansi_dark", background_color="default")
+    highlighted = style.highlight(indent(printable(sql, keep="\n"), "  "))
     highlighted.rstrip()
     return highlighted
 
@@ -173,12 +173,13 @@ def explanation(answer: Answer, to_stderr: bool = False) -> None:
     _section(console, "matched values", "\n".join(matches) or "none")
     if answer.prompt is not None and answer.prompt.dropped:
         _section(console, "left out of the prompt", ", ".join(answer.prompt.dropped))
+    _section(console, "completion", answer.completion or "none")
     _section(console, "candidates", "\n".join(answer.candidates) or "none")
 
 
 def _section(console: Console, title: str, body: str) -> None:
     console.print(Text(title, style="bold cyan"))
-    console.print(Padding(Text(printable(body, keep="\n\t")), (0, 0, 0, 2), expand=False))
+    console.print(Text(indent(printable(body, keep="\n\t"), "  ")), soft_wrap=True)
     console.print()
 
 

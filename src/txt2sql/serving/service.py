@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import atexit
 import shutil
+import sqlite3
 import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from txt2sql.errors import DatabaseError, PromptError
@@ -48,6 +49,7 @@ class Answer:
     confidence: float | None = None
     prompt: Prompt | None = None
     matches: tuple[ValueMatch, ...] = ()
+    completion: str = ""
     candidates: tuple[str, ...] = ()
 
 
@@ -100,6 +102,7 @@ class Service:
             confidence=prediction.confidence,
             prompt=prompt,
             matches=matches,
+            completion=prediction.completion,
             candidates=prediction.candidates,
         )
 
@@ -121,7 +124,7 @@ def build_predictor(
 
     options = PredictorOptions(constrained=constrained)
 
-    @cache
+    @lru_cache(maxsize=64)
     def index(db_id: str) -> ValueIndex:
         return _value_index(database(db_id))
 
@@ -131,15 +134,18 @@ def build_predictor(
         lambda example: index(example.db_id).match(example.question),
         lambda db_id, sql: execute(database(db_id), sql),
         replace(options, batch_size=batch_size) if batch_size else options,
+        lambda db_id, table, column, text: index(db_id).spell(table, column, text),
     )
 
 
 def _value_index(database: Database) -> ValueIndex:
     """The index in the cache folder; where that cannot be used, one for this process alone."""
     try:
-        return open_value_index(database)
-    except OSError:
+        index = open_value_index(database)
+        index.match("check")  # a damaged index shows when it is read
+    except (OSError, sqlite3.Error):
         return open_value_index(database, _scratch_folder())
+    return index
 
 
 @cache
