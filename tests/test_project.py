@@ -149,7 +149,7 @@ def test_dependencies_are_what_is_imported_pinned_and_explained() -> None:
     assert listed is not None and extras is not None
     direct = set(re.findall(r'"([A-Za-z0-9-]+)', listed.group(1)))
     optional = set(re.findall(r'"([A-Za-z0-9-]+)', extras.group(1)))
-    used = {{"yaml": "pyyaml"}.get(name, name) for name in imported()}
+    used = {{"yaml": "pyyaml"}.get(name, name.replace("_", "-")) for name in imported()}
     assert direct - used == set(), "declared, but not imported"
     assert used - direct - optional == set(), "imported, but not declared"
     pinned = (ROOT / "requirements.txt").read_text(encoding="utf-8").lower()
