@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
 import pytest
 
 from txt2sql.cli.ask import answer_all
-from txt2sql.errors import PromptError
+from txt2sql.cli.main import main
 from txt2sql.models.scripted import ScriptedGenerator
 from txt2sql.serving.service import Service
 
@@ -27,9 +28,16 @@ def service(shops: Path) -> Service:
     return Service(shops / "database" / "shop" / "shop.sqlite", ScriptedGenerator(completions))
 
 
-def test_no_question_is_an_error(service: Service) -> None:
-    with pytest.raises(PromptError, match="no question was given"):
-        answer_all(service, [], None, json=False, explain=False)
+def test_no_question_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(" \n\n"))
+    with pytest.raises(SystemExit) as caught:
+        main(["ask"])
+    assert caught.value.code == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("txt2sql: no question was given")
 
 
 @pytest.mark.parametrize("question", ["Which towns?", "Why?", ""])

@@ -8,7 +8,8 @@ $ echo "How many shops are there?" | txt2sql ask
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -65,14 +66,23 @@ def ask(
     """
     from txt2sql.cli import display, shell
 
+    interactive = not questions and not json and sys.stdin.isatty()
+    lines = _lines(questions) if not interactive else iter(())
     with display.working("loading the model"):
         service = _service(db, model, timeout, max_rows, not no_constrained)
-    if questions or json or not sys.stdin.isatty():
-        lines = questions or (line.strip() for line in sys.stdin if line.strip())
-        if not answer_all(service, lines, max_rows, json, explain):
-            raise typer.Exit(1)
-    else:
+    if interactive:
         shell.converse(service, max_rows or SHOWN_ROWS, explain)
+    elif not answer_all(service, lines, max_rows, json, explain):
+        raise typer.Exit(1)
+
+
+def _lines(questions: Sequence[str] | None) -> Iterator[str]:
+    """The questions given, else the lines of standard input as they come; the first is awaited."""
+    found = iter(questions or (line.strip() for line in sys.stdin if line.strip()))
+    first = next(found, None)
+    if first is None:
+        raise PromptError('no question was given; write it in quotes: txt2sql ask "How many ...?"')
+    return chain((first,), found)
 
 
 def _service(
@@ -92,7 +102,7 @@ def answer_all(
     """Print each answer as soon as it is there; True when every question got rows."""
     from txt2sql.cli import display
 
-    asked, failed = 0, 0
+    failed = 0
     for question in questions:
         with display.working("thinking"):
             answer = service.ask(question)
@@ -102,8 +112,5 @@ def answer_all(
             print(display.answer_json(answer, max_rows), flush=True)
         else:
             display.answer(answer, max_rows or SHOWN_ROWS)
-        asked += 1
         failed += answer.error is not None
-    if not asked:
-        raise PromptError('no question was given; write it in quotes: txt2sql ask "How many ...?"')
     return not failed
