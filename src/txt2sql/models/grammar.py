@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import re
 
+from txt2sql.errors import ModelError
 from txt2sql.types import Schema
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*$")
@@ -82,10 +83,13 @@ pad ::= [ \\n\\t]{0,12}
 
 
 def sql_grammar(schema: Schema) -> str:
-    """GBNF of the SELECT statements over `schema`, its root rule named `root`."""
+    """GBNF of the SELECT statements over `schema`, its root rule named `root`.
+
+    Raises ModelError for a schema without columns.
+    """
     tables = [table for table in schema.tables if table.columns]
     if not tables:
-        raise ValueError("a schema without columns has no queries")
+        raise ModelError(f"database '{schema.db_id}' has no columns; give one that has tables")
     lists = {"one": _ONE, "two": _TWO, "three": _THREE, "ranks": _RANKS, "types": _TYPES}
     lines = [re.sub(r"[@$](\w+)", r"word-\1", _RULES).strip()]
     lines += [f"word-{word} ::= {_any_case(word)}" for word in _referenced("@")]

@@ -1,0 +1,177 @@
+"""Constrained decoding: at each step, the tokens that keep the text inside a grammar.
+
+llguidance (Earley parsing with lexemes derived on the fly) does the work. It was chosen over
+xgrammar by `benchmarks/grammar.py`: most of our grammars are asked once or a few times, where its
+lazy lexer has nothing to compile ahead. Works for any GBNF and any fast tokenizer: the bytes of
+each token come from the tokenizer's own decoder.
+
+    engine = GrammarEngine(tokenizer, vocab_size=32000, end_ids=[2])
+    mask = GrammarMask(engine, [prompt.grammar], copies=1, start=prompt_length)
+    scores = mask(input_ids, scores)      # (rows, vocabulary), -inf where the grammar forbids
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter, OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper
+
+from txt2sql.errors import ModelError
+from txt2sql.models.gbnf import to_lark
+
+_CACHED_GRAMMARS = 256
+_BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>$")
+
+
+def token_bytes(tokenizer: Any, size: int) -> list[bytes]:
+    """The bytes that each token adds to the text, by id; b"" for special and unused ids.
+
+    Knows the decoders of fast tokenizers: ByteLevel (GPT-2, Llama-3, Qwen, phi-2), Metaspace or
+    Replace, with ByteFallback or not (Llama-2, Mistral, T5), and WordPiece (BERT).
+    """
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    decoder = (json.loads(backend.to_str()).get("decoder") if backend else None) or {}
+    kinds = {part["type"] for part in (decoder, *decoder.get("decoders", ())) if part}
+    added = tokenizer.added_tokens_decoder
+    special = {*tokenizer.all_special_ids, *(i for i, token in added.items() if token.special)}
+    table = _byte_level_table()
+    out = [b""] * size
+    for token, i in tokenizer.get_vocab().items():
+        if i >= size or i in special:
+            continue
+        if i in added:
+            out[i] = str(added[i].content).encode()
+        elif "ByteLevel" in kinds:
+            out[i] = b"".join(table.get(char, char.encode()) for char in token)
+        elif "ByteFallback" in kinds and (byte := _BYTE.match(token)):
+            out[i] = bytes([int(byte[1], 16)])
+        elif kinds & {"Metaspace", "Replace"}:
+            out[i] = token.replace("\u2581", " ").encode()
+        elif "WordPiece" in kinds:
+            out[i] = (token[2:] if token.startswith("##") else " " + token).encode()
+        else:
+            raise ModelError(
+                f"a grammar cannot restrict this model: its tokenizer decodes with {sorted(kinds)}; "
+                "ask it without a grammar"
+            )
+    return out
+
+
+def _byte_level_table() -> dict[str, bytes]:
+    """Character -> byte of byte-level BPE: printable Latin-1 is itself, the rest follows 255."""
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [byte for byte in range(256) if byte not in printable]
+    table = {chr(byte): bytes([byte]) for byte in printable}
+    return table | {chr(256 + i): bytes([byte]) for i, byte in enumerate(others)}
+
+
+class _Vocabulary:
+    """What llguidance asks of a tokenizer."""
+
+    def __init__(self, tokenizer: Any, tokens: list[bytes], end_ids: Sequence[int]) -> None:
+        self.tokens = tokens
+        self.eos_token_id = end_ids[0]
+        self.bos_token_id = tokenizer.bos_token_id
+        self.special_token_ids = [i for i, token in enumerate(tokens) if not token]
+        self._tokenizer = tokenizer
+
+    def __call__(self, text: str) -> list[int]:
+        return list(self._tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+class GrammarEngine:
+    """Matchers for one tokenizer; the most recent grammars stay compiled."""
+
+    def __init__(self, tokenizer: Any, vocab_size: int, end_ids: Sequence[int]) -> None:
+        if not end_ids:
+            raise ModelError("a grammar needs a tokenizer with an end token; set its eos_token")
+        self.vocab_size, self.end_ids = vocab_size, list(end_ids)
+        tokens = token_bytes(tokenizer, vocab_size)
+        wrapper = TokenizerWrapper(_Vocabulary(tokenizer, tokens, end_ids))
+        self._tokenizer = LLTokenizer(wrapper, n_vocab=vocab_size, eos_token=self.end_ids)
+        self._compiled: OrderedDict[str, LLMatcher] = OrderedDict()
+
+    def matcher(self, grammar: str) -> LLMatcher:
+        """A matcher at the start of the grammar. Raises ModelError for a grammar that is none."""
+        if grammar in self._compiled:
+            self._compiled.move_to_end(grammar)
+        else:
+            matcher = LLMatcher(self._tokenizer, to_lark(grammar), log_level=0)
+            if matcher.is_error():
+                reason = matcher.get_error().strip().splitlines()[0][:200]
+                raise ModelError(f"the grammar cannot be used ({reason}); correct it")
+            self._compiled[grammar] = matcher
+            if len(self._compiled) > _CACHED_GRAMMARS:
+                self._compiled.popitem(last=False)
+        return self._compiled[grammar].deep_copy()
+
+
+class GrammarMask:
+    """Masks the scores of one batch; follows beams and samples by the tokens they hold.
+
+    Rows `i * copies ... (i + 1) * copies - 1` belong to prompt `i`. A state is looked up by what
+    was generated, so a row may move, fork or end between calls, as beam search does.
+    """
+
+    def __init__(
+        self, engine: GrammarEngine, grammars: Sequence[str | None], copies: int, start: int
+    ) -> None:
+        self.engine, self.copies, self.start = engine, copies, start
+        self._states: dict[tuple[int, tuple[int, ...]], LLMatcher] = {}
+        for i, grammar in enumerate(grammars):
+            if grammar is not None:
+                self._states[i, ()] = engine.matcher(grammar)
+        self._constrained = {i for i, _ in self._states}
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """`scores` (rows, vocabulary) with -inf where a row's grammar forbids the token."""
+        rows = input_ids[:, self.start :].tolist()
+        keys = [(i // self.copies, tuple(row)) for i, row in enumerate(rows)]
+        if rows and rows[0]:
+            self._advance(keys)
+        masks: dict[tuple[int, tuple[int, ...]], np.ndarray[Any, Any]] = {}
+        forbidden = np.zeros(tuple(scores.shape), dtype=bool)
+        for i, key in enumerate(keys):
+            if key[0] not in self._constrained:
+                continue
+            if key not in masks:
+                masks[key] = ~self._allowed(key, scores.shape[1])
+            forbidden[i] = masks[key]
+        return scores.masked_fill(torch.from_numpy(forbidden).to(scores.device), float("-inf"))
+
+    def _advance(self, keys: Sequence[tuple[int, tuple[int, ...]]]) -> None:
+        """From the states of the last step to those of this one, copying where a state forks."""
+        wanted = dict.fromkeys(key for key in keys if key[0] in self._constrained)
+        children = Counter((prompt, tokens[:-1]) for prompt, tokens in wanted)
+        states = {}
+        for prompt, tokens in wanted:
+            parent = (prompt, tokens[:-1])
+            matcher = self._states.get(parent)
+            if matcher is None or tokens[-1] in self.engine.end_ids:
+                continue  # an ended row, or a filler of beam search that the grammar never allowed
+            children[parent] -= 1
+            if children[parent] > 0:
+                matcher = matcher.deep_copy()
+            if matcher.consume_token(tokens[-1]):
+                states[prompt, tokens] = matcher
+        self._states = states
+
+    def _allowed(
+        self, key: tuple[int, tuple[int, ...]], size: int
+    ) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """(vocabulary,) which tokens may follow; only the end where nothing else may."""
+        allowed = np.zeros(size, dtype=bool)
+        matcher = self._states.get(key)
+        if matcher is not None:
+            bits = np.frombuffer(matcher.compute_bitmask(), dtype=np.uint8)
+            known = np.unpackbits(bits, bitorder="little")[:size]
+            allowed[: len(known)] = known
+        if not allowed.any():
+            allowed[self.engine.end_ids] = True
+        return allowed

@@ -1,0 +1,235 @@
+"""Weights from a hub or a folder into memory: model and tokenizer, or one sentence on what to do.
+
+What is already on this machine is used without asking the network. A PEFT adapter folder is loaded
+over its base model. Weights that are missing from a file are an error, never random numbers.
+
+    loaded = load_weights("phi-2")
+    loaded.model.generate(...)
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import socket
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import torch
+import transformers
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
+
+from txt2sql.errors import ModelError
+from txt2sql.models.catalog import ModelCard, resolve
+
+_SOME_BILLIONS = 1_000_000_000
+_PROBE_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A model in evaluation mode on its device, its tokenizer and its card."""
+
+    card: ModelCard
+    model: Any
+    tokenizer: Any
+    encoder_decoder: bool
+
+
+def load_weights(
+    name: str | Path, *, device: str | None = None, dtype: str | None = None, bits: int = 16
+) -> LoadedModel:
+    """Load a model by short name, hub id or folder.
+
+    `device` is cuda, mps or cpu (default: the first that is there); `dtype` a torch dtype's name
+    (default: see `choose_dtype`); `bits` 4 or 8 quantises on load (bitsandbytes, GPU only).
+    Raises ModelError for everything that can go wrong with a model's name or files.
+    """
+    card = resolve(name)
+    place = choose_device(device)
+    options = _quantisation(bits, place)
+    adapter = card.folder if _is_adapter(card.folder) else None
+    base = resolve(_base_of(adapter)) if adapter else card
+    local = base.folder is not None or _on_this_machine(base)
+    with _explained(base):
+        config = AutoConfig.from_pretrained(base.source, local_files_only=local)
+        own_tokenizer = adapter if adapter and (adapter / "tokenizer.json").is_file() else None
+        tokenizer = AutoTokenizer.from_pretrained(
+            str(own_tokenizer or base.source), local_files_only=local
+        )
+        kind: Any = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+        model, info = kind.from_pretrained(
+            base.source,
+            config=config,
+            dtype=_dtype(dtype) if dtype else choose_dtype(place, base.parameters),
+            local_files_only=local,
+            output_loading_info=True,
+            **options,
+        )
+    if info["missing_keys"] or info["mismatched_keys"]:
+        lacking = sorted(str(key) for key in info["missing_keys"] or info["mismatched_keys"])
+        raise ModelError(
+            f"the weights of '{base.name}' lack {len(lacking)} tensors ({lacking[0]} ...); "
+            "download or copy the model again"
+        )
+    if adapter:
+        model = _with_adapter(model, adapter, card)
+    if not options:
+        model = model.to(place)
+    return LoadedModel(card, model.eval(), tokenizer, bool(config.is_encoder_decoder))
+
+
+def choose_device(device: str | None = None) -> str:
+    """The device asked for, when it is there, else the best one: cuda, mps, cpu."""
+    there = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if device is None:
+        return next(name for name, present in there.items() if present)
+    if not there.get(device.split(":")[0], False):
+        names = ", ".join(name for name, present in there.items() if present)
+        raise ModelError(f"this machine has no device '{device}'; choose one of {names}")
+    return device
+
+
+def choose_dtype(device: str, parameters: int = 0) -> torch.dtype:
+    """bfloat16 on GPUs that have it, else float16; on a CPU float32, but bfloat16 for billions.
+
+    On a CPU, decoding reads every weight once per token: half the bytes are half the time where
+    bfloat16 is native, and for models of 1B or more the memory decides.
+    """
+    if device.startswith("cuda"):
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    if device.startswith("mps"):
+        return torch.float16
+    return torch.bfloat16 if parameters >= _SOME_BILLIONS else torch.float32
+
+
+def _dtype(name: str) -> torch.dtype:
+    value = getattr(torch, name, None)
+    if not isinstance(value, torch.dtype) or not value.is_floating_point:
+        raise ModelError(f"no dtype '{name}'; choose float32, float16 or bfloat16")
+    return value
+
+
+def _quantisation(bits: int, device: str) -> dict[str, Any]:
+    if bits == 16:
+        return {}
+    if bits not in (4, 8):
+        raise ModelError(f"no {bits}-bit weights; choose 4, 8 or 16 bits")
+    if not device.startswith("cuda"):
+        raise ModelError(f"{bits}-bit weights need a CUDA GPU; use 16 bits on {device}")
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise ModelError(f"{bits}-bit weights need bitsandbytes; pip install 'txt2sql[train]'")
+    config = transformers.BitsAndBytesConfig(
+        load_in_4bit=bits == 4,
+        load_in_8bit=bits == 8,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=choose_dtype(device),
+    )
+    return {"quantization_config": config, "device_map": {"": device}}
+
+
+def _is_adapter(folder: Path | None) -> bool:
+    return folder is not None and (folder / "adapter_config.json").is_file()
+
+
+def _base_of(adapter: Path) -> str:
+    config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+    base = config.get("base_model_name_or_path")
+    if not base:
+        raise ModelError(
+            f"the adapter in '{adapter}' does not name its base model; set "
+            "base_model_name_or_path in its adapter_config.json"
+        )
+    return str(base)
+
+
+def _with_adapter(model: Any, adapter: Path, card: ModelCard) -> Any:
+    if importlib.util.find_spec("peft") is None:
+        raise ModelError(f"'{adapter}' is a PEFT adapter; pip install 'txt2sql[train]' to load it")
+    from peft import PeftModel
+
+    with _explained(card):
+        return PeftModel.from_pretrained(model, str(adapter))
+
+
+def _on_this_machine(card: ModelCard) -> bool:
+    """True when the hub's cache holds the model; else the hub must be within reach."""
+    from huggingface_hub import constants, try_to_load_from_cache
+
+    files = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
+    cached = [try_to_load_from_cache(card.hub_id, file) for file in ("config.json", *files)]
+    if isinstance(cached[0], str) and any(isinstance(file, str) for file in cached[1:]):
+        return True
+    if constants.HF_HUB_OFFLINE:
+        raise ModelError(_unreachable(card, "HF_HUB_OFFLINE is set"))
+    if not any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY")):
+        place = urlsplit(constants.ENDPOINT)
+        try:
+            port = place.port or (80 if place.scheme == "http" else 443)
+            socket.create_connection((place.hostname or "", port), _PROBE_TIMEOUT_S).close()
+        except OSError as error:
+            raise ModelError(_unreachable(card, f"{place.hostname} cannot be reached")) from error
+    return False
+
+
+def _unreachable(card: ModelCard, reason: str) -> str:
+    return (
+        f"model '{card.name}' is not on this machine and {reason}; give --model a folder with its "
+        "files, set HF_HOME to a cache that holds it, or HF_ENDPOINT to a mirror"
+    )
+
+
+@contextmanager
+def _explained(card: ModelCard) -> Iterator[None]:
+    """Turn what transformers, the hub client and file readers raise into one ModelError."""
+    from huggingface_hub import errors as hub
+
+    shown = transformers.logging.get_verbosity(), transformers.logging.is_progress_bar_enabled()
+    transformers.logging.set_verbosity_error()  # what goes wrong is raised, not printed
+    transformers.logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
+    except ModelError:
+        raise
+    except (torch.cuda.OutOfMemoryError, MemoryError) as error:
+        raise ModelError(
+            f"model '{card.name}' does not fit in memory; load it in 4 or 8 bits or take a "
+            "smaller one"
+        ) from error
+    except Exception as error:  # file readers raise anything, tokenizers even plain Exception
+        causes = [error, error.__cause__, error.__context__]
+        if any(isinstance(cause, hub.GatedRepoError) for cause in causes):
+            message = (
+                f"model '{card.name}' must be agreed to first: open "
+                f"https://huggingface.co/{card.hub_id}, accept its licence, then set HF_TOKEN"
+            )
+        elif any(isinstance(cause, hub.RepositoryNotFoundError) for cause in causes):
+            message = (
+                f"the hub has no model '{card.hub_id}' (or HF_TOKEN may not see it); check its name"
+            )
+        elif any(isinstance(cause, (hub.HfHubHTTPError, ConnectionError)) for cause in causes):
+            message = _unreachable(card, "the hub did not answer")
+        else:
+            first = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+            message = (
+                f"model '{card.name}' cannot be loaded ({first}); its files are incomplete or "
+                "damaged: download or copy it again"
+            )
+        raise ModelError(message) from error
+    finally:
+        transformers.logging.set_verbosity(shown[0])
+        if shown[1]:
+            transformers.logging.enable_progress_bar()

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from txt2sql.errors import ModelError
+from txt2sql.models.weights import choose_device, choose_dtype, load_weights
+
+Folder = Callable[..., Path]
+
+
+@pytest.fixture
+def folder(model_folder: Folder, tmp_path: Path) -> Path:
+    for file in model_folder("llama").iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    return tmp_path
+
+
+def test_a_saved_model_is_loaded_again(model_folder: Folder) -> None:
+    source = model_folder("qwen2")
+    loaded = load_weights(source, device="cpu")
+    saved = load_file(source / "model.safetensors")
+    weights = loaded.model.state_dict()
+    assert all(torch.equal(weights[name], value) for name, value in saved.items())
+    assert not loaded.model.training and not loaded.encoder_decoder
+    assert load_weights(model_folder("t5"), device="cpu").encoder_decoder
+
+
+def damage_json(name: str) -> Callable[[Path], None]:
+    return lambda folder: (folder / name).write_text('{"model_type": "lla') and None
+
+
+def truncate_weights(folder: Path) -> None:
+    file = folder / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:1000])
+
+
+def drop_tensor(folder: Path) -> None:
+    weights = load_file(folder / "model.safetensors")
+    del weights["model.layers.1.mlp.up_proj.weight"]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def reshape_tensor(folder: Path) -> None:
+    weights = load_file(folder / "model.safetensors")
+    weights["model.norm.weight"] = torch.ones(7)
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def unknown_architecture(folder: Path) -> None:
+    (folder / "config.json").write_text('{"model_type": "no_such_architecture"}')
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        damage_json("config.json"),
+        damage_json("tokenizer.json"),
+        truncate_weights,
+        drop_tensor,
+        reshape_tensor,
+        unknown_architecture,
+        lambda folder: (folder / "model.safetensors").unlink(),
+        lambda folder: (folder / "model.safetensors").write_bytes(b""),
+    ],
+)
+def test_damage_is_one_clear_error(folder: Path, damage: Callable[[Path], None]) -> None:
+    damage(folder)
+    with pytest.raises(ModelError) as caught:
+        load_weights(folder, device="cpu")
+    assert "again" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_weights_that_are_nowhere_say_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(ModelError, match="HF_HUB_OFFLINE is set; give --model a folder"):
+        load_weights("phi-2", device="cpu")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(ModelError, match=r"127\.0\.0\.1 cannot be reached; .* HF_ENDPOINT"):
+        load_weights("someone/something", device="cpu")
+
+
+def test_quantised_weights_need_a_gpu(model_folder: Folder) -> None:
+    with pytest.raises(ModelError, match="need a CUDA GPU"):
+        load_weights(model_folder("llama"), device="cpu", bits=4)
+    with pytest.raises(ModelError, match="choose 4, 8 or 16"):
+        load_weights(model_folder("llama"), device="cpu", bits=3)
+
+
+def test_device_and_dtype() -> None:
+    with pytest.raises(ModelError, match="no device 'tpu'"):
+        choose_device("tpu")
+    assert choose_dtype("cpu", 10_000_000) == torch.float32
+    assert choose_dtype("cpu", 7_000_000_000) == torch.bfloat16
+
+
+def test_the_dtype_asked_for_is_used(model_folder: Folder) -> None:
+    loaded = load_weights(model_folder("llama"), device="cpu", dtype="bfloat16")
+    assert loaded.model.dtype == torch.bfloat16
+    with pytest.raises(ModelError, match="no dtype 'int3'"):
+        load_weights(model_folder("llama"), device="cpu", dtype="int3")
+
+
+def test_an_adapter_is_loaded_over_its_base(model_folder: Folder, tmp_path: Path) -> None:
+    base = model_folder("llama")
+    config = {"peft_type": "LORA", "r": 2, "target_modules": ["q_proj"], "task_type": "CAUSAL_LM"}
+    (tmp_path / "adapter_config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError, match="does not name its base model"):
+        load_weights(tmp_path, device="cpu")
+    config["base_model_name_or_path"] = str(base)
+    (tmp_path / "adapter_config.json").write_text(json.dumps(config))
+    try:
+        import peft
+    except ImportError:
+        with pytest.raises(ModelError, match="is a PEFT adapter; pip install"):
+            load_weights(tmp_path, device="cpu")
+        return
+    model = load_weights(base, device="cpu").model
+    adapted = peft.get_peft_model(model, peft.LoraConfig(r=2, target_modules=["q_proj"]))
+    with torch.no_grad():
+        for name, value in adapted.named_parameters():
+            if "lora_B" in name:
+                value.fill_(1.0)
+    adapted.save_pretrained(tmp_path)
+    loaded = load_weights(tmp_path, device="cpu")
+    ids = torch.tensor([[1, 7, 9]])
+    with torch.inference_mode():
+        plain = load_weights(base, device="cpu").model(ids).logits
+        assert torch.allclose(loaded.model(ids).logits, adapted.eval()(ids).logits, atol=1e-5)
+        assert not torch.allclose(loaded.model(ids).logits, plain, atol=1e-3)
