@@ -47,17 +47,23 @@ def count_words(text: str) -> int:
 
 def mentions(question: str) -> tuple[str, ...]:
     """Literals that stand in the question itself: numbers, quoted text, names in capitals."""
-    found = [(m.start(), m[0].replace(",", "")) for m in _NUMBER.finditer(question)]
-    found += [
-        (m.start(), next(g for g in m.groups() if g).strip()) for m in _QUOTED.finditer(question)
+    found = [
+        (m.start(), m.end(), next(g for g in m.groups() if g).strip())
+        for m in _QUOTED.finditer(question)
     ]
-    found += [(m.start(), m[0].rstrip(".")) for m in _PROPER.finditer(question)]
+    quoted = [(start, end) for start, end, _ in found]
+    found += [(*m.span(), m[0].replace(",", "")) for m in _NUMBER.finditer(question)]
     found += [
-        (m.start(), _NUMBER_WORDS[m[0].lower()])
+        (*m.span(), m[0].rstrip("."))
+        for m in _PROPER.finditer(question)
+        if not any(start < m.start() < end for start, end in quoted)
+    ]
+    found += [
+        (*m.span(), _NUMBER_WORDS[m[0].lower()])
         for m in _WORD.finditer(question)
         if m[0].lower() in _NUMBER_WORDS
     ]
-    return tuple(dict.fromkeys(text for _, text in sorted(found) if text))
+    return tuple(dict.fromkeys(text for _, _, text in sorted(found) if text))
 
 
 def render_compact(

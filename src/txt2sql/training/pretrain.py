@@ -33,9 +33,6 @@ from txt2sql.training.corpus import Corpus, Item, Pair, load_corpus, texts
 from txt2sql.training.warm_start import warm_start
 
 Progress = Callable[[str, int], AbstractContextManager[Callable[[str], None]]]
-_POOL = 512
-"""Examples drawn, sorted by length and cut into batches together."""
-
 _IGNORED = -100
 
 
@@ -59,6 +56,8 @@ class PretrainConfig:
     long_budget: int = 400
     long_share: float = 0.1
     batch_tokens: int = 4096
+    pool: int = 512
+    """Examples that are drawn, sorted by length and cut into batches together."""
     learning_rate: float = 3e-4
     weight_decay: float = 0.01
     max_steps: int = 4000
@@ -108,7 +107,7 @@ def pool_pairs(config: PretrainConfig, corpora: Sequence[Corpus], number: int) -
     rng = random.Random(f"{config.seed} pool {number}")
     pairs: list[Pair] = []
     for corpus, share in zip(corpora, config.shares):
-        count = round(_POOL * share / sum(config.shares))
+        count = round(config.pool * share / sum(config.shares))
         for position in range(number * count, (number + 1) * count):
             turn, place = divmod(position, len(corpus.items))
             order = _order(f"{config.seed} {corpus.name} {turn}", len(corpus.items))
@@ -384,6 +383,7 @@ def _save_model(
 ) -> None:
     """Weights, config, tokenizer, and the prompt style the model was trained with."""
     state = {name: value.to(dtype) for name, value in model.state_dict().items()}
+    model.config.dtype = dtype
     model.save_pretrained(folder, state_dict=state)
     tokenizer.save_pretrained(folder)
     write_atomically(folder / "prompt.json", json.dumps({"style": "compact"}) + "\n")

@@ -83,7 +83,7 @@ def _copy_pieces(
     weights: torch.Tensor,
 ) -> None:
     """Known pieces keep their embedding; symbols start near the mean, each with its own noise."""
-    target = model.get_input_embeddings().weight
+    target = model.get_input_embeddings().get_parameter("weight")
     special = {PAD: PAD, UNKNOWN: UNKNOWN, START: START, END: END}
     row_of = {special.get(piece, renamed(piece)): i for i, piece in enumerate(vocabulary) if piece}
     generator = torch.Generator().manual_seed(0)
