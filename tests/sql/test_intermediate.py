@@ -154,7 +154,7 @@ def test_a_quote_in_a_value_cannot_end_its_literal() -> None:
     )
 
 
-WORDS = " ".join(PAIRS.values()).split() + ["[t7]", "[c99]", "'", "%", "as", "on"]
+WORDS = [*" ".join(PAIRS.values()).split(), "[t7]", "[c99]", "'", "%", "as", "on"]
 
 
 @given(st.lists(st.sampled_from(WORDS), max_size=25))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from txt2sql.data import open_dataset
@@ -34,7 +35,7 @@ def config(output: Path, data: Path, encoder: Path | str, **changes: object) -> 
     base = PretrainConfig(
         output=str(output), encoder=str(encoder), datasets=(str(data),), shares=(1.0,),
         held_out=0.2, batch_tokens=512, max_steps=8, warmup_steps=2, checkpoint_every=4,
-        measure_every=100, learning_rate=1e-2, bf16=False, threads=1, pool=32,
+        measure_every=100, learning_rate=1e-2, bf16=False, threads=1, pool=32, log_every=10,
     )  # fmt: skip
     return dataclasses.replace(base, **changes)  # type: ignore[arg-type]
 
@@ -103,8 +104,9 @@ def test_loss_falls_and_the_model_lies_ready(
     folder = pretrain(plan, quiet)
     losses = [row["loss"] for row in read_rows(tmp_path / "run" / "metrics.jsonl") if "loss" in row]
     assert losses[-1] < losses[0] / 2
-    model = AutoModelForCausalLM.from_pretrained(folder)
-    assert model.dtype == torch.float16
+    weights = load_file(folder / "model.safetensors")
+    assert {value.dtype for value in weights.values()} == {torch.float16}
+    assert AutoModelForCausalLM.from_pretrained(folder).config.is_decoder
     assert (folder / "prompt.json").read_text() == '{"style": "compact"}\n'
 
 

@@ -1,0 +1,1 @@
+"""Training: pre-training of small models, and what it reads (corpus, tokenizer, warm start)."""

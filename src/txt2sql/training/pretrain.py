@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -63,6 +64,7 @@ class PretrainConfig:
     max_steps: int = 4000
     warmup_steps: int = 200
     decay_share: float = 0.4
+    log_every: int = 50
     checkpoint_every: int = 100
     measure_every: int = 500
     threads: int | None = None
@@ -298,7 +300,7 @@ class _Training:
             place.batch += 1
             place.tokens += inputs.numel()
             place.seconds = base + time.monotonic() - started
-            if place.step % 50 == 0:
+            if place.step % self.config.log_every == 0:
                 self._log({"loss": sum(losses) / len(losses)})
                 losses = []
             if place.step % self.config.measure_every == 0:
@@ -367,7 +369,7 @@ class _Training:
     def _load(self) -> None:
         try:
             state: dict[str, Any] = torch.load(self.checkpoint, map_location=self.model.device)
-        except (RuntimeError, EOFError, OSError) as error:
+        except (RuntimeError, EOFError, OSError, KeyError, ValueError, UnpicklingError) as error:
             raise ModelError(
                 f"'{self.checkpoint}' cannot be read; delete it to start the run again"
             ) from error
@@ -383,7 +385,6 @@ def _save_model(
 ) -> None:
     """Weights, config, tokenizer, and the prompt style the model was trained with."""
     state = {name: value.to(dtype) for name, value in model.state_dict().items()}
-    model.config.dtype = dtype
     model.save_pretrained(folder, state_dict=state)
     tokenizer.save_pretrained(folder)
     write_atomically(folder / "prompt.json", json.dumps({"style": "compact"}) + "\n")
@@ -393,7 +394,7 @@ def _check_same(config: PretrainConfig, output: Path) -> None:
     """Refuse to continue a run under settings that would make it another run."""
     file = output / "pretrain.json"
     changeable = {"max_steps", "threads", "data", "encoder", "decay_share", "measure_every"}
-    changeable |= {"checkpoint_every", "output"}
+    changeable |= {"log_every", "checkpoint_every", "output"}
     now = json.loads(json.dumps(asdict(config)))
     if file.is_file():
         before = json.loads(file.read_text(encoding="utf-8"))

@@ -89,7 +89,7 @@ def _copy_pieces(
     generator = torch.Generator().manual_seed(0)
     mean, spread = weights.mean(0), weights.std(0)
     with torch.no_grad():
-        for token, i in tokenizer.get_vocab().items():
+        for token, i in sorted(tokenizer.get_vocab().items(), key=lambda pair: pair[1]):
             known = row_of.get(token)
             if known is not None:
                 target[i] = weights[known]
