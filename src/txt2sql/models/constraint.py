@@ -26,6 +26,9 @@ from txt2sql.errors import ModelError
 from txt2sql.models.gbnf import to_lark
 
 _CACHED_GRAMMARS = 256
+# Forced bytes are cut into tokens by the tokenizer; one that drops a space on its own, as BERT's
+# do, would then forbid every token that begins with that space.
+_NO_FORCING = '%llguidance {"no_forcing": true}\n'
 _BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>$")
 
 
@@ -102,7 +105,7 @@ class GrammarEngine:
         if grammar in self._compiled:
             self._compiled.move_to_end(grammar)
         else:
-            matcher = LLMatcher(self._tokenizer, to_lark(grammar), log_level=0)
+            matcher = LLMatcher(self._tokenizer, _NO_FORCING + to_lark(grammar), log_level=0)
             if matcher.is_error():
                 reason = matcher.get_error().strip().splitlines()[0][:200]
                 raise ModelError(f"the grammar cannot be used ({reason}); correct it")
