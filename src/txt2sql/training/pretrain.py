@@ -9,6 +9,7 @@ optimizer, random state and the place in the data, so a killed run continues as 
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import os
@@ -384,8 +385,9 @@ def _save_model(
     model: PreTrainedModel, tokenizer: Tokenizer, folder: Path, dtype: torch.dtype
 ) -> None:
     """Weights, config, tokenizer, and the prompt style the model was trained with."""
-    state = {name: value.to(dtype) for name, value in model.state_dict().items()}
-    model.save_pretrained(folder, state_dict=state)
+    saved = copy.deepcopy(model)
+    torch.nn.Module.to(saved, "cpu", dtype)
+    saved.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     write_atomically(folder / "prompt.json", json.dumps({"style": "compact"}) + "\n")
 
