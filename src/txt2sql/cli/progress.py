@@ -63,8 +63,11 @@ def _lines(label: str, total: int) -> Iterator[Callable[[str], None]]:
             return
         # By the speed since the last line: the first steps of a resumed run take no time.
         left = (now - last) / (made - made_before) * (total - made)
-        when = f"{_duration(left)} left" if made < total else f"{_duration(now - start)} in all"
-        print(f"{label}: {made:,}/{total:,}  {note}  {when}", file=sys.stderr, flush=True)
+        # The first step of a batch waits for the whole batch, so alone it tells nothing.
+        when = f"  {_duration(left)} left" if made > 1 else ""
+        if made == total:
+            when = f"  {_duration(now - start)} in all"
+        print(f"{label}: {made:,}/{total:,}  {note}{when}", file=sys.stderr, flush=True)
         last, made_before = now, made
 
     yield advance
