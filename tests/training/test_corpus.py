@@ -37,11 +37,21 @@ def test_the_answer_is_the_gold_query(tiny_spider: Path) -> None:
     item = load_corpus(open_dataset(tiny_spider), "train").items[1]
     pair = item.draw(random.Random(0), 200)
     assert pair is not None
-    assert "= Lisbon [v0]" in pair.prompt
-    assert re.fullmatch(r"select \[c\d\] from \[t\d\] where \[c\d\] = \[v0\]", pair.answer)
+    value = re.search(r"= Lisbon (\[v\d+\])", pair.prompt)
+    assert value is not None
+    shape = r"select \[c\d+\] from \[t\d+\] where \[c\d+\] = (\[v\d+\])"
+    answer = re.fullmatch(shape, pair.answer)
+    assert answer is not None and answer[1] == value[1]
 
 
 def test_the_vocabulary_sees_questions_and_names(tiny_spider: Path) -> None:
     lines = list(texts([load_corpus(open_dataset(tiny_spider), "train")]))
     assert "How many shops are there?" in lines
     assert "shop id town size" in lines
+
+
+def test_every_symbol_has_its_turn(tiny_spider: Path) -> None:
+    item = load_corpus(open_dataset(tiny_spider), "train").items[0]
+    prompts = [item.draw(random.Random(seed), 60) for seed in range(300)]
+    seen = {symbol for pair in prompts if pair for symbol in re.findall(r"\[c\d+\]", pair.prompt)}
+    assert len(seen) > 150

@@ -18,6 +18,9 @@ from txt2sql.prompts.reduce import reduce_schema
 from txt2sql.types import Links, Prompt, Schema, ValueMatch
 
 MAX_TABLES, MAX_COLUMNS, MAX_VALUES = 40, 160, 32
+SYMBOLS = {"t": MAX_TABLES, "c": MAX_COLUMNS, "v": MAX_VALUES}
+"""How many symbols of each kind a prompt can use."""
+
 BUDGET = 400
 """Tokens of a prompt, counted as `count_words` does."""
 

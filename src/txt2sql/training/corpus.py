@@ -20,12 +20,18 @@ from functools import lru_cache
 
 from txt2sql.data import Dataset
 from txt2sql.execution.values import ValueIndex, open_value_index
-from txt2sql.prompts.compact import MAX_COLUMNS, MAX_TABLES, count_words, render_compact
+from txt2sql.prompts.compact import (
+    MAX_COLUMNS,
+    MAX_TABLES,
+    SYMBOLS,
+    count_words,
+    render_compact,
+)
 from txt2sql.sql.encode import encode
 from txt2sql.sql.intermediate import Unsupported
 from txt2sql.types import Example, Links, Schema, Table, ValueMatch
 
-_SYMBOL = re.compile(r"\[([tc])(\d+)\]")
+_SYMBOL = re.compile(r"\[([tcv])(\d+)\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,7 @@ class Item:
             answer = encode(self.example.gold_sql, self.schema, prompt.links)
         except Unsupported:
             return None
-        return Pair(prompt.text, answer)
+        return _renumbered(Pair(prompt.text, answer), rng)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +110,7 @@ def _item(example: Example, schema: Schema, index: Callable[[str], ValueIndex]) 
     needed = {
         columns[int(i)] if kind == "c" else (tables[int(i)], "")
         for kind, i in _SYMBOL.findall(answer)
+        if kind != "v"
     }
     needed |= {(table, "") for table, _ in needed}
     return Item(example, schema, index(example.db_id).match(example.question), frozenset(needed))
@@ -141,6 +148,18 @@ def _view(
         chosen.append(replace(table, columns=tuple(kept)))
     rng.shuffle(chosen)
     return replace(schema, tables=tuple(chosen))
+
+
+def _renumbered(pair: Pair, rng: random.Random) -> Pair:
+    """The pair with other symbols, drawn from all there are: rare ones would stay unlearnt if every
+    prompt began at 0.
+    """
+    order = {kind: rng.sample(range(size), size) for kind, size in SYMBOLS.items()}
+
+    def other(match: re.Match[str]) -> str:
+        return f"[{match[1]}{order[match[1]][int(match[2])]}]"
+
+    return Pair(*(_SYMBOL.sub(other, text) for text in (pair.prompt, pair.answer)))
 
 
 def _size(words: str) -> int:

@@ -26,7 +26,7 @@ from tokenizers import (
 )
 from transformers import PreTrainedTokenizerFast
 
-from txt2sql.prompts.compact import MAX_COLUMNS, MAX_TABLES, MAX_VALUES
+from txt2sql.prompts.compact import SYMBOLS
 
 PAD, UNKNOWN, START, END = "[PAD]", "[UNK]", "[CLS]", "[SEP]"
 BOUNDARY = "▁"
@@ -36,8 +36,7 @@ _WORD = re.compile(r"\w+")
 
 def symbols() -> list[str]:
     """Every symbol that a compact prompt can contain."""
-    sizes = (("t", MAX_TABLES), ("c", MAX_COLUMNS), ("v", MAX_VALUES))
-    return [f"[{kind}{i}]" for kind, size in sizes for i in range(size)]
+    return [f"[{kind}{i}]" for kind, size in SYMBOLS.items() for i in range(size)]
 
 
 def keep_pieces(vocabulary: list[str], corpus: Iterable[str], base: int = _BASE_WORDS) -> list[str]:
