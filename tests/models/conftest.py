@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -85,8 +86,10 @@ def metaspace() -> PreTrainedTokenizerFast:
     names = ["<pad>", "<s>", "</s>", "<unk>", *(f"<0x{i:02X}>" for i in range(256))]
     trainer = trainers.BpeTrainer(vocab_size=450, special_tokens=names, show_progress=False)
     tokenizer.train_from_iterator(TEXTS, trainer)
+    saved = json.loads(tokenizer.to_str())
+    saved["added_tokens"] = saved["added_tokens"][:4]  # byte tokens are ordinary ones
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
+        tokenizer_object=Tokenizer.from_str(json.dumps(saved)),
         pad_token="<pad>",
         bos_token="<s>",
         eos_token="</s>",

@@ -23,10 +23,10 @@ from __future__ import annotations
 import re
 
 from txt2sql.errors import ModelError
+from txt2sql.sql.intermediate import quote_identifier
 from txt2sql.types import Schema
 
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*$")
-_ONE = "abs avg count date datetime hex length lower ltrim max min round rtrim sum total trim time"
+_ONE = "abs avg count date datetime hex length lower ltrim max min round rtrim sum total trim time upper"
 _TWO = "ifnull instr nullif round strftime substr trim coalesce max min group_concat date"
 _THREE = "iif replace substr coalesce max min"
 _RANKS = "row_number rank dense_rank"
@@ -58,8 +58,8 @@ test ::= (@not gap)? (value compared? | @exists pad nested)
 compared ::= pad sign pad value | gap (@not gap)? matched | gap @is gap (@not gap)? @null
 matched ::= like gap value | @between gap value gap @and gap value | @in pad (nested | list)
 list ::= "(" pad value (comma value)* pad ")"
-value ::= signed (pad arithmetic pad signed)*
-signed ::= "-"? (literal | reference | call | case | cast | nested | bracket)
+value ::= "-"? operand (pad arithmetic pad operand)*
+operand ::= literal | reference | call | case | cast | nested | bracket
 nested ::= "(" pad query pad ")"
 bracket ::= "(" pad expr pad ")"
 case ::= @case (gap value)? (gap @when gap expr gap @then gap value)+ (gap @else gap value)? gap @end
@@ -116,9 +116,9 @@ def _one_of(words: str) -> str:
 
 
 def _name(name: str) -> str:
-    """An identifier in any case, bare or quoted where bare is safe, else quoted."""
+    """An identifier in any case: quoted, and bare too where that is safe."""
     quoted = f'"\\"" {_any_case(name.replace(chr(34), chr(34) * 2))} "\\""'
-    return f"({_any_case(name)} | {quoted})" if _PLAIN.match(name) else quoted
+    return f"({_any_case(name)} | {quoted})" if quote_identifier(name) == name else quoted
 
 
 def _any_case(text: str) -> str:
