@@ -193,3 +193,15 @@ def test_spider_gold_keeps_its_meaning(data_root: Path) -> None:
         gold, predicted = execute(database, example.gold_sql), execute(database, sql or "")
         same += same_result(gold, predicted, is_ordered(example.gold_sql))
     assert same >= 0.95 * len(examples)
+
+
+def test_a_table_listed_twice_without_aliases_is_listed_once() -> None:
+    assert decode("select [c1] from [t0] join [t0]", SCHEMA, LINKS) == "SELECT name FROM singer"
+
+
+def test_a_subquery_lists_the_table_of_its_own_column() -> None:
+    text = "select [c1] from [t0] where [c0] > ( select avg ( [c0] ) from [t1] )"
+    assert decode(text, SCHEMA, LINKS) == (
+        "SELECT name FROM singer WHERE id > (SELECT avg(singer.id) FROM band "
+        "JOIN singer ON band.id = singer.band_id)"
+    )

@@ -30,18 +30,29 @@ Spelling = Callable[[str, str, str], str]
 """(table, column, literal) -> the literal as the column stores it."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """One table of a FROM clause; `at` is where its symbol stands, -1 when it was added."""
+
+    table: str
+    alias: str = ""
+    at: int = -1
+
+
 @dataclass(slots=True)
 class _Scope:
-    """One SELECT while decoding: the aliased tables of its FROM and the tables its columns need."""
+    """One SELECT while decoding: what its FROM lists and the tables its columns need."""
 
     parent: _Scope | None
-    sources: list[tuple[str, str]] = field(default_factory=list)
+    sources: list[_Source] = field(default_factory=list)
     needed: list[str] = field(default_factory=list)
     derived: bool = False
 
+    def lists(self, table: str) -> bool:
+        return any(source.table == table for source in self.sources)
+
     def sees(self, table: str) -> bool:
-        own = any(name == table for name, _ in self.sources)
-        return own or (self.parent is not None and self.parent.sees(table))
+        return self.lists(table) or (self.parent is not None and self.parent.sees(table))
 
     @property
     def qualified(self) -> bool:
@@ -113,7 +124,10 @@ def _scopes(words: Sequence[str], links: Links) -> list[_Scope]:
         kind, index = symbol
         if kind == "t" and words[i - 1] in ("from", "join"):
             aliased = words[i + 1 : i + 2] == ["as"] and i + 2 < len(words)
-            scope.sources.append((links.tables[index], words[i + 2] if aliased else ""))
+            # A table listed twice without aliases could only be ambiguous: once is what it means.
+            if aliased or not scope.lists(links.tables[index]):
+                alias = words[i + 2] if aliased else ""
+                scope.sources.append(_Source(links.tables[index], alias, i))
         elif kind == "c" and words[i - 1] != ".":
             scope.needed.append(links.columns[index][0])
     if stack:
@@ -125,10 +139,10 @@ def _complete(words: Sequence[str], scope_of: Sequence[_Scope], schema: Schema) 
     """Add to each FROM, along foreign keys, the tables whose columns it uses but does not list."""
     for scope in {id(scope): scope for scope in scope_of}.values():
         for table in dict.fromkeys(scope.needed):
-            if scope.derived or scope.sees(table):
+            if scope.derived or scope.lists(table):
                 continue
-            for step in join_path(schema, [name for name, _ in scope.sources], table):
-                scope.sources.append((step, ""))
+            for step in join_path(schema, [source.table for source in scope.sources], table):
+                scope.sources.append(_Source(step))
 
 
 class _Writer:
@@ -172,17 +186,16 @@ class _Writer:
     def from_clause(self, i: int, scope: _Scope) -> tuple[int, list[str]]:
         """The FROM clause from its keyword on, every join with its condition."""
         out: list[str] = []
-        for position, (table, alias) in enumerate(scope.sources):
-            out.append("JOIN" if position else "FROM")
-            out.append(quote_identifier(table))
-            if alias:
-                out += ["AS", alias]
-            explicit = self._explicit_condition(i, position)
+        for position, source in enumerate(scope.sources):
+            out += ["JOIN" if position else "FROM", quote_identifier(source.table)]
+            if source.alias:
+                out += ["AS", source.alias]
+            explicit = self._explicit_condition(source)
             if explicit:
                 out += ["ON", *explicit]
-            elif position and not alias:
-                earlier = [name for name, _ in scope.sources[:position]]
-                key = join_condition(self.schema, table, earlier)
+            elif position and not source.alias:
+                earlier = [other.table for other in scope.sources[:position]]
+                key = join_condition(self.schema, source.table, earlier)
                 if key is not None:
                     out += ["ON", _qualified(*key[0]), "=", _qualified(*key[1])]
         i += 1
@@ -192,25 +205,18 @@ class _Writer:
             i += 1
         return i, out
 
-    def _explicit_condition(self, start: int, position: int) -> list[str]:
-        """The words of the ON that the IR gives the source at this position, written out."""
-        i, seen = start, -1
-        scope = self.scope_of[start]
+    def _explicit_condition(self, source: _Source) -> list[str]:
+        """The condition after ON that the IR gives a source, written out; [] for none."""
+        i = source.at + (3 if source.alias else 1)
+        if source.at < 0 or self.words[i : i + 1] != ["on"]:
+            return []
+        scope = self.scope_of[source.at]
         out: list[str] = []
-        while i < len(self.words) and self.words[i] not in _CLAUSES:
-            if self.scope_of[i] is not scope:
+        for j in range(i + 1, len(self.words)):
+            ended = self.words[j] == ")" and self.scope_of[j] is not scope
+            if ended or self.words[j] in (*_CLAUSES, "join"):
                 break
-            if self.words[i] in ("from", "join"):
-                seen += 1
-            elif seen == position and out == [] and self.words[i] == "on":
-                i += 1
-                while i < len(self.words) and self.words[i] not in (*_CLAUSES, "join"):
-                    if self.words[i] == ")" and self.scope_of[i] is not scope:
-                        return out
-                    out += self.word(i)
-                    i += 1
-                return out
-            i += 1
+            out += self.word(j)
         return out
 
     def word(self, i: int) -> list[str]:
