@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from txt2sql.errors import ModelError
+from txt2sql.models.catalog import BUNDLED, LORA_TARGETS, MODELS, resolve
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("phi-3", "did you mean phi-2"),
+        ("mistral", "did you mean mistral-7b"),
+        ("gpt-9000", "known names: bundled"),
+        ("", "no model ''"),
+        ("./nowhere/model", "or a folder that holds one"),
+        ("checkpoints/rstar/round_5", "or a folder that holds one"),
+    ],
+)
+def test_an_unknown_name_says_what_to_do(name: str, says: str) -> None:
+    with pytest.raises(ModelError, match=says):
+        resolve(name)
+
+
+def test_a_folder_without_a_model_says_so(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="holds no model"):
+        resolve(tmp_path)
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(ModelError, match="is damaged"):
+        resolve(tmp_path)
+    (tmp_path / "config.json").write_text("[]")
+    with pytest.raises(ModelError, match="not a JSON object"):
+        resolve(tmp_path)
+
+
+def test_short_names_and_hub_ids_in_any_case() -> None:
+    assert resolve("phi-2").hub_id == "microsoft/phi-2"
+    assert resolve("LLAMA-7B") is resolve("meta-llama/Llama-2-7b-hf") is MODELS["llama-7b"]
+    assert resolve("mistralai/mistral-7b-v0.1").name == "mistral-7b"
+    assert resolve("bundled").folder == BUNDLED and resolve("bundled").prompt_style == "compact"
+    other = resolve("someone/their.model-1")
+    assert (other.source, other.prompt_style, other.lora_targets) == (other.name, "ddl", ())
+
+
+def test_a_folder_tells_its_architecture_and_prompt_style(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "phi"}))
+    assert resolve(tmp_path).prompt_style == "ddl"
+    (tmp_path / "prompt.json").write_text(json.dumps({"style": "compact"}))
+    card = resolve(str(tmp_path))
+    assert (card.prompt_style, card.source) == ("compact", str(tmp_path))
+    assert card.lora_targets == ("q_proj", "k_proj", "v_proj", "dense")
+
+
+def test_an_adapter_has_the_architecture_of_its_base(tmp_path: Path) -> None:
+    config = {"base_model_name_or_path": "microsoft/Phi-3.5-mini-instruct"}
+    (tmp_path / "adapter_config.json").write_text(json.dumps(config))
+    assert resolve(tmp_path).lora_targets == ("qkv_proj", "o_proj")
+
+
+def test_every_catalogued_architecture_has_lora_targets() -> None:
+    assert {card.architecture for card in MODELS.values()} <= LORA_TARGETS.keys()
+    assert all(name == name.lower() == card.name for name, card in MODELS.items())

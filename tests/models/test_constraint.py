@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
+
+from txt2sql.errors import ModelError
+from txt2sql.models.constraint import GrammarEngine, GrammarMask, token_bytes
+from txt2sql.models.hf import HFGenerator
+from txt2sql.types import Prompt, Sampling
+
+Loaded = Callable[..., HFGenerator]
+TEXTS = ["SELECT count(*) FROM singer", "it's 100 % «ça» 歌手\n\tdone", " leading and trailing "]
+CHOICE = 'root ::= ("select" | "count") " " name\nname ::= "singer" | "age" | "a"\n'
+
+
+@pytest.mark.parametrize("kind", ["plain", "metaspace"])
+@pytest.mark.parametrize("text", TEXTS)
+def test_the_bytes_of_tokens_make_the_text(generator_of: Loaded, kind: str, text: str) -> None:
+    tokenizer = generator_of("llama", kind).tokenizer
+    pieces = token_bytes(tokenizer, len(tokenizer) + 6)
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    joined = b"".join(pieces[i] for i in ids).decode()
+    assert joined == (text if kind == "plain" or text[0] == " " else " " + text)
+    assert pieces[tokenizer.eos_token_id] == b"" and pieces[-1] == b""
+
+
+def word_pieces(decoder: decoders.Decoder | None) -> PreTrainedTokenizerFast:
+    vocabulary = {t: i for i, t in enumerate(["[SEP]", "[UNK]", "sing", "##er", "select", "##s"])}
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    if decoder is not None:
+        tokenizer.decoder = decoder
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, eos_token="[SEP]", unk_token="[UNK]", pad_token="[SEP]"
+    )
+
+
+def test_word_pieces_begin_words_with_a_space() -> None:
+    tokenizer = word_pieces(decoders.WordPiece())
+    assert token_bytes(tokenizer, 6)[2:] == [b" sing", b"er", b" select", b"s"]
+    engine = GrammarEngine(tokenizer, 6, [0])
+    assert engine.matcher('root ::= "select singers"').try_consume_tokens([4, 2, 3, 5]) == 4
+
+
+def test_a_tokenizer_that_cannot_be_read_says_so() -> None:
+    with pytest.raises(ModelError, match="ask it without a grammar"):
+        token_bytes(word_pieces(None), 6)
+
+
+@pytest.mark.parametrize(
+    "grammar",
+    ["", "root ::= other", "root = 'a'", 'root ::= "a" |} "b"', 'root ::= [z-a] "x"', "a ::= b"],
+)
+def test_a_grammar_that_is_none_says_so(generator_of: Loaded, grammar: str) -> None:
+    generator = generator_of("llama")
+    with pytest.raises(ModelError, match="grammar"):
+        generator.generate([Prompt("x", "ddl", grammar=grammar)], Sampling(4))
+
+
+@pytest.mark.parametrize("kind", ["plain", "metaspace"])
+@pytest.mark.parametrize("architecture", ["llama", "t5", "bert"])
+@pytest.mark.parametrize(
+    "sampling",
+    [Sampling(20), Sampling(20, beams=4), Sampling(20, n=6, temperature=2.0)],
+    ids=["greedy", "beams", "samples"],
+)
+def test_only_the_language_comes_out(
+    generator_of: Loaded, kind: str, architecture: str, sampling: Sampling
+) -> None:
+    generator = generator_of(architecture, kind)
+    number = 'root ::= "-"? [1-9] [0-9]? " " [a-c]'
+    prompts = [
+        Prompt("one", "ddl", grammar=CHOICE),
+        Prompt("two words", "ddl", grammar=number),
+        Prompt("three", "ddl"),
+    ]
+    first, second, third = generator.generate(prompts, sampling)
+    assert first and second and third
+    for completion in first:
+        verb, _, name = completion.text.strip().partition(" ")
+        assert verb in ("select", "count") and name in ("singer", "age", "a")
+    for completion in second:
+        digits, _, letter = completion.text.strip().partition(" ")
+        assert 1 <= abs(int(digits)) <= 99 and letter in ("a", "b", "c")
+    free = generator.generate([Prompt("three", "ddl")], sampling)[0]
+    if sampling.temperature == 0:
+        assert [c.text for c in free] == [c.text for c in third]
+
+
+def test_beams_find_every_sentence_with_its_probability(generator_of: Loaded) -> None:
+    generator = generator_of("qwen2")
+    grammar = 'root ::= "a" | "b" | "c"'
+    sampling = Sampling(8, beams=16)
+    found = generator.generate([Prompt("x", "ddl", grammar=grammar)], sampling)[0]
+    assert {c.text.strip() for c in found} == {"a", "b", "c"}
+    # Each of the few ways to write a sentence is a beam, so their probabilities add to one.
+    total = sum(torch.tensor(c.logprobs).sum().exp().item() for c in found)
+    assert total == pytest.approx(1.0, abs=1e-3)
+    greedy = generator.generate([Prompt("x", "ddl", grammar=grammar)], Sampling(8))[0][0]
+    assert greedy.logprobs in [
+        pytest.approx(c.logprobs, abs=1e-4) for c in found if c.text == greedy.text
+    ]
+
+
+def test_states_follow_rows_that_move_fork_and_end(generator_of: Loaded) -> None:
+    tokenizer = generator_of("llama").tokenizer
+    size = len(tokenizer)
+    engine = GrammarEngine(tokenizer, size, [tokenizer.eos_token_id])
+    a, b, c, end = (*tokenizer.convert_tokens_to_ids(["a", "b", "c"]), tokenizer.eos_token_id)
+    mask = GrammarMask(engine, ['root ::= ("a" "b"?) | ("b" "c")', None], copies=2, start=1)
+
+    def allowed(*rows: list[int]) -> list[set[int]]:
+        scores = mask(torch.tensor([[9, *row] for row in rows]), torch.zeros(len(rows), size))
+        return [set(torch.nonzero(row > -1).flatten().tolist()) for row in scores]
+
+    free = set(range(size))
+    assert allowed([], [], [], [])[2:] == [free, free]
+    assert allowed([b], [a], [c], [c]) == [{c}, {b, end}, free, free]
+    assert allowed([a, b], [a, end], [c, c], [c, c]) == [{end}, {end}, free, free]
+    dead = allowed([b, b], [c, c], [c, c], [c, c])
+    assert dead[:2] == [{end}, {end}]
+
+
+def test_compiled_grammars_are_kept(generator_of: Loaded) -> None:
+    tokenizer = generator_of("llama").tokenizer
+    engine = GrammarEngine(tokenizer, len(tokenizer), [tokenizer.eos_token_id])
+    first = engine.matcher(CHOICE)
+    assert first.consume_token(tokenizer.convert_tokens_to_ids("s"))
+    assert engine.matcher(CHOICE).consume_token(tokenizer.convert_tokens_to_ids("c"))
+    for i in range(300):
+        engine.matcher(f'root ::= "{i}"')
+    assert len(engine._compiled) <= 256
