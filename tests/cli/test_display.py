@@ -129,7 +129,13 @@ def test_an_explanation_shows_what_the_model_was_given(
     )
     display.explanation(given)
     text = capsys.readouterr().out
-    for part in ("the prompt\\x1b\n  on two lines", "compact", "shop.city = 'Lisbon'", "log.line", "SELECT 2"):
+    for part in (
+        "the prompt\\x1b\n  on two lines",
+        "compact",
+        "shop.city = 'Lisbon'",
+        "log.line",
+        "SELECT 2",
+    ):
         assert part in text
     display.explanation(given, to_stderr=True)
     captured = capsys.readouterr()

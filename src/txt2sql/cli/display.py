@@ -128,7 +128,8 @@ def _facts(answer: Answer, hidden_columns: int) -> str:
         facts.append(f"{hidden_columns} more column{'s' * (hidden_columns != 1)} did not fit")
     facts.append(f"{answer.seconds:.2f} s")
     if answer.confidence is not None:
-        facts.append(f"confidence {answer.confidence:.0%}")
+        low = answer.confidence < 0.005
+        facts.append("confidence under 1%" if low else f"confidence {answer.confidence:.0%}")
     return " · ".join(facts)
 
 
