@@ -24,6 +24,7 @@ from txt2sql.sql.intermediate import (
 from txt2sql.types import Links, Schema
 
 _SYMBOL = re.compile(r"\[([tcv])(\d+)\]$")
+_DECIMAL = re.compile(r"\b(\d+) \. (\d+)\b")
 _CLAUSES = ("where", "group", "having", "order", "limit", "union", "intersect", "except")
 
 Spelling = Callable[[str, str, str], str]
@@ -69,7 +70,7 @@ def decode(text: str, schema: Schema, links: Links, spell: Spelling | None = Non
 
     `spell(table, column, text)` gives a literal the case and form that the column stores.
     """
-    words = text.split()
+    words = _DECIMAL.sub(r"\1.\2", text).split()
     try:
         scope_of = _scopes(words, links)
         _complete(words, scope_of, schema)

@@ -1,0 +1,118 @@
+"""DirectPredictor: what it asks, and which answer it takes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import pytest
+
+from txt2sql.models.predictor import DirectPredictor, PredictorOptions
+from txt2sql.types import (
+    Column,
+    Completion,
+    Example,
+    Prompt,
+    QueryResult,
+    Sampling,
+    Schema,
+    Table,
+    ValueMatch,
+)
+
+SCHEMA = Schema("shop", (Table("shop", (Column("id", "number", True), Column("town"))),))
+EXAMPLES = [Example(str(i), "shop", f"question {i}?") for i in range(5)]
+
+
+class Beam:
+    """A generator that gives every prompt the same completions."""
+
+    name = "beam"
+
+    def __init__(self, *texts: str, style: str = "compact") -> None:
+        self.texts, self.prompt_style = texts, style
+        self.batches: list[int] = []
+        self.asked: list[Prompt] = []
+
+    def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Completion]]:
+        self.batches.append(len(prompts))
+        self.asked += prompts
+        found = [Completion(text, (math.log(0.5),), 7, 3) for text in self.texts[: sampling.beams]]
+        return [found for _ in prompts]
+
+
+def results(sql: str) -> QueryResult:
+    if "town" in sql:
+        return QueryResult(error="no such column")
+    return QueryResult(("count",), ((None,),) if "max" in sql else ((3,),))
+
+
+def predictor(beam: Beam, executor: bool = True, **options: object) -> DirectPredictor:
+    return DirectPredictor(
+        beam,
+        {"shop": SCHEMA}.__getitem__,
+        lambda example: [ValueMatch("shop", "town", "Lisbon", "lisbon")],
+        (lambda db_id, sql: results(sql)) if executor else None,
+        PredictorOptions(**options),  # type: ignore[arg-type]
+    )
+
+
+BROKEN, EMPTY, GOOD = (
+    "select [c1] from [t0]",
+    "select max ( [c0] ) from [t0]",
+    "select count ( * ) from [t0]",
+)
+
+
+@pytest.mark.parametrize(
+    ("candidates", "expected"),
+    [
+        ((BROKEN, EMPTY, GOOD), "SELECT count(*) FROM shop"),
+        ((BROKEN, EMPTY), "SELECT max(id) FROM shop"),
+        ((BROKEN, BROKEN), "SELECT town FROM shop"),
+        (("nonsense", GOOD), "SELECT count(*) FROM shop"),
+        (("nonsense", "[c9]"), None),
+    ],
+)
+def test_the_likeliest_candidate_that_runs_is_taken(
+    candidates: tuple[str, ...], expected: str | None
+) -> None:
+    chosen = next(predictor(Beam(*candidates), beams=3).predict(EXAMPLES[:1]))
+    assert chosen.sql == expected
+
+
+def test_without_an_executor_the_likeliest_is_taken() -> None:
+    answer = next(predictor(Beam(BROKEN, GOOD), executor=False, beams=2).predict(EXAMPLES[:1]))
+    assert answer.sql == "SELECT town FROM shop"
+    assert answer.candidates == ("SELECT town FROM shop", "SELECT count(*) FROM shop")
+
+
+def test_predictions_come_in_order_and_in_batches() -> None:
+    beam = Beam(GOOD)
+    made = list(predictor(beam, batch_size=2).predict(EXAMPLES))
+    assert [prediction.example_id for prediction in made] == ["0", "1", "2", "3", "4"]
+    assert beam.batches == [2, 2, 1]
+
+
+def test_confidence_tokens_and_time_are_told() -> None:
+    answer = next(predictor(Beam(GOOD)).predict(EXAMPLES[:1]))
+    assert answer.confidence == pytest.approx(0.5)
+    assert answer.tokens == (7, 3)
+    assert answer.seconds > 0
+
+
+@pytest.mark.parametrize(
+    ("style", "part"), [("compact", "table_symbol"), ("ddl", "[sS] [hH] [oO]")]
+)
+def test_the_grammar_is_that_of_the_style(style: str, part: str) -> None:
+    beam = Beam("SELECT 1", style=style)
+    list(predictor(beam).predict(EXAMPLES[:1]))
+    list(predictor(beam, constrained=False).predict(EXAMPLES[:1]))
+    assert part in (beam.asked[0].grammar or "")
+    assert beam.asked[1].grammar is None
+    assert "Lisbon" in beam.asked[0].text
+
+
+def test_sql_text_is_cut_from_prose() -> None:
+    beam = Beam("Sure:\n```sql\nSELECT town FROM shop;\n```", style="ddl")
+    assert next(predictor(beam).predict(EXAMPLES[:1])).sql == "SELECT town FROM shop"
