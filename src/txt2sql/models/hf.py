@@ -198,8 +198,8 @@ class HFGenerator:
         results = []
         for i, (_, ids) in enumerate(batch):
             own = [replace(c, prompt_tokens=len(ids)) for c in rows[i * copies : (i + 1) * copies]]
-            if beams > 1:  # best first already; a filler of the search has no log-probability
-                own = [c for c in own if c.logprobs] or own[:1]
+            if beams > 1:  # best first already; where the grammar allows few, the search fills up
+                own = list(dict.fromkeys(c for c in own if c.logprobs)) or own[:1]
             else:
                 own.sort(key=lambda completion: -sum(completion.logprobs))
             results.append(own * (1 if sampled or beams > 1 else sampling.n))

@@ -64,10 +64,11 @@ def load_weights(
             str(own_tokenizer or base.source), local_files_only=local
         )
         kind: Any = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+        size = base.parameters or (_size(kind, config) if place == "cpu" else 0)
         model, info = kind.from_pretrained(
             base.source,
             config=config,
-            dtype=_dtype(dtype) if dtype else choose_dtype(place, base.parameters),
+            dtype=_dtype(dtype) if dtype else choose_dtype(place, size),
             local_files_only=local,
             output_loading_info=True,
             **options,
@@ -111,6 +112,12 @@ def choose_dtype(device: str, parameters: int = 0) -> torch.dtype:
     if device.startswith("mps"):
         return torch.float16
     return torch.bfloat16 if parameters >= _SOME_BILLIONS else torch.float32
+
+
+def _size(kind: Any, config: Any) -> int:
+    """The number of parameters of a config, counted without allocating them."""
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in kind.from_config(config).parameters())
 
 
 def _dtype(name: str) -> torch.dtype:
