@@ -1,0 +1,515 @@
+"""What is no mention first, then what is; then broken caches, odd cells and limits."""
+
+from __future__ import annotations
+
+import os
+import random
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+import unicodedata
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from txt2sql.errors import DatabaseError
+from txt2sql.execution import values
+from txt2sql.execution.database import Database, open_database
+from txt2sql.execution.values import ValueIndex, fold, open_value_index
+from txt2sql.types import ValueMatch
+
+CELLS = (
+    "France",
+    "New York",
+    "York",
+    "Bogotá",
+    "Łódź",
+    "STRAẞE",
+    " JFK",
+    "O'Brien",
+    'the "Best" of',
+    "The",
+    "all",
+    "cat",
+    "bass",
+    "90210",
+    "Jetblue Airways",
+    "हिन्दी",
+    "東京",
+    "nul\0inside",
+    "",
+    " ",
+    "?!",
+    "#1",
+    "one two three four five six seven eight",
+    "one two three four five six seven eight nine",
+    "x" * 81,
+)
+
+
+def database(path: Path, cells: tuple[str, ...] = CELLS) -> Database:
+    """A table `t` with the cells in the column `name`, and an old time of change."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT, born INT)")
+    connection.executemany("INSERT INTO t (name, born) VALUES (?, 1990)", [(c,) for c in cells])
+    connection.commit()
+    connection.close()
+    return open_database(path)
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> ValueIndex:
+    folder = tmp_path_factory.mktemp("values")
+    return open_value_index(database(folder / "base" / "base.sqlite"), folder / "cache")
+
+
+def found(index: ValueIndex, question: str) -> list[str]:
+    return [match.value for match in index.match(question)]
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "",
+        "   \n",
+        "list all of the names",  # stopwords, though 'The' and 'all' are cells
+        "ALL THE others",
+        "a caterpillar, a bobcat, concatenation",  # cat
+        "a cat's-tail is fine, but catalogue",  # asserted below to be the word cat alone
+        "francetown Franc",
+        "yorkshire",
+        "9021 902101",
+        "born in 1990",  # a number, not a text
+        "?! ' \" % _ * ; --",
+        "Jetblue",  # a part of a cell is no mention of it
+        "bas",  # the s of bass is no plural
+        "one two three four five six seven",
+        "x" * 81,
+        "nul",
+    ],
+)
+def test_no_mention(index: ValueIndex, question: str) -> None:
+    expected = ["cat"] if "cat's-tail" in question else []
+    assert found(index, question) == expected
+
+
+@pytest.mark.parametrize(
+    ("question", "value", "span", "score"),
+    [
+        ("Who is from France?", "France", "France", 1.0),
+        ("who is from FRANCE", "France", "FRANCE", 0.9),
+        ("new\tyork", "New York", "new\tyork", 0.8),
+        ("flights to bogota", "Bogotá", "bogota", 0.8),
+        ("flights to BOGOTÁ", "Bogotá", "BOGOTÁ", 0.9),
+        ("Łódź!", "Łódź", "Łódź", 1.0),
+        ("in der strasse", "STRAẞE", "strasse", 0.9),
+        ("from JFK to", " JFK", "JFK", 0.8),
+        ("what did O'Brien do", "O'Brien", "O'Brien", 1.0),
+        ("what did o’brien do", "O'Brien", "o’brien", 0.8),
+        ('buy the "best" of', 'the "Best" of', 'the "best" of', 0.9),
+        ("how many cats", "cat", "cats", 0.8),
+        ("zip is 90210.", "90210", "90210", 1.0),
+        ("by 'Jetblue Airways'", "Jetblue Airways", "Jetblue Airways", 1.0),
+        ("jetblue airway", "Jetblue Airways", "jetblue airway", 0.8),
+        ("films in 東京 ?", "東京", "東京", 1.0),
+        ("number 1", "#1", "1", 0.8),
+        ("hunter2 one TWO three four five six seven eights", None, None, None),
+    ],
+)
+def test_mention(
+    index: ValueIndex, question: str, value: str | None, span: str, score: float
+) -> None:
+    if value is None:
+        assert found(index, question) == ["one two three four five six seven eight"]
+        return
+    assert index.match(question) == (ValueMatch("t", "name", value, span, score),)
+
+
+def test_accents_that_are_characters_of_their_own(index: ValueIndex) -> None:
+    for value in ("Bogotá", "Łódź", "हिन्दी"):
+        for form in ("NFC", "NFD"):
+            question = f"in {unicodedata.normalize(form, value)}, please"
+            (match,) = index.match(question)
+            assert match.value == value
+            assert match.span in question
+
+
+def test_longer_mention_hides_the_shorter(index: ValueIndex) -> None:
+    assert found(index, "people of New York") == ["New York"]
+    assert found(index, "in france: New York") == ["New York", "France"]
+    assert found(index, "York or New York") == ["New York", "York"]
+
+
+def test_limit_and_columns_per_mention(tmp_path: Path) -> None:
+    path = tmp_path / "wide.sqlite"
+    with sqlite3.connect(path) as connection:
+        names = ", ".join(f"c{i} TEXT" for i in range(9))
+        connection.execute(f"CREATE TABLE t ({names})")
+        for word in ("oak", "Oak", "elm", "fir", "ash", "yew"):
+            connection.execute(f"INSERT INTO t VALUES ({', '.join('?' * 9)})", [word] * 9)
+    connection.close()
+    index = open_value_index(open_database(path))
+    matches = index.match("oak elm fir ash yew")
+    assert len(matches) == values.MAX_MATCHES
+    assert [m.column for m in matches[:4]] == ["c0", "c1", "c2", "c3"]
+    assert {m.span for m in matches} == {"oak", "elm", "fir"}
+    assert len(index.match("oak")) == values.MAX_COLUMNS_PER_SPAN  # Oak and oak: one per column
+    assert index.match("oak elm", limit=1) == matches[:1]
+    assert index.match("oak elm", limit=0) == ()
+
+
+def test_only_the_start_of_a_long_question_counts(index: ValueIndex) -> None:
+    assert found(index, "France " + "word " * 2_000 + "York") == ["France"]
+    start = time.thread_time()
+    assert found(index, "a " * 1_000_000) == []
+    assert found(index, "e\u0301" * 1_000_000) == []
+    assert time.thread_time() - start < 2.0
+
+
+def test_spell(index: ValueIndex) -> None:
+    assert index.spell("t", "name", "jfk") == " JFK"
+    assert index.spell("t", "name", "new york") == "New York"
+    assert index.spell("t", "name", "BOGOTA") == "Bogotá"
+    assert index.spell("t", "name", "Paris") == "Paris"
+    assert index.spell("t", "id", "jfk") == "jfk"
+    assert index.spell("u", "name", "jfk") == "jfk"
+    assert index.spell("t", "name", "") == ""
+    # The ninth word differs: another value, not another spelling.
+    other = "One two three four five six seven eight ten"
+    assert index.spell("t", "name", other) == other
+
+
+def test_fold() -> None:
+    assert fold("French  Polynesias'") == ["french", "polynesia"]
+    assert fold("CAFÉS, glass, gas; ½") == ["cafe", "glass", "gas", "1", "2"]
+    assert fold("\ud800 -- \0") == []
+
+
+# Broken and stale caches
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_rebuilt_when_the_database_changes_and_the_old_file_removed(tmp_path: Path) -> None:
+    base, cache = database(tmp_path / "a.sqlite"), tmp_path / "cache"
+    other = database(tmp_path / "b.sqlite", ("Paris",))
+    assert found(open_value_index(base, cache), "York, Oslo") == ["York"]
+    open_value_index(other, cache)
+    before = files(cache)
+    assert len(before) == 2
+    with sqlite3.connect(base.path) as connection:
+        connection.execute("UPDATE t SET name = 'Oslo' WHERE name = 'York'")
+    connection.close()
+    assert found(open_value_index(base, cache), "York, Oslo") == ["Oslo"]
+    after = files(cache)
+    assert len(after) == 2
+    assert len(set(before) & set(after)) == 1
+    assert found(open_value_index(other, cache), "Paris") == ["Paris"]
+
+
+def test_changes_in_a_write_ahead_log_count(tmp_path: Path) -> None:
+    base, cache = database(tmp_path / "a.sqlite"), tmp_path / "cache"
+    writer = sqlite3.connect(base.path)
+    writer.execute("PRAGMA journal_mode = WAL")
+    writer.execute("PRAGMA wal_autocheckpoint = 0")
+    try:
+        assert found(open_value_index(base, cache), "Oslo") == []
+        writer.execute("INSERT INTO t (name) VALUES ('Oslo')")
+        writer.commit()
+        assert found(open_value_index(base, cache), "Oslo") == ["Oslo"]
+    finally:
+        writer.close()
+
+
+def test_built_once_and_used_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    base, cache = database(tmp_path / "a.sqlite"), tmp_path / "cache"
+    open_value_index(base, cache)
+    (file,) = cache.iterdir()
+    written = file.stat().st_mtime_ns
+    values._opened.cache_clear()  # as a new process would
+
+    def never(*_: object) -> None:
+        raise AssertionError("built again")
+
+    monkeypatch.setattr(values, "_build", never)
+    assert found(open_value_index(base, cache), "York") == ["York"]
+    assert file.stat().st_mtime_ns == written
+
+
+def test_damaged_file_is_built_again(tmp_path: Path) -> None:
+    base, cache = database(tmp_path / "a.sqlite"), tmp_path / "cache"
+    open_value_index(base, cache)
+    (file,) = cache.iterdir()
+    good = file.read_bytes()
+    rng = random.Random(1)
+    foreign = database(tmp_path / "other.sqlite", ("Oslo",)).path.read_bytes()
+    damaged = [b"", b"x", b"not a database" * 1_000, good[:100], good[:-1], good + b"\0"]
+    damaged += [bytes(len(good)), foreign, good.replace(b"York", b"Cork")]
+    for _ in range(20):
+        place = rng.randrange(len(good))
+        damaged.append(
+            good[:place] + bytes([good[place] ^ 1 << rng.randrange(8)]) + good[place + 1 :]
+        )
+    for content in damaged:
+        file.write_bytes(content)
+        assert found(open_value_index(base, cache), "York and Cork") == ["York"]
+        assert values._intact(file)
+        assert files(cache) == [file.name]
+
+
+def test_file_that_goes_bad_while_it_is_open(tmp_path: Path) -> None:
+    cells = tuple(f"word{i} with more" for i in range(3_000))
+    base, cache = database(tmp_path / "a.sqlite", cells), tmp_path / "cache"
+    index = open_value_index(base, cache)
+    (file,) = cache.iterdir()
+    file.write_bytes(b"")
+    assert found(index, "is it word2999 with more?") == ["word2999 with more"]
+    assert found(index, "is it word7 with more?") == ["word7 with more"]
+
+
+def test_removed_cache_folder(tmp_path: Path) -> None:
+    base, cache = database(tmp_path / "a.sqlite"), tmp_path / "cache"
+    index = open_value_index(base, cache)
+    (file,) = cache.iterdir()
+    file.unlink()
+    cache.rmdir()
+    assert found(index, "York") == ["York"]
+    assert found(open_value_index(base, cache), "York") == ["York"]
+
+
+@pytest.mark.parametrize("kind", ["file", "null", "directory in the way", "no permission"])
+def test_cache_that_cannot_be_used(tmp_path: Path, kind: str) -> None:
+    base = database(tmp_path / "a.sqlite")
+    cache = tmp_path / "cache"
+    if kind == "file":
+        cache.write_text("mine")
+    elif kind == "null":
+        cache = Path(os.devnull) / "cache"
+    elif kind == "directory in the way":
+        open_value_index(base, cache)
+        (file,) = cache.iterdir()
+        file.unlink()
+        (file / "full").mkdir(parents=True)
+    else:
+        cache.mkdir(mode=0o500)
+        if os.access(cache, os.W_OK):
+            pytest.skip("this user may write anywhere")
+    index = open_value_index(base, cache)
+    assert found(index, "York") == ["York"]
+    assert open_value_index(base, cache).cells is index.cells  # not built for every question
+    if kind == "file":
+        assert cache.read_text() == "mine"
+    if kind == "directory in the way":
+        assert files(cache) == [file.name]
+
+
+def test_no_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless(_: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("TXT2SQL_CACHE")
+    monkeypatch.setattr(Path, "expanduser", homeless)
+    assert found(open_value_index(database(tmp_path / "a.sqlite")), "York") == ["York"]
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from txt2sql.execution.database import open_database
+from txt2sql.execution.values import open_value_index
+if sys.argv[3]:
+    import resource
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), -1))
+index = open_value_index(open_database(sys.argv[1]), Path(sys.argv[2]))
+print(*[match.value for match in index.match("is it word2999 with more?")], sep="|")
+"""
+
+
+def start(base: Database, cache: Path, max_file_bytes: str = "") -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", SCRIPT, base.path, cache, max_file_bytes],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.skipif(os.name == "nt", reason="files of limited size are a POSIX notion")
+def test_full_disk(tmp_path: Path) -> None:
+    cells = tuple(f"word{i} with more" for i in range(3_000))
+    base, cache = database(tmp_path / "a.sqlite", cells), tmp_path / "cache"
+    for limit in ("0", "50000"):
+        assert start(base, cache, limit).communicate() == ("word2999 with more\n", "")
+        assert files(cache) == []
+
+
+def test_two_builders_at_once(tmp_path: Path) -> None:
+    cells = tuple(f"word{i} with more" for i in range(3_000))
+    base, cache = database(tmp_path / "a.sqlite", cells), tmp_path / "cache"
+    for builder in [start(base, cache), start(base, cache)]:
+        assert builder.communicate() == ("word2999 with more\n", "")
+    (file,) = cache.iterdir()
+    assert values._intact(file)
+
+
+def test_left_by_a_killed_build(tmp_path: Path) -> None:
+    base, cache = database(tmp_path / "a.sqlite"), tmp_path / "cache"
+    open_value_index(base, cache)
+    (file,) = cache.iterdir()
+    old, new = cache / f"{file.stem}-old.part", cache / f"{file.stem}-new.part"
+    mine = cache / "notes.part"
+    for path in (old, new, mine):
+        path.touch()
+    for path in (old, mine):
+        os.utime(path, (1, 1))
+    file.unlink()
+    values._opened.cache_clear()
+    open_value_index(base, cache)
+    assert files(cache) == sorted([file.name, new.name, mine.name])  # new: perhaps still at work
+
+
+def test_threads_share_an_index(index: ValueIndex) -> None:
+    barrier = threading.Barrier(4)
+
+    def ask(number: int) -> set[str]:
+        barrier.wait()
+        return {value for _ in range(100) for value in found(index, ("York", "France")[number % 2])}
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(ask, range(4))) == [{"York"}, {"France"}] * 2
+
+
+# The database
+
+
+def test_the_folder_of_the_database_is_left_alone(tmp_path: Path) -> None:
+    base = database(tmp_path / "base" / "a.sqlite")
+    before = (base.path.read_bytes(), base.path.stat(), base.path.parent.stat().st_mtime_ns)
+    found(open_value_index(base, tmp_path / "cache"), "York")
+    after = (base.path.read_bytes(), base.path.stat(), base.path.parent.stat().st_mtime_ns)
+    assert before[0] == after[0]
+    assert before[1].st_mtime_ns == after[1].st_mtime_ns
+    assert before[2] == after[2]
+    assert files(base.path.parent) == ["a.sqlite"]
+
+
+def test_database_that_is_gone_or_locked(tmp_path: Path) -> None:
+    base, cache = database(tmp_path / "a.sqlite"), tmp_path / "cache"
+    writer = sqlite3.connect(base.path, isolation_level=None)
+    writer.execute("BEGIN EXCLUSIVE")
+    writer.execute("INSERT INTO t (name) VALUES ('Oslo')")
+    try:
+        with pytest.raises(DatabaseError):
+            open_value_index(base, cache)
+    finally:
+        writer.execute("COMMIT")
+        writer.close()
+    assert found(open_value_index(base, cache), "Oslo") == ["Oslo"]
+    base.path.unlink()
+    with pytest.raises(DatabaseError, match="cannot read"):
+        open_value_index(base, cache)
+
+
+def test_odd_names(tmp_path: Path) -> None:
+    folder = tmp_path / "50% off? #1 [x]"
+    base = database(folder / 'na"me é.sqlite')
+    index = open_value_index(Database(base.path, "../../a/b\0\n" + "c" * 300), folder / "cache?#%")
+    assert found(index, "York") == ["York"]
+    assert len(files(folder / "cache?#%")) == 1
+    with sqlite3.connect(base.path) as connection:
+        connection.execute('CREATE TABLE "or""der" ("se""lect" TEXT COLLATE NOCASE)')
+        connection.execute('INSERT INTO "or""der" VALUES (\'Quito\')')
+    connection.close()
+    (match,) = open_value_index(base, folder / "cache?#%").match("quito")
+    assert (match.table, match.column) == ('or"der', 'se"lect')
+
+
+def test_only_the_named_tables_and_nothing_cached(tmp_path: Path) -> None:
+    base = database(tmp_path / "a.sqlite")
+    with sqlite3.connect(base.path) as connection:
+        connection.execute("CREATE TABLE u (name TEXT)")
+        connection.execute("INSERT INTO u VALUES ('Oslo')")
+    connection.close()
+    index = open_value_index(Database(base.path, "a", ("u",)), tmp_path / "cache")
+    assert found(index, "York or Oslo") == ["Oslo"]
+    assert files(tmp_path) == ["a.sqlite"]
+
+
+def test_text_that_is_not_utf8_and_cells_that_are_huge(tmp_path: Path) -> None:
+    path = tmp_path / "odd.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE doc (title TEXT, body TEXT, note TEXT)")
+        connection.execute("INSERT INTO doc VALUES (CAST(x'4ec3a9ff' AS TEXT), 'short', 'alpha')")
+        connection.execute("INSERT INTO doc VALUES ('Nîmes', ?, 'beta')", ["x " * 5_000_000])
+        connection.execute("INSERT INTO doc VALUES (x'ff00', NULL, ?)", ["nul\0" * 100_000])
+        connection.execute("CREATE VIEW broken AS SELECT name FROM nowhere")
+    connection.close()
+    index = open_value_index(open_database(path))
+    assert found(index, "né ne short nimes alpha beta nul") == ["short", "Nîmes", "alpha", "beta"]
+
+
+def test_building_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "big.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE a_name (name TEXT)")
+        connection.executemany("INSERT INTO a_name VALUES (?)", [(f"n{i}",) for i in range(500)])
+        connection.execute(
+            "CREATE VIEW bomb AS SELECT a.rowid * b.rowid * c.rowid * d.rowid AS product "
+            "FROM a_name a, a_name b, a_name c, a_name d"
+        )
+        connection.execute("CREATE TABLE z_city (name TEXT)")
+        connection.execute("INSERT INTO z_city VALUES ('Oslo')")
+    connection.close()
+    monkeypatch.setattr(values, "MAX_COLUMN_CPU_S", 0.2)
+    start = time.thread_time()
+    index = open_value_index(open_database(path), tmp_path / "1")
+    assert time.thread_time() - start < 2.0
+    assert found(index, "n0 n499 Oslo") == ["n0", "n499", "Oslo"]
+    monkeypatch.setattr(values, "MAX_CELLS_PER_COLUMN", 10)
+    index = open_value_index(open_database(path), tmp_path / "2")
+    assert found(index, "n0 n499 Oslo") == ["n0", "Oslo"]
+    monkeypatch.setattr(values, "MAX_CELLS", 5)
+    index = open_value_index(open_database(path), tmp_path / "3")
+    assert found(index, "n0 n9 Oslo") == ["n0"]
+    monkeypatch.setattr(values, "MAX_BUILD_S", 0.0)
+    assert found(open_value_index(open_database(path), tmp_path / "4"), "Oslo") in ([], ["Oslo"])
+
+
+# Any question
+
+WORDS = st.one_of(st.sampled_from(CELLS), st.text(max_size=12))
+
+
+@given(st.lists(WORDS, max_size=20).map(" ".join), st.integers(0, 15))
+def test_every_match_is_a_cell(index: ValueIndex, question: str, limit: int) -> None:
+    matches = index.match(question, limit)
+    assert len(matches) <= limit
+    for match in matches:
+        assert (match.table, match.column) == ("t", "name")
+        assert match.value in CELLS
+        assert match.span
+        assert match.span in question
+        assert " ".join(fold(match.span)) == " ".join(fold(match.value))
+        assert match.score in (1.0, 0.9, 0.8)
+
+
+@given(WORDS)
+def test_spelling_changes_neither_a_cell_nor_what_is_unknown(index: ValueIndex, text: str) -> None:
+    spelt = index.spell("t", "name", text)
+    assert spelt == text or (spelt in CELLS and fold(spelt) == fold(text))
+    if text in CELLS:
+        assert spelt == text
+
+
+@given(st.sampled_from([cell for cell in CELLS if fold(cell) and len(fold(cell)) <= 8]))
+def test_a_quoted_cell_is_found(index: ValueIndex, cell: str) -> None:
+    if len(cell) <= 80 and cell.strip().casefold() not in values._STOPWORDS:
+        assert cell in found(index, f"rows that hold '{cell}' there")
