@@ -205,3 +205,21 @@ def test_a_subquery_lists_the_table_of_its_own_column() -> None:
         "SELECT name FROM singer WHERE id > (SELECT avg(singer.id) FROM band "
         "JOIN singer ON band.id = singer.band_id)"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "sql"),
+    [
+        ("select [c1] , [c1] , [c0] , [c1] from [t0]", "SELECT name, id FROM singer"),
+        (
+            "select distinct [c1] , avg ( [c0] ) , avg ( [c0] ) from [t0]",
+            "SELECT DISTINCT name, avg(id) FROM singer",
+        ),
+        (
+            "select [c1] from [t0] join [t1] on [c0] = [c0]",
+            "SELECT singer.name FROM singer JOIN band ON singer.band_id = band.id",
+        ),
+    ],
+)
+def test_a_stutter_is_not_repeated(text: str, sql: str) -> None:
+    assert decode(text, SCHEMA, LINKS) == sql

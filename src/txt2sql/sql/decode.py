@@ -70,13 +70,44 @@ def decode(text: str, schema: Schema, links: Links, spell: Spelling | None = Non
 
     `spell(table, column, text)` gives a literal the case and form that the column stores.
     """
-    words = _DECIMAL.sub(r"\1.\2", text).split()
+    words = _without_repeats(_DECIMAL.sub(r"\1.\2", text).split())
     try:
         scope_of = _scopes(words, links)
         _complete(words, scope_of, schema)
         return _spaced(_Writer(words, scope_of, schema, links, spell).write())
     except (_Malformed, IndexError):
         return None
+
+
+def _without_repeats(words: Sequence[str]) -> list[str]:
+    """Every list of selected items with each item once; no question asks for a column twice, but
+    small models stutter.
+    """
+    kept: list[str] = []
+    i = 0
+    while i < len(words):
+        kept.append(words[i])
+        i += 1
+        if kept[-1] != "select":
+            continue
+        items, end = _items(words, i)
+        for position, item in enumerate(dict.fromkeys(items)):
+            kept += [",", *item] if position else item
+        i = end
+    return kept
+
+
+def _items(words: Sequence[str], start: int) -> tuple[list[tuple[str, ...]], int]:
+    """The items between SELECT and its FROM, and where that FROM stands."""
+    items: list[tuple[str, ...]] = []
+    depth, begin, i = 0, start, start
+    while i < len(words) and not (words[i] == "from" and depth == 0):
+        depth += (words[i] == "(") - (words[i] == ")")
+        if words[i] == "," and depth == 0:
+            items.append(tuple(words[begin:i]))
+            begin = i + 1
+        i += 1
+    return [*items, tuple(words[begin:i])], i
 
 
 class _Malformed(ValueError):
@@ -218,7 +249,8 @@ class _Writer:
             if ended or self.words[j] in (*_CLAUSES, "join"):
                 break
             out += self.word(j)
-        return out
+        # A column compared with itself says nothing: the foreign key does.
+        return [] if out[: len(out) // 2] == out[len(out) // 2 + 1 :] else out
 
     def word(self, i: int) -> list[str]:
         word, scope = self.words[i], self.scope_of[i]

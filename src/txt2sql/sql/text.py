@@ -36,8 +36,8 @@ _AT_HEAD = re.compile(
     re.I,
 )
 _TOKEN = re.compile(
-    r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|`[^`\n]*`|\[[^\]\n]*\]|--[^\n]*|/\*.*?\*/"
-    r"|(?P<end>;|```|<\|[^|\n]{1,40}\|>|</?(?:s|sql|answer|code|query)>)"
+    r"(?P<end>;|```|<\|[^|\n]{1,40}\|>|</?(?:s|sql|answer|code|query)>)"
+    r"|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|`[^`]*`|\[[^\]]*\]|--[^\n]*|/\*.*?\*/"
     r"|(?P<word>\w+)|(?P<space>\s+)|(?P<other>.)",
     re.S,
 )
@@ -89,6 +89,14 @@ def normalise(sql: str) -> str:
     parsed = _parse(sql)
     if parsed is not None:
         return parsed
+    # Folding can join a quote mark to another and so move where quotes end: until nothing changes.
+    while (folded := _folded(sql)) != sql:
+        sql = folded
+    return folded
+
+
+def _folded(sql: str) -> str:
+    """Without comments and the final `;`, white space outside quotes as one space."""
     parts: list[str] = []
     for kind, token in _tokens(sql):
         gap = kind == "space" or _is_comment(token)
@@ -98,7 +106,8 @@ def normalise(sql: str) -> str:
             parts.append(" ")
     while parts and parts[-1] in (" ", ";"):
         parts.pop()
-    return "".join(parts)
+    folded = "".join(parts)
+    return folded if folded == sql else normalise(folded)
 
 
 def _candidates(text: str) -> Iterator[str]:
