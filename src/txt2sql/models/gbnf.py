@@ -26,6 +26,7 @@ _TOKEN = re.compile(
     r"|(?P<unknown>.)"
 )
 _ESCAPE = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|(.))")
+_CONTROL = re.compile("[\x7f-\x9f]")
 _SHORT = {"n": "\n", "r": "\r", "t": "\t"}
 
 
@@ -71,7 +72,8 @@ def _body(tokens: list[tuple[str, str]], names: dict[str, str]) -> str:
         if kind == "name":
             parts.append(f" {names[text]}")
         elif kind == "literal":
-            parts.append(f" {json.dumps(_ESCAPE.sub(_character, text[1:-1]), ensure_ascii=False)}")
+            value = json.dumps(_ESCAPE.sub(_character, text[1:-1]), ensure_ascii=False)
+            parts.append(" " + _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", value))
         elif kind == "klass":
             inside = text[1:-1].replace("/", r"\/")
             parts.append(" /[" + re.sub(r"(?<!\\)([\[&~])", r"\\\1", inside) + "]/")
