@@ -106,8 +106,7 @@ def _folded(sql: str) -> str:
             parts.append(" ")
     while parts and parts[-1] in (" ", ";"):
         parts.pop()
-    folded = "".join(parts)
-    return folded if folded == sql else normalise(folded)
+    return "".join(parts)
 
 
 def _candidates(text: str) -> Iterator[str]:
