@@ -93,7 +93,9 @@ class DirectPredictor:
 
     def _sampling(self) -> Sampling:
         tokens = self.options.max_new_tokens or (96 if self.style == "compact" else 256)
-        stop = () if self.style == "compact" else (";", "\n\n")
+        # A grammar ends by itself; without one, the first statement of SQL text is enough.
+        free = self.style != "compact" and not self.options.constrained
+        stop = (";\n", "\n\n--") if free else ()
         return Sampling(max_new_tokens=tokens, beams=self.options.beams, stop=stop)
 
     def _choose(

@@ -10,14 +10,10 @@ What is broken from the start (no such database, no such model) raises a child o
 
 from __future__ import annotations
 
-import atexit
-import shutil
-import sqlite3
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 
 from txt2sql.errors import DatabaseError, PromptError
@@ -71,7 +67,7 @@ class Service:
                 f"'{self.database.path}' holds no tables; give a database that has some"
             )
         self.limits = limits
-        self._index = _value_index(self.database)
+        self._index = open_value_index(self.database)
         self._predictor = build_predictor(
             model, lambda _: self.schema, lambda _: self.database, constrained=constrained
         )
@@ -126,7 +122,7 @@ def build_predictor(
 
     @lru_cache(maxsize=64)
     def index(db_id: str) -> ValueIndex:
-        return _value_index(database(db_id))
+        return open_value_index(database(db_id))
 
     return DirectPredictor(
         model,
@@ -136,20 +132,3 @@ def build_predictor(
         replace(options, batch_size=batch_size) if batch_size else options,
         lambda db_id, table, column, text: index(db_id).spell(table, column, text),
     )
-
-
-def _value_index(database: Database) -> ValueIndex:
-    """The index in the cache folder; where that cannot be used, one for this process alone."""
-    try:
-        index = open_value_index(database)
-        index.match("check")  # a damaged index shows when it is read
-    except (OSError, sqlite3.Error):
-        return open_value_index(database, _scratch_folder())
-    return index
-
-
-@cache
-def _scratch_folder() -> Path:
-    folder = tempfile.mkdtemp(prefix="txt2sql-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return Path(folder)
