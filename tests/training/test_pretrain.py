@@ -14,11 +14,10 @@ from transformers import AutoModelForCausalLM
 from txt2sql.data import open_dataset
 from txt2sql.errors import ConfigError, ModelError
 from txt2sql.runs import read_rows
+from txt2sql.training.batches import answer_logits, batches
 from txt2sql.training.corpus import Pair
 from txt2sql.training.pretrain import (
     PretrainConfig,
-    answer_logits,
-    batches,
     is_held_out,
     learning_rate,
     pretrain,
