@@ -223,3 +223,13 @@ def test_a_subquery_lists_the_table_of_its_own_column() -> None:
 )
 def test_a_stutter_is_not_repeated(text: str, sql: str) -> None:
     assert decode(text, SCHEMA, LINKS) == sql
+
+
+def test_a_join_holds_together_along_foreign_keys() -> None:
+    used = "select [c1] from [t0] join [t2] where [c7] = [v2]"
+    unused = "select [c1] from [t0] join [t2] where [c0] = [v1]"
+    assert decode(used, SCHEMA, LINKS) == (
+        "SELECT singer.name FROM singer JOIN band ON singer.band_id = band.id "
+        "JOIN gig ON band.id = gig.band_id WHERE gig.city = 'New York'"
+    )
+    assert decode(unused, SCHEMA, LINKS) == "SELECT name FROM singer WHERE id = 3"

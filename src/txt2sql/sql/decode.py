@@ -168,13 +168,27 @@ def _scopes(words: Sequence[str], links: Links) -> list[_Scope]:
 
 
 def _complete(words: Sequence[str], scope_of: Sequence[_Scope], schema: Schema) -> None:
-    """Add to each FROM, along foreign keys, the tables whose columns it uses but does not list."""
+    """Make each FROM hold together along foreign keys: tables between two joined ones are added,
+    so are tables whose columns are used; a table that neither key nor column ties in is left out.
+    """
     for scope in {id(scope): scope for scope in scope_of}.values():
+        if scope.derived:
+            continue
+        listed, scope.sources = scope.sources, scope.sources[:1]
+        for source in listed[1:]:
+            conditioned = words[source.at + 1 : source.at + 2] == ["on"]
+            if source.alias or conditioned:
+                scope.sources.append(source)
+            elif not scope.lists(source.table):
+                earlier = [other.table for other in scope.sources]
+                path = join_path(schema, earlier, source.table)
+                if len(path) == 1 or source.table in scope.needed:
+                    scope.sources += [_Source(step) for step in path[:-1]]
+                    scope.sources.append(source)
         for table in dict.fromkeys(scope.needed):
-            if scope.derived or scope.lists(table):
-                continue
-            for step in join_path(schema, [source.table for source in scope.sources], table):
-                scope.sources.append(_Source(step))
+            if not scope.lists(table):
+                path = join_path(schema, [source.table for source in scope.sources], table)
+                scope.sources += [_Source(step) for step in path]
 
 
 class _Writer:
