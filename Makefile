@@ -16,8 +16,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 demo: $(VENV)/.installed
 	@$(BIN)/txt2sql ask \
 		"How many shops are there?" \
-		"Which books cost more than 40 euros?" \
-		"What are the names of the customers who live in Lisbon?"
+		"How many books are there in each genre?" \
+		"Show the title and price of the most expensive book."
 
 test: $(VENV)/.installed-dev
 	@$(BIN)/python -m pytest $(ARGS)

@@ -62,7 +62,7 @@ class PretrainConfig:
     """Examples that are drawn, sorted by length and cut into batches together."""
     learning_rate: float = 3e-4
     weight_decay: float = 0.01
-    max_steps: int = 4000
+    max_steps: int = 2500
     warmup_steps: int = 200
     decay_share: float = 0.4
     log_every: int = 50
