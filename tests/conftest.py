@@ -22,13 +22,15 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 
 @pytest.fixture(scope="session")
 def data_root() -> Path:
-    """The folder that holds spider/ and wikisql/: $TXT2SQL_DATA, else ../shared/data."""
-    root = Path(os.environ.get("TXT2SQL_DATA") or ROOT.parent / "shared" / "data")
-    if not (root / "spider" / "tables.json").is_file():
-        pytest.skip(
-            f"no data sets in {root}; set TXT2SQL_DATA to the folder with spider/ and wikisql/"
-        )
-    return root
+    """The folder that holds spider/ and wikisql/: $TXT2SQL_DATA, else data/raw of this checkout, else
+    the first data folder beside the checkout that holds them.
+    """
+    given = os.environ.get("TXT2SQL_DATA")
+    beside = sorted(path.parents[1] for path in ROOT.parent.glob("*/data/spider/tables.json"))
+    for root in [Path(given)] if given else [ROOT / "data" / "raw", *beside]:
+        if (root / "spider" / "tables.json").is_file():
+            return root
+    pytest.skip("no data sets here; set TXT2SQL_DATA to the folder with spider/ and wikisql/")
 
 
 @pytest.fixture(autouse=True)
