@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -122,13 +123,10 @@ def pool_pairs(config: PretrainConfig, corpora: Sequence[Corpus], number: int) -
     return pairs
 
 
-def _order(seed: str, size: int, _last: dict[str, list[int]] = {}) -> list[int]:  # noqa: B006
+@lru_cache(maxsize=8)
+def _order(seed: str, size: int) -> list[int]:
     """A shuffled range, remembered for the passes under way."""
-    if seed not in _last:
-        if len(_last) > 8:
-            _last.clear()
-        _last[seed] = random.Random(seed).sample(range(size), size)
-    return _last[seed]
+    return random.Random(seed).sample(range(size), size)
 
 
 @contextmanager
