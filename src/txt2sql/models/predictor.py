@@ -28,7 +28,6 @@ from txt2sql.types import (
     Generator,
     Prediction,
     Prompt,
-    QueryResult,
     Sampling,
     Schema,
     ValueMatch,
@@ -102,14 +101,13 @@ class DirectPredictor:
         self, example: Example, prompt: Prompt, found: Sequence[Completion], seconds: float
     ) -> Prediction:
         start = time.perf_counter()
-        written = [(self._sql(example, prompt, completion), completion) for completion in found]
-        candidates = [(sql, completion) for sql, completion in written if sql]
+        candidates = [(sql, c) for c in found if (sql := self._sql(example, prompt, c))]
         sql, completion = self._best(example, candidates) if candidates else (None, found[0])
         return Prediction(
             example_id=example.id,
             sql=sql,
             completion=completion.text,
-            candidates=tuple(dict.fromkeys(text for text, _ in candidates if text)),
+            candidates=tuple(dict.fromkeys(text for text, _ in candidates)),
             tokens=(completion.prompt_tokens, sum(c.completion_tokens for c in found)),
             seconds=seconds + time.perf_counter() - start,
             confidence=math.exp(sum(completion.logprobs)) if completion.logprobs else None,
@@ -129,13 +127,13 @@ class DirectPredictor:
         )
 
     def _best(
-        self, example: Example, candidates: Sequence[tuple[str | None, Completion]]
-    ) -> tuple[str | None, Completion]:
+        self, example: Example, candidates: Sequence[tuple[str, Completion]]
+    ) -> tuple[str, Completion]:
         if len(candidates) < 2 or self.executor is None:
             return candidates[0]
-        ran: tuple[str | None, Completion] | None = None
+        ran: tuple[str, Completion] | None = None
         for candidate in candidates:
-            result: QueryResult = self.executor(example.db_id, candidate[0] or "")
+            result = self.executor(example.db_id, candidate[0])
             if result.ok and any(cell is not None for row in result.rows for cell in row):
                 return candidate
             if result.ok and ran is None:

@@ -81,15 +81,21 @@ def render_compact(
     """Question, literals, schema with symbols; the schema is reduced when it exceeds the budget."""
     asked = " ".join(f"{question} {evidence}".split())[:_MAX_QUESTION_CHARS]
 
-    def fits(candidate: Schema) -> bool:
+    def render_within(candidate: Schema) -> tuple[str, Links] | None:
         columns = sum(len(table.columns) for table in candidate.tables)
         if len(candidate.tables) > MAX_TABLES or columns > MAX_COLUMNS:
-            return False
-        return count(_render(asked, candidate, matches)[0]) <= budget
+            return None
+        rendered = _render(asked, candidate, matches)
+        return rendered if count(rendered[0]) <= budget else None
 
-    kept, dropped = (schema, ()) if fits(schema) else reduce_schema(asked, schema, matches, fits)
-    text, links = _render(asked, kept, matches)
-    return Prompt(text=text, style="compact", links=links, dropped=tuple(dropped))
+    dropped: tuple[str, ...] = ()
+    whole = render_within(schema)
+    if whole is None:
+        schema, dropped = reduce_schema(
+            asked, schema, matches, lambda candidate: render_within(candidate) is not None
+        )
+    text, links = whole or _render(asked, schema, matches)
+    return Prompt(text=text, style="compact", links=links, dropped=dropped)
 
 
 def _render(question: str, schema: Schema, matches: Sequence[ValueMatch]) -> tuple[str, Links]:
@@ -103,8 +109,8 @@ def _render(question: str, schema: Schema, matches: Sequence[ValueMatch]) -> tup
         for text in mentions(question)
         if text.casefold() not in linked and (symbol := values.symbol(text))
     ]
-    stems = {_stem(word) for word in _WORD.findall(question.lower())}
-    phrase = " " + " ".join(_stem(word) for word in _WORD.findall(question.lower())) + " "
+    asked = [_stem(word) for word in _WORD.findall(question.lower())]
+    stems, phrase = set(asked), f" {' '.join(asked)} "
     positions = {table.name: i for i, table in enumerate(schema.tables)}
     references = {
         (k.table, k.column): positions.get(k.referenced_table) for k in schema.foreign_keys
