@@ -202,13 +202,17 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One metric's judgement of one prediction; `score` is in [0, 1]."""
+    """One metric's judgement of one prediction; `score` is in [0, 1].
+
+    `details` is what else the metric found (component scores, ...), ready for JSON.
+    """
 
     example_id: str
     metric: str
     outcome: Outcome
     score: float
     reason: str = ""
+    details: Mapping[str, Any] | None = None
 
     @property
     def correct(self) -> bool:

@@ -97,6 +97,10 @@ class SpiderDataset:
             self._schemas[db_id] = merge_entry(schema, entry) if entry else schema
         return self._schemas[db_id]
 
+    def entry(self, db_id: str) -> dict[str, Any] | None:
+        """The item of tables.json as it stands there, or None."""
+        return self._entries.get(db_id)
+
     @cached_property
     def _entries(self) -> dict[str, dict[str, Any]]:
         entries: dict[str, dict[str, Any]] = {}
