@@ -11,7 +11,9 @@ of the model; verdicts are cheap and always made anew, with the judge as it is n
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from random import Random
 
 from txt2sql.errors import DatabaseError, ModelError
@@ -54,16 +56,13 @@ def judge(
     A database that cannot be read makes its examples GOLD_ERROR; the predictor never sees them.
     """
     done = finished or {}
-    broken = _broken_databases(examples, database)
+    broken = broken_databases(examples, database)
     pending = [e for e in examples if e.id not in done and e.db_id not in broken]
     new = predictor.predict([_question_only(example) for example in pending])
     for example in examples:
         if example.db_id in broken:
-            reason = broken[example.db_id]
-            verdicts = [
-                Verdict(example.id, m.name, Outcome.GOLD_ERROR, 0.0, reason) for m in metrics
-            ]
-            yield Judged(example, Prediction(example.id, None), tuple(verdicts))
+            verdicts = gold_errors(example, metrics, broken[example.db_id])
+            yield Judged(example, Prediction(example.id, None), verdicts)
             continue
         prediction = done.get(example.id)
         if prediction is None:
@@ -74,17 +73,26 @@ def judge(
         yield Judged(example, prediction, tuple(m(example, prediction, where) for m in metrics))
 
 
-def _broken_databases(
+def broken_databases(
     examples: Sequence[Example], database: Callable[[str], Database]
 ) -> dict[str, str]:
     """db_id -> why it cannot be read, for those that cannot."""
     broken = {}
     for db_id in dict.fromkeys(example.db_id for example in examples):
         try:
-            database(db_id).schema()
+            found = database(db_id)
+            with closing(found.connect()) as connection:
+                connection.execute("SELECT name FROM sqlite_master").fetchone()
         except DatabaseError as error:
             broken[db_id] = str(error)
+        except sqlite3.Error as error:
+            broken[db_id] = f"cannot read the database of '{db_id}': {error}"
     return broken
+
+
+def gold_errors(example: Example, metrics: Sequence[Metric], reason: str) -> tuple[Verdict, ...]:
+    """The verdicts on an example that nothing can be compared with."""
+    return tuple(Verdict(example.id, m.name, Outcome.GOLD_ERROR, 0.0, reason) for m in metrics)
 
 
 def _question_only(example: Example) -> Example:

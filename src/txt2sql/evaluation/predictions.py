@@ -1,8 +1,9 @@
 """Predictions in files: our own JSONL rows, and what other systems wrote.
 
-Read from others: Spider's text format (one SQL per line, an optional tab and db_id after it), a JSON
-list, or JSONL, of strings or of objects whose SQL is under `sql`, `pred`, `predicted`, ... An object
-with an `id` or `example_id` goes to that example; everything else goes by position in the split.
+Read from others: Spider's text format (one SQL per line, an optional tab and db_id after it), BIRD's
+(one JSON object from position to `SQL\t----- bird -----\tdb_id`), a JSON list, or JSONL, of strings or
+of objects whose SQL is under `sql`, `pred`, `predicted`, ... An object with an `id` or `example_id`
+goes to that example; everything else goes by position in the split.
 
 >>> from_row(to_row(Prediction("dev-0", "SELECT 1"))).sql
 'SELECT 1'
@@ -21,6 +22,7 @@ from txt2sql.types import Example, Prediction
 
 _SQL_KEYS = ("sql", "pred", "predicted", "predicted_sql", "prediction", "pred_sql", "query")
 _ID_KEYS = ("example_id", "id")
+_BIRD_MARK = "----- bird -----"
 
 
 def to_row(prediction: Prediction) -> dict[str, Any]:
@@ -78,10 +80,29 @@ def read_predictions(path: Path, examples: Sequence[Example]) -> FilePredictor:
     return FilePredictor(path.name, answers)
 
 
+def read_gold(path: Path) -> list[Example]:
+    """The examples of a gold file in Spider's format: one `SQL<tab>db_id` per line, no questions."""
+    examples: list[Example] = []
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"cannot read gold queries from '{path}': {error}") from None
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        sql, tab, db_id = line.rstrip("\n").rpartition("\t")
+        if not tab or not sql.strip() or not db_id.strip():
+            raise DataError(f"line {number} of '{path}' is not 'SQL<tab>db_id'")
+        examples.append(Example(f"{path.stem}-{len(examples)}", db_id.strip(), "", sql.strip()))
+    return examples
+
+
 def _items(text: str, path: Path) -> list[Any]:
     if text.lstrip().startswith("[") and path.suffix != ".jsonl":
         return list(_parse(text, path, "the list"))
     lines = text.split("\n")
+    if text.lstrip().startswith("{") and (path.suffix == ".json" or _BIRD_MARK in text):
+        return _bird(_parse(text, path, "the object"), path)
     if path.suffix == ".jsonl" or text.lstrip().startswith("{"):
         return [
             _parse(line, path, f"line {number}")
@@ -91,6 +112,16 @@ def _items(text: str, path: Path) -> list[Any]:
     if lines[-1] == "":  # what follows the last line break is not a line
         lines.pop()
     return [line.split("\t")[0] for line in lines]
+
+
+def _bird(entries: Any, path: Path) -> list[Any]:
+    """BIRD goes by the order of the file, not by its keys; what is no text is no SQL."""
+    if not isinstance(entries, dict):
+        raise DataError(f"'{path}' is not an object from position to SQL, as BIRD's format asks")
+    return [
+        value.split(_BIRD_MARK)[0].strip() if isinstance(value, str) else None
+        for value in entries.values()
+    ]
 
 
 def _parse(text: str, path: Path, what: str) -> Any:

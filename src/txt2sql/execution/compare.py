@@ -51,6 +51,38 @@ def same_result(gold: QueryResult, predicted: QueryResult, ordered: bool) -> boo
     return _same_rows(_snapped(gold.rows, leaders), _snapped(predicted.rows, leaders), ordered)
 
 
+def same_as_official(gold: QueryResult, predicted: QueryResult, ordered: bool) -> bool:
+    """What the official test-suite evaluator says of two results, for agreement with its figures.
+
+    Values are equal as Python's `==` has it, without tolerance; two empty results are the same
+    whatever their columns; and rows of several columns in which a whole number is an integer on one
+    side and a float on the other are usually told apart, because it sorts the cells of each row by
+    value and type before it compares them (Zhong, Yu and Klein, EMNLP 2020, and their script).
+    """
+    if not (gold.ok and predicted.ok) or gold.truncated or predicted.truncated:
+        return False
+    if len(gold.rows) != len(predicted.rows):
+        return False
+    if not gold.rows:
+        return True
+    if len(gold.columns) != len(predicted.columns):
+        return False
+    if not _same_rows(gold.rows, predicted.rows, ordered):
+        return False
+    if len(gold.columns) == 1 or not (_has_float(gold.rows) or _has_float(predicted.rows)):
+        return True
+    sides = [[_sorted_cells(row) for row in result.rows] for result in (gold, predicted)]
+    return sides[0] == sides[1] if ordered else set(sides[0]) == set(sides[1])
+
+
+def _has_float(rows: Sequence[Row]) -> bool:
+    return any(type(cell) is float for row in rows for cell in row)
+
+
+def _sorted_cells(row: Row) -> Row:
+    return tuple(sorted(row, key=lambda cell: f"{cell}{type(cell)}"))
+
+
 def _same_rows(gold: Sequence[Row], predicted: Sequence[Row], ordered: bool) -> bool:
     if ordered:
         # Rows agree in order under some order of columns when the columns agree as whole vectors.

@@ -22,7 +22,7 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from txt2sql.execution import worker
+from txt2sql.execution import contained, worker
 from txt2sql.execution.database import Database
 from txt2sql.execution.guard import check_read_only
 from txt2sql.execution.sandbox import Answer, Authorizer, connect, identity, run
@@ -95,11 +95,16 @@ def execute(database: Database, sql: str, limits: Limits = DEFAULT_LIMITS) -> Qu
     if cached is not None:
         return cached
     settled = time.time_ns() - max((mark[1], *mark[3:4])) > _RACY_NS
-    answer = _run_here(path, mark, sql, limits) if settled else None
-    if answer is None or not _unchanged(path, mark):  # a writer came: the worker takes a lock
-        sizes = (limits.max_rows, limits.max_result_bytes, limits.max_cell_bytes)
-        request = (path, mark, sql, limits.timeout_s, *sizes)
-        answer = worker.ask(limits.max_memory_bytes, limits.timeout_s, request)
+    sizes = (limits.max_rows, limits.max_result_bytes, limits.max_cell_bytes)
+    if contained.here is not None:
+        answer = contained.here.run(path, mark, sql, limits.timeout_s, sizes)
+    else:
+        sliced = _run_here(path, mark, sql, limits) if settled else None
+        if sliced is not None and _unchanged(path, mark):
+            answer = sliced
+        else:  # too long for here, or a writer came: the worker takes a lock
+            request = (path, mark, sql, limits.timeout_s, *sizes)
+            answer = worker.ask(limits.max_memory_bytes, limits.timeout_s, request)
     rows = [row for chunk in answer.chunks for row in marshal.loads(chunk)]
     result = QueryResult(
         columns=answer.columns,

@@ -267,7 +267,7 @@ def _plain(error: str) -> str:
     return error
 
 
-def _limit_process(max_memory_bytes: int) -> None:
+def limit_process(max_memory_bytes: int) -> None:
     """Memory and files, held by the kernel where it can; Windows has only SQLite's heap limit."""
     with sqlite3.connect(":memory:") as connection:
         # Process-wide, which is why it is set here and never in the caller's process.
@@ -279,12 +279,14 @@ def _limit_process(max_memory_bytes: int) -> None:
         return
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    space = 2 * max_memory_bytes + 256_000_000
     if sys.platform == "linux":
+        with open("/proc/self/statm", "rb") as file:
+            held = int(file.read().split()[0]) * resource.getpagesize()
+        space = held + 2 * max_memory_bytes + 256_000_000
         resource.setrlimit(resource.RLIMIT_AS, (space, space))
 
 
-def _arm(seconds: float) -> None:
+def arm(seconds: float) -> None:
     """End this process after `seconds`, whatever it is doing; 0 disarms."""
     if hasattr(signal, "setitimer"):
         signal.setitimer(signal.ITIMER_REAL, seconds)
@@ -315,7 +317,7 @@ def receive(stream: BinaryIO) -> Any:
 
 def serve(max_memory_bytes: int) -> None:
     """Answer requests until standard input closes."""
-    _limit_process(max_memory_bytes)
+    limit_process(max_memory_bytes)
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
     opened: OrderedDict[str, tuple[tuple[int, ...], sqlite3.Connection, Authorizer]] = OrderedDict()
     while True:
@@ -323,7 +325,7 @@ def serve(max_memory_bytes: int) -> None:
             path, mark, sql, timeout_s, max_rows, max_result_bytes, max_cell = receive(requests)
         except EOFError:
             return
-        _arm(timeout_s + GRACE_S)
+        arm(timeout_s + GRACE_S)
         mark = (*mark, max_cell)
         try:
             known = opened.pop(path, None)
@@ -341,7 +343,7 @@ def serve(max_memory_bytes: int) -> None:
             answer = answer._replace(volatile=known[2].volatile)
         except (sqlite3.Error, OSError) as problem:
             answer = Answer((), [], False, f"cannot open the database: {problem}", False, 0.0, True)
-        _arm(0)
+        arm(0)
         send(answers, tuple(answer))
 
 

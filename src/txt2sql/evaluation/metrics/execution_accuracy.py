@@ -1,9 +1,11 @@
 """Execution accuracy (EX): does the predicted SQL return what the gold SQL returns?
 
-Both statements are executed on the same database and `execution.compare.same_result` decides, with
-the order of rows counting when the gold query has an ORDER BY (Yu et al. 2018; Zhong et al. 2020,
-"Semantic Evaluation for Text-to-SQL with Distilled Test Suites"). A gold query that fails makes the
-example unscorable (GOLD_ERROR), never wrong.
+Both statements are executed on the same database (Yu et al. 2018; Zhong et al. 2020, "Semantic
+Evaluation for Text-to-SQL with Distilled Test Suites"). In `strict` mode `execution.compare.
+same_result` decides, with the order of rows counting when the outermost gold query has an ORDER BY,
+up to ties; in `official` mode the behaviour of the official evaluator is reproduced. The verdict
+holds what the other mode says too. A gold query that fails makes the example unscorable
+(GOLD_ERROR), never wrong.
 
 >>> metric = ExecutionAccuracy()  # doctest: +SKIP
 >>> metric(example, prediction, database).outcome  # doctest: +SKIP
@@ -12,60 +14,110 @@ example unscorable (GOLD_ERROR), never wrong.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
+from typing import Any, NamedTuple
 
-from txt2sql.execution.compare import same_result
+from txt2sql.evaluation.gold import GoldResults
+from txt2sql.evaluation.mode import Judging
+from txt2sql.execution.compare import same_as_official, same_result
 from txt2sql.execution.database import Database
-from txt2sql.execution.execute import Limits, execute
-from txt2sql.sql import is_ordered
+from txt2sql.execution.execute import execute
+from txt2sql.sql import is_ordered, official
 from txt2sql.types import Example, Outcome, Prediction, QueryResult, Verdict
 
-LIMITS = Limits(timeout_s=30.0, max_rows=100_000)
-"""Wider than for answering people: gold queries of Spider return up to tens of thousands of rows."""
+
+class _Finding(NamedTuple):
+    outcome: Outcome
+    reason: str = ""
+    empty: bool = False
 
 
 class ExecutionAccuracy:
-    """A metric that remembers gold results, so that each gold query runs once per database."""
+    """A metric over one or several databases; wrong on one of them is wrong."""
 
     name = "execution_accuracy"
 
-    def __init__(self, limits: Limits = LIMITS) -> None:
-        self.limits = limits
-        self._gold: dict[tuple[Path, str], QueryResult] = {}
+    def __init__(
+        self,
+        judging: Judging = Judging(),
+        *,
+        databases: Callable[[Database], Sequence[Database]] = lambda database: (database,),
+        gold: GoldResults | None = None,
+    ) -> None:
+        self.judging = judging
+        self.databases = databases
+        self.gold = gold or GoldResults(judging.limits)
 
     def __call__(self, example: Example, prediction: Prediction, database: Database) -> Verdict:
-        """Judge one prediction on one database."""
-        outcome, reason = self._judge(example.gold_sql, prediction.sql, database)
-        score = 1.0 if outcome is Outcome.CORRECT else 0.0
-        return Verdict(example.id, self.name, outcome, score, reason)
+        """Judge one prediction on every database that goes with `database`."""
+        found = self._all(example.gold_sql, prediction.sql, database, self.judging.official)
+        details: dict[str, Any] = {"empty": True} if found.empty else {}
+        if found.outcome in (Outcome.CORRECT, Outcome.WRONG_RESULT, Outcome.PREDICTION_ERROR):
+            other = self._all(
+                example.gold_sql, prediction.sql, database, not self.judging.official
+            )
+            details["other_mode"] = {
+                "mode": "strict" if self.judging.official else "official",
+                "correct": other.outcome is Outcome.CORRECT,
+            }
+        score = 1.0 if found.outcome is Outcome.CORRECT else 0.0
+        return Verdict(example.id, self.name, found.outcome, score, found.reason, details or None)
 
-    def _judge(
-        self, gold_sql: str, predicted_sql: str | None, database: Database
-    ) -> tuple[Outcome, str]:
-        gold = self._gold_result(gold_sql, database)
-        if not gold.ok:
-            return Outcome.GOLD_ERROR, f"the gold query fails: {gold.error}"
-        if gold.truncated:
-            return Outcome.GOLD_ERROR, f"the gold query returns over {self.limits.max_rows} rows"
-        if not (predicted_sql and predicted_sql.strip()):
-            return Outcome.NO_SQL, "the completion holds no SQL"
-        # One row more than the gold has is wrong already, so nothing beyond it need be fetched.
-        enough = replace(self.limits, max_rows=len(gold.rows) + 1)
-        predicted = execute(database, predicted_sql, enough)
-        if predicted.timed_out:
-            return Outcome.TIMEOUT, predicted.error or "stopped at the time limit"
-        if not predicted.ok:
-            return Outcome.PREDICTION_ERROR, predicted.error or ""
+    def _all(self, gold: str, sql: str | None, database: Database, as_official: bool) -> _Finding:
+        """The finding on the first database that says no, else on the last."""
+        found = _Finding(Outcome.GOLD_ERROR, "there is no database to run it on")
+        for each in self.databases(database):
+            judge = self._officially if as_official else self._strictly
+            found = judge(gold, sql, each)
+            if found.outcome is not Outcome.CORRECT:
+                break
+        return found
+
+    def _strictly(self, gold_sql: str, sql: str | None, database: Database) -> _Finding:
+        gold = self.gold.result(database, gold_sql)
+        if failed := self._unusable(gold):
+            return failed
+        if not (sql and sql.strip()):
+            return _Finding(Outcome.NO_SQL, "the completion holds no SQL")
+        predicted = self._predicted(database, sql, gold)
         if same_result(gold, predicted, is_ordered(gold_sql)):
-            return Outcome.CORRECT, ""
-        return Outcome.WRONG_RESULT, difference(gold, predicted)
+            return _Finding(Outcome.CORRECT, empty=not gold.rows)
+        return _wrong(gold, predicted)
 
-    def _gold_result(self, sql: str, database: Database) -> QueryResult:
-        key = (database.path, sql)
-        if key not in self._gold:
-            self._gold[key] = execute(database, sql, self.limits)
-        return self._gold[key]
+    def _officially(self, gold_sql: str, sql: str | None, database: Database) -> _Finding:
+        keep = self.judging.keep_distinct
+        gold_text = official.as_executed(gold_sql, keep)
+        gold = self.gold.result(database, gold_text)
+        if failed := self._unusable(gold):
+            return failed
+        if not (sql and sql.strip()):
+            return _Finding(Outcome.NO_SQL, "the completion holds no SQL")
+        text = official.as_executed(official.prediction(sql), keep)
+        predicted = gold if text == gold_text else self._predicted(database, text, gold)
+        if same_as_official(gold, predicted, official.is_ordered(gold_text)):
+            return _Finding(Outcome.CORRECT, empty=not gold.rows)
+        return _wrong(gold, predicted)
+
+    def _predicted(self, database: Database, sql: str, gold: QueryResult) -> QueryResult:
+        # One row more than the gold has is wrong already, so nothing beyond it need be fetched.
+        enough = replace(self.judging.limits, max_rows=len(gold.rows) + 1)
+        return execute(database, sql, enough)
+
+    def _unusable(self, gold: QueryResult) -> _Finding | None:
+        if not gold.ok:
+            return _Finding(Outcome.GOLD_ERROR, f"the gold query fails: {gold.error}")
+        if gold.truncated:
+            return _Finding(Outcome.GOLD_ERROR, "the gold query returns more than can be compared")
+        return None
+
+
+def _wrong(gold: QueryResult, predicted: QueryResult) -> _Finding:
+    if predicted.timed_out:
+        return _Finding(Outcome.TIMEOUT, predicted.error or "", not gold.rows)
+    if not predicted.ok:
+        return _Finding(Outcome.PREDICTION_ERROR, predicted.error or "", not gold.rows)
+    return _Finding(Outcome.WRONG_RESULT, difference(gold, predicted), not gold.rows)
 
 
 def difference(gold: QueryResult, predicted: QueryResult) -> str:

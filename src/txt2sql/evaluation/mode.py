@@ -1,0 +1,43 @@
+"""Named ways of judging: `strict` is what we hold to be right, `official` what the benchmark's own
+script says, quirks included. A score means nothing without the name of its mode.
+
+>>> Judging(mode="official", keep_distinct=True).mode
+'official'
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from txt2sql.errors import ConfigError
+from txt2sql.execution.execute import Limits
+
+MODES = ("strict", "official")
+
+LIMITS = Limits(
+    timeout_s=30.0, max_rows=1_000_000, max_result_bytes=64_000_000, max_memory_bytes=1_000_000_000
+)
+"""Wider than for answering people: gold queries return up to tens of thousands of rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """`keep_distinct` belongs to the official Spider mode, which by default drops every DISTINCT."""
+
+    mode: str = "strict"
+    keep_distinct: bool = False
+    limits: Limits = LIMITS
+
+    def __post_init__(self) -> None:
+        if self.mode not in MODES:
+            raise ConfigError(f"no mode '{self.mode}'; choose one of {', '.join(MODES)}")
+
+    @property
+    def official(self) -> bool:
+        """Whether the official evaluator's verdicts are wanted."""
+        return self.mode == "official"
+
+    @property
+    def label(self) -> str:
+        """The mode in words, for a report."""
+        return f"{self.mode}, DISTINCT kept" if self.official and self.keep_distinct else self.mode
