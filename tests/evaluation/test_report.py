@@ -1,36 +1,72 @@
-"""Reports: the JSON contract, and what a person reads."""
+"""Reports: the JSON contract, what a person reads, and one row per example."""
 
 from __future__ import annotations
 
+import csv
 import json
+from collections.abc import Mapping
+from typing import Any
 
-from txt2sql.evaluation.report import Judged, as_json, as_markdown, summarise
+import pytest
+
+from txt2sql.evaluation.report import (
+    EmptyGold,
+    Judged,
+    OtherMode,
+    Report,
+    as_csv,
+    as_json,
+    as_markdown,
+    summarise,
+    verdict_rows,
+)
 from txt2sql.evaluation.statistics import wilson
 from txt2sql.types import Example, Outcome, Prediction, Verdict
 
 
-def item(
-    name: str, outcome: Outcome, difficulty: str | None = None, seconds: float = 0.5
-) -> Judged:
+def verdict(
+    outcome: Outcome,
+    metric: str = "execution_accuracy",
+    details: Mapping[str, Any] | None = None,
+    reason: str = "",
+) -> Verdict:
     score = 1.0 if outcome is Outcome.CORRECT else 0.0
+    return Verdict("?", metric, outcome, score, reason, details)
+
+
+def item(
+    name: str,
+    *verdicts: Verdict | Outcome,
+    difficulty: str | None = None,
+    seconds: float = 0.5,
+    db_id: str = "shop",
+) -> Judged:
     return Judged(
-        Example(name, "shop", "?", difficulty=difficulty),
+        Example(name, db_id, "?", "SELECT 2", difficulty=difficulty),
         Prediction(name, "SELECT 1", seconds=seconds),
-        (Verdict(name, "execution_accuracy", outcome, score),),
+        tuple(verdict(v) if isinstance(v, Outcome) else v for v in verdicts),
     )
 
 
 JUDGED = [
-    item("a", Outcome.WRONG_RESULT, "hard"),
-    item("b", Outcome.CORRECT, "easy"),
-    item("c", Outcome.TIMEOUT, "odd", 2.0),
-    item("d", Outcome.GOLD_ERROR, "easy"),
-    item("e", Outcome.CORRECT, "medium"),
+    item("a", Outcome.WRONG_RESULT, difficulty="hard"),
+    item("b", Outcome.CORRECT, difficulty="easy"),
+    item("c", Outcome.TIMEOUT, difficulty="odd", seconds=2.0, db_id="zoo"),
+    item("d", Outcome.GOLD_ERROR, difficulty="easy"),
+    item("e", Outcome.CORRECT, difficulty="medium", db_id="farm"),
 ]
 
 
+def printed(report: Report) -> Any:
+    """The JSON of a report after a round trip through text."""
+    return json.loads(json.dumps(as_json(report, {"model": "m", "split": "dev"})))
+
+
+# ---------------------------------------------------------------------------------------- summaries
+
+
 def test_json_keeps_the_contract() -> None:
-    result = json.loads(json.dumps(as_json(summarise(JUDGED), {"model": "m", "split": "dev"})))
+    result = printed(summarise(JUDGED))
     expected = wilson(2, 4)
     assert result["metrics"]["execution_accuracy"] == {
         "mean": 0.5,
@@ -50,6 +86,7 @@ def test_json_keeps_the_contract() -> None:
     assert set(result["seconds"]) == {"median", "p95", "total"}
     assert result["seconds"]["total"] == 4.0
     assert result["examples_per_second"] == 1.25
+    assert (result["tokens"], result["cost"]) == (None, None)
     assert (result["model"], result["split"]) == ("m", "dev")
 
 
@@ -69,17 +106,194 @@ def test_unknown_difficulties_make_no_table() -> None:
     assert summarise([item("a", Outcome.CORRECT)]).by_difficulty == {}
 
 
+def test_databases_are_told_apart_unless_there_are_too_many() -> None:
+    by_database = summarise(JUDGED).by_database
+    assert list(by_database) == ["farm", "shop", "zoo"]
+    assert by_database["shop"]["execution_accuracy"] == wilson(1, 2)
+    many = [item(str(i), Outcome.CORRECT, db_id=f"table-{i}") for i in range(301)]
+    assert summarise(many).by_database == {}
+    assert len(summarise(many[:300]).by_database) == 300
+
+
+def test_outcomes_are_told_by_execution_wherever_it_stands() -> None:
+    both = [verdict(Outcome.WRONG_RESULT, "exact_match"), verdict(Outcome.CORRECT)]
+    assert summarise([item("a", *both)]).outcomes["correct"] == 1
+    assert summarise([item("a", both[0])]).outcomes["wrong_result"] == 1
+    assert summarise([item("a")]).metrics == {}
+
+
+def test_categories_are_those_that_occur() -> None:
+    failed = verdict(Outcome.PREDICTION_ERROR, reason="no such column: x")
+    result = printed(summarise([*JUDGED, item("f", failed)]))
+    assert result["categories"] == {
+        "correct": 2,
+        "wrong_result": 1,
+        "unknown_column": 1,
+        "timeout": 1,
+        "gold_error": 1,
+    }
+
+
+def test_a_metric_without_a_working_gold_knows_nothing() -> None:
+    report = summarise([item("a", Outcome.GOLD_ERROR)])
+    assert report.metrics["execution_accuracy"] == wilson(0, 0)
+    assert (report.empty_gold, report.other_mode) == (None, None)
+
+
+def test_empty_gold_results_are_counted_and_set_aside() -> None:
+    report = summarise(
+        [
+            item("a", verdict(Outcome.CORRECT, details={"empty": True})),
+            item("b", verdict(Outcome.CORRECT)),
+            item("c", verdict(Outcome.WRONG_RESULT, details={"empty": False})),
+            item("d", verdict(Outcome.GOLD_ERROR, details={"empty": True})),
+        ]
+    )
+    assert report.empty_gold == EmptyGold(1, 1 / 3, wilson(1, 2))
+    assert summarise(JUDGED).empty_gold is None
+    assert printed(report)["empty_gold"]["without"]["mean"] == 0.5
+
+
+def test_modes_are_compared_verdict_by_verdict() -> None:
+    def other(correct: bool) -> dict[str, Any]:
+        return {"other_mode": {"mode": "strict", "correct": correct}}
+
+    judged = [
+        item("a", verdict(Outcome.CORRECT, details=other(False))),
+        item("b", verdict(Outcome.CORRECT, details=other(False))),
+        item("c", verdict(Outcome.WRONG_RESULT, details=other(True))),
+        item("d", verdict(Outcome.CORRECT, details=other(True))),
+        item("e", verdict(Outcome.NO_SQL)),  # the same in every mode
+    ]
+    report = summarise(judged, mode="official")
+    assert report.other_mode == OtherMode("strict", wilson(2, 5), only_here=2, only_there=1)
+    assert printed(report)["other_mode"] | {"low": 0, "high": 0} == {
+        "mode": "strict",
+        "mean": 0.4,
+        "n": 5,
+        "low": 0,
+        "high": 0,
+        "only_here": 2,
+        "only_there": 1,
+    }
+    page = as_markdown(report, {})
+    assert "1 correct only there, 2 only in official mode" in page
+    assert summarise(JUDGED).other_mode is None
+
+
+def test_components_are_summed_up_for_all_and_each_difficulty() -> None:
+    def partial(score: int) -> dict[str, Any]:
+        found = {"acc": score, "rec": score, "f1": score, "label_total": 1, "pred_total": 1}
+        return {"partial": {"select": found}}
+
+    def match(score: int, outcome: Outcome = Outcome.WRONG_RESULT) -> Verdict:
+        return Verdict("?", "component_match", outcome, 0.5, "", partial(score))
+
+    report = summarise(
+        [
+            item("a", match(1), difficulty="easy"),
+            item("b", match(0), difficulty="hard"),
+            item("c", match(0, Outcome.GOLD_ERROR), difficulty="hard"),
+            item("d", match(1)),
+        ]
+    )
+    assert list(report.components) == ["all", "easy", "hard"]
+    assert report.components["all"]["select"].accuracy == pytest.approx(2 / 3)
+    assert printed(report)["components"]["easy"]["select"]["f1"] == 1.0
+    assert report.components["hard"]["select"].predicted == 1
+    assert "| select | easy | 100.0% | 100.0% | 100.0% | 1 | 1 |" in as_markdown(report, {})
+
+
 def test_without_times_there_is_no_speed() -> None:
-    result = as_json(summarise([item("a", Outcome.CORRECT, seconds=0.0)]), {})
-    assert result["seconds"] == {"median": None, "p95": None, "total": None}
-    assert "per second" not in as_markdown(summarise([item("a", Outcome.CORRECT, seconds=0)]), {})
+    report = summarise([item("a", Outcome.CORRECT, seconds=0.0)])
+    assert as_json(report, {})["seconds"] == {"median": None, "p95": None, "total": None}
+    assert "per second" not in as_markdown(report, {})
+
+
+# -------------------------------------------------------------------------------------------- pages
 
 
 def test_markdown_never_shows_a_mean_without_n_and_interval() -> None:
     page = as_markdown(summarise(JUDGED), {"model": "m", "dataset": "shop", "split": "dev"})
-    assert page.startswith("# m on shop dev\n")
+    assert page.startswith("# m on shop dev\n\nMode: strict.\n")
     scores = [line for line in page.splitlines() if line.startswith("| execution accuracy")]
-    assert len(scores) == 5
+    assert len(scores) == 1 + 4 + 3
     assert "| execution accuracy | all | 50.0% | 15.0% to 85.0% | 4 |" in scores
     assert "| wrong result | 1 |" in page
     assert "prediction error" not in page
+
+
+def test_a_name_with_a_bar_breaks_no_table() -> None:
+    page = as_markdown(summarise([item("a", Outcome.CORRECT, db_id="a|b")]), {})
+    assert "| execution accuracy | a\\|b | 100.0% |" in page
+
+
+def test_what_was_spent_is_in_the_page_and_in_json() -> None:
+    spent = Prediction("a", "SELECT 1", seconds=1.0, tokens=(900, 100), cost=0.002)
+    report = summarise([JUDGED[0]._replace(prediction=spent), JUDGED[1]])
+    result = printed(report)
+    assert result["tokens"] == {"prompt": 900, "completion": 100, "per_query": 1000.0, "n": 1}
+    assert result["cost"] == {"total": 0.002, "per_query": 0.002, "per_1000": 2.0, "n": 1}
+    page = as_markdown(report, {})
+    assert "- tokens: 900 read, 100 written, 1,000 per query" in page
+    assert "- cost: $0.002 in all, $0.002 per query, $2 per 1,000" in page
+
+
+def test_csv_has_one_line_per_metric_and_group() -> None:
+    rows = list(csv.DictReader(as_csv(summarise(JUDGED)).splitlines()))
+    assert [(row["kind"], row["group"]) for row in rows] == [
+        ("all", "all"),
+        *(("difficulty", name) for name in ("easy", "medium", "hard", "odd")),
+        *(("database", name) for name in ("farm", "shop", "zoo")),
+    ]
+    first = rows[0]
+    assert (first["metric"], float(first["mean"]), int(first["n"])) == (
+        "execution_accuracy",
+        0.5,
+        4,
+    )
+    assert float(first["low"]) == wilson(2, 4).low
+
+
+# --------------------------------------------------------------------------------------------- rows
+
+
+def test_there_is_one_row_per_example() -> None:
+    partial = {"select": {"acc": 1, "rec": 1, "f1": 1, "label_total": 1, "pred_total": 1}}
+    judged = [
+        item("a", Outcome.CORRECT, difficulty="easy"),
+        item(
+            "b",
+            verdict(Outcome.CORRECT, "exact_match"),
+            Verdict("b", "component_match", Outcome.CORRECT, 0.9, "", {"partial": partial}),
+            verdict(Outcome.WRONG_RESULT, reason="3 rows, gold has 4", details={"empty": False}),
+        ),
+        item("c", Outcome.GOLD_ERROR),
+    ]
+    rows = [json.loads(json.dumps(row)) for row in verdict_rows(judged)]
+    assert rows[0] == {
+        "i": 0,
+        "example_id": "a",
+        "db_id": "shop",
+        "question": "?",
+        "gold_sql": "SELECT 2",
+        "sql": "SELECT 1",
+        "hardness": "easy",
+        "exact": None,
+        "exec": 1,
+        "partial": None,
+        "outcome": "correct",
+        "category": "correct",
+        "reason": "",
+        "scores": {"execution_accuracy": 1.0},
+    }
+    assert (rows[1]["i"], rows[1]["exact"], rows[1]["exec"]) == (1, 1, 0)
+    assert rows[1]["partial"] == partial
+    assert (rows[1]["category"], rows[1]["reason"]) == ("wrong_rows", "3 rows, gold has 4")
+    assert rows[1]["scores"] == {
+        "exact_match": 1.0,
+        "component_match": 0.9,
+        "execution_accuracy": 0.0,
+    }
+    assert (rows[2]["exec"], rows[2]["scores"]) == (None, {"execution_accuracy": None})
+    assert rows[2]["outcome"] == "gold_error"

@@ -1,14 +1,29 @@
-"""Intervals against published values, and quantiles against their definition."""
+"""Intervals and tests against published values and their definitions; quantiles likewise."""
 
 from __future__ import annotations
 
+import random
 import statistics
+from collections.abc import Sequence
+from itertools import product
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from txt2sql.evaluation.statistics import bootstrap, estimate, quantile, wilson
+from txt2sql.evaluation.statistics import (
+    Estimate,
+    estimate,
+    graded,
+    graded_difference,
+    mcnemar,
+    paired_difference,
+    quantile,
+    wilson,
+)
+
+counts = st.integers(0, 400)
+scores = st.floats(0, 1) | st.sampled_from([0.0, 0.5, 1.0])
 
 
 @pytest.mark.parametrize(("successes", "n"), [(-1, 10), (11, 10), (1, 0)])
@@ -36,27 +51,147 @@ def test_wilson_agrees_with_published_intervals(
 
 
 def test_no_examples_tell_nothing() -> None:
-    assert (wilson(0, 0).low, wilson(0, 0).high) == (0.0, 1.0)
-    assert estimate([]).n == 0
+    assert estimate([]) == Estimate(0.0, 0, 0.0, 1.0)
+    assert paired_difference(0, 0, 0, 0) == Estimate(0.0, 0, -1.0, 1.0)
+    assert graded_difference([], []) == Estimate(0.0, 0, -1.0, 1.0)
 
 
-@given(st.integers(0, 300), st.integers(1, 300))
-def test_the_interval_holds_the_mean_and_mirrors(successes: int, n: int) -> None:
+def test_one_example_tells_little() -> None:
+    """A bootstrap of one score, or of a few that are equal, would have no width."""
+    for few in ([0.5], [0.9, 0.9, 0.9]):
+        result = estimate(few)
+        assert result.high - result.low > 0.4
+        assert result.mean == pytest.approx(few[0])
+
+
+@given(st.integers(0, 500), st.integers(1, 500))
+def test_wilson_holds_its_mean_and_mirrors(successes: int, n: int) -> None:
     successes = min(successes, n)
     result, mirrored = wilson(successes, n), wilson(n - successes, n)
     assert 0 <= result.low <= result.mean <= result.high <= 1
     assert result.low == pytest.approx(1 - mirrored.high)
 
 
-def test_graded_scores_get_a_bootstrap_and_zeros_and_ones_do_not() -> None:
-    scores = [0.0, 0.5, 1.0] * 40
-    graded = estimate(scores)
-    assert graded == bootstrap(scores)
-    assert graded.mean == 0.5
-    # Half the width of the normal approximation's interval on either side, within a tenth.
-    half = 1.96 * statistics.pstdev(scores) / len(scores) ** 0.5
-    assert graded.high - graded.low == pytest.approx(2 * half, rel=0.1)
+def bootstrap(values: Sequence[float], resamples: int = 4000) -> tuple[float, float]:
+    """The percentile bootstrap as it is defined: many means of draws with replacement."""
+    draw, n = random.Random(0), len(values)
+    means = [sum(draw.choices(values, k=n)) / n for _ in range(resamples)]
+    return quantile(means, 0.025), quantile(means, 0.975)
+
+
+# Scores as component match gives them: tenths, most of them high; and with many perfect ones.
+@pytest.mark.parametrize("weights", [[1, 0, 1, 2, 3, 4, 6, 10, 15, 20, 60], [40, 1, 2, 57]])
+@pytest.mark.parametrize(("n", "within"), [(60, 0.006), (200, 0.003), (1034, 0.002)])
+def test_graded_scores_get_the_interval_of_a_bootstrap(
+    weights: list[int], n: int, within: float
+) -> None:
+    levels = [i / (len(weights) - 1) for i in range(len(weights))]
+    values = random.Random(1).choices(levels, weights, k=n)
+    low, high = bootstrap(values)
+    result = estimate(values)
+    assert result == graded(values)
+    assert result.mean == pytest.approx(statistics.fmean(values))
+    assert (result.low, result.high) == pytest.approx((low, high), abs=within)
+
+
+def test_many_scores_get_the_normal_interval_and_zeros_and_ones_do_not() -> None:
+    values = [0.0, 0.5, 1.0] * 400
+    half = 1.96 * statistics.pstdev(values) / len(values) ** 0.5
+    result = estimate(values)
+    assert (result.low, result.high) == pytest.approx((0.5 - half, 0.5 + half), abs=1e-4)
     assert estimate([1.0, 0.0, 1.0]) == wilson(2, 3)
+
+
+@given(st.lists(scores, min_size=1, max_size=60))
+def test_every_interval_holds_its_mean_and_stays_among_the_scores(values: list[float]) -> None:
+    result = estimate(values)
+    assert result.n == len(values)
+    tiny = 1e-9
+    assert -tiny <= result.low <= result.mean + tiny
+    assert result.mean - tiny <= result.high <= 1 + tiny
+    if len(values) >= 20 and not set(values) <= {0.0, 1.0}:
+        assert min(values) - tiny <= result.low
+        assert result.high <= max(values) + tiny
+
+
+# ------------------------------------------------------------------------------------------- pairs
+
+
+def test_less_than_no_pairs_is_refused() -> None:
+    with pytest.raises(ValueError, match="not a count"):
+        mcnemar(-1, 3)
+
+
+# By hand: 2 * (1 + 8) / 2**8, 2 * (1 + 10 + 45) / 2**10.
+@pytest.mark.parametrize(
+    ("only_a", "only_b", "p"),
+    [(0, 0, 1.0), (5, 5, 1.0), (0, 1, 1.0), (0, 6, 1 / 32), (1, 7, 9 / 128), (2, 8, 7 / 64)],
+)
+def test_mcnemar_agrees_with_hand_counts(only_a: int, only_b: int, p: float) -> None:
+    assert mcnemar(only_a, only_b) == pytest.approx(p)
+
+
+def test_mcnemar_counts_the_throws_of_a_coin() -> None:
+    for a, b in ((1, 5), (4, 6), (3, 9)):
+        n, margin = a + b, abs(a - b)
+        extreme = sum(abs(n - 2 * sum(throws)) >= margin for throws in product((0, 1), repeat=n))
+        assert mcnemar(a, b) == pytest.approx(extreme / 2**n)
+
+
+def test_mcnemar_stands_thousands_of_pairs() -> None:
+    assert 0.01 < mcnemar(4900, 5100) < 0.1
+    assert mcnemar(0, 5000) == 0.0
+
+
+@given(counts, counts)
+def test_mcnemar_is_symmetric_and_falls_with_every_further_win(a: int, b: int) -> None:
+    assert mcnemar(a, b) == mcnemar(b, a)
+    assert 0 <= mcnemar(a, b) <= 1
+    if a <= b:
+        assert mcnemar(a, b + 1) <= mcnemar(a, b)
+
+
+# Fagerland, Lydersen and Laake, "Recommended tests and confidence intervals for paired binomial
+# proportions", 2014: airway hyper-responsiveness; and a table of Newcombe 1998. B - A here.
+@pytest.mark.parametrize(
+    ("table", "low", "high"),
+    [((1, 1, 7, 12), 0.026, 0.507), ((20, 12, 2, 16), -0.3292, -0.0562)],
+)
+def test_paired_differences_agree_with_published_intervals(
+    table: tuple[int, int, int, int], low: float, high: float
+) -> None:
+    result = paired_difference(*table)
+    places = 3 if table[0] == 1 else 4
+    assert (round(result.low, places), round(result.high, places)) == (low, high)
+    assert result.mean == pytest.approx((table[2] - table[1]) / sum(table))
+
+
+@given(counts, counts, counts, counts)
+def test_the_paired_interval_holds_the_difference_and_turns_with_the_sides(
+    both: int, only_a: int, only_b: int, neither: int
+) -> None:
+    result = paired_difference(both, only_a, only_b, neither)
+    turned = paired_difference(both, only_b, only_a, neither)
+    assert -1 <= result.low <= result.mean <= result.high <= 1
+    assert (turned.low, turned.high) == pytest.approx((-result.high, -result.low))
+
+
+def test_agreement_narrows_a_paired_difference() -> None:
+    """The reason to compare by pairs: what both get right says nothing about their difference."""
+    alike, unlike = paired_difference(80, 2, 8, 10), paired_difference(0, 45, 51, 4)
+    assert alike.mean == unlike.mean == pytest.approx(0.06)
+    assert alike.high - alike.low < (unlike.high - unlike.low) / 2
+
+
+@given(st.lists(st.tuples(scores, scores), min_size=1, max_size=50))
+def test_a_graded_difference_turns_with_its_sides(pairs: list[tuple[float, float]]) -> None:
+    a, b = [x for x, _ in pairs], [y for _, y in pairs]
+    there, back = graded_difference(a, b), graded_difference(b, a)
+    assert there.mean == pytest.approx(statistics.fmean(b) - statistics.fmean(a), abs=1e-9)
+    assert (there.low, there.high) == pytest.approx((-back.high, -back.low), abs=1e-9)
+
+
+# --------------------------------------------------------------------------------------- quantiles
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=2, max_size=50))
