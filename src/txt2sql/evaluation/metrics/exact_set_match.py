@@ -1,0 +1,260 @@
+"""Exact set match (EM): does the predicted SQL have the same parts as the gold SQL?
+
+Field's name: exact set match without values, the official metric of Spider (Yu et al., EMNLP 2018).
+Two queries match when ten components agree (select, where, group, ... as sets) and FROM names the same
+tables; values, join conditions and the number of LIMIT are not compared. The verdicts are those of the
+official evaluator. `compare` is pure and remembers what it has read, so that this metric and component
+match share one reading and one comparison of each pair.
+
+>>> schema = SpiderSchema({"singer": ("name", "age")})
+>>> compare(schema, "SELECT name, age FROM singer", "select age, name from singer").exact
+True
+>>> hardness("SELECT name FROM singer", schema)
+'easy'
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import closing
+from functools import lru_cache
+from typing import NamedTuple
+
+from txt2sql.execution import sandbox
+from txt2sql.execution.database import Database
+from txt2sql.sql.hardness import level
+from txt2sql.sql.spider import SpiderSchema, parse
+from txt2sql.sql.spider_form import EMPTY, Form, group_keys, normalise
+from txt2sql.types import Example, Outcome, Prediction, Verdict
+
+Keys = Callable[[str], Mapping[str, str] | None]
+"""db_id -> its foreign-key map (`spider_form.key_map`), or None: the keys that the file declares."""
+
+_REMEMBERED = 8192
+_LONG = 4000
+"""Characters beyond which a text is read anew each time: what is remembered stays small."""
+
+
+class Score(NamedTuple):
+    """One component: all or nothing. `label_total` counts it in the gold, `pred_total` in the other."""
+
+    acc: int
+    rec: int
+    f1: int
+    label_total: int
+    pred_total: int
+
+
+class Match(NamedTuple):
+    """How a prediction compares with its gold query.
+
+    `hardness` is None when the gold query cannot be read, `parsed` false when the predicted cannot:
+    `partial`, component -> Score, is then that of an empty query.
+    """
+
+    exact: bool
+    partial: Mapping[str, Score]
+    parsed: bool
+    hardness: str | None
+
+
+def compare(schema: SpiderSchema, gold: str, predicted: str) -> Match:
+    """Exact set match and the ten components of one pair of queries on one database."""
+    if len(gold) + len(predicted) > _LONG:
+        return _compare(schema, gold, predicted)
+    return _remembered_match(schema, gold, predicted)
+
+
+def hardness(sql: str, schema: SpiderSchema) -> str | None:
+    """easy, medium, hard or extra; None when the query is not in Spider's subset of SQL."""
+    query = parse(sql, schema)
+    return query and level(query)
+
+
+def _compare(schema: SpiderSchema, gold: str, predicted: str) -> Match:
+    expected = _remembered_gold(schema, gold)
+    given = parse(predicted, schema)
+    if expected is None:
+        return Match(False, {}, given is not None, None)
+    partial, exact = components(
+        expected[0], EMPTY if given is None else normalise(given, schema.keys)
+    )
+    return Match(exact, partial, given is not None, expected[1])
+
+
+_remembered_match = lru_cache(_REMEMBERED)(_compare)
+
+
+@lru_cache(_REMEMBERED)
+def _remembered_gold(schema: SpiderSchema, sql: str) -> tuple[Form, str] | None:
+    query = parse(sql, schema)
+    return None if query is None else (normalise(query, schema.keys), level(query))
+
+
+def components(gold: Form, predicted: Form) -> tuple[dict[str, Score], bool]:
+    """The ten components, and whether all of them and the tables of FROM agree."""
+    group = bool(gold.group), bool(predicted.group)
+    order = bool(gold.order[0]), bool(predicted.order[0])
+    partial = {
+        "select": _bags(gold.select, predicted.select),
+        "select(no AGG)": _bags(
+            [item.expression for item in gold.select],
+            [item.expression for item in predicted.select],
+        ),
+        "where": _bags(gold.where, predicted.where),
+        "where(no OP)": _bags(_left_sides(gold), _left_sides(predicted)),
+        "group(no Having)": _bags(_unqualified(gold.group), _unqualified(predicted.group)),
+        "group": _score(
+            not any(group)
+            or (all(group) and gold.group == predicted.group and gold.having == predicted.having),
+            *group,
+        ),
+        "order": _score(
+            not any(order)
+            or (all(order) and gold.order == predicted.order and gold.limit == predicted.limit),
+            *order,
+        ),
+        "and/or": (
+            _score(True, 1, 1)
+            if gold.connectors == predicted.connectors
+            # The official evaluator reports these two totals the wrong way round.
+            else _score(False, len(predicted.connectors), len(gold.connectors))
+        ),
+        "IUEN": _branches(gold, predicted),
+        "keywords": _score(
+            gold.keywords == predicted.keywords, len(gold.keywords), len(predicted.keywords)
+        ),
+    }
+    same = all(score.f1 for score in partial.values()) and (
+        not gold.tables or _same_bag(gold.tables, predicted.tables)
+    )
+    return partial, same
+
+
+@lru_cache(1024)
+def _score(same: bool, label_total: int, pred_total: int) -> Score:
+    return Score(int(same), int(same), int(same), int(label_total), int(pred_total))
+
+
+def _bags(gold: Sequence[Hashable], predicted: Sequence[Hashable]) -> Score:
+    return _score(_same_bag(gold, predicted), len(gold), len(predicted))
+
+
+def _same_bag(gold: Sequence[Hashable], predicted: Sequence[Hashable]) -> bool:
+    """Equal as multisets."""
+    if gold == predicted:
+        return True
+    return 1 < len(gold) == len(predicted) and Counter(gold) == Counter(predicted)
+
+
+def _left_sides(form: Form) -> list[Hashable]:
+    return [each if isinstance(each, str) else each.expression for each in form.where]
+
+
+def _unqualified(columns: Sequence[str]) -> list[str]:
+    return [column.partition(".")[2] or column for column in columns]
+
+
+def _branches(gold: Form, predicted: Form) -> Score:
+    """INTERSECT, UNION and EXCEPT: the other side of each must match exactly."""
+    pairs = list(zip(gold.branches, predicted.branches, strict=True))
+    matches = sum(
+        own is not None and theirs is not None and components(own, theirs)[1]
+        for own, theirs in pairs
+    )
+    label_total = sum(own is not None for own, _ in pairs)
+    pred_total = sum(theirs is not None for _, theirs in pairs)
+    return _score(label_total == pred_total == matches, label_total, pred_total)
+
+
+class Matcher:
+    """Prediction -> Match on its database: what exact set match and component match share.
+
+    `keys` gives the foreign-key map of a database. With `official`, every `value` in a prediction is
+    read as `1`, as the official evaluator does since its 2020 edition; this is the one difference.
+    """
+
+    def __init__(self, keys: Keys | None = None, official: bool = True) -> None:
+        self.keys = keys
+        self.official = official
+        self._schemas: dict[Database, tuple[tuple[int, ...], SpiderSchema]] = {}
+
+    def schema(self, database: Database) -> SpiderSchema:
+        """The schema of a database as the official evaluator reads it; read again when it changed."""
+        identity = sandbox.identity(str(database.path))
+        known = self._schemas.get(database)
+        if known is None or known[0] != identity:
+            keys = self.keys(database.db_id) if self.keys else None
+            fixed = None if keys is None else frozenset(keys.items())
+            known = self._schemas[database] = (identity, _read_schema(database, identity, fixed))
+        return known[1]
+
+    def match(self, example: Example, prediction: Prediction, database: Database) -> Match:
+        """The Match of one prediction; one without SQL counts as an unreadable query."""
+        predicted = prediction.sql or ""
+        if self.official:
+            predicted = predicted.replace("value", "1")
+        return compare(self.schema(database), example.gold_sql, predicted)
+
+
+@lru_cache(256)
+def _read_schema(
+    database: Database, identity: tuple[int, ...], keys: frozenset[tuple[str, str]] | None
+) -> SpiderSchema:
+    """Tables in the order of sqlite_master, sqlite_sequence included, views not."""
+    with closing(database.connect()) as connection:
+        listed = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        names = database.tables or tuple(name for (name,) in listed)
+        tables = {
+            name: tuple(
+                row[1] for row in connection.execute(f"PRAGMA table_info({sandbox.quoted(name)})")
+            )
+            for name in names
+        }
+    return SpiderSchema(tables, _declared_keys(database) if keys is None else dict(keys))
+
+
+def _declared_keys(database: Database) -> dict[str, str]:
+    schema = database.schema()
+    columns = [f"{table.name}.{column.name}" for table in schema.tables for column in table.columns]
+    places = {name.lower(): place for place, name in enumerate(columns)}
+    pairs = [
+        (
+            places[f"{key.table}.{key.column}".lower()],
+            places[f"{key.referenced_table}.{key.referenced_column}".lower()],
+        )
+        for key in schema.foreign_keys
+    ]
+    return group_keys(list(places), pairs)
+
+
+def outcome(match: Match, prediction: Prediction) -> tuple[Outcome, str]:
+    """What a Match says of a prediction, with the reason."""
+    if match.hardness is None:
+        return Outcome.GOLD_ERROR, "the gold query is not in Spider's subset of SQL"
+    if not (prediction.sql and prediction.sql.strip()):
+        return Outcome.NO_SQL, "the completion holds no SQL"
+    if not match.parsed:
+        return Outcome.PREDICTION_ERROR, "not in Spider's subset of SQL, or names unknown columns"
+    if match.exact:
+        return Outcome.CORRECT, ""
+    differing = [name for name, score in match.partial.items() if not score.f1]
+    return Outcome.WRONG_RESULT, f"other {', '.join(differing) or 'tables'}"
+
+
+class ExactSetMatch:
+    """Score 1 where the whole query matches; `details` has the hardness of the gold query."""
+
+    name = "exact_match"
+
+    def __init__(self, keys: Keys | None = None, official: bool = True) -> None:
+        self.matcher = Matcher(keys, official)
+
+    def __call__(self, example: Example, prediction: Prediction, database: Database) -> Verdict:
+        """Judge one prediction; its database is read, nothing is executed."""
+        match = self.matcher.match(example, prediction, database)
+        found, reason = outcome(match, prediction)
+        score = float(found is Outcome.CORRECT)
+        details = {"hardness": match.hardness, "parsed": match.parsed}
+        return Verdict(example.id, self.name, found, score, reason, details)
