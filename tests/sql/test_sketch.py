@@ -1,0 +1,209 @@
+"""Sketches read from SQL text: what has none, what another writing stands for, and round trips."""
+
+from __future__ import annotations
+
+import json
+import time
+from itertools import islice
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from txt2sql.data.logical_form import LogicalForm, WikiTable, form_to_sql
+from txt2sql.data.wikisql import WikiSQLDataset
+from txt2sql.sql.sketch import Sketch, sketch_of, sketch_of_json
+from txt2sql.types import Column, Table
+
+SALE = Table("sale", (Column("City"), Column("No.", "number"), Column("Order"), Column("From")))
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "",
+        "SELECT",
+        "hello",
+        "SELECT city",
+        "SELECT city FROM shop",  # another table
+        "SELECT town FROM sale",
+        "SELECT order FROM sale",  # SQLite wants it quoted
+        "SELECT No. FROM sale",
+        "SELECT * FROM sale",
+        "SELECT COUNT(*) FROM sale",
+        "SELECT COUNT(DISTINCT city) FROM sale",
+        "SELECT DISTINCT city FROM sale",
+        "SELECT city, city FROM sale",
+        "SELECT 'city' FROM sale",
+        "SELECT lower(city) FROM sale",
+        "SELECT MAX(MAX(city)) FROM sale",
+        "SELECT shop.city FROM sale",
+        "SELECT t.city FROM sale",
+        "SELECT sale.city FROM sale AS t",
+        "SELECT city FROM sale, sale",
+        "SELECT city FROM sale JOIN sale",
+        "SELECT city FROM sale LIMIT 1",
+        "SELECT city FROM sale ORDER BY city",
+        "SELECT city FROM sale GROUP BY city",
+        "SELECT city FROM sale UNION SELECT city FROM sale",
+        "SELECT city FROM (SELECT city FROM sale)",
+        "SELECT city FROM sale; SELECT city FROM sale",
+        "SELECT city FROM sale WHERE",
+        "SELECT city FROM sale WHERE city",
+        "SELECT city FROM sale WHERE city =",
+        "SELECT city FROM sale WHERE city = 'a' AND",
+        "SELECT city FROM sale WHERE city = 'a' OR city = 'b'",
+        "SELECT city FROM sale WHERE NOT city = 'a'",
+        "SELECT city FROM sale WHERE city != 'a'",
+        "SELECT city FROM sale WHERE city <> 'a'",
+        "SELECT city FROM sale WHERE city >= 'a'",
+        "SELECT city FROM sale WHERE city => 'a'",
+        "SELECT city FROM sale WHERE city LIKE 'a'",
+        "SELECT city FROM sale WHERE city IS NULL",
+        "SELECT city FROM sale WHERE city = a",
+        "SELECT city FROM sale WHERE city = `a`",
+        'SELECT city FROM sale WHERE city = "From"',  # a column, not a string
+        "SELECT city FROM sale WHERE 'a' = 'a'",
+        "SELECT city FROM sale WHERE city = 1a",
+        "SELECT city FROM sale WHERE city = --1",
+        "SELECT city FROM sale WHERE (city = 'a'",
+        "SELECT city FROM sale WHERE city = 'a')",
+        "SELECT city FROM sale WHERE city = 'a",
+        "SELECT city FROM sale WHERE city = (SELECT 'a')",
+        "SELECT city FROM sale WHERE city = 'a' city = 'b'",
+        "SELECT city FROM sale -- all",
+        "DELETE FROM sale",
+    ],
+)
+def test_what_is_no_sketch(sql: str) -> None:
+    assert sketch_of(sql, SALE) is None
+
+
+@pytest.mark.parametrize(
+    ("sql", "sketch"),
+    [
+        ("SELECT city FROM sale", Sketch(0, 0)),
+        ("  select `CITY`\nfrom [Sale] ; ", Sketch(0, 0)),
+        ('SELECT"City"FROM"sale"', Sketch(0, 0)),
+        ('SELECT "Order" FROM sale', Sketch(2, 0)),
+        ("SELECT max ( [No.] ) AS result FROM sale", Sketch(1, 1)),
+        ('SELECT MIN("No.") FROM sale', Sketch(1, 2)),
+        ("SELECT COUNT(city) FROM sale", Sketch(0, 3)),
+        ("SELECT SUM(city) FROM sale", Sketch(0, 4)),
+        ("SELECT AVG(city) FROM sale", Sketch(0, 5)),
+        ("SELECT sale.city FROM sale", Sketch(0, 0)),
+        ("SELECT T1.\"No.\" FROM sale AS T1 WHERE t1.city = 'a'", Sketch(1, 0, ((0, 0, "a"),))),
+        ("SELECT t.city FROM sale t", Sketch(0, 0)),
+        ("SELECT city FROM sale WHERE city == 'It''s'", Sketch(0, 0, ((0, 0, "It's"),))),
+        ('SELECT city FROM sale WHERE city = "Porto"', Sketch(0, 0, ((0, 0, "Porto"),))),
+        ("SELECT city FROM sale WHERE [No.] > 3", Sketch(0, 0, ((1, 1, 3),))),
+        ("SELECT city FROM sale WHERE 3 > [No.]", Sketch(0, 0, ((1, 2, 3),))),
+        ("SELECT city FROM sale WHERE 'a' = city", Sketch(0, 0, ((0, 0, "a"),))),
+        ("SELECT city FROM sale WHERE [No.]<-.5e1", Sketch(0, 0, ((1, 2, -5.0),))),
+        ("SELECT city FROM sale WHERE [No.] = + 3.0", Sketch(0, 0, ((1, 0, 3.0),))),
+        (
+            "SELECT city FROM sale WHERE (city='a' AND ([No.]=1)) AND city='b'",
+            Sketch(0, 0, ((0, 0, "a"), (1, 0, 1), (0, 0, "b"))),
+        ),
+    ],
+)
+def test_other_writings_of_a_sketch(sql: str, sketch: Sketch) -> None:
+    found = sketch_of(sql, SALE)
+    assert found == sketch
+    # 3 == 3.0, but the official evaluator tells them apart.
+    assert [type(c[2]) for c in found.conds] == [type(c[2]) for c in sketch.conds]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        "[" * 100_000,
+        '{"error": "cannot"}',
+        '{"error": "cannot", "query": {"sel": 0, "agg": 0, "conds": []}}',
+        '{"query": null}',
+        '{"query": {"sel": 0, "agg": 0}}',
+        '{"query": {"sel": 0, "conds": []}}',
+        '{"query": {"sel": "0", "agg": 0, "conds": []}}',
+        '{"query": {"sel": 0, "agg": 0, "conds": [[0, 0]]}}',
+        '{"query": {"sel": 0, "agg": 0, "conds": [[0, 0.5, "a"]]}}',
+        '{"query": {"sel": 0, "agg": 0, "conds": 3}}',
+    ],
+)
+def test_json_without_a_sketch(text: str) -> None:
+    assert sketch_of_json(text) is None
+
+
+def test_json_with_a_sketch() -> None:
+    query = {"sel": 2, "agg": 3, "conds": [[0, 1, "A"], [1, 0, 2.5]]}
+    sketch = Sketch(2, 3, ((0, 1, "A"), (1, 0, 2.5)))
+    assert sketch_of_json(json.dumps({"query": query})) == sketch
+    assert sketch_of_json(json.dumps({"query": query, "error": ""})) == sketch
+
+
+HEADERS = st.lists(
+    st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1),
+    min_size=1,
+    max_size=5,
+    unique_by=str.lower,
+)
+VALUES = st.text() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+
+
+@given(header=HEADERS, data=st.data())
+def test_the_text_of_a_sketch_gives_it_back(header: list[str], data: st.DataObject) -> None:
+    position = st.integers(0, len(header) - 1)
+    conds = st.lists(st.tuples(position, st.integers(0, 2), VALUES), max_size=3)
+    form = LogicalForm(
+        "e", "1-2", data.draw(position), data.draw(st.integers(0, 5)), tuple(data.draw(conds))
+    )
+    # Text columns: their literals keep the whole value, in lower case.
+    wiki = WikiTable("1-2", tuple(header), ("text",) * len(header))
+    table = Table(wiki.name, tuple(map(Column, header)))
+    lowered = tuple(
+        (column, operator, str(value).lower()) for column, operator, value in form.conds
+    )
+    assert sketch_of(form_to_sql(form, wiki), table) == Sketch(form.sel, form.agg, lowered)
+
+
+PIECES = st.sampled_from(
+    "SELECT FROM WHERE AND MAX ( ) city sale \"City\" [No.] 'a' 1 -2.5 = < > . ; , ' \" [ ` - --".split()
+)
+
+
+@given(st.text() | st.lists(PIECES, max_size=20).map(" ".join))
+@example("SELECT")
+@example("SELECT sale.")
+@example("SELECT city FROM sale WHERE city = " + "9" * 5000)
+@example("SELECT city FROM sale WHERE city = 1e999")
+@example("\ud800")
+def test_any_text_has_a_sketch_or_none(text: str) -> None:
+    found = sketch_of(text, SALE)
+    assert found is None or 0 <= found.sel < len(SALE.columns)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 100_000, '"' * 99_999, "(" * 100_000, " " * 100_000, "'a" * 50_000, "a." * 50_000],
+)
+def test_long_text_takes_linear_time(text: str) -> None:
+    start = time.process_time()
+    for head in ("", "SELECT city FROM sale WHERE "):
+        assert sketch_of(head + text, SALE) is None
+    assert time.process_time() - start < 2.0  # quadratic would be minutes
+
+
+def test_gold_sql_gives_back_the_gold_forms(data_root: Path) -> None:
+    dataset = WikiSQLDataset(data_root / "wikisql")
+    split = "dev_real" if "dev_real" in dataset.splits else "dev"
+    pairs = zip(dataset.logical_forms(split), dataset.examples(split), strict=True)
+    for form, one in islice(pairs, 1000):
+        sketch = sketch_of(one.gold_sql, dataset.schema(one.db_id).tables[0])
+        assert sketch is not None
+        lowered = [(column, op, str(value).lower()) for column, op, value in form.conds]
+        assert (sketch.sel, sketch.agg) == (form.sel, form.agg)
+        assert [(column, op, str(value)) for column, op, value in sketch.conds] == lowered
