@@ -95,6 +95,10 @@ class Run:
 
     folder: Path
 
+    def made_with(self) -> dict[str, Any]:
+        """Commit, hardware and versions, as they are now."""
+        return {"commit": commit(), "hardware": hardware(), "versions": versions()}
+
     def log(self, **metrics: Any) -> None:
         """Append one line to metrics.jsonl."""
         append_row(self.folder / "metrics.jsonl", metrics)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from txt2sql.execution.compare import same_result
+from txt2sql.execution.compare import same_as_official, same_result
 from txt2sql.types import QueryResult, Row
 
 
@@ -173,3 +173,26 @@ def test_wide_results_with_the_same_columns_but_other_rows() -> None:
     start = time.perf_counter()
     assert not same_result(gold, result(*zip(*columns, strict=True)), ordered=False)
     assert time.perf_counter() - start < 5
+
+
+def test_official_comparison_tells_some_integers_from_floats() -> None:
+    """It sorts the cells of each row as text with their type: 1, 10 goes the other way than 1.0, 10."""
+    assert not same_as_official(result((1, 10)), result((1.0, 10)), ordered=False)
+    assert not same_as_official(result((1, 10)), result((1.0, 10)), ordered=True)
+    assert same_as_official(result((1, 10)), result((1, 10.0)), ordered=False)
+    assert same_as_official(result((10,)), result((10.0,)), ordered=True)
+    assert same_as_official(result((10.0, "a")), result(("a", 10.0)), ordered=True)
+    assert same_as_official(result(width=1), result(width=3), ordered=True)
+    assert not same_as_official(result((None,)), result(width=1), ordered=False)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.sampled_from([0, 1, "a", None])), max_size=4),
+    st.lists(st.tuples(st.integers(0, 2), st.sampled_from([0, 1, "a", None])), max_size=4),
+    st.booleans(),
+)
+def test_without_floats_both_comparisons_agree(
+    gold: list[Row], predicted: list[Row], ordered: bool
+) -> None:
+    sides = result(*gold, width=2), result(*predicted, width=2)
+    assert same_as_official(*sides, ordered) == same_result(*sides, ordered)

@@ -12,8 +12,9 @@ from __future__ import annotations
 import json as jsonlib
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,10 +23,10 @@ import typer
 
 if TYPE_CHECKING:
     from txt2sql.data import Dataset
-    from txt2sql.evaluation.report import Judged, Report
-    from txt2sql.evaluation.statistics import Estimate
+    from txt2sql.evaluation.metrics import Context, Metric
+    from txt2sql.evaluation.report import Judged
     from txt2sql.runs import Run
-    from txt2sql.types import Example, Predictor
+    from txt2sql.types import Example, Predictor, Verdict
 
 RESULTS = Path("results")
 
@@ -49,45 +50,82 @@ def evaluate(
         Path | None,
         typer.Option(metavar="FILE", help="Judge these predictions instead of asking a model."),
     ] = None,
+    gold: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Gold queries, one 'SQL<tab>db_id' per line, instead of a split's."
+        ),
+    ] = None,
+    mode: Annotated[
+        str, typer.Option(metavar="NAME", help="strict, or official: as the benchmark's script.")
+    ] = "strict",
+    keep_distinct: Annotated[
+        bool, typer.Option("--keep-distinct", help="Official mode: keep every DISTINCT.")
+    ] = False,
+    metrics: Annotated[
+        str | None,
+        typer.Option(metavar="A,B", help="Only these metrics  [default: those of the data set]"),
+    ] = None,
+    one_mode: Annotated[
+        bool, typer.Option("--one-mode", help="Leave out what the other mode says.")
+    ] = False,
+    test_suite: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Also test-suite accuracy: DIR/<db_id>/*.sqlite."),
+    ] = None,
     limit: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Only N examples, drawn with --seed.")
     ] = None,
     seed: Annotated[int, typer.Option(metavar="S", help="The seed of the draw.")] = 0,
+    timeout: Annotated[
+        float, typer.Option(metavar="S", min=0.1, help="Seconds that one statement may take.")
+    ] = 30.0,
     batch_size: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Examples per model call.")
     ] = None,
     no_constrained: Annotated[
         bool, typer.Option("--no-constrained", help="Let the model write more than valid SQL.")
     ] = False,
+    processes: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Judging processes  [default: cores]")
+    ] = None,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Judge everything anew.")] = False,
     output: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="The run's folder  [default: results/<what is run>]"),
     ] = None,
     verdicts: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Also write one JSON line per verdict.")
+        Path | None, typer.Option(metavar="FILE", help="Also write one JSON line per example.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Measure a model, or a file of predictions, on a data set.
 
-    Prints execution accuracy with its 95% interval, outcomes and times. Run the same command again
-    after an interruption: finished examples are not asked again.
+    Prints every metric with its 95% interval, by hardness, with outcomes and times. Run the same
+    command again after an interruption: finished examples are not asked again.
 
     \b
     Examples:
       txt2sql evaluate --dataset spider --data data/raw/spider
       txt2sql evaluate --dataset wikisql --split dev --limit 500 --json
       txt2sql evaluate --dataset spider --model checkpoints/mine --verdicts verdicts.jsonl
-      txt2sql evaluate --dataset spider --predictions predicted.txt
+      txt2sql evaluate --dataset spider --predictions predicted.txt --mode official
+      txt2sql evaluate --dataset my_folder --gold gold.sql --predictions predicted.json
     """
     from txt2sql import runs
     from txt2sql.data import open_dataset
     from txt2sql.evaluation.evaluate import draw
-    from txt2sql.evaluation.report import as_json, as_markdown, summarise, verdict_rows
+    from txt2sql.evaluation.metrics import Context, choose
+    from txt2sql.evaluation.mode import LIMITS, Judging
+    from txt2sql.evaluation.predictions import read_gold
+    from txt2sql.evaluation.report import as_csv, as_json, as_markdown, summarise, verdict_rows
 
+    judging = Judging(mode, keep_distinct, not one_mode, replace(LIMITS, timeout_s=timeout))
     source = open_dataset(dataset, data)
-    whole = list(source.examples(split))
+    whole = read_gold(gold) if gold else list(source.examples(split))
     examples = draw(whole, limit, seed)
+    context = Context(judging, source, test_suite)
+    chosen = choose(context, metrics)
     made_by, load = (
         _file(predictions, whole)
         if predictions
@@ -95,27 +133,42 @@ def evaluate(
     )
     config = {
         "dataset": source.name,
-        "split": split,
+        "split": gold.name if gold else split,
         "limit": limit,
         **made_by,
         **_data(source, examples),
     }
     folder = output or RESULTS / folder_name({**config, "seed": seed})
     run = runs.open_run(folder, config, seed)
-    judged = continue_run(run, source, examples, load)
-    report = summarise(judged)
-    versions = {"versions": runs.versions(), "commit": runs.commit(), "hardware": runs.hardware()}
-    facts = {**config, "seed": seed, **versions, "run": str(folder)}
+    if predictions:
+        judged = _judge_file(run, context, chosen, examples, load(), processes, no_cache)
+    else:
+        judged = continue_run(run, source, chosen, examples, load)
+    report = summarise(judged, judging.label)
+    facts = {
+        **config,
+        "seed": seed,
+        **run.made_with(),
+        "judging": {**judging.settings(), "metrics": [metric.name for metric in chosen]},
+        "run": str(folder),
+    }
     result = as_json(report, facts)
-    runs.write_atomically(folder / "report.json", jsonlib.dumps(result, indent=2) + "\n")
-    runs.write_atomically(folder / "report.md", as_markdown(report, facts))
+    lines = "".join(jsonlib.dumps(row) + "\n" for row in verdict_rows(judged))
+    for name, text in {
+        "verdicts.jsonl": lines,
+        "report.md": as_markdown(report, facts),
+        "report.csv": as_csv(report),
+        "report.json": jsonlib.dumps(result, indent=2) + "\n",
+    }.items():
+        runs.write_atomically(folder / name, text)
     if verdicts:
-        lines = (jsonlib.dumps(row) + "\n" for row in verdict_rows(judged))
-        runs.write_atomically(verdicts, "".join(lines))
+        runs.write_atomically(verdicts, lines)
     if json:
         print(jsonlib.dumps(result))
     else:
-        _print(report, f"{config['model']} on {source.name} {split}", folder)
+        from txt2sql.cli.report import print_report
+
+        print_report(report, f"{config['model']} on {source.name} {config['split']}", folder)
 
 
 _MadeBy = tuple[dict[str, Any], "Callable[[], Predictor]"]
@@ -187,13 +240,58 @@ def folder_name(config: Mapping[str, Any]) -> str:
     return f"{readable}-{text_hash(repr(sorted(config.items())))[:8]}"
 
 
+def _judge_file(
+    run: Run,
+    context: Context,
+    metrics: Sequence[Metric],
+    examples: list[Example],
+    predictor: Predictor,
+    processes: int | None,
+    no_cache: bool,
+) -> list[Judged]:
+    """Judge what is known already, over all cores, and remember it for the next time."""
+    from txt2sql.cli.progress import steps
+    from txt2sql.evaluation.cache import open_cache
+    from txt2sql.evaluation.parallel import Memory, judge_all
+    from txt2sql.evaluation.predictions import to_row
+    from txt2sql.runs import cache_dir, write_atomically
+
+    answers = list(predictor.predict(examples))
+    rows = (jsonlib.dumps(to_row(answer)) + "\n" for answer in answers)
+    write_atomically(run.folder / "predictions.jsonl", "".join(rows))
+    correct = judged = 0
+    with open_cache(None if no_cache else cache_dir()) as cache:
+        memory = Memory.of(cache, context, metrics, examples)
+        with steps("evaluate", len(examples)) as advance:
+
+            def done(position: int, verdicts: tuple[Verdict, ...]) -> None:
+                nonlocal correct, judged
+                correct += verdicts[0].correct
+                judged += 1
+                advance(f"EX {correct / judged:.1%}")
+
+            return judge_all(
+                examples,
+                answers,
+                metrics,
+                context.source.database,
+                gold=context.gold,
+                memory=memory,
+                processes=processes,
+                done=done,
+            )
+
+
 def continue_run(
-    run: Run, source: Dataset, examples: list[Example], load: Callable[[], Predictor]
+    run: Run,
+    source: Dataset,
+    metrics: Sequence[Metric],
+    examples: list[Example],
+    load: Callable[[], Predictor],
 ) -> list[Judged]:
     """Judge every example; the model is loaded only when something is left to ask it."""
     from txt2sql.cli.progress import steps
     from txt2sql.evaluation.evaluate import judge
-    from txt2sql.evaluation.metrics import METRICS
     from txt2sql.evaluation.predictions import FilePredictor, from_row, to_row
 
     finished = {row["example_id"]: from_row(row) for row in run.rows("predictions")}
@@ -205,7 +303,7 @@ def continue_run(
     stream = judge(
         examples,
         predictor,
-        [make() for make in METRICS.values()],
+        metrics,
         source.database,
         finished=finished,
         record=lambda prediction: run.append("predictions", to_row(prediction)),
@@ -217,34 +315,3 @@ def continue_run(
             correct += item.verdicts[0].correct
             advance(f"EX {correct / len(judged):.1%}")
     return judged
-
-
-def _print(report: Report, title: str, folder: Path) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console(highlight=False)
-    console.print(Text(title, style="bold"))
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    table.add_column(style="dim")
-    table.add_column()
-    for name, value in report.metrics.items():
-        table.add_row(name.replace("_", " "), _scored(value))
-        for difficulty, values in report.by_difficulty.items():
-            table.add_row(f"  {difficulty}", _scored(values[name]))
-    outcomes = [f"{n:,} {name.replace('_', ' ')}" for name, n in report.outcomes.items() if n]
-    table.add_row("outcomes", ", ".join(outcomes))
-    times = report.efficiency
-    if times.median is not None:
-        table.add_row(
-            "speed",
-            f"{times.examples_per_second:.2f} examples per second "
-            f"(median {times.median:.3f} s, 95th percentile {times.p95:.3f} s)",
-        )
-    table.add_row("run", Text(str(folder)))
-    console.print(table)
-
-
-def _scored(value: Estimate) -> str:
-    return f"{value.mean:.1%}  (95% interval {value.low:.1%} to {value.high:.1%}, n = {value.n:,})"

@@ -62,7 +62,9 @@ class JudgeCache:
         for start in range(0, len(keys), _ASKED_AT_ONCE):
             asked = keys[start : start + _ASKED_AT_ONCE]
             marks = ",".join("?" * len(asked))
-            found.update(self._rows(f"SELECT key, value FROM verdict WHERE key IN ({marks})", asked))
+            found.update(
+                self._rows(f"SELECT key, value FROM verdict WHERE key IN ({marks})", asked)
+            )
         return found
 
     def gold(self, database: bytes) -> dict[str, bytes]:
@@ -79,7 +81,9 @@ class JudgeCache:
             return
         try:
             with self._connection:
-                self._connection.executemany("INSERT OR IGNORE INTO verdict VALUES (?, ?)", verdicts)
+                self._connection.executemany(
+                    "INSERT OR IGNORE INTO verdict VALUES (?, ?)", verdicts
+                )
                 self._connection.executemany("INSERT OR IGNORE INTO gold VALUES (?, ?, ?)", gold)
         except (sqlite3.Error, UnicodeError):
             return
@@ -94,9 +98,11 @@ class JudgeCache:
 
 
 @contextmanager
-def open_cache(folder: Path) -> Iterator[JudgeCache]:
-    """The cache in `folder`; one that keeps nothing where the file cannot be used."""
-    connection = _connect(folder / _FILE) or _connect(folder / _FILE)  # a damaged one is replaced
+def open_cache(folder: Path | None) -> Iterator[JudgeCache]:
+    """The cache in `folder`; one that keeps nothing without it or where it cannot be used."""
+    connection = None
+    if folder is not None:  # the second attempt makes anew what the first found damaged
+        connection = _connect(folder / _FILE) or _connect(folder / _FILE)
     try:
         yield JudgeCache(connection)
     finally:

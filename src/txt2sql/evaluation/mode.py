@@ -7,7 +7,8 @@ script says, quirks included. A score means nothing without the name of its mode
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from txt2sql.errors import ConfigError
 from txt2sql.execution.execute import Limits
@@ -22,10 +23,12 @@ LIMITS = Limits(
 
 @dataclass(frozen=True, slots=True)
 class Judging:
-    """`keep_distinct` belongs to the official Spider mode, which by default drops every DISTINCT."""
+    """`keep_distinct` belongs to the official Spider mode, which by default drops every DISTINCT;
+    `both` has execution accuracy say what the other mode finds, too."""
 
     mode: str = "strict"
     keep_distinct: bool = False
+    both: bool = True
     limits: Limits = LIMITS
 
     def __post_init__(self) -> None:
@@ -36,6 +39,10 @@ class Judging:
     def official(self) -> bool:
         """Whether the official evaluator's verdicts are wanted."""
         return self.mode == "official"
+
+    def settings(self) -> dict[str, Any]:
+        """Everything that a verdict depends on, ready for JSON."""
+        return asdict(self)
 
     @property
     def label(self) -> str:

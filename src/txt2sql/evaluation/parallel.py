@@ -18,7 +18,10 @@ from pathlib import Path
 from txt2sql.evaluation.cache import JudgeCache, judge_hash, key
 from txt2sql.evaluation.evaluate import broken_databases, gold_errors
 from txt2sql.evaluation.gold import GoldResults
-from txt2sql.evaluation.metrics import Metric
+from txt2sql.errors import DatabaseError
+from txt2sql.evaluation.metrics import Context, Metric
+from txt2sql.evaluation.metrics.test_suite import suite
+from txt2sql.evaluation.provenance import file_hash
 from txt2sql.evaluation.report import Judged
 from txt2sql.execution.database import Database
 from txt2sql.execution.execute import Limits
@@ -45,6 +48,31 @@ class Memory:
     settings: str
     content: Mapping[str, str]
     files: Mapping[Path, str]
+
+    @classmethod
+    def of(
+        cls,
+        cache: JudgeCache,
+        context: Context,
+        metrics: Sequence[Metric],
+        examples: Sequence[Example],
+    ) -> Memory:
+        """The memory for these examples; a database that cannot be read has none."""
+        files: dict[Path, str] = {}
+        content: dict[str, str] = {}
+        for db_id in dict.fromkeys(example.db_id for example in examples):
+            try:
+                databases = [context.source.database(db_id)]
+                databases += suite(context.suites, db_id) if context.suites else ()
+                for database in databases:
+                    if database.path not in files:
+                        files[database.path] = file_hash(database.path)
+            except (DatabaseError, OSError):
+                continue
+            behind = [files[database.path] for database in databases]
+            content[db_id] = repr((behind, databases[0].tables, context.entry(db_id)))
+        settings = repr((context.judging, [metric.name for metric in metrics]))
+        return cls(cache, settings, content, files)
 
     def key(self, example: Example, prediction: Prediction) -> bytes:
         """The key of one example's verdicts."""
@@ -135,9 +163,7 @@ def _judge(
         for position in left:
             yield position, *work(position)
         return
-    for index, result in spread(
-        work, left, processes=count, max_memory_bytes=_memory(metrics)
-    ):
+    for index, result in spread(work, left, processes=count, max_memory_bytes=_memory(metrics)):
         rows, drained = work(left[index]) if isinstance(result, Lost) else result
         yield left[index], rows, drained
 

@@ -51,7 +51,9 @@ _FTS_PRAGMA = frozenset({"data_version"})
 
 _CHUNK_BYTES = 1_000_000
 _CHUNK_ROWS = 256
-_PROGRESS_OPCODES = 500
+_PROGRESS_OPCODES = 2000
+_CACHE_KIB = 32_000
+_MAPPED_BYTES = 256_000_000
 
 
 class Answer(NamedTuple):
@@ -163,6 +165,11 @@ def connect(
         # trusted_schema: a view of a hostile file cannot call functions with side effects.
         for pragma in ("query_only = 1", "temp_store = MEMORY", "trusted_schema = 0"):
             connection.execute(f"PRAGMA {pragma}").close()
+        if own_process:
+            # Pages stay decoded between statements; a file that is cut short while it is mapped
+            # kills this process alone.
+            for pragma in (f"cache_size = -{_CACHE_KIB}", f"mmap_size = {_MAPPED_BYTES}"):
+                connection.execute(f"PRAGMA {pragma}").close()
         # An R-Tree prepares its INSERTs when it is first used: that must happen before the wall.
         virtual = connection.execute(
             "SELECT name FROM sqlite_master WHERE type = 'table' AND rootpage = 0"

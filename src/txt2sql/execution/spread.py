@@ -73,7 +73,7 @@ def spread(
                 done = process.chunk
                 results = process.receive()
                 if results is None:
-                    died_of = process.close()
+                    died_of = process.close(dying=True)
                     pool[pool.index(process)] = process = _Process(work, tasks, max_memory_bytes)
                     if len(done) == 1:
                         yield done[0], Lost(died_of)
@@ -90,9 +90,7 @@ def spread(
 class _Process:
     """One forked process and the chunk it is working on."""
 
-    def __init__(
-        self, work: Callable[[T], Any], tasks: Sequence[T], max_memory_bytes: int
-    ) -> None:
+    def __init__(self, work: Callable[[T], Any], tasks: Sequence[T], max_memory_bytes: int) -> None:
         requests, self.requests = os.pipe()
         self.answers, answers = os.pipe()
         self.chunk = range(0)
@@ -125,14 +123,13 @@ class _Process:
         results: list[Any] | None = _read(self.answers)
         return results
 
-    def close(self) -> int:
-        """End it and say what signal had ended it before, if one had."""
+    def close(self, dying: bool = False) -> int:
+        """End it, unless it is `dying` by itself; what signal ended it, or 0."""
         os.close(self.requests)
         os.close(self.answers)
-        ended, status = os.waitpid(self.pid, os.WNOHANG)
-        if not ended:
+        if not dying:
             os.kill(self.pid, signal.SIGKILL)
-            _, status = os.waitpid(self.pid, 0)
+        _, status = os.waitpid(self.pid, 0)
         return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
 
 
@@ -144,6 +141,7 @@ def _serve(
     answers: int,
 ) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
     contained.contain(max_memory_bytes)
     while (chunk := _read(requests)) is not None:
         _write(answers, [work(tasks[i]) for i in range(*chunk)])

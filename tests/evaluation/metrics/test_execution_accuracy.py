@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
 import pytest
 
+from txt2sql.errors import DatabaseError
 from txt2sql.evaluation.metrics.execution_accuracy import ExecutionAccuracy
+from txt2sql.evaluation.metrics.test_suite import TestSuiteAccuracy, suite
+from txt2sql.evaluation.mode import Judging
 from txt2sql.execution.database import Database
 from txt2sql.execution.execute import Limits
 from txt2sql.types import Example, Outcome, Prediction, Verdict
 
 CITIES = "SELECT city FROM shop"
+COUNT = "SELECT count(*) FROM shop"
 
 
 def judged(
@@ -72,7 +81,7 @@ def test_sql_without_end_is_a_timeout(shop: Database) -> None:
     endless = (
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
     )
-    metric = ExecutionAccuracy(Limits(timeout_s=0.2))
+    metric = ExecutionAccuracy(Judging(limits=Limits(timeout_s=0.2)))
     assert judged(shop, CITIES, endless, metric).outcome is Outcome.TIMEOUT
 
 
@@ -89,7 +98,7 @@ def test_a_failing_gold_is_never_the_models_fault(shop: Database, sql: str | Non
 
 
 def test_a_gold_of_too_many_rows_cannot_be_judged(shop: Database) -> None:
-    metric = ExecutionAccuracy(Limits(max_rows=2))
+    metric = ExecutionAccuracy(Judging(limits=Limits(max_rows=2)))
     assert judged(shop, CITIES, CITIES, metric).outcome is Outcome.GOLD_ERROR
 
 
@@ -106,5 +115,95 @@ def test_a_gold_of_too_many_rows_cannot_be_judged(shop: Database) -> None:
 )
 def test_another_way_to_the_same_rows_is_correct(shop: Database, gold: str, sql: str) -> None:
     verdict = judged(shop, gold, sql)
-    assert verdict == Verdict("e", "execution_accuracy", Outcome.CORRECT, 1.0)
+    assert (verdict.outcome, verdict.score) == (Outcome.CORRECT, 1.0)
     assert verdict.correct
+
+
+OFFICIAL = ExecutionAccuracy(Judging("official"))
+KEEPING = ExecutionAccuracy(Judging("official", keep_distinct=True))
+
+
+@pytest.mark.parametrize(
+    ("gold", "sql", "strict", "official", "keeping"),
+    [
+        # DISTINCT is dropped on both sides, in strings and names it stays
+        (CITIES, "SELECT DISTINCT city FROM shop", False, True, False),
+        (
+            "SELECT count(DISTINCT city) FROM shop",
+            "SELECT count(city) FROM shop",
+            False,
+            True,
+            False,
+        ),
+        ("SELECT 'distinct'", "SELECT ''", False, False, False),
+        # only the first statement is run when DISTINCT is dropped
+        (CITIES, f"{CITIES}; SELECT 1", False, True, False),
+        # `value` in a prediction becomes 1; gold is left alone
+        ("SELECT 1", "SELECT value", False, True, True),
+        ("SELECT 'value'", "SELECT 'value'", True, False, False),
+        # operators with a blank are mended
+        (
+            "SELECT id FROM shop WHERE id >= 2",
+            "SELECT id FROM shop WHERE id > = 2",
+            False,
+            True,
+            True,
+        ),
+        ("SELECT 2020", "SELECT YEAR(CURDATE())", False, True, True),
+        # two empty results are the same whatever their columns
+        ("SELECT id FROM shop WHERE 0", "SELECT id, city FROM shop WHERE 0", False, True, True),
+        # "order by" anywhere makes order count; with two blanks it is not seen
+        (
+            "SELECT id FROM shop WHERE id IN (SELECT id FROM shop ORDER BY id)",
+            "SELECT id FROM shop ORDER BY id DESC",
+            True,
+            False,
+            False,
+        ),
+        ("SELECT id FROM shop ORDER  BY id", "SELECT id FROM shop ORDER BY -id", False, True, True),
+        # an integer and a float are told apart in rows of several columns, in one column not
+        ("SELECT 1, 10", "SELECT 1.0, 10", True, False, False),
+        ("SELECT 1", "SELECT 1.0", True, True, True),
+        # no tolerance
+        ("SELECT 0.3", "SELECT 0.1 + 0.2", True, False, False),
+    ],
+)
+def test_modes_differ_where_the_official_evaluator_does(
+    shop: Database, gold: str, sql: str, strict: bool, official: bool, keeping: bool
+) -> None:
+    found = [judged(shop, gold, sql, metric) for metric in (None, OFFICIAL, KEEPING)]
+    assert [verdict.correct for verdict in found] == [strict, official, keeping]
+    for verdict in found[:2]:
+        other = (verdict.details or {})["other_mode"]
+        assert other["correct"] is (official if verdict is found[0] else strict)
+
+
+def test_an_empty_gold_result_is_told(shop: Database) -> None:
+    nothing = "SELECT city FROM shop WHERE id = 9"
+    assert (judged(shop, nothing, nothing).details or {})["empty"] is True
+    assert (judged(shop, nothing, CITIES).details or {})["empty"] is True
+    assert "empty" not in (judged(shop, CITIES, CITIES).details or {})
+
+
+def test_one_mode_alone_says_nothing_of_the_other(shop: Database) -> None:
+    metric = ExecutionAccuracy(Judging(both=False))
+    assert judged(shop, CITIES, CITIES, metric).details is None
+
+
+def test_right_by_luck_on_one_database_is_wrong_on_a_suite(shop: Database, tmp_path: Path) -> None:
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    shutil.copy(shop.path, folder / "shop.sqlite")
+    shutil.copy(shop.path, folder / "shopv1.sqlite")
+    with closing(sqlite3.connect(folder / "shopv1.sqlite")) as connection:
+        connection.execute("DELETE FROM shop WHERE id = 3")
+        connection.commit()
+    first = Database(folder / "shop.sqlite", "shop")
+    for folder_given in (None, tmp_path):
+        metric = TestSuiteAccuracy(folder=folder_given)
+        lucky = metric(Example("e", "shop", "?", COUNT), Prediction("e", "SELECT 3"), first)
+        assert lucky.outcome is Outcome.WRONG_RESULT
+        assert metric(Example("e", "shop", "?", COUNT), Prediction("e", COUNT), first).correct
+    assert judged(first, COUNT, "SELECT 3").correct
+    with pytest.raises(DatabaseError, match="no test suite for 'x'"):
+        suite(tmp_path, "x")

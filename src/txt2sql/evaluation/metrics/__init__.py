@@ -6,11 +6,12 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from txt2sql.errors import ConfigError
 from txt2sql.evaluation.gold import GoldResults
 from txt2sql.evaluation.metrics.execution_accuracy import ExecutionAccuracy
 from txt2sql.evaluation.metrics.test_suite import TestSuiteAccuracy
@@ -28,19 +29,28 @@ class Metric(Protocol):
     def __call__(self, example: Example, prediction: Prediction, database: Database) -> Verdict: ...
 
 
-@dataclass(frozen=True, slots=True)
+class Source(Protocol):
+    """The part of a data set that metrics may ask for; `data.Dataset` is one."""
+
+    def database(self, db_id: str) -> Database: ...
+
+    def schema(self, db_id: str) -> Schema: ...
+
+
 class Context:
-    """What a metric may need beyond an example, its prediction and its database.
+    """What a metric may need beyond an example, its prediction and its database."""
 
-    `schema` gives a db_id's schema, `entry` its item of Spider's tables.json, where there is one;
-    `suites` is the folder of test suites.
-    """
+    def __init__(self, judging: Judging, source: Source, suites: Path | None = None) -> None:
+        self.judging = judging
+        self.source = source
+        self.suites = suites
+        self.gold = GoldResults(judging.limits)
 
-    judging: Judging = Judging()
-    schema: Callable[[str], Schema] | None = None
-    entry: Callable[[str], Mapping[str, Any] | None] = lambda db_id: None
-    suites: Path | None = None
-    gold: GoldResults = field(default_factory=lambda: GoldResults(Judging().limits))
+    def entry(self, db_id: str) -> Mapping[str, Any] | None:
+        """The item of Spider's tables.json, where the data set has one."""
+        entry = getattr(self.source, "entry", None)
+        found: Mapping[str, Any] | None = entry(db_id) if entry else None
+        return found
 
 
 METRICS: dict[str, Callable[[Context], Metric]] = {
@@ -48,3 +58,21 @@ METRICS: dict[str, Callable[[Context], Metric]] = {
     TestSuiteAccuracy.name: lambda c: TestSuiteAccuracy(c.judging, folder=c.suites, gold=c.gold),
 }
 """Name -> a new metric for a context."""
+
+
+def choose(context: Context, names: str | None) -> list[Metric]:
+    """The metrics of a comma-separated list, or those that suit the data set and mode."""
+    wanted = [name.strip() for name in names.split(",")] if names else _usual(context)
+    unknown = [name for name in wanted if name not in METRICS]
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], METRICS, 1)
+        hint = f"did you mean '{near[0]}'?" if near else f"choose from {', '.join(METRICS)}"
+        raise ConfigError(f"no metric '{unknown[0]}'; {hint}")
+    return [METRICS[name](context) for name in dict.fromkeys(wanted)]
+
+
+def _usual(context: Context) -> list[str]:
+    names = [ExecutionAccuracy.name]
+    if context.suites:
+        names.append(TestSuiteAccuracy.name)
+    return names

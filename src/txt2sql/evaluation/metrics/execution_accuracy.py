@@ -27,6 +27,9 @@ from txt2sql.sql import is_ordered, official
 from txt2sql.types import Example, Outcome, Prediction, QueryResult, Verdict
 
 
+_COMPARABLE = (Outcome.CORRECT, Outcome.WRONG_RESULT, Outcome.PREDICTION_ERROR)
+
+
 class _Finding(NamedTuple):
     outcome: Outcome
     reason: str = ""
@@ -48,15 +51,14 @@ class ExecutionAccuracy:
         self.judging = judging
         self.databases = databases
         self.gold = gold or GoldResults(judging.limits)
+        self._last: tuple[object, QueryResult] = (None, QueryResult())
 
     def __call__(self, example: Example, prediction: Prediction, database: Database) -> Verdict:
         """Judge one prediction on every database that goes with `database`."""
         found = self._all(example.gold_sql, prediction.sql, database, self.judging.official)
         details: dict[str, Any] = {"empty": True} if found.empty else {}
-        if found.outcome in (Outcome.CORRECT, Outcome.WRONG_RESULT, Outcome.PREDICTION_ERROR):
-            other = self._all(
-                example.gold_sql, prediction.sql, database, not self.judging.official
-            )
+        if self.judging.both and found.outcome in _COMPARABLE:
+            other = self._all(example.gold_sql, prediction.sql, database, not self.judging.official)
             details["other_mode"] = {
                 "mode": "strict" if self.judging.official else "official",
                 "correct": other.outcome is Outcome.CORRECT,
@@ -80,7 +82,7 @@ class ExecutionAccuracy:
             return failed
         if not (sql and sql.strip()):
             return _Finding(Outcome.NO_SQL, "the completion holds no SQL")
-        predicted = self._predicted(database, sql, gold)
+        predicted = self._predicted(database, sql, gold_sql, gold)
         if same_result(gold, predicted, is_ordered(gold_sql)):
             return _Finding(Outcome.CORRECT, empty=not gold.rows)
         return _wrong(gold, predicted)
@@ -94,15 +96,22 @@ class ExecutionAccuracy:
         if not (sql and sql.strip()):
             return _Finding(Outcome.NO_SQL, "the completion holds no SQL")
         text = official.as_executed(official.prediction(sql), keep)
-        predicted = gold if text == gold_text else self._predicted(database, text, gold)
+        predicted = self._predicted(database, text, gold_text, gold)
         if same_as_official(gold, predicted, official.is_ordered(gold_text)):
             return _Finding(Outcome.CORRECT, empty=not gold.rows)
         return _wrong(gold, predicted)
 
-    def _predicted(self, database: Database, sql: str, gold: QueryResult) -> QueryResult:
+    def _predicted(
+        self, database: Database, sql: str, gold_sql: str, gold: QueryResult
+    ) -> QueryResult:
+        if sql == gold_sql:
+            return gold
         # One row more than the gold has is wrong already, so nothing beyond it need be fetched.
-        enough = replace(self.judging.limits, max_rows=len(gold.rows) + 1)
-        return execute(database, sql, enough)
+        key = (database, sql, len(gold.rows) + 1)
+        if key != self._last[0]:  # the other mode mostly asks for the same
+            enough = replace(self.judging.limits, max_rows=len(gold.rows) + 1)
+            self._last = (key, execute(database, sql, enough))
+        return self._last[1]
 
     def _unusable(self, gold: QueryResult) -> _Finding | None:
         if not gold.ok:

@@ -1,0 +1,166 @@
+"""Judging at once: what breaks first, then that it says what judging one by one says."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from txt2sql.evaluation.cache import open_cache
+from txt2sql.evaluation.metrics import Context, Metric, choose
+from txt2sql.evaluation.mode import Judging
+from txt2sql.evaluation.parallel import Memory, judge_all
+from txt2sql.execution.database import Database
+from txt2sql.execution.execute import Limits
+from txt2sql.execution.spread import can_spread
+from txt2sql.types import Example, Outcome, Prediction, Schema, Verdict
+
+COUNT = "SELECT count(*) FROM shop"
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
+LIMITS = Limits(timeout_s=0.2)
+Find = Callable[[str], Database]
+
+
+class Shops:
+    """A data set of one database that can be rewritten."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.fill("(1, 'Lisbon'), (2, 'Porto')")
+
+    def fill(self, rows: str) -> None:
+        self.path.unlink(missing_ok=True)
+        with closing(sqlite3.connect(self.path)) as connection:
+            connection.executescript(
+                f"CREATE TABLE shop (id, city); INSERT INTO shop VALUES {rows};"
+            )
+        os.utime(self.path, (1, 1))
+
+    def database(self, db_id: str) -> Database:
+        return Database(self.path, db_id)
+
+    def schema(self, db_id: str) -> Schema:
+        return self.database(db_id).schema()
+
+
+@pytest.fixture
+def shops(tmp_path: Path) -> Shops:
+    return Shops(tmp_path / "shop.sqlite")
+
+
+def examples(n: int, gold: str = COUNT) -> list[Example]:
+    return [Example(f"e{i}", "shop", "?", gold) for i in range(n)]
+
+
+def answers(sql: list[str | None]) -> list[Prediction]:
+    return [Prediction(f"e{i}", text) for i, text in enumerate(sql)]
+
+
+def test_a_gold_that_fails_and_a_ruined_database_are_nobodys_fault(find: Find) -> None:
+    asked = [
+        Example("a", "shop", "?", "SELECT town FROM shop"),
+        Example("b", "ruin", "?", COUNT),
+        Example("c", "nowhere", "?", COUNT),
+    ]
+    metrics = [_metric()]
+    judged = judge_all(asked, answers([COUNT] * 3), metrics, find, processes=1)
+    assert {item.verdicts[0].outcome for item in judged} == {Outcome.GOLD_ERROR}
+    assert "nowhere" in judged[2].verdicts[0].reason
+
+
+def _metric(**settings: object) -> Metric:
+    from txt2sql.evaluation.metrics.execution_accuracy import ExecutionAccuracy
+
+    return ExecutionAccuracy(Judging(limits=LIMITS), **settings)  # type: ignore[arg-type]
+
+
+@pytest.mark.skipif(not can_spread(), reason="forking is for Linux")
+def test_what_kills_a_process_still_gets_its_verdict(find: Find) -> None:
+    class Fragile:
+        name = "execution_accuracy"
+        parent = os.getpid()
+        judge = _metric()
+
+        def __call__(self, example: Example, made: Prediction, database: Database) -> Verdict:
+            if example.id == "e70" and os.getpid() != self.parent:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return self.judge(example, made, database)
+
+    sql: list[str | None] = ["SELECT 3"] * 100
+    sql[10], sql[20], sql[30] = "SELECT 4", None, ENDLESS
+    judged = judge_all(examples(100), answers(sql), [Fragile()], find, processes=2)
+    outcomes = [item.verdicts[0].outcome for item in judged]
+    assert outcomes[10] is Outcome.WRONG_RESULT
+    assert outcomes[20] is Outcome.NO_SQL
+    assert outcomes[30] is Outcome.TIMEOUT
+    assert outcomes[70] is Outcome.CORRECT
+    assert outcomes.count(Outcome.CORRECT) == 97
+
+
+def test_all_at_once_says_what_one_by_one_says(find: Find) -> None:
+    pool = ["SELECT 3", "SELECT 4", None, "SELECT town FROM shop", COUNT, "DROP TABLE shop", "?"]
+    sql = [pool[i % len(pool)] for i in range(140)]
+    for mode in ("strict", "official"):
+        metric = _metric()
+        metric.judging = Judging(mode, limits=LIMITS)  # type: ignore[attr-defined]
+        alone = [metric(e, p, find("shop")) for e, p in zip(examples(140), answers(sql))]
+        together = judge_all(examples(140), answers(sql), [metric], find, processes=2)
+        assert [item.verdicts for item in together] == [(verdict,) for verdict in alone]
+
+
+def _judged(shops: Shops, cache: Path, sql: str, mode: str = "strict") -> tuple[Outcome, int]:
+    """The outcome, and how many statements had to be executed for it."""
+    context = Context(Judging(mode, limits=LIMITS), shops)
+    ran = []
+
+    class Counting:
+        name = "execution_accuracy"
+
+        def __call__(self, example: Example, made: Prediction, database: Database) -> Verdict:
+            ran.append(example.id)
+            return choose(context, self.name)[0](example, made, database)
+
+    metrics = [Counting()]
+    with open_cache(cache) as opened:
+        memory = Memory.of(opened, context, metrics, examples(1))
+        judged = judge_all(
+            examples(1),
+            answers([sql]),
+            metrics,
+            shops.database,
+            gold=context.gold,
+            memory=memory,
+        )
+    return judged[0].verdicts[0].outcome, len(ran)
+
+
+def test_a_verdict_is_remembered_only_for_the_same_everything(shops: Shops, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    assert _judged(shops, cache, "SELECT 2") == (Outcome.CORRECT, 1)
+    assert _judged(shops, cache, "SELECT 2") == (Outcome.CORRECT, 0)
+    assert _judged(shops, cache, "SELECT 1 + 1") == (Outcome.CORRECT, 1)
+    assert _judged(shops, cache, "SELECT 2", mode="official") == (Outcome.CORRECT, 1)
+    shops.fill("(1, 'Lisbon')")
+    assert _judged(shops, cache, "SELECT 2") == (Outcome.WRONG_RESULT, 1)
+
+
+def test_what_depends_on_chance_or_time_is_not_remembered(shops: Shops, tmp_path: Path) -> None:
+    for sql in ("SELECT 2 + 0 * random()", "SELECT 2 WHERE date('now') > '2000'", ENDLESS):
+        assert _judged(shops, tmp_path / "cache", sql)[1] == 1
+        assert _judged(shops, tmp_path / "cache", sql)[1] == 1
+
+
+def test_a_damaged_or_impossible_cache_is_no_obstacle(shops: Shops, tmp_path: Path) -> None:
+    folder = tmp_path / "cache"
+    folder.mkdir()
+    (folder / "judged.sqlite").write_bytes(b"no database at all" * 100)
+    assert _judged(shops, folder, "SELECT 2") == (Outcome.CORRECT, 1)
+    assert _judged(shops, folder, "SELECT 2") == (Outcome.CORRECT, 0)  # made anew
+    blocked = tmp_path / "file"
+    blocked.write_text("a file where a folder should be")
+    assert _judged(shops, blocked, "SELECT 2") == (Outcome.CORRECT, 1)

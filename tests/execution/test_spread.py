@@ -1,0 +1,114 @@
+"""Work over processes: what kills or hangs one of them first, then that nothing is lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from txt2sql.execution.database import Database
+from txt2sql.execution.execute import Limits, execute
+from txt2sql.execution.spread import Lost, can_spread, spread
+
+pytestmark = pytest.mark.skipif(not can_spread(), reason="forking is for Linux")
+
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Database:
+    path = tmp_path / "shop.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript("CREATE TABLE sale (n); INSERT INTO sale VALUES (1), (2), (3);")
+    return Database(path, "shop")
+
+
+def test_a_task_that_kills_its_process_is_lost_alone() -> None:
+    def work(task: int) -> int:
+        if task == 13:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if task == 20:
+            raise ValueError("an error of ours")
+        return task * task
+
+    found = dict(spread(work, range(40), processes=3))
+    assert found.pop(13) == Lost(signal.SIGKILL)
+    assert found.pop(20) == Lost(0)
+    assert found == {i: i * i for i in range(40) if i not in (13, 20)}
+
+
+def test_a_task_that_the_kill_timer_ends_timed_out() -> None:
+    def work(task: int) -> int:
+        if task == 1:
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+            time.sleep(20)
+        return task
+
+    found = dict(spread(work, range(3), processes=1))
+    assert found[1].timed_out
+    assert (found[0], found[2]) == (0, 2)
+
+
+def test_many_tasks_come_back_once_each_whatever_their_size() -> None:
+    found = list(spread(lambda task: "x" * task * 1000, range(300), processes=4))
+    assert sorted(position for position, _ in found) == list(range(300))
+    assert all(len(text) == position * 1000 for position, text in found)
+
+
+def test_no_task_and_fewer_tasks_than_processes() -> None:
+    assert list(spread(len, [], processes=2)) == []
+    assert list(spread(len, ["ab"], processes=8)) == [(0, 2)]
+
+
+def test_statements_in_a_process_are_held_to_the_limits(shop: Database) -> None:
+    limits = Limits(timeout_s=0.2)
+    before = shop.path.read_bytes()
+
+    def work(sql: str) -> tuple[bool, str, list[tuple[object, ...]]]:
+        result = execute(shop, sql, limits)
+        return result.timed_out, result.error or "", list(result.rows)
+
+    hostile = [
+        ENDLESS,
+        "DROP TABLE sale",
+        "SELECT zeroblob(900000000)",
+        "ATTACH 'other.sqlite' AS other",
+        "SELECT load_extension('x')",
+        "SELECT sum(n) FROM sale",
+    ]
+    found = dict(spread(work, hostile, processes=2))
+    assert found[0][0]
+    for position in (1, 2, 3, 4):
+        assert found[position][1]
+    assert found[5] == (False, "", [(6,)])
+    assert shop.path.read_bytes() == before
+    assert [path.name for path in shop.path.parent.iterdir()] == ["shop.sqlite"]
+
+
+def test_a_process_can_write_to_no_file(tmp_path: Path) -> None:
+    def work(name: str) -> str:
+        try:
+            (tmp_path / name).write_text("written")
+        except OSError as error:
+            return type(error).__name__
+        return "written"
+
+    signal_before = signal.getsignal(signal.SIGXFSZ)
+    assert dict(spread(work, ["a.txt"], processes=1))[0] != "written"
+    assert signal.getsignal(signal.SIGXFSZ) == signal_before
+
+
+def test_leaving_early_leaves_no_process_behind() -> None:
+    def work(task: int) -> int:
+        return os.getpid()
+
+    stream = spread(work, range(100), processes=2)
+    _, pid = next(stream)
+    stream.close()  # type: ignore[attr-defined]
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
