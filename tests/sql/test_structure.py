@@ -1,0 +1,247 @@
+"""Different queries first; then what may differ, what cannot be parsed, and time."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from txt2sql.sql.structure import Part, parts
+from txt2sql.types import Column, Schema, Table
+
+CASES = Path(__file__).parents[1] / "fixtures" / "sql" / "structure"
+COLUMNS = {
+    "singer": ("id", "Name", "age", "country", "song_id"),
+    "song": ("id", "name", "year", "singer_id"),
+}
+OWNERS = Counter(name.lower() for names in COLUMNS.values() for name in names)
+SCHEMA = Schema(
+    "music", tuple(Table(name, tuple(map(Column, columns))) for name, columns in COLUMNS.items())
+)
+
+
+def pairs(name: str) -> list[list[str]]:
+    blocks = (CASES / name).read_text(encoding="utf-8").split("\n\n")
+    lines = [[x for x in block.splitlines() if x and not x.startswith("#")] for block in blocks]
+    return [pair for pair in lines if pair]
+
+
+def read(sql: str) -> Counter[Part]:
+    found = parts(sql, SCHEMA)
+    assert found is not None, sql
+    return found
+
+
+@pytest.mark.parametrize("pair", pairs("different.txt"), ids=lambda pair: pair[0])
+def test_different(pair: list[str]) -> None:
+    first, second = map(read, pair)
+    assert first != second
+
+
+@pytest.mark.parametrize("pair", pairs("same.txt"), ids=lambda pair: pair[0])
+def test_same(pair: list[str]) -> None:
+    first, second = map(read, pair)
+    assert first == second
+
+
+def test_parts_are_named_by_clause() -> None:
+    sql = """SELECT T1.Name, count(*) FROM singer AS T1 JOIN song AS T2 ON T1.id = T2.singer_id
+        WHERE T2.year > (SELECT avg(year) FROM song) GROUP BY T1.id HAVING count(*) >= 2
+        ORDER BY 2 DESC LIMIT 3"""
+    assert sorted(read(sql).elements()) == [
+        ("from", "singer"),
+        ("from", "song"),
+        ("group", "singer.id"),
+        ("having", "count(*) >= 2"),
+        ("join", "singer.id = song.singer_id"),
+        ("limit", "3"),
+        ("order", "1: count(*) desc"),
+        ("select", "count(*)"),
+        ("select", "singer.name"),
+        ("where", "song.year > (…)"),
+        ("where song.year > (…) / from", "song"),
+        ("where song.year > (…) / select", "avg(song.year)"),
+    ]
+
+
+def test_a_slip_in_a_subquery_costs_one_part() -> None:
+    sql = "SELECT name FROM singer WHERE id IN (SELECT singer_id FROM song WHERE year = {})"
+    first, second = read(sql.format(1)), read(sql.format(2))
+    assert (first - second).total() == (second - first).total() == 1
+
+
+def test_columns_find_their_tables() -> None:
+    assert ("select", "song.year") in read("SELECT year FROM singer JOIN song")
+    assert ("select", "id") in read("SELECT id FROM singer JOIN song")  # ambiguous
+    assert ("select", "nowhere.id") in read("SELECT id FROM nowhere")
+    assert ("select", "nothing") in read("SELECT nothing FROM singer")
+    assert ("where", "singer.name = 'Name or so'") in read(
+        'SELECT 1 FROM singer WHERE name = "Name or so"'
+    )
+
+
+UNPARSABLE = (
+    "",
+    " ",
+    ";",
+    "--",
+    "SELECT",
+    "SELECT FROM",
+    "SELECT 1 FROM",
+    "SELECT 1; SELECT 2",
+    "DROP TABLE singer",
+    "INSERT INTO singer SELECT 1",
+    "PRAGMA table_info(singer)",
+    "EXPLAIN SELECT 1",
+    "The query counts singers.",
+    "SELECT name FROM singer WHERE (",
+    "SELECT 'open",
+    "SELECT \0",
+    "SELECT '\x01'",
+    "SELECT " + "(" * 5000,
+    "SELECT " + "(" * 70 + "1" + ")" * 70,
+    "SELECT " + "NOT " * 2400 + "1",
+    "SELECT " + "CASE WHEN " * 900,
+    "SELECT 1" + " + 1" * 50_000,
+    "WITH a AS (SELECT 1 AS x)"
+    + "".join(f", a{i} AS (SELECT b.x FROM a{i - 1 or ''} b, a{i - 1 or ''})" for i in range(1, 40))
+    + " SELECT * FROM a39",
+    "-" * 9000,
+    "/*" * 4000,
+    "(" * 9000,
+    "-- " * 3000,
+)
+
+
+@pytest.mark.parametrize("sql", UNPARSABLE, ids=range(len(UNPARSABLE)))
+def test_unparsable(sql: str) -> None:
+    start = time.process_time()
+    assert parts(sql, SCHEMA) is None
+    assert time.process_time() - start < 1
+
+
+def test_recursion_in_sql_ends() -> None:
+    sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n"
+    assert ("from", "(…)") in read(sql)
+    assert read(sql) == read(sql.replace("n(i)", "m(i)").replace("FROM n", "FROM m"))
+
+
+def test_nested_names_stay_short() -> None:
+    """Columns that double at each level, and names of clauses that hold each other."""
+    doubled = "SELECT x FROM singer"
+    for _ in range(25):
+        doubled = f"SELECT x || x AS x FROM ({doubled})"
+    nested = "SELECT age FROM singer"
+    for _ in range(25):
+        nested = f"SELECT age FROM singer WHERE age IN ({nested})"
+    for sql in (doubled, nested):
+        assert max(len(clause) + len(text) for clause, text in read(sql)) < 2000
+
+
+def test_remembers_by_schema() -> None:
+    sql = "SELECT age FROM singer, other"
+    other = Schema("other", (Table("other", (Column("age"),)),))
+    assert parts(sql, SCHEMA) is parts(sql, SCHEMA)
+    assert ("select", "singer.age") in read(sql)
+    assert ("select", "other.age") in (parts(sql, other) or {})
+
+
+@settings(max_examples=300)
+@given(
+    st.one_of(
+        st.text(),
+        st.lists(
+            st.sampled_from(
+                "SELECT FROM WHERE GROUP BY ORDER singer id name song T1 . cell * , ( ) ; -- /* */ "
+                "' \" AND = < 1 2.5 count max UNION ALL LIMIT WITH a AS VALUES CASE WHEN END NULL LIKE "
+                "JOIN ON USING IN BETWEEN NOT EXISTS IS OVER DISTINCT CAST ` [ ] { } ? : @ $ % \\".split()
+            )
+        ).map(lambda words: "SELECT " + " ".join(words)),
+    )
+)
+def test_never_raises(sql: str) -> None:
+    found = parts(sql, SCHEMA)
+    assert found is None or found == read(sql)
+
+
+@st.composite
+def queries(draw: st.DrawFn) -> dict[str, list[str]]:
+    """A query over one or both tables: what it selects, its conjuncts, and its order."""
+    joined = draw(st.booleans())
+    tables = ["singer", "song"] if joined else ["singer"]
+    columns = [f"{table}.{name.lower()}" for table in tables for name in COLUMNS[table]]
+    column = st.sampled_from(columns)
+    value = st.sampled_from(["1", "2.5", "'Ann'", "'ann'", "(SELECT max(year) FROM song)"])
+    conjunct = st.tuples(column, st.sampled_from(["=", "!=", "<", ">=", "LIKE"]), value)
+    return {
+        "from": tables,
+        "select": draw(st.lists(column, min_size=1, max_size=3)),
+        "where": [" ".join(c) for c in draw(st.lists(conjunct, max_size=3))],
+        "order": draw(st.lists(column, max_size=2)),
+    }
+
+
+FLIPPED = {"=": "=", "!=": "<>", "<": ">", ">=": "<="}
+
+
+def spelled(draw: st.DrawFn, query: dict[str, list[str]]) -> str:
+    """The query written in a random way."""
+    flags = st.booleans()
+    aliases = draw(st.permutations(["T1", "T2"])) if draw(flags) else ["singer", "song"]
+    names = dict(zip(["singer", "song"], aliases, strict=True))
+
+    def name(column: str) -> str:
+        table, _, plain = column.partition(".")
+        alone = len(query["from"]) == 1 or OWNERS[plain] == 1
+        return plain if alone and draw(flags) else f"{names[table]}.{plain}"
+
+    def condition(text: str) -> str:
+        column, operator, value = text.split(" ", 2)
+        if operator in FLIPPED and draw(flags):
+            written = f"{value} {FLIPPED[operator]} {name(column)}"
+        else:
+            written = f"{name(column)} {operator} {value}"
+        return f"(({written}))" if draw(flags) else written
+
+    listed = [
+        t if names[t] == t else f"{t} AS {names[t]}" for t in draw(st.permutations(query["from"]))
+    ]
+    where = [condition(text) for text in query["where"]]
+    glue = ""
+    if len(listed) > 1:
+        key = f"{names['song']}.singer_id = {names['singer']}.id"
+        if draw(flags):
+            where.append(key)
+            glue = ", "
+        else:
+            listed[1] += f" ON {key}"
+            glue = draw(st.sampled_from([" JOIN ", " INNER JOIN "]))
+    sql = f"SELECT {', '.join(map(name, query['select']))} FROM {glue.join(listed)}"
+    if where:
+        sql += f" WHERE {' AND '.join(draw(st.permutations(where)))}"
+    if query["order"]:
+        sql += f" ORDER BY {', '.join(map(name, query['order']))}"
+    return sql.replace(" ", draw(st.sampled_from([" ", "  ", "\n"])))
+
+
+@settings(max_examples=200)
+@given(st.data(), queries())
+def test_spelling_does_not_count(data: st.DataObject, query: dict[str, list[str]]) -> None:
+    first, second = spelled(data.draw, query), spelled(data.draw, query)
+    assert read(first) == read(second), (first, second)
+
+
+@settings(max_examples=200)
+@given(st.data(), queries(), queries())
+def test_what_is_said_counts(
+    data: st.DataObject, one: dict[str, list[str]], other: dict[str, list[str]]
+) -> None:
+    for query in (one, other):
+        query["select"].sort()
+        query["where"].sort()
+    same = one == other
+    assert (read(spelled(data.draw, one)) == read(spelled(data.draw, other))) is same
