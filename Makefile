@@ -1,6 +1,7 @@
 # Every target sets up what it needs in .venv and is quick when nothing changed.
 #   make demo    ask the sample database a few questions
 #   make test    run the tests
+#   make conformance  compare with recorded verdicts of the official evaluators
 #   make check   lint, formatting and types
 #   make format  reformat the code
 #   make docs    regenerate docs/cli.md
@@ -10,7 +11,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test check format docs clean
+.PHONY: demo test conformance check format docs clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -21,6 +22,9 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	@$(BIN)/python -m pytest $(ARGS)
+
+conformance: $(VENV)/.installed
+	@$(BIN)/python benchmarks/conformance.py $(ARGS)
 
 check: $(VENV)/.installed-dev
 	@$(BIN)/ruff check .

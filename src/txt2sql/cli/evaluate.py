@@ -124,7 +124,7 @@ def evaluate(
     source = open_dataset(dataset, data)
     whole = read_gold(gold) if gold else list(source.examples(split))
     examples = draw(whole, limit, seed)
-    context = Context(judging, source, test_suite)
+    context = Context(judging, source, "" if gold else split, test_suite)
     chosen = choose(context, metrics)
     made_by, load = (
         _file(predictions, whole)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from random import Random
 
 from txt2sql.errors import DatabaseError, ModelError
@@ -70,7 +71,7 @@ def judge(
             if record:
                 record(prediction)
         where = database(example.db_id)
-        yield Judged(example, prediction, tuple(m(example, prediction, where) for m in metrics))
+        yield rated(example, prediction, tuple(m(example, prediction, where) for m in metrics))
 
 
 def broken_databases(
@@ -93,6 +94,16 @@ def broken_databases(
 def gold_errors(example: Example, metrics: Sequence[Metric], reason: str) -> tuple[Verdict, ...]:
     """The verdicts on an example that nothing can be compared with."""
     return tuple(Verdict(example.id, m.name, Outcome.GOLD_ERROR, 0.0, reason) for m in metrics)
+
+
+def rated(example: Example, prediction: Prediction, verdicts: tuple[Verdict, ...]) -> Judged:
+    """The judged example, with the hardness that a metric found where the data set tells none."""
+    if example.difficulty is None:
+        for verdict in verdicts:
+            if verdict.details and (found := verdict.details.get("hardness")):
+                example = replace(example, difficulty=found)
+                break
+    return Judged(example, prediction, verdicts)
 
 
 def _question_only(example: Example) -> Example:

@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from txt2sql.evaluation.cache import JudgeCache, judge_hash, key
-from txt2sql.evaluation.evaluate import broken_databases, gold_errors
-from txt2sql.evaluation.gold import GoldResults
 from txt2sql.errors import DatabaseError
+from txt2sql.evaluation.cache import JudgeCache, judge_hash, key
+from txt2sql.evaluation.evaluate import broken_databases, gold_errors, rated
+from txt2sql.evaluation.gold import GoldResults
 from txt2sql.evaluation.metrics import Context, Metric
 from txt2sql.evaluation.metrics.test_suite import suite
 from txt2sql.evaluation.provenance import file_hash
@@ -132,7 +132,7 @@ def judge_all(
         memory.cache.keep(
             fresh_verdicts, ((paths[path], sql, blob) for path, sql, blob in fresh_gold)
         )
-    return [Judged(example, made, verdicts[i]) for i, (example, made) in enumerate(tasks)]
+    return [rated(example, made, verdicts[i]) for i, (example, made) in enumerate(tasks)]
 
 
 def _lasting(task: tuple[Example, Prediction], rows: Sequence[_Row]) -> bool:

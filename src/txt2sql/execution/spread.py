@@ -21,6 +21,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -112,10 +113,8 @@ class _Process:
     def send(self, chunk: range) -> None:
         """Have it work on the tasks of these positions."""
         self.chunk = chunk
-        try:
+        with suppress(BrokenPipeError):  # it is dead, which receive() will find
             _write(self.requests, (chunk.start, chunk.stop))
-        except BrokenPipeError:
-            pass  # it is dead, which receive() will find
 
     def receive(self) -> list[Any] | None:
         """The results of its chunk; None when it died."""

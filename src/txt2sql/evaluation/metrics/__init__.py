@@ -8,15 +8,26 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
 from txt2sql.errors import ConfigError
 from txt2sql.evaluation.gold import GoldResults
+from txt2sql.evaluation.metrics.bird import BirdExecutionAccuracy, BirdSoftF1
+from txt2sql.evaluation.metrics.component_match import ComponentMatch
+from txt2sql.evaluation.metrics.exact_set_match import ExactSetMatch
 from txt2sql.evaluation.metrics.execution_accuracy import ExecutionAccuracy
+from txt2sql.evaluation.metrics.logical_form import (
+    GoldForm,
+    LogicalFormAccuracy,
+    WikiSQLExecutionAccuracy,
+)
 from txt2sql.evaluation.metrics.test_suite import TestSuiteAccuracy
+from txt2sql.evaluation.metrics.valid_efficiency import RewardEfficiency, ValidEfficiencyScore
 from txt2sql.evaluation.mode import Judging
 from txt2sql.execution.database import Database
+from txt2sql.sql.spider_form import key_map
 from txt2sql.types import Example, Prediction, Schema, Verdict
 
 
@@ -52,10 +63,28 @@ class Context:
         found: Mapping[str, Any] | None = entry(db_id) if entry else None
         return found
 
+    def keys(self, db_id: str) -> Mapping[str, str] | None:
+        """Column -> the column that stands for its foreign keys, as tables.json declares them."""
+        entry = self.entry(db_id)
+        return key_map(entry) if entry is not None else None
+
 
 METRICS: dict[str, Callable[[Context], Metric]] = {
     ExecutionAccuracy.name: lambda c: ExecutionAccuracy(c.judging, gold=c.gold),
     TestSuiteAccuracy.name: lambda c: TestSuiteAccuracy(c.judging, folder=c.suites, gold=c.gold),
+    ExactSetMatch.name: lambda c: ExactSetMatch(c.keys, c.judging.official),
+    ComponentMatch.name: lambda c: ComponentMatch(c.keys, c.judging.official),
+    "structural_f1": lambda c: _structural_f1(c.source.schema),
+    LogicalFormAccuracy.name: lambda c: LogicalFormAccuracy(
+        c.source.schema, c.form, c.judging.official
+    ),
+    WikiSQLExecutionAccuracy.name: lambda c: WikiSQLExecutionAccuracy(
+        c.source.schema, c.form, c.judging.limits
+    ),
+    BirdExecutionAccuracy.name: lambda c: BirdExecutionAccuracy(gold=c.gold.result, **_bird(c)),
+    BirdSoftF1.name: lambda c: BirdSoftF1(gold=c.gold.result, **_bird(c)),
+    ValidEfficiencyScore.name: lambda c: ValidEfficiencyScore(gold=c.gold.result, **_bird(c)),
+    RewardEfficiency.name: lambda c: RewardEfficiency(gold=c.gold.result, **_bird(c)),
 }
 """Name -> a new metric for a context."""
 
@@ -71,8 +100,23 @@ def choose(context: Context, names: str | None) -> list[Metric]:
     return [METRICS[name](context) for name in dict.fromkeys(wanted)]
 
 
+def _structural_f1(schema: Callable[[str], Schema]) -> Metric:
+    from txt2sql.evaluation.metrics.structural_f1 import StructuralF1  # loads sqlglot
+
+    return StructuralF1(schema)
+
+
+def _bird(context: Context) -> dict[str, Any]:
+    return {"limits": context.judging.limits, "official": context.judging.official}
+
+
 def _usual(context: Context) -> list[str]:
-    names = [ExecutionAccuracy.name]
+    if context.has_forms:
+        own = WikiSQLExecutionAccuracy.name if context.judging.official else ExecutionAccuracy.name
+        return [own, LogicalFormAccuracy.name]
+    names = [ExecutionAccuracy.name, ExactSetMatch.name, ComponentMatch.name]
+    if not context.judging.official:
+        names.append("structural_f1")
     if context.suites:
         names.append(TestSuiteAccuracy.name)
     return names

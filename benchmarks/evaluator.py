@@ -1,0 +1,230 @@
+"""`txt2sql evaluate --mode official` against the official Spider script, verdict for verdict.
+
+Both judge the same predictions (exact match and execution accuracy over a split of Spider), whole
+process by whole process, in turn. Every verdict must be the same, or the benchmark fails. Timed:
+
+- cold: nothing is remembered;
+- gold known: gold results are remembered, every prediction is new;
+- again: the same predictions were judged before;
+- library: verdicts per second of a running process, as in a reward function, for new predictions
+  and for repeated ones (completions repeat in reinforcement learning), gold results known.
+
+    python benchmarks/evaluator.py --peer PATH_TO_test-suite-sql-eval [--peer-python PYTHON]
+        [--data data/raw/spider] [--predictions FILE] [--runs 5] [--quick]
+
+The peer needs Python packages of its own (nltk with its punkt_tab data, sqlparse, tqdm); `--peer-python`
+names an interpreter that has them. Without `--predictions` (one SQL per line), gold queries without
+their DISTINCT stand in. The peer opens databases for writing, so it gets a copy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from txt2sql.data import open_dataset
+from txt2sql.evaluation.metrics import Context, choose
+from txt2sql.evaluation.mode import Judging
+from txt2sql.runs import hardware, versions
+from txt2sql.types import Example, Prediction
+
+METRICS = "execution_accuracy,exact_match"
+
+# Run inside the peer's checkout: one JSON line of verdicts, and the seconds of judging alone.
+DRIVER = """
+import asyncio, contextlib, io, json, sys, time
+import evaluation as official
+gold, predicted, databases, tables = sys.argv[1:]
+keys = official.build_foreign_key_map_from_json(tables)
+verdicts = []
+class Listening(official.Evaluator):
+    def eval_exact_match(self, pred, label):
+        found = super().eval_exact_match(pred, label)
+        verdicts.append([int(found), executed[-1]])
+        return found
+executed = []
+judge = official.eval_exec_match
+def listening(*args, **named):
+    executed.append(int(judge(*args, **named)))
+    return executed[-1]
+official.eval_exec_match, official.Evaluator = listening, Listening
+start = time.perf_counter()
+with contextlib.redirect_stdout(io.StringIO()):
+    official.evaluate(gold, predicted, databases, "all", keys, False, False, False)
+print(json.dumps({"verdicts": verdicts, "seconds": time.perf_counter() - start}))
+"""
+
+
+def main() -> None:
+    """Compare, print what was found, and one JSON object last."""
+    arguments = _arguments()
+    with tempfile.TemporaryDirectory() as scratch:
+        result = compare(arguments, Path(scratch))
+    print(json.dumps(result))
+
+
+def compare(arguments: argparse.Namespace, scratch: Path) -> dict[str, Any]:
+    """Verdicts first, then times in turn."""
+    dataset = open_dataset("spider", arguments.data)
+    examples = list(dataset.examples("dev"))[: 100 if arguments.quick else None]
+    predictions = _predictions(arguments.predictions, examples)
+    gold_file = _lines(scratch / "gold.txt", [f"{e.gold_sql}\t{e.db_id}" for e in examples])
+    file = _lines(scratch / "predicted.txt", predictions)
+    copies = scratch / "database"
+    for db_id in {example.db_id for example in examples}:
+        shutil.copytree(dataset.database(db_id).path.parent, copies / db_id)
+    tables = dataset.root / "tables.json"
+    inputs = [str(gold_file), str(file), str(copies), str(tables)]
+    names = ("--gold", "--pred", "--db", "--table")
+    peer_command = [arguments.peer_python, "evaluation.py", "--etype", "all"]
+    for name, value in zip(names, inputs, strict=True):
+        peer_command += [name, value]
+
+    def peer() -> None:
+        _run(peer_command, arguments.peer)
+
+    def ours(cache: Path, predicted: Path, *more: str) -> None:
+        command = [sys.executable, "-m", "txt2sql", "evaluate", "--dataset", "spider"]
+        command += ["--data", str(dataset.root), "--predictions", str(predicted), "--json"]
+        command += ["--gold", str(gold_file), "--mode", "official", "--one-mode"]
+        command += ["--metrics", METRICS, *more]
+        _run(command, scratch, TXT2SQL_CACHE=str(cache))
+
+    answered = _run([arguments.peer_python, "-c", DRIVER, *inputs], arguments.peer)
+    said = json.loads(answered.splitlines()[-1])
+    ours(scratch / "first", file, "--verdicts", str(scratch / "verdicts.jsonl"))
+    rows = [json.loads(line) for line in (scratch / "verdicts.jsonl").open(encoding="utf-8")]
+    differ = [
+        row["i"]
+        for row, verdict in zip(rows, said["verdicts"], strict=True)
+        if [row["exact"], row["exec"]] != verdict
+    ]
+    print(f"verdicts: {2 * len(rows):,} compared, {len(differ)} examples differ {differ[:10]}")
+    if differ:
+        raise SystemExit("the verdicts differ; the times would mean nothing")
+
+    gold_known = scratch / "gold known"
+    ours(gold_known, _lines(scratch / "gold as predicted.txt", [e.gold_sql for e in examples]))
+    times: dict[str, list[float]] = {"peer": [], "cold": [], "gold known": [], "again": []}
+    for turn in range(1 if arguments.quick else arguments.runs):
+        times["peer"].append(_seconds(peer))
+        times["cold"].append(_seconds(lambda: ours(scratch / f"cold {turn}", file)))
+        known = scratch / f"gold known {turn}"
+        shutil.copytree(gold_known, known)
+        times["gold known"].append(_seconds(lambda: ours(known, file)))
+        times["again"].append(_seconds(lambda: ours(known, file)))
+    median = {name: statistics.median(found) for name, found in times.items()}
+    for name, found in times.items():
+        print(
+            f"{name}: median {median[name]:.3f} s, {min(found):.3f} to {max(found):.3f}, "
+            f"{len(found)} runs, peer/this {median['peer'] / median[name]:.1f}"
+        )
+    rates = library(arguments.data, examples, predictions)
+    rates["peer"] = len(examples) / said["seconds"]
+    for name, rate in rates.items():
+        print(
+            f"library, {name}: {rate:,.0f} verdicts per second, {rate / rates['peer']:.1f} of peer"
+        )
+    return {
+        "name": "evaluator",
+        "ours": median["cold"],
+        "peer": median["peer"],
+        "ratio": median["peer"] / median["cold"],
+        "ratios": {name: median["peer"] / value for name, value in median.items()},
+        "library_ratios": {name: rate / rates["peer"] for name, rate in rates.items()},
+        "n": len(examples),
+        "unit": "seconds per whole process",
+        "wta_1.rankings": _rankings(dataset.database("wta_1").path),
+        "machine": hardware(),
+        "versions": versions(),
+        "platform": platform.platform(),
+    }
+
+
+def library(data: Path | None, examples: list[Example], predictions: list[str]) -> dict[str, float]:
+    """Verdicts (exact match and execution) per second in this process, gold results known."""
+    dataset = open_dataset("spider", data)
+    context = Context(Judging("official", both=False), dataset)
+    metrics = choose(context, METRICS)
+    tasks = [
+        (example, Prediction(example.id, sql), dataset.database(example.db_id))
+        for example, sql in zip(examples, predictions, strict=True)
+    ]
+    for example, _, database in tasks:
+        for metric in metrics:
+            metric(example, Prediction(example.id, example.gold_sql), database)
+    rates = {}
+    for name in ("new predictions", "repeated predictions"):
+        start = time.perf_counter()
+        for task in tasks:
+            for metric in metrics:
+                metric(*task)
+        rates[name] = len(tasks) / (time.perf_counter() - start)
+    return rates
+
+
+def _predictions(file: Path | None, examples: list[Example]) -> list[str]:
+    if file is None:
+        return [" ".join(e.gold_sql.replace("DISTINCT ", "").split()) for e in examples]
+    lines = file.read_text(encoding="utf-8").splitlines()
+    return [line.split("\t")[0].strip() for line in lines][: len(examples)]
+
+
+def _lines(path: Path, lines: list[str]) -> Path:
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def _run(command: list[str], folder: Path, **environment: str) -> str:
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command[:3])} failed:\n{done.stderr[-2000:]}")
+    return done.stdout
+
+
+def _seconds(run: Callable[[], None]) -> float:
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+def _rankings(path: Path) -> int:
+    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    try:
+        return int(connection.execute("SELECT count(*) FROM rankings").fetchone()[0])
+    finally:
+        connection.close()
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=str(__doc__).split("\n\n")[0])
+    parser.add_argument("--peer", type=Path, required=True)
+    parser.add_argument("--peer-python", default=sys.executable)
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--predictions", type=Path)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--quick", action="store_true")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
