@@ -236,7 +236,7 @@ def test_what_was_spent_is_in_the_page_and_in_json() -> None:
     assert result["cost"] == {"total": 0.002, "per_query": 0.002, "per_1000": 2.0, "n": 1}
     page = as_markdown(report, {})
     assert "- tokens: 900 read, 100 written, 1,000 per query" in page
-    assert "- cost: $0.002 in all, $0.002 per query, $2 per 1,000" in page
+    assert "- cost: $0.002 in all, $0.002 per query, $2 per 1,000 queries" in page
 
 
 def test_csv_has_one_line_per_metric_and_group() -> None:

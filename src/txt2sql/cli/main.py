@@ -19,7 +19,9 @@ import typer
 from txt2sql import __version__
 from txt2sql.cli import data
 from txt2sql.cli.ask import ask
+from txt2sql.cli.compare import compare
 from txt2sql.cli.evaluate import evaluate
+from txt2sql.cli.figures import figures
 from txt2sql.cli.pretrain import pretrain
 from txt2sql.errors import Text2SQLError
 
@@ -60,6 +62,8 @@ def txt2sql(
 
 app.command()(ask)
 app.command()(evaluate)
+app.command()(compare)
+app.command()(figures)
 app.command()(pretrain)
 app.add_typer(data.app, name="data")
 

@@ -77,7 +77,7 @@ def as_markdown(report: Report, facts: Mapping[str, Any]) -> str:
 def remarks(report: Report) -> dict[str, str]:
     """What qualifies the scores and what they cost, each in a few words."""
     found = {}
-    if empty := report.empty_gold:
+    if (empty := report.empty_gold) and empty.n:
         found["empty gold results"] = (
             f"{empty.n:,} examples, {empty.share:.1%}; without them {shown(empty.without)}"
         )
@@ -99,7 +99,7 @@ def remarks(report: Report) -> dict[str, str]:
     if cost := report.spending:
         found["cost"] = (
             f"${cost.total:.4g} in all, ${cost.per_query:.3g} per query, "
-            f"${cost.per_1000:.3g} per 1,000"
+            f"${cost.per_1000:.3g} per 1,000 queries"
         )
     return found
 

@@ -1,0 +1,234 @@
+"""Two systems on the same examples, pair by pair: the difference, whether it is chance, and where.
+
+Two intervals that overlap do not say that two systems are alike, for both met the same hard
+examples. Pairs do: McNemar's exact test and Newcombe's interval for right and wrong, a bootstrap of
+the pairs for graded scores (see `statistics`).
+
+Read are the rows of `report.verdict_rows`, and per-example verdicts of official evaluators.
+
+>>> a = [{"i": 0, "gold": "SELECT 1", "exec": 1}, {"i": 1, "gold": "SELECT 2", "exec": 0}]
+>>> b = [{"i": 0, "gold": "SELECT 1", "exec": 1}, {"i": 1, "gold": "SELECT 2", "exec": 1}]
+>>> compare(a, b).only_b
+1
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from txt2sql.errors import DataError
+from txt2sql.evaluation.statistics import (
+    Estimate,
+    estimate,
+    graded_difference,
+    mcnemar,
+    paired_difference,
+)
+
+Row = Mapping[str, Any]
+
+_COLUMNS = {"execution_accuracy": "exec", "exact_match": "exact"}
+
+
+class Change(NamedTuple):
+    """An example that A and B do not score alike."""
+
+    key: str
+    db_id: str
+    question: str
+    gold_sql: str
+    a: float
+    b: float
+    a_sql: str | None
+    b_sql: str | None
+
+
+class Comparison(NamedTuple):
+    """What two sets of verdicts say about one metric, over the examples that both score."""
+
+    metric: str
+    a: Estimate
+    b: Estimate
+    difference: Estimate
+    """B's mean minus A's."""
+    p: float | None
+    """McNemar's exact, two-sided; None for graded scores."""
+    both: int
+    """Examples that both get fully right; `only_a` and `only_b` are those where one scores more."""
+    only_a: int
+    only_b: int
+    neither: int
+    """The rest: alike, and not fully right."""
+    unmatched_a: int
+    unmatched_b: int
+    unscored: int
+    """Examples of both that one side has no score for (its gold query failed)."""
+    changed: tuple[Change, ...]
+
+
+# ------------------------------------------------------------------------------------------ reading
+
+
+def read_verdicts(path: Path) -> list[Row]:
+    """The rows of a verdict file, or of `verdicts.jsonl` in the folder of a run."""
+    file = path / "verdicts.jsonl" if path.is_dir() else path
+    try:
+        lines = file.read_bytes().split(b"\n")
+    except OSError as error:
+        raise DataError(
+            f"cannot read verdicts from '{file}' ({error.strerror}); give the folder of a run of "
+            "txt2sql evaluate, or a file that --verdicts wrote"
+        ) from None
+    return [_row(line, number, file) for number, line in enumerate(lines, start=1) if line.strip()]
+
+
+def _row(line: bytes, number: int, file: Path) -> Row:
+    try:
+        row = json.loads(line)
+    except ValueError:
+        row = None
+    if not isinstance(row, dict) or not ({"example_id", "i"} & row.keys()):
+        raise DataError(
+            f"line {number} of '{file}' is no verdict: a JSON object with an 'example_id' or 'i'"
+        )
+    return row
+
+
+def read_report(path: Path) -> dict[str, Any]:
+    """The report.json of a run, given its folder or its verdicts; empty where there is none."""
+    file = (path if path.is_dir() else path.parent) / "report.json"
+    if path.name != "verdicts.jsonl" and not path.is_dir():
+        return {}  # any folder may hold some report.json
+    try:
+        report = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot read '{file}': {error}; evaluate that run again") from None
+    return report if isinstance(report, dict) else {}
+
+
+def unlike(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[str]:
+    """What two reports do not share and a fair comparison needs, each as a sentence."""
+    if not (a and b):
+        return
+    for name in ("dataset", "split", "mode"):
+        if a.get(name) != b.get(name):
+            yield f"{name} differs: A has {a.get(name)}, B has {b.get(name)}"
+    hashes_a, hashes_b = a.get("databases") or {}, b.get("databases") or {}
+    other = [name for name in hashes_a if name in hashes_b and hashes_a[name] != hashes_b[name]]
+    if other:
+        more = f" and {len(other) - 3} more" if len(other) > 3 else ""
+        yield f"databases differ: the files of {', '.join(other[:3])}{more} are not the same"
+
+
+# ---------------------------------------------------------------------------------------- comparing
+
+
+def compare(a: Sequence[Row], b: Sequence[Row], metric: str = "execution_accuracy") -> Comparison:
+    """Compare the scores of one metric over the examples that A and B share."""
+    pairs, unmatched_a, unmatched_b = _matched(a, b)
+    scored = []
+    for key, row_a, row_b in pairs:
+        score_a, score_b = _score(row_a, metric), _score(row_b, metric)
+        if score_a is not None and score_b is not None:
+            scored.append((key, row_a, row_b, score_a, score_b))
+    if not scored:
+        known = sorted(_metrics(a) & _metrics(b))
+        raise DataError(
+            f"no example has a score for '{metric}' on both sides; "
+            f"{'choose one of ' + ', '.join(known) if known else 'the two share no metric'}"
+        )
+    scores_a, scores_b = [s[3] for s in scored], [s[4] for s in scored]
+    both = sum(x == y == 1 for x, y in zip(scores_a, scores_b, strict=True))
+    only_a = sum(x > y for x, y in zip(scores_a, scores_b, strict=True))
+    only_b = sum(x < y for x, y in zip(scores_a, scores_b, strict=True))
+    neither = len(scored) - both - only_a - only_b
+    binary = {*scores_a, *scores_b} <= {0.0, 1.0}
+    return Comparison(
+        metric=metric,
+        a=estimate(scores_a),
+        b=estimate(scores_b),
+        difference=paired_difference(both, only_a, only_b, neither)
+        if binary
+        else graded_difference(scores_a, scores_b),
+        p=mcnemar(only_a, only_b) if binary else None,
+        both=both,
+        only_a=only_a,
+        only_b=only_b,
+        neither=neither,
+        unmatched_a=unmatched_a,
+        unmatched_b=unmatched_b,
+        unscored=len(pairs) - len(scored),
+        changed=tuple(_change(*found) for found in scored if found[3] != found[4]),
+    )
+
+
+def _matched(a: Sequence[Row], b: Sequence[Row]) -> tuple[list[tuple[str, Row, Row]], int, int]:
+    """The pairs in A's order, and how many rows of each side have none."""
+    name = "example_id" if all("example_id" in row for row in (*a, *b)) else "i"
+    by_key_a, by_key_b = _by_key(a, name, "A"), _by_key(b, name, "B")
+    pairs = [(key, row, by_key_b[key]) for key, row in by_key_a.items() if key in by_key_b]
+    if not pairs:
+        raise DataError(
+            f"A and B have no example in common (by '{name}'); compare two runs on the same split"
+        )
+    for key, row_a, row_b in pairs:
+        if difference := _other_question(row_a, row_b):
+            raise DataError(
+                f"example {key} is not the same in A and B ({difference}); "
+                "compare two runs on the same split"
+            )
+    return pairs, len(a) - len(pairs), len(b) - len(pairs)
+
+
+def _by_key(rows: Sequence[Row], name: str, side: str) -> dict[str, Row]:
+    if missing := sum(name not in row for row in rows):
+        raise DataError(f"{missing} verdicts of {side} have no '{name}' to match them by")
+    by_key = {str(row[name]): row for row in rows}
+    if len(by_key) != len(rows):
+        raise DataError(f"{side} has several verdicts with the same '{name}'; keep one of each")
+    return by_key
+
+
+def _other_question(a: Row, b: Row) -> str:
+    """How two rows show that they are about different questions; empty when they do not."""
+    if a.get("db_id", "") != b.get("db_id", a.get("db_id", "")):
+        return f"databases {a.get('db_id')!r} and {b.get('db_id')!r}"
+    if "question" in a and "question" in b:
+        same = a["question"] == b["question"]
+        return "" if same else f"questions {a['question']!r} and {b['question']!r}"
+    gold_a, gold_b = (" ".join(_gold(row).split()) for row in (a, b))
+    return f"gold SQL {gold_a!r} and {gold_b!r}" if gold_a and gold_b and gold_a != gold_b else ""
+
+
+def _gold(row: Row) -> str:
+    return str(row.get("gold_sql") or row.get("gold") or "")
+
+
+def _sql(row: Row) -> str | None:
+    sql = row.get("sql", row.get("pred"))
+    return None if sql is None else str(sql)
+
+
+def _score(row: Row, metric: str) -> float | None:
+    """The row's score in [0, 1]; our rows keep all of them, official ones some under short names."""
+    score = row["scores"].get(metric) if "scores" in row else row.get(_COLUMNS.get(metric, metric))
+    return float(score) if isinstance(score, (int, float)) else None
+
+
+def _metrics(rows: Sequence[Row]) -> set[str]:
+    first = rows[0]
+    if "scores" in first:
+        return set(first["scores"])
+    short = {name for name, column in _COLUMNS.items() if column in first}
+    return short | {name for name in first if name.startswith(("exec_", "bird_"))}
+
+
+def _change(key: str, row_a: Row, row_b: Row, a: float, b: float) -> Change:
+    question = str(row_a.get("question") or row_b.get("question") or "")
+    db_id = str(row_a.get("db_id", ""))
+    return Change(key, db_id, question, _gold(row_a), a, b, _sql(row_a), _sql(row_b))

@@ -1,0 +1,168 @@
+"""Comparing two systems: what cannot be compared first, then counts done by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from txt2sql.errors import DataError
+from txt2sql.evaluation.comparison import compare, read_report, read_verdicts, unlike
+from txt2sql.evaluation.statistics import estimate, mcnemar, paired_difference
+
+
+def row(i: int, score: float | None, **others: Any) -> dict[str, Any]:
+    """A row as `verdict_rows` gives it, as far as a comparison reads it."""
+    return {
+        "i": i,
+        "example_id": f"dev-{i}",
+        "db_id": "shop",
+        "question": f"Question {i}?",
+        "gold_sql": f"SELECT {i}",
+        "sql": f"SELECT {i}, {score}",
+        "scores": {"execution_accuracy": score},
+        **others,
+    }
+
+
+def rows(*scores: float | None) -> list[dict[str, Any]]:
+    return [row(i, score) for i, score in enumerate(scores)]
+
+
+def official(i: int, score: int) -> dict[str, Any]:
+    return {"i": i, "db_id": "shop", "gold": f"SELECT  {i}", "pred": "SELECT 9", "exec": score}
+
+
+# ------------------------------------------------------------------------------- what is no pair
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "message"),
+    [
+        (rows(1.0), [row(7, 1.0)], "no example in common"),
+        (rows(1.0), [], "no example in common"),
+        (rows(1.0), [row(0, 1.0, question="Another?")], "dev-0 is not the same"),
+        (rows(1.0), [row(0, 1.0, db_id="zoo")], "databases 'shop' and 'zoo'"),
+        ([official(0, 1)], [{**official(0, 1), "gold": "SELECT 5"}], "gold SQL"),
+        (rows(1.0), [row(0, 1.0), row(0, 0.0)], "B has several"),
+        ([official(0, 1)], [{"example_id": "dev-0"}], "1 verdicts of B have no 'i'"),
+        (rows(1.0), [row(0, 1.0, scores={"exact_match": 1.0})], "share no metric"),
+        (rows(None), rows(1.0), "choose one of execution_accuracy"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(
+    a: list[dict[str, Any]], b: list[dict[str, Any]], message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        compare(a, b)
+
+
+# ------------------------------------------------------------------------------------------ counts
+
+
+def test_pairs_are_counted_and_tested() -> None:
+    a = rows(1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0)
+    b = rows(1.0, 1.0, 0.0, 1.0, 1.0, 1.0, 0.0)
+    found = compare(a, b)
+    assert (found.both, found.only_a, found.only_b, found.neither) == (2, 1, 3, 1)
+    assert (found.a, found.b) == (estimate([1, 1, 1, 0, 0, 0, 0]), estimate([1, 1, 0, 1, 1, 1, 0]))
+    assert found.difference == paired_difference(2, 1, 3, 1)
+    assert found.difference.mean == pytest.approx(2 / 7)
+    assert found.p == mcnemar(1, 3) == 0.625
+    assert [change.key for change in found.changed] == ["dev-2", "dev-3", "dev-4", "dev-5"]
+    first = found.changed[0]
+    assert (first.question, first.gold_sql) == ("Question 2?", "SELECT 2")
+    assert (first.a_sql, first.b_sql) == ("SELECT 2, 1.0", "SELECT 2, 0.0")
+
+
+def test_order_of_rows_plays_no_part() -> None:
+    a, b = rows(1.0, 0.0, 0.0), rows(0.0, 0.0, 1.0)
+    assert compare(a, b) == compare(a, b[::-1])
+
+
+def test_what_one_side_lacks_is_left_out_and_counted() -> None:
+    found = compare(rows(1.0, 0.0, None), [*rows(1.0, 1.0, 1.0), row(3, 1.0), row(4, 0.0)])
+    assert (found.difference.n, found.unscored) == (2, 1)
+    assert (found.unmatched_a, found.unmatched_b) == (0, 2)
+
+
+def test_graded_scores_have_an_interval_and_no_p() -> None:
+    a = [row(i, 0.5 + 0.3 * (i % 2)) for i in range(40)]
+    b = [row(i, 0.6 + 0.3 * (i % 3 == 0)) for i in range(40)]
+    found = compare(a, b)
+    assert found.p is None
+    assert found.both + found.only_a + found.only_b + found.neither == 40
+    assert found.difference.low < found.difference.mean < found.difference.high
+    assert found.difference.mean == pytest.approx(found.b.mean - found.a.mean)
+
+
+def test_official_verdicts_are_matched_by_position() -> None:
+    ours = [row(0, 1.0, gold_sql="SELECT 0"), row(1, 0.0)]
+    found = compare(ours, [official(1, 1), official(0, 1)])
+    assert (found.both, found.only_b) == (1, 1)
+    assert found.changed[0].b_sql == "SELECT 9"
+    assert found.changed[0].question == "Question 1?"
+
+
+def test_any_column_of_official_verdicts_can_be_compared() -> None:
+    a = [{**official(0, 1), "bird_ex": 0}, {**official(1, 0), "bird_ex": 1}]
+    b = [{**official(0, 1), "bird_ex": 1}, {**official(1, 0), "bird_ex": 1}]
+    assert compare(a, b, "bird_ex").only_b == 1
+    assert compare(a, b).changed == ()
+    with pytest.raises(DataError, match="choose one of bird_ex, execution_accuracy"):
+        compare(a, b, "exact_match")
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60))
+def test_swapping_the_sides_turns_the_result(pairs: list[tuple[bool, bool]]) -> None:
+    a = rows(*(float(x) for x, _ in pairs))
+    b = rows(*(float(y) for _, y in pairs))
+    there, back = compare(a, b), compare(b, a)
+    assert (there.only_a, there.only_b) == (back.only_b, back.only_a)
+    assert there.p == back.p
+    assert there.difference.mean == -back.difference.mean
+    assert len(there.changed) == there.only_a + there.only_b
+
+
+# ------------------------------------------------------------------------------------------- files
+
+
+@pytest.mark.parametrize("line", ["no JSON", "[1]", '{"sql": "SELECT 1"}', '{"i": 0'])
+def test_a_line_that_is_no_verdict_is_named(tmp_path: Path, line: str) -> None:
+    file = tmp_path / "v.jsonl"
+    file.write_text('{"i": 0}\n\n' + line, encoding="utf-8")
+    with pytest.raises(DataError, match="line 3 of"):
+        read_verdicts(file)
+
+
+def test_a_run_without_verdicts_says_what_to_give(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "none.jsonl"):
+        with pytest.raises(DataError, match="give the folder of a run"):
+            read_verdicts(path)
+
+
+def test_a_run_and_its_file_are_the_same(tmp_path: Path) -> None:
+    file = tmp_path / "verdicts.jsonl"
+    file.write_text("".join(json.dumps(row(i, 1.0)) + "\n" for i in range(3)), encoding="utf-8")
+    assert read_verdicts(tmp_path) == read_verdicts(file) == rows(1.0, 1.0, 1.0)
+    assert read_report(tmp_path) == {}
+    (tmp_path / "report.json").write_text('{"mode": "strict"}', encoding="utf-8")
+    assert read_report(tmp_path) == read_report(file) == {"mode": "strict"}
+    assert read_report(tmp_path / "other.jsonl") == {}
+    (tmp_path / "report.json").write_text("{", encoding="utf-8")
+    with pytest.raises(DataError, match="evaluate that run again"):
+        read_report(tmp_path)
+
+
+def test_what_reports_do_not_share_is_told() -> None:
+    a = {"dataset": "spider", "mode": "strict", "databases": {"x": "1", "y": "2", "z": "3"}}
+    b = {"dataset": "spider", "mode": "official", "databases": {"x": "1", "y": "9"}}
+    assert list(unlike(a, b)) == [
+        "mode differs: A has strict, B has official",
+        "databases differ: the files of y are not the same",
+    ]
+    assert list(unlike(a, a)) == list(unlike(a, {})) == list(unlike({}, {})) == []

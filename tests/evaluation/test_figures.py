@@ -1,0 +1,109 @@
+"""Figures: what cannot be drawn first, then what is drawn."""
+
+from __future__ import annotations
+
+import json
+import sys
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from txt2sql.errors import ConfigError, DataError
+from txt2sql.evaluation.figures import Measured, draw, read_measured, with_unique_names
+from txt2sql.evaluation.statistics import wilson
+
+LEVELS = {"easy": wilson(9, 10), "hard": wilson(3, 10)}
+PLAIN = Measured("plain", wilson(12, 20), {}, None, None)
+FULL = Measured("full", wilson(12, 20), LEVELS, 0.4, 2.5)
+
+
+def report(folder: Path, **others: Any) -> Path:
+    folder.mkdir(exist_ok=True)
+    values = wilson(1, 2)._asdict()
+    content = {
+        "model": "small",
+        "metrics": {"execution_accuracy": values},
+        "by_difficulty": {"easy": {"execution_accuracy": values}, "odd": {}},
+        "seconds": {"median": 0.5},
+        "cost": None,
+        **others,
+    }
+    (folder / "report.json").write_text(json.dumps(content), encoding="utf-8")
+    return folder
+
+
+def test_a_folder_without_a_report_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="give the folder of a finished"):
+        read_measured(tmp_path)
+    for wrong in ("{", "[]", "{}"):
+        (tmp_path / "report.json").write_text(wrong, encoding="utf-8")
+        with pytest.raises(DataError):
+            read_measured(tmp_path)
+
+
+def test_a_metric_that_was_not_measured_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no metric 'exact_match'; it has execution_accuracy"):
+        read_measured(report(tmp_path / "run"), "exact_match")
+
+
+def test_a_report_gives_what_figures_show(tmp_path: Path) -> None:
+    measured = read_measured(report(tmp_path / "run"))
+    assert measured == Measured("small", wilson(1, 2), {"easy": wilson(1, 2)}, 0.5, None)
+    dear = report(tmp_path / "run", cost={"per_1000": 3.0}, seconds={"median": None})
+    assert read_measured(dear / "report.json")[-2:] == (None, 3.0)
+
+
+def test_runs_of_one_model_are_told_apart_by_their_folders() -> None:
+    paths = [Path("results/a"), Path("results/b"), Path("results/c")]
+    named = with_unique_names([FULL, FULL, PLAIN], paths)
+    assert [run.name for run in named] == ["a", "b", "plain"]
+
+
+def test_without_matplotlib_the_error_says_how_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ConfigError, match=r'pip install "txt2sql\[figures\]"'):
+        draw([FULL], tmp_path)
+
+
+def test_what_no_run_has_is_left_out_with_the_reason(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="needs the extra figures")
+    written, left_out = draw([PLAIN], tmp_path)
+    assert written == []
+    assert [line.split(":")[0] for line in left_out] == [
+        "accuracy_by_hardness",
+        "accuracy_against_latency",
+        "accuracy_against_cost",
+    ]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("count", [1, 2, 9])
+def test_every_figure_is_written_twice(tmp_path: Path, count: int) -> None:
+    pytest.importorskip("matplotlib", reason="needs the extra figures")
+    runs = [
+        FULL._replace(name=f"$run_{i}^", seconds=0.1 * 3**i, dollars=float(i)) for i in range(count)
+    ]
+    written, left_out = draw([*runs, PLAIN], tmp_path / "new", "exact_match")
+    assert left_out == []
+    assert len(written) == 6
+    for path in written:
+        content = path.read_bytes()
+        if path.suffix == ".png":
+            assert content.startswith(b"\x89PNG")
+        else:
+            assert ElementTree.fromstring(content).tag.endswith("svg")
+            assert b"#fbfaf7" in content  # its own light panel
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == sorted(
+        path.name for path in written
+    )
+
+
+def test_the_same_numbers_make_the_same_picture(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="needs the extra figures")
+    first, _ = draw([FULL], tmp_path / "a")
+    again, _ = draw([FULL], tmp_path / "b")
+    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in again]
