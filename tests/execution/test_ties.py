@@ -1,0 +1,191 @@
+"""Wrong orders first; then every order that SQLite may give, by brute force and by shuffling."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import sqlite3
+import time
+from contextlib import closing
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from txt2sql.execution.ties import same_up_to_ties
+from txt2sql.sql.ties import with_order_keys
+from txt2sql.types import Row
+
+# name, city, and the key of ORDER BY: a | b c | d e f
+KEYED: list[Row] = [
+    ("a", "x", 1),
+    ("b", "x", 2),
+    ("c", "y", 2),
+    ("d", "x", None),
+    ("e", "y", None),
+    ("f", "y", None),
+]
+
+
+def pick(letters: str) -> list[Row]:
+    return [row[:2] for letter in letters for row in KEYED if row[0] == letter]
+
+
+@pytest.mark.parametrize(
+    ("offset", "limit", "letters"),
+    [
+        (0, None, "bacdef"),
+        (0, None, "abcde"),
+        (0, None, "abcdee"),
+        (0, None, "fedcba"),
+        (0, None, ""),
+        (0, 2, "ba"),
+        (0, 2, "ad"),
+        (0, 2, "abc"),
+        (0, 2, "a"),
+        (0, 4, "abbd"),
+        (0, 5, "abcdd"),
+        (1, 1, "a"),
+        (1, 1, "d"),
+        (2, 2, "ad"),
+        (2, 2, "dc"),
+        (4, 1, "c"),
+        (9, 1, "f"),
+        (0, 0, "a"),
+    ],
+)
+def test_wrong(offset: int, limit: int | None, letters: str) -> None:
+    assert not same_up_to_ties(KEYED, 1, offset, limit, pick(letters))
+
+
+@pytest.mark.parametrize(
+    ("offset", "limit", "letters"),
+    [
+        (0, None, "abcdef"),
+        (0, None, "acbfed"),
+        (0, 2, "ac"),
+        (0, 4, "acbf"),
+        (0, 99, "acbfed"),
+        (1, 1, "c"),
+        (2, 2, "cd"),
+        (2, 2, "be"),
+        (2, 2, "bf"),
+        (4, 1, "d"),
+        (4, None, "df"),
+        (9, 1, ""),
+        (0, 0, ""),
+    ],
+)
+def test_right(offset: int, limit: int | None, letters: str) -> None:
+    rows = pick(letters)
+    assert same_up_to_ties(KEYED, 1, offset, limit, rows)
+    assert same_up_to_ties(KEYED, 1, offset, limit, [row[::-1] for row in rows])
+    if rows:
+        assert not same_up_to_ties(KEYED, 1, offset, limit, [row[:1] for row in rows])
+
+
+def test_columns_are_permuted_alike_in_every_group() -> None:
+    keyed = [(1, 2, "k"), (3, 4, "l"), (5, 6, "m")]
+    assert same_up_to_ties(keyed, 1, 0, None, [(2, 1), (4, 3), (6, 5)])
+    assert not same_up_to_ties(keyed, 1, 0, None, [(2, 1), (3, 4), (6, 5)])
+    assert not same_up_to_ties([(1, 2, 0), (3, 4, 0)], 1, 0, None, [(1, 4), (3, 2)])
+
+
+def test_numbers_are_equal_up_to_rounding() -> None:
+    keyed = [(0.1 + 0.2, "a", 1), (0.5, "b", 1)]
+    assert same_up_to_ties(keyed, 1, 0, None, [("b", 0.5), ("a", 0.3)])
+    assert not same_up_to_ties(keyed, 1, 0, None, [("b", 0.5), ("a", 0.31)])
+
+
+def test_empty() -> None:
+    assert same_up_to_ties([], 1, 0, None, [])
+    assert not same_up_to_ties([], 1, 0, None, [(1,)])
+
+
+def test_wide_results_are_quick() -> None:
+    """Twenty columns of noughts and ones, alike in every group but in how they hang together."""
+    rng = random.Random(3)
+    keyed = [(*(rng.randrange(2) for _ in range(20)), i // 50) for i in range(5000)]
+    order = rng.sample(range(20), 20)
+    same = [tuple(row[i] for i in order) for row in keyed]
+    for start in range(0, 5000, 50):
+        group = same[start : start + 50]
+        rng.shuffle(group)
+        same[start : start + 50] = group
+    other = [*same[:-1], tuple(1 - cell for cell in same[-1])]
+    start_s = time.process_time()
+    assert same_up_to_ties(keyed, 1, 0, None, same)
+    assert not same_up_to_ties(keyed, 1, 0, None, other)
+    assert not same_up_to_ties(keyed, 1, 0, 4975, other[:4974] + other[:1])
+    assert time.process_time() - start_s < 5
+
+
+cells = st.sampled_from([0, 1, 2, None, "x", 1.5])
+rows_of_three = st.lists(st.tuples(cells, cells, cells), max_size=6)
+orders = st.lists(st.sampled_from(["a", "b DESC", "c", "a IS NULL", "2"]), min_size=1, max_size=2)
+limits = st.sampled_from(["", " LIMIT 2", " LIMIT 3 OFFSET 1", " LIMIT 1 OFFSET 2", " LIMIT 0"])
+
+
+def query(rows: list[Row], sql: str) -> list[Row]:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("CREATE TABLE t (a, b, c)")
+        connection.executemany("INSERT INTO t VALUES (?, ?, ?)", rows)
+        return connection.execute(sql).fetchall()
+
+
+def possible(keyed: list[Row], n_keys: int, offset: int, limit: int | None) -> set[tuple[Row, ...]]:
+    """Every answer: any order within each group, then the cut, then any order of columns."""
+    groups = [list(g) for _, g in itertools.groupby(keyed, key=lambda row: row[-n_keys:])]
+    answers = set()
+    for arranged in itertools.product(*(itertools.permutations(group) for group in groups)):
+        rows = [row[:-n_keys] for group in arranged for row in group]
+        cut = rows[offset : None if limit is None else offset + limit]
+        for order in itertools.permutations(range(len(rows[0]) if rows else 0)):
+            answers.add(tuple(tuple(row[i] for i in order) for row in cut))
+    return answers
+
+
+@settings(max_examples=150)
+@given(st.data(), rows_of_three, orders, limits)
+def test_agrees_with_brute_force(
+    data: st.DataObject, rows: list[Row], order: list[str], limit: str
+) -> None:
+    gold = f"SELECT a, b FROM t ORDER BY {', '.join(order)}{limit}"
+    ties = with_order_keys(gold)
+    assert ties is not None
+    keyed = query(rows, ties.sql)
+    answers = possible(keyed, ties.n_keys, ties.offset, ties.limit)
+    own = query(rows, gold)
+    assert tuple(own) in answers
+    assert same_up_to_ties(keyed, ties.n_keys, ties.offset, ties.limit, own)
+    for _ in range(4):
+        predicted = data.draw(st.permutations([row[:2] for row in rows]))[: len(own)]
+        if data.draw(st.booleans()):
+            predicted = [row[::-1] for row in predicted]
+        said = same_up_to_ties(keyed, ties.n_keys, ties.offset, ties.limit, predicted)
+        assert said is (tuple(predicted) in answers)
+
+
+@settings(max_examples=60)
+@given(st.randoms(use_true_random=False), st.integers(2, 200), orders, limits)
+def test_shuffled_within_ties_and_swapped_across(
+    rng: random.Random, n: int, order: list[str], limit: str
+) -> None:
+    rows: list[Row] = [(rng.randrange(4), rng.choice([None, "x", 1.5]), i) for i in range(n)]
+    order = [key for key in order if key != "c"] or ["a"]
+    ties = with_order_keys(f"SELECT a, b, c FROM t ORDER BY {', '.join(order)}{limit}")
+    assert ties is not None
+    keyed = query(rows, ties.sql)
+    groups = [list(g) for _, g in itertools.groupby(keyed, key=lambda row: row[-ties.n_keys :])]
+    for group in groups:
+        rng.shuffle(group)
+    shuffled = [row for group in groups for row in group]
+    end = None if ties.limit is None else ties.offset + ties.limit
+    shown = shuffled[ties.offset : end]
+    plain = [row[: -ties.n_keys] for row in shown]
+    assert same_up_to_ties(keyed, ties.n_keys, ties.offset, ties.limit, plain)
+    for first, second in itertools.pairwise(range(len(shown))):
+        if shown[first][-ties.n_keys :] != shown[second][-ties.n_keys :]:
+            plain[first], plain[second] = plain[second], plain[first]
+            assert not same_up_to_ties(keyed, ties.n_keys, ties.offset, ties.limit, plain)
+            break
