@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -121,7 +120,7 @@ def test_a_gold_without_sketch_cannot_be_judged(games: Database) -> None:
         ((0, 0, "Lions"), (0, 0, "LIONS"), True, True),
         ((0, 0, "lions"), (0, 0, "lions "), False, False),
         ((1, 0, "many"), (1, 0, "MANY"), True, True),
-        ((1, 0, math.nan), (1, 0, math.nan), True, True),
+        ((1, 0, float("nan")), (1, 0, float("nan")), True, True),
         ((1, 0, 2**60), (1, 0, 2**60 + 1), False, False),
     ],
 )
@@ -159,6 +158,7 @@ CASES: list[tuple[Sketch, str, bool]] = [
     (GOLD, "SELECT Team FROM game", False),
     # As lists: the same values in another number are wrong, and so is what only looks the same.
     (Sketch(0, 0, ((2, 0, "2"),)), "SELECT Team FROM game WHERE Team = 'lions'", False),
+    (Sketch(0, 0, ((1, 0, 3),)), "SELECT Team FROM game WHERE Team = 'lions'", False),
     (Sketch(2, 0, ((1, 2, 6),)), "SELECT 'Won by' FROM game", False),
     (Sketch(1, 0, ((1, 0, 3),)), "SELECT [No.] FROM game WHERE [No.] < 4", True),
     (Sketch(0, 3), "SELECT COUNT([Won by]) FROM game", True),

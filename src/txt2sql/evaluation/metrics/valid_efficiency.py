@@ -5,9 +5,9 @@ deviations and take the mean of the rest. VES (Li et al., BIRD, NeurIPS 2023) is
 R-VES (bird-bench/mini_dev) is the square root of a reward read from a table. Wrong results score 0.
 A score is above 1 where the prediction is the faster one; BIRD prints 100 times the mean.
 
->>> mean_ratio([1.0, 1.2, 1.1], official=True)
-1.1
->>> reward(1.1)
+>>> mean_ratio([1.0, 1.5, 2.0], official=True)
+1.5
+>>> reward(1.5)
 1.0
 """
 
