@@ -29,7 +29,7 @@ def test_people_read_every_mean_with_n_and_an_interval(capsys: pytest.CaptureFix
     ]
     print_report(summarise(items, "official"), "m on shops dev", Path("results/x"))
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "m on shops dev, official mode"
+    assert lines[0] == "m on shops dev (mode: official)"
     assert lines[2:] == [
         "execution accuracy  75.0%  (95% interval 30.1% to 95.4%, n = 4)",
         "  easy              66.7%  (95% interval 20.8% to 93.9%, n = 3)",
@@ -48,6 +48,6 @@ def test_a_terminal_sees_the_same_words(
     report = summarise([judged("a", Outcome.CORRECT, "easy")])
     print_report(report, "[b]m[/b] on shops", Path("run"))
     shown = capsys.readouterr().out
-    assert "[b]m[/b] on shops, strict mode" in shown
+    assert "[b]m[/b] on shops (mode: strict)" in shown
     assert "100.0%  (95% interval 20.7% to 100.0%, n = 1)" in shown
     assert "1 correct" in shown

@@ -52,13 +52,19 @@ def test_a_report_gives_what_figures_show(tmp_path: Path) -> None:
     measured = read_measured(report(tmp_path / "run"))
     assert measured == Measured("small", wilson(1, 2), {"easy": wilson(1, 2)}, 0.5, None)
     dear = report(tmp_path / "run", cost={"per_1000": 3.0}, seconds={"median": None})
-    assert read_measured(dear / "report.json")[-2:] == (None, 3.0)
+    assert read_measured(dear / "report.json")[-3:] == (None, 3.0, "strict")
+    assert read_measured(report(tmp_path / "run", mode="official")).mode == "official"
 
 
 def test_runs_of_one_model_are_told_apart_by_their_folders() -> None:
     paths = [Path("results/a"), Path("results/b"), Path("results/c")]
     named = with_unique_names([FULL, FULL, PLAIN], paths)
     assert [run.name for run in named] == ["a", "b", "plain"]
+
+
+def test_modes_are_not_mixed(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="different modes .official; strict"):
+        draw([FULL, FULL._replace(mode="official")], tmp_path)
 
 
 def test_without_matplotlib_the_error_says_how_to_get_it(

@@ -177,7 +177,7 @@ def test_modes_are_compared_verdict_by_verdict() -> None:
         "only_there": 1,
     }
     page = as_markdown(report, {})
-    assert "1 correct only there, 2 only in official mode" in page
+    assert "1 correct only there, 2 only here" in page
     assert summarise(JUDGED).other_mode is None
 
 

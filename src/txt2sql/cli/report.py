@@ -1,6 +1,6 @@
 """A report in the terminal: every mean with its interval and n, then what qualifies it.
 
-predicted.txt on spider dev, official mode
+predicted.txt on spider dev (mode: official)
 
 execution accuracy  81.8%  (95% interval 79.4% to 84.0%, n = 1,034)
   easy              92.7%  (95% interval 88.8% to 95.4%, n = 248)
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def print_report(report: Report, title: str, folder: Path) -> None:
     """Print the report of the run in `folder` on standard output."""
     lines = [*_lines(report), ("run", str(folder))]
-    print_facts(f"{title}, {report.mode} mode", lines)
+    print_facts(f"{title} (mode: {report.mode})", lines)
 
 
 def _lines(report: Report) -> Iterator[tuple[str, str]]:

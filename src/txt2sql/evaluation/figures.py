@@ -46,6 +46,7 @@ class Measured(NamedTuple):
     """Median seconds per question."""
     dollars: float | None
     """Dollars per 1,000 questions."""
+    mode: str = "strict"
 
 
 def read_measured(path: Path, metric: str = "execution_accuracy") -> Measured:
@@ -71,6 +72,7 @@ def read_measured(path: Path, metric: str = "execution_accuracy") -> Measured:
         },
         seconds=report.get("seconds", {}).get("median"),
         dollars=(report.get("cost") or {}).get("per_1000"),
+        mode=str(report.get("mode", "strict")),
     )
 
 
@@ -87,6 +89,12 @@ def draw(
     runs: Sequence[Measured], folder: Path, metric: str = "execution_accuracy"
 ) -> tuple[list[Path], list[str]]:
     """Write every figure that the runs have numbers for; the files, and what was left out and why."""
+    modes = sorted({run.mode for run in runs})
+    if len(modes) > 1:
+        raise DataError(
+            f"the runs were judged in different modes ({'; '.join(modes)}), which do not compare; "
+            "evaluate all of them in one mode"
+        )
     try:
         import matplotlib
     except ImportError:

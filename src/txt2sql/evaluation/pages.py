@@ -84,7 +84,7 @@ def remarks(report: Report) -> dict[str, str]:
     if other := report.other_mode:
         found[f"in {other.mode} mode"] = (
             f"{shown(other.accuracy)}; {other.only_there:,} correct only there, "
-            f"{other.only_here:,} only in {report.mode} mode"
+            f"{other.only_here:,} only here"
         )
     times = report.efficiency
     if times.median is not None and times.p95 is not None:
