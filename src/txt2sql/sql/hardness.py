@@ -3,7 +3,8 @@
 Field's name: Spider hardness (Yu et al., "Spider", EMNLP 2018). Counted are the clauses of the
 outermost query, the queries nested in it, and lists longer than one.
 
->>> from txt2sql.sql.spider import SpiderSchema, parse
+>>> from txt2sql.sql.spider import parse
+>>> from txt2sql.sql.spider_query import SpiderSchema
 >>> schema = SpiderSchema({"singer": ("name", "age")})
 >>> level(parse("SELECT name FROM singer WHERE age > 20 ORDER BY age", schema))
 'medium'
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 from itertools import chain
 
-from txt2sql.sql.spider import Condition, Query
+from txt2sql.sql.spider_query import Condition, Query
 
 LEVELS = ("easy", "medium", "hard", "extra")
 

@@ -5,7 +5,8 @@ official evaluator's: literals go everywhere but in queries inside FROM; DISTINC
 become the column that stands for them, in the outermost query and its set operations only; a query
 compared with a value stays a tree, of which only the literals go.
 
->>> from txt2sql.sql.spider import SpiderSchema, parse
+>>> from txt2sql.sql.spider import parse
+>>> from txt2sql.sql.spider_query import SpiderSchema
 >>> schema = SpiderSchema({"singer": ("name", "age")})
 >>> query = parse("SELECT DISTINCT name FROM singer WHERE age > 20", schema)
 >>> normalise(query, {}).where[0].value is None
@@ -19,7 +20,15 @@ from typing import Any, NamedTuple
 
 from txt2sql.errors import DataError
 from txt2sql.sql.hardness import conditions, connectors
-from txt2sql.sql.spider import Column, Condition, Conditions, Expression, Item, Query, Value
+from txt2sql.sql.spider_query import (
+    Column,
+    Condition,
+    Conditions,
+    Expression,
+    Item,
+    Query,
+    Value,
+)
 
 
 class Form(NamedTuple):
@@ -146,20 +155,24 @@ def _blank_value(value: Value) -> Query | None:
     return _blank(value) if isinstance(value, Query) else None
 
 
-def key_map(entry: Mapping[str, Any]) -> dict[str, str]:
+def key_map(entry: Mapping[str, Any] | None) -> dict[str, str] | None:
     """Column -> the column that stands for it, from the foreign keys of an item of tables.json.
+
+    None, where there is no item, stays None: the keys that the database declares are taken.
 
     >>> key_map({"table_names_original": ["a", "b"], "foreign_keys": [[2, 1]],
     ...          "column_names_original": [[-1, "*"], [0, "id"], [1, "a_id"]]})
     {'a.id': 'a.id', 'b.a_id': 'a.id'}
     """
+    if entry is None:
+        return None
     try:
         tables = [str(name).lower() for name in entry["table_names_original"]]
         columns = [
             f"{tables[at]}.{name.lower()}" if at >= 0 else "*"
             for at, name in entry["column_names_original"]
         ]
-        pairs = [(int(source), int(target)) for source, target in entry["foreign_keys"]]
+        pairs = [(int(source), int(target)) for source, target in entry.get("foreign_keys", [])]
         return group_keys(columns, pairs)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise DataError(

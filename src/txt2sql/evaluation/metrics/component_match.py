@@ -11,22 +11,9 @@ F1; the parts themselves are in `details["partial"]`, from which a report sums t
 
 from __future__ import annotations
 
-from txt2sql.evaluation.metrics.exact_set_match import Keys, Matcher, outcome
+from txt2sql.evaluation.metrics.exact_set_match import Keys, Matcher
 from txt2sql.execution.database import Database
 from txt2sql.types import Example, Outcome, Prediction, Verdict
-
-COMPONENTS = (
-    "select",
-    "select(no AGG)",
-    "where",
-    "where(no OP)",
-    "group(no Having)",
-    "group",
-    "order",
-    "and/or",
-    "IUEN",
-    "keywords",
-)
 
 
 class ComponentMatch:
@@ -39,11 +26,10 @@ class ComponentMatch:
 
     def __call__(self, example: Example, prediction: Prediction, database: Database) -> Verdict:
         """Judge one prediction; its database is read, nothing is executed."""
-        match = self.matcher.match(example, prediction, database)
-        found, reason = outcome(match, prediction)
-        partial = {name: score._asdict() for name, score in match.partial.items()}
+        outcome, reason, match = self.matcher.judge(example, prediction, database)
+        partial = {name: part._asdict() for name, part in match.partial.items()}
         score = 0.0
-        if found in (Outcome.CORRECT, Outcome.WRONG_RESULT):
-            score = sum(part.f1 for part in match.partial.values()) / len(COMPONENTS)
-        details = {"hardness": match.hardness, "partial": partial} if partial else None
-        return Verdict(example.id, self.name, found, score, reason, details)
+        if outcome in (Outcome.CORRECT, Outcome.WRONG_RESULT):
+            score = sum(part.f1 for part in match.partial.values()) / len(match.partial)
+        details = {"hardness": match.hardness, "partial": partial}
+        return Verdict(example.id, self.name, outcome, score, reason, details)

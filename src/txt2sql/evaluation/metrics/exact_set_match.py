@@ -15,17 +15,20 @@ True
 
 from __future__ import annotations
 
+import sqlite3
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import closing
 from functools import lru_cache
 from typing import NamedTuple
 
+from txt2sql.errors import DatabaseError
 from txt2sql.execution import sandbox
 from txt2sql.execution.database import Database
 from txt2sql.sql.hardness import level
-from txt2sql.sql.spider import SpiderSchema, parse
+from txt2sql.sql.spider import parse
 from txt2sql.sql.spider_form import EMPTY, Form, group_keys, normalise
+from txt2sql.sql.spider_query import SpiderSchema
 from txt2sql.types import Example, Outcome, Prediction, Verdict
 
 Keys = Callable[[str], Mapping[str, str] | None]
@@ -182,7 +185,10 @@ class Matcher:
 
     def schema(self, database: Database) -> SpiderSchema:
         """The schema of a database as the official evaluator reads it; read again when it changed."""
-        identity = sandbox.identity(str(database.path))
+        try:
+            identity = sandbox.identity(str(database.path))
+        except OSError as problem:
+            raise _unreadable(database, problem) from problem
         known = self._schemas.get(database)
         if known is None or known[0] != identity:
             keys = self.keys(database.db_id) if self.keys else None
@@ -190,12 +196,18 @@ class Matcher:
             known = self._schemas[database] = (identity, _read_schema(database, identity, fixed))
         return known[1]
 
-    def match(self, example: Example, prediction: Prediction, database: Database) -> Match:
-        """The Match of one prediction; one without SQL counts as an unreadable query."""
+    def judge(
+        self, example: Example, prediction: Prediction, database: Database
+    ) -> tuple[Outcome, str, Match]:
+        """Outcome, reason and Match; a prediction without SQL is compared as an unreadable one."""
         predicted = prediction.sql or ""
         if self.official:
             predicted = predicted.replace("value", "1")
-        return compare(self.schema(database), example.gold_sql, predicted)
+        try:
+            match = compare(self.schema(database), example.gold_sql, predicted)
+        except DatabaseError as problem:
+            return Outcome.GOLD_ERROR, str(problem), Match(False, {}, False, None)
+        return (*_outcome(match, predicted), match)
 
 
 @lru_cache(256)
@@ -204,15 +216,25 @@ def _read_schema(
 ) -> SpiderSchema:
     """Tables in the order of sqlite_master, sqlite_sequence included, views not."""
     with closing(database.connect()) as connection:
-        listed = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-        names = database.tables or tuple(name for (name,) in listed)
-        tables = {
-            name: tuple(
-                row[1] for row in connection.execute(f"PRAGMA table_info({sandbox.quoted(name)})")
-            )
-            for name in names
-        }
+        try:
+            listed = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            names = database.tables or tuple(name for (name,) in listed)
+            tables = {
+                name: tuple(
+                    row[1]
+                    for row in connection.execute(f"PRAGMA table_info({sandbox.quoted(name)})")
+                )
+                for name in names
+            }
+        except sqlite3.Error as problem:
+            raise _unreadable(database, problem) from problem
     return SpiderSchema(tables, _declared_keys(database) if keys is None else dict(keys))
+
+
+def _unreadable(database: Database, problem: Exception) -> DatabaseError:
+    return DatabaseError(
+        f"cannot read the tables of '{database.path}' ({problem}); give a readable SQLite file"
+    )
 
 
 def _declared_keys(database: Database) -> dict[str, str]:
@@ -229,11 +251,10 @@ def _declared_keys(database: Database) -> dict[str, str]:
     return group_keys(list(places), pairs)
 
 
-def outcome(match: Match, prediction: Prediction) -> tuple[Outcome, str]:
-    """What a Match says of a prediction, with the reason."""
+def _outcome(match: Match, predicted: str) -> tuple[Outcome, str]:
     if match.hardness is None:
         return Outcome.GOLD_ERROR, "the gold query is not in Spider's subset of SQL"
-    if not (prediction.sql and prediction.sql.strip()):
+    if not predicted.strip():
         return Outcome.NO_SQL, "the completion holds no SQL"
     if not match.parsed:
         return Outcome.PREDICTION_ERROR, "not in Spider's subset of SQL, or names unknown columns"
@@ -253,8 +274,6 @@ class ExactSetMatch:
 
     def __call__(self, example: Example, prediction: Prediction, database: Database) -> Verdict:
         """Judge one prediction; its database is read, nothing is executed."""
-        match = self.matcher.match(example, prediction, database)
-        found, reason = outcome(match, prediction)
-        score = float(found is Outcome.CORRECT)
+        outcome, reason, match = self.matcher.judge(example, prediction, database)
         details = {"hardness": match.hardness, "parsed": match.parsed}
-        return Verdict(example.id, self.name, found, score, reason, details)
+        return Verdict(example.id, self.name, outcome, float(match.exact), reason, details)
