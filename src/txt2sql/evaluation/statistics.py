@@ -9,8 +9,9 @@ theorem; for few it is as skewed as the scores are.
 Two systems on the same examples are compared by pairs: McNemar's exact test (1947) and Newcombe's
 interval for the difference of paired proportions (1998, Statistics in Medicine 17: 2635, method 10).
 
->>> wilson(8, 10)
-Estimate(mean=0.8, n=10, low=0.490162471536642, high=0.9433178485456247)
+>>> low_and_high = wilson(8, 10)[2:]
+>>> [round(end, 4) for end in low_and_high]
+[0.4902, 0.9433]
 >>> mcnemar(1, 7)
 0.0703125
 """
