@@ -120,11 +120,11 @@ def compare(arguments: argparse.Namespace, scratch: Path) -> dict[str, Any]:
     times: dict[str, list[float]] = {"peer": [], "cold": [], "gold known": [], "again": []}
     for turn in range(1 if arguments.quick else arguments.runs):
         times["peer"].append(_seconds(peer))
-        times["cold"].append(_seconds(lambda: ours(scratch / f"cold {turn}", file)))
+        times["cold"].append(_seconds(ours, scratch / f"cold {turn}", file))
         known = scratch / f"gold known {turn}"
         shutil.copytree(gold_known, known)
-        times["gold known"].append(_seconds(lambda: ours(known, file)))
-        times["again"].append(_seconds(lambda: ours(known, file)))
+        times["gold known"].append(_seconds(ours, known, file))
+        times["again"].append(_seconds(ours, known, file))
     median = {name: statistics.median(found) for name, found in times.items()}
     for name, found in times.items():
         print(
@@ -201,9 +201,9 @@ def _run(command: list[str], folder: Path, **environment: str) -> str:
     return done.stdout
 
 
-def _seconds(run: Callable[[], None]) -> float:
+def _seconds(run: Callable[..., None], *arguments: Path) -> float:
     start = time.perf_counter()
-    run()
+    run(*arguments)
     return time.perf_counter() - start
 
 

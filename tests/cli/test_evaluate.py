@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +165,7 @@ from pathlib import Path
 from txt2sql import runs
 from txt2sql.cli.evaluate import continue_run
 from txt2sql.data import open_dataset
+from txt2sql.evaluation.metrics.execution_accuracy import ExecutionAccuracy
 from txt2sql.types import Prediction
 
 class Slow:
@@ -175,7 +179,7 @@ class Slow:
 
 source = open_dataset(sys.argv[1])
 examples = list(source.examples("dev"))
-judged = continue_run(runs.open_run(Path("run"), {}), source, examples, Slow)
+judged = continue_run(runs.open_run(Path("run"), {}), source, [ExecutionAccuracy()], examples, Slow)
 print(json.dumps([[j.example.id, j.verdicts[0].correct] for j in judged]))
 """
 
@@ -209,3 +213,83 @@ def test_a_killed_run_goes_on_without_asking_twice(shops: Path) -> None:
     third = subprocess.run([*command, "0"], capture_output=True, text=True, check=True)
     assert json.loads(third.stdout.splitlines()[-1]) == judged
     assert "0 examples left to ask" in third.stderr
+
+
+def official_rows(shops: Path, *arguments: object) -> list[dict[str, Any]]:
+    """What --verdicts writes for four predictions in official mode."""
+    sql = ("select COUNT(*) from shop;", "SELECT city FROM shop", "SELECT town FROM shop", "hello")
+    out = shops / "verdicts.jsonl"
+    given = predictions(shops, *sql)
+    common = ["--dataset", shops, "--predictions", given, "--mode", "official"]
+    assert evaluate(*common, "--verdicts", out, "--json", *arguments) == 0
+    return [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+
+
+def test_official_mode_writes_what_the_official_evaluator_says(
+    shops: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = official_rows(shops)
+    result = report(capsys)
+    assert [row["i"] for row in rows] == [0, 1, 2, 3]
+    assert [row["exec"] for row in rows] == [1, 1, 0, 0]  # DISTINCT is dropped from gold
+    assert [row["exact"] for row in rows] == [1, 1, 0, 0]
+    assert rows[0]["hardness"] == "easy"
+    assert rows[0]["partial"]["select"]["f1"] == 1
+    assert set(rows[2]["partial"]["where"]) == {"acc", "rec", "f1", "label_total", "pred_total"}
+    assert result["mode"] == "official"
+    assert result["metrics"]["exact_match"]["mean"] == 0.5
+    assert result["other_mode"]["mode"] == "strict"
+    assert result["by_difficulty"]["easy"]
+    assert [row["exec"] for row in official_rows(shops, "--keep-distinct")] == [1, 0, 0, 0]
+
+
+def test_the_same_again_and_without_the_cache_is_the_same(
+    shops: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = official_rows(shops)
+    assert official_rows(shops) == first
+    assert official_rows(shops, "--no-cache", "--processes", 2) == first
+    capsys.readouterr()
+
+
+def test_a_wrong_mode_or_metric_is_one_sentence(
+    shops: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = predictions(shops, *GOLD, "", "")
+    common = ["--dataset", shops, "--predictions", given]
+    assert evaluate(*common, "--mode", "offical") == 1
+    assert "choose one of strict, official" in capsys.readouterr().err
+    assert evaluate(*common, "--metrics", "execution_acuracy") == 1
+    assert "did you mean 'execution_accuracy'" in capsys.readouterr().err
+
+
+def test_a_gold_file_stands_in_for_a_split(shops: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    gold = shops / "gold.sql"
+    gold.write_text("SELECT count(*) FROM shop\tshop\nSELECT 7\tshop\n", encoding="utf-8")
+    bird = shops / "predicted.json"
+    entries = {"0": "SELECT 3\t----- bird -----\tshop", "1": "SELECT 8\t----- bird -----\tshop"}
+    bird.write_text(json.dumps(entries), encoding="utf-8")
+    assert evaluate("--dataset", shops, "--gold", gold, "--predictions", bird, "--json") == 0
+    result = report(capsys)
+    assert result["metrics"]["execution_accuracy"]["mean"] == 0.5
+    gold.write_text("SELECT 1\n", encoding="utf-8")
+    assert evaluate("--dataset", shops, "--gold", gold, "--predictions", bird) == 1
+    assert "line 1" in capsys.readouterr().err
+
+
+def test_a_test_suite_is_judged_on_all_its_databases(
+    shops: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suite = shops / "suites" / "shop"
+    suite.mkdir(parents=True)
+    shutil.copy(shops / "database" / "shop" / "shop.sqlite", suite / "shop.sqlite")
+    shutil.copy(suite / "shop.sqlite", suite / "other.sqlite")
+    with closing(sqlite3.connect(suite / "other.sqlite")) as connection:
+        connection.execute("DELETE FROM shop")
+        connection.commit()
+    given = predictions(shops, "SELECT 3", GOLD[1], "", "")
+    common = ["--dataset", shops, "--predictions", given, "--json"]
+    assert evaluate(*common, "--test-suite", suite.parent) == 0
+    metrics = report(capsys)["metrics"]
+    assert metrics["execution_accuracy"]["mean"] == 0.5
+    assert metrics["test_suite_accuracy"]["mean"] == 0.25

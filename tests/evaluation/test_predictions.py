@@ -96,3 +96,20 @@ predictions = st.builds(
 @given(predictions)
 def test_rows_bring_predictions_back(prediction: Prediction) -> None:
     assert from_row(json.loads(json.dumps(to_row(prediction)))) == prediction
+
+
+def test_bird_goes_by_the_order_of_the_file(tmp_path: Path) -> None:
+    mark = "\t----- bird -----\tshop"
+    entries = {"2": f"SELECT 1{mark}", "0": 7, "1": "SELECT 3"}
+    path = written(tmp_path, "p.json", json.dumps(entries))
+    assert answers(path) == ["SELECT 1", None, "SELECT 3"]
+
+
+def test_wikisql_sketches_are_handed_on_as_json(tmp_path: Path) -> None:
+    lines = [
+        {"query": {"sel": 1, "agg": 0, "conds": []}},
+        {"error": "no idea"},
+        {"query": "SELECT 3"},
+    ]
+    path = written(tmp_path, "p.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+    assert answers(path) == [json.dumps(lines[0]), json.dumps(lines[1]), "SELECT 3"]

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import marshal
+
 from txt2sql.execution.database import Database
 from txt2sql.execution.execute import Limits, execute
 from txt2sql.types import QueryResult

@@ -35,6 +35,7 @@ _VOLATILE = re.compile(
     re.IGNORECASE,
 )
 _WORTH_SPREADING = 64
+_OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 
 _Row = tuple[str, float, str, object]
 
@@ -100,6 +101,8 @@ def judge_all(
 
     `gold` is what the metrics share; `done` hears of each example as soon as it is judged.
     """
+    if any(getattr(metric, "timed", False) for metric in metrics):
+        memory, processes = None, 1
     tasks = list(zip(examples, predictions, strict=True))
     verdicts: dict[int, tuple[Verdict, ...]] = {}
     keys = [memory.key(*task) for task in tasks] if memory else []
@@ -183,7 +186,7 @@ def _from_rows(
     example: Example, metrics: Sequence[Metric], rows: Sequence[_Row]
 ) -> tuple[Verdict, ...]:
     return tuple(
-        Verdict(example.id, metric.name, Outcome(outcome), score, reason, details)  # type: ignore[arg-type]
+        Verdict(example.id, metric.name, _OUTCOMES[outcome], score, reason, details)  # type: ignore[arg-type]
         for metric, (outcome, score, reason, details) in zip(metrics, rows, strict=True)
     )
 

@@ -3,7 +3,8 @@
 Read from others: Spider's text format (one SQL per line, an optional tab and db_id after it), BIRD's
 (one JSON object from position to `SQL\t----- bird -----\tdb_id`), a JSON list, or JSONL, of strings or
 of objects whose SQL is under `sql`, `pred`, `predicted`, ... An object with an `id` or `example_id`
-goes to that example; everything else goes by position in the split.
+goes to that example; everything else goes by position in the split. WikiSQL's query sketches
+(`{"query": {"sel": ...}}`) are handed on as JSON, for the metrics that read them.
 
 >>> from_row(to_row(Prediction("dev-0", "SELECT 1"))).sql
 'SELECT 1'
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +23,13 @@ from txt2sql.types import Example, Prediction
 
 _SQL_KEYS = ("sql", "pred", "predicted", "predicted_sql", "prediction", "pred_sql", "query")
 _ID_KEYS = ("example_id", "id")
+_FIELDS = tuple(field.name for field in fields(Prediction) if field.name != "tree")
 _BIRD_MARK = "----- bird -----"
 
 
 def to_row(prediction: Prediction) -> dict[str, Any]:
     """A prediction as a JSON object, without its search tree."""
-    row = asdict(prediction)
-    del row["tree"]
-    return row
+    return {name: getattr(prediction, name) for name in _FIELDS}
 
 
 def from_row(row: Mapping[str, Any]) -> Prediction:
@@ -139,13 +139,16 @@ def _example_id(item: Any) -> str:
 def _prediction(example_id: str, item: Any, path: Path) -> Prediction:
     if not isinstance(item, dict):
         return Prediction(example_id, _sql(item))
+    seconds = _seconds(item.get("seconds"))
+    if item.get("error") or isinstance(item.get("query"), dict):  # WikiSQL's: a query sketch
+        return Prediction(example_id, json.dumps(item), seconds=seconds)
     key = next((key for key in _SQL_KEYS if key in item), None)
     if key is None:
         raise DataError(
             f"a prediction in '{path}' has none of the keys {', '.join(_SQL_KEYS)}; "
             "put its SQL under 'sql'"
         )
-    return Prediction(example_id, _sql(item[key]), seconds=_seconds(item.get("seconds")))
+    return Prediction(example_id, _sql(item[key]), seconds=seconds)
 
 
 def _sql(value: Any) -> str | None:

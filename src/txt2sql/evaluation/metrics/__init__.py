@@ -1,7 +1,7 @@
 """The metrics: each one file, one signature `Metric(example, prediction, database) -> Verdict`.
 
->>> sorted(METRICS)[:2]
-['bird_execution_accuracy', 'bird_soft_f1']
+>>> "exact_match" in METRICS
+True
 """
 
 from __future__ import annotations
@@ -10,25 +10,21 @@ import difflib
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from txt2sql.errors import ConfigError
 from txt2sql.evaluation.gold import GoldResults
-from txt2sql.evaluation.metrics.bird import BirdExecutionAccuracy, BirdSoftF1
 from txt2sql.evaluation.metrics.component_match import ComponentMatch
 from txt2sql.evaluation.metrics.exact_set_match import ExactSetMatch
 from txt2sql.evaluation.metrics.execution_accuracy import ExecutionAccuracy
-from txt2sql.evaluation.metrics.logical_form import (
-    GoldForm,
-    LogicalFormAccuracy,
-    WikiSQLExecutionAccuracy,
-)
 from txt2sql.evaluation.metrics.test_suite import TestSuiteAccuracy
-from txt2sql.evaluation.metrics.valid_efficiency import RewardEfficiency, ValidEfficiencyScore
 from txt2sql.evaluation.mode import Judging
 from txt2sql.execution.database import Database
 from txt2sql.sql.spider_form import key_map
 from txt2sql.types import Example, Prediction, Schema, Verdict
+
+if TYPE_CHECKING:
+    from txt2sql.evaluation.metrics.logical_form import GoldForm
 
 
 class Metric(Protocol):
@@ -41,7 +37,10 @@ class Metric(Protocol):
 
 
 class Source(Protocol):
-    """The part of a data set that metrics may ask for; `data.Dataset` is one."""
+    """The part of a data set that metrics ask for; `data.Dataset` is one.
+
+    Spider's also has `entry(db_id)`, the item of tables.json, and WikiSQL's `logical_forms(split)`.
+    """
 
     def database(self, db_id: str) -> Database: ...
 
@@ -51,9 +50,12 @@ class Source(Protocol):
 class Context:
     """What a metric may need beyond an example, its prediction and its database."""
 
-    def __init__(self, judging: Judging, source: Source, suites: Path | None = None) -> None:
+    def __init__(
+        self, judging: Judging, source: Source, split: str = "", suites: Path | None = None
+    ) -> None:
         self.judging = judging
         self.source = source
+        self.split = split
         self.suites = suites
         self.gold = GoldResults(judging.limits)
 
@@ -68,23 +70,68 @@ class Context:
         entry = self.entry(db_id)
         return key_map(entry) if entry is not None else None
 
+    @property
+    def has_forms(self) -> bool:
+        """Whether the data set has logical forms, as WikiSQL does."""
+        return hasattr(self.source, "logical_forms")
 
+    def form(self, example_id: str) -> GoldForm | None:
+        """The gold logical form of one example, where the data set has them."""
+        return self._forms.get(example_id)
+
+    @cached_property
+    def _forms(self) -> dict[str, GoldForm]:
+        forms = getattr(self.source, "logical_forms", None)
+        if forms is None or not self.split:
+            return {}
+        return {form.example_id: form for form in forms(self.split)}
+
+
+def _structural_f1(context: Context) -> Metric:
+    from txt2sql.evaluation.metrics.structural_f1 import StructuralF1  # loads sqlglot
+
+    return StructuralF1(context.source.schema)
+
+
+def _logical_form(context: Context) -> Metric:
+    from txt2sql.evaluation.metrics.logical_form import LogicalFormAccuracy
+
+    return LogicalFormAccuracy(context.source.schema, context.form, context.judging.official)
+
+
+def _wikisql(context: Context) -> Metric:
+    from txt2sql.evaluation.metrics.logical_form import WikiSQLExecutionAccuracy
+
+    limits = context.judging.limits
+    return WikiSQLExecutionAccuracy(context.source.schema, context.form, limits)
+
+
+def _bird(name: str) -> Callable[[Context], Metric]:
+    def make(context: Context) -> Metric:
+        from txt2sql.evaluation.metrics.bird import BirdExecutionAccuracy, BirdSoftF1
+        from txt2sql.evaluation.metrics.valid_efficiency import (
+            RewardEfficiency,
+            ValidEfficiencyScore,
+        )
+
+        kinds = (BirdExecutionAccuracy, BirdSoftF1, ValidEfficiencyScore, RewardEfficiency)
+        kind = next(kind for kind in kinds if kind.name == name)
+        judging = context.judging
+        return kind(limits=judging.limits, official=judging.official, gold=context.gold.result)
+
+    return make
+
+
+# Those that are rarely asked for are loaded when they are: what is loaded here, every run waits for.
 METRICS: dict[str, Callable[[Context], Metric]] = {
     ExecutionAccuracy.name: lambda c: ExecutionAccuracy(c.judging, gold=c.gold),
     TestSuiteAccuracy.name: lambda c: TestSuiteAccuracy(c.judging, folder=c.suites, gold=c.gold),
     ExactSetMatch.name: lambda c: ExactSetMatch(c.keys, c.judging.official),
     ComponentMatch.name: lambda c: ComponentMatch(c.keys, c.judging.official),
-    "structural_f1": lambda c: _structural_f1(c.source.schema),
-    LogicalFormAccuracy.name: lambda c: LogicalFormAccuracy(
-        c.source.schema, c.form, c.judging.official
-    ),
-    WikiSQLExecutionAccuracy.name: lambda c: WikiSQLExecutionAccuracy(
-        c.source.schema, c.form, c.judging.limits
-    ),
-    BirdExecutionAccuracy.name: lambda c: BirdExecutionAccuracy(gold=c.gold.result, **_bird(c)),
-    BirdSoftF1.name: lambda c: BirdSoftF1(gold=c.gold.result, **_bird(c)),
-    ValidEfficiencyScore.name: lambda c: ValidEfficiencyScore(gold=c.gold.result, **_bird(c)),
-    RewardEfficiency.name: lambda c: RewardEfficiency(gold=c.gold.result, **_bird(c)),
+    "structural_f1": _structural_f1,
+    "logical_form_accuracy": _logical_form,
+    "wikisql_execution_accuracy": _wikisql,
+    **{name: _bird(name) for name in ("bird_execution_accuracy", "bird_soft_f1", "ves", "r_ves")},
 }
 """Name -> a new metric for a context."""
 
@@ -100,22 +147,13 @@ def choose(context: Context, names: str | None) -> list[Metric]:
     return [METRICS[name](context) for name in dict.fromkeys(wanted)]
 
 
-def _structural_f1(schema: Callable[[str], Schema]) -> Metric:
-    from txt2sql.evaluation.metrics.structural_f1 import StructuralF1  # loads sqlglot
-
-    return StructuralF1(schema)
-
-
-def _bird(context: Context) -> dict[str, Any]:
-    return {"limits": context.judging.limits, "official": context.judging.official}
-
-
 def _usual(context: Context) -> list[str]:
+    official = context.judging.official
     if context.has_forms:
-        own = WikiSQLExecutionAccuracy.name if context.judging.official else ExecutionAccuracy.name
-        return [own, LogicalFormAccuracy.name]
+        execution = "wikisql_execution_accuracy" if official else ExecutionAccuracy.name
+        return [execution, "logical_form_accuracy"]
     names = [ExecutionAccuracy.name, ExactSetMatch.name, ComponentMatch.name]
-    if not context.judging.official:
+    if not official:
         names.append("structural_f1")
     if context.suites:
         names.append(TestSuiteAccuracy.name)

@@ -26,7 +26,6 @@ from txt2sql.execution.execute import execute
 from txt2sql.sql import is_ordered, official
 from txt2sql.types import Example, Outcome, Prediction, QueryResult, Verdict
 
-
 _COMPARABLE = (Outcome.CORRECT, Outcome.WRONG_RESULT, Outcome.PREDICTION_ERROR)
 
 
@@ -43,14 +42,14 @@ class ExecutionAccuracy:
 
     def __init__(
         self,
-        judging: Judging = Judging(),
+        judging: Judging | None = None,
         *,
         databases: Callable[[Database], Sequence[Database]] = lambda database: (database,),
         gold: GoldResults | None = None,
     ) -> None:
-        self.judging = judging
+        self.judging = judging or Judging()
         self.databases = databases
-        self.gold = gold or GoldResults(judging.limits)
+        self.gold = gold or GoldResults(self.judging.limits)
         self._last: tuple[object, QueryResult] = (None, QueryResult())
 
     def __call__(self, example: Example, prediction: Prediction, database: Database) -> Verdict:

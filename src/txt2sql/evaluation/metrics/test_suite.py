@@ -45,7 +45,7 @@ class TestSuiteAccuracy(ExecutionAccuracy):
 
     def __init__(
         self,
-        judging: Judging = Judging(),
+        judging: Judging | None = None,
         *,
         folder: Path | None = None,
         gold: GoldResults | None = None,

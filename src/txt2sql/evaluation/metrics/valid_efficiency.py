@@ -68,6 +68,8 @@ class _Timed(BirdExecutionAccuracy):
     """
 
     fetch: bool
+    timed = True
+    """Nothing else should run meanwhile, and no verdict is to be remembered."""
 
     def __init__(
         self,
