@@ -32,6 +32,7 @@ from txt2sql.sql.spider_lexer import tokenise
         ("ORDER BY age. The end", "order by age . the end"),
         ("age > 3. and", "age > 3. and"),
         ("age > 3. The", "age > 3 . the"),
+        ("ORDER BY x. The end", "order by x. the end"),
         ("a.;", "a. ;"),
         ("cannot wanna, gonna wanna.x", "can not wan na , gon na wanna.x"),
         ("a > = 3 ! = < = 4", "a >= 3 != <= 4"),

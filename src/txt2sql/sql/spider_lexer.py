@@ -39,11 +39,11 @@ _CONTRACTION = re.compile(
 _ODD_TOKEN = _tokens(_CUT)
 
 # A full stop before white space or one of these characters may end a sentence; then it stands alone.
-# Not so after a number or a single letter when a small letter follows.
+# Not so after a number when a small letter follows, nor after a single letter when any does.
 _STOP = re.compile(r"\.[\s)\";}\]*:@({\[!?«»‘’“”]")
 _RUN = re.compile(r"(\S+)(?=\s*(\S?))")
 _END = re.compile(r"[.?!](?=$|[)\";}\]*:@({\[!?«»‘’“”])")
-_NUMBER_OR_INITIAL = re.compile(r"(?:^|[^\w.,-])(?:-?[.,]?\d[\d,.-]*|[^\W\d_])$")
+_NUMBER_OR_INITIAL = re.compile(r"(?:^|[^\w.,-])(?:-?[.,]?\d[\d,.-]*|([^\W\d_]))$")
 _CLOSERS = ")]}>»”’ "
 
 
@@ -113,7 +113,9 @@ def _split_stop(run: re.Match[str]) -> str:
         return text
     before, after = text[: ends[-1]], text[ends[-1] + 1 :]
     following = after[:1] or following
-    number_or_initial = _NUMBER_OR_INITIAL.search(before)
-    if number_or_initial and (following.islower() or following in ";:,.!?"):
+    short = _NUMBER_OR_INITIAL.search(before)
+    if short and (
+        following in ";:,.!?" or (following.isalpha() if short[1] else following.islower())
+    ):
         return text
     return f"{before} . {after}"
