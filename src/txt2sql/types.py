@@ -202,7 +202,7 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One metric's judgement of one prediction; `score` is in [0, 1].
+    """One metric's judgement of one prediction; `score` is in [0, 1], but for ratios of times.
 
     `details` is what else the metric found (component scores, ...), ready for JSON.
     """

@@ -204,3 +204,9 @@ def test_quantiles_interpolate_between_neighbours() -> None:
     assert quantile([4.0, 1.0, 3.0, 2.0, 5.0], 0.9) == pytest.approx(4.6)
     with pytest.raises(ValueError, match="no values"):
         quantile([], 0.5)
+
+
+def test_scores_above_one_keep_their_mean() -> None:
+    found = estimate([1.118] * 3)
+    assert found.mean == pytest.approx(1.118)
+    assert 0 < found.low < 1.118 <= found.high + 1e-12

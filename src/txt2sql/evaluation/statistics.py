@@ -30,7 +30,7 @@ _FEW = 20
 
 
 class Estimate(NamedTuple):
-    """A mean in [0, 1] over `n` scores with its 95% interval; n = 0 knows nothing: [0, 1].
+    """A mean, mostly in [0, 1], over `n` scores with its 95% interval; n = 0 knows nothing: [0, 1].
 
     A difference of two means is an Estimate in [-1, 1].
     """
@@ -61,10 +61,17 @@ def wilson(successes: float, n: int, z: float = Z_95) -> Estimate:
 
 
 def estimate(scores: Sequence[float]) -> Estimate:
-    """The mean of scores in [0, 1] with its interval: Wilson when all are 0 or 1, else `graded`."""
+    """The mean of scores with its interval: Wilson when all are 0 or 1, else `graded`.
+
+    Scores are 0 or more; those of a ratio of times may be above 1.
+    """
     if set(scores) <= {0.0, 1.0}:
         return wilson(round(sum(scores)), len(scores))
-    return wilson(math.fsum(scores), len(scores)) if len(scores) < _FEW else graded(scores)
+    if len(scores) >= _FEW:
+        return graded(scores)
+    top = max(1.0, *scores)
+    mean, n, low, high = wilson(min(math.fsum(scores) / top, len(scores)), len(scores))
+    return Estimate(mean * top, n, low * top, high * top)
 
 
 def graded(scores: Sequence[float], z: float = Z_95) -> Estimate:
