@@ -22,8 +22,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import blake2b
 
-import sqlglot
+from sqlglot import TokenType
 from sqlglot import expressions as exp
+from sqlglot.dialects.sqlite import SQLite
 
 from txt2sql.sql.scope import Scope, Source, entries, resolve
 from txt2sql.sql.spelling import Spelling, compared, operands
@@ -39,6 +40,7 @@ _REMEMBERED_CHARS, _SHORT = 2_000, 300
 _COST = 20
 """Of reading a query, in expressions, besides those in it."""
 
+_DIALECT = SQLite()
 _SKIP = re.compile(r"(?:[\s(]|--[^\n]*|/\*.*?(?:\*/|\Z))*", re.S)
 _START = re.compile(r"(?:SELECT|WITH|VALUES)\b", re.I)
 # A subquery in the text of an expression stands between these two until the part is added.
@@ -85,8 +87,13 @@ def _parts(sql: str, key: _Same) -> Counter[Part] | None:
     if start is None or not _START.match(sql, start.end()):
         return None
     try:
-        statements = [tree for tree in sqlglot.parse(sql, read="sqlite") if tree is not None]
-        return _numbered(statements[0], _columns(key)) if len(statements) == 1 else None
+        tokens = _DIALECT.tokenize(sql)
+        while tokens and tokens[-1].token_type is TokenType.SEMICOLON:
+            tokens.pop()
+        if any(token.token_type is TokenType.SEMICOLON for token in tokens):
+            return None
+        (tree,) = _DIALECT.parser().parse(tokens, sql)
+        return _numbered(tree, _columns(key)) if tree is not None else None
     except Exception:  # whatever a parser does with arbitrary text, RecursionError included
         return None
 
@@ -142,11 +149,6 @@ class _Answer:
     outputs: dict[str, str] = field(default_factory=dict)
     stars: list[Source] = field(default_factory=list)
 
-    def include(self, prefix: str, bag: Counter[Part]) -> None:
-        """Add the parts of another query, their clauses under `prefix`."""
-        for (clause, text), count in bag.items():
-            self.parts[f"{prefix} / {clause}", text] += count
-
 
 class _Reader:
     """Walks a tree; `marks` numbers the sources of FROMs, counted in the order of the walk."""
@@ -189,7 +191,13 @@ class _Reader:
         answer.parts[clause, skeleton] += 1
         for i, whole in enumerate(within, 1):
             place = f" #{i}" if len(within) > 1 else ""
-            answer.include(_short(f"{clause} {skeleton}{place}"), self.nested[whole])
+            self.include(answer, _short(f"{clause} {skeleton}{place}"), self.nested[whole])
+
+    def include(self, answer: _Answer, prefix: str, bag: Counter[Part]) -> None:
+        """Add the parts of another query, their clauses under `prefix`."""
+        self.spelling.spend(len(bag))
+        for (clause, text), count in bag.items():
+            answer.parts[f"{prefix} / {clause}", text] += count
 
     def wrapped(self, answer: _Answer) -> str:
         """A query inside an expression; its parts wait until the part around it is added."""
@@ -248,10 +256,10 @@ class _Reader:
             if i == 0:
                 answer.items, answer.outputs = side.items, side.outputs
             if kind is exp.Except:
-                answer.include(f"except {'right' if i else 'left'}", side.parts)
+                self.include(answer, f"except {'right' if i else 'left'}", side.parts)
             else:
                 self.add(answer, name, _short(_whole(side.parts)))
-                answer.include(name, side.parts)
+                self.include(answer, name, side.parts)
         scope.aliases = answer.outputs
 
     def order(self, node: exp.Expr, scope: Scope, answer: _Answer) -> None:

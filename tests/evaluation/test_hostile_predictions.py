@@ -1,0 +1,522 @@
+"""Thousands of broken and hostile predictions: each gets an outcome in time, and nothing changes.
+
+Generated from a seed: a corpus, mutations of real queries, statements that write, bombs, and noise.
+The default run draws 1,500 of them, `-m slow` 10,000. What the metrics call right is checked against
+an oracle that shares no code with them: plain sqlite3, and every order of columns.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import math
+import os
+import random
+import re
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from txt2sql.evaluation.metrics import METRICS, Context, Metric
+from txt2sql.evaluation.mode import Judging
+from txt2sql.execution import worker
+from txt2sql.execution.database import Database, open_database
+from txt2sql.execution.execute import Limits, clear_cache
+from txt2sql.types import Example, Outcome, Prediction, Row, Schema, Verdict
+
+LIMITS = Limits(
+    timeout_s=0.2, max_rows=5_000, max_memory_bytes=64_000_000, max_result_bytes=4_000_000
+)
+MARGIN_S = 0.5
+USUAL = ("execution_accuracy", "exact_match", "component_match", "structural_f1")
+CHOOSY = ("exact_match", "component_match", "logical_form_accuracy", "wikisql_execution_accuracy")
+"""Metrics that cannot judge every gold query: outside Spider's subset, or without a logical form."""
+TIMED = ("ves", "r_ves")
+"""Metrics whose score is a ratio of times."""
+FIXTURES = Path(__file__).parents[1] / "fixtures" / "sql"
+_ESCAPE = re.compile(r"\\(?:u([0-9a-f]{4})|([nt0r\\]))")
+_ESCAPED = {"n": "\n", "t": "\t", "0": "\0", "r": "\r", "\\": "\\"}
+
+
+def lines(name: str) -> list[str]:
+    """The statements of a corpus."""
+    text = (FIXTURES / name).read_text(encoding="utf-8")
+    return [
+        _ESCAPE.sub(lambda m: chr(int(m[1], 16)) if m[1] else _ESCAPED[m[2]], line)
+        for line in text.splitlines()
+        if line and not line.startswith("# ")
+    ]
+
+
+CORPUS, LONG, SEEDS = lines("hostile.txt"), lines("hostile_long.txt"), lines("hostile_seeds.txt")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A prediction, the gold query it answers, and whether it may run until the time limit."""
+
+    gold: str
+    predicted: str | None
+    long: bool = False
+
+
+WORDS = (
+    "SELECT FROM WHERE GROUP BY HAVING ORDER LIMIT JOIN ON AND OR NOT IN LIKE BETWEEN IS NULL UNION EXCEPT "
+    "INTERSECT ALL DISTINCT AS CASE WHEN THEN ELSE END WITH RECURSIVE VALUES EXISTS OVER CAST COLLATE item "
+    "shop id name price city opened rating shop_id T1 T1.id T2.city count max avg sum * ( ) , ; . = < > != "
+    "|| + - / % -- /* */ ' \" ` [ ] { } ? : @ $ \\ 1 0 2.5 1e9 'x' \"y\" x'00' nothing DROP TABLE PRAGMA"
+).split()
+STRANGE = [*"\0\t\n\r\x01\x02\x0b\x7f\u00a0\u200b\u202e\u2028\ufeff\ud800\udfff\U0001f600éİß", ""]
+STATEMENTS = (
+    "DROP TABLE {t}",
+    "DELETE FROM {t}",
+    "UPDATE {t} SET {c} = NULL",
+    "INSERT INTO {t} DEFAULT VALUES",
+    "INSERT INTO {t} SELECT * FROM {t}",
+    "REPLACE INTO {t} SELECT * FROM {t}",
+    "CREATE TABLE x{n} AS SELECT * FROM {t}",
+    "CREATE TRIGGER x{n} BEFORE UPDATE ON {t} BEGIN SELECT 1; END",
+    "CREATE INDEX x{n} ON {t} ({c})",
+    "ALTER TABLE {t} RENAME TO x{n}",
+    "ALTER TABLE {t} DROP COLUMN {c}",
+    "ATTACH 'x{n}.sqlite' AS x",
+    "VACUUM INTO 'x{n}.sqlite'",
+    "PRAGMA user_version = {n}",
+    "PRAGMA writable_schema = {n}",
+    "PRAGMA journal_mode = {n}",
+    "SELECT load_extension('x{n}')",
+    "SELECT writefile('x{n}', {c}) FROM {t}",
+    "WITH a AS (SELECT {n}) DELETE FROM {t}",
+    "WITH a AS (SELECT {n}) UPDATE {t} SET {c} = 0 RETURNING *",
+)
+TALK = (
+    "Here is the query:\n```sql\n{}\n```\nIt lists what you asked for.",
+    "```\n{}\n```",
+    "{}\n\nExplanation: the query reads the table.",
+    '{{"sql": "{}"}}',
+    "SQL: {}",
+    "The answer is {}",
+    "<s>{}</s>",
+    "{}\n### Question: how many?",
+    "-- {}",
+    "/* {} */",
+    "{} -- {}",
+    "'{}'",
+)
+
+
+def tokens(sql: str) -> list[str]:
+    return re.findall(r"\s+|\w+|'[^']*'|.", sql, re.S)
+
+
+def _edited(rng: random.Random, sql: str) -> str:
+    """One to four words deleted, doubled, swapped or replaced."""
+    parts = tokens(sql)
+    for _ in range(rng.randint(1, 4)):
+        place, other = rng.randrange(len(parts)), rng.randrange(len(parts))
+        change = rng.randrange(5)
+        if change == 0 and len(parts) > 1:
+            del parts[place]
+        elif change == 1:
+            parts.insert(place, parts[other])
+        elif change == 2:
+            parts[place], parts[other] = parts[other], parts[place]
+        else:
+            parts[place : place + (change == 3)] = [f" {rng.choice(WORDS)} "]
+    return "".join(parts)
+
+
+def _garbled(rng: random.Random, sql: str) -> str:
+    """Characters inserted, dropped or replaced by strange ones."""
+    letters = list(sql)
+    for _ in range(rng.randint(1, 6)):
+        place = rng.randrange(len(letters))
+        letters[place] = rng.choice([rng.choice(STRANGE), rng.choice("'\"`[](),;-*/"), ""])
+    return "".join(letters)
+
+
+def _respelled(rng: random.Random, sql: str) -> str:
+    """The same query in another dress: what is right and must stay so."""
+    case = rng.choice([str.upper, str.lower, str.swapcase])
+    gap = rng.choice([" ", "\n", "\t", "  ", " /* x */ ", " -- x\n"])
+    parts = [
+        gap if part.isspace() else part if part.startswith("'") else case(part)
+        for part in tokens(sql)
+    ]
+    return (
+        rng.choice(["", " ", "-- all\n"]) + "".join(parts) + rng.choice(["", ";", " ; ", " -- x"])
+    )
+
+
+def _smuggled(rng: random.Random, sql: str) -> str:
+    """A statement that writes, alone or beside the query."""
+    template = rng.choice(STATEMENTS)
+    table, column = rng.choice([("item", "price"), ("shop", "city"), ("sqlite_master", "sql")])
+    evil = template.format(t=table, c=column, n=rng.randrange(1000))
+    return rng.choice(
+        [
+            evil,
+            f"{sql}; {evil}",
+            f"{evil}; {sql}",
+            f"-- {sql}\n{evil}",
+            f"{sql} UNION {evil}",
+            f"({evil})",
+        ]
+    )
+
+
+def _nested(rng: random.Random, sql: str) -> str:
+    """Deep or wide."""
+    n = rng.choice([5, 30, 100, 400])
+    return rng.choice(
+        [
+            "SELECT " + "(" * n + "1" + ")" * n,
+            "SELECT " + "(" * n,
+            "SELECT " + "abs(" * n + "1" + ")" * n,
+            "SELECT * FROM (" * n + sql + ")" * n,
+            "SELECT 1 WHERE 1 IN (" * n + "1" + ")" * n,
+            "SELECT " + "NOT " * n + "1",
+            "SELECT " + "- " * n + "1",
+            "SELECT " + "CASE WHEN 1 THEN " * n + "1" + " END" * n,
+            "SELECT 1" + " + 1" * n,
+            "SELECT 1 WHERE 1" + " AND 1" * n,
+            "SELECT " + ", ".join(["name"] * n) + " FROM item",
+            "SELECT count(*) FROM item WHERE id IN (" + ", ".join(map(str, range(n))) + ")",
+            "SELECT count(*) FROM shop" + ", shop" * min(n // 5, 4),
+            "SELECT count(*) FROM shop" + "".join(f" JOIN shop s{i} USING (id)" for i in range(n)),
+            sql + f" UNION {sql}" * n,
+            sql + " UNION ALL SELECT 1" * n,
+            "WITH "
+            + ", ".join(f"a{i} AS (SELECT {i} AS x)" for i in range(n))
+            + " SELECT * FROM a0",
+            sql + ";" * n,
+            "/*" * n + sql,
+            "SELECT '" + "''" * n,
+        ]
+    )
+
+
+def _swollen(rng: random.Random, sql: str) -> str:
+    """Large strings, blobs and numbers, made by functions."""
+    n = rng.choice([10, 1000, 400_000, 10**6, 10**9, 10**12, -1])
+    text = rng.choice(
+        ["hex(zeroblob({n}))", "printf('%{n}d', 1)", "zeroblob({n})", "randomblob({n})"]
+    )
+    text = text.format(n=n)
+    return rng.choice(
+        [
+            f"SELECT {text}",
+            f"SELECT length({text}) FROM item",
+            f"SELECT replace({text}, '0', {text})",
+            f"SELECT group_concat({text}) FROM shop",
+            f"SELECT {text} || {text} || {text}",
+            f"SELECT name FROM item WHERE name LIKE '{'%_' * min(abs(n), 30_000)}'",
+            f"SELECT name FROM item WHERE name GLOB '{'*?' * min(abs(n), 30_000)}'",
+            f"SELECT count(*) FROM item WHERE id < {n}{'0' * rng.randrange(50)}",
+            f"SELECT substr({text}, {n}), trim({text}, '0'), instr({text}, '1')",
+            f"SELECT max({text}) FROM item GROUP BY shop_id",
+            f"SELECT * FROM item LIMIT {n} OFFSET {-n}",
+        ]
+    )
+
+
+def _talk(rng: random.Random, sql: str) -> str:
+    return rng.choice(TALK).replace("{}", sql)
+
+
+def _noise(rng: random.Random, sql: str) -> str | None:
+    size = rng.choice([1, 3, 20, 200])
+    return rng.choice(
+        [
+            None,
+            "",
+            " " * size,
+            "".join(chr(rng.randrange(0x110000)) for _ in range(size)),
+            "".join(chr(rng.randrange(32, 127)) for _ in range(size)),
+            "".join(rng.choice(STRANGE) for _ in range(size)),
+            bytes(rng.randrange(256) for _ in range(size)).decode("latin-1"),
+            " ".join(rng.choice(WORDS) for _ in range(size)),
+            "SELECT " + " ".join(rng.choice(WORDS) for _ in range(size)),
+            json.dumps({"query": sql, "n": size}),
+            sql[: rng.randrange(len(sql))],
+            sql[rng.randrange(len(sql)) :],
+        ]
+    )
+
+
+def _huge(rng: random.Random, sql: str) -> str:
+    """Around and over the longest text that is run at all."""
+    n = rng.choice([9_000, 99_000, 101_000, 500_000])
+    return rng.choice(
+        [
+            sql + " " * n,
+            " " * n + sql,
+            f"SELECT '{'x' * n}'",
+            f"/* {'x' * n} */ {sql}",
+            "SELECT " + "1," * (n // 2) + "1",
+            "(" * n,
+            "'" * n,
+            "-" * n,
+            ";" * n,
+            "\n" * n,
+            "SELECT " * (n // 7),
+            "x" * n,
+            "\ud800" * n,
+        ]
+    )
+
+
+FAMILIES: dict[Callable[[random.Random, str], str | None], int] = {
+    _edited: 30,
+    _garbled: 15,
+    _respelled: 10,
+    _smuggled: 15,
+    _nested: 5,
+    _swollen: 5,
+    _talk: 5,
+    _noise: 14,
+    _huge: 1,
+}
+LONG_SHARE = 250
+
+
+def cases(n: int, seed: int) -> list[Case]:
+    """The corpora, then generated predictions up to `n`; one in `LONG_SHARE` of all runs long."""
+    rng = random.Random(seed)
+    kinds, weights = list(FAMILIES), list(FAMILIES.values())
+    made = [Case(rng.choice(SEEDS), sql, True) for sql in rng.choices(LONG, k=n // LONG_SHARE)]
+    made += [Case(SEEDS[0], sql) for sql in CORPUS]
+    while len(made) < n:
+        gold = rng.choice(SEEDS)
+        (kind,) = rng.choices(kinds, weights)
+        made.append(Case(gold, kind(rng, gold), long=kind is _swollen))
+    rng.shuffle(made)
+    return made
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A small database alone in the folder that everything runs in, where nothing may change."""
+    place = tmp_path_factory.mktemp("hostile")
+    rng = random.Random(11)
+    with closing(sqlite3.connect(place / "shop.sqlite")) as connection:
+        connection.executescript(
+            "CREATE TABLE shop (id INTEGER PRIMARY KEY, city TEXT, opened INTEGER, rating REAL);"
+            "CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT, price REAL, shop_id INTEGER"
+            " REFERENCES shop (id));"
+        )
+        connection.executemany(
+            "INSERT INTO shop VALUES (?, ?, ?, ?)",
+            [(i, f"city {i % 7}", 1985 + 3 * i, [None, 2.5, 3.5, 4.5][i % 4]) for i in range(10)],
+        )
+        connection.executemany(
+            "INSERT INTO item VALUES (?, ?, ?, ?)",
+            [(i, f"item {i}", round(rng.random() * 100, 2), rng.randrange(10)) for i in range(300)],
+        )
+        connection.commit()
+    old = time.time() - 100
+    os.utime(place / "shop.sqlite", (old, old))
+    before, here = listing(place), Path.cwd()
+    worker.close_idle()  # the next ones start in this folder
+    os.chdir(place)
+    try:
+        yield place
+    finally:
+        os.chdir(here)
+    worker.close_idle()
+    assert listing(place) == before
+
+
+def listing(place: Path) -> dict[str, tuple[int, str]]:
+    return {
+        file.name: (file.stat().st_mtime_ns, hashlib.sha256(file.read_bytes()).hexdigest())
+        for file in place.iterdir()
+    }
+
+
+@dataclass
+class Shop:
+    """What metrics ask a data set for."""
+
+    where: Database
+
+    def database(self, db_id: str) -> Database:
+        return self.where
+
+    def __post_init__(self) -> None:
+        self.known = self.where.schema()
+
+    def schema(self, db_id: str) -> Schema:
+        return self.known
+
+
+class Judge:
+    """Metrics over the shop, timed; a verdict that came late is asked for once more."""
+
+    def __init__(self, folder: Path, names: tuple[str, ...], mode: str) -> None:
+        self.database = open_database(folder / "shop.sqlite")
+        context = Context(Judging(mode, both=False, limits=LIMITS), Shop(self.database))
+        self.metrics: list[Metric] = [METRICS[name](context) for name in names]
+
+    def verdicts(self, case: Case) -> dict[str, Verdict]:
+        example = Example("e", "shop", "?", case.gold)
+        prediction = Prediction("e", case.predicted)
+        found = {}
+        for metric in self.metrics:
+            verdict, seconds = self._timed(metric, example, prediction)
+            if seconds > LIMITS.timeout_s + MARGIN_S:  # the machine may have been busy elsewhere
+                clear_cache()
+                verdict, seconds = self._timed(metric, example, prediction)
+            assert seconds <= LIMITS.timeout_s + MARGIN_S, (metric.name, case)
+            found[metric.name] = verdict
+        return found
+
+    def _timed(
+        self, metric: Metric, example: Example, prediction: Prediction
+    ) -> tuple[Verdict, float]:
+        start = time.perf_counter()
+        verdict = metric(example, prediction, self.database)
+        return verdict, time.perf_counter() - start
+
+
+def rows_of(path: Path, sql: str) -> list[Row] | None:
+    """What plain sqlite3 answers, None for an error or what takes long."""
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        if hasattr(connection, "setlimit"):
+            connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LIMITS.max_cell_bytes)
+        end = time.perf_counter() + 1
+        connection.set_progress_handler(lambda: time.perf_counter() > end, 10_000)
+        try:
+            return connection.execute(sql).fetchmany(LIMITS.max_rows)
+        except (sqlite3.Error, sqlite3.Warning, ValueError):
+            return None
+
+
+def deserved(gold: list[Row], predicted: list[Row] | None, ordered: bool) -> bool:
+    """Equal rows under some order of columns; floats to eleven digits."""
+
+    def plain(rows: list[Row]) -> list[Row]:
+        return [
+            tuple(
+                float(f"{c:.10e}") if isinstance(c, float) and math.isfinite(c) else c for c in row
+            )
+            for row in rows
+        ]
+
+    if predicted is None or len(gold) != len(predicted):
+        return False
+    if not gold or len(gold[0]) != len(predicted[0]):
+        return not gold
+    left = plain(gold)
+    for order in itertools.permutations(range(len(gold[0]))):
+        right = [tuple(row[i] for i in order) for row in plain(predicted)]
+        if left == right if ordered else Counter(left) == Counter(right):
+            return True
+    return False
+
+
+def check(case: Case, verdicts: dict[str, Verdict]) -> None:
+    """Every verdict is well-formed, and no text without SQL is right."""
+    blank = not (case.predicted and case.predicted.strip())
+    for name, verdict in verdicts.items():
+        assert (verdict.metric, verdict.example_id) == (name, "e")
+        assert isinstance(verdict.outcome, Outcome)
+        if verdict.outcome is Outcome.GOLD_ERROR:
+            assert name in CHOOSY, (name, case, verdict.reason)
+        if name not in TIMED:
+            assert 0 <= verdict.score <= 1
+            assert verdict.correct is (verdict.score == 1)
+        assert verdict.correct or verdict.reason, (name, case)
+        json.dumps(verdict.details)
+    executed = verdicts["execution_accuracy"].outcome
+    assert (executed is Outcome.NO_SQL) is blank, case
+    assert executed is not Outcome.TIMEOUT or case.long, case
+
+
+def check_strictly(case: Case, verdicts: dict[str, Verdict], path: Path, gold: list[Row]) -> None:
+    """What is right by execution is right by the oracle, and the other way round."""
+    executed = verdicts["execution_accuracy"].outcome
+    if executed in (Outcome.CORRECT, Outcome.WRONG_RESULT):
+        assert case.predicted is not None
+        predicted = rows_of(path, case.predicted)
+        right = deserved(gold, predicted, " ORDER BY " in case.gold)
+        # Two empty results are as wide as each other or not: plain rows do not show it.
+        assert (executed is Outcome.CORRECT) is right or not gold, (case, predicted)
+        # Equal parts, literals included, cannot answer differently.
+        assert not (verdicts["structural_f1"].correct and executed is Outcome.WRONG_RESULT), case
+
+
+def run(folder: Path, n: int, seed: int, names: tuple[str, ...], mode: str) -> Counter[Outcome]:
+    """Judge `n` predictions; how execution accuracy went."""
+    judge = Judge(folder, names, mode)
+    path = folder / "shop.sqlite"
+    before = listing(folder)
+    golds = {gold: rows_of(path, gold) for gold in SEEDS}
+    outcomes: Counter[Outcome] = Counter()
+    for place, case in enumerate(cases(n, seed)):
+        verdicts = judge.verdicts(case)
+        check(case, verdicts)
+        gold = golds[case.gold]
+        assert gold is not None
+        if mode == "strict":
+            check_strictly(case, verdicts, path, gold)
+        outcomes[verdicts["execution_accuracy"].outcome] += 1
+        if place % 50 == 0:
+            assert listing(folder) == before, case
+    assert listing(folder) == before
+    return outcomes
+
+
+def test_a_sample(folder: Path) -> None:
+    outcomes = run(folder, 1500, 0, USUAL, "strict")
+    assert sum(outcomes.values()) == 1500
+    # The cases are of use only if every kind of outcome is among them.
+    assert set(outcomes) == set(Outcome) - {Outcome.GOLD_ERROR}
+    assert min(outcomes.values()) >= 4
+
+
+@pytest.mark.slow
+def test_ten_thousand(folder: Path) -> None:
+    outcomes = run(folder, 10_000, 1, USUAL, "strict")
+    assert sum(outcomes.values()) == 10_000
+    assert set(outcomes) == set(Outcome) - {Outcome.GOLD_ERROR}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["strict", "official"])
+def test_every_metric(folder: Path, mode: str) -> None:
+    names = tuple(name for name in METRICS if name != "test_suite_accuracy")  # needs its databases
+    assert sum(run(folder, 1500, 2, names, mode).values()) == 1500
+
+
+def test_cases_come_from_the_seed() -> None:
+    assert cases(900, 5) == cases(900, 5) != cases(900, 6)
+
+
+@pytest.mark.parametrize("sql", LONG, ids=range(len(LONG)))
+@pytest.mark.slow
+def test_long_ones_are_stopped(folder: Path, sql: str) -> None:
+    judge = Judge(folder, ("execution_accuracy",), "strict")
+    verdict = judge.verdicts(Case(SEEDS[0], sql, True))["execution_accuracy"]
+    assert verdict.outcome in (Outcome.TIMEOUT, Outcome.PREDICTION_ERROR)
+
+
+@settings(max_examples=150)
+@given(st.one_of(st.text(), st.lists(st.sampled_from(WORDS)).map(" ".join)), st.sampled_from(SEEDS))
+def test_any_text(folder: Path, predicted: str, gold: str) -> None:
+    path = folder / "shop.sqlite"
+    case = Case(gold, predicted)
+    rows = rows_of(path, gold)
+    verdicts = Judge(folder, USUAL, "strict").verdicts(case)
+    assert rows is not None
+    check(case, verdicts)
+    check_strictly(case, verdicts, path, rows)
