@@ -45,10 +45,10 @@ def same_result(gold: QueryResult, predicted: QueryResult, ordered: bool) -> boo
         return True
     if _same_rows(gold.rows, predicted.rows, ordered):
         return True
-    leaders = _leaders(gold.rows, predicted.rows)
-    if not leaders:
+    close = leaders(gold.rows, predicted.rows)
+    if not close:
         return False
-    return _same_rows(_snapped(gold.rows, leaders), _snapped(predicted.rows, leaders), ordered)
+    return _same_rows(snapped(gold.rows, close), snapped(predicted.rows, close), ordered)
 
 
 def same_as_official(gold: QueryResult, predicted: QueryResult, ordered: bool) -> bool:
@@ -80,7 +80,7 @@ def _has_float(rows: Sequence[Row]) -> bool:
 
 
 def _sorted_cells(row: Row) -> Row:
-    return tuple(sorted(row, key=lambda cell: f"{cell}{type(cell)}"))
+    return tuple(sorted(row, key=lambda cell: str(cell) + str(type(cell))))
 
 
 def _same_rows(gold: Sequence[Row], predicted: Sequence[Row], ordered: bool) -> bool:
@@ -94,7 +94,7 @@ def _same_rows(gold: Sequence[Row], predicted: Sequence[Row], ordered: bool) -> 
     return _Search(list(zip(*gold, strict=True)), list(zip(*predicted, strict=True))).found()
 
 
-def _leaders(*results: Sequence[Row]) -> dict[float, float]:
+def leaders(*results: Sequence[Row]) -> dict[float, float]:
     """For each number that lies close to another, the smallest of its chain of close numbers.
 
     Grouping the numbers of both results at once makes equality transitive, so that bags can be
@@ -124,7 +124,7 @@ def _exact(number: float) -> bool:
     return isinstance(number, int) or (number.is_integer() and abs(number) < _EXACT_BELOW)
 
 
-def _snapped(rows: Sequence[Row], leaders: dict[float, float]) -> list[Row]:
+def snapped(rows: Sequence[Row], leaders: dict[float, float]) -> list[Row]:
     return [
         tuple(leaders.get(cell, cell) if isinstance(cell, (int, float)) else cell for cell in row)
         for row in rows

@@ -166,7 +166,9 @@ def connect(
     )
     try:
         # trusted_schema: a view of a hostile file cannot call functions with side effects.
-        store = f"cache_size = -{spill_at_bytes // 1024}" if spill_at_bytes else "temp_store = MEMORY"
+        store = (
+            f"cache_size = -{spill_at_bytes // 1024}" if spill_at_bytes else "temp_store = MEMORY"
+        )
         for pragma in ("query_only = 1", store, "trusted_schema = 0"):
             connection.execute(f"PRAGMA {pragma}").close()
         # An R-Tree prepares its INSERTs when it is first used: that must happen before the wall.

@@ -21,7 +21,7 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
 
-from txt2sql.execution.compare import _leaders, _snapped
+from txt2sql.execution.compare import leaders, snapped
 from txt2sql.types import Row
 
 # A step of the search is linear in the cells; one longer than this ends as unequal.
@@ -51,10 +51,10 @@ def same_up_to_ties(
         return False
     if _same(groups):
         return True
-    leaders = _leaders(*(rows for group in groups for rows in group))
-    if not leaders:
+    close = leaders(*(rows for group in groups for rows in group))
+    if not close:
         return False
-    return _same([(_snapped(gold, leaders), _snapped(ours, leaders)) for gold, ours in groups])
+    return _same([(snapped(gold, close), snapped(ours, close)) for gold, ours in groups])
 
 
 def _groups(

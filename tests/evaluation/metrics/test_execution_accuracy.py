@@ -178,6 +178,22 @@ def test_modes_differ_where_the_official_evaluator_does(
         assert other["correct"] is (official if verdict is found[0] else strict)
 
 
+@pytest.mark.parametrize(
+    ("gold", "sql", "right"),
+    [
+        ("SELECT id FROM shop ORDER BY city", "SELECT id FROM shop ORDER BY city, id DESC", True),
+        ("SELECT id FROM shop ORDER BY city", "SELECT id FROM shop ORDER BY id DESC", False),
+        ("SELECT id FROM shop ORDER BY city LIMIT 1", "SELECT 3", True),  # Lisbon twice
+        ("SELECT id FROM shop ORDER BY city LIMIT 1", "SELECT 2", False),
+        ("SELECT id FROM shop ORDER BY city, id LIMIT 1", "SELECT 3", False),
+    ],
+)
+def test_a_strict_order_is_free_within_ties(
+    shop: Database, gold: str, sql: str, right: bool
+) -> None:
+    assert judged(shop, gold, sql).correct is right
+
+
 def test_an_empty_gold_result_is_told(shop: Database) -> None:
     nothing = "SELECT city FROM shop WHERE id = 9"
     assert (judged(shop, nothing, nothing).details or {})["empty"] is True

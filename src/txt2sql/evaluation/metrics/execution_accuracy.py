@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from txt2sql.evaluation.gold import GoldResults
@@ -23,9 +24,13 @@ from txt2sql.evaluation.mode import Judging
 from txt2sql.execution.compare import same_as_official, same_result
 from txt2sql.execution.database import Database
 from txt2sql.execution.execute import execute
+from txt2sql.execution.ties import same_up_to_ties
 from txt2sql.sql import is_ordered, official
+from txt2sql.sql.ties import with_order_keys
 from txt2sql.types import Example, Outcome, Prediction, QueryResult, Verdict
 
+_ordered = lru_cache(8192)(is_ordered)
+_with_order_keys = lru_cache(8192)(with_order_keys)
 _COMPARABLE = (Outcome.CORRECT, Outcome.WRONG_RESULT, Outcome.PREDICTION_ERROR)
 
 
@@ -80,11 +85,28 @@ class ExecutionAccuracy:
         if failed := self._unusable(gold):
             return failed
         if not (sql and sql.strip()):
-            return _Finding(Outcome.NO_SQL, "the completion holds no SQL")
+            return _Finding(Outcome.NO_SQL, "the completion holds no SQL", not gold.rows)
         predicted = self._predicted(database, sql, gold_sql, gold)
-        if same_result(gold, predicted, is_ordered(gold_sql)):
+        ordered = _ordered(gold_sql)
+        if same_result(gold, predicted, ordered) or (
+            ordered and self._differs_in_ties(gold_sql, gold, predicted, database)
+        ):
             return _Finding(Outcome.CORRECT, empty=not gold.rows)
         return _wrong(gold, predicted)
+
+    def _differs_in_ties(
+        self, gold_sql: str, gold: QueryResult, predicted: QueryResult, database: Database
+    ) -> bool:
+        """Whether the prediction is another of the results that the gold order leaves open."""
+        if not predicted.ok or len(gold.rows) != len(predicted.rows):
+            return False
+        if len(gold.columns) != len(predicted.columns) or not gold.rows:
+            return False
+        query = _with_order_keys(gold_sql)
+        keyed = self.gold.result(database, query.sql) if query else None
+        if query is None or keyed is None or not keyed.ok or keyed.truncated:
+            return False
+        return same_up_to_ties(keyed.rows, query.n_keys, query.offset, query.limit, predicted.rows)
 
     def _officially(self, gold_sql: str, sql: str | None, database: Database) -> _Finding:
         keep = self.judging.keep_distinct
@@ -93,7 +115,7 @@ class ExecutionAccuracy:
         if failed := self._unusable(gold):
             return failed
         if not (sql and sql.strip()):
-            return _Finding(Outcome.NO_SQL, "the completion holds no SQL")
+            return _Finding(Outcome.NO_SQL, "the completion holds no SQL", not gold.rows)
         text = official.as_executed(official.prediction(sql), keep)
         predicted = self._predicted(database, text, gold_text, gold)
         if same_as_official(gold, predicted, official.is_ordered(gold_text)):

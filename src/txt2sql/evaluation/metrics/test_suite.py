@@ -19,6 +19,7 @@ from txt2sql.evaluation.gold import GoldResults
 from txt2sql.evaluation.metrics.execution_accuracy import ExecutionAccuracy
 from txt2sql.evaluation.mode import Judging
 from txt2sql.execution.database import Database
+from txt2sql.types import Example, Outcome, Prediction, Verdict
 
 _BESIDE = ("-journal", "-wal", "-shm")
 
@@ -26,9 +27,7 @@ _BESIDE = ("-journal", "-wal", "-shm")
 @lru_cache(maxsize=4096)
 def suite(folder: Path, db_id: str) -> tuple[Database, ...]:
     """The databases of one db_id: that of its own name first, then the others by name."""
-    files = [
-        path for path in (folder / db_id).glob("*.sqlite*") if not path.name.endswith(_BESIDE)
-    ]
+    files = [path for path in (folder / db_id).glob("*.sqlite*") if not path.name.endswith(_BESIDE)]
     if not files:
         raise DatabaseError(
             f"no test suite for '{db_id}' in '{folder}'; it needs {db_id}/*.sqlite there"
@@ -54,3 +53,10 @@ class TestSuiteAccuracy(ExecutionAccuracy):
             return suite(folder or database.path.parent.parent, database.db_id)
 
         super().__init__(judging, databases=databases, gold=gold)
+
+    def __call__(self, example: Example, prediction: Prediction, database: Database) -> Verdict:
+        """Judge one prediction; without a suite for its db_id, nothing can be judged."""
+        try:
+            return super().__call__(example, prediction, database)
+        except DatabaseError as error:
+            return Verdict(example.id, self.name, Outcome.GOLD_ERROR, 0.0, str(error))
