@@ -10,7 +10,9 @@ process by whole process, in turn. Every verdict must be the same, or the benchm
   and for repeated ones (completions repeat in reinforcement learning), gold results known.
 
     python benchmarks/evaluator.py --peer PATH_TO_test-suite-sql-eval [--peer-python PYTHON]
-        [--data data/raw/spider] [--predictions FILE] [--runs 5] [--quick]
+        [--data data/raw/spider] [--predictions FILE] [--runs 5] [--growth] [--quick]
+
+`--growth` adds how the cost of comparing two results grows with their rows and columns.
 
 The peer needs Python packages of its own (nltk with its punkt_tab data, sqlparse, tqdm); `--peer-python`
 names an interpreter that has them. Without `--predictions` (one SQL per line), gold queries without
@@ -37,8 +39,9 @@ from typing import Any
 from txt2sql.data import open_dataset
 from txt2sql.evaluation.metrics import Context, choose
 from txt2sql.evaluation.mode import Judging
+from txt2sql.execution.compare import same_as_official
 from txt2sql.runs import hardware, versions
-from txt2sql.types import Example, Prediction
+from txt2sql.types import Example, Prediction, QueryResult
 
 METRICS = "execution_accuracy,exact_match"
 
@@ -50,9 +53,13 @@ gold, predicted, databases, tables = sys.argv[1:]
 keys = official.build_foreign_key_map_from_json(tables)
 verdicts = []
 class Listening(official.Evaluator):
+    depth = 0
     def eval_exact_match(self, pred, label):
+        Listening.depth += 1
         found = super().eval_exact_match(pred, label)
-        verdicts.append([int(found), executed[-1]])
+        Listening.depth -= 1
+        if not Listening.depth:  # both sides of a UNION are judged by an evaluator of their own
+            verdicts.append([int(found), executed[-1]])
         return found
 executed = []
 judge = official.eval_exec_match
@@ -65,6 +72,31 @@ with contextlib.redirect_stdout(io.StringIO()):
     official.evaluate(gold, predicted, databases, "all", keys, False, False, False)
 print(json.dumps({"verdicts": verdicts, "seconds": time.perf_counter() - start}))
 """
+
+
+# Also run there: seconds that comparing two results takes, columns in another order, by size.
+SHARED = """
+import json, random, sys, time
+def tables(rows, columns):
+    rng = random.Random(rows * 100 + columns)
+    gold = [tuple(rng.randrange(50) for _ in range(columns)) for _ in range(rows)]
+    order = rng.sample(range(columns), columns)
+    predicted = [tuple(row[i] for i in order) for row in gold]
+    rng.shuffle(predicted)
+    return gold, predicted
+def timed(compare, sizes):
+    for rows, columns in sizes:
+        gold, predicted = tables(rows, columns)
+        start = time.perf_counter()
+        same = compare(gold, predicted)
+        yield [rows, columns, time.perf_counter() - start, bool(same)]
+"""
+GROWTH = f"""{SHARED}
+import exec_eval
+sizes = json.loads(sys.argv[1])
+print(json.dumps(list(timed(lambda a, b: exec_eval.result_eq(a, b, False), sizes))))
+"""
+SIZES = [(n, k) for k in (1, 2, 4, 6) for n in (100, 1_000, 10_000, 100_000)]
 
 
 def main() -> None:
@@ -137,6 +169,8 @@ def compare(arguments: argparse.Namespace, scratch: Path) -> dict[str, Any]:
         print(
             f"library, {name}: {rate:,.0f} verdicts per second, {rate / rates['peer']:.1f} of peer"
         )
+    if arguments.growth:
+        growth(arguments)
     return {
         "name": "evaluator",
         "ours": median["cold"],
@@ -151,6 +185,26 @@ def compare(arguments: argparse.Namespace, scratch: Path) -> dict[str, Any]:
         "versions": versions(),
         "platform": platform.platform(),
     }
+
+
+def growth(arguments: argparse.Namespace) -> None:
+    """A table of milliseconds by rows and columns, ours and the peer's."""
+    sizes = [size for size in SIZES if size[0] <= 1_000 or not arguments.quick]
+    asked = [arguments.peer_python, "-c", GROWTH, json.dumps(sizes)]
+    peer = json.loads(_run(asked, arguments.peer).splitlines()[-1])
+    room: dict[str, Any] = {}
+    exec(SHARED, room)
+
+    def compare(gold: list[Any], predicted: list[Any]) -> bool:
+        columns = tuple("c" * len(gold[0]))
+        results = (QueryResult(columns, tuple(rows)) for rows in (gold, predicted))
+        return same_as_official(*results, ordered=False)
+
+    print("rows, columns: ours ms, peer ms")
+    for ours, theirs in zip(room["timed"](compare, sizes), peer, strict=True):
+        rows, columns, seconds, same = ours
+        assert same == theirs[3]
+        print(f"{rows:,}, {columns}: {seconds * 1e3:.2f}, {theirs[2] * 1e3:.2f}")
 
 
 def library(data: Path | None, examples: list[Example], predictions: list[str]) -> dict[str, float]:
@@ -222,6 +276,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path)
     parser.add_argument("--predictions", type=Path)
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--growth", action="store_true")
     parser.add_argument("--quick", action="store_true")
     return parser.parse_args()
 

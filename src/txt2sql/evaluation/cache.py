@@ -11,6 +11,7 @@ its file cannot be used, everything is judged anew.
 from __future__ import annotations
 
 import hashlib
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,12 @@ from typing import Any
 
 import txt2sql
 
+# Functions of sandbox.py's list of volatile ones; a column of such a name costs only time.
+_VOLATILE = re.compile(
+    r"random|current_|\bnow\b|\b(?:date|time|datetime|julianday|strftime|unixepoch|timediff)\s*\("
+    r"|changes|last_insert",
+    re.IGNORECASE,
+)
 _FILE = "judged.sqlite"
 _MAX_FILE_BYTES = 500_000_000
 _ASKED_AT_ONCE = 500
@@ -27,6 +34,11 @@ _TABLES = (
     "verdict (key BLOB PRIMARY KEY, value BLOB)",
     "gold (database BLOB, sql TEXT, value BLOB, PRIMARY KEY (database, sql))",
 )
+
+
+def lasts(*statements: str) -> bool:
+    """Whether statements give the same each time: none asks for chance, time or the connection."""
+    return not any(map(_VOLATILE.search, statements))
 
 
 def key(*parts: str) -> bytes:

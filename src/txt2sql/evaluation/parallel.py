@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import marshal
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from txt2sql.errors import DatabaseError
-from txt2sql.evaluation.cache import JudgeCache, judge_hash, key
+from txt2sql.evaluation.cache import JudgeCache, judge_hash, key, lasts
 from txt2sql.evaluation.evaluate import broken_databases, gold_errors, rated
 from txt2sql.evaluation.gold import GoldResults
 from txt2sql.evaluation.metrics import Context, Metric
@@ -28,12 +27,6 @@ from txt2sql.execution.execute import Limits
 from txt2sql.execution.spread import Lost, can_spread, spread
 from txt2sql.types import Example, Outcome, Prediction, Verdict
 
-# Statements that may give another result at another time (sandbox.py has the exact list).
-_VOLATILE = re.compile(
-    r"random|current_|\bnow\b|\b(?:date|time|datetime|julianday|strftime|unixepoch|timediff)\s*\("
-    r"|changes|last_insert",
-    re.IGNORECASE,
-)
 _WORTH_SPREADING = 64
 _OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 
@@ -141,9 +134,8 @@ def judge_all(
 def _lasting(task: tuple[Example, Prediction], rows: Sequence[_Row]) -> bool:
     """Whether judging again would give the same: no deadline and no clock was involved."""
     example, prediction = task
-    return not any(row[0] == Outcome.TIMEOUT.value for row in rows) and not _VOLATILE.search(
-        f"{example.gold_sql} {prediction.sql}"
-    )
+    timed_out = any(row[0] == Outcome.TIMEOUT.value for row in rows)
+    return not timed_out and lasts(example.gold_sql, prediction.sql or "")
 
 
 def _judge(
