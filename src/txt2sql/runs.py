@@ -2,7 +2,7 @@
 
     results/<name>/
     ├── config.yaml         the resolved configuration
-    ├── run.json            commit, seed, hardware, versions, time of the first start
+    ├── run.json            the same, commit, seed, hardware, versions, time of the first start
     ├── metrics.jsonl       one JSON object per logged step, appended
     ├── predictions.jsonl   or any other rows, appended as they are known
     └── state.json          where to resume, replaced as a whole
@@ -30,8 +30,6 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from txt2sql.errors import ConfigError, DataError
 
@@ -134,34 +132,36 @@ def open_run(folder: Path, config: Mapping[str, Any], seed: int = 0) -> Run:
     `config` is the resolved configuration (`config.as_mapping`). A run goes on only under the
     configuration and seed it was started with: rows made under two of them are worth nothing.
     """
-    text = yaml.safe_dump(dict(config), sort_keys=False)
+    given = json.loads(json.dumps(dict(config)))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if (folder / "run.json").exists():
-            _check_same(folder, text, seed)
+            _check_same(folder, given, seed)
         else:
-            write_atomically(folder / "config.yaml", text)
+            import yaml  # takes longer to load than most commands do to run
+
+            write_atomically(folder / "config.yaml", yaml.safe_dump(given, sort_keys=False))
             # Written last: a folder with run.json is a folder that was set up to the end.
-            write_atomically(folder / "run.json", json.dumps(describe(seed), indent=2) + "\n")
+            made = {**describe(seed), "config": given}
+            write_atomically(folder / "run.json", json.dumps(made, indent=2) + "\n")
     except OSError as error:
         raise ConfigError(f"cannot keep a run in '{folder}': {error.strerror}") from None
     return Run(folder)
 
 
-def _check_same(folder: Path, text: str, seed: int) -> None:
-    old, new = _flat(_load_yaml(folder / "config.yaml")), _flat(yaml.safe_load(text))
-    old["seed of the run"] = json.loads((folder / "run.json").read_text(encoding="utf-8"))["seed"]
-    new["seed of the run"] = seed
+def _check_same(folder: Path, config: Mapping[str, Any], seed: int) -> None:
+    try:
+        made = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        old = {**_flat(made["config"]), "seed of the run": made["seed"]}
+    except (ValueError, KeyError, TypeError):
+        raise DataError(f"'{folder / 'run.json'}' is damaged; remove the folder") from None
+    new = {**_flat(config), "seed of the run": seed}
     for key in sorted(old.keys() | new.keys()):
         if old.get(key) != new.get(key):
             raise ConfigError(
                 f"'{folder}' holds a run with {key} = {old.get(key)!r}, not {new.get(key)!r}; "
                 "choose another output folder or remove that one"
             )
-
-
-def _load_yaml(path: Path) -> Any:
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
 def _flat(tree: Any, where: str = "") -> dict[str, Any]:

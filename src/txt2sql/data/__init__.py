@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Protocol
 
 from txt2sql.data.spider import SpiderDataset
-from txt2sql.data.wikisql import WikiSQLDataset
 from txt2sql.errors import DataError
 from txt2sql.execution.database import Database
 from txt2sql.types import Example, Schema
@@ -57,9 +56,15 @@ class Dataset(Protocol):
         ...
 
 
+def _wikisql(root: Path) -> Dataset:
+    from txt2sql.data.wikisql import WikiSQLDataset
+
+    return WikiSQLDataset(root)
+
+
 DATASETS: dict[str, Callable[[Path], Dataset]] = {
     "spider": SpiderDataset,
-    "wikisql": WikiSQLDataset,
+    "wikisql": _wikisql,
 }
 
 
@@ -95,5 +100,5 @@ def open_dataset(name_or_folder: str | Path, root: Path | None = None) -> Datase
             "or the path of a folder in Spider's layout"
         )
     if any(folder.glob("*.tables.jsonl")):
-        return WikiSQLDataset(folder)
+        return _wikisql(folder)
     return SpiderDataset(folder)
