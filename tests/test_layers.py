@@ -32,6 +32,7 @@ HOMES = {
     "sqlglot": {"sql"},
     "starlette": {"serving"},
     "uvicorn": {"serving"},
+    "matplotlib": {"evaluation"},
 }
 
 

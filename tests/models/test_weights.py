@@ -100,7 +100,9 @@ def test_quantised_weights_need_a_gpu(model_folder: Folder) -> None:
 def test_device_and_dtype() -> None:
     with pytest.raises(ModelError, match="no device 'tpu'"):
         choose_device("tpu")
-    assert choose_dtype("cpu", 10_000_000) == torch.float32
+    native = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    assert choose_dtype("cpu", 1_000_000) == torch.float32
+    assert choose_dtype("cpu", 20_000_000) == (torch.bfloat16 if native else torch.float32)
     assert choose_dtype("cpu", 7_000_000_000) == torch.bfloat16
 
 

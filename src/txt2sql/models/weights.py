@@ -29,6 +29,7 @@ from txt2sql.errors import ModelError
 from txt2sql.models.catalog import ModelCard, resolve
 
 _SOME_BILLIONS = 1_000_000_000
+_BEYOND_CACHE = 4_000_000
 _PROBE_TIMEOUT_S = 5.0
 
 
@@ -102,16 +103,18 @@ def choose_device(device: str | None = None) -> str:
 
 
 def choose_dtype(device: str, parameters: int = 0) -> torch.dtype:
-    """bfloat16 on GPUs that have it, else float16; on a CPU float32, but bfloat16 for billions.
+    """bfloat16 on GPUs that have it, else float16; on a CPU bfloat16 where that is faster or needed.
 
     On a CPU, decoding reads every weight once per token: half the bytes are half the time where
-    bfloat16 is native, and for models of 1B or more the memory decides.
+    bfloat16 is native and the weights exceed the processor's cache, and for models of 1B or more the
+    memory decides. Elsewhere float32.
     """
     if device.startswith("cuda"):
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
     if device.startswith("mps"):
         return torch.float16
-    return torch.bfloat16 if parameters >= _SOME_BILLIONS else torch.float32
+    native = parameters >= _BEYOND_CACHE and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return torch.bfloat16 if native or parameters >= _SOME_BILLIONS else torch.float32
 
 
 def _size(kind: Any, config: Any) -> int:
