@@ -221,9 +221,9 @@ class _Reader:
         if (last in _RESERVED and last != ")") or last[-1] == "*" or last[0] in "'0123456789":
             raise _Unclear
         name = alias[1:-1].lower() if alias[0] in QUOTES else alias
-        if name in KEYWORDS or not _NAME.fullmatch(name):
-            if alias is name or "'" in name or '"' in name:
-                raise _Unclear
+        plain = name not in KEYWORDS and _NAME.fullmatch(name)
+        if not plain and (alias is name or "'" in name or '"' in name):
+            raise _Unclear
         self.aliases.add(name)
         # In quotes or not; a string of the same text counts as well.
         uses = sum(1 for word in self.words if word.strip(QUOTES).lower() == name)
