@@ -41,6 +41,7 @@ _SIMPLE = re.compile(r"t\d+\.\w+|(?:count|sum|avg|min|max|total) \( [^()'\"]* \)
 _AGGREGATE = re.compile(r"(?:count|sum|avg|min|max|total) \( [^()]* \)", re.ASCII)
 _PLAIN_LIMIT = re.compile(r"limit \d+(?: (?:,|offset) \d+)?", re.ASCII)
 _DIGITS = "0123456789"
+_ROW_NUMBERS = ("rowid", "oid", "_rowid_")
 _MOST_QUERIES = 50
 
 
@@ -228,7 +229,9 @@ class _Reader:
         # In quotes or not; a string of the same text counts as well.
         uses = sum(1 for word in self.words if word.strip(QUOTES).lower() == name)
         if uses > 1:
-            if self.words.count(name) != uses or name in _RESERVED or name in used:
+            if self.words.count(name) != uses or name in used:
+                raise _Unclear
+            if name in _RESERVED or name in _ROW_NUMBERS:
                 raise _Unclear
             # An alias that is a column too has rules of its own, and one of `1` is no number.
             if any(name in columns for level in levels for _, columns in level.values()):
@@ -312,7 +315,7 @@ class _Reader:
                 raise _Unclear
             return used[token]
         # What SQLite makes of a name in double quotes that nothing bears: a string.
-        if column in self.aliases or column in ("rowid", "oid", "_rowid_") or not token.isascii():
+        if column in self.aliases or column in _ROW_NUMBERS or not token.isascii():
             raise _Unclear
         inner = token[1:-1].replace('""', '"').replace("'", "''")
         return f"'{inner}'"
