@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from txt2sql.cli import display
+from txt2sql.cli import display, progress
 from txt2sql.serving.service import Answer
 from txt2sql.types import Prompt, Row, Schema, ValueMatch
 
@@ -145,3 +146,13 @@ def test_an_explanation_shows_what_the_model_was_given(
 def test_a_table_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     display.schema(Schema("shop", ()), "nothing")
     assert "no table nothing" in capsys.readouterr().out
+
+
+def test_a_bar_on_a_terminal_has_no_thread_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    """Judging forks, which only a process with one thread may do."""
+    before = threading.active_count()
+    with progress._bar("judged", 3) as advance:
+        assert threading.active_count() == before
+        for _ in range(3):
+            advance("EX 50.0%")
+    assert "EX 50.0%" in capsys.readouterr().err

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 PLAIN_EVERY_S = 5.0
+BAR_EVERY_S = 0.1
 
 
 @contextmanager
@@ -41,13 +42,22 @@ def _bar(label: str, total: int) -> Iterator[Callable[[str], None]]:
         TimeRemainingColumn(elapsed_when_finished=True),
         TextColumn("[dim]{task.fields[note]}"),
     )
-    with Progress(*columns, console=Console(file=sys.stderr)) as progress:
+    # A bar that redraws itself has a thread for it, and a process with threads cannot be forked to
+    # judge (execution/spread.py): this one is drawn by the steps.
+    console = Console(file=sys.stderr)
+    with Progress(*columns, console=console, auto_refresh=False) as progress:
         task = progress.add_task(label, total=total, note="")
+        drawn = 0.0
 
         def advance(note: str) -> None:
+            nonlocal drawn
             progress.update(task, advance=1, note=note)
+            if time.monotonic() - drawn > BAR_EVERY_S:
+                progress.refresh()
+                drawn = time.monotonic()
 
         yield advance
+        progress.refresh()
 
 
 @contextmanager

@@ -60,7 +60,7 @@ class Memory:
                 databases += suite(context.suites, db_id) if context.suites else ()
                 for database in databases:
                     if database.path not in files:
-                        files[database.path] = file_hash(database.path)
+                        files[database.path] = _content(database.path)
             except (DatabaseError, OSError):
                 continue
             behind = [files[database.path] for database in databases]
@@ -123,12 +123,20 @@ def judge_all(
         if memory and _lasting(tasks[position], rows):
             fresh_verdicts.append((keys[position], marshal.dumps(rows)))
         done(position, verdicts[position])
-    if memory and gold and left:
-        paths = {str(path): memory.database_key(path, gold.limits) for path in memory.files}
+    if memory and left:
+        limits = gold.limits if gold else Limits()
+        of = {str(path): memory.database_key(path, limits) for path in memory.files}
         memory.cache.keep(
-            fresh_verdicts, ((paths[path], sql, blob) for path, sql, blob in fresh_gold)
+            fresh_verdicts,
+            [(of[path], sql, blob) for path, sql, blob in fresh_gold if path in of],
         )
     return [rated(example, made, verdicts[i]) for i, (example, made) in enumerate(tasks)]
+
+
+def _content(path: Path) -> str:
+    """The hash of a database: its file, and the log of commits that are not in it yet."""
+    log = path.with_name(f"{path.name}-wal")
+    return file_hash(path) + (file_hash(log) if log.exists() else "")
 
 
 def _lasting(task: tuple[Example, Prediction], rows: Sequence[_Row]) -> bool:
