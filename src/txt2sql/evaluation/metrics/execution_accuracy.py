@@ -166,11 +166,12 @@ class ExecutionAccuracy:
 
     def _alike(self, database: Database, sql: str, gold_sql: str) -> bool:
         """Whether SQLite is certain to give the same rows, up to the order of the columns."""
-        columns = _columns(database, identity(str(database.path)))
+        mark = identity(str(database.path))
+        columns = _columns(database, mark)
         form = canonical(sql, columns)
         if form is None:
             return False
-        key = (database, gold_sql)
+        key = (database, mark, gold_sql)
         if key not in self._gold_forms:
             self._gold_forms[key] = canonical(gold_sql, columns)
         return form == self._gold_forms[key]
