@@ -35,3 +35,28 @@ def test_a_config_without_the_section_is_named(
     (tmp_path / "other.yaml").write_text("sft: {}\n")
     error = fail(capsys, "--config", tmp_path / "other.yaml", "--output", tmp_path / "run")
     assert "pretrain" in error
+
+
+def test_an_unknown_preset_names_the_nearest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "own.yaml").write_text("pretrain: {output: x}\npretrain_gpu: {output: y}\n")
+    error = fail(capsys, "--config", tmp_path / "own.yaml", "--preset", "pretrain-gpu")
+    assert "pretrain_gpu" in error and error.count("\n") == 1
+
+
+def test_settings_that_contradict_each_other_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "own.yaml").write_text("pretrain: {architecture: encoder-decoder, packing: true}\n")
+    error = fail(capsys, "--config", tmp_path / "own.yaml", "--output", tmp_path / "run")
+    assert "packing" in error
+
+
+@pytest.mark.parametrize("preset", ["pretrain", "pretrain_gpu"])
+def test_the_presets_of_the_repository_load(preset: str) -> None:
+    from txt2sql.config import load
+    from txt2sql.training.settings import PretrainConfig
+
+    file = Path(__file__).parents[2] / "config" / "training_config.yaml"
+    assert load(PretrainConfig, file, section=preset).max_steps > 1_000

@@ -23,6 +23,7 @@ from txt2sql.cli.compare import compare
 from txt2sql.cli.evaluate import evaluate
 from txt2sql.cli.figures import figures
 from txt2sql.cli.pretrain import pretrain
+from txt2sql.cli.synth import synth
 from txt2sql.errors import Text2SQLError
 
 app = typer.Typer(
@@ -65,6 +66,7 @@ app.command()(evaluate)
 app.command()(compare)
 app.command()(figures)
 app.command()(pretrain)
+app.command()(synth)
 app.add_typer(data.app, name="data")
 
 

@@ -17,19 +17,32 @@ def pretrain(
     config: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE",
-            help="YAML with a `pretrain` section  [default: config/training_config.yaml]",
+            metavar="FILE", help="YAML with presets  [default: config/training_config.yaml]"
         ),
     ] = None,
+    preset: Annotated[
+        str, typer.Option(metavar="SECTION", help="The section to use, such as pretrain_gpu.")
+    ] = "pretrain",
     output: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="The run's folder; an old run goes on.")
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Root that holds spider/ and wikisql/.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Root that holds spider/ and wikisql/, or a packed one."),
     ] = None,
     encoder: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="The BERT-like encoder to start from (MiniLM)."),
+    ] = None,
+    start: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="The model to start from instead.")
+    ] = None,
+    use_wandb: Annotated[
+        bool, typer.Option("--use_wandb", help="Log to Weights & Biases, too.")
+    ] = False,
+    pack: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Train nothing; write the data for another machine."),
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -45,14 +58,21 @@ def pretrain(
       txt2sql pretrain --encoder all-MiniLM-L6-v2 --output results/pretrain
       txt2sql pretrain --output results/pretrain
       txt2sql pretrain --output results/tiny --encoder DIR --set limit=200 --set max_steps=50
+      txt2sql pretrain --pack packed
     """
     from txt2sql.cli.progress import steps
     from txt2sql.config import load
-    from txt2sql.training.pretrain import PretrainConfig, pretrain
+    from txt2sql.training.settings import PretrainConfig
 
-    given = {"output": output, "data": data, "encoder": encoder}
+    given = {"output": output, "data": data, "encoder": encoder, "start": start}
     overrides = [f"{name}={value}" for name, value in given.items() if value is not None]
+    overrides += ["use_wandb=true"] if use_wandb else []
     file = config or (CONFIG if CONFIG.is_file() else None)
-    wanted = [*overrides, *(settings or [])]
-    loaded = load(PretrainConfig, file, wanted, section="pretrain")
-    typer.echo(pretrain(loaded, lambda line: typer.echo(line, err=True), steps))
+    loaded = load(PretrainConfig, file, [*overrides, *(settings or [])], section=preset)
+
+    from txt2sql.training.pretrain import pack_data, pretrain
+
+    if pack is not None:
+        typer.echo(pack_data(loaded, pack, steps))
+    elif (folder := pretrain(loaded, lambda line: typer.echo(line, err=True), steps)) is not None:
+        typer.echo(folder)

@@ -21,6 +21,7 @@ from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteria
 from txt2sql.errors import ModelError
 from txt2sql.models.constraint import GrammarEngine, GrammarMask
 from txt2sql.models.decoding import BeamLogProbs, RowLogProbs, StopTexts, finished
+from txt2sql.models.prefix import prompt_cache
 from txt2sql.models.weights import LoadedModel, load_weights
 from txt2sql.types import Completion, Prompt, Sampling
 
@@ -184,8 +185,10 @@ class HFGenerator:
         record = BeamLogProbs(mask, copies, start, kept) if beams > 1 else RowLogProbs(mask, start)
         stops = StopTexts(self.tokenizer, sampling.stop, start)
         warm = {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
+        cache = None if self.encoder_decoder else prompt_cache(self.model, inputs, copies)
         sequences = self.model.generate(
             **inputs,
+            **({} if cache is None else {"past_key_values": cache}),
             max_new_tokens=most,
             do_sample=sampled,
             num_beams=beams,

@@ -15,7 +15,15 @@ import sqlglot
 from sqlglot import errors
 from sqlglot import expressions as exp
 
-from txt2sql.sql.intermediate import AGGREGATES, ALIASES, NUMBER, Unsupported, join_condition
+from txt2sql.sql.intermediate import (
+    AGGREGATES,
+    ALIASES,
+    Template,
+    Unsupported,
+    join_condition,
+    spell_literal,
+    whole_links,
+)
 from txt2sql.types import Links, Schema
 
 _Scopes = tuple[tuple["_Source", ...], ...]
@@ -24,11 +32,23 @@ _Scopes = tuple[tuple["_Source", ...], ...]
 
 def encode(sql: str, schema: Schema, links: Links) -> str:
     """The IR of a gold query. Raises Unsupported when it has none under these links."""
+    return " ".join(_Encoder(schema, links).query(_parsed(sql), ()))
+
+
+def encode_template(sql: str, schema: Schema) -> Template:
+    """The IR with every name and literal a symbol, to be filled in for any prompt without parsing
+    again. Raises Unsupported.
+    """
+    literals: dict[tuple[str, bool], None] = {}
+    encoder = _Encoder(schema, whole_links(schema), literals)
+    return Template(" ".join(encoder.query(_parsed(sql), ())), tuple(literals))
+
+
+def _parsed(sql: str) -> exp.Expr:
     try:
-        tree = sqlglot.parse_one(sql, read="sqlite")
+        return sqlglot.parse_one(sql, read="sqlite")
     except (errors.SqlglotError, RecursionError) as error:
         raise Unsupported(f"cannot parse: {sql}") from error
-    return " ".join(_Encoder(schema, links).query(tree, ()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +61,17 @@ class _Source:
 
 
 class _Encoder:
-    """Walks a sqlglot tree; `scopes` is the stack of FROM clauses in sight, innermost first."""
+    """Walks a sqlglot tree; `scopes` is the stack of FROM clauses in sight, innermost first.
 
-    def __init__(self, schema: Schema, links: Links) -> None:
-        self.schema = schema
+    Given `literals`, it notes every literal there and writes its number instead.
+    """
+
+    def __init__(
+        self, schema: Schema, links: Links, literals: dict[tuple[str, bool], None] | None = None
+    ) -> None:
+        self.schema, self.links, self.literals = schema, links, literals
         self.tables = {name: f"[t{i}]" for i, name in enumerate(links.tables)}
         self.columns = {pair: f"[c{i}]" for i, pair in enumerate(links.columns)}
-        self.values = {value: f"[v{i}]" for i, value in reversed(list(enumerate(links.values)))}
-        self.folded = {
-            value.lower(): f"[v{i}]" for i, value in reversed(list(enumerate(links.values)))
-        }
         self.outputs: dict[str, exp.Expr] = {}
 
     def query(self, node: exp.Expr, scopes: _Scopes) -> list[str]:
@@ -272,12 +293,10 @@ class _Encoder:
         return [*words, *self.listed(node.expressions, scopes), ")"]
 
     def literal(self, text: str, is_string: bool) -> list[str]:
-        symbol = self.values.get(text) or self.folded.get(text.lower())
-        if symbol is not None:
-            return [symbol]
-        if is_string and not NUMBER.match(text):
-            return ["'", text.lower(), "'"]
-        return [text]
+        if self.literals is None:
+            return spell_literal(text, is_string, self.links.values).split(" ")
+        self.literals.setdefault((text, is_string))
+        return [f"[v{list(self.literals).index((text, is_string))}]"]
 
     def pattern(self, text: str) -> list[str]:
         core = text.strip("%")

@@ -17,8 +17,9 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
-from txt2sql.types import Schema
+from txt2sql.types import Links, Schema
 
 AGGREGATES = ("count", "sum", "avg", "min", "max")
 ALIASES = ("a", "b", "c", "d", "e", "f")
@@ -27,6 +28,7 @@ KEYWORDS = frozenset(
     "limit union intersect except all is null exists as".split()
 ) | frozenset(AGGREGATES)
 NUMBER = re.compile(r"-?\d+(\.\d+)?$")
+SYMBOL = re.compile(r"\[([tcv])(\d+)\]")
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*$")
 _RESERVED = KEYWORDS | frozenset(
     "add alter case cast check collate commit create cross current_date current_time current_timestamp "
@@ -38,6 +40,54 @@ _RESERVED = KEYWORDS | frozenset(
 
 class Unsupported(ValueError):
     """This SQL has no form in the intermediate representation."""
+
+
+class Template(NamedTuple):
+    """A gold query whose tables, columns and literals are all symbols: of the whole schema, numbered
+    in its order, and of `literals`, each a text and whether it was a string.
+    """
+
+    text: str
+    literals: tuple[tuple[str, bool], ...]
+
+    def answer(self, links: Links, whole: Links) -> str:
+        """The IR under the links of a prompt, where `whole` are those of the whole schema. Raises
+        Unsupported when the prompt lacks something.
+
+        >>> Template("select [c1] from [t0]", ()).answer(
+        ...     Links(("a",), (("a", "y"),)), Links(("a",), (("a", "x"), ("a", "y"))))
+        'select [c0] from [t0]'
+        """
+        places = {name: f"[t{i}]" for i, name in enumerate(links.tables)}
+        columns = {pair: f"[c{i}]" for i, pair in enumerate(links.columns)}
+
+        def symbol(match: re.Match[str]) -> str:
+            kind, i = match[1], int(match[2])
+            if kind == "v":
+                return spell_literal(*self.literals[i], links.values)
+            name = whole.tables[i] if kind == "t" else whole.columns[i]
+            found = places.get(name) if isinstance(name, str) else columns.get(name)
+            if found is None:
+                raise Unsupported(f"{name} is not in the prompt")
+            return found
+
+        return SYMBOL.sub(symbol, self.text)
+
+
+def whole_links(schema: Schema) -> Links:
+    """The links of all tables and columns, in the schema's order."""
+    tables = tuple(table.name for table in schema.tables)
+    return Links(tables, tuple((t.name, c.name) for t in schema.tables for c in t.columns))
+
+
+def spell_literal(text: str, is_string: bool, values: Sequence[str]) -> str:
+    """The symbol of a literal among the values of a prompt, else the literal itself."""
+    if text in values:
+        return f"[v{values.index(text)}]"
+    folded = [value.lower() for value in values]
+    if text.lower() in folded:
+        return f"[v{folded.index(text.lower())}]"
+    return f"' {text.lower()} '" if is_string and not NUMBER.match(text) else text
 
 
 def quote_identifier(name: str) -> str:

@@ -1,14 +1,19 @@
-"""Training pairs as tensors: batches of similar length, and logits where the answer stands.
+"""Training pairs as tensors: batches of similar length or packed rows, and logits where answers stand.
 
-The loss belongs to the answer alone, so the output head runs on answer positions only.
+Padded batches put examples of similar length together. Packed rows (Krell et al. 2021) put several
+examples into one row; positions begin anew with each and a block-diagonal mask keeps each from seeing
+the others. The loss belongs to the answer alone, so the output head runs on answer positions only.
 
->>> ((inputs, labels),) = batches([Pair("a ?", "b")], tokenizer, 4096, rng)  # doctest: +SKIP
+>>> (batch,) = padded([([2, 8], [9, 3])], pad=0, batch_tokens=64)  # doctest: +SKIP
+>>> batch.labels.tolist()  # doctest: +SKIP
+[[-100, -100, 9, 3]]
 """
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,67 +23,186 @@ from transformers import PreTrainedTokenizerBase as Tokenizer
 from txt2sql.training.corpus import Pair
 
 _IGNORED = -100
+Row = tuple[list[int], list[int]]
+"""Token ids of a prompt and of its answer, which ends with the end token."""
 
 
-def batches(
-    pairs: Sequence[Pair], tokenizer: Tokenizer, batch_tokens: int, rng: random.Random
-) -> list[tuple[Tensor, Tensor]]:
-    """(input_ids, labels) of shape (batch, time): similar lengths together, padded on the right.
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Tensors of shape (batch, time).
 
-    Labels are -100 but for the answer and the end token. Pairs beyond the model's context are left
-    out.
+    `labels` are -100 but for answers. `segments` numbers the examples of a row from 1, 0 is padding;
+    `positions` begins at 0 in each; `prompts` marks what a prefix model sees in both directions.
     """
-    prompts = tokenizer([pair.prompt for pair in pairs]).input_ids
-    answers = tokenizer([pair.answer for pair in pairs], add_special_tokens=False).input_ids
-    rows = [(p, [*a, tokenizer.eos_token_id]) for p, a in zip(prompts, answers)]
-    rows = [row for row in rows if len(row[0]) + len(row[1]) <= tokenizer.model_max_length]
-    rows.sort(key=lambda row: len(row[0]) + len(row[1]))
-    groups: list[list[tuple[list[int], list[int]]]] = [[]]
-    for row in rows:
-        if groups[-1] and (len(groups[-1]) + 1) * (len(row[0]) + len(row[1])) > batch_tokens:
+
+    inputs: Tensor
+    labels: Tensor
+    segments: Tensor
+    positions: Tensor
+    prompts: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """The batch on a device."""
+        moved = (getattr(self, f.name).to(device, non_blocking=True) for f in fields(self))
+        return Batch(*moved)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that are no padding."""
+        return int((self.segments > 0).sum())
+
+    @property
+    def lengths(self) -> Tensor:
+        """The length of each example."""
+        ends = torch.nn.functional.pad(self.positions * (self.segments > 0), (0, 1), value=0)
+        following = torch.nn.functional.pad(self.segments, (0, 1))[:, 1:]
+        last = (self.segments > 0) & (following != self.segments)
+        return ends[:, :-1][last] + 1
+
+    def mask(self, prefix: bool, dtype: torch.dtype | None = None) -> Tensor | None:
+        """What each position may see, (batch, 1, time, time): bool, or 0 and -inf as `dtype`.
+
+        None where rows hold one example and plain causal attention does: padding is on the right, so
+        no real token sees it.
+        """
+        if not prefix and int(self.segments.max()) <= 1:
+            return None
+        width = self.inputs.shape[1]
+        seen = torch.ones(width, width, dtype=torch.bool, device=self.inputs.device).tril()[None]
+        if prefix:
+            seen = seen | self.prompts[:, None, :]
+        seen = (seen & (self.segments[:, :, None] == self.segments[:, None, :]))[:, None]
+        if dtype is None:
+            return seen
+        return torch.zeros(seen.shape, dtype=dtype, device=seen.device).masked_fill_(
+            ~seen, torch.finfo(dtype).min
+        )
+
+
+def encode_rows(
+    pairs: Sequence[Pair], tokenizer: Tokenizer, answers: int | None = None
+) -> list[Row]:
+    """The pairs as token ids; those beyond the model's context are left out, and those whose answer
+    needs a token that is not among the first `answers`.
+    """
+    asked = tokenizer([pair.prompt for pair in pairs]).input_ids
+    said = tokenizer([pair.answer for pair in pairs], add_special_tokens=False).input_ids
+    rows = [(p, [*a, int(tokenizer.eos_token_id)]) for p, a in zip(asked, said)]
+    most = answers or len(tokenizer)
+    fits = int(tokenizer.model_max_length)
+    return [row for row in rows if _length(row) <= fits and max(row[1]) < most]
+
+
+def padded(rows: Sequence[Row], pad: int, batch_tokens: int) -> list[Batch]:
+    """Rows of one example each, the shortest first; no batch has more than `batch_tokens`."""
+    groups: list[list[Row]] = []
+    for row in sorted(rows, key=_length):
+        if not groups or (len(groups[-1]) + 1) * _length(row) > batch_tokens:
             groups.append([])
         groups[-1].append(row)
-    rng.shuffle(groups)
-    return [_padded(group, int(tokenizer.pad_token_id)) for group in groups if group]
+    return [_batch([[row] for row in group], pad) for group in groups]
 
 
-def _padded(rows: Sequence[tuple[list[int], list[int]]], pad: int) -> tuple[Tensor, Tensor]:
-    width = max(len(p) + len(a) for p, a in rows)
-    inputs = torch.full((len(rows), width), pad)
-    labels = torch.full((len(rows), width), _IGNORED)
-    for i, (prompt, answer) in enumerate(rows):
-        end = len(prompt) + len(answer)
-        inputs[i, :end] = torch.tensor(prompt + answer)
-        labels[i, len(prompt) : end] = torch.tensor(answer)
-    return inputs, labels
+def packed(rows: Sequence[Row], pad: int, batch_tokens: int, width: int) -> list[Batch]:
+    """Rows of several examples, at most `width` long: the longest first, each where it still fits."""
+    bins: list[list[Row]] = []
+    room: list[int] = []
+    for row in sorted(rows, key=_length, reverse=True):
+        place = next((i for i, left in enumerate(room) if left >= _length(row)), None)
+        if place is None:
+            place = len(bins)
+            bins.append([])
+            room.append(max(width, _length(row)))
+        bins[place].append(row)
+        room[place] -= _length(row)
+    count = max(1, batch_tokens // width)
+    return [_batch(bins[i : i + count], pad) for i in range(0, len(bins), count)]
 
 
-def answer_logits(model: PreTrainedModel, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Logits (answer tokens, vocabulary) and targets; the head runs on answer positions alone.
+def _length(row: Row) -> int:
+    return len(row[0]) + len(row[1])
 
-    Rows are padded on the right, so under the causal mask no real token sees a pad and no mask is
-    needed.
-    """
-    hidden = model.base_model(input_ids=inputs, use_cache=False).last_hidden_state
-    chosen = labels[:, 1:] != _IGNORED
+
+def _batch(rows: Sequence[Sequence[Row]], pad: int) -> Batch:
+    width = max(sum(map(_length, row)) for row in rows)
+    shape = (len(rows), width)
+    inputs, labels = torch.full(shape, pad), torch.full(shape, _IGNORED)
+    segments, positions = torch.zeros(shape, dtype=torch.int32), torch.zeros(shape).long()
+    prompts = torch.zeros(shape, dtype=torch.bool)
+    for i, row in enumerate(rows):
+        start = 0
+        for number, (prompt, answer) in enumerate(row, start=1):
+            middle, end = start + len(prompt), start + len(prompt) + len(answer)
+            inputs[i, start:end] = torch.tensor(prompt + answer)
+            labels[i, middle:end] = torch.tensor(answer)
+            segments[i, start:end] = number
+            positions[i, start:end] = torch.arange(end - start)
+            # A model is asked by caching all but the last token, which then begins the answer.
+            prompts[i, start : middle - 1] = True
+            start = end
+    return Batch(inputs, labels, segments, positions, prompts)
+
+
+def answer_logits(model: PreTrainedModel, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Logits (answer tokens, vocabulary) and targets; the head runs on answer positions alone."""
+    if model.config.is_encoder_decoder:
+        return _decoder_logits(model, batch)
+    dtype = None
+    if model.config._attn_implementation == "eager":  # adds its mask to the scores
+        device = batch.inputs.device.type
+        bf16 = torch.is_autocast_enabled(device)
+        dtype = torch.get_autocast_dtype(device) if bf16 else torch.float32
+    prefix = bool(getattr(model.config, "prefix_lm", False))
+    hidden = model.base_model(
+        input_ids=batch.inputs,
+        attention_mask=batch.mask(prefix, dtype),
+        position_ids=batch.positions,
+        use_cache=False,
+    ).last_hidden_state
+    chosen = batch.labels[:, 1:] != _IGNORED
+    return _head(model)(hidden[:, :-1][chosen]), batch.labels[:, 1:][chosen]
+
+
+def _decoder_logits(model: Any, batch: Batch) -> tuple[Tensor, Tensor]:
+    """As above, with the prompt in the encoder and the answer in the decoder, one example a row."""
+    answered = batch.labels != _IGNORED
+    asked = (batch.segments > 0) & ~answered
+    count = int(answered.sum(1).max())
+    order = answered.int().argsort(dim=1, descending=True, stable=True)[:, :count]
+    labels = batch.labels.gather(1, order)
+    start = torch.full_like(labels[:, :1], model.config.decoder_start_token_id)
+    inputs = torch.cat([start, labels[:, :-1].clamp(min=model.config.pad_token_id)], 1)
+    width = int(asked.sum(1).max())
+    known = model.encoder(
+        input_ids=batch.inputs[:, :width], attention_mask=asked[:, :width].long()
+    ).last_hidden_state
+    hidden = model.decoder.base_model(
+        input_ids=inputs,
+        encoder_hidden_states=known,
+        encoder_attention_mask=asked[:, :width].long(),
+        use_cache=False,
+    ).last_hidden_state
+    chosen = labels != _IGNORED
+    return _head(model.decoder)(hidden[chosen]), labels[chosen]
+
+
+def _head(model: Any) -> Callable[[Tensor], Tensor]:
     head: Callable[[Tensor], Tensor] = getattr(model, "cls", None) or model.get_output_embeddings()
-    return head(hidden[:, :-1][chosen]), labels[:, 1:][chosen]
+    return head
 
 
 @torch.no_grad()
-def sequence_accuracy(
-    model: PreTrainedModel, data: Sequence[tuple[Tensor, Tensor]], bf16: bool
-) -> float:
+def sequence_accuracy(model: PreTrainedModel, data: Sequence[Batch], bf16: bool) -> float:
     """Share of answers whose every token is the most likely one, given the tokens before it."""
     model.eval()
     right = total = 0
-    for inputs, labels in data:
-        device = model.device
-        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            logits, targets = answer_logits(model, inputs.to(device), labels.to(device))
+    for batch in data:
+        with torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
+            logits, targets = answer_logits(model, batch.to(model.device))
         wrong = (logits.argmax(-1) != targets).cpu()
-        rows = (labels[:, 1:] != _IGNORED).nonzero()[:, 0]
-        right += len(inputs) - len(set(rows[wrong].tolist()))
-        total += len(inputs)
+        where = (batch.labels[:, 1:] != _IGNORED).nonzero()
+        owner = [(int(i), int(batch.segments[i, t + 1])) for i, t in where.tolist()]
+        right += len(set(owner)) - len({owner[i] for i in wrong.nonzero()[:, 0].tolist()})
+        total += len(set(owner))
     model.train()
     return right / max(1, total)

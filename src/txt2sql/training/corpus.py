@@ -2,24 +2,24 @@
 
 Every visit of an example draws a new *view* of its schema: tables and columns in a new order, with
 what the gold query needs and a random part of the rest. The model so learns to look a symbol up
-instead of remembering it, and short views cost less. Gold SQL the intermediate representation cannot
-express is left out and counted.
+instead of remembering it, and short views cost less. A corpus keeps its examples as the lines of its
+file (see `prepare`), and reads one when it is drawn: 58,000 of them take little memory.
 
->>> corpus = load_corpus(open_dataset("spider"), "train")  # doctest: +SKIP
->>> corpus.items[0].draw(random.Random(0), budget=200).answer  # doctest: +SKIP
+>>> corpus = open_source("spider", "train").corpus  # doctest: +SKIP
+>>> corpus[1].draw(random.Random(0), budget=200).answer  # doctest: +SKIP
 'select count ( * ) from [t0] where [c3] > [v0]'
 """
 
 from __future__ import annotations
 
+import json
 import random
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
-from txt2sql.data import Dataset
-from txt2sql.execution.values import ValueIndex, open_value_index
 from txt2sql.prompts.compact import (
     MAX_COLUMNS,
     MAX_TABLES,
@@ -27,11 +27,8 @@ from txt2sql.prompts.compact import (
     count_words,
     render_compact,
 )
-from txt2sql.sql.encode import encode
-from txt2sql.sql.intermediate import Unsupported
-from txt2sql.types import Example, Links, Schema, Table, ValueMatch
-
-_SYMBOL = re.compile(r"\[([tcv])(\d+)\]")
+from txt2sql.sql.intermediate import SYMBOL, Template, Unsupported, whole_links
+from txt2sql.types import Column, Example, ForeignKey, Schema, Table, ValueMatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,76 +41,130 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One example with its schema, the cells its question mentions, and what its gold needs."""
+    """One example with its schema, the cells its question mentions, and its gold query's template."""
 
     example: Example
     schema: Schema
     matches: tuple[ValueMatch, ...]
-    needed: frozenset[tuple[str, str]]
-    """(table, column) pairs of the gold query; (table, "") for a table."""
+    template: Template
 
     def draw(self, rng: random.Random, budget: int) -> Pair | None:
         """One random view; None when what the gold needs alone exceeds the budget."""
-        view = _view(self.schema, self.needed, rng, budget)
+        whole = whole_links(self.schema)
+        needed = {
+            whole.columns[int(i)] if kind == "c" else (whole.tables[int(i)], "")
+            for kind, i in SYMBOL.findall(self.template.text)
+            if kind != "v"
+        }
+        needed |= {(table, "") for table, _ in needed}
+        view = _view(self.schema, frozenset(needed), rng, budget)
         kept = {(t.name, c.name) for t in view.tables for c in t.columns}
         matches = tuple(m for m in self.matches if (m.table, m.column) in kept)
         prompt = render_compact(self.example.question, view, matches=matches, budget=10_000)
         if prompt.links is None or count_words(prompt.text) > budget * 3 // 2:
             return None
         try:
-            answer = encode(self.example.gold_sql, self.schema, prompt.links)
+            answer = self.template.answer(prompt.links, whole)
         except Unsupported:
             return None
         return _renumbered(Pair(prompt.text, answer), rng)
 
 
-@dataclass(frozen=True, slots=True)
 class Corpus:
-    """The items of one split, and how many examples had to be left out."""
+    """The items of one split, each read from its line when it is asked for.
 
-    name: str
-    items: tuple[Item, ...]
-    unsupported: int
+    A line of `items` is the number of its schema, a tab, and JSON; `unsupported` counts the examples
+    whose gold query has no intermediate representation.
+    """
+
+    def __init__(
+        self, name: str, schemas: Sequence[bytes], items: Sequence[bytes], unsupported: int = 0
+    ) -> None:
+        self.name, self.unsupported = name, unsupported
+        self._schemas, self._items = schemas, items
+        self._schema = lru_cache(maxsize=256)(lambda number: read_schema(schemas[number]))
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __getitem__(self, position: int) -> Item:
+        number, _, line = self._items[position].partition(b"\t")
+        return read_item(line, self._schema(int(number)))
+
+    def __iter__(self) -> Iterator[Item]:
+        return (self[position] for position in range(len(self)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Corpus, (self.name, self._schemas, self._items, self.unsupported)
+
+    def where(self, keep: Callable[[str], bool]) -> Corpus:
+        """The items of those databases whose id `keep` accepts."""
+        kept = [keep(json.loads(line)["db_id"]) for line in self._schemas]
+        items = [line for line in self._items if kept[int(line.partition(b"\t")[0])]]
+        return Corpus(self.name, self._schemas, items, self.unsupported)
+
+    def sample(self, count: int | None, seed: str) -> Corpus:
+        """`count` items drawn without replacement, in their order; all when there are no more."""
+        if count is None or count >= len(self):
+            return self
+        chosen = sorted(random.Random(seed).sample(range(len(self)), count))
+        return Corpus(self.name, self._schemas, [self._items[i] for i in chosen], self.unsupported)
+
+    def texts(self) -> Iterator[str]:
+        """Every question, name and gold query: what a vocabulary has to cover."""
+        seen: set[str] = set()
+        for item in self:
+            yield item.example.question
+            yield item.example.gold_sql
+            if item.schema.db_id not in seen:
+                seen.add(item.schema.db_id)
+                for table in item.schema.tables:
+                    yield " ".join([table.words, *(column.words for column in table.columns)])
 
 
-def load_corpus(
-    dataset: Dataset,
-    split: str,
-    *,
-    keep: Callable[[str], bool] = lambda db_id: True,
-    limit: int | None = None,
-) -> Corpus:
-    """Read a split; `keep` decides by db_id (to hold databases out)."""
-    index = lru_cache(maxsize=64)(lambda db_id: open_value_index(dataset.database(db_id)))
-    items: list[Item] = []
-    unsupported = 0
-    for example in dataset.examples(split):
-        if not keep(example.db_id):
-            continue
-        if limit is not None and len(items) >= limit:
-            break
-        item = _item(example, dataset.schema(example.db_id), index)
-        if item is None:
-            unsupported += 1
-        else:
-            items.append(item)
-    return Corpus(f"{dataset.name}/{split}", tuple(items), unsupported)
+def schema_line(schema: Schema) -> bytes:
+    """A schema as one line: all that a compact prompt shows, so no sample values."""
+    tables = [
+        [t.name, t.words, [[c.name, c.type, int(c.primary_key), c.words] for c in t.columns]]
+        for t in schema.tables
+    ]
+    keys = [
+        [k.table, k.column, k.referenced_table, k.referenced_column] for k in schema.foreign_keys
+    ]
+    return _line({"db_id": schema.db_id, "tables": tables, "keys": keys})
 
 
-def _item(example: Example, schema: Schema, index: Callable[[str], ValueIndex]) -> Item | None:
-    tables = tuple(table.name for table in schema.tables)
-    columns = tuple((t.name, c.name) for t in schema.tables for c in t.columns)
-    try:
-        answer = encode(example.gold_sql, schema, Links(tables, columns))
-    except Unsupported:
-        return None
-    needed = {
-        columns[int(i)] if kind == "c" else (tables[int(i)], "")
-        for kind, i in _SYMBOL.findall(answer)
-        if kind != "v"
-    }
-    needed |= {(table, "") for table, _ in needed}
-    return Item(example, schema, index(example.db_id).match(example.question), frozenset(needed))
+def read_schema(line: bytes) -> Schema:
+    """The inverse of `schema_line`."""
+    found = json.loads(line)
+    tables = tuple(
+        Table(name, tuple(Column(n, t, bool(k), words=w) for n, t, k, w in columns), words)
+        for name, words, columns in found["tables"]
+    )
+    return Schema(found["db_id"], tables, tuple(ForeignKey(*key) for key in found["keys"]))
+
+
+def item_line(item: Item, number: int) -> bytes:
+    """An item as one line; its schema is the one of that number."""
+    matches = [[m.table, m.column, m.value, m.span, m.score] for m in item.matches]
+    example, template = item.example, item.template
+    row = [example.id, example.question, example.gold_sql, *template, matches, example.evidence]
+    return b"%d\t" % number + _line(row)
+
+
+def read_item(line: bytes, schema: Schema) -> Item:
+    """The inverse of `item_line`, from the JSON after the tab."""
+    name, question, gold, text, literals, matches, evidence = json.loads(line)
+    return Item(
+        Example(name, schema.db_id, question, gold, evidence),
+        schema,
+        tuple(ValueMatch(*match) for match in matches),
+        Template(text, tuple((literal, is_string) for literal, is_string in literals)),
+    )
+
+
+def _line(content: Any) -> bytes:
+    return json.dumps(content, separators=(",", ":")).encode("ascii")
 
 
 def _view(
@@ -159,22 +210,13 @@ def _renumbered(pair: Pair, rng: random.Random) -> Pair:
     def other(match: re.Match[str]) -> str:
         return f"[{match[1]}{order[match[1]][int(match[2])]}]"
 
-    return Pair(*(_SYMBOL.sub(other, text) for text in (pair.prompt, pair.answer)))
+    return Pair(*(SYMBOL.sub(other, text) for text in (pair.prompt, pair.answer)))
 
 
 def _size(words: str) -> int:
     return len(words.split()) + 1
 
 
-def texts(corpora: Sequence[Corpus]) -> Iterable[str]:
-    """Every question and name of the corpora: what a vocabulary has to cover."""
-    seen: set[str] = set()
-    for corpus in corpora:
-        for item in corpus.items:
-            yield item.example.question
-            yield item.example.gold_sql
-            if item.schema.db_id in seen:
-                continue
-            seen.add(item.schema.db_id)
-            for table in item.schema.tables:
-                yield " ".join([table.words, *(column.words for column in table.columns)])
+def texts(corpora: Iterable[Corpus]) -> Iterator[str]:
+    """The texts of several corpora."""
+    return (text for corpus in corpora for text in corpus.texts())

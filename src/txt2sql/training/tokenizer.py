@@ -27,10 +27,11 @@ from tokenizers import (
 from transformers import PreTrainedTokenizerFast
 
 from txt2sql.prompts.compact import SYMBOLS
+from txt2sql.sql.intermediate import KEYWORDS
 
 PAD, UNKNOWN, START, END = "[PAD]", "[UNK]", "[CLS]", "[SEP]"
 BOUNDARY = "▁"
-_BASE_WORDS = 12_000
+BASE_WORDS = 12_000
 _WORD = re.compile(r"\w+")
 
 
@@ -39,9 +40,9 @@ def symbols() -> list[str]:
     return [f"[{kind}{i}]" for kind, size in SYMBOLS.items() for i in range(size)]
 
 
-def keep_pieces(vocabulary: list[str], corpus: Iterable[str], base: int = _BASE_WORDS) -> list[str]:
+def keep_pieces(vocabulary: list[str], corpus: Iterable[str], base: int = BASE_WORDS) -> list[str]:
     """The pieces worth keeping: single characters, the `base` most frequent (BERT's order is by
-    frequency), and every piece that the corpus uses at least twice.
+    frequency), and every piece that the corpus uses at least twice; those of answers come first.
     """
     normalise = normalizers.BertNormalizer(lowercase=True)
     cut = Tokenizer(models.WordPiece({p: i for i, p in enumerate(vocabulary)}, unk_token=UNKNOWN))
@@ -57,7 +58,28 @@ def keep_pieces(vocabulary: list[str], corpus: Iterable[str], base: int = _BASE_
     counts.update(t for e in cut.encode_batch(batch) for t in e.tokens)
     words = [p for p in vocabulary if not p.startswith("[") and not re.search(r"[^\x00-\x7f]", p)]
     frequent = set(words[:base])
-    return [p for p in words if p in frequent or counts[p] >= 2 or len(p.removeprefix("##")) == 1]
+    first = set(cut.encode(" ".join(KEYWORDS)).tokens)
+    first |= {p for p in words if len(_bare(p)) == 1 or _bare(p).isdigit()}
+    kept = [p for p in words if p in frequent or counts[p] >= 2 or p in first]
+    return sorted(kept, key=lambda piece: piece not in first)
+
+
+def answer_size(tokenizer: PreTrainedTokenizerFast) -> int:
+    """How many tokens, from the first, nearly all answers are made of: symbols, keywords, numbers and
+    characters. `keep_pieces` puts them there.
+    """
+    text = " ".join([*symbols(), *KEYWORDS])
+    words: list[int] = tokenizer(text, add_special_tokens=False).input_ids
+    others = (
+        i
+        for token, i in tokenizer.get_vocab().items()
+        if len(bare := token.removeprefix(BOUNDARY)) == 1 or bare.isdigit()
+    )
+    return 1 + max(*words, *others)
+
+
+def _bare(piece: str) -> str:
+    return piece.removeprefix("##")
 
 
 def renamed(piece: str) -> str:

@@ -1,0 +1,59 @@
+"""Model folders: what training writes and reads, and what transformers' Auto classes load.
+
+>>> model, tokenizer = load_model(Path("results/pretrain/model"))  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import shutil
+from pathlib import Path
+
+import torch
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
+    AutoTokenizer,
+    PreTrainedModel,
+)
+from transformers import PreTrainedTokenizerBase as Tokenizer
+
+from txt2sql.errors import ModelError
+from txt2sql.runs import write_atomically
+
+
+def load_model(folder: Path) -> tuple[PreTrainedModel, Tokenizer]:
+    """Model and tokenizer of a folder, in single precision, as training goes on from them."""
+    if not (folder / "config.json").is_file():
+        raise ModelError(
+            f"no model in '{folder}'; give a folder that holds config.json and weights"
+        )
+    config = AutoConfig.from_pretrained(folder)
+    kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+    model = kind.from_pretrained(folder, dtype=torch.float32)
+    return model, AutoTokenizer.from_pretrained(folder)
+
+
+def save_model(
+    model: PreTrainedModel, tokenizer: Tokenizer, folder: Path, dtype: torch.dtype
+) -> None:
+    """Weights, config, tokenizer, and the prompt style the model was trained with."""
+    saved = copy.deepcopy(model)
+    torch.nn.Module.to(saved, "cpu", dtype)
+    saved.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    write_atomically(folder / "prompt.json", json.dumps({"style": "compact"}) + "\n")
+
+
+def replace_folder(source: Path, target: Path) -> None:
+    """Put a copy of `source` in the place of `target`; a kill leaves one of them whole."""
+    part, old = (target.with_name(f".{target.name}.{end}") for end in ("part", "old"))
+    for left in (part, old):
+        shutil.rmtree(left, ignore_errors=True)
+    shutil.copytree(source, part)
+    if target.is_dir():
+        target.rename(old)
+    part.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
