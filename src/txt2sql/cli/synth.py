@@ -6,7 +6,8 @@ $ txt2sql synth --dataset spider --split train -n 20000 --output pairs.jsonl --j
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -76,7 +77,7 @@ def synth(
         log.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"cannot write to '{log.parent}' ({error.strerror})") from error
-    with _progress(count, quiet=False) as advance:
+    with _progress(count) as advance:
         pairs, report = synthesise(
             sources,
             count,
@@ -87,7 +88,9 @@ def synth(
             advance=advance,
         )
     if writer:
-        pairs = _rewritten(pairs, sources, writer, asker, seed)
+        rewriting = log.with_name(f".{output.name}.rewriting.part.jsonl")
+        pairs = _rewritten(pairs, sources, writer, asker, seed, exclude, rewriting)
+        rewriting.unlink(missing_ok=True)
     entry = getattr(opened, "entry", None)
     write_pairs(pairs, output, sources, *([entry] if entry else []))
     log.unlink(missing_ok=True)
@@ -134,7 +137,13 @@ def _asked_elsewhere(dataset: Dataset, split: str) -> set[str]:
 
 
 def _rewritten(
-    pairs: Sequence[Pair], sources: Iterable[Source], writer: str, asker: str, seed: int
+    pairs: Sequence[Pair],
+    sources: Iterable[Source],
+    writer: str,
+    asker: str,
+    seed: int,
+    exclude: Collection[str],
+    log: Path,
 ) -> list[Pair]:
     from txt2sql.cli.progress import steps
     from txt2sql.data.synthesis import rewrite
@@ -153,36 +162,39 @@ def _rewritten(
     predictor = build_predictor(
         asker, lambda db_id: known[db_id].schema, lambda db_id: known[db_id].database
     )
+    generator = hf.load(writer)
     done: list[Pair] = []
     with steps("rewriting", len(pairs)) as advance:
-        generator = hf.load(writer)
         for pair in rewrite(
-            pairs, generator, predictor, lambda db_id: known[db_id].schema, agrees, seed
+            pairs,
+            generator,
+            predictor,
+            lambda db_id: known[db_id].schema,
+            agrees,
+            seed=seed,
+            exclude=exclude,
+            log=log,
         ):
             done.append(pair)
             advance(f"{sum(each.writer != 'templates' for each in done):,} by {writer}")
     return done
 
 
-def _progress(total: int, quiet: bool) -> Any:
-    from contextlib import contextmanager
-
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[int], None]]:
+    """Progress by how many there are, where `steps` wants one call for each."""
     from txt2sql.cli.progress import steps
 
-    @contextmanager
-    def counted() -> Any:
-        with steps("pairs", total) as step:
-            shown = 0
+    shown = 0
+    with steps("pairs", total) as step:
 
-            def advance(made: int) -> None:
-                nonlocal shown
-                while shown < made:
-                    shown += 1
-                    step("")
+        def advance(made: int) -> None:
+            nonlocal shown
+            for _ in range(made - shown):
+                step("")
+            shown = max(shown, made)
 
-            yield advance
-
-    return counted()
+        yield advance
 
 
 def _text(found: dict[str, Any], output: Path) -> str:

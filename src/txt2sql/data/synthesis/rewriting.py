@@ -10,11 +10,15 @@ from, by the comparison passed in. Otherwise the template's question stays.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
-from txt2sql.data.synthesis.produce import Pair
+from txt2sql.data.synthesis.produce import Pair, plain
+from txt2sql.runs import append_row, read_rows
 from txt2sql.types import Example, Generator, Message, Predictor, Prompt, Sampling, Schema
 
 _BATCH = 16
@@ -59,24 +63,72 @@ def rewrite(
     asker: Predictor,
     schema: Callable[[str], Schema],
     agrees: Agrees,
+    *,
     seed: int = 0,
+    exclude: Collection[str] = (),
+    log: Path | None = None,
 ) -> Iterator[Pair]:
-    """Every pair in order, its question by the writer where that leads back to the same rows."""
+    """Every pair in order, its question by the writer where that leads back to the same rows.
+
+    A new question that another pair has, or that is in `exclude`, is not taken. `log` is a file that
+    lets a killed run go on after its last whole batch.
+    """
     sampling = Sampling(max_new_tokens=96, temperature=0.7, top_p=0.95, seed=seed, stop=("\n\n",))
+    taken = {plain(question) for question in (*exclude, *(pair.question for pair in pairs))}
+    known = _known(log, _fingerprint(pairs, writer.name, asker.name, seed))
     for start in range(0, len(pairs), _BATCH):
         batch = pairs[start : start + _BATCH]
-        prompts = [rewriting_prompt(pair, schema(pair.db_id)) for pair in batch]
-        completions = writer.generate(prompts, sampling)
-        asked = [first_question(found[0].text) if found else "" for found in completions]
-        examples = [
-            Example(str(at), pair.db_id, question)
-            for at, (pair, question) in enumerate(zip(batch, asked, strict=True))
-            if question
-        ]
-        kept: set[int] = set()
-        for prediction in asker.predict(examples):
-            pair = batch[int(prediction.example_id)]
-            if prediction.sql and agrees(pair.db_id, pair.sql, prediction.sql):
-                kept.add(int(prediction.example_id))
-        for at, pair in enumerate(batch):
-            yield replace(pair, question=asked[at], writer=writer.name) if at in kept else pair
+        lines = known[start : start + _BATCH]
+        if len(lines) < len(batch):
+            lines = _rewritten(batch, writer, asker, schema, agrees, sampling)
+            if log is not None:
+                append_row(log, {"start": start, "questions": lines})
+        for pair, question in zip(batch, lines, strict=True):
+            if question and plain(question) not in taken:
+                taken.add(plain(question))
+                yield replace(pair, question=question, writer=writer.name)
+            else:
+                yield pair
+
+
+def _rewritten(
+    batch: Sequence[Pair],
+    writer: Generator,
+    asker: Predictor,
+    schema: Callable[[str], Schema],
+    agrees: Agrees,
+    sampling: Sampling,
+) -> list[str]:
+    """The writer's question for each pair, '' where it does not lead back."""
+    prompts = [rewriting_prompt(pair, schema(pair.db_id)) for pair in batch]
+    completions = writer.generate(prompts, sampling)
+    asked = [first_question(found[0].text) if found else "" for found in completions]
+    examples = [
+        Example(str(at), pair.db_id, question)
+        for at, (pair, question) in enumerate(zip(batch, asked, strict=True))
+        if question
+    ]
+    kept = [""] * len(batch)
+    for prediction in asker.predict(examples):
+        at = int(prediction.example_id)
+        if prediction.sql and agrees(batch[at].db_id, batch[at].sql, prediction.sql):
+            kept[at] = asked[at]
+    return kept
+
+
+def _known(log: Path | None, fingerprint: str) -> list[str]:
+    """The questions that an earlier run with the same settings wrote."""
+    if log is None:
+        return []
+    rows = read_rows(log)
+    head = next(rows, None)
+    if head is None or head.get("settings") != fingerprint:
+        log.unlink(missing_ok=True)
+        append_row(log, {"settings": fingerprint})
+        return []
+    return [str(question) for row in rows for question in row["questions"]]
+
+
+def _fingerprint(pairs: Sequence[Pair], *settings: str | int) -> str:
+    text = json.dumps([settings, [(pair.db_id, pair.question, pair.sql) for pair in pairs]])
+    return hashlib.sha256(text.encode()).hexdigest()

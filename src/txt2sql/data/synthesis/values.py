@@ -103,7 +103,7 @@ def _range(column: ColumnFacts, cell: Cell, rng: random.Random) -> tuple[Cell, C
 
 def rounded(value: int | float, rng: random.Random, up: bool) -> int | float:
     """A number with one or two digits that count, not above (or below) the value."""
-    if value == 0 or (abs(value) < 10 and isinstance(value, int)):
+    if abs(value) < 1e-4 or (abs(value) < 10 and isinstance(value, int)):
         return value
     unit = 10.0 ** (math.floor(math.log10(abs(value))) - rng.randint(0, 1))
     steps = math.ceil(value / unit) if up else math.floor(value / unit)
