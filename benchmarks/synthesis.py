@@ -22,9 +22,10 @@ from txt2sql.data import Dataset, open_dataset
 from txt2sql.data.synthesis import Source, summary, synthesise
 from txt2sql.data.synthesis.conditions import Unsayable
 from txt2sql.data.synthesis.contents import read_facts
-from txt2sql.data.synthesis.fill import Room, fill, plan
+from txt2sql.data.synthesis.fill import Room, fill
 from txt2sql.data.synthesis.grammar import level_of
 from txt2sql.data.synthesis.mining import FILE, mine
+from txt2sql.data.synthesis.plan import plan
 from txt2sql.data.synthesis.questions import question
 from txt2sql.data.synthesis.shape import Misfit, read
 from txt2sql.runs import hardware, versions, write_atomically

@@ -23,6 +23,7 @@ from txt2sql.data.synthesis.mention import date_in_words, quoted
 from txt2sql.data.synthesis.mining import mined, mined_total, shape_of
 from txt2sql.data.synthesis.produce import plain
 from txt2sql.data.synthesis.rewriting import first_question
+from txt2sql.data.synthesis.sampler import Sampler
 from txt2sql.data.synthesis.shape import Unreadable, read, skeleton
 from txt2sql.data.synthesis.values import rounded
 from txt2sql.data.synthesis.words import an, noun, plural, singular
@@ -287,6 +288,21 @@ def test_questions_name_the_column_that_decides(farm: Source) -> None:
     for pair in plainly:
         column = pair.sql.split(" WHERE ")[1].split()[0]
         assert any(word in pair.question.lower() for word in named[column]), pair
+
+
+def test_a_question_has_one_answer(farm: Source) -> None:
+    """Statements that the same words were found for give the same rows."""
+    facts = read_facts(farm.database, farm.schema)
+    drawn, _ = Sampler([facts], [farm.database], seed=8)((0, 0, 1500))
+    found: dict[str, set[tuple[tuple[str, ...], ...]]] = {}
+    statements: dict[str, set[str]] = {}
+    for question, sql, *_ in drawn:
+        rows = execute(farm.database, sql).rows
+        unordered = tuple(sorted({tuple(sorted(map(str, row))) for row in rows}))
+        found.setdefault(plain(question), set()).add(unordered)
+        statements.setdefault(plain(question), set()).add(sql)
+    assert sum(len(each) > 1 for each in statements.values()) > 2
+    assert [question for question, answers in found.items() if len(answers) > 1] == []
 
 
 # Killed and started again -------------------------------------------------------------------------

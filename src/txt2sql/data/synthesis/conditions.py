@@ -13,7 +13,7 @@ import random
 from typing import NamedTuple
 
 from txt2sql.data.synthesis import lexicon
-from txt2sql.data.synthesis.contents import ColumnFacts, TableFacts
+from txt2sql.data.synthesis.facts import ColumnFacts, TableFacts
 from txt2sql.data.synthesis.fill import Filled
 from txt2sql.data.synthesis.mention import mention, number, quoted
 from txt2sql.data.synthesis.shape import Condition, Ref
@@ -170,7 +170,8 @@ def _general(
 ) -> Part:
     operator, pick = condition.operator, speech.pick
     time = facts.kind in ("year", "date")
-    leads = "whose" if whose_only else "whose|whose|with|with|that"
+    verbal = noun.endswith((" by", " in", " on", " from", " to"))  # "directed by"
+    leads = "whose" if whose_only or verbal else "whose|whose|with|with|that"
     lead = pick(leads)
     if operator in ("is null", "is not null"):
         if operator == "is null":

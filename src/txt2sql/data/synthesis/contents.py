@@ -14,9 +14,11 @@ from __future__ import annotations
 import random
 import re
 import sqlite3
-from dataclasses import dataclass
-from itertools import combinations
+from collections import Counter
+from dataclasses import replace
 
+from txt2sql.data.synthesis.facts import ColumnFacts, Facts, TableFacts
+from txt2sql.data.synthesis.joins import joins
 from txt2sql.data.synthesis.words import noun, singular
 from txt2sql.execution.database import Database
 from txt2sql.execution.sandbox import decode, quoted
@@ -31,93 +33,6 @@ _STEP = 1000
 _DATE = re.compile(r"\d{4}-\d\d-\d\d( \d\d:\d\d(:\d\d)?)?$")
 _YEAR_WORDS = re.compile(r"\b(year|years|yr)\b")
 _FLAG_VALUES = ({"t", "f"}, {"y", "n"}, {"yes", "no"}, {"true", "false"}, {"0", "1"})
-
-
-@dataclass(frozen=True, slots=True)
-class ColumnFacts:
-    """One column. `kind`: number, year, date, text, long (texts too long to name), flag or empty.
-
-    `values` are distinct cells; `complete` when they are all there are; `shared` when most of them
-    stand in several rows. `noun` is how it is said.
-    """
-
-    name: str
-    noun: str
-    kind: str
-    values: tuple[Cell, ...] = ()
-    complete: bool = False
-    unique: bool = False
-    nulls: bool = False
-    shared: bool = False
-    key: bool = False
-    primary: bool = False
-
-    @property
-    def ordered(self) -> bool:
-        """Whether greater and smaller mean something to a person."""
-        return self.kind in ("number", "year", "date")
-
-    @property
-    def category(self) -> bool:
-        """Whether rows share its values: something to group by."""
-        return self.shared and len(self.values) > 1
-
-    @property
-    def timely(self) -> bool:
-        """Whether it is a date or a time, in whatever spelling."""
-        return not {"date", "time", "day", "year", "month"}.isdisjoint(self.noun.split())
-
-    @property
-    def is_name(self) -> bool:
-        """Whether it names its row."""
-        last = self.noun.rpartition(" ")[2]
-        return self.kind == "text" and last in ("name", "title")
-
-
-@dataclass(frozen=True, slots=True)
-class TableFacts:
-    """One table; `noun` is singular, `rows` a sample in storage order, `count` all its rows."""
-
-    name: str
-    noun: str
-    columns: tuple[ColumnFacts, ...]
-    rows: tuple[Row, ...]
-    count: int
-
-    @property
-    def bridge(self) -> bool:
-        """Whether it only links others: two foreign keys and little else."""
-        keys = sum(column.key and not column.primary for column in self.columns)
-        keys += sum(column.key and column.primary for column in self.columns)
-        return keys >= 2 and len(self.columns) - keys <= 1
-
-
-@dataclass(frozen=True, slots=True)
-class Edge:
-    """`child.column` holds keys of `parent`; all four are positions."""
-
-    child: int
-    child_column: int
-    parent: int
-    parent_column: int
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """One database."""
-
-    db_id: str
-    tables: tuple[TableFacts, ...]
-    edges: tuple[Edge, ...]
-    nouns: frozenset[str]
-
-    def why_silent(self) -> str | None:
-        """Why nothing can be asked of it, in one sentence; None when something can."""
-        if not self.tables:
-            return f"'{self.db_id}' has no tables; give a database that has some"
-        if not any(table.rows for table in self.tables):
-            return f"'{self.db_id}' has no rows, so every query would come back empty; fill a table"
-        return None
 
 
 class Budget:
@@ -149,27 +64,18 @@ def read_facts(database: Database, schema: Schema) -> Facts:
     connection.text_factory = decode
     try:
         budget = Budget(connection, _OPCODES)
-        tables = _pruned([_table(budget, table, schema) for table in schema.tables])
+        tables = _told_apart([_table(budget, table, schema) for table in schema.tables])
     finally:
         connection.close()
-    edges = _telling(_declared(schema, tables), tables) or _natural(tables)
+    edges = joins(schema, tables)
     said = {t.noun for t in tables} | {c.noun for t in tables for c in t.columns}
     return Facts(schema.db_id, tuple(tables), tuple(edges), frozenset(said))
 
 
-def _pruned(tables: list[TableFacts]) -> list[TableFacts]:
-    """Tables with nouns of their own: two called alike could not be told apart."""
-    seen: dict[str, int] = {}
-    for table in tables:
-        seen[table.noun] = seen.get(table.noun, 0) + 1
-    return [
-        table
-        if seen[table.noun] == 1
-        else TableFacts(
-            table.name, noun(table.name), table.columns, table.rows, table.count
-        )
-        for table in tables
-    ]  # fmt: skip
+def _told_apart(tables: list[TableFacts]) -> list[TableFacts]:
+    """Tables that are called alike are called by their names in the file."""
+    said = Counter(table.noun for table in tables)
+    return [replace(t, noun=noun(t.name)) if said[t.noun] > 1 else t for t in tables]
 
 
 def _table(budget: Budget, table: Table, schema: Schema) -> TableFacts:
@@ -255,61 +161,3 @@ def _kind(column: Column, said: str, distinct: list[Cell]) -> str:
     if lengths[len(lengths) // 2] > _VALUE_CHARS:
         return "long"
     return "text"
-
-
-def _declared(schema: Schema, tables: list[TableFacts]) -> list[Edge]:
-    at = {table.name.lower(): i for i, table in enumerate(schema.tables)}
-    edges = []
-    for key in schema.foreign_keys:
-        child, parent = at.get(key.table.lower()), at.get(key.referenced_table.lower())
-        if child is None or parent is None or child == parent:
-            continue
-        places = [
-            next((i for i, c in enumerate(tables[t].columns) if c.name.lower() == name.lower()), -1)
-            for t, name in ((child, key.column), (parent, key.referenced_column))
-        ]
-        if min(places) >= 0:
-            edges.append(Edge(child, places[0], parent, places[1]))
-    return list(dict.fromkeys(edges))
-
-
-def _telling(edges: list[Edge], tables: list[TableFacts]) -> list[Edge]:
-    """Without keys to a column whose values do not tell the parent's rows apart: parts of a key."""
-    return [
-        edge
-        for edge in edges
-        if tables[edge.parent].columns[edge.parent_column].unique or not tables[edge.parent].rows
-    ]
-
-
-def _natural(tables: list[TableFacts]) -> list[Edge]:
-    """Joins of a schema that declares none: child.x = parent.x, or child.parent_id = parent.id."""
-    edges = []
-    for (a, first), (b, second) in combinations(enumerate(tables), 2):
-        for child, parent, c, p in ((first, second, a, b), (second, first, b, a)):
-            found = _natural_pair(child, parent)
-            if found is not None:
-                edges.append(Edge(c, found[0], p, found[1]))
-                break
-    return edges
-
-
-def _natural_pair(child: TableFacts, parent: TableFacts) -> tuple[int, int] | None:
-    for p, key in enumerate(parent.columns):
-        if not key.unique or key.kind in ("empty", "long", "flag"):
-            continue
-        generic = key.name.lower() in ("id", "name", "code", "key", "no", "number", "title")
-        full = {
-            f"{parent.noun} {key.noun}".replace(" ", ""),
-            f"{parent.name}{key.name}".lower().replace("_", "").replace(" ", ""),
-        }
-        if not generic:
-            full.add(re.sub(r"[\s_]", "", key.name.lower()))
-        known = set(key.values)
-        for c, column in enumerate(child.columns):
-            bare = re.sub(r"[\s_]", "", column.name.lower())
-            if bare in full and column.values:
-                hits = sum(value in known for value in column.values)
-                if hits * 2 >= min(len(column.values), len(known)):
-                    return c, p
-    return None

@@ -11,38 +11,17 @@ together more often than chance would have it. What comes out still has to be ex
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from txt2sql.data.synthesis.contents import ColumnFacts, Edge, Facts
-from txt2sql.data.synthesis.shape import (
-    Compound,
-    Condition,
-    Misfit,
-    Query,
-    Ref,
-    Select,
-    Term,
-    selects,
-)
+from txt2sql.data.synthesis.facts import ColumnFacts, Edge, Facts
+from txt2sql.data.synthesis.plan import Plan
+from txt2sql.data.synthesis.shape import Misfit, Query, Ref, Select, selects
+from txt2sql.data.synthesis.suitability import suitability
 from txt2sql.data.synthesis.values import choose_values
 from txt2sql.types import Cell, Row
 
-_CODE_WORDS = frozenset(
-    "id ids code codes key phone zip zipcode postcode fax ssn isbn index".split()
-)
 _LIMITS = (1,) * 14 + (2, 3, 3, 3, 5, 5, 10)
-
-
-@dataclass(slots=True)
-class Plan:
-    """What a shape asks of each place. `linked` places must be two ends of a join."""
-
-    query: Query
-    roles: dict[Ref, frozenset[str]]
-    by_table: dict[int, list[Ref]]
-    froms: list[tuple[int, ...]]
-    linked: list[tuple[Ref, Ref, str]]
 
 
 @dataclass(slots=True)
@@ -80,7 +59,7 @@ class Room:
         found = self._candidates.get((table, roles))
         if found is None:
             columns = self.facts.tables[table].columns
-            weighed = [(i, _weight(column, roles)) for i, column in enumerate(columns)]
+            weighed = [(i, suitability(column, roles)) for i, column in enumerate(columns)]
             found = self._candidates[table, roles] = [pair for pair in weighed if pair[1] > 0]
         return found
 
@@ -92,155 +71,6 @@ class Room:
             for row in self.facts.tables[table].rows:
                 index.setdefault(row[column], []).append(row)
         return index.get(value, ())
-
-
-def plan(query: Query) -> Plan:
-    """Read off a shape what it asks of its places."""
-    roles: dict[Ref, set[str]] = {}
-    linked: list[tuple[Ref, Ref, str]] = []
-
-    def use(term: Term, role: str) -> None:
-        if term.ref is not None:
-            place = roles.setdefault(term.ref, set())
-            if term.aggregate in ("avg", "sum"):
-                place.add("number")
-            elif term.aggregate in ("min", "max"):
-                place.add("ordered")
-            elif term.aggregate == "count":
-                place.add("distinct" if term.distinct else "counted")
-            else:
-                place.add(role)
-
-    def conditions(each: Condition) -> None:
-        if each.other is not None:
-            raise Misfit("compares two columns")
-        if each.query is not None:
-            inner = next(selects(each.query)).terms[0]
-            if each.operator in ("in", "not in", "=", "!=") and not inner.aggregate:
-                use(each.term, "out")
-                if each.term.ref and inner.ref and each.term.ref != inner.ref:
-                    linked.append((each.term.ref, inner.ref, "in"))
-            else:
-                use(each.term, "ordered")
-            return
-        use(each.term, _ROLES.get(each.operator, "eq some" if some else "eq"))
-
-    for select in selects(query):
-        some = bool(
-            len(select.where) > 1
-            or select.group
-            or select.order
-            or select.distinct
-            or isinstance(query, Compound)
-            or any(term.aggregate for term in select.terms)
-        )
-        for term in select.terms:
-            use(term, "out")
-        for condition in (*select.where, *select.having):
-            conditions(condition)
-        for ref in select.group:
-            roles.setdefault(ref, set()).add("group")
-        for term, _ in select.order:
-            use(term, "ordered" if select.limit >= 0 else "sorted")
-    stack = [query]
-    while stack:
-        top = stack.pop()
-        if isinstance(top, Compound):
-            stack += [top.left, top.right]
-            left, right = next(selects(top.left)), next(selects(top.right))
-            if len(left.terms) != len(right.terms):
-                raise Misfit("sides of different width")
-            linked += [
-                (a.ref, b.ref, top.operator)
-                for a, b in zip(left.terms, right.terms)
-                if a.ref and b.ref and a.ref != b.ref and not a.aggregate and not b.aggregate
-            ]
-    _entity_groups(query, roles)
-    by_table: dict[int, list[Ref]] = {}
-    for ref in roles:
-        by_table.setdefault(ref.table, []).append(ref)
-    frozen = {ref: frozenset(found) for ref, found in roles.items()}
-    return Plan(query, frozen, by_table, [s.tables for s in selects(query)], linked)
-
-
-_ROLES = {
-    **dict.fromkeys((">", "<", ">=", "<=", "between", "not between"), "compared"),
-    **dict.fromkeys(("like", "not like"), "like"),
-    **dict.fromkeys(("is null", "is not null"), "null"),
-}
-
-
-def _entity_groups(query: Query, roles: dict[Ref, set[str]]) -> None:
-    """Grouping by one column and showing another means one group per row of a table: by its key."""
-    for select in selects(query):
-        shown = [t.ref for t in select.terms if t.ref and not t.aggregate]
-        if len(select.group) == 1 and any(ref != select.group[0] for ref in shown):
-            roles[select.group[0]] = (roles[select.group[0]] - {"group"}) | {"entity"}
-
-
-def _weight(column: ColumnFacts, roles: frozenset[str]) -> float:
-    """How well a column suits all of its uses; 0 when it does not."""
-    weight = 1.0
-    words = column.noun.split()
-    code = column.key or words[-1:] == ["number"] or not _CODE_WORDS.isdisjoint(words)
-    for role in roles:
-        weight *= _WEIGHTS[role](column, code)
-    return weight
-
-
-def _output(column: ColumnFacts, code: bool) -> float:
-    if column.kind == "empty":
-        return 0.0
-    if column.is_name:
-        return 5.0
-    if column.key and not column.primary:
-        return 0.15
-    return 0.7 if code else 2.0
-
-
-def _equal(column: ColumnFacts, code: bool) -> float:
-    if not column.values or column.kind in ("empty", "long"):
-        return 0.0
-    if column.kind in ("number", "date"):
-        if any(isinstance(value, float) for value in column.values):
-            return 0.1
-        return 0.15 if code else 0.5
-    return 0.5 if code else 3.0
-
-
-def _equal_of_some(column: ColumnFacts, code: bool) -> float:
-    """Equality where several rows should remain: to be counted, ranked, or restricted further."""
-    return _equal(column, code) * (0.05 if column.unique else 1.0)
-
-
-def _grouped(column: ColumnFacts, code: bool) -> float:
-    if not column.category or column.kind in ("empty", "long", "date"):
-        return 0.0
-    if column.kind == "number":
-        return 0.4 if code or len(column.values) <= 30 else 0.1
-    return 3.0
-
-
-_WEIGHTS: dict[str, Callable[[ColumnFacts, bool], float]] = {
-    "out": _output,
-    "eq": _equal,
-    "eq some": _equal_of_some,
-    "group": _grouped,
-    "number": lambda c, code: float(c.kind == "number" and not code),
-    "ordered": lambda c, code: float(c.ordered and not code and len(c.values) > 1),
-    "compared": lambda c, code: float(c.ordered and not code and len(c.values) > 2),
-    "sorted": lambda c, code: (
-        2.0 * (c.ordered and not code)
-        + (c.kind == "text" and not c.timely) * (2.0 if c.is_name else 0.5)
-    ),
-    "like": lambda c, code: float(c.kind == "text" and not code and len(c.values) > 1),
-    "null": lambda c, code: float(c.nulls and c.kind != "empty" and not code),
-    "distinct": lambda c, code: 2.0 * c.category if c.kind in ("text", "year", "flag") else (
-        0.3 * c.category
-    ),
-    "counted": lambda c, code: float(c.kind != "empty"),
-    "entity": lambda c, code: float(c.key),
-}  # fmt: skip
 
 
 def fill(plan: Plan, room: Room, rng: random.Random) -> Filled:

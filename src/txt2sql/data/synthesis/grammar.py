@@ -12,7 +12,7 @@ from __future__ import annotations
 import random
 from functools import lru_cache
 
-from txt2sql.data.synthesis.contents import ColumnFacts, Edge, Facts, TableFacts
+from txt2sql.data.synthesis.facts import ColumnFacts, Edge, Facts, TableFacts
 from txt2sql.data.synthesis.fill import Filled
 from txt2sql.data.synthesis.mining import MinedShape
 from txt2sql.data.synthesis.shape import Ref, Select, read, selects

@@ -9,7 +9,7 @@ from __future__ import annotations
 from txt2sql.data.synthesis import lexicon
 from txt2sql.data.synthesis.conditions import Unsayable
 from txt2sql.data.synthesis.phrases import Phrases, Rows
-from txt2sql.data.synthesis.shape import Condition, Ref, Select, Term
+from txt2sql.data.synthesis.shape import Condition, Select, Term
 from txt2sql.data.synthesis.shown import framed
 from txt2sql.data.synthesis.words import an, listed, plural
 
@@ -42,7 +42,9 @@ class Group:
         if self.entity == self.row and self.counted == self.row:
             raise Unsayable("a group for each row")
         said_of = self.counted if self.counted != head else self.row
-        self.rows: Rows = said.rows(query, said_of, (head, *self._referred()))
+        self.rows: Rows = said.rows(
+            query, said_of, (head,) if self.entity is None else (head, *self._referred())
+        )
 
     def _owner(self) -> int | None:
         """The place of the table whose rows the groups are, when the column is its key."""
@@ -270,8 +272,3 @@ def _top(said: Phrases, query: Select, group: Group, terms: list[Term]) -> str:
         return said.pick(f"Show the {amount}{noun} {best}{beside}.|What {'is' if one else 'are'} the {amount}{noun} {best}{beside}?")  # fmt: skip
     has = best.replace("with the", "has the" if one else "have the", 1).removeprefix("that ")
     return said.pick(f"Which {amount}{noun} {has}?|Which {amount}{noun} {has}?|What {'is' if one else 'are'} the {amount}{noun} {best}?|Find the {amount}{noun} {best}.|Give the {amount}{noun} {best}.|Show the {amount}{noun} {best}.|Return the {amount}{noun} {best}.")  # fmt: skip
-
-
-def group_refs(query: Select) -> list[Ref]:
-    """The columns that are shown as they are."""
-    return [term.ref for term in query.terms if term.ref is not None and not term.aggregate]

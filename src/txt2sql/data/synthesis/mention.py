@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 
-from txt2sql.data.synthesis.contents import ColumnFacts
+from txt2sql.data.synthesis.facts import ColumnFacts
 from txt2sql.data.synthesis.words import in_words
 from txt2sql.types import Cell
 

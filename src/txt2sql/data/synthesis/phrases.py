@@ -15,8 +15,9 @@ from typing import NamedTuple
 
 from txt2sql.data.synthesis import lexicon
 from txt2sql.data.synthesis.conditions import Part, Speech, Unsayable, own
-from txt2sql.data.synthesis.contents import Edge
-from txt2sql.data.synthesis.shape import Condition, Ref, Select, Term
+from txt2sql.data.synthesis.facts import Edge
+from txt2sql.data.synthesis.nested import nested
+from txt2sql.data.synthesis.shape import Condition, Select
 from txt2sql.data.synthesis.words import an, be, is_person, listed, plural
 
 _ORDER = {"bare": 0, "with": 1, "that": 2, "whose": 3}
@@ -95,13 +96,10 @@ class Phrases(Speech):
         """What a person would say that COUNT(*) counts: for a bridge, the end without other use."""
         slot = self.row_table(select)
         if self.table(slot).bridge and len(select.tables) > 1:
-            ends = [
-                other
-                for other in select.tables
-                if other not in busy and (slot, other) in self.filled.links
-            ]
-            if len(ends) == 1:
-                return ends[0]
+            ends = [other for other in select.tables if (slot, other) in self.filled.links]
+            free = [other for other in ends if other not in busy]
+            if len(free) == 1 and len(ends) > 1:
+                return free[0]
         return slot
 
     # Noun phrases ----------------------------------------------------------------------------------
@@ -196,7 +194,7 @@ class Phrases(Speech):
     def condition(self, select: Select, condition: Condition) -> Part:
         """A condition on the head itself."""
         if condition.query is not None:
-            return self.nested(select, condition)
+            return nested(self, condition)
         return own(self, condition)
 
     # Other tables ----------------------------------------------------------------------------------
@@ -265,119 +263,6 @@ class Phrases(Speech):
             return Part("that", f"{{have}} {an(noun)}")
         text = self.pick(f"at least one {noun}|at least one {noun}|{plural(noun)}|any {plural(noun)}|some {noun}")  # fmt: skip
         return Part("that", f"{{have}} {text}") if self.chance(0.7) else Part("with", text)
-
-    # Nested queries ----------------------------------------------------------------------------------
-
-    def nested(self, select: Select, condition: Condition) -> Part:
-        query, ref = condition.query, condition.term.ref
-        if not isinstance(query, Select) or ref is None or condition.term.aggregate:
-            raise Unsayable("a set operation inside")
-        if query.group or query.having or len(query.terms) != 1:
-            raise Unsayable("groups inside")
-        inner = query.terms[0]
-        if inner.ref is None:
-            raise Unsayable("a count inside")
-        if inner.aggregate:
-            return self.compared(select, condition, query, inner)
-        if query.limit >= 0:
-            return self.ranked_inside(select, condition, query, inner.ref)
-        if inner.ref != ref and condition.operator in ("in", "not in", "=", "!="):
-            return self.linked(condition, query, inner.ref)
-        return self.same(condition, query, inner.ref)
-
-    def linked(self, condition: Condition, query: Select, inner: Ref) -> Part:
-        """IN along a key: "that have no pet of type dog"."""
-        ref = condition.term.ref
-        assert ref is not None
-        here, there = self.filled.tables[ref.table], self.filled.tables[inner.table]
-        ends = (self.filled.columns[ref], self.filled.columns[inner])
-        child = any(
-            (e.child, e.child_column, e.parent, e.parent_column) == (there, ends[1], here, ends[0])
-            for e in self.filled.facts.edges
-        )
-        ways = [e for e in self.filled.facts.edges if {e.child, e.parent} == {here, there}]
-        if len(ways) > 1:
-            raise Unsayable("several keys between two tables")
-        if here in (self.filled.tables[slot] for slot in query.tables):
-            raise Unsayable("the same table inside")
-        rows = self.rows(query, inner.table)
-        negated = condition.operator in ("not in", "!=")
-        if negated and any(c.operator.startswith(("not", "!=")) for c in query.where):
-            raise Unsayable("not one of those that are not")
-        if child:
-            if negated:
-                text = self.pick(
-                    f"that {{have}} no {rows.plural}|without any {rows.plural}|without {an(rows.singular)}|"
-                    f"that {{do}} not have any {rows.plural}|that never had {an(rows.singular)}|"
-                    f"with no {rows.plural}|that {{do}} not have {an(rows.singular)}"
-                )
-            else:
-                text = self.pick(f"that {{have}} {rows.plural}|with {rows.plural}|that {{have}} at least one {rows.singular}|that {{have}} {an(rows.singular)}")  # fmt: skip
-            return self.lead(text)
-        if not rows.parts:
-            raise Unsayable("a key that is nowhere")
-        text = f"that {{are}} {'not ' if negated else ''}linked to {'any' if negated else 'some'} {rows.singular}"
-        if self.chance(0.5):
-            text = f"whose {rows.noun} is {'not ' if negated else ''}one of the {rows.plural}"
-        return self.lead(text)
-
-    def same(self, condition: Condition, query: Select, inner: Ref) -> Part:
-        """The column equals (or not) that of other rows."""
-        ref = condition.term.ref
-        assert ref is not None
-        if inner != ref:
-            raise Unsayable("columns of two tables compared")
-        rows, noun = self.rows(query, inner.table), self.column(ref)
-        if not rows.parts:
-            raise Unsayable("all rows compared with themselves")
-        operator = condition.operator
-        if operator in ("=", "in"):
-            return self.lead(self.pick(f"that {{have}} the same {noun} as {an(rows.singular)}|whose {noun} is the same as that of {an(rows.singular)}"))  # fmt: skip
-        if operator in ("!=", "not in"):
-            return self.lead(self.pick(f"whose {noun} is not that of any {rows.singular}|whose {noun} is not among the {plural(noun)} of {rows.plural}"))  # fmt: skip
-        raise Unsayable("compared with one of several")
-
-    def ranked_inside(
-        self, select: Select, condition: Condition, query: Select, inner: Ref
-    ) -> Part:
-        if condition.operator not in ("=", "in") or self.filled.values[query.limit] != 1:
-            raise Unsayable("a rank inside")
-        ref = condition.term.ref
-        rows = self.ranked(query, inner.table)
-        if inner == ref:
-            noun = self.column(inner)
-            return self.lead(self.pick(f"that {{have}} the same {noun} as the {rows.singular}|whose {noun} is that of the {rows.singular}"))  # fmt: skip
-        return self.lead(self.pick(f"of the {rows.singular}|that {{have}} the {rows.singular}|linked to the {rows.singular}"))  # fmt: skip
-
-    def compared(self, select: Select, condition: Condition, query: Select, inner: Term) -> Part:
-        """ "whose age is above the average age of singers from France"."""
-        ref = condition.term.ref
-        assert ref is not None and inner.ref is not None
-        facts = self.filled.column(ref)
-        time = facts.kind in ("year", "date")
-        noun, operator = self.column(ref), condition.operator
-        rows = self.rows(query, inner.ref.table)
-        plain = inner.ref == ref and not query.where and len(query.tables) == 1
-        if plain and operator == "=" and inner.aggregate in ("max", "min"):
-            adjective = self.pick(lexicon.highest(noun, inner.aggregate == "max", time))
-            return Part("with", f"the {adjective} {noun}")
-        if inner.aggregate == "count" or operator in ("in", "not in") or inner.distinct:
-            raise Unsayable("a count inside")
-        words = self.pick((lexicon.TIME_OPERATORS if time else lexicon.OPERATORS)[operator])
-        if operator in ("=", "!="):
-            words = "equal to" if operator == "=" else "not equal to"
-        kinds = lexicon.TIME_AGGREGATES if time else lexicon.AGGREGATES
-        adjective = self.pick(kinds.get(inner.aggregate, lexicon.AGGREGATES[inner.aggregate]))
-        if plain:
-            of_all = self.pick(f"| {noun}| {noun} of all {rows.plural}| of all {rows.plural}")
-            if inner.aggregate != "avg" and not of_all.startswith(f" {noun}"):
-                of_all = f" {noun}"
-            return Part("whose", f"{noun} {be(noun)} {words} the {adjective}{of_all}")
-        if inner.ref != ref:
-            raise Unsayable("columns of two tables compared")
-        if operator in (">", ">=") and inner.aggregate == "min" and self.chance(0.4):
-            return Part("whose", f"{noun} {be(noun)} {words} that of any of the {rows.plural}")
-        return Part("whose", f"{noun} {be(noun)} {words} the {adjective} {noun} of {rows.plural}")
 
     # Superlatives ----------------------------------------------------------------------------------
 

@@ -22,7 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from txt2sql.data.synthesis.contents import Facts, read_facts
+from txt2sql.data.synthesis.contents import read_facts
+from txt2sql.data.synthesis.facts import Facts
 from txt2sql.data.synthesis.mining import mined
 from txt2sql.data.synthesis.sampler import LEVEL_SHARES, Drawn, Sampler, Task
 from txt2sql.errors import DatabaseError, DataError

@@ -44,7 +44,8 @@ def _finished(text: str, rng: random.Random) -> str:
         start = rng.choice(
             ("Hi, ", "Hello, ", "Please tell me: ", "I was wondering: ", "Quick question: ")
         )
-        text = start + text[0].lower() + text[1:] if not text[1:2].isupper() else start + text
+        lower = not text.startswith("I ") and not text[1:2].isupper()
+        text = start + (text[0].lower() if lower else text[0]) + text[1:]
     elif roll < 0.07:
         text = text[0].lower() + text[1:]
     if roll > 0.93:

@@ -28,7 +28,7 @@ def combined(said: Phrases, query: Compound) -> str:
     if head != other or first != second:
         return _of_two_tables(said, query.operator, left, right, first, second)
     a, b = said.rows(left, head), said.rows(right, head)
-    if said.filled.column(first[0]).unique and not _repeated(said, left, right, head):
+    if said.filled.column(first[0]).unique:
         return _of_rows(said, query.operator, names, a, b)
     return _of_values(said, query.operator, names, a, b)
 
@@ -38,10 +38,6 @@ def _shown(select: Select) -> list[Ref]:
     if len(refs) < len(select.terms):
         raise Unsayable("aggregates combined")
     return refs
-
-
-def _repeated(said: Phrases, left: Select, right: Select, head: int) -> bool:
-    return len(left.tables) == 1 and len(right.tables) == 1 and False
 
 
 def _of_rows(said: Phrases, operator: str, names: list[str], a: Rows, b: Rows) -> str:

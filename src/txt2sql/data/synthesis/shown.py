@@ -16,6 +16,8 @@ from txt2sql.data.synthesis.words import listed, plural
 def framed(said: Speech, text: str, many: bool) -> str:
     """A question or a request around what is wanted."""
     roll = said.rng.random()
+    if text.startswith("everything"):
+        roll = max(roll, 0.5)
     if roll < 0.48:
         if " of each " in text or " of every " in text:
             many = many and " and " in text.partition(" of ")[0]

@@ -10,7 +10,7 @@ import math
 import random
 from typing import TYPE_CHECKING
 
-from txt2sql.data.synthesis.contents import ColumnFacts
+from txt2sql.data.synthesis.facts import ColumnFacts
 from txt2sql.data.synthesis.shape import Condition, Misfit, Select
 from txt2sql.types import Cell, Row
 
@@ -129,8 +129,8 @@ def _aggregate(condition: Condition, filled: Filled, rng: random.Random) -> None
     """Limits for HAVING: a small count, or a cell's order of magnitude."""
     term = condition.term
     if term.aggregate == "count" or term.ref is None:
-        for place in condition.values:
-            filled.values[place] = rng.choice(_COUNTS)
+        for place in condition.values:  # every group has at least one row
+            filled.values[place] = max(rng.choice(_COUNTS), 2 if condition.operator == ">=" else 1)
         if len(condition.values) == 2:
             low = rng.choice(_COUNTS)
             filled.values[condition.values[0]] = low
