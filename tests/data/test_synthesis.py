@@ -117,7 +117,7 @@ def test_cells_of_nulls_and_blobs_are_passed_over(tmp_path: Path) -> None:
     odd = source(tmp_path / "odd.sqlite", script)
     pairs, _ = synthesise([odd], 20, processes=1)
     check(pairs, odd)
-    assert not any("ff" in pair.question for pair in pairs)
+    assert not any("00ff" in pair.question or "b'" in pair.sql for pair in pairs)
 
 
 def test_a_view_that_never_ends_costs_a_budget_and_no_more(tmp_path: Path) -> None:
@@ -168,6 +168,21 @@ def test_odd_names_and_cells_are_quoted(tmp_path: Path) -> None:
     texts = " ".join(pair.sql for pair in pairs)
     for name in ('"select"', '"it\'s"', '"a ""quoted"" one"', '"order details"', '"constraint"'):
         assert name in texts
+
+
+def test_cells_with_the_marks_of_templates_are_mentioned_whole(tmp_path: Path) -> None:
+    cells = ["a|b|c", "{have} x", "{0} y", "} z {", "{who}", "%s w"]
+    rows = "".join(
+        f"INSERT INTO t VALUES ({literal(cell)}, {i % 4});" for i, cell in enumerate(cells)
+    )
+    marked = source(tmp_path / "t.sqlite", f"CREATE TABLE t (label TEXT, amount INT); {rows}")
+    pairs, _ = synthesise([marked], 60, processes=1)
+    check(pairs, marked)
+    plainly = [p for p in pairs if p.sql.count("WHERE label = '") == 1 and p.sql.count("'") == 2]
+    assert len(plainly) > 2
+    for pair in plainly:
+        cell = pair.sql.split("'")[1]
+        assert cell.lower() in pair.question.lower(), pair
 
 
 @given(st.text(min_size=1).filter(lambda text: "\0" not in text and text.isprintable()))

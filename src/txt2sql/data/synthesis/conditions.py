@@ -15,7 +15,7 @@ from typing import NamedTuple
 from txt2sql.data.synthesis import lexicon
 from txt2sql.data.synthesis.facts import ColumnFacts, TableFacts
 from txt2sql.data.synthesis.fill import Filled
-from txt2sql.data.synthesis.mention import mention, number, quoted
+from txt2sql.data.synthesis.mention import mention, number, quoted, shielded
 from txt2sql.data.synthesis.shape import Condition, Ref
 from txt2sql.data.synthesis.words import an, be, in_words, is_person, plural
 
@@ -88,7 +88,7 @@ class Speech:
             assert not isinstance(cell, (bytes, type(None)))
             return str(cell) if isinstance(cell, str) else number(cell, self.rng)
         column = self.filled.column(condition.term.ref)
-        return mention(column, cell, self.rng, whole=condition.operator == "=")
+        return shielded(mention(column, cell, self.rng, whole=condition.operator == "="))
 
     def amount(self, count: object) -> str:
         """A small whole number, in digits or words."""
@@ -144,7 +144,11 @@ def _special_equality(
     if noun in ("name", "title", "full name") or (noun == table.noun and facts.kind == "text"):
         verb = "titled" if noun == "title" else "named"
         parts = [Part("bare", f"{verb} {said}"), Part("bare", f"called {said}")]
-        return parts if speech.chance(0.85) else [Part("bare", quoted(str(cell), speech.rng))]
+        return (
+            parts
+            if speech.chance(0.85)
+            else [Part("bare", shielded(quoted(str(cell), speech.rng)))]
+        )
     if noun in lexicon.PLACES and facts.kind == "text":
         parts = [Part("bare", f"from {said}"), Part("bare", f"from {said}")]
         if not is_person(speech.noun(ref.table)):
@@ -171,7 +175,7 @@ def _general(
     operator, pick = condition.operator, speech.pick
     time = facts.kind in ("year", "date")
     verbal = noun.endswith((" by", " in", " on", " from", " to"))  # "directed by"
-    leads = "whose" if whose_only or verbal else "whose|whose|with|with|that"
+    leads = "whose" if whose_only or verbal else "whose|with|with|that"
     lead = pick(leads)
     if operator in ("is null", "is not null"):
         if operator == "is null":
@@ -223,7 +227,7 @@ def _general(
 
 
 def _pattern(speech: Speech, condition: Condition, noun: str, lead: str) -> Part:
-    text = str(speech.filled.values[condition.values[0]])
+    text = shielded(str(speech.filled.values[condition.values[0]]))
     value = quoted(text, speech.rng) if len(text) > 1 else f"'{text}'"
     if "'" in text:
         value = text
@@ -238,6 +242,10 @@ def _pattern(speech: Speech, condition: Condition, noun: str, lead: str) -> Part
     verb = speech.pick(verbs[0])
     if "{v}" in verb:
         return Part("whose", f"{noun} {verb.format(v=value)}")
+    if condition.pattern == "%v%" and lead == "with":
+        return Part(
+            "with", f"{an(noun)} {speech.pick('containing|that contains|including')} {value}"
+        )
     if condition.pattern == "%v%" and lead != "whose":
         word = "word " if text.isalpha() and len(text) > 3 and speech.chance(0.3) else ""
         return Part("with", f"the {word}{value} in {{their}} {noun}" if word else f"{value} in {{their}} {noun}")  # fmt: skip

@@ -82,7 +82,8 @@ KINDS = frozenset("type category genre kind class style sort".split())
 SEX = {"f": "female", "m": "male", "female": "female", "male": "male", "woman": "female", "man": "male"}  # fmt: skip
 
 LIST_VERBS = (
-    "List|List|Show|Show|Find|Find|Give me|Give|Return|Return|Tell me|Display|Report|Get|Show me|"
+    "List|List|List|List|Show|Show|Show|Show|Find|Find|Find|Find|Find|Find|Give me|Give me|Give|Give|"
+    "Return|Return|Return|Return me|Tell me|Display|Report|Get|Show me|Show me|Find out|"
     "Please show|Please list|Can you list|Could you give me|I want|I would like to see|Provide|"
     "Select|Retrieve|Present|I need|Let me know"
 )

@@ -12,6 +12,8 @@ from txt2sql.data.synthesis.facts import ColumnFacts
 from txt2sql.data.synthesis.words import in_words
 from txt2sql.types import Cell
 
+_SHIELD = {ord("|"): "\ue000", ord("{"): "\ue001", ord("}"): "\ue002"}  # private use: in no text
+_UNSHIELD = {ord(mark): chr(plain) for plain, mark in _SHIELD.items()}
 _MONTHS = (
     "January February March April May June July August September October November December".split()
 )
@@ -32,6 +34,16 @@ def mention(column: ColumnFacts, cell: Cell, rng: random.Random, whole: bool = T
     elif roll < 0.15 and text.islower():
         text = text.title()
     return quoted(text, rng)
+
+
+def shielded(text: str) -> str:
+    """Text of a cell without the marks of the templates ("|" between alternatives, braces)."""
+    return text.translate(_SHIELD)
+
+
+def unshielded(text: str) -> str:
+    """What `shielded` was given."""
+    return text.translate(_UNSHIELD)
 
 
 def quoted(text: str, rng: random.Random) -> str:

@@ -60,7 +60,7 @@ def _linked(said: Phrases, condition: Condition, query: Select, inner: Ref) -> P
     if child:
         if negated:
             text = said.pick(
-                f"that {{have}} no {rows.plural}|without any {rows.plural}|without {an(rows.singular)}|"
+                f"that {{have}} no {rows.plural}|that did not have any {rows.plural}|without any {rows.plural}|without {an(rows.singular)}|"
                 f"that {{do}} not have any {rows.plural}|that never had {an(rows.singular)}|"
                 f"with no {rows.plural}|that {{do}} not have {an(rows.singular)}"
             )

@@ -45,8 +45,25 @@ class Rows(NamedTuple):
         return not self.after
 
 
-_MANY = (("{have}", "have"), ("{are}", "are"), ("{do}", "do"), ("{their}", "their"))
-_ONE = (("{have}", "has"), ("{are}", "is"), ("{do}", "does"), ("{their}", "its"))
+_MANY = (
+    ("{have}", "have"),
+    ("{belong}", "belong"),
+    ("{are}", "are"),
+    ("{do}", "do"),
+    ("{their}", "their"),
+)
+_ONE = (
+    ("{have}", "has"),
+    ("{belong}", "belongs"),
+    ("{are}", "is"),
+    ("{do}", "does"),
+    ("{their}", "its"),
+)
+
+
+def of_many(text: str, noun: str) -> str:
+    """What follows a noun, said of several."""
+    return _agreeing(text, noun, _MANY)
 
 
 def _agreeing(text: str, noun: str, forms: tuple[tuple[str, str], ...]) -> str:
@@ -204,7 +221,7 @@ class Phrases(Speech):
     ) -> Part:
         """Conditions on another table of the FROM."""
         simple = len(conditions) == 1 and conditions[0].query is None
-        if simple and self.upward(select, head, slot) and self.chance(0.4):
+        if simple and self.upward(select, head, slot) and self.chance(0.3):
             part = own(self, conditions[0], whose_only=True, owner=self.called(select, head, slot))
             return Part("whose", part.text)
         parts = [self.condition(select, condition) for condition in conditions]
@@ -237,15 +254,17 @@ class Phrases(Speech):
         other = Rows(before, self.called(select, head, slot), after)
         if self.upward(select, head, slot):
             link = self.pick(
-                "of|of|for|from|in|belonging to|that {have}|linked to|associated with|with"
+                "of|of|for|from|in|belonging to|that {belong} to|that {have}|related to|associated with|with"
             )
-            if link in ("of", "for", "from", "in", "belonging to") and not is_person(other.noun):
+            if link in ("of", "for", "from", "in", "belonging to", "related to") and not is_person(
+                other.noun
+            ):
                 text = f"{link} the {other.singular}" if definite else f"{link} {other.plural}"
             else:
                 link = "of" if link in ("in", "from") else link
                 text = f"{link} {'the ' if definite and link != 'that {have}' else ''}{other.singular if definite and link != 'that {have}' else an(other.singular)}"  # fmt: skip
             return self.lead(text)
-        link = self.pick("that {have}|that {have}|that {have}|with|with|linked to|associated with")
+        link = self.pick("that {have}|that {have}|that {have}|with|with|related to|associated with")
         some = self.pick(f"{an(other.singular)}|{other.plural}|at least one {other.singular}|some {other.plural}")  # fmt: skip
         return self.lead(f"{link} {some}")
 

@@ -15,7 +15,8 @@ from txt2sql.data.synthesis import lexicon
 from txt2sql.data.synthesis.conditions import Unsayable
 from txt2sql.data.synthesis.fill import Filled
 from txt2sql.data.synthesis.groups import grouped
-from txt2sql.data.synthesis.phrases import Phrases, Rows
+from txt2sql.data.synthesis.mention import unshielded
+from txt2sql.data.synthesis.phrases import Phrases, Rows, of_many
 from txt2sql.data.synthesis.sets import combined
 from txt2sql.data.synthesis.shape import Compound, Ref, Select, Term
 from txt2sql.data.synthesis.shown import aggregate, framed, ordering, shown
@@ -38,7 +39,7 @@ def question(filled: Filled, rng: random.Random) -> str:
 
 
 def _finished(text: str, rng: random.Random) -> str:
-    text = " ".join(text.split())
+    text = unshielded(" ".join(text.split()))
     roll = rng.random()
     if roll < 0.03:
         start = rng.choice(
@@ -134,8 +135,10 @@ def _count(said: Phrases, query: Select, term: Term) -> str:
             f"What is the number of {different} {rows.noun} {noun}?|Count the {different} {rows.noun} {noun}.|"
             f"Find the number of {different} {noun} across all {rows.plural}.|How many {different} {rows.noun} {noun} are there?"
         )  # fmt: skip
+    if len(rows.after.split()) < 6 and said.chance(0.3):
+        return f"How many {different} {noun} do {rows.plural} have?"
     return said.pick(
-        f"How many {different} {noun} are there for {rows.plural}?|How many {different} {noun} do {rows.plural} have?|"
+        f"How many {different} {noun} are there for {rows.plural}?|"
         f"Count the number of {different} {noun} of {rows.plural}.|What is the number of {different} {noun} of {rows.plural}?|"
         f"Find the number of {different} {noun} among {rows.plural}."
     )  # fmt: skip
@@ -146,8 +149,7 @@ def _counting(said: Phrases, rows: Rows) -> str:
     subject = " ".join(filter(None, (rows.before, plural(rows.noun))))
     if len(parts) == 1 and said.chance(0.35):
         lead, text = parts[0]
-        text = text.replace("{their}", "their").replace("{have}", "have").replace("{are}", "are")
-        text = text.replace("{do}", "do").removeprefix("{who} ").removeprefix("that ")
+        text = of_many(text.removeprefix("{who} ").removeprefix("that "), rows.noun)
         if lead == "with" and not text.startswith(("no ", "the word")):
             return f"How many {subject} have {text}?"
         if lead == "that":
@@ -178,9 +180,29 @@ def _listing(said: Phrases, query: Select) -> str:
     who = _who(said, query, refs, rows, head, one)
     if who:
         return who
+    does = _does(said, query, refs, rows, head, one)
+    if does:
+        return does
     text = shown(said, query, refs, rows, head, one)
+    order = ordering(said, query, head)
+    if order.startswith(", sorted by") and said.chance(0.15):
+        return f"Sort {text}{order.removeprefix(', sorted')}."
     own = sum(ref.table == head for ref in refs)
-    return framed(said, text + ordering(said, query, head), many=not one or own > 1)
+    return framed(said, text + order, many=not one or own > 1)
+
+
+def _does(said: Phrases, query: Select, refs: list[Ref], rows: Rows, head: int, one: bool) -> str:
+    """ "What phone number does the customer named V have?"."""
+    if len(refs) != 1 or refs[0].table != head or query.order or query.distinct:
+        return ""
+    if not rows.parts or said.filled.column(refs[0]).noun == rows.noun or not said.chance(0.1):
+        return ""
+    if len(rows.after.split()) > 6:
+        return ""
+    column, which = said.column(refs[0]), said.pick("What|Which")
+    if one:
+        return f"{which} {column} does the {rows.singular} have?"
+    return f"{which} {plural(column)} do the {rows.plural} have?"
 
 
 def _single(said: Phrases, query: Select, head: int) -> bool:
@@ -206,9 +228,7 @@ def _who(said: Phrases, query: Select, refs: list[Ref], rows: Rows, head: int, o
     if len(parts) != 1 or not said.chance(0.25):
         return ""
     lead, text = parts[0]
-    for place, word in (("{have}", "have"), ("{are}", "are"), ("{do}", "do"), ("{their}", "their")):
-        text = text.replace(place, word)
-    text = text.removeprefix("{who} ").removeprefix("that ")
+    text = of_many(text.removeprefix("{who} ").removeprefix("that "), rows.noun)
     subject = " ".join(filter(None, (rows.before, plural(rows.noun))))
     verb = {"with": "have ", "that": "", "bare": "are "}.get(lead)
     if verb is None:

@@ -36,9 +36,9 @@ Drawn = tuple[str, str, str, str]
 Task = tuple[int, int, int]
 """position of the database, first attempt, how many attempts"""
 
-_GRAMMAR_SHARE = 0.2
+_GRAMMAR_SHARE = 0.15
 _TRIES = 12
-_FLATTEN = 0.75
+_FLATTEN = 0.85
 _OPCODES = 200_000
 _FETCHED = 200
 _NOTHING: tuple[Cell, ...] = (None, 0, "")

@@ -10,7 +10,7 @@ from txt2sql.data.synthesis import lexicon
 from txt2sql.data.synthesis.conditions import Speech, Unsayable
 from txt2sql.data.synthesis.phrases import Phrases, Rows
 from txt2sql.data.synthesis.shape import Ref, Select, Term
-from txt2sql.data.synthesis.words import listed, plural
+from txt2sql.data.synthesis.words import NUMBERS, listed, plural
 
 
 def framed(said: Speech, text: str, many: bool) -> str:
@@ -66,6 +66,7 @@ def _of_rows(
     if one:
         return f"the {different}{listed(columns)} of the {rows.singular}"
     roll = said.rng.random()
+    ranked = rows.before[:1].isdigit() or rows.before.split(" ")[0] in ("top", *NUMBERS)
     simple = rows.bare and not rows.before
     if different:
         names = listed([plural(column) for column in columns])
@@ -74,7 +75,7 @@ def _of_rows(
         return f"the {different}{names} {said.pick('of|of|for')} {said.pick('the |all |') if simple else ''}{rows.plural}"
     if simple and len(columns) == 1 and roll < 0.15 and not more:
         return f"{said.pick('all |the |all the |')}{plural(f'{rows.noun} {columns[0]}')}"
-    if roll < 0.22:
+    if roll < 0.22 and not ranked:
         names = listed(columns)
         return f"the {names} of {said.pick('each|every')} {rows.singular}"
     names = listed([plural(column) for column in columns])

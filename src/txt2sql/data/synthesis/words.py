@@ -49,7 +49,7 @@ _NO_NOUNS = frozenset(
     "in out from to by on of at up off over yn usd km ft billion billions million millions not "
     "old new high low best worst more less other".split()
 )
-_NUMBERS = "zero one two three four five six seven eight nine ten eleven twelve".split()
+NUMBERS = "zero one two three four five six seven eight nine ten eleven twelve".split()
 
 
 @lru_cache(maxsize=4096)
@@ -110,7 +110,8 @@ def _singular(word: str) -> str:
 def noun(words: str) -> str:
     """A name as a person says it: lower case, abbreviations spelled out, no doubled words."""
     said: list[str] = []
-    split = re.split(r"[\s_]+", words.strip().lower())
+    words = re.sub(r"[|{}]", " ", words).strip() or "value"  # marks of the templates
+    split = re.split(r"[\s_]+", words.lower())
     if split[0] in ("num", "number", "no", "nbr") and len(split) > 1 and _counts(split[1:]):
         split[:1] = ["number", "of"]
     if split[0] in ("has", "have") and len(split) > 1:
@@ -146,7 +147,7 @@ def an(noun_phrase: str) -> str:
 
 def in_words(number: int) -> str:
     """`3` -> `three`, up to twelve."""
-    return _NUMBERS[number] if 0 <= number < len(_NUMBERS) else str(number)
+    return NUMBERS[number] if 0 <= number < len(NUMBERS) else str(number)
 
 
 def listed(items: list[str], word: str = "and") -> str:
