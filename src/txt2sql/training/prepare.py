@@ -88,7 +88,7 @@ def _finder(folder: Path) -> Callable[[str], Database]:
 def _key(dataset: Dataset, split: str) -> str:
     package = Path(txt2sql.__file__).parent
     code = files_hash(package, [package / name for name in _MAKERS])
-    code += "".join(map(inspect.getsource, (_prepare, schema_line, item_line)))
+    code += "".join(inspect.getsource(part) for part in (_prepare, schema_line, item_line))
     data = files_hash(dataset.root, dataset.files(split))
     return hashlib.sha256(f"{data}{code}{versions().get('sqlglot')}".encode()).hexdigest()[:16]
 
