@@ -252,6 +252,18 @@ def test_wandb_that_is_missing_is_told(
         pretrain(config(tmp_path / "run", tiny_spider, tiny_encoder, use_wandb=True), quiet)
 
 
+def test_tensorboard_gets_the_same_numbers(
+    tmp_path: Path, tiny_spider: Path, tiny_encoder: Path
+) -> None:
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    pretrain(config(tmp_path / "run", tiny_spider, tiny_encoder, log_every=2), quiet)
+    board = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
+    shown = {event.step: event.value for event in board.Scalars("loss")}
+    assert shown == pytest.approx(losses(tmp_path / "run"))
+
+
 def test_operations_are_counted_by_weights_tokens_and_pairs(tiny_encoder: Path) -> None:
     from txt2sql.training.batches import padded
 

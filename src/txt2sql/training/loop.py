@@ -62,7 +62,6 @@ class Training:
         sources: Sequence[Source],
         report: Callable[[str], None],
     ) -> None:
-        self.started = time.monotonic()
         self.config, self.output, self.report = config, output, report
         self.checkpoint = output / "checkpoint.pt"
         corpora = [
@@ -125,10 +124,13 @@ class Training:
         pairs = [pair for item in corpus if (pair := item.draw(rng, self.config.long_budget))]
         return self.pools.cut(pairs)
 
-    def loop(self, progress: Progress = silent) -> bool:
-        """Run to `max_steps`, measuring and saving on the way; False when the time was over before."""
+    def loop(self, progress: Progress = silent, started: float | None = None) -> bool:
+        """Run to `max_steps`, measuring and saving on the way; False when `max_minutes` since
+        `started` (by time.monotonic) were over before.
+        """
         config, place = self.config, self.place
-        limit = self.started + config.max_minutes * 60 if config.max_minutes else float("inf")
+        begun = time.monotonic() if started is None else started
+        limit = begun + config.max_minutes * 60 if config.max_minutes else float("inf")
         with progress("pretrain", max(0, config.max_steps - place.step)) as advance:
             batches = stream(self.pools, place.pool, place.batch, config.workers)
             while place.step < config.max_steps and time.monotonic() < limit:

@@ -9,6 +9,7 @@ as in `warm_start`, how progress is judged in `selection`.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -35,6 +36,7 @@ def pretrain(
 
     `report` gets lines to read; `progress(label, steps)` gives a function to call after each step.
     """
+    started = time.monotonic()
     if config.threads:
         torch.set_num_threads(config.threads)
     transformers.logging.set_verbosity_error()
@@ -43,7 +45,7 @@ def pretrain(
     check_same(config, output)
     sources = open_sources(config, progress)
     with closing(Training(config, output, sources, report)) as run:
-        if run.loop(progress):
+        if run.loop(progress, started):
             return run.finish()
         report(f"stopped at step {run.place.step} of {config.max_steps}; run it again to go on")
         return None
