@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -17,14 +18,17 @@ from hypothesis import strategies as st
 
 from txt2sql.data import open_dataset
 from txt2sql.data.synthesis import Pair, Source, rewrite, summary, synthesise, write_pairs
+from txt2sql.data.synthesis.conditions import Unsayable
 from txt2sql.data.synthesis.contents import read_facts
+from txt2sql.data.synthesis.fill import Filled
 from txt2sql.data.synthesis.grammar import level_of, sample
 from txt2sql.data.synthesis.mention import date_in_words, quoted
 from txt2sql.data.synthesis.mining import mined, mined_total, shape_of
 from txt2sql.data.synthesis.produce import plain
+from txt2sql.data.synthesis.questions import question
 from txt2sql.data.synthesis.rewriting import first_question
 from txt2sql.data.synthesis.sampler import Sampler
-from txt2sql.data.synthesis.shape import Unreadable, read, skeleton
+from txt2sql.data.synthesis.shape import Ref, Unreadable, read, skeleton
 from txt2sql.data.synthesis.values import rounded
 from txt2sql.data.synthesis.words import an, noun, plural, singular
 from txt2sql.data.synthesis.write import identifier, literal
@@ -311,13 +315,55 @@ def test_a_question_has_one_answer(farm: Source) -> None:
     drawn, _ = Sampler([facts], [farm.database], seed=8)((0, 0, 1500))
     found: dict[str, set[tuple[tuple[str, ...], ...]]] = {}
     statements: dict[str, set[str]] = {}
-    for question, sql, *_ in drawn:
+    for asked, sql, *_ in drawn:
         rows = execute(farm.database, sql).rows
         unordered = tuple(sorted({tuple(sorted(map(str, row))) for row in rows}))
-        found.setdefault(plain(question), set()).add(unordered)
-        statements.setdefault(plain(question), set()).add(sql)
+        found.setdefault(plain(asked), set()).add(unordered)
+        statements.setdefault(plain(asked), set()).add(sql)
     assert sum(len(each) > 1 for each in statements.values()) > 2
-    assert [question for question, answers in found.items() if len(answers) > 1] == []
+    assert [asked for asked, answers in found.items() if len(answers) > 1] == []
+
+
+PETS = """
+CREATE TABLE student (student_id INTEGER PRIMARY KEY, name TEXT, age INT);
+CREATE TABLE pet (pet_id INTEGER PRIMARY KEY, kind TEXT, weight INT);
+CREATE TABLE has_pet (student_id INT REFERENCES student (student_id), pet_id INT REFERENCES pet (pet_id),
+  since INT);
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "counted"),
+    [
+        ("select count ( * ) from t0 join t1 join t2 where t2.c0 = v", ("students", "pupils")),
+        ("select count ( * ) from t0 join t1 join t2 where t1.c0 = v and t2.c0 = v", ()),
+        ("select count ( * ) from t0 join t1", ("pets",)),
+    ],
+)
+def test_a_link_is_counted_as_what_it_links_unless_it_has_conditions(
+    tmp_path: Path, text: str, counted: tuple[str, ...]
+) -> None:
+    """A student may have two pets of a kind since one year: then students are not what is counted."""
+    rows = (
+        "INSERT INTO student VALUES (1, 'Ann', 20); INSERT INTO has_pet VALUES (1, 1, 2010);"
+        "INSERT INTO pet VALUES (1, 'newt', 3);"
+    )
+    pets = source(tmp_path / "pets.sqlite", PETS + rows)
+    facts = read_facts(pets.database, pets.schema)
+    filled = Filled(read(text), facts, {0: 0, 1: 2, 2: 1}, {Ref(1, 0): 2, Ref(2, 0): 1})
+    of_student, of_pet = facts.edges
+    filled.links = {(0, 1): of_student, (1, 0): of_student, (1, 2): of_pet, (2, 1): of_pet}
+    filled.values = {0: 2010, 1: "newt"} if "t1.c0" in text else {0: "newt"}
+    for seed in range(20):
+        if not counted:
+            with pytest.raises(Unsayable):
+                question(filled, random.Random(seed))
+            continue
+        asked = question(filled, random.Random(seed)).lower()
+        subject = re.split(r" (?:that|who|with|related|associated|since|have|are|whose)\b", asked)[
+            0
+        ]
+        assert any(each in subject for each in counted), asked
 
 
 # Killed and started again -------------------------------------------------------------------------

@@ -120,7 +120,7 @@ def highest(noun: str, descending: bool, time: bool) -> str:
     if time:
         return "latest|most recent" if descending else "earliest"
     return (
-        "highest|highest|largest|greatest|maximum|biggest|top"
+        "highest|highest|highest|largest|greatest|maximum|biggest"
         if descending
         else "lowest|lowest|smallest|least|minimum"
     )

@@ -110,9 +110,12 @@ class Phrases(Speech):
         raise Unsayable("rows of the join are rows of no table")
 
     def counted_table(self, select: Select, busy: set[int]) -> int:
-        """What a person would say that COUNT(*) counts: for a bridge, the end without other use."""
+        """What a person would say that COUNT(*) counts: for a bridge, the end without other use.
+
+        Not where a condition is on the bridge itself: the same end may then be met more than once.
+        """
         slot = self.row_table(select)
-        if self.table(slot).bridge and len(select.tables) > 1:
+        if self.table(slot).bridge and slot not in busy:
             ends = [other for other in select.tables if (slot, other) in self.filled.links]
             free = [other for other in ends if other not in busy]
             if len(free) == 1 and len(ends) > 1:
