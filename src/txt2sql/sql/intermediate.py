@@ -34,7 +34,8 @@ _RESERVED = KEYWORDS | frozenset(
     "add alter case cast check collate commit create cross current_date current_time current_timestamp "
     "default delete drop else end escape foreign from full index inner insert into isnull left "
     "natural notnull offset outer primary references right rollback set table then to "
-    "transaction trigger unique update using values when with".split()
+    "transaction trigger unique update using values when with autoincrement constraint deferrable "
+    "nothing raise returning".split()
 )
 
 

@@ -16,9 +16,6 @@ from txt2sql.types import Cell
 if TYPE_CHECKING:
     from txt2sql.data.synthesis.fill import Filled
 
-# Words that SQLite does not take for a name, and that quote_identifier leaves bare.
-_ALSO_RESERVED = frozenset("autoincrement constraint deferrable nothing raise returning".split())
-
 
 def write(filled: Filled) -> str:
     """The statement."""
@@ -28,13 +25,6 @@ def write(filled: Filled) -> str:
 def write_query(filled: Filled, query: Query) -> str:
     """The statement of a part."""
     return _query(filled, query)
-
-
-def identifier(name: str) -> str:
-    """A name as SQLite reads it anywhere in a statement."""
-    if name.lower() in _ALSO_RESERVED:
-        return f'"{name}"'
-    return quote_identifier(name)
 
 
 def literal(cell: Cell) -> str:
@@ -105,7 +95,7 @@ def _after_from(filled: Filled, select: Select, names: dict[int, str]) -> str:
 
 def _sources(filled: Filled, names: dict[int, str]) -> str:
     def table(slot: int) -> str:
-        return identifier(filled.facts.tables[filled.tables[slot]].name)
+        return quote_identifier(filled.facts.tables[filled.tables[slot]].name)
 
     (first, name), *rest = names.items()
     if not rest:
@@ -117,8 +107,8 @@ def _sources(filled: Filled, names: dict[int, str]) -> str:
         edge = filled.links[slot, other]
         child, parent = (slot, other) if edge.child == filled.tables[slot] else (other, slot)
         tables = filled.facts.tables
-        left = identifier(tables[edge.child].columns[edge.child_column].name)
-        right = identifier(tables[edge.parent].columns[edge.parent_column].name)
+        left = quote_identifier(tables[edge.child].columns[edge.child_column].name)
+        right = quote_identifier(tables[edge.parent].columns[edge.parent_column].name)
         sides = [f"{names[child]}{left}", f"{names[parent]}{right}"]
         if child == slot:
             sides.reverse()
@@ -128,7 +118,7 @@ def _sources(filled: Filled, names: dict[int, str]) -> str:
 
 
 def _ref(filled: Filled, ref: Ref, names: dict[int, str]) -> str:
-    return names[ref.table] + identifier(filled.column(ref).name)
+    return names[ref.table] + quote_identifier(filled.column(ref).name)
 
 
 def _term(filled: Filled, term: Term, names: dict[int, str]) -> str:
