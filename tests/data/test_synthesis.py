@@ -31,13 +31,14 @@ from txt2sql.data.synthesis.sampler import Sampler
 from txt2sql.data.synthesis.shape import Ref, Unreadable, read, skeleton
 from txt2sql.data.synthesis.values import rounded
 from txt2sql.data.synthesis.words import an, noun, plural, singular
-from txt2sql.data.synthesis.write import identifier, literal
+from txt2sql.data.synthesis.write import literal
 from txt2sql.errors import DatabaseError, DataError
 from txt2sql.execution.database import Database, open_database
 from txt2sql.execution.execute import execute
 from txt2sql.models.predictor import DirectPredictor
 from txt2sql.models.scripted import ScriptedGenerator
 from txt2sql.sql.hardness import LEVELS
+from txt2sql.sql.intermediate import quote_identifier
 
 FARM = """
 CREATE TABLE farm (farm_id INTEGER PRIMARY KEY, name TEXT, county TEXT, hectares REAL, founded INT);
@@ -193,7 +194,7 @@ def test_cells_with_the_marks_of_templates_are_mentioned_whole(tmp_path: Path) -
 def test_any_text_is_a_literal_and_a_name(text: str) -> None:
     with closing(sqlite3.connect(":memory:")) as connection:
         assert connection.execute(f"SELECT {literal(text)}").fetchone() == (text,)
-        connection.execute(f"CREATE TABLE t ({identifier(text)} INT)")
+        connection.execute(f"CREATE TABLE t ({quote_identifier(text)} INT)")
         columns = connection.execute("PRAGMA table_info(t)").fetchall()
         assert columns[0][1] == text
 
@@ -208,7 +209,7 @@ def test_words_that_sqlite_reserves_are_quoted() -> None:
     with closing(sqlite3.connect(":memory:")) as connection:
         for word in ("constraint", "nothing", "Returning", "raise", "order", "where", "plain"):
             connection.execute(f'CREATE TABLE "{word}" ("{word}" INT)')
-            name = identifier(word)
+            name = quote_identifier(word)
             connection.execute(f"SELECT {name}, count({name}) FROM {name} GROUP BY {name}")
 
 
