@@ -367,3 +367,12 @@ def opened(path: Path) -> tuple[sqlite3.Connection, dict[str, frozenset[str]]]:
         found = connection.execute("SELECT name FROM pragma_table_xinfo(?)", (table.decode(),))
         columns[table.decode().lower()] = frozenset(name.decode().lower() for (name,) in found)
     return connection, columns
+
+
+@pytest.mark.parametrize("quote", ["'", '"'])
+@pytest.mark.parametrize(
+    "place", ["count(*) {} FROM singer", "{} FROM singer", "name FROM singer {}"]
+)
+def test_a_quote_that_is_never_closed_has_no_form(quote: str, place: str) -> None:
+    assert form("SELECT " + place.format(quote)) is None
+    assert form(f"SELECT 'a', {place.format(quote)}") is None

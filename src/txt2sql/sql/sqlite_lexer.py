@@ -45,6 +45,8 @@ def tokenise(sql: str) -> list[str]:
         return []
     if "'" in sql or '"' in sql or not sql.isascii():
         tokens = _TOKEN.findall(sql)
+        if "'" in tokens or '"' in tokens:
+            return []  # a quote that is never closed, which makes a string of all that follows
         if not (sql.isascii() or all(t[0] in QUOTES or t.isascii() for t in tokens)):
             return []  # Python knows more small letters than SQLite
         tokens = [token if token[0] in QUOTES else token.lower() for token in tokens]
