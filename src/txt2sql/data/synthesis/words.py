@@ -9,6 +9,7 @@ A few rules and lists, enough for the names of tables and columns; no full morph
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 
 _IRREGULAR = {
@@ -55,12 +56,7 @@ NUMBERS = "zero one two three four five six seven eight nine ten eleven twelve".
 @lru_cache(maxsize=4096)
 def plural(words: str) -> str:
     """The plural of a noun phrase: of the noun before "of" or "in", else of its last word."""
-    for link in (" of ", " in ", " for ", " with ", " per ", " by ", " at ", " to "):
-        first, found, rest = words.partition(link)
-        if found and first:
-            return plural(first) + link + rest
-    head, space, last = words.rpartition(" ")
-    return head + space + _plural(last)
+    return _with_head(words, _plural)
 
 
 def _plural(word: str) -> str:
@@ -84,12 +80,17 @@ def _plural(word: str) -> str:
 @lru_cache(maxsize=4096)
 def singular(words: str) -> str:
     """The singular of a noun phrase."""
+    return _with_head(words, _singular)
+
+
+def _with_head(words: str, change: Callable[[str], str]) -> str:
+    """The noun phrase with its head noun changed."""
     for link in (" of ", " in ", " for ", " with ", " per ", " by ", " at ", " to "):
         first, found, rest = words.partition(link)
         if found and first:
-            return singular(first) + link + rest
+            return _with_head(first, change) + link + rest
     head, space, last = words.rpartition(" ")
-    return head + space + _singular(last)
+    return head + space + change(last)
 
 
 def _singular(word: str) -> str:

@@ -25,6 +25,7 @@ from typing import NamedTuple
 from txt2sql.errors import DatabaseError
 from txt2sql.execution import sandbox
 from txt2sql.execution.database import Database
+from txt2sql.sql import official
 from txt2sql.sql.hardness import level
 from txt2sql.sql.spider import parse
 from txt2sql.sql.spider_form import EMPTY, Form, group_keys, normalise
@@ -202,7 +203,7 @@ class Matcher:
         """Outcome, reason and Match; a prediction without SQL is compared as an unreadable one."""
         predicted = prediction.sql or ""
         if self.official:
-            predicted = predicted.replace("value", "1")
+            predicted = official.prediction(predicted)
         try:
             match = compare(self.schema(database), example.gold_sql, predicted)
         except DatabaseError as problem:
