@@ -36,7 +36,8 @@ LORA_TARGETS: dict[str, tuple[str, ...]] = {
     "qwen3": ("q_proj", "k_proj", "v_proj", "o_proj"),
     "t5": ("q", "k", "v", "o"),
 }
-"""Attention projections by architecture (`model_type` of config.json), as LoRA adapts them."""
+"""What LoRA adapts by architecture (`model_type` of config.json): the attention projections, and in the
+small "bert", the bundled model's, every linear layer."""
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+$")
 
