@@ -1,0 +1,121 @@
+"""The settings of a fine-tuning run, what they are called in config/training_config.yaml, and where it lies.
+
+>>> run_folder(SFTConfig(model="phi-2", adapter=Adapter(dora=True, dropout=0.0))).as_posix()
+'results/dora-phi-2'
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from txt2sql.models.adapters import Adapter
+
+__all__ = ["METHODS", "Adapter", "SFTConfig", "method", "run_folder"]
+
+METHODS = ("lora", "dora", "qlora", "rslora", "full")
+"""The sections of config/training_config.yaml, and the subcommands of `txt2sql train`."""
+
+
+@dataclass(frozen=True)
+class SFTConfig:
+    """`datasets` are names, or folders in Spider's layout; the first is walked whole in each epoch."""
+
+    model: str = "bundled"
+    """A short name of the catalogue, a hub id, or a folder."""
+    output: str = ""
+    """The run's folder; empty: results/<method>-<model>[-<data set>]."""
+    datasets: tuple[str, ...] = ("spider",)
+    data: str | None = None
+    """Root that holds spider/ and wikisql/."""
+    split: str = "train"
+    shares: tuple[float, ...] | None = None
+    """Of an epoch's examples, by data set: the others are drawn to fit the first. None: all of all."""
+    limit: int | None = None
+    """At most so many examples of each data set."""
+    held_out: float = 0.04
+    """Share of the training databases that is never trained on and measures progress."""
+    measured: int = 100
+    """Examples of each data set that are asked at every measurement; 0: measure nothing."""
+    measure_split: str | None = None
+    """A split of the first data set to measure on instead of held-out training databases."""
+    epochs: float = 3.0
+    max_steps: int | None = None
+    """Stop after so many steps, whatever `epochs` says."""
+    max_minutes: float | None = None
+    """Save and stop after this time; the same command then goes on."""
+    adapter: Adapter | None = field(default_factory=Adapter)
+    """None: every weight is trained."""
+    bits: Literal[4, 16] = 16
+    """4: the frozen weights are quantised (QLoRA)."""
+    learning_rate: float = 2e-4
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    warmup: float = 0.03
+    """Share of the steps."""
+    weight_decay: float = 0.0
+    batch_tokens: int = 4096
+    """Tokens that a device reads at once, at most, with padding."""
+    accumulate: int = 1
+    """Batches of one step."""
+    max_length: int = 2048
+    """Longer examples are left out and counted: cutting one would cut its SQL."""
+    packing: bool | None = None
+    """Several examples in a row; None: on a GPU, where rows of one shape are faster."""
+    budget: int = 150
+    """Size of most schema views of a compact prompt, as prompts.compact.count_words counts."""
+    long_budget: int = 400
+    long_share: float = 0.2
+    gradient_checkpointing: bool | None = None
+    """Compute activations twice instead of keeping them; None: from 1B parameters on."""
+    bf16: bool | None = None
+    """None: where the hardware has it."""
+    attention: str | None = None
+    """An attention of transformers; None: eager on a CPU, sdpa elsewhere."""
+    threads: int | None = None
+    log_every: int = 10
+    measure_every: int | None = None
+    """Steps between measurements; None: once an epoch."""
+    checkpoint_every: int = 100
+    patience: int | None = 3
+    """Measurements without a better one before the run ends; None: never."""
+    final: Literal["best", "last"] = "best"
+    """The adapter to keep: the best by execution accuracy, or the last."""
+    use_wandb: bool = False
+    push_to_hub: str = ""
+    """A hub repository (owner/name) that gets the finished adapter."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.datasets:
+            raise ValueError("datasets is empty; name one")
+        if self.shares is not None and len(self.shares) != len(self.datasets):
+            raise ValueError("shares must have one number for each of datasets")
+        if self.shares is not None and min(self.shares) <= 0:
+            raise ValueError("shares must be above 0")
+        if self.bits == 4 and self.adapter is None:
+            raise ValueError("4-bit weights cannot be trained; give an adapter, or 16 bits")
+        for name in ("batch_tokens", "accumulate", "max_length", "log_every", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be 1 or more")
+        if self.epochs <= 0 or self.learning_rate <= 0:
+            raise ValueError("epochs and learning_rate must be above 0")
+
+
+def method(config: SFTConfig) -> str:
+    """One of METHODS."""
+    if config.adapter is None:
+        return "full"
+    if config.bits == 4:
+        return "qlora"
+    return "dora" if config.adapter.dora else "rslora" if config.adapter.rslora else "lora"
+
+
+def run_folder(config: SFTConfig) -> Path:
+    """`output`, or a name under results/ that tells what is trained on what."""
+    if config.output:
+        return Path(config.output).expanduser()
+    parts = [method(config), Path(config.model).name]
+    if config.datasets != ("spider",):
+        parts += [Path(name).name for name in config.datasets]
+    return Path("results") / "-".join(parts)
