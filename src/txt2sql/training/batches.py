@@ -26,6 +26,9 @@ _IGNORED = -100
 Row = tuple[list[int], list[int]]
 """Token ids of a prompt and of its answer, which ends with the end token."""
 
+Group = list[list[Row]]
+"""The rows of a batch, each of one or several examples."""
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -94,18 +97,28 @@ def encode_rows(
 
 
 def padded(rows: Sequence[Row], pad: int, batch_tokens: int) -> list[Batch]:
-    """Rows of one example each, the shortest first; no batch has more than `batch_tokens`."""
-    groups: list[list[Row]] = []
-    for row in sorted(rows, key=_length):
-        if not groups or (len(groups[-1]) + 1) * _length(row) > batch_tokens:
-            groups.append([])
-        groups[-1].append(row)
-    return [_batch([[row] for row in group], pad) for group in groups]
+    """`by_length` as tensors."""
+    return [stack(group, pad) for group in by_length(rows, batch_tokens)]
 
 
 def packed(rows: Sequence[Row], pad: int, batch_tokens: int, width: int) -> list[Batch]:
+    """`in_bins` as tensors."""
+    return [stack(group, pad) for group in in_bins(rows, batch_tokens, width)]
+
+
+def by_length(rows: Sequence[Row], batch_tokens: int) -> list[Group]:
+    """Rows of one example each, the shortest first; no batch has more than `batch_tokens`."""
+    groups: list[Group] = []
+    for row in sorted(rows, key=_length):
+        if not groups or (len(groups[-1]) + 1) * _length(row) > batch_tokens:
+            groups.append([])
+        groups[-1].append([row])
+    return groups
+
+
+def in_bins(rows: Sequence[Row], batch_tokens: int, width: int) -> list[Group]:
     """Rows of several examples, at most `width` long: the longest first, each where it still fits."""
-    bins: list[list[Row]] = []
+    bins: Group = []
     room: list[int] = []
     for row in sorted(rows, key=_length, reverse=True):
         place = next((i for i, left in enumerate(room) if left >= _length(row)), None)
@@ -116,14 +129,15 @@ def packed(rows: Sequence[Row], pad: int, batch_tokens: int, width: int) -> list
         bins[place].append(row)
         room[place] -= _length(row)
     count = max(1, batch_tokens // width)
-    return [_batch(bins[i : i + count], pad) for i in range(0, len(bins), count)]
+    return [bins[i : i + count] for i in range(0, len(bins), count)]
 
 
 def _length(row: Row) -> int:
     return len(row[0]) + len(row[1])
 
 
-def _batch(rows: Sequence[Sequence[Row]], pad: int) -> Batch:
+def stack(rows: Sequence[Sequence[Row]], pad: int) -> Batch:
+    """The rows of one batch as tensors, each of one or several examples."""
     width = max(sum(map(_length, row)) for row in rows)
     shape = (len(rows), width)
     inputs, labels = torch.full(shape, pad), torch.full(shape, _IGNORED)

@@ -29,7 +29,7 @@ from txt2sql.training.corpus import Corpus, texts
 from txt2sql.training.folders import load_model, replace_folder, save_model
 from txt2sql.training.pools import Pools, stream
 from txt2sql.training.prepare import Progress, Source, silent
-from txt2sql.training.selection import HeldOut, is_held_out, measured_items
+from txt2sql.training.selection import HeldOut, held_out, is_held_out, measured_items
 from txt2sql.training.settings import PretrainConfig, learning_rate
 from txt2sql.training.tracking import Speed, Tracker, has_bf16
 from txt2sql.training.warm_start import ARCHITECTURES
@@ -89,7 +89,7 @@ class Training:
         measured = [
             (s, measured_items(s, config.held_out, config.measured, config.seed)) for s in sources
         ]
-        self.held_out = HeldOut(measured)
+        self.held_out = HeldOut([held_out(source, corpus) for source, corpus in measured])
         self.proxies = {s.name: self._drawn(corpus) for s, corpus in measured if len(corpus)}
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(), betas=(0.9, 0.98), weight_decay=config.weight_decay, fused=True

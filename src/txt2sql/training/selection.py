@@ -3,14 +3,15 @@
 A saved model is asked as `txt2sql ask` asks it: loaded from its folder, greedy, constrained by the
 grammar, matches looked up in the database. What is measured is so what would be shipped.
 
->>> HeldOut([(source, measured)]).execution_accuracy(Path("run/last"))  # doctest: +SKIP
+>>> HeldOut([held_out(source, corpus)]).execution_accuracy(Path("run/last"))  # doctest: +SKIP
 {'spider': Estimate(mean=0.62, n=100, ...)}
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -20,12 +21,13 @@ from txt2sql.evaluation.evaluate import evaluate
 from txt2sql.evaluation.metrics.execution_accuracy import ExecutionAccuracy
 from txt2sql.evaluation.mode import Judging
 from txt2sql.evaluation.statistics import Estimate
+from txt2sql.execution.database import Database
 from txt2sql.execution.values import ValueIndex, open_value_index
 from txt2sql.models import hf
 from txt2sql.models.predictor import DirectPredictor
 from txt2sql.training.corpus import Corpus
 from txt2sql.training.prepare import Source
-from txt2sql.types import Schema
+from txt2sql.types import Example, Schema
 
 
 def is_held_out(db_id: str, share: float) -> bool:
@@ -39,41 +41,52 @@ def measured_items(source: Source, share: float, count: int, seed: int) -> Corpu
     return held_out.sample(count, f"{seed} measured")
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Questions of one data set that measure progress, and how to ask and judge them."""
+
+    name: str
+    examples: Sequence[Example]
+    schema: Callable[[str], Schema]
+    database: Callable[[str], Database]
+
+
+def held_out(source: Source, corpus: Corpus) -> Measured:
+    """The examples of `corpus`, with the schemas they were prepared with."""
+    schemas = {item.schema.db_id: item.schema for item in corpus}
+    examples = [item.example for item in corpus]
+    return Measured(source.name, examples, schemas.__getitem__, source.database)
+
+
 class HeldOut:
-    """The held-out examples of every data set that has some."""
+    """The measured questions of every data set that has some."""
 
-    def __init__(self, measured: Sequence[tuple[Source, Corpus]]) -> None:
+    def __init__(self, measured: Sequence[Measured]) -> None:
         self.judge = ExecutionAccuracy(Judging(both=False))
-        self.parts = {
-            source.name: (source, [item.example for item in corpus],
-                          {item.schema.db_id: item.schema for item in corpus})
-            for source, corpus in measured if len(corpus)
-        }  # fmt: skip
+        self.parts = [each for each in measured if len(each.examples)]
 
-    def execution_accuracy(self, folder: Path) -> dict[str, Estimate]:
-        """By data set, of the model in `folder`. Leaves torch's random state as it was."""
+    def execution_accuracy(self, model: Path | hf.HFGenerator) -> dict[str, Estimate]:
+        """By data set, of a loaded model or the one in a folder. Leaves torch's random state alone."""
         found: dict[str, Estimate] = {}
         if not self.parts:
             return found
         with torch.random.fork_rng():
-            generator = hf.load(folder)
-            for name, (source, examples, schemas) in self.parts.items():
-                predictor = _predictor(generator, source, schemas)
-                report = evaluate(examples, predictor, [self.judge], source.database)
-                found[name] = report.metrics[self.judge.name]
+            generator = hf.load(model) if isinstance(model, Path) else model
+            for part in self.parts:
+                predictor = _predictor(generator, part)
+                report = evaluate(part.examples, predictor, [self.judge], part.database)
+                found[part.name] = report.metrics[self.judge.name]
         return found
 
 
-def _predictor(
-    generator: hf.HFGenerator, source: Source, schemas: Mapping[str, Schema]
-) -> DirectPredictor:
+def _predictor(generator: hf.HFGenerator, part: Measured) -> DirectPredictor:
     @lru_cache(maxsize=8)
     def index(db_id: str) -> ValueIndex:
-        return open_value_index(source.database(db_id))
+        return open_value_index(part.database(db_id))
 
     return DirectPredictor(
         generator,
-        schemas.__getitem__,
+        part.schema,
         lambda example: index(example.db_id).match(example.question),
         spell=lambda db_id, table, column, text: index(db_id).spell(table, column, text),
     )
