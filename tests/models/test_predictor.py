@@ -28,6 +28,7 @@ class Beam:
     """A generator that gives every prompt the same completions."""
 
     name = "beam"
+    beam_search = True
 
     def __init__(self, *texts: str, style: str = "compact") -> None:
         self.texts, self.prompt_style = texts, style
@@ -81,6 +82,58 @@ def test_the_likeliest_candidate_that_runs_is_taken(
     assert chosen.sql == expected
 
 
+@pytest.mark.parametrize(
+    ("candidates", "expected", "batches"),
+    [
+        ((GOOD, EMPTY), "SELECT count(*) FROM shop", [1]),
+        ((BROKEN, GOOD), "SELECT count(*) FROM shop", [1, 1]),
+        ((EMPTY, BROKEN, GOOD), "SELECT count(*) FROM shop", [1, 1]),
+        (("nonsense", GOOD), "SELECT count(*) FROM shop", [1, 1]),
+        ((EMPTY, BROKEN), "SELECT max(id) FROM shop", [1, 1]),
+        ((BROKEN, BROKEN), "SELECT town FROM shop", [1, 1]),
+    ],
+)
+def test_an_answer_that_fails_or_says_nothing_gets_a_second_look(
+    candidates: tuple[str, ...], expected: str, batches: list[int]
+) -> None:
+    beam = Beam(*candidates)
+    answer = next(predictor(beam, second_beams=3).predict(EXAMPLES[:1]))
+    assert answer.sql == expected
+    assert beam.batches == batches
+
+
+def test_a_second_look_can_be_left_out() -> None:
+    beam = Beam(BROKEN, GOOD)
+    assert next(predictor(beam, second_beams=0).predict(EXAMPLES[:1])).sql == (
+        "SELECT town FROM shop"
+    )
+    assert beam.batches == [1]
+
+
+def test_a_generator_without_beam_search_is_asked_once() -> None:
+    beam = Beam(BROKEN, GOOD)
+    beam.beam_search = False
+    assert next(predictor(beam).predict(EXAMPLES[:1])).sql == "SELECT town FROM shop"
+    assert beam.batches == [1]
+
+
+def test_only_the_failures_of_a_batch_are_asked_again() -> None:
+    class Mixed(Beam):
+        def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Completion]]:
+            found = super().generate(prompts, sampling)
+            good = [Completion(GOOD, (-0.1,), 7, 3)]
+            return [good if "question 1" in p.text else f for p, f in zip(prompts, found)]
+
+    beam = Mixed(BROKEN, EMPTY)
+    answers = list(predictor(beam, batch_size=3).predict(EXAMPLES[:3]))
+    assert beam.batches == [3, 2]
+    assert [answer.sql for answer in answers] == [
+        "SELECT max(id) FROM shop",
+        "SELECT count(*) FROM shop",
+        "SELECT max(id) FROM shop",
+    ]
+
+
 def test_without_an_executor_the_likeliest_is_taken() -> None:
     answer = next(predictor(Beam(BROKEN, GOOD), executor=False, beams=2).predict(EXAMPLES[:1]))
     assert answer.sql == "SELECT town FROM shop"
@@ -106,8 +159,8 @@ def test_confidence_tokens_and_time_are_told() -> None:
 )
 def test_the_grammar_is_that_of_the_style(style: str, part: str) -> None:
     beam = Beam("SELECT 1", style=style)
-    list(predictor(beam).predict(EXAMPLES[:1]))
-    list(predictor(beam, constrained=False).predict(EXAMPLES[:1]))
+    list(predictor(beam, executor=False).predict(EXAMPLES[:1]))
+    list(predictor(beam, executor=False, constrained=False).predict(EXAMPLES[:1]))
     assert part in (beam.asked[0].grammar or "")
     assert beam.asked[1].grammar is None
     assert "Lisbon" in beam.asked[0].text

@@ -69,6 +69,8 @@ class HFGenerator:
     what its prompts give one by one (greedy and beams, up to floating-point ties).
     """
 
+    beam_search = True
+
     def __init__(self, loaded: LoadedModel, *, batch_tokens: int | None = None) -> None:
         self.card, self.name = loaded.card, loaded.card.name
         self.prompt_style = loaded.card.prompt_style

@@ -1,7 +1,9 @@
-"""DirectPredictor: one prompt, one completion (or a small beam), one answer.
+"""DirectPredictor: one prompt, one answer: greedy, with a second look where the answer fails.
 
-With an executor the answer is chosen by execution guidance (Wang et al. 2018): the likeliest
-candidate that runs and returns something, else the likeliest that runs, else the likeliest.
+With an executor the answer is guided by execution (Wang et al. 2018): when the greedy answer does
+not run or returns nothing, a small beam is decoded too, and the likeliest candidate that runs and
+returns something is taken, else the likeliest that runs, else the likeliest. Most questions so cost
+one greedy answer.
 
 >>> predictor = DirectPredictor(generator, {"shop": schema}.__getitem__, lambda _: ())  # doctest: +SKIP
 >>> next(predictor.predict([example])).sql  # doctest: +SKIP
@@ -28,6 +30,7 @@ from txt2sql.types import (
     Generator,
     Prediction,
     Prompt,
+    QueryResult,
     Sampling,
     Schema,
     ValueMatch,
@@ -36,10 +39,14 @@ from txt2sql.types import (
 
 @dataclass(frozen=True, slots=True)
 class PredictorOptions:
-    """`beams` candidates are decoded; above 1 an executor chooses among them."""
+    """`beams` candidates are decoded; above 1 an executor chooses among them.
+
+    `second_beams` are decoded for an answer that fails or returns nothing; below 2 it is final.
+    """
 
     constrained: bool = True
     beams: int = 1
+    second_beams: int = 4
     batch_size: int = 32
     max_new_tokens: int | None = None
     """None: 96 for compact prompts, 256 for SQL text."""
@@ -85,17 +92,45 @@ class DirectPredictor:
         while batch := list(islice(remaining, self.options.batch_size)):
             start = time.perf_counter()
             prompts = [self.prompt(example) for example in batch]
-            completions = self.generator.generate(prompts, self._sampling())
-            seconds = (time.perf_counter() - start) / len(batch)
-            for example, prompt, found in zip(batch, prompts, completions, strict=True):
-                yield self._choose(example, prompt, found, seconds)
+            found = self.generator.generate(prompts, self._sampling(self.options.beams))
+            spent = [(time.perf_counter() - start) / len(batch)] * len(batch)
+            again = self._unconvincing(batch, prompts, found)
+            if again:
+                start = time.perf_counter()
+                beams = self._sampling(self.options.second_beams)
+                more = self.generator.generate([prompts[i] for i in again], beams)
+                for i, others in zip(again, more, strict=True):
+                    found[i] = [*found[i], *others]
+                    spent[i] += (time.perf_counter() - start) / len(again)
+            for asked in zip(batch, prompts, found, spent, strict=True):
+                yield self._choose(*asked)
 
-    def _sampling(self) -> Sampling:
+    def _unconvincing(
+        self,
+        batch: Sequence[Example],
+        prompts: Sequence[Prompt],
+        found: Sequence[Sequence[Completion]],
+    ) -> list[int]:
+        """Where none of the candidates runs and returns something, if beams can be searched."""
+        can = getattr(self.generator, "beam_search", False)
+        if self.executor is None or self.options.second_beams < 2 or not can:
+            return []
+        return [
+            i
+            for i, (example, prompt, completions) in enumerate(zip(batch, prompts, found))
+            if not any(
+                _says_something(self.executor(example.db_id, sql))
+                for completion in completions
+                if (sql := self._sql(example, prompt, completion))
+            )
+        ]
+
+    def _sampling(self, beams: int) -> Sampling:
         tokens = self.options.max_new_tokens or (96 if self.style == "compact" else 256)
         # A grammar ends by itself; without one, the first statement of SQL text is enough.
         free = self.style != "compact" and not self.options.constrained
         stop = (";\n", "\n\n--") if free else ()
-        return Sampling(max_new_tokens=tokens, beams=self.options.beams, stop=stop)
+        return Sampling(max_new_tokens=tokens, beams=beams, stop=stop)
 
     def _choose(
         self, example: Example, prompt: Prompt, found: Sequence[Completion], seconds: float
@@ -134,8 +169,13 @@ class DirectPredictor:
         ran: tuple[str, Completion] | None = None
         for candidate in candidates:
             result = self.executor(example.db_id, candidate[0])
-            if result.ok and any(cell is not None for row in result.rows for cell in row):
+            if _says_something(result):
                 return candidate
             if result.ok and ran is None:
                 ran = candidate
         return ran or candidates[0]
+
+
+def _says_something(result: QueryResult) -> bool:
+    """Whether a statement ran and gave more than NULLs."""
+    return result.ok and any(cell is not None for row in result.rows for cell in row)
