@@ -1,4 +1,4 @@
-"""Low-rank adapters: which modules of which model get one (LoRA, DoRA, rsLoRA), on peft.
+"""Low-rank adapters (LoRA, DoRA, rsLoRA), on peft: attach them to a model, load them, merge them.
 
 LoRA (Hu et al. 2021) adds `alpha / r * B A` to a frozen weight; DoRA (Liu et al. 2024) also learns the
 length of each row of the sum; rsLoRA (Kalajdzievski 2023) scales by `alpha / sqrt(r)` instead. Importing
@@ -11,6 +11,7 @@ this module loads neither torch nor peft.
 from __future__ import annotations
 
 import difflib
+import importlib.util
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -128,6 +129,74 @@ def linear_layers(model: Any) -> list[str]:
         for name, module in model.named_modules()
         if isinstance(module, (torch.nn.Linear, Conv1D)) and module is not output
     ]
+
+
+def load_adapter(model: Any, folder: Path) -> Any:
+    """The model with the adapter of a folder beside its weights, as a PeftModel to infer with.
+
+    Raises ModelError where the adapter's tensors are not those that its config and the model ask for;
+    a damaged file raises whatever its reader does.
+    """
+    check_files(folder)
+    from peft import PeftModel, get_peft_model_state_dict
+    from peft.utils import load_peft_weights
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # peft warns of missing tensors; here they are an error
+        adapted = PeftModel.from_pretrained(model, str(folder))
+        wanted = get_peft_model_state_dict(adapted, save_embedding_layers=False)
+        stored = load_peft_weights(str(folder), device="cpu")
+    differing = sorted(key for key in wanted.keys() ^ stored.keys() if "lora_" in key)
+    if differing:
+        raise ModelError(
+            f"the adapter in '{folder}' does not fit its base model or is not whole "
+            f"({len(differing)} tensors, {differing[0]} ...); copy or train it again"
+        )
+    return adapted
+
+
+def check_files(folder: Path) -> None:
+    """Raise ModelError where an adapter cannot be loaded, before its base model is."""
+    if importlib.util.find_spec("peft") is None:
+        raise ModelError(f"'{folder}' is a PEFT adapter; pip install 'txt2sql[train]' to load it")
+    names = ("adapter_model.safetensors", "adapter_model.bin")
+    if not any((folder / name).is_file() for name in names):
+        raise ModelError(
+            f"the adapter in '{folder}' has no weights ({names[0]}); copy or train it again"
+        )
+
+
+def is_quantised(model: Any) -> bool:
+    """Whether the weights are held in 8 bits or fewer."""
+    return getattr(model.config, "quantization_config", None) is not None
+
+
+def merged(adapted: Any) -> Any:
+    """The base model with its LoRA or DoRA adapters added into its weights; other kinds stay live.
+
+    Each layer is summed in single precision and rounded once, to the type that it has. Raises ModelError
+    where a sum is no number of that type.
+    """
+    import torch
+    from peft.tuners.lora import LoraLayer
+
+    layers: dict[str, Any] = {
+        name: m for name, m in adapted.named_modules() if isinstance(m, LoraLayer)
+    }
+    if not layers:
+        return adapted
+    for name, layer in layers.items():
+        weight = layer.get_base_layer().weight
+        dtype = weight.dtype
+        layer.float()
+        layer.merge()
+        base = layer.get_base_layer().to(dtype)
+        if not torch.isfinite(base.weight).all():
+            raise ModelError(
+                f"'{name}' is not a number after merging in {str(dtype).removeprefix('torch.')}; "
+                "take another dtype (float32, bfloat16), or train the adapter again"
+            )
+    return adapted.unload()
 
 
 def base_name(source: str) -> str:

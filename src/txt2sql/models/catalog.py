@@ -180,20 +180,53 @@ def _folder_card(folder: Path) -> ModelCard:
             f"folder '{folder}' holds no model; it needs a config.json with weights, or an "
             "adapter_config.json of a PEFT adapter"
         )
-    if (folder / "adapter_config.json").is_file():
-        base = _json(folder / "adapter_config.json").get("base_model_name_or_path") or ""
+    if is_adapter(folder):
+        read_json(folder / "adapter_config.json")
         try:
-            architecture, default = (card := resolve(base)).architecture, card.prompt_style
+            architecture, default = (card := base_of(folder)).architecture, card.prompt_style
         except ModelError:
             architecture, default = "", "ddl"  # loading the adapter says what is missing
     else:
-        architecture, default = str(_json(folder / "config.json").get("model_type", "")), "ddl"
-    style = _json(folder / "prompt.json").get("style", default)
+        architecture, default = str(read_json(folder / "config.json").get("model_type", "")), "ddl"
+    style = read_json(folder / "prompt.json").get("style", default)
     name = folder.resolve().name
     return ModelCard(name, "", architecture, prompt_style=str(style), folder=folder)
 
 
-def _json(file: Path) -> dict[str, Any]:
+def is_adapter(folder: Path | None) -> bool:
+    """Whether a folder holds a PEFT adapter instead of a whole model."""
+    return folder is not None and (folder / "adapter_config.json").is_file()
+
+
+def base_of(adapter: Path) -> ModelCard:
+    """The card of the model that the adapter in a folder was trained over.
+
+    A relative path is looked for here, then beside the adapter. Raises ModelError where it is nowhere.
+    """
+    base = str(read_json(adapter / "adapter_config.json").get("base_model_name_or_path") or "")
+    if not base:
+        raise ModelError(
+            f"the adapter in '{adapter}' does not name its base model; set "
+            "base_model_name_or_path in its adapter_config.json"
+        )
+    beside = adapter / base
+    moved = not Path(base).expanduser().is_dir() and beside.is_dir()
+    try:
+        card = resolve(beside if moved else base)
+    except ModelError as error:
+        raise ModelError(
+            f"the adapter in '{adapter}' was trained over '{base}', which is no model here; put it "
+            "back, or set base_model_name_or_path in adapter_config.json to where it is now"
+        ) from error
+    if card.folder and card.folder.resolve() == adapter.resolve():
+        raise ModelError(
+            f"the adapter in '{adapter}' names itself as its base model; set "
+            "base_model_name_or_path in its adapter_config.json"
+        )
+    return card
+
+
+def read_json(file: Path) -> dict[str, Any]:
     """A JSON object, or {} where the file is absent."""
     if not file.is_file():
         return {}

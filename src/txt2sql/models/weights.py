@@ -1,7 +1,8 @@
 """Weights from a hub or a folder into memory: model and tokenizer, or one sentence on what to do.
 
 What is already on this machine is used without asking the network. A PEFT adapter folder is loaded
-over its base model. Weights that are missing from a file are an error, never random numbers.
+over its base model and merged into it, as a DoRA adapter beside its weights decodes five times slower.
+Weights that are missing from a file are an error, never random numbers.
 
     loaded = load_weights("phi-2")
     loaded.model.generate(...)
@@ -10,7 +11,6 @@ over its base model. Weights that are missing from a file are an error, never ra
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import socket
 import warnings
@@ -26,7 +26,8 @@ import transformers
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
 from txt2sql.errors import ModelError
-from txt2sql.models.catalog import ModelCard, resolve
+from txt2sql.models.adapters import check_files, is_quantised, load_adapter, merged
+from txt2sql.models.catalog import ModelCard, base_of, is_adapter, resolve
 
 _SOME_BILLIONS = 1_000_000_000
 _BEYOND_CACHE = 4_000_000
@@ -49,25 +50,47 @@ def load_weights(
     """Load a model by short name, hub id or folder.
 
     `device` is cuda, mps or cpu (default: the first that is there); `dtype` a torch dtype's name
-    (default: see `choose_dtype`); `bits` 4 or 8 quantises on load (bitsandbytes, GPU only).
+    (default: see `choose_dtype`; "auto": as stored); `bits` 4 or 8 quantises on load (bitsandbytes, GPU only).
     Raises ModelError for everything that can go wrong with a model's name or files.
     """
     card = resolve(name)
     place = choose_device(device)
     options = _quantisation(bits, place)
-    adapter = card.folder if _is_adapter(card.folder) else None
-    base = resolve(_base_of(adapter)) if adapter else card
-    local = base.folder is not None or _on_this_machine(base)
-    with _explained(base):
-        config = AutoConfig.from_pretrained(base.source, local_files_only=local)
-        own_tokenizer = adapter if adapter and (adapter / "tokenizer.json").is_file() else None
-        tokenizer = AutoTokenizer.from_pretrained(
-            str(own_tokenizer or base.source), local_files_only=local
-        )
+    model, tokenizer = _read(card, place, dtype, options)
+    if not options:
+        model = model.to(place)
+    return LoadedModel(card, model.eval(), tokenizer, bool(model.config.is_encoder_decoder))
+
+
+def _read(card: ModelCard, place: str, dtype: str | None, options: dict[str, Any]) -> Any:
+    """The (model, tokenizer) of a card, an adapter merged into its base; not yet on its device.
+
+    An adapter stays beside quantised weights: merged into them, it would be rounded to 4 or 8 bits.
+    """
+    if not is_adapter(card.folder):
+        return _read_base(card, place, dtype, options)
+    assert card.folder is not None
+    base = base_of(card.folder)
+    check_files(card.folder)  # before the base is loaded, which takes minutes where it is large
+    model, tokenizer = _read(base, place, dtype, options)
+    with _explained(card):
+        if (card.folder / "tokenizer.json").is_file():
+            tokenizer = AutoTokenizer.from_pretrained(str(card.folder), local_files_only=True)
+        model = load_adapter(model, card.folder)
+        if not is_quantised(model):
+            model = merged(model)
+    return model, tokenizer
+
+
+def _read_base(card: ModelCard, place: str, dtype: str | None, options: dict[str, Any]) -> Any:
+    local = card.folder is not None or _on_this_machine(card)
+    with _explained(card):
+        config = AutoConfig.from_pretrained(card.source, local_files_only=local)
+        tokenizer = AutoTokenizer.from_pretrained(card.source, local_files_only=local)
         kind: Any = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
-        size = base.parameters or (_size(kind, config) if place == "cpu" else 0)
+        size = card.parameters or (_size(kind, config) if place == "cpu" else 0)
         model, info = kind.from_pretrained(
-            base.source,
+            card.source,
             config=config,
             dtype=_dtype(dtype) if dtype else choose_dtype(place, size),
             local_files_only=local,
@@ -77,14 +100,10 @@ def load_weights(
     if info["missing_keys"] or info["mismatched_keys"]:
         lacking = sorted(str(key) for key in info["missing_keys"] or info["mismatched_keys"])
         raise ModelError(
-            f"the weights of '{base.name}' lack {len(lacking)} tensors ({lacking[0]} ...); "
+            f"the weights of '{card.name}' lack {len(lacking)} tensors ({lacking[0]} ...); "
             "download or copy the model again"
         )
-    if adapter:
-        model = _with_adapter(model, adapter, card)
-    if not options:
-        model = model.to(place)
-    return LoadedModel(card, model.eval(), tokenizer, bool(config.is_encoder_decoder))
+    return model, tokenizer
 
 
 def choose_device(device: str | None = None) -> str:
@@ -123,7 +142,9 @@ def _size(kind: Any, config: Any) -> int:
         return sum(parameter.numel() for parameter in kind.from_config(config).parameters())
 
 
-def _dtype(name: str) -> torch.dtype:
+def _dtype(name: str) -> torch.dtype | str:
+    if name == "auto":
+        return name
     value = getattr(torch, name, None)
     if not isinstance(value, torch.dtype) or not value.is_floating_point:
         raise ModelError(f"no dtype '{name}'; choose float32, float16 or bfloat16")
@@ -147,30 +168,6 @@ def _quantisation(bits: int, device: str) -> dict[str, Any]:
         bnb_4bit_compute_dtype=choose_dtype(device),
     )
     return {"quantization_config": config, "device_map": {"": device}}
-
-
-def _is_adapter(folder: Path | None) -> bool:
-    return folder is not None and (folder / "adapter_config.json").is_file()
-
-
-def _base_of(adapter: Path) -> str:
-    config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
-    base = config.get("base_model_name_or_path")
-    if not base:
-        raise ModelError(
-            f"the adapter in '{adapter}' does not name its base model; set "
-            "base_model_name_or_path in its adapter_config.json"
-        )
-    return str(base)
-
-
-def _with_adapter(model: Any, adapter: Path, card: ModelCard) -> Any:
-    if importlib.util.find_spec("peft") is None:
-        raise ModelError(f"'{adapter}' is a PEFT adapter; pip install 'txt2sql[train]' to load it")
-    from peft import PeftModel
-
-    with _explained(card):
-        return PeftModel.from_pretrained(model, str(adapter))
 
 
 def _on_this_machine(card: ModelCard) -> bool:
