@@ -21,7 +21,9 @@ from txt2sql.cli import data
 from txt2sql.cli.ask import ask
 from txt2sql.cli.compare import compare
 from txt2sql.cli.evaluate import evaluate
+from txt2sql.cli.export import export
 from txt2sql.cli.figures import figures
+from txt2sql.cli.merge import merge
 from txt2sql.cli.pretrain import pretrain
 from txt2sql.cli.synth import synth
 from txt2sql.errors import Text2SQLError
@@ -67,6 +69,8 @@ app.command()(compare)
 app.command()(figures)
 app.command()(pretrain)
 app.command()(synth)
+app.command()(merge)
+app.command()(export)
 app.add_typer(data.app, name="data")
 
 

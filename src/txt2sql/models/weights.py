@@ -198,16 +198,28 @@ def _unreachable(card: ModelCard, reason: str) -> str:
 
 
 @contextmanager
-def _explained(card: ModelCard) -> Iterator[None]:
-    """Turn what transformers, the hub client and file readers raise into one ModelError."""
-    from huggingface_hub import errors as hub
-
+def quiet() -> Iterator[None]:
+    """Keep transformers from printing: what goes wrong is raised."""
     shown = transformers.logging.get_verbosity(), transformers.logging.is_progress_bar_enabled()
-    transformers.logging.set_verbosity_error()  # what goes wrong is raised, not printed
+    transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)
+            yield
+    finally:
+        transformers.logging.set_verbosity(shown[0])
+        if shown[1]:
+            transformers.logging.enable_progress_bar()
+
+
+@contextmanager
+def _explained(card: ModelCard) -> Iterator[None]:
+    """Turn what transformers, the hub client and file readers raise into one ModelError."""
+    from huggingface_hub import errors as hub
+
+    try:
+        with quiet():
             yield
     except ModelError:
         raise
@@ -236,7 +248,3 @@ def _explained(card: ModelCard) -> Iterator[None]:
                 "damaged: download or copy it again"
             )
         raise ModelError(message) from error
-    finally:
-        transformers.logging.set_verbosity(shown[0])
-        if shown[1]:
-            transformers.logging.enable_progress_bar()

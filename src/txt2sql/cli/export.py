@@ -1,0 +1,85 @@
+"""`txt2sql export`: a model for other programs, or for the hub.
+
+$ txt2sql export results/dora-phi-2/model --format gguf --output dora-phi-2.gguf
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Format(str, Enum):
+    """What `--format` takes."""
+
+    HF = "hf"
+    GGUF = "gguf"
+
+
+def export(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="Folder of an adapter or a model, or a name.")
+    ],
+    output: Annotated[
+        Path, typer.Option(metavar="PATH", help="The folder (hf) or file (gguf) to write.")
+    ],
+    format: Annotated[
+        Format, typer.Option(help="hf: what transformers loads; gguf: what llama.cpp loads.")
+    ] = Format.HF,
+    dtype: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TYPE", help="hf: float32, float16 or bfloat16  [default: the model's]"
+        ),
+    ] = None,
+    outtype: Annotated[
+        str, typer.Option(metavar="TYPE", help="gguf: auto, f32, f16, bf16 or q8_0.")
+    ] = "auto",
+    converter: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            help="gguf: llama.cpp's folder or its convert_hf_to_gguf.py  [default: $LLAMA_CPP]",
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+    push_to_hub: Annotated[
+        str, typer.Option("--push_to_hub", metavar="OWNER/NAME", help="Upload it, too.")
+    ] = "",
+    public: Annotated[
+        bool, typer.Option("--public", help="Make a new repository on the hub a public one.")
+    ] = False,
+) -> None:
+    """Write a model as one folder with a model card, or as one GGUF file; adapters are merged first.
+
+    \b
+    Examples:
+      txt2sql export results/lora-phi-2/model --output phi-2-sql
+      txt2sql export results/lora-phi-2/model --output phi-2-sql --push_to_hub me/phi-2-sql
+      txt2sql export phi-2-sql --format gguf --outtype q8_0 --output phi-2-sql.gguf
+    """
+    from txt2sql.cli.display import working
+    from txt2sql.errors import ConfigError
+    from txt2sql.models.export import export_gguf, export_hf
+    from txt2sql.models.hub import push
+
+    if dtype and format is Format.GGUF:
+        raise ConfigError("--dtype is for --format hf; choose the type of a GGUF file by --outtype")
+
+    def report(line: str) -> None:
+        typer.echo(line, err=True)
+
+    with working("exporting"):
+        if format is Format.HF:
+            written = export_hf(model, output, dtype=dtype, force=force, report=report)
+        else:
+            written = export_gguf(
+                model, output, outtype=outtype, converter=converter, force=force, report=report
+            )
+    if push_to_hub:
+        with working("uploading"):
+            report(push(written, push_to_hub, private=not public))
+    typer.echo(written)

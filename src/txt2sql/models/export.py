@@ -1,0 +1,226 @@
+"""Whole models out of adapters: merged folders that Auto classes load, and GGUF files for llama.cpp.
+
+An adapter is merged into the 16- or 32-bit weights of its base, never into quantised ones, whose
+rounding would swallow it. Folders and files come into place whole or not at all. The converter to GGUF
+(https://github.com/ggml-org/llama.cpp, convert_hf_to_gguf.py) is not part of this package.
+
+>>> merge("results/dora-phi-2/model", Path("merged"))  # doctest: +SKIP
+>>> export_gguf("merged", Path("merged.gguf"), outtype="q8_0")  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from txt2sql.errors import ModelError
+from txt2sql.models.adapters import is_quantised
+from txt2sql.models.card import read_facts, write_card
+from txt2sql.models.catalog import ModelCard, base_of, is_adapter, read_json, resolve
+from txt2sql.models.weights import LoadedModel, load_weights, quiet
+from txt2sql.runs import write_atomically
+
+CONVERTER = "convert_hf_to_gguf.py"
+OUTTYPES = ("auto", "f32", "f16", "bf16", "q8_0")
+
+
+def _silent(line: str) -> None:
+    pass
+
+
+def merge(
+    adapter: str | Path,
+    output: Path,
+    *,
+    dtype: str | None = None,
+    force: bool = False,
+    report: Callable[[str], None] = _silent,
+) -> Path:
+    """Write base model and adapter as one model into `output`, and return it.
+
+    `dtype` is that of the written weights (default: the base's own). `force` replaces a model that is
+    there. Raises ModelError, also where `adapter` is a whole model already.
+    """
+    card = resolve(adapter)
+    if not is_adapter(card.folder):
+        raise ModelError(f"'{adapter}' is a whole model, no adapter: there is nothing to merge")
+    return export_hf(adapter, output, dtype=dtype, force=force, report=report)
+
+
+def export_hf(
+    name: str | Path,
+    output: Path,
+    *,
+    dtype: str | None = None,
+    force: bool = False,
+    report: Callable[[str], None] = _silent,
+) -> Path:
+    """Write a model, or an adapter merged into its base, with its card into `output`."""
+    card = resolve(name)
+    with new_folder(output, force, sources(card)) as part:
+        loaded = load_weights(name, device="cpu", dtype=dtype or "auto")
+        if is_quantised(loaded.model):
+            raise ModelError(
+                f"the weights of '{sources(card)[-1].source}' are quantised, and an adapter is not "
+                "merged into them; set base_model_name_or_path in adapter_config.json to the "
+                "16-bit model they were made from"
+            )
+        written = str(loaded.model.dtype).removeprefix("torch.")
+        if is_adapter(card.folder):
+            report(f"merged into {sources(card)[1].name}, weights in {written}")
+        save(loaded, part)
+    return output
+
+
+def sources(card: ModelCard) -> list[ModelCard]:
+    """The card and, where it is an adapter, what it is made over, down to whole weights."""
+    found = [card]
+    while found[-1].folder is not None and is_adapter(found[-1].folder):
+        found.append(base_of(found[-1].folder))
+    return found
+
+
+def save(loaded: LoadedModel, folder: Path) -> None:
+    """Weights, config, generation config, tokenizer, prompt style and model card."""
+    try:
+        # Some models on the hub have sampling settings beside do_sample=False: read, but not written.
+        loaded.model.generation_config.validate(strict=True)
+    except ValueError:
+        loaded.model.generation_config.do_sample = True
+    with quiet():
+        loaded.model.save_pretrained(folder)
+        loaded.tokenizer.save_pretrained(folder)
+    made_of = sources(loaded.card)
+    prompt: dict[str, Any] = {}
+    for card in reversed(made_of):
+        prompt |= read_json(card.folder / "prompt.json") if card.folder else {}
+    prompt["style"] = loaded.card.prompt_style
+    write_atomically(folder / "prompt.json", json.dumps(prompt) + "\n")
+    _copy_sentencepiece(made_of[-1], folder)
+    own = loaded.card.folder
+    if own is None:
+        return
+    if (facts := read_facts(own)) is not None:
+        write_card(folder, facts)
+    elif (own / "README.md").is_file():
+        shutil.copyfile(own / "README.md", folder / "README.md")
+
+
+def _copy_sentencepiece(base: ModelCard, folder: Path) -> None:
+    """Copy tokenizer.model, which converters want and fast tokenizers do not write."""
+    from huggingface_hub import try_to_load_from_cache
+
+    name = "tokenizer.model"
+    found = base.folder / name if base.folder else try_to_load_from_cache(base.hub_id, name)
+    if isinstance(found, (str, Path)) and Path(found).is_file():
+        shutil.copyfile(found, folder / name)
+
+
+@contextmanager
+def new_folder(output: Path, force: bool, made_of: list[ModelCard]) -> Iterator[Path]:
+    """A folder beside `output` to write into, that takes its place when all is written.
+
+    Raises ModelError for an output that is not empty, unless `force` is set and it holds a model, and
+    for one that holds what it is made of.
+    """
+    output = output.expanduser().resolve()
+    for card in made_of:
+        if card.folder and card.folder.resolve().is_relative_to(output):
+            raise ModelError(f"'{output}' holds what it would be made of; choose another output")
+    if output.exists() and not output.is_dir():
+        raise ModelError(f"'{output}' is a file; choose a folder as output")
+    if output.is_dir() and any(output.iterdir()):
+        if not force:
+            raise ModelError(f"'{output}' is not empty; choose another output, or add --force")
+        if not (output / "config.json").is_file():
+            raise ModelError(f"'{output}' holds something else than a model; choose another output")
+    part, old = (output.with_name(f".{output.name}.{end}") for end in ("part", "old"))
+    try:
+        for left in (part, old):
+            shutil.rmtree(left, ignore_errors=True)
+        part.mkdir(parents=True)
+        yield part
+        if output.is_dir():
+            output.rename(old)
+        part.rename(output)
+    except OSError as error:
+        raise ModelError(f"'{output}' cannot be written: {error.strerror or error}") from error
+    finally:
+        for left in (part, old):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def export_gguf(
+    name: str | Path,
+    output: Path,
+    *,
+    outtype: str = "auto",
+    converter: Path | None = None,
+    force: bool = False,
+    report: Callable[[str], None] = _silent,
+) -> Path:
+    """Write a model, or an adapter merged into its base, as one GGUF file, and return its path.
+
+    `outtype` is one of OUTTYPES; `converter` is llama.cpp's script or its folder (default: $LLAMA_CPP,
+    else the script on the PATH). Raises ModelError, also for what llama.cpp cannot run.
+    """
+    if outtype not in OUTTYPES:
+        raise ModelError(f"no GGUF type '{outtype}'; choose one of {', '.join(OUTTYPES)}")
+    output = output.expanduser().resolve()
+    if output.is_dir() or (output.exists() and not force):
+        raise ModelError(f"'{output}' exists; choose another output, or add --force")
+    card = resolve(name)
+    _check_causal(card)
+    script = find_converter(converter)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as scratch:
+        folder = card.folder
+        if folder is None or is_adapter(folder):
+            folder = export_hf(name, Path(scratch) / "model", report=report)
+        _convert(script, folder, written := Path(scratch) / "model.gguf", outtype)
+        os.replace(written, output)
+    return output
+
+
+def _check_causal(card: ModelCard) -> None:
+    base = sources(card)[-1]
+    config = read_json(base.folder / "config.json") if base.folder else {}
+    if base.architecture == "bert" or config.get("prefix_lm"):
+        raise ModelError(
+            f"llama.cpp cannot run '{base.name}' as a language model, so there is no GGUF file of "
+            "it; ask it with txt2sql, or export it with --format hf"
+        )
+
+
+def find_converter(given: Path | None = None) -> Path:
+    """The path of llama.cpp's converter. Raises ModelError that says how to get it."""
+    named = given or (Path(os.environ["LLAMA_CPP"]) if os.environ.get("LLAMA_CPP") else None)
+    if named is None:
+        on_path = shutil.which(CONVERTER)
+        named = Path(on_path) if on_path else None
+    elif named.expanduser().is_dir():
+        named = named.expanduser() / CONVERTER
+    if named is None or not named.expanduser().is_file():
+        where = f"is not at '{named}'" if named else "is not on the PATH"
+        raise ModelError(
+            f"llama.cpp's {CONVERTER} {where}; git clone https://github.com/ggml-org/llama.cpp "
+            "and give its folder as --converter or in LLAMA_CPP"
+        )
+    return named.expanduser().resolve()
+
+
+def _convert(script: Path, folder: Path, output: Path, outtype: str) -> None:
+    command = [sys.executable, script, folder, "--outfile", output, "--outtype", outtype]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+    if done.returncode or not output.is_file():
+        lines = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        said = lines[-1][:300] if lines else f"exit code {done.returncode}"
+        raise ModelError(f"llama.cpp's converter could not convert '{folder.name}': {said}")
