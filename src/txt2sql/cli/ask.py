@@ -32,8 +32,13 @@ def ask(
         Path | None, typer.Option(metavar="PATH", help="SQLite database  [default: the sample]")
     ] = None,
     model: Annotated[
-        str, typer.Option(metavar="NAME|PATH", help="Catalogue name, hub id or folder.")
-    ] = "bundled",
+        str | None,
+        typer.Option(
+            metavar="NAME|PATH",
+            help="Catalogue name, hub id or folder  [default: the one adapted to this database, "
+            "else bundled]",
+        ),
+    ] = None,
     json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object per question.")
     ] = False,
@@ -70,6 +75,8 @@ def ask(
     lines = _lines(questions) if not interactive else iter(())
     with display.working("loading the model"):
         service = _service(db, model, timeout, max_rows, not no_constrained)
+    if service.notice:
+        print(f"txt2sql: {service.notice}", file=sys.stderr)
     if interactive:
         shell.converse(service, max_rows or SHOWN_ROWS, explain)
     elif not answer_all(service, lines, max_rows, json, explain):
@@ -86,7 +93,7 @@ def _lines(questions: Sequence[str] | None) -> Iterator[str]:
 
 
 def _service(
-    db: Path | None, model: str, timeout: float, max_rows: int | None, constrained: bool
+    db: Path | None, model: str | None, timeout: float, max_rows: int | None, constrained: bool
 ) -> Service:
     from txt2sql import sample
     from txt2sql.execution.execute import Limits

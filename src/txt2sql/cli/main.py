@@ -18,6 +18,7 @@ import typer
 
 from txt2sql import __version__
 from txt2sql.cli import data
+from txt2sql.cli.adapt import adapt
 from txt2sql.cli.ask import ask
 from txt2sql.cli.compare import compare
 from txt2sql.cli.evaluate import evaluate
@@ -69,6 +70,7 @@ app.command()(compare)
 app.command()(figures)
 app.command()(pretrain)
 app.command()(synth)
+app.command()(adapt)
 app.command()(merge)
 app.command()(export)
 app.add_typer(data.app, name="data")

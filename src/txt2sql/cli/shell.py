@@ -25,6 +25,8 @@ _HISTORY_LINES = 1000
 def converse(service: Service, max_rows: int, explain: bool) -> None:
     """Answer questions until EOF or `.quit`; Ctrl-C drops the line or the answer in the making."""
     display.greeting(service.schema, service.model)
+    if service.adapted:
+        print(f"adapted to this database; --model {service.adapted.base} asks the plain one")
     with _history():
         while True:
             try:

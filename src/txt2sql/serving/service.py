@@ -16,10 +16,12 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from txt2sql.errors import DatabaseError, PromptError
+from txt2sql.errors import DatabaseError, ModelError, PromptError
 from txt2sql.execution.database import Database, open_database
 from txt2sql.execution.execute import DEFAULT_LIMITS, Limits, execute
 from txt2sql.execution.values import ValueIndex, open_value_index
+from txt2sql.models import adapted
+from txt2sql.models.adapted import Adapted
 from txt2sql.models.catalog import resolve
 from txt2sql.models.predictor import DirectPredictor, PredictorOptions
 from txt2sql.types import Example, Generator, Prompt, QueryResult, Row, Schema, ValueMatch
@@ -50,12 +52,16 @@ class Answer:
 
 
 class Service:
-    """One open database and one loaded model."""
+    """One open database and one loaded model.
+
+    Without `model`, the one that was adapted to this database answers, else the bundled one; `notice`
+    is a sentence where there is an adapter that cannot be used, else "".
+    """
 
     def __init__(
         self,
         database: Database | Path | str,
-        model: str | Path | Generator = BUNDLED,
+        model: str | Path | Generator | None = None,
         *,
         limits: Limits = DEFAULT_LIMITS,
         constrained: bool = True,
@@ -68,10 +74,25 @@ class Service:
             )
         self.limits = limits
         self._index = open_value_index(self.database)
-        self._predictor = build_predictor(
-            model, lambda _: self.schema, lambda _: self.database, constrained=constrained
-        )
-        self.model = self._predictor.name
+        self.adapted: Adapted | None = None
+        self.notice = ""
+        if model is None:
+            self.adapted, self.notice = adapted.find(self.schema, self.database.path)
+        self._predictor = self._load(model, constrained)
+        self.model = self.adapted.name if self.adapted else self._predictor.name
+
+    def _load(self, model: str | Path | Generator | None, constrained: bool) -> DirectPredictor:
+        def build(chosen: str | Path | Generator) -> DirectPredictor:
+            return build_predictor(
+                chosen, lambda _: self.schema, lambda _: self.database, constrained=constrained
+            )
+
+        if self.adapted is not None:
+            try:
+                return build(self.adapted.folder)
+            except ModelError as error:
+                self.adapted, self.notice = None, f"{error}; the plain model answers"
+        return build(BUNDLED if model is None else model)
 
     def ask(self, question: str) -> Answer:
         """Answer one question."""

@@ -1,0 +1,241 @@
+"""Pairs to adapt with: made for a database or given by its users, split into what trains and what measures.
+
+A statement is held out with every other that differs from it in values alone, and with every question
+asked for it: what measures was never trained on in other words, or about another city.
+
+>>> statement("SELECT name FROM shop WHERE city = 'Faro'", {}) == statement("select name from shop where city = 'Porto'", {})
+True
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from txt2sql.data.synthesis import Source, synthesise
+from txt2sql.errors import DataError
+from txt2sql.evaluation.mode import LIMITS
+from txt2sql.execution.database import Database
+from txt2sql.execution.execute import execute
+from txt2sql.runs import write_atomically
+from txt2sql.sql.canonical import canonical
+from txt2sql.sql.sqlite_lexer import tokenise
+from txt2sql.sql.text import normalise
+from txt2sql.types import Example, Schema
+
+FEW_PAIRS = 20
+"""Fewer given pairs than this all measure: half of them would neither teach nor tell much."""
+
+_LEAST = 8
+_GIVEN_SHARE = 0.2
+_VALUE = re.compile(r"'[^']*(?:''[^']*)*'|\b\d+(?:\.\d+)?\b")
+Columns = Mapping[str, frozenset[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question with its SQL."""
+
+    question: str
+    sql: str
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """What trains, and what measures: made pairs and given ones."""
+
+    train: tuple[Asked, ...]
+    """Made pairs; then the given ones that train, each as often as gives them a fifth of all."""
+    synthetic: tuple[Asked, ...]
+    given: tuple[Asked, ...]
+    given_train: int = 0
+    """How many given pairs train."""
+
+
+def columns_of(schema: Schema) -> Columns:
+    """The names of a schema, as `canonical` wants them."""
+    return {t.name.lower(): frozenset(c.name.lower() for c in t.columns) for t in schema.tables}
+
+
+def statement(sql: str, columns: Columns) -> str:
+    """What a statement is held out by: its form with every value as `?`."""
+    form = canonical(sql, columns) or " ".join(tokenise(sql)) or normalise(sql).lower()
+    return _VALUE.sub("?", form)
+
+
+# ---------------------------------------------------------------------------------------- given ones
+
+
+def read_given(
+    path: Path, database: Database, report: Callable[[str], None]
+) -> tuple[list[Asked], list[str]]:
+    """The pairs of a user's file, and what is wrong with those left out, each with its line.
+
+    JSON in Spider's shape, or lines `question<tab>SQL`. Every SQL is executed; `report` is told what
+    fails. Raises DataError for a file that holds no pair that can be used.
+    """
+    found: list[Asked] = []
+    wrong: list[str] = []
+    for where, pair in _entries(path, database.db_id):
+        if isinstance(pair, str):
+            wrong.append(f"{where}: {pair}")
+            continue
+        result = execute(database, pair.sql, LIMITS)
+        if result.ok:
+            found.append(pair)
+        else:
+            wrong.append(f"{where}: its SQL fails: {result.error}")
+    for sentence in wrong:
+        report(f"{path.name}, {sentence}; left out")
+    if not found:
+        raise DataError(
+            f"'{path}' holds no pair that can be used ({wrong[0] if wrong else 'it is empty'}); give "
+            "lines of question<tab>SQL, or JSON objects with 'question' and 'query'"
+        )
+    return list(dict.fromkeys(found)), wrong
+
+
+def _entries(path: Path, db_id: str) -> Iterator[tuple[str, Asked | str]]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"cannot read pairs from '{path}': {error}") from None
+    if text.lstrip().startswith("["):
+        yield from _of_json(path, text, db_id)
+        return
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        question, _, sql = (part.strip() for part in line.partition("\t"))
+        pair = Asked(question, sql) if question and sql else "is not question<tab>SQL"
+        yield f"line {number}", pair
+
+
+def _of_json(path: Path, text: str, db_id: str) -> Iterator[tuple[str, Asked | str]]:
+    try:
+        items = json.loads(text)
+    except ValueError as error:
+        raise DataError(f"cannot read '{path}' as JSON: {error}") from None
+    for number, item in enumerate(items, start=1):
+        where = f"item {number}"
+        known = item if isinstance(item, dict) else {}
+        question, sql = known.get("question"), known.get("query", known.get("sql"))
+        if not (isinstance(question, str) and isinstance(sql, str) and question and sql):
+            yield where, "has no 'question' and 'query'"
+        elif known.get("db_id", db_id) != db_id:
+            yield where, f"is about '{known['db_id']}', not '{db_id}'"
+        else:
+            yield where, Asked(question.strip(), sql.strip())
+
+
+# -------------------------------------------------------------------------------------------- splits
+
+
+def make_split(
+    database: Database,
+    schema: Schema,
+    given: Sequence[Asked],
+    *,
+    count: int,
+    held_out: int,
+    given_share: float,
+    seed: int,
+    log: Path | None = None,
+    advance: Callable[[int], None] = lambda made: None,
+) -> Split:
+    """Make `count` + `held_out` pairs and split them and the given ones by statement.
+
+    Raises DataError where too few can be made of the database.
+    """
+    made, _ = synthesise(
+        [Source(database, schema)],
+        count + held_out,
+        seed=seed,
+        exclude=[pair.question for pair in given],
+        log=log,
+        advance=advance,
+    )
+    if len(made) < _LEAST:
+        raise DataError(
+            f"only {len(made)} questions could be made of '{database.db_id}', too few to adapt to; "
+            "give a database with more rows or columns"
+        )
+    columns = columns_of(schema)
+    measured, taught = _given_parts(given, given_share, columns)
+    kept_out = {statement(pair.sql, columns) for pair in measured}
+    groups: dict[str, list[Asked]] = {}
+    for pair in made:
+        groups.setdefault(statement(pair.sql, columns), []).append(Asked(pair.question, pair.sql))
+    for key in kept_out:
+        groups.pop(key, None)
+    taught_keys = {statement(pair.sql, columns) for pair in taught}
+    order = sorted(groups)
+    random.Random(f"{seed} held out").shuffle(order)
+    most = min(held_out, sum(map(len, groups.values())) // 4)
+    synthetic: list[Asked] = []
+    for key in order:
+        if len(synthetic) >= most:
+            break
+        if key not in taught_keys:
+            synthetic += groups.pop(key)
+    train = [pair for group in groups.values() for pair in group]
+    random.Random(f"{seed} order").shuffle(train)
+    repeats = max(1, round(_GIVEN_SHARE * len(train) / len(taught))) if taught else 0
+    return Split((*train, *(taught * repeats)), tuple(synthetic), tuple(measured), len(taught))
+
+
+def _given_parts(
+    given: Sequence[Asked], share: float, columns: Columns
+) -> tuple[list[Asked], list[Asked]]:
+    """(measure, train), by statement; all measure where there are few."""
+    measured: list[Asked] = []
+    taught: list[Asked] = []
+    for pair in given:
+        key = statement(pair.sql, columns)
+        trains = len(given) >= FEW_PAIRS and random.Random(f"given {key}").random() < share
+        (taught if trains else measured).append(pair)
+    return measured, taught
+
+
+# ------------------------------------------------------------------------------------------- storage
+
+PARTS = ("train", "synthetic", "given")
+"""Files of the folder; the last one is written last."""
+
+
+def write_split(split: Split, database: Database, folder: Path) -> None:
+    """A data set in Spider's layout, with a link to the database."""
+    home = folder / "database" / database.db_id
+    home.mkdir(parents=True, exist_ok=True)
+    link_database(database, folder)
+    for part in PARTS:
+        pairs: Iterable[Asked] = getattr(split, part)
+        rows = [
+            {"db_id": database.db_id, "question": pair.question, "query": pair.sql}
+            for pair in pairs
+        ]
+        write_atomically(folder / f"{part}.json", json.dumps(rows, ensure_ascii=False, indent=1))
+
+
+def link_database(database: Database, folder: Path) -> None:
+    """Have the data set's link lead to the database, wherever it lies now."""
+    link = folder / "database" / database.db_id / f"{database.db_id}.sqlite"
+    target = database.path.resolve()
+    if not (link.is_symlink() and link.resolve() == target):
+        part = link.with_name(f".{link.name}.part")
+        part.unlink(missing_ok=True)
+        part.symlink_to(target)
+        part.replace(link)
+
+
+def examples(folder: Path, part: str, db_id: str) -> list[Example]:
+    """The pairs of a part, as what is asked and judged."""
+    rows: list[dict[str, Any]] = json.loads((folder / f"{part}.json").read_text(encoding="utf-8"))
+    return [
+        Example(f"{part}-{i}", db_id, row["question"], row["query"]) for i, row in enumerate(rows)
+    ]

@@ -1,0 +1,38 @@
+"""The settings of an adaptation.
+
+>>> AdaptConfig(count=500).steps
+150
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from txt2sql.models.adapters import Adapter
+
+
+@dataclass(frozen=True)
+class AdaptConfig:
+    """What `txt2sql adapt --set` sets; docs/adapt.md says how the defaults were chosen."""
+
+    count: int = 2000
+    """Made pairs to train on; fewer where the database has no more to ask."""
+    held_out: int = 150
+    """Made pairs that measure, at most a quarter of all."""
+    given_share: float = 0.5
+    """Of the given pairs, the share that trains."""
+    general: str = "spider"
+    """A data set whose training split is mixed in where it is on this machine; empty: none."""
+    general_share: float = 0.5
+    """Of the examples trained on."""
+    steps: int = 150
+    learning_rate: float = 3e-4
+    batch_tokens: int = 1024
+    adapter: Adapter = field(default_factory=lambda: Adapter(r=16, alpha=32, dropout=0.0))
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.count, self.held_out, self.steps) < 1:
+            raise ValueError("count, held_out and steps must be 1 or more")
+        if not 0 <= self.given_share < 1 or not 0 <= self.general_share < 1:
+            raise ValueError("given_share and general_share must be 0 or more and below 1")
