@@ -1,0 +1,340 @@
+"""What fine-tuning learns from: questions with SQL as token rows, rows as batches, drawn ahead.
+
+A prompt is what `txt2sql ask` would send: the one renderer, the cells that the question mentions, the
+model's chat template where it has one. The answer is gold SQL, or for a compact prompt its intermediate
+form, and the end token. An example that is too long is left out, since cutting it would cut its SQL.
+Examples with compact prompts show another part of their schema on every visit (see `corpus`).
+
+>>> rows = draw_rows(open_data(config, tokenizer), config, tokenizer, longest=512)  # doctest: +SKIP
+>>> rows.examples, rows.too_long  # doctest: +SKIP
+(23889, 12)
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cache, lru_cache, partial
+from itertools import count
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import datasets
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase as Tokenizer
+
+from txt2sql.data import open_dataset
+from txt2sql.errors import ConfigError
+from txt2sql.evaluation.evaluate import draw
+from txt2sql.execution.values import ValueIndex, open_value_index
+from txt2sql.models.hf import input_text
+from txt2sql.prompts import render
+from txt2sql.runs import write_atomically
+from txt2sql.sql.text import normalise
+from txt2sql.training.batches import Group, Row, by_length, in_bins, stack
+from txt2sql.training.prepare import Progress, open_source, silent
+from txt2sql.training.selection import Measured, held_out, is_held_out
+from txt2sql.training.sft_settings import SFTConfig
+from txt2sql.types import Prompt
+
+_POOL = 512
+"""Examples that are sorted by length and cut into batches together."""
+
+_WIDTH = 1024
+"""Tokens of a packed row: attention takes time by the square of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lessons:
+    """One data set: `size` examples to train on, `row` of which draws one, and what measures progress."""
+
+    name: str
+    size: int
+    row: Callable[[int, random.Random], Row | None]
+    measured: Measured
+    inexpressible: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """All batches of a run in order, and what they hold: numbers of examples and tokens."""
+
+    batches: datasets.Dataset
+    examples: int
+    too_long: int
+    inexpressible: int
+    tokens: int
+    answer_tokens: int
+    longest: int
+    epoch: int
+    """Batches of one epoch."""
+
+    def describe(self, limit: int) -> str:
+        """One line for people."""
+        left_out = [f"{self.too_long} of more than {limit} tokens"] if self.too_long else []
+        left_out += [f"{self.inexpressible} inexpressible"] if self.inexpressible else []
+        told = f"; left out: {', '.join(left_out)}" if left_out else ""
+        batches = f"{self.tokens:,} tokens in {len(self.batches):,} batches"
+        return f"{self.examples:,} examples of all epochs, {batches}{told}"
+
+
+def open_data(
+    config: SFTConfig, style: str, tokenizer: Tokenizer, progress: Progress = silent
+) -> list[Lessons]:
+    """The data sets of a run, each with something to train on."""
+    opened = _open_compact if style == "compact" else _open_ddl
+    found = []
+    for number, name in enumerate(config.datasets):
+        lessons = opened(config, name, tokenizer, progress)
+        if not lessons.size:
+            raise ConfigError(
+                f"'{lessons.name}' has no training example; check datasets, split and held_out"
+            )
+        if config.measure_split is not None:
+            measured = (
+                _split(config, name) if number == 0 else replace(lessons.measured, examples=())
+            )
+            lessons = replace(lessons, measured=measured)
+        found.append(lessons)
+    return found
+
+
+def _root(config: SFTConfig) -> Path | None:
+    return Path(config.data).expanduser() if config.data else None
+
+
+def _split(config: SFTConfig, name: str) -> Measured:
+    """Questions of a split that is not trained on."""
+    dataset = open_dataset(name, _root(config))
+    examples = list(dataset.examples(str(config.measure_split)))
+    chosen = draw(examples, config.measured, config.seed)
+    return Measured(dataset.name, chosen, dataset.schema, dataset.database)
+
+
+def _kept(config: SFTConfig, databases: Sequence[str]) -> Callable[[str], bool]:
+    """Whether a database is trained on: all are where progress is measured elsewhere or not at all,
+    or where holding out would leave none.
+    """
+
+    def kept(db_id: str) -> bool:
+        return not is_held_out(db_id, config.held_out)
+
+    measures = config.measured and config.measure_split is None
+    return kept if measures and any(map(kept, databases)) else lambda db_id: True
+
+
+def _open_compact(
+    config: SFTConfig, name: str, tokenizer: Tokenizer, progress: Progress
+) -> Lessons:
+    """Prepared items, of which each visit draws another view."""
+    source = open_source(name, config.split, _root(config), progress)
+    kept = _kept(config, [item.schema.db_id for item in source.corpus])
+    corpus = source.corpus.where(kept).sample(config.limit, f"{config.seed} limit")
+    rest = source.corpus.where(lambda db_id: not kept(db_id))
+    measured = held_out(source, rest.sample(config.measured, f"{config.seed} measured"))
+
+    def row(position: int, rng: random.Random) -> Row | None:
+        item, short = corpus[position], rng.random() >= config.long_share
+        pair = item.draw(rng, config.budget if short else config.long_budget)
+        if pair is None and short:  # what its query needs is larger than a short view
+            pair = item.draw(rng, config.long_budget)
+        return encode(tokenizer, Prompt(pair.prompt, "compact"), pair.answer) if pair else None
+
+    return Lessons(source.name, len(corpus), row, measured, corpus.unsupported)
+
+
+def _open_ddl(config: SFTConfig, name: str, tokenizer: Tokenizer, progress: Progress) -> Lessons:
+    """SQL text as the answer; the same prompt on every visit, as it is in inference."""
+    dataset = open_dataset(name, _root(config))
+    everything = list(dataset.examples(config.split))
+    kept = _kept(config, [example.db_id for example in everything])
+    examples = draw([e for e in everything if kept(e.db_id)], config.limit, config.seed)
+    asked = draw([e for e in everything if not kept(e.db_id)], config.measured, config.seed)
+
+    @lru_cache(maxsize=8)
+    def index(db_id: str) -> ValueIndex:
+        return open_value_index(dataset.database(db_id))
+
+    def count_tokens(text: str) -> int:
+        return len(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+
+    @cache
+    def drawn(position: int) -> Row:
+        example = examples[position]
+        prompt = render(
+            example.question,
+            dataset.schema(example.db_id),
+            style="ddl",
+            matches=index(example.db_id).match(example.question),
+            evidence=example.evidence,
+            count=count_tokens,
+        )
+        return encode(tokenizer, prompt, normalise(example.gold_sql))
+
+    measured = Measured(dataset.name, asked, dataset.schema, dataset.database)
+    return Lessons(dataset.name, len(examples), lambda position, rng: drawn(position), measured)
+
+
+def encode(tokenizer: Tokenizer, prompt: Prompt, answer: str) -> Row:
+    """Token ids of a prompt, as a generator is given them, and of its answer with the end token."""
+    text, special = input_text(tokenizer, prompt)
+    asked = tokenizer(text, add_special_tokens=special, verbose=False)["input_ids"]
+    said = tokenizer(answer, add_special_tokens=False, verbose=False)["input_ids"]
+    return list(asked), [*said, int(tokenizer.eos_token_id)]
+
+
+def _epoch(lessons: Sequence[Lessons], config: SFTConfig, number: int) -> list[tuple[int, int]]:
+    """(data set, position) of an epoch's examples: the first data set whole, the others by share."""
+    rng = random.Random(f"{config.seed} epoch {number}")
+    chosen: list[tuple[int, int]] = []
+    for i, each in enumerate(lessons):
+        size = each.size
+        if config.shares is not None:
+            size = max(1, round(lessons[0].size * config.shares[i] / config.shares[0]))
+        for visit in range(number * size, (number + 1) * size):
+            turn, place = divmod(visit, each.size)
+            chosen.append((i, _order(f"{config.seed} {each.name} {turn}", each.size)[place]))
+    rng.shuffle(chosen)
+    return chosen
+
+
+@lru_cache(maxsize=8)
+def _order(seed: str, size: int) -> list[int]:
+    """A shuffled range, remembered for the passes under way."""
+    return random.Random(seed).sample(range(size), size)
+
+
+def draw_rows(
+    lessons: Sequence[Lessons],
+    config: SFTConfig,
+    *,
+    longest: int,
+    progress: Progress = silent,
+) -> Rows:
+    """The batches of all epochs, or of as many as `max_steps` take; no example exceeds `longest`."""
+    size = len(_epoch(lessons, config, 0))
+    visits = round(size * config.epochs)
+    most = config.max_steps * config.accumulate * process_count() if config.max_steps else None
+    packing = torch.cuda.is_available() if config.packing is None else config.packing
+    records: list[dict[str, list[int]]] = []
+    first = too_long = examples = 0
+    with progress("drawing examples", visits) as advance:
+        for number in count():
+            chosen = _epoch(lessons, config, number)
+            if most is None:
+                chosen = chosen[: visits - number * size]
+            if not chosen or (most is not None and len(records) >= most):
+                break
+            rng = random.Random(f"{config.seed} draw {number}")
+            epoch: list[Group] = []
+            for start in range(0, len(chosen), _POOL):
+                rows = []
+                for i, position in chosen[start : start + _POOL]:
+                    row = lessons[i].row(position, rng)
+                    if row is None or len(row[0]) + len(row[1]) > longest:
+                        too_long += 1
+                    else:
+                        rows.append(row)
+                    advance(f"{too_long} too long")
+                examples += len(rows)
+                epoch += _cut(rows, config, packing)
+            if not epoch:
+                raise ConfigError(
+                    f"every example has more than {longest} tokens; set max_length higher, or take "
+                    "a model with a longer context"
+                )
+            rng.shuffle(epoch)
+            records += map(_record, epoch)
+            first = first or len(records)
+    features = datasets.Features(
+        {name: datasets.List(datasets.Value("int32")) for name in ("input_ids", *_COLUMNS)}
+    )
+    columns = {name: [record[name] for record in records] for name in features}
+    lengths = [length for record in records for length in record["lengths"]]
+    return Rows(
+        datasets.Dataset.from_dict(columns, features=features),
+        examples,
+        too_long,
+        sum(each.inexpressible for each in lessons),
+        sum(lengths),
+        sum(lengths) - sum(size for record in records for size in record["prompts"]),
+        max(lengths),
+        first,
+    )
+
+
+def process_count() -> int:
+    """How many processes `accelerate launch` started, each with its own device."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def count_steps(rows: Rows, config: SFTConfig) -> int:
+    """Updates of the weights in a run."""
+    return config.max_steps or ceil(len(rows.batches) / (config.accumulate * process_count()))
+
+
+def _cut(rows: list[Row], config: SFTConfig, packing: bool) -> list[Group]:
+    if packing:
+        widest = max((len(prompt) + len(answer) for prompt, answer in rows), default=1)
+        width = min(config.batch_tokens, max(widest, _WIDTH))
+        return in_bins(rows, config.batch_tokens, width)
+    return by_length(rows, config.batch_tokens)
+
+
+_COLUMNS = ("prompts", "lengths", "row")
+
+
+def _record(group: Group) -> dict[str, list[int]]:
+    """A batch as flat lists: all tokens; of each example its prompt's length, its length, its row."""
+    flat = [(i, prompt, answer) for i, row in enumerate(group) for prompt, answer in row]
+    return {
+        "input_ids": [token for _, prompt, answer in flat for token in (*prompt, *answer)],
+        "prompts": [len(prompt) for _, prompt, _ in flat],
+        "lengths": [len(prompt) + len(answer) for _, prompt, answer in flat],
+        "row": [i for i, _, _ in flat],
+    }
+
+
+def collate(records: Sequence[Mapping[str, Any]], pad: int) -> dict[str, Tensor]:
+    """One record of `_record` as the tensors of `batches.Batch`."""
+    (record,) = records
+    tokens: Iterator[int] = iter(record["input_ids"])
+    group: Group = [[] for _ in range(max(record["row"]) + 1)]
+    for asked, length, row in zip(record["prompts"], record["lengths"], record["row"]):
+        ids = [next(tokens) for _ in range(length)]
+        group[row].append((ids[:asked], ids[asked:]))
+    batch = stack(group, pad)
+    return {
+        "input_ids": batch.inputs,
+        "labels": batch.labels,
+        "segments": batch.segments,
+        "positions": batch.positions,
+        "prompts": batch.prompts,
+    }
+
+
+def collator(pad: int) -> Callable[[Sequence[Mapping[str, Any]]], dict[str, Tensor]]:
+    """`collate` for a model's padding token."""
+    return partial(collate, pad=pad)
+
+
+def kept_rows(folder: Path, make: Callable[[], Rows]) -> Rows:
+    """The rows in `folder`, made and written where there are none: a run that goes on reads them."""
+    datasets.disable_progress_bars()
+    if not (folder / "rows.json").is_file():
+        rows = make()
+        part = folder.with_name(f".{folder.name}.part")
+        shutil.rmtree(part, ignore_errors=True)
+        rows.batches.save_to_disk(str(part))
+        numbers = {f.name: getattr(rows, f.name) for f in fields(rows) if f.name != "batches"}
+        write_atomically(part / "rows.json", json.dumps(numbers) + "\n")
+        shutil.rmtree(folder, ignore_errors=True)
+        part.rename(folder)
+    numbers = json.loads((folder / "rows.json").read_text(encoding="utf-8"))
+    return Rows(datasets.load_from_disk(str(folder)), **numbers)

@@ -1,0 +1,130 @@
+"""The model of a fine-tuning run: loaded as it is trained, saved as it is asked, asked where it stands.
+
+>>> loaded = load(SFTConfig(model="bundled"), half=None)  # doctest: +SKIP
+>>> save(attach(loaded.model, Adapter()), loaded, Path("results/try"))  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftModel
+from torch import Tensor
+
+from txt2sql.errors import ConfigError, ModelError
+from txt2sql.models.hf import HFGenerator
+from txt2sql.models.weights import LoadedModel, choose_device, choose_dtype, load_weights
+from txt2sql.runs import write_atomically
+from txt2sql.training.sft_settings import SFTConfig
+from txt2sql.training.tracking import has_bf16
+
+LARGE = 1_000_000_000
+"""Parameters from which a frozen model is held in half precision, and no second copy is loaded."""
+
+
+def half_precision(config: SFTConfig) -> torch.dtype | None:
+    """What matrix products are computed in; None: single precision."""
+    device = torch.device(choose_device())
+    if has_bf16(device) if config.bf16 is None else config.bf16:
+        return torch.bfloat16
+    return torch.float16 if device.type == "cuda" else None
+
+
+def load(config: SFTConfig, half: torch.dtype | None) -> LoadedModel:
+    """The weights as they are trained: single precision, but frozen ones of large models."""
+    if config.bits == 4:
+        return _causal(load_weights(config.model, bits=4))
+    loaded = _causal(load_weights(config.model, dtype="auto"))
+    parameters = int(loaded.model.num_parameters())
+    if config.adapter is None or parameters < LARGE:
+        loaded.model.to(torch.float32)
+    else:
+        loaded.model.to(half or choose_dtype(loaded.model.device.type, parameters))
+    return loaded
+
+
+def _causal(loaded: LoadedModel) -> LoadedModel:
+    if loaded.encoder_decoder:
+        raise ModelError(
+            f"'{loaded.card.name}' is an encoder-decoder; fine-tuning takes decoder models such as phi-2"
+        )
+    return loaded
+
+
+def longest_example(config: SFTConfig, model: Any) -> int:
+    """The most tokens that an example may have: `max_length`, and what the model attends to."""
+    limits = (getattr(model, name, None) for name in ("max_position_embeddings", "sliding_window"))
+    return min([config.max_length, *(int(limit) for limit in limits if limit)])
+
+
+def pad_id(loaded: LoadedModel) -> int:
+    """The token that fills a batch; it is never attended to, so any will do."""
+    found = loaded.tokenizer.pad_token_id
+    return int(loaded.tokenizer.eos_token_id if found is None else found)
+
+
+def base_model(model: Any) -> Any:
+    """The model that an adapter is attached to, or the model."""
+    return model.get_base_model() if isinstance(model, PeftModel) else model
+
+
+def save_weights(model: Any, folder: Path | str, state: dict[str, Tensor] | None = None) -> None:
+    """The adapter, or the whole model."""
+    # Else peft asks the hub whether the embeddings were resized. They never are.
+    own = {"save_embedding_layers": False} if isinstance(model, PeftModel) else {}
+    model.save_pretrained(str(folder), state_dict=state, **own)
+
+
+def save(model: Any, loaded: LoadedModel, folder: Path) -> None:
+    """The adapter, or the model in half precision, with its tokenizer and prompt style."""
+    state = None
+    if not isinstance(model, PeftModel):
+        dtype = torch.float16 if loaded.card.prompt_style == "compact" else torch.bfloat16
+        copies: dict[tuple[int, ...], Tensor] = {}  # tied weights stay tied
+        state = {
+            name: copies.setdefault((tensor.data_ptr(), *tensor.shape), tensor.to("cpu", dtype))
+            for name, tensor in model.state_dict().items()
+        }
+    save_weights(model, folder, state)
+    loaded.tokenizer.save_pretrained(folder)
+    style = {"style": loaded.card.prompt_style}
+    write_atomically(folder / "prompt.json", json.dumps(style) + "\n")
+
+
+@contextmanager
+def in_place(model: Any, loaded: LoadedModel) -> Iterator[HFGenerator]:
+    """A generator over the model in memory, which is then trained on."""
+    caching: Any = nullcontext()
+    if isinstance(model, PeftModel):
+        from peft.helpers import DoraCaching
+
+        caching = DoraCaching()  # else every token computes the norms of all weights anew
+    model.eval()
+    try:
+        with caching:
+            yield HFGenerator(replace(loaded, model=base_model(model)))
+    finally:
+        model.train()
+
+
+def push(folder: Path, repository: str) -> None:
+    """Upload a finished folder to the hub."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        api = HfApi()
+        api.create_repo(repository, exist_ok=True)
+        api.upload_folder(repo_id=repository, folder_path=folder)
+    except (HfHubHTTPError, OSError, ValueError) as error:
+        first = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        raise ConfigError(
+            f"'{folder}' was not uploaded to '{repository}' ({first}); check the name, HF_TOKEN and "
+            f"the network, then run: hf upload {repository} {folder}"
+        ) from error
