@@ -108,11 +108,13 @@ class Links:
     """What the numbered symbols of a compact prompt stand for.
 
     `[t3]` is `tables[3]`, `[c5]` is `columns[5]` as (table, column), `[v2]` is `values[2]`.
+    `cells` are the pairs (5, 2) of a column and a value that one of its cells holds.
     """
 
     tables: tuple[str, ...] = ()
     columns: tuple[tuple[str, str], ...] = ()
     values: tuple[str, ...] = ()
+    cells: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

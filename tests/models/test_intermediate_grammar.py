@@ -74,3 +74,37 @@ def test_without_values_none_can_be_named(accepts: Accepts) -> None:
     bare = Links(LINKS.tables, LINKS.columns)
     assert accepts("select [c0] from [t0] where [c1] = 3", bare)
     assert not accepts("select [c0] from [t0] where [c1] = [v0]", bare)
+
+
+HELD = Links(LINKS.tables, LINKS.columns, ("oslo", "7", "rome", "x"), ((1, 0), (1, 2), (3, 1)))
+
+
+@pytest.mark.parametrize(
+    ("condition", "allowed"),
+    [
+        ("[c2] = [v0]", False),
+        ("[c1] > [v0]", False),
+        ("[c1] between [v0] and [v2]", False),
+        ("[c2] in ( [v0] , [v2] )", False),
+        ("[c2] like % [v0] %", False),
+        ("[c2] = [v3] or [c2] = [v0]", False),
+        ("[c1] = [v0]", True),
+        ("a . [c1] ! = [v2]", True),
+        ("[c1] not in ( [v0] , [v2] , [v3] )", True),
+        ("[c1] like % [v0] %", True),
+        ("[c1] = [v3]", True),
+        ("[c2] = [v3]", True),
+        ("[c2] > = [v1]", True),
+        ("( [c1] = [v0] or [c2] < [v1] ) and [c1] = [c2]", True),
+    ],
+)
+def test_a_cell_is_compared_with_the_columns_that_hold_it(
+    accepts: Accepts, condition: str, allowed: bool
+) -> None:
+    assert accepts(f"select [c0] from [t0] where {condition}", HELD) is allowed
+
+
+def test_when_every_value_is_a_cell_the_other_columns_have_none(accepts: Accepts) -> None:
+    links = Links(LINKS.tables, LINKS.columns, ("oslo",), ((1, 0),))
+    assert accepts("select [c0] from [t0] where [c1] = [v0] and [c2] = ' x '", links)
+    assert not accepts("select [c0] from [t0] where [c2] = [v0]", links)

@@ -116,6 +116,7 @@ def _render(question: str, schema: Schema, matches: Sequence[ValueMatch]) -> tup
         (k.table, k.column): positions.get(k.referenced_table) for k in schema.foreign_keys
     }
     columns: list[tuple[str, str]] = []
+    held: list[tuple[int, int]] = []
     parts = []
     for i, table in enumerate(schema.tables):
         items = []
@@ -132,6 +133,7 @@ def _render(question: str, schema: Schema, matches: Sequence[ValueMatch]) -> tup
             for value in dict.fromkeys(cells.get(here, ())):
                 if symbol := values.symbol(value):
                     marks.append(f"= {_plain(value)} {symbol}")
+                    held.append((len(columns), values.texts.index(value)))
             items.append(" ".join(filter(None, [*marks, f"[c{len(columns)}]"])))
             columns.append(here)
         name = table.words or table.name
@@ -140,7 +142,7 @@ def _render(question: str, schema: Schema, matches: Sequence[ValueMatch]) -> tup
         parts.append(f"{head} : {' , '.join(items)}")
     text = f"{_plain(question)} | {' ; '.join(literals)} | {' ; '.join(parts)} |"
     names = tuple(table.name for table in schema.tables)
-    return text, Links(names, tuple(columns), tuple(values.texts))
+    return text, Links(names, tuple(columns), tuple(values.texts), tuple(held))
 
 
 class _Values:
