@@ -1,0 +1,398 @@
+"""Adaptation: nothing that measures was trained on, nothing worse is used, and a killed run goes on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+
+from txt2sql.errors import ConfigError, DataError
+from txt2sql.evaluation.comparison import Comparison, compare
+from txt2sql.execution.database import Database, open_database
+from txt2sql.models import adapted
+from txt2sql.models.adapters import Adapter
+from txt2sql.serving.service import Service, build_predictor
+from txt2sql.training import adapt as adapting
+from txt2sql.training.adapt import AdaptConfig, adapt
+from txt2sql.training.adapt_pairs import (
+    Asked,
+    columns_of,
+    examples,
+    make_split,
+    read_given,
+    statement,
+)
+from txt2sql.training.folders import save_model
+from txt2sql.training.warm_start import causal_warm
+from txt2sql.types import Example, Prediction, Predictor
+
+TINY = AdaptConfig(count=60, held_out=10, general="", steps=2, batch_tokens=512,
+                   adapter=Adapter(r=2, alpha=4, dropout=0.0))  # fmt: skip
+
+
+def quiet(line: str) -> None:
+    """Nothing."""
+
+
+@pytest.fixture
+def shops(tmp_path: Path) -> Database:
+    """Three tables with rows."""
+    path = tmp_path / "shops.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(
+            "CREATE TABLE town (id INTEGER PRIMARY KEY, name TEXT, people INTEGER);"
+            "CREATE TABLE shop (id INTEGER PRIMARY KEY, name TEXT, size INTEGER, opened INTEGER,"
+            " town_id INTEGER REFERENCES town (id));"
+            "CREATE TABLE sale (id INTEGER PRIMARY KEY, shop_id INTEGER REFERENCES shop (id),"
+            " amount REAL, kind TEXT);"
+        )
+        towns = ("Lisbon", "Porto", "Faro", "Braga", "Evora")
+        connection.executemany(
+            "INSERT INTO town VALUES (?, ?, ?)", [(i, t, 1000 * i) for i, t in enumerate(towns)]
+        )
+        connection.executemany(
+            "INSERT INTO shop VALUES (?, ?, ?, ?, ?)",
+            [(i, f"{towns[i % 5]} Books {i}", 10 * i, 1990 + i, i % 5) for i in range(20)],
+        )
+        connection.executemany(
+            "INSERT INTO sale VALUES (?, ?, ?, ?)",
+            [(i, i % 20, 1.5 * i, ("card", "cash")[i % 2]) for i in range(60)],
+        )
+        connection.commit()
+    return open_database(path)
+
+
+@pytest.fixture(scope="module")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Path:
+    """A decoder of two layers that answers compact prompts with whatever the grammar allows."""
+    folder = tmp_path_factory.mktemp("tiny") / "plain"
+    torch.manual_seed(0)
+    words = ["shop town sale name people size opened amount kind id"]
+    save_model(*causal_warm(tiny_encoder, words), folder, torch.float32)
+    return folder
+
+
+class Knowing:
+    """A predictor that knows the SQL of some questions, and counts what it is asked."""
+
+    name = "knowing"
+
+    def __init__(self, known: Callable[[], dict[str, str]]) -> None:
+        self.known, self.asked = known, 0
+
+    def predict(self, asked: Sequence[Example]) -> Iterator[Prediction]:
+        known = self.known()
+        for example in asked:
+            self.asked += 1
+            yield Prediction(example.id, known.get(example.question))
+
+
+def golds(output: Path) -> dict[str, str]:
+    """What every measured question's SQL is."""
+    parts = (examples(output / "data", part, "") for part in ("synthetic", "given"))
+    return {each.question: each.gold_sql for part in parts for each in part}
+
+
+def answering_for(output: Path, model: Path | str) -> Callable[[str | Path], Predictor]:
+    """The plain model knows nothing, the adapted one everything."""
+    return lambda name: Knowing(lambda: {} if str(name) == str(model) else golds(output))
+
+
+# --------------------------------------------------------------------------------------------- pairs
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_statement_that_measures_is_trained_on(shops: Database, seed: int) -> None:
+    schema = shops.schema()
+    given = [Asked(f"Shop {i}?", f"SELECT name FROM shop WHERE id = {i}") for i in range(30)]
+    given += [
+        Asked(f"Over {i}?", f"SELECT town.name FROM town WHERE people > {i}") for i in range(30)
+    ]
+    split = make_split(shops, schema, given, count=150, held_out=30, given_share=0.5, seed=seed)
+    columns = columns_of(schema)
+    taught = {statement(pair.sql, columns) for pair in split.train}
+    asked = {pair.question.lower() for pair in split.train}
+    measured = [*split.synthetic, *split.given]
+    assert len(split.synthetic) >= 30
+    assert not taught & {statement(pair.sql, columns) for pair in measured}
+    assert not asked & {pair.question.lower() for pair in measured}
+    assert split.given_train + len(split.given) == 60
+
+
+def test_a_statement_is_the_same_with_other_values_and_names() -> None:
+    columns = {"shop": frozenset({"name", "size"}), "town": frozenset({"name"})}
+    one = statement("SELECT name FROM shop WHERE size > 10", columns)
+    assert one == statement("select T1.name from shop as T1 where T1.size > 2.5;", columns)
+    for other in (
+        "SELECT size FROM shop WHERE size > 10",
+        "SELECT name FROM shop WHERE size < 10",
+        "SELECT name FROM town",
+        "WITH a AS (SELECT name FROM shop) SELECT * FROM a",
+    ):
+        assert statement(other, columns) != one
+
+
+def test_few_given_pairs_all_measure(shops: Database) -> None:
+    given = [Asked(f"Shop {i}?", f"SELECT name FROM shop LIMIT {i}") for i in range(19)]
+    split = make_split(shops, shops.schema(), given, count=40, held_out=8, given_share=0.5, seed=0)
+    assert split.given == tuple(given)
+    assert split.given_train == 0
+
+
+def test_given_pairs_that_fail_are_named_by_line(shops: Database, tmp_path: Path) -> None:
+    lines = tmp_path / "pairs.tsv"
+    lines.write_text(
+        "How many?\tSELECT count(*) FROM shop\n\nWhich?\tSELECT colour FROM shop\nno tab\n"
+        "Drop it?\tDROP TABLE shop\n"
+    )
+    told: list[str] = []
+    pairs, wrong = read_given(lines, shops, told.append)
+    assert pairs == [Asked("How many?", "SELECT count(*) FROM shop")]
+    assert [sentence.split(":")[0] for sentence in wrong] == ["line 3", "line 4", "line 5"]
+    assert len(told) == 3
+    assert "no such column: colour" in wrong[0]
+    items = [
+        {"db_id": "shops", "question": "How many?", "query": "SELECT count(*) FROM shop"},
+        {"db_id": "other", "question": "How many?", "query": "SELECT count(*) FROM shop"},
+        {"question": "How many?"},
+        7,
+    ]
+    lines.write_text(json.dumps(items))
+    pairs, wrong = read_given(lines, shops, told.append)
+    assert len(pairs) == 1
+    assert [sentence.split(":")[0] for sentence in wrong] == ["item 2", "item 3", "item 4"]
+    for text in ("", "no tab", "[]", "[1", '[{"question": "a", "query": "SELECT x"}]'):
+        lines.write_text(text)
+        with pytest.raises(DataError, match="pairs\\.tsv"):
+            read_given(lines, shops, quiet)
+    with pytest.raises(DataError, match="cannot read"):
+        read_given(tmp_path / "none", shops, quiet)
+
+
+def test_a_database_without_rows_is_refused_and_one_table_is_enough(tmp_path: Path) -> None:
+    path = tmp_path / "one.sqlite"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE shop (id INTEGER PRIMARY KEY, city TEXT, size INTEGER)")
+    empty = open_database(path)
+    wanted = {"count": 40, "held_out": 10, "given_share": 0.5, "seed": 0}
+    with pytest.raises(DataError, match="no rows"):
+        make_split(empty, empty.schema(), [], **wanted)  # type: ignore[arg-type]
+    with closing(sqlite3.connect(path)) as connection, connection:
+        rows = [(i, ("Faro", "Porto", "Braga")[i % 3], 3 * i) for i in range(12)]
+        connection.executemany("INSERT INTO shop VALUES (?, ?, ?)", rows)
+    one = open_database(path)
+    split = make_split(one, one.schema(), [], **wanted)  # type: ignore[arg-type]
+    assert len(split.train) >= 20
+    assert len(split.synthetic) >= 5
+
+
+# ------------------------------------------------------------------------------------------- verdict
+
+
+def compared(only_before: int, only_after: int, both: int = 20, neither: int = 20) -> Comparison:
+    scores = [(0, 1)] * only_after + [(1, 0)] * only_before + [(1, 1)] * both + [(0, 0)] * neither
+    sides = ([{"i": i, "exec": pair[side]} for i, pair in enumerate(scores)] for side in (0, 1))
+    return compare(*sides)
+
+
+@pytest.mark.parametrize(
+    ("made", "given", "used"),
+    [
+        ((20, 5), None, False),
+        ((5, 5), None, False),
+        ((3, 6), None, False),
+        ((5, 20), (4, 3), False),
+        ((5, 20), None, True),
+        ((5, 20), (3, 3), True),
+        ((5, 20), (3, 9), True),
+        ((6, 6), (3, 9), False),
+    ],
+)
+def test_only_what_is_surely_better_is_used(
+    made: tuple[int, int], given: tuple[int, int] | None, used: bool
+) -> None:
+    found = {"synthetic": compared(*made)} | ({"given": compared(*given)} if given else {})
+    better, why = adapting.verdict(found)
+    assert better is used, why
+
+
+# ------------------------------------------------------------------------------------------ the whole
+
+
+def state_of(database: Database) -> tuple[str, list[str]]:
+    content = hashlib.sha256(database.path.read_bytes()).hexdigest()
+    return content, sorted(p.name for p in database.path.parent.glob("shops*"))
+
+
+def test_a_better_adapter_answers_from_then_on(
+    shops: Database, tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before, output = state_of(shops), tmp_path / "run"
+    given = tmp_path / "pairs.tsv"
+    given.write_text("Any shop?\tSELECT name FROM shop LIMIT 1\nWhich?\tSELECT x FROM shop\n")
+    model = str(tiny_model)
+    found = adapt(shops, TINY, output, answering_for(output, model), model=model, given=given,
+                  report=quiet)  # fmt: skip
+    assert found is not None
+    assert found["used"] is True
+    assert found["left_out"] == ["line 2: its SQL fails: no such column: x"]
+    assert found["measured"]["given"]["after"]["n"] == 1
+    assert found == json.loads((output / "report.json").read_text())
+    assert "now right" in (output / "report.md").read_text()
+    assert state_of(shops) == before
+
+    service = Service(shops)
+    assert service.model == service.ask("How many shops are there?").model == "plain+shops"
+    assert service.notice == ""
+    assert Service(shops, tiny_model).model == "plain"
+    moved = tmp_path / "moved.sqlite"
+    moved.write_bytes(shops.path.read_bytes())
+    assert Service(moved).model == "plain+shops"
+    (adapted.find(shops.schema(), shops.path)[0].folder / "adapter_model.safetensors").write_bytes(
+        b""
+    )  # type: ignore[union-attr]
+    damaged = Service(shops)
+    assert damaged.model == "bundled"
+    assert "the plain model answers" in damaged.notice
+    adapted.forget(shops.schema())
+
+
+def test_an_adapter_that_is_no_better_is_kept_but_not_used(
+    shops: Database, tiny_model: Path, tmp_path: Path
+) -> None:
+    output, model = tmp_path / "run", str(tiny_model)
+
+    def nothing(name: str | Path) -> Predictor:
+        return Knowing(dict)
+
+    found = adapt(shops, TINY, output, nothing, model=model, report=quiet)
+    assert found is not None
+    assert found["used"] is False
+    assert "no more of the made questions" in found["why"]
+    assert (output / "sft" / "model" / "adapter_config.json").is_file()
+    assert adapted.find(shops.schema(), shops.path) == (None, "")
+    again = adapt(shops, TINY, output, nothing, model=model, force=True, report=quiet)
+    assert again is not None
+    assert again["used"] is True
+    assert adapted.forget(shops.schema())
+
+
+class _Killed(Exception):
+    """Ends a run as a kill would: nothing is caught, nothing is tidied."""
+
+
+def test_a_run_goes_on_after_a_stop_in_any_stage(
+    shops: Database, tiny_model: Path, tmp_path: Path
+) -> None:
+    output, model = tmp_path / "run", str(tiny_model)
+    known = Knowing(lambda: golds(output))
+    reached: list[str] = []
+
+    @contextmanager
+    def stopping(label: str, total: int) -> Iterator[Callable[[str], None]]:
+        at = 0
+
+        def advance(note: str) -> None:
+            nonlocal at
+            at += 1
+            if at == max(1, total // 2) and label not in reached:
+                reached.append(label)
+                raise _Killed
+
+        yield advance
+
+    def again() -> object:
+        return adapt(shops, TINY, output, lambda name: known, model=model, report=quiet,
+                     progress=stopping)  # fmt: skip
+
+    for _ in range(10):
+        try:
+            found = again()
+            break
+        except _Killed:
+            continue
+    assert {"making questions", "asking before", "fine-tune", "asking after"} <= set(reached)
+    assert found is not None
+    measured = len(golds(output))
+    assert measured <= known.asked <= 2 * measured + 4  # what was answered is not asked again
+    asked = known.asked
+    assert again() is not None
+    assert known.asked == asked
+
+
+def test_a_run_is_not_continued_under_other_settings(
+    shops: Database, tiny_model: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "run"
+    settings = adapting._settings(TINY, shops.schema(), str(tiny_model), None)
+    adapting.open_run(output, settings, 0)
+    other = AdaptConfig(**{**{f: getattr(TINY, f) for f in TINY.__dataclass_fields__}, "steps": 3})
+    with pytest.raises(ConfigError, match="steps = 2, not 3"):
+        adapt(shops, other, output, answering_for(output, ""), model=str(tiny_model), report=quiet)
+    with closing(sqlite3.connect(shops.path)) as connection, connection:
+        connection.execute("ALTER TABLE shop ADD COLUMN colour TEXT")
+    with pytest.raises(ConfigError, match="schema"):
+        adapt(shops, TINY, output, answering_for(output, ""), model=str(tiny_model), report=quiet)
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_at_any_time_ends_like_one_that_is_not(
+    shops: Database, tiny_model: Path, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "txt2sql", "adapt", "--db", str(shops.path), "--json",
+               "--model", str(tiny_model), "-n", "60"]  # fmt: skip
+    for setting in ("held_out=10", "general=", "steps=6", "batch_tokens=512"):
+        command += ["--set", setting]
+    whole = subprocess.run([*command, "--output", str(tmp_path / "whole")], capture_output=True)
+    assert whole.returncode == 0, whole.stderr.decode()
+    seconds, kills = 6.0, 0
+    while True:
+        process = subprocess.Popen(
+            [*command, "--output", str(tmp_path / "killed")],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        )  # fmt: skip
+        try:
+            out, _ = process.communicate(timeout=seconds)
+            break
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            kills, seconds = kills + 1, seconds + 2
+            time.sleep(0.1)
+    assert kills
+    one, other = json.loads(whole.stdout), json.loads(out)
+    assert one["measured"] == other["measured"]
+    weights = [
+        hashlib.sha256(
+            (tmp_path / run / "sft" / "model" / "adapter_model.safetensors").read_bytes()
+        )
+        for run in ("whole", "killed")
+    ]
+    assert weights[0].digest() == weights[1].digest()
+
+
+@pytest.mark.slow
+def test_the_bundled_model_learns_the_sample_database(tmp_path: Path) -> None:
+    """The command as people type it, at a tenth of its size: more made questions are answered."""
+    from txt2sql import sample
+
+    database = open_database(sample.path())
+    schema = database.schema()
+    config = AdaptConfig(count=400, held_out=60, general="", steps=60)
+    found = adapt(
+        database, config, tmp_path / "run",
+        lambda name: build_predictor(name, lambda _: schema, lambda _: database), report=quiet,
+    )  # fmt: skip
+    assert found is not None
+    assert found["measured"]["synthetic"]["difference"]["mean"] > 0
