@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -111,33 +110,3 @@ def test_the_dtype_asked_for_is_used(model_folder: Folder) -> None:
     assert loaded.model.dtype == torch.bfloat16
     with pytest.raises(ModelError, match="no dtype 'int3'"):
         load_weights(model_folder("llama"), device="cpu", dtype="int3")
-
-
-@pytest.mark.filterwarnings("ignore::FutureWarning")  # peft against a newer transformers
-def test_an_adapter_is_loaded_over_its_base(model_folder: Folder, tmp_path: Path) -> None:
-    base = model_folder("llama")
-    config = {"peft_type": "LORA", "r": 2, "target_modules": ["q_proj"], "task_type": "CAUSAL_LM"}
-    (tmp_path / "adapter_config.json").write_text(json.dumps(config))
-    with pytest.raises(ModelError, match="does not name its base model"):
-        load_weights(tmp_path, device="cpu")
-    config["base_model_name_or_path"] = str(base)
-    (tmp_path / "adapter_config.json").write_text(json.dumps(config))
-    try:
-        import peft
-    except ImportError:
-        with pytest.raises(ModelError, match="is a PEFT adapter; pip install"):
-            load_weights(tmp_path, device="cpu")
-        return
-    model = load_weights(base, device="cpu").model
-    adapted = peft.get_peft_model(model, peft.LoraConfig(r=2, target_modules=["q_proj"]))
-    with torch.no_grad():
-        for name, value in adapted.named_parameters():
-            if "lora_B" in name:
-                value.fill_(1.0)
-    adapted.save_pretrained(tmp_path)
-    loaded = load_weights(tmp_path, device="cpu")
-    ids = torch.tensor([[1, 7, 9]])
-    with torch.inference_mode():
-        plain = load_weights(base, device="cpu").model(ids).logits
-        assert torch.allclose(loaded.model(ids).logits, adapted.eval()(ids).logits, atol=1e-5)
-        assert not torch.allclose(loaded.model(ids).logits, plain, atol=1e-3)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
+import logging
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -66,6 +67,7 @@ def attach(
         # With dropout the inputs of the adapter differ from the layer's, and peft computes the layer
         # twice. It is asked for, so it is done: a comparison with LoRA may want the same dropout.
         report("DoRA with dropout takes about 1.6 times as long per step; dropout 0 is faster")
+    _quiet_bitsandbytes()
     from peft import LoraConfig, TaskType, get_peft_model
     from transformers.pytorch_utils import Conv1D
 
@@ -138,6 +140,7 @@ def load_adapter(model: Any, folder: Path) -> Any:
     a damaged file raises whatever its reader does.
     """
     check_files(folder)
+    _quiet_bitsandbytes()
     from peft import PeftModel, get_peft_model_state_dict
     from peft.utils import load_peft_weights
 
@@ -205,6 +208,11 @@ def base_name(source: str) -> str:
     if not source or not folder.is_dir():
         return source
     return "bundled" if folder.resolve() == BUNDLED.resolve() else str(folder.resolve())
+
+
+def _quiet_bitsandbytes() -> None:
+    """peft imports bitsandbytes, which on a CPU complains of a kernel that only 4-bit weights want."""
+    logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 
 
 def _matching(names: Any, targets: tuple[str, ...]) -> list[str]:

@@ -210,20 +210,20 @@ def base_of(adapter: Path) -> ModelCard:
             "base_model_name_or_path in its adapter_config.json"
         )
     beside = adapter / base
-    moved = not Path(base).expanduser().is_dir() and beside.is_dir()
+    here = Path(base).expanduser()
+    if here.resolve() == adapter.resolve():
+        raise ModelError(
+            f"the adapter in '{adapter}' names itself as its base model; set "
+            "base_model_name_or_path in its adapter_config.json"
+        )
+    moved = not here.is_dir() and beside.is_dir()
     try:
-        card = resolve(beside if moved else base)
+        return resolve(beside if moved else base)
     except ModelError as error:
         raise ModelError(
             f"the adapter in '{adapter}' was trained over '{base}', which is no model here; put it "
             "back, or set base_model_name_or_path in adapter_config.json to where it is now"
         ) from error
-    if card.folder and card.folder.resolve() == adapter.resolve():
-        raise ModelError(
-            f"the adapter in '{adapter}' names itself as its base model; set "
-            "base_model_name_or_path in its adapter_config.json"
-        )
-    return card
 
 
 def read_json(file: Path) -> dict[str, Any]:

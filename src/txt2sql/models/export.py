@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -223,4 +224,6 @@ def _convert(script: Path, folder: Path, output: Path, outtype: str) -> None:
     if done.returncode or not output.is_file():
         lines = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
         said = lines[-1][:300] if lines else f"exit code {done.returncode}"
-        raise ModelError(f"llama.cpp's converter could not convert '{folder.name}': {said}")
+        lacking = re.search(r"No module named '(\w+)'", said)
+        hint = f"; pip install {lacking[1]}" if lacking else ""
+        raise ModelError(f"llama.cpp's converter could not convert '{folder.name}': {said}{hint}")

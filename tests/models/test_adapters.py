@@ -1,0 +1,256 @@
+"""Adapters: wrong targets and damaged folders first, then that they adapt, load and merge right."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel
+
+from txt2sql.errors import ModelError
+from txt2sql.models.adapters import Adapter, attach, base_name
+from txt2sql.models.catalog import BUNDLED, LORA_TARGETS
+from txt2sql.models.weights import load_weights
+
+Folder = Callable[..., Path]
+
+KINDS = {
+    "lora": Adapter(r=4, alpha=8),
+    "dora": Adapter(r=4, alpha=8, dropout=0.0, dora=True),
+    "rslora": Adapter(r=4, alpha=8, rslora=True),
+}
+ARCHITECTURES = ("phi", "llama", "mistral", "qwen2", "bert")
+IDS = torch.tensor([[1, 7, 9, 30, 45, 60, 7, 8]])
+# Logits are of size 7 here. Measured: at most 2e-5, from the order in which floats are added.
+TOLERANCE = 1e-4
+
+
+def base(folder: Path) -> torch.nn.Module:
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+
+
+def logits(model: torch.nn.Module) -> torch.Tensor:
+    with torch.inference_mode():
+        return model(IDS).logits
+
+
+def trained(folder: Path, kind: str, target: Path) -> torch.nn.Module:
+    """A model with an adapter that is far from its start, and saved in `target`."""
+    model = attach(base(folder), KINDS[kind])
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(std=0.05)
+            elif "magnitude" in name:
+                parameter.mul_(1.1)
+    model.save_pretrained(str(target), save_embedding_layers=False)
+    return model.eval()
+
+
+@pytest.fixture
+def adapter(model_folder: Folder, tmp_path: Path) -> Path:
+    trained(model_folder("llama"), "dora", tmp_path / "adapter")
+    return tmp_path / "adapter"
+
+
+def edit(adapter: Path, **changes: object) -> None:
+    file = adapter / "adapter_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
+
+
+# ------------------------------------------------------------------------------------------- wrong
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"r": 0}, "a rank is 1 or more"),
+        ({"alpha": 0}, "alpha is 0"),
+        ({"dropout": 1.0}, "dropout is 1.0"),
+        ({"targets": ()}, "targets is empty"),
+    ],
+)
+def test_settings_that_cannot_be(settings: dict[str, object], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        Adapter(**settings)
+
+
+def test_a_target_that_is_not_there_names_those_that_are(model_folder: Folder) -> None:
+    model = base(model_folder("phi"))
+    with pytest.raises(
+        ModelError, match=r"'o_proj' to adapt; did you mean '\w_proj'\? it has dense"
+    ):
+        attach(model, Adapter(targets=("q_proj", "o_proj")))
+    assert not any("lora" in name for name, _ in model.named_parameters())
+
+
+def drop_tensor(folder: Path) -> None:
+    weights = load_file(folder / "adapter_model.safetensors")
+    weights.pop(next(iter(sorted(weights))))
+    save_file(weights, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+
+
+def truncate(folder: Path) -> None:
+    file = folder / "adapter_model.safetensors"
+    file.write_bytes(file.read_bytes()[:900])
+
+
+def poison(folder: Path) -> None:
+    weights = load_file(folder / "adapter_model.safetensors")
+    name = next(name for name in sorted(weights) if "lora_A" in name)
+    weights[name][0, 0] = float("nan")
+    save_file(weights, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (drop_tensor, "not whole"),
+        (truncate, "damaged"),
+        (poison, "not a number"),
+        (lambda folder: (folder / "adapter_model.safetensors").unlink(), "has no weights"),
+        (lambda folder: (folder / "adapter_config.json").write_text('{"r": '), "is damaged"),
+        (lambda folder: edit(folder, r=2), "cannot be loaded"),
+        (lambda folder: edit(folder, use_dora=False), "does not fit its base model"),
+        (lambda folder: edit(folder, target_modules=["q_proj"]), "does not fit its base model"),
+        (lambda folder: edit(folder, base_model_name_or_path=None), "does not name its base model"),
+        (lambda folder: edit(folder, base_model_name_or_path=str(folder)), "names itself"),
+    ],
+)
+def test_damage_is_one_sentence(adapter: Path, damage: Callable[[Path], object], says: str) -> None:
+    damage(adapter)
+    with pytest.raises(ModelError, match=says) as caught:
+        load_weights(adapter, device="cpu")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_base_model_that_has_moved_says_where_it_was(adapter: Path) -> None:
+    edit(adapter, base_model_name_or_path="/nowhere/phi-2")
+    with pytest.raises(ModelError, match=r"trained over '/nowhere/phi-2', which is no model here"):
+        load_weights(adapter, device="cpu")
+
+
+def test_an_adapter_of_another_model_does_not_fit(model_folder: Folder, adapter: Path) -> None:
+    edit(adapter, base_model_name_or_path=str(model_folder("phi")))
+    with pytest.raises(ModelError, match="cannot be loaded|does not fit"):
+        load_weights(adapter, device="cpu")
+
+
+# ------------------------------------------------------------------------------------------- right
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_adapters_sit_where_they_should_and_survive_saving_and_merging(
+    model_folder: Folder, tmp_path: Path, architecture: str, kind: str
+) -> None:
+    folder = model_folder(architecture)
+    model = trained(folder, kind, tmp_path)
+    learning = {name for name, p in model.named_parameters() if p.requires_grad}
+    assert all(".lora_" in name for name in learning)
+    adapted = {name.split(".lora_")[0].rsplit(".", 1)[-1] for name in learning}
+    assert adapted == set(LORA_TARGETS[architecture])
+    live, plain = logits(model), logits(base(folder))
+    assert (live - plain).abs().max() > 0.1
+    merged = load_weights(tmp_path, device="cpu", dtype="float32").model
+    assert type(merged) is type(base(folder))
+    assert not any("lora" in name for name, _ in merged.named_parameters())
+    assert torch.allclose(logits(merged), live, rtol=0, atol=TOLERANCE)
+
+
+def test_only_the_adapter_learns(model_folder: Folder) -> None:
+    model = attach(base(model_folder("phi")), KINDS["dora"])
+    frozen = {n: p.detach().clone() for n, p in model.named_parameters() if not p.requires_grad}
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-2)
+    losses = []
+    for _ in range(8):
+        loss = model(IDS, labels=IDS).loss
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < losses[0] - 0.1
+    after = dict(model.named_parameters())
+    assert all(torch.equal(after[name], value) for name, value in frozen.items())
+
+
+def test_an_unknown_architecture_adapts_every_linear_layer_and_says_so(
+    model_folder: Folder,
+) -> None:
+    said: list[str] = []
+    model = attach(base(model_folder("qwen2")), KINDS["lora"], "new", said.append)
+    names = {
+        n.split(".lora_")[0].rsplit(".", 1)[-1] for n, _ in model.named_parameters() if "lora" in n
+    }
+    assert names == {*LORA_TARGETS["qwen2"], "gate_proj", "up_proj", "down_proj"}
+    assert len(said) == 1 and "'new'" in said[0]
+
+
+def test_the_price_of_dropout_in_dora_is_told_and_paid(model_folder: Folder) -> None:
+    said: list[str] = []
+    model = attach(base(model_folder("llama")), Adapter(dora=True), report=said.append)
+    assert model.peft_config["default"].lora_dropout == 0.05
+    assert len(said) == 1 and "1.6 times" in said[0]
+
+
+def test_layers_that_store_their_weights_the_other_way_round(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    config = GPT2Config(vocab_size=64, n_embd=32, n_layer=1, n_head=2, n_positions=32)
+    GPT2LMHeadModel(config).save_pretrained(tmp_path / "gpt2")
+    model = attach(base(tmp_path / "gpt2"), KINDS["dora"])
+    assert model.peft_config["default"].fan_in_fan_out
+    assert torch.allclose(logits(model), logits(base(tmp_path / "gpt2")), atol=TOLERANCE)
+
+
+def test_half_precision_is_summed_in_single(model_folder: Folder, tmp_path: Path) -> None:
+    """Every merged bfloat16 weight is the nearest one to the sum in single precision."""
+    folder = model_folder("mistral")
+    exact = trained(folder, "dora", tmp_path).merge_and_unload().to(torch.bfloat16)
+    merged = load_weights(tmp_path, device="cpu", dtype="bfloat16").model
+    half = base(folder).to(torch.bfloat16)
+    names = [n for n, _ in merged.named_parameters() if "proj" in n and "self_attn" in n]
+    for name in names:
+        sum_of_rounded = merged.get_parameter(name)
+        assert sum_of_rounded.dtype == torch.bfloat16
+        difference = (sum_of_rounded.float() - exact.get_parameter(name).float()).abs().max()
+        # The base itself is rounded before it is summed: two roundings at most, of 2^-9 each.
+        assert difference <= 2**-7 * exact.get_parameter(name).float().abs().max()
+        assert not torch.equal(sum_of_rounded, half.get_parameter(name))
+
+
+def test_an_adapter_over_an_adapter(model_folder: Folder, adapter: Path, tmp_path: Path) -> None:
+    first = load_weights(adapter, device="cpu", dtype="float32").model
+    second = attach(first, KINDS["lora"])
+    torch.manual_seed(2)
+    with torch.no_grad():
+        for name, parameter in second.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(std=0.05)
+    second.save_pretrained(str(tmp_path / "second"), save_embedding_layers=False)
+    edit(tmp_path / "second", base_model_name_or_path=str(adapter))
+    loaded = load_weights(tmp_path / "second", device="cpu", dtype="float32").model
+    assert torch.allclose(logits(loaded), logits(second.eval()), rtol=0, atol=TOLERANCE)
+
+
+def test_a_base_model_beside_the_adapter_is_found(
+    model_folder: Folder, adapter: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edit(adapter, base_model_name_or_path="../base")
+    (adapter.parent / "base").symlink_to(model_folder("llama"), target_is_directory=True)
+    monkeypatch.chdir(Path(__file__).parent)
+    assert load_weights(adapter, device="cpu").card.architecture == "llama"
+
+
+def test_base_models_have_names_that_last(
+    model_folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = model_folder("llama")
+    monkeypatch.chdir(folder.parent)
+    assert base_name(folder.name) == str(folder.resolve())
+    assert base_name(str(BUNDLED)) == "bundled"
+    assert base_name("microsoft/phi-2") == "microsoft/phi-2"
