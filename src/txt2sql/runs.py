@@ -33,7 +33,10 @@ from typing import Any
 
 from txt2sql.errors import ConfigError, DataError
 
-_PACKAGES = ("txt2sql", "torch", "transformers", "tokenizers", "sqlglot", "numpy")
+_PACKAGES = (
+    "txt2sql", "torch", "transformers", "tokenizers", "sqlglot", "numpy",
+    "accelerate", "peft", "trl",
+)  # fmt: skip
 
 
 def cache_dir() -> Path:

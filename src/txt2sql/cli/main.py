@@ -17,7 +17,7 @@ from typing import Annotated
 import typer
 
 from txt2sql import __version__
-from txt2sql.cli import data
+from txt2sql.cli import data, train
 from txt2sql.cli.adapt import adapt
 from txt2sql.cli.ask import ask
 from txt2sql.cli.compare import compare
@@ -74,6 +74,7 @@ app.command()(adapt)
 app.command()(merge)
 app.command()(export)
 app.add_typer(data.app, name="data")
+app.add_typer(train.app, name="train")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -89,8 +89,8 @@ def open_dataset(name_or_folder: str | Path, root: Path | None = None) -> Datase
         folder = dataset_root(text, root)
         if not folder.is_dir():
             raise DataError(
-                f"no {text} data in '{folder}'; run `txt2sql data download {text}`, "
-                "or say where it is with --data or TXT2SQL_DATA"
+                f"no {text} data in '{folder}'; run `txt2sql data download {text}` "
+                f"(or python data/scripts/download_{text}.py), or say where it is with --data or TXT2SQL_DATA"
             )
         return DATASETS[text](folder)
     folder = Path(text).expanduser()

@@ -74,19 +74,42 @@ def _read(card: ModelCard, place: str, dtype: str | None, options: dict[str, Any
     check_files(card.folder)  # before the base is loaded, which takes minutes where it is large
     model, tokenizer = _read(base, place, dtype, options)
     with _explained(card):
-        if (card.folder / "tokenizer.json").is_file():
-            tokenizer = AutoTokenizer.from_pretrained(str(card.folder), local_files_only=True)
+        tokenizer = _own_tokenizer(card.folder, tokenizer)
         model = load_adapter(model, card.folder)
         if not is_quantised(model):
             model = merged(model)
     return model, tokenizer
 
 
+def load_tokenizer(name: str | Path) -> tuple[Any, Any]:
+    """The configuration and the tokenizer of a model, without its weights. Raises ModelError."""
+    card = resolve(name)
+    if not is_adapter(card.folder):
+        return _config_and_tokenizer(card, card.folder is not None or _on_this_machine(card))
+    assert card.folder is not None
+    config, tokenizer = load_tokenizer(base_of(card.folder).source)
+    return config, _own_tokenizer(card.folder, tokenizer)
+
+
+def _config_and_tokenizer(card: ModelCard, local: bool) -> tuple[Any, Any]:
+    with _explained(card):
+        return (
+            AutoConfig.from_pretrained(card.source, local_files_only=local),
+            AutoTokenizer.from_pretrained(card.source, local_files_only=local),
+        )
+
+
+def _own_tokenizer(adapter: Path, tokenizer: Any) -> Any:
+    """The tokenizer beside an adapter where there is one, else its base model's."""
+    if not (adapter / "tokenizer.json").is_file():
+        return tokenizer
+    return AutoTokenizer.from_pretrained(str(adapter), local_files_only=True)
+
+
 def _read_base(card: ModelCard, place: str, dtype: str | None, options: dict[str, Any]) -> Any:
     local = card.folder is not None or _on_this_machine(card)
+    config, tokenizer = _config_and_tokenizer(card, local)
     with _explained(card):
-        config = AutoConfig.from_pretrained(card.source, local_files_only=local)
-        tokenizer = AutoTokenizer.from_pretrained(card.source, local_files_only=local)
         kind: Any = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
         size = card.parameters or (_size(kind, config) if place == "cpu" else 0)
         model, info = kind.from_pretrained(

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import PeftModel
 from torch import Tensor
 
 from txt2sql.errors import ConfigError, ModelError
@@ -69,22 +68,27 @@ def pad_id(loaded: LoadedModel) -> int:
     return int(loaded.tokenizer.eos_token_id if found is None else found)
 
 
+def is_adapted(model: Any) -> bool:
+    """Whether it is a PeftModel: an adapter over a model."""
+    return hasattr(model, "get_base_model")
+
+
 def base_model(model: Any) -> Any:
     """The model that an adapter is attached to, or the model."""
-    return model.get_base_model() if isinstance(model, PeftModel) else model
+    return model.get_base_model() if is_adapted(model) else model
 
 
 def save_weights(model: Any, folder: Path | str, state: dict[str, Tensor] | None = None) -> None:
     """The adapter, or the whole model."""
     # Else peft asks the hub whether the embeddings were resized. They never are.
-    own = {"save_embedding_layers": False} if isinstance(model, PeftModel) else {}
+    own = {"save_embedding_layers": False} if is_adapted(model) else {}
     model.save_pretrained(str(folder), state_dict=state, **own)
 
 
 def save(model: Any, loaded: LoadedModel, folder: Path) -> None:
     """The adapter, or the model in half precision, with its tokenizer and prompt style."""
     state = None
-    if not isinstance(model, PeftModel):
+    if not is_adapted(model):
         dtype = torch.float16 if loaded.card.prompt_style == "compact" else torch.bfloat16
         copies: dict[tuple[int, ...], Tensor] = {}  # tied weights stay tied
         state = {
@@ -101,7 +105,7 @@ def save(model: Any, loaded: LoadedModel, folder: Path) -> None:
 def in_place(model: Any, loaded: LoadedModel) -> Iterator[HFGenerator]:
     """A generator over the model in memory, which is then trained on."""
     caching: Any = nullcontext()
-    if isinstance(model, PeftModel):
+    if is_adapted(model):
         from peft.helpers import DoraCaching
 
         caching = DoraCaching()  # else every token computes the norms of all weights anew

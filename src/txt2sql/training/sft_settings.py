@@ -1,4 +1,7 @@
-"""The settings of a fine-tuning run, what they are called in config/training_config.yaml, and where it lies.
+"""The settings of a fine-tuning run: where they come from, what they are, and where the run lies.
+
+A section of config/training_config.yaml, then what config/model_config.yaml has for the model, then the
+command line: the later wins.
 
 >>> run_folder(SFTConfig(model="phi-2", adapter=Adapter(dora=True, dropout=0.0))).as_posix()
 'results/dora-phi-2'
@@ -6,16 +9,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal
 
+from txt2sql.config import load
 from txt2sql.models.adapters import Adapter
+from txt2sql.models.catalog import resolve
 
-__all__ = ["METHODS", "Adapter", "SFTConfig", "method", "run_folder"]
+__all__ = ["METHODS", "Adapter", "SFTConfig", "load_settings", "method", "run_folder"]
 
-METHODS = ("lora", "dora", "qlora", "rslora", "full")
-"""The sections of config/training_config.yaml, and the subcommands of `txt2sql train`."""
+METHODS: dict[str, tuple[str, ...]] = {
+    "lora": ("adapter.dora=false", "adapter.rslora=false"),
+    "dora": ("adapter.dora=true",),
+    "qlora": ("bits=4",),
+    "rslora": ("adapter.rslora=true",),
+    "full": ("adapter=null",),
+}
+"""Section of config/training_config.yaml and subcommand of `txt2sql train` -> what makes it so."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +112,45 @@ class SFTConfig:
                 raise ValueError(f"{name} must be 1 or more")
         if self.epochs <= 0 or self.learning_rate <= 0:
             raise ValueError("epochs and learning_rate must be above 0")
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """What suits one model, whatever it is fine-tuned with; None leaves a setting as it is."""
+
+    learning_rate: float | None = None
+    batch_tokens: int | None = None
+    accumulate: int | None = None
+    max_length: int | None = None
+    gradient_checkpointing: bool | None = None
+    targets: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """config/model_config.yaml: settings by the model's name in the catalogue, or its folder's."""
+
+    models: dict[str, ModelSettings] = field(default_factory=dict)
+
+
+def load_settings(
+    section: str,
+    file: Path | None = None,
+    models: Path | None = None,
+    overrides: Sequence[str] = (),
+) -> SFTConfig:
+    """The settings of one of METHODS. Without a file they are the defaults. Raises ConfigError."""
+    wanted = [*(METHODS[section]), *overrides]
+    given = load(SFTConfig, file, wanted, section=section if file else "")
+    own = load(ModelConfig, models).models.get(resolve(given.model).name, ModelSettings())
+    suited = []
+    for each in fields(own):
+        value = getattr(own, each.name)
+        if value is not None and not (each.name == "targets" and given.adapter is None):
+            name = "adapter.targets" if each.name == "targets" else each.name
+            shown = list(value) if isinstance(value, tuple) else str(value).lower()
+            suited.append(f"{name}={shown}")
+    return load(SFTConfig, file, [*suited, *wanted], section=section if file else "")
 
 
 def method(config: SFTConfig) -> str:

@@ -10,7 +10,9 @@ alone: with a vocabulary of 150,000, logits of every position would be most of t
 
 from __future__ import annotations
 
+import logging
 import warnings
+from pathlib import Path
 from types import MethodType
 from typing import Any
 
@@ -18,12 +20,16 @@ import torch
 import transformers
 from torch import Tensor
 from torch.nn import functional
-from trl.trainer.sft_config import SFTConfig as Arguments
-from trl.trainer.sft_trainer import SFTTrainer
 
 from txt2sql.training.batches import Batch, answer_logits
 from txt2sql.training.sft_model import base_model, save_weights
 from txt2sql.training.sft_settings import SFTConfig
+
+# trl imports bitsandbytes, which on a CPU complains of a kernel that only 4-bit weights want.
+logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
+
+from trl.trainer.sft_config import SFTConfig as Arguments  # noqa: E402
+from trl.trainer.sft_trainer import SFTTrainer  # noqa: E402
 
 
 def learn_from_answers(model: Any) -> None:
@@ -73,7 +79,7 @@ class Trainer(SFTTrainer):  # type: ignore[misc, unused-ignore]
 
 
 def arguments(
-    config: SFTConfig, folder: Any, *, steps: int, half: torch.dtype | None, checkpointing: bool
+    config: SFTConfig, folder: Path, *, steps: int, half: torch.dtype | None, checkpointing: bool
 ) -> Arguments:
     """What trl needs to know. `half` is the precision of matrix products, None: single."""
     on_gpu = torch.cuda.is_available()

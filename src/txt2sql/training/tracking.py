@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
+import socket
 import time
 import warnings
 from collections.abc import Mapping
@@ -75,9 +77,19 @@ def _wandb(output: Path, config: Mapping[str, Any]) -> Any:
         raise ConfigError(
             "use_wandb needs Weights & Biases; pip install 'txt2sql[wandb]', or leave it out"
         ) from None
-    # One id per folder, so that a run that goes on is one run there, too; WANDB_MODE=offline works.
-    return wandb.init(project="txt2sql", name=output.name, id=f"pretrain-{output.name}",
+    # Offline runs are kept in the run's folder, from where `wandb sync` uploads them.
+    mode = os.environ.get("WANDB_MODE") or ("online" if _reachable("api.wandb.ai") else "offline")
+    # One id per folder, so that a run that goes on is one run there, too.
+    return wandb.init(project="txt2sql", name=output.name, id=f"txt2sql-{output.name}", mode=mode,
                       dir=str(output), config=dict(config), resume="allow")  # fmt: skip
+
+
+def _reachable(host: str) -> bool:
+    try:
+        socket.create_connection((host, 443), timeout=3).close()
+    except OSError:
+        return False
+    return True
 
 
 class Speed:

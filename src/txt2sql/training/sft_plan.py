@@ -1,0 +1,136 @@
+"""What a fine-tuning run would do, before it does: examples, tokens, steps, memory of a GPU, time.
+
+Examples are drawn and tokenised as they would be; weights are not loaded, so a model of 7B is planned on
+a laptop. Memory is that of `memory.estimate` on a GPU; time is for the machine this runs on.
+
+>>> print(plan(SFTConfig(model="bundled", limit=100)))  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+
+from txt2sql.models.catalog import resolve
+from txt2sql.models.weights import load_tokenizer
+from txt2sql.training.memory import Memory, built, estimate
+from txt2sql.training.prepare import Progress, silent
+from txt2sql.training.sft_data import Rows, count_steps, draw_rows, open_data
+from txt2sql.training.sft_model import LARGE, half_precision, longest_example
+from txt2sql.training.sft_settings import SFTConfig, method, run_folder
+from txt2sql.training.tracking import measure_peak
+
+UTILISATION = 0.3
+"""Share of the speed of a plain matrix product that training reaches: an estimate for large models."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`memory` is in bytes by what they hold, `seconds` without measurements."""
+
+    method: str
+    model: str
+    output: str
+    datasets: tuple[str, ...]
+    measured: dict[str, int]
+    examples: int
+    too_long: int
+    inexpressible: int
+    tokens: int
+    answer_tokens: int
+    longest: int
+    batches: int
+    steps: int
+    parameters: int
+    trained: int
+    memory: dict[str, int]
+    device: str
+    seconds: float
+
+    def as_mapping(self) -> dict[str, Any]:
+        """As JSON can hold it."""
+        return {**asdict(self), "memory_total": sum(self.memory.values())}
+
+    def __str__(self) -> str:
+        held = Memory(**self.memory)
+        asked = ", ".join(f"{n} of {name}" for name, n in self.measured.items()) or "nothing"
+        lines = {
+            "method": f"{self.method}, {self.trained:,} weights trained of {self.parameters:,}",
+            "model": self.model,
+            "output": self.output,
+            "data": f"{', '.join(self.datasets)}; measured on {asked}",
+            "examples": f"{self.examples:,} in all epochs; left out: {self.too_long} too long, "
+            f"{self.inexpressible} inexpressible",
+            "tokens": f"{self.tokens:,}, {self.answer_tokens:,} of them answers; "
+            f"the longest example has {self.longest:,}",
+            "steps": f"{self.steps:,}, from {self.batches:,} batches",
+            "memory": f"{held} on a GPU",
+            "time": f"about {_duration(self.seconds)} on this {self.device}, without measuring",
+        }
+        return "\n".join(f"{name + ':':10} {text}" for name, text in lines.items())
+
+
+def plan(config: SFTConfig, progress: Progress = silent) -> Plan:
+    """Draw what would be trained on, and estimate the rest. Raises as `sft.train` does."""
+    card = resolve(config.model)
+    shape, tokenizer = load_tokenizer(config.model)
+    lessons = open_data(config, card.prompt_style, tokenizer, progress)
+    longest = longest_example(config, shape)
+    rows = draw_rows(lessons, config, longest=longest, progress=progress)
+    model = built(shape, config.adapter, 16, torch.float32)
+    every = sum(p.numel() for name, p in model.named_parameters() if "lora_" not in name)
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    checkpointing = config.gradient_checkpointing
+    checkpointing = every >= LARGE if checkpointing is None else checkpointing
+    memory = estimate(
+        shape,
+        config.adapter,
+        bits=config.bits,
+        batch=max(1, config.batch_tokens // rows.longest),
+        length=rows.longest,
+        answer=max(1, rows.longest * rows.answer_tokens // rows.tokens),
+        checkpointing=checkpointing,
+        dtype=torch.float32 if config.adapter is None or every < LARGE else torch.bfloat16,
+    )
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    seconds = _operations(shape, every, trained, rows, checkpointing) / (
+        UTILISATION * measure_peak(torch.device(device), half_precision(config) is not None)
+    )
+    return Plan(
+        method=method(config),
+        model=card.name,
+        output=str(run_folder(config)),
+        datasets=tuple(each.name for each in lessons),
+        measured={e.name: len(e.measured.examples) for e in lessons if e.measured.examples},
+        examples=rows.examples,
+        too_long=rows.too_long,
+        inexpressible=rows.inexpressible,
+        tokens=rows.tokens,
+        answer_tokens=rows.answer_tokens,
+        longest=rows.longest,
+        batches=len(rows.batches),
+        steps=count_steps(rows, config),
+        parameters=every,
+        trained=trained,
+        memory=memory.parts,
+        device=device,
+        seconds=seconds,
+    )
+
+
+def _operations(shape: Any, every: int, trained: int, rows: Rows, checkpointing: bool) -> float:
+    """Of all steps: forwards and backwards through every weight but the embeddings, gradients of what is
+    trained, the output layer on answers; attention between tokens is left out.
+    """
+    table = int(shape.vocab_size * shape.hidden_size)
+    inner = every - table * (1 if shape.tie_word_embeddings else 2)
+    passes = 6 if checkpointing else 4
+    return (passes * inner + 2.0 * trained) * rows.tokens + 4.0 * table * rows.answer_tokens
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} seconds"
+    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
