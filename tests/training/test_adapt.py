@@ -33,6 +33,7 @@ from txt2sql.training.adapt_pairs import (
     read_given,
     statement,
 )
+from txt2sql.training.adapt_report import verdict
 from txt2sql.training.folders import save_model
 from txt2sql.training.warm_start import causal_warm
 from txt2sql.types import Example, Prediction, Predictor
@@ -223,7 +224,7 @@ def test_only_what_is_surely_better_is_used(
     made: tuple[int, int], given: tuple[int, int] | None, used: bool
 ) -> None:
     found = {"synthetic": compared(*made)} | ({"given": compared(*given)} if given else {})
-    better, why = adapting.verdict(found)
+    better, why = verdict(found)
     assert better is used, why
 
 
@@ -335,7 +336,7 @@ def test_a_run_is_not_continued_under_other_settings(
     shops: Database, tiny_model: Path, tmp_path: Path
 ) -> None:
     output = tmp_path / "run"
-    settings = adapting._settings(TINY, shops.schema(), str(tiny_model), None)
+    settings = adapting._settings(TINY, shops.schema(), str(tiny_model), [])
     adapting.open_run(output, settings, 0)
     other = AdaptConfig(**{**{f: getattr(TINY, f) for f in TINY.__dataclass_fields__}, "steps": 3})
     with pytest.raises(ConfigError, match="steps = 2, not 3"):

@@ -27,7 +27,7 @@ from typing import Any
 from txt2sql.config import as_mapping
 from txt2sql.data import DATASETS, dataset_root
 from txt2sql.errors import DatabaseError
-from txt2sql.evaluation.comparison import Comparison, compare
+from txt2sql.evaluation.comparison import compare
 from txt2sql.evaluation.evaluate import judge
 from txt2sql.evaluation.metrics.execution_accuracy import ExecutionAccuracy
 from txt2sql.evaluation.mode import Judging
@@ -45,6 +45,7 @@ from txt2sql.training.adapt_pairs import (
     read_given,
     write_split,
 )
+from txt2sql.training.adapt_report import MEASURED, numbers, page, verdict
 from txt2sql.training.adapt_settings import AdaptConfig
 from txt2sql.training.prepare import Progress, silent
 from txt2sql.training.sft_settings import SFTConfig
@@ -54,9 +55,6 @@ __all__ = ["AdaptConfig", "adapt"]
 
 Answering = Callable[[str | Path], Predictor]
 """The predictor of a model, by name or folder, over the database: what `txt2sql ask` asks."""
-
-_SURE = 0.05
-_MEASURED = {"synthetic": "made questions", "given": "given questions"}
 
 
 def adapt(
@@ -80,29 +78,30 @@ def adapt(
     schema = database.schema()
     if not any(table.columns for table in schema.tables):
         raise DatabaseError(f"'{database.path}' holds no tables; give a database that has some")
-    run = open_run(output, _settings(config, schema, model, given), config.seed)
+    # What is wrong with the pairs is told before a run is begun with them.
+    pairs, left_out = read_given(given, database, report) if given else ([], [])
+    run = open_run(output, _settings(config, schema, model, pairs), config.seed)
     found = Adaptation(run, database, schema, config, model, report, progress)
-    found.prepare(given)
+    found.prepare(pairs)
     before = found.measure("before", lambda: answering(model))
     adapter = found.train()
     if adapter is None:
         return None
     after = found.measure("after", lambda: answering(adapter))
-    return found.conclude(before, after, adapter, force)
+    return found.conclude(before, after, adapter, left_out, force)
 
 
 def _settings(
-    config: AdaptConfig, schema: Schema, model: str, given: Path | None
+    config: AdaptConfig, schema: Schema, model: str, given: Sequence[Asked]
 ) -> dict[str, Any]:
     """What a run goes on under: what decides its pairs, answers and adapter."""
+    pairs = json.dumps([[pair.question, pair.sql] for pair in given]).encode()
     return {
         **as_mapping(config),
         "model": model,
         "weights": adapted.weights_mark(model),
         "schema": adapted.fingerprint(schema),
-        "pairs": hashlib.sha256(given.read_bytes()).hexdigest()[:16]
-        if given and given.is_file()
-        else str(given or ""),
+        "pairs": hashlib.sha256(pairs).hexdigest()[:16] if given else "",
     }
 
 
@@ -117,19 +116,16 @@ class Adaptation:
         self.config, self.model = config, model
         self.report, self.progress = report, progress
         self.data = run.folder / "data"
-        self.state: dict[str, Any] = run.state() or {"seconds": {}, "left_out": []}
+        self.state: dict[str, Any] = run.state() or {"seconds": {}}
 
     # ------------------------------------------------------------------------------------- stages
 
-    def prepare(self, given: Path | None) -> None:
+    def prepare(self, given: Sequence[Asked]) -> None:
         """Make the pairs and write their parts."""
         if (self.data / f"{PARTS[-1]}.json").is_file():
             link_database(self.database, self.data)  # it may have been moved since
             return
         start = time.monotonic()
-        pairs: list[Asked] = []
-        if given is not None:
-            pairs, self.state["left_out"] = read_given(given, self.database, self.report)
         config = self.config
         log = self.run.folder / "pairs.part.jsonl"
         made = 0
@@ -144,7 +140,7 @@ class Adaptation:
             split = make_split(
                 self.database,
                 self.schema,
-                pairs,
+                given,
                 count=config.count,
                 held_out=config.held_out,
                 given_share=config.given_share,
@@ -160,7 +156,7 @@ class Adaptation:
     def measure(self, when: str, load: Callable[[], Predictor]) -> dict[str, list[dict[str, Any]]]:
         """Verdict rows by part of those that measure; answers that are kept are not asked again."""
         start = time.monotonic()
-        parts = {part: examples(self.data, part, self.database.db_id) for part in _MEASURED}
+        parts = {part: examples(self.data, part, self.database.db_id) for part in MEASURED}
         every = [example for part in parts.values() for example in part]
         finished = {row["example_id"]: from_row(row) for row in self.run.rows(when)}
         todo = any(example.id not in finished for example in every)
@@ -236,12 +232,13 @@ class Adaptation:
         before: Mapping[str, Sequence[Mapping[str, Any]]],
         after: Mapping[str, Sequence[Mapping[str, Any]]],
         adapter: Path,
+        left_out: Sequence[str],
         force: bool,
     ) -> dict[str, Any]:
         """Compare, decide, put to use, and write the report."""
         found = {part: compare(before[part], after[part]) for part in before if before[part]}
         better, why = verdict(found)
-        measured = {part: _numbers(comparison) for part, comparison in found.items()}
+        measured = {part: numbers(comparison) for part, comparison in found.items()}
         used = better or force
         if used:
             adapted.put_to_use(self.schema, self.database.path, adapter, self.model, measured)
@@ -258,7 +255,7 @@ class Adaptation:
                 "given": self.state.get("given_train", 0),
                 "general": self.general,
             },
-            "left_out": self.state["left_out"],
+            "left_out": list(left_out),
             "measured": measured,
             "seconds": self.state["seconds"],
             "config": as_mapping(self.config),
@@ -283,57 +280,3 @@ class _Nobody:
     def predict(self, examples: Sequence[Example]) -> Any:
         """Nothing: nothing is asked."""
         return iter(())
-
-
-def verdict(found: Mapping[str, Comparison]) -> tuple[bool, str]:
-    """Whether to use an adapter, and why: surely better on made questions, and, where there are given
-    ones, not worse on them.
-    """
-    made, given = found["synthetic"], found.get("given")
-    if given is not None and given.difference.mean < 0:
-        return False, "it answers fewer of the given questions"
-    if made.difference.mean <= 0:
-        return False, "it answers no more of the made questions"
-    if made.p is not None and made.p >= _SURE:
-        return False, "that it answers more of the made questions may be chance"
-    if given is None:
-        return True, "it answers more of the made questions"
-    return True, "it answers more of the made questions, and no fewer of the given ones"
-
-
-def _numbers(found: Comparison) -> dict[str, Any]:
-    return {
-        "before": found.a._asdict(),
-        "after": found.b._asdict(),
-        "difference": found.difference._asdict(),
-        "p": found.p,
-        "only_before": found.only_a,
-        "only_after": found.only_b,
-    }
-
-
-def page(facts: Mapping[str, Any], found: Mapping[str, Comparison]) -> str:
-    """The report to read, in Markdown."""
-    lines = [
-        f"# {facts['model']} adapted to {facts['db_id']}",
-        "",
-        f"The adapter is {'in use' if facts['used'] else 'not used'}: {facts['why']}.",
-        "",
-        "Execution accuracy on questions whose SQL was not trained on, with any values:",
-        "",
-        "| questions | n | before | after | difference, 95% interval | McNemar's p |",
-        "|---|---|---|---|---|---|",
-    ]
-    for part, each in found.items():
-        gap = each.difference
-        lines.append(
-            f"| {_MEASURED[part]} | {each.a.n:,} | {each.a.mean:.1%} | {each.b.mean:.1%} | "
-            f"{100 * gap.mean:+.1f} points, {100 * gap.low:+.1f} to {100 * gap.high:+.1f} | "
-            f"{each.p:.3f} |"
-        )
-    for part, each in found.items():
-        lines += ["", f"## {_MEASURED[part].capitalize()} that changed", ""]
-        for change in each.changed[:20]:
-            sign = "now right" if change.b > change.a else "now wrong"
-            lines.append(f"- {sign}: {change.question}  \n  `{change.b_sql or 'no SQL'}`")
-    return "\n".join(lines) + "\n"

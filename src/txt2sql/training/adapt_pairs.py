@@ -31,7 +31,7 @@ from txt2sql.types import Example, Schema
 FEW_PAIRS = 20
 """Fewer given pairs than this all measure: half of them would neither teach nor tell much."""
 
-_LEAST = 8
+_LEAST = 20
 _GIVEN_SHARE = 0.2
 _VALUE = re.compile(r"'[^']*(?:''[^']*)*'|\b\d+(?:\.\d+)?\b")
 Columns = Mapping[str, frozenset[str]]
