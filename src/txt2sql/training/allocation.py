@@ -51,7 +51,7 @@ def training_step(model: Any, *, batch: int, length: int, answer: int, checkpoin
     model.train()
     inner = model.get_base_model() if hasattr(model, "get_base_model") else model
     if checkpointing:
-        inner.gradient_checkpointing_enable({"use_reentrant": False})
+        inner.activation_checkpointing_enable({"use_reentrant": False})
         inner.enable_input_require_grads()
     with torch.autocast("cpu", torch.bfloat16):
         logits = _logits(inner, batch, length, answer)
@@ -132,7 +132,10 @@ class Live(TorchDispatchMode):
 
 
 class CudaAutocast(TorchFunctionMode):
-    """Operators that autocast computes in float32 on a CUDA device and not on a CPU."""
+    """Operators of these models that autocast computes in float32 on CUDA and not on a CPU.
+
+    The full list: https://docs.pytorch.org/docs/stable/amp.html
+    """
 
     _FLOAT32 = frozenset("pow layer_norm norm linalg_norm linalg_vector_norm softmax".split())
 
