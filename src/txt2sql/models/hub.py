@@ -40,12 +40,8 @@ def push(source: Path, repository: str, *, private: bool = True) -> str:
         )
     except hub.HFValidationError as error:
         raise ModelError(f"'{repository}' is no repository name; write owner/name") from error
-    except hub.LocalTokenNotFoundError as error:
-        raise ModelError(
-            f"the hub needs a token that may write; set HF_TOKEN ({_TOKENS})"
-        ) from error
     except hub.HfHubHTTPError as error:
-        status = error.response.status_code if error.response is not None else 0
+        status = error.response.status_code
         if status in (401, 403):
             message = (
                 f"the hub refused to write '{repository}'; set HF_TOKEN to one that may ({_TOKENS})"

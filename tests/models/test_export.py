@@ -1,0 +1,248 @@
+"""Merging and exporting: what is refused first, then that what is written asks like what was merged."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from txt2sql.errors import ModelError
+from txt2sql.models import hf
+from txt2sql.models.adapters import Adapter, attach
+from txt2sql.models.catalog import resolve
+from txt2sql.models.export import export_gguf, export_hf, find_converter, merge
+from txt2sql.models.weights import load_weights
+from txt2sql.types import Prompt, Sampling
+
+Folder = Callable[..., Path]
+IDS = torch.tensor([[1, 7, 9, 30, 45, 60, 7, 8]])
+
+
+def adapt(base: Path, target: Path) -> Path:
+    loaded = load_weights(base, device="cpu", dtype="float32")
+    model = attach(loaded.model, Adapter(r=4, alpha=8, dropout=0.0, dora=True))
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(std=0.05)
+    model.save_pretrained(str(target), save_embedding_layers=False)
+    loaded.tokenizer.save_pretrained(target)
+    (target / "prompt.json").write_text('{"style": "compact"}\n')
+    return target
+
+
+@pytest.fixture(scope="session")
+def adapter(model_folder: Folder, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A DoRA adapter of a tiny Llama, with a chat template and the tokenizer of Llama 2."""
+    return adapt(model_folder("llama", "metaspace"), tmp_path_factory.mktemp("adapter"))
+
+
+def left(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+# ------------------------------------------------------------------------------------------- wrong
+
+
+def test_a_whole_model_is_not_merged(model_folder: Folder, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="nothing to merge"):
+        merge(model_folder("llama"), tmp_path / "out")
+    assert left(tmp_path) == []
+
+
+def test_what_is_there_is_not_lost(adapter: Path, tmp_path: Path) -> None:
+    (tmp_path / "diary.txt").write_text("dear diary")
+    with pytest.raises(ModelError, match="not empty"):
+        merge(adapter, tmp_path)
+    with pytest.raises(ModelError, match="something else than a model"):
+        merge(adapter, tmp_path, force=True)
+    with pytest.raises(ModelError, match="is a file"):
+        merge(adapter, tmp_path / "diary.txt", force=True)
+    assert left(tmp_path) == ["diary.txt"]
+
+
+def test_a_model_is_not_written_over_what_it_is_made_of(adapter: Path) -> None:
+    base = Path(
+        json.loads((adapter / "adapter_config.json").read_text())["base_model_name_or_path"]
+    )
+    before = left(adapter), left(base)
+    for target in (adapter, base):
+        with pytest.raises(ModelError, match="made of"):
+            merge(adapter, target, force=True)
+    assert (left(adapter), left(base)) == before
+
+
+def test_a_merge_that_fails_leaves_nothing(adapter: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(adapter, broken)
+    (broken / "adapter_model.safetensors").write_bytes(b"")
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        merge(broken, tmp_path / "out")
+    assert left(tmp_path) == ["broken"]
+
+
+def test_a_sum_that_float16_cannot_hold_is_told(adapter: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    large = tmp_path / "large"
+    shutil.copytree(adapter, large)
+    weights = load_file(large / "adapter_model.safetensors")
+    weights = {n: w * 1e6 if "magnitude" in n else w for n, w in weights.items()}
+    save_file(weights, large / "adapter_model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ModelError, match="in float16; take another dtype"):
+        merge(large, tmp_path / "out", dtype="float16")
+    merge(large, tmp_path / "out", dtype="bfloat16")
+
+
+def test_quantised_weights_are_not_merged_into(model_folder: Folder, tmp_path: Path) -> None:
+    pytest.importorskip("bitsandbytes")
+    from transformers import BitsAndBytesConfig
+
+    four = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_compute_dtype=torch.float32)
+    source = model_folder("llama", "metaspace")
+    AutoModelForCausalLM.from_pretrained(source, quantization_config=four).save_pretrained(
+        tmp_path / "four"
+    )
+    AutoTokenizer.from_pretrained(source).save_pretrained(tmp_path / "four")
+    adapter = adapt(tmp_path / "four", tmp_path / "adapter")
+    live = load_weights(adapter, device="cpu").model
+    assert any("lora" in name for name, _ in live.named_parameters())
+    with pytest.raises(ModelError, match="are quantised, and an adapter is not merged into them"):
+        merge(adapter, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+# ------------------------------------------------------------------------------------------- right
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_merged_folder_is_the_adapter_in_one(adapter: Path, tmp_path: Path, dtype: str) -> None:
+    said: list[str] = []
+    folder = merge(adapter, tmp_path / "merged", dtype=dtype, report=said.append)
+    assert left(tmp_path) == ["merged"] and "adapter_config.json" not in left(folder)
+    assert len(said) == 1 and dtype in said[0]
+    in_memory = load_weights(adapter, device="cpu", dtype=dtype).model
+    again = AutoModelForCausalLM.from_pretrained(folder, dtype="auto")
+    assert again.dtype == getattr(torch, dtype)
+    with torch.inference_mode():
+        assert torch.equal(again(IDS).logits, in_memory(IDS).logits)
+    assert AutoTokenizer.from_pretrained(folder)("SELECT")["input_ids"]
+    assert resolve(folder).prompt_style == "compact"
+    assert "DoRA" in (folder / "README.md").read_text()
+    ask = Prompt("SELECT", ())
+    answers = [
+        hf.load(each, device="cpu", dtype=dtype).generate([ask], Sampling(max_new_tokens=8))
+        for each in (adapter, folder)
+    ]
+    assert answers[0] == answers[1]
+
+
+def test_force_replaces_a_model_and_nothing_else_stays(adapter: Path, tmp_path: Path) -> None:
+    folder = merge(adapter, tmp_path / "merged")
+    (folder / "old.safetensors").write_text("")
+    merge(adapter, folder, force=True)
+    assert "old.safetensors" not in left(folder) and left(tmp_path) == ["merged"]
+
+
+def test_a_prefix_language_model_stays_one(model_folder: Folder, tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    shutil.copytree(model_folder("bert"), base)
+    config = json.loads((base / "config.json").read_text())
+    (base / "config.json").write_text(json.dumps({**config, "prefix_lm": True}))
+    folder = merge(adapt(base, tmp_path / "adapter"), tmp_path / "merged")
+    assert json.loads((folder / "config.json").read_text())["prefix_lm"] is True
+    with pytest.raises(ModelError, match="llama.cpp cannot run"):
+        export_gguf(folder, tmp_path / "x.gguf", converter=Path(__file__))
+
+
+def test_sampling_settings_of_the_base_can_be_written(model_folder: Folder, tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    shutil.copytree(model_folder("llama"), base)
+    (base / "generation_config.json").write_text('{"temperature": 0.9, "top_p": 0.6}')
+    folder = merge(adapt(base, tmp_path / "adapter"), tmp_path / "merged")
+    assert json.loads((folder / "generation_config.json").read_text())["temperature"] == 0.9
+
+
+def test_a_whole_model_is_exported_with_its_own_card(model_folder: Folder, tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    shutil.copytree(model_folder("qwen2"), base)
+    (base / "README.md").write_text("# Mine\n")
+    (base / "tokenizer.model").write_bytes(b"sentencepiece")
+    folder = export_hf(base, tmp_path / "out", dtype="float16")
+    assert (folder / "README.md").read_text() == "# Mine\n"
+    assert (folder / "tokenizer.model").read_bytes() == b"sentencepiece"
+    assert load_weights(folder, device="cpu", dtype="auto").model.dtype == torch.float16
+
+
+# -------------------------------------------------------------------------------------------- GGUF
+
+
+def script(folder: Path, code: str) -> Path:
+    """A program in the place of llama.cpp's converter."""
+    file = folder / "convert_hf_to_gguf.py"
+    file.write_text(f"import sys\n{code}\n")
+    return file
+
+
+def test_a_converter_that_is_nowhere_says_how_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LLAMA_CPP", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ModelError, match="is not on the PATH; git clone"):
+        find_converter()
+    monkeypatch.setenv("LLAMA_CPP", str(tmp_path))
+    with pytest.raises(ModelError, match="is not at .*; git clone"):
+        find_converter()
+    file = script(tmp_path, "")
+    assert find_converter() == find_converter(file) == file.resolve()
+
+
+def test_a_converter_that_fails_is_quoted_and_leaves_nothing(adapter: Path, tmp_path: Path) -> None:
+    home = tmp_path / "llama.cpp"
+    home.mkdir()
+    script(home, "sys.exit('ERROR: Model LlamaForCausalLM is not supported')")
+    with pytest.raises(ModelError, match="could not convert 'model': ERROR: Model Llama"):
+        export_gguf(adapter, tmp_path / "x.gguf", converter=home)
+    script(home, "import no_such_package")
+    with pytest.raises(ModelError, match="pip install no_such_package"):
+        export_gguf(adapter, tmp_path / "x.gguf", converter=home)
+    with pytest.raises(ModelError, match="no GGUF type 'q9'"):
+        export_gguf(adapter, tmp_path / "x.gguf", converter=home, outtype="q9")
+    assert left(tmp_path) == ["llama.cpp"]
+
+
+def test_a_file_is_replaced_only_when_forced(model_folder: Folder, tmp_path: Path) -> None:
+    file = script(
+        tmp_path,
+        "i = sys.argv.index\nopen(sys.argv[i('--outfile') + 1], 'w').write(sys.argv[i('--outtype') + 1])",
+    )
+    target = tmp_path / "x.gguf"
+    target.write_text("old")
+    with pytest.raises(ModelError, match="exists"):
+        export_gguf(model_folder("phi"), target, converter=file)
+    assert target.read_text() == "old"
+    export_gguf(model_folder("phi"), target, converter=file, outtype="q8_0", force=True)
+    assert target.read_text() == "q8_0"
+    assert left(tmp_path) == ["convert_hf_to_gguf.py", "x.gguf"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("LLAMA_CPP" not in os.environ, reason="set LLAMA_CPP to a llama.cpp checkout")
+@pytest.mark.filterwarnings("ignore")
+def test_llama_cpp_takes_a_merged_llama(adapter: Path, tmp_path: Path) -> None:
+    pytest.importorskip("gguf")
+    file = export_gguf(adapter, tmp_path / "x.gguf", outtype="f32")
+    read = AutoModelForCausalLM.from_pretrained(
+        file.parent, gguf_file=file.name, dtype=torch.float32
+    )
+    merged = load_weights(adapter, device="cpu", dtype="float32").model
+    with torch.inference_mode():
+        assert torch.allclose(read(IDS).logits, merged(IDS).logits, atol=1e-5)

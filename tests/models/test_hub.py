@@ -1,0 +1,146 @@
+"""Uploading: to a server on this machine that answers the hub client as the hub does."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from txt2sql.errors import ModelError
+from txt2sql.models.hub import push
+
+
+class Hub(ThreadingHTTPServer):
+    """Takes every file in one commit; `status` is what it answers to a new repository."""
+
+    status = 200
+
+    def __init__(self) -> None:
+        self.created: list[dict[str, object]] = []
+        self.files: dict[str, bytes] = {}
+        super().__init__(("127.0.0.1", 0), _Handler)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Hub
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+    def answer(self, status: int, tree: object) -> None:
+        body = json.dumps(tree).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self) -> None:
+        status = 404 if self.server.status != 200 else 200
+        self.answer(status, {"id": "me/model", "sha": "0" * 40, "siblings": []})
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path.endswith("/repos/create"):
+            self.server.created.append(json.loads(body))
+            self.answer(self.server.status, {"url": "https://huggingface.co/me/model"})
+        elif self.path.endswith("/validate-yaml"):
+            self.answer(200, {"errors": [], "warnings": []})
+        elif "/preupload/" in self.path:
+            names = [file["path"] for file in json.loads(body)["files"]]
+            modes = [{"path": n, "uploadMode": "regular", "shouldIgnore": False} for n in names]
+            self.answer(200, {"files": modes})
+        else:
+            for line in filter(None, body.splitlines()):
+                row = json.loads(line)
+                if row["key"] == "file":
+                    content = base64.b64decode(row["value"]["content"])
+                    self.server.files[row["value"]["path"]] = content
+            self.answer(
+                200,
+                {
+                    "commitUrl": "https://huggingface.co/me/model/commit/" + "1" * 40,
+                    "commitOid": "1" * 40,
+                },
+            )
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    from huggingface_hub import constants
+
+    monkeypatch.setenv("HF_TOKEN", "hf_test")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    with Hub() as server:
+        monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "config.json").write_text('{"model_type": "phi"}')
+    (tmp_path / "README.md").write_text("---\nlicense: mit\n---\n")
+    (tmp_path / ".part").write_text("half")
+    return tmp_path
+
+
+def test_a_name_that_is_none(hub: Hub, folder: Path) -> None:
+    with pytest.raises(ModelError, match="'my model' is no repository name; write owner/name"):
+        push(folder, "my model")
+    assert not hub.created
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_token_that_may_not_write(hub: Hub, folder: Path, status: int) -> None:
+    hub.status = status
+    with pytest.raises(ModelError, match="refused to write 'me/model'; set HF_TOKEN"):
+        push(folder, "me/model")
+    assert not hub.files
+
+
+def test_no_way_to_the_hub(hub: Hub, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(ModelError, match="cannot be reached .* push it again later"):
+        push(folder, "me/model")
+
+
+def test_an_adapter_that_nobody_else_could_load(hub: Hub, folder: Path, tmp_path: Path) -> None:
+    adapter = tmp_path / "adapter"
+    adapter.mkdir()
+    config = {"base_model_name_or_path": str(folder)}
+    (adapter / "adapter_config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError, match="lies on this machine only"):
+        push(adapter, "me/model")
+    assert not hub.created
+    (adapter / "adapter_config.json").write_text('{"base_model_name_or_path": "bundled"}')
+    push(adapter, "me/model")
+    assert set(hub.files) == {"adapter_config.json"}
+
+
+def test_a_folder_is_uploaded_to_a_private_repository(hub: Hub, folder: Path) -> None:
+    assert push(folder, "me/model").endswith("/me/model")
+    assert hub.created[0]["name"] == "model" and hub.created[0]["organization"] == "me"
+    assert True in (hub.created[0].get("private"), hub.created[0].get("visibility") == "private")
+    assert hub.files == {
+        "config.json": (folder / "config.json").read_bytes(),
+        "README.md": (folder / "README.md").read_bytes(),
+    }
+
+
+def test_one_file_goes_alone(hub: Hub, folder: Path) -> None:
+    push(folder / "config.json", "me/model", private=False)
+    assert True not in (
+        hub.created[0].get("private"),
+        hub.created[0].get("visibility") == "private",
+    )
+    assert set(hub.files) == {"config.json"}
