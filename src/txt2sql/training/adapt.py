@@ -9,7 +9,8 @@ answers the same questions, and is put to use for this database where it does be
     ├── run.json, config.yaml    settings, commit, versions
     ├── data/                    pairs in Spider's layout: train, synthetic and given
     ├── before.jsonl             answers of the model as it is; after.jsonl those of the adapted one
-    ├── sft/                     the fine-tuning run; sft/model is the adapter
+    ├── sft/                     the fine-tuning run
+    ├── adapter/                 what came of it, part of the way from the model (`interpolation`)
     └── report.json, report.md   what came of it
 
 >>> adapt(open_database("shop.sqlite"), AdaptConfig(), Path("results/shop"), answering)  # doctest: +SKIP
@@ -216,7 +217,11 @@ class Adaptation:
         )
         if todo:
             self._took("fine-tuning", start)
-        return found
+        if found is None or config.strength == 1:
+            return found
+        from txt2sql.training.interpolation import interpolated
+
+        return interpolated(found, self.run.folder / "adapter", config.strength)
 
     @property
     def general(self) -> str:

@@ -29,9 +29,15 @@ class AdaptConfig:
     learning_rate: float = 3e-4
     batch_tokens: int = 1024
     adapter: Adapter = field(default_factory=lambda: Adapter(r=16, alpha=32, dropout=0.0))
+    strength: float = 0.5
+    """How far the weights go from the model's own to the fine-tuned ones (`interpolation`)."""
     seed: int = 0
 
     def __post_init__(self) -> None:
+        if not 0 < self.strength <= 1:
+            raise ValueError("strength must be above 0 and at most 1")
+        if self.adapter.dora and self.strength != 1:
+            raise ValueError("a DoRA adapter is used whole; set strength to 1")
         if min(self.count, self.held_out, self.steps) < 1:
             raise ValueError("count, held_out and steps must be 1 or more")
         if not 0 <= self.given_share < 1 or not 0 <= self.general_share < 1:
