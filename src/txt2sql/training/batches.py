@@ -29,13 +29,17 @@ Row = tuple[list[int], list[int]]
 Group = list[list[Row]]
 """The rows of a batch, each of one or several examples."""
 
+BRANCHES = 4096
+"""A segment that is a multiple of this is a trunk, which the segments up to the next one see."""
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Tensors of shape (batch, time).
 
-    `labels` are -100 but for answers. `segments` numbers the examples of a row from 1, 0 is padding;
-    `positions` begins at 0 in each; `prompts` marks what a prefix model sees in both directions.
+    `labels` are -100 but for answers. `segments` numbers the examples of a row from 1, 0 is padding (for
+    trunks see `branches`); `positions` begins at 0 in each; `prompts` marks what a prefix model sees in
+    both directions.
     """
 
     inputs: Tensor
@@ -59,7 +63,7 @@ class Batch:
         """The length of each example."""
         ends = torch.nn.functional.pad(self.positions * (self.segments > 0), (0, 1), value=0)
         following = torch.nn.functional.pad(self.segments, (0, 1))[:, 1:]
-        last = (self.segments > 0) & (following != self.segments)
+        last = (self.segments % BRANCHES > 0) & (following != self.segments)
         return ends[:, :-1][last] + 1
 
     def mask(self, prefix: bool, dtype: torch.dtype | None = None) -> Tensor | None:
@@ -74,7 +78,9 @@ class Batch:
         seen = torch.ones(width, width, dtype=torch.bool, device=self.inputs.device).tril()[None]
         if prefix:
             seen = seen | self.prompts[:, None, :]
-        seen = (seen & (self.segments[:, :, None] == self.segments[:, None, :]))[:, None]
+        own, other = self.segments[:, :, None], self.segments[:, None, :]
+        # Padding is a trunk too, but stands on the right, where nothing sees it.
+        seen = (seen & ((own == other) | (own - own % BRANCHES == other)))[:, None]
         if dtype is None:
             return seen
         return torch.zeros(seen.shape, dtype=dtype, device=seen.device).masked_fill_(
