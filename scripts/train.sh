@@ -5,6 +5,6 @@
 #   scripts/train.sh dora --model llama-7b --epochs 3
 set -euo pipefail
 cd "$(dirname "$0")/.."
-python=python3
-[ -x .venv/bin/python ] && python=.venv/bin/python
-exec "$python" -m txt2sql train "$@"
+own=.venv/bin/python
+[ -x "$own" ] || own=python3
+exec "${PYTHON:-$own}" -m txt2sql train "$@"

@@ -1,15 +1,30 @@
-"""A tiny data set in Spider's layout and a tiny encoder, made once per test run."""
+"""A tiny data set in Spider's layout, and tiny models with random weights, made once per test run."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 import torch
-from transformers import BertConfig, BertModel
+from tokenizers import Tokenizer
+from tokenizers.decoders import ByteLevel as ByteLevelDecoder
+from tokenizers.models import BPE
+from tokenizers.pre_tokenizers import ByteLevel
+from tokenizers.trainers import BpeTrainer
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    BertConfig,
+    BertModel,
+    PreTrainedTokenizerFast,
+)
+
+from txt2sql.training.folders import save_model
+from txt2sql.training.warm_start import causal_warm
 
 TOWNS = ("Lisbon", "Porto", "Faro", "Braga")
 
@@ -60,4 +75,74 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         num_attention_heads=2, intermediate_size=64, max_position_embeddings=512,
     )  # fmt: skip
     BertModel(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_lm(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """A folder with a language model of an architecture, random weights, and a byte-level tokenizer
+    that has a chat template or none; made once.
+    """
+    made: dict[tuple[str, bool], Path] = {}
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
+             "num_attention_heads": 4, "max_position_embeddings": 1024}  # fmt: skip
+    alphabet = ByteLevel.alphabet()
+    names = ["<pad>", "<s>", "</s>", "<|user|>", "<|system|>", "<|assistant|>"]
+    texts = ["-- SQLite database CREATE TABLE shop ( id INTEGER PRIMARY KEY, town TEXT, size );",
+             "-- Question: One SQLite SELECT statement that answers it: SELECT COUNT(*) FROM sale",
+             "REFERENCES FOREIGN KEY WHERE JOIN ON shop.id = sale.shop_id Lisbon Porto"] * 9  # fmt: skip
+
+    def folder(architecture: str, chat: bool = False) -> Path:
+        if (architecture, chat) in made:
+            return made[architecture, chat]
+        raw = Tokenizer(BPE())
+        raw.pre_tokenizer, raw.decoder = ByteLevel(add_prefix_space=False), ByteLevelDecoder()
+        raw.train_from_iterator(
+            texts, BpeTrainer(vocab_size=500, special_tokens=names, initial_alphabet=alphabet,
+                              show_progress=False),
+        )  # fmt: skip
+        tokenizer = PreTrainedTokenizerFast(
+            tokenizer_object=raw, bos_token="<s>", eos_token="</s>", pad_token="<pad>"
+        )
+        if chat:
+            tokenizer.chat_template = (
+                "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}{% endfor %}"
+                "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+            )
+        torch.manual_seed(0)
+        ids = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
+        shared = {} if architecture == "phi" else {"num_key_value_heads": 2}
+        config = AutoConfig.for_model(
+            architecture, vocab_size=len(tokenizer), **sizes, **shared, **ids
+        )
+        path = tmp_path_factory.mktemp(f"{architecture}-{chat}")
+        model = AutoModelForCausalLM.from_config(config)
+        with (
+            torch.no_grad()
+        ):  # wider than transformers begins, so that adapters have something to turn
+            for parameter in model.parameters():
+                parameter.mul_(5 if parameter.ndim == 2 else 1)
+        model.save_pretrained(path)
+        tokenizer.save_pretrained(path)
+        made[architecture, chat] = path
+        return path
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_compact(
+    tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path
+) -> Callable[..., Path]:
+    """A folder with a tiny model like the bundled one, that reads its prompt in both directions or not."""
+    made: dict[bool, Path] = {}
+
+    def folder(prefix: bool = False) -> Path:
+        if prefix not in made:
+            torch.manual_seed(0)
+            path = tmp_path_factory.mktemp(f"compact-{prefix}")
+            save_model(*causal_warm(tiny_encoder, [], prefix=prefix), path, torch.float32)
+            made[prefix] = path
+        return made[prefix]
+
     return folder

@@ -17,6 +17,7 @@ PosixPath('results/lora-bundled/model')
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -46,6 +47,7 @@ from txt2sql.training.sft_data import (
 )
 from txt2sql.training.sft_model import (
     LARGE,
+    checkpoints_gradients,
     half_precision,
     in_place,
     load,
@@ -54,6 +56,7 @@ from txt2sql.training.sft_model import (
     push,
     save,
 )
+from txt2sql.training.sft_plan import out_of_memory_explained
 from txt2sql.training.sft_settings import SFTConfig, method, run_folder
 from txt2sql.training.sft_trainer import Trainer, arguments
 from txt2sql.training.sft_watch import Watch, best
@@ -65,7 +68,7 @@ _SHORT = 512
 
 _CHANGEABLE: Mapping[str, Any] = {
     "output": "", "data": None, "max_minutes": None, "threads": None, "log_every": 10,
-    "checkpoint_every": 100, "use_wandb": False, "push_to_hub": "",
+    "checkpoint_every": 100, "gradient_checkpointing": None, "use_wandb": False, "push_to_hub": "",
 }  # fmt: skip
 """What may differ when a run goes on; noted as its default."""
 
@@ -97,8 +100,19 @@ def train(
 
 
 def _open_run(config: SFTConfig, output: Path) -> None:
-    """Note the settings that decide what is learnt, or check that they are those noted."""
-    open_run(output, as_mapping(replace(config, **_CHANGEABLE)), config.seed)
+    """Note the settings that decide what is learnt, or check that they are those noted.
+
+    Where nothing was learnt yet, say for want of memory, other settings begin anew.
+    """
+    settings = as_mapping(replace(config, **_CHANGEABLE))
+    try:
+        open_run(output, settings, config.seed)
+    except ConfigError:
+        if newest_whole(output / "checkpoints"):
+            raise
+        (output / "run.json").unlink(missing_ok=True)
+        shutil.rmtree(output / "rows", ignore_errors=True)
+        open_run(output, settings, config.seed)
 
 
 class Finetuning:
@@ -145,9 +159,6 @@ class Finetuning:
 
     def _trainer(self) -> Trainer:
         config = self.config
-        checkpointing = config.gradient_checkpointing
-        if checkpointing is None:
-            checkpointing = self.loaded.model.num_parameters() >= LARGE
         trainer = Trainer(
             model=self.model,
             args=arguments(
@@ -155,7 +166,7 @@ class Finetuning:
                 self.output / "checkpoints",
                 steps=count_steps(self.rows, config),
                 half=self.half,
-                checkpointing=checkpointing,
+                checkpointing=checkpoints_gradients(config, self.loaded.model.num_parameters()),
             ),
             train_dataset=self.rows.batches,
             processing_class=self.loaded.tokenizer,
@@ -173,8 +184,14 @@ class Finetuning:
         steps, watch = self.trainer.args.max_steps, self.watch
         if step >= steps or watch.no_longer_better(step):  # all was done but to finish
             return True
-        with progress("fine-tune", steps - step) as advance, watch.until(deadline, advance):
-            self.trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        start = str(checkpoint) if checkpoint else None
+        explained = out_of_memory_explained(self.config, self.loaded.model, self.rows.longest)
+        with (
+            progress("fine-tune", steps - step) as advance,
+            watch.until(deadline, advance),
+            explained,
+        ):
+            self.trainer.train(resume_from_checkpoint=start)
         if watch.interrupted:
             step = self.trainer.state.global_step
             self.report(f"stopped at step {step} of {steps}; run it again to go on")

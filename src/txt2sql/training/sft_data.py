@@ -228,7 +228,7 @@ def draw_rows(
         for number in count():
             chosen = _epoch(lessons, config, number)
             if most is None:
-                chosen = chosen[: visits - number * size]
+                chosen = chosen[: max(0, visits - number * size)]
             if not chosen or (most is not None and len(records) >= most):
                 break
             rng = random.Random(f"{config.seed} draw {number}")

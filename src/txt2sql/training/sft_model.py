@@ -62,6 +62,12 @@ def longest_example(config: SFTConfig, model: Any) -> int:
     return min([config.max_length, *(int(limit) for limit in limits if limit)])
 
 
+def checkpoints_gradients(config: SFTConfig, parameters: int) -> bool:
+    """Whether activations are computed twice instead of kept."""
+    wanted = config.gradient_checkpointing
+    return parameters >= LARGE if wanted is None else wanted
+
+
 def pad_id(loaded: LoadedModel) -> int:
     """The token that fills a batch; it is never attended to, so any will do."""
     found = loaded.tokenizer.pad_token_id
@@ -120,13 +126,12 @@ def in_place(model: Any, loaded: LoadedModel) -> Iterator[HFGenerator]:
 def push(folder: Path, repository: str) -> None:
     """Upload a finished folder to the hub."""
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError
 
     try:
         api = HfApi()
         api.create_repo(repository, exist_ok=True)
         api.upload_folder(repo_id=repository, folder_path=folder)
-    except (HfHubHTTPError, OSError, ValueError) as error:
+    except Exception as error:  # its own, its HTTP client's, and the system's
         first = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
         raise ConfigError(
             f"'{folder}' was not uploaded to '{repository}' ({first}); check the name, HF_TOKEN and "

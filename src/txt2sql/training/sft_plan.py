@@ -8,17 +8,21 @@ a laptop. Memory is that of `memory.estimate` on a GPU; time is for the machine 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
 
+from txt2sql.errors import ModelError
 from txt2sql.models.catalog import resolve
 from txt2sql.models.weights import load_tokenizer
 from txt2sql.training.memory import Memory, built, estimate
 from txt2sql.training.prepare import Progress, silent
 from txt2sql.training.sft_data import Rows, count_steps, draw_rows, open_data
-from txt2sql.training.sft_model import LARGE, half_precision, longest_example
+from txt2sql.training.sft_model import LARGE, checkpoints_gradients, half_precision, longest_example
 from txt2sql.training.sft_settings import SFTConfig, method, run_folder
 from txt2sql.training.tracking import measure_peak
 
@@ -82,18 +86,8 @@ def plan(config: SFTConfig, progress: Progress = silent) -> Plan:
     model = built(shape, config.adapter, 16, torch.float32)
     every = sum(p.numel() for name, p in model.named_parameters() if "lora_" not in name)
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    checkpointing = config.gradient_checkpointing
-    checkpointing = every >= LARGE if checkpointing is None else checkpointing
-    memory = estimate(
-        shape,
-        config.adapter,
-        bits=config.bits,
-        batch=max(1, config.batch_tokens // rows.longest),
-        length=rows.longest,
-        answer=max(1, rows.longest * rows.answer_tokens // rows.tokens),
-        checkpointing=checkpointing,
-        dtype=torch.float32 if config.adapter is None or every < LARGE else torch.bfloat16,
-    )
+    checkpointing = checkpoints_gradients(config, every)
+    memory = needed_memory(config, shape, rows.longest, every)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     seconds = _operations(shape, every, trained, rows, checkpointing) / (
         UTILISATION * measure_peak(torch.device(device), half_precision(config) is not None)
@@ -118,6 +112,65 @@ def plan(config: SFTConfig, progress: Progress = silent) -> Plan:
         device=device,
         seconds=seconds,
     )
+
+
+def needed_memory(config: SFTConfig, shape: Any, longest: int, parameters: int) -> Memory:
+    """Of a GPU, for a batch of the longest examples."""
+    return estimate(
+        shape,
+        config.adapter,
+        bits=config.bits,
+        batch=max(1, config.batch_tokens // longest),
+        length=longest,
+        answer=max(1, longest // 8),
+        checkpointing=checkpoints_gradients(config, parameters),
+        dtype=torch.float32 if config.adapter is None or parameters < LARGE else torch.bfloat16,
+    )
+
+
+def what_fits(config: SFTConfig, shape: Any, longest: int, parameters: int, room: float) -> str:
+    """The mildest settings that need no more than `room` bytes, as they are typed; "" if none is known."""
+    tried: dict[str, Any] = {}
+    while max(1, replace(config, **tried).batch_tokens // 2) >= longest:
+        now = replace(config, **tried)
+        tried |= {"batch_tokens": now.batch_tokens // 2, "accumulate": now.accumulate * 2}
+        if needed_memory(replace(config, **tried), shape, longest, parameters).total <= room:
+            return _typed(tried)
+    ways: list[dict[str, Any]] = [{"gradient_checkpointing": True}]
+    ways += [{"bits": 4}] if config.adapter is not None else []
+    for way in ways:
+        tried |= way
+        if needed_memory(replace(config, **tried), shape, longest, parameters).total <= room:
+            return _typed(tried)
+    return ""
+
+
+def _typed(settings: dict[str, Any]) -> str:
+    return " ".join(f"--set {name}={str(value).lower()}" for name, value in settings.items())
+
+
+@contextmanager
+def out_of_memory_explained(config: SFTConfig, model: Any, longest: int) -> Iterator[None]:
+    """Turn running out of memory into one sentence that names settings which fit."""
+    try:
+        yield
+    except (torch.cuda.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        told = str(error).lower()
+        if isinstance(error, RuntimeError) and "memory" not in told and "alloc" not in told:
+            raise
+        room = _memory_of(model.device)
+        found = what_fits(config, model.config, longest, model.num_parameters(), room)
+        way = f"add {found}" if found else "take a smaller model or max_length"
+        raise ModelError(
+            f"a batch of {config.batch_tokens} tokens needs more memory than the {room / 1e9:.0f} GB "
+            f"here; {way}"
+        ) from error
+
+
+def _memory_of(device: torch.device) -> float:
+    if device.type == "cuda":
+        return float(torch.cuda.get_device_properties(device).total_memory)
+    return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
 
 
 def _operations(shape: Any, every: int, trained: int, rows: Rows, checkpointing: bool) -> float:

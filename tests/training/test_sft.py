@@ -1,0 +1,298 @@
+"""Fine-tuning runs: what is trained, what is kept, and that nothing is lost by a kill."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM
+
+from txt2sql.config import as_mapping
+from txt2sql.errors import ConfigError, ModelError
+from txt2sql.models import hf
+from txt2sql.models.catalog import LORA_TARGETS
+from txt2sql.runs import read_rows
+from txt2sql.training.sft import train
+from txt2sql.training.sft_checkpoints import newest_whole
+from txt2sql.training.sft_model import push
+from txt2sql.training.sft_plan import out_of_memory_explained, plan, what_fits
+from txt2sql.training.sft_settings import Adapter, SFTConfig
+
+TARGETS = {
+    "phi": {"q_proj", "k_proj", "v_proj", "dense"},
+    "llama": {"q_proj", "k_proj", "v_proj", "o_proj"},
+    "mistral": {"q_proj", "k_proj", "v_proj", "o_proj"},
+    "qwen2": {"q_proj", "k_proj", "v_proj", "o_proj"},
+}
+
+
+def config(output: Path, data: Path, model: Path, **changes: object) -> SFTConfig:
+    base = SFTConfig(
+        model=str(model), output=str(output), datasets=(str(data),), held_out=0.2, measured=0,
+        batch_tokens=2048, epochs=1, max_steps=6, learning_rate=1e-2, log_every=1,
+        checkpoint_every=2, bf16=False, threads=1, adapter=Adapter(r=4, alpha=16, dropout=0.1),
+    )  # fmt: skip
+    return dataclasses.replace(base, **changes)  # type: ignore[arg-type]
+
+
+def quiet(line: str) -> None:
+    """Nothing."""
+
+
+def losses(run: Path) -> dict[int, float]:
+    return {row["step"]: row["loss"] for row in read_rows(run / "metrics.jsonl") if "loss" in row}
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return load_file(run / "model" / "adapter_model.safetensors")
+
+
+def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
+    return first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "chat"),
+    [("phi", False), ("llama", True), ("mistral", False), ("qwen2", True)],
+)
+def test_the_right_modules_learn_and_the_folder_answers_as_what_was_trained(
+    architecture: str, chat: bool, tmp_path: Path, tiny_lm: Callable[..., Path], tiny_spider: Path
+) -> None:
+    base = tiny_lm(architecture, chat)
+    dora = architecture in ("mistral", "qwen2")
+    adapter = Adapter(r=4, alpha=16, dropout=0.0, dora=dora)
+    lines: list[str] = []
+    settings = config(tmp_path / "run", tiny_spider, base, adapter=adapter, limit=4, max_steps=8)
+    folder = train(settings, lines.append)
+    assert folder == tmp_path / "run" / "model"
+    curve = list(losses(tmp_path / "run").values())
+    assert len(curve) == 8 and curve[-1] < curve[0] - 0.5
+
+    saved = weights(tmp_path / "run")
+    parts = {"lora_A", "lora_B"} | ({"lora_magnitude_vector"} if dora else set())
+    assert {name.split(".")[-2] if "lora_A" in name or "lora_B" in name else name.split(".")[-1]
+            for name in saved} <= parts  # fmt: skip
+    adapted = {name.split(".lora_")[0].rsplit(".", 1)[-1] for name in saved}
+    assert adapted == TARGETS[architecture] == set(LORA_TARGETS[architecture])
+    assert all(saved[name].abs().max() > 0 for name in saved)
+    # What has a gradient is what is saved: nothing else was trained.
+    assert f"{sum(t.numel() for t in saved.values()):,} weights are trained" in lines[1]
+
+    # As loaded, merged, it computes what the adapter beside the base does.
+    from peft import PeftModel
+
+    ids = torch.randint(7, 400, (2, 12))
+    plain = AutoModelForCausalLM.from_pretrained(base)
+    with torch.no_grad():
+        untrained = plain(ids).logits
+        beside = PeftModel.from_pretrained(plain, str(folder)).eval()(ids).logits
+        merged = hf.load(folder, device="cpu", dtype="float32").model(ids).logits
+    assert torch.allclose(beside, merged, atol=1e-5)
+    assert not torch.allclose(untrained, merged, atol=1e-3)
+    noted = json.loads((folder / "adapter_config.json").read_text())
+    assert noted["base_model_name_or_path"] == str(base)
+    assert json.loads((folder / "prompt.json").read_text()) == {"style": "ddl"}
+    assert (folder / "README.md").is_file()
+
+
+@pytest.mark.parametrize("prefix", [False, True])
+def test_a_model_of_compact_prompts_is_fine_tuned_and_the_best_is_kept(
+    prefix: bool, tmp_path: Path, tiny_compact: Callable[..., Path], tiny_spider: Path
+) -> None:
+    steps = config(
+        tmp_path / "run", tiny_spider, tiny_compact(prefix), measured=5, measure_every=2, patience=1
+    )
+    lines: list[str] = []
+    folder = train(steps, lines.append)
+    assert folder is not None
+    rows = list(read_rows(tmp_path / "run" / "metrics.jsonl"))
+    measured = [row["step"] for row in rows if "execution_accuracy/tiny" in row]
+    # Nothing is answered rightly at random, so the second measurement is no better and ends the run.
+    assert measured == [2, 4] and max(losses(tmp_path / "run")) == 4
+    assert any("best is of step 2" in line for line in lines)
+    assert same(load_file(folder / "adapter_model.safetensors"),
+                load_file(tmp_path / "run" / "best" / "adapter_model.safetensors"))  # fmt: skip
+    card = (folder / "README.md").read_text()
+    assert "execution accuracy" in card and "0.0%" in card
+    assert hf.load(folder, device="cpu").prompt_style == "compact"
+    assert train(steps, lines.append) == folder
+    assert "is finished" in lines[-1]
+
+
+def test_every_weight_is_trained_where_there_is_no_adapter(
+    tmp_path: Path, tiny_compact: Callable[..., Path], tiny_spider: Path
+) -> None:
+    folder = train(config(tmp_path / "run", tiny_spider, tiny_compact(), adapter=None), quiet)
+    assert folder is not None and not (folder / "adapter_config.json").exists()
+    before = load_file(tiny_compact() / "model.safetensors")
+    after = load_file(folder / "model.safetensors")
+    assert before.keys() == after.keys()
+    changed = [name for name in before if not torch.equal(before[name].half(), after[name])]
+    assert len(changed) > len(before) / 2
+    assert hf.load(folder, device="cpu").card.prompt_style == "compact"
+
+
+def test_rank_stabilised_scaling_is_noted(
+    tmp_path: Path, tiny_compact: Callable[..., Path], tiny_spider: Path
+) -> None:
+    adapter = Adapter(r=4, alpha=8, dropout=0.0, rslora=True)
+    plan = config(tmp_path / "run", tiny_spider, tiny_compact(), adapter=adapter, max_steps=1)
+    folder = train(plan, quiet)
+    assert folder is not None
+    assert json.loads((folder / "adapter_config.json").read_text())["use_rslora"] is True
+
+
+def start(plan: SFTConfig, folder: Path) -> subprocess.Popen[bytes]:
+    """`txt2sql train lora` with these settings, in a process of its own."""
+    import yaml
+
+    (folder / "own.yaml").write_text(yaml.safe_dump({"lora": as_mapping(plan)}))
+    command = [sys.executable, "-m", "txt2sql", "train", "lora", "--config", "own.yaml"]
+    return subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+
+
+def wait_for_step(process: subprocess.Popen[bytes], run: Path, step: int) -> None:
+    while max(losses(run), default=0) < step and process.poll() is None:
+        time.sleep(0.002)
+
+
+def test_a_killed_run_goes_on_to_the_same_adapter(
+    tmp_path: Path, tiny_compact: Callable[..., Path], tiny_spider: Path
+) -> None:
+    whole = config(tmp_path / "whole", tiny_spider, tiny_compact(), max_steps=30, batch_tokens=256,
+                   measured=2, measure_every=9, checkpoint_every=3)  # fmt: skip
+    train(whole, quiet)
+    cut = dataclasses.replace(whole, output=str(tmp_path / "cut"))
+    process = start(cut, tmp_path)
+    wait_for_step(process, tmp_path / "cut", 10)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL and max(losses(tmp_path / "cut")) < 30
+    # As if it had been killed while it wrote: files without their mark, or not whole.
+    newest = newest_whole(tmp_path / "cut" / "checkpoints")
+    assert newest is not None
+    step = int(newest.name.split("-")[1])
+    shutil.copytree(newest, newest.with_name("checkpoint-97"))
+    (newest.with_name("checkpoint-97") / "optimizer.pt").write_bytes(b"half")
+    newest.with_name("checkpoint-98").mkdir()
+    lines: list[str] = []
+    train(cut, lines.append, resume=True)
+    assert f"going on at step {step}" in lines
+    assert losses(tmp_path / "cut") == losses(tmp_path / "whole")
+    assert same(weights(tmp_path / "cut"), weights(tmp_path / "whole"))
+
+
+def test_sigterm_saves_and_the_same_run_goes_on(
+    tmp_path: Path, tiny_compact: Callable[..., Path], tiny_spider: Path
+) -> None:
+    plan = config(tmp_path / "run", tiny_spider, tiny_compact(), checkpoint_every=1000)
+    lines: list[str] = []
+
+    def terminate(line: str) -> None:
+        lines.append(line)
+        if line.startswith("step 2"):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    assert train(plan, terminate) is None
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert lines[-1] == "stopped at step 3 of 6; run it again to go on"
+    assert not (tmp_path / "run" / "model").exists()
+    assert train(plan, lines.append) is not None
+    assert "going on at step 3" in lines
+    whole = dataclasses.replace(plan, output=str(tmp_path / "whole"))
+    train(whole, quiet)
+    assert same(weights(tmp_path / "run"), weights(tmp_path / "whole"))
+
+
+def test_a_run_goes_on_only_as_it_was_started(
+    tmp_path: Path, tiny_compact: Callable[..., Path], tiny_spider: Path
+) -> None:
+    plan = config(tmp_path / "run", tiny_spider, tiny_compact(), max_steps=2)
+    with pytest.raises(ConfigError, match="no run to resume"):
+        train(plan, quiet, resume=True)
+    assert train(dataclasses.replace(plan, max_minutes=1e-9), quiet) is None
+    with pytest.raises(ConfigError, match="learning_rate"):
+        train(dataclasses.replace(plan, learning_rate=1e-3), quiet)
+    assert train(dataclasses.replace(plan, log_every=2), quiet) is not None
+
+
+def test_settings_may_change_until_something_is_learnt(
+    tmp_path: Path, tiny_compact: Callable[..., Path], tiny_spider: Path
+) -> None:
+    plan = config(tmp_path / "run", tiny_spider, tiny_compact(), max_steps=1)
+    train(plan, quiet)
+    for left in ("checkpoints", "finished.json"):  # as after running out of memory at once
+        path = tmp_path / "run" / left
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    assert train(dataclasses.replace(plan, batch_tokens=512), quiet) is not None
+
+
+def test_running_out_of_memory_names_settings_that_fit(
+    tiny_lm: Callable[..., Path],
+) -> None:
+    model = AutoModelForCausalLM.from_pretrained(tiny_lm("llama"))
+    plan = SFTConfig(batch_tokens=8192)
+    with (
+        pytest.raises(ModelError, match="--set batch_tokens=4096 --set accumulate=2"),
+        out_of_memory_explained(plan, model, longest=512),
+    ):
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+    with pytest.raises(RuntimeError, match="shapes"), out_of_memory_explained(plan, model, 512):
+        raise RuntimeError("shapes do not fit")
+    assert what_fits(dataclasses.replace(plan, adapter=None), model.config, 8192, 9, room=0) == ""
+
+
+def test_the_plan_counts_what_the_run_then_does(
+    tmp_path: Path, tiny_compact: Callable[..., Path], tiny_spider: Path
+) -> None:
+    settings = config(tmp_path / "run", tiny_spider, tiny_compact(), max_steps=None, epochs=2)
+    made = plan(settings)
+    assert not (tmp_path / "run").exists()
+    lines: list[str] = []
+    train(settings, lines.append)
+    assert made.examples == 36 and made.inexpressible == 6
+    assert f"{made.tokens:,} tokens in {made.batches} batches" in lines[0]
+    assert f"{made.trained:,} weights are trained beside {made.parameters:,}" in lines[1]
+    assert made.steps == max(losses(tmp_path / "run"))
+    assert made.seconds > 0 and made.as_mapping()["memory_total"] > 5e8
+    assert "steps:" in str(made) and "GB on a GPU" in str(made)
+
+
+def test_a_finished_adapter_is_a_base_again(
+    tmp_path: Path, tiny_compact: Callable[..., Path], tiny_spider: Path
+) -> None:
+    first = train(config(tmp_path / "a", tiny_spider, tiny_compact(), max_steps=1), quiet)
+    assert first is not None
+    second = train(config(tmp_path / "b", tiny_spider, first, max_steps=1), quiet)
+    assert second is not None
+    settings = json.loads((second / "adapter_config.json").read_text())
+    assert settings["base_model_name_or_path"] == str(first)
+    assert hf.load(second, device="cpu").prompt_style == "compact"
+
+
+def test_an_upload_that_fails_keeps_the_model_and_says_how(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import constants
+
+    assert SFTConfig().push_to_hub == ""
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    (tmp_path / "README.md").write_text("# a model\n")
+    with pytest.raises(ConfigError, match="hf upload someone/model"):
+        push(tmp_path, "someone/model")
+    assert (tmp_path / "README.md").is_file()
