@@ -21,13 +21,13 @@ class AdaptConfig:
     """Made pairs that measure, at most a quarter of all."""
     given_share: float = 0.5
     """Of the given pairs, the share that trains."""
-    general: str = "spider"
+    general: str = ""
     """A data set whose training split is mixed in where it is on this machine; empty: none."""
     general_share: float = 0.5
     """Of the examples trained on."""
     steps: int = 150
-    learning_rate: float = 3e-4
-    batch_tokens: int = 1024
+    learning_rate: float = 5e-4
+    batch_tokens: int = 1536
     adapter: Adapter = field(default_factory=lambda: Adapter(r=16, alpha=32, dropout=0.0))
     strength: float = 0.5
     """How far the weights go from the model's own to the fine-tuned ones (`interpolation`)."""
