@@ -110,7 +110,7 @@ def test_no_way_to_the_hub(hub: Hub, folder: Path, monkeypatch: pytest.MonkeyPat
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
-    with pytest.raises(ModelError, match="cannot be reached .* push it again later"):
+    with pytest.raises(ModelError, match="cannot be reached .* hf upload me/model"):
         push(folder, "me/model")
 
 

@@ -51,8 +51,8 @@ def push(source: Path, repository: str, *, private: bool = True) -> str:
         raise ModelError(message) from error
     except Exception as error:  # the client lets through what its HTTP library raises
         raise ModelError(
-            f"the hub cannot be reached ({str(error) or type(error).__name__}); '{source}' is "
-            "whole, push it again later"
+            f"the hub cannot be reached ({str(error) or type(error).__name__}); '{source}' is whole, "
+            f"push it later: hf upload {repository} {source}"
         ) from error
     return str(url)
 

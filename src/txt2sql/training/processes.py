@@ -16,14 +16,23 @@ from contextlib import contextmanager
 import torch
 
 
+def join() -> bool:
+    """Meet the other processes, each on a device of its own; whether this is the main one."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return True
+    from accelerate import PartialState
+
+    return bool(PartialState(cpu=not torch.cuda.is_available()).is_main_process)
+
+
 @contextmanager
 def main_first() -> Iterator[bool]:
     """The main process goes through the block, then the others; yields whether this is it."""
+    is_main = join()
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        yield True
+        yield is_main
         return
     from accelerate import PartialState
 
-    state = PartialState(cpu=not torch.cuda.is_available())
-    with state.main_process_first():
-        yield state.is_main_process
+    with PartialState().main_process_first():
+        yield is_main

@@ -33,9 +33,11 @@ from txt2sql.errors import ConfigError
 from txt2sql.evaluation.statistics import Estimate
 from txt2sql.models.adapters import attach, base_name
 from txt2sql.models.card import Facts, Measured, write_card
+from txt2sql.models.hub import push
 from txt2sql.runs import commit, open_run, read_rows, versions, write_atomically
 from txt2sql.training.folders import replace_folder
 from txt2sql.training.prepare import Progress, silent
+from txt2sql.training.processes import join, main_first
 from txt2sql.training.selection import HeldOut
 from txt2sql.training.sft_checkpoints import newest_whole
 from txt2sql.training.sft_data import (
@@ -53,8 +55,8 @@ from txt2sql.training.sft_model import (
     load,
     longest_example,
     pad_id,
-    push,
     save,
+    save_beside,
 )
 from txt2sql.training.sft_plan import out_of_memory_explained
 from txt2sql.training.sft_settings import SFTConfig, method, run_folder
@@ -99,6 +101,10 @@ def train(
         return run.finish() if run.loop(progress, deadline) else None
 
 
+def _unheard(line: str) -> None:
+    pass
+
+
 def _open_run(config: SFTConfig, output: Path) -> None:
     """Note the settings that decide what is learnt, or check that they are those noted.
 
@@ -121,6 +127,8 @@ class Finetuning:
     def __init__(
         self, config: SFTConfig, output: Path, report: Callable[[str], None], progress: Progress
     ) -> None:
+        if not join():  # the main process reports for all
+            report, progress = _unheard, silent
         self.config, self.output, self.report = config, output, report
         if config.threads:
             torch.set_num_threads(config.threads)
@@ -129,17 +137,18 @@ class Finetuning:
         self.half = half_precision(config)
         self.loaded = load(config, self.half)
         lessons = open_data(config, self.loaded.card.prompt_style, self.loaded.tokenizer, progress)
-        _open_run(config, output)
         longest = longest_example(config, self.loaded.model.config)
-        self.rows = kept_rows(
-            output / "rows",
-            lambda: draw_rows(lessons, config, longest=longest, progress=progress),
-        )
+        with main_first():
+            _open_run(config, output)
+            self.rows = kept_rows(
+                output / "rows",
+                lambda: draw_rows(lessons, config, longest=longest, progress=progress),
+            )
         report(self.rows.describe(longest))
         self.held_out = HeldOut([each.measured for each in lessons])
         self.model = self._adapted()
         self.trainer = self._trainer()
-        self.watch = Watch(config, output, self.rows, self.measure, report)
+        self.watch = Watch(config, output, self.rows, self.measure, report, self._gather)
         self.trainer.add_callback(self.watch)
 
     def _adapted(self) -> Any:
@@ -197,12 +206,26 @@ class Finetuning:
             self.report(f"stopped at step {step} of {steps}; run it again to go on")
         return not watch.interrupted
 
+    @property
+    def spread(self) -> bool:
+        """Whether each process holds a part of the weights (FSDP, DeepSpeed ZeRO-3)."""
+        return bool(self.trainer.is_fsdp_enabled or self.trainer.is_deepspeed_enabled)
+
+    def _gather(self) -> None:
+        """In all processes: save weights that are spread, which takes every one of them."""
+        if self.spread:
+            self.trainer.save_model(str(self.output / "last"))
+
     def measure(self) -> Mapping[str, Estimate]:
         """Save the model to `last`, and ask it the held-out questions as `txt2sql ask` would."""
         folder = self.output / "last"
-        save(self.model, self.loaded, folder)
         found: Mapping[str, Estimate] = {}
-        if self.held_out.parts:
+        if self.spread:
+            save_beside(self.loaded, folder)
+            self.report("the weights are spread over processes: measure with txt2sql evaluate")
+        else:
+            save(self.model, self.loaded, folder)
+        if self.held_out.parts and not self.spread:
             small = self.config.bits == 16 and self.loaded.model.num_parameters() < LARGE
             if small:
                 found = self.held_out.execution_accuracy(folder)
@@ -246,7 +269,14 @@ class Finetuning:
 
     def finish(self) -> Path:
         """The folder of the adapter or model to keep."""
-        folder, kept = self.output / "model", self.output / "best"
+        folder = self.output / "model"
+        with main_first() as is_main:
+            if is_main:
+                self._keep(folder)
+        return folder
+
+    def _keep(self, folder: Path) -> None:
+        kept = self.output / "best"
         found = best(read_rows(self.output / "metrics.jsonl"))
         if self.config.final == "best" and found and kept.is_dir():
             self.report(f"the best is of step {found[0]}: {found[1]:.1%}")
@@ -254,9 +284,8 @@ class Finetuning:
             kept = self.output / "last"
         replace_folder(kept, folder)
         if self.config.push_to_hub:
-            push(folder, self.config.push_to_hub)
+            self.report(push(folder, self.config.push_to_hub))
         write_atomically(self.output / "finished.json", "{}\n")
-        return folder
 
     def close(self) -> None:
         """Write out the logs."""

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from txt2sql.errors import ConfigError, ModelError
+from txt2sql.errors import ModelError
 from txt2sql.models.hf import HFGenerator
 from txt2sql.models.weights import LoadedModel, choose_device, choose_dtype, load_weights
 from txt2sql.runs import write_atomically
@@ -102,6 +102,11 @@ def save(model: Any, loaded: LoadedModel, folder: Path) -> None:
             for name, tensor in model.state_dict().items()
         }
     save_weights(model, folder, state)
+    save_beside(loaded, folder)
+
+
+def save_beside(loaded: LoadedModel, folder: Path) -> None:
+    """What a folder needs beside the weights: tokenizer and prompt style."""
     loaded.tokenizer.save_pretrained(folder)
     style = {"style": loaded.card.prompt_style}
     write_atomically(folder / "prompt.json", json.dumps(style) + "\n")
@@ -121,19 +126,3 @@ def in_place(model: Any, loaded: LoadedModel) -> Iterator[HFGenerator]:
             yield HFGenerator(replace(loaded, model=base_model(model)))
     finally:
         model.train()
-
-
-def push(folder: Path, repository: str) -> None:
-    """Upload a finished folder to the hub."""
-    from huggingface_hub import HfApi
-
-    try:
-        api = HfApi()
-        api.create_repo(repository, exist_ok=True)
-        api.upload_folder(repo_id=repository, folder_path=folder)
-    except Exception as error:  # its own, its HTTP client's, and the system's
-        first = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-        raise ConfigError(
-            f"'{folder}' was not uploaded to '{repository}' ({first}); check the name, HF_TOKEN and "
-            f"the network, then run: hf upload {repository} {folder}"
-        ) from error

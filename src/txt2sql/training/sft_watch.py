@@ -50,7 +50,9 @@ def best(rows: Iterable[Mapping[str, Any]]) -> tuple[int, float] | None:
 
 
 class Watch(TrainerCallback):
-    """`measure` saves the model to `output`/last and asks it."""
+    """`measure`, in the main process, saves the model to `output`/last and asks it; `gather`, in all of
+    them, comes before.
+    """
 
     def __init__(
         self,
@@ -59,7 +61,9 @@ class Watch(TrainerCallback):
         rows: Rows,
         measure: Callable[[], Mapping[str, Estimate]],
         report: Callable[[str], None],
+        gather: Callable[[], None] = lambda: None,
     ) -> None:
+        self.gather = gather
         self.config, self.output, self.measure, self.report = config, output, measure, report
         self.advance: Callable[[str], None] = lambda note: None
         self.deadline = float("inf")
@@ -114,6 +118,7 @@ class Watch(TrainerCallback):
         self.advance(self.note)
         step = state.global_step
         if step % self.every == 0 or step == state.max_steps:
+            self.gather()
             if self.tracker is not None:
                 self._measure(step)
             control.should_training_stop = self._agreed(self.no_longer_better(step))
