@@ -23,6 +23,7 @@ from transformers import AutoModelForCausalLM
 
 from txt2sql.data import open_dataset
 from txt2sql.models.catalog import resolve
+from txt2sql.models.prefix import prompt_cache
 from txt2sql.runs import hardware, versions
 from txt2sql.serving.service import build_predictor
 
@@ -56,9 +57,10 @@ def compare(data: Path | None, model: str, n: int) -> dict[str, Any]:
         ids = torch.tensor([generator.encode(prompt)])
         begin = time.perf_counter()
         with torch.inference_mode():
+            inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
             tokens = plain.generate(
-                input_ids=ids,
-                attention_mask=torch.ones_like(ids),
+                **inputs,
+                past_key_values=prompt_cache(plain, inputs),  # None, but for a prefix model
                 do_sample=False,
                 max_new_tokens=96,
                 eos_token_id=generator.end_ids,
