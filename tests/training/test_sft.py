@@ -154,6 +154,25 @@ def test_rank_stabilised_scaling_is_noted(
     assert json.loads((folder / "adapter_config.json").read_text())["use_rslora"] is True
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_weights_in_4_bits_are_trained_beside_on_a_cpu_too(
+    tmp_path: Path, tiny_lm: Callable[..., Path], tiny_spider: Path
+) -> None:
+    pytest.importorskip("bitsandbytes")
+    plan = config(tmp_path / "run", tiny_spider, tiny_lm("llama"), bits=4, limit=4, max_steps=8,
+                  measured=2, measure_every=2, patience=None, final="last")  # fmt: skip
+    folder = train(plan, quiet)
+    assert folder is not None
+    rows = list(read_rows(tmp_path / "run" / "metrics.jsonl"))
+    norms = [row["grad_norm"] for row in rows if "loss" in row]
+    # bitsandbytes packs weights that answer on a CPU, and packed ones give other gradients.
+    assert min(norms[2:]) > norms[0] / 3
+    curve = list(losses(tmp_path / "run").values())
+    assert curve[-1] < curve[0] - 0.5
+    assert hf.load(folder, device="cpu").prompt_style == "ddl"
+
+
 def start(plan: SFTConfig, folder: Path) -> subprocess.Popen[bytes]:
     """`txt2sql train lora` with these settings, in a process of its own."""
     import yaml

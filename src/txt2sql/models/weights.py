@@ -50,7 +50,8 @@ def load_weights(
     """Load a model by short name, hub id or folder.
 
     `device` is cuda, mps or cpu (default: the first that is there); `dtype` a torch dtype's name
-    (default: see `choose_dtype`; "auto": as stored); `bits` 4 or 8 quantises on load (bitsandbytes, GPU only).
+    (default: see `choose_dtype`; "auto": as stored); `bits` 4 or 8 quantises on load (bitsandbytes; 4
+    on a GPU or, slowly, a CPU; 8 on a GPU).
     Raises ModelError for everything that can go wrong with a model's name or files.
     """
     card = resolve(name)
@@ -179,7 +180,7 @@ def _quantisation(bits: int, device: str) -> dict[str, Any]:
         return {}
     if bits not in (4, 8):
         raise ModelError(f"no {bits}-bit weights; choose 4, 8 or 16 bits")
-    if not device.startswith("cuda"):
+    if not device.startswith("cuda") and (bits, device) != (4, "cpu"):
         raise ModelError(f"{bits}-bit weights need a CUDA GPU; use 16 bits on {device}")
     if importlib.util.find_spec("bitsandbytes") is None:
         raise ModelError(f"{bits}-bit weights need bitsandbytes; pip install 'txt2sql[train]'")

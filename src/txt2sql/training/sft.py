@@ -48,9 +48,9 @@ from txt2sql.training.sft_data import (
     open_data,
 )
 from txt2sql.training.sft_model import (
-    LARGE,
     checkpoints_gradients,
     half_precision,
+    has_room,
     in_place,
     load,
     longest_example,
@@ -64,9 +64,6 @@ from txt2sql.training.sft_trainer import Trainer, arguments
 from txt2sql.training.sft_watch import Watch, best
 
 __all__ = ["SFTConfig", "train"]
-
-_SHORT = 512
-"""Tokens up to which a CPU is faster with eager attention (1.5 times) than with sdpa."""
 
 _CHANGEABLE: Mapping[str, Any] = {
     "output": "", "data": None, "max_minutes": None, "threads": None, "log_every": 10,
@@ -154,8 +151,7 @@ class Finetuning:
     def _adapted(self) -> Any:
         """The model as it is trained: with a new adapter, or whole."""
         config, model = self.config, self.loaded.model
-        eager = model.device.type == "cpu" and self.rows.longest <= _SHORT
-        model.set_attn_implementation(config.attention or ("eager" if eager else "sdpa"))
+        model.set_attn_implementation(config.attention)
         every = model.num_parameters()
         if config.adapter is not None:
             torch.manual_seed(config.seed)
@@ -226,10 +222,9 @@ class Finetuning:
         else:
             save(self.model, self.loaded, folder)
         if self.held_out.parts and not self.spread:
-            small = self.config.bits == 16 and self.loaded.model.num_parameters() < LARGE
-            if small:
+            if has_room(self.config, self.loaded.model):
                 found = self.held_out.execution_accuracy(folder)
-            else:  # there may be no room for another
+            else:
                 with in_place(self.model, self.loaded) as generator:
                     found = self.held_out.execution_accuracy(generator)
         write_card(folder, self._facts(found))

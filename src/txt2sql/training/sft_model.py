@@ -30,7 +30,9 @@ LARGE = 1_000_000_000
 def half_precision(config: SFTConfig) -> torch.dtype | None:
     """What matrix products are computed in; None: single precision."""
     device = torch.device(choose_device())
-    if has_bf16(device) if config.bf16 is None else config.bf16:
+    if config.bf16 is not None:
+        return torch.bfloat16 if config.bf16 else None
+    if has_bf16(device):
         return torch.bfloat16
     return torch.float16 if device.type == "cuda" else None
 
@@ -110,6 +112,16 @@ def save_beside(loaded: LoadedModel, folder: Path) -> None:
     loaded.tokenizer.save_pretrained(folder)
     style = {"style": loaded.card.prompt_style}
     write_atomically(folder / "prompt.json", json.dumps(style) + "\n")
+
+
+def has_room(config: SFTConfig, model: Any) -> bool:
+    """Whether a saved model can be loaded beside the one that is trained, to be asked as it would be.
+
+    On a CPU, bitsandbytes answers with 4-bit weights packed in a way that is not trained through.
+    """
+    if config.bits == 4:
+        return bool(model.device.type == "cpu")
+    return int(model.num_parameters()) < LARGE
 
 
 @contextmanager

@@ -82,8 +82,8 @@ class SFTConfig:
     """Compute activations twice instead of keeping them; None: from 1B parameters on."""
     bf16: bool | None = None
     """None: where the hardware has it."""
-    attention: str | None = None
-    """An attention of transformers; None: eager on a CPU, sdpa elsewhere."""
+    attention: Literal["sdpa", "eager"] = "sdpa"
+    """How transformers computes attention; others do not take the masks of packed rows."""
     threads: int | None = None
     log_every: int = 10
     measure_every: int | None = None
