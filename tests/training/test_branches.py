@@ -15,6 +15,9 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from txt2sql.training import batches
 from txt2sql.training.batches import Batch, Row, answer_logits, padded
 from txt2sql.training.branches import grow, in_trees, size, stack_trees
+from txt2sql.training.selection import Measured
+from txt2sql.training.sft_data import Lessons, _record, collate, draw_rows
+from txt2sql.training.sft_settings import SFTConfig
 
 SMALL = {
     "vocab_size": 100,
@@ -122,6 +125,42 @@ def test_the_same_prompt_twice_keeps_a_token_to_answer_from() -> None:
     (row,) = grow(rows, width=200)
     assert [shared for *_, shared in row] == [0, 79]
     assert len(losses(made("llama"), [stack_trees([row], 0)])) == 2
+
+
+def test_a_model_that_reads_prompts_in_both_directions_is_refused() -> None:
+    batch = stack_trees(grow(examples(), width=100, least=8), pad=0)
+    with pytest.raises(ValueError, match="both directions"):
+        batch.mask(prefix=True)
+
+
+def test_a_record_gives_back_its_trees() -> None:
+    group = grow(examples(), width=100, least=8)
+    batch, expected = collate([_record(group)], pad=5), stack_trees(group, 5)
+    assert torch.equal(batch["input_ids"], expected.inputs)
+    assert torch.equal(batch["segments"], expected.segments)
+    assert torch.equal(batch["positions"], expected.positions)
+
+
+@pytest.mark.parametrize("packing", [None, True, False])
+@pytest.mark.parametrize("alike", [True, False])
+def test_only_packed_rows_of_prompts_that_begin_alike_share(
+    packing: bool | None, alike: bool
+) -> None:
+    measured = Measured("x", (), lambda db_id: None, lambda db_id: None)  # type: ignore[arg-type, return-value]
+
+    def row(position: int, rng: random.Random) -> Row:
+        return [position % 3] * 80 + [position], [9, 2]
+
+    lessons = [Lessons("x", 30, row, measured, alike=alike)]
+    plan = SFTConfig(epochs=2, packing=packing, batch_tokens=600)
+    rows = draw_rows(lessons, plan, longest=100)
+    assert rows.examples == 60
+    assert rows.answer_tokens == 120
+    whole = 60 * 83
+    shares = alike and packing is not False
+    assert rows.tokens < whole / 4 if shares else rows.tokens == whole
+    batch = collate([rows.batches[0]], pad=0)
+    assert batch["input_ids"].numel() <= 600
 
 
 @settings(max_examples=60, deadline=None)

@@ -72,8 +72,11 @@ class Batch:
         None where rows hold one example and plain causal attention does: padding is on the right, so
         no real token sees it.
         """
-        if not prefix and int(self.segments.max()) <= 1:
+        most = int(self.segments.max())
+        if not prefix and most <= 1:
             return None
+        if prefix and most >= BRANCHES:
+            raise ValueError("a prompt that is read in both directions cannot share its beginning")
         width = self.inputs.shape[1]
         seen = torch.ones(width, width, dtype=torch.bool, device=self.inputs.device).tril()[None]
         if prefix:

@@ -38,6 +38,7 @@ from txt2sql.prompts import render
 from txt2sql.runs import write_atomically
 from txt2sql.sql.text import normalise
 from txt2sql.training.batches import Group, Row, by_length, in_bins, stack
+from txt2sql.training.branches import Branch, in_trees, stack_trees
 from txt2sql.training.prepare import Progress, open_source, silent
 from txt2sql.training.selection import Measured, held_out, is_held_out
 from txt2sql.training.sft_settings import SFTConfig
@@ -49,21 +50,30 @@ _POOL = 512
 _WIDTH = 1024
 """Tokens of a packed row: attention takes time by the square of it."""
 
+_TREE_POOL, _TREE_WIDTH = 4096, 2048
+"""The same where rows hold a schema once: with more examples and wider rows, more of them share it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lessons:
-    """One data set: `size` examples to train on, `row` of which draws one, and what measures progress."""
+    """One data set: `size` examples to train on, `row` of which draws one, and what measures progress.
+
+    `alike`: prompts of one database begin alike, and the model reads them from left to right.
+    """
 
     name: str
     size: int
     row: Callable[[int, random.Random], Row | None]
     measured: Measured
     inexpressible: int = 0
+    alike: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """All batches of a run in order, and what they hold: numbers of examples and tokens."""
+    """All batches of a run in order, and what they hold: numbers of examples and tokens, those that
+    examples of a row share counted once.
+    """
 
     batches: datasets.Dataset
     examples: int
@@ -178,7 +188,9 @@ def _open_ddl(config: SFTConfig, name: str, tokenizer: Tokenizer, progress: Prog
         return encode(tokenizer, prompt, normalise(example.gold_sql))
 
     measured = Measured(dataset.name, asked, dataset.schema, dataset.database)
-    return Lessons(dataset.name, len(examples), lambda position, rng: drawn(position), measured)
+    return Lessons(
+        dataset.name, len(examples), lambda position, rng: drawn(position), measured, alike=True
+    )
 
 
 def encode(tokenizer: Tokenizer, prompt: Prompt, answer: str) -> Row:
@@ -221,7 +233,10 @@ def draw_rows(
     size = len(_epoch(lessons, config, 0))
     visits = round(size * config.epochs)
     most = config.max_steps * config.accumulate * process_count() if config.max_steps else None
-    packing = torch.cuda.is_available() if config.packing is None else config.packing
+    alike = all(each.alike for each in lessons)
+    packing = alike or torch.cuda.is_available() if config.packing is None else config.packing
+    trees = packing and alike
+    pool = _TREE_POOL if trees else _POOL
     records: list[dict[str, list[int]]] = []
     first = too_long = examples = 0
     with progress("drawing examples", visits) as advance:
@@ -232,10 +247,10 @@ def draw_rows(
             if not chosen or (most is not None and len(records) >= most):
                 break
             rng = random.Random(f"{config.seed} draw {number}")
-            epoch: list[Group] = []
-            for start in range(0, len(chosen), _POOL):
+            epoch: list[Group | list[list[Branch]]] = []
+            for start in range(0, len(chosen), pool):
                 rows = []
-                for i, position in chosen[start : start + _POOL]:
+                for i, position in chosen[start : start + pool]:
                     row = lessons[i].row(position, rng)
                     if row is None or len(row[0]) + len(row[1]) > longest:
                         too_long += 1
@@ -243,7 +258,7 @@ def draw_rows(
                         rows.append(row)
                     advance(f"{too_long} too long")
                 examples += len(rows)
-                epoch += _cut(rows, config, packing)
+                epoch += _cut(rows, config, packing, trees)
             if not epoch:
                 raise ConfigError(
                     f"every example has more than {longest} tokens; set max_length higher, or take "
@@ -257,12 +272,13 @@ def draw_rows(
     )
     columns = {name: [record[name] for record in records] for name in features}
     lengths = [length for record in records for length in record["lengths"]]
+    shared = sum(length for record in records for length in record["shared"])
     return Rows(
         datasets.Dataset.from_dict(columns, features=features),
         examples,
         too_long,
         sum(each.inexpressible for each in lessons),
-        sum(lengths),
+        sum(lengths) - shared,
         sum(lengths) - sum(size for record in records for size in record["prompts"]),
         max(lengths),
         first,
@@ -279,25 +295,30 @@ def count_steps(rows: Rows, config: SFTConfig) -> int:
     return config.max_steps or ceil(len(rows.batches) / (config.accumulate * process_count()))
 
 
-def _cut(rows: list[Row], config: SFTConfig, packing: bool) -> list[Group]:
+def _cut(
+    rows: list[Row], config: SFTConfig, packing: bool, trees: bool
+) -> Sequence[Group | list[list[Branch]]]:
     if packing:
         widest = max((len(prompt) + len(answer) for prompt, answer in rows), default=1)
-        width = min(config.batch_tokens, max(widest, _WIDTH))
-        return in_bins(rows, config.batch_tokens, width)
+        width = min(config.batch_tokens, max(widest, _TREE_WIDTH if trees else _WIDTH))
+        return (in_trees if trees else in_bins)(rows, config.batch_tokens, width)
     return by_length(rows, config.batch_tokens)
 
 
-_COLUMNS = ("prompts", "lengths", "row")
+_COLUMNS = ("prompts", "lengths", "row", "shared")
 
 
-def _record(group: Group) -> dict[str, list[int]]:
-    """A batch as flat lists: all tokens; of each example its prompt's length, its length, its row."""
-    flat = [(i, prompt, answer) for i, row in enumerate(group) for prompt, answer in row]
+def _record(group: Sequence[Sequence[Row | Branch]]) -> dict[str, list[int]]:
+    """A batch as flat lists: all tokens; of each example its prompt's length, its length, its row, and
+    how many of its tokens are those of the example before.
+    """
+    flat = [(i, *example) for i, row in enumerate(group) for example in row]
     return {
-        "input_ids": [token for _, prompt, answer in flat for token in (*prompt, *answer)],
-        "prompts": [len(prompt) for _, prompt, _ in flat],
-        "lengths": [len(prompt) + len(answer) for _, prompt, answer in flat],
-        "row": [i for i, _, _ in flat],
+        "input_ids": [token for _, prompt, answer, *_ in flat for token in (*prompt, *answer)],
+        "prompts": [len(prompt) for _, prompt, *_ in flat],
+        "lengths": [len(prompt) + len(answer) for _, prompt, answer, *_ in flat],
+        "row": [i for i, *_ in flat],
+        "shared": [shared[0] if shared else 0 for _, _, _, *shared in flat],
     }
 
 
@@ -305,11 +326,15 @@ def collate(records: Sequence[Mapping[str, Any]], pad: int) -> dict[str, Tensor]
     """One record of `_record` as the tensors of `batches.Batch`."""
     (record,) = records
     tokens: Iterator[int] = iter(record["input_ids"])
-    group: Group = [[] for _ in range(max(record["row"]) + 1)]
-    for asked, length, row in zip(record["prompts"], record["lengths"], record["row"]):
+    group: list[list[Branch]] = [[] for _ in range(max(record["row"]) + 1)]
+    columns = (record[name] for name in ("prompts", "lengths", "row", "shared"))
+    for asked, length, row, shared in zip(*columns, strict=True):
         ids = [next(tokens) for _ in range(length)]
-        group[row].append((ids[:asked], ids[asked:]))
-    batch = stack(group, pad)
+        group[row].append((ids[:asked], ids[asked:], shared))
+    if any(record["shared"]):
+        batch = stack_trees(group, pad)
+    else:
+        batch = stack([[(prompt, answer) for prompt, answer, _ in row] for row in group], pad)
     return {
         "input_ids": batch.inputs,
         "labels": batch.labels,

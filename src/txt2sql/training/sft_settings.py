@@ -73,7 +73,9 @@ class SFTConfig:
     max_length: int = 2048
     """Longer examples are left out and counted: cutting one would cut its SQL."""
     packing: bool | None = None
-    """Several examples in a row; None: on a GPU, where rows of one shape are faster."""
+    """Several examples in a row, those of one database with their schema once where it comes first in
+    the prompt (ddl). None: there, and on a GPU.
+    """
     budget: int = 150
     """Size of most schema views of a compact prompt, as prompts.compact.count_words counts."""
     long_budget: int = 400

@@ -68,7 +68,8 @@ class Watch(TrainerCallback):
         self.advance: Callable[[str], None] = lambda note: None
         self.deadline = float("inf")
         self.terminated = self.interrupted = False
-        self.tokens = [0, *accumulate(sum(lengths) for lengths in rows.batches["lengths"])]
+        columns = zip(rows.batches["lengths"], rows.batches["shared"])
+        self.tokens = [0, *accumulate(sum(lengths) - sum(shared) for lengths, shared in columns)]
         self.epoch = rows.epoch
         self.tracker: Tracker | None = None
         self.note = ""
