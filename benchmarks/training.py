@@ -1,0 +1,373 @@
+"""Fine-tuning with LoRA: ours against transformers' Trainer with padding and trl's SFTTrainer.
+
+All train the same small Llama on the same Spider questions in `ddl` prompts, in bfloat16, some steps of
+each in turn. It has random weights, and an output layer with 26% of them (as Qwen2.5-0.5B's has 28%), for
+which tokens are folded into 4,096. Trainer pads eight random examples to the longest; trl does likewise
+and checkpoints gradients, as by default (its limit of 1,024 tokens is lifted: it would cut the SQL). That
+each example has the same loss is asserted first.
+
+`ours` and `peer` (Trainer) are examples per second of processor time on a CPU, which other processes may
+share, and of wall time on a GPU; `ratio` is ours / peer. Peak memory is what a step of the largest batch
+holds beside weights and gradients. Made-up questions stand in where there is no Spider.
+
+    python benchmarks/training.py [--quick] [--data DIR] [--threads N] [--rounds N] [--pool N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import os
+import platform
+import random
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import datasets
+import torch
+import transformers
+from torch import Tensor
+from torch.nn import functional
+from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, TrainingArguments
+
+from txt2sql.models.adapters import Adapter, attach
+from txt2sql.models.catalog import BUNDLED
+from txt2sql.training.allocation import Live
+from txt2sql.training.batches import Batch, Row, answer_logits, by_length, in_bins, stack
+from txt2sql.training.branches import in_trees, stack_trees
+from txt2sql.training.sft_data import open_data
+from txt2sql.training.sft_settings import SFTConfig
+from txt2sql.training.sft_trainer import Arguments, SFTTrainer, Trainer, arguments
+
+WORDS = 4096
+BATCH_TOKENS = {"cpu": 4096, "cuda": 16384}
+
+
+def rows_of(data: Path | None, count: int, tokenizer: Any) -> list[Row]:
+    """Token rows of random questions of Spider's training split; made up without data."""
+    rng = random.Random(0)
+    if data is None:
+        schemas = [
+            rng.choices(range(9, WORDS), k=rng.randint(200, 1200)) for _ in range(count // 4)
+        ]
+        return [
+            (rng.choice(schemas) + rng.choices(range(9, WORDS), k=30), rng.choices(range(9, 99), k=38))
+            for _ in range(count)
+        ]  # fmt: skip
+    config = SFTConfig(data=str(data), measured=0)
+    (lessons,) = open_data(config, "ddl", tokenizer)
+    chosen = rng.sample(range(lessons.size), min(count, lessons.size))
+    found = [lessons.row(position, rng) for position in chosen]
+    return [(folded(row[0]), folded(row[1])) for row in found if row is not None]
+
+
+def folded(tokens: Sequence[int]) -> list[int]:
+    """Tokens of a smaller vocabulary."""
+    return [9 + token % (WORDS - 9) for token in tokens]
+
+
+def small_llama() -> Any:
+    """A model with adapters, ready to train."""
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=WORDS, hidden_size=256, intermediate_size=704, num_hidden_layers=4,
+        num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=4096,
+        tie_word_embeddings=True, bos_token_id=2, eos_token_id=3, pad_token_id=0,
+    )  # fmt: skip
+    return attach(LlamaForCausalLM(config), Adapter(dropout=0.0))
+
+
+def tensors(batch: Batch) -> dict[str, Tensor]:
+    """A batch under the names that our trainer reads."""
+    return {
+        "input_ids": batch.inputs,
+        "labels": batch.labels,
+        "segments": batch.segments,
+        "positions": batch.positions,
+        "prompts": batch.prompts,
+    }
+
+
+def plainly(rows: Sequence[Row]) -> dict[str, Tensor]:
+    """Rows as Trainer's users collate them: padded on the right, prompts without loss."""
+    batch = stack([[row] for row in rows], 0)
+    mask = (batch.segments > 0).long()
+    return {"input_ids": batch.inputs, "attention_mask": mask, "labels": batch.labels}
+
+
+@dataclass
+class Side:
+    """One way to train: its batches as lists of rows, what makes tensors of them, and its trainer."""
+
+    groups: list[Any]
+    collate: Callable[[Any], dict[str, Tensor]]
+    trainer: Callable[..., transformers.Trainer]
+    count: Callable[[Any], int]
+    model: Any
+    examples: int = 0
+    seconds: float = 0.0
+    peak: int = 0
+    place: int = 0
+
+    def made(self, groups: Sequence[Any]) -> transformers.Trainer:
+        """A trainer over these batches, in order."""
+        numbers = datasets.Dataset.from_dict({"input_ids": [[i] for i in range(len(groups))]})
+        return self.trainer(
+            self.model, numbers, lambda records: self.collate(groups[records[0]["input_ids"][0]]),
+            len(groups),
+        )  # fmt: skip
+
+    def train(self, steps: int, counted: bool) -> None:
+        """Some steps of it, over the next batches."""
+        chosen = [self.groups[(self.place + i) % len(self.groups)] for i in range(steps)]
+        self.place += steps
+        trainer = self.made(chosen)
+        clock = Clock()
+        trainer.remove_callback(transformers.PrinterCallback)
+        trainer.add_callback(clock)
+        trainer.train()
+        if counted:
+            self.seconds += clock.seconds
+            self.examples += sum(map(self.count, chosen))
+
+    def measure(self) -> None:
+        """The peak of a step of the largest batch."""
+        largest = max(self.groups, key=lambda group: self.collate(group)["input_ids"].numel())
+        inputs = self.collate(largest)
+        trainer = self.made([largest])
+        held = [*self.model.parameters(), *self.model.buffers()]
+        for parameter in self.model.parameters():
+            if parameter.requires_grad:
+                parameter.grad = torch.zeros_like(parameter)
+                held.append(parameter.grad)
+        if torch.cuda.is_available():
+            before = torch.cuda.memory_allocated()
+            torch.cuda.reset_peak_memory_stats()
+            step(trainer, inputs)
+            self.peak = torch.cuda.max_memory_allocated() - before
+            return
+        with Live(held) as live:
+            step(trainer, inputs)
+        self.peak = live.peak
+
+
+def step(trainer: transformers.Trainer, inputs: dict[str, Tensor]) -> None:
+    """Forwards and backwards."""
+    trainer.current_gradient_accumulation_steps = 1
+    with torch.autocast(trainer.args.device.type, torch.bfloat16):
+        trainer.training_step(trainer.model, inputs)
+
+
+class Clock(transformers.TrainerCallback):
+    """Seconds from the first step to the last."""
+
+    seconds = 0.0
+
+    def on_train_begin(self, *_: Any, **__: Any) -> None:
+        self.start = now()
+
+    def on_train_end(self, *_: Any, **__: Any) -> None:
+        self.seconds = now() - self.start
+
+
+def now() -> float:
+    """Processor time on a CPU, wall time on a GPU once it is done."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+        return time.perf_counter()
+    return time.process_time()
+
+
+def quiet(folder: str, steps: int) -> dict[str, Any]:
+    """Settings that have no part in the comparison."""
+    return {
+        "output_dir": folder, "max_steps": steps, "bf16": True, "report_to": [],
+        "save_strategy": "no", "logging_strategy": "no", "disable_tqdm": True,
+        "remove_unused_columns": False, "per_device_train_batch_size": 1,
+        "use_cpu": not torch.cuda.is_available(), "dataloader_pin_memory": False,
+        "train_sampling_strategy": "sequential",
+    }  # fmt: skip
+
+
+def ours(folder: str) -> Callable[..., transformers.Trainer]:
+    """The trainer of `txt2sql train`."""
+
+    def make(model: Any, data: Any, collate: Any, steps: int) -> transformers.Trainer:
+        config = SFTConfig(log_every=10**6, checkpoint_every=10**6)
+        args = arguments(
+            config, Path(folder), steps=steps, half=torch.bfloat16, checkpointing=False
+        )
+        args.save_strategy, args.dataloader_pin_memory = "no", False
+        return Trainer(model=model, args=args, train_dataset=data, data_collator=collate,
+                       processing_class=TOKENIZER)  # fmt: skip
+
+    return make
+
+
+def plain(folder: str) -> Callable[..., transformers.Trainer]:
+    """transformers' Trainer. The groups are batches of eight already."""
+
+    def make(model: Any, data: Any, collate: Any, steps: int) -> transformers.Trainer:
+        args = TrainingArguments(**quiet(folder, steps))
+        return transformers.Trainer(
+            model=model, args=args, train_dataset=data, data_collator=collate
+        )
+
+    return make
+
+
+def trls(folder: str) -> Callable[..., transformers.Trainer]:
+    """trl's SFTTrainer on rows that are tokens already."""
+
+    def make(model: Any, data: Any, collate: Any, steps: int) -> transformers.Trainer:
+        args = Arguments(
+            **quiet(folder, steps), max_length=None, dataset_kwargs={"skip_prepare_dataset": True}
+        )
+        return SFTTrainer(model=model, args=args, train_dataset=data, data_collator=collate,
+                          processing_class=TOKENIZER)  # fmt: skip
+
+    return make
+
+
+def mean_losses(logits: Tensor, labels: Tensor, owners: Sequence[Any]) -> dict[Any, float]:
+    """The mean loss of the tokens of each owner."""
+    each = functional.cross_entropy(logits.float(), labels, reduction="none").tolist()
+    found: dict[Any, list[float]] = {}
+    for owner, loss in zip(owners, each, strict=True):
+        found.setdefault(owner, []).append(loss)
+    return {owner: sum(losses) / len(losses) for owner, losses in found.items()}
+
+
+def check_losses(sides: dict[str, Side], rows: Sequence[Row]) -> float:
+    """The largest difference of an example's loss between the sides, in single precision."""
+    model = sides["plain"].model.eval()
+    device = model.device
+    found: list[list[float]] = []
+    with torch.no_grad():
+        for name, side in sides.items():
+            if name == "trl":
+                trainer = side.made([list(rows)])
+                side.model.eval()
+                one = [
+                    trainer.compute_loss(
+                        trainer.model, {k: v.to(device) for k, v in plainly([row]).items()}
+                    )
+                    for row in rows
+                ]
+                found.append(sorted(round(float(loss), 5) for loss in one))
+                continue
+            if name == "plain":
+                batch = plainly(rows)
+                out = model(input_ids=batch["input_ids"].to(device),
+                            attention_mask=batch["attention_mask"].to(device))  # fmt: skip
+                where = (batch["labels"][:, 1:] != -100).nonzero().tolist()
+                logits = torch.stack([out.logits[i, t] for i, t in where])
+                targets = torch.stack([batch["labels"][i, t + 1] for i, t in where]).to(device)
+                owners: list[Any] = [i for i, _ in where]
+            else:
+                group = LAYOUTS[name](rows)[0]
+                laid = (stack_trees if name == "shared" else stack)(group, 0)
+                logits, targets = answer_logits(model.get_base_model(), laid.to(device))
+                where = (laid.labels[:, 1:] != -100).nonzero().tolist()
+                owners = [(i, int(laid.segments[i, t + 1])) for i, t in where]
+            found.append(sorted(mean_losses(logits, targets, owners).values()))
+    model.train()
+    assert all(len(losses) == len(rows) for losses in found), [len(losses) for losses in found]
+    return max(max(values) - min(values) for values in zip(*found, strict=True))
+
+
+LAYOUTS: dict[str, Callable[[Sequence[Row]], list[Any]]] = {
+    "shared": lambda rows: in_trees(rows, 10**6, 2048),
+    "by_length": lambda rows: by_length(rows, 10**6),
+    "packed": lambda rows: in_bins(rows, 10**6, 2048),
+}
+TOKENIZER: Any = AutoTokenizer.from_pretrained(BUNDLED)
+TOKENIZER.model_max_length = 10**9  # prompts are not for the bundled model
+
+
+def main() -> None:
+    """Print the comparison."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--data", type=Path, default=os.environ.get("TXT2SQL_DATA"))
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--pool", type=int, help="examples that are laid out together")
+    options = parser.parse_args()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    transformers.logging.set_verbosity_error()
+    warnings.simplefilter("ignore")
+    datasets.disable_progress_bars()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    rounds = options.rounds or (1 if options.quick else 6)
+    pool = options.pool or (256 if options.quick else 2048)
+    rows = rows_of(Path(options.data) if options.data else None, pool, TOKENIZER)
+    random.Random(0).shuffle(rows)
+    most = BATCH_TOKENS[device.type]
+    eights = [rows[i : i + 8] for i in range(0, len(rows) - 7, 8)]
+    model = small_llama().to(device)
+
+    def many(group: Any) -> int:
+        return sum(map(len, group))
+
+    with tempfile.TemporaryDirectory() as folder:
+        sides = {
+            "shared": Side(
+                in_trees(rows, most, 2048), lambda group: tensors(stack_trees(group, 0)),
+                ours(folder), many, copy.deepcopy(model),
+            ),
+            "by_length": Side(
+                by_length(rows, most), lambda group: tensors(stack(group, 0)),
+                ours(folder), many, copy.deepcopy(model),
+            ),
+            "plain": Side(eights, plainly, plain(folder), len, copy.deepcopy(model)),
+            "trl": Side(eights, plainly, trls(folder), len, copy.deepcopy(model)),
+        }  # fmt: skip
+        for side in sides.values():
+            random.Random(1).shuffle(side.groups)
+        difference = check_losses(sides, rows[:8])
+        assert difference < 1e-3, difference
+        for i in range(rounds + 1):
+            for name, side in sides.items():
+                steps = 1 if i == 0 or options.quick else 2
+                if name == "by_length" and i > 0:
+                    steps *= 2
+                side.train(steps, counted=i > 0)
+        for side in sides.values():
+            side.measure()
+    rates = {name: round(side.examples / side.seconds, 3) for name, side in sides.items()}
+    print(
+        json.dumps(
+            {
+                "name": "training",
+                "ours": rates["shared"],
+                "peer": rates["plain"],
+                "ratio": round(rates["shared"] / rates["plain"], 2),
+                "n": {name: side.examples for name, side in sides.items()},
+                "unit": "examples per second",
+                **{f"{name}_examples_per_second": rate for name, rate in rates.items()},
+                **{f"{name}_peak_mb": round(side.peak / 1e6) for name, side in sides.items()},
+                "largest_difference_of_a_loss": round(difference, 6),
+                "pool": pool,
+                "mean_tokens": round(sum(len(p) + len(a) for p, a in rows) / len(rows)),
+                "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
+                "threads": torch.get_num_threads(),
+                "machine": platform.machine(),
+                "versions": {
+                    name: version(name) for name in ("torch", "transformers", "trl", "peft")
+                },
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
