@@ -59,7 +59,7 @@ class Pools(Dataset[list[Batch]]):
             drawn = round(config.pool * share / sum(config.shares))
             for position in range(number * drawn, (number + 1) * drawn):
                 turn, place = divmod(position, len(corpus))
-                order = _order(f"{config.seed} {corpus.name} {turn}", len(corpus))
+                order = shuffled(f"{config.seed} {corpus.name} {turn}", len(corpus))
                 budget = config.long_budget if rng.random() < config.long_share else config.budget
                 pair = corpus[order[place]].draw(rng, budget)
                 if pair is not None:
@@ -69,7 +69,7 @@ class Pools(Dataset[list[Batch]]):
 
 
 @lru_cache(maxsize=8)
-def _order(seed: str, size: int) -> list[int]:
+def shuffled(seed: str, size: int) -> list[int]:
     """A shuffled range, remembered for the passes under way."""
     return random.Random(seed).sample(range(size), size)
 

@@ -39,6 +39,7 @@ from txt2sql.runs import write_atomically
 from txt2sql.sql.text import normalise
 from txt2sql.training.batches import Group, Row, by_length, in_bins, stack
 from txt2sql.training.branches import Branch, in_trees, stack_trees
+from txt2sql.training.pools import shuffled
 from txt2sql.training.prepare import Progress, open_source, silent
 from txt2sql.training.selection import Measured, held_out, is_held_out
 from txt2sql.training.sft_settings import SFTConfig
@@ -211,15 +212,9 @@ def _epoch(lessons: Sequence[Lessons], config: SFTConfig, number: int) -> list[t
             size = max(1, round(lessons[0].size * config.shares[i] / config.shares[0]))
         for visit in range(number * size, (number + 1) * size):
             turn, place = divmod(visit, each.size)
-            chosen.append((i, _order(f"{config.seed} {each.name} {turn}", each.size)[place]))
+            chosen.append((i, shuffled(f"{config.seed} {each.name} {turn}", each.size)[place]))
     rng.shuffle(chosen)
     return chosen
-
-
-@lru_cache(maxsize=8)
-def _order(seed: str, size: int) -> list[int]:
-    """A shuffled range, remembered for the passes under way."""
-    return random.Random(seed).sample(range(size), size)
 
 
 def draw_rows(
