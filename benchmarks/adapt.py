@@ -31,6 +31,7 @@ from txt2sql.execution.database import Database, open_database
 from txt2sql.runs import hardware, versions
 from txt2sql.serving.service import build_predictor
 from txt2sql.training.adapt import adapt
+from txt2sql.training.adapt_report import numbers
 from txt2sql.training.adapt_settings import AdaptConfig
 from txt2sql.types import Example
 
@@ -144,15 +145,7 @@ def measure(
         rows[1].extend(after)
         found = compare(before, after)
         show(f"{database.db_id}, {name}", found)
-        result["sets"][name] = {
-            "n": found.a.n,
-            "before": found.a._asdict(),
-            "after": found.b._asdict(),
-            "difference": found.difference._asdict(),
-            "p": found.p,
-            "only_before": found.only_a,
-            "only_after": found.only_b,
-        }
+        result["sets"][name] = {"n": found.a.n, **numbers(found)}
     return result
 
 

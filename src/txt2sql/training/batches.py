@@ -11,9 +11,9 @@ the others. The loss belongs to the answer alone, so the output head runs on ans
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -21,6 +21,8 @@ from transformers import PreTrainedModel
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from txt2sql.training.corpus import Pair
+
+T = TypeVar("T")
 
 _IGNORED = -100
 Row = tuple[list[int], list[int]]
@@ -127,18 +129,24 @@ def by_length(rows: Sequence[Row], batch_tokens: int) -> list[Group]:
 
 def in_bins(rows: Sequence[Row], batch_tokens: int, width: int) -> list[Group]:
     """Rows of several examples, at most `width` long: the longest first, each where it still fits."""
-    bins: Group = []
+    bins = first_fit(rows, _length, width)
+    count = max(1, batch_tokens // width)
+    return [bins[i : i + count] for i in range(0, len(bins), count)]
+
+
+def first_fit(items: Iterable[T], size: Callable[[T], int], width: int) -> list[list[T]]:
+    """Bins of at most `width`, or of one larger item: the largest first, each where it still fits."""
+    bins: list[list[T]] = []
     room: list[int] = []
-    for row in sorted(rows, key=_length, reverse=True):
-        place = next((i for i, left in enumerate(room) if left >= _length(row)), None)
+    for item in sorted(items, key=size, reverse=True):
+        place = next((i for i, left in enumerate(room) if left >= size(item)), None)
         if place is None:
             place = len(bins)
             bins.append([])
-            room.append(max(width, _length(row)))
-        bins[place].append(row)
-        room[place] -= _length(row)
-    count = max(1, batch_tokens // width)
-    return [bins[i : i + count] for i in range(0, len(bins), count)]
+            room.append(max(width, size(item)))
+        bins[place].append(item)
+        room[place] -= size(item)
+    return bins
 
 
 def _length(row: Row) -> int:

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from txt2sql.training.batches import BRANCHES, Batch, Row
+from txt2sql.training.batches import BRANCHES, Batch, Row, first_fit
 
 Branch = tuple[list[int], list[int], int]
 """Prompt, answer, and how many tokens of the prompt are the trunk of the example before; 0: none."""
@@ -41,17 +41,7 @@ def grow(rows: Sequence[Row], width: int, least: int = LEAST) -> list[list[Branc
     each where it still fits.
     """
     trees = [part for trunk, run in _runs(rows, least) for part in _parts(trunk, run, width)]
-    bins: list[list[Branch]] = []
-    room: list[int] = []
-    for tree in sorted(trees, key=size, reverse=True):
-        place = next((i for i, left in enumerate(room) if left >= size(tree)), None)
-        if place is None:
-            place = len(bins)
-            bins.append([])
-            room.append(max(width, size(tree)))
-        bins[place] += tree
-        room[place] -= size(tree)
-    return bins
+    return [[b for tree in row for b in tree] for row in first_fit(trees, size, width)]
 
 
 def size(row: Sequence[Branch]) -> int:
