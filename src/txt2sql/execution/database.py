@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 import sqlite3
 import threading
 import time
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from txt2sql.errors import DatabaseError
 from txt2sql.execution import sandbox
+from txt2sql.execution.names import natural_name
 from txt2sql.execution.sandbox import quoted
 from txt2sql.types import Column, ForeignKey, Schema, Table
 
@@ -51,14 +51,6 @@ def column_class(declared: str) -> str:
     if any(word in name for word in ("char", "text", "clob", "str", "enum")):
         return "text"
     return "other" if name else "text"
-
-
-def split_identifier(name: str) -> str:
-    """`singerID_in_Show2` -> `singer id in show 2`."""
-    spaced = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", name)
-    spaced = re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1 \2", spaced)
-    spaced = re.sub(r"([A-Za-z])(\d)", r"\1 \2", spaced)
-    return " ".join(re.split(r"[\W_]+", spaced)).strip().lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +125,11 @@ def introspect(connection: sqlite3.Connection, db_id: str, tables: tuple[str, ..
                 primary_key=bool(row[5]),
                 declared_type=row[2] or "",
                 samples=samples[index],
-                words=split_identifier(row[1]),
+                words=natural_name(row[1], name),
             )
             for index, row in enumerate(info)
         )
-        found.append(Table(name, columns, split_identifier(name)))
+        found.append(Table(name, columns, natural_name(name)))
         ranked = sorted((row[5], row[1]) for row in info if row[5])
         key_columns[name.lower()] = [column for _, column in ranked]
     return Schema(db_id, tuple(found), tuple(_foreign_keys(connection, found, key_columns)))

@@ -1,0 +1,74 @@
+"""Natural names: what a person would call a table or a column."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from txt2sql.execution.database import open_database
+from txt2sql.execution.names import natural_name, split_identifier
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    {
+        "singerID_in_Show2": "singer id in show 2",
+        "HTTPServer": "http server",
+        "größe": "größe",
+        "___": "",
+    }.items(),
+)
+def test_split_identifier(name: str, words: str) -> None:
+    assert split_identifier(name) == words
+
+
+@pytest.mark.parametrize(
+    ("table", "name", "words"),
+    [
+        ("", "emp_dept_cd", "employee department code"),
+        ("", "EmpFname", "employee first name"),
+        ("invoice", "inv_no", "invoice number"),  # explained by its own table alone
+        ("payment", "inv_no", "inv number"),
+        ("complaint", "cmplt_id", "complaint id"),
+        ("work_order", "wo_no", "work order number"),
+        ("Apartments", "apt_number", "apartment number"),
+    ],
+)
+def test_abbreviations_are_written_out(table: str, name: str, words: str) -> None:
+    assert natural_name(name, table) == words
+
+
+@pytest.mark.parametrize(
+    ("table", "name", "words"),
+    [
+        ("answers", "no", "no"),  # alone, a short one may be a word
+        ("Addresses", "address_id", "address id"),
+        ("membership", "member_id", "member id"),
+        ("community", "city_name", "city name"),  # a word of its own, though c-i-t-y is in there
+        ("order_items", "order_id", "order id"),
+    ],
+)
+def test_whole_words_stay(table: str, name: str, words: str) -> None:
+    assert natural_name(name, table) == words
+
+
+@given(st.text(max_size=30), st.text(max_size=30))
+def test_any_identifier_has_words_without_marks(name: str, table: str) -> None:
+    words = natural_name(name, table)
+    assert "_" not in words
+    assert words == " ".join(words.split())
+
+
+def test_a_schema_tells_its_natural_names(tmp_path: Path) -> None:
+    path = tmp_path / "coop.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE mbr (mbr_no INTEGER PRIMARY KEY, birth_yr INTEGER)")
+    (table,) = open_database(path).schema().tables
+    assert table.words == "member"
+    assert [column.words for column in table.columns] == ["member number", "birth year"]
+    assert table.columns[0].name == "mbr_no"
