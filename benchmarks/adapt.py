@@ -1,22 +1,24 @@
 """What `txt2sql adapt` is worth: questions of people, before and after, on two databases it never saw.
 
 The sample database (8 tables, plain names) and an invented cooperative (38 tables, abbreviated names).
-Each is adapted to with the defaults; then the model as it is and the adapted one answer the same
-questions, which people phrased and no run has trained on or chosen its settings by. Judged by execution
-accuracy; compared in pairs. The adapters are kept in the output folder and are not put to use elsewhere.
+Each is adapted to as a user would who has written down some questions of their own: in two folds, the
+questions of one teach beside those made from the database, and the other's are asked of the model as it
+is and of the adapted one, so that every question is asked once and none was trained on, in no words.
+`--folds 0` adapts from the database alone. Judged by execution accuracy; compared in pairs.
 
-    python benchmarks/adapt.py [--output results/adapt-benchmark] [--only bookshops] [--quick] [--set steps=50]
+    python benchmarks/adapt.py [--folds 0] [--only bookshops] [--quick] [--set steps=50]
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import importlib.util
 import json
 import os
+import random
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +33,10 @@ from txt2sql.execution.database import Database, open_database
 from txt2sql.runs import hardware, versions
 from txt2sql.serving.service import build_predictor
 from txt2sql.training.adapt import adapt
+from txt2sql.training.adapt_pairs import columns_of, statement
 from txt2sql.training.adapt_report import numbers
 from txt2sql.training.adapt_settings import AdaptConfig
-from txt2sql.types import Example
+from txt2sql.types import Example, Schema
 
 FIXTURES = Path(__file__).parents[1] / "tests" / "fixtures" / "adapt"
 QUICK = ("count=200", "held_out=40", "steps=20", "general=")
@@ -45,6 +48,9 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("results") / "adapt-benchmark")
     parser.add_argument("--model", default="bundled")
     parser.add_argument("--only", choices=["bookshops", "energy_coop"])
+    parser.add_argument(
+        "--folds", type=int, default=2, help="below 2: made questions alone teach (default: 2)"
+    )
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--set", dest="settings", action="append", default=[])
     arguments = parser.parse_args()
@@ -111,42 +117,71 @@ def measure(
     def answering(model: str | Path) -> Any:
         return build_predictor(model, lambda _: schema, lambda _: database)
 
-    started = time.monotonic()
-    report = adapt(
-        database,
-        config,
-        arguments.output / database.db_id,
-        answering,
-        model=arguments.model,
-        report=lambda line: print(line, file=sys.stderr),
-        progress=steps,
-    )
-    assert report is not None
-    seconds = time.monotonic() - started
-    result: dict[str, Any] = {
-        "tables": len(schema.tables),
-        "seconds": round(seconds, 1),
-        "stages": report["seconds"],
-        "used": report["used"],
-        "made": report["measured"]["synthetic"],
-        "sets": {},
+    pairs = {
+        Example(f"{name}-{i}", database.db_id, item["question"], item["query"]): name
+        for name, file in sets.items()
+        for i, item in enumerate(json.loads(file.read_text(encoding="utf-8")))
     }
-    for name, file in sets.items():
-        items = json.loads(file.read_text(encoding="utf-8"))
-        examples = [
-            Example(f"{database.db_id}-{name}-{i}", database.db_id, item["question"], item["query"])
-            for i, item in enumerate(items)
-        ]
-        before, after = (
-            verdicts(examples, answering, model, database)
-            for model in (arguments.model, Path(report["adapter"]))
+    found: tuple[list[Row], list[Row]] = ([], [])
+    told = []
+    for number, (taught, asked) in enumerate(folds(list(pairs), schema, arguments.folds)):
+        report = adapt(
+            database,
+            dataclasses.replace(config, given_share=1.0),
+            arguments.output / f"{database.db_id}-{number}",
+            answering,
+            model=arguments.model,
+            given=as_file(taught, arguments.output / f"{database.db_id}-{number}.json"),
+            report=lambda line: print(line, file=sys.stderr),
+            progress=steps,
         )
-        rows[0].extend(before)
-        rows[1].extend(after)
-        found = compare(before, after)
-        show(f"{database.db_id}, {name}", found)
-        result["sets"][name] = {"n": found.a.n, **numbers(found)}
+        assert report is not None
+        told.append({"used": report["used"], "made": report["measured"]["synthetic"],
+                     "given": len(taught), "seconds": report["seconds"]})  # fmt: skip
+        for place, model in enumerate((arguments.model, Path(report["adapter"]))):
+            found[place].extend(verdicts(asked, answering, model, database))
+    result: dict[str, Any] = {"tables": len(schema.tables), "runs": told, "sets": {}}
+    for name in sets:
+        of = [
+            [row for row in place if row["example_id"].rpartition("-")[0] == name]
+            for place in found
+        ]
+        comparison = compare(*of)
+        show(f"{database.db_id}, {name}", comparison)
+        result["sets"][name] = {"n": comparison.a.n, **numbers(comparison)}
+    for place, more in zip(rows, found, strict=True):
+        place.extend({**row, "example_id": f"{database.db_id}-{row['example_id']}"} for row in more)
     return result
+
+
+def folds(
+    pairs: list[Example], schema: Schema, count: int
+) -> Iterator[tuple[list[Example], list[Example]]]:
+    """(what teaches, what is asked): every pair is asked once, and never in a run that was taught
+    its statement, with whatever values. Fewer than two folds: nothing teaches.
+    """
+    if count < 2:
+        yield [], pairs
+        return
+    columns = columns_of(schema)
+    keys = sorted({statement(pair.gold_sql, columns) for pair in pairs})
+    random.Random("folds").shuffle(keys)
+    fold = {key: i % count for i, key in enumerate(keys)}
+    of = [fold[statement(pair.gold_sql, columns)] for pair in pairs]
+    for number in range(count):
+        yield (
+            [pair for pair, at in zip(pairs, of, strict=True) if at != number],
+            [pair for pair, at in zip(pairs, of, strict=True) if at == number],
+        )
+
+
+def as_file(pairs: list[Example], path: Path) -> Path | None:
+    """The pairs as a user would give them."""
+    if not pairs:
+        return None
+    rows = [{"question": pair.question, "query": pair.gold_sql} for pair in pairs]
+    path.write_text(json.dumps(rows), encoding="utf-8")
+    return path
 
 
 def verdicts(
