@@ -2,6 +2,7 @@
 
 A name is a short name of MODELS, the hub id of any causal or sequence-to-sequence model, or a
 folder with weights or with a PEFT adapter. Sizes and licences are those of the hub's model cards.
+Models that others host (HOSTED) are asked through their APIs; `api:ROUTE` names any other of them.
 
 >>> resolve("phi-2").hub_id
 'microsoft/phi-2'
@@ -149,6 +150,64 @@ MODELS: dict[str, ModelCard] = _cards(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class HostedModel:
+    """A model behind an API. `route` is litellm's name for it, provider/model.
+
+    `max_output_tokens` bounds an answer, the thinking of a reasoning model included. `retired` is the
+    day from which the provider may refuse it, where one was announced.
+    """
+
+    name: str
+    route: str
+    max_output_tokens: int = 512
+    api_base: str = ""
+    retired: str = ""
+
+    @property
+    def provider(self) -> str:
+        """The part of the route that says whose API it is."""
+        return self.route.partition("/")[0]
+
+
+_THINKS = 4096
+HOSTED: dict[str, HostedModel] = {
+    model.name: model
+    for model in (
+        HostedModel("gpt-4", "openai/gpt-4", retired="2026-10-23"),
+        HostedModel("gpt-4-turbo", "openai/gpt-4-turbo", retired="2026-10-23"),
+        HostedModel("gpt-4o", "openai/gpt-4o"),
+        HostedModel("gpt-4o-mini", "openai/gpt-4o-mini"),
+        HostedModel("gpt-5.6", "openai/gpt-5.6", _THINKS),
+        HostedModel("gemini-pro", "gemini/gemini-2.5-pro", _THINKS),
+        HostedModel("gemini-3.1-pro", "gemini/gemini-3.1-pro-preview", _THINKS),
+        HostedModel("claude-3", "anthropic/claude-3-opus-20240229", retired="2026-01-05"),
+        HostedModel("claude-sonnet-5", "anthropic/claude-sonnet-5", _THINKS),
+        HostedModel("claude-opus-5", "anthropic/claude-opus-5", _THINKS),
+    )
+}
+"""Generalist models by short name, with the days of retirement that litellm 1.101.6 lists. `gemini-pro`
+is the oldest Gemini Pro that is still served."""
+
+
+def find_hosted(name: str) -> HostedModel | None:
+    """The hosted model of a short name, or of `api:ROUTE` or `api:ROUTE@URL`; None for other names.
+
+    >>> find_hosted("api:openai/qwen@http://localhost:8000/v1").api_base
+    'http://localhost:8000/v1'
+    """
+    text = name.strip()
+    if not text.startswith("api:"):
+        return HOSTED.get(text.lower())
+    route, _, base = text.removeprefix("api:").partition("@")
+    if not re.fullmatch(r"[\w-]+/\S+", route) or (base and "://" not in base):
+        raise ModelError(
+            f"'{text}' names no hosted model; write api:PROVIDER/MODEL, or "
+            "api:openai/MODEL@http://host:port/v1 for a server of your own"
+        )
+    return HostedModel(route.replace("/", "-") if base else route, route, _THINKS, base)
+
+
 def resolve(name: str | Path) -> ModelCard:
     """The card of a short name, a hub id or a folder.
 
@@ -165,7 +224,12 @@ def resolve(name: str | Path) -> ModelCard:
     looks_like_path = text.startswith((".", "~", "/")) or "\\" in text
     if _HUB_ID.match(text) and not looks_like_path:
         return ModelCard(name=text, hub_id=text)
-    near = difflib.get_close_matches(text.lower(), [*MODELS, *by_id], n=3, cutoff=0.5)
+    if text.lower() in HOSTED or text.startswith("api:"):
+        raise ModelError(
+            f"'{text}' is hosted by its provider; ask it with txt2sql evaluate --model {text}, or "
+            "take a model whose weights can be loaded here"
+        )
+    near = difflib.get_close_matches(text.lower(), [*MODELS, *by_id, *HOSTED], n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known names: {', '.join(MODELS)};"
     raise ModelError(
         f"no model '{text}'; {hint} or give the hub id of a model (owner/name) or a folder that "

@@ -21,6 +21,7 @@ import unicodedata
 from collections.abc import Callable, Sequence
 
 from txt2sql.prompts.reduce import reduce_schema
+from txt2sql.prompts.shots import Shot
 from txt2sql.types import Column, Message, Prompt, Schema, Table, ValueMatch
 
 BUDGET = 1536
@@ -60,11 +61,12 @@ def render_ddl(
     evidence: str = "",
     budget: int = BUDGET,
     count: Callable[[str], int] = count_tokens,
+    shots: Sequence[Shot] = (),
 ) -> Prompt:
-    """Tables, matched cells, evidence and question; the schema is reduced to fit the budget."""
+    """Shots, tables, matched cells, evidence, question; the schema is reduced to fit the budget."""
     longest = min(_MAX_QUESTION_CHARS, 2 * budget)
     asked = fold(question, longest)
-    lead = [f"-- SQLite database {fold(schema.db_id, 80)}"]
+    lead = [*_answered(shots), f"-- SQLite database {fold(schema.db_id, 80)}"]
     note = [f"-- Note: {fold(evidence, longest)}"] if evidence.strip() else []
 
     def body(candidate: Schema, dropped: Sequence[str], samples: int) -> list[str]:
@@ -89,6 +91,17 @@ def render_ddl(
         messages=(Message("system", _SYSTEM), Message("user", "\n".join(lines))),
         dropped=tuple(dropped),
     )
+
+
+def _answered(shots: Sequence[Shot]) -> list[str]:
+    if not shots:
+        return []
+    pairs = [
+        f"-- Question: {fold(shot.question, _MAX_QUESTION_CHARS)}\n"
+        f"{fold(shot.sql, _MAX_QUESTION_CHARS).rstrip('; ')};"
+        for shot in shots
+    ]
+    return ["-- Answered questions about other databases, to learn from:", *pairs, ""]
 
 
 def fold(text: str, longest: int) -> str:

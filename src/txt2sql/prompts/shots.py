@@ -1,0 +1,108 @@
+"""Few-shot examples (in-context learning): answered questions, chosen by likeness, shown in the prompt.
+
+Questions are masked first (names of their own schema, values and numbers become one mark each), so
+that what is compared is what is asked, not what it is asked about: masked question similarity and
+pairs of question and SQL as in DAIL-SQL (Gao et al. 2023, arXiv:2308.15363). The measure is BM25
+(Robertson and Zaragoza, 2009) over words and pairs of words.
+
+>>> schema = Schema("shop", (Table("shop", (Column("city"),)),))
+>>> mask("How many shops are in Lisbon since 1999?", schema)
+('how', 'many', '<name>', 'are', 'in', '<value>', 'since', '<value>', '?')
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+
+from txt2sql.types import Column, Example, Schema, Table  # noqa: F401 - the example above
+
+_PIECES = re.compile(r"\"[^\"]*\"|(?<!\w)'[^']*'(?!\w)|[^\W\d_]+|\d[\d.,:/-]*|[?]")
+_NAME_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_NAME, _VALUE = "<name>", "<value>"
+_K1, _B = 1.2, 0.75
+_SHORTEST_NAME = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One answered question."""
+
+    question: str
+    sql: str
+
+
+class Shots:
+    """Answered questions that are found by likeness; built once, asked for every question."""
+
+    def __init__(self, answered: Iterable[tuple[Example, Schema]]) -> None:
+        self.items: list[tuple[str, Shot]] = []
+        """(db_id, shot) in the order given."""
+        lengths: list[int] = []
+        self._found: dict[str, list[tuple[int, int]]] = {}
+        for example, schema in answered:
+            terms = _terms(mask(example.question, schema))
+            for term, count in Counter(terms).items():
+                self._found.setdefault(term, []).append((len(self.items), count))
+            lengths.append(len(terms))
+            self.items.append((example.db_id, Shot(example.question, example.gold_sql)))
+        mean = sum(lengths) / len(lengths) if lengths else 1.0
+        self._norm = [_K1 * (1 - _B + _B * length / max(mean, 1.0)) for length in lengths]
+
+    def nearest(self, question: str, schema: Schema, k: int) -> tuple[Shot, ...]:
+        """The k likest questions about other databases, the likest last, next to the question.
+
+        One of each query: the many wordings of one question teach as much as one of them.
+        """
+        scores: dict[int, float] = {}
+        n = len(self.items)
+        for term in set(_terms(mask(question, schema))):
+            places = self._found.get(term, ())
+            idf = math.log(1 + (n - len(places) + 0.5) / (len(places) + 0.5))
+            for place, count in places:
+                gain = idf * count * (_K1 + 1) / (count + self._norm[place])
+                scores[place] = scores.get(place, 0.0) + gain
+        best: dict[str, Shot] = {}
+        ranked = heapq.nsmallest(50 * k, scores, key=lambda place: (-scores[place], place))
+        for place in ranked:
+            db_id, shot = self.items[place]
+            if db_id != schema.db_id and len(best) < k:
+                best.setdefault(shot.sql, shot)
+        return tuple(reversed(best.values()))
+
+
+def mask(question: str, schema: Schema) -> tuple[str, ...]:
+    """The words of a question, lower-cased, with names of the schema and values as marks."""
+    names = _names(schema)
+    pieces: list[str] = []
+    for position, piece in enumerate(_PIECES.findall(question)):
+        word = piece.lower()
+        if _stem(word) in names:
+            piece = _NAME
+        elif piece[0].isdigit() or piece[0] in "\"'" or (piece[0].isupper() and position):
+            piece = _VALUE
+        else:
+            piece = word
+        if not (pieces and piece == pieces[-1] and piece in (_NAME, _VALUE)):
+            pieces.append(piece)  # a name of several words is one name
+    return tuple(pieces)
+
+
+def _names(schema: Schema) -> set[str]:
+    texts = [text for t in schema.tables for text in (t.name, t.words)]
+    texts += [text for t in schema.tables for c in t.columns for text in (c.name, c.words)]
+    words = {_stem(word.lower()) for text in texts for word in _NAME_WORDS.findall(text)}
+    return {word for word in words if len(word) >= _SHORTEST_NAME}
+
+
+def _stem(word: str) -> str:
+    return word[:-1] if len(word) > _SHORTEST_NAME and word.endswith("s") else word
+
+
+def _terms(words: tuple[str, ...]) -> list[str]:
+    return [*words, *(f"{a} {b}" for a, b in pairwise(words))]
