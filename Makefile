@@ -4,14 +4,15 @@
 #   make conformance  compare with recorded verdicts of the official evaluators
 #   make check   lint, formatting and types
 #   make format  reformat the code
-#   make docs    regenerate docs/cli.md
+#   make docs    build the documentation site, after docs/cli.md
+#   make notebooks  run every notebook
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test conformance check format docs clean
+.PHONY: demo test conformance check format docs notebooks clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -35,11 +36,16 @@ format: $(VENV)/.installed-dev
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-docs: $(VENV)/.installed
+docs: $(VENV)/.installed-dev
 	@$(BIN)/python docs/generate_cli.py
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "the site is in site/; to see it: $(BIN)/python -m http.server --directory site"
+
+notebooks: $(VENV)/.installed-dev
+	@$(BIN)/python -m pytest -m slow tests/test_notebooks.py $(ARGS)
 
 clean:
-	rm -rf $(VENV) build dist src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist site src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # Stamps, touched when a step is complete: a killed installation is taken up again, not believed.
 $(VENV)/.created:

@@ -74,7 +74,7 @@ def test_every_folder_of_modules_is_a_package() -> None:
 
 
 def test_every_test_folder_mirrors_a_room() -> None:
-    rooms = {path.stem for path in SOURCE.iterdir()} | {"fixtures", "docs", "project", "layers"}
+    rooms = {path.stem for path in SOURCE.iterdir()} | {"fixtures", "docs", "notebooks", "project", "layers"}
     for path in (ROOT / "tests").iterdir():
         if path.is_dir() and not path.name.startswith(("_", ".")):
             assert path.name in rooms
