@@ -114,6 +114,17 @@ class GrammarEngine:
                 self._compiled.popitem(last=False)
         return self._compiled[grammar].deep_copy()
 
+    def allowed(self, matcher: LLMatcher | None, size: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """(size,) which tokens may follow; only the end where nothing else may."""
+        found = np.zeros(size, dtype=bool)
+        if matcher is not None:
+            bits = np.frombuffer(matcher.compute_bitmask(), dtype=np.uint8)
+            known = np.unpackbits(bits, bitorder="little")[:size]
+            found[: len(known)] = known
+        if not found.any():
+            found[self.end_ids] = True
+        return found
+
 
 class GrammarMask:
     """Masks the scores of one batch; follows beams and samples by the tokens they hold.
@@ -144,7 +155,7 @@ class GrammarMask:
             if key[0] not in self._constrained:
                 continue
             if key not in masks:
-                masks[key] = ~self._allowed(key, scores.shape[1])
+                masks[key] = ~self.engine.allowed(self._states.get(key), scores.shape[1])
             forbidden[i] = masks[key]
         return scores.masked_fill(torch.from_numpy(forbidden).to(scores.device), float("-inf"))
 
@@ -164,17 +175,3 @@ class GrammarMask:
             if matcher.consume_token(tokens[-1]):
                 states[prompt, tokens] = matcher
         self._states = states
-
-    def _allowed(
-        self, key: tuple[int, tuple[int, ...]], size: int
-    ) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """(vocabulary,) which tokens may follow; only the end where nothing else may."""
-        allowed = np.zeros(size, dtype=bool)
-        matcher = self._states.get(key)
-        if matcher is not None:
-            bits = np.frombuffer(matcher.compute_bitmask(), dtype=np.uint8)
-            known = np.unpackbits(bits, bitorder="little")[:size]
-            allowed[: len(known)] = known
-        if not allowed.any():
-            allowed[self.engine.end_ids] = True
-        return allowed

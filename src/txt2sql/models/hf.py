@@ -223,10 +223,14 @@ class HFGenerator:
     def _mask(self, grammars: Sequence[str | None], copies: int, start: int) -> GrammarMask | None:
         if all(grammar is None for grammar in grammars):
             return None
+        return GrammarMask(self.grammars(), grammars, copies, start)
+
+    def grammars(self) -> GrammarEngine:
+        """What restricts this model's tokens to a grammar."""
         if self._engine is None:
             size = int(self.model.get_output_embeddings().weight.shape[0])
             self._engine = GrammarEngine(self.tokenizer, size, self.end_ids)
-        return GrammarMask(self._engine, grammars, copies, start)
+        return self._engine
 
     def _padded(self, rows: Sequence[Sequence[int]]) -> dict[str, torch.Tensor]:
         """(batch, time) token ids and mask: padded left for decoders, right for encoders."""

@@ -1,0 +1,359 @@
+"""Monte Carlo tree search with a policy prior: PUCT on edges, leaves in parallel, no SQL.
+
+Field's names: PUCT (Silver et al. 2017, AlphaGo Zero), virtual loss and leaf parallelisation (Chaslot
+et al. 2008), transpositions, first-play urgency. Statistics are kept on edges, so that one node can
+be reached in several ways. A leaf is worth what `value` says of it: nothing is rolled out, but for the
+first simulation, which follows the policy's own choices to an end, so that there always is an answer.
+
+Up to `wave` leaves are open at a time, in all trees together with those of other searches: whatever
+`expand` finishes is backed up at once and new leaves take its place, so a batch of a language model
+stays full. The same roots, functions and seed give the same trees.
+
+    forest = search([root], expand, value, Settings(num_simulations=100))
+    forest[0].root.edges[0].visits
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+
+S = TypeVar("S")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice(Generic[S]):
+    """A state that can follow; `prior` is the policy's weight, relative to its siblings.
+
+    States of one `key` are one node of the tree; None is no other state's key.
+    """
+
+    state: S
+    prior: float
+    key: Hashable = None
+    terminal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Expansion(Generic[S]):
+    """What follows a state, the policy's own choice first; what it cost; and what was refused, as
+    (text, reason) for people to read.
+    """
+
+    choices: tuple[Choice[S], ...]
+    tokens: int = 0
+    refused: tuple[tuple[str, str], ...] = ()
+
+
+class Expand(Protocol[S]):
+    """Takes states to expand and returns those that are finished, of these or of earlier calls.
+
+    At least one comes back while any is open, unless `until` (of time.perf_counter) has passed.
+    """
+
+    def __call__(self, states: Sequence[S], until: float) -> list[tuple[S, Expansion[S]]]: ...
+
+
+Value = Callable[[Sequence[S]], Sequence[float]]
+"""What states are worth, each in [-1, 1]; terminal ones are asked about when they are first reached."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a tree is searched. `seconds` and `tokens` end it early; the first answer is never cut."""
+
+    num_simulations: int = 100
+    c_puct: float = 1.4
+    wave: int = 16
+    first_play: float = 0.2
+    """How much less than its parent a child that was never visited is thought to be worth."""
+    collisions: float = 0.3
+    """A wave is full when so large a part of it met leaves that are open already."""
+    noise: float = 0.0
+    """Part of the root's priors that is random (Dirichlet 0.3): for data generation, not for answers."""
+    seconds: float | None = None
+    tokens: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.num_simulations < 1 or self.wave < 1:
+            raise ValueError("num_simulations and wave must be 1 or more")
+        if self.c_puct < 0 or not 0 <= self.noise <= 1:
+            raise ValueError("c_puct must not be negative and noise must lie between 0 and 1")
+
+
+@dataclass(slots=True, eq=False)
+class Edge(Generic[S]):
+    """One choice at a node: N (`visits`), W (`total`), P (`prior`) and the visits under way."""
+
+    node: Node[S]
+    prior: float
+    visits: int = 0
+    total: float = 0.0
+    pending: int = 0
+
+    @property
+    def mean(self) -> float:
+        """Q, the mean value of the simulations that came this way."""
+        return self.total / self.visits if self.visits else 0.0
+
+
+@dataclass(slots=True, eq=False)
+class Node(Generic[S]):
+    """A state; `edges` is None until it is expanded. `value` is what `value` said of it."""
+
+    state: S
+    depth: int
+    terminal: bool = False
+    edges: list[Edge[S]] | None = None
+    value: float | None = None
+    refused: tuple[tuple[str, str], ...] = ()
+    open: bool = False
+
+    @property
+    def ended(self) -> bool:
+        """True where nothing can follow: a whole answer, or a dead end."""
+        return self.terminal or self.edges == []
+
+
+@dataclass(slots=True, eq=False)
+class Tree(Generic[S]):
+    """A searched tree: `simulations` is the sum of the visits of the root's edges."""
+
+    root: Node[S]
+    nodes: list[Node[S]] = field(default_factory=list)
+    simulations: int = 0
+    tokens: int = 0
+    expansions: int = 0
+    seconds: float = 0.0
+    reason: str = ""
+    first: Node[S] | None = None
+    """Where the first simulation ended: the policy's own answer."""
+
+    def paths(self) -> Iterator[tuple[Edge[S], ...]]:
+        """Every path from the root to an end, each the edges along it."""
+        stack: list[tuple[Node[S], tuple[Edge[S], ...]]] = [(self.root, ())]
+        while stack:
+            node, path = stack.pop()
+            if node.ended and path:
+                yield path
+            stack += [(edge.node, (*path, edge)) for edge in reversed(node.edges or ())]
+
+
+Settled = Callable[[Tree[S]], str]
+"""Why a tree needs no more simulations, or ""."""
+
+
+def search(
+    roots: Sequence[S],
+    expand: Expand[S],
+    value: Value[S],
+    settings: Settings = Settings(),
+    settled: Settled[S] | None = None,
+) -> list[Tree[S]]:
+    """One tree for each root, all searched at the same time."""
+    searches = [_Search(root, value, settings, settled) for root in roots]
+    started = time.perf_counter()
+    limit = math.inf if settings.seconds is None else started + settings.seconds
+    asked: dict[int, tuple[_Search[S], Node[S]]] = {}
+    while True:
+        late = time.perf_counter() >= limit
+        new: list[S] = []
+        for each in searches:
+            for node in each.gather(late):
+                asked[id(node.state)] = (each, node)
+                new.append(node.state)
+        if not asked or all(each.tree.reason for each in searches):
+            break
+        answerless = any(each.tree.first is None for each in searches)
+        for state, expansion in expand(new, math.inf if answerless else limit):
+            each, node = asked.pop(id(state))
+            each.attach(node, expansion)
+        if late and not answerless:
+            break
+    for each in searches:
+        each.close(time.perf_counter() - started)
+    return [each.tree for each in searches]
+
+
+class _Search(Generic[S]):
+    """One tree while it is searched: the paths under way, by the leaf that each waits for."""
+
+    def __init__(
+        self, root: S, value: Value[S], settings: Settings, settled: Settled[S] | None
+    ) -> None:
+        self.settings, self.value, self.settled = settings, value, settled
+        self.tree: Tree[S] = Tree(Node(root, 0))
+        self.tree.nodes.append(self.tree.root)
+        self.known: dict[Hashable, Node[S]] = {}
+        self.waiting: dict[int, list[Edge[S]]] = {}
+        self.leading: list[Edge[S]] | None = []  # the path of the first simulation, until it ends
+        self.random = random.Random(settings.seed)
+
+    def gather(self, late: bool) -> list[Node[S]]:
+        """The leaves that this tree wants expanded now."""
+        found: list[Node[S]] = []
+        if self.leading is not None:
+            leaf = self._lead()
+            if leaf is not None:
+                found.append(leaf)
+        if self.tree.reason or self.tree.root.edges is None:
+            return found
+        met, tried, settings = 0, 0, self.settings
+        while not self._done(late) and len(self.waiting) < settings.wave:
+            if tried >= settings.wave and self.waiting:
+                break
+            tried += 1
+            path, node = self._select()
+            if node.ended:
+                self._back_up(path, self._worth(node))
+            elif node.open:
+                self._release(path)
+                met += 1
+                if met > settings.collisions * settings.wave:
+                    break
+            else:
+                node.open = True
+                self.waiting[id(node)] = path
+                found.append(node)
+        return found
+
+    def _lead(self) -> Node[S] | None:
+        """Follow the policy's own choices; the leaf to expand next, None when it is open or at the end."""
+        path = self.leading
+        assert path is not None
+        node = path[-1].node if path else self.tree.root
+        while node.edges:
+            edge = node.edges[0]
+            edge.pending += 1
+            path.append(edge)
+            node = edge.node
+        if node.ended:
+            self.leading, self.tree.first = None, node
+            if path:
+                self._back_up(path, self._worth(node))
+            else:
+                self.tree.reason = "nothing can follow the root"
+            return None
+        if node.open:
+            return None
+        node.open = True
+        return node
+
+    def _done(self, late: bool) -> bool:
+        tree, settings = self.tree, self.settings
+        under_way = len(self.waiting) + (self.leading is not None)
+        if tree.simulations >= settings.num_simulations:
+            tree.reason = f"all {tree.simulations} simulations"
+        elif tree.simulations + under_way >= settings.num_simulations:
+            return True
+        elif self.leading is not None:
+            return late  # the first answer is still to come
+        elif late:
+            tree.reason = f"{settings.seconds:g} seconds passed"
+        elif settings.tokens is not None and tree.tokens >= settings.tokens:
+            tree.reason = f"{tree.tokens:,} tokens decoded"
+        elif self.settled is not None:
+            tree.reason = self.settled(tree)
+        return bool(tree.reason)
+
+    def _select(self) -> tuple[list[Edge[S]], Node[S]]:
+        """One descent to a leaf or an end; virtual losses are left along the way."""
+        path: list[Edge[S]] = []
+        node = self.tree.root
+        while node.edges and not node.terminal:
+            edge = self._best(node, node.edges)
+            edge.pending += 1
+            path.append(edge)
+            node = edge.node
+        return path, node
+
+    def _best(self, node: Node[S], edges: Sequence[Edge[S]]) -> Edge[S]:
+        """argmax of Q + c P sqrt(sum N) / (1 + N), where each visit under way counts as lost."""
+        spread = self.settings.c_puct * math.sqrt(
+            max(1, sum(edge.visits + edge.pending for edge in edges))
+        )
+        urgency = max(-1.0, (node.value or 0.0) - self.settings.first_play)
+        best, highest = edges[0], -math.inf
+        for edge in edges:
+            visits = edge.visits + edge.pending
+            if visits:
+                mean = (edge.total - edge.pending) / visits
+            else:
+                mean = urgency if edge.node.value is None else edge.node.value
+            score = mean + spread * edge.prior / (1 + visits)
+            if score > highest:
+                best, highest = edge, score
+        return best
+
+    def attach(self, node: Node[S], expansion: Expansion[S]) -> None:
+        """Give a leaf its edges, then back up what it is worth along the path that waits for it."""
+        node.open = False
+        node.refused = expansion.refused
+        self.tree.tokens += expansion.tokens
+        self.tree.expansions += 1
+        mass = sum(choice.prior for choice in expansion.choices)
+        node.edges = []
+        children: dict[int, Edge[S]] = {}
+        new: list[Node[S]] = []
+        for choice in expansion.choices:
+            known = self.known.get(choice.key) if choice.key is not None else None
+            if known is None or known.depth <= node.depth:  # an edge only ever leads down
+                known = Node(choice.state, node.depth + 1, choice.terminal)
+                self.tree.nodes.append(known)
+                if choice.key is not None:
+                    self.known[choice.key] = known
+                if not choice.terminal:
+                    new.append(known)
+            share = choice.prior / mass if mass else 1 / len(expansion.choices)
+            if id(known) in children:
+                children[id(known)].prior += share
+                continue
+            children[id(known)] = Edge(known, share)
+            node.edges.append(children[id(known)])
+        if node is self.tree.root and self.settings.noise:
+            self._disturb(node.edges)
+        if new:
+            for child, worth in zip(new, self.value([each.state for each in new]), strict=True):
+                child.value = worth
+        path = self.waiting.pop(id(node), None)
+        if path is not None:
+            self._back_up(path, self._worth(node))
+
+    def _disturb(self, edges: Sequence[Edge[S]]) -> None:
+        draws = [self.random.gammavariate(0.3, 1.0) for _ in edges]
+        part, mass = self.settings.noise, sum(draws) or 1.0
+        for edge, draw in zip(edges, draws, strict=True):
+            edge.prior = (1 - part) * edge.prior + part * draw / mass
+
+    def _worth(self, node: Node[S]) -> float:
+        if node.edges == [] and not node.terminal:
+            node.value = -1.0  # a dead end, whatever it promised
+        elif node.value is None:
+            node.value = self.value([node.state])[0]
+        return node.value
+
+    def _back_up(self, path: Sequence[Edge[S]], worth: float) -> None:
+        for edge in path:
+            edge.visits += 1
+            edge.total += worth
+            edge.pending -= 1
+        self.tree.simulations += 1
+
+    def _release(self, path: Sequence[Edge[S]]) -> None:
+        for edge in path:
+            edge.pending -= 1
+
+    def close(self, seconds: float) -> None:
+        """Forget the paths that were never finished."""
+        for path in self.waiting.values():
+            self._release(path)
+        self.waiting.clear()
+        for node in self.tree.nodes:
+            node.open = False
+        self.tree.seconds = seconds
+        self.tree.reason = self.tree.reason or f"{self.settings.seconds or 0:g} seconds passed"

@@ -1,0 +1,110 @@
+"""The expander of a search: an engine's steps become states, and those that cannot be right do not.
+
+It is what `mcts.search` calls `expand`: places go into the engine, finished ones come back, and each
+step is checked by its executable relaxation before it may enter the tree.
+
+    expander = StepExpander(engine, executor)
+    forest = search(expander.roots(asked), expander, StateValue(executor))
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from txt2sql.models.engine import Engine, Place, Step
+from txt2sql.search.actions import split_steps
+from txt2sql.search.mcts import Choice, Expansion
+from txt2sql.search.relaxation import closure, fault, sql_closure
+from txt2sql.search.state import Asked, State, state_key
+from txt2sql.sql.decode import decode
+from txt2sql.sql.text import extract_sql
+from txt2sql.types import Executor
+
+Spell = Callable[[str, str, str, str], str]
+"""(db_id, table, column, text) -> the text as the column stores it."""
+
+
+@dataclass(slots=True)
+class StepExpander:
+    """Expands states with an engine. `checked` False lets every step into the tree."""
+
+    engine: Engine
+    run: Executor
+    spell: Spell | None = None
+    checked: bool = True
+    _waiting: dict[Place, State] = field(default_factory=dict)
+
+    def roots(self, asked: Sequence[Asked]) -> list[State]:
+        """The states before any step; their trees are read by the model together."""
+        places = self.engine.prefill([each.prompt for each in asked])
+        return [State(each, place) for each, place in zip(asked, places, strict=True)]
+
+    def __call__(
+        self, states: Sequence[State], until: float
+    ) -> list[tuple[State, Expansion[State]]]:
+        """See `mcts.Expand`."""
+        for state in states:
+            self._waiting[state.place] = state
+        finished = self.engine.expand([state.place for state in states], until)
+        return [
+            (state, self._expansion(state, steps, tokens))
+            for place, steps, tokens in finished
+            for state in (self._waiting.pop(place),)
+        ]
+
+    def free(self, roots: Sequence[State]) -> None:
+        """Forget trees."""
+        for root in roots:
+            self.engine.free(root.place)
+            self._waiting = {p: s for p, s in self._waiting.items() if p.tree != root.place.tree}
+
+    def _expansion(self, state: State, steps: Sequence[Step], tokens: int) -> Expansion[State]:
+        choices, refused = [], []
+        for step in steps:
+            following = state.following(step)
+            links = state.asked.links is not None
+            if following.ended:
+                following.sql = self.sql(following)
+            reason = self._fault(following) if self.checked else None
+            if reason is not None:
+                refused.append((following.step, reason))
+                continue
+            key = (
+                state.place.tree,
+                *state_key(split_steps(following.text), following.ended, links),
+            )
+            choices.append(Choice(following, math.exp(step.logprob), key, following.ended))
+        return Expansion(tuple(choices), tokens, tuple(refused))
+
+    def sql(self, state: State) -> str | None:
+        """The query of a whole answer, None where there is none."""
+        asked, spell = state.asked, self.spell
+        if asked.links is None:
+            return extract_sql(state.text)
+        db_id = asked.question.db_id
+        return decode(
+            state.text,
+            asked.schema,
+            asked.links,
+            (lambda table, column, text: spell(db_id, table, column, text)) if spell else None,
+        )
+
+    def _fault(self, state: State) -> str | None:
+        asked = state.asked
+        if state.ended:
+            sql = state.sql
+        elif asked.links is not None:
+            completed = closure(state.text, asked.links)
+            if completed is None:
+                return None
+            sql = decode(completed, asked.schema, asked.links)
+        else:
+            sql = sql_closure(state.text, asked.schema)
+            if sql is None:
+                return None
+        if sql is None:
+            return "not a query"
+        db_id = asked.question.db_id
+        return fault(sql, lambda text: self.run(db_id, text), text_allowed=asked.links is None)

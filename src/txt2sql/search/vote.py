@@ -1,0 +1,103 @@
+"""The final choice: answers with equal results are one candidate, and the best candidate wins.
+
+Field's names: self-consistency by execution (Wang et al. 2023; Chen et al. 2023 for SQL), here
+weighted by the search. A candidate is weighed by the share that its answers have of the policy's
+probability, of the visits, and by the best value among them. What fails is no candidate; what returns
+nothing counts less.
+
+>>> ballots = [Ballot("a", 0.5, 10, 0.2, QueryResult(rows=((1,),))), Ballot("b", 0.3, 5, 0.1, QueryResult())]
+>>> choose(ballots)[0].sql
+'a'
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+from txt2sql.types import Cell, QueryResult
+
+
+@dataclass(frozen=True, slots=True)
+class Ballot:
+    """One whole answer of a tree: its probability under the policy, visits, value and result.
+
+    `own` marks the policy's own (greedy) answer.
+    """
+
+    sql: str
+    probability: float
+    visits: int
+    value: float
+    result: QueryResult
+    own: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """How much each share says. `empty` multiplies what returns no rows or only NULLs."""
+
+    probability: float = 1.0
+    visits: float = 0.0
+    value: float = 0.0
+    empty: float = 0.1
+
+    def __post_init__(self) -> None:
+        if min(self.probability, self.visits, self.value, self.empty) < 0:
+            raise ValueError("the weights of a vote must not be negative")
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Answers with one result. `sql` is the likeliest of them; `score` is comparable within a vote."""
+
+    sql: str
+    score: float
+    ballots: tuple[Ballot, ...]
+
+    @property
+    def own(self) -> bool:
+        """Whether the policy's own answer is among them."""
+        return any(ballot.own for ballot in self.ballots)
+
+
+def choose(ballots: Sequence[Ballot], weights: Weights = Weights()) -> list[Candidate]:
+    """The candidates, best first; what failed comes last. [] without ballots.
+
+    Ties go to the policy's own answer, then to the likelier.
+    """
+    clusters: dict[Hashable, list[Ballot]] = {}
+    for ballot in ballots:
+        key: Hashable = result_key(ballot.result) if ballot.result.ok else ("failed", ballot.sql)
+        clusters.setdefault(key, []).append(ballot)
+    mass = sum(b.probability for b in ballots if b.result.ok) or 1.0
+    visits = sum(b.visits for b in ballots if b.result.ok) or 1
+    found = []
+    for members in clusters.values():
+        best = max(members, key=lambda b: (b.probability, b.own))
+        score = (
+            weights.probability * sum(b.probability for b in members) / mass
+            + weights.visits * sum(b.visits for b in members) / visits
+            + weights.value * (1 + max(b.value for b in members)) / 2
+        )
+        if not best.result.ok:
+            score = -1.0
+        elif not says_something(best.result):
+            score *= weights.empty
+        found.append(Candidate(best.sql, score, tuple(members)))
+    return sorted(found, key=lambda c: (-c.score, not c.own, -c.ballots[0].probability))
+
+
+def says_something(result: QueryResult) -> bool:
+    """Whether a query ran and gave more than NULLs."""
+    return result.ok and any(cell is not None for row in result.rows for cell in row)
+
+
+def result_key(result: QueryResult) -> Hashable:
+    """Equal for results with the same rows, in any order; numbers equal to 6 digits are the same."""
+    rows = sorted((tuple(map(_cell, row)) for row in result.rows), key=repr)
+    return (len(result.columns), tuple(rows), result.truncated)
+
+
+def _cell(cell: Cell) -> Cell:
+    return float(f"{cell:.6g}") if isinstance(cell, (int, float)) else cell
