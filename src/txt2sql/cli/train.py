@@ -1,7 +1,8 @@
-"""`txt2sql train lora|dora|qlora|rslora|full`: fine-tune a model on questions with SQL.
+"""`txt2sql train lora|dora|qlora|rslora|full|grpo`: fine-tune a model on questions with SQL.
 
 $ txt2sql train lora --model phi-2 --epochs 3
 $ txt2sql train dora --model llama-7b --dry-run
+$ txt2sql train grpo --model results/lora-phi-2/model
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ from typing import Annotated, Any
 
 import typer
 
+from txt2sql.cli.train_grpo import grpo
+
 CONFIG = Path("config") / "training_config.yaml"
 MODELS = Path("config") / "model_config.yaml"
 
 app = typer.Typer(
-    help="Fine-tune a model: LoRA, DoRA, QLoRA, rsLoRA, or every weight.",
+    help="Fine-tune a model: LoRA, DoRA, QLoRA, rsLoRA, every weight; or GRPO on executed SQL.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -171,3 +174,4 @@ def _command(section: str) -> Callable[..., None]:
 
 for _section in _WHAT:
     app.command(_section)(_command(_section))
+app.command("grpo")(grpo)

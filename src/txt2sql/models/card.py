@@ -31,6 +31,7 @@ _METHODS = {
     "qlora": "QLoRA (LoRA over 4-bit weights)",
     "rslora": "rank-stabilised LoRA",
     "full": "training of every weight",
+    "grpo": "GRPO (reinforcement learning on executed SQL)",
 }
 _DATASETS = {
     "spider": ("xlangai/spider", SHARE_ALIKE),

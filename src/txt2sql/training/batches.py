@@ -77,7 +77,7 @@ class Batch:
         most = int(self.segments.max())
         if not prefix and most <= 1:
             return None
-        if prefix and most >= BRANCHES:
+        if prefix and most >= BRANCHES and not self.prompts.any():
             raise ValueError("a prompt that is read in both directions cannot share its beginning")
         width = self.inputs.shape[1]
         seen = torch.ones(width, width, dtype=torch.bool, device=self.inputs.device).tril()[None]

@@ -61,7 +61,7 @@ from txt2sql.training.sft_model import (
 from txt2sql.training.sft_plan import out_of_memory_explained
 from txt2sql.training.sft_settings import SFTConfig, method, run_folder
 from txt2sql.training.sft_trainer import Trainer, arguments
-from txt2sql.training.sft_watch import Watch, best
+from txt2sql.training.sft_watch import Watch, best, tokens_read
 
 __all__ = ["SFTConfig", "train"]
 
@@ -145,7 +145,10 @@ class Finetuning:
         self.held_out = HeldOut([each.measured for each in lessons])
         self.model = self._adapted()
         self.trainer = self._trainer()
-        self.watch = Watch(config, output, self.rows, self.measure, report, self._gather)
+        self.watch = Watch(
+            config, output, tokens_read(self.rows), self.rows.epoch, self.measure, report,
+            self._gather,
+        )  # fmt: skip
         self.trainer.add_callback(self.watch)
 
     def _adapted(self) -> Any:

@@ -13,11 +13,11 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import distributed
@@ -28,7 +28,6 @@ from txt2sql.runs import read_rows
 from txt2sql.training.folders import replace_folder
 from txt2sql.training.sft_checkpoints import mark_whole
 from txt2sql.training.sft_data import Rows
-from txt2sql.training.sft_settings import SFTConfig
 from txt2sql.training.tracking import Tracker
 
 _MEASURE = "execution_accuracy/"
@@ -49,16 +48,41 @@ def best(rows: Iterable[Mapping[str, Any]]) -> tuple[int, float] | None:
     return max(scores(rows), key=lambda found: found[1], default=None)
 
 
+def tokens_read(rows: Rows) -> list[int]:
+    """How many tokens of a run are read before each of its batches, and in all."""
+    columns = zip(rows.batches["lengths"], rows.batches["shared"])
+    return [0, *accumulate(sum(lengths) - sum(shared) for lengths, shared in columns)]
+
+
+class Watched(Protocol):
+    """What a run's settings say of its logs, measurements and end."""
+
+    @property
+    def model(self) -> str: ...
+    @property
+    def datasets(self) -> tuple[str, ...]: ...
+    @property
+    def measure_every(self) -> int | None: ...
+    @property
+    def patience(self) -> int | None: ...
+    @property
+    def use_wandb(self) -> bool: ...
+
+
 class Watch(TrainerCallback):
     """`measure`, in the main process, saves the model to `output`/last and asks it; `gather`, in all of
-    them, comes before.
+    them, comes before. `tokens` is as of `tokens_read`, `epoch` the number of batches in an epoch.
     """
+
+    unit = 1
+    """A run stops, to go on later, after a multiple of so many steps."""
 
     def __init__(
         self,
-        config: SFTConfig,
+        config: Watched,
         output: Path,
-        rows: Rows,
+        tokens: Sequence[int],
+        epoch: int,
         measure: Callable[[], Mapping[str, Estimate]],
         report: Callable[[str], None],
         gather: Callable[[], None] = lambda: None,
@@ -68,9 +92,7 @@ class Watch(TrainerCallback):
         self.advance: Callable[[str], None] = lambda note: None
         self.deadline = float("inf")
         self.terminated = self.interrupted = False
-        columns = zip(rows.batches["lengths"], rows.batches["shared"])
-        self.tokens = [0, *accumulate(sum(lengths) - sum(shared) for lengths, shared in columns)]
-        self.epoch = rows.epoch
+        self.tokens, self.epoch = tokens, epoch
         self.tracker: Tracker | None = None
         self.note = ""
 
@@ -124,7 +146,8 @@ class Watch(TrainerCallback):
                 self._measure(step)
             control.should_training_stop = self._agreed(self.no_longer_better(step))
         done = control.should_training_stop or step == state.max_steps
-        stopped = self._agreed(self.terminated or time.monotonic() > self.deadline)
+        asked = self.terminated or time.monotonic() > self.deadline
+        stopped = self._agreed(asked and step % self.unit == 0)
         self.interrupted = stopped and not done
         control.should_training_stop = stopped or done
         control.should_save |= stopped or done

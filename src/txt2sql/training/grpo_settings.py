@@ -1,0 +1,195 @@
+"""The settings of a GRPO run: where they come from, what they are, and where the run lies.
+
+A section of config/training_config.yaml (`grpo`, the mission's, or `grpo_recommended`), then what
+config/model_config.yaml has for the model, then the command line: the later wins.
+
+>>> run_folder(GRPOConfig(model="mistral-7b")).as_posix()
+'results/grpo-mistral-7b'
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Literal
+
+from txt2sql.config import load
+from txt2sql.models.adapters import Adapter
+from txt2sql.models.catalog import resolve
+from txt2sql.training.rewards import PRESETS, check_weights
+from txt2sql.training.sft_settings import ModelConfig, ModelSettings
+
+SECTIONS = {"mission": "grpo", "recommended": "grpo_recommended"}
+"""Preset, as `--preset` names it, -> section of config/training_config.yaml."""
+
+
+@dataclass(frozen=True)
+class GRPOConfig:
+    """A step samples `group` answers to each of `prompts` questions, then changes the weights once."""
+
+    model: str = "bundled"
+    """A short name, a hub id, or a folder; a fine-tuned adapter is what is learnt on top of, and the
+    reference that KL is measured to.
+    """
+    output: str = ""
+    """The run's folder; empty: results/grpo-<model>[-<data set>]."""
+    datasets: tuple[str, ...] = ("spider",)
+    data: str | None = None
+    """Root that holds spider/ and wikisql/."""
+    split: str = "train"
+    limit: int | None = None
+    """At most so many questions of each data set."""
+    held_out: float = 0.04
+    """Share of the training databases that is never trained on and measures progress."""
+    measured: int = 100
+    """Questions of each data set that are asked at every measurement; 0: measure nothing."""
+    measure_split: str | None = None
+    """A split of the first data set to measure on instead of held-out training databases."""
+    epochs: float = 5.0
+    max_steps: int | None = None
+    max_minutes: float | None = None
+    """Save and stop after this time; the same command then goes on."""
+
+    adapter: Adapter = field(default_factory=lambda: Adapter(r=16, alpha=32, dropout=0.0))
+    bits: Literal[4, 16] = 16
+    """4: the frozen weights are quantised (QLoRA)."""
+    learning_rate: float = 1e-5
+    schedule: Literal["cosine", "linear", "constant"] = "constant"
+    warmup: float = 0.03
+    """Share of the steps."""
+    max_grad_norm: float = 1.0
+
+    group: int = 8
+    """Answers to a question (G)."""
+    prompts: int = 8
+    """Questions of a step."""
+    temperature: float = 1.0
+    max_new_tokens: int | None = None
+    """None: as in inference, 96 for compact prompts and 256 for SQL text."""
+    constrained: bool | None = None
+    """Sample under the grammar that inference decodes under. None: unless vLLM samples."""
+    vllm: Literal["off", "auto", "colocate", "server"] = "auto"
+    """auto: in this process where vLLM and a GPU are there and the prompts are plain text."""
+    rewards: dict[str, float] = field(default_factory=lambda: dict(PRESETS["mission"]))
+    """Weights by name; see training/rewards.py."""
+    kl: float = 0.1
+    """Weight of the divergence from the reference (beta); 0: none is computed."""
+    loss: Literal["grpo", "bnpo", "dr_grpo", "dapo"] = "grpo"
+    scale: Literal["group", "batch", "none"] = "group"
+    """What a group's rewards are divided by: its standard deviation, the batch's, nothing."""
+    clip_low: float = 0.2
+    clip_high: float = 0.2
+    iterations: int = 1
+    """Updates from the same answers."""
+    drop_truncated: bool = False
+    """Leave answers that reached the length limit out of the loss."""
+
+    filter_samples: int = 8
+    """Answers sampled to each question before training, to leave out those that all or none of them
+    answer (pass@k); 0: take every question.
+    """
+    filter_low: float = 0.1
+    filter_high: float = 0.9
+    """The share of right answers a question must lie between."""
+    filter_enough: int | None = None
+    """Stop looking when so many questions are found; None: try them all."""
+    timeout_s: float = 5.0
+    """Of one statement, gold or sampled."""
+    judges: int | None = None
+    """Processes that judge; None: one per core, at most 8."""
+
+    batch_tokens: int = 8192
+    """Tokens that a device computes at once in an update, a group's prompt counted once."""
+    max_length: int = 2048
+    """Questions whose prompt and answer could be longer are left out and counted."""
+    gradient_checkpointing: bool | None = None
+    """Compute activations twice instead of keeping them; None: from 1B parameters on."""
+    bf16: bool | None = None
+    """None: where the hardware has it."""
+    attention: Literal["sdpa", "eager"] = "sdpa"
+    threads: int | None = None
+    log_every: int = 1
+    show_every: int = 10
+    """Steps between groups of answers shown on the terminal; 0: show none."""
+    measure_every: int | None = 50
+    """Steps between measurements; None: once an epoch."""
+    checkpoint_every: int = 25
+    patience: int | None = 4
+    """Measurements without a better one before the run ends; None: never."""
+    final: Literal["best", "last"] = "best"
+    """The adapter to keep: the best by execution accuracy, or the last."""
+    use_wandb: bool = False
+    push_to_hub: str = ""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.datasets:
+            raise ValueError("datasets is empty; name one")
+        check_weights(self.rewards)
+        if self.group < 2:
+            raise ValueError(
+                "group must be 2 or more: a reward counts by what it is above the mean"
+            )
+        positive = ("prompts", "iterations", "batch_tokens", "log_every", "checkpoint_every")
+        for name in positive:
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be 1 or more")
+        for name in ("epochs", "learning_rate", "temperature", "timeout_s"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be above 0")
+        if self.kl < 0 or self.filter_samples < 0:
+            raise ValueError("kl and filter_samples must be 0 or more")
+        if self.vllm in ("colocate", "server") and self.constrained:
+            raise ValueError(
+                "vLLM samples without a grammar; set constrained to false or vllm to off"
+            )
+
+
+def load_settings(
+    section: str,
+    file: Path | None = None,
+    models: Path | None = None,
+    overrides: Sequence[str] = (),
+) -> GRPOConfig:
+    """The settings of a section. Without a file they are the defaults. Raises ConfigError."""
+    within = section if file else ""
+    given = load(GRPOConfig, file, overrides, section=within)
+    own = load(ModelConfig, models).models.get(resolve(given.model).name, ModelSettings())
+    suited = [
+        f"{'adapter.targets' if each.name == 'targets' else each.name}={_typed(value)}"
+        for each in fields(own)
+        if each.name in _SHARED and (value := getattr(own, each.name)) is not None
+    ]
+    return load(GRPOConfig, file, [*suited, *overrides], section=within)
+
+
+_SHARED = ("batch_tokens", "max_length", "gradient_checkpointing", "targets")
+"""What of a model's own settings holds for GRPO as for fine-tuning."""
+
+
+def _typed(value: object) -> str:
+    return str(list(value)) if isinstance(value, tuple) else str(value).lower()
+
+
+def method(config: GRPOConfig) -> str:
+    """What kind of adapter is learnt: lora, dora, rslora or qlora."""
+    if config.bits == 4:
+        return "qlora"
+    return "dora" if config.adapter.dora else "rslora" if config.adapter.rslora else "lora"
+
+
+def run_folder(config: GRPOConfig) -> Path:
+    """`output`, or a name under results/ that tells what is trained on what."""
+    if config.output:
+        return Path(config.output).expanduser()
+    parts = ["grpo", *(["dora"] if config.adapter.dora else []), Path(config.model).name]
+    if config.datasets != ("spider",):
+        parts += [Path(name).name for name in config.datasets]
+    return Path("results") / "-".join(parts)
+
+
+def preset_of(weights: Mapping[str, float]) -> str:
+    """The name of the rewards, or the weights themselves."""
+    known = (name for name, preset in PRESETS.items() if preset == weights)
+    return next(known, ", ".join(f"{name} {weight:g}" for name, weight in weights.items()))
