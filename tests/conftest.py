@@ -12,6 +12,8 @@ from hypothesis import settings
 settings.register_profile("txt2sql", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("txt2sql")
 
+pytest_plugins = ("engines",)
+
 ROOT = Path(__file__).parents[1]
 
 # What the tests start in a process of its own sees this checkout too, installed or not.

@@ -31,6 +31,8 @@ class Column:
     """Up to three distinct cell values, in storage order, shortened for display."""
     words: str = ""
     """The name as a person would say it (tables.json, or split from the identifier)."""
+    comment: str = ""
+    """What the database itself says of the column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class Table:
     name: str
     columns: tuple[Column, ...]
     words: str = ""
+    comment: str = ""
 
     def column(self, name: str) -> Column | None:
         """The column of that name, case-insensitively as SQL resolves it, or None."""
@@ -58,11 +61,15 @@ class ForeignKey:
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """The tables of one database, as introspected or as a data set declares them."""
+    """The tables of one database, as introspected or as a data set declares them.
+
+    `dialect` is sqlglot's name of the SQL that the database speaks.
+    """
 
     db_id: str
     tables: tuple[Table, ...]
     foreign_keys: tuple[ForeignKey, ...] = ()
+    dialect: str = "sqlite"
 
     def table(self, name: str) -> Table | None:
         """The table of that name, case-insensitively, or None."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -29,7 +28,12 @@ def ask(
         typer.Argument(metavar="QUESTION", help="Questions; without one, a prompt opens."),
     ] = None,
     db: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="SQLite database  [default: the sample]")
+        str | None,
+        typer.Option(
+            metavar="PATH|URL",
+            help="SQLite or DuckDB file, or postgresql://, mysql://, mariadb://, duckdb://  "
+            "[default: the sample]",
+        ),
     ] = None,
     model: Annotated[
         str | None,
@@ -66,6 +70,7 @@ def ask(
       txt2sql ask "How many shops are there?"
       txt2sql ask --db shop.sqlite "How many shops are there?" "Which is the oldest?"
       txt2sql ask --db shop.sqlite                  (opens a prompt)
+      txt2sql ask --db postgresql://reader@localhost/shop "How many shops are there?"
       txt2sql ask --json --db shop.sqlite "How many shops are there?" | jq .rows
       txt2sql ask --model Qwen/Qwen2.5-Coder-1.5B-Instruct "How many shops are there?"
     """
@@ -93,7 +98,7 @@ def _lines(questions: Sequence[str] | None) -> Iterator[str]:
 
 
 def _service(
-    db: Path | None, model: str | None, timeout: float, max_rows: int | None, constrained: bool
+    db: str | None, model: str | None, timeout: float, max_rows: int | None, constrained: bool
 ) -> Service:
     from txt2sql import sample
     from txt2sql.execution.execute import Limits

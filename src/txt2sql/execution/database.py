@@ -1,4 +1,6 @@
-"""Databases: opened read-only, introspected into a Schema, found by path or by db_id.
+"""Databases: opened read-only, introspected into a Schema, found by path, by URL or by db_id.
+
+SQLite is native here; what a URL names is remote.py's.
 
 >>> open_database("concert_singer.sqlite").schema().table("singer").columns[0]  # doctest: +SKIP
 Column(name='Singer_ID', type='number', ...)
@@ -13,10 +15,14 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import overload
+from urllib.parse import quote
 
 from txt2sql.errors import DatabaseError
 from txt2sql.execution import sandbox
+from txt2sql.execution.address import is_url, parse_address
 from txt2sql.execution.names import natural_name
+from txt2sql.execution.remote import UrlDatabase, open_url
 from txt2sql.execution.sandbox import quoted
 from txt2sql.types import Column, ForeignKey, Schema, Table
 
@@ -60,6 +66,11 @@ class Database:
     path: Path
     db_id: str
     tables: tuple[str, ...] = ()
+
+    @property
+    def place(self) -> str:
+        """Where it is, for people."""
+        return str(self.path)
 
     def connect(self) -> sqlite3.Connection:
         """A new read-only connection, which the caller closes."""
@@ -225,9 +236,28 @@ def _unreadable(path: Path, problem: Exception) -> DatabaseError:
     return DatabaseError(f"cannot read '{path}' as a SQLite database ({problem})")
 
 
-def open_database(path: str | Path, db_id: str | None = None) -> Database:
-    """Check that the file is a readable SQLite database with tables and return it."""
-    file = Path(path)
+@overload
+def open_database(path: Path, db_id: str | None = None) -> Database: ...
+
+
+@overload
+def open_database(path: str, db_id: str | None = None) -> Database | UrlDatabase: ...
+
+
+def open_database(path: str | Path, db_id: str | None = None) -> Database | UrlDatabase:
+    """Check that there is a readable database with tables and return it.
+
+    A `Path` is always the file of a SQLite database; a text may be its path, or a URL such as
+    postgresql://user@host/name, mysql://user@host/name or duckdb:///shop.duckdb.
+    """
+    address = parse_address(path) if isinstance(path, str) else None
+    if address is not None and address.engine != "sqlite":
+        return open_url(address.url, db_id)
+    if is_url(str(path)) and address is None:  # which may hold a password, so it is not shown
+        raise DatabaseError("this needs a SQLite file; a database behind a URL can only be asked")
+    file = Path(path if address is None else address.name)
+    if isinstance(path, str) and _is_duckdb(file):
+        return open_url(f"duckdb:///{quote(str(file))}", db_id)
     try:
         if file.is_dir():
             raise DatabaseError(f"'{file}' is a folder; give the path of a SQLite database")
@@ -252,6 +282,14 @@ def open_database(path: str | Path, db_id: str | None = None) -> Database:
     if not tables:
         raise DatabaseError(f"'{file}' has no tables; give a SQLite database that has some")
     return Database(file, file.stem if db_id is None else db_id)
+
+
+def _is_duckdb(file: Path) -> bool:
+    try:
+        with file.open("rb") as stream:
+            return stream.read(12)[8:] == b"DUCK"
+    except (OSError, ValueError):
+        return False
 
 
 def find_database(root: Path, db_id: str) -> Database:

@@ -20,34 +20,17 @@ import sys
 import threading
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
 
-from txt2sql.execution import contained, worker
+from txt2sql.execution import contained, remote, worker
 from txt2sql.execution.database import Database
 from txt2sql.execution.guard import check_read_only
+from txt2sql.execution.limits import DEFAULT_LIMITS, Limits
+from txt2sql.execution.remote import UrlDatabase
 from txt2sql.execution.sandbox import Answer, Authorizer, connect, identity, run
 from txt2sql.types import QueryResult
 
 interrupt = worker.interrupt
 
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one statement may use.
-
-    `timeout_s` is wall-clock; a statement that ignores it is killed 0.25 s later. Rows over
-    `max_rows`, and results over `max_result_bytes` (serialised), are cut off: `truncated`. A cell or
-    intermediate string over `max_cell_bytes`, or more heap than `max_memory_bytes`, is an error.
-    """
-
-    timeout_s: float = 5.0
-    max_rows: int = 10_000
-    max_cell_bytes: int = 1_000_000
-    max_memory_bytes: int = 256_000_000
-    max_result_bytes: int = 16_000_000
-
-
-DEFAULT_LIMITS = Limits()
 
 # The slice in this process. In 20 ms of opcodes a sorter gathers what it then sorts in about as
 # long; with cells of at most 8 kB and patterns of 64 characters no single function takes longer
@@ -76,12 +59,17 @@ _RACY_NS = 100_000_000
 _Mark = tuple[int, ...]
 
 
-def execute(database: Database, sql: str, limits: Limits = DEFAULT_LIMITS) -> QueryResult:
+def execute(
+    database: Database | UrlDatabase, sql: str, limits: Limits = DEFAULT_LIMITS
+) -> QueryResult:
     """Run one statement that reads. Every failure of it is `error`; thread-safe.
 
     The result is cached by the file's identity (inode, time, size), the text and the limits, unless
-    the statement calls a function such as random() or date().
+    the statement calls a function such as random() or date(). Of a database behind a URL, whose
+    content may change unseen, nothing is cached.
     """
+    if isinstance(database, UrlDatabase):
+        return remote.run(database, sql, limits)
     reason = check_read_only(sql)
     if reason is not None:
         return QueryResult(error=reason)
@@ -254,6 +242,8 @@ class _Results:
         self._bytes = 0
         self._kept = OrderedDict()
 
+
+__all__ = ["DEFAULT_LIMITS", "Limits", "clear_cache", "execute", "interrupt"]
 
 _inherited: list[object] = []
 _connections = _Connections()

@@ -22,7 +22,7 @@ import sys
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
 GRACE_S = 0.25
 """How long after the deadline the kill timer fires, when the progress handler could not stop it."""
@@ -225,7 +225,7 @@ def run(
         cursor = connection.execute(sql)
         try:
             columns = tuple(entry[0] for entry in cursor.description or ())
-            truncated = _fetch(cursor, chunks, max_rows, max_result_bytes, max_cell_bytes)
+            truncated = fetch(cursor, chunks, max_rows, max_result_bytes, max_cell_bytes)
         finally:
             cursor.close()
     except MemoryError:
@@ -245,9 +245,13 @@ def run(
     return Answer(columns, chunks, truncated, None, False, seconds, False)
 
 
-def _fetch(
-    cursor: sqlite3.Cursor, chunks: list[bytes], max_rows: int, max_bytes: int, max_cell: int
-) -> bool:
+class Rows(Protocol):
+    """A cursor, as far as it is read here."""
+
+    def fetchmany(self, size: int, /) -> list[Any]: ...
+
+
+def fetch(cursor: Rows, chunks: list[bytes], max_rows: int, max_bytes: int, max_cell: int) -> bool:
     """Fill `chunks`; True when there was more. A chunk is sized by the mean row of the last one."""
     rows_left, bytes_left, size = max_rows, max_bytes, 1
     while True:

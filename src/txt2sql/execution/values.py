@@ -28,7 +28,7 @@ import time
 import unicodedata
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
@@ -37,6 +37,8 @@ from pathlib import Path
 from txt2sql.errors import DatabaseError
 from txt2sql.execution import sandbox
 from txt2sql.execution.database import Database
+from txt2sql.execution.introspect import texts
+from txt2sql.execution.remote import UrlDatabase
 from txt2sql.runs import cache_dir
 from txt2sql.types import Schema, ValueMatch
 
@@ -51,6 +53,8 @@ MAX_COLUMN_CPU_S = 3.0
 MAX_BUILD_S = 120.0
 """Reading a column, or all of them, ends then, and what was read is the index. A column is given
 processor time, so that a busy machine builds the same index as an idle one."""
+MAX_AGE_S = 3_600.0
+"""How long the index of a server's content is believed."""
 MAX_MATCHES = 12
 MAX_COLUMNS_PER_SPAN = 4
 _VERSION = "2"
@@ -93,7 +97,7 @@ _Cell = tuple[str, str, str, str]
 class _Cells:
     """The cells of one database, by their folded words; any thread may ask."""
 
-    def __init__(self, database: Database, connection: sqlite3.Connection) -> None:
+    def __init__(self, database: Database | UrlDatabase, connection: sqlite3.Connection) -> None:
         self._database, self._connection = database, connection
         self._lock = threading.Lock()
 
@@ -190,21 +194,21 @@ def _chosen(
         yield ValueMatch(table, column, value, span, score)
 
 
-def open_value_index(database: Database, cache: Path | None = None) -> ValueIndex:
+def open_value_index(database: Database | UrlDatabase, cache: Path | None = None) -> ValueIndex:
     """The index of a database, built when there is none of its present content.
 
     `cache` is the folder of the index files. Where it cannot be used, or when `database.tables`
     names the few tables that matter, the index is in memory. DatabaseError: no cell can be read.
+
+    A server does not tell when its content changed: its index is built again every hour.
     """
     if database.tables:
         return ValueIndex(_Cells(database, _in_memory(database)))
-    try:
-        path = Path(os.path.realpath(database.path))
-        content = sandbox.identity(str(path))
-    except OSError as problem:
-        raise DatabaseError(f"cannot read '{database.path}': {problem.strerror}") from problem
+    origin, content = _origin(database)
+    if isinstance(database, Database):
+        database = Database(Path(origin), database.db_id)
     label = re.sub(r"\W+", "_", database.db_id)[:40]
-    source, state = _digest(str(path)), _digest(_VERSION, *map(str, content))
+    source, state = _digest(origin), _digest(_VERSION, *map(str, content))
     try:
         file = (cache or cache_dir() / "values").absolute() / f"{label}-{source}-{state}.sqlite"
         found = sandbox.identity(str(file))
@@ -212,11 +216,25 @@ def open_value_index(database: Database, cache: Path | None = None) -> ValueInde
         found = ()
     except RuntimeError:  # there is no home folder to have a cache in
         return ValueIndex(_Cells(database, _in_memory(database)))
-    return ValueIndex(_opened(Database(path, database.db_id), file, found))
+    return ValueIndex(_opened(database, file, found))
+
+
+def _origin(database: Database | UrlDatabase) -> tuple[str, tuple[int, ...]]:
+    """What names the database, and what changes with its content."""
+    if isinstance(database, UrlDatabase) and database.address.engine != "duckdb":
+        return database.address.without_secrets(database.address.url), (
+            int(time.time() // MAX_AGE_S),
+        )
+    path = database.path if isinstance(database, Database) else Path(database.address.name)
+    try:
+        real = os.path.realpath(path)
+        return real, sandbox.identity(real)
+    except OSError as problem:
+        raise DatabaseError(f"cannot read '{path}': {problem.strerror}") from problem
 
 
 @lru_cache(maxsize=_KEPT_OPEN)
-def _opened(database: Database, file: Path, found: tuple[int, ...]) -> _Cells:
+def _opened(database: Database | UrlDatabase, file: Path, found: tuple[int, ...]) -> _Cells:
     """The cells as the file has them; built first unless what was `found` there is intact.
 
     Kept as long as that file stays as it is: it is checked once. Where none can be written, the
@@ -236,7 +254,7 @@ def _digest(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
-def _in_memory(database: Database) -> sqlite3.Connection:
+def _in_memory(database: Database | UrlDatabase) -> sqlite3.Connection:
     index = sqlite3.connect(":memory:", check_same_thread=False)
     try:
         _build(database, index)
@@ -251,7 +269,7 @@ def _open_file(file: Path) -> sqlite3.Connection:
     return sqlite3.connect(uri, uri=True, check_same_thread=False)
 
 
-def _write(database: Database, file: Path) -> None:
+def _write(database: Database | UrlDatabase, file: Path) -> None:
     """Build beside the file, then rename: of several builders at once, each writes a whole file."""
     handle, name = tempfile.mkstemp(prefix=f"{file.stem}-", suffix=".part", dir=file.parent)
     os.close(handle)
@@ -300,11 +318,14 @@ def _remove_older(file: Path) -> None:
                 other.unlink()
 
 
-def _build(database: Database, index: sqlite3.Connection) -> None:
+def _build(database: Database | UrlDatabase, index: sqlite3.Connection) -> None:
     index.execute("CREATE TABLE cells (key TEXT, tbl TEXT, col TEXT, value TEXT)")
-    with closing(database.connect()) as connection:
-        cells = islice(_cells(connection, database.schema()), MAX_CELLS)
-        index.executemany("INSERT INTO cells VALUES (?, ?, ?, ?)", cells)
+    with ExitStack() as stack:
+        if isinstance(database, UrlDatabase):
+            cells = _keyed(texts(database, MAX_CELLS_PER_COLUMN, MAX_CELL_CHARS, MAX_BUILD_S))
+        else:
+            cells = _cells(stack.enter_context(closing(database.connect())), database.schema())
+        index.executemany("INSERT INTO cells VALUES (?, ?, ?, ?)", islice(cells, MAX_CELLS))
     index.execute("CREATE INDEX by_key ON cells (key)")
     index.commit()
 
@@ -314,12 +335,19 @@ def _cells(connection: sqlite3.Connection, schema: Schema) -> Iterator[_Cell]:
     if sys.version_info >= (3, 11):
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_READ_BYTES)
     end = time.monotonic() + MAX_BUILD_S
-    for table in schema.tables:
-        for column in table.columns:
-            for value in _values(connection, table.name, column.name, end):
-                key = _key(value)
-                if key:
-                    yield key, table.name, column.name, value
+    yield from _keyed(
+        (table.name, column.name, value)
+        for table in schema.tables
+        for column in table.columns
+        for value in _values(connection, table.name, column.name, end)
+    )
+
+
+def _keyed(found: Iterable[tuple[str, str, str]]) -> Iterator[_Cell]:
+    for table, column, value in found:
+        key = _key(value)
+        if key:
+            yield key, table, column, value
 
 
 def _strict(raw: bytes) -> str:

@@ -11,10 +11,13 @@ from __future__ import annotations
 
 import atexit
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
 
 from txt2sql.errors import DatabaseError
@@ -22,17 +25,35 @@ from txt2sql.execution import sandbox
 from txt2sql.execution.sandbox import Answer
 
 _IDLE = (os.cpu_count() or 1) + 2
+_CANCEL_S = 1.0
+"""How long a process may take to have a server stop a statement that nobody waits for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What a worker process runs, given the memory limit as its last argument.
+
+    `state` names what such a process keeps open, so that the next request for it finds it there.
+    `cancels`: SIGTERM has a server stop the statement, where killing the process would not.
+    """
+
+    arguments: tuple[str, ...]
+    state: str = ""
+    cancels: bool = False
+
+
+# Isolated and without site: nothing but the standard library is needed.
+SQLITE = Program(("-I", "-S", sandbox.__file__))
 
 
 class Worker:
     """One worker process. Not thread-safe: it is in one thread's hands or idle."""
 
-    def __init__(self, max_memory_bytes: int) -> None:
-        self.max_memory_bytes = max_memory_bytes
+    def __init__(self, max_memory_bytes: int, program: Program = SQLITE) -> None:
+        self.max_memory_bytes, self.program = max_memory_bytes, program
         self.interrupted = False
-        # Isolated and without site: nothing but the standard library is needed. A session of its
-        # own, so that Ctrl-C in the terminal reaches the caller alone.
-        command = [sys.executable, "-I", "-S", sandbox.__file__, str(max_memory_bytes)]
+        # A session of its own, so that Ctrl-C in the terminal reaches the caller alone.
+        command = [sys.executable, *program.arguments, str(max_memory_bytes)]
         try:
             self.process = subprocess.Popen(
                 command,
@@ -55,8 +76,21 @@ class Worker:
         except BrokenPipeError:
             raise EOFError from None
 
+    def stop(self) -> None:
+        """End the statement that runs: at the server where there is one, else with the process."""
+        if self.program.cancels and hasattr(signal, "setitimer"):
+            self.process.terminate()
+        else:
+            self.process.kill()
+
     def close(self) -> int:
-        """Kill the process, free its pipes, and return its exit code."""
+        """End the process, free its pipes, and return its exit code."""
+        if self.program.cancels:
+            self.stop()
+            with suppress(OSError):
+                cast(BinaryIO, self.process.stdin).close()
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(_CANCEL_S)
         self.process.kill()
         code = self.process.wait()
         for pipe in (self.process.stdin, self.process.stdout):
@@ -73,9 +107,11 @@ _busy: set[Worker] = set()
 _inherited: list[Worker] = []
 
 
-def ask(max_memory_bytes: int, timeout_s: float, request: tuple[Any, ...]) -> Answer:
+def ask(
+    max_memory_bytes: int, timeout_s: float, request: tuple[Any, ...], program: Program = SQLITE
+) -> Answer:
     """Have an idle or new worker answer; a worker that dies is an Answer with its reason."""
-    worker = _borrow(max_memory_bytes)
+    worker = _borrow(max_memory_bytes, program)
     start = time.perf_counter()
     try:
         answer = worker.ask(request)
@@ -89,11 +125,13 @@ def ask(max_memory_bytes: int, timeout_s: float, request: tuple[Any, ...]) -> An
         return answer
     with _lock:
         _busy.discard(worker)
-        keep = len(_idle) < _IDLE
-        if keep:
-            _idle.append(worker)
-    if not keep:
-        worker.close()
+        stopped, worker.interrupted = worker.interrupted, False
+        _idle.append(worker)
+        over = _idle.pop(0) if len(_idle) > _IDLE else None  # the one that was idle longest
+    if over is not None:
+        over.close()
+    if stopped and answer.error is not None:
+        return answer._replace(error="interrupted", timed_out=False)
     return answer
 
 
@@ -103,7 +141,7 @@ def interrupt() -> int:
         workers = list(_busy)
         for worker in workers:
             worker.interrupted = True
-            worker.process.kill()
+            worker.stop()
     return len(workers)
 
 
@@ -116,16 +154,19 @@ def close_idle() -> None:
         worker.close()
 
 
-def _borrow(max_memory_bytes: int) -> Worker:
-    """An idle worker with that memory limit, which cannot be raised once set, or a new one."""
+def _borrow(max_memory_bytes: int, program: Program) -> Worker:
+    """An idle worker of that program and memory limit, which cannot be raised once set, or a new
+    one.
+    """
+    wanted = (max_memory_bytes, program)
     with _lock:
         for index in range(len(_idle) - 1, -1, -1):
-            if _idle[index].max_memory_bytes == max_memory_bytes:
+            if (_idle[index].max_memory_bytes, _idle[index].program) == wanted:
                 worker = _idle.pop(index)
                 if worker.process.poll() is None:
                     _busy.add(worker)
                     return worker
-    worker = Worker(max_memory_bytes)
+    worker = Worker(max_memory_bytes, program)
     with _lock:
         _busy.add(worker)
     return worker

@@ -19,6 +19,7 @@ from pathlib import Path
 from txt2sql.errors import DatabaseError, ModelError, PromptError
 from txt2sql.execution.database import Database, open_database
 from txt2sql.execution.execute import DEFAULT_LIMITS, Limits, execute
+from txt2sql.execution.remote import UrlDatabase
 from txt2sql.execution.values import ValueIndex, open_value_index
 from txt2sql.models import adapted
 from txt2sql.models.adapted import Adapted
@@ -60,24 +61,26 @@ class Service:
 
     def __init__(
         self,
-        database: Database | Path | str,
+        database: Database | UrlDatabase | Path | str,
         model: str | Path | Generator | None = None,
         *,
         limits: Limits = DEFAULT_LIMITS,
         constrained: bool = True,
     ) -> None:
-        self.database = database if isinstance(database, Database) else open_database(database)
+        if isinstance(database, (str, Path)):
+            database = open_database(database)
+        self.database: Database | UrlDatabase = database
         self.schema = self.database.schema()
         if not any(table.columns for table in self.schema.tables):
             raise DatabaseError(
-                f"'{self.database.path}' holds no tables; give a database that has some"
+                f"'{self.database.place}' holds no tables; give a database that has some"
             )
         self.limits = limits
         self._index = open_value_index(self.database)
         self.adapted: Adapted | None = None
         self.notice = ""
         if model is None:
-            self.adapted, self.notice = adapted.find(self.schema, self.database.path)
+            self.adapted, self.notice = adapted.find(self.schema, Path(self.database.place))
         self._predictor = self._load(model, constrained)
         self.model = self.adapted.name if self.adapted else self._predictor.name
 
@@ -127,7 +130,7 @@ class Service:
 def build_predictor(
     model: str | Path | Generator,
     schema: Callable[[str], Schema],
-    database: Callable[[str], Database],
+    database: Callable[[str], Database | UrlDatabase],
     *,
     constrained: bool = True,
     batch_size: int | None = None,

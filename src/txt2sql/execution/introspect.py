@@ -1,0 +1,289 @@
+"""The Schema of a database behind a URL: tables and views, types, keys, comments, sample values.
+
+Field's name: reflection. PostgreSQL and MySQL are described by SQLAlchemy's Inspector, DuckDB by its
+own catalogue functions; sample values are read by statements under limits, as a view may be anything.
+Only the schema that an unqualified name is looked up in is described: `?options=-csearch_path%3Dsales`
+chooses another one of PostgreSQL.
+
+>>> introspect(open_url("postgresql://reader@db.example/shop")).tables[0].name  # doctest: +SKIP
+'sale'
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from txt2sql.errors import DatabaseError
+from txt2sql.execution.address import Address
+from txt2sql.execution.database import column_class
+from txt2sql.execution.limits import Limits
+from txt2sql.execution.names import natural_name
+from txt2sql.execution.remote import UrlDatabase, run, sqlalchemy_url
+from txt2sql.types import Column, ForeignKey, Schema, Table
+
+SAMPLES, SAMPLE_CHARS, SAMPLED_ROWS = 3, 40, 200
+_SAMPLING = Limits(timeout_s=1.0, max_rows=SAMPLED_ROWS, max_result_bytes=4_000_000)
+_CATALOGUE = Limits(timeout_s=30.0, max_rows=500_000, max_result_bytes=64_000_000)
+_READING = Limits(timeout_s=5.0, max_result_bytes=16_000_000)
+_CONNECT_TIMEOUT_S = 10
+_MAX_COMMENT_CHARS = 200
+_DECORATION = re.compile(r" (?:CHARACTER SET|COLLATE)\b.*", re.IGNORECASE)
+_BINARY = ("BYTEA", "BLOB", "BINARY", "BIT(", "GEOMETRY", "TSVECTOR")
+_OTHER = ("JSON", "STRUCT", "MAP(", "POINT", "RANGE", "UNION(", "LIST", "[]", "ARRAY", *_BINARY)
+
+
+class _Described(NamedTuple):
+    """One table as the catalogue has it: columns as (name, declared type, comment)."""
+
+    name: str
+    columns: Sequence[tuple[str, str, str]]
+    key: Sequence[str]
+    comment: str
+
+
+def introspect(database: UrlDatabase) -> Schema:
+    """Describe the database: all of its tables and views, or the ones that `database.tables` names."""
+    describe = _describe_duckdb if database.address.engine == "duckdb" else _describe_server
+    described, keys = describe(database)
+    wanted = {name.lower() for name in database.tables}
+    kept = [table for table in described if not wanted or table.name.lower() in wanted]
+    tables = tuple(_table(database, table) for table in kept)
+    return Schema(
+        database.db_id, tables, tuple(_known(keys, tables)), dialect=database.engine.dialect
+    )
+
+
+def _table(database: UrlDatabase, described: _Described) -> Table:
+    samples = _samples(database, described)
+    columns = tuple(
+        Column(
+            name=name,
+            type=declared_class(declared),
+            primary_key=name in described.key,
+            declared_type=declared,
+            samples=samples[index],
+            words=natural_name(name, described.name),
+            comment=comment[:_MAX_COMMENT_CHARS],
+        )
+        for index, (name, declared, comment) in enumerate(described.columns)
+    )
+    comment = described.comment[:_MAX_COMMENT_CHARS]
+    return Table(described.name, columns, natural_name(described.name), comment)
+
+
+def declared_class(declared: str) -> str:
+    """Spider's class of a type as servers declare them.
+
+    >>> declared_class("INTERVAL"), declared_class("TINYINT(1)"), declared_class("INTEGER[]")
+    ('time', 'boolean', 'other')
+    """
+    name = declared.upper()
+    if any(part in name for part in _OTHER):
+        return "other"
+    if name.startswith("INTERVAL"):
+        return "time"
+    if name == "TINYINT(1)":
+        return "boolean"
+    if name in ("UUID", "INET", "CIDR", "MACADDR", "CITEXT") or name.startswith(("ENUM", "SET(")):
+        return "text"
+    return column_class(declared)
+
+
+def _known(keys: Sequence[ForeignKey], tables: Sequence[Table]) -> Iterator[ForeignKey]:
+    """The keys whose both ends are described, each once."""
+    by_name = {table.name: table for table in tables}
+    for key in dict.fromkeys(keys):
+        ends = ((key.table, key.column), (key.referenced_table, key.referenced_column))
+        if all(name in by_name and by_name[name].column(column) for name, column in ends):
+            yield key
+
+
+# --------------------------------------------------------------------------------------- samples
+
+
+def quoted(database: UrlDatabase, name: str) -> str:
+    """The name as an SQL identifier of the engine."""
+    mark = "`" if database.address.engine == "mysql" else '"'
+    return mark + name.replace(mark, mark * 2) + mark
+
+
+def _samples(database: UrlDatabase, described: _Described) -> list[tuple[str, ...]]:
+    """For each column, the first distinct values of the first rows; () where none can be read."""
+    readable = [(name, _readable(declared)) for name, declared, _ in described.columns]
+    found: list[dict[str, None]] = [{} for _ in readable]
+    kind = "CHAR" if database.address.engine == "mysql" else "VARCHAR"
+    cells = ", ".join(
+        f"SUBSTR(CAST({quoted(database, name)} AS {kind}), 1, {SAMPLE_CHARS})" if can else "NULL"
+        for name, can in readable
+    )
+    sql = f"SELECT {cells} FROM {quoted(database, described.name)} LIMIT {SAMPLED_ROWS}"
+    for row in run(database, sql, _SAMPLING, trusted=True).rows:
+        for values, value in zip(found, row, strict=True):
+            if value not in (None, "") and len(values) < SAMPLES:
+                values[str(value)] = None
+    return [tuple(values) for values in found]
+
+
+def _readable(declared: str) -> bool:
+    return not any(part in declared.upper() for part in _BINARY)
+
+
+def texts(
+    database: UrlDatabase, max_cells: int, max_chars: int, max_s: float
+) -> Iterator[tuple[str, str, str]]:
+    """(table, column, value): the distinct short texts of every column of text, as far as they can be
+    read in `max_s` seconds; a column ends after its share of them.
+    """
+    end = time.monotonic() + max_s
+    for table in database.schema().tables:
+        for column in table.columns:
+            if column.type != "text" or time.monotonic() > end:
+                continue
+            name = quoted(database, column.name)
+            length = "CHAR_LENGTH" if database.address.engine == "mysql" else "LENGTH"
+            answer = run(
+                database,
+                f"SELECT DISTINCT {name} FROM {quoted(database, table.name)} "
+                f"WHERE {length}({name}) <= {max_chars} LIMIT {max_cells}",
+                replace(_READING, max_rows=max_cells),
+                trusted=True,
+            )
+            for (value,) in answer.rows:
+                if isinstance(value, str):
+                    yield table.name, column.name, value
+
+
+# --------------------------------------------------------------------------- PostgreSQL and MySQL
+
+
+@contextmanager
+def server_connection(address: Address) -> Iterator[Any]:
+    """A SQLAlchemy connection in a read-only session; DatabaseError where that fails."""
+    import sqlalchemy
+    from sqlalchemy.exc import SQLAlchemyError
+
+    engine = sqlalchemy.create_engine(
+        sqlalchemy_url(address),
+        poolclass=sqlalchemy.NullPool,
+        connect_args={"connect_timeout": _CONNECT_TIMEOUT_S},
+        hide_parameters=True,
+    )
+    characteristics = "CHARACTERISTICS AS " if address.engine == "postgresql" else ""
+    try:
+        with engine.connect() as connection:
+            connection.exec_driver_sql(f"SET SESSION {characteristics}TRANSACTION READ ONLY")
+            connection.rollback() if address.engine == "mysql" else connection.commit()
+            yield connection
+    except SQLAlchemyError as problem:
+        cause = " ".join(str(getattr(problem, "orig", None) or problem).split())
+        raise DatabaseError(
+            f"cannot read '{address.place}' ({address.without_secrets(cause)})"
+        ) from None
+    finally:
+        engine.dispose()
+
+
+def _describe_server(database: UrlDatabase) -> tuple[list[_Described], list[ForeignKey]]:
+    with server_connection(database.address) as connection:
+        from sqlalchemy import inspect
+        from sqlalchemy.engine.reflection import ObjectKind
+
+        inspector = inspect(connection)
+        everything: dict[str, Any] = {"kind": ObjectKind.ANY}
+        columns = inspector.get_multi_columns(**everything)
+        keys = inspector.get_multi_pk_constraint(**everything)
+        links = inspector.get_multi_foreign_keys(**everything)
+        comments = inspector.get_multi_table_comment(**everything)
+        hidden = _partitions(connection) if database.address.engine == "postgresql" else set()
+        spell = _spelling(connection)
+    described = [
+        _Described(
+            place[1],
+            [(c["name"], spell(c["type"]), c.get("comment") or "") for c in found],
+            (keys.get(place) or {}).get("constrained_columns") or (),
+            (comments.get(place) or {}).get("text") or "",
+        )
+        for place, found in sorted(columns.items(), key=lambda item: str(item[0][1]))
+        if place[1] not in hidden
+    ]
+    foreign = [
+        ForeignKey(place[1], column, link["referred_table"], referenced)
+        for place, found in sorted(links.items(), key=lambda item: str(item[0][1]))
+        for link in found
+        if link["referred_schema"] is None
+        for column, referenced in zip(
+            link["constrained_columns"], link["referred_columns"], strict=True
+        )
+    ]
+    return described, foreign
+
+
+def _spelling(connection: Any) -> Callable[[Any], str]:
+    """A type of SQLAlchemy -> its declaration; "" for one it does not know."""
+
+    def spell(kind: Any) -> str:
+        from sqlalchemy.exc import CompileError
+
+        try:
+            return _DECORATION.sub("", kind.compile(connection.dialect))
+        except CompileError:
+            return ""
+
+    return spell
+
+
+def _partitions(connection: Any) -> set[str]:
+    """The tables that are parts of another one, which is described in their place."""
+    rows = connection.exec_driver_sql(
+        "SELECT relname FROM pg_catalog.pg_class WHERE relispartition"
+    )
+    return {name for (name,) in rows}
+
+
+# ------------------------------------------------------------------------------------------ DuckDB
+
+
+_HERE = "database_name = current_database() AND schema_name = current_schema()"
+_COLUMNS = f"""
+SELECT table_name, column_name, data_type, comment FROM duckdb_columns()
+WHERE {_HERE} AND NOT internal ORDER BY table_name, column_index
+"""
+_COMMENTS = f"""
+SELECT table_name, comment FROM duckdb_tables() WHERE {_HERE} AND comment IS NOT NULL
+UNION ALL SELECT view_name, comment FROM duckdb_views() WHERE {_HERE} AND comment IS NOT NULL
+"""
+_KEYS = f"""
+SELECT table_name, constraint_type, unnest(constraint_column_names), referenced_table,
+unnest(referenced_column_names) FROM duckdb_constraints()
+WHERE {_HERE} AND constraint_type IN ('PRIMARY KEY', 'FOREIGN KEY') ORDER BY constraint_index
+"""
+
+
+def _describe_duckdb(database: UrlDatabase) -> tuple[list[_Described], list[ForeignKey]]:
+    def ask(sql: str) -> tuple[tuple[Any, ...], ...]:
+        answer = run(database, sql, _CATALOGUE, trusted=True)
+        if answer.error is not None:
+            raise DatabaseError(f"cannot read '{database.place}' ({answer.error})")
+        return answer.rows
+
+    comments = dict(ask(_COMMENTS))
+    columns: dict[str, list[tuple[str, str, str]]] = {}
+    for table, column, declared, comment in ask(_COLUMNS):
+        columns.setdefault(table, []).append((column, declared, comment or ""))
+    primary: dict[str, list[str]] = {}
+    foreign: list[ForeignKey] = []
+    for table, kind, column, other, referenced in ask(_KEYS):
+        if kind == "PRIMARY KEY":
+            primary.setdefault(table, []).append(column)
+        else:
+            foreign.append(ForeignKey(table, column, other, referenced))
+    described = [
+        _Described(name, found, primary.get(name, ()), comments.get(name) or "")
+        for name, found in columns.items()
+    ]
+    return described, foreign

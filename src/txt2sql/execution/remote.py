@@ -1,0 +1,151 @@
+"""Databases behind a URL: PostgreSQL, MySQL and MariaDB through SQLAlchemy, DuckDB by its own driver.
+
+SQLAlchemy says how its dialect's driver is to be called for a URL and describes the schema (Inspector).
+Statements run elsewhere, in a worker process that holds one connection (engines/process.py), because
+a deadline, a memory limit and a Stop need a process that can be ended.
+
+>>> database = open_url("postgresql://reader@db.example/shop")  # doctest: +SKIP
+>>> run(database, "SELECT count(*) FROM sale", Limits()).rows  # doctest: +SKIP
+((3,),)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import marshal
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.util import find_spec
+from typing import Any, NamedTuple
+
+from txt2sql.errors import DatabaseError
+from txt2sql.execution import worker
+from txt2sql.execution.address import Address, parse_address
+from txt2sql.execution.limits import DEFAULT_LIMITS, Limits
+from txt2sql.execution.worker import Program
+from txt2sql.types import QueryResult, Schema
+
+
+class Engine(NamedTuple):
+    """One engine beside SQLite. `dialect` is sqlglot's name of its SQL; `packages` are what it needs,
+    which `pip install "txt2sql[extra]"` brings."""
+
+    title: str
+    dialect: str
+    extra: str
+    packages: tuple[str, ...]
+    driver: str = ""
+    """SQLAlchemy's name of dialect and driver."""
+
+
+ENGINES: dict[str, Engine] = {
+    "postgresql": Engine(
+        "PostgreSQL", "postgres", "postgres", ("sqlalchemy", "psycopg"), "postgresql+psycopg"
+    ),
+    "mysql": Engine("MySQL", "mysql", "mysql", ("sqlalchemy", "pymysql"), "mysql+pymysql"),
+    "duckdb": Engine("DuckDB", "duckdb", "duckdb", ("duckdb",)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class UrlDatabase:
+    """One database behind a URL; `tables`, when given, are the only ones that `schema` describes."""
+
+    address: Address
+    db_id: str
+    tables: tuple[str, ...] = ()
+
+    @property
+    def place(self) -> str:
+        """Where it is, without what is secret."""
+        return self.address.place
+
+    @property
+    def engine(self) -> Engine:
+        return ENGINES[self.address.engine]
+
+    def schema(self) -> Schema:
+        """Tables, columns, types, keys, comments and sample values."""
+        from txt2sql.execution.introspect import introspect
+
+        return introspect(self)
+
+
+def open_url(url: str, db_id: str | None = None) -> UrlDatabase:
+    """Check that there is a database that answers and return it."""
+    address = parse_address(url)
+    if address is None or address.engine not in ENGINES:
+        raise DatabaseError("this is no URL of a database; write postgresql://user@host/name")
+    engine = ENGINES[address.engine]
+    missing = [name for name in engine.packages if find_spec(name) is None]
+    if missing:
+        raise DatabaseError(
+            f"{engine.title} needs {' and '.join(missing)}, which are not installed; "
+            f'run: pip install "txt2sql[{engine.extra}]"'
+        )
+    name = os.path.basename(address.name.rstrip("/")).removesuffix(".duckdb")
+    database = UrlDatabase(address, name if db_id is None else db_id)
+    answer = run(database, "SELECT 1", trusted=True)
+    if answer.error is not None:
+        raise DatabaseError(f"cannot use '{database.place}': {answer.error}")
+    return database
+
+
+def run(
+    database: UrlDatabase, sql: str, limits: Limits = DEFAULT_LIMITS, trusted: bool = False
+) -> QueryResult:
+    """Run one statement; every failure of it is `error`. A `trusted` one is sent without a look at
+    what it calls: only for statements of our own.
+    """
+    address = database.address
+    sizes = (limits.max_rows, limits.max_result_bytes, limits.max_cell_bytes)
+    request = (driver_options(address), sql, limits.timeout_s, *sizes, trusted)
+    answer = worker.ask(limits.max_memory_bytes, limits.timeout_s, request, _program(address))
+    return QueryResult(
+        columns=answer.columns,
+        rows=tuple(row for chunk in answer.chunks for row in marshal.loads(chunk)),
+        truncated=answer.truncated,
+        error=None if answer.error is None else address.without_secrets(answer.error),
+        timed_out=answer.timed_out,
+        seconds=answer.seconds,
+    )
+
+
+@lru_cache(maxsize=64)
+def _program(address: Address) -> Program:
+    # What the process may import is what we can; the URL does not stand in its arguments.
+    code = (
+        f"import sys; sys.path[:] = {sys.path!r}; "
+        "from txt2sql.execution.engines.process import serve; "
+        f"serve({address.engine!r}, int(sys.argv[1]))"
+    )
+    state = hashlib.sha256(address.url.encode("utf-8", "surrogateescape")).hexdigest()
+    return Program(("-c", code), state, cancels=address.engine != "duckdb")
+
+
+@lru_cache(maxsize=64)
+def driver_options(address: Address) -> Mapping[str, Any]:
+    """What the driver is to be called with."""
+    if address.engine == "duckdb":
+        return {"path": os.path.abspath(address.name)}
+    url = sqlalchemy_url(address)
+    _, options = url.get_dialect()().create_connect_args(url)
+    return dict(options)
+
+
+def sqlalchemy_url(address: Address) -> Any:
+    """The URL as SQLAlchemy has it, with the driver that we use."""
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        url = make_url(address.url)
+    except (ArgumentError, ValueError):  # whose text may quote the URL
+        raise DatabaseError(
+            f"the URL of '{address.place}' is not understood; write special characters of the "
+            "password percent-encoded (@ as %40, / as %2F)"
+        ) from None
+    return url.set(drivername=ENGINES[address.engine].driver)

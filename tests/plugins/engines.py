@@ -1,0 +1,309 @@
+"""Fixtures for tests on every engine: real servers on loopback, and one content in all of them.
+
+A server is started once per session, from what is installed on the machine (Debian's `postgresql` and
+`mariadb-server`), as a user without rights in a folder of its own; where there is none, the tests that
+want it are skipped with the reason. `engine_urls` has the sample database in each engine.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from glob import glob
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from txt2sql import sample
+
+PASSWORD = "p@ss/w:rd 1"
+ESCAPED = "p%40ss%2Fw%3Ard%201"
+READER = "reader"
+ENGINES = ("sqlite", "postgresql", "mariadb", "duckdb")
+_START_S = 30
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server: `admin` may do anything, `reader` may only select."""
+
+    engine: str
+    host: str
+    admin: str
+
+    def url(self, name: str, user: str = READER) -> str:
+        return f"{self.engine}://{user}:{ESCAPED}@{self.host}/{name}"
+
+
+def _skip(reason: str) -> None:
+    pytest.skip(reason)
+
+
+def _binary(name: str, pattern: str, package: str) -> str:
+    found = shutil.which(name) or next(iter(sorted(glob(pattern), reverse=True)), None)
+    if found is None:
+        _skip(f"no {name} here; install Debian's {package}")
+    return str(found)
+
+
+def _needs(*modules: str) -> None:
+    missing = [name for name in modules if find_spec(name) is None]
+    if missing:
+        _skip(f"{', '.join(missing)} not installed")
+
+
+def _user(preferred: str) -> str | None:
+    """Whom to run a server as: us, but never root, which servers refuse to be."""
+    if os.geteuid() != 0:
+        return None
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    return next((name for name in (preferred, "nobody") if name in names), None)
+
+
+def _folder(user: str | None) -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="txt2sql-", dir="/tmp"))
+    if user is not None:
+        shutil.chown(folder, user)
+    return folder
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _run(command: list[str], user: str | None, **options: Any) -> None:
+    environment = {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8"}
+    done = subprocess.run(
+        command, user=user, env=environment, cwd="/", capture_output=True, text=True, **options
+    )
+    if done.returncode:
+        _skip(f"{command[0]} failed here: {(done.stderr or done.stdout).strip()[-300:]}")
+
+
+def _await(
+    connect: Callable[[], Any], process: subprocess.Popen[bytes], errors: tuple[type, ...]
+) -> Any:
+    end = time.monotonic() + _START_S
+    while True:
+        try:
+            return connect()
+        except errors as problem:
+            if process.poll() is not None or time.monotonic() > end:
+                _skip(f"the server does not start here: {problem}")
+            time.sleep(0.05)
+
+
+def _stop(process: subprocess.Popen[bytes], folder: Path) -> None:
+    process.send_signal(
+        signal.SIGINT
+    )  # to PostgreSQL, SIGTERM means: when the last client has left
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Server]:
+    """PostgreSQL on a free port of loopback, with passwords, as Debian sets it up."""
+    _needs("sqlalchemy", "psycopg")
+    import psycopg
+
+    pattern = "/usr/lib/postgresql/*/bin"
+    initdb = _binary("initdb", f"{pattern}/initdb", "postgresql")
+    postgres = _binary("postgres", f"{pattern}/postgres", "postgresql")
+    user = _user("postgres")
+    folder, port = _folder(user), _free_port()
+    secret = folder / "password"
+    secret.write_text(PASSWORD, encoding="utf-8")
+    secret.chmod(0o644)
+    options = ["--auth=scram-sha-256", f"--pwfile={secret}", "--no-sync", "--encoding=UTF8"]
+    _run([initdb, "-D", f"{folder}/data", "-U", "admin", "--locale=C.UTF-8", *options], user)
+    settings = {
+        "listen_addresses": "127.0.0.1",
+        "port": str(port),
+        "unix_socket_directories": str(folder),
+        "fsync": "off",
+        "max_connections": "100",
+    }
+    flags = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
+    process = subprocess.Popen(
+        [postgres, "-D", f"{folder}/data", *flags],
+        user=user,
+        cwd="/",
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    process_errors = (psycopg.OperationalError,)
+    try:
+        with _await(
+            lambda: psycopg.connect(
+                host="127.0.0.1", port=port, user="admin", password=PASSWORD, dbname="postgres"
+            ),
+            process,
+            process_errors,
+        ) as connection:
+            connection.execute(f"CREATE ROLE {READER} LOGIN PASSWORD '{PASSWORD}'")
+        yield Server("postgresql", f"127.0.0.1:{port}", "admin")
+    finally:
+        _stop(process, folder)
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[Server]:
+    """MariaDB on a free port of loopback."""
+    _needs("sqlalchemy", "pymysql")
+    import pymysql
+
+    install = _binary("mariadb-install-db", "/usr/bin/mysql_install_db", "mariadb-server")
+    daemon = _binary("mariadbd", "/usr/sbin/mariadbd", "mariadb-server")
+    user = _user("mysql")
+    folder, port = _folder(user), _free_port()
+    data = ["--no-defaults", f"--datadir={folder}/data"]
+    fast = ["--skip-test-db", "--auth-root-authentication-method=normal", "--skip-name-resolve"]
+    _run([install, *data, *fast], user)
+    process = subprocess.Popen(
+        [
+            daemon,
+            *data,
+            "--bind-address=127.0.0.1",
+            f"--port={port}",
+            f"--socket={folder}/socket",
+            f"--pid-file={folder}/pid",
+            "--skip-name-resolve",
+            "--innodb-flush-log-at-trx-commit=0",
+            "--character-set-server=utf8mb4",
+        ],
+        user=user,
+        cwd="/",
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        with (
+            _await(
+                lambda: pymysql.connect(
+                    unix_socket=f"{folder}/socket", user="root", autocommit=True
+                ),
+                process,
+                (pymysql.err.OperationalError,),
+            ) as connection,
+            connection.cursor() as cursor,
+        ):
+            for name, rights in (("admin", "ALL PRIVILEGES"), (READER, "USAGE")):
+                cursor.execute(f"CREATE USER {name}@'127.0.0.1' IDENTIFIED BY '{PASSWORD}'")
+                cursor.execute(f"GRANT {rights} ON *.* TO {name}@'127.0.0.1'")
+        yield Server("mariadb", f"127.0.0.1:{port}", "admin")
+    finally:
+        _stop(process, folder)
+
+
+# ------------------------------------------------------------------------------------------ content
+
+_TYPES = {
+    "postgresql": {"REAL": "double precision", "TEXT": "text"},
+    "mariadb": {"REAL": "DOUBLE", "TEXT": "VARCHAR(120)"},
+    "duckdb": {"REAL": "DOUBLE", "TEXT": "VARCHAR"},
+}
+
+
+def load_postgresql(server: Server, name: str, source: Path) -> str:
+    """A new database of that name with the tables and rows of a SQLite file; the reader's URL."""
+    import psycopg
+
+    host, port = server.host.split(":")
+    options = {"host": host, "port": int(port), "user": server.admin, "password": PASSWORD}
+    with psycopg.connect(**options, dbname="postgres", autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+    with psycopg.connect(**options, dbname=name) as connection:
+        for statement, table, rows in contents(source, "postgresql"):
+            connection.execute(statement)
+            with connection.cursor().copy(f'COPY "{table}" FROM STDIN') as copy:
+                for row in rows:
+                    copy.write_row(row)
+        connection.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {READER}")
+    return server.url(name)
+
+
+def load_mariadb(server: Server, name: str, source: Path) -> str:
+    """A new database of that name with the tables and rows of a SQLite file; the reader's URL."""
+    import pymysql
+
+    host, port = server.host.split(":")
+    options = {"host": host, "port": int(port), "user": server.admin, "password": PASSWORD}
+    with pymysql.connect(**options) as connection, connection.cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE `{name}`")
+        cursor.execute(f"GRANT SELECT ON `{name}`.* TO {READER}@'127.0.0.1'")
+        cursor.execute(f"USE `{name}`")
+        for statement, table, rows in contents(source, "mariadb"):
+            cursor.execute(statement)
+            marks = ", ".join(["%s"] * len(rows[0]))
+            cursor.executemany(f"INSERT INTO `{table}` VALUES ({marks})", rows)
+        connection.commit()
+    return server.url(name)
+
+
+def load_duckdb(file: Path, source: Path) -> str:
+    """A new DuckDB file with the tables and rows of a SQLite file; its URL."""
+    import duckdb
+
+    with duckdb.connect(str(file)) as connection:
+        for statement, table, rows in contents(source, "duckdb"):
+            connection.execute(statement)
+            names = ", ".join(f"${index + 1}" for index in range(len(rows[0])))
+            connection.execute("BEGIN")
+            connection.executemany(f'INSERT INTO "{table}" VALUES ({names})', rows)
+            connection.execute("COMMIT")
+    return f"duckdb:///{file}"
+
+
+def contents(source: Path, engine: str) -> Iterator[tuple[str, str, list[tuple[Any, ...]]]]:
+    """(CREATE TABLE in the engine's types, name, rows) of each table, in order of creation."""
+    with closing(sqlite3.connect(source)) as connection:
+        for name, sql in connection.execute(
+            "SELECT name, sql FROM sqlite_master WHERE type = 'table' ORDER BY rowid"
+        ).fetchall():
+            for plain, other in _TYPES[engine].items():
+                sql = sql.replace(f" {plain}", f" {other}")
+            yield sql, name, connection.execute(f'SELECT * FROM "{name}"').fetchall()
+
+
+@pytest.fixture(scope="session")
+def engine_url(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], str]:
+    """engine -> URL (or path) of the sample database in it, as a role that may only read."""
+    made: dict[str, str] = {}
+
+    def url(engine: str) -> str:
+        if engine not in made:
+            made[engine] = make(engine)
+        return made[engine]
+
+    def make(engine: str) -> str:
+        if engine == "sqlite":
+            return str(sample.path())
+        if engine == "duckdb":
+            _needs("duckdb")
+            return load_duckdb(tmp_path_factory.mktemp("duckdb") / "books.duckdb", sample.path())
+        load = {"postgresql": load_postgresql, "mariadb": load_mariadb}[engine]
+        return load(request.getfixturevalue(engine), "bookshops", sample.path())
+
+    return url
