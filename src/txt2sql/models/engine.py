@@ -20,7 +20,7 @@ import heapq
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -327,41 +327,42 @@ class HFEngine:
         """After a token was read: the steps that end with it are noted, other tokens may go on."""
         tree = self._trees[each.place.tree]
         token = tree.tokens[number]
-        if token.ended:
-            self._note(each, token, number, beam.logprob, beam.own, True)
-            return
         length = len(token.ids)
-        if length >= self.most or length + tree.group.cache.lengths[tree.row] >= self.context:
-            self._note(each, token, number, beam.logprob, beam.own, True)  # cut, as generate does
+        # An answer that is too long is cut, as `generate` does.
+        cut = length >= self.most or length + tree.group.cache.lengths[tree.row] >= self.context
+        if token.ended or cut:
+            self._note(each, beam, number, 0.0, beam.own, True)
             return
         text = token.text[each.before :]
         ending, own = 0.0, False
         for rank, (following, logprob) in enumerate(token.following):
             likeliest = beam.own and rank == 0
-            if following in self.ends:
-                if self.head is None:
-                    total = beam.logprob + logprob
-                    self._note(each, token, number, total, likeliest, True)
-                else:
-                    yield _Beam(beam.logprob + logprob, number, following, likeliest)
-            elif self.starts(text, self.pieces[following]):
-                ending += math.exp(beam.logprob + logprob)
+            if following in self.ends and self.head is None:
+                self._note(each, beam, number, logprob, likeliest, True)
+            elif following not in self.ends and self.starts(text, self.pieces[following]):
+                ending += math.exp(logprob)
                 own = own or likeliest
-            else:
+            else:  # a head reads the end, too
                 yield _Beam(beam.logprob + logprob, number, following, likeliest)
         if ending:
-            self._note(each, token, number, math.log(ending), own, False)
+            self._note(each, beam, number, math.log(ending), own, False)
 
     def _note(
-        self, each: _Open, token: _Token, number: int, logprob: float, own: bool, ended: bool
+        self, each: _Open, beam: _Beam, number: int, last: float, own: bool, ended: bool
     ) -> None:
-        each.found += math.exp(logprob)
+        """A step that ends with a token that was read; `last` is the logprob of ending there."""
+        tokens = self._trees[each.place.tree].tokens
+        token, before = tokens[number], tokens[each.place.token]
         ids = token.ids[:-1] if token.ended else token.ids
-        text = decode(self.generator.tokenizer, ids)
-        before = self._trees[each.place.tree].tokens[each.place.token]
-        total = before.total + logprob
-        place = Place(each.place.tree, number)
-        step = Step(place, text, logprob, total, len(token.ids) - len(before.ids), ended)
+        step = Step(
+            Place(each.place.tree, number),
+            decode(self.generator.tokenizer, ids),
+            beam.logprob + last,
+            token.total + last,
+            len(token.ids) - len(before.ids),
+            ended,
+        )
+        each.found += math.exp(step.logprob)
         each.steps.append((own, step))
 
     def _choose(self, each: _Open, candidates: Sequence[_Beam]) -> None:
@@ -395,8 +396,27 @@ class HFEngine:
 
 
 def _ordered(each: _Open, decoding: Decoding) -> tuple[Step, ...]:
-    """The policy's own step, then the likeliest of the others."""
-    ranked = sorted(each.steps, key=lambda found: (not found[0], -found[1].logprob))
+    """The policy's own step, then the likeliest of the others; what tokens spell in two ways is one."""
+    found: dict[tuple[str, bool], tuple[bool, Step]] = {}
+    for own, step in sorted(each.steps, key=lambda found: (not found[0], -found[1].logprob)):
+        key = (step.text, step.ended)
+        if key in found:
+            first, kept = found[key]
+            found[key] = (
+                first,
+                replace(
+                    kept,
+                    logprob=_log_sum(kept.logprob, step.logprob),
+                    total=_log_sum(kept.total, step.total),
+                ),
+            )
+        else:
+            found[key] = own, step
+    ranked = sorted(found.values(), key=lambda found: (not found[0], -found[1].logprob))
     least = math.log(decoding.least)
-    kept = [step for own, step in ranked if own or step.logprob >= least]
-    return tuple(kept[: decoding.width])
+    likely = [step for own, step in ranked if own or step.logprob >= least]
+    return tuple(likely[: decoding.width])
+
+
+def _log_sum(one: float, two: float) -> float:
+    return max(one, two) + math.log1p(math.exp(-abs(one - two)))
