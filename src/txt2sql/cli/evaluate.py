@@ -86,6 +86,16 @@ def evaluate(
     no_constrained: Annotated[
         bool, typer.Option("--no-constrained", help="Let the model write more than valid SQL.")
     ] = False,
+    greedy: Annotated[
+        bool, typer.Option("--greedy", help="Keep the first answer, whether it runs or not.")
+    ] = False,
+    shots: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Hosted models: answered questions to show.")
+    ] = 0,
+    max_cost: Annotated[
+        float | None,
+        typer.Option(metavar="DOLLARS", min=0.0, help="Hosted models: never spend more than this."),
+    ] = None,
     processes: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Judging processes  [default: cores]")
     ] = None,
@@ -111,14 +121,16 @@ def evaluate(
       txt2sql evaluate --dataset spider --model checkpoints/mine --verdicts verdicts.jsonl
       txt2sql evaluate --dataset spider --predictions predicted.txt --mode official
       txt2sql evaluate --dataset my_folder --gold gold.sql --predictions predicted.json
+      txt2sql evaluate --dataset spider --model gpt-4o --shots 5 --max-cost 3
     """
     from txt2sql import runs
     from txt2sql.data import open_dataset
     from txt2sql.evaluation.evaluate import draw
     from txt2sql.evaluation.metrics import Context, choose
     from txt2sql.evaluation.mode import LIMITS, Judging
-    from txt2sql.evaluation.predictions import read_gold
+    from txt2sql.evaluation.predictions import FilePredictor, read_gold
     from txt2sql.evaluation.report import as_csv, as_json, as_markdown, summarise, verdict_rows
+    from txt2sql.models.catalog import find_hosted
 
     judging = Judging(mode, keep_distinct, not one_mode, replace(LIMITS, timeout_s=timeout))
     source = open_dataset(dataset, data)
@@ -126,11 +138,15 @@ def evaluate(
     examples = draw(whole, limit, seed)
     context = Context(judging, source, "" if gold else split, test_suite)
     chosen = choose(context, metrics)
-    made_by, load = (
-        _file(predictions, whole)
-        if predictions
-        else _model(model, source, not no_constrained, batch_size)
-    )
+    hosted = None
+    if predictions:
+        made_by, load = _file(predictions, whole)
+    elif hosted := find_hosted(model):
+        from txt2sql.cli.hosted import ask_all, identity
+
+        made_by, load = identity(hosted, source, shots), lambda: FilePredictor(model, {})
+    else:
+        made_by, load = _model(model, source, not no_constrained, greedy, batch_size)
     config = {
         "dataset": source.name,
         "split": gold.name if gold else split,
@@ -140,6 +156,9 @@ def evaluate(
     }
     folder = output or RESULTS / folder_name({**config, "seed": seed})
     run = runs.open_run(folder, config, seed)
+    unanswered: dict[str, int] = {}
+    if hosted:
+        examples, unanswered = ask_all(run, hosted, source, examples, shots, max_cost)
     if predictions:
         judged = _judge_file(run, context, chosen, examples, load(), processes, no_cache)
     else:
@@ -151,6 +170,7 @@ def evaluate(
         **run.made_with(),
         "judging": {**judging.settings(), "metrics": [metric.name for metric in chosen]},
         "run": str(folder),
+        "unanswered": unanswered,
     }
     result = as_json(report, facts)
     lines = "".join(jsonlib.dumps(row) + "\n" for row in verdict_rows(judged))
@@ -169,6 +189,8 @@ def evaluate(
         from txt2sql.cli.report import print_report
 
         print_report(report, f"{config['model']} on {source.name} {config['split']}", folder)
+    if unanswered:
+        raise typer.Exit(1)
 
 
 _MadeBy = tuple[dict[str, Any], "Callable[[], Predictor]"]
@@ -184,7 +206,9 @@ def _file(predictions: Path, examples: list[Example]) -> _MadeBy:
     return {"model": predictor.name, "predictions": text_hash(repr(answers))}, lambda: predictor
 
 
-def _model(model: str, source: Dataset, constrained: bool, batch_size: int | None) -> _MadeBy:
+def _model(
+    model: str, source: Dataset, constrained: bool, greedy: bool, batch_size: int | None
+) -> _MadeBy:
     from txt2sql.cli.display import working
     from txt2sql.evaluation.provenance import code_hash, weights_hash
     from txt2sql.models.catalog import resolve
@@ -194,13 +218,18 @@ def _model(model: str, source: Dataset, constrained: bool, batch_size: int | Non
         from txt2sql.serving.service import build_predictor
 
         with working("loading the model"):
-            return build_predictor(
+            predictor = build_predictor(
                 model,
                 source.schema,
                 source.database,
                 constrained=constrained,
                 batch_size=batch_size,
             )
+        if greedy:
+            predictor.executor = (
+                None  # nothing says that an answer fails, so none gets a second look
+            )
+        return predictor
 
     card = resolve(model)
     if not weights_hash(card):
@@ -211,6 +240,7 @@ def _model(model: str, source: Dataset, constrained: bool, batch_size: int | Non
         "code": code_hash(),
         "constrained": constrained,
         "batch_size": batch_size,
+        **({"greedy": True} if greedy else {}),
     }
     return made_by, load
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from txt2sql.config import load
 from txt2sql.models.adapters import Adapter
@@ -133,6 +133,8 @@ class ModelConfig:
     """config/model_config.yaml: settings by the model's name in the catalogue, or its folder's."""
 
     models: dict[str, ModelSettings] = field(default_factory=dict)
+    generalists: Any = None
+    """How hosted models are asked and what they cost: cli/hosted.py reads it."""
 
 
 def load_settings(

@@ -1,0 +1,144 @@
+"""Asking hosted models for `txt2sql evaluate`: what identifies such a run, and every question at once.
+
+Predictions are appended to the run as they come, in any order; what got no answer stays out of it, is
+counted with its reason, and is asked again by the same command.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from txt2sql.config import load as load_config
+from txt2sql.costs import Price
+from txt2sql.models.api import Asking, Unanswered, load
+from txt2sql.models.api_keys import warning
+from txt2sql.runs import Run
+
+if TYPE_CHECKING:
+    from txt2sql.data import Dataset
+    from txt2sql.execution.values import ValueIndex
+    from txt2sql.models.catalog import HostedModel
+    from txt2sql.models.hosted_predictor import HostedPredictor
+    from txt2sql.types import Example
+
+CONFIG = Path("config") / "model_config.yaml"
+_LEARNT_FROM = "train"
+
+
+@dataclass(frozen=True)
+class Generalists:
+    """The section `generalists` of config/model_config.yaml: how hosted models are asked, and prices
+    by name that replace those of `costs.PRICES`."""
+
+    asking: Asking = field(default_factory=Asking)
+    prices: Mapping[str, Price] = field(default_factory=dict)
+
+
+def settings() -> Generalists:
+    """What the file says, or the defaults where there is none."""
+    if not CONFIG.is_file():
+        return Generalists()
+    return load_config(Generalists, CONFIG, section="generalists")
+
+
+def identity(model: HostedModel, source: Dataset, shots: int) -> dict[str, Any]:
+    """What tells this run's predictions from those of any other."""
+    from txt2sql.evaluation.provenance import code_hash, file_hash, text_hash
+
+    made_by: dict[str, Any] = {
+        "model": model.name,
+        "route": model.route,
+        "server": re.sub(r"(?<=://)[^/@]*@", "", model.api_base),
+        "max_output_tokens": model.max_output_tokens,
+        "shots": shots,
+        "code": code_hash(),
+    }
+    if shots:
+        files = source.files(_LEARNT_FROM)
+        questions = [path for path in files if path.suffix in (".json", ".jsonl")]
+        made_by["learnt_from"] = text_hash("".join(map(file_hash, questions)))
+    return made_by
+
+
+def ask_all(
+    run: Run,
+    model: HostedModel,
+    source: Dataset,
+    examples: list[Example],
+    shots: int,
+    max_cost: float | None,
+) -> tuple[list[Example], dict[str, int]]:
+    """Ask what the run has no prediction of; the examples that have one now, and reason -> how many
+    have none."""
+    from txt2sql.cli.progress import steps
+    from txt2sql.evaluation.predictions import to_row
+
+    done = {row["example_id"] for row in run.rows("predictions")}
+    left = [example for example in examples if example.id not in done]
+    missing: Counter[str] = Counter()
+    if left:
+        if told := warning():
+            print(f"warning: {told}", file=sys.stderr)
+        predictor = _predictor(run, model, source, shots, max_cost)
+        with steps(f"ask {model.name}", len(left)) as advance:
+            dollars = 0.0
+            for example, found in predictor.answers(left):
+                if isinstance(found, Unanswered):
+                    missing[found.reason] += 1
+                else:
+                    run.append("predictions", to_row(found))
+                    done.add(example.id)
+                    dollars += found.cost or 0.0
+                advance(
+                    f"${dollars:.2f}" + (f", {sum(missing.values())} unanswered" if missing else "")
+                )
+    if missing:
+        most = missing.most_common(1)[0][0]
+        print(
+            f"{sum(missing.values()):,} of {len(examples):,} questions got no answer ({most}); "
+            "run the same command again to ask only these",
+            file=sys.stderr,
+        )
+    return [example for example in examples if example.id in done], dict(missing)
+
+
+def _predictor(
+    run: Run, model: HostedModel, source: Dataset, shots: int, max_cost: float | None
+) -> HostedPredictor:
+    from txt2sql.cli.display import working
+    from txt2sql.execution.values import open_value_index
+    from txt2sql.models.hosted_predictor import HostedPredictor
+    from txt2sql.prompts.shots import Shots
+
+    given = settings()
+    with working("loading litellm"):
+        generator = load(
+            model,
+            settings=given.asking,
+            price=given.prices.get(model.name),
+            max_cost=max_cost,
+            account=str(run.folder.resolve()),
+        )
+
+    @lru_cache(maxsize=64)
+    def index(db_id: str) -> ValueIndex:
+        return open_value_index(source.database(db_id))
+
+    answered = None
+    if shots:
+        learnt = source.examples(_LEARNT_FROM)
+        answered = Shots((e, source.schema(e.db_id)) for e in learnt if e.gold_sql)
+    return HostedPredictor(
+        generator,
+        source.schema,
+        lambda example: index(example.db_id).match(example.question),
+        answered=answered,
+        shots=shots,
+    )

@@ -1,0 +1,177 @@
+"""`txt2sql evaluate` with a hosted model: wrong use first, then runs that go on, and no key anywhere."""
+
+from __future__ import annotations
+
+import json
+import re
+import runpy
+import traceback
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from txt2sql.cli.main import app, main
+from txt2sql.runs import cache_dir
+
+pytest.importorskip("litellm", reason="needs the extra api")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Item '.*' on TypedDict class:UserWarning"),
+    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+STUB = Path(__file__).parents[1] / "fixtures" / "stub_provider.py"
+StubProvider = runpy.run_path(str(STUB))["StubProvider"]
+SECRET = "sk-proj-Abc123Def456Ghi789Jkl012Mno345"
+KEY_SHAPED = re.compile(r"sk-proj-\w{8,}|sk-ant-\w{8,}|AIza\w{8,}|Abc123Def456")
+ANSWERS = {
+    "How many shops are there?": "```sql\nSELECT count(*) FROM shop\n```",
+    "Which cities have a shop?": "SELECT DISTINCT city FROM shop;",
+    "Which shop is the oldest?": "SELECT id FROM shop ORDER BY opened LIMIT 1",
+    "Which shops are in Lisbon?": "SELECT id FROM shop",
+}
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TXT2SQL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("TXT2SQL_API_KEY", SECRET)
+    (tmp_path / "config").mkdir()
+    prices = {name: {"input": 30, "output": 60} for name in ("openai-stub", "anthropic-claude-3")}
+    asking = {"first_wait_s": 0.01, "timeout_s": 2.0, "give_up_after": 2, "concurrency": 1}
+    content = {"models": {}, "generalists": {"asking": asking, "prices": prices}}
+    (tmp_path / "config" / "model_config.yaml").write_text(json.dumps(content), encoding="utf-8")
+
+
+def evaluate(folder: Path, model: str, *arguments: str) -> int:
+    with pytest.raises(SystemExit) as caught:
+        main(["evaluate", "--dataset", str(folder), "--model", model, "--json", *arguments])
+    return int(caught.value.code or 0)
+
+
+def test_a_missing_key_is_one_sentence(
+    shops: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    assert evaluate(shops, "gpt-4o") == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "no key for 'gpt-4o'" in captured.err
+
+
+def test_a_run_asks_once_and_counts_its_cost(
+    shops: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stub = StubProvider(ANSWERS)
+    with stub as url:
+        model = f"api:openai/stub@{url}/v1"
+        assert evaluate(shops, model, "--max-cost", "5") == 0
+        first = json.loads(capsys.readouterr().out)
+        assert evaluate(shops, model, "--max-cost", "5") == 0
+        again = json.loads(capsys.readouterr().out)
+    assert sum(stub.asked.values()) == 4
+    assert first["metrics"]["execution_accuracy"] == again["metrics"]["execution_accuracy"]
+    assert first["metrics"]["execution_accuracy"]["mean"] == 0.75
+    assert first["cost"]["total"] == pytest.approx(stub.bill)
+    assert first["tokens"]["n"] == first["cost"]["n"] == 4
+    assert first["unanswered"] == {}
+
+
+def test_what_got_no_answer_is_told_and_asked_again(
+    shops: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stub = StubProvider(ANSWERS)
+    with stub as url:
+        model = f"api:openai/stub@{url}/v1"
+        assert evaluate(shops, model, "--max-cost", "0.27") == 1
+        captured = capsys.readouterr()
+        stopped = json.loads(captured.out)
+        n = stopped["metrics"]["execution_accuracy"]["n"]
+        assert 0 < n < 4
+        [(reason, missing)] = stopped["unanswered"].items()
+        assert "budget of $0.27" in reason
+        assert missing == 4 - n
+        assert f"{missing} of 4 questions got no answer" in captured.err
+        assert evaluate(shops, model, "--max-cost", "9") == 0
+        assert json.loads(capsys.readouterr().out)["metrics"]["execution_accuracy"]["n"] == 4
+    assert set(stub.answered.values()) == {1}
+
+
+def test_few_shot_shows_answered_questions_of_other_databases(
+    shops: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    learnt = [
+        {"db_id": "zoo", "question": "How many animals are there?", "query": "SELECT 11"},
+        {"db_id": "shop", "question": "How many shops are there?", "query": "SELECT 22"},
+        {"db_id": "zoo", "question": "Which animals are grey?", "query": "SELECT 33"},
+    ]
+    (shops / "train.json").write_text(json.dumps(learnt), encoding="utf-8")
+    zoo = shops / "database" / "zoo"
+    zoo.mkdir()
+    (zoo / "zoo.sqlite").write_bytes((shops / "database/shop/shop.sqlite").read_bytes())
+    stub = StubProvider(ANSWERS)
+    with stub as url:
+        assert evaluate(shops, f"api:openai/stub@{url}/v1", "--shots", "2") == 0
+    shown = stub.bodies[0]["messages"][-1]["content"]
+    assert shown.index("SELECT 33") < shown.index("SELECT 11") < shown.index("CREATE TABLE")
+    assert "SELECT 22" not in shown, "an example of the very database gives its schema away"
+    assert json.loads(capsys.readouterr().out)["shots"] == 2
+
+
+# ----------------------------------------------------------------------------------- no key anywhere
+
+
+def scan(folder: Path) -> list[str]:
+    """The files under a folder that hold something shaped like a key."""
+    return [
+        str(path.relative_to(folder))
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and KEY_SHAPED.search(path.read_bytes().decode("latin-1"))
+    ]
+
+
+def test_the_scan_finds_a_key(tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_text(f"used {SECRET}", encoding="utf-8")
+    assert scan(tmp_path) == ["a.log"]
+
+
+@pytest.mark.parametrize("route", ["openai/stub", "gemini/gemini-2.5-pro", "anthropic/claude-3"])
+@pytest.mark.parametrize("fault", ["", "401", "500", "malformed", "echo"])
+def test_no_key_is_left_in_files_output_or_tracebacks(
+    shops: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    route: str,
+    fault: str,
+) -> None:
+    caplog.set_level("DEBUG")
+    stub: Any = StubProvider(ANSWERS, echo_key=fault == "echo")
+    stub.always = "" if fault == "echo" else fault
+    with stub as url:
+        model = f"api:{route}@{url}{'/v1' if 'openai' in route else ''}"
+        code = evaluate(shops, model)
+    assert stub.asked, "the model was asked"
+    assert (code == 0) == (fault in ("", "echo"))
+    captured = capfd.readouterr()
+    for text in (captured.out, captured.err, caplog.text):
+        assert not KEY_SHAPED.search(text)
+    assert scan(tmp_path) == []
+    assert cache_dir().is_dir()
+
+
+def test_no_key_is_in_the_traceback_of_a_failure(
+    shops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With everything that a traceback can show: causes, and the repr of every local variable."""
+    from txt2sql.models.hosted_predictor import HostedPredictor
+
+    monkeypatch.setattr(HostedPredictor, "_prediction", lambda *_: 1 / 0)
+    monkeypatch.setenv("TXT2SQL_DEBUG", "1")
+    stub = StubProvider(ANSWERS)
+    arguments = ["evaluate", "--dataset", str(shops), "--model"]
+    with stub as url, pytest.raises(ZeroDivisionError) as caught:
+        app([*arguments, f"api:openai/stub@{url}/v1"], standalone_mode=False)
+    shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    assert not KEY_SHAPED.search("".join(shown.format()))

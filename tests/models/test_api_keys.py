@@ -1,0 +1,141 @@
+"""Keys: files that do not fit first, then where keys come from and that they are never shown."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from txt2sql.errors import ConfigError
+from txt2sql.models.api_keys import VARIABLES, Keys, find_keys, redact, warning
+
+ROOT = Path(__file__).parents[2]
+SECRET = "sk-proj-Abc123Def456Ghi789"
+
+
+@pytest.fixture(autouse=True)
+def _bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for arguments in VARIABLES.values():
+        for names in arguments.values():
+            for name in names:
+                monkeypatch.delenv(name, raising=False)
+
+
+def keys_file(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "keys.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"openai: [{SECRET}]",
+        f"openai: {{key: {SECRET}}}",
+        "openai: 12345",
+        f"openai: '{SECRET}\nanthropic: x: y",
+        f"- {SECRET}",
+    ],
+)
+def test_a_file_that_does_not_fit_is_told_without_its_content(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        find_keys("openai", keys_file(tmp_path, text))
+    assert "Abc123" not in str(caught.value)
+
+
+def test_a_file_that_was_named_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no file of keys"):
+        find_keys("openai", tmp_path / "none.yaml")
+
+
+def test_without_a_key_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert find_keys("openai") is None
+    assert find_keys("azure", keys_file(tmp_path, "azure: {api_base: 'https://x'}")) is None
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIA0123456789ABCDEF")
+    assert find_keys("bedrock") is None
+
+
+def test_the_file_comes_before_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "from-environment")
+    file = keys_file(tmp_path, f"openai: {SECRET}\ngemini: ''")
+    found = find_keys("openai", file)
+    assert found is not None and found.arguments() == {"api_key": SECRET}
+    monkeypatch.setenv("GOOGLE_API_KEY", "from-google")
+    found = find_keys("gemini", file)
+    assert found is not None and found.arguments() == {"api_key": "from-google"}
+    found = find_keys("openai")
+    assert found is not None and found.arguments() == {"api_key": "from-environment"}
+
+
+def test_another_server_never_gets_the_key_of_the_provider(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", SECRET)
+    found = find_keys("openai", api_base="http://localhost:8000/v1")
+    assert found is not None and found.arguments() == {"api_key": "none"}
+    monkeypatch.setenv("TXT2SQL_API_KEY", "for-this-server")
+    found = find_keys("openai", api_base="http://localhost:8000/v1")
+    assert found is not None and found.arguments() == {"api_key": "for-this-server"}
+
+
+def test_the_example_has_every_provider_and_no_key() -> None:
+    file = ROOT / "config" / "api_keys.yaml.example"
+    tree = yaml.safe_load(file.read_text(encoding="utf-8"))
+    assert set(tree) == set(VARIABLES)
+    for provider in VARIABLES:
+        found = find_keys(provider, file)
+        assert found is None or found.arguments() == {"api_key": "none"}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")
+@pytest.mark.parametrize(("mode", "told"), [(0o644, True), (0o640, True), (0o600, False)])
+def test_loose_permissions_are_told(tmp_path: Path, mode: int, told: bool) -> None:
+    file = keys_file(tmp_path, f"openai: {SECRET}")
+    file.chmod(mode)
+    assert ("chmod 600" in warning(file)) == told
+    assert warning(tmp_path / "none.yaml") == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Bearer sk-proj-Abc123Def456Ghi789",
+        "key sk-ant-api03-Abc123Def456Ghi789_x",
+        "https://x/y?key=AIzaAbc123Def456Ghi789Jkl012Mno345",
+        "AIzaSyAbc123Def456Ghi789Jkl012Mno345",
+        "AKIAABC123DEF456GHI7",
+        "http://user:Abc123Def456@host/v1",
+        "Authorization: Bearer Abc123Def456Ghi789Jkl",
+    ],
+)
+def test_what_is_shaped_like_a_key_is_masked(text: str) -> None:
+    shown = redact(text, ())
+    assert "[key]" in shown
+    assert "Abc123" not in shown and "ABC123" not in shown
+
+
+@given(
+    st.text(st.characters(codec="ascii", categories=("L", "N")), min_size=6), st.text(), st.text()
+)
+def test_a_given_secret_never_survives(secret: str, before: str, after: str) -> None:
+    masked = redact(f"{before}{secret}{after}", [secret])
+    if secret not in f"{before}[key]{after}":
+        assert secret not in masked
+
+
+def test_what_is_no_key_stays() -> None:
+    text = "HTTP 429: rate limit, task-runner at http://localhost:8000/v1 says: SELECT skill FROM x"
+    assert redact(text, ["none"]) == text
+
+
+def test_printing_keys_shows_their_names_only() -> None:
+    keys = Keys({"api_key": SECRET, "api_base": "https://x"})
+    assert repr(keys) == "Keys(api_base, api_key)"
+    assert keys.secrets() == (SECRET,)
