@@ -175,7 +175,7 @@ def test_the_probabilities_of_all_answers_sum_to_one(
     generator_of: Callable[..., HFGenerator],
 ) -> None:
     grammar = 'root ::= "select " name " from " name\nname ::= "singer" | "age"\n'
-    engine = engine_of(generator_of("phi"), width=16, least=1e-9, enough=2.0, candidates=40)
+    engine = engine_of(generator_of("phi"), width=200, least=1e-9, enough=2.0, candidates=60)
     [root] = engine.prefill(prompts("how many", grammar=grammar))
     mass: dict[str, float] = {}
     waiting = [(root, 0.0)]
