@@ -43,16 +43,13 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step. `text` is the whole answer up to its end; `logprob` is of the step after its place.
-
-    `ended`: the answer is whole. `tokens` counts those of the step, `total` is the logprob of the
-    whole answer so far.
+    """One step. `text` is the whole answer up to its end; `logprob` is of the step, and of its ending
+    there, after its place. `ended`: the answer is whole. `tokens` counts those of the step.
     """
 
     place: Place
     text: str
     logprob: float
-    total: float
     tokens: int
     ended: bool
 
@@ -115,7 +112,6 @@ class _Token:
     path: tuple[int, ...]
     ids: tuple[int, ...]
     text: str
-    total: float
     matcher: Any
     following: list[tuple[int, float]]
     hidden: torch.Tensor | None
@@ -207,7 +203,7 @@ class HFEngine:
             matcher = None if grammar is None else self.generator.grammars().matcher(grammar)
             following = self._following(logits[row], matcher)
             tree = _Tree(group, row)
-            tree.tokens.append(_Token(-1, (), (), "", 0.0, matcher, following, cache.hidden[row]))
+            tree.tokens.append(_Token(-1, (), (), "", matcher, following, cache.hidden[row]))
             self._trees[number] = tree
             group.living.add(number)
             places.append(Place(number, 0))
@@ -305,14 +301,12 @@ class HFEngine:
                 matcher = matcher.deep_copy()
                 matcher.consume_token(beam.token)
             following = [] if ended else self._following(values[tree.row, column], matcher)
-            logprob = next(value for i, value in parent.following if i == beam.token)
             tree.tokens.append(
                 _Token(
                     slot,
                     (*parent.path, slot),
                     (*parent.ids, beam.token),
                     parent.text + self.pieces[beam.token],
-                    parent.total + logprob,
                     matcher,
                     following,
                     hidden[tree.row, column],
@@ -358,7 +352,6 @@ class HFEngine:
             Place(each.place.tree, number),
             decode(self.generator.tokenizer, ids),
             beam.logprob + last,
-            token.total + last,
             len(token.ids) - len(before.ids),
             ended,
         )

@@ -31,6 +31,8 @@ class SearchOptions:
     mcts: Settings = field(default_factory=Settings)
     vote: Weights = field(default_factory=Weights)
     value: Judging = field(default_factory=Judging)
+    temperature: float = 2.0
+    """Of the policy's probabilities when they become priors."""
     together: int = 1
     checked: bool = True
 
@@ -82,7 +84,9 @@ class SearchPredictor:
             Asked(question, self.direct.prompt(question.example()), self.direct.schemas(question.db_id))
             for question in questions
         ]  # fmt: skip
-        expander = StepExpander(self.engine, self.run, self.direct.spell, self.options.checked)
+        expander = StepExpander(
+            self.engine, self.run, self.direct.spell, self.options.checked, self.options.temperature
+        )
         value = StateValue(self.run, self.engine if self.scored else None, self.options.value)
         roots = expander.roots(asked)
         try:

@@ -84,7 +84,7 @@ class State:
             text=step.text,
             step=step.text[len(self.text) :].strip(),
             logprob=step.logprob,
-            total=step.total,
+            total=self.total + step.logprob,
             tokens=self.tokens + step.tokens,
             ended=step.ended,
         )

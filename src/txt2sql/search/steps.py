@@ -28,12 +28,15 @@ Spell = Callable[[str, str, str, str], str]
 
 @dataclass(slots=True)
 class StepExpander:
-    """Expands states with an engine. `checked` False lets every step into the tree."""
+    """Expands states with an engine. `checked` False lets every step into the tree; a `temperature`
+    above 1 brings the priors of likely and unlikely steps nearer to each other.
+    """
 
     engine: Engine
     run: Executor
     spell: Spell | None = None
     checked: bool = True
+    temperature: float = 1.0
     _waiting: dict[Place, State] = field(default_factory=dict)
 
     def roots(self, asked: Sequence[Asked]) -> list[State]:
@@ -75,7 +78,9 @@ class StepExpander:
                 state.place.tree,
                 *state_key(split_steps(following.text), following.ended, links),
             )
-            choices.append(Choice(following, math.exp(step.logprob), key, following.ended))
+            choices.append(
+                Choice(following, math.exp(step.logprob / self.temperature), key, following.ended)
+            )
         return Expansion(tuple(choices), tokens, tuple(refused))
 
     def sql(self, state: State) -> str | None:
