@@ -207,9 +207,9 @@ def mariadb() -> Iterator[Server]:
             ) as connection,
             connection.cursor() as cursor,
         ):
-            for name, rights in (("admin", "ALL PRIVILEGES"), (READER, "USAGE")):
+            for name in ("admin", READER):
                 cursor.execute(f"CREATE USER {name}@'127.0.0.1' IDENTIFIED BY '{PASSWORD}'")
-                cursor.execute(f"GRANT {rights} ON *.* TO {name}@'127.0.0.1'")
+            cursor.execute("GRANT ALL ON *.* TO admin@'127.0.0.1' WITH GRANT OPTION")
         yield Server("mariadb", f"127.0.0.1:{port}", "admin")
     finally:
         _stop(process, folder)
@@ -267,11 +267,16 @@ def load_duckdb(file: Path, source: Path) -> str:
     with duckdb.connect(str(file)) as connection:
         for statement, table, rows in contents(source, "duckdb"):
             connection.execute(statement)
-            names = ", ".join(f"${index + 1}" for index in range(len(rows[0])))
-            connection.execute("BEGIN")
-            connection.executemany(f'INSERT INTO "{table}" VALUES ({names})', rows)
-            connection.execute("COMMIT")
+            # One statement: the driver binds the parameters of each row anew.
+            cells = (f"({', '.join(_literal(cell) for cell in row)})" for row in rows)
+            connection.execute(f'INSERT INTO "{table}" VALUES {", ".join(cells)}')
     return f"duckdb:///{file}"
+
+
+def _literal(cell: object) -> str:
+    if cell is None:
+        return "NULL"
+    return "'" + cell.replace("'", "''") + "'" if isinstance(cell, str) else str(cell)
 
 
 def contents(source: Path, engine: str) -> Iterator[tuple[str, str, list[tuple[Any, ...]]]]:

@@ -63,7 +63,8 @@ class Session(Protocol):
 def serve(engine: str, max_memory_bytes: int) -> None:
     """Answer requests until standard input closes."""
     module = import_module(f"txt2sql.execution.engines.{engine}")
-    sandbox.limit_process(max_memory_bytes)
+    # The limit is on addresses, of which a driver reserves more than it uses.
+    sandbox.limit_process(2 * max_memory_bytes)
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
     process = _Process(module, max_memory_bytes)
     signal.signal(signal.SIGTERM, process.on_term)

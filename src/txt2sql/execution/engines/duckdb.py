@@ -1,0 +1,120 @@
+"""A session with a DuckDB file: opened read-only, cut off from every other file and from the network.
+
+DuckDB runs inside this process, so the process is the wall: its memory is limited by the engine and
+by the kernel, no file may grow, and a statement that ignores its interrupt ends with the process. The
+configuration is locked once it stands. Functions may be called that the catalogue has as consistent
+and without side effects; of table functions only those that make rows out of nothing.
+Source: duckdb.org/docs (operations_manual/securing_duckdb).
+
+>>> connect({"path": "shop.duckdb"}, 256_000_000)  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import duckdb
+
+from txt2sql.execution import sandbox
+from txt2sql.execution.engines import cells
+from txt2sql.execution.engines.process import Caps
+from txt2sql.execution.statement import Rules
+
+ERRORS = (duckdb.Error, OSError)
+
+_SETTINGS = {
+    "enable_external_access": "false",
+    "allow_community_extensions": "false",
+    "allow_unsigned_extensions": "false",
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "python_enable_replacements": "false",
+    "temp_directory": "",
+    "threads": "2",
+    "lock_configuration": "true",
+}
+_ROWS_OF_NOTHING = {"range", "generate_series", "unnest"}
+# Another value at each call, or at each day, and nothing else.
+_CLOCK = set(
+    "random now today current_date get_current_time get_current_timestamp transaction_timestamp "
+    "uuid gen_random_uuid".split()
+)
+_REFUSED_PREFIXES = ("pg_", "duckdb_", "current_", "has_", "json_execute", "which_", "txid_")
+_FUNCTIONS = """
+SELECT function_name FROM duckdb_functions() WHERE internal GROUP BY function_name HAVING bool_and(
+function_type = 'macro' OR function_type IN ('scalar', 'aggregate', 'window')
+AND stability = 'CONSISTENT' AND NOT has_side_effects)
+"""
+_RELATIONS = "SELECT view_name FROM duckdb_views() WHERE internal"
+
+
+class DuckDB:
+    """One connection and what may be called through it."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+        self._late = False
+        functions = {name.lower() for (name,) in connection.execute(_FUNCTIONS).fetchall()}
+        functions = {name for name in functions if not name.startswith(_REFUSED_PREFIXES)}
+        hidden = {name.lower() for (name,) in connection.execute(_RELATIONS).fetchall()}
+        self.rules = Rules(
+            functions=frozenset(functions | _ROWS_OF_NOTHING | _CLOCK),
+            hidden=frozenset(hidden | {"information_schema", "pg_catalog"}),
+        )
+
+    def run(self, sql: str, caps: Caps) -> tuple[tuple[str, ...], list[bytes], bool]:
+        """Run the statement under a timer that interrupts it."""
+        self._late = False
+        timer = threading.Timer(caps.timeout_s, self._interrupt)
+        timer.start()
+        try:
+            self._connection.execute("BEGIN TRANSACTION READ ONLY")
+            rows = _Rows(self._connection.execute(sql))
+            chunks: list[bytes] = []
+            truncated = sandbox.fetch(
+                rows, chunks, caps.max_rows, caps.max_result_bytes, caps.max_cell_bytes
+            )
+            return rows.columns, chunks, truncated
+        finally:
+            timer.cancel()
+            timer.join()
+            self._connection.execute("ROLLBACK")
+
+    def _interrupt(self) -> None:
+        self._late = True
+        self._connection.interrupt()
+
+    def explain(self, problem: Exception) -> tuple[str, bool]:
+        """The first line of the error: what follows quotes the statement."""
+        text = str(problem).strip().partition("\n")[0] or type(problem).__name__
+        if self._late:
+            return text, True
+        if isinstance(problem, duckdb.OutOfMemoryException) or "allocat" in text.lower():
+            return f"out of memory: {text}", False
+        if isinstance(problem, duckdb.PermissionException) or "read-only" in text.lower():
+            return f"refused: the statement does more than read ({text})", False
+        return text, False
+
+    def cancel(self) -> None:
+        """Interrupt what runs."""
+        self._connection.interrupt()
+
+
+class _Rows:
+    """A result, as `sandbox.fetch` reads one."""
+
+    def __init__(self, result: duckdb.DuckDBPyConnection) -> None:
+        self._result = result
+        self.columns = tuple(entry[0] for entry in result.description or ())
+
+    def fetchmany(self, size: int) -> list[tuple[Any, ...]]:
+        return [cells.row(row) for row in self._result.fetchmany(size)]
+
+
+def connect(options: Mapping[str, Any], max_memory_bytes: int) -> DuckDB:
+    """Open the file of the option `path`."""
+    memory = f"{max_memory_bytes // 1_000_000}MB"
+    settings: dict[str, Any] = {**_SETTINGS, "memory_limit": memory}
+    return DuckDB(duckdb.connect(options["path"], read_only=True, config=settings))

@@ -1,0 +1,206 @@
+"""A session with MySQL or MariaDB: every statement in a read-only transaction, and rolled back.
+
+The server stops a statement at the deadline (`max_execution_time` of MySQL, `max_statement_time` of
+MariaDB) and ends a result at the row cap (`sql_select_limit`); KILL QUERY stops it before. Backslashes
+in strings stand for themselves here, or two readers could see different ends of one. Neither server
+lists its functions with what they do, so those that may be called are listed here: what reads a file,
+sleeps, locks, writes a variable or tells of the server is not among them.
+Source: dev.mysql.com/doc/refman (functions, server-system-variables), mariadb.com/kb.
+
+>>> connect({"host": "db.example", "user": "reader"}, 256_000_000)  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import pymysql
+from pymysql.cursors import SSCursor
+
+from txt2sql.execution import sandbox
+from txt2sql.execution.engines import cells
+from txt2sql.execution.engines.process import CONNECT_TIMEOUT_S, Caps, Lost
+from txt2sql.execution.statement import Rules
+
+ERRORS = (pymysql.err.Error, OSError)
+
+_FUNCTIONS = frozenset(
+    # numbers
+    "abs acos asin atan atan2 ceil ceiling conv cos cot crc32 degrees exp floor format ln log log10 "
+    "log2 mod pi pow power radians rand round sign sin sqrt tan truncate "
+    # text
+    "ascii bin bit_length char_length character_length concat concat_ws elt field find_in_set hex "
+    "insert instr lcase left length locate lower lpad ltrim mid oct octet_length ord position quote "
+    "regexp_instr regexp_like regexp_replace regexp_substr replace reverse right rpad rtrim soundex "
+    "strcmp substr substring substring_index trim ucase unhex upper convert "
+    # dates
+    "adddate addtime curdate current_date current_time current_timestamp curtime date date_add "
+    "date_format date_sub datediff day dayname dayofmonth dayofweek dayofyear from_days from_unixtime "
+    "hour last_day localtime localtimestamp makedate maketime microsecond minute month monthname now "
+    "period_add period_diff quarter sec_to_time second str_to_date subdate subtime time time_format "
+    "time_to_sec timediff timestamp timestampadd timestampdiff to_days to_seconds unix_timestamp "
+    "utc_date utc_time utc_timestamp week weekday weekofyear year yearweek "
+    # choices and conversions
+    "cast coalesce greatest if ifnull interval isnull least nullif "
+    # aggregates and windows
+    "any_value avg bit_and bit_or bit_xor count group_concat json_arrayagg json_objectagg max min std "
+    "stddev stddev_pop stddev_samp sum var_pop var_samp variance cume_dist dense_rank first_value lag "
+    "last_value lead median nth_value ntile percent_rank percentile_cont percentile_disc rank row_number "
+    # JSON
+    "json_array json_contains json_depth json_exists json_extract json_keys json_length json_object "
+    "json_query json_quote json_search json_type json_unquote json_valid json_value "
+    # words that a parenthesis may follow
+    "against binary bit decimal double integer match rollup signed unsigned".split()
+)
+_HIDDEN_SCHEMAS = frozenset({"mysql", "information_schema", "performance_schema", "sys"})
+_REFUSED_WORDS = frozenset("outfile dumpfile procedure handler lock load_file".split())
+_SQL_MODE = "NO_BACKSLASH_ESCAPES,NO_ENGINE_SUBSTITUTION"
+_MAX_GROUP_CONCAT = 1_000_000
+# 1317: interrupted; 3024 and 1969: out of time; 1028, 1037, 1041, 5: out of memory;
+# 1792: not in a read-only transaction; 1044, 1142, 1143, 1227, 1370: no right.
+_INTERRUPTED, _LATE, _NO_MEMORY = {1317}, {1969, 3024}, {5, 1037, 1038, 1041}
+_READ_ONLY, _NO_RIGHT = {1792, 1290}, {1044, 1142, 1143, 1227, 1370}
+_GONE = {2006, 2013, 2055}
+
+
+class MySQL:
+    """One connection and what may be called through it."""
+
+    rules: Rules
+
+    def __init__(self, options: Mapping[str, Any], max_memory_bytes: int) -> None:
+        self._options = {
+            "connect_timeout": CONNECT_TIMEOUT_S,
+            "charset": "utf8mb4",
+            "program_name": "txt2sql",
+            **options,
+            "local_infile": False,
+            "autocommit": True,
+            "cursorclass": SSCursor,
+        }
+        self._connection = pymysql.connect(**self._options)
+        self._mariadb = "mariadb" in str(self._connection.get_server_info()).lower()
+        self._stopping = False
+        for setting in self._settings(max_memory_bytes):
+            self._send(f"SET SESSION {setting}")
+        self.rules = Rules(
+            functions=_FUNCTIONS,
+            hidden_schemas=_HIDDEN_SCHEMAS | self._others(),
+            backticks=True,
+            refused_marks=frozenset("@#"),
+            refused_words=_REFUSED_WORDS,
+        )
+
+    def _settings(self, max_memory_bytes: int) -> tuple[str, ...]:
+        common = (
+            "TRANSACTION READ ONLY",
+            f"sql_mode = '{_SQL_MODE}'",
+            "lock_wait_timeout = 1",
+            "innodb_lock_wait_timeout = 1",
+            "div_precision_increment = 15",  # else an average has four decimals
+            f"group_concat_max_len = {_MAX_GROUP_CONCAT}",
+        )
+        return (*common, f"max_session_mem_used = {max_memory_bytes}") if self._mariadb else common
+
+    def _others(self) -> frozenset[str]:
+        """The other databases of the server that the role sees, but for names of our own tables."""
+        other = self._rows("SHOW DATABASES")
+        ours = {str(name).lower() for (name,) in self._rows("SHOW TABLES")}
+        here = {str(name).lower() for (name,) in self._rows("SELECT DATABASE()")}
+        return frozenset({str(name).lower() for (name,) in other} - ours - here)
+
+    def run(self, sql: str, caps: Caps) -> tuple[tuple[str, ...], list[bytes], bool]:
+        """Run the statement unbuffered and read what the caps allow."""
+        self._stopping = False
+        limit = (
+            f"max_statement_time = {caps.timeout_s}"
+            if self._mariadb
+            else f"max_execution_time = {max(1, int(caps.timeout_s * 1000))}"
+        )
+        try:
+            self._send(f"SET SESSION {limit}, sql_select_limit = {caps.max_rows + 1}")
+            self._send("START TRANSACTION READ ONLY")
+        except (pymysql.err.OperationalError, pymysql.err.InterfaceError) as problem:
+            raise Lost(_text(problem)) from problem
+        whole = False
+        cursor = self._connection.cursor()
+        try:
+            cursor.execute(sql)
+            rows = _Rows(cursor)
+            chunks: list[bytes] = []
+            truncated = sandbox.fetch(
+                rows, chunks, caps.max_rows, caps.max_result_bytes, caps.max_cell_bytes
+            )
+            whole = not truncated
+            return rows.columns, chunks, truncated
+        except pymysql.err.Error:
+            whole = True  # the server has ended it
+            raise
+        finally:
+            self._end(cursor, whole)
+
+    def _end(self, cursor: SSCursor, whole: bool) -> None:
+        """Roll back; rows that nobody read are not fetched first: the server is told to stop."""
+        if not whole:
+            with suppress(pymysql.err.Error, OSError):
+                self.cancel()
+        with suppress(pymysql.err.Error, OSError):
+            cursor.close()
+        with suppress(pymysql.err.Error, OSError):
+            self._send("ROLLBACK")
+
+    def _send(self, sql: str) -> None:
+        with self._connection.cursor() as cursor:
+            cursor.execute(sql)
+
+    def _rows(self, sql: str) -> list[tuple[Any, ...]]:
+        with self._connection.cursor() as cursor:
+            cursor.execute(sql)
+            return list(cursor.fetchall())
+
+    def explain(self, problem: Exception) -> tuple[str, bool]:
+        """The server's sentence without its number."""
+        text = _text(problem)
+        code = problem.args[0] if problem.args and isinstance(problem.args[0], int) else 0
+        if code in _LATE:
+            return text, True
+        if code in _INTERRUPTED:
+            return "interrupted", not self._stopping
+        if code in _NO_MEMORY:
+            return f"out of memory: {text}", False
+        if code in _READ_ONLY:
+            return f"refused: the statement does more than read ({text})", False
+        if code in _NO_RIGHT:
+            return f"refused: the role has no right to this ({text})", False
+        return text, False
+
+    def cancel(self) -> None:
+        """KILL QUERY over a connection of its own."""
+        self._stopping = True
+        number = self._connection.thread_id()
+        options = {**self._options, "connect_timeout": 2}
+        with pymysql.connect(**options) as other, other.cursor() as cursor:
+            cursor.execute(f"KILL QUERY {int(number)}")
+
+
+class _Rows:
+    """A result that arrives row by row, as `sandbox.fetch` reads one."""
+
+    def __init__(self, cursor: SSCursor) -> None:
+        self._cursor = cursor
+        self.columns = tuple(entry[0] for entry in cursor.description or ())
+
+    def fetchmany(self, size: int) -> list[tuple[Any, ...]]:
+        return [cells.row(row) for row in self._cursor.fetchmany(size)]
+
+
+def _text(problem: Exception) -> str:
+    last = problem.args[-1] if problem.args else problem
+    return " ".join(str(last).split()) or type(problem).__name__
+
+
+def connect(options: Mapping[str, Any], max_memory_bytes: int) -> MySQL:
+    """Open the connection with the driver's own options."""
+    return MySQL(options, max_memory_bytes)
