@@ -395,14 +395,8 @@ def _ordered(each: _Open, decoding: Decoding) -> tuple[Step, ...]:
         key = (step.text, step.ended)
         if key in found:
             first, kept = found[key]
-            found[key] = (
-                first,
-                replace(
-                    kept,
-                    logprob=_log_sum(kept.logprob, step.logprob),
-                    total=_log_sum(kept.total, step.total),
-                ),
-            )
+            together = replace(kept, logprob=_log_sum(kept.logprob, step.logprob))
+            found[key] = (first, together)
         else:
             found[key] = own, step
     ranked = sorted(found.values(), key=lambda found: (not found[0], -found[1].logprob))
