@@ -59,6 +59,10 @@ def ask(
     no_constrained: Annotated[
         bool, typer.Option("--no-constrained", help="Let the model write more than valid SQL.")
     ] = False,
+    search: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Think longer: a tree search of N simulations."),
+    ] = None,
 ) -> None:
     """Ask a database questions.
 
@@ -72,6 +76,7 @@ def ask(
       txt2sql ask --db shop.sqlite                  (opens a prompt)
       txt2sql ask --db postgresql://reader@localhost/shop "How many shops are there?"
       txt2sql ask --json --db shop.sqlite "How many shops are there?" | jq .rows
+      txt2sql ask --search 100 "How many shops are there?"
       txt2sql ask --model Qwen/Qwen2.5-Coder-1.5B-Instruct "How many shops are there?"
     """
     from txt2sql.cli import display, shell
@@ -79,7 +84,7 @@ def ask(
     interactive = not questions and not json and sys.stdin.isatty()
     lines = _lines(questions) if not interactive else iter(())
     with display.working("loading the model"):
-        service = _service(db, model, timeout, max_rows, not no_constrained)
+        service = _service(db, model, timeout, max_rows, not no_constrained, search)
     if service.notice:
         print(f"txt2sql: {service.notice}", file=sys.stderr)
     if interactive:
@@ -98,14 +103,26 @@ def _lines(questions: Sequence[str] | None) -> Iterator[str]:
 
 
 def _service(
-    db: str | None, model: str | None, timeout: float, max_rows: int | None, constrained: bool
+    db: str | None,
+    model: str | None,
+    timeout: float,
+    max_rows: int | None,
+    constrained: bool,
+    simulations: int | None,
 ) -> Service:
     from txt2sql import sample
     from txt2sql.execution.execute import Limits
     from txt2sql.serving.service import Service
 
     limits = Limits(timeout_s=timeout, max_rows=max(max_rows or 0, Limits().max_rows))
-    return Service(db or sample.path(), model, limits=limits, constrained=constrained)
+    options = None
+    if simulations is not None:
+        from txt2sql.search.mcts import Settings
+        from txt2sql.search.predictor import SearchOptions
+
+        options = SearchOptions(mcts=Settings(num_simulations=simulations))
+    database = db or sample.path()
+    return Service(database, model, limits=limits, constrained=constrained, search=options)
 
 
 def answer_all(

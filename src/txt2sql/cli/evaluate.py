@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from txt2sql.data import Dataset
     from txt2sql.evaluation.metrics import Context, Metric
     from txt2sql.evaluation.report import Judged
+    from txt2sql.models.predictor import DirectPredictor
     from txt2sql.runs import Run
-    from txt2sql.types import Example, Predictor, Verdict
+    from txt2sql.types import Example, Prediction, Predictor, Verdict
 
 RESULTS = Path("results")
 
@@ -89,6 +90,10 @@ def evaluate(
     greedy: Annotated[
         bool, typer.Option("--greedy", help="Keep the first answer, whether it runs or not.")
     ] = False,
+    search: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="A tree search of N simulations for each answer."),
+    ] = None,
     shots: Annotated[
         int, typer.Option(metavar="N", min=0, help="Hosted models: answered questions to show.")
     ] = 0,
@@ -121,6 +126,7 @@ def evaluate(
       txt2sql evaluate --dataset spider --model checkpoints/mine --verdicts verdicts.jsonl
       txt2sql evaluate --dataset spider --predictions predicted.txt --mode official
       txt2sql evaluate --dataset my_folder --gold gold.sql --predictions predicted.json
+      txt2sql evaluate --dataset spider --search 100
       txt2sql evaluate --dataset spider --model gpt-4o --shots 5 --max-cost 3
     """
     from txt2sql import runs
@@ -146,7 +152,7 @@ def evaluate(
 
         made_by, load = identity(hosted, source, shots), lambda: FilePredictor(model, {})
     else:
-        made_by, load = _model(model, source, not no_constrained, greedy, batch_size)
+        made_by, load = _model(model, source, not no_constrained, greedy, batch_size, search)
     config = {
         "dataset": source.name,
         "split": gold.name if gold else split,
@@ -207,11 +213,20 @@ def _file(predictions: Path, examples: list[Example]) -> _MadeBy:
 
 
 def _model(
-    model: str, source: Dataset, constrained: bool, greedy: bool, batch_size: int | None
+    model: str,
+    source: Dataset,
+    constrained: bool,
+    greedy: bool,
+    batch_size: int | None,
+    search: int | None,
 ) -> _MadeBy:
     from txt2sql.cli.display import working
+    from txt2sql.errors import ConfigError
     from txt2sql.evaluation.provenance import code_hash, weights_hash
     from txt2sql.models.catalog import resolve
+
+    if greedy and search:
+        raise ConfigError("--greedy keeps the first answer and --search looks for a better; give one")  # fmt: skip
 
     @cache
     def load() -> Predictor:
@@ -225,6 +240,8 @@ def _model(
                 constrained=constrained,
                 batch_size=batch_size,
             )
+        if search:
+            return _searching(predictor, search, batch_size)
         if greedy:
             predictor.executor = (
                 None  # nothing says that an answer fails, so none gets a second look
@@ -241,8 +258,18 @@ def _model(
         "constrained": constrained,
         "batch_size": batch_size,
         **({"greedy": True} if greedy else {}),
+        **({"search": search} if search else {}),
     }
     return made_by, load
+
+
+def _searching(predictor: DirectPredictor, simulations: int, together: int | None) -> Predictor:
+    from txt2sql.search.mcts import Settings
+    from txt2sql.search.predictor import SearchOptions
+    from txt2sql.serving.service import searching
+
+    settings = Settings(num_simulations=simulations)
+    return searching(predictor, SearchOptions(mcts=settings, together=together or 8))
 
 
 def _data(source: Dataset, examples: list[Example]) -> dict[str, Any]:
@@ -330,13 +357,19 @@ def continue_run(
         print(f"going on with {run.folder}: {left:,} examples left to ask", file=sys.stderr)
     predictor = load() if left else FilePredictor("none", {})
     judged: list[Judged] = []
+
+    def record(prediction: Prediction) -> None:
+        if prediction.tree is not None:
+            run.append("trees", {"example_id": prediction.example_id, **prediction.tree})
+        run.append("predictions", to_row(prediction))
+
     stream = judge(
         examples,
         predictor,
         metrics,
         source.database,
         finished=finished,
-        record=lambda prediction: run.append("predictions", to_row(prediction)),
+        record=record,
     )
     correct = 0
     with steps("evaluate", len(examples)) as advance:

@@ -130,7 +130,6 @@ class _Group:
     """Trees that were read together, in the rows of one cache."""
 
     cache: TreeCache
-    living: set[int]
 
 
 class _Beam(NamedTuple):
@@ -194,7 +193,7 @@ class HFEngine:
         """See `Engine.prefill`."""
         encoded = [self.generator.encode(prompt) for prompt in prompts]
         cache = TreeCache(self.model, encoded)
-        group = _Group(cache, set())
+        group = _Group(cache)
         places = []
         logits = cache.logits.float().cpu().numpy()
         for row, prompt in enumerate(prompts):
@@ -205,16 +204,13 @@ class HFEngine:
             tree = _Tree(group, row)
             tree.tokens.append(_Token(-1, (), (), "", matcher, following, cache.hidden[row]))
             self._trees[number] = tree
-            group.living.add(number)
             places.append(Place(number, 0))
         return places
 
     def free(self, root: Place) -> None:
         """See `Engine.free`."""
-        tree = self._trees.pop(root.tree, None)
-        if tree is not None:
-            tree.group.living.discard(root.tree)
-            self._open = [each for each in self._open if each.place.tree != root.tree]
+        self._trees.pop(root.tree, None)
+        self._open = [each for each in self._open if each.place.tree != root.tree]
 
     def score(self, places: Sequence[Place]) -> list[float]:
         """See `Engine.score`. Raises ModelError without a head."""

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
-from txt2sql.models.engine import Engine
+from txt2sql.models.engine import Decoding, Engine
 from txt2sql.models.predictor import DirectPredictor
 from txt2sql.search.mcts import Settings, Tree, search
 from txt2sql.search.state import Asked, Question, State
@@ -21,7 +21,7 @@ from txt2sql.search.steps import StepExpander
 from txt2sql.search.trajectory import as_json
 from txt2sql.search.value import Judging, StateValue
 from txt2sql.search.vote import Ballot, Candidate, Weights, choose
-from txt2sql.types import Example, Executor, Prediction
+from txt2sql.types import Example, Executor, Prediction, Prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ class SearchOptions:
     """How questions are searched; `together` of them at a time, in one batch of the model."""
 
     mcts: Settings = field(default_factory=Settings)
+    steps: Decoding = field(default_factory=Decoding)
     vote: Weights = field(default_factory=Weights)
     value: Judging = field(default_factory=Judging)
     temperature: float = 2.0
@@ -69,6 +70,10 @@ class SearchPredictor:
         self.run: Executor = direct.executor
         self.name = f"{direct.name}+search{options.mcts.num_simulations}"
         self.scored = scored
+
+    def prompt(self, example: Example) -> Prompt:
+        """The prompt of an example, as the model reads it."""
+        return self.direct.prompt(example)
 
     def predict(self, examples: Sequence[Example]) -> Iterator[Prediction]:
         """One prediction per example, in order; `options.together` are searched at a time."""

@@ -11,10 +11,11 @@ What is broken from the start (no such database, no such model) raises a child o
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from txt2sql.errors import DatabaseError, ModelError, PromptError
 from txt2sql.execution.database import Database, open_database
@@ -26,6 +27,9 @@ from txt2sql.models.adapted import Adapted
 from txt2sql.models.catalog import resolve
 from txt2sql.models.predictor import DirectPredictor, PredictorOptions
 from txt2sql.types import Example, Generator, Prompt, QueryResult, Row, Schema, ValueMatch
+
+if TYPE_CHECKING:
+    from txt2sql.search.predictor import SearchOptions, SearchPredictor
 
 BUNDLED = "bundled"
 
@@ -50,13 +54,16 @@ class Answer:
     matches: tuple[ValueMatch, ...] = ()
     completion: str = ""
     candidates: tuple[str, ...] = ()
+    tree: Mapping[str, Any] | None = None
+    """What a search looked at, see `search.trajectory`; None without one."""
 
 
 class Service:
     """One open database and one loaded model.
 
     Without `model`, the one that was adapted to this database answers, else the bundled one; `notice`
-    is a sentence where there is an adapter that cannot be used, else "".
+    is a sentence where there is an adapter that cannot be used, else "". With `search`, every answer
+    is searched for.
     """
 
     def __init__(
@@ -66,6 +73,7 @@ class Service:
         *,
         limits: Limits = DEFAULT_LIMITS,
         constrained: bool = True,
+        search: SearchOptions | None = None,
     ) -> None:
         if isinstance(database, (str, Path)):
             database = open_database(database)
@@ -81,7 +89,11 @@ class Service:
         self.notice = ""
         if model is None:
             self.adapted, self.notice = adapted.find(self.schema, Path(self.database.place))
-        self._predictor = self._load(model, constrained)
+        direct = self._load(model, constrained)
+        self._predictor: DirectPredictor | SearchPredictor = direct
+        if search is not None:
+            checked = search.checked and isinstance(self.database, Database)
+            self._predictor = searching(direct, replace(search, checked=checked))
         self.model = self.adapted.name if self.adapted else self._predictor.name
 
     def _load(self, model: str | Path | Generator | None, constrained: bool) -> DirectPredictor:
@@ -124,6 +136,7 @@ class Service:
             matches=matches,
             completion=prediction.completion,
             candidates=prediction.candidates,
+            tree=prediction.tree,
         )
 
 
@@ -156,3 +169,17 @@ def build_predictor(
         replace(options, batch_size=batch_size) if batch_size else options,
         lambda db_id, table, column, text: index(db_id).spell(table, column, text),
     )
+
+
+def searching(predictor: DirectPredictor, options: SearchOptions) -> SearchPredictor:
+    """The same model with a search over its answers. Raises ModelError for one that cannot be."""
+    from txt2sql.models.engine import HFEngine
+    from txt2sql.models.hf import HFGenerator
+    from txt2sql.search.actions import starts_step
+    from txt2sql.search.predictor import SearchPredictor
+
+    generator = predictor.generator
+    if not isinstance(generator, HFGenerator):
+        raise ModelError(f"'{generator.name}' cannot be searched; choose a model that runs here")
+    engine = HFEngine(generator, starts_step, decoding=options.steps)
+    return SearchPredictor(predictor, engine, options)
