@@ -101,6 +101,12 @@ def evaluate(
         float | None,
         typer.Option(metavar="DOLLARS", min=0.0, help="Hosted models: never spend more than this."),
     ] = None,
+    account: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="Runs of one account share --max-cost  [default: the run's]"
+        ),
+    ] = "",
     processes: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Judging processes  [default: cores]")
     ] = None,
@@ -164,7 +170,8 @@ def evaluate(
     run = runs.open_run(folder, config, seed)
     unanswered: dict[str, int] = {}
     if hosted:
-        examples, unanswered = ask_all(run, hosted, source, examples, shots, max_cost)
+        budget = (account or str(folder.resolve()), max_cost)
+        examples, unanswered = ask_all(run, hosted, source, examples, shots, budget)
     if predictions:
         judged = _judge_file(run, context, chosen, examples, load(), processes, no_cache)
     else:

@@ -73,10 +73,10 @@ def ask_all(
     source: Dataset,
     examples: list[Example],
     shots: int,
-    max_cost: float | None,
+    budget: tuple[str, float | None],
 ) -> tuple[list[Example], dict[str, int]]:
     """Ask what the run has no prediction of; the examples that have one now, and reason -> how many
-    have none."""
+    have none. `budget` is an account and the dollars that all runs of it may spend together."""
     from txt2sql.cli.progress import steps
     from txt2sql.evaluation.predictions import to_row
 
@@ -86,7 +86,7 @@ def ask_all(
     if left:
         if told := warning():
             print(f"warning: {told}", file=sys.stderr)
-        predictor = _predictor(run, model, source, shots, max_cost)
+        predictor = _predictor(model, source, shots, budget)
         with steps(f"ask {model.name}", len(left)) as advance:
             dollars = 0.0
             for example, found in predictor.answers(left):
@@ -110,7 +110,7 @@ def ask_all(
 
 
 def _predictor(
-    run: Run, model: HostedModel, source: Dataset, shots: int, max_cost: float | None
+    model: HostedModel, source: Dataset, shots: int, budget: tuple[str, float | None]
 ) -> HostedPredictor:
     from txt2sql.cli.display import working
     from txt2sql.execution.values import open_value_index
@@ -123,8 +123,8 @@ def _predictor(
             model,
             settings=given.asking,
             price=given.prices.get(model.name),
-            max_cost=max_cost,
-            account=str(run.folder.resolve()),
+            max_cost=budget[1],
+            account=budget[0],
         )
 
     @lru_cache(maxsize=64)

@@ -22,10 +22,12 @@ from txt2sql.cli.adapt import adapt
 from txt2sql.cli.ask import ask
 from txt2sql.cli.compare import compare
 from txt2sql.cli.evaluate import evaluate
+from txt2sql.cli.evaluate_all import evaluate_all
 from txt2sql.cli.export import export
 from txt2sql.cli.figures import figures
 from txt2sql.cli.merge import merge
 from txt2sql.cli.pretrain import pretrain
+from txt2sql.cli.runs import runs
 from txt2sql.cli.synth import synth
 from txt2sql.errors import Text2SQLError
 
@@ -66,8 +68,10 @@ def txt2sql(
 
 app.command()(ask)
 app.command()(evaluate)
+app.command()(evaluate_all)
 app.command()(compare)
 app.command()(figures)
+app.command()(runs)
 app.command()(pretrain)
 app.command()(synth)
 app.command()(adapt)

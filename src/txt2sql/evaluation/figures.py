@@ -12,7 +12,8 @@ its 95% interval. Needs matplotlib, which the extra `figures` installs.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from io import BytesIO
 from itertools import cycle
 from pathlib import Path
@@ -95,6 +96,21 @@ def draw(
             f"the runs were judged in different modes ({'; '.join(modes)}), which do not compare; "
             "evaluate all of them in one mode"
         )
+    label = metric.replace("_", " ")
+    written, left_out = [], []
+    with styled():
+        for name, plan in _PLANS.items():
+            shown = [run for run in runs if plan.has(run)]
+            if not shown:
+                left_out.append(f"{name}: {plan.needs}")
+                continue
+            written += save(plan.draw(shown, label), folder / name)
+    return written, left_out
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Everything drawn inside looks alike. Raises ConfigError without matplotlib."""
     try:
         import matplotlib
     except ImportError:
@@ -102,7 +118,6 @@ def draw(
             'figures need matplotlib; install it with pip install "txt2sql[figures]"'
         ) from None
 
-    label = metric.replace("_", " ")
     style: dict[Any, Any] = {
         "font.family": "sans-serif",
         "font.size": 10,
@@ -112,18 +127,16 @@ def draw(
         **dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color", "ytick.color"), INK),
         **dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), PANEL),
     }
-    written, left_out = [], []
     with matplotlib.rc_context(style):
-        for name, plan in _PLANS.items():
-            shown = [run for run in runs if plan.has(run)]
-            if not shown:
-                left_out.append(f"{name}: {plan.needs}")
-                continue
-            figure = plan.draw(shown, label)
-            for kind in ("png", "svg"):
-                written.append(folder / f"{name}.{kind}")
-                write_atomically(written[-1], _rendered(figure, kind))
-    return written, left_out
+        yield
+
+
+def save(figure: Figure, path: Path) -> list[Path]:
+    """Write a figure as path.png and path.svg."""
+    written = [path.with_name(f"{path.name}.{kind}") for kind in ("png", "svg")]
+    for file in written:
+        write_atomically(file, _rendered(figure, file.suffix[1:]))
+    return written
 
 
 def _rendered(figure: Figure, kind: str) -> bytes:
