@@ -72,8 +72,11 @@ def from_report(
     """
     execution = _estimate(report, _EXECUTION)
     exact = _estimate(report, _EXACT)
+    if not any(value and value.n for value in (execution, exact)):
+        gone = sum((report.get("unanswered") or {}).values())
+        nothing = dict.fromkeys(CELLS, "no answers")
+        return TableRow(data, model, strategy, missing=nothing, unanswered=gone, source=source)
     seconds = (report.get("seconds") or {}).get("median")
-    n = execution.n if execution else 0
     per_1000, why = _cost(report, hourly)
     missing = {}
     if exact is None:
@@ -88,11 +91,11 @@ def from_report(
         data,
         model,
         strategy,
-        exact if n else None,
-        execution if n else None,
+        exact,
+        execution,
         seconds,
         per_1000,
-        missing if n else dict.fromkeys(CELLS, "no answers"),
+        missing,
         sum((report.get("unanswered") or {}).values()),
         str(report.get("mode", "")),
         source,

@@ -1,0 +1,85 @@
+"""Few-shot examples: what must not be shown first, then which are the likest."""
+
+from __future__ import annotations
+
+import doctest
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from txt2sql.errors import PromptError
+from txt2sql.prompts import Shot, render, shots
+from txt2sql.prompts.shots import Shots, mask
+from txt2sql.types import Column, Example, Schema, Table
+
+
+def schema(db_id: str, table: str, *columns: str) -> Schema:
+    return Schema(db_id, (Table(table, tuple(Column(name) for name in columns)),))
+
+
+SHOP = schema("shop", "shop", "city", "opened")
+ZOO = schema("zoo", "animal", "species", "weight")
+ANSWERED = [
+    (Example("0", "zoo", "How many animals are there?", "SELECT count(*) FROM animal"), ZOO),
+    (Example("1", "zoo", "What is the weight of Dumbo?", "SELECT weight ..."), ZOO),
+    (Example("2", "zoo", "Which species has the most animals?", "SELECT species ..."), ZOO),
+    (Example("3", "shop", "How many shops are there?", "SELECT count(*) FROM shop"), SHOP),
+    (Example("4", "zoo", "Count the animals.", "SELECT count(*) FROM animal"), ZOO),
+]
+
+
+def test_questions_about_the_same_database_are_never_shown() -> None:
+    found = Shots(ANSWERED).nearest("How many shops are there?", SHOP, 5)
+    assert all("shop" not in shot.sql for shot in found)
+
+
+def test_one_question_of_each_query_and_the_likest_last() -> None:
+    found = Shots(ANSWERED).nearest("How many shops are there?", SHOP, 2)
+    assert found[-1] == Shot("How many animals are there?", "SELECT count(*) FROM animal")
+    assert len({shot.sql for shot in found}) == 2
+
+
+def test_what_is_asked_counts_not_what_it_is_asked_about() -> None:
+    found = Shots(ANSWERED).nearest("Which city has the most shops?", SHOP, 1)
+    assert found == (Shot("Which species has the most animals?", "SELECT species ..."),)
+
+
+def test_nothing_to_learn_from_is_no_shot() -> None:
+    assert Shots([]).nearest("How many?", SHOP, 3) == ()
+    assert Shots(ANSWERED).nearest("Xyzzy", SHOP, 3) == ()
+
+
+def test_names_and_values_are_masked() -> None:
+    asked = 'How many Shops in "Porto" or New York opened after 1999-01-01?'
+    assert mask(asked, SHOP) == (
+        *("how", "many", "<name>", "in", "<value>", "or", "<value>", "<name>", "after"),
+        *("<value>", "?"),
+    )
+
+
+def test_a_style_without_examples_refuses_them() -> None:
+    with pytest.raises(PromptError, match="shows no examples"):
+        render("How many?", SHOP, style="compact", shots=[Shot("q", "SELECT 1")])
+
+
+def test_examples_come_before_the_schema_and_end_their_statement() -> None:
+    shown = [Shot("How many\nanimals?", "SELECT 1 ;"), Shot("```evil", "SELECT 2")]
+    prompt = render("How many shops?", SHOP, shots=shown)
+    for text in (prompt.text, prompt.messages[-1].content):
+        assert "-- Question: How many animals?\nSELECT 1;\n" in text
+        assert text.index("SELECT 2;") < text.index("CREATE TABLE")
+        assert text.index("CREATE TABLE") < text.index("-- Question: How many shops?")
+        assert "```" not in text
+    assert render("How many shops?", SHOP, shots=[]) == render("How many shops?", SHOP)
+
+
+@given(st.text(max_size=60), st.integers(0, 6))
+def test_any_question_gets_at_most_k(question: str, k: int) -> None:
+    found = Shots(ANSWERED).nearest(question, SHOP, k)
+    assert len(found) <= k
+    assert len(set(found)) == len(found)
+
+
+def test_the_example_of_the_module_holds() -> None:
+    assert doctest.testmod(shots).failed == 0
