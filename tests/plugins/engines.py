@@ -215,6 +215,13 @@ def mariadb() -> Iterator[Server]:
         _stop(process, folder)
 
 
+def _root(path: Path) -> Any:
+    import pymysql
+
+    path.stat()  # the driver leaves its end of a socket open that is not there yet
+    return pymysql.connect(unix_socket=str(path), user="root", autocommit=True)
+
+
 # ------------------------------------------------------------------------------------------ content
 
 _TYPES = {
