@@ -28,12 +28,13 @@ BUDGET = 1536
 """Tokens of a prompt: leaves room for an answer in the 2,048 of phi-2."""
 
 _MAX_QUESTION_CHARS, _MAX_VALUE_CHARS = 2000, 60
-_MAX_NAMED_DROPS, _MAX_MATCHES = 6, 12
-_CONTINUE = "-- One SQLite SELECT statement that answers it:"
+_MAX_NAMED_DROPS, _MAX_MATCHES, _MAX_MEANING_CHARS = 6, 12, 80
+_CONTINUE = "-- One {engine} SELECT statement that answers it:"
 _SYSTEM = (
-    "You write SQLite queries. Answer the question about the database below with one SELECT "
+    "You write {engine} queries. Answer the question about the database below with one SELECT "
     "statement that uses only its tables and columns, and nothing else."
 )
+_ENGINES = {"postgres": "PostgreSQL", "mysql": "MySQL", "duckdb": "DuckDB"}
 _BREAKS = ("Cc", "Cs", "Zl", "Zp")
 _TYPES = {"number": "NUMERIC", "text": "TEXT", "time": "DATE", "boolean": "BOOLEAN"}
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*$")
@@ -66,7 +67,9 @@ def render_ddl(
     """Shots, tables, matched cells, evidence, question; the schema is reduced to fit the budget."""
     longest = min(_MAX_QUESTION_CHARS, 2 * budget)
     asked = fold(question, longest)
-    lead = [*_answered(shots), f"-- SQLite database {fold(schema.db_id, 80)}"]
+    engine = _ENGINES.get(schema.dialect, "SQLite")
+    system = _SYSTEM.format(engine=engine)
+    lead = [*_answered(shots), f"-- {engine} database {fold(schema.db_id, 80)}"]
     note = [f"-- Note: {fold(evidence, longest)}"] if evidence.strip() else []
 
     def body(candidate: Schema, dropped: Sequence[str], samples: int) -> list[str]:
@@ -79,16 +82,16 @@ def render_ddl(
         if 3 * sum(len(table.columns) for table in candidate.tables) > budget:
             return False
         dropped = () if candidate is schema else ("table.column",) * _MAX_NAMED_DROPS
-        return count("\n".join([*body(candidate, dropped, samples), _SYSTEM])) <= budget
+        return count("\n".join([*body(candidate, dropped, samples), system])) <= budget
 
     # A column that is needed helps more than sample values do, so those go first.
     samples = next((number for number in (3, 1) if fits(schema, number)), 0)
     kept, dropped = (schema, ()) if samples else reduce_schema(asked, schema, matches, fits)
     lines = body(kept, dropped, samples)
     return Prompt(
-        text="\n".join([*lines, f"{_CONTINUE}\n"]),
+        text="\n".join([*lines, f"{_CONTINUE.format(engine=engine)}\n"]),
         style="ddl",
-        messages=(Message("system", _SYSTEM), Message("user", "\n".join(lines))),
+        messages=(Message("system", system), Message("user", "\n".join(lines))),
         dropped=tuple(dropped),
     )
 
@@ -116,46 +119,57 @@ def fold(text: str, longest: int) -> str:
     return line if len(line) <= longest else line[:longest] + " ... (cut: the text is longer)"
 
 
-def quote(name: str) -> str:
-    """An identifier as SQLite reads it back: bare where that is safe."""
-    if _PLAIN.match(name) and name.lower() not in _RESERVED:
+def quote(name: str, dialect: str = "sqlite") -> str:
+    """An identifier as the engine reads it back: bare where that is safe."""
+    folded = dialect == "postgres" and name != name.lower()  # which would look for another name
+    if _PLAIN.match(name) and name.lower() not in _RESERVED and not folded:
         return name
-    return '"' + name.replace('"', '""') + '"'
+    mark = "`" if dialect == "mysql" else '"'
+    return mark + name.replace(mark, mark * 2) + mark
 
 
 def _table(table: Table, schema: Schema, samples: int) -> str:
+    def name(text: str) -> str:
+        return quote(text, schema.dialect)
+
     keys = [column for column in table.columns if column.primary_key]
     items = []
     for column in table.columns:
         kind = column.declared_type or _TYPES.get(column.type, "")
         key = "PRIMARY KEY" if column.primary_key and len(keys) == 1 else ""
-        items.append((" ".join(filter(None, (quote(column.name), kind, key))), column))
+        items.append((" ".join(filter(None, (name(column.name), kind, key))), column))
     lines = [(text, _comment(column, samples)) for text, column in items]
     if len(keys) > 1:
-        lines.append((f"PRIMARY KEY ({', '.join(quote(column.name) for column in keys)})", ""))
+        lines.append((f"PRIMARY KEY ({', '.join(name(column.name) for column in keys)})", ""))
     for link in schema.foreign_keys:
         if link.table == table.name:
-            target = f"{quote(link.referenced_table)} ({quote(link.referenced_column)})"
-            lines.append((f"FOREIGN KEY ({quote(link.column)}) REFERENCES {target}", ""))
+            target = f"{name(link.referenced_table)} ({name(link.referenced_column)})"
+            lines.append((f"FOREIGN KEY ({name(link.column)}) REFERENCES {target}", ""))
     rows = [
         f"  {text}{',' if i < len(lines) else ''}{comment}"
         for i, (text, comment) in enumerate(lines, start=1)
     ]
-    meaning = _meaning(table.words, table.name)
-    head = f"CREATE TABLE {quote(table.name)} (" + (f" -- {meaning}" if meaning else "")
+    meaning = _meaning(table.comment or table.words, table.name)
+    head = f"CREATE TABLE {name(table.name)} (" + (f" -- {meaning}" if meaning else "")
     return "\n".join([head, *rows, ");"])
 
 
 def _comment(column: Column, samples: int) -> str:
     shown = ", ".join(fold(value, _MAX_VALUE_CHARS) for value in column.samples[:samples])
-    parts = [part for part in (_meaning(column.words, column.name), shown) if part]
+    parts = [
+        part for part in (_meaning(column.comment or column.words, column.name), shown) if part
+    ]
     return f" -- {': '.join(parts)}" if parts else ""
 
 
 def _meaning(words: str, name: str) -> str:
     """The natural words of a name, where they say more than the name does."""
     letters = re.sub(r"[\W_]", "", name).lower()
-    return fold(words, 80) if words and re.sub(r"[\W_]", "", words).lower() != letters else ""
+    return (
+        fold(words, _MAX_MEANING_CHARS)
+        if words and re.sub(r"[\W_]", "", words).lower() != letters
+        else ""
+    )
 
 
 def _mentioned(schema: Schema, matches: Sequence[ValueMatch]) -> list[str]:
@@ -164,7 +178,8 @@ def _mentioned(schema: Schema, matches: Sequence[ValueMatch]) -> list[str]:
         table = schema.table(match.table)
         if table is not None and table.column(match.column) is not None:
             value = fold(match.value, _MAX_VALUE_CHARS).replace("'", "''")
-            found[f"{quote(match.table)}.{quote(match.column)} = '{value}'"] = True
+            place = ".".join(quote(name, schema.dialect) for name in (match.table, match.column))
+            found[f"{place} = '{value}'"] = True
     if not found:
         return []
     return ["-- The question may mention: " + "; ".join(list(found)[:_MAX_MATCHES])]

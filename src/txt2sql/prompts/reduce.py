@@ -213,14 +213,14 @@ def _select(
         if names := wanted.get(table.name):
             columns = tuple([c for c in table.columns if c.name in names or c.primary_key])
             names.update([column.name for column in columns])
-            tables.append(Table(table.name, columns, table.words))
+            tables.append(Table(table.name, columns, table.words, table.comment))
     keys = tuple(
         key
         for key in schema.foreign_keys
         if key.column in wanted.get(key.table, ())
         and key.referenced_column in wanted.get(key.referenced_table, ())
     )
-    return Schema(schema.db_id, tuple(tables), keys)
+    return Schema(schema.db_id, tuple(tables), keys, schema.dialect)
 
 
 def _left_out(schema: Schema, kept: Schema) -> tuple[str, ...]:

@@ -19,13 +19,14 @@ from typing import TYPE_CHECKING, Any
 
 from txt2sql.errors import DatabaseError, ModelError, PromptError
 from txt2sql.execution.database import Database, open_database
-from txt2sql.execution.execute import DEFAULT_LIMITS, Limits, execute
+from txt2sql.execution.execute import DEFAULT_LIMITS, Limits
 from txt2sql.execution.remote import UrlDatabase
 from txt2sql.execution.values import ValueIndex, open_value_index
 from txt2sql.models import adapted
 from txt2sql.models.adapted import Adapted
 from txt2sql.models.catalog import resolve
 from txt2sql.models.predictor import DirectPredictor, PredictorOptions
+from txt2sql.serving.native import run_native
 from txt2sql.types import Example, Generator, Prompt, QueryResult, Row, Schema, ValueMatch
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ class Service:
         if model is None:
             self.adapted, self.notice = adapted.find(self.schema, Path(self.database.place))
         direct = self._load(model, constrained)
+        self._style = direct.style
         self._predictor: DirectPredictor | SearchPredictor = direct
         if search is not None:
             checked = search.checked and isinstance(self.database, Database)
@@ -119,12 +121,14 @@ class Service:
             prediction = next(self._predictor.predict([example]))
         except PromptError as error:
             return Answer(question, None, model=self.model, error=str(error))
-        result = QueryResult(error="the model wrote no SQL for this; try other words")
+        sql, result = None, QueryResult(error="the model wrote no SQL for this; try other words")
         if prediction.sql:
-            result = execute(self.database, prediction.sql, self.limits)
+            sql, result = run_native(
+                self.database, self.schema, prediction.sql, self._style, self.limits
+            )
         return Answer(
             question=question,
-            sql=prediction.sql,
+            sql=sql,
             columns=result.columns,
             rows=result.rows,
             truncated=result.truncated,
@@ -161,11 +165,12 @@ def build_predictor(
     def index(db_id: str) -> ValueIndex:
         return open_value_index(database(db_id))
 
+    style: str = getattr(model, "prompt_style", "ddl")
     return DirectPredictor(
         model,
         schema,
         lambda example: index(example.db_id).match(example.question),
-        lambda db_id, sql: execute(database(db_id), sql),
+        lambda db_id, sql: run_native(database(db_id), schema(db_id), sql, style)[1],
         replace(options, batch_size=batch_size) if batch_size else options,
         lambda db_id, table, column, text: index(db_id).spell(table, column, text),
     )
