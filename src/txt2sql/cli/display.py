@@ -38,7 +38,8 @@ _PIPE_WIDTH = 400
 """Characters per line where there is no terminal to fit."""
 
 
-def _console(to_stderr: bool = False) -> Console:
+def terminal(to_stderr: bool = False) -> Console:
+    """The console to print to; wide where it is no terminal."""
     stream = sys.stderr if to_stderr else sys.stdout
     width = None if stream.isatty() else _PIPE_WIDTH
     return Console(file=stream, width=width, highlight=False)
@@ -46,7 +47,7 @@ def _console(to_stderr: bool = False) -> Console:
 
 def working(what: str) -> AbstractContextManager[object]:
     """A spinner on standard error while something takes long; nothing where it is no terminal."""
-    console = _console(to_stderr=True)
+    console = terminal(to_stderr=True)
     return console.status(f"[dim]{what} …") if console.is_terminal else nullcontext()
 
 
@@ -55,7 +56,7 @@ def working(what: str) -> AbstractContextManager[object]:
 
 def answer(answer: Answer, max_rows: int, echo: bool = True) -> None:
     """Print question (unless it was just typed), SQL, rows and facts; a failure in one sentence."""
-    console = _console()
+    console = terminal()
     if echo:
         console.print(Text(printable(answer.question), style="bold"))
     console.print()
@@ -164,7 +165,7 @@ def json_safe(value: Cell) -> Any:
 
 def explanation(answer: Answer, to_stderr: bool = False) -> None:
     """Print what the model was shown and what it considered."""
-    console = _console(to_stderr)
+    console = terminal(to_stderr)
     if answer.prompt is not None:
         _section(console, f"prompt ({answer.prompt.style})", answer.prompt.text)
     matches = [
@@ -188,14 +189,14 @@ def greeting(schema: Schema, model: str) -> None:
     """Print what one is connected to."""
     names = ", ".join(printable(table.name) for table in schema.tables[:8])
     more = f" and {len(schema.tables) - 8} more" if len(schema.tables) > 8 else ""
-    console = _console()
+    console = terminal()
     console.print(Text.assemble((schema.db_id, "bold"), f": {names}{more}"))
     console.print(Text(f"model {model}; ask a question, .help for help, Ctrl-D to leave", "dim"))
 
 
 def schema(schema: Schema, name: str = "") -> None:
     """Print the tables of a database with their columns, or one table with types."""
-    console = _console()
+    console = terminal()
     if name:
         table = schema.table(name)
         if table is None:

@@ -95,10 +95,11 @@ class Decoding:
     between them, is not looked for.
     """
 
-    width: int = 4
-    least: float = 0.01
-    enough: float = 0.97
+    width: int = 6
+    least: float = 0.0005
+    enough: float = 0.9995
     candidates: int = 12
+    """Next tokens that are looked at after each token."""
     max_new_tokens: int | None = None
     """Of an answer. None: 96 for compact prompts, 256 for SQL text."""
     max_rows: int = 128

@@ -27,7 +27,7 @@ class Judging:
     without rows costs.
     """
 
-    confidence: float = 0.5
+    confidence: float = 0.25
     head: float = 0.6
     empty: float = 0.3
     temperature: float = 5.0

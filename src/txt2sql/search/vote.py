@@ -40,7 +40,7 @@ class Weights:
     probability: float = 1.0
     visits: float = 0.0
     value: float = 0.0
-    empty: float = 0.1
+    empty: float = 0.05
 
     def __post_init__(self) -> None:
         if min(self.probability, self.visits, self.value, self.empty) < 0:
@@ -94,9 +94,12 @@ def says_something(result: QueryResult) -> bool:
 
 
 def result_key(result: QueryResult) -> Hashable:
-    """Equal for results with the same rows, in any order; numbers equal to 6 digits are the same."""
-    rows = sorted((tuple(map(_cell, row)) for row in result.rows), key=repr)
-    return (len(result.columns), tuple(rows), result.truncated)
+    """Equal for results with the same rows in any order, and the same columns in any order where
+    their cells tell them apart; numbers equal to 6 digits are the same.
+    """
+    rows = [tuple(map(_cell, row)) for row in result.rows]
+    columns = sorted(zip(*rows), key=lambda column: sorted(map(repr, column)))
+    return (len(result.columns), tuple(sorted(zip(*columns), key=repr)), result.truncated)
 
 
 def _cell(cell: Cell) -> Cell:

@@ -30,6 +30,7 @@ from txt2sql.serving.native import run_native
 from txt2sql.types import Example, Generator, Prompt, QueryResult, Row, Schema, ValueMatch
 
 if TYPE_CHECKING:
+    from txt2sql.models.engine import Head
     from txt2sql.search.predictor import SearchOptions, SearchPredictor
 
 BUNDLED = "bundled"
@@ -176,8 +177,13 @@ def build_predictor(
     )
 
 
-def searching(predictor: DirectPredictor, options: SearchOptions) -> SearchPredictor:
-    """The same model with a search over its answers. Raises ModelError for one that cannot be."""
+def searching(
+    predictor: DirectPredictor, options: SearchOptions, head: Head | None = None
+) -> SearchPredictor:
+    """The same model with a search over its answers, whose steps `head` values where there is one.
+
+    Raises ModelError for a model that cannot be searched.
+    """
     from txt2sql.models.engine import HFEngine
     from txt2sql.models.hf import HFGenerator
     from txt2sql.search.actions import starts_step
@@ -186,5 +192,5 @@ def searching(predictor: DirectPredictor, options: SearchOptions) -> SearchPredi
     generator = predictor.generator
     if not isinstance(generator, HFGenerator):
         raise ModelError(f"'{generator.name}' cannot be searched; choose a model that runs here")
-    engine = HFEngine(generator, starts_step, decoding=options.steps)
-    return SearchPredictor(predictor, engine, options)
+    engine = HFEngine(generator, starts_step, head=head, decoding=options.steps)
+    return SearchPredictor(predictor, engine, options, scored=head is not None)

@@ -1,0 +1,24 @@
+"""A searched tree as one HTML file: no server, no network, read with mouse, keys or screen reader.
+
+Takes the JSON of `trajectory.as_json`; the page draws it itself, so the file also carries the data.
+Arrow keys walk the tree, Enter shows a step's details, `c` the chosen path; light and dark follow the
+system.
+
+>>> "<title>How many shops?" in as_html({"question": "How many shops?", "nodes": [], "path": []})
+True
+"""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Mapping
+from importlib import resources
+from typing import Any
+
+
+def as_html(tree: Mapping[str, Any]) -> str:
+    """The page of one tree. What a model or a database wrote is text on it, never markup."""
+    page = resources.files("txt2sql.search").joinpath("tree.html").read_text(encoding="utf-8")
+    data = json.dumps(tree).replace("<", "\\u003c")
+    return page.replace("{{title}}", html.escape(str(tree["question"]))).replace("{{data}}", data)
