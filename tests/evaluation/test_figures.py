@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from txt2sql.errors import ConfigError, DataError
-from txt2sql.evaluation.figures import Measured, draw, read_measured, with_unique_names
+from txt2sql.evaluation.figures import Measured, columns, draw, read_measured, with_unique_names
 from txt2sql.evaluation.statistics import wilson
 
 LEVELS = {"easy": wilson(9, 10), "hard": wilson(3, 10)}
@@ -113,3 +113,10 @@ def test_the_same_numbers_make_the_same_picture(tmp_path: Path) -> None:
     first, _ = draw([FULL], tmp_path / "a")
     again, _ = draw([FULL], tmp_path / "b")
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in again]
+
+
+@pytest.mark.parametrize(
+    ("names", "fit"), [(["a", "b"], 2), (["a" * 200, "b"], 1), (["bundled, guided"] * 6, 3)]
+)
+def test_a_legend_has_the_columns_that_fit(names: list[str], fit: int) -> None:
+    assert columns(names, 5.6) == fit

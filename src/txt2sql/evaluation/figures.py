@@ -35,6 +35,7 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 # Seven to six colours: 42 runs until two look alike.
 HATCHES = ("", "//", "..", "xx", "\\\\", "--", "++")
 MARKERS = "osD^vPX"
+_CHARACTERS_PER_INCH = 11.5
 
 
 class Measured(NamedTuple):
@@ -161,6 +162,12 @@ def _blank(width: float, label: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
+def columns(names: Collection[str], inches: float) -> int:
+    """How many columns of a legend fit into a width: what is wider is cut off at both edges."""
+    longest = max(map(len, names)) + 6  # the mark and the space around it
+    return max(1, min(len(names), 4, int(inches * _CHARACTERS_PER_INCH) // longest))
+
+
 def _errors(values: Sequence[Estimate]) -> list[list[float]]:
     """Distances to the ends of the intervals, as matplotlib wants them: (2, n)."""
     below = [max(value.mean - value.low, 0.0) for value in values]
@@ -196,7 +203,10 @@ def _by_hardness(runs: Sequence[Measured], label: str) -> Figure:
     axes.set_xticks(range(len(groups)), [f"{group}\n{_n(n)}" for group, n in sizes.items()])
     axes.tick_params(axis="x", length=0)
     if len(runs) > 1:
-        figure.legend(loc="outside upper center", ncols=min(len(runs), 4), frameon=False)
+        names = [run.name for run in runs]
+        figure.legend(
+            loc="outside upper center", ncols=columns(names, figure.get_figwidth()), frameon=False
+        )
     else:
         axes.set_ylabel(f"{label}, {runs[0].name}")
     return figure
@@ -239,7 +249,7 @@ def _against(value: Callable[[Measured], float | None], x_label: str) -> _Draw:
             [point.lines[0] for point in points],
             [run.name for run in runs],
             loc="outside upper center",
-            ncols=min(len(runs), 3),
+            ncols=columns([run.name for run in runs], figure.get_figwidth()),
             frameon=False,
         )
         return figure

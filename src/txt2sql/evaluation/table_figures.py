@@ -23,6 +23,7 @@ from txt2sql.evaluation.figures import (
     MARKERS,
     PANEL,
     Measured,
+    columns,
     draw,
     save,
     styled,
@@ -173,7 +174,9 @@ def _lines(
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    figure.legend(loc="outside upper center", ncols=min(len(curves), 3), frameon=False)
+    figure.legend(
+        loc="outside upper center", ncols=columns(curves, figure.get_figwidth()), frameon=False
+    )
     return figure
 
 
