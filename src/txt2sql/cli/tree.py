@@ -17,7 +17,7 @@ from rich.tree import Tree
 
 from txt2sql.cli.display import printable
 
-_SHOWN = 4
+_SHOWN = 2
 """Steps of a node that are drawn though they were hardly visited."""
 
 

@@ -18,11 +18,13 @@ import re
 from collections.abc import Callable
 
 from txt2sql.search.actions import clause, split_steps
+from txt2sql.sql.decode import decode
 from txt2sql.sql.intermediate import SYMBOL
 from txt2sql.types import Links, QueryResult, Schema
 
 _QUOTED = re.compile(r"""'(?:[^']|'')*'|`[^`]*`|"((?:[^"]|"")*)\"""")
 _QUALIFIER = re.compile(r"\b\w+\s*\.\s*(?=[\w*`\"])")
+_ALIAS = re.compile(r"\b[a-f] \. (?=[\[*])")
 _MISSING = re.compile(r"no such column: (.+)$")
 _SET_OPERATORS = ("union", "intersect", "except")
 
@@ -38,9 +40,10 @@ def closure(text: str, links: Links) -> str | None:
         return text
     used = [int(found[2]) for found in SYMBOL.finditer(steps[last]) if found[1] == "c"]
     tables = [links.columns[i][0] for i in used if i < len(links.columns)]
+    head = " ".join([*steps[:last], _ALIAS.sub("", steps[last])])  # whose alias it is comes later
     if not tables:
-        return f"{text} from [t0]" if links.tables else None
-    return f"{text} from [t{links.tables.index(tables[0])}]"
+        return f"{head} from [t0]" if links.tables else None
+    return f"{head} from [t{links.tables.index(tables[0])}]"
 
 
 def sql_closure(text: str, schema: Schema) -> str | None:
@@ -57,6 +60,25 @@ def sql_closure(text: str, schema: Schema) -> str | None:
     source = ", ".join(f"NULL AS `{name}`" for name in names)
     head = " ".join(steps[:last])
     return f"{head} {_QUALIFIER.sub('', steps[last])} FROM (SELECT {source})".strip()
+
+
+def partial_fault(
+    text: str, schema: Schema, links: Links | None, run: Callable[[str], QueryResult]
+) -> str | None:
+    """Why a prefix, of SQL or under `links` of the intermediate representation, cannot become a query
+    that runs; None where it may.
+    """
+    if links is None:
+        closed = sql_closure(text, schema)
+        return fault(closed, run, text_allowed=True) if closed else None
+    completed = closure(text, links)
+    if completed is None:
+        return None
+    sql = decode(completed, schema, links)
+    reason = fault(sql, run) if sql else "not a query"
+    # Which tables FROM will join is not known yet.
+    pending = completed != text and reason is not None and reason.startswith("no such column")
+    return None if pending else reason
 
 
 def fault(
@@ -99,6 +121,4 @@ def in_backticks(sql: str) -> str:
 def _without_limit(sql: str) -> str:
     """A query without the LIMIT at its end, which has no names to check."""
     steps = split_steps(sql.rstrip().rstrip(";"))
-    while len(steps) > 1 and clause(steps[-1]) == "limit":
-        steps.pop()
-    return " ".join(steps)
+    return " ".join(steps[:-1] if clause(steps[-1]) == "limit" else steps)

@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from txt2sql.models.engine import Engine, Place, Step
 from txt2sql.search.actions import split_steps
 from txt2sql.search.mcts import Choice, Expansion
-from txt2sql.search.relaxation import closure, fault, sql_closure
+from txt2sql.search.relaxation import fault, partial_fault
 from txt2sql.search.state import Asked, State, state_key
 from txt2sql.sql.decode import decode
 from txt2sql.sql.text import extract_sql
-from txt2sql.types import Executor
+from txt2sql.types import Executor, QueryResult
 
 Spell = Callable[[str, str, str, str], str]
 """(db_id, table, column, text) -> the text as the column stores it."""
@@ -97,19 +97,13 @@ class StepExpander:
         )
 
     def _fault(self, state: State) -> str | None:
-        asked = state.asked
-        if state.ended:
-            sql = state.sql
-        elif asked.links is not None:
-            completed = closure(state.text, asked.links)
-            if completed is None:
-                return None
-            sql = decode(completed, asked.schema, asked.links)
-        else:
-            sql = sql_closure(state.text, asked.schema)
-            if sql is None:
-                return None
-        if sql is None:
+        asked, db_id = state.asked, state.asked.question.db_id
+
+        def run(sql: str) -> QueryResult:
+            return self.run(db_id, sql)
+
+        if not state.ended:
+            return partial_fault(state.text, asked.schema, asked.links, run)
+        if state.sql is None:
             return "not a query"
-        db_id = asked.question.db_id
-        return fault(sql, lambda text: self.run(db_id, text), text_allowed=asked.links is None)
+        return fault(state.sql, run, text_allowed=asked.links is None)

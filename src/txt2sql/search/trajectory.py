@@ -7,13 +7,16 @@ The JSON is what people read too: the terminal, the HTML view and the web page d
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from txt2sql.search.mcts import Edge, Tree
 from txt2sql.search.state import State
-from txt2sql.search.vote import Candidate, result_key, says_something
+from txt2sql.search.vote import Candidate, says_something
+from txt2sql.sql.intermediate import SYMBOL
+from txt2sql.types import Links
 
 FORMAT = 1
 
@@ -71,13 +74,14 @@ def _step(before: State, edge: Edge[State]) -> TrajectoryStep:
 
 def as_json(tree: Tree[State], candidates: Sequence[Candidate] = ()) -> dict[str, Any]:
     """A tree as plain JSON values; `candidates` are the vote's, best first."""
+    links = tree.root.state.asked.links
     numbers = {id(node): i for i, node in enumerate(tree.nodes)}
     chosen = candidates[0].sql if candidates else None
     winning = {ballot.sql for ballot in candidates[0].ballots} if candidates else set()
     nodes: list[dict[str, Any]] = [
         {
             "id": i,
-            "step": node.state.step,
+            "step": readable(node.state.step, links),
             "kind": "answer" if node.terminal else "step",
             "value": _rounded(node.value),
             "probability": _rounded(node.state.probability),
@@ -86,7 +90,9 @@ def as_json(tree: Tree[State], candidates: Sequence[Candidate] = ()) -> dict[str
             "result": _result(node.state),
             "own": node is tree.first,
             "wins": node.terminal and node.state.sql in winning,
-            "refused": [{"step": step, "reason": reason} for step, reason in node.refused],
+            "refused": [
+                {"step": readable(step, links), "reason": reason} for step, reason in node.refused
+            ],
             "edges": [
                 {
                     "to": numbers[id(edge.node)],
@@ -125,6 +131,23 @@ def as_json(tree: Tree[State], candidates: Sequence[Candidate] = ()) -> dict[str
     }
 
 
+def readable(step: str, links: Links | None) -> str:
+    """A step with names for its symbols.
+
+    >>> readable("select [c0] from [t0]", Links(("shop",), (("shop", "name"),)))
+    'select shop.name from shop'
+    """
+    if links is None:
+        return step
+    names = {"t": links.tables, "c": [".".join(pair) for pair in links.columns], "v": links.values}
+
+    def name(found: re.Match[str]) -> str:
+        known = names[found[1]]
+        return known[int(found[2])] if int(found[2]) < len(known) else found[0]
+
+    return SYMBOL.sub(name, step)
+
+
 def _result(state: State) -> dict[str, Any] | None:
     result = state.result
     if result is None:
@@ -133,7 +156,6 @@ def _result(state: State) -> dict[str, Any] | None:
         "rows": len(result.rows),
         "says_something": says_something(result),
         "error": result.error,
-        "same": hash(result_key(result)) & 0xFFFF if result.ok else None,
     }
 
 

@@ -1,0 +1,84 @@
+"""The final choice among results."""
+
+from __future__ import annotations
+
+import pytest
+
+from txt2sql.search.vote import Ballot, Weights, choose, result_key
+from txt2sql.types import QueryResult, Row
+
+
+def rows(*found: Row, columns: int = 1) -> QueryResult:
+    return QueryResult(columns=("c",) * columns, rows=found)
+
+
+def ballot(sql: str, probability: float, result: QueryResult, own: bool = False) -> Ballot:
+    return Ballot(sql, probability, 1, 0.0, result, own)
+
+
+def test_what_failed_never_wins() -> None:
+    failed = ballot("bad", 0.9, QueryResult(error="no such column"), own=True)
+    empty = ballot("empty", 0.01, rows())
+    assert choose([failed, empty])[0].sql == "empty"
+    assert choose([failed])[0].sql == "bad"
+    assert choose([]) == []
+
+
+def test_agreement_beats_the_likeliest() -> None:
+    votes = [
+        ballot("own", 0.4, rows((1,)), own=True),
+        ballot("two", 0.3, rows((2,))),
+        ballot("too", 0.25, rows((2.0,))),
+    ]
+    best = choose(votes)[0]
+    assert best.sql == "two"
+    assert not best.own
+
+
+def test_an_empty_result_needs_much_more() -> None:
+    assert choose([ballot("empty", 0.6, rows()), ballot("full", 0.2, rows((1,)))])[0].sql == "full"
+    nulls = ballot("nulls", 0.6, rows((None,)))
+    assert choose([nulls, ballot("full", 0.2, rows((1,)))])[0].sql == "full"
+    assert choose([ballot("empty", 0.99, rows()), ballot("full", 0.01, rows((1,)))])[0].sql == "empty"  # fmt: skip
+
+
+def test_a_tie_goes_to_the_models_own_answer() -> None:
+    votes = [ballot("other", 0.3, rows((1,))), ballot("own", 0.3, rows((2,)), own=True)]
+    assert choose(votes)[0].sql == "own"
+    assert choose(votes[::-1])[0].sql == "own"
+
+
+def test_visits_and_values_can_decide() -> None:
+    one = Ballot("one", 0.5, 1, -0.5, rows((1,)))
+    two = Ballot("two", 0.4, 9, 0.5, rows((2,)))
+    assert choose([one, two])[0].sql == "one"
+    assert choose([one, two], Weights(probability=0, visits=1))[0].sql == "two"
+    assert choose([one, two], Weights(probability=0, value=1))[0].sql == "two"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (rows((1,)), rows((2,))),
+        (rows((1,)), rows((1,), (1,))),
+        (rows((1,)), rows(("1",))),
+        (rows(), rows((None,))),
+        (rows(columns=1), rows(columns=2)),
+        (rows((1, 2), (3, 4), columns=2), rows((1, 4), (3, 2), columns=2)),
+    ],
+)
+def test_other_results_are_other_candidates(one: QueryResult, other: QueryResult) -> None:
+    assert result_key(one) != result_key(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (rows((1,), (2,)), rows((2,), (1,))),
+        (rows((1,)), rows((1.0,))),
+        (rows((0.1 + 0.2,)), rows((0.3,))),
+        (rows((1, "a"), (2, "b"), columns=2), rows(("b", 2), ("a", 1), columns=2)),
+    ],
+)
+def test_equal_results_are_one_candidate(one: QueryResult, other: QueryResult) -> None:
+    assert result_key(one) == result_key(other)
