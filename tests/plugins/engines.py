@@ -7,6 +7,7 @@ want it are skipped with the reason. `engine_urls` has the sample database in ea
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pwd
 import shutil
@@ -21,6 +22,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from glob import glob
 from importlib.util import find_spec
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -107,16 +109,10 @@ def _await(
             time.sleep(0.05)
 
 
-def _stop(process: subprocess.Popen[bytes], folder: Path) -> None:
-    process.send_signal(
-        signal.SIGINT
-    )  # to PostgreSQL, SIGTERM means: when the last client has left
-    process.send_signal(signal.SIGTERM)
-    try:
-        process.wait(10)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+def _stop(process: subprocess.Popen[bytes], folder: Path, how: signal.Signals) -> None:
+    """At once: nobody will need its files again."""
+    process.send_signal(how)
+    process.wait(30)
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -163,7 +159,7 @@ def postgresql() -> Iterator[Server]:
             connection.execute(f"CREATE ROLE {READER} LOGIN PASSWORD '{PASSWORD}'")
         yield Server("postgresql", f"127.0.0.1:{port}", "admin")
     finally:
-        _stop(process, folder)
+        _stop(process, folder, signal.SIGQUIT)
 
 
 @pytest.fixture(scope="session")
@@ -212,7 +208,7 @@ def mariadb() -> Iterator[Server]:
             cursor.execute("GRANT ALL ON *.* TO admin@'127.0.0.1' WITH GRANT OPTION")
         yield Server("mariadb", f"127.0.0.1:{port}", "admin")
     finally:
-        _stop(process, folder)
+        _stop(process, folder, signal.SIGKILL)
 
 
 def _root(path: Path) -> Any:
@@ -319,3 +315,89 @@ def engine_url(
         return load(request.getfixturevalue(engine), "bookshops", sample.path())
 
     return url
+
+
+# -------------------------------------------------------------------------------------------- state
+
+
+@pytest.fixture
+def attacked(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], tuple[str, Callable[[], Any]]]:
+    """engine -> the URL of a fresh copy of the sample, as a role that may do anything, and a function
+    that tells all that could be changed through it: rows, catalogue, roles, settings, files.
+    """
+
+    def make(engine: str) -> tuple[str, Callable[[], Any]]:
+        name = f"attacked_{next(_NUMBERS)}"
+        folder = tmp_path_factory.mktemp(name)
+        if engine == "sqlite":
+            file = folder / "books.sqlite"
+            shutil.copyfile(sample.path(), file)
+            return str(file), lambda: _files(folder)
+        if engine == "duckdb":
+            _needs("duckdb")
+            url = load_duckdb(folder / "books.duckdb", sample.path())
+            return url, lambda: _files(folder)
+        load = {"postgresql": load_postgresql, "mariadb": load_mariadb}[engine]
+        server: Server = request.getfixturevalue(engine)
+        load(server, name, sample.path())
+        tell = {"postgresql": _postgresql_state, "mariadb": _mariadb_state}[engine]
+        return server.url(name, server.admin), lambda: tell(server, name)
+
+    return make
+
+
+_NUMBERS = count()
+
+
+def _files(folder: Path) -> dict[str, str]:
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+
+
+def _postgresql_state(server: Server, name: str) -> list[Any]:
+    import psycopg
+
+    host, port = server.host.split(":")
+    options = {"host": host, "port": int(port), "user": server.admin, "password": PASSWORD}
+    questions = (
+        "SELECT oid, relname, relkind FROM pg_class WHERE relname !~ '^pg_toast' ORDER BY 1",
+        "SELECT rolname, rolsuper, rolpassword FROM pg_authid ORDER BY 1",
+        "SELECT name, setting FROM pg_settings WHERE source <> 'session' ORDER BY 1",
+        "SELECT oid, proname FROM pg_proc ORDER BY 1",
+        "SELECT * FROM pg_description ORDER BY 1, 2, 3",
+        "SELECT * FROM pg_default_acl",
+        "SELECT * FROM pg_locks WHERE locktype = 'advisory'",
+        "SELECT loid FROM pg_largeobject",
+        "SELECT datname FROM pg_database ORDER BY 1",
+    )
+    with psycopg.connect(**options, dbname=name) as connection:
+        tables = connection.execute(
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
+        ).fetchall()
+        whole = [f'SELECT * FROM "{table}" ORDER BY 1, 2' for (table,) in tables]
+        return [connection.execute(sql).fetchall() for sql in (*questions, *whole)]
+
+
+def _mariadb_state(server: Server, name: str) -> list[Any]:
+    import pymysql
+
+    host, port = server.host.split(":")
+    options = {"host": host, "port": int(port), "user": server.admin, "password": PASSWORD}
+    questions = (
+        "SELECT table_schema, table_name, create_time FROM information_schema.tables "
+        "WHERE table_schema NOT IN ('information_schema', 'performance_schema') ORDER BY 1, 2",
+        "SELECT user, host, authentication_string FROM mysql.user ORDER BY 1, 2",
+        "SELECT routine_name FROM information_schema.routines ORDER BY 1",
+        "SHOW GLOBAL VARIABLES WHERE variable_name NOT LIKE '%gtid%' "
+        "AND variable_name NOT IN ('timestamp')",
+        "SHOW DATABASES",
+    )
+    with pymysql.connect(**options, database=name) as connection, connection.cursor() as cursor:
+        cursor.execute("SHOW TABLES")
+        whole = [f"SELECT * FROM `{table}` ORDER BY 1, 2" for (table,) in cursor.fetchall()]
+        found = []
+        for sql in (*questions, *whole):
+            cursor.execute(sql)
+            found.append(cursor.fetchall())
+        return found
