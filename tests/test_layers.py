@@ -33,6 +33,7 @@ HOMES = {
     "starlette": {"serving"},
     "uvicorn": {"serving"},
     "matplotlib": {"evaluation"},
+    "litellm": {"models"},
 }
 
 

@@ -240,7 +240,7 @@ def _against(value: Callable[[Measured], float | None], x_label: str) -> _Draw:
                 runs, places, cycle(COLOURS), cycle(MARKERS), strict=False
             )
         ]
-        _scale(axes, places)
+        scale(axes, places)
         low = min(run.accuracy.low for run in runs)
         high = max(run.accuracy.high for run in runs)
         axes.set_ylim(max(0.0, low - 0.05), min(1.0, high + 0.05))
@@ -257,7 +257,7 @@ def _against(value: Callable[[Measured], float | None], x_label: str) -> _Draw:
     return drawn
 
 
-def _scale(axes: Axes, places: Sequence[float]) -> None:
+def scale(axes: Axes, places: Sequence[float]) -> None:
     """Logarithmic where the places span more than a factor of ten, else from zero."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 

@@ -26,6 +26,7 @@ from txt2sql.evaluation.figures import (
     columns,
     draw,
     save,
+    scale,
     styled,
 )
 from txt2sql.evaluation.statistics import Estimate
@@ -171,8 +172,11 @@ def _lines(
         for x, y in points:
             if isinstance(y, Estimate):
                 axes.plot([x, x], [y.low, y.high], color=colour, linewidth=0.9)
+    scale(axes, [x for points in curves.values() for x, _ in points])
+    sizes = {y.n for points in curves.values() for _, y in points if isinstance(y, Estimate)}
+    n = f" (n = {', '.join(f'{size:,}' for size in sorted(sizes))})" if sizes else ""
     axes.set_xlabel(x_label)
-    axes.set_ylabel(y_label)
+    axes.set_ylabel(y_label + n)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     figure.legend(
         loc="outside upper center", ncols=columns(curves, figure.get_figwidth()), frameon=False
