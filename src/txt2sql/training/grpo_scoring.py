@@ -20,6 +20,7 @@ from txt2sql.training.grpo_data import Questions
 from txt2sql.training.grpo_judges import Judges
 from txt2sql.training.grpo_sampling import Sampler
 from txt2sql.training.rewards import Judged, parts, worth
+from txt2sql.types import Outcome
 
 
 class Scorer:
@@ -64,7 +65,8 @@ class Scorer:
         for name in self.weights:
             log_metric(f"reward/{name}", sum(each[name] for each in found) / len(found))
         log_metric("right", sum(each.right for each in judged) / len(judged))
-        log_metric("hacks", sum(each.is_hack for each in judged) / len(judged))
+        hacks = sum(_kind(each) == "hack" for each in judged)
+        log_metric("hacks", hacks / len(judged))
         step = int(trainer_state.global_step) + 1
         if self.show_every and (step == 1 or step % self.show_every == 0):
             said = [task.sql or text for task, text in zip(tasks, texts, strict=True)]
@@ -113,10 +115,10 @@ def page(question: str, gold: str, answers: Sequence[tuple[str, float, Judged]])
 
 
 def _kind(judged: Judged) -> str:
-    if judged.is_hack:
-        return "hack"
     if judged.right:
         return "right"
+    if judged.is_hack and judged.outcome is Outcome.CORRECT:
+        return "hack"
     return _KINDS.get(judged.outcome.value, "wrong")
 
 
