@@ -214,7 +214,8 @@ def mariadb() -> Iterator[Server]:
 def _root(path: Path) -> Any:
     import pymysql
 
-    path.stat()  # the driver leaves its end of a socket open that is not there yet
+    with socket.socket(socket.AF_UNIX) as probe:  # the driver would leave its end open on failure
+        probe.connect(str(path))
     return pymysql.connect(unix_socket=str(path), user="root", autocommit=True)
 
 

@@ -21,6 +21,7 @@ from txt2sql.cli import data, train
 from txt2sql.cli.adapt import adapt
 from txt2sql.cli.ask import ask
 from txt2sql.cli.compare import compare
+from txt2sql.cli.doctor import doctor
 from txt2sql.cli.evaluate import evaluate
 from txt2sql.cli.evaluate_all import evaluate_all
 from txt2sql.cli.export import export
@@ -68,6 +69,7 @@ def txt2sql(
 
 
 app.command()(ask)
+app.command()(doctor)
 app.command()(evaluate)
 app.command()(evaluate_all)
 app.command()(search)

@@ -37,7 +37,7 @@ class Caps(NamedTuple):
 
 
 class Lost(Exception):
-    """The connection went away before the statement was sent: another one may work."""
+    """There is no connection, or it went away before the statement was sent: another may work."""
 
 
 class Session(Protocol):
@@ -102,7 +102,7 @@ class _Process:
             return self._run(session, checked.sql, caps, options, fresh)
         except Lost as problem:
             self._session = None
-            return _failed(f"the connection to the database was lost ({problem})")
+            return _failed(str(problem))
         finally:
             sandbox.arm(0)
 

@@ -1,0 +1,80 @@
+"""`txt2sql doctor`: is this database there, what is in it, and is it safe to ask?
+
+$ txt2sql doctor --db postgresql://reader@localhost/shop
+$ txt2sql doctor --db shop.duckdb --json | jq .safe
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from txt2sql.execution.examine import Examination
+
+_MARKS = {"ok": "ok      ", "advice": "advice  ", "danger": "DANGER  "}
+
+
+def doctor(
+    db: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH|URL",
+            help="SQLite or DuckDB file, or postgresql://, mysql://, mariadb://, duckdb://  "
+            "[default: the sample]",
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Check a database before you ask it: connection, tables, rights.
+
+    Nothing is changed. Exits with 1 when the database cannot be used, or is not safe to use: a
+    superuser, rights to files of the server, rows that cross the network in the clear.
+
+    \b
+    Examples:
+      txt2sql doctor --db shop.sqlite
+      txt2sql doctor --db postgresql://reader@localhost/shop
+      txt2sql doctor --db mysql://reader@localhost/shop --json
+    """
+    from txt2sql import sample
+    from txt2sql.execution.database import open_database
+    from txt2sql.execution.examine import examine
+
+    found = examine(open_database(db or str(sample.path())))
+    print(_json(found) if as_json else _text(found))
+    if not found.safe:
+        raise typer.Exit(1)
+
+
+def _json(found: Examination) -> str:
+    findings = [
+        {"level": each.level, "what": each.what, "mend": each.mend} for each in found.findings
+    ]
+    facts = {
+        "database": found.place,
+        "engine": found.engine,
+        "version": found.version,
+        "role": found.role,
+        "tables": found.tables,
+        "safe": found.safe,
+        "findings": findings,
+    }
+    return json.dumps(facts, ensure_ascii=False, indent=2)
+
+
+def _text(found: Examination) -> str:
+    role = f", as {found.role}" if found.role else ""
+    lines = [
+        found.place,
+        f"{found.engine} {found.version}, {found.tables} tables{role}",
+        "",
+    ]
+    for each in found.findings:
+        lines.append(f"{_MARKS[each.level]}{each.what}")
+        if each.mend:
+            lines.append(f"        -> {each.mend}")
+    lines += ["", "safe to use" if found.safe else "not safe to use"]
+    return "\n".join(lines)
