@@ -25,10 +25,10 @@ _SCHEMES = {
     "duckdb": "duckdb",
     "sqlite": "sqlite",
 }
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9]*)(?:\+[A-Za-z0-9_]+)?:/")
-# A password may hold any character, so the last @ before the host ends it, as SQLAlchemy has it.
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9]+)(?:\+[A-Za-z0-9_]+)?:/")
+# A password ends at the first @, as SQLAlchemy has it.
 _URL = re.compile(
-    r"[^:]+://(?:(?P<user>[^:@/]*)(?::(?P<password>.*))?@)?"
+    r"[^:]+://(?:(?P<user>[^:@/]*)(?::(?P<password>[^@]*))?@)?"
     r"(?P<host>\[[^\]/]*\]|[^:/?@]*)(?::(?P<port>[^/?]*))?(?:/(?P<name>[^?]*))?(?:\?(?P<query>.*))?",
     re.DOTALL,
 )
@@ -72,7 +72,10 @@ def parse_address(text: str) -> Address | None:
     found = _URL.fullmatch(text)
     if found is None or not (found["name"] or "").strip("/"):
         example = "duckdb:///shop.duckdb" if engine == "duckdb" else f"{engine}://user@host/name"
-        raise DatabaseError(f"the database URL is not complete; write it like {example}")
+        raise DatabaseError(
+            f"the database URL is not complete; write it like {example}, special characters of a "
+            "password percent-encoded (@ as %40, / as %2F)"
+        )
     if found["port"] and not found["port"].isdigit():
         raise DatabaseError(
             "the port in the database URL is not a number; write special characters of a password "

@@ -98,7 +98,7 @@ class _Refused(Exception):
 
 def check(sql: str, rules: Rules) -> Checked:
     """The statement as it may be sent, or the reason why it may not, in one sentence."""
-    reason = check_read_only(sql)
+    reason = check_read_only(sql.lstrip("( \t\r\n\f"))  # (SELECT ...) UNION (SELECT ...)
     if reason is not None:
         return Checked("", reason)
     try:
@@ -131,6 +131,8 @@ def _tokens(sql: str, rules: Rules) -> list[_Token]:
             continue
         if kind == "ticked" and not rules.backticks:
             raise _Refused('backticks; write names in double quotes: "name"')
+        if text == "/" and sql[position : position + 1] == "*":
+            raise _Refused("a comment without an end")
         if text in rules.refused_marks:
             raise _Refused(f"{text!r} outside quotes")
         tokens.append(_Token(kind, text, gap))
