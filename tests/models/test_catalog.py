@@ -14,7 +14,8 @@ from txt2sql.models.catalog import BUNDLED, LORA_TARGETS, MODELS, resolve
     [
         ("phi-3", "did you mean phi-2"),
         ("mistral", "did you mean mistral-7b"),
-        ("gpt-9000", "known names: bundled"),
+        ("gpt-9000", "did you mean gpt-4"),
+        ("zzzzzzzz", "known names: bundled"),
         ("", "no model ''"),
         ("./nowhere/model", "or a folder that holds one"),
         ("checkpoints/rstar/round_5", "or a folder that holds one"),
