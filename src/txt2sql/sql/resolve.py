@@ -51,14 +51,12 @@ class Found:
     """The name that its source has in the statement, in lower case."""
     column: Column | None = None
     table: Table | None = None
-    projection: Node | None = None
+    projection: Node = None
 
     @property
     def name(self) -> str:
-        """The name as its source spells it."""
-        if self.column is not None:
-            return self.column.name
-        return self.projection.alias_or_name if self.projection is not None else ""
+        """The name as its source has it."""
+        return self.column.name if self.column is not None else self.projection.alias_or_name
 
 
 class Resolver:
@@ -82,7 +80,9 @@ class Resolver:
 
     def find(self, column: exp.Column) -> Found | None:
         """What the column stands for, or None when no source has it."""
-        select = column.find_ancestor(exp.Select)
+        select = column.find_ancestor(exp.Select, exp.SetOperation)
+        if isinstance(select, exp.SetOperation):  # its ORDER BY sees what it selects
+            return _output(select, "", column.name)
         depth = 0
         while select is not None and depth < _MAX_DEPTH:
             found = self._find_in(select, column)
@@ -101,9 +101,9 @@ class Resolver:
                 if known is not None:
                     return Found(source, known, meaning)
             elif meaning is not None:
-                for projection in projections(meaning):
-                    if projection.alias_or_name.lower() == name:
-                        return Found(source, projection=projection)
+                output = _output(meaning, source, name)
+                if output is not None:
+                    return output
         return None
 
     def kind(self, node: Node | None, depth: int = 0) -> str:
@@ -166,6 +166,13 @@ def projections(query: Node) -> list[Node]:
     while isinstance(query, (exp.SetOperation, exp.Subquery)):
         query = query.this
     return list(query.expressions) if isinstance(query, exp.Select) else []
+
+
+def _output(query: Node, source: str, name: str) -> Found | None:
+    for projection in projections(query):
+        if projection.alias_or_name.lower() == name.lower():
+            return Found(source, projection=projection)
+    return None
 
 
 def _common_table(node: exp.Table) -> Node | None:

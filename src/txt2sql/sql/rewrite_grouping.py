@@ -13,7 +13,7 @@ from typing import Any
 import sqlglot
 from sqlglot import exp
 
-from txt2sql.sql.resolve import INTEGER, NUMBER, Found, Node, Resolver
+from txt2sql.sql.resolve import BOOLEAN, INTEGER, NUMBER, UNKNOWN, Found, Node, Resolver
 from txt2sql.types import Table
 
 
@@ -141,6 +141,8 @@ def _wrap(
         wrapped = _from_extreme_row(column, extreme, kind in (INTEGER, NUMBER), dialect)
     elif dialect == "duckdb":
         wrapped = exp.AnyValue(this=column.copy())
+    elif dialect == "postgres" and kind in (BOOLEAN, UNKNOWN):  # of which there may be no least one
+        wrapped = sqlglot.parse_one(f"(ARRAY_AGG({column.sql('postgres')}))[1]", read="postgres")
     else:
         wrapped = exp.Min(this=column.copy())
     if column.parent is select:  # an item of the select list keeps its name

@@ -134,11 +134,17 @@ def spelling(tree: Node, resolver: Resolver, dialect: str) -> None:
             _spell(table.this, known.name, dialect)
     for column, found in columns:
         if found is not None and isinstance(column.this, exp.Identifier):
+            outer = found
+            while isinstance(found.projection, exp.Column):  # a column that is handed on as it is
+                inner = resolver.find(found.projection)
+                if inner is None:
+                    break
+                found = inner
             if found.column is not None:
                 _spell(column.this, found.name, dialect)
-            elif isinstance(found.projection, exp.Alias):
-                column.this.set("quoted", found.projection.args["alias"].quoted)
-                column.this.set("this", found.name)
+            elif isinstance(outer.projection, exp.Alias):
+                column.this.set("quoted", outer.projection.args["alias"].quoted)
+                column.this.set("this", outer.name)
         qualifier = column.args.get("table")
         if qualifier is not None:
             for table, known in tables:

@@ -121,6 +121,21 @@ def patterns(tree: Node, resolver: Resolver, dialect: str) -> None:
             node.replace(exp.ILike(**node.copy().args))
 
 
+def backslashes(tree: Node, resolver: Resolver, dialect: str) -> None:
+    """MySQL reads a backslash in a string in one way or another, as its sql_mode says."""
+    if dialect != "mysql":
+        return
+    for literal in list(tree.find_all(exp.Literal)):
+        if literal.is_string and "\\" in literal.name:
+            parts: list[Node] = []
+            for number, part in enumerate(literal.name.split("\\")):
+                if number:
+                    parts.append(exp.Anonymous(this="CHAR", expressions=[exp.Literal.number(92)]))
+                if part:
+                    parts.append(exp.Literal.string(part))
+            literal.replace(exp.Anonymous(this="CONCAT", expressions=parts))
+
+
 # -------------------------------------------------------------------------------------- computing
 
 

@@ -31,6 +31,7 @@ RULES: tuple[Rule, ...] = (
     rewrite_types.comparisons,
     rewrite_types.conditions,
     rewrite_types.patterns,
+    rewrite_types.backslashes,
     rewrite_types.division,
     rewrite_grouping.columns_beside_aggregates,
     rewrite_grouping.order_of_distinct_rows,
