@@ -1,0 +1,169 @@
+"""Seconds of a searched answer over a greedy one, beside a search without a shared cache.
+
+Three answers to each question of Spider dev, alternating, after a warm-up, with the same weights:
+greedy decoding as `txt2sql ask` does it; a tree search of N simulations; and the naive search of the
+same N, which calls `generate` once for each simulation (one sampled answer, prompt read anew) and votes
+on the results. The bar is that search takes at most 4.4 times as long as the greedy answer (median).
+
+With --held-out, accuracy instead of time: on questions over training databases that the bundled model
+never saw, how often the greedy, the searched, and any answer of the tree (oracle: not a result, an upper
+bound for every choice among what was found) match the gold result.
+
+    python benchmarks/search.py [--data data/raw/spider] [--model bundled] [-n 200] [--simulations 100]
+    python benchmarks/search.py --held-out [--seed 1]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from txt2sql.data import Dataset, open_dataset
+from txt2sql.evaluation.metrics.execution_accuracy import ExecutionAccuracy
+from txt2sql.models.predictor import DirectPredictor
+from txt2sql.runs import hardware, versions
+from txt2sql.search.mcts import Settings
+from txt2sql.search.predictor import SearchOptions
+from txt2sql.search.state import Question
+from txt2sql.search.vote import Ballot, choose
+from txt2sql.serving.service import build_predictor, searching
+from txt2sql.sql.decode import decode
+from txt2sql.sql.text import extract_sql
+from txt2sql.types import Example, Prediction, Sampling
+
+NAIVE = 10
+"""The naive search runs for one question in so many, as it takes so long."""
+
+
+def main() -> None:
+    """Print medians and ratios, and one JSON object last."""
+    parser = argparse.ArgumentParser(description=str(__doc__).split("\n\n")[0])
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--model", default="bundled")
+    parser.add_argument("-n", type=int)
+    parser.add_argument("--simulations", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--held-out", action="store_true")
+    parser.add_argument("--quick", action="store_true")
+    asked = parser.parse_args()
+    dataset = open_dataset("spider", asked.data)
+    greedy = build_predictor(asked.model, dataset.schema, dataset.database, batch_size=1)
+    greedy.options = replace(greedy.options, second_beams=0)
+    options = SearchOptions(mcts=Settings(num_simulations=asked.simulations))
+    chance = random.Random(asked.seed)
+    if asked.held_out:
+        examples = [e for e in dataset.examples("train") if is_held_out(e.db_id)]
+        chance.shuffle(examples)
+        count = asked.n or (10 if asked.quick else len(examples))
+        print(json.dumps(accuracy(dataset, greedy, options, examples[:count])))
+        return
+    examples = chance.sample(list(dataset.examples("dev")), asked.n or (10 if asked.quick else 200))
+    print(json.dumps(times(greedy, options, examples)))
+
+
+def is_held_out(db_id: str, share: float = 0.04) -> bool:
+    """Training databases that the recipe of the bundled model leaves out."""
+    return random.Random(f"held out {db_id}").random() < share
+
+
+def times(greedy: DirectPredictor, options: SearchOptions, examples: list[Example]) -> dict[str, Any]:  # fmt: skip
+    """Medians of each way to answer, and of the ratios question by question."""
+    predictor = searching(greedy, options)
+    ways: dict[str, Callable[[Example], object]] = {
+        "greedy": lambda example: next(greedy.predict([example])),
+        "search": lambda example: predictor.search([Question.of(example)]),
+        "naive": lambda example: naive(greedy, example, options.mcts.num_simulations),
+    }
+    for way in ("greedy", "search"):
+        ways[way](examples[0])
+    spent: dict[str, list[float]] = {way: [] for way in ways}
+    over: dict[str, list[float]] = {"search": [], "naive": []}
+    for turn, example in enumerate(examples):
+        for way, answer in ways.items():
+            if way == "naive" and turn % NAIVE:
+                continue
+            start = time.perf_counter()
+            answer(example)
+            spent[way].append(time.perf_counter() - start)
+            if way in over:
+                over[way].append(spent[way][-1] / spent["greedy"][-1])
+    medians = {way: statistics.median(found) for way, found in spent.items()}
+    ratios = {way: statistics.median(found) for way, found in over.items()}
+    for way, found in spent.items():
+        ratio = f", {ratios[way]:.2f} times greedy" if way in ratios else ""
+        print(f"{way}: median {medians[way] * 1e3:.0f} ms (n = {len(found)}){ratio}")
+    return {
+        "name": "search",
+        "ours": medians["search"],
+        "peer": medians["naive"],
+        "ratio": ratios["naive"] / ratios["search"],
+        "over_greedy": ratios["search"],
+        "simulations": options.mcts.num_simulations,
+        "n": len(examples),
+        "unit": "seconds per question",
+        "machine": hardware(),
+        "versions": versions(),
+    }
+
+
+def naive(greedy: DirectPredictor, example: Example, simulations: int) -> str | None:
+    """The chosen one of so many sampled answers, each with a call of its own."""
+    prompt = greedy.prompt(example)
+    schema = greedy.schemas(example.db_id)
+    found: dict[str, int] = {}
+    for seed in range(simulations):
+        sampling = Sampling(max_new_tokens=96, temperature=1.0, seed=seed)
+        text = greedy.generator.generate([prompt], sampling)[0][0].text
+        sql = decode(text, schema, prompt.links) if prompt.links else extract_sql(text)
+        if sql:
+            found[sql] = found.get(sql, 0) + 1
+    run = greedy.executor
+    assert run is not None
+    votes = [Ballot(sql, n / simulations, n, 0.0, run(example.db_id, sql)) for sql, n in found.items()]  # fmt: skip
+    candidates = choose(votes)
+    return candidates[0].sql if candidates else None
+
+
+def accuracy(
+    dataset: Dataset, greedy: DirectPredictor, options: SearchOptions, examples: list[Example]
+) -> dict[str, Any]:
+    """Execution accuracy of the greedy answer, of the chosen one, and of the best in the tree."""
+    metric = ExecutionAccuracy()
+    predictor = searching(greedy, replace(options, together=8))
+    right = {"greedy": 0, "search": 0, "oracle": 0}
+    for start in range(0, len(examples), 8):
+        batch = examples[start : start + 8]
+        for example, found in zip(batch, predictor.search([Question.of(e) for e in batch])):
+
+            def judged(sql: str, example: Example = example) -> bool:
+                answer = Prediction(example.id, sql)
+                return metric(example, answer, dataset.database(example.db_id)).correct
+
+            marks = {ballot.sql: judged(ballot.sql) for ballot in found.ballots}
+            right["greedy"] += any(marks[ballot.sql] for ballot in found.ballots if ballot.own)
+            right["search"] += bool(found.candidates) and marks[found.candidates[0].sql]
+            right["oracle"] += any(marks.values())
+    means = {name: count / len(examples) for name, count in right.items()}
+    print(f"{means} (n = {len(examples)})")
+    return {
+        "name": "search, held-out databases",
+        "ours": means["search"],
+        "peer": means["greedy"],
+        "ratio": means["search"] / means["greedy"],
+        "oracle": means["oracle"],
+        "n": len(examples),
+        "unit": "execution accuracy",
+        "machine": hardware(),
+        "versions": versions(),
+    }
+
+
+if __name__ == "__main__":
+    main()

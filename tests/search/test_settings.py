@@ -1,0 +1,33 @@
+"""config/rstar_config.yaml says what the code would do without it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from txt2sql.config import load
+from txt2sql.errors import ConfigError
+from txt2sql.models.engine import Decoding
+from txt2sql.search.mcts import Settings
+from txt2sql.search.value import Judging
+from txt2sql.search.vote import Weights
+
+FILE = Path(__file__).parents[2] / "config" / "rstar_config.yaml"
+
+
+@pytest.mark.parametrize(
+    ("section", "kind"),
+    [("mcts", Settings), ("steps", Decoding), ("value", Judging), ("vote", Weights)],
+)
+def test_the_file_holds_the_defaults(section: str, kind: type[Any]) -> None:
+    assert load(kind, FILE, section=section) == kind()
+
+
+def test_an_override_reaches_the_search_and_a_wrong_one_is_refused() -> None:
+    assert load(Settings, FILE, ["c_puct=2"], section="mcts").c_puct == 2.0
+    with pytest.raises(ConfigError, match="num_simulations"):
+        load(Settings, FILE, ["num_simulations=0"], section="mcts")
+    with pytest.raises(ConfigError, match="must not be negative"):
+        load(Weights, FILE, ["empty=-1"], section="vote")
