@@ -6,6 +6,7 @@ import ast
 import inspect
 import json
 import typing
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from txt2sql.search.predictor import SearchOptions, SearchPredictor
 from txt2sql.search.state import Question, state_key
 from txt2sql.search.trajectory import trajectories
 from txt2sql.search.view import as_html
+from txt2sql.search.vote import Weights
 from txt2sql.serving.service import Service
 from txt2sql.types import Example, Sampling
 
@@ -108,6 +110,21 @@ def test_every_answer_in_a_tree_runs_and_the_chosen_is_one_of_them(
     assert sum(b.probability for b in found.ballots) <= 1 + 1e-3
     assert found.candidates[0].sql in {ballot.sql for ballot in found.ballots}
     assert sum(edge.visits for edge in found.tree.root.edges or ()) == 40
+
+
+def test_a_vote_that_is_over_ends_the_search(predictor: SearchPredictor) -> None:
+    sure, unsure = (Question(q, "sample", q) for q in QUESTIONS[:2])
+    early = SearchPredictor(
+        predictor.direct, predictor.engine, replace(predictor.options, early=True)
+    )
+    [whole], [found] = predictor.search([sure]), early.search([sure])
+    assert found.tree.reason == "no other answer can win"
+    assert found.tree.simulations < whole.tree.simulations
+    assert found.candidates[0].sql == whole.candidates[0].sql
+    assert early.search([unsure])[0].tree.simulations == 40
+    by_value = replace(early.options, vote=Weights(value=1.0))
+    [found] = SearchPredictor(predictor.direct, predictor.engine, by_value).search([sure])
+    assert found.tree.simulations == 40
 
 
 def test_the_same_question_grows_the_same_tree(predictor: SearchPredictor) -> None:

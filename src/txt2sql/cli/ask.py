@@ -120,7 +120,7 @@ def _service(
         from txt2sql.search.mcts import Settings
         from txt2sql.search.predictor import SearchOptions
 
-        options = SearchOptions(mcts=Settings(num_simulations=simulations))
+        options = SearchOptions(mcts=Settings(num_simulations=simulations), early=True)
     database = db or sample.path()
     return Service(database, model, limits=limits, constrained=constrained, search=options)
 

@@ -20,7 +20,7 @@ from txt2sql.search.state import Asked, Question, State
 from txt2sql.search.steps import StepExpander
 from txt2sql.search.trajectory import as_json
 from txt2sql.search.value import Judging, StateValue
-from txt2sql.search.vote import Ballot, Candidate, Weights, choose
+from txt2sql.search.vote import Ballot, Candidate, Weights, choose, says_something
 from txt2sql.types import Example, Executor, Prediction, Prompt
 
 
@@ -36,6 +36,8 @@ class SearchOptions:
     """Of the policy's probabilities when they become priors."""
     together: int = 1
     checked: bool = True
+    early: bool = False
+    """Stop as soon as no other answer can win the vote, where probability alone decides it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,9 @@ class SearchPredictor:
         value = StateValue(self.run, self.engine if self.scored else None, self.options.value)
         roots = expander.roots(asked)
         try:
-            forest = search(roots, expander, value, self.options.mcts)
+            weights = self.options.vote
+            early = self.options.early and not (weights.visits or weights.value)
+            forest = search(roots, expander, value, self.options.mcts, decided if early else None)
         finally:
             expander.free(roots)
         found = []
@@ -130,6 +134,16 @@ def ballots(tree: Tree[State]) -> tuple[Ballot, ...]:
             own or (before.own if before else False),
         )
     return tuple(found.values())
+
+
+def decided(tree: Tree[State]) -> str:
+    """Why a vote by probability is over: one answer that returns something has more than half."""
+    for node in tree.nodes:
+        state = node.state
+        reached = node.terminal and state.result is not None and says_something(state.result)
+        if reached and state.probability > 0.5:
+            return "no other answer can win"
+    return ""
 
 
 def prediction(found: Searched) -> Prediction:
