@@ -101,6 +101,8 @@ def evaluate_all(
     remarks = _remarks(rows, comparison, draw)
     page = as_markdown(rows, remarks)
     text = dumps(rows, {"mode": mode, "limit": limit, "seed": seed, "remarks": remarks})
+    before = output / "table.json"
+    same = before.is_file() and before.read_text(encoding="utf-8") == text
     for name, content in {
         "table.md": f"# Results\n\n{page}",
         "table.csv": as_csv(rows),
@@ -108,7 +110,8 @@ def evaluate_all(
         "table.tex": as_latex(rows, " ".join(remarks[:2])),
     }.items():
         write_atomically(output / name, content)
-    _draw(rows, output / "figures")
+    if not (same and (output / "figures").is_dir()):
+        _draw(rows, output / "figures")
     print(text if json else page, end="")
     if not json:
         print(f"\n{output / 'table.md'}")
