@@ -51,15 +51,28 @@ _RELATIONS = "SELECT view_name FROM duckdb_views() WHERE internal"
 
 
 class DuckDB:
-    """One connection and what may be called through it."""
+    """One file and what may be called on it.
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
-        self._connection = connection
+    The file is open only while a statement runs: a file that is open for reading in one process
+    cannot be opened for writing in another, and its owner may have something to write.
+    """
+
+    def __init__(self, path: str, settings: Mapping[str, Any]) -> None:
+        self._path, self._settings = path, dict(settings)
+        self._connection: duckdb.DuckDBPyConnection | None = None
         self._late = False
+        with self._open() as connection:
+            self.rules = self._rules(connection)
+
+    def _open(self) -> duckdb.DuckDBPyConnection:
+        return duckdb.connect(self._path, read_only=True, config=self._settings)
+
+    @staticmethod
+    def _rules(connection: duckdb.DuckDBPyConnection) -> Rules:
         functions = {name.lower() for (name,) in connection.execute(_FUNCTIONS).fetchall()}
         functions = {name for name in functions if not name.startswith(_REFUSED_PREFIXES)}
         hidden = {name.lower() for (name,) in connection.execute(_RELATIONS).fetchall()}
-        self.rules = Rules(
+        return Rules(
             functions=frozenset(functions | _ROWS_OF_NOTHING | _CLOCK),
             hidden=frozenset(hidden | {"information_schema", "pg_catalog"}),
         )
@@ -68,23 +81,23 @@ class DuckDB:
         """Run the statement under a timer that interrupts it."""
         self._late = False
         timer = threading.Timer(caps.timeout_s, self._interrupt)
-        timer.start()
         try:
-            self._connection.execute("BEGIN TRANSACTION READ ONLY")
-            rows = _Rows(self._connection.execute(sql))
-            chunks: list[bytes] = []
-            truncated = sandbox.fetch(
-                rows, chunks, caps.max_rows, caps.max_result_bytes, caps.max_cell_bytes
-            )
-            return rows.columns, chunks, truncated
+            with self._open() as self._connection:
+                timer.start()
+                self._connection.execute("BEGIN TRANSACTION READ ONLY")
+                rows = _Rows(self._connection.execute(sql))
+                chunks: list[bytes] = []
+                truncated = sandbox.fetch(
+                    rows, chunks, caps.max_rows, caps.max_result_bytes, caps.max_cell_bytes
+                )
+                return rows.columns, chunks, truncated
         finally:
             timer.cancel()
-            timer.join()
-            self._connection.execute("ROLLBACK")
+            self._connection = None
 
     def _interrupt(self) -> None:
         self._late = True
-        self._connection.interrupt()
+        self.cancel()
 
     def explain(self, problem: Exception) -> tuple[str, bool]:
         """The first line of the error: what follows quotes the statement."""
@@ -99,7 +112,8 @@ class DuckDB:
 
     def cancel(self) -> None:
         """Interrupt what runs."""
-        self._connection.interrupt()
+        if self._connection is not None:
+            self._connection.interrupt()
 
 
 class _Rows:
@@ -116,5 +130,4 @@ class _Rows:
 def connect(options: Mapping[str, Any], max_memory_bytes: int) -> DuckDB:
     """Open the file of the option `path`."""
     memory = f"{max_memory_bytes // 1_000_000}MB"
-    settings: dict[str, Any] = {**_SETTINGS, "memory_limit": memory}
-    return DuckDB(duckdb.connect(options["path"], read_only=True, config=settings))
+    return DuckDB(options["path"], {**_SETTINGS, "memory_limit": memory})

@@ -114,6 +114,8 @@ class MySQL:
     def run(self, sql: str, caps: Caps) -> tuple[tuple[str, ...], list[bytes], bool]:
         """Run the statement unbuffered and read what the caps allow."""
         self._stopping = False
+        if not self._connection.open:
+            raise Lost("the last result was cut off")
         limit = (
             f"max_statement_time = {caps.timeout_s}"
             if self._mariadb
@@ -124,7 +126,6 @@ class MySQL:
             self._send("START TRANSACTION READ ONLY")
         except (pymysql.err.OperationalError, pymysql.err.InterfaceError) as problem:
             raise Lost(_text(problem)) from problem
-        whole = False
         cursor = self._connection.cursor()
         try:
             cursor.execute(sql)
@@ -133,23 +134,25 @@ class MySQL:
             truncated = sandbox.fetch(
                 rows, chunks, caps.max_rows, caps.max_result_bytes, caps.max_cell_bytes
             )
-            whole = not truncated
-            return rows.columns, chunks, truncated
-        except pymysql.err.Error:
-            whole = True  # the server has ended it
+        except pymysql.err.Error:  # the server has ended it
+            self._end(cursor)
             raise
-        finally:
-            self._end(cursor, whole)
+        except BaseException:
+            self._leave()
+            raise
+        self._leave() if truncated else self._end(cursor)
+        return rows.columns, chunks, truncated
 
-    def _end(self, cursor: SSCursor, whole: bool) -> None:
-        """Roll back; rows that nobody read are not fetched first: the server is told to stop."""
-        if not whole:
-            with suppress(pymysql.err.Error, OSError):
-                self.cancel()
+    def _end(self, cursor: SSCursor) -> None:
         with suppress(pymysql.err.Error, OSError):
             cursor.close()
-        with suppress(pymysql.err.Error, OSError):
             self._send("ROLLBACK")
+
+    def _leave(self) -> None:
+        """Without reading the rows that are left: the server stops, and the next one connects anew."""
+        with suppress(pymysql.err.Error, OSError):
+            self.cancel()
+        self._connection.close()
 
     def _send(self, sql: str) -> None:
         with self._connection.cursor() as cursor:

@@ -25,6 +25,7 @@ from txt2sql.execution.sandbox import Answer
 from txt2sql.execution.statement import Rules, check
 
 CONNECT_TIMEOUT_S = 10
+_RESERVED_BYTES = 512_000_000
 
 
 class Caps(NamedTuple):
@@ -64,7 +65,7 @@ def serve(engine: str, max_memory_bytes: int) -> None:
     """Answer requests until standard input closes."""
     module = import_module(f"txt2sql.execution.engines.{engine}")
     # The limit is on addresses, of which a driver reserves more than it uses.
-    sandbox.limit_process(2 * max_memory_bytes)
+    sandbox.limit_process(max_memory_bytes + _RESERVED_BYTES)
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
     process = _Process(module, max_memory_bytes)
     signal.signal(signal.SIGTERM, process.on_term)
