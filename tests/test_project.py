@@ -74,7 +74,14 @@ def test_every_folder_of_modules_is_a_package() -> None:
 
 
 def test_every_test_folder_mirrors_a_room() -> None:
-    rooms = {path.stem for path in SOURCE.iterdir()} | {"fixtures", "docs", "notebooks", "project", "layers"}
+    rooms = {path.stem for path in SOURCE.iterdir()} | {
+        "fixtures",
+        "plugins",
+        "docs",
+        "notebooks",
+        "project",
+        "layers",
+    }
     for path in (ROOT / "tests").iterdir():
         if path.is_dir() and not path.name.startswith(("_", ".")):
             assert path.name in rooms
@@ -121,7 +128,7 @@ def test_requirements_are_pinned_and_torch_comes_first() -> None:
     for name in ("requirements.txt", "requirements-dev.txt"):
         lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
         wanted = [line for line in lines if line and not line.startswith("#")]
-        pin = re.compile(r"[A-Za-z0-9-]+==[0-9.]+(; python_version (<|>=) \"3\.11\")?")
+        pin = re.compile(r"[A-Za-z0-9-]+(\[\w+\])?==[0-9.]+(; python_version (<|>=) \"3\.11\")?")
         assert [line for line in wanted if not pin.fullmatch(line)] == []
         if name == "requirements.txt":
             assert wanted[0] == "torch==2.13.0"
@@ -148,7 +155,7 @@ def test_dependencies_are_what_is_imported_pinned_and_explained() -> None:
     )
     assert listed is not None and extras is not None
     direct = set(re.findall(r'"([A-Za-z0-9-]+)', listed.group(1)))
-    optional = set(re.findall(r'"([A-Za-z0-9-]+)', extras.group(1)))
+    optional = {name.lower() for name in re.findall(r'"([A-Za-z0-9-]+)', extras.group(1))}
     used = {{"yaml": "pyyaml"}.get(name, name.replace("_", "-")) for name in imported()}
     assert direct - used == set(), "declared, but not imported"
     assert used - direct - optional == set(), "imported, but not declared"
