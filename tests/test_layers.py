@@ -33,6 +33,10 @@ HOMES = {
     "starlette": {"serving"},
     "uvicorn": {"serving"},
     "matplotlib": {"evaluation"},
+    "sqlalchemy": {"execution"},
+    "psycopg": {"execution"},
+    "pymysql": {"execution"},
+    "duckdb": {"execution"},
     "litellm": {"models"},
 }
 

@@ -195,11 +195,9 @@ def mariadb() -> Iterator[Server]:
     try:
         with (
             _await(
-                lambda: pymysql.connect(
-                    unix_socket=f"{folder}/socket", user="root", autocommit=True
-                ),
+                lambda: _root(folder / "socket"),
                 process,
-                (pymysql.err.OperationalError,),
+                (pymysql.err.OperationalError, OSError),
             ) as connection,
             connection.cursor() as cursor,
         ):
