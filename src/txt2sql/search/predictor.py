@@ -98,7 +98,9 @@ class SearchPredictor:
         roots = expander.roots(asked)
         try:
             weights = self.options.vote
-            early = self.options.early and not (weights.visits or weights.value)
+            early = self.options.early and not (
+                weights.visits or weights.value or weights.preference
+            )
             forest = search(roots, expander, value, self.options.mcts, decided if early else None)
         finally:
             expander.free(roots)
@@ -132,6 +134,7 @@ def ballots(tree: Tree[State]) -> tuple[Ballot, ...]:
             max(worth, before.value) if before else worth,
             state.result,
             own or (before.own if before else False),
+            max(state.score or 0.0, before.score) if before else state.score or 0.0,
         )
     return tuple(found.values())
 

@@ -12,6 +12,7 @@ nothing counts less.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
@@ -31,19 +32,26 @@ class Ballot:
     value: float
     result: QueryResult
     own: bool = False
+    score: float = 0.0
+    """What a preference model says, in [-1, 1]; 0 without one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """How much each share says. `empty` multiplies what returns no rows or only NULLs."""
+    """How much each share says. `empty` multiplies what returns no rows or only NULLs.
+
+    `preference` is the weight of a preference model beside the policy: the probability of an answer
+    counts times exp(preference * score), a product of experts (Hinton 2002).
+    """
 
     probability: float = 1.0
     visits: float = 0.0
     value: float = 0.0
     empty: float = 0.05
+    preference: float = 0.0
 
     def __post_init__(self) -> None:
-        if min(self.probability, self.visits, self.value, self.empty) < 0:
+        if min(self.probability, self.visits, self.value, self.empty, self.preference) < 0:
             raise ValueError("the weights of a vote must not be negative")
 
 
@@ -70,13 +78,17 @@ def choose(ballots: Sequence[Ballot], weights: Weights = Weights()) -> list[Cand
     for ballot in ballots:
         key: Hashable = result_key(ballot.result) if ballot.result.ok else ("failed", ballot.sql)
         clusters.setdefault(key, []).append(ballot)
-    mass = sum(b.probability for b in ballots if b.result.ok) or 1.0
+
+    def weighed(ballot: Ballot) -> float:
+        return ballot.probability * math.exp(weights.preference * ballot.score)
+
+    mass = sum(weighed(b) for b in ballots if b.result.ok) or 1.0
     visits = sum(b.visits for b in ballots if b.result.ok) or 1
     found = []
     for members in clusters.values():
-        best = max(members, key=lambda b: (b.probability, b.own))
+        best = max(members, key=lambda b: (weighed(b), b.own))
         score = (
-            weights.probability * sum(b.probability for b in members) / mass
+            weights.probability * sum(weighed(b) for b in members) / mass
             + weights.visits * sum(b.visits for b in members) / visits
             + weights.value * (1 + max(b.value for b in members)) / 2
         )

@@ -182,15 +182,21 @@ def searching(
 ) -> SearchPredictor:
     """The same model with a search over its answers, whose steps `head` values where there is one.
 
+    A model that has a preference model in its folder is searched with that one, unless `head` is given.
     Raises ModelError for a model that cannot be searched.
     """
     from txt2sql.models.engine import HFEngine
     from txt2sql.models.hf import HFGenerator
+    from txt2sql.models.ppm import find
     from txt2sql.search.actions import starts_step
     from txt2sql.search.predictor import SearchPredictor
 
     generator = predictor.generator
     if not isinstance(generator, HFGenerator):
         raise ModelError(f"'{generator.name}' cannot be searched; choose a model that runs here")
+    if head is None and (preference := find(generator.card.folder, generator.device)):
+        head = preference.head
+        if not options.vote.preference:
+            options = replace(options, vote=replace(options.vote, preference=preference.vote))
     engine = HFEngine(generator, starts_step, head=head, decoding=options.steps)
     return SearchPredictor(predictor, engine, options, scored=head is not None)

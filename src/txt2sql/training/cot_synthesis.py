@@ -1,0 +1,271 @@
+"""Step-by-step traces from search, verified: every step compiles, the end is right by the one judge.
+
+Field's name: CoT synthesis by search (rStar-Math, Guan et al. 2025); a trace is the clauses of one
+answer, in order. Training questions are searched with the current policy, answers are judged against
+gold (`evaluation.metrics.execution_accuracy`), and of the right ones those are kept that the search
+thinks most of. Where the policy solves next to nothing, gold queries cut into clauses take their place.
+
+Questions come through one door, `open_questions`, which opens the split `train` and no other, and
+tells apart the databases that are held out.
+
+>>> door = open_questions(config)  # doctest: +SKIP
+>>> len(door.learnt), len(door.held_out)  # doctest: +SKIP
+(8403, 251)
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+from txt2sql.data import Dataset, open_dataset
+from txt2sql.errors import ConfigError
+from txt2sql.evaluation.metrics.exact_set_match import hardness
+from txt2sql.evaluation.metrics.execution_accuracy import ExecutionAccuracy
+from txt2sql.evaluation.mode import Judging
+from txt2sql.execution.execute import execute
+from txt2sql.execution.values import ValueIndex, open_value_index
+from txt2sql.models.engine import HFEngine
+from txt2sql.models.hf import HFGenerator
+from txt2sql.models.ppm import Preference
+from txt2sql.models.predictor import DirectPredictor
+from txt2sql.runs import write_atomically
+from txt2sql.search.actions import split_steps, starts_step
+from txt2sql.search.mcts import Tree, search
+from txt2sql.search.predictor import SearchOptions, SearchPredictor
+from txt2sql.search.relaxation import partial_fault
+from txt2sql.search.state import Asked, Question, State
+from txt2sql.search.steps import StepExpander
+from txt2sql.search.value import StateValue
+from txt2sql.sql.spider_query import SpiderSchema
+from txt2sql.sql.text import normalise
+from txt2sql.training.ppm_pairs import Grown, grown
+from txt2sql.training.rstar_settings import SPLIT, RStarConfig
+from txt2sql.training.selection import is_held_out
+from txt2sql.types import Example, Prediction, QueryResult, Schema
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """The training questions of a data set: those to learn from, and those that only measure."""
+
+    dataset: Dataset
+    learnt: tuple[Example, ...]
+    held_out: tuple[Example, ...]
+
+
+def open_questions(config: RStarConfig) -> Questions:
+    """The only door to questions. Raises ConfigError where nothing would be left to learn or measure."""
+    root = Path(config.data).expanduser() if config.data else None
+    dataset = open_dataset(config.dataset, root)
+    share = config.evolution.held_out
+    learnt, held = [], []
+    for example in dataset.examples(SPLIT):
+        (held if is_held_out(example.db_id, share) else learnt).append(example)
+    if not learnt or not held:
+        raise ConfigError(
+            f"of '{dataset.name}' {len(learnt)} questions are left to learn from and {len(held)} to "
+            "measure on; choose another evolution.held_out"
+        )
+    return Questions(dataset, tuple(learnt), tuple(held))
+
+
+class Searcher:
+    """A policy over the databases of a data set, with its preference model where it has one."""
+
+    def __init__(
+        self, generator: HFGenerator, preference: Preference | None, questions: Questions, config: RStarConfig
+    ) -> None:  # fmt: skip
+        self.dataset, self.config = questions.dataset, config
+        self.judge = ExecutionAccuracy(Judging(both=False))
+
+        @lru_cache(maxsize=64)
+        def index(db_id: str) -> ValueIndex:
+            return open_value_index(self.dataset.database(db_id))
+
+        self.direct = DirectPredictor(
+            generator,
+            self.dataset.schema,
+            lambda example: index(example.db_id).match(example.question),
+            self.run,
+            spell=lambda db_id, table, column, text: index(db_id).spell(table, column, text),
+        )
+        head = preference.head if preference else None
+        self.engine = HFEngine(generator, starts_step, head=head, decoding=config.steps)
+        weight = preference.vote if preference else 0.0
+        self.options = SearchOptions(
+            config.mcts, config.steps, replace(config.vote, preference=config.vote.preference or weight),
+            config.value, together=config.evolution.together,
+        )  # fmt: skip
+
+    def run(self, db_id: str, sql: str) -> QueryResult:
+        """A statement on the database of an id."""
+        return execute(self.dataset.database(db_id), sql)
+
+    def right(self, example: Example, sql: str | None) -> bool:
+        """The one judge's verdict."""
+        database = self.dataset.database(example.db_id)
+        return self.judge(example, Prediction(example.id, sql), database).correct
+
+    def predictor(self) -> SearchPredictor:
+        """The same as `txt2sql evaluate --search` asks, which is never shown a gold query."""
+        scored = self.engine.head is not None
+        return SearchPredictor(self.direct, self.engine, self.options, scored=scored)
+
+    def grow(self, examples: Sequence[Example], simulations: int) -> list[Grown]:
+        """Trees of training questions whose answers are worth what the judge says of them."""
+        by_id = {example.id: example for example in examples}
+        asked = [
+            Asked(Question.of(e), self.direct.prompt(e), self.direct.schemas(e.db_id))
+            for e in examples
+        ]
+        plain = StateValue(self.run, self.engine if self.engine.head else None, self.options.value)
+
+        def right(state: State) -> bool:
+            example = by_id[state.asked.question.id]
+            return state.result is not None and state.result.ok and self.right(example, state.sql)
+
+        def value(states: Sequence[State]) -> list[float]:
+            worths = plain(states)
+            return [
+                (1.0 if right(state) else -1.0) if state.ended else worth
+                for state, worth in zip(states, worths, strict=True)
+            ]
+
+        evolution = self.config.evolution
+        settings = replace(
+            self.config.mcts, num_simulations=simulations, noise=evolution.noise,
+            seed=random.Random(f"{self.config.seed} {examples[0].id}").randrange(2**31),
+        )  # fmt: skip
+        expander = StepExpander(
+            self.engine, self.run, self.direct.spell, True, self.options.temperature
+        )
+        roots = expander.roots(asked)
+        try:
+            forest: list[Tree[State]] = search(roots, expander, value, settings)
+        finally:
+            expander.free(roots)
+        return [grown(tree, right) for tree in forest]
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """One verified trace and where it comes from: "search", or "gold" where it was bootstrapped."""
+
+    question_id: str
+    db_id: str
+    question: str
+    evidence: str
+    query: str
+    steps: tuple[str, ...]
+    hardness: str
+    source: str
+    q: float = 1.0
+    probability: float = 0.0
+
+
+def traces(tree: Grown, example: Example, level: str, most: int) -> list[Trace]:
+    """The best right answers of a tree, by mean Q of their steps and then by the lowest, as
+    rStar-Math ranks them, then by probability; answers that mean the same once.
+    """
+    found: dict[str, tuple[tuple[float, float, float], Trace]] = {}
+    for steps, qs, number in _right_paths(tree):
+        node = tree.nodes[number]
+        if node.sql is None:
+            continue
+        mean = sum(qs) / len(qs)
+        rank = (mean, min(qs), node.probability)
+        trace = Trace(
+            example.id, example.db_id, example.question, example.evidence, node.sql, steps,
+            level, "search", round(mean, 4), node.probability,
+        )  # fmt: skip
+        key = normalise(node.sql).lower()
+        if key not in found or rank > found[key][0]:
+            found[key] = (rank, trace)
+    best = sorted(found.values(), key=lambda each: each[0], reverse=True)
+    return [trace for _, trace in best[:most]]
+
+
+def _right_paths(tree: Grown) -> Iterator[tuple[tuple[str, ...], tuple[float, ...], int]]:
+    """(steps, Q of each, number of the answer) of every visited path to a right answer."""
+    stack: list[tuple[int, tuple[str, ...], tuple[float, ...]]] = [(0, (), ())]
+    while stack:
+        number, steps, qs = stack.pop()
+        if tree.nodes[number].right and steps:
+            yield steps, qs, number
+        stack += [
+            (to, (*steps, tree.nodes[to].step), (*qs, q))
+            for to, visits, q in tree.nodes[number].edges
+            if visits
+        ]
+
+
+def bootstrap(example: Example, schema: Schema, run: Callable[[str], QueryResult], level: str) -> Trace | None:  # fmt: skip
+    """A gold query cut into clauses; None where a clause does not compile, or the query fails."""
+    query = normalise(example.gold_sql)
+    steps = split_steps(query)
+    for count in range(1, len(steps)):
+        if partial_fault(" ".join(steps[:count]), schema, None, run) is not None:
+            return None
+    if not run(query).ok:
+        return None
+    return Trace(
+        example.id, example.db_id, example.question, example.evidence, query, tuple(steps), level, "gold"
+    )  # fmt: skip
+
+
+def hardness_of(example: Example, schema: Schema) -> str:
+    """easy, medium, hard, extra; "other" for queries beyond Spider's subset of SQL."""
+    tables = {
+        table.name.lower(): tuple(c.name.lower() for c in table.columns) for table in schema.tables
+    }
+    return hardness(example.gold_sql, SpiderSchema(tables)) or "other"
+
+
+def stratified(found: Iterable[Trace], most: int, seed: int) -> list[Trace]:
+    """At most `most` traces: levels of hardness keep the shares they have, questions come before second
+    traces of one, and what was bootstrapped comes last.
+    """
+    pools: dict[str, list[tuple[bool, int, float, Trace]]] = defaultdict(list)
+    seen: dict[str, int] = defaultdict(int)
+    draw = random.Random(f"{seed} traces")
+    for trace in found:
+        order = (trace.source == "gold", seen[trace.question_id], draw.random())
+        seen[trace.question_id] += 1
+        pools[trace.hardness].append((*order, trace))
+    total = sum(map(len, pools.values()))
+    kept: list[Trace] = []
+    for level in sorted(pools):
+        ranked = sorted(pools[level], key=lambda each: each[:3])
+        share = len(ranked) if total <= most else max(1, round(most * len(ranked) / total))
+        kept += [trace for *_, trace in ranked[:share]]
+    return kept[:most]
+
+
+def write_traces(kept: Sequence[Trace], dataset: Dataset, folder: Path) -> None:
+    """A folder in Spider's layout that fine-tuning reads: the traces as its split `train`, the tables
+    and databases of the data set they come from, and `traces.jsonl` with the provenance of each.
+    """
+    part = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    rows: list[Mapping[str, str]] = [
+        {"db_id": t.db_id, "question": t.question, "evidence": t.evidence, "query": t.query}
+        for t in kept
+    ]
+    write_atomically(part / f"{SPLIT}.json", json.dumps(rows, indent=1) + "\n")
+    lines = "".join(json.dumps(asdict(trace)) + "\n" for trace in kept)
+    write_atomically(part / "traces.jsonl", lines)
+    for name in ("tables.json", "database"):
+        source = (dataset.root / name).resolve()
+        if source.exists():
+            os.symlink(source, part / name)
+    shutil.rmtree(folder, ignore_errors=True)
+    part.rename(folder)
