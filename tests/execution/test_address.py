@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from txt2sql.errors import DatabaseError
@@ -57,6 +57,7 @@ def test_what_a_url_says(text: str, engine: str, place: str, name: str) -> None:
 
 
 @given(st.text(st.characters(codec="ascii", categories=["L", "N", "P", "S"]), min_size=6))
+@example("0000/@")
 def test_no_password_is_shown(password: str) -> None:
     try:
         address = parse_address(

@@ -84,6 +84,11 @@ def parse_address(text: str) -> Address | None:
     if engine in ("duckdb", "sqlite"):
         name = unquote(found["name"])
         return Address(engine, f"{engine}:///{name}", text, name)
+    if "@" in found["name"]:  # what looks like a host and a port may be a user and a password
+        raise DatabaseError(
+            "there is an @ after the first / of the database URL; write special characters of a "
+            "password or a name percent-encoded (@ as %40, / as %2F)"
+        )
     user = f"{found['user']}@" if found["user"] else ""
     port = f":{found['port']}" if found["port"] else ""
     place = f"{engine}://{user}{found['host']}{port}/{found['name']}"
