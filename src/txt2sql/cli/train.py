@@ -1,4 +1,4 @@
-"""`txt2sql train lora|dora|qlora|rslora|full|grpo`: fine-tune a model on questions with SQL.
+"""`txt2sql train lora|dora|qlora|rslora|full|grpo|rstar`: fine-tune a model on questions with SQL.
 
 $ txt2sql train lora --model phi-2 --epochs 3
 $ txt2sql train dora --model llama-7b --dry-run
@@ -15,12 +15,13 @@ from typing import Annotated, Any
 import typer
 
 from txt2sql.cli.train_grpo import grpo
+from txt2sql.cli.train_rstar import rstar
 
 CONFIG = Path("config") / "training_config.yaml"
 MODELS = Path("config") / "model_config.yaml"
 
 app = typer.Typer(
-    help="Fine-tune a model: LoRA, DoRA, QLoRA, rsLoRA, every weight; or GRPO on executed SQL.",
+    help="Fine-tune a model: LoRA, DoRA, QLoRA, rsLoRA, every weight; GRPO on executed SQL; or rounds of search.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -175,3 +176,4 @@ def _command(section: str) -> Callable[..., None]:
 for _section in _WHAT:
     app.command(_section)(_command(_section))
 app.command("grpo")(grpo)
+app.command("rstar")(rstar)

@@ -37,6 +37,9 @@ WEIGHTS, FACTS = "ppm.safetensors", "ppm.json"
 class PreferenceHead(nn.Module):
     """Hidden states (n, size) -> scores (n,). `width` 0 is one linear layer, as in rStar-Math."""
 
+    scale: Tensor
+    shift: Tensor
+
     def __init__(self, size: int, width: int = 256, dropout: float = 0.1) -> None:
         super().__init__()
         self.size, self.width = size, width

@@ -66,7 +66,8 @@ def open_questions(config: RStarConfig) -> Questions:
     root = Path(config.data).expanduser() if config.data else None
     dataset = open_dataset(config.dataset, root)
     share = config.evolution.held_out
-    learnt, held = [], []
+    learnt: list[Example] = []
+    held: list[Example] = []
     for example in dataset.examples(SPLIT):
         (held if is_held_out(example.db_id, share) else learnt).append(example)
     if not learnt or not held:

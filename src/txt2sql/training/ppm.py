@@ -40,6 +40,7 @@ from txt2sql.types import Prompt
 VOTES = (0.0, 0.5, 1.0, 2.0, 3.0, 4.0, 6.0)
 """Weights in the vote that are tried; of equally good ones the lowest is taken."""
 _TEMPERATURE = 5.0
+_WEIGHTS = Weights()
 _BATCH = 512
 
 
@@ -75,7 +76,10 @@ def read(
     label: str = "reading trees",
 ) -> Read:
     """The hidden states of all answers and paired steps, one forward pass for each tree."""
-    kept, states, rows, all_pairs = [], [], {}, []
+    kept: list[Grown] = []
+    states: list[Tensor] = []
+    rows: dict[tuple[int, int], int] = {}
+    all_pairs: list[tuple[int, Pair]] = []
     count = 0
     with progress(label, len(trees)) as advance:
         for tree in trees:
@@ -162,7 +166,7 @@ def fit(learnt: Read, checked: Read, settings: PPMSettings, seed: int = 0) -> Pr
                 margin = head.raw(learnt.states[better[batch]]) - head.raw(
                     learnt.states[worse[batch]]
                 )
-                loss(margin, weights[batch]).backward()  # type: ignore[no-untyped-call]
+                loss(margin, weights[batch]).backward()
                 optimizer.step()
             head.eval()
             with torch.no_grad():
@@ -204,15 +208,15 @@ def scale(head: PreferenceHead, checked: Read) -> None:
         logits = slope_shift[0].exp() * (raw - middle) / spread + slope_shift[1]
         cost = functional.binary_cross_entropy_with_logits(logits, right.double())
         cost = cost + 1e-3 * (slope_shift**2).sum()
-        cost.backward()  # type: ignore[no-untyped-call]
+        cost.backward()
         return cost
 
-    optimizer.step(closure)  # type: ignore[no-untyped-call]
+    optimizer.step(closure)
     log_slope, shift = slope_shift.detach().tolist()
     slope = math.exp(log_slope) / spread
     half = _TEMPERATURE / 2
-    head.scale.fill_(half * slope)  # type: ignore[operator]
-    head.shift.fill_(half * (shift - slope * middle))  # type: ignore[operator]
+    head.scale.fill_(half * slope)
+    head.shift.fill_(half * (shift - slope * middle))
 
 
 def scores(head: PreferenceHead, found: Read) -> list[dict[int, float]]:
@@ -233,7 +237,7 @@ def chosen_right(tree: Grown, given: dict[int, float], weights: Weights) -> bool
     return bool(candidates) and bool(tree.nodes[int(candidates[0].sql)].right)
 
 
-def vote_weight(head: PreferenceHead, checked: Read, weights: Weights = Weights()) -> float:
+def vote_weight(head: PreferenceHead, checked: Read, weights: Weights = _WEIGHTS) -> float:
     """The one of VOTES with which the most questions are answered rightly."""
     given = scores(head, checked)
 

@@ -1,0 +1,98 @@
+"""`txt2sql train rstar`: rounds of self-evolution by search (rStar-SQL).
+
+$ txt2sql train rstar --model phi-2 --num_rounds 5 --mcts_simulations 100
+$ txt2sql train rstar --config config/rstar_config.yaml --output_dir checkpoints/rstar
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+_CONFIG = Path("config") / "rstar_config.yaml"
+
+
+def rstar(
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="The base: short name, hub id or folder  [default: bundled]"
+        ),
+    ] = None,
+    dataset: Annotated[
+        str | None, typer.Option(metavar="NAME", help="spider or a folder  [default: spider]")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Root that holds spider/ and wikisql/.")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "--output_dir",
+            metavar="FOLDER",
+            help="The run's folder  [default: results/rstar]",
+        ),
+    ] = None,
+    num_rounds: Annotated[int | None, typer.Option("--num_rounds", help="Rounds.")] = None,
+    mcts_simulations: Annotated[
+        int | None, typer.Option("--mcts_simulations", help="Simulations of a question.")
+    ] = None,
+    cot_examples: Annotated[
+        int | None, typer.Option("--cot_examples", help="Traces of a round, at most.")
+    ] = None,
+    epochs: Annotated[float | None, typer.Option(help="Of the policy, in a round.")] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option("--learning_rate", help="Of the policy.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of questions, search and training.")] = None,
+    use_wandb: Annotated[
+        bool, typer.Option("--use_wandb", help="Log to Weights & Biases, too; offline if need be.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False,
+    config: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="YAML  [default: config/rstar_config.yaml]"),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Any setting of the file; repeatable."),
+    ] = None,
+) -> None:
+    """Let a model teach itself by search: search, keep what is right, learn from it, search better; type
+    the same command again to go on with a run that was stopped.
+
+    Each round is a whole model with a preference model beside it: `txt2sql ask --search 100 --model
+    OUTPUT/round_2`. Only training questions are ever opened, and some databases of theirs only measure.
+
+    \b
+    Examples:
+      txt2sql train rstar --model phi-2 --num_rounds 5 --mcts_simulations 100
+      txt2sql train rstar --cot_examples 200 --set evolution.measured=100
+      txt2sql train rstar --set ppm.shuffled=true --output results/rstar-shuffled
+    """
+    given: dict[str, Any] = {
+        "model": model, "dataset": dataset, "data": data, "output_dir": output, "seed": seed,
+        "evolution.num_rounds": num_rounds, "mcts.num_simulations": mcts_simulations,
+        "evolution.cot_examples_per_round": cot_examples, "policy_training.epochs": epochs,
+        "policy_training.learning_rate": learning_rate,
+        "use_wandb": "true" if use_wandb else None,
+    }  # fmt: skip
+    overrides = [f"{name}={value}" for name, value in given.items() if value is not None]
+
+    from txt2sql.cli.progress import steps
+    from txt2sql.training.rstar_settings import load_settings
+
+    chosen = load_settings(
+        config or (_CONFIG if _CONFIG.is_file() else None), [*overrides, *(settings or [])]
+    )
+
+    from txt2sql.training.self_evolution import evolve
+
+    folder = evolve(chosen, lambda line: typer.echo(line, err=True), steps)
+    if folder is None:  # it said so; what is not done does not exit with 0
+        raise typer.Exit(1)
+    typer.echo(json.dumps({"model": str(folder)}) if as_json else folder)

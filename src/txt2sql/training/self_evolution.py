@@ -1,0 +1,330 @@
+"""Self-evolution (rStar-SQL): a policy searches, learns from what it found right, and searches again.
+
+Source: rStar-Math (Guan et al. 2025). Each round: training questions are searched with the best policy
+and its preference model so far; verified traces are kept (`cot_synthesis`); the policy is fine-tuned on
+them, from the base model every time; a preference model is trained on its trunk (`ppm`); and both are
+measured on training databases that are held out. A round that is no better is kept, not promoted: the
+next one starts from the best. Questions that stay unsolved come first and get more simulations.
+
+    results/rstar/
+    ├── config.yaml, run.json, metrics.jsonl, rounds.md     the table of rounds
+    ├── round_1/, round_2/, ...     whole: txt2sql ask --model results/rstar/round_2 --search 100
+    └── rounds/<k>/                 trees.jsonl, traces/, policy/, held_out.jsonl: where to go on
+
+Every stage leaves a whole file or folder, or rows, so a run that was killed at any moment goes on where
+it was when the same command is given again.
+
+>>> evolve(RStarConfig(evolution=EvolutionSettings(num_rounds=2)))  # doctest: +SKIP
+PosixPath('results/rstar/round_2')
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from txt2sql.config import as_mapping
+from txt2sql.models import hf
+from txt2sql.models.ppm import find, save_preference
+from txt2sql.models.weights import load_weights
+from txt2sql.runs import append_row, open_run, read_rows, write_atomically
+from txt2sql.search.state import Question
+from txt2sql.training import ppm, sft
+from txt2sql.training.cot_synthesis import (
+    Searcher,
+    Trace,
+    bootstrap,
+    hardness_of,
+    open_questions,
+    stratified,
+    traces,
+    write_traces,
+)
+from txt2sql.training.folders import replace_folder
+from txt2sql.training.ppm_pairs import Grown, from_row, to_row
+from txt2sql.training.prepare import Progress, silent
+from txt2sql.training.rstar_settings import RStarConfig
+from txt2sql.training.self_evolution_rounds import Round, promoted, rounds_of, table, told
+from txt2sql.training.sft_model import LARGE
+from txt2sql.training.sft_settings import Adapter, SFTConfig
+from txt2sql.training.tracking import Tracker
+from txt2sql.types import Example
+
+_CHANGEABLE: Mapping[str, Any] = {
+    "output_dir": "",
+    "data": None,
+    "threads": None,
+    "use_wandb": False,
+}
+
+
+def evolve(
+    config: RStarConfig, report: Callable[[str], None] = print, progress: Progress = silent
+) -> Path | None:
+    """Run all rounds, or go on with the run in its folder: the folder of the promoted round, or of the
+    last where none was better than the base. None when SIGTERM ended a fine-tuning before its end.
+
+    Raises a child of Text2SQLError for what a person can mend.
+    """
+    output = Path(config.output_dir).expanduser()
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    open_run(output, _identity(config), config.seed)
+    run = Evolution(config, output, report, progress)
+    run.measured(0)
+    for number in range(1, config.evolution.num_rounds + 1):
+        if not (output / f"round_{number}" / "round.json").is_file() and not run.round(number):
+            return None
+        run.tell(number)
+    best = promoted(rounds_of(output)) or config.evolution.num_rounds
+    return output / f"round_{best}"
+
+
+def _identity(config: RStarConfig) -> dict[str, Any]:
+    """The settings that decide what comes out; a run may be made longer."""
+    settings = as_mapping(replace(config, **_CHANGEABLE))
+    del settings["evolution"]["num_rounds"]
+    return settings
+
+
+class Evolution:
+    """One run: its questions, and what each round does in its order."""
+
+    def __init__(
+        self, config: RStarConfig, output: Path, report: Callable[[str], None], progress: Progress
+    ) -> None:
+        self.config, self.output, self.report, self.progress = config, output, report, progress
+        self.questions = open_questions(config)
+        self.by_id = {example.id: example for example in self.questions.learnt}
+        self.started = time.monotonic()
+        self.done = 0
+
+    def round(self, number: int) -> bool:
+        """All of a round; False when fine-tuning was stopped."""
+        work = self.work(number)
+        work.mkdir(parents=True, exist_ok=True)
+        self.grow(number)
+        if not (work / "traces" / "traces.jsonl").is_file():
+            self.report(f"round {number}: {self.synthesise(number)}")
+        if not self.train_policy(number):
+            return False
+        if not (work / "checkpoint" / "trained.json").is_file():
+            self.train_preference(number)
+        found = self.measured(number)
+        before = [each for each in rounds_of(self.output) if each.number < number]
+        better = found["search"] > max(
+            [self.measured(0)["search"], *(each.search for each in before)]
+        )
+        noted = json.loads((work / "checkpoint" / "trained.json").read_text(encoding="utf-8"))
+        row = Round(number=number, promoted=better, **found, **noted, **self._coverage(number))
+        write_atomically(work / "checkpoint" / "round.json", json.dumps(as_mapping(row), indent=1) + "\n")  # fmt: skip
+        replace_folder(work / "checkpoint", self.output / f"round_{number}")
+        self.done += 1
+        self.report(told(row, self.config.evolution.num_rounds, self.started, self.done))
+        return True
+
+    def work(self, number: int) -> Path:
+        """Where a round keeps what it is made from."""
+        return self.output / "rounds" / str(number)
+
+    def policy(self, number: int) -> Path | str:
+        """The folder that round `number` searches with: the best before it, at first the base."""
+        before = [each for each in rounds_of(self.output) if each.number < number]
+        best = promoted(before)
+        return self.output / f"round_{best}" if best else self.config.model
+
+    def _searcher(self, policy: Path | str) -> Searcher:
+        generator = hf.load(policy)
+        preference = find(generator.card.folder, generator.device)
+        return Searcher(generator, preference, self.questions, self.config)
+
+    # -- search on training questions
+
+    def trees(self, number: int) -> list[Grown]:
+        """Those that a round has grown so far."""
+        return [from_row(row) for row in read_rows(self.work(number) / "trees.jsonl")]
+
+    def plan(self, number: int) -> list[tuple[Example, int]]:
+        """The questions of a round with their simulations: unsolved ones first, to at most half; then
+        those that were never searched; then the others. Always the same for a run.
+        """
+        evolution, failures = self.config.evolution, self._failures(number)
+        order = list(self.questions.learnt)
+        random.Random(f"{self.config.seed} round {number}").shuffle(order)
+        count = evolution.questions_per_round or evolution.cot_examples_per_round
+        hard = [example for example in order if failures.get(example.id)][: (count + 1) // 2]
+        taken = {example.id for example in hard}
+        new = [example for example in order if example.id not in failures]
+        rest = [e for e in order if e.id in failures and e.id not in taken]
+        chosen = [*hard, *new, *rest][:count]
+        most = max(evolution.most_simulations, self.config.mcts.num_simulations)
+        planned = []
+        for example in chosen:
+            times = evolution.harder ** failures.get(example.id, 0)
+            planned.append((example, min(most, round(self.config.mcts.num_simulations * times))))
+        return planned
+
+    def _failures(self, number: int) -> dict[str, int]:
+        """How many rounds in a row a question stayed unsolved, of those that were searched before."""
+        found: dict[str, int] = {}
+        for before in range(1, number):
+            for tree in self.trees(before):
+                failed = found.get(tree.question_id, 0) + 1
+                found[tree.question_id] = 0 if tree.solved else failed
+        return found
+
+    def grow(self, number: int) -> None:
+        """Search what is left to search of a round's questions."""
+        file = self.work(number) / "trees.jsonl"
+        known = {row["question_id"]: row for row in read_rows(file)}
+        left: dict[int, list[Example]] = defaultdict(list)
+        for example, simulations in self.plan(number):
+            if example.id not in known:
+                left[simulations].append(example)
+        count = sum(map(len, left.values()))
+        if not count:
+            return
+        searcher = self._searcher(self.policy(number))
+        solved = made = 0
+        with self.progress(f"round {number}: searching", count) as advance:
+            for simulations, examples in sorted(left.items()):
+                for batch in _batches(examples, self.config.evolution.together):
+                    for tree in searcher.grow(batch, simulations):
+                        append_row(file, to_row(tree))
+                        solved += tree.solved
+                        made += 1
+                        advance(f"{solved / made:.0%} solved")
+
+    def synthesise(self, number: int) -> str:
+        """Write the traces that a round learns from; what they are, in words."""
+        config, dataset = self.config, self.questions.dataset
+        newest = {tree.question_id: tree for k in range(1, number + 1) for tree in self.trees(k)}
+        found: list[Trace] = []
+        for tree in newest.values():
+            example = self.by_id[tree.question_id]
+            level = hardness_of(example, dataset.schema(example.db_id))
+            found += traces(tree, example, level, config.evolution.per_question)
+        solved = sum(tree.solved for tree in newest.values())
+        if solved < config.evolution.bootstrap_below * len(newest):
+            found += self._from_gold(newest)
+        kept = stratified(found, config.evolution.cot_examples_per_round, config.seed + number)
+        write_traces(kept, dataset, self.work(number) / "traces")
+        own = sum(trace.source == "search" for trace in kept)
+        return f"{own} traces from search, {len(kept) - own} from gold queries"
+
+    def _from_gold(self, newest: Mapping[str, Grown]) -> Iterator[Trace]:
+        from txt2sql.execution.execute import execute
+
+        dataset = self.questions.dataset
+        for tree in newest.values():
+            if tree.solved:
+                continue
+            example, database = self.by_id[tree.question_id], dataset.database(tree.db_id)
+            schema = dataset.schema(tree.db_id)
+            level = hardness_of(example, schema)
+            trace = bootstrap(example, schema, lambda sql, at=database: execute(at, sql), level)  # type: ignore[misc]
+            if trace is not None:
+                yield trace
+
+    # -- policy and preference model
+
+    def train_policy(self, number: int) -> bool:
+        """Fine-tune the base on the traces, or go on with it; False when it was stopped."""
+        folder = self.work(number) / "policy"
+        if (folder / "finished.json").is_file():
+            return True
+        training = self.config.policy_training
+        whole = training.method == "full"
+        if training.method == "auto":
+            whole = (
+                int(load_weights(self.config.model, dtype="auto").model.num_parameters()) < LARGE
+            )
+        settings = SFTConfig(
+            model=self.config.model, output=str(folder), measured=0, seed=self.config.seed,
+            datasets=(str(self.work(number) / "traces"),), epochs=training.epochs,
+            learning_rate=training.learning_rate, batch_tokens=training.batch_tokens,
+            accumulate=training.accumulate, max_length=training.max_length,
+            adapter=None if whole else Adapter(), final="last", threads=self.config.threads,
+        )  # fmt: skip
+        return sft.train(settings, self.report, self.progress) is not None
+
+    def train_preference(self, number: int) -> None:
+        """The policy's folder with a preference model of all trees so far, the newest of each question."""
+        work = self.work(number)
+        replace_folder(work / "policy" / "model", work / "checkpoint")
+        policy = hf.load(work / "checkpoint")
+        searcher = Searcher(policy, None, self.questions, self.config)
+        newest = {tree.question_id: tree for k in range(1, number + 1) for tree in self.trees(k)}
+        preference = ppm.train(
+            policy, list(newest.values()),
+            lambda tree: searcher.direct.prompt(self.by_id[tree.question_id]),
+            self.config.ppm, self.config.seed, self.progress,
+        )  # fmt: skip
+        if preference is None:
+            self.report(f"round {number}: no tree holds a right and a wrong answer; no PPM")
+        else:
+            save_preference(preference, work / "checkpoint")
+        write_atomically(work / "checkpoint" / "trained.json", json.dumps(ppm.facts(preference)) + "\n")  # fmt: skip
+
+    # -- measuring
+
+    def measured(self, number: int) -> dict[str, Any]:
+        """Greedy, searched and any answer (oracle) on held-out questions, of the base (0) or a round."""
+        work = self.work(number)
+        work.mkdir(parents=True, exist_ok=True)
+        file = work / "held_out.jsonl"
+        known = {row["id"]: row for row in read_rows(file)}
+        asked = list(self.questions.held_out)
+        random.Random(f"{self.config.seed} measured").shuffle(asked)
+        asked = asked[: self.config.evolution.measured]
+        left = [example for example in asked if example.id not in known]
+        if left:
+            searcher = self._searcher(work / "checkpoint" if number else self.config.model)
+            predictor = searcher.predictor()
+            with self.progress(f"round {number}: measuring", len(left)) as advance:
+                for batch in _batches(left, self.config.evolution.together):
+                    found = predictor.search([Question.of(example) for example in batch])
+                    for example, each in zip(batch, found, strict=True):
+                        marks = {b.sql: searcher.right(example, b.sql) for b in each.ballots}
+                        best = each.candidates[0].sql if each.candidates else ""
+                        known[example.id] = {
+                            "id": example.id,
+                            "greedy": any(marks[b.sql] for b in each.ballots if b.own),
+                            "search": marks.get(best, False),
+                            "oracle": any(marks.values()),
+                        }
+                        append_row(file, known[example.id])
+                        advance("")
+        rows = [known[example.id] for example in asked]
+        means = {
+            key: sum(r[key] for r in rows) / len(rows) for key in ("greedy", "search", "oracle")
+        }
+        return {**means, "n": len(rows)}
+
+    def _coverage(self, number: int) -> dict[str, Any]:
+        searched = {t.question_id for k in range(1, number + 1) for t in self.trees(k)}
+        ever = {t.question_id for k in range(1, number + 1) for t in self.trees(k) if t.solved}
+        kept = sum(1 for _ in read_rows(self.work(number) / "traces" / "traces.jsonl"))
+        return {"searched": len(searched), "coverage": len(ever) / len(searched), "traces": kept}
+
+    def tell(self, number: int) -> None:
+        """Bring the table and the logs up to date with a round that is done."""
+        rows = [each for each in rounds_of(self.output) if each.number <= number]
+        write_atomically(self.output / "rounds.md", table(rows, self.measured(0)))
+        tracker = Tracker(self.output, as_mapping(self.config), number - 1, use_wandb=self.config.use_wandb)  # fmt: skip
+        numbers = {k: v for k, v in as_mapping(rows[-1]).items() if isinstance(v, (int, float))}
+        tracker.log({"step": number, **{k: float(v) for k, v in numbers.items() if k != "number"}})
+        tracker.close()
+
+
+def _batches(examples: Sequence[Example], size: int) -> Iterator[list[Example]]:
+    for start in range(0, len(examples), size):
+        yield list(examples[start : start + size])
