@@ -96,8 +96,16 @@ def test_answers_that_are_worth_more_become_likelier(
 ) -> None:  # fmt: skip
     base = tiny_lm(architecture)
     settings = config(
-        tmp_path / "run", tiny_spider, base, max_steps=12, limit=4, group=8, learning_rate=5e-2,
-        max_new_tokens=2, constrained=False, **changes,
+        tmp_path / "run",
+        tiny_spider,
+        base,
+        max_steps=12,
+        limit=4,
+        group=8,
+        learning_rate=5e-2,
+        max_new_tokens=2,
+        constrained=False,
+        **changes,
     )
     folder = train(settings, quiet)
     assert folder == tmp_path / "run" / "model"
@@ -303,6 +311,7 @@ def start(plan: GRPOConfig, folder: Path) -> subprocess.Popen[bytes]:
     )  # fmt: skip
 
 
+@pytest.mark.slow  # SIGTERM, below, is the quick test of going on
 def test_a_killed_run_goes_on_to_the_same_adapter(
     tmp_path: Path, tiny_compact: Callable[..., Path], tiny_spider: Path
 ) -> None:
