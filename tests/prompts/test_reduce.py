@@ -112,5 +112,5 @@ def test_ten_thousand_columns_are_reduced_at_once(columns: int) -> None:
     schema = wide_schema(500, 20)
     started = time.process_time()
     kept, dropped = reduce_schema("word 9 of table 77 and 81", schema, (), at_most(columns))
-    assert time.process_time() - started < 1.0  # 0.04 s here; a slow machine has room
+    assert time.process_time() - started < 20  # 0.04 s here; what is quadratic takes minutes
     assert {"table_77", "table_81"} <= set(names(kept)) and len(dropped) > 300

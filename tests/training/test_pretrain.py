@@ -92,6 +92,7 @@ def test_every_design_learns_and_is_asked_from_its_folder(
     assert 0 <= last["sequence_accuracy/tiny"] <= 1
 
 
+@pytest.mark.slow
 def test_a_run_killed_at_any_step_goes_on_to_the_same_curve(
     tmp_path: Path, tiny_spider: Path, tiny_encoder: Path
 ) -> None:

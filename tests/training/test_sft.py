@@ -219,6 +219,7 @@ def wait_for_step(process: subprocess.Popen[bytes], run: Path, step: int) -> Non
         time.sleep(0.002)
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_adapter(
     tmp_path: Path, tiny_compact: Callable[..., Path], tiny_spider: Path
 ) -> None:
