@@ -1,0 +1,89 @@
+"""A tree of tokens in one forward pass, and a preference model's files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from txt2sql.errors import ModelError
+from txt2sql.models.hf import HFGenerator
+from txt2sql.models.ppm import (  # fmt: skip
+    Preference,
+    PreferenceHead,
+    TokenTree,
+    find,
+    save_preference,
+    tree_states,
+)
+from txt2sql.models.tree_cache import NewToken, TreeCache
+
+PROMPT = [10, 20, 30, 40, 50]
+ANSWERS = ([11, 12, 13], [11, 12, 14, 15], [16])
+
+
+@pytest.mark.parametrize(
+    ("architecture", "prefix"),
+    [("phi", False), ("llama", False), ("mistral", False), ("qwen2", False), ("bert", False), ("bert", True)],
+)  # fmt: skip
+def test_a_tree_in_one_pass_is_what_each_answer_alone_is(
+    architecture: str, prefix: bool, generator_of: Callable[..., HFGenerator]
+) -> None:
+    model = generator_of(architecture).model
+    model.config.prefix_lm = prefix
+    try:
+        tree = TokenTree()
+        ends = [tree.add(answer) for answer in ANSWERS]
+        with torch.no_grad():
+            states = tree_states(model, PROMPT, tree)
+        for answer, end in zip(ANSWERS, ends, strict=True):
+            cache, ancestors = TreeCache(model, [PROMPT]), ()
+            for token in answer:
+                slot = cache.used[0]
+                _, hidden = cache.read([[NewToken(token, ancestors)]])
+                ancestors = (*ancestors, slot)
+            assert torch.allclose(states[end], hidden[0, 0], atol=2e-5)
+            if not prefix:
+                with torch.no_grad():
+                    plain = model.base_model(input_ids=torch.tensor([[*PROMPT, *answer]]))
+                assert torch.allclose(states[end], plain.last_hidden_state[0, -1], atol=2e-5)
+    finally:
+        model.config.prefix_lm = False
+
+
+def test_what_answers_share_is_there_once() -> None:
+    tree = TokenTree()
+    assert [tree.add(answer) for answer in (*ANSWERS, [11, 12])] == [2, 4, 5, 1]
+    assert tree.tokens == [11, 12, 13, 14, 15, 16]
+    assert tree.paths == [(), (0,), (0, 1), (0, 1), (0, 1, 3), ()]
+    assert tree.add([]) == -1
+
+
+@pytest.mark.parametrize("width", [0, 4])
+def test_a_preference_model_lies_beside_its_policy(width: int, tmp_path: Path) -> None:
+    assert find(None) is None
+    assert find(tmp_path) is None
+    head = PreferenceHead(8, width).eval()
+    head.scale.fill_(3.0)
+    head.shift.fill_(-1.0)
+    save_preference(Preference(head, 1.5, {"pairs": 7}), tmp_path)
+    found = find(tmp_path)
+    assert found is not None and (found.vote, found.measured) == (1.5, {"pairs": 7})
+    states = torch.randn(5, 8)
+    assert torch.equal(found.head(states), head(states))
+    assert torch.allclose(head(states), 3 * head.raw(states) - 1)
+    assert torch.allclose(found.head(states.half()), head(states), atol=1e-1)
+
+
+def test_a_damaged_one_is_told(tmp_path: Path) -> None:
+    save_preference(Preference(PreferenceHead(8)), tmp_path)
+    facts = json.loads((tmp_path / "ppm.json").read_text())
+    (tmp_path / "ppm.json").write_text(json.dumps({**facts, "size": 9}))
+    with pytest.raises(ModelError, match="damaged"):
+        find(tmp_path)
+    (tmp_path / "ppm.json").write_text("{")
+    with pytest.raises(ModelError, match="damaged"):
+        find(tmp_path)

@@ -1,0 +1,180 @@
+"""The preference model: what is learnt from pairs, what a shuffled one learns, scale and vote."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from txt2sql import sample
+from txt2sql.models.hf import HFGenerator
+from txt2sql.models.ppm import (  # fmt: skip
+    Preference,
+    PreferenceHead,
+    TokenTree,
+    answer_ids,
+    find,
+    save_preference,
+    tree_states,
+)
+from txt2sql.models.predictor import DirectPredictor
+from txt2sql.search.mcts import Settings
+from txt2sql.search.predictor import SearchOptions, SearchPredictor
+from txt2sql.search.state import Question
+from txt2sql.search.vote import Weights
+from txt2sql.serving.service import Service, searching
+from txt2sql.training.ppm import (  # fmt: skip
+    Read,
+    chosen_right,
+    fit,
+    pair_accuracy,
+    read,
+    reliability,
+    scale,
+    scores,
+    train,
+    vote_weight,
+)
+from txt2sql.training.ppm_pairs import Grown, Node, pairs
+from txt2sql.training.rstar_settings import PPMSettings
+
+SETTINGS = PPMSettings(epochs=15, width=0, dropout=0.0)
+
+
+def drawn(seed: int, count: int = 60, size: int = 8) -> Read:
+    """Trees of a right and two wrong answers; the first number of a state tells them apart. The
+    likeliest answer is wrong.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    trees, states, rows, found = [], [], {}, []
+    for t in range(count):
+        nodes = [Node("", edges=((1, 2, 1.0), (2, 1, -1.0), (3, 1, -1.0)))]
+        for n, right in enumerate((True, False, False), start=1):
+            probability = (0.3, 0.5, 0.1)[n - 1]
+            nodes.append(Node(f"a{n}", f"a{n}", True, right, f"a{n}", probability, n == 2, n, True))
+            state = torch.randn(size, generator=generator)
+            state[0] += 2.5 if right else -2.5
+            rows[t, n] = len(states)
+            states.append(state)
+        tree = Grown(str(t), "shop", tuple(nodes))
+        found += [(t, pair) for pair in pairs(tree)]
+        trees.append(tree)
+    return Read(trees, torch.stack(states), rows, found)
+
+
+def test_a_shuffled_control_learns_nothing_and_has_no_say() -> None:
+    learnt, checked = drawn(0), drawn(1)
+    head = fit(learnt, checked, replace(SETTINGS, shuffled=True))
+    honest = fit(learnt, checked, SETTINGS)
+    assert pair_accuracy(honest, checked)["all"][0] > 0.97
+    noise = (honest.raw(checked.states).std() / 3).item()
+    assert head.raw(checked.states).std().item() < noise
+
+
+def test_the_vote_listens_to_a_head_that_knows_and_to_no_other() -> None:
+    learnt, checked = drawn(0), drawn(1)
+    head = fit(learnt, checked, SETTINGS)
+    scale(head, checked)
+    weight = vote_weight(head, checked)
+    given = scores(head, checked)
+    assert not any(chosen_right(t, g, Weights()) for t, g in zip(checked.trees, given))
+    with_head = Weights(preference=weight)
+    assert sum(chosen_right(t, g, with_head) for t, g in zip(checked.trees, given)) > 50
+    silent = PreferenceHead(8, 0)
+    torch.nn.init.zeros_(silent.out.weight)
+    assert vote_weight(silent.eval(), checked) == 0.0
+
+
+def test_the_scale_says_how_often_an_answer_is_right() -> None:
+    learnt, checked = drawn(0), drawn(1, 200)
+    head = fit(learnt, checked, SETTINGS)
+    before = head.raw(checked.states).argsort()
+    scale(head, checked)
+    assert torch.equal(head(checked.states).argsort(), before)
+    for expected, happened, count in reliability(head, drawn(2, 200)):
+        assert abs(expected - happened) < 0.25 or count < 20
+
+
+def test_a_tree_without_a_wrong_answer_teaches_nothing(
+    direct: DirectPredictor, generator: HFGenerator
+) -> None:
+    node = Node("select count ( * )", "select count ( * )", True, True, "s", 0.9, True, 0, True)
+    tree = Grown("q", "shop", (Node("", edges=((1, 1, 1.0),)), node))
+    prompt = direct.prompt(Question("q", "sample", "How many shops are there?").example())
+    assert train(generator, [tree], lambda _: prompt, PPMSettings()) is None
+
+
+@pytest.fixture(scope="module")
+def direct() -> DirectPredictor:
+    found = Service(sample.path(), "bundled")._predictor
+    assert isinstance(found, DirectPredictor)
+    return found
+
+
+@pytest.fixture(scope="module")
+def generator(direct: DirectPredictor) -> HFGenerator:
+    assert isinstance(direct.generator, HFGenerator)
+    return direct.generator
+
+
+def test_training_reads_the_states_that_a_search_scores(
+    direct: DirectPredictor, generator: HFGenerator
+) -> None:
+    torch.manual_seed(0)
+    head = PreferenceHead(int(generator.model.config.hidden_size)).eval()
+    options = SearchOptions(mcts=Settings(num_simulations=12))
+    predictor = searching(direct, options, head)
+    [found] = predictor.search([Question("q", "sample", "Which shops have more than 3 employees?")])
+    scored = [n.state for n in found.tree.nodes if n.state.score is not None]
+    assert {state.ended for state in scored} == {True, False}
+    tokens = TokenTree()
+    ends = [tokens.add(answer_ids(generator.tokenizer, s.text, s.ended)) for s in scored]
+    with torch.no_grad():
+        states = tree_states(generator.model, generator.encode(found.asked.prompt), tokens)
+        expected = torch.tanh(head(states[ends]) / 5)
+    assert torch.allclose(expected, torch.tensor([s.score for s in scored]), atol=1e-3)
+    assert expected.std() > 0.01
+
+
+def test_pairs_are_read_once_for_each_tree(direct: DirectPredictor, generator: HFGenerator) -> None:
+    edges = ((1, 2, 1.0), (2, 1, -1.0))
+    root = Node("", edges=edges)
+    right = Node("select count ( * ) from [t0]", "from [t0]", True, True, "a", 0.5, True, 0, True)
+    wrong = Node("select [c0] from [t0]", "from [t0]", True, False, "b", 0.4, False, 1, True)
+    trees = [Grown(str(i), "sample", (root, right, wrong)) for i in range(2)]
+    prompt = direct.prompt(Question("q", "sample", "How many shops are there?").example())
+    found = read(generator, trees, lambda _: prompt, pairs)
+    assert found.states.shape == (4, generator.model.config.hidden_size)
+    assert torch.allclose(found.states[:2], found.states[2:])
+    assert not torch.allclose(found.states[0], found.states[1])
+    preference = train(generator, trees, lambda _: prompt, PPMSettings(epochs=2))
+    assert preference is not None and preference.measured["pairs"] == 4
+
+
+def test_a_folder_with_a_preference_model_is_searched_with_it(
+    tmp_path: Path, direct: DirectPredictor, generator: HFGenerator
+) -> None:
+    plain = searching(direct, SearchOptions())
+    assert not plain.scored
+    head = PreferenceHead(int(generator.model.config.hidden_size), 16).eval()
+    save_preference(Preference(head, 2.0, {"pairs": 3}), tmp_path)
+    saved = find(tmp_path)
+    assert saved is not None and saved.vote == 2.0 and saved.measured == {"pairs": 3}
+    own = generator.card
+    generator.card = replace(own, folder=tmp_path)
+    try:
+        found = searching(direct, SearchOptions())
+    finally:
+        generator.card = own
+    assert isinstance(found, SearchPredictor)
+    assert found.scored and found.options.vote.preference == 2.0
+
+
+def test_draws_of_the_control_are_even() -> None:
+    better, worse, _ = drawn(0).sides(random.Random(0))
+    straight, _, _ = drawn(0).sides()
+    assert 0.35 < (better == straight).float().mean() < 0.65
+    assert not torch.equal(better, worse)

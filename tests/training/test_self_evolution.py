@@ -1,0 +1,230 @@
+"""Rounds of self-evolution with a tiny model: whole, resumable wherever they end, never from dev."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+import txt2sql.training
+from txt2sql.config import load
+from txt2sql.errors import ConfigError
+from txt2sql.models import hf
+from txt2sql.runs import read_rows
+from txt2sql.search.mcts import Settings
+from txt2sql.training import cot_synthesis, rstar_settings
+from txt2sql.training.cot_synthesis import open_questions
+from txt2sql.training.rstar_settings import RStarConfig, load_settings
+from txt2sql.training.selection import is_held_out
+from txt2sql.training.self_evolution import Evolution, evolve
+from txt2sql.training.self_evolution_rounds import Round, promoted, rounds_of, table
+
+FILE = Path(__file__).parents[2] / "config" / "rstar_config.yaml"
+
+
+def config(output: Path, data: Path, model: Path, *changes: str) -> RStarConfig:
+    return load_settings(
+        None,
+        [
+            f"model={model}", f"dataset={data}", f"output_dir={output}", "evolution.num_rounds=2",
+            "evolution.cot_examples_per_round=4", "evolution.held_out=0.2", "evolution.measured=2",
+            "evolution.together=2", "mcts.num_simulations=2", "policy_training.epochs=1",
+            "steps.width=2", "steps.max_new_tokens=12", "threads=1", *changes,
+        ],
+    )  # fmt: skip
+
+
+def quiet(line: str) -> None:
+    """Nothing."""
+
+
+class Stopped(Exception):
+    """What stands for a kill, inside a process."""
+
+
+def stopping(after: int) -> Callable[..., object]:
+    """Progress that ends the run after so many steps."""
+    left = after
+
+    @contextmanager
+    def progress(label: str, total: int) -> Iterator[Callable[[str], None]]:
+        def advance(note: str) -> None:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise Stopped
+
+        yield advance
+
+    return progress
+
+
+def made(output: Path) -> tuple[list[Round], list[dict[str, object]]]:
+    trees = [row for k in (1, 2) for row in read_rows(output / "rounds" / str(k) / "trees.jsonl")]
+    return rounds_of(output), trees
+
+
+def test_each_round_is_whole_and_a_run_that_ended_early_goes_on(
+    tmp_path: Path, tiny_spider: Path, tiny_compact: Callable[..., Path]
+) -> None:
+    settings = config(tmp_path, tiny_spider, tiny_compact(), "evolution.num_rounds=1")
+    with pytest.raises(Stopped):
+        evolve(settings, quiet, stopping(4))  # type: ignore[arg-type]
+    searched = list(read_rows(tmp_path / "rounds" / "1" / "trees.jsonl"))
+    assert 0 < len(searched) < 4 and not rounds_of(tmp_path)
+    assert evolve(settings, quiet) == tmp_path / "round_1"
+    assert list(read_rows(tmp_path / "rounds" / "1" / "trees.jsonl"))[: len(searched)] == searched
+    [found] = rounds_of(tmp_path)
+    assert found.traces > 0 and found.n == 2 and found.searched == 4
+    assert hf.load(tmp_path / "round_1").prompt_style == "compact"
+    kept = read_rows(tmp_path / "rounds" / "1" / "traces" / "traces.jsonl")
+    assert not [row for row in kept if is_held_out(row["db_id"], 0.2)]
+    assert [row["step"] for row in read_rows(tmp_path / "metrics.jsonl")] == [1]
+    with pytest.raises(ConfigError, match="c_puct"):
+        evolve(dataclasses.replace(settings, mcts=Settings(c_puct=3.0, num_simulations=2)), quiet)
+
+
+@pytest.mark.slow
+def test_wherever_a_run_ended_the_same_comes_out(
+    tmp_path: Path, tiny_spider: Path, tiny_compact: Callable[..., Path]
+) -> None:
+    once = tmp_path / "once"
+    folder = evolve(config(once, tiny_spider, tiny_compact()), quiet)
+    rounds, trees = made(once)
+    assert [each.number for each in rounds] == [1, 2] and len(trees) == 8
+    assert folder == once / f"round_{promoted(rounds) or 2}"
+    assert all(each.traces > 0 and each.n == 2 for each in rounds)
+    for number in (1, 2):
+        assert hf.load(once / f"round_{number}").prompt_style == "compact"
+    assert [row["step"] for row in read_rows(once / "metrics.jsonl")] == [1, 2]
+    assert (once / "rounds.md").read_text().count("\n") == 5
+    learnt = {json.dumps(r) for k in (1, 2)
+              for r in read_rows(once / "rounds" / str(k) / "traces" / "traces.jsonl")}  # fmt: skip
+    assert not [row for row in map(json.loads, learnt) if is_held_out(row["db_id"], 0.2)]
+
+    halting = tmp_path / "halting"
+    for stop in (1, 3, 4, 9, 2, 3):
+        try:
+            evolve(config(halting, tiny_spider, tiny_compact()), quiet, stopping(stop))  # type: ignore[arg-type]
+        except Stopped:
+            continue
+    evolve(config(halting, tiny_spider, tiny_compact()), quiet)
+    assert made(halting) == (rounds, trees)
+    for number in (1, 2):
+        first, second = (
+            load_file(o / f"round_{number}" / "model.safetensors") for o in (once, halting)
+        )
+        assert all((first[name] == second[name]).all() for name in first)
+
+
+@pytest.mark.slow
+def test_kill_9_anywhere_is_gone_on_from(
+    tmp_path: Path, tiny_spider: Path, tiny_compact: Callable[..., Path]
+) -> None:
+    code = (
+        "import sys; from tests.training.test_self_evolution import config, quiet, evolve;"
+        f"from pathlib import Path; evolve(config(Path({str(tmp_path / 'run')!r}), "
+        f"Path({str(tiny_spider)!r}), Path({str(tiny_compact())!r})), quiet)"
+    )
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONPATH": f"{root / 'src'}{os.pathsep}{root}"}
+    work = tmp_path / "run" / "rounds"
+    for sign in (work / "1" / "trees.jsonl", work / "1" / "policy" / "run.json",
+                 work / "1" / "checkpoint", work / "2" / "trees.jsonl",
+                 work / "2" / "held_out.jsonl"):  # fmt: skip
+        process = subprocess.Popen([sys.executable, "-c", code], env=environment, cwd=root)
+        while process.poll() is None and not sign.exists():
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    done = subprocess.run([sys.executable, "-c", code], env=environment, cwd=root)
+    assert done.returncode == 0
+    plain = config(tmp_path / "plain", tiny_spider, tiny_compact())
+    evolve(plain, quiet)
+    assert made(tmp_path / "run") == made(tmp_path / "plain")
+
+
+def test_the_door_opens_the_training_split_only(tmp_path: Path, tiny_spider: Path) -> None:
+    """The dev split beside it cannot even be read; held-out databases are never learnt from."""
+    root = tmp_path / "tiny"
+    root.mkdir()
+    for name in ("train.json", "database"):
+        (root / name).symlink_to(tiny_spider / name)
+    (root / "dev.json").write_text("[ this is not JSON")
+    door = open_questions(config(tmp_path, root, root))
+    assert len(door.learnt) + len(door.held_out) == 24
+    assert {e.db_id for e in door.learnt}.isdisjoint(e.db_id for e in door.held_out)
+    assert all(is_held_out(e.db_id, 0.2) for e in door.held_out)
+    with pytest.raises(ConfigError, match="held_out"):
+        open_questions(config(tmp_path, root, root, "evolution.held_out=0.000001"))
+
+
+def test_no_setting_names_a_split_and_no_other_code_reads_questions() -> None:
+    """Every `.examples(...)` of self-evolution is that of the door, and asks for SPLIT."""
+    assert rstar_settings.SPLIT == "train"
+    fields = [f.name for kind in vars(rstar_settings).values() if dataclasses.is_dataclass(kind)
+              for f in dataclasses.fields(kind)]  # fmt: skip
+    assert not [name for name in fields if "split" in name]
+    folder = Path(txt2sql.training.__file__).parent
+    calls = []
+    for path in [folder / f"{name}.py" for name in (
+        "cot_synthesis", "ppm", "ppm_pairs", "rstar_settings", "self_evolution",
+        "self_evolution_rounds",
+    )]:  # fmt: skip
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Attribute) and node.attr == "examples":
+                calls.append(path.stem)
+            assert not (isinstance(node, ast.Constant) and node.value in ("dev", "test")), path.stem
+    assert calls == ["cot_synthesis"]
+    assert "dataset.examples(SPLIT)" in Path(cot_synthesis.__file__).read_text(encoding="utf-8")
+
+
+def test_what_stays_unsolved_comes_first_and_gets_more(
+    tmp_path: Path, tiny_spider: Path, tiny_compact: Callable[..., Path]
+) -> None:
+    settings = config(tmp_path, tiny_spider, tiny_compact(), "evolution.most_simulations=3")
+    run = Evolution(settings, tmp_path, quiet, lambda *_: None)  # type: ignore[arg-type, return-value]
+    first = run.plan(1)
+    assert [simulations for _, simulations in first] == [2] * 4
+    work = run.work(1)
+    work.mkdir(parents=True)
+    rows = []
+    for position, (example, _) in enumerate(first):
+        answer = {"text": "a", "ended": True, "right": position == 0}
+        rows.append({"question_id": example.id, "db_id": example.db_id, "simulations": 2,
+                     "nodes": [{"edges": [[1, 1, 0.0]]}, answer]})  # fmt: skip
+    (work / "trees.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    second = run.plan(2)
+    hard = [example.id for example, simulations in second if simulations == 3]
+    assert len(second) == 4 and len(hard) == 2  # at most half, 4 simulations cut to the most
+    assert set(hard) < {example.id for example, _ in first[1:]}
+    assert not {e.id for e, _ in second[2:]} & {e.id for e, _ in first}
+
+
+def test_the_file_holds_the_defaults() -> None:
+    assert load_settings(FILE) == RStarConfig()
+    assert load(RStarConfig, FILE, ["policy_training.learning_rate=1e-4"]).policy_training != RStarConfig().policy_training  # fmt: skip
+    with pytest.raises(ConfigError, match="held_out"):
+        load_settings(FILE, ["evolution.held_out=0"])
+
+
+def test_only_a_better_round_is_searched_with() -> None:
+    row = Round(1, 0.5, 0.6, 0.8, 10, 4, 0.7, 1.0, 8, 0.5, 3, True)
+    worse = dataclasses.replace(row, number=2, search=0.5, promoted=False, ppm_accuracy=None)
+    assert promoted([]) == 0
+    assert promoted([row, worse]) == 1
+    assert promoted([row, worse, dataclasses.replace(row, number=3)]) == 3
+    shown = table([row, worse], {"greedy": 0.4, "search": 0.5, "oracle": 0.6, "n": 10})
+    assert "| base | 40.0% | 50.0% | 60.0% | 10 |" in shown
+    assert "| 1 | 50.0% | 60.0% | 80.0% | 10 | 4 | 70.0% | 50.0% of 8 | 3 | yes |" in shown
