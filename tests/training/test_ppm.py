@@ -41,7 +41,7 @@ from txt2sql.training.ppm import (  # fmt: skip
 from txt2sql.training.ppm_pairs import Grown, Node, pairs
 from txt2sql.training.rstar_settings import PPMSettings
 
-SETTINGS = PPMSettings(epochs=15, width=0, dropout=0.0)
+SETTINGS = PPMSettings(epochs=15, learning_rate=2e-2, width=0, dropout=0.0)
 
 
 def drawn(seed: int, count: int = 60, size: int = 8) -> Read:

@@ -41,7 +41,7 @@ VOTES = (0.0, 0.5, 1.0, 2.0, 3.0, 4.0, 6.0)
 """Weights in the vote that are tried; of equally good ones the lowest is taken."""
 _TEMPERATURE = 5.0
 _WEIGHTS = Weights()
-_BATCH = 512
+_BATCH = 64
 
 
 @dataclass(slots=True)
