@@ -41,4 +41,6 @@ class AdaptConfig:
         if min(self.count, self.held_out, self.steps) < 1:
             raise ValueError("count, held_out and steps must be 1 or more")
         if not 0 <= self.given_share <= 1 or not 0 <= self.general_share < 1:
-            raise ValueError("given_share must be between 0 and 1, general_share 0 or more and below 1")
+            raise ValueError(
+                "given_share must be between 0 and 1, general_share 0 or more and below 1"
+            )
