@@ -135,11 +135,12 @@ def train(
         checked = learnt
     head = fit(learnt, checked, settings, seed)
     scale(head, checked)
-    vote = vote_weight(head, checked)
+    vote = vote_weight(head, checked) if checked is not learnt else 0.0  # no evidence, no say
     measured = {
         "pairs": len(learnt.pairs),
         "checked_pairs": len(checked.pairs),
         "shuffled": settings.shuffled,
+        "unseen": checked is not learnt,
         "pair_accuracy": pair_accuracy(head, checked),
         "reliability": reliability(head, checked),
     }
@@ -280,8 +281,9 @@ def facts(preference: Preference | None) -> dict[str, Any]:
     """What a table of rounds says of a preference model."""
     if preference is None:
         return {"pairs": 0, "ppm_accuracy": None, "vote": 0.0}
+    accuracy = preference.measured["pair_accuracy"]
     return {
         "pairs": preference.measured["pairs"],
-        "ppm_accuracy": preference.measured["pair_accuracy"]["all"][0],
+        "ppm_accuracy": accuracy["all"][0] if preference.measured["unseen"] else None,
         "vote": preference.vote,
     }
