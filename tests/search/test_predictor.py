@@ -6,6 +6,7 @@ import ast
 import inspect
 import json
 import typing
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -24,7 +25,7 @@ from txt2sql.search.trajectory import trajectories
 from txt2sql.search.view import as_html
 from txt2sql.search.vote import Weights
 from txt2sql.serving.service import Service
-from txt2sql.types import Example, Sampling
+from txt2sql.types import Example, Prompt, Sampling
 
 QUESTIONS = [
     "How many shops are there?",
@@ -125,6 +126,25 @@ def test_a_vote_that_is_over_ends_the_search(predictor: SearchPredictor) -> None
     by_value = replace(early.options, vote=Weights(value=1.0))
     [found] = SearchPredictor(predictor.direct, predictor.engine, by_value).search([sure])
     assert found.tree.simulations == 40
+
+
+def test_a_judge_of_whole_answers_has_its_say_in_the_vote(predictor: SearchPredictor) -> None:
+    question = Question("q", "sample", QUESTIONS[1])
+    [plain] = predictor.search([question])
+    second = plain.candidates[1].ballots[0].sql
+    seen: list[str] = []
+
+    def judge(prompt: Prompt, answers: Sequence[str]) -> list[float]:
+        assert prompt.text == predictor.prompt(question.example()).text
+        seen.extend(answers)
+        return [1.0 if text == wanted else -1.0 for text in answers]
+
+    wanted = next(n.state.text for n in plain.tree.nodes if n.terminal and n.state.sql == second)
+    for weight, chosen in ((0.0, plain.candidates[0].sql), (20.0, second)):
+        options = replace(predictor.options, vote=Weights(preference=weight))
+        judged = SearchPredictor(predictor.direct, predictor.engine, options, judge=judge)
+        assert judged.search([question])[0].candidates[0].sql == chosen
+    assert wanted in seen and len(set(seen)) >= len(plain.candidates)
 
 
 def test_the_same_question_grows_the_same_tree(predictor: SearchPredictor) -> None:

@@ -42,6 +42,21 @@ def test_an_empty_result_needs_much_more() -> None:
     assert choose([ballot("empty", 0.99, rows()), ballot("full", 0.01, rows((1,)))])[0].sql == "empty"  # fmt: skip
 
 
+def test_a_preference_weighs_answers_but_saves_none_that_failed() -> None:
+    votes = [
+        Ballot("likely", 0.5, 1, 0.0, rows((1,)), score=-0.5),
+        Ballot("liked", 0.3, 1, 0.0, rows((2,)), score=0.5),
+        Ballot("failed", 0.2, 1, 0.0, QueryResult(error="no such table"), score=1.0),
+        Ballot("empty", 0.3, 1, 0.0, rows(), score=0.6),
+    ]
+    assert choose(votes)[0].sql == "likely"
+    assert choose(votes, Weights(preference=0.4))[0].sql == "likely"
+    assert choose(votes, Weights(preference=0.6))[0].sql == "liked"
+    assert choose(votes, Weights(preference=50.0))[-1].sql == "failed"
+    with pytest.raises(ValueError, match="negative"):
+        Weights(preference=-1)
+
+
 def test_a_tie_goes_to_the_models_own_answer() -> None:
     votes = [ballot("other", 0.3, rows((1,))), ballot("own", 0.3, rows((2,)), own=True)]
     assert choose(votes)[0].sql == "own"

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from txt2sql.models import hf
-from txt2sql.training.ppm_adapter import open_scorer, train_adapted
+from txt2sql.models.ppm import open_scorer
+from txt2sql.training.ppm_adapter import train_adapted
 from txt2sql.training.ppm_pairs import Grown, Node
 from txt2sql.training.rstar_settings import PPMSettings
 from txt2sql.types import Prompt

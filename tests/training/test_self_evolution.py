@@ -40,7 +40,7 @@ def config(output: Path, data: Path, model: Path, *changes: str) -> RStarConfig:
             f"model={model}", f"dataset={data}", f"output_dir={output}", "evolution.num_rounds=2",
             "evolution.cot_examples_per_round=4", "evolution.held_out=0.2", "evolution.measured=2",
             "evolution.together=2", "mcts.num_simulations=2", "policy_training.epochs=1",
-            "steps.width=2", "steps.max_new_tokens=12", "threads=1", *changes,
+            "steps.width=2", "steps.max_new_tokens=12", "threads=1", "ppm.adapter=true", *changes,
         ],
     )  # fmt: skip
 

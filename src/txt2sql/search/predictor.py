@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
@@ -55,7 +55,8 @@ class Searched:
 class SearchPredictor:
     """Answers examples by search over what `direct` asks and `engine` proposes.
 
-    `scored`: the engine has a value head, which then judges states.
+    `scored`: the engine has a value head, which then judges states. `judge` scores the whole answers of
+    a tree for the vote, instead of that head.
     """
 
     def __init__(
@@ -65,13 +66,14 @@ class SearchPredictor:
         options: SearchOptions = SearchOptions(),
         *,
         scored: bool = False,
+        judge: Callable[[Prompt, Sequence[str]], Sequence[float]] | None = None,
     ) -> None:
         if direct.executor is None:
             raise ValueError("a search runs its answers; give the predictor an executor")
         self.direct, self.engine, self.options = direct, engine, options
         self.run: Executor = direct.executor
         self.name = f"{direct.name}+search{options.mcts.num_simulations}"
-        self.scored = scored
+        self.scored, self.judge = scored, judge
 
     def prompt(self, example: Example) -> Prompt:
         """The prompt of an example, as the model reads it."""
@@ -106,11 +108,19 @@ class SearchPredictor:
             expander.free(roots)
         found = []
         for each, tree in zip(asked, forest, strict=True):
+            self._judged(each, tree)
             votes = ballots(tree)
             chosen = tuple(choose(votes, self.options.vote))
             found.append(Searched(each, tree, votes, chosen, (0, tree.tokens)))
         seconds = (time.perf_counter() - started) / len(asked)
         return [replace(each, seconds=seconds) for each in found]
+
+    def _judged(self, asked: Asked, tree: Tree[State]) -> None:
+        states = [n.state for n in tree.nodes if n.terminal and n.state.result is not None]
+        if self.judge is not None and states:
+            scores = self.judge(asked.prompt, [state.text for state in states])
+            for state, score in zip(states, scores, strict=True):
+                state.score = score
 
 
 def ballots(tree: Tree[State]) -> tuple[Ballot, ...]:

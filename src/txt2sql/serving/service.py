@@ -187,16 +187,20 @@ def searching(
     """
     from txt2sql.models.engine import HFEngine
     from txt2sql.models.hf import HFGenerator
-    from txt2sql.models.ppm import find
+    from txt2sql.models.ppm import find, open_scorer
     from txt2sql.search.actions import starts_step
     from txt2sql.search.predictor import SearchPredictor
 
     generator = predictor.generator
     if not isinstance(generator, HFGenerator):
         raise ModelError(f"'{generator.name}' cannot be searched; choose a model that runs here")
+    scorer = None
     if head is None and (preference := find(generator.card.folder, generator.device)):
         head = preference.head
+        scorer = open_scorer(generator.card.folder)
         if not options.vote.preference:
-            options = replace(options, vote=replace(options.vote, preference=preference.vote))
+            weight = (scorer.preference if scorer else preference).vote
+            options = replace(options, vote=replace(options.vote, preference=weight))
     engine = HFEngine(generator, starts_step, head=head, decoding=options.steps)
-    return SearchPredictor(predictor, engine, options, scored=head is not None)
+    judge = scorer.scores if scorer else None
+    return SearchPredictor(predictor, engine, options, scored=head is not None, judge=judge)

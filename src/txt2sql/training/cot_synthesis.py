@@ -34,7 +34,7 @@ from txt2sql.execution.execute import execute
 from txt2sql.execution.values import ValueIndex, open_value_index
 from txt2sql.models.engine import HFEngine
 from txt2sql.models.hf import HFGenerator
-from txt2sql.models.ppm import Preference
+from txt2sql.models.ppm import Preference, Scorer
 from txt2sql.models.predictor import DirectPredictor
 from txt2sql.runs import write_atomically
 from txt2sql.search.actions import split_steps, starts_step
@@ -82,9 +82,10 @@ class Searcher:
     """A policy over the databases of a data set, with its preference model where it has one."""
 
     def __init__(
-        self, generator: HFGenerator, preference: Preference | None, questions: Questions, config: RStarConfig
+        self, generator: HFGenerator, preference: Preference | None, questions: Questions, config: RStarConfig,
+        scorer: Scorer | None = None,
     ) -> None:  # fmt: skip
-        self.dataset, self.config = questions.dataset, config
+        self.dataset, self.config, self.scorer = questions.dataset, config, scorer
         self.judge = ExecutionAccuracy(Judging(both=False))
 
         @lru_cache(maxsize=64)
@@ -100,7 +101,8 @@ class Searcher:
         )
         head = preference.head if preference else None
         self.engine = HFEngine(generator, starts_step, head=head, decoding=config.steps)
-        weight = preference.vote if preference else 0.0
+        voting = scorer.preference if scorer else preference
+        weight = voting.vote if voting else 0.0
         self.options = SearchOptions(
             config.mcts, config.steps, replace(config.vote, preference=config.vote.preference or weight),
             config.value, together=config.evolution.together,
@@ -118,7 +120,8 @@ class Searcher:
     def predictor(self) -> SearchPredictor:
         """The same as `txt2sql evaluate --search` asks, which is never shown a gold query."""
         scored = self.engine.head is not None
-        return SearchPredictor(self.direct, self.engine, self.options, scored=scored)
+        judge = self.scorer.scores if self.scorer else None
+        return SearchPredictor(self.direct, self.engine, self.options, scored=scored, judge=judge)
 
     def grow(self, examples: Sequence[Example], simulations: int) -> list[Grown]:
         """Trees of training questions whose answers are worth what the judge says of them."""

@@ -14,19 +14,19 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from txt2sql.models import hf
-from txt2sql.models.adapters import Adapter, attach, load_adapter, merged
+from txt2sql.models.adapters import Adapter, attach
 from txt2sql.models.ppm import (
     Preference,
     PreferenceHead,
+    Scorer,
     TokenTree,
     answer_ids,
-    find,
+    open_scorer,
     save_preference,
     tree_states,
 )
@@ -36,22 +36,6 @@ from txt2sql.training.prepare import Progress, silent
 from txt2sql.training.rstar_settings import PPMSettings
 from txt2sql.training.sft_model import base_model, save_weights
 from txt2sql.types import Prompt
-
-
-@dataclass(frozen=True, slots=True)
-class Scorer:
-    """A trunk of its own with its head."""
-
-    trunk: hf.HFGenerator
-    preference: Preference
-
-    def scores(self, prompt: Prompt, answers: Sequence[str]) -> list[float]:
-        """The reward to be expected of each whole answer, in (-1, 1)."""
-        tokens = TokenTree()
-        ends = [tokens.add(answer_ids(self.trunk.tokenizer, text, True)) for text in answers]
-        with torch.no_grad():
-            states = tree_states(self.trunk.model, self.trunk.encode(prompt), tokens)[ends]
-            return list(torch.tanh(self.preference.head(states) / 5).tolist())
 
 
 def train_adapted(
@@ -104,7 +88,7 @@ def train_adapted(
                     margin = raw[[b for b, _ in sides]] - raw[[w for _, w in sides]]
                     cost = loss(margin, torch.tensor([pair.weight for pair in its]).to(margin))
                     optimizer.zero_grad()
-                    cost.backward()  # type: ignore[no-untyped-call]
+                    cost.backward()
                     torch.nn.utils.clip_grad_norm_([*trained, *head.parameters()], 1.0)
                     optimizer.step()
                     advance(f"loss {float(cost.detach()):.2f}")
@@ -125,14 +109,3 @@ def train_adapted(
     preference = Preference(kept, vote, measured)
     save_preference(preference, folder)
     return Scorer(plain.trunk, preference)
-
-
-def open_scorer(policy: Path | str, folder: Path) -> Scorer | None:
-    """The scorer that was saved for a policy; None where there is none. Raises ModelError."""
-    if find(folder) is None:
-        return None
-    trunk = hf.load(policy, dtype="float32")
-    trunk.model = merged(load_adapter(trunk.model, folder)).eval()
-    preference = find(folder, trunk.device)
-    assert preference is not None
-    return Scorer(trunk, preference)

@@ -84,6 +84,8 @@ class PPMSettings:
     """Better and worse steps at one prefix, each at most."""
     validation: float = 0.15
     """Share of the databases learnt from that fits the scale and the weight in the vote instead."""
+    adapter: bool = False
+    """Also train the accurate one, with LoRA, which then scores whole answers in the vote."""
     shuffled: bool = False
     """The control: which of a pair is the better is drawn at random."""
 

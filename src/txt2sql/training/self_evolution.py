@@ -33,7 +33,7 @@ import torch
 
 from txt2sql.config import as_mapping
 from txt2sql.models import hf
-from txt2sql.models.ppm import find, save_preference
+from txt2sql.models.ppm import ADAPTER, find, open_scorer, save_preference
 from txt2sql.models.weights import load_weights
 from txt2sql.runs import append_row, open_run, read_rows, write_atomically
 from txt2sql.search.state import Question
@@ -49,6 +49,7 @@ from txt2sql.training.cot_synthesis import (
     write_traces,
 )
 from txt2sql.training.folders import replace_folder
+from txt2sql.training.ppm_adapter import train_adapted
 from txt2sql.training.ppm_pairs import Grown, from_row, to_row
 from txt2sql.training.prepare import Progress, silent
 from txt2sql.training.rstar_settings import RStarConfig
@@ -56,7 +57,7 @@ from txt2sql.training.self_evolution_rounds import Round, promoted, rounds_of, t
 from txt2sql.training.sft_model import LARGE
 from txt2sql.training.sft_settings import Adapter, SFTConfig
 from txt2sql.training.tracking import Tracker
-from txt2sql.types import Example
+from txt2sql.types import Example, Prompt
 
 _CHANGEABLE: Mapping[str, Any] = {
     "output_dir": "",
@@ -144,7 +145,8 @@ class Evolution:
     def _searcher(self, policy: Path | str) -> Searcher:
         generator = hf.load(policy)
         preference = find(generator.card.folder, generator.device)
-        return Searcher(generator, preference, self.questions, self.config)
+        scorer = open_scorer(generator.card.folder)
+        return Searcher(generator, preference, self.questions, self.config, scorer)
 
     # -- search on training questions
 
@@ -263,11 +265,18 @@ class Evolution:
         policy = hf.load(work / "checkpoint")
         searcher = Searcher(policy, None, self.questions, self.config)
         newest = {tree.question_id: tree for k in range(1, number + 1) for tree in self.trees(k)}
-        preference = ppm.train(
-            policy, list(newest.values()),
-            lambda tree: searcher.direct.prompt(self.by_id[tree.question_id]),
-            self.config.ppm, self.config.seed, self.progress,
-        )  # fmt: skip
+        trees, settings = list(newest.values()), self.config.ppm
+
+        def prompts(tree: Grown) -> Prompt:
+            return searcher.direct.prompt(self.by_id[tree.question_id])
+
+        preference = ppm.train(policy, trees, prompts, settings, self.config.seed, self.progress)
+        if preference is not None and settings.adapter:
+            folder = work / "checkpoint" / ADAPTER
+            train_adapted(
+                work / "checkpoint", trees, prompts, settings, folder,
+                seed=self.config.seed, progress=self.progress,
+            )  # fmt: skip
         if preference is None:
             self.report(f"round {number}: no tree holds a right and a wrong answer; no PPM")
         else:
