@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 from typing import Any
 
 from txt2sql.runs import read_rows, versions
@@ -115,7 +115,7 @@ def main() -> None:
 
     shares = {}
     for name, logged in (("kl 0.1", rows), ("kl 0", free)):
-        parts = {p: median(row[f"seconds/{p}"] for row in logged) for p in _PARTS}
+        parts = {p: fmean(row[f"seconds/{p}"] for row in logged) for p in _PARTS}
         whole = sum(parts.values())
         shares[name] = {**parts, "share_in_reward": parts["reward"] / whole}
         told = ", ".join(f"{part} {seconds:.2f} s" for part, seconds in parts.items())

@@ -22,6 +22,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
@@ -29,6 +30,7 @@ from typing import Any, BinaryIO, NamedTuple, cast
 import txt2sql
 from txt2sql.errors import DatabaseError
 from txt2sql.evaluation.cache import lasts
+from txt2sql.evaluation.gold import GoldResults
 from txt2sql.evaluation.metrics.component_match import ComponentMatch
 from txt2sql.evaluation.metrics.execution_accuracy import ExecutionAccuracy
 from txt2sql.evaluation.mode import Judging
@@ -43,6 +45,10 @@ _REMEMBERED = 200_000
 _RENEWED = 5000
 """Answers after which a process forgets its gold results, so that it stays small."""
 _STARTING_S = 120.0
+_GOLD_PATIENCE = 5
+"""Times an answer's deadline that its gold query may take."""
+_SLOWER = 3
+"""Times its gold query's time that an answer may take, where that is more than its deadline."""
 _READ, _SELECT = 20, 21
 """Of sqlite3.h."""
 
@@ -194,7 +200,7 @@ class _Process:
         except BrokenPipeError:
             return False
         self.group = group
-        allowed = 2 * (self.timeout_s + sandbox.GRACE_S) + 1  # gold and answer
+        allowed = 2 * (_GOLD_PATIENCE * self.timeout_s + sandbox.GRACE_S) + 1  # gold and answer
         self.deadline = time.monotonic() + allowed + self.starting_s
         return True
 
@@ -271,12 +277,14 @@ class _Bench:
 
     def __init__(self, timeout_s: float) -> None:
         self.limits = Limits(timeout_s=timeout_s)
+        self.gold_limits = Limits(timeout_s=_GOLD_PATIENCE * timeout_s)
         self._keys: dict[str, Mapping[str, str] | None] = {}
         self._renew()
 
     def _renew(self) -> None:
         self.done = 0
-        self._execution = ExecutionAccuracy(Judging(both=False, limits=self.limits))
+        self._gold = GoldResults(self.gold_limits)
+        self._execution = ExecutionAccuracy(gold=self._gold)
         self._component = ComponentMatch(self._keys.get)
         self._gold_reads: dict[tuple[str, str], tuple[str, ...]] = {}
 
@@ -289,6 +297,11 @@ class _Bench:
         database = Database(Path(task.path), task.db_id, tuple(task.tables))
         example = Example("sample", task.db_id, "", task.gold)
         prediction = Prediction("sample", task.sql)
+        # An answer may take longer where its gold query does.
+        usual = _SLOWER * self._gold.result(database, task.gold).seconds
+        allowed = min(max(self.limits.timeout_s, usual), self.gold_limits.timeout_s)
+        limits = replace(self.limits, timeout_s=allowed)
+        self._execution.judging = Judging(both=False, limits=limits)
         verdict = self._execution(example, prediction, database)
         if verdict.outcome is Outcome.GOLD_ERROR:
             return Ruling(verdict.outcome.value, verdict.reason)
