@@ -33,6 +33,7 @@ import torch
 
 from txt2sql.config import as_mapping
 from txt2sql.models import hf
+from txt2sql.models.catalog import resolve
 from txt2sql.models.ppm import ADAPTER, find, open_scorer, save_preference
 from txt2sql.models.weights import load_weights
 from txt2sql.runs import append_row, open_run, read_rows, write_atomically
@@ -78,8 +79,9 @@ def evolve(
     output = Path(config.output_dir).expanduser()
     if config.threads:
         torch.set_num_threads(config.threads)
-    open_run(output, _identity(config), config.seed)
+    resolve(config.model)  # what is misspelt is told before anything is written
     run = Evolution(config, output, report, progress)
+    open_run(output, _identity(config), config.seed)
     run.measured(0)
     for number in range(1, config.evolution.num_rounds + 1):
         if not (output / f"round_{number}" / "round.json").is_file() and not run.round(number):
