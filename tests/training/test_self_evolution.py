@@ -75,10 +75,18 @@ def made(output: Path) -> tuple[list[Round], list[dict[str, object]]]:
     return rounds_of(output), trees
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # peft against a newer transformers
+@pytest.mark.parametrize("kind", ["prefix", "phi"])
 def test_each_round_is_whole_and_a_run_that_ended_early_goes_on(
-    tmp_path: Path, tiny_spider: Path, tiny_compact: Callable[..., Path]
+    kind: str,
+    tmp_path: Path,
+    tiny_spider: Path,
+    tiny_compact: Callable[..., Path],
+    tiny_lm: Callable[..., Path],
 ) -> None:
-    settings = config(tmp_path, tiny_spider, tiny_compact(), "evolution.num_rounds=1")
+    model = tiny_lm("phi") if kind == "phi" else tiny_compact(True)
+    changes = ["policy_training.method=lora"] if kind == "phi" else []
+    settings = config(tmp_path, tiny_spider, model, "evolution.num_rounds=1", *changes)
     with pytest.raises(Stopped):
         evolve(settings, quiet, stopping(4))  # type: ignore[arg-type]
     searched = list(read_rows(tmp_path / "rounds" / "1" / "trees.jsonl"))
@@ -87,7 +95,8 @@ def test_each_round_is_whole_and_a_run_that_ended_early_goes_on(
     assert list(read_rows(tmp_path / "rounds" / "1" / "trees.jsonl"))[: len(searched)] == searched
     [found] = rounds_of(tmp_path)
     assert found.traces > 0 and found.n == 2 and found.searched == 4
-    assert hf.load(tmp_path / "round_1").prompt_style == "compact"
+    style = "ddl" if kind == "phi" else "compact"
+    assert hf.load(tmp_path / "round_1").prompt_style == style
     kept = read_rows(tmp_path / "rounds" / "1" / "traces" / "traces.jsonl")
     assert not [row for row in kept if is_held_out(row["db_id"], 0.2)]
     assert [row["step"] for row in read_rows(tmp_path / "metrics.jsonl")] == [1]
