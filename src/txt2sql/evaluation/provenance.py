@@ -17,7 +17,10 @@ from pathlib import Path
 import txt2sql
 from txt2sql.models.catalog import ModelCard
 
-_ROOMS = ("sql", "prompts", "models", "execution/values.py", "execution/database.py")
+_ROOMS = (
+    "sql", "prompts", "models", "search",
+    *(f"execution/{name}.py" for name in ("values", "database", "introspect", "names")),
+)  # fmt: skip
 """The code that decides what a model is shown and how its text becomes SQL."""
 _BLOCK = 1 << 20
 _SAMPLED_BLOCKS = 256
