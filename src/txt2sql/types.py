@@ -197,6 +197,11 @@ class QueryResult:
         """True when the query ran to its end (or to the row cap)."""
         return self.error is None
 
+    @property
+    def says_something(self) -> bool:
+        """True when it ran and gave more than NULLs."""
+        return self.ok and any(cell is not None for row in self.rows for cell in row)
+
 
 class Outcome(Enum):
     """How a prediction fared. A failing gold query is its own outcome, never the model's fault."""

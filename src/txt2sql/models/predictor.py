@@ -30,7 +30,6 @@ from txt2sql.types import (
     Generator,
     Prediction,
     Prompt,
-    QueryResult,
     Sampling,
     Schema,
     ValueMatch,
@@ -119,7 +118,7 @@ class DirectPredictor:
             i
             for i, (example, prompt, completions) in enumerate(zip(batch, prompts, found))
             if not any(
-                _says_something(self.executor(example.db_id, sql))
+                self.executor(example.db_id, sql).says_something
                 for completion in completions
                 if (sql := self._sql(example, prompt, completion))
             )
@@ -169,13 +168,8 @@ class DirectPredictor:
         ran: tuple[str, Completion] | None = None
         for candidate in candidates:
             result = self.executor(example.db_id, candidate[0])
-            if _says_something(result):
+            if result.says_something:
                 return candidate
             if result.ok and ran is None:
                 ran = candidate
         return ran or candidates[0]
-
-
-def _says_something(result: QueryResult) -> bool:
-    """Whether a statement ran and gave more than NULLs."""
-    return result.ok and any(cell is not None for row in result.rows for cell in row)

@@ -20,7 +20,7 @@ from txt2sql.search.state import Asked, Question, State
 from txt2sql.search.steps import StepExpander
 from txt2sql.search.trajectory import as_json
 from txt2sql.search.value import Judging, StateValue
-from txt2sql.search.vote import Ballot, Candidate, Weights, choose, says_something
+from txt2sql.search.vote import Ballot, Candidate, Weights, choose
 from txt2sql.types import Example, Executor, Prediction, Prompt
 
 
@@ -153,7 +153,7 @@ def decided(tree: Tree[State]) -> str:
     """Why a vote by probability is over: one answer that returns something has more than half."""
     for node in tree.nodes:
         state = node.state
-        reached = node.terminal and state.result is not None and says_something(state.result)
+        reached = node.terminal and state.result is not None and state.result.says_something
         if reached and state.probability > 0.5:
             return "no other answer can win"
     return ""

@@ -14,7 +14,7 @@ from typing import Any
 
 from txt2sql.search.mcts import Edge, Tree
 from txt2sql.search.state import State
-from txt2sql.search.vote import Candidate, says_something
+from txt2sql.search.vote import Candidate
 from txt2sql.sql.intermediate import SYMBOL
 from txt2sql.types import Links
 
@@ -154,7 +154,7 @@ def _result(state: State) -> dict[str, Any] | None:
         return None
     return {
         "rows": len(result.rows),
-        "says_something": says_something(result),
+        "says_something": result.says_something,
         "error": result.error,
     }
 

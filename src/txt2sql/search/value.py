@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 from txt2sql.models.engine import Engine
 from txt2sql.search.state import State
-from txt2sql.search.vote import says_something
 from txt2sql.types import QueryResult
 
 
@@ -65,7 +64,7 @@ class StateValue:
             )
         if not state.result.ok:
             return -1.0
-        return worth if says_something(state.result) else max(-1.0, worth - self.judging.empty)
+        return worth if state.result.says_something else max(-1.0, worth - self.judging.empty)
 
 
 def confidence(state: State) -> float:

@@ -94,15 +94,10 @@ def choose(ballots: Sequence[Ballot], weights: Weights = Weights()) -> list[Cand
         )
         if not best.result.ok:
             score = -1.0
-        elif not says_something(best.result):
+        elif not best.result.says_something:
             score *= weights.empty
         found.append(Candidate(best.sql, score, tuple(members)))
     return sorted(found, key=lambda c: (-c.score, not c.own, -c.ballots[0].probability))
-
-
-def says_something(result: QueryResult) -> bool:
-    """Whether a query ran and gave more than NULLs."""
-    return result.ok and any(cell is not None for row in result.rows for cell in row)
 
 
 def result_key(result: QueryResult) -> Hashable:

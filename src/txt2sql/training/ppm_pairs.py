@@ -23,7 +23,7 @@ from typing import Any
 from txt2sql.search.actions import clause
 from txt2sql.search.mcts import Tree
 from txt2sql.search.state import State
-from txt2sql.search.vote import Ballot, result_key, says_something
+from txt2sql.search.vote import Ballot, result_key
 from txt2sql.types import QueryResult
 
 Edge = tuple[int, int, float]
@@ -114,7 +114,7 @@ def grown(tree: Tree[State], right: Callable[[State], bool]) -> Grown:
                 probability=round(state.probability, 8),
                 own=each is tree.first,
                 result=results.setdefault(result_key(result), len(results)) if ran and result else None,
-                says=bool(ran and result and says_something(result)),
+                says=bool(ran and result and result.says_something),
                 edges=tuple(
                     (numbers[id(edge.node)], edge.visits, round(edge.mean, 5))
                     for edge in each.edges or ()
