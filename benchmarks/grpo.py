@@ -28,7 +28,8 @@ from typing import Any
 
 from txt2sql.runs import read_rows, versions
 from txt2sql.training import grpo
-from txt2sql.training.grpo_judges import Judges, Task
+from txt2sql.training.grpo_judge import Task
+from txt2sql.training.grpo_judges import Judges, judge_count
 from txt2sql.training.grpo_settings import GRPOConfig
 
 _LIMIT_OPCODES = 100_000_000
@@ -105,7 +106,7 @@ def main() -> None:
 
     ours, peer, right = [], [], (0, 0)
     for _ in range(rounds):
-        with closing(Judges(grpo.judge_count(config), config.timeout_s)) as judges:
+        with closing(Judges(judge_count(None), config.timeout_s)) as judges:
             judges.judge([Task(tasks[0].path, (), "warm", None, "SELECT 1", "SELECT 1")] * 2)
             seconds, mine = timed(lambda: judged(tasks, judges))
         ours.append(len(tasks) / seconds)

@@ -22,10 +22,12 @@ from txt2sql.config import as_mapping
 from txt2sql.errors import ConfigError
 from txt2sql.models import hf
 from txt2sql.runs import read_rows
-from txt2sql.training.grpo import choose_vllm, train
+from txt2sql.training.grpo import train
 from txt2sql.training.grpo_data import Questions
-from txt2sql.training.grpo_judges import Task, _Process
+from txt2sql.training.grpo_judge import Task
+from txt2sql.training.grpo_judges import _Process
 from txt2sql.training.grpo_plan import plan
+from txt2sql.training.grpo_policy import choose_vllm
 from txt2sql.training.grpo_scoring import Scorer
 from txt2sql.training.grpo_settings import GRPOConfig
 from txt2sql.training.grpo_trainer import Trainer, unpacked

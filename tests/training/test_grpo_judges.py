@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from txt2sql.training.grpo_judges import Judges, Task, tables_read
+from txt2sql.errors import DatabaseError
+from txt2sql.training.grpo_judge import Task, tables_read
+from txt2sql.training.grpo_judges import Judges
 
 GOLD = "SELECT count(*) FROM shop"
 ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c"
@@ -168,3 +170,11 @@ def test_the_tables_that_a_statement_reads(
     sql: str, tables: tuple[str, ...] | None, shop: Path
 ) -> None:
     assert tables_read(str(shop), sql) == tables
+
+
+def test_processes_that_cannot_start_are_told(
+    judges: Judges, shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    with pytest.raises(DatabaseError, match="end before they begin"):
+        judges.judge([task(shop, f"SELECT {n}") for n in range(9)])

@@ -19,9 +19,7 @@ PosixPath('results/grpo-model/model')
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -34,18 +32,18 @@ import torch
 import transformers
 
 from txt2sql.config import as_mapping
-from txt2sql.errors import ConfigError, ModelError
+from txt2sql.errors import ConfigError
 from txt2sql.evaluation.statistics import Estimate
 from txt2sql.models.adapters import attach, base_name
 from txt2sql.models.card import Facts, Measured, write_card
 from txt2sql.models.hf import HFGenerator
 from txt2sql.models.hub import push
-from txt2sql.models.weights import LoadedModel, choose_dtype, load_weights
 from txt2sql.runs import commit, open_run, read_rows, versions, write_atomically
 from txt2sql.training.folders import replace_folder
 from txt2sql.training.grpo_data import longest_answer, open_questions
 from txt2sql.training.grpo_filter import counts_file, pick
-from txt2sql.training.grpo_judges import Judges
+from txt2sql.training.grpo_judges import Judges, judge_count
+from txt2sql.training.grpo_policy import choose_vllm, load_policy, longest
 from txt2sql.training.grpo_sampling import Sampler
 from txt2sql.training.grpo_scoring import Scorer
 from txt2sql.training.grpo_settings import GRPOConfig, method, preset_of, run_folder
@@ -56,9 +54,8 @@ from txt2sql.training.processes import join, main_first
 from txt2sql.training.selection import HeldOut
 from txt2sql.training.sft_checkpoints import newest_whole
 from txt2sql.training.sft_data import process_count
-from txt2sql.training.sft_model import LARGE, in_place, is_adapted, save
+from txt2sql.training.sft_model import LARGE, in_place, save
 from txt2sql.training.sft_watch import best
-from txt2sql.training.tracking import has_bf16
 
 __all__ = ["GRPOConfig", "train"]
 
@@ -130,7 +127,7 @@ class Reinforcement:
         with main_first():
             _open_run(config, output)
         self.held_out = HeldOut(measured)
-        self.judges = Judges(judge_count(config), config.timeout_s, self.report)
+        self.judges = Judges(judge_count(config.judges), config.timeout_s, self.report)
         self.sampler = Sampler(
             self.loaded.model,
             self.loaded.tokenizer,
@@ -308,61 +305,3 @@ class Reinforcement:
         self.judges.close()
         if self.watch is not None:
             self.watch.close()
-
-
-def load_policy(config: GRPOConfig) -> tuple[LoadedModel, torch.dtype | None]:
-    """The model that is learnt on top of, an adapter merged into it, and the precision of matrix
-    products (None: single). Its own weights stay as they are, so they are held in that precision.
-    """
-    loaded = load_weights(
-        config.model, bits=config.bits, dtype="auto" if config.bits == 16 else None
-    )
-    if loaded.encoder_decoder:
-        raise ModelError(
-            f"'{loaded.card.name}' is an encoder-decoder; GRPO takes decoder models such as phi-2"
-        )
-    if is_adapted(loaded.model):
-        raise ModelError(
-            f"an adapter over 4-bit weights cannot be merged into them; run txt2sql merge "
-            f"'{loaded.card.source}' first, or set bits to 16"
-        )
-    device = loaded.model.device
-    half: torch.dtype | None = None
-    if config.bf16 if config.bf16 is not None else has_bf16(device):
-        half = torch.bfloat16
-    elif config.bf16 is None and device.type == "cuda":
-        half = torch.float16
-    if config.bits == 16:
-        parameters = int(loaded.model.num_parameters())
-        large = choose_dtype(device.type, parameters) if parameters >= LARGE else torch.float32
-        loaded.model.to(half or large)
-    return loaded, half
-
-
-def longest(config: GRPOConfig, model: Any) -> int:
-    """The most tokens of prompt and answer: `max_length`, and what the model attends to."""
-    limits = (getattr(model, name, None) for name in ("max_position_embeddings", "sliding_window"))
-    return min([config.max_length, *(int(limit) for limit in limits if limit)])
-
-
-def judge_count(config: GRPOConfig) -> int:
-    """How many processes judge."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return config.judges or min(8, cores or 1)
-
-
-def choose_vllm(config: GRPOConfig, style: str) -> str:
-    """vLLM's mode, or "" where this package samples."""
-    there = importlib.util.find_spec("vllm") is not None and torch.cuda.is_available()
-    if config.vllm in ("colocate", "server"):
-        if not there:
-            raise ConfigError(
-                "vllm needs vLLM and a GPU; pip install 'txt2sql[vllm]', or set it to off"
-            )
-        if style == "compact":
-            raise ConfigError(
-                "vLLM does not read compact prompts as this model does; set vllm to off"
-            )
-        return config.vllm
-    wanted = config.vllm == "auto" and there and style != "compact" and not config.constrained
-    return "colocate" if wanted else ""

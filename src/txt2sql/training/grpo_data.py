@@ -28,7 +28,7 @@ from txt2sql.prompts import render
 from txt2sql.sql.decode import decode
 from txt2sql.sql.spider_form import key_map
 from txt2sql.sql.text import extract_sql
-from txt2sql.training.grpo_judges import Ruling, Task
+from txt2sql.training.grpo_judge import Ruling, Task
 from txt2sql.training.grpo_settings import GRPOConfig
 from txt2sql.training.rewards import Judged
 from txt2sql.training.selection import Measured, is_held_out

@@ -15,8 +15,8 @@ import torch
 
 from txt2sql.models.catalog import resolve
 from txt2sql.models.weights import load_tokenizer
-from txt2sql.training.grpo import choose_vllm, longest
 from txt2sql.training.grpo_data import longest_answer, open_questions
+from txt2sql.training.grpo_policy import choose_vllm, longest
 from txt2sql.training.grpo_settings import GRPOConfig, method, preset_of, run_folder
 from txt2sql.training.grpo_trainer import questions_at_once
 from txt2sql.training.memory import Memory, built, estimate
