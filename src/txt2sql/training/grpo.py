@@ -37,9 +37,7 @@ from txt2sql.evaluation.statistics import Estimate
 from txt2sql.models.adapters import attach, base_name
 from txt2sql.models.card import Facts, Measured, write_card
 from txt2sql.models.hf import HFGenerator
-from txt2sql.models.hub import push
-from txt2sql.runs import commit, open_run, read_rows, versions, write_atomically
-from txt2sql.training.folders import replace_folder
+from txt2sql.runs import commit, open_run, versions, write_atomically
 from txt2sql.training.grpo_data import longest_answer, open_questions
 from txt2sql.training.grpo_filter import counts_file, pick
 from txt2sql.training.grpo_judges import Judges, judge_count
@@ -55,7 +53,7 @@ from txt2sql.training.selection import HeldOut
 from txt2sql.training.sft_checkpoints import newest_whole
 from txt2sql.training.sft_data import process_count
 from txt2sql.training.sft_model import LARGE, in_place, save
-from txt2sql.training.sft_watch import best
+from txt2sql.training.sft_watch import finish, measured_on
 
 __all__ = ["GRPOConfig", "train"]
 
@@ -90,7 +88,8 @@ def train(
         report(f"the run in '{output}' is finished; give another output to train again")
         return output / "model"
     with closing(Reinforcement(config, output, report)) as run:
-        return run.finish() if run.prepare(progress, deadline) and run.loop(progress) else None
+        done = run.prepare(progress, deadline) and run.loop(progress)
+        return finish(config, output, run.report) if done else None
 
 
 def _open_run(config: GRPOConfig, output: Path) -> None:
@@ -255,9 +254,7 @@ class Reinforcement:
 
     def _facts(self, found: Mapping[str, Estimate]) -> Facts:
         config = self.config
-        on = f"the split {config.measure_split}"
-        if not config.measure_split:
-            on = f"{config.held_out:.0%} of the training databases"
+        on = measured_on(config)
         measured = tuple(
             Measured(f"{name} {on}", "execution_accuracy", e.mean, e.n, e.low, e.high)
             for name, e in found.items()
@@ -279,26 +276,6 @@ class Reinforcement:
             versions=versions(),
             commit=commit(),
         )
-
-    def finish(self) -> Path:
-        """The folder of the adapter to keep."""
-        folder = self.output / "model"
-        with main_first() as is_main:
-            if is_main:
-                self._keep(folder)
-        return folder
-
-    def _keep(self, folder: Path) -> None:
-        kept = self.output / "best"
-        found = best(read_rows(self.output / "metrics.jsonl"))
-        if self.config.final == "best" and found and kept.is_dir():
-            self.report(f"the best is of step {found[0]}: {found[1]:.1%}")
-        else:
-            kept = self.output / "last"
-        replace_folder(kept, folder)
-        if self.config.push_to_hub:
-            self.report(push(folder, self.config.push_to_hub))
-        write_atomically(self.output / "finished.json", "{}\n")
 
     def close(self) -> None:
         """End the judges and write out the logs."""

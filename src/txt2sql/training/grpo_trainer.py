@@ -33,6 +33,7 @@ from txt2sql.training.grpo_sampling import Sampler
 from txt2sql.training.grpo_scoring import Scorer
 from txt2sql.training.grpo_settings import GRPOConfig
 from txt2sql.training.sft_model import base_model, is_adapted, save_weights
+from txt2sql.training.sft_settings import SCHEDULES
 
 # trl imports bitsandbytes, which on a CPU complains of a kernel that only 4-bit weights want.
 logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
@@ -281,7 +282,7 @@ def arguments(
             max_completion_length=answer,
             temperature=config.temperature,
             learning_rate=config.learning_rate,
-            lr_scheduler_type=_SCHEDULES[config.schedule],
+            lr_scheduler_type=SCHEDULES[config.schedule],
             warmup_steps=round(config.warmup * steps),
             max_grad_norm=config.max_grad_norm,
             beta=config.kl,
@@ -311,6 +312,3 @@ def arguments(
             disable_tqdm=True,
             report_to=[],
         )
-
-
-_SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}

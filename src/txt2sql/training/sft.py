@@ -33,9 +33,7 @@ from txt2sql.errors import ConfigError
 from txt2sql.evaluation.statistics import Estimate
 from txt2sql.models.adapters import attach, base_name
 from txt2sql.models.card import Facts, Measured, write_card
-from txt2sql.models.hub import push
-from txt2sql.runs import commit, open_run, read_rows, versions, write_atomically
-from txt2sql.training.folders import replace_folder
+from txt2sql.runs import commit, open_run, versions
 from txt2sql.training.prepare import Progress, silent
 from txt2sql.training.processes import join, main_first
 from txt2sql.training.selection import HeldOut
@@ -61,7 +59,7 @@ from txt2sql.training.sft_model import (
 from txt2sql.training.sft_plan import out_of_memory_explained
 from txt2sql.training.sft_settings import SFTConfig, method, run_folder
 from txt2sql.training.sft_trainer import Trainer, arguments
-from txt2sql.training.sft_watch import Watch, best, tokens_read
+from txt2sql.training.sft_watch import Watch, finish, measured_on, tokens_read
 
 __all__ = ["SFTConfig", "train"]
 
@@ -95,7 +93,7 @@ def train(
         report(f"the run in '{output}' is finished; give another output to train again")
         return output / "model"
     with closing(Finetuning(config, output, report, progress)) as run:
-        return run.finish() if run.loop(progress, deadline) else None
+        return finish(config, output, run.report) if run.loop(progress, deadline) else None
 
 
 def _unheard(line: str) -> None:
@@ -235,10 +233,9 @@ class Finetuning:
 
     def _facts(self, found: Mapping[str, Estimate]) -> Facts:
         config, rows = self.config, self.rows
+        on = measured_on(config)
         measured = tuple(
-            Measured(
-                f"{name} {self._measured_on}", "execution_accuracy", e.mean, e.n, e.low, e.high
-            )
+            Measured(f"{name} {on}", "execution_accuracy", e.mean, e.n, e.low, e.high)
             for name, e in found.items()
         )
         trained = {
@@ -251,39 +248,13 @@ class Finetuning:
             base=base_name(self.loaded.card.source),
             method=method(config),
             datasets=config.datasets,
-            held_out=(self._measured_on,),
+            held_out=(on,),
             measured=measured,
             trained=trained,
             config=as_mapping(config),
             versions=versions(),
             commit=commit(),
         )
-
-    @property
-    def _measured_on(self) -> str:
-        if self.config.measure_split:
-            return f"the split {self.config.measure_split}"
-        return f"{self.config.held_out:.0%} of the training databases"
-
-    def finish(self) -> Path:
-        """The folder of the adapter or model to keep."""
-        folder = self.output / "model"
-        with main_first() as is_main:
-            if is_main:
-                self._keep(folder)
-        return folder
-
-    def _keep(self, folder: Path) -> None:
-        kept = self.output / "best"
-        found = best(read_rows(self.output / "metrics.jsonl"))
-        if self.config.final == "best" and found and kept.is_dir():
-            self.report(f"the best is of step {found[0]}: {found[1]:.1%}")
-        else:
-            kept = self.output / "last"
-        replace_folder(kept, folder)
-        if self.config.push_to_hub:
-            self.report(push(folder, self.config.push_to_hub))
-        write_atomically(self.output / "finished.json", "{}\n")
 
     def close(self) -> None:
         """Write out the logs."""

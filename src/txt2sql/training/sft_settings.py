@@ -30,6 +30,10 @@ METHODS: dict[str, tuple[str, ...]] = {
 """Section of config/training_config.yaml and subcommand of `txt2sql train` -> what makes it so."""
 
 
+SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
+"""A `schedule`, and what transformers calls it."""
+
+
 @dataclass(frozen=True)
 class SFTConfig:
     """`datasets` are names, or folders in Spider's layout; the first is walked whole in each epoch."""

@@ -23,7 +23,7 @@ from torch.nn import functional
 
 from txt2sql.training.batches import Batch, answer_logits
 from txt2sql.training.sft_model import base_model, save_weights
-from txt2sql.training.sft_settings import SFTConfig
+from txt2sql.training.sft_settings import SCHEDULES, SFTConfig
 
 # trl imports bitsandbytes, which on a CPU complains of a kernel that only 4-bit weights want.
 logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
@@ -97,7 +97,7 @@ def arguments(
             packing=False,
             completion_only_loss=False,
             learning_rate=config.learning_rate,
-            lr_scheduler_type=_SCHEDULES[config.schedule],
+            lr_scheduler_type=SCHEDULES[config.schedule],
             warmup_steps=round(config.warmup * steps),
             weight_decay=config.weight_decay,
             max_grad_norm=1.0,
@@ -116,6 +116,3 @@ def arguments(
             disable_tqdm=True,
             report_to=[],
         )
-
-
-_SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}

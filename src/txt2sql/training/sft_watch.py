@@ -24,8 +24,10 @@ from torch import distributed
 from transformers import TrainerCallback
 
 from txt2sql.evaluation.statistics import Estimate
-from txt2sql.runs import read_rows
+from txt2sql.models.hub import push
+from txt2sql.runs import read_rows, write_atomically
 from txt2sql.training.folders import replace_folder
+from txt2sql.training.processes import main_first
 from txt2sql.training.sft_checkpoints import mark_whole
 from txt2sql.training.sft_data import Rows
 from txt2sql.training.tracking import Tracker
@@ -46,6 +48,44 @@ def scores(rows: Iterable[Mapping[str, Any]]) -> list[tuple[int, float]]:
 def best(rows: Iterable[Mapping[str, Any]]) -> tuple[int, float] | None:
     """The measurement to keep: the first of the highest."""
     return max(scores(rows), key=lambda found: found[1], default=None)
+
+
+class Finished(Protocol):
+    """What a run's settings say of what is kept of it, and of what it is judged by."""
+
+    @property
+    def final(self) -> str: ...
+    @property
+    def push_to_hub(self) -> str: ...
+    @property
+    def held_out(self) -> float: ...
+    @property
+    def measure_split(self) -> str | None: ...
+
+
+def finish(config: Finished, output: Path, report: Callable[[str], None]) -> Path:
+    """The folder of the adapter or model to keep: the best measured, or the last."""
+    folder = output / "model"
+    with main_first() as is_main:
+        if is_main:
+            kept = output / "best"
+            found = best(read_rows(output / "metrics.jsonl"))
+            if config.final == "best" and found and kept.is_dir():
+                report(f"the best is of step {found[0]}: {found[1]:.1%}")
+            else:
+                kept = output / "last"
+            replace_folder(kept, folder)
+            if config.push_to_hub:
+                report(push(folder, config.push_to_hub))
+            write_atomically(output / "finished.json", "{}\n")
+    return folder
+
+
+def measured_on(config: Finished) -> str:
+    """Which questions of a data set measure progress, in words."""
+    if config.measure_split:
+        return f"the split {config.measure_split}"
+    return f"{config.held_out:.0%} of the training databases"
 
 
 def tokens_read(rows: Rows) -> list[int]:
