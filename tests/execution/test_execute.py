@@ -386,6 +386,22 @@ def test_interrupt_from_another_thread(shop: Database) -> None:
         assert time.perf_counter() - start < 5
 
 
+def test_interrupting_one_thread_leaves_the_others_alone(shop: Database) -> None:
+    threads: dict[str, int] = {}
+
+    def ask(name: str, timeout_s: float) -> str | None:
+        threads[name] = threading.get_ident()
+        return execute(shop, BOMBS["cartesian product"], Limits(timeout_s=timeout_s)).error
+
+    with ThreadPoolExecutor(2) as pool:
+        stopped, left = pool.submit(ask, "stopped", 20), pool.submit(ask, "left", 1)
+        while "stopped" not in threads or not interrupt(threads["stopped"]):
+            time.sleep(0.02)
+        assert stopped.result() == "interrupted"
+        assert left.result() == "stopped after 1 s"
+        assert interrupt(threads["left"]) == 0
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_forked_child_asks_its_own_worker(shop: Database) -> None:

@@ -297,3 +297,21 @@ def test_a_child_is_chosen_by_the_formula() -> None:
         visits[scores.index(max(scores))] += 1
     tree = search([State(())], expand, value, Settings(num_simulations=40, wave=1))[0]
     assert [edge.visits for edge in tree.root.edges or ()] == visits
+
+
+def test_what_watches_sees_the_tree_grow_and_can_end_it() -> None:
+    game, seen = Game(4, 3), []
+
+    class Enough(Exception):
+        pass
+
+    def watch(trees: Sequence[Tree[State]]) -> None:
+        seen.append(trees[0].simulations)
+        if len(seen) == 5:
+            raise Enough
+
+    with pytest.raises(Enough):
+        search([State(())], game.expand, game.value, Settings(wave=2), watch=watch)
+    assert seen == sorted(seen)
+    assert seen[-1] > seen[0]
+    assert len(game.batches) == 5

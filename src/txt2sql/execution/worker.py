@@ -52,6 +52,7 @@ class Worker:
     def __init__(self, max_memory_bytes: int, program: Program = SQLITE) -> None:
         self.max_memory_bytes, self.program = max_memory_bytes, program
         self.interrupted = False
+        self.thread = 0
         # A session of its own, so that Ctrl-C in the terminal reaches the caller alone.
         command = [sys.executable, *program.arguments, str(max_memory_bytes)]
         try:
@@ -135,10 +136,13 @@ def ask(
     return answer
 
 
-def interrupt() -> int:
-    """Stop every statement that a worker is running now, from any thread; returns how many."""
+def interrupt(thread: int | None = None) -> int:
+    """Stop every statement that a worker is running now, from any thread; returns how many.
+
+    With `thread` (of threading.get_ident), only the statement that this thread waits for.
+    """
     with _lock:
-        workers = list(_busy)
+        workers = [each for each in _busy if thread is None or each.thread == thread]
         for worker in workers:
             worker.interrupted = True
             worker.stop()
@@ -164,9 +168,11 @@ def _borrow(max_memory_bytes: int, program: Program) -> Worker:
             if (_idle[index].max_memory_bytes, _idle[index].program) == wanted:
                 worker = _idle.pop(index)
                 if worker.process.poll() is None:
+                    worker.thread = threading.get_ident()
                     _busy.add(worker)
                     return worker
     worker = Worker(max_memory_bytes, program)
+    worker.thread = threading.get_ident()
     with _lock:
         _busy.add(worker)
     return worker

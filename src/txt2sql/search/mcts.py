@@ -147,6 +147,9 @@ class Tree(Generic[S]):
 Settled = Callable[[Tree[S]], str]
 """Why a tree needs no more simulations, or ""."""
 
+Watch = Callable[[Sequence[Tree[S]]], None]
+"""Called with the trees whenever leaves came back; what it raises ends the search."""
+
 
 def search(
     roots: Sequence[S],
@@ -154,6 +157,7 @@ def search(
     value: Value[S],
     settings: Settings = Settings(),
     settled: Settled[S] | None = None,
+    watch: Watch[S] | None = None,
 ) -> list[Tree[S]]:
     """One tree for each root, all searched at the same time."""
     searches = [_Search(root, value, settings, settled) for root in roots]
@@ -173,6 +177,8 @@ def search(
         for state, expansion in expand(new, math.inf if answerless else limit):
             each, node = asked.pop(id(state))
             each.attach(node, expansion)
+        if watch is not None:
+            watch([each.tree for each in searches])
         if late and not answerless:
             break
     for each in searches:

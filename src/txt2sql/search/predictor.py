@@ -15,7 +15,7 @@ from itertools import islice
 
 from txt2sql.models.engine import Decoding, Engine
 from txt2sql.models.predictor import DirectPredictor
-from txt2sql.search.mcts import Settings, Tree, search
+from txt2sql.search.mcts import Settings, Tree, Watch, search
 from txt2sql.search.state import Asked, Question, State
 from txt2sql.search.steps import StepExpander
 from txt2sql.search.trajectory import as_json
@@ -86,8 +86,10 @@ class SearchPredictor:
             for found in self.search([Question.of(example) for example in batch]):
                 yield prediction(found)
 
-    def search(self, questions: Sequence[Question]) -> list[Searched]:
-        """The trees of some questions, searched together."""
+    def search(
+        self, questions: Sequence[Question], watch: Watch[State] | None = None
+    ) -> list[Searched]:
+        """The trees of some questions, searched together; see `mcts.Watch`."""
         started = time.perf_counter()
         asked = [
             Asked(question, self.direct.prompt(question.example()), self.direct.schemas(question.db_id))
@@ -103,7 +105,8 @@ class SearchPredictor:
             early = self.options.early and not (
                 weights.visits or weights.value or weights.preference
             )
-            forest = search(roots, expander, value, self.options.mcts, decided if early else None)
+            settled = decided if early else None
+            forest = search(roots, expander, value, self.options.mcts, settled, watch)
         finally:
             expander.free(roots)
         found = []
