@@ -38,6 +38,8 @@ HOMES = {
     "pymysql": {"execution"},
     "duckdb": {"execution"},
     "litellm": {"models"},
+    "ray": {"training"},
+    "vllm": {"models"},
 }
 
 

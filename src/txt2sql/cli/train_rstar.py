@@ -49,6 +49,16 @@ def rstar(
         float | None, typer.Option("--learning_rate", help="Of the policy.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Of questions, search and training.")] = None,
+    processes: Annotated[
+        int | None,
+        typer.Option(help="Processes that search; on a Ray cluster, its GPUs or CPUs."),
+    ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS", help="Search on a Ray cluster: an address, auto, or local."
+        ),
+    ] = None,
     use_wandb: Annotated[
         bool, typer.Option("--use_wandb", help="Log to Weights & Biases, too; offline if need be.")
     ] = False,
@@ -73,12 +83,14 @@ def rstar(
       txt2sql train rstar --model phi-2 --num_rounds 5 --mcts_simulations 100
       txt2sql train rstar --cot_examples 200 --set evolution.measured=100
       txt2sql train rstar --set ppm.shuffled=true --output results/rstar-shuffled
+      txt2sql train rstar --model phi-2 --ray auto
     """
     given: dict[str, Any] = {
         "model": model, "dataset": dataset, "data": data, "output_dir": output, "seed": seed,
         "evolution.num_rounds": num_rounds, "mcts.num_simulations": mcts_simulations,
         "evolution.cot_examples_per_round": cot_examples, "policy_training.epochs": epochs,
         "policy_training.learning_rate": learning_rate,
+        "rollouts.processes": processes, "rollouts.ray": ray,
         "use_wandb": "true" if use_wandb else None,
     }  # fmt: skip
     overrides = [f"{name}={value}" for name, value in given.items() if value is not None]

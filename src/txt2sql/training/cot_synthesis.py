@@ -21,35 +21,21 @@ import random
 import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from txt2sql.data import Dataset, open_dataset
 from txt2sql.errors import ConfigError
 from txt2sql.evaluation.metrics.exact_set_match import hardness
-from txt2sql.evaluation.metrics.execution_accuracy import ExecutionAccuracy
-from txt2sql.evaluation.mode import Judging
-from txt2sql.execution.execute import execute
-from txt2sql.execution.values import ValueIndex, open_value_index
-from txt2sql.models.engine import HFEngine
-from txt2sql.models.hf import HFGenerator
-from txt2sql.models.ppm import Preference, Scorer
-from txt2sql.models.predictor import DirectPredictor
 from txt2sql.runs import write_atomically
-from txt2sql.search.actions import split_steps, starts_step
-from txt2sql.search.mcts import Tree, search
-from txt2sql.search.predictor import SearchOptions, SearchPredictor
+from txt2sql.search.actions import split_steps
 from txt2sql.search.relaxation import partial_fault
-from txt2sql.search.state import Asked, Question, State
-from txt2sql.search.steps import StepExpander
-from txt2sql.search.value import StateValue
 from txt2sql.sql.spider_query import SpiderSchema
 from txt2sql.sql.text import normalise
-from txt2sql.training.ppm_pairs import Grown, grown
+from txt2sql.training.ppm_pairs import Grown
 from txt2sql.training.rstar_settings import SPLIT, RStarConfig
 from txt2sql.training.selection import is_held_out
-from txt2sql.types import Example, Prediction, QueryResult, Schema
+from txt2sql.types import Example, QueryResult, Schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,87 +62,6 @@ def open_questions(config: RStarConfig) -> Questions:
             "measure on; choose another evolution.held_out"
         )
     return Questions(dataset, tuple(learnt), tuple(held))
-
-
-class Searcher:
-    """A policy over the databases of a data set, with its preference model where it has one."""
-
-    def __init__(
-        self, generator: HFGenerator, preference: Preference | None, questions: Questions, config: RStarConfig,
-        scorer: Scorer | None = None,
-    ) -> None:  # fmt: skip
-        self.dataset, self.config, self.scorer = questions.dataset, config, scorer
-        self.judge = ExecutionAccuracy(Judging(both=False))
-
-        @lru_cache(maxsize=64)
-        def index(db_id: str) -> ValueIndex:
-            return open_value_index(self.dataset.database(db_id))
-
-        self.direct = DirectPredictor(
-            generator,
-            self.dataset.schema,
-            lambda example: index(example.db_id).match(example.question),
-            self.run,
-            spell=lambda db_id, table, column, text: index(db_id).spell(table, column, text),
-        )
-        head = preference.head if preference else None
-        self.engine = HFEngine(generator, starts_step, head=head, decoding=config.steps)
-        voting = scorer.preference if scorer else preference
-        weight = voting.vote if voting else 0.0
-        self.options = SearchOptions(
-            config.mcts, config.steps, replace(config.vote, preference=config.vote.preference or weight),
-            config.value, together=config.evolution.together,
-        )  # fmt: skip
-
-    def run(self, db_id: str, sql: str) -> QueryResult:
-        """A statement on the database of an id."""
-        return execute(self.dataset.database(db_id), sql)
-
-    def right(self, example: Example, sql: str | None) -> bool:
-        """The one judge's verdict."""
-        database = self.dataset.database(example.db_id)
-        return self.judge(example, Prediction(example.id, sql), database).correct
-
-    def predictor(self) -> SearchPredictor:
-        """The same as `txt2sql evaluate --search` asks, which is never shown a gold query."""
-        scored = self.engine.head is not None
-        judge = self.scorer.scores if self.scorer else None
-        return SearchPredictor(self.direct, self.engine, self.options, scored=scored, judge=judge)
-
-    def grow(self, examples: Sequence[Example], simulations: int) -> list[Grown]:
-        """Trees of training questions whose answers are worth what the judge says of them."""
-        by_id = {example.id: example for example in examples}
-        asked = [
-            Asked(Question.of(e), self.direct.prompt(e), self.direct.schemas(e.db_id))
-            for e in examples
-        ]
-        plain = StateValue(self.run, self.engine if self.engine.head else None, self.options.value)
-
-        def right(state: State) -> bool:
-            example = by_id[state.asked.question.id]
-            return state.result is not None and state.result.ok and self.right(example, state.sql)
-
-        def value(states: Sequence[State]) -> list[float]:
-            worths = plain(states)
-            return [
-                (1.0 if right(state) else -1.0) if state.ended else worth
-                for state, worth in zip(states, worths, strict=True)
-            ]
-
-        evolution = self.config.evolution
-        settings = replace(
-            self.config.mcts, num_simulations=simulations, noise=evolution.noise,
-            seed=random.Random(f"{self.config.seed} {examples[0].id}").randrange(2**31),
-        )  # fmt: skip
-        expander = StepExpander(
-            self.engine, self.run, self.direct.spell, True, self.options.temperature
-        )
-        roots = expander.roots(asked)
-        try:
-            forest: list[Tree[State]] = search(roots, expander, value, settings)
-        finally:
-            expander.free(roots)
-        return [grown(tree, right) for tree in forest]
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,6 +97,22 @@ class PPMSettings:
 
 
 @dataclass(frozen=True)
+class RolloutSettings:
+    """Who searches: what comes out is the same, and a run may go on with others."""
+
+    processes: int | None = None
+    """How many; None: this one, or of a Ray cluster as many as it has GPUs, else CPUs."""
+    ray: str | None = None
+    """"local" starts a Ray cluster on this machine; "auto" or an address joins one whose machines have
+    txt2sql and see the run's folders at the same paths.
+    """
+
+    def __post_init__(self) -> None:
+        if self.processes is not None and self.processes < 1:
+            raise ValueError("processes must be 1 or more, or null")
+
+
+@dataclass(frozen=True)
 class RStarConfig:
     """config/rstar_config.yaml. `dataset` is a name, or a folder in Spider's layout."""
 
@@ -113,6 +129,7 @@ class RStarConfig:
     evolution: EvolutionSettings = field(default_factory=EvolutionSettings)
     policy_training: PolicySettings = field(default_factory=PolicySettings)
     ppm: PPMSettings = field(default_factory=PPMSettings)
+    rollouts: RolloutSettings = field(default_factory=RolloutSettings)
     threads: int | None = None
     use_wandb: bool = False
     seed: int = 0

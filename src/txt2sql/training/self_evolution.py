@@ -34,13 +34,11 @@ import torch
 from txt2sql.config import as_mapping
 from txt2sql.models import hf
 from txt2sql.models.catalog import resolve
-from txt2sql.models.ppm import ADAPTER, find, open_scorer, save_preference
+from txt2sql.models.ppm import ADAPTER, save_preference
 from txt2sql.models.weights import load_weights
 from txt2sql.runs import append_row, open_run, read_rows, write_atomically
-from txt2sql.search.state import Question
 from txt2sql.training import ppm, sft
 from txt2sql.training.cot_synthesis import (
-    Searcher,
     Trace,
     bootstrap,
     hardness_of,
@@ -51,9 +49,11 @@ from txt2sql.training.cot_synthesis import (
 )
 from txt2sql.training.folders import replace_folder
 from txt2sql.training.ppm_adapter import train_adapted
-from txt2sql.training.ppm_pairs import Grown, from_row, to_row
+from txt2sql.training.ppm_pairs import Grown, from_row
 from txt2sql.training.prepare import Progress, silent
-from txt2sql.training.rstar_settings import RStarConfig
+from txt2sql.training.rollouts import Job, Row, batched, rollouts
+from txt2sql.training.rstar_settings import RolloutSettings, RStarConfig
+from txt2sql.training.searcher import Searcher, open_searcher
 from txt2sql.training.self_evolution_rounds import Round, promoted, rounds_of, table, told
 from txt2sql.training.sft_model import LARGE
 from txt2sql.training.sft_settings import Adapter, SFTConfig
@@ -65,6 +65,7 @@ _CHANGEABLE: Mapping[str, Any] = {
     "data": None,
     "threads": None,
     "use_wandb": False,
+    "rollouts": RolloutSettings(),
 }
 
 
@@ -144,17 +145,17 @@ class Evolution:
         best = promoted(before)
         return self.output / f"round_{best}" if best else self.config.model
 
-    def _searcher(self, policy: Path | str) -> Searcher:
-        generator = hf.load(policy)
-        preference = find(generator.card.folder, generator.device)
-        scorer = open_scorer(generator.card.folder)
-        return Searcher(generator, preference, self.questions, self.config, scorer)
+    def _rollouts(self, policy: Path | str, jobs: Sequence[Job]) -> Iterator[tuple[Job, list[Row]]]:
+        return rollouts(
+            self.config, policy, jobs, lambda: open_searcher(policy, self.questions, self.config)
+        )
 
     # -- search on training questions
 
     def trees(self, number: int) -> list[Grown]:
-        """Those that a round has grown so far."""
-        return [from_row(row) for row in read_rows(self.work(number) / "trees.jsonl")]
+        """Those that a round has grown so far, in an order that does not tell who was done first."""
+        rows = read_rows(self.work(number) / "trees.jsonl")
+        return sorted(map(from_row, rows), key=lambda tree: tree.question_id)
 
     def plan(self, number: int) -> list[tuple[Example, int]]:
         """The questions of a round with their simulations: unsolved ones first, to at most half; then
@@ -186,24 +187,31 @@ class Evolution:
         return found
 
     def grow(self, number: int) -> None:
-        """Search what is left to search of a round's questions."""
+        """Search what is left to search of a round's questions.
+
+        Questions are always searched beside the same others, so that a run that goes on grows the same
+        trees, down to the last bit of what the model computes.
+        """
         file = self.work(number) / "trees.jsonl"
-        known = {row["question_id"]: row for row in read_rows(file)}
-        left: dict[int, list[Example]] = defaultdict(list)
+        known = {row["question_id"] for row in read_rows(file)}
+        planned: dict[int, list[str]] = defaultdict(list)
         for example, simulations in self.plan(number):
-            if example.id not in known:
-                left[simulations].append(example)
-        count = sum(map(len, left.values()))
-        if not count:
-            return
-        searcher = self._searcher(self.policy(number))
+            planned[simulations].append(example.id)
+        together = self.config.evolution.together
+        jobs = [
+            Job(ids, simulations)
+            for simulations, questions in sorted(planned.items())
+            for ids in batched(questions, together)
+            if not known.issuperset(ids)
+        ]
+        count = sum(each not in known for job in jobs for each in job.ids)
         solved = made = 0
         with self.progress(f"round {number}: searching", count) as advance:
-            for simulations, examples in sorted(left.items()):
-                for batch in _batches(examples, self.config.evolution.together):
-                    for tree in searcher.grow(batch, simulations):
-                        append_row(file, to_row(tree))
-                        solved += tree.solved
+            for _, rows in self._rollouts(self.policy(number), jobs):
+                for row in rows:
+                    if row["question_id"] not in known:
+                        append_row(file, row)
+                        solved += from_row(row).solved
                         made += 1
                         advance(f"{solved / made:.0%} solved")
 
@@ -296,24 +304,21 @@ class Evolution:
         asked = list(self.questions.held_out)
         random.Random(f"{self.config.seed} measured").shuffle(asked)
         asked = asked[: self.config.evolution.measured]
-        left = [example for example in asked if example.id not in known]
-        if left:
-            searcher = self._searcher(work / "checkpoint" if number else self.config.model)
-            predictor = searcher.predictor()
-            with self.progress(f"round {number}: measuring", len(left)) as advance:
-                for batch in _batches(left, self.config.evolution.together):
-                    found = predictor.search([Question.of(example) for example in batch])
-                    for example, each in zip(batch, found, strict=True):
-                        marks = {b.sql: searcher.right(example, b.sql) for b in each.ballots}
-                        best = each.candidates[0].sql if each.candidates else ""
-                        known[example.id] = {
-                            "id": example.id,
-                            "greedy": any(marks[b.sql] for b in each.ballots if b.own),
-                            "search": marks.get(best, False),
-                            "oracle": any(marks.values()),
-                        }
-                        append_row(file, known[example.id])
-                        advance("")
+        jobs = [
+            Job(ids)
+            for ids in batched([example.id for example in asked], self.config.evolution.together)
+            if not known.keys() >= set(ids)
+        ]
+        if jobs:
+            policy = work / "checkpoint" if number else self.config.model
+            count = sum(each not in known for job in jobs for each in job.ids)
+            with self.progress(f"round {number}: measuring", count) as advance:
+                for _, found in self._rollouts(policy, jobs):
+                    for row in found:
+                        if row["id"] not in known:
+                            known[row["id"]] = row
+                            append_row(file, row)
+                            advance("")
         rows = [known[example.id] for example in asked]
         means = {
             key: sum(r[key] for r in rows) / len(rows) for key in ("greedy", "search", "oracle")
@@ -334,8 +339,3 @@ class Evolution:
         numbers = {k: v for k, v in as_mapping(rows[-1]).items() if isinstance(v, (int, float))}
         tracker.log({"step": number, **{k: float(v) for k, v in numbers.items() if k != "number"}})
         tracker.close()
-
-
-def _batches(examples: Sequence[Example], size: int) -> Iterator[list[Example]]:
-    for start in range(0, len(examples), size):
-        yield list(examples[start : start + size])

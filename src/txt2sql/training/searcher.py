@@ -1,0 +1,157 @@
+"""A policy over the training databases: grows judged trees, and measures on held-out questions.
+
+Field's name: the actor of a self-improving system. It is `txt2sql evaluate --search` with two
+differences: whole answers of questions to learn from are worth what the one judge says of them, and
+there is noise at the root. Held-out questions are searched as any question is, without their gold.
+
+>>> searcher = open_searcher("bundled", open_questions(config), config)  # doctest: +SKIP
+>>> searcher.rows(["spider-train-0"], 100)[0]["simulations"]  # doctest: +SKIP
+100
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from txt2sql.evaluation.metrics.execution_accuracy import ExecutionAccuracy
+from txt2sql.evaluation.mode import Judging
+from txt2sql.execution.execute import execute
+from txt2sql.execution.values import ValueIndex, open_value_index
+from txt2sql.models import hf
+from txt2sql.models.engine import HFEngine
+from txt2sql.models.hf import HFGenerator
+from txt2sql.models.ppm import Preference, Scorer, find, open_scorer
+from txt2sql.models.predictor import DirectPredictor
+from txt2sql.search.actions import starts_step
+from txt2sql.search.mcts import Tree, search
+from txt2sql.search.predictor import SearchOptions, SearchPredictor
+from txt2sql.search.state import Asked, Question, State
+from txt2sql.search.steps import StepExpander
+from txt2sql.search.value import StateValue
+from txt2sql.training.cot_synthesis import Questions
+from txt2sql.training.ppm_pairs import Grown, grown, to_row
+from txt2sql.training.rstar_settings import RStarConfig
+from txt2sql.types import Example, Prediction, QueryResult
+
+Row = dict[str, Any]
+
+
+class Searcher:
+    """A policy over the databases of a data set, with its preference model where it has one."""
+
+    def __init__(
+        self, generator: HFGenerator, preference: Preference | None, questions: Questions, config: RStarConfig,
+        scorer: Scorer | None = None,
+    ) -> None:  # fmt: skip
+        self.dataset = questions.dataset
+        self.learnt = {example.id: example for example in questions.learnt}
+        self.held_out = {example.id: example for example in questions.held_out}
+        self.config, self.scorer = config, scorer
+        self.judge = ExecutionAccuracy(Judging(both=False))
+
+        @lru_cache(maxsize=64)
+        def index(db_id: str) -> ValueIndex:
+            return open_value_index(self.dataset.database(db_id))
+
+        self.direct = DirectPredictor(
+            generator,
+            self.dataset.schema,
+            lambda example: index(example.db_id).match(example.question),
+            self.run,
+            spell=lambda db_id, table, column, text: index(db_id).spell(table, column, text),
+        )
+        head = preference.head if preference else None
+        self.engine = HFEngine(generator, starts_step, head=head, decoding=config.steps)
+        voting = scorer.preference if scorer else preference
+        weight = voting.vote if voting else 0.0
+        self.options = SearchOptions(
+            config.mcts, config.steps, replace(config.vote, preference=config.vote.preference or weight),
+            config.value, together=config.evolution.together,
+        )  # fmt: skip
+
+    def run(self, db_id: str, sql: str) -> QueryResult:
+        """A statement on the database of an id."""
+        return execute(self.dataset.database(db_id), sql)
+
+    def right(self, example: Example, sql: str | None) -> bool:
+        """The one judge's verdict."""
+        database = self.dataset.database(example.db_id)
+        return self.judge(example, Prediction(example.id, sql), database).correct
+
+    def predictor(self) -> SearchPredictor:
+        """The same as `txt2sql evaluate --search` asks, which is never shown a gold query."""
+        scored = self.engine.head is not None
+        judge = self.scorer.scores if self.scorer else None
+        return SearchPredictor(self.direct, self.engine, self.options, scored=scored, judge=judge)
+
+    def rows(self, ids: Sequence[str], simulations: int) -> list[Row]:
+        """The trees of questions to learn from; with 0 simulations, the marks of held-out ones."""
+        if simulations:
+            asked = [self.learnt[each] for each in ids]
+            return [to_row(tree) for tree in self.grow(asked, simulations)]
+        return self.measure([self.held_out[each] for each in ids])
+
+    def measure(self, examples: Sequence[Example]) -> list[Row]:
+        """Whether the greedy answer, the searched one and any answer of the tree (oracle) are right."""
+        rows = []
+        found = self.predictor().search([Question.of(example) for example in examples])
+        for example, each in zip(examples, found, strict=True):
+            marks = {b.sql: self.right(example, b.sql) for b in each.ballots}
+            best = each.candidates[0].sql if each.candidates else ""
+            rows.append(
+                {
+                    "id": example.id,
+                    "greedy": any(marks[b.sql] for b in each.ballots if b.own),
+                    "search": marks.get(best, False),
+                    "oracle": any(marks.values()),
+                }
+            )
+        return rows
+
+    def grow(self, examples: Sequence[Example], simulations: int) -> list[Grown]:
+        """Trees of training questions whose answers are worth what the judge says of them."""
+        by_id = {example.id: example for example in examples}
+        asked = [
+            Asked(Question.of(e), self.direct.prompt(e), self.direct.schemas(e.db_id))
+            for e in examples
+        ]
+        plain = StateValue(self.run, self.engine if self.engine.head else None, self.options.value)
+
+        def right(state: State) -> bool:
+            example = by_id[state.asked.question.id]
+            return state.result is not None and state.result.ok and self.right(example, state.sql)
+
+        def value(states: Sequence[State]) -> list[float]:
+            worths = plain(states)
+            return [
+                (1.0 if right(state) else -1.0) if state.ended else worth
+                for state, worth in zip(states, worths, strict=True)
+            ]
+
+        evolution = self.config.evolution
+        settings = replace(
+            self.config.mcts, num_simulations=simulations, noise=evolution.noise,
+            seed=random.Random(f"{self.config.seed} {examples[0].id}").randrange(2**31),
+        )  # fmt: skip
+        expander = StepExpander(
+            self.engine, self.run, self.direct.spell, True, self.options.temperature
+        )
+        roots = expander.roots(asked)
+        try:
+            forest: list[Tree[State]] = search(roots, expander, value, settings)
+        finally:
+            expander.free(roots)
+        return [grown(tree, right) for tree in forest]
+
+
+def open_searcher(policy: Path | str, questions: Questions, config: RStarConfig) -> Searcher:
+    """A policy by name or folder, with the preference models that its folder holds."""
+    generator = hf.load(policy)
+    preference = find(generator.card.folder, generator.device)
+    scorer = open_scorer(generator.card.folder)
+    return Searcher(generator, preference, questions, config, scorer)

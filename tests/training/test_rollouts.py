@@ -1,0 +1,172 @@
+"""Whoever searches, the same trees come out, each question once; who dies is replaced."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from tests.training.test_self_evolution import config, made, quiet
+
+from txt2sql.errors import ConfigError, ModelError
+from txt2sql.training.cot_synthesis import open_questions
+from txt2sql.training.rollouts import Job, Row, batched, rollouts
+from txt2sql.training.rstar_settings import RolloutSettings, RStarConfig
+from txt2sql.training.searcher import Searcher, open_searcher
+from txt2sql.training.self_evolution import evolve
+
+Trees = dict[Job, list[Row]]
+
+
+@pytest.fixture(scope="module")
+def settings(
+    tmp_path_factory: pytest.TempPathFactory, tiny_spider: Path, tiny_compact: Callable[..., Path]
+) -> RStarConfig:
+    return config(tmp_path_factory.mktemp("run"), tiny_spider, tiny_compact())
+
+
+@pytest.fixture(scope="module")
+def jobs(settings: RStarConfig) -> list[Job]:
+    questions = open_questions(settings)
+    learnt = batched([example.id for example in questions.learnt[:8]], 2)
+    measured = batched([example.id for example in questions.held_out[:2]], 2)
+    return [*(Job(ids, 3) for ids in learnt), *map(Job, measured)]
+
+
+@pytest.fixture(scope="module")
+def expected(settings: RStarConfig, jobs: list[Job]) -> Trees:
+    return grown(settings, jobs)
+
+
+def grown(settings: RStarConfig, jobs: list[Job], **asked: object) -> Trees:
+    settings = replace(settings, rollouts=RolloutSettings(**asked))  # type: ignore[arg-type]
+
+    def here() -> Searcher:
+        assert not asked, "this process was not asked to search"
+        return open_searcher(settings.model, open_questions(settings), settings)
+
+    found = list(rollouts(settings, settings.model, jobs, here))
+    assert len(found) == len(jobs)
+    return dict(found)
+
+
+def test_questions_are_searched_in_the_same_company() -> None:
+    assert batched(list("abcde"), 2) == [("a", "b"), ("c", "d"), ("e",)]
+    assert batched([], 2) == []
+
+
+def test_trees_belong_to_their_questions(expected: Trees, jobs: list[Job]) -> None:
+    for job in jobs:
+        name = "question_id" if job.simulations else "id"
+        assert [row[name] for row in expected[job]] == list(job.ids)
+
+
+def test_a_question_that_is_held_out_is_never_learnt_from(
+    settings: RStarConfig, jobs: list[Job]
+) -> None:
+    with pytest.raises(KeyError):
+        grown(settings, [Job(jobs[-1].ids, 3)])
+
+
+def test_without_ray_it_says_what_to_do(
+    settings: RStarConfig, jobs: list[Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(ConfigError, match=r"txt2sql\[ray\]"):
+        grown(settings, jobs, ray="local")
+
+
+@pytest.mark.slow
+def test_processes_grow_the_same_trees(
+    settings: RStarConfig, jobs: list[Job], expected: Trees
+) -> None:
+    assert grown(settings, jobs, processes=2) == expected
+
+
+def _descendants(parent: int) -> Iterator[tuple[int, str]]:
+    """(process, command line) of all processes below one."""
+    for entry in Path("/proc").iterdir():
+        try:
+            status = (entry / "stat").read_text().rsplit(")", 1)[1].split()
+            if entry.name.isdigit() and int(status[1]) == parent:
+                yield int(entry.name), (entry / "cmdline").read_text().replace("\0", " ")
+                yield from _descendants(int(entry.name))
+        except (OSError, IndexError):
+            continue
+
+
+def killing(title: str, times: int) -> list[int]:
+    """Kill so many processes of this one, each as soon as its command line begins or ends so."""
+    killed: list[int] = []
+
+    def watch() -> None:
+        until = time.monotonic() + 60
+        while len(killed) < times and time.monotonic() < until:
+            for process, command in _descendants(os.getpid()):
+                if title in command and process not in killed and len(killed) < times:
+                    os.kill(process, signal.SIGKILL)
+                    killed.append(process)
+            time.sleep(0.05)
+
+    Thread(target=watch, daemon=True).start()
+    return killed
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
+def test_jobs_of_a_killed_process_are_done_again(
+    settings: RStarConfig, jobs: list[Job], expected: Trees
+) -> None:
+    killed = killing("multiprocessing.spawn", 1)
+    assert grown(settings, jobs, processes=2) == expected
+    assert killed
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
+def test_processes_that_keep_dying_end_the_run(settings: RStarConfig, jobs: list[Job]) -> None:
+    killing("multiprocessing.spawn", 100)
+    with pytest.raises(ModelError, match="too little memory"):
+        grown(settings, jobs, processes=2)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_a_ray_cluster_grows_the_same_trees_though_a_worker_is_killed(
+    settings: RStarConfig, jobs: list[Job], expected: Trees
+) -> None:
+    pytest.importorskip("ray")
+    killed = killing("ray::_work", 1) if sys.platform == "linux" else [0]
+    assert grown(settings, jobs, ray="local", processes=2) == expected
+    assert killed
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_a_cluster_that_is_not_there_is_told(settings: RStarConfig, jobs: list[Job]) -> None:
+    pytest.importorskip("ray")
+    with pytest.raises(ConfigError, match="ray start"):
+        grown(settings, jobs, ray="auto")
+
+
+@pytest.mark.slow
+def test_a_run_may_go_on_with_more_processes(
+    tmp_path: Path, tiny_spider: Path, tiny_compact: Callable[..., Path]
+) -> None:
+    alone = config(tmp_path / "alone", tiny_spider, tiny_compact(), "evolution.num_rounds=1")
+    evolve(alone, quiet)
+    spread = replace(alone, output_dir=str(tmp_path / "spread"))
+    (tmp_path / "spread" / "rounds" / "1").mkdir(parents=True)
+    rows = (tmp_path / "alone" / "rounds" / "1" / "trees.jsonl").read_text().splitlines()
+    (tmp_path / "spread" / "rounds" / "1" / "trees.jsonl").write_text(rows[2] + "\n" + rows[1][:40])
+    evolve(replace(spread, rollouts=RolloutSettings(processes=2)), quiet)
+    assert made(tmp_path / "spread")[0] == made(tmp_path / "alone")[0]
+    with pytest.raises(ConfigError, match="seed"):
+        evolve(replace(spread, seed=1), quiet)
