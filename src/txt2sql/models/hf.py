@@ -21,6 +21,7 @@ from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteria
 from txt2sql.errors import ModelError
 from txt2sql.models.constraint import GrammarEngine, GrammarMask
 from txt2sql.models.decoding import BeamLogProbs, RowLogProbs, StopTexts, finished
+from txt2sql.models.packed import pack
 from txt2sql.models.prefix import prompt_cache
 from txt2sql.models.weights import LoadedModel, load_weights
 from txt2sql.types import Completion, Prompt, Sampling
@@ -39,6 +40,7 @@ def load(
 ) -> HFGenerator:
     """The Generator of a model by short name, hub id or folder; see `weights.load_weights`."""
     loaded = load_weights(name, device=device, dtype=dtype, bits=bits)
+    pack(loaded.model)
     return HFGenerator(loaded, batch_tokens=batch_tokens)
 
 
