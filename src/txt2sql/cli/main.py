@@ -30,6 +30,7 @@ from txt2sql.cli.merge import merge
 from txt2sql.cli.pretrain import pretrain
 from txt2sql.cli.runs import runs
 from txt2sql.cli.search import search
+from txt2sql.cli.serve import serve
 from txt2sql.cli.synth import synth
 from txt2sql.errors import Text2SQLError
 
@@ -69,6 +70,7 @@ def txt2sql(
 
 
 app.command()(ask)
+app.command()(serve)
 app.command()(doctor)
 app.command()(evaluate)
 app.command()(evaluate_all)

@@ -52,7 +52,11 @@ class PredictorOptions:
 
 
 class DirectPredictor:
-    """Answers examples with one generator. `spell` puts a literal in the case its column has."""
+    """Answers examples with one generator. `spell` puts a literal in the case its column has.
+
+    An executor that has `ahead` is told first which statements it will be asked for: it may run them
+    at the same time.
+    """
 
     def __init__(
         self,
@@ -101,6 +105,8 @@ class DirectPredictor:
                 for i, others in zip(again, more, strict=True):
                     found[i] = [*found[i], *others]
                     spent[i] += (time.perf_counter() - start) / len(again)
+                asked_again = [batch[i] for i in again], [prompts[i] for i in again]
+                self._ahead(*asked_again, [found[i] for i in again])
             for asked in zip(batch, prompts, found, spent, strict=True):
                 yield self._choose(*asked)
 
@@ -114,6 +120,7 @@ class DirectPredictor:
         can = getattr(self.generator, "beam_search", False)
         if self.executor is None or self.options.second_beams < 2 or not can:
             return []
+        self._ahead(batch, prompts, found)
         return [
             i
             for i, (example, prompt, completions) in enumerate(zip(batch, prompts, found))
@@ -123,6 +130,23 @@ class DirectPredictor:
                 if (sql := self._sql(example, prompt, completion))
             )
         ]
+
+    def _ahead(
+        self,
+        batch: Sequence[Example],
+        prompts: Sequence[Prompt],
+        found: Sequence[Sequence[Completion]],
+    ) -> None:
+        ahead = getattr(self.executor, "ahead", None)
+        if ahead is not None:
+            ahead(
+                [
+                    (example.db_id, sql)
+                    for example, prompt, completions in zip(batch, prompts, found)
+                    for completion in completions
+                    if (sql := self._sql(example, prompt, completion))
+                ]
+            )
 
     def _sampling(self, beams: int) -> Sampling:
         tokens = self.options.max_new_tokens or (96 if self.style == "compact" else 256)

@@ -27,7 +27,16 @@ from txt2sql.models.adapted import Adapted
 from txt2sql.models.catalog import resolve
 from txt2sql.models.predictor import DirectPredictor, PredictorOptions
 from txt2sql.serving.native import run_native
-from txt2sql.types import Example, Generator, Prompt, QueryResult, Row, Schema, ValueMatch
+from txt2sql.types import (
+    Example,
+    Generator,
+    Prediction,
+    Prompt,
+    QueryResult,
+    Row,
+    Schema,
+    ValueMatch,
+)
 
 if TYPE_CHECKING:
     from txt2sql.models.engine import Head
@@ -91,12 +100,10 @@ class Service:
         self.notice = ""
         if model is None:
             self.adapted, self.notice = adapted.find(self.schema, Path(self.database.place))
-        direct = self._load(model, constrained)
-        self._style = direct.style
-        self._predictor: DirectPredictor | SearchPredictor = direct
+        self.direct = self._load(model, constrained)
+        self._predictor: DirectPredictor | SearchPredictor = self.direct
         if search is not None:
-            checked = search.checked and isinstance(self.database, Database)
-            self._predictor = searching(direct, replace(search, checked=checked))
+            self._predictor = self.searcher(search)
         self.model = self.adapted.name if self.adapted else self._predictor.name
 
     def _load(self, model: str | Path | Generator | None, constrained: bool) -> DirectPredictor:
@@ -112,33 +119,48 @@ class Service:
                 self.adapted, self.notice = None, f"{error}; the plain model answers"
         return build(BUNDLED if model is None else model)
 
+    def searcher(self, options: SearchOptions) -> SearchPredictor:
+        """The same model with a search; a server is not asked to check every step of one."""
+        checked = options.checked and isinstance(self.database, Database)
+        return searching(self.direct, replace(options, checked=checked))
+
     def ask(self, question: str) -> Answer:
         """Answer one question."""
         start = time.perf_counter()
         example = Example("question", self.database.db_id, question.strip())
-        matches = self._index.match(question)
         try:
             prompt = self._predictor.prompt(example)
             prediction = next(self._predictor.predict([example]))
         except PromptError as error:
             return Answer(question, None, model=self.model, error=str(error))
+        answer = self.answer(question, prediction, self.run)
+        return replace(answer, prompt=prompt, seconds=time.perf_counter() - start)
+
+    def run(self, sql: str) -> tuple[str, QueryResult]:
+        """The statement in the database's own dialect, and what it gave."""
+        return run_native(self.database, self.schema, sql, self.direct.style, self.limits)
+
+    def answer(
+        self,
+        question: str,
+        prediction: Prediction,
+        run: Callable[[str], tuple[str, QueryResult]],
+    ) -> Answer:
+        """The answer that a prediction makes, its statement run by `run`."""
         sql, result = None, QueryResult(error="the model wrote no SQL for this; try other words")
         if prediction.sql:
-            sql, result = run_native(
-                self.database, self.schema, prediction.sql, self._style, self.limits
-            )
+            sql, result = run(prediction.sql)
         return Answer(
             question=question,
             sql=sql,
             columns=result.columns,
             rows=result.rows,
             truncated=result.truncated,
-            seconds=time.perf_counter() - start,
+            seconds=prediction.seconds + result.seconds,
             model=self.model,
             error=result.error,
             confidence=prediction.confidence,
-            prompt=prompt,
-            matches=matches,
+            matches=self._index.match(question),
             completion=prediction.completion,
             candidates=prediction.candidates,
             tree=prediction.tree,

@@ -1,0 +1,76 @@
+"""An answer as the API gives it: plain JSON values, with what helps to read it.
+
+>>> cell(b"\\n"), cell(float("inf"))
+("x'0a'", 'Infinity')
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from txt2sql.serving.chart import column_types, suggest
+from txt2sql.serving.service import Answer
+from txt2sql.types import Cell, Schema
+
+_ROWS_AT_A_TIME = 500
+
+
+def cell(value: Cell) -> Any:
+    """A cell as JSON can carry it: bytes as a blob literal, infinities and NaN as text."""
+    if isinstance(value, bytes):
+        return f"x'{value.hex()}'"
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
+    return value
+
+
+def payload(id: str, answer: Answer, question: str | None, schema: Schema) -> dict[str, Any]:
+    """The Answer of the API; rows last, and still as they are."""
+    types = column_types(answer.columns, answer.rows)
+    return {
+        "id": id,
+        "question": question,
+        "sql": answer.sql,
+        "explanation": explanation(answer.sql, schema),
+        "columns": list(answer.columns),
+        "types": types,
+        "truncated": answer.truncated,
+        "seconds": round(answer.seconds, 4),
+        "model": answer.model,
+        "error": answer.error,
+        "confidence": None if answer.confidence is None else round(answer.confidence, 4),
+        "matches": [
+            {"table": m.table, "column": m.column, "value": m.value, "text": m.span}
+            for m in answer.matches
+        ],
+        "chart": suggest(types, answer.rows, answer.columns) if answer.error is None else None,
+        "candidates": list(answer.candidates),
+        "tree": answer.tree,
+        "rows": answer.rows,
+    }
+
+
+def explanation(sql: str | None, schema: Schema) -> str | None:
+    """One sentence on what a statement does, or None."""
+    if sql is None:
+        return None
+    from txt2sql.sql.explain import explain
+
+    return explain(sql, schema)
+
+
+def encoded(found: Mapping[str, Any]) -> bytes:
+    """As JSON. Rows are written a few hundred at a time: other threads get their turn meanwhile."""
+    head = {key: value for key, value in found.items() if key != "rows"}
+    start = json.dumps(head, ensure_ascii=False, allow_nan=False)
+    rows = ",".join(_parts(found["rows"]))
+    return f'{start[:-1]}, "rows": [{rows}]}}'.encode("utf-8", "replace")
+
+
+def _parts(rows: Sequence[Sequence[Cell]]) -> Iterator[str]:
+    for at in range(0, len(rows), _ROWS_AT_A_TIME):
+        part = [[cell(value) for value in row] for row in rows[at : at + _ROWS_AT_A_TIME]]
+        yield json.dumps(part, ensure_ascii=False, allow_nan=False)[1:-1]

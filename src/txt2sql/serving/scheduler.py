@@ -1,0 +1,348 @@
+"""The scheduler: a bounded queue in front of the model's process, batches out of it, and fair turns.
+
+Questions of all clients that wait when the model becomes free are computed as one batch (dynamic
+batching); searches run beside them, a few at a time. A full queue refuses (`Full`) and says when to
+come again. Every accepted request ends in exactly one of answer, stopped, failed: also when its
+deadline passes, when the process dies (it is asked once more, alone), or when the server shuts down.
+
+>>> ticket = scheduler.submit(Ask("3f2c...", "How many shops are there?"))  # doctest: +SKIP
+>>> async for event in ticket.events(): ...  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import pickle
+import sys
+import time
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from txt2sql.serving.messages import HEADER, Ask, ModelSettings, pack
+from txt2sql.serving.service import Answer
+
+_ATTEMPTS = 2
+_RESTART_S = 0.5
+_LONGEST_RESTART_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How much is taken on: questions and searches that may wait, questions computed together, and
+    the seconds after which an accepted request is given up."""
+
+    queue: int = 64
+    batch: int = 16
+    searches_waiting: int = 8
+    deadline_s: float = 60.0
+
+
+DEFAULT_LOAD = Load()
+
+
+class Full(Exception):
+    """The queue is full; come again after `seconds`."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(f"too many questions are waiting; ask again in {seconds} s")
+        self.seconds = seconds
+
+
+class Closed(Exception):
+    """The server is shutting down, or has no model."""
+
+
+class Event(NamedTuple):
+    """What happens to a request: queued, started, progress, and at the end answer, stopped, failed."""
+
+    kind: str
+    value: Any = None
+
+
+ENDS = frozenset({"answer", "stopped", "failed"})
+
+
+@dataclass(eq=False)
+class Ticket:
+    """An accepted request."""
+
+    ask: Ask
+    deadline: float
+    attempts: int = 0
+    over: bool = False
+    accepted: float = field(default_factory=time.monotonic)
+    _events: asyncio.Queue[Event] = field(default_factory=asyncio.Queue)
+
+    def tell(self, kind: str, value: Any = None) -> None:
+        """Add an event; nothing follows an end."""
+        if not self.over:
+            self.over = kind in ENDS
+            self._events.put_nowait(Event(kind, value))
+
+    async def events(self) -> AsyncIterator[Event]:
+        """Everything that happens to it, the end last."""
+        while True:
+            event = await self._events.get()
+            yield event
+            if event.kind in ENDS:
+                return
+
+
+class Scheduler:
+    """Requests in, events out; all of it on one event loop."""
+
+    def __init__(self, settings: ModelSettings, load: Load = DEFAULT_LOAD) -> None:
+        self.settings, self.load = settings, load
+        self.model, self.notice, self.searchable = "", "", False
+        self.broken: str | None = None
+        self.ready = False
+        self.restarts = 0
+        self.batches: deque[int] = deque(maxlen=1000)
+        self._waiting: deque[Ticket] = deque()
+        self._searches: deque[Ticket] = deque()
+        self._running: dict[str, Ticket] = {}
+        self._open: dict[str, Ticket] = {}
+        self._free, self._sent = True, 0
+        self._batches_out: dict[int, set[str]] = {}
+        self._rate = 1.0
+        self._closing = False
+        self._process: asyncio.subprocess.Process | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._changed = asyncio.Event()
+
+    # ---------------------------------------------------------------------------------- requests
+
+    def submit(self, ask: Ask) -> Ticket:
+        """Accept a request. Raises Full, Closed, or KeyError for an id that is in use."""
+        if self._closing:
+            raise Closed("the server is shutting down")
+        if self.broken is not None:
+            raise Closed(self.broken)
+        if ask.id in self._open:
+            raise KeyError(ask.id)
+        queue, most = (
+            (self._searches, self.load.searches_waiting)
+            if ask.simulations
+            else (self._waiting, self.load.queue)
+        )
+        if len(queue) >= most:
+            raise Full(self._come_again(len(queue)))
+        ticket = Ticket(ask, time.monotonic() + self.load.deadline_s)
+        self._open[ask.id] = ticket
+        queue.append(ticket)
+        ticket.tell("queued", len(queue))
+        asyncio.get_running_loop().call_later(self.load.deadline_s, self._late, ticket)
+        self._dispatch()
+        return ticket
+
+    def stop(self, id: str) -> bool:
+        """End a request; False when there is none of that id."""
+        ticket = self._open.get(id)
+        if ticket is None:
+            return False
+        self._end(ticket, "stopped")
+        return True
+
+    @property
+    def waiting(self) -> int:
+        """Requests in the queues."""
+        return len(self._waiting) + len(self._searches)
+
+    @property
+    def open(self) -> int:
+        """Requests that were accepted and have no end yet."""
+        return len(self._open)
+
+    def _late(self, ticket: Ticket) -> None:
+        self._end(ticket, "failed", f"no answer within {self.load.deadline_s:g} s; ask again later")
+
+    def _end(self, ticket: Ticket, kind: str, value: Any = None) -> None:
+        if ticket.over:
+            return
+        ticket.tell(kind, value)
+        self._open.pop(ticket.ask.id, None)
+        for queue in (self._waiting, self._searches):
+            with suppress(ValueError):
+                queue.remove(ticket)
+        if ticket.ask.id in self._running:
+            self._send("stop", ticket.ask.id)
+
+    def _come_again(self, before: int) -> int:
+        return max(1, min(60, math.ceil(before / self._rate)))
+
+    # ---------------------------------------------------------------------------------- dispatching
+
+    def _dispatch(self) -> None:
+        """Send what the model can take now."""
+        if not self.ready:
+            return
+        while self._free and self._waiting and len(self._batches_out) < self.settings.batches:
+            batch = self._next_batch()
+            self._free = False
+            number = self._sent = self._sent + 1
+            self._batches_out[number] = {ticket.ask.id for ticket in batch}
+            self.batches.append(len(batch))
+            for ticket in batch:
+                self._start(ticket)
+            self._send("batch", [ticket.ask for ticket in batch])
+        searching = sum(ticket.ask.simulations > 0 for ticket in self._running.values())
+        while self._searches and searching < self.settings.searches:
+            ticket = self._searches.popleft()
+            searching += 1
+            self._start(ticket)
+            self._send("search", ticket.ask)
+
+    def _next_batch(self) -> list[Ticket]:
+        """The requests that waited longest; one that a process died of is asked alone."""
+        batch = [self._waiting.popleft()]
+        while self._waiting and len(batch) < self.load.batch:
+            if batch[0].attempts or self._waiting[0].attempts:
+                break
+            batch.append(self._waiting.popleft())
+        return batch
+
+    def _start(self, ticket: Ticket) -> None:
+        ticket.attempts += 1
+        self._running[ticket.ask.id] = ticket
+        ticket.tell("started")
+
+    def _send(self, kind: str, body: Any) -> None:
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.write(pack((kind, body)))
+
+    # ---------------------------------------------------------------------------------- the process
+
+    async def start(self) -> None:
+        """Start the model's process and keep one running. Returns at once; see `available`."""
+        self._keeper = asyncio.create_task(self._keep())
+
+    async def available(self) -> None:
+        """Wait until the model answers. Raises Closed when it cannot be loaded."""
+        while not self.ready:
+            if self.broken is not None:
+                raise Closed(self.broken)
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def drain(self, seconds: float) -> None:
+        """Accept nothing more, and wait until what was accepted is over, at most so long."""
+        self._closing = True
+        end = time.monotonic() + seconds
+        while self._open and time.monotonic() < end:
+            await asyncio.sleep(0.02)
+
+    async def close(self) -> None:
+        """End everything; what is still open fails."""
+        self._closing = True
+        for ticket in list(self._open.values()):
+            self._end(ticket, "failed", "the server is shutting down; ask again later")
+        if self._keeper is not None:
+            self._keeper.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._keeper
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                self._process.kill()
+            await self._process.wait()
+
+    async def _keep(self) -> None:
+        pause = _RESTART_S
+        while not self._closing:
+            started = time.monotonic()
+            await self._run()
+            self.ready = False
+            self._changed.set()
+            if self.broken is not None:
+                for ticket in list(self._open.values()):
+                    self._end(ticket, "failed", self.broken)
+                return
+            self._again()
+            self.restarts += 1
+            lived = time.monotonic() - started
+            pause = _RESTART_S if lived > 60 else min(2 * pause, _LONGEST_RESTART_S)
+            await asyncio.sleep(pause if lived < 10 else 0)
+
+    async def _run(self) -> None:
+        """One process, from its start to its end."""
+        code = "from txt2sql.serving.model_process import main; main()"
+        paths = f"import sys; sys.path[:] = {sys.path!r}; "
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", paths + code,
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+            start_new_session=True,
+        )  # fmt: skip
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.write(pack((self.settings,)))
+        try:
+            while True:
+                (size,) = HEADER.unpack(await self._process.stdout.readexactly(HEADER.size))
+                body = await self._process.stdout.readexactly(size)
+                message = (
+                    pickle.loads(body)
+                    if size < 100_000
+                    else await asyncio.to_thread(pickle.loads, body)
+                )
+                self._hear(*message)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            await self._process.wait()
+
+    def _again(self) -> None:
+        """The process died: what it had is asked once more, and first; then it fails."""
+        lost = list(self._running.values())
+        self._running.clear()
+        self._batches_out.clear()
+        self._free = True
+        for ticket in reversed(lost):
+            if ticket.over:
+                continue
+            if ticket.attempts >= _ATTEMPTS:
+                self._end(
+                    ticket, "failed", "the model's process ended twice on this; ask otherwise"
+                )
+            else:
+                queue = self._searches if ticket.ask.simulations else self._waiting
+                queue.appendleft(ticket)
+
+    def _hear(self, kind: str, *rest: Any) -> None:
+        if kind == "ready":
+            self.model, self.notice, self.searchable = rest
+            self.ready = True
+            self._changed.set()
+        elif kind == "broken":
+            self.broken = rest[0] if not self.restarts else None
+        elif kind == "free":
+            self._free = True
+        else:
+            self._told(kind, *rest)
+        self._dispatch()
+
+    def _told(self, kind: str, id: str, *rest: Any) -> None:
+        ticket = self._running.get(id)
+        if ticket is None:
+            return
+        if kind == "progress":
+            ticket.tell(kind, rest)
+            return
+        del self._running[id]
+        for number, ids in list(self._batches_out.items()):
+            ids.discard(id)
+            if not ids:
+                del self._batches_out[number]
+        if kind == "answer" and not ticket.ask.simulations:
+            self._measure(ticket)
+        self._end(ticket, kind, *rest)
+
+    def _measure(self, ticket: Ticket) -> None:
+        """Answers per second, for Retry-After: a moving average over about ten seconds."""
+        now = time.monotonic()
+        gap = max(1e-3, now - getattr(self, "_last", now - 1.0))
+        self._last = now
+        weight = 1 - math.exp(-gap / 10)
+        self._rate += weight * (1 / gap - self._rate)
+
+
+__all__ = ["Answer", "Closed", "Event", "Full", "Load", "Scheduler", "Ticket"]
