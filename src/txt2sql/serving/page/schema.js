@@ -1,0 +1,54 @@
+// The tables of the database: filtered as one types, a click puts a name where one was writing.
+//
+//     showSchema(place, filter, schema, (table, column) => editor.insert(...))
+
+import { button, count, icon, make, say } from "./elements.js";
+
+function columnLine(table, column, reference, insert) {
+  const marks = [];
+  if (column.primary_key) marks.push(make("span", { class: "mark", title: "Primary key" }, icon("key"), make("span", { class: "hidden-text" }, "primary key")));
+  const line = make("button", { type: "button", class: "column", title: column.comment || null, "aria-description": "Puts it where you were writing", onclick: () => insert(table, column.name) },
+    make("span", { class: "name" }, column.name), ...marks, make("span", { class: "type" }, (column.type || "").toLowerCase()));
+  if (reference) line.append(make("span", { class: "reference" }, "→ " + reference.to_table + "." + reference.to_column));
+  return make("li", {}, line);
+}
+
+function tableBlock(table, keys, insert, open) {
+  const list = make("ul", { id: "columns-" + table.at });
+  const references = new Map(keys.filter(key => key.table === table.name).map(key => [key.column, key]));
+  for (const column of table.columns) list.append(columnLine(table.name, column, references.get(column.name), insert));
+  const fold = make("button", { type: "button", class: "table", "aria-expanded": "false", "aria-controls": list.id, onclick: () => set(list.hidden) },
+    icon("fold"), make("span", { class: "name" }, table.name), make("span", { class: "type", title: count(table.columns.length, "column") }, String(table.columns.length)));
+  const add = make("button", { type: "button", class: "icon-button", "aria-label": "Insert " + table.name, title: "Insert " + table.name, onclick: () => insert(table.name) }, icon("plus"));
+  const block = make("section", { class: "table-block" }, make("div", { class: "table-line" }, fold, add), list);
+  function set(shown) {
+    list.hidden = !shown;
+    fold.setAttribute("aria-expanded", shown);
+  }
+  set(open);
+  return { block, set, table, list };
+}
+
+export function showSchema(place, filter, schema, insert) {
+  const all = schema.tables.map((table, at) => tableBlock({ ...table, at }, schema.foreign_keys, insert, schema.tables.length <= 3));
+  const none = make("p", { class: "empty", hidden: true }, "Nothing is called so.");
+  place.replaceChildren(...all.map(each => each.block), none);
+  filter.addEventListener("input", () => {
+    const wanted = filter.value.trim().toLowerCase();
+    let found = 0;
+    for (const { block, set, table, list } of all) {
+      const whole = table.name.toLowerCase().includes(wanted);
+      let hits = 0;
+      table.columns.forEach((column, at) => {
+        const hit = whole || column.name.toLowerCase().includes(wanted) || (column.comment || "").toLowerCase().includes(wanted);
+        list.children[at].hidden = !hit;
+        hits += hit;
+      });
+      block.hidden = !(whole || hits);
+      found += !block.hidden;
+      set(wanted ? hits > 0 : all.length <= 3);
+    }
+    none.hidden = found > 0;
+    if (wanted) say(count(found, "table") + " found");
+  });
+}
