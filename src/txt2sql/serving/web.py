@@ -15,17 +15,19 @@ from uuid import UUID
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
-from txt2sql import __version__
+from txt2sql import __version__, search
 from txt2sql.serving.backend import Backend
 from txt2sql.serving.payload import encoded
 from txt2sql.serving.scheduler import Closed, Full, Ticket
 
 PAGE = Path(__file__).parent / "page"
+TREE = Path(search.__file__).parent
+"""Where tree.js and tree.css are, which draw a search on the page and in a file of its own."""
 _HEARTBEAT_S = 15.0
 
 
@@ -121,6 +123,11 @@ def create_app(backend: Backend) -> FastAPI:
         if not page.is_file():
             return HTMLResponse("<p>The page is not installed; the API is described at /docs.")
         return HTMLResponse(page.read_text(encoding="utf-8"))
+
+    @app.get("/tree.js", include_in_schema=False)
+    @app.get("/tree.css", include_in_schema=False)
+    def tree(request: Request) -> Response:
+        return FileResponse(TREE / request.url.path[1:])
 
     if PAGE.is_dir():
         app.mount("/", StaticFiles(directory=PAGE))

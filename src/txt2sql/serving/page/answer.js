@@ -51,10 +51,11 @@ function otherQueries(answer, tryOut) {
 
 export function showAnswer(place, asked, { busy }) {
   let answer = asked; // what is shown: the model's, or that of edited SQL
+  let current = null; // what is running
   const written = laidOut(asked.sql || "");
   const name = asked.question ? make("h2", { class: "asked" }, asked.question) : null;
   const head = make("div", { class: "head" }), result = make("div", { class: "result" }), judging = make("div", { class: "judging" });
-  const runs = button("Run", { class: "run", title: "Ctrl+Enter", onclick: () => run() }, "play");
+  const runs = button("Run", { class: "run", title: "Ctrl+Enter", onclick: () => (current ? current.stop() : run()) }, "play");
   const reset = button("Undo edits", { class: "quiet", hidden: true, onclick: () => { editor.text = written; editor.area.focus(); run(); } }, "undo");
   const copy = button("Copy", { class: "quiet", onclick: copied }, "copy");
   const editor = makeEditor(run, text => { reset.hidden = text === written; });
@@ -76,12 +77,13 @@ export function showAnswer(place, asked, { busy }) {
   }
 
   async function run() {
-    const text = editor.text.trim();
-    if (!text) return;
-    const id = api.newId();
-    const ended = busy(id, "Running the SQL");
+    const text = editor.text.trim(), id = api.newId();
+    const mine = text && busy(id, "Running the SQL");
+    if (!mine) return;
+    current = mine;
+    runs.replaceChildren(icon("stop"), make("span", {}, "Stop"));
     try {
-      const found = await api.run(text, id, ended.signal);
+      const found = await api.run(text, id, mine.signal);
       answer = text === written.trim() && asked.error === null ? { ...found, confidence: asked.confidence, question: asked.question } : found;
       fill();
       say(answer.error || count(answer.rows.length, "row"));
@@ -89,7 +91,9 @@ export function showAnswer(place, asked, { busy }) {
       if (problem.name === "AbortError") say("Stopped");
       else result.replaceChildren(failure(problem.message));
     } finally {
-      ended.done();
+      current = null;
+      runs.replaceChildren(icon("play"), make("span", {}, "Run"));
+      mine.done();
     }
   }
 

@@ -150,7 +150,7 @@ function picture(answer, { across, series, all, points, x, width }, state) {
   }
   series.forEach((list, at) => {
     const kind = "series-" + (at % 4);
-    if (!points) svg.append(draw("path", { class: "line " + kind, d: list.map((point, each) => (each ? "L" : "M") + px(point.x).toFixed(1) + " " + py(point.y).toFixed(1)).join("") }));
+    if (!points) svg.append(draw("path", { class: "line " + kind + (list.length > width / 3 ? " dense" : ""), d: list.map((point, each) => (each ? "L" : "M") + px(point.x).toFixed(1) + " " + py(point.y).toFixed(1)).join("") }));
     if (points || list.length <= 40) for (const point of list) svg.append(draw("circle", { class: "dot " + kind, cx: px(point.x), cy: py(point.y), r: points ? 3.5 : 3 }));
   });
   state.dot = draw("circle", { class: "here", r: 6, visibility: "hidden" });
@@ -160,7 +160,7 @@ function picture(answer, { across, series, all, points, x, width }, state) {
 
 function xMarks(answer, across, x, first, last, width) {
   const wanted = Math.max(2, Math.floor(width / 120));
-  if (across.kind === "number") return ticks(first, last, wanted).map(mark => [mark, shown(mark)]);
+  if (across.kind === "number") return ticks(first, last, 1.5 * wanted).map(mark => [mark, shown(mark)]);
   if (across.kind === "date") {
     const short = new Intl.DateTimeFormat("en", { year: "numeric", month: "short", day: last - first < 1e10 ? "numeric" : undefined, timeZone: "UTC" });
     return Array.from({ length: wanted }, (_, at) => first + ((last - first) * at) / (wanted - 1 || 1)).map(value => [value, short.format(value)]);

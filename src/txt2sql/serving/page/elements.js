@@ -31,7 +31,7 @@ export function icon(name) {
 }
 
 export function button(text, attributes = {}, picture = null) {
-  return make("button", { type: "button", ...attributes }, picture && icon(picture), text);
+  return make("button", { type: "button", ...attributes }, picture && icon(picture), make("span", {}, text));
 }
 
 // What a screen reader says next.

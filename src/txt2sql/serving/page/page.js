@@ -17,7 +17,7 @@ const narrow = matchMedia("(max-width: 56rem)");
 // ------------------------------------------------------------------------------- asking and waiting
 
 // Shows that something runs; `stop` ends it at the service, too.
-function waiting(id, text, stop) {
+function waiting(id, text, stop, delay = 0) {
   const line = make("p", { class: "doing" }, make("span", { class: "dots", "aria-hidden": "true" }), make("span", { class: "what" }, text));
   const clock = make("span", { class: "clock", "aria-hidden": "true" });
   const bar = make("progress", { "aria-label": "Simulations", hidden: true }), best = make("pre", { class: "best", hidden: true });
@@ -31,7 +31,7 @@ function waiting(id, text, stop) {
     stop();
   }
   progress.replaceChildren(make("div", { class: "bar-line" }, line, clock, end), bar, best);
-  progress.hidden = false;
+  const appears = setTimeout(() => { progress.hidden = false; }, delay);
   place.setAttribute("aria-busy", "true");
   find("ask-button").disabled = true;
   say(text);
@@ -50,6 +50,7 @@ function waiting(id, text, stop) {
     },
     done() {
       clearInterval(timer);
+      clearTimeout(appears);
       progress.hidden = true;
       progress.replaceChildren();
       place.removeAttribute("aria-busy");
@@ -60,11 +61,13 @@ function waiting(id, text, stop) {
   return running;
 }
 
-// For edited SQL: the same panel, and a signal that gives the request up when the service ends it.
+// For edited SQL: the same panel, if it takes long, and a signal that gives the request up when the
+// service has ended it. Null while something else runs.
 function busy(id, text) {
+  if (running) return null;
   const control = new AbortController();
-  const shown = waiting(id, text, () => api.stop(id).catch(() => {}).finally(() => control.abort()));
-  return { signal: control.signal, done: shown.done };
+  const shown = waiting(id, text, () => api.stop(id).catch(() => {}).finally(() => control.abort()), 400);
+  return { signal: control.signal, stop: shown.stop, done: shown.done };
 }
 
 async function ask(text) {
@@ -73,6 +76,7 @@ async function ask(text) {
   const shown = waiting(id, "Thinking", () => api.stop(id).catch(problem => say(problem.message)));
   place.replaceChildren();
   begun();
+  scrollTo({ top: 0, behavior: quiet.matches ? "auto" : "smooth" });
   let ended = false;
   try {
     for await (const [name, data] of api.ask(text, Number(effort.value) || 0, id)) {
@@ -100,11 +104,10 @@ function answered(answer) {
   nameAnswer();
   document.title = (answer.question || "SQL") + " – txt2sql";
   say(answer.error || (answer.explanation || "Answered") + " " + count(answer.rows.length, "row"));
-  if (narrow.matches) place.scrollIntoView({ behavior: quiet.matches ? "auto" : "smooth" });
 }
 
 function stopped(text) {
-  place.replaceChildren(make("div", { class: "stopped" }, make("p", {}, "Stopped. Nothing of it runs any more."), button("Ask again", { class: "quiet", onclick: () => ask(text) }, "again")));
+  place.replaceChildren(make("div", { class: "stopped" }, make("p", {}, "Stopped; nothing of it runs any more."), button("Ask again", { class: "quiet", onclick: () => ask(text) }, "again")));
   say("Stopped");
 }
 
