@@ -18,9 +18,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from txt2sql.errors import DatabaseError
-from txt2sql.execution import values
+from txt2sql.execution import cells, values
+from txt2sql.execution.cells import fold
 from txt2sql.execution.database import Database, open_database
-from txt2sql.execution.values import ValueIndex, fold, open_value_index
+from txt2sql.execution.values import ValueIndex, open_value_index
 from txt2sql.types import ValueMatch
 
 CELLS = (
@@ -234,12 +235,12 @@ def test_built_once_and_used_again(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     open_value_index(base, cache)
     (file,) = cache.iterdir()
     written = file.stat().st_mtime_ns
-    values._opened.cache_clear()  # as a new process would
+    cells._opened.cache_clear()  # as a new process would
 
     def never(*_: object) -> None:
         raise AssertionError("built again")
 
-    monkeypatch.setattr(values, "_build", never)
+    monkeypatch.setattr(cells, "_build", never)
     assert found(open_value_index(base, cache), "York") == ["York"]
     assert file.stat().st_mtime_ns == written
 
@@ -261,13 +262,13 @@ def test_damaged_file_is_built_again(tmp_path: Path) -> None:
     for content in damaged:
         file.write_bytes(content)
         assert found(open_value_index(base, cache), "York and Cork") == ["York"]
-        assert values._intact(file)
+        assert cells._intact(file)
         assert files(cache) == [file.name]
 
 
 def test_file_that_goes_bad_while_it_is_open(tmp_path: Path) -> None:
-    cells = tuple(f"word{i} with more" for i in range(3_000))
-    base, cache = database(tmp_path / "a.sqlite", cells), tmp_path / "cache"
+    texts = tuple(f"word{i} with more" for i in range(3_000))
+    base, cache = database(tmp_path / "a.sqlite", texts), tmp_path / "cache"
     index = open_value_index(base, cache)
     (file,) = cache.iterdir()
     file.write_bytes(b"")
@@ -344,20 +345,20 @@ def start(base: Database, cache: Path, max_file_bytes: str = "") -> subprocess.P
 
 @pytest.mark.skipif(os.name == "nt", reason="files of limited size are a POSIX notion")
 def test_full_disk(tmp_path: Path) -> None:
-    cells = tuple(f"word{i} with more" for i in range(3_000))
-    base, cache = database(tmp_path / "a.sqlite", cells), tmp_path / "cache"
+    texts = tuple(f"word{i} with more" for i in range(3_000))
+    base, cache = database(tmp_path / "a.sqlite", texts), tmp_path / "cache"
     for limit in ("0", "50000"):
         assert start(base, cache, limit).communicate() == ("word2999 with more\n", "")
         assert files(cache) == []
 
 
 def test_two_builders_at_once(tmp_path: Path) -> None:
-    cells = tuple(f"word{i} with more" for i in range(3_000))
-    base, cache = database(tmp_path / "a.sqlite", cells), tmp_path / "cache"
+    texts = tuple(f"word{i} with more" for i in range(3_000))
+    base, cache = database(tmp_path / "a.sqlite", texts), tmp_path / "cache"
     for builder in [start(base, cache), start(base, cache)]:
         assert builder.communicate() == ("word2999 with more\n", "")
     (file,) = cache.iterdir()
-    assert values._intact(file)
+    assert cells._intact(file)
 
 
 def test_left_by_a_killed_build(tmp_path: Path) -> None:
@@ -371,7 +372,7 @@ def test_left_by_a_killed_build(tmp_path: Path) -> None:
     for path in (old, mine):
         os.utime(path, (1, 1))
     file.unlink()
-    values._opened.cache_clear()
+    cells._opened.cache_clear()
     open_value_index(base, cache)
     assert files(cache) == sorted([file.name, new.name, mine.name])  # new: perhaps still at work
 
@@ -468,18 +469,18 @@ def test_building_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         connection.execute("CREATE TABLE z_city (name TEXT)")
         connection.execute("INSERT INTO z_city VALUES ('Oslo')")
     connection.close()
-    monkeypatch.setattr(values, "MAX_COLUMN_CPU_S", 0.2)
+    monkeypatch.setattr(cells, "MAX_COLUMN_CPU_S", 0.2)
     start = time.thread_time()
     index = open_value_index(open_database(path), tmp_path / "1")
     assert time.thread_time() - start < 2.0
     assert found(index, "n0 n499 Oslo") == ["n0", "n499", "Oslo"]
-    monkeypatch.setattr(values, "MAX_CELLS_PER_COLUMN", 10)
+    monkeypatch.setattr(cells, "MAX_CELLS_PER_COLUMN", 10)
     index = open_value_index(open_database(path), tmp_path / "2")
     assert found(index, "n0 n499 Oslo") == ["n0", "Oslo"]
-    monkeypatch.setattr(values, "MAX_CELLS", 5)
+    monkeypatch.setattr(cells, "MAX_CELLS", 5)
     index = open_value_index(open_database(path), tmp_path / "3")
     assert found(index, "n0 n9 Oslo") == ["n0"]
-    monkeypatch.setattr(values, "MAX_BUILD_S", 0.0)
+    monkeypatch.setattr(cells, "MAX_BUILD_S", 0.0)
     assert found(open_value_index(open_database(path), tmp_path / "4"), "Oslo") in ([], ["Oslo"])
 
 

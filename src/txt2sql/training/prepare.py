@@ -42,7 +42,13 @@ from txt2sql.types import Schema
 
 FILE = "corpus.jsonl.gz"
 _MAKERS = (
-    *("sql/encode.py", "sql/intermediate.py", "execution/values.py", "execution/database.py"),
+    *(
+        "sql/encode.py",
+        "sql/intermediate.py",
+        "execution/cells.py",
+        "execution/values.py",
+        "execution/database.py",
+    ),
     *("data/spider.py", "data/wikisql.py", "data/logical_form.py"),
 )
 """The code that a prepared file depends on, beside the functions that write it."""
