@@ -15,7 +15,6 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from txt2sql.data import Dataset
     from txt2sql.evaluation.metrics import Context, Metric
     from txt2sql.evaluation.report import Judged
-    from txt2sql.models.predictor import DirectPredictor
     from txt2sql.runs import Run
     from txt2sql.types import Example, Prediction, Predictor, Verdict
 
@@ -136,6 +134,7 @@ def evaluate(
       txt2sql evaluate --dataset spider --model gpt-4o --shots 5 --max-cost 3
     """
     from txt2sql import runs
+    from txt2sql.cli.answerers import of_file, of_model
     from txt2sql.data import open_dataset
     from txt2sql.evaluation.evaluate import draw
     from txt2sql.evaluation.metrics import Context, choose
@@ -152,13 +151,13 @@ def evaluate(
     chosen = choose(context, metrics)
     hosted = None
     if predictions:
-        made_by, load = _file(predictions, whole)
+        made_by, load = of_file(predictions, whole)
     elif hosted := find_hosted(model):
         from txt2sql.cli.hosted import ask_all, identity
 
         made_by, load = identity(hosted, source, shots), lambda: FilePredictor(model, {})
     else:
-        made_by, load = _model(model, source, not no_constrained, greedy, batch_size, search)
+        made_by, load = of_model(model, source, not no_constrained, greedy, batch_size, search)
     config = {
         "dataset": source.name,
         "split": gold.name if gold else split,
@@ -204,79 +203,6 @@ def evaluate(
         print_report(report, f"{config['model']} on {source.name} {config['split']}", folder)
     if unanswered:
         raise typer.Exit(1)
-
-
-_MadeBy = tuple[dict[str, Any], "Callable[[], Predictor]"]
-"""What identifies a predictor, and the function that loads it when it is needed."""
-
-
-def _file(predictions: Path, examples: list[Example]) -> _MadeBy:
-    from txt2sql.evaluation.predictions import read_predictions
-    from txt2sql.evaluation.provenance import text_hash
-
-    predictor = read_predictions(predictions, examples)
-    answers = [predictor.answers.get(example.id) for example in examples]
-    return {"model": predictor.name, "predictions": text_hash(repr(answers))}, lambda: predictor
-
-
-def _model(
-    model: str,
-    source: Dataset,
-    constrained: bool,
-    greedy: bool,
-    batch_size: int | None,
-    search: int | None,
-) -> _MadeBy:
-    from txt2sql.cli.display import working
-    from txt2sql.errors import ConfigError
-    from txt2sql.evaluation.provenance import code_hash, weights_hash
-    from txt2sql.models.catalog import resolve
-
-    if greedy and search:
-        raise ConfigError("--greedy keeps the first answer and --search looks for a better; give one")  # fmt: skip
-
-    @cache
-    def load() -> Predictor:
-        from txt2sql.serving.service import build_predictor
-
-        with working("loading the model"):
-            predictor = build_predictor(
-                model,
-                source.schema,
-                source.database,
-                constrained=constrained,
-                batch_size=batch_size,
-            )
-        if search:
-            return _searching(predictor, search, batch_size)
-        if greedy:
-            predictor.executor = (
-                None  # nothing says that an answer fails, so none gets a second look
-            )
-        return predictor
-
-    card = resolve(model)
-    if not weights_hash(card):
-        load()  # downloads it, and with it comes the revision
-    made_by = {
-        "model": card.name,
-        "weights": weights_hash(card),
-        "code": code_hash(),
-        "constrained": constrained,
-        "batch_size": batch_size,
-        **({"greedy": True} if greedy else {}),
-        **({"search": search} if search else {}),
-    }
-    return made_by, load
-
-
-def _searching(predictor: DirectPredictor, simulations: int, together: int | None) -> Predictor:
-    from txt2sql.search.mcts import Settings
-    from txt2sql.search.predictor import SearchOptions
-    from txt2sql.serving.service import searching
-
-    settings = Settings(num_simulations=simulations)
-    return searching(predictor, SearchOptions(mcts=settings, together=together or 8))
 
 
 def _data(source: Dataset, examples: list[Example]) -> dict[str, Any]:
