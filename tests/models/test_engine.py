@@ -79,7 +79,7 @@ def test_a_tree_has_the_logits_of_plain_forward_passes(
         for number, column, (slots, ids) in grown:
             trees[number].append((slots, ids))
             expected = plain(model, prompts[number], ids)
-            worst = max(worst, float((logits[number, column] - expected).abs().max()))
+            worst = max(worst, float((logits[number][column] - expected).abs().max()))
     model.set_attn_implementation(before)
     assert sum(map(len, trees)) > 12
     assert worst < TOLERANCE
@@ -91,8 +91,27 @@ def test_a_token_sees_neither_siblings_nor_other_trees(model: torch.nn.Module) -
     crowd = [NewToken(token, ()) for token in (21, 22, 20, 23)]
     among, _ = cache.read([crowd, [NewToken(30, ())]])
     wrong, _ = TreeCache(model, [[7, 8, 9]]).read([[NewToken(21, ())]])
-    assert torch.allclose(among[0, 2], alone[0, 0], atol=TOLERANCE)
-    assert not torch.allclose(wrong[0, 0], alone[0, 0], atol=TOLERANCE)
+    assert torch.allclose(among[0][2], alone[0][0], atol=TOLERANCE)
+    assert not torch.allclose(wrong[0][0], alone[0][0], atol=TOLERANCE)
+
+
+def test_rows_are_filled_up_no_more_than_a_call_costs(model: torch.nn.Module) -> None:
+    """Many tokens in one tree, few in another, none in a third: one call with padding, or two."""
+    read: list[torch.Size] = []
+    hook = model.register_forward_pre_hook(
+        lambda _module, _args, given: read.append(given["input_ids"].shape), with_kwargs=True
+    )
+    cache = TreeCache(model, [[7, 8, 9], [10, 11], [12]])
+    many = [NewToken(token, ()) for token in range(20, 80)]
+    logits, _ = cache.read([many, [NewToken(30, ())], []])
+    hook.remove()
+    assert read[1:] == [(1, 60), (1, 1)]
+    assert [len(each) for each in logits] == [60, 1, 0]
+    assert torch.allclose(logits[0][59], plain(model, [7, 8, 9], [79]), atol=TOLERANCE)
+    assert torch.allclose(logits[1][0], plain(model, [10, 11], [30]), atol=TOLERANCE)
+    later, _ = cache.read([[], [NewToken(31, (cache.used[1] - 1,))], [NewToken(32, ())]])
+    assert torch.allclose(later[1][0], plain(model, [10, 11], [30, 31]), atol=TOLERANCE)
+    assert torch.allclose(later[2][0], plain(model, [12], [32]), atol=TOLERANCE)
 
 
 def test_a_cache_that_grows_forgets_nothing(model: torch.nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
@@ -103,7 +122,7 @@ def test_a_cache_that_grows_forgets_nothing(model: torch.nn.Module, monkeypatch:
     for token in range(20, 32):
         logits, _ = cache.read([[NewToken(token, slots), NewToken(99, slots)]])
         slots, ids = (*slots, cache.used[0] - 2), [*ids, token]
-    assert torch.allclose(logits[0, 0], plain(model, [7, 8, 9], ids), atol=TOLERANCE)
+    assert torch.allclose(logits[0][0], plain(model, [7, 8, 9], ids), atol=TOLERANCE)
 
 
 def starts(step: str, piece: str) -> bool:

@@ -45,7 +45,7 @@ def test_a_tree_in_one_pass_is_what_each_answer_alone_is(
                 slot = cache.used[0]
                 _, hidden = cache.read([[NewToken(token, ancestors)]])
                 ancestors = (*ancestors, slot)
-            assert torch.allclose(states[end], hidden[0, 0], atol=2e-5)
+            assert torch.allclose(states[end], hidden[0][0], atol=2e-5)
             if not prefix:
                 with torch.no_grad():
                     plain = model.base_model(input_ids=torch.tensor([[*PROMPT, *answer]]))

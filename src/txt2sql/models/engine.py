@@ -288,7 +288,7 @@ class HFEngine:
             rows[tree.row].append(NewToken(beam.token, parent.path))
         starts = list(group.cache.used)
         logits, hidden = group.cache.read(rows)
-        values = logits.float().cpu().numpy()
+        values = [each.float().cpu().numpy() for each in logits]
         numbers = []
         for (each, beam), (tree, parent, column) in zip(asked, places, strict=True):
             slot = starts[tree.row] + column
@@ -297,7 +297,7 @@ class HFEngine:
             if matcher is not None and not ended:
                 matcher = matcher.deep_copy()
                 matcher.consume_token(beam.token)
-            following = [] if ended else self._following(values[tree.row, column], matcher)
+            following = [] if ended else self._following(values[tree.row][column], matcher)
             tree.tokens.append(
                 _Token(
                     slot,
@@ -306,7 +306,7 @@ class HFEngine:
                     parent.text + self.pieces[beam.token],
                     matcher,
                     following,
-                    hidden[tree.row, column],
+                    hidden[tree.row][column],
                     ended,
                 )
             )

@@ -6,10 +6,12 @@ four dimensions, and stands at the position that it has on its path. So branches
 without a copy, and tokens of many branches go through the model in one batch. A prefix model's prompt
 is read in both directions, as `prefix.prompt_cache` does.
 
-Several trees fill the rows of one batch; each row has its own slots.
+Several trees fill the rows of one batch; each row has its own slots. Trees grow at their own pace, so
+rows with about as many new tokens are read together, and rows without any not at all.
 
     cache = TreeCache(model, [prompt_ids])
-    logits, hidden = cache.read([[NewToken(token=17, ancestors=())]])    # (1, 1, vocabulary)
+    logits, hidden = cache.read([[NewToken(token=17, ancestors=())]])
+    logits[0]                                                            # (1, vocabulary)
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ from transformers.cache_utils import Cache, CacheLayerMixin
 
 _SPARE = 512
 """Slots that a new cache has for its tree; it grows by half when they are used up."""
+_CALL = {"cpu": 48, "cuda": 1024}
+"""What a call of the model costs on its own, in tokens that are filled up."""
 
 
 class NewToken(NamedTuple):
@@ -57,35 +61,50 @@ class TreeCache:
         self.hidden = torch.stack([hidden[row, self.lengths[row] - 1] for row in rows])
         self.used = list(self.lengths)
 
-    def read(self, rows: Sequence[Sequence[NewToken]]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits (rows, most tokens, vocabulary) and hidden states of new tokens of each row.
+    def read(
+        self, rows: Sequence[Sequence[NewToken]]
+    ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """Logits (tokens, vocabulary) and hidden states (tokens, size) of the new tokens of each row.
 
-        A row's tokens take its next slots, in order; rows with fewer are filled up with what counts
-        for nothing.
+        A row's tokens take its next slots, in order.
         """
-        width = max(len(row) for row in rows)
-        reach = max(self.used) + width
+        reach = max(used + len(new) for used, new in zip(self.used, rows, strict=True))
+        # What fills up a row is written behind its tokens, where there must be room, too.
+        reach += max(map(len, rows))
         if reach > self._layers[0].size:
             for layer in self._layers:
                 layer.grow(reach + reach // 2)
-        ids = torch.zeros(len(rows), width, dtype=torch.long)
-        positions = torch.zeros(len(rows), width, dtype=torch.long)
-        seen = torch.zeros(len(rows), 1, width, reach, dtype=torch.bool)
-        for row, new in enumerate(rows):
-            start = self.used[row]
-            seen[row, 0, range(width), range(start, start + width)] = True
-            if not new:
-                continue
-            seen[row, 0, : len(new), : self.lengths[row]] = True
-            ids[row, : len(new)] = torch.tensor([each.token for each in new])
-            depths = [len(each.ancestors) for each in new]
-            positions[row, : len(new)] = torch.tensor(depths) + self.lengths[row]
-            lines = [i for i, depth in enumerate(depths) for _ in range(depth)]
-            seen[row, 0, lines, [slot for each in new for slot in each.ancestors]] = True
-        logits, hidden = self._forward(ids, positions, seen)
+        logits = [self.logits[:0]] * len(rows)
+        hidden = [self.hidden[:0]] * len(rows)
+        for group in _groups([len(new) for new in rows], _CALL.get(self._device.type, 1024)):
+            found = self._read(group, [rows[row] for row in group])
+            for i, row in enumerate(group):
+                logits[row], hidden[row] = (each[i, : len(rows[row])] for each in found)
         for row, new in enumerate(rows):
             self.used[row] += len(new)
         return logits, hidden
+
+    def _read(
+        self, rows: Sequence[int], new: Sequence[Sequence[NewToken]]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits and hidden states (rows, most tokens, ...) of some rows; those with fewer tokens are
+        filled up with what counts for nothing.
+        """
+        width = max(map(len, new))
+        reach = max(self.used[row] for row in rows) + width
+        ids = torch.zeros(len(rows), width, dtype=torch.long)
+        positions = torch.zeros(len(rows), width, dtype=torch.long)
+        seen = torch.zeros(len(rows), 1, width, reach, dtype=torch.bool)
+        for i, (row, tokens) in enumerate(zip(rows, new, strict=True)):
+            start, count = self.used[row], len(tokens)
+            seen[i, 0, range(width), range(start, start + width)] = True
+            seen[i, 0, :count, : self.lengths[row]] = True
+            ids[i, :count] = torch.tensor([each.token for each in tokens])
+            depths = [len(each.ancestors) for each in tokens]
+            positions[i, :count] = torch.tensor(depths) + self.lengths[row]
+            lines = [i for i, depth in enumerate(depths) for _ in range(depth)]
+            seen[i, 0, lines, [slot for each in tokens for slot in each.ancestors]] = True
+        return self._forward(ids, positions, seen, rows=rows)
 
     def _prompt_mask(self, width: int) -> torch.Tensor:
         """(rows, 1, width, width) what each token of a prompt sees; what is beyond it, itself."""
@@ -102,10 +121,12 @@ class TreeCache:
         positions: torch.Tensor,
         seen: torch.Tensor,
         kept: torch.Tensor | int = 0,
+        rows: Sequence[int] | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits at `kept` (0: everywhere) and hidden states (rows, time, size)."""
+        """Logits at `kept` (0: everywhere) and hidden states (rows, time, size); None: of all rows."""
+        rows = range(len(self.used)) if rows is None else rows
         for layer in self._layers:
-            layer.starts = self.used
+            layer.rows, layer.starts = rows, [self.used[row] for row in rows]
         mask = torch.zeros(seen.shape, dtype=self.model.dtype)
         mask.masked_fill_(~seen, torch.finfo(self.model.dtype).min)
         states: list[torch.Tensor] = []
@@ -135,6 +156,7 @@ class _FlatLayer(CacheLayerMixin):
     def __init__(self, size: int) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.size = size
+        self.rows: Sequence[int] = ()
         self.starts: Sequence[int] = ()
 
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
@@ -147,16 +169,22 @@ class _FlatLayer(CacheLayerMixin):
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *_: Any, **__: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Write each row's new keys and values at its next slots; all that are used come back."""
+        """Write the new keys and values of `rows` at their next slots; all that these use come back."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
         assert self.keys is not None and self.values is not None
         count = key_states.shape[2]
-        for row, start in enumerate(self.starts):
-            self.keys[row, :, start : start + count] = key_states[row]
-            self.values[row, :, start : start + count] = value_states[row]
+        for i, (row, start) in enumerate(zip(self.rows, self.starts, strict=True)):
+            self.keys[row, :, start : start + count] = key_states[i]
+            self.values[row, :, start : start + count] = value_states[i]
         reach = max(self.starts) + count
-        return self.keys[:, :, :reach], self.values[:, :, :reach]
+        if len(self.rows) == len(self.keys):
+            return self.keys[:, :, :reach], self.values[:, :, :reach]
+        if len(self.rows) == 1:
+            row = self.rows[0]
+            return self.keys[row : row + 1, :, :reach], self.values[row : row + 1, :, :reach]
+        chosen = list(self.rows)
+        return self.keys[chosen, :, :reach], self.values[chosen, :, :reach]
 
     def grow(self, size: int) -> None:
         """More slots, with what is there already."""
@@ -178,3 +206,30 @@ class _FlatLayer(CacheLayerMixin):
     def get_max_length(self) -> int:
         """No limit: it grows."""
         return -1
+
+
+def _groups(counts: Sequence[int], call: int) -> list[list[int]]:
+    """Rows that are read together: of all ways to part them by their numbers of new tokens the cheapest,
+    where `call` is the price of a group beside the tokens to which its rows are filled up.
+
+    >>> _groups([40, 0, 3, 37, 2], 48), _groups([40, 0, 3, 37, 2], 1024)
+    ([[0, 3], [2, 4]], [[0, 2, 3, 4]])
+    """
+    order = sorted((row for row, count in enumerate(counts) if count), key=lambda row: -counts[row])
+    best: list[tuple[int, int]] = [
+        (0, 0)
+    ]  # (price of the first rows, where their last group begins)
+    for end in range(1, len(order) + 1):
+        best.append(
+            min(
+                (best[begin][0] + call + (end - begin) * counts[order[begin]], begin)
+                for begin in range(end)
+            )
+        )
+    groups: list[list[int]] = []
+    end = len(order)
+    while end:
+        begin = best[end][1]
+        groups.append(sorted(order[begin:end]))
+        end = begin
+    return groups[::-1]
