@@ -117,6 +117,21 @@ export function showAnswer(place, asked, { busy }) {
     return asked.sql ? make("p", { class: "hint" }, "Edit the SQL above and run it again, or ask in other words.") : null;
   }
 
+  async function save(kind, pressed) {
+    pressed.disabled = true;
+    try {
+      const [content, name] = await api.rows(answer.id, kind);
+      const link = make("a", { href: URL.createObjectURL(content), download: name });
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+    } catch (problem) {
+      for (const old of result.querySelectorAll(".failure")) old.remove();
+      result.prepend(failure(problem.message));
+    } finally {
+      pressed.disabled = false;
+    }
+  }
+
   function views() {
     const found = {};
     if (answer.error === null) {
@@ -136,7 +151,7 @@ export function showAnswer(place, asked, { busy }) {
       shown.add(name);
     };
     const files = answer.error === null && answer.id ? make("span", { class: "buttons" },
-      ...["csv", "parquet"].map(kind => make("a", { class: "quiet", href: api.download(answer.id, kind), download: "" }, icon("download"), kind === "csv" ? "CSV" : "Parquet"))) : null;
+      ...["CSV", "Parquet"].map(kind => button(kind, { class: "quiet", "aria-label": "Download as " + kind, onclick: event => save(kind.toLowerCase(), event.currentTarget) }, "download"))) : null;
     const bar = make("div", { class: "bar-line" }, list, files);
     queueMicrotask(() => {
       const choose = tabs(list, tab => { preferred = tab.id.slice("show-".length); open(preferred); });

@@ -40,12 +40,18 @@ async function read(path, options) {
 
 export const database = () => read("api/database");
 export const history = () => read("api/history?limit=50");
-export const stored = id => read("api/answers/" + encodeURIComponent(id) + "?rows=1");
+export const stored = (id, signal) => read("api/answers/" + encodeURIComponent(id) + "?rows=1", { signal });
 export const run = (sql, id, signal) => read("api/sql", { method: "POST", body: { sql, id }, signal });
 export const stop = id => send("api/ask/" + encodeURIComponent(id), { method: "DELETE" });
 export const forget = () => send("api/history", { method: "DELETE" });
 export const judge = feedback => send("api/feedback", { method: "POST", body: feedback });
-export const download = (id, kind) => "api/answers/" + encodeURIComponent(id) + "/rows." + kind;
+
+// A file of all rows, as [content, name].
+export async function rows(id, kind) {
+  const response = await send("api/answers/" + encodeURIComponent(id) + "/rows." + kind);
+  const name = /filename="([^"]+)"/.exec(response.headers.get("Content-Disposition") || "");
+  return [await response.blob(), name ? name[1] : "rows." + kind];
+}
 
 // A random UUID, also where the page came over plain HTTP from another machine.
 export function newId() {

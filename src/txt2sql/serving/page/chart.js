@@ -13,11 +13,11 @@ const number = value => (value === null || value === undefined || value === "" ?
 const grouped = value => (Number.isFinite(number(value)) ? Number(number(value).toPrecision(10)).toLocaleString("en", { maximumFractionDigits: 4 }) : "–");
 const label = value => (value === null ? "NULL" : shown(value));
 
-// Round marks between two numbers: steps of 1, 2 or 5 times a power of ten.
+// Round marks between two numbers: steps of 1, 2, 2.5 or 5 times a power of ten.
 export function ticks(low, high, wanted = 5) {
   if (!(high > low)) return [low];
   const rough = (high - low) / wanted, power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * [1, 2, 5, 10].find(each => each * power >= rough);
+  const step = power * [1, 2, 2.5, 5, 10].find(each => each * power >= rough);
   const found = [];
   for (let at = Math.ceil(low / step - 1e-9); at * step <= high + step * 1e-9; at += 1) found.push(Number((at * step).toPrecision(12)));
   return found;

@@ -107,13 +107,14 @@ function answered(answer) {
 }
 
 function stopped(text) {
-  place.replaceChildren(make("div", { class: "stopped" }, make("p", {}, "Stopped; nothing of it runs any more."), button("Ask again", { class: "quiet", onclick: () => ask(text) }, "again")));
+  const again = text && button("Ask again", { class: "quiet", onclick: () => ask(text) }, "again");
+  place.replaceChildren(make("div", { class: "stopped" }, make("p", {}, "Stopped; nothing of it runs any more."), again || null));
   say("Stopped");
 }
 
 function refused(problem, text) {
   if (problem.status === 401) return wantToken();
-  const again = button("Try again", { class: "quiet", onclick: () => ask(text) }, "again");
+  const again = text ? button("Try again", { class: "quiet", onclick: () => ask(text) }, "again") : "";
   const wait = problem.retry ? make("span", { class: "hint" }, " There is room in about " + count(problem.retry, "second") + ".") : null;
   place.replaceChildren(failure(problem.message, make("p", {}, again, wait)));
 }
@@ -160,13 +161,15 @@ const history = makeHistory(find("history"), {
     if (running) return;
     if (narrow.matches) openSide(false);
     begun();
-    const shown = waiting(past.id, "Fetching the rows again", () => {});
+    const control = new AbortController();
+    const shown = waiting(past.id, "Fetching the rows again", () => control.abort(), 400);
     try {
       question.value = past.question || "";
       grow();
-      answered(await api.stored(past.id));
+      answered(await api.stored(past.id, control.signal));
     } catch (problem) {
-      refused(problem, past.question || "");
+      if (problem.name === "AbortError") stopped(past.question);
+      else refused(problem, past.question || "");
     } finally {
       shown.done();
     }
@@ -202,7 +205,8 @@ function nameAnswer() {
 
 function wantToken() {
   place.replaceChildren();
-  find("token-dialog").showModal();
+  find("token-wrong").hidden = !asked.has("token");
+  if (!find("token-dialog").open) find("token-dialog").showModal();
 }
 
 function fillEfforts({ available, default: usual, max }) {
