@@ -12,32 +12,51 @@ questions and statements come in, payloads of the API come out.
 from __future__ import annotations
 
 import asyncio
+import logging
+import math
+import sqlite3
 import time
 import uuid
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
-from txt2sql import sample
-from txt2sql.errors import DatabaseError
+from txt2sql import __version__, sample
+from txt2sql.errors import DatabaseError, ModelError
 from txt2sql.execution.database import open_database
 from txt2sql.execution.execute import execute
 from txt2sql.execution.remote import UrlDatabase
+from txt2sql.serving.chart import column_types
+from txt2sql.serving.history import History, place
 from txt2sql.serving.messages import Ask, ModelSettings
+from txt2sql.serving.metrics import Metrics
 from txt2sql.serving.payload import payload
-from txt2sql.serving.scheduler import DEFAULT_LOAD, Event, Load, Scheduler, Ticket
+from txt2sql.serving.scheduler import (
+    DEFAULT_LOAD,
+    ENDS,
+    Closed,
+    Event,
+    Full,
+    Load,
+    Scheduler,
+    Ticket,
+)
 from txt2sql.serving.service import Answer
 from txt2sql.serving.statements import Statements
 from txt2sql.types import QueryResult
 
 DEFAULT_SEARCH = 50
+_log = logging.getLogger(__name__)
 _EXAMPLES = 6
 
 
 class Backend:
     """One database and one model, asked by many. Use it on one event loop."""
 
-    def __init__(self, settings: ModelSettings, load: Load = DEFAULT_LOAD) -> None:
+    def __init__(
+        self, settings: ModelSettings, load: Load = DEFAULT_LOAD, *, history: bool = True
+    ) -> None:
         self.settings = settings
         self.database = open_database(settings.database)
         self.schema = self.database.schema()
@@ -45,25 +64,75 @@ class Backend:
             raise DatabaseError(
                 f"'{self.database.place}' holds no tables; give a database that has some"
             )
-        self.scheduler = Scheduler(settings, load)
+        self.history = History(place(self.database.place) if history else None)
+        self.metrics = Metrics()
+        self.scheduler = Scheduler(settings, load, self.metrics.batch.observe)
         self.statements = Statements(
             lambda sql: (sql, execute(self.database, sql, settings.limits))
         )
-        self._threads = ThreadPoolExecutor(8, "backend")
-        self._running: set[str] = set()
+        self._statements = ThreadPoolExecutor(8, "statement")
+        self._threads = ThreadPoolExecutor(4, "backend")
+        self._running: dict[str, Future[QueryResult]] = {}
+        self._closing = self._closed = False
 
     async def start(self) -> None:
-        """Start the model's process; it can be asked at once and answers when it is loaded."""
+        """Start the model's process and wait until it answers. ModelError when it does not."""
         await self.scheduler.start()
+        try:
+            await self.scheduler.available()
+        except Closed as problem:
+            raise ModelError(str(problem)) from None
 
     async def close(self) -> None:
         """End everything."""
-        for id in self._running:
+        if self._closed:
+            return
+        self._closing = self._closed = True
+        for id, future in list(self._running.items()):
+            future.cancel()
             await self._call(self.statements.stop, id)
         await self.scheduler.close()
+        await self._call(self.history.close)
+        self._statements.shutdown()
+        self._threads.shutdown()
 
     async def _call(self, function: Any, *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
+
+    async def drain(self, seconds: float) -> None:
+        """Take nothing more, and wait for what was accepted, at most so long."""
+        self._closing = True
+        end = time.monotonic() + seconds
+        await self.scheduler.drain(seconds)
+        while self._running and time.monotonic() < end:
+            await asyncio.sleep(0.02)
+
+    # ------------------------------------------------------------------------------ how it goes
+
+    def health(self) -> dict[str, Any]:
+        """Whether questions can be answered now."""
+        scheduler = self.scheduler
+        if self._closing:
+            status = "shutting down"
+        elif scheduler.broken is not None:
+            status = "broken"
+        else:
+            status = "ok" if scheduler.ready else "loading"
+        return {
+            "status": status,
+            "version": __version__,
+            "model": scheduler.model,
+            "waiting": scheduler.waiting,
+            "restarts": scheduler.restarts,
+        }
+
+    def measured(self) -> bytes:
+        """The metrics as Prometheus reads them."""
+        self.metrics.waiting.set(self.scheduler.waiting)
+        self.metrics.open.set(self.scheduler.open)
+        self.metrics.model_up.set(self.scheduler.ready)
+        self.metrics.restarts.set(self.scheduler.restarts)
+        return self.metrics.text()
 
     # ------------------------------------------------------------------------------ the database
 
@@ -127,14 +196,29 @@ class Backend:
     # ------------------------------------------------------------------------------ questions
 
     def ask(self, question: str, simulations: int = 0, id: str | None = None) -> Ticket:
-        """Accept a question. Raises Full, Closed and KeyError as `Scheduler.submit` does."""
-        seconds = self.scheduler.load.deadline_s * 0.9 if simulations else None
-        return self.scheduler.submit(Ask(id or str(uuid.uuid4()), question, simulations, seconds))
+        """Accept a question. Raises Full, Closed, KeyError for an id in use, and ValueError for a
+        search that cannot be."""
+        if simulations > self.settings.search:
+            raise ValueError(f"search: at most {self.settings.search} simulations are done here")
+        if simulations and self.scheduler.ready and not self.scheduler.searchable:
+            raise ValueError("search: this model cannot be searched; ask with 0 simulations")
+        # A search that takes long still has time left for its answer.
+        seconds = 0.9 * self.scheduler.load.deadline_s if simulations else None
+        try:
+            ticket = self.scheduler.submit(
+                Ask(id or str(uuid.uuid4()), question, simulations, seconds)
+            )
+        except Full:
+            self.metrics.refused.inc()
+            raise
+        return ticket
 
     async def events(self, ticket: Ticket) -> AsyncIterator[Event]:
         """What happens to a question; the answer as payload. Who leaves has it stopped."""
         try:
             async for event in ticket.events():
+                if event.kind in ENDS:
+                    self._count(ticket, event)
                 if event.kind == "answer":
                     yield Event("answer", await self._payload(ticket, event.value))
                 else:
@@ -142,38 +226,79 @@ class Backend:
         finally:
             self.scheduler.stop(ticket.ask.id)
 
+    def _count(self, ticket: Ticket, event: Event) -> None:
+        kind = "search" if ticket.ask.simulations else "greedy"
+        self.metrics.ends.labels(kind, event.kind).inc()
+        if event.kind == "answer":
+            self.metrics.seconds.labels(kind).observe(time.monotonic() - ticket.accepted)
+
     async def _payload(self, ticket: Ticket, answer: Answer) -> dict[str, Any]:
-        found: dict[str, Any] = await self._call(
-            payload, ticket.ask.id, answer, ticket.ask.question, self.schema
-        )
-        found["seconds"] = round(time.monotonic() - ticket.accepted, 4)
+        seconds = time.monotonic() - ticket.accepted
+        return await self._kept(ticket.ask.id, replace(answer, seconds=seconds), answer.question)
+
+    async def _kept(self, id: str, answer: Answer, question: str | None) -> dict[str, Any]:
+        """The payload of an answer, which goes into the history."""
+        found: dict[str, Any] = await self._call(payload, id, answer, question, self.schema)
+        try:
+            await self._call(self.history.add, id, found, len(answer.rows))
+        except sqlite3.Error as problem:  # a full disk is no reason to withhold an answer
+            _log.warning("the history cannot be kept: %s", problem)
         return found
 
     # ------------------------------------------------------------------------------ statements
 
     async def sql(self, sql: str, id: str | None = None) -> dict[str, Any]:
-        """Run one statement that reads, and answer as for a question."""
+        """Run one statement that reads, and answer as for a question. KeyError: an id in use."""
         id = id or str(uuid.uuid4())
-        self._running.add(id)
+        result = await self._run(id, sql)
+        return await self._kept(id, _answer(sql, result), None)
+
+    async def again(self, id: str) -> dict[str, Any] | None:
+        """A stored answer with the rows that its statement gives now; None for no such answer."""
+        found = await self.stored(id)
+        if found is None or not found["sql"]:
+            return None if found is None else {**found, "rows": ()}
+        result = await self._run(str(uuid.uuid4()), found["sql"])
+        return {
+            **found,
+            "columns": list(result.columns),
+            "types": column_types(result.columns, result.rows),
+            "truncated": result.truncated,
+            "error": result.error,
+            "rows": result.rows,
+        }
+
+    async def stored(self, id: str) -> dict[str, Any] | None:
+        """A stored answer without its rows; None for no such answer."""
+        found: dict[str, Any] | None = await self._call(self.history.get, id)
+        return found
+
+    async def _run(self, id: str, sql: str) -> QueryResult:
+        if self._closing:
+            raise Closed("the server is shutting down")
+        if id in self._running:
+            raise KeyError("a request of this id is under way; make a new one")
+        if len(self._running) >= self.scheduler.load.queue:
+            raise Full(math.ceil(self.settings.limits.timeout_s))
+        self.statements.begin(id)
+
+        def work() -> QueryResult:
+            try:
+                return self.statements.run(id, sql)[1]
+            finally:
+                self.statements.forget(id)
+
+        future = self._running[id] = self._statements.submit(work)
         try:
-            result: QueryResult = (await self._call(self.statements.run, id, sql))[1]
+            return await asyncio.wrap_future(future)
         except asyncio.CancelledError:
-            self._threads.submit(self.statements.stop, id)
+            if not future.cancelled():  # it runs, for nobody
+                self._threads.submit(self.statements.stop, id)
             raise
         finally:
-            self._running.discard(id)
-            self.statements.forget(id)
-        answer = Answer(
-            question="",
-            sql=sql,
-            columns=result.columns,
-            rows=result.rows,
-            truncated=result.truncated,
-            seconds=result.seconds,
-            error=result.error,
-        )
-        found: dict[str, Any] = await self._call(payload, id, answer, None, self.schema)
-        return found
+            if future.cancelled():
+                self.statements.forget(id)
+            del self._running[id]
 
     async def stop(self, id: str) -> bool:
         """End a question or a statement; False when there is none of that id."""
@@ -181,3 +306,15 @@ class Backend:
             await self._call(self.statements.stop, id)
             return True
         return self.scheduler.stop(id)
+
+
+def _answer(sql: str, result: QueryResult) -> Answer:
+    return Answer(
+        question="",
+        sql=sql,
+        columns=result.columns,
+        rows=result.rows,
+        truncated=result.truncated,
+        seconds=result.seconds,
+        error=result.error,
+    )

@@ -67,10 +67,13 @@ class Room:
 
     def batch(self, asked: Sequence[Ask]) -> None:
         """Take questions that are computed together."""
+        for each in asked:
+            self.statements.begin(each.id)
         self._batches.submit(self._batch, asked)
 
     def search(self, asked: Ask) -> None:
         """Take a question to search for."""
+        self.statements.begin(asked.id)
         self._searches.submit(self._guarded, asked, lambda: self._search(asked))
 
     def _batch(self, asked: Sequence[Ask]) -> None:
@@ -131,7 +134,6 @@ class Room:
 
     def _guarded(self, asked: Ask, answer: Callable[[], Answer]) -> None:
         """Send what comes of a question, whatever does."""
-        start = time.perf_counter()
         try:
             found = answer()
             self.send(("answer", asked.id, replace(found, prompt=None)))
@@ -143,7 +145,6 @@ class Room:
             traceback.print_exc()
             self.send(("failed", asked.id, f"the model failed on this ({type(problem).__name__})"))
         finally:
-            del start
             self.statements.forget(asked.id)
 
     def _computed(self) -> None:

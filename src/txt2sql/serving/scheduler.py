@@ -17,7 +17,7 @@ import pickle
 import sys
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -26,6 +26,7 @@ from txt2sql.serving.messages import HEADER, Ask, ModelSettings, pack
 from txt2sql.serving.service import Answer
 
 _ATTEMPTS = 2
+_STARTS = 3
 _RESTART_S = 0.5
 _LONGEST_RESTART_S = 30.0
 
@@ -95,13 +96,17 @@ class Ticket:
 class Scheduler:
     """Requests in, events out; all of it on one event loop."""
 
-    def __init__(self, settings: ModelSettings, load: Load = DEFAULT_LOAD) -> None:
-        self.settings, self.load = settings, load
+    def __init__(
+        self,
+        settings: ModelSettings,
+        load: Load = DEFAULT_LOAD,
+        batched: Callable[[int], None] = lambda size: None,
+    ) -> None:
+        self.settings, self.load, self._batched = settings, load, batched
         self.model, self.notice, self.searchable = "", "", False
         self.broken: str | None = None
         self.ready = False
         self.restarts = 0
-        self.batches: deque[int] = deque(maxlen=1000)
         self._waiting: deque[Ticket] = deque()
         self._searches: deque[Ticket] = deque()
         self._running: dict[str, Ticket] = {}
@@ -123,7 +128,7 @@ class Scheduler:
         if self.broken is not None:
             raise Closed(self.broken)
         if ask.id in self._open:
-            raise KeyError(ask.id)
+            raise KeyError("a request of this id is under way; make a new one")
         queue, most = (
             (self._searches, self.load.searches_waiting)
             if ask.simulations
@@ -185,7 +190,7 @@ class Scheduler:
             self._free = False
             number = self._sent = self._sent + 1
             self._batches_out[number] = {ticket.ask.id for ticket in batch}
-            self.batches.append(len(batch))
+            self._batched(len(batch))
             for ticket in batch:
                 self._start(ticket)
             self._send("batch", [ticket.ask for ticket in batch])
@@ -218,6 +223,8 @@ class Scheduler:
 
     async def start(self) -> None:
         """Start the model's process and keep one running. Returns at once; see `available`."""
+        if self._keeper is not None:
+            return
         self._keeper = asyncio.create_task(self._keep())
 
     async def available(self) -> None:
@@ -250,10 +257,12 @@ class Scheduler:
             await self._process.wait()
 
     async def _keep(self) -> None:
-        pause = _RESTART_S
+        pause, tries = _RESTART_S, 0
         while not self._closing:
-            started = time.monotonic()
+            started, tries = time.monotonic(), tries + 1
             await self._run()
+            if not self.model and tries == _STARTS and self.broken is None:
+                self.broken = "the model's process does not start; its errors are on the console"
             self.ready = False
             self._changed.set()
             if self.broken is not None:
@@ -313,7 +322,7 @@ class Scheduler:
             self.ready = True
             self._changed.set()
         elif kind == "broken":
-            self.broken = rest[0] if not self.restarts else None
+            self.broken = None if self.model else rest[0]
         elif kind == "free":
             self._free = True
         else:

@@ -41,6 +41,11 @@ class Statements:
         self._requests: dict[str, _Request] = {}
         self._pool = ThreadPoolExecutor(together, "statement")
 
+    def begin(self, request: str) -> None:
+        """A request begins: from now on it can be stopped."""
+        with self._changed:
+            self._requests.setdefault(request, _Request())
+
     def run(self, request: str, sql: str) -> Ran:
         """Run a statement for a request, once; one that was stopped runs nothing more."""
         thread = threading.get_ident()
@@ -69,9 +74,11 @@ class Statements:
         list(self._pool.map(lambda pair: self.run(*pair), dict.fromkeys(statements)))
 
     def stop(self, request: str) -> None:
-        """End what runs for a request, and all that it would still run."""
+        """End what runs for a request, and all that it would still run; returns when it has."""
         with self._changed:
-            state = self._requests.setdefault(request, _Request())
+            state = self._requests.get(request)
+            if state is None:
+                return
             state.stopped = True
             while state.threads:
                 # A thread that is about to hand its statement on cannot be interrupted yet.

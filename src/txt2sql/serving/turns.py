@@ -14,10 +14,12 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from txt2sql.models.engine import Engine, Place, Step
 from txt2sql.types import Completion, Generator, Prompt, Sampling
+
+if TYPE_CHECKING:
+    from txt2sql.models.engine import Engine, Place, Step
 
 
 class Turn:

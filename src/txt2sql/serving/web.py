@@ -7,49 +7,59 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+import socket
+from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response, StreamingResponse
-from fastapi.staticfiles import StaticFiles
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi.responses import (
+    FileResponse,
+    HTMLResponse,
+    JSONResponse,
+    PlainTextResponse,
+    Response,
+    StreamingResponse,
+)
 from starlette.exceptions import HTTPException
 
 from txt2sql import __version__, search
+from txt2sql.errors import ConfigError
+from txt2sql.serving import metrics, reference
 from txt2sql.serving.backend import Backend
+from txt2sql.serving.downloads import csv_lines, parquet
+from txt2sql.serving.gate import Gate
 from txt2sql.serving.payload import encoded
 from txt2sql.serving.scheduler import Closed, Full, Ticket
+from txt2sql.serving.shapes import Answered, Failed, Feedback, Past, Question, Statement
 
 PAGE = Path(__file__).parent / "page"
-TREE = Path(search.__file__).parent
-"""Where tree.js and tree.css are, which draw a search on the page and in a file of its own."""
+SEARCH = Path(search.__file__).parent
+_TREE = ("tree.js", "tree.css")
+"""What draws a search, on the page and in a file of its own."""
+_DOCS_STYLE = Path(__file__).parent / "reference.css"
 _HEARTBEAT_S = 15.0
+_SENTENCES = {404: "there is nothing at this address", 405: "this address takes other methods"}
+_WHY = {
+    400: "the request cannot be understood",
+    401: "the access token is missing or wrong",
+    404: "nothing of this id",
+    409: "it was stopped",
+    413: "the request is too large",
+    422: "the body does not fit",
+    429: "too much is waiting; see Retry-After",
+    501: "a package is missing",
+    503: "no answer can be given now",
+}
+_Responses = dict[int | str, dict[str, Any]]
 
 
-class Question(BaseModel):
-    """What to ask: `search` simulations, 0 for one greedy answer."""
-
-    model_config = ConfigDict(extra="forbid")
-    question: Annotated[str, Field(min_length=1, max_length=10_000, pattern=r"\S")]
-    search: Annotated[int, Field(ge=0)] = 0
-    id: UUID | None = None
-
-
-class Statement(BaseModel):
-    """One statement that reads."""
-
-    model_config = ConfigDict(extra="forbid")
-    sql: Annotated[str, Field(min_length=1, max_length=100_000)]
-    id: UUID | None = None
-
-
-def create_app(backend: Backend) -> FastAPI:
-    """The application; the back end starts and ends with it."""
+def create_app(backend: Backend, *, token: str | None = None, hosts: Iterable[str] = ()) -> FastAPI:
+    """The application; the back end starts and ends with it. `hosts` are further names it goes by."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -58,55 +68,34 @@ def create_app(backend: Backend) -> FastAPI:
         await backend.close()
 
     app = FastAPI(
-        title="txt2sql", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None
+        title="txt2sql",
+        description=f"Ask the database {backend.schema.db_id} in plain language.",
+        version=__version__,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        responses=_failures(400, 401, 413),
     )
+    _handle_errors(app)
+    _questions(app, backend)
+    _history(app, backend)
+    _state(app, backend)
+    _page(app)
+    app.add_middleware(metrics.Counted, metrics=backend.metrics)
+    names = {"localhost", socket.gethostname(), *hosts}
+    app.add_middleware(Gate, token=token, hosts=names, public={"/", "/health", *_assets()})
+    return app
 
-    @app.get("/api/database")
-    def database() -> dict[str, Any]:
-        """The database: its tables, and what may be asked of it."""
-        return backend.describe()
 
-    @app.post("/api/ask")
-    async def ask(body: Question, request: Request) -> Response:
-        """Ask a question. With `Accept: text/event-stream`, what happens is told as it does."""
-        if body.search > backend.settings.search:
-            return _error(422, f"search is at most {backend.settings.search}")
-        try:
-            ticket = backend.ask(body.question, body.search, str(body.id) if body.id else None)
-        except Full as full:
-            return _error(429, str(full), {"Retry-After": str(full.seconds)})
-        except Closed as closed:
-            return _error(503, str(closed))
-        except KeyError:
-            return _error(422, "a request of this id is under way; make a new one")
-        if "text/event-stream" in request.headers.get("accept", ""):
-            return StreamingResponse(_stream(backend, ticket), media_type="text/event-stream")
-        return await _unless_gone(request, _answer(backend, ticket))
+def _failures(*statuses: int) -> _Responses:
+    return {status: {"model": Failed, "description": _WHY[status]} for status in statuses}
 
-    @app.delete("/api/ask/{id}", status_code=204)
-    async def stop(id: UUID) -> Response:
-        """Stop a question or a statement: the search or the statement really ends."""
-        if await backend.stop(str(id)):
-            return Response(status_code=204)
-        return _error(404, "nothing of this id is under way")
 
-    @app.post("/api/sql")
-    async def sql(body: Statement, request: Request) -> Response:
-        """Run one statement that reads, within the same limits as an answer's."""
+def _error(status: int, sentence: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    return JSONResponse({"error": " ".join(sentence.split())}, status, headers)
 
-        async def run() -> Response:
-            found = await backend.sql(body.sql, str(body.id) if body.id else None)
-            return Response(encoded(found), media_type="application/json")
 
-        return await _unless_gone(request, run())
-
-    @app.get("/health")
-    def health() -> Response:
-        """Whether questions can be answered now."""
-        up = backend.scheduler.ready
-        status = {"status": "ok" if up else "loading", "version": __version__}
-        return JSONResponse(status, 200 if up else 503)
-
+def _handle_errors(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
@@ -115,41 +104,85 @@ def create_app(backend: Backend) -> FastAPI:
 
     @app.exception_handler(HTTPException)
     async def refused(_: Request, error: HTTPException) -> Response:
-        return _error(error.status_code, str(error.detail))
+        sentence = _SENTENCES.get(error.status_code, str(error.detail))
+        return _error(error.status_code, sentence, dict(error.headers or {}))
 
-    @app.get("/", include_in_schema=False)
-    def index() -> Response:
-        page = PAGE / "index.html"
-        if not page.is_file():
-            return HTMLResponse("<p>The page is not installed; the API is described at /docs.")
-        return HTMLResponse(page.read_text(encoding="utf-8"))
+    @app.exception_handler(Full)
+    async def full(_: Request, error: Full) -> Response:
+        return _error(429, str(error), {"Retry-After": str(error.seconds)})
 
-    @app.get("/tree.js", include_in_schema=False)
-    @app.get("/tree.css", include_in_schema=False)
-    def tree(request: Request) -> Response:
-        return FileResponse(TREE / request.url.path[1:])
+    @app.exception_handler(Closed)
+    async def closed(_: Request, error: Closed) -> Response:
+        return _error(503, str(error))
 
-    if PAGE.is_dir():
-        app.mount("/", StaticFiles(directory=PAGE))
-    return app
+    @app.exception_handler(Exception)
+    async def unexpected(_: Request, error: Exception) -> Response:
+        return _error(500, f"unexpected {type(error).__name__}; its traceback is on the console")
 
 
-def _error(status: int, sentence: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    return JSONResponse({"error": sentence}, status, headers)
+# ------------------------------------------------------------------------------------------ asking
+
+
+def _questions(app: FastAPI, backend: Backend) -> None:
+    @app.get("/api/database")
+    def database() -> dict[str, Any]:
+        """The database: its tables, and what may be asked of it."""
+        return backend.describe()
+
+    answered: _Responses = {200: {"model": Answered}}
+    streamed: _Responses = {200: {"model": Answered, "content": {"text/event-stream": {}}}}
+
+    @app.post("/api/ask", responses=streamed | _failures(409, 422, 429, 503))
+    async def ask(body: Question, request: Request) -> Response:
+        """Ask a question. With `Accept: text/event-stream`, what happens is told as it does: queued,
+        started, progress, then answer, stopped or error."""
+        try:
+            ticket = backend.ask(body.question, body.search, _text(body.id))
+        except (KeyError, ValueError) as problem:
+            return _error(422, problem.args[0])
+        if "text/event-stream" in request.headers.get("accept", ""):
+            return StreamingResponse(_stream(backend, ticket), media_type="text/event-stream")
+        return await _unless_gone(request, _answer(backend, ticket))
+
+    @app.delete("/api/ask/{id}", status_code=204, responses=_failures(404, 422))
+    async def stop(id: UUID) -> Response:
+        """Stop a question or a statement: the search or the statement really ends."""
+        if await backend.stop(str(id)):
+            return Response(status_code=204)
+        return _error(404, "nothing of this id is under way")
+
+    @app.post("/api/sql", responses=answered | _failures(422, 429, 503))
+    async def sql(body: Statement, request: Request) -> Response:
+        """Run one statement that reads, within the same limits as an answer's."""
+
+        async def run() -> Response:
+            try:
+                return _json(await backend.sql(body.sql, _text(body.id)))
+            except KeyError as problem:
+                return _error(422, problem.args[0])
+
+        return await _unless_gone(request, run())
+
+
+def _text(id: UUID | None) -> str | None:
+    return None if id is None else str(id)
+
+
+def _json(found: dict[str, Any]) -> Response:
+    return Response(encoded(found), media_type="application/json")
 
 
 async def _answer(backend: Backend, ticket: Ticket) -> Response:
     async for event in backend.events(ticket):
         if event.kind == "answer":
-            return Response(encoded(event.value), media_type="application/json")
+            return await asyncio.to_thread(_json, event.value)
         if event.kind == "failed":
             return _error(503, event.value)
-    return _error(409, "stopped")
+    return _error(409, "it was stopped")
 
 
 async def _stream(backend: Backend, ticket: Ticket) -> AsyncIterator[bytes]:
-    """Server-sent events (html.spec.whatwg.org, 9.2), with a comment now and then to keep it open."""
-    id = ticket.ask.id
+    """Server-sent events (html.spec.whatwg.org, 9.2), and a comment now and then to keep it open."""
     events = backend.events(ticket)
     coming = asyncio.ensure_future(anext(events))
     try:
@@ -163,24 +196,26 @@ async def _stream(backend: Backend, ticket: Ticket) -> AsyncIterator[bytes]:
             except StopAsyncIteration:
                 return
             coming = asyncio.ensure_future(anext(events))
-            if event.kind == "answer":
-                yield b"event: answer\ndata: " + encoded(event.value) + b"\n\n"
-                continue
-            data: dict[str, Any] = {"id": id}
-            kind = event.kind
-            if kind == "queued":
-                data["position"] = event.value
-            elif kind == "progress":
-                data |= dict(zip(("simulations", "of", "sql"), event.value))
-            elif kind == "failed":
-                kind, data = "error", {"error": event.value}
-            yield f"event: {kind}\ndata: {json.dumps(data)}\n\n".encode()
+            yield await asyncio.to_thread(_event, ticket.ask.id, event.kind, event.value)
     finally:
         coming.cancel()
-        backend.scheduler.stop(id)
+        backend.scheduler.stop(ticket.ask.id)
 
 
-async def _unless_gone(request: Request, answer: Any) -> Response:
+def _event(id: str, kind: str, value: Any) -> bytes:
+    if kind == "answer":
+        return b"event: answer\ndata: " + encoded(value) + b"\n\n"
+    data: dict[str, Any] = {"id": id}
+    if kind == "queued":
+        data["position"] = value
+    elif kind == "progress":
+        data |= dict(zip(("simulations", "of", "sql"), value))
+    elif kind == "failed":
+        kind, data = "error", {"error": value}
+    return f"event: {kind}\ndata: {json.dumps(data)}\n\n".encode()
+
+
+async def _unless_gone(request: Request, answer: Awaitable[Response]) -> Response:
     """The answer; given up when the client has hung up."""
 
     async def gone() -> None:
@@ -190,7 +225,138 @@ async def _unless_gone(request: Request, answer: Any) -> Response:
     working, leaving = asyncio.ensure_future(answer), asyncio.ensure_future(gone())
     try:
         await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        return working.result() if working.done() else _error(499, "the client has gone")
+        return working.result() if working.done() else _error(400, "the client has gone")
     finally:
         leaving.cancel()
         working.cancel()
+
+
+# ------------------------------------------------------------------------------------------ history
+
+
+def _history(app: FastAPI, backend: Backend) -> None:
+    answers = "/api/answers/{id}"
+    answered: _Responses = {200: {"model": Answered}}
+
+    @app.get("/api/history")
+    def history(limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> list[Past]:
+        """What was asked and run, newest first."""
+        return [Past(**each) for each in backend.history.latest(limit)]
+
+    @app.delete("/api/history", status_code=204)
+    def forget() -> None:
+        """Forget all of it, and what was said of the answers."""
+        backend.history.clear()
+
+    @app.get(answers, responses=answered | _failures(404, 422, 429, 503))
+    async def answer(id: UUID, rows: Annotated[int, Query(ge=0, le=1)] = 0) -> Response:
+        """A stored answer; with `rows=1`, with the rows that its statement gives now."""
+        found = await (backend.again(str(id)) if rows else backend.stored(str(id)))
+        return _unknown() if found is None else _json({"rows": (), **found})
+
+    csv: _Responses = {200: {"content": {"text/csv": {}}}}
+
+    @app.get(f"{answers}/rows.csv", responses=csv | _failures(404, 409, 422, 429, 503))
+    async def rows_csv(id: UUID) -> Response:
+        """The rows that the statement of an answer gives now, for spreadsheets."""
+        found = await backend.again(str(id))
+        if found is None or found["error"] is not None:
+            return _unknown(found)
+        lines = csv_lines(found["columns"], found["rows"])
+        return StreamingResponse(lines, media_type="text/csv", headers=_as_file(backend, id, "csv"))
+
+    binary: _Responses = {200: {"content": {"application/vnd.apache.parquet": {}}}}
+
+    @app.get(f"{answers}/rows.parquet", responses=binary | _failures(404, 409, 422, 429, 501, 503))
+    async def rows_parquet(id: UUID) -> Response:
+        """The rows that the statement of an answer gives now, for programs."""
+        found = await backend.again(str(id))
+        if found is None or found["error"] is not None:
+            return _unknown(found)
+        try:
+            file = await asyncio.to_thread(parquet, found["columns"], found["rows"])
+        except ConfigError as problem:
+            return _error(501, str(problem))
+        return StreamingResponse(
+            _pieces(file),
+            media_type="application/vnd.apache.parquet",
+            headers=_as_file(backend, id, "parquet"),
+        )
+
+    @app.post("/api/feedback", status_code=204, responses=_failures(404, 422))
+    def feedback(body: Feedback) -> Response:
+        """Say whether an answer is right, or what would be."""
+        known = backend.history.judge(str(body.id), body.good, body.sql or None)
+        return Response(status_code=204) if known else _unknown()
+
+    lines: _Responses = {200: {"content": {"application/jsonl": {}}}}
+
+    @app.get("/api/feedback/export", responses=lines, response_class=PlainTextResponse)
+    def export() -> Response:
+        """Questions with the SQL that was accepted or corrected: what `txt2sql adapt` learns from."""
+        pairs = (
+            json.dumps({"question": question, "sql": sql, "db_id": backend.schema.db_id})
+            for question, sql in backend.history.pairs()
+        )
+        return Response("".join(f"{pair}\n" for pair in pairs), media_type="application/jsonl")
+
+
+def _unknown(found: dict[str, Any] | None = None) -> Response:
+    if found is None:
+        return _error(404, "there is no answer of this id")
+    return _error(409, found["error"])
+
+
+def _as_file(backend: Backend, id: UUID, kind: str) -> dict[str, str]:
+    name = "".join(c if c.isascii() and c.isalnum() else "_" for c in backend.schema.db_id)
+    return {"Content-Disposition": f'attachment; filename="{name}-{str(id)[:8]}.{kind}"'}
+
+
+def _pieces(body: bytes, size: int = 65_536) -> Iterator[bytes]:
+    for at in range(0, len(body), size):
+        yield body[at : at + size]
+
+
+# ------------------------------------------------------------------------------------------ the rest
+
+
+def _state(app: FastAPI, backend: Backend) -> None:
+    @app.get("/health", responses=_failures(503))
+    def health() -> Response:
+        """Whether questions can be answered now."""
+        found = backend.health()
+        return JSONResponse(found, 200 if found["status"] == "ok" else 503)
+
+    text: _Responses = {200: {"content": {"text/plain": {}}}}
+
+    @app.get("/metrics", responses=text, response_class=PlainTextResponse)
+    def measured() -> Response:
+        """What Prometheus scrapes."""
+        return Response(backend.measured(), media_type=metrics.CONTENT_TYPE)
+
+    @app.get("/docs", include_in_schema=False)
+    def docs() -> Response:
+        return HTMLResponse(reference.as_html(app.openapi()))
+
+
+def _page(app: FastAPI) -> None:
+    @app.get("/", include_in_schema=False)
+    def index() -> Response:
+        if (PAGE / "index.html").is_file():
+            return _file(PAGE / "index.html")
+        return HTMLResponse("<p>There is no page here; the API is described at /docs.")
+
+    for address, path in _assets().items():
+        app.add_api_route(address, partial(_file, path), include_in_schema=False)
+
+
+def _file(path: Path) -> Response:
+    return FileResponse(path, headers={"Cache-Control": "no-cache"})
+
+
+def _assets() -> dict[str, Path]:
+    """The page's own files by address; nothing of the database is in them."""
+    files = (path for path in sorted(PAGE.rglob("*")) if path.is_file())
+    return {"/docs.css": _DOCS_STYLE} | {
+        f"/{path.relative_to(PAGE).as_posix()}": path for path in files
+    }

@@ -76,7 +76,8 @@ def read_given(
 ) -> tuple[list[Asked], list[str]]:
     """The pairs of a user's file, and what is wrong with those left out, each with its line.
 
-    JSON in Spider's shape, or lines `question<tab>SQL`. Every SQL is executed; `report` is told what
+    JSON in Spider's shape, lines of such objects (what `txt2sql serve` exports), or lines
+    `question<tab>SQL`. Every SQL is executed; `report` is told what
     fails. Raises DataError for a file that holds no pair that can be used.
     """
     found: list[Asked] = []
@@ -111,6 +112,9 @@ def _entries(path: Path, db_id: str) -> Iterator[tuple[str, Asked | str]]:
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
+        if line.lstrip().startswith("{"):
+            yield f"line {number}", _of_line(line, db_id)
+            continue
         question, _, sql = (part.strip() for part in line.partition("\t"))
         pair = Asked(question, sql) if question and sql else "is not question<tab>SQL"
         yield f"line {number}", pair
@@ -122,15 +126,24 @@ def _of_json(path: Path, text: str, db_id: str) -> Iterator[tuple[str, Asked | s
     except ValueError as error:
         raise DataError(f"cannot read '{path}' as JSON: {error}") from None
     for number, item in enumerate(items, start=1):
-        where = f"item {number}"
-        known = item if isinstance(item, dict) else {}
-        question, sql = known.get("question"), known.get("query", known.get("sql"))
-        if not (isinstance(question, str) and isinstance(sql, str) and question and sql):
-            yield where, "has no 'question' and 'query'"
-        elif known.get("db_id", db_id) != db_id:
-            yield where, f"is about '{known['db_id']}', not '{db_id}'"
-        else:
-            yield where, Asked(question.strip(), sql.strip())
+        yield f"item {number}", _of_object(item, db_id)
+
+
+def _of_line(line: str, db_id: str) -> Asked | str:
+    try:
+        return _of_object(json.loads(line), db_id)
+    except ValueError:
+        return "is not JSON"
+
+
+def _of_object(item: Any, db_id: str) -> Asked | str:
+    known = item if isinstance(item, dict) else {}
+    question, sql = known.get("question"), known.get("query", known.get("sql"))
+    if not (isinstance(question, str) and isinstance(sql, str) and question and sql):
+        return "has no 'question' and 'query'"
+    if known.get("db_id", db_id) != db_id:
+        return f"is about '{known['db_id']}', not '{db_id}'"
+    return Asked(question.strip(), sql.strip())
 
 
 # -------------------------------------------------------------------------------------------- splits

@@ -1,0 +1,167 @@
+"""What was asked of one database, and what people said of the answers: a SQLite file of our own.
+
+Rows are never stored: an answer that is opened again runs its statement again. With `None` for a
+path, everything is kept in memory and gone with the process.
+
+>>> history = History(None)
+>>> history.add("a", {"question": "How many?", "sql": "SELECT 1", "error": None}, rows=1)
+>>> history.judge("a", good=True)
+True
+>>> list(history.pairs())
+[('How many?', 'SELECT 1')]
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sqlite3
+import threading
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from txt2sql.errors import DatabaseError
+from txt2sql.runs import cache_dir
+
+MOST_ANSWERS = 1000
+"""The oldest answers beyond so many are forgotten, but for those that somebody judged."""
+
+_FORMAT = 1
+_TABLES = """
+CREATE TABLE IF NOT EXISTS answer (
+    number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, asked_at TEXT NOT NULL, question TEXT,
+    sql TEXT, rows INTEGER NOT NULL, error TEXT, payload BLOB NOT NULL
+);
+CREATE TABLE IF NOT EXISTS feedback (
+    id TEXT PRIMARY KEY REFERENCES answer (id) ON DELETE CASCADE, good INTEGER NOT NULL, sql TEXT,
+    given_at TEXT NOT NULL
+);
+"""
+_FORGET = """
+DELETE FROM answer WHERE number <= (SELECT max(number) FROM answer) - ?
+AND id NOT IN (SELECT id FROM feedback)
+"""
+_LIST = """
+SELECT answer.id, asked_at, question, answer.sql, rows, error, good, feedback.sql FROM answer
+LEFT JOIN feedback USING (id) ORDER BY number DESC LIMIT ?
+"""
+_PAIRS = """
+SELECT question, coalesce(feedback.sql, answer.sql) FROM feedback JOIN answer USING (id)
+WHERE question IS NOT NULL AND (good OR feedback.sql IS NOT NULL)
+AND coalesce(feedback.sql, answer.sql) IS NOT NULL ORDER BY number
+"""
+
+
+def place(database: str) -> Path:
+    """The file of a database's history, by where the database is (without what is secret)."""
+    name = hashlib.sha256(database.encode("utf-8", "surrogateescape")).hexdigest()[:24]
+    return cache_dir() / "answers" / f"{name}.sqlite"
+
+
+class History:
+    """Answers without their rows, newest first; thread-safe."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path, self._lock = path, threading.Lock()
+        try:
+            if path is not None:
+                path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            self._connection = sqlite3.connect(path or ":memory:", check_same_thread=False)
+            self._prepare()
+        except (OSError, sqlite3.Error) as problem:
+            raise DatabaseError(
+                f"cannot keep the history in '{path}' ({problem}); make it writable, or keep none "
+                "with --no-history"
+            ) from problem
+
+    def _prepare(self) -> None:
+        known = self._connection.execute("PRAGMA user_version").fetchone()[0]
+        if known not in (0, _FORMAT):
+            raise sqlite3.DatabaseError("it was written by another version")
+        self._connection.executescript(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; "
+            "PRAGMA secure_delete = ON;" + _TABLES + f"PRAGMA user_version = {_FORMAT};"
+        )
+
+    def add(self, id: str, payload: Mapping[str, Any], rows: int) -> None:
+        """Keep an answer's payload (rows left out), and forget what is too old."""
+        kept = {key: value for key, value in payload.items() if key != "rows"}
+        body = zlib.compress(json.dumps(kept, ensure_ascii=False).encode("utf-8", "replace"))
+        values = (id, _now(), kept["question"], kept["sql"], rows, kept["error"], body)
+        marks = ", ".join("?" * len(values))
+        with self._lock, self._connection:
+            self._connection.execute(
+                "INSERT OR REPLACE INTO answer (id, asked_at, question, sql, rows, error, payload) "
+                f"VALUES ({marks})",
+                tuple(_text(value) for value in values),
+            )
+            self._connection.execute(_FORGET, (MOST_ANSWERS,))
+
+    def get(self, id: str) -> dict[str, Any] | None:
+        """The payload of an answer, without rows."""
+        with self._lock:
+            row = self._connection.execute(
+                "SELECT payload FROM answer WHERE id = ?", (id,)
+            ).fetchone()
+        found: dict[str, Any] | None = json.loads(zlib.decompress(row[0])) if row else None
+        return found
+
+    def latest(self, limit: int) -> list[dict[str, Any]]:
+        """The newest answers, each in a few words."""
+        with self._lock:
+            rows = self._connection.execute(_LIST, (limit,)).fetchall()
+        return [
+            {
+                "id": id,
+                "asked_at": asked_at,
+                "question": question,
+                "sql": sql,
+                "rows": count,
+                "error": error,
+                "feedback": None if good is None else {"good": bool(good), "sql": corrected},
+            }
+            for id, asked_at, question, sql, count, error, good, corrected in rows
+        ]
+
+    def clear(self) -> None:
+        """Forget everything, what people said of it too, and leave nothing of it in the file."""
+        with self._lock:
+            with self._connection:
+                self._connection.execute("DELETE FROM answer")
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def judge(self, id: str, good: bool, sql: str | None = None) -> bool:
+        """Somebody says whether an answer is right, or what would be; False for no such answer."""
+        with self._lock, self._connection:
+            if not self._connection.execute("SELECT 1 FROM answer WHERE id = ?", (id,)).fetchone():
+                return False
+            self._connection.execute(
+                "INSERT OR REPLACE INTO feedback VALUES (?, ?, ?, ?)",
+                (id, good, _text(sql), _now()),
+            )
+        return True
+
+    def pairs(self) -> Iterator[tuple[str, str]]:
+        """Questions with the SQL that somebody accepted or corrected, oldest first."""
+        with self._lock, closing(self._connection.execute(_PAIRS)) as cursor:
+            yield from cursor.fetchall()
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._connection.close()
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def _text(value: Any) -> Any:
+    """Half a surrogate pair, which JSON can carry, cannot be stored as UTF-8."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value

@@ -1,0 +1,104 @@
+"""What the API takes and gives, as pydantic models: bodies are checked by them, OpenAPI is made of them.
+
+>>> Question(question="How many shops are there?").search
+0
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from txt2sql.execution.guard import MAX_SQL_CHARS
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Question(_Body):
+    """What to ask: `search` simulations, 0 for one greedy answer; `id` to stop it by."""
+
+    question: Annotated[str, Field(min_length=1, max_length=10_000, pattern=r"\S")]
+    search: Annotated[int, Field(ge=0)] = 0
+    id: UUID | None = None
+
+
+class Statement(_Body):
+    """One statement that reads; `id` to stop it by."""
+
+    sql: Annotated[str, Field(min_length=1, max_length=MAX_SQL_CHARS)]
+    id: UUID | None = None
+
+
+class Feedback(_Body):
+    """Whether an answer is right, and the SQL that would be."""
+
+    id: UUID
+    good: bool
+    sql: Annotated[str | None, Field(max_length=MAX_SQL_CHARS)] = None
+
+
+class Match(BaseModel):
+    """A cell value that the question seems to mention, and by which of its words."""
+
+    table: str
+    column: str
+    value: str
+    text: str
+
+
+class Chart(BaseModel):
+    """A picture that suits the rows; `x` and `y` are places of columns."""
+
+    kind: Literal["bar", "line", "number", "scatter"]
+    x: int | None
+    y: list[int]
+
+
+class Answered(BaseModel):
+    """An answer: rows, or the reason why there are none in `error`."""
+
+    id: str
+    question: str | None
+    sql: str | None
+    explanation: str | None
+    columns: list[str]
+    rows: list[list[Any]]
+    types: list[Literal["number", "text", "date", "other"]]
+    truncated: bool
+    seconds: float
+    model: str
+    error: str | None
+    confidence: float | None
+    matches: list[Match]
+    chart: Chart | None
+    candidates: list[str]
+    tree: dict[str, Any] | None
+
+
+class Judged(BaseModel):
+    """What somebody said of an answer."""
+
+    good: bool
+    sql: str | None
+
+
+class Past(BaseModel):
+    """An answer of the history; `rows` counts."""
+
+    id: str
+    asked_at: str
+    question: str | None
+    sql: str | None
+    rows: int
+    error: str | None
+    feedback: Judged | None
+
+
+class Failed(BaseModel):
+    """Why not, in one sentence."""
+
+    error: str

@@ -1,0 +1,43 @@
+"""Models that do what no real one can be relied on to do: be slow, die, count their batches.
+
+They travel to the model's process by name, so they stand where both sides can import them.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+
+from txt2sql.types import Completion, Prompt, Sampling
+
+
+class Slow:
+    """Takes `seconds` for each batch, and writes how many prompts were in it."""
+
+    name = "slow"
+    prompt_style = "ddl"
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Completion]]:
+        time.sleep(self.seconds)
+        return [[Completion(f"SELECT {len(prompts)}")] for _ in prompts]
+
+
+class Mortal(Slow):
+    """Dies of a question that holds the word `die`; of `once` only if `marker` does not exist yet."""
+
+    def __init__(self, seconds: float, marker: str = "") -> None:
+        super().__init__(seconds)
+        self.marker = marker
+
+    def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Completion]]:
+        for prompt in prompts:
+            if "die" in prompt.text:
+                os._exit(9)
+            if "once" in prompt.text and not os.path.exists(self.marker):
+                open(self.marker, "w").close()
+                os._exit(9)
+        return super().generate(prompts, sampling)

@@ -1,0 +1,114 @@
+"""A running service: the real server on loopback, its model in a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from txt2sql import sample
+from txt2sql.execution.limits import Limits
+
+pytest.importorskip("fastapi", reason="the service needs the extra serve")
+
+import httpx
+
+from txt2sql.models.scripted import ScriptedGenerator
+from txt2sql.serving.backend import Backend
+from txt2sql.serving.messages import ModelSettings
+from txt2sql.serving.scheduler import Load
+from txt2sql.serving.server import Access, Server
+
+
+@dataclass
+class Served:
+    """A service that runs in a thread of this process, and a client of it."""
+
+    url: str
+    backend: Backend
+    server: Server
+    client: httpx.Client
+    loop: asyncio.AbstractEventLoop
+
+    def ask(self, question: str, **more: Any) -> httpx.Response:
+        return self.client.post("/api/ask", json={"question": question, **more})
+
+    def sql(self, sql: str, **more: Any) -> httpx.Response:
+        return self.client.post("/api/sql", json={"sql": sql, **more})
+
+    def run(self, coroutine: Any) -> Any:
+        """Something on the server's event loop."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(60)
+
+
+SCRIPT = {
+    "How many shops": "SELECT count(*) FROM shops",
+    "cities": "SELECT city, count(*) FROM shops GROUP BY city",
+    "drop": "DROP TABLE shops",
+    "nonsense": "I do not know.",
+    "broken": "SELECT town FROM shops",
+    "": "SELECT name FROM shops",
+}
+"""A word of the question -> what the model writes."""
+
+
+def start(stack: ExitStack, **options: Any) -> Served:
+    """Start a service; it ends with the stack."""
+    model = options.pop("model", None) or ScriptedGenerator(SCRIPT)
+    settings = ModelSettings(
+        str(options.pop("database", sample.path())),
+        model,
+        limits=options.pop("limits", Limits(timeout_s=2.0)),
+        search=options.pop("search", 0),
+    )
+    load = options.pop("load", Load())
+    history = options.pop("history", True)
+    access = Access(port=0, **options)
+    ready: threading.Event = threading.Event()
+    made: list[Any] = []
+
+    async def main() -> None:
+        backend = Backend(settings, load, history=history)
+        server = Server(backend, access)
+
+        def tell(url: str) -> None:
+            made.extend((url, backend, server, asyncio.get_running_loop()))
+            ready.set()
+
+        await server.run_on(tell)
+
+    thread = threading.Thread(target=lambda: asyncio.run(main()), daemon=True)
+    thread.start()
+    while not ready.wait(0.1):
+        assert thread.is_alive(), "the service did not start"
+    url, backend, server, loop = made
+
+    def end() -> None:
+        if thread.is_alive():
+            loop.call_soon_threadsafe(server.stop)
+            thread.join(30)
+            assert not thread.is_alive()
+
+    stack.callback(end)
+    client = stack.enter_context(httpx.Client(base_url=url, timeout=60))
+    return Served(url, backend, server, client, loop)
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Served]]:
+    """Start services with options of their own."""
+    with ExitStack() as stack:
+        yield lambda **options: start(stack, **options)
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """One service on the sample database for a whole module."""
+    with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TXT2SQL_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield start(stack)
