@@ -59,7 +59,7 @@ def explanation(sql: str | None, schema: Schema) -> str | None:
         return None
     from txt2sql.sql.explain import explain
 
-    return explain(sql, schema)
+    return explain(sql, schema.dialect)
 
 
 def encoded(found: Mapping[str, Any]) -> bytes:
