@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 import time
@@ -14,6 +15,7 @@ from txt2sql.errors import ModelError
 from txt2sql.models.engine import Decoding, HFEngine, Place, Step
 from txt2sql.models.hf import HFGenerator
 from txt2sql.models.tree_cache import NewToken, TreeCache
+from txt2sql.search.actions import clause, split_steps, starts_step
 from txt2sql.types import Prompt, Sampling
 
 TOLERANCE = 2e-5
@@ -174,6 +176,35 @@ def test_the_first_steps_are_the_greedy_answer(
         assert steps[0].text.split(";")[0] == text
         if ";" not in greedy.text and greedy.completion_tokens < 24:
             assert total >= sum(greedy.logprobs) - 1e-3  # or more, if spelt in two ways
+
+
+THINKING = r"""root ::= thought{1,2} "select " name " from " name
+thought ::= "--" [a-c]{1,3} " from"? "\n"
+name ::= "singer" | "song"
+"""
+
+
+@pytest.mark.parametrize("architecture", ["phi", "llama"])
+def test_lines_of_reasoning_are_steps_and_clauses_follow(
+    generator_of: Callable[..., HFGenerator], architecture: str
+) -> None:
+    generator = generator_of(architecture)
+    engine = HFEngine(generator, starts_step, decoding=Decoding(width=3, max_new_tokens=48))
+    [prompt] = prompts("how many singers ?", grammar=THINKING)
+    [greedy] = generator.generate([prompt], Sampling(max_new_tokens=48))[0]
+    [place] = engine.prefill([prompt])
+    texts = [""]
+    while True:
+        [(_, steps, _)] = engine.expand([place])
+        place = steps[0].place
+        texts.append(steps[0].text)
+        if steps[0].ended:
+            break
+    assert texts[-1] == greedy.text
+    made = [after[len(before) :].strip() for before, after in itertools.pairwise(texts)]
+    assert made == split_steps(greedy.text)
+    kinds = [clause(step) for step in made]
+    assert kinds[0] == "reason" and kinds[-2:] == ["select", "from"]
 
 
 def test_steps_are_distinct_and_ranked_after_the_first(

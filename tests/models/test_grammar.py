@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -26,9 +27,11 @@ Accepts = Callable[[str], bool]
 
 @pytest.fixture(scope="module")
 def accepts(generator_of: Callable[..., HFGenerator]) -> Accepts:
-    tokenizer = generator_of("llama").tokenizer
+    return acceptor(generator_of("llama").tokenizer, sql_grammar(SCHEMA))
+
+
+def acceptor(tokenizer: Any, grammar: str) -> Accepts:
     engine = GrammarEngine(tokenizer, len(tokenizer), [tokenizer.eos_token_id])
-    grammar = sql_grammar(SCHEMA)
 
     def accepted(sql: str) -> bool:
         matcher = engine.matcher(grammar)
@@ -105,6 +108,25 @@ def test_any_column_name_makes_a_grammar(name: str, data: st.DataObject) -> None
         "odd", (Table(data.draw(st.sampled_from(["t", "a b", 'q"'])), (Column(name),)),)
     )
     assert "root ::=" in sql_grammar(schema)
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("SELECT age FROM singer", True),
+        ("-- the age\n--of each\nSELECT age FROM singer", True),
+        ("-- one\n-- two\n-- three\nSELECT age FROM singer", False),
+        ("-- the age SELECT age FROM singer", False),
+        ("-- the age; all\nSELECT age FROM singer", False),
+        ("The age\nSELECT age FROM singer", False),
+        ("-- the age\nSELECT fame FROM singer", False),
+    ],
+)
+def test_thoughts_come_before_a_query_where_asked(
+    generator_of: Callable[..., HFGenerator], text: str, right: bool
+) -> None:
+    accepts = acceptor(generator_of("llama").tokenizer, sql_grammar(SCHEMA, thoughts=2))
+    assert accepts(text) is right
 
 
 def test_a_schema_without_columns_has_no_grammar() -> None:

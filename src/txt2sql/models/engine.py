@@ -31,6 +31,7 @@ from txt2sql.models.constraint import token_bytes
 from txt2sql.models.decoding import decode
 from txt2sql.models.hf import HFGenerator
 from txt2sql.models.tree_cache import NewToken, TreeCache
+from txt2sql.prompts import ANSWER_TOKENS
 from txt2sql.types import Prompt
 
 
@@ -91,8 +92,8 @@ Head = Callable[[torch.Tensor], torch.Tensor]
 class Decoding:
     """How steps are proposed: at most `width` for a place, by a beam of as many.
 
-    A step less likely than `least`, and what comes after steps that have `enough` of the probability
-    between them, is not looked for.
+    A step less likely than `least`, in a step of more than 16 tokens less likely for each 16 of them,
+    and what comes after steps that have `enough` of the probability between them, is not looked for.
     """
 
     width: int = 6
@@ -101,7 +102,7 @@ class Decoding:
     candidates: int = 12
     """Next tokens that are looked at after each token."""
     max_new_tokens: int | None = None
-    """Of an answer. None: 96 for compact prompts, 256 for SQL text."""
+    """Of an answer. None: as many as `prompts.ANSWER_TOKENS` has for the style."""
     max_rows: int = 128
 
 
@@ -153,6 +154,8 @@ class _Open:
     steps: list[tuple[bool, Step]] = field(default_factory=list)
     found: float = 0.0
     cost: int = 0
+    length: int = 0
+    """Tokens that its beams have."""
 
 
 class HFEngine:
@@ -177,7 +180,7 @@ class HFEngine:
         self.generator, self.name, self.model = generator, generator.name, model
         self.starts, self.head, self.decoding = starts, head, decoding
         compact = generator.prompt_style == "compact"
-        self.most = decoding.max_new_tokens or (96 if compact else 256)
+        self.most = decoding.max_new_tokens or ANSWER_TOKENS[generator.prompt_style]
         window = getattr(model.config, "sliding_window", None) or generator.context
         self.context = min(generator.context, window)
         self.size = int(model.get_output_embeddings().weight.shape[0])
@@ -358,7 +361,8 @@ class HFEngine:
     def _choose(self, each: _Open, candidates: Sequence[_Beam]) -> None:
         """Which tokens are read next: the likeliest that can still become one of the best steps."""
         decoding = self.decoding
-        floor = math.log(decoding.least)
+        each.length += 1
+        floor = _floor(decoding, each.length)
         if each.found >= decoding.enough:
             floor = 0.0
         elif len(each.steps) >= decoding.width:
@@ -397,9 +401,15 @@ def _ordered(each: _Open, decoding: Decoding) -> tuple[Step, ...]:
         else:
             found[key] = own, step
     ranked = sorted(found.values(), key=lambda found: (not found[0], -found[1].logprob))
-    least = math.log(decoding.least)
-    likely = [step for own, step in ranked if own or step.logprob >= least]
+    likely = [step for own, step in ranked if own or step.logprob >= _floor(decoding, step.tokens)]
     return tuple(likely[: decoding.width])
+
+
+def _floor(decoding: Decoding, length: int) -> float:
+    """The least log-probability of a step of so many tokens: long ones, such as lines of reasoning, are
+    all unlikely.
+    """
+    return math.log(decoding.least) * max(1.0, length / 16)
 
 
 def _log_sum(one: float, two: float) -> float:

@@ -81,9 +81,12 @@ gap ::= [ \\n\\t]{1,12}
 pad ::= [ \\n\\t]{0,12}
 """
 
+_THOUGHT = r'thought ::= "--" " "? [^;\n\r\x00]{1,160} "\n"'
 
-def sql_grammar(schema: Schema) -> str:
-    """GBNF of the SELECT statements over `schema`, its root rule named `root`.
+
+def sql_grammar(schema: Schema, thoughts: int = 0) -> str:
+    """GBNF of the SELECT statements over `schema`, its root rule named `root`; so many lines of
+    `thoughts`, comments, may come before one.
 
     Raises ModelError for a schema without columns.
     """
@@ -92,6 +95,9 @@ def sql_grammar(schema: Schema) -> str:
         raise ModelError(f"database '{schema.db_id}' has no columns; give one that has tables")
     lists = {"one": _ONE, "two": _TWO, "three": _THREE, "ranks": _RANKS, "types": _TYPES}
     lines = [re.sub(r"[@$](\w+)", r"word-\1", _RULES).strip()]
+    if thoughts:
+        lines[0] = lines[0].replace("root ::= query", f"root ::= thought{{0,{thoughts}}} query", 1)
+        lines.append(_THOUGHT)
     lines += [f"word-{word} ::= {_any_case(word)}" for word in _referenced("@")]
     lines += [f"word-{name} ::= {_one_of(lists[name])}" for name in _referenced("$")]
     lines.append(f'computed ::= ({_one_of(_COMPUTED)}) ("_" [a-zA-Z0-9] [a-zA-Z0-9_]{{0,23}})?')

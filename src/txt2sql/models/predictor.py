@@ -20,7 +20,8 @@ from itertools import islice
 
 from txt2sql.models.grammar import sql_grammar
 from txt2sql.models.intermediate_grammar import intermediate_grammar
-from txt2sql.prompts import render
+from txt2sql.prompts import ANSWER_TOKENS, render
+from txt2sql.prompts.reasoning import LINES
 from txt2sql.sql.decode import decode
 from txt2sql.sql.text import extract_sql
 from txt2sql.types import (
@@ -48,7 +49,7 @@ class PredictorOptions:
     second_beams: int = 4
     batch_size: int = 32
     max_new_tokens: int | None = None
-    """None: 96 for compact prompts, 256 for SQL text."""
+    """None: as many as `prompts.ANSWER_TOKENS` has for the style."""
 
 
 class DirectPredictor:
@@ -86,7 +87,10 @@ class DirectPredictor:
         )
         if not self.options.constrained:
             return prompt
-        grammar = intermediate_grammar(prompt.links) if prompt.links else sql_grammar(schema)
+        if prompt.links:
+            grammar = intermediate_grammar(prompt.links)
+        else:
+            grammar = sql_grammar(schema, LINES if prompt.style == "reasoning" else 0)
         return replace(prompt, grammar=grammar)
 
     def predict(self, examples: Sequence[Example]) -> Iterator[Prediction]:
@@ -149,7 +153,7 @@ class DirectPredictor:
             )
 
     def _sampling(self, beams: int) -> Sampling:
-        tokens = self.options.max_new_tokens or (96 if self.style == "compact" else 256)
+        tokens = self.options.max_new_tokens or ANSWER_TOKENS[self.style]
         # A grammar ends by itself; without one, the first statement of SQL text is enough.
         free = self.style != "compact" and not self.options.constrained
         stop = (";\n", "\n\n--") if free else ()

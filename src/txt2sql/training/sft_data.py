@@ -35,6 +35,7 @@ from txt2sql.evaluation.evaluate import draw
 from txt2sql.execution.values import ValueIndex, open_value_index
 from txt2sql.models.hf import input_text
 from txt2sql.prompts import render
+from txt2sql.prompts.reasoning import thoughts
 from txt2sql.runs import write_atomically
 from txt2sql.sql.text import normalise
 from txt2sql.training.batches import Group, Row, by_length, in_bins, stack
@@ -99,7 +100,7 @@ def open_data(
     config: SFTConfig, style: str, tokenizer: Tokenizer, progress: Progress = silent
 ) -> list[Lessons]:
     """The data sets of a run, each with something to train on."""
-    opened = _open_compact if style == "compact" else _open_ddl
+    opened = _open_compact if style == "compact" else partial(_open_text, style=style)
     found = []
     for number, name in enumerate(config.datasets):
         lessons = opened(config, name, tokenizer, progress)
@@ -160,7 +161,9 @@ def _open_compact(
     return Lessons(source.name, len(corpus), row, measured, corpus.unsupported)
 
 
-def _open_ddl(config: SFTConfig, name: str, tokenizer: Tokenizer, progress: Progress) -> Lessons:
+def _open_text(
+    config: SFTConfig, name: str, tokenizer: Tokenizer, progress: Progress, style: str
+) -> Lessons:
     """SQL text as the answer; the same prompt on every visit, as it is in inference."""
     dataset = open_dataset(name, _root(config))
     everything = list(dataset.examples(config.split))
@@ -181,12 +184,13 @@ def _open_ddl(config: SFTConfig, name: str, tokenizer: Tokenizer, progress: Prog
         prompt = render(
             example.question,
             dataset.schema(example.db_id),
-            style="ddl",
+            style=style,
             matches=index(example.db_id).match(example.question),
             evidence=example.evidence,
             count=count_tokens,
         )
-        return encode(tokenizer, prompt, normalise(example.gold_sql))
+        before = thoughts(example.gold_sql) if style == "reasoning" else ""
+        return encode(tokenizer, prompt, before + normalise(example.gold_sql))
 
     measured = Measured(dataset.name, asked, dataset.schema, dataset.database)
     return Lessons(
