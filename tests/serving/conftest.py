@@ -23,6 +23,7 @@ from txt2sql.serving.backend import Backend
 from txt2sql.serving.messages import ModelSettings
 from txt2sql.serving.scheduler import Load
 from txt2sql.serving.server import Access, Server
+from txt2sql.serving.web import create_app
 
 
 @dataclass
@@ -74,7 +75,8 @@ def start(stack: ExitStack, **options: Any) -> Served:
 
     async def main() -> None:
         backend = Backend(settings, load, history=history)
-        server = Server(backend, access)
+        app = create_app(backend, token=access.token, hosts=access.hosts)
+        server = Server(backend, access, app)
 
         def tell(url: str) -> None:
             made.extend((url, backend, server, asyncio.get_running_loop()))

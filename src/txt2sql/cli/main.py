@@ -26,6 +26,7 @@ from txt2sql.cli.evaluate import evaluate
 from txt2sql.cli.evaluate_all import evaluate_all
 from txt2sql.cli.export import export
 from txt2sql.cli.figures import figures
+from txt2sql.cli.mcp import mcp
 from txt2sql.cli.merge import merge
 from txt2sql.cli.pretrain import pretrain
 from txt2sql.cli.runs import runs
@@ -71,6 +72,7 @@ def txt2sql(
 
 app.command()(ask)
 app.command()(serve)
+app.command()(mcp)
 app.command()(doctor)
 app.command()(evaluate)
 app.command()(evaluate_all)

@@ -92,6 +92,7 @@ def serve(
     from txt2sql.serving.messages import ModelSettings
     from txt2sql.serving.scheduler import Load
     from txt2sql.serving.server import Access, Server
+    from txt2sql.serving.web import create_app
 
     access = Access(host, port, token, insecure, tuple(allow_host or ()))
     settings = ModelSettings(
@@ -110,4 +111,5 @@ def serve(
         print(f"{backend.schema.db_id} is served at {url}", file=sys.stderr, flush=True)
 
     with loading:
-        asyncio.run(Server(backend, access).run_on(ready))
+        app = create_app(backend, token=access.token, hosts=access.hosts)
+        asyncio.run(Server(backend, access, app).run_on(ready))

@@ -3,7 +3,8 @@
 On SIGTERM or Ctrl-C nothing new is accepted (503), what was accepted gets its answer up to a deadline,
 then the connections close. A second signal ends it at once.
 
->>> asyncio.run(Server(backend, Access(port=8000)).run_on(print))  # doctest: +SKIP
+>>> access = Access(port=8000)  # doctest: +SKIP
+>>> asyncio.run(Server(backend, access, create_app(backend)).run_on(print))  # doctest: +SKIP
 http://127.0.0.1:8000
 """
 
@@ -19,10 +20,10 @@ import uvicorn
 
 from txt2sql.errors import ConfigError
 from txt2sql.serving.backend import Backend
-from txt2sql.serving.gate import is_loopback
-from txt2sql.serving.web import create_app
+from txt2sql.serving.gate import App, is_loopback
 
 _CLOSING_S = 5
+_BACKLOG = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,8 @@ class Access:
     port: int = 8000
     token: str | None = None
     insecure: bool = False
-    hosts: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    """Further host names that it is reached by."""
     drain_s: float = 30.0
 
     def __post_init__(self) -> None:
@@ -47,18 +49,22 @@ class Access:
                 "--token or TXT2SQL_TOKEN, or say --insecure"
             )
 
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Every host name that it is reached by."""
+        return (*self.names, self.host)
+
 
 class Server(uvicorn.Server):
-    """One server for one back end."""
+    """One server for one back end; `app` is what it serves of it."""
 
-    def __init__(self, backend: Backend, access: Access) -> None:
+    def __init__(self, backend: Backend, access: Access, app: App) -> None:
         self.backend, self.access = backend, access
         self.url = ""
         self._draining: asyncio.Task[None] | None = None
-        names = {*access.hosts, access.host}
         super().__init__(
             uvicorn.Config(
-                create_app(backend, token=access.token, hosts=names),
+                app,
                 log_level="warning",
                 timeout_graceful_shutdown=_CLOSING_S,
                 server_header=False,
@@ -83,6 +89,7 @@ class Server(uvicorn.Server):
             listening = socket.socket(family, socket.SOCK_STREAM)
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind(address)
+            listening.listen(_BACKLOG)  # who comes before the first is served waits
         except OSError as problem:
             raise ConfigError(
                 f"cannot listen on {host} port {port} ({problem.strerror or problem}); choose "

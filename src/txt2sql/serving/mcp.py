@@ -1,0 +1,165 @@
+"""The MCP server: tools for agents, on the official SDK (modelcontextprotocol.io).
+
+Three tools, all of which only read: `ask` (a question in plain language), `run_sql` (one statement of
+the agent's own) and `describe_schema`. What fails is an error result of one sentence, which the agent
+can act on. Results are cut to what a context window can hold; the agent is told when they are.
+
+>>> await create_server(backend).run_stdio_async()  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from functools import wraps
+from typing import Annotated, Any
+
+from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.transport_security import TransportSecuritySettings
+from mcp.types import ToolAnnotations
+from pydantic import Field
+
+from txt2sql import __version__
+from txt2sql.serving.backend import Backend
+from txt2sql.serving.gate import App, Gate
+from txt2sql.serving.payload import cell
+from txt2sql.serving.scheduler import Closed, Full
+
+MOST_ROWS = 1000
+_ROWS = 100
+_READS = ToolAnnotations(
+    read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False
+)
+
+_Question = Annotated[str, Field(min_length=1, max_length=10_000, pattern=r"\S")]
+_Sql = Annotated[str, Field(min_length=1, max_length=100_000)]
+_Search = Annotated[
+    int, Field(ge=0, description="Simulations of a tree search, such as 50: slower, better.")
+]
+_Rows = Annotated[int, Field(ge=1, le=MOST_ROWS, description="Rows to return at most.")]
+
+
+def create_server(backend: Backend) -> MCPServer:
+    """The server of a back end that was started."""
+    name, dialect = backend.schema.db_id, backend.schema.dialect
+    server = MCPServer(
+        "txt2sql",
+        version=__version__,
+        instructions=(
+            f"The database {name}, in {dialect}'s SQL. Nothing can be changed. `ask` has a small "
+            "language model write the SQL, so read what it wrote; `describe_schema` before `run_sql`."
+        ),
+    )
+
+    @_told
+    async def ask(
+        question: _Question,
+        context: Context[Any, Any],
+        search: _Search = 0,
+        max_rows: _Rows = _ROWS,
+    ) -> dict[str, Any]:
+        """Answer a question about the database: SQL, what it does in words, and its rows."""
+        ticket = backend.ask(question, search)
+        async for event in backend.events(ticket):
+            if event.kind == "progress":
+                done, of, sql = event.value
+                await context.report_progress(done, of, sql)
+            elif event.kind == "answer":
+                return _result(event.value, max_rows)
+            elif event.kind == "failed":
+                raise ToolError(event.value)
+        raise ToolError("it was stopped")
+
+    @_told
+    async def run_sql(sql: _Sql, max_rows: _Rows = _ROWS) -> dict[str, Any]:
+        """Run one SELECT, WITH or VALUES statement; anything that does more than read is refused."""
+        return _result(await backend.sql(sql), max_rows)
+
+    @_told
+    async def describe_schema(
+        table: Annotated[str, Field(description="One table; all of them without.")] = "",
+    ) -> dict[str, Any]:
+        """The tables with columns, types, keys, comments and some values of each column."""
+        return _schema(backend, table)
+
+    for tool in (ask, run_sql, describe_schema):
+        server.add_tool(tool, annotations=_READS)
+    return server
+
+
+def _told(tool: Callable[..., Awaitable[dict[str, Any]]]) -> Callable[..., Any]:
+    """The tool, with what the back end refuses as a sentence for the agent."""
+
+    @wraps(tool)
+    async def told(*args: Any, **kwargs: Any) -> dict[str, Any]:
+        try:
+            return await tool(*args, **kwargs)
+        except (Full, Closed, ValueError) as problem:
+            raise ToolError(str(problem)) from None
+
+    return told
+
+
+def _result(found: Mapping[str, Any], max_rows: int) -> dict[str, Any]:
+    if found["error"] is not None:
+        wrote = f" The statement was: {found['sql']}" if found["question"] and found["sql"] else ""
+        raise ToolError(f"{found['error']}.{wrote}")
+    rows = found["rows"]
+    result = {
+        "sql": found["sql"],
+        "explanation": found["explanation"],
+        "columns": found["columns"],
+        "rows": [[cell(value) for value in row] for row in rows[:max_rows]],
+        "truncated": found["truncated"] or len(rows) > max_rows,
+    }
+    if found["question"]:
+        result["confidence"] = found["confidence"]
+    return result
+
+
+def _schema(backend: Backend, name: str) -> dict[str, Any]:
+    schema = backend.schema
+    tables = list(schema.tables)
+    if name:
+        found = schema.table(name)
+        if found is None:
+            known = ", ".join(table.name for table in tables[:50])
+            raise ToolError(f"there is no table {name!r}; there are {known}")
+        tables = [found]
+    names = {table.name for table in tables}
+    return {
+        "database": schema.db_id,
+        "dialect": schema.dialect,
+        "tables": [
+            {
+                "name": table.name,
+                "comment": table.comment,
+                "columns": [
+                    {
+                        "name": column.name,
+                        "type": column.declared_type or column.type,
+                        "primary_key": column.primary_key,
+                        "comment": column.comment,
+                        "values": list(column.samples),
+                    }
+                    for column in table.columns
+                ],
+            }
+            for table in tables
+        ],
+        "foreign_keys": [
+            f"{key.table}.{key.column} = {key.referenced_table}.{key.referenced_column}"
+            for key in schema.foreign_keys
+            if key.table in names
+        ],
+    }
+
+
+def create_app(server: MCPServer, *, token: str | None, hosts: tuple[str, ...]) -> App:
+    """The server as streamable HTTP at /mcp, behind the same gate as the web service."""
+    app = server.streamable_http_app(
+        stateless_http=True,
+        json_response=True,
+        transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
+    )
+    return Gate(app, token=token, hosts={"localhost", *hosts}, public=())
