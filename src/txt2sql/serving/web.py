@@ -356,7 +356,7 @@ def _file(path: Path) -> Response:
 
 def _assets() -> dict[str, Path]:
     """The page's own files by address; nothing of the database is in them."""
-    files = (path for path in sorted(PAGE.rglob("*")) if path.is_file())
-    return {"/docs.css": _DOCS_STYLE} | {
-        f"/{path.relative_to(PAGE).as_posix()}": path for path in files
-    }
+    files = {path.relative_to(PAGE): path for path in sorted(PAGE.rglob("*")) if path.is_file()}
+    page = {f"/{name.as_posix()}": path for name, path in files.items()}
+    tree = {f"/{name}": SEARCH / name for name in _TREE}
+    return {"/docs.css": _DOCS_STYLE} | page | tree
