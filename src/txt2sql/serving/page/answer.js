@@ -11,7 +11,7 @@ import { laidOut, makeEditor } from "./sql.js";
 import { drawTree } from "./tree.js";
 
 const VIEWS = { chart: ["Chart", "chart"], table: ["Table", "table"], search: ["Search", "tree"] };
-let preferred = "chart"; // the view that was chosen last, where an answer has it
+let preferred = "chart"; // or "table", if that was chosen last
 
 export function failure(message, ...more) {
   return make("div", { class: "failure", role: "alert" }, icon("alert"), make("div", {}, make("p", {}, message), ...more));
@@ -154,8 +154,12 @@ export function showAnswer(place, asked, { busy }) {
       ...["CSV", "Parquet"].map(kind => button(kind, { class: "quiet", "aria-label": "Download as " + kind, onclick: event => save(kind.toLowerCase(), event.currentTarget) }, "download"))) : null;
     const bar = make("div", { class: "bar-line" }, list, files);
     queueMicrotask(() => {
-      const choose = tabs(list, tab => { preferred = tab.id.slice("show-".length); open(preferred); });
-      const first = names.includes(preferred) ? preferred : names[0], kept = preferred;
+      const first = names.includes(preferred) && answer.chart?.kind !== "number" ? preferred : names[0], kept = preferred;
+      const choose = tabs(list, tab => {
+        const name = tab.id.slice("show-".length);
+        if (name !== "search") preferred = name;
+        open(name);
+      });
       choose(list.querySelector("#show-" + first));
       preferred = kept;
     });

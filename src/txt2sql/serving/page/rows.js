@@ -57,8 +57,10 @@ export function rowTable(answer) {
   const last = () => Math.max(0, Math.ceil(rows.length / PAGE) - 1);
   const back = turn("Previous rows", () => Math.max(0, state.page - 1)), forth = turn("Next rows", () => Math.min(last(), state.page + 1));
   back.classList.add("back");
+  const widths = columns.map((name, at) => Math.max(name.length, ...rows.slice(0, PAGE).map(row => (row[at] === null ? 4 : shown(row[at]).length))));
+  const narrow = widths.reduce((sum, width) => sum + width + 4, 0) < 72;
   const area = make("div", { class: "table-area", role: "region", "aria-label": "Rows", tabindex: "0" },
-    make("table", {}, make("thead", {}, make("tr", {}, ...heads)), body));
+    make("table", { class: narrow ? "narrow" : null }, make("thead", {}, make("tr", {}, ...heads)), body));
   const total = count(rows.length, "row") + (answer.truncated ? ", and there are more" : "");
 
   function sort(at) {
