@@ -287,7 +287,7 @@ def test_a_head_scores_the_state_of_a_steps_last_token(
     [prompt] = prompts("age of singers")
     [root] = engine.prefill([prompt])
     [(_, steps, _)] = engine.expand([root])
-    tree = engine._trees[root.tree]
+    tree = engine.trees[root.tree]
     for step, score in zip(steps, engine.score([s.place for s in steps]), strict=True):
         ids = [*generator.encode(prompt), *tree.tokens[step.place.token].ids]
         with torch.inference_mode():
