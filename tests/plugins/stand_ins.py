@@ -27,7 +27,7 @@ class Slow:
 
 
 class Mortal(Slow):
-    """Dies of a question that holds the word `die`; of `once` only if `marker` does not exist yet."""
+    """Dies of a question with `perish now`; of `perish once` only if `marker` does not exist yet."""
 
     def __init__(self, seconds: float, marker: str = "") -> None:
         super().__init__(seconds)
@@ -35,9 +35,9 @@ class Mortal(Slow):
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Completion]]:
         for prompt in prompts:
-            if "die" in prompt.text:
+            if "perish now" in prompt.text:
                 os._exit(9)
-            if "once" in prompt.text and not os.path.exists(self.marker):
+            if "perish once" in prompt.text and not os.path.exists(self.marker):
                 open(self.marker, "w").close()
                 os._exit(9)
         return super().generate(prompts, sampling)

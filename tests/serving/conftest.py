@@ -21,8 +21,8 @@ import httpx
 from txt2sql.models.scripted import ScriptedGenerator
 from txt2sql.serving.backend import Backend
 from txt2sql.serving.messages import ModelSettings
-from txt2sql.serving.scheduler import Load
 from txt2sql.serving.server import Access, Server
+from txt2sql.serving.tickets import Load
 from txt2sql.serving.web import create_app
 
 

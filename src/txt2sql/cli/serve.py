@@ -90,8 +90,8 @@ def serve(
     from txt2sql.execution.limits import Limits
     from txt2sql.serving.backend import Backend
     from txt2sql.serving.messages import ModelSettings
-    from txt2sql.serving.scheduler import Load
     from txt2sql.serving.server import Access, Server
+    from txt2sql.serving.tickets import Load
     from txt2sql.serving.web import create_app
 
     access = Access(host, port, token, insecure, tuple(allow_host or ()))

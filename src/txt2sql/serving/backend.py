@@ -32,18 +32,18 @@ from txt2sql.serving.history import History, place
 from txt2sql.serving.messages import Ask, ModelSettings
 from txt2sql.serving.metrics import Metrics
 from txt2sql.serving.payload import payload
-from txt2sql.serving.scheduler import (
+from txt2sql.serving.scheduler import Scheduler
+from txt2sql.serving.service import Answer
+from txt2sql.serving.statements import Statements
+from txt2sql.serving.tickets import (
     DEFAULT_LOAD,
     ENDS,
     Closed,
     Event,
     Full,
     Load,
-    Scheduler,
     Ticket,
 )
-from txt2sql.serving.service import Answer
-from txt2sql.serving.statements import Statements
 from txt2sql.types import QueryResult
 
 DEFAULT_SEARCH = 50

@@ -23,7 +23,7 @@ from txt2sql import __version__
 from txt2sql.serving.backend import Backend
 from txt2sql.serving.gate import App, Gate
 from txt2sql.serving.payload import cell
-from txt2sql.serving.scheduler import Closed, Full
+from txt2sql.serving.tickets import Closed, Full
 
 MOST_ROWS = 1000
 _ROWS = 100

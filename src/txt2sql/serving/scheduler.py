@@ -17,80 +17,17 @@ import pickle
 import sys
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from txt2sql.serving.messages import HEADER, Ask, ModelSettings, pack
-from txt2sql.serving.service import Answer
+from txt2sql.serving.tickets import DEFAULT_LOAD, Closed, Full, Load, Ticket
 
 _ATTEMPTS = 2
 _STARTS = 3
 _RESTART_S = 0.5
 _LONGEST_RESTART_S = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """How much is taken on: questions and searches that may wait, questions computed together, and
-    the seconds after which an accepted request is given up."""
-
-    queue: int = 64
-    batch: int = 16
-    searches_waiting: int = 8
-    deadline_s: float = 60.0
-
-
-DEFAULT_LOAD = Load()
-
-
-class Full(Exception):
-    """The queue is full; come again after `seconds`."""
-
-    def __init__(self, seconds: int) -> None:
-        super().__init__(f"too many questions are waiting; ask again in {seconds} s")
-        self.seconds = seconds
-
-
-class Closed(Exception):
-    """The server is shutting down, or has no model."""
-
-
-class Event(NamedTuple):
-    """What happens to a request: queued, started, progress, and at the end answer, stopped, failed."""
-
-    kind: str
-    value: Any = None
-
-
-ENDS = frozenset({"answer", "stopped", "failed"})
-
-
-@dataclass(eq=False)
-class Ticket:
-    """An accepted request."""
-
-    ask: Ask
-    deadline: float
-    attempts: int = 0
-    over: bool = False
-    accepted: float = field(default_factory=time.monotonic)
-    _events: asyncio.Queue[Event] = field(default_factory=asyncio.Queue)
-
-    def tell(self, kind: str, value: Any = None) -> None:
-        """Add an event; nothing follows an end."""
-        if not self.over:
-            self.over = kind in ENDS
-            self._events.put_nowait(Event(kind, value))
-
-    async def events(self) -> AsyncIterator[Event]:
-        """Everything that happens to it, the end last."""
-        while True:
-            event = await self._events.get()
-            yield event
-            if event.kind in ENDS:
-                return
 
 
 class Scheduler:
@@ -113,7 +50,7 @@ class Scheduler:
         self._open: dict[str, Ticket] = {}
         self._free, self._sent = True, 0
         self._batches_out: dict[int, set[str]] = {}
-        self._rate = 1.0
+        self._rate, self._last = 1.0, time.monotonic()
         self._closing = False
         self._process: asyncio.subprocess.Process | None = None
         self._keeper: asyncio.Task[None] | None = None
@@ -183,9 +120,9 @@ class Scheduler:
 
     def _dispatch(self) -> None:
         """Send what the model can take now."""
-        if not self.ready:
-            return
-        while self._free and self._waiting and len(self._batches_out) < self.settings.batches:
+        while self.ready and self._free and self._may_go(self._waiting):
+            if len(self._batches_out) >= self.settings.batches:
+                break
             batch = self._next_batch()
             self._free = False
             number = self._sent = self._sent + 1
@@ -194,15 +131,23 @@ class Scheduler:
             for ticket in batch:
                 self._start(ticket)
             self._send("batch", [ticket.ask for ticket in batch])
-        searching = sum(ticket.ask.simulations > 0 for ticket in self._running.values())
-        while self._searches and searching < self.settings.searches:
+        while self.ready and self._may_go(self._searches):
+            searching = sum(ticket.ask.simulations > 0 for ticket in self._running.values())
+            if searching >= self.settings.searches:
+                break
             ticket = self._searches.popleft()
-            searching += 1
             self._start(ticket)
             self._send("search", ticket.ask)
 
+    def _may_go(self, queue: deque[Ticket]) -> bool:
+        """Whether the first of a queue may be sent now. What a process died of is asked again only
+        while nothing else is, so that it takes nothing with it when it was to blame."""
+        if not queue or any(ticket.attempts > 1 for ticket in self._running.values()):
+            return False
+        return not (queue[0].attempts and self._running)
+
     def _next_batch(self) -> list[Ticket]:
-        """The requests that waited longest; one that a process died of is asked alone."""
+        """The requests that waited longest."""
         batch = [self._waiting.popleft()]
         while self._waiting and len(batch) < self.load.batch:
             if batch[0].attempts or self._waiting[0].attempts:
@@ -259,11 +204,11 @@ class Scheduler:
     async def _keep(self) -> None:
         pause, tries = _RESTART_S, 0
         while not self._closing:
-            started, tries = time.monotonic(), tries + 1
+            tries += 1
             await self._run()
+            answered, self.ready = self.ready, False
             if not self.model and tries == _STARTS and self.broken is None:
                 self.broken = "the model's process does not start; its errors are on the console"
-            self.ready = False
             self._changed.set()
             if self.broken is not None:
                 for ticket in list(self._open.values()):
@@ -271,9 +216,11 @@ class Scheduler:
                 return
             self._again()
             self.restarts += 1
-            lived = time.monotonic() - started
-            pause = _RESTART_S if lived > 60 else min(2 * pause, _LONGEST_RESTART_S)
-            await asyncio.sleep(pause if lived < 10 else 0)
+            if answered:
+                pause = _RESTART_S
+            else:
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _LONGEST_RESTART_S)
 
     async def _run(self) -> None:
         """One process, from its start to its end."""
@@ -348,10 +295,7 @@ class Scheduler:
     def _measure(self, ticket: Ticket) -> None:
         """Answers per second, for Retry-After: a moving average over about ten seconds."""
         now = time.monotonic()
-        gap = max(1e-3, now - getattr(self, "_last", now - 1.0))
+        gap = max(1e-3, now - self._last)
         self._last = now
         weight = 1 - math.exp(-gap / 10)
         self._rate += weight * (1 / gap - self._rate)
-
-
-__all__ = ["Answer", "Closed", "Event", "Full", "Load", "Scheduler", "Ticket"]

@@ -34,8 +34,8 @@ from txt2sql.serving.backend import Backend
 from txt2sql.serving.downloads import csv_lines, parquet
 from txt2sql.serving.gate import Gate
 from txt2sql.serving.payload import encoded
-from txt2sql.serving.scheduler import Closed, Full, Ticket
 from txt2sql.serving.shapes import Answered, Failed, Feedback, Past, Question, Statement
+from txt2sql.serving.tickets import Closed, Full, Ticket
 
 PAGE = Path(__file__).parent / "page"
 SEARCH = Path(search.__file__).parent

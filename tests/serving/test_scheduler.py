@@ -1,0 +1,132 @@
+"""The scheduler: every accepted request has exactly one end, whatever happens to the model."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from stand_ins import Mortal, Slow
+
+from txt2sql import sample
+from txt2sql.serving.messages import Ask, ModelSettings
+from txt2sql.serving.scheduler import Scheduler
+from txt2sql.serving.tickets import ENDS, Closed, Event, Full, Load, Ticket
+
+
+def with_scheduler(
+    work: Callable[[Scheduler], Awaitable[None]], model: Any, **load: Any
+) -> list[int]:
+    """Run `work` with a scheduler whose model answers; the sizes of its batches."""
+    sizes: list[int] = []
+
+    async def run() -> None:
+        settings = ModelSettings(str(sample.path()), model, search=0)
+        scheduler = Scheduler(settings, Load(**load), sizes.append)
+        await scheduler.start()
+        try:
+            await scheduler.available()
+            await work(scheduler)
+        finally:
+            await scheduler.close()
+
+    asyncio.run(run())
+    return sizes
+
+
+async def ended(ticket: Ticket) -> Event:
+    """The end of a request; it must be the only one."""
+    events = [event async for event in ticket.events()]
+    assert [event.kind in ENDS for event in events].count(True) == 1
+    assert ticket.over
+    return events[-1]
+
+
+def ask(number: int, question: str = "How many?") -> Ask:
+    return Ask(f"request-{number}", question)
+
+
+def rows(event: Event) -> Any:
+    assert event.kind == "answer", event
+    return event.value.rows
+
+
+def test_a_full_queue_refuses_says_when_to_come_and_loses_nothing() -> None:
+    async def work(scheduler: Scheduler) -> None:
+        first = scheduler.submit(ask(0))
+        while scheduler.waiting:
+            await asyncio.sleep(0.01)
+        waiting = [scheduler.submit(ask(i)) for i in range(1, 7)]
+        with pytest.raises(KeyError):
+            scheduler.submit(ask(3))
+        with pytest.raises(Full, match="ask again in") as full:
+            scheduler.submit(ask(7))
+        assert 1 <= full.value.seconds <= 60
+        assert scheduler.stop("request-2")
+        assert not scheduler.stop("request-2")
+        assert not scheduler.stop("nobody")
+        ends = await asyncio.gather(*(ended(ticket) for ticket in (first, *waiting)))
+        assert [end.kind for end in ends] == ["answer", "answer", "stopped", *["answer"] * 4]
+        assert [rows(end)[0][0] for end in ends if end.kind == "answer"] == [1, 4, 4, 4, 4, 1]
+        assert (scheduler.open, scheduler.waiting) == (0, 0)
+        assert rows(await ended(scheduler.submit(ask(3)))) == ((1,),)
+
+    assert with_scheduler(work, Slow(0.3), queue=6, batch=4) == [1, 4, 1, 1]
+
+
+def test_killing_the_process_in_the_middle_loses_no_accepted_request() -> None:
+    async def work(scheduler: Scheduler) -> None:
+        tickets = [scheduler.submit(ask(i)) for i in range(10)]
+        await asyncio.sleep(0.3)
+        assert scheduler._process is not None
+        os.kill(scheduler._process.pid, signal.SIGKILL)
+        ends = await asyncio.gather(*(ended(ticket) for ticket in tickets))
+        assert [end.kind for end in ends] == ["answer"] * 10
+        assert scheduler.restarts == 1
+
+    with_scheduler(work, Slow(0.6), batch=4)
+
+
+def test_a_question_that_the_process_dies_of_takes_no_other_with_it(tmp_path: Path) -> None:
+    async def work(scheduler: Scheduler) -> None:
+        first = scheduler.submit(ask(0))
+        questions = ["How many?", "Please perish once", "Please perish now", "How many?"]
+        tickets = [scheduler.submit(ask(i, q)) for i, q in enumerate(questions, 1)]
+        ends = await asyncio.gather(*(ended(ticket) for ticket in (first, *tickets)))
+        assert [end.kind for end in ends] == ["answer", "answer", "answer", "failed", "answer"]
+        assert "ended twice" in ends[3].value
+        assert not scheduler.broken
+        assert rows(await ended(scheduler.submit(ask(9)))) == ((1,),)
+
+    with_scheduler(work, Mortal(0.1, str(tmp_path / "marker")), batch=8)
+
+
+def test_a_deadline_is_kept_and_an_end_is_orderly() -> None:
+    async def work(scheduler: Scheduler) -> None:
+        start = time.monotonic()
+        running, waiting = scheduler.submit(ask(0)), scheduler.submit(ask(1))
+        ends = await asyncio.gather(ended(running), ended(waiting))
+        assert [end.kind for end in ends] == ["failed", "failed"]
+        assert "within 0.4 s" in ends[0].value
+        assert time.monotonic() - start < 0.9
+        late = scheduler.submit(ask(2))
+        draining = asyncio.create_task(scheduler.drain(0.1))
+        await asyncio.sleep(0)
+        with pytest.raises(Closed, match="shutting down"):
+            scheduler.submit(ask(3))
+        await draining
+        assert not late.over
+        await scheduler.close()
+        assert "shutting down" in (await ended(late)).value
+
+    with_scheduler(work, Slow(1.0), deadline_s=0.4)
+
+
+def test_a_process_that_cannot_start_is_told_and_not_tried_for_ever() -> None:
+    with pytest.raises(Closed, match="no model 'no such model'"):
+        with_scheduler(lambda _: asyncio.sleep(0), "no such model")
