@@ -34,7 +34,7 @@ def payload(id: str, answer: Answer, question: str | None, schema: Schema) -> di
         "id": id,
         "question": question,
         "sql": answer.sql,
-        "explanation": explanation(answer.sql, schema),
+        "explanation": explanation(answer.sql, schema) if answer.error is None else None,
         "columns": list(answer.columns),
         "types": types,
         "truncated": answer.truncated,
