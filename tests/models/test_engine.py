@@ -7,6 +7,7 @@ import math
 import random
 import time
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -275,6 +276,36 @@ def test_a_place_that_is_freed_does_not_come_back(
     assert [place for place, _, _ in engine.expand([])] == [two]
     with pytest.raises(KeyError):
         engine.expand([one])
+
+
+def test_a_token_that_would_come_too_late_is_not_begun(
+    generator_of: Callable[..., HFGenerator], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A token takes 40 ms: with 200 ms five are read, with 190 as well, with 170 but four."""
+    engine = engine_of(generator_of("phi"), width=2, max_new_tokens=40)
+    now = [100.0]
+    monkeypatch.setattr(
+        "txt2sql.models.step_beam.time", SimpleNamespace(perf_counter=lambda: now[0])
+    )
+    read = engine.read
+
+    def slowly(asked: Sequence[object]) -> list[int]:
+        now[0] += 0.04
+        return read(asked)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(engine, "read", slowly)
+    [place] = engine.prefill(prompts("how many ?", grammar=LONG))
+    engine.expand([place], until=100.05)  # which shows how long a token takes
+    for seconds, tokens in ((0.2, 5), (0.19, 5), (0.17, 4)):
+        [place] = engine.prefill(prompts("how many ?", grammar=LONG))
+        now[0] = 100.0
+        engine.free(place._replace(tree=place.tree - 1))
+        assert engine.expand([place], until=100.0 + seconds) == []
+        assert now[0] - 100.0 == pytest.approx(0.04 * tokens)
+        assert abs(now[0] - 100.0 - seconds) <= 0.05
+
+
+LONG = 'root ::= "select" [a-z]{30,90}\n'
 
 
 def test_a_head_scores_the_state_of_a_steps_last_token(

@@ -46,7 +46,7 @@ class Engine(Protocol):
 
         The steps are distinct, the policy's own choice (token by token the likeliest) first, then by
         falling probability. At least one place comes back while any is open, unless `until` (of
-        time.perf_counter) has passed. An unfinished place is given only once.
+        time.perf_counter) is as near as may be. An unfinished place is given only once.
         """
         ...
 

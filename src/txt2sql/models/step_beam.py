@@ -135,6 +135,7 @@ class StepBeam:
         self.trees: dict[int, TokenTree] = {}
         self._open: list[Open] = []
         self._count = 0
+        self._pace = 0.0
 
     def read(self, asked: Sequence[tuple[Open, Beam]]) -> list[int]:
         """Read one token for each beam; the numbers that the tokens have in their trees."""
@@ -173,10 +174,13 @@ class StepBeam:
         self._open += [self._opened(place) for place in places]
         while True:
             done = [each for each in self._open if not each.beams]
-            if done or not self._open or time.perf_counter() >= until:
+            now = time.perf_counter()
+            # Where the next token would take longer than what is left twice over, it is not begun.
+            if done or not self._open or now + self._pace / 2 >= until:
                 self._open = [each for each in self._open if each.beams]
                 return [(each.place, _ordered(each, self.decoding), each.cost) for each in done]
             self._advance()
+            self._pace = time.perf_counter() - now
 
     def _opened(self, place: Place) -> Open:
         token = self.trees[place.tree].tokens[place.token]

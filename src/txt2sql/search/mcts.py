@@ -52,7 +52,8 @@ class Expansion(Generic[S]):
 class Expand(Protocol[S]):
     """Takes states to expand and returns those that are finished, of these or of earlier calls.
 
-    At least one comes back while any is open, unless `until` (of time.perf_counter) has passed.
+    At least one comes back while any is open, unless `until` (of time.perf_counter) is as near as may
+    be.
     """
 
     def __call__(self, states: Sequence[S], until: float) -> list[tuple[S, Expansion[S]]]: ...
@@ -174,12 +175,13 @@ def search(
         if not asked or all(each.tree.reason for each in searches):
             break
         answerless = any(each.tree.first is None for each in searches)
-        for state, expansion in expand(new, math.inf if answerless else limit):
+        finished = expand(new, math.inf if answerless else limit)
+        for state, expansion in finished:
             each, node = asked.pop(id(state))
             each.attach(node, expansion)
         if watch is not None:
             watch([each.tree for each in searches])
-        if late and not answerless:
+        if not answerless and (late or not finished):
             break
     for each in searches:
         each.close(time.perf_counter() - started)

@@ -13,6 +13,7 @@ nothing counts less.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
@@ -105,9 +106,13 @@ def result_key(result: QueryResult) -> Hashable:
     their cells tell them apart; numbers equal to 6 digits are the same.
     """
     rows = [tuple(map(_cell, row)) for row in result.rows]
-    columns = sorted(zip(*rows), key=lambda column: sorted(map(repr, column)))
-    return (len(result.columns), tuple(sorted(zip(*columns), key=repr)), result.truncated)
+    # Sets, not sorted rows: a result of 10,000 rows would take a tenth of a second to sort.
+    columns = sorted(zip(*rows), key=lambda column: hash(frozenset(Counter(column).items())))
+    counts = frozenset(Counter(zip(*columns)).items())
+    return (len(result.columns), counts, result.truncated)
 
 
 def _cell(cell: Cell) -> Cell:
+    if isinstance(cell, int) and -1_000_000 < cell < 1_000_000:
+        return cell
     return float(f"{cell:.6g}") if isinstance(cell, (int, float)) else cell

@@ -74,8 +74,12 @@ def read(
     found: Callable[[Grown], list[Pair]],
     progress: Progress = silent,
     label: str = "reading trees",
+    *,
+    answers: bool = True,
 ) -> Read:
-    """The hidden states of all answers and paired steps, one forward pass for each tree."""
+    """The hidden states of paired steps, and of all `answers`, one forward pass for each tree that has
+    some.
+    """
     kept: list[Grown] = []
     states: list[Tensor] = []
     rows: dict[tuple[int, int], int] = {}
@@ -84,9 +88,8 @@ def read(
     with progress(label, len(trees)) as advance:
         for tree in trees:
             its = found(tree)
-            wanted = sorted(
-                {*tree.answers, *(n for pair in its for n in (pair.better, pair.worse))}
-            )
+            paired = {n for pair in its for n in (pair.better, pair.worse)}
+            wanted = sorted(paired.union(tree.answers if answers else ()))
             if wanted:
                 tokens = TokenTree()
                 ends = [
@@ -127,20 +130,21 @@ def train(
 
     kept = [tree for tree in trees if not validates(tree.db_id, settings.validation)]
     rest = [tree for tree in trees if validates(tree.db_id, settings.validation)]
-    learnt = read(policy, kept, prompts, found, progress, "reading trees")
+    learnt = read(policy, kept, prompts, found, progress, answers=False)
     if not learnt.pairs:
         return None
     checked = read(policy, rest, prompts, found, progress, "reading trees to check with")
-    if not checked.pairs:  # so few databases that none is left to check with
-        checked = learnt
+    unseen = bool(checked.pairs)
+    if not unseen:  # so few databases that none is left to check with
+        checked = read(policy, kept, prompts, found, progress)
     head = fit(learnt, checked, settings, seed)
     scale(head, checked)
-    vote = vote_weight(head, checked) if checked is not learnt else 0.0  # no evidence, no say
+    vote = vote_weight(head, checked) if unseen else 0.0  # no evidence, no say
     measured = {
         "pairs": len(learnt.pairs),
         "checked_pairs": len(checked.pairs),
         "shuffled": settings.shuffled,
-        "unseen": checked is not learnt,
+        "unseen": unseen,
         "pair_accuracy": pair_accuracy(head, checked),
         "reliability": reliability(head, checked),
     }

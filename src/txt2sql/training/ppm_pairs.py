@@ -180,6 +180,11 @@ def to_row(tree: Grown) -> dict[str, Any]:
     }
 
 
+def solved(row: dict[str, Any]) -> bool:
+    """`Grown.solved` of what `to_row` wrote, without the rest of it."""
+    return any(node.get("right") for node in row["nodes"])
+
+
 def from_row(row: dict[str, Any]) -> Grown:
     """What `to_row` wrote."""
     nodes = []

@@ -49,7 +49,7 @@ from txt2sql.training.cot_synthesis import (
 )
 from txt2sql.training.folders import replace_folder
 from txt2sql.training.ppm_adapter import train_adapted
-from txt2sql.training.ppm_pairs import Grown, from_row
+from txt2sql.training.ppm_pairs import Grown, from_row, solved
 from txt2sql.training.prepare import Progress, silent
 from txt2sql.training.rollouts import Job, Row, batched, rollouts
 from txt2sql.training.rstar_settings import RolloutSettings, RStarConfig
@@ -181,10 +181,14 @@ class Evolution:
         """How many rounds in a row a question stayed unsolved, of those that were searched before."""
         found: dict[str, int] = {}
         for before in range(1, number):
-            for tree in self.trees(before):
-                failed = found.get(tree.question_id, 0) + 1
-                found[tree.question_id] = 0 if tree.solved else failed
+            for question, found_right in self._solved(before).items():
+                found[question] = 0 if found_right else found.get(question, 0) + 1
         return found
+
+    def _solved(self, number: int) -> dict[str, bool]:
+        """Which questions of a round were solved."""
+        rows = read_rows(self.work(number) / "trees.jsonl")
+        return {row["question_id"]: solved(row) for row in rows}
 
     def grow(self, number: int) -> None:
         """Search what is left to search of a round's questions.
@@ -205,15 +209,15 @@ class Evolution:
             if not known.issuperset(ids)
         ]
         count = sum(each not in known for job in jobs for each in job.ids)
-        solved = made = 0
+        right = made = 0
         with self.progress(f"round {number}: searching", count) as advance:
             for _, rows in self._rollouts(self.policy(number), jobs):
                 for row in rows:
                     if row["question_id"] not in known:
                         append_row(file, row)
-                        solved += from_row(row).solved
+                        right += solved(row)
                         made += 1
-                        advance(f"{solved / made:.0%} solved")
+                        advance(f"{right / made:.0%} solved")
 
     def synthesise(self, number: int) -> str:
         """Write the traces that a round learns from; what they are, in words."""
@@ -224,8 +228,8 @@ class Evolution:
             example = self.by_id[tree.question_id]
             level = hardness_of(example, dataset.schema(example.db_id))
             found += traces(tree, example, level, config.evolution.per_question)
-        solved = sum(tree.solved for tree in newest.values())
-        if solved < config.evolution.bootstrap_below * len(newest):
+        right = sum(tree.solved for tree in newest.values())
+        if right < config.evolution.bootstrap_below * len(newest):
             found += self._from_gold(newest)
         kept = stratified(found, config.evolution.cot_examples_per_round, config.seed + number)
         write_traces(kept, dataset, self.work(number) / "traces")
@@ -327,10 +331,13 @@ class Evolution:
         return {**means, "n": len(rows)}
 
     def _coverage(self, number: int) -> dict[str, Any]:
-        searched = {t.question_id for k in range(1, number + 1) for t in self.trees(k)}
-        ever = {t.question_id for k in range(1, number + 1) for t in self.trees(k) if t.solved}
+        ever: dict[str, bool] = {}
+        for k in range(1, number + 1):
+            for question, found in self._solved(k).items():
+                ever[question] = ever.get(question, False) or found
         kept = sum(1 for _ in read_rows(self.work(number) / "traces" / "traces.jsonl"))
-        return {"searched": len(searched), "coverage": len(ever) / len(searched), "traces": kept}
+        share = sum(ever.values()) / len(ever)
+        return {"searched": len(ever), "coverage": share, "traces": kept}
 
     def tell(self, number: int) -> None:
         """Bring the table and the logs up to date with a round that is done."""
