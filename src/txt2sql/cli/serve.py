@@ -62,6 +62,9 @@ def serve(
     queue: Annotated[
         int, typer.Option(metavar="N", min=1, help="Questions that may wait; more are refused.")
     ] = 64,
+    batch: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Questions computed together at most.")
+    ] = 16,
     deadline: Annotated[
         float, typer.Option(metavar="S", min=1, help="Seconds after which a question is given up.")
     ] = 60.0,
@@ -101,7 +104,9 @@ def serve(
         limits=Limits(timeout_s=timeout, max_rows=max_rows),
         search=search,
     )
-    backend = Backend(settings, Load(queue=queue, deadline_s=deadline), history=not no_history)
+    backend = Backend(
+        settings, Load(queue=queue, batch=batch, deadline_s=deadline), history=not no_history
+    )
     loading = display.working("loading the model")
 
     def ready(url: str) -> None:

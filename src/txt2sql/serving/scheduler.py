@@ -50,7 +50,8 @@ class Scheduler:
         self._open: dict[str, Ticket] = {}
         self._free, self._sent = True, 0
         self._batches_out: dict[int, set[str]] = {}
-        self._rate, self._last = 1.0, time.monotonic()
+        self._batch_s = self._search_s = 1.0
+        self._computing_since = 0.0
         self._closing = False
         self._process: asyncio.subprocess.Process | None = None
         self._keeper: asyncio.Task[None] | None = None
@@ -71,8 +72,9 @@ class Scheduler:
             if ask.simulations
             else (self._waiting, self.load.queue)
         )
-        if len(queue) >= most:
-            raise Full(self._come_again(len(queue)))
+        wait = self._wait(ask, len(queue))
+        if len(queue) >= most or wait > self.load.deadline_s:
+            raise Full(max(1, min(60, math.ceil(wait))))
         ticket = Ticket(ask, time.monotonic() + self.load.deadline_s)
         self._open[ask.id] = ticket
         queue.append(ticket)
@@ -113,8 +115,11 @@ class Scheduler:
         if ticket.ask.id in self._running:
             self._send("stop", ticket.ask.id)
 
-    def _come_again(self, before: int) -> int:
-        return max(1, min(60, math.ceil(before / self._rate)))
+    def _wait(self, ask: Ask, before: int) -> float:
+        """Seconds until a request would begin, from how long the last batches or searches took."""
+        if ask.simulations:
+            return self._search_s * (before / self.settings.searches)
+        return self._batch_s * math.ceil(before / self.load.batch)
 
     # ---------------------------------------------------------------------------------- dispatching
 
@@ -124,7 +129,7 @@ class Scheduler:
             if len(self._batches_out) >= self.settings.batches:
                 break
             batch = self._next_batch()
-            self._free = False
+            self._free, self._computing_since = False, time.monotonic()
             number = self._sent = self._sent + 1
             self._batches_out[number] = {ticket.ask.id for ticket in batch}
             self._batched(len(batch))
@@ -157,6 +162,7 @@ class Scheduler:
 
     def _start(self, ticket: Ticket) -> None:
         ticket.attempts += 1
+        ticket.started = time.monotonic()
         self._running[ticket.ask.id] = ticket
         ticket.tell("started")
 
@@ -272,6 +278,7 @@ class Scheduler:
             self.broken = None if self.model else rest[0]
         elif kind == "free":
             self._free = True
+            self._batch_s = _smoothed(self._batch_s, time.monotonic() - self._computing_since)
         else:
             self._told(kind, *rest)
         self._dispatch()
@@ -288,14 +295,10 @@ class Scheduler:
             ids.discard(id)
             if not ids:
                 del self._batches_out[number]
-        if kind == "answer" and not ticket.ask.simulations:
-            self._measure(ticket)
+        if ticket.ask.simulations:
+            self._search_s = _smoothed(self._search_s, time.monotonic() - ticket.started)
         self._end(ticket, kind, *rest)
 
-    def _measure(self, ticket: Ticket) -> None:
-        """Answers per second, for Retry-After: a moving average over about ten seconds."""
-        now = time.monotonic()
-        gap = max(1e-3, now - self._last)
-        self._last = now
-        weight = 1 - math.exp(-gap / 10)
-        self._rate += weight * (1 / gap - self._rate)
+
+def _smoothed(before: float, now: float) -> float:
+    return 0.7 * before + 0.3 * now

@@ -59,6 +59,7 @@ class Ticket:
     deadline: float
     attempts: int = 0
     over: bool = False
+    started: float = 0.0
     accepted: float = field(default_factory=time.monotonic)
     _events: asyncio.Queue[Event] = field(default_factory=asyncio.Queue)
 
