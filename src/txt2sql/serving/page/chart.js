@@ -60,7 +60,7 @@ function bars(answer, x, y) {
     }))));
   const name = "Bars of " + y.map(column => answer.columns[column]).join(", ") + (x === null ? "" : " by " + answer.columns[x]) + ", " + count(rows.length, "bar") + ", from " + grouped(low) + " to " + grouped(high) + ".";
   const rest = answer.rows.length - rows.length;
-  return make("figure", { class: "bars", role: "group", "aria-label": name }, heading(answer, x, y), legend(answer, y), ...groups,
+  return make("figure", { class: "bars", "aria-label": name }, heading(answer, x, y), legend(answer, y), ...groups,
     rest > 0 ? make("p", { class: "hint" }, "The first " + BARS + " of " + count(answer.rows.length, "row") + "; the table has all.") : null);
 }
 
@@ -91,7 +91,7 @@ function lines(answer, x, y, kind) {
   if (!all.length) return make("p", { class: "empty" }, "There is no number to draw; the table shows the rows.");
   const place = make("div", { class: "plot" }), tip = make("output", { class: "tip", hidden: true });
   const name = (points ? "Points" : "Line") + " of " + y.map(column => answer.columns[column]).join(", ") + " by " + answer.columns[x] + ", " + count(all.length, "point") + ", from " + grouped(Math.min(...all.map(point => point.y))) + " to " + grouped(Math.max(...all.map(point => point.y))) + ". Arrow keys walk along it.";
-  const figure = make("figure", { class: "drawn", tabindex: "0", role: "group", "aria-label": name }, heading(answer, x, y), legend(answer, y), place, tip);
+  const figure = make("figure", { class: "drawn", tabindex: "0", "aria-label": name }, heading(answer, x, y), legend(answer, y), place, tip);
   const state = { shown: -1, where: () => [0, 0], dot: null };
   const plot = () => {
     const width = Math.max(260, place.clientWidth);

@@ -120,7 +120,7 @@ function refused(problem, text) {
 }
 
 function begun() {
-  find("welcome").hidden = true;
+  find("welcome").classList.add("hidden-text");
   find("examples").hidden = true;
 }
 
