@@ -22,7 +22,7 @@ demo: $(VENV)/.installed
 		"Show the title and price of the most expensive book."
 
 test: $(VENV)/.installed-dev
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 conformance: $(VENV)/.installed
 	@$(BIN)/python benchmarks/conformance.py $(ARGS)

@@ -27,6 +27,7 @@ from txt2sql.search.vote import Weights
 from txt2sql.serving.service import Service
 from txt2sql.types import Example, Prompt, Sampling
 
+SIMULATIONS = 24
 QUESTIONS = [
     "How many shops are there?",
     "Which shops have more than 3 employees?",
@@ -36,7 +37,7 @@ QUESTIONS = [
 
 @pytest.fixture(scope="module")
 def predictor() -> SearchPredictor:
-    options = SearchOptions(mcts=Settings(num_simulations=40))
+    options = SearchOptions(mcts=Settings(num_simulations=SIMULATIONS))
     found = Service(sample.path(), "bundled", search=options)._predictor
     assert isinstance(found, SearchPredictor)
     return found
@@ -110,7 +111,7 @@ def test_every_answer_in_a_tree_runs_and_the_chosen_is_one_of_them(
     assert all(ballot.result.ok for ballot in found.ballots)
     assert sum(b.probability for b in found.ballots) <= 1 + 1e-3
     assert found.candidates[0].sql in {ballot.sql for ballot in found.ballots}
-    assert sum(edge.visits for edge in found.tree.root.edges or ()) == 40
+    assert sum(edge.visits for edge in found.tree.root.edges or ()) == SIMULATIONS
 
 
 def test_a_vote_that_is_over_ends_the_search(predictor: SearchPredictor) -> None:
@@ -122,10 +123,10 @@ def test_a_vote_that_is_over_ends_the_search(predictor: SearchPredictor) -> None
     assert found.tree.reason == "no other answer can win"
     assert found.tree.simulations < whole.tree.simulations
     assert found.candidates[0].sql == whole.candidates[0].sql
-    assert early.search([unsure])[0].tree.simulations == 40
+    assert early.search([unsure])[0].tree.simulations == SIMULATIONS
     by_value = replace(early.options, vote=Weights(value=1.0))
     [found] = SearchPredictor(predictor.direct, predictor.engine, by_value).search([sure])
-    assert found.tree.simulations == 40
+    assert found.tree.simulations == SIMULATIONS
 
 
 def test_a_judge_of_whole_answers_has_its_say_in_the_vote(predictor: SearchPredictor) -> None:
