@@ -188,7 +188,7 @@ function judgement(asked, editor, edited) {
       row.append(told);
     }
   };
-  const area = make("textarea", { id: "correction", rows: "4", spellcheck: "false", autocomplete: "off" });
+  const area = make("textarea", { id: "correction", spellcheck: "false", autocomplete: "off" });
   const form = make("form", { class: "correction", hidden: true, onsubmit: event => {
     event.preventDefault();
     const sql = area.value.trim();
@@ -196,7 +196,12 @@ function judgement(asked, editor, edited) {
     send(false, changed ? sql : null, changed ? "Thank you; your SQL is kept as the right answer." : "Thank you; kept as wrong.");
   } }, make("label", { for: "correction" }, "What would have been right? Correct the SQL, or leave it as it is."), area,
     make("button", { class: "primary", type: "submit" }, "Send"), button("Cancel", { class: "quiet", onclick: () => { form.hidden = true; wrong.focus(); } }));
-  const wrong = button("Wrong", { class: "choice", onclick: () => { area.value = editor.text; form.hidden = false; area.focus(); } }, "close");
+  const wrong = button("Wrong", { class: "choice", onclick: () => {
+    area.value = editor.text;
+    area.rows = editor.text.split("\n").length + 1;
+    form.hidden = false;
+    area.focus();
+  } }, "close");
   const right = edited
     ? button("My SQL is the right answer", { class: "choice", onclick: () => send(false, editor.text, "Thank you; your SQL is kept as the right answer.") }, "yes")
     : button("Right", { class: "choice", onclick: () => send(true, null, "Thank you; kept as right.") }, "yes");
