@@ -162,13 +162,13 @@ class _Watch:
         self.told = time.perf_counter()
 
     def __call__(self, trees: Sequence[Any]) -> None:
-        from txt2sql.search.predictor import ballots
-        from txt2sql.search.vote import choose
-
         if self.room.statements.stopped(self.asked.id):
             raise Stopped
         if time.perf_counter() - self.told < _PROGRESS_S:
             return
+        from txt2sql.search.predictor import ballots
+        from txt2sql.search.vote import choose
+
         self.told = time.perf_counter()
         tree = trees[0]
         best = choose(ballots(tree), self.searcher.options.vote)
