@@ -35,20 +35,11 @@ from txt2sql.serving.payload import payload
 from txt2sql.serving.scheduler import Scheduler
 from txt2sql.serving.service import Answer
 from txt2sql.serving.statements import Statements
-from txt2sql.serving.tickets import (
-    DEFAULT_LOAD,
-    ENDS,
-    Closed,
-    Event,
-    Full,
-    Load,
-    Ticket,
-)
+from txt2sql.serving.tickets import DEFAULT_LOAD, ENDS, Closed, Event, Full, Load, Ticket
 from txt2sql.types import QueryResult
 
 DEFAULT_SEARCH = 50
 _log = logging.getLogger(__name__)
-_EXAMPLES = 6
 
 
 class Backend:
@@ -189,7 +180,7 @@ class Backend:
                 "Which customers have never placed an order?",
                 "How many orders did each shop take? Show the shop name and the number of orders.",
             ]
-        tables = [table for table in self.schema.tables if table.columns][:_EXAMPLES]
+        tables = [table for table in self.schema.tables if table.columns]
         counts = [f"How many {table.words or table.name} are there?" for table in tables]
         return [*counts[:2], *(f"Show all {table.words or table.name}." for table in tables[2:4])]
 
@@ -202,16 +193,11 @@ class Backend:
             raise ValueError(f"search: at most {self.settings.search} simulations are done here")
         if simulations and self.scheduler.ready and not self.scheduler.searchable:
             raise ValueError("search: this model cannot be searched; ask with 0 simulations")
-        # A search that takes long still has time left for its answer.
-        seconds = 0.9 * self.scheduler.load.deadline_s if simulations else None
         try:
-            ticket = self.scheduler.submit(
-                Ask(id or str(uuid.uuid4()), question, simulations, seconds)
-            )
+            return self.scheduler.submit(Ask(id or str(uuid.uuid4()), question, simulations))
         except Full:
             self.metrics.refused.inc()
             raise
-        return ticket
 
     async def events(self, ticket: Ticket) -> AsyncIterator[Event]:
         """What happens to a question; the answer as payload. Who leaves has it stopped."""

@@ -19,12 +19,14 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from txt2sql.serving.messages import HEADER, Ask, ModelSettings, pack
 from txt2sql.serving.tickets import DEFAULT_LOAD, Closed, Full, Load, Ticket
 
 _ATTEMPTS = 2
+_LEAST_SEARCH_S = 0.1
 _STARTS = 3
 _RESTART_S = 0.5
 _LONGEST_RESTART_S = 30.0
@@ -163,6 +165,9 @@ class Scheduler:
     def _start(self, ticket: Ticket) -> None:
         ticket.attempts += 1
         ticket.started = time.monotonic()
+        if ticket.ask.simulations:  # of the time that is left, some is for the answer
+            left = max(_LEAST_SEARCH_S, 0.9 * (ticket.deadline - ticket.started))
+            ticket.ask = replace(ticket.ask, seconds=left)
         self._running[ticket.ask.id] = ticket
         ticket.tell("started")
 

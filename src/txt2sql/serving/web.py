@@ -74,6 +74,7 @@ def create_app(backend: Backend, *, token: str | None = None, hosts: Iterable[st
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         responses=_failures(400, 401, 413),
     )
     _handle_errors(app)
