@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import replace
 from pathlib import Path
@@ -44,16 +45,18 @@ from txt2sql.training.rstar_settings import PPMSettings
 SETTINGS = PPMSettings(epochs=15, learning_rate=2e-2, width=0, dropout=0.0)
 
 
-def drawn(seed: int, count: int = 60, size: int = 8) -> Read:
+def drawn(
+    seed: int, count: int = 60, size: int = 8, likely: tuple[float, ...] = (0.3, 0.5, 0.1)
+) -> Read:
     """Trees of a right and two wrong answers; the first number of a state tells them apart. The
-    likeliest answer is wrong.
+    likeliest answer is wrong, unless told otherwise.
     """
     generator = torch.Generator().manual_seed(seed)
     trees, states, rows, found = [], [], {}, []
     for t in range(count):
         nodes = [Node("", edges=((1, 2, 1.0), (2, 1, -1.0), (3, 1, -1.0)))]
         for n, right in enumerate((True, False, False), start=1):
-            probability = (0.3, 0.5, 0.1)[n - 1]
+            probability = likely[n - 1]
             nodes.append(Node(f"a{n}", f"a{n}", True, right, f"a{n}", probability, n == 2, n, True))
             state = torch.randn(size, generator=generator)
             state[0] += 2.5 if right else -2.5
@@ -72,6 +75,20 @@ def test_a_shuffled_control_learns_nothing_and_has_no_say() -> None:
     assert pair_accuracy(honest, checked)["all"][0] > 0.97
     noise = (honest.raw(checked.states).std() / 3).item()
     assert head.raw(checked.states).std().item() < noise
+
+
+def test_beside_the_policy_only_what_it_does_not_know_is_learnt() -> None:
+    """Where the policy is sure and right there is nothing to add; where it is sure and wrong, much."""
+    sure, wrong = (drawn(0, likely=p) for p in ((0.9, 1e-7, 1e-7), (1e-7, 0.9, 0.9)))
+
+    def spread(learnt: Read, residual: float) -> float:
+        settings = replace(SETTINGS, residual=residual)
+        return fit(learnt, learnt, settings).raw(learnt.states).std().item()
+
+    assert spread(sure, 1.0) < spread(sure, 0.0) < spread(wrong, 1.0) / 2
+    assert sorted(drawn(0).sides().leads[:2].tolist()) == pytest.approx(
+        [math.log(0.3 / 0.5), math.log(0.3 / 0.1)], abs=1e-6
+    )
 
 
 def test_the_vote_listens_to_a_head_that_knows_and_to_no_other() -> None:
@@ -174,7 +191,7 @@ def test_a_folder_with_a_preference_model_is_searched_with_it(
 
 
 def test_draws_of_the_control_are_even() -> None:
-    better, worse, _ = drawn(0).sides(random.Random(0))
-    straight, _, _ = drawn(0).sides()
+    better, worse, *_ = drawn(0).sides(random.Random(0))
+    straight, *_ = drawn(0).sides()
     assert 0.35 < (better == straight).float().mean() < 0.65
     assert not torch.equal(better, worse)

@@ -36,7 +36,8 @@ def jobs(settings: RStarConfig) -> list[Job]:
     questions = open_questions(settings)
     learnt = batched([example.id for example in questions.learnt[:8]], 2)
     measured = batched([example.id for example in questions.held_out[:2]], 2)
-    return [*(Job(ids, 3) for ids in learnt), *map(Job, measured)]
+    grown = [Job("grow", ids, 3) for ids in learnt]
+    return [*grown, *(Job("screen", ids) for ids in learnt), *(Job("measure", m) for m in measured)]
 
 
 @pytest.fixture(scope="module")
@@ -63,15 +64,18 @@ def test_questions_are_searched_in_the_same_company() -> None:
 
 def test_trees_belong_to_their_questions(expected: Trees, jobs: list[Job]) -> None:
     for job in jobs:
-        name = "question_id" if job.simulations else "id"
+        name = "id" if job.work == "measure" else "question_id"
         assert [row[name] for row in expected[job]] == list(job.ids)
 
 
 def test_a_question_that_is_held_out_is_never_learnt_from(
     settings: RStarConfig, jobs: list[Job]
 ) -> None:
+    for work in ("grow", "screen"):
+        with pytest.raises(KeyError):
+            grown(settings, [Job(work, jobs[-1].ids, 3)])  # type: ignore[arg-type]
     with pytest.raises(KeyError):
-        grown(settings, [Job(jobs[-1].ids, 3)])
+        grown(settings, [Job("measure", jobs[0].ids)])
 
 
 def test_without_ray_it_says_what_to_do(

@@ -25,6 +25,7 @@ from txt2sql.runs import read_rows
 from txt2sql.search.mcts import Settings
 from txt2sql.training import cot_synthesis, rstar_settings
 from txt2sql.training.cot_synthesis import open_questions
+from txt2sql.training.prepare import silent
 from txt2sql.training.rstar_settings import RStarConfig, load_settings
 from txt2sql.training.selection import is_held_out
 from txt2sql.training.self_evolution import Evolution, evolve
@@ -220,6 +221,36 @@ def test_what_stays_unsolved_comes_first_and_gets_more(
     assert len(second) == 4 and len(hard) == 2  # at most half, 4 simulations cut to the most
     assert set(hard) < {example.id for example, _ in first[1:]}
     assert not {e.id for e, _ in second[2:]} & {e.id for e, _ in first}
+
+
+def test_what_a_greedy_answer_gets_wrong_is_searched_first(
+    tmp_path: Path, tiny_spider: Path, tiny_compact: Callable[..., Path]
+) -> None:
+    settings = config(tmp_path, tiny_spider, tiny_compact(), "evolution.screened=6")
+    run = Evolution(settings, tmp_path, quiet, silent)
+    work = run.work(1)
+    work.mkdir(parents=True)
+    run.screen(1)
+    rows = list(read_rows(work / "screened.jsonl"))
+    asked = [row["question_id"] for row in rows]
+    assert len(set(asked)) == 6 and set(asked) <= {e.id for e in run.questions.learnt}
+    rows = [{**row, "right": row["question_id"] != asked[4]} for row in rows]
+    lines = [json.dumps(row) + "\n" for row in rows]
+    (work / "screened.jsonl").write_text("".join(lines))
+    first = [example.id for example, _ in run.plan(1)]
+    assert first[0] == asked[4] and first.count(asked[4]) == 1
+    (work / "screened.jsonl").write_text("".join(lines[:2]))  # killed, and gone on with
+    run.screen(1)
+    assert [row["question_id"] for row in read_rows(work / "screened.jsonl")] == asked
+    (work / "screened.jsonl").write_text("".join(lines))
+    tree = {"question_id": asked[4], "db_id": "shop_0", "simulations": 2,
+            "nodes": [{"edges": [[1, 1, 0.0]]}, {"text": "a", "ended": True, "right": True}]}  # fmt: skip
+    (work / "trees.jsonl").write_text(json.dumps(tree) + "\n")
+    assert asked[4] not in [example.id for example, _ in run.plan(2)]  # the search has solved it
+    run.work(2).mkdir()
+    run.screen(2)
+    again = {row["question_id"] for row in read_rows(run.work(2) / "screened.jsonl")}
+    assert again and again.isdisjoint(asked)
 
 
 def test_the_file_holds_the_defaults() -> None:

@@ -23,7 +23,7 @@ import random
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -44,6 +44,17 @@ _WEIGHTS = Weights()
 _BATCH = 64
 
 
+class Sides(NamedTuple):
+    """Rows of the better and of the worse steps, the weights of the pairs, and by how much the policy
+    thinks the better ones likelier (difference of log-probabilities).
+    """
+
+    better: Tensor
+    worse: Tensor
+    weights: Tensor
+    leads: Tensor
+
+
 @dataclass(slots=True)
 class Read:
     """Trees with the hidden states of the nodes that count: `rows` maps (tree, node) to `states`."""
@@ -54,17 +65,20 @@ class Read:
     pairs: list[tuple[int, Pair]]
     """(number of the tree, pair)"""
 
-    def sides(self, flip: random.Random | None = None) -> tuple[Tensor, Tensor, Tensor]:
-        """Rows of the better, rows of the worse, and weights; exchanged at random with `flip`."""
-        better, worse, weights = [], [], []
+    def sides(self, flip: random.Random | None = None) -> Sides:
+        """The pairs as tensors; exchanged at random with `flip`."""
+        rows: list[list[int]] = []
+        weights, leads = [], []
         for tree, pair in self.pairs:
-            sides = [self.rows[tree, pair.better], self.rows[tree, pair.worse]]
+            sides = [pair.better, pair.worse]
             if flip is not None and flip.random() < 0.5:
                 sides.reverse()
-            better.append(sides[0])
-            worse.append(sides[1])
+            rows.append([self.rows[tree, number] for number in sides])
             weights.append(pair.weight)
-        return torch.tensor(better), torch.tensor(worse), torch.tensor(weights)
+            likely, less = (max(self.trees[tree].nodes[n].probability, 1e-8) for n in sides)
+            leads.append(math.log(likely / less))
+        better, worse = torch.tensor(rows).T if rows else torch.zeros(2, 0, dtype=torch.long)
+        return Sides(better, worse, torch.tensor(weights), torch.tensor(leads))
 
 
 def read(
@@ -161,26 +175,27 @@ def fit(learnt: Read, checked: Read, settings: PPMSettings, seed: int = 0) -> Pr
             head.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
         )
         flip = random.Random(f"{seed} shuffled") if settings.shuffled else None
-        better, worse, weights = learnt.sides(flip)
+        sides = learnt.sides(flip)
         check = checked.sides(random.Random(f"{seed} check") if settings.shuffled else None)
         best, kept = math.inf, copy.deepcopy(head.state_dict())
         for _ in range(settings.epochs):
             head.train()
-            for batch in torch.randperm(len(better)).split(_BATCH):
+            for batch in torch.randperm(len(sides.better)).split(_BATCH):
                 optimizer.zero_grad()
-                margin = head.raw(learnt.states[better[batch]]) - head.raw(
-                    learnt.states[worse[batch]]
-                )
-                loss(margin, weights[batch]).backward()
+                _cost(head, learnt, Sides(*(each[batch] for each in sides)), settings).backward()
                 optimizer.step()
             head.eval()
             with torch.no_grad():
-                margin = head.raw(checked.states[check[0]]) - head.raw(checked.states[check[1]])
-                now = float(loss(margin, check[2]))
+                now = float(_cost(head, checked, check, settings))
             if now < best:
                 best, kept = now, copy.deepcopy(head.state_dict())
         head.load_state_dict(kept)
     return head.eval()
+
+
+def _cost(head: PreferenceHead, found: Read, sides: Sides, settings: PPMSettings) -> Tensor:
+    margin = head.raw(found.states[sides.better]) - head.raw(found.states[sides.worse])
+    return loss(margin + settings.residual * sides.leads, sides.weights)
 
 
 def loss(margin: Tensor, weights: Tensor) -> Tensor:
@@ -255,7 +270,7 @@ def vote_weight(head: PreferenceHead, checked: Read, weights: Weights = _WEIGHTS
 
 def pair_accuracy(head: PreferenceHead, found: Read) -> dict[str, list[float]]:
     """By kind of step and in all: [share of pairs in the right order, number of pairs]."""
-    better, worse, _ = found.sides()
+    better, worse, *_ = found.sides()
     with torch.no_grad():
         right = head.raw(found.states[better]) > head.raw(found.states[worse])
     marks: dict[str, list[bool]] = defaultdict(list)

@@ -25,7 +25,7 @@ from itertools import islice
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
@@ -42,8 +42,11 @@ _DEATHS = 3
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Questions, by id, that are searched together; with 0 `simulations` they are measured."""
+    """Questions, by id, that are asked together: "grow" trees of so many `simulations`, "screen" with one
+    greedy answer to each, or "measure" held-out ones.
+    """
 
+    work: Literal["grow", "screen", "measure"]
     ids: tuple[str, ...]
     simulations: int = 0
 
@@ -72,7 +75,7 @@ def rollouts(
     elif jobs:
         searcher = here()
         for job in jobs:
-            yield job, searcher.rows(job.ids, job.simulations)
+            yield job, searcher.rows(job)
 
 
 @lru_cache(maxsize=1)
@@ -87,7 +90,7 @@ def _searcher(config: RStarConfig, policy: str, threads: int | None) -> Searcher
 
 
 def _work(config: RStarConfig, policy: str, threads: int | None, job: Job) -> list[Row]:
-    return _searcher(config, policy, threads).rows(job.ids, job.simulations)
+    return _searcher(config, policy, threads).rows(job)
 
 
 def _in_processes(

@@ -30,6 +30,8 @@ class EvolutionSettings:
     """Verified traces that a round learns from, at most."""
     questions_per_round: int | None = None
     """Questions that are searched in a round; None: as many as traces are wanted."""
+    screened: int = 0
+    """Questions that get one greedy answer before a round; those answered wrongly are searched first."""
     bootstrap_below: float = 0.2
     """Where fewer of the questions are solved, gold queries cut into clauses fill up the traces."""
     per_question: int = 2
@@ -86,6 +88,10 @@ class PPMSettings:
     """Share of the databases learnt from that fits the scale and the weight in the vote instead."""
     adapter: bool = False
     """Also train the accurate one, with LoRA, which then scores whole answers in the vote."""
+    residual: float = 0.0
+    """How much of the policy's own preference a pair starts from: at 1 the head learns only what the
+    policy does not know, as the vote multiplies both. 0: plain Bradley-Terry.
+    """
     shuffled: bool = False
     """The control: which of a pair is the better is drawn at random."""
 

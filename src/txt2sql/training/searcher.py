@@ -5,7 +5,7 @@ differences: whole answers of questions to learn from are worth what the one jud
 there is noise at the root. Held-out questions are searched as any question is, without their gold.
 
 >>> searcher = open_searcher("bundled", open_questions(config), config)  # doctest: +SKIP
->>> searcher.rows(["spider-train-0"], 100)[0]["simulations"]  # doctest: +SKIP
+>>> searcher.rows(Job("grow", ("spider-train-0",), 100))[0]["simulations"]  # doctest: +SKIP
 100
 """
 
@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from txt2sql.evaluation.metrics.execution_accuracy import ExecutionAccuracy
 from txt2sql.evaluation.mode import Judging
@@ -26,7 +25,7 @@ from txt2sql.models import hf
 from txt2sql.models.engine import HFEngine
 from txt2sql.models.hf import HFGenerator
 from txt2sql.models.ppm import Preference, Scorer, find, open_scorer
-from txt2sql.models.predictor import DirectPredictor
+from txt2sql.models.predictor import DirectPredictor, PredictorOptions
 from txt2sql.search.actions import starts_step
 from txt2sql.search.mcts import Tree, search
 from txt2sql.search.predictor import SearchOptions, SearchPredictor
@@ -35,11 +34,10 @@ from txt2sql.search.steps import StepExpander
 from txt2sql.search.value import StateValue
 from txt2sql.training.cot_synthesis import Questions
 from txt2sql.training.ppm_pairs import Grown, grown, to_row
+from txt2sql.training.rollouts import Job, Row
 from txt2sql.training.rstar_settings import RStarConfig
 from txt2sql.training.sft_model import style_of
 from txt2sql.types import Example, Prediction, QueryResult
-
-Row = dict[str, Any]
 
 
 class Searcher:
@@ -64,6 +62,7 @@ class Searcher:
             self.dataset.schema,
             lambda example: index(example.db_id).match(example.question),
             self.run,
+            PredictorOptions(second_beams=0),
             spell=lambda db_id, table, column, text: index(db_id).spell(table, column, text),
         )
         head = preference.head if preference else None
@@ -90,12 +89,22 @@ class Searcher:
         judge = self.scorer.scores if self.scorer else None
         return SearchPredictor(self.direct, self.engine, self.options, scored=scored, judge=judge)
 
-    def rows(self, ids: Sequence[str], simulations: int) -> list[Row]:
-        """The trees of questions to learn from; with 0 simulations, the marks of held-out ones."""
-        if simulations:
-            asked = [self.learnt[each] for each in ids]
-            return [to_row(tree) for tree in self.grow(asked, simulations)]
-        return self.measure([self.held_out[each] for each in ids])
+    def rows(self, job: Job) -> list[Row]:
+        """A row for each question of a job; only what is measured may be held out, and it must be."""
+        if job.work == "measure":
+            return self.measure([self.held_out[each] for each in job.ids])
+        asked = [self.learnt[each] for each in job.ids]
+        if job.work == "screen":
+            return self.screen(asked)
+        return [to_row(tree) for tree in self.grow(asked, job.simulations)]
+
+    def screen(self, examples: Sequence[Example]) -> list[Row]:
+        """Whether one greedy answer is right."""
+        answers = self.direct.predict(examples)
+        return [
+            {"question_id": example.id, "right": self.right(example, answer.sql)}
+            for example, answer in zip(examples, answers, strict=True)
+        ]
 
     def measure(self, examples: Sequence[Example]) -> list[Row]:
         """Whether the greedy answer, the searched one and any answer of the tree (oracle) are right."""

@@ -32,6 +32,7 @@ from typing import Any
 import torch
 
 from txt2sql.config import as_mapping
+from txt2sql.data import DATASETS
 from txt2sql.models import hf
 from txt2sql.models.catalog import resolve
 from txt2sql.models.ppm import ADAPTER, save_preference
@@ -60,6 +61,8 @@ from txt2sql.training.sft_settings import Adapter, SFTConfig
 from txt2sql.training.tracking import Tracker
 from txt2sql.types import Example, Prompt
 
+_TOGETHER = 32
+"""Questions that get a greedy answer at a time."""
 _CHANGEABLE: Mapping[str, Any] = {
     "output_dir": "",
     "data": None,
@@ -115,6 +118,7 @@ class Evolution:
         """All of a round; False when fine-tuning was stopped."""
         work = self.work(number)
         work.mkdir(parents=True, exist_ok=True)
+        self.screen(number)
         self.grow(number)
         if not (work / "traces" / "traces.jsonl").is_file():
             self.report(f"round {number}: {self.synthesise(number)}")
@@ -146,9 +150,15 @@ class Evolution:
         return self.output / f"round_{best}" if best else self.config.model
 
     def _rollouts(self, policy: Path | str, jobs: Sequence[Job]) -> Iterator[tuple[Job, list[Row]]]:
-        return rollouts(
-            self.config, policy, jobs, lambda: open_searcher(policy, self.questions, self.config)
-        )
+        # Others may work in another folder, and have no TXT2SQL_DATA.
+        if isinstance(policy, Path) or ("/" in policy and Path(policy).is_dir()):
+            policy = Path(policy).resolve()
+        config, root = self.config, self.questions.dataset.root.resolve()
+        if config.dataset in DATASETS:
+            config = replace(config, data=str(root.parent))
+        else:
+            config = replace(config, dataset=str(root))
+        return rollouts(config, policy, jobs, lambda: open_searcher(policy, self.questions, config))
 
     # -- search on training questions
 
@@ -158,16 +168,18 @@ class Evolution:
         return sorted(map(from_row, rows), key=lambda tree: tree.question_id)
 
     def plan(self, number: int) -> list[tuple[Example, int]]:
-        """The questions of a round with their simulations: unsolved ones first, to at most half; then
-        those that were never searched; then the others. Always the same for a run.
+        """The questions of a round with their simulations: unsolved ones first and those that a greedy
+        answer got wrong, to at most half; then those that were never searched; then the others. Always
+        the same for a run.
         """
         evolution, failures = self.config.evolution, self._failures(number)
-        order = list(self.questions.learnt)
-        random.Random(f"{self.config.seed} round {number}").shuffle(order)
+        order, screened = self._order(number), self._screened(number)
         count = evolution.questions_per_round or evolution.cot_examples_per_round
-        hard = [example for example in order if failures.get(example.id)][: (count + 1) // 2]
+        hard = [example for example in order if failures.get(example.id)]
+        hard += [e for e in order if e.id not in failures and screened.get(e.id) is False]
+        hard = hard[: (count + 1) // 2]
         taken = {example.id for example in hard}
-        new = [example for example in order if example.id not in failures]
+        new = [e for e in order if e.id not in failures and e.id not in taken]
         rest = [e for e in order if e.id in failures and e.id not in taken]
         chosen = [*hard, *new, *rest][:count]
         most = max(evolution.most_simulations, self.config.mcts.num_simulations)
@@ -176,6 +188,38 @@ class Evolution:
             times = evolution.harder ** failures.get(example.id, 0)
             planned.append((example, min(most, round(self.config.mcts.num_simulations * times))))
         return planned
+
+    def _order(self, number: int) -> list[Example]:
+        order = list(self.questions.learnt)
+        random.Random(f"{self.config.seed} round {number}").shuffle(order)
+        return order
+
+    def _screened(self, number: int) -> dict[str, bool]:
+        """Which questions got a right greedy answer, of those asked up to this round."""
+        files = (self.work(k) / "screened.jsonl" for k in range(1, number + 1))
+        return {row["question_id"]: row["right"] for file in files for row in read_rows(file)}
+
+    def screen(self, number: int) -> None:
+        """Find questions that the policy gets wrong, among new ones: trees of these teach the most."""
+        file = self.work(number) / "screened.jsonl"
+        known = {row["question_id"] for row in read_rows(file)}
+        before = {*self._failures(number), *self._screened(number - 1)}
+        new = [example.id for example in self._order(number) if example.id not in before]
+        chosen = new[: self.config.evolution.screened]
+        jobs = [
+            Job("screen", ids) for ids in batched(chosen, _TOGETHER) if not known.issuperset(ids)
+        ]
+        if not jobs:
+            return
+        right = made = 0
+        with self.progress(f"round {number}: screening", sum(len(job.ids) for job in jobs)) as advance:  # fmt: skip
+            for _, rows in self._rollouts(self.policy(number), jobs):
+                for row in rows:
+                    if row["question_id"] not in known:
+                        append_row(file, row)
+                    right += row["right"]
+                    made += 1
+                    advance(f"{right / made:.0%} right")
 
     def _failures(self, number: int) -> dict[str, int]:
         """How many rounds in a row a question stayed unsolved, of those that were searched before."""
@@ -203,7 +247,7 @@ class Evolution:
             planned[simulations].append(example.id)
         together = self.config.evolution.together
         jobs = [
-            Job(ids, simulations)
+            Job("grow", ids, simulations)
             for simulations, questions in sorted(planned.items())
             for ids in batched(questions, together)
             if not known.issuperset(ids)
@@ -310,7 +354,7 @@ class Evolution:
         random.Random(f"{self.config.seed} measured").shuffle(asked)
         asked = asked[: self.config.evolution.measured]
         jobs = [
-            Job(ids)
+            Job("measure", ids)
             for ids in batched([example.id for example in asked], self.config.evolution.together)
             if not known.keys() >= set(ids)
         ]
