@@ -23,6 +23,7 @@ from urllib.request import urlopen
 import pytest
 
 from txt2sql import sample
+from txt2sql.search.view import as_html
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -237,6 +238,66 @@ def test_the_tree_of_a_search(open_page: Open, look: str) -> None:
     assert tree.locator("[role=treeitem]:visible").count() > 1
 
 
+def step(id: int, text: str, *edges: tuple[int, int], **more: Any) -> dict[str, Any]:
+    """A node of a search, see search/trajectory.py; `edges` are (to, visits)."""
+    plain = {"kind": "step", "value": 0.1, "probability": 0.5, "score": None, "sql": None}
+    found = [{"to": to, "visits": visits, "q": 0.2, "prior": 0.5} for to, visits in edges]
+    flags = {"result": None, "own": False, "wins": False, "refused": []}
+    return {"id": id, "step": text, "edges": found, **plain, **flags, **more}
+
+
+def test_a_search_as_a_file_tells_what_was_cut_and_why(browser: Any, tmp_path: Path) -> None:
+    rows = {"rows": 3, "says_something": True, "error": None}
+    ends = [
+        step(2, f"where name = {HOSTILE}", kind="answer", sql="SELECT 1", result=rows, wins=True),
+        step(3, "where no", kind="answer", sql="SELECT 2", result={**rows, "error": HOSTILE}),
+        step(4, "order by x"),
+    ]
+    cut = [{"step": f"from {HOSTILE}", "reason": "no such table"}]
+    tree = {
+        "question": HOSTILE,
+        "db_id": "books",
+        "sql": "SELECT 1",
+        "simulations": 9,
+        "expansions": 3,
+        "tokens": 20,
+        "seconds": 0.5,
+        "reason": "all 9 simulations",
+        "path": [0, 1, 2],
+        "nodes": [
+            step(0, "", (1, 9), refused=cut),
+            step(1, "select 1", (2, 6), (3, 3), (4, 0)),
+            *ends,
+        ],
+        "candidates": [
+            {"sql": "SELECT 1", "score": 0.8, "answers": 1, "own": True, "visits": 6},
+            {"sql": "SELECT 2", "score": -1.0, "answers": 1, "own": False, "visits": 3},
+        ],
+    }
+    file = tmp_path / "tree.html"
+    file.write_text(as_html(tree), encoding="utf-8")
+    page = browser.new_page(viewport={"width": 360, "height": 740})
+    wrong: list[str] = []
+    page.on("console", lambda message: wrong.append(message.text))
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.goto(file.as_uri())
+    expect(page.locator("h1")).to_have_text(HOSTILE)
+    expect(page.locator(".why")).to_contain_text("2 whole queries, of which 1 failed")
+    expect(page.locator(".why")).to_contain_text("1 step was cut")
+    expect(page.locator(".refused")).to_contain_text("cut: no such table")
+    expect(page.locator(".refused code")).to_have_text(f"from {HOSTILE}")
+    expect(page.locator(".steps")).to_contain_text("1 step never tried")
+    expect(page.locator(".map .fails")).to_have_count(1)
+    expect(page.locator(".vote tbody tr").nth(1)).to_contain_text("failed")
+    page.locator(".row", has_text="where no").click()
+    expect(page.locator(".step-details .bad")).to_have_text(HOSTILE)
+    accessible(page)
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    assert page.evaluate("window.harmed") is None
+    assert wrong == []
+    page.close()
+
+
 def test_with_the_keyboard_alone(open_page: Open) -> None:
     page = open_page()
     page.locator(".example").first.wait_for()
@@ -304,7 +365,7 @@ def test_rows_are_sorted_paged_and_downloaded(open_page: Open) -> None:
 
     with page.expect_download() as waiting:
         page.get_by_role("button", name="Download as CSV").click()
-    lines = Path(waiting.value.path()).read_text(encoding="utf-8").splitlines()
+    lines = Path(waiting.value.path()).read_text(encoding="utf-8-sig").splitlines()
     assert len(lines) == 1101
     assert lines[0] == "order_id,day,big,third,blank"
     assert waiting.value.suggested_filename.endswith(".csv")
