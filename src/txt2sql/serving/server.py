@@ -55,6 +55,26 @@ class Access:
         return (*self.names, self.host)
 
 
+def listen(access: Access) -> socket.socket:
+    """A socket that takes connections. ConfigError where there can be none."""
+    host = access.host.strip("[]")
+    listening = None
+    try:
+        family, *_, address = socket.getaddrinfo(host, access.port, type=socket.SOCK_STREAM)[0]
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(_BACKLOG)  # who comes before the first is served waits
+    except OSError as problem:
+        if listening is not None:
+            listening.close()
+        raise ConfigError(
+            f"cannot listen on {host} port {access.port} ({problem.strerror or problem}); choose "
+            "another with --port"
+        ) from problem
+    return listening
+
+
 class Server(uvicorn.Server):
     """One server for one back end; `app` is what it serves of it."""
 
@@ -73,7 +93,10 @@ class Server(uvicorn.Server):
 
     async def run_on(self, ready: Callable[[str], None]) -> None:
         """Start the back end, listen, tell the address, and serve until a signal ends it."""
-        listening = self._socket()
+        listening = listen(self.access)
+        host = self.access.host.strip("[]")
+        shown = f"[{host}]" if ":" in host else host
+        self.url = f"http://{shown}:{listening.getsockname()[1]}"
         try:
             await self.backend.start()
             ready(self.url)
@@ -81,23 +104,6 @@ class Server(uvicorn.Server):
         finally:
             await self.backend.close()
             listening.close()
-
-    def _socket(self) -> socket.socket:
-        host, port = self.access.host.strip("[]"), self.access.port
-        try:
-            family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-            listening = socket.socket(family, socket.SOCK_STREAM)
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listening.bind(address)
-            listening.listen(_BACKLOG)  # who comes before the first is served waits
-        except OSError as problem:
-            raise ConfigError(
-                f"cannot listen on {host} port {port} ({problem.strerror or problem}); choose "
-                "another with --port"
-            ) from problem
-        shown = f"[{host}]" if ":" in host else host
-        self.url = f"http://{shown}:{listening.getsockname()[1]}"
-        return listening
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """The first signal drains, a second one ends."""
