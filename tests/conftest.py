@@ -12,7 +12,7 @@ from hypothesis import settings
 settings.register_profile("txt2sql", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("txt2sql")
 
-pytest_plugins = ("engines",)
+pytest_plugins = ("engines", "page_browser")
 
 ROOT = Path(__file__).parents[1]
 

@@ -1,0 +1,159 @@
+"""The page in a browser: stopping what runs, history and feedback, errors, themes, the access token."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from typing import Any
+from urllib.request import urlopen
+
+import pytest
+from page_browser import Open, Served, accessible, ask, run_sql
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
+
+
+# -------------------------------------------------------------------------------------- stopping
+
+
+def running(served: Served) -> float:
+    """How many questions and statements the service works on, as its metrics tell."""
+    with urlopen(served.url + "metrics", timeout=20) as answer:
+        text = answer.read().decode()
+    found = re.findall(r"^txt2sql_(?:running|waiting|queue)\w*(?:\{[^}]*\})? (\S+)$", text, re.M)
+    assert found, text
+    return sum(map(float, found))
+
+
+@pytest.mark.parametrize("look", ["desktop, light", "phone, dark"])
+def test_a_long_search_is_watched_and_stopped(open_page: Open, served: Served, look: str) -> None:
+    page = open_page(look)
+    page.locator("#effort-label").wait_for()
+    page.evaluate("document.querySelector('#effort').append(new Option('very long', '20000'))")
+    page.select_option("#effort", "20000")
+    page.fill("#question", "Which customers ordered the most copies of books from each country?")
+    page.press("#question", "Enter")
+    expect(page.locator(".doing")).to_contain_text("of 20,000 simulations")
+    expect(page.locator("progress")).to_be_visible()
+    accessible(page)
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator(".stopped")).to_contain_text("Stopped")
+    expect(page.locator("#progress")).to_be_hidden()
+    page.wait_for_timeout(500)
+    assert running(served) == 0
+    page.select_option("#effort", "0")
+    ask(page, "How many shops are there?")
+    expect(page.locator(".big")).to_contain_text("7")
+
+
+def test_a_long_statement_is_stopped_with_escape(open_page: Open) -> None:
+    page = open_page(expected="ERR_ABORTED")
+    ask(page, "How many shops are there?")
+    page.fill("#sql", ENDLESS)
+    started = time.monotonic()
+    page.press("#sql", "Control+Enter")
+    page.locator("#progress .stop").wait_for()
+    page.keyboard.press("Escape")
+    page.locator("#answer:not([aria-busy])").wait_for()
+    assert time.monotonic() - started < 15
+    run_sql(page, "SELECT count(*) FROM staff")
+    expect(page.locator(".big")).to_contain_text("39")
+
+
+# ------------------------------------------------------------------------------- history, feedback
+
+
+def test_history_feedback_and_what_is_exported(open_page: Open, served: Served) -> None:
+    page = open_page()
+    ask(page, "How many shops are there?")
+    page.get_by_role("button", name="Right", exact=True).click()
+    expect(page.locator(".told")).to_contain_text("kept as right")
+    ask(page, "How many staff are there?")
+    page.get_by_role("button", name="Wrong").click()
+    page.fill("#correction", "SELECT count(staff_id) FROM staff")
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator(".told")).to_contain_text("kept as the right answer")
+    with urlopen(served.url + "api/feedback/export", timeout=20) as answer:
+        pairs = {each["question"]: each["sql"] for each in map(json.loads, answer)}
+    assert pairs["How many staff are there?"] == "SELECT count(staff_id) FROM staff"
+    assert re.fullmatch(r"(?i)select count\(\*\) from shops", pairs["How many shops are there?"])
+
+    page.get_by_role("tab", name="History").click()
+    past = page.locator(".pasts li").filter(has_text="How many shops are there?").first
+    expect(past).to_contain_text("right")
+    past.locator(".past").click()
+    expect(page.locator(".big")).to_contain_text("7")
+    expect(page.locator("#question")).to_have_value("How many shops are there?")
+    accessible(page)
+    past.get_by_role("button", name="Ask again").click()
+    page.locator(".answer .facts").wait_for()
+    page.get_by_role("button", name="Clear history").click()
+    page.get_by_role("button", name="Clear", exact=True).click()
+    expect(page.locator("#history")).to_contain_text("Questions you ask are kept here")
+
+
+# ------------------------------------------------------------------------------- what goes wrong
+
+
+def test_errors_say_what_to_do(open_page: Open) -> None:
+    page = open_page(expected="ERR_INTERNET_DISCONNECTED")
+    ask(page, "How many shops are there?")
+    run_sql(page, "SELECT price FROM shops")
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("no such column: price")
+    expect(alert).to_contain_text("Edit the SQL above and run it again")
+    accessible(page)
+    page.get_by_role("button", name="Undo edits").click()
+    expect(page.locator(".big")).to_contain_text("7")
+    page.context.set_offline(True)
+    page.fill("#question", "How many books are there?")
+    page.press("#question", "Enter")
+    expect(alert).to_contain_text("see whether “txt2sql serve” still runs")
+    page.context.set_offline(False)
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator(".big")).to_contain_text("183")
+
+
+def test_a_link_only_fills_the_box(open_page: Open) -> None:
+    asked = []
+    page = open_page()
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(page.url + "?q=How+many+%3Cb%3Eshops%3C%2Fb%3E%3F")
+    page.locator(".example").first.wait_for()
+    page.wait_for_timeout(500)
+    expect(page.locator("#question")).to_have_value("How many <b>shops</b>?")
+    assert not any("/api/ask" in url or "/api/sql" in url for url in asked)
+
+
+def test_the_theme_is_switched_and_kept(open_page: Open) -> None:
+    page = open_page("desktop, dark", reduced_motion="reduce")
+    switch = page.get_by_role("button", name="Dark colours")
+    expect(switch).to_have_attribute("aria-pressed", "true")
+    switch.click()
+    assert page.evaluate("getComputedStyle(document.body).colorScheme") == "light"
+    page.reload()
+    expect(switch).to_have_attribute("aria-pressed", "false")
+    assert page.evaluate("getComputedStyle(document.body).colorScheme") == "light"
+
+
+def test_a_token_is_asked_for(
+    open_page: Open, tmp_path_factory: pytest.TempPathFactory, browser: Any
+) -> None:
+    locked = Served(tmp_path_factory.mktemp("locked"), "--token", "s3cret", "--search", "0")
+    try:
+        page = open_page(at=locked, expected="401")
+        page.fill("#token", "wrong")
+        page.get_by_role("button", name="Open").click()
+        expect(page.locator("#token-wrong")).to_be_visible()
+        accessible(page)
+        page.fill("#token", "s3cret")
+        page.get_by_role("button", name="Open").click()
+        page.locator(".schema .table-block").first.wait_for()
+        assert "s3cret" not in page.url
+        expect(page.locator("#token-dialog")).to_be_hidden()
+    finally:
+        locked.close()

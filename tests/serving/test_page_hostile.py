@@ -1,0 +1,136 @@
+"""The page in a browser: text of strangers is never markup, and no attack on the database has an effect."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from page_browser import HOSTILE, Open, Served, accessible, ask, run_sql
+
+from txt2sql.search.view import as_html
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect
+ATTACKS = Path(__file__).parents[1] / "fixtures" / "safety" / "attacks.json"
+
+
+def step(id: int, text: str, *edges: tuple[int, int], **more: Any) -> dict[str, Any]:
+    """A node of a search, see search/trajectory.py; `edges` are (to, visits)."""
+    plain = {"kind": "step", "value": 0.1, "probability": 0.5, "score": None, "sql": None}
+    found = [{"to": to, "visits": visits, "q": 0.2, "prior": 0.5} for to, visits in edges]
+    flags = {"result": None, "own": False, "wins": False, "refused": []}
+    return {"id": id, "step": text, "edges": found, **plain, **flags, **more}
+
+
+def test_a_search_as_a_file_tells_what_was_cut_and_why(browser: Any, tmp_path: Path) -> None:
+    rows = {"rows": 3, "says_something": True, "error": None}
+    ends = [
+        step(2, f"where name = {HOSTILE}", kind="answer", sql="SELECT 1", result=rows, wins=True),
+        step(3, "where no", kind="answer", sql="SELECT 2", result={**rows, "error": HOSTILE}),
+        step(4, "order by x"),
+    ]
+    cut = [{"step": f"from {HOSTILE}", "reason": "no such table"}]
+    tree = {
+        "question": HOSTILE,
+        "db_id": "books",
+        "sql": "SELECT 1",
+        "simulations": 9,
+        "expansions": 3,
+        "tokens": 20,
+        "seconds": 0.5,
+        "reason": "all 9 simulations",
+        "path": [0, 1, 2],
+        "nodes": [
+            step(0, "", (1, 9), refused=cut),
+            step(1, "select 1", (2, 6), (3, 3), (4, 0)),
+            *ends,
+        ],
+        "candidates": [
+            {"sql": "SELECT 1", "score": 0.8, "answers": 1, "own": True, "visits": 6},
+            {"sql": "SELECT 2", "score": -1.0, "answers": 1, "own": False, "visits": 3},
+        ],
+    }
+    file = tmp_path / "tree.html"
+    file.write_text(as_html(tree), encoding="utf-8")
+    page = browser.new_page(viewport={"width": 360, "height": 740})
+    wrong: list[str] = []
+    page.on("console", lambda message: wrong.append(message.text))
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.goto(file.as_uri())
+    expect(page.locator("h1")).to_have_text(HOSTILE)
+    expect(page.locator(".why")).to_contain_text("2 whole queries, of which 1 failed")
+    expect(page.locator(".why")).to_contain_text("1 step was cut")
+    expect(page.locator(".refused")).to_contain_text("cut: no such table")
+    expect(page.locator(".refused code")).to_have_text(f"from {HOSTILE}")
+    expect(page.locator(".steps")).to_contain_text("1 step never tried")
+    expect(page.locator(".map .fails")).to_have_count(1)
+    expect(page.locator(".vote tbody tr").nth(1)).to_contain_text("failed")
+    page.locator(".row", has_text="where no").click()
+    expect(page.locator(".step-details .bad")).to_have_text(HOSTILE)
+    accessible(page)
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    assert page.evaluate("window.harmed") is None
+    assert wrong == []
+    page.close()
+
+
+@pytest.mark.parametrize("look", ["desktop, light", "phone, dark"])
+def test_text_is_never_markup(open_page: Open, look: str) -> None:
+    page = open_page(look)
+    ask(page, HOSTILE + " How many shops are there?")
+    page.fill("#question", "another")  # so that the answer bears its own question
+    expect(page.locator(".asked")).to_contain_text(HOSTILE)
+    quoted = HOSTILE.replace('"', '""')
+    run_sql(page, f'SELECT "{quoted}", 1 AS "<b>bold</b>" FROM "{quoted}"')
+    page.get_by_role("tab", name="Table", exact=True).click()
+    expect(page.locator(".rows th").first).to_contain_text(HOSTILE)
+    expect(page.locator(".rows td").first).to_contain_text(HOSTILE)
+    run_sql(page, f"SELECT '{HOSTILE}' AS a, 5 AS b UNION ALL SELECT 'x', 6")
+    page.get_by_role("tab", name="Chart").click()
+    expect(page.locator(".bars .label").first).to_have_text(HOSTILE)
+    run_sql(page, f'SELECT * FROM "{HOSTILE[:9]}"')
+    expect(page.get_by_role("alert")).to_contain_text("<img")
+    if look.startswith("phone"):
+        page.get_by_role("button", name="Tables and history").click()
+    page.locator(".schema .table", has_text="<img").click()
+    expect(page.locator(".column:visible .name")).to_have_text(HOSTILE)
+    page.get_by_role("tab", name="History").click()
+    expect(page.locator(".past-question", has_text=HOSTILE).first).to_be_visible()
+    assert page.locator("main img, aside img").count() == 0
+
+
+def state(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.glob("books*")}
+
+
+def test_no_attack_has_an_effect(
+    open_page: Open, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
+) -> None:
+    """The safety matrix through the editor of the page, without the model."""
+    attacks = json.loads(ATTACKS.read_text(encoding="utf-8"))
+    folder = tmp_path_factory.mktemp("attacked")
+    attacked = Served(folder, "--search", "0", "--timeout", "0.5")
+    before, wrong = state(folder), []
+    try:
+        page = open_page(at=attacked, expected="status of 4")
+        ask(page, "How many shops are there?")
+        for each in attacks:
+            page.evaluate("document.querySelector('.result').replaceChildren()")
+            run_sql(page, each["sql"].replace("{folder}", str(tmp_path)))
+            alert = page.locator(".result [role=alert] p").first
+            sentence = alert.inner_text() if alert.count() else ""
+            if not sentence and "sqlite" not in each.get("harmless_on", ()):
+                wrong.append((each["sql"], "no error"))
+            elif "\n" in sentence or len(sentence) > 400:
+                wrong.append((each["sql"], sentence))
+        run_sql(page, "SELECT count(*) FROM shops")
+        expect(page.locator(".big")).to_contain_text("7")
+    finally:
+        attacked.close()
+    assert wrong == []
+    assert len(attacks) >= 60
+    assert state(folder) == before
+    assert list(tmp_path.iterdir()) == []
