@@ -191,7 +191,7 @@ def test_no_setting_names_a_split_and_no_other_code_reads_questions() -> None:
     calls = []
     for path in [folder / f"{name}.py" for name in (
         "cot_synthesis", "ppm", "ppm_adapter", "ppm_pairs", "rollouts", "rstar_settings", "searcher",
-        "self_evolution", "self_evolution_rounds",
+        "self_evolution", "self_evolution_plan", "self_evolution_rounds",
     )]:  # fmt: skip
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Attribute) and node.attr == "examples":

@@ -43,23 +43,23 @@ from txt2sql.training.cot_synthesis import (
     Trace,
     bootstrap,
     hardness_of,
-    open_questions,
     stratified,
     traces,
     write_traces,
 )
 from txt2sql.training.folders import replace_folder
 from txt2sql.training.ppm_adapter import train_adapted
-from txt2sql.training.ppm_pairs import Grown, from_row, solved
+from txt2sql.training.ppm_pairs import Grown, solved
 from txt2sql.training.prepare import Progress, silent
 from txt2sql.training.rollouts import Job, Row, batched, rollouts
 from txt2sql.training.rstar_settings import RolloutSettings, RStarConfig
 from txt2sql.training.searcher import Searcher, open_searcher
+from txt2sql.training.self_evolution_plan import Planned
 from txt2sql.training.self_evolution_rounds import Round, promoted, rounds_of, table, told
 from txt2sql.training.sft_model import LARGE
 from txt2sql.training.sft_settings import Adapter, SFTConfig
 from txt2sql.training.tracking import Tracker
-from txt2sql.types import Example, Prompt
+from txt2sql.types import Prompt
 
 _TOGETHER = 32
 """Questions that get a greedy answer at a time."""
@@ -102,15 +102,14 @@ def _identity(config: RStarConfig) -> dict[str, Any]:
     return settings
 
 
-class Evolution:
-    """One run: its questions, and what each round does in its order."""
+class Evolution(Planned):
+    """One run: what each round does, in its order."""
 
     def __init__(
         self, config: RStarConfig, output: Path, report: Callable[[str], None], progress: Progress
     ) -> None:
-        self.config, self.output, self.report, self.progress = config, output, report, progress
-        self.questions = open_questions(config)
-        self.by_id = {example.id: example for example in self.questions.learnt}
+        super().__init__(config, output)
+        self.report, self.progress = report, progress
         self.started = time.monotonic()
         self.done = 0
 
@@ -139,10 +138,6 @@ class Evolution:
         self.report(told(row, self.config.evolution.num_rounds, self.started, self.done))
         return True
 
-    def work(self, number: int) -> Path:
-        """Where a round keeps what it is made from."""
-        return self.output / "rounds" / str(number)
-
     def policy(self, number: int) -> Path | str:
         """The folder that round `number` searches with: the best before it, at first the base."""
         before = [each for each in rounds_of(self.output) if each.number < number]
@@ -162,49 +157,12 @@ class Evolution:
 
     # -- search on training questions
 
-    def trees(self, number: int) -> list[Grown]:
-        """Those that a round has grown so far, in an order that does not tell who was done first."""
-        rows = read_rows(self.work(number) / "trees.jsonl")
-        return sorted(map(from_row, rows), key=lambda tree: tree.question_id)
-
-    def plan(self, number: int) -> list[tuple[Example, int]]:
-        """The questions of a round with their simulations: unsolved ones first and those that a greedy
-        answer got wrong, to at most half; then those that were never searched; then the others. Always
-        the same for a run.
-        """
-        evolution, failures = self.config.evolution, self._failures(number)
-        order, screened = self._order(number), self._screened(number)
-        count = evolution.questions_per_round or evolution.cot_examples_per_round
-        hard = [example for example in order if failures.get(example.id)]
-        hard += [e for e in order if e.id not in failures and screened.get(e.id) is False]
-        hard = hard[: (count + 1) // 2]
-        taken = {example.id for example in hard}
-        new = [e for e in order if e.id not in failures and e.id not in taken]
-        rest = [e for e in order if e.id in failures and e.id not in taken]
-        chosen = [*hard, *new, *rest][:count]
-        most = max(evolution.most_simulations, self.config.mcts.num_simulations)
-        planned = []
-        for example in chosen:
-            times = evolution.harder ** failures.get(example.id, 0)
-            planned.append((example, min(most, round(self.config.mcts.num_simulations * times))))
-        return planned
-
-    def _order(self, number: int) -> list[Example]:
-        order = list(self.questions.learnt)
-        random.Random(f"{self.config.seed} round {number}").shuffle(order)
-        return order
-
-    def _screened(self, number: int) -> dict[str, bool]:
-        """Which questions got a right greedy answer, of those asked up to this round."""
-        files = (self.work(k) / "screened.jsonl" for k in range(1, number + 1))
-        return {row["question_id"]: row["right"] for file in files for row in read_rows(file)}
-
     def screen(self, number: int) -> None:
         """Find questions that the policy gets wrong, among new ones: trees of these teach the most."""
         file = self.work(number) / "screened.jsonl"
         known = {row["question_id"] for row in read_rows(file)}
-        before = {*self._failures(number), *self._screened(number - 1)}
-        new = [example.id for example in self._order(number) if example.id not in before]
+        before = {*self.failures(number), *self.screened(number - 1)}
+        new = [example.id for example in self.order(number) if example.id not in before]
         chosen = new[: self.config.evolution.screened]
         jobs = [
             Job("screen", ids) for ids in batched(chosen, _TOGETHER) if not known.issuperset(ids)
@@ -220,19 +178,6 @@ class Evolution:
                     right += row["right"]
                     made += 1
                     advance(f"{right / made:.0%} right")
-
-    def _failures(self, number: int) -> dict[str, int]:
-        """How many rounds in a row a question stayed unsolved, of those that were searched before."""
-        found: dict[str, int] = {}
-        for before in range(1, number):
-            for question, found_right in self._solved(before).items():
-                found[question] = 0 if found_right else found.get(question, 0) + 1
-        return found
-
-    def _solved(self, number: int) -> dict[str, bool]:
-        """Which questions of a round were solved."""
-        rows = read_rows(self.work(number) / "trees.jsonl")
-        return {row["question_id"]: solved(row) for row in rows}
 
     def grow(self, number: int) -> None:
         """Search what is left to search of a round's questions.
@@ -377,7 +322,7 @@ class Evolution:
     def _coverage(self, number: int) -> dict[str, Any]:
         ever: dict[str, bool] = {}
         for k in range(1, number + 1):
-            for question, found in self._solved(k).items():
+            for question, found in self.solved(k).items():
                 ever[question] = ever.get(question, False) or found
         kept = sum(1 for _ in read_rows(self.work(number) / "traces" / "traces.jsonl"))
         share = sum(ever.values()) / len(ever)
