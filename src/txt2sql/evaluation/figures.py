@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from itertools import cycle
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -36,6 +37,7 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 HATCHES = ("", "//", "..", "xx", "\\\\", "--", "++")
 MARKERS = "osD^vPX"
 _CHARACTERS_PER_INCH = 11.5
+_LINE_INCHES = 0.2
 
 
 class Measured(NamedTuple):
@@ -168,6 +170,13 @@ def columns(names: Collection[str], inches: float) -> int:
     return max(1, min(len(names), 4, int(inches * _CHARACTERS_PER_INCH) // longest))
 
 
+def legend(figure: Figure, marks: Sequence[Any], names: Sequence[str]) -> None:
+    """Names above the axes; the figure grows by their lines, so that the axes keep their size."""
+    wide = columns(names, figure.get_figwidth())
+    figure.legend(marks, names, loc="outside upper center", ncols=wide, frameon=False)
+    figure.set_figheight(figure.get_figheight() + _LINE_INCHES * (ceil(len(names) / wide) - 1))
+
+
 def _errors(values: Sequence[Estimate]) -> list[list[float]]:
     """Distances to the ends of the intervals, as matplotlib wants them: (2, n)."""
     below = [max(value.mean - value.low, 0.0) for value in values]
@@ -203,10 +212,7 @@ def _by_hardness(runs: Sequence[Measured], label: str) -> Figure:
     axes.set_xticks(range(len(groups)), [f"{group}\n{_n(n)}" for group, n in sizes.items()])
     axes.tick_params(axis="x", length=0)
     if len(runs) > 1:
-        names = [run.name for run in runs]
-        figure.legend(
-            loc="outside upper center", ncols=columns(names, figure.get_figwidth()), frameon=False
-        )
+        legend(figure, *axes.get_legend_handles_labels())
     else:
         axes.set_ylabel(f"{label}, {runs[0].name}")
     return figure
@@ -245,13 +251,7 @@ def _against(value: Callable[[Measured], float | None], x_label: str) -> _Draw:
         high = max(run.accuracy.high for run in runs)
         axes.set_ylim(max(0.0, low - 0.05), min(1.0, high + 0.05))
         axes.set_xlabel(x_label)
-        figure.legend(
-            [point.lines[0] for point in points],
-            [run.name for run in runs],
-            loc="outside upper center",
-            ncols=columns([run.name for run in runs], figure.get_figwidth()),
-            frameon=False,
-        )
+        legend(figure, [point.lines[0] for point in points], [run.name for run in runs])
         return figure
 
     return drawn

@@ -23,8 +23,8 @@ from txt2sql.evaluation.figures import (
     MARKERS,
     PANEL,
     Measured,
-    columns,
     draw,
+    legend,
     save,
     scale,
     styled,
@@ -178,9 +178,7 @@ def _lines(
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label + n)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    figure.legend(
-        loc="outside upper center", ncols=columns(curves, figure.get_figwidth()), frameon=False
-    )
+    legend(figure, *axes.get_legend_handles_labels())
     return figure
 
 
