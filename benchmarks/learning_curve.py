@@ -68,7 +68,7 @@ def main() -> None:
         rows += [{"data": name, "tokens": round(x * 1e6), **value._asdict()} for x, value in found]
     axes.set_xlim(0)
     axes.set_ylim(0, 1)
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     axes.set_xlabel("million tokens seen")
     axes.set_ylabel("execution accuracy")
     figure.legend(loc="outside upper center", ncols=2, frameon=False)

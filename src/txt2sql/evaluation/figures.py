@@ -160,7 +160,7 @@ def _blank(width: float, label: str) -> tuple[Figure, Axes]:
     axes.grid(axis="y", color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.set_ylabel(label)
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     return figure, axes
 
 

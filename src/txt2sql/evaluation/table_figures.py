@@ -177,7 +177,7 @@ def _lines(
     n = f" (n = {', '.join(f'{size:,}' for size in sorted(sizes))})" if sizes else ""
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label + n)
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     legend(figure, *axes.get_legend_handles_labels())
     return figure
 
@@ -190,4 +190,4 @@ def _plain(axes: Axes, grid: str) -> None:
     if grid == "x":
         from matplotlib.ticker import PercentFormatter
 
-        axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        axes.xaxis.set_major_formatter(PercentFormatter(1.0))
