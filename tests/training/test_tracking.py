@@ -30,13 +30,14 @@ def records(file: Path) -> list[Any]:
 def test_an_offline_run_of_wandb_holds_config_and_numbers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("wandb")
+    wandb = pytest.importorskip("wandb")
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_SILENT", "true")
     tracker = Tracker(tmp_path / "run", {"epochs": 3}, 0, use_wandb=True)
     for step, loss in ((1, 2.5), (2, 0.75)):
         tracker.log({"step": step, "loss": loss})
     tracker.close()
+    wandb.teardown()  # the process that it started, and the socket to it
 
     (file,) = (tmp_path / "run" / "wandb").glob("offline-run-*/*.wandb")
     rows = [record.history for record in records(file) if record.HasField("history")]
