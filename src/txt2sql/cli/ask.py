@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from txt2sql.cli.options import DatabaseOption, ModelOption, TimeoutOption
 from txt2sql.errors import PromptError
 
 if TYPE_CHECKING:
@@ -27,31 +28,15 @@ def ask(
         list[str] | None,
         typer.Argument(metavar="QUESTION", help="Questions; without one, a prompt opens."),
     ] = None,
-    db: Annotated[
-        str | None,
-        typer.Option(
-            metavar="PATH|URL",
-            help="SQLite or DuckDB file, or postgresql://, mysql://, mariadb://, duckdb://  "
-            "[default: the sample]",
-        ),
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME|PATH",
-            help="Catalogue name, hub id or folder  [default: the one adapted to this database, "
-            "else bundled]",
-        ),
-    ] = None,
+    db: DatabaseOption = None,
+    model: ModelOption = None,
     json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object per question.")
     ] = False,
     explain: Annotated[
         bool, typer.Option("--explain", help="Show the prompt, matched values and candidates.")
     ] = False,
-    timeout: Annotated[
-        float, typer.Option(metavar="S", min=0.01, help="Seconds a query may run.")
-    ] = 5.0,
+    timeout: TimeoutOption = 5.0,
     max_rows: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, help="Rows to show  [default: 20; with --json 10000]"),

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from txt2sql.cli.options import DatabaseOption
+
 if TYPE_CHECKING:
     from txt2sql.execution.examine import Examination
 
@@ -18,14 +20,7 @@ _MARKS = {"ok": "ok      ", "advice": "advice  ", "danger": "DANGER  "}
 
 
 def doctor(
-    db: Annotated[
-        str | None,
-        typer.Option(
-            metavar="PATH|URL",
-            help="SQLite or DuckDB file, or postgresql://, mysql://, mariadb://, duckdb://  "
-            "[default: the sample]",
-        ),
-    ] = None,
+    db: DatabaseOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Check a database before you ask it: connection, tables, rights.

@@ -12,26 +12,13 @@ from typing import Annotated
 
 import typer
 
+from txt2sql.cli.options import DatabaseOption, ModelOption, TimeoutOption
 from txt2sql.errors import ConfigError
 
 
 def mcp(
-    db: Annotated[
-        str | None,
-        typer.Option(
-            metavar="PATH|URL",
-            help="SQLite or DuckDB file, or postgresql://, mysql://, mariadb://, duckdb://  "
-            "[default: the sample]",
-        ),
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME|PATH",
-            help="Catalogue name, hub id or folder  [default: the one adapted to this database, "
-            "else bundled]",
-        ),
-    ] = None,
+    db: DatabaseOption = None,
+    model: ModelOption = None,
     http: Annotated[
         bool, typer.Option("--http", help="Streamable HTTP at /mcp instead of standard input.")
     ] = False,
@@ -47,9 +34,7 @@ def mcp(
     search: Annotated[
         int, typer.Option(metavar="N", min=0, help="Most simulations of a search; 0 offers none.")
     ] = 100,
-    timeout: Annotated[
-        float, typer.Option(metavar="S", min=0.01, help="Seconds a query may run.")
-    ] = 5.0,
+    timeout: TimeoutOption = 5.0,
 ) -> None:
     """Give agents a database: tools ask, run_sql and describe_schema (MCP).
 

@@ -12,20 +12,15 @@ from typing import Annotated
 
 import typer
 
+from txt2sql.cli.options import ModelOption
+
 
 def search(
     question: Annotated[str, typer.Argument(metavar="QUESTION", help="The question.")],
     db: Annotated[
         str | None, typer.Option(metavar="PATH|URL", help="The database  [default: the sample]")
     ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME|PATH",
-            help="Catalogue name, hub id or folder  [default: the one adapted to this database, "
-            "else bundled]",
-        ),
-    ] = None,
+    model: ModelOption = None,
     simulations: Annotated[
         int, typer.Option(metavar="N", min=1, help="How often the tree is walked.")
     ] = 100,

@@ -12,28 +12,15 @@ from typing import Annotated
 
 import typer
 
+from txt2sql.cli.options import DatabaseOption, ModelOption, TimeoutOption
 from txt2sql.errors import ConfigError
 
 _NEEDED = ("fastapi", "prometheus_client", "uvicorn")
 
 
 def serve(
-    db: Annotated[
-        str | None,
-        typer.Option(
-            metavar="PATH|URL",
-            help="SQLite or DuckDB file, or postgresql://, mysql://, mariadb://, duckdb://  "
-            "[default: the sample]",
-        ),
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME|PATH",
-            help="Catalogue name, hub id or folder  [default: the one adapted to this database, "
-            "else bundled]",
-        ),
-    ] = None,
+    db: DatabaseOption = None,
+    model: ModelOption = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
     token: Annotated[
@@ -53,9 +40,7 @@ def serve(
     search: Annotated[
         int, typer.Option(metavar="N", min=0, help="Most simulations of a search; 0 offers none.")
     ] = 100,
-    timeout: Annotated[
-        float, typer.Option(metavar="S", min=0.01, help="Seconds a query may run.")
-    ] = 5.0,
+    timeout: TimeoutOption = 5.0,
     max_rows: Annotated[
         int, typer.Option(metavar="N", min=1, help="Rows of an answer at most.")
     ] = 10_000,

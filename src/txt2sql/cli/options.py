@@ -1,0 +1,30 @@
+"""Options that several commands have, each written once.
+
+>>> def ask(db: DatabaseOption = None, model: ModelOption = None) -> None: ...
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+DatabaseOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PATH|URL",
+        help="SQLite or DuckDB file, or postgresql://, mysql://, mariadb://, duckdb://  "
+        "[default: the sample]",
+    ),
+]
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME|PATH",
+        help="Catalogue name, hub id or folder  [default: the one adapted to this database, "
+        "else bundled]",
+    ),
+]
+TimeoutOption = Annotated[
+    float, typer.Option(metavar="S", min=0.01, help="Seconds a query may run.")
+]
