@@ -23,7 +23,7 @@ from dataclasses import replace
 from typing import Any
 
 from txt2sql import __version__, sample
-from txt2sql.errors import DatabaseError, ModelError
+from txt2sql.errors import ModelError
 from txt2sql.execution.database import open_database
 from txt2sql.execution.execute import execute
 from txt2sql.execution.remote import UrlDatabase
@@ -33,7 +33,7 @@ from txt2sql.serving.messages import Ask, ModelSettings
 from txt2sql.serving.metrics import Metrics
 from txt2sql.serving.payload import payload
 from txt2sql.serving.scheduler import Scheduler
-from txt2sql.serving.service import Answer
+from txt2sql.serving.service import Answer, schema_with_tables
 from txt2sql.serving.statements import Statements
 from txt2sql.serving.tickets import DEFAULT_LOAD, ENDS, Closed, Event, Full, Load, Ticket
 from txt2sql.types import QueryResult
@@ -50,11 +50,7 @@ class Backend:
     ) -> None:
         self.settings = settings
         self.database = open_database(settings.database)
-        self.schema = self.database.schema()
-        if not any(table.columns for table in self.schema.tables):
-            raise DatabaseError(
-                f"'{self.database.place}' holds no tables; give a database that has some"
-            )
+        self.schema = schema_with_tables(self.database)
         self.history = History(place(self.database.place) if history else None)
         self.metrics = Metrics()
         self.scheduler = Scheduler(settings, load, self.metrics.batch.observe)

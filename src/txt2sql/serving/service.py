@@ -89,11 +89,7 @@ class Service:
         if isinstance(database, (str, Path)):
             database = open_database(database)
         self.database: Database | UrlDatabase = database
-        self.schema = self.database.schema()
-        if not any(table.columns for table in self.schema.tables):
-            raise DatabaseError(
-                f"'{self.database.place}' holds no tables; give a database that has some"
-            )
+        self.schema = schema_with_tables(self.database)
         self.limits = limits
         self._index = open_value_index(self.database)
         self.adapted: Adapted | None = None
@@ -165,6 +161,14 @@ class Service:
             candidates=prediction.candidates,
             tree=prediction.tree,
         )
+
+
+def schema_with_tables(database: Database | UrlDatabase) -> Schema:
+    """The schema of a database. Raises DatabaseError for one that has nothing to ask about."""
+    schema = database.schema()
+    if not any(table.columns for table in schema.tables):
+        raise DatabaseError(f"'{database.place}' holds no tables; give a database that has some")
+    return schema
 
 
 def build_predictor(
