@@ -31,7 +31,7 @@ LOOKS = {
     "phone, dark": ((360, 740), "dark"),
 }
 HOSTILE = '<img src=x onerror="window.harmed=1">'
-WAIT_MS = 90_000
+WAIT_MS = 30_000
 
 
 class Served:
@@ -75,7 +75,7 @@ class Served:
 
 
 @pytest.fixture(scope="session")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def asked_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     pytest.importorskip("fastapi", reason="fastapi is not installed")
     found = Served(tmp_path_factory.mktemp("served"), "--search", "20000", "--timeout", "20")
     yield found
@@ -98,7 +98,7 @@ Open = Callable[..., Any]
 
 
 @pytest.fixture
-def open_page(browser: Any, served: Served) -> Iterator[Open]:
+def open_page(browser: Any, asked_service: Served) -> Iterator[Open]:
     """Opens the page in one of LOOKS; whatever goes wrong on the side is told at the end."""
     wrong: list[str] = []
     contexts = []
@@ -108,7 +108,7 @@ def open_page(browser: Any, served: Served) -> Iterator[Open]:
         path: str = "",
         *,
         expected: str = "",
-        at: Served = served,
+        at: Served = asked_service,
         **more: Any,
     ) -> Any:
         (width, height), theme = LOOKS[look]

@@ -30,7 +30,7 @@ def running(served: Served) -> float:
 
 
 @pytest.mark.parametrize("look", ["desktop, light", "phone, dark"])
-def test_a_long_search_is_watched_and_stopped(open_page: Open, served: Served, look: str) -> None:
+def test_a_long_search_is_watched_and_stopped(open_page: Open, asked_service: Served, look: str) -> None:
     page = open_page(look)
     page.locator("#effort-label").wait_for()
     page.evaluate("document.querySelector('#effort').append(new Option('very long', '20000'))")
@@ -44,7 +44,7 @@ def test_a_long_search_is_watched_and_stopped(open_page: Open, served: Served, l
     expect(page.locator(".stopped")).to_contain_text("Stopped")
     expect(page.locator("#progress")).to_be_hidden()
     page.wait_for_timeout(500)
-    assert running(served) == 0
+    assert running(asked_service) == 0
     page.select_option("#effort", "0")
     ask(page, "How many shops are there?")
     expect(page.locator(".big")).to_contain_text("7")
@@ -67,7 +67,7 @@ def test_a_long_statement_is_stopped_with_escape(open_page: Open) -> None:
 # ------------------------------------------------------------------------------- history, feedback
 
 
-def test_history_feedback_and_what_is_exported(open_page: Open, served: Served) -> None:
+def test_history_feedback_and_what_is_exported(open_page: Open, asked_service: Served) -> None:
     page = open_page()
     ask(page, "How many shops are there?")
     page.get_by_role("button", name="Right", exact=True).click()
@@ -77,7 +77,7 @@ def test_history_feedback_and_what_is_exported(open_page: Open, served: Served) 
     page.fill("#correction", "SELECT count(staff_id) FROM staff")
     page.get_by_role("button", name="Send").click()
     expect(page.locator(".told")).to_contain_text("kept as the right answer")
-    with urlopen(served.url + "api/feedback/export", timeout=20) as answer:
+    with urlopen(asked_service.url + "api/feedback/export", timeout=20) as answer:
         pairs = {each["question"]: each["sql"] for each in map(json.loads, answer)}
     assert pairs["How many staff are there?"] == "SELECT count(staff_id) FROM staff"
     assert re.fullmatch(r"(?i)select count\(\*\) from shops", pairs["How many shops are there?"])

@@ -68,15 +68,19 @@ export async function* ask(question, search, id) {
   const response = await send("api/ask", { method: "POST", body: { question, search, id }, accept: "text/event-stream" });
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
-  for (;;) {
-    const { value, done } = await reader.read().catch(() => { throw new Failure(GONE); });
-    if (done) break;
-    const blocks = (rest + value).split(/\r?\n\r?\n/);
-    rest = blocks.pop();
-    for (const block of blocks) {
-      const event = parse(block);
-      if (event) yield event;
+  try {
+    for (;;) {
+      const { value, done } = await reader.read().catch(() => { throw new Failure(GONE); });
+      if (done) break;
+      const blocks = (rest + value).split(/\r?\n\r?\n/);
+      rest = blocks.pop();
+      for (const block of blocks) {
+        const event = parse(block);
+        if (event) yield event;
+      }
     }
+  } finally {
+    reader.cancel().catch(() => {}); // who heard the end waits for no more
   }
 }
 

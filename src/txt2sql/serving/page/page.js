@@ -77,25 +77,27 @@ async function ask(text) {
   place.replaceChildren();
   begun();
   scrollTo({ top: 0, behavior: quiet.matches ? "auto" : "smooth" });
-  let ended = false;
+  let end = () => refused(new api.Failure("The service ended the connection before it answered; try again."), text);
+  const ends = {
+    answer: data => answered(data),
+    error: data => refused(new api.Failure(data.error), text),
+    stopped: () => stopped(text),
+  };
   try {
     for await (const [name, data] of api.ask(text, Number(effort.value) || 0, id)) {
       if (name === "queued" && data.position > 0) shown.tell("Waiting for " + count(data.position, "question") + " before yours");
       else if (name === "started") shown.tell(Number(effort.value) ? "Searching" : "Thinking");
       else if (name === "progress") shown.progress(data);
-      else if (["answer", "stopped", "error"].includes(name)) {
-        ended = true;
-        if (name === "answer") answered(data);
-        else if (name === "error") refused(new api.Failure(data.error), text);
-        else stopped(text);
+      else if (name in ends) {
+        end = () => ends[name](data);
+        break;
       }
     }
-    if (!ended) refused(new api.Failure("The service ended the connection before it answered; try again."), text);
   } catch (problem) {
-    refused(problem, text);
-  } finally {
-    shown.done();
+    end = () => refused(problem, text);
   }
+  shown.done(); // before the answer is seen: the next question may follow at once
+  end();
   history.refresh();
 }
 
