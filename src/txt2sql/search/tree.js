@@ -4,7 +4,7 @@
 // One source for two pages: search/view.py writes it into a file of its own, the service sends it to
 // its page. What a model or a database wrote is text, never markup.
 //
-//     drawTree(document.querySelector("main"), tree)
+//     drawTree(document.querySelector("#tree"), tree)
 
 function make(name, kind, ...inside) {
   const element = document.createElement(name);
@@ -28,7 +28,7 @@ export function reasons(data) {
   const refused = data.nodes.reduce((sum, node) => sum + node.refused.length, 0);
   const found = ["The search walked the model's steps " + count(data.simulations, "time") + " and ran "
     + count(ends.length, "whole query", "whole queries") + (failed ? ", of which " + failed + " failed" : "") + "."];
-  if (refused) found.push(count(refused, "step was", "steps were") + " cut before they were tried.");
+  if (refused) found.push(count(refused, "step was cut before it was tried.", "steps were cut before they were tried."));
   const votes = data.candidates.filter(candidate => candidate.score >= 0);
   if (!data.sql || !votes.length) return [...found, "No query gave an answer, so none was chosen."];
   const all = votes.reduce((sum, candidate) => sum + candidate.score, 0) || 1;
