@@ -40,10 +40,11 @@ def item(
     difficulty: str | None = None,
     seconds: float = 0.5,
     db_id: str = "shop",
+    confidence: float | None = None,
 ) -> Judged:
     return Judged(
         Example(name, db_id, "?", "SELECT 2", difficulty=difficulty),
-        Prediction(name, "SELECT 1", seconds=seconds),
+        Prediction(name, "SELECT 1", seconds=seconds, confidence=confidence),
         tuple(verdict(v) if isinstance(v, Outcome) else v for v in verdicts),
     )
 
@@ -179,6 +180,28 @@ def test_modes_are_compared_verdict_by_verdict() -> None:
     page = as_markdown(report, {})
     assert "1 correct only there, 2 only here" in page
     assert summarise(JUDGED).other_mode is None
+
+
+def test_confidence_is_held_against_what_is_right() -> None:
+    report = summarise(
+        [
+            item("a", Outcome.CORRECT, confidence=0.9),
+            item("b", Outcome.WRONG_RESULT, confidence=0.9),
+            item("c", Outcome.GOLD_ERROR, confidence=0.9),
+            item("d", Outcome.TIMEOUT, confidence=0.1),
+            item("e", Outcome.CORRECT),
+        ]
+    )
+    told = printed(report)["calibration"]
+    assert [(level["right"]["mean"], level["right"]["n"]) for level in told["levels"]] == [
+        (0.0, 1),
+        (0.5, 2),
+    ]
+    assert told["error"] == pytest.approx((0.1 + 2 * 0.4) / 3)
+    page = as_markdown(report, {})
+    assert "| 80% to 100% | 2 | 50.0% |" in page
+    assert "a right answer is surer than a wrong one in 75.0%" in page
+    assert summarise(JUDGED).calibration is None
 
 
 def test_components_are_summed_up_for_all_and_each_difficulty() -> None:

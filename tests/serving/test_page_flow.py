@@ -30,7 +30,9 @@ def running(served: Served) -> float:
 
 
 @pytest.mark.parametrize("look", ["desktop, light", "phone, dark"])
-def test_a_long_search_is_watched_and_stopped(open_page: Open, asked_service: Served, look: str) -> None:
+def test_a_long_search_is_watched_and_stopped(
+    open_page: Open, asked_service: Served, look: str
+) -> None:
     page = open_page(look)
     page.locator("#effort-label").wait_for()
     page.evaluate("document.querySelector('#effort').append(new Option('very long', '20000'))")

@@ -65,6 +65,18 @@ def as_markdown(report: Report, facts: Mapping[str, Any]) -> str:
             ("outcome", "examples"),
             [(words(name), f"{n:,}") for name, n in report.categories.items()],
         ),
+        _table(
+            ("confidence", "examples", "right", "95% interval"),
+            [
+                (
+                    f"{level.low:.0%} to {level.high:.0%}",
+                    f"{level.right.n:,}",
+                    f"{level.right.mean:.1%}",
+                    f"{level.right.low:.1%} to {level.right.high:.1%}",
+                )
+                for level in (report.calibration.levels if report.calibration else ())
+            ],
+        ),
     ]
     remarks_and_facts = [
         *(f"- {name}: {text}" for name, text in remarks(report).items()),
@@ -85,6 +97,12 @@ def remarks(report: Report) -> dict[str, str]:
         found[f"in {other.mode} mode"] = (
             f"{shown(other.accuracy)}; {other.only_there:,} correct only there, "
             f"{other.only_here:,} only here"
+        )
+    if sure := report.calibration:
+        found["calibration"] = f"confidence is {sure.error * 100:.1f} points off in the mean" + (
+            ""
+            if sure.auc is None
+            else f"; a right answer is surer than a wrong one in {sure.auc:.1%}"
         )
     times = report.efficiency
     if times.median is not None and times.p95 is not None:

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from txt2sql.evaluation.calibration import Calibration, calibration
 from txt2sql.evaluation.components import ComponentScore, Partial, aggregate
 from txt2sql.evaluation.pages import as_csv, as_markdown
 from txt2sql.evaluation.statistics import Estimate, estimate
@@ -89,6 +90,8 @@ class Report(NamedTuple):
     """"all" and each difficulty -> component -> score; empty without component match."""
     empty_gold: EmptyGold | None
     other_mode: OtherMode | None
+    calibration: Calibration | None
+    """Confidence against execution accuracy; None where no prediction says how sure it is."""
     efficiency: Efficiency
     tokens: Tokens | None
     spending: Spending | None
@@ -138,6 +141,7 @@ def summarise(judged: Sequence[Judged], mode: str = "strict") -> Report:
         },
         empty_gold=_empty_gold(execution),
         other_mode=_other_mode(execution),
+        calibration=calibration(_confidences(judged)),
         efficiency=efficiency(predictions),
         tokens=token_use(predictions),
         spending=spending(predictions),
@@ -199,12 +203,22 @@ def _other_mode(execution: Sequence[Verdict]) -> OtherMode | None:
     return OtherMode(mode, accuracy, pairs[True, False], pairs[False, True])
 
 
+def _confidences(judged: Iterable[Judged]) -> Iterator[tuple[float, bool]]:
+    for _, prediction, verdicts in judged:
+        if prediction.sql is None or prediction.confidence is None:
+            continue
+        for verdict in verdicts:
+            if verdict.metric == EXECUTION and verdict.outcome is not Outcome.GOLD_ERROR:
+                yield prediction.confidence, verdict.correct
+
+
 # ----------------------------------------------------------------------------------- for programs
 
 
 def as_json(report: Report, facts: Mapping[str, Any]) -> dict[str, Any]:
     """The report and the facts of its run (dataset, split, model, versions, ...) as one object."""
     times, empty, other = report.efficiency, report.empty_gold, report.other_mode
+    sure = report.calibration
     return {
         **facts,
         "mode": report.mode,
@@ -222,6 +236,11 @@ def as_json(report: Report, facts: Mapping[str, Any]) -> dict[str, Any]:
             **other.accuracy._asdict(),
             "only_here": other.only_here,
             "only_there": other.only_there,
+        },
+        "calibration": sure
+        and {
+            **sure._asdict(),
+            "levels": [level._asdict() | {"right": level.right._asdict()} for level in sure.levels],
         },
         "seconds": {"median": times.median, "p95": times.p95, "total": times.total},
         "examples_per_second": times.examples_per_second,
