@@ -12,6 +12,9 @@ from hypothesis import settings
 settings.register_profile("txt2sql", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("txt2sql")
 
+# Tiny models on one thread each: threads of several test processes wait for each other, six times as long.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 pytest_plugins = ("engines", "page_browser")
 
 ROOT = Path(__file__).parents[1]
