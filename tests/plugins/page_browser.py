@@ -35,16 +35,11 @@ WAIT_MS = 30_000
 
 
 class Served:
-    """A running `txt2sql serve`."""
+    """A running `txt2sql serve`, of the sample and a table with a hostile name unless `database` is given."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
-        self.database = folder / "books.sqlite"
-        shutil.copyfile(sample.path(), self.database)
-        with closing(sqlite3.connect(self.database)) as connection:
-            connection.execute(f"CREATE TABLE [{HOSTILE}] ([{HOSTILE}] TEXT)")
-            connection.execute(f"INSERT INTO [{HOSTILE}] VALUES (?)", (HOSTILE,))
-            connection.commit()
-        command = [sys.executable, "-m", "txt2sql", "serve", "--db", str(self.database)]
+    def __init__(self, folder: Path, *options: str, database: str = "") -> None:
+        command = [sys.executable, "-m", "txt2sql", "serve"]
+        command += ["--db", database or str(_sample(folder / "books.sqlite"))]
         self.log = folder / "log"
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
@@ -72,6 +67,15 @@ class Served:
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise
+
+
+def _sample(file: Path) -> Path:
+    shutil.copyfile(sample.path(), file)
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute(f"CREATE TABLE [{HOSTILE}] ([{HOSTILE}] TEXT)")
+        connection.execute(f"INSERT INTO [{HOSTILE}] VALUES (?)", (HOSTILE,))
+        connection.commit()
+    return file
 
 
 @pytest.fixture(scope="session")
