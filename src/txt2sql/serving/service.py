@@ -105,7 +105,11 @@ class Service:
     def _load(self, model: str | Path | Generator | None, constrained: bool) -> DirectPredictor:
         def build(chosen: str | Path | Generator) -> DirectPredictor:
             return build_predictor(
-                chosen, lambda _: self.schema, lambda _: self.database, constrained=constrained
+                chosen,
+                lambda _: self.schema,
+                lambda _: self.database,
+                limits=self.limits,
+                constrained=constrained,
             )
 
         if self.adapted is not None:
@@ -176,10 +180,11 @@ def build_predictor(
     schema: Callable[[str], Schema],
     database: Callable[[str], Database | UrlDatabase],
     *,
+    limits: Limits = DEFAULT_LIMITS,
     constrained: bool = True,
     batch_size: int | None = None,
 ) -> DirectPredictor:
-    """The predictor of a model over databases that are found by db_id."""
+    """The predictor of a model over databases that are found by db_id. `limits` hold for what it tries."""
     if isinstance(model, (str, Path)):
         resolve(model)  # a wrong name is told before the seconds that importing torch takes
         from txt2sql.models import hf
@@ -197,7 +202,7 @@ def build_predictor(
         model,
         schema,
         lambda example: index(example.db_id).match(example.question),
-        lambda db_id, sql: run_native(database(db_id), schema(db_id), sql, style)[1],
+        lambda db_id, sql: run_native(database(db_id), schema(db_id), sql, style, limits)[1],
         replace(options, batch_size=batch_size) if batch_size else options,
         lambda db_id, table, column, text: index(db_id).spell(table, column, text),
     )
