@@ -6,6 +6,7 @@ import ast
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -104,6 +105,28 @@ def test_each_round_is_whole_and_a_run_that_ended_early_goes_on(
     assert [row["step"] for row in read_rows(tmp_path / "metrics.jsonl")] == [1]
     with pytest.raises(ConfigError, match="c_puct"):
         evolve(dataclasses.replace(settings, mcts=Settings(c_puct=3.0, num_simulations=2)), quiet)
+
+
+def test_a_policy_that_fine_tuning_made_worse_is_not_kept(
+    tmp_path: Path,
+    tiny_spider: Path,
+    tiny_compact: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    base = shutil.copytree(tiny_compact(), tmp_path / "base")
+    (base / "trained.json").write_text("what a round before has left")
+    settings = config(tmp_path, tiny_spider, base, "evolution.num_rounds=1")
+    monkeypatch.setattr(Evolution, "fine_tuned", lambda *_: {"greedy": -0.5})
+    evolve(settings, quiet)
+    [found] = rounds_of(tmp_path)
+    assert found.fine_tuned == -0.5
+    kept, before, tuned = (
+        load_file(folder / "model.safetensors")
+        for folder in (tmp_path / "round_1", base, tmp_path / "rounds/1/policy/model")
+    )
+    assert all((kept[name] == before[name]).all() for name in kept)
+    assert any((kept[name] != tuned[name]).any() for name in kept)
+    assert json.loads((tmp_path / "round_1" / "trained.json").read_text())["pairs"] == found.pairs
 
 
 @pytest.mark.slow
@@ -261,11 +284,11 @@ def test_the_file_holds_the_defaults() -> None:
 
 
 def test_only_a_better_round_is_searched_with() -> None:
-    row = Round(1, 0.5, 0.6, 0.8, 10, 4, 0.7, 1.0, 8, 0.5, 3, True)
+    row = Round(1, 0.5, 0.6, 0.8, 10, 4, 0.7, 1.0, 8, 0.5, 3, True, 0.4)
     worse = dataclasses.replace(row, number=2, search=0.5, promoted=False, ppm_accuracy=None)
     assert promoted([]) == 0
     assert promoted([row, worse]) == 1
     assert promoted([row, worse, dataclasses.replace(row, number=3)]) == 3
     shown = table([row, worse], {"greedy": 0.4, "search": 0.5, "oracle": 0.6, "n": 10})
-    assert "| base | 40.0% | 50.0% | 60.0% | 10 |" in shown
-    assert "| 1 | 50.0% | 60.0% | 80.0% | 10 | 4 | 70.0% | 50.0% of 8 | 3 | yes |" in shown
+    assert "| base |  | 40.0% | 50.0% | 60.0% | 10 |" in shown
+    assert "| 1 | 40.0% | 50.0% | 60.0% | 80.0% | 10 | 4 | 70.0% | 50.0% of 8 | 3 | yes |" in shown

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -47,12 +48,12 @@ def save_model(
     write_atomically(folder / "prompt.json", json.dumps({"style": "compact"}) + "\n")
 
 
-def replace_folder(source: Path, target: Path) -> None:
-    """Put a copy of `source` in the place of `target`; a kill leaves one of them whole."""
+def replace_folder(source: Path, target: Path, without: Sequence[str] = ()) -> None:
+    """Put a copy of `source`, `without` some names, in the place of `target`; a kill leaves one whole."""
     part, old = (target.with_name(f".{target.name}.{end}") for end in ("part", "old"))
     for left in (part, old):
         shutil.rmtree(left, ignore_errors=True)
-    shutil.copytree(source, part)
+    shutil.copytree(source, part, ignore=shutil.ignore_patterns(*without))
     if target.is_dir():
         target.rename(old)
     part.rename(target)

@@ -35,7 +35,7 @@ from txt2sql.config import as_mapping
 from txt2sql.data import DATASETS
 from txt2sql.models import hf
 from txt2sql.models.catalog import resolve
-from txt2sql.models.ppm import ADAPTER, save_preference
+from txt2sql.models.ppm import ADAPTER, FACTS, WEIGHTS, save_preference
 from txt2sql.models.weights import load_weights
 from txt2sql.runs import append_row, open_run, read_rows, write_atomically
 from txt2sql.training import ppm, sft
@@ -63,6 +63,8 @@ from txt2sql.types import Prompt
 
 _TOGETHER = 32
 """Questions that get a greedy answer at a time."""
+_OF_A_ROUND = (ADAPTER, FACTS, WEIGHTS, "round.json", "trained.json")
+"""What lies in a round's folder beside its policy."""
 _CHANGEABLE: Mapping[str, Any] = {
     "output_dir": "",
     "data": None,
@@ -131,7 +133,8 @@ class Evolution(Planned):
             [self.measured(0)["search"], *(each.search for each in before)]
         )
         noted = json.loads((work / "checkpoint" / "trained.json").read_text(encoding="utf-8"))
-        row = Round(number=number, promoted=better, **found, **noted, **self._coverage(number))
+        tuned = self.fine_tuned(number)["greedy"]
+        row = Round(number=number, promoted=better, fine_tuned=tuned, **found, **noted, **self._coverage(number))  # fmt: skip
         write_atomically(work / "checkpoint" / "round.json", json.dumps(as_mapping(row), indent=1) + "\n")  # fmt: skip
         replace_folder(work / "checkpoint", self.output / f"round_{number}")
         self.done += 1
@@ -262,10 +265,19 @@ class Evolution(Planned):
         )  # fmt: skip
         return sft.train(settings, self.report, self.progress) is not None
 
+    def kept(self, number: int) -> Path:
+        """The policy of a round: the fine-tuned one, or that it searched with, where that one answers
+        more of the held-out questions by itself. A base that lies in no folder is not copied."""
+        best = promoted([each for each in rounds_of(self.output) if each.number < number])
+        before = resolve(self.policy(number)).folder
+        if before and self.fine_tuned(number)["greedy"] < self.measured(best)["greedy"]:
+            return before
+        return self.work(number) / "policy" / "model"
+
     def train_preference(self, number: int) -> None:
-        """The policy's folder with a preference model of all trees so far, the newest of each question."""
+        """A round's policy with a preference model of all trees so far, the newest of each question."""
         work = self.work(number)
-        replace_folder(work / "policy" / "model", work / "checkpoint")
+        replace_folder(self.kept(number), work / "checkpoint", without=_OF_A_ROUND)
         policy = hf.load(work / "checkpoint")
         searcher = Searcher(policy, None, self.questions, self.config)
         newest = {tree.question_id: tree for k in range(1, number + 1) for tree in self.trees(k)}
@@ -291,9 +303,17 @@ class Evolution(Planned):
 
     def measured(self, number: int) -> dict[str, Any]:
         """Greedy, searched and any answer (oracle) on held-out questions, of the base (0) or a round."""
+        policy = self.work(number) / "checkpoint" if number else self.config.model
+        return self._measured(number, policy, "held_out.jsonl")
+
+    def fine_tuned(self, number: int) -> dict[str, Any]:
+        """The same of the policy that a round has fine-tuned, without a preference model."""
+        return self._measured(number, self.work(number) / "policy" / "model", "fine_tuned.jsonl")
+
+    def _measured(self, number: int, policy: Path | str, name: str) -> dict[str, Any]:
         work = self.work(number)
         work.mkdir(parents=True, exist_ok=True)
-        file = work / "held_out.jsonl"
+        file = work / name
         known = {row["id"]: row for row in read_rows(file)}
         asked = list(self.questions.held_out)
         random.Random(f"{self.config.seed} measured").shuffle(asked)
@@ -304,7 +324,6 @@ class Evolution(Planned):
             if not known.keys() >= set(ids)
         ]
         if jobs:
-            policy = work / "checkpoint" if number else self.config.model
             count = sum(each not in known for job in jobs for each in job.ids)
             with self.progress(f"round {number}: measuring", count) as advance:
                 for _, found in self._rollouts(policy, jobs):
