@@ -19,7 +19,7 @@ from pathlib import Path
 
 from txt2sql.evaluation.metrics.execution_accuracy import ExecutionAccuracy
 from txt2sql.evaluation.mode import Judging
-from txt2sql.execution.execute import execute
+from txt2sql.execution.execute import Limits, execute
 from txt2sql.execution.values import ValueIndex, open_value_index
 from txt2sql.models import hf
 from txt2sql.models.engine import HFEngine
@@ -38,6 +38,8 @@ from txt2sql.training.rollouts import Job, Row
 from txt2sql.training.rstar_settings import RStarConfig
 from txt2sql.training.sft_model import style_of
 from txt2sql.types import Example, Prediction, QueryResult
+
+_TRIED = Limits(timeout_s=1.0)
 
 
 class Searcher:
@@ -77,6 +79,10 @@ class Searcher:
     def run(self, db_id: str, sql: str) -> QueryResult:
         """A statement on the database of an id."""
         return execute(self.dataset.database(db_id), sql)
+
+    def tried(self, db_id: str, sql: str) -> QueryResult:
+        """The same for an answer to learn from: one that takes so long mostly joins without end."""
+        return execute(self.dataset.database(db_id), sql, _TRIED)
 
     def right(self, example: Example, sql: str | None) -> bool:
         """The one judge's verdict."""
@@ -130,11 +136,17 @@ class Searcher:
             Asked(Question.of(e), self.direct.prompt(e), self.direct.schemas(e.db_id))
             for e in examples
         ]
-        plain = StateValue(self.run, self.engine if self.engine.head else None, self.options.value)
+        plain = StateValue(
+            self.tried, self.engine if self.engine.head else None, self.options.value
+        )
 
         def right(state: State) -> bool:
-            example = by_id[state.asked.question.id]
-            return state.result is not None and state.result.ok and self.right(example, state.sql)
+            found = state.result
+            if (
+                found is None or not found.ok or found.truncated
+            ):  # the judge would read all its rows
+                return False
+            return self.right(by_id[state.asked.question.id], state.sql)
 
         def value(states: Sequence[State]) -> list[float]:
             worths = plain(states)
@@ -149,7 +161,7 @@ class Searcher:
             seed=random.Random(f"{self.config.seed} {examples[0].id}").randrange(2**31),
         )  # fmt: skip
         expander = StepExpander(
-            self.engine, self.run, self.direct.spell, True, self.options.temperature
+            self.engine, self.tried, self.direct.spell, True, self.options.temperature
         )
         roots = expander.roots(asked)
         try:
