@@ -67,6 +67,28 @@ def test_a_query_that_runs_is_not(shop: tuple[Run, Schema], sql: str) -> None:
     assert fault(sql, shop[0]) is None
 
 
+NUMBERS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)"
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        f"{NUMBERS} SELECT sum(i) FROM n",
+        f"{NUMBERS} SELECT i % 7, count(*) FROM n GROUP BY i % 7 ORDER BY count(*) LIMIT 3;",
+        f"{NUMBERS} SELECT i FROM n INTERSECT SELECT 3 -- all of them",
+    ],
+)
+def test_a_check_compiles_a_query_and_does_not_run_it(shop: tuple[Run, Schema], sql: str) -> None:
+    found: list[QueryResult] = []
+
+    def run(asked: str) -> QueryResult:
+        found.append(shop[0](asked))
+        return found[-1]
+
+    assert fault(sql, run) is None
+    assert [(result.error, result.rows) for result in found] == [(None, ())]
+
+
 def test_text_in_double_quotes_is_text_only_where_that_is_allowed(shop: tuple[Run, Schema]) -> None:
     sql = 'SELECT id FROM shop WHERE name = "Farol"'
     assert fault(sql, shop[0]) == "no such column: Farol"

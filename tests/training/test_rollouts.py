@@ -141,6 +141,7 @@ def test_processes_that_keep_dying_end_the_run(settings: RStarConfig, jobs: list
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)  # a busy machine starts a cluster slowly
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_a_ray_cluster_grows_the_same_trees_though_a_worker_is_killed(
