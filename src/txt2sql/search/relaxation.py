@@ -92,7 +92,7 @@ def fault(
     """
     strict = in_backticks(sql).rstrip().rstrip(";")
     for _ in range(8):
-        # From the outside: of a sum, and of what UNION and its like put together, LIMIT 0 cuts only what is ready.
+        # From the outside: at its own end, LIMIT 0 lets the parts of a UNION and its like run first.
         result = run(f"SELECT * FROM (\n{strict}\n) LIMIT 0")
         if result.error is None or result.timed_out:
             return None

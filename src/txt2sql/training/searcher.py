@@ -136,15 +136,14 @@ class Searcher:
             Asked(Question.of(e), self.direct.prompt(e), self.direct.schemas(e.db_id))
             for e in examples
         ]
-        plain = StateValue(
-            self.tried, self.engine if self.engine.head else None, self.options.value
-        )
+        head = self.engine if self.engine.head else None
+        plain = StateValue(self.tried, head, self.options.value)
 
         def right(state: State) -> bool:
             found = state.result
-            if (
-                found is None or not found.ok or found.truncated
-            ):  # the judge would read all its rows
+            if found is None or not found.ok:
+                return False
+            if found.truncated:  # the judge would read all its rows
                 return False
             return self.right(by_id[state.asked.question.id], state.sql)
 
