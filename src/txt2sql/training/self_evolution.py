@@ -143,9 +143,12 @@ class Evolution(Planned):
 
     def policy(self, number: int) -> Path | str:
         """The folder that round `number` searches with: the best before it, at first the base."""
-        before = [each for each in rounds_of(self.output) if each.number < number]
-        best = promoted(before)
+        best = self._best(number)
         return self.output / f"round_{best}" if best else self.config.model
+
+    def _best(self, number: int) -> int:
+        """The promoted round before `number`; 0: the base."""
+        return promoted([each for each in rounds_of(self.output) if each.number < number])
 
     def _rollouts(self, policy: Path | str, jobs: Sequence[Job]) -> Iterator[tuple[Job, list[Row]]]:
         # Others may work in another folder, and have no TXT2SQL_DATA.
@@ -268,9 +271,9 @@ class Evolution(Planned):
     def kept(self, number: int) -> Path:
         """The policy of a round: the fine-tuned one, or that it searched with, where that one answers
         more of the held-out questions by itself. A base that lies in no folder is not copied."""
-        best = promoted([each for each in rounds_of(self.output) if each.number < number])
         before = resolve(self.policy(number)).folder
-        if before and self.fine_tuned(number)["greedy"] < self.measured(best)["greedy"]:
+        greedy = self.measured(self._best(number))["greedy"]
+        if before and self.fine_tuned(number)["greedy"] < greedy:
             return before
         return self.work(number) / "policy" / "model"
 
