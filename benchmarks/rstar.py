@@ -81,7 +81,8 @@ def main() -> None:
     heads: dict[str, Preference | None] = {"search": None}
     if preference is not None:
         heads["search + PPM"] = preference
-        heads["search + shuffled PPM"] = shuffled(asked.run, number, direct, preference)
+        control = shuffled(asked.run, number, dataset.root, direct, preference)
+        heads["search + shuffled PPM"] = control
     for count in simulations:
         for way, head in heads.items():
             answers.search(way, direct, head, count)
@@ -109,13 +110,13 @@ def predictor(model: str, dataset: Dataset) -> DirectPredictor:
 
 
 def shuffled(
-    run: Path, number: int, direct: DirectPredictor, preference: Preference
+    run: Path, number: int, data: Path, direct: DirectPredictor, preference: Preference
 ) -> Preference | None:
     """The control: the same training on the same trees, with labels at random; kept beside the run."""
     folder = run / "rounds" / str(number) / "shuffled"
     if found := find(folder):
         return replace(found, vote=preference.vote)
-    config = load(RStarConfig, run / "config.yaml")
+    config = replace(load(RStarConfig, run / "config.yaml"), dataset=str(data.resolve()))
     by_id = {example.id: example for example in open_questions(config).learnt}
     trees = {}
     for k in range(1, number + 1):

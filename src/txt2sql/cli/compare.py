@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from txt2sql.cli.options import JsonOption
+
 if TYPE_CHECKING:
     from txt2sql.evaluation.comparison import Change, Comparison
 
@@ -27,7 +29,7 @@ def compare(
     changes: Annotated[
         int, typer.Option(metavar="N", min=0, help="Changed examples to show; JSON has them all.")
     ] = 10,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False,
+    json: JsonOption = False,
 ) -> None:
     """Say whether B is better than A, and on which examples.
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from txt2sql.cli.options import JsonOption
 from txt2sql.cli.progress import PLAIN_EVERY_S
 
 if TYPE_CHECKING:
@@ -41,7 +42,6 @@ _Data = Annotated[
         help="Where the data set lies  [default: $TXT2SQL_DATA/NAME, else data/raw/NAME]",
     ),
 ]
-_Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 
 
 @app.command()
@@ -69,7 +69,7 @@ def download(
     retries: Annotated[
         int, typer.Option(metavar="N", min=0, help="Tries without progress before giving up.")
     ] = 5,
-    json: _Json = False,
+    json: JsonOption = False,
 ) -> None:
     """Bring a data set here from its official place; run again to go on after an interruption."""
     from txt2sql.data import dataset_root
@@ -99,7 +99,7 @@ def download(
 
 
 @app.command()
-def info(dataset: _Dataset = "all", data: _Data = None, json: _Json = False) -> None:
+def info(dataset: _Dataset = "all", data: _Data = None, json: JsonOption = False) -> None:
     """Show the splits of the data sets: questions, databases, and where they lie."""
     from txt2sql.data.check import sizes
 
@@ -115,7 +115,7 @@ def info(dataset: _Dataset = "all", data: _Data = None, json: _Json = False) -> 
 
 
 @app.command()
-def check(dataset: _Dataset = "all", data: _Data = None, json: _Json = False) -> None:
+def check(dataset: _Dataset = "all", data: _Data = None, json: JsonOption = False) -> None:
     """Read every question and open every database; exit code 1 when something is wrong."""
     from txt2sql.data import check as room
 
@@ -152,7 +152,7 @@ def preprocess(
         int | None, typer.Option(metavar="N", min=1, help="Only the first N questions.")
     ] = None,
     style: Annotated[str, typer.Option(metavar="NAME", help="The prompt style.")] = "ddl",
-    json: _Json = False,
+    json: JsonOption = False,
 ) -> None:
     """Run every gold query and write each question with its matched values and prompt."""
     from txt2sql.data import preprocess as room

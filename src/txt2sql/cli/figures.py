@@ -12,6 +12,8 @@ from typing import Annotated
 
 import typer
 
+from txt2sql.cli.options import JsonOption
+
 
 def figures(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Folders of evaluated runs.")],
@@ -21,7 +23,7 @@ def figures(
     metric: Annotated[
         str, typer.Option(metavar="NAME", help="The metric to show.")
     ] = "execution_accuracy",
-    json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False,
+    json: JsonOption = False,
 ) -> None:
     """Draw accuracy by hardness, against latency and against cost, as PNG and SVG.
 

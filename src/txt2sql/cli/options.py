@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -28,3 +29,7 @@ ModelOption = Annotated[
 TimeoutOption = Annotated[
     float, typer.Option(metavar="S", min=0.01, help="Seconds a query may run.")
 ]
+DataOption = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Root that holds spider/ and wikisql/.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]

@@ -10,16 +10,18 @@ from typing import Annotated
 
 import typer
 
-CONFIG = Path("config") / "training_config.yaml"
+from txt2sql.cli.train_options import (
+    CONFIG,
+    ConfigOption,
+    SetOption,
+    WandbOption,
+    existing,
+    overrides,
+)
 
 
 def pretrain(
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="YAML with presets  [default: config/training_config.yaml]"
-        ),
-    ] = None,
+    config: ConfigOption = None,
     preset: Annotated[
         str, typer.Option(metavar="SECTION", help="The section to use, such as pretrain_gpu.")
     ] = "pretrain",
@@ -37,17 +39,12 @@ def pretrain(
     start: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="The model to start from instead.")
     ] = None,
-    use_wandb: Annotated[
-        bool, typer.Option("--use_wandb", help="Log to Weights & Biases, too.")
-    ] = False,
+    use_wandb: WandbOption = False,
     pack: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="Train nothing; write the data for another machine."),
     ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Any field of the section; repeatable."),
-    ] = None,
+    settings: SetOption = None,
 ) -> None:
     """Train a small model, or go on with a run that was stopped.
 
@@ -64,11 +61,11 @@ def pretrain(
     from txt2sql.config import load
     from txt2sql.training.settings import PretrainConfig
 
-    given = {"output": output, "data": data, "encoder": encoder, "start": start}
-    overrides = [f"{name}={value}" for name, value in given.items() if value is not None]
-    overrides += ["use_wandb=true"] if use_wandb else []
-    file = config or (CONFIG if CONFIG.is_file() else None)
-    loaded = load(PretrainConfig, file, [*overrides, *(settings or [])], section=preset)
+    given = {
+        "output": output, "data": data, "encoder": encoder, "start": start, "use_wandb": use_wandb,
+    }  # fmt: skip
+    changes = overrides(given, settings)
+    loaded = load(PretrainConfig, config or existing(CONFIG), changes, section=preset)
 
     from txt2sql.training.pretrain import pack_data, pretrain
 

@@ -14,6 +14,8 @@ from typing import Annotated, Any
 
 import typer
 
+from txt2sql.cli.options import JsonOption
+
 
 def runs(
     folders: Annotated[
@@ -24,7 +26,7 @@ def runs(
         Path | None,
         typer.Option(metavar="FILE", help="Also draw learning curves, as FILE.png and FILE.svg."),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False,
+    json: JsonOption = False,
 ) -> None:
     """List runs, the newest first: when, what, how far, and its headline number with n.
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from txt2sql.cli.options import DataOption
 from txt2sql.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -33,9 +34,7 @@ def synth(
         typer.Option(metavar="NAME|FOLDER", help="Take the databases of a data set's split."),
     ] = None,
     split: Annotated[str, typer.Option(metavar="SPLIT", help="Which split of it.")] = "train",
-    data: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Root that holds spider/ and wikisql/.")
-    ] = None,
+    data: DataOption = None,
     count: Annotated[int, typer.Option("-n", metavar="N", min=1, help="How many pairs.")] = 1000,
     seed: Annotated[int, typer.Option(metavar="N", help="Same seed, same pairs.")] = 0,
     processes: Annotated[

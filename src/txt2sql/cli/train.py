@@ -9,16 +9,33 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from txt2sql.cli.options import DataOption, JsonOption
 from txt2sql.cli.train_grpo import grpo
+from txt2sql.cli.train_options import (
+    CONFIG,
+    MODELS,
+    ConfigOption,
+    DatasetsOption,
+    DryRunOption,
+    EpochsOption,
+    LearningRateOption,
+    LimitOption,
+    MaxStepsOption,
+    PushOption,
+    ResumeOption,
+    SetOption,
+    WandbOption,
+    existing,
+    finished,
+    overrides,
+)
 from txt2sql.cli.train_rstar import rstar
-
-CONFIG = Path("config") / "training_config.yaml"
-MODELS = Path("config") / "model_config.yaml"
 
 app = typer.Typer(
     help="Fine-tune a model: LoRA, DoRA, QLoRA, rsLoRA, every weight; GRPO on executed SQL; or rounds of search.",
@@ -48,7 +65,7 @@ _REST = """; type the same command again to go on with a run that was stopped.
 
 def _run(
     section: str,
-    overrides: list[str],
+    changes: list[str],
     config: Path | None,
     *,
     resume: bool,
@@ -58,9 +75,7 @@ def _run(
     from txt2sql.cli.progress import steps
     from txt2sql.training.sft_settings import load_settings
 
-    file = config or (CONFIG if CONFIG.is_file() else None)
-    models = MODELS if MODELS.is_file() else None
-    settings = load_settings(section, file, models, overrides)
+    settings = load_settings(section, config or existing(CONFIG), existing(MODELS), changes)
     if dry_run:
         from txt2sql.training.sft_plan import plan
 
@@ -70,10 +85,8 @@ def _run(
 
     from txt2sql.training.sft import train
 
-    folder = train(settings, lambda line: typer.echo(line, err=True), steps, resume=resume)
-    if folder is None:  # it said so; what is not done does not exit with 0
-        raise typer.Exit(1)
-    typer.echo(json.dumps({"model": str(folder)}) if as_json else folder)
+    report = partial(typer.echo, err=True)
+    finished(train(settings, report, steps, resume=resume), as_json=as_json)
 
 
 def _command(section: str) -> Callable[..., None]:
@@ -84,14 +97,8 @@ def _command(section: str) -> Callable[..., None]:
             str | None,
             typer.Option(metavar="NAME", help="Short name, hub id or folder  [default: bundled]"),
         ] = None,
-        dataset: Annotated[
-            list[str] | None,
-            typer.Option(metavar="NAME", help="spider, wikisql or a folder; repeatable."),
-        ] = None,
-        data: Annotated[
-            Path | None,
-            typer.Option(metavar="DIR", help="Root that holds spider/ and wikisql/."),
-        ] = None,
+        dataset: DatasetsOption = None,
+        data: DataOption = None,
         output: Annotated[
             Path | None,
             typer.Option(
@@ -101,16 +108,10 @@ def _command(section: str) -> Callable[..., None]:
                 help="The run's folder  [default: results/<method>-<model>]",
             ),
         ] = None,
-        epochs: Annotated[float | None, typer.Option(help="Passes over the data.")] = None,
-        max_steps: Annotated[
-            int | None, typer.Option("--max_steps", help="Stop after so many steps.")
-        ] = None,
-        limit: Annotated[
-            int | None, typer.Option(help="At most so many examples of each data set.")
-        ] = None,
-        learning_rate: Annotated[
-            float | None, typer.Option("--learning_rate", help="The highest of the schedule.")
-        ] = None,
+        epochs: EpochsOption = None,
+        max_steps: MaxStepsOption = None,
+        limit: LimitOption = None,
+        learning_rate: LearningRateOption = None,
         batch_tokens: Annotated[
             int | None, typer.Option("--batch_tokens", help="Tokens a device reads at once.")
         ] = None,
@@ -124,48 +125,23 @@ def _command(section: str) -> Callable[..., None]:
             ),
         ] = None,
         seed: Annotated[int | None, typer.Option(help="Of adapters, order and dropout.")] = None,
-        use_wandb: Annotated[
-            bool,
-            typer.Option("--use_wandb", help="Log to Weights & Biases, too; offline if need be."),
-        ] = False,
-        push_to_hub: Annotated[
-            str | None,
-            typer.Option("--push_to_hub", metavar="OWNER/NAME", help="Upload the finished model."),
-        ] = None,
-        resume: Annotated[
-            bool, typer.Option("--resume", help="Go on, and fail where there is no run to.")
-        ] = False,
-        dry_run: Annotated[
-            bool,
-            typer.Option("--dry-run", "--dry_run", help="Print what would be done, and stop."),
-        ] = False,
-        as_json: Annotated[
-            bool, typer.Option("--json", help="Print JSON on standard output.")
-        ] = False,
-        config: Annotated[
-            Path | None,
-            typer.Option(
-                metavar="FILE", help="YAML with sections  [default: config/training_config.yaml]"
-            ),
-        ] = None,
-        settings: Annotated[
-            list[str] | None,
-            typer.Option(
-                "--set", metavar="KEY=VALUE", help="Any field of the section; repeatable."
-            ),
-        ] = None,
+        use_wandb: WandbOption = False,
+        push_to_hub: PushOption = None,
+        resume: ResumeOption = False,
+        dry_run: DryRunOption = False,
+        as_json: JsonOption = False,
+        config: ConfigOption = None,
+        settings: SetOption = None,
     ) -> None:
-        given: dict[str, Any] = {
+        given = {
             "model": model, "data": data, "output": output, "epochs": epochs,
             "max_steps": max_steps, "limit": limit, "learning_rate": learning_rate,
-            "batch_tokens": batch_tokens, "accumulate": accumulate,
+            "batch_tokens": batch_tokens, "accumulate": accumulate, "datasets": dataset,
             "measure_split": measure_split, "seed": seed, "push_to_hub": push_to_hub,
-            "datasets": json.dumps(dataset) if dataset else None,
-            "use_wandb": "true" if use_wandb else None,
+            "use_wandb": use_wandb,
         }  # fmt: skip
-        overrides = [f"{name}={value}" for name, value in given.items() if value is not None]
         _run(
-            section, [*overrides, *(settings or [])], config,
+            section, overrides(given, settings), config,
             resume=resume, dry_run=dry_run, as_json=as_json,
         )  # fmt: skip
 

@@ -6,11 +6,14 @@ $ txt2sql train rstar --config config/rstar_config.yaml --output_dir checkpoints
 
 from __future__ import annotations
 
-import json
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
+
+from txt2sql.cli.options import DataOption, JsonOption
+from txt2sql.cli.train_options import SetOption, WandbOption, existing, finished, overrides
 
 _CONFIG = Path("config") / "rstar_config.yaml"
 
@@ -25,9 +28,7 @@ def rstar(
     dataset: Annotated[
         str | None, typer.Option(metavar="NAME", help="spider or a folder  [default: spider]")
     ] = None,
-    data: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Root that holds spider/ and wikisql/.")
-    ] = None,
+    data: DataOption = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -59,18 +60,13 @@ def rstar(
             metavar="ADDRESS", help="Search on a Ray cluster: an address, auto, or local."
         ),
     ] = None,
-    use_wandb: Annotated[
-        bool, typer.Option("--use_wandb", help="Log to Weights & Biases, too; offline if need be.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False,
+    use_wandb: WandbOption = False,
+    as_json: JsonOption = False,
     config: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="YAML  [default: config/rstar_config.yaml]"),
     ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Any setting of the file; repeatable."),
-    ] = None,
+    settings: SetOption = None,
 ) -> None:
     """Let a model teach itself by search: search, keep what is right, learn from it, search better; type
     the same command again to go on with a run that was stopped.
@@ -85,26 +81,20 @@ def rstar(
       txt2sql train rstar --set ppm.shuffled=true --output results/rstar-shuffled
       txt2sql train rstar --model phi-2 --ray auto
     """
-    given: dict[str, Any] = {
+    given = {
         "model": model, "dataset": dataset, "data": data, "output_dir": output, "seed": seed,
         "evolution.num_rounds": num_rounds, "mcts.num_simulations": mcts_simulations,
         "evolution.cot_examples_per_round": cot_examples, "policy_training.epochs": epochs,
         "policy_training.learning_rate": learning_rate,
         "rollouts.processes": processes, "rollouts.ray": ray,
-        "use_wandb": "true" if use_wandb else None,
+        "use_wandb": use_wandb,
     }  # fmt: skip
-    overrides = [f"{name}={value}" for name, value in given.items() if value is not None]
 
     from txt2sql.cli.progress import steps
     from txt2sql.training.rstar_settings import load_settings
 
-    chosen = load_settings(
-        config or (_CONFIG if _CONFIG.is_file() else None), [*overrides, *(settings or [])]
-    )
+    chosen = load_settings(config or existing(_CONFIG), overrides(given, settings))
 
     from txt2sql.training.self_evolution import evolve
 
-    folder = evolve(chosen, lambda line: typer.echo(line, err=True), steps)
-    if folder is None:  # it said so; what is not done does not exit with 0
-        raise typer.Exit(1)
-    typer.echo(json.dumps({"model": str(folder)}) if as_json else folder)
+    finished(evolve(chosen, partial(typer.echo, err=True), steps), as_json=as_json)

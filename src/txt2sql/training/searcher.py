@@ -141,11 +141,13 @@ class Searcher:
 
         def right(state: State) -> bool:
             found = state.result
-            if found is None or not found.ok:
+            if found is None or not found.ok or found.truncated:
                 return False
-            if found.truncated:  # the judge would read all its rows
+            example = by_id[state.asked.question.id]
+            gold = self.judge.gold.result(self.dataset.database(example.db_id), example.gold_sql)
+            if len(gold.rows) != len(found.rows):  # the judge would run it again to say so
                 return False
-            return self.right(by_id[state.asked.question.id], state.sql)
+            return self.right(example, state.sql)
 
         def value(states: Sequence[State]) -> list[float]:
             worths = plain(states)
