@@ -35,9 +35,9 @@ from txt2sql.models.predictor import DirectPredictor
 from txt2sql.runs import append_row, hardware, read_rows, versions
 from txt2sql.search.actions import starts_step
 from txt2sql.search.mcts import Settings
-from txt2sql.search.predictor import SearchOptions, SearchPredictor
+from txt2sql.search.predictor import Searched, SearchOptions, SearchPredictor
 from txt2sql.search.state import Question
-from txt2sql.search.vote import Ballot, Weights, choose
+from txt2sql.search.vote import Ballot, Weights, choose, result_key
 from txt2sql.serving.service import build_predictor
 from txt2sql.sql.decode import decode
 from txt2sql.sql.text import extract_sql
@@ -176,11 +176,25 @@ class Answers:
             found = searching.search([Question.of(example) for example in batch])
             for example, each in zip(batch, found, strict=True):
                 best = each.candidates[0].sql if each.candidates else None
+                ballots = self.judged(example, each)
                 self.note(
                     way, simulations, example, right=self.right(example, best),
-                    oracle=any(self.right(example, b.sql) for b in each.ballots),
+                    oracle=any(ballot["right"] for ballot in ballots), ballots=ballots,
                     tokens=each.tree.tokens, seconds=each.seconds,
                 )  # fmt: skip
+
+    def judged(self, example: Example, found: Searched) -> list[Row]:
+        """The answers of a tree, with what a vote needs to know of them, and whether they are right."""
+        texts = {n.state.sql: n.state.text for n in found.tree.nodes if n.terminal}
+        results: dict[object, int] = {}
+        return [
+            {
+                "text": texts[b.sql], "sql": b.sql, "probability": b.probability, "own": b.own,
+                "result": results.setdefault(result_key(b.result), len(results)) if b.result.ok else None,
+                "says": b.result.says_something, "right": self.right(example, b.sql),
+            }
+            for b in found.ballots
+        ]  # fmt: skip
 
     def agreement(self, direct: DirectPredictor, simulations: int) -> None:
         """Self-consistency: as many samples as the tokens of the search pay for."""

@@ -20,12 +20,12 @@ from txt2sql.errors import ModelError
 from txt2sql.models.scripted import ScriptedGenerator
 from txt2sql.search.mcts import Settings
 from txt2sql.search.predictor import SearchOptions, SearchPredictor
-from txt2sql.search.state import Question, state_key
+from txt2sql.search.state import Asked, Question, state_key
 from txt2sql.search.trajectory import trajectories
 from txt2sql.search.view import as_html
 from txt2sql.search.vote import Weights
 from txt2sql.serving.service import Service
-from txt2sql.types import Example, Prompt, Sampling
+from txt2sql.types import Example, Sampling
 
 SIMULATIONS = 24
 QUESTIONS = [
@@ -135,17 +135,16 @@ def test_a_judge_of_whole_answers_has_its_say_in_the_vote(predictor: SearchPredi
     second = plain.candidates[1].ballots[0].sql
     seen: list[str] = []
 
-    def judge(prompt: Prompt, answers: Sequence[str]) -> list[float]:
-        assert prompt.text == predictor.prompt(question.example()).text
+    def judge(asked: Asked, answers: Sequence[str]) -> list[float]:
+        assert asked.question == question
         seen.extend(answers)
-        return [1.0 if text == wanted else -1.0 for text in answers]
+        return [1.0 if sql == second else -1.0 for sql in answers]
 
-    wanted = next(n.state.text for n in plain.tree.nodes if n.terminal and n.state.sql == second)
     for weight, chosen in ((0.0, plain.candidates[0].sql), (20.0, second)):
         options = replace(predictor.options, vote=Weights(preference=weight))
         judged = SearchPredictor(predictor.direct, predictor.engine, options, judge=judge)
         assert judged.search([question])[0].candidates[0].sql == chosen
-    assert wanted in seen and len(set(seen)) >= len(plain.candidates)
+    assert second in seen and len(set(seen)) >= len(plain.candidates)
 
 
 def test_the_same_question_grows_the_same_tree(predictor: SearchPredictor) -> None:

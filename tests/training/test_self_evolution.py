@@ -42,7 +42,7 @@ def config(output: Path, data: Path, model: Path, *changes: str) -> RStarConfig:
             f"model={model}", f"dataset={data}", f"output_dir={output}", "evolution.num_rounds=2",
             "evolution.cot_examples_per_round=4", "evolution.held_out=0.2", "evolution.measured=2",
             "evolution.together=2", "mcts.num_simulations=2", "policy_training.epochs=1",
-            "steps.width=2", "steps.max_new_tokens=12", "threads=1", "ppm.adapter=true", *changes,
+            "steps.width=2", "steps.max_new_tokens=12", "threads=1", *changes,
         ],
     )  # fmt: skip
 
@@ -213,15 +213,18 @@ def test_no_setting_names_a_split_and_no_other_code_reads_questions() -> None:
     folder = Path(txt2sql.training.__file__).parent
     calls = []
     for path in [folder / f"{name}.py" for name in (
-        "cot_synthesis", "ppm", "ppm_adapter", "ppm_pairs", "rollouts", "rstar_settings", "searcher",
+        "channel", "channel_run", "channel_vote", "cot_synthesis", "ppm", "ppm_pairs", "rollouts", "rstar_settings", "searcher",
         "self_evolution", "self_evolution_plan", "self_evolution_rounds",
     )]:  # fmt: skip
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Attribute) and node.attr == "examples":
                 calls.append(path.stem)
             assert not (isinstance(node, ast.Constant) and node.value in ("dev", "test")), path.stem
-    assert calls == ["cot_synthesis"]
-    assert "dataset.examples(SPLIT)" in Path(cot_synthesis.__file__).read_text(encoding="utf-8")
+    assert calls == ["cot_synthesis"] * 2
+    assert (
+        Path(cot_synthesis.__file__).read_text(encoding="utf-8").count("dataset.examples(SPLIT)")
+        == 2
+    )
 
 
 def test_what_stays_unsolved_comes_first_and_gets_more(

@@ -1,4 +1,4 @@
-"""`txt2sql train lora|dora|qlora|rslora|full|grpo|rstar`: fine-tune a model on questions with SQL.
+"""`txt2sql train lora|dora|qlora|rslora|full|grpo|rstar|channel`: fine-tune a model on questions with SQL.
 
 $ txt2sql train lora --model phi-2 --epochs 3
 $ txt2sql train dora --model llama-7b --dry-run
@@ -16,6 +16,7 @@ from typing import Annotated
 import typer
 
 from txt2sql.cli.options import DataOption, JsonOption
+from txt2sql.cli.train_channel import channel
 from txt2sql.cli.train_grpo import grpo
 from txt2sql.cli.train_options import (
     CONFIG,
@@ -38,7 +39,7 @@ from txt2sql.cli.train_options import (
 from txt2sql.cli.train_rstar import rstar
 
 app = typer.Typer(
-    help="Fine-tune a model: LoRA, DoRA, QLoRA, rsLoRA, every weight; GRPO on executed SQL; or rounds of search.",
+    help="Fine-tune a model: LoRA, DoRA, QLoRA, rsLoRA, every weight; GRPO on executed SQL; rounds of search; or a model that reads answers back.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -153,3 +154,4 @@ for _section in _WHAT:
     app.command(_section)(_command(_section))
 app.command("grpo")(grpo)
 app.command("rstar")(rstar)
+app.command("channel")(channel)

@@ -15,6 +15,7 @@ import typer
 
 CONFIG = Path("config") / "training_config.yaml"
 MODELS = Path("config") / "model_config.yaml"
+RSTAR = Path("config") / "rstar_config.yaml"
 
 DatasetsOption = Annotated[
     list[str] | None,

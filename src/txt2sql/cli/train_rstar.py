@@ -13,9 +13,7 @@ from typing import Annotated
 import typer
 
 from txt2sql.cli.options import DataOption, JsonOption
-from txt2sql.cli.train_options import SetOption, WandbOption, existing, finished, overrides
-
-_CONFIG = Path("config") / "rstar_config.yaml"
+from txt2sql.cli.train_options import RSTAR, SetOption, WandbOption, existing, finished, overrides
 
 
 def rstar(
@@ -93,7 +91,7 @@ def rstar(
     from txt2sql.cli.progress import steps
     from txt2sql.training.rstar_settings import load_settings
 
-    chosen = load_settings(config or existing(_CONFIG), overrides(given, settings))
+    chosen = load_settings(config or existing(RSTAR), overrides(given, settings))
 
     from txt2sql.training.self_evolution import evolve
 

@@ -29,14 +29,9 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from txt2sql.errors import ModelError
-from txt2sql.models.adapters import load_adapter, merged
-from txt2sql.models.hf import HFGenerator, load
 from txt2sql.runs import write_atomically
-from txt2sql.types import Prompt
 
 WEIGHTS, FACTS = "ppm.safetensors", "ppm.json"
-ADAPTER = "ppm-adapter"
-"""Folder of the accurate preference model, in that of its policy."""
 
 
 class PreferenceHead(nn.Module):
@@ -167,38 +162,3 @@ def answer_ids(tokenizer: Any, text: str, ended: bool) -> list[int]:
     """The tokens of an answer so far, and the end token where it is whole, as a policy writes them."""
     ids = list(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
     return [*ids, int(tokenizer.eos_token_id)] if ended else ids
-
-
-@dataclass(frozen=True, slots=True)
-class Scorer:
-    """The accurate preference model: a trunk of its own, the policy's with an adapter, and a head.
-
-    It takes a forward pass more, so it does not steer a search but scores its whole answers.
-    """
-
-    trunk: HFGenerator
-    preference: Preference
-
-    def scores(self, prompt: Prompt, answers: Sequence[str]) -> list[float]:
-        """The reward to be expected of each whole answer, in (-1, 1)."""
-        tokens = TokenTree()
-        ends = [tokens.add(answer_ids(self.trunk.tokenizer, text, True)) for text in answers]
-        with torch.no_grad():
-            states = tree_states(self.trunk.model, self.trunk.encode(prompt), tokens)[ends]
-            return list(torch.tanh(self.preference.head(states) / 5).tolist())
-
-
-def open_scorer(policy: Path | str | None, folder: Path | None = None) -> Scorer | None:
-    """The scorer of a policy, from its folder's ADAPTER or another; None where there is none.
-
-    Raises ModelError.
-    """
-    place = folder or (Path(policy) / ADAPTER if policy else None)
-    if policy is None or find(place) is None:
-        return None
-    assert place is not None
-    trunk = load(policy, dtype="float32")
-    trunk.model = merged(load_adapter(trunk.model, place)).eval()
-    preference = find(place, trunk.device)
-    assert preference is not None
-    return Scorer(trunk, preference)

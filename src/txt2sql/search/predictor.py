@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from txt2sql.models.engine import Decoding, Engine
 from txt2sql.models.predictor import DirectPredictor
@@ -22,6 +23,12 @@ from txt2sql.search.trajectory import as_json
 from txt2sql.search.value import Judging, StateValue
 from txt2sql.search.vote import Ballot, Candidate, Weights, choose
 from txt2sql.types import Example, Executor, Prediction, Prompt
+
+if TYPE_CHECKING:
+    from txt2sql.models.channel import Channel
+
+Judge = Callable[[Asked, Sequence[str]], Sequence[float]]
+"""A score for each answer to a question, comparable among these alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +63,7 @@ class SearchPredictor:
     """Answers examples by search over what `direct` asks and `engine` proposes.
 
     `scored`: the engine has a value head, which then judges states. `judge` scores the whole answers of
-    a tree for the vote, instead of that head.
+    a tree, as SQL, for the vote, instead of that head.
     """
 
     def __init__(
@@ -66,7 +73,7 @@ class SearchPredictor:
         options: SearchOptions = SearchOptions(),
         *,
         scored: bool = False,
-        judge: Callable[[Prompt, Sequence[str]], Sequence[float]] | None = None,
+        judge: Judge | None = None,
     ) -> None:
         if direct.executor is None:
             raise ValueError("a search runs its answers; give the predictor an executor")
@@ -119,11 +126,13 @@ class SearchPredictor:
         return [replace(each, seconds=seconds) for each in found]
 
     def _judged(self, asked: Asked, tree: Tree[State]) -> None:
-        states = [n.state for n in tree.nodes if n.terminal and n.state.result is not None]
-        if self.judge is not None and states:
-            scores = self.judge(asked.prompt, [state.text for state in states])
-            for state, score in zip(states, scores, strict=True):
-                state.score = score
+        if self.judge is None:
+            return
+        ends = [node.state for node in tree.nodes if node.terminal]
+        ran = {s.sql: s for s in ends if s.sql and s.result is not None and s.result.ok}
+        scores = dict(zip(ran, self.judge(asked, list(ran)), strict=True)) if ran else {}
+        for state in ends:
+            state.judged = scores.get(state.sql or "")
 
 
 def ballots(tree: Tree[State]) -> tuple[Ballot, ...]:
@@ -140,6 +149,7 @@ def ballots(tree: Tree[State]) -> tuple[Ballot, ...]:
         own, count = node is tree.first, visits.get(id(node), 0)
         before = found.get(state.sql)
         worth = node.value if node.value is not None else -1.0
+        score = (state.score if state.judged is None else state.judged) or 0.0
         found[state.sql] = Ballot(
             state.sql,
             state.probability + (before.probability if before else 0.0),
@@ -147,7 +157,7 @@ def ballots(tree: Tree[State]) -> tuple[Ballot, ...]:
             max(worth, before.value) if before else worth,
             state.result,
             own or (before.own if before else False),
-            max(state.score or 0.0, before.score) if before else state.score or 0.0,
+            max(score, before.score) if before else score,
         )
     return tuple(found.values())
 
@@ -165,8 +175,6 @@ def decided(tree: Tree[State]) -> str:
 def prediction(found: Searched) -> Prediction:
     """What a predictor answers: the best candidate, its share as confidence, and the tree."""
     best = found.candidates[0] if found.candidates else None
-    mass = sum(ballot.probability for ballot in found.ballots)
-    share = sum(ballot.probability for ballot in best.ballots) / mass if best and mass else None
     return Prediction(
         example_id=found.asked.question.id,
         sql=best.sql if best else None,
@@ -174,6 +182,18 @@ def prediction(found: Searched) -> Prediction:
         candidates=tuple(candidate.sql for candidate in found.candidates),
         tokens=found.tokens,
         seconds=found.seconds,
-        confidence=share,
+        confidence=best.share if best else None,
         tree=as_json(found.tree, found.candidates),
     )
+
+
+def reading_back(channel: Channel) -> Judge:
+    """The judge that a channel model is: how likely the question is, given each answer."""
+    return lambda asked, answers: channel.scores(asked.question.text, answers, asked.schema)
+
+
+def with_judge(weights: Weights, preference: float, channel: Channel | None) -> Weights:
+    """The weights of a vote with a channel model, else with a preference model of that weight."""
+    if channel is None:
+        return replace(weights, preference=preference)
+    return replace(weights, policy=channel.exponents.policy, preference=channel.exponents.question)

@@ -69,6 +69,8 @@ class State:
     result: QueryResult | None = None
     score: float | None = None
     """What the value head says, in (-1, 1); None without one."""
+    judged: float | None = None
+    """What the judge of a vote says of a whole answer; None without one."""
     notes: dict[str, str] = field(default_factory=dict)
 
     @property

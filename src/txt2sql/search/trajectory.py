@@ -86,6 +86,7 @@ def as_json(tree: Tree[State], candidates: Sequence[Candidate] = ()) -> dict[str
             "value": _rounded(node.value),
             "probability": _rounded(node.state.probability),
             "score": _rounded(node.state.score),
+            "judged": _rounded(node.state.judged),
             "sql": node.state.sql,
             "result": _result(node.state),
             "own": node is tree.first,

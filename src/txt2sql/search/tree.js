@@ -60,6 +60,7 @@ function detailsOf(node, edge) {
   line("Value of the step", two(node.value));
   line("Probability of the text so far", two(node.probability));
   if (node.score !== null) line("Preference model", two(node.score));
+  if (node.judged != null) line("Log-probability of the question", two(node.judged));
   if (node.result && node.result.error) line("Error", node.result.error, "bad");
   return [make("code", "", node.sql || readable(node.step) || "(question)"), list];
 }

@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 from txt2sql.types import Cell, QueryResult
 
@@ -34,15 +34,15 @@ class Ballot:
     result: QueryResult
     own: bool = False
     score: float = 0.0
-    """What a preference model says, in [-1, 1]; 0 without one."""
+    """What a judge says: a preference model in [-1, 1], a channel model a log-probability; 0 without."""
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
     """How much each share says. `empty` multiplies what returns no rows or only NULLs.
 
-    `preference` is the weight of a preference model beside the policy: the probability of an answer
-    counts times exp(preference * score), a product of experts (Hinton 2002).
+    `preference` is the weight of a judge beside the policy: an answer counts its probability to the
+    power of `policy`, times exp(preference * score), a product of experts (Hinton 2002).
     """
 
     probability: float = 1.0
@@ -50,9 +50,10 @@ class Weights:
     value: float = 0.0
     empty: float = 0.05
     preference: float = 0.0
+    policy: float = 1.0
 
     def __post_init__(self) -> None:
-        if min(self.probability, self.visits, self.value, self.empty, self.preference) < 0:
+        if min(astuple(self)) < 0:
             raise ValueError("the weights of a vote must not be negative")
 
 
@@ -63,6 +64,8 @@ class Candidate:
     sql: str
     score: float
     ballots: tuple[Ballot, ...]
+    share: float = 0.0
+    """Of what policy and judge give all answers that ran."""
 
     @property
     def own(self) -> bool:
@@ -80,16 +83,20 @@ def choose(ballots: Sequence[Ballot], weights: Weights = Weights()) -> list[Cand
         key: Hashable = result_key(ballot.result) if ballot.result.ok else ("failed", ballot.sql)
         clusters.setdefault(key, []).append(ballot)
 
+    highest = max((b.score for b in ballots if b.result.ok), default=0.0)
+
     def weighed(ballot: Ballot) -> float:
-        return ballot.probability * math.exp(weights.preference * ballot.score)
+        likely: float = ballot.probability**weights.policy
+        return likely * math.exp(min(0.0, weights.preference * (ballot.score - highest)))
 
     mass = sum(weighed(b) for b in ballots if b.result.ok) or 1.0
     visits = sum(b.visits for b in ballots if b.result.ok) or 1
     found = []
     for members in clusters.values():
         best = max(members, key=lambda b: (weighed(b), b.own))
+        share = sum(weighed(b) for b in members) / mass if best.result.ok else 0.0
         score = (
-            weights.probability * sum(weighed(b) for b in members) / mass
+            weights.probability * share
             + weights.visits * sum(b.visits for b in members) / visits
             + weights.value * (1 + max(b.value for b in members)) / 2
         )
@@ -97,7 +104,7 @@ def choose(ballots: Sequence[Ballot], weights: Weights = Weights()) -> list[Cand
             score = -1.0
         elif not best.result.says_something:
             score *= weights.empty
-        found.append(Candidate(best.sql, score, tuple(members)))
+        found.append(Candidate(best.sql, score, tuple(members), share))
     return sorted(found, key=lambda c: (-c.score, not c.own, -c.ballots[0].probability))
 
 

@@ -213,25 +213,25 @@ def searching(
 ) -> SearchPredictor:
     """The same model with a search over its answers, whose steps `head` values where there is one.
 
-    A model that has a preference model in its folder is searched with that one, unless `head` is given.
-    Raises ModelError for a model that cannot be searched.
+    A model that has a preference model in its folder is searched with that one, unless `head` is given,
+    and one that has a channel model votes with that. Raises ModelError for a model that cannot be
+    searched.
     """
+    from txt2sql.models.channel import open_channel
     from txt2sql.models.engine import HFEngine
     from txt2sql.models.hf import HFGenerator
-    from txt2sql.models.ppm import find, open_scorer
+    from txt2sql.models.ppm import find
     from txt2sql.search.actions import starts_step
-    from txt2sql.search.predictor import SearchPredictor
+    from txt2sql.search.predictor import SearchPredictor, reading_back, with_judge
 
     generator = predictor.generator
     if not isinstance(generator, HFGenerator):
         raise ModelError(f"'{generator.name}' cannot be searched; choose a model that runs here")
-    scorer = None
+    channel, weight = open_channel(generator.card.folder), 0.0
     if head is None and (preference := find(generator.card.folder, generator.device)):
-        head = preference.head
-        scorer = open_scorer(generator.card.folder)
-        if not options.vote.preference:
-            weight = (scorer.preference if scorer else preference).vote
-            options = replace(options, vote=replace(options.vote, preference=weight))
+        head, weight = preference.head, preference.vote
+    if not options.vote.preference:
+        options = replace(options, vote=with_judge(options.vote, weight, channel))
     engine = HFEngine(generator, starts_step, head=head, decoding=options.steps)
-    judge = scorer.scores if scorer else None
+    judge = reading_back(channel) if channel else None
     return SearchPredictor(predictor, engine, options, scored=head is not None, judge=judge)

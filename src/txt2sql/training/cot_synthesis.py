@@ -64,6 +64,21 @@ def open_questions(config: RStarConfig) -> Questions:
     return Questions(dataset, tuple(learnt), tuple(held))
 
 
+def more_questions(config: RStarConfig) -> list[tuple[Example, Schema]]:
+    """Training questions of the other data sets that `channel.more` names, with their schemas; none over
+    a database that is held out.
+    """
+    found: list[tuple[Example, Schema]] = []
+    root, share = Path(config.data).expanduser() if config.data else None, config.evolution.held_out
+    for name in config.channel.more:
+        dataset = open_dataset(name, root)
+        kept = [e for e in dataset.examples(SPLIT) if not is_held_out(e.db_id, share)]
+        chance = random.Random(f"{config.seed} more {name}")
+        drawn = chance.sample(kept, min(len(kept), config.channel.more_examples))
+        found += [(example, dataset.schema(example.db_id)) for example in drawn]
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Trace:
     """One verified trace and where it comes from: "search", or "gold" where it was bootstrapped."""

@@ -22,13 +22,20 @@ from txt2sql.evaluation.mode import Judging
 from txt2sql.execution.execute import Limits, execute
 from txt2sql.execution.values import ValueIndex, open_value_index
 from txt2sql.models import hf
+from txt2sql.models.channel import Channel, open_channel
 from txt2sql.models.engine import HFEngine
 from txt2sql.models.hf import HFGenerator
-from txt2sql.models.ppm import Preference, Scorer, find, open_scorer
+from txt2sql.models.ppm import Preference, find
 from txt2sql.models.predictor import DirectPredictor, PredictorOptions
 from txt2sql.search.actions import starts_step
 from txt2sql.search.mcts import Tree, search
-from txt2sql.search.predictor import SearchOptions, SearchPredictor
+from txt2sql.search.predictor import (
+    Searched,
+    SearchOptions,
+    SearchPredictor,
+    reading_back,
+    with_judge,
+)
 from txt2sql.search.state import Asked, Question, State
 from txt2sql.search.steps import StepExpander
 from txt2sql.search.value import StateValue
@@ -47,12 +54,12 @@ class Searcher:
 
     def __init__(
         self, generator: HFGenerator, preference: Preference | None, questions: Questions, config: RStarConfig,
-        scorer: Scorer | None = None,
+        channel: Channel | None = None,
     ) -> None:  # fmt: skip
         self.dataset = questions.dataset
         self.learnt = {example.id: example for example in questions.learnt}
         self.held_out = {example.id: example for example in questions.held_out}
-        self.config, self.scorer = config, scorer
+        self.config, self.channel = config, channel
         self.judge = ExecutionAccuracy(Judging(both=False))
 
         @lru_cache(maxsize=64)
@@ -69,12 +76,12 @@ class Searcher:
         )
         head = preference.head if preference else None
         self.engine = HFEngine(generator, starts_step, head=head, decoding=config.steps)
-        voting = scorer.preference if scorer else preference
-        weight = voting.vote if voting else 0.0
+        vote = config.vote
+        if not vote.preference:
+            vote = with_judge(vote, preference.vote if preference else 0.0, channel)
         self.options = SearchOptions(
-            config.mcts, config.steps, replace(config.vote, preference=config.vote.preference or weight),
-            config.value, together=config.evolution.together,
-        )  # fmt: skip
+            config.mcts, config.steps, vote, config.value, together=config.evolution.together
+        )
 
     def run(self, db_id: str, sql: str) -> QueryResult:
         """A statement on the database of an id."""
@@ -92,7 +99,7 @@ class Searcher:
     def predictor(self) -> SearchPredictor:
         """The same as `txt2sql evaluate --search` asks, which is never shown a gold query."""
         scored = self.engine.head is not None
-        judge = self.scorer.scores if self.scorer else None
+        judge = reading_back(self.channel) if self.channel else None
         return SearchPredictor(self.direct, self.engine, self.options, scored=scored, judge=judge)
 
     def rows(self, job: Job) -> list[Row]:
@@ -112,11 +119,22 @@ class Searcher:
             for example, answer in zip(examples, answers, strict=True)
         ]
 
+    def searched(self, examples: Sequence[Example]) -> list[Searched]:
+        """Questions as `txt2sql evaluate --search` asks them."""
+        return self.predictor().search([Question.of(example) for example in examples])
+
+    def judged(self, examples: Sequence[Example]) -> list[Grown]:
+        """Their trees, with the judge's verdict of each answer, which the search did not know."""
+        found = zip(examples, self.searched(examples), strict=True)
+        return [
+            grown(each.tree, lambda state, example=example: self.right(example, state.sql))  # type: ignore[misc]
+            for example, each in found
+        ]
+
     def measure(self, examples: Sequence[Example]) -> list[Row]:
         """Whether the greedy answer, the searched one and any answer of the tree (oracle) are right."""
         rows = []
-        found = self.predictor().search([Question.of(example) for example in examples])
-        for example, each in zip(examples, found, strict=True):
+        for example, each in zip(examples, self.searched(examples), strict=True):
             marks = {b.sql: self.right(example, b.sql) for b in each.ballots}
             best = each.candidates[0].sql if each.candidates else ""
             rows.append(
@@ -173,9 +191,9 @@ class Searcher:
 
 
 def open_searcher(policy: Path | str, questions: Questions, config: RStarConfig) -> Searcher:
-    """A policy by name or folder, with the preference models that its folder holds."""
+    """A policy by name or folder, with the preference and channel models that its folder holds."""
     generator = hf.load(policy)
     generator.prompt_style = style_of(generator.prompt_style, config.reasoning)
     preference = find(generator.card.folder, generator.device)
-    scorer = open_scorer(generator.card.folder)
-    return Searcher(generator, preference, questions, config, scorer)
+    channel = open_channel(generator.card.folder)
+    return Searcher(generator, preference, questions, config, channel)

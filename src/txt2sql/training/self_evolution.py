@@ -33,12 +33,15 @@ import torch
 
 from txt2sql.config import as_mapping
 from txt2sql.data import DATASETS
+from txt2sql.errors import ConfigError
 from txt2sql.models import hf
-from txt2sql.models.catalog import resolve
-from txt2sql.models.ppm import ADAPTER, FACTS, WEIGHTS, save_preference
+from txt2sql.models.catalog import base_of, resolve
+from txt2sql.models.channel import FOLDER as CHANNEL
+from txt2sql.models.channel import open_channel, save_facts
+from txt2sql.models.ppm import FACTS, WEIGHTS, save_preference
 from txt2sql.models.weights import load_weights
 from txt2sql.runs import append_row, open_run, read_rows, write_atomically
-from txt2sql.training import ppm, sft
+from txt2sql.training import channel, ppm, sft
 from txt2sql.training.cot_synthesis import (
     Trace,
     bootstrap,
@@ -48,7 +51,6 @@ from txt2sql.training.cot_synthesis import (
     write_traces,
 )
 from txt2sql.training.folders import replace_folder
-from txt2sql.training.ppm_adapter import train_adapted
 from txt2sql.training.ppm_pairs import Grown, solved
 from txt2sql.training.prepare import Progress, silent
 from txt2sql.training.rollouts import Job, Row, batched, rollouts
@@ -63,7 +65,7 @@ from txt2sql.types import Prompt
 
 _TOGETHER = 32
 """Questions that get a greedy answer at a time."""
-_OF_A_ROUND = (ADAPTER, FACTS, WEIGHTS, "round.json", "trained.json")
+_OF_A_ROUND = (CHANNEL, FACTS, WEIGHTS, "round.json", "trained.json")
 """What lies in a round's folder beside its policy."""
 _CHANGEABLE: Mapping[str, Any] = {
     "output_dir": "",
@@ -290,17 +292,39 @@ class Evolution(Planned):
             return searcher.direct.prompt(self.by_id[tree.question_id])
 
         preference = ppm.train(policy, trees, prompts, settings, self.config.seed, self.progress)
-        if preference is not None and settings.adapter:
-            folder = work / "checkpoint" / ADAPTER
-            train_adapted(
-                work / "checkpoint", trees, prompts, settings, folder,
-                seed=self.config.seed, progress=self.progress,
-            )  # fmt: skip
         if preference is None:
             self.report(f"round {number}: no tree holds a right and a wrong answer; no PPM")
         else:
             save_preference(preference, work / "checkpoint")
+        self.train_channel(number, trees)
         write_atomically(work / "checkpoint" / "trained.json", json.dumps(ppm.facts(preference)) + "\n")  # fmt: skip
+
+    def train_channel(self, number: int, trees: Sequence[Grown]) -> None:
+        """A round's model that reads answers back: the one of its base, with `channel.rounds` trained on
+        these trees, too."""
+        base, settings = resolve(self.config.model).folder, self.config.channel
+        given, folder = open_channel(base), self.work(number) / "checkpoint" / CHANNEL
+        if given is None or base is None:
+            if settings.rounds:
+                raise ConfigError(
+                    f"'{self.config.model}' has no model that reads answers back, which rounds could "
+                    "train on; make one with txt2sql train channel"
+                )
+            return
+        replace_folder(base / CHANNEL, folder)
+        if not settings.rounds:
+            return
+        examples = {tree.question_id: self.by_id[tree.question_id] for tree in trees}
+        compared = channel.compared(
+            given, trees, examples, self.questions.dataset.schema, settings.answers
+        )
+        part = self.work(number) / CHANNEL
+        channel.train(
+            load_weights(base_of(folder).source), (), compared, settings, part,
+            seed=self.config.seed, start=base / CHANNEL, progress=self.progress,
+        )  # fmt: skip
+        save_facts(given, part)
+        replace_folder(part, folder, without=(channel.CHECKPOINT,))
 
     # -- measuring
 
