@@ -100,15 +100,19 @@ def comparison(
 
 def plan(
     rows: Sequence[Row],
+    more: Sequence[Row],
     trees: Sequence[Comparison],
     settings: ChannelSettings,
     seed: int,
 ) -> list[Step]:
-    """All updates of a run in order: the same for the same seed."""
+    """All updates of a run in order: the same for the same seed. `more` is taught once, a part of it with
+    each pass over `rows`.
+    """
     chance = random.Random(f"{seed} channel")
     steps: list[Step] = []
-    for _ in range(settings.epochs if rows else 0):
-        shuffled = chance.sample(rows, len(rows))
+    for epoch in range(settings.epochs if rows else 0):
+        taught = [*rows, *more[epoch :: settings.epochs]]
+        shuffled = chance.sample(taught, len(taught))
         batches: list[Step] = []
         for start in range(0, len(shuffled), _POOL):
             groups = by_length(shuffled[start : start + _POOL], settings.batch_tokens)
@@ -225,6 +229,7 @@ def train(
     settings: ChannelSettings,
     folder: Path,
     *,
+    more: Sequence[Row] = (),
     seed: int = 0,
     start: Path | None = None,
     progress: Progress = silent,
@@ -232,7 +237,7 @@ def train(
     """Train an adapter of `loaded`, or go on with it, and write it to `folder`, which holds the checkpoint,
     too. `start` is an adapter to begin from. Raises ConfigError where there is nothing to learn.
     """
-    steps = plan(rows, trees, settings, seed)
+    steps = plan(rows, more, trees, settings, seed)
     if not steps:
         raise ConfigError(
             "there is nothing to learn from: neither questions nor trees with answers"

@@ -113,11 +113,15 @@ def _train(
     loaded = load_weights(config.model, dtype="float32")
     reader = Channel(loaded.model, loaded.tokenizer)
     examples = [(example, schema(example.db_id)) for example in questions.learnt]
-    rows = lessons(reader, [*examples, *more_questions(config)])
+    rows, more = lessons(reader, examples), lessons(reader, more_questions(config))
     by_id = {example.id: example for example in questions.learnt}
     found = compared(reader, trees, by_id, schema, config.channel.answers)
-    report(f"{len(rows):,} questions to teach, {len(found):,} trees with right and wrong answers")
-    train(loaded, rows, found, config.channel, folder, seed=config.seed, progress=progress)
+    report(
+        f"{len(rows) + len(more):,} questions to teach, {len(found):,} trees with right and wrong answers"
+    )
+    train(
+        loaded, rows, found, config.channel, folder, more=more, seed=config.seed, progress=progress
+    )
 
 
 def _judged(

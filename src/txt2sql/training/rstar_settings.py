@@ -110,7 +110,7 @@ class ChannelSettings:
     r: int = 64
     batch_tokens: int = 3000
     more: tuple[str, ...] = ()
-    """Other data sets whose training questions are taught, too."""
+    """Other data sets whose training questions are taught, too, each once."""
     more_examples: int = 12_000
     """Of each of them, at most."""
     searched: int = 0
