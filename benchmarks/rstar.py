@@ -1,10 +1,11 @@
-"""Self-evolution in one table and one figure: do more simulations help, and is it the PPM that helps?
+"""Self-evolution in one table and one figure: do more simulations help, and who chooses well?
 
 Questions of Spider dev are answered by one round's policy in these ways, each at every number of
 simulations: greedy; self-consistency with as many tokens as the search decoded (samples at temperature
 1, vote of results); search without a preference model; with it; and with a shuffled one, which was
-trained on the same pairs with the better of each drawn at random and has the same say in the vote.
-`oracle`, how often any answer of a tree is right, is a bound and no result.
+trained on the same pairs with the better of each drawn at random and has the same say in the vote; the
+search without a preference model with a channel model in the vote; and, as a control, with a channel
+model that is given another question over the same database. `oracle`, how often any answer of a tree is right, is a bound and no result.
 
 Differences are paired, with 95% intervals: against greedy, and against another model (--peer, such as
 the same base fine-tuned with LoRA). Answers are kept, so that the same command goes on after a kill.
@@ -18,7 +19,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ from txt2sql.evaluation.figures import save, styled
 from txt2sql.evaluation.metrics.execution_accuracy import ExecutionAccuracy
 from txt2sql.evaluation.mode import Judging
 from txt2sql.evaluation.statistics import paired_difference, wilson
+from txt2sql.models.catalog import resolve
+from txt2sql.models.channel import Channel, open_channel
 from txt2sql.models.engine import HFEngine
 from txt2sql.models.ppm import Preference, find, save_preference
 from txt2sql.models.predictor import DirectPredictor
@@ -46,7 +49,7 @@ from txt2sql.training.cot_synthesis import open_questions
 from txt2sql.training.ppm_pairs import from_row
 from txt2sql.training.rstar_settings import RStarConfig
 from txt2sql.training.self_evolution_rounds import promoted, rounds_of
-from txt2sql.types import Example, Prediction, Sampling
+from txt2sql.types import Example, Prediction, QueryResult, Sampling
 
 TOGETHER = 8
 Row = dict[str, Any]
@@ -77,6 +80,8 @@ def main() -> None:
     answers.greedy("greedy", direct)
     if asked.peer:
         answers.greedy("peer", predictor(asked.peer, dataset))
+    base = load(RStarConfig, asked.run / "config.yaml").model
+    channel = open_channel(folder) or open_channel(resolve(base).folder)
     preference = find(folder)
     heads: dict[str, Preference | None] = {"search": None}
     if preference is not None:
@@ -87,13 +92,16 @@ def main() -> None:
         for way, head in heads.items():
             answers.search(way, direct, head, count)
         answers.agreement(direct, count)
+        if channel is not None:
+            answers.read_back("search + channel", channel, count, lambda example: example.question)
+            answers.read_back("search + channel, other question", channel, count, answers.another)
     rows = answers.table(simulations)
     draw(answers, simulations, asked.run / f"simulations-{number}")
     if preference is not None:
         reliability(preference, asked.run / f"reliability-{number}")
     print("\n".join(rows))
     most = max(simulations)
-    best = "search + PPM" if preference else "search"
+    best = "search + channel" if channel else "search"
     ours, base = (answers.mean(way, most) for way in (best, "greedy"))
     print(json.dumps({
         "name": "rstar", "ours": ours, "peer": base, "ratio": ours / base if base else None,
@@ -139,6 +147,7 @@ class Answers:
     def __init__(self, file: Path, dataset: Dataset, examples: Sequence[Example]) -> None:
         self.file, self.dataset, self.examples = file, dataset, examples
         self.judge = ExecutionAccuracy(Judging(both=False))
+        self.scores: dict[tuple[str, str], dict[str, float]] = {}
         self.rows = {(r["way"], r["simulations"], r["id"]): r for r in read_rows(file)}
 
     def left(self, way: str, simulations: int) -> Iterator[list[Example]]:
@@ -196,6 +205,28 @@ class Answers:
             for b in found.ballots
         ]  # fmt: skip
 
+    def read_back(
+        self, way: str, channel: Channel, simulations: int, asked: Callable[[Example], str]
+    ) -> None:
+        """Another vote over the answers of the plain search."""
+        weights = Weights(policy=channel.exponents.policy, preference=channel.exponents.question)
+        for batch in self.left(way, simulations):
+            for example in batch:
+                found = self.rows["search", simulations, example.id]["ballots"]
+                known = self.scores.setdefault((way, example.id), {})
+                new = [b["sql"] for b in found if b["result"] is not None and b["sql"] not in known]
+                schema = self.dataset.schema(example.db_id)
+                known |= dict(zip(new, channel.scores(asked(example), new, schema), strict=True))
+                votes = [ballot(row, known.get(row["sql"], 0.0)) for row in found]
+                chosen = choose(votes, weights)
+                right = {row["sql"]: row["right"] for row in found}
+                self.note(way, simulations, example, right=bool(chosen) and right[chosen[0].sql])
+
+    def another(self, example: Example) -> str:
+        """Another question over the same database, drawn at random."""
+        others = [e.question for e in self.examples if e.db_id == example.db_id and e != example]
+        return random.Random(example.id).choice(others or [example.question])
+
     def agreement(self, direct: DirectPredictor, simulations: int) -> None:
         """Self-consistency: as many samples as the tokens of the search pay for."""
         way, run = "self-consistency", direct.executor
@@ -247,6 +278,15 @@ class Answers:
                 cells += [difference(self.marks(base, 0), marks) for base in bases]
                 lines.append(f"| {' | '.join(cells)} |")
         return lines
+
+
+def ballot(row: Row, score: float) -> Ballot:
+    """What a vote needs of a kept answer; results are told apart by their numbers."""
+    if row["result"] is None:
+        result = QueryResult(error="failed")
+    else:
+        result = QueryResult(("n",), ((row["result"],),)) if row["says"] else QueryResult()
+    return Ballot(row["sql"], row["probability"], 1, 0.0, result, row["own"], score)
 
 
 def difference(before: Iterable[bool], after: Iterable[bool]) -> str:

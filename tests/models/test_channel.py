@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from txt2sql.models.catalog import BUNDLED
 from txt2sql.models.channel import Channel, in_words, open_channel, question_logprobs
 from txt2sql.models.hf import HFGenerator
 from txt2sql.types import Column, ForeignKey, Schema, Table
@@ -95,3 +96,18 @@ def test_scores_come_in_the_order_of_the_queries(generator_of: Callable[..., HFG
 
 def test_a_policy_without_a_folder_has_none() -> None:
     assert open_channel(None) is None
+
+
+def test_the_bundled_one_reads_back_what_an_answer_leaves_out() -> None:
+    channel = open_channel(BUNDLED)
+    assert channel is not None
+    people = Schema("p", (Table("people", (Column("Name"), Column("Height"), Column("Weight"))),))
+    question = "What are the names of people who have a height greater than 200 or less than 190?"
+    right = "SELECT Name FROM people WHERE Height > 200 OR Height < 190"
+    for wrong in (
+        "SELECT Name FROM people WHERE Height > 200",
+        "SELECT Name, Weight FROM people WHERE Height > 200 OR Height < 190",
+        "SELECT count(*) FROM people WHERE Height > 200 OR Height < 190",
+    ):
+        scores = channel.scores(question, [right, wrong], people)
+        assert scores[0] > scores[1] + 1, wrong

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from safetensors.torch import load_file
 from txt2sql.errors import ConfigError, ModelError
 from txt2sql.models.channel import FOLDER, Channel, Exponents, in_words, open_adapter, open_channel
 from txt2sql.models.weights import load_weights
+from txt2sql.search.vote import Weights, choose
 from txt2sql.serving.service import build_predictor, searching
 from txt2sql.training import channel as training
 from txt2sql.training.channel import comparison, plan, train
@@ -144,6 +146,16 @@ def test_exponents_give_right_answers_the_most_weight() -> None:
     assert found.question * 4 > found.policy * math.log(0.6 / 0.4)
     lying = fit(trees, [{1: -9.0, 2: -5.0}] * 8, 0.05)
     assert lying.question < 0.05  # it may be ignored, never turned around
+    none = [
+        replace(t, nodes=(*t.nodes[:1], replace(t.nodes[1], right=False), *t.nodes[2:]))
+        for t in trees
+    ]
+    doubted = fit([*trees, *none], told * 2, 0.05)  # half of the trees hold no right answer
+    chosen = choose(
+        none[0].ballots(told[0]),
+        Weights(1, policy=doubted.policy, preference=doubted.question, doubt=doubted.doubt),
+    )
+    assert chosen[0].share == pytest.approx(0.5, abs=0.1)
     sure = [Grown(t.question_id, t.db_id, t.nodes[:2]) for t in trees]
     assert fit(sure, [{1: -5.0}] * 8, 0.05) == Exponents()
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,11 +53,13 @@ _BATCH_TOKENS = 4096
 @dataclass(frozen=True, slots=True)
 class Exponents:
     """What the vote makes of both models: p(answer | question) ** policy * p(question | answer) **
-    question.
+    question. `doubt` is the weight of "none of these is right", which makes the share of an answer a
+    probability.
     """
 
     policy: float = 1.0
     question: float = 0.0
+    doubt: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +218,5 @@ def _damaged(folder: Path) -> ModelError:
 
 def save_facts(channel: Channel, folder: Path) -> None:
     """Write what the vote needs beside the adapter; last, as it is what makes the folder whole."""
-    exponents = {"policy": channel.exponents.policy, "question": channel.exponents.question}
-    facts = {"exponents": exponents, "measured": channel.measured}
+    facts = {"exponents": asdict(channel.exponents), "measured": channel.measured}
     write_atomically(folder / FACTS, json.dumps(facts, indent=1) + "\n")

@@ -31,6 +31,10 @@ Judge = Callable[[Asked, Sequence[str]], Sequence[float]]
 """A score for each answer to a question, comparable among these alone."""
 
 
+_TREE = 0.6
+"""The part of a deadline that the tree has, where a judge reads its answers afterwards."""
+
+
 @dataclass(frozen=True, slots=True)
 class SearchOptions:
     """How questions are searched; `together` of them at a time, in one batch of the model."""
@@ -113,7 +117,7 @@ class SearchPredictor:
                 weights.visits or weights.value or weights.preference
             )
             settled = decided if early else None
-            forest = search(roots, expander, value, self.options.mcts, settled, watch)
+            forest = search(roots, expander, value, self._limits(), settled, watch)
         finally:
             expander.free(roots)
         found = []
@@ -124,6 +128,13 @@ class SearchPredictor:
             found.append(Searched(each, tree, votes, chosen, (0, tree.tokens)))
         seconds = (time.perf_counter() - started) / len(asked)
         return [replace(each, seconds=seconds) for each in found]
+
+    def _limits(self) -> Settings:
+        """The settings of the tree, with time left for the judge where there is a deadline."""
+        settings = self.options.mcts
+        if self.judge is None or settings.seconds is None:
+            return settings
+        return replace(settings, seconds=settings.seconds * _TREE)
 
     def _judged(self, asked: Asked, tree: Tree[State]) -> None:
         if self.judge is None:
@@ -196,4 +207,5 @@ def with_judge(weights: Weights, preference: float, channel: Channel | None) -> 
     """The weights of a vote with a channel model, else with a preference model of that weight."""
     if channel is None:
         return replace(weights, preference=preference)
-    return replace(weights, policy=channel.exponents.policy, preference=channel.exponents.question)
+    found = channel.exponents
+    return replace(weights, policy=found.policy, preference=found.question, doubt=found.doubt)

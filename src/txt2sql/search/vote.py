@@ -42,7 +42,8 @@ class Weights:
     """How much each share says. `empty` multiplies what returns no rows or only NULLs.
 
     `preference` is the weight of a judge beside the policy: an answer counts its probability to the
-    power of `policy`, times exp(preference * score), a product of experts (Hinton 2002).
+    power of `policy`, times exp(preference * score), a product of experts (Hinton 2002), where the best
+    score is 0. `doubt` is what "none of these is right" counts; it changes shares, not the choice.
     """
 
     probability: float = 1.0
@@ -51,6 +52,7 @@ class Weights:
     empty: float = 0.05
     preference: float = 0.0
     policy: float = 1.0
+    doubt: float = 0.0
 
     def __post_init__(self) -> None:
         if min(astuple(self)) < 0:
@@ -65,7 +67,7 @@ class Candidate:
     score: float
     ballots: tuple[Ballot, ...]
     share: float = 0.0
-    """Of what policy and judge give all answers that ran."""
+    """Of what policy, judge and doubt give all answers that ran: how sure the vote is."""
 
     @property
     def own(self) -> bool:
@@ -94,9 +96,9 @@ def choose(ballots: Sequence[Ballot], weights: Weights = Weights()) -> list[Cand
     found = []
     for members in clusters.values():
         best = max(members, key=lambda b: (weighed(b), b.own))
-        share = sum(weighed(b) for b in members) / mass if best.result.ok else 0.0
+        weight = sum(weighed(b) for b in members) if best.result.ok else 0.0
         score = (
-            weights.probability * share
+            weights.probability * weight / mass
             + weights.visits * sum(b.visits for b in members) / visits
             + weights.value * (1 + max(b.value for b in members)) / 2
         )
@@ -104,7 +106,7 @@ def choose(ballots: Sequence[Ballot], weights: Weights = Weights()) -> list[Cand
             score = -1.0
         elif not best.result.says_something:
             score *= weights.empty
-        found.append(Candidate(best.sql, score, tuple(members), share))
+        found.append(Candidate(best.sql, score, tuple(members), weight / (mass + weights.doubt)))
     return sorted(found, key=lambda c: (-c.score, not c.own, -c.ballots[0].probability))
 
 

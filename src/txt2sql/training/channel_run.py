@@ -17,11 +17,13 @@ PosixPath('results/channel-bundled/model')
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file, save_file
 
 from txt2sql.config import as_mapping
 from txt2sql.errors import ConfigError
@@ -83,8 +85,18 @@ def run(
     kept = ", ".join(f"{k} {v:.1%}" for k, v in found.measured.items() if k != "n")
     report(f"{kept} of {found.measured['n']}; {found.exponents}")
     replace_folder(policy, output / "model", without=(FOLDER,))
-    replace_folder(adapter, output / "model" / FOLDER, without=(CHECKPOINT, "README.md"))
+    halved(adapter, output / "model" / FOLDER)
     return output / "model"
+
+
+def halved(adapter: Path, folder: Path) -> None:
+    """A copy of an adapter to use, in half precision; a kill leaves none or a whole one."""
+    whole = load_file(adapter / _WEIGHTS)
+    part = folder.with_name(f".{folder.name}.half")
+    replace_folder(adapter, part, without=(CHECKPOINT, "README.md", _WEIGHTS))
+    save_file({name: tensor.half() for name, tensor in whole.items()}, part / _WEIGHTS)
+    replace_folder(part, folder)
+    shutil.rmtree(part)
 
 
 def searched(folder: Path, questions: Questions) -> list[Grown]:

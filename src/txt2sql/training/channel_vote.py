@@ -28,40 +28,57 @@ _LEAST = 1e-30
 
 
 def fit(trees: Sequence[Grown], scores: Sequence[Mapping[int, float]], empty: float) -> Exponents:
-    """The exponents under which right answers have the most weight, by maximum likelihood; those of an
-    empty list are 1 and 0. Trees without a right or without a wrong answer say nothing.
+    """The exponents under which right answers have the most weight, by maximum likelihood, of trees that
+    hold right and wrong ones; then the doubt, of all trees. 1 and 0 where there is nothing to fit.
     """
     known: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
     for tree, given in zip(trees, scores, strict=True):
         nodes = [(tree.nodes[i], score) for i, score in given.items()]
-        right = torch.tensor([bool(node.right) for node, _ in nodes])
-        if not right.any() or right.all():
-            continue
-        likely = torch.tensor([math.log(max(node.probability, _LEAST)) for node, _ in nodes])
-        read = torch.tensor([score for _, score in nodes])
-        says = torch.tensor(
-            [0.0 if node.says else math.log(max(empty, _LEAST)) for node, _ in nodes]
-        )
-        known.append((likely, read, says, right))
-    if not known:
+        if nodes:
+            likely = [math.log(max(node.probability, _LEAST)) for node, _ in nodes]
+            read = torch.tensor([score for _, score in nodes])
+            says = [0.0 if node.says else math.log(max(empty, _LEAST)) for node, _ in nodes]
+            right = torch.tensor([bool(node.right) for node, _ in nodes])
+            known.append((torch.tensor(likely), read - read.max(), torch.tensor(says), right))
+    mixed = [each for each in known if each[3].any() and not each[3].all()]
+    if not mixed:
         return Exponents()
-    logs = torch.tensor([0.5, 0.3]).log().requires_grad_()
+
+    def choice(logs: Tensor) -> Tensor:
+        policy, question = logs.exp()
+        cost = torch.zeros(())
+        for likely, read, says, right in mixed:
+            weights = policy * likely + question * read + says
+            cost = cost + weights.logsumexp(0) - weights[right].logsumexp(0)
+        return cost / len(mixed)
+
+    policy, question = _least(choice, [0.5, 0.3])
+
+    def surety(logs: Tensor) -> Tensor:
+        cost = torch.zeros(())
+        for likely, read, _, right in known:
+            weights = policy * likely + question * read
+            true = weights[right].logsumexp(0) if right.any() else logs[0]
+            cost = cost + torch.cat([weights, logs]).logsumexp(0) - true
+        return cost / len(known)
+
+    (doubt,) = _least(surety, [0.1])
+    return Exponents(round(policy, 4), round(question, 4), round(doubt, 4))
+
+
+def _least(cost: Callable[[Tensor], Tensor], start: Sequence[float]) -> list[float]:
+    """Positive numbers, whose logarithms `cost` takes, where it is least."""
+    logs = torch.tensor(start).log().requires_grad_()
     optimizer = torch.optim.LBFGS([logs], max_iter=50)
 
     def closure() -> Tensor:
         optimizer.zero_grad()
-        policy, question = logs.exp()
-        cost = torch.zeros(())
-        for likely, read, says, right in known:
-            weights = policy * likely + question * (read - read.max()) + says
-            cost = cost + weights.logsumexp(0) - weights[right].logsumexp(0)
-        cost = cost / len(known)
-        cost.backward()
-        return cost
+        found = cost(logs)
+        found.backward()
+        return found
 
     optimizer.step(closure)
-    policy, question = logs.detach().exp().tolist()
-    return Exponents(round(policy, 4), round(question, 4))
+    return list(logs.detach().exp().tolist())
 
 
 def read_back(

@@ -115,9 +115,9 @@ class ChannelSettings:
     """Of each of them, at most."""
     searched: int = 0
     """Training questions that are searched for right and wrong answers, beside trees that are given."""
-    preference_epochs: int = 2
+    preference_epochs: int = 1
     """Of preferring: right answers of searched trees to wrong ones."""
-    preference_learning_rate: float = 2e-4
+    preference_learning_rate: float = 1e-4
     answers: int = 14
     """Of one tree, at most."""
     together: int = 4
