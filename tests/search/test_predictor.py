@@ -114,25 +114,35 @@ def test_every_answer_in_a_tree_runs_and_the_chosen_is_one_of_them(
     assert sum(edge.visits for edge in found.tree.root.edges or ()) == SIMULATIONS
 
 
-def test_a_vote_that_is_over_ends_the_search(predictor: SearchPredictor) -> None:
+@pytest.fixture(scope="module")
+def plain(predictor: SearchPredictor) -> SearchPredictor:
+    """The same without the bundled model's channel model: probability alone decides the vote."""
+    options = replace(predictor.options, vote=Weights())
+    return SearchPredictor(predictor.direct, predictor.engine, options)
+
+
+def test_a_vote_that_is_over_ends_the_search(
+    predictor: SearchPredictor, plain: SearchPredictor
+) -> None:
     sure, unsure = (Question(q, "sample", q) for q in QUESTIONS[:2])
-    early = SearchPredictor(
-        predictor.direct, predictor.engine, replace(predictor.options, early=True)
-    )
-    [whole], [found] = predictor.search([sure]), early.search([sure])
+    early = SearchPredictor(plain.direct, plain.engine, replace(plain.options, early=True))
+    [whole], [found] = plain.search([sure]), early.search([sure])
     assert found.tree.reason == "no other answer can win"
     assert found.tree.simulations < whole.tree.simulations
     assert found.candidates[0].sql == whole.candidates[0].sql
     assert early.search([unsure])[0].tree.simulations == SIMULATIONS
     by_value = replace(early.options, vote=Weights(value=1.0))
-    [found] = SearchPredictor(predictor.direct, predictor.engine, by_value).search([sure])
+    [found] = SearchPredictor(plain.direct, plain.engine, by_value).search([sure])
     assert found.tree.simulations == SIMULATIONS
+    predictor.options = replace(predictor.options, early=True)
+    assert predictor.search([sure])[0].tree.simulations == SIMULATIONS  # the judge comes last
+    predictor.options = replace(predictor.options, early=False)
 
 
-def test_a_judge_of_whole_answers_has_its_say_in_the_vote(predictor: SearchPredictor) -> None:
+def test_a_judge_of_whole_answers_has_its_say_in_the_vote(plain: SearchPredictor) -> None:
     question = Question("q", "sample", QUESTIONS[1])
-    [plain] = predictor.search([question])
-    second = plain.candidates[1].ballots[0].sql
+    [found] = plain.search([question])
+    second = found.candidates[1].ballots[0].sql
     seen: list[str] = []
 
     def judge(asked: Asked, answers: Sequence[str]) -> list[float]:
@@ -140,11 +150,11 @@ def test_a_judge_of_whole_answers_has_its_say_in_the_vote(predictor: SearchPredi
         seen.extend(answers)
         return [1.0 if sql == second else -1.0 for sql in answers]
 
-    for weight, chosen in ((0.0, plain.candidates[0].sql), (20.0, second)):
-        options = replace(predictor.options, vote=Weights(preference=weight))
-        judged = SearchPredictor(predictor.direct, predictor.engine, options, judge=judge)
+    for weight, chosen in ((0.0, found.candidates[0].sql), (20.0, second)):
+        options = replace(plain.options, vote=Weights(preference=weight))
+        judged = SearchPredictor(plain.direct, plain.engine, options, judge=judge)
         assert judged.search([question])[0].candidates[0].sql == chosen
-    assert second in seen and len(set(seen)) >= len(plain.candidates)
+    assert second in seen and len(set(seen)) >= len(found.candidates)
 
 
 def test_the_same_question_grows_the_same_tree(predictor: SearchPredictor) -> None:
