@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,7 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from txt2sql.models.catalog import BUNDLED
-from txt2sql.models.channel import Channel, in_words, open_channel, question_logprobs
+from txt2sql.models.channel import (
+    Channel,
+    channel_folder,
+    in_words,
+    open_channel,
+    question_logprobs,
+)
 from txt2sql.models.hf import HFGenerator
 from txt2sql.types import Column, ForeignKey, Schema, Table
 
@@ -94,8 +101,11 @@ def test_scores_come_in_the_order_of_the_queries(generator_of: Callable[..., HFG
     assert channel.scores("How many?", [], SCHEMA) == []
 
 
-def test_a_policy_without_a_folder_has_none() -> None:
-    assert open_channel(None) is None
+def test_an_adapter_has_the_one_of_its_base(tmp_path: Path) -> None:
+    assert channel_folder(None) is None
+    assert channel_folder(tmp_path) is None
+    (tmp_path / "adapter_config.json").write_text('{"base_model_name_or_path": "bundled"}')
+    assert channel_folder(tmp_path) == BUNDLED / "channel"
 
 
 def test_the_bundled_one_reads_back_what_an_answer_leaves_out() -> None:

@@ -25,6 +25,7 @@ from txt2sql.training.cot_synthesis import open_questions
 from txt2sql.training.ppm_pairs import Grown, Node, to_row
 from txt2sql.training.prepare import silent
 from txt2sql.training.rstar_settings import ChannelSettings, RStarConfig, load_settings
+from txt2sql.training.self_evolution import evolve
 from txt2sql.training.sft_model import base_model
 from txt2sql.types import Column, Example, Schema, Table
 
@@ -162,7 +163,10 @@ def test_exponents_give_right_answers_the_most_weight() -> None:
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_a_run_makes_a_model_that_votes_by_reading_back(
-    tmp_path: Path, tiny_spider: Path, tiny_compact: Callable[..., Path]
+    tmp_path: Path,
+    tiny_spider: Path,
+    tiny_compact: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     policy = tiny_compact(True)
     settings = config(tmp_path / "out", tiny_spider, policy)
@@ -197,6 +201,19 @@ def test_a_run_makes_a_model_that_votes_by_reading_back(
     assert [b.score for b in ran] == pytest.approx(scores, abs=1e-4)
     with pytest.raises(ConfigError, match="no searched trees"):
         searched(tmp_path, questions)
+    evolving = config(
+        tmp_path / "rounds", tiny_spider, folder, "evolution.num_rounds=1", "channel.rounds=true",
+        "evolution.cot_examples_per_round=4", "evolution.measured=2", "policy_training.epochs=1",
+    )  # fmt: skip
+    pair = (([1, 5], [6, 2]), ([1, 7], [6, 2])), (True, False)
+    monkeypatch.setattr(training, "compared", lambda *_: [pair] * 4)
+    last = evolve(evolving, lambda line: None)
+    assert last is not None
+    trained = open_channel(last)
+    assert trained is not None and trained.exponents == found.exponents
+    files = [each / FOLDER / "adapter_model.safetensors" for each in (folder, last)]
+    before, after = (load_file(file) for file in files)
+    assert any(not torch.equal(before[name], after[name].half()) for name in before)
     (folder / FOLDER / "channel.json").write_text("{}")
     with pytest.raises(ModelError, match="damaged"):
         open_channel(folder)

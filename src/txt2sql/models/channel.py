@@ -32,7 +32,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from txt2sql.errors import ModelError
-from txt2sql.models.catalog import base_of
+from txt2sql.models.catalog import base_of, is_adapter
 from txt2sql.models.packed import pack
 from txt2sql.models.weights import load_weights
 from txt2sql.runs import write_atomically
@@ -166,13 +166,21 @@ def question_logprobs(model: Any, rows: Sequence[Row]) -> tuple[Tensor, Tensor]:
     return sums, where.sum(1)
 
 
-def open_channel(policy: Path | None, device: str | None = None) -> Channel | None:
-    """The model that reads back for a policy, from its folder; None where there is none.
+def channel_folder(policy: Path | None) -> Path | None:
+    """Where the channel model of a policy lies: in its folder, or in that of the model it adapts."""
+    while policy is not None:
+        if (policy / FOLDER / FACTS).is_file():
+            return policy / FOLDER
+        policy = base_of(policy).folder if is_adapter(policy) else None
+    return None
 
-    Raises ModelError for one that is damaged.
+
+def open_channel(policy: Path | None, device: str | None = None) -> Channel | None:
+    """The model that reads back for a policy; None where there is none. Raises ModelError for one that is
+    damaged.
     """
-    folder = policy / FOLDER if policy else None
-    if folder is None or not (folder / FACTS).is_file():
+    folder = channel_folder(policy)
+    if folder is None:
         return None
     try:
         facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))

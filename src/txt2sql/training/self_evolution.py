@@ -37,7 +37,7 @@ from txt2sql.errors import ConfigError
 from txt2sql.models import hf
 from txt2sql.models.catalog import base_of, resolve
 from txt2sql.models.channel import FOLDER as CHANNEL
-from txt2sql.models.channel import open_channel, save_facts
+from txt2sql.models.channel import channel_folder, open_channel, save_facts
 from txt2sql.models.ppm import FACTS, WEIGHTS, save_preference
 from txt2sql.models.weights import load_weights
 from txt2sql.runs import append_row, open_run, read_rows, write_atomically
@@ -302,26 +302,28 @@ class Evolution(Planned):
     def train_channel(self, number: int, trees: Sequence[Grown]) -> None:
         """A round's model that reads answers back: the one of its base, with `channel.rounds` trained on
         these trees, too."""
-        base, settings = resolve(self.config.model).folder, self.config.channel
-        given, folder = open_channel(base), self.work(number) / "checkpoint" / CHANNEL
-        if given is None or base is None:
+        settings, policy = self.config.channel, resolve(self.config.model).folder
+        base, folder = channel_folder(policy), self.work(number) / "checkpoint" / CHANNEL
+        if base is None:
             if settings.rounds:
                 raise ConfigError(
                     f"'{self.config.model}' has no model that reads answers back, which rounds could "
                     "train on; make one with txt2sql train channel"
                 )
             return
-        replace_folder(base / CHANNEL, folder)
-        if not settings.rounds:
+        replace_folder(base, folder)
+        given = open_channel(policy)
+        if given is None or not settings.rounds:
             return
-        examples = {tree.question_id: self.by_id[tree.question_id] for tree in trees}
         compared = channel.compared(
-            given, trees, examples, self.questions.dataset.schema, settings.answers
+            given, trees, self.by_id, self.questions.dataset.schema, settings.answers
         )
+        if not compared:
+            return
         part = self.work(number) / CHANNEL
         channel.train(
-            load_weights(base_of(folder).source), (), compared, settings, part,
-            seed=self.config.seed, start=base / CHANNEL, progress=self.progress,
+            load_weights(base_of(base).source, dtype="float32"), (), compared, settings, part,
+            seed=self.config.seed, start=base, progress=self.progress,
         )  # fmt: skip
         save_facts(given, part)
         replace_folder(part, folder, without=(channel.CHECKPOINT,))
