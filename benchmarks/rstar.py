@@ -11,7 +11,8 @@ Differences are paired, with 95% intervals: against greedy, and against another 
 the same base fine-tuned with LoRA). Answers are kept, so that the same command goes on after a kill.
 
     python benchmarks/rstar.py --run results/rstar [--data data/raw/spider] [--round 2] [-n 1034]
-        [--simulations 1 10 30 100 300] [--peer results/lora-bundled/model] [--quick]
+        [--simulations 1 10 30 100 300] [--ways channel PPM shuffled self-consistency]
+        [--peer results/lora-bundled/model] [--quick]
 """
 
 from __future__ import annotations
@@ -52,6 +53,9 @@ from txt2sql.training.self_evolution_rounds import promoted, rounds_of
 from txt2sql.types import Example, Prediction, QueryResult, Sampling
 
 TOGETHER = 8
+WAYS = ("self-consistency", "channel", "PPM", "shuffled")
+"""What a plain search is compared with; --ways takes some of them."""
+SEARCHES = ("search", "search + PPM", "search + shuffled PPM")
 Row = dict[str, Any]
 
 
@@ -64,6 +68,7 @@ def main() -> None:
     parser.add_argument("--peer")
     parser.add_argument("-n", type=int)
     parser.add_argument("--simulations", type=int, nargs="+", default=[1, 10, 30, 100, 300])
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--quick", action="store_true")
     asked = parser.parse_args()
@@ -80,19 +85,21 @@ def main() -> None:
     answers.greedy("greedy", direct)
     if asked.peer:
         answers.greedy("peer", predictor(asked.peer, dataset))
-    base = load(RStarConfig, asked.run / "config.yaml").model
-    channel = open_channel(folder) or open_channel(resolve(base).folder)
+    origin = load(RStarConfig, asked.run / "config.yaml").model
+    channel = open_channel(folder) or open_channel(resolve(origin).folder)
     preference = find(folder)
     heads: dict[str, Preference | None] = {"search": None}
-    if preference is not None:
+    if preference is not None and "PPM" in asked.ways:
         heads["search + PPM"] = preference
+    if preference is not None and "shuffled" in asked.ways:
         control = shuffled(asked.run, number, dataset.root, direct, preference)
         heads["search + shuffled PPM"] = control
     for count in simulations:
         for way, head in heads.items():
             answers.search(way, direct, head, count)
-        answers.agreement(direct, count)
-        if channel is not None:
+        if "self-consistency" in asked.ways:
+            answers.agreement(direct, count)
+        if channel is not None and "channel" in asked.ways:
             answers.read_back("search + channel", channel, count, lambda example: example.question)
             answers.read_back("search + channel, other question", channel, count, answers.another)
     rows = answers.table(simulations)
@@ -101,7 +108,7 @@ def main() -> None:
         reliability(preference, asked.run / f"reliability-{number}")
     print("\n".join(rows))
     most = max(simulations)
-    best = "search + channel" if channel else "search"
+    best = "search + channel" if channel and "channel" in asked.ways else "search"
     ours, base = (answers.mean(way, most) for way in (best, "greedy"))
     print(json.dumps({
         "name": "rstar", "ours": ours, "peer": base, "ratio": ours / base if base else None,
@@ -256,6 +263,10 @@ class Answers:
         found = self.marks(way, 0 if way in ("greedy", "peer") else simulations)
         return sum(found) / len(found)
 
+    def whole(self, way: str, simulations: Sequence[int]) -> list[int]:
+        """Those numbers of simulations at which every question has been answered this way."""
+        return [s for s in simulations if all((way, s, e.id) in self.rows for e in self.examples)]
+
     def ways(self) -> list[str]:
         return list(dict.fromkeys(way for way, _, _ in self.rows))
 
@@ -265,10 +276,10 @@ class Answers:
         head = ["way", "simulations", "EX", "oracle", *(f"against {base}" for base in bases)]
         lines = [f"| {' | '.join(head)} |", "|" + " --- |" * len(head)]
         for way in self.ways():
-            for count in [0] if way in bases else simulations:
+            for count in [0] if way in bases else self.whole(way, simulations):
                 marks = self.marks(way, count)
                 found = wilson(sum(marks), len(marks))
-                bound = self.marks(way, count, "oracle") if way.startswith("search") else []
+                bound = self.marks(way, count, "oracle") if way in SEARCHES else []
                 cells = [
                     way,
                     str(count or ""),
@@ -308,10 +319,11 @@ def draw(answers: Answers, simulations: Sequence[int], path: Path) -> None:
             if way in ("greedy", "peer"):
                 axes.axhline(answers.mean(way, 0), linestyle="--", linewidth=1, label=way)
                 continue
-            found = [wilson(sum(m), len(m)) for m in (answers.marks(way, s) for s in simulations)]
+            there = answers.whole(way, simulations)
+            found = [wilson(sum(m), len(m)) for m in (answers.marks(way, s) for s in there)]
             errors = [[e.mean - e.low for e in found], [e.high - e.mean for e in found]]
             axes.errorbar(
-                simulations, [e.mean for e in found], errors, label=way, marker=marker, capsize=2
+                there, [e.mean for e in found], errors, label=way, marker=marker, capsize=2
             )
         axes.set_xscale("log")
         axes.set_xticks(list(simulations), [str(s) for s in simulations])

@@ -46,6 +46,7 @@ SCHEMA = Schema(
         ),
         ("SELECT CASE WHEN 1 THEN 2 END FROM  Str", "select case when 1 then 2 end from str"),
         ("no SQL at all (", "no sql at all ("),
+        (f"SELECT 1 WHERE {' AND '.join(['1'] * 3000)}", f"select 1 where {' and '.join(['1'] * 3000)}"),
     ],
 )  # fmt: skip
 def test_a_query_is_read_in_the_words_that_people_use(sql: str, words: str) -> None:

@@ -107,13 +107,14 @@ def _length(row: Row) -> int:
 def in_words(sql: str, schema: Schema) -> str:
     """A query with the names that people use, and joins along keys without their conditions.
 
-    >>> schema = Schema("shop", (Table("emp", (Column("fname", words="first name"),)),))  # doctest: +SKIP
+    >>> columns = (Column("fname", words="first name"),)  # doctest: +SKIP
+    >>> schema = Schema("shop", (Table("emp", columns, words="employee"),))  # doctest: +SKIP
     >>> in_words("SELECT fname FROM emp", schema)  # doctest: +SKIP
     'select first name from employee'
     """
     try:
         template = encode_template(sql, schema)
-    except Unsupported:
+    except (Unsupported, RecursionError):
         return " ".join(sql.split()).lower()
     links = whole_links(schema)
     tables = {table.name: (table.words or table.name).lower() for table in schema.tables}
