@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import random
+import time
 from collections.abc import Sequence
 
 import pytest
@@ -266,6 +267,13 @@ def test_a_deadline_of_200_ms_is_kept_within_50_and_answers(
     assert tree.first is not None and tree.first.terminal
     assert tree.reason == "0.2 seconds passed"
     assert all(edge.pending == 0 for node in tree.nodes for edge in node.edges or ())
+
+
+def test_a_tree_that_is_exhausted_keeps_its_deadline_too() -> None:
+    began = time.perf_counter()
+    tree = grown(Game(2, 2), num_simulations=10**9, seconds=0.05)
+    assert tree.reason == "0.05 seconds passed" and tree.simulations > 100
+    assert time.perf_counter() - began < 30  # 10**9 simulations would take an hour
 
 
 def test_a_deadline_too_short_for_an_answer_still_gets_one(clock: Clock) -> None:

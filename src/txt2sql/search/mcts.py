@@ -169,7 +169,7 @@ def search(
         late = time.perf_counter() >= limit
         new: list[S] = []
         for each in searches:
-            for node in each.gather(late):
+            for node in each.gather(limit):
                 asked[id(node.state)] = (each, node)
                 new.append(node.state)
         if not asked or all(each.tree.reason for each in searches):
@@ -202,8 +202,8 @@ class _Search(Generic[S]):
         self.leading: list[Edge[S]] | None = []  # the path of the first simulation, until it ends
         self.random = random.Random(settings.seed)
 
-    def gather(self, late: bool) -> list[Node[S]]:
-        """The leaves that this tree wants expanded now."""
+    def gather(self, limit: float) -> list[Node[S]]:
+        """The leaves that this tree wants expanded now, looked for until `limit`."""
         found: list[Node[S]] = []
         if self.leading is not None:
             leaf = self._lead()
@@ -212,7 +212,7 @@ class _Search(Generic[S]):
         if self.tree.reason or self.tree.root.edges is None:
             return found
         met, tried, settings = 0, 0, self.settings
-        while not self._done(late) and len(self.waiting) < settings.wave:
+        while not self._done(time.perf_counter() >= limit) and len(self.waiting) < settings.wave:
             if tried >= settings.wave and self.waiting:
                 break
             tried += 1

@@ -141,7 +141,9 @@ class SearchPredictor:
             return
         ends = [node.state for node in tree.nodes if node.terminal]
         ran = {s.sql: s for s in ends if s.sql and s.result is not None and s.result.ok}
-        scores = dict(zip(ran, self.judge(asked, list(ran)), strict=True)) if ran else {}
+        if len(ran) < 2:  # nothing to choose
+            return
+        scores = dict(zip(ran, self.judge(asked, list(ran)), strict=True))
         for state in ends:
             state.judged = scores.get(state.sql or "")
 
