@@ -22,6 +22,7 @@ import json
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -311,13 +312,15 @@ def difference(before: Iterable[bool], after: Iterable[bool]) -> str:
 def draw(answers: Answers, simulations: Sequence[int], path: Path) -> None:
     """Execution accuracy over simulations, a line for each way."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import PercentFormatter
 
     with styled():
-        figure = Figure(figsize=(5.6, 3.6), layout="constrained")
+        figure = Figure(figsize=(6.4, 4.6), layout="constrained")
         axes = figure.subplots()
-        for way, marker in zip(answers.ways(), "osD^vPX", strict=False):
+        for way, marker in zip(answers.ways(), cycle("osD^vPX")):
             if way in ("greedy", "peer"):
-                axes.axhline(answers.mean(way, 0), linestyle="--", linewidth=1, label=way)
+                style = {"linestyle": "--" if way == "greedy" else ":", "color": "#777777"}
+                axes.axhline(answers.mean(way, 0), linewidth=1, label=way, **style)
                 continue
             there = answers.whole(way, simulations)
             found = [wilson(sum(m), len(m)) for m in (answers.marks(way, s) for s in there)]
@@ -329,7 +332,8 @@ def draw(answers: Answers, simulations: Sequence[int], path: Path) -> None:
         axes.set_xticks(list(simulations), [str(s) for s in simulations])
         axes.set_xlabel("simulations")
         axes.set_ylabel(f"execution accuracy (n = {len(answers.examples)})")
-        figure.legend(loc="outside upper center", ncols=3, frameon=False)
+        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        figure.legend(loc="outside upper center", ncols=2, frameon=False)
         save(figure, path)
 
 
