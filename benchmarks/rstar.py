@@ -332,7 +332,7 @@ def draw(answers: Answers, simulations: Sequence[int], path: Path) -> None:
         axes.set_xticks(list(simulations), [str(s) for s in simulations])
         axes.set_xlabel("simulations")
         axes.set_ylabel(f"execution accuracy (n = {len(answers.examples)})")
-        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        axes.yaxis.set_major_formatter(PercentFormatter(1))
         figure.legend(loc="outside upper center", ncols=2, frameon=False)
         save(figure, path)
 
