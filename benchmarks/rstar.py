@@ -40,7 +40,7 @@ from txt2sql.models.predictor import DirectPredictor
 from txt2sql.runs import append_row, hardware, read_rows, versions
 from txt2sql.search.actions import starts_step
 from txt2sql.search.mcts import Settings
-from txt2sql.search.predictor import Searched, SearchOptions, SearchPredictor
+from txt2sql.search.predictor import Searched, SearchOptions, SearchPredictor, with_judge
 from txt2sql.search.state import Question
 from txt2sql.search.vote import Ballot, Weights, choose, result_key
 from txt2sql.serving.service import build_predictor
@@ -202,11 +202,10 @@ class Answers:
 
     def judged(self, example: Example, found: Searched) -> list[Row]:
         """The answers of a tree, with what a vote needs to know of them, and whether they are right."""
-        texts = {n.state.sql: n.state.text for n in found.tree.nodes if n.terminal}
         results: dict[object, int] = {}
         return [
             {
-                "text": texts[b.sql], "sql": b.sql, "probability": b.probability, "own": b.own,
+                "sql": b.sql, "probability": b.probability, "own": b.own,
                 "result": results.setdefault(result_key(b.result), len(results)) if b.result.ok else None,
                 "says": b.result.says_something, "right": self.right(example, b.sql),
             }
@@ -217,7 +216,7 @@ class Answers:
         self, way: str, channel: Channel, simulations: int, asked: Callable[[Example], str]
     ) -> None:
         """Another vote over the answers of the plain search."""
-        weights = Weights(policy=channel.exponents.policy, preference=channel.exponents.question)
+        weights = with_judge(Weights(), 0.0, channel)
         for batch in self.left(way, simulations):
             for example in batch:
                 found = self.rows["search", simulations, example.id]["ballots"]

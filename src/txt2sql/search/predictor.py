@@ -206,7 +206,11 @@ def reading_back(channel: Channel) -> Judge:
 
 
 def with_judge(weights: Weights, preference: float, channel: Channel | None) -> Weights:
-    """The weights of a vote with a channel model, else with a preference model of that weight."""
+    """The weights of a vote with a channel model, else with a preference model of that weight; those that
+    name a weight for a judge stay as they are.
+    """
+    if weights.preference:
+        return weights
     if channel is None:
         return replace(weights, preference=preference)
     found = channel.exponents

@@ -230,8 +230,7 @@ def searching(
     channel, weight = open_channel(generator.card.folder), 0.0
     if head is None and (preference := find(generator.card.folder, generator.device)):
         head, weight = preference.head, preference.vote
-    if not options.vote.preference:
-        options = replace(options, vote=with_judge(options.vote, weight, channel))
+    options = replace(options, vote=with_judge(options.vote, weight, channel))
     engine = HFEngine(generator, starts_step, head=head, decoding=options.steps)
     judge = reading_back(channel) if channel else None
     return SearchPredictor(predictor, engine, options, scored=head is not None, judge=judge)

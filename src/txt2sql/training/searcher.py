@@ -76,9 +76,7 @@ class Searcher:
         )
         head = preference.head if preference else None
         self.engine = HFEngine(generator, starts_step, head=head, decoding=config.steps)
-        vote = config.vote
-        if not vote.preference:
-            vote = with_judge(vote, preference.vote if preference else 0.0, channel)
+        vote = with_judge(config.vote, preference.vote if preference else 0.0, channel)
         self.options = SearchOptions(
             config.mcts, config.steps, vote, config.value, together=config.evolution.together
         )
