@@ -115,7 +115,7 @@ def measure(
     schema = database.schema()
 
     def answering(model: str | Path) -> Any:
-        return build_predictor(model, lambda _: schema, lambda _: database)
+        return build_predictor(model, lambda _: schema, lambda _: database, channel=False)
 
     pairs = {
         Example(f"{name}-{i}", database.db_id, item["question"], item["query"]): name

@@ -1,7 +1,8 @@
 """What each part of answering is worth: the same weights and questions, one part left out at a time.
 
 The variants are asked all of Spider dev and of WikiSQL's real rows, judged by execution accuracy, and
-compared in pairs with the answers as shipped. What was asked before is not asked again.
+compared in pairs with answers that are guided by execution. As shipped, doubtful answers are read back as
+well (the channel model); every other variant leaves that out. What was asked before is not asked again.
 
     python benchmarks/answering.py --data data/raw [--model bundled] [--limit 100] [--quick]
 
@@ -29,6 +30,7 @@ from txt2sql.models.predictor import DirectPredictor
 from txt2sql.runs import hardware, versions, write_atomically
 from txt2sql.serving.service import build_predictor
 
+GUIDED, SHIPPED = "guided by execution", "as shipped"
 SETS = {"Spider dev": ("spider", "dev"), "WikiSQL, real rows": ("wikisql", "dev_real")}
 
 
@@ -54,7 +56,8 @@ def nothing(predictor: DirectPredictor) -> None:
 
 
 VARIANTS: dict[str, Callable[[DirectPredictor], None]] = {
-    "as shipped": lambda _: None,
+    GUIDED: lambda _: None,
+    SHIPPED: lambda _: None,
     "without the second look": no_second_look,
     "without the grammar": no_grammar,
     "without matched cells in the prompt": no_values,
@@ -69,7 +72,9 @@ def asked(
     """The verdicts of a variant."""
     if not note.is_file():
         print(f"{variant}, {dataset.name}", file=sys.stderr, flush=True)
-        predictor = build_predictor(model, dataset.schema, dataset.database)
+        predictor = build_predictor(
+            model, dataset.schema, dataset.database, channel=variant == SHIPPED
+        )
         VARIANTS[variant](predictor)
         examples = draw(list(dataset.examples(split)), limit, seed=0)
         judged = judge(examples, predictor, [ExecutionAccuracy()], dataset.database)
@@ -93,27 +98,29 @@ def main() -> None:
     limit = 20 if given.quick else given.limit
     home = given.output / f"{limit or 'all'}"
     home.mkdir(parents=True, exist_ok=True)
-    print("| | data | n | EX | against as shipped | McNemar's p |\n|---|---|---|---|---|---|")
+    print(
+        "| | data | n | EX | against guided by execution | McNemar's p |\n|---|---|---|---|---|---|"
+    )
     means: dict[str, list[float]] = {name: [] for name in given.only}
     n = 0
     for title, (name, split) in SETS.items():
         dataset = open_dataset(name, given.data / name)
         rows: dict[str, list[Row]] = {}
-        for variant in dict.fromkeys(["as shipped", *given.only]):
+        for variant in dict.fromkeys([GUIDED, *given.only]):
             note = home / f"{name}-{variant.replace(' ', '-')}.json"
             rows[variant] = asked(variant, given.model, dataset, split, limit, note)
         for variant in given.only:
-            found = compare(rows["as shipped"], rows[variant])
+            found = compare(rows[GUIDED], rows[variant])
             gap, own = found.difference, found.b
             means[variant].append(100 * own.mean)
             print(
                 f"| {variant} | {title} | {own.n:,} | {own.mean:.1%} ({own.low:.1%} to {own.high:.1%}) | "
-                + ("|" if variant == "as shipped" else
+                + ("|" if variant == GUIDED else
                    f"{100 * gap.mean:+.1f} ({100 * gap.low:+.1f} to {100 * gap.high:+.1f}) | {found.p:.2g}")
                 + " |", flush=True,
             )  # fmt: skip
             n = max(n, own.n)
-    ours = mean(means.get("as shipped") or [0.0])
+    ours = mean(means.get(SHIPPED) or [0.0])
     peer = mean(means.get("without any of them") or [0.0])
     print(json.dumps({
         "name": "answering", "ours": round(ours, 2), "peer": round(peer, 2),

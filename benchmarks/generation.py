@@ -44,7 +44,9 @@ def compare(data: Path | None, model: str, n: int) -> dict[str, Any]:
     """Times of both sides over `n` questions of Spider dev."""
     dataset = open_dataset("spider", data)
     examples = random.Random(0).sample(list(dataset.examples("dev")), n)
-    predictor = build_predictor(model, dataset.schema, dataset.database, batch_size=1)
+    predictor = build_predictor(
+        model, dataset.schema, dataset.database, batch_size=1, channel=False
+    )
     generator = predictor.generator
     folder = resolve(model).folder or resolve(model).hub_id
     plain = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()

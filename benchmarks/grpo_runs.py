@@ -79,7 +79,7 @@ def evaluated(model: str, given: argparse.Namespace, output: Path) -> Path:
     """The folder of a run of `txt2sql evaluate` on Spider dev."""
     command = ["evaluate", "--dataset", "spider", "--split", "dev", "--model", model]
     command += ["--data", str(given.data / "spider"), "--output", str(output)]
-    command += ["--metrics", "execution_accuracy"]
+    command += ["--metrics", "execution_accuracy", "--no-channel"]
     run(*command, *(["--limit", "100"] if given.quick else []))
     return output
 

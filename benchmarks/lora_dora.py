@@ -53,6 +53,7 @@ def one(name: str, model: str, home: Path, data: Path, limit: int | None) -> lis
     """The verdicts of a model on Spider dev."""
     command = ["evaluate", "--dataset", "spider", "--data", str(data / "spider"), "--model", model]
     command += ["--metrics", ",".join(METRICS.values()), "--output", str(home / f"dev-{name}")]
+    command += ["--no-channel"]
     run([*command, *(["--limit", str(limit)] if limit else [])], home / f"dev-{name}.json")
     return read_verdicts(home / f"dev-{name}")
 

@@ -4,8 +4,9 @@ Questions of Spider dev are answered by one round's policy in these ways, each a
 simulations: greedy; self-consistency with as many tokens as the search decoded (samples at temperature
 1, vote of results); search without a preference model; with it; and with a shuffled one, which was
 trained on the same pairs with the better of each drawn at random and has the same say in the vote; the
-search without a preference model with a channel model in the vote; and, as a control, with a channel
-model that is given another question over the same database. `oracle`, how often any answer of a tree is right, is a bound and no result.
+search without and with a preference model with a channel model in the vote; and, as a control, with a
+channel model that is given another question over the same database. `oracle`, how often any answer of a
+tree is right, is a bound and no result.
 
 Differences are paired, with 95% intervals: against greedy, and against another model (--peer, such as
 the same base fine-tuned with LoRA). Answers are kept, so that the same command goes on after a kill.
@@ -101,8 +102,10 @@ def main() -> None:
         if "self-consistency" in asked.ways:
             answers.agreement(direct, count)
         if channel is not None and "channel" in asked.ways:
-            answers.read_back("search + channel", channel, count, lambda example: example.question)
-            answers.read_back("search + channel, other question", channel, count, answers.another)
+            for way in heads:
+                if "shuffled" not in way:
+                    answers.read_back(way, "channel", channel, count, lambda e: e.question)
+            answers.read_back("search", "channel, other question", channel, count, answers.another)
     rows = answers.table(simulations)
     draw(answers, simulations, asked.run / f"simulations-{number}")
     if preference is not None:
@@ -213,14 +216,19 @@ class Answers:
         ]  # fmt: skip
 
     def read_back(
-        self, way: str, channel: Channel, simulations: int, asked: Callable[[Example], str]
+        self,
+        trees: str,
+        vote: str,
+        channel: Channel,
+        simulations: int,
+        asked: Callable[[Example], str],
     ) -> None:
-        """Another vote over the answers of the plain search."""
-        weights = with_judge(Weights(), 0.0, channel)
+        """Another vote over the answers of a search."""
+        way, weights = f"{trees} + {vote}", with_judge(Weights(), 0.0, channel)
         for batch in self.left(way, simulations):
             for example in batch:
-                found = self.rows["search", simulations, example.id]["ballots"]
-                known = self.scores.setdefault((way, example.id), {})
+                found = self.rows[trees, simulations, example.id]["ballots"]
+                known = self.scores.setdefault((vote, example.id), {})
                 new = [b["sql"] for b in found if b["result"] is not None and b["sql"] not in known]
                 schema = self.dataset.schema(example.db_id)
                 known |= dict(zip(new, channel.scores(asked(example), new, schema), strict=True))

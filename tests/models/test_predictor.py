@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from txt2sql.models.predictor import DirectPredictor, PredictorOptions
+from txt2sql.models.predictor import DirectPredictor, PredictorOptions, Tried
 from txt2sql.types import (
     Column,
     Completion,
@@ -100,6 +100,64 @@ def test_an_answer_that_fails_or_says_nothing_gets_a_second_look(
     answer = next(predictor(beam, second_beams=3).predict(EXAMPLES[:1]))
     assert answer.sql == expected
     assert beam.batches == batches
+
+
+OTHER = "select [c0] from [t0]"
+
+
+class Weighed(Beam):
+    """A generator whose completions have probabilities of their own."""
+
+    def __init__(self, *pairs: tuple[str, float]) -> None:
+        super().__init__(*(text for text, _ in pairs))
+        self.likely = dict(pairs)
+
+    def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Completion]]:
+        found = super().generate(prompts, sampling)
+        return [
+            [Completion(c.text, (math.log(self.likely[c.text]),), 7, 3) for c in each]
+            for each in found
+        ]
+
+
+@pytest.mark.parametrize(
+    ("first", "likely", "batches"),
+    [(GOOD, 0.9, [1]), (GOOD, 0.6, [1, 1]), (EMPTY, 0.9, [1, 1]), (BROKEN, 0.9, [1, 1])],
+)
+def test_a_chooser_is_asked_where_the_model_is_not_sure(
+    first: str, likely: float, batches: list[int]
+) -> None:
+    shown: list[list[Tried]] = []
+
+    def last(question: str, db_id: str, tried: Sequence[Tried]) -> tuple[str, float]:
+        assert (question, db_id) == ("question 0?", "shop")
+        shown.append(list(tried))
+        return tried[-1].sql, 0.3
+
+    beam = Weighed((first, likely), (f"{OTHER} ", 0.05), (OTHER, 0.04))
+    asked = predictor(beam, second_beams=3)
+    asked.chooser = last
+    answer = next(asked.predict(EXAMPLES[:1]))
+    assert beam.batches == batches
+    if len(batches) == 1:
+        assert (answer.sql, shown) == ("SELECT count(*) FROM shop", [])
+        assert answer.confidence == pytest.approx(likely)
+        return
+    assert (answer.sql, answer.confidence) == ("SELECT id FROM shop", 0.3)
+    (tried,) = shown
+    assert [each.probability for each in tried] == pytest.approx([likely, 0.09])
+    assert [each.result for each in tried] == [results(each.sql) for each in tried]
+
+
+def test_a_model_that_tells_no_probabilities_is_sure() -> None:
+    class Silent(Beam):
+        def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Completion]]:
+            return [[Completion(text) for text in self.texts[: sampling.beams]] for _ in prompts]
+
+    asked = predictor(Silent(GOOD, OTHER))
+    asked.chooser = lambda question, db_id, tried: (tried[-1].sql, 0.3)
+    answer = next(asked.predict(EXAMPLES[:1]))
+    assert (answer.sql, answer.confidence) == ("SELECT count(*) FROM shop", None)
 
 
 def test_a_second_look_can_be_left_out() -> None:

@@ -190,8 +190,14 @@ def test_a_run_makes_a_model_that_votes_by_reading_back(
     )
     from txt2sql.search.mcts import Settings
     from txt2sql.search.predictor import SearchOptions
+    from txt2sql.search.second_look import ReadingBack
     from txt2sql.search.state import Question
 
+    assert isinstance(direct.chooser, ReadingBack)
+    plain = build_predictor(
+        str(folder), questions.dataset.schema, questions.dataset.database, channel=False
+    )
+    assert plain.chooser is None and searching(plain, SearchOptions()).judge is None
     search = searching(direct, SearchOptions(mcts=Settings(num_simulations=3)))
     assert search.options.vote.policy == found.exponents.policy
     (answer,) = search.search([Question.of(unknown)])

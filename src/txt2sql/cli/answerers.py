@@ -3,7 +3,7 @@
 What identifies an answerer goes into the configuration of the run, so that no run is continued with
 another one; the model itself is loaded only when something is left to ask it.
 
->>> made_by, load = of_model("bundled", open_dataset("spider"), True, False, None, None)  # doctest: +SKIP
+>>> made_by, load = of_model("bundled", open_dataset("spider"), True, False, True, None, None)  # doctest: +SKIP
 >>> made_by["model"]  # doctest: +SKIP
 'bundled'
 """
@@ -39,6 +39,7 @@ def of_model(
     source: Dataset,
     constrained: bool,
     greedy: bool,
+    channel: bool,
     batch_size: int | None,
     search: int | None,
 ) -> MadeBy:
@@ -62,6 +63,7 @@ def of_model(
                 source.database,
                 constrained=constrained,
                 batch_size=batch_size,
+                channel=channel,
             )
         if search:
             return _searching(predictor, search, batch_size)
@@ -81,6 +83,7 @@ def of_model(
         "constrained": constrained,
         "batch_size": batch_size,
         **({"greedy": True} if greedy else {}),
+        **({} if channel else {"channel": False}),
         **({"search": search} if search else {}),
     }
     return made_by, load

@@ -88,6 +88,9 @@ def evaluate(
     greedy: Annotated[
         bool, typer.Option("--greedy", help="Keep the first answer, whether it runs or not.")
     ] = False,
+    no_channel: Annotated[
+        bool, typer.Option("--no-channel", help="Choose among answers without reading them back.")
+    ] = False,
     search: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, help="A tree search of N simulations for each answer."),
@@ -157,7 +160,9 @@ def evaluate(
 
         made_by, load = identity(hosted, source, shots), lambda: FilePredictor(model, {})
     else:
-        made_by, load = of_model(model, source, not no_constrained, greedy, batch_size, search)
+        made_by, load = of_model(
+            model, source, not no_constrained, greedy, not no_channel, batch_size, search
+        )
     config = {
         "dataset": source.name,
         "split": gold.name if gold else split,

@@ -181,8 +181,11 @@ def open_channel(policy: Path | None, device: str | None = None) -> Channel | No
     damaged.
     """
     folder = channel_folder(policy)
-    if folder is None:
-        return None
+    return None if folder is None else load_channel(folder, device)
+
+
+def load_channel(folder: Path, device: str | None = None) -> Channel:
+    """The model that lies in a folder of that name. Raises ModelError for one that is damaged."""
     try:
         facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
         exponents, measured = Exponents(**facts["exponents"]), dict(facts["measured"])

@@ -1,9 +1,10 @@
-"""DirectPredictor: one prompt, one answer: greedy, with a second look where the answer fails.
+"""DirectPredictor: one prompt, one answer: greedy, with a second look where the answer is doubtful.
 
 With an executor the answer is guided by execution (Wang et al. 2018): when the greedy answer does
 not run or returns nothing, a small beam is decoded too, and the likeliest candidate that runs and
-returns something is taken, else the likeliest that runs, else the likeliest. Most questions so cost
-one greedy answer.
+returns something is taken, else the likeliest that runs, else the likeliest. With a chooser, such as
+`search.second_look`, an answer that the model is not sure of gets the second look as well, and the
+chooser takes one of the candidates. Sure answers so cost no more than a greedy one.
 
 >>> predictor = DirectPredictor(generator, {"shop": schema}.__getitem__, lambda _: ())  # doctest: +SKIP
 >>> next(predictor.predict([example])).sql  # doctest: +SKIP
@@ -31,6 +32,7 @@ from txt2sql.types import (
     Generator,
     Prediction,
     Prompt,
+    QueryResult,
     Sampling,
     Schema,
     ValueMatch,
@@ -41,19 +43,36 @@ from txt2sql.types import (
 class PredictorOptions:
     """`beams` candidates are decoded; above 1 an executor chooses among them.
 
-    `second_beams` are decoded for an answer that fails or returns nothing; below 2 it is final.
+    `second_beams` are decoded for an answer that fails or returns nothing; below 2 it is final. `sure`
+    is the probability below which a chooser is asked about an answer, too.
     """
 
     constrained: bool = True
     beams: int = 1
     second_beams: int = 4
+    sure: float = 0.7
     batch_size: int = 32
     max_new_tokens: int | None = None
     """None: as many as `prompts.ANSWER_TOKENS` has for the style."""
 
 
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A candidate that was run: its probability under the model, and what it gave."""
+
+    sql: str
+    probability: float
+    result: QueryResult
+
+
+Chooser = Callable[[str, str, Sequence[Tried]], tuple[str, float]]
+"""(question, db_id, candidates) -> which of them is taken, as SQL, and how likely it is right. The greedy
+one comes first."""
+
+
 class DirectPredictor:
-    """Answers examples with one generator. `spell` puts a literal in the case its column has.
+    """Answers examples with one generator. `spell` puts a literal in the case its column has, and
+    `chooser` takes one of the candidates of a second look.
 
     An executor that has `ahead` is told first which statements it will be asked for: it may run them
     at the same time.
@@ -67,10 +86,11 @@ class DirectPredictor:
         executor: Executor | None = None,
         options: PredictorOptions = PredictorOptions(),
         spell: Callable[[str, str, str, str], str] | None = None,
+        chooser: Chooser | None = None,
     ) -> None:
         self.generator, self.name = generator, generator.name
         self.schemas, self.matches, self.executor = schemas, matches, executor
-        self.options, self.spell = options, spell
+        self.options, self.spell, self.chooser = options, spell, chooser
         self.style: str = getattr(generator, "prompt_style", "ddl")
         self.count: Callable[[str], int] | None = getattr(generator, "count_tokens", None)
 
@@ -120,7 +140,7 @@ class DirectPredictor:
         prompts: Sequence[Prompt],
         found: Sequence[Sequence[Completion]],
     ) -> list[int]:
-        """Where none of the candidates runs and returns something, if beams can be searched."""
+        """Where none of the candidates convinces, if beams can be searched."""
         can = getattr(self.generator, "beam_search", False)
         if self.executor is None or self.options.second_beams < 2 or not can:
             return []
@@ -130,6 +150,7 @@ class DirectPredictor:
             for i, (example, prompt, completions) in enumerate(zip(batch, prompts, found))
             if not any(
                 self.executor(example.db_id, sql).says_something
+                and (self.chooser is None or _probability(completion) >= self.options.sure)
                 for completion in completions
                 if (sql := self._sql(example, prompt, completion))
             )
@@ -164,7 +185,12 @@ class DirectPredictor:
     ) -> Prediction:
         start = time.perf_counter()
         candidates = [(sql, c) for c in found if (sql := self._sql(example, prompt, c))]
-        sql, completion = self._best(example, candidates) if candidates else (None, found[0])
+        sql, completion = candidates[0] if candidates else (None, found[0])
+        share = None
+        if len(candidates) > 1 and self.executor is not None:
+            sql, completion, share = self._best(example, candidates, self.executor)
+        if share is None and completion.logprobs:
+            share = _probability(completion)
         return Prediction(
             example_id=example.id,
             sql=sql,
@@ -172,7 +198,7 @@ class DirectPredictor:
             candidates=tuple(dict.fromkeys(text for text, _ in candidates)),
             tokens=(completion.prompt_tokens, sum(c.completion_tokens for c in found)),
             seconds=seconds + time.perf_counter() - start,
-            confidence=math.exp(sum(completion.logprobs)) if completion.logprobs else None,
+            confidence=share,
         )
 
     def _sql(self, example: Example, prompt: Prompt, completion: Completion) -> str | None:
@@ -189,15 +215,27 @@ class DirectPredictor:
         )
 
     def _best(
-        self, example: Example, candidates: Sequence[tuple[str, Completion]]
-    ) -> tuple[str, Completion]:
-        if len(candidates) < 2 or self.executor is None:
-            return candidates[0]
+        self, example: Example, candidates: Sequence[tuple[str, Completion]], run: Executor
+    ) -> tuple[str, Completion, float | None]:
+        """The candidate that is taken, and what a chooser thinks of it."""
+        if self.chooser is not None:
+            once = {completion.text: (sql, completion) for sql, completion in candidates}
+            likely: dict[str, float] = {}
+            for sql, completion in once.values():
+                likely[sql] = likely.get(sql, 0.0) + _probability(completion)
+            tried = [Tried(sql, p, run(example.db_id, sql)) for sql, p in likely.items()]
+            chosen, share = self.chooser(example.question, example.db_id, tried)
+            return *next(pair for pair in candidates if pair[0] == chosen), share
         ran: tuple[str, Completion] | None = None
         for candidate in candidates:
-            result = self.executor(example.db_id, candidate[0])
+            result = run(example.db_id, candidate[0])
             if result.says_something:
-                return candidate
+                return *candidate, None
             if result.ok and ran is None:
                 ran = candidate
-        return ran or candidates[0]
+        return *(ran or candidates[0]), None
+
+
+def _probability(completion: Completion) -> float:
+    """Of all its tokens under the model; 1 where the model does not tell."""
+    return math.exp(min(0.0, sum(completion.logprobs)))

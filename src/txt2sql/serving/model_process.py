@@ -55,6 +55,8 @@ class Room:
         direct = service.direct
         direct.executor = self.statements
         direct.generator = SharedGenerator(direct.generator, turn, self._computed)
+        if direct.chooser is not None:
+            direct.chooser = _in_turn(direct.chooser, turn)
         for each in searchers:
             each.run = self.statements
             each.engine = SharedEngine(each.engine, turn)
