@@ -4,8 +4,8 @@ Questions of Spider dev are answered by one round's policy in these ways, each a
 simulations: greedy; self-consistency with as many tokens as the search decoded (samples at temperature
 1, vote of results); search without a preference model; with it; and with a shuffled one, which was
 trained on the same pairs with the better of each drawn at random and has the same say in the vote; the
-search without and with a preference model with a channel model in the vote; and, as a control, with a
-channel model that is given another question over the same database. `oracle`, how often any answer of a
+three searches again, with a channel model in the vote; and, as a control, the first with a channel model
+that is given another question over the same database. `oracle`, how often any answer of a
 tree is right, is a bound and no result.
 
 Differences are paired, with 95% intervals: against greedy, and against another model (--peer, such as
@@ -103,8 +103,7 @@ def main() -> None:
             answers.agreement(direct, count)
         if channel is not None and "channel" in asked.ways:
             for way in heads:
-                if "shuffled" not in way:
-                    answers.read_back(way, "channel", channel, count, lambda e: e.question)
+                answers.read_back(way, "channel", channel, count, lambda e: e.question)
             answers.read_back("search", "channel, other question", channel, count, answers.another)
     rows = answers.table(simulations)
     draw(answers, simulations, asked.run / f"simulations-{number}")
