@@ -181,11 +181,12 @@ def test_a_folder_with_a_preference_model_is_searched_with_it(
     saved = find(tmp_path)
     assert saved is not None and saved.vote == 2.0 and saved.measured == {"pairs": 3}
     own = generator.card
-    generator.card = replace(own, folder=tmp_path)
+    chooser = direct.chooser
+    generator.card, direct.chooser = replace(own, folder=tmp_path), None
     try:
         found = searching(direct, SearchOptions())
     finally:
-        generator.card = own
+        generator.card, direct.chooser = own, chooser
     assert isinstance(found, SearchPredictor)
     assert found.scored and found.options.vote.preference == 2.0
 
