@@ -46,10 +46,7 @@ def chooser(reader: Any) -> ReadingBack:
     ],
 )
 def test_the_question_is_read_back(tried: list[Tried], expected: str) -> None:
-    sql, share = chooser(Reader())(QUESTION, "shop", tried)
-    assert sql == expected
-    assert 0 <= share < 1
-    assert (share == 0) == (expected == BROKEN)
+    assert chooser(Reader())(QUESTION, "shop", tried) == expected
 
 
 def test_only_what_ran_is_read_and_the_model_is_opened_once() -> None:
@@ -69,9 +66,7 @@ def test_only_what_ran_is_read_and_the_model_is_opened_once() -> None:
 
 
 def test_equal_results_are_one_candidate() -> None:
-    same = "SELECT count(id) FROM shop"
-    tried = [Tried(COUNT, 0.3, SHOPS), Tried(same, 0.2, SHOPS), Tried(NAME, 0.3, NAMES)]
-    assert (
-        chooser(Reader())(QUESTION, "shop", tried)[1]
-        > chooser(Reader())(QUESTION, "shop", tried[::2])[1]
-    )
+    same, number = "SELECT count(id) FROM shop", "SELECT count(name) FROM shop"
+    tried = [Tried(number, 0.3, NAMES), Tried(COUNT, 0.2, SHOPS), Tried(same, 0.2, SHOPS)]
+    assert chooser(Reader())(QUESTION, "shop", tried) in (COUNT, same)
+    assert chooser(Reader())(QUESTION, "shop", tried[:2]) == number

@@ -65,9 +65,8 @@ class Tried:
     result: QueryResult
 
 
-Chooser = Callable[[str, str, Sequence[Tried]], tuple[str, float]]
-"""(question, db_id, candidates) -> which of them is taken, as SQL, and how likely it is right. The greedy
-one comes first."""
+Chooser = Callable[[str, str, Sequence[Tried]], str]
+"""(question, db_id, candidates) -> the SQL of the one that is taken. The greedy one comes first."""
 
 
 class DirectPredictor:
@@ -217,15 +216,15 @@ class DirectPredictor:
     def _best(
         self, example: Example, candidates: Sequence[tuple[str, Completion]], run: Executor
     ) -> tuple[str, Completion, float | None]:
-        """The candidate that is taken, and what a chooser thinks of it."""
+        """The candidate that is taken, and its probability where several texts are one statement."""
         if self.chooser is not None:
             once = {completion.text: (sql, completion) for sql, completion in candidates}
             likely: dict[str, float] = {}
             for sql, completion in once.values():
                 likely[sql] = likely.get(sql, 0.0) + _probability(completion)
             tried = [Tried(sql, p, run(example.db_id, sql)) for sql, p in likely.items()]
-            chosen, share = self.chooser(example.question, example.db_id, tried)
-            return *next(pair for pair in candidates if pair[0] == chosen), share
+            chosen = self.chooser(example.question, example.db_id, tried)
+            return *next(pair for pair in candidates if pair[0] == chosen), likely[chosen]
         ran: tuple[str, Completion] | None = None
         for candidate in candidates:
             result = run(example.db_id, candidate[0])

@@ -5,7 +5,7 @@ model gives them and by what the channel model (`models.channel`) says of the qu
 
 >>> choose = ReadingBack(lambda: open_channel(policy_folder), {"shop": schema}.__getitem__)  # doctest: +SKIP
 >>> choose("How many shops?", "shop", [Tried("SELECT name FROM shop", 0.6, result), ...])  # doctest: +SKIP
-('SELECT count(*) FROM shop', 0.82)
+'SELECT count(*) FROM shop'
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class ReadingBack:
         """The model that reads answers back."""
         return self._load()
 
-    def __call__(self, question: str, db_id: str, tried: Sequence[Tried]) -> tuple[str, float]:
-        """The candidate with the best result, and its share of the vote."""
+    def __call__(self, question: str, db_id: str, tried: Sequence[Tried]) -> str:
+        """The candidate that wins the vote."""
         ran = [each.sql for each in tried if each.result.ok]
         scores = [0.0] * len(ran)
         if len(ran) > 1:
@@ -45,5 +45,4 @@ class ReadingBack:
             )
             for each in tried
         ]  # fmt: skip
-        best = choose(ballots, with_judge(Weights(), 0.0, self.channel))[0]
-        return best.sql, best.share
+        return choose(ballots, with_judge(Weights(), 0.0, self.channel))[0].sql
