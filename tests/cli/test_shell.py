@@ -46,7 +46,7 @@ class Terminal:
 
     def wait_for(self, expected: str) -> str:
         """Read until `expected` is shown; what came before it since the last call."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while expected not in self.text:
             assert time.monotonic() < deadline, self.text
             if select.select([self.master], [], [], 0.1)[0]:
