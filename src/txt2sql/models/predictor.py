@@ -185,11 +185,11 @@ class DirectPredictor:
         start = time.perf_counter()
         candidates = [(sql, c) for c in found if (sql := self._sql(example, prompt, c))]
         sql, completion = candidates[0] if candidates else (None, found[0])
-        share = None
+        likely = None
         if len(candidates) > 1 and self.executor is not None:
-            sql, completion, share = self._best(example, candidates, self.executor)
-        if share is None and completion.logprobs:
-            share = _probability(completion)
+            sql, completion, likely = self._best(example, candidates, self.executor)
+        if likely is None and completion.logprobs:
+            likely = _probability(completion)
         return Prediction(
             example_id=example.id,
             sql=sql,
@@ -197,7 +197,7 @@ class DirectPredictor:
             candidates=tuple(dict.fromkeys(text for text, _ in candidates)),
             tokens=(completion.prompt_tokens, sum(c.completion_tokens for c in found)),
             seconds=seconds + time.perf_counter() - start,
-            confidence=share,
+            confidence=likely,
         )
 
     def _sql(self, example: Example, prompt: Prompt, completion: Completion) -> str | None:
