@@ -51,12 +51,23 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class ForeignKey:
-    """`table.column` references `referenced_table.referenced_column`."""
+    """`table.column` references `referenced_table.referenced_column`.
+
+    `score` is 1 for a declared key, and below 1 the confidence in one that was inferred from names
+    and values. The columns of one composite key share a `constraint` number above 0.
+    """
 
     table: str
     column: str
     referenced_table: str
     referenced_column: str
+    score: float = 1.0
+    constraint: int = 0
+
+    @property
+    def inferred(self) -> bool:
+        """True where nobody declared it."""
+        return self.score < 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +97,8 @@ class Example:
     gold_sql: str = ""
     evidence: str = ""
     difficulty: str | None = None
+    answers: tuple[str, ...] | None = None
+    """The expected cells, where a data set gives answers instead of SQL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +106,8 @@ class ValueMatch:
     """A cell value that the question seems to mention.
 
     `span` is the text of the question that matched; `score` is in (0, 1], 1 for an exact match.
+    `condition` is an SQL condition on the column where it is more than `column = value`: a range of
+    dates, a flag, NULL.
     """
 
     table: str
@@ -100,6 +115,7 @@ class ValueMatch:
     value: str
     span: str
     score: float = 1.0
+    condition: str = ""
 
 
 @dataclass(frozen=True, slots=True)
