@@ -144,6 +144,8 @@ class Links:
 class Prompt:
     """A rendered prompt: `text` for plain models, `messages` for models with a chat template.
 
+    What depends on the database alone stands first: it is `prefix`, the beginning of `text`, and the
+    system message, the first of `messages`.
     `grammar` (GBNF text), when set, restricts what may be generated. `dropped` names the tables and
     columns ("table" or "table.column") that did not fit the token budget.
     """
@@ -152,6 +154,7 @@ class Prompt:
     style: str
     messages: tuple[Message, ...] = ()
     links: Links | None = None
+    prefix: str = ""
     dropped: tuple[str, ...] = ()
     grammar: str | None = None
 

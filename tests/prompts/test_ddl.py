@@ -41,18 +41,48 @@ HOSTILE = [
 
 def test_text_and_messages_say_the_same() -> None:
     prompt = render_ddl("How many singers?", SCHEMA, evidence="a\nb")
-    assert prompt.style == "ddl" and prompt.text.endswith("answers it:\n")
+    assert prompt.style == "ddl" and prompt.text.endswith("-- SQLite SELECT statement:\n")
     assert [message.role for message in prompt.messages] == ["system", "user"]
-    assert prompt.text.startswith(prompt.messages[1].content)
-    assert "-- Question: How many singers?\n" in prompt.text and "-- Note: a b\n" in prompt.text
+    assert prompt.messages[1].content == "Note: a b\nQuestion: How many singers?"
+    assert "-- Note: a b\n-- Question: How many singers?\n" in prompt.text
 
 
-def test_names_that_need_quotes_have_them_and_words_explain_names() -> None:
+def test_the_schema_part_comes_first_and_is_the_same_for_every_question() -> None:
+    first = render_ddl("How many singers?", SCHEMA)
+    match = ValueMatch("singer", "cntry", "France", "french")
+    second = render_ddl("Which are French?", SCHEMA, matches=[match], evidence="French: France")
+    assert first.prefix == second.prefix and first.messages[0] == second.messages[0]
+    assert first.text.startswith(first.prefix) and "CREATE TABLE singer" in first.prefix
+    assert "singers" not in first.prefix and first.prefix.rstrip() in second.text
+
+
+def test_names_that_need_quotes_have_them_and_samples_are_spelt_as_literals() -> None:
     text = render_ddl("q", SCHEMA).text
     assert 'CREATE TABLE "order" (' in text and '"say ""hi""" TEXT' in text
     assert 'PRIMARY KEY ("singer id", "say ""hi""")' in text
-    assert 'FOREIGN KEY ("singer id") REFERENCES singer (id)' in text
-    assert "cntry TEXT -- country: France, It's -- ''' Tonga\n" in text
+    assert '"singer id" NUMERIC REFERENCES singer(id)' in text
+    assert "id INTEGER PRIMARY KEY, -- 1, 2\n" in text
+    assert "cntry TEXT -- 'France', 'It''s -- '''''' Tonga'\n" in text
+
+
+def test_composite_keys_and_second_keys_of_a_column_stand_below_the_columns() -> None:
+    columns = (Column("a", "number"), Column("b", "number"))
+    tables = (Table("t", columns), Table("u", columns), Table("v", columns))
+    keys = (
+        ForeignKey("t", "a", "u", "a", constraint=1),
+        ForeignKey("t", "b", "u", "b", constraint=1),
+        ForeignKey("v", "a", "u", "a"),
+        ForeignKey("v", "a", "t", "a", score=0.9),
+    )
+    text = render_ddl("q", Schema("d", tables, keys)).text
+    assert " FOREIGN KEY (a, b) REFERENCES u(a, b)\n" in text
+    assert " a NUMERIC REFERENCES u(a),\n b NUMERIC,\n FOREIGN KEY (a) REFERENCES t(a)\n" in text
+
+
+def test_what_the_database_says_of_a_column_is_shown_and_natural_words_are_not() -> None:
+    column = Column("st", "text", samples=("A", "C"), words="state", comment="state: A active")
+    text = render_ddl("q", Schema("d", (Table("t", (column,)),))).text
+    assert "st TEXT -- state: A active: 'A', 'C'\n" in text
 
 
 @pytest.mark.parametrize("question", HOSTILE)
@@ -85,8 +115,14 @@ def test_matches_are_shown_for_kept_columns_only() -> None:
         ValueMatch("gone", "cntry", "x", "x"),
     ]
     text = render_ddl("q", SCHEMA, matches=matches).text
-    assert "-- The question may mention: singer.cntry = 'It''s'\n" in text
+    assert "-- Values: singer.cntry = 'It''s'\n" in text
     assert "gone" not in text
+
+
+def test_a_match_with_a_condition_shows_the_condition() -> None:
+    match = ValueMatch("singer", "cntry", "", "without", condition="singer.cntry IS NULL")
+    prompt = render_ddl("q", SCHEMA, matches=[match])
+    assert prompt.messages[1].content == "Values: singer.cntry IS NULL\nQuestion: q"
 
 
 def test_samples_go_before_columns_and_what_is_left_out_is_said() -> None:

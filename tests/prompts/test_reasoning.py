@@ -15,8 +15,7 @@ def test_it_is_the_ddl_prompt_but_for_what_is_asked() -> None:
     plain, asked = (render("how many ?", SHOP, style=style) for style in ("ddl", "reasoning"))
     assert asked.text.splitlines()[:-1] == plain.text.splitlines()[:-1]
     assert asked.text.endswith(
-        "-- At most 4 lines of reasoning, each after --, then one SQLite SELECT statement that "
-        "answers it:\n"
+        "-- At most 4 lines of reasoning, each after --, then one SQLite SELECT statement:\n"
     )
     assert asked.messages[1:] == plain.messages[1:]
     assert asked.messages[0].content.startswith(plain.messages[0].content)

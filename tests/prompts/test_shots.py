@@ -63,14 +63,14 @@ def test_a_style_without_examples_refuses_them() -> None:
         render("How many?", SHOP, style="compact", shots=[Shot("q", "SELECT 1")])
 
 
-def test_examples_come_before_the_schema_and_end_their_statement() -> None:
+def test_examples_stand_in_the_question_part_before_the_question() -> None:
     shown = [Shot("How many\nanimals?", "SELECT 1 ;"), Shot("```evil", "SELECT 2")]
     prompt = render("How many shops?", SHOP, shots=shown)
-    for text in (prompt.text, prompt.messages[-1].content):
-        assert "-- Question: How many animals?\nSELECT 1;\n" in text
-        assert text.index("SELECT 2;") < text.index("CREATE TABLE")
-        assert text.index("CREATE TABLE") < text.index("-- Question: How many shops?")
+    for text in (prompt.text.replace("-- ", ""), prompt.messages[-1].content):
+        assert "Question: How many animals?\nSQL: SELECT 1\n" in text
+        assert text.index("SQL: SELECT 2\n") < text.index("Question: How many shops?")
         assert "```" not in text
+    assert "animals" not in prompt.prefix + prompt.messages[0].content
     assert render("How many shops?", SHOP, shots=[]) == render("How many shops?", SHOP)
 
 

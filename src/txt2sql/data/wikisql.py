@@ -32,6 +32,7 @@ from typing import Any
 from txt2sql.data.logical_form import LogicalForm, WikiTable, form_to_sql, quote
 from txt2sql.errors import DatabaseError, DataError
 from txt2sql.execution.database import Database
+from txt2sql.execution.samples import SAMPLE_CHARS, SAMPLED_ROWS, choose_samples
 from txt2sql.runs import cache_dir
 from txt2sql.types import Cell, Column, Example, Schema, Table
 
@@ -40,8 +41,6 @@ _TABLES_PER_FILE = 64
 _CACHE_FORMAT = 1
 _ABANDONED_S = 3600
 """A part file this old was left by a build that was killed, not by one that is under way."""
-_SAMPLES = 3
-_SAMPLE_CHARS = 40
 
 
 class WikiSQLDataset:
@@ -185,13 +184,10 @@ class WikiSQLDataset:
 
 
 def _samples(table: WikiTable, position: int) -> tuple[str, ...]:
-    cells = (row[position] for row in table.rows if row[position] is not None)
-    distinct: dict[str, None] = {}
-    for cell in cells:
-        distinct.setdefault(str(cell)[:_SAMPLE_CHARS])
-        if len(distinct) == _SAMPLES:
-            break
-    return tuple(distinct)
+    """Sample values of a column, as `Database.schema` chooses them."""
+    cells = [row[position] for row in table.rows[:SAMPLED_ROWS] if row[position] is not None]
+    kind = "number" if table.types[position] == "real" else "text"
+    return choose_samples([str(cell)[:SAMPLE_CHARS] for cell in cells], kind)
 
 
 def _parse(line: bytes, path: Path, number: int) -> dict[str, Any]:

@@ -23,12 +23,10 @@ from txt2sql.execution import sandbox
 from txt2sql.execution.address import is_url, parse_address
 from txt2sql.execution.names import natural_name
 from txt2sql.execution.remote import UrlDatabase, open_url
+from txt2sql.execution.samples import SAMPLE_CHARS, SAMPLED_ROWS, choose_samples
 from txt2sql.execution.sandbox import quoted
 from txt2sql.types import Column, ForeignKey, Schema, Table
 
-_SAMPLES = 3
-_SAMPLE_CHARS = 40
-_SAMPLED_ROWS = 200
 _SAMPLE_SLICE_S = 0.05
 
 
@@ -128,14 +126,19 @@ def introspect(connection: sqlite3.Connection, db_id: str, tables: tuple[str, ..
         info = [row for row in info if row[6] != 1]  # 1: hidden columns of virtual tables
         if not info:
             continue
-        samples = _samples(connection, name, [row[1] for row in info])
+        cells = _sample_cells(connection, name, [row[1] for row in info])
+        whole_key = sum(bool(row[5]) for row in info) == 1
         columns = tuple(
             Column(
                 name=row[1],
                 type=column_class(row[2] or ""),
                 primary_key=bool(row[5]),
                 declared_type=row[2] or "",
-                samples=samples[index],
+                samples=choose_samples(
+                    cells[index],
+                    column_class(row[2] or ""),
+                    primary_key=whole_key and bool(row[5]),
+                ),
                 words=natural_name(row[1], name),
             )
             for index, row in enumerate(info)
@@ -182,50 +185,43 @@ def _foreign_keys(
     return list(dict.fromkeys(keys))
 
 
-def _samples(connection: sqlite3.Connection, table: str, names: list[str]) -> list[tuple[str, ...]]:
-    """For each column, the first distinct values of the first rows; () where reading fails.
+def _sample_cells(connection: sqlite3.Connection, table: str, names: list[str]) -> list[list[str]]:
+    """For each column, the non-empty cells of the first rows; none where reading fails.
 
     One statement for the table; column by column only when one cell is too big to be read.
     """
     try:
-        return _read_samples(connection, table, names)
+        return _read_cells(connection, table, names)
     except sqlite3.Error:
         pass
-    samples: list[tuple[str, ...]] = []
+    cells: list[list[str]] = []
     for name in names:
         try:
-            samples += _read_samples(connection, table, [name])
+            cells += _read_cells(connection, table, [name])
         except sqlite3.Error:
-            samples.append(())
-    return samples
+            cells.append([])
+    return cells
 
 
-def _read_samples(
-    connection: sqlite3.Connection, table: str, names: list[str]
-) -> list[tuple[str, ...]]:
-    cells = ", ".join(
+def _read_cells(connection: sqlite3.Connection, table: str, names: list[str]) -> list[list[str]]:
+    texts = ", ".join(
         f"CASE WHEN typeof({quoted(name)}) <> 'blob' "
-        f"THEN substr({quoted(name)}, 1, {_SAMPLE_CHARS}) END"
+        f"THEN substr({quoted(name)}, 1, {SAMPLE_CHARS}) END"
         for name in names
     )
     deadline = time.perf_counter() + _SAMPLE_SLICE_S  # a view may be a join of everything
     connection.set_progress_handler(lambda: time.perf_counter() > deadline, 1000)
-    samples: list[dict[str, None]] = [{} for _ in names]
-    missing = set(range(len(names)))
+    cells: list[list[str]] = [[] for _ in names]
     try:
-        cursor = connection.execute(f"SELECT {cells} FROM {quoted(table)} LIMIT {_SAMPLED_ROWS}")
+        cursor = connection.execute(f"SELECT {texts} FROM {quoted(table)} LIMIT {SAMPLED_ROWS}")
         for row in cursor:
-            for index in tuple(missing):
-                if row[index] not in (None, ""):
-                    samples[index][row[index]] = None
-                    if len(samples[index]) == _SAMPLES:
-                        missing.discard(index)
-            if not missing:
-                break
+            for column, cell in zip(cells, row, strict=True):
+                if cell not in (None, ""):
+                    column.append(cell)
         cursor.close()
     finally:
         connection.set_progress_handler(None, 0)
-    return [tuple(values) for values in samples]
+    return cells
 
 
 def _unreadable(path: Path, problem: Exception) -> DatabaseError:

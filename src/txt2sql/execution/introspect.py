@@ -24,9 +24,9 @@ from txt2sql.execution.database import column_class
 from txt2sql.execution.limits import Limits
 from txt2sql.execution.names import natural_name
 from txt2sql.execution.remote import UrlDatabase, run, sqlalchemy_url
+from txt2sql.execution.samples import SAMPLE_CHARS, SAMPLED_ROWS, choose_samples
 from txt2sql.types import Column, ForeignKey, Schema, Table
 
-SAMPLES, SAMPLE_CHARS, SAMPLED_ROWS = 3, 40, 200
 _SAMPLING = Limits(timeout_s=1.0, max_rows=SAMPLED_ROWS, max_result_bytes=4_000_000)
 _CATALOGUE = Limits(timeout_s=30.0, max_rows=500_000, max_result_bytes=64_000_000)
 _READING = Limits(timeout_s=5.0, max_result_bytes=16_000_000)
@@ -59,14 +59,16 @@ def introspect(database: UrlDatabase) -> Schema:
 
 
 def _table(database: UrlDatabase, described: _Described) -> Table:
-    samples = _samples(database, described)
+    cells = _sample_cells(database, described)
     columns = tuple(
         Column(
             name=name,
             type=declared_class(declared),
             primary_key=name in described.key,
             declared_type=declared,
-            samples=samples[index],
+            samples=choose_samples(
+                cells[index], declared_class(declared), primary_key=[name] == list(described.key)
+            ),
             words=natural_name(name, described.name),
             comment=comment[:_MAX_COMMENT_CHARS],
         )
@@ -112,21 +114,21 @@ def quoted(database: UrlDatabase, name: str) -> str:
     return mark + name.replace(mark, mark * 2) + mark
 
 
-def _samples(database: UrlDatabase, described: _Described) -> list[tuple[str, ...]]:
-    """For each column, the first distinct values of the first rows; () where none can be read."""
+def _sample_cells(database: UrlDatabase, described: _Described) -> list[list[str]]:
+    """For each column, the non-empty cells of the first rows; none where they cannot be read."""
     readable = [(name, _readable(declared)) for name, declared, _ in described.columns]
-    found: list[dict[str, None]] = [{} for _ in readable]
+    cells: list[list[str]] = [[] for _ in readable]
     kind = "CHAR" if database.address.engine == "mysql" else "VARCHAR"
-    cells = ", ".join(
+    texts = ", ".join(
         f"SUBSTR(CAST({quoted(database, name)} AS {kind}), 1, {SAMPLE_CHARS})" if can else "NULL"
         for name, can in readable
     )
-    sql = f"SELECT {cells} FROM {quoted(database, described.name)} LIMIT {SAMPLED_ROWS}"
+    sql = f"SELECT {texts} FROM {quoted(database, described.name)} LIMIT {SAMPLED_ROWS}"
     for row in run(database, sql, _SAMPLING, trusted=True).rows:
-        for values, value in zip(found, row, strict=True):
-            if value not in (None, "") and len(values) < SAMPLES:
-                values[str(value)] = None
-    return [tuple(values) for values in found]
+        for column, value in zip(cells, row, strict=True):
+            if value not in (None, ""):
+                column.append(str(value))
+    return cells
 
 
 def _readable(declared: str) -> bool:

@@ -1,17 +1,22 @@
-"""The `ddl` style: CREATE TABLE statements with sample values, for models of 1B parameters and more.
+"""The `ddl` style: CREATE TABLE statements with sample values, then the question.
 
-The schema is what such models saw most of in code: DDL with types, keys and comments. `text` is for
-base models (phi-2, Llama-2): everything but the tables is SQL comments, so that the likeliest
-continuation is the query. `messages` says the same to models with a chat template.
+A prompt has two parts. The schema part is the same for every question about a database, so its keys
+and values are computed once and cached, and rows of training share it. The question part holds the
+matched values, evidence, examples, and the question. The model writes SQLite's SQL whatever the
+engine is; `sql.translate` makes the engine's own of it.
 
-    -- SQLite database concert_singer
+`text` is for base models (phi-2, Llama-2): everything but the tables is SQL comments, so that the
+likeliest continuation is the query. `messages` says the same to models with a chat template: the
+schema part is the system message.
+
+    -- SQLite tables, with examples of their values
     CREATE TABLE singer (
-      Singer_ID INT PRIMARY KEY, -- 1, 2, 3
-      Country TEXT -- Netherlands, United States, France
+     Singer_ID INTEGER PRIMARY KEY,
+     Country TEXT -- 'Netherlands', 'United States', 'France'
     );
-    -- The question may mention: singer.Country = 'France'
+    -- Values: singer.Country = 'France'
     -- Question: How many singers are from France?
-    -- One SQLite SELECT statement that answers it:
+    -- SQLite SELECT statement:
 """
 
 from __future__ import annotations
@@ -22,23 +27,23 @@ from collections.abc import Callable, Sequence
 
 from txt2sql.prompts.reduce import reduce_schema
 from txt2sql.prompts.shots import Shot
-from txt2sql.types import Column, Message, Prompt, Schema, Table, ValueMatch
+from txt2sql.types import Column, ForeignKey, Message, Prompt, Schema, Table, ValueMatch
 
-BUDGET = 1536
-"""Tokens of a prompt: leaves room for an answer in the 2,048 of phi-2."""
+BUDGET = 4096
+"""Tokens of a prompt. A schema that does not fit is reduced to what the question needs."""
 
 _MAX_QUESTION_CHARS, _MAX_VALUE_CHARS = 2000, 60
 _MAX_NAMED_DROPS, _MAX_MATCHES, _MAX_MEANING_CHARS = 6, 12, 80
-_CONTINUE = "-- One {engine} SELECT statement that answers it:"
+_HEAD = "-- SQLite tables, with examples of their values"
+_CONTINUE = "-- SQLite SELECT statement:"
 _SYSTEM = (
-    "You write {engine} queries. Answer the question about the database below with one SELECT "
-    "statement that uses only its tables and columns, and nothing else."
+    "Answer the question about this database with one SQLite SELECT statement, and nothing else."
 )
-_ENGINES = {"postgres": "PostgreSQL", "mysql": "MySQL", "duckdb": "DuckDB"}
 _BREAKS = ("Cc", "Cs", "Zl", "Zp")
 _TYPES = {"number": "NUMERIC", "text": "TEXT", "time": "DATE", "boolean": "BOOLEAN"}
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*$")
 _TOKEN = re.compile(r"[A-Za-z]+|\d|[^\w\s]+|\s*\n\s*|[^\W\da-zA-Z]|_")
+_NUMBER = re.compile(r"-?\d+(\.\d+)?$")
 _RESERVED = frozenset(
     "abort action add all alter and as asc between by case cast check collate column commit "
     "constraint create cross current default delete desc distinct drop each else end escape except "
@@ -64,47 +69,59 @@ def render_ddl(
     count: Callable[[str], int] = count_tokens,
     shots: Sequence[Shot] = (),
 ) -> Prompt:
-    """Shots, tables, matched cells, evidence, question; the schema is reduced to fit the budget."""
+    """The schema part, reduced where it would exceed the budget, and the question part."""
     longest = min(_MAX_QUESTION_CHARS, 2 * budget)
-    asked = fold(question, longest)
-    engine = _ENGINES.get(schema.dialect, "SQLite")
-    system = _SYSTEM.format(engine=engine)
-    lead = [*_answered(shots), f"-- {engine} database {fold(schema.db_id, 80)}"]
-    note = [f"-- Note: {fold(evidence, longest)}"] if evidence.strip() else []
+    lines = [f"Question: {fold(question, longest)}"]
+    if evidence.strip():
+        lines.insert(0, f"Note: {fold(evidence, longest)}")
 
-    def body(candidate: Schema, dropped: Sequence[str], samples: int) -> list[str]:
+    def question_part(candidate: Schema) -> list[str]:
+        return [*_answered(shots), *_values(candidate, matches), *lines]
+
+    def schema_part(candidate: Schema, dropped: Sequence[str], samples: bool) -> list[str]:
         tables = [_table(table, candidate, samples) for table in candidate.tables]
-        found = _mentioned(candidate, matches)
-        return [*lead, *tables, *_left_out(dropped), *found, *note, f"-- Question: {asked}"]
+        return [*tables, *_left_out(dropped)]
 
-    def fits(candidate: Schema, samples: int = 0) -> bool:
+    def fits(candidate: Schema, samples: bool = False) -> bool:
         # Most candidates of a large schema are far too large: a column costs three tokens or more.
         if 3 * sum(len(table.columns) for table in candidate.tables) > budget:
             return False
         dropped = () if candidate is schema else ("table.column",) * _MAX_NAMED_DROPS
-        return count("\n".join([*body(candidate, dropped, samples), system])) <= budget
+        static, asked = schema_part(candidate, dropped, samples), question_part(candidate)
+        return count(_text(static, asked)) + count(_SYSTEM) <= budget
 
     # A column that is needed helps more than sample values do, so those go first.
-    samples = next((number for number in (3, 1) if fits(schema, number)), 0)
-    kept, dropped = (schema, ()) if samples else reduce_schema(asked, schema, matches, fits)
-    lines = body(kept, dropped, samples)
+    samples = fits(schema, True)
+    reduced, dropped = (schema, ()) if samples else reduce_schema(question, schema, matches, fits)
+    static, asked = schema_part(reduced, dropped, samples), question_part(reduced)
     return Prompt(
-        text="\n".join([*lines, f"{_CONTINUE.format(engine=engine)}\n"]),
+        text=_text(static, asked),
+        prefix=_text(static, []),
         style="ddl",
-        messages=(Message("system", system), Message("user", "\n".join(lines))),
+        messages=(
+            Message("system", "\n".join([_SYSTEM, "", *static])),
+            Message("user", "\n".join(asked)),
+        ),
         dropped=tuple(dropped),
     )
+
+
+def _text(static: Sequence[str], asked: Sequence[str]) -> str:
+    """The prompt as plain text; without what is asked, its beginning."""
+    comments = [f"-- {line}" for part in asked for line in part.split("\n")]
+    ending = [*comments, _CONTINUE] if asked else []
+    return "\n".join([_HEAD, *static, *ending, ""])
 
 
 def _answered(shots: Sequence[Shot]) -> list[str]:
     if not shots:
         return []
     pairs = [
-        f"-- Question: {fold(shot.question, _MAX_QUESTION_CHARS)}\n"
-        f"{fold(shot.sql, _MAX_QUESTION_CHARS).rstrip('; ')};"
+        f"Question: {fold(shot.question, _MAX_QUESTION_CHARS)}\n"
+        f"SQL: {fold(shot.sql, _MAX_QUESTION_CHARS).rstrip('; ')}"
         for shot in shots
     ]
-    return ["-- Answered questions about other databases, to learn from:", *pairs, ""]
+    return ["Answered questions about other databases:", *pairs, "Now this database:"]
 
 
 def fold(text: str, longest: int) -> str:
@@ -119,70 +136,116 @@ def fold(text: str, longest: int) -> str:
     return line if len(line) <= longest else line[:longest] + " ... (cut: the text is longer)"
 
 
-def quote(name: str, dialect: str = "sqlite") -> str:
-    """An identifier as the engine reads it back: bare where that is safe."""
-    folded = dialect == "postgres" and name != name.lower()  # which would look for another name
-    if _PLAIN.match(name) and name.lower() not in _RESERVED and not folded:
+def quote(name: str) -> str:
+    """An identifier as SQLite reads it back: bare where that is safe.
+
+    >>> quote("order"), quote("Order_ID")
+    ('"order"', 'Order_ID')
+    """
+    if _PLAIN.match(name) and name.lower() not in _RESERVED:
         return name
-    mark = "`" if dialect == "mysql" else '"'
-    return mark + name.replace(mark, mark * 2) + mark
+    return '"' + name.replace('"', '""') + '"'
 
 
-def _table(table: Table, schema: Schema, samples: int) -> str:
-    def name(text: str) -> str:
-        return quote(text, schema.dialect)
-
-    keys = [column for column in table.columns if column.primary_key]
+def _table(table: Table, schema: Schema, samples: bool) -> str:
+    """One CREATE TABLE statement, a line a column; one space before it, as a token of BPE has."""
+    primary = [column.name for column in table.columns if column.primary_key]
+    inline, below = _references(table, schema)
     items = []
     for column in table.columns:
-        kind = column.declared_type or _TYPES.get(column.type, "")
-        key = "PRIMARY KEY" if column.primary_key and len(keys) == 1 else ""
-        items.append((" ".join(filter(None, (name(column.name), kind, key))), column))
-    lines = [(text, _comment(column, samples)) for text, column in items]
-    if len(keys) > 1:
-        lines.append((f"PRIMARY KEY ({', '.join(name(column.name) for column in keys)})", ""))
-    for link in schema.foreign_keys:
-        if link.table == table.name:
-            target = f"{name(link.referenced_table)} ({name(link.referenced_column)})"
-            lines.append((f"FOREIGN KEY ({name(link.column)}) REFERENCES {target}", ""))
+        parts = [
+            quote(column.name),
+            _type(column),
+            "PRIMARY KEY" if primary == [column.name] else "",
+            inline.get(column.name, ""),
+        ]
+        items.append((" ".join(filter(None, parts)), _comment(column, samples)))
+    if len(primary) > 1:
+        items.append((f"PRIMARY KEY ({', '.join(map(quote, primary))})", ""))
+    items += [(line, "") for line in below]
     rows = [
-        f"  {text}{',' if i < len(lines) else ''}{comment}"
-        for i, (text, comment) in enumerate(lines, start=1)
+        f" {text}{',' if i < len(items) else ''}{comment}"
+        for i, (text, comment) in enumerate(items, start=1)
     ]
-    meaning = _meaning(table.comment or table.words, table.name)
-    head = f"CREATE TABLE {name(table.name)} (" + (f" -- {meaning}" if meaning else "")
+    meaning = _meaning(table.comment, table.name)
+    head = f"CREATE TABLE {quote(table.name)} (" + (f" -- {meaning}" if meaning else "")
     return "\n".join([head, *rows, ");"])
 
 
-def _comment(column: Column, samples: int) -> str:
-    shown = ", ".join(fold(value, _MAX_VALUE_CHARS) for value in column.samples[:samples])
-    parts = [
-        part for part in (_meaning(column.comment or column.words, column.name), shown) if part
-    ]
+def _references(table: Table, schema: Schema) -> tuple[dict[str, str], list[str]]:
+    """The foreign keys of a table: one beside its column, composite and further ones below."""
+    inline: dict[str, str] = {}
+    below: list[str] = []
+    composite: dict[int, list[ForeignKey]] = {}
+    for key in schema.foreign_keys:
+        if key.table != table.name:
+            continue
+        target = f"REFERENCES {quote(key.referenced_table)}({quote(key.referenced_column)})"
+        if key.constraint:
+            composite.setdefault(key.constraint, []).append(key)
+        elif key.column in inline:
+            below.append(f"FOREIGN KEY ({quote(key.column)}) {target}")
+        else:
+            inline[key.column] = target
+    for keys in composite.values():
+        own = ", ".join(quote(key.column) for key in keys)
+        other = ", ".join(quote(key.referenced_column) for key in keys)
+        below.append(f"FOREIGN KEY ({own}) REFERENCES {quote(keys[0].referenced_table)}({other})")
+    return inline, below
+
+
+def _type(column: Column) -> str:
+    """The declared type without its length, as SQLite and most people's tables spell it."""
+    declared = re.sub(r"\s*\(.*", "", column.declared_type).strip().upper()
+    return {"INT": "INTEGER", "VARCHAR": "TEXT", "CHARACTER VARYING": "TEXT", "CHAR": "TEXT"}.get(
+        declared, declared[:_MAX_VALUE_CHARS]
+    ) or _TYPES.get(column.type, "")
+
+
+def is_numeric(column: Column) -> bool:
+    """Whether SQLite's type affinity makes numbers of texts that look like some."""
+    declared = column.declared_type.upper() or _TYPES.get(column.type, "")
+    if any(part in declared for part in ("CHAR", "CLOB", "TEXT", "STRING", "BLOB", "ENUM")):
+        return False
+    return bool(declared)
+
+
+def _comment(column: Column, samples: bool) -> str:
+    numeric = is_numeric(column)
+    shown = ", ".join(_literal(value, numeric) for value in (column.samples if samples else ()))
+    parts = [part for part in (_meaning(column.comment, column.name), shown) if part]
     return f" -- {': '.join(parts)}" if parts else ""
 
 
+def _literal(value: str, numeric: bool) -> str:
+    """A sample as a query would spell it."""
+    text = fold(value, _MAX_VALUE_CHARS)
+    return text if numeric and _NUMBER.match(text) else "'" + text.replace("'", "''") + "'"
+
+
 def _meaning(words: str, name: str) -> str:
-    """The natural words of a name, where they say more than the name does."""
+    """What a comment says, where it says more than the name does."""
     letters = re.sub(r"[\W_]", "", name).lower()
-    return (
-        fold(words, _MAX_MEANING_CHARS)
-        if words and re.sub(r"[\W_]", "", words).lower() != letters
-        else ""
-    )
+    if not words or re.sub(r"[\W_]", "", words).lower() == letters:
+        return ""
+    return fold(words, _MAX_MEANING_CHARS)
 
 
-def _mentioned(schema: Schema, matches: Sequence[ValueMatch]) -> list[str]:
-    found = {}
+def _values(schema: Schema, matches: Sequence[ValueMatch]) -> list[str]:
+    """The line of the cells and conditions that the question seems to mention."""
+    conditions: dict[str, None] = {}
     for match in sorted(matches, key=lambda match: -match.score):
         table = schema.table(match.table)
-        if table is not None and table.column(match.column) is not None:
+        if table is None or table.column(match.column) is None:
+            continue
+        if match.condition:
+            conditions[fold(match.condition, 3 * _MAX_VALUE_CHARS)] = None
+        else:
             value = fold(match.value, _MAX_VALUE_CHARS).replace("'", "''")
-            place = ".".join(quote(name, schema.dialect) for name in (match.table, match.column))
-            found[f"{place} = '{value}'"] = True
-    if not found:
+            conditions[f"{quote(match.table)}.{quote(match.column)} = '{value}'"] = None
+    if not conditions:
         return []
-    return ["-- The question may mention: " + "; ".join(list(found)[:_MAX_MATCHES])]
+    return ["Values: " + "; ".join(list(conditions)[:_MAX_MATCHES])]
 
 
 def _left_out(dropped: Sequence[str]) -> list[str]:

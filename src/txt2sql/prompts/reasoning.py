@@ -4,7 +4,7 @@ Field's name: chain of thought (Wei et al. 2022), as comments of SQL, so that an
 that a database runs. For models that follow instructions; a search takes each line as a step.
 
     -- Question: How many singers are from France?
-    -- At most 4 lines of reasoning, each after --, then one SQLite SELECT statement that answers it:
+    -- At most 4 lines of reasoning, each after --, then one SQLite SELECT statement:
     -- France is a value of singer.Country.
     SELECT count(*) FROM singer WHERE Country = 'France'
 """
@@ -21,7 +21,7 @@ from txt2sql.types import Prompt, Schema
 LINES = 4
 """Lines of reasoning, at most."""
 
-_CONTINUE = re.compile(r"-- One (\w+) SELECT statement that answers it:\n\Z")
+_CONTINUE = re.compile(r"-- SQLite SELECT statement:\n\Z")
 _THINK = (
     f" Before the statement, think in at most {LINES} short lines that each begin with --: which "
     "tables, which columns, which conditions."
@@ -33,7 +33,9 @@ def render_reasoning(question: str, schema: Schema, **given: Any) -> Prompt:
     """The prompt of `render_ddl`, which asks for reasoning too."""
     prompt = render_ddl(question, schema, **given)
     system, *rest = prompt.messages
-    asked = rf"-- At most {LINES} lines of reasoning, each after --, then one \1 SELECT statement that answers it:\n"
+    asked = (
+        f"-- At most {LINES} lines of reasoning, each after --, then one SQLite SELECT statement:\n"
+    )
     return replace(
         prompt,
         text=_CONTINUE.sub(asked, prompt.text),
