@@ -16,6 +16,7 @@ import json
 import re
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,7 @@ def token_bytes(tokenizer: Any, size: int) -> list[bytes]:
     kinds = {part["type"] for part in (decoder, *decoder.get("decoders", ())) if part}
     added = tokenizer.added_tokens_decoder
     special = {*tokenizer.all_special_ids, *(i for i, token in added.items() if token.special)}
-    table = _byte_level_table()
+    table = byte_level_table()
     out = [b""] * size
     for token, i in tokenizer.get_vocab().items():
         if i >= size or i in special:
@@ -66,7 +67,8 @@ def token_bytes(tokenizer: Any, size: int) -> list[bytes]:
     return out
 
 
-def _byte_level_table() -> dict[str, bytes]:
+@cache
+def byte_level_table() -> dict[str, bytes]:
     """Character -> byte of byte-level BPE: printable Latin-1 is itself, the rest follows 255."""
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
     others = [byte for byte in range(256) if byte not in printable]

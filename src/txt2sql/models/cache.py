@@ -1,0 +1,152 @@
+"""Keys and values of tokens that were read: one flat cache that a tree of continuations shares.
+
+Every token has a slot, whatever row it belongs to; a row is told by the slots it sees. Slots are written
+in place, so a step costs nothing for what was read before. A prefix, the schema part of a prompt, can be
+taken out of one cache, kept on disk in half precision, and put into another.
+
+    cache = Cache(layers=24, kv_heads=2, head_size=64)
+    slots = cache.append(keys, values)         # (layers, time, kv heads * head size) each
+    cache.prefix(500)                          # (2, layers, kv heads, 500, head size) float16
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from txt2sql.runs import write_atomically
+
+Array = np.ndarray[Any, Any]
+_GROWTH = 256
+_VERSION = b"1"
+
+
+class Cache:
+    """`keys[layer][head]` and `values[layer][head]` are (capacity, head size), the first `length` used.
+
+    Slot 0 holds zeros and is seen by no token, so that no array is ever empty.
+    """
+
+    def __init__(self, layers: int, kv_heads: int, head_size: int) -> None:
+        self.layers, self.kv_heads, self.head_size = layers, kv_heads, head_size
+        self.length = 1
+        self.capacity = _GROWTH
+        self._store = self._empty(self.capacity)
+
+    def _empty(self, capacity: int) -> Array:
+        # One block of memory: (keys or values, layer, head, slot, head size).
+        shape = (2, self.layers, self.kv_heads, capacity, self.head_size)
+        return np.zeros(shape, np.float32)
+
+    def view(self, part: int, layer: int, head: int) -> Array:
+        """(length, head size) of the keys (part 0) or values (part 1), without a copy."""
+        return self._store[part, layer, head, : self.length]  # type: ignore[no-any-return]
+
+    def _reserve(self, count: int) -> None:
+        if self.length + count > self.capacity:
+            capacity = max(self.length + count, 2 * self.capacity)
+            store = self._empty(capacity)
+            store[:, :, :, : self.length] = self._store[:, :, :, : self.length]
+            self._store, self.capacity = store, capacity
+
+    def append(self, keys: Sequence[Array], values: Sequence[Array]) -> Array:
+        """Write new tokens, by layer (time, kv heads * head size); their slots (time,)."""
+        time = len(keys[0])
+        self._reserve(time)
+        end = self.length + time
+        for part, layers in enumerate((keys, values)):
+            for layer, rows in enumerate(layers):
+                heads = rows.reshape(time, self.kv_heads, self.head_size).swapaxes(0, 1)
+                self._store[part, layer, :, self.length : end] = heads
+        slots = np.arange(self.length, end)
+        self.length = end
+        return slots
+
+    def put(self, prefix: Array) -> Array:
+        """Write what `take` gave; the slots (time,)."""
+        time = prefix.shape[3]
+        self._reserve(time)
+        end = self.length + time
+        self._store[:, :, :, self.length : end] = prefix
+        slots = np.arange(self.length, end)
+        self.length = end
+        return slots
+
+    def take(self, slots: Array) -> Array:
+        """(2, layers, kv heads, time, head size) float16 of some slots."""
+        return self._store[:, :, :, slots].astype(np.float16)  # type: ignore[no-any-return]
+
+    def truncate(self, length: int) -> None:
+        """Forget every slot from `length` on."""
+        self.length = max(1, min(length, self.length))
+
+
+class PrefixStore:
+    """Prefixes on disk by what made them: the weights, the adapter and the tokens.
+
+    The oldest are deleted when `max_bytes` are exceeded. A folder that cannot be written is no error:
+    prefixes are then computed anew by every process. Memory keeps the last few.
+    """
+
+    def __init__(self, folder: Path | None, model: str, max_bytes: int = 1_000_000_000) -> None:
+        self.folder, self.model, self.max_bytes = folder, model, max_bytes
+        self._recent: dict[str, Array] = {}
+
+    def _name(self, tokens: Sequence[int]) -> str:
+        parts = (_VERSION, self.model.encode(), np.asarray(tokens, np.int64).tobytes())
+        return hashlib.sha256(b"\0".join(parts)).hexdigest()[:32]
+
+    def load(self, tokens: Sequence[int]) -> Array | None:
+        """The prefix of these tokens, or None where there is none or its file is damaged."""
+        name = self._name(tokens)
+        if name in self._recent:
+            return self._recent[name]
+        if self.folder is None:
+            return None
+        path = self.folder / f"{name}.npz"
+        try:
+            with np.load(path) as file:
+                prefix, digest = file["prefix"], bytes(file["digest"])
+            os.utime(path)
+        except Exception:  # absent, cut, or no such file at all: numpy raises many kinds
+            return None
+        if digest != hashlib.sha256(prefix.tobytes()).digest() or prefix.shape[3] != len(tokens):
+            return None
+        self._remember(name, prefix)
+        return prefix  # type: ignore[no-any-return]
+
+    def save(self, tokens: Sequence[int], prefix: Array) -> None:
+        """Remember a prefix, on disk where that is possible."""
+        name = self._name(tokens)
+        self._remember(name, prefix)
+        if self.folder is None:
+            return
+        buffer = io.BytesIO()
+        digest = np.frombuffer(hashlib.sha256(prefix.tobytes()).digest(), np.uint8)
+        np.savez(buffer, prefix=prefix, digest=digest)
+        try:
+            write_atomically(self.folder / f"{name}.npz", buffer.getvalue())
+            self._shrink()
+        except OSError:
+            self.folder = None
+
+    def _remember(self, name: str, prefix: Array) -> None:
+        self._recent[name] = prefix
+        while len(self._recent) > 8:
+            self._recent.pop(next(iter(self._recent)))
+
+    def _shrink(self) -> None:
+        assert self.folder is not None
+        files = sorted(self.folder.glob("*.npz"), key=lambda path: path.stat().st_mtime)
+        total = sum(path.stat().st_size for path in files)
+        for path in files:
+            if total <= self.max_bytes:
+                break
+            total -= path.stat().st_size
+            path.unlink(missing_ok=True)

@@ -1,0 +1,225 @@
+"""Weights in 4 bits: blocks of 32 with a scale and a zero point each, chosen by GPTQ.
+
+Rounding each weight to the nearest level loses answers; GPTQ (Frantar et al., ICLR 2023) rounds the
+columns of a matrix one after the other and lets the columns to come make up for each error, weighted
+by the inputs that the layer sees on calibration prompts. The levels are those of ONNX Runtime's
+MatMulNBits: weight = (level - zero) * scale, levels 0 to 15, one scale and zero per 32 inputs.
+
+    quantise_model(model, rows)       # in place: every linear layer holds dequantised weights
+    levels, scales, zeros = pack(model.layers[0].mlp.up_proj.weight)
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+BLOCK = 32
+"""Inputs that share a scale and a zero point."""
+
+_LEVELS = 15
+_DAMPING = 0.01
+_SHRINKS = tuple(1 - 0.02 * i for i in range(16))
+"""Shares of a block's range that are tried: clipping an outlier may serve the others better."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quantised:
+    """A matrix (outputs, inputs) in blocks of BLOCK inputs.
+
+    levels: (outputs, inputs) uint8 in 0..15; scales and zeros: (outputs, inputs / BLOCK), zeros uint8.
+    """
+
+    levels: Tensor
+    scales: Tensor
+    zeros: Tensor
+
+    def dequantised(self) -> Tensor:
+        """(outputs, inputs) in the scales' precision."""
+        rows, columns = self.levels.shape
+        blocks = self.levels.view(rows, -1, BLOCK).float() - self.zeros.unsqueeze(-1).float()
+        return (blocks * self.scales.float().unsqueeze(-1)).view(rows, columns)
+
+
+def block_range(block: Tensor, weights: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Scale and zero (rows,) for a block (rows, BLOCK), with the least squared error over _SHRINKS.
+
+    `weights` (BLOCK,) says how much an error of each input costs. Scales are rounded to float16, as
+    they are stored.
+    """
+    low, high = block.amin(1).clamp(max=0), block.amax(1).clamp(min=0)
+    best = torch.full_like(low, float("inf"))
+    scale, zero = torch.ones_like(low), torch.zeros_like(low)
+    for shrink in _SHRINKS:
+        step = ((high - low) * shrink / _LEVELS).clamp(min=1e-7).half().float().clamp(min=6e-8)
+        origin = (-low * shrink / step).round().clamp(0, _LEVELS)
+        error = (_rounded(block, step, origin) - block).square()
+        cost = (error * weights if weights is not None else error).sum(1)
+        better = cost < best
+        best = torch.where(better, cost, best)
+        scale, zero = torch.where(better, step, scale), torch.where(better, origin, zero)
+    return scale, zero
+
+
+def _rounded(block: Tensor, scale: Tensor, zero: Tensor) -> Tensor:
+    levels = (block / scale[:, None] + zero[:, None]).round().clamp(0, _LEVELS)
+    return (levels - zero[:, None]) * scale[:, None]
+
+
+def nearest(weight: Tensor) -> Quantised:
+    """Every weight to its nearest level."""
+    weight = weight.float()
+    columns = weight.shape[1]
+    scales, zeros, levels = [], [], []
+    for start in range(0, columns, BLOCK):
+        block = weight[:, start : start + BLOCK]
+        scale, zero = block_range(block)
+        scales.append(scale)
+        zeros.append(zero)
+        levels.append((block / scale[:, None] + zero[:, None]).round().clamp(0, _LEVELS))
+    return _packed(levels, scales, zeros)
+
+
+def gptq(weight: Tensor, hessian: Tensor) -> Quantised:
+    """Levels that keep `weight @ inputs`, where `hessian` (inputs, inputs) is the sum of x x^T.
+
+    Columns are rounded from first to last; each error is spread over the columns to come by the
+    inverse Hessian's Cholesky factor, within a block at once and beyond it lazily.
+    """
+    weight, hessian = weight.float().clone(), hessian.float().clone()
+    diagonal = hessian.diagonal()
+    dead = diagonal == 0
+    diagonal[dead] = 1
+    weight[:, dead] = 0
+    diagonal += _DAMPING * diagonal.mean()
+    inverse = torch.cholesky_inverse(torch.linalg.cholesky(hessian))
+    factor = torch.linalg.cholesky(
+        inverse, upper=True
+    )  # (inputs, inputs), row i: column i's spread
+    cost = diagonal.clone()
+    scales, zeros, levels = [], [], []
+    for start in range(0, weight.shape[1], BLOCK):
+        end = start + BLOCK
+        block = weight[:, start:end]
+        scale, zero = block_range(block, cost[start:end])
+        errors = torch.empty_like(block)
+        own = torch.empty_like(block)
+        for i in range(BLOCK):
+            column, pivot = block[:, i], factor[start + i, start + i]
+            own[:, i] = (column / scale + zero).round().clamp(0, _LEVELS)
+            errors[:, i] = (column - (own[:, i] - zero) * scale) / pivot
+            block[:, i:] -= errors[:, i : i + 1] * factor[start + i, start + i : end]
+        weight[:, end:] -= errors @ factor[start:end, end:]
+        levels.append(own)
+        scales.append(scale)
+        zeros.append(zero)
+    return _packed(levels, scales, zeros)
+
+
+def _packed(levels: list[Tensor], scales: list[Tensor], zeros: list[Tensor]) -> Quantised:
+    return Quantised(
+        torch.cat(levels, 1).to(torch.uint8),
+        torch.stack(scales, 1).half(),
+        torch.stack(zeros, 1).to(torch.uint8),
+    )
+
+
+@torch.inference_mode()
+def quantise_model(
+    model: Any,
+    rows: Sequence[Sequence[int]],
+    report: Callable[[str], None] = print,
+) -> dict[str, Quantised]:
+    """Quantise every linear layer of a causal model's blocks by GPTQ, in place, layer by layer.
+
+    `rows` are calibration prompts with answers as token ids. A layer sees inputs that earlier
+    quantised layers made, as it will when the model answers. Returns the levels by module name; the
+    model holds the dequantised weights.
+    """
+    result: dict[str, Quantised] = {}
+    states, arguments = _first_states(model, rows)
+    for number, layer in enumerate(model.model.layers):
+        groups = list(_groups(layer))
+        moments = _second_moments(layer, [group[0][1] for group in groups], states, arguments)
+        for group, moment in zip(groups, moments, strict=True):
+            for name, module in group:
+                quantised = gptq(module.weight.data, moment)
+                rounded = quantised.dequantised()
+                lost = _power(rounded - module.weight.data, moment)
+                report(f"layer {number} {name}: {lost / _power(module.weight.data, moment):.1e}")
+                module.weight.data.copy_(rounded)
+                result[f"model.layers.{number}.{name}"] = quantised
+        states = [_output(layer, state, named) for state, named in zip(states, arguments)]
+    return result
+
+
+def _power(weight: Tensor, moment: Tensor) -> float:
+    """Sum of squares of `weight @ x` over the calibration inputs."""
+    return float(((weight @ moment) * weight).sum())
+
+
+def _output(layer: Any, state: Tensor, named: Any) -> Tensor:
+    output = layer(state, **named)
+    return output[0] if isinstance(output, tuple) else output
+
+
+def _groups(layer: Any) -> Iterator[list[tuple[str, nn.Linear]]]:
+    """Linear layers that see the same inputs, in the order in which they run."""
+    linear = {n: m for n, m in layer.named_modules() if isinstance(m, nn.Linear)}
+    for ends in (
+        ("q_proj", "k_proj", "v_proj"),
+        ("o_proj",),
+        ("gate_proj", "up_proj"),
+        ("down_proj",),
+    ):
+        group = [(name, module) for name, module in linear.items() if name.endswith(ends)]
+        if group:
+            yield group
+
+
+def _first_states(model: Any, rows: Sequence[Sequence[int]]) -> tuple[list[Tensor], list[Any]]:
+    """Inputs of the first layer (1, time, size), and the other arguments that layers get."""
+    states: list[Tensor] = []
+    arguments: list[Any] = []
+
+    class Stop(Exception):
+        pass
+
+    def hook(module: Any, positional: Any, named: Any) -> None:
+        states.append(positional[0] if positional else named.pop("hidden_states"))
+        arguments.append(
+            {k: v for k, v in named.items() if k not in ("past_key_values", "use_cache")}
+        )
+        raise Stop
+
+    handle = model.model.layers[0].register_forward_pre_hook(hook, with_kwargs=True)
+    for row in rows:
+        with contextlib.suppress(Stop):
+            model.model(input_ids=torch.tensor([list(row)]), use_cache=False)
+    handle.remove()
+    return states, arguments
+
+
+def _second_moments(
+    layer: Any, modules: Sequence[nn.Linear], states: Sequence[Tensor], arguments: Sequence[Any]
+) -> list[Tensor]:
+    """For each linear layer, over its inputs x: the sum of x x^T, (inputs, inputs)."""
+    sums = [torch.zeros(module.in_features, module.in_features) for module in modules]
+    handles = []
+    for module, total in zip(modules, sums, strict=True):
+
+        def add(module: Any, inputs: Any, total: Tensor = total) -> None:
+            x = inputs[0].reshape(-1, total.shape[0]).float()
+            total.addmm_(x.T, x)
+
+        handles.append(module.register_forward_pre_hook(add))
+    for state, named in zip(states, arguments):
+        layer(state, **named)
+    for handle in handles:
+        handle.remove()
+    return sums
