@@ -13,7 +13,7 @@ Source: sqlite.org/lang_corefunc, lang_aggfunc, lang_datefunc, lang_mathfunc, wi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 MANY = 100
@@ -33,13 +33,17 @@ class Function:
     window: bool = False
     """Is called with OVER, and never without."""
     kind: str = ""
-    """What it gives: "integer", "number" or "text"; "" where that depends on its arguments."""
+    """What it gives: "integer", "number", "text", or "time" for the text of a date; "" where that
+    depends on its arguments."""
     volatile: bool = False
     """Another value at each call, or on each day."""
     bare: bool = False
     """Is written without parentheses."""
     since: tuple[int, int] = (3, 25)
     """The version of SQLite that has it."""
+    forms: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Dialect -> what says the same there, with `_0` and `_1` for the arguments, where sqlglot and the
+    rules of translation have no answer of their own."""
 
 
 _ENTRIES = (
@@ -67,14 +71,14 @@ _ENTRIES = (
     Function("rank", 0, 0, window=True, kind="integer"),
     Function("row_number", 0, 0, window=True, kind="integer"),
     # ------------------------------------------------------------------------ dates and times
-    Function("current_date", 0, 0, kind="text", volatile=True, bare=True),
-    Function("current_time", 0, 0, kind="text", volatile=True, bare=True),
-    Function("current_timestamp", 0, 0, kind="text", volatile=True, bare=True),
-    Function("date", 0, MANY, kind="text", volatile=True),
-    Function("datetime", 0, MANY, kind="text", volatile=True),
+    Function("current_date", 0, 0, kind="time", volatile=True, bare=True),
+    Function("current_time", 0, 0, kind="time", volatile=True, bare=True),
+    Function("current_timestamp", 0, 0, kind="time", volatile=True, bare=True),
+    Function("date", 0, MANY, kind="time", volatile=True),
+    Function("datetime", 0, MANY, kind="time", volatile=True),
     Function("julianday", 0, MANY, kind="number", volatile=True),
     Function("strftime", 1, MANY, kind="text", volatile=True),
-    Function("time", 0, MANY, kind="text", volatile=True),
+    Function("time", 0, MANY, kind="time", volatile=True),
     Function("timediff", 2, 2, kind="text", volatile=True, since=(3, 43)),
     Function("unixepoch", 0, MANY, kind="integer", volatile=True, since=(3, 38)),
     # ------------------------------------------------------------------- choices and NULL
@@ -103,7 +107,7 @@ _ENTRIES = (
     Function("exp", 1, 1, kind="number", since=(3, 35)),
     Function("floor", 1, 1, since=(3, 35)),
     Function("ln", 1, 1, kind="number", since=(3, 35)),
-    Function("log", 1, 2, kind="number", since=(3, 35)),
+    Function("log", 1, 2, kind="number", since=(3, 35), forms={"mysql": "LOG10(_0)"}),
     Function("log10", 1, 1, kind="number", since=(3, 35)),
     Function("log2", 1, 1, kind="number", since=(3, 35)),
     Function("mod", 2, 2, kind="number", since=(3, 35)),
@@ -123,7 +127,13 @@ _ENTRIES = (
     Function("concat_ws", 2, MANY, kind="text", since=(3, 44)),
     Function("format", 1, MANY, kind="text", since=(3, 38)),
     Function("glob", 2, 2, kind="integer"),
-    Function("hex", 1, 1, kind="text"),
+    Function(
+        "hex",
+        1,
+        1,
+        kind="text",
+        forms={"postgres": "UPPER(ENCODE(CONVERT_TO(CAST(_0 AS TEXT), 'UTF8'), 'hex'))"},
+    ),
     Function("instr", 2, 2, kind="integer"),
     Function("length", 1, 1, kind="integer"),
     Function("like", 2, 3, kind="integer"),
