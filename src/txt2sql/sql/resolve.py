@@ -18,6 +18,7 @@ from typing import Any
 
 from sqlglot import exp
 
+from txt2sql.sql.functions import FUNCTIONS
 from txt2sql.types import Column, Schema, Table
 
 Node = Any
@@ -27,6 +28,7 @@ INTEGER, NUMBER, TEXT, TIME, BOOLEAN, UNKNOWN = "integer", "number", "text", "ti
 _INTEGER = re.compile(
     r"(?:big|small|medium|tiny|u|hu)*int(?:eger|\d)?|(?:big|small)?serial|year", re.I
 )
+_DOUBLE = re.compile(r"real|double|float", re.I)
 _TEXTS = (
     exp.DPipe,
     exp.Concat,
@@ -36,10 +38,20 @@ _TEXTS = (
     exp.Trim,
     exp.GroupConcat,
     exp.TimeToStr,
+    exp.Replace,
 )
-_INTEGERS = (exp.Count, exp.Length, exp.StrPosition, exp.RowNumber, exp.IntDiv)
-_SAME = (exp.Sum, exp.Min, exp.Max, exp.Abs, exp.Paren, exp.Neg, exp.Distinct)
+_INTEGERS = (
+    *(exp.Count, exp.Length, exp.StrPosition, exp.IntDiv, exp.Unicode),
+    *(exp.RowNumber, exp.Rank, exp.DenseRank, exp.Ntile),
+)
+_SAME = (
+    *(exp.Sum, exp.Min, exp.Max, exp.Abs, exp.Paren, exp.Neg, exp.Distinct, exp.Ceil, exp.Floor),
+    *(exp.Window, exp.Filter, exp.Lag, exp.Lead, exp.FirstValue, exp.LastValue, exp.NthValue),
+    *(exp.Greatest, exp.Least, exp.IgnoreNulls, exp.RespectNulls, exp.AnyValue),
+)
+_TIMES = (exp.Date, exp.CurrentDate, exp.CurrentTimestamp, exp.CurrentTime, exp.TimestampTrunc)
 _ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Mod, exp.Div)
+_UNCLEAR = {INTEGER, UNKNOWN}
 _MAX_DEPTH = 20
 
 
@@ -122,18 +134,23 @@ class Resolver:
             return self.kind(inner, depth + 1)
         if isinstance(node, _ARITHMETIC):
             sides = {self.kind(node.left, depth + 1), self.kind(node.right, depth + 1)}
-            return INTEGER if sides == {INTEGER} else NUMBER if UNKNOWN not in sides else UNKNOWN
+            if TIME in sides and isinstance(node.right, exp.Interval):
+                return TIME
+            return INTEGER if sides == {INTEGER} else UNKNOWN if sides <= _UNCLEAR else NUMBER
         return self._other_kind(node, depth)
 
     def _other_kind(self, node: Node, depth: int) -> str:
         if isinstance(node, _TEXTS):
             return TEXT
-        if isinstance(node, (exp.Avg, exp.Round)):
+        if isinstance(node, (exp.Avg, exp.Round, exp.Pow, exp.Sqrt, exp.Ln, exp.Log, exp.Exp)):
             return NUMBER
         if isinstance(node, exp.Cast):
             return _cast_kind(node)
-        if isinstance(node, exp.Date):
+        if isinstance(node, _TIMES):
             return TIME
+        if isinstance(node, exp.Anonymous):
+            function = FUNCTIONS.get(node.name.lower())
+            return function.kind if function is not None else UNKNOWN
         if isinstance(node, (exp.Predicate, exp.Connector, exp.Not, exp.Boolean)):
             return BOOLEAN
         if isinstance(node, exp.Case):
@@ -148,6 +165,16 @@ class Resolver:
         else:
             return UNKNOWN
         return self.kind(branches[0], depth + 1) if branches else UNKNOWN
+
+    def is_double(self, column: exp.Column) -> bool:
+        """Whether a column holds binary floating point."""
+        found = self.find(column)
+        if found is None:
+            return False
+        if found.column is None:
+            inner = found.projection.find_all(exp.Column)
+            return any(each is not column and self.is_double(each) for each in inner)
+        return bool(_DOUBLE.match(found.column.declared_type))
 
     def _column_kind(self, node: exp.Column, depth: int) -> str:
         found = self.find(node)

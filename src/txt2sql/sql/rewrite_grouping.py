@@ -16,6 +16,8 @@ from sqlglot import exp
 from txt2sql.sql.resolve import BOOLEAN, INTEGER, NUMBER, UNKNOWN, Found, Node, Resolver
 from txt2sql.types import Table
 
+_ALL_ROWS = 2**63 - 1
+
 
 def columns_beside_aggregates(tree: Node, resolver: Resolver, dialect: str) -> None:
     """Every column that is neither grouped nor aggregated gets an aggregate around it."""
@@ -48,7 +50,8 @@ def _own(select: exp.Select, kind: type[Any]) -> Iterator[Node]:
 
 
 def _windowed(node: Node) -> bool:
-    return isinstance(node.parent, exp.Window)
+    holder = node.parent.parent if isinstance(node.parent, exp.Filter) else node.parent
+    return isinstance(holder, exp.Window)
 
 
 def _key(select: exp.Select, item: Node) -> Node:
@@ -74,7 +77,9 @@ def _settled(
     """Whether the column has one value in each group, or is no column of a source at all."""
     node: Node | None = column
     while node is not None and node is not select:
-        if isinstance(node, exp.AggFunc) or any(_same(node, key, resolver) for key in keys):
+        if isinstance(node, (exp.AggFunc, exp.Filter)) or any(
+            _same(node, key, resolver) for key in keys
+        ):
             return True
         node = node.parent
     assert isinstance(column, exp.Column)
@@ -208,3 +213,14 @@ def _never_null(node: Node, resolver: Resolver) -> bool:
         return True
     found = resolver.find(node) if isinstance(node, exp.Column) else None
     return found is not None and found.column is not None and found.column.primary_key
+
+
+def limits(tree: Node, resolver: Resolver, dialect: str) -> None:
+    """LIMIT -1 is none; MySQL has no OFFSET without a LIMIT."""
+    for limit in list(tree.find_all(exp.Limit)):
+        if not isinstance(limit.expression, exp.Neg):
+            continue
+        if dialect == "mysql" and limit.parent.args.get("offset"):
+            limit.set("expression", exp.Literal.number(_ALL_ROWS))
+        else:
+            limit.pop()

@@ -39,6 +39,16 @@ def text_in_double_quotes(tree: Node, resolver: Resolver, dialect: str) -> None:
             column.replace(exp.Literal.string(name.name))
 
 
+def columns_of_tables(tree: Node, resolver: Resolver, dialect: str) -> None:
+    """`WITH n(i) AS (SELECT 1 ...)`: what the first query selects is called so, too."""
+    for table in tree.find_all(exp.CTE):
+        alias = table.args.get("alias")
+        names = alias.columns if alias is not None else []
+        for name, item in zip(names, projections(table.this), strict=False):
+            if not _is_star(item):
+                item.replace(exp.alias_(item.unalias().copy(), name.copy()))
+
+
 def _is_alias(column: exp.Column) -> bool:
     return _projection(column) is not None
 

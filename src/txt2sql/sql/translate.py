@@ -17,7 +17,13 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ErrorLevel, SqlglotError
 
-from txt2sql.sql import rewrite_grouping, rewrite_names, rewrite_types
+from txt2sql.sql import (
+    rewrite_dates,
+    rewrite_functions,
+    rewrite_grouping,
+    rewrite_names,
+    rewrite_types,
+)
 from txt2sql.sql.resolve import Node, Resolver
 from txt2sql.types import Schema
 
@@ -25,10 +31,14 @@ Rule = Callable[[Node, Resolver, str], None]
 
 RULES: tuple[Rule, ...] = (
     rewrite_names.text_in_double_quotes,
+    rewrite_names.columns_of_tables,
     rewrite_names.stars_that_are_grouped,
     rewrite_names.aliases_in_conditions,
-    rewrite_types.functions,
+    rewrite_functions.functions,
+    rewrite_functions.operands,
+    rewrite_dates.dates,
     rewrite_types.comparisons,
+    rewrite_types.branches,
     rewrite_types.conditions,
     rewrite_types.patterns,
     rewrite_types.backslashes,
@@ -36,6 +46,7 @@ RULES: tuple[Rule, ...] = (
     rewrite_grouping.columns_beside_aggregates,
     rewrite_grouping.order_of_distinct_rows,
     rewrite_grouping.order_of_counts,
+    rewrite_grouping.limits,
     rewrite_names.subqueries,
     rewrite_names.spelling,
 )
