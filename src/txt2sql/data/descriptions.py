@@ -67,7 +67,9 @@ def with_meanings(schema: Schema, meanings: Meanings) -> Schema:
 
 def shortened(text: str, longest: int = MAX_CHARS) -> str:
     """One line of whole words, without what annotators added for other annotators."""
-    line = _folded(re.split(r"common\s?sense (?:evidence|reasoning)", text, maxsplit=1, flags=re.I)[0])
+    line = _folded(
+        re.split(r"common\s?sense (?:evidence|reasoning)", text, maxsplit=1, flags=re.I)[0]
+    )
     if len(line) > longest:
         line = line[: longest + 1].rpartition(" ")[0] or line[:longest]
     return line.rstrip(" .,;:-(")

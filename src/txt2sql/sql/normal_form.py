@@ -10,9 +10,9 @@ Field's name: SQL normalisation (canonicalisation) by name resolution. One way o
     text                     in single quotes, also where it stood in double ones
 
 The rows and their order stay as they are. What cannot be resolved with certainty (a name that no
-table has, a name that two have, NATURAL and USING, a join without a condition) stays as it was
-written. A canonical query is its own canonical form.
+table has, a name that two have, NATURAL, a join without a condition) stays as it was written. A canonical query is its own canonical form.
 
+>>> from txt2sql.types import Column, Table
 >>> schema = Schema("shop", (Table("Sale", (Column("Price"),)),))
 >>> canonical_sql('select t1.price from sale as t1 where t1.price <> "x" order by t1.price asc', schema)
 "SELECT Price FROM Sale WHERE Price != 'x' ORDER BY Price"
@@ -29,9 +29,7 @@ from sqlglot import exp, parse
 from sqlglot.dialects.sqlite import SQLite
 from sqlglot.errors import SqlglotError
 
-from txt2sql.types import Column, Schema, Table
-
-__all__ = ["canonical_sql", "quote_name", "tables_in"]
+from txt2sql.types import Schema
 
 Node = Any
 """A node of sqlglot's tree; the base class of nodes has another name from version to version."""
@@ -67,37 +65,6 @@ def canonical_sql(sql: str, schema: Schema) -> str:
         return text
 
 
-def tables_in(sql: str) -> tuple[str, ...] | None:
-    """The tables that a SELECT statement reads, or None where it is no single SELECT statement.
-
-    >>> tables_in("WITH c AS (SELECT a FROM t) SELECT a FROM c JOIN u ON u.b = c.a")
-    ('t', 'u')
-    >>> tables_in("the answer is 42") is None
-    True
-    """
-    try:
-        tree = _query(sql)
-        if tree is None:
-            return None
-        names = dict.fromkeys(
-            table.name
-            for table in tree.find_all(exp.Table)
-            if isinstance(table.this, exp.Identifier) and _common_table(table) is None
-        )
-    except (SqlglotError, RecursionError, ValueError):
-        return None
-    return tuple(names)
-
-
-def quote_name(name: str) -> str:
-    """A name as SQLite reads it back: bare where that is safe.
-
-    >>> quote_name("price"), quote_name("Order ID"), quote_name("order")
-    ('price', '"Order ID"', '"order"')
-    """
-    return '"' + name.replace('"', '""') + '"' if _needs_quotes(name) else name
-
-
 def _needs_quotes(name: str) -> bool:
     return not _PLAIN.match(name) or name.lower() in _RESERVED
 
@@ -121,14 +88,14 @@ def _query(sql: str) -> Node | None:
 class _Source:
     """One entry of a FROM.
 
-    `columns` maps lower-case names to their spelling; None stands for a query with an output that
-    has no certain name. `base` is the name of a table, empty for a query in brackets.
+    `columns` maps lower-case names to their spelling; an empty name stands for outputs that have
+    none (`count(*)`). `base` is the name of a table, empty for a query in brackets.
     """
 
     node: Node
     alias: str
     base: str
-    columns: dict[str, str] | None
+    columns: dict[str, str]
     is_table: bool
     name: str = ""
     """What columns are qualified with from now on."""
@@ -142,6 +109,8 @@ class _Select:
     outer: _Select | None
     sources: list[_Source] = field(default_factory=list)
     aliases: dict[str, Node] = field(default_factory=dict)
+    shared: set[str] = field(default_factory=set)
+    """Columns that USING makes one: a bare name is that of the first source."""
     places: list[tuple[Node, _Source | None]] = field(default_factory=list)
     """Columns with the source that each belongs to; None for an alias or a row number."""
 
@@ -171,6 +140,12 @@ class _Names:
         for projection in node.expressions:
             if isinstance(projection, exp.Alias):
                 select.aliases.setdefault(projection.alias.lower(), projection)
+        for join in node.args.get("joins") or ():
+            if join.method or (join.args.get("using") and join.side not in ("", "LEFT")):
+                raise _Doubt
+            select.shared |= {name.name.lower() for name in join.args.get("using") or ()}
+        if select.shared and any(projection.is_star for projection in node.expressions):
+            raise _Doubt
         self.selects[id(node)] = select
 
     def _source(self, entry: Node) -> _Source:
@@ -190,7 +165,7 @@ class _Names:
             return _Source(entry, entry.alias.lower(), "", self._outputs(entry), False)
         raise _Doubt  # a table-valued function, a parenthesised join, VALUES
 
-    def _outputs(self, node: Node, depth: int = 0) -> dict[str, str] | None:
+    def _outputs(self, node: Node, depth: int = 0) -> dict[str, str]:
         """The columns of a derived table or of a common table expression."""
         alias = node.args.get("alias")
         named = alias.args.get("columns") if alias is not None else None
@@ -200,36 +175,33 @@ class _Names:
         while isinstance(query, (exp.SetOperation, exp.Subquery)):
             query = query.this
         if not isinstance(query, exp.Select) or depth > 20:
-            return None
+            raise _Doubt
         outputs: dict[str, str] = {}
         for projection in query.expressions:
-            star = projection.is_star
-            if star:
-                inner = self._starred(query, projection, depth)
+            column = projection if isinstance(projection, exp.Column) else None
+            if projection.is_star:
+                outputs = {**self._columns(query, column, depth), **outputs}
+            elif column is not None:
+                name = self._columns(query, column, depth).get(column.name.lower(), column.name)
+                outputs.setdefault(name.lower(), name)
             else:
-                name = projection.alias or (
-                    projection.name if isinstance(projection, exp.Column) else ""
-                )
-                inner = {name.lower(): name} if name else None
-            if inner is None:
-                return None
-            outputs = {**inner, **outputs}
+                outputs.setdefault(projection.alias.lower(), projection.alias)
         return outputs
 
-    def _starred(self, query: Node, star: Node, depth: int) -> dict[str, str] | None:
-        table = star.table.lower() if isinstance(star, exp.Column) else ""
+    def _columns(self, query: Node, column: Node | None, depth: int) -> dict[str, str]:
+        """The columns of the sources of a query, or of the one that a column is qualified with."""
+        table = column.table.lower() if column is not None else ""
         outputs: dict[str, str] = {}
         for entry in _entries(query):
             if table and entry.alias_or_name.lower() != table:
                 continue
-            if isinstance(entry, exp.Table) and _common_table(entry) is None:
-                known = self.schema.table(entry.name)
-                columns = {c.name.lower(): c.name for c in known.columns} if known else None
-            else:
-                common = _common_table(entry) if isinstance(entry, exp.Table) else entry
+            common = _common_table(entry) if isinstance(entry, exp.Table) else entry
+            if common is not None:
                 columns = self._outputs(common, depth + 1)
-            if columns is None:
-                return None
+            elif known := self.schema.table(entry.name):
+                columns = {column.name.lower(): column.name for column in known.columns}
+            else:
+                raise _Doubt
             outputs = {**columns, **outputs}
         return outputs
 
@@ -245,9 +217,9 @@ class _Names:
             return
         if node.table:
             source = self._called(select, node.table.lower())
-            if source.columns is not None and node.name.lower() not in source.columns:
-                if node.name.lower() not in _ROW_NUMBERS or not source.is_table:
-                    raise _Doubt
+            is_number = source.is_table and node.name.lower() in _ROW_NUMBERS
+            if node.name.lower() not in source.columns and not is_number:
+                raise _Doubt
             select.places.append((node, source))
             return
         self._bare(select, node)
@@ -277,11 +249,10 @@ class _Names:
         if isinstance(node.parent, exp.Ordered) and name in select.aliases:
             select.places.append((node, None))  # ORDER BY looks among the outputs first
             return
+        quoted = node.this.args.get("quoted")
         for around in select.outwards():
-            if any(source.columns is None for source in around.sources):
-                raise _Doubt
-            having = [s for s in around.sources if s.columns is not None and name in s.columns]
-            if len(having) > 1:
+            having = [source for source in around.sources if name in source.columns]
+            if len(having) > 1 and name not in around.shared:
                 raise _Doubt
             if having:
                 select.places.append((node, having[0]))
@@ -289,7 +260,9 @@ class _Names:
             if name in around.aliases:
                 select.places.append((node, None))
                 return
-        if node.this.args.get("quoted"):  # nothing is called so: SQLite takes it for text
+            if quoted and any("" in source.columns for source in around.sources):
+                raise _Doubt  # "count(*)" may be the name of an output
+        if quoted:  # nothing is called so: SQLite takes it for text
             node.replace(exp.Literal.string(node.name))
         elif name in _ROW_NUMBERS and len(select.sources) == 1 and select.sources[0].is_table:
             select.places.append((node, None))
@@ -426,8 +399,7 @@ def _qualify(select: _Select) -> None:
             _spell(node.this, node.name)
             continue
         if not isinstance(node.this, exp.Star):
-            columns = source.columns or {}
-            _spell(node.this, columns.get(node.name.lower(), node.name))
+            _spell(node.this, source.columns.get(node.name.lower(), node.name))
         hidden = (
             isinstance(node.parent, exp.Ordered)
             and (alias := select.aliases.get(node.name.lower())) is not None
@@ -451,8 +423,11 @@ def _spell(identifier: Node, name: str) -> None:
 def _join(select: _Select) -> None:
     """Conditions between two tables go to the later one's ON, its own side last."""
     joins = select.node.args.get("joins") or []
-    if any(join.args.get("using") or join.method for join in joins):
-        raise _Doubt
+    for join, source in zip(joins, select.sources[1:], strict=True):
+        if using := join.args.get("using"):
+            pairs = [_equation(select, source, name.name.lower()) for name in using]
+            join.set("on", exp.and_(*pairs, copy=False, wrap=False))
+            join.set("using", None)
     home = {id(node): source for node, source in select.places}
     order = {id(source): position for position, source in enumerate(select.sources)}
     loose = [join for join in joins if _conditionless(join)]
@@ -471,6 +446,20 @@ def _join(select: _Select) -> None:
                 this, expression = part.this, part.expression
                 part.set("this", expression)
                 part.set("expression", this)
+
+
+def _equation(select: _Select, later: _Source, name: str) -> Node:
+    """What USING (name) says."""
+    earlier = next((source for source in select.sources if name in source.columns), later)
+    if earlier is later or name not in later.columns or not (earlier.name and later.name):
+        raise _Doubt
+    sides = []
+    for source in (earlier, later):
+        column = exp.column(source.columns[name], table=source.name)
+        _spell(column.this, source.columns[name])
+        _spell(column.args["table"], source.name)
+        sides.append(column)
+    return exp.EQ(this=sides[0], expression=sides[1])
 
 
 def _spread(
@@ -492,7 +481,7 @@ def _spread(
                 continue
             parts[:] = [other for other in parts if other is not part]
             conditions[position - 1].append(part)
-    for join, parts in zip(joins, conditions, strict=True):
+    for parts in conditions:
         if not any(_links(part, home, order) is not None for part in parts):
             raise _Doubt
     for join, parts in zip(joins, conditions, strict=True):
@@ -507,8 +496,7 @@ def _conjuncts(condition: Node) -> list[Node]:
 
 def _conditionless(join: Node) -> bool:
     condition = join.args.get("on")
-    always = isinstance(condition, exp.Boolean) and condition.this
-    return (condition is None and not join.args.get("using")) or bool(always)
+    return condition is None or (isinstance(condition, exp.Boolean) and bool(condition.this))
 
 
 def _links(node: Node, home: dict[int, _Source | None], order: dict[int, int]) -> int | None:
