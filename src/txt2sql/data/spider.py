@@ -125,10 +125,13 @@ class SpiderDataset:
 
     @cached_property
     def _files(self) -> dict[str, Path]:
-        """Name -> file of questions; a list where there is JSON and JSONL of one name."""
-        paths = [*sorted(self.root.glob("*.jsonl")), *sorted(self.root.glob("*.json"))]
+        """Name -> file of questions: any list in JSON, and JSONL of the usual names."""
+        lines = [self.root / f"{name}.jsonl" for name in dict.fromkeys((*_ORDER, *self._train))]
+        paths = [*lines, *sorted(self.root.glob("*.json"))]
         return {
-            path.stem: path for path in paths if "tables" not in path.stem and _has_questions(path)
+            path.stem: path
+            for path in paths
+            if path.is_file() and "tables" not in path.stem and _has_questions(path)
         }
 
     def _parts(self, split: str) -> tuple[Path, ...]:
@@ -257,9 +260,11 @@ def _has_questions(path: Path) -> bool:
     try:
         item, _ = json.JSONDecoder().raw_decode(head.removeprefix("[").lstrip())
     except ValueError:
-        return path.suffix == ".json"  # reading it will say what is wrong
-    if not isinstance(item, dict):
-        return path.suffix == ".json"
+        item = None
+    if not isinstance(
+        item, dict
+    ):  # predictions, or a damaged split: reading it will say what is wrong
+        return path.suffix == ".json" and (path.stem in _ORDER or item is None)
     return not item.keys().isdisjoint((*_QUESTION_KEYS, *_GOLD_KEYS))
 
 

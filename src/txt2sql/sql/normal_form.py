@@ -537,19 +537,18 @@ _STRING_TYPE = re.compile(r"\bAS\s+STRING\b", re.I)
 """A number to SQLite, the same as TEXT to sqlglot."""
 
 
-class _Generator(SQLite.Generator):
+class _Generator(SQLite.Generator):  # type: ignore[misc, valid-type]
     """SQLite's text as it is usually written."""
 
     def neq_sql(self, expression: Node) -> str:
-        return self.binary(expression, "!=")
+        return str(self.binary(expression, "!="))
 
     def exists_sql(self, expression: Node) -> str:
         return f"EXISTS ({self.sql(expression, 'this')})"
 
     def substring_sql(self, expression: Node) -> str:
-        return self.func(
-            "SUBSTR", expression.this, expression.args.get("start"), expression.args.get("length")
-        )
+        start, length = expression.args.get("start"), expression.args.get("length")
+        return str(self.func("SUBSTR", expression.this, start, length))
 
     def cast_sql(self, expression: Node, safe_prefix: str | None = None) -> str:
         """With a type of the same affinity: the rest of a type's name means nothing to SQLite."""
@@ -569,7 +568,7 @@ class _Generator(SQLite.Generator):
             return f"{self.sql(inner, 'this')} IS NOT NULL"
         elif type(inner) in (exp.Like, exp.Glob) and not inner.args.get("negate"):
             operator = "LIKE" if isinstance(inner, exp.Like) else "GLOB"
-            return self.binary(inner, f"NOT {operator}")
+            return str(self.binary(inner, f"NOT {operator}"))
         else:
             return str(super().not_sql(expression))
         left = self.sql(inner, "this")
