@@ -152,10 +152,43 @@ def test_a_broken_database_or_gold_is_an_outcome(
         items = [{**item, "query": "SELECT town FROM shop"} for item in items]
         (shops / "dev.json").write_text(json.dumps(items), encoding="utf-8")
     given = predictions(shops, *GOLD, "", "")
-    assert evaluate("--dataset", shops, "--predictions", given, "--json") == 0
-    result = report(capsys)
+    assert evaluate("--dataset", shops, "--predictions", given, "--json") == 1
+    captured = capsys.readouterr()
+    result = json.loads(captured.out)
     assert result["outcomes"]["gold_error"] == 4
     assert result["metrics"]["execution_accuracy"]["n"] == 0
+    assert "no question of 'shops' dev could be judged: " in captured.err
+
+
+def test_without_any_gold_there_is_one_sentence_and_no_accuracy(
+    shops: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    items = json.loads((shops / "dev.json").read_text(encoding="utf-8"))
+    golds = ["", None, "the answer is 42", {"select": []}]
+    items = [{**item, "query": gold} for item, gold in zip(items, golds, strict=True)]
+    (shops / "dev.json").write_text(json.dumps(items), encoding="utf-8")
+    given = predictions(shops, *GOLD, "", "")
+    assert evaluate("--dataset", shops, "--predictions", given, "--json") == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    assert "no question with gold SQL in 'shops' dev" in captured.err
+    assert not Path("results").exists()
+
+
+def test_questions_without_gold_are_left_out_and_counted(
+    shops: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    items = json.loads((shops / "dev.json").read_text(encoding="utf-8"))
+    right = [item["query"] for item in items]
+    items[1]["query"], items[3]["query"] = "", "SELECT FROM WHERE"
+    (shops / "dev.json").write_text(json.dumps(items), encoding="utf-8")
+    given = predictions(shops, right[0], "SELECT 7", "SELECT 7", "SELECT 7")
+    assert evaluate("--dataset", shops, "--predictions", given, "--json") == 0
+    captured = capsys.readouterr()
+    result = json.loads(captured.out)["metrics"]["execution_accuracy"]
+    assert (result["n"], result["mean"]) == (2, 0.5)
+    assert "left out 2 of 4: 1 with no gold SQL, 1 with gold that is no SELECT" in captured.err
 
 
 # A run in a process of its own, with a predictor that takes its time and notes what it is asked.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from txt2sql.data import DATASETS, dataset_root, open_dataset
+from txt2sql.data import DATASETS, PAGES, dataset_root, open_dataset
 from txt2sql.data.spider import SpiderDataset
 from txt2sql.data.wikisql import WikiSQLDataset
 from txt2sql.errors import DataError
@@ -32,12 +32,13 @@ def test_a_name_is_looked_for_where_it_is_said(
 
 @pytest.mark.parametrize("name", list(DATASETS))
 def test_a_data_set_that_is_not_there_says_how_to_get_it(name: str, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=f"txt2sql data download {name}"):
+    way = f"get it from {PAGES[name]}" if name in PAGES else f"txt2sql data download {name}"
+    with pytest.raises(DataError, match=way):
         open_dataset(name, tmp_path / "nothing")
 
 
 def test_an_unknown_name_says_what_there_is(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="take one of spider, wikisql, or the path"):
+    with pytest.raises(DataError, match=r"take one of spider, wikisql, .*, or the path"):
         open_dataset("spyder")
     with pytest.raises(DataError, match="not in Spider's layout"):
         open_dataset(tmp_path)

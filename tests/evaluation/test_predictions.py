@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from txt2sql.errors import DataError
-from txt2sql.evaluation.predictions import from_row, read_predictions, to_row
+from txt2sql.evaluation.predictions import from_row, read_predictions, statement, to_row
 from txt2sql.types import Example, Prediction
 
 EXAMPLES = [Example(f"dev-{i}", "shop", f"question {i}") for i in range(3)]
@@ -98,11 +101,125 @@ def test_rows_bring_predictions_back(prediction: Prediction) -> None:
     assert from_row(json.loads(json.dumps(to_row(prediction)))) == prediction
 
 
-def test_bird_goes_by_the_order_of_the_file(tmp_path: Path) -> None:
+def test_keys_of_an_object_are_positions_or_ids(tmp_path: Path) -> None:
     mark = "\t----- bird -----\tshop"
-    entries = {"2": f"SELECT 1{mark}", "0": 7, "1": "SELECT 3"}
+    entries = {"2": f"SELECT 3{mark}", "0": f"SELECT 1{mark}", "1": 7}
     path = written(tmp_path, "p.json", json.dumps(entries))
     assert answers(path) == ["SELECT 1", None, "SELECT 3"]
+    named = {f"dev-{i}": {"output": SQL[i]} for i in (2, 0, 1)}
+    assert answers(written(tmp_path, "q.json", json.dumps(named))) == SQL
+    wrapped = {"model": "m", "predictions": [{"question_id": i, "sql": SQL[i]} for i in (1, 0, 2)]}
+    assert answers(written(tmp_path, "r.json", json.dumps(wrapped))) == SQL
+
+
+def test_numbers_that_start_at_one_go_by_position(tmp_path: Path) -> None:
+    rows = [{"id": i + 1, "sql": sql} for i, sql in enumerate(SQL)]
+    assert answers(written(tmp_path, "p.json", json.dumps(rows))) == SQL
+
+
+def test_numbers_of_questions_go_before_positions(tmp_path: Path) -> None:
+    examples = [Example(f"dev-{number}", "shop", "?") for number in (17, 4, 9)]
+    path = written(tmp_path, "p.json", json.dumps({"4": SQL[1], "9": SQL[2], "17": SQL[0]}))
+    assert [p.sql for p in read_predictions(path, examples).predict(examples)] == SQL
+
+
+def test_a_prediction_for_another_split_is_refused(tmp_path: Path) -> None:
+    rows = [{"id": "dev-0", "sql": "SELECT 1"}, {"id": "train-0", "sql": "SELECT 2"}]
+    with pytest.raises(DataError, match=r"no example 'train-0'.*--split"):
+        read_predictions(written(tmp_path, "p.json", json.dumps(rows)), EXAMPLES)
+
+
+WRAPPINGS = [
+    "```sql\n{};\n```",
+    "```\n{}\n```",
+    "Sure! Here is the query:\n```sql\n{}\n```\nIt answers the question.",
+    "<think>maybe SELECT 7?</think>\nSQL: {}",
+    "{};",
+    "{}; SELECT 99",
+    "{}\n\nThis counts the rows.",
+    "Answer: {}",
+    "{}<|im_end|>",
+    "{}</s>",
+    '{{"sql": "{}"}}',
+]
+QUERIES = ["SELECT a FROM t", "SELECT count(*) FROM t WHERE b = 'x'", "SELECT b FROM t ORDER BY b"]
+
+
+def shapes(texts: list[str]) -> Iterator[tuple[str, str]]:
+    """(file name, content) of every form of file that can hold the texts."""
+    yield "p.json", json.dumps(texts)
+    yield "p.jsonl", "".join(json.dumps(text) + "\n" for text in texts)
+    for key in ("prediction", "Predicted_SQL", "pred", "sql", "SQL", "output", "response"):
+        yield "p.json", json.dumps([{"question": "?", "query": "SELECT 7", key: t} for t in texts])
+    yield "p.json", json.dumps({str(i): text for i, text in enumerate(texts)})
+    yield "p.json", json.dumps([[text, "SELECT 8"] for text in texts])
+    table = io.StringIO()
+    csv.writer(table).writerows([("question_id", "prediction"), *enumerate(texts)])
+    yield "p.csv", table.getvalue()
+    if not any("\n" in text for text in texts):
+        yield "p.txt", "\n".join(texts)
+    if not any("\n" in text or text.startswith("{") for text in texts):
+        yield "p.sql", "".join(f"{text}\tshop\n" for text in texts)
+
+
+@pytest.mark.parametrize("wrapping", WRAPPINGS)
+def test_the_sql_is_found_in_every_wrapping_and_file(tmp_path: Path, wrapping: str) -> None:
+    texts = [wrapping.format(query) for query in QUERIES]
+    for name, text in shapes(texts):
+        path = written(tmp_path, name, text)
+        assert [sql and sql.rstrip(";") for sql in answers(path)] == QUERIES, (name, text)
+        assert read_predictions(path, EXAMPLES).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "sql"),
+    [
+        ("a FROM t", "SELECT a FROM t"),
+        (" count(*) FROM t WHERE b = 'x';", "SELECT count(*) FROM t WHERE b = 'x'"),
+        ("DISTINCT a FROM t; more", "SELECT DISTINCT a FROM t"),
+        ("a, b FROM t\n\nThis takes rows from t.", "SELECT a, b FROM t"),
+        ("I cannot tell that from the table.", "I cannot tell that from the table."),
+        ("SELECT a FORM t", "SELECT a FORM t"),
+        ("SELECT a FROM t WHERE b = ';'", "SELECT a FROM t WHERE b = ';'"),
+        ("SELECT a FROM t WHERE b = 'x; y\n'", "SELECT a FROM t WHERE b = 'x; y\n'"),
+    ],
+)
+def test_a_completion_after_select_gets_it_back(text: str, sql: str) -> None:
+    assert statement(text) == sql
+
+
+def test_statements_over_several_lines_are_told_apart_by_semicolons_or_fences(
+    tmp_path: Path,
+) -> None:
+    text = "-- first\nSELECT a\nFROM t;\n\nSELECT b\nFROM t;\n\nSELECT c\nFROM t;\n"
+    got = answers(written(tmp_path, "p.sql", text))
+    assert [" ".join((sql or "").split()) for sql in got] == [
+        "SELECT a FROM t",
+        "SELECT b FROM t",
+        "SELECT c FROM t",
+    ]
+    fenced = "".join(f"{i}.\n```sql\n{sql}\n```\n" for i, sql in enumerate(QUERIES))
+    assert answers(written(tmp_path, "q.txt", fenced)) == QUERIES
+
+
+def test_predictions_without_sql_are_announced_with_one_of_them(tmp_path: Path) -> None:
+    texts = ["I am sorry, I cannot do that.", "", "SELECT 3"]
+    (note,) = read_predictions(written(tmp_path, "p.json", json.dumps(texts)), EXAMPLES).notes
+    assert "2 of 3 predictions" in note
+    assert "I am sorry" in note
+    few = ["SELECT 1", "SELECT 2", "sorry"]
+    assert not read_predictions(written(tmp_path, "p.json", json.dumps(few)), EXAMPLES).notes
+
+
+def test_questions_without_a_prediction_are_announced(tmp_path: Path) -> None:
+    path = written(tmp_path, "p.jsonl", '{"id": "dev-1", "sql": "SELECT 2"}\n')
+    (note,) = read_predictions(path, EXAMPLES).notes
+    assert "no prediction for 2 of 3 questions" in note
+
+
+@given(st.text() | st.sampled_from(WRAPPINGS).map(lambda w: w.format(QUERIES[0])))
+def test_reading_a_statement_twice_changes_nothing(text: str) -> None:
+    assert statement(statement(text)) == statement(text)
 
 
 def test_wikisql_sketches_are_handed_on_as_json(tmp_path: Path) -> None:

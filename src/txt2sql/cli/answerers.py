@@ -10,6 +10,7 @@ another one; the model itself is loaded only when something is left to ask it.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -30,6 +31,8 @@ def of_file(predictions: Path, examples: list[Example]) -> MadeBy:
     from txt2sql.evaluation.provenance import text_hash
 
     predictor = read_predictions(predictions, examples)
+    for note in predictor.notes:
+        print(note, file=sys.stderr)
     answers = [predictor.answers.get(example.id) for example in examples]
     return {"model": predictor.name, "predictions": text_hash(repr(answers))}, lambda: predictor
 

@@ -139,6 +139,7 @@ def evaluate(
     from txt2sql import runs
     from txt2sql.cli.answerers import of_file, of_model
     from txt2sql.data import open_dataset
+    from txt2sql.data.gold import usable
     from txt2sql.evaluation.evaluate import draw
     from txt2sql.evaluation.metrics import Context, choose
     from txt2sql.evaluation.mode import LIMITS, Judging
@@ -149,7 +150,8 @@ def evaluate(
     judging = Judging(mode, keep_distinct, not one_mode, replace(LIMITS, timeout_s=timeout))
     source = open_dataset(dataset, data)
     whole = read_gold(gold) if gold else list(source.examples(split))
-    examples = draw(whole, limit, seed)
+    place = f"'{gold}'" if gold else f"'{source.name}' {split}"
+    examples = draw(usable(whole, place, answers=True), limit, seed)
     context = Context(judging, source, "" if gold else split, test_suite)
     chosen = choose(context, metrics)
     hosted = None
@@ -206,6 +208,10 @@ def evaluate(
         from txt2sql.cli.report import print_report
 
         print_report(report, f"{config['model']} on {source.name} {config['split']}", folder)
+    if judged and not report.metrics[chosen[0].name].n:
+        print(f"no question of {place} could be judged: {judged[0].verdicts[0].reason}; "
+              "`txt2sql data check` lists what is wrong", file=sys.stderr)  # fmt: skip
+        raise typer.Exit(1)
     if unanswered:
         raise typer.Exit(1)
 

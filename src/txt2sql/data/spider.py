@@ -7,6 +7,11 @@ README of its release. Any folder of that layout can be read; `tables.json` is o
     <root>/tables.json                           natural names and foreign keys
     <root>/database/<db_id>/<db_id>.sqlite
 
+BIRD's release (Li et al., NeurIPS 2023) differs in names only: the gold query stands under `SQL`, the
+databases in `dev_databases/` or `train_databases/`, the names in `dev_tables.json` or
+`train_tables.json`, and `database_description/*.csv` beside each database says what its columns
+mean. A split may be JSONL, and its items may have `answers` (a list) instead of a gold query.
+
 >>> SpiderDataset(Path("data/raw/spider")).splits  # doctest: +SKIP
 ('dev', 'train_spider', 'train_others', 'train')
 """
@@ -14,28 +19,56 @@ README of its release. Any folder of that layout can be read; `tables.json` is o
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from txt2sql.errors import DataError
+from txt2sql.data.descriptions import column_meanings, with_meanings
+from txt2sql.errors import DatabaseError, DataError
 from txt2sql.execution.database import Database, find_database
 from txt2sql.types import Column, Example, ForeignKey, Schema, Table
 
 _TRAIN = ("train_spider", "train_others")
 _ORDER = ("dev", *_TRAIN, "train", "test")
-_DATABASES = ("*/*/*.sqlite", "*/*.sqlite", "*.sqlite")
-_TABLES = ("tables.json", "test_tables.json")
+_HOMES = (
+    "database",
+    "test_database",  # where the official release keeps those of test
+    "dev_databases",
+    "train_databases",
+    "databases",
+    "dev_databases/dev_databases",  # as BIRD's archives unpack into a folder of their own name
+    "train_databases/train_databases",
+)
+_DATABASES = ("*/*/*/*.sqlite", "*/*/*.sqlite", "*/*.sqlite", "*.sqlite")
+_TABLES = ("tables.json", "test_tables.json", "dev_tables.json", "train_tables.json")
+_QUESTION_KEYS = ("question", "SpiderSynQuestion")
+_GOLD_KEYS = ("query", "sql", "SQL", "gold", "gold_sql")
+_HEAD_BYTES = 1 << 16
 
 
 class SpiderDataset:
-    """A folder in Spider's layout. `train` stands for train_spider followed by train_others."""
+    """A folder in Spider's layout.
 
-    def __init__(self, root: Path) -> None:
+    The split `train` stands for the files of `train`, one after the other. `beside` is a folder whose
+    databases and tables.json are used where `root` has no databases of its own.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        name: str = "",
+        *,
+        train: Sequence[str] = _TRAIN,
+        beside: Path | None = None,
+    ) -> None:
         self.root = root
-        self.name = "spider" if (root / "train_spider.json").is_file() else root.resolve().name
+        folder = "spider" if (root / "train_spider.json").is_file() else root.resolve().name
+        self.name = name or folder
+        self._train = tuple(train)
+        own = beside is None or any((root / home).is_dir() for home in _HOMES)
+        self._roots = (root,) if own or beside is None else (root, beside)
         self._databases: dict[str, Database] = {}
         self._schemas: dict[str, Schema] = {}
         if not self.splits:
@@ -47,54 +80,98 @@ class SpiderDataset:
     @cached_property
     def splits(self) -> tuple[str, ...]:
         """Names of the splits whose file is there, the official ones first."""
-        found = {
-            path.stem
-            for path in self.root.glob("*.json")
-            if "tables" not in path.stem and _starts_as_list(path)
-        }
-        if found & set(_TRAIN):
-            found.add("train")
-        known = [name for name in _ORDER if name in found]
-        return (*known, *sorted(found.difference(known)))
+        there = set(self._files)
+        if there & set(self._train):
+            there.add("train")
+        if self._train != _TRAIN:
+            there -= set(self._train)
+        first = [name for name in _ORDER if name in there]
+        return (*first, *sorted(there.difference(first)))
+
+    @cached_property
+    def has_answers(self) -> bool:
+        """Whether its questions come with answers instead of SQL."""
+        example = next(self.examples(self.splits[0]), None)
+        return example is not None and example.answers is not None and not example.gold_sql
 
     def examples(self, split: str) -> Iterator[Example]:
-        """The questions of a split, in file order; the id is `<file>-<index>`, counted from 0."""
+        """The questions of a split, in file order.
+
+        The id is `<file>-<question_id>` where the file numbers its questions, as BIRD's do, else
+        `<file>-<index>`, counted from 0.
+        """
         for path in self._parts(split):
-            for index, item in enumerate(_read_list(path)):
-                yield _example(item, path, index)
+            items = _read_items(path)
+            for number, item in zip(_numbers(items), items, strict=True):
+                yield _example(item, path, number)
 
     def count(self, split: str) -> int:
         """How many questions a split has."""
-        return sum(len(_read_list(path)) for path in self._parts(split))
+        return sum(len(_read_items(path)) for path in self._parts(split))
 
     def files(self, split: str) -> tuple[Path, ...]:
         """Every file that a split depends on."""
-        tables = [self.root / name for name in _TABLES if (self.root / name).is_file()]
-        databases = [path for depth in _DATABASES for path in sorted(self.root.glob(depth))]
-        return (*self._parts(split), *tables, *databases)
+        beside = [
+            path
+            for root in self._roots
+            for name in (*_TABLES, "descriptions.json")
+            if (path := root / name).is_file()
+        ]
+        patterns = (*_DATABASES, "*/*/database_description/*.csv")
+        databases = [
+            path for root in self._roots for depth in patterns for path in sorted(root.glob(depth))
+        ]
+        return (*self._parts(split), *beside, *databases)
+
+    @cached_property
+    def _files(self) -> dict[str, Path]:
+        """Name -> file of questions: any list in JSON, and JSONL of the usual names."""
+        lines = [self.root / f"{name}.jsonl" for name in dict.fromkeys((*_ORDER, *self._train))]
+        paths = [*lines, *sorted(self.root.glob("*.json"))]
+        return {
+            path.stem: path
+            for path in paths
+            if path.is_file() and "tables" not in path.stem and _has_questions(path)
+        }
 
     def _parts(self, split: str) -> tuple[Path, ...]:
         if split not in self.splits:
             raise DataError(f"no split '{split}' in '{self.root}'; it has {', '.join(self.splits)}")
-        own = self.root / f"{split}.json"
-        if own.is_file():
-            return (own,)
-        return tuple(self.root / f"{part}.json" for part in _TRAIN if part in self.splits)
+        if split in self._files:
+            return (self._files[split],)
+        return tuple(self._files[part] for part in self._train if part in self._files)
 
     def database(self, db_id: str) -> Database:
         """The SQLite database of that id; DatabaseError names the nearest ids when unknown."""
         if db_id not in self._databases:
-            test = self.root / "test_database"  # where the official release keeps those of test
-            only_test = (test / db_id).is_dir() and not (self.root / "database" / db_id).is_dir()
-            self._databases[db_id] = find_database(test if only_test else self.root, db_id)
+            self._databases[db_id] = find_database(self._home(db_id), db_id)
         return self._databases[db_id]
 
+    def _home(self, db_id: str) -> Path:
+        """The folder that holds the folder of a database."""
+        for root in self._roots:
+            for home in _HOMES:
+                if (root / home / db_id / f"{db_id}.sqlite").is_file():
+                    return root / home
+        last = self._roots[-1]
+        if not last.is_dir():
+            raise DatabaseError(
+                f"no database '{db_id}': the questions of {self.name} are about the databases of "
+                f"Spider, which are not in '{last}'; run `txt2sql data download spider`"
+            )
+        return last
+
     def schema(self, db_id: str) -> Schema:
-        """Introspected from SQLite, with the words and foreign keys of tables.json merged in."""
+        """Introspected from SQLite, with the words and foreign keys of tables.json merged in, and
+        what descriptions say of columns as their comments.
+        """
         if db_id not in self._schemas:
-            schema = self.database(db_id).schema()
+            database = self.database(db_id)
+            schema = database.schema()
             entry = self._entries.get(db_id)
-            self._schemas[db_id] = merge_entry(schema, entry) if entry else schema
+            schema = merge_entry(schema, entry) if entry else schema
+            meanings = column_meanings(self._roots, database.path, db_id)
+            self._schemas[db_id] = with_meanings(schema, meanings)
         return self._schemas[db_id]
 
     def entry(self, db_id: str) -> dict[str, Any] | None:
@@ -104,10 +181,9 @@ class SpiderDataset:
     @cached_property
     def _entries(self) -> dict[str, dict[str, Any]]:
         entries: dict[str, dict[str, Any]] = {}
-        for name in _TABLES:
-            path = self.root / name
+        for path in (root / name for root in self._roots for name in _TABLES):
             if path.is_file():
-                for entry in _read_list(path):
+                for entry in _read_items(path):
                     entries.setdefault(str(entry.get("db_id")), entry)
         return entries
 
@@ -128,28 +204,35 @@ def merge_entry(schema: Schema, entry: dict[str, Any]) -> Schema:
             f"tables.json describes '{schema.db_id}' in another way than Spider's ({error!r}); "
             "mend the item or remove tables.json to use the names in the database"
         ) from error
-    words = {name.lower(): said for name, said in zip(tables, table_words, strict=False)}
-    said_columns = {
-        (tables[at].lower(), name.lower()): said
-        for (at, name), said in zip(columns, column_words, strict=False)
+    words = {name.lower(): text for name, text in zip(tables, table_words, strict=False)}
+    words_of_columns = {
+        (tables[at].lower(), name.lower()): text
+        for (at, name), text in zip(columns, column_words, strict=False)
         if 0 <= at < len(tables)
     }
 
     def named(table: Table, column: Column) -> Column:
-        said = said_columns.get((table.name.lower(), column.name.lower()))
-        return replace(column, words=said) if said else column
+        text = words_of_columns.get((table.name.lower(), column.name.lower()))
+        return replace(column, words=text) if text else column
 
     merged = tuple(
-        Table(
-            table.name,
-            tuple(named(table, column) for column in table.columns),
-            words.get(table.name.lower()) or table.words,
+        replace(
+            table,
+            columns=tuple(named(table, column) for column in table.columns),
+            words=words.get(table.name.lower()) or table.words,
         )
         for table in schema.tables
     )
-    declared = (_declared(schema, tables, columns, *pair) for pair in keys)
-    both = (*schema.foreign_keys, *(key for key in declared if key))
-    return Schema(schema.db_id, merged, tuple(dict.fromkeys(both)))
+    declared = {_ends(key): key for key in schema.foreign_keys}
+    for pair in keys:
+        key = _declared(schema, tables, columns, *pair)
+        if key is not None:
+            declared.setdefault(_ends(key), key)
+    return replace(schema, tables=merged, foreign_keys=tuple(declared.values()))
+
+
+def _ends(key: ForeignKey) -> tuple[str, str, str, str]:
+    return key.table, key.column, key.referenced_table, key.referenced_column
 
 
 def _declared(
@@ -168,14 +251,31 @@ def _declared(
     return ForeignKey(*ends[0], *ends[1])
 
 
-def _starts_as_list(path: Path) -> bool:
+def _has_questions(path: Path) -> bool:
+    """Whether a file is a list of questions, as far as its first item tells."""
     with path.open("rb") as file:
-        return file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[")
-
-
-def _read_list(path: Path) -> list[dict[str, Any]]:
+        head = file.read(_HEAD_BYTES).decode("utf-8-sig", "ignore").lstrip()
+    if path.suffix == ".json" and not head.startswith("["):
+        return False
     try:
-        items = json.loads(path.read_text(encoding="utf-8-sig"))
+        item, _ = json.JSONDecoder().raw_decode(head.removeprefix("[").lstrip())
+    except ValueError:
+        item = None
+    if not isinstance(
+        item, dict
+    ):  # predictions, or a damaged split: reading it will say what is wrong
+        return path.suffix == ".json" and (path.stem in _ORDER or item is None)
+    return not item.keys().isdisjoint((*_QUESTION_KEYS, *_GOLD_KEYS))
+
+
+def _read_items(path: Path) -> list[dict[str, Any]]:
+    """The objects of a JSON list or of the lines of a JSONL file."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        if path.suffix == ".jsonl":
+            items = [json.loads(line) for line in text.split("\n") if line.strip()]
+        else:
+            items = json.loads(text)
     except (OSError, ValueError) as error:
         raise DataError(f"cannot read '{path}' as JSON ({error}); download it again") from error
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
@@ -183,19 +283,35 @@ def _read_list(path: Path) -> list[dict[str, Any]]:
     return items
 
 
-def _example(item: dict[str, Any], path: Path, index: int) -> Example:
+def _numbers(items: Sequence[Mapping[str, Any]]) -> Sequence[object]:
+    """What tells the questions of a file apart: its own numbers where each has another, else positions."""
+    own = [item.get("question_id") for item in items]
+    numbered = all(isinstance(n, (int, str)) for n in own) and len(set(map(str, own))) == len(own)
+    return own if numbered else range(len(items))
+
+
+def _example(item: Mapping[str, Any], path: Path, number: object) -> Example:
     try:
+        key = next((key for key in _QUESTION_KEYS if key in item), "question")
         difficulty = item.get("difficulty") or item.get("hardness")
+        answers = item.get("answers")
         return Example(
-            id=f"{path.stem}-{index}",
+            id=f"{path.stem}-{number}",
             db_id=str(item["db_id"]),
-            question=str(item["question"]).strip(),
-            gold_sql=str(item.get("query") or "").strip(),
+            question=str(item[key]).strip(),
+            gold_sql=_gold(item),
             evidence=str(item.get("evidence") or "").strip(),
             difficulty=str(difficulty) if difficulty else None,
+            answers=tuple(map(str, answers)) if isinstance(answers, list) else None,
         )
     except KeyError as error:
         raise DataError(
-            f"item {index} of '{path}' has no {error}; "
+            f"item {number} of '{path}' has no {error}; "
             'every item needs "db_id", "question" and "query"'
         ) from error
+
+
+def _gold(item: Mapping[str, Any]) -> str:
+    """The first gold query; Spider's own `sql` is a parsed form, no text."""
+    texts = (item.get(key) for key in _GOLD_KEYS)
+    return next((text.strip() for text in texts if isinstance(text, str) and text.strip()), "")

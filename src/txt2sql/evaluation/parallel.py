@@ -72,7 +72,8 @@ class Memory:
         """The key of one example's verdicts."""
         sql = "" if prediction.sql is None else f"= {prediction.sql}"
         behind = self.content.get(example.db_id, "")
-        return key(judge_hash(), self.settings, behind, example.gold_sql, sql)
+        gold = example.gold_sql or repr(example.answers)
+        return key(judge_hash(), self.settings, behind, gold, sql)
 
     def database_key(self, path: Path, limits: Limits) -> bytes:
         """The key of one database's gold results."""

@@ -1,28 +1,48 @@
-"""Predictions in files: our own JSONL rows, and what other systems wrote.
+"""Predictions in files: our own JSONL rows, and what other systems and people wrote.
 
-Read from others: Spider's text format (one SQL per line, an optional tab and db_id after it), BIRD's
-(one JSON object from position to `SQL\t----- bird -----\tdb_id`), a JSON list, or JSONL, of strings or
-of objects whose SQL is under `sql`, `pred`, `predicted`, ... An object with an `id` or `example_id`
-goes to that example; everything else goes by position in the split. WikiSQL's query sketches
-(`{"query": {"sel": ...}}`) are handed on as JSON, for the metrics that read them.
+    .txt, .sql       one SQL per line, an optional tab and db_id after it; or statements closed by `;`
+    .json            a list of texts or objects; an object from position or id to either (BIRD's form
+                     `SQL\\t----- bird -----\\tdb_id` included)
+    .jsonl           a text or an object per line
+    .csv, .tsv       a header, and a row per prediction
+
+In objects and tables SQL stands under `sql`, `prediction`, `output` or the like. Ids (`id`,
+`question_id`, `index`) decide which example is meant where all of them are of the split; everything
+else goes by position. Fences, prose, reasoning and further statements around the SQL are cut off, and
+a completion that goes on after "SELECT" gets it back. WikiSQL's query sketches (`{"query": {"sel":
+...}}`) are handed on as JSON, for the metrics that read them.
 
 >>> from_row(to_row(Prediction("dev-0", "SELECT 1"))).sql
 'SELECT 1'
+>>> statement("```sql\\nSELECT 1;\\n```"), statement("count(*) FROM sale")
+('SELECT 1', 'SELECT count(*) FROM sale')
 """
 
 from __future__ import annotations
 
+import csv
+import io
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from txt2sql.errors import DataError
+from txt2sql.sql import extract_sql, is_statement
 from txt2sql.types import Example, Prediction
 
-_SQL_KEYS = ("sql", "pred", "predicted", "predicted_sql", "prediction", "pred_sql", "query")
-_ID_KEYS = ("example_id", "id")
+_SQL_KEYS = (
+    *("predicted_sql", "pred_sql", "sql_pred", "predict_sql", "generated_sql", "final_sql"),
+    *("prediction", "predicted", "pred", "generated", "sql"),
+    *("output", "response", "completion", "model_output", "answer", "text", "query"),
+)
+"""In this order: a row may also hold the gold query, as `query`, and the whole completion."""
+
+_ID_KEYS = ("example_id", "id", "question_id", "instance_id", "index", "idx")
+_LIST_KEYS = ("predictions", "results", "data", "examples")
 _FIELDS = tuple(field.name for field in fields(Prediction) if field.name != "tree")
 _BIRD_MARK = "----- bird -----"
 
@@ -50,6 +70,8 @@ class FilePredictor:
 
     name: str
     answers: Mapping[str, Prediction]
+    notes: tuple[str, ...] = ()
+    """What a person should hear before reading a score, one sentence each."""
 
     def predict(self, examples: Sequence[Example]) -> Iterator[Prediction]:
         """The recorded prediction of each example; one without SQL where there is none."""
@@ -60,24 +82,62 @@ class FilePredictor:
 def read_predictions(path: Path, examples: Sequence[Example]) -> FilePredictor:
     """The predictions in a file for all examples of a split, in the split's order."""
     try:
-        items = _items(path.read_text(encoding="utf-8-sig"), path)
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot read predictions from '{path}': {error}") from None
-    ids = [_example_id(item) for item in items]
-    by_id = any(ids) and not {i for i in ids if i}.isdisjoint(example.id for example in examples)
-    if not by_id:
+    items, own_ids = _items(text, path, len(examples))
+    ids = _example_ids(own_ids or [_own_id(item) for item in items], examples)
+    notes: list[str] = []
+    if ids is None:
         if len(items) != len(examples):
             raise DataError(
                 f"'{path}' holds {len(items):,} predictions but the split has {len(examples):,} "
-                "examples; give one per example, in the split's order"
+                "examples; give one per example, in the split's order, or give each an id"
             )
         ids = [example.id for example in examples]
+    elif missing := len(examples) - len(ids):
+        notes.append(f"'{path}' has no prediction for {missing:,} of {len(examples):,} questions")
+    raw = [_raw(item, path) for item in items]
     answers = {
-        example_id: _prediction(example_id, item, path)
-        for example_id, item in zip(ids, items, strict=True)
-        if example_id
+        example_id: _prediction(example_id, item, text)
+        for example_id, item, text in zip(ids, items, raw, strict=True)
     }
-    return FilePredictor(path.name, answers)
+    void = [
+        text
+        for item, text in zip(items, raw, strict=True)
+        if not _is_sketch(item) and (text is None or _statement(text) is None)
+    ]
+    if 2 * len(void) > len(raw):
+        shown = next((repr(text.strip()[:80]) for text in void if text and text.strip()), "empty")
+        notes.append(
+            f"{len(void):,} of {len(raw):,} predictions in '{path}' hold no SQL (such as {shown}); "
+            "give one query per line, or under 'sql' in JSON"
+        )
+    return FilePredictor(path.name, answers, tuple(notes))
+
+
+def statement(text: str) -> str:
+    """The SQL in one prediction, or the text as it is where it holds none."""
+    return _statement(text) or text.strip()
+
+
+def _statement(text: str) -> str | None:
+    stripped = text.strip()
+    if _PLAIN.match(stripped) and not _WRAPPED.search(stripped.rstrip("; \t\n")):
+        return stripped
+    sql = extract_sql(text)
+    if sql is None and _GOES_ON.search(stripped):
+        for end in (stripped.find(";"), stripped.find("\n\n"), len(stripped)):
+            if end > 0 and is_statement(completed := f"SELECT {stripped[:end].strip()}"):
+                return completed
+    return sql
+
+
+_PLAIN = re.compile(r"(?:SELECT|WITH)\b", re.I)
+_WRAPPED = re.compile(r"[;\n]|```|<\||</|<think>", re.I)
+"""What a statement on one line does not have, unless more than a statement is there."""
+
+_GOES_ON = re.compile(r"\bFROM\b", re.I)
 
 
 def read_gold(path: Path) -> list[Example]:
@@ -97,31 +157,62 @@ def read_gold(path: Path) -> list[Example]:
     return examples
 
 
-def _items(text: str, path: Path) -> list[Any]:
-    if text.lstrip().startswith("[") and path.suffix != ".jsonl":
-        return list(_parse(text, path, "the list"))
+# ------------------------------------------------------------------------------------ forms of files
+
+
+def _items(text: str, path: Path, count: int) -> tuple[list[Any], list[str]]:
+    """The predictions of a file, and their ids where these are the keys of an object."""
+    start, suffix = text.lstrip()[:1], path.suffix.lower()
+    if suffix in (".csv", ".tsv"):
+        return list(_table(text, path)), []
+    if start == "[" and suffix != ".jsonl":
+        return list(_parse(text, path, "the list")), []
+    if start == "{" and (suffix == ".json" or "----- bird -----" in text):
+        whole = _parse(text, path, "the object")
+        inner = next(
+            (whole[k] for k in _LIST_KEYS if isinstance(whole.get(k), (list, dict))), whole
+        )
+        if isinstance(inner, list):
+            return inner, []
+        return list(inner.values()), [str(key) for key in inner]
+    if suffix == ".jsonl" or start == "{":
+        lines = enumerate(text.split("\n"), start=1)
+        return [_parse(line, path, f"line {n}") for n, line in lines if line.strip()], []
+    return _lines(text, count), []
+
+
+def _lines(text: str, count: int) -> list[Any]:
+    """One query per line; where there are not as many, one per block or per statement."""
     lines = text.split("\n")
-    if text.lstrip().startswith("{") and (path.suffix == ".json" or _BIRD_MARK in text):
-        return _bird(_parse(text, path, "the object"), path)
-    if path.suffix == ".jsonl" or text.lstrip().startswith("{"):
-        return [
-            _parse(line, path, f"line {number}")
-            for number, line in enumerate(lines, start=1)
-            if line.strip()
-        ]
     if lines[-1] == "":  # what follows the last line break is not a line
         lines.pop()
-    return [line.split("\t")[0] for line in lines]
+    forms: tuple[Callable[[], list[str]], ...] = (
+        lambda: lines,
+        lambda: [line for line in lines if line.strip()],
+        lambda: [line for line in lines if line.strip() and not line.lstrip().startswith("--")],
+        lambda: _FENCE.findall(text),
+        lambda: [part for part in _CLOSED.split(text) if part.strip()],
+    )
+    for form in forms:
+        parts = form()
+        if len(parts) == count:
+            return [_DB_ID.sub("", part) for part in parts]
+    return list(lines)
 
 
-def _bird(entries: Any, path: Path) -> list[Any]:
-    """BIRD goes by the order of the file, not by its keys; what is no text is no SQL."""
-    if not isinstance(entries, dict):
-        raise DataError(f"'{path}' is not an object from position to SQL, as BIRD's format asks")
-    return [
-        value.split(_BIRD_MARK)[0].strip() if isinstance(value, str) else None
-        for value in entries.values()
-    ]
+_FENCE = re.compile(r"```.*?```", re.S)
+_CLOSED = re.compile(r";[ \t]*(?:\n|\Z)")
+_DB_ID = re.compile(r"\t.*\Z", re.S)
+
+
+def _table(text: str, path: Path) -> Iterator[dict[str, str]]:
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    try:
+        for row in reader:
+            yield {str(key): value for key, value in row.items() if isinstance(value, str)}
+    except csv.Error as error:
+        raise DataError(f"cannot read line {reader.line_num} of '{path}' as CSV: {error}") from None
 
 
 def _parse(text: str, path: Path, what: str) -> Any:
@@ -131,28 +222,70 @@ def _parse(text: str, path: Path, what: str) -> Any:
         raise DataError(f"cannot read {what} of '{path}' as JSON: {error}") from None
 
 
-def _example_id(item: Any) -> str:
-    keys: Iterable[str] = _ID_KEYS if isinstance(item, dict) else ()
-    return next((str(item[key]) for key in keys if key in item), "")
-
-
-def _prediction(example_id: str, item: Any, path: Path) -> Prediction:
+def _own_id(item: Any) -> str:
     if not isinstance(item, dict):
-        return Prediction(example_id, _sql(item))
-    seconds = _seconds(item.get("seconds"))
-    if item.get("error") or isinstance(item.get("query"), dict):  # WikiSQL's: a query sketch
-        return Prediction(example_id, json.dumps(item), seconds=seconds)
-    key = next((key for key in _SQL_KEYS if key in item), None)
+        return ""
+    return next((str(item[key]) for key in _ID_KEYS if item.get(key) not in (None, "")), "")
+
+
+def _example_ids(own: Sequence[str], examples: Sequence[Example]) -> list[str] | None:
+    """The example that each prediction is for, or None where ids do not say.
+
+    An id is that of an example, its number in its file, or its position in the split.
+    """
+    if not own or not all(own) or len(set(own)) < len(own):
+        return None
+    whole = {example.id: example.id for example in examples}
+    ends = Counter(example.id.rpartition("-")[2] for example in examples)
+    if max(ends.values(), default=0) == 1:
+        numbers = {example.id.rpartition("-")[2]: example.id for example in examples}
+    else:
+        numbers = {str(position): example.id for position, example in enumerate(examples)}
+    for known in (whole, numbers):
+        if all(one in known for one in own):
+            return [known[one] for one in own]
+    if not any(one in whole for one in own):
+        return None
+    stray = next(one for one in own if one not in whole)
+    raise DataError(f"the split has no example '{stray}', which a prediction is for; check --split")
+
+
+def _raw(item: Any, path: Path) -> str | None:
+    """The text of one prediction."""
+    if isinstance(item, list):  # candidates, the best first
+        item = item[0] if item else None
+    if not isinstance(item, dict):
+        return item.split("\t----- bird -----")[0] if isinstance(item, str) else None
+    if _is_sketch(item):
+        return json.dumps(item)
+    lower = {str(key).lower(): value for key, value in item.items()}
+    key = next((key for key in _SQL_KEYS if key in lower), None)
     if key is None:
         raise DataError(
-            f"a prediction in '{path}' has none of the keys {', '.join(_SQL_KEYS)}; "
-            "put its SQL under 'sql'"
+            f"a prediction in '{path}' has none of the keys {', '.join(_SQL_KEYS)}, but "
+            f"{', '.join(map(str, item)) or 'no key'}; put its SQL under 'sql'"
         )
-    return Prediction(example_id, _sql(item[key]), seconds=seconds)
+    value = lower[key]
+    if isinstance(value, list):
+        value = value[0] if value else None
+    return value if isinstance(value, str) else None
 
 
-def _sql(value: Any) -> str | None:
-    return value.strip() or None if isinstance(value, str) else None
+def _is_sketch(item: Any) -> bool:
+    """Whether it is a row of WikiSQL's format: a query sketch, or an error in its place."""
+    if not isinstance(item, dict):
+        return False
+    bare = not any(str(key).lower() in _SQL_KEYS for key in item)
+    return isinstance(item.get("query"), dict) or (bare and bool(item.get("error")))
+
+
+def _prediction(example_id: str, item: Any, text: str | None) -> Prediction:
+    seconds = _seconds(item.get("seconds")) if isinstance(item, dict) else 0.0
+    if text is None or not text.strip():
+        return Prediction(example_id, None, seconds=seconds)
+    sql = text if _is_sketch(item) else statement(text)
+    completion = text if sql != text.strip() else ""
+    return Prediction(example_id, sql, completion, seconds=seconds)
 
 
 def _seconds(value: Any) -> float:

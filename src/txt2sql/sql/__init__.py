@@ -8,6 +8,6 @@ costs nothing.
 'SELECT name FROM singer'
 """
 
-from txt2sql.sql.text import extract_sql, is_ordered, normalise
+from txt2sql.sql.text import extract_sql, is_ordered, is_statement, normalise
 
-__all__ = ["extract_sql", "is_ordered", "normalise"]
+__all__ = ["extract_sql", "is_ordered", "is_statement", "normalise"]

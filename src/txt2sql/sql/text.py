@@ -78,6 +78,15 @@ def is_ordered(sql: str) -> bool:
     return False
 
 
+def is_statement(sql: str) -> bool:
+    """True when it is one SQL statement that parses.
+
+    >>> is_statement("SELECT count(*) FROM sale"), is_statement("SELECT I cannot tell from this")
+    (True, False)
+    """
+    return len(sql) <= _LONGEST and _parse(sql) is not None
+
+
 def normalise(sql: str) -> str:
     """One line, keywords in capitals, comments and the final `;` gone: for display and for dedup.
 

@@ -25,6 +25,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from txt2sql.data import Dataset, open_dataset
+from txt2sql.data.gold import with_gold
 from txt2sql.errors import ConfigError
 from txt2sql.evaluation.metrics.exact_set_match import hardness
 from txt2sql.runs import write_atomically
@@ -54,7 +55,7 @@ def open_questions(config: RStarConfig) -> Questions:
     share = config.evolution.held_out
     learnt: list[Example] = []
     held: list[Example] = []
-    for example in dataset.examples(SPLIT):
+    for example in with_gold(dataset, SPLIT):
         (held if is_held_out(example.db_id, share) else learnt).append(example)
     if not learnt or not held:
         raise ConfigError(
@@ -72,7 +73,7 @@ def more_questions(config: RStarConfig) -> list[tuple[Example, Schema]]:
     root, share = Path(config.data).expanduser() if config.data else None, config.evolution.held_out
     for name in config.channel.more:
         dataset = open_dataset(name, root)
-        kept = [e for e in dataset.examples(SPLIT) if not is_held_out(e.db_id, share)]
+        kept = [e for e in with_gold(dataset, SPLIT) if not is_held_out(e.db_id, share)]
         chance = random.Random(f"{config.seed} more {name}")
         drawn = chance.sample(kept, min(len(kept), config.channel.more_examples))
         found += [(example, dataset.schema(example.db_id)) for example in drawn]

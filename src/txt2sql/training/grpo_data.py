@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from txt2sql.data import Dataset, open_dataset
+from txt2sql.data.gold import with_gold
 from txt2sql.errors import ConfigError, DatabaseError
 from txt2sql.evaluation.evaluate import draw
 from txt2sql.execution.values import ValueIndex, open_value_index
@@ -169,7 +170,7 @@ def open_questions(
     measured: list[Measured] = []
     for number, name in enumerate(config.datasets):
         dataset = open_dataset(name, root)
-        everything = list(dataset.examples(config.split))
+        everything = with_gold(dataset, config.split)
         kept = _kept(config.held_out if measures else 0.0, everything)
         chosen = draw([e for e in everything if kept(e.db_id)], config.limit, config.seed)
         if not chosen:
@@ -179,7 +180,7 @@ def open_questions(
         sets.append((dataset, chosen))
         asked = [e for e in everything if not kept(e.db_id)]
         if config.measure_split is not None:
-            asked = list(dataset.examples(config.measure_split)) if number == 0 else []
+            asked = with_gold(dataset, config.measure_split) if number == 0 else []
         asked = draw(asked, config.measured, config.seed)
         measured.append(Measured(dataset.name, asked, dataset.schema, dataset.database))
     answer = longest_answer(config, style)

@@ -30,6 +30,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from txt2sql.data import open_dataset
+from txt2sql.data.gold import with_gold
 from txt2sql.errors import ConfigError
 from txt2sql.evaluation.evaluate import draw
 from txt2sql.execution.values import ValueIndex, open_value_index
@@ -37,7 +38,7 @@ from txt2sql.models.hf import input_text
 from txt2sql.prompts import render
 from txt2sql.prompts.reasoning import thoughts
 from txt2sql.runs import write_atomically
-from txt2sql.sql.text import normalise
+from txt2sql.sql.normal_form import canonical_sql
 from txt2sql.training.batches import Group, Row, by_length, in_bins, stack
 from txt2sql.training.branches import Branch, in_trees, stack_trees
 from txt2sql.training.pools import shuffled
@@ -124,7 +125,7 @@ def _root(config: SFTConfig) -> Path | None:
 def _split(config: SFTConfig, name: str) -> Measured:
     """Questions of a split that is not trained on."""
     dataset = open_dataset(name, _root(config))
-    examples = list(dataset.examples(str(config.measure_split)))
+    examples = with_gold(dataset, str(config.measure_split))
     chosen = draw(examples, config.measured, config.seed)
     return Measured(dataset.name, chosen, dataset.schema, dataset.database)
 
@@ -166,7 +167,7 @@ def _open_text(
 ) -> Lessons:
     """SQL text as the answer; the same prompt on every visit, as it is in inference."""
     dataset = open_dataset(name, _root(config))
-    everything = list(dataset.examples(config.split))
+    everything = with_gold(dataset, config.split)
     kept = _kept(config, [example.db_id for example in everything])
     examples = draw([e for e in everything if kept(e.db_id)], config.limit, config.seed)
     asked = draw([e for e in everything if not kept(e.db_id)], config.measured, config.seed)
@@ -181,16 +182,17 @@ def _open_text(
     @cache
     def drawn(position: int) -> Row:
         example = examples[position]
+        schema = dataset.schema(example.db_id)
         prompt = render(
             example.question,
-            dataset.schema(example.db_id),
+            schema,
             style=style,
             matches=index(example.db_id).match(example.question),
             evidence=example.evidence,
             count=count_tokens,
         )
         before = thoughts(example.gold_sql) if style == "reasoning" else ""
-        return encode(tokenizer, prompt, before + normalise(example.gold_sql))
+        return encode(tokenizer, prompt, before + canonical_sql(example.gold_sql, schema))
 
     measured = Measured(dataset.name, asked, dataset.schema, dataset.database)
     return Lessons(

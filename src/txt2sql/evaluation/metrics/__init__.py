@@ -39,7 +39,8 @@ class Metric(Protocol):
 class Source(Protocol):
     """The part of a data set that metrics ask for; `data.Dataset` is one.
 
-    Spider's also has `entry(db_id)`, the item of tables.json, and WikiSQL's `logical_forms(split)`.
+    Spider's also has `entry(db_id)`, the item of tables.json, and `has_answers`, which is true where
+    questions come with answers instead of SQL; WikiSQL's has `logical_forms(split)`.
     """
 
     def database(self, db_id: str) -> Database: ...
@@ -122,6 +123,12 @@ def _bird(name: str) -> Callable[[Context], Metric]:
     return make
 
 
+def _answers(context: Context) -> Metric:
+    from txt2sql.evaluation.metrics.answer_accuracy import AnswerAccuracy
+
+    return AnswerAccuracy(context.judging.limits)
+
+
 # Those that are rarely asked for are loaded when they are: what is loaded here, every run waits for.
 METRICS: dict[str, Callable[[Context], Metric]] = {
     ExecutionAccuracy.name: lambda c: ExecutionAccuracy(c.judging, gold=c.gold),
@@ -131,6 +138,7 @@ METRICS: dict[str, Callable[[Context], Metric]] = {
     "structural_f1": _structural_f1,
     "logical_form_accuracy": _logical_form,
     "wikisql_execution_accuracy": _wikisql,
+    "answer_accuracy": _answers,
     **{name: _bird(name) for name in ("bird_execution_accuracy", "bird_soft_f1", "ves", "r_ves")},
 }
 """Name -> a new metric for a context."""
@@ -149,6 +157,8 @@ def choose(context: Context, names: str | None) -> list[Metric]:
 
 def _usual(context: Context) -> list[str]:
     official = context.judging.official
+    if getattr(context.source, "has_answers", False):
+        return ["answer_accuracy"]
     if context.has_forms:
         execution = "wikisql_execution_accuracy" if official else ExecutionAccuracy.name
         return [execution, "logical_form_accuracy"]
