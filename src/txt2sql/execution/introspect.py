@@ -24,6 +24,7 @@ from txt2sql.execution.database import column_class
 from txt2sql.execution.limits import Limits
 from txt2sql.execution.names import natural_name
 from txt2sql.execution.remote import UrlDatabase, run, sqlalchemy_url
+from txt2sql.sql.intermediate import quote_identifier
 from txt2sql.types import Column, ForeignKey, Schema, Table
 
 SAMPLES, SAMPLE_CHARS, SAMPLED_ROWS = 3, 40, 200
@@ -112,6 +113,12 @@ def quoted(database: UrlDatabase, name: str) -> str:
     return mark + name.replace(mark, mark * 2) + mark
 
 
+def spelt(database: UrlDatabase, name: str) -> str:
+    """The name as a person would write it: quoted only where it has to be."""
+    folds = database.address.engine == "postgresql" and name != name.lower()
+    return name if quote_identifier(name) == name and not folds else quoted(database, name)
+
+
 def _samples(database: UrlDatabase, described: _Described) -> list[tuple[str, ...]]:
     """For each column, the first distinct values of the first rows; () where none can be read."""
     readable = [(name, _readable(declared)) for name, declared, _ in described.columns]
@@ -133,14 +140,19 @@ def _readable(declared: str) -> bool:
     return not any(part in declared.upper() for part in _BINARY)
 
 
+def ask(database: UrlDatabase, sql: str) -> list[tuple[Any, ...]]:
+    """The rows of a statement of ours, cells as the engine gives them; [] where it fails."""
+    return list(run(database, sql, _READING, trusted=True).rows)
+
+
 def texts(
-    database: UrlDatabase, max_cells: int, max_chars: int, max_s: float
+    database: UrlDatabase, schema: Schema, max_cells: int, max_chars: int, max_s: float
 ) -> Iterator[tuple[str, str, str]]:
     """(table, column, value): the distinct short texts of every column of text, as far as they can be
     read in `max_s` seconds; a column ends after its share of them.
     """
     end = time.monotonic() + max_s
-    for table in database.schema().tables:
+    for table in schema.tables:
         for column in table.columns:
             if column.type != "text" or time.monotonic() > end:
                 continue
