@@ -1,8 +1,8 @@
 """The cells of one database: every distinct short text, under its folded words, in a file.
 
 Words are folded by case, accents and plural, so "French Polynesias" finds 'french polynesia' and
-"jfk" finds ' JFK'. The words themselves are there, too, forwards and backwards, so that a misspelt one
-is found by the half that is right, and the facts of the columns (`facts.py`). The file lies in the cache folder: it is built once, built again when the database
+"jfk" finds ' JFK'. The words themselves are there, too, for questions that misspell one, and the facts
+of the columns (`facts.py`). The file lies in the cache folder: it is built once, built again when the database
 changes or when a byte of the file does, and held in memory where the folder cannot be used. What is
 read of a database is bounded: see the constants below.
 
@@ -51,7 +51,7 @@ MAX_BUILD_S = 120.0
 processor time, so that a busy machine builds the same index as an idle one."""
 MAX_AGE_S = 3_600.0
 """How long the index of a server's content is believed."""
-_VERSION = "3"
+_VERSION = "5"
 _KEPT_OPEN = 32
 _KEYS_PER_QUERY = 500
 _MAX_FOUND = 10_000
@@ -93,7 +93,8 @@ class Cells:
     def near(self, word: str) -> list[str]:
         """Words of cells that are few edits away from a folded word, the nearest first.
 
-        An edit leaves the first or the last part of a word as it is; two at both ends are not seen.
+        Only those that begin alike: people rarely miss the first letters, and a word that differs
+        there is mostly another word.
         """
         most = allowed(word)
         return self._read(lambda: self._near(word, most)) if most else []
@@ -111,19 +112,17 @@ class Cells:
         rows = self._connection.execute("SELECT 1 FROM words WHERE word = ?", [word]).fetchall()
         if rows:
             return []  # it is a word of this database
-        part = len(word) // 2 - 1 if most == 1 else len(word) // 3
-        found: dict[str, int] = {}
-        for table, text, step in (("words", word, 1), ("backwards", word[::-1], -1)):
-            start = text[:part]
-            for (other,) in self._connection.execute(
-                f"SELECT word FROM {table} WHERE word >= ? AND word < ? "
-                f"AND length(word) BETWEEN ? AND ? LIMIT {_MAX_NEAR}",
-                (start, start[:-1] + chr(ord(start[-1]) + 1), len(word) - most, len(word) + most),
-            ):
-                away = distance(text, other, most)
-                if away <= most:
-                    found[other[::step]] = away
-        return [other for _, other in sorted((away, other) for other, away in found.items())]
+        start = word[: len(word) // 2 - 1 if most == 1 else len(word) // 3]
+        found = []
+        for (other,) in self._connection.execute(
+            "SELECT word FROM words WHERE word >= ? AND word < ? "
+            f"AND length(word) BETWEEN ? AND ? LIMIT {_MAX_NEAR}",
+            (start, start[:-1] + chr(ord(start[-1]) + 1), len(word) - most, len(word) + most),
+        ):
+            away = distance(word, other, most)
+            if away <= most:
+                found.append((away, other))
+        return [other for _, other in sorted(found)]
 
     def _look_up(self, wanted: list[str]) -> list[Cell]:
         rows: list[Cell] = []
@@ -278,11 +277,8 @@ def _build(database: Database | UrlDatabase, index: sqlite3.Connection) -> None:
         )
         index.executemany("INSERT INTO facts VALUES (?)", ((dump(fact),) for fact in facts))
     index.execute("CREATE INDEX by_key ON cells (key)")
-    for name, step in (("words", 1), ("backwards", -1)):
-        index.execute(f"CREATE TABLE {name} (word TEXT PRIMARY KEY) WITHOUT ROWID")
-        index.executemany(
-            f"INSERT INTO {name} VALUES (?)", ((word,) for word in sorted(w[::step] for w in words))
-        )
+    index.execute("CREATE TABLE words (word TEXT PRIMARY KEY) WITHOUT ROWID")
+    index.executemany("INSERT INTO words VALUES (?)", ((word,) for word in sorted(words)))
     index.commit()
 
 
@@ -291,7 +287,7 @@ def _noting(words: set[str], cells: Iterable[Cell]) -> Iterator[Cell]:
     for cell in cells:
         if len(words) < _MAX_WORDS:
             words.update(
-                word for word in cell[0].split() if 3 < len(word) < 30 and word.isalpha()
+                word for word in cell[0].split() if 4 < len(word) < 30 and word.isalpha()
             )
         yield cell
 

@@ -65,7 +65,7 @@ def date_format(words: str, column_type: str, values: Sequence[Any]) -> DateForm
         return None
     timely = column_type == "time" or bool(name & (_TIME_NAMES | _YEAR_NAMES))
     share = _LEAST_SHARE * len(numbers)
-    if name & _YEAR_NAMES or column_type == "time":
+    if name & _YEAR_NAMES or column_type == "time" or any(w.endswith("ed") for w in name):
         years = sum(FIRST_YEAR <= number <= LAST_YEAR for number in numbers)
         if years >= share:
             return DateFormat("year", text=False)
@@ -146,7 +146,7 @@ _MOMENT = re.compile(
     rf"""(?<![\w.,/'"$€£])(?<!(?<!\d\d\d\d)-)(?:
     (?P<ymd>{_YEAR}([-/])(?:0?[1-9]|1[0-2])\2(?:0?[1-9]|[12]\d|3[01]))(?![-/\w])
     |(?P<dmy>\d{{1,2}}([./-])\d{{1,2}}\4{_YEAR})(?![-/\w])
-    |(?P<day1>(?:the\s+)?{_DAY}\s+(?:of\s+)?{_MONTH},?\s+(?:of\s+)?{_YEAR})(?!\w)
+    |(?P<day1>(?:the\s+)?{_DAY}\s+(?:of\s+)?{_MONTH}(?:,\s*|\s+)(?:of\s+)?{_YEAR})(?!\w)
     |(?P<day2>{_MONTH}\s+(?:the\s+)?{_DAY}(?:,\s*|\s+)(?:of\s+)?{_YEAR})(?!\w)
     |(?P<noyear>{_MONTH}\s+{_DAY}|{_DAY}\s+(?:of\s+)?{_MONTH})(?!\w)
     |(?P<month>(?:the\s+month\s+of\s+)?{_MONTH},?\s+(?:of\s+|in\s+)?(?:the\s+year\s+)?{_YEAR})(?!\w)
@@ -157,11 +157,11 @@ _MOMENT = re.compile(
     |(?P<relative>today|yesterday|tomorrow
         |(?:this|current|last|previous|past|next)\s+{_UNIT}(?!\s+\d)
         |(?:last|past|previous|next)\s+{_COUNT}\s+{_UNIT}s?)(?!\w)
-    |(?P<decade>(?:the\s+)?{_CENTURY}\d0s)(?!\w)
+    |(?P<decade>(?:the\s+)?{_CENTURY}\d0[’']?s|the\s+[’']?[3-9]0[’']?s)(?!\w)
     |(?P<year>(?:(?:the\s+)?years?\s+(?:of\s+)?)?{_YEAR})(?![\w%/]|-(?!{_YEAR}\b)|[.,:]\d)
     |(?P<bare>(?:the\s+month\s+of\s+)?{_MONTH})(?!\w)
     |(?P<part>q[1-4]|{_ORDINAL}\s+quarter|(?:{"|".join(_WEEKDAYS)})s?|weekends?)(?!\w)
-    )""",
+    )(?!\s+(?:at\s+)?\d\d?:\d\d)""",  # with a time of day it is no whole day
     re.IGNORECASE | re.VERBOSE,
 )
 _QUOTED = re.compile(r"\"[^\"]*\"|(?<!\w)'[^']*'(?!\w)|“[^”]*”|‘[^’]*’(?!\w)")
@@ -219,7 +219,7 @@ def _assembled(question: str, marks: list[re.Match[str]], today: Day) -> Iterato
         head = question[: mark.start()]
         if i < len(marks):
             gap = question[mark.end() : marks[i].start()]
-            between = _BETWEEN.search(head) and _AND.fullmatch(gap)
+            between = _BETWEEN.search(head) if _AND.fullmatch(gap) else None
             if between or _TO.fullmatch(gap):
                 last = _period(question, marks[i], today)
                 start = between or _FROM.search(head)
@@ -355,8 +355,9 @@ def _period(question: str, mark: re.Match[str], today: Day) -> Period | None:
             start = Day(year, 3 * _quarter(text) - 2, 1)
             end = _months_on(start, 3)
         else:
-            start = Day(digits[-1], 1, 1)
-            end = Day(digits[-1] + (10 if kind == "decade" else 1), 1, 1)
+            year = digits[-1] + (1900 if digits[-1] < 100 else 0)
+            start = Day(year, 1, 1)
+            end = Day(year + (10 if kind == "decade" else 1), 1, 1)
     except ValueError:  # 31 February
         return None
     return Period(mark.span(), Moment(start), Moment(end))
@@ -604,7 +605,12 @@ def _part_condition(
     elif form.kind == "month":
         left = f"substr({place}, 6, 2)"
     elif form.kind in ("dmy", "mdy") and not form.padded:
-        return None
+        if pattern != "%m":
+            return None
+        month = "{}/%" if form.kind == "mdy" else "%/{}/%"
+        texts = [month.format(int(value)).replace("/", form.mark) for value in values]
+        either = " OR ".join(f"{place} LIKE '{text}'" for text in texts)
+        return either if len(texts) == 1 else f"({either})"
     else:
         left = f"strftime('{pattern}', {_iso(place, form)})"
     return f"{left} = {listed}" if len(values) == 1 else f"{left} IN ({listed})"

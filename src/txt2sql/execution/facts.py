@@ -99,7 +99,7 @@ def _facts(
     )
     numbers = [float(v) for v in values if not isinstance(v, str)]
     words = column.words or column.name
-    key = column.primary_key or linked
+    key = linked or (column.primary_key and sum(c.primary_key for c in table.columns) == 1)
     return ColumnFacts(
         table.name,
         column.name,
@@ -112,7 +112,7 @@ def _facts(
         distinct if len(distinct) <= MAX_CODES else (),
         min(numbers, default=None),
         max(numbers, default=None),
-        None if key else date_format(words, column.type, values),
+        date_format(words, column.type, values),
     )
 
 

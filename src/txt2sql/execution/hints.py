@@ -23,19 +23,20 @@ from txt2sql.types import ValueMatch
 
 MAX_DATES, MAX_HINTS = 3, 6
 SURE, LIKELY = 0.7, 0.65
-_LEAST_EVIDENCE = 2.0
+_LEAST_EVIDENCE, _MARGIN = 2.0, 0.6
 
 # ------------------------------------------------------------------------------------- vocabulary
 
 _VERBS: dict[str, tuple[str, ...]] = {
     "placed": ("order", "placed", "purchase"),
+    "ordered": ("placed", "purchase", "purchased"),
     "bought": ("purchase", "order", "sale", "transaction"),
     "purchased": ("order", "sale", "transaction"),
     "sold": ("sale", "sold"),
     "born": ("birth", "dob", "born", "birthday", "birthdate"),
     "hired": ("hire", "hired", "employment"),
-    "joined": ("join", "joined", "membership", "registration"),
-    "employed": ("hire", "employment"),
+    "joined": ("join", "joined", "membership", "registration", "hire"),
+    "employed": ("hire", "hired", "employment"),
     "founded": ("founded", "foundation", "founding", "established", "establishment"),
     "established": ("founded", "established", "establishment"),
     "built": ("built", "construction", "completed", "build"),
@@ -57,11 +58,25 @@ _VERBS: dict[str, tuple[str, ...]] = {
     "aired": ("air", "aired"),
 }
 """Verbs and the words of the columns that hold their dates, where the two do not share letters."""
+_OWN_DATE = {
+    **dict.fromkeys(("born", "birthday"), frozenset("birth dob born birthday birthdate".split())),
+    **dict.fromkeys(("died", "deceased"), frozenset("death died dod deathdate".split())),
+    "hired": frozenset("hire hired join joined start started employment employed".split()),
+}
+_LIFE = frozenset("birth dob born birthday birthdate birthdays death died dod deathdate dead".split())
+_NEAR = 5
+"""Words around a date."""
 _GENERIC = frozenset(
     "date time year month day at on of the timestamp dt when datetime in utc yr and for a by".split()
 )
 _AUDIT = frozenset("created updated modified inserted changed deleted entry loaded".split())
+_ENDS = frozenset("end to stop until expiry expiration valid_to closed finish".split())
 _FLAG_AROUND = frozenset("is has was are were did can flag yn ind indicator".split())
+_NO_FLAGS = frozenset(
+    "value decision type status answer result gender sex response outcome code name state category "
+    "flag choice".split()
+)
+"""Their column may hold yes and no, but its name does not say to what."""
 _TRUTHS: tuple[tuple[str, str], ...] = (
     ("1", "0"),
     ("y", "n"),
@@ -78,14 +93,35 @@ _PARTICIPLE = re.compile(
 _NOT = frozenset(
     "not never no without isn aren wasn weren hasn haven hadn don doesn didn cannot non nor un".split()
 )
-_BETWEEN_NOT = frozenset(
-    "t yet been be being currently still already fully a an the any to get gotten getting marked "
-    "longer completely".split()
+_FILLERS = frozenset(
+    "t yet been be being currently still already fully get gotten getting marked longer "
+    "completely".split()
+)
+_BETWEEN_NOT = _FILLERS | frozenset(
+    "a an the any to contain contains containing have has include includes including offer offers "
+    "accept accepts allow allows use uses using require requires need needs provide provides".split()
 )
 _PREFIXES = ("un", "in", "non", "dis", "im", "ir")
+_PAIRS = (
+    ("male", "female"),
+    ("open", "closed"),
+    ("public", "private"),
+    ("enabled", "disabled"),
+    ("married", "single"),
+    ("alive", "dead"),
+    ("alive", "deceased"),
+    ("online", "offline"),
+    ("full", "empty"),
+    ("full time", "part time"),
+)
+_OPPOSITES: dict[str, tuple[str, ...]] = {
+    word: tuple(b if word == a else a for a, b in _PAIRS if word in (a, b))
+    for pair in _PAIRS
+    for word in pair
+}
 _UNDECIDED_BEFORE = frozenset("whether if amount total sum much money average price fee".split())
 _UNDECIDED_AFTER = frozenset(
-    "or flag status statuses column field by for more less over than at price amount to rate rates "
+    "or is was flag status statuses column field by for more less over than at price amount to rate rates "
     "date dates value values code codes indicator".split()
 )
 _SUFFIXES = frozenset("id number no code address name date time at on key value amount".split())
@@ -216,7 +252,7 @@ class Hints:
             item = place.facts
             if item.type == "text" and not item.key and not item.date and not _truth(item):
                 for value in item.values:
-                    if isinstance(value, str) and (word := key(value)) and " " not in word:
+                    if isinstance(value, str) and len(word := key(value)) > 2 and " " not in word:
                         self._codes.setdefault(word, []).append((place, value))
             if item.nulls or item.empties:
                 for phrase in _phrases(place):
@@ -256,57 +292,72 @@ class Hints:
             ]
             if not options:
                 continue
-            best = max(score for score, *_ in options)
+            (best, place, sql), *rest = sorted(options, key=lambda option: -option[0])
+            second = rest[0][0] if rest else -9.0
+            elsewhere = max(
+                (score for score, other, _ in rest if other.facts.table != place.facts.table),
+                default=-9.0,
+            )
             least = 0.0 if len(self._dates) == 1 else _LEAST_EVIDENCE
-            if period.weak:
-                least = max(least, 1.0)
-                if self._number_holds(period):
-                    continue
-            if best < least:
+            if period.weak and (best < 1.0 or self._number_holds(period)):
                 continue
-            chosen = [option for option in options if option[0] > best - 0.25]
-            if len(chosen) > 2 or count + len(chosen) > MAX_DATES:
+            # A column of which the question names only the table has to be the clear choice.
+            clear = best >= least and best - second >= 0.25
+            clear = clear and (best >= 3.0 or best - elsewhere >= _MARGIN)
+            partly = best >= 1.0 and best - second >= 0.7 and not _distinctive(place)
+            if not (clear or partly) or count == MAX_DATES:
                 continue
-            count += len(chosen)
+            count += 1
             span = asked.text[slice(*period.span)]
-            for _, place, sql in chosen:
-                sure = SURE if best >= 3 and len(chosen) == 1 else LIKELY
-                yield _hint(place, span, span, sql, sure)
+            yield _hint(place, span, span, sql, SURE if best >= 3.0 else LIKELY)
 
     def _condition(self, place: _Place, period: Period) -> str | None:
         assert place.facts.date is not None
         return condition(place.sql, place.facts.date, period, self._dialect)
 
     def _evidence(self, asked: _Asked, place: _Place) -> float:
-        """What speaks for a date column whatever the date is."""
+        """What speaks for a date column whatever the date is: 3 for its own words, 2 for its table."""
         verbs = {target for verb in asked.bag & _VERBS.keys() for target in _VERBS[verb]}
-        words = [word for word in place.own if word not in _GENERIC]
+        words = _distinctive(place)
         hits = [
             word
             for word in words
             if word in verbs or any(_related(word, other) for other in asked.bag)
         ]
         score = 3.0 * len(hits) / len(words) if words else 0.0
-        score -= 0.5 * (len(words) - len(hits))
-        if any(word in _AUDIT for word in set(words) - set(hits)):
-            score -= 0.5
+        left = set(words) - set(hits)
+        score -= 0.5 * len(left) + 0.5 * bool(left & _AUDIT) + 0.3 * bool(left & _ENDS)
         named = [word for word in place.table if word in asked.bag]
+        done = [
+            word
+            for word in place.table
+            if word in verbs or any(o.endswith("ed") and _related(word, o) for o in asked.plain)
+        ]
         if place.table and len(named) == len(place.table):
             score += 2.0
-        elif place.table and (named or verbs & set(place.table)):
+        elif named or done:
             score += 1.0
+        if set(done) & set(place.phrase):  # registered, and memberships.register_year
+            score += 1.5
         return score
 
     def _fit(self, asked: _Asked, place: _Place, period: Period) -> float:
         """What speaks for a date column and this date."""
-        facts = place.facts
-        if facts.date is None or facts.date.kind != "year":
+        facts, moment = place.facts, period.start or period.end
+        first = asked.at(period.span[0])
+        around = set(asked.plain[max(0, first - _NEAR) : first + _NEAR])
+        # Births and deaths belong to a verb nearby, and such a verb to nothing else.
+        if set(place.phrase) & _LIFE and not around & _LIFE:
+            return -3.0
+        nearby = set(asked.plain[max(0, first - 3) : first]) & _OWN_DATE.keys()
+        if any(not _OWN_DATE[verb] & set(place.phrase) for verb in nearby):
+            return -3.0
+        if facts.date is None or facts.date.kind != "year" or moment is None:
             return 0.0
-        year = (period.start or period.end)
-        if year is None or facts.low is None or facts.high is None:
-            return 0.0
-        inside = facts.low - 5 <= year.day.year <= facts.high + 10
-        return (0.5 if "year" in asked.bag else 0.0) if inside else -3.0
+        if facts.low is not None and facts.high is not None:
+            if not facts.low - 2 <= moment.day.year <= facts.high + 2:
+                return -1.5
+        return 0.5 if "year" in asked.bag else 0.3
 
     def _number_holds(self, period: Period) -> bool:
         """Whether a column of numbers could hold what may be a year."""
@@ -321,17 +372,17 @@ class Hints:
     # ------------------------------------------------------------------------- flags and codes
 
     def _flagged(self, asked: _Asked) -> Iterator[ValueMatch]:
-        hits: dict[tuple[str, ...], list[tuple[_Place, bool, str, str]]] = {}
+        hits: dict[tuple[str, ...], list[tuple[_Place, int, str, str]]] = {}
         for place, root, (yes, no) in self._flags:
             if root in self._tables:
                 continue
-            answers = {(holds, span) for holds, span in _said(asked, root)}
-            if len({holds for holds, _ in answers}) != 1:
+            answers = list(_said(asked, root))
+            if len({holds for holds, *_ in answers}) != 1:
                 continue
-            (holds, span), *_ = sorted(answers)
-            hits.setdefault(root, []).append((place, holds, span, yes if holds else no))
+            holds, span, i = answers[0]
+            hits.setdefault(root, []).append((place, i, span, yes if holds else no))
         for options in hits.values():
-            named = self._named(asked, [place for place, *_ in options])
+            named = self._named(asked, [place for place, *_ in options], options[0][1])
             for place, _, span, value in options:
                 if place in named:
                     yield _hint(place, value, span, f"{place.sql} = {value}", SURE)
@@ -341,21 +392,24 @@ class Hints:
             for whole, stem in [(word, word), *((word, word[len(p) :]) for p in _PREFIXES)]:
                 if stem not in self._codes or (stem != whole and not _prefixed(whole, stem)):
                     continue
-                start = _negated(asked, i)
+                start = _negated(asked, i, _FILLERS)
+                if start is not None and asked.plain[start] in ("no", "without"):
+                    continue  # "no members" asks for no row of them
                 if start is None and stem == whole:
                     continue
                 if (start is not None) == (stem != whole) or _undecided(asked, i):
                     continue  # "not unpaid"
                 options = self._codes[stem]
-                named = self._named(asked, [place for place, _ in options])
+                named = self._named(asked, [place for place, _ in options], i)
                 span = asked.text[asked.spans[i if start is None else start][0] : asked.spans[i][1]]
                 for place, value in options:
                     if place in named:
                         sql = f"{place.sql} <> {_text(value)}"
                         yield _hint(place, value, span, sql, LIKELY)
+        genders = {_GENDERS[word] for word in asked.words if word in _GENDERS}
         for i, word in enumerate(asked.words):
-            if word in _GENDERS:
-                named = self._named(asked, self._genders)
+            if word in _GENDERS and len(genders) == 1:
+                named = self._named(asked, self._genders, i)
                 for place in named:
                     letters = [v for v in place.facts.values if key(str(v)) in _GENDERS[word]]
                     if len(letters) == 1 and key(str(letters[0])) != word:
@@ -363,10 +417,15 @@ class Hints:
                         value = str(letters[0])
                         yield _hint(place, value, span, f"{place.sql} = {_text(value)}", LIKELY)
 
-    def _named(self, asked: _Asked, places: Iterable[_Place]) -> list[_Place]:
-        """The places whose table the question names; the only one, named or not; else none."""
+    def _named(self, asked: _Asked, places: Iterable[_Place], i: int = -1) -> list[_Place]:
+        """The places whose table the question names, after word `i` if it can be; the only one,
+        named or not; else none.
+        """
         every = list(dict.fromkeys(places))
         named = [place for place in every if set(place.table) <= asked.bag]
+        after = asked.words[i + 1] if -1 < i < len(asked.words) - 1 else ""
+        if of_next := [place for place in named if place.table[-1:] == (after,)]:
+            return of_next[:2]  # "active users"
         if not named and len(every) > 1:
             named = [place for place in every if place.table and place.table[-1] in asked.bag]
         if not named and len(every) == 1:
@@ -472,6 +531,11 @@ class Hints:
                     yield _hint(place, text, span, f"{place.sql} {sign} {text}", LIKELY)
 
 
+def _distinctive(place: _Place) -> list[str]:
+    """The words of a date column that say which date it is."""
+    return [word for word in place.own if word not in _GENERIC]
+
+
 def _place(facts: ColumnFacts, quote: Callable[[str], str]) -> _Place:
     table, phrase = tuple(fold(facts.table_words)), tuple(fold(facts.words))
     own = tuple(word for word in phrase if word not in table) or phrase
@@ -492,6 +556,9 @@ def _related(one: str, other: str) -> bool:
     one, other = one.replace("ll", "l"), other.replace("ll", "l")
     if one == other:
         return True
+    short, long = sorted((one, other), key=len)
+    if len(short) > 2 and long in (f"{short}ed", f"{short}ing", f"{short}d"):
+        return True
     if min(len(one), len(other)) < 4:
         return False
     shared = 0
@@ -509,7 +576,7 @@ def _participle(word: str) -> bool:
 
 def _truth(facts: ColumnFacts) -> tuple[str, str] | None:
     """The SQL literals of yes and no, where the column is a flag."""
-    if facts.key or not facts.values or len(facts.values) > 2:
+    if facts.key or not 0 < len(facts.values) <= 2:
         return None
     if facts.type == "boolean" and set(facts.values) <= {0, 1}:
         return "1", "0"
@@ -537,16 +604,18 @@ def _flag_root(place: _Place, values: tuple[str, str]) -> tuple[str, ...]:
     own = [word for word in (place.own if not prefixed else words) if word not in _FLAG_AROUND]
     if not own or own == ["flag"]:
         return ()
-    sure = prefixed or place.facts.type == "boolean" or values[0] not in ("1",)
+    sure = prefixed or place.facts.type == "boolean" or "1" not in values[0]
+    if own[-1] in _NO_FLAGS:
+        return ()
     return tuple(own) if sure or _PARTICIPLE.match(own[-1]) else ()
 
 
 def _prefixed(word: str, stem: str) -> bool:
-    return len(stem) > 3 and word != stem and word[: -len(stem)] in _PREFIXES
+    return len(stem) > 3 and word.endswith(stem) and word[: -len(stem)] in _PREFIXES
 
 
-def _said(asked: _Asked, root: tuple[str, ...]) -> Iterator[tuple[bool, str]]:
-    """Whether the question says that something is `root`, or is not, and where."""
+def _said(asked: _Asked, root: tuple[str, ...]) -> Iterator[tuple[bool, str, int]]:
+    """Whether the question says that something is `root`, or is not, where, and its last word."""
     *head, last = root
     for i, word in enumerate(asked.words):
         first = i - len(head)
@@ -555,6 +624,8 @@ def _said(asked: _Asked, root: tuple[str, ...]) -> Iterator[tuple[bool, str]]:
         plain, other = word.replace("ll", "l"), last.replace("ll", "l")
         if plain == other:
             turned = False
+        elif word in _OPPOSITES.get(last, ()):
+            turned = True
         elif _prefixed(plain, other) or _prefixed(other, plain):
             turned = True
         else:
@@ -563,7 +634,7 @@ def _said(asked: _Asked, root: tuple[str, ...]) -> Iterator[tuple[bool, str]]:
             continue
         start = _negated(asked, first)
         span = asked.text[asked.spans[first if start is None else start][0] : asked.spans[i][1]]
-        yield turned == (start is not None), span
+        yield turned == (start is not None), span, i
 
 
 def _undecided(asked: _Asked, first: int, last: int | None = None) -> bool:
@@ -576,12 +647,15 @@ def _undecided(asked: _Asked, first: int, last: int | None = None) -> bool:
     )
 
 
-def _negated(asked: _Asked, i: int) -> int | None:
-    """The number of the word that negates word `i`."""
+def _negated(
+    asked: _Asked, i: int, fillers: frozenset[str] = frozenset()
+) -> int | None:
+    """The number of the word that negates word `i`, with nothing but `fillers` between."""
+    fillers = fillers or _BETWEEN_NOT
     for j in range(i - 1, max(-1, i - 5), -1):
         if asked.plain[j] in _NOT:
             return j
-        if asked.plain[j] not in _BETWEEN_NOT:
+        if asked.plain[j] not in fillers:
             return None
     return None
 

@@ -12,7 +12,7 @@ _GROUPS = """
 afghan: afghanistan
 albanian: albania
 algerian: algeria
-american: united states, usa, us, united states of america, u s a, u s, america
+american: united states, usa, us, united states of america, u s a, u s
 argentine, argentinian: argentina
 armenian: armenia
 australian, aussie: australia

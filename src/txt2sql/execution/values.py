@@ -64,7 +64,7 @@ class ValueIndex:
         cells = [
             _mention(asked, spans[gram], row) for gram, *row in self.cells.find(spans)
         ]
-        cells += self._other_forms(asked, spans, {match.span.casefold() for match, _ in cells})
+        cells += self._other_forms(asked, spans, [span for _, span in cells])
         plain = _chosen(cells)
         hints = self.cells.hints.match(asked)
         plain, hints = _settled(asked, plain, hints)
@@ -75,13 +75,15 @@ class ValueIndex:
         return tuple(made[:limit])
 
     def _other_forms(
-        self, question: str, spans: dict[str, Span], mentioned: set[str]
+        self, question: str, spans: dict[str, Span], taken: list[Span]
     ) -> list[Mention]:
-        """France for "French", where no cell is "French"."""
+        """France for "French", where no cell is "French" or a part of it."""
         forms: dict[str, Span] = {}
         for gram, span in spans.items():
             text = question[span[0] : span[1]]
-            if text.casefold() not in mentioned and (gram != "us" or text == "US"):
+            if gram == "us" and text != "US":
+                continue
+            if not any(a < span[1] and span[0] < b for a, b, _ in taken):
                 for name in other_forms(gram) or other_forms(text.lower()):
                     forms.setdefault(key(name), span)
         return [
