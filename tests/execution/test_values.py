@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 
 from txt2sql.errors import DatabaseError
 from txt2sql.execution import cells, values
-from txt2sql.execution.cells import fold
 from txt2sql.execution.database import Database, open_database
 from txt2sql.execution.values import ValueIndex, open_value_index
+from txt2sql.execution.words import fold
 from txt2sql.types import ValueMatch
 
 CELLS = (

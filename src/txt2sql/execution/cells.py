@@ -1,7 +1,8 @@
 """The cells of one database: every distinct short text, under its folded words, in a file.
 
-Words are folded by case, accents and a plural s, so "French Polynesias" finds 'french polynesia' and
-"jfk" finds ' JFK'. The file lies in the cache folder: it is built once, built again when the database
+Words are folded by case, accents and plural, so "French Polynesias" finds 'french polynesia' and
+"jfk" finds ' JFK'. The words themselves are there, too, for questions that misspell one, and the facts
+of the columns (`facts.py`). The file lies in the cache folder: it is built once, built again when the database
 changes or when a byte of the file does, and held in memory where the folder cannot be used. What is
 read of a database is bounded: see the constants below.
 
@@ -20,19 +21,22 @@ import sys
 import tempfile
 import threading
 import time
-import unicodedata
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, suppress
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import islice
 from pathlib import Path
+from typing import Any, TypeVar
 
 from txt2sql.errors import DatabaseError
 from txt2sql.execution import sandbox
 from txt2sql.execution.database import Database
-from txt2sql.execution.introspect import texts
+from txt2sql.execution.facts import SAMPLE_CHARS, dump, load, read_facts
+from txt2sql.execution.hints import Hints
+from txt2sql.execution.introspect import ask, quoted, spelt, texts
 from txt2sql.execution.remote import UrlDatabase
+from txt2sql.execution.words import allowed, distance, key
 from txt2sql.runs import cache_dir
 from txt2sql.types import Schema
 
@@ -47,36 +51,21 @@ MAX_BUILD_S = 120.0
 processor time, so that a busy machine builds the same index as an idle one."""
 MAX_AGE_S = 3_600.0
 """How long the index of a server's content is believed."""
-_VERSION = "2"
+_VERSION = "5"
 _KEPT_OPEN = 32
 _KEYS_PER_QUERY = 500
 _MAX_FOUND = 10_000
+_MAX_NEAR = 2_000
+"""Words with the start of a misspelt one that are compared with it."""
+_MAX_WORDS = 200_000
 _SUM = slice(60, 64)  # user_version in the header of an SQLite file: it is free for our checksum
 _HEADER_BYTES = 100
 _STALE_PART_S = 3_600
-_WORD = re.compile(r"\w+")
 
 Cell = tuple[str, str, str, str]
 """(folded words, table, column, value)"""
 
-
-def fold(text: str) -> list[str]:
-    """The words of a text, without case, accents and a plural s."""
-    plain = text.casefold()
-    if not plain.isascii():
-        plain = unicodedata.normalize("NFKD", plain)
-        plain = "".join(c for c in plain if not unicodedata.combining(c))
-    return [_stem(word) for word in _WORD.findall(plain)]
-
-
-def _stem(word: str) -> str:
-    if len(word) > 3 and word.endswith("s") and not word.endswith("ss"):
-        return word[:-1]
-    return word
-
-
-def key(text: str) -> str:
-    return " ".join(fold(text))
+Answer = TypeVar("Answer")
 
 
 class Cells:
@@ -86,16 +75,54 @@ class Cells:
         self._database, self._connection = database, connection
         self._lock = threading.Lock()
 
+    @cached_property
+    def hints(self) -> Hints:
+        """What the facts of the columns make of a question."""
+        rows = self._read(lambda: self._connection.execute("SELECT fact FROM facts").fetchall())
+        facts = [load(text) for (text,) in rows]
+        if isinstance(self._database, Database):
+            return Hints(facts)
+        database = self._database
+        return Hints(facts, database.engine.dialect, lambda name: spelt(database, name))
+
     def find(self, keys: Iterable[str]) -> list[Cell]:
         """Every cell that has one of the keys."""
         wanted = list(keys)
+        return self._read(lambda: self._look_up(wanted))
+
+    def near(self, word: str) -> list[str]:
+        """Words of cells that are few edits away from a folded word, the nearest first.
+
+        Only those that begin alike: people rarely miss the first letters, and a word that differs
+        there is mostly another word.
+        """
+        most = allowed(word)
+        return self._read(lambda: self._near(word, most)) if most else []
+
+    def _read(self, look_up: Callable[[], Answer]) -> Answer:
         with self._lock:
             try:
-                return self._look_up(wanted)
+                return look_up()
             except sqlite3.Error:  # the file went bad after it was opened
                 self._connection.close()
                 self._connection = _in_memory(self._database)
-                return self._look_up(wanted)
+                return look_up()
+
+    def _near(self, word: str, most: int) -> list[str]:
+        rows = self._connection.execute("SELECT 1 FROM words WHERE word = ?", [word]).fetchall()
+        if rows:
+            return []  # it is a word of this database
+        start = word[: len(word) // 2 - 1 if most == 1 else len(word) // 3]
+        found = []
+        for (other,) in self._connection.execute(
+            "SELECT word FROM words WHERE word >= ? AND word < ? "
+            f"AND length(word) BETWEEN ? AND ? LIMIT {_MAX_NEAR}",
+            (start, start[:-1] + chr(ord(start[-1]) + 1), len(word) - most, len(word) + most),
+        ):
+            away = distance(word, other, most)
+            if away <= most:
+                found.append((away, other))
+        return [other for _, other in sorted(found)]
 
     def _look_up(self, wanted: list[str]) -> list[Cell]:
         rows: list[Cell] = []
@@ -232,14 +259,55 @@ def _remove_older(file: Path) -> None:
 
 def _build(database: Database | UrlDatabase, index: sqlite3.Connection) -> None:
     index.execute("CREATE TABLE cells (key TEXT, tbl TEXT, col TEXT, value TEXT)")
+    index.execute("CREATE TABLE facts (fact TEXT)")
+    words: set[str] = set()
     with ExitStack() as stack:
+        schema = database.schema()
         if isinstance(database, UrlDatabase):
-            cells = _keyed(texts(database, MAX_CELLS_PER_COLUMN, MAX_CELL_CHARS, MAX_BUILD_S))
+            cells = _keyed(texts(database, schema, MAX_CELLS_PER_COLUMN, MAX_CELL_CHARS, MAX_BUILD_S))
+            facts = read_facts(
+                schema, lambda sql: ask(database, sql), lambda name: quoted(database, name)
+            )
         else:
-            cells = _cells(stack.enter_context(closing(database.connect())), database.schema())
-        index.executemany("INSERT INTO cells VALUES (?, ?, ?, ?)", islice(cells, MAX_CELLS))
+            connection = stack.enter_context(closing(database.connect()))
+            cells = _cells(connection, schema)
+            facts = read_facts(schema, lambda sql: _rows(connection, sql), sandbox.quoted, _sampled)
+        index.executemany(
+            "INSERT INTO cells VALUES (?, ?, ?, ?)", _noting(words, islice(cells, MAX_CELLS))
+        )
+        index.executemany("INSERT INTO facts VALUES (?)", ((dump(fact),) for fact in facts))
     index.execute("CREATE INDEX by_key ON cells (key)")
+    index.execute("CREATE TABLE words (word TEXT PRIMARY KEY) WITHOUT ROWID")
+    index.executemany("INSERT INTO words VALUES (?)", ((word,) for word in sorted(words)))
     index.commit()
+
+
+def _noting(words: set[str], cells: Iterable[Cell]) -> Iterator[Cell]:
+    """The cells, while their words are noted: those that can be a misspelt word's right spelling."""
+    for cell in cells:
+        if len(words) < _MAX_WORDS:
+            words.update(
+                word for word in cell[0].split() if 4 < len(word) < 30 and word.isalpha()
+            )
+        yield cell
+
+
+def _sampled(name: str) -> str:
+    """The cell of a column, without what is too long to be looked at."""
+    return (
+        f"CASE typeof({name}) WHEN 'text' THEN substr({name}, 1, {SAMPLE_CHARS}) "
+        f"WHEN 'blob' THEN NULL ELSE {name} END"
+    )
+
+
+def _rows(connection: sqlite3.Connection, sql: str) -> list[Any]:
+    """What a statement of ours gives within the processor time of a column; [] where it fails."""
+    stop = time.thread_time() + MAX_COLUMN_CPU_S
+    connection.set_progress_handler(lambda: time.thread_time() > stop, 1_000)
+    try:
+        return connection.execute(sql).fetchall()
+    except sqlite3.Error:
+        return []
 
 
 def _cells(connection: sqlite3.Connection, schema: Schema) -> Iterator[Cell]:

@@ -25,6 +25,7 @@ from txt2sql.execution.limits import Limits
 from txt2sql.execution.names import natural_name
 from txt2sql.execution.remote import UrlDatabase, run, sqlalchemy_url
 from txt2sql.execution.samples import SAMPLE_CHARS, SAMPLED_ROWS, choose_samples
+from txt2sql.sql.intermediate import quote_identifier
 from txt2sql.types import Column, ForeignKey, Schema, Table
 
 _SAMPLING = Limits(timeout_s=1.0, max_rows=SAMPLED_ROWS, max_result_bytes=4_000_000)
@@ -114,6 +115,12 @@ def quoted(database: UrlDatabase, name: str) -> str:
     return mark + name.replace(mark, mark * 2) + mark
 
 
+def spelt(database: UrlDatabase, name: str) -> str:
+    """The name as a person would write it: quoted only where it has to be."""
+    folds = database.address.engine == "postgresql" and name != name.lower()
+    return name if quote_identifier(name) == name and not folds else quoted(database, name)
+
+
 def _sample_cells(database: UrlDatabase, described: _Described) -> list[list[str]]:
     """For each column, the non-empty cells of the first rows; none where they cannot be read."""
     readable = [(name, _readable(declared)) for name, declared, _ in described.columns]
@@ -135,14 +142,19 @@ def _readable(declared: str) -> bool:
     return not any(part in declared.upper() for part in _BINARY)
 
 
+def ask(database: UrlDatabase, sql: str) -> list[tuple[Any, ...]]:
+    """The rows of a statement of ours, cells as the engine gives them; [] where it fails."""
+    return list(run(database, sql, _READING, trusted=True).rows)
+
+
 def texts(
-    database: UrlDatabase, max_cells: int, max_chars: int, max_s: float
+    database: UrlDatabase, schema: Schema, max_cells: int, max_chars: int, max_s: float
 ) -> Iterator[tuple[str, str, str]]:
     """(table, column, value): the distinct short texts of every column of text, as far as they can be
     read in `max_s` seconds; a column ends after its share of them.
     """
     end = time.monotonic() + max_s
-    for table in database.schema().tables:
+    for table in schema.tables:
         for column in table.columns:
             if column.type != "text" or time.monotonic() > end:
                 continue

@@ -12,22 +12,25 @@ linking (Guo et al., ACL 2019), over cells as in BRIDGE (Lin et al., EMNLP Findi
 
 from __future__ import annotations
 
-import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from txt2sql.execution.cells import Cells, key, open_cells
+from txt2sql.execution.cells import Cells, open_cells
 from txt2sql.execution.database import Database
+from txt2sql.execution.nationalities import other_forms
 from txt2sql.execution.remote import UrlDatabase
+from txt2sql.execution.words import COMMON, WORD, allowed, distance, fold, key
 from txt2sql.types import ValueMatch
 
 MAX_WORDS = 8
 MAX_QUESTION_CHARS = 2_000
 MAX_MATCHES = 12
 MAX_COLUMNS_PER_SPAN = 4
-_WORD = re.compile(r"\w+")
+MAX_MISSPELT = 6
+"""Words of a question that are looked at as misspelt ones."""
+MAX_NEAR, MAX_TYPOS = 3, 4
 _STOPWORDS = frozenset(
     "a about above after all also am an and any are as at average be been before below between both "
     "but by can count different do does each every find first for from give had has have he her his "
@@ -38,6 +41,13 @@ _STOPWORDS = frozenset(
 )
 
 
+EXACT, CASE, FOLDED, OTHER_FORM, TYPO = 1.0, 0.9, 0.8, 0.75, 0.5
+"""Scores of mentions; those of hints (`hints.py`) lie between the last two."""
+
+Span = tuple[int, int, int]
+"""(first character, end, words)"""
+
+
 @dataclass(frozen=True, slots=True)
 class ValueIndex:
     """The cells of one database by their folded words; made by `open_value_index`."""
@@ -45,16 +55,68 @@ class ValueIndex:
     cells: Cells
 
     def match(self, question: str, limit: int = MAX_MATCHES) -> tuple[ValueMatch, ...]:
-        """Cells the question mentions, the longest mention first, at most `limit`."""
-        spans = _spans(question[:MAX_QUESTION_CHARS])
-        found = sorted(
-            (
-                (gram, spans[gram], tbl, col, value)
-                for gram, tbl, col, value in self.cells.find(spans)
-            ),
-            key=lambda row: (-row[1][2], row[1][0], row[2], row[3], row[4]),
-        )
-        return tuple(_chosen(found, question, limit))
+        """What the question mentions, at most `limit`: cells as they are spelt, the longest first,
+        cells in another spelling, conditions (dates, flags, codes, NULL), cells that a word of the
+        question misspells.
+        """
+        asked = question[:MAX_QUESTION_CHARS]
+        spans = _spans(asked)
+        cells = [
+            _mention(asked, spans[gram], row) for gram, *row in self.cells.find(spans)
+        ]
+        cells += self._other_forms(asked, spans, [span for _, span in cells])
+        plain = _chosen(cells)
+        hints = self.cells.hints.match(asked)
+        plain, hints = _settled(asked, plain, hints)
+        plain = plain[: max(0, limit - len(hints))]
+        made = [*(match for match, _ in plain), *hints]
+        if len(made) < limit:
+            made += _chosen_typos(self._typos(asked, spans, made))
+        return tuple(made[:limit])
+
+    def _other_forms(
+        self, question: str, spans: dict[str, Span], taken: list[Span]
+    ) -> list[Mention]:
+        """France for "French", where no cell is "French" or a part of it."""
+        forms: dict[str, Span] = {}
+        for gram, span in spans.items():
+            text = question[span[0] : span[1]]
+            if gram == "us" and text != "US":
+                continue
+            if not any(a < span[1] and span[0] < b for a, b, _ in taken):
+                for name in other_forms(gram) or other_forms(text.lower()):
+                    forms.setdefault(key(name), span)
+        return [
+            _mention(question, forms[gram], row, OTHER_FORM)
+            for gram, *row in (self.cells.find(forms) if forms else ())
+        ]
+
+    def _typos(
+        self, question: str, spans: dict[str, Span], made: Sequence[ValueMatch]
+    ) -> Iterator[Mention]:
+        """Cells of which one word is misspelt in the question."""
+        covered = {word for match in made for word in fold(match.span)}
+        names = self.cells.hints.names
+        words = [
+            word
+            for word, (start, end, size) in spans.items()
+            if size == 1
+            and allowed(word)
+            and word not in covered
+            and word not in names
+            and question[start:end].lower() not in COMMON
+        ][:MAX_MISSPELT]
+        for word in words:
+            if any(distance(word, name, allowed(word)) <= allowed(word) for name in names):
+                continue  # a misspelt name of a table or column
+            for other in self.cells.near(word)[:MAX_NEAR]:
+                grams = {
+                    " ".join(other if part == word else part for part in parts): gram
+                    for gram in spans
+                    if word in (parts := gram.split(" "))
+                }
+                for gram, *row in self.cells.find(grams):
+                    yield _mention(question, spans[grams[gram]], row, TYPO)
 
     def spell(self, table: str, column: str, text: str) -> str:
         """The text as the column spells it (case, accents, spaces), or as it is."""
@@ -64,15 +126,27 @@ class ValueIndex:
         return min(found, key=lambda value: (value.casefold() != text.casefold(), len(value)))
 
 
-def _spans(question: str) -> dict[str, tuple[int, int, int]]:
-    """Folded n-gram -> (first character, end, words), the first place it stands at."""
+Mention = tuple[ValueMatch, Span]
+
+
+def _mention(question: str, span: Span, row: Sequence[str], score: float = 0.0) -> Mention:
+    table, column, value = row
+    text = question[span[0] : span[1]]
+    if not score:
+        same = text.casefold() == value.casefold()
+        score = EXACT if text == value else CASE if same else FOLDED
+    return ValueMatch(table, column, value, text, score), span
+
+
+def _spans(question: str) -> dict[str, Span]:
+    """Folded n-gram -> the first place it stands at."""
     # An accent that is a character of its own belongs to the word that it stands in.
     shape = question
     if not question.isascii():
         shape = "".join("_" if unicodedata.combining(c) else c for c in question)
-    words = [match.span() for match in _WORD.finditer(shape)]
+    words = [match.span() for match in WORD.finditer(shape)]
     folded = [key(question[a:b]) for a, b in words]
-    spans: dict[str, tuple[int, int, int]] = {}
+    spans: dict[str, Span] = {}
     for i, (start, end) in enumerate(words):
         alone = question[start:end].casefold() not in _STOPWORDS
         for n in range(1 if alone else 2, min(MAX_WORDS, len(words) - i) + 1):
@@ -82,26 +156,56 @@ def _spans(question: str) -> dict[str, tuple[int, int, int]]:
     return spans
 
 
-def _chosen(
-    rows: list[tuple[str, tuple[int, int, int], str, str, str]], question: str, limit: int
-) -> Iterator[ValueMatch]:
-    """Drop what lies inside a longer mention, cap the columns per mention."""
+def _rank(mention: Mention) -> tuple[int, int, float, str, str, str]:
+    match, (start, _, words) = mention
+    return -words, start, -match.score, match.table, match.column, match.value
+
+
+def _chosen(mentions: list[Mention]) -> list[Mention]:
+    """Drop what lies inside a longer mention, cap the columns per mention, order by likeness."""
     taken: list[tuple[int, int]] = []
     columns: dict[tuple[int, int], set[tuple[str, str]]] = {}
-    count = 0
-    for _, (start, end, _words), table, column, value in rows:
+    chosen = []
+    for match, span in sorted(mentions, key=_rank):
+        start, end, _ = span
         if any(a <= start and end <= b and (a, b) != (start, end) for a, b in taken):
             continue
+        place = (match.table, match.column)
         seen = columns.setdefault((start, end), set())
-        if (table, column) in seen or len(seen) >= MAX_COLUMNS_PER_SPAN or count >= limit:
+        if place in seen or len(seen) >= MAX_COLUMNS_PER_SPAN:
             continue
         if not seen:
             taken.append((start, end))
-        seen.add((table, column))
-        count += 1
-        span = question[start:end]
-        score = 1.0 if span == value else 0.9 if span.casefold() == value.casefold() else 0.8
-        yield ValueMatch(table, column, value, span, score)
+        seen.add(place)
+        chosen.append((match, span))
+    return sorted(chosen, key=lambda mention: mention[0].score < CASE)
+
+
+def _settled(
+    question: str, mentions: list[Mention], hints: list[ValueMatch]
+) -> tuple[list[Mention], list[ValueMatch]]:
+    """A cell that is a longer mention wins over a hint, and a hint over the cells inside it."""
+    wide = [match.span for match, (*_, words) in mentions if words > 1 and match.score >= FOLDED]
+    hints = [
+        hint
+        for hint in hints
+        if not any(hint.span in text and hint.span != text for text in wide)
+    ]
+    inside = [hint for hint in hints if hint.span]
+    plain = [
+        (match, span)
+        for match, span in mentions
+        if not any(
+            match.span in hint.span
+            and (match.span != hint.span or (match.table, match.column) == (hint.table, hint.column))
+            for hint in inside
+        )
+    ]
+    return plain, hints
+
+
+def _chosen_typos(mentions: Iterable[Mention]) -> list[ValueMatch]:
+    return [match for match, _ in _chosen(list(mentions))][:MAX_TYPOS]
 
 
 def open_value_index(database: Database | UrlDatabase, cache: Path | None = None) -> ValueIndex:

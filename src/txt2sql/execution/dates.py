@@ -1,0 +1,616 @@
+"""Dates that a question mentions, as SQL conditions in the format that a column stores.
+
+The field calls the first half temporal tagging (SUTime, HeidelTime); here it is a few regular
+expressions over English. The second half looks at sample values: ISO dates and times, YYYY/MM/DD,
+DD.MM.YYYY, MM/DD/YYYY, 20250501, Unix seconds and milliseconds, whole years, YYYY-MM.
+
+>>> (period,) = periods("orders placed in May 2025")
+>>> condition("orders.order_date", DateFormat("ymd"), period)
+"orders.order_date >= '2025-05-01' AND orders.order_date < '2025-06-01'"
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+Day = datetime.date
+
+# ----------------------------------------------------------------------- how a column stores dates
+
+FIRST_YEAR, LAST_YEAR = 1500, 2100
+_LEAST_SHARE = 0.9
+"""Of the sample, in one format."""
+_YMD = re.compile(r"(\d{4})([-/])(\d\d)\2(\d\d)([ T]\d\d:\d\d.*)?")
+_DMY = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4})(\s.*)?")
+_MONTH_TEXT = re.compile(r"\d{4}-(?:0[1-9]|1[0-2])")
+_COMPACT = re.compile(r"(?:1[5-9]|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
+_YEAR_TEXT = re.compile(r"(?:1[5-9]|20)\d\d")
+_YEAR_NAMES = frozenset(
+    "year years yr built founded established opened launched born birth debut released introduced "
+    "completed commissioned formed season".split()
+)
+_TIME_NAMES = frozenset(
+    "date time timestamp at on ts created updated modified epoch day when since until".split()
+)
+_UNIX = (100_000_000, 4_200_000_000)  # 1973 to 2103
+
+
+class DateFormat(NamedTuple):
+    """`kind` is ymd, dmy, mdy, unclear (dmy or mdy), compact, month, year, seconds or millis."""
+
+    kind: str
+    mark: str = "-"
+    text: bool = True
+    padded: bool = True
+    timed: bool = False
+
+
+def date_format(words: str, column_type: str, values: Sequence[Any]) -> DateFormat | None:
+    """The format of a column from a sample of its values, None where they are no dates.
+
+    >>> date_format("due", "text", ["24.12.2024", "01.02.2025"])
+    DateFormat(kind='dmy', mark='.', text=True, padded=True, timed=False)
+    """
+    texts = [value.strip() for value in values if isinstance(value, str)]
+    numbers = [value for value in values if not isinstance(value, str)]
+    name = set(words.lower().split())
+    if len(texts) >= _LEAST_SHARE * len(values) and texts:
+        return _text_format(name, texts)
+    if len(numbers) < _LEAST_SHARE * len(values) or not numbers:
+        return None
+    if any(number != int(number) for number in numbers if abs(number) < 1e15):
+        return None
+    timely = column_type == "time" or bool(name & (_TIME_NAMES | _YEAR_NAMES))
+    share = _LEAST_SHARE * len(numbers)
+    if name & _YEAR_NAMES or column_type == "time" or any(w.endswith("ed") for w in name):
+        years = sum(FIRST_YEAR <= number <= LAST_YEAR for number in numbers)
+        if years >= share:
+            return DateFormat("year", text=False)
+    if sum(bool(_COMPACT.fullmatch(f"{number:.0f}")) for number in numbers) == len(numbers):
+        return DateFormat("compact", text=False) if timely else None
+    low, high = _UNIX
+    if timely and sum(low <= number <= high for number in numbers) >= share:
+        return DateFormat("seconds", text=False)
+    if timely and sum(low * 1000 <= number <= high * 1000 for number in numbers) >= share:
+        return DateFormat("millis", text=False)
+    return None
+
+
+def _text_format(name: set[str], texts: list[str]) -> DateFormat | None:
+    share = _LEAST_SHARE * len(texts)
+    ymd = [match for text in texts if (match := _YMD.fullmatch(text))]
+    if len(ymd) >= share:
+        return DateFormat("ymd", ymd[0][2], timed=any(match[5] for match in ymd))
+    dmy = [match for text in texts if (match := _DMY.fullmatch(text))]
+    if len(dmy) >= share:
+        first, second = (max(int(match[group]) for match in dmy) for group in (1, 3))
+        kind = "dmy" if first > 12 >= second else "mdy" if second > 12 >= first else "unclear"
+        if kind == "unclear" and dmy[0][2] == ".":  # nobody writes the month first there
+            kind = "dmy"
+        padded = all(len(match[1]) == len(match[3]) == 2 for match in dmy)
+        return DateFormat(kind, dmy[0][2], padded=padded, timed=any(match[5] for match in dmy))
+    if sum(bool(_MONTH_TEXT.fullmatch(text)) for text in texts) >= share:
+        return DateFormat("month")
+    if sum(bool(_COMPACT.fullmatch(text)) for text in texts) >= share:
+        return DateFormat("compact")
+    years = sum(bool(_YEAR_TEXT.fullmatch(text)) for text in texts)
+    return DateFormat("year") if years >= share and name & _YEAR_NAMES else None
+
+
+# --------------------------------------------------------------------- what the question mentions
+
+
+class Moment(NamedTuple):
+    """A day, and where it hangs on the present SQLite's modifiers of 'now' that give it."""
+
+    day: Day
+    modifiers: tuple[str, ...] | None = None
+
+
+class Period(NamedTuple):
+    """From `start` to before `end`, either may be open; or every `part` of a year or a week.
+
+    `part` is a format of strftime and its values: ("%m", ("05",)) is any May. `weak` is a number
+    that may well be no year.
+    """
+
+    span: tuple[int, int]
+    start: Moment | None = None
+    end: Moment | None = None
+    part: tuple[str, tuple[str, ...]] | None = None
+    weak: bool = False
+
+
+_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
+_MONTH = (
+    r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|"
+    r"sep(?:t(?:ember)?)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\b\.?"
+)
+_CENTURY = r"(?:1[5-9]|20)"
+_YEAR = rf"{_CENTURY}\d\d"
+_DAY = r"(?:3[01]|[12]\d|0?[1-9])(?:st|nd|rd|th)?"
+_UNIT = r"(?:day|week|month|quarter|year)"
+_ORDINAL = r"(?:first|second|third|fourth|last|1st|2nd|3rd|4th)"
+_WEEKDAYS = "sunday monday tuesday wednesday thursday friday saturday".split()
+_NUMBERS = {
+    word: number
+    for number, word in enumerate(
+        "zero one two three four five six seven eight nine ten eleven twelve".split()
+    )
+}
+_COUNT = rf"(?:\d{{1,3}}|{'|'.join(_NUMBERS)})"
+_MOMENT = re.compile(
+    rf"""(?<![\w.,/'"$€£])(?<!(?<!\d\d\d\d)-)(?:
+    (?P<ymd>{_YEAR}([-/])(?:0?[1-9]|1[0-2])\2(?:0?[1-9]|[12]\d|3[01]))(?![-/\w])
+    |(?P<dmy>\d{{1,2}}([./-])\d{{1,2}}\4{_YEAR})(?![-/\w])
+    |(?P<day1>(?:the\s+)?{_DAY}\s+(?:of\s+)?{_MONTH}(?:,\s*|\s+)(?:of\s+)?{_YEAR})(?!\w)
+    |(?P<day2>{_MONTH}\s+(?:the\s+)?{_DAY}(?:,\s*|\s+)(?:of\s+)?{_YEAR})(?!\w)
+    |(?P<noyear>{_MONTH}\s+{_DAY}|{_DAY}\s+(?:of\s+)?{_MONTH})(?!\w)
+    |(?P<month>(?:the\s+month\s+of\s+)?{_MONTH},?\s+(?:of\s+|in\s+)?(?:the\s+year\s+)?{_YEAR})(?!\w)
+    |(?P<ym>{_YEAR}-(?:0[1-9]|1[0-2]))(?![-\w])
+    |(?P<quarter>q[1-4](?:\s+of|\s+in)?\s+{_YEAR}|{_YEAR}[\s-]q[1-4]
+        |{_ORDINAL}\s+quarter(?:\s+of|\s+in)?(?:\s+the\s+year)?\s+{_YEAR}
+        |quarter\s+[1-4](?:\s+of|\s+in)?\s+{_YEAR})(?!\w)
+    |(?P<relative>today|yesterday|tomorrow
+        |(?:this|current|last|previous|past|next)\s+{_UNIT}(?!\s+\d)
+        |(?:last|past|previous|next)\s+{_COUNT}\s+{_UNIT}s?)(?!\w)
+    |(?P<decade>(?:the\s+)?{_CENTURY}\d0[’']?s|the\s+[’']?[3-9]0[’']?s)(?!\w)
+    |(?P<year>(?:(?:the\s+)?years?\s+(?:of\s+)?)?{_YEAR})(?![\w%/]|-(?!{_YEAR}\b)|[.,:]\d)
+    |(?P<bare>(?:the\s+month\s+of\s+)?{_MONTH})(?!\w)
+    |(?P<part>q[1-4]|{_ORDINAL}\s+quarter|(?:{"|".join(_WEEKDAYS)})s?|weekends?)(?!\w)
+    )(?!\s+(?:at\s+)?\d\d?:\d\d)""",  # with a time of day it is no whole day
+    re.IGNORECASE | re.VERBOSE,
+)
+_QUOTED = re.compile(r"\"[^\"]*\"|(?<!\w)'[^']*'(?!\w)|“[^”]*”|‘[^’]*’(?!\w)")
+_NEGATED = re.compile(r"\b(?:not|never|n't|except|excluding|without|other than)\s+\w*\s*$", re.I)
+_BEFORE = re.compile(
+    r"\b(?:(?P<not>not|no)\s+)?(?:(?P<before>before|prior\s+to|earlier\s+than)"
+    r"|(?P<after>after|later\s+than|newer\s+than|more\s+recent(?:ly)?\s+than)"
+    r"|(?P<since>since|starting\s+(?:in|from|with)|as\s+of|on\s+or\s+after|from)"
+    r"|(?P<until>until|till|up\s+to|through|up\s+until|on\s+or\s+before))\s+"
+    r"(?:the\s+)?(?:(?:start|beginning|end)\s+of\s+)?(?:the\s+)?$",
+    re.I,
+)
+_LATER = re.compile(r"\s+(?:(?:or|and)\s+(?:later|after|newer|since)|onwards?|on\b(?!\s+\w))", re.I)
+_EARLIER = re.compile(r"\s+(?:or|and)\s+(?:earlier|before|older)", re.I)
+_BETWEEN = re.compile(r"\bbetween\s+(?:the\s+)?$", re.I)
+_FROM = re.compile(r"\bfrom\s+(?:the\s+)?$", re.I)
+_AND = re.compile(r"\s+and\s+(?:the\s+)?", re.I)
+_TO = re.compile(r"\s*(?:-|–|\bto\b|\bthrough\b|\buntil\b|\btill\b)\s*(?:the\s+)?", re.I)
+_STRONG = re.compile(
+    r"(?:\b(?:in|during|since|before|after|until|till|throughout|from|between|on|prior to|"
+    r"(?:later|earlier) than|year|years|fall|spring|summer|winter|autumn|season|semester|"
+    r"early|late|mid)|\b(?:year|years|season|fall|spring|summer|winter|end|start|beginning)\s+of)"
+    r"\s+(?:of\s+)?(?:the\s+)?$",
+    re.I,
+)
+_QUANTITY = re.compile(
+    r"\s*(?:dollars?|euros?|usd|pounds?|met(?:er|re)s?|feet|ft|km|kilomet|miles?|kg|kilos?|grams?|"
+    r"points?|people|persons?|items?|units?|votes?|square|acres?|tons?|times|days|hours|minutes|"
+    r"seats?|words?|pages?|calories|copies|pieces|hp|cc|mb|gb|watts?|%)\b",
+    re.I,
+)
+_OVER = re.compile(r"\b(?:than|over|under|above|below|least|most|exceed\w*|equals?|to|by)\s+$", re.I)
+_BY = re.compile(r"\bby\s+(?:the\s+)?$", re.I)
+_MODAL = re.compile(r"\b(?:in|during|of|since|before|after|until|from|every|each|for)\s+$", re.I)
+
+
+def periods(question: str, today: Day | None = None) -> tuple[Period, ...]:
+    """The dates and spans of time that a question mentions, in its order."""
+    today = today or Day.today()
+    quoted = [match.span() for match in _QUOTED.finditer(question)]
+    marks = [
+        match
+        for match in _MOMENT.finditer(question)
+        if not any(a <= match.start() < b for a, b in quoted)
+    ]
+    return tuple(_assembled(question, marks, today))
+
+
+def _assembled(question: str, marks: list[re.Match[str]], today: Day) -> Iterator[Period]:
+    """Two moments that are the ends of a range become one period."""
+    i, years = 0, False
+    while i < len(marks):
+        mark, period = marks[i], _period(question, marks[i], today)
+        i += 1
+        head = question[: mark.start()]
+        if i < len(marks):
+            gap = question[mark.end() : marks[i].start()]
+            between = _BETWEEN.search(head) if _AND.fullmatch(gap) else None
+            if between or _TO.fullmatch(gap):
+                last = _period(question, marks[i], today)
+                start = between or _FROM.search(head)
+                if period and last and (period.start or period.part) and last.end:
+                    i += 1
+                    if whole := _range(period, last, (start or mark).start(), marks[i - 1].end()):
+                        yield whole
+                    continue
+                if _TO.fullmatch(gap) is None or gap.strip():
+                    i += 1  # a range of which one end is no date
+                    continue
+        if period is None or _NEGATED.search(head) or (not mark["year"] and _BY.search(head)):
+            continue
+        if mark["year"]:
+            listed = years and re.search(r"(?:,|\band|\bor)\s+(?:in\s+)?$", head, re.I)
+            doubt = _doubt(question, mark)
+            if doubt is None and not listed:
+                continue
+            years = True
+            period = period._replace(weak=bool(doubt) and not listed)
+        yield from _directed(question, mark, period, today)
+
+
+def _doubt(question: str, mark: re.Match[str]) -> bool | None:
+    """Whether a number of four digits may be no year; None where it surely is none."""
+    head, tail = question[: mark.start()], question[mark.end() :]
+    if _QUANTITY.match(tail):
+        return None
+    if _STRONG.search(head) or "year" in mark["year"].lower():
+        return False
+    return None if _OVER.search(head) else True
+
+
+def _range(first: Period, last: Period, start: int, end: int) -> Period | None:
+    if first.part and first.part[0] == "%m" and last.end:  # from January to March 2025
+        if last.start is None or last.part:
+            return None
+        day = Day(last.start.day.year, int(first.part[1][0]), 1)
+        first = first._replace(start=Moment(day))
+    if first.start is None or last.end is None or first.start.day >= last.end.day:
+        return None
+    return Period((start, end), first.start, last.end)
+
+
+def _directed(
+    question: str, mark: re.Match[str], period: Period, today: Day
+) -> Iterator[Period]:
+    """The period as its preposition turns it: "before 2020" ends where 2020 starts."""
+    head, tail = question[: mark.start()], question[mark.end() :]
+    found = _BEFORE.search(head)
+    if period.part:
+        if mark["bare"]:
+            lower = mark["bare"][0].islower()
+            if not _MODAL.search(head) and (lower or "month" not in mark["bare"].lower()):
+                return
+            if found:
+                period = _this_year(period, today)
+                if period.start is None:
+                    return
+        elif found:
+            return
+    start = period.span[0]
+    kind = found.lastgroup if found else None
+    later, earlier = _LATER.match(tail), _EARLIER.match(tail)
+    if found and kind:
+        start = found.start()
+        if found["not"]:
+            kind = {"before": "since", "after": "until"}.get(kind)
+            if kind is None:
+                return
+        if kind == "since" and found[0].lower().startswith("from") and not later:
+            kind, start = None, period.span[0]
+            if mark["bare"]:
+                return
+    if kind == "since" or (later and not found):
+        end = mark.end() + (later.end() if later else 0)
+        yield Period((start, end), period.start, None, None, period.weak)
+    elif kind == "until" or (earlier and not found):
+        end = mark.end() + (earlier.end() if earlier else 0)
+        yield Period((start, end), None, period.end, None, period.weak)
+    elif kind == "before":
+        yield Period((start, mark.end()), None, period.start, None, period.weak)
+    elif kind == "after":
+        yield Period((start, mark.end()), period.end, None, None, period.weak)
+    else:
+        yield period
+
+
+def _this_year(period: Period, today: Day) -> Period:
+    """The last May that began: "since May"."""
+    assert period.part is not None
+    number = int(period.part[1][0])
+    back = number > today.month
+    steps = ("start of year", f"+{number - 1} months", *(["-1 year"] if back else []))
+    day = Day(today.year - back, number, 1)
+    following = Day(day.year + number // 12, number % 12 + 1, 1)
+    return Period(
+        period.span, Moment(day, steps), Moment(following, (*steps, "+1 month")), None, period.weak
+    )
+
+
+def _period(question: str, mark: re.Match[str], today: Day) -> Period | None:
+    """What one mention means by itself."""
+    kind = mark.lastgroup or ""
+    text = mark[kind].lower()
+    digits = [int(number) for number in re.findall(r"\d+", text)]
+    try:
+        if kind == "noyear":
+            return None
+        if kind in ("bare", "part"):
+            return Period(mark.span(), part=_part(text))
+        if kind == "relative":
+            return _relative(mark.span(), text, today)
+        if kind == "ymd":
+            start = Day(*digits)
+            end = start + datetime.timedelta(1)
+        elif kind == "dmy":
+            first, second, year = digits
+            if "." not in text and first <= 12 and second <= 12 and first != second:
+                return None
+            day_first = "." in text or first > 12
+            start = Day(year, second, first) if day_first else Day(year, first, second)
+            end = start + datetime.timedelta(1)
+        elif kind in ("day1", "day2"):
+            start = Day(digits[-1], _month(text), digits[0])
+            end = start + datetime.timedelta(1)
+        elif kind in ("month", "ym"):
+            year = digits[0] if kind == "ym" else digits[-1]
+            start = Day(year, digits[1] if kind == "ym" else _month(text), 1)
+            end = _months_on(start, 1)
+        elif kind == "quarter":
+            year = next(number for number in digits if number > 1000)
+            start = Day(year, 3 * _quarter(text) - 2, 1)
+            end = _months_on(start, 3)
+        else:
+            year = digits[-1] + (1900 if digits[-1] < 100 else 0)
+            start = Day(year, 1, 1)
+            end = Day(year + (10 if kind == "decade" else 1), 1, 1)
+    except ValueError:  # 31 February
+        return None
+    return Period(mark.span(), Moment(start), Moment(end))
+
+
+def _month(text: str) -> int:
+    for word in re.findall(r"[a-z]+", text):
+        if word[:3] in _MONTHS and re.fullmatch(_MONTH, word):
+            return _MONTHS.index(word[:3]) + 1
+    raise ValueError(text)
+
+
+def _quarter(text: str) -> int:
+    found = re.search(r"q([1-4])|quarter\s+([1-4])\b|\b([1-4])(?:st|nd|rd|th)", text)
+    if found:
+        return int(next(group for group in found.groups() if group))
+    words = ("first", "second", "third", "fourth")
+    return next((i for i, word in enumerate(words, 1) if word in text), 4)
+
+
+def _part(text: str) -> tuple[str, tuple[str, ...]] | None:
+    if text.startswith("weekend"):
+        return "%w", ("0", "6")
+    for number, name in enumerate(_WEEKDAYS):
+        if text.startswith(name):
+            return "%w", (str(number),)
+    if "quarter" in text or text.startswith("q"):
+        if text.startswith("last"):
+            return None
+        first = 3 * _quarter(text) - 2
+        return "%m", tuple(f"{month:02}" for month in range(first, first + 3))
+    return "%m", (f"{_month(text):02}",)
+
+
+def _months_on(day: Day, months: int) -> Day:
+    count = day.year * 12 + day.month - 1 + months
+    return Day(count // 12, count % 12 + 1, 1)
+
+
+def _relative(span: tuple[int, int], text: str, today: Day) -> Period | None:
+    day = datetime.timedelta(1)
+    fixed = {"yesterday": -1, "today": 0, "tomorrow": 1}
+    if text in fixed:
+        shift = fixed[text]
+        return Period(
+            span,
+            Moment(today + shift * day, _shift(shift, "day")),
+            Moment(today + (shift + 1) * day, _shift(shift + 1, "day")),
+        )
+    which, *middle, unit = text.split()
+    unit = unit.removesuffix("s")
+    if middle:
+        number = _NUMBERS.get(middle[0]) if not middle[0].isdigit() else int(middle[0])
+        if not number or unit == "quarter":
+            return None
+        far = _moved(today, number if which == "next" else -number, unit)
+        here = Moment(today, ())
+        steps = _shift(number if which == "next" else -number, unit)
+        if which == "next":
+            end = Moment(far + day, (*steps, "+1 day"))
+            return Period(span, here, end)
+        return Period(span, Moment(far, steps), None)
+    shift = {"this": 0, "current": 0, "next": 1}.get(which, -1)
+    if unit == "day":
+        return None
+    return Period(span, _unit_start(today, unit, shift), _unit_start(today, unit, shift + 1))
+
+
+def _shift(number: int, unit: str) -> tuple[str, ...]:
+    if unit == "week":
+        number, unit = number * 7, "day"
+    return (f"{number:+} {unit}{'' if abs(number) == 1 else 's'}",) if number else ()
+
+
+def _moved(today: Day, number: int, unit: str) -> Day:
+    if unit in ("day", "week"):
+        return today + datetime.timedelta(number * (7 if unit == "week" else 1))
+    count = number * (12 if unit == "year" else 1)
+    return _months_on(today, count) + datetime.timedelta(today.day - 1)  # as SQLite overflows
+
+
+def _unit_start(today: Day, unit: str, shift: int) -> Moment:
+    """Where this week, month, quarter or year starts, or one `shift` of them away."""
+    if unit == "week":  # Monday
+        start = today - datetime.timedelta(today.weekday())
+        moved = start + datetime.timedelta(7 * shift)
+        # 'weekday 0' is the coming Sunday, or today.
+        return Moment(moved, ("weekday 0", f"{7 * shift - 6:+} days"))
+    if unit == "quarter":
+        since = (today.month - 1) % 3
+        start = _months_on(today.replace(day=1), -since + 3 * shift)
+        months = 3 * shift - since
+        return Moment(start, ("start of month", *_shift(months, "month")))
+    first = today.replace(day=1) if unit == "month" else Day(today.year, 1, 1)
+    start = _months_on(first, shift * (1 if unit == "month" else 12))
+    return Moment(start, (f"start of {unit}", *_shift(shift, unit)))
+
+
+# -------------------------------------------------------------------------------- the condition
+
+
+def condition(
+    place: str, form: DateFormat, period: Period, dialect: str = "sqlite"
+) -> str | None:
+    """The condition on a column, spelt as `place`, that a period is; None where the format has none.
+
+    Engines other than SQLite get the days themselves where the period hangs on the present.
+
+    >>> condition("t.d", DateFormat("dmy", "."), periods("before 2020")[0])
+    "substr(t.d, 7, 4) || '-' || substr(t.d, 4, 2) || '-' || substr(t.d, 1, 2) < '2020-01-01'"
+    """
+    if dialect != "sqlite" and (form.kind in ("seconds", "millis") or form.mark != "-"):
+        return None
+    if period.part:
+        return _part_condition(place, form, period.part, dialect)
+    start, end = period.start, period.end
+    if form.kind == "year":
+        return _in_years(place, form, start, end, dialect)
+    if form.kind in ("dmy", "mdy", "unclear") and (form.kind == "unclear" or not form.padded):
+        return _unpadded(place, form, start, end)
+    if form.kind == "month" and any(m and not _whole(m, "month") for m in (start, end)):
+        return None
+    left = place
+    if form.kind in ("dmy", "mdy", "seconds", "millis"):
+        left = _iso(place, form)
+    if start and end:
+        single = {"month": 32}.get(form.kind, 1)
+        if not form.timed and 0 < (end.day - start.day).days < single + (single == 1):
+            return f"{left} = {_literal(form, start, dialect)}"
+        return (
+            f"{left} >= {_literal(form, start, dialect)} "
+            f"AND {left} < {_literal(form, end, dialect)}"
+        )
+    if start:
+        return f"{left} >= {_literal(form, start, dialect)}"
+    return f"{left} < {_literal(form, end, dialect)}" if end else None
+
+
+def _whole(moment: Moment, unit: str) -> bool:
+    """Whether a moment is the start of a month or year on any day that the question is asked."""
+    if moment.modifiers is None:
+        return moment.day.day == 1 and (unit == "month" or moment.day.month == 1)
+    return bool(moment.modifiers) and moment.modifiers[0] in ("start of year", f"start of {unit}")
+
+
+def _iso(place: str, form: DateFormat) -> str:
+    """An expression that is the column's day as ISO text."""
+    if form.kind == "seconds":
+        return f"date({place}, 'unixepoch')"
+    if form.kind == "millis":
+        return f"date({place} / 1000, 'unixepoch')"
+    if form.kind == "ymd":
+        return place if form.mark == "-" else f"replace({place}, '{form.mark}', '-')"
+    starts = {"dmy": (7, 4, 1), "mdy": (7, 1, 4), "compact": (1, 5, 7)}[form.kind]
+    year, month, day = (
+        f"substr({place}, {start}, {size})" for start, size in zip(starts, (4, 2, 2), strict=True)
+    )
+    return f"{year} || '-' || {month} || '-' || {day}"
+
+
+def _literal(form: DateFormat, moment: Moment, dialect: str) -> str:
+    """A moment in the column's own format."""
+    pattern = {
+        "ymd": f"%Y{form.mark}%m{form.mark}%d",
+        "compact": "%Y%m%d",
+        "month": "%Y-%m",
+        "year": "%Y",
+    }.get(form.kind, "%Y-%m-%d")
+    if moment.modifiers is None or dialect != "sqlite":
+        text = moment.day.strftime(pattern)
+        return f"'{text}'" if form.text or pattern == "%Y-%m-%d" else text
+    steps = "".join(f", '{step}'" for step in ("now", *moment.modifiers))
+    if pattern == "%Y-%m-%d":
+        return f"date({steps[2:]})"
+    made = f"strftime('{pattern}'{steps})"
+    return made if form.text else f"CAST({made} AS INTEGER)"
+
+
+def _in_years(
+    place: str, form: DateFormat, start: Moment | None, end: Moment | None, dialect: str
+) -> str | None:
+    if any(m and not _whole(m, "year") for m in (start, end)):
+        return None
+    if any(m and m.modifiers and len(m.modifiers) > 2 for m in (start, end)):
+        return None  # since March
+    if start and end and end.day.year == start.day.year + 1:
+        return f"{place} = {_literal(form, start, dialect)}"
+    ends = []
+    if start:
+        ends.append(f"{place} >= {_literal(form, start, dialect)}")
+    if end:
+        if end.modifiers is None:
+            last = Moment(Day(end.day.year - 1, 1, 1))
+            ends.append(f"{place} <= {_literal(form, last, dialect)}")
+        else:
+            ends.append(f"{place} < {_literal(form, end, dialect)}")
+    return " AND ".join(ends) or None
+
+
+def _unpadded(
+    place: str, form: DateFormat, start: Moment | None, end: Moment | None
+) -> str | None:
+    """5/1/2025: patterns for one day, month or year, numbers for years."""
+    if any(m and m.modifiers is not None for m in (start, end)):
+        return None
+    tail = "%" if form.timed else ""
+    if start and end:
+        days = (end.day - start.day).days
+        year, month, day = start.day.year, str(start.day.month), str(start.day.day)
+        if form.padded:
+            month, day = month.zfill(2), day.zfill(2)
+        if _whole(start, "year") and end.day == Day(year + 1, 1, 1):
+            return f"{place} LIKE '%{form.mark}{year}{tail}'"
+        if form.kind == "unclear":
+            return None
+        if days == 1 or (start.day.day == 1 and end.day == _months_on(start.day, 1)):
+            pair = (month, day if days == 1 else "%")
+            first, second = pair if form.kind == "mdy" else pair[::-1]
+            text = f"{first}{form.mark}{second}{form.mark}{year}"
+            if days == 1:
+                return f"{place} LIKE '{text} %'" if form.timed else f"{place} = '{text}'"
+            return f"{place} LIKE '{text}{tail}'"
+    if form.timed or any(m and not _whole(m, "year") for m in (start, end)):
+        return None
+    years = f"CAST(substr({place}, -4) AS INTEGER)"
+    ends = []
+    if start:
+        ends.append(f"{years} >= {start.day.year}")
+    if end:
+        ends.append(f"{years} < {end.day.year}")
+    return " AND ".join(ends) or None
+
+
+def _part_condition(
+    place: str, form: DateFormat, part: tuple[str, tuple[str, ...]], dialect: str
+) -> str | None:
+    pattern, values = part
+    if form.kind in ("year", "unclear") or (form.kind == "month" and pattern != "%m"):
+        return None
+    listed = ", ".join(f"'{value}'" for value in values)
+    if dialect != "sqlite":
+        if pattern != "%m" or form.kind != "ymd":
+            return None
+        left, listed = f"EXTRACT(MONTH FROM {place})", ", ".join(str(int(v)) for v in values)
+    elif form.kind == "month":
+        left = f"substr({place}, 6, 2)"
+    elif form.kind in ("dmy", "mdy") and not form.padded:
+        if pattern != "%m":
+            return None
+        month = "{}/%" if form.kind == "mdy" else "%/{}/%"
+        texts = [month.format(int(value)).replace("/", form.mark) for value in values]
+        either = " OR ".join(f"{place} LIKE '{text}'" for text in texts)
+        return either if len(texts) == 1 else f"({either})"
+    else:
+        left = f"strftime('{pattern}', {_iso(place, form)})"
+    return f"{left} = {listed}" if len(values) == 1 else f"{left} IN ({listed})"
