@@ -25,6 +25,7 @@ from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper
 
 from txt2sql.errors import ModelError
 from txt2sql.models.gbnf import to_lark
+from txt2sql.models.grammar import HEADER
 
 _CACHED_GRAMMARS = 256
 # Forced bytes are cut into tokens by the tokenizer; one that drops a space on its own, as BERT's
@@ -107,7 +108,8 @@ class GrammarEngine:
         if grammar in self._compiled:
             self._compiled.move_to_end(grammar)
         else:
-            matcher = LLMatcher(self._tokenizer, _NO_FORCING + to_lark(grammar), log_level=0)
+            lark = grammar if grammar.startswith(HEADER) else to_lark(grammar)
+            matcher = LLMatcher(self._tokenizer, _NO_FORCING + lark, log_level=0)
             if matcher.is_error():
                 reason = matcher.get_error().strip().splitlines()[0][:200]
                 raise ModelError(f"the grammar cannot be used ({reason}); correct it")

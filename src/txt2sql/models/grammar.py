@@ -1,140 +1,364 @@
-"""Schema -> a grammar of read-only SQL over its tables and columns (constrained decoding).
+r"""Schema -> a grammar of SQLite's SELECT over its tables and columns (constrained decoding).
 
-The grammar is GBNF text (the notation of llama.cpp, which the common engines read). It covers one
-SELECT of SQLite with joins, set operations, subqueries, aggregates, windows, CASE, CAST and the
-usual scalar functions. What it cannot say, a model cannot write:
+A context-free grammar in the Lark dialect that llguidance reads. It covers SELECT whole: every kind of
+join, nested queries, common table expressions, set operations, CASE, CAST, aggregates with FILTER,
+windows, and the functions of `sql.functions` with as many arguments as they take. What it cannot say,
+a model cannot write:
 
-- a table or column that the schema lacks, `table.column` where the column is another table's;
-- any statement but SELECT; PRAGMA, ATTACH, common table expressions, unknown functions;
-- double-quoted text, which SQLite would take for a string when no column has that name.
+- a table or column that the schema lacks, `table.column` where the column is another table's, a name
+  in another spelling, or one without the quotes that it needs;
+- any other statement, an unknown function, a join without a condition (a cross join is written as one);
+- an aggregate in WHERE, a window in HAVING, two columns where one is compared;
+- double-quoted text, which SQLite would take for a string, but as an alias after AS.
 
-A grammar without context cannot tell where a name is in scope: a column of a table that FROM lacks,
-or an alias nobody defined, passes. Keywords and names are matched in any case, as SQLite does.
-Literals are bounded (text 80 characters, numbers 15 digits) so that no answer runs away in one.
+A grammar without context cannot tell where a name is in scope: a column of a table that FROM lacks
+passes. Names that a statement gives itself are allowed where it can have given one: as a whole after a
+WITH, in the clauses after a FROM that holds a nested query, in GROUP BY and ORDER BY after an AS. In the
+select list before such a FROM they must look computed (`num_songs`, `total`, `order_count`).
+
+Space is one blank, or a line break and up to eight blanks. Literals and aliases are bounded (text 80
+characters, numbers 15 digits, aliases 30 characters), so no answer runs away in one.
+
+A lexeme takes the space around it with it: what stands before an operand the space after it, what stands
+behind one the space before it. So a word and its space are one automaton, and masks are cheap.
 
     sql_grammar(schema)
-    root ::= query pad ";"?
+    %llguidance {}
+    start: /[ \n]/? many_n SEMICOLON?
     ...
-    table-0 ::= [sS] [iI] [nN] [gG] [eE] [rR]
+    TABLE: "singer" | "\"singer\""
 """
 
 from __future__ import annotations
 
+import json
 import re
+import sqlite3
+from collections.abc import Iterable, Sequence
+from functools import cache
 
 from txt2sql.errors import ModelError
+from txt2sql.sql.functions import FUNCTIONS, MANY, Function
 from txt2sql.sql.intermediate import quote_identifier
-from txt2sql.types import Schema
+from txt2sql.sql.sqlite_lexer import KEYWORDS
+from txt2sql.types import Schema, Table
 
-_ONE = "abs avg count date datetime hex length lower ltrim max min round rtrim sum total trim time upper"
-_TWO = "ifnull instr nullif round strftime substr trim coalesce max min group_concat date"
-_THREE = "iif replace substr coalesce max min"
-_RANKS = "row_number rank dense_rank"
-_TYPES = "integer int real float text numeric date"
-_COMPUTED = (
-    "num number cnt count total sum avg average max maximum min minimum rank rn n ratio rate"
-)
-"""Names of computed columns: `AS` may give them and other clauses may use them. They may go on with
-an underscore and a word (`total_sales`)."""
+HEADER = "%llguidance {"
+"""How a grammar in this dialect begins."""
 
-_RULES = """
-root ::= query pad ";"?
-query ::= core (gap set gap core)* order? limit?
-set ::= @union (gap @all)? | @intersect | @except
-core ::= @select first (comma item)* gap @from gap source where? group?
-first ::= gap (@distinct gap)? item | gap @distinct bracket
-where ::= gap @where gap expr
-group ::= gap @group gap @by gap expr (comma expr)* (gap @having gap expr)?
-order ::= gap @order gap @by gap ordered (comma ordered)*
-ordered ::= expr (gap (@asc | @desc))? (gap @nulls gap (@first | @last))?
-limit ::= gap @limit gap digits (gap @offset gap digits)?
-item ::= "*" | (table | alias) ".*" | expr (gap @as gap name)?
-source ::= from (gap join gap from (gap on)? | comma from)*
-join ::= (@left gap (@outer gap)? | @inner gap | @cross gap | @natural gap)? @join
-on ::= @on gap expr | @using pad "(" pad column (comma column)* pad ")"
-from ::= (table | nested) (gap (@as gap)? alias)?
-expr ::= test (gap (@and | @or) gap test)*
-test ::= (@not gap)? (value compared? | @exists pad nested)
-compared ::= pad sign pad value | gap (@not gap)? matched | gap @is gap (@not gap)? @null
-matched ::= like gap value | @between gap value gap @and gap value | @in pad (nested | list)
-list ::= "(" pad value (comma value)* pad ")"
-value ::= "-"? operand (pad arithmetic pad operand)*
-operand ::= literal | reference | call | case | cast | nested | bracket
-nested ::= "(" pad query pad ")"
-bracket ::= "(" pad expr pad ")"
-case ::= @case (gap value)? (gap @when gap expr gap @then gap value)+ (gap @else gap value)? gap @end
-cast ::= @cast pad "(" pad value gap @as gap $types pad ")"
-call ::= (@count pad "(" pad counted pad ")" | $ranks "()" | $one pad "(" pad (@distinct gap)? value pad ")" | $two pad "(" pad value comma value pad ")" | $three pad "(" pad value comma value comma value pad ")") over?
-counted ::= "*" | @distinct (gap value | bracket) | value
-over ::= gap @over pad "(" pad (@partition gap @by gap value (comma value)* pad)? (@order gap @by gap ordered (comma ordered)*)? pad ")"
-sign ::= "=" | "==" | "!=" | "<>" | "<" | "<=" | ">" | ">="
-arithmetic ::= "+" | "-" | "*" | "/" | "%" | "||"
-like ::= @like | @glob
-literal ::= text | number | @null | @current_date
-text ::= "'" ([^'\\n\\r\\x00] | "''"){0,80} "'"
-number ::= [0-9]{1,15} ("." [0-9]{1,15})?
-digits ::= [0-9]{1,9}
-alias ::= [a-zA-Z] [0-9]{0,2} | [b-df-hj-np-tv-xzB-DF-HJ-NP-TV-XZ]{2,3} [0-9]?
-name ::= computed | alias
-comma ::= pad "," pad
-gap ::= [ \\n\\t]{1,12}
-pad ::= [ \\n\\t]{0,12}
+_VERSION = sqlite3.sqlite_version_info[:2]
+
+# ------------------------------------------------------------------------------------------- expressions
+# Each rule is written for several modes. A mode is a set of names, a context and what may be called:
+#   names    c none (no FROM), p the schema's, s also what looks computed, f also any identifier
+#   context  n nothing was named by WITH, w something was
+#   calls    p scalar functions, a also aggregates, f also windows
+# MODE stands for all three, BASE for names and context, CONTEXT for the context.
+_EXPRESSION = """
+expr_MODE: test_MODE (LOGIC test_MODE)*
+test_MODE: NOT? (value_MODE compared_MODE? | EXISTS many_CONTEXT RIGHT)
+compared_MODE: (COMPARISON | IS | LIKE) value_MODE | LIKE value_MODE ESCAPE | BETWEEN value_MODE AND value_MODE | IN (one_CONTEXT | value_MODE (COMMA value_MODE)*) RIGHT
+value_MODE: MINUS? operand_MODE (ARITHMETIC MINUS? operand_MODE | SUBTRACT operand_MODE)*
+operand_MODE: (LITERAL | NAMES call_MODE | case_MODE | CAST expr_MODE AS_TYPE | LEFT (expr_MODE | one_CONTEXT) RIGHT) COLLATE?
+case_MODE: (CASE_WHEN | CASE value_MODE WHEN) expr_MODE THEN expr_MODE (WHEN expr_MODE THEN expr_MODE)* (ELSE expr_MODE)? END
 """
-
-_THOUGHT = r'thought ::= "--" " "? [^;\n\r\x00]{1,160} "\n"'
+_CALLS = {
+    "p": "call_MODE: SCALARS",
+    "a": "call_MODE: SCALARS | aggregate_BASE",
+    "f": "call_MODE: SCALARS | aggregate_BASE | window_BASE over_BASE",
+}
+_NAMES = {
+    "c": "",
+    "p": "COLUMN | QUALIFIED | SHORT_COLUMN |",
+    "s": "COLUMN | QUALIFIED | SHORT_COLUMN | COMPUTED | COMPUTED_COLUMN |",
+    "f": "COLUMN | QUALIFIED | IDENTIFIER | ANY_COLUMN |",
+}
+_GROUPS = """
+aggregate_BASE: (COUNT STAR RIGHT | AGGREGATES) filter_BASE?
+filter_BASE: FILTER expr_BASEp RIGHT
+window_BASE: (COUNT STAR RIGHT | OVER_AGGREGATES) filter_BASE? | WINDOWS
+over_BASE: OVER (PARTITION terms_BASEa (ORDER_BY orders_BASEa FRAME? | ORDER_BY ordered_BASEa RANGE)? | ORDER orders_BASEa FRAME? | ORDER ordered_BASEa RANGE)? RIGHT
+terms_BASEp: expr_BASEp (COMMA expr_BASEp)*
+terms_BASEa: expr_BASEa (COMMA expr_BASEa)*
+orders_BASEa: ordered_BASEa (COMMA ordered_BASEa)*
+ordered_BASEa: expr_BASEa DIRECTION? NULLS?
+orders_BASEf: ordered_BASEf (COMMA ordered_BASEf)*
+ordered_BASEf: expr_BASEf DIRECTION? NULLS?
+where_BASE: WHERE expr_BASEp
+group_BASE: GROUP terms_BASEp (HAVING expr_BASEa)?
+order_BASE: ORDER_BY orders_BASEf
+plain_items_BASE: plain_item_BASE (COMMA plain_item_BASE)*
+plain_item_BASE: STAR | STARS_BASE | expr_BASEf
+items_BASE: item_BASE (COMMA item_BASE)*
+item_BASE: STAR | STARS_BASE | expr_BASEf AS_NAME?
+"""
+# ----------------------------------------------------------------------------------------------- queries
+# HOW is many (any columns) or one (a single one, as a comparison needs).
+_QUERY = """
+HOW_n: (plain_HOW order_pn? | (named_HOW | nested_HOW) order_fn? | constant_HOW) LIMIT? | core_HOW_n (SET core_HOW_n)+ order_fn? LIMIT?
+core_HOW_n: plain_HOW | named_HOW | nested_HOW | constant_HOW
+HOW_w: core_HOW_w (SET core_HOW_w)* order_fw? LIMIT?
+"""
+_CORES = """
+plain_many: SELECT DISTINCT? plain_items_pn FROM tables where_pn? group_pn?
+named_many: SELECT DISTINCT? (item_pn COMMA)* expr_pnf AS_NAME (COMMA item_pn)* FROM tables where_pn? group_fn?
+nested_many: SELECT DISTINCT? items_sn FROM nested where_fn? group_fn?
+constant_many: SELECT expr_cnf AS_NAME? (COMMA expr_cnf AS_NAME?)*
+core_many_w: SELECT DISTINCT? items_fw FROM any_w where_fw? group_fw? | SELECT expr_fwf AS_NAME? (COMMA expr_fwf AS_NAME?)*
+plain_one: SELECT DISTINCT? expr_pnf FROM tables where_pn? group_pn?
+named_one: SELECT DISTINCT? expr_pnf AS_NAME FROM tables where_pn? group_fn?
+nested_one: SELECT DISTINCT? expr_snf AS_NAME? FROM nested where_fn? group_fn?
+constant_one: SELECT expr_cnf AS_NAME?
+core_one_w: SELECT DISTINCT? expr_fwf AS_NAME? (FROM any_w where_fw? group_fw?)?
+tables: TABLE SHORT? | tables (BESIDE TABLE SHORT? | JOIN TABLE SHORT? on_pn)
+nested: (tables BESIDE)? derived | tables JOIN derived on_fn | nested (BESIDE any_n | JOIN any_n on_fn)
+any_n: TABLE ALIAS? | derived
+derived: LEFT many_n RIGHT ALIAS?
+any_w: source_w | any_w (BESIDE source_w | JOIN source_w on_fw)
+source_w: (TABLE | IDENTIFIER) ALIAS? | LEFT many_w RIGHT ALIAS?
+on_pn: ON expr_pnp | USING
+on_fn: ON expr_fnp | USING
+on_fw: ON expr_fwp | USING
+statement: many_n | (WITH IDENTIFIER AS_QUERY many_n RIGHT (COMMA IDENTIFIER AS_QUERY many_w RIGHT)* | RECURSIVE recursive (COMMA recursive)*) SPACE many_w
+recursive: IDENTIFIER AS_QUERY many_w RIGHT | IDENTIFIER LEFT IDENTIFIER RIGHT AS_QUERY one_w RIGHT | IDENTIFIER LEFT IDENTIFIER (COMMA IDENTIFIER)+ RIGHT AS_QUERY many_w RIGHT
+"""
+# ----------------------------------------------------------------------------------------------- lexemes
+# @WORD is a keyword in capitals or in small letters, _ is space, ~ is space or nothing.
+_LEXEMES = r"""
+SEMICOLON: ~ ";"
+SELECT: @SELECT _
+DISTINCT: @DISTINCT _
+FROM: _ @FROM _
+WHERE: _ @WHERE _
+GROUP: _ @GROUP _ @BY _
+HAVING: _ @HAVING _
+ORDER_BY: _ @ORDER _ @BY _
+ORDER: @ORDER _ @BY _
+PARTITION: @PARTITION _ @BY _
+LIMIT: _ @LIMIT _ DIGITS ((_ @OFFSET _ | ~ "," ~) DIGITS)?
+DIGITS: /[0-9]{1,9}/
+SET: _ (@UNION (_ @ALL)? | @INTERSECT | @EXCEPT) _
+WITH: @WITH _
+RECURSIVE: @WITH _ @RECURSIVE _
+AS_QUERY: _ @AS ~ "(" ~
+BESIDE: ~ "," ~ | _ (@CROSS | @NATURAL (_ (@LEFT (_ @OUTER)? | @INNER))?) _ @JOIN _
+JOIN: _ (OUTER (_ @OUTER)? _ | @INNER _)? @JOIN _
+ON: _ @ON _
+USING: _ @USING ~ "(" ~ COLUMN (~ "," ~ COLUMN)* ~ ")"
+DIRECTION: _ (@ASC | @DESC)
+NULLS: _ @NULLS _ (@FIRST | @LAST)
+NOT: @NOT _
+EXISTS: @EXISTS ~ "(" ~
+LOGIC: _ (@AND | @OR) _
+AND: _ @AND _
+COMPARISON: ~ /=|==|!=|<>|<|<=|>|>=/ ~
+LIKE: _ (@NOT _)? (@LIKE | @GLOB) _
+ESCAPE: _ @ESCAPE _ /'[^'\x00-\x1f]'/
+BETWEEN: _ (@NOT _)? @BETWEEN _
+IN: _ (@NOT _)? @IN ~ "(" ~
+MINUS: "-"
+SUBTRACT: ~ "-" ~
+ARITHMETIC: ~ ("+" | "*" | "/" | "%" | "||") ~
+STAR: "*"
+COLLATE: _ @COLLATE _ (@NOCASE | @BINARY | @RTRIM)
+CAST: @CAST ~ "(" ~
+AS_TYPE: _ @AS _ (TYPE | (@DECIMAL | @NUMERIC) "(" /[0-9]{1,2}/ (~ "," ~ /[0-9]{1,2}/)? ")" | @VARCHAR "(" /[0-9]{1,4}/ ")") ~ ")"
+TYPE: @INTEGER | @INT | @REAL | @FLOAT | @DOUBLE | @NUMERIC | @DECIMAL | @TEXT | @VARCHAR | @CHAR | @DATE | @DATETIME | @BLOB | @BOOLEAN | @BIGINT
+CASE: @CASE _
+CASE_WHEN: @CASE _ @WHEN _
+WHEN: _ @WHEN _
+THEN: _ @THEN _
+ELSE: _ @ELSE _
+END: _ @END
+COMMA: ~ "," ~
+LEFT: "(" ~
+RIGHT: ~ ")"
+COUNT: @COUNT "(" ~
+FILTER: _ @FILTER ~ "(" ~ @WHERE _
+OVER: _ @OVER ~ "(" ~
+FRAME: _ (@ROWS _ BOUNDS | (@RANGE | @GROUPS) _ PEERS)
+RANGE: _ @RANGE _ BOUNDS
+BOUNDS: PEERS | FAR _ @PRECEDING | @BETWEEN _ (FAR _ @PRECEDING _ @AND _ (@CURRENT _ @ROW | FUTURE) | (@UNBOUNDED _ @PRECEDING | @CURRENT _ @ROW) _ @AND _ FUTURE)
+PEERS: @UNBOUNDED _ @PRECEDING | @CURRENT _ @ROW | @BETWEEN _ (@UNBOUNDED _ @PRECEDING _ @AND _ (@CURRENT _ @ROW | @UNBOUNDED _ @FOLLOWING) | @CURRENT _ @ROW _ @AND _ @UNBOUNDED _ @FOLLOWING)
+FUTURE: @UNBOUNDED _ @FOLLOWING | FAR _ @FOLLOWING
+FAR: /[0-9]{1,4}/
+TEXT: "'" (/[^'\x00-\x1f]/ | "''"){0,80} "'"
+NUMBER: (/[0-9]{1,15}(\.[0-9]{0,15})?/ | /\.[0-9]{1,15}/) /([eE][+-]?[0-9]{1,3})?/
+AS_NAME: _ @AS _ (IDENTIFIER | QUOTED)
+QUOTED: /"[^"\x00-\x1f]{1,40}"/
+ALIAS: _ (@AS _)? IDENTIFIER
+SHORT: _ (@AS _)? SHORT_NAME
+SHORT_COLUMN: SHORT_NAME "." COLUMN
+COMPUTED_COLUMN: SHORT_NAME "." COMPUTED
+ANY_COLUMN: (IDENTIFIER & ~TABLE_WORD) "." (COLUMN | IDENTIFIER)
+STARS: (TABLE | SHORT_NAME) ".*"
+ANY_STARS: (TABLE | IDENTIFIER) ".*"
+SPACE: " " | /\n {0,8}/
+"""
+_THOUGHT = r'THOUGHT: "--" /[^;\n\r\x00]{1,160}\n/'
+_COMPUTED = (
+    "num number cnt count total sum avg average min minimum max maximum rank rnk rn row_num n ratio "
+    "rate percent percentage pct share running cumulative prev previous diff difference change growth"
+)
+"""How the names of computed columns begin; they may go on with an underscore and words."""
+_MEASURES = "count cnt total sum avg average min max rank num number ratio rate percentage pct"
+"""How such names end that begin with a name of the schema: `order_count`."""
+_ALIASES = "sub subquery sq temp tmp ranked inner_query outer_query prev cur curr next base"
+_CONTROL = re.compile("[\x7f-\x9f]")
+_CONSONANTS = "b-df-hj-np-tv-xzB-DF-HJ-NP-TV-XZ"
 
 
 def sql_grammar(schema: Schema, thoughts: int = 0) -> str:
-    """GBNF of the SELECT statements over `schema`, its root rule named `root`; so many lines of
-    `thoughts`, comments, may come before one.
+    """The grammar of the SELECT statements over `schema`; so many lines of `thoughts`, comments, may
+    come before one.
 
     Raises ModelError for a schema without columns.
     """
     tables = [table for table in schema.tables if table.columns]
     if not tables:
         raise ModelError(f"database '{schema.db_id}' has no columns; give one that has tables")
-    lists = {"one": _ONE, "two": _TWO, "three": _THREE, "ranks": _RANKS, "types": _TYPES}
-    lines = [re.sub(r"[@$](\w+)", r"word-\1", _RULES).strip()]
-    if thoughts:
-        lines[0] = lines[0].replace("root ::= query", f"root ::= thought{{0,{thoughts}}} query", 1)
-        lines.append(_THOUGHT)
-    lines += [f"word-{word} ::= {_any_case(word)}" for word in _referenced("@")]
-    lines += [f"word-{name} ::= {_one_of(lists[name])}" for name in _referenced("$")]
-    lines.append(f'computed ::= ({_one_of(_COMPUTED)}) ("_" [a-zA-Z0-9] [a-zA-Z0-9_]{{0,23}})?')
-    every = dict.fromkeys(column.name for table in tables for column in table.columns)
-    lines.append(f"column ::= {' | '.join(map(_name, every))}")
-    for i, table in enumerate(tables):
-        lines.append(f"table-{i} ::= {_name(table.name)}")
-        lines.append(f"column-{i} ::= {' | '.join(_name(c.name) for c in table.columns)}")
-    numbers = range(len(tables))
-    lines.append(f"table ::= {' | '.join(f'table-{i}' for i in numbers)}")
-    qualified = " | ".join(f'table-{i} "." column-{i}' for i in numbers)
-    lines.append(f'reference ::= column | computed | alias "." column | {qualified}')
-    return "\n".join(lines) + "\n"
+    before = f"THOUGHT{{0,{thoughts}}} " if thoughts else ""
+    lines = [HEADER + "}", rf"start: /[ \n]/? {before}statement SEMICOLON?"]
+    lines += [_THOUGHT] if thoughts else []
+    return "\n".join([*lines, *_fixed(), *_names(tables)]) + "\n"
 
 
-def _referenced(mark: str) -> list[str]:
-    return list(dict.fromkeys(re.findall(rf"{re.escape(mark)}(\w+)", _RULES)))
+@cache
+def _fixed() -> tuple[str, ...]:
+    """The rules and lexemes that are the same for every schema, without those that nothing uses."""
+    rules = {line.partition(":")[0]: line for line in _rules()}
+    used, waiting = set(), ["statement", "SEMICOLON", "SHORT_NAME", "COMPUTED", "SPACE", "IDENTIFIER"]
+    while waiting:
+        name = waiting.pop()
+        if name in rules and name not in used:
+            used.add(name)
+            waiting += re.findall(r"\w+", rules[name])
+    return tuple(line for name, line in rules.items() if name in used)
 
 
-def _one_of(words: str) -> str:
-    return " | ".join(_any_case(word) for word in words.split())
+def _rules() -> Iterable[str]:
+    usable = [function for function in FUNCTIONS.values() if function.since <= _VERSION]
+    scalar, aggregate, window = (_by_arguments(usable, kind) for kind in ("scalar", "aggregate", "window"))
+    for base in ("cn", "pn", "sn", "fn", "fw"):
+        for rule in _GROUPS.strip().splitlines():
+            plain = _calls("AGGREGATE", aggregate, f"expr_{base}p", distinct=True)
+            over = _calls("AGGREGATE", aggregate, f"expr_{base}a")
+            rule = rule.replace("OVER_AGGREGATES", over).replace("AGGREGATES", plain)
+            rule = rule.replace("WINDOWS", _calls("WINDOW", window, f"expr_{base}a"))
+            rule = rule.replace("STARS_BASE", "ANY_STARS" if base == "fw" else "STARS")
+            yield rule.replace("BASE", base)
+        for calls, call in _CALLS.items():
+            mode = base + calls
+            text = _EXPRESSION.strip().replace("NAMES", _NAMES[base[0]])
+            text += "\n" + call.replace("SCALARS", _calls("SCALAR", scalar, f"expr_{mode}"))
+            text = text.replace("MODE", mode).replace("BASE", base).replace("CONTEXT", base[1])
+            yield from text.splitlines()
+    for how in ("many", "one"):
+        yield from _QUERY.strip().replace("HOW", how).splitlines()
+    yield from _CORES.strip().splitlines()
+    for prefix, groups in (("SCALAR", scalar), ("AGGREGATE", aggregate), ("WINDOW", window)):
+        for (low, high), names in groups.items():
+            words = " | ".join("@" + name.upper() for name in names)
+            yield _lexeme(f'{prefix}_{low}_{high}: ({words}) "(" ~')
+    for line in _LEXEMES.strip().splitlines():
+        yield _lexeme(line)
+    modern = _VERSION >= (3, 39)
+    yield _lexeme(f"OUTER: @LEFT{' | @RIGHT | @FULL' if modern else ''}")
+    yield _lexeme(f"IS: _ @IS _ (@NOT _)?{' (@DISTINCT _ @FROM _)?' if modern else ''}")
+    bare = " | ".join("@" + function.name.upper() for function in usable if function.bare)
+    yield _lexeme(f"LITERAL: TEXT | NUMBER | @NULL | @TRUE | @FALSE | {bare}")
+    yield rf"IDENTIFIER: /[A-Za-z_][A-Za-z0-9_]{{0,29}}/ & ~/(?i:{'|'.join(sorted(KEYWORDS))})/"
 
 
-def _name(name: str) -> str:
-    """An identifier in any case: quoted, and bare too where that is safe."""
-    quoted = f'"\\"" {_any_case(name.replace(chr(34), chr(34) * 2))} "\\""'
-    return f"({_any_case(name)} | {quoted})" if quote_identifier(name) == name else quoted
+def _by_arguments(functions: Sequence[Function], kind: str) -> dict[tuple[int, int], list[str]]:
+    """(fewest, most) arguments -> names, of the functions that may be called as `kind`."""
+    groups: dict[tuple[int, int], list[str]] = {}
+    for function in functions:
+        low, high = function.min_args, function.max_args
+        if function.bare or function.window != (kind == "window"):
+            continue
+        if function.aggregate and kind == "aggregate":
+            low, high = max(low, 1), 1 if high == MANY else high
+        elif function.aggregate and high == MANY:  # min() and max() of several are scalar
+            low = 2
+        elif function.aggregate or kind == "aggregate":
+            continue
+        groups.setdefault((low, high), []).append(function.name)
+    return groups
 
 
-def _any_case(text: str) -> str:
-    parts = []
-    for char in text:
-        lower, upper = char.lower(), char.upper()
-        if lower != upper and char.isascii():
-            parts.append(f"[{lower}{upper}]")
-        elif char in '"\\':
-            parts.append(f'"\\{char}"')
-        else:
-            parts.append(f'"{char}"')
-    return " ".join(parts)
+def _calls(
+    lexeme: str, groups: Iterable[tuple[int, int]], expression: str, distinct: bool = False
+) -> str:
+    """The alternatives of a rule for calls, one for each number of arguments."""
+    calls = []
+    for low, high in groups:
+        name = f"{lexeme}_{low}_{high}"
+        inside = " COMMA ".join([expression] * max(low, 1))
+        if high > max(low, 1):
+            inside += f" (COMMA {expression}){{0,{high - max(low, 1)}}}"
+        inside = "" if high == 0 else f" ({inside})?" if low == 0 else f" {inside}"
+        calls.append(f"{name}{inside} RIGHT")
+        if distinct and low == 1:
+            calls.append(f"{name} DISTINCT {expression} RIGHT")
+    return " | ".join(calls)
+
+
+def _lexeme(line: str) -> str:
+    """A line in which keywords and space are abbreviated, written out."""
+    name, _, body = line.partition(": ")
+    out = []
+    for part in re.split(r"""("[^"]*"|/(?:[^/\\]|\\.)*/)""", body):
+        if part[:1] not in ('"', "/"):
+            part = re.sub(r"@(\w+)", lambda word: f"/{word[1]}|{word[1].lower()}/", part)
+            part = re.sub(r"~(?=[\s)]|$)", "SPACE?", part)
+            part = re.sub(r"(?<![\w])_(?![\w])", "SPACE", part)
+        out.append(part)
+    return f"{name}: {''.join(out)}"
+
+
+def _names(tables: Sequence[Table]) -> Iterable[str]:
+    """The lexemes of a schema's names, and of those that statements give to what they use."""
+    columns = {c.name: _spelled(c.name) for table in tables for c in table.columns}
+    yield f"TABLE: {' | '.join(_spelled(table.name) for table in tables)}"
+    yield f"COLUMN: {' | '.join(columns.values())}"
+    qualified = (
+        f'({_spelled(t.name)}) "." ({" | ".join(columns[c.name] for c in t.columns)})' for t in tables
+    )
+    yield f"QUALIFIED: {' | '.join(qualified)}"
+    plain = [name for name in (t.name for t in tables) if quote_identifier(name) == name]
+    yield f"TABLE_WORD: /(?i:{'|'.join(plain) or '0'})/"
+    shorts = {short for table in tables for short in _shortened(table.name)}
+    words = "|".join(sorted(shorts | {*_ALIASES.split()}))
+    yield (
+        f"SHORT_NAME: /[A-Za-z][0-9]{{0,2}}|[{_CONSONANTS}]{{2,4}}[0-9]?|({words})[0-9]?/"
+        f" & IDENTIFIER & ~TABLE_WORD"
+    )
+    parts = [name for name in (*plain, *columns) if quote_identifier(name) == name]
+    heads, tails = "|".join(_COMPUTED.split()), "|".join(_MEASURES.split())
+    known = "|".join(sorted({*parts, *(part.lower() for part in parts)})) or "0"
+    yield f"COMPUTED: /({heads})(_[A-Za-z0-9][A-Za-z0-9_]{{0,23}})?|({known})_({tails})/ & IDENTIFIER"
+
+
+def _spelled(name: str) -> str:
+    """A name of the schema: in double quotes, and bare too where that is safe."""
+    quoted = '"' + name.replace('"', '""') + '"'
+    return " | ".join(map(_literal, [name, quoted] if quote_identifier(name) == name else [quoted]))
+
+
+def _literal(text: str) -> str:
+    """A text as the grammar quotes it."""
+    quoted = json.dumps(text, ensure_ascii=False)
+    return _CONTROL.sub(lambda character: f"\\u{ord(character[0]):04x}", quoted)
+
+
+def _shortened(name: str) -> Iterable[str]:
+    """Short aliases that people give to a table: its first letters, and those of its words."""
+    words = re.findall(r"[A-Za-z][a-z]*", name)
+    for start in {name, *words}:
+        for length in (2, 3, 4):
+            if re.fullmatch("[A-Za-z]+", start[:length]):
+                yield from (start[:length].lower(), start[:length].upper(), start[:length])
+    if len(words) > 1:
+        initials = "".join(word[0] for word in words)
+        yield from (initials.lower(), initials.upper())
