@@ -264,7 +264,9 @@ def _build(database: Database | UrlDatabase, index: sqlite3.Connection) -> None:
     with ExitStack() as stack:
         schema = database.schema()
         if isinstance(database, UrlDatabase):
-            cells = _keyed(texts(database, schema, MAX_CELLS_PER_COLUMN, MAX_CELL_CHARS, MAX_BUILD_S))
+            cells = _keyed(
+                texts(database, schema, MAX_CELLS_PER_COLUMN, MAX_CELL_CHARS, MAX_BUILD_S)
+            )
             facts = read_facts(
                 schema, lambda sql: ask(database, sql), lambda name: quoted(database, name)
             )
@@ -286,9 +288,7 @@ def _noting(words: set[str], cells: Iterable[Cell]) -> Iterator[Cell]:
     """The cells, while their words are noted: those that can be a misspelt word's right spelling."""
     for cell in cells:
         if len(words) < _MAX_WORDS:
-            words.update(
-                word for word in cell[0].split() if 4 < len(word) < 30 and word.isalpha()
-            )
+            words.update(word for word in cell[0].split() if 4 < len(word) < 30 and word.isalpha())
         yield cell
 
 

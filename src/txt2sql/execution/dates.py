@@ -193,7 +193,9 @@ _QUANTITY = re.compile(
     r"seats?|words?|pages?|calories|copies|pieces|hp|cc|mb|gb|watts?|%)\b",
     re.I,
 )
-_OVER = re.compile(r"\b(?:than|over|under|above|below|least|most|exceed\w*|equals?|to|by)\s+$", re.I)
+_OVER = re.compile(
+    r"\b(?:than|over|under|above|below|least|most|exceed\w*|equals?|to|by)\s+$", re.I
+)
 _BY = re.compile(r"\bby\s+(?:the\s+)?$", re.I)
 _MODAL = re.compile(r"\b(?:in|during|of|since|before|after|until|from|every|each|for)\s+$", re.I)
 
@@ -264,9 +266,7 @@ def _range(first: Period, last: Period, start: int, end: int) -> Period | None:
     return Period((start, end), first.start, last.end)
 
 
-def _directed(
-    question: str, mark: re.Match[str], period: Period, today: Day
-) -> Iterator[Period]:
+def _directed(question: str, mark: re.Match[str], period: Period, today: Day) -> Iterator[Period]:
     """The period as its preposition turns it: "before 2020" ends where 2020 starts."""
     head, tail = question[: mark.start()], question[mark.end() :]
     found = _BEFORE.search(head)
@@ -459,9 +459,7 @@ def _unit_start(today: Day, unit: str, shift: int) -> Moment:
 # -------------------------------------------------------------------------------- the condition
 
 
-def condition(
-    place: str, form: DateFormat, period: Period, dialect: str = "sqlite"
-) -> str | None:
+def condition(place: str, form: DateFormat, period: Period, dialect: str = "sqlite") -> str | None:
     """The condition on a column, spelt as `place`, that a period is; None where the format has none.
 
     Engines other than SQLite get the days themselves where the period hangs on the present.
@@ -557,9 +555,7 @@ def _in_years(
     return " AND ".join(ends) or None
 
 
-def _unpadded(
-    place: str, form: DateFormat, start: Moment | None, end: Moment | None
-) -> str | None:
+def _unpadded(place: str, form: DateFormat, start: Moment | None, end: Moment | None) -> str | None:
     """5/1/2025: patterns for one day, month or year, numbers for years."""
     if any(m and m.modifiers is not None for m in (start, end)):
         return None

@@ -63,7 +63,9 @@ _OWN_DATE = {
     **dict.fromkeys(("died", "deceased"), frozenset("death died dod deathdate".split())),
     "hired": frozenset("hire hired join joined start started employment employed".split()),
 }
-_LIFE = frozenset("birth dob born birthday birthdate birthdays death died dod deathdate dead".split())
+_LIFE = frozenset(
+    "birth dob born birthday birthdate birthdays death died dod deathdate dead".split()
+)
 _NEAR = 5
 """Words around a date."""
 _GENERIC = frozenset(
@@ -131,7 +133,9 @@ _FOLLOWING = frozenset(
     "available by sorted ordered their the what how please show list count there attached filled "
     "provided registered as but also only if than and".split()
 )
-_AFTER_WITH = frozenset("and or who that sorted ordered please only also but listed recorded".split())
+_AFTER_WITH = frozenset(
+    "and or who that sorted ordered please only also but listed recorded".split()
+)
 _UNKNOWN = re.compile(
     r"\s+(?:is|are|was|were|being)\s+(?P<not>not\s+)?"
     r"(?P<what>null|missing|empty|blank|unknown|known|set|recorded|specified|given|available|"
@@ -512,11 +516,7 @@ class Hints:
         marks = list(_NUMBER.finditer(asked.text))
         if not marks:
             return
-        named = [
-            place
-            for place in self._numbers
-            if place.own and asked.has(place.own)
-        ]
+        named = [place for place in self._numbers if place.own and asked.has(place.own)]
         longest = max((len(place.own) for place in named), default=0)
         named = self._named(asked, [place for place in named if len(place.own) == longest])
         for mark in marks:
@@ -647,9 +647,7 @@ def _undecided(asked: _Asked, first: int, last: int | None = None) -> bool:
     )
 
 
-def _negated(
-    asked: _Asked, i: int, fillers: frozenset[str] = frozenset()
-) -> int | None:
+def _negated(asked: _Asked, i: int, fillers: frozenset[str] = frozenset()) -> int | None:
     """The number of the word that negates word `i`, with nothing but `fillers` between."""
     fillers = fillers or _BETWEEN_NOT
     for j in range(i - 1, max(-1, i - 5), -1):

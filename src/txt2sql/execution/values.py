@@ -61,9 +61,7 @@ class ValueIndex:
         """
         asked = question[:MAX_QUESTION_CHARS]
         spans = _spans(asked)
-        cells = [
-            _mention(asked, spans[gram], row) for gram, *row in self.cells.find(spans)
-        ]
+        cells = [_mention(asked, spans[gram], row) for gram, *row in self.cells.find(spans)]
         cells += self._other_forms(asked, spans, [span for _, span in cells])
         plain = _chosen(cells)
         hints = self.cells.hints.match(asked)
@@ -187,9 +185,7 @@ def _settled(
     """A cell that is a longer mention wins over a hint, and a hint over the cells inside it."""
     wide = [match.span for match, (*_, words) in mentions if words > 1 and match.score >= FOLDED]
     hints = [
-        hint
-        for hint in hints
-        if not any(hint.span in text and hint.span != text for text in wide)
+        hint for hint in hints if not any(hint.span in text and hint.span != text for text in wide)
     ]
     inside = [hint for hint in hints if hint.span]
     plain = [
@@ -197,7 +193,9 @@ def _settled(
         for match, span in mentions
         if not any(
             match.span in hint.span
-            and (match.span != hint.span or (match.table, match.column) == (hint.table, hint.column))
+            and (
+                match.span != hint.span or (match.table, match.column) == (hint.table, hint.column)
+            )
             for hint in inside
         )
     ]

@@ -239,6 +239,9 @@ def resolve(name: str | Path) -> ModelCard:
 
 def _folder_card(folder: Path) -> ModelCard:
     """The card of a saved model, or of an adapter, from its config.json and prompt.json."""
+    if is_exported(folder):
+        style = str(read_json(folder / "prompt.json").get("style", "ddl"))
+        return ModelCard(folder.resolve().name, "", prompt_style=style, folder=folder)
     if not any((folder / file).is_file() for file in ("config.json", "adapter_config.json")):
         raise ModelError(
             f"folder '{folder}' holds no model; it needs a config.json with weights, or an "
@@ -255,6 +258,11 @@ def _folder_card(folder: Path) -> ModelCard:
     style = read_json(folder / "prompt.json").get("style", default)
     name = folder.resolve().name
     return ModelCard(name, "", architecture, prompt_style=str(style), folder=folder)
+
+
+def is_exported(folder: Path | None) -> bool:
+    """Whether a folder holds a model in ONNX, as `txt2sql export` writes it."""
+    return folder is not None and (folder / "engine.json").is_file()
 
 
 def is_adapter(folder: Path | None) -> bool:

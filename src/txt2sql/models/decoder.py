@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,14 +21,24 @@ import numpy as np
 from txt2sql.errors import ModelError
 from txt2sql.models.cache import Cache, PrefixStore
 from txt2sql.models.constraint import GrammarEngine
-from txt2sql.models.onnx_engine import Array, Engine, as_array
+from txt2sql.models.onnx_engine import Array, Engine, OnnxEngine, as_array
 from txt2sql.models.tokenizer import Vocabulary
+from txt2sql.runs import cache_dir
 from txt2sql.types import Completion, Prompt, Sampling
 
 _CHUNK = 256
 """Tokens of a prompt that are read together: attention scores take memory by their product."""
 _ROWS = 16
 """Rows that are decoded together, at most."""
+
+
+def load(folder: Path, *, threads: int | None = None) -> Decoder:
+    """The Generator of a model that `txt2sql export` wrote. Raises ModelError where it is damaged."""
+    adapter = folder / "adapter.npz"
+    engine = OnnxEngine(folder, adapter=adapter if adapter.is_file() else None, threads=threads)
+    vocabulary = Vocabulary(folder)
+    prefixes = PrefixStore(cache_dir() / "prefixes", engine.identity)
+    return Decoder(engine, vocabulary, folder.name, style=vocabulary.style, prefixes=prefixes)
 
 
 @dataclass(slots=True, eq=False)

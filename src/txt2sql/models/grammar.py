@@ -227,7 +227,10 @@ def sql_grammar(schema: Schema, thoughts: int = 0) -> str:
 def _fixed() -> tuple[str, ...]:
     """The rules and lexemes that are the same for every schema, without those that nothing uses."""
     rules = {line.partition(":")[0]: line for line in _rules()}
-    used, waiting = set(), ["statement", "SEMICOLON", "SHORT_NAME", "COMPUTED", "SPACE", "IDENTIFIER"]
+    used, waiting = (
+        set(),
+        ["statement", "SEMICOLON", "SHORT_NAME", "COMPUTED", "SPACE", "IDENTIFIER"],
+    )
     while waiting:
         name = waiting.pop()
         if name in rules and name not in used:
@@ -238,7 +241,9 @@ def _fixed() -> tuple[str, ...]:
 
 def _rules() -> Iterable[str]:
     usable = [function for function in FUNCTIONS.values() if function.since <= _VERSION]
-    scalar, aggregate, window = (_by_arguments(usable, kind) for kind in ("scalar", "aggregate", "window"))
+    scalar, aggregate, window = (
+        _by_arguments(usable, kind) for kind in ("scalar", "aggregate", "window")
+    )
     for base in ("cn", "pn", "sn", "fn", "fw"):
         for rule in _GROUPS.strip().splitlines():
             plain = _calls("AGGREGATE", aggregate, f"expr_{base}p", distinct=True)
@@ -323,7 +328,8 @@ def _names(tables: Sequence[Table]) -> Iterable[str]:
     yield f"TABLE: {' | '.join(_spelled(table.name) for table in tables)}"
     yield f"COLUMN: {' | '.join(columns.values())}"
     qualified = (
-        f'({_spelled(t.name)}) "." ({" | ".join(columns[c.name] for c in t.columns)})' for t in tables
+        f'({_spelled(t.name)}) "." ({" | ".join(columns[c.name] for c in t.columns)})'
+        for t in tables
     )
     yield f"QUALIFIED: {' | '.join(qualified)}"
     plain = [name for name in (t.name for t in tables) if quote_identifier(name) == name]

@@ -10,6 +10,7 @@ and adapters beside it. See `Engine` for what it does, `cache` for how continuat
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -70,6 +71,7 @@ class OnnxEngine:
         self.head_size, self.size = int(facts["head_size"]), int(facts["size"])
         self.vocabulary, self.context = int(facts["vocabulary"]), int(facts["context"])
         self.identity = str(facts["identity"])
+        """Of weights and adapter: what a cached prefix was computed with."""
         self._linear: dict[str, tuple[int, int]] = {k: (int(a), int(b)) for k, (a, b) in facts["linear"].items()}  # fmt: skip
         self._embeddings = _embeddings(folder, facts)
         options = runtime.SessionOptions()
@@ -90,6 +92,7 @@ class OnnxEngine:
             ) from problem
         self._outputs = [each.name for each in self._session.get_outputs()]
         self._adapter: dict[str, Array] = {}
+        self._base = self.identity
         self.adapt(adapter)
 
     def adapt(self, adapter: Path | None) -> None:
@@ -114,6 +117,10 @@ class OnnxEngine:
                 )
             feeds[f"a.{name}"], feeds[f"b.{name}"] = a, b
         self._adapter = feeds
+        self.identity = self._base
+        if adapter is not None:
+            digest = hashlib.sha256(self._base.encode() + adapter.read_bytes())
+            self.identity = digest.hexdigest()
 
     def cache(self) -> Cache:
         """See `Engine.cache`."""

@@ -24,7 +24,7 @@ from txt2sql.execution.remote import UrlDatabase
 from txt2sql.execution.values import ValueIndex, open_value_index
 from txt2sql.models import adapted
 from txt2sql.models.adapted import Adapted
-from txt2sql.models.catalog import resolve
+from txt2sql.models.catalog import is_exported, resolve
 from txt2sql.models.predictor import Chooser, DirectPredictor, PredictorOptions
 from txt2sql.serving.native import run_native
 from txt2sql.types import (
@@ -190,10 +190,15 @@ def build_predictor(
     Without `channel`, no answers are read back, not in a search of it either.
     """
     if isinstance(model, (str, Path)):
-        resolve(model)  # a wrong name is told before the seconds that importing torch takes
-        from txt2sql.models import hf
+        card = resolve(model)  # a wrong name is told before the seconds that importing torch takes
+        if card.folder is not None and is_exported(card.folder):
+            from txt2sql.models import decoder
 
-        model = hf.load(model)
+            model = decoder.load(card.folder)
+        else:
+            from txt2sql.models import hf
+
+            model = hf.load(model)
 
     options = PredictorOptions(constrained=constrained)
 

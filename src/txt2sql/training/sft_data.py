@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -45,7 +46,7 @@ from txt2sql.training.pools import shuffled
 from txt2sql.training.prepare import Progress, open_source, silent
 from txt2sql.training.selection import Measured, held_out, is_held_out
 from txt2sql.training.sft_settings import SFTConfig
-from txt2sql.types import Prompt
+from txt2sql.types import Example, Prompt, ValueMatch
 
 _POOL = 512
 """Examples that are sorted by length and cut into batches together."""
@@ -183,11 +184,15 @@ def _open_text(
     def drawn(position: int) -> Row:
         example = examples[position]
         schema = dataset.schema(example.db_id)
+        matches = index(example.db_id).match(example.question)
+        rng = random.Random(f"{config.seed} evidence {example.id}")
+        if rng.random() < config.evidence_dropout and stands_alone(example, matches):
+            example = replace(example, evidence="")
         prompt = render(
             example.question,
             schema,
             style=style,
-            matches=index(example.db_id).match(example.question),
+            matches=matches,
             evidence=example.evidence,
             count=count_tokens,
         )
@@ -198,6 +203,19 @@ def _open_text(
     return Lessons(
         dataset.name, len(examples), lambda position, rng: drawn(position), measured, alike=True
     )
+
+
+_LITERAL = re.compile(r"'((?:[^']|'')*)'|(?<![\w.])(\d+(?:\.\d+)?)(?![\w.])")
+
+
+def stands_alone(example: Example, matches: Sequence[ValueMatch]) -> bool:
+    """Whether a question can be answered without its evidence: every literal of its gold SQL is in
+    the question, or is a cell that was matched.
+    """
+    text = example.question.lower()
+    values = {match.value.lower() for match in matches}
+    literals = [(a or b).replace("''", "'").lower() for a, b in _LITERAL.findall(example.gold_sql)]
+    return all(each in text or each in values or each in ("", "0", "1", "100") for each in literals)
 
 
 def encode(tokenizer: Tokenizer, prompt: Prompt, answer: str) -> Row:

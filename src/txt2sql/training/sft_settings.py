@@ -63,6 +63,8 @@ class SFTConfig:
     """Save and stop after this time; the same command then goes on."""
     adapter: Adapter | None = field(default_factory=Adapter)
     """None: every weight is trained."""
+    evidence_dropout: float = 0.5
+    """How often the evidence of a question that can be answered without it is left out."""
     reasoning: bool = False
     """Answers begin with the comments that a query begins with; see prompts/reasoning.py."""
     bits: Literal[4, 16] = 16
