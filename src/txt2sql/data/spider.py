@@ -193,6 +193,7 @@ def _example(item: dict[str, Any], path: Path, index: int) -> Example:
             gold_sql=str(item.get("query") or "").strip(),
             evidence=str(item.get("evidence") or "").strip(),
             difficulty=str(difficulty) if difficulty else None,
+            accepted=tuple(str(sql).strip() for sql in item.get("accepted") or ()),
         )
     except KeyError as error:
         raise DataError(
