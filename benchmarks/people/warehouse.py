@@ -95,9 +95,7 @@ PROMOS = [
 REASONS = [("DAM", "damaged"), ("CHG", "changed mind"), ("WRG", "wrong item")]
 REASONS += [("DEF", "defective"), ("LAT", "arrived too late")]
 HOLIDAYS = {"01-01": "New Year", "05-01": "May Day", "12-25": "Christmas", "12-26": "Boxing Day"}
-FIRST = (
-    "Ada|Bram|Cleo|Dario|Elif|Finn|Gwen|Hari|Ivy|Jonas|Kira|Liam|Maud|Nils|Orla|Petra|Quinn|Rhea"
-)
+FORE = "Ada|Bram|Cleo|Dario|Elif|Finn|Gwen|Hari|Ivy|Jonas|Kira|Liam|Maud|Nils|Orla|Petra|Quinn|Rhea"
 LAST = "Abbott|Berg|Costa|Dunne|Ekholm|Frost|Gallo|Hale|Iversen|Joyce|Keller|Lund|Marsh|Novak"
 TOWNS = ("Portsay", "Garve", "Ennerby", "Wickford", "Dellham", "Sandry", "Corran")
 FIRST_DAY, LAST_DAY = datetime.date(2024, 1, 1), datetime.date(2025, 6, 30)
@@ -120,15 +118,13 @@ def calendar() -> Rows:
     return rows
 
 
-def versions(
-    code: str, rows: Rows, first: tuple[Any, ...], change: dict[int, Any], on: str
-) -> None:
+def versions(code: str, rows: Rows, row: tuple[Any, ...], change: dict[int, Any], on: str) -> None:
     """Add one row, or two where something changed on a day: the old version and the current one."""
     until = (datetime.date.fromisoformat(on) - datetime.timedelta(1)).isoformat() if on else None
-    rows.append((len(rows) + 1, code, *first, "2024-01-01", until, int(not on)))
+    rows.append((len(rows) + 1, code, *row, "2024-01-01", until, int(not on)))
     if on:
-        second = [change.get(i, value) for i, value in enumerate(first)]
-        rows.append((len(rows) + 1, code, *second, on, None, 1))
+        changed = [change.get(i, value) for i, value in enumerate(row)]
+        rows.append((len(rows) + 1, code, *changed, on, None, 1))
 
 
 def tables(seed: int = 7) -> dict[str, Rows]:
@@ -151,7 +147,7 @@ def tables(seed: int = 7) -> dict[str, Rows]:
                 versions(code, products, first, change, on)
     customers: Rows = []
     for i in range(160):
-        name = f"{pick(rng, FIRST.split('|'))} {pick(rng, LAST.split('|'))}"
+        name = f"{pick(rng, FORE.split('|'))} {pick(rng, LAST.split('|'))}"
         born = None if rng.random() < 0.2 else between(rng, 1945, 2004)
         joined = FIRST_DAY - datetime.timedelta(between(rng, -400, 1500))
         segment, town = pick(rng, ("Basic", "Basic", "Silver", "Gold")), pick(rng, TOWNS)
