@@ -185,7 +185,7 @@ def session(rng: Random, events: Rows, number: int, users: Rows) -> None:
         received = int(time.timestamp()) * 1000 + between(rng, 15, 900) + late
         scroll = between(rng, 0, 20) * 5 if event == "page_view" and not bot else None
         dwell = round(2 + 90 * rng.random() ** 2, 1) if event == "page_view" and not bot else None
-        tracking = (referrer, source, medium, campaign) if not step else (None,) * 4
+        tracking = (referrer, source, medium, campaign) if step < 2 else (None,) * 4
         page = (path, PAGES[path] if event == "click" or status < 400 else None, previous)
         wire = (None if event == "click" else method, None if event == "click" else status)
         error = None if event == "click" else error

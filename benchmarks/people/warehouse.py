@@ -142,9 +142,8 @@ def tables(seed: int = 7) -> dict[str, Rows]:
                 code, cost = f"P-{100 + 7 * len(products)}", float(price) - 0.05
                 on = pick(rng, ("2024-07-01", "2025-01-01", "2025-06-28"))
                 on = on if rng.random() < 0.3 else ""
-                change = {3: round(cost * 1.1, 2)}
                 first = (name, number, pick(rng, BRANDS), cost)
-                versions(code, products, first, change, on)
+                versions(code, products, first, {3: round(cost * 1.1, 2)}, on)
     customers: Rows = []
     for i in range(160):
         name = f"{pick(rng, FORE.split('|'))} {pick(rng, LAST.split('|'))}"
@@ -152,7 +151,8 @@ def tables(seed: int = 7) -> dict[str, Rows]:
         joined = FIRST_DAY - datetime.timedelta(between(rng, -400, 1500))
         segment, town = pick(rng, ("Basic", "Basic", "Silver", "Gold")), pick(rng, TOWNS)
         on = pick(rng, ("2024-10-01", "2025-02-01")) if rng.random() < 0.2 else ""
-        change = {1: "Gold" if segment == "Silver" else "Silver", 2: pick(rng, TOWNS)}
+        better = {"Basic": ("Silver", "Gold"), "Silver": ("Gold", "Basic"), "Gold": ("Silver",)}
+        change = {1: pick(rng, better[segment]), 2: pick(rng, TOWNS)}
         person = (name, segment, town, born, joined.isoformat())
         versions(f"C{4000 + i}", customers, person, change, on)
     made["dim_product"], made["dim_customer"] = products, customers
