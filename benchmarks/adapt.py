@@ -38,7 +38,7 @@ from txt2sql.training.adapt_report import numbers
 from txt2sql.training.adapt_settings import AdaptConfig
 from txt2sql.types import Example, Schema
 
-FIXTURES = Path(__file__).parents[1] / "tests" / "fixtures" / "adapt"
+PEOPLE = Path(__file__).parent / "people"
 QUICK = ("count=200", "held_out=40", "steps=20", "general=")
 
 
@@ -88,7 +88,7 @@ def databases(output: Path) -> dict[str, tuple[Path, dict[str, Path]]]:
     wide = output / "energy_coop.sqlite"
     if not wide.is_file():
         wide.parent.mkdir(parents=True, exist_ok=True)
-        spec = importlib.util.spec_from_file_location("wide", FIXTURES / "wide_database.py")
+        spec = importlib.util.spec_from_file_location("wide", PEOPLE / "energy_coop.py")
         assert spec is not None
         assert spec.loader is not None
         builder = importlib.util.module_from_spec(spec)
@@ -97,10 +97,10 @@ def databases(output: Path) -> dict[str, tuple[Path, dict[str, Path]]]:
         part.unlink(missing_ok=True)
         builder.build(part)
         part.replace(wide)
-    own = {"questions": FIXTURES / "bookshops.json", "sample": sample.folder() / "dev.json"}
+    own = {"questions": PEOPLE / "bookshops.json", "sample": sample.folder() / "dev.json"}
     return {
         "bookshops": (sample.path(), own),
-        "energy_coop": (wide, {"questions": FIXTURES / "wide.json"}),
+        "energy_coop": (wide, {"questions": PEOPLE / "energy_coop.json"}),
     }
 
 

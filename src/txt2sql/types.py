@@ -99,6 +99,8 @@ class Example:
     difficulty: str | None = None
     answers: tuple[str, ...] | None = None
     """The expected cells, where a data set gives answers instead of SQL."""
+    accepted: tuple[str, ...] = ()
+    """Other gold statements that answer the question as well, where there are several fair ones."""
 
 
 @dataclass(frozen=True, slots=True)

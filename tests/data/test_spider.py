@@ -60,12 +60,14 @@ def test_a_generic_folder_needs_only_questions_and_databases(tmp_path: Path) -> 
     (tmp_path / "database" / "a").mkdir(parents=True)
     with closing(sqlite3.connect(tmp_path / "database" / "a" / "a.sqlite")) as connection:
         connection.execute("CREATE TABLE t (x INT)")
-    item = {"db_id": "a", "question": "q", "query": "SELECT x FROM t", "difficulty": "easy"}
+    item: dict[str, object] = {"db_id": "a", "question": "q", "query": "SELECT x FROM t"}
+    item["difficulty"], item["accepted"] = "easy", [" SELECT t.x FROM t "]
     (tmp_path / "hospital.json").write_text(json.dumps([item]))
     dataset = SpiderDataset(tmp_path)
     assert dataset.splits == ("hospital",)
     example = next(dataset.examples("hospital"))
     assert (example.id, example.difficulty) == ("hospital-0", "easy")
+    assert example.accepted == ("SELECT t.x FROM t",)
     assert dataset.schema("a").tables[0].columns[0].name == "x"
 
 

@@ -7,6 +7,7 @@ import signal
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -147,6 +148,17 @@ def test_a_verdict_is_remembered_only_for_the_same_everything(shops: Shops, tmp_
     assert _judged(shops, cache, "SELECT 2", mode="official") == (Outcome.CORRECT, 1)
     shops.fill("(1, 'Lisbon')")
     assert _judged(shops, cache, "SELECT 2") == (Outcome.WRONG_RESULT, 1)
+
+
+def test_a_verdict_by_other_golds_is_not_the_verdict_by_one(shops: Shops, tmp_path: Path) -> None:
+    context = Context(Judging(limits=LIMITS), shops)
+    one = Example("e0", "shop", "?", COUNT)
+    for example in (one, replace(one, accepted=("SELECT 'two'",)), one):
+        with open_cache(tmp_path / "cache") as opened:
+            memory = Memory.of(opened, context, [_metric()], [example])
+            made = answers(["SELECT 'two'"])
+            (item,) = judge_all([example], made, [_metric()], shops.database, memory=memory)
+        assert item.verdicts[0].correct is bool(example.accepted)
 
 
 def test_what_depends_on_chance_or_time_is_not_remembered(shops: Shops, tmp_path: Path) -> None:

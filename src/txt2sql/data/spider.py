@@ -303,6 +303,7 @@ def _example(item: Mapping[str, Any], path: Path, number: object) -> Example:
             evidence=str(item.get("evidence") or "").strip(),
             difficulty=str(difficulty) if difficulty else None,
             answers=tuple(map(str, answers)) if isinstance(answers, list) else None,
+            accepted=tuple(str(sql).strip() for sql in item.get("accepted") or ()),
         )
     except KeyError as error:
         raise DataError(

@@ -72,8 +72,8 @@ class Memory:
         """The key of one example's verdicts."""
         sql = "" if prediction.sql is None else f"= {prediction.sql}"
         behind = self.content.get(example.db_id, "")
-        gold = example.gold_sql or repr(example.answers)
-        return key(judge_hash(), self.settings, behind, gold, sql)
+        golds = (example.gold_sql or repr(example.answers), *example.accepted)
+        return key(judge_hash(), self.settings, behind, *golds, sql)
 
     def database_key(self, path: Path, limits: Limits) -> bytes:
         """The key of one database's gold results."""
@@ -144,7 +144,7 @@ def _lasting(task: tuple[Example, Prediction], rows: Sequence[_Row]) -> bool:
     """Whether judging again would give the same: no deadline and no clock was involved."""
     example, prediction = task
     timed_out = any(row[0] == Outcome.TIMEOUT.value for row in rows)
-    return not timed_out and lasts(example.gold_sql, prediction.sql or "")
+    return not timed_out and lasts(example.gold_sql, *example.accepted, prediction.sql or "")
 
 
 def _judge(

@@ -53,6 +53,35 @@ def test_a_wrong_result_is_wrong(shop: Database, gold: str, sql: str) -> None:
     assert not verdict.correct
 
 
+@pytest.mark.parametrize("mode", ["strict", "official"])
+def test_other_golds_do_not_make_a_wrong_answer_right(shop: Database, mode: str) -> None:
+    def outcome(gold: str, accepted: tuple[str, ...], sql: str | None) -> Outcome:
+        metric = ExecutionAccuracy(Judging(mode=mode))
+        example = Example("e", shop.db_id, "?", gold, accepted=accepted)
+        return metric(example, Prediction("e", sql), shop).outcome
+
+    fair = ("SELECT city, id FROM shop",)
+    assert outcome(CITIES, fair, "SELECT city, opened FROM shop") is Outcome.WRONG_RESULT
+    assert outcome(CITIES, fair, "SELECT id FROM shop") is Outcome.WRONG_RESULT
+    assert outcome(CITIES, fair, "SELECT town FROM shop") is Outcome.PREDICTION_ERROR
+    assert outcome(CITIES, fair, None) is Outcome.NO_SQL
+    assert outcome(CITIES, ("SELECT town FROM shop",), COUNT) is Outcome.WRONG_RESULT
+    # A gold that fails is a fault of the set, whatever else it accepts.
+    assert outcome("SELECT town FROM shop", (CITIES,), CITIES) is Outcome.GOLD_ERROR
+    assert outcome(CITIES, (), "SELECT city, id FROM shop") is Outcome.WRONG_RESULT
+    assert outcome(CITIES, fair, "SELECT city, id FROM shop") is Outcome.CORRECT
+    assert outcome(CITIES, fair, CITIES) is Outcome.CORRECT
+
+
+def test_what_was_remembered_of_one_gold_is_not_said_of_more(shop: Database) -> None:
+    metric = ExecutionAccuracy()
+    answer = Prediction("e", "SELECT city, id FROM shop")
+    wrong = Example("e", shop.db_id, "?", CITIES)
+    right = Example("e", shop.db_id, "?", CITIES, accepted=("SELECT id, city FROM shop",))
+    outcomes = [metric(example, answer, shop).outcome for example in (wrong, right, wrong)]
+    assert outcomes == [Outcome.WRONG_RESULT, Outcome.CORRECT, Outcome.WRONG_RESULT]
+
+
 @pytest.mark.parametrize("sql", [None, "", "  \n"])
 def test_no_sql_is_its_own_outcome(shop: Database, sql: str | None) -> None:
     assert judged(shop, CITIES, sql).outcome is Outcome.NO_SQL

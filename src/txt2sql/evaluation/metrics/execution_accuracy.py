@@ -5,7 +5,8 @@ Evaluation for Text-to-SQL with Distilled Test Suites"). In `strict` mode `execu
 same_result` decides, with the order of rows counting when the outermost gold query has an ORDER BY,
 up to ties; in `official` mode the behaviour of the official evaluator is reproduced. The verdict
 holds what the other mode says too. A gold query that fails makes the example unscorable
-(GOLD_ERROR), never wrong.
+(GOLD_ERROR), never wrong. Where an example accepts other gold statements, one of them has to agree,
+the same one on every database.
 
 >>> metric = ExecutionAccuracy()  # doctest: +SKIP
 >>> metric(example, prediction, database).outcome  # doctest: +SKIP
@@ -72,12 +73,13 @@ class ExecutionAccuracy:
             marks = [identity(str(each.path)) for each in databases]
         except OSError:
             marks = []
-        key = (example.gold_sql, prediction.sql, databases, tuple(marks))
+        golds = (example.gold_sql, *example.accepted)
+        key = (golds, prediction.sql, databases, tuple(marks))
         known = self._known.get(key)
         if known is None:
-            known = self._judge(example.gold_sql, prediction.sql, databases)
+            known = self._judge(golds, prediction.sql, databases)
             timed_out = known[0].outcome is Outcome.TIMEOUT
-            if marks and not timed_out and lasts(example.gold_sql, prediction.sql or ""):
+            if marks and not timed_out and lasts(*golds, prediction.sql or ""):
                 if len(self._known) >= _REMEMBERED:
                     self._known.clear()
                 self._known[key] = known
@@ -86,17 +88,31 @@ class ExecutionAccuracy:
         return Verdict(example.id, self.name, found.outcome, score, found.reason, details)
 
     def _judge(
-        self, gold: str, sql: str | None, databases: Sequence[Database]
+        self, golds: tuple[str, ...], sql: str | None, databases: Sequence[Database]
     ) -> tuple[_Finding, Mapping[str, Any] | None]:
-        found = self._all(gold, sql, databases, self.judging.official)
+        found = self._any(golds, sql, databases, self.judging.official)
         details: dict[str, Any] = {"empty": True} if found.empty else {}
         if self.judging.both and found.outcome in _COMPARABLE:
-            other = self._all(gold, sql, databases, not self.judging.official)
+            other = self._any(golds, sql, databases, not self.judging.official)
             details["other_mode"] = {
                 "mode": "strict" if self.judging.official else "official",
                 "correct": other.outcome is Outcome.CORRECT,
             }
         return found, details or None
+
+    def _any(
+        self,
+        golds: tuple[str, ...],
+        sql: str | None,
+        databases: Sequence[Database],
+        as_official: bool,
+    ) -> _Finding:
+        """Correct by one of the golds, else the finding by the first."""
+        first = self._all(golds[0], sql, databases, as_official)
+        if first.outcome in (Outcome.CORRECT, Outcome.GOLD_ERROR, Outcome.NO_SQL):
+            return first
+        others = (self._all(gold, sql, databases, as_official) for gold in golds[1:])
+        return next((other for other in others if other.outcome is Outcome.CORRECT), first)
 
     def _all(
         self, gold: str, sql: str | None, databases: Sequence[Database], as_official: bool
