@@ -16,6 +16,7 @@ class Format(str, Enum):
     """What `--format` takes."""
 
     HF = "hf"
+    ONNX = "onnx"
     GGUF = "gguf"
 
 
@@ -27,7 +28,10 @@ def export(
         Path, typer.Option(metavar="PATH", help="The folder (hf) or file (gguf) to write.")
     ],
     format: Annotated[
-        Format, typer.Option(help="hf: what transformers loads; gguf: what llama.cpp loads.")
+        Format,
+        typer.Option(
+            help="hf: what transformers loads; onnx: what answers without torch; gguf: what llama.cpp loads."
+        ),
     ] = Format.HF,
     dtype: Annotated[
         str | None,
@@ -45,6 +49,7 @@ def export(
             help="gguf: llama.cpp's folder or its convert_hf_to_gguf.py  [default: $LLAMA_CPP]",
         ),
     ] = None,
+    bits: Annotated[int, typer.Option(metavar="BITS", help="onnx: 4, 8 or 32.")] = 4,
     force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
     push_to_hub: Annotated[
         str, typer.Option("--push_to_hub", metavar="OWNER/NAME", help="Upload it, too.")
@@ -59,15 +64,16 @@ def export(
     Examples:
       txt2sql export results/lora-phi-2/model --output phi-2-sql
       txt2sql export results/lora-phi-2/model --output phi-2-sql --push_to_hub me/phi-2-sql
+      txt2sql export results/lora-qwen/model --format onnx --bits 4 --output qwen-sql
       txt2sql export phi-2-sql --format gguf --outtype q8_0 --output phi-2-sql.gguf
     """
     from txt2sql.cli.display import working
     from txt2sql.errors import ConfigError
-    from txt2sql.models.export import export_gguf, export_hf
+    from txt2sql.models.export import export_gguf, export_hf, export_onnx
     from txt2sql.models.hub import push
 
-    if dtype and format is Format.GGUF:
-        raise ConfigError("--dtype is for --format hf; choose the type of a GGUF file by --outtype")
+    if dtype and format is not Format.HF:
+        raise ConfigError("--dtype is for --format hf; see --outtype for GGUF and --bits for ONNX")
 
     def report(line: str) -> None:
         typer.echo(line, err=True)
@@ -75,6 +81,8 @@ def export(
     with working("exporting"):
         if format is Format.HF:
             written = export_hf(model, output, dtype=dtype, force=force, report=report)
+        elif format is Format.ONNX:
+            written = export_onnx(model, output, bits=bits, force=force, report=report)
         else:
             written = export_gguf(
                 model, output, outtype=outtype, converter=converter, force=force, report=report

@@ -81,6 +81,41 @@ def export_hf(
     return output
 
 
+def export_onnx(
+    name: str | Path,
+    output: Path,
+    *,
+    bits: int = 4,
+    force: bool = False,
+    report: Callable[[str], None] = _silent,
+) -> Path:
+    """Write a model for ONNX Runtime into `output`, in 4, 8 or 32 bits; adapters are merged first.
+
+    In 4 bits, an adapter over a base that was quantised by `quantise` stays beside it: the base is
+    written bit for bit, and nothing is rounded after training. Other weights are rounded to the
+    nearest level. Raises ModelError for an architecture that has no graph.
+    """
+    from txt2sql.models import quantise
+    from txt2sql.models.onnx_export import write
+
+    if bits not in (4, 8, 32):
+        raise ModelError(f"no {bits}-bit export to ONNX; choose 4, 8 or 32 bits")
+    card = resolve(name)
+    base = sources(card)[-1]
+    levels = quantise.read_levels(base.folder) if bits == 4 and base.folder else None
+    with new_folder(output, force, sources(card)) as part:
+        beside = levels is not None and is_adapter(card.folder)
+        loaded = load_weights(base.source if beside else name, device="cpu", dtype="float32")
+        if levels is None and bits == 4:
+            levels = quantise.nearest_levels(loaded.model)
+        write(loaded.model, loaded.tokenizer, part, bits=bits, levels=levels or {})
+        if beside:
+            assert card.folder is not None
+            quantise.write_adapter(card.folder, loaded.model.config.to_dict(), part / "adapter.npz")
+            report(f"the adapter stays beside the {bits}-bit weights of {base.name}")
+    return output
+
+
 def sources(card: ModelCard) -> list[ModelCard]:
     """The card and, where it is an adapter, what it is made over, down to whole weights."""
     found = [card]

@@ -29,14 +29,20 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.external_data_helper import set_external_data
 
 from txt2sql.errors import ModelError
+from txt2sql.models.tokenizer import chat_format, leading_tokens
 from txt2sql.runs import write_atomically
 
 Array = np.ndarray[Any, Any]
 BLOCK = 32
 _MICROSOFT = "com.microsoft"
 _MAX_FILE_BYTES, _INLINE_BYTES, _PAGE = 96_000_000, 1024, 4096
-LINEAR = ("qkv", "o", "gate_up", "down")
-"""The linear layers of a block, those that read the same inputs joined."""
+MEMBERS = {
+    "qkv": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
+    "o": ("self_attn.o_proj",),
+    "gate_up": ("mlp.gate_proj", "mlp.up_proj"),
+    "down": ("mlp.down_proj",),
+}
+"""The linear layers of a block; those that read the same inputs are joined."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +216,8 @@ def build(
         parts = [tensors.get(f"{name}.bias") for name in names]
         return None if parts[0] is None else np.concatenate([p for p in parts if p is not None])
 
-    def linear(source: str, names: list[str], name: str) -> str:
+    def linear(source: str, n: int, kind: str) -> str:
+        names, name = [f"model.layers.{n}.{member}" for member in MEMBERS[kind]], f"{n}.{kind}"
         product = _linear(graph, source, joined(names), name, bias(names))
         return _adapted(graph, source, product, name) if adapters else product
 
@@ -245,8 +252,7 @@ def build(
     graph.add("Concat", ["group", time, "head"], "group_shape", axis=0)
 
     def attention(source: str, n: int) -> str:
-        prefix = f"model.layers.{n}.self_attn"
-        qkv = linear(source, [f"{prefix}.{p}_proj" for p in "qkv"], f"{n}.qkv")
+        qkv = linear(source, n, "qkv")
         q, k, v = graph.many("Split", [qkv, "qkv_sizes"], [f"{n}.q", f"{n}.k", f"{n}.v"], axis=2)
         turned = [
             graph.add(
@@ -293,7 +299,7 @@ def build(
         )
         whole = graph.add("Transpose", [whole], f"{n}.by_time", perm=[1, 0, 2])
         whole = graph.add("Reshape", [whole, "all_heads"], f"{n}.attended")
-        return linear(whole, [f"{prefix}.o_proj"], f"{n}.o")
+        return linear(whole, n, "o")
 
     state = "embeds"
     for n in range(shape.layers):
@@ -301,13 +307,11 @@ def build(
         attended = attention(norm(state, f"{layer}.input_layernorm.weight", f"{n}.norm"), n)
         state = graph.add("Add", [state, attended], f"{n}.middle")
         normed = norm(state, f"{layer}.post_attention_layernorm.weight", f"{n}.norm2")
-        pair = linear(normed, [f"{layer}.mlp.gate_proj", f"{layer}.mlp.up_proj"], f"{n}.gate_up")
+        pair = linear(normed, n, "gate_up")
         gate, up = graph.many("Split", [pair], [f"{n}.gate", f"{n}.up"], axis=2, num_outputs=2)
         gate = graph.add("QuickGelu", [gate], f"{n}.silu", _MICROSOFT, alpha=1.0)
         product = graph.add("Mul", [gate, up], f"{n}.gated")
-        state = graph.add(
-            "Add", [state, linear(product, [f"{layer}.mlp.down_proj"], f"{n}.down")], f"{n}.end"
-        )
+        state = graph.add("Add", [state, linear(product, n, "down")], f"{n}.end")
     chosen = graph.add("Gather", [state, "rows"], "chosen", axis=1)
     final = norm(chosen, "model.norm.weight", "final")
     graph.add("Squeeze", [final, "zero"], "hidden")
@@ -345,15 +349,60 @@ def _model(graph: _Graph, shape: Shape, adapters: bool) -> Any:
     return helper.make_model(made, opset_imports=opsets, ir_version=10, producer_name="txt2sql")
 
 
-def linear_shapes(shape: Shape) -> dict[str, tuple[int, int]]:
-    """(outputs, inputs) of each of LINEAR."""
-    attended = shape.heads * shape.head_size
+def member_sizes(shape: Shape) -> dict[str, tuple[int, ...]]:
+    """Outputs of each of MEMBERS."""
+    keys = shape.kv_heads * shape.head_size
     return {
-        "qkv": (attended + 2 * shape.kv_heads * shape.head_size, shape.size),
-        "o": (shape.size, attended),
-        "gate_up": (2 * shape.intermediate, shape.size),
-        "down": (shape.size, shape.intermediate),
+        "qkv": (shape.heads * shape.head_size, keys, keys),
+        "o": (shape.size,),
+        "gate_up": (shape.intermediate, shape.intermediate),
+        "down": (shape.size,),
     }
+
+
+def linear_shapes(shape: Shape) -> dict[str, tuple[int, int]]:
+    """(outputs, inputs) of each joined layer."""
+    inputs = {"o": shape.heads * shape.head_size, "down": shape.intermediate}
+    return {
+        name: (sum(sizes), inputs.get(name, shape.size))
+        for name, sizes in member_sizes(shape).items()
+    }
+
+
+def write(
+    model: Any, tokenizer: Any, folder: Path, *, bits: int, levels: Mapping[str, Any]
+) -> None:
+    """Write a causal model of transformers and its tokenizer for `onnx_engine`.
+
+    `levels`, in 4 bits, are those of its linear layers (`quantise.Quantised`); 8 bits are rounded here.
+    The output head, and with it the table of embeddings, is in 8 bits unless `bits` is 32.
+    """
+    config = model.config.to_dict()
+    tensors = {name: tensor.float().numpy() for name, tensor in model.state_dict().items()}
+    tied = bool(config.get("tie_word_embeddings"))
+    head = "model.embed_tokens.weight" if tied else "lm_head.weight"
+    quantised: dict[str, BlockWeights] = {}
+    if bits < 32:
+        quantised["lm_head"] = round_to_blocks(tensors[head])
+        for name in [n.removesuffix(".weight") for n in tensors if n.endswith("_proj.weight")]:
+            if bits == 4:
+                each = levels[name]
+                parts = each.levels.numpy(), each.scales.float().numpy(), each.zeros.numpy()
+                quantised[name] = BlockWeights(*parts, bits=4)
+            else:
+                quantised[name] = round_to_blocks(tensors[f"{name}.weight"])
+    shared = tied and bits < 32
+    graph = build(config, tensors, quantised)
+    save(graph, config, None if shared else tensors["model.embed_tokens.weight"], folder)
+    ends = model.generation_config.eos_token_id or tokenizer.eos_token_id
+    facts = {
+        "style": "ddl",
+        "chat": chat_format(tokenizer),
+        "end_ids": ends if isinstance(ends, list) else [ends],
+        "bos": leading_tokens(tokenizer),
+    }
+    write_atomically(folder / "prompt.json", json.dumps(facts, indent=1) + "\n")
+    tokenizer.backend_tokenizer.save(str(folder / "tokenizer.json"))
 
 
 def save(model: Any, config: Mapping[str, Any], embeddings: Array | None, folder: Path) -> None:

@@ -12,12 +12,20 @@ MatMulNBits: weight = (level - zero) * scale, levels 0 to 15, one scale and zero
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
+
+from txt2sql.errors import ModelError
+from txt2sql.models.onnx_export import MEMBERS, Shape, member_sizes
 
 BLOCK = 32
 """Inputs that share a scale and a zero point."""
@@ -223,3 +231,80 @@ def _second_moments(
     for handle in handles:
         handle.remove()
     return sums
+
+
+# ------------------------------------------------------------------------------------- files
+
+LEVELS_FILE = "levels.safetensors"
+"""Beside the dequantised weights of a base: the levels that they were made from."""
+
+
+def nearest_levels(model: Any) -> dict[str, Quantised]:
+    """Every linear layer of the blocks by `nearest`, by module name."""
+    return {
+        f"model.layers.{name}": nearest(module.weight.data)
+        for name, module in model.model.layers.named_modules()
+        if isinstance(module, nn.Linear)
+    }
+
+
+def write_levels(levels: dict[str, Quantised], folder: Path) -> None:
+    """Write the levels of a quantised base beside its weights."""
+    tensors = {}
+    for name, each in levels.items():
+        tensors |= {
+            f"{name}.levels": each.levels.contiguous(),
+            f"{name}.scales": each.scales.contiguous(),
+            f"{name}.zeros": each.zeros.contiguous(),
+        }
+    save_file(tensors, str(folder / LEVELS_FILE))
+
+
+def read_levels(folder: Path) -> dict[str, Quantised] | None:
+    """The levels beside a base, or None where it was not quantised."""
+    path = folder / LEVELS_FILE
+    if not path.is_file():
+        return None
+    with safe_open(str(path), "pt") as file:
+        names = {key.rpartition(".")[0] for key in file.keys()}  # noqa: SIM118 - no mapping
+        return {
+            name: Quantised(
+                *(file.get_tensor(f"{name}.{p}") for p in ("levels", "scales", "zeros"))
+            )
+            for name in sorted(names)
+        }
+
+
+def write_adapter(folder: Path, config: dict[str, Any], output: Path) -> None:
+    """Write a LoRA adapter as the graph's inputs: by linear layer a (rank, inputs), b (outputs, rank).
+
+    Layers that read the same inputs are joined, so their ranks add up and b is block-diagonal. The
+    scale is in b. Half precision. Raises ModelError for an adapter of another kind, or of other layers.
+    """
+    facts = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+    if facts.get("use_dora") or facts.get("modules_to_save") or facts.get("bias", "none") != "none":
+        raise ModelError(f"the adapter in '{folder}' is no plain LoRA; merge it before the export")
+    root = facts["r"] ** (0.5 if facts.get("use_rslora") else 1)
+    with safe_open(str(folder / "adapter_model.safetensors"), "pt") as file:
+        tensors = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
+    used = set()
+    arrays: dict[str, Any] = {}
+    shape = Shape.of(config)
+    for layer in range(shape.layers):
+        for name, members in MEMBERS.items():
+            low, high, sizes = [], [], member_sizes(shape)[name]
+            for member, size in zip(members, sizes, strict=True):
+                key = f"base_model.model.model.layers.{layer}.{member}"
+                if f"{key}.lora_A.weight" not in tensors:
+                    high.append(torch.zeros(size, 0))
+                    continue
+                used |= {f"{key}.lora_A.weight", f"{key}.lora_B.weight"}
+                low.append(tensors[f"{key}.lora_A.weight"])
+                high.append(tensors[f"{key}.lora_B.weight"] * (facts["lora_alpha"] / root))
+            if low:
+                arrays[f"a.{layer}.{name}"] = torch.cat(low).half().numpy()
+                arrays[f"b.{layer}.{name}"] = torch.block_diag(*high).half().numpy()
+    if left := sorted(tensors.keys() - used):
+        raise ModelError(f"the adapter in '{folder}' adapts '{left[0]}', which stays as it is here")
+    with output.open("wb") as stream:
+        np.savez(stream, **arrays)

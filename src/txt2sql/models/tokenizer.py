@@ -102,3 +102,10 @@ def chat_format(tokenizer: Any) -> dict[str, list[str]] | None:
         "user": [between[len(closing) :], closing],
         "answer": [text[len(without) :]],
     }
+
+
+def leading_tokens(tokenizer: Any) -> list[int]:
+    """What a tokenizer of transformers puts before a text: a token that begins it, or nothing."""
+    plain = tokenizer("SELECT", add_special_tokens=False)["input_ids"]
+    whole = tokenizer("SELECT", add_special_tokens=True)["input_ids"]
+    return list(whole[: len(whole) - len(plain)]) if whole[-len(plain) :] == plain else []
