@@ -136,15 +136,19 @@ class Decoder:
         Raises ModelError where they exceed the context.
         """
         static, asked = self.vocabulary.prompt_text(prompt)
-        # Encoded apart, so that the prefix is the same for every question.
-        head = self.vocabulary.encode(static, first=True)
-        ids = head + self.vocabulary.encode(asked)
+        ids = self.vocabulary.encode(static + asked, first=True)
+        head = self.vocabulary.encode(static, first=True) if static else []
+        # A tokenizer may join the end of one part with the beginning of the other.
+        shared = next((i for i, (a, b) in enumerate(zip(ids, head)) if a != b), len(head))
+        shared = min(
+            shared, len(ids) - 1
+        )  # the last token is read anew: its logits begin the answer
         if len(ids) >= self.engine.context:
             raise ModelError(
                 f"the prompt has {len(ids)} tokens, '{self.name}' reads {self.engine.context - 1}; "
                 "render it with a smaller budget or take a model with a longer context"
             )
-        return ids, len(head)
+        return ids, shared
 
     def prefill(self, prompt: Prompt) -> tuple[Cache, Row, Array]:
         """Read a prompt: its cache, the row where answers begin, and logits (vocabulary,) there."""
