@@ -194,11 +194,11 @@ def _embeddings(folder: Path, facts: Mapping[str, Any]) -> Any:
         return lambda tokens: np.asarray(weights[tokens], np.float32)
     blocks = (shape[0], shape[1] // 32)
     levels = mapped(table["levels"], np.uint8, (*blocks, 32))
-    scales = mapped(table["scales"], np.float32, blocks)
+    scales = mapped(table["scales"], np.float16, blocks)
 
     def look_up(tokens: Array) -> Array:
         centred = levels[tokens].astype(np.float32) - 128
-        return (centred * scales[tokens][..., None]).reshape(len(tokens), -1)
+        return (centred * scales[tokens].astype(np.float32)[..., None]).reshape(len(tokens), -1)
 
     return look_up
 

@@ -35,7 +35,7 @@ from txt2sql.runs import write_atomically
 Array = np.ndarray[Any, Any]
 BLOCK = 32
 _MICROSOFT = "com.microsoft"
-_MAX_FILE_BYTES, _INLINE_BYTES, _PAGE = 96_000_000, 1024, 4096
+_MAX_FILE_BYTES, _INLINE_BYTES, _PAGE = 64_000_000, 1024, 4096
 MEMBERS = {
     "qkv": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
     "o": ("self_attn.o_proj",),
@@ -137,7 +137,7 @@ def pack_levels(weights: BlockWeights) -> tuple[Array, Array, Array]:
         if zeros.shape[1] % 2:
             zeros = np.pad(zeros, ((0, 0), (0, 1)))
         zeros = zeros[:, 0::2] | (zeros[:, 1::2] << 4)
-    return blocks, weights.scales.astype(np.float32).reshape(-1), zeros.reshape(-1)
+    return blocks, weights.scales.astype(np.float16).reshape(-1), zeros.reshape(-1)
 
 
 def round_to_blocks(weight: Array) -> BlockWeights:
@@ -161,7 +161,7 @@ def _linear(
         inputs = [
             source,
             graph.constant(f"{name}.levels", levels),
-            graph.constant(f"{name}.scales", scales),
+            graph.add("Cast", [graph.constant(f"{name}.scales", scales)], f"{name}.steps", to=1),
             graph.constant(f"{name}.zeros", zeros),
         ]
         product = graph.add(
@@ -406,7 +406,7 @@ def write(
 
 
 def save(model: Any, config: Mapping[str, Any], embeddings: Array | None, folder: Path) -> None:
-    """Write decoder.onnx, its weights in files of at most 96 MB that are mapped, and engine.json.
+    """Write decoder.onnx, its weights in files of at most 64 MB that are mapped, and engine.json.
 
     `embeddings` (vocabulary, size) are written apart where the head does not hold them in 8 bits.
     """
