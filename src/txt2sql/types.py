@@ -144,7 +144,7 @@ class Links:
 class Prompt:
     """A rendered prompt: `text` for plain models, `messages` for models with a chat template.
 
-    `grammar` (GBNF text), when set, restricts what may be generated. `dropped` names the tables and
+    `grammar` (Lark or GBNF text), when set, restricts what may be generated. `dropped` names the tables and
     columns ("table" or "table.column") that did not fit the token budget.
     """
 
