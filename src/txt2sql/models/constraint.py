@@ -1,13 +1,21 @@
 """Constrained decoding: at each step, the tokens that keep the text inside a grammar.
 
 llguidance (Earley parsing with lexemes derived on the fly) does the work. It was chosen over
-xgrammar by `benchmarks/grammar.py`: most of our grammars are asked once or a few times, where its
-lazy lexer has nothing to compile ahead. Works for any GBNF and any fast tokenizer: the bytes of
-each token come from the tokenizer's own decoder.
+xgrammar by measurement: most of our grammars are asked once or a few times, where its lazy lexer has
+nothing to compile ahead. It reads its own Lark dialect (GBNF is rewritten), and any fast tokenizer: the
+bytes of each token come from the tokenizer's own decoder.
+
+Where a grammar leaves one continuation, as after the first letters of a name, its tokens need no step of
+the model each. The field calls them forced, fast-forward or jump-forward tokens. They are cut as the
+tokenizer cuts the text, and end before a token that could also span their end, so that a model sees what
+it was trained on (llguidance, docs/fast_forward.md).
 
     engine = GrammarEngine(tokenizer, vocab_size=32000, end_ids=[2])
     mask = GrammarMask(engine, [prompt.grammar], copies=1, start=prompt_length)
     scores = mask(input_ids, scores)      # (rows, vocabulary), -inf where the grammar forbids
+
+    matcher = engine.matcher(prompt.grammar)
+    matcher.consume_tokens(engine.forced(matcher))
 """
 
 from __future__ import annotations
@@ -28,9 +36,8 @@ from txt2sql.models.gbnf import to_lark
 from txt2sql.models.grammar import HEADER
 
 _CACHED_GRAMMARS = 256
-# Forced bytes are cut into tokens by the tokenizer; one that drops a space on its own, as BERT's
-# do, would then forbid every token that begins with that space.
 _NO_FORCING = '%llguidance {"no_forcing": true}\n'
+_PIECES = ("SELECT", " FROM", "_id", " ", "\n  ", ".", "é")
 _BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>$")
 
 
@@ -99,7 +106,13 @@ class GrammarEngine:
             raise ModelError("a grammar needs a tokenizer with an end token; set its eos_token")
         self.vocab_size, self.end_ids = vocab_size, list(end_ids)
         tokens = token_bytes(tokenizer, vocab_size)
-        wrapper = TokenizerWrapper(_Vocabulary(tokenizer, tokens, end_ids))
+        vocabulary = _Vocabulary(tokenizer, tokens, end_ids)
+        # Forced bytes are cut by the tokenizer. One that adds a space before a text or drops one, as
+        # those of Llama-2 and BERT do, would forbid the tokens that fit.
+        self.forces = all(
+            b"".join(tokens[i] for i in vocabulary(piece)) == piece.encode() for piece in _PIECES
+        )
+        wrapper = TokenizerWrapper(vocabulary)
         self._tokenizer = LLTokenizer(wrapper, n_vocab=vocab_size, eos_token=self.end_ids)
         self._compiled: OrderedDict[str, LLMatcher] = OrderedDict()
 
@@ -109,7 +122,8 @@ class GrammarEngine:
             self._compiled.move_to_end(grammar)
         else:
             lark = grammar if grammar.startswith(HEADER) else to_lark(grammar)
-            matcher = LLMatcher(self._tokenizer, _NO_FORCING + lark, log_level=0)
+            options = "" if self.forces else _NO_FORCING
+            matcher = LLMatcher(self._tokenizer, options + lark, log_level=0)
             if matcher.is_error():
                 reason = matcher.get_error().strip().splitlines()[0][:200]
                 raise ModelError(f"the grammar cannot be used ({reason}); correct it")
@@ -117,6 +131,12 @@ class GrammarEngine:
             if len(self._compiled) > _CACHED_GRAMMARS:
                 self._compiled.popitem(last=False)
         return self._compiled[grammar].deep_copy()
+
+    def forced(self, matcher: LLMatcher) -> list[int]:
+        """The tokens that must follow, where there is no choice; none where there is one, where a
+        statement may end, and with a tokenizer that does not cut text into its own bytes.
+        """
+        return list(matcher.compute_ff_tokens()) if self.forces else []
 
     def allowed(self, matcher: LLMatcher | None, size: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """(size,) which tokens may follow; only the end where nothing else may."""

@@ -124,9 +124,11 @@ class Decoder:
         else:
             rows = self._beam(cache, row, logits, sampling)
         completions = [self._completion(each, length, sampling) for each in rows]
-        if sampling.temperature <= 0 and sampling.beams == 1:
-            completions *= sampling.n
-        return completions
+        if sampling.temperature > 0:
+            return completions
+        # Tokens spell some texts in two ways; the likelier one stands for both.
+        distinct = {completion.text: completion for completion in reversed(completions)}
+        return list(reversed(distinct.values())) * sampling.n
 
     # ------------------------------------------------------------------------------- prompts
 
@@ -162,10 +164,8 @@ class Decoder:
         else:
             self._read(cache, row, ids[:shared])
             if shared:
-                slots = np.flatnonzero(row.seen)
-                prefix = cache.take(slots)
-                self.prefixes.save(ids[:shared], prefix)
-                # What a later process will read is what this one answers from.
+                # What a later process will load is what this one answers from.
+                prefix = self.prefixes.save(ids[:shared], cache.take(np.flatnonzero(row.seen)))
                 cache.truncate(1)
                 row.seen = np.zeros(0, bool)
                 self._see(row, cache.put(prefix))

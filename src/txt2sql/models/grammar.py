@@ -16,8 +16,8 @@ passes. Names that a statement gives itself are allowed where it can have given 
 WITH, in the clauses after a FROM that holds a nested query, in GROUP BY and ORDER BY after an AS. In the
 select list before such a FROM they must look computed (`num_songs`, `total`, `order_count`).
 
-Space is one blank, or a line break and up to eight blanks. Literals and aliases are bounded (text 80
-characters, numbers 15 digits, aliases 30 characters), so no answer runs away in one.
+Space is one blank, or a line break and up to twelve blanks. Literals and aliases are bounded (text 80
+characters, numbers 19 digits, aliases 30 characters), so no answer runs away in one.
 
 A lexeme takes the space around it with it: what stands before an operand the space after it, what stands
 behind one the space before it. So a word and its space are one automaton, and masks are cheap.
@@ -57,10 +57,10 @@ _VERSION = sqlite3.sqlite_version_info[:2]
 _EXPRESSION = """
 expr_MODE: test_MODE (LOGIC test_MODE)*
 test_MODE: NOT? (value_MODE compared_MODE? | EXISTS many_CONTEXT RIGHT)
-compared_MODE: (COMPARISON | IS | LIKE) value_MODE | LIKE value_MODE ESCAPE | BETWEEN value_MODE AND value_MODE | IN (one_CONTEXT | value_MODE (COMMA value_MODE)*) RIGHT
+compared_MODE: (COMPARISON | IS NOT? FROM_THAT | GLOB | LIKE) value_MODE | LIKE value_MODE ESCAPE | BETWEEN value_MODE AND value_MODE | IN (one_CONTEXT | value_MODE (COMMA value_MODE)*) RIGHT
 value_MODE: MINUS? operand_MODE (ARITHMETIC MINUS? operand_MODE | SUBTRACT operand_MODE)*
 operand_MODE: (LITERAL | NAMES call_MODE | case_MODE | CAST expr_MODE AS_TYPE | LEFT (expr_MODE | one_CONTEXT) RIGHT) COLLATE?
-case_MODE: (CASE_WHEN | CASE value_MODE WHEN) expr_MODE THEN expr_MODE (WHEN expr_MODE THEN expr_MODE)* (ELSE expr_MODE)? END
+case_MODE: CASE (FIRST_WHEN | value_MODE WHEN) expr_MODE THEN expr_MODE (WHEN expr_MODE THEN expr_MODE)* (ELSE expr_MODE)? END
 """
 _CALLS = {
     "p": "call_MODE: SCALARS",
@@ -95,11 +95,12 @@ item_BASE: STAR | STARS_BASE | expr_BASEf AS_NAME?
 # ----------------------------------------------------------------------------------------------- queries
 # HOW is many (any columns) or one (a single one, as a comparison needs).
 _QUERY = """
-HOW_n: (plain_HOW order_pn? | (named_HOW | nested_HOW) order_fn? | constant_HOW) LIMIT? | core_HOW_n (SET core_HOW_n)+ order_fn? LIMIT?
+HOW_n: (plain_HOW order_pn? | (named_HOW | nested_HOW) order_fn? | constant_HOW) limit? | core_HOW_n (SET core_HOW_n)+ order_fn? limit?
 core_HOW_n: plain_HOW | named_HOW | nested_HOW | constant_HOW
-HOW_w: core_HOW_w (SET core_HOW_w)* order_fw? LIMIT?
+HOW_w: core_HOW_w (SET core_HOW_w)* order_fw? limit?
 """
 _CORES = """
+limit: LIMIT OFFSET?
 plain_many: SELECT DISTINCT? plain_items_pn FROM tables where_pn? group_pn?
 named_many: SELECT DISTINCT? (item_pn COMMA)* expr_pnf AS_NAME (COMMA item_pn)* FROM tables where_pn? group_fn?
 nested_many: SELECT DISTINCT? items_sn FROM nested where_fn? group_fn?
@@ -119,7 +120,7 @@ source_w: (TABLE | IDENTIFIER) ALIAS? | LEFT many_w RIGHT ALIAS?
 on_pn: ON expr_pnp | USING
 on_fn: ON expr_fnp | USING
 on_fw: ON expr_fwp | USING
-statement: many_n | (WITH IDENTIFIER AS_QUERY many_n RIGHT (COMMA IDENTIFIER AS_QUERY many_w RIGHT)* | RECURSIVE recursive (COMMA recursive)*) SPACE many_w
+statement: many_n | WITH (IDENTIFIER AS_QUERY many_n RIGHT (COMMA IDENTIFIER AS_QUERY many_w RIGHT)* | RECURSIVE recursive (COMMA recursive)*) SPACE many_w
 recursive: IDENTIFIER AS_QUERY many_w RIGHT | IDENTIFIER LEFT IDENTIFIER RIGHT AS_QUERY one_w RIGHT | IDENTIFIER LEFT IDENTIFIER (COMMA IDENTIFIER)+ RIGHT AS_QUERY many_w RIGHT
 """
 # ----------------------------------------------------------------------------------------------- lexemes
@@ -135,11 +136,11 @@ HAVING: _ @HAVING _
 ORDER_BY: _ @ORDER _ @BY _
 ORDER: @ORDER _ @BY _
 PARTITION: @PARTITION _ @BY _
-LIMIT: _ @LIMIT _ DIGITS ((_ @OFFSET _ | ~ "," ~) DIGITS)?
-DIGITS: /[0-9]{1,9}/
+LIMIT: _ @LIMIT _ /[0-9]{1,9}/
+OFFSET: (_ @OFFSET _ | ~ "," ~) /[0-9]{1,9}/
 SET: _ (@UNION (_ @ALL)? | @INTERSECT | @EXCEPT) _
 WITH: @WITH _
-RECURSIVE: @WITH _ @RECURSIVE _
+RECURSIVE: @RECURSIVE _
 AS_QUERY: _ @AS ~ "(" ~
 BESIDE: ~ "," ~ | _ (@CROSS | @NATURAL (_ (@LEFT (_ @OUTER)? | @INNER))?) _ @JOIN _
 JOIN: _ (OUTER (_ @OUTER)? _ | @INNER _)? @JOIN _
@@ -151,8 +152,10 @@ NOT: @NOT _
 EXISTS: @EXISTS ~ "(" ~
 LOGIC: _ (@AND | @OR) _
 AND: _ @AND _
+IS: _ @IS _
 COMPARISON: ~ /=|==|!=|<>|<|<=|>|>=/ ~
-LIKE: _ (@NOT _)? (@LIKE | @GLOB) _
+LIKE: _ (@NOT _)? @LIKE _
+GLOB: _ (@NOT _)? @GLOB _
 ESCAPE: _ @ESCAPE _ /'[^'\x00-\x1f]'/
 BETWEEN: _ (@NOT _)? @BETWEEN _
 IN: _ (@NOT _)? @IN ~ "(" ~
@@ -165,7 +168,7 @@ CAST: @CAST ~ "(" ~
 AS_TYPE: _ @AS _ (TYPE | (@DECIMAL | @NUMERIC) "(" /[0-9]{1,2}/ (~ "," ~ /[0-9]{1,2}/)? ")" | @VARCHAR "(" /[0-9]{1,4}/ ")") ~ ")"
 TYPE: @INTEGER | @INT | @REAL | @FLOAT | @DOUBLE | @NUMERIC | @DECIMAL | @TEXT | @VARCHAR | @CHAR | @DATE | @DATETIME | @BLOB | @BOOLEAN | @BIGINT
 CASE: @CASE _
-CASE_WHEN: @CASE _ @WHEN _
+FIRST_WHEN: @WHEN _
 WHEN: _ @WHEN _
 THEN: _ @THEN _
 ELSE: _ @ELSE _
@@ -182,8 +185,8 @@ BOUNDS: PEERS | FAR _ @PRECEDING | @BETWEEN _ (FAR _ @PRECEDING _ @AND _ (@CURRE
 PEERS: @UNBOUNDED _ @PRECEDING | @CURRENT _ @ROW | @BETWEEN _ (@UNBOUNDED _ @PRECEDING _ @AND _ (@CURRENT _ @ROW | @UNBOUNDED _ @FOLLOWING) | @CURRENT _ @ROW _ @AND _ @UNBOUNDED _ @FOLLOWING)
 FUTURE: @UNBOUNDED _ @FOLLOWING | FAR _ @FOLLOWING
 FAR: /[0-9]{1,4}/
-TEXT: "'" (/[^'\x00-\x1f]/ | "''"){0,80} "'"
-NUMBER: (/[0-9]{1,15}(\.[0-9]{0,15})?/ | /\.[0-9]{1,15}/) /([eE][+-]?[0-9]{1,3})?/
+TEXT: "'" (/[^'\x00-\x08\x0a-\x1f]/ | "''"){0,80} "'"
+NUMBER: (/[0-9]{1,19}(\.[0-9]{0,19})?/ | /\.[0-9]{1,19}/) /([eE][+-]?[0-9]{1,3})?/
 AS_NAME: _ @AS _ (IDENTIFIER | QUOTED)
 QUOTED: /"[^"\x00-\x1f]{1,40}"/
 ALIAS: _ (@AS _)? IDENTIFIER
@@ -193,7 +196,7 @@ COMPUTED_COLUMN: SHORT_NAME "." COMPUTED
 ANY_COLUMN: (IDENTIFIER & ~TABLE_WORD) "." (COLUMN | IDENTIFIER)
 STARS: (TABLE | SHORT_NAME) ".*"
 ANY_STARS: (TABLE | IDENTIFIER) ".*"
-SPACE: " " | /\n {0,8}/
+SPACE: " " | / ?\n {0,12}/
 """
 _THOUGHT = r'THOUGHT: "--" /[^;\n\r\x00]{1,160}\n/'
 _COMPUTED = (
@@ -255,6 +258,7 @@ def _rules() -> Iterable[str]:
         for calls, call in _CALLS.items():
             mode = base + calls
             text = _EXPRESSION.strip().replace("NAMES", _NAMES[base[0]])
+            text = text.replace("FROM_THAT", "FROM_THAT?" if _VERSION >= (3, 39) else "")
             text += "\n" + call.replace("SCALARS", _calls("SCALAR", scalar, f"expr_{mode}"))
             text = text.replace("MODE", mode).replace("BASE", base).replace("CONTEXT", base[1])
             yield from text.splitlines()
@@ -269,7 +273,7 @@ def _rules() -> Iterable[str]:
         yield _lexeme(line)
     modern = _VERSION >= (3, 39)
     yield _lexeme(f"OUTER: @LEFT{' | @RIGHT | @FULL' if modern else ''}")
-    yield _lexeme(f"IS: _ @IS _ (@NOT _)?{' (@DISTINCT _ @FROM _)?' if modern else ''}")
+    yield _lexeme("FROM_THAT: @DISTINCT _ @FROM _")
     bare = " | ".join("@" + function.name.upper() for function in usable if function.bare)
     yield _lexeme(f"LITERAL: TEXT | NUMBER | @NULL | @TRUE | @FALSE | {bare}")
     yield rf"IDENTIFIER: /[A-Za-z_][A-Za-z0-9_]{{0,29}}/ & ~/(?i:{'|'.join(sorted(KEYWORDS))})/"
