@@ -111,7 +111,7 @@ class PrefixStore:
             return None
         path = self.folder / f"{name}.npz"
         try:
-            with np.load(path) as file:
+            with path.open("rb") as stream, np.load(stream) as file:
                 prefix, digest = file["prefix"], bytes(file["digest"])
             os.utime(path)
         except Exception:  # absent, cut, or no such file at all: numpy raises many kinds

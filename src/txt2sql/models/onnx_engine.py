@@ -103,7 +103,7 @@ class OnnxEngine:
         arrays: Mapping[str, Array] = {}
         if adapter is not None:
             try:
-                with np.load(adapter) as file:
+                with adapter.open("rb") as stream, np.load(stream) as file:
                     arrays = {name: file[name].astype(np.float32) for name in file.files}
             except Exception as problem:
                 raise ModelError(f"'{adapter}' holds no adapter ({problem})") from problem
