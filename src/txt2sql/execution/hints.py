@@ -624,9 +624,7 @@ def _said(asked: _Asked, root: tuple[str, ...]) -> Iterator[tuple[bool, str, int
         plain, other = word.replace("ll", "l"), last.replace("ll", "l")
         if plain == other:
             turned = False
-        elif word in _OPPOSITES.get(last, ()):
-            turned = True
-        elif _prefixed(plain, other) or _prefixed(other, plain):
+        elif word in _OPPOSITES.get(last, ()) or _prefixed(plain, other) or _prefixed(other, plain):
             turned = True
         else:
             continue

@@ -21,7 +21,7 @@ import numpy as np
 from txt2sql.errors import ModelError
 from txt2sql.models.cache import Cache, PrefixStore
 from txt2sql.models.constraint import GrammarEngine
-from txt2sql.models.onnx_engine import Array, Engine, OnnxEngine, as_array
+from txt2sql.models.onnx_engine import Array, Engine, OnnxEngine, Output, as_array
 from txt2sql.models.tokenizer import Vocabulary
 from txt2sql.runs import cache_dir
 from txt2sql.types import Completion, Prompt, Sampling
@@ -112,7 +112,7 @@ class Decoder:
 
     def _complete(self, prompt: Prompt, sampling: Sampling, number: int) -> list[Completion]:
         try:
-            cache, row, logits = self.prefill(prompt)
+            cache, row, output = self.prefill(prompt)
         except MemoryError as error:
             raise ModelError(
                 f"'{self.name}' ran out of memory on a prompt of this length; use a smaller budget"
@@ -120,9 +120,9 @@ class Decoder:
         length = row.position
         if sampling.temperature > 0:
             rng = np.random.default_rng([sampling.seed, number])
-            rows = self._sample(cache, row, logits, sampling, rng)
+            rows = self._sample(cache, row, output.logits[0], sampling, rng)
         else:
-            rows = self._beam(cache, row, logits, sampling)
+            rows = self._beam(cache, row, output.logits[0], sampling)
         completions = [self._completion(each, length, sampling) for each in rows]
         if sampling.temperature > 0:
             return completions
@@ -152,8 +152,8 @@ class Decoder:
             )
         return ids, shared
 
-    def prefill(self, prompt: Prompt) -> tuple[Cache, Row, Array]:
-        """Read a prompt: its cache, the row where answers begin, and logits (vocabulary,) there."""
+    def prefill(self, prompt: Prompt) -> tuple[Cache, Row, Output]:
+        """Read a prompt: its cache, the row where answers begin, and what the model says there."""
         ids, shared = self.encode(prompt)
         cache = self.engine.cache()
         row = Row(0, np.zeros(0, bool), 0)
@@ -162,25 +162,24 @@ class Decoder:
             self._see(row, cache.put(stored))
             row.position = shared
         else:
-            self._read(cache, row, ids[:shared])
             if shared:
+                self._read(cache, row, ids[:shared])
                 # What a later process will load is what this one answers from.
                 prefix = self.prefixes.save(ids[:shared], cache.take(np.flatnonzero(row.seen)))
                 cache.truncate(1)
                 row.seen = np.zeros(0, bool)
                 self._see(row, cache.put(prefix))
-        logits = self._read(cache, row, ids[shared:])
+        output = self._read(cache, row, ids[shared:])
         if prompt.grammar is not None:
             row.matcher = self.grammars().matcher(prompt.grammar)
-        return cache, row, logits
+        return cache, row, output
 
-    def _read(self, cache: Cache, row: Row, ids: Sequence[int]) -> Array:
-        """Read tokens of one row, a part at a time; logits (vocabulary,) after the last one."""
-        logits: Array = np.zeros(0, np.float32)
+    def _read(self, cache: Cache, row: Row, ids: Sequence[int]) -> Output:
+        """Read tokens of one row, a part at a time; what the model says after the last one."""
         for start in range(0, len(ids), _CHUNK):
             row.waiting = list(ids[start : start + _CHUNK])
-            logits = self.step(cache, [row])[0]
-        return logits
+            output = self.step(cache, [row])
+        return output
 
     @staticmethod
     def _see(row: Row, slots: Array) -> None:
@@ -189,8 +188,10 @@ class Decoder:
         seen[slots] = True
         row.seen = seen
 
-    def step(self, cache: Cache, rows: Sequence[Row]) -> Array:
-        """Every row reads what waits for it: logits (rows, vocabulary) after the last of each."""
+    def step(self, cache: Cache, rows: Sequence[Row]) -> Output:
+        """Every row reads what waits for it: logits (rows, vocabulary) and hidden states (rows, size)
+        after the last token of each.
+        """
         counts = [len(row.waiting) for row in rows]
         total, past = sum(counts), cache.length
         seen = np.zeros((total, past + total), bool)
@@ -209,7 +210,7 @@ class Decoder:
             self._see(row, slots[end - count : end])
             row.position += count
             row.waiting = []
-        return output.logits
+        return output
 
     # ------------------------------------------------------------------------------ decoding
 
@@ -272,7 +273,7 @@ class Decoder:
                 row for row, end in zip(rows, ended, strict=True) if not end and row.logprob > floor
             ]
             if live:
-                read = self.step(cache, live)
+                read = self.step(cache, live).logits
                 scores = [
                     self._logprobs(row, values) for row, values in zip(live, read, strict=True)
                 ]
@@ -298,7 +299,7 @@ class Decoder:
             scores = []
             for first in range(0, len(live), _ROWS):
                 part = live[first : first + _ROWS]
-                read = self.step(cache, part)
+                read = self.step(cache, part).logits
                 scores += [
                     self._logprobs(row, values) for row, values in zip(part, read, strict=True)
                 ]

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from txt2sql.models.engine import Decoding, Engine
 from txt2sql.models.predictor import DirectPredictor
+from txt2sql.models.step_beam import Decoding, Engine
 from txt2sql.search.mcts import Settings, Tree, Watch, search
 from txt2sql.search.state import Asked, Question, State
 from txt2sql.search.steps import StepExpander

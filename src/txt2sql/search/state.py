@@ -12,7 +12,7 @@ import math
 import re
 from dataclasses import dataclass, field
 
-from txt2sql.models.engine import Place, Step
+from txt2sql.models.step_beam import Place, Step
 from txt2sql.types import Example, Links, Prompt, QueryResult, Schema
 
 _TABLE = re.compile(r"\[t\d+\]$")

@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from txt2sql.models.engine import Engine, Place, Step
+from txt2sql.models.step_beam import Engine, Place, Step
 from txt2sql.search.actions import split_steps
 from txt2sql.search.mcts import Choice, Expansion
 from txt2sql.search.relaxation import fault, partial_fault

@@ -39,7 +39,7 @@ from txt2sql.types import (
 )
 
 if TYPE_CHECKING:
-    from txt2sql.models.engine import Head
+    from txt2sql.models.step_beam import Head
     from txt2sql.search.predictor import SearchOptions, SearchPredictor
 
 BUNDLED = "bundled"
@@ -241,14 +241,21 @@ def searching(
     and a predictor that reads answers back does so in the vote. Raises ModelError for a model that
     cannot be searched.
     """
-    from txt2sql.models.engine import HFEngine
-    from txt2sql.models.hf import HFGenerator
-    from txt2sql.models.ppm import find
+    from txt2sql.models.decoder import Decoder
     from txt2sql.search.actions import starts_step
     from txt2sql.search.predictor import SearchPredictor, reading_back, with_judge
     from txt2sql.search.second_look import ReadingBack
 
     generator = predictor.generator
+    if isinstance(generator, Decoder):
+        from txt2sql.models.tree_decoder import TreeDecoder
+
+        tree = TreeDecoder(generator, starts_step, head=head, decoding=options.steps)
+        return SearchPredictor(predictor, tree, options, scored=head is not None)
+    from txt2sql.models.engine import HFEngine
+    from txt2sql.models.hf import HFGenerator
+    from txt2sql.models.ppm import find
+
     if not isinstance(generator, HFGenerator):
         raise ModelError(f"'{generator.name}' cannot be searched; choose a model that runs here")
     chooser, weight = predictor.chooser, 0.0
