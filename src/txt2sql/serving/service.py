@@ -220,6 +220,10 @@ def build_predictor(
 
 def _chooser(generator: Generator, schema: Callable[[str], Schema]) -> Chooser | None:
     """What chooses among candidates, where the model has one that reads answers back."""
+    from txt2sql.models.decoder import Decoder
+
+    if isinstance(generator, Decoder):
+        return None
     from txt2sql.models.channel import channel_folder, load_channel
     from txt2sql.models.hf import HFGenerator
 
