@@ -176,9 +176,9 @@ def test_a_cached_prefix_gives_the_same_answers_and_is_read_from_disk(
     read = again.engine.forward
     counts: list[int] = []
 
-    def counted(tokens: Any, *rest: Any) -> Any:
+    def counted(tokens: Any, *rest: Any, **named: Any) -> Any:
         counts.append(len(tokens))
-        return read(tokens, *rest)
+        return read(tokens, *rest, **named)
 
     again.engine.forward = counted  # type: ignore[method-assign]
     assert again.generate(prompts(), Sampling(max_new_tokens=24)) == first

@@ -179,23 +179,27 @@ class Decoder:
         """A cache that holds the first tokens of prompts, and the slots (slots,) that see them."""
         cache = self.engine.cache()
         row = Row(np.zeros(0, bool), 0)
-        if not ids:
-            return cache, row.seen
-        stored = self.prefixes.load(ids)
-        if stored is None:
-            self._read(cache, row, ids)
-            # What a later process will load is what this one answers from.
-            stored = self.prefixes.save(ids, cache.take(np.flatnonzero(row.seen)))
-            cache.truncate(1)
-            row.seen = np.zeros(0, bool)
-        self._see(row, cache.put(stored))
+        if ids:
+            self._see(row, cache.put(self.prefix_states(ids)))
         return cache, row.seen
 
-    def _read(self, cache: Cache, row: Row, ids: Sequence[int]) -> Output:
+    def prefix_states(self, ids: Sequence[int]) -> Array:
+        """The keys and values of a prefix: (2, layers, kv heads, time, head size).
+
+        What a later process will load is what this one answers from.
+        """
+        stored = self.prefixes.load(ids)
+        if stored is None:
+            cache, row = self.engine.cache(), Row(np.zeros(0, bool), 0)
+            self._read(cache, row, ids, prefix=True)
+            stored = self.prefixes.save(ids, cache.take(np.flatnonzero(row.seen)))
+        return stored
+
+    def _read(self, cache: Cache, row: Row, ids: Sequence[int], prefix: bool = False) -> Output:
         """Read tokens of one row, a part at a time; what the model says after the last one."""
         for start in range(0, len(ids), _CHUNK):
             row.waiting = list(ids[start : start + _CHUNK])
-            output = self.step(cache, [row])
+            output = self.step(cache, [row], prefix)
         return output
 
     @staticmethod
@@ -205,7 +209,7 @@ class Decoder:
         seen[slots] = True
         row.seen = seen
 
-    def step(self, cache: Cache, rows: Sequence[Row]) -> Output:
+    def step(self, cache: Cache, rows: Sequence[Row], prefix: bool = False) -> Output:
         """Every row reads what waits for it: logits (rows, vocabulary) and hidden states (rows, size)
         after the last token of each.
         """
@@ -222,7 +226,7 @@ class Decoder:
             start = end
         tokens = as_array([token for row in rows for token in row.waiting])
         last = np.cumsum(counts) - 1
-        output, slots = self.engine.forward(tokens, positions, seen, cache, last)
+        output, slots = self.engine.forward(tokens, positions, seen, cache, last, prefix=prefix)
         for row, count, end in zip(rows, counts, last + 1, strict=True):
             self._see(row, slots[end - count : end])
             row.position += count
