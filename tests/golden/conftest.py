@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from difflib import unified_diff
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,18 @@ def golden(request: pytest.FixtureRequest) -> Golden:
         assert file.is_file(), (
             f"{file.name} is missing; run: python -m pytest tests/golden --record"
         )
-        assert value == json.loads(file.read_text(encoding="utf-8"))
+        recorded = json.loads(file.read_text(encoding="utf-8"))
+        lines = unified_diff(
+            layout(recorded).splitlines(),
+            layout(value).splitlines(),
+            "recorded",
+            "now",
+            n=4,
+            lineterm="",
+        )
+        assert value == recorded, "\n".join(
+            ["what users see is no longer what is recorded", *lines]
+        )
 
     return compare
 
