@@ -39,6 +39,7 @@ def is_refusal(response: httpx.Response, status: int) -> bool:
         {},
         {"question": ""},
         {"question": " \n\t"},
+        {"question": "\x1c\x1f"},  # separators, white space to Python alone
         {"question": "x" * 10_001},
         {"question": 5},
         {"question": None},

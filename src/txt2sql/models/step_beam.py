@@ -4,7 +4,7 @@ Where a step ends, the model's own probability says: that of a token which begin
 end. A place joins the batch whenever it is asked for and leaves it when it is done (continuous
 batching, Yu et al. 2022): all open places go on by a token at a time.
 
-`StepBeam` does this for every engine; how tokens are read is the engine's (`engine`, `vllm_engine`).
+`StepBeam` does this for every engine; how tokens are read is the engine's (`engine`).
 """
 
 from __future__ import annotations
