@@ -106,10 +106,31 @@ def _summed(node: Node, resolver: Resolver, dialect: str) -> None:
 
 
 def _joined(node: Node, resolver: Resolver, dialect: str) -> None:
-    if dialect == "postgres":
-        inner = node.this.expressions[0] if isinstance(node.this, exp.Distinct) else node.this
-        if resolver.kind(inner) != TEXT:
-            inner.replace(as_text(inner))
+    """group_concat() of rows that were sorted before: only an order of its own is sure to hold."""
+    distinct = isinstance(node.this, exp.Distinct)
+    inner = node.this.expressions[0] if distinct else node.this
+    if dialect == "postgres" and resolver.kind(inner) != TEXT:
+        inner.replace(as_text(inner))
+    order = None if distinct else _order_before(node)
+    if order is not None:
+        node.set("this", exp.Order(this=node.this, expressions=order))
+
+
+def _order_before(node: Node) -> list[Node] | None:
+    """The ORDER BY of the one derived table that an aggregate reads, in names that it gives."""
+    select = node.find_ancestor(exp.Select)
+    from_ = select.args.get("from_") if select is not None else None
+    query = from_.this.this if from_ is not None and isinstance(from_.this, exp.Subquery) else None
+    if not isinstance(query, exp.Select) or select.args.get("joins") or not query.args.get("order"):
+        return None
+    names = {item.alias_or_name.lower() for item in query.expressions}
+    ordered = query.args["order"].expressions
+    if not all(isinstance(o.this, exp.Column) and o.this.name.lower() in names for o in ordered):
+        return None
+    copies = [each.copy() for each in ordered]
+    for each in copies:
+        each.this.set("table", None)
+    return copies
 
 
 def _neighbour(node: Node, resolver: Resolver, dialect: str) -> None:

@@ -55,7 +55,7 @@ def branches(tree: Node, resolver: Resolver, dialect: str) -> None:
     numbers where conditions stand beside numbers."""
     if dialect == "mysql":
         return
-    for node in list(tree.find_all(exp.Case, exp.If, exp.Coalesce)):
+    for node in list(tree.find_all(exp.Case, exp.If, exp.Coalesce, exp.Lag, exp.Lead)):
         _one_type(_results(node), resolver)
     for union in reversed(list(tree.find_all(exp.SetOperation))):
         columns = (projections(union.left), projections(union.right))
@@ -66,7 +66,9 @@ def branches(tree: Node, resolver: Resolver, dialect: str) -> None:
 def _results(node: Node) -> list[Node]:
     if isinstance(node, exp.Coalesce):
         return [node.this, *node.expressions]
-    if isinstance(node, exp.If):
+    if isinstance(node, (exp.Lag, exp.Lead)):
+        results = [node.this, node.args.get("default")]
+    elif isinstance(node, exp.If):
         if isinstance(node.parent, exp.Case):
             return []
         results = [node.args["true"], node.args.get("false")]
