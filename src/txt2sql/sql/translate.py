@@ -36,6 +36,7 @@ RULES: tuple[Rule, ...] = (
     rewrite_names.aliases_in_conditions,
     rewrite_functions.functions,
     rewrite_functions.operands,
+    rewrite_functions.joined_text,
     rewrite_dates.dates,
     rewrite_types.branches,
     rewrite_types.comparisons,
