@@ -107,7 +107,7 @@ _ENTRIES = (
     Function("exp", 1, 1, kind="number", since=(3, 35)),
     Function("floor", 1, 1, since=(3, 35)),
     Function("ln", 1, 1, kind="number", since=(3, 35)),
-    Function("log", 1, 2, kind="number", since=(3, 35), forms={"mysql": "LOG10(_0)"}),
+    Function("log", 1, 2, kind="number", since=(3, 35)),
     Function("log10", 1, 1, kind="number", since=(3, 35)),
     Function("log2", 1, 1, kind="number", since=(3, 35)),
     Function("mod", 2, 2, kind="number", since=(3, 35)),
@@ -158,7 +158,7 @@ _ENTRIES = (
     Function("json_object", 0, MANY, kind="text", since=(3, 38)),
     Function("json_quote", 1, 1, kind="text", since=(3, 38)),
     Function("json_type", 1, 2, kind="text", since=(3, 38)),
-    Function("json_valid", 1, 2, kind="integer", since=(3, 38)),
+    Function("json_valid", 1, 1, kind="integer", since=(3, 38)),
 )
 
 FUNCTIONS: Mapping[str, Function] = MappingProxyType({entry.name: entry for entry in _ENTRIES})

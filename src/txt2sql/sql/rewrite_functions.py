@@ -169,6 +169,16 @@ def _rounded(node: Node, resolver: Resolver, dialect: str) -> None:
         node.set("this", exp.cast(node.this.copy(), f"decimal({digits_before}, {_DECIMALS})"))
 
 
+def _logarithm(node: Node, resolver: Resolver, dialect: str) -> Node | None:
+    """log(x) is to base 10; PostgreSQL's log(base, x) is of decimal numbers."""
+    if node.args.get("expression") is None:
+        ten = exp.Literal.number(10)
+        return exp.Log(this=ten, expression=node.this.copy()) if dialect == "mysql" else None
+    for side in (node.this, node.expression) if dialect == "postgres" else ():
+        side.replace(exp.cast(side.copy(), "decimal"))
+    return None
+
+
 def _has_double(node: Node, resolver: Resolver) -> bool:
     """Whether a column of binary floating point is computed with."""
     return any(resolver.is_double(column) for column in node.find_all(exp.Column))
@@ -377,6 +387,7 @@ _RULES = {
     exp.Lag: _neighbour,
     exp.Lead: _neighbour,
     exp.Round: _rounded,
+    exp.Log: _logarithm,
     exp.GroupConcat: _joined,
     exp.Greatest: _greatest,
     exp.Least: _greatest,
