@@ -160,3 +160,25 @@ def test_what_is_translated_parses_and_calls_nothing_that_is_refused(
     if dialect == "mysql":
         rules = Rules(MYSQL_FUNCTIONS, backticks=True)
         assert check(translated, rules).error is None, translated
+
+
+_arguments = st.lists(
+    st.sampled_from(
+        [*sorted(COLUMNS), "1", "-2", "'%d-%s'", "'now'", "'+1 day'", "NULL", "n > 1", "*"]
+    ),
+    max_size=4,
+)
+
+
+@given(
+    st.sampled_from(sorted(FUNCTIONS)),
+    _arguments,
+    st.sampled_from(["", " OVER (ORDER BY n)", " OVER w", " FILTER (WHERE b)"]),
+    st.sampled_from(["postgres", "mysql", "duckdb"]),
+)
+def test_no_call_is_too_odd_to_be_translated(
+    name: str, arguments: list[str], rest: str, dialect: str
+) -> None:
+    schema = Schema("s", SCHEMA.tables, dialect=dialect)
+    sql = f"SELECT {name}({', '.join(arguments)}){rest} AS a FROM r WINDOW w AS (ORDER BY n)"
+    assert translate(sql, schema)

@@ -70,16 +70,19 @@ def _called(node: Node, dialect: str) -> Node | None:
 
 def _filter(node: Node, resolver: Resolver, dialect: str) -> Node | None:
     """MySQL has no FILTER: what is not to be counted is NULL."""
-    if dialect != "mysql":
+    if dialect != "mysql" or not isinstance(node.this, exp.AggFunc):
         return None
-    aggregate, condition = node.this.copy(), node.expression.this
-    counted = aggregate.this
-    holder = aggregate
-    if isinstance(counted, exp.Distinct):
-        holder, counted = counted, counted.expressions[0]
-    value = exp.Literal.number(1) if isinstance(counted, exp.Star) else counted.copy()
-    chosen = exp.Case(ifs=[exp.If(this=condition.copy(), true=value)])
-    holder.set(*(("expressions", [chosen]) if holder is not aggregate else ("this", chosen)))
+    aggregate: Node = node.this.copy()
+    place = aggregate.this
+    if isinstance(place, exp.Distinct):
+        place = place.expressions[0]
+    rows = place is None or isinstance(place, exp.Star)
+    value = exp.Literal.number(1) if rows else place.copy()
+    chosen = exp.Case(ifs=[exp.If(this=node.expression.this.copy(), true=value)])
+    if place is None:
+        aggregate.set("this", chosen)
+    else:
+        place.replace(chosen)
     return aggregate
 
 
