@@ -138,7 +138,7 @@ class Service:
 
     def run(self, sql: str) -> tuple[str, QueryResult]:
         """The statement in the database's own dialect, and what it gave."""
-        return run_native(self.database, self.schema, sql, self.direct.style, self.limits)
+        return run_native(self.database, self.schema, sql, self.limits)
 
     def answer(
         self,
@@ -206,12 +206,11 @@ def build_predictor(
     def index(db_id: str) -> ValueIndex:
         return open_value_index(database(db_id))
 
-    style: str = getattr(model, "prompt_style", "ddl")
     return DirectPredictor(
         model,
         schema,
         lambda example: index(example.db_id).match(example.question),
-        lambda db_id, sql: run_native(database(db_id), schema(db_id), sql, style, limits)[1],
+        lambda db_id, sql: run_native(database(db_id), schema(db_id), sql, limits)[1],
         replace(options, batch_size=batch_size) if batch_size else options,
         lambda db_id, table, column, text: index(db_id).spell(table, column, text),
         _chooser(model, schema) if channel else None,
