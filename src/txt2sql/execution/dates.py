@@ -55,7 +55,7 @@ def date_format(words: str, column_type: str, values: Sequence[Any]) -> DateForm
     DateFormat(kind='dmy', mark='.', text=True, padded=True, timed=False)
     """
     texts = [value.strip() for value in values if isinstance(value, str)]
-    numbers = [value for value in values if not isinstance(value, str)]
+    numbers = [value for value in values if isinstance(value, (int, float))]
     name = set(words.lower().split())
     if len(texts) >= _LEAST_SHARE * len(values) and texts:
         return _text_format(name, texts)
@@ -63,9 +63,10 @@ def date_format(words: str, column_type: str, values: Sequence[Any]) -> DateForm
         return None
     if any(number != int(number) for number in numbers if abs(number) < 1e15):
         return None
-    timely = column_type == "time" or bool(name & (_TIME_NAMES | _YEAR_NAMES))
+    done = any(word.endswith("ed") for word in name)  # issued, first appeared
+    timely = done or column_type == "time" or bool(name & (_TIME_NAMES | _YEAR_NAMES))
     share = _LEAST_SHARE * len(numbers)
-    if name & _YEAR_NAMES or column_type == "time" or any(w.endswith("ed") for w in name):
+    if name & _YEAR_NAMES or column_type == "time" or done:
         years = sum(FIRST_YEAR <= number <= LAST_YEAR for number in numbers)
         if years >= share:
             return DateFormat("year", text=False)
@@ -149,7 +150,7 @@ _MOMENT = re.compile(
     |(?P<day1>(?:the\s+)?{_DAY}\s+(?:of\s+)?{_MONTH}(?:,\s*|\s+)(?:of\s+)?{_YEAR})(?!\w)
     |(?P<day2>{_MONTH}\s+(?:the\s+)?{_DAY}(?:,\s*|\s+)(?:of\s+)?{_YEAR})(?!\w)
     |(?P<noyear>{_MONTH}\s+{_DAY}|{_DAY}\s+(?:of\s+)?{_MONTH})(?!\w)
-    |(?P<month>(?:the\s+month\s+of\s+)?{_MONTH},?\s+(?:of\s+|in\s+)?(?:the\s+year\s+)?{_YEAR})(?!\w)
+    |(?P<month>(?:the\s+month\s+of\s+)?{_MONTH},?\s+(?:of\s+)?(?:the\s+year\s+)?{_YEAR})(?!\w)
     |(?P<ym>{_YEAR}-(?:0[1-9]|1[0-2]))(?![-\w])
     |(?P<quarter>q[1-4](?:\s+of|\s+in)?\s+{_YEAR}|{_YEAR}[\s-]q[1-4]
         |{_ORDINAL}\s+quarter(?:\s+of|\s+in)?(?:\s+the\s+year)?\s+{_YEAR}
@@ -193,7 +194,9 @@ _QUANTITY = re.compile(
     r"seats?|words?|pages?|calories|copies|pieces|hp|cc|mb|gb|watts?|%)\b",
     re.I,
 )
-_OVER = re.compile(r"\b(?:than|over|under|above|below|least|most|exceed\w*|equals?|to|by)\s+$", re.I)
+_OVER = re.compile(
+    r"\b(?:than|over|under|above|below|least|most|exceed\w*|equals?|to|by)\s+$", re.I
+)
 _BY = re.compile(r"\bby\s+(?:the\s+)?$", re.I)
 _MODAL = re.compile(r"\b(?:in|during|of|since|before|after|until|from|every|each|for)\s+$", re.I)
 
@@ -231,7 +234,9 @@ def _assembled(question: str, marks: list[re.Match[str]], today: Day) -> Iterato
                 if _TO.fullmatch(gap) is None or gap.strip():
                     i += 1  # a range of which one end is no date
                     continue
-        if period is None or _NEGATED.search(head) or (not mark["year"] and _BY.search(head)):
+        found = _BEFORE.search(head)
+        negated = _NEGATED.search(head) and not (found and found["not"])
+        if period is None or negated or (not mark["year"] and _BY.search(head)):
             continue
         if mark["year"]:
             listed = years and re.search(r"(?:,|\band|\bor)\s+(?:in\s+)?$", head, re.I)
@@ -264,9 +269,7 @@ def _range(first: Period, last: Period, start: int, end: int) -> Period | None:
     return Period((start, end), first.start, last.end)
 
 
-def _directed(
-    question: str, mark: re.Match[str], period: Period, today: Day
-) -> Iterator[Period]:
+def _directed(question: str, mark: re.Match[str], period: Period, today: Day) -> Iterator[Period]:
     """The period as its preposition turns it: "before 2020" ends where 2020 starts."""
     head, tail = question[: mark.start()], question[mark.end() :]
     found = _BEFORE.search(head)
@@ -313,7 +316,7 @@ def _this_year(period: Period, today: Day) -> Period:
     assert period.part is not None
     number = int(period.part[1][0])
     back = number > today.month
-    steps = ("start of year", f"+{number - 1} months", *(["-1 year"] if back else []))
+    steps = ("start of year", *_shift(number - 1, "month"), *(["-1 year"] if back else []))
     day = Day(today.year - back, number, 1)
     following = Day(day.year + number // 12, number % 12 + 1, 1)
     return Period(
@@ -459,9 +462,7 @@ def _unit_start(today: Day, unit: str, shift: int) -> Moment:
 # -------------------------------------------------------------------------------- the condition
 
 
-def condition(
-    place: str, form: DateFormat, period: Period, dialect: str = "sqlite"
-) -> str | None:
+def condition(place: str, form: DateFormat, period: Period, dialect: str = "sqlite") -> str | None:
     """The condition on a column, spelt as `place`, that a period is; None where the format has none.
 
     Engines other than SQLite get the days themselves where the period hangs on the present.
@@ -469,7 +470,8 @@ def condition(
     >>> condition("t.d", DateFormat("dmy", "."), periods("before 2020")[0])
     "substr(t.d, 7, 4) || '-' || substr(t.d, 4, 2) || '-' || substr(t.d, 1, 2) < '2020-01-01'"
     """
-    if dialect != "sqlite" and (form.kind in ("seconds", "millis") or form.mark != "-"):
+    portable = form.kind in ("ymd", "year", "month", "compact") and form.mark == "-"
+    if dialect != "sqlite" and not portable:
         return None
     if period.part:
         return _part_condition(place, form, period.part, dialect)
@@ -557,9 +559,7 @@ def _in_years(
     return " AND ".join(ends) or None
 
 
-def _unpadded(
-    place: str, form: DateFormat, start: Moment | None, end: Moment | None
-) -> str | None:
+def _unpadded(place: str, form: DateFormat, start: Moment | None, end: Moment | None) -> str | None:
     """5/1/2025: patterns for one day, month or year, numbers for years."""
     if any(m and m.modifiers is not None for m in (start, end)):
         return None

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, fields
 from itertools import islice
 from typing import Any
 
@@ -45,6 +45,10 @@ class ColumnFacts:
     low: float | None = None
     high: float | None = None
     date: DateFormat | None = None
+
+
+_NAMES = [field.name for field in fields(ColumnFacts)]
+_VALUES, _DATE = _NAMES.index("values"), _NAMES.index("date")
 
 
 def read_facts(
@@ -123,5 +127,7 @@ def dump(facts: ColumnFacts) -> str:
 
 def load(text: str) -> ColumnFacts:
     """What `dump` wrote."""
-    *plain, values, low, high, date = json.loads(text)
-    return ColumnFacts(*plain, tuple(values), low, high, DateFormat(*date) if date else None)
+    items = json.loads(text)
+    items[_VALUES] = tuple(items[_VALUES])
+    items[_DATE] = DateFormat(*items[_DATE]) if items[_DATE] else None
+    return ColumnFacts(*items)

@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from txt2sql.execution.dates import Period, condition, periods
+from txt2sql.execution.dates import FIRST_YEAR, LAST_YEAR, Period, condition, periods
 from txt2sql.execution.facts import ColumnFacts
 from txt2sql.execution.words import WORD, fold, key
 from txt2sql.sql.intermediate import quote_identifier
@@ -63,7 +63,9 @@ _OWN_DATE = {
     **dict.fromkeys(("died", "deceased"), frozenset("death died dod deathdate".split())),
     "hired": frozenset("hire hired join joined start started employment employed".split()),
 }
-_LIFE = frozenset("birth dob born birthday birthdate birthdays death died dod deathdate dead".split())
+_LIFE = frozenset(
+    "birth dob born birthday birthdate birthdays death died dod deathdate dead".split()
+)
 _NEAR = 5
 """Words around a date."""
 _GENERIC = frozenset(
@@ -131,7 +133,9 @@ _FOLLOWING = frozenset(
     "available by sorted ordered their the what how please show list count there attached filled "
     "provided registered as but also only if than and".split()
 )
-_AFTER_WITH = frozenset("and or who that sorted ordered please only also but listed recorded".split())
+_AFTER_WITH = frozenset(
+    "and or who that sorted ordered please only also but listed recorded".split()
+)
 _UNKNOWN = re.compile(
     r"\s+(?:is|are|was|were|being)\s+(?P<not>not\s+)?"
     r"(?P<what>null|missing|empty|blank|unknown|known|set|recorded|specified|given|available|"
@@ -231,7 +235,7 @@ class Hints:
         """Every word of the names of tables and columns."""
         self._dates = [place for place in places if place.facts.date]
         self._flags = [
-            (place, root, values)
+            (place, root, values if dialect == "sqlite" else _standard(place.facts, values))
             for place in places
             if (values := _truth(place.facts)) and (root := _flag_root(place, values))
         ]
@@ -298,7 +302,8 @@ class Hints:
                 (score for score, other, _ in rest if other.facts.table != place.facts.table),
                 default=-9.0,
             )
-            least = 0.0 if len(self._dates) == 1 else _LEAST_EVIDENCE
+            only = len(self._dates) == 1 and any(set(t) <= asked.bag for t in self._tables if t)
+            least = 0.0 if only else _LEAST_EVIDENCE
             if period.weak and (best < 1.0 or self._number_holds(period)):
                 continue
             # A column of which the question names only the table has to be the clear choice.
@@ -318,14 +323,20 @@ class Hints:
     def _evidence(self, asked: _Asked, place: _Place) -> float:
         """What speaks for a date column whatever the date is: 3 for its own words, 2 for its table."""
         verbs = {target for verb in asked.bag & _VERBS.keys() for target in _VERBS[verb]}
-        words = _distinctive(place)
+        words = [word for word in place.own if word not in _GENERIC]
+        others = [
+            word
+            for pair in zip(asked.plain, asked.words, strict=True)
+            if pair[1] not in place.table
+            for word in set(pair)
+        ]
         hits = [
             word
             for word in words
-            if word in verbs or any(_related(word, other) for other in asked.bag)
+            if word in verbs or any(_related(word, other) for other in others)
         ]
         score = 3.0 * len(hits) / len(words) if words else 0.0
-        left = set(words) - set(hits)
+        left = set(_distinctive(place)) - set(hits)
         score -= 0.5 * len(left) + 0.5 * bool(left & _AUDIT) + 0.3 * bool(left & _ENDS)
         named = [word for word in place.table if word in asked.bag]
         done = [
@@ -352,12 +363,17 @@ class Hints:
         nearby = set(asked.plain[max(0, first - 3) : first]) & _OWN_DATE.keys()
         if any(not _OWN_DATE[verb] & set(place.phrase) for verb in nearby):
             return -3.0
+        words = _distinctive(place)
+        wide = set(asked.plain[max(0, first - 2 * _NEAR) : first + _NEAR])
+        verbs = {target for verb in wide & _VERBS.keys() for target in _VERBS[verb]}
+        near = any(w in verbs or any(_related(w, o) for o in wide) for w in words)
+        score = -1.0 if words and not near else 0.0
         if facts.date is None or facts.date.kind != "year" or moment is None:
-            return 0.0
-        if facts.low is not None and facts.high is not None:
-            if not facts.low - 2 <= moment.day.year <= facts.high + 2:
-                return -1.5
-        return 0.5 if "year" in asked.bag else 0.3
+            return score
+        low, high = facts.low or FIRST_YEAR, facts.high or LAST_YEAR
+        if not low - 2 <= moment.day.year <= high + 2:
+            return -1.5
+        return score + (0.5 if "year" in asked.bag else 0.3)
 
     def _number_holds(self, period: Period) -> bool:
         """Whether a column of numbers could hold what may be a year."""
@@ -512,11 +528,7 @@ class Hints:
         marks = list(_NUMBER.finditer(asked.text))
         if not marks:
             return
-        named = [
-            place
-            for place in self._numbers
-            if place.own and asked.has(place.own)
-        ]
+        named = [place for place in self._numbers if place.own and asked.has(place.own)]
         longest = max((len(place.own) for place in named), default=0)
         named = self._named(asked, [place for place in named if len(place.own) == longest])
         for mark in marks:
@@ -533,7 +545,11 @@ class Hints:
 
 def _distinctive(place: _Place) -> list[str]:
     """The words of a date column that say which date it is."""
-    return [word for word in place.own if word not in _GENERIC]
+    return [
+        word
+        for word in place.own
+        if word not in _GENERIC and not any(_related(word, other) for other in place.table)
+    ]
 
 
 def _place(facts: ColumnFacts, quote: Callable[[str], str]) -> _Place:
@@ -593,6 +609,11 @@ def _truth(facts: ColumnFacts) -> tuple[str, str] | None:
     return None
 
 
+def _standard(facts: ColumnFacts, values: tuple[str, str]) -> tuple[str, str]:
+    """Yes and no as engines with a type for them have it."""
+    return ("TRUE", "FALSE") if facts.type == "boolean" else values
+
+
 def _like(text: str, model: str) -> str:
     return text.upper() if model.isupper() else text.capitalize() if model[:1].isupper() else text
 
@@ -615,7 +636,9 @@ def _prefixed(word: str, stem: str) -> bool:
 
 
 def _said(asked: _Asked, root: tuple[str, ...]) -> Iterator[tuple[bool, str, int]]:
-    """Whether the question says that something is `root`, or is not, where, and its last word."""
+    """Whether the question says that something is `root`, or is not, where, and its last word;
+    both where it leaves that open.
+    """
     *head, last = root
     for i, word in enumerate(asked.words):
         first = i - len(head)
@@ -624,13 +647,12 @@ def _said(asked: _Asked, root: tuple[str, ...]) -> Iterator[tuple[bool, str, int
         plain, other = word.replace("ll", "l"), last.replace("ll", "l")
         if plain == other:
             turned = False
-        elif word in _OPPOSITES.get(last, ()):
-            turned = True
-        elif _prefixed(plain, other) or _prefixed(other, plain):
+        elif word in _OPPOSITES.get(last, ()) or _prefixed(plain, other) or _prefixed(other, plain):
             turned = True
         else:
             continue
         if _undecided(asked, first, i):
+            yield from ((True, "", i), (False, "", i))
             continue
         start = _negated(asked, first)
         span = asked.text[asked.spans[first if start is None else start][0] : asked.spans[i][1]]
@@ -647,9 +669,7 @@ def _undecided(asked: _Asked, first: int, last: int | None = None) -> bool:
     )
 
 
-def _negated(
-    asked: _Asked, i: int, fillers: frozenset[str] = frozenset()
-) -> int | None:
+def _negated(asked: _Asked, i: int, fillers: frozenset[str] = frozenset()) -> int | None:
     """The number of the word that negates word `i`, with nothing but `fillers` between."""
     fillers = fillers or _BETWEEN_NOT
     for j in range(i - 1, max(-1, i - 5), -1):

@@ -13,7 +13,7 @@ linking (Guo et al., ACL 2019), over cells as in BRIDGE (Lin et al., EMNLP Findi
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +31,7 @@ MAX_COLUMNS_PER_SPAN = 4
 MAX_MISSPELT = 6
 """Words of a question that are looked at as misspelt ones."""
 MAX_NEAR, MAX_TYPOS = 3, 4
+MAX_FORM_WORDS = 4
 _STOPWORDS = frozenset(
     "a about above after all also am an and any are as at average be been before below between both "
     "but by can count different do does each every find first for from give had has have he her his "
@@ -61,9 +62,7 @@ class ValueIndex:
         """
         asked = question[:MAX_QUESTION_CHARS]
         spans = _spans(asked)
-        cells = [
-            _mention(asked, spans[gram], row) for gram, *row in self.cells.find(spans)
-        ]
+        cells = [_mention(asked, spans[gram], row) for gram, *row in self.cells.find(spans)]
         cells += self._other_forms(asked, spans, [span for _, span in cells])
         plain = _chosen(cells)
         hints = self.cells.hints.match(asked)
@@ -71,7 +70,13 @@ class ValueIndex:
         plain = plain[: max(0, limit - len(hints))]
         made = [*(match for match, _ in plain), *hints]
         if len(made) < limit:
-            made += _chosen_typos(self._typos(asked, spans, made))
+            cells_made = {(match.table, match.column, match.value) for match in made}
+            typos = [
+                (match, span)
+                for match, span in self._typos(asked, spans, made)
+                if (match.table, match.column, match.value) not in cells_made
+            ]
+            made += [match for match, _ in _chosen(typos)][:MAX_TYPOS]
         return tuple(made[:limit])
 
     def _other_forms(
@@ -80,11 +85,10 @@ class ValueIndex:
         """France for "French", where no cell is "French" or a part of it."""
         forms: dict[str, Span] = {}
         for gram, span in spans.items():
-            text = question[span[0] : span[1]]
-            if gram == "us" and text != "US":
+            if span[2] > MAX_FORM_WORDS or not (names := other_forms(gram)):
                 continue
             if not any(a < span[1] and span[0] < b for a, b, _ in taken):
-                for name in other_forms(gram) or other_forms(text.lower()):
+                for name in names:
                     forms.setdefault(key(name), span)
         return [
             _mention(question, forms[gram], row, OTHER_FORM)
@@ -107,7 +111,11 @@ class ValueIndex:
             and question[start:end].lower() not in COMMON
         ][:MAX_MISSPELT]
         for word in words:
-            if any(distance(word, name, allowed(word)) <= allowed(word) for name in names):
+            most, letters = allowed(word), set(word)
+            if any(
+                len(letters.difference(name)) <= most and distance(word, name, most) <= most
+                for name in names
+            ):
                 continue  # a misspelt name of a table or column
             for other in self.cells.near(word)[:MAX_NEAR]:
                 grams = {
@@ -148,7 +156,8 @@ def _spans(question: str) -> dict[str, Span]:
     folded = [key(question[a:b]) for a, b in words]
     spans: dict[str, Span] = {}
     for i, (start, end) in enumerate(words):
-        alone = question[start:end].casefold() not in _STOPWORDS
+        word = question[start:end]
+        alone = word.casefold() not in _STOPWORDS or word == "US"
         for n in range(1 if alone else 2, min(MAX_WORDS, len(words) - i) + 1):
             gram = " ".join(folded[i : i + n])
             if gram not in spans:
@@ -187,9 +196,7 @@ def _settled(
     """A cell that is a longer mention wins over a hint, and a hint over the cells inside it."""
     wide = [match.span for match, (*_, words) in mentions if words > 1 and match.score >= FOLDED]
     hints = [
-        hint
-        for hint in hints
-        if not any(hint.span in text and hint.span != text for text in wide)
+        hint for hint in hints if not any(hint.span in text and hint.span != text for text in wide)
     ]
     inside = [hint for hint in hints if hint.span]
     plain = [
@@ -197,15 +204,13 @@ def _settled(
         for match, span in mentions
         if not any(
             match.span in hint.span
-            and (match.span != hint.span or (match.table, match.column) == (hint.table, hint.column))
+            and (
+                match.span != hint.span or (match.table, match.column) == (hint.table, hint.column)
+            )
             for hint in inside
         )
     ]
     return plain, hints
-
-
-def _chosen_typos(mentions: Iterable[Mention]) -> list[ValueMatch]:
-    return [match for match, _ in _chosen(list(mentions))][:MAX_TYPOS]
 
 
 def open_value_index(database: Database | UrlDatabase, cache: Path | None = None) -> ValueIndex:
