@@ -68,6 +68,8 @@ def test_no_date(question: str) -> None:
         ("2020 or later", "d >= '2020-01-01'"),
         ("no later than 2020", "d < '2021-01-01'"),
         ("not before 2020", "d >= '2020-01-01'"),
+        ("in or after 2020", "d >= '2020-01-01'"),
+        ("on or before 1 May 2020", "d < '2020-05-02'"),
         ("between 2019 and 2021", "d >= '2019-01-01' AND d < '2022-01-01'"),
         ("from January to March 2025", "d >= '2025-01-01' AND d < '2025-04-01'"),
         ("between 1 May 2024 and 2 May 2024", "d >= '2024-05-01' AND d < '2024-05-03'"),

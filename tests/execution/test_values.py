@@ -241,6 +241,8 @@ def test_other_forms_of_a_country(people: ValueIndex, question: str, expected: l
         ("the averge salry of peaple", []),  # names of the schema and common words
         ("the slary of the peopel", []),
         ("move", []),
+        ("Who is margret?", []),  # no name, where capitals are written
+        ("Who is Margret?", ["Margaret"]),
         ("Margaret and margaretta", ["Margaret"]),
     ],
 )

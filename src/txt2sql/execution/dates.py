@@ -170,8 +170,8 @@ _NEGATED = re.compile(r"\b(?:not|never|n't|except|excluding|without|other than)\
 _BEFORE = re.compile(
     r"\b(?:(?P<not>not|no)\s+)?(?:(?P<before>before|prior\s+to|earlier\s+than)"
     r"|(?P<after>after|later\s+than|newer\s+than|more\s+recent(?:ly)?\s+than)"
-    r"|(?P<since>since|starting\s+(?:in|from|with)|as\s+of|on\s+or\s+after|from)"
-    r"|(?P<until>until|till|up\s+to|through|up\s+until|on\s+or\s+before))\s+"
+    r"|(?P<since>since|starting\s+(?:in|from|with)|as\s+of|(?:on|in|during)\s+or\s+after|from)"
+    r"|(?P<until>until|till|up\s+to|through|up\s+until|(?:on|in|during)\s+or\s+before))\s+"
     r"(?:the\s+)?(?:(?:start|beginning|end)\s+of\s+)?(?:the\s+)?$",
     re.I,
 )

@@ -233,6 +233,8 @@ class Hints:
         }
         self.names = {word for place in places for word in (*place.table, *place.phrase)}
         """Every word of the names of tables and columns."""
+        self.few = {(item.table, item.column) for item in facts if item.values}
+        """The columns that hold few different values."""
         self._dates = [place for place in places if place.facts.date]
         self._flags = [
             (place, root, values if dialect == "sqlite" else _standard(place.facts, values))

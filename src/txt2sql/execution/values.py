@@ -101,6 +101,7 @@ class ValueIndex:
         """Cells of which one word is misspelt in the question."""
         covered = {word for match in made for word in fold(match.span)}
         names = self.cells.hints.names
+        cased = question.lstrip()[:1].isupper() and not question.isupper()
         words = [
             word
             for word, (start, end, size) in spans.items()
@@ -124,7 +125,11 @@ class ValueIndex:
                     if word in (parts := gram.split(" "))
                 }
                 for gram, *row in self.cells.find(grams):
-                    yield _mention(question, spans[grams[gram]], row, TYPO)
+                    start, end, _ = span = spans[grams[gram]]
+                    # Who writes capitals would write this name with one.
+                    small = cased and question[start:end].islower() and row[2][:1].isupper()
+                    if not small or (row[0], row[1]) in self.cells.hints.few:
+                        yield _mention(question, span, row, TYPO)
 
     def spell(self, table: str, column: str, text: str) -> str:
         """The text as the column spells it (case, accents, spaces), or as it is."""
