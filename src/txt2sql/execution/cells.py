@@ -51,7 +51,7 @@ MAX_BUILD_S = 120.0
 processor time, so that a busy machine builds the same index as an idle one."""
 MAX_AGE_S = 3_600.0
 """How long the index of a server's content is believed."""
-_VERSION = "5"
+_VERSION = "3"
 _KEPT_OPEN = 32
 _KEYS_PER_QUERY = 500
 _MAX_FOUND = 10_000

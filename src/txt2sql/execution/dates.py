@@ -54,17 +54,19 @@ def date_format(words: str, column_type: str, values: Sequence[Any]) -> DateForm
     >>> date_format("due", "text", ["24.12.2024", "01.02.2025"])
     DateFormat(kind='dmy', mark='.', text=True, padded=True, timed=False)
     """
+    name = set(words.lower().split())
+    done = any(word.endswith("ed") for word in name)  # issued, first appeared
+    timely = done or column_type == "time" or bool(name & (_TIME_NAMES | _YEAR_NAMES))
+    if not timely and not any(isinstance(value, str) for value in values[:5]):
+        return None
     texts = [value.strip() for value in values if isinstance(value, str)]
     numbers = [value for value in values if isinstance(value, (int, float))]
-    name = set(words.lower().split())
     if len(texts) >= _LEAST_SHARE * len(values) and texts:
         return _text_format(name, texts)
     if len(numbers) < _LEAST_SHARE * len(values) or not numbers:
         return None
     if any(number != int(number) for number in numbers if abs(number) < 1e15):
         return None
-    done = any(word.endswith("ed") for word in name)  # issued, first appeared
-    timely = done or column_type == "time" or bool(name & (_TIME_NAMES | _YEAR_NAMES))
     share = _LEAST_SHARE * len(numbers)
     if name & _YEAR_NAMES or column_type == "time" or done:
         years = sum(FIRST_YEAR <= number <= LAST_YEAR for number in numbers)
@@ -81,6 +83,8 @@ def date_format(words: str, column_type: str, values: Sequence[Any]) -> DateForm
 
 
 def _text_format(name: set[str], texts: list[str]) -> DateFormat | None:
+    if not any(text[:1].isdigit() for text in texts[:5]):
+        return None
     share = _LEAST_SHARE * len(texts)
     ymd = [match for text in texts if (match := _YMD.fullmatch(text))]
     if len(ymd) >= share:

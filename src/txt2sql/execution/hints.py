@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from txt2sql.execution.dates import FIRST_YEAR, LAST_YEAR, Period, condition, periods
 from txt2sql.execution.facts import ColumnFacts
@@ -66,6 +67,7 @@ _OWN_DATE = {
 _LIFE = frozenset(
     "birth dob born birthday birthdate birthdays death died dod deathdate dead".split()
 )
+_MANY = 8
 _NEAR = 5
 """Words around a date."""
 _GENERIC = frozenset(
@@ -289,6 +291,8 @@ class Hints:
         if not mentioned:
             return
         ranked = [(place, self._evidence(asked, place)) for place in self._dates]
+        if len(ranked) > _MANY:  # those that could neither be the choice nor near it
+            ranked = [(place, score) for place, score in ranked if score >= 0]
         count = 0
         for period in mentioned:
             options = [
@@ -391,10 +395,10 @@ class Hints:
 
     def _flagged(self, asked: _Asked) -> Iterator[ValueMatch]:
         hits: dict[tuple[str, ...], list[tuple[_Place, int, str, str]]] = {}
+        roots = {root for _, root, _ in self._flags} - self._tables
+        every = {root: list(_said(asked, root)) for root in roots}
         for place, root, (yes, no) in self._flags:
-            if root in self._tables:
-                continue
-            answers = list(_said(asked, root))
+            answers = every.get(root, [])
             if len({holds for holds, *_ in answers}) != 1:
                 continue
             holds, span, i = answers[0]
@@ -494,28 +498,27 @@ class Hints:
 
     def _happened(self, asked: _Asked) -> Iterator[ValueMatch]:
         """ "not shipped" where a shipping date is NULL."""
-        hits: dict[tuple[int, int, bool], list[_Place]] = {}
-        for place in self._events:
-            words = [word for word in place.own if word not in _GENERIC]
-            if len(words) != 1 or words[0] in ("end", "start", "birth"):
+        done: list[tuple[str, int, int, bool]] = []  # (participle, first word, last word, present)
+        for i, word in enumerate(asked.words):
+            if not _participle(word):
                 continue
-            for i, word in enumerate(asked.words):
-                bare = next(
-                    (word[len(p) :] for p in ("un", "non") if _prefixed(word, word[len(p) :])), ""
-                )
-                start = _negated(asked, i)
-                if start is not None and _participle(word) and _related(word, words[0]):
-                    hits.setdefault((start, i, False), []).append(place)
-                elif bare and _participle(bare) and _related(bare, words[0]):
-                    hits.setdefault((i, i, False), []).append(place)
-                elif (
-                    i
-                    and asked.words[i - 1] in ("been", "already")
-                    and _participle(word)
-                    and _related(word, words[0])
-                    and _ends(asked, i + 1, _AFTER_WITH)
-                ):
-                    hits.setdefault((i - 1, i, True), []).append(place)
+            negation = _negated(asked, i)
+            bare = next((word[len(p) :] for p in ("un", "non") if word.startswith(p)), "")
+            if negation is not None:
+                done.append((word, negation, i, False))
+            elif len(bare) > 3:
+                done.append((bare, i, i, False))
+            elif (
+                i and asked.words[i - 1] in ("been", "already") and _ends(asked, i + 1, _AFTER_WITH)
+            ):
+                done.append((word, i - 1, i, True))
+        hits: dict[tuple[int, int, bool], list[_Place]] = {}
+        for place in self._events if done else ():
+            words = [word for word in place.own if word not in _GENERIC]
+            if len(words) == 1 and words[0] not in ("end", "start", "birth"):
+                for word, start, end, present in done:
+                    if _related(word, words[0]):
+                        hits.setdefault((start, end, present), []).append(place)
         for (start, end, present), places in hits.items():
             if _undecided(asked, end) and not present:
                 continue
@@ -569,6 +572,7 @@ def _text(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
+@lru_cache(maxsize=65_536)
 def _related(one: str, other: str) -> bool:
     """Whether two words are forms of one: order and ordered, shipped and shipping."""
     one, other = one.replace("ll", "l"), other.replace("ll", "l")
