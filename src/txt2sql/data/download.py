@@ -71,7 +71,12 @@ def download(
     `force` replaces a folder that is there. Raises DownloadError with what to do.
     """
     if name not in PLACES:
-        raise DownloadError(f"no data set '{name}'; take one of {', '.join(PLACES)}")
+        from txt2sql.data import PAGES
+
+        page = f"get it from {PAGES[name]}; " if name in PAGES else ""
+        raise DownloadError(
+            f"'{name}' cannot be downloaded; {page}this brings {' and '.join(PLACES)}"
+        )
     source = source or PLACES[name].url
     folder = folder if folder.name not in ("", "..") else folder.resolve()
     extracted = folder.parent / f".{folder.name}.extracting"
