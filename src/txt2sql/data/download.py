@@ -73,10 +73,9 @@ def download(
     if name not in PLACES:
         from txt2sql.data import PAGES
 
-        page = f"get it from {PAGES[name]}; " if name in PAGES else ""
-        raise DownloadError(
-            f"'{name}' cannot be downloaded; {page}this brings {' and '.join(PLACES)}"
-        )
+        if name in PAGES:
+            raise DownloadError(f"{name} is not brought by this command; get it from {PAGES[name]}")
+        raise DownloadError(f"no data set '{name}'; take one of {', '.join(PLACES)}")
     source = source or PLACES[name].url
     folder = folder if folder.name not in ("", "..") else folder.resolve()
     extracted = folder.parent / f".{folder.name}.extracting"
