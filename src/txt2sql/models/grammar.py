@@ -204,7 +204,8 @@ SPACE: " " | / ?\n {0,12}/
 _THOUGHT = r'THOUGHT: "--" /[^;\n\r\x00]{1,160}\n/'
 _COMPUTED = (
     "num number cnt count total sum avg average min minimum max maximum rank rnk rn row_num n ratio "
-    "rate percent percentage pct share running cumulative prev previous diff difference change growth"
+    "rate percent percentage pct share running cumulative prev previous diff difference change growth "
+    "month quarter week day"
 )
 """How the names of computed columns begin; they may go on with an underscore and words."""
 _MEASURES = "count cnt total sum avg average min max rank num number ratio rate percentage pct"
@@ -233,10 +234,8 @@ def sql_grammar(schema: Schema, thoughts: int = 0) -> str:
 def _fixed() -> tuple[str, ...]:
     """The rules and lexemes that are the same for every schema, without those that nothing uses."""
     rules = {line.partition(":")[0]: line for line in _rules()}
-    used, waiting = (
-        set(),
-        ["statement", "SEMICOLON", "SHORT_NAME", "COMPUTED", "SPACE", "IDENTIFIER"],
-    )
+    used: set[str] = set()
+    waiting = ["statement", "SEMICOLON", "SHORT_NAME", "COMPUTED"]
     while waiting:
         name = waiting.pop()
         if name in rules and name not in used:
@@ -246,6 +245,7 @@ def _fixed() -> tuple[str, ...]:
 
 
 def _rules() -> Iterable[str]:
+    """Every rule in every mode, and the lexemes that no schema changes."""
     usable = [function for function in FUNCTIONS.values() if function.since <= _VERSION]
     scalar, aggregate, window = (
         _by_arguments(usable, kind) for kind in ("scalar", "aggregate", "window")
