@@ -20,8 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-import sqlglot
-from sqlglot import exp
+from sqlglot import Dialect, exp
 from sqlglot.errors import SqlglotError
 
 from txt2sql.sql.sources import (
@@ -52,6 +51,7 @@ RESERVED = frozenset(
 )
 """SQLite's keywords that are no names without quotes; its other keywords are."""
 
+_SQLITE = Dialect.get_or_raise("sqlite")
 _CATALOG = frozenset(("sqlite_master", "sqlite_schema", "sqlite_temp_master", "sqlite_temp_schema"))
 
 
@@ -154,8 +154,8 @@ def check(sql: str, schema: Schema) -> tuple[Problem, ...]:
 def faults(sql: str, schema: Schema) -> list[Fault]:
     """The same with the places, in no certain order."""
     try:
-        tokens = sqlglot.tokenize(sql, read="sqlite")
-        trees = [tree for tree in sqlglot.parse(sql, read="sqlite") if tree is not None]
+        tokens = _SQLITE.tokenize(sql)
+        trees = [tree for tree in _SQLITE.parser().parse(tokens, sql) if tree is not None]
         if len(trees) != 1 or not isinstance(trees[0], QUERIES):
             return []
         walk = _Walk(sql, schema, from_clauses(tokens))

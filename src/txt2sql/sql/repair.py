@@ -232,17 +232,21 @@ def _respelt(column: exp.Column, scope: Scope) -> list[Edit] | None:
 
 
 def _joined(column: exp.Column, scope: Scope, schema: Schema) -> list[Edit] | None:
-    """Join the one table that has the column, along the one shortest path of keys."""
+    """Join the one table that has the column and that keys lead to, along the one shortest path."""
     qualifier = column.table.lower()
     wrong = not qualifier or any(source.alias == qualifier for source in scope.sources)
     meant = None if wrong else schema.table(qualifier)
-    having = tables_with(schema, column.name)
-    owners = [table for table, _ in having if meant is None or table is meant]
-    if len(owners) != 1 or any(source.table is owners[0] for source in scope.sources):
+    if scope.clause is None or any(source.columns is None for source in scope.sources):
         return None
-    path = _path(scope.sources, owners[0], schema)
-    if path is None or scope.clause is None or any(s.columns is None for s in scope.sources):
+    ways = [
+        paths
+        for table, _ in tables_with(schema, column.name)
+        if meant is None or table is meant
+        if (paths := _paths(scope.sources, table, schema))
+    ]
+    if len(ways) != 1 or len(ways[0]) != 1:
         return None
+    path = ways[0][0]
     first, keys = path
     joined = [schema.table(key.other) for key in keys]
     tables = [table for table in joined if table is not None]
@@ -277,16 +281,16 @@ def _kept(scope: Scope, brought: set[str]) -> Iterator[Edit]:
             yield _replaced(projection, ", ".join(f"{s.label}.*" for s in scope.sources))
 
 
-def _path(
+def _paths(
     sources: Sequence[Source], target: Table, schema: Schema
-) -> tuple[Source, list[Key]] | None:
-    """The one shortest path of keys from a source to a table, declared keys before inferred ones."""
-    declared = [key for key in schema.foreign_keys if not key.inferred]
-    for keys in (schema.foreign_keys, declared):
-        paths = _shortest(sources, target, list(_keys(keys)))
-        if len(paths) == 1:
-            return paths[0]
-    return None
+) -> list[tuple[Source, list[Key]]]:
+    """The shortest paths of keys from a source to a table; where one of them is declared, that one."""
+    paths = _shortest(sources, target, list(_keys(schema.foreign_keys)))
+    if len(paths) > 1:
+        declared = [key for key in schema.foreign_keys if not key.inferred]
+        surest = _shortest(sources, target, list(_keys(declared)))
+        return surest if len(surest) == 1 else paths
+    return paths
 
 
 def _shortest(
