@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import random
+import re
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_select import RandomSelect, ddl, random_schema
 
+from txt2sql.execution.database import open_database
 from txt2sql.search.relaxation import in_backticks
 from txt2sql.sql.names import check
 from txt2sql.sql.repair import mend, repair
+from txt2sql.sql.text import extract_sql
 from txt2sql.types import Column, ForeignKey, Schema, Table
 
 
@@ -218,3 +223,26 @@ def test_whatever_is_repaired_prepares(seed: int) -> None:
 @pytest.mark.timeout(1800)
 def test_whatever_is_repaired_prepares_ten_thousand_times() -> None:
     assert [wrong for seed in range(10_000) if (wrong := broken_repair(seed))] == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_recorded_predictions_are_refused_or_run_without_a_wrong_name(data_root: Path) -> None:
+    """What other systems wrote for Spider dev: what may be run has no name that SQLite does not have."""
+    wrong = []
+    databases: dict[str, tuple[Schema, sqlite3.Connection]] = {}
+    for line in (line for path in (data_root / "verdicts").glob("*.jsonl") for line in path.open()):
+        row = json.loads(line)
+        if row["db_id"] not in databases:
+            path = data_root / "spider" / "database" / row["db_id"] / f"{row['db_id']}.sqlite"
+            connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+            databases[row["db_id"]] = open_database(path).schema(), connection
+        schema, connection = databases[row["db_id"]]
+        sql = mend(extract_sql(row["pred"] or "") or "", schema).sql
+        try:
+            connection.execute(f"EXPLAIN {in_backticks(sql or 'SELECT 1')}")
+        except sqlite3.Error as error:
+            if re.match("no such (column|table)|ambiguous", str(error)):
+                wrong.append((sql, str(error)))
+    assert wrong == []
+    assert databases or pytest.skip("no recorded predictions here")

@@ -1,11 +1,11 @@
 """The names of a SELECT put right where one reading of them is possible, by small edits of its text.
 
-Field's name: post-hoc schema repair (as in RESDSQL's and PICARD's error analyses: most queries that do
-not run name a column of a table that they do not join). A column of another table brings that table in
-along the one shortest path of keys; a column under the wrong qualifier gets the right one; a near
-spelling becomes the name; a join gets the one key between its tables; a quoted word that is compared
-and no column anywhere becomes text. What has two readings is left alone, and None says so.
+A column of another table brings that table in along the one shortest path of keys; a column under the
+wrong qualifier gets the right one; a near spelling becomes the name; a join gets the one key between
+its tables; a quoted word that is compared and no column anywhere becomes text. What has two readings
+is left alone, and None says so.
 
+>>> from txt2sql.types import Column
 >>> tables = (Table("shop", (Column("id"), Column("city"))), Table("staff", (Column("shop_id"),)))
 >>> keys = (ForeignKey("staff", "shop_id", "shop", "id"),)
 >>> repair("SELECT city FROM staff", Schema("s", tables, keys))
