@@ -66,6 +66,8 @@ class State:
     tokens: int = 0
     ended: bool = False
     sql: str | None = None
+    repaired: bool = False
+    """Whether `sql` is not quite what the text says: its names or joins were put right."""
     result: QueryResult | None = None
     score: float | None = None
     """What the value head says, in (-1, 1); None without one."""

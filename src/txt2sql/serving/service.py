@@ -147,7 +147,8 @@ class Service:
         run: Callable[[str], tuple[str, QueryResult]],
     ) -> Answer:
         """The answer that a prediction makes, its statement run by `run`."""
-        sql, result = None, QueryResult(error="the model wrote no SQL for this; try other words")
+        reason = prediction.problem or "the model wrote no SQL for this; try other words"
+        sql, result = None, QueryResult(error=reason)
         if prediction.sql:
             sql, result = run(prediction.sql)
         return Answer(
