@@ -92,8 +92,9 @@ class SpiderDataset:
     def schema(self, db_id: str) -> Schema:
         """Introspected from SQLite, with the words and foreign keys of tables.json merged in."""
         if db_id not in self._schemas:
-            schema = self.database(db_id).schema()
             entry = self._entries.get(db_id)
+            declares = bool(entry and entry.get("foreign_keys"))
+            schema = self.database(db_id).schema(infer=not declares)
             self._schemas[db_id] = merge_entry(schema, entry) if entry else schema
         return self._schemas[db_id]
 
@@ -113,7 +114,7 @@ class SpiderDataset:
 
 
 def merge_entry(schema: Schema, entry: dict[str, Any]) -> Schema:
-    """`schema` with natural names and foreign keys from an item of tables.json.
+    """`schema` with natural names and foreign keys from an item of tables.json, which replace inferred ones.
 
     Names are matched without regard to case; what the item declares but the file lacks is left out.
     """
@@ -147,9 +148,12 @@ def merge_entry(schema: Schema, entry: dict[str, Any]) -> Schema:
         )
         for table in schema.tables
     )
-    declared = (_declared(schema, tables, columns, *pair) for pair in keys)
-    both = (*schema.foreign_keys, *(key for key in declared if key))
-    return Schema(schema.db_id, merged, tuple(dict.fromkeys(both)))
+    pairs = (_declared(schema, tables, columns, *pair) for pair in keys)
+    declared = tuple(dict.fromkeys(key for key in pairs if key))
+    own = tuple(key for key in schema.foreign_keys if not (declared and key.inferred))
+    in_file = {replace(key, constraint=0) for key in own}
+    both = (*own, *(key for key in declared if key not in in_file))
+    return Schema(schema.db_id, merged, both)
 
 
 def _declared(

@@ -236,7 +236,8 @@ def _build(database: Database | UrlDatabase, index: sqlite3.Connection) -> None:
         if isinstance(database, UrlDatabase):
             cells = _keyed(texts(database, MAX_CELLS_PER_COLUMN, MAX_CELL_CHARS, MAX_BUILD_S))
         else:
-            cells = _cells(stack.enter_context(closing(database.connect())), database.schema())
+            schema = database.schema(infer=False)
+            cells = _cells(stack.enter_context(closing(database.connect())), schema)
         index.executemany("INSERT INTO cells VALUES (?, ?, ?, ?)", islice(cells, MAX_CELLS))
     index.execute("CREATE INDEX by_key ON cells (key)")
     index.commit()
