@@ -51,11 +51,12 @@ def _stems(words: str) -> frozenset[str]:
 
 
 _TABLE_TAILS = _stems("header master index info information data details list record profile")
-_WITHIN = _stems(
-    "parent manager boss supervisor superior mentor spouse predecessor successor previous next "
-    "original reports reporting prerequisite prereq followup chief lead"
-)
+_WITHIN = _stems("parent previous next predecessor successor original prerequisite prereq followup")
 """Words of a column that refers to its own table."""
+_WITHIN_PEOPLE = _stems(
+    "manager boss supervisor superior mentor spouse reports reporting chief lead"
+)
+"""The same in a table of people."""
 _TOWARDS = frozenset(("by", "to"))
 _PEOPLE = _stems("employee staff person user worker member")
 _ROLES = _stems(
@@ -150,12 +151,12 @@ class CompositeKey:
 _STRENGTH = {
     ("full", "table"): 5.0,
     ("full", "column"): 5.0,
+    ("within", ""): 4.6,
     ("same", ""): 4.5,
     ("full", "part"): 4.0,
     ("tail", "table"): 4.0,
     ("tail", "column"): 4.0,
     ("short", ""): 3.5,
-    ("within", ""): 3.5,
     ("tail", "part"): 3.0,
     ("head", "table"): 3.0,
     ("head", "column"): 3.0,
@@ -212,7 +213,7 @@ class Naming:
             if not name.keyed and len(name.words) > 1 and name.words[-1] not in _TOWARDS:
                 continue  # a modified_date is no person
             key = self._keys[child[0]]
-            if _WITHIN & set(name.words) and len(key) == 1:
+            if len(key) == 1 and self._is_within(name, child[0]):
                 propose(child, (child[0], key[0]), "within")
             if _ROLES & set(name.words):
                 for parent, kind in (one for person in _PEOPLE for one in aliases.get(person, ())):
@@ -231,6 +232,12 @@ class Naming:
             return 1.0
         overlaps = set(words) & set(entity) or whole.endswith(name) or whole.startswith(name)
         return 0.5 if overlaps else 0.0
+
+    def _is_within(self, name: Name, table: str) -> bool:
+        """Whether a name means another row of its table: `parent_id`, `manager_id` of employees."""
+        words, entity = set(name.words), set(self._entities[table])
+        roles = words & (_WITHIN | _WITHIN_PEOPLE if entity & _PEOPLE else _WITHIN)
+        return bool(roles) and words - roles - _TOWARDS <= entity
 
     def _aliases(self) -> tuple[dict[str, list[tuple[Place, str]]], dict[str, list[Place]]]:
         """What a column may be called to mean a key: a name of its table, its own; its plain name."""
@@ -282,7 +289,7 @@ class Naming:
             "parent part of key": float(len(key) > 1 and parent[1] in key),
             "parent beside key": float(bool(key) and parent[1] not in key),
             "parent home": home,
-            "own table": float(child[0] == parent[0]),
+            "own table": float(child[0] == parent[0] and form not in ("within", "role")),
         }
         return NamedPair(child, parent, features, strength + home + (0.1 if related else 0.0))
 
