@@ -62,10 +62,7 @@ def infer_keys(schema: Schema, reader: Reader) -> tuple[ForeignKey, ...]:
         return ()
     contents = _Contents(schema, reader)
     contents.read([*named, *(pair for composite in composites for pair in composite.pairs)])
-    keys = [
-        ForeignKey(*pair.child, *pair.parent, score=round(pair.score, 2))
-        for pair in best(pair for pair in _judge(named, contents) if pair.score >= THRESHOLD)
-    ]
+    keys: list[ForeignKey] = []
     constraint = max((key.constraint for key in schema.foreign_keys), default=0)
     for composite in composites:
         score = contents.composite_score(composite)
@@ -75,6 +72,12 @@ def infer_keys(schema: Schema, reader: Reader) -> tuple[ForeignKey, ...]:
                 ForeignKey(*pair.child, *pair.parent, score=score, constraint=constraint)
                 for pair in composite.pairs
             ]
+    parts = {(key.table, key.column, key.referenced_table, key.referenced_column) for key in keys}
+    keys += [
+        ForeignKey(*pair.child, *pair.parent, score=round(pair.score, 2))
+        for pair in best(pair for pair in _judge(named, contents) if pair.score >= THRESHOLD)
+        if (*pair.child, *pair.parent) not in parts
+    ]
     position = {table.name: at for at, table in enumerate(schema.tables)}
     return tuple(sorted(keys, key=lambda key: position[key.table]))
 
