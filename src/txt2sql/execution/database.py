@@ -122,7 +122,7 @@ def _describing(path: Path) -> sqlite3.Connection:
 @lru_cache(maxsize=128)
 def _inferred_keys(path: Path, mark: tuple[object, ...], schema: Schema) -> tuple[ForeignKey, ...]:
     """Inferred once for the content that `mark` stands for."""
-    return infer_keys(schema, sqlite_reader(_describing(path)))
+    return infer_keys(schema, sqlite_reader(_describing(path), INFERENCE_S))
 
 
 def sqlite_reader(connection: sqlite3.Connection, seconds: float = INFERENCE_S) -> SqlReader:

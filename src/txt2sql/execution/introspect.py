@@ -31,7 +31,6 @@ from txt2sql.types import Column, ForeignKey, Row, Schema, Table
 SAMPLES, SAMPLE_CHARS, SAMPLED_ROWS = 3, 40, 200
 _SAMPLING = Limits(timeout_s=1.0, max_rows=SAMPLED_ROWS, max_result_bytes=4_000_000)
 _CATALOGUE = Limits(timeout_s=30.0, max_rows=500_000, max_result_bytes=64_000_000)
-_INFERENCE = Limits(timeout_s=INFERENCE_S / 2, max_rows=SCANNED_ROWS)
 _READING = Limits(timeout_s=5.0, max_result_bytes=16_000_000)
 _CONNECT_TIMEOUT_S = 10
 _MAX_COMMENT_CHARS = 200
@@ -76,15 +75,18 @@ _STORED = {
 def _inferred_keys(database: UrlDatabase, schema: Schema) -> tuple[ForeignKey, ...]:
     """Inferred once for what the schema and its sample values are."""
 
+    limits = Limits(timeout_s=INFERENCE_S / 2, max_rows=SCANNED_ROWS)
+
     def query(sql: str) -> tuple[Row, ...] | None:
-        answer = run(database, sql, _INFERENCE, trusted=True)
+        answer = run(database, sql, _CATALOGUE if sql == stored else limits, trusted=True)
         return None if answer.error is not None or answer.truncated else answer.rows
 
     stored = (
         "SELECT table_name FROM information_schema.tables "
         f"WHERE table_type = 'BASE TABLE' AND {_STORED[database.address.engine]}"
     )
-    return infer_keys(schema, SqlReader(query, lambda name: quoted(database, name), stored))
+    reader = SqlReader(query, lambda name: quoted(database, name), stored, INFERENCE_S)
+    return infer_keys(schema, reader)
 
 
 def _table(database: UrlDatabase, described: _Described) -> Table:

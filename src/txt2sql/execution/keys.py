@@ -315,7 +315,8 @@ def _tuples(samples: Iterable[_Sample | None]) -> set[tuple[str, ...]]:
 
 class SqlReader:
     """A Reader that writes SQL. `query` gives the rows of a statement, or None where it fails;
-    `tables` is the statement that lists the tables whose rows are stored."""
+    `tables` is the statement that lists the tables whose rows are stored; from its answer on, reading
+    may take `seconds`."""
 
     def __init__(
         self,
@@ -325,11 +326,13 @@ class SqlReader:
         seconds: float = INFERENCE_S,
     ) -> None:
         self._query, self._quote, self._tables = query, quote, tables
-        self._end = time.monotonic() + seconds
+        self._seconds, self._end = seconds, math.inf
 
     def stored(self) -> frozenset[str]:
         """The tables whose rows are stored."""
-        return frozenset(str(name) for (name,) in self._query(self._tables) or ())
+        rows = self._query(self._tables) or ()
+        self._end = time.monotonic() + self._seconds
+        return frozenset(str(name) for (name,) in rows)
 
     def rows(self, table: str, columns: Sequence[str], limit: int) -> Sequence[Row] | None:
         """The first rows."""
