@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -59,3 +62,18 @@ def test_the_sample_is_safe() -> None:
     assert done.returncode == 0
     assert "SQLite" in done.stdout
     assert "8 tables" in done.stdout
+
+
+def test_keys_that_nobody_declared_are_listed(tmp_path: Path) -> None:
+    path = tmp_path / "shop.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT)")
+        connection.execute("CREATE TABLE sale (n INTEGER PRIMARY KEY, cust_no INTEGER)")
+    done = doctor("--db", str(path))
+    assert done.returncode == 0
+    assert "sale.cust_no -> customers.id" in done.stdout
+    (key,) = json.loads(doctor("--db", str(path), "--json").stdout)["inferred_keys"]
+    assert 0.5 < key.pop("score") < 1
+    assert key == {
+        "table": "sale", "column": "cust_no", "to_table": "customers", "to_column": "id"
+    }  # fmt: skip

@@ -264,7 +264,7 @@ def _build(database: Database | UrlDatabase, index: sqlite3.Connection) -> None:
     index.execute("CREATE TABLE facts (fact TEXT)")
     words: set[str] = set()
     with ExitStack() as stack:
-        schema = database.schema()
+        schema = database.schema(infer=False)
         if isinstance(database, UrlDatabase):
             found = texts(database, schema, MAX_CELLS_PER_COLUMN, MAX_CELL_CHARS, MAX_BUILD_S)
             facts = read_facts(

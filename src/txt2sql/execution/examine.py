@@ -19,6 +19,7 @@ from typing import Any
 from txt2sql.execution.database import Database
 from txt2sql.execution.execute import execute
 from txt2sql.execution.remote import UrlDatabase, driver_options, run
+from txt2sql.types import ForeignKey
 
 OK, ADVICE, DANGER = "ok", "advice", "danger"
 _LOOPBACK = ("", "localhost", "127.0.0.1", "::1")
@@ -44,6 +45,8 @@ class Examination:
     role: str
     tables: int
     findings: tuple[Finding, ...]
+    inferred_keys: tuple[ForeignKey, ...] = ()
+    """Foreign keys that nobody declared."""
 
     @property
     def safe(self) -> bool:
@@ -53,15 +56,18 @@ class Examination:
 
 def examine(database: Database | UrlDatabase) -> Examination:
     """Look at the database as a question would meet it. Raises DatabaseError when it cannot be read."""
-    tables = len(database.schema().tables)
+    schema = database.schema()
+    tables = len(schema.tables)
+    keys = tuple(key for key in schema.foreign_keys if key.inferred)
     if isinstance(database, Database):
         findings = tuple(_sqlite(database))
-        return Examination(database.place, "SQLite", sqlite3.sqlite_version, "", tables, findings)
+        version = sqlite3.sqlite_version
+        return Examination(database.place, "SQLite", version, "", tables, findings, keys)
     look = _EXAMINERS[database.address.engine]
     facts = _Facts(database)
     engine, version, role = look.describe(facts)
     found = [*_emptiness(tables), *_own_walls(database), *look.findings(facts)]
-    return Examination(database.place, engine, version, role, tables, tuple(found))
+    return Examination(database.place, engine, version, role, tables, tuple(found), keys)
 
 
 class _Facts:
