@@ -38,6 +38,7 @@ SCHEMA = Schema(
         ("SELECT artist FROM rooms", "OUT_OF_SCOPE", "artist"),
         ("SELECT paintings.artist FROM rooms", "OUT_OF_SCOPE", "paintings.artist"),
         ("SELECT T2.title FROM rooms AS T1", "UNKNOWN_ALIAS", "T2.title"),
+        ("SELECT T1.rooms.title FROM rooms AS T1", "UNKNOWN_ALIAS", "T1.rooms.title"),
         ("SELECT T2.* FROM rooms AS T1", "UNKNOWN_ALIAS", "T2.*"),
         ("SELECT rooms.title FROM rooms AS T1", "OUT_OF_SCOPE", "rooms.title"),
         ("SELECT id FROM rooms JOIN paintings ON room_id = rooms.id", "AMBIGUOUS", "id"),

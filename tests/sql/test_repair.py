@@ -244,5 +244,7 @@ def test_recorded_predictions_are_refused_or_run_without_a_wrong_name(data_root:
         except sqlite3.Error as error:
             if re.match("no such (column|table)|ambiguous", str(error)):
                 wrong.append((sql, str(error)))
+    for _, connection in databases.values():
+        connection.close()
     assert wrong == []
     assert databases or pytest.skip("no recorded predictions here")

@@ -334,6 +334,9 @@ class _Walk:
 
     def column(self, node: exp.Column, scope: Scope) -> None:
         name, qualifier = node.name.lower(), node.table.lower()
+        if node.db.lower() not in ("", "main"):  # t.u.name: what comes first is a database
+            self.report(Kind.UNKNOWN_ALIAS, f"{node.db}.{self.text(node)}", None, None)
+            return
         qualified = False
         inner: list[Scope] = []
         for around in scope.outwards():
