@@ -213,37 +213,47 @@ class Run:
         """Summed cross-entropy of a group's answers; which of its answers would be written whole,
         token by token; tokens of the answers, and tokens read.
         """
-        rows = [[*pair.question, *pair.answer] for pair in group.pairs]
-        width = max(map(len, rows)) - 1
-        inputs = torch.zeros(len(rows), width, dtype=torch.long)
-        labels = torch.full((len(rows), width), -100)
-        for i, (row, pair) in enumerate(zip(rows, group.pairs, strict=True)):
-            inputs[i, : len(row) - 1] = torch.tensor(row[:-1])
-            labels[i, len(pair.question) - 1 : len(row) - 1] = torch.tensor(pair.answer)
-        hidden = self._hidden(group.prefix, inputs)
+        rows = [[*pair.question, *pair.answer][:-1] for pair in group.pairs]
+        inputs = torch.tensor([token for row in rows for token in row])
+        owners = torch.tensor([i for i, row in enumerate(rows) for _ in row])
+        labels = torch.full_like(inputs, -100)
+        start = 0
+        for row, pair in zip(rows, group.pairs, strict=True):
+            start += len(row)
+            labels[start - len(pair.answer) : start] = torch.tensor(pair.answer)
+        hidden = self._hidden(group.prefix, inputs, owners)
         chosen = labels != -100
         logits = self.model.get_base_model().lm_head(hidden[chosen])  # (answer tokens, vocabulary)
         total = functional.cross_entropy(logits, labels[chosen], reduction="sum")
-        wrong = torch.zeros_like(chosen)
-        wrong[chosen] = logits.argmax(-1) != labels[chosen]
-        return total, ~wrong.any(1), int(chosen.sum()), sum(map(len, rows))
+        wrong = torch.zeros(len(rows), dtype=torch.bool)
+        wrong[owners[chosen][logits.argmax(-1) != labels[chosen]]] = True
+        return total, ~wrong, int(chosen.sum()), len(inputs)
 
-    def _hidden(self, prefix: tuple[int, ...], inputs: Tensor) -> Tensor:
-        """(rows, time, size): every row continues the prefix, whose keys and values are given.
+    def _hidden(self, prefix: tuple[int, ...], inputs: Tensor, owners: Tensor) -> Tensor:
+        """(time, size) of all rows, flat: `owners` (time,) says which row a token belongs to.
 
-        Rows are padded at the right, where no token that counts sees the padding.
+        A token sees the prefix, whose keys and values are given, and its own row up to itself. So the
+        keys of a prefix stand in memory once, and no row is padded.
         """
         stored = self.decoder.prefix_states(prefix)  # (2, layers, kv heads, time, head size)
         states = torch.from_numpy(stored.astype(np.float32))
         past = DynamicCache()
         for layer in range(states.shape[1]):
-            keys, values = (states[part, layer].expand(len(inputs), -1, -1, -1) for part in (0, 1))
-            past.update(keys, values, layer)
-        positions = torch.arange(len(prefix), len(prefix) + inputs.shape[1]).expand_as(inputs)
+            past.update(states[0, layer][None], states[1, layer][None], layer)
+        time = len(inputs)
+        steps = torch.arange(time)
+        first = torch.searchsorted(owners, owners)  # where the row of each token begins
+        own = (owners[:, None] == owners[None]) & (steps[:, None] >= steps[None])
+        seen = torch.cat([torch.ones(time, len(prefix), dtype=torch.bool), own], 1)
+        mask = torch.zeros(seen.shape).masked_fill(~seen, torch.finfo(torch.float32).min)
         output = self.model.get_base_model().model(
-            input_ids=inputs, past_key_values=past, position_ids=positions, use_cache=True
+            input_ids=inputs[None],
+            attention_mask=mask[None, None],  # (1, 1, time, prefix + time)
+            past_key_values=past,
+            position_ids=(len(prefix) + steps - first)[None],
+            use_cache=True,
         )
-        return output.last_hidden_state  # type: ignore[no-any-return]
+        return output.last_hidden_state[0]  # type: ignore[no-any-return]
 
     def update(self, groups: Sequence[Group]) -> dict[str, float]:
         """One step over some groups."""
@@ -253,7 +263,7 @@ class Run:
         for group in groups:
             loss, right, _, tokens = self.loss(group)
             (loss / answers).backward()  # type: ignore[no-untyped-call]
-            total, whole, read = total + float(loss), whole + int(right.sum()), read + tokens
+            total, whole, read = total + loss.item(), whole + int(right.sum()), read + tokens
         norm = torch.nn.utils.clip_grad_norm_(self.weights, 1.0)
         left = config.max_steps - self.step
         rate = min(1.0, (self.step + 1) / max(1, config.warmup))

@@ -1,0 +1,120 @@
+"""An adapter that is active after the schema part only: the loss of rows is that of each row alone."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from txt2sql.models import decoder
+from txt2sql.models.export import export_onnx
+from txt2sql.models.quantise import write_adapter
+from txt2sql.training.activated import ActivatedConfig, Group, Pair, Run, train
+
+SCHEMA = "CREATE TABLE singer (name TEXT)\n"
+
+
+@pytest.fixture
+def config(tiny_lm: Callable[..., Path], tmp_path: Path) -> ActivatedConfig:
+    folder = tiny_lm("qwen2", chat=True)
+    engine = export_onnx(folder, tmp_path / "engine", bits=32)
+    return ActivatedConfig(
+        model=str(folder), engine=str(engine), output=str(tmp_path / "run"), rank=4, alpha=8,
+        learning_rate=5e-3, warmup=1, max_steps=6, group=3, groups=2, validated=4, validate_every=3,
+        checkpoint_every=2, threads=1, held_out=0.0,
+    )  # fmt: skip
+
+
+def opened(config: ActivatedConfig) -> Run:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        return Run(config)
+
+
+def group(run: Run) -> Group:
+    encode = run.decoder.vocabulary.encode
+    end = run.decoder.vocabulary.end_ids[0]
+    pairs = [
+        ("how many singers ?", "SELECT count(*) FROM singer"),
+        ("names", "SELECT name FROM singer"),
+    ]
+    made = tuple(Pair(tuple(encode(q)), (*encode(a), end)) for q, a in pairs)
+    return Group("test", tuple(encode(SCHEMA)), made)
+
+
+def test_the_loss_of_rows_together_is_that_of_each_alone(config: ActivatedConfig) -> None:
+    run = opened(config)
+    both = group(run)
+    for parameter in run.weights:
+        torch.nn.init.normal_(parameter, std=0.2)
+    with torch.no_grad():
+        together, *_ = run.loss(both)
+        alone = [run.loss(replace(both, pairs=(pair,)))[0] for pair in both.pairs]
+    assert float(together) == pytest.approx(sum(map(float, alone)), rel=1e-4)
+    # By a plain forward pass: the schema part without the adapter gives the keys and values.
+    with torch.inference_mode(), run.model.disable_adapter():
+        past = run.model(torch.tensor([both.prefix]), use_cache=True).past_key_values
+    pair = both.pairs[0]
+    ids = torch.tensor([[*pair.question, *pair.answer]])
+    with torch.no_grad():
+        logits = run.model(ids, past_key_values=past).logits[0, len(pair.question) - 1 : -1]
+    plain = torch.nn.functional.cross_entropy(logits, torch.tensor(pair.answer), reduction="sum")
+    assert float(plain) == pytest.approx(float(alone[0]), rel=1e-3)
+
+
+def test_answers_are_learnt_and_the_engine_answers_as_it_was_trained(
+    config: ActivatedConfig, tmp_path: Path
+) -> None:
+    run = opened(config)
+    both = group(run)
+    first = run.update([both])["loss"]
+    for _ in range(60):
+        last = run.update([both])
+    assert last["loss"] < 0.7 * first
+    run.model.save_pretrained(str(tmp_path / "adapter"), save_embedding_layers=False)
+    file = tmp_path / "adapter.npz"
+    write_adapter(tmp_path / "adapter", run.model.config.to_dict(), file, activated=True)
+    engine = run.decoder.engine
+    before = engine.identity  # type: ignore[attr-defined]
+    engine.adapt(file)  # type: ignore[attr-defined]
+    assert engine.identity == before  # cached schema parts stay valid
+    for pair in both.pairs:
+        cache, seen = run.decoder._prefix(both.prefix)
+        row = decoder.Row(seen, len(both.prefix), waiting=[*pair.question, *pair.answer[:-1]])
+        logits = torch.from_numpy(run.decoder.step(cache, [row]).logits)
+        with torch.no_grad():
+            one = Group("test", both.prefix, (Pair(row_question(pair), pair.answer[-1:]),))
+            expected = float(run.loss(one)[0])
+        told = torch.nn.functional.cross_entropy(logits, torch.tensor(pair.answer[-1:]))
+        assert float(told) == pytest.approx(expected, abs=0.02)  # the adapter is in half precision
+
+
+def row_question(pair: Pair) -> tuple[int, ...]:
+    return (*pair.question, *pair.answer[:-1])
+
+
+def test_a_run_goes_on_where_it_stopped(
+    config: ActivatedConfig, tiny_spider: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    config = replace(config, datasets=(str(tiny_spider),), shares=(1.0,), split="train")
+    lines: list[str] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        whole = replace(config, output=str(tmp_path / "whole"))
+        assert train(whole, lines.append) == tmp_path / "whole" / "model"
+        assert train(replace(config, max_steps=4), lines.append)
+        assert train(config, lines.append) == tmp_path / "run" / "model"
+    losses = [
+        [
+            json.loads(line)["loss"]
+            for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()
+        ]
+        for name in ("whole", "run")
+    ]
+    assert "going on at step 4" in lines
+    assert losses[0] == losses[1] and len(losses[0]) == 6
