@@ -231,7 +231,8 @@ def test_recorded_predictions_are_refused_or_run_without_a_wrong_name(data_root:
     """What other systems wrote for Spider dev: what may be run has no name that SQLite does not have."""
     wrong = []
     databases: dict[str, tuple[Schema, sqlite3.Connection]] = {}
-    for line in (line for path in (data_root / "verdicts").glob("*.jsonl") for line in path.open()):
+    texts = (path.read_text(encoding="utf-8") for path in (data_root / "verdicts").glob("*.jsonl"))
+    for line in (line for text in texts for line in text.split("\n") if line):
         row = json.loads(line)
         if row["db_id"] not in databases:
             path = data_root / "spider" / "database" / row["db_id"] / f"{row['db_id']}.sqlite"
