@@ -111,7 +111,13 @@ def export_onnx(
         write(loaded.model, loaded.tokenizer, part, bits=bits, levels=levels or {})
         if beside:
             assert card.folder is not None
-            quantise.write_adapter(card.folder, loaded.model.config.to_dict(), part / "adapter.npz")
+            activated = bool(read_json(card.folder / "prompt.json").get("activated"))
+            quantise.write_adapter(
+                card.folder,
+                loaded.model.config.to_dict(),
+                part / "adapter.npz",
+                activated=activated,
+            )
             report(f"the adapter stays beside the {bits}-bit weights of {base.name}")
     return output
 

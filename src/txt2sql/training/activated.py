@@ -42,7 +42,7 @@ from txt2sql.models import decoder as decoders
 from txt2sql.models.cache import PrefixStore
 from txt2sql.models.decoder import Decoder
 from txt2sql.prompts import render
-from txt2sql.runs import append_row, open_run
+from txt2sql.runs import append_row, open_run, write_atomically
 from txt2sql.sql.normal_form import canonical_sql
 from txt2sql.training.selection import is_held_out
 from txt2sql.types import Example
@@ -301,6 +301,7 @@ class Run:
         part = folder.with_name(f".{folder.name}.part")
         shutil.rmtree(part, ignore_errors=True)
         self.model.save_pretrained(str(part), save_embedding_layers=False)
+        _note(part)
         torch.save({"optimizer": self.optimizer.state_dict(), "step": self.step}, part / "state.pt")
         old = folder.with_name(f".{folder.name}.old")
         shutil.rmtree(old, ignore_errors=True)
@@ -365,7 +366,13 @@ def train(config: ActivatedConfig, report: Callable[[str], None] = print) -> Pat
         report(f"stopped at step {run.step} of {config.max_steps}; run it again to go on")
         return None
     run.model.save_pretrained(str(output / "model"), save_embedding_layers=False)
+    _note(output / "model")
     return output / "model"
+
+
+def _note(folder: Path) -> None:
+    """Say beside an adapter how it is to be used."""
+    write_atomically(folder / "prompt.json", json.dumps({"style": "ddl", "activated": True}) + "\n")
 
 
 def _validation(sources: Sequence[Source], config: ActivatedConfig) -> list[Group]:
