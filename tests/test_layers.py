@@ -27,6 +27,8 @@ HOMES = {
     "transformers": {"models", "training"},
     "tokenizers": {"models", "training"},
     "safetensors": {"models", "training"},
+    "onnx": {"models"},
+    "onnxruntime": {"models"},
     "peft": {"models", "training"},
     "trl": {"models", "training"},
     "sqlglot": {"sql"},
