@@ -1,0 +1,147 @@
+"""The base that adapters are trained over: a smaller vocabulary, and 4-bit weights by GPTQ.
+
+What ships is quantised before tuning: an adapter learns over the very weights that answer, and nothing
+is rounded afterwards. The folder holds the model twice, as transformers loads it (dequantised) and, under
+`onnx/`, as it answers.
+
+>>> build(Path("qwen.gguf"), Path("base"), data=Path("data/raw"))  # doctest: +SKIP
+PosixPath('base')
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+
+from txt2sql.data import Dataset, open_dataset
+from txt2sql.data.gold import with_gold
+from txt2sql.errors import ModelError
+from txt2sql.execution.values import open_value_index
+from txt2sql.models.export import export_onnx
+from txt2sql.models.gguf import read_gguf
+from txt2sql.models.hf import input_text
+from txt2sql.models.quantise import quantise_model, write_levels
+from txt2sql.models.vocabulary import cut_vocabulary, is_european
+from txt2sql.models.weights import load_weights
+from txt2sql.prompts import render
+from txt2sql.runs import write_atomically
+
+TEXTS = ("spider", "spider_syn", "cosql", "bird_train", "wikisql", "wtq")
+"""Data sets whose questions and queries say which pieces of the vocabulary are used."""
+
+_FREQUENT, _SEEN, _SEEN_ELSEWHERE = 40_000, 2, 5
+_CALIBRATION, _BY_DATABASE, _MAX_TOKENS = 24, 2, 1100
+
+
+def build(
+    source: Path | str,
+    output: Path,
+    *,
+    data: Path | None = None,
+    datasets: Sequence[str] = TEXTS,
+    report: Callable[[str], None] = print,
+) -> Path:
+    """Write the base made of `source`, a GGUF file, a folder or a hub id, into `output`.
+
+    The texts of `datasets` say which pieces stay; prompts of the first one calibrate the rounding.
+    """
+    path = Path(source)
+    if path.suffix == ".gguf":
+        model, tokenizer = read_gguf(path)
+    else:
+        loaded = load_weights(source, device="cpu", dtype="float32")
+        model, tokenizer = loaded.model, loaded.tokenizer
+    output.mkdir(parents=True, exist_ok=True)
+    cut(model, tokenizer, output, texts(datasets, data))
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(str(output))
+    report(f"{model.config.vocab_size:,} pieces of the vocabulary stay")
+    levels = quantise_model(
+        model, list(calibration(tokenizer, open_dataset(datasets[0], data))), report
+    )
+    model.save_pretrained(output)
+    write_levels(levels, output)
+    export_onnx(output, output / "onnx", bits=4, force=True)
+    return output
+
+
+def texts(datasets: Sequence[str], data: Path | None) -> Iterator[str]:
+    """Questions, queries and evidence of the training splits."""
+    for name in datasets:
+        for example in open_dataset(name, data).examples("train"):
+            yield from (example.question, example.gold_sql, example.evidence)
+
+
+def cut(model: Any, tokenizer: Any, output: Path, corpus: Iterator[str]) -> None:
+    """Cut the vocabulary of a model in place to the pieces of frequent European words and those that
+    the texts use; write the tokenizer of the smaller one.
+    """
+    whole = json.loads(tokenizer.backend_tokenizer.to_str())
+    counts: Counter[int] = Counter()
+    for encoding in Tokenizer.from_str(json.dumps(whole)).encode_batch(list(corpus)):
+        counts.update(encoding.ids)
+
+    def keep(piece: str, number: int) -> bool:
+        wanted = number < _FREQUENT or counts[number] >= _SEEN
+        return (wanted and is_european(piece)) or counts[number] >= _SEEN_ELSEWHERE
+
+    special = [tokenizer.pad_token, *_turns(tokenizer)]
+    smaller = cut_vocabulary(whole, keep, tuple(dict.fromkeys([*special, tokenizer.eos_token])))
+    tokenizer.save_pretrained(output)
+    write_atomically(output / "tokenizer.json", json.dumps(smaller.tokenizer, ensure_ascii=False))
+    numbers = {old: new for new, old in enumerate(smaller.pieces)}
+    weights = model.get_input_embeddings().weight.data[torch.tensor(smaller.pieces)].clone()
+    model.resize_token_embeddings(len(smaller.pieces))
+    model.get_input_embeddings().weight.data = weights
+    model.tie_weights()
+    for config in (model.config, model.generation_config):
+        for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
+            old = getattr(config, name, None)
+            if isinstance(old, list):
+                setattr(config, name, [numbers[each] for each in old if each in numbers])
+            elif old is not None:
+                setattr(config, name, numbers.get(old))
+
+
+def _turns(tokenizer: Any) -> list[str]:
+    """The special tokens that a chat template writes."""
+    turns = [{"role": role, "content": "x"} for role in ("system", "user")]
+    text = str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
+    names = [str(token.content) for token in tokenizer.added_tokens_decoder.values()]
+    used = [name for name in names if name in text]
+    if not used:
+        raise ModelError("the chat template of this model writes no special token")
+    return used
+
+
+def calibration(tokenizer: Any, dataset: Dataset) -> Iterator[list[int]]:
+    """Prompts with gold answers as token ids, at most two of each training database."""
+    examples = with_gold(dataset, "train")
+    random.Random(0).shuffle(examples)
+    by_database: Counter[str] = Counter()
+    made = 0
+    for example in examples:
+        if made == _CALIBRATION:
+            return
+        if by_database[example.db_id] == _BY_DATABASE:
+            continue
+        matches = open_value_index(dataset.database(example.db_id)).match(example.question)
+        prompt = render(example.question, dataset.schema(example.db_id), matches=matches)
+        text, _ = input_text(tokenizer, prompt)
+        row = [
+            *tokenizer(text, add_special_tokens=False)["input_ids"],
+            *tokenizer(example.gold_sql, add_special_tokens=False)["input_ids"],
+            tokenizer.eos_token_id,
+        ]
+        if len(row) <= _MAX_TOKENS:
+            by_database[example.db_id] += 1
+            made += 1
+            yield row
