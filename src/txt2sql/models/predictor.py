@@ -22,7 +22,6 @@ from itertools import islice
 from txt2sql.models.grammar import sql_grammar
 from txt2sql.models.intermediate_grammar import intermediate_grammar
 from txt2sql.prompts import ANSWER_TOKENS, render
-from txt2sql.prompts.reasoning import LINES
 from txt2sql.sql.decode import decode
 from txt2sql.sql.text import extract_sql
 from txt2sql.types import (
@@ -106,10 +105,7 @@ class DirectPredictor:
         )
         if not self.options.constrained:
             return prompt
-        if prompt.links:
-            grammar = intermediate_grammar(prompt.links)
-        else:
-            grammar = sql_grammar(schema, LINES if prompt.style == "reasoning" else 0)
+        grammar = intermediate_grammar(prompt.links) if prompt.links else sql_grammar(schema)
         return replace(prompt, grammar=grammar)
 
     def predict(self, examples: Sequence[Example]) -> Iterator[Prediction]:
@@ -198,6 +194,7 @@ class DirectPredictor:
             tokens=(completion.prompt_tokens, sum(c.completion_tokens for c in found)),
             seconds=seconds + time.perf_counter() - start,
             confidence=likely,
+            dropped=prompt.dropped,
         )
 
     def _sql(self, example: Example, prompt: Prompt, completion: Completion) -> str | None:
