@@ -189,6 +189,7 @@ class Prediction:
     """What a predictor answers for one example. `sql` is None when no SQL could be found.
 
     `tokens` counts (prompt, completion); `confidence` is a probability in [0, 1]; `cost` is in dollars.
+    `dropped` is what the prompt left out, see `Prompt`.
     """
 
     example_id: str
@@ -200,6 +201,7 @@ class Prediction:
     cost: float | None = None
     confidence: float | None = None
     tree: Mapping[str, Any] | None = None
+    dropped: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

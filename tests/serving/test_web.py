@@ -220,7 +220,9 @@ def test_an_answer_has_the_keys_of_the_contract(served: Any) -> None:
     assert set(answer) == {
         "id", "question", "sql", "explanation", "columns", "rows", "types", "truncated", "seconds",
         "model", "error", "confidence", "matches", "chart", "candidates", "tree",
+        "dropped",
     }  # fmt: skip
+    assert answer["dropped"] == []
     assert answer["question"] == "Which cities have shops?"
     assert answer["columns"] == ["city", "count(*)"]
     assert ["Lisbon", 2] in answer["rows"]

@@ -197,6 +197,7 @@ def prediction(found: Searched) -> Prediction:
         seconds=found.seconds,
         confidence=best.share if best else None,
         tree=as_json(found.tree, found.candidates),
+        dropped=found.asked.prompt.dropped,
     )
 
 

@@ -10,6 +10,7 @@ function columnLine(table, column, reference, insert) {
   const line = make("button", { type: "button", class: "column", title: column.comment || null, "aria-description": "Puts it where you were writing", onclick: () => insert(table, column.name) },
     make("span", { class: "name" }, column.name), ...marks, make("span", { class: "type" }, (column.type || "").toLowerCase()));
   if (reference) line.append(make("span", { class: "reference" }, "→ " + reference.to_table + "." + reference.to_column));
+  if (column.comment) line.append(make("span", { class: "reference comment" }, column.comment));
   return make("li", {}, line);
 }
 
@@ -18,7 +19,7 @@ function tableBlock(table, keys, insert, open) {
   const references = new Map(keys.filter(key => key.table === table.name).map(key => [key.column, key]));
   for (const column of table.columns) list.append(columnLine(table.name, column, references.get(column.name), insert));
   const fold = make("button", { type: "button", class: "table", "aria-expanded": "false", "aria-controls": list.id, onclick: () => set(list.hidden) },
-    icon("fold"), make("span", { class: "name" }, table.name), make("span", { class: "type", title: count(table.columns.length, "column") }, String(table.columns.length)));
+    icon("fold"), make("span", { class: "name", title: table.comment || null }, table.name), make("span", { class: "type", title: count(table.columns.length, "column") }, String(table.columns.length)));
   const add = make("button", { type: "button", class: "icon-button", "aria-label": "Insert " + table.name, title: "Insert " + table.name, onclick: () => insert(table.name) }, icon("plus"));
   const block = make("section", { class: "table-block" }, make("div", { class: "table-line" }, fold, add), list);
   function set(shown) {
