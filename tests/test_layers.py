@@ -43,7 +43,6 @@ HOMES = {
     "duckdb": {"execution"},
     "litellm": {"models"},
     "ray": {"training"},
-    "vllm": {"models"},
 }
 
 

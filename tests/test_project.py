@@ -76,6 +76,7 @@ def test_every_folder_of_modules_is_a_package() -> None:
 def test_every_test_folder_mirrors_a_room() -> None:
     rooms = {path.stem for path in SOURCE.iterdir()} | {
         "fixtures",
+        "golden",
         "plugins",
         "docs",
         "notebooks",

@@ -186,7 +186,9 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What a predictor answers for one example. `sql` is None when no SQL could be found.
+    """What a predictor answers for one example. `sql` is None when no SQL could be found, or none
+    that may be run: then `problem` is the sentence that says why. `repaired` says that the SQL is not
+    quite what the model wrote: its names or joins were put right.
 
     `tokens` counts (prompt, completion); `confidence` is a probability in [0, 1]; `cost` is in dollars.
     `dropped` is what the prompt left out, see `Prompt`.
@@ -202,6 +204,8 @@ class Prediction:
     confidence: float | None = None
     tree: Mapping[str, Any] | None = None
     dropped: tuple[str, ...] = ()
+    repaired: bool = False
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)

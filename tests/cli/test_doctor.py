@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -73,3 +75,18 @@ def test_described_names_that_are_not_there_are_advice(tmp_path: Path) -> None:
     file.write_text("- shops")
     done = doctor("--describe", str(file))
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+
+
+def test_keys_that_nobody_declared_are_listed(tmp_path: Path) -> None:
+    path = tmp_path / "shop.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT)")
+        connection.execute("CREATE TABLE sale (n INTEGER PRIMARY KEY, cust_no INTEGER)")
+    done = doctor("--db", str(path))
+    assert done.returncode == 0
+    assert "sale.cust_no -> customers.id" in done.stdout
+    (key,) = json.loads(doctor("--db", str(path), "--json").stdout)["inferred_keys"]
+    assert 0.5 < key.pop("score") < 1
+    assert key == {
+        "table": "sale", "column": "cust_no", "to_table": "customers", "to_column": "id"
+    }  # fmt: skip

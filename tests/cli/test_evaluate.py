@@ -176,6 +176,23 @@ def test_without_any_gold_there_is_one_sentence_and_no_accuracy(
     assert not Path("results").exists()
 
 
+def test_answers_are_judged_one_by_one_and_remembered(
+    shops: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    items = [
+        {"db_id": "shop", "question": "Where?", "answers": ["lisbon", "Porto"]},
+        {"db_id": "shop", "question": "Where else?", "answers": ["Faro"]},
+    ]
+    (shops / "dev.json").write_text(json.dumps(items), encoding="utf-8")
+    given = predictions(shops, "SELECT city FROM shop", "SELECT city FROM shop")
+    for folder in ("first", "again"):
+        assert (
+            evaluate("--dataset", shops, "--predictions", given, "--output", folder, "--json") == 0
+        )
+        result = report(capsys)["metrics"]["answer_accuracy"]
+        assert (result["n"], result["mean"]) == (2, 0.5)
+
+
 def test_questions_without_gold_are_left_out_and_counted(
     shops: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -195,6 +195,8 @@ def test_an_empty_folder_is_filled(spider: Path, tmp_path: Path) -> None:
 def test_a_source_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(DownloadError, match="no file or folder"):
         download("spider", tmp_path / "got", str(tmp_path / "nothing.zip"))
+    with pytest.raises(DownloadError, match="get it from https://yale-lily.github.io/cosql"):
+        download("cosql", tmp_path / "got")
     with pytest.raises(DownloadError, match="take one of spider, wikisql"):
         download("imdb", tmp_path / "got")
 

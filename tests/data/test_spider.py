@@ -53,7 +53,9 @@ def test_without_tables_json_the_file_speaks_for_itself(spider: Path) -> None:
     (spider / "tables.json").unlink()
     schema = SpiderDataset(spider).schema("shops")
     assert schema.tables[0].columns[2].words == "opening year"
-    assert schema.foreign_keys == (ForeignKey("Sale", "shop", "shop", "Shop_ID"),)
+    declared, inferred = schema.foreign_keys
+    assert declared == ForeignKey("Sale", "shop", "shop", "Shop_ID")
+    assert (inferred.table, inferred.inferred) == ("visit", True)
 
 
 def test_a_generic_folder_needs_only_questions_and_databases(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -64,7 +65,8 @@ def test_examples_without_a_working_gold_are_left_out_of_the_mean(
 
 def test_a_predictor_never_sees_the_gold(find: Find, table_predictor: type) -> None:
     predictor = table_predictor({"a": COUNT})
-    list(judge([example("a")], predictor, [ExecutionAccuracy()], find))
+    asked = replace(example("a"), accepted=("SELECT 3",))
+    list(judge([asked], predictor, [ExecutionAccuracy()], find))
     assert predictor.asked == [Example("a", "shop", "question a", evidence="hint")]
 
 

@@ -40,8 +40,6 @@ MARGIN_S = 0.5
 USUAL = ("execution_accuracy", "exact_match", "component_match", "structural_f1")
 CHOOSY = ("exact_match", "component_match", "logical_form_accuracy", "wikisql_execution_accuracy")
 """Metrics that cannot judge every gold query: outside Spider's subset, or without a logical form."""
-TIMED = ("ves", "r_ves")
-"""Metrics whose score is a ratio of times."""
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "sql"
 _ESCAPE = re.compile(r"\\(?:u([0-9a-f]{4})|([nt0r\\]))")
 _ESCAPED = {"n": "\n", "t": "\t", "0": "\0", "r": "\r", "\\": "\\"}
@@ -432,9 +430,8 @@ def check(case: Case, verdicts: dict[str, Verdict]) -> None:
         assert isinstance(verdict.outcome, Outcome)
         if verdict.outcome is Outcome.GOLD_ERROR:
             assert name in CHOOSY, (name, case, verdict.reason)
-        if name not in TIMED:
-            assert 0 <= verdict.score <= 1
-            assert verdict.correct is (verdict.score == 1)
+        assert 0 <= verdict.score <= 1
+        assert verdict.correct is (verdict.score == 1)
         assert verdict.correct or verdict.reason, (name, case)
         json.dumps(verdict.details)
     executed = verdicts["execution_accuracy"].outcome

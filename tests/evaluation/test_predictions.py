@@ -156,7 +156,7 @@ def shapes(texts: list[str]) -> Iterator[tuple[str, str]]:
     table = io.StringIO()
     csv.writer(table).writerows([("question_id", "prediction"), *enumerate(texts)])
     yield "p.csv", table.getvalue()
-    if not any("\n" in text for text in texts):
+    if not any("\n" in text or text.startswith("{") for text in texts):
         yield "p.txt", "\n".join(texts)
     if not any("\n" in text or text.startswith("{") for text in texts):
         yield "p.sql", "".join(f"{text}\tshop\n" for text in texts)
@@ -168,7 +168,19 @@ def test_the_sql_is_found_in_every_wrapping_and_file(tmp_path: Path, wrapping: s
     for name, text in shapes(texts):
         path = written(tmp_path, name, text)
         assert [sql and sql.rstrip(";") for sql in answers(path)] == QUERIES, (name, text)
-        assert read_predictions(path, EXAMPLES).notes == ()
+        bare = all(statement(t) == t.strip() for t in texts)
+        assert len(read_predictions(path, EXAMPLES).notes) == (0 if bare else 1)
+
+
+def test_official_mode_judges_what_is_written_and_says_so(tmp_path: Path) -> None:
+    texts = ["```sql\nSELECT 1\n```", "SELECT 2", "SELECT 3; SELECT 4"]
+    predictor = read_predictions(
+        written(tmp_path, "p.json", json.dumps(texts)), EXAMPLES, as_written=True
+    )
+    assert [p.sql for p in predictor.predict(EXAMPLES)] == texts
+    (note,) = predictor.notes
+    assert "2 of 3 predictions" in note
+    assert "--mode official" in note
 
 
 @pytest.mark.parametrize(

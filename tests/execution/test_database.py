@@ -109,7 +109,7 @@ def test_schema(tmp_path: Path) -> None:
         "INSERT INTO customer VALUES (1, 'Ann', '2001-01-01'), (2, NULL, ''), (3, 'Ann', NULL)",
         "INSERT INTO customer VALUES (4, 'Bob', NULL), (5, 'Cid', NULL), (6, 'Dora', NULL)",
     )
-    schema = open_database(path).schema()
+    schema = open_database(path).schema(infer=False)
     assert schema.db_id == "shop"
     assert [table.name for table in schema.tables] == ["customer", "line", "sale"]
     customer = schema.tables[0]
@@ -124,8 +124,8 @@ def test_schema(tmp_path: Path) -> None:
     assert customer.columns[1].declared_type == "VARCHAR(20)"
     assert schema.foreign_keys == (
         ForeignKey("sale", "customer", "customer", "customer_id"),
-        ForeignKey("sale", "a", "line", "sale"),
-        ForeignKey("sale", "b", "line", "no"),
+        ForeignKey("sale", "a", "line", "sale", constraint=1),
+        ForeignKey("sale", "b", "line", "no", constraint=1),
     )
     assert [t.name for t in Database(path, "shop", ("sale", "gone")).schema().tables] == ["sale"]
 

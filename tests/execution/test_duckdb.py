@@ -88,7 +88,7 @@ def test_the_schema_has_comments_and_keys(tmp_path: Path) -> None:
         connection.execute("CREATE TABLE u (a INTEGER REFERENCES t (a))")
         connection.execute("COMMENT ON TABLE t IS 'things'; COMMENT ON COLUMN t.b IS 'what it is'")
         connection.execute("INSERT INTO t VALUES (1, 'x', [1]); CREATE VIEW v AS SELECT * FROM t")
-    schema = open_database(str(file)).schema()
+    schema = open_database(str(file)).schema(infer=False)
     assert [table.name for table in schema.tables] == ["t", "u", "v"]
     t = schema.tables[0]
     assert (t.comment, t.columns[1].comment, t.columns[1].samples) == (
@@ -114,6 +114,32 @@ def test_the_value_index_follows_the_file(tmp_path: Path) -> None:
         database = open_database(str(file))
         found = open_value_index(database, tmp_path / "cache").match(f"who lives in {city.lower()}")
         assert [match.value for match in found] == [city]
+
+
+def test_conditions_in_the_words_of_the_engine(tmp_path: Path) -> None:
+    import duckdb
+
+    file = tmp_path / "a.duckdb"
+    with duckdb.connect(str(file)) as connection:
+        connection.execute('CREATE TABLE "Bill Run" (paid BOOLEAN, due DATE, "sent at" TIMESTAMP)')
+        connection.execute(
+            """INSERT INTO "Bill Run" VALUES (true, '2024-05-01', '2024-05-31 10:00:00'),
+            (false, '2024-05-01', NULL), (false, '2024-06-01', NULL)"""
+        )
+    database = open_database(str(file))
+    index = open_value_index(database, tmp_path / "cache")
+    for question, rows in (
+        ("unpaid bills", 2),
+        ("bills due in May 2024", 2),
+        ("bills due on 1 May 2024", 2),
+        ("bills sent on 31 May 2024", 1),
+        ("bills that were not sent", 2),
+        ("bills due in June", 1),
+        ("bills due in the last 30 days", 0),
+    ):
+        (match,) = index.match(question)
+        result = execute(database, f'SELECT * FROM "Bill Run" WHERE {match.condition}')
+        assert (result.error, len(result.rows)) == (None, rows)
 
 
 def test_no_file_is_a_sentence(tmp_path: Path) -> None:

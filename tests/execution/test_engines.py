@@ -15,27 +15,39 @@ from txt2sql.execution.execute import execute
 from txt2sql.sql.text import is_ordered
 from txt2sql.sql.translate import translate
 
-FIXTURE = Path(__file__).parents[1] / "fixtures" / "dialects" / "questions.json"
+FIXTURES = Path(__file__).parents[1] / "fixtures" / "dialects"
+HIRE = FIXTURES / "hire.sql"
 
 
-def questions() -> list[dict[str, str]]:
-    shipped = json.loads((sample.folder() / "dev.json").read_text(encoding="utf-8"))
-    return [*shipped, *json.loads(FIXTURE.read_text(encoding="utf-8"))]
+def read(file: Path) -> list[dict[str, str]]:
+    return list(json.loads(file.read_text(encoding="utf-8")))
 
 
-def test_there_are_at_least_fifty() -> None:
-    assert len({each["question"] for each in questions()}) >= 50
+CONTENTS = {
+    "sample": (None, [*read(sample.folder() / "dev.json"), *read(FIXTURES / "questions.json")]),
+    "hire": (HIRE, read(FIXTURES / "hire.json")),
+}
 
 
+@pytest.mark.parametrize(("content", "least"), [("sample", 50), ("hire", 75)])
+def test_there_are_enough(content: str, least: int) -> None:
+    assert len({each["query"] for each in CONTENTS[content][1]}) >= least
+
+
+@pytest.mark.parametrize("content", CONTENTS)
 @pytest.mark.parametrize("engine", ["postgresql", "mariadb", "duckdb"])
-def test_the_rows_are_those_of_sqlite(engine: str, engine_url: Callable[[str], str]) -> None:
-    database, reference = open_database(engine_url(engine)), open_database(sample.path())
+def test_the_rows_are_those_of_sqlite(
+    engine: str, content: str, engine_url: Callable[..., str]
+) -> None:
+    script, questions = CONTENTS[content]
+    database = open_database(engine_url(engine, script))
+    reference = open_database(engine_url("sqlite", script))
     schema = database.schema()
     wrong = []
-    for each in questions():
+    for each in questions:
         sql = translate(each["query"], schema)
-        expected, found = execute(reference, each["query"]), execute(database, sql)
+        expected, result = execute(reference, each["query"]), execute(database, sql)
         assert expected.ok, each
-        if not same_result(expected, found, is_ordered(each["query"])):
-            wrong.append(f"{sql}\n  {found.error or found.rows[:3]}\n  not {expected.rows[:3]}")
+        if not same_result(expected, result, is_ordered(each["query"])):
+            wrong.append(f"{sql}\n  {result.error or result.rows[:3]}\n  not {expected.rows[:3]}")
     assert not wrong, "\n".join(wrong)

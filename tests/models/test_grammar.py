@@ -117,6 +117,7 @@ def database() -> Any:
         # where aggregates and windows may stand
         "SELECT Name FROM singer WHERE count(*) > 1",
         "SELECT Name FROM singer WHERE age = max(age)",
+        "SELECT Name FROM singer ORDER BY count(*) DESC",
         "SELECT sum(count(*)) FROM singer",
         "SELECT Name FROM singer GROUP BY Name HAVING rank() OVER (ORDER BY age) = 1",
         "SELECT Name FROM singer WHERE row_number() OVER (ORDER BY age) = 1",

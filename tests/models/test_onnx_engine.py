@@ -147,7 +147,7 @@ def test_answers_are_those_of_transformers(
         scores = [sum(each.logprobs) for each in answers]
         assert len(set(texts)) == len(texts) and scores == sorted(scores, reverse=True)
         greedy = ours.generate([prompt], Sampling(max_new_tokens=24))[0][0]
-        assert scores[0] >= sum(greedy.logprobs) - 1e-6  # a beam is never worse than greedy
+        assert scores[0] >= sum(greedy.logprobs) - 1e-4  # a beam is never worse than greedy
 
 
 def test_samples_are_those_of_the_seed_and_follow_the_grammar(
@@ -176,14 +176,15 @@ def test_a_cached_prefix_gives_the_same_answers_and_is_read_from_disk(
     read = again.engine.forward
     counts: list[int] = []
 
-    def counted(tokens: Any, *rest: Any) -> Any:
+    def counted(tokens: Any, *rest: Any, **named: Any) -> Any:
         counts.append(len(tokens))
-        return read(tokens, *rest)
+        return read(tokens, *rest, **named)
 
     again.engine.forward = counted  # type: ignore[method-assign]
     assert again.generate(prompts(), Sampling(max_new_tokens=24)) == first
-    ids, shared = again.encode(prompts()[0])
-    assert shared > 5 and counts[0] == len(ids) - shared  # the question alone was read
+    encoded = [again.encode(prompt) for prompt in prompts()]
+    assert all(shared > 5 for _, shared in encoded)
+    assert counts[0] == sum(len(ids) - shared for ids, shared in encoded)  # the questions alone
     file.write_bytes(file.read_bytes()[:-40])  # damaged: computed anew
     assert made().generate(prompts(), Sampling(max_new_tokens=24)) == first
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -12,6 +13,7 @@ from txt2sql.types import (
     Column,
     Completion,
     Example,
+    ForeignKey,
     Prompt,
     QueryResult,
     Sampling,
@@ -226,3 +228,105 @@ def test_the_grammar_is_that_of_the_style(style: str, part: str) -> None:
 def test_sql_text_is_cut_from_prose() -> None:
     beam = Beam("Sure:\n```sql\nSELECT town FROM shop;\n```", style="ddl")
     assert next(predictor(beam).predict(EXAMPLES[:1])).sql == "SELECT town FROM shop"
+
+
+STAFF = Table("staff", (Column("shop_id", "number"), Column("name"), Column("Shift Plan")))
+TWO = Schema("shop", (*SCHEMA.tables, STAFF), (ForeignKey("staff", "shop_id", "shop", "id"),))
+GHOST, OTHER_GHOST, MENDED = (
+    "SELECT budget FROM shop",
+    'SELECT "Budget" FROM staff',
+    "SELECT town FROM staff",
+)
+
+
+def writer(beam: Beam, ran: list[str] | None, **options: object) -> DirectPredictor:
+    """A predictor of a model that writes SQL over two tables; `ran` gets what is run."""
+
+    def run(db_id: str, sql: str) -> QueryResult:
+        assert ran is not None
+        ran.append(sql)
+        return QueryResult(("n",), ((1,),))
+
+    return DirectPredictor(
+        beam,
+        {"shop": TWO}.__getitem__,
+        lambda example: (),
+        run if ran is not None else None,
+        PredictorOptions(**options),  # type: ignore[arg-type]
+    )
+
+
+@pytest.mark.parametrize(
+    "faulty",
+    [
+        GHOST,
+        OTHER_GHOST,
+        "SELECT a.town FROM shop AS a, shop AS b",
+        "SELECT town FROM shops_of_2020",
+        "SELECT shop.town FROM staff AS shop",
+        "SELECT town FROM",
+    ],
+)
+def test_a_candidate_with_wrong_names_is_never_run_and_loses_to_the_next(faulty: str) -> None:
+    ran: list[str] = []
+    beam = Beam(faulty, "SELECT name FROM staff", "SELECT id FROM shop", style="ddl")
+    answer = next(writer(beam, ran, second_beams=3).predict(EXAMPLES[:1]))
+    assert (answer.sql, answer.repaired, answer.problem) == ("SELECT name FROM staff", False, "")
+    assert answer.candidates == ("SELECT name FROM staff", "SELECT id FROM shop")
+    assert ran == ["SELECT name FROM staff"]
+    assert beam.batches == [1, 1]  # the greedy answer was faulty, so the beam was decoded
+
+
+def test_a_candidate_that_can_be_repaired_is_and_says_so() -> None:
+    ran: list[str] = []
+    answer = next(writer(Beam(MENDED, GHOST, style="ddl"), ran).predict(EXAMPLES[:1]))
+    assert answer.sql == "SELECT town FROM staff JOIN shop ON shop.id = staff.shop_id"
+    assert answer.repaired
+    assert set(ran) == {answer.sql}
+
+
+def test_where_no_candidate_may_be_run_the_answer_is_a_sentence() -> None:
+    ran: list[str] = []
+    answer = next(writer(Beam(GHOST, OTHER_GHOST, style="ddl"), ran).predict(EXAMPLES[:1]))
+    assert (answer.sql, answer.candidates, ran) == (None, (), [])
+    assert answer.problem == (
+        "the model wrote SQL with a column that its tables do not have (budget); ask in other words"
+    )
+
+
+def test_without_an_executor_a_faulty_answer_loses_too() -> None:
+    beam = Beam(GHOST, MENDED, style="ddl")
+    answer = next(writer(beam, None, beams=2).predict(EXAMPLES[:1]))
+    assert answer.sql == "SELECT town FROM staff JOIN shop ON shop.id = staff.shop_id"
+    assert answer.repaired
+
+
+def test_a_chooser_is_shown_only_what_may_be_run() -> None:
+    shown: list[str] = []
+
+    def first(question: str, db_id: str, tried: Sequence[Tried]) -> str:
+        shown.extend(each.sql for each in tried)
+        return tried[0].sql
+
+    asked = writer(Beam(GHOST, "SELECT name FROM staff", "SELECT town FROM shop", style="ddl"), [])
+    asked.chooser = first
+    answer = next(asked.predict(EXAMPLES[:1]))
+    assert set(shown) == {"SELECT name FROM staff", "SELECT town FROM shop"}
+    assert answer.sql == "SELECT name FROM staff"
+
+
+def test_the_whole_schema_counts_not_what_fits_the_prompt() -> None:
+    wide = Table("wide", tuple(Column(f"column_{i}") for i in range(5000)))
+    asked = writer(Beam("SELECT column_4999 FROM wide", style="ddl"), [], constrained=False)
+    asked.schemas = lambda db_id: replace(TWO, tables=(*TWO.tables, wide))
+    prompt = asked.prompt(EXAMPLES[0])
+    assert "column_4999" not in prompt.text
+    assert next(asked.predict(EXAMPLES[:1])).sql == "SELECT column_4999 FROM wide"
+
+
+def test_an_engine_that_refuses_unknown_names_itself_gets_the_models_own_sql() -> None:
+    ran: list[str] = []
+    asked = writer(Beam("SELECT s.town FROM shop s, LATERAL f(s.id)", style="ddl"), ran)
+    asked.schemas = lambda db_id: replace(TWO, dialect="postgres")
+    answer = next(asked.predict(EXAMPLES[:1]))
+    assert answer.sql == "SELECT s.town FROM shop s, LATERAL f(s.id)"

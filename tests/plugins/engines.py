@@ -221,7 +221,7 @@ def _root(path: Path) -> Any:
 
 _TYPES = {
     "postgresql": {"REAL": "double precision", "TEXT": "text"},
-    "mariadb": {"REAL": "DOUBLE", "TEXT": "VARCHAR(120)"},
+    "mariadb": {"REAL": "DOUBLE", "TEXT": "VARCHAR(120)", "TIMESTAMP": "DATETIME"},
     "duckdb": {"REAL": "DOUBLE", "TEXT": "VARCHAR"},
 }
 
@@ -295,25 +295,39 @@ def contents(source: Path, engine: str) -> Iterator[tuple[str, str, list[tuple[A
 @pytest.fixture(scope="session")
 def engine_url(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[str], str]:
-    """engine -> URL (or path) of the sample database in it, as a role that may only read."""
-    made: dict[str, str] = {}
+) -> Callable[..., str]:
+    """(engine, content) -> URL (or path) of a database in it, as a role that may only read.
 
-    def url(engine: str) -> str:
-        if engine not in made:
-            made[engine] = make(engine)
-        return made[engine]
+    The content is that of the sample unless a script of CREATE TABLE and INSERT is named.
+    """
+    made: dict[tuple[str, Path | None], str] = {}
 
-    def make(engine: str) -> str:
+    def url(engine: str, script: Path | None = None) -> str:
+        if (engine, script) not in made:
+            made[engine, script] = make(engine, script)
+        return made[engine, script]
+
+    def make(engine: str, script: Path | None) -> str:
+        name = script.stem if script else "bookshops"
         if engine == "sqlite":
-            return str(sample.path())
+            return (
+                str(_built(script, tmp_path_factory.mktemp(name))) if script else str(sample.path())
+            )
+        source = Path(url("sqlite", script))
         if engine == "duckdb":
             _needs("duckdb")
-            return load_duckdb(tmp_path_factory.mktemp("duckdb") / "books.duckdb", sample.path())
+            return load_duckdb(tmp_path_factory.mktemp("duckdb") / f"{name}.duckdb", source)
         load = {"postgresql": load_postgresql, "mariadb": load_mariadb}[engine]
-        return load(request.getfixturevalue(engine), "bookshops", sample.path())
+        return load(request.getfixturevalue(engine), name, source)
 
     return url
+
+
+def _built(script: Path, folder: Path) -> Path:
+    file = folder / f"{script.stem}.sqlite"
+    with closing(sqlite3.connect(file)) as connection:
+        connection.executescript(script.read_text(encoding="utf-8"))
+    return file
 
 
 # -------------------------------------------------------------------------------------------- state

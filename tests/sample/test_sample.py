@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -11,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from txt2sql import sample
-from txt2sql.sample.build import build, tables
 
+SCRIPT = Path(__file__).parents[2] / "data" / "scripts" / "build_sample.py"
+GENERATOR = runpy.run_path(str(SCRIPT))
+build, tables = GENERATOR["build"], GENERATOR["tables"]
 QUESTIONS = json.loads((sample.folder() / "dev.json").read_text(encoding="utf-8"))
 
 

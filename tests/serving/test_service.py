@@ -180,3 +180,75 @@ def test_a_cache_that_cannot_be_used_costs_no_answer(
     answer = service(shop, "SELECT count(*) FROM shop WHERE city = 'Porto'").ask("In Porto?")
     assert (answer.error, answer.rows) == (None, ((1,),))
     assert [match.value for match in answer.matches] == ["Porto"]
+
+
+LIBRARY = """
+CREATE TABLE readers (id INTEGER PRIMARY KEY, name TEXT, street TEXT);
+CREATE TABLE loans (reader_id INTEGER REFERENCES readers(id), book TEXT, days INTEGER);
+CREATE TABLE desk ("Opened By" TEXT, "Longest Queue" INTEGER, "order" TEXT);
+CREATE TABLE "Leser" ("Straße" TEXT PRIMARY KEY, "Größe" INTEGER);
+CREATE VIEW lent AS SELECT name, book FROM readers JOIN loans ON readers.id = reader_id;
+INSERT INTO readers VALUES (1, 'Ana', 'Elm'), (2, 'Ben', 'Oak');
+INSERT INTO loans VALUES (1, 'Emma', 7), (2, 'Ulysses', 90);
+INSERT INTO desk VALUES ('Eve', 12, 'b'), ('Max', 3, 'a');
+INSERT INTO "Leser" VALUES ('Ulme', 4);
+"""
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("library") / "library.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(LIBRARY)
+    return path
+
+
+class Candidates(ScriptedGenerator):
+    """A scripted model that can be asked for a beam: the same candidates, more of them."""
+
+    beam_search = True
+
+
+@pytest.mark.parametrize(
+    "ghost",
+    [
+        'SELECT "Longest Queue" FROM loans',
+        'SELECT book, "order" FROM loans ORDER BY days DESC LIMIT 1',
+        'SELECT "Straße" FROM loans',
+        "SELECT [Opened By] FROM loans",
+        "SELECT loans.name FROM desk, loans",
+        "SELECT lent.name FROM lent JOIN desk",
+        "SELECT lent.days FROM lent",
+        "SELECT author FROM loans",
+    ],
+)
+def test_a_ghost_column_is_no_answer_and_no_error_while_another_candidate_runs(
+    library: Path, ghost: str
+) -> None:
+    ghosts = Service(library, Candidates({"": [ghost, "SELECT book FROM loans WHERE days > 30"]}))
+    answer = ghosts.ask("Which books are out for more than a month?")
+    assert (answer.error, answer.rows) == (None, (("Ulysses",),))
+    alone = service(library, ghost).ask("Which books are out for more than a month?")
+    assert (alone.sql, alone.rows) == (None, ())
+    assert alone.error is not None
+    assert alone.error.startswith("the model wrote SQL ")
+    assert "no such column" not in alone.error
+
+
+@pytest.mark.parametrize(
+    ("written", "rows"),
+    [
+        ("SELECT street FROM loans WHERE book = 'Emma'", (("Elm",),)),
+        ('SELECT name FROM loans WHERE book = "Emma"', (("Ana",),)),
+        ("SELECT opened_by FROM desk WHERE order = 'a'", (("Max",),)),
+        ("SELECT Opened By FROM desk ORDER BY Longest Queue DESC LIMIT 1", (("Eve",),)),
+        ("SELECT straße FROM leser", (("Ulme",),)),
+        ("SELECT name FROM readers, loans WHERE days > 30", (("Ben",),)),
+        ("SELECT name FROM lent WHERE lent.book = \"Emma\"", (("Ana",),)),
+    ],
+)  # fmt: skip
+def test_what_has_one_reading_is_answered(
+    library: Path, written: str, rows: tuple[tuple[str, ...], ...]
+) -> None:
+    answer = service(library, written).ask("Who?")
+    assert (answer.error, answer.rows) == (None, rows)

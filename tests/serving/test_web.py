@@ -39,6 +39,7 @@ def is_refusal(response: httpx.Response, status: int) -> bool:
         {},
         {"question": ""},
         {"question": " \n\t"},
+        {"question": "\x1c\x1f"},  # separators, white space to Python alone
         {"question": "x" * 10_001},
         {"question": 5},
         {"question": None},
@@ -210,7 +211,9 @@ def test_the_database_is_described_without_where_it_is(served: Any) -> None:
     assert shops["columns"][0] == {
         "name": "shop_id", "type": "number", "primary_key": True, "comment": ""
     }  # fmt: skip
-    assert {"table", "column", "to_table", "to_column"} == set(found["schema"]["foreign_keys"][0])
+    first = found["schema"]["foreign_keys"][0]
+    assert set(first) == {"table", "column", "to_table", "to_column", "inferred", "score"}
+    assert (first["inferred"], first["score"]) == (False, 1)
     assert "/" not in json.dumps(found["schema"])
     assert found["examples"]
 

@@ -24,15 +24,15 @@ import hashlib, os, runpy, sys
 from pathlib import Path
 from txt2sql.training.sft import Finetuning
 
-def noted(self, finish=Finetuning.finish):
+def noted(self, close=Finetuning.close):
     digest = hashlib.sha256()
     for name, weight in sorted(self.model.named_parameters()):
         digest.update(name.encode() + weight.detach().numpy().tobytes())
     rank = os.environ.get("RANK", "0")
     self.output.with_name(f"{self.output.name}-{rank}").write_text(digest.hexdigest())
-    return finish(self)
+    return close(self)
 
-Finetuning.finish = noted
+Finetuning.close = noted
 if "SPREAD" in os.environ:  # save as where each process holds a part of the weights
     Finetuning.spread = property(lambda self: True)
 runpy.run_path(sys.argv.pop(1), run_name="__main__")

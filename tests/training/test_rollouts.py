@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 from tests.training.test_self_evolution import config, made, quiet
@@ -105,21 +105,26 @@ def _descendants(parent: int) -> Iterator[tuple[int, str]]:
             continue
 
 
-def killing(title: str, times: int) -> list[int]:
-    """Kill so many processes of this one, each as soon as its command line begins or ends so."""
+@contextmanager
+def killing(title: str, times: int) -> Iterator[list[int]]:
+    """Within it, so many processes of this one are killed, each as soon as its command line has the title."""
     killed: list[int] = []
+    over = Event()
 
     def watch() -> None:
-        until = time.monotonic() + 60
-        while len(killed) < times and time.monotonic() < until:
+        while len(killed) < times and not over.wait(0.05):
             for process, command in _descendants(os.getpid()):
                 if title in command and process not in killed and len(killed) < times:
                     os.kill(process, signal.SIGKILL)
                     killed.append(process)
-            time.sleep(0.05)
 
-    Thread(target=watch, daemon=True).start()
-    return killed
+    watching = Thread(target=watch, daemon=True)
+    watching.start()
+    try:
+        yield killed
+    finally:
+        over.set()
+        watching.join()
 
 
 @pytest.mark.slow
@@ -127,20 +132,23 @@ def killing(title: str, times: int) -> list[int]:
 def test_jobs_of_a_killed_process_are_done_again(
     settings: RStarConfig, jobs: list[Job], expected: Trees
 ) -> None:
-    killed = killing("multiprocessing.spawn", 1)
-    assert grown(settings, jobs, processes=2) == expected
+    with killing("multiprocessing.spawn", 1) as killed:
+        assert grown(settings, jobs, processes=2) == expected
     assert killed
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
 def test_processes_that_keep_dying_end_the_run(settings: RStarConfig, jobs: list[Job]) -> None:
-    killing("multiprocessing.spawn", 100)
-    with pytest.raises(ModelError, match="too little memory"):
+    with (
+        killing("multiprocessing.spawn", 100),
+        pytest.raises(ModelError, match="too little memory"),
+    ):
         grown(settings, jobs, processes=2)
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
 @pytest.mark.timeout(600)  # a busy machine starts a cluster slowly
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
@@ -148,8 +156,8 @@ def test_a_ray_cluster_grows_the_same_trees_though_a_worker_is_killed(
     settings: RStarConfig, jobs: list[Job], expected: Trees
 ) -> None:
     pytest.importorskip("ray")
-    killed = killing("ray::_work", 1) if sys.platform == "linux" else [0]
-    assert grown(settings, jobs, ray="local", processes=2) == expected
+    with killing("ray::_work", 1) as killed:
+        assert grown(settings, jobs, ray="local", processes=2) == expected
     assert killed
 
 

@@ -25,12 +25,12 @@ MadeBy = tuple[dict[str, Any], "Callable[[], Predictor]"]
 """What identifies a predictor, and the function that loads it when it is needed."""
 
 
-def of_file(predictions: Path, examples: list[Example]) -> MadeBy:
-    """Predictions that were made elsewhere."""
+def of_file(predictions: Path, examples: list[Example], official: bool = False) -> MadeBy:
+    """Predictions that were made elsewhere; `official` judges them as they are written."""
     from txt2sql.evaluation.predictions import read_predictions
     from txt2sql.evaluation.provenance import text_hash
 
-    predictor = read_predictions(predictions, examples)
+    predictor = read_predictions(predictions, examples, as_written=official)
     for note in predictor.notes:
         print(note, file=sys.stderr)
     answers = [predictor.answers.get(example.id) for example in examples]

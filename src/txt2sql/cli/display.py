@@ -180,7 +180,8 @@ def explanation(answer: Answer, to_stderr: bool = False) -> None:
     if answer.prompt is not None:
         _section(console, f"prompt ({answer.prompt.style})", answer.prompt.text)
     matches = [
-        f"{match.table}.{match.column} = {match.value!r}  <- {match.span!r}  {match.score:.2f}"
+        f"{match.condition or f'{match.table}.{match.column} = {match.value!r}'}"
+        f"  <- {match.span!r}  {match.score:.2f}"
         for match in answer.matches
     ]
     _section(console, "matched values", "\n".join(matches) or "none")

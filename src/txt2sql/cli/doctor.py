@@ -24,7 +24,7 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     describe: DescribeOption = None,
 ) -> None:
-    """Check a database before you ask it: connection, tables, rights.
+    """Check a database before you ask it: connection, tables, rights, inferred keys.
 
     Nothing is changed. Exits with 1 when the database cannot be used, or is not safe to use: a
     superuser, rights to files of the server, rows that cross the network in the clear.
@@ -57,6 +57,16 @@ def _json(found: Examination) -> str:
         "tables": found.tables,
         "safe": found.safe,
         "findings": findings,
+        "inferred_keys": [
+            {
+                "table": key.table,
+                "column": key.column,
+                "to_table": key.referenced_table,
+                "to_column": key.referenced_column,
+                "score": key.score,
+            }
+            for key in found.inferred_keys
+        ],
     }
     return json.dumps(facts, ensure_ascii=False, indent=2)
 
@@ -72,5 +82,10 @@ def _text(found: Examination) -> str:
         lines.append(f"{_MARKS[each.level]}{each.what}")
         if each.mend:
             lines.append(f"        -> {each.mend}")
+    if found.inferred_keys:
+        lines += ["", "foreign keys that are not declared, inferred from names and values"]
+    for key in found.inferred_keys:
+        reference = f"{key.table}.{key.column} -> {key.referenced_table}.{key.referenced_column}"
+        lines.append(f"{key.score:.0%}     {reference}")
     lines += ["", "safe to use" if found.safe else "not safe to use"]
     return "\n".join(lines)

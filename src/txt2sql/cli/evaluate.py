@@ -34,7 +34,9 @@ def evaluate(
     dataset: Annotated[
         str,
         typer.Option(
-            metavar="NAME|FOLDER", help="spider, wikisql, or a folder in Spider's layout."
+            metavar="NAME|FOLDER",
+            help="spider, wikisql, spider_syn, cosql, bird_train, wtq, or a folder in the layout of "
+            "Spider, BIRD or WikiSQL.",
         ),
     ],
     data: Annotated[
@@ -156,7 +158,7 @@ def evaluate(
     chosen = choose(context, metrics)
     hosted = None
     if predictions:
-        made_by, load = of_file(predictions, whole)
+        made_by, load = of_file(predictions, whole, judging.official)
     elif hosted := find_hosted(model):
         from txt2sql.cli.hosted import ask_all, identity
 

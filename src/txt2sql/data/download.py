@@ -71,6 +71,10 @@ def download(
     `force` replaces a folder that is there. Raises DownloadError with what to do.
     """
     if name not in PLACES:
+        from txt2sql.data import PAGES
+
+        if name in PAGES:
+            raise DownloadError(f"{name} is not brought by this command; get it from {PAGES[name]}")
         raise DownloadError(f"no data set '{name}'; take one of {', '.join(PLACES)}")
     source = source or PLACES[name].url
     folder = folder if folder.name not in ("", "..") else folder.resolve()

@@ -10,10 +10,11 @@ empty answers, and an accuracy over nothing is no accuracy.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -21,12 +22,13 @@ from typing import TYPE_CHECKING
 from txt2sql.errors import DataError
 from txt2sql.execution.execute import Limits, execute
 from txt2sql.execution.guard import check_read_only
-from txt2sql.types import Example
+from txt2sql.types import Example, ValueMatch
 
 if TYPE_CHECKING:
     from txt2sql.data import Dataset
 
 _LIMITS = Limits(timeout_s=30.0)
+_LITERAL = re.compile(r"'((?:[^']|'')*)'|(?<![\w.])(\d+(?:\.\d+)?)(?![\w.])")
 _GRAMMAR_ERRORS = ("syntax error", "incomplete input", "unrecognized token", "clause should come")
 
 
@@ -103,3 +105,13 @@ def _is_select(sql: str) -> bool:
         except sqlite3.Error as error:
             return not any(part in str(error) for part in _GRAMMAR_ERRORS)
     return True
+
+
+def stands_alone(example: Example, matches: Sequence[ValueMatch]) -> bool:
+    """Whether a question can be answered without its evidence: every literal of its gold SQL is in
+    the question, or is a cell that was matched.
+    """
+    text = example.question.lower()
+    values = {match.value.lower() for match in matches}
+    literals = [(a or b).replace("''", "'").lower() for a, b in _LITERAL.findall(example.gold_sql)]
+    return all(each in text or each in values or each in ("", "0", "1", "100") for each in literals)

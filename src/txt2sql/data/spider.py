@@ -167,8 +167,9 @@ class SpiderDataset:
         """
         if db_id not in self._schemas:
             database = self.database(db_id)
-            schema = database.schema()
             entry = self._entries.get(db_id)
+            declares = bool(entry and entry.get("foreign_keys"))
+            schema = database.schema(infer=not declares)
             schema = merge_entry(schema, entry) if entry else schema
             meanings = column_meanings(self._roots, database.path, db_id)
             self._schemas[db_id] = with_meanings(schema, meanings)
@@ -189,7 +190,7 @@ class SpiderDataset:
 
 
 def merge_entry(schema: Schema, entry: dict[str, Any]) -> Schema:
-    """`schema` with natural names and foreign keys from an item of tables.json.
+    """`schema` with natural names and foreign keys from an item of tables.json, which replace inferred ones.
 
     Names are matched without regard to case; what the item declares but the file lacks is left out.
     """
@@ -223,12 +224,12 @@ def merge_entry(schema: Schema, entry: dict[str, Any]) -> Schema:
         )
         for table in schema.tables
     )
-    declared = {_ends(key): key for key in schema.foreign_keys}
-    for pair in keys:
-        key = _declared(schema, tables, columns, *pair)
-        if key is not None:
-            declared.setdefault(_ends(key), key)
-    return replace(schema, tables=merged, foreign_keys=tuple(declared.values()))
+    pairs = [_declared(schema, tables, columns, *pair) for pair in keys]
+    declared = [key for key in pairs if key is not None]
+    both = {_ends(key): key for key in schema.foreign_keys if not (declared and key.inferred)}
+    for key in declared:
+        both.setdefault(_ends(key), key)
+    return replace(schema, tables=merged, foreign_keys=tuple(both.values()))
 
 
 def _ends(key: ForeignKey) -> tuple[str, str, str, str]:

@@ -135,7 +135,8 @@ def _value(raw: str) -> _Value:
     short = short.strip(_QUOTES).rstrip(". ").rstrip(_QUOTES)
     plain = "".join(c if c == "#" or unicodedata.category(c)[0] not in "PZ" else " " for c in short)
     words = " ".join(plain.split())
-    return _Value(words or line, _number(short), frozenset(_dates(short)))
+    number = _number(short)
+    return _Value(line if number or not words else words, number, frozenset(_dates(short)))
 
 
 def _number(text: str) -> _Number | None:

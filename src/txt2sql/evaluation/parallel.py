@@ -95,8 +95,6 @@ def judge_all(
 
     `gold` is what the metrics share; `done` hears of each example as soon as it is judged.
     """
-    if any(getattr(metric, "timed", False) for metric in metrics):
-        memory, processes = None, 1
     tasks = list(zip(examples, predictions, strict=True))
     verdicts: dict[int, tuple[Verdict, ...]] = {}
     keys = [memory.key(*task) for task in tasks] if memory else []

@@ -79,8 +79,13 @@ class FilePredictor:
             yield self.answers.get(example.id) or Prediction(example.id, None)
 
 
-def read_predictions(path: Path, examples: Sequence[Example]) -> FilePredictor:
-    """The predictions in a file for all examples of a split, in the split's order."""
+def read_predictions(
+    path: Path, examples: Sequence[Example], *, as_written: bool = False
+) -> FilePredictor:
+    """The predictions in a file for all examples of a split, in the split's order.
+
+    `as_written` leaves whatever stands around their SQL, as the benchmarks' own scripts do.
+    """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -99,21 +104,32 @@ def read_predictions(path: Path, examples: Sequence[Example]) -> FilePredictor:
         notes.append(f"'{path}' has no prediction for {missing:,} of {len(examples):,} questions")
     raw = [_raw(item, path) for item in items]
     answers = {
-        example_id: _prediction(example_id, item, text)
+        example_id: _prediction(example_id, item, text, as_written)
         for example_id, item, text in zip(ids, items, raw, strict=True)
     }
-    void = [
-        text
-        for item, text in zip(items, raw, strict=True)
-        if not _is_sketch(item) and (text is None or _statement(text) is None)
-    ]
-    if 2 * len(void) > len(raw):
+    texts = [text for item, text in zip(items, raw, strict=True) if not _is_sketch(item)]
+    return FilePredictor(path.name, answers, (*notes, *_notes(texts, path, as_written)))
+
+
+def _notes(texts: Sequence[str | None], path: Path, as_written: bool) -> Iterator[str]:
+    statements = [_statement(text) if text else None for text in texts]
+    wrapped = sum(
+        sql not in (None, (text or "").strip()) for text, sql in zip(texts, statements, strict=True)
+    )
+    if wrapped:
+        done = (
+            "they are judged as written; without --mode official the SQL is taken out"
+            if as_written
+            else "the SQL was taken out"
+        )
+        yield f"{wrapped:,} of {len(texts):,} predictions in '{path}' hold more than a statement: {done}"
+    void = [text for text, sql in zip(texts, statements, strict=True) if sql is None]
+    if 2 * len(void) > len(texts):
         shown = next((repr(text.strip()[:80]) for text in void if text and text.strip()), "empty")
-        notes.append(
-            f"{len(void):,} of {len(raw):,} predictions in '{path}' hold no SQL (such as {shown}); "
+        yield (
+            f"{len(void):,} of {len(texts):,} predictions in '{path}' hold no SQL (such as {shown}); "
             "give one query per line, or under 'sql' in JSON"
         )
-    return FilePredictor(path.name, answers, tuple(notes))
 
 
 def statement(text: str) -> str:
@@ -279,11 +295,11 @@ def _is_sketch(item: Any) -> bool:
     return isinstance(item.get("query"), dict) or (bare and bool(item.get("error")))
 
 
-def _prediction(example_id: str, item: Any, text: str | None) -> Prediction:
+def _prediction(example_id: str, item: Any, text: str | None, as_written: bool) -> Prediction:
     seconds = _seconds(item.get("seconds")) if isinstance(item, dict) else 0.0
     if text is None or not text.strip():
         return Prediction(example_id, None, seconds=seconds)
-    sql = text if _is_sketch(item) else statement(text)
+    sql = text.strip() if as_written or _is_sketch(item) else statement(text)
     completion = text if sql != text.strip() else ""
     return Prediction(example_id, sql, completion, seconds=seconds)
 

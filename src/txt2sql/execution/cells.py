@@ -36,7 +36,7 @@ from txt2sql.execution.facts import SAMPLE_CHARS, dump, load, read_facts
 from txt2sql.execution.hints import Hints
 from txt2sql.execution.introspect import ask, quoted, spelt, texts
 from txt2sql.execution.remote import UrlDatabase
-from txt2sql.execution.words import allowed, distance, key
+from txt2sql.execution.words import allowed, correctable, distance, fold
 from txt2sql.runs import cache_dir
 from txt2sql.types import Schema
 
@@ -51,13 +51,13 @@ MAX_BUILD_S = 120.0
 processor time, so that a busy machine builds the same index as an idle one."""
 MAX_AGE_S = 3_600.0
 """How long the index of a server's content is believed."""
-_VERSION = "5"
+_VERSION = "3"
 _KEPT_OPEN = 32
 _KEYS_PER_QUERY = 500
 _MAX_FOUND = 10_000
 _MAX_NEAR = 2_000
 """Words with the start of a misspelt one that are compared with it."""
-_MAX_WORDS = 200_000
+_MAX_WORDS = 500_000
 _SUM = slice(60, 64)  # user_version in the header of an SQLite file: it is free for our checksum
 _HEADER_BYTES = 100
 _STALE_PART_S = 3_600
@@ -113,12 +113,14 @@ class Cells:
         if rows:
             return []  # it is a word of this database
         start = word[: len(word) // 2 - 1 if most == 1 else len(word) // 3]
-        found = []
+        found, letters = [], set(word)
         for (other,) in self._connection.execute(
             "SELECT word FROM words WHERE word >= ? AND word < ? "
             f"AND length(word) BETWEEN ? AND ? LIMIT {_MAX_NEAR}",
             (start, start[:-1] + chr(ord(start[-1]) + 1), len(word) - most, len(word) + most),
         ):
+            if len(letters.difference(other)) > most:
+                continue  # each edit takes one letter away at most
             away = distance(word, other, most)
             if away <= most:
                 found.append((away, other))
@@ -262,34 +264,25 @@ def _build(database: Database | UrlDatabase, index: sqlite3.Connection) -> None:
     index.execute("CREATE TABLE facts (fact TEXT)")
     words: set[str] = set()
     with ExitStack() as stack:
-        schema = database.schema()
+        schema = database.schema(infer=False)
         if isinstance(database, UrlDatabase):
-            cells = _keyed(
-                texts(database, schema, MAX_CELLS_PER_COLUMN, MAX_CELL_CHARS, MAX_BUILD_S)
-            )
+            found = texts(database, schema, MAX_CELLS_PER_COLUMN, MAX_CELL_CHARS, MAX_BUILD_S)
             facts = read_facts(
                 schema, lambda sql: ask(database, sql), lambda name: quoted(database, name)
             )
         else:
             connection = stack.enter_context(closing(database.connect()))
-            cells = _cells(connection, schema)
+            found = _cells(connection, schema)
             facts = read_facts(schema, lambda sql: _rows(connection, sql), sandbox.quoted, _sampled)
-        index.executemany(
-            "INSERT INTO cells VALUES (?, ?, ?, ?)", _noting(words, islice(cells, MAX_CELLS))
-        )
+        cells = islice(_keyed(found, words), MAX_CELLS)
+        index.executemany("INSERT INTO cells VALUES (?, ?, ?, ?)", cells)
         index.executemany("INSERT INTO facts VALUES (?)", ((dump(fact),) for fact in facts))
     index.execute("CREATE INDEX by_key ON cells (key)")
     index.execute("CREATE TABLE words (word TEXT PRIMARY KEY) WITHOUT ROWID")
-    index.executemany("INSERT INTO words VALUES (?)", ((word,) for word in sorted(words)))
+    index.executemany(
+        "INSERT INTO words VALUES (?)", ((word,) for word in sorted(filter(correctable, words)))
+    )
     index.commit()
-
-
-def _noting(words: set[str], cells: Iterable[Cell]) -> Iterator[Cell]:
-    """The cells, while their words are noted: those that can be a misspelt word's right spelling."""
-    for cell in cells:
-        if len(words) < _MAX_WORDS:
-            words.update(word for word in cell[0].split() if 4 < len(word) < 30 and word.isalpha())
-        yield cell
 
 
 def _sampled(name: str) -> str:
@@ -310,24 +303,25 @@ def _rows(connection: sqlite3.Connection, sql: str) -> list[Any]:
         return []
 
 
-def _cells(connection: sqlite3.Connection, schema: Schema) -> Iterator[Cell]:
+def _cells(connection: sqlite3.Connection, schema: Schema) -> Iterator[tuple[str, str, str]]:
     connection.text_factory = _strict
     if sys.version_info >= (3, 11):
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_READ_BYTES)
     end = time.monotonic() + MAX_BUILD_S
-    yield from _keyed(
-        (table.name, column.name, value)
-        for table in schema.tables
-        for column in table.columns
-        for value in _values(connection, table.name, column.name, end)
-    )
+    for table in schema.tables:
+        for column in table.columns:
+            for value in _values(connection, table.name, column.name, end):
+                yield table.name, column.name, value
 
 
-def _keyed(found: Iterable[tuple[str, str, str]]) -> Iterator[Cell]:
+def _keyed(found: Iterable[tuple[str, str, str]], noted: set[str]) -> Iterator[Cell]:
+    """The cells with their folded words, each of which is noted."""
     for table, column, value in found:
-        words = key(value)
+        words = fold(value)
         if words:
-            yield words, table, column, value
+            if len(noted) < _MAX_WORDS:
+                noted.update(words)
+            yield " ".join(words), table, column, value
 
 
 def _strict(raw: bytes) -> str:

@@ -13,7 +13,9 @@ import os
 import sqlite3
 import threading
 import time
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import overload
 from urllib.parse import quote
@@ -21,11 +23,12 @@ from urllib.parse import quote
 from txt2sql.errors import DatabaseError
 from txt2sql.execution import sandbox
 from txt2sql.execution.address import is_url, parse_address
+from txt2sql.execution.keys import INFERENCE_S, SqlReader, infer_keys
 from txt2sql.execution.names import natural_name
 from txt2sql.execution.remote import UrlDatabase, open_url
 from txt2sql.execution.samples import SAMPLE_CHARS, SAMPLED_ROWS, choose_samples
 from txt2sql.execution.sandbox import quoted
-from txt2sql.types import Column, ForeignKey, Schema, Table
+from txt2sql.types import Column, ForeignKey, Row, Schema, Table
 
 _SAMPLE_SLICE_S = 0.05
 
@@ -74,13 +77,17 @@ class Database:
         """A new read-only connection, which the caller closes."""
         return connect(self.path)
 
-    def schema(self) -> Schema:
-        """Tables, columns, types, keys and sample values."""
+    def schema(self, infer: bool = True) -> Schema:
+        """Tables, columns, types, keys and sample values; inferred keys follow the declared ones."""
         connection = _describing(self.path)
         try:
-            return introspect(connection, self.db_id, self.tables)
+            schema = introspect(connection, self.db_id, self.tables)
         except sqlite3.Error as problem:
             raise _unreadable(self.path, problem) from problem
+        if not infer:
+            return schema
+        inferred = _inferred_keys(self.path, _last.mark, schema)
+        return replace(schema, foreign_keys=(*schema.foreign_keys, *inferred))
 
 
 class _LastConnection(threading.local):
@@ -108,6 +115,29 @@ def _describing(path: Path) -> sqlite3.Connection:
             _last.connection = None
         _last.connection, _last.mark = connect(path), mark
     return _last.connection
+
+
+@lru_cache(maxsize=128)
+def _inferred_keys(path: Path, mark: tuple[object, ...], schema: Schema) -> tuple[ForeignKey, ...]:
+    """Inferred once for the content that `mark` stands for."""
+    return infer_keys(schema, sqlite_reader(_describing(path), INFERENCE_S))
+
+
+def sqlite_reader(connection: sqlite3.Connection, seconds: float = INFERENCE_S) -> SqlReader:
+    """What inference of keys reads a connection with; a statement that is slow gives nothing."""
+
+    def query(sql: str) -> list[Row] | None:
+        deadline = time.perf_counter() + seconds / 5
+        connection.set_progress_handler(lambda: time.perf_counter() > deadline, 1000)
+        try:
+            return connection.execute(sql).fetchall()
+        except sqlite3.Error:
+            return None
+        finally:
+            connection.set_progress_handler(None, 0)
+
+    stored = "SELECT name FROM sqlite_master WHERE type = 'table'"
+    return SqlReader(query, quoted, stored, seconds)
 
 
 def introspect(connection: sqlite3.Connection, db_id: str, tables: tuple[str, ...] = ()) -> Schema:
@@ -169,10 +199,13 @@ def _foreign_keys(
 ) -> list[ForeignKey]:
     """Declared keys in order of declaration; one that names no known column is left out."""
     by_name = {table.name.lower(): table for table in tables}
-    keys = []
+    keys, constraint = [], 0
     for table in tables:
         rows = connection.execute(f"PRAGMA foreign_key_list({quoted(table.name)})").fetchall()
-        for _, place, target, source, to, *_ in sorted(rows, key=lambda row: (-row[0], row[1])):
+        parts = Counter(row[0] for row in rows)
+        for number, place, target, source, to, *_ in sorted(rows, key=lambda r: (-r[0], r[1])):
+            if parts[number] > 1 and place == 0:
+                constraint += 1
             other = by_name.get(target.lower())
             if other is None:
                 continue
@@ -181,7 +214,9 @@ def _foreign_keys(
                 to = primary[place]
             column, referenced = table.column(source), other.column(to or "")
             if column and referenced:
-                keys.append(ForeignKey(table.name, column.name, other.name, referenced.name))
+                key = ForeignKey(table.name, column.name, other.name, referenced.name)
+                composite = parts[number] > 1
+                keys.append(replace(key, constraint=constraint) if composite else key)
     return list(dict.fromkeys(keys))
 
 

@@ -54,18 +54,21 @@ def date_format(words: str, column_type: str, values: Sequence[Any]) -> DateForm
     >>> date_format("due", "text", ["24.12.2024", "01.02.2025"])
     DateFormat(kind='dmy', mark='.', text=True, padded=True, timed=False)
     """
-    texts = [value.strip() for value in values if isinstance(value, str)]
-    numbers = [value for value in values if not isinstance(value, str)]
     name = set(words.lower().split())
+    done = any(word.endswith("ed") for word in name)  # issued, first appeared
+    timely = done or column_type == "time" or bool(name & (_TIME_NAMES | _YEAR_NAMES))
+    if not timely and not any(isinstance(value, str) for value in values[:5]):
+        return None
+    texts = [value.strip() for value in values if isinstance(value, str)]
+    numbers = [value for value in values if isinstance(value, (int, float))]
     if len(texts) >= _LEAST_SHARE * len(values) and texts:
         return _text_format(name, texts)
     if len(numbers) < _LEAST_SHARE * len(values) or not numbers:
         return None
     if any(number != int(number) for number in numbers if abs(number) < 1e15):
         return None
-    timely = column_type == "time" or bool(name & (_TIME_NAMES | _YEAR_NAMES))
     share = _LEAST_SHARE * len(numbers)
-    if name & _YEAR_NAMES or column_type == "time" or any(w.endswith("ed") for w in name):
+    if name & _YEAR_NAMES or column_type == "time" or done:
         years = sum(FIRST_YEAR <= number <= LAST_YEAR for number in numbers)
         if years >= share:
             return DateFormat("year", text=False)
@@ -80,6 +83,8 @@ def date_format(words: str, column_type: str, values: Sequence[Any]) -> DateForm
 
 
 def _text_format(name: set[str], texts: list[str]) -> DateFormat | None:
+    if not any(text[:1].isdigit() for text in texts[:5]):
+        return None
     share = _LEAST_SHARE * len(texts)
     ymd = [match for text in texts if (match := _YMD.fullmatch(text))]
     if len(ymd) >= share:
@@ -149,7 +154,7 @@ _MOMENT = re.compile(
     |(?P<day1>(?:the\s+)?{_DAY}\s+(?:of\s+)?{_MONTH}(?:,\s*|\s+)(?:of\s+)?{_YEAR})(?!\w)
     |(?P<day2>{_MONTH}\s+(?:the\s+)?{_DAY}(?:,\s*|\s+)(?:of\s+)?{_YEAR})(?!\w)
     |(?P<noyear>{_MONTH}\s+{_DAY}|{_DAY}\s+(?:of\s+)?{_MONTH})(?!\w)
-    |(?P<month>(?:the\s+month\s+of\s+)?{_MONTH},?\s+(?:of\s+|in\s+)?(?:the\s+year\s+)?{_YEAR})(?!\w)
+    |(?P<month>(?:the\s+month\s+of\s+)?{_MONTH},?\s+(?:of\s+)?(?:the\s+year\s+)?{_YEAR})(?!\w)
     |(?P<ym>{_YEAR}-(?:0[1-9]|1[0-2]))(?![-\w])
     |(?P<quarter>q[1-4](?:\s+of|\s+in)?\s+{_YEAR}|{_YEAR}[\s-]q[1-4]
         |{_ORDINAL}\s+quarter(?:\s+of|\s+in)?(?:\s+the\s+year)?\s+{_YEAR}
@@ -169,8 +174,8 @@ _NEGATED = re.compile(r"\b(?:not|never|n't|except|excluding|without|other than)\
 _BEFORE = re.compile(
     r"\b(?:(?P<not>not|no)\s+)?(?:(?P<before>before|prior\s+to|earlier\s+than)"
     r"|(?P<after>after|later\s+than|newer\s+than|more\s+recent(?:ly)?\s+than)"
-    r"|(?P<since>since|starting\s+(?:in|from|with)|as\s+of|on\s+or\s+after|from)"
-    r"|(?P<until>until|till|up\s+to|through|up\s+until|on\s+or\s+before))\s+"
+    r"|(?P<since>since|starting\s+(?:in|from|with)|as\s+of|(?:on|in|during)\s+or\s+after|from)"
+    r"|(?P<until>until|till|up\s+to|through|up\s+until|(?:on|in|during)\s+or\s+before))\s+"
     r"(?:the\s+)?(?:(?:start|beginning|end)\s+of\s+)?(?:the\s+)?$",
     re.I,
 )
@@ -233,7 +238,9 @@ def _assembled(question: str, marks: list[re.Match[str]], today: Day) -> Iterato
                 if _TO.fullmatch(gap) is None or gap.strip():
                     i += 1  # a range of which one end is no date
                     continue
-        if period is None or _NEGATED.search(head) or (not mark["year"] and _BY.search(head)):
+        found = _BEFORE.search(head)
+        negated = _NEGATED.search(head) and not (found and found["not"])
+        if period is None or negated or (not mark["year"] and _BY.search(head)):
             continue
         if mark["year"]:
             listed = years and re.search(r"(?:,|\band|\bor)\s+(?:in\s+)?$", head, re.I)
@@ -313,7 +320,7 @@ def _this_year(period: Period, today: Day) -> Period:
     assert period.part is not None
     number = int(period.part[1][0])
     back = number > today.month
-    steps = ("start of year", f"+{number - 1} months", *(["-1 year"] if back else []))
+    steps = ("start of year", *_shift(number - 1, "month"), *(["-1 year"] if back else []))
     day = Day(today.year - back, number, 1)
     following = Day(day.year + number // 12, number % 12 + 1, 1)
     return Period(
@@ -467,7 +474,8 @@ def condition(place: str, form: DateFormat, period: Period, dialect: str = "sqli
     >>> condition("t.d", DateFormat("dmy", "."), periods("before 2020")[0])
     "substr(t.d, 7, 4) || '-' || substr(t.d, 4, 2) || '-' || substr(t.d, 1, 2) < '2020-01-01'"
     """
-    if dialect != "sqlite" and (form.kind in ("seconds", "millis") or form.mark != "-"):
+    portable = form.kind in ("ymd", "year", "month", "compact") and form.mark == "-"
+    if dialect != "sqlite" and not portable:
         return None
     if period.part:
         return _part_condition(place, form, period.part, dialect)

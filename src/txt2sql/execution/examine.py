@@ -21,7 +21,7 @@ from txt2sql.execution.database import Database
 from txt2sql.execution.descriptions import described_schema
 from txt2sql.execution.execute import execute
 from txt2sql.execution.remote import UrlDatabase, driver_options, run
-from txt2sql.types import Schema
+from txt2sql.types import ForeignKey, Schema
 
 OK, ADVICE, DANGER = "ok", "advice", "danger"
 _LOOPBACK = ("", "localhost", "127.0.0.1", "::1")
@@ -47,6 +47,8 @@ class Examination:
     role: str
     tables: int
     findings: tuple[Finding, ...]
+    inferred_keys: tuple[ForeignKey, ...] = ()
+    """Foreign keys that nobody declared."""
 
     @property
     def safe(self) -> bool:
@@ -60,15 +62,17 @@ def examine(database: Database | UrlDatabase, descriptions: Path | None = None) 
     """
     schema, strangers = described_schema(database.schema(), database, descriptions)
     tables = len(schema.tables)
+    keys = tuple(key for key in schema.foreign_keys if key.inferred)
     meanings = list(_meanings(schema, strangers))
     if isinstance(database, Database):
         findings = (*_sqlite(database), *meanings)
-        return Examination(database.place, "SQLite", sqlite3.sqlite_version, "", tables, findings)
+        version = sqlite3.sqlite_version
+        return Examination(database.place, "SQLite", version, "", tables, findings, keys)
     look = _EXAMINERS[database.address.engine]
     facts = _Facts(database)
     engine, version, role = look.describe(facts)
     found = [*_emptiness(tables), *_own_walls(database), *look.findings(facts), *meanings]
-    return Examination(database.place, engine, version, role, tables, tuple(found))
+    return Examination(database.place, engine, version, role, tables, tuple(found), keys)
 
 
 def _meanings(schema: Schema, strangers: str) -> Iterator[Finding]:

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, fields
 from itertools import islice
 from typing import Any
 
 from txt2sql.execution.dates import DateFormat, date_format
 from txt2sql.types import Column, Schema, Table
 
-SAMPLED_ROWS = 400
+SAMPLED_ROWS = 300
 SAMPLE_CHARS = 40
 MAX_CODES = 12
 """A text column with more distinct values in its sample holds no codes."""
@@ -45,6 +45,10 @@ class ColumnFacts:
     low: float | None = None
     high: float | None = None
     date: DateFormat | None = None
+
+
+_NAMES = [field.name for field in fields(ColumnFacts)]
+_VALUES, _DATE = _NAMES.index("values"), _NAMES.index("date")
 
 
 def read_facts(
@@ -80,12 +84,13 @@ def _read(
     sampled = ", ".join(cell(quote(column.name)) for column in columns)
     sample = ask(f"SELECT {sampled} FROM {source} LIMIT {SAMPLED_ROWS}")
     totals = ask(f"SELECT {', '.join(wanted)} FROM {source}") if sample else ()
+    read = list(zip(*sample, strict=True)) or [()] * len(columns)
     for i, column in enumerate(columns):
-        cells = [row[i] for row in sample]
+        cells = list(read[i])
         nulls, empties = None in cells, "" in cells
         if totals:
-            count, filled, said, low, high = totals[0][0], *totals[0][4 * i + 1 : 4 * i + 5]
-            nulls, empties = filled < count, said < filled
+            count, filled, longer, low, high = totals[0][0], *totals[0][4 * i + 1 : 4 * i + 5]
+            nulls, empties = filled < count, empties or longer < filled
             cells += [low, high]
         yield _facts(table, column, (table.name, column.name) in keys, nulls, empties, cells)
 
@@ -93,11 +98,11 @@ def _read(
 def _facts(
     table: Table, column: Column, linked: bool, nulls: bool, empties: bool, cells: list[Any]
 ) -> ColumnFacts:
-    values = [value for value in cells if isinstance(value, (int, float, str)) and value != ""]
-    distinct = tuple(
-        sorted({v[:SAMPLE_CHARS] if isinstance(v, str) else v for v in values}, key=repr)
-    )
-    numbers = [float(v) for v in values if not isinstance(v, str)]
+    distinct = [
+        cell for cell in dict.fromkeys(cells) if isinstance(cell, (int, float, str)) and cell != ""
+    ]
+    values = [cell[:SAMPLE_CHARS] if isinstance(cell, str) else cell for cell in distinct]
+    numbers = [float(value) for value in values if not isinstance(value, str)]
     words = column.words or column.name
     key = linked or (column.primary_key and sum(c.primary_key for c in table.columns) == 1)
     return ColumnFacts(
@@ -109,7 +114,7 @@ def _facts(
         key,
         nulls,
         empties,
-        distinct if len(distinct) <= MAX_CODES else (),
+        tuple(sorted(values, key=repr)) if len(values) <= MAX_CODES else (),
         min(numbers, default=None),
         max(numbers, default=None),
         date_format(words, column.type, values),
@@ -118,10 +123,12 @@ def _facts(
 
 def dump(facts: ColumnFacts) -> str:
     """As JSON."""
-    return json.dumps(astuple(facts))
+    return json.dumps([getattr(facts, name) for name in _NAMES])
 
 
 def load(text: str) -> ColumnFacts:
     """What `dump` wrote."""
-    *plain, values, low, high, date = json.loads(text)
-    return ColumnFacts(*plain, tuple(values), low, high, DateFormat(*date) if date else None)
+    items = json.loads(text)
+    items[_VALUES] = tuple(items[_VALUES])
+    items[_DATE] = DateFormat(*items[_DATE]) if items[_DATE] else None
+    return ColumnFacts(*items)

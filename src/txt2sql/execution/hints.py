@@ -14,8 +14,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
-from txt2sql.execution.dates import Period, condition, periods
+from txt2sql.execution.dates import FIRST_YEAR, LAST_YEAR, Period, condition, periods
 from txt2sql.execution.facts import ColumnFacts
 from txt2sql.execution.words import WORD, fold, key
 from txt2sql.sql.intermediate import quote_identifier
@@ -66,6 +67,7 @@ _OWN_DATE = {
 _LIFE = frozenset(
     "birth dob born birthday birthdate birthdays death died dod deathdate dead".split()
 )
+_MANY = 8
 _NEAR = 5
 """Words around a date."""
 _GENERIC = frozenset(
@@ -233,9 +235,11 @@ class Hints:
         }
         self.names = {word for place in places for word in (*place.table, *place.phrase)}
         """Every word of the names of tables and columns."""
+        self.few = {(item.table, item.column) for item in facts if item.values}
+        """The columns that hold few different values."""
         self._dates = [place for place in places if place.facts.date]
         self._flags = [
-            (place, root, values)
+            (place, root, values if dialect == "sqlite" else _standard(place.facts, values))
             for place in places
             if (values := _truth(place.facts)) and (root := _flag_root(place, values))
         ]
@@ -287,6 +291,8 @@ class Hints:
         if not mentioned:
             return
         ranked = [(place, self._evidence(asked, place)) for place in self._dates]
+        if len(ranked) > _MANY:  # those that could neither be the choice nor near it
+            ranked = [(place, score) for place, score in ranked if score >= 0]
         count = 0
         for period in mentioned:
             options = [
@@ -302,7 +308,8 @@ class Hints:
                 (score for score, other, _ in rest if other.facts.table != place.facts.table),
                 default=-9.0,
             )
-            least = 0.0 if len(self._dates) == 1 else _LEAST_EVIDENCE
+            only = len(self._dates) == 1 and any(set(t) <= asked.bag for t in self._tables if t)
+            least = 0.0 if only else _LEAST_EVIDENCE
             if period.weak and (best < 1.0 or self._number_holds(period)):
                 continue
             # A column of which the question names only the table has to be the clear choice.
@@ -322,14 +329,20 @@ class Hints:
     def _evidence(self, asked: _Asked, place: _Place) -> float:
         """What speaks for a date column whatever the date is: 3 for its own words, 2 for its table."""
         verbs = {target for verb in asked.bag & _VERBS.keys() for target in _VERBS[verb]}
-        words = _distinctive(place)
+        words = [word for word in place.own if word not in _GENERIC]
+        others = [
+            word
+            for pair in zip(asked.plain, asked.words, strict=True)
+            if pair[1] not in place.table
+            for word in set(pair)
+        ]
         hits = [
             word
             for word in words
-            if word in verbs or any(_related(word, other) for other in asked.bag)
+            if word in verbs or any(_related(word, other) for other in others)
         ]
         score = 3.0 * len(hits) / len(words) if words else 0.0
-        left = set(words) - set(hits)
+        left = set(_distinctive(place)) - set(hits)
         score -= 0.5 * len(left) + 0.5 * bool(left & _AUDIT) + 0.3 * bool(left & _ENDS)
         named = [word for word in place.table if word in asked.bag]
         done = [
@@ -356,12 +369,17 @@ class Hints:
         nearby = set(asked.plain[max(0, first - 3) : first]) & _OWN_DATE.keys()
         if any(not _OWN_DATE[verb] & set(place.phrase) for verb in nearby):
             return -3.0
+        words = _distinctive(place)
+        wide = set(asked.plain[max(0, first - 2 * _NEAR) : first + _NEAR])
+        verbs = {target for verb in wide & _VERBS.keys() for target in _VERBS[verb]}
+        near = any(w in verbs or any(_related(w, o) for o in wide) for w in words)
+        score = -1.0 if words and not near else 0.0
         if facts.date is None or facts.date.kind != "year" or moment is None:
-            return 0.0
-        if facts.low is not None and facts.high is not None:
-            if not facts.low - 2 <= moment.day.year <= facts.high + 2:
-                return -1.5
-        return 0.5 if "year" in asked.bag else 0.3
+            return score
+        low, high = facts.low or FIRST_YEAR, facts.high or LAST_YEAR
+        if not low - 2 <= moment.day.year <= high + 2:
+            return -1.5
+        return score + (0.5 if "year" in asked.bag else 0.3)
 
     def _number_holds(self, period: Period) -> bool:
         """Whether a column of numbers could hold what may be a year."""
@@ -377,10 +395,10 @@ class Hints:
 
     def _flagged(self, asked: _Asked) -> Iterator[ValueMatch]:
         hits: dict[tuple[str, ...], list[tuple[_Place, int, str, str]]] = {}
+        roots = {root for _, root, _ in self._flags} - self._tables
+        every = {root: list(_said(asked, root)) for root in roots}
         for place, root, (yes, no) in self._flags:
-            if root in self._tables:
-                continue
-            answers = list(_said(asked, root))
+            answers = every.get(root, [])
             if len({holds for holds, *_ in answers}) != 1:
                 continue
             holds, span, i = answers[0]
@@ -480,28 +498,27 @@ class Hints:
 
     def _happened(self, asked: _Asked) -> Iterator[ValueMatch]:
         """ "not shipped" where a shipping date is NULL."""
-        hits: dict[tuple[int, int, bool], list[_Place]] = {}
-        for place in self._events:
-            words = [word for word in place.own if word not in _GENERIC]
-            if len(words) != 1 or words[0] in ("end", "start", "birth"):
+        done: list[tuple[str, int, int, bool]] = []  # (participle, first word, last word, present)
+        for i, word in enumerate(asked.words):
+            if not _participle(word):
                 continue
-            for i, word in enumerate(asked.words):
-                bare = next(
-                    (word[len(p) :] for p in ("un", "non") if _prefixed(word, word[len(p) :])), ""
-                )
-                start = _negated(asked, i)
-                if start is not None and _participle(word) and _related(word, words[0]):
-                    hits.setdefault((start, i, False), []).append(place)
-                elif bare and _participle(bare) and _related(bare, words[0]):
-                    hits.setdefault((i, i, False), []).append(place)
-                elif (
-                    i
-                    and asked.words[i - 1] in ("been", "already")
-                    and _participle(word)
-                    and _related(word, words[0])
-                    and _ends(asked, i + 1, _AFTER_WITH)
-                ):
-                    hits.setdefault((i - 1, i, True), []).append(place)
+            negation = _negated(asked, i)
+            bare = next((word[len(p) :] for p in ("un", "non") if word.startswith(p)), "")
+            if negation is not None:
+                done.append((word, negation, i, False))
+            elif len(bare) > 3:
+                done.append((bare, i, i, False))
+            elif (
+                i and asked.words[i - 1] in ("been", "already") and _ends(asked, i + 1, _AFTER_WITH)
+            ):
+                done.append((word, i - 1, i, True))
+        hits: dict[tuple[int, int, bool], list[_Place]] = {}
+        for place in self._events if done else ():
+            words = [word for word in place.own if word not in _GENERIC]
+            if len(words) == 1 and words[0] not in ("end", "start", "birth"):
+                for word, start, end, present in done:
+                    if _related(word, words[0]):
+                        hits.setdefault((start, end, present), []).append(place)
         for (start, end, present), places in hits.items():
             if _undecided(asked, end) and not present:
                 continue
@@ -533,7 +550,11 @@ class Hints:
 
 def _distinctive(place: _Place) -> list[str]:
     """The words of a date column that say which date it is."""
-    return [word for word in place.own if word not in _GENERIC]
+    return [
+        word
+        for word in place.own
+        if word not in _GENERIC and not any(_related(word, other) for other in place.table)
+    ]
 
 
 def _place(facts: ColumnFacts, quote: Callable[[str], str]) -> _Place:
@@ -551,6 +572,7 @@ def _text(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
+@lru_cache(maxsize=65_536)
 def _related(one: str, other: str) -> bool:
     """Whether two words are forms of one: order and ordered, shipped and shipping."""
     one, other = one.replace("ll", "l"), other.replace("ll", "l")
@@ -593,6 +615,11 @@ def _truth(facts: ColumnFacts) -> tuple[str, str] | None:
     return None
 
 
+def _standard(facts: ColumnFacts, values: tuple[str, str]) -> tuple[str, str]:
+    """Yes and no as engines with a type for them have it."""
+    return ("TRUE", "FALSE") if facts.type == "boolean" else values
+
+
 def _like(text: str, model: str) -> str:
     return text.upper() if model.isupper() else text.capitalize() if model[:1].isupper() else text
 
@@ -615,7 +642,9 @@ def _prefixed(word: str, stem: str) -> bool:
 
 
 def _said(asked: _Asked, root: tuple[str, ...]) -> Iterator[tuple[bool, str, int]]:
-    """Whether the question says that something is `root`, or is not, where, and its last word."""
+    """Whether the question says that something is `root`, or is not, where, and its last word;
+    both where it leaves that open.
+    """
     *head, last = root
     for i, word in enumerate(asked.words):
         first = i - len(head)
@@ -624,13 +653,12 @@ def _said(asked: _Asked, root: tuple[str, ...]) -> Iterator[tuple[bool, str, int
         plain, other = word.replace("ll", "l"), last.replace("ll", "l")
         if plain == other:
             turned = False
-        elif word in _OPPOSITES.get(last, ()):
-            turned = True
-        elif _prefixed(plain, other) or _prefixed(other, plain):
+        elif word in _OPPOSITES.get(last, ()) or _prefixed(plain, other) or _prefixed(other, plain):
             turned = True
         else:
             continue
         if _undecided(asked, first, i):
+            yield from ((True, "", i), (False, "", i))
             continue
         start = _negated(asked, first)
         span = asked.text[asked.spans[first if start is None else start][0] : asked.spans[i][1]]

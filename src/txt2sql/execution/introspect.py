@@ -16,17 +16,19 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from txt2sql.errors import DatabaseError
 from txt2sql.execution.address import Address
 from txt2sql.execution.database import column_class
+from txt2sql.execution.keys import INFERENCE_S, SCANNED_ROWS, SqlReader, infer_keys
 from txt2sql.execution.limits import Limits
 from txt2sql.execution.names import natural_name
 from txt2sql.execution.remote import UrlDatabase, run, sqlalchemy_url
 from txt2sql.execution.samples import SAMPLE_CHARS, SAMPLED_ROWS, choose_samples
 from txt2sql.sql.intermediate import quote_identifier
-from txt2sql.types import Column, ForeignKey, Schema, Table
+from txt2sql.types import Column, ForeignKey, Row, Schema, Table
 
 _SAMPLING = Limits(timeout_s=1.0, max_rows=SAMPLED_ROWS, max_result_bytes=4_000_000)
 _CATALOGUE = Limits(timeout_s=30.0, max_rows=500_000, max_result_bytes=64_000_000)
@@ -47,16 +49,45 @@ class _Described(NamedTuple):
     comment: str
 
 
-def introspect(database: UrlDatabase) -> Schema:
-    """Describe the database: all of its tables and views, or the ones that `database.tables` names."""
+def introspect(database: UrlDatabase, infer: bool = True) -> Schema:
+    """Describe the database: all of its tables and views, or the ones that `database.tables` names.
+
+    Inferred keys follow the declared ones.
+    """
     describe = _describe_duckdb if database.address.engine == "duckdb" else _describe_server
     described, keys = describe(database)
     wanted = {name.lower() for name in database.tables}
     kept = [table for table in described if not wanted or table.name.lower() in wanted]
     tables = tuple(_table(database, table) for table in kept)
-    return Schema(
-        database.db_id, tables, tuple(_known(keys, tables)), dialect=database.engine.dialect
+    declared = tuple(_known(keys, tables))
+    schema = Schema(database.db_id, tables, declared, dialect=database.engine.dialect)
+    inferred = _inferred_keys(database, schema) if infer else ()
+    return replace(schema, foreign_keys=(*declared, *inferred))
+
+
+_STORED = {
+    "postgresql": "table_schema = current_schema()",
+    "mysql": "table_schema = DATABASE()",
+    "duckdb": "table_schema = current_schema() AND table_catalog = current_database()",
+}
+
+
+@lru_cache(maxsize=32)
+def _inferred_keys(database: UrlDatabase, schema: Schema) -> tuple[ForeignKey, ...]:
+    """Inferred once for what the schema and its sample values are."""
+
+    limits = Limits(timeout_s=INFERENCE_S / 2, max_rows=SCANNED_ROWS)
+
+    def query(sql: str) -> tuple[Row, ...] | None:
+        answer = run(database, sql, _CATALOGUE if sql == stored else limits, trusted=True)
+        return None if answer.error is not None or answer.truncated else answer.rows
+
+    stored = (
+        "SELECT table_name FROM information_schema.tables "
+        f"WHERE table_type = 'BASE TABLE' AND {_STORED[database.address.engine]}"
     )
+    reader = SqlReader(query, lambda name: quoted(database, name), stored, INFERENCE_S)
+    return infer_keys(schema, reader)
 
 
 def _table(database: UrlDatabase, described: _Described) -> Table:
@@ -225,15 +256,24 @@ def _describe_server(database: UrlDatabase) -> tuple[list[_Described], list[Fore
         for place, found in sorted(columns.items(), key=lambda item: str(item[0][1]))
         if place[1] not in hidden
     ]
-    foreign = [
-        ForeignKey(place[1], column, link["referred_table"], referenced)
-        for place, found in sorted(links.items(), key=lambda item: str(item[0][1]))
-        for link in found
-        if link["referred_schema"] is None
-        for column, referenced in zip(
-            link["constrained_columns"], link["referred_columns"], strict=True
-        )
-    ]
+    foreign: list[ForeignKey] = []
+    constraint = 0
+    for place, found in sorted(links.items(), key=lambda item: str(item[0][1])):
+        for link in found:
+            if link["referred_schema"] is not None:
+                continue
+            ends = list(zip(link["constrained_columns"], link["referred_columns"], strict=True))
+            constraint += len(ends) > 1
+            foreign += [
+                ForeignKey(
+                    place[1],
+                    column,
+                    link["referred_table"],
+                    referenced,
+                    constraint=constraint if len(ends) > 1 else 0,
+                )
+                for column, referenced in ends
+            ]
     return described, foreign
 
 
@@ -273,7 +313,8 @@ UNION ALL SELECT view_name, comment FROM duckdb_views() WHERE {_HERE} AND commen
 """
 _KEYS = f"""
 SELECT table_name, constraint_type, unnest(constraint_column_names), referenced_table,
-unnest(referenced_column_names) FROM duckdb_constraints()
+unnest(referenced_column_names), CASE WHEN len(constraint_column_names) > 1
+THEN 1 + dense_rank() OVER (ORDER BY table_name, constraint_index) ELSE 0 END FROM duckdb_constraints()
 WHERE {_HERE} AND constraint_type IN ('PRIMARY KEY', 'FOREIGN KEY') ORDER BY constraint_index
 """
 
@@ -291,11 +332,12 @@ def _describe_duckdb(database: UrlDatabase) -> tuple[list[_Described], list[Fore
         columns.setdefault(table, []).append((column, declared, comment or ""))
     primary: dict[str, list[str]] = {}
     foreign: list[ForeignKey] = []
-    for table, kind, column, other, referenced in ask(_KEYS):
+    for table, kind, column, other, referenced, constraint in ask(_KEYS):
         if kind == "PRIMARY KEY":
             primary.setdefault(table, []).append(column)
         else:
-            foreign.append(ForeignKey(table, column, other, referenced))
+            key = ForeignKey(table, column, other, referenced, constraint=constraint)
+            foreign.append(key)
     described = [
         _Described(name, found, primary.get(name, ()), comments.get(name) or "")
         for name, found in columns.items()

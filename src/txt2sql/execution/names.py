@@ -70,10 +70,10 @@ def _written_out(word: str, around: tuple[str, ...], alone: bool) -> str:
         return word
     if len(around) > 1 and word == "".join(other[0] for other in around):
         return " ".join(USUAL.get(other, other) for other in around)
-    return next((other for other in around if _abbreviates(word, other)), word)
+    return next((other for other in around if abbreviates(word, other)), word)
 
 
-def _abbreviates(word: str, whole: str) -> bool:
+def abbreviates(word: str, whole: str) -> bool:
     """Whether a word is the beginning of another, or its consonants in order: `cmplt`, `complaint`."""
     if not _SHORTEST <= len(word) <= _LONGEST or len(whole) < len(word) + 2:
         return False

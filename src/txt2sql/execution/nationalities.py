@@ -8,6 +8,8 @@ True
 
 from __future__ import annotations
 
+from txt2sql.execution.words import key
+
 _GROUPS = """
 afghan: afghanistan
 albanian: albania
@@ -118,7 +120,7 @@ def _forms() -> dict[str, tuple[str, ...]]:
         people, _, countries = line.partition(":")
         names = [name.strip() for name in f"{countries},{people}".split(",") if name.strip()]
         for name in names:
-            forms[name] = tuple(other for other in names if other != name)
+            forms[key(name)] = tuple(other for other in names if other != name)
     return forms
 
 
@@ -126,5 +128,5 @@ _FORMS = _forms()
 
 
 def other_forms(name: str) -> tuple[str, ...]:
-    """The other names of a country or of its people, lower-case, countries first; () for no such."""
+    """The other names of a country or of its people, by its folded name; countries first."""
     return _FORMS.get(name, ())

@@ -67,11 +67,11 @@ class UrlDatabase:
     def engine(self) -> Engine:
         return ENGINES[self.address.engine]
 
-    def schema(self) -> Schema:
+    def schema(self, infer: bool = True) -> Schema:
         """Tables, columns, types, keys, comments and sample values."""
         from txt2sql.execution.introspect import introspect
 
-        return introspect(self)
+        return introspect(self, infer)
 
 
 def open_url(url: str, db_id: str | None = None) -> UrlDatabase:

@@ -13,7 +13,7 @@ linking (Guo et al., ACL 2019), over cells as in BRIDGE (Lin et al., EMNLP Findi
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +31,7 @@ MAX_COLUMNS_PER_SPAN = 4
 MAX_MISSPELT = 6
 """Words of a question that are looked at as misspelt ones."""
 MAX_NEAR, MAX_TYPOS = 3, 4
+MAX_FORM_WORDS = 4
 _STOPWORDS = frozenset(
     "a about above after all also am an and any are as at average be been before below between both "
     "but by can count different do does each every find first for from give had has have he her his "
@@ -69,7 +70,13 @@ class ValueIndex:
         plain = plain[: max(0, limit - len(hints))]
         made = [*(match for match, _ in plain), *hints]
         if len(made) < limit:
-            made += _chosen_typos(self._typos(asked, spans, made))
+            cells_made = {(match.table, match.column, match.value) for match in made}
+            typos = [
+                (match, span)
+                for match, span in self._typos(asked, spans, made)
+                if (match.table, match.column, match.value) not in cells_made
+            ]
+            made += [match for match, _ in _chosen(typos)][:MAX_TYPOS]
         return tuple(made[:limit])
 
     def _other_forms(
@@ -78,11 +85,10 @@ class ValueIndex:
         """France for "French", where no cell is "French" or a part of it."""
         forms: dict[str, Span] = {}
         for gram, span in spans.items():
-            text = question[span[0] : span[1]]
-            if gram == "us" and text != "US":
+            if span[2] > MAX_FORM_WORDS or not (names := other_forms(gram)):
                 continue
             if not any(a < span[1] and span[0] < b for a, b, _ in taken):
-                for name in other_forms(gram) or other_forms(text.lower()):
+                for name in names:
                     forms.setdefault(key(name), span)
         return [
             _mention(question, forms[gram], row, OTHER_FORM)
@@ -95,6 +101,7 @@ class ValueIndex:
         """Cells of which one word is misspelt in the question."""
         covered = {word for match in made for word in fold(match.span)}
         names = self.cells.hints.names
+        cased = question.lstrip()[:1].isupper() and not question.isupper()
         words = [
             word
             for word, (start, end, size) in spans.items()
@@ -105,7 +112,11 @@ class ValueIndex:
             and question[start:end].lower() not in COMMON
         ][:MAX_MISSPELT]
         for word in words:
-            if any(distance(word, name, allowed(word)) <= allowed(word) for name in names):
+            most, letters = allowed(word), set(word)
+            if any(
+                len(letters.difference(name)) <= most and distance(word, name, most) <= most
+                for name in names
+            ):
                 continue  # a misspelt name of a table or column
             for other in self.cells.near(word)[:MAX_NEAR]:
                 grams = {
@@ -114,7 +125,11 @@ class ValueIndex:
                     if word in (parts := gram.split(" "))
                 }
                 for gram, *row in self.cells.find(grams):
-                    yield _mention(question, spans[grams[gram]], row, TYPO)
+                    start, end, _ = span = spans[grams[gram]]
+                    # Who writes capitals would write this name with one.
+                    small = cased and question[start:end].islower() and row[2][:1].isupper()
+                    if not small or (row[0], row[1]) in self.cells.hints.few:
+                        yield _mention(question, span, row, TYPO)
 
     def spell(self, table: str, column: str, text: str) -> str:
         """The text as the column spells it (case, accents, spaces), or as it is."""
@@ -146,7 +161,8 @@ def _spans(question: str) -> dict[str, Span]:
     folded = [key(question[a:b]) for a, b in words]
     spans: dict[str, Span] = {}
     for i, (start, end) in enumerate(words):
-        alone = question[start:end].casefold() not in _STOPWORDS
+        word = question[start:end]
+        alone = word.casefold() not in _STOPWORDS or word == "US"
         for n in range(1 if alone else 2, min(MAX_WORDS, len(words) - i) + 1):
             gram = " ".join(folded[i : i + n])
             if gram not in spans:
@@ -200,10 +216,6 @@ def _settled(
         )
     ]
     return plain, hints
-
-
-def _chosen_typos(mentions: Iterable[Mention]) -> list[ValueMatch]:
-    return [match for match, _ in _chosen(list(mentions))][:MAX_TYPOS]
 
 
 def open_value_index(database: Database | UrlDatabase, cache: Path | None = None) -> ValueIndex:

@@ -16,9 +16,10 @@ import unicodedata
 
 WORD = re.compile(r"\w+")
 _IRREGULAR = {
-    **{"men": "man", "women": "woman", "children": "child", "feet": "foot", "teeth": "tooth"},
+    **{"men": "man", "women": "woman", "children": "child"},
     **{"mice": "mouse", "geese": "goose", "wolves": "wolf", "wives": "wife", "knives": "knife"},
 }
+_ENDS = "sen"  # the last letters of the plurals that are known here
 _LOSE_AN_E = ("xe", "che", "she", "sse", "oe")  # boxes, churches, dishes, glasses, heroes
 
 
@@ -28,7 +29,7 @@ def fold(text: str) -> list[str]:
     if not plain.isascii():
         plain = unicodedata.normalize("NFKD", plain)
         plain = "".join(c for c in plain if not unicodedata.combining(c))
-    return [_stem(word) for word in WORD.findall(plain)]
+    return [_stem(word) if word[-1] in _ENDS else word for word in WORD.findall(plain)]
 
 
 def _stem(word: str) -> str:
@@ -125,6 +126,11 @@ def distance(one: str, other: str, most: int) -> int:
     return row[-1]
 
 
+def correctable(word: str) -> bool:
+    """Whether a word may be a misspelt one, or the right one: five letters or more, no digits."""
+    return 5 <= len(word) <= 30 and word.isalpha()
+
+
 def allowed(word: str) -> int:
-    """How many edits a word of this length may be away: none, 1 from five letters, 2 from nine."""
-    return 0 if len(word) < 5 or not word.isalpha() else 1 if len(word) < 9 else 2
+    """How many edits a misspelt word of this length may be away: 1, and 2 from nine letters."""
+    return (1 if len(word) < 9 else 2) if correctable(word) else 0

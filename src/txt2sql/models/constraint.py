@@ -25,15 +25,17 @@ import re
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper
 
 from txt2sql.errors import ModelError
 from txt2sql.models.gbnf import to_lark
 from txt2sql.models.grammar import HEADER
+
+if TYPE_CHECKING:
+    import torch
 
 _CACHED_GRAMMARS = 256
 _NO_FORCING = '%llguidance {"no_forcing": true}\n'
@@ -181,6 +183,8 @@ class GrammarMask:
             if key not in masks:
                 masks[key] = ~self.engine.allowed(self._states.get(key), scores.shape[1])
             forbidden[i] = masks[key]
+        import torch  # loaded already, as the scores are a tensor; answering in ONNX needs none
+
         return scores.masked_fill(torch.from_numpy(forbidden).to(scores.device), float("-inf"))
 
     def _advance(self, keys: Sequence[tuple[int, tuple[int, ...]]]) -> None:

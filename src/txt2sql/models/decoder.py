@@ -12,7 +12,7 @@ alone is read once and kept (`cache.PrefixStore`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ import numpy as np
 from txt2sql.errors import ModelError
 from txt2sql.models.cache import Cache, PrefixStore
 from txt2sql.models.constraint import GrammarEngine
-from txt2sql.models.onnx_engine import Array, Engine, OnnxEngine, as_array
+from txt2sql.models.onnx_engine import Array, Engine, OnnxEngine, Output, as_array
 from txt2sql.models.tokenizer import Vocabulary
 from txt2sql.runs import cache_dir
 from txt2sql.types import Completion, Prompt, Sampling
@@ -45,7 +45,6 @@ def load(folder: Path, *, threads: int | None = None) -> Decoder:
 class Row:
     """One continuation: what it sees in the cache, what it wrote, and what it reads next."""
 
-    prompt: int
     seen: Array
     """(slots,) bool; shorter than the cache, it sees nothing of the rest."""
     position: int
@@ -105,30 +104,44 @@ class Decoder:
             raise ModelError(
                 "beam search does not sample; set beams to 1, or temperature 0 and n 1"
             )
-        results = []
-        for number, prompt in enumerate(prompts):
-            results.append(self._complete(prompt, sampling, number))
+        encoded = [self.encode(prompt) for prompt in prompts]
+        results: list[list[Completion]] = [[] for _ in prompts]
+        by_prefix: dict[tuple[int, ...], list[int]] = {}
+        for i, (ids, shared) in enumerate(encoded):
+            by_prefix.setdefault(tuple(ids[:shared]), []).append(i)
+        width = max(sampling.beams, sampling.n if sampling.temperature > 0 else 1)
+        together = max(1, _ROWS // width)
+        for prefix, members in by_prefix.items():
+            try:
+                cache, seen = self._prefix(prefix)
+                for first in range(0, len(members), together):
+                    part = members[first : first + together]
+                    length = cache.length
+                    tasks = [
+                        _Task(self, prompts[i], encoded[i][0], seen, len(prefix), sampling, i)
+                        for i in part
+                    ]
+                    self._decode(cache, tasks)
+                    cache.truncate(length)
+                    for i, task in zip(part, tasks, strict=True):
+                        results[i] = task.completions()
+            except MemoryError as error:
+                raise ModelError(
+                    f"'{self.name}' ran out of memory on a prompt of {len(encoded[members[0]][0])} "
+                    "tokens; use fewer beams or samples, or a smaller budget"
+                ) from error
         return results
 
-    def _complete(self, prompt: Prompt, sampling: Sampling, number: int) -> list[Completion]:
-        try:
-            cache, row, logits = self.prefill(prompt)
-        except MemoryError as error:
-            raise ModelError(
-                f"'{self.name}' ran out of memory on a prompt of this length; use a smaller budget"
-            ) from error
-        length = row.position
-        if sampling.temperature > 0:
-            rng = np.random.default_rng([sampling.seed, number])
-            rows = self._sample(cache, row, logits, sampling, rng)
-        else:
-            rows = self._beam(cache, row, logits, sampling)
-        completions = [self._completion(each, length, sampling) for each in rows]
-        if sampling.temperature > 0:
-            return completions
-        # Tokens spell some texts in two ways; the likelier one stands for both.
-        distinct = {completion.text: completion for completion in reversed(completions)}
-        return list(reversed(distinct.values())) * sampling.n
+    def _decode(self, cache: Cache, tasks: Sequence[_Task]) -> None:
+        """All rows of all tasks go on by a step at a time, until none is left."""
+        while rows := [(task, row) for task in tasks for row in task.live]:
+            read = self.step(cache, [row for _, row in rows]).logits
+            start = 0
+            for task in tasks:
+                count = len(task.live)
+                if count:
+                    task.advance(read[start : start + count])
+                start += count
 
     # ------------------------------------------------------------------------------- prompts
 
@@ -152,35 +165,42 @@ class Decoder:
             )
         return ids, shared
 
-    def prefill(self, prompt: Prompt) -> tuple[Cache, Row, Array]:
-        """Read a prompt: its cache, the row where answers begin, and logits (vocabulary,) there."""
+    def prefill(self, prompt: Prompt) -> tuple[Cache, Row, Output]:
+        """Read a prompt: its cache, the row where answers begin, and what the model says there."""
         ids, shared = self.encode(prompt)
-        cache = self.engine.cache()
-        row = Row(0, np.zeros(0, bool), 0)
-        stored = self.prefixes.load(ids[:shared]) if shared else None
-        if stored is not None:
-            self._see(row, cache.put(stored))
-            row.position = shared
-        else:
-            self._read(cache, row, ids[:shared])
-            if shared:
-                # What a later process will load is what this one answers from.
-                prefix = self.prefixes.save(ids[:shared], cache.take(np.flatnonzero(row.seen)))
-                cache.truncate(1)
-                row.seen = np.zeros(0, bool)
-                self._see(row, cache.put(prefix))
-        logits = self._read(cache, row, ids[shared:])
+        cache, seen = self._prefix(tuple(ids[:shared]))
+        row = Row(seen, shared)
+        output = self._read(cache, row, ids[shared:])
         if prompt.grammar is not None:
             row.matcher = self.grammars().matcher(prompt.grammar)
-        return cache, row, logits
+        return cache, row, output
 
-    def _read(self, cache: Cache, row: Row, ids: Sequence[int]) -> Array:
-        """Read tokens of one row, a part at a time; logits (vocabulary,) after the last one."""
-        logits: Array = np.zeros(0, np.float32)
+    def _prefix(self, ids: tuple[int, ...]) -> tuple[Cache, Array]:
+        """A cache that holds the first tokens of prompts, and the slots (slots,) that see them."""
+        cache = self.engine.cache()
+        row = Row(np.zeros(0, bool), 0)
+        if ids:
+            self._see(row, cache.put(self.prefix_states(ids)))
+        return cache, row.seen
+
+    def prefix_states(self, ids: Sequence[int]) -> Array:
+        """The keys and values of a prefix: (2, layers, kv heads, time, head size).
+
+        What a later process will load is what this one answers from.
+        """
+        stored = self.prefixes.load(ids)
+        if stored is None:
+            cache, row = self.engine.cache(), Row(np.zeros(0, bool), 0)
+            self._read(cache, row, ids, prefix=True)
+            stored = self.prefixes.save(ids, cache.take(np.flatnonzero(row.seen)))
+        return stored
+
+    def _read(self, cache: Cache, row: Row, ids: Sequence[int], prefix: bool = False) -> Output:
+        """Read tokens of one row, a part at a time; what the model says after the last one."""
         for start in range(0, len(ids), _CHUNK):
             row.waiting = list(ids[start : start + _CHUNK])
-            logits = self.step(cache, [row])[0]
-        return logits
+            output = self.step(cache, [row], prefix)
+        return output
 
     @staticmethod
     def _see(row: Row, slots: Array) -> None:
@@ -189,8 +209,10 @@ class Decoder:
         seen[slots] = True
         row.seen = seen
 
-    def step(self, cache: Cache, rows: Sequence[Row]) -> Array:
-        """Every row reads what waits for it: logits (rows, vocabulary) after the last of each."""
+    def step(self, cache: Cache, rows: Sequence[Row], prefix: bool = False) -> Output:
+        """Every row reads what waits for it: logits (rows, vocabulary) and hidden states (rows, size)
+        after the last token of each.
+        """
         counts = [len(row.waiting) for row in rows]
         total, past = sum(counts), cache.length
         seen = np.zeros((total, past + total), bool)
@@ -204,120 +226,126 @@ class Decoder:
             start = end
         tokens = as_array([token for row in rows for token in row.waiting])
         last = np.cumsum(counts) - 1
-        output, slots = self.engine.forward(tokens, positions, seen, cache, last)
+        output, slots = self.engine.forward(tokens, positions, seen, cache, last, prefix=prefix)
         for row, count, end in zip(rows, counts, last + 1, strict=True):
             self._see(row, slots[end - count : end])
             row.position += count
             row.waiting = []
-        return output.logits
+        return output
 
-    # ------------------------------------------------------------------------------ decoding
+
+class _Task:
+    """One prompt that is being answered: the rows that go on, and those that ended."""
+
+    def __init__(
+        self,
+        decoder: Decoder,
+        prompt: Prompt,
+        ids: Sequence[int],
+        seen: Array,
+        shared: int,
+        sampling: Sampling,
+        number: int,
+    ) -> None:
+        self.decoder, self.sampling = decoder, sampling
+        self.length = len(ids)
+        self.most = min(sampling.max_new_tokens, decoder.engine.context - self.length)
+        self.rng = np.random.default_rng([sampling.seed, number])
+        matcher = None
+        if prompt.grammar is not None:
+            matcher = decoder.grammars().matcher(prompt.grammar)
+        self.live = [Row(seen, shared, matcher, waiting=list(ids[shared:]))]
+        self.done: list[Row] = []
+
+    def advance(self, logits: Array) -> None:
+        """Choose what each live row reads next, from logits (rows, vocabulary)."""
+        scores = [self._logprobs(row, each) for row, each in zip(self.live, logits, strict=True)]
+        sampled = self.sampling.temperature > 0
+        rows = self._drawn(scores) if sampled else self._likeliest(scores)
+        self.live = []
+        for row in rows:
+            (self.done if row.ended or self._stopped(row) else self.live).append(row)
+        if not sampled:
+            # A row that ended competes with live ones, which can only become less likely.
+            self.done = sorted(self.done, key=lambda row: -row.logprob)[: self.sampling.beams]
+            if len(self.done) == self.sampling.beams:
+                floor = self.done[-1].logprob
+                self.live = [row for row in self.live if row.logprob > floor]
 
     def _logprobs(self, row: Row, logits: Array) -> Array:
         """(vocabulary,) log-probabilities of the next token among those that the grammar allows."""
         scores = logits.astype(np.float64)
         if row.matcher is not None:
-            allowed = self.grammars().allowed(row.matcher, len(scores))
+            allowed = self.decoder.grammars().allowed(row.matcher, len(scores))
             scores = np.where(allowed, scores, -np.inf)
         scores -= scores.max()
         scores -= np.log(np.exp(scores).sum())
         return scores  # type: ignore[no-any-return]
 
-    def _extend(self, row: Row, token: int, logprob: float, most: int) -> Row:
+    def _likeliest(self, scores: Sequence[Array]) -> list[Row]:
+        """The likeliest continuations of all live rows, at most `beams`."""
+        width = self.sampling.beams
+        candidates: list[tuple[float, int, int]] = []
+        for i, (row, values) in enumerate(zip(self.live, scores, strict=True)):
+            likely = np.argpartition(-values, min(width, len(values) - 1))[: width + 1]
+            candidates += [
+                (row.logprob + float(values[t]), i, int(t)) for t in likely if values[t] > -np.inf
+            ]
+        candidates.sort(key=lambda each: (-each[0], each[1], each[2]))
+        return [self._extend(self.live[i], t, scores[i][t]) for _, i, t in candidates[:width]]
+
+    def _drawn(self, scores: Sequence[Array]) -> list[Row]:
+        """A continuation of each live row, at first of all `n` samples, at random."""
+        pairs = list(zip(self.live, scores, strict=True))
+        if not self.live[0].tokens:
+            pairs *= self.sampling.n
+        rows = []
+        for row, values in pairs:
+            token = _draw(values, self.sampling, self.rng)
+            rows.append(self._extend(row, token, values[token]))
+        return rows
+
+    def _extend(self, row: Row, token: int, logprob: float) -> Row:
         """The row that goes on with a token, and with what the grammar forces after it."""
-        grown = Row(
-            row.prompt, row.seen, row.position, row.matcher,
-            [*row.tokens, token], [*row.logprobs, logprob], [token],
-        )  # fmt: skip
-        if token in self.vocabulary.end_ids or len(grown.tokens) >= most:
-            grown.ended = True
+        tokens, logprobs = [*row.tokens, token], [*row.logprobs, float(logprob)]
+        grown = Row(row.seen, row.position, row.matcher, tokens, logprobs, [token])
+        grown.ended = token in self.decoder.vocabulary.end_ids or len(tokens) >= self.most
+        if row.matcher is None or grown.ended:
             return grown
-        if row.matcher is not None:
-            grown.matcher = row.matcher.deep_copy()
-            grown.matcher.consume_token(token)
-            forced = self.grammars().forced(grown.matcher)[: most - len(grown.tokens)]
-            for each in forced:
-                grown.matcher.consume_token(each)
-            grown.tokens += forced
-            grown.waiting += forced
-            grown.logprobs += [0.0] * len(forced)
-            grown.ended = len(grown.tokens) >= most
+        grown.matcher = row.matcher.deep_copy()
+        grown.matcher.consume_token(token)
+        forced = self.decoder.grammars().forced(grown.matcher)[: self.most - len(tokens)]
+        for each in forced:
+            grown.matcher.consume_token(each)
+        grown.tokens += forced
+        grown.waiting += forced
+        grown.logprobs += [0.0] * len(forced)
+        grown.ended = len(grown.tokens) >= self.most
         return grown
 
-    def _beam(self, cache: Cache, start: Row, logits: Array, sampling: Sampling) -> list[Row]:
-        """The likeliest continuations, at most `beams`; a row that ended competes with live ones."""
-        width = sampling.beams
-        most = min(sampling.max_new_tokens, self.engine.context - start.position)
-        live, scores = [start], [self._logprobs(start, logits)]
-        done: list[Row] = []
-        while live:
-            candidates: list[tuple[float, int, int]] = []
-            for i, (row, values) in enumerate(zip(live, scores, strict=True)):
-                likely = np.argpartition(-values, min(width, len(values) - 1))[: width + 1]
-                candidates += [
-                    (row.logprob + float(values[t]), i, int(t))
-                    for t in likely
-                    if values[t] > -np.inf
-                ]
-            candidates.sort(key=lambda each: (-each[0], each[1], each[2]))
-            rows = [
-                self._extend(live[i], token, float(scores[i][token]), most)
-                for _, i, token in candidates[:width]
-            ]
-            ended = [row.ended or self._stopped(row, sampling) for row in rows]
-            done += [row for row, end in zip(rows, ended, strict=True) if end]
-            done = sorted(done, key=lambda row: -row.logprob)[:width]
-            floor = done[-1].logprob if len(done) == width else -np.inf
-            live = [
-                row for row, end in zip(rows, ended, strict=True) if not end and row.logprob > floor
-            ]
-            if live:
-                read = self.step(cache, live)
-                scores = [
-                    self._logprobs(row, values) for row, values in zip(live, read, strict=True)
-                ]
-        return sorted(done, key=lambda row: -row.logprob)[:width]
-
-    def _sample(
-        self, cache: Cache, start: Row, logits: Array, sampling: Sampling, rng: np.random.Generator
-    ) -> list[Row]:
-        """`n` continuations drawn at a temperature from the likeliest tokens of mass `top_p`."""
-        most = min(sampling.max_new_tokens, self.engine.context - start.position)
-        live = [replace(start) for _ in range(sampling.n)]
-        scores = [self._logprobs(start, logits)] * sampling.n
-        done: list[Row] = []
-        while live:
-            rows = []
-            for row, values in zip(live, scores, strict=True):
-                token = _draw(values, sampling, rng)
-                rows.append(self._extend(row, token, float(values[token]), most))
-            live = []
-            for row in rows:
-                ended = row.ended or self._stopped(row, sampling)
-                (done if ended else live).append(row)
-            scores = []
-            for first in range(0, len(live), _ROWS):
-                part = live[first : first + _ROWS]
-                read = self.step(cache, part)
-                scores += [
-                    self._logprobs(row, values) for row, values in zip(part, read, strict=True)
-                ]
-        return sorted(done, key=lambda row: -row.logprob)
-
-    def _stopped(self, row: Row, sampling: Sampling) -> bool:
-        return bool(sampling.stop) and any(
-            mark in self.vocabulary.decode(row.tokens) for mark in sampling.stop
+    def _stopped(self, row: Row) -> bool:
+        stop = self.sampling.stop
+        return bool(stop) and any(
+            mark in self.decoder.vocabulary.decode(row.tokens) for mark in stop
         )
 
-    def _completion(self, row: Row, length: int, sampling: Sampling) -> Completion:
-        tokens = row.tokens
-        if tokens and tokens[-1] in self.vocabulary.end_ids:
-            tokens = tokens[:-1]
-        text = self.vocabulary.decode(tokens)
-        cuts = [text.find(mark) for mark in sampling.stop if mark in text]
-        return Completion(
-            text[: min(cuts)] if cuts else text, tuple(row.logprobs), length, len(row.tokens)
-        )
+    def completions(self) -> list[Completion]:
+        """What was written, likeliest first."""
+        rows = sorted(self.done, key=lambda row: -row.logprob)
+        completions = [self._completion(row) for row in rows]
+        if self.sampling.temperature > 0:
+            return completions
+        # Tokens spell some texts in two ways; the likelier one stands for both.
+        distinct = {each.text: each for each in reversed(completions)}
+        return list(reversed(distinct.values())) * self.sampling.n
+
+    def _completion(self, row: Row) -> Completion:
+        vocabulary = self.decoder.vocabulary
+        ended = bool(row.tokens) and row.tokens[-1] in vocabulary.end_ids
+        text = vocabulary.decode(row.tokens[:-1] if ended else row.tokens)
+        cuts = [text.find(mark) for mark in self.sampling.stop if mark in text]
+        text = text[: min(cuts)] if cuts else text
+        return Completion(text, tuple(row.logprobs), self.length, len(row.tokens))
 
 
 def _draw(values: Array, sampling: Sampling, rng: np.random.Generator) -> int:

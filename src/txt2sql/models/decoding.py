@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from transformers import LogitsProcessor, StoppingCriteria
 
+from txt2sql.models.tokenizer import decode
+
 _Mask = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
@@ -101,14 +103,6 @@ class StopTexts(StoppingCriteria):
         texts = [decode(self._tokenizer, tail) for tail in tails]
         done = [any(stop in text for stop in self._stop) for text in texts]
         return torch.tensor(done, dtype=torch.bool, device=input_ids.device)
-
-
-def decode(tokenizer: Any, tokens: Sequence[int]) -> str:
-    """The text of generated tokens without special tokens."""
-    text = tokenizer.decode(
-        list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False
-    )
-    return str(text)
 
 
 def finished(

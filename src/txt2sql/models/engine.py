@@ -12,55 +12,31 @@ inference (`constraint`), the same as in `HFGenerator`. How steps are found: `st
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
 
-import numpy as np
 import torch
 
 from txt2sql.errors import ModelError
+from txt2sql.models.constraint import GrammarEngine
 from txt2sql.models.hf import HFGenerator
-from txt2sql.models.step_beam import Beam, Decoding, Open, Place, Step, StepBeam, Token, TokenTree
+from txt2sql.models.step_beam import (
+    Beam,
+    Decoding,
+    Engine,
+    Head,
+    Open,
+    Place,
+    Step,
+    StepBeam,
+    Token,
+    TokenTree,
+)
 from txt2sql.models.tree_cache import NewToken, TreeCache
 from txt2sql.types import Prompt
 
 __all__ = ["Decoding", "Engine", "HFEngine", "Head", "Place", "Step"]
 
 _DECODING = Decoding()
-
-
-class Engine(Protocol):
-    """What a search asks of a model."""
-
-    name: str
-
-    def prefill(self, prompts: Sequence[Prompt]) -> list[Place]:
-        """Read prompts; the place where each answer begins. Trees read together are batched."""
-        ...
-
-    def expand(
-        self, places: Sequence[Place], until: float = math.inf
-    ) -> list[tuple[Place, tuple[Step, ...], int]]:
-        """Take places, return those that are done, with their steps and the tokens these cost.
-
-        The steps are distinct, the policy's own choice (token by token the likeliest) first, then by
-        falling probability. At least one place comes back while any is open, unless `until` (of
-        time.perf_counter) is as near as may be. An unfinished place is given only once.
-        """
-        ...
-
-    def score(self, places: Sequence[Place]) -> list[float]:
-        """What a value head says of the steps that end at these places."""
-        ...
-
-    def free(self, root: Place) -> None:
-        """Forget a tree and all that is open in it."""
-        ...
-
-
-Head = Callable[[torch.Tensor], torch.Tensor]
-"""Hidden states (n, size) of the last tokens of steps -> scores (n,)."""
 
 
 class HFEngine(StepBeam):
@@ -87,6 +63,10 @@ class HFEngine(StepBeam):
         )  # fmt: skip
         self.generator, self.name, self.model, self.head = generator, generator.name, model, head
 
+    def grammars(self) -> GrammarEngine:
+        """See `StepBeam.grammars`."""
+        return self.generator.grammars()
+
     def prefill(self, prompts: Sequence[Prompt]) -> list[Place]:
         """See `Engine.prefill`."""
         encoded = [self.generator.encode(prompt) for prompt in prompts]
@@ -96,7 +76,7 @@ class HFEngine(StepBeam):
         for row, prompt in enumerate(prompts):
             grammar = prompt.grammar
             matcher = None if grammar is None else self.generator.grammars().matcher(grammar)
-            following = self._following(logits[row], matcher)
+            following = self.following(logits[row], matcher)
             root = Token((), "", matcher, following, hidden=cache.hidden[row])
             places.append(self.planted(TokenTree(len(encoded[row]), cache, row), root))
         return places
@@ -122,35 +102,17 @@ class HFEngine(StepBeam):
             rows: list[list[NewToken]] = [[] for _ in cache.lengths]
             starts, columns = list(cache.used), []
             for i in members:
-                tree, parent = self._at(*asked[i])
+                tree, parent = self.at(*asked[i])
                 columns.append(len(rows[tree.row]))
                 rows[tree.row].append(NewToken(asked[i][1].token, parent.path))
             logits, hidden = cache.read(rows)
             values = [each.float().cpu().numpy() for each in logits]
             for i, column in zip(members, columns, strict=True):
-                tree, parent = self._at(*asked[i])
+                tree, parent = self.at(*asked[i])
                 token = self.next(parent, asked[i][1].token)
                 if not token.ended:
-                    token.following = self._following(values[tree.row][column], token.matcher)
+                    token.following = self.following(values[tree.row][column], token.matcher)
                 token.path = (*parent.path, starts[tree.row] + column)
                 token.hidden = hidden[tree.row][column]
                 numbers[i] = self.grown(tree, token)
         return numbers
-
-    def _at(self, each: Open, beam: Beam) -> tuple[TokenTree, Token]:
-        tree = self.trees[each.place.tree]
-        return tree, tree.tokens[beam.parent]
-
-    def _following(self, logits: Any, matcher: Any) -> list[tuple[int, float]]:
-        """The likeliest next tokens with their log-probabilities among those that are allowed."""
-        allowed, values = None, logits
-        if matcher is not None:
-            allowed = np.flatnonzero(self.generator.grammars().allowed(matcher, self.size))
-            values = logits[allowed]
-        highest = values.max()
-        logprobs = values - (highest + math.log(np.exp(values - highest).sum()))
-        count = min(self.decoding.candidates, len(logprobs))
-        best = np.sort(np.argpartition(-logprobs, count - 1)[:count])  # ties: as argmax has them
-        best = best[np.argsort(-logprobs[best], kind="stable")]
-        ids = best if allowed is None else allowed[best]
-        return list(zip(ids.tolist(), logprobs[best].tolist(), strict=True))

@@ -8,7 +8,8 @@ a model cannot write:
 - a table or column that the schema lacks, `table.column` where the column is another table's, a name
   in another spelling, or one without the quotes that it needs;
 - any other statement, an unknown function, a join without a condition (a cross join is written as one);
-- an aggregate in WHERE, a window in HAVING, two columns where one is compared;
+- an aggregate in WHERE, or in ORDER BY without groups, a window in HAVING, two columns where one is
+  compared;
 - double-quoted text, which SQLite would take for a string, but as an alias after AS.
 
 A grammar without context cannot tell where a name is in scope: a column of a table that FROM lacks
@@ -81,11 +82,13 @@ over_BASE: OVER (PARTITION terms_BASEa (ORDER_BY orders_BASEa FRAME? | ORDER_BY 
 terms_BASEp: expr_BASEp (COMMA expr_BASEp)*
 terms_BASEa: expr_BASEa (COMMA expr_BASEa)*
 orders_BASEa: ordered_BASEa (COMMA ordered_BASEa)*
+ordered_BASEp: expr_BASEp DIRECTION? NULLS?
 ordered_BASEa: expr_BASEa DIRECTION? NULLS?
 orders_BASEf: ordered_BASEf (COMMA ordered_BASEf)*
 ordered_BASEf: expr_BASEf DIRECTION? NULLS?
 where_BASE: WHERE expr_BASEp
 group_BASE: GROUP terms_BASEp (HAVING expr_BASEa)?
+tail_BASE: group_BASE order_BASE? | ORDER_BY ordered_BASEp (COMMA ordered_BASEp)*
 order_BASE: ORDER_BY orders_BASEf
 plain_items_BASE: plain_item_BASE (COMMA plain_item_BASE)*
 plain_item_BASE: STAR | STARS_BASE | expr_BASEf
@@ -95,22 +98,22 @@ item_BASE: STAR | STARS_BASE | expr_BASEf AS_NAME?
 # ----------------------------------------------------------------------------------------------- queries
 # HOW is many (any columns) or one (a single one, as a comparison needs).
 _QUERY = """
-HOW_n: (plain_HOW order_pn? | (named_HOW | nested_HOW) order_fn? | constant_HOW) limit? | core_HOW_n (SET core_HOW_n)+ order_fn? limit?
-core_HOW_n: plain_HOW | named_HOW | nested_HOW | constant_HOW
-HOW_w: core_HOW_w (SET core_HOW_w)* order_fw? limit?
+HOW_n: (plain_HOW tail_pn? | (named_HOW | nested_HOW) tail_fn? | constant_HOW) limit? | core_HOW_n (SET core_HOW_n)+ order_fn? limit?
+core_HOW_n: plain_HOW group_pn? | (named_HOW | nested_HOW) group_fn? | constant_HOW
+HOW_w: core_HOW_w tail_fw? limit? | core_HOW_w group_fw? (SET core_HOW_w group_fw?)+ order_fw? limit?
 """
 _CORES = """
 limit: LIMIT OFFSET?
-plain_many: SELECT DISTINCT? plain_items_pn FROM tables where_pn? group_pn?
-named_many: SELECT DISTINCT? (item_pn COMMA)* expr_pnf AS_NAME (COMMA item_pn)* FROM tables where_pn? group_fn?
-nested_many: SELECT DISTINCT? items_sn FROM nested where_fn? group_fn?
+plain_many: SELECT DISTINCT? plain_items_pn FROM tables where_pn?
+named_many: SELECT DISTINCT? (item_pn COMMA)* expr_pnf AS_NAME (COMMA item_pn)* FROM tables where_pn?
+nested_many: SELECT DISTINCT? items_sn FROM nested where_fn?
 constant_many: SELECT expr_cnf AS_NAME? (COMMA expr_cnf AS_NAME?)*
-core_many_w: SELECT DISTINCT? items_fw FROM any_w where_fw? group_fw? | SELECT expr_fwf AS_NAME? (COMMA expr_fwf AS_NAME?)*
-plain_one: SELECT DISTINCT? expr_pnf FROM tables where_pn? group_pn?
-named_one: SELECT DISTINCT? expr_pnf AS_NAME FROM tables where_pn? group_fn?
-nested_one: SELECT DISTINCT? expr_snf AS_NAME? FROM nested where_fn? group_fn?
+core_many_w: SELECT DISTINCT? items_fw FROM any_w where_fw? | SELECT expr_fwf AS_NAME? (COMMA expr_fwf AS_NAME?)*
+plain_one: SELECT DISTINCT? expr_pnf FROM tables where_pn?
+named_one: SELECT DISTINCT? expr_pnf AS_NAME FROM tables where_pn?
+nested_one: SELECT DISTINCT? expr_snf AS_NAME? FROM nested where_fn?
 constant_one: SELECT expr_cnf AS_NAME?
-core_one_w: SELECT DISTINCT? expr_fwf AS_NAME? (FROM any_w where_fw? group_fw?)?
+core_one_w: SELECT DISTINCT? expr_fwf AS_NAME? (FROM any_w where_fw?)?
 tables: TABLE SHORT? | tables (BESIDE TABLE SHORT? | JOIN TABLE SHORT? on_pn)
 nested: (tables BESIDE)? derived | tables JOIN derived on_fn | nested (BESIDE any_n | JOIN any_n on_fn)
 any_n: TABLE ALIAS? | derived
@@ -200,7 +203,8 @@ SPACE: " " | / ?\n {0,12}/
 """
 _COMPUTED = (
     "num number cnt count total sum avg average min minimum max maximum rank rnk rn row_num n ratio "
-    "rate percent percentage pct share running cumulative prev previous diff difference change growth"
+    "rate percent percentage pct share running cumulative prev previous diff difference change growth "
+    "month quarter week day"
 )
 """How the names of computed columns begin; they may go on with an underscore and words."""
 _MEASURES = "count cnt total sum avg average min max rank num number ratio rate percentage pct"
@@ -226,10 +230,8 @@ def sql_grammar(schema: Schema) -> str:
 def _fixed() -> tuple[str, ...]:
     """The rules and lexemes that are the same for every schema, without those that nothing uses."""
     rules = {line.partition(":")[0]: line for line in _rules()}
-    used, waiting = (
-        set(),
-        ["statement", "SEMICOLON", "SHORT_NAME", "COMPUTED", "SPACE", "IDENTIFIER"],
-    )
+    used: set[str] = set()
+    waiting = ["statement", "SEMICOLON", "SHORT_NAME", "COMPUTED"]
     while waiting:
         name = waiting.pop()
         if name in rules and name not in used:
@@ -239,6 +241,7 @@ def _fixed() -> tuple[str, ...]:
 
 
 def _rules() -> Iterable[str]:
+    """Every rule in every mode, and the lexemes that no schema changes."""
     usable = [function for function in FUNCTIONS.values() if function.since <= _VERSION]
     scalar, aggregate, window = (
         _by_arguments(usable, kind) for kind in ("scalar", "aggregate", "window")

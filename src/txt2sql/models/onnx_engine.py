@@ -48,12 +48,20 @@ class Engine(Protocol):
         ...
 
     def forward(
-        self, tokens: Array, positions: Array, seen: Array, cache: Cache, rows: Array
+        self,
+        tokens: Array,
+        positions: Array,
+        seen: Array,
+        cache: Cache,
+        rows: Array,
+        *,
+        prefix: bool = False,
     ) -> tuple[Output, Array]:
         """Read tokens (time,) at positions (time,), all rows flat; write them into the cache.
 
         `seen` (time, cache.length + time) says which slots, and which of the tokens themselves, each
-        token attends to. Logits are given for the tokens at `rows`; the slots (time,) come second.
+        token attends to. Logits are given for the tokens at `rows`; the slots (time,) come second. A
+        `prefix`, the schema part of a prompt, is read without an adapter that is active after it.
         """
         ...
 
@@ -71,7 +79,7 @@ class OnnxEngine:
         self.head_size, self.size = int(facts["head_size"]), int(facts["size"])
         self.vocabulary, self.context = int(facts["vocabulary"]), int(facts["context"])
         self.identity = str(facts["identity"])
-        """Of weights and adapter: what a cached prefix was computed with."""
+        """What a cached prefix was computed with: the weights, and an adapter that reads it, too."""
         self._linear: dict[str, tuple[int, int]] = {k: (int(a), int(b)) for k, (a, b) in facts["linear"].items()}  # fmt: skip
         self._embeddings = _embeddings(folder, facts)
         options = runtime.SessionOptions()
@@ -92,6 +100,8 @@ class OnnxEngine:
             ) from problem
         self._outputs = [each.name for each in self._session.get_outputs()]
         self._adapter: dict[str, Array] = {}
+        self._plain: dict[str, Array] = {}
+        self.activated = True
         self._base = self.identity
         self.adapt(adapter)
 
@@ -108,17 +118,22 @@ class OnnxEngine:
             except Exception as problem:
                 raise ModelError(f"'{adapter}' holds no adapter ({problem})") from problem
         feeds: dict[str, Array] = {}
+        self._plain = {}
         for name, (outputs, inputs) in self._linear.items():
-            a = arrays.get(f"a.{name}", np.zeros((1, inputs), np.float32))
-            b = arrays.get(f"b.{name}", np.zeros((outputs, 1), np.float32))
+            self._plain[f"a.{name}"] = np.zeros((1, inputs), np.float32)
+            self._plain[f"b.{name}"] = np.zeros((outputs, 1), np.float32)
+            a = arrays.get(f"a.{name}", self._plain[f"a.{name}"])
+            b = arrays.get(f"b.{name}", self._plain[f"b.{name}"])
             if a.shape[1] != inputs or b.shape != (outputs, a.shape[0]):
                 raise ModelError(
                     f"the adapter '{adapter}' was made for another model; make it anew for this one"
                 )
             feeds[f"a.{name}"], feeds[f"b.{name}"] = a, b
         self._adapter = feeds
+        # An activated adapter leaves the schema parts as the base reads them.
+        self.activated = adapter is None or "activated" in arrays
         self.identity = self._base
-        if adapter is not None:
+        if adapter is not None and not self.activated:
             digest = hashlib.sha256(self._base.encode() + adapter.read_bytes())
             self.identity = digest.hexdigest()
 
@@ -127,7 +142,14 @@ class OnnxEngine:
         return Cache(self.layers, self.kv_heads, self.head_size)
 
     def forward(
-        self, tokens: Array, positions: Array, seen: Array, cache: Cache, rows: Array
+        self,
+        tokens: Array,
+        positions: Array,
+        seen: Array,
+        cache: Cache,
+        rows: Array,
+        *,
+        prefix: bool = False,
     ) -> tuple[Output, Array]:
         """See `Engine.forward`."""
         mask = np.where(seen, np.float32(0), _UNSEEN)
@@ -137,7 +159,7 @@ class OnnxEngine:
             "rows": rows.astype(np.int64),
             "mask_past": np.ascontiguousarray(mask[:, : cache.length]),
             "mask_new": np.ascontiguousarray(mask[:, cache.length :]),
-            **self._adapter,
+            **(self._plain if prefix and self.activated else self._adapter),
         }
         for part, letter in enumerate("kv"):
             for layer in range(self.layers):

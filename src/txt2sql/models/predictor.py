@@ -6,6 +6,9 @@ returns something is taken, else the likeliest that runs, else the likeliest. Wi
 `search.second_look`, an answer that the model is not sure of gets the second look as well, and the
 chooser takes one of the candidates. Sure answers so cost no more than a greedy one.
 
+No candidate is run whose names are out of scope or whose tables are joined without a condition: what
+can be repaired in one way is (`sql.repair`), and the rest loses to the next candidate.
+
 >>> predictor = DirectPredictor(generator, {"shop": schema}.__getitem__, lambda _: ())  # doctest: +SKIP
 >>> next(predictor.predict([example])).sql  # doctest: +SKIP
 'SELECT count(*) FROM shop'
@@ -17,7 +20,9 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from txt2sql.models.grammar import sql_grammar
 from txt2sql.models.intermediate_grammar import intermediate_grammar
@@ -36,6 +41,12 @@ from txt2sql.types import (
     Schema,
     ValueMatch,
 )
+
+if TYPE_CHECKING:
+    from txt2sql.sql.repair import Repair
+
+_CHECKED = 1024
+"""Statements whose check is remembered: each is asked for once as a candidate and again as the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +102,7 @@ class DirectPredictor:
         self.options, self.spell, self.chooser = options, spell, chooser
         self.style: str = getattr(generator, "prompt_style", "ddl")
         self.count: Callable[[str], int] | None = getattr(generator, "count_tokens", None)
+        self._mended = lru_cache(maxsize=_CHECKED)(self._mend)
 
     def prompt(self, example: Example) -> Prompt:
         """The prompt of an example, with its grammar when decoding is constrained."""
@@ -186,6 +198,7 @@ class DirectPredictor:
             sql, completion, likely = self._best(example, candidates, self.executor)
         if likely is None and completion.logprobs:
             likely = _probability(completion)
+        repairs = [r for c in found if (r := self._repair(example, prompt, c))]
         return Prediction(
             example_id=example.id,
             sql=sql,
@@ -195,9 +208,28 @@ class DirectPredictor:
             seconds=seconds + time.perf_counter() - start,
             confidence=likely,
             dropped=prompt.dropped,
+            repaired=sql is not None and all(r.changed for r in repairs if r.sql == sql),
+            problem=repairs[0].problem if repairs and sql is None else "",
         )
 
     def _sql(self, example: Example, prompt: Prompt, completion: Completion) -> str | None:
+        """The statement of a completion as it may be run, None where there is none."""
+        repair = self._repair(example, prompt, completion)
+        return repair.sql if repair is not None else None
+
+    def _repair(self, example: Example, prompt: Prompt, completion: Completion) -> Repair | None:
+        written = self._written(example, prompt, completion)
+        return self._mended(example.db_id, written, prompt.links is None) if written else None
+
+    def _mend(self, db_id: str, sql: str, native: bool) -> Repair:
+        from txt2sql.sql.repair import Repair, mend  # imports sqlglot
+
+        schema = self.schemas(db_id)
+        if native and schema.dialect != "sqlite":  # every other engine refuses unknown names itself
+            return Repair(sql)
+        return mend(sql, schema)
+
+    def _written(self, example: Example, prompt: Prompt, completion: Completion) -> str | None:
         if prompt.links is None:
             return extract_sql(completion.text)
         spell = self.spell

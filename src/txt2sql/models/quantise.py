@@ -275,11 +275,14 @@ def read_levels(folder: Path) -> dict[str, Quantised] | None:
         }
 
 
-def write_adapter(folder: Path, config: dict[str, Any], output: Path) -> None:
+def write_adapter(
+    folder: Path, config: dict[str, Any], output: Path, *, activated: bool = False
+) -> None:
     """Write a LoRA adapter as the graph's inputs: by linear layer a (rank, inputs), b (outputs, rank).
 
     Layers that read the same inputs are joined, so their ranks add up and b is block-diagonal. The
-    scale is in b. Half precision. Raises ModelError for an adapter of another kind, or of other layers.
+    scale is in b. Half precision. `activated`: it was trained to be active after the schema part only.
+    Raises ModelError for an adapter of another kind, or of other layers.
     """
     facts = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
     if facts.get("use_dora") or facts.get("modules_to_save") or facts.get("bias", "none") != "none":
@@ -288,7 +291,7 @@ def write_adapter(folder: Path, config: dict[str, Any], output: Path) -> None:
     with safe_open(str(folder / "adapter_model.safetensors"), "pt") as file:
         tensors = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
     used = set()
-    arrays: dict[str, Any] = {}
+    arrays: dict[str, Any] = {"activated": np.ones(1)} if activated else {}
     shape = Shape.of(config)
     for layer in range(shape.layers):
         for name, members in MEMBERS.items():

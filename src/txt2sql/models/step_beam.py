@@ -4,7 +4,7 @@ Where a step ends, the model's own probability says: that of a token which begin
 end. A place joins the batch whenever it is asked for and leaves it when it is done (continuous
 batching, Yu et al. 2022): all open places go on by a token at a time.
 
-`StepBeam` does this for every engine; how tokens are read is the engine's (`engine`, `vllm_engine`).
+`StepBeam` does this for every engine; how tokens are read is the engine's (`engine`).
 """
 
 from __future__ import annotations
@@ -14,11 +14,14 @@ import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
-from txt2sql.models.constraint import token_bytes
-from txt2sql.models.decoding import decode
+import numpy as np
+
+from txt2sql.models.constraint import GrammarEngine, token_bytes
+from txt2sql.models.tokenizer import decode
 from txt2sql.prompts import ANSWER_TOKENS
+from txt2sql.types import Prompt
 
 
 class Place(NamedTuple):
@@ -70,7 +73,7 @@ class Token:
     matcher: Any
     following: list[tuple[int, float]]
     ended: bool = False
-    path: tuple[int, ...] = ()
+    path: Any = ()
     hidden: Any = None
 
 
@@ -82,6 +85,39 @@ class TokenTree:
     home: Any
     row: int = 0
     tokens: list[Token] = field(default_factory=list)
+
+
+class Engine(Protocol):
+    """What a search asks of a model."""
+
+    name: str
+
+    def prefill(self, prompts: Sequence[Prompt]) -> list[Place]:
+        """Read prompts; the place where each answer begins. Trees read together are batched."""
+        ...
+
+    def expand(
+        self, places: Sequence[Place], until: float = math.inf
+    ) -> list[tuple[Place, tuple[Step, ...], int]]:
+        """Take places, return those that are done, with their steps and the tokens these cost.
+
+        The steps are distinct, the policy's own choice (token by token the likeliest) first, then by
+        falling probability. At least one place comes back while any is open, unless `until` (of
+        time.perf_counter) is as near as may be. An unfinished place is given only once.
+        """
+        ...
+
+    def score(self, places: Sequence[Place]) -> list[float]:
+        """What a value head says of the steps that end at these places."""
+        ...
+
+    def free(self, root: Place) -> None:
+        """Forget a tree and all that is open in it."""
+        ...
+
+
+Head = Callable[[Any], Any]
+"""Hidden states (n, size) of the last tokens of steps, as the engine has them -> scores (n,)."""
 
 
 class Beam(NamedTuple):
@@ -140,6 +176,29 @@ class StepBeam:
     def read(self, asked: Sequence[tuple[Open, Beam]]) -> list[int]:
         """Read one token for each beam; the numbers that the tokens have in their trees."""
         raise NotImplementedError
+
+    def grammars(self) -> GrammarEngine:
+        """What restricts the model's tokens to a grammar."""
+        raise NotImplementedError
+
+    def at(self, each: Open, beam: Beam) -> tuple[TokenTree, Token]:
+        """The tree of a beam, and the token that it follows."""
+        tree = self.trees[each.place.tree]
+        return tree, tree.tokens[beam.parent]
+
+    def following(self, logits: Any, matcher: Any) -> list[tuple[int, float]]:
+        """The likeliest next tokens with their log-probabilities among those that are allowed."""
+        allowed, values = None, logits
+        if matcher is not None:
+            allowed = np.flatnonzero(self.grammars().allowed(matcher, self.size))
+            values = logits[allowed]
+        highest = values.max()
+        logprobs = values - (highest + math.log(np.exp(values - highest).sum()))
+        count = min(self.decoding.candidates, len(logprobs))
+        best = np.sort(np.argpartition(-logprobs, count - 1)[:count])  # ties: as argmax has them
+        best = best[np.argsort(-logprobs[best], kind="stable")]
+        ids = best if allowed is None else allowed[best]
+        return list(zip(ids.tolist(), logprobs[best].tolist(), strict=True))
 
     def planted(self, tree: TokenTree, root: Token) -> Place:
         """The root's place of a new tree."""

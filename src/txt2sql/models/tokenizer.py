@@ -48,8 +48,8 @@ class Vocabulary:
         ids = list(self.backend_tokenizer.encode(text, add_special_tokens=False).ids)
         return [*self.bos, *ids] if first else ids
 
-    def decode(self, tokens: Sequence[int]) -> str:
-        """The text of tokens without special ones."""
+    def decode(self, tokens: Sequence[int], **_: Any) -> str:
+        """The text of tokens without special ones; called as a tokenizer of transformers, too."""
         return str(self.backend_tokenizer.decode(list(tokens), skip_special_tokens=True))
 
     def get_vocab(self) -> dict[str, int]:
@@ -73,6 +73,14 @@ class Vocabulary:
         assert self.chat is not None
         before, after = self.chat[role]
         return before + content + after
+
+
+def decode(tokenizer: Any, tokens: Sequence[int]) -> str:
+    """The text of generated tokens without special tokens."""
+    text = tokenizer.decode(
+        list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False
+    )
+    return str(text)
 
 
 def chat_format(tokenizer: Any) -> dict[str, list[str]] | None:

@@ -102,7 +102,8 @@ def _render(question: str, schema: Schema, matches: Sequence[ValueMatch]) -> tup
     values = _Values()
     cells: dict[tuple[str, str], list[str]] = {}
     for match in matches:
-        cells.setdefault((match.table, match.column), []).append(match.value)
+        if not match.condition:  # which this style cannot say
+            cells.setdefault((match.table, match.column), []).append(match.value)
     linked = {value.casefold() for found in cells.values() for value in found}
     literals = [
         f"{_plain(text)} {symbol}"

@@ -14,14 +14,15 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from txt2sql.models.engine import Decoding, Engine
 from txt2sql.models.predictor import DirectPredictor
+from txt2sql.models.step_beam import Decoding, Engine
 from txt2sql.search.mcts import Settings, Tree, Watch, search
 from txt2sql.search.state import Asked, Question, State
 from txt2sql.search.steps import StepExpander
 from txt2sql.search.trajectory import as_json
 from txt2sql.search.value import Judging, StateValue
 from txt2sql.search.vote import Ballot, Candidate, Weights, choose
+from txt2sql.sql.names import WROTE
 from txt2sql.types import Example, Executor, Prediction, Prompt
 
 if TYPE_CHECKING:
@@ -188,6 +189,8 @@ def decided(tree: Tree[State]) -> str:
 def prediction(found: Searched) -> Prediction:
     """What a predictor answers: the best candidate, its share as confidence, and the tree."""
     best = found.candidates[0] if found.candidates else None
+    ends = [node.state for node in found.tree.nodes if node.terminal]
+    refused = (reason for node in found.tree.nodes for _, reason in node.refused)
     return Prediction(
         example_id=found.asked.question.id,
         sql=best.sql if best else None,
@@ -198,6 +201,8 @@ def prediction(found: Searched) -> Prediction:
         confidence=best.share if best else None,
         tree=as_json(found.tree, found.candidates),
         dropped=found.asked.prompt.dropped,
+        repaired=best is not None and all(s.repaired for s in ends if s.sql == best.sql),
+        problem="" if best else next((r for r in refused if r.startswith(WROTE)), ""),
     )
 
 

@@ -12,7 +12,7 @@ import math
 import re
 from dataclasses import dataclass, field
 
-from txt2sql.models.engine import Place, Step
+from txt2sql.models.step_beam import Place, Step
 from txt2sql.types import Example, Links, Prompt, QueryResult, Schema
 
 _TABLE = re.compile(r"\[t\d+\]$")
@@ -66,6 +66,8 @@ class State:
     tokens: int = 0
     ended: bool = False
     sql: str | None = None
+    repaired: bool = False
+    """Whether `sql` is not quite what the text says: its names or joins were put right."""
     result: QueryResult | None = None
     score: float | None = None
     """What the value head says, in (-1, 1); None without one."""

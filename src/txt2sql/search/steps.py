@@ -1,7 +1,8 @@
 """The expander of a search: an engine's steps become states, and those that cannot be right do not.
 
 It is what `mcts.search` calls `expand`: places go into the engine, finished ones come back, and each
-step is checked by its executable relaxation before it may enter the tree.
+step is checked by its executable relaxation before it may enter the tree. A whole answer whose names
+are wrong enters only if it can be repaired, checked or not.
 
     expander = StepExpander(engine, executor)
     forest = search(expander.roots(asked), expander, StateValue(executor))
@@ -13,12 +14,13 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from txt2sql.models.engine import Engine, Place, Step
+from txt2sql.models.step_beam import Engine, Place, Step
 from txt2sql.search.actions import split_steps
 from txt2sql.search.mcts import Choice, Expansion
 from txt2sql.search.relaxation import fault, partial_fault
 from txt2sql.search.state import Asked, State, state_key
 from txt2sql.sql.decode import decode
+from txt2sql.sql.repair import mend
 from txt2sql.sql.text import extract_sql
 from txt2sql.types import Executor, QueryResult
 
@@ -68,10 +70,10 @@ class StepExpander:
         for step in steps:
             following = state.following(step)
             links = state.asked.links is not None
-            if following.ended:
-                following.sql = self.sql(following)
-            reason = self._fault(following) if self.checked else None
-            if reason is not None:
+            reason = self._mend(following) if following.ended else ""
+            if not reason and self.checked:
+                reason = self._fault(following) or ""
+            if reason:
                 refused.append((following.step, reason))
                 continue
             key = (
@@ -82,6 +84,18 @@ class StepExpander:
                 Choice(following, math.exp(step.logprob / self.temperature), key, following.ended)
             )
         return Expansion(tuple(choices), tokens, tuple(refused))
+
+    def _mend(self, state: State) -> str:
+        """Give a whole answer the query that may be run; why there is none, else ""."""
+        schema = state.asked.schema
+        written = self.sql(state)
+        native = state.asked.links is None and schema.dialect != "sqlite"
+        if written is None or native:  # every other engine refuses unknown names itself
+            state.sql = written
+            return ""
+        repair = mend(written, schema)
+        state.sql, state.repaired = repair.sql, repair.changed
+        return repair.problem
 
     def sql(self, state: State) -> str | None:
         """The query of a whole answer, None where there is none."""

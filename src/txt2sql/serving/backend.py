@@ -159,6 +159,8 @@ class Backend:
                         "column": key.column,
                         "to_table": key.referenced_table,
                         "to_column": key.referenced_column,
+                        "inferred": key.inferred,
+                        "score": key.score,
                     }
                     for key in schema.foreign_keys
                 ],

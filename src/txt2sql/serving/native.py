@@ -1,10 +1,9 @@
 """What a model wrote, run in the dialect of the database that it was asked about.
 
-The intermediate representation stands for SQLite's SQL, so it is translated for every other engine. A
-model that writes SQL text is asked for the engine's own; where that fails, it may have written what it
-learnt, SQLite's, after all, and the translation is tried.
+Every model writes SQLite's SQL, whatever the engine: it is translated for all others. SQL that a person
+typed is not: it is run as it is (serving/backend.py).
 
->>> run_native(database, schema, "SELECT name FROM shop WHERE city LIKE 'lis%'", "compact")  # doctest: +SKIP
+>>> run_native(database, schema, "SELECT name FROM shop WHERE city LIKE 'lis%'")  # doctest: +SKIP
 ("SELECT name FROM shop WHERE city ILIKE 'lis%'", QueryResult(...))
 """
 
@@ -20,19 +19,11 @@ def run_native(
     database: Database | UrlDatabase,
     schema: Schema,
     sql: str,
-    style: str,
     limits: Limits = DEFAULT_LIMITS,
 ) -> tuple[str, QueryResult]:
-    """The statement that was run, and what it gave. `style` is the prompt style of the model."""
-    if schema.dialect == "sqlite":
-        return sql, execute(database, sql, limits)
-    from txt2sql.sql.translate import translate
+    """The statement that was run, and what it gave."""
+    if schema.dialect != "sqlite":
+        from txt2sql.sql.translate import translate
 
-    translated = translate(sql, schema)
-    if style == "compact":
-        return translated, execute(database, translated, limits)
-    result = execute(database, sql, limits)
-    if result.ok or translated == sql:
-        return sql, result
-    second = execute(database, translated, limits)
-    return (translated, second) if second.ok else (sql, result)
+        sql = translate(sql, schema)
+    return sql, execute(database, sql, limits)

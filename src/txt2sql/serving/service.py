@@ -40,7 +40,7 @@ from txt2sql.types import (
 )
 
 if TYPE_CHECKING:
-    from txt2sql.models.engine import Head
+    from txt2sql.models.step_beam import Head
     from txt2sql.search.predictor import SearchOptions, SearchPredictor
 
 BUNDLED = "bundled"
@@ -144,7 +144,7 @@ class Service:
 
     def run(self, sql: str) -> tuple[str, QueryResult]:
         """The statement in the database's own dialect, and what it gave."""
-        return run_native(self.database, self.schema, sql, self.direct.style, self.limits)
+        return run_native(self.database, self.schema, sql, self.limits)
 
     def answer(
         self,
@@ -153,7 +153,8 @@ class Service:
         run: Callable[[str], tuple[str, QueryResult]],
     ) -> Answer:
         """The answer that a prediction makes, its statement run by `run`."""
-        sql, result = None, QueryResult(error="the model wrote no SQL for this; try other words")
+        reason = prediction.problem or "the model wrote no SQL for this; try other words"
+        sql, result = None, QueryResult(error=reason)
         if prediction.sql:
             sql, result = run(prediction.sql)
         return Answer(
@@ -217,12 +218,11 @@ def build_predictor(
     def index(db_id: str) -> ValueIndex:
         return open_value_index(database(db_id))
 
-    style: str = getattr(model, "prompt_style", "ddl")
     return DirectPredictor(
         model,
         schema,
         lambda example: index(example.db_id).match(example.question),
-        lambda db_id, sql: run_native(database(db_id), schema(db_id), sql, style, limits)[1],
+        lambda db_id, sql: run_native(database(db_id), schema(db_id), sql, limits)[1],
         replace(options, batch_size=batch_size) if batch_size else options,
         lambda db_id, table, column, text: index(db_id).spell(table, column, text),
         _chooser(model, schema) if channel else None,
@@ -231,6 +231,10 @@ def build_predictor(
 
 def _chooser(generator: Generator, schema: Callable[[str], Schema]) -> Chooser | None:
     """What chooses among candidates, where the model has one that reads answers back."""
+    from txt2sql.models.decoder import Decoder
+
+    if isinstance(generator, Decoder):
+        return None
     from txt2sql.models.channel import channel_folder, load_channel
     from txt2sql.models.hf import HFGenerator
 
@@ -252,14 +256,21 @@ def searching(
     and a predictor that reads answers back does so in the vote. Raises ModelError for a model that
     cannot be searched.
     """
-    from txt2sql.models.engine import HFEngine
-    from txt2sql.models.hf import HFGenerator
-    from txt2sql.models.ppm import find
+    from txt2sql.models.decoder import Decoder
     from txt2sql.search.actions import starts_step
     from txt2sql.search.predictor import SearchPredictor, reading_back, with_judge
     from txt2sql.search.second_look import ReadingBack
 
     generator = predictor.generator
+    if isinstance(generator, Decoder):
+        from txt2sql.models.tree_decoder import TreeDecoder
+
+        tree = TreeDecoder(generator, starts_step, head=head, decoding=options.steps)
+        return SearchPredictor(predictor, tree, options, scored=head is not None)
+    from txt2sql.models.engine import HFEngine
+    from txt2sql.models.hf import HFGenerator
+    from txt2sql.models.ppm import find
+
     if not isinstance(generator, HFGenerator):
         raise ModelError(f"'{generator.name}' cannot be searched; choose a model that runs here")
     chooser, weight = predictor.chooser, 0.0

@@ -21,7 +21,7 @@ class _Body(BaseModel):
 class Question(_Body):
     """What to ask: `search` simulations, 0 for one greedy answer; `id` to stop it by."""
 
-    question: Annotated[str, Field(min_length=1, max_length=10_000, pattern=r"\S")]
+    question: Annotated[str, Field(min_length=1, max_length=10_000, pattern=r"[^\s\x1c-\x1f]")]
     search: Annotated[int, Field(ge=0)] = 0
     id: UUID | None = None
 

@@ -137,6 +137,8 @@ def _arguments(node: Node) -> tuple[str, list[Node]]:
         return node.name.lower(), list(node.expressions)
     if isinstance(node, exp.Date):
         return "date", [node.this, *node.expressions] if node.this is not None else []
+    if isinstance(node, exp.CurrentTime):
+        return "time", []
     if isinstance(node, exp.TimeToStr) and isinstance(node.this, exp.TsOrDsToTimestamp):
         return "strftime", [node.args["format"], node.this.this]
     return "", []
@@ -208,7 +210,8 @@ def _datetime(call: _Call, dialect: str) -> Node:
 
 
 def _time(call: _Call, dialect: str) -> Node:
-    return exp.cast(_at(call, dialect), "time")
+    moment = _at(call, dialect)
+    return exp.cast(exp.cast(moment, "datetime") if call.moment is None else moment, "time")
 
 
 def _reading(specifier: str) -> Callable[[_Call, str], Node]:

@@ -30,9 +30,9 @@ _LEADING_NUMBER = {
 _WHOLE, _FRACTION = "'^ *[-+]?[0-9]+'", "'^ *[-+]?[0-9]+[.]?[0-9]*'"
 
 
-def as_text(node: Node) -> Node:
-    """The node as text."""
-    return exp.cast(node.copy(), "text")
+def as_text(node: Node, kind: str = "") -> Node:
+    """The node, of this kind, as text; a condition as that of its number."""
+    return exp.cast(exp.cast(node.copy(), "int") if kind == BOOLEAN else node.copy(), "text")
 
 
 def functions(tree: Node, resolver: Resolver, dialect: str) -> None:
@@ -70,16 +70,19 @@ def _called(node: Node, dialect: str) -> Node | None:
 
 def _filter(node: Node, resolver: Resolver, dialect: str) -> Node | None:
     """MySQL has no FILTER: what is not to be counted is NULL."""
-    if dialect != "mysql":
+    if dialect != "mysql" or not isinstance(node.this, exp.AggFunc):
         return None
-    aggregate, condition = node.this.copy(), node.expression.this
-    counted = aggregate.this
-    holder = aggregate
-    if isinstance(counted, exp.Distinct):
-        holder, counted = counted, counted.expressions[0]
-    value = exp.Literal.number(1) if isinstance(counted, exp.Star) else counted.copy()
-    chosen = exp.Case(ifs=[exp.If(this=condition.copy(), true=value)])
-    holder.set(*(("expressions", [chosen]) if holder is not aggregate else ("this", chosen)))
+    aggregate: Node = node.this.copy()
+    place = aggregate.this
+    if isinstance(place, exp.Distinct):
+        place = place.expressions[0]
+    rows = place is None or isinstance(place, exp.Star)
+    value = exp.Literal.number(1) if rows else place.copy()
+    chosen = exp.Case(ifs=[exp.If(this=node.expression.this.copy(), true=value)])
+    if place is None:
+        aggregate.set("this", chosen)
+    else:
+        place.replace(chosen)
     return aggregate
 
 
@@ -106,10 +109,31 @@ def _summed(node: Node, resolver: Resolver, dialect: str) -> None:
 
 
 def _joined(node: Node, resolver: Resolver, dialect: str) -> None:
-    if dialect == "postgres":
-        inner = node.this.expressions[0] if isinstance(node.this, exp.Distinct) else node.this
-        if resolver.kind(inner) != TEXT:
-            inner.replace(as_text(inner))
+    """group_concat() of rows that were sorted before: only an order of its own is sure to hold."""
+    distinct = isinstance(node.this, exp.Distinct)
+    inner = node.this.expressions[0] if distinct else node.this
+    if dialect == "postgres" and resolver.kind(inner) != TEXT:
+        inner.replace(as_text(inner))
+    order = None if distinct else _order_before(node)
+    if order is not None:
+        node.set("this", exp.Order(this=node.this, expressions=order))
+
+
+def _order_before(node: Node) -> list[Node] | None:
+    """The ORDER BY of the one derived table that an aggregate reads, in names that it gives."""
+    select = node.find_ancestor(exp.Select)
+    from_ = select.args.get("from_") if select is not None else None
+    query = from_.this.this if from_ is not None and isinstance(from_.this, exp.Subquery) else None
+    if not isinstance(query, exp.Select) or select.args.get("joins") or not query.args.get("order"):
+        return None
+    names = {item.alias_or_name.lower() for item in query.expressions}
+    ordered = query.args["order"].expressions
+    if not all(isinstance(o.this, exp.Column) and o.this.name.lower() in names for o in ordered):
+        return None
+    copies = [each.copy() for each in ordered]
+    for each in copies:
+        each.this.set("table", None)
+    return copies
 
 
 def _neighbour(node: Node, resolver: Resolver, dialect: str) -> None:
@@ -148,6 +172,16 @@ def _rounded(node: Node, resolver: Resolver, dialect: str) -> None:
         node.set("this", exp.cast(node.this.copy(), f"decimal({digits_before}, {_DECIMALS})"))
 
 
+def _logarithm(node: Node, resolver: Resolver, dialect: str) -> Node | None:
+    """log(x) is to base 10; PostgreSQL's log(base, x) is of decimal numbers."""
+    if node.args.get("expression") is None:
+        ten = exp.Literal.number(10)
+        return exp.Log(this=ten, expression=node.this.copy()) if dialect == "mysql" else None
+    for side in (node.this, node.expression) if dialect == "postgres" else ():
+        side.replace(exp.cast(side.copy(), "decimal"))
+    return None
+
+
 def _has_double(node: Node, resolver: Resolver) -> bool:
     """Whether a column of binary floating point is computed with."""
     return any(resolver.is_double(column) for column in node.find_all(exp.Column))
@@ -162,14 +196,16 @@ def _cast(node: Node, resolver: Resolver, dialect: str) -> Node | None:
         return number if dialect != "mysql" else None
     if kind == BOOLEAN and dialect == "postgres" and not node.to.is_type("text"):
         return exp.cast(exp.cast(node.this.copy(), "int"), node.to)
-    if not whole:
-        return None
-    if kind == NUMBER:
-        name = "TRUNCATE" if dialect == "mysql" else "TRUNC"
-        zero = [exp.Literal.number(0)] if dialect == "mysql" else []
-        cut = exp.Anonymous(this=name, expressions=[node.this.copy(), *zero])
-        return exp.cast(cut, "bigint")
-    return exp.cast(node.this.copy(), "bigint")
+    return _whole(node.this, kind, dialect) if whole else None
+
+
+def _whole(node: Node, kind: str, dialect: str) -> Node:
+    """A number of this kind without its fraction."""
+    if kind != NUMBER:
+        return exp.cast(node.copy(), "bigint")
+    name = "TRUNCATE" if dialect == "mysql" else "TRUNC"
+    zero = [exp.Literal.number(0)] if dialect == "mysql" else []
+    return exp.cast(exp.Anonymous(this=name, expressions=[node.copy(), *zero]), "bigint")
 
 
 def _number_in(node: Node, dialect: str, whole: bool = False) -> Node:
@@ -195,7 +231,16 @@ def operands(tree: Node, resolver: Resolver, dialect: str) -> None:
             elif kind == BOOLEAN and dialect != "mysql":
                 side.replace(exp.cast(side.copy(), "int"))
             elif kind == NUMBER and isinstance(node, exp.Mod):  # % is of whole numbers
-                side.replace(_cast(exp.cast(side.copy(), "bigint"), resolver, dialect))
+                side.replace(_whole(side, kind, dialect))
+
+
+def joined_text(tree: Node, resolver: Resolver, dialect: str) -> None:
+    """a || b is text, also of conditions and of two numbers."""
+    for node in reversed(list(tree.find_all(exp.DPipe))) if dialect != "mysql" else ():
+        kinds = [resolver.kind(side) for side in (node.left, node.right)]
+        for side, kind in zip((node.left, node.right), kinds, strict=True):
+            if kind == BOOLEAN or (TEXT not in kinds and kind in (INTEGER, NUMBER, TIME)):
+                side.replace(as_text(side, kind))
 
 
 def _greatest(node: Node, resolver: Resolver, dialect: str) -> Node | None:
@@ -236,41 +281,47 @@ def _side_by_side(parts: Sequence[Node]) -> Node:
 
 
 def _formatted(node: Node, resolver: Resolver, dialect: str) -> Node | None:
-    """printf(): text, whole numbers with zeros before them, and numbers of so many decimals."""
-    template, *values = (
-        [node.this, *node.expressions] if isinstance(node, exp.Format) else node.expressions
-    )
+    """printf(): text, whole numbers with zeros before them, and numbers of so many decimals.
+
+    What is more than that keeps the name printf: format() of others reads another notation.
+    """
+    template, *values = node.expressions if isinstance(node, exp.Anonymous) else _in_order(node)
+    kept = exp.Anonymous(this="PRINTF", expressions=[each.copy() for each in (template, *values)])
+    if not isinstance(template, exp.Literal):
+        return kept
     pieces = list(_SPECIFICATION.finditer(template.name))
-    if not isinstance(template, exp.Literal) or "".join(p[0] for p in pieces) != template.name:
-        return None
+    if "".join(piece[0] for piece in pieces) != template.name:
+        return kept
     parts: list[Node] = []
     for piece in pieces:
         zeros, width, places, letter = piece.groups()
         if letter is None:
             parts.append(exp.Literal.string("%" if piece[0] == "%%" else piece[0]))
         elif not values or (width and not (zeros and letter in "di")) or (places and letter != "f"):
-            return None
+            return kept
         else:
             value = _shown(values.pop(0), letter, places, resolver, dialect)
             parts.append(_padded(value, width, dialect) if width else value)
-    return _side_by_side(parts) if parts else None
+    return _side_by_side(parts) if parts else kept
+
+
+def _in_order(node: Node) -> list[Node]:
+    return [node.this, *node.expressions]
 
 
 def _shown(value: Node, letter: str, places: str | None, resolver: Resolver, dialect: str) -> Node:
     kind = resolver.kind(value)
+    number = _number_in(value, dialect, letter != "f") if kind == TEXT else value
     if letter == "s":
-        text = value.copy() if kind == TEXT else as_text(value)
-        empty: Node = exp.Literal.string("")
+        text, empty = (value.copy() if kind == TEXT else as_text(value, kind)), ""
+    elif letter == "f":
+        text = as_text(exp.cast(number.copy(), f"decimal(38, {places or 6})"))
+        empty = f"{0:.{places or 6}f}"
     else:
-        number = _number_in(value, dialect, letter != "f") if kind == TEXT else value.copy()
-        if letter == "f":
-            text = as_text(exp.cast(number, f"decimal(38, {places or 6})"))
-        else:
-            number = number if kind == TEXT else exp.cast(number, "bigint")
-            text = as_text(_cast(number, resolver, dialect) or number)
-        empty = exp.Literal.string(f"{0:.{places or 6}f}" if letter == "f" else "0")
-    never = isinstance(value, (exp.Literal, exp.Count))
-    return text if never else exp.Coalesce(this=text, expressions=[empty])
+        text, empty = as_text(number if kind == TEXT else _whole(number, kind, dialect)), "0"
+    if isinstance(value, (exp.Literal, exp.Count)):
+        return text
+    return exp.Coalesce(this=text, expressions=[exp.Literal.string(empty)])
 
 
 def _padded(text: Node, width: str, dialect: str) -> Node:
@@ -339,6 +390,7 @@ _RULES = {
     exp.Lag: _neighbour,
     exp.Lead: _neighbour,
     exp.Round: _rounded,
+    exp.Log: _logarithm,
     exp.GroupConcat: _joined,
     exp.Greatest: _greatest,
     exp.Least: _greatest,

@@ -93,7 +93,8 @@ def _spread(select: exp.Select, star: Node, resolver: Resolver) -> list[Node]:
 def aliases_in_conditions(tree: Node, resolver: Resolver, dialect: str) -> None:
     """`SELECT a * b AS total ... WHERE total > 5`: what the alias stands for is put in its place.
 
-    In an ORDER BY, only where it stands inside an expression.
+    In an ORDER BY, only where it stands inside an expression. In a HAVING, MySQL has it the other way
+    round: it takes the alias, and not what that stands for.
     """
     for column in list(tree.find_all(exp.Column)):
         if column.table or resolver.find(column) is not None:
@@ -102,11 +103,25 @@ def aliases_in_conditions(tree: Node, resolver: Resolver, dialect: str) -> None:
         clause = column.find_ancestor(exp.Where, exp.Having, exp.Order, exp.Group, exp.Select)
         if item is None or isinstance(clause, (exp.Select, type(None))):
             continue
+        if isinstance(clause, exp.Having) and dialect == "mysql":
+            continue
         if isinstance(clause, (exp.Order, exp.Group)):
             direct = isinstance(column.parent, (exp.Ordered, exp.Group))
             if direct or isinstance(clause.parent, exp.SetOperation):
                 continue
         column.replace(exp.paren(item.this.copy()))
+    for having in list(tree.find_all(exp.Having)) if dialect == "mysql" else ():
+        _aliased(having)
+
+
+def _aliased(having: Node) -> None:
+    """What the select list computes of no group, and gives an alias, is called so."""
+    select = having.parent
+    for item in select.expressions:
+        if isinstance(item, exp.Alias) and not item.find(exp.AggFunc):
+            for node in list(having.find_all(type(item.this))):
+                if node == item.this and node.find_ancestor(exp.Select) is select:
+                    node.replace(exp.column(item.args["alias"].copy()))
 
 
 def subqueries(tree: Node, resolver: Resolver, dialect: str) -> None:

@@ -29,7 +29,7 @@ _COMPARISONS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.NullSafeE
 _TRUE, _FALSE = {"1", "true", "t", "yes", "y"}, {"0", "false", "f", "no", "n"}
 
 
-def _numberas_text(literal: Node) -> Node:
+def _number_as_text(literal: Node) -> Node:
     return exp.Literal.string(literal.name)
 
 
@@ -55,7 +55,7 @@ def branches(tree: Node, resolver: Resolver, dialect: str) -> None:
     numbers where conditions stand beside numbers."""
     if dialect == "mysql":
         return
-    for node in list(tree.find_all(exp.Case, exp.If, exp.Coalesce)):
+    for node in list(tree.find_all(exp.Case, exp.If, exp.Coalesce, exp.Lag, exp.Lead)):
         _one_type(_results(node), resolver)
     for union in reversed(list(tree.find_all(exp.SetOperation))):
         columns = (projections(union.left), projections(union.right))
@@ -66,7 +66,9 @@ def branches(tree: Node, resolver: Resolver, dialect: str) -> None:
 def _results(node: Node) -> list[Node]:
     if isinstance(node, exp.Coalesce):
         return [node.this, *node.expressions]
-    if isinstance(node, exp.If):
+    if isinstance(node, (exp.Lag, exp.Lead)):
+        results = [node.this, node.args.get("default")]
+    elif isinstance(node, exp.If):
         if isinstance(node.parent, exp.Case):
             return []
         results = [node.args["true"], node.args.get("false")]
@@ -84,7 +86,7 @@ def _one_type(results: list[Node], resolver: Resolver) -> None:
                 for literal in others:
                     literal.replace(exp.cast(literal.copy(), _type_of_date(literal.name)))
                 return
-            result.replace(as_text(result))
+            result.replace(as_text(result, kind))
         elif kind == BOOLEAN and {INTEGER, NUMBER} & set(kinds):
             result.replace(exp.cast(result.copy(), "int"))
 
@@ -112,7 +114,7 @@ def _listed(tree: Node, resolver: Resolver, dialect: str) -> None:
             between.set("this", as_text(between.this))
             for end in ends:
                 if isinstance(end, exp.Literal) and not end.is_string:
-                    end.replace(_numberas_text(end))
+                    end.replace(_number_as_text(end))
             continue
         for end in ends:
             _alike(between.this, end, resolver, dialect)
@@ -130,13 +132,13 @@ def _alike(node: Node, other: Node, resolver: Resolver, dialect: str) -> None:
         if _partial(node, other, resolver):
             node.replace(as_text(node))
             if not other.is_string:
-                other.replace(_numberas_text(other))
+                other.replace(_number_as_text(other))
         elif kind == TEXT and not other.is_string and not isinstance(node, exp.Literal):
-            other.replace(_numberas_text(other))
-        elif kind == BOOLEAN and dialect != "mysql":
-            word = other.name.lower()
-            if word in _TRUE | _FALSE:
-                other.replace(exp.Boolean(this=word in _TRUE))
+            other.replace(_number_as_text(other))
+        elif kind == BOOLEAN and other.name.lower() in _TRUE | _FALSE:
+            true = other.name.lower() in _TRUE
+            number = exp.Literal.number(int(true))
+            other.replace(number if dialect == "mysql" else exp.Boolean(this=true))
         return
     unlike = (kind, resolver.kind(other))
     if dialect == "mysql" or isinstance(node, exp.Literal):

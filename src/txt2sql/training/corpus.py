@@ -146,7 +146,7 @@ def read_schema(line: bytes) -> Schema:
 
 def item_line(item: Item, number: int) -> bytes:
     """An item as one line; its schema is the one of that number."""
-    matches = [[m.table, m.column, m.value, m.span, m.score] for m in item.matches]
+    matches = [[m.table, m.column, m.value, m.span, m.score, m.condition] for m in item.matches]
     example, template = item.example, item.template
     row = [example.id, example.question, example.gold_sql, *template, matches, example.evidence]
     return b"%d\t" % number + _line(row)

@@ -57,9 +57,7 @@ def choose_vllm(config: GRPOConfig, style: str) -> str:
     there = importlib.util.find_spec("vllm") is not None and torch.cuda.is_available()
     if config.vllm in ("colocate", "server"):
         if not there:
-            raise ConfigError(
-                "vllm needs vLLM and a GPU; pip install 'txt2sql[vllm]', or set it to off"
-            )
+            raise ConfigError("vllm needs vLLM and a GPU; pip install vllm, or set it to off")
         if style == "compact":
             raise ConfigError(
                 "vLLM does not read compact prompts as this model does; set vllm to off"

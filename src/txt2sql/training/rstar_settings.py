@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from txt2sql.config import load
-from txt2sql.models.engine import Decoding
+from txt2sql.models.step_beam import Decoding
 from txt2sql.search.mcts import Settings
 from txt2sql.search.value import Judging
 from txt2sql.search.vote import Weights

@@ -14,7 +14,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 from txt2sql.evaluation.metrics.execution_accuracy import ExecutionAccuracy
@@ -122,11 +122,14 @@ class Searcher:
 
     def judged(self, examples: Sequence[Example]) -> list[Grown]:
         """Their trees, with the judge's verdict of each answer, which the search did not know."""
+
+        def right(
+            example: Example, state: State
+        ) -> bool:  # a repaired query is not what was written
+            return not state.repaired and self.right(example, state.sql)
+
         found = zip(examples, self.searched(examples), strict=True)
-        return [
-            grown(each.tree, lambda state, example=example: self.right(example, state.sql))  # type: ignore[misc]
-            for example, each in found
-        ]
+        return [grown(each.tree, partial(right, example)) for example, each in found]
 
     def measure(self, examples: Sequence[Example]) -> list[Row]:
         """Whether the greedy answer, the searched one and any answer of the tree (oracle) are right."""
@@ -156,7 +159,7 @@ class Searcher:
 
         def right(state: State) -> bool:
             found = state.result
-            if found is None or not found.ok or found.truncated:
+            if found is None or not found.ok or found.truncated or state.repaired:
                 return False
             example = by_id[state.asked.question.id]
             gold = self.judge.gold.result(self.dataset.database(example.db_id), example.gold_sql)

@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -31,7 +30,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from txt2sql.data import open_dataset
-from txt2sql.data.gold import with_gold
+from txt2sql.data.gold import stands_alone, with_gold
 from txt2sql.errors import ConfigError
 from txt2sql.evaluation.evaluate import draw
 from txt2sql.execution.values import ValueIndex, open_value_index
@@ -45,7 +44,7 @@ from txt2sql.training.pools import shuffled
 from txt2sql.training.prepare import Progress, open_source, silent
 from txt2sql.training.selection import Measured, held_out, is_held_out
 from txt2sql.training.sft_settings import SFTConfig
-from txt2sql.types import Example, Prompt, ValueMatch
+from txt2sql.types import Prompt
 
 _POOL = 512
 """Examples that are sorted by length and cut into batches together."""
@@ -201,19 +200,6 @@ def _open_text(
     return Lessons(
         dataset.name, len(examples), lambda position, rng: drawn(position), measured, alike=True
     )
-
-
-_LITERAL = re.compile(r"'((?:[^']|'')*)'|(?<![\w.])(\d+(?:\.\d+)?)(?![\w.])")
-
-
-def stands_alone(example: Example, matches: Sequence[ValueMatch]) -> bool:
-    """Whether a question can be answered without its evidence: every literal of its gold SQL is in
-    the question, or is a cell that was matched.
-    """
-    text = example.question.lower()
-    values = {match.value.lower() for match in matches}
-    literals = [(a or b).replace("''", "'").lower() for a, b in _LITERAL.findall(example.gold_sql)]
-    return all(each in text or each in values or each in ("", "0", "1", "100") for each in literals)
 
 
 def encode(tokenizer: Tokenizer, prompt: Prompt, answer: str) -> Row:

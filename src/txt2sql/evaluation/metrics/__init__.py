@@ -110,13 +110,8 @@ def _wikisql(context: Context) -> Metric:
 def _bird(name: str) -> Callable[[Context], Metric]:
     def make(context: Context) -> Metric:
         from txt2sql.evaluation.metrics.bird import BirdExecutionAccuracy, BirdSoftF1
-        from txt2sql.evaluation.metrics.valid_efficiency import (
-            RewardEfficiency,
-            ValidEfficiencyScore,
-        )
 
-        kinds = (BirdExecutionAccuracy, BirdSoftF1, ValidEfficiencyScore, RewardEfficiency)
-        kind = next(kind for kind in kinds if kind.name == name)
+        kind = next(kind for kind in (BirdExecutionAccuracy, BirdSoftF1) if kind.name == name)
         judging = context.judging
         return kind(limits=judging.limits, official=judging.official, gold=context.gold.result)
 
@@ -139,7 +134,7 @@ METRICS: dict[str, Callable[[Context], Metric]] = {
     "logical_form_accuracy": _logical_form,
     "wikisql_execution_accuracy": _wikisql,
     "answer_accuracy": _answers,
-    **{name: _bird(name) for name in ("bird_execution_accuracy", "bird_soft_f1", "ves", "r_ves")},
+    **{name: _bird(name) for name in ("bird_execution_accuracy", "bird_soft_f1")},
 }
 """Name -> a new metric for a context."""
 

@@ -239,7 +239,7 @@ def _unreadable(database: Database, problem: Exception) -> DatabaseError:
 
 
 def _declared_keys(database: Database) -> dict[str, str]:
-    schema = database.schema()
+    schema = database.schema(infer=False)
     columns = [f"{table.name}.{column.name}" for table in schema.tables for column in table.columns]
     places = {name.lower(): place for place, name in enumerate(columns)}
     pairs = [

@@ -3,8 +3,7 @@
 The server stops a statement at the deadline (`max_execution_time` of MySQL, `max_statement_time` of
 MariaDB) and ends a result at the row cap (`sql_select_limit`); KILL QUERY stops it before. Backslashes
 in strings stand for themselves here, or two readers could see different ends of one. Neither server
-lists its functions with what they do, so those that may be called are listed here: what reads a file,
-sleeps, locks, writes a variable or tells of the server is not among them.
+lists its functions with what they do, so those that may be called are listed in sql/functions.py.
 Source: dev.mysql.com/doc/refman (functions, server-system-variables), mariadb.com/kb.
 
 >>> connect({"host": "db.example", "user": "reader"}, 256_000_000)  # doctest: +SKIP
@@ -23,37 +22,10 @@ from txt2sql.execution import sandbox
 from txt2sql.execution.engines import cells
 from txt2sql.execution.engines.process import CONNECT_TIMEOUT_S, Caps, Lost
 from txt2sql.execution.statement import Rules
+from txt2sql.sql.functions import MYSQL_FUNCTIONS
 
 ERRORS = (pymysql.err.Error, OSError)
 
-_FUNCTIONS = frozenset(
-    # numbers
-    "abs acos asin atan atan2 ceil ceiling conv cos cot crc32 degrees exp floor format ln log log10 "
-    "log2 mod pi pow power radians rand round sign sin sqrt tan truncate "
-    # text
-    "ascii bin bit_length char_length character_length concat concat_ws elt field find_in_set hex "
-    "insert instr lcase left length locate lower lpad ltrim mid oct octet_length ord position quote "
-    "regexp_instr regexp_like regexp_replace regexp_substr replace reverse right rpad rtrim soundex "
-    "strcmp substr substring substring_index trim ucase unhex upper convert "
-    # dates
-    "adddate addtime curdate current_date current_time current_timestamp curtime date date_add "
-    "date_format date_sub datediff day dayname dayofmonth dayofweek dayofyear from_days from_unixtime "
-    "hour last_day localtime localtimestamp makedate maketime microsecond minute month monthname now "
-    "period_add period_diff quarter sec_to_time second str_to_date subdate subtime time time_format "
-    "time_to_sec timediff timestamp timestampadd timestampdiff to_days to_seconds unix_timestamp "
-    "utc_date utc_time utc_timestamp week weekday weekofyear year yearweek "
-    # choices and conversions
-    "cast coalesce greatest if ifnull interval isnull least nullif "
-    # aggregates and windows
-    "any_value avg bit_and bit_or bit_xor count group_concat json_arrayagg json_objectagg max min std "
-    "stddev stddev_pop stddev_samp sum var_pop var_samp variance cume_dist dense_rank first_value lag "
-    "last_value lead median nth_value ntile percent_rank percentile_cont percentile_disc rank row_number "
-    # JSON
-    "json_array json_contains json_depth json_exists json_extract json_keys json_length json_object "
-    "json_query json_quote json_search json_type json_unquote json_valid json_value "
-    # words that a parenthesis may follow
-    "against binary bit decimal double integer match rollup signed unsigned".split()
-)
 _HIDDEN_SCHEMAS = frozenset({"mysql", "information_schema", "performance_schema", "sys"})
 _REFUSED_WORDS = frozenset("outfile dumpfile procedure handler lock load_file".split())
 _SQL_MODE = "NO_BACKSLASH_ESCAPES,NO_ENGINE_SUBSTITUTION"
@@ -86,7 +58,7 @@ class MySQL:
         for setting in self._settings(max_memory_bytes):
             self._send(f"SET SESSION {setting}")
         self.rules = Rules(
-            functions=_FUNCTIONS,
+            functions=MYSQL_FUNCTIONS,
             hidden_schemas=_HIDDEN_SCHEMAS | self._others(),
             backticks=True,
             refused_marks=frozenset("@#"),

@@ -4,20 +4,27 @@
 
 import { button, count, icon, make, say } from "./elements.js";
 
-function columnLine(table, column, reference, insert) {
+function referenceMark(key) {
+  const target = "→ " + key.to_table + "." + key.to_column;
+  if (!key.inferred) return make("span", { class: "reference" }, target);
+  const title = "Not declared: inferred from names and values, " + Math.round(key.score * 100) + "% sure";
+  return make("span", { class: "reference", title }, target + " (inferred)");
+}
+
+function columnLine(table, column, references, insert) {
   const marks = [];
   if (column.primary_key) marks.push(make("span", { class: "mark", title: "Primary key" }, icon("key"), make("span", { class: "hidden-text" }, "primary key")));
   const line = make("button", { type: "button", class: "column", title: column.comment || null, "aria-description": "Puts it where you were writing", onclick: () => insert(table, column.name) },
     make("span", { class: "name" }, column.name), ...marks, make("span", { class: "type" }, (column.type || "").toLowerCase()));
-  if (reference) line.append(make("span", { class: "reference" }, "→ " + reference.to_table + "." + reference.to_column));
+  for (const key of references) line.append(referenceMark(key));
   if (column.comment) line.append(make("span", { class: "reference comment" }, column.comment));
   return make("li", {}, line);
 }
 
 function tableBlock(table, keys, insert, open) {
   const list = make("ul", { id: "columns-" + table.at });
-  const references = new Map(keys.filter(key => key.table === table.name).map(key => [key.column, key]));
-  for (const column of table.columns) list.append(columnLine(table.name, column, references.get(column.name), insert));
+  const own = keys.filter(key => key.table === table.name);
+  for (const column of table.columns) list.append(columnLine(table.name, column, own.filter(key => key.column === column.name), insert));
   const fold = make("button", { type: "button", class: "table", "aria-expanded": "false", "aria-controls": list.id, onclick: () => set(list.hidden) },
     icon("fold"), make("span", { class: "name", title: table.comment || null }, table.name), make("span", { class: "type", title: count(table.columns.length, "column") }, String(table.columns.length)));
   const add = make("button", { type: "button", class: "icon-button", "aria-label": "Insert " + table.name, title: "Insert " + table.name, onclick: () => insert(table.name) }, icon("plus"));

@@ -3,7 +3,7 @@
 Choices are made with `Random.random()` alone, the only method whose sequence Python promises to
 keep, so that every version builds the same rows.
 
-    python -m txt2sql.sample.build
+    python data/scripts/build_sample.py
 """
 
 from __future__ import annotations

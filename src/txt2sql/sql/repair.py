@@ -1,0 +1,378 @@
+"""The names of a SELECT put right where one reading of them is possible, by small edits of its text.
+
+A column of another table brings that table in along the one shortest path of keys; a column under the
+wrong qualifier gets the right one; a near spelling becomes the name; a join gets the one key between
+its tables; a quoted word that is compared and no column anywhere becomes text. What has two readings
+is left alone, and None says so.
+
+>>> from txt2sql.types import Column
+>>> tables = (Table("shop", (Column("id"), Column("city"))), Table("staff", (Column("shop_id"),)))
+>>> keys = (ForeignKey("staff", "shop_id", "shop", "id"),)
+>>> repair("SELECT city FROM staff", Schema("s", tables, keys))
+'SELECT city FROM staff JOIN shop ON shop.id = staff.shop_id'
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from sqlglot import exp
+
+from txt2sql.sql.names import RESERVED, Fault, Kind, check, faults, tables_with
+from txt2sql.sql.sources import Node, Scope, Source, components, span
+from txt2sql.types import ForeignKey, Schema, Table
+
+_ROUNDS = 8
+"""Of mending a fault and looking again; a statement with more faults is not what was meant."""
+
+_PLAIN = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+_QUOTED = r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|\[[^\]]*\]"""
+_COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Like, exp.Glob, exp.Is)
+
+Edit = tuple[int, int, str]
+"""(start, end, text): the text takes the place of the characters from start to before end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """All columns of one key between two tables, (here, there) each, seen from one of them."""
+
+    table: str
+    other: str
+    pairs: tuple[tuple[str, str], ...]
+
+    def condition(self, label: str, other: str) -> str:
+        """The condition that joins the table under one label to the other table under another."""
+        return " AND ".join(
+            f"{other}.{quote(there)} = {label}.{quote(here)}" for here, there in self.pairs
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """A statement that may be run, or None with the sentence that says why there is none."""
+
+    sql: str | None
+    changed: bool = False
+    problem: str = ""
+
+
+def mend(sql: str, schema: Schema) -> Repair:
+    """A statement that a model wrote, as it may be run on a database of SQLite's."""
+    mended = repair(sql, schema)
+    if mended is None:
+        return Repair(None, problem=check(sql, schema)[0].sentence)
+    return Repair(mended, changed=mended != sql)
+
+
+def repair(sql: str, schema: Schema) -> str | None:
+    """The statement itself where nothing is wrong with it, one that means what it plainly meant, or
+    None where that is not plain.
+    """
+    seen = set()
+    for _ in range(_ROUNDS):
+        if sql in seen:
+            return None
+        seen.add(sql)
+        wrong = faults(sql, schema)
+        if not wrong:
+            return sql
+        following = _with_quotes(sql, schema, wrong)
+        if following is None:
+            edits = next((e for fault in wrong if (e := _edits(fault, sql, schema))), None)
+            following = _edited(sql, edits) if edits else None
+        if following is None:
+            return None
+        sql = following
+    return None
+
+
+def quote(name: str) -> str:
+    """A name as SQLite reads it: as it is where that is safe, else in double quotes."""
+    if _PLAIN.fullmatch(name) and name.lower() not in RESERVED:
+        return name
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _edited(sql: str, edits: Sequence[Edit]) -> str:
+    for start, end, text in sorted(edits, reverse=True):
+        sql = sql[:start] + text + sql[end:]
+    return sql
+
+
+def _with_quotes(sql: str, schema: Schema, wrong: Sequence[Fault]) -> str | None:
+    """The text with quotes around names that need them, where that leaves less to mend."""
+    names = {table.name for table in schema.tables}
+    names |= {column.name for table in schema.tables for column in table.columns}
+    spaced = {
+        " ".join(name.lower().split()): name
+        for name in names
+        if quote(name) != name and name.strip() and name.lower() not in RESERVED
+    }
+    longest_first = sorted(spaced, key=len, reverse=True)
+    pattern = "|".join(r"\s+".join(map(re.escape, name.split())) for name in longest_first)
+    if not spaced or not re.search(pattern, sql, re.I):
+        return None
+
+    def quoted(match: re.Match[str]) -> str:
+        return match[0] if match[1] is None else quote(spaced[" ".join(match[1].lower().split())])
+
+    text = re.sub(rf"{_QUOTED}|(?<!\w)({pattern})(?!\w)", quoted, sql, flags=re.I)
+    left = faults(text, schema)
+    readable = all(fault.problem.kind is not Kind.UNREADABLE for fault in left)
+    before = len(wrong) + (wrong[0].problem.kind is Kind.UNREADABLE)
+    return text if readable and len(left) < before else None
+
+
+def _edits(fault: Fault, sql: str, schema: Schema) -> list[Edit] | None:
+    kind, node, scope = fault.problem.kind, fault.node, fault.scope
+    if kind is Kind.RESERVED_WORD:
+        return [_replaced(node, quote(node.name))]
+    if kind is Kind.UNKNOWN_TABLE:
+        return _near_table(node, schema)
+    aliases = [source.alias for source in scope.sources] if scope is not None else []
+    if scope is None or len(set(aliases)) < len(aliases):
+        return None
+    if kind is Kind.AMBIGUOUS and isinstance(node.this, exp.Identifier):
+        return _first_of_equals(node, scope)
+    if kind is Kind.JOIN_WITHOUT_CONDITION:
+        return _condition(node, scope, sql, schema)
+    if kind is Kind.QUOTED_TEXT and _is_text(node, schema):
+        return [_replaced(node.this, "'" + node.name.replace("'", "''") + "'")]
+    if not isinstance(node.this, exp.Identifier):
+        return None
+    return (
+        _requalified(node, scope, schema) or _respelt(node, scope) or _joined(node, scope, schema)
+    )
+
+
+def _replaced(identifier: Node, text: str) -> Edit:
+    start, end = span(identifier)
+    return start, end, text
+
+
+def _fold(name: str) -> str:
+    """Equal for names that differ in case, in marks between their words, or in a plural."""
+    folded = re.sub(r"[\W_]+", "", name).lower()
+    if folded.endswith("ies") and len(folded) > 4:
+        return folded[:-3] + "y"
+    return folded[:-1] if folded.endswith("s") and not folded.endswith("ss") else folded
+
+
+def _near_table(node: Node, schema: Schema) -> list[Edit] | None:
+    near = [table for table in schema.tables if _fold(table.name) == _fold(node.name)]
+    return [_replaced(node, quote(near[0].name))] if len(near) == 1 else None
+
+
+def _first_of_equals(column: exp.Column, scope: Scope) -> list[Edit] | None:
+    """Qualify an ambiguous name with the first of its sources, if all that have it are equated on it."""
+    name = column.name.lower()
+    having = [i for i, source in enumerate(scope.sources) if source.has(name)]
+    equal = [
+        {first[0], second[0]} for first, second in scope.equalities if first[1] == second[1] == name
+    ]
+    outer = any(source.join and source.join.args.get("side") for source in scope.sources)
+    together = [c for c in components(len(scope.sources), equal) if set(having) <= set(c)]
+    if column.table or outer or not together or not scope.sources[having[0]].label:
+        return None
+    start, _ = span(column.this)
+    return [(start, start, f"{scope.sources[having[0]].label}.")]
+
+
+def _is_text(column: exp.Column, schema: Schema) -> bool:
+    """Whether a quoted word can only be meant as text."""
+    if not re.search(r"\w", column.name) or "%" in column.name:
+        return True
+    if tables_with(schema, column.name):
+        return False
+    node: Node = column
+    parent: Node = column.parent
+    while isinstance(parent, (exp.Paren, exp.Escape, exp.Collate, exp.Tuple)):
+        node, parent = parent, parent.parent
+    if isinstance(parent, exp.In):
+        return any(node is item for item in parent.expressions)
+    if isinstance(parent, exp.Between):
+        return node is not parent.this
+    return isinstance(parent, _COMPARISONS) and node is parent.expression
+
+
+def _requalified(column: exp.Column, scope: Scope, schema: Schema) -> list[Edit] | None:
+    """The right qualifier in the place of a wrong one, if only one source has the column."""
+    qualifier = column.args.get("table")
+    around = scope.outer.outwards() if scope.outer is not None else ()
+    if qualifier is None or any(
+        s.alias == qualifier.name.lower() for o in around for s in o.sources
+    ):
+        return None
+    owners = [s for s in scope.sources if s.has(column.name.lower()) and s.label]
+    meant = schema.table(qualifier.name)
+    if meant is not None and meant.column(column.name) is not None:
+        owners = [source for source in owners if source.table is meant]
+    elif any(source.columns is None for source in scope.sources):
+        return None
+    return [_replaced(qualifier, owners[0].label)] if len(owners) == 1 else None
+
+
+def _respelt(column: exp.Column, scope: Scope) -> list[Edit] | None:
+    """The one name in scope that is spelt nearly so."""
+    qualifier = column.table.lower()
+    near = [
+        name
+        for source in scope.sources
+        if not qualifier or source.alias == qualifier
+        for lower, name in (source.columns or {}).items()
+        if _fold(lower) == _fold(column.name) and lower not in source.merged
+    ]
+    if len(near) != 1 or near[0].lower() == column.name.lower():
+        return None
+    return [_replaced(column.this, quote(near[0]))]
+
+
+def _joined(column: exp.Column, scope: Scope, schema: Schema) -> list[Edit] | None:
+    """Join the one table that has the column and that keys lead to, along the one shortest path."""
+    qualifier = column.table.lower()
+    wrong = not qualifier or any(source.alias == qualifier for source in scope.sources)
+    meant = None if wrong else schema.table(qualifier)
+    if scope.clause is None or any(source.columns is None for source in scope.sources):
+        return None
+    ways = [
+        paths
+        for table, _ in tables_with(schema, column.name)
+        if meant is None or table is meant
+        if (paths := _paths(scope.sources, table, schema))
+    ]
+    if len(ways) != 1 or len(ways[0]) != 1:
+        return None
+    path = ways[0][0]
+    first, keys = path
+    joined = [schema.table(key.other) for key in keys]
+    tables = [table for table in joined if table is not None]
+    labels = {source.alias for around in scope.outwards() for source in around.sources}
+    if not first.label or labels & {table.name.lower() for table in tables}:
+        return None
+    brought = {c.name.lower() for table in tables for c in table.columns}
+    if brought & (scope.aliases.keys() | scope.passing):
+        return None
+    text, label = "", first.label
+    for key in keys:
+        other = quote(key.other)
+        text += f" JOIN {other} ON {key.condition(label, other)}"
+        label = other
+    end = scope.clause.end
+    edits = [(end, end, text), *_kept(scope, brought)]
+    if column.table:
+        edits.append(_replaced(column.args["table"], label))
+    elif sum(table.column(column.name) is not None for table in tables) > 1:
+        return None
+    return edits
+
+
+def _kept(scope: Scope, brought: set[str]) -> Iterator[Edit]:
+    """What else must change so that everything refers to what it did before those names came in."""
+    for column, number in scope.resolved:
+        if not column.table and column.name.lower() in brought:
+            start, _ = span(column.this)
+            yield start, start, f"{scope.sources[number].label}."
+    for projection in scope.select.expressions:
+        if isinstance(projection, exp.Star):
+            yield _replaced(projection, ", ".join(f"{s.label}.*" for s in scope.sources))
+
+
+def _paths(
+    sources: Sequence[Source], target: Table, schema: Schema
+) -> list[tuple[Source, list[Key]]]:
+    """The shortest paths of keys from a source to a table; where one of them is declared, that one."""
+    paths = _shortest(sources, target, list(_keys(schema.foreign_keys)))
+    if len(paths) > 1:
+        declared = [key for key in schema.foreign_keys if not key.inferred]
+        surest = _shortest(sources, target, list(_keys(declared)))
+        return surest if len(surest) == 1 else paths
+    return paths
+
+
+def _shortest(
+    sources: Sequence[Source], target: Table, keys: Sequence[Key]
+) -> list[tuple[Source, list[Key]]]:
+    paths: list[tuple[Source, list[Key]]] = [(s, []) for s in sources if s.table is not None]
+    seen = {source.table.name.lower() for source, _ in paths if source.table is not None}
+    while paths:
+        longer = [
+            (source, [*path, key])
+            for source, path in paths
+            for key in keys
+            if key.table == _at(source, path) and key.other not in seen
+        ]
+        arrived = [each for each in longer if each[1][-1].other == target.name.lower()]
+        if arrived:
+            return arrived
+        seen |= {path[-1].other for _, path in longer}
+        paths = longer
+    return []
+
+
+def _at(source: Source, path: Sequence[Key]) -> str:
+    if path:
+        return path[-1].other
+    return source.table.name.lower() if source.table is not None else ""
+
+
+def _keys(foreign_keys: Sequence[ForeignKey]) -> Iterator[Key]:
+    """Each key from both of its sides; the columns of a composite one together."""
+
+    def whole(key: ForeignKey) -> tuple[str, str, int]:
+        return key.table.lower(), key.referenced_table.lower(), key.constraint
+
+    single = [[key] for key in dict.fromkeys(foreign_keys) if not key.constraint]
+    composite = sorted((key for key in foreign_keys if key.constraint), key=whole)
+    for group in (*single, *(list(keys) for _, keys in groupby(composite, whole))):
+        table, other = group[0].table.lower(), group[0].referenced_table.lower()
+        pairs = tuple((key.column, key.referenced_column) for key in group)
+        yield Key(table, other, pairs)
+        if table != other:
+            yield Key(other, table, tuple((there, here) for here, there in pairs))
+
+
+def _condition(
+    component: Sequence[int], scope: Scope, sql: str, schema: Schema
+) -> list[Edit] | None:
+    """Add ON to a join without one, if there is exactly one key between its sides."""
+    sources = scope.sources
+    rest = [i for i in range(len(sources)) if i not in component and not sources[i].row]
+    keys = list(_keys(schema.foreign_keys))
+    between = [
+        (i, j, key)
+        for j in component
+        for i in rest
+        for key in keys
+        if key.table == _at(sources[i], ()) and key.other == _at(sources[j], ())
+    ]
+    if len(between) != 1 or scope.clause is None:
+        return None
+    i, j, key = between[0]
+    if i > j:
+        i, j = j, i
+        key = Key(key.other, key.table, tuple((there, here) for here, there in key.pairs))
+    joins = scope.select.args.get("joins") or []
+    at = next((n for n, join in enumerate(joins) if join is sources[j].join), None)
+    if at is None or len(joins) != len(scope.clause.joins):
+        return None
+    if joins[at].args.get("method") or joins[at].args.get("using"):
+        return None
+    entry = joins[at].this
+    alias = entry.args.get("alias")
+    end = span(alias.this if alias is not None else entry.this)[1]
+    word, start, after = scope.clause.joins[at]
+    following = scope.clause.joins[at + 1][1] if at + 1 < len(joins) else scope.clause.end
+    condition = key.condition(sources[i].label, sources[j].label)
+    if re.match(r"\s*ON\b", sql[end:following], re.I):
+        if isinstance(joins[at].args.get("on"), exp.Or):
+            return None
+        at_end = end + len(sql[end:following].rstrip())
+        return [(at_end, at_end, f" AND {condition}")]
+    edits: list[Edit] = [(end, end, f" ON {condition}")]
+    if word == ",":
+        edits.append((start, after, " JOIN"))
+    return edits

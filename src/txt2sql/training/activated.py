@@ -1,0 +1,371 @@
+"""Fine-tuning of an adapter that is active after the schema only: activated LoRA.
+
+The schema part of a prompt is read by the base model without the adapter; question and answer are read
+with it (Greenewald et al. 2025, arXiv:2504.12397). So the keys and values of a database's schema are
+computed once, by the engine that answers, and serve every step of training, every question and every
+adapter. A step costs the tokens of questions and answers alone: with a schema of 600 tokens a tenth of
+what whole prompts cost.
+
+    run/config.yaml, run.json, metrics.jsonl
+    run/checkpoint/        adapter, optimizer, step: the newest; replaced whole
+    run/model/             the adapter, as peft writes it
+
+>>> train(ActivatedConfig(model="base", engine="base-onnx", output="run"))  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from peft import LoraConfig, get_peft_model
+from torch import Tensor
+from torch.nn import functional
+from transformers import AutoModelForCausalLM, DynamicCache
+
+from txt2sql.config import as_mapping
+from txt2sql.data import Dataset, open_dataset
+from txt2sql.data.gold import stands_alone, with_gold
+from txt2sql.errors import ConfigError
+from txt2sql.execution.values import ValueIndex, open_value_index
+from txt2sql.models import decoder as decoders
+from txt2sql.models.cache import PrefixStore
+from txt2sql.models.decoder import Decoder
+from txt2sql.prompts import render
+from txt2sql.runs import append_row, open_run
+from txt2sql.sql.normal_form import canonical_sql
+from txt2sql.training.selection import is_held_out
+from txt2sql.types import Example
+
+Array = np.ndarray[Any, Any]
+LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+
+@dataclass(frozen=True)
+class ActivatedConfig:
+    """Settings of one run."""
+
+    model: str
+    """Folder of the base in full precision: what its quantised levels stand for."""
+    engine: str
+    """Folder of the same base as it was exported: it computes the schema parts."""
+    output: str
+    datasets: tuple[str, ...] = ("spider", "spider_syn", "cosql", "bird_train", "wikisql")
+    shares: tuple[float, ...] = (0.34, 0.14, 0.14, 0.3, 0.08)
+    """Of the groups of an epoch, by data set."""
+    data: str | None = None
+    split: str = "train"
+    held_out: float = 0.06
+    """Share of the training databases that is never trained on."""
+    rank: int = 32
+    alpha: int = 64
+    learning_rate: float = 2e-4
+    warmup: int = 20
+    """Steps over which the learning rate rises."""
+    cooldown: int = 0
+    """Steps at the end over which it falls to zero."""
+    max_steps: int = 1000
+    group: int = 12
+    """Examples of one database that are read together."""
+    groups: int = 4
+    """Groups of one step."""
+    max_prefix: int = 4096
+    evidence_dropout: float = 0.5
+    """How often the evidence of a question that can be answered without it is left out."""
+    validated: int = 96
+    """Held-out questions whose loss is measured."""
+    validate_every: int = 50
+    checkpoint_every: int = 10
+    threads: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if len(self.shares) != len(self.datasets) or min(self.shares, default=0) <= 0:
+            raise ValueError("shares must have one number above 0 for each of datasets")
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A question part and its answer as token ids."""
+
+    question: tuple[int, ...]
+    answer: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Questions of one database: `prefix` are the token ids of its schema part."""
+
+    source: str
+    prefix: tuple[int, ...]
+    pairs: tuple[Pair, ...]
+
+
+class Source:
+    """The questions of one data set, as groups of token ids."""
+
+    def __init__(self, name: str, config: ActivatedConfig, decoder: Decoder) -> None:
+        self.config, self.decoder = config, decoder
+        root = Path(config.data).expanduser() if config.data else None
+        self.dataset: Dataset = open_dataset(name, root)
+        self.name = name
+        self.by_database: dict[str, list[Example]] = {}
+        for example in with_gold(self.dataset, config.split):
+            self.by_database.setdefault(example.db_id, []).append(example)
+        self._index = lru_cache(maxsize=256)(self._open_index)
+        self._pair = lru_cache(maxsize=200_000)(self._make_pair)
+
+    def _open_index(self, db_id: str) -> ValueIndex:
+        return open_value_index(self.dataset.database(db_id))
+
+    def chunks(self, epoch: int, held_out: bool) -> list[tuple[str, tuple[Example, ...]]]:
+        """(db_id, examples) of every group of an epoch, in random order."""
+        size, seed = self.config.group, f"{self.config.seed} {self.name} {epoch}"
+        chunks = []
+        for db_id, examples in sorted(self.by_database.items()):
+            if is_held_out(db_id, self.config.held_out) == held_out:
+                order = random.Random(f"{seed} {db_id}").sample(examples, len(examples))
+                chunks += [(db_id, tuple(order[i : i + size])) for i in range(0, len(order), size)]
+        random.Random(seed).shuffle(chunks)
+        return chunks
+
+    def group(self, db_id: str, examples: Sequence[Example]) -> Group | None:
+        """Token ids of a chunk; None where the schema is too long to be shown whole."""
+        made = [pair for example in examples if (pair := self._pair(example))]
+        if not made:
+            return None
+        prefix = made[0][0]
+        pairs = tuple(pair for own, pair in made if own == prefix)
+        return Group(self.name, prefix, pairs) if len(prefix) <= self.config.max_prefix else None
+
+    def _make_pair(self, example: Example) -> tuple[tuple[int, ...], Pair] | None:
+        config, schema = self.config, self.dataset.schema(example.db_id)
+        matches = self._index(example.db_id).match(example.question)
+        evidence = example.evidence
+        rng = random.Random(f"{config.seed} evidence {example.id}")
+        if rng.random() < config.evidence_dropout and stands_alone(example, matches):
+            evidence = ""
+        prompt = render(
+            example.question, schema, matches=matches, evidence=evidence,
+            count=self.decoder.count_tokens,
+        )  # fmt: skip
+        if prompt.dropped:
+            return None
+        ids, shared = self.decoder.encode(prompt)
+        vocabulary = self.decoder.vocabulary
+        answer = vocabulary.encode(canonical_sql(example.gold_sql, schema))
+        pair = Pair(tuple(ids[shared:]), (*answer, vocabulary.end_ids[0]))
+        return (tuple(ids[:shared]), pair) if len(pair.answer) < 256 else None
+
+
+def plan(sources: Sequence[Source], config: ActivatedConfig) -> Iterator[Group]:
+    """The groups of all epochs in the order of training: the first data set whole in each epoch, the
+    others by their shares. The same for the same seed.
+    """
+    epoch = 0
+    while True:
+        chosen = []
+        first = len(sources[0].chunks(epoch, False))
+        for source, share in zip(sources, config.shares, strict=True):
+            chunks = source.chunks(epoch, False)
+            wanted = max(1, round(first * share / config.shares[0]))
+            while len(chunks) < wanted:
+                chunks += chunks
+            chosen += [(source, *chunk) for chunk in chunks[:wanted]]
+        random.Random(f"{config.seed} epoch {epoch}").shuffle(chosen)
+        for source, db_id, examples in chosen:
+            if (group := source.group(db_id, examples)) is not None:
+                yield group
+        epoch += 1
+
+
+class Run:
+    """The model with its adapter, the prefixes of schemas, and the loss of groups."""
+
+    def __init__(self, config: ActivatedConfig) -> None:
+        self.config = config
+        if config.threads:
+            torch.set_num_threads(config.threads)
+        self.decoder = decoders.load(Path(config.engine), threads=config.threads)
+        self.decoder.prefixes = PrefixStore(
+            self.decoder.prefixes.folder, self.decoder.prefixes.model, max_bytes=12_000_000_000
+        )
+        base = AutoModelForCausalLM.from_pretrained(config.model, dtype=torch.float32)
+        torch.manual_seed(config.seed)
+        lora = LoraConfig(r=config.rank, lora_alpha=config.alpha, target_modules=list(LINEAR))
+        self.model: Any = get_peft_model(base, lora)
+        self.model.peft_config["default"].base_model_name_or_path = config.model
+        self.weights = [p for p in self.model.parameters() if p.requires_grad]
+        self.optimizer = torch.optim.AdamW(self.weights, lr=config.learning_rate, weight_decay=0.0)
+        self.step = 0
+
+    def loss(self, group: Group) -> tuple[Tensor, Tensor, int, int]:
+        """Summed cross-entropy of a group's answers; which of its answers would be written whole,
+        token by token; tokens of the answers, and tokens read.
+        """
+        rows = [[*pair.question, *pair.answer] for pair in group.pairs]
+        width = max(map(len, rows)) - 1
+        inputs = torch.zeros(len(rows), width, dtype=torch.long)
+        labels = torch.full((len(rows), width), -100)
+        for i, (row, pair) in enumerate(zip(rows, group.pairs, strict=True)):
+            inputs[i, : len(row) - 1] = torch.tensor(row[:-1])
+            labels[i, len(pair.question) - 1 : len(row) - 1] = torch.tensor(pair.answer)
+        hidden = self._hidden(group.prefix, inputs)
+        chosen = labels != -100
+        logits = self.model.get_base_model().lm_head(hidden[chosen])  # (answer tokens, vocabulary)
+        total = functional.cross_entropy(logits, labels[chosen], reduction="sum")
+        wrong = torch.zeros_like(chosen)
+        wrong[chosen] = logits.argmax(-1) != labels[chosen]
+        return total, ~wrong.any(1), int(chosen.sum()), sum(map(len, rows))
+
+    def _hidden(self, prefix: tuple[int, ...], inputs: Tensor) -> Tensor:
+        """(rows, time, size): every row continues the prefix, whose keys and values are given.
+
+        Rows are padded at the right, where no token that counts sees the padding.
+        """
+        stored = self.decoder.prefix_states(prefix)  # (2, layers, kv heads, time, head size)
+        states = torch.from_numpy(stored.astype(np.float32))
+        past = DynamicCache()
+        for layer in range(states.shape[1]):
+            keys, values = (states[part, layer].expand(len(inputs), -1, -1, -1) for part in (0, 1))
+            past.update(keys, values, layer)
+        positions = torch.arange(len(prefix), len(prefix) + inputs.shape[1]).expand_as(inputs)
+        output = self.model.get_base_model().model(
+            input_ids=inputs, past_key_values=past, position_ids=positions, use_cache=True
+        )
+        return output.last_hidden_state  # type: ignore[no-any-return]
+
+    def update(self, groups: Sequence[Group]) -> dict[str, float]:
+        """One step over some groups."""
+        config = self.config
+        answers = sum(len(pair.answer) for group in groups for pair in group.pairs)
+        total = whole = read = 0.0
+        for group in groups:
+            loss, right, _, tokens = self.loss(group)
+            (loss / answers).backward()  # type: ignore[no-untyped-call]
+            total, whole, read = total + float(loss), whole + int(right.sum()), read + tokens
+        norm = torch.nn.utils.clip_grad_norm_(self.weights, 1.0)
+        left = config.max_steps - self.step
+        rate = min(1.0, (self.step + 1) / max(1, config.warmup))
+        if config.cooldown:
+            rate *= min(1.0, left / config.cooldown)
+        for part in self.optimizer.param_groups:
+            part["lr"] = config.learning_rate * rate
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.step += 1
+        examples = sum(len(group.pairs) for group in groups)
+        return {
+            "step": self.step, "loss": total / answers, "accuracy": whole / examples,
+            "examples": examples, "tokens": read, "norm": float(norm), "lr": rate * config.learning_rate,
+        }  # fmt: skip
+
+    @torch.inference_mode()
+    def validate(self, groups: Sequence[Group]) -> dict[str, Any]:
+        """By data set: loss of an answer token, and share of answers that are whole under gold's own
+        tokens (an upper bound of exact answers).
+        """
+        sums: dict[str, list[float]] = {}
+        for group in groups:
+            loss, right, count, _ = self.loss(group)
+            each = sums.setdefault(group.source, [0.0, 0.0, 0.0, 0.0])
+            for i, value in enumerate((float(loss), count, int(right.sum()), len(group.pairs))):
+                each[i] += value
+        return {
+            name: {"loss": round(loss / count, 4), "accuracy": round(right / n, 3), "n": int(n)}
+            for name, (loss, count, right, n) in sums.items()
+        }
+
+    def save(self, folder: Path) -> None:
+        """The adapter, the optimizer and the step, in place of the checkpoint before."""
+        part = folder.with_name(f".{folder.name}.part")
+        shutil.rmtree(part, ignore_errors=True)
+        self.model.save_pretrained(str(part), save_embedding_layers=False)
+        torch.save({"optimizer": self.optimizer.state_dict(), "step": self.step}, part / "state.pt")
+        old = folder.with_name(f".{folder.name}.old")
+        shutil.rmtree(old, ignore_errors=True)
+        if folder.exists():
+            folder.rename(old)
+        part.rename(folder)
+        shutil.rmtree(old, ignore_errors=True)
+
+    def load(self, folder: Path) -> None:
+        """Go on from a checkpoint."""
+        from peft import load_peft_weights, set_peft_model_state_dict
+
+        set_peft_model_state_dict(self.model, load_peft_weights(str(folder), device="cpu"))
+        state = torch.load(folder / "state.pt", weights_only=True)
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step = int(state["step"])
+
+
+def train(config: ActivatedConfig, report: Callable[[str], None] = print) -> Path | None:
+    """Train, or go on with the run in its folder; the folder of the adapter, or None where SIGTERM
+    ended it before. Raises a child of Text2SQLError for what a person can mend.
+    """
+    output = Path(config.output).expanduser()
+    changeable = {
+        "max_steps": 0,
+        "cooldown": 0,
+        "threads": None,
+        "data": None,
+        "checkpoint_every": 0,
+    }
+    settings = {name: value for name, value in as_mapping(config).items() if name not in changeable}
+    open_run(output, settings, config.seed)
+    run = Run(config)
+    sources = [Source(name, config, run.decoder) for name in config.datasets]
+    if not any(source.by_database for source in sources):
+        raise ConfigError("the data sets have no training example; check datasets and split")
+    held_out = _validation(sources, config)
+    checkpoint = output / "checkpoint"
+    if checkpoint.is_dir():
+        run.load(checkpoint)
+        report(f"going on at step {run.step}")
+    stopped: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda *_: stopped.append(1))
+    groups = plan(sources, config)
+    for _ in range(run.step * config.groups):
+        next(groups)
+    try:
+        while run.step < config.max_steps and not stopped:
+            start = time.perf_counter()
+            row = run.update([next(groups) for _ in range(config.groups)])
+            row["seconds"] = round(time.perf_counter() - start, 1)
+            if run.step % config.validate_every == 0 or run.step in (1, config.max_steps):
+                row["held_out"] = run.validate(held_out)  # type: ignore[assignment]
+            append_row(output / "metrics.jsonl", row)
+            report(json.dumps(row))
+            if run.step % config.checkpoint_every == 0:
+                run.save(checkpoint)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    run.save(checkpoint)
+    if stopped:
+        report(f"stopped at step {run.step} of {config.max_steps}; run it again to go on")
+        return None
+    run.model.save_pretrained(str(output / "model"), save_embedding_layers=False)
+    return output / "model"
+
+
+def _validation(sources: Sequence[Source], config: ActivatedConfig) -> list[Group]:
+    """The first groups of held-out databases, about as many questions of every data set."""
+    groups = []
+    for source in sources:
+        left = config.validated // len(sources)
+        for db_id, examples in source.chunks(0, True):
+            group = source.group(db_id, examples[: max(0, left)]) if left > 0 else None
+            if group is not None:
+                groups.append(group)
+                left -= len(group.pairs)
+    return groups

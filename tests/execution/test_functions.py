@@ -1,0 +1,184 @@
+"""The table of functions against SQLite itself, the walls, and the engines that it is translated for."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+import sqlglot
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlglot import exp
+
+from txt2sql.evaluation.cache import lasts
+from txt2sql.execution.execute import _PLAIN_FUNCTIONS
+from txt2sql.execution.sandbox import Authorizer
+from txt2sql.execution.statement import Rules, check
+from txt2sql.sql.functions import FUNCTIONS, MANY, MYSQL_FUNCTIONS, Function
+from txt2sql.sql.templates import places
+from txt2sql.sql.translate import translate
+from txt2sql.types import Column, Schema, Table
+
+_CALLED, _ALLOWED = 31, 0
+_REACHING_OUT = (
+    "load_extension readfile writefile edit fts3_tokenizer zeroblob randomblob sqlite_version "
+    "sqlite_compileoption_get sqlite_source_id changes total_changes last_insert_rowid eval"
+).split()
+
+
+def here() -> list[Function]:
+    """Those that the SQLite of this machine has."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        names = {n for (n,) in connection.execute("SELECT name FROM pragma_function_list")}
+    return [each for each in FUNCTIONS.values() if each.name in names]
+
+
+def call(function: Function, arguments: int) -> str:
+    if function.bare:
+        return function.name
+    values = ", ".join(["'$.a'" if function.name.startswith("json_") else "1"] * arguments)
+    return f"{function.name}({values})" + (" OVER (ORDER BY 1)" if function.window else "")
+
+
+def test_the_usual_functions_are_in_it() -> None:
+    assert len(here()) >= 80
+    for (
+        name
+    ) in "count sum strftime date julianday round coalesce iif substr lag rank total".split():
+        assert name in FUNCTIONS
+
+
+@pytest.mark.parametrize("name", _REACHING_OUT)
+def test_what_does_more_than_compute_is_not(name: str) -> None:
+    assert name not in FUNCTIONS
+
+
+def test_sqlite_takes_the_numbers_of_arguments_that_the_table_says() -> None:
+    wrong = []
+    with closing(sqlite3.connect(":memory:")) as connection:
+        for function in here():
+            for arguments in {function.min_args, min(function.max_args, 4)}:
+                try:
+                    connection.execute(f"SELECT {call(function, arguments)}").fetchall()
+                except sqlite3.Error as problem:
+                    if "wrong number" in str(problem) or "misuse" in str(problem):
+                        wrong.append(f"{call(function, arguments)}: {problem}")
+            few, many = function.min_args - 1, function.max_args + 1
+            for arguments in (few, many) if not function.bare and many < MANY else ():
+                if arguments >= 0:
+                    with pytest.raises(sqlite3.OperationalError):
+                        connection.execute(f"SELECT {call(function, arguments)}").fetchall()
+    assert not wrong
+
+
+def test_a_function_is_an_aggregate_or_a_window_function_where_sqlite_says_so() -> None:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        for function in here():
+            if function.bare:
+                continue
+            alone = call(function, function.min_args).removesuffix(" OVER (ORDER BY 1)")
+            sql = f"SELECT count(*) FROM (SELECT {alone} FROM (SELECT 1 UNION ALL SELECT 2))"
+            if function.window:
+                with pytest.raises(sqlite3.OperationalError, match="misuse"):
+                    connection.execute(sql)
+                continue
+            try:
+                rows = connection.execute(sql).fetchone()[0]
+            except sqlite3.Error:
+                continue  # of these arguments it can make nothing
+            assert rows == (1 if function.aggregate else 2), function.name
+
+
+def test_the_authorizer_allows_what_the_table_has_and_takes_the_same_for_volatile() -> None:
+    """The worker that holds it imports nothing, so its list is its own."""
+    for function in FUNCTIONS.values():
+        authorizer = Authorizer()
+        assert authorizer(_CALLED, None, function.name) == _ALLOWED, function.name
+        assert authorizer.volatile == function.volatile, function.name
+
+
+def test_what_runs_in_this_process_and_what_is_remembered_agrees_with_it() -> None:
+    assert set(FUNCTIONS) >= _PLAIN_FUNCTIONS
+    assert not any(FUNCTIONS[name].volatile for name in _PLAIN_FUNCTIONS)
+    for function in FUNCTIONS.values():
+        if function.volatile:
+            assert not lasts(f"SELECT {call(function, function.min_args)}"), function.name
+
+
+def test_a_form_has_as_many_places_as_arguments_and_calls_what_may_be_called() -> None:
+    for function in FUNCTIONS.values():
+        for dialect, form in function.forms.items():
+            assert function.min_args <= places(form) <= function.max_args
+            assert sqlglot.parse_one(form, read=dialect)
+            if dialect == "mysql":
+                assert check(f"SELECT {form}", Rules(MYSQL_FUNCTIONS)).error is None
+
+
+COLUMNS = {
+    "d": Column("d", "time", False, "DATE"),
+    "m": Column("m", "time", False, "TIMESTAMP"),
+    "t": Column("t", "text", False, "TEXT"),
+    "n": Column("n", "number", False, "INTEGER"),
+    "x": Column("x", "number", False, "DOUBLE"),
+    "b": Column("b", "boolean", False, "BOOLEAN"),
+}
+SCHEMA = Schema("s", (Table("r", tuple(COLUMNS.values())),), dialect="mysql")
+
+_names = st.sampled_from(sorted(COLUMNS))
+_dates = st.sampled_from(["d", "m", "t", "'now'", "'2024-02-29'"])
+_steps = st.sampled_from(["+1 month", "-30 days", "start of month", "start of year", "+2 hours"])
+_calls = st.one_of(
+    st.builds(
+        "strftime('{}', {})".format, st.sampled_from(["%Y", "%Y-%m", "%s", "%W", "%w"]), _dates
+    ),
+    st.builds("date({}, '{}')".format, _dates, _steps),
+    st.builds("datetime({}, '{}')".format, _dates, _steps),
+    st.builds("julianday({}) - julianday({})".format, _dates, _dates),
+    st.builds("printf('%.1f', {})".format, _names),
+    st.builds("sum({0}) FILTER (WHERE b)".format, _names),
+    st.builds("lag({0}, 1, 0) OVER (ORDER BY n)".format, _names),
+    st.builds("round({0} * 1.0 / n, 2)".format, _names),
+    st.builds("total({0})".format, _names),
+    st.builds("CAST({0} AS INTEGER)".format, _names),
+    st.builds("{} || {}".format, _names, _names),
+    st.builds("coalesce({}, {})".format, _names, _names),
+    st.builds("CASE WHEN {} THEN {} ELSE 0 END".format, _names, _names),
+)
+
+
+@given(_calls, st.sampled_from(["postgres", "mysql", "duckdb"]))
+def test_what_is_translated_parses_and_calls_nothing_that_is_refused(
+    sql: str, dialect: str
+) -> None:
+    """MySQL's list is whole; of the others only what no engine of its kind has."""
+    schema = Schema("s", SCHEMA.tables, dialect=dialect)
+    translated = translate(f"SELECT {sql} FROM r", schema)
+    tree = sqlglot.parse_one(translated, read=dialect)
+    names = {node.name.lower() for node in tree.find_all(exp.Anonymous)}
+    assert not names & {"strftime", "julianday", "unixepoch", "datetime", "total", "printf"}
+    if dialect == "mysql":
+        rules = Rules(MYSQL_FUNCTIONS, backticks=True)
+        assert check(translated, rules).error is None, translated
+
+
+_arguments = st.lists(
+    st.sampled_from(
+        [*sorted(COLUMNS), "1", "-2", "'%d-%s'", "'now'", "'+1 day'", "NULL", "n > 1", "*"]
+    ),
+    max_size=4,
+)
+
+
+@given(
+    st.sampled_from(sorted(FUNCTIONS)),
+    _arguments,
+    st.sampled_from(["", " OVER (ORDER BY n)", " OVER w", " FILTER (WHERE b)"]),
+    st.sampled_from(["postgres", "mysql", "duckdb"]),
+)
+def test_no_call_is_too_odd_to_be_translated(
+    name: str, arguments: list[str], rest: str, dialect: str
+) -> None:
+    schema = Schema("s", SCHEMA.tables, dialect=dialect)
+    sql = f"SELECT {name}({', '.join(arguments)}){rest} AS a FROM r WINDOW w AS (ORDER BY n)"
+    assert translate(sql, schema)

@@ -1,0 +1,198 @@
+"""Conditions that a question implies: what implies none first; each that is given runs."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from txt2sql.execution.database import open_database
+from txt2sql.execution.values import ValueIndex, open_value_index
+
+SCRIPT = """
+CREATE TABLE guests (id INTEGER PRIMARY KEY, name TEXT, home_town TEXT, mobile_phone TEXT, sex TEXT,
+  date_of_birth TEXT, is_member INTEGER, referred_by INTEGER);
+INSERT INTO guests VALUES (1, 'Ada', 'Porto', NULL, 'F', '1980-04-01', 1, NULL),
+  (2, 'Ben', 'Lyon', '123', 'M', '1990-05-02', 0, 1), (3, 'Cleo', 'Lyon', '', 'F', '1999-12-31', 0, 1);
+CREATE TABLE "bookings 2" (id INTEGER PRIMARY KEY, guest_id INTEGER REFERENCES guests(id),
+  booked TEXT, "check in" TEXT, paid TEXT, state TEXT, price REAL, returned_on TEXT);
+INSERT INTO "bookings 2" VALUES (1, 1, '27.12.2024', '2025/01/03', 'Y', 'confirmed', 120.5, NULL),
+  (2, 2, '01.02.2025', '2025/03/05', 'N', 'cancelled', 2500, '2025-04-01'),
+  (3, 2, '14.02.2025', '2025/06/01', 'N', 'no show', 900, '2025-07-01');
+CREATE TABLE rooms (id INTEGER PRIMARY KEY, label TEXT, retired INTEGER, built INTEGER, seats INTEGER,
+  wifi TEXT);
+INSERT INTO rooms VALUES (1, 'Blue', 0, 1999, 2), (2, 'Red', 1, 2015, 2030);
+CREATE TABLE invoices (id INTEGER PRIMARY KEY, customer TEXT, issued INTEGER, settled BOOLEAN,
+  amount INTEGER, due_date DATE);
+INSERT INTO invoices VALUES (1, 'Ada', 1735689600, 0, 40000000, '2025-02-01'),
+  (2, 'Ben', 1746057600, 1, 120, '2025-06-01'), (3, 'Cleo', 1748736000, 1, 7, NULL);
+""".replace("seats INTEGER,\n  wifi TEXT", "seats INTEGER")
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> ValueIndex:
+    folder = tmp_path_factory.mktemp("hints")
+    path = folder / "hotel.sqlite"
+    connection = sqlite3.connect(path)
+    connection.executescript(SCRIPT)
+    connection.close()
+    return open_value_index(open_database(path), folder / "cache")
+
+
+def conditions(index: ValueIndex, question: str) -> list[str]:
+    """What is implied; SQLite runs each."""
+    made = [match for match in index.match(question) if match.condition]
+    connection = index.cells._database.connect()
+    for match in made:
+        table = match.table.replace('"', '""')
+        connection.execute(f'SELECT count(*) FROM "{table}" WHERE {match.condition}').fetchall()
+        assert match.span in question
+        assert 0.5 < match.score < 0.8
+    connection.close()
+    return [match.condition for match in made]
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "",
+        "list the guests and their mobile phone",
+        "guests without bookings",
+        "are there guests with no invoices?",
+        "was booking 3 paid or not?",
+        "which rooms are retired or not retired",
+        "show the paid flag of every booking",
+        "amount paid by each guest",
+        "how many male and female guests are there",
+        "guests with a mobile phone number of 123",
+        "rooms with 2015 seats",
+        "invoices of more than 2025",
+        "bookings per month",
+        "in what year was each room built?",
+        "no more than 5 rooms",
+        "guests from 1,500 towns",
+        "in March 2025 what happened?",  # which of the dates?
+    ],
+)
+def test_nothing_is_implied(index: ValueIndex, question: str) -> None:
+    assert conditions(index, question) == []
+
+
+BOOKED = (
+    """substr("bookings 2".booked, 7, 4) || '-' || substr("bookings 2".booked, 4, 2) || '-' || """
+    """substr("bookings 2".booked, 1, 2)"""
+)
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("which rooms are retired?", "rooms.retired = 1"),
+        ("rooms that are not retired", "rooms.retired = 0"),
+        ("rooms that haven't been retired yet", "rooms.retired = 0"),
+        ("Unpaid bookings", "\"bookings 2\".paid = 'N'"),
+        ("bookings which aren’t paid", "\"bookings 2\".paid = 'N'"),
+        ("paid bookings", "\"bookings 2\".paid = 'Y'"),
+        ("how many settled invoices", "invoices.settled = 1"),
+        ("unsettled invoices", "invoices.settled = 0"),
+        ("guests who are members", "guests.is_member = 1"),
+        ("guests who are not members", "guests.is_member = 0"),
+        ("non-confirmed bookings", "\"bookings 2\".state <> 'confirmed'"),
+        ("bookings that were not cancelled", "\"bookings 2\".state <> 'cancelled'"),
+        ("female guests", "guests.sex = 'F'"),
+        (
+            "guests with no mobile phone",
+            "(guests.mobile_phone IS NULL OR guests.mobile_phone = '')",
+        ),
+        (
+            "guests without a mobile phone",
+            "(guests.mobile_phone IS NULL OR guests.mobile_phone = '')",
+        ),
+        ("guests who have a mobile phone", "guests.mobile_phone <> ''"),
+        ("invoices without a due date", "invoices.due_date IS NULL"),
+        ("invoices whose due date is missing", "invoices.due_date IS NULL"),
+        ("invoices whose due date is not known", "invoices.due_date IS NULL"),
+        ("bookings that were not returned", '"bookings 2".returned_on IS NULL'),
+        ("bookings that have been returned", '"bookings 2".returned_on IS NOT NULL'),
+        (
+            "guests born in 1990",
+            "guests.date_of_birth >= '1990-01-01' AND guests.date_of_birth < '1991-01-01'",
+        ),
+        ("guests born on 2 May 1990", "guests.date_of_birth = '1990-05-02'"),
+        ("bookings that were booked before 2025", f"{BOOKED} < '2025-01-01'"),
+        ("rooms built after 2000", "rooms.built >= 2001"),
+        ("rooms built between 1990 and 2010", "rooms.built >= 1990 AND rooms.built <= 2010"),
+        (
+            "invoices issued in May 2025",
+            "date(invoices.issued, 'unixepoch') >= '2025-05-01' "
+            "AND date(invoices.issued, 'unixepoch') < '2025-06-01'",
+        ),
+        ("invoices due in the last 30 days", "invoices.due_date >= date('now', '-30 days')"),
+        (
+            "bookings with a check in since March 2025",
+            '"bookings 2"."check in" >= \'2025/03/01\'',
+        ),
+        ("invoices with an amount over 2 million", "invoices.amount > 2000000"),
+        ("invoices with an amount of at least 1,500", "invoices.amount >= 1500"),
+        ("invoices with an amount under 1.500,50", "invoices.amount < 1500.5"),
+    ],
+)
+def test_implied(index: ValueIndex, question: str, expected: str) -> None:
+    assert conditions(index, question) == [expected]
+
+
+def test_two_at_once(index: ValueIndex) -> None:
+    assert set(conditions(index, "unpaid bookings of female guests born in 1980")) == {
+        "\"bookings 2\".paid = 'N'",
+        "guests.sex = 'F'",
+        "guests.date_of_birth >= '1980-01-01' AND guests.date_of_birth < '1981-01-01'",
+    }
+
+
+WORDS = (
+    "guests bookings rooms invoices not un paid settled retired without a no mobile phone in 2025 "
+    "since before March May last 30 days month between and 1,500 million over null is missing ' \" "
+    "female born [ ] % retired? aren't due date"
+).split(" ")
+
+
+@given(st.lists(st.one_of(st.sampled_from(WORDS), st.text(max_size=6)), max_size=14).map(" ".join))
+def test_whatever_is_implied_runs(index: ValueIndex, question: str) -> None:
+    assert len(conditions(index, question)) <= 6
+
+
+def test_several_columns_as_likely_give_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "twins.sqlite"
+    with sqlite3.connect(path) as connection:
+        for table in ("cats", "dogs"):
+            connection.execute(
+                f"CREATE TABLE {table} (id INTEGER, vaccinated INTEGER, chipped DATE)"
+            )
+            connection.execute(
+                f"INSERT INTO {table} VALUES (1, 0, '2024-02-03'), (2, 1, '2024-02-04'), (3, 1, NULL)"
+            )
+    connection.close()
+    index = open_value_index(open_database(path))
+    assert conditions(index, "which animals are vaccinated?") == []
+    assert conditions(index, "which animals were chipped in 2024?") == []
+    assert conditions(index, "which dogs are vaccinated?") == ["dogs.vaccinated = 1"]
+    assert conditions(index, "cats chipped before 2024") == ["cats.chipped < '2024-01-01'"]
+    assert conditions(index, "dogs that are not chipped") == ["dogs.chipped IS NULL"]
+
+
+def test_a_missing_value_far_down_is_seen(tmp_path: Path) -> None:
+    path = tmp_path / "long.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.execute(
+            "CREATE TABLE parcels (id INTEGER PRIMARY KEY, delivered_at TEXT, lost INT)"
+        )
+        rows = [(f"2024-01-{i % 28 + 1:02} 10:00:00" if i < 900 else None, 0) for i in range(1_000)]
+        connection.executemany("INSERT INTO parcels (delivered_at, lost) VALUES (?, ?)", rows)
+        connection.execute("UPDATE parcels SET lost = 1 WHERE id = 999")
+    connection.close()
+    index = open_value_index(open_database(path))
+    assert conditions(index, "parcels not delivered") == ["parcels.delivered_at IS NULL"]
+    assert conditions(index, "lost parcels") == ["parcels.lost = 1"]

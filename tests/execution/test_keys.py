@@ -1,0 +1,411 @@
+"""Keys that nobody declared: what must not be inferred first, then notations, then what is read."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import string
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from txt2sql.data.spider import SpiderDataset
+from txt2sql.execution import database as databases
+from txt2sql.execution import introspect
+from txt2sql.execution.database import open_database
+from txt2sql.execution.keys import THRESHOLD, infer_keys
+from txt2sql.types import Cell, Column, ForeignKey, Row, Schema, Table
+
+CUSTOMERS = (
+    "CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT)",
+    "INSERT INTO customers VALUES (11, 'Ann'), (12, 'Bo'), (13, 'Cy'), (14, 'Di'), (15, 'Ed')",
+)
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine a second is soon over."""
+    monkeypatch.setattr(databases, "INFERENCE_S", 60.0)
+    monkeypatch.setattr(introspect, "INFERENCE_S", 60.0)
+
+
+def build(path: Path, *statements: str) -> Path:
+    with sqlite3.connect(path) as connection:
+        for statement in statements:
+            connection.execute(statement)
+    connection.close()
+    return path
+
+
+def shown(keys: Sequence[ForeignKey]) -> list[str]:
+    return [f"{k.table}.{k.column} -> {k.referenced_table}.{k.referenced_column}" for k in keys]
+
+
+def inferred(path: Path, *statements: str) -> list[str]:
+    keys = open_database(build(path, *statements)).schema().foreign_keys
+    return shown([key for key in keys if key.inferred])
+
+
+class NoRows:
+    """A reader for which every table is stored and empty."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._names = frozenset(table.name for table in schema.tables)
+
+    def stored(self) -> frozenset[str]:
+        return self._names
+
+    def rows(self, table: str, columns: Sequence[str], limit: int) -> list[Row] | None:
+        return None
+
+    def present(self, table: str, column: str, values: Sequence[Cell]) -> int | None:
+        return None
+
+
+# ------------------------------------------------------------------------------------ what is no key
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        pytest.param(
+            (
+                "CREATE TABLE shops (id INTEGER PRIMARY KEY, name TEXT, city TEXT, year INT)",
+                "CREATE TABLE staff (id INTEGER PRIMARY KEY, name TEXT, city TEXT, year INT)",
+                "CREATE TABLE tills (id INTEGER PRIMARY KEY, name TEXT, city TEXT, year INT)",
+                "INSERT INTO shops VALUES (1, 'a', 'x', 1), (2, 'b', 'y', 2), (3, 'c', 'z', 3)",
+                "INSERT INTO staff SELECT * FROM shops",
+                "INSERT INTO tills SELECT * FROM shops",
+            ),
+            id="ids-from-1-to-n-are-in-each-other",
+        ),
+        pytest.param(
+            (*CUSTOMERS, "CREATE TABLE sale (n INT, cust_id INT)",
+             "INSERT INTO sale VALUES (1, 901), (2, 902), (3, 903), (4, 904), (5, 905)"),
+            id="values-are-not-there",
+        ),
+        pytest.param(
+            (
+                "CREATE TABLE customers (customer_id INT, visit TEXT)",
+                "INSERT INTO customers VALUES (1, 'a'), (1, 'b'), (2, 'c')",
+                "CREATE TABLE sale (n INT, customer_id INT)",
+                "INSERT INTO sale VALUES (1, 1), (2, 2), (3, 1)",
+            ),
+            id="several-rows-would-match",
+        ),
+        pytest.param(
+            (*CUSTOMERS, "CREATE TABLE sale (n INT, customer REAL)",
+             "INSERT INTO sale VALUES (1, 11.5), (2, 12.0), (3, 13.25)"),
+            id="fractions",
+        ),
+        pytest.param(
+            (*CUSTOMERS, "CREATE TABLE sale (n INT, customer_name TEXT, customer_since TEXT)",
+             "INSERT INTO sale VALUES (1, 'Ann', '2024'), (2, 'Bo', '2025')"),
+            id="another-attribute-of-it",
+        ),
+        pytest.param(
+            ("CREATE TABLE users (id INTEGER PRIMARY KEY, modified_date TEXT)",
+             "CREATE TABLE notes (id INTEGER PRIMARY KEY, modified_date TEXT)"),
+            id="empty-tables-with-dates-of-change",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_no_key(tmp_path: Path, statements: tuple[str, ...]) -> None:
+    assert inferred(tmp_path / "a.sqlite", *statements) == []
+
+
+def test_a_view_is_never_read_and_never_referred_to(tmp_path: Path) -> None:
+    endless = (
+        "CREATE VIEW regions (region_id) AS WITH RECURSIVE r(x) AS (SELECT 1 UNION ALL "
+        "SELECT x + 1 FROM r) SELECT max(x) FROM r"
+    )
+    sums = "CREATE VIEW sums AS SELECT customer_id, sum(region_id) FROM sale GROUP BY 1"
+    path = build(
+        tmp_path / "a.sqlite",
+        *CUSTOMERS,
+        endless,
+        "CREATE TABLE sale (id INTEGER PRIMARY KEY, customer_id INT, region_id INT)",
+        "INSERT INTO sale VALUES (1, 11, 1), (2, 12, 1), (3, 13, 1)",
+        sums,
+    )
+    start = time.perf_counter()
+    keys = open_database(path).schema().foreign_keys
+    assert time.perf_counter() - start < 10  # reading `regions` once would take 12
+    assert shown(keys) == [
+        "sale.customer_id -> customers.id",
+        "sums.customer_id -> customers.id",
+    ]
+
+
+def test_declared_keys_stay_and_what_they_use_gets_no_other(tmp_path: Path) -> None:
+    path = build(
+        tmp_path / "a.sqlite",
+        *CUSTOMERS,
+        "CREATE TABLE parties (id INTEGER PRIMARY KEY)",
+        "CREATE TABLE sale (customer_id INT REFERENCES parties, agent_id INT, party_id INT)",
+    )
+    keys = open_database(path).schema().foreign_keys
+    assert (keys[0].referenced_table, keys[0].score, keys[0].inferred) == ("parties", 1, False)
+    assert shown(keys[1:]) == ["sale.party_id -> parties.id"]
+    assert all(THRESHOLD <= key.score < 1 for key in keys[1:])
+    assert open_database(path).schema(infer=False).foreign_keys == keys[:1]
+
+
+def test_one_to_one_goes_one_way_to_the_table_that_is_called_so(tmp_path: Path) -> None:
+    statements = []
+    for table in ("member_details", "members"):
+        statements += [
+            f"CREATE TABLE {table} (member_id INTEGER PRIMARY KEY, note TEXT)",
+            f"INSERT INTO {table} VALUES (5, 'a'), (7, 'b'), (9, 'c'), (12, 'd')",
+        ]
+    assert inferred(tmp_path / "a.sqlite", *statements) in (
+        [],
+        ["member_details.member_id -> members.member_id"],
+    )
+
+
+def test_servers_do_not_compare_across_types() -> None:
+    key = Column("id", "number", primary_key=True, declared_type="INTEGER")
+    tables = (
+        Table("customers", (key, Column("name"))),
+        Table("sale", (Column("customer_id", "text", declared_type="TEXT"), Column("n", "number"))),
+    )
+    for dialect, count in (("sqlite", 1), ("postgres", 0)):
+        schema = Schema("shop", tables, dialect=dialect)
+        assert len(infer_keys(schema, NoRows(schema))) == count
+
+
+# ----------------------------------------------------------------------------------------- notations
+
+
+@pytest.mark.parametrize("rows", [True, False], ids=["rows", "empty"])
+@pytest.mark.parametrize(
+    ("key", "column"),
+    [
+        ("customers (id", "customer_id"),
+        ("customers (id", "CustomerID"),
+        ("Customer (Id", "customerId"),
+        ("customers (id", "customer_no"),
+        ("customers (id", "cust_no"),
+        ("customers (id", "cust_ref"),
+        ("customers (id", "custid"),
+        ("customers (id", "fk_customer"),
+        ("customers (id", "billing_customer_id"),
+        ("customers (cust_id", "cust_id"),
+        ("dim_customer (customer_key", "customer_key"),
+        ("tblCustomers (CustomerID", "CustomerID"),
+        ("customers (customer_id", "referring_customer_id"),
+        ("companies (id", "company_id"),
+        ("categories (code", "category_code"),
+        ("addresses (id", "address_id"),
+        ("people (id", "person_id"),
+        ("movies (id", "movie_id"),
+        ("teams (id", "home_team_id"),
+        ("work_orders (id", "work_order_id"),
+        ('"sales order" ("order no"', '"order no"'),
+    ],
+)
+def test_notations(tmp_path: Path, key: str, column: str, rows: bool) -> None:
+    table, _, own = key.partition(" (")
+    statements = [
+        f"CREATE TABLE {key} INTEGER PRIMARY KEY, title TEXT)",
+        f"CREATE TABLE visits (visit_id INTEGER PRIMARY KEY, {column} INT, length INT)",
+    ]
+    if rows:
+        statements += [
+            f"INSERT INTO {table} VALUES (11, 'a'), (12, 'b'), (13, 'c'), (14, 'd'), (15, 'e')",
+            "INSERT INTO visits VALUES (1, 11, 3), (2, 12, 4), (3, 15, 9), (4, 12, 1)",
+        ]
+    want = f"visits.{column} -> {table}.{own}".replace('"', "")
+    assert inferred(tmp_path / "a.sqlite", *statements) == [want]
+
+
+@pytest.mark.parametrize("column", ["manager_id", "reports_to", "ReportsTo", "parent_id"])
+def test_self_reference(tmp_path: Path, column: str) -> None:
+    assert inferred(
+        tmp_path / "a.sqlite",
+        f"CREATE TABLE employees (id INTEGER PRIMARY KEY, name TEXT, {column} INT)",
+        "INSERT INTO employees VALUES (1, 'a', NULL), (2, 'b', 1), (3, 'c', 1), (4, 'd', 2)",
+    ) == [f"employees.{column} -> employees.id"]
+
+
+def test_a_link_table_refers_to_both(tmp_path: Path) -> None:
+    assert inferred(
+        tmp_path / "a.sqlite",
+        "CREATE TABLE students (id INTEGER PRIMARY KEY, name TEXT)",
+        "CREATE TABLE courses (id INTEGER PRIMARY KEY, title TEXT)",
+        "CREATE TABLE enrolments (student_id INT, course_id INT, "
+        "PRIMARY KEY (student_id, course_id))",
+        "INSERT INTO students VALUES (1, 'a'), (2, 'b'), (3, 'c')",
+        "INSERT INTO courses VALUES (1, 'x'), (2, 'y')",
+        "INSERT INTO enrolments VALUES (1, 1), (1, 2), (3, 1)",
+    ) == ["enrolments.student_id -> students.id", "enrolments.course_id -> courses.id"]
+
+
+def test_without_primary_keys_the_rows_tell_what_is_unique(tmp_path: Path) -> None:
+    assert inferred(
+        tmp_path / "a.sqlite",
+        "CREATE TABLE customers (customer_no TEXT, city TEXT)",
+        "CREATE TABLE orders (order_no TEXT, customer_no TEXT)",
+        "INSERT INTO customers VALUES ('C-1', 'x'), ('C-2', 'x'), ('C-3', 'y')",
+        "INSERT INTO orders VALUES ('O-1', 'C-1'), ('O-2', 'C-1'), ('O-3', 'C-3')",
+    ) == ["orders.customer_no -> customers.customer_no"]
+
+
+def test_the_columns_of_a_composite_key_share_a_number(tmp_path: Path) -> None:
+    lines = "CREATE TABLE order_lines (order_id INT, line_no INT, PRIMARY KEY (order_id, line_no))"
+    declared = "CREATE TABLE returns (order_id INT, line_no INT, day TEXT, FOREIGN KEY (order_id, line_no) REFERENCES order_lines (order_id, line_no))"  # fmt: skip
+    path = build(
+        tmp_path / "a.sqlite",
+        lines,
+        declared,
+        "CREATE TABLE shipments (shipment_id INTEGER PRIMARY KEY, order_id INT, line_no INT)",
+        "INSERT INTO order_lines VALUES (1, 1), (1, 2), (2, 1), (3, 1), (3, 2)",
+        "INSERT INTO shipments VALUES (1, 1, 1), (2, 1, 2), (3, 2, 1), (4, 3, 2)",
+    )
+    keys = open_database(path).schema().foreign_keys
+    pairs = {(key.table, key.column, key.constraint, key.inferred) for key in keys}
+    assert pairs == {
+        ("returns", "order_id", 1, False),
+        ("returns", "line_no", 1, False),
+        ("shipments", "order_id", 2, True),
+        ("shipments", "line_no", 2, True),
+    }
+
+
+# --------------------------------------------------------------------------------- how it is read
+
+
+def test_values_beyond_the_sample_are_looked_up(tmp_path: Path) -> None:
+    many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) "
+    statements = [
+        "CREATE TABLE parts (id INTEGER PRIMARY KEY, name TEXT)",
+        "CREATE TABLE stock (n INTEGER PRIMARY KEY, part_id INT, other_part_id INT)",
+        f"INSERT INTO parts {many} SELECT i, 'p' || i FROM n",
+        f"INSERT INTO stock {many} SELECT i, 5001 - i, 9000 + i FROM n",
+    ]
+    assert inferred(tmp_path / "a.sqlite", *statements) == ["stock.part_id -> parts.id"]
+
+
+def test_keys_are_inferred_once_for_a_content(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    def counted(*arguments: Any) -> tuple[ForeignKey, ...]:
+        calls.append(1)
+        return infer_keys(*arguments)
+
+    monkeypatch.setattr(databases, "infer_keys", counted)
+    path = build(tmp_path / "a.sqlite", *CUSTOMERS, "CREATE TABLE sale (customer_id INT)")
+    first = open_database(path).schema().foreign_keys
+    assert shown(first) == ["sale.customer_id -> customers.id"]
+    assert open_database(path).schema().foreign_keys == first
+    assert len(calls) == 1
+    build(path, "INSERT INTO sale VALUES (901), (902), (903), (904), (905)")
+    assert open_database(path).schema().foreign_keys == ()
+
+
+def test_every_engine_infers_the_same(
+    tmp_path: Path, request: pytest.FixtureRequest, engine: str
+) -> None:
+    import engines
+
+    source = build(
+        tmp_path / "keys.sqlite",
+        "CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT)",
+        "CREATE TABLE sales (id INTEGER PRIMARY KEY, cust_no INTEGER, agent_no INTEGER)",
+        "CREATE TABLE agents (id INTEGER PRIMARY KEY, name TEXT)",
+        "INSERT INTO customers VALUES (11, 'Ann'), (12, 'Bo'), (13, 'Cy')",
+        "INSERT INTO agents VALUES (21, 'Di'), (22, 'Ed'), (23, 'Fi')",
+        "INSERT INTO sales VALUES (1, 11, 901), (2, 12, 902), (3, 13, 903), (4, 11, 904)",
+    )
+    if engine == "duckdb":
+        url = engines.load_duckdb(tmp_path / "keys.duckdb", source)
+    else:
+        load = {"postgresql": engines.load_postgresql, "mariadb": engines.load_mariadb}[engine]
+        url = load(request.getfixturevalue(engine), "inferred_keys", source)
+    keys = open_database(url).schema().foreign_keys
+    assert shown(keys) == ["sales.cust_no -> customers.id"]
+    assert keys[0].inferred
+
+
+@pytest.fixture(params=["duckdb", "postgresql", "mariadb"])
+def engine(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_the_sample_database_declares_all(engine_url: Callable[[str], str], engine: str) -> None:
+    keys = open_database(engine_url(engine)).schema().foreign_keys
+    assert keys
+    assert not [key for key in keys if key.inferred]
+
+
+def test_tables_json_has_the_last_word(tmp_path: Path) -> None:
+    path = tmp_path / "database" / "shop" / "shop.sqlite"
+    path.parent.mkdir(parents=True)
+    build(path, *CUSTOMERS, "CREATE TABLE sale (customer_id INT, agent_id INT)")
+    (tmp_path / "train.json").write_text("[]")
+    assert shown(SpiderDataset(tmp_path).schema("shop").foreign_keys) == [
+        "sale.customer_id -> customers.id"
+    ]
+    entry = {
+        "db_id": "shop",
+        "table_names_original": ["customers", "sale"],
+        "table_names": ["customers", "sale"],
+        "column_names_original": [
+            [-1, "*"], [0, "id"], [0, "name"], [1, "customer_id"], [1, "agent_id"]
+        ],
+        "column_names": [[-1, "*"], [0, "id"], [0, "name"], [1, "customer"], [1, "agent"]],
+        "foreign_keys": [[4, 1]],
+    }  # fmt: skip
+    (tmp_path / "tables.json").write_text(json.dumps([entry]))
+    keys = SpiderDataset(tmp_path).schema("shop").foreign_keys
+    assert shown(keys) == ["sale.agent_id -> customers.id"]
+    assert not keys[0].inferred
+
+
+# ------------------------------------------------------------------------------------- any names
+
+
+NAMES = st.one_of(
+    st.sampled_from(
+        "id no ID name shop shops shop_id shopId shopno parent_id id_shop number_of_shops ref "
+        "customer cust_no customers _id Id2 2 tmIDLoser l_orderkey l_partkey created_by x".split()
+    ),
+    st.text(string.ascii_letters + string.digits + "_ -é中", min_size=1, max_size=12),
+)
+
+
+@st.composite
+def schemas(draw: st.DrawFn) -> Schema:
+    names = draw(st.lists(NAMES, min_size=1, max_size=5, unique_by=str.lower))
+    tables = []
+    for name in names:
+        columns = draw(st.lists(NAMES, max_size=5, unique_by=str.lower))
+        keys = draw(st.lists(st.booleans(), min_size=5, max_size=5))
+        kinds = draw(st.lists(st.sampled_from(["number", "text", "time"]), min_size=5, max_size=5))
+        made = zip(columns, kinds, keys, strict=False)
+        tables.append(Table(name, tuple(Column(c, kind, key) for c, kind, key in made)))
+    return Schema("any", tuple(tables))
+
+
+@settings(max_examples=150, deadline=None)
+@given(schemas())
+def test_any_schema_gives_keys_between_its_columns(schema: Schema) -> None:
+    keys = infer_keys(schema, NoRows(schema))
+    for key in keys:
+        ends = (key.table, key.column), (key.referenced_table, key.referenced_column)
+        assert ends[0] != ends[1]
+        for table, column in ends:
+            owner = schema.table(table)
+            assert owner is not None
+            assert owner.column(column) is not None
+        assert THRESHOLD <= key.score < 1
+    single = [(key.table, key.column) for key in keys if not key.constraint]
+    assert len(single) == len(set(single))

@@ -1,0 +1,159 @@
+"""Names in a SELECT: what SQLite refuses or silently misreads is reported, and nothing else."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+from contextlib import closing
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from random_select import RandomSelect, ddl, random_schema
+
+from txt2sql.search.relaxation import in_backticks
+from txt2sql.sql.names import Kind, check
+from txt2sql.types import Column, ForeignKey, Schema, Table
+
+SCHEMA = Schema(
+    "museum",
+    (
+        Table("rooms", (Column("id"), Column("title"), Column("floor"))),
+        Table("paintings", tuple(map(Column, ("id", "room_id", "artist", "year", "price")))),
+        Table("loans", (Column("painting_id"), Column("borrower"), Column("from"), Column("Due On"))),
+        Table("order", (Column("number"), Column("group"))),
+    ),
+    (
+        ForeignKey("paintings", "room_id", "rooms", "id"),
+        ForeignKey("loans", "painting_id", "paintings", "id", 0.9),
+    ),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("sql", "kind", "name"),
+    [
+        ("SELECT title FROM museums", "UNKNOWN_TABLE", "museums"),
+        ("SELECT colour FROM rooms", "UNKNOWN_COLUMN", "colour"),
+        ("SELECT artist FROM rooms", "OUT_OF_SCOPE", "artist"),
+        ("SELECT paintings.artist FROM rooms", "OUT_OF_SCOPE", "paintings.artist"),
+        ("SELECT T2.title FROM rooms AS T1", "UNKNOWN_ALIAS", "T2.title"),
+        ("SELECT T2.* FROM rooms AS T1", "UNKNOWN_ALIAS", "T2.*"),
+        ("SELECT rooms.title FROM rooms AS T1", "OUT_OF_SCOPE", "rooms.title"),
+        ("SELECT id FROM rooms JOIN paintings ON room_id = rooms.id", "AMBIGUOUS", "id"),
+        ('SELECT "artist" FROM rooms', "QUOTED_TEXT", '"artist"'),
+        ('SELECT title FROM rooms WHERE title = "Blue Room"', "QUOTED_TEXT", '"Blue Room"'),
+        ("SELECT title FROM rooms, paintings", "JOIN_WITHOUT_CONDITION", "paintings"),
+        ("SELECT title FROM rooms JOIN paintings", "JOIN_WITHOUT_CONDITION", "paintings"),
+        ("SELECT title FROM rooms JOIN paintings ON 1 = 1", "JOIN_WITHOUT_CONDITION", "paintings"),
+        ("SELECT title FROM rooms LEFT JOIN loans ON borrower = 'x'", "JOIN_WITHOUT_CONDITION", "loans"),
+        ("SELECT title FROM rooms r JOIN paintings p ON p.id = p.id", "JOIN_WITHOUT_CONDITION", "p"),
+        ("SELECT title FROM rooms NATURAL JOIN loans", "JOIN_WITHOUT_CONDITION", "loans"),
+        ("SELECT 1 FROM rooms, (SELECT id FROM paintings) AS p", "JOIN_WITHOUT_CONDITION", "p"),
+        ("SELECT title FROM rooms JOIN paintings USING (floor)", "UNKNOWN_COLUMN", "floor"),
+        ("SELECT title FROM rooms WHERE id IN (SELECT room FROM paintings)", "UNKNOWN_COLUMN", "room"),
+        ("SELECT (SELECT max(year) FROM paintings ORDER BY title) FROM rooms", "OUT_OF_SCOPE", "title"),
+        ("SELECT title AS t, t FROM rooms", "UNKNOWN_COLUMN", "t"),
+        ("SELECT title FROM rooms UNION SELECT artist FROM paintings ORDER BY year", "UNKNOWN_COLUMN", "year"),
+        ("WITH p AS (SELECT id FROM paintings) SELECT artist FROM p", "OUT_OF_SCOPE", "artist"),
+        ("SELECT number FROM order", "RESERVED_WORD", "order"),
+        ("SELECT number FROM", "UNREADABLE", ""),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_reported(sql: str, kind: str, name: str) -> None:
+    assert [(p.kind.name, p.name) for p in check(sql, SCHEMA)] == [(kind, name)]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT TITLE, Rooms.Floor FROM ROOMS",
+        "SELECT rowid, rooms.oid, * FROM rooms",
+        "SELECT rooms.*, p.year FROM rooms JOIN paintings AS p ON p.room_id = rooms.id",
+        "SELECT floor + 1 AS up FROM rooms WHERE up > 2 GROUP BY up HAVING up < 9 ORDER BY up",
+        "SELECT title, max(floor) FROM rooms",
+        "SELECT title FROM rooms r WHERE EXISTS (SELECT 1 FROM paintings WHERE room_id = r.id)",
+        "SELECT title FROM rooms WHERE id IN (SELECT room_id FROM paintings WHERE year > floor)",
+        "SELECT title FROM rooms, paintings WHERE rooms.id = room_id",
+        "SELECT title FROM rooms, paintings p WHERE p.year > 1900 AND p.room_id = rooms.id",
+        "SELECT title FROM rooms CROSS JOIN paintings",
+        "SELECT r.id FROM rooms r JOIN paintings p JOIN loans l ON l.painting_id = p.id AND p.room_id = r.id",
+        "SELECT id, title FROM rooms JOIN paintings USING (id)",
+        "SELECT id FROM rooms NATURAL JOIN paintings",
+        "SELECT price / total FROM paintings, (SELECT sum(price) AS total FROM paintings)",
+        "WITH t AS (SELECT avg(price) AS a FROM paintings) SELECT artist FROM paintings, t WHERE price > a",
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9) SELECT i FROM n",
+        "WITH a AS (SELECT id FROM b), b AS (SELECT id FROM rooms) SELECT id FROM a",
+        "SELECT title AS t FROM rooms UNION SELECT artist FROM paintings ORDER BY t",
+        "SELECT title FROM rooms UNION SELECT artist FROM paintings ORDER BY artist",
+        "SELECT x.n FROM (SELECT count(*) AS n, floor FROM rooms GROUP BY floor) AS x ORDER BY x.floor",
+        'SELECT "title", [floor], `id` FROM "rooms" WHERE title = \'rooms\'',
+        'SELECT borrower AS "who has it" FROM loans ORDER BY "who has it"',
+        'SELECT "from", "due on" FROM loans',
+        "SELECT sum(price) OVER w FROM paintings WINDOW w AS (PARTITION BY artist ORDER BY year)",
+        "SELECT value FROM rooms, json_each(rooms.title)",
+        "SELECT title FROM (rooms JOIN paintings ON room_id = rooms.id) JOIN loans ON painting_id = paintings.id",
+        "SELECT name FROM sqlite_master",
+        "SELECT title COLLATE NOCASE FROM rooms ORDER BY title COLLATE NOCASE",
+        "VALUES (1), (2)",
+        "DELETE FROM rooms",  # the guard of the database refuses it
+        "",
+    ],
+)
+def test_what_sqlite_forgives_harmlessly_is_not_reported(sql: str) -> None:
+    assert check(sql, SCHEMA) == ()
+
+
+def test_a_sentence_names_what_is_wrong_and_what_to_do() -> None:
+    [problem] = check("SELECT paintings.artist FROM rooms", SCHEMA)
+    assert problem.sentence == (
+        "the model wrote SQL with a column that its tables do not have (paintings.artist); "
+        "ask in other words"
+    )
+
+
+@pytest.mark.parametrize("sql", ["SELECT " + "(" * 3000, "SELECT 'a", "SELECT a FROM t WHERE"])
+def test_nonsense_is_unreadable_and_raises_nothing(sql: str) -> None:
+    assert [problem.kind for problem in check(sql, SCHEMA)] == [Kind.UNREADABLE]
+
+
+NAMES_OF_SQLITE = (
+    "no such column",
+    "ambiguous column name",
+    "no such table",
+    "does not match any column in the result set",
+    "cannot join using column",
+)
+"""What its messages say of names; every other message is of something else."""
+
+
+def disagreement(seed: int) -> str | None:
+    """Where `check` and SQLite do not agree on a random statement; None where they do."""
+    rng = random.Random(seed)
+    schema = random_schema(rng)
+    wrong = rng.choice((0.0, 0.02, 0.1))
+    sql = RandomSelect(rng, schema, wrong, double=rng.random() < 0.3).statement()
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(ddl(schema))
+        try:
+            connection.execute(f"EXPLAIN {in_backticks(sql)}")  # backticks are never text
+            refused = ""
+        except sqlite3.Error as error:
+            refused = str(error)
+    named = any(message in refused for message in NAMES_OF_SQLITE)
+    problems = [p for p in check(sql, schema) if p.kind is not Kind.JOIN_WITHOUT_CONDITION]
+    if (refused and not named) or bool(problems) == named:
+        return None
+    return f"{seed}: {sql}\nSQLite: {refused or 'prepares it'}\ncheck: {problems}"
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 2**32))
+def test_names_are_resolved_as_sqlite_resolves_them(seed: int) -> None:
+    assert disagreement(seed) is None
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_names_are_resolved_as_sqlite_resolves_them_ten_thousand_times() -> None:
+    assert [wrong for seed in range(10_000) if (wrong := disagreement(seed))] == []
