@@ -217,7 +217,8 @@ def schema(schema: Schema, name: str = "") -> None:
         for column in table.columns:
             key = "  primary key" if column.primary_key else ""
             text = f"  {printable(column.name)}  {column.declared_type.lower()}"
-            console.print(Text.assemble(text, (key, "dim")))
+            meaning = f"  {printable(column.comment)}" if column.comment else ""
+            console.print(Text.assemble(text, (key + meaning, "dim")))
         return
     for table in schema.tables:
         columns = ", ".join(printable(column.name) for column in table.columns)

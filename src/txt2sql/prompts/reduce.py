@@ -5,7 +5,8 @@ the question, each weighted by its idf as in BM25 (Robertson and Zaragoza, 2009)
 share the part that their longest common prefix makes up (`nation` and `nationality`). Words of a
 comment count half. A table that the question names comes with its columns, and cells that the
 question mentions outrank any name. Keys come with their table, and so do the tables that link the
-kept ones along the shortest foreign-key path, declared or inferred. Copies (copies.py) come last.
+kept ones along the shortest foreign-key path, declared or inferred. A column that names things, and a
+table one key away from one that matters, come before the rest. Copies (copies.py) come last.
 
     kept, dropped = reduce_schema(question, schema, matches, lambda s: len(render(s)) < 2000)
 """
@@ -38,6 +39,9 @@ _NAMED_TABLE, _NAMED_COLUMN, _SPENT = 1.5, 1.3, 0.5
 another table.
 """
 _MATCH_BONUS = 20.0
+_NAMING, _NEIGHBOUR = 0.8, 0.5
+"""What names things (`last_name`, `title`) is asked for in other words; a table one key away helps."""
+_NAMING_WORDS = frozenset("name title first last fname lname".split())
 _LONGEST_BRIDGE = 3
 """In foreign-key steps: kept tables farther apart than this are left unconnected."""
 
@@ -94,25 +98,33 @@ def rank_columns(
     for match in matches:
         place = (match.table.lower(), match.column.lower())
         mentioned[place] = max(mentioned.get(place, 0.0), match.score)
-    ranked: list[tuple[float, int, int]] = []
+    columns: dict[str, list[float]] = {}
+    tables: dict[str, float] = {}
     for i, table in enumerate(schema.tables):
         weight = weights.get(table.name, 1.0)
         if not weight:
             continue
         is_named = table.name in named
         own = likeness.of(*table_texts[i], table_idf, is_named)
-        scores = [
+        scores = columns[table.name] = [
             likeness.of(*texts, column_idf, is_named)
             * (_NAMED_COLUMN if names.column(column) else 1)
+            + _MATCH_BONUS * mentioned.get((table.name.lower(), column.name.lower()), 0.0)
             for texts, column in zip(column_texts[i], table.columns, strict=True)
         ]
-        if mentioned:
-            for j, column in enumerate(table.columns):
-                score = mentioned.get((table.name.lower(), column.name.lower()), 0.0)
-                scores[j] += _MATCH_BONUS * score
         shared = _TABLE_WEIGHT * own + _BEST_COLUMN_WEIGHT * max(scores, default=0.0)
-        shared += _NAMED_TABLE * is_named
-        ranked += [(-weight * (score + shared), i, j) for j, score in enumerate(scores)]
+        tables[table.name] = weight * (shared + _NAMED_TABLE * is_named)
+    near = {
+        name: max((tables[other] for other, _ in links), default=0.0)
+        for name, links in _links(schema, tables.keys()).items()
+    }
+    ranked: list[tuple[float, int, int]] = []
+    for i, table in enumerate(schema.tables):
+        weight = weights.get(table.name, 1.0)
+        for j, score in enumerate(columns.get(table.name, ())):
+            score += _NAMING * (not _NAMING_WORDS.isdisjoint(column_texts[i][j][0]))
+            score = weight * (score + _NEIGHBOUR * near.get(table.name, 0.0))
+            ranked.append((-(score + tables[table.name]), i, j))
     ranked.sort()
     return [(schema.tables[i].name, schema.tables[i].columns[j].name) for _, i, j in ranked]
 
@@ -273,7 +285,22 @@ def _bridges(chosen: Sequence[tuple[str, str]], links: _Links) -> list[ForeignKe
             while end in came_by:
                 end, step = came_by[end]
                 keys.append(step)
-    return keys
+    return _parallel(keys, links)
+
+
+def _parallel(keys: Sequence[ForeignKey], links: _Links) -> list[ForeignKey]:
+    """The keys, and those as sure that join the same two tables: home and away, composite ones."""
+    surest: dict[frozenset[str], float] = {}
+    for key in keys:
+        pair = frozenset((key.table, key.referenced_table))
+        surest[pair] = max(surest.get(pair, 0.0), key.score)
+    tables = dict.fromkeys(table for pair in surest for table in pair)
+    every = dict.fromkeys(key for table in tables for _, key in links[table])
+    return [
+        key
+        for key in every
+        if key.score >= surest.get(frozenset((key.table, key.referenced_table)), 2.0)
+    ]
 
 
 def _select(
