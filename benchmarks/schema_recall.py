@@ -40,7 +40,7 @@ def needed_names(sql: str, schema: Schema) -> set[str]:
     }
 
 
-def recall(dataset: Dataset, examples: list[Example], budget: int, show: bool) -> tuple[int, int]:
+def recall(dataset: Dataset, examples: list[Example], budget: int) -> tuple[int, int]:
     """(questions of which all is kept, questions whose schema did not fit)."""
     whole = reduced = 0
     for example in examples:
@@ -54,8 +54,6 @@ def recall(dataset: Dataset, examples: list[Example], budget: int, show: bool) -
         missing = {name for name in needed if name in dropped or name.split(".")[0] in dropped}
         reduced += bool(dropped)
         whole += bool(dropped) and not missing
-        if show and missing:
-            print(f"{budget} {example.db_id}: {example.question} [{example.evidence}] -> {missing}")
     return whole, reduced
 
 
@@ -64,7 +62,6 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=os.environ.get("TXT2SQL_DATA", "data/raw"))
     parser.add_argument("--budgets", type=int, nargs="+", default=[300, 600, 1000])
     parser.add_argument("--limit", type=int, default=1000)
-    parser.add_argument("--show", action="store_true", help="print what was missing")
     parser.add_argument("--quick", action="store_true")
     args = parser.parse_args()
     shares, total = {}, 0
@@ -72,7 +69,7 @@ def main() -> None:
         dataset = open_dataset(name, args.data)
         examples = draw(list(dataset.examples(split)), 100 if args.quick else args.limit, seed=0)
         for budget in args.budgets:
-            whole, reduced = recall(dataset, examples, budget, args.show)
+            whole, reduced = recall(dataset, examples, budget)
             shares[f"{name} {budget}"] = [round(100 * whole / max(1, reduced), 1), reduced]
             total += reduced
     ours = sum(share for share, _ in shares.values()) / len(shares)
