@@ -191,6 +191,7 @@ class Prediction:
     quite what the model wrote: its names or joins were put right.
 
     `tokens` counts (prompt, completion); `confidence` is a probability in [0, 1]; `cost` is in dollars.
+    `dropped` is what the prompt left out, see `Prompt`.
     """
 
     example_id: str
@@ -202,6 +203,7 @@ class Prediction:
     cost: float | None = None
     confidence: float | None = None
     tree: Mapping[str, Any] | None = None
+    dropped: tuple[str, ...] = ()
     repaired: bool = False
     problem: str = ""
 

@@ -117,14 +117,28 @@ def test_json_is_always_one_valid_line(rows: list[Row]) -> None:
 
 def test_json_has_exactly_the_promised_keys() -> None:
     result = json.loads(display.answer_json(answer(("x",), confidence=0.5), None))
-    assert list(result) == ["question", "sql", "columns", "rows", "seconds", "model", "error"]
+    assert list(result) == [
+        *("question", "sql", "columns", "rows", "seconds", "model", "error", "dropped")
+    ]
+    assert result["dropped"] == []
+
+
+def test_what_the_model_was_not_shown_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    names = tuple(f"t{n}\x1b.c" for n in range(9))
+    display.answer(answer(("x",), dropped=names), 20)
+    text = capsys.readouterr().out
+    assert "not shown to the model for length: t0\\x1b.c" in text and "and 3 more" in text
+    assert json.loads(display.answer_json(answer(dropped=names), None))["dropped"] == list(names)
+    display.answer(answer(("x",)), 20)
+    assert "not shown" not in capsys.readouterr().out
 
 
 def test_an_explanation_shows_what_the_model_was_given(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     given = answer(
-        prompt=Prompt("the prompt\x1b\non two lines", "compact", dropped=("log.line",)),
+        prompt=Prompt("the prompt\x1b\non two lines", "compact"),
+        dropped=("log.line",),
         matches=(ValueMatch("shop", "city", "Lisbon", "lisbon", 0.9),),
         candidates=("SELECT 1", "SELECT 2"),
     )

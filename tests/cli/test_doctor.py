@@ -64,6 +64,19 @@ def test_the_sample_is_safe() -> None:
     assert "8 tables" in done.stdout
 
 
+def test_described_names_that_are_not_there_are_advice(tmp_path: Path) -> None:
+    file = tmp_path / "meanings.yaml"
+    file.write_text("shops.city: where its door is\nshop: a place\n")
+    done = doctor("--describe", str(file))
+    assert done.returncode == 0
+    assert "columns are described" in done.stdout
+    assert "advice  'meanings.yaml' describes names" in done.stdout
+    assert "'shop' (did you mean 'shops'?)" in done.stdout
+    file.write_text("- shops")
+    done = doctor("--describe", str(file))
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+
+
 def test_keys_that_nobody_declared_are_listed(tmp_path: Path) -> None:
     path = tmp_path / "shop.sqlite"
     with closing(sqlite3.connect(path)) as connection:

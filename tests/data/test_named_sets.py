@@ -12,10 +12,10 @@ from tests.data.conftest import QUESTIONS, TABLES, write_database
 
 from txt2sql.data import open_dataset
 from txt2sql.data.check import check
-from txt2sql.data.descriptions import shortened
 from txt2sql.data.gold import with_gold
 from txt2sql.data.spider import SpiderDataset
 from txt2sql.errors import DatabaseError, DataError
+from txt2sql.execution.descriptions import shortened
 
 
 def write_json(path: Path, value: Any) -> None:

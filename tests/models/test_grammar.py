@@ -40,9 +40,9 @@ Accepts = Callable[[str], bool]
 MODERN = sqlite3.sqlite_version_info >= (3, 39)
 
 
-def by_bytes(schema: Schema, thoughts: int = 0) -> Accepts:
+def by_bytes(schema: Schema) -> Accepts:
     """Whether the grammar of a schema accepts a text."""
-    start = LLMatcher(LLTokenizer("byte"), sql_grammar(schema, thoughts), log_level=0)
+    start = LLMatcher(LLTokenizer("byte"), sql_grammar(schema), log_level=0)
     assert not start.is_error(), start.get_error()
 
     def accepted(sql: str) -> bool:
@@ -319,22 +319,6 @@ def test_any_column_name_makes_a_grammar_that_accepts_it(name: str) -> None:
     quoted = name.replace('"', '""')
     assert accepts(f'SELECT "{quoted}" FROM t')
     assert quote_identifier(name) != name or accepts(f"SELECT {name} FROM t")
-
-
-@pytest.mark.parametrize(
-    ("text", "right"),
-    [
-        ("SELECT age FROM singer", True),
-        ("-- the age\n--of each\nSELECT age FROM singer", True),
-        ("-- one\n-- two\n-- three\nSELECT age FROM singer", False),
-        ("-- the age SELECT age FROM singer", False),
-        ("-- the age; all\nSELECT age FROM singer", False),
-        ("The age\nSELECT age FROM singer", False),
-        ("-- the age\nSELECT fame FROM singer", False),
-    ],
-)
-def test_thoughts_come_before_a_query_where_asked(text: str, right: bool) -> None:
-    assert by_bytes(SCHEMA, thoughts=2)(text) is right
 
 
 def test_a_schema_without_columns_has_no_grammar() -> None:

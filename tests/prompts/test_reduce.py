@@ -114,3 +114,154 @@ def test_ten_thousand_columns_are_reduced_at_once(columns: int) -> None:
     kept, dropped = reduce_schema("word 9 of table 77 and 81", schema, (), at_most(columns))
     assert time.process_time() - started < 20  # 0.04 s here; what is quadratic takes minutes
     assert {"table_77", "table_81"} <= set(names(kept)) and len(dropped) > 300
+
+
+# ------------------------------------------------------------------ schemas as people's databases are
+
+USERS = (
+    "uuid created_at updated_at email name password_hash salt hint akey private_key public_key "
+    "totp_secret totp_recover stamp domains excluded kdf_type kdf_iter verified_at login_count"
+).split()
+AROUND = (
+    "users_collections users_organizations folders devices twofactor sends favorites groups_users "
+    "sso_users event archives auth_requests"
+).split()
+VAULT = Schema(
+    "vault",
+    (
+        *(
+            Table(name, tuple(Column(c, primary_key=c == "uuid") for c in ("uuid", "user_uuid")))
+            for name in AROUND[:6]
+        ),
+        Table("users", tuple(Column(name, primary_key=name == "uuid") for name in USERS)),
+        *(
+            Table(name, tuple(Column(c, primary_key=c == "uuid") for c in ("uuid", "user_uuid")))
+            for name in AROUND[6:]
+        ),
+    ),
+    tuple(ForeignKey(name, "user_uuid", "users", "uuid") for name in AROUND),
+)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "How many users are there?",
+        "the name of each user",
+        "What is the email of USER N2?",
+        "count the rows of users",
+    ],
+)
+def test_a_table_that_is_named_comes_with_all_its_columns(question: str) -> None:
+    kept, _ = reduce_schema(question, VAULT, (), at_most(24))
+    table = kept.table("users")
+    assert table is not None and [column.name for column in table.columns] == USERS
+    kept, _ = reduce_schema(question, VAULT, (), at_most(6))
+    assert "users" in names(kept)
+
+
+def test_of_a_named_table_that_is_too_large_what_matters_stays() -> None:
+    kept, dropped = reduce_schema("emails and names of users", VAULT, (), at_most(4))
+    table = kept.table("users")
+    assert table is not None and table.column("email") and table.column("name")
+    assert "users.salt" in dropped or "users.hint" in dropped
+
+
+@pytest.mark.parametrize("name", ["order_items", "OrderItems", "Order Item", "tbl_order_item"])
+@pytest.mark.parametrize("question", ["How many order items?", "all OrderItems", "order_item rows"])
+def test_a_name_is_found_however_it_is_spelt(name: str, question: str) -> None:
+    others = [Table(f"order_{i}", (Column("item"), Column("total"))) for i in "abc"]
+    schema = Schema("s", (*others, Table(name, (Column("x"), Column("y"), Column("z")))))
+    kept, _ = reduce_schema(question, schema, (), at_most(3))
+    assert names(kept) == [name] and len(kept.tables[0].columns) == 3
+
+
+def column_list(text: str, key: str = "id") -> tuple[Column, ...]:
+    return tuple(Column(name, primary_key=name == key) for name in text.split())
+
+
+STAGING = tuple(
+    Table(f"stg_orders_{year}{month:02}", column_list("src_id cust_ref amt loaded_at"))
+    for year in (2023, 2024)
+    for month in range(1, 13)
+)
+SALES = Schema(
+    "sales",
+    (
+        *STAGING,
+        Table("orders_bak", column_list("id customer_id order_date total")),
+        Table("customers_old", column_list("id name country")),
+        Table("active_customers", column_list("id name country", key="")),
+        Table("customers", column_list("id name country")),
+        Table("orders", column_list("id customer_id order_date total")),
+        Table("order_history", column_list("id order_id event happened_at")),
+    ),
+    (
+        ForeignKey("orders", "customer_id", "customers", "id", score=0.9),
+        ForeignKey("orders_bak", "customer_id", "customers_old", "id"),
+    ),
+)
+
+
+def test_copies_come_after_what_they_are_copies_of() -> None:
+    question = "How many orders did customers from France place?"
+    kept, dropped = reduce_schema(question, SALES, (), at_most(7))
+    assert names(kept) == ["customers", "orders"] and len(kept.foreign_keys) == 1
+    assert "orders_bak" in dropped and "active_customers" in dropped
+    french = ValueMatch("customers_old", "country", "France", "France")
+    same = ValueMatch("customers", "country", "France", "France")
+    kept, _ = reduce_schema("How many of them are from France?", SALES, (french, same), at_most(3))
+    assert names(kept) == ["customers"]
+
+
+def test_one_table_of_a_series_stands_for_all() -> None:
+    kept, dropped = reduce_schema("total of orders", SALES, (), at_most(60))
+    series = [name for name in names(kept) if name.startswith("stg_")]
+    assert series == ["stg_orders_202412"] and len(dropped) == 23
+    assert len(names(kept)) == 7
+
+
+@pytest.mark.parametrize(
+    ("question", "name"),
+    [
+        ("amounts in stg_orders_202303", "stg_orders_202303"),
+        ("the staging orders of 2023", "stg_orders_202312"),
+        ("total of the backup of orders", "orders_bak"),
+        ("countries of the old customers", "customers_old"),
+        ("events of the order history", "order_history"),
+        ("names of active customers", "active_customers"),
+    ],
+)
+def test_a_copy_that_is_asked_for_is_no_copy(question: str, name: str) -> None:
+    kept, _ = reduce_schema(question, SALES, (), at_most(13))
+    table = kept.table(name)
+    whole = SALES.table(name)
+    assert table is not None and whole is not None and table.columns == whole.columns
+
+
+def test_a_link_table_stays_by_its_keys_only() -> None:
+    links = Table("enrolment", column_list("student_id course_id note grade since until state"))
+    schema = Schema(
+        "school",
+        (
+            Table("student", column_list("id name")),
+            links,
+            Table("course", column_list("id title")),
+            Table("bus", column_list("id seats")),
+        ),
+        (
+            ForeignKey("enrolment", "student_id", "student", "id", score=0.8),
+            ForeignKey("enrolment", "course_id", "course", "id", score=0.8),
+        ),
+    )
+    kept, _ = reduce_schema("names of students and titles of courses", schema, (), at_most(6))
+    assert names(kept) == ["student", "enrolment", "course"]
+    assert [c.name for c in kept.tables[1].columns] == ["student_id", "course_id"]
+
+
+def test_words_of_a_comment_count_as_those_of_a_name_but_less() -> None:
+    coded = (Column("a1"), Column("a2", comment="monthly salary of the worker"), Column("a3"))
+    schema = Schema("s", (Table("t", coded), Table("pay", (Column("salary"), Column("b")))))
+    ranked = rank_columns("average salary", schema)
+    assert ranked[0] == ("pay", "salary") and ranked.index(("t", "a2")) < ranked.index(("t", "a1"))
+    assert rank_columns("the worker", schema)[0] == ("t", "a2")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from txt2sql.errors import DatabaseError, ModelError
+from txt2sql.errors import ConfigError, DatabaseError, ModelError
 from txt2sql.execution.execute import Limits
 from txt2sql.models.scripted import ScriptedGenerator
 from txt2sql.serving.service import Service
@@ -133,6 +133,31 @@ def test_an_answer_brings_rows_and_reasons(shop: Path) -> None:
     assert answer.prompt is not None
     assert "Which shops are in Lisbon?" in answer.prompt.text
     assert answer.candidates
+
+
+def test_what_columns_mean_is_shown_to_the_model(shop: Path, tmp_path: Path) -> None:
+    file = tmp_path / "meanings.yaml"
+    file.write_text("shop.city: where its door is\nshop.town: no such column\n")
+    described = Service(shop, ScriptedGenerator(["SELECT 1"]), describe=file)
+    prompt = described.ask("How many shops are there?").prompt
+    assert prompt is not None and "-- where its door is" in prompt.text
+    assert "'shop.town'" in described.notice and "is adapted" not in described.notice
+    assert service(shop, "SELECT 1").notice == ""
+    file.write_text("- shop")
+    with pytest.raises(ConfigError, match=r"meanings\.yaml"):
+        Service(shop, ScriptedGenerator(["SELECT 1"]), describe=file)
+
+
+def test_what_the_prompt_had_no_room_for_is_told(tmp_path: Path) -> None:
+    place = tmp_path / "wide.sqlite"
+    with closing(sqlite3.connect(place)) as connection:
+        connection.execute("CREATE TABLE shop (id INTEGER PRIMARY KEY, city TEXT)")
+        for n in range(400):
+            words = ", ".join(f"measure_of_kind_{chr(97 + i)}_{n} REAL" for i in range(9))
+            connection.execute(f"CREATE TABLE readings_of_meter_{n} ({words})")
+    answer = service(place, "SELECT count(*) FROM shop").ask("How many shops are there?")
+    assert "readings_of_meter_399" in answer.dropped
+    assert not any(name.startswith("shop") for name in answer.dropped)
 
 
 def test_rows_are_capped(shop: Path) -> None:

@@ -201,6 +201,34 @@ def test_a_model_that_cannot_be_loaded_is_told_at_the_start(tmp_path: Path) -> N
 # ------------------------------------------------------------------------------------- answered
 
 
+def test_what_columns_mean_and_what_was_left_out_are_in_the_payloads(tmp_path: Path) -> None:
+    import asyncio
+
+    from txt2sql import sample
+    from txt2sql.serving.backend import Backend
+    from txt2sql.serving.messages import ModelSettings
+    from txt2sql.serving.payload import payload
+    from txt2sql.serving.service import Answer
+
+    file = tmp_path / "meanings.yaml"
+    file.write_text("shops: where books are sold\nshops.city: where its door is\n")
+
+    async def described() -> tuple[Any, Any]:
+        backend = Backend(ModelSettings(str(sample.path()), describe=file), history=False)
+        try:
+            return backend.describe()["schema"], backend.schema
+        finally:
+            await backend.close()
+
+    shown, schema = asyncio.run(described())
+    [shops] = [table for table in shown["tables"] if table["name"] == "shops"]
+    comments = {column["name"]: column["comment"] for column in shops["columns"]}
+    assert shops["comment"] == "where books are sold"
+    assert comments["city"] == "where its door is" and not comments["shop_id"]
+    answer = Answer("How many?", "SELECT 1", ("1",), ((1,),), dropped=("log", "shops.city"))
+    assert payload("x", answer, "How many?", schema)["dropped"] == ["log", "shops.city"]
+
+
 def test_the_database_is_described_without_where_it_is(served: Any) -> None:
     found = served.client.get("/api/database").json()
     assert found["name"] == "bookshops"
@@ -223,7 +251,9 @@ def test_an_answer_has_the_keys_of_the_contract(served: Any) -> None:
     assert set(answer) == {
         "id", "question", "sql", "explanation", "columns", "rows", "types", "truncated", "seconds",
         "model", "error", "confidence", "matches", "chart", "candidates", "tree",
+        "dropped",
     }  # fmt: skip
+    assert answer["dropped"] == []
     assert answer["question"] == "Which cities have shops?"
     assert answer["columns"] == ["city", "count(*)"]
     assert ["Lisbon", 2] in answer["rows"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 
@@ -10,7 +9,6 @@ import pytest
 
 from txt2sql.data import open_dataset
 from txt2sql.execution.execute import execute
-from txt2sql.prompts.reasoning import thoughts
 from txt2sql.training.cot_synthesis import (
     Trace,
     bootstrap,
@@ -91,14 +89,6 @@ def test_levels_keep_their_shares_and_gold_comes_last() -> None:
     assert len(stratified([*easy, *hard], 1000, 0)) == 80
     twice = [trace(0, "easy"), trace(0, "easy"), trace(1, "easy"), trace(2, "easy")]
     assert {t.question_id for t in stratified(twice, 3, 0)} == {"q0", "q1", "q2"}
-
-
-def test_reasoning_is_learnt_as_comments_of_the_query() -> None:
-    steps = ("-- of shops", "We count.", "SELECT count(*)", "FROM shop")
-    told = dataclasses.replace(trace(1, "easy"), steps=steps, query="SELECT count(*) FROM shop")
-    assert told.answer == "-- of shops\nSELECT count(*) FROM shop"
-    assert thoughts(told.answer) == "-- of shops\n"
-    assert dataclasses.replace(told, steps=steps[2:]).answer == told.query
 
 
 def test_traces_are_a_data_set_with_their_provenance(tmp_path: Path, tiny_spider: Path) -> None:

@@ -78,7 +78,7 @@ def made(output: Path) -> tuple[list[Round], list[dict[str, object]]]:
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")  # peft against a newer transformers
-@pytest.mark.parametrize("kind", ["prefix", "phi", "reasoning"])
+@pytest.mark.parametrize("kind", ["prefix", "phi"])
 def test_each_round_is_whole_and_a_run_that_ended_early_goes_on(
     kind: str,
     tmp_path: Path,
@@ -88,7 +88,6 @@ def test_each_round_is_whole_and_a_run_that_ended_early_goes_on(
 ) -> None:
     model = tiny_compact(True) if kind == "prefix" else tiny_lm("phi")
     changes = [] if kind == "prefix" else ["policy_training.method=lora"]
-    changes += ["reasoning=true", "steps.max_new_tokens=24"] if kind == "reasoning" else []
     settings = config(tmp_path, tiny_spider, model, "evolution.num_rounds=1", *changes)
     with pytest.raises(Stopped):
         evolve(settings, quiet, stopping(4))  # type: ignore[arg-type]
@@ -98,7 +97,7 @@ def test_each_round_is_whole_and_a_run_that_ended_early_goes_on(
     assert list(read_rows(tmp_path / "rounds" / "1" / "trees.jsonl"))[: len(searched)] == searched
     [found] = rounds_of(tmp_path)
     assert found.traces > 0 and found.n == 2 and found.searched == 4
-    style = {"prefix": "compact", "phi": "ddl", "reasoning": "reasoning"}[kind]
+    style = {"prefix": "compact", "phi": "ddl"}[kind]
     assert hf.load(tmp_path / "round_1").prompt_style == style
     kept = read_rows(tmp_path / "rounds" / "1" / "traces" / "traces.jsonl")
     assert not [row for row in kept if is_held_out(row["db_id"], 0.2)]

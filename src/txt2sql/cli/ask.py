@@ -10,11 +10,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from txt2sql.cli.options import DatabaseOption, ModelOption, TimeoutOption
+from txt2sql.cli.options import DatabaseOption, DescribeOption, ModelOption, TimeoutOption
 from txt2sql.errors import PromptError
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def ask(
         int | None,
         typer.Option(metavar="N", min=1, help="Think longer: a tree search of N simulations."),
     ] = None,
+    describe: DescribeOption = None,
 ) -> None:
     """Ask a database questions.
 
@@ -62,6 +64,7 @@ def ask(
       txt2sql ask --db postgresql://reader@localhost/shop "How many shops are there?"
       txt2sql ask --json --db shop.sqlite "How many shops are there?" | jq .rows
       txt2sql ask --search 100 "How many shops are there?"
+      txt2sql ask --db shop.sqlite --describe meanings.yaml "How many orders are unpaid?"
       txt2sql ask --model Qwen/Qwen2.5-Coder-1.5B-Instruct "How many shops are there?"
     """
     from txt2sql.cli import display, shell
@@ -69,7 +72,7 @@ def ask(
     interactive = not questions and not json and sys.stdin.isatty()
     lines = _lines(questions) if not interactive else iter(())
     with display.working("loading the model"):
-        service = _service(db, model, timeout, max_rows, not no_constrained, search)
+        service = _service(db, model, timeout, max_rows, not no_constrained, search, describe)
     if service.notice:
         print(f"txt2sql: {service.notice}", file=sys.stderr)
     if interactive:
@@ -94,6 +97,7 @@ def _service(
     max_rows: int | None,
     constrained: bool,
     simulations: int | None,
+    describe: Path | None,
 ) -> Service:
     from txt2sql import sample
     from txt2sql.execution.execute import Limits
@@ -107,7 +111,9 @@ def _service(
 
         options = SearchOptions(mcts=Settings(num_simulations=simulations), early=True)
     database = db or sample.path()
-    return Service(database, model, limits=limits, constrained=constrained, search=options)
+    return Service(
+        database, model, limits=limits, constrained=constrained, search=options, describe=describe
+    )
 
 
 def answer_all(

@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from textwrap import indent
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from txt2sql.serving.service import Answer
 
 _CELL_CHARS = 40
+_NAMED_DROPS = 6
 _PIPE_WIDTH = 400
 """Characters per line where there is no terminal to fit."""
 
@@ -69,7 +71,15 @@ def answer(answer: Answer, max_rows: int, echo: bool = True) -> None:
         console.print(Text("  " + _facts(answer, hidden_columns), style="dim"))
     else:
         console.print(Text("  error: " + printable(answer.error), style="red"))
+    if answer.dropped:
+        console.print(Text("  " + _left_out(answer.dropped), style="dim"))
     console.print()
+
+
+def _left_out(dropped: Sequence[str]) -> str:
+    named = ", ".join(shorten(name) for name in dropped[:_NAMED_DROPS])
+    more = len(dropped) - _NAMED_DROPS
+    return f"not shown to the model for length: {named}" + (f" and {more} more" if more > 0 else "")
 
 
 def _sql(sql: str) -> Text:
@@ -146,6 +156,7 @@ def answer_json(answer: Answer, max_rows: int | None) -> str:
             "seconds": round(answer.seconds, 4),
             "model": answer.model,
             "error": answer.error,
+            "dropped": list(answer.dropped),
         },
         allow_nan=False,
     )
@@ -174,8 +185,8 @@ def explanation(answer: Answer, to_stderr: bool = False) -> None:
         for match in answer.matches
     ]
     _section(console, "matched values", "\n".join(matches) or "none")
-    if answer.prompt is not None and answer.prompt.dropped:
-        _section(console, "left out of the prompt", ", ".join(answer.prompt.dropped))
+    if answer.dropped:
+        _section(console, "left out of the prompt", ", ".join(answer.dropped))
     _section(console, "completion", answer.completion or "none")
     _section(console, "candidates", "\n".join(answer.candidates) or "none")
 
@@ -206,7 +217,8 @@ def schema(schema: Schema, name: str = "") -> None:
         for column in table.columns:
             key = "  primary key" if column.primary_key else ""
             text = f"  {printable(column.name)}  {column.declared_type.lower()}"
-            console.print(Text.assemble(text, (key, "dim")))
+            meaning = f"  {printable(column.comment)}" if column.comment else ""
+            console.print(Text.assemble(text, (key + meaning, "dim")))
         return
     for table in schema.tables:
         columns = ", ".join(printable(column.name) for column in table.columns)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from txt2sql.cli.options import DatabaseOption
+from txt2sql.cli.options import DatabaseOption, DescribeOption
 
 if TYPE_CHECKING:
     from txt2sql.execution.examine import Examination
@@ -22,6 +22,7 @@ _MARKS = {"ok": "ok      ", "advice": "advice  ", "danger": "DANGER  "}
 def doctor(
     db: DatabaseOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    describe: DescribeOption = None,
 ) -> None:
     """Check a database before you ask it: connection, tables, rights, inferred keys.
 
@@ -38,7 +39,7 @@ def doctor(
     from txt2sql.execution.database import open_database
     from txt2sql.execution.examine import examine
 
-    found = examine(open_database(db or str(sample.path())))
+    found = examine(open_database(db or str(sample.path())), describe)
     print(_json(found) if as_json else _text(found))
     if not found.safe:
         raise typer.Exit(1)

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from txt2sql.cli.options import DatabaseOption, ModelOption, TimeoutOption
+from txt2sql.cli.options import DatabaseOption, DescribeOption, ModelOption, TimeoutOption
 from txt2sql.errors import ConfigError
 
 
@@ -35,6 +35,7 @@ def mcp(
         int, typer.Option(metavar="N", min=0, help="Most simulations of a search; 0 offers none.")
     ] = 100,
     timeout: TimeoutOption = 5.0,
+    describe: DescribeOption = None,
 ) -> None:
     """Give agents a database: tools ask, run_sql and describe_schema (MCP).
 
@@ -60,7 +61,11 @@ def mcp(
 
     access = Access(host, port, token, insecure)
     settings = ModelSettings(
-        db or str(sample.path()), model, limits=Limits(timeout_s=timeout), search=search
+        db or str(sample.path()),
+        model,
+        limits=Limits(timeout_s=timeout),
+        search=search,
+        describe=describe,
     )
 
     async def run() -> None:

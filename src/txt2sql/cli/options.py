@@ -26,6 +26,15 @@ ModelOption = Annotated[
         "else bundled]",
     ),
 ]
+DescribeOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--describe",
+        metavar="FILE",
+        help="What tables and columns mean: YAML, or BIRD's CSV files  "
+        "[default: <database>.describe.yaml beside a SQLite file]",
+    ),
+]
 TimeoutOption = Annotated[
     float, typer.Option(metavar="S", min=0.01, help="Seconds a query may run.")
 ]

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from txt2sql.cli.options import DatabaseOption, ModelOption, TimeoutOption
+from txt2sql.cli.options import DatabaseOption, DescribeOption, ModelOption, TimeoutOption
 from txt2sql.errors import ConfigError
 
 _NEEDED = ("fastapi", "prometheus_client", "uvicorn")
@@ -56,6 +56,7 @@ def serve(
     no_history: Annotated[
         bool, typer.Option("--no-history", help="Keep nothing of what is asked on disk.")
     ] = False,
+    describe: DescribeOption = None,
 ) -> None:
     """Ask a database on a web page, and by a JSON API.
 
@@ -88,6 +89,7 @@ def serve(
         model,
         limits=Limits(timeout_s=timeout, max_rows=max_rows),
         search=search,
+        describe=describe,
     )
     backend = Backend(
         settings, Load(queue=queue, batch=batch, deadline_s=deadline), history=not no_history

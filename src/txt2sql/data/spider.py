@@ -25,9 +25,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from txt2sql.data.descriptions import column_meanings, with_meanings
 from txt2sql.errors import DatabaseError, DataError
 from txt2sql.execution.database import Database, find_database
+from txt2sql.execution.descriptions import column_meanings, with_meanings
 from txt2sql.types import Column, Example, ForeignKey, Schema, Table
 
 _TRAIN = ("train_spider", "train_others")

@@ -43,12 +43,12 @@ _SQL_KEYS = (
 
 _ID_KEYS = ("example_id", "id", "question_id", "instance_id", "index", "idx")
 _LIST_KEYS = ("predictions", "results", "data", "examples")
-_FIELDS = tuple(field.name for field in fields(Prediction) if field.name != "tree")
+_FIELDS = tuple(f.name for f in fields(Prediction) if f.name not in ("tree", "dropped"))
 _BIRD_MARK = "----- bird -----"
 
 
 def to_row(prediction: Prediction) -> dict[str, Any]:
-    """A prediction as a JSON object, without its search tree."""
+    """A prediction as a JSON object, without its search tree and what its prompt left out."""
     return {name: getattr(prediction, name) for name in _FIELDS}
 
 

@@ -14,12 +14,14 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from txt2sql.execution.database import Database
+from txt2sql.execution.descriptions import described_schema
 from txt2sql.execution.execute import execute
 from txt2sql.execution.remote import UrlDatabase, driver_options, run
-from txt2sql.types import ForeignKey
+from txt2sql.types import ForeignKey, Schema
 
 OK, ADVICE, DANGER = "ok", "advice", "danger"
 _LOOPBACK = ("", "localhost", "127.0.0.1", "::1")
@@ -54,20 +56,31 @@ class Examination:
         return all(finding.level != DANGER for finding in self.findings)
 
 
-def examine(database: Database | UrlDatabase) -> Examination:
-    """Look at the database as a question would meet it. Raises DatabaseError when it cannot be read."""
-    schema = database.schema()
+def examine(database: Database | UrlDatabase, descriptions: Path | None = None) -> Examination:
+    """Look at the database as a question would meet it. Raises DatabaseError when it cannot be read,
+    and ConfigError where `descriptions` of its columns cannot.
+    """
+    schema, strangers = described_schema(database.schema(), database, descriptions)
     tables = len(schema.tables)
     keys = tuple(key for key in schema.foreign_keys if key.inferred)
+    meanings = list(_meanings(schema, strangers))
     if isinstance(database, Database):
-        findings = tuple(_sqlite(database))
+        findings = (*_sqlite(database), *meanings)
         version = sqlite3.sqlite_version
         return Examination(database.place, "SQLite", version, "", tables, findings, keys)
     look = _EXAMINERS[database.address.engine]
     facts = _Facts(database)
     engine, version, role = look.describe(facts)
-    found = [*_emptiness(tables), *_own_walls(database), *look.findings(facts)]
+    found = [*_emptiness(tables), *_own_walls(database), *look.findings(facts), *meanings]
     return Examination(database.place, engine, version, role, tables, tuple(found), keys)
+
+
+def _meanings(schema: Schema, strangers: str) -> Iterator[Finding]:
+    columns = [column for table in schema.tables for column in table.columns]
+    if described := sum(bool(column.comment) for column in columns):
+        yield Finding(OK, f"{described} of {len(columns)} columns are described")
+    if strangers:
+        yield Finding(ADVICE, strangers, "correct the names in the file")
 
 
 class _Facts:

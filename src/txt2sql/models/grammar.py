@@ -201,7 +201,6 @@ STARS: (TABLE | SHORT_NAME) ".*"
 ANY_STARS: (TABLE | IDENTIFIER) ".*"
 SPACE: " " | / ?\n {0,12}/
 """
-_THOUGHT = r'THOUGHT: "--" /[^;\n\r\x00]{1,160}\n/'
 _COMPUTED = (
     "num number cnt count total sum avg average min minimum max maximum rank rnk rn row_num n ratio "
     "rate percent percentage pct share running cumulative prev previous diff difference change growth "
@@ -215,18 +214,15 @@ _CONTROL = re.compile("[\x7f-\x9f]")
 _CONSONANTS = "b-df-hj-np-tv-xzB-DF-HJ-NP-TV-XZ"
 
 
-def sql_grammar(schema: Schema, thoughts: int = 0) -> str:
-    """The grammar of the SELECT statements over `schema`; so many lines of `thoughts`, comments, may
-    come before one.
+def sql_grammar(schema: Schema) -> str:
+    """The grammar of the SELECT statements over `schema`.
 
     Raises ModelError for a schema without columns.
     """
     tables = [table for table in schema.tables if table.columns]
     if not tables:
         raise ModelError(f"database '{schema.db_id}' has no columns; give one that has tables")
-    before = f"THOUGHT{{0,{thoughts}}} " if thoughts else ""
-    lines = [HEADER + "}", rf"start: /[ \n]/? {before}statement SEMICOLON?"]
-    lines += [_THOUGHT] if thoughts else []
+    lines = [HEADER + "}", r"start: /[ \n]/? statement SEMICOLON?"]
     return "\n".join([*lines, *_fixed(), *_names(tables)]) + "\n"
 
 

@@ -27,7 +27,6 @@ from typing import TYPE_CHECKING
 from txt2sql.models.grammar import sql_grammar
 from txt2sql.models.intermediate_grammar import intermediate_grammar
 from txt2sql.prompts import ANSWER_TOKENS, render
-from txt2sql.prompts.reasoning import LINES
 from txt2sql.sql.decode import decode
 from txt2sql.sql.text import extract_sql
 from txt2sql.types import (
@@ -118,10 +117,7 @@ class DirectPredictor:
         )
         if not self.options.constrained:
             return prompt
-        if prompt.links:
-            grammar = intermediate_grammar(prompt.links)
-        else:
-            grammar = sql_grammar(schema, LINES if prompt.style == "reasoning" else 0)
+        grammar = intermediate_grammar(prompt.links) if prompt.links else sql_grammar(schema)
         return replace(prompt, grammar=grammar)
 
     def predict(self, examples: Sequence[Example]) -> Iterator[Prediction]:
@@ -211,6 +207,7 @@ class DirectPredictor:
             tokens=(completion.prompt_tokens, sum(c.completion_tokens for c in found)),
             seconds=seconds + time.perf_counter() - start,
             confidence=likely,
+            dropped=prompt.dropped,
             repaired=sql is not None and all(r.changed for r in repairs if r.sql == sql),
             problem=repairs[0].problem if repairs and sql is None else "",
         )

@@ -12,16 +12,14 @@ from collections.abc import Callable, Sequence
 from txt2sql.errors import PromptError
 from txt2sql.prompts.compact import render_compact
 from txt2sql.prompts.ddl import render_ddl
-from txt2sql.prompts.reasoning import render_reasoning
 from txt2sql.prompts.shots import Shot
 from txt2sql.types import Prompt, Schema, ValueMatch
 
 STYLES: dict[str, Callable[..., Prompt]] = {
     "ddl": render_ddl,
-    "reasoning": render_reasoning,
     "compact": render_compact,
 }
-ANSWER_TOKENS = {"ddl": 256, "reasoning": 448, "compact": 96}
+ANSWER_TOKENS = {"ddl": 256, "compact": 96}
 """How long an answer in a style may be, where nothing else is said."""
 _WITH_SHOTS = ("ddl",)
 

@@ -92,7 +92,8 @@ def render_ddl(
 
     # A column that is needed helps more than sample values do, so those go first.
     samples = fits(schema, True)
-    reduced, dropped = (schema, ()) if samples else reduce_schema(question, schema, matches, fits)
+    words = f"{question}\n{evidence}"
+    reduced, dropped = (schema, ()) if samples else reduce_schema(words, schema, matches, fits)
     static, asked = schema_part(reduced, dropped, samples), question_part(reduced)
     return Prompt(
         text=_text(static, asked),

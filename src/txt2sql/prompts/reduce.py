@@ -2,9 +2,11 @@
 
 Used when a schema does not fit a prompt. Columns are ranked by the words their names share with
 the question, each weighted by its idf as in BM25 (Robertson and Zaragoza, 2009); words of one stem
-share the part that their longest common prefix makes up (`nation` and `nationality`). Cells that
-the question mentions outrank any name. Keys come with their table, and so do the tables that link
-the kept ones along the shortest foreign-key path.
+share the part that their longest common prefix makes up (`nation` and `nationality`). Words of a
+comment count half. A table that the question names comes with its columns, and cells that the
+question mentions outrank any name. Keys come with their table, and so do the tables that link the
+kept ones along the shortest foreign-key path, declared or inferred. A column that names things, and a
+table one key away from one that matters, come before the rest. Copies (copies.py) come last.
 
     kept, dropped = reduce_schema(question, schema, matches, lambda s: len(render(s)) < 2000)
 """
@@ -14,21 +16,32 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from itertools import chain
 
-from txt2sql.types import ForeignKey, Schema, Table, ValueMatch
+from txt2sql.prompts.copies import copy_weights, joined, name_parts, stem
+from txt2sql.types import Column, ForeignKey, Schema, Table, ValueMatch
 
 _WORD = re.compile(r"[^\W_]+")
-_NAME_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_a-zA-Z]+")
 _STOP = frozenset(
     "a an and are as at by do does did each for from had has have how in is it its list many me "
     "more most much of on or show than that the their them there these those to was were what when "
     "where which who whose with give find return all please".split()
 )
+_PREFIXES = frozenset("tbl t dim fact fct dbo vw v".split())
+"""First words of a table's name that nobody says."""
 _SHORTEST_PREFIX, _LEAST_SHARED = 4, 0.5
-_TABLE_WEIGHT, _BEST_COLUMN_WEIGHT = 0.7, 0.2
+_LONGEST_NAME = 6
+"""In words: longer names are not looked for as a whole."""
+_TABLE_WEIGHT, _BEST_COLUMN_WEIGHT, _COMMENT_WEIGHT = 0.7, 0.2, 0.5
+_NAMED_TABLE, _NAMED_COLUMN, _SPENT = 1.5, 1.3, 0.5
+"""What a named table adds to its columns; factors of a named column, and of words that are the name of
+another table.
+"""
 _MATCH_BONUS = 20.0
+_NAMING, _NEIGHBOUR = 0.8, 0.5
+"""What names things (`last_name`, `title`) is asked for in other words; a table one key away helps."""
+_NAMING_WORDS = frozenset("name title first last fname lname".split())
 _LONGEST_BRIDGE = 3
 """In foreign-key steps: kept tables farther apart than this are left unconnected."""
 
@@ -49,12 +62,12 @@ def reduce_schema(
     if fits(schema) or not any(table.columns for table in schema.tables):
         return schema, ()
     ranked = rank_columns(question, schema, matches)
-    links = _links(schema)
+    links = _links(schema, {table for table, _ in ranked})
     best = _select(schema, ranked[:1], ())
     # Galloping: a short prefix is cheap to build and to render, and prompts hold few columns.
     size, step, growing = 1, 8, True
     while step:
-        tried = min(size + step, len(ranked) - 1)
+        tried = min(size + step, len(ranked))
         candidate = _select(schema, ranked[:tried], _bridges(ranked[:tried], links))
         if tried > size and fits(candidate):
             best, size = candidate, tried
@@ -67,89 +80,166 @@ def reduce_schema(
 def rank_columns(
     question: str, schema: Schema, matches: Sequence[ValueMatch] = ()
 ) -> list[tuple[str, str]]:
-    """Every (table, column), the one that matters most to the question first; ties in order."""
-    likeness = _Likeness(question)
-    table_words = [_words(table.words, table.name) for table in schema.tables]
-    column_words = [[_words(c.words, c.name) for c in t.columns] for t in schema.tables]
-    table_idf = _idf(table_words)
-    column_idf = _idf([words for table in column_words for words in table])
+    """The (table, column) pairs, the one that matters most to the question first; ties in order.
+
+    Tables that another one of their series stands for are left out.
+    """
+    names = _Mentions(question)
+    named = {table.name for table in schema.tables if names.table(table)}
+    weights = copy_weights(schema, names.stems, named)
+    likeness = _Likeness(question, names.stems_of(schema, named))
+    table_texts = [(_words(t.words, t.name), _comment_words(t)) for t in schema.tables]
+    column_texts = [
+        [(_words(c.words, c.name), _comment_words(c)) for c in t.columns] for t in schema.tables
+    ]
+    table_idf = _idf([chain(*texts) for texts in table_texts])
+    column_idf = _idf([chain(*texts) for table in column_texts for texts in table])
     mentioned: dict[tuple[str, str], float] = {}
     for match in matches:
         place = (match.table.lower(), match.column.lower())
         mentioned[place] = max(mentioned.get(place, 0.0), match.score)
+    columns: dict[str, list[float]] = {}
+    tables: dict[str, float] = {}
+    for i, table in enumerate(schema.tables):
+        weight = weights.get(table.name, 1.0)
+        if not weight:
+            continue
+        is_named = table.name in named
+        own = likeness.of(*table_texts[i], table_idf, is_named)
+        scores = columns[table.name] = [
+            likeness.of(*texts, column_idf, is_named)
+            * (_NAMED_COLUMN if names.column(column) else 1)
+            + _MATCH_BONUS * mentioned.get((table.name.lower(), column.name.lower()), 0.0)
+            for texts, column in zip(column_texts[i], table.columns, strict=True)
+        ]
+        shared = _TABLE_WEIGHT * own + _BEST_COLUMN_WEIGHT * max(scores, default=0.0)
+        tables[table.name] = weight * (shared + _NAMED_TABLE * is_named)
+    near = {
+        name: max((tables[other] for other, _ in links), default=0.0)
+        for name, links in _links(schema, tables.keys()).items()
+    }
     ranked: list[tuple[float, int, int]] = []
     for i, table in enumerate(schema.tables):
-        own = likeness.score(table_words[i], table_idf)
-        scores = [likeness.score(words, column_idf) for words in column_words[i]]
-        if mentioned:
-            for j, column in enumerate(table.columns):
-                score = mentioned.get((table.name.lower(), column.name.lower()), 0.0)
-                scores[j] += _MATCH_BONUS * score
-        shared = _TABLE_WEIGHT * own + _BEST_COLUMN_WEIGHT * max(scores, default=0.0)
-        ranked += [(-(score + shared), i, j) for j, score in enumerate(scores)]
+        weight = weights.get(table.name, 1.0)
+        for j, score in enumerate(columns.get(table.name, ())):
+            score += _NAMING * (not _NAMING_WORDS.isdisjoint(column_texts[i][j][0]))
+            score = weight * (score + _NEIGHBOUR * near.get(table.name, 0.0))
+            ranked.append((-(score + tables[table.name]), i, j))
     ranked.sort()
     return [(schema.tables[i].name, schema.tables[i].columns[j].name) for _, i, j in ranked]
 
 
-class _Likeness:
-    """How much of a name's words the question has; each distinct word is looked at once."""
+class _Mentions:
+    """The names that a question could contain: runs of its words, joined and in the singular."""
 
     def __init__(self, question: str) -> None:
         self.question = question.lower()
-        words = _WORD.findall(self.question)
-        self.asked = {_stem(word) for word in words if word not in _STOP}
+        parts = name_parts(question)
+        self.stems = frozenset(map(stem, parts))
+        self.runs = {
+            joined(parts[start:end])
+            for start in range(len(parts))
+            for end in range(start + 1, min(start + _LONGEST_NAME, len(parts)) + 1)
+            if not _STOP.issuperset(parts[start:end])
+        }
+
+    def table(self, table: Table) -> bool:
+        """Whether the question names it: spaced, in the plural, in another case."""
+        parts = name_parts(table.name)
+        said = parts[1:] if len(parts) > 1 and parts[0] in _PREFIXES else parts
+        return self._names(parts, table.name) or self._names(said, "") or self._words(table.words)
+
+    def column(self, column: Column) -> bool:
+        return self._names(name_parts(column.name), column.name) or self._words(column.words)
+
+    def _words(self, words: str) -> bool:
+        return bool(words) and joined(words.lower().split()) in self.runs
+
+    def _names(self, parts: Sequence[str], name: str) -> bool:
+        if joined(parts) in self.runs:
+            return True
+        # Languages without spaces between words: any occurrence counts.
+        return len(name) > 1 and not name.isascii() and name.lower() in self.question
+
+    def stems_of(self, schema: Schema, named: Set[str]) -> frozenset[str]:
+        """The stems that the names of `named` tables are made of."""
+        tables = [table for table in schema.tables if table.name in named]
+        return frozenset(stem(part) for table in tables for part in name_parts(table.name))
+
+
+class _Likeness:
+    """How much of a name's words the question has; each distinct word is looked at once.
+
+    `spent` are stems that are the name of a table: in the names of other tables they say less.
+    """
+
+    def __init__(self, question: str, spent: Set[str]) -> None:
+        self.question, self.spent = question.lower(), spent
+        words = [*_WORD.findall(self.question), *name_parts(question)]
+        self.asked = {stem(word) for word in words if word not in _STOP}
         self.by_prefix: dict[str, list[str]] = {}
         for word in sorted(self.asked):
             self.by_prefix.setdefault(word[:_SHORTEST_PREFIX], []).append(word)
-        self.known: dict[str, float] = {}
+        self.shares: dict[str, float] = {}
 
-    def score(self, words: Sequence[str], idf: dict[str, float]) -> float:
+    def of(
+        self, words: Sequence[str], comment: Sequence[str], idf: Mapping[str, float], own: bool
+    ) -> float:
+        """The score of a name, and half of what its comment scores."""
+        score = self.score(words, idf, own)
+        return score + _COMMENT_WEIGHT * self.score(comment, idf, own) if comment else score
+
+    def score(self, words: Sequence[str], idf: Mapping[str, float], own: bool) -> float:
         """Sum of likeness times idf over the words, divided by the root of their number."""
         total = 0.0
         for word in words:
-            share = self.known.get(word)
+            share = self.shares.get(word)
             if share is None:
-                share = self.known[word] = self._share(word)
+                share = self.shares[word] = self._share(word)
             if share:
-                total += share * idf[word]
+                total += share * idf[word] * (1 if own or stem(word) not in self.spent else _SPENT)
         return total / math.sqrt(len(words)) if total else 0.0
 
     def _share(self, word: str) -> float:
-        stem = _stem(word)
-        if stem in self.asked or (not word.isascii() and word in self.question):
+        stemmed = stem(word)
+        if stemmed in self.asked or (not word.isascii() and word in self.question):
             return 1.0  # languages without spaces between words: any occurrence counts
         best = 0.0
-        for other in self.by_prefix.get(stem[:_SHORTEST_PREFIX], ()):
+        for other in self.by_prefix.get(stemmed[:_SHORTEST_PREFIX], ()):
             common = next(
-                (i for i, (a, b) in enumerate(zip(stem, other, strict=False)) if a != b),
-                min(len(stem), len(other)),
+                (i for i, (a, b) in enumerate(zip(stemmed, other, strict=False)) if a != b),
+                min(len(stemmed), len(other)),
             )
             if common >= _SHORTEST_PREFIX:
-                best = max(best, 2 * common / (len(stem) + len(other)))
+                best = max(best, 2 * common / (len(stemmed) + len(other)))
         return best if best >= _LEAST_SHARED else 0.0
 
 
-def _stem(word: str) -> str:
-    if len(word) > 4 and word.endswith("ies"):
-        return word[:-3] + "y"
-    return word[:-1] if len(word) > 3 and word[-1] == "s" and word[-2] != "s" else word
-
-
 def _words(words: str, name: str) -> list[str]:
-    return words.lower().split() if words else [w.lower() for w in _NAME_WORD.findall(name)]
+    return words.lower().split() if words else name_parts(name)
 
 
-def _idf(documents: Sequence[Sequence[str]]) -> dict[str, float]:
-    frequency = Counter(chain.from_iterable(documents))
+def _comment_words(item: Table | Column) -> list[str]:
+    """The words of a comment that its name does not have."""
+    if not item.comment:
+        return []
+    name = set(_words(item.words, item.name)) | _STOP
+    return [w for w in dict.fromkeys(_WORD.findall(item.comment.lower())) if w not in name]
+
+
+def _idf(documents: Sequence[Iterable[str]]) -> dict[str, float]:
+    frequency = Counter(chain.from_iterable(map(set, documents)))
     total = len(documents)
     return {word: math.log(1 + (total - n + 0.5) / (n + 0.5)) for word, n in frequency.items()}
 
 
-def _links(schema: Schema) -> _Links:
+def _links(schema: Schema, tables: Set[str]) -> _Links:
+    """Table -> the tables that a key joins it with, the surest keys first."""
     links: _Links = {}
-    for key in schema.foreign_keys:
-        links.setdefault(key.table, []).append((key.referenced_table, key))
-        links.setdefault(key.referenced_table, []).append((key.table, key))
+    for key in sorted(schema.foreign_keys, key=lambda key: -key.score):
+        if key.table in tables and key.referenced_table in tables:
+            links.setdefault(key.table, []).append((key.referenced_table, key))
+            links.setdefault(key.referenced_table, []).append((key.table, key))
     return links
 
 
@@ -195,7 +285,22 @@ def _bridges(chosen: Sequence[tuple[str, str]], links: _Links) -> list[ForeignKe
             while end in came_by:
                 end, step = came_by[end]
                 keys.append(step)
-    return keys
+    return _parallel(keys, links)
+
+
+def _parallel(keys: Sequence[ForeignKey], links: _Links) -> list[ForeignKey]:
+    """The keys, and those as sure that join the same two tables: home and away, composite ones."""
+    surest: dict[frozenset[str], float] = {}
+    for key in keys:
+        pair = frozenset((key.table, key.referenced_table))
+        surest[pair] = max(surest.get(pair, 0.0), key.score)
+    tables = dict.fromkeys(table for pair in surest for table in pair)
+    every = dict.fromkeys(key for table in tables for _, key in links[table])
+    return [
+        key
+        for key in every
+        if key.score >= surest.get(frozenset((key.table, key.referenced_table)), 2.0)
+    ]
 
 
 def _select(

@@ -200,6 +200,7 @@ def prediction(found: Searched) -> Prediction:
         seconds=found.seconds,
         confidence=best.share if best else None,
         tree=as_json(found.tree, found.candidates),
+        dropped=found.asked.prompt.dropped,
         repaired=best is not None and all(s.repaired for s in ends if s.sql == best.sql),
         problem="" if best else next((r for r in refused if r.startswith(WROTE)), ""),
     )

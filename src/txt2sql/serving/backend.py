@@ -50,7 +50,7 @@ class Backend:
     ) -> None:
         self.settings = settings
         self.database = open_database(settings.database)
-        self.schema = schema_with_tables(self.database)
+        self.schema, _ = schema_with_tables(self.database, settings.describe)
         self.history = History(place(self.database.place) if history else None)
         self.metrics = Metrics()
         self.scheduler = Scheduler(settings, load, self.metrics.batch.observe)

@@ -114,6 +114,7 @@ def _result(found: Mapping[str, Any], max_rows: int) -> dict[str, Any]:
     }
     if found["question"]:
         result["confidence"] = found["confidence"]
+        result["dropped"] = found["dropped"]
     return result
 
 

@@ -37,6 +37,8 @@ class ModelSettings:
     """Searches at the same time."""
     batches: int = 4
     """Batches at the same time: one computes while the statements of others run."""
+    describe: Path | None = None
+    """A file of what tables and columns mean."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -234,6 +234,7 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
             settings.model,
             limits=settings.limits,
             constrained=settings.constrained,
+            describe=settings.describe,
         )
         room = Room(service, settings, send)
     except Text2SQLError as problem:

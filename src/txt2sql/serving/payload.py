@@ -48,6 +48,7 @@ def payload(id: str, answer: Answer, question: str | None, schema: Schema) -> di
         ],
         "chart": suggest(types, answer.rows, answer.columns) if answer.error is None else None,
         "candidates": list(answer.candidates),
+        "dropped": list(answer.dropped),
         "tree": answer.tree,
         "rows": answer.rows,
     }

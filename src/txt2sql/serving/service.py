@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from txt2sql.errors import DatabaseError, ModelError, PromptError
 from txt2sql.execution.database import Database, open_database
+from txt2sql.execution.descriptions import described_schema
 from txt2sql.execution.execute import DEFAULT_LIMITS, Limits
 from txt2sql.execution.remote import UrlDatabase
 from txt2sql.execution.values import ValueIndex, open_value_index
@@ -67,14 +68,17 @@ class Answer:
     candidates: tuple[str, ...] = ()
     tree: Mapping[str, Any] | None = None
     """What a search looked at, see `search.trajectory`; None without one."""
+    dropped: tuple[str, ...] = ()
+    """Tables and columns ("table" or "table.column") that the prompt had no room for."""
 
 
 class Service:
     """One open database and one loaded model.
 
-    Without `model`, the one that was adapted to this database answers, else the bundled one; `notice`
-    is a sentence where there is an adapter that cannot be used, else "". With `search`, every answer
-    is searched for.
+    Without `model`, the one that was adapted to this database answers, else the bundled one. `describe`
+    is a file of what tables and columns mean, see `execution.descriptions`. `notice` says where there
+    is an adapter that cannot be used, or a description of what is not there, else "". With `search`,
+    every answer is searched for.
     """
 
     def __init__(
@@ -85,11 +89,12 @@ class Service:
         limits: Limits = DEFAULT_LIMITS,
         constrained: bool = True,
         search: SearchOptions | None = None,
+        describe: Path | None = None,
     ) -> None:
         if isinstance(database, (str, Path)):
             database = open_database(database)
         self.database: Database | UrlDatabase = database
-        self.schema = schema_with_tables(self.database)
+        self.schema, strangers = schema_with_tables(self.database, describe)
         self.limits = limits
         self._index = open_value_index(self.database)
         self.adapted: Adapted | None = None
@@ -97,6 +102,7 @@ class Service:
         if model is None:
             self.adapted, self.notice = adapted.find(self.schema, Path(self.database.place))
         self.direct = self._load(model, constrained)
+        self.notice = "; ".join(filter(None, (self.notice, strangers)))
         self._predictor: DirectPredictor | SearchPredictor = self.direct
         if search is not None:
             self._predictor = self.searcher(search)
@@ -165,15 +171,20 @@ class Service:
             completion=prediction.completion,
             candidates=prediction.candidates,
             tree=prediction.tree,
+            dropped=prediction.dropped,
         )
 
 
-def schema_with_tables(database: Database | UrlDatabase) -> Schema:
-    """The schema of a database. Raises DatabaseError for one that has nothing to ask about."""
+def schema_with_tables(
+    database: Database | UrlDatabase, describe: Path | None = None
+) -> tuple[Schema, str]:
+    """The schema of a database with what it means, and a sentence about descriptions of what is not
+    there. Raises DatabaseError for a database that has nothing to ask about.
+    """
     schema = database.schema()
     if not any(table.columns for table in schema.tables):
         raise DatabaseError(f"'{database.place}' holds no tables; give a database that has some")
-    return schema
+    return described_schema(schema, database, describe)
 
 
 def build_predictor(

@@ -59,7 +59,7 @@ class Chart(BaseModel):
 
 
 class Answered(BaseModel):
-    """An answer: rows, or the reason why there are none in `error`."""
+    """An answer: rows, or the reason why there are none in `error`; `dropped` did not fit the prompt."""
 
     id: str
     question: str | None
@@ -76,6 +76,7 @@ class Answered(BaseModel):
     matches: list[Match]
     chart: Chart | None
     candidates: list[str]
+    dropped: list[str]
     tree: dict[str, Any] | None
 
 

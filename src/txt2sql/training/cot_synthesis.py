@@ -95,11 +95,6 @@ class Trace:
     q: float = 1.0
     probability: float = 0.0
 
-    @property
-    def answer(self) -> str:
-        """The query with the lines of reasoning before it, as comments of it."""
-        return "".join(f"{step}\n" for step in self.steps if step.startswith("--")) + self.query
-
 
 def traces(tree: Grown, example: Example, level: str, most: int) -> list[Trace]:
     """The best right answers of a tree, by mean Q of their steps and then by the lowest, as
@@ -187,7 +182,7 @@ def write_traces(kept: Sequence[Trace], dataset: Dataset, folder: Path) -> None:
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     rows: list[Mapping[str, str]] = [
-        {"db_id": t.db_id, "question": t.question, "evidence": t.evidence, "query": t.answer}
+        {"db_id": t.db_id, "question": t.question, "evidence": t.evidence, "query": t.query}
         for t in kept
     ]
     write_atomically(part / f"{SPLIT}.json", json.dumps(rows, indent=1) + "\n")

@@ -157,8 +157,6 @@ class RStarConfig:
     model: str = "bundled"
     """The base: a short name of the catalogue, a hub id, or a folder."""
     dataset: str = "spider"
-    reasoning: bool = False
-    """The model writes lines of reasoning before its query, each a step; see prompts/reasoning.py."""
     data: str | None = None
     """Root that holds spider/ and wikisql/."""
     output_dir: str = "results/rstar"

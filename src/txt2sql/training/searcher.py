@@ -43,7 +43,6 @@ from txt2sql.training.cot_synthesis import Questions
 from txt2sql.training.ppm_pairs import Grown, grown, to_row
 from txt2sql.training.rollouts import Job, Row
 from txt2sql.training.rstar_settings import RStarConfig
-from txt2sql.training.sft_model import style_of
 from txt2sql.types import Example, Prediction, QueryResult
 
 _TRIED = Limits(timeout_s=1.0)
@@ -194,7 +193,6 @@ class Searcher:
 def open_searcher(policy: Path | str, questions: Questions, config: RStarConfig) -> Searcher:
     """A policy by name or folder, with the preference and channel models that its folder holds."""
     generator = hf.load(policy)
-    generator.prompt_style = style_of(generator.prompt_style, config.reasoning)
     preference = find(generator.card.folder, generator.device)
     channel = open_channel(generator.card.folder)
     return Searcher(generator, preference, questions, config, channel)

@@ -266,7 +266,6 @@ class Evolution(Planned):
             learning_rate=training.learning_rate, batch_tokens=training.batch_tokens,
             accumulate=training.accumulate, max_length=training.max_length,
             adapter=None if whole else Adapter(), final="last", threads=self.config.threads,
-            reasoning=self.config.reasoning,
         )  # fmt: skip
         return sft.train(settings, self.report, self.progress) is not None
 

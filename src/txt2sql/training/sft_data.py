@@ -36,7 +36,6 @@ from txt2sql.evaluation.evaluate import draw
 from txt2sql.execution.values import ValueIndex, open_value_index
 from txt2sql.models.hf import input_text
 from txt2sql.prompts import render
-from txt2sql.prompts.reasoning import thoughts
 from txt2sql.runs import write_atomically
 from txt2sql.sql.normal_form import canonical_sql
 from txt2sql.training.batches import Group, Row, by_length, in_bins, stack
@@ -195,8 +194,7 @@ def _open_text(
             evidence=example.evidence,
             count=count_tokens,
         )
-        before = thoughts(example.gold_sql) if style == "reasoning" else ""
-        return encode(tokenizer, prompt, before + canonical_sql(example.gold_sql, schema))
+        return encode(tokenizer, prompt, canonical_sql(example.gold_sql, schema))
 
     measured = Measured(dataset.name, asked, dataset.schema, dataset.database)
     return Lessons(

@@ -40,8 +40,8 @@ def half_precision(config: SFTConfig) -> torch.dtype | None:
 def load(config: SFTConfig, half: torch.dtype | None) -> LoadedModel:
     """The weights as they are trained: single precision, but frozen ones of large models."""
     if config.bits == 4:
-        return _styled(_causal(load_weights(config.model, bits=4)), config)
-    loaded = _styled(_causal(load_weights(config.model, dtype="auto")), config)
+        return _causal(load_weights(config.model, bits=4))
+    loaded = _causal(load_weights(config.model, dtype="auto"))
     parameters = int(loaded.model.num_parameters())
     if config.adapter is None or parameters < LARGE:
         loaded.model.to(torch.float32)
@@ -56,18 +56,6 @@ def _causal(loaded: LoadedModel) -> LoadedModel:
             f"'{loaded.card.name}' is an encoder-decoder; fine-tuning takes decoder models such as phi-2"
         )
     return loaded
-
-
-def _styled(loaded: LoadedModel, config: SFTConfig) -> LoadedModel:
-    style = style_of(loaded.card.prompt_style, config.reasoning)
-    return replace(loaded, card=replace(loaded.card, prompt_style=style))
-
-
-def style_of(own: str, reasoning: bool) -> str:
-    """The prompt style that a model is trained in. Raises ModelError for one that cannot reason."""
-    if reasoning and own == "compact":
-        raise ModelError("this model answers in symbols and cannot reason in words; leave it out")
-    return "reasoning" if reasoning else own
 
 
 def longest_example(config: SFTConfig, model: Any) -> int:

@@ -27,7 +27,6 @@ from txt2sql.training.sft_model import (
     checkpoints_gradients,
     half_precision,
     longest_example,
-    style_of,
 )
 from txt2sql.training.sft_settings import SFTConfig, method, run_folder
 from txt2sql.training.tracking import measure_peak
@@ -86,8 +85,7 @@ def plan(config: SFTConfig, progress: Progress = silent) -> Plan:
     """Draw what would be trained on, and estimate the rest. Raises as `sft.train` does."""
     card = resolve(config.model)
     shape, tokenizer = load_tokenizer(config.model)
-    style = style_of(card.prompt_style, config.reasoning)
-    lessons = open_data(config, style, tokenizer, progress)
+    lessons = open_data(config, card.prompt_style, tokenizer, progress)
     longest = longest_example(config, shape)
     rows = draw_rows(lessons, config, longest=longest, progress=progress)
     model = built(shape, config.adapter, 16, torch.float32)

@@ -65,8 +65,6 @@ class SFTConfig:
     """None: every weight is trained."""
     evidence_dropout: float = 0.5
     """How often the evidence of a question that can be answered without it is left out."""
-    reasoning: bool = False
-    """Answers begin with the comments that a query begins with; see prompts/reasoning.py."""
     bits: Literal[4, 16] = 16
     """4: the frozen weights are quantised (QLoRA)."""
     learning_rate: float = 2e-4

@@ -10,6 +10,7 @@ import { rowTable } from "./rows.js";
 import { laidOut, makeEditor } from "./sql.js";
 import { drawTree } from "./tree.js";
 
+const NAMED = 6; // tables and columns named of those left out
 const VIEWS = { chart: ["Chart", "chart"], table: ["Table", "table"], search: ["Search", "tree"] };
 let preferred = "chart"; // or "table", if that was chosen last
 
@@ -40,6 +41,14 @@ function matched(matches) {
   if (!matches.length) return null;
   return make("details", { class: "more" }, make("summary", {}, "Words found in the database (" + matches.length + ")"),
     make("ul", { class: "matches" }, ...matches.map(each => make("li", {}, "“" + each.text + "” is ", make("code", {}, each.table + "." + each.column), " = ", make("code", {}, each.value)))));
+}
+
+// What the prompt had no room for: the model could not use it unless it guessed the name.
+function leftOut(dropped) {
+  if (!dropped.length) return null;
+  const rest = dropped.length - NAMED;
+  return make("p", { class: "hint dropped", title: dropped.slice(0, 200).join(", ") },
+    "Not shown to the model for length: " + dropped.slice(0, NAMED).join(", ") + (rest > 0 ? " and " + rest + " more" : ""));
 }
 
 function otherQueries(answer, tryOut) {
@@ -167,7 +176,7 @@ export function showAnswer(place, asked, { busy }) {
   }
 
   const article = make("article", { class: "answer" }, head, asked.sql ? sql : null, result,
-    matched(asked.matches || []), otherQueries({ ...asked, candidates: asked.candidates || [] }, tryOut), judging);
+    matched(asked.matches || []), leftOut(asked.dropped || []), otherQueries({ ...asked, candidates: asked.candidates || [] }, tryOut), judging);
   fill();
   place.replaceChildren(article);
   return { editor };

@@ -17,6 +17,7 @@ function columnLine(table, column, references, insert) {
   const line = make("button", { type: "button", class: "column", title: column.comment || null, "aria-description": "Puts it where you were writing", onclick: () => insert(table, column.name) },
     make("span", { class: "name" }, column.name), ...marks, make("span", { class: "type" }, (column.type || "").toLowerCase()));
   for (const key of references) line.append(referenceMark(key));
+  if (column.comment) line.append(make("span", { class: "reference comment" }, column.comment));
   return make("li", {}, line);
 }
 
@@ -25,7 +26,7 @@ function tableBlock(table, keys, insert, open) {
   const own = keys.filter(key => key.table === table.name);
   for (const column of table.columns) list.append(columnLine(table.name, column, own.filter(key => key.column === column.name), insert));
   const fold = make("button", { type: "button", class: "table", "aria-expanded": "false", "aria-controls": list.id, onclick: () => set(list.hidden) },
-    icon("fold"), make("span", { class: "name" }, table.name), make("span", { class: "type", title: count(table.columns.length, "column") }, String(table.columns.length)));
+    icon("fold"), make("span", { class: "name", title: table.comment || null }, table.name), make("span", { class: "type", title: count(table.columns.length, "column") }, String(table.columns.length)));
   const add = make("button", { type: "button", class: "icon-button", "aria-label": "Insert " + table.name, title: "Insert " + table.name, onclick: () => insert(table.name) }, icon("plus"));
   const block = make("section", { class: "table-block" }, make("div", { class: "table-line" }, fold, add), list);
   function set(shown) {

@@ -1,0 +1,251 @@
+"""What the tables and columns of a database mean: a data dictionary, from a file beside it.
+
+People write YAML, one entry a table or one line a column:
+
+    customers:
+      description: everybody who ever bought something
+      columns:
+        status: 1 active, 2 left, 3 blocked
+    orders.ttl: total in cents, with tax
+
+BIRD's release has `database_description/<table>.csv` beside each database, with the columns
+`original_column_name, column_name, column_description, data_format, value_description`. Collections
+that were made of it have one `descriptions.json`: {db_id: {table: {column: meaning}}}.
+
+>>> shortened("the code of the county.  \\n commonsense evidence: codes are unique", 40)
+'the code of the county'
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import io
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from txt2sql.errors import ConfigError, DataError
+from txt2sql.execution.database import Database
+from txt2sql.execution.remote import UrlDatabase
+from txt2sql.types import Column, Schema, Table
+
+MAX_CHARS = 120
+"""Of a meaning: a schema has hundreds of columns, and a prompt some thousand tokens."""
+
+Meanings = Mapping[tuple[str, str], str]
+"""(table, column) -> what it means; the column "" stands for the table itself."""
+
+_BESIDE = (".describe.yaml", ".describe.yml")
+_FOLDER = "database_description"
+_MAX_NAMED = 3
+_EXAMPLE = "write lines such as 'customers.status: 1 active, 2 left'"
+
+
+def described_schema(
+    schema: Schema, database: Database | UrlDatabase, file: Path | None = None
+) -> tuple[Schema, str]:
+    """The schema with the meanings of `file`, or of `<stem>.describe.yaml` beside a SQLite file.
+
+    The second is a sentence about names that the database does not have, or "". What the file says
+    outranks the comments of the database. Raises ConfigError for a file that cannot be read.
+    """
+    path = file if file is not None else _beside(database)
+    if path is None:
+        return schema, ""
+    meanings = read_meanings(path)
+    return with_meanings(schema, meanings), _strangers(schema, meanings, path)
+
+
+def _beside(database: Database | UrlDatabase) -> Path | None:
+    if isinstance(database, UrlDatabase):
+        return None
+    paths = (database.path.with_name(database.path.stem + ending) for ending in _BESIDE)
+    return next((path for path in paths if path.is_file()), None)
+
+
+def read_meanings(path: Path) -> Meanings:
+    """The meanings in a YAML file, one of BIRD's CSV files, or a folder of those."""
+    try:
+        if path.is_dir():
+            folder = path / _FOLDER if (path / _FOLDER).is_dir() else path
+            files = sorted(folder.glob("*.csv"))
+            if not files:
+                raise ConfigError(
+                    f"no CSV file is in '{path}'; give BIRD's {_FOLDER}, or a YAML file"
+                )
+            return dict(pair for file in files for pair in _csv_meanings(file))
+        if path.suffix.lower() == ".csv":
+            meanings = dict(_csv_meanings(path))
+            if not meanings:
+                raise ConfigError(
+                    f"'{path}' describes nothing: a CSV file needs the columns original_column_name and "
+                    "column_description, as BIRD's have, and the name of its table"
+                )
+            return meanings
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise ConfigError(
+            f"cannot read the descriptions in '{path}': {reason}; give a YAML file, a CSV file or a "
+            "folder of them"
+        ) from None
+    return dict(_yaml_meanings(text, path))
+
+
+def _yaml_meanings(text: str, path: Path) -> Iterator[tuple[tuple[str, str], str]]:
+    import yaml
+
+    try:
+        # Every scalar is text: a column may be called `no` or `on`, which YAML reads as booleans.
+        tree = yaml.load(text, yaml.BaseLoader)
+    except (yaml.YAMLError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"'{path}' is not valid YAML: {reason}; {_EXAMPLE}") from None
+    if not isinstance(tree, dict):
+        if tree:
+            raise ConfigError(f"'{path}' should hold names and what they mean; {_EXAMPLE}")
+        return
+    for name, entry in tree.items():
+        table, _, column = str(name).partition(".")
+        if isinstance(entry, str):
+            yield (table.strip(), column.strip()), entry
+            continue
+        columns = entry.get("columns", {}) if isinstance(entry, dict) else None
+        if isinstance(entry, dict) and not {"columns", "description"} & entry.keys():
+            columns = entry
+        if column or not isinstance(columns, (dict, str)):
+            raise ConfigError(f"'{path}': {name} should be a text, or have columns; {_EXAMPLE}")
+        if columns is not entry:
+            yield (table, ""), _text(entry.get("description", ""), f"{name}.description", path)
+        for other, meaning in columns.items() if isinstance(columns, dict) else ():
+            if isinstance(meaning, dict):
+                meaning = meaning.get("description", "")
+            yield (str(name), str(other)), _text(meaning, f"{name}.{other}", path)
+
+
+def _text(meaning: object, name: str, path: Path) -> str:
+    if not isinstance(meaning, str):
+        raise ConfigError(f"'{path}': the meaning of {name} should be a text; {_EXAMPLE}")
+    return meaning
+
+
+def _strangers(schema: Schema, meanings: Meanings, path: Path) -> str:
+    """One sentence about described names that the schema does not have."""
+    names: dict[str, list[str]] = {}  # -> those it could have meant
+    for table_name, column_name in meanings:
+        table = schema.table(table_name)
+        if table is None:
+            names[table_name] = [table.name for table in schema.tables]
+        elif column_name and table.column(column_name) is None:
+            names[f"{table.name}.{column_name}"] = [f"{table.name}.{c.name}" for c in table.columns]
+    if not names:
+        return ""
+    parts = []
+    for name, others in list(names.items())[:_MAX_NAMED]:
+        lower = {other.lower(): other for other in others}
+        near = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.5)
+        parts.append(f"'{name}'" + (f" (did you mean '{lower[near[0]]}'?)" if near else ""))
+    more = len(names) - len(parts)
+    ending = f" and {more} more" if more else ""
+    return (
+        f"'{path.name}' describes names that the database does not have: {', '.join(parts)}{ending}"
+    )
+
+
+# ------------------------------------------------------------------------------------------ data sets
+
+
+def column_meanings(roots: Iterable[Path], database: Path, db_id: str) -> Meanings:
+    """The meanings of one database's columns in a data set; empty where nothing describes them."""
+    meanings: dict[tuple[str, str], str] = {}
+    for root in roots:
+        entry = _descriptions(root / "descriptions.json").get(db_id)
+        for table, columns in entry.items() if isinstance(entry, dict) else ():
+            for column, meaning in columns.items() if isinstance(columns, dict) else ():
+                meanings.setdefault((table, column), str(meaning or ""))
+    for path in sorted((database.parent / _FOLDER).glob("*.csv")):
+        meanings = {**dict(_csv_meanings(path)), **meanings}
+    return meanings
+
+
+def with_meanings(schema: Schema, meanings: Meanings) -> Schema:
+    """The schema with what its tables and columns mean as their comments."""
+    if not meanings:
+        return schema
+    by_name = {(table.lower(), column.lower()): text for (table, column), text in meanings.items()}
+
+    def comment(item: Table | Column, table: str, column: str) -> str:
+        meaning = shortened(by_name.get((table.lower(), column.lower()), ""))
+        telling = _letters(meaning) not in ("", _letters(item.name), _letters(item.words))
+        return meaning if telling else item.comment
+
+    tables = (
+        replace(
+            table,
+            comment=comment(table, table.name, ""),
+            columns=tuple(
+                replace(c, comment=comment(c, table.name, c.name)) for c in table.columns
+            ),
+        )
+        for table in schema.tables
+    )
+    return replace(schema, tables=tuple(tables))
+
+
+def shortened(text: str, longest: int = MAX_CHARS) -> str:
+    """One line of whole words, without what annotators added for other annotators."""
+    line = _folded(
+        re.split(r"common\s?sense (?:evidence|reasoning)", text, maxsplit=1, flags=re.I)[0]
+    )
+    if len(line) > longest:
+        line = line[: longest + 1].rpartition(" ")[0] or line[:longest]
+    return line.rstrip(" .,;:-(")
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.replace("\\n", " ").split()).strip(" .;")
+
+
+def _letters(text: str) -> str:
+    return re.sub(r"[\W_]", "", text).lower()
+
+
+@lru_cache(maxsize=4)
+def _descriptions(path: Path) -> dict[str, Any]:
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot read '{path}' as JSON ({error}); mend or remove it") from error
+    return entries if isinstance(entries, dict) else {}
+
+
+def _csv_meanings(path: Path) -> Iterator[tuple[tuple[str, str], str]]:
+    """What one of BIRD's files says of the columns of the table that it is called after."""
+    for row in _rows(path):
+        column = row.get("original_column_name", "").strip()
+        texts = (row.get(key, "") for key in ("column_description", "value_description"))
+        if column:
+            meaning = "; ".join(filter(None, map(_folded, texts)))
+            yield (path.stem, column), meaning or row.get("column_name", "")
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    """The lines of a CSV file; BIRD's are in several encodings."""
+    data = path.read_bytes()
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = data.decode("cp1252", "replace")
+    reader = csv.DictReader(io.StringIO(text))
+    return [
+        {key.strip().lstrip("\ufeff"): value or "" for key, value in row.items() if key}
+        for row in reader
+        if all(not isinstance(value, list) for value in row.values())
+    ]
