@@ -88,8 +88,8 @@ def tiny_lm(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
              "num_attention_heads": 4, "max_position_embeddings": 1024}  # fmt: skip
     alphabet = ByteLevel.alphabet()
     names = ["<pad>", "<s>", "</s>", "<|user|>", "<|system|>", "<|assistant|>"]
-    texts = ["-- SQLite database CREATE TABLE shop ( id INTEGER PRIMARY KEY, town TEXT, size );",
-             "-- Question: One SQLite SELECT statement that answers it: SELECT COUNT(*) FROM sale",
+    texts = ["-- SQLite tables, with examples of their values CREATE TABLE shop ( id INTEGER PRIMARY KEY, town TEXT );",
+             "-- Question: SQLite SELECT statement: SELECT COUNT(*) FROM sale size INTEGER",
              "REFERENCES FOREIGN KEY WHERE JOIN ON shop.id = sale.shop_id Lisbon Porto"] * 9  # fmt: skip
 
     def folder(architecture: str, chat: bool = False) -> Path:

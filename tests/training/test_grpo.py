@@ -82,7 +82,6 @@ def even_is_right(monkeypatch: pytest.MonkeyPatch) -> None:
 DORA = Adapter(r=4, alpha=16, dropout=0.0, dora=True)
 
 
-@pytest.mark.usefixtures("even_is_right")
 @pytest.mark.filterwarnings("ignore::FutureWarning")  # peft against a newer transformers
 @pytest.mark.parametrize(
     ("architecture", "changes"),
@@ -94,17 +93,25 @@ DORA = Adapter(r=4, alpha=16, dropout=0.0, dora=True)
 )
 def test_answers_that_are_worth_more_become_likelier(
     architecture: str, changes: dict[str, Any], tmp_path: Path, tiny_lm: Callable[..., Path],
-    tiny_spider: Path,
+    tiny_spider: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     base = tiny_lm(architecture)
+    # What a small adapter can learn in a few steps: to turn the last hidden state one way.
+    head = load_file(base / "model.safetensors")["lm_head.weight"]
+
+    def reward(self: Scorer, *, completion_ids: Any, **_: Any) -> list[float]:
+        self.seconds = 0.0
+        return [float((head[ids, 0] > 0).float().mean()) for ids in completion_ids]
+
+    monkeypatch.setattr(Scorer, "reward", reward)
     settings = config(
         tmp_path / "run",
         tiny_spider,
         base,
-        max_steps=12,
+        max_steps=16,
         limit=4,
         group=8,
-        learning_rate=5e-2,
+        learning_rate=1e-1,
         max_new_tokens=2,
         constrained=False,
         **changes,
