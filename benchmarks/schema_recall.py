@@ -3,7 +3,7 @@
 Field's name: schema linking recall. Questions of the training splits whose schema does not fit are
 drawn; a question counts where nothing of its gold query was left out of the prompt.
 
-    python benchmarks/schema_recall.py [--data data/raw] [--budgets 300 600 1000] [--limit 1000]
+    python benchmarks/schema_recall.py [--data data/raw] [--budgets 300 600 1000] [--limit 600]
 
 `ours` is the mean of the shares in percent; `peer` is 100.
 """
@@ -52,8 +52,7 @@ def recall(dataset: Dataset, examples: list[Example], budget: int) -> tuple[int,
         prompt = render_ddl(example.question, schema, evidence=example.evidence, budget=budget)
         dropped = set(prompt.dropped)
         missing = {name for name in needed if name in dropped or name.split(".")[0] in dropped}
-        reduced += bool(dropped)
-        whole += bool(dropped) and not missing
+        reduced, whole = reduced + bool(dropped), whole + (bool(dropped) and not missing)
     return whole, reduced
 
 
@@ -61,26 +60,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=os.environ.get("TXT2SQL_DATA", "data/raw"))
     parser.add_argument("--budgets", type=int, nargs="+", default=[300, 600, 1000])
-    parser.add_argument("--limit", type=int, default=1000)
+    parser.add_argument("--limit", type=int, default=600)
     parser.add_argument("--quick", action="store_true")
     args = parser.parse_args()
-    shares, total = {}, 0
+    shares, n = {}, 0
     for name, split in SETS.items():
         dataset = open_dataset(name, args.data)
-        examples = draw(list(dataset.examples(split)), 100 if args.quick else args.limit, seed=0)
+        examples = draw(list(dataset.examples(split)), 60 if args.quick else args.limit, seed=0)
         for budget in args.budgets:
             whole, reduced = recall(dataset, examples, budget)
-            shares[f"{name} {budget}"] = [round(100 * whole / max(1, reduced), 1), reduced]
-            total += reduced
-    ours = sum(share for share, _ in shares.values()) / len(shares)
-    row = {"name": "schema_recall", "ours": round(ours, 1), "peer": 100.0, "ratio": ours / 100}
-    more = {
-        "unit": "%",
-        "n": total,
-        "recall": shares,
-        "machine": hardware(),
-        "versions": versions(),
-    }
+            shares[f"{name} {budget}"], n = round(100 * whole / max(1, reduced), 1), n + reduced
+    ours = round(sum(shares.values()) / len(shares), 1)
+    row = {"name": "schema_recall", "ours": ours, "peer": 100.0, "ratio": ours / 100, "n": n}
+    more = {"unit": "%", "recall": shares, "machine": hardware(), "versions": versions()}
     print(json.dumps({**row, **more}))
 
 
