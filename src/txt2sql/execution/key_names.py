@@ -12,6 +12,7 @@ proposals are keys is for `keys` to say.
 
 from __future__ import annotations
 
+import heapq
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -65,6 +66,10 @@ _ROLES = _stems(
     "male female husband wife"
 )
 """Words of a column that refers to a table of people."""
+
+
+_MAX_PARENTS = 16
+"""Columns that one column may refer to, at most, by name alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,9 +224,14 @@ class Naming:
                 for parent, kind in (one for person in _PEOPLE for one in aliases.get(person, ())):
                     if kind == "table":
                         propose(child, parent, "role")
+        by_child: dict[Place, list[tuple[tuple[float, str, str], Place]]] = defaultdict(list)
+        for (child, parent), proposal in proposals.items():
+            by_child[child].append((proposal, parent))
         return [
-            self._pair(child, parent, strength, form, kind)
-            for (child, parent), (strength, form, kind) in proposals.items()
+            self._pair(child, parent, *proposal)
+            for child, parents in by_child.items()
+            # Tables of one series of names propose themselves for each other, all with all.
+            for proposal, parent in heapq.nlargest(_MAX_PARENTS, parents, key=lambda one: one[0])
         ]
 
     def _home(self, place: Place) -> float:
