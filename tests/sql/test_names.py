@@ -49,6 +49,8 @@ SCHEMA = Schema(
         ("SELECT title FROM rooms JOIN paintings ON 1 = 1", "JOIN_WITHOUT_CONDITION", "paintings"),
         ("SELECT title FROM rooms LEFT JOIN loans ON borrower = 'x'", "JOIN_WITHOUT_CONDITION", "loans"),
         ("SELECT title FROM rooms r JOIN paintings p ON p.id = p.id", "JOIN_WITHOUT_CONDITION", "p"),
+        ("SELECT floor, sum(price) FROM rooms JOIN paintings p ON p.id = p.id GROUP BY floor", "JOIN_WITHOUT_CONDITION", "p"),
+        ("SELECT 1 FROM rooms JOIN paintings p ON p.id = p.id HAVING max(floor) > 1 ORDER BY floor", "JOIN_WITHOUT_CONDITION", "p"),
         ("SELECT title FROM rooms NATURAL JOIN loans", "JOIN_WITHOUT_CONDITION", "loans"),
         ("SELECT 1 FROM rooms, (SELECT id FROM paintings) AS p", "JOIN_WITHOUT_CONDITION", "p"),
         ("SELECT title FROM rooms JOIN paintings USING (floor)", "UNKNOWN_COLUMN", "floor"),

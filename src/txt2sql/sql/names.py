@@ -239,6 +239,7 @@ class _Walk:
                         (number, column.name.lower()) for column, number in scope.resolved[before:]
                     )
                     scope.equalities.append((first, second))
+        scope.used = set()  # what the clauses below read connects nothing
         if having := node.args.get("having"):
             self.visit(having, scope, common)
         scope.outer = None  # GROUP BY and ORDER BY do not see the queries around
