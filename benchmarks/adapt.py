@@ -88,6 +88,7 @@ def databases(output: Path) -> dict[str, tuple[Path, dict[str, Path]]]:
     wide = output / "energy_coop.sqlite"
     if not wide.is_file():
         wide.parent.mkdir(parents=True, exist_ok=True)
+        sys.path.insert(0, str(PEOPLE))  # as for a script of that folder
         spec = importlib.util.spec_from_file_location("wide", PEOPLE / "energy_coop.py")
         assert spec is not None
         assert spec.loader is not None

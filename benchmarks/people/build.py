@@ -20,6 +20,7 @@ from typing import Any
 from txt2sql import sample
 
 FOLDER = Path(__file__).parent
+sys.path.insert(0, str(FOLDER))  # the generators share `drawing`
 SETS = tuple(sorted(path.stem for path in FOLDER.glob("*.json")))
 Items = list[dict[str, Any]]
 
