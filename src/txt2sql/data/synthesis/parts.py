@@ -259,15 +259,19 @@ def dimension(draft: Draft, *, timely: bool | None = None) -> Dimension:
     draft.used.add((home, place))
     parent = draft.profile.tables[home]
     if place < 0:
+        path = draft.profile.paths[draft.root][home]
+        if parent.names == path[-1].parent_columns:  # no name: the key that the child has, too
+            if len(path) > 1:
+                raise Unfit
+            code = draft.scope.column(path[0].child_columns[0])
+            return Dimension((code,), (code,), path[0].role)
         names = draft.names(home)
-        draft.used |= {(home, i) for i in parent.names}
         unique = len(names) == 1 and parent.columns[parent.names[0]].unique
         group = tuple(names)
         if not unique:
             if parent.key is None:
                 raise Unfit
             group = (draft.scope.column(parent.key, home),)
-        path = draft.profile.paths[draft.root][home]
         words = path[0].role if len(path) == 1 and len(path[0].role) < 30 else parent.noun
         draft.used |= {(home, i) for i in range(len(parent.columns))}
         return Dimension(tuple(names), group, words, ancestor=True)

@@ -249,7 +249,9 @@ def aggregate(draft: Draft) -> Written:
     sql = scope.select([figure.sql], where=draft.where)
     subject = draft.subject()
     link = draft.pick("of", "of", "for", "across", "over all") if draft.conditions else draft.pick("of all", "of", "across all", "over all")  # fmt: skip
-    if not draft.conditions and len(draft.profile.tables) < 8 and draft.chance(0.2):
+    columns = [c.noun for table in draft.profile.tables for c in table.columns]
+    clear = sum(figure.words.endswith(noun) for noun in columns) == 1
+    if not draft.conditions and clear and draft.chance(0.4):
         return _ask(draft, wording.ONE, figure.words), sql
     return _ask(draft, wording.ONE, f"{figure.words} {link} {subject}"), sql
 
@@ -840,6 +842,8 @@ def compared_years(draft: Draft) -> Written:
     where = [f"{expression} IN ({', '.join(texts)})", *draft.where]
     sql = draft.scope.select([*group.outputs, figure.sql], where=where, group=group.group)
     words = figure.of(draft.subject())
+    if len(draft.table.of("date")) > 1:
+        words = f"{words} by {column.noun}"
     return draft.pick(
         f"compare the {words} in {one} and {other}", f"{words} in {one} vs {other}", f"{words}: {one} compared to {other}",
         f"what was the {words} in {one} and in {other}?", f"compare {one} and {other} by {words}",
