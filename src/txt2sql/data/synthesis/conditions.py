@@ -61,6 +61,12 @@ class Condition:
         return f"{self.lead} {self.rest}".strip()
 
 
+def say(rng: random.Random, frames: str, **parts: str) -> tuple[str, str]:
+    """One of some wordings `lead~rest`, with its parts."""
+    lead, _, rest = rng.choice(frames.split("|")).partition("~")
+    return lead, rest.format(**parts)
+
+
 def mention(value: Cell, rng: random.Random) -> str:
     """A value as a person writes it, marked so that nothing else is done to it."""
     text = str(value)
@@ -120,14 +126,8 @@ def _through(
     used.add((-2, 0))
     scope.join(table)
     if condition.lead == "named":
-        lead, rest = rng.choice(
-            [
-                ("of", f"{role} {condition.rest}"), ("of", f"the {role} {condition.rest}"),
-                ("for", f"{role} {condition.rest}"), ("whose", f"{role} is {condition.rest}"),
-                ("with", f"{role} {condition.rest}"),
-                ("belonging to", f"{role} {condition.rest}"),
-            ]
-        )  # fmt: skip
+        frames = "of~{r} {v}|of~the {r} {v}|for~{r} {v}|whose~{r} is {v}|with~{r} {v}|belonging to~{r} {v}"
+        lead, rest = say(rng, frames, r=role, v=condition.rest)
         if parent.noun in role and rng.random() < 0.25:
             lead, rest = rng.choice((("of", condition.rest), ("for", condition.rest)))
         return replace(condition, lead=lead, rest=rest, adjective="")
@@ -168,29 +168,23 @@ def _of_row(
     return _text(rng, profile, place, sql, cell)
 
 
+_NULL = (
+    "without~{a}|with no~{w}|that~have no {w}|whose~{w} {is_} missing|with~missing {w}|without~{w}|"
+    "whose~{w} {is_} unknown|lacking~{a}|where~the {w} {is_} empty|that~don't have {a}"
+)
+_NOT_NULL = (
+    "that~have {a}|with~{a} on record|whose~{w} {is_} known|that do have~{a}|"
+    "whose~{w} {is_} not missing|where~the {w} {is_} filled in"
+)
+
+
 def _missing(
     rng: random.Random, table: TableProfile, column: ColumnProfile, sql: str, null: bool
 ) -> Condition:
-    words = column.noun
-    is_ = be(words)
-    if null:
-        lead, rest = rng.choice(
-            [
-                ("without", an(words)), ("with no", words), ("that", f"have no {words}"),
-                ("whose", f"{words} {is_} missing"), ("with", f"missing {words}"),
-                ("whose", f"{words} {is_} unknown"), ("without", words), ("lacking", an(words)),
-                ("where", f"the {words} {is_} empty"), ("that", f"don't have {an(words)}"),
-            ]
-        )  # fmt: skip
-        return Condition(f"{sql} IS NULL", _who(lead, table), rest)
-    lead, rest = rng.choice(
-        [
-            ("that", f"have {an(words)}"), ("with", f"{an(words)} on record"),
-            ("whose", f"{words} {is_} known"), ("that do have", an(words)),
-            ("whose", f"{words} {is_} not missing"), ("where", f"the {words} {is_} filled in"),
-        ]
-    )  # fmt: skip
-    return Condition(f"{sql} IS NOT NULL", _who(lead, table), rest)
+    lead, rest = say(
+        rng, _NULL if null else _NOT_NULL, w=column.noun, is_=be(column.noun), a=an(column.noun)
+    )
+    return Condition(f"{sql} IS {'' if null else 'NOT '}NULL", _who(lead, table), rest)
 
 
 def _who(lead: str, table: TableProfile) -> str:
@@ -232,46 +226,30 @@ def _text(
     chance, is_ = rng.random(), be(words)
     equal = f"{sql} = {literal(cell)}"
     narrow = column.kind != "category"
-    if (
-        place in table.names
-        and len(table.names) == 1
-        and column.kind in ("name", "text")
-        and chance < 0.7
-    ):
+    if table.names == (place,) and column.kind == "name" and chance < 0.7:
         return Condition(equal, "named", value, narrow=True)
     if isinstance(cell, str) and column.kind in ("name", "text") and chance > 0.55:
         return _pattern(rng, words, sql, cell)
     if column.kind == "category" and chance > 0.9 and len(column.values) > 2:
-        return Condition(
-            f"{sql} != {literal(cell)}",
-            *rng.choice([("whose", f"{words} {is_} not {value}"), ("with", f"{words} other than {value}"),
-                         ("not in" if column.place else "excluding", value if column.place else f"{words} {value}"),
-                         ("with any", f"{words} except {value}")]),
-        )  # fmt: skip
+        frames = "whose~{w} {is_} not {v}|with~{w} other than {v}|excluding~{w} {v}|with any~{w} except {v}"
+        frames = "not in~{v}|outside~{v}|not from~{v}" if column.place else frames
+        return Condition(f"{sql} != {literal(cell)}", *say(rng, frames, w=words, v=value, is_=is_))
     if column.kind == "category" and chance > 0.8 and len(column.values) > 3:
         others = [other for other in column.values if other != cell]
         cells = sorted([cell, rng.choice(others)], key=repr)
         both = " or ".join(mention(each, rng) for each in cells)
-        lead, rest = rng.choice((("with", f"{words} {both}"), ("whose", f"{words} {is_} {both}")))
-        if column.place:
-            lead, rest = "in", both
-        return Condition(f"{sql} IN ({', '.join(map(literal, cells))})", lead, rest)
-    if column.place and chance < 0.5:
-        return Condition(
-            equal, rng.choice(("in", "from", "in", "located in", "based in")), value, narrow=narrow
-        )
+        frames = "in~{v}|from~{v}" if column.place else "with~{w} {v}|whose~{w} {is_} {v}"
+        listed = ", ".join(map(literal, cells))
+        return Condition(f"{sql} IN ({listed})", *say(rng, frames, w=words, v=both, is_=is_))
     adjective = ""
-    kind_of = column.kind == "category" and words.rpartition(" ")[2] in _KINDS
-    if kind_of and isinstance(cell, str) and re.fullmatch(r"[A-Za-z]{3,14}", cell):
-        adjective = f"\x03{cell.lower() if rng.random() < 0.8 else cell}\x04"
-    lead, rest = rng.choice(
-        [
-            ("with", f"{words} {value}"), ("whose", f"{words} {is_} {value}"),
-            ("with", f"{words} = {value}"), ("where", f"the {words} {is_} {value}"),
-            ("with", f"a {words} of {value}".replace("a ", f"{an(words).split()[0]} ", 1)),
-            ("having", f"{words} {value}"),
-        ]
-    )  # fmt: skip
+    if column.place and chance < 0.5:
+        frames = "in~{v}|from~{v}|in~{v}|located in~{v}|based in~{v}"
+    else:
+        frames = "with~{w} {v}|whose~{w} {is_} {v}|with~{w} = {v}|where~the {w} {is_} {v}|with~{a} of {v}|having~{w} {v}"
+        kind_of = column.kind == "category" and words.rpartition(" ")[2] in _KINDS
+        if kind_of and isinstance(cell, str) and re.fullmatch(r"[A-Za-z]{3,14}", cell):
+            adjective = f"\x03{cell.lower() if rng.random() < 0.8 else cell}\x04"
+    lead, rest = say(rng, frames, w=words, v=value, is_=is_, a=an(words))
     return Condition(equal, lead, rest, adjective, narrow=narrow)
 
 
@@ -279,33 +257,26 @@ def _pattern(rng: random.Random, words: str, sql: str, cell: str) -> Condition |
     parts = re.findall(r"[^\W\d_]{4,}", cell)
     kind = rng.choice(("contains", "starts", "ends"))
     if kind == "contains":
-        if not parts or len(cell.split()) < 2:
+        if len(cell.split()) < 2 or not parts:
             return None
         piece = rng.choice(parts)
-        said = mention(piece, rng)
-        return Condition(
-            f"{sql} LIKE {literal(f'%{piece}%')}",
-            *rng.choice([("whose", f"{words} contains {said}"), ("with", f"{said} in the {words}"),
-                         ("whose", f"{words} includes {said}"), ("with", f"{words} containing {said}")]),
-        )  # fmt: skip
-    if not cell[:1].isalpha() or not cell[-1:].isalpha():
-        return None
-    if kind == "starts":
+        pattern = f"%{piece}%"
+        frames = "whose~{w} contains {v}|with~{v} in the {w}|whose~{w} includes {v}|with~{w} containing {v}"
+    elif kind == "starts":
         piece = cell[: rng.choice((1, 1, 2, 3))]
-        said = f"\x03{piece}\x04"
-        pattern, verb = f"{piece}%", rng.choice(("starts with", "begins with"))
+        pattern, frames = f"{piece}%", "whose~{w} starts with {v}|whose~{w} begins with {v}"
     else:
         piece = cell[-rng.choice((1, 2, 3)) :]
-        said, pattern, verb = f"\x03{piece}\x04", f"%{piece}", "ends with"
+        pattern, frames = f"%{piece}", "whose~{w} ends with {v}|with~{w} ending in {v}"
     if not piece.isalpha():
         return None
-    letters = "the letter " if len(piece) == 1 and rng.random() < 0.5 else ""
-    return Condition(f"{sql} LIKE {literal(pattern)}", "whose", f"{words} {verb} {letters}{said}")
+    letter = "the letter " if len(piece) == 1 and rng.random() < 0.5 else ""
+    lead, rest = say(rng, frames, w=words, v=f"{letter}\x03{piece}\x04")
+    return Condition(f"{sql} LIKE {literal(pattern)}", lead, rest)
 
 
-def threshold(rng: random.Random, column: ColumnProfile, cell: Cell) -> Cell:
+def threshold(rng: random.Random, cell: float) -> float:
     """A value near a cell, mostly as round as people say them."""
-    assert isinstance(cell, (int, float))
     if abs(cell) >= 100 and rng.random() < 0.6:
         digits = len(str(int(abs(cell)))) - rng.choice((1, 2))
         return int(round(cell, -digits))
@@ -317,55 +288,48 @@ def threshold(rng: random.Random, column: ColumnProfile, cell: Cell) -> Cell:
 def _number(
     rng: random.Random, table: TableProfile, column: ColumnProfile, sql: str, cell: Cell
 ) -> Condition | None:
-    if isinstance(cell, str) or len(column.values) < 2:
+    if not isinstance(cell, (int, float)) or len(column.values) < 2:
         return None
     words = column.comment if column.comment and rng.random() < 0.15 else column.noun
     chance, is_ = rng.random(), be(words)
     if chance < 0.1:
         own = f"(SELECT AVG({quote(column.name)}) FROM {quote(table.name)})"
         higher = rng.random() < 0.7
-        side = rng.choice(("above", "higher than", "over")) if higher else "below"
-        lead, rest = rng.choice(
-            [
-                ("with", f"{'above' if higher else 'below'}-average {words}"),
-                ("whose", f"{words} {is_} {side} average"), ("with", f"{words} {side} the average"),
-                ("whose", f"{words} {is_} {side} the average {words}"),
-            ]
-        )  # fmt: skip
+        frames = "with~{s}-average {w}|whose~{w} {is_} {s} average|with~{w} {s} the average|whose~{w} {is_} {s} the average {w}"
+        lead, rest = say(rng, frames, w=words, is_=is_, s="above" if higher else "below")
         return Condition(f"{sql} {'>' if higher else '<'} {own}", lead, rest)
     if chance < 0.2 and len(column.values) > 3:
         numbers = [value for value in column.values if isinstance(value, (int, float))]
-        low, high = sorted(
-            (threshold(rng, column, cell), threshold(rng, column, rng.choice(numbers)))
-        )  # type: ignore[type-var]
+        low, high = sorted(threshold(rng, end) for end in (cell, rng.choice(numbers)))
         if low == high:
             return None
         span = f"between {mention(low, rng)} and {mention(high, rng)}"
-        lead, rest = rng.choice((("with", f"{words} {span}"), ("whose", f"{words} {is_} {span}")))
+        lead, rest = say(rng, "with~{w} {v}|whose~{w} {is_} {v}", w=words, v=span, is_=is_)
         return Condition(f"{sql} BETWEEN {literal(low)} AND {literal(high)}", lead, rest)
     if chance < 0.3 and isinstance(cell, int):
-        value = mention(cell, rng)
-        lead, rest = rng.choice(
-            (("with", f"{words} {value}"), ("whose", f"{words} {is_} {value}"),
-             ("with", f"{words} equal to {value}"), ("with", f"{words} of {value}"))
-        )  # fmt: skip
+        frames = "with~{w} {v}|whose~{w} {is_} {v}|with~{w} equal to {v}|with~{w} of {v}"
+        lead, rest = say(rng, frames, w=words, v=mention(cell, rng), is_=is_)
         return Condition(f"{sql} = {literal(cell)}", lead, rest)
-    limit = threshold(rng, column, cell)
+    limit = threshold(rng, cell)
     value = mention(limit, rng)
     operator = rng.choice((">", ">", "<", "<", ">=", "<="))
     condition = f"{sql} {operator} {literal(limit)}"
     if operator in "<>" and words in COMPARATIVES and rng.random() < 0.3:
         return Condition(condition, "", f"{COMPARATIVES[words][operator == '<']} {value}")
     side = rng.choice({">": _ABOVE, "<": _BELOW, ">=": _LEAST, "<=": _MOST}[operator])
-    countable = plural(words) == words and side.isascii() and side[0] in "amlnu"
-    if countable and not side.startswith(("above", "under")) and rng.random() < 0.6:
+    countable = plural(words) == words and side[0] in "almnu" and side not in ("above", "under")
+    if countable and rng.random() < 0.6:
         return Condition(condition, "with", f"{side} {value} {words}")
-    lead = "with"
-    if not side.startswith("of") and side[0] not in "<>e" and rng.random() < 0.4:
-        return Condition(condition, "whose", f"{words} {is_} {side} {value}")
-    if side[0] in "<>" and rng.random() < 0.5:
-        lead = "where"
-    return Condition(condition, lead, f"{words} {side} {value}")
+    if side[0] in "<>e" or side.startswith("of"):
+        return Condition(
+            condition,
+            rng.choice(("with", "where")) if side[0] in "<>" else "with",
+            f"{words} {side} {value}",
+        )
+    lead, rest = say(
+        rng, "with~{w} {s} {v}|whose~{w} {is_} {s} {v}", w=words, s=side, v=value, is_=is_
+    )
+    return Condition(condition, lead, rest)
 
 
 # ------------------------------------------------------------------------------------------- dates
@@ -451,6 +415,7 @@ def of_date(
     return Condition(capital_calls(condition), lead, rest, clock=clock)
 
 
+_PARTICIPLES = frozenset("born paid sold sent built made begun taken".split())
 _TIME_WORDS = frozenset("at on the date time year month day timestamp datetime of".split())
 
 
@@ -459,7 +424,7 @@ def dated(
 ) -> tuple[str, str]:
     """How a row's time is said: "in May 2020" alone only where the row has one time."""
     words = [word for word in column.noun.split() if word not in _TIME_WORDS]
-    if len(words) == 1 and (words[0].endswith("ed") or words[0] == "born"):
+    if len(words) == 1 and (words[0].endswith("ed") or words[0] in _PARTICIPLES):
         return words[0], phrase
     if words and words[-1] in ("birth", "birthday", "birthdate") and rng.random() < 0.6:
         return "born", phrase
@@ -504,47 +469,37 @@ def _of_children(
     key, column = scope.column(edge.parent_columns[0]), child.columns[edge.child_columns[0]]
     inner = Scope(profile, edge.child)
     name = inner.column(edge.child_columns[0])
-    many = plural(child.noun)
-    has = "have" if rng.random() < 0.7 else "had"
-    chance = rng.random()
+    parts = {
+        "n": child.noun,
+        "m": plural(child.noun),
+        "a": an(child.noun),
+        "h": rng.choice(("have", "have", "had")),
+    }
+    chance, clock, where = rng.random(), "", []
+    group, having, negated = [], "", ""
     if chance < 0.4:
         where = [f"{name} IS NOT NULL"] if column.nulls else []
-        lead, rest = rng.choice(
-            [
-                ("without", f"any {many}"), ("that", f"{has} no {many}"), ("with no", many),
-                ("that", f"don't have any {many}"), ("that", f"never had {an(child.noun)}"),
-                ("without", an(child.noun)),
-            ]
-        )  # fmt: skip
-        return Condition(
-            f"{key} NOT IN ({inner.select([name], where=where)})", _who(lead, subject), rest
+        frames, negated = (
+            "without~any {m}|that~{h} no {m}|with no~{m}|that~don't have any {m}|that~never had {a}|without~{a}",
+            "NOT ",
         )
-    if chance < 0.6:
+    elif chance < 0.6:
         least = rng.choice((2, 2, 3, 4, 5))
-        said = rng.choice(
-            (f"at least {mention(least, rng)}", f"more than {mention(least - 1, rng)}")
-        )
-        having = f"COUNT(*) >= {least}" if said.startswith("at") else f"COUNT(*) > {least - 1}"
-        lead, rest = rng.choice((("with", f"{said} {many}"), ("that", f"{has} {said} {many}")))
-        return Condition(
-            f"{key} IN ({inner.select([name], group=[name], having=having)})",
-            _who(lead, subject), rest,
-        )  # fmt: skip
-    where, phrase, clock = [], "", ""
-    if chance > 0.7:
-        row = rng.choice(child.rows)
-        condition = _of_row(inner, rng, edge.child, row, set())
-        if condition is None or condition.lead == "named":
-            return None
-        where, phrase, clock = [condition.sql], f" {condition.phrase}", condition.clock
-    one = f"{an(child.noun)}{phrase}"
-    lead, rest = rng.choice(
-        (("that", f"{has} {one}"), ("with", f"at least one {child.noun}{phrase}"),
-         ("that", f"{has} {many}{phrase}"), ("with", one))
-    )  # fmt: skip
-    return Condition(
-        f"{key} IN ({inner.select([name], where=where)})", _who(lead, subject), rest, clock=clock
-    )
+        words, test = rng.choice((("at least", f">= {least}"), ("more than", f"> {least}")))
+        group, having = [name], f"COUNT(*) {test}"
+        frames = "with~{s} {m}|that~{h} {s} {m}"
+        parts["s"] = f"{words} {mention(least, rng)}"
+    else:
+        parts["p"] = ""
+        if chance > 0.7:
+            condition = _of_row(inner, rng, edge.child, rng.choice(child.rows), set())
+            if condition is None or condition.lead == "named":
+                return None
+            where, clock, parts["p"] = [condition.sql], condition.clock, f" {condition.phrase}"
+        frames = "that~{h} {a}{p}|with~at least one {n}{p}|that~{h} {m}{p}|with~{a}{p}"
+    lead, rest = say(rng, frames, **parts)
+    sql = f"{key} {negated}IN ({inner.select([name], where=where, group=group, having=having)})"
+    return Condition(sql, _who(lead, subject), rest, clock=clock)
 
 
 _ORDER = {

@@ -72,6 +72,13 @@ class ColumnProfile:
         return self.kind == "number" and not _ADDITIVE.isdisjoint(self.noun.split())
 
     @property
+    def sortable(self) -> bool:
+        """Whether SQL sorts its cells as a person does: `24.12.2024` is no such date."""
+        if self.date is not None:
+            return self.date.kind not in ("dmy", "mdy")
+        return self.kind == "number"
+
+    @property
     def place(self) -> bool:
         """Whether its values are places: customers "in Kent"."""
         return self.kind in ("category", "text") and self.noun.rpartition(" ")[2] in PLACES
@@ -283,6 +290,8 @@ def _column(
     named = len(values) == len(distinct)
     step = max(1, len(values) // _SAMPLE_VALUES)
     comment = column.comment.strip()
+    if date and words.endswith((" at", " on")):
+        words = f"{words[:-3]} date"  # created at, paid on
     kind = "date" if date else _kind(words, distinct, key, shared, table_noun)
     return ColumnProfile(
         name=column.name,

@@ -110,6 +110,16 @@ class Draft:
             raise Unfit
         return self.rng.choice(places)
 
+    def sortable(self) -> int:
+        """A number or a date that SQL sorts rightly."""
+        columns = self.table.columns
+        places = [
+            i for i, c in enumerate(columns) if c.sortable and (self.root, i) not in self.used
+        ]
+        if not places:
+            raise Unfit
+        return self.rng.choice(places)
+
     def claim(self, column: int) -> ColumnProfile:
         """A column of the subject that no later condition shall be on."""
         self.used.add((self.root, column))
@@ -277,6 +287,8 @@ def dimension(draft: Draft, *, timely: bool | None = None) -> Dimension:
         return Dimension(tuple(names), group, words, ancestor=True)
     column = draft.scope.column(place, home)
     words = parent.columns[place].noun
+    if parent.columns[place].kind == "flag":
+        words = words.removeprefix("is ").removeprefix("has ")
     if home != draft.root and (len(words.split()) == 1 or rng.random() < 0.3):
         clear = sum(c.noun == words for t in draft.profile.tables for c in t.columns) == 1
         if not clear or rng.random() < 0.4:

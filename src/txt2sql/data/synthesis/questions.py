@@ -68,31 +68,26 @@ def listing(draft: Draft) -> Written:
     scope, table = draft.scope, draft.table
     if draft.chance(0.22):
         subject = draft.subject()
-        words = draft.pick(
-            f"show all {subject}", f"show me all {subject}", f"give me everything about {subject}",
-            f"all details of {subject}", f"list all details of the {subject}", f"show all columns for {subject}",
-            f"display all information about {subject}", f"all {subject} with all their details",
-            f"show the full records of {subject}", f"select all {subject}",
-        )  # fmt: skip
+        words = _ask(draft, wording.WHOLE_ROWS, subject)
         star = f"{scope.write(scope.column(0), True).rpartition('.')[0]}.*" if scope.edges else "*"
         if len(table.columns) > 40:
             raise Unfit
         return words, scope.select([star], where=draft.where)
     columns, words, names = shown(draft)
     order, suffix = "", ""
-    numbers = [i for i in table.of("number", "date") if (draft.root, i) not in draft.used]
-    if numbers and draft.chance(0.25):
-        place = draft.rng.choice(numbers)
+    if any(column.sortable for column in table.columns) and draft.chance(0.25):
+        place = draft.sortable()
         name, noun = scope.column(place), draft.claim(place).noun
         down = draft.chance(0.55)
         order = f"{name} DESC" if down else name
-        date = table.columns[place].kind == "date"
-        end = ("newest first" if down else "oldest first") if date else ("highest first" if down else "lowest first")  # fmt: skip
+        ends = (
+            ("oldest", "newest") if table.columns[place].kind == "date" else ("lowest", "highest")
+        )
+        end = f"{ends[down]} first"
         way = "descending" if down else "ascending"
         suffix = draft.pick(
-            f" sorted by {noun}, {end}", f" in {way} order of {noun}", f" ordered by {noun} {way}",
-            f", {end} by {noun}" if not date else f", {end}", f" sorted by {noun} in {way} order",
-        )  # fmt: skip
+            f" sorted by {noun}, {end}", f" in {way} order of {noun}", f", {end} by {noun}"
+        )
         if not down and draft.chance(0.4):
             suffix = draft.pick(f" sorted by {noun}", f" ordered by {noun}", f", order by {noun}")
     elif names and draft.chance(0.1):
@@ -107,70 +102,46 @@ def listing(draft: Draft) -> Written:
         frames: Sequence[str] = wording.MANY
         sole = draft.conditions[0] if len(draft.conditions) == 1 else None
         predicate = _predicate(sole, table.person) if sole else ""
-        if (
-            predicate
-            and not suffix
-            and table.columns[table.names[0]].kind == "name"
-            and draft.chance(0.35)
-        ):
+        named = table.columns[table.names[0]].kind == "name"
+        if predicate and named and not suffix and draft.chance(0.35):
             text = draft.pick("which {} {}?", "what {} {}?", "which of the {} {}?", "which {} {}")
             return text.format(plural(table.noun), predicate), sql
-        if table.columns[table.names[0]].kind != "name":
+        if not named:
             subject = f"{plural(table.columns[table.names[0]].noun)} of {subject}"
         elif draft.chance(0.3):
-            subject = f"names of {subject}" if table.columns[table.names[0]].kind == "name" else subject  # fmt: skip
+            subject = f"names of {subject}"
         elif table.person and draft.chance(0.2):
             frames = ("who are the {}?", "who are all the {}?")
         return _ask(draft, frames, subject + suffix), sql
-    text = draft.pick(
-        f"what are the {words} of the {subject}{suffix}?", f"show the {words} of {subject}{suffix}",
-        f"list {words} of {subject}{suffix}", f"give me the {words} for {subject}{suffix}",
-        f"{words} of {subject}{suffix}", f"find the {words} of all {subject}{suffix}",
-        f"list the {words} for all {subject}{suffix}", f"{words} for {subject}{suffix}",
-        f"for {subject}, show the {words}{suffix}", f"what is the {words} of each of the {subject}{suffix}?",
-    )  # fmt: skip
-    return text, sql
+    link = draft.pick("of", "of the", "for", "of all", "for all")
+    if draft.chance(0.1):
+        return f"for {subject}, show the {words}{suffix}", sql
+    return _ask(draft, wording.MANY, f"{words} {link} {subject}{suffix}"), sql
 
 
 def different_values(draft: Draft) -> Written:
     """The values of a column, each once; or how many there are."""
-    place = (
-        draft.column("category", "flag") if draft.chance(0.8) else draft.column("text", "number")
-    )
-    words = draft.claim(place).noun
+    kinds = ("category", "flag") if draft.chance(0.7) else ("text", "number", "name")
+    place = draft.column(*kinds)
+    words = plural(draft.claim(place).noun)
     draft.constrain(0.5, 0.4, 0.1)
     column, subject = draft.scope.column(place), draft.subject()
     unique = draft.pick("different", "distinct", "unique")
-    if not draft.conditions and draft.chance(0.6):
-        sql = draft.scope.select([f"COUNT(DISTINCT {column})"])
-        return _ask(draft, wording.COUNT, f"{unique} {plural(words)}"), sql
+    if draft.chance(0.4):
+        sql = draft.scope.select([f"COUNT(DISTINCT {column})"], where=draft.where)
+        if draft.chance(0.3):
+            return f"how many {unique} {words} do the {subject} have?", sql
+        return _ask(draft, wording.COUNT, f"{unique} {words} of {subject}"), sql
     sql = draft.scope.select([column], where=draft.where, distinct=True)
-    tail = f" of {subject}" if draft.conditions or draft.chance(0.4) else f" of the {subject}"
-    if draft.chance(0.3) and not draft.conditions:
-        return draft.pick(f"which {plural(words)} do the {subject} have?", f"what {plural(words)} of {subject} exist?"), sql  # fmt: skip
-    return _ask(draft, wording.MANY, f"{unique} {plural(words)}{tail}"), sql
-
-
-def different_count(draft: Draft) -> Written:
-    """How many values a column has among some rows."""
-    place = draft.column("category", "name", "text")
-    words = plural(draft.claim(place).noun)
-    draft.constrain(0.0, 0.8, 0.2)
-    unique = draft.pick("different", "distinct", "unique")
-    sql = draft.scope.select([f"COUNT(DISTINCT {draft.scope.column(place)})"], where=draft.where)
-    subject = draft.subject()
-    return draft.pick(
-        f"how many {unique} {words} do the {subject} have?", f"number of {unique} {words} among {subject}",
-        f"how many {unique} {words} are there among the {subject}?", f"count the {unique} {words} of {subject}",
-    ), sql  # fmt: skip
+    if draft.chance(0.2):
+        return f"which {words} do the {subject} have?", sql
+    return _ask(draft, wording.MANY, f"{unique} {words} of {subject}"), sql
 
 
 def computed(draft: Draft) -> Written:
     """A value computed of each row's columns, and its share of the whole."""
     table, scope = draft.table, draft.scope
     names = draft.names()
-    title = table.columns[table.names[0]].noun
-    title = table.noun if title in ("name", "title") else f"{title} of each {table.noun}"
     numbers = table.of("number")
     pair = product(draft)
     if pair is not None and draft.chance(0.7):
@@ -182,10 +153,10 @@ def computed(draft: Draft) -> Written:
         noun, column = draft.claim(place).noun, scope.column(place)
         expression = f"100.0 * {column} / SUM({column}) OVER ()"
         words = draft.pick(f"percentage of the total {noun}", f"share of total {noun} in percent", f"{noun} as a percentage of the total")  # fmt: skip
-        return draft.pick(
-            f"for each {table.noun}, what is its {words}?", f"show each {table.noun} with its {words}",
-            f"each {table.noun} and its {words}",
-        ), scope.select([*names, expression])  # fmt: skip
+        text = draft.pick(
+            f"for each {table.noun}, its {words}", f"each {table.noun} and its {words}"
+        )
+        return text, scope.select([*names, expression])
     else:
         pairs = [
             (a, b)
@@ -202,10 +173,7 @@ def computed(draft: Draft) -> Written:
     draft.constrain(0.5, 0.4, 0.1)
     subject = draft.subject()
     sql = scope.select([*names, expression], where=draft.where)
-    return draft.pick(
-        f"show the {words} of the {subject}", f"what is the {words} for each of the {subject}?",
-        f"list {subject} with their {words}", f"{words} for {subject}",
-    ) if len(names) == 1 and title else f"list {subject} with their {words}", sql  # fmt: skip
+    return _ask(draft, wording.MANY, f"{subject} with their {words}"), sql
 
 
 def _last(column: ColumnProfile) -> str:
@@ -226,10 +194,10 @@ def aggregate(draft: Draft) -> Written:
     """One or several aggregates of numbers."""
     scope = draft.scope
     if draft.chance(0.25):
-        place = draft.column("number", "date")
+        place = draft.sortable()
         column, name = draft.claim(place), scope.column(place)
         draft.constrain(0.3, 0.5, 0.2)
-        low, high = draft.pick("minimum lowest smallest").split()[0], "maximum"
+        low, high = "minimum", "maximum"
         if column.kind == "date":
             low, high = draft.rng.choice((("first", "last"), ("earliest", "latest")))
             outputs, words = [f"MIN({name})", f"MAX({name})"], f"{low} and {high} {column.noun}"
@@ -269,6 +237,8 @@ def _span_of_dates(draft: Draft) -> Written:
     dates = table.of("date")
     if len(dates) > 1 and draft.chance(0.6):
         one, other = sorted(draft.rng.sample(dates, 2))
+        if table.columns[one].date.kind != table.columns[other].date.kind:  # type: ignore[union-attr]
+            raise Unfit
         ends = [_days(draft.claim(i), scope.column(i)) for i in (other, one)]
         draft.constrain(0.5, 0.5)
         a, b = table.columns[one].noun, table.columns[other].noun
@@ -462,12 +432,9 @@ def grouped(draft: Draft) -> Written:
         return text + tail, sql
     if len(outputs) == 1 and figure.count and draft.chance(0.3):
         return f"how many {subject} are there {each}{tail}?", sql
-    return draft.pick(
-        f"what is the {words} {each}{tail}?", f"show the {words} {each}{tail}", f"{words} {each}{tail}",
-        f"{each}, show the {words}{tail}", f"give me the {words} {each}{tail}",
-        f"{words} {each}{tail}", f"I need the {words} {each}{tail}", f"{each}, what is the {words}{tail}?",
-        f"list the {words} {each}{tail}", f"find the {words} {each}{tail}",
-    ), sql  # fmt: skip
+    if draft.chance(0.2):
+        return draft.pick("{}, show the {}", "{}, what is the {}?").format(each, words + tail), sql
+    return _ask(draft, wording.ONE, f"{words} {each}{tail}"), sql
 
 
 def groups_that(draft: Draft) -> Written:
@@ -511,10 +478,9 @@ def groups_that(draft: Draft) -> Written:
     )
     sql = scope.select(outputs, where=draft.where, group=group.group, having=having)
     many = group.words_in_plural
-    return draft.pick(
-        f"which {many} {verb}{also}?", f"which {many} {verb}{also}?", f"list the {many} that {verb}" if not also else f"which {many} {verb}{also}?",
-        f"{many} that {verb}" if not also else f"which {many} {verb}{also}?", f"what {many} {verb}{also}?",
-    ), sql  # fmt: skip
+    if also or draft.chance(0.5):
+        return f"{draft.pick('which', 'which', 'what')} {many} {verb}{also}?", sql
+    return _ask(draft, wording.MANY, f"{many} that {verb}"), sql
 
 
 def _values(draft: Draft, figure: Measure) -> tuple[object, ...]:
@@ -547,16 +513,12 @@ def leading_groups(draft: Draft) -> Written:
     if not figure.count and figure.words.split()[0] in ("highest", "lowest", "minimum", "maximum", "largest", "smallest", "max", "min"):  # fmt: skip
         raise Unfit
     if count == 1:
-        also = draft.pick(f", and how many{'' if figure.count else ' is it'}", f" and what is the {figure.words or 'number'}") if shows else ""  # fmt: skip
-        also = also.replace("how many is it", "how much is it")
-        frames = [
-            f"which {group.words} has the {most} {what}{also}?", f"what is the {group.words} with the {most} {what}{also}?",
-            f"{group.words} with the {most} {what}", f"find the {group.words} with the {most} {what}",
-            f"which {group.words} had the {most} {what}{also}?",
-        ]  # fmt: skip
-        if shows:
-            frames = [f for f in frames if f.endswith("?")]
-        return draft.rng.choice(frames), sql, probe
+        also = draft.pick(", and how many" if figure.count else ", and how much is it",
+                          f" and what is the {figure.words or 'number'}") if shows else ""  # fmt: skip
+        if shows or draft.chance(0.5):
+            verb = draft.pick("has", "has", "had")
+            return f"which {group.words} {verb} the {most} {what}{also}?", sql, probe
+        return _ask(draft, wording.ONE, f"{group.words} with the {most} {what}"), sql, probe
     number = mention(count, draft.rng) if draft.chance(0.7) else in_words(count)
     end = "bottom" if least else "top"
     with_it = (
@@ -565,10 +527,9 @@ def leading_groups(draft: Draft) -> Written:
         else ""
     )
     by = f"number of {subject}" if figure.count else what
-    return draft.pick(
-        f"{end} {number} {group.words_in_plural} by {by}{with_it}", f"which {number} {group.words_in_plural} have the {most} {what}?" if not shows else f"show the {end} {number} {group.words_in_plural} by {by}{with_it}",
-        f"the {number} {group.words_in_plural} with the {most} {what}{with_it}", f"list the {end} {number} {group.words_in_plural} by {by}{with_it}",
-    ), sql, probe  # fmt: skip
+    many = group.words_in_plural
+    who = draft.pick(f"{end} {number} {many} by {by}", f"{number} {many} with the {most} {what}")
+    return _ask(draft, wording.MANY, who + with_it), sql, probe
 
 
 def shares(draft: Draft) -> Written:
@@ -587,12 +548,12 @@ def shares(draft: Draft) -> Written:
     sql = scope.select([*group.outputs, expression], where=draft.where, group=group.group)
     whole = f"all {subject}" if figure.count else f"the {figure.words} of {subject}"
     each = wording.each(group.words, draft.rng)
-    return draft.pick(
-        f"what percentage of {whole} does each {group.words} account for?", f"percentage of {subject if figure.count else whole} {each}",
-        f"share of {whole} in percent {each}", f"what percent of {whole} falls on each {group.words}?",
-        f"{each}, what is the percentage of {whole}?", f"distribution of {subject if figure.count else whole} by {group.words} in percent",
-        f"each {group.words}'s share of {whole} in percent",
-    ), sql  # fmt: skip
+    part = subject if figure.count else whole
+    if draft.chance(0.5):
+        return draft.pick(f"what percentage of {whole} does each {group.words} account for?",
+                          f"what percent of {whole} falls on each {group.words}?"), sql  # fmt: skip
+    name = draft.pick("percentage of {}", "share of {} in percent", "percent distribution of {}")
+    return _ask(draft, wording.ONE, f"{name.format(part)} {each}"), sql
 
 
 def share_in_group(draft: Draft) -> Written:
@@ -618,7 +579,7 @@ def share_in_group(draft: Draft) -> Written:
 
 def _extreme(draft: Draft) -> tuple[str, str, bool, ColumnProfile, str]:
     """(column, superlative adjective or "", least, its profile, "highest price")."""
-    place = draft.column("number", "date")
+    place = draft.sortable()
     column = draft.claim(place)
     least = draft.chance(0.35)
     head = column.noun.rpartition(" ")[2]
@@ -675,16 +636,18 @@ def superlative(draft: Draft) -> Written:
         if table.person:
             tail = tail.replace(" its ", " their ")
     if names:
-        verb = "are" if count > 1 else "is"
-        texts = [f"what {verb} the {who}{tail}?", f"{who}{tail}", f"show the {who}{tail}", f"find the {who}{tail}", f"list the {who}{tail}" if count > 1 else f"get the {who}{tail}"]  # fmt: skip
+        verb, ending = ("are", "s") if count > 1 else ("is", "")
+        texts = [_ask(draft, wording.MANY if count > 1 else wording.ONE, who + tail)] * 4
         if table.columns[table.names[0]].kind == "name":
-            texts += [f"what {verb} the {'names' if count > 1 else 'name'} of the {who}{tail}?", f"give me the name{'s' if count > 1 else ''} of the {who}{tail}"]  # fmt: skip
+            texts += [f"what {verb} the name{ending} of the {who}{tail}?", f"give me the name{ending} of the {who}{tail}"]  # fmt: skip
         if table.person:
             texts += [f"who {verb} the {who}{tail}?"] * 2
         if adjective and count == 1 and not tail and who.startswith(adjective):
             texts += [f"which {base} is the {adjective}?"]
     else:
-        texts = [f"what {'are' if ' and ' in words else be(words)} the {words} of the {who}?", f"show the {words} of the {who}", f"{words} of the {who}", f"for the {who}, what {'are' if ' and ' in words else be(words)} the {words}?"]  # fmt: skip
+        verb = "are" if " and " in words else be(words)
+        texts = [_ask(draft, wording.ONE, f"{words} of the {who}").replace(" is the ", f" {verb} the ", 1),
+                 f"for the {who}, what {verb} the {words}?"]  # fmt: skip
     return draft.rng.choice(texts), *sql
 
 
@@ -733,28 +696,9 @@ def extremes_in_groups(draft: Draft) -> Written:
     tail = draft.pick(
         f" and its {profile.noun}", f", with the {profile.noun}", f" (with {profile.noun})"
     )
-    return draft.pick(
-        f"show the {who} {each}{tail}", f"{each}, find the {who}{tail}", f"{who} {each}{tail}",
-        f"what {'is' if count == 1 else 'are'} the {who} {each}{tail}?", f"list the {who} {each}{tail}",
-    ), sql  # fmt: skip
-
-
-def ranking(draft: Draft) -> Written:
-    """Every row with its rank (a window)."""
-    column, _, least, profile, _ = _extreme(draft)
-    if profile.kind == "date":
-        raise Unfit
-    draft.constrain(0.6, 0.4)
-    names = draft.names()
-    direction = column if least else f"{column} DESC"
-    sql = draft.scope.select(
-        [*names, column, f"RANK() OVER (ORDER BY {direction})"], where=draft.where
-    )
-    way = draft.pick("lowest first", "ascending") if least else draft.pick("highest first", "descending")  # fmt: skip
-    return draft.pick(
-        f"rank the {draft.subject()} by {profile.noun}, {way}", f"ranking of {draft.subject()} by {profile.noun}, {way}",
-        f"give each of the {draft.subject()} a rank by {profile.noun}, {way}",
-    ), sql  # fmt: skip
+    if draft.chance(0.2):
+        return f"{each}, find the {who}{tail}", sql
+    return _ask(draft, wording.ONE if count == 1 else wording.MANY, f"{who} {each}{tail}"), sql
 
 
 # ------------------------------------------------------------------------------------------ series
@@ -796,12 +740,12 @@ def change(draft: Draft) -> Written:
         expression, what = before, f"{words} of the previous {unit}"
     outputs = f"{at}, {alias}, {expression}"
     sql = f"{common}SELECT {outputs} FROM totals ORDER BY {at}"
-    return draft.pick(
-        f"show the {words} per {unit} and the {what} compared to the previous {unit}" if "previous" not in what else f"show the {words} per {unit} next to the {what}",
-        f"{words} by {unit} with the {what} against the {unit} before" if "previous" not in what else f"{words} by {unit} together with the {what}",
-        f"for each {unit}, show the {words} and the {what} from the previous {unit}" if "previous" not in what else f"for each {unit}, the {words} and the {what}",
-        f"how did the {words} change from {unit} to {unit}? show the {words} and the {what}",
-    ), sql  # fmt: skip
+    link = draft.pick("and the", "with the", "next to the", "together with the")
+    if "previous" not in what:
+        what += draft.pick(f" from the previous {unit}", f" against the {unit} before", f" compared to the previous {unit}")  # fmt: skip
+        if draft.chance(0.2):
+            return f"how did the {words} change from {unit} to {unit}? show both", sql
+    return _ask(draft, wording.ONE, f"{words} per {unit} {link} {what}"), sql
 
 
 def running_total(draft: Draft) -> Written:
@@ -817,10 +761,10 @@ def running_total(draft: Draft) -> Written:
     base = words.removeprefix("number of ") if draft.chance(0.4) else f"the {words}"
     if "total" in name and base.startswith("the total "):
         base = base.replace("the total ", "", 1)
-    return draft.pick(
-        f"{name} of {base} by {group.words}", f"show the {name} of {base} per {group.words}",
-        f"{name} of {base} over the {group.words_in_plural}", f"what is the {name} of {base} for each {group.words}?",
-    ), sql  # fmt: skip
+    each = draft.pick(
+        f"by {group.words}", f"per {group.words}", f"over the {group.words_in_plural}"
+    )
+    return _ask(draft, wording.ONE, f"{name} of {base} {each}"), sql
 
 
 def compared_years(draft: Draft) -> Written:
@@ -939,10 +883,8 @@ def with_parent(draft: Draft) -> Written:
     draft.constrain(0.5, 0.4, 0.1)
     sql = draft.scope.select(outputs, where=draft.where)
     subject = draft.subject()
-    return draft.pick(
-        f"list {subject} with their {words}", f"show the {subject} and their {words}", f"{subject} along with the {words}",
-        f"show each of the {subject} together with the {words}", f"what are the {subject} and the {words} of each?",
-    ), sql  # fmt: skip
+    link = draft.pick("with their", "and their", "along with the", "together with the", "with the")
+    return _ask(draft, wording.MANY, f"{subject} {link} {words}"), sql
 
 
 def repeated(draft: Draft) -> Written:
@@ -961,8 +903,8 @@ def repeated(draft: Draft) -> Written:
 
 KINDS: dict[Kind, float] = {
     listing: 22, counting: 11, aggregate: 8, grouped: 14, superlative: 11, leading_groups: 8,
-    groups_that: 5, different_values: 3, different_count: 1, computed: 3, percentage: 4, ratio: 2,
-    side_by_side: 2.5, shares: 3, share_in_group: 1.5, runner_up: 1, extremes_in_groups: 4, ranking: 0.7,
+    groups_that: 5, different_values: 4, computed: 3, percentage: 4, ratio: 2,
+    side_by_side: 2.5, shares: 3, share_in_group: 1.5, runner_up: 1, extremes_in_groups: 4,
     change: 3.5, running_total: 2.5, compared_years: 2, lonely: 2.5, both_or_not: 2.5, with_parent: 5,
     repeated: 1,
 }  # fmt: skip

@@ -44,7 +44,7 @@ ONE = (
 MANY = (
     "what are the {}?", "show the {}", "list the {}", "give me the {}", "{}", "find the {}",
     "show me the {}", "list all {}", "I need the {}", "can you list the {}?", "get me the {}",
-    "return the {}", "display the {}", "please list the {}", "which {} are there?", "show {}",
+    "return the {}", "display the {}", "please list the {}", "show {}",
     "could you show me the {}?", "I'd like to see the {}", "list {}", "tell me the {}",
 )  # fmt: skip
 """Requests for several things."""
@@ -54,6 +54,11 @@ COUNT = (
     "count {}", "give me the number of {}", "tell me how many {} there are", "total number of {}",
     "what's the total count of {}?", "I want to know how many {} there are", "find the number of {}",
     "do you know how many {} there are?", "how many {} in total?", "find out how many {} there are",
+)  # fmt: skip
+WHOLE_ROWS = (
+    "show all {}", "show me all {}", "give me everything about {}", "all details of {}",
+    "list all details of the {}", "show all columns for {}", "display all information about {}",
+    "all {} with all their details", "show the full records of {}", "select all {}",
 )  # fmt: skip
 EACH = (
     "per {}", "by {}", "for each {}", "for every {}", "per {}", "for each {}", "broken down by {}",
