@@ -357,6 +357,18 @@ def test_periods_follow_the_format_of_the_column(form: DateFormat, cell: str | i
             assert run("quarter") == "2021-Q2"
 
 
+def test_dates_that_sql_sorts_wrongly_are_not_sorted(tmp_path: Path) -> None:
+    script = "CREATE TABLE job (id INTEGER PRIMARY KEY, day TEXT, hours INT);"
+    for i in range(40):
+        script += (
+            f"INSERT INTO job VALUES ({i}, '{i % 28 + 1:02}.{i % 12 + 1:02}.{2020 + i % 4}', {i});"
+        )
+    jobs = source(tmp_path / "jobs.sqlite", script)
+    pairs, _ = synthesise([jobs], 300)
+    assert sum("SUBSTR(day, 7, 4)" in pair.sql for pair in pairs) > 10
+    assert not [p for p in pairs if re.search(r"(MIN|MAX)\(day|ORDER BY day|day [<>]", p.sql)]
+
+
 # Stored -------------------------------------------------------------------------------------------
 
 
