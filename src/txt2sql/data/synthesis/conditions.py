@@ -106,7 +106,7 @@ def draw(
         if current is None:
             return None
         condition = _of_row(scope, rng, table, current, used)
-        return _through(scope, rng, table, path, condition, used) if condition else None
+        return _through(scope, rng, table, condition, used) if condition else None
     return _of_row(scope, rng, table, row, used)
 
 
@@ -114,13 +114,12 @@ def _through(
     scope: Scope,
     rng: random.Random,
     table: int,
-    path: Sequence[Edge],
     condition: Condition,
     used: set[tuple[int, int]],
 ) -> Condition | None:
     """A condition on an ancestor, said of the subject."""
     parent = scope.profile.tables[table]
-    role = path[0].role if len(path) == 1 else parent.noun
+    role = scope.profile.role(scope.root, table)
     if (-2, 0) in used and condition.lead != "named":
         return None  # "of products with ... of customers with ..."
     used.add((-2, 0))
@@ -222,7 +221,8 @@ def _text(
     rng: random.Random, table: TableProfile, place: int, sql: str, cell: Cell
 ) -> Condition | None:
     column = table.columns[place]
-    words, value = column.comment if column.comment and rng.random() < 0.15 else column.noun, mention(cell, rng)  # fmt: skip
+    words = column.comment if column.comment and rng.random() < 0.15 else column.noun
+    value = f"\x03{cell}\x04" if isinstance(cell, int) else mention(cell, rng)  # 10234: a code
     chance, is_ = rng.random(), be(words)
     equal = f"{sql} = {literal(cell)}"
     narrow = column.kind != "category"

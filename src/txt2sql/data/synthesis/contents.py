@@ -163,15 +163,23 @@ class Profile:
         del paths[start]
         return paths
 
+    def role(self, table: int, ancestor: int) -> str:
+        """What a table calls its ancestor: the "billing address" of an order."""
+        path = self.paths[table][ancestor]
+        near = len(path) == 1 and len(path[0].role) < 30
+        return path[0].role if near else self.tables[ancestor].noun
+
     @cached_property
     def children(self) -> tuple[tuple[Edge, ...], ...]:
-        """For every table the edges that lead to it from others, by a key of one column."""
+        """For every table the edges of one column that lead to it, one from each other table."""
+        ends = Counter((edge.child, edge.parent) for edge in self.edges)
         return tuple(
             tuple(
                 edge
                 for edge in self.edges
                 if edge.parent == table != edge.child
                 and len(edge.parent_columns) == 1
+                and ends[edge.child, edge.parent] == 1
                 and self.tables[edge.child].rows
             )
             for table in range(len(self.tables))

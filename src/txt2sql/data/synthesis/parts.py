@@ -282,7 +282,7 @@ def dimension(draft: Draft, *, timely: bool | None = None) -> Dimension:
             if parent.key is None:
                 raise Unfit
             group = (draft.scope.column(parent.key, home),)
-        words = path[0].role if len(path) == 1 and len(path[0].role) < 30 else parent.noun
+        words = draft.profile.role(draft.root, home)
         draft.used |= {(home, i) for i in range(len(parent.columns))}
         return Dimension(tuple(names), group, words, ancestor=True)
     column = draft.scope.column(place, home)
@@ -292,7 +292,8 @@ def dimension(draft: Draft, *, timely: bool | None = None) -> Dimension:
     if home != draft.root and (len(words.split()) == 1 or rng.random() < 0.3):
         clear = sum(c.noun == words for t in draft.profile.tables for c in t.columns) == 1
         if not clear or rng.random() < 0.4:
-            words = draft.pick(f"{parent.noun} {words}", f"{words} of the {parent.noun}")
+            role = draft.profile.role(draft.root, home)
+            words = draft.pick(f"{role} {words}", f"{words} of the {role}")
     return Dimension((column,), (column,), words)
 
 

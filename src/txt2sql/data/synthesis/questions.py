@@ -875,9 +875,9 @@ def with_parent(draft: Draft) -> Written:
     place = parent.names[0] if parent.names and draft.chance(0.6) else draft.rng.choice(others)
     if parent.columns[place].kind == "id":
         raise Unfit
-    words = parent.noun if place in parent.names else f"{said(parent.columns[place], draft.rng)} of the {parent.noun}"  # fmt: skip
-    if place in parent.names and len(ancestors[home]) == 1:
-        words = ancestors[home][0].role
+    words = draft.profile.role(draft.root, home)
+    if place not in parent.names:
+        words = f"{said(parent.columns[place], draft.rng)} of the {words}"
     outputs = [*draft.names(), draft.scope.column(place, home)]
     draft.used |= {(home, place), (home, -1)}
     draft.constrain(0.5, 0.4, 0.1)
