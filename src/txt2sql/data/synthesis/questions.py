@@ -403,9 +403,14 @@ def grouped(draft: Draft) -> Written:
             f", but only where there are more than {mention(least, draft.rng)}",
         )  # fmt: skip
     elif chance < 0.25 and len(outputs) == 1:
-        order, tail = f"{figure.sql} DESC", draft.pick(
-            ", highest first", " sorted from highest to lowest", " in descending order", ", most first" if figure.count else ", largest first",
-        )  # fmt: skip
+        ways = (
+            ", highest first",
+            ", largest first",
+            " sorted from highest to lowest",
+            " in descending order",
+        )
+        order = f"{figure.sql} DESC"
+        tail = draft.pick(*ways[: 2 if group.timely else 4])  # months descend in time
     elif group.timely and chance < 0.5:
         order, tail = group.group[0], draft.pick(
             " in chronological order", ", sorted by time", f" over time, ordered by {group.words}", ", oldest first",
