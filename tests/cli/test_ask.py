@@ -13,7 +13,7 @@ from txt2sql.cli.main import main
 from txt2sql.models.scripted import ScriptedGenerator
 from txt2sql.serving.service import Service
 
-KEYS = ["question", "sql", "columns", "rows", "seconds", "model", "error"]
+KEYS = ["question", "sql", "columns", "rows", "seconds", "model", "error", "dropped"]
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import pytest
 from txt2sql import sample
 
 COMMAND = [sys.executable, "-m", "txt2sql"]
-KEYS = ["question", "sql", "columns", "rows", "seconds", "model", "error"]
+KEYS = ["question", "sql", "columns", "rows", "seconds", "model", "error", "dropped"]
 
 
 def contents(folder: Path) -> dict[str, str]:

@@ -79,7 +79,7 @@ def test_json_alone_goes_to_standard_output(
     out = run(capsys, "--db", sample.path(), "-n", 80, "--output", tmp_path / "p.jsonl", "--json")
     found = json.loads(out)
     assert found["pairs"] == 80
-    assert set(found["levels"]) == {"easy", "medium", "hard", "extra"}
+    assert len(found["kinds"]) > 10 and abs(sum(found["kinds"].values()) - 1) < 0.01
     assert len((tmp_path / "p.jsonl").read_text(encoding="utf-8").splitlines()) == 80
     assert [path.name for path in tmp_path.iterdir()] == ["p.jsonl"]
 
@@ -89,7 +89,7 @@ def test_a_folder_can_be_trained_on(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "60 pairs from 1 databases" in out
     corpus = open_source(str(tmp_path / "pairs"), "train").corpus
     assert len(corpus) + corpus.unsupported == 60
-    assert len(corpus) > 50
+    assert len(corpus) > 25  # the pre-trained model's language has no windows, CASE or arithmetic
 
 
 def test_two_databases_and_the_same_seed(

@@ -1,4 +1,4 @@
-"""Synthesis: hostile databases first; then that pairs run, differ, repeat by seed and survive a kill."""
+"""Synthesis: hostile databases first; then that pairs run, answer their question, differ and repeat."""
 
 from __future__ import annotations
 
@@ -6,59 +6,56 @@ import json
 import random
 import re
 import sqlite3
-from collections.abc import Callable
+from collections import Counter
 from contextlib import closing
-from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from llguidance import LLMatcher, LLTokenizer
 
 from txt2sql.data import open_dataset
-from txt2sql.data.synthesis import Pair, Source, rewrite, summary, synthesise, write_pairs
-from txt2sql.data.synthesis.conditions import Unsayable
-from txt2sql.data.synthesis.contents import read_facts
-from txt2sql.data.synthesis.fill import Filled
-from txt2sql.data.synthesis.grammar import level_of, sample
-from txt2sql.data.synthesis.mention import date_in_words, quoted
-from txt2sql.data.synthesis.mining import mined, mined_total, shape_of
-from txt2sql.data.synthesis.produce import plain
-from txt2sql.data.synthesis.questions import question
-from txt2sql.data.synthesis.rewriting import first_question
-from txt2sql.data.synthesis.sampler import Sampler
-from txt2sql.data.synthesis.shape import Ref, Unreadable, read, skeleton
-from txt2sql.data.synthesis.values import rounded
+from txt2sql.data.synthesis import Pair, Source, summary, synthesise, wording, write_pairs
+from txt2sql.data.synthesis.conditions import day_of
+from txt2sql.data.synthesis.contents import read_profile
+from txt2sql.data.synthesis.parts import bucket
+from txt2sql.data.synthesis.produce import plain, skeleton
+from txt2sql.data.synthesis.query import capital_calls, literal
+from txt2sql.data.synthesis.questions import KINDS
+from txt2sql.data.synthesis.wording import finish
 from txt2sql.data.synthesis.words import an, noun, plural, singular
-from txt2sql.data.synthesis.write import literal
 from txt2sql.errors import DatabaseError, DataError
-from txt2sql.execution.database import Database, open_database
+from txt2sql.execution.database import open_database
+from txt2sql.execution.dates import DateFormat
 from txt2sql.execution.execute import execute
-from txt2sql.models.predictor import DirectPredictor
-from txt2sql.models.scripted import ScriptedGenerator
-from txt2sql.sql.hardness import LEVELS
-from txt2sql.sql.intermediate import quote_identifier
+from txt2sql.models.grammar import sql_grammar
+from txt2sql.sql.normal_form import canonical_sql
 
 FARM = """
-CREATE TABLE farm (farm_id INTEGER PRIMARY KEY, name TEXT, county TEXT, hectares REAL, founded INT);
+CREATE TABLE farm (farm_id INTEGER PRIMARY KEY, name TEXT, county TEXT, hectares REAL, email TEXT);
 CREATE TABLE animal (animal_id INTEGER PRIMARY KEY, name TEXT, species TEXT, age INT, weight REAL,
-  farm_id INT REFERENCES farm (farm_id));
-INSERT INTO farm VALUES (1, 'Long Acre', 'Kent', 40.5, 1950), (2, 'Mill End', 'Kent', 12, 1988),
-  (3, 'High Barn', 'Devon', 77, 1911), (4, 'Two Oaks', 'Surrey', 30, 2003);
+  is_sold INT, birth_date TEXT, farm_id INT REFERENCES farm (farm_id));
+CREATE TABLE sale (sale_id INTEGER PRIMARY KEY, animal_id INT REFERENCES animal (animal_id),
+  sale_date TEXT, price REAL, quantity INT, channel TEXT);
+INSERT INTO farm VALUES (1, 'Long Acre', 'Kent', 40.5, NULL), (2, 'Mill End', 'Kent', 12, 'm@end.org'),
+  (3, 'High Barn', 'Devon', 77, NULL), (4, 'Two Oaks', 'Surrey', 30, 'two@oaks.org');
 """
-ANIMALS = "INSERT INTO animal VALUES ({0}, 'Animal {0}', '{1}', {2}, {3}, {4});"
+ANIMALS = "INSERT INTO animal VALUES ({0}, 'Animal {0}', '{1}', {2}, {3}, {4}, '{5}', {6});"
+SALES = "INSERT INTO sale VALUES ({0}, {1}, '{2}', {3}, {4}, '{5}');"
 
 
 def farm_script() -> str:
     rng = random.Random(4)
-    rows = (
-        ANIMALS.format(
-            i, rng.choice(("cow", "sheep", "goat")), i % 13, 20 + i * 3.5, rng.randint(1, 3)
-        )
-        for i in range(1, 40)
-    )
-    return FARM + "".join(rows)
+    day = lambda: f"20{rng.randint(19, 23)}-{rng.randint(1, 12):02}-{rng.randint(1, 28):02}"  # noqa: E731
+    script = FARM
+    for i in range(1, 40):
+        species = rng.choice(("cow", "sheep", "goat"))
+        script += ANIMALS.format(i, species, i % 13, 20 + i * 3.5, i % 2, day(), rng.randint(1, 3))
+    for i in range(1, 60):
+        sold = rng.choice(("market", "online", "phone"))
+        script += SALES.format(i, rng.randint(1, 30), day(), 5 + i * 1.5, rng.randint(1, 9), sold)
+    return script
 
 
 def source(path: Path, script: str, db_id: str | None = None) -> Source:
@@ -78,12 +75,13 @@ def check(pairs: list[Pair], *sources: Source) -> None:
     databases = {each.schema.db_id: each.database for each in sources}
     for pair in pairs:
         result = execute(databases[pair.db_id], pair.sql)
-        assert result.error is None, pair.sql
-        assert any(cell not in (None, "") for row in result.rows for cell in row), pair.sql
+        assert result.error is None, (pair.sql, result.error)
+        if "'now'" not in pair.sql:
+            assert any(cell not in (None, "", 0) for row in result.rows for cell in row), pair.sql
         assert pair.question == " ".join(pair.question.split())
-        assert "{" not in pair.question or "{" in pair.sql, pair.question
-    assert len({plain(pair.question) for pair in pairs}) == len(pairs)
-    assert len({(pair.db_id, pair.sql.lower()) for pair in pairs}) == len(pairs)
+        assert not re.search("[\x01-\x04]", pair.question + pair.sql)
+    assert len({(pair.db_id, plain(pair.question)) for pair in pairs}) == len(pairs)
+    assert len({(pair.db_id, pair.sql) for pair in pairs}) == len(pairs)
 
 
 # Databases of which little or nothing can be asked ------------------------------------------------
@@ -100,16 +98,26 @@ def test_no_database_at_all_says_so() -> None:
         synthesise([], 5)
 
 
-def test_two_databases_of_one_name_are_told(tmp_path: Path, farm: Source) -> None:
+def test_two_databases_of_one_name_are_refused(tmp_path: Path, farm: Source) -> None:
     (tmp_path / "other").mkdir()
     second = source(tmp_path / "other" / "farm.sqlite", FARM)
     with pytest.raises(DatabaseError, match="two databases are called 'farm'"):
         synthesise([farm, second], 5)
 
 
+def test_an_empty_table_beside_others_is_passed_over(tmp_path: Path) -> None:
+    script = (
+        farm_script() + "CREATE TABLE visit (id INTEGER PRIMARY KEY, farm_id INT REFERENCES farm);"
+    )
+    farm = source(tmp_path / "farm.sqlite", script)
+    pairs, _ = synthesise([farm], 200)
+    check(pairs, farm)
+    assert not any("FROM visit" in pair.sql for pair in pairs)
+
+
 def test_a_database_with_little_in_it_gives_what_it_has_and_ends(tmp_path: Path) -> None:
     small = source(tmp_path / "small.sqlite", "CREATE TABLE t (a INT); INSERT INTO t VALUES (7)")
-    pairs, report = synthesise([small], 5000, processes=1)
+    pairs, report = synthesise([small], 5000)
     assert 0 < len(pairs) == report.made < 5000
     check(pairs, small)
 
@@ -120,9 +128,10 @@ def test_cells_of_nulls_and_blobs_are_passed_over(tmp_path: Path) -> None:
         "INSERT INTO t VALUES (x'00ff', NULL, ''), (x'01', NULL, ''), (x'02', NULL, 'a\nb');"
     )
     odd = source(tmp_path / "odd.sqlite", script)
-    pairs, _ = synthesise([odd], 20, processes=1)
+    pairs, _ = synthesise([odd], 20)
+    assert pairs
     check(pairs, odd)
-    assert not any("00ff" in pair.question or "b'" in pair.sql for pair in pairs)
+    assert not any("00ff" in pair.question or "X'" in pair.sql for pair in pairs)
 
 
 def test_a_view_that_never_ends_costs_a_budget_and_no_more(tmp_path: Path) -> None:
@@ -131,7 +140,7 @@ def test_a_view_that_never_ends_costs_a_budget_and_no_more(tmp_path: Path) -> No
         "SELECT i % 2 AS parity, count(*) AS amount FROM n GROUP BY 1;"
     )
     both = source(tmp_path / "endless.sqlite", farm_script() + endless)
-    pairs, _ = synthesise([both], 60, processes=1)
+    pairs, _ = synthesise([both], 60)
     assert len(pairs) == 60
     assert not any("parity" in pair.sql for pair in pairs)
     check(pairs, both)
@@ -142,32 +151,16 @@ CREATE TABLE "order details" ("select" INTEGER PRIMARY KEY, "it's" TEXT, "a ""qu
   "größe" REAL, "{have}" TEXT, "50% | off" INT, "名前" TEXT, "constraint" INT REFERENCES "group"("to"));
 CREATE TABLE "group" ("to" INTEGER PRIMARY KEY, "from" TEXT, "." TEXT);
 """
-
-
-def odd_rows() -> str:
-    texts = [
-        "O'Brien",
-        'say "hi"',
-        "100%",
-        "a_b",
-        "{their}",
-        "{0}",
-        "x|y",
-        "naïve",
-        "東京",
-        "; --",
-        "NULL",
-    ]
-    rows = ""
-    for i, text in enumerate(texts, start=1):
-        cells = [str(i), literal(text), literal(text[::-1]), str(i / 4), literal(text), str(i % 3)]
-        rows += f'INSERT INTO "order details" VALUES ({", ".join(cells)}, {literal(text)}, {i % 2 + 1});'
-    return rows + "INSERT INTO \"group\" VALUES (1, 'a b', 'x'), (2, 'c', 'x');"
+ODD_CELLS = ("O'Brien", 'say "hi"', "100%", "a_b", "{their}", "{0}", "x|y", "naïve", "東京", "; --", "NULL")  # fmt: skip
 
 
 def test_odd_names_and_cells_are_quoted(tmp_path: Path) -> None:
-    odd = source(tmp_path / "odd.sqlite", ODD_NAMES + odd_rows())
-    pairs, _ = synthesise([odd], 300, processes=1)
+    script = ODD_NAMES + "INSERT INTO \"group\" VALUES (1, 'a b', 'x'), (2, 'c', 'x');"
+    for i, text in enumerate(ODD_CELLS, start=1):
+        cells = [str(i), literal(text), literal(text[::-1]), str(i / 4), literal(text), str(i % 3)]
+        script += f'INSERT INTO "order details" VALUES ({", ".join(cells)}, {literal(text)}, {i % 2 + 1});'
+    odd = source(tmp_path / "odd.sqlite", script)
+    pairs, _ = synthesise([odd], 300)
     assert len(pairs) == 300
     check(pairs, odd)
     texts = " ".join(pair.sql for pair in pairs)
@@ -175,28 +168,22 @@ def test_odd_names_and_cells_are_quoted(tmp_path: Path) -> None:
         assert name in texts
 
 
-def test_cells_with_the_marks_of_templates_are_mentioned_whole(tmp_path: Path) -> None:
+def test_cells_with_braces_and_marks_are_mentioned_whole(tmp_path: Path) -> None:
     cells = ["a|b|c", "{have} x", "{0} y", "} z {", "{who}", "%s w"]
-    rows = "".join(
-        f"INSERT INTO t VALUES ({literal(cell)}, {i % 4});" for i, cell in enumerate(cells)
-    )
+    rows = "".join(f"INSERT INTO t VALUES ({literal(c)}, {i % 4});" for i, c in enumerate(cells))
     marked = source(tmp_path / "t.sqlite", f"CREATE TABLE t (label TEXT, amount INT); {rows}")
-    pairs, _ = synthesise([marked], 60, processes=1)
+    pairs, _ = synthesise([marked], 60)
     check(pairs, marked)
-    plainly = [p for p in pairs if p.sql.count("WHERE label = '") == 1 and p.sql.count("'") == 2]
-    assert len(plainly) > 2
-    for pair in plainly:
-        cell = pair.sql.split("'")[1]
-        assert cell.lower() in pair.question.lower(), pair
+    equal = [p for p in pairs if p.sql.count("label = '") == 1 and p.sql.count("'") == 2]
+    assert len(equal) > 2
+    for pair in equal:
+        assert pair.sql.split("'")[1].lower() in pair.question.lower(), pair
 
 
 @given(st.text(min_size=1).filter(lambda text: "\0" not in text and text.isprintable()))
-def test_any_text_is_a_literal_and_a_name(text: str) -> None:
+def test_any_text_is_a_literal(text: str) -> None:
     with closing(sqlite3.connect(":memory:")) as connection:
         assert connection.execute(f"SELECT {literal(text)}").fetchone() == (text,)
-        connection.execute(f"CREATE TABLE t ({quote_identifier(text)} INT)")
-        columns = connection.execute("PRAGMA table_info(t)").fetchall()
-        assert columns[0][1] == text
 
 
 @given(st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False))
@@ -205,41 +192,13 @@ def test_any_number_is_a_literal(value: int | float) -> None:
         assert connection.execute(f"SELECT {literal(value)}").fetchone()[0] == pytest.approx(value)
 
 
-def test_words_that_sqlite_reserves_are_quoted() -> None:
-    with closing(sqlite3.connect(":memory:")) as connection:
-        for word in ("constraint", "nothing", "Returning", "raise", "order", "where", "plain"):
-            connection.execute(f'CREATE TABLE "{word}" ("{word}" INT)')
-            name = quote_identifier(word)
-            connection.execute(f"SELECT {name}, count({name}) FROM {name} GROUP BY {name}")
-
-
-def test_a_schema_of_forty_tables(tmp_path: Path) -> None:
-    script = ""
-    for i in range(40):
-        parent = f", parent_id INT REFERENCES part{i - 1} (id)" if i else ""
-        script += f"CREATE TABLE part{i} (id INTEGER PRIMARY KEY, label TEXT, amount INT{parent});"
-        for j in range(1, 9):
-            key = f", {9 - j}" if i else ""
-            script += f"INSERT INTO part{i} VALUES ({j}, 'label {i} {j % 5}', {j * i}{key});"
-    wide = source(tmp_path / "wide.sqlite", script)
-    pairs, report = synthesise([wide], 250, processes=1)
-    assert len(pairs) == 250 and not report.silent
-    check(pairs, wide)
-    assert sum(" JOIN " in pair.sql for pair in pairs) > 40
-    assert (
-        len({word for pair in pairs for word in pair.sql.split() if word.startswith("part")}) > 30
-    )
-
-
 def test_tables_without_declared_keys_are_joined_by_inferred_ones(tmp_path: Path) -> None:
-    bare = farm_script().replace(" REFERENCES farm (farm_id)", "")
+    bare = re.sub(r" REFERENCES \w+ \(\w+\)", "", farm_script())
     farm = source(tmp_path / "bare.sqlite", bare)
-    assert [key.inferred for key in farm.schema.foreign_keys] == [True]
-    facts = read_facts(farm.database, farm.schema)
-    assert [(edge.child, edge.parent) for edge in facts.edges] == [(1, 0)]
-    pairs, _ = synthesise([farm], 200, processes=1)
-    assert any("farm_id = " in pair.sql for pair in pairs)
+    assert all(key.inferred for key in farm.schema.foreign_keys)
+    pairs, _ = synthesise([farm], 200)
     check(pairs, farm)
+    assert any("JOIN farm ON animal.farm_id = farm.farm_id" in pair.sql for pair in pairs)
 
 
 def test_columns_that_only_share_a_name_are_not_joined(tmp_path: Path) -> None:
@@ -248,306 +207,198 @@ def test_columns_that_only_share_a_name_are_not_joined(tmp_path: Path) -> None:
         "INSERT INTO a VALUES (1, 'x'), (2, 'y'); INSERT INTO b VALUES (1, 'p'), (2, 'q');"
     )
     apart = source(tmp_path / "apart.sqlite", script)
-    assert read_facts(apart.database, apart.schema).edges == ()
+    assert read_profile(apart.database, apart.schema).edges == ()
+
+
+def test_a_key_of_two_columns_is_joined_whole(tmp_path: Path) -> None:
+    script = "CREATE TABLE room (house INT, number INT, colour TEXT, PRIMARY KEY (house, number));"
+    script += "CREATE TABLE booking (id INTEGER PRIMARY KEY, house INT, room INT, guests INT, FOREIGN KEY (house, room) REFERENCES room (house, number));"
+    for i in range(20):
+        script += f"INSERT INTO room VALUES ({i % 4}, {i // 4}, '{('red', 'blue')[i % 2]}');"
+        script += f"INSERT INTO booking VALUES ({i}, {i % 4}, {i // 4}, {i % 3 + 1});"
+    house = source(tmp_path / "house.sqlite", script)
+    pairs, _ = synthesise([house], 150)
+    check(pairs, house)
+    joined = [pair.sql for pair in pairs if "JOIN room" in pair.sql]
+    both = "ON booking.house = room.house AND booking.room = room.number"
+    assert joined and all(both in sql for sql in joined)
 
 
 # What comes out -----------------------------------------------------------------------------------
 
 
-def test_pairs_run_differ_and_spread_over_the_levels(farm: Source) -> None:
-    pairs, report = synthesise([farm], 400, seed=3, processes=1)
-    assert len(pairs) == 400 and report.made == 400
+def test_pairs_run_and_differ_and_every_kind_comes_out(farm: Source) -> None:
+    pairs, report = synthesise([farm], 1500, seed=3)
+    assert len(pairs) == report.made == 1500
     check(pairs, farm)
-    shares = summary(pairs, report)["levels"]
-    assert set(shares) == set(LEVELS)
-    assert min(shares.values()) > 0.1
-    assert all(level_of(pair.shape) == pair.level for pair in pairs)
+    assert {pair.kind for pair in pairs} == {kind.__name__ for kind in KINDS}
+    assert summary(pairs, report)["skeletons"] > 500
+    heads = Counter(" ".join(pair.question.lower().split()[:2]) for pair in pairs)
+    assert len(heads) > 150 and heads.most_common(1)[0][1] < 150
+
+
+def test_golds_are_in_normal_form_and_the_grammar_accepts_them(farm: Source) -> None:
+    pairs, _ = synthesise([farm], 400, seed=4)
+    start = LLMatcher(LLTokenizer("byte"), sql_grammar(farm.schema), log_level=0)
+    for pair in pairs:
+        assert canonical_sql(pair.sql, farm.schema) == pair.sql
+        matcher = start.deep_copy()
+        assert matcher.consume_tokens(list(pair.sql.encode())) and matcher.is_accepting(), pair.sql
 
 
 def test_the_first_rows_are_never_a_tie(farm: Source) -> None:
-    pairs, _ = synthesise([farm], 600, seed=5, processes=1)
+    pairs, _ = synthesise([farm], 600, seed=5)
     ranked = [
-        p for p in pairs if " LIMIT " in p.sql and "count(" not in p.sql and "(SELECT" not in p.sql
+        p for p in pairs if p.kind == "superlative" and " LIMIT " in p.sql and "'now'" not in p.sql
     ]
     assert len(ranked) > 20
     for pair in ranked:
         body, _, limit = pair.sql.partition(" LIMIT ")
-        key = body.rpartition(" ORDER BY ")[2].rpartition(" ")[0]
-        rest = body[body.index(" FROM ") :]
-        keys = execute(farm.database, f"SELECT {key}{rest}").rows
+        key = re.sub(r" DESC$", "", body.rpartition(" ORDER BY ")[2])
+        keys = execute(farm.database, f"SELECT {key}{body[body.index(' FROM ') :]}").rows
         assert len(keys) > int(limit) and keys[int(limit) - 1] != keys[int(limit)], pair.sql
 
 
+@pytest.fixture(scope="module")
+def careful_pairs(tmp_path_factory: pytest.TempPathFactory) -> list[Pair]:
+    """Nobody makes typing errors or uses other words than the schema's."""
+    farm = source(tmp_path_factory.mktemp("careful") / "farm.sqlite", farm_script())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(wording, "_TYPING_ERRORS", 0)
+        patch.setattr(wording, "_SYNONYMS", 0)
+        return synthesise([farm], 3000, seed=6)[0]
+
+
+def test_questions_name_what_rows_are_grouped_and_compared_by(
+    careful_pairs: list[Pair],
+) -> None:
+    words = {"species": "species", "channel": "channel", "age": "age|old|young", "hectares": "hectares",
+             "weight": "weigh|heav|light", "county": "count| in | from |not in|Kent|Devon|Surrey"}  # fmt: skip
+    checked = 0
+    for pair in careful_pairs:
+        for column, forms in words.items():
+            if re.search(rf"\b{column} (>|<|BETWEEN|IN) |GROUP BY (\w+\.)?{column}\b", pair.sql):
+                checked += 1
+                assert re.search(forms, pair.question, re.IGNORECASE), pair
+    assert checked > 200
+
+
+@pytest.mark.parametrize(
+    ("asked", "written"),
+    [
+        (r"\bwithout (an )?email\b|\bno email\b", r"email IS NULL"),
+        (r"\b(per|by|for each|for every) month\b", r"STRFTIME\('%Y-%m', \w+(\.\w+)?\)"),
+        (r"^show all|^all details", r"SELECT (\w+\.)?\*"),
+        (r"\bno sales\b|without (any )?(a )?sale\b|without any sales", r"NOT IN \(SELECT|LEFT JOIN sale .*IS NULL"),
+        (r"\b(percentage|percent)\b", r"100\.0 \*"),
+        (r"\brunning total\b|\bcumulative\b", r"SUM\(\w+\) OVER \(ORDER BY"),
+        (r"\bprevious (month|year|quarter|week|day)\b", r"LAG\("),
+        (r"\b(average|mean) price (of|for|across)\b", r"AVG\((sale\.)?price\)"),
+        (r"\bin each \w+$|\bfor each \w+, find the", r"PARTITION BY|GROUP BY"),
+        (r"\bin the last \d+ days$", r"DATE\('now', '-\d+ days'\)"),
+        (r"\b(dis)?tinct|\bunique\b", r"DISTINCT|UNIQUE"),
+        (r"\bnot sold\b", r"is_sold = 0"),
+    ],
+)  # fmt: skip
+def test_what_analysts_ask_has_the_sql_that_answers_it(
+    careful_pairs: list[Pair], asked: str, written: str
+) -> None:
+    matching = [p for p in careful_pairs if re.search(asked, p.question.lower().rstrip("?."))]
+    assert matching
+    for pair in matching:
+        assert re.search(written, pair.sql), pair
+
+
+def test_entities_are_said_by_name(careful_pairs: list[Pair]) -> None:
+    asked = re.compile(
+        r"(which|list|list all|list the|show|show the|find the|what are the) (farms|animals)\b"
+    )
+    listed = [p for p in careful_pairs if p.kind == "listing" and asked.match(p.question.lower())]
+    assert len(listed) > 5
+    assert all(re.match(r"SELECT (\w+\.)?name\b", pair.sql) for pair in listed)
+
+
 def test_a_question_to_be_kept_out_does_not_come_out(farm: Source) -> None:
-    first, _ = synthesise([farm], 150, processes=1)
+    first, _ = synthesise([farm], 150)
     kept_out = [f"  {pair.question.upper()} ?" for pair in first]
-    second, report = synthesise([farm], 150, processes=1, exclude=kept_out)
+    second, report = synthesise([farm], 150, exclude=kept_out)
     assert not {plain(p.question) for p in first} & {plain(p.question) for p in second}
     assert report.rejected["is a question to be kept out"] > 0
 
 
-def test_the_same_seed_gives_the_same_pairs_over_any_number_of_processes(farm: Source) -> None:
-    alone, _ = synthesise([farm], 300, seed=9, processes=1)
-    spread, _ = synthesise([farm], 300, seed=9, processes=3)
-    other, _ = synthesise([farm], 300, seed=10, processes=1)
-    assert alone == spread
-    assert alone != other
-
-
-def test_questions_name_the_column_that_decides(farm: Source) -> None:
-    """Whatever a value is compared with, or rows are ordered by, is in the words."""
-    pairs, _ = synthesise([farm], 500, seed=1, processes=1)
-    plainly = [p for p in pairs if p.shape == "select t0.c0 from t0 where t0.c1 > v"]
-    named = {
-        "age": ("age", "old"),
-        "hectares": ("hectares",),
-        "weight": ("weigh", "heav", "mass"),
-        "founded": ("founded",),
-    }
-    assert plainly
-    for pair in plainly:
-        column = pair.sql.split(" WHERE ")[1].split()[0]
-        assert any(word in pair.question.lower() for word in named[column]), pair
-
-
-def test_a_question_has_one_answer(farm: Source) -> None:
-    """Statements that the same words were found for give the same rows."""
-    facts = read_facts(farm.database, farm.schema)
-    drawn, _ = Sampler([facts], [farm.database], seed=8)((0, 0, 1500))
-    found: dict[str, set[tuple[tuple[str, ...], ...]]] = {}
-    statements: dict[str, set[str]] = {}
-    for asked, sql, *_ in drawn:
-        rows = execute(farm.database, sql).rows
-        unordered = tuple(sorted({tuple(sorted(map(str, row))) for row in rows}))
-        found.setdefault(plain(asked), set()).add(unordered)
-        statements.setdefault(plain(asked), set()).add(sql)
-    assert sum(len(each) > 1 for each in statements.values()) > 2
-    assert [asked for asked, answers in found.items() if len(answers) > 1] == []
-
-
-PETS = """
-CREATE TABLE student (student_id INTEGER PRIMARY KEY, name TEXT, age INT);
-CREATE TABLE pet (pet_id INTEGER PRIMARY KEY, kind TEXT, weight INT);
-CREATE TABLE has_pet (student_id INT REFERENCES student (student_id), pet_id INT REFERENCES pet (pet_id),
-  since INT);
-"""
+def test_the_same_seed_gives_the_same_pairs(farm: Source) -> None:
+    first, _ = synthesise([farm], 300, seed=9)
+    again, _ = synthesise([farm], 300, seed=9)
+    other, _ = synthesise([farm], 300, seed=10)
+    assert first == again
+    assert first != other
 
 
 @pytest.mark.parametrize(
-    ("text", "counted"),
+    ("form", "cell"),
     [
-        ("select count ( * ) from t0 join t1 join t2 where t2.c0 = v", ("students", "pupils")),
-        ("select count ( * ) from t0 join t1 join t2 where t1.c0 = v and t2.c0 = v", ()),
-        ("select count ( * ) from t0 join t1", ("pets",)),
+        (DateFormat("ymd"), "2021-05-09"), (DateFormat("ymd", timed=True), "2021-05-09 10:11:12"),
+        (DateFormat("ymd", "/"), "2021/05/09"), (DateFormat("compact", text=False), 20210509),
+        (DateFormat("compact"), "20210509"), (DateFormat("dmy", "."), "09.05.2021"),
+        (DateFormat("mdy", "/"), "05/09/2021"), (DateFormat("seconds", text=False), 1620555072),
+        (DateFormat("millis", text=False), 1620555072000), (DateFormat("month"), "2021-05"),
+        (DateFormat("year", text=False), 2021),
     ],
-)
-def test_a_link_is_counted_as_what_it_links_unless_it_has_conditions(
-    tmp_path: Path, text: str, counted: tuple[str, ...]
-) -> None:
-    """A student may have two pets of a kind since one year: then students are not what is counted."""
-    rows = (
-        "INSERT INTO student VALUES (1, 'Ann', 20); INSERT INTO has_pet VALUES (1, 1, 2010);"
-        "INSERT INTO pet VALUES (1, 'newt', 3);"
-    )
-    pets = source(tmp_path / "pets.sqlite", PETS + rows)
-    facts = read_facts(pets.database, pets.schema)
-    filled = Filled(read(text), facts, {0: 0, 1: 2, 2: 1}, {Ref(1, 0): 2, Ref(2, 0): 1})
-    of_student, of_pet = facts.edges
-    filled.links = {(0, 1): of_student, (1, 0): of_student, (1, 2): of_pet, (2, 1): of_pet}
-    filled.values = {0: 2010, 1: "newt"} if "t1.c0" in text else {0: "newt"}
-    for seed in range(20):
-        if not counted:
-            with pytest.raises(Unsayable):
-                question(filled, random.Random(seed))
-            continue
-        asked = question(filled, random.Random(seed)).lower()
-        subject = re.split(r" (?:that|who|with|related|associated|since|have|are|whose)\b", asked)[
-            0
-        ]
-        assert any(each in subject for each in counted), asked
+)  # fmt: skip
+def test_periods_follow_the_format_of_the_column(form: DateFormat, cell: str | int) -> None:
+    day = day_of(cell, form)
+    assert day is not None and day.year == 2021
+    with closing(sqlite3.connect(":memory:")) as connection:
+        run = lambda unit: connection.execute(f"SELECT {bucket(form, unit, literal(cell))}").fetchone()[0]  # noqa: E731  # fmt: skip
+        assert str(run("year")) == "2021"
+        if form.kind != "year":
+            assert str(run("month")).translate({ord("-"): None, ord("/"): None}) == "202105"
+        if bucket(form, "quarter", "d"):
+            assert run("quarter") == "2021-Q2"
 
 
-# Killed and started again -------------------------------------------------------------------------
-
-RUN = """
-from pathlib import Path
-from txt2sql.data.synthesis import Source, synthesise
-from txt2sql.execution.database import open_database
-database = open_database({path!r})
-synthesise([Source(database, database.schema())], 500, seed=2, processes={processes}, log=Path({log!r}))
-raise SystemExit("it should have been killed")
-"""
-
-
-@pytest.mark.parametrize("processes", [1, 2])
-def test_a_killed_run_goes_on_to_the_same_pairs(
-    farm: Source,
-    tmp_path: Path,
-    processes: int,
-    run_killed: Callable[[str, Callable[[], bool]], None],
-) -> None:
-    log = tmp_path / "log.jsonl"
-    code = RUN.format(path=str(farm.database.path), log=str(log), processes=processes)
-    run_killed(code, lambda: log.exists() and log.read_bytes().count(b"\n") > 3)
-    with log.open("ab") as file:
-        file.write(b'{"drawn": [["half a li')
-    before = log.read_bytes().count(b"\n")
-    resumed, _ = synthesise([farm], 500, seed=2, processes=1, log=log)
-    assert log.read_bytes().count(b"\n") > before
-    assert resumed == synthesise([farm], 500, seed=2, processes=1)[0]
-
-
-def test_a_log_of_other_settings_is_not_read(farm: Source, tmp_path: Path) -> None:
-    log = tmp_path / "log.jsonl"
-    synthesise([farm], 50, seed=1, processes=1, log=log)
-    again, _ = synthesise([farm], 50, seed=2, processes=1, log=log)
-    assert again == synthesise([farm], 50, seed=2, processes=1)[0]
+def test_dates_that_sql_sorts_wrongly_are_not_sorted(tmp_path: Path) -> None:
+    script = "CREATE TABLE job (id INTEGER PRIMARY KEY, day TEXT, hours INT);"
+    for i in range(40):
+        script += (
+            f"INSERT INTO job VALUES ({i}, '{i % 28 + 1:02}.{i % 12 + 1:02}.{2020 + i % 4}', {i});"
+        )
+    jobs = source(tmp_path / "jobs.sqlite", script)
+    pairs, _ = synthesise([jobs], 300)
+    assert sum("SUBSTR(day, 7, 4)" in pair.sql for pair in pairs) > 10
+    assert not [p for p in pairs if re.search(r"(MIN|MAX)\(day|ORDER BY day|day [<>]", p.sql)]
 
 
 # Stored -------------------------------------------------------------------------------------------
 
 
 def test_a_folder_is_a_data_set(farm: Source, tmp_path: Path) -> None:
-    pairs, _ = synthesise([farm], 30, processes=1)
+    pairs, _ = synthesise([farm], 30)
     write_pairs(pairs, tmp_path / "out", [farm])
     write_pairs(pairs, tmp_path / "out", [farm])  # again, over what is there
     dataset = open_dataset(tmp_path / "out")
     examples = list(dataset.examples("train"))
     assert dataset.splits == ("train",)
-    assert [(e.question, e.gold_sql, e.difficulty) for e in examples] == [
-        (pair.question, pair.sql, pair.level) for pair in pairs
-    ]
+    assert [(e.question, e.gold_sql) for e in examples] == [(p.question, p.sql) for p in pairs]
     assert execute(dataset.database("farm"), examples[0].gold_sql).ok
 
 
 def test_lines_hold_one_pair_each(farm: Source, tmp_path: Path) -> None:
-    pairs, _ = synthesise([farm], 10, processes=1)
+    pairs, _ = synthesise([farm], 10)
     write_pairs(pairs, tmp_path / "pairs.jsonl", [farm])
     rows = [json.loads(line) for line in (tmp_path / "pairs.jsonl").read_text().splitlines()]
     assert [row["query"] for row in rows] == [pair.sql for pair in pairs]
-    assert set(rows[0]) == {"db_id", "question", "query", "hardness", "skeleton", "writer"}
+    assert set(rows[0]) == {"db_id", "question", "query", "kind"}
 
 
 def test_the_words_of_a_data_set_are_used_and_passed_on(spider: Path, tmp_path: Path) -> None:
     dataset = open_dataset(spider)
     shops = Source(dataset.database("shops"), dataset.schema("shops"))
-    pairs, _ = synthesise([shops], 60, processes=1)
+    pairs, _ = synthesise([shops], 60)
     assert any("year of opening" in pair.question.lower() for pair in pairs)
     write_pairs(pairs, tmp_path / "out", [shops], dataset.entry)  # type: ignore[attr-defined]
     again = open_dataset(tmp_path / "out").schema("shops")
     assert again.table("shop").column("opening_year").words == "year of opening"  # type: ignore[union-attr]
-
-
-# Back-translation ---------------------------------------------------------------------------------
-
-
-def rewritten(
-    farm: Source, pairs: list[Pair], questions: list[str], answers: list[str], **options: object
-) -> list[Pair]:
-    writer = ScriptedGenerator(questions, name="writer")
-    asker = DirectPredictor(ScriptedGenerator(answers), lambda _: farm.schema, lambda _: ())
-
-    def agrees(db_id: str, sql: str, other: str) -> bool:
-        return execute(farm.database, sql).rows == execute(farm.database, other).rows
-
-    return list(rewrite(pairs, writer, asker, lambda _: farm.schema, agrees, **options))  # type: ignore[arg-type]
-
-
-@pytest.fixture
-def two() -> list[Pair]:
-    shape = "select count ( * ) from t0"
-    return [
-        Pair("farm", "How many farms are there?", "SELECT count(*) FROM farm", "easy", shape),
-        Pair("farm", "Count the animals.", "SELECT count(*) FROM animal", "easy", shape),
-    ]
-
-
-def test_a_question_that_leads_elsewhere_is_not_taken(farm: Source, two: list[Pair]) -> None:
-    found = rewritten(
-        farm, two, ["Question: What farms do we run?", '"How many animals live on them?"'],
-        ["SELECT name FROM farm", "SELECT count(animal_id) FROM animal"],
-    )  # fmt: skip
-    assert found[0] == two[0]
-    assert found[1] == replace(two[1], question="How many animals live on them?", writer="writer")
-
-
-def test_a_question_that_another_pair_has_is_not_taken(farm: Source, two: list[Pair]) -> None:
-    answers = [pair.sql for pair in two]
-    found = rewritten(farm, two, ["How many farms have we?"] * 2, answers)
-    assert [pair.writer for pair in found] == ["writer", "templates"]
-    found = rewritten(farm, two, ["How many farms have we?", "What number of animals?"], answers, exclude=["how many farms have we"])  # fmt: skip
-    assert [pair.writer for pair in found] == ["templates", "writer"]
-
-
-def test_rewriting_goes_on_where_it_was(farm: Source, two: list[Pair], tmp_path: Path) -> None:
-    pairs = [replace(two[0], question=f"{two[0].question} {i}") for i in range(20)]
-    questions = [f"How many farms exist, take {i}?" for i in range(20)]
-    log = tmp_path / "log.jsonl"
-    options = {"log": log}
-    whole = rewritten(farm, pairs, questions, [two[0].sql] * 20, **options)
-    lines = log.read_text().splitlines(keepends=True)
-    log.write_text("".join(lines[:2]))  # the head and the first batch of sixteen
-    assert rewritten(farm, pairs, questions[16:], [two[0].sql] * 4, **options) == whole
-
-
-@pytest.mark.parametrize("text", ["", "\n \n", "yes", "SELECT", "x" * 500, "Question:", '""'])
-def test_what_is_no_question_is_dropped(text: str) -> None:
-    assert first_question(text) == ""
-
-
-# Shapes -------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "select",
-        "select t0.c0",
-        "select t0.c0 from",
-        "select t0.c0 from t1",
-        "select t0.c0 from t0 join t0",
-        "select t0.c0 from t0 where t0.c1 = v and t0.c2 = v or t0.c3 = v",
-        "select t0.c0 + t0.c1 from t0",
-        "select t0.c0 from t0 where t0.c1 ! v",
-        "select t0.c0 from t0 limit",
-        "select t0.c0 from t0 order by t0.c1",
-        "select t0.c0 from t0 extra",
-        "select t0.c0 from t0 where t0.c1 in ( select t1.c0 from t1 where t0.c2 = v )",
-    ],
-)
-def test_text_that_is_no_shape_is_refused(text: str) -> None:
-    with pytest.raises(Unreadable):
-        read(text)
-
-
-def test_gold_queries_give_shapes(farm: Source) -> None:
-    shape = lambda sql: shape_of(sql, farm.schema)  # noqa: E731
-    assert shape("SELECT 1 +") is None
-    assert shape("SELECT max(age) - min(age) FROM animal") is None
-    assert shape("SELECT T1.name FROM farm AS T1 JOIN animal AS T2 ON T1.farm_id = T2.farm_id WHERE T2.species = 'cow' AND T2.age > 3") == (
-        "select t0.c0 from t0 join t1 where t1.c0 = v and t1.c1 > v"
-    )  # fmt: skip
-    assert (
-        skeleton("select t0.c0 from t0 join t1 where t1.c0 = v")
-        == "select c from t join t where c = v"
-    )
-
-
-def test_mined_shapes_are_counts_of_training_shapes() -> None:
-    shapes = mined()
-    assert len({shape.text for shape in shapes}) == len(shapes) > 500
-    assert all(shape.golds >= 2 and shape.level in LEVELS for shape in shapes)
-    assert all(a.golds >= b.golds for a, b in pairwise(shapes))
-    assert all(level_of(shape.text) == shape.level for shape in shapes[:50])
-    assert sum(shape.golds for shape in shapes) < mined_total()
-
-
-@given(st.integers(0, 10_000))
-def test_the_grammar_makes_shapes(seed: int) -> None:
-    text = sample(random.Random(seed))
-    read(text)
-    assert level_of(text) in LEVELS
 
 
 # Words --------------------------------------------------------------------------------------------
@@ -569,15 +420,15 @@ def test_plurals(one: str, many: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "words"),
     [
         ("stu_fname", "student first name"), ("num employees", "number of employees"),
-        ("no", "number"), ("has pet", "pet"), ("id", "id"), ("Order  Date", "order date"),
+        ("has pet", "pet"), ("id", "id"), ("Order  Date", "order date"), ("tbl_order", "order"),
         ("number of pieces", "number of pieces"), ("名前", "名前"),
     ],
 )  # fmt: skip
-def test_nouns(name: str, said: str) -> None:
-    assert noun(name) == said
+def test_nouns(name: str, words: str) -> None:
+    assert noun(name) == words
 
 
 @given(st.text())
@@ -586,21 +437,22 @@ def test_words_take_any_text(text: str) -> None:
         assert isinstance(function(text), str)
 
 
-@given(st.integers(-(10**12), 10**12) | st.floats(-1e9, 1e9), st.integers(), st.booleans())
-def test_rounding_keeps_to_its_side(value: int | float, seed: int, up: bool) -> None:
-    number = rounded(value, random.Random(seed), up=up)
-    slack = abs(value) * 1e-9 + 1e-5
-    assert number >= value - slack if up else number <= value + slack
+@given(st.text(st.characters(min_codepoint=33), min_size=1), st.integers())
+def test_typing_errors_and_haste_leave_values_alone(value: str, seed: int) -> None:
+    value = value.strip() or "x"
+    typed = finish(
+        f"orders of customer \x03{value}\x04 in total?", random.Random(seed), frozenset()
+    )
+    assert " ".join(value.split()) in typed
 
 
-@pytest.mark.parametrize("text", ["2014-13-01", "2014-00-10", "0000-01-40"])
-def test_a_date_that_is_none_stays(text: str) -> None:
-    assert date_in_words(text, random.Random(0)) == text
+def test_a_skeleton_has_no_names_and_values() -> None:
+    one = skeleton("SELECT a FROM t WHERE b = 'it''s' AND c > 3")
+    assert one == skeleton('SELECT x FROM "u v" WHERE y = \'\' AND z > 1.5') == "SELECT _ FROM _ WHERE _ = ? AND _ > ?"  # fmt: skip
 
 
-@given(st.text(min_size=1), st.integers())
-def test_a_mention_holds_the_whole_text(text: str, seed: int) -> None:
-    assert text in quoted(text, random.Random(seed))
+def test_functions_are_written_in_capitals() -> None:
+    assert capital_calls("date(d, 'unixepoch')") == "DATE(d, 'unixepoch')"
 
 
 # Spider -------------------------------------------------------------------------------------------
@@ -608,24 +460,10 @@ def test_a_mention_holds_the_whole_text(text: str, seed: int) -> None:
 
 def test_nothing_of_spider_dev_comes_out(data_root: Path) -> None:
     spider = open_dataset("spider", data_root)
-    ids = sorted({example.db_id for example in spider.examples("train")})[:30]
+    ids = sorted({example.db_id for example in spider.examples("train")})[:20]
     sources = [Source(spider.database(db_id), spider.schema(db_id)) for db_id in ids]
-    dev = list(spider.examples("dev"))
-    pairs, report = synthesise(sources, 1500, exclude=[example.question for example in dev])
-    assert len(pairs) == 1500
+    dev = [example.question for example in spider.examples("dev")]
+    pairs, _ = synthesise(sources, 1000, exclude=dev)
+    assert len(pairs) == 1000
     check(pairs, *sources)
-    asked = {plain(example.question) for example in dev}
-    assert not asked & {plain(pair.question) for pair in pairs}
-    of_dev = {
-        (example.db_id, skeleton(text))
-        for example in dev
-        if (text := shape_of(example.gold_sql, spider.schema(example.db_id)))
-    }
-    assert not of_dev & {(pair.db_id, skeleton(pair.shape)) for pair in pairs}
-    assert summary(pairs, report)["skeleton_coverage"] > 0.6
-
-
-def test_facts_are_the_same_at_every_reading(farm: Source) -> None:
-    first = read_facts(farm.database, farm.schema)
-    assert first == read_facts(Database(farm.database.path, "farm"), farm.schema)
-    assert {c.noun: c.kind for c in first.tables[0].columns}["founded"] == "number"
+    assert not set(map(plain, dev)) & {plain(pair.question) for pair in pairs}

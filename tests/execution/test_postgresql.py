@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -82,7 +83,7 @@ def test_the_schema_has_keys_types_and_samples(books: UrlDatabase) -> None:
     hired = staff.column("hire_date")
     assert hired is not None
     assert (hired.type, hired.declared_type, hired.words) == ("time", "DATE", "hire date")
-    assert hired.samples[0] == "2007-07-23"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", hired.samples[0])
     assert [column.name for column in staff.columns if column.primary_key] == ["staff_id"]
     assert ForeignKey("staff", "shop_id", "shops", "shop_id") in schema.foreign_keys
 

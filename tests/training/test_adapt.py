@@ -357,7 +357,7 @@ def test_a_run_that_is_killed_in_every_stage_ends_like_one_that_is_not(
         command += ["--set", setting]
     run = tmp_path / "killed"
     for mark in (
-        "pairs.part.jsonl",
+        "data/train.json",
         "before.jsonl",
         "sft/run.json",
         "sft/checkpoints",

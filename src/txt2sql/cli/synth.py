@@ -6,7 +6,7 @@ $ txt2sql synth --dataset spider --split train -n 20000 --output pairs.jsonl --j
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,7 +18,7 @@ from txt2sql.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from txt2sql.data import Dataset
-    from txt2sql.data.synthesis import Pair, Source
+    from txt2sql.data.synthesis import Source
 
 
 def synth(
@@ -37,30 +37,17 @@ def synth(
     data: DataOption = None,
     count: Annotated[int, typer.Option("-n", metavar="N", min=1, help="How many pairs.")] = 1000,
     seed: Annotated[int, typer.Option(metavar="N", help="Same seed, same pairs.")] = 0,
-    processes: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="[default: all cores]")
-    ] = None,
-    writer: Annotated[
-        str | None,
-        typer.Option(metavar="NAME|PATH", help="A model that rewrites the questions from the SQL."),
-    ] = None,
-    asker: Annotated[
-        str, typer.Option(metavar="NAME|PATH", help="The model that must find the SQL again.")
-    ] = "bundled",
     json: Annotated[bool, typer.Option("--json", help="Print the statistics as JSON.")] = False,
 ) -> None:
     """Make questions with SQL from the schema and the rows of a database.
 
-    Every statement runs and returns something; no question and no statement comes twice. A run that
-    was stopped goes on when it is started again. With --writer, a question is the model's own where
-    asking it back gives the same rows, and else stays as the templates have it.
+    Every statement runs and returns something; no question and no statement comes twice.
 
     \b
     Examples:
       txt2sql synth --db shop.sqlite -n 1000 --output shop-pairs
       txt2sql synth --db a.sqlite --db b.sqlite --output pairs.jsonl
       txt2sql synth --dataset spider --split train -n 20000 --output results/synthetic
-      txt2sql synth --db shop.sqlite --writer Qwen/Qwen3-4B-Instruct-2507 --output shop-pairs
     """
     from txt2sql.data.synthesis import summary, synthesise, write_pairs
 
@@ -71,35 +58,21 @@ def synth(
     opened = _opened(dataset, data) if dataset else None
     sources = _sources_of(opened, split) if opened else _sources(db or ())
     exclude = _asked_elsewhere(opened, split) if opened else ()
-    log = output.with_name(f".{output.name}.{count}.{seed}.part.jsonl")
     try:
-        log.parent.mkdir(parents=True, exist_ok=True)
+        output.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DataError(f"cannot write to '{log.parent}' ({error.strerror})") from error
+        raise DataError(f"cannot write to '{output.parent}' ({error.strerror})") from error
     with _progress(count) as advance:
-        pairs, report = synthesise(
-            sources,
-            count,
-            seed=seed,
-            processes=processes,
-            exclude=exclude,
-            log=log,
-            advance=advance,
-        )
-    if writer:
-        rewriting = log.with_name(f".{output.name}.rewriting.part.jsonl")
-        pairs = _rewritten(pairs, sources, writer, asker, seed, exclude, rewriting)
-        rewriting.unlink(missing_ok=True)
+        pairs, report = synthesise(sources, count, seed=seed, exclude=exclude, advance=advance)
     entry = getattr(opened, "entry", None)
     write_pairs(pairs, output, sources, *([entry] if entry else []))
-    log.unlink(missing_ok=True)
-    found = summary(pairs, report)
+    statistics = summary(pairs, report)
     if json:
         import json as codec
 
-        print(codec.dumps(found, ensure_ascii=False))
+        print(codec.dumps(statistics, ensure_ascii=False))
     else:
-        print(_text(found, output))
+        print(_text(statistics, output))
     if not pairs:
         raise DataError("nothing could be asked of these databases; give some with rows")
 
@@ -135,50 +108,6 @@ def _asked_elsewhere(dataset: Dataset, split: str) -> set[str]:
     }
 
 
-def _rewritten(
-    pairs: Sequence[Pair],
-    sources: Iterable[Source],
-    writer: str,
-    asker: str,
-    seed: int,
-    exclude: Collection[str],
-    log: Path,
-) -> list[Pair]:
-    from txt2sql.cli.progress import steps
-    from txt2sql.data.synthesis import rewrite
-    from txt2sql.execution.compare import same_result
-    from txt2sql.execution.execute import execute
-    from txt2sql.models import hf
-    from txt2sql.serving.service import build_predictor
-    from txt2sql.sql.text import is_ordered
-
-    known = {source.schema.db_id: source for source in sources}
-
-    def agrees(db_id: str, sql: str, other: str) -> bool:
-        gold, answer = (execute(known[db_id].database, text) for text in (sql, other))
-        return gold.ok and answer.ok and same_result(gold, answer, is_ordered(sql))
-
-    predictor = build_predictor(
-        asker, lambda db_id: known[db_id].schema, lambda db_id: known[db_id].database
-    )
-    generator = hf.load(writer)
-    done: list[Pair] = []
-    with steps("rewriting", len(pairs)) as advance:
-        for pair in rewrite(
-            pairs,
-            generator,
-            predictor,
-            lambda db_id: known[db_id].schema,
-            agrees,
-            seed=seed,
-            exclude=exclude,
-            log=log,
-        ):
-            done.append(pair)
-            advance(f"{sum(each.writer != 'templates' for each in done):,} by {writer}")
-    return done
-
-
 @contextmanager
 def _progress(total: int) -> Iterator[Callable[[int], None]]:
     """Progress by how many there are, where `steps` wants one call for each."""
@@ -196,18 +125,21 @@ def _progress(total: int) -> Iterator[Callable[[int], None]]:
         yield advance
 
 
-def _text(found: dict[str, Any], output: Path) -> str:
-    levels = "  ".join(f"{level} {share:.0%}" for level, share in found["levels"].items())
-    rejected = ", ".join(f"{count:,} {reason}" for reason, count in found["rejected"].items())
+def _text(statistics: dict[str, Any], output: Path) -> str:
+    kinds = ", ".join(f"{kind} {share:.1%}" for kind, share in statistics["kinds"].items())
+    rejected = ", ".join(f"{count:,} {why}" for why, count in statistics["rejected"].items())
     lines = [
-        f"{found['pairs']:,} pairs from {found['databases']} databases in {found['seconds']:.1f} s "
-        f"({found['pairs_per_second']:,.0f} a second) -> {output}",
-        f"hardness: {levels}",
-        f"skeletons: {found['skeletons']:,}, those of {found['skeleton_coverage']:.1%} of Spider's training golds",
-        f"questions: {found['question_words']:,} different words, {found['mean_question_words']:.1f} in each",
+        f"{statistics['pairs']:,} pairs from {statistics['databases']} databases in "
+        f"{statistics['seconds']:.1f} s ({statistics['pairs_per_second']:,.0f} a second) -> {output}",
+        f"kinds: {kinds.replace('_', ' ')}",
+        f"SQL: {statistics['skeletons']:,} different skeletons",
+        f"questions: {statistics['question_words']:,} different words, "
+        f"{statistics['mean_question_words']:.1f} in each",
         f"rejected: {rejected or 'none'}",
     ]
-    lines += [f"silent: {reason}" for reason in found["silent"].values()]
-    if found["pairs"] < found["wanted"]:
-        lines.append(f"these databases had no more than {found['pairs']:,} different pairs to give")
+    lines += [f"silent: {reason}" for reason in statistics["silent"].values()]
+    if statistics["pairs"] < statistics["wanted"]:
+        lines.append(
+            f"these databases had no more than {statistics['pairs']:,} different pairs to give"
+        )
     return "\n".join(lines)

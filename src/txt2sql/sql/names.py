@@ -160,7 +160,8 @@ def faults(sql: str, schema: Schema) -> list[Fault]:
             return []
         walk = _Walk(sql, schema, from_clauses(tokens))
         walk.query(trees[0], None, {})
-    except (SqlglotError, RecursionError, ValueError):
+    except (SqlglotError, RecursionError, ValueError, AttributeError, TypeError):
+        # Of hostile text sqlglot builds trees that lack what every query has.
         return [Fault(Problem(Kind.UNREADABLE, ""))]
     for name in trees[0].find_all(exp.Identifier):
         if not name.args.get("quoted") and name.name.lower() in RESERVED:

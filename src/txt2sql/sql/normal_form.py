@@ -65,7 +65,8 @@ def canonical_sql(sql: str, schema: Schema) -> str:
         return text
 
 
-def _needs_quotes(name: str) -> bool:
+def needs_quotes(name: str) -> bool:
+    """Whether a name must stand in double quotes."""
     return not _PLAIN.match(name) or name.lower() in _RESERVED
 
 
@@ -417,7 +418,7 @@ def _qualify(select: _Select) -> None:
 
 def _spell(identifier: Node, name: str) -> None:
     identifier.set("this", name)
-    identifier.set("quoted", _needs_quotes(name))
+    identifier.set("quoted", needs_quotes(name))
 
 
 def _join(select: _Select) -> None:

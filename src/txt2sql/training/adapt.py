@@ -128,7 +128,6 @@ class Adaptation:
             return
         start = time.monotonic()
         config = self.config
-        log = self.run.folder / "pairs.part.jsonl"
         made = 0
         with self.progress("making questions", config.count + config.held_out) as advance:
 
@@ -146,13 +145,11 @@ class Adaptation:
                 held_out=config.held_out,
                 given_share=config.given_share,
                 seed=config.seed,
-                log=log,
                 advance=told,
             )
         self.state["given_train"] = split.given_train
         self._took("making questions", start)
         write_split(split, self.database, self.data)
-        log.unlink(missing_ok=True)
 
     def measure(self, when: str, load: Callable[[], Predictor]) -> dict[str, list[dict[str, Any]]]:
         """Verdict rows by part of those that measure; answers that are kept are not asked again."""

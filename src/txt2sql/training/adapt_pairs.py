@@ -158,7 +158,6 @@ def make_split(
     held_out: int,
     given_share: float,
     seed: int,
-    log: Path | None = None,
     advance: Callable[[int], None] = lambda made: None,
 ) -> Split:
     """Make `count` + `held_out` pairs and split them and the given ones by statement.
@@ -170,7 +169,6 @@ def make_split(
         count + held_out,
         seed=seed,
         exclude=[pair.question for pair in given],
-        log=log,
         advance=advance,
     )
     if len(made) < _LEAST:
@@ -194,7 +192,8 @@ def make_split(
     for key in order:
         if len(synthetic) >= most:
             break
-        if key not in taught_keys:
+        lasting = not any("'now'" in pair.sql for pair in groups[key])  # other rows another day
+        if key not in taught_keys and lasting:
             synthetic += groups.pop(key)
     train = [pair for group in groups.values() for pair in group]
     random.Random(f"{seed} order").shuffle(train)

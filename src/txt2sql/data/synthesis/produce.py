@@ -1,42 +1,42 @@
-"""synthesise(...): as many different pairs as wanted, over all cores, the same bytes whatever their number.
+"""synthesise(...): as many different pairs as wanted, and the same bytes for the same seed.
 
-Work is cut into tasks, each a few attempts on one database. They run in any order, and are taken in
-theirs: only then are duplicates dropped. What tasks gave is appended to a log as it is taken, so that
-a run that was killed goes on where it was.
+Every statement is run in this process, over a read-only connection and within a budget of opcodes.
 
 >>> pairs, report = synthesise(sources, 1000, seed=1)  # doctest: +SKIP
->>> report.made, report.levels["easy"]  # doctest: +SKIP
-(1000, 251)
+>>> report.made, report.rejected["returns nothing"]  # doctest: +SKIP
+(1000, 71)
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import pickle
+import random
+import re
+import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from txt2sql.data.synthesis.contents import read_facts
-from txt2sql.data.synthesis.facts import Facts
-from txt2sql.data.synthesis.mining import mined
-from txt2sql.data.synthesis.sampler import LEVEL_SHARES, Drawn, Sampler, Task
+from txt2sql.data.synthesis.contents import Budget, read_profile
+from txt2sql.data.synthesis.questions import Author, Question
 from txt2sql.errors import DatabaseError, DataError
 from txt2sql.execution.database import Database
-from txt2sql.execution.sandbox import identity
-from txt2sql.execution.spread import Lost, can_spread, spread
-from txt2sql.runs import append_row, read_rows
-from txt2sql.types import Schema
+from txt2sql.runs import write_atomically
+from txt2sql.types import Cell, Schema
 
-_ATTEMPTS = 24
-_SPARE = 1.1
-_POOR_ROUNDS = 2
-_MEMORY = 512_000_000
+_OPCODES = 200_000
+_FETCHED = 200
+_LEAST_YIELD = 50
+"""A database is left where fewer than one attempt in so many gives a new pair."""
+_NOTHING: tuple[Cell, ...] = (None, 0, "")
+_LITERAL = re.compile(r"'(?:[^']|'')*'|\b\d+(?:\.\d+)?\b")
+_IDENTIFIER = re.compile(r'"(?:[^"]|"")*"|\b(?![A-Z_]+\b)[^\W\d]\w*')
+_WORD = re.compile(r"[^\W\d_]+(?:'[a-z]+)?")
+SPLIT = "train"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +49,12 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One question with SQL that answers it; `writer` is who wrote the question."""
+    """One question with SQL that answers it; `kind` is what kind of question it is."""
 
     db_id: str
     question: str
     sql: str
-    level: str
-    shape: str
-    writer: str = "templates"
+    kind: str
 
 
 @dataclass(slots=True)
@@ -75,102 +73,44 @@ def synthesise(
     count: int,
     *,
     seed: int = 0,
-    processes: int | None = None,
     exclude: Collection[str] = (),
-    log: Path | None = None,
     advance: Callable[[int], None] = lambda made: None,
 ) -> tuple[list[Pair], Report]:
-    """`count` pairs, or fewer when the databases have no more to give.
+    """`count` pairs, or fewer when the databases have no more to give, in the order of the databases.
 
-    `exclude` holds questions that must not come out (those a model will be tested on); `log` is a
-    file that lets a killed run go on; `advance` is told how many pairs there are.
+    `exclude` holds questions that must not come out (those a model will be tested on); `advance` is
+    told how many pairs there are.
     """
     start = time.monotonic()
     report = Report(count)
-    processes = processes or _cores()
-    facts = _all_facts(sources, processes)
-    usable = []
-    for at, known in enumerate(facts):
-        reason = known.why_silent()
+    if not sources:
+        raise DataError("no database was given; name one")
+    for db_id, times in Counter(source.schema.db_id for source in sources).items():
+        if times > 1:
+            raise DatabaseError(f"two databases are called '{db_id}'; rename the file of one")
+    writers = []
+    for source in sources:
+        profile = read_profile(source.database, source.schema)
+        reason = profile.why_silent()
         if reason is None:
-            usable.append(at)
+            writers.append(_Writer(source, Author(profile), seed))
         else:
-            report.silent[known.db_id] = reason
-    if not usable:
-        raise DataError(next(iter(report.silent.values()), "no database was given; name one"))
-    sampler = Sampler(facts, [source.database for source in sources], seed)
-    done = _Log(log, _fingerprint(sources, count, seed, exclude))
-    pairs = _Pairs(exclude)
-    first = dict.fromkeys(usable, 0)
-    poor = dict.fromkeys(usable, 0)
-    try:
-        while len(pairs.kept) < count and usable:
-            tasks = _round(usable, first, count - len(pairs.kept))
-            gained: Counter[int] = Counter()
-            for task, outcome in _ordered(sampler, tasks, done, processes):
-                if isinstance(outcome, str):
-                    report.rejected[outcome] += task[2]
-                    continue
-                drawn, why = outcome
-                report.rejected.update(why)
-                for each in drawn:
-                    gained[task[0]] += pairs.take(facts[task[0]].db_id, each, report.rejected)
-                advance(min(len(pairs.kept), count))
-                if len(pairs.kept) >= count:
-                    break
-            asked = Counter(dict.fromkeys(usable, 0))
-            for at, _, attempts in tasks:
-                asked[at] += attempts
-            for at in usable:  # fewer than one attempt in fifty gives something new
-                poor[at] = poor[at] + 1 if gained[at] * 50 < asked[at] else 0
-            usable = [at for at in usable if poor[at] < _POOR_ROUNDS]
-    finally:
-        sampler.close()
-    report.made = min(count, len(pairs.kept))
+            report.silent[source.schema.db_id] = reason
+    if not writers:
+        raise DataError(next(iter(report.silent.values())))
+    excluded = {plain(question) for question in exclude}
+    active = list(writers)
+    made = 0
+    while made < count and active:
+        quota = -(-(count - made) // len(active))
+        for writer in active:
+            wanted = min(quota, count - made)
+            made += writer.extend(wanted, excluded, report.rejected)
+            advance(made)
+        active = [writer for writer in active if not writer.exhausted]
+    report.made = made
     report.seconds = time.monotonic() - start
-    # By database: whoever reads them opens each database once.
-    place = {each.db_id: at for at, each in enumerate(facts)}
-    return sorted(pairs.kept[:count], key=lambda pair: place[pair.db_id]), report
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _round(usable: Sequence[int], first: dict[int, int], missing: int) -> list[Task]:
-    """Tasks that should about fill what is missing, the databases in turn."""
-    each = max(4, min(int(missing * _SPARE / len(usable)) + 1, 2000))
-    tasks: list[Task] = []
-    for offset in range(0, each, _ATTEMPTS):
-        attempts = min(_ATTEMPTS, each - offset)
-        tasks += [(at, first[at] + offset, attempts) for at in usable]
-    for at in usable:
-        first[at] += each
-    return tasks
-
-
-class _Pairs:
-    """The pairs kept; no question and no statement comes twice."""
-
-    def __init__(self, exclude: Collection[str]) -> None:
-        self.kept: list[Pair] = []
-        self._questions: set[str] = set()
-        self._statements: set[tuple[str, str]] = set()
-        self._excluded = {plain(question) for question in exclude}
-
-    def take(self, db_id: str, drawn: Drawn, rejected: Counter[str]) -> int:
-        question, sql, level, shape = drawn
-        asked, statement = plain(question), (db_id, " ".join(sql.lower().split()))
-        if asked in self._excluded:
-            rejected["is a question to be kept out"] += 1
-        elif asked in self._questions or statement in self._statements:
-            rejected["was there already"] += 1
-        else:
-            self._questions.add(asked)
-            self._statements.add(statement)
-            self.kept.append(Pair(db_id, question, sql, level, shape))
-            return 1
-        return 0
+    return [pair for writer in writers for pair in writer.pairs], report
 
 
 def plain(question: str) -> str:
@@ -178,95 +118,148 @@ def plain(question: str) -> str:
     return " ".join(question.lower().split()).rstrip("?.! ")
 
 
-Outcome = tuple[list[Drawn], dict[str, int]] | str
+class _Writer:
+    """The pairs of one database; no question and no statement comes twice."""
+
+    def __init__(self, source: Source, author: Author, seed: int) -> None:
+        self.database, self.author = source.database, author
+        self.db_id = source.schema.db_id
+        self.prefix = f"{seed}/{self.db_id}/"
+        self.pairs: list[Pair] = []
+        self.exhausted = False
+        self._attempts = 0
+        self._questions: set[str] = set()
+        self._statements: set[str] = set()
+
+    def extend(self, wanted: int, excluded: Collection[str], rejected: Counter[str]) -> int:
+        """Write up to `wanted` more pairs; returns how many they are."""
+        before = len(self.pairs)
+        connection = self.database.connect()
+        connection.text_factory = bytes
+        try:
+            budget = Budget(connection, _OPCODES)
+            last = 0
+            while len(self.pairs) < before + wanted and not self.exhausted:
+                problem = self._attempt(budget, excluded)
+                if problem:
+                    rejected[problem] += 1
+                    last += 1
+                    self.exhausted = last > 4 * _LEAST_YIELD
+                else:
+                    last = 0
+        finally:
+            connection.close()
+        return len(self.pairs) - before
+
+    def _attempt(self, budget: Budget, excluded: Collection[str]) -> str:
+        """Add one pair; returns why there is none, else ""."""
+        rng = random.Random(f"{self.prefix}{self._attempts}")
+        self._attempts += 1
+        question = self.author.write(rng)
+        if question is None:
+            return "does not fit the database"
+        asked = plain(question.text)
+        if asked in excluded:
+            return "is a question to be kept out"
+        if asked in self._questions or question.sql in self._statements:
+            return "was there already"
+        problem = _problem(budget, question)
+        if not problem:
+            self._questions.add(asked)
+            self._statements.add(question.sql)
+            self.pairs.append(Pair(self.db_id, question.text, question.sql, question.kind))
+        return problem
 
 
-def _ordered(
-    sampler: Sampler, tasks: Sequence[Task], log: _Log, processes: int
-) -> Iterator[tuple[Task, Outcome]]:
-    """Every task with what it gave, in order: from the log, then by running it."""
-    known = log.next(len(tasks))
-    yield from zip(tasks, known)
-    rest = tasks[len(known) :]
-    if processes < 2 or len(rest) < 2 or not can_spread():
-        for task in rest:
-            given = sampler(task)
-            log.add(given)
-            yield task, given
+def _problem(budget: Budget, question: Question) -> str:
+    """Why the statement is no answer; "" when it is one."""
+    sql = question.sql
+    if question.clock:
+        sql = sql.replace("'now'", f"'{question.clock}'")
+    try:
+        rows = budget.rows(sql, _FETCHED)
+        if not any(cell not in _NOTHING and cell != b"" for row in rows for cell in row):
+            return "returns nothing"
+        if question.probe:
+            probe = question.probe
+            if question.clock:
+                probe = probe.replace("'now'", f"'{question.clock}'")
+            keys = [row[-1] for row in budget.rows(probe, _FETCHED)]
+            if len(keys) < 2 or keys[-1] == keys[-2] or len(keys) <= _limit(sql):
+                return "is tied where it is cut off"
+    except (sqlite3.Error, ValueError, OverflowError, MemoryError) as problem:
+        return "takes too long" if "interrupted" in str(problem) else "fails"
+    return ""
+
+
+def _limit(sql: str) -> int:
+    return int(sql.rpartition(" LIMIT ")[2])
+
+
+# ----------------------------------------------------------------------------------------- storage
+
+
+def skeleton(sql: str) -> str:
+    """A statement without its names and values: its shape."""
+    return _IDENTIFIER.sub("_", _LITERAL.sub("?", sql))
+
+
+def summary(pairs: Sequence[Pair], report: Report) -> dict[str, Any]:
+    """The statistics of a run, ready for JSON."""
+    words = [_WORD.findall(pair.question.lower()) for pair in pairs]
+    kinds = Counter(pair.kind for pair in pairs)
+    return {
+        "pairs": len(pairs),
+        "wanted": report.wanted,
+        "databases": len({pair.db_id for pair in pairs}),
+        "kinds": {kind: round(n / len(pairs), 4) for kind, n in kinds.most_common()},
+        "skeletons": len({skeleton(pair.sql) for pair in pairs}),
+        "question_words": len({word for each in words for word in each}),
+        "mean_question_words": round(sum(map(len, words)) / max(1, len(pairs)), 2),
+        "rejected": dict(report.rejected.most_common()),
+        "silent": report.silent,
+        "seconds": round(report.seconds, 2),
+        "pairs_per_second": round(len(pairs) / max(report.seconds, 1e-9), 1),
+    }
+
+
+def write_pairs(
+    pairs: Sequence[Pair],
+    output: Path,
+    sources: Sequence[Source],
+    entry: Callable[[str], Mapping[str, Any] | None] = lambda db_id: None,
+) -> None:
+    """Store pairs as `output`: JSON lines (.jsonl), or a folder in Spider's layout.
+
+    The folder has train.json, links to the databases, and tables.json with the items that `entry`
+    has for them.
+    """
+    rows = [
+        {"db_id": p.db_id, "question": p.question, "query": p.sql, "kind": p.kind} for p in pairs
+    ]
+    if output.suffix == ".jsonl":
+        lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        write_atomically(output, "".join(lines))
         return
-    waiting: dict[int, Outcome] = {}
-    at = 0
-    for position, result in spread(sampler, rest, processes=processes, max_memory_bytes=_MEMORY):
-        waiting[position] = "killed the process" if isinstance(result, Lost) else result
-        while at in waiting:
-            outcome = waiting.pop(at)
-            log.add(outcome)
-            yield rest[at], outcome
-            at += 1
+    try:
+        for source in sources:
+            _link(output, source)
+    except OSError as error:
+        raise DataError(f"cannot link databases into '{output}' ({error}); choose another folder") from error  # fmt: skip
+    entries = [item for source in sources if (item := entry(source.schema.db_id))]
+    if entries:
+        write_atomically(output / "tables.json", json.dumps(entries, ensure_ascii=False) + "\n")
+    text = json.dumps(rows, ensure_ascii=False, indent=1)
+    write_atomically(output / f"{SPLIT}.json", text + "\n")
 
 
-class _Log:
-    """What tasks gave, in order, as lines of a file that a later run with the same settings reads."""
-
-    def __init__(self, path: Path | None, fingerprint: str) -> None:
-        self.path, self._at = path, 0
-        self._known: list[Outcome] = []
-        if path is None:
-            return
-        rows = read_rows(path)
-        head = next(rows, None)
-        if head is not None and head.get("settings") == fingerprint:
-            self._known = [_outcome(row) for row in rows]
-        else:
-            path.unlink(missing_ok=True)
-            append_row(path, {"settings": fingerprint})
-
-    def next(self, count: int) -> list[Outcome]:
-        found = self._known[self._at : self._at + count]
-        self._at += len(found)
-        return found
-
-    def add(self, outcome: Outcome) -> None:
-        if self.path is not None:
-            lost = isinstance(outcome, str)
-            append_row(self.path, {"lost": outcome} if lost else {"drawn": outcome[0], "why": outcome[1]})  # fmt: skip
-
-
-def _outcome(row: dict[str, Any]) -> Outcome:
-    if "lost" in row:
-        return str(row["lost"])
-    return [tuple(drawn) for drawn in row["drawn"]], row["why"]
-
-
-def _fingerprint(sources: Sequence[Source], count: int, seed: int, exclude: Collection[str]) -> str:
-    """Changes when a run would give something else."""
-    files = [[s.database.db_id, *identity(str(s.database.path))] for s in sources]
-    shapes = [shape.text for shape in mined()]
-    text = json.dumps([files, count, seed, sorted(exclude), shapes, LEVEL_SHARES])
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _all_facts(sources: Sequence[Source], processes: int) -> list[Facts]:
-    """The facts of every database, read over all cores."""
-    seen: set[str] = set()
-    for source in sources:
-        if source.schema.db_id in seen:
-            raise DatabaseError(
-                f"two databases are called '{source.schema.db_id}'; rename the file of one"
-            )
-        seen.add(source.schema.db_id)
-    if processes < 2 or len(sources) < 8 or not can_spread():
-        return [read_facts(source.database, source.schema) for source in sources]
-
-    def read(at: int) -> bytes:
-        return pickle.dumps(read_facts(sources[at].database, sources[at].schema))
-
-    facts: dict[int, Facts] = {}
-    for at, result in spread(
-        read, range(len(sources)), processes=processes, max_memory_bytes=_MEMORY
-    ):
-        if isinstance(result, Lost):
-            facts[at] = Facts(sources[at].schema.db_id, (), (), frozenset())
-        else:
-            facts[at] = pickle.loads(result)
-    return [facts[at] for at in range(len(sources))]
+def _link(output: Path, source: Source) -> None:
+    db_id = source.schema.db_id
+    link = output / "database" / db_id / f"{db_id}.sqlite"
+    target = source.database.path.resolve()
+    if link.is_symlink() and link.resolve() == target:
+        return
+    link.parent.mkdir(parents=True, exist_ok=True)
+    part = link.with_name(f".{link.name}.{os.getpid()}.part")
+    part.symlink_to(target)
+    part.replace(link)

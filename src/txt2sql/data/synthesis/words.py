@@ -1,6 +1,6 @@
-"""English for schemas: singular and plural, the nouns behind identifiers, numbers in words.
+"""English for schemas: nouns of tables and columns, plurals, articles, numbers in words.
 
-A few rules and lists, enough for the names of tables and columns; no full morphology.
+A few rules and lists, enough for names of tables and columns; no full morphology.
 
 >>> plural("city"), singular("addresses"), noun("stu_fname")
 ('cities', 'address', 'student first name')
@@ -9,8 +9,10 @@ A few rules and lists, enough for the names of tables and columns; no full morph
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+
+from txt2sql.execution.names import natural_name
 
 _IRREGULAR = {
     "person": "people", "man": "men", "woman": "women", "child": "children", "foot": "feet",
@@ -18,23 +20,13 @@ _IRREGULAR = {
     "data": "data", "faculty": "faculty", "aircraft": "aircraft", "gas": "gases", "bus": "buses",
     "status": "statuses", "news": "news", "money": "money", "weather": "weather", "media": "media",
     "campus": "campuses", "bonus": "bonuses", "personnel": "personnel", "equipment": "equipment",
-    "sales": "sales", "stock": "stock", "history": "histories", "inventory": "inventories",
-    "address": "addresses", "class": "classes", "business": "businesses", "index": "indexes",
-    "life": "lives", "leaf": "leaves", "shelf": "shelves", "analysis": "analyses",
-    "basis": "bases", "half": "halves", "lens": "lenses", "undergo": "undergoes", "wife": "wives", "knife": "knives", "crisis": "crises", "virus": "viruses", "census": "censuses",
-    "us": "us", "gps": "gps", "access": "accesses", "process": "processes", "boss": "bosses",
+    "sales": "sales", "stock": "stock", "address": "addresses", "class": "classes",
+    "business": "businesses", "index": "indexes", "life": "lives", "leaf": "leaves",
+    "shelf": "shelves", "analysis": "analyses", "basis": "bases", "half": "halves",
+    "lens": "lenses", "wife": "wives", "knife": "knives", "crisis": "crises", "virus": "viruses",
+    "census": "censuses", "access": "accesses", "process": "processes", "boss": "bosses",
 }  # fmt: skip
 _SINGULAR = {many: one for one, many in _IRREGULAR.items() if many != one}
-_ABBREVIATIONS = {
-    "fname": "first name", "lname": "last name", "mname": "middle name", "num": "number",
-    "no": "number", "nbr": "number", "avg": "average", "addr": "address", "dob": "date of birth",
-    "qty": "quantity", "desc": "description", "dept": "department", "cust": "customer",
-    "emp": "employee", "stu": "student", "prof": "professor", "inst": "instructor", "tel": "phone",
-    "amt": "amount", "yr": "year", "loc": "location", "pct": "percentage", "max": "maximum",
-    "min": "minimum", "temp": "temperature", "std": "standard", "lat": "latitude",
-    "lng": "longitude", "img": "image", "msg": "message", "acct": "account", "org": "organization",
-    "pk": "key", "pwd": "password", "ref": "", "tbl": "",
-}  # fmt: skip
 PEOPLE = frozenset(
     "person people student teacher employee customer singer artist author actor actress player "
     "member instructor professor physician patient nurse doctor driver staff user client worker "
@@ -42,8 +34,8 @@ PEOPLE = frozenset(
     "visitor owner host scientist engineer technician journalist captain head reviewer inventor "
     "designer musician performer entrepreneur investor politician representative delegate reader "
     "rider climber cyclist employer chef seller buyer supplier passenger resident adviser advisor "
-    "participant contestant voter faculty bodybuilder builder friend parent child man woman lawyer "
-    "agent partner subscriber tenant borrower lender composer conductor reporter winner".split()
+    "participant contestant voter builder friend parent child man woman lawyer agent partner "
+    "subscriber tenant borrower lender composer conductor reporter winner".split()
 )
 _NOUNS_IN_ED = frozenset("speed breed creed seed reed weed feed steed shed sled".split())
 _NO_NOUNS = frozenset(
@@ -62,9 +54,7 @@ def plural(words: str) -> str:
 def _plural(word: str) -> str:
     if word in _IRREGULAR:
         return _IRREGULAR[word]
-    if word in _NO_NOUNS:
-        return word  # "date from", "profits billion"
-    if not word or not word[-1].isalpha() or not word.isascii():
+    if word in _NO_NOUNS or not word or not word[-1].isalpha() or not word.isascii():
         return word
     if word.endswith("ed") and word not in _NOUNS_IN_ED and len(word) > 4:
         return word  # "founded", "killed": they have no plural
@@ -84,10 +74,9 @@ def singular(words: str) -> str:
 
 
 def _with_head(words: str, change: Callable[[str], str]) -> str:
-    """The noun phrase with its head noun changed."""
     for link in (" of ", " in ", " for ", " with ", " per ", " by ", " at ", " to "):
-        first, found, rest = words.partition(link)
-        if found and first:
+        first, separator, rest = words.partition(link)
+        if separator and first:
             return _with_head(first, change) + link + rest
     head, space, last = words.rpartition(" ")
     return head + space + change(last)
@@ -98,7 +87,7 @@ def _singular(word: str) -> str:
         return _SINGULAR[word]
     if word in _IRREGULAR or len(word) < 4 or not word.isascii():
         return word
-    if word.endswith("ies") and len(word) > 4 and word not in ("movies", "cookies", "species"):
+    if word.endswith("ies") and len(word) > 4 and word not in ("movies", "cookies"):
         return word[:-3] + "y"
     if word.endswith(("sses", "xes", "ches", "shes", "goes", "does")) and word != "shoes":
         return word[:-2]
@@ -108,25 +97,19 @@ def _singular(word: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def noun(words: str) -> str:
-    """A name as a person says it: lower case, abbreviations spelled out, no doubled words."""
-    said: list[str] = []
-    words = re.sub(r"[|{}]", " ", words).strip() or "value"  # marks of the templates
-    split = re.split(r"[\s_]+", words.lower())
-    if split[0] in ("num", "number", "no", "nbr") and len(split) > 1 and _counts(split[1:]):
-        split[:1] = ["number", "of"]
-    if split[0] in ("has", "have") and len(split) > 1:
-        del split[0]  # "has pet": a table of who has which pet
-    for word in split:
-        for part in _ABBREVIATIONS.get(word, word).split():
-            if not said or said[-1] != part:
-                said.append(part)
-    return " ".join(said) or words.strip().lower()
+def noun(words: str, table: str = "") -> str:
+    """A name as a person says it: lower case, abbreviations written out, no doubled words.
 
-
-def _counts(words: list[str]) -> bool:
-    """Whether "num" before these counts them: they are in the plural."""
-    return words[-1].endswith("s") and not words[-1].endswith("ss") and words[0] != "of"
+    >>> noun("num employees"), noun("tbl_order")
+    ('number of employees', 'order')
+    """
+    named = natural_name(words, table).split()
+    if len(named) > 1 and named[0] in ("tbl", "has", "have", "dim", "fact", "ref", "reference"):
+        del named[0]  # "has pet": a table of who has which pet
+    if named[:1] == ["number"] and len(named) > 1 and named[1] != "of" and named[-1].endswith("s"):
+        named.insert(1, "of")
+    once = [word for i, word in enumerate(named) if not i or word != named[i - 1]]
+    return " ".join(once) or re.sub(r"\s+", " ", words).strip().lower() or "value"
 
 
 def is_person(noun_phrase: str) -> bool:
@@ -151,7 +134,7 @@ def in_words(number: int) -> str:
     return NUMBERS[number] if 0 <= number < len(NUMBERS) else str(number)
 
 
-def listed(items: list[str], word: str = "and") -> str:
+def listed(items: Sequence[str], word: str = "and") -> str:
     """`a, b and c`."""
     if len(items) < 2:
         return "".join(items)
