@@ -27,7 +27,7 @@ from typing import BinaryIO, cast
 
 import txt2sql
 from txt2sql.errors import DatabaseError
-from txt2sql.evaluation.cache import lasts
+from txt2sql.evaluation.gold import lasts
 from txt2sql.evaluation.provenance import file_hash
 from txt2sql.execution import sandbox
 from txt2sql.training.grpo_judge import GOLD_PATIENCE, Ruling, Task

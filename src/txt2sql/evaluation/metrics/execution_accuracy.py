@@ -20,13 +20,11 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from txt2sql.evaluation.cache import lasts
 from txt2sql.evaluation.gold import GoldResults
 from txt2sql.evaluation.mode import Judging
 from txt2sql.execution.compare import same_as_official, same_result
 from txt2sql.execution.database import Database
 from txt2sql.execution.execute import execute
-from txt2sql.execution.sandbox import identity
 from txt2sql.execution.ties import same_up_to_ties
 from txt2sql.sql import is_ordered, official
 from txt2sql.sql.ties import with_order_keys
@@ -34,8 +32,6 @@ from txt2sql.types import Example, Outcome, Prediction, QueryResult, Verdict
 
 _ordered = lru_cache(8192)(is_ordered)
 _with_order_keys = lru_cache(8192)(with_order_keys)
-_REMEMBERED = 65_536
-"""Findings that are kept: completions of one model repeat themselves."""
 _COMPARABLE = (Outcome.CORRECT, Outcome.WRONG_RESULT, Outcome.PREDICTION_ERROR)
 
 
@@ -61,26 +57,12 @@ class ExecutionAccuracy:
         self.databases = databases
         self.gold = gold or GoldResults(self.judging.limits)
         self._last: tuple[object, QueryResult] = (None, QueryResult())
-        self._known: dict[object, tuple[_Finding, Mapping[str, Any] | None]] = {}
 
     def __call__(self, example: Example, prediction: Prediction, database: Database) -> Verdict:
         """Judge one prediction on every database that goes with `database`."""
         databases = tuple(self.databases(database))
-        try:
-            marks = [identity(str(each.path)) for each in databases]
-        except OSError:
-            marks = []
         golds = (example.gold_sql, *example.accepted)
-        key = (golds, prediction.sql, databases, tuple(marks))
-        known = self._known.get(key)
-        if known is None:
-            known = self._judge(golds, prediction.sql, databases)
-            timed_out = known[0].outcome is Outcome.TIMEOUT
-            if marks and not timed_out and lasts(*golds, prediction.sql or ""):
-                if len(self._known) >= _REMEMBERED:
-                    self._known.clear()
-                self._known[key] = known
-        found, details = known
+        found, details = self._judge(golds, prediction.sql, databases)
         score = 1.0 if found.outcome is Outcome.CORRECT else 0.0
         return Verdict(example.id, self.name, found.outcome, score, found.reason, details)
 
