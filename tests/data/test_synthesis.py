@@ -35,10 +35,10 @@ from txt2sql.data.synthesis.write import literal
 from txt2sql.errors import DatabaseError, DataError
 from txt2sql.execution.database import Database, open_database
 from txt2sql.execution.execute import execute
+from txt2sql.identifiers import quote_identifier
 from txt2sql.models.predictor import DirectPredictor
 from txt2sql.models.scripted import ScriptedGenerator
 from txt2sql.sql.hardness import LEVELS
-from txt2sql.sql.identifiers import quote_identifier
 
 FARM = """
 CREATE TABLE farm (farm_id INTEGER PRIMARY KEY, name TEXT, county TEXT, hectares REAL, founded INT);

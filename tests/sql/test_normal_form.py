@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from txt2sql.sql.identifiers import quote_identifier
+from txt2sql.identifiers import quote_identifier
 from txt2sql.sql.normal_form import canonical_sql
 from txt2sql.types import Column, Schema, Table
 

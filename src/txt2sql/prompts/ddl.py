@@ -25,9 +25,9 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 
+from txt2sql.identifiers import quote_identifier
 from txt2sql.prompts.reduce import reduce_schema
 from txt2sql.prompts.shots import Shot
-from txt2sql.sql.identifiers import quote_identifier
 from txt2sql.types import Column, ForeignKey, Message, Prompt, Schema, Table, ValueMatch
 
 BUDGET = 4096

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from txt2sql.sql.identifiers import quote_identifier
+from txt2sql.identifiers import quote_identifier
 from txt2sql.sql.intermediate import (
     AGGREGATES,
     KEYWORDS,

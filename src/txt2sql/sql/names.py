@@ -23,7 +23,7 @@ from enum import Enum
 from sqlglot import Dialect, exp
 from sqlglot.errors import SqlglotError
 
-from txt2sql.sql.identifiers import RESERVED
+from txt2sql.identifiers import RESERVED
 from txt2sql.sql.sources import (
     QUERIES,
     ROWID,

@@ -29,7 +29,7 @@ from sqlglot import exp, parse
 from sqlglot.dialects.sqlite import SQLite
 from sqlglot.errors import SqlglotError
 
-from txt2sql.sql.identifiers import quote_identifier
+from txt2sql.identifiers import quote_identifier
 from txt2sql.types import Schema
 
 Node = Any

@@ -21,7 +21,7 @@ from itertools import groupby
 
 from sqlglot import exp
 
-from txt2sql.sql.identifiers import RESERVED, quote_identifier
+from txt2sql.identifiers import RESERVED, quote_identifier
 from txt2sql.sql.names import Fault, Kind, check, faults, tables_with
 from txt2sql.sql.sources import Node, Scope, Source, components, span
 from txt2sql.types import ForeignKey, Schema, Table

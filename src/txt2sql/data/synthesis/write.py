@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from txt2sql.data.synthesis.shape import Compound, Condition, Query, Ref, Select, Term
-from txt2sql.sql.identifiers import quote_identifier
+from txt2sql.identifiers import quote_identifier
 from txt2sql.types import Cell
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from txt2sql.sql.identifiers import KEYWORDS, RESERVED, quote_identifier
+from txt2sql.identifiers import KEYWORDS, RESERVED, quote_identifier
 
 
 def value_of(name: str, written: str) -> object:
