@@ -33,7 +33,7 @@ from txt2sql.execution.database import Database, open_database
 from txt2sql.runs import hardware, versions
 from txt2sql.serving.service import build_predictor
 from txt2sql.training.adapt import adapt
-from txt2sql.training.adapt_pairs import columns_of, statement
+from txt2sql.training.adapt_pairs import statement
 from txt2sql.training.adapt_report import numbers
 from txt2sql.training.adapt_settings import AdaptConfig
 from txt2sql.types import Example, Schema
@@ -164,11 +164,10 @@ def folds(
     if count < 2:
         yield [], pairs
         return
-    columns = columns_of(schema)
-    keys = sorted({statement(pair.gold_sql, columns) for pair in pairs})
+    keys = sorted({statement(pair.gold_sql, schema) for pair in pairs})
     random.Random("folds").shuffle(keys)
     fold = {key: i % count for i, key in enumerate(keys)}
-    of = [fold[statement(pair.gold_sql, columns)] for pair in pairs]
+    of = [fold[statement(pair.gold_sql, schema)] for pair in pairs]
     for number in range(count):
         yield (
             [pair for pair, at in zip(pairs, of, strict=True) if at != number],

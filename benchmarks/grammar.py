@@ -35,10 +35,9 @@ from typing import Any
 import numpy as np
 from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper
 
+from txt2sql.identifiers import KEYWORDS, quote_identifier
 from txt2sql.models.grammar import sql_grammar
 from txt2sql.sql.functions import FUNCTIONS
-from txt2sql.sql.intermediate import quote_identifier
-from txt2sql.sql.sqlite_lexer import KEYWORDS
 from txt2sql.types import Column, Schema, Table
 
 VOCABULARY = 32_000

@@ -107,7 +107,7 @@ def main() -> None:
     ours, peer, right = [], [], (0, 0)
     for _ in range(rounds):
         with closing(Judges(judge_count(None), config.timeout_s)) as judges:
-            judges.judge([Task(tasks[0].path, (), "warm", None, "SELECT 1", "SELECT 1")] * 2)
+            judges.judge([Task(tasks[0].path, (), "warm", "SELECT 1", "SELECT 1")] * 2)
             seconds, mine = timed(lambda: judged(tasks, judges))
         ours.append(len(tasks) / seconds)
         seconds, theirs = timed(lambda: plain(tasks))

@@ -11,7 +11,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "txt2sql"
 
 LAYERS = (
-    {"types", "errors"},
+    {"types", "errors", "identifiers"},
     {"config", "runs", "sql", "prompts", "costs", "sample"},
     {"execution", "models"},
     {"data", "search", "evaluation"},

@@ -84,13 +84,13 @@ def test_what_got_no_answer_is_told_and_asked_again(
     stub = StubProvider(ANSWERS)
     with stub as url:
         model = f"api:openai/stub@{url}/v1"
-        assert evaluate(shops, model, "--max-cost", "0.23") == 1
+        assert evaluate(shops, model, "--max-cost", "0.26") == 1
         captured = capsys.readouterr()
         stopped = json.loads(captured.out)
         n = stopped["metrics"]["execution_accuracy"]["n"]
         assert 0 < n < 4
         [(reason, missing)] = stopped["unanswered"].items()
-        assert "budget of $0.23" in reason
+        assert "budget of $0.26" in reason
         assert missing == 4 - n
         assert f"{missing} of 4 questions got no answer" in captured.err
         assert evaluate(shops, model, "--max-cost", "9") == 0

@@ -37,7 +37,7 @@ LIMITS = Limits(
     timeout_s=0.2, max_rows=5_000, max_memory_bytes=64_000_000, max_result_bytes=4_000_000
 )
 MARGIN_S = 0.5
-USUAL = ("execution_accuracy", "exact_match", "component_match", "structural_f1")
+USUAL = ("execution_accuracy", "exact_match", "component_match", "clause_jaccard")
 CHOOSY = ("exact_match", "component_match", "logical_form_accuracy", "wikisql_execution_accuracy")
 """Metrics that cannot judge every gold query: outside Spider's subset, or without a logical form."""
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "sql"
@@ -449,7 +449,7 @@ def check_strictly(case: Case, verdicts: dict[str, Verdict], path: Path, gold: l
         # Two empty results are as wide as each other or not: plain rows do not show it.
         assert (executed is Outcome.CORRECT) is right or not gold, (case, predicted)
         # Equal parts, literals included, cannot answer differently.
-        assert not (verdicts["structural_f1"].correct and executed is Outcome.WRONG_RESULT), case
+        assert not (verdicts["clause_jaccard"].correct and executed is Outcome.WRONG_RESULT), case
 
 
 def run(folder: Path, n: int, seed: int, names: tuple[str, ...], mode: str) -> Counter[Outcome]:

@@ -7,19 +7,18 @@ import signal
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from txt2sql.evaluation.cache import open_cache
+from txt2sql.evaluation.gold import open_cache
 from txt2sql.evaluation.metrics import Context, Metric, choose
 from txt2sql.evaluation.mode import Judging
-from txt2sql.evaluation.parallel import Memory, judge_all
+from txt2sql.evaluation.parallel import judge_all
 from txt2sql.execution.database import Database
-from txt2sql.execution.execute import Limits
+from txt2sql.execution.execute import Limits, execute
 from txt2sql.execution.spread import can_spread
-from txt2sql.types import Example, Outcome, Prediction, Schema, Verdict
+from txt2sql.types import Example, Outcome, Prediction, QueryResult, Schema, Verdict
 
 COUNT = "SELECT count(*) FROM shop"
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
@@ -114,65 +113,59 @@ def test_all_at_once_says_what_one_by_one_says(find: Find) -> None:
         assert [item.verdicts for item in together] == [(verdict,) for verdict in alone]
 
 
-def _judged(shops: Shops, cache: Path, sql: str, mode: str = "strict") -> tuple[Outcome, int]:
-    """The outcome, and how many statements had to be executed for it."""
-    context = Context(Judging(mode, limits=LIMITS), shops)
-    ran = []
+def _gold_runs(
+    shops: Shops, cache: Path, monkeypatch: pytest.MonkeyPatch, gold: str = COUNT
+) -> tuple[Outcome, int]:
+    """The outcome of SELECT 2, and how many gold statements had to be executed for it."""
+    context = Context(Judging(limits=LIMITS, both=False), shops)
+    ran: list[str] = []
 
-    class Counting:
-        name = "execution_accuracy"
+    def counting(database: Database, sql: str, limits: Limits) -> QueryResult:
+        ran.append(sql)
+        return execute(database, sql, limits)
 
-        def __call__(self, example: Example, made: Prediction, database: Database) -> Verdict:
-            ran.append(example.id)
-            return choose(context, self.name)[0](example, made, database)
-
-    metrics = [Counting()]
+    monkeypatch.setattr("txt2sql.evaluation.gold.execute", counting)
+    metrics = choose(context, "execution_accuracy")
     with open_cache(cache) as opened:
-        memory = Memory.of(opened, context, metrics, examples(1))
-        judged = judge_all(
-            examples(1),
-            answers([sql]),
-            metrics,
-            shops.database,
-            gold=context.gold,
-            memory=memory,
+        context.gold.known.update(opened.load([shops.database("shop")], LIMITS))
+        (item,) = judge_all(
+            examples(1, gold), answers(["SELECT 2"]), metrics, shops.database, gold=context.gold
         )
-    return judged[0].verdicts[0].outcome, len(ran)
+        opened.save(context.gold.known, LIMITS)
+    return item.verdicts[0].outcome, len(ran)
 
 
-def test_a_verdict_is_remembered_only_for_the_same_everything(shops: Shops, tmp_path: Path) -> None:
+def test_a_gold_result_is_that_of_the_same_content_and_statement(
+    shops: Shops, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cache = tmp_path / "cache"
-    assert _judged(shops, cache, "SELECT 2") == (Outcome.CORRECT, 1)
-    assert _judged(shops, cache, "SELECT 2") == (Outcome.CORRECT, 0)
-    assert _judged(shops, cache, "SELECT 1 + 1") == (Outcome.CORRECT, 1)
-    assert _judged(shops, cache, "SELECT 2", mode="official") == (Outcome.CORRECT, 1)
+    assert _gold_runs(shops, cache, monkeypatch) == (Outcome.CORRECT, 1)
+    assert _gold_runs(shops, cache, monkeypatch) == (Outcome.CORRECT, 0)
+    assert _gold_runs(shops, cache, monkeypatch, f"{COUNT} ") == (Outcome.CORRECT, 1)
     shops.fill("(1, 'Lisbon')")
-    assert _judged(shops, cache, "SELECT 2") == (Outcome.WRONG_RESULT, 1)
+    assert _gold_runs(shops, cache, monkeypatch) == (Outcome.WRONG_RESULT, 1)
+    monkeypatch.setattr("txt2sql.evaluation.mode.VERSION", 0)
+    assert _gold_runs(shops, cache, monkeypatch) == (Outcome.WRONG_RESULT, 1)
 
 
-def test_a_verdict_by_other_golds_is_not_the_verdict_by_one(shops: Shops, tmp_path: Path) -> None:
-    context = Context(Judging(limits=LIMITS), shops)
-    one = Example("e0", "shop", "?", COUNT)
-    for example in (one, replace(one, accepted=("SELECT 'two'",)), one):
-        with open_cache(tmp_path / "cache") as opened:
-            memory = Memory.of(opened, context, [_metric()], [example])
-            made = answers(["SELECT 'two'"])
-            (item,) = judge_all([example], made, [_metric()], shops.database, memory=memory)
-        assert item.verdicts[0].correct is bool(example.accepted)
+@pytest.mark.parametrize(
+    "gold", ["SELECT 2 + 0 * random()", "SELECT 2 WHERE date('now') > '2000'", ENDLESS, "SELECT x"]
+)
+def test_what_fails_or_depends_on_chance_or_time_runs_again(
+    shops: Shops, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gold: str
+) -> None:
+    for _ in range(2):
+        assert _gold_runs(shops, tmp_path / "cache", monkeypatch, gold)[1] == 1
 
 
-def test_what_depends_on_chance_or_time_is_not_remembered(shops: Shops, tmp_path: Path) -> None:
-    for sql in ("SELECT 2 + 0 * random()", "SELECT 2 WHERE date('now') > '2000'", ENDLESS):
-        assert _judged(shops, tmp_path / "cache", sql)[1] == 1
-        assert _judged(shops, tmp_path / "cache", sql)[1] == 1
-
-
-def test_a_damaged_or_impossible_cache_is_no_obstacle(shops: Shops, tmp_path: Path) -> None:
+def test_a_damaged_or_impossible_cache_is_no_obstacle(
+    shops: Shops, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "cache"
     folder.mkdir()
-    (folder / "judged.sqlite").write_bytes(b"no database at all" * 100)
-    assert _judged(shops, folder, "SELECT 2") == (Outcome.CORRECT, 1)
-    assert _judged(shops, folder, "SELECT 2") == (Outcome.CORRECT, 0)  # made anew
+    (folder / "gold.sqlite").write_bytes(b"no database at all" * 100)
+    assert _gold_runs(shops, folder, monkeypatch) == (Outcome.CORRECT, 1)
+    assert _gold_runs(shops, folder, monkeypatch) == (Outcome.CORRECT, 0)  # made anew
     blocked = tmp_path / "file"
     blocked.write_text("a file where a folder should be")
-    assert _judged(shops, blocked, "SELECT 2") == (Outcome.CORRECT, 1)
+    assert _gold_runs(shops, blocked, monkeypatch) == (Outcome.CORRECT, 1)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlglot import exp
 
-from txt2sql.evaluation.cache import lasts
+from txt2sql.evaluation.gold import lasts
 from txt2sql.execution.execute import _PLAIN_FUNCTIONS
 from txt2sql.execution.sandbox import Authorizer
 from txt2sql.execution.statement import Rules, check

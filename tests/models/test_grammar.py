@@ -14,11 +14,10 @@ from hypothesis import strategies as st
 from llguidance import LLMatcher, LLTokenizer
 
 from txt2sql.errors import ModelError
+from txt2sql.identifiers import KEYWORDS, quote_identifier
 from txt2sql.models.constraint import GrammarEngine
 from txt2sql.models.grammar import sql_grammar
 from txt2sql.models.hf import HFGenerator
-from txt2sql.sql.intermediate import quote_identifier
-from txt2sql.sql.sqlite_lexer import KEYWORDS
 from txt2sql.types import Column, Schema, Table
 
 SCHEMA = Schema(

@@ -15,7 +15,7 @@ from txt2sql.execution.execute import execute
 from txt2sql.execution.values import open_value_index
 from txt2sql.sql.decode import decode
 from txt2sql.sql.encode import encode
-from txt2sql.sql.intermediate import Unsupported, join_path, quote_identifier
+from txt2sql.sql.intermediate import Unsupported, join_path
 from txt2sql.sql.text import is_ordered
 from txt2sql.types import Column, ForeignKey, Links, Schema, Table
 
@@ -161,12 +161,6 @@ WORDS = [*" ".join(PAIRS.values()).split(), "[t7]", "[c99]", "'", "%", "as", "on
 def test_decoding_never_raises(words: list[str]) -> None:
     sql = decode(" ".join(words), SCHEMA, LINKS)
     assert sql is None or sql.startswith("SELECT")
-
-
-@given(st.text(max_size=20))
-def test_a_quoted_identifier_stays_one_identifier(name: str) -> None:
-    quoted = quote_identifier(name)
-    assert quoted == name or quoted[1:-1].replace('""', '"') == name
 
 
 def test_join_path_takes_the_shortest_way() -> None:

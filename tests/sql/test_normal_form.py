@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from txt2sql.prompts.ddl import quote
+from txt2sql.identifiers import quote_identifier
 from txt2sql.sql.normal_form import canonical_sql
 from txt2sql.types import Column, Schema, Table
 
@@ -227,7 +227,6 @@ def test_names_are_quoted_as_in_prompts() -> None:
     ]
     for name in names:
         schema = Schema("x", (Table(name, (Column(name),)),))
-        spelled = quote(name)
-        assert canonical_sql(f"select {quote(name)} from {quote(name)}", schema) == (
-            f"SELECT {spelled} FROM {spelled}"
-        )
+        spelled = quote_identifier(name)
+        query = f"SELECT {spelled} FROM {spelled}"
+        assert canonical_sql(query.replace("SELECT", "select"), schema) == query

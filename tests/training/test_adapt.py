@@ -26,7 +26,6 @@ from txt2sql.training import adapt as adapting
 from txt2sql.training.adapt import AdaptConfig, adapt
 from txt2sql.training.adapt_pairs import (
     Asked,
-    columns_of,
     examples,
     make_split,
     read_given,
@@ -35,7 +34,7 @@ from txt2sql.training.adapt_pairs import (
 from txt2sql.training.adapt_report import verdict
 from txt2sql.training.folders import save_model
 from txt2sql.training.warm_start import causal_warm
-from txt2sql.types import Example, Prediction, Predictor
+from txt2sql.types import Column, Example, Prediction, Predictor, Schema, Table
 
 TINY = AdaptConfig(count=60, held_out=10, general="", steps=2, batch_tokens=512,
                    adapter=Adapter(r=2, alpha=4, dropout=0.0))  # fmt: skip
@@ -120,27 +119,27 @@ def test_no_statement_that_measures_is_trained_on(shops: Database, seed: int) ->
         Asked(f"Over {i}?", f"SELECT town.name FROM town WHERE people > {i}") for i in range(30)
     ]
     split = make_split(shops, schema, given, count=150, held_out=30, given_share=0.5, seed=seed)
-    columns = columns_of(schema)
-    taught = {statement(pair.sql, columns) for pair in split.train}
+    taught = {statement(pair.sql, schema) for pair in split.train}
     asked = {pair.question.lower() for pair in split.train}
     measured = [*split.synthetic, *split.given]
     assert len(split.synthetic) >= 30
-    assert not taught & {statement(pair.sql, columns) for pair in measured}
+    assert not taught & {statement(pair.sql, schema) for pair in measured}
     assert not asked & {pair.question.lower() for pair in measured}
     assert split.given_train + len(split.given) == 60
 
 
 def test_a_statement_is_the_same_with_other_values_and_names() -> None:
-    columns = {"shop": frozenset({"name", "size"}), "town": frozenset({"name"})}
-    one = statement("SELECT name FROM shop WHERE size > 10", columns)
-    assert one == statement("select T1.name from shop as T1 where T1.size > 2.5;", columns)
+    tables = (Table("shop", (Column("name"), Column("size"))), Table("town", (Column("name"),)))
+    schema = Schema("shops", tables)
+    one = statement("SELECT name FROM shop WHERE size > 10", schema)
+    assert one == statement("select T1.name from shop as T1 where T1.size > 2.5;", schema)
     for other in (
         "SELECT size FROM shop WHERE size > 10",
         "SELECT name FROM shop WHERE size < 10",
         "SELECT name FROM town",
         "WITH a AS (SELECT name FROM shop) SELECT * FROM a",
     ):
-        assert statement(other, columns) != one
+        assert statement(other, schema) != one
 
 
 def test_few_given_pairs_all_measure(shops: Database) -> None:

@@ -41,7 +41,7 @@ def judges(told: list[str]) -> Iterator[Judges]:
 
 
 def task(path: Path, sql: str | None, gold: str = GOLD) -> Task:
-    return Task(str(path), (), "shop", None, gold, sql)
+    return Task(str(path), (), "shop", gold, sql)
 
 
 def test_each_answer_gets_what_the_metrics_say_of_it(judges: Judges, shop: Path) -> None:

@@ -155,7 +155,7 @@ def _content(source: Dataset, part: Part) -> str:
 
 
 def _cell(row: RowPlan, part: Part, draw: Draw, content: str) -> Cell:
-    from txt2sql.evaluation.cache import judge_hash
+    from txt2sql.evaluation.mode import judge_version
     from txt2sql.evaluation.provenance import code_hash, text_hash, weights_hash
     from txt2sql.models.catalog import find_hosted, resolve
 
@@ -178,7 +178,7 @@ def _cell(row: RowPlan, part: Part, draw: Draw, content: str) -> Cell:
         return Cell(part, row.model, row.strategy, missing=missing, hosted=bool(hosted))
     options = ["--dataset", part.dataset, "--split", part.split, *draw.options(), *row.options]
     command = ("--model", name, *options)
-    made_of = text_hash(repr((command, weights, content, code_hash(), judge_hash())))
+    made_of = text_hash(repr((command, weights, content, code_hash(), judge_version())))
     return Cell(part, row.model, row.strategy, command, made_of, hosted=bool(hosted))
 
 
@@ -220,7 +220,7 @@ def _of_others(
     source: Dataset,
 ) -> Iterator[Cell]:
     """The files of predictions that fit a split: one for each of its questions."""
-    from txt2sql.evaluation.cache import judge_hash
+    from txt2sql.evaluation.mode import judge_version
     from txt2sql.evaluation.provenance import file_hash, text_hash
 
     n = source.count(part.split)
@@ -231,7 +231,7 @@ def _of_others(
         whose = comparison.published.get(file.stem, Published(file.stem))
         options = ["--dataset", part.dataset, "--split", part.split, *draw.options()]
         command = ("--predictions", str(file), *options)
-        made_of = text_hash(repr((command, file_hash(file), content, judge_hash())))
+        made_of = text_hash(repr((command, file_hash(file), content, judge_version())))
         yield Cell(part, whose.model, whose.strategy, command, made_of, source="published")
 
 

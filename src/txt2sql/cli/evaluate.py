@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from txt2sql.data import Dataset
     from txt2sql.evaluation.metrics import Context, Metric
     from txt2sql.evaluation.report import Judged
+    from txt2sql.execution.database import Database
     from txt2sql.runs import Run
     from txt2sql.types import Example, Prediction, Predictor, Verdict
 
@@ -113,7 +114,9 @@ def evaluate(
     processes: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Judging processes  [default: cores]")
     ] = None,
-    no_cache: Annotated[bool, typer.Option("--no-cache", help="Judge everything anew.")] = False,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Run every gold query anew.")
+    ] = False,
     output: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="The run's folder  [default: results/<what is run>]"),
@@ -252,10 +255,10 @@ def _judge_file(
     processes: int | None,
     no_cache: bool,
 ) -> list[Judged]:
-    """Judge what is known already, over all cores, and remember it for the next time."""
+    """Judge the predictions of a file, over all cores."""
     from txt2sql.cli.progress import steps
-    from txt2sql.evaluation.cache import open_cache
-    from txt2sql.evaluation.parallel import Memory, judge_all
+    from txt2sql.evaluation.gold import open_cache
+    from txt2sql.evaluation.parallel import judge_all
     from txt2sql.evaluation.predictions import to_row
     from txt2sql.runs import cache_dir, write_atomically
 
@@ -264,7 +267,9 @@ def _judge_file(
     write_atomically(run.folder / "predictions.jsonl", "".join(rows))
     correct = judged = 0
     with open_cache(None if no_cache else cache_dir()) as cache:
-        memory = Memory.of(cache, context, metrics, examples)
+        limits = context.gold.limits
+        stored = cache.load(_databases(context, examples), limits)
+        context.gold.known.update(stored)
         with steps("evaluate", len(examples)) as advance:
 
             def done(position: int, verdicts: tuple[Verdict, ...]) -> None:
@@ -273,16 +278,30 @@ def _judge_file(
                 judged += 1
                 advance(f"EX {correct / judged:.1%}")
 
-            return judge_all(
+            items = judge_all(
                 examples,
                 answers,
                 metrics,
                 context.source.database,
                 gold=context.gold,
-                memory=memory,
                 processes=processes,
                 done=done,
             )
+        cache.save({k: v for k, v in context.gold.known.items() if k not in stored}, limits)
+    return items
+
+
+def _databases(context: Context, examples: list[Example]) -> list[Database]:
+    """All that the examples are judged on, those that cannot be read left out."""
+    from txt2sql.errors import DatabaseError
+    from txt2sql.evaluation.metrics.test_suite import suite
+
+    databases: list[Database] = []
+    for db_id in dict.fromkeys(example.db_id for example in examples):
+        with suppress(DatabaseError):
+            databases.append(context.source.database(db_id))
+            databases += suite(context.suites, db_id) if context.suites else ()
+    return databases
 
 
 def continue_run(

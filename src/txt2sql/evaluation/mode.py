@@ -7,6 +7,7 @@ script says, quirks included. A score means nothing without the name of its mode
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,10 +16,18 @@ from txt2sql.execution.execute import Limits
 
 MODES = ("strict", "official")
 
+VERSION = 1
+"""Of the judge: raise it with every change after which a verdict or a result may be another."""
+
 LIMITS = Limits(
     timeout_s=30.0, max_rows=1_000_000, max_result_bytes=64_000_000, max_memory_bytes=1_000_000_000
 )
 """Wider than for answering people: gold queries return up to tens of thousands of rows."""
+
+
+def judge_version() -> str:
+    """What tells verdicts that may differ apart: the judge's version, and SQLite's."""
+    return f"{VERSION}, SQLite {sqlite3.sqlite_version}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from functools import lru_cache
 from txt2sql.execution.dates import FIRST_YEAR, LAST_YEAR, Period, condition, periods
 from txt2sql.execution.facts import ColumnFacts
 from txt2sql.execution.words import WORD, fold, key
-from txt2sql.sql.intermediate import quote_identifier
+from txt2sql.identifiers import quote_identifier
 from txt2sql.types import ValueMatch
 
 MAX_DATES, MAX_HINTS = 3, 6

@@ -27,7 +27,7 @@ from txt2sql.execution.limits import Limits
 from txt2sql.execution.names import natural_name
 from txt2sql.execution.remote import UrlDatabase, run, sqlalchemy_url
 from txt2sql.execution.samples import SAMPLE_CHARS, SAMPLED_ROWS, choose_samples
-from txt2sql.sql.intermediate import quote_identifier
+from txt2sql.identifiers import quote_identifier
 from txt2sql.types import Column, ForeignKey, Row, Schema, Table
 
 _SAMPLING = Limits(timeout_s=1.0, max_rows=SAMPLED_ROWS, max_result_bytes=4_000_000)

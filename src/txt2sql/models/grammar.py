@@ -39,9 +39,8 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 
 from txt2sql.errors import ModelError
+from txt2sql.identifiers import KEYWORDS, quote_identifier
 from txt2sql.sql.functions import FUNCTIONS, MANY, Function
-from txt2sql.sql.intermediate import quote_identifier
-from txt2sql.sql.sqlite_lexer import KEYWORDS
 from txt2sql.types import Schema, Table
 
 HEADER = "%llguidance {"

@@ -25,6 +25,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 
+from txt2sql.identifiers import quote_identifier
 from txt2sql.prompts.reduce import reduce_schema
 from txt2sql.prompts.shots import Shot
 from txt2sql.types import Column, ForeignKey, Message, Prompt, Schema, Table, ValueMatch
@@ -41,17 +42,8 @@ _SYSTEM = (
 )
 _BREAKS = ("Cc", "Cs", "Zl", "Zp")
 _TYPES = {"number": "NUMERIC", "text": "TEXT", "time": "DATE", "boolean": "BOOLEAN"}
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*$")
 _TOKEN = re.compile(r"[A-Za-z]+|\d|[^\w\s]+|\s*\n\s*|[^\W\da-zA-Z]|_")
 _NUMBER = re.compile(r"-?\d+(\.\d+)?$")
-_RESERVED = frozenset(
-    "abort action add all alter and as asc between by case cast check collate column commit "
-    "constraint create cross current default delete desc distinct drop each else end escape except "
-    "exists for foreign from full group having if in index inner insert intersect into is isnull "
-    "join key left like limit match natural not notnull null of offset on or order outer primary "
-    "references right row rows select set table then to transaction trigger union unique update "
-    "using values view when where with".split()
-)
 
 
 def count_tokens(text: str) -> int:
@@ -137,17 +129,6 @@ def fold(text: str, longest: int) -> str:
     return line if len(line) <= longest else line[:longest] + " ... (cut: the text is longer)"
 
 
-def quote(name: str) -> str:
-    """An identifier as SQLite reads it back: bare where that is safe.
-
-    >>> quote("order"), quote("Order_ID")
-    ('"order"', 'Order_ID')
-    """
-    if _PLAIN.match(name) and name.lower() not in _RESERVED:
-        return name
-    return '"' + name.replace('"', '""') + '"'
-
-
 def _table(table: Table, schema: Schema, samples: bool) -> str:
     """One CREATE TABLE statement, a line a column; one space before it, as a token of BPE has."""
     primary = [column.name for column in table.columns if column.primary_key]
@@ -155,21 +136,21 @@ def _table(table: Table, schema: Schema, samples: bool) -> str:
     items = []
     for column in table.columns:
         parts = [
-            quote(column.name),
+            quote_identifier(column.name),
             _type(column),
             "PRIMARY KEY" if primary == [column.name] else "",
             inline.get(column.name, ""),
         ]
         items.append((" ".join(filter(None, parts)), _comment(column, samples)))
     if len(primary) > 1:
-        items.append((f"PRIMARY KEY ({', '.join(map(quote, primary))})", ""))
+        items.append((f"PRIMARY KEY ({', '.join(map(quote_identifier, primary))})", ""))
     items += [(line, "") for line in below]
     rows = [
         f" {text}{',' if i < len(items) else ''}{comment}"
         for i, (text, comment) in enumerate(items, start=1)
     ]
     meaning = _meaning(table.comment, table.name)
-    head = f"CREATE TABLE {quote(table.name)} (" + (f" -- {meaning}" if meaning else "")
+    head = f"CREATE TABLE {quote_identifier(table.name)} (" + (f" -- {meaning}" if meaning else "")
     return "\n".join([head, *rows, ");"])
 
 
@@ -181,17 +162,19 @@ def _references(table: Table, schema: Schema) -> tuple[dict[str, str], list[str]
     for key in schema.foreign_keys:
         if key.table != table.name:
             continue
-        target = f"REFERENCES {quote(key.referenced_table)}({quote(key.referenced_column)})"
+        target = f"REFERENCES {quote_identifier(key.referenced_table)}({quote_identifier(key.referenced_column)})"
         if key.constraint:
             composite.setdefault(key.constraint, []).append(key)
         elif key.column in inline:
-            below.append(f"FOREIGN KEY ({quote(key.column)}) {target}")
+            below.append(f"FOREIGN KEY ({quote_identifier(key.column)}) {target}")
         else:
             inline[key.column] = target
     for keys in composite.values():
-        own = ", ".join(quote(key.column) for key in keys)
-        other = ", ".join(quote(key.referenced_column) for key in keys)
-        below.append(f"FOREIGN KEY ({own}) REFERENCES {quote(keys[0].referenced_table)}({other})")
+        own = ", ".join(quote_identifier(key.column) for key in keys)
+        other = ", ".join(quote_identifier(key.referenced_column) for key in keys)
+        below.append(
+            f"FOREIGN KEY ({own}) REFERENCES {quote_identifier(keys[0].referenced_table)}({other})"
+        )
     return inline, below
 
 
@@ -243,7 +226,9 @@ def _values(schema: Schema, matches: Sequence[ValueMatch]) -> list[str]:
             conditions[fold(match.condition, 3 * _MAX_VALUE_CHARS)] = None
         else:
             value = fold(match.value, _MAX_VALUE_CHARS).replace("'", "''")
-            conditions[f"{quote(match.table)}.{quote(match.column)} = '{value}'"] = None
+            conditions[
+                f"{quote_identifier(match.table)}.{quote_identifier(match.column)} = '{value}'"
+            ] = None
     if not conditions:
         return []
     return ["Values: " + "; ".join(list(conditions)[:_MAX_MATCHES])]

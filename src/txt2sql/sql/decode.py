@@ -13,13 +13,13 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from txt2sql.identifiers import quote_identifier
 from txt2sql.sql.intermediate import (
     AGGREGATES,
     KEYWORDS,
     NUMBER,
     join_condition,
     join_path,
-    quote_identifier,
 )
 from txt2sql.types import Links, Schema
 

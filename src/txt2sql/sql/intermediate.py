@@ -29,14 +29,6 @@ KEYWORDS = frozenset(
 ) | frozenset(AGGREGATES)
 NUMBER = re.compile(r"-?\d+(\.\d+)?$")
 SYMBOL = re.compile(r"\[([tcv])(\d+)\]")
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*$")
-_RESERVED = KEYWORDS | frozenset(
-    "add alter case cast check collate commit create cross current_date current_time current_timestamp "
-    "default delete drop else end escape foreign from full index inner insert into isnull left "
-    "natural notnull offset outer primary references right rollback set table then to "
-    "transaction trigger unique update using values when with autoincrement constraint deferrable "
-    "nothing raise returning".split()
-)
 
 
 class Unsupported(ValueError):
@@ -89,13 +81,6 @@ def spell_literal(text: str, is_string: bool, values: Sequence[str]) -> str:
     if text.lower() in folded:
         return f"[v{folded.index(text.lower())}]"
     return f"' {text.lower()} '" if is_string and not NUMBER.match(text) else text
-
-
-def quote_identifier(name: str) -> str:
-    """A name as SQLite reads it: bare when that is safe, else double-quoted."""
-    if _PLAIN.match(name) and name.lower() not in _RESERVED:
-        return name
-    return '"' + name.replace('"', '""') + '"'
 
 
 def join_condition(

@@ -23,6 +23,7 @@ from enum import Enum
 from sqlglot import Dialect, exp
 from sqlglot.errors import SqlglotError
 
+from txt2sql.identifiers import RESERVED
 from txt2sql.sql.sources import (
     QUERIES,
     ROWID,
@@ -42,14 +43,6 @@ from txt2sql.types import Column, Schema, Table
 OUTER = -1
 """Stands for all sources of the queries around one, where the sources of that one are numbered."""
 
-RESERVED = frozenset(
-    """add all alter and as autoincrement between case check collate commit constraint create
-    default deferrable delete distinct drop else escape except exists foreign from group having in
-    index insert intersect into is isnull join limit not nothing notnull null on or order primary
-    references returning select set table then to transaction union unique update using values
-    when where""".split()
-)
-"""SQLite's keywords that are no names without quotes; its other keywords are."""
 
 _SQLITE = Dialect.get_or_raise("sqlite")
 _CATALOG = frozenset(("sqlite_master", "sqlite_schema", "sqlite_temp_master", "sqlite_temp_schema"))

@@ -29,20 +29,13 @@ from sqlglot import exp, parse
 from sqlglot.dialects.sqlite import SQLite
 from sqlglot.errors import SqlglotError
 
+from txt2sql.identifiers import quote_identifier
 from txt2sql.types import Schema
 
 Node = Any
 """A node of sqlglot's tree; the base class of nodes has another name from version to version."""
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_RESERVED = frozenset(
-    "abort action add all alter and as asc between by case cast check collate column commit "
-    "constraint create cross current default delete desc distinct drop each else end escape except "
-    "exists for foreign from full group having if in index inner insert intersect into is isnull "
-    "join key left like limit match natural not notnull null of offset on or order outer primary "
-    "references right row rows select set table then to transaction trigger union unique update "
-    "using values view when where with".split()
-)
 _ROW_NUMBERS = frozenset(("rowid", "oid", "_rowid_"))
 _MAX_CHARS = 20_000
 
@@ -63,11 +56,6 @@ def canonical_sql(sql: str, schema: Schema) -> str:
         return canonical if _query(canonical) is not None else text
     except (_Doubt, SqlglotError, RecursionError, ValueError):
         return text
-
-
-def needs_quotes(name: str) -> bool:
-    """Whether a name must stand in double quotes."""
-    return not _PLAIN.match(name) or name.lower() in _RESERVED
 
 
 def _query(sql: str) -> Node | None:
@@ -418,7 +406,7 @@ def _qualify(select: _Select) -> None:
 
 def _spell(identifier: Node, name: str) -> None:
     identifier.set("this", name)
-    identifier.set("quoted", needs_quotes(name))
+    identifier.set("quoted", quote_identifier(name) != name)
 
 
 def _join(select: _Select) -> None:

@@ -21,14 +21,14 @@ from itertools import groupby
 
 from sqlglot import exp
 
-from txt2sql.sql.names import RESERVED, Fault, Kind, check, faults, tables_with
+from txt2sql.identifiers import RESERVED, quote_identifier
+from txt2sql.sql.names import Fault, Kind, check, faults, tables_with
 from txt2sql.sql.sources import Node, Scope, Source, components, span
 from txt2sql.types import ForeignKey, Schema, Table
 
 _ROUNDS = 8
 """Of mending a fault and looking again; a statement with more faults is not what was meant."""
 
-_PLAIN = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _QUOTED = r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|\[[^\]]*\]"""
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Like, exp.Glob, exp.Is)
 
@@ -47,7 +47,8 @@ class Key:
     def condition(self, label: str, other: str) -> str:
         """The condition that joins the table under one label to the other table under another."""
         return " AND ".join(
-            f"{other}.{quote(there)} = {label}.{quote(here)}" for here, there in self.pairs
+            f"{other}.{quote_identifier(there)} = {label}.{quote_identifier(here)}"
+            for here, there in self.pairs
         )
 
 
@@ -90,13 +91,6 @@ def repair(sql: str, schema: Schema) -> str | None:
     return None
 
 
-def quote(name: str) -> str:
-    """A name as SQLite reads it: as it is where that is safe, else in double quotes."""
-    if _PLAIN.fullmatch(name) and name.lower() not in RESERVED:
-        return name
-    return '"' + name.replace('"', '""') + '"'
-
-
 def _edited(sql: str, edits: Sequence[Edit]) -> str:
     for start, end, text in sorted(edits, reverse=True):
         sql = sql[:start] + text + sql[end:]
@@ -110,7 +104,7 @@ def _with_quotes(sql: str, schema: Schema, wrong: Sequence[Fault]) -> str | None
     spaced = {
         " ".join(name.lower().split()): name
         for name in names
-        if quote(name) != name and name.strip() and name.lower() not in RESERVED
+        if quote_identifier(name) != name and name.strip() and name.lower() not in RESERVED
     }
     longest_first = sorted(spaced, key=len, reverse=True)
     pattern = "|".join(r"\s+".join(map(re.escape, name.split())) for name in longest_first)
@@ -118,7 +112,11 @@ def _with_quotes(sql: str, schema: Schema, wrong: Sequence[Fault]) -> str | None
         return None
 
     def quoted(match: re.Match[str]) -> str:
-        return match[0] if match[1] is None else quote(spaced[" ".join(match[1].lower().split())])
+        return (
+            match[0]
+            if match[1] is None
+            else quote_identifier(spaced[" ".join(match[1].lower().split())])
+        )
 
     text = re.sub(rf"{_QUOTED}|(?<!\w)({pattern})(?!\w)", quoted, sql, flags=re.I)
     left = faults(text, schema)
@@ -130,7 +128,7 @@ def _with_quotes(sql: str, schema: Schema, wrong: Sequence[Fault]) -> str | None
 def _edits(fault: Fault, sql: str, schema: Schema) -> list[Edit] | None:
     kind, node, scope = fault.problem.kind, fault.node, fault.scope
     if kind is Kind.RESERVED_WORD:
-        return [_replaced(node, quote(node.name))]
+        return [_replaced(node, quote_identifier(node.name))]
     if kind is Kind.UNKNOWN_TABLE:
         return _near_table(node, schema)
     aliases = [source.alias for source in scope.sources] if scope is not None else []
@@ -164,7 +162,7 @@ def _fold(name: str) -> str:
 
 def _near_table(node: Node, schema: Schema) -> list[Edit] | None:
     near = [table for table in schema.tables if _fold(table.name) == _fold(node.name)]
-    return [_replaced(node, quote(near[0].name))] if len(near) == 1 else None
+    return [_replaced(node, quote_identifier(near[0].name))] if len(near) == 1 else None
 
 
 def _first_of_equals(column: exp.Column, scope: Scope) -> list[Edit] | None:
@@ -228,7 +226,7 @@ def _respelt(column: exp.Column, scope: Scope) -> list[Edit] | None:
     ]
     if len(near) != 1 or near[0].lower() == column.name.lower():
         return None
-    return [_replaced(column.this, quote(near[0]))]
+    return [_replaced(column.this, quote_identifier(near[0]))]
 
 
 def _joined(column: exp.Column, scope: Scope, schema: Schema) -> list[Edit] | None:
@@ -258,7 +256,7 @@ def _joined(column: exp.Column, scope: Scope, schema: Schema) -> list[Edit] | No
         return None
     text, label = "", first.label
     for key in keys:
-        other = quote(key.other)
+        other = quote_identifier(key.other)
         text += f" JOIN {other} ON {key.condition(label, other)}"
         label = other
     end = scope.clause.end

@@ -3,8 +3,9 @@
 A statement is held out with every other that differs from it in values alone, and with every question
 asked for it: what measures was never trained on in other words, or about another city.
 
->>> statement("SELECT name FROM shop WHERE city = 'Faro'", {}) == statement("select name from shop where city = 'Porto'", {})
-True
+>>> shop = Schema("shop", (Table("shop", (Column("name"), Column("city"))),))
+>>> statement("SELECT name FROM shop WHERE city = 'Faro'", shop)
+'select name from shop where city = ?'
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,7 @@ from txt2sql.evaluation.mode import LIMITS
 from txt2sql.execution.database import Database
 from txt2sql.execution.execute import execute
 from txt2sql.runs import write_atomically
-from txt2sql.sql.canonical import canonical
-from txt2sql.sql.sqlite_lexer import tokenise
+from txt2sql.sql.normal_form import canonical_sql
 from txt2sql.sql.text import normalise
 from txt2sql.types import Example, Schema
 
@@ -34,7 +34,6 @@ FEW_PAIRS = 20
 _LEAST = 20
 _GIVEN_SHARE = 0.2
 _VALUE = re.compile(r"'[^']*(?:''[^']*)*'|\b\d+(?:\.\d+)?\b")
-Columns = Mapping[str, frozenset[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +56,9 @@ class Split:
     """How many given pairs train."""
 
 
-def columns_of(schema: Schema) -> Columns:
-    """The names of a schema, as `canonical` wants them."""
-    return {t.name.lower(): frozenset(c.name.lower() for c in t.columns) for t in schema.tables}
-
-
-def statement(sql: str, columns: Columns) -> str:
-    """What a statement is held out by: its form with every value as `?`."""
-    form = canonical(sql, columns) or " ".join(tokenise(sql)) or normalise(sql).lower()
-    return _VALUE.sub("?", form)
+def statement(sql: str, schema: Schema) -> str:
+    """What a statement is held out by: its normal form with every value as `?`."""
+    return _VALUE.sub("?", normalise(canonical_sql(sql, schema)).lower())
 
 
 # ---------------------------------------------------------------------------------------- given ones
@@ -176,15 +169,14 @@ def make_split(
             f"only {len(made)} questions could be made of '{database.db_id}', too few to adapt to; "
             "give a database with more rows or columns"
         )
-    columns = columns_of(schema)
-    measured, taught = _given_parts(given, given_share, columns)
-    kept_out = {statement(pair.sql, columns) for pair in measured}
+    measured, taught = _given_parts(given, given_share, schema)
+    kept_out = {statement(pair.sql, schema) for pair in measured}
     groups: dict[str, list[Asked]] = {}
     for pair in made:
-        groups.setdefault(statement(pair.sql, columns), []).append(Asked(pair.question, pair.sql))
+        groups.setdefault(statement(pair.sql, schema), []).append(Asked(pair.question, pair.sql))
     for key in kept_out:
         groups.pop(key, None)
-    taught_keys = {statement(pair.sql, columns) for pair in taught}
+    taught_keys = {statement(pair.sql, schema) for pair in taught}
     order = sorted(groups)
     random.Random(f"{seed} held out").shuffle(order)
     most = min(held_out, sum(map(len, groups.values())) // 4)
@@ -202,13 +194,13 @@ def make_split(
 
 
 def _given_parts(
-    given: Sequence[Asked], share: float, columns: Columns
+    given: Sequence[Asked], share: float, schema: Schema
 ) -> tuple[list[Asked], list[Asked]]:
     """(measure, train), by statement; all measure where there are few."""
     measured: list[Asked] = []
     taught: list[Asked] = []
     for pair in given:
-        key = statement(pair.sql, columns)
+        key = statement(pair.sql, schema)
         trains = len(given) >= FEW_PAIRS and random.Random(f"given {key}").random() < share
         (taught if trains else measured).append(pair)
     return measured, taught

@@ -27,7 +27,6 @@ from txt2sql.models.hf import input_text
 from txt2sql.models.intermediate_grammar import intermediate_grammar
 from txt2sql.prompts import render
 from txt2sql.sql.decode import decode
-from txt2sql.sql.spider_form import key_map
 from txt2sql.sql.text import extract_sql
 from txt2sql.training.grpo_judge import Ruling, Task
 from txt2sql.training.grpo_settings import GRPOConfig
@@ -91,11 +90,9 @@ class Questions:
         """An answer's text as a task for the judges."""
         example, dataset = self.examples[position], self._sets[position]
         database = dataset.database(example.db_id)
-        entry = getattr(dataset, "entry", None)
-        keys = key_map(entry(example.db_id)) if entry else None
         sql = self._sql(position, text)
         path = str(database.path.absolute())
-        return Task(path, database.tables, example.db_id, keys, example.gold_sql, sql)
+        return Task(path, database.tables, example.db_id, example.gold_sql, sql)
 
     def judged(self, text: str, task: Task, ruling: Ruling, ended: bool, length: int) -> Judged:
         """All that is known of an answer of `length` tokens."""

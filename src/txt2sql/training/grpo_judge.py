@@ -1,6 +1,6 @@
 """The process that judges sampled answers: one task in, one ruling out, under the limits of the sandbox.
 
-Beside the verdict of execution accuracy, the one judge, it finds component match and the tables that a
+Beside the verdict of execution accuracy, the one judge, it finds the clause Jaccard and the tables that a
 statement reads, as SQLite's authorizer is told of them. Imports neither torch nor transformers, so that it
 starts in a fraction of a second. `grpo_judges` starts such processes, and replaces them.
 
@@ -13,21 +13,20 @@ from __future__ import annotations
 import signal
 import sqlite3
 import sys
-from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from txt2sql.evaluation.gold import GoldResults
-from txt2sql.evaluation.metrics.component_match import ComponentMatch
+from txt2sql.evaluation.metrics.clause_jaccard import ClauseJaccard
 from txt2sql.evaluation.metrics.execution_accuracy import ExecutionAccuracy
 from txt2sql.evaluation.mode import Judging
 from txt2sql.execution import contained, sandbox
 from txt2sql.execution.database import Database
 from txt2sql.execution.execute import Limits
 from txt2sql.execution.guard import check_read_only
-from txt2sql.types import Example, Outcome, Prediction
+from txt2sql.types import Example, Outcome, Prediction, Schema
 
 GOLD_PATIENCE = 5
 """Times an answer's deadline that its gold query may take."""
@@ -40,12 +39,11 @@ _READ, _SELECT = 20, 21
 
 
 class Task(NamedTuple):
-    """One answer to judge; `keys` is the foreign-key map that the data set declares, if it does."""
+    """One answer to judge."""
 
     path: str
     tables: tuple[str, ...]
     db_id: str
-    keys: Mapping[str, str] | None
     gold: str
     sql: str | None
 
@@ -107,14 +105,14 @@ class _Bench:
     def __init__(self, timeout_s: float) -> None:
         self.limits = Limits(timeout_s=timeout_s)
         self.gold_limits = Limits(timeout_s=GOLD_PATIENCE * timeout_s)
-        self._keys: dict[str, Mapping[str, str] | None] = {}
+        self._schemas: dict[str, Schema] = {}
         self._renew()
 
     def _renew(self) -> None:
         self.done = 0
         self._gold = GoldResults(self.gold_limits)
         self._execution = ExecutionAccuracy(gold=self._gold)
-        self._component = ComponentMatch(self._keys.get)
+        self._component = ClauseJaccard(self._schemas.__getitem__)
         self._gold_reads: dict[tuple[str, str], tuple[str, ...]] = {}
 
     def __call__(self, task: Task) -> Ruling:
@@ -122,9 +120,8 @@ class _Bench:
         self.done += 1
         if self.done > _RENEWED:
             self._renew()
-        self._keys[task.db_id] = task.keys
         database = Database(Path(task.path), task.db_id, tuple(task.tables))
-        example = Example("sample", task.db_id, "", task.gold)
+        example = Example("sample", task.path, "", task.gold)
         prediction = Prediction("sample", task.sql)
         # An answer may take longer where its gold query does.
         usual = _SLOWER * self._gold.result(database, task.gold).seconds
@@ -134,6 +131,8 @@ class _Bench:
         verdict = self._execution(example, prediction, database)
         if verdict.outcome is Outcome.GOLD_ERROR:
             return Ruling(verdict.outcome.value, verdict.reason)
+        if task.path not in self._schemas:
+            self._schemas[task.path] = database.schema(infer=False)
         sandbox.arm(self.limits.timeout_s + sandbox.GRACE_S)  # for what is no execution
         try:
             key = (task.path, task.gold)

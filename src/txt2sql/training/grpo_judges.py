@@ -6,7 +6,7 @@ replaced, and the answer it was judging counts as failed. What was judged is rem
 of the database and the two statements: samples of one model repeat themselves.
 
 >>> with closing(Judges(2, timeout_s=5.0)) as judges:  # doctest: +SKIP
-...     judges.judge([Task("shop.sqlite", (), "shop", None, "SELECT 1", "SELECT 1")])[0].outcome
+...     judges.judge([Task("shop.sqlite", (), "shop", "SELECT 1", "SELECT 1")])[0].outcome
 'correct'
 """
 
@@ -27,7 +27,7 @@ from typing import BinaryIO, cast
 
 import txt2sql
 from txt2sql.errors import DatabaseError
-from txt2sql.evaluation.cache import lasts
+from txt2sql.evaluation.gold import lasts
 from txt2sql.evaluation.provenance import file_hash
 from txt2sql.execution import sandbox
 from txt2sql.training.grpo_judge import GOLD_PATIENCE, Ruling, Task
@@ -173,9 +173,8 @@ class _Process:
     def ask(self, group: list[int], tasks: Sequence[Task]) -> bool:
         """Have it judge the task of a group; False where it is dead."""
         task = tasks[group[0]]
-        keys = None if task.keys is None else dict(task.keys)
         try:
-            sandbox.send(self.requests, (*task[:3], keys, *task[4:]))
+            sandbox.send(self.requests, tuple(task))
         except BrokenPipeError:
             return False
         self.group = group

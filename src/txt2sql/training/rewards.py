@@ -2,7 +2,7 @@
 
 Field's names: verifiable reward, reward shaping. Each reward is a pure function of one judged answer
 with a value between 0 and 1 (brevity: -1 and 0); an answer's worth is their weighted sum. The presets:
-`mission` is execution accuracy plus component match; `sparse` that of Arctic-Text2SQL-R1 (Yao et al.
+`mission` is execution accuracy plus component match, graded; `sparse` that of Arctic-Text2SQL-R1 (Yao et al.
 2025: 1 for right, 0.1 for SQL that runs); `dense` adds to it what Reasoning-SQL (Pourreza et al. 2025)
 and Think2SQL (Papicchio et al. 2025) found to help small models.
 
@@ -32,7 +32,7 @@ OVERLONG = 0.9
 class Judged:
     """One sampled answer: the outcome of execution accuracy, and what else is known of it.
 
-    `component` is its component match; `reads` and `gold_reads` are the tables that the two statements
+    `component` is the Jaccard index of its clause items and the gold query's; `reads` and `gold_reads` are the tables that the two statements
     read, in small letters, `reads` None where the statement does not compile. `empty` tells that the
     gold query returns nothing, `several` that the answer holds more than one statement, `ended` that
     the model ended it, `length` how much of the length limit it took.
@@ -81,8 +81,8 @@ def executes(judged: Judged) -> float:
 
 
 def component(judged: Judged) -> float:
-    """The share of components that match the gold query's; all of them for a right answer, which
-    may be written otherwise.
+    """The Jaccard index of the clause items (`sql.clauses`): component matching, graded. 1 for a right
+    answer, which may be written otherwise.
     """
     return 1.0 if judged.right else judged.component
 

@@ -73,7 +73,7 @@ def test_other_golds_do_not_make_a_wrong_answer_right(shop: Database, mode: str)
     assert outcome(CITIES, fair, CITIES) is Outcome.CORRECT
 
 
-def test_what_was_remembered_of_one_gold_is_not_said_of_more(shop: Database) -> None:
+def test_a_verdict_by_other_golds_is_not_the_verdict_by_one(shop: Database) -> None:
     metric = ExecutionAccuracy()
     answer = Prediction("e", "SELECT city, id FROM shop")
     wrong = Example("e", shop.db_id, "?", CITIES)

@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 
 from txt2sql.data.synthesis.contents import ColumnProfile, Edge, Profile, TableProfile
-from txt2sql.sql.normal_form import needs_quotes
+from txt2sql.identifiers import quote_identifier as quote
 from txt2sql.types import Cell
 
 _MARK = re.compile("\x01(\\d+)\\.(\\d+)\x02")
@@ -29,11 +29,6 @@ def literal(value: Cell) -> str:
     if isinstance(value, float) and value == int(value) and abs(value) < 1e15:
         return str(int(value))
     return "NULL" if value is None else repr(value)
-
-
-def quote(name: str) -> str:
-    """A name as the normal form spells it."""
-    return '"' + name.replace('"', '""') + '"' if needs_quotes(name) else name
 
 
 def mark(table: int, column: int) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -88,10 +88,10 @@ class Context:
         return {form.example_id: form for form in forms(self.split)}
 
 
-def _structural_f1(context: Context) -> Metric:
-    from txt2sql.evaluation.metrics.structural_f1 import StructuralF1  # loads sqlglot
+def _clause_jaccard(context: Context) -> Metric:
+    from txt2sql.evaluation.metrics.clause_jaccard import ClauseJaccard  # loads sqlglot
 
-    return StructuralF1(context.source.schema)
+    return ClauseJaccard(lru_cache(context.source.schema))
 
 
 def _logical_form(context: Context) -> Metric:
@@ -130,7 +130,7 @@ METRICS: dict[str, Callable[[Context], Metric]] = {
     TestSuiteAccuracy.name: lambda c: TestSuiteAccuracy(c.judging, folder=c.suites, gold=c.gold),
     ExactSetMatch.name: lambda c: ExactSetMatch(c.keys, c.judging.official),
     ComponentMatch.name: lambda c: ComponentMatch(c.keys, c.judging.official),
-    "structural_f1": _structural_f1,
+    "clause_jaccard": _clause_jaccard,
     "logical_form_accuracy": _logical_form,
     "wikisql_execution_accuracy": _wikisql,
     "answer_accuracy": _answers,
@@ -159,7 +159,7 @@ def _usual(context: Context) -> list[str]:
         return [execution, "logical_form_accuracy"]
     names = [ExecutionAccuracy.name, ExactSetMatch.name, ComponentMatch.name]
     if not official:
-        names.append("structural_f1")
+        names.append("clause_jaccard")
     if context.suites:
         names.append(TestSuiteAccuracy.name)
     return names

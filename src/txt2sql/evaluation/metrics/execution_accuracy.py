@@ -16,28 +16,22 @@ the same one on every database.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from txt2sql.evaluation.cache import lasts
 from txt2sql.evaluation.gold import GoldResults
 from txt2sql.evaluation.mode import Judging
 from txt2sql.execution.compare import same_as_official, same_result
 from txt2sql.execution.database import Database
 from txt2sql.execution.execute import execute
-from txt2sql.execution.sandbox import identity, quoted
 from txt2sql.execution.ties import same_up_to_ties
 from txt2sql.sql import is_ordered, official
-from txt2sql.sql.canonical import canonical
 from txt2sql.sql.ties import with_order_keys
 from txt2sql.types import Example, Outcome, Prediction, QueryResult, Verdict
 
 _ordered = lru_cache(8192)(is_ordered)
 _with_order_keys = lru_cache(8192)(with_order_keys)
-_REMEMBERED = 65_536
-"""Findings that are kept: completions of one model repeat themselves."""
 _COMPARABLE = (Outcome.CORRECT, Outcome.WRONG_RESULT, Outcome.PREDICTION_ERROR)
 
 
@@ -63,27 +57,12 @@ class ExecutionAccuracy:
         self.databases = databases
         self.gold = gold or GoldResults(self.judging.limits)
         self._last: tuple[object, QueryResult] = (None, QueryResult())
-        self._gold_forms: dict[object, str | None] = {}
-        self._known: dict[object, tuple[_Finding, Mapping[str, Any] | None]] = {}
 
     def __call__(self, example: Example, prediction: Prediction, database: Database) -> Verdict:
         """Judge one prediction on every database that goes with `database`."""
         databases = tuple(self.databases(database))
-        try:
-            marks = [identity(str(each.path)) for each in databases]
-        except OSError:
-            marks = []
         golds = (example.gold_sql, *example.accepted)
-        key = (golds, prediction.sql, databases, tuple(marks))
-        known = self._known.get(key)
-        if known is None:
-            known = self._judge(golds, prediction.sql, databases)
-            timed_out = known[0].outcome is Outcome.TIMEOUT
-            if marks and not timed_out and lasts(*golds, prediction.sql or ""):
-                if len(self._known) >= _REMEMBERED:
-                    self._known.clear()
-                self._known[key] = known
-        found, details = known
+        found, details = self._judge(golds, prediction.sql, databases)
         score = 1.0 if found.outcome is Outcome.CORRECT else 0.0
         return Verdict(example.id, self.name, found.outcome, score, found.reason, details)
 
@@ -171,7 +150,7 @@ class ExecutionAccuracy:
     def _predicted(
         self, database: Database, sql: str, gold_sql: str, gold: QueryResult
     ) -> QueryResult:
-        if sql == gold_sql or self._alike(database, sql, gold_sql):
+        if sql == gold_sql:
             return gold
         # One row more than the gold has is wrong already, so nothing beyond it need be fetched.
         key = (database, sql, len(gold.rows) + 1)
@@ -180,36 +159,12 @@ class ExecutionAccuracy:
             self._last = (key, execute(database, sql, enough))
         return self._last[1]
 
-    def _alike(self, database: Database, sql: str, gold_sql: str) -> bool:
-        """Whether SQLite is certain to give the same rows, up to the order of the columns."""
-        mark = identity(str(database.path))
-        columns = _columns(database, mark)
-        form = canonical(sql, columns)
-        if form is None:
-            return False
-        key = (database, mark, gold_sql)
-        if key not in self._gold_forms:
-            self._gold_forms[key] = canonical(gold_sql, columns)
-        return form == self._gold_forms[key]
-
     def _unusable(self, gold: QueryResult) -> _Finding | None:
         if not gold.ok:
             return _Finding(Outcome.GOLD_ERROR, f"the gold query fails: {gold.error}")
         if gold.truncated:
             return _Finding(Outcome.GOLD_ERROR, "the gold query returns more than can be compared")
         return None
-
-
-@lru_cache(1024)
-def _columns(database: Database, mark: tuple[int, ...]) -> dict[str, frozenset[str]]:
-    """Table -> columns in small letters, of ordinary tables; `mark` tells one content from another."""
-    columns: dict[str, frozenset[str]] = {}
-    with closing(database.connect()) as connection:
-        tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND rootpage > 0"
-        for (name,) in connection.execute(tables).fetchall():
-            rows = connection.execute(f"PRAGMA table_xinfo({quoted(name)})")
-            columns[name.lower()] = frozenset(row[1].lower() for row in rows)
-    return columns
 
 
 def _wrong(gold: QueryResult, predicted: QueryResult) -> _Finding:

@@ -1,0 +1,365 @@
+"""How much of one query another has, clause by clause: the Jaccard index over their clause items.
+
+Field's name: component matching (Yu et al., EMNLP 2018), made graded and, over sqlglot's qualified tree,
+open to any SQL that SQLite runs. Aliases, the order of conjuncts, select items and joined tables, the
+sides of a comparison, a comma or an INNER JOIN make no difference. A subquery stands as `(query 1)` in
+the item that holds it, and its own items follow under that item's name; a CTE is read as the derived
+table that it stands for.
+
+>>> from txt2sql.types import Column, Table
+>>> schema = Schema("music", (Table("singer", (Column("name"), Column("age"))),))
+>>> items = clause_items("SELECT name FROM singer AS s WHERE 30 < s.age", schema)
+>>> sorted(items)
+[('from', 'singer'), ('select', 'singer.name'), ('where', '(30 < singer.age)')]
+>>> jaccard(items, clause_items("SELECT name FROM singer", schema))
+0.6666666666666666
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Any
+
+from sqlglot import MappingSchema, exp, parse
+from sqlglot.optimizer.qualify import qualify
+
+from txt2sql.types import Schema
+
+Items = Counter[tuple[str, str]]
+"""A bag of (clause, expression)."""
+
+Node = Any
+"""A node of sqlglot's tree; the base class of nodes has another name from version to version."""
+
+# Limits on what hostile text may cost: characters, brackets in brackets, items, characters of an item.
+_MAX_CHARS, _MAX_DEPTH, _MAX_ITEMS, _MAX_TEXT = 10_000, 60, 2_000, 300
+_SIGNS = {exp.EQ: "=", exp.NEQ: "!=", exp.LT: "<", exp.LTE: "<=", exp.Add: "+", exp.Mul: "*"}
+_SYMMETRIC = (exp.EQ, exp.NEQ, exp.Add, exp.Mul)
+_FLIPPED = {exp.GT: exp.LT, exp.GTE: exp.LTE}
+
+
+def jaccard(a: Items, b: Items) -> float:
+    """The items that both have over those that either has, counted as in a bag: symmetric, in [0, 1]."""
+    return (a & b).total() / (a | b).total()
+
+
+@lru_cache(maxsize=4096)
+def clause_items(sql: str, schema: Schema) -> Items | None:
+    """The items of one query, or None when it is not one query that can be parsed. Never raises.
+
+    The counter is shared between callers: do not change it.
+    """
+    depth = deepest = 0
+    for bracket in re.findall(r"[()]", sql[:_MAX_CHARS]):
+        depth += 1 if bracket == "(" else -1
+        deepest = max(deepest, depth)
+    if len(sql) > _MAX_CHARS or deepest > _MAX_DEPTH or "\0" in sql:
+        return None
+    try:
+        trees = [tree for tree in parse(sql, read="sqlite") if tree is not None]
+        if len(trees) != 1 or not isinstance(trees[0], exp.Query):
+            return None
+        for name in trees[0].find_all(exp.Identifier):
+            name.meta["written"] = name.name  # it may be a string, of which no letter may change
+        tree: Node = qualify(
+            trees[0],
+            dialect="sqlite",
+            schema=_mapping(schema),
+            expand_alias_refs=False,
+            validate_qualify_columns=False,
+            allow_partial_qualification=True,
+            quote_identifiers=False,
+            identify=False,
+        )
+        # Tables that one FROM lists twice are numbered: in that of two orders which reads first.
+        readings = [_Reader(backwards).query(tree, None).items for backwards in (False, True)]
+        return min(readings, key=_whole)
+    except Exception:  # whatever a parser does with arbitrary text, RecursionError included
+        return None
+
+
+@lru_cache(maxsize=256)
+def _mapping(schema: Schema) -> MappingSchema:
+    columns: dict[str, object] = {
+        table.name.lower(): {column.name.lower(): "TEXT" for column in table.columns}
+        for table in schema.tables
+    }
+    return MappingSchema(columns, dialect="sqlite", normalize=False)
+
+
+@dataclass(slots=True)
+class _Source:
+    """One entry of a FROM: its name in items, and what the columns of a query in brackets say."""
+
+    name: str
+    outputs: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Query:
+    """A query while it is read, and then: what is in sight in it, its items, its select list."""
+
+    outer: _Query | None
+    sources: dict[str, _Source] = field(default_factory=dict)
+    ctes: dict[str, _Query] = field(default_factory=dict)
+    items: Items = field(default_factory=Counter)
+    selected: list[str] = field(default_factory=list)
+    outputs: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """All its items in one text."""
+        return _short(f"({_whole(self.items)})")
+
+    def outwards(self) -> Iterator[_Query]:
+        query: _Query | None = self
+        while query is not None:
+            yield query
+            query = query.outer
+
+
+class _Reader:
+    def __init__(self, backwards: bool) -> None:
+        self.backwards = backwards
+        self.inner: list[_Query] = []
+        """The subqueries of the expression that is being read."""
+
+    def query(self, node: Node, outer: _Query | None) -> _Query:
+        """Read a SELECT or a set operation."""
+        node, query = node.unnest(), _Query(outer)
+        for cte in node.ctes:
+            query.ctes[cte.alias.lower()] = _Query(query)  # what it is in itself, if it recurs
+            query.ctes[cte.alias.lower()] = self.query(cte.this, query)
+        if isinstance(node, exp.Select):
+            self.select(node, query)
+        elif isinstance(node, exp.SetOperation):
+            self.set_operation(node, query)
+        else:
+            raise ValueError(f"not a query: {node.key}")
+        for place, key in enumerate(_parts(node, "order"), 1):
+            direction = "desc" if key.args.get("desc") else "asc"
+            usual = bool(key.args.get("nulls_first")) is not bool(key.args.get("desc"))
+            nulls = "" if usual else " nulls other"
+            self.add(query, "order", key.this, f"{place}: ", f" {direction}{nulls}")
+        for clause in ("limit", "offset"):
+            if given := node.args.get(clause):
+                self.add(query, clause, given.expression)
+        return query
+
+    def select(self, node: Node, query: _Query) -> None:
+        """The clauses of one SELECT."""
+        if not node.expressions:
+            raise ValueError("nothing is selected")
+        conditions = self.sources(node, query)
+        for item in node.expressions:
+            text = self.add(query, "select", item)
+            query.selected.append(text)
+            query.outputs.setdefault(item.alias_or_name.lower(), text)
+        if node.args.get("distinct"):
+            query.items["distinct", ""] += 1
+        conditions += [(node.args[c].this, c) for c in ("where", "having") if node.args.get(c)]
+        for condition, clause in conditions:
+            for conjunct in _conjuncts(condition):
+                joins = clause == "where" and _joins(conjunct, query)
+                self.add(query, "join" if joins else clause, conjunct)
+        for key in _parts(node, "group"):
+            self.add(query, "group", key)
+
+    def sources(self, node: Node, query: _Query) -> list[tuple[Node, str]]:
+        """Read FROM and its joins; their conditions, each with the clause that it belongs to."""
+        entries = list(_entries(node))
+        derived = [self.derived(entry, query) for entry, _ in entries]
+        names = [
+            "(query)" if inner else _short(entry.name.lower() or self.text(entry.this, query))
+            for (entry, _), inner in zip(entries, derived, strict=True)
+        ]
+        conditions: list[tuple[Node, str]] = []
+        for i, ((entry, join), inner) in enumerate(zip(entries, derived, strict=True)):
+            count, number = names.count(names[i]), names[: i + 1].count(names[i])
+            number = count + 1 - number if self.backwards else number
+            name = names[i] if count == 1 else f"{names[i]}#{number}"
+            outputs = inner.outputs if inner else {}
+            source = _Source(name, {column: f"{name}.{text}" for column, text in outputs.items()})
+            query.sources[entry.alias_or_name.lower()] = source
+            query.items["from", names[i]] += 1
+            if inner:
+                self.include(query, f"from {name}", inner)
+            clause = "where"
+            if join is not None and (join.side or join.method):
+                clause = f"{join.method} {join.side} join {name}".lower().strip()
+                query.items["from", clause] += 1
+            if join is not None and join.args.get("on"):
+                conditions.append((join.args["on"], clause))
+        return conditions
+
+    def derived(self, entry: Node, query: _Query) -> _Query | None:
+        """The query that an entry of FROM stands for, None for a table."""
+        if isinstance(entry, exp.Subquery):
+            return self.query(entry, query)
+        known = (each.ctes.get(entry.name.lower()) for each in query.outwards() if not entry.db)
+        return next((each for each in known if each is not None), None)
+
+    def set_operation(self, node: Node, query: _Query) -> None:
+        """UNION and INTERSECT have sides in any order, so each side is one item as a whole too."""
+        kind, distinct, sides = type(node), bool(node.args.get("distinct")), [node.expression]
+        below = node.this
+        while type(below) is kind is not exp.Except and below.args.get("distinct") is distinct:
+            sides.append(below.expression)
+            below = below.this
+        name = node.key if distinct else f"{node.key} all"
+        for i, side in enumerate(self.query(each, query) for each in (below, *reversed(sides))):
+            if i == 0:
+                query.selected, query.outputs = side.selected, side.outputs
+            if kind is exp.Except:
+                self.include(query, f"{name} {'right' if i else 'left'}", side)
+            else:
+                query.items[name, side.name] += 1
+                self.include(query, name, side)
+
+    def add(self, query: _Query, clause: str, node: Node, before: str = "", after: str = "") -> str:
+        """Add the item of an expression, and under its name those of the subqueries in it."""
+        text = _position(node, clause, query) or self.text(node, query)
+        inner, self.inner = self.inner, []
+        query.items[clause, _short(before + text + after)] += 1
+        for number, each in enumerate(inner, 1):
+            self.include(query, f"{clause} {text} {number}", each)
+            text = text.replace(f"(query {number})", each.name, 1)
+        return _short(text)
+
+    def include(self, query: _Query, prefix: str, inner: _Query) -> None:
+        """Add the items of an inner query under a prefix."""
+        if query.items.total() + inner.items.total() > _MAX_ITEMS:
+            raise ValueError("too many items")
+        for (clause, text), count in inner.items.items():
+            query.items[_short(f"{prefix} / {clause}"), text] += count
+
+    def text(self, node: Node, query: _Query) -> str:
+        """An expression in one spelling: operands in order where their order means nothing."""
+        if isinstance(node, exp.Query):
+            outer, self.inner = self.inner, []
+            inner = self.query(node, query)
+            self.inner = [*outer, inner]
+            return f"(query {len(self.inner)})"
+        if isinstance(node, (exp.Paren, exp.Alias)):
+            return self.text(node.this, query)
+        if isinstance(node, exp.Column):
+            return _column(node, query)
+        if isinstance(node, exp.Literal):
+            return _string(node.name) if node.is_string else _number(node.name)
+        if isinstance(node, exp.Count) and isinstance(node.this, (exp.Literal, exp.Star)):
+            return "count(*)"
+        if isinstance(node, exp.Connector):
+            operands = sorted({self.text(each, query) for each in node.flatten()})
+            return f"({f' {node.key} '.join(operands)})" if len(operands) > 1 else operands[0]
+        if isinstance(node, exp.Not) and isinstance(node.this.unnest(), exp.EQ):
+            equal = node.this.unnest()
+            return self.text(exp.NEQ(this=equal.this, expression=equal.expression), query)
+        if type(node) in _FLIPPED:
+            kind = _FLIPPED[type(node)]
+            return self.text(kind(this=node.expression, expression=node.this), query)
+        if type(node) in _SIGNS:
+            sides = [self.text(side, query) for side in (node.this, node.expression)]
+            if isinstance(node, _SYMMETRIC):
+                sides.sort()
+            return f"({f' {_SIGNS[type(node)]} '.join(sides)})"
+        if isinstance(node, exp.In) and node.expressions:
+            equal = [exp.EQ(this=node.this, expression=each) for each in node.expressions]
+            return self.text(exp.or_(*equal, copy=False), query)
+        if isinstance(node, exp.Identifier):
+            return str(node.name).lower()
+        arguments = [
+            self.text(part, query) if isinstance(part, exp.Expr) else f"{key} {part}".lower()
+            for key, argument in node.args.items()
+            for part in (argument if isinstance(argument, list) else [argument])
+            if part not in (None, False) and key not in ("negate", "big_int")
+        ]
+        text = f"{node.key}({', '.join(arguments)})"
+        return f"not({text})" if node.args.get("negate") else text
+
+
+def _column(node: Node, query: _Query) -> str:
+    """A column by the name of its source; or the select item, or the string, that it is."""
+    name, table = node.name.lower(), node.table.lower()
+    for around in query.outwards():
+        if table in around.sources:
+            source = around.sources[table]
+            return source.outputs.get(name) or f"{source.name}.{name}"
+    if name in query.outputs:
+        return query.outputs[name]
+    return _string(node.this.meta["written"]) if node.this.args.get("quoted") else name
+
+
+def _position(node: Node, clause: str, query: _Query) -> str | None:
+    """The select item that a key like `2` stands for."""
+    if clause in ("group", "order") and isinstance(node, exp.Literal) and node.name.isdecimal():
+        place = int(node.name) - 1
+        return query.selected[place] if 0 <= place < len(query.selected) else None
+    return None
+
+
+def _conjuncts(node: Node) -> Iterator[Node]:
+    """The conditions that all have to hold; BETWEEN is two of them."""
+    node = node.unnest()
+    if isinstance(node, exp.And):
+        yield from (part for side in node.flatten() for part in _conjuncts(side))
+    elif isinstance(node, exp.Between):
+        yield exp.LTE(this=node.args["low"], expression=node.this)
+        yield exp.LTE(this=node.this, expression=node.args["high"])
+    elif node != exp.true():  # which qualifying adds to a join without a condition
+        yield node
+
+
+def _joins(node: Node, query: _Query) -> bool:
+    """Whether it equates columns of two sources of this very FROM."""
+    sides = [node.this.unnest(), node.expression.unnest()] if isinstance(node, exp.EQ) else []
+    tables = {side.table.lower() for side in sides if isinstance(side, exp.Column)}
+    return len(tables) == 2 and tables <= query.sources.keys()
+
+
+def _entries(select: Node) -> Iterator[tuple[Node, Node | None]]:
+    """The entries of FROM, each with the join that adds it; joins in brackets are opened."""
+    if clause := select.args.get("from_") or select.args.get("from"):
+        yield from _opened(clause.this, None)
+    for join in select.args.get("joins") or ():
+        yield from _opened(join.this, join)
+
+
+def _opened(entry: Node, join: Node | None) -> Iterator[tuple[Node, Node | None]]:
+    if isinstance(entry, (exp.Subquery, exp.Paren)) and isinstance(entry.this, exp.Table):
+        yield from _opened(entry.this, join)
+    else:
+        yield entry, join
+    for inner in entry.args.get("joins") or ():
+        yield from _opened(inner.this, inner)
+
+
+def _parts(node: Node, clause: str) -> list[Node]:
+    return list(node.args[clause].expressions) if node.args.get(clause) else []
+
+
+def _number(text: str) -> str:
+    try:
+        return f"{float(text):.15g}"
+    except ValueError:
+        return text
+
+
+def _string(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _whole(items: Items) -> str:
+    return "; ".join(sorted(f"{clause} {text}" for clause, text in items.elements()))
+
+
+def _short(text: str) -> str:
+    """A text of bounded length, different for different texts."""
+    if len(text) <= _MAX_TEXT:
+        return text
+    digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
+    return f"{text[:_MAX_TEXT]}… {digest}"
