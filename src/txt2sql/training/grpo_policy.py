@@ -24,10 +24,6 @@ def load_policy(config: GRPOConfig) -> tuple[LoadedModel, torch.dtype | None]:
     loaded = load_weights(
         config.model, bits=config.bits, dtype="auto" if config.bits == 16 else None
     )
-    if loaded.encoder_decoder:
-        raise ModelError(
-            f"'{loaded.card.name}' is an encoder-decoder; GRPO takes decoder models such as phi-2"
-        )
     if is_adapted(loaded.model):
         raise ModelError(
             f"an adapter over 4-bit weights cannot be merged into them; run txt2sql merge "

@@ -40,21 +40,13 @@ def half_precision(config: SFTConfig) -> torch.dtype | None:
 def load(config: SFTConfig, half: torch.dtype | None) -> LoadedModel:
     """The weights as they are trained: single precision, but frozen ones of large models."""
     if config.bits == 4:
-        return _styled(_causal(load_weights(config.model, bits=4)), config)
-    loaded = _styled(_causal(load_weights(config.model, dtype="auto")), config)
+        return _styled(load_weights(config.model, bits=4), config)
+    loaded = _styled(load_weights(config.model, dtype="auto"), config)
     parameters = int(loaded.model.num_parameters())
     if config.adapter is None or parameters < LARGE:
         loaded.model.to(torch.float32)
     else:
         loaded.model.to(half or choose_dtype(loaded.model.device.type, parameters))
-    return loaded
-
-
-def _causal(loaded: LoadedModel) -> LoadedModel:
-    if loaded.encoder_decoder:
-        raise ModelError(
-            f"'{loaded.card.name}' is an encoder-decoder; fine-tuning takes decoder models such as phi-2"
-        )
     return loaded
 
 
