@@ -19,7 +19,7 @@ from txt2sql.training.grpo_data import longest_answer, open_questions
 from txt2sql.training.grpo_policy import choose_vllm, longest
 from txt2sql.training.grpo_settings import GRPOConfig, method, preset_of, run_folder
 from txt2sql.training.grpo_trainer import questions_at_once
-from txt2sql.training.memory import Memory, built, estimate
+from txt2sql.training.memory import Memory, count_parameters, estimate
 from txt2sql.training.sft_model import LARGE
 
 _LOOKED_AT = 200
@@ -80,9 +80,7 @@ def plan(config: GRPOConfig) -> Plan:
     )  # fmt: skip
     every = max(1, len(questions) // _LOOKED_AT)
     longest_prompt = max(len(questions.asked(i).ids) for i in range(0, len(questions), every))
-    model = built(shape, config.adapter, 16, torch.float32)
-    parameters = sum(p.numel() for name, p in model.named_parameters() if "lora_" not in name)
-    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    parameters, trained = count_parameters(shape, config.adapter)
     at_once = questions_at_once(config, longest_prompt, answer, 1)
     wanted = config.gradient_checkpointing
     length = longest_prompt + answer

@@ -19,7 +19,7 @@ import torch
 from txt2sql.errors import ModelError
 from txt2sql.models.catalog import resolve
 from txt2sql.models.weights import load_tokenizer
-from txt2sql.training.memory import Memory, built, estimate
+from txt2sql.training.memory import Memory, count_parameters, estimate
 from txt2sql.training.prepare import Progress, silent
 from txt2sql.training.sft_data import Rows, count_steps, draw_rows, open_data
 from txt2sql.training.sft_model import (
@@ -90,9 +90,7 @@ def plan(config: SFTConfig, progress: Progress = silent) -> Plan:
     lessons = open_data(config, style, tokenizer, progress)
     longest = longest_example(config, shape)
     rows = draw_rows(lessons, config, longest=longest, progress=progress)
-    model = built(shape, config.adapter, 16, torch.float32)
-    every = sum(p.numel() for name, p in model.named_parameters() if "lora_" not in name)
-    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    every, trained = count_parameters(shape, config.adapter)
     checkpointing = checkpoints_gradients(config, every)
     memory = needed_memory(config, shape, rows.longest, every)
     device = "cuda" if torch.cuda.is_available() else "cpu"
