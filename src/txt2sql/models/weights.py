@@ -113,7 +113,8 @@ def _read_base(card: ModelCard, place: str, dtype: str | None, options: dict[str
     config, tokenizer = _config_and_tokenizer(card, local)
     with _explained(card):
         size = card.parameters or (_size(config) if place == "cpu" else 0)
-        model, info = AutoModelForCausalLM.from_pretrained(
+        kind: Any = AutoModelForCausalLM  # its annotations leave out `output_loading_info`
+        model, info = kind.from_pretrained(
             card.source,
             config=config,
             dtype=_dtype(dtype) if dtype else choose_dtype(place, size),
