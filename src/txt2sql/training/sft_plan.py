@@ -9,7 +9,7 @@ a laptop. Memory is that of `memory.estimate` on a GPU; time is for the machine 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -36,15 +36,41 @@ UTILISATION = 0.3
 """Share of the speed of a plain matrix product that training reaches: an estimate for large models."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """`memory` is in bytes by what they hold, `seconds` without measurements."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPlan:
+    """What every plan has; `memory` is in bytes by what they hold."""
 
     method: str
     model: str
     output: str
-    datasets: tuple[str, ...]
     measured: dict[str, int]
+    steps: int
+    parameters: int
+    trained: int
+    memory: dict[str, int]
+
+    def as_mapping(self) -> dict[str, Any]:
+        """As JSON can hold it."""
+        return {**asdict(self), "memory_total": sum(self.memory.values())}
+
+    @property
+    def measured_on(self) -> str:
+        """The questions that measure progress, by data set."""
+        return ", ".join(f"{n} of {name}" for name, n in self.measured.items()) or "nothing"
+
+    def described(self, lines: Mapping[str, str]) -> str:
+        """The lines to print, memory among them."""
+        memory = f"{Memory(**self.memory)} on a GPU"
+        return "\n".join(
+            f"{name + ':':10} {text}" for name, text in {**lines, "memory": memory}.items()
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan(RunPlan):
+    """`seconds` is without measurements."""
+
+    datasets: tuple[str, ...]
     examples: int
     too_long: int
     inexpressible: int
@@ -52,34 +78,23 @@ class Plan:
     answer_tokens: int
     longest: int
     batches: int
-    steps: int
-    parameters: int
-    trained: int
-    memory: dict[str, int]
     device: str
     seconds: float
 
-    def as_mapping(self) -> dict[str, Any]:
-        """As JSON can hold it."""
-        return {**asdict(self), "memory_total": sum(self.memory.values())}
-
     def __str__(self) -> str:
-        held = Memory(**self.memory)
-        asked = ", ".join(f"{n} of {name}" for name, n in self.measured.items()) or "nothing"
         lines = {
             "method": f"{self.method}, {self.trained:,} weights trained of {self.parameters:,}",
             "model": self.model,
             "output": self.output,
-            "data": f"{', '.join(self.datasets)}; measured on {asked}",
+            "data": f"{', '.join(self.datasets)}; measured on {self.measured_on}",
             "examples": f"{self.examples:,} in all epochs; left out: {self.too_long} too long, "
             f"{self.inexpressible} inexpressible",
             "tokens": f"{self.tokens:,}, {self.answer_tokens:,} of them answers; "
             f"the longest example has {self.longest:,}",
             "steps": f"{self.steps:,}, from {self.batches:,} batches",
-            "memory": f"{held} on a GPU",
             "time": f"about {_duration(self.seconds)} on this {self.device}, without measuring",
         }
-        return "\n".join(f"{name + ':':10} {text}" for name, text in lines.items())
+        return self.described(lines)
 
 
 def plan(config: SFTConfig, progress: Progress = silent) -> Plan:
