@@ -27,6 +27,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +36,11 @@ import torch
 import transformers
 from torch import Tensor
 from torch.nn import functional
+from torch.profiler import ProfilerActivity, profile
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, TrainingArguments
 
 from txt2sql.models.adapters import Adapter, attach
 from txt2sql.models.catalog import BUNDLED
-from txt2sql.training.allocation import Live
 from txt2sql.training.batches import Batch, Row, answer_logits, by_length, in_bins, stack
 from txt2sql.training.branches import in_trees, stack_trees
 from txt2sql.training.sft_data import open_data
@@ -142,20 +143,20 @@ class Side:
         largest = max(self.groups, key=lambda group: self.collate(group)["input_ids"].numel())
         inputs = self.collate(largest)
         trainer = self.made([largest])
-        held = [*self.model.parameters(), *self.model.buffers()]
         for parameter in self.model.parameters():
             if parameter.requires_grad:
                 parameter.grad = torch.zeros_like(parameter)
-                held.append(parameter.grad)
         if torch.cuda.is_available():
             before = torch.cuda.memory_allocated()
             torch.cuda.reset_peak_memory_stats()
             step(trainer, inputs)
             self.peak = torch.cuda.max_memory_allocated() - before
             return
-        with Live(held) as live:
+        with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
             step(trainer, inputs)
-        self.peak = live.peak
+        allocations = [e for e in record.profiler.kineto_results.events() if e.name() == "[memory]"]
+        allocations.sort(key=lambda event: event.start_ns())
+        self.peak = max(accumulate(event.nbytes() for event in allocations))
 
 
 def step(trainer: transformers.Trainer, inputs: dict[str, Tensor]) -> None:

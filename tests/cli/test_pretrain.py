@@ -48,9 +48,9 @@ def test_an_unknown_preset_names_the_nearest(
 def test_settings_that_contradict_each_other_are_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "own.yaml").write_text("pretrain: {architecture: encoder-decoder, packing: true}\n")
+    (tmp_path / "own.yaml").write_text("pretrain: {datasets: [spider], shares: [0.5, 0.5]}\n")
     error = fail(capsys, "--config", tmp_path / "own.yaml", "--output", tmp_path / "run")
-    assert "packing" in error
+    assert "shares" in error
 
 
 @pytest.mark.parametrize("preset", ["pretrain", "pretrain_gpu"])

@@ -21,8 +21,6 @@ from transformers import (
     PreTrainedTokenizerFast,
     Qwen2Config,
     Qwen2ForCausalLM,
-    T5Config,
-    T5ForConditionalGeneration,
 )
 
 from txt2sql.models.hf import HFGenerator, load
@@ -72,7 +70,7 @@ def byte_level(chat: bool = False, pad: bool = True) -> PreTrainedTokenizerFast:
 
 
 def metaspace() -> PreTrainedTokenizerFast:
-    """Pieces that carry their space, as Llama-2, T5 and the bundled model have."""
+    """Pieces that carry their space, as Llama-2 and the bundled model have."""
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True))
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace("▁", prepend_scheme="always")
     tokenizer.decoder = decoders.Sequence(
@@ -102,15 +100,9 @@ def build(architecture: str, tokenizer: PreTrainedTokenizerFast, seed: int = 0) 
     torch.manual_seed(seed)
     end, pad = tokenizer.eos_token_id, tokenizer.pad_token_id
     shared = {"vocab_size": len(tokenizer) + 6, "eos_token_id": end, "pad_token_id": pad}
-    if architecture == "t5":
-        sizes = {"d_model": 32, "d_ff": 64, "d_kv": 8, "num_layers": 2, "num_heads": 4}
-        model = T5ForConditionalGeneration(
-            T5Config(**sizes, **shared, decoder_start_token_id=pad or 0)
-        )
-    else:
-        kind, config, sizes = CAUSAL[architecture]
-        shared["bos_token_id"] = tokenizer.bos_token_id
-        model = kind(config(**sizes, **shared))
+    shared["bos_token_id"] = tokenizer.bos_token_id
+    kind, config, sizes = CAUSAL[architecture]
+    model = kind(config(**sizes, **shared))
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(4)

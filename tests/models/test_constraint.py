@@ -64,7 +64,7 @@ def test_a_grammar_that_is_none_says_so(generator_of: Loaded, grammar: str) -> N
 
 
 @pytest.mark.parametrize("kind", ["plain", "metaspace"])
-@pytest.mark.parametrize("architecture", ["llama", "t5", "bert"])
+@pytest.mark.parametrize("architecture", ["llama", "bert"])
 @pytest.mark.parametrize(
     "sampling",
     [Sampling(20), Sampling(20, beams=4), Sampling(20, n=6, temperature=2.0)],

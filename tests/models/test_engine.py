@@ -332,8 +332,3 @@ def test_an_engine_without_a_head_says_so(generator_of: Callable[..., HFGenerato
     [root] = engine.prefill(prompts("age"))
     with pytest.raises(ModelError, match="no value head"):
         engine.score([root])
-
-
-def test_an_encoder_decoder_has_no_engine(generator_of: Callable[..., HFGenerator]) -> None:
-    with pytest.raises(ModelError, match="no causal model"):
-        engine_of(generator_of("t5"))

@@ -15,7 +15,7 @@ from txt2sql.types import Completion, Message, Prompt, Sampling
 
 Folder = Callable[..., Path]
 Loaded = Callable[..., HFGenerator]
-ARCHITECTURES = ["phi", "llama", "mistral", "qwen2", "bert", "t5"]
+ARCHITECTURES = ["phi", "llama", "mistral", "qwen2", "bert"]
 PROMPTS = [
     Prompt("how many singers ?", "ddl"),
     Prompt("SELECT name FROM singer WHERE age > 3 AND country = 'France'", "ddl"),
@@ -28,14 +28,7 @@ def forward(generator: HFGenerator, prompt: Prompt, tokens: list[int]) -> list[f
     """Log-probabilities of `tokens` after the prompt by one teacher-forced pass."""
     ids = generator.encode(prompt)
     with torch.inference_mode():
-        if generator.encoder_decoder:
-            first = generator.model.generation_config.decoder_start_token_id
-            decoder = torch.tensor([[first, *tokens[:-1]]])
-            logits = generator.model(
-                input_ids=torch.tensor([ids]), decoder_input_ids=decoder
-            ).logits
-        else:
-            logits = generator.model(torch.tensor([ids + tokens[:-1]])).logits[:, len(ids) - 1 :]
+        logits = generator.model(torch.tensor([ids + tokens[:-1]])).logits[:, len(ids) - 1 :]
     logprobs = torch.log_softmax(logits.float(), -1)[0]
     return [float(logprobs[i, token]) for i, token in enumerate(tokens)]
 
@@ -45,14 +38,7 @@ def greedy_tokens(generator: HFGenerator, prompt: Prompt, count: int) -> list[in
     for _ in range(count):
         ids = generator.encode(prompt)
         with torch.inference_mode():
-            if generator.encoder_decoder:
-                first = generator.model.generation_config.decoder_start_token_id
-                logits = generator.model(
-                    input_ids=torch.tensor([ids]),
-                    decoder_input_ids=torch.tensor([[first, *tokens]]),
-                ).logits
-            else:
-                logits = generator.model(torch.tensor([ids + tokens])).logits
+            logits = generator.model(torch.tensor([ids + tokens])).logits
         tokens.append(int(logits[0, -1].argmax()))
         if tokens[-1] in generator.end_ids:
             break

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import T5Config
 
 from txt2sql.errors import ModelError
-from txt2sql.models.weights import choose_device, choose_dtype, load_weights
+from txt2sql.models.weights import choose_device, choose_dtype, load_tokenizer, load_weights
 
 Folder = Callable[..., Path]
 
@@ -26,8 +27,14 @@ def test_a_saved_model_is_loaded_again(model_folder: Folder) -> None:
     saved = load_file(source / "model.safetensors")
     weights = loaded.model.state_dict()
     assert all(torch.equal(weights[name], value) for name, value in saved.items())
-    assert not loaded.model.training and not loaded.encoder_decoder
-    assert load_weights(model_folder("t5"), device="cpu").encoder_decoder
+    assert not loaded.model.training
+
+
+def test_an_encoder_decoder_is_refused(tmp_path: Path) -> None:
+    T5Config(num_layers=1).save_pretrained(tmp_path)
+    for read in (load_weights, load_tokenizer):
+        with pytest.raises(ModelError, match="choose a decoder-only model such as phi-2"):
+            read(tmp_path)
 
 
 def damage_json(name: str) -> Callable[[Path], None]:

@@ -24,7 +24,7 @@ from transformers import (
 )
 
 from txt2sql.training.folders import save_model
-from txt2sql.training.warm_start import causal_warm
+from txt2sql.training.warm_start import warm_start
 
 TOWNS = ("Lisbon", "Porto", "Faro", "Braga")
 
@@ -141,7 +141,9 @@ def tiny_compact(
         if prefix not in made:
             torch.manual_seed(0)
             path = tmp_path_factory.mktemp(f"compact-{prefix}")
-            save_model(*causal_warm(tiny_encoder, [], prefix=prefix), path, torch.float32)
+            model, tokenizer = warm_start(tiny_encoder, [])
+            model.config.prefix_lm = prefix
+            save_model(model, tokenizer, path, torch.float32)
             made[prefix] = path
         return made[prefix]
 

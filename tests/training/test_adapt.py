@@ -33,7 +33,7 @@ from txt2sql.training.adapt_pairs import (
 )
 from txt2sql.training.adapt_report import verdict
 from txt2sql.training.folders import save_model
-from txt2sql.training.warm_start import causal_warm
+from txt2sql.training.warm_start import warm_start
 from txt2sql.types import Column, Example, Prediction, Predictor, Schema, Table
 
 TINY = AdaptConfig(count=60, held_out=10, general="", steps=2, batch_tokens=512,
@@ -78,7 +78,9 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> 
     folder = tmp_path_factory.mktemp("tiny") / "plain"
     torch.manual_seed(0)
     words = ["shop town sale name people size opened amount kind id"]
-    save_model(*causal_warm(tiny_encoder, words), folder, torch.float32)
+    model, tokenizer = warm_start(tiny_encoder, words)
+    model.config.prefix_lm = False
+    save_model(model, tokenizer, folder, torch.float32)
     return folder
 
 

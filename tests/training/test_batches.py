@@ -14,7 +14,7 @@ from txt2sql.training.batches import Batch, Row, answer_logits, encode_rows, pac
 from txt2sql.training.batches import sequence_accuracy as accuracy
 from txt2sql.training.corpus import Pair
 from txt2sql.training.tokenizer import answer_size, build_tokenizer
-from txt2sql.training.warm_start import ARCHITECTURES
+from txt2sql.training.warm_start import warm_start
 
 TOKENIZER = build_tokenizer(
     [*"abcdefghijklmnopqrstuvwxyz", *(f"##{c}" for c in "abcdefghijklmnop")]
@@ -63,14 +63,15 @@ def test_answers_outside_the_output_vocabulary_are_left_out() -> None:
     assert len(encode_rows([Pair("a " * 600, "b")], TOKENIZER)) == 0
 
 
-def made(name: str, encoder: Path) -> PreTrainedModel:
+def made(prefix: bool, encoder: Path) -> PreTrainedModel:
     torch.manual_seed(0)
-    model, _ = ARCHITECTURES[name](encoder, ["how many shops in lisbon"], None)
+    model, _ = warm_start(encoder, ["how many shops in lisbon"])
+    model.config.prefix_lm = prefix
     return model.eval()
 
 
 def examples(encoder: Path) -> list[Row]:
-    _, tokenizer = ARCHITECTURES["causal-warm"](encoder, ["how many shops in lisbon"], None)
+    _, tokenizer = warm_start(encoder, ["how many shops in lisbon"])
     rng = random.Random(0)
     words = "how many shop in lisbon porto faro braga size town".split()
     pairs = [
@@ -99,11 +100,11 @@ def by_answer(model: PreTrainedModel, batches: list[Batch]) -> dict[tuple[int, .
 
 
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
-@pytest.mark.parametrize("name", ["causal-warm", "prefix", "llama"])
+@pytest.mark.parametrize("prefix", [False, True])
 def test_packed_examples_do_not_see_each_other(
-    name: str, attention: str, tiny_encoder: Path
+    prefix: bool, attention: str, tiny_encoder: Path
 ) -> None:
-    model = made(name, tiny_encoder)
+    model = made(prefix, tiny_encoder)
     model.set_attn_implementation(attention)
     rows = examples(tiny_encoder)
     together = packed(rows, PAD, 256, 64)
@@ -116,9 +117,9 @@ def test_packed_examples_do_not_see_each_other(
         torch.testing.assert_close(logits, alone[prompt], atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["causal-warm", "prefix", "llama"])
-def test_packed_gradients_are_the_sum_of_single_ones(name: str, tiny_encoder: Path) -> None:
-    model = made(name, tiny_encoder)
+@pytest.mark.parametrize("prefix", [False, True])
+def test_packed_gradients_are_the_sum_of_single_ones(prefix: bool, tiny_encoder: Path) -> None:
+    model = made(prefix, tiny_encoder)
     rows = examples(tiny_encoder)
     gradients = []
     for batches in (packed(rows, PAD, 256, 64), [b for r in rows for b in padded([r], PAD, 999)]):
@@ -137,7 +138,7 @@ def test_packed_gradients_are_the_sum_of_single_ones(name: str, tiny_encoder: Pa
 def test_a_mask_that_forgets_the_examples_is_noticed(
     tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = made("causal-warm", tiny_encoder)
+    model = made(False, tiny_encoder)
     rows = examples(tiny_encoder)
     right = by_answer(model, packed(rows, PAD, 256, 64))
     monkeypatch.setattr(Batch, "mask", lambda self, prefix, dtype=None: None)
@@ -145,9 +146,9 @@ def test_a_mask_that_forgets_the_examples_is_noticed(
     assert any(not torch.allclose(right[key], wrong[key], atol=1e-3) for key in right)
 
 
-@pytest.mark.parametrize("name", sorted(ARCHITECTURES))
-def test_padding_changes_no_logit(name: str, tiny_encoder: Path) -> None:
-    model = made(name, tiny_encoder)
+@pytest.mark.parametrize("prefix", [False, True])
+def test_padding_changes_no_logit(prefix: bool, tiny_encoder: Path) -> None:
+    model = made(prefix, tiny_encoder)
     rows = examples(tiny_encoder)
     with torch.no_grad():
         joint = by_answer(model, padded(rows, PAD, 10_000))
@@ -159,20 +160,19 @@ def test_padding_changes_no_logit(name: str, tiny_encoder: Path) -> None:
 def test_a_prefix_model_reads_its_prompt_in_both_directions(tiny_encoder: Path) -> None:
     (row, *_) = examples(tiny_encoder)
     changed = ([row[0][0], *row[0][1:-2], row[0][1], row[0][-1]], row[1])  # another late word
-    for name, sees in (("causal-warm", False), ("prefix", True)):
-        model = made(name, tiny_encoder)
+    for prefix in (False, True):
+        model = made(prefix, tiny_encoder)
         first = []
         for each in (row, changed):
             (batch,) = padded([each], PAD, 999)
-            prefix = bool(getattr(model.config, "prefix_lm", False))
             mask = batch.mask(prefix, torch.float32)
             hidden = model.base_model(input_ids=batch.inputs, attention_mask=mask).last_hidden_state
             first.append(hidden[0, 1])
-        assert torch.allclose(*first, atol=1e-6) is not sees
+        assert torch.allclose(*first, atol=1e-6) is not prefix
 
 
 def test_sequence_accuracy_counts_whole_answers(tiny_encoder: Path) -> None:
-    model = made("causal-warm", tiny_encoder)
+    model = made(False, tiny_encoder)
     rows = examples(tiny_encoder)
     assert accuracy(model, packed(rows, PAD, 256, 64), False) == 0.0
     model.train()

@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from txt2sql.config import load
 from txt2sql.errors import ConfigError, ModelError
 from txt2sql.models.channel import FOLDER, Channel, Exponents, in_words, open_adapter, open_channel
 from txt2sql.models.weights import load_weights
@@ -24,7 +25,7 @@ from txt2sql.training.channel_vote import fit
 from txt2sql.training.cot_synthesis import open_questions
 from txt2sql.training.ppm_pairs import Grown, Node, to_row
 from txt2sql.training.prepare import silent
-from txt2sql.training.rstar_settings import ChannelSettings, RStarConfig, load_settings
+from txt2sql.training.rstar_settings import ChannelSettings, RStarConfig
 from txt2sql.training.self_evolution import evolve
 from txt2sql.training.sft_model import base_model
 from txt2sql.types import Column, Example, Schema, Table
@@ -43,7 +44,8 @@ def tree(number: int, right: str, wrong: str, *, likely: float = 0.3) -> Grown:
 
 
 def config(output: Path, data: Path, model: Path, *changes: str) -> RStarConfig:
-    return load_settings(
+    return load(
+        RStarConfig,
         None,
         [
             f"model={model}", f"dataset={data}", f"output_dir={output}", "evolution.held_out=0.2",

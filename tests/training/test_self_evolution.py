@@ -27,7 +27,7 @@ from txt2sql.search.mcts import Settings
 from txt2sql.training import cot_synthesis, rstar_settings
 from txt2sql.training.cot_synthesis import open_questions
 from txt2sql.training.prepare import silent
-from txt2sql.training.rstar_settings import RStarConfig, load_settings
+from txt2sql.training.rstar_settings import RStarConfig
 from txt2sql.training.selection import is_held_out
 from txt2sql.training.self_evolution import Evolution, evolve
 from txt2sql.training.self_evolution_rounds import Round, promoted, rounds_of, table
@@ -36,7 +36,8 @@ FILE = Path(__file__).parents[2] / "config" / "rstar_config.yaml"
 
 
 def config(output: Path, data: Path, model: Path, *changes: str) -> RStarConfig:
-    return load_settings(
+    return load(
+        RStarConfig,
         None,
         [
             f"model={model}", f"dataset={data}", f"output_dir={output}", "evolution.num_rounds=2",
@@ -279,10 +280,10 @@ def test_what_a_greedy_answer_gets_wrong_is_searched_first(
 
 
 def test_the_file_holds_the_defaults() -> None:
-    assert load_settings(FILE) == RStarConfig()
+    assert load(RStarConfig, FILE) == RStarConfig()
     assert load(RStarConfig, FILE, ["policy_training.learning_rate=1e-4"]).policy_training != RStarConfig().policy_training  # fmt: skip
     with pytest.raises(ConfigError, match="held_out"):
-        load_settings(FILE, ["evolution.held_out=0"])
+        load(RStarConfig, FILE, ["evolution.held_out=0"])
 
 
 def test_only_a_better_round_is_searched_with() -> None:

@@ -64,9 +64,10 @@ def channel(
     }  # fmt: skip
 
     from txt2sql.cli.progress import steps
-    from txt2sql.training.rstar_settings import load_settings
+    from txt2sql.config import load
+    from txt2sql.training.rstar_settings import RStarConfig
 
-    chosen = load_settings(config or existing(RSTAR), overrides(given, settings))
+    chosen = load(RStarConfig, config or existing(RSTAR), overrides(given, settings))
 
     from txt2sql.training.channel_run import run
 

@@ -72,7 +72,6 @@ def attach(
     from transformers.pytorch_utils import Conv1D
 
     modules = dict(model.named_modules())
-    sequence_to_sequence = bool(getattr(model.config, "is_encoder_decoder", False))
     config = LoraConfig(
         r=adapter.r,
         lora_alpha=adapter.alpha,
@@ -83,7 +82,7 @@ def attach(
         fan_in_fan_out=any(
             isinstance(modules[name], Conv1D) for name in _matching(modules, targets)
         ),
-        task_type=TaskType.SEQ_2_SEQ_LM if sequence_to_sequence else TaskType.CAUSAL_LM,
+        task_type=TaskType.CAUSAL_LM,
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # peft's, about its own future

@@ -46,7 +46,7 @@ class Cache:
 
     def view(self, part: int, layer: int, head: int) -> Array:
         """(length, head size) of the keys (part 0) or values (part 1), without a copy."""
-        return self._store[part, layer, head, : self.length]  # type: ignore[no-any-return]
+        return self._store[part, layer, head, : self.length]
 
     def _reserve(self, count: int) -> None:
         if self.length + count > self.capacity:
@@ -80,7 +80,7 @@ class Cache:
 
     def take(self, slots: Array) -> Array:
         """(2, layers, kv heads, time, head size) of some slots."""
-        return self._store[:, :, :, slots]  # type: ignore[no-any-return]
+        return self._store[:, :, :, slots]
 
     def truncate(self, length: int) -> None:
         """Forget every slot from `length` on."""

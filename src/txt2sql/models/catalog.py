@@ -1,7 +1,7 @@
 """Models by name: what `--model` accepts and what is known about each (a model card in short).
 
-A name is a short name of MODELS, the hub id of any causal or sequence-to-sequence model, or a
-folder with weights or with a PEFT adapter. Sizes and licences are those of the hub's model cards.
+A name is a short name of MODELS, the hub id of any causal language model, or a folder with
+weights or with a PEFT adapter. Sizes and licences are those of the hub's model cards.
 Models that others host (HOSTED) are asked through their APIs; `api:ROUTE` names any other of them.
 
 >>> resolve("phi-2").hub_id
@@ -35,7 +35,6 @@ LORA_TARGETS: dict[str, tuple[str, ...]] = {
     "phi3": ("qkv_proj", "o_proj"),
     "qwen2": ("q_proj", "k_proj", "v_proj", "o_proj"),
     "qwen3": ("q_proj", "k_proj", "v_proj", "o_proj"),
-    "t5": ("q", "k", "v", "o"),
 }
 """What LoRA adapts by architecture (`model_type` of config.json): the attention projections, and in the
 small "bert", the bundled model's, every linear layer."""

@@ -47,7 +47,7 @@ def token_bytes(tokenizer: Any, size: int) -> list[bytes]:
     """The bytes that each token adds to the text, by id; b"" for special and unused ids.
 
     Knows the decoders of fast tokenizers: ByteLevel (GPT-2, Llama-3, Qwen, phi-2), Metaspace or
-    Replace, with ByteFallback or not (Llama-2, Mistral, T5), and WordPiece (BERT).
+    Replace, with ByteFallback or not (Llama-2, Mistral), and WordPiece (BERT).
     """
     backend = getattr(tokenizer, "backend_tokenizer", None)
     decoder = (json.loads(backend.to_str()).get("decoder") if backend else None) or {}

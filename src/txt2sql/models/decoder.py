@@ -280,7 +280,7 @@ class _Task:
             scores = np.where(allowed, scores, -np.inf)
         scores -= scores.max()
         scores -= np.log(np.exp(scores).sum())
-        return scores  # type: ignore[no-any-return]
+        return scores
 
     def _likeliest(self, scores: Sequence[Array]) -> list[Row]:
         """The likeliest continuations of all live rows, at most `beams`."""

@@ -51,8 +51,6 @@ class HFEngine(StepBeam):
         decoding: Decoding = _DECODING,
     ) -> None:
         model = generator.model
-        if generator.encoder_decoder:
-            raise ModelError(f"'{generator.name}' is no causal model; a search needs one")
         if model.config._attn_implementation not in ("sdpa", "eager"):
             raise ModelError("a search needs sdpa or eager attention; load the model with one")
         window = getattr(model.config, "sliding_window", None) or generator.context

@@ -1,4 +1,4 @@
-"""A Generator on transformers: causal and sequence-to-sequence models, batched, with log-probabilities.
+"""A Generator on transformers: causal language models, batched, with log-probabilities.
 
 Greedy, sampled or beam search; `Prompt.grammar` restricts what comes out (see `constraint`). Each
 generated token has the log-probability that the model gives it among the tokens that the grammar
@@ -77,7 +77,6 @@ class HFGenerator:
         self.card, self.name = loaded.card, loaded.card.name
         self.prompt_style = loaded.card.prompt_style
         self.model, self.tokenizer = loaded.model, loaded.tokenizer
-        self.encoder_decoder = loaded.encoder_decoder
         self.device = next(self.model.parameters()).device
         self.batch_tokens = batch_tokens or BATCH_TOKENS.get(self.device.type, 4096)
         self.context = _context(self.model)
@@ -117,7 +116,7 @@ class HFGenerator:
         ids = list(self.tokenizer(text, add_special_tokens=special)["input_ids"])
         if not ids:
             raise ModelError(f"the prompt is empty for the tokenizer of '{self.name}'")
-        room = self.context if self.encoder_decoder else self.context - 1
+        room = self.context - 1
         if len(ids) > room:
             raise ModelError(
                 f"the prompt has {len(ids)} tokens, '{self.name}' reads {room}; "
@@ -136,8 +135,6 @@ class HFGenerator:
             bos_token_id=saved.bos_token_id,
             eos_token_id=self.end_ids or None,
             pad_token_id=self.pad_id,
-            decoder_start_token_id=saved.decoder_start_token_id,
-            forced_bos_token_id=getattr(saved, "forced_bos_token_id", None),
         )
 
     def _batches(self, encoded: Sequence[Sequence[int]], sampling: Sampling) -> list[list[int]]:
@@ -148,7 +145,7 @@ class HFGenerator:
         for i in sorted(range(len(encoded)), key=lambda i: (-len(encoded[i]), i)):
             needed = len(encoded[i]) + sampling.max_new_tokens
             # A prompt whose answer must be cut to fit the context would cut its neighbours' too.
-            alone = not self.encoder_decoder and needed > self.context
+            alone = needed > self.context
             full = batches and (len(batches[-1]) + 1) * width * copies > self.batch_tokens
             if not batches or full or alone or width > self.context:
                 batches.append([])
@@ -178,18 +175,15 @@ class HFGenerator:
     ) -> list[list[Completion]]:
         inputs = self._padded([ids for _, ids in batch])
         width = inputs["input_ids"].shape[1]
-        start = 1 if self.encoder_decoder else width
         sampled, beams = sampling.temperature > 0, sampling.beams
         copies = max(beams, sampling.n if sampled else 1)
-        most = sampling.max_new_tokens
-        if not self.encoder_decoder:
-            most = min(most, self.context - width)
-        mask = self._mask([prompt.grammar for prompt, _ in batch], copies, start)
+        most = min(sampling.max_new_tokens, self.context - width)
+        mask = self._mask([prompt.grammar for prompt, _ in batch], copies, width)
         kept = max(2, 1 + len(self.end_ids)) * beams
-        record = BeamLogProbs(mask, copies, start, kept) if beams > 1 else RowLogProbs(mask, start)
-        stops = StopTexts(self.tokenizer, sampling.stop, start)
+        record = BeamLogProbs(mask, copies, width, kept) if beams > 1 else RowLogProbs(mask, width)
+        stops = StopTexts(self.tokenizer, sampling.stop, width)
         warm = {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
-        cache = None if self.encoder_decoder else prompt_cache(self.model, inputs, copies)
+        cache = prompt_cache(self.model, inputs, copies)
         sequences = self.model.generate(
             **inputs,
             **({} if cache is None else {"past_key_values": cache}),
@@ -201,7 +195,7 @@ class HFGenerator:
             logits_processor=LogitsProcessorList([record]),
             stopping_criteria=StoppingCriteriaList([stops] if sampling.stop else []),
         )
-        rows = self._completions(sequences[:, start:].tolist(), record.of(sequences), sampling)
+        rows = self._completions(sequences[:, width:].tolist(), record.of(sequences), sampling)
         results = []
         for i, (_, ids) in enumerate(batch):
             own = [replace(c, prompt_tokens=len(ids)) for c in rows[i * copies : (i + 1) * copies]]
@@ -235,24 +229,19 @@ class HFGenerator:
         return self._engine
 
     def _padded(self, rows: Sequence[Sequence[int]]) -> dict[str, torch.Tensor]:
-        """(batch, time) token ids and mask: padded left for decoders, right for encoders."""
+        """(batch, time) token ids and mask, padded on the left."""
         width = max(len(row) for row in rows)
         ids = torch.full((len(rows), width), self.pad_id, dtype=torch.long)
         mask = torch.zeros((len(rows), width), dtype=torch.long)
         for i, row in enumerate(rows):
-            place = slice(0, len(row)) if self.encoder_decoder else slice(width - len(row), width)
-            ids[i, place] = torch.tensor(row)
-            mask[i, place] = 1
+            ids[i, width - len(row) :] = torch.tensor(row)
+            mask[i, width - len(row) :] = 1
         return {"input_ids": ids.to(self.device), "attention_mask": mask.to(self.device)}
 
 
 def _context(model: Any) -> int:
-    """The longest input in tokens; with a causal model, prompt and answer share it.
-
-    Models with relative positions (T5) have no limit of their own.
-    """
-    config = getattr(model.config, "encoder", None) or model.config
-    return int(getattr(config, "max_position_embeddings", None) or 1_000_000)
+    """The most tokens that prompt and answer have together; some architectures set no limit."""
+    return int(getattr(model.config, "max_position_embeddings", None) or 1_000_000)
 
 
 def _end_ids(model: Any, tokenizer: Any) -> list[int]:

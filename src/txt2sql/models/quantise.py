@@ -173,7 +173,8 @@ def _power(weight: Tensor, moment: Tensor) -> float:
 
 def _output(layer: Any, state: Tensor, named: Any) -> Tensor:
     output = layer(state, **named)
-    return output[0] if isinstance(output, tuple) else output
+    state_after: Tensor = output[0] if isinstance(output, tuple) else output
+    return state_after
 
 
 def _groups(layer: Any) -> Iterator[list[tuple[str, nn.Linear]]]:
@@ -250,7 +251,7 @@ def nearest_levels(model: Any) -> dict[str, Quantised]:
 
 def write_levels(levels: dict[str, Quantised], folder: Path) -> None:
     """Write the levels of a quantised base beside its weights."""
-    tensors = {}
+    tensors: dict[str, Tensor] = {}
     for name, each in levels.items():
         tensors |= {
             f"{name}.levels": each.levels.contiguous(),

@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 
 import torch
 import transformers
-from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from txt2sql.errors import ModelError
 from txt2sql.models.adapters import check_files, is_quantised, load_adapter, merged
@@ -41,7 +41,6 @@ class LoadedModel:
     card: ModelCard
     model: Any
     tokenizer: Any
-    encoder_decoder: bool
 
 
 def load_weights(
@@ -60,7 +59,7 @@ def load_weights(
     model, tokenizer = _read(card, place, dtype, options)
     if not options:
         model = model.to(place)
-    return LoadedModel(card, model.eval(), tokenizer, bool(model.config.is_encoder_decoder))
+    return LoadedModel(card, model.eval(), tokenizer)
 
 
 def _read(card: ModelCard, place: str, dtype: str | None, options: dict[str, Any]) -> Any:
@@ -94,10 +93,12 @@ def load_tokenizer(name: str | Path) -> tuple[Any, Any]:
 
 def _config_and_tokenizer(card: ModelCard, local: bool) -> tuple[Any, Any]:
     with _explained(card):
-        return (
-            AutoConfig.from_pretrained(card.source, local_files_only=local),
-            AutoTokenizer.from_pretrained(card.source, local_files_only=local),
-        )
+        config = AutoConfig.from_pretrained(card.source, local_files_only=local)
+        if config.is_encoder_decoder:
+            raise ModelError(
+                f"'{card.name}' is an encoder-decoder; choose a decoder-only model such as phi-2"
+            )
+        return config, AutoTokenizer.from_pretrained(card.source, local_files_only=local)
 
 
 def _own_tokenizer(adapter: Path, tokenizer: Any) -> Any:
@@ -111,8 +112,8 @@ def _read_base(card: ModelCard, place: str, dtype: str | None, options: dict[str
     local = card.folder is not None or _on_this_machine(card)
     config, tokenizer = _config_and_tokenizer(card, local)
     with _explained(card):
-        kind: Any = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
-        size = card.parameters or (_size(kind, config) if place == "cpu" else 0)
+        size = card.parameters or (_size(config) if place == "cpu" else 0)
+        kind: Any = AutoModelForCausalLM  # its annotations leave out `output_loading_info`
         model, info = kind.from_pretrained(
             card.source,
             config=config,
@@ -160,10 +161,11 @@ def choose_dtype(device: str, parameters: int = 0) -> torch.dtype:
     return torch.bfloat16 if native or parameters >= _SOME_BILLIONS else torch.float32
 
 
-def _size(kind: Any, config: Any) -> int:
+def _size(config: Any) -> int:
     """The number of parameters of a config, counted without allocating them."""
     with torch.device("meta"):
-        return sum(parameter.numel() for parameter in kind.from_config(config).parameters())
+        model = AutoModelForCausalLM.from_config(config)
+        return sum(parameter.numel() for parameter in model.parameters())
 
 
 def _dtype(name: str) -> torch.dtype | str:

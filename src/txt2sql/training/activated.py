@@ -262,7 +262,7 @@ class Run:
         total = whole = read = 0.0
         for group in groups:
             loss, right, _, tokens = self.loss(group)
-            (loss / answers).backward()  # type: ignore[no-untyped-call]
+            (loss / answers).backward()
             total, whole, read = total + loss.item(), whole + int(right.sum()), read + tokens
         norm = torch.nn.utils.clip_grad_norm_(self.weights, 1.0)
         left = config.max_steps - self.step

@@ -176,8 +176,6 @@ def stack(rows: Sequence[Sequence[Row]], pad: int) -> Batch:
 
 def answer_logits(model: PreTrainedModel, batch: Batch) -> tuple[Tensor, Tensor]:
     """Logits (answer tokens, vocabulary) and targets; the head runs on answer positions alone."""
-    if model.config.is_encoder_decoder:
-        return _decoder_logits(model, batch)
     dtype = None
     if model.config._attn_implementation == "eager":  # adds its mask to the scores
         device = batch.inputs.device.type
@@ -192,29 +190,6 @@ def answer_logits(model: PreTrainedModel, batch: Batch) -> tuple[Tensor, Tensor]
     ).last_hidden_state
     chosen = batch.labels[:, 1:] != _IGNORED
     return _head(model)(hidden[:, :-1][chosen]), batch.labels[:, 1:][chosen]
-
-
-def _decoder_logits(model: Any, batch: Batch) -> tuple[Tensor, Tensor]:
-    """As above, with the prompt in the encoder and the answer in the decoder, one example a row."""
-    answered = batch.labels != _IGNORED
-    asked = (batch.segments > 0) & ~answered
-    count = int(answered.sum(1).max())
-    order = answered.int().argsort(dim=1, descending=True, stable=True)[:, :count]
-    labels = batch.labels.gather(1, order)
-    start = torch.full_like(labels[:, :1], model.config.decoder_start_token_id)
-    inputs = torch.cat([start, labels[:, :-1].clamp(min=model.config.pad_token_id)], 1)
-    width = int(asked.sum(1).max())
-    known = model.encoder(
-        input_ids=batch.inputs[:, :width], attention_mask=asked[:, :width].long()
-    ).last_hidden_state
-    hidden = model.decoder.base_model(
-        input_ids=inputs,
-        encoder_hidden_states=known,
-        encoder_attention_mask=asked[:, :width].long(),
-        use_cache=False,
-    ).last_hidden_state
-    chosen = labels != _IGNORED
-    return _head(model.decoder)(hidden[chosen]), labels[chosen]
 
 
 def _head(model: Any) -> Callable[[Tensor], Tensor]:

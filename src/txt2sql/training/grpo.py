@@ -41,7 +41,7 @@ from txt2sql.runs import commit, open_run, versions, write_atomically
 from txt2sql.training.grpo_data import longest_answer, open_questions
 from txt2sql.training.grpo_filter import counts_file, pick
 from txt2sql.training.grpo_judges import Judges, judge_count
-from txt2sql.training.grpo_policy import choose_vllm, load_policy, longest
+from txt2sql.training.grpo_policy import choose_vllm, load_policy
 from txt2sql.training.grpo_sampling import Sampler
 from txt2sql.training.grpo_scoring import Scorer
 from txt2sql.training.grpo_settings import GRPOConfig, method, preset_of, run_folder
@@ -52,7 +52,13 @@ from txt2sql.training.processes import join, main_first
 from txt2sql.training.selection import HeldOut
 from txt2sql.training.sft_checkpoints import newest_whole
 from txt2sql.training.sft_data import process_count
-from txt2sql.training.sft_model import LARGE, in_place, save
+from txt2sql.training.sft_model import (
+    LARGE,
+    checkpoints_gradients,
+    in_place,
+    longest_example,
+    save,
+)
 from txt2sql.training.sft_watch import finish, measured_on
 
 __all__ = ["GRPOConfig", "train"]
@@ -120,7 +126,7 @@ class Reinforcement:
             config,
             style=style,
             tokenizer=self.loaded.tokenizer,
-            longest=longest(config, self.loaded.model.config),
+            longest=longest_example(config, self.loaded.model.config),
             constrained=self.constrained,
         )
         with main_first():
@@ -200,7 +206,7 @@ class Reinforcement:
                 processes=processes,
                 answer=self.answer,
                 half=self.half,
-                checkpointing=self._checkpoints_gradients(),
+                checkpointing=checkpoints_gradients(config, self.loaded.model.num_parameters()),
                 vllm=self.vllm,
             ),
             train_dataset=datasets.Dataset.from_dict(
@@ -214,10 +220,6 @@ class Reinforcement:
         self.watch.unit = config.iterations
         trainer.add_callback(self.watch)
         return trainer
-
-    def _checkpoints_gradients(self) -> bool:
-        wanted = self.config.gradient_checkpointing
-        return self.loaded.model.num_parameters() >= LARGE if wanted is None else wanted
 
     def loop(self, progress: Progress) -> bool:
         """Train to the end; False when SIGTERM or the deadline came before."""

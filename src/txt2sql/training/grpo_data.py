@@ -11,7 +11,7 @@ it, and a task for the judges.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -31,7 +31,7 @@ from txt2sql.sql.text import extract_sql
 from txt2sql.training.grpo_judge import Ruling, Task
 from txt2sql.training.grpo_settings import GRPOConfig
 from txt2sql.training.rewards import Judged
-from txt2sql.training.selection import Measured, is_held_out
+from txt2sql.training.selection import Measured, trained_on
 from txt2sql.types import Example, Outcome, Prompt
 
 _REMEMBERED = 1024
@@ -162,13 +162,12 @@ def open_questions(
 ) -> tuple[Questions, list[Measured]]:
     """The questions to train on, and those that measure progress."""
     root = Path(config.data).expanduser() if config.data else None
-    measures = bool(config.measured) and config.measure_split is None
     sets: list[tuple[Dataset, Sequence[Example]]] = []
     measured: list[Measured] = []
     for number, name in enumerate(config.datasets):
         dataset = open_dataset(name, root)
         everything = with_gold(dataset, config.split)
-        kept = _kept(config.held_out if measures else 0.0, everything)
+        kept = trained_on(config, [example.db_id for example in everything])
         chosen = draw([e for e in everything if kept(e.db_id)], config.limit, config.seed)
         if not chosen:
             raise ConfigError(
@@ -185,11 +184,3 @@ def open_questions(
         sets, style, tokenizer, longest=longest, answer=answer, constrained=constrained
     )
     return questions, measured
-
-
-def _kept(share: float, examples: Sequence[Example]) -> Callable[[str], bool]:
-    """Whether a database is trained on: all are where holding out would leave none."""
-    out = {e.db_id for e in examples if is_held_out(e.db_id, share)}
-    if all(e.db_id in out for e in examples):
-        return lambda db_id: True
-    return lambda db_id: db_id not in out

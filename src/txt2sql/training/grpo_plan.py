@@ -8,50 +8,37 @@ learn from is found by sampling, so the steps of a filtered run are the most the
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 
 from txt2sql.models.catalog import resolve
 from txt2sql.models.weights import load_tokenizer
 from txt2sql.training.grpo_data import longest_answer, open_questions
-from txt2sql.training.grpo_policy import choose_vllm, longest
+from txt2sql.training.grpo_policy import choose_vllm
 from txt2sql.training.grpo_settings import GRPOConfig, method, preset_of, run_folder
 from txt2sql.training.grpo_trainer import questions_at_once
-from txt2sql.training.memory import Memory, built, estimate
-from txt2sql.training.sft_model import LARGE
+from txt2sql.training.memory import count_parameters, estimate
+from txt2sql.training.sft_model import LARGE, checkpoints_gradients, longest_example
+from txt2sql.training.sft_plan import RunPlan
 
 _LOOKED_AT = 200
 """Questions whose prompts are made to tell their length."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """`memory` is in bytes by what they hold; `steps` is without a limit where none can be told."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan(RunPlan):
+    """`steps` are the most there can be where questions are left out."""
 
-    method: str
-    model: str
-    output: str
     rewards: str
     sampler: str
     questions: int
     filtered: bool
-    measured: dict[str, int]
-    steps: int
     answers: int
     prompt_tokens: int
     answer_tokens: int
-    parameters: int
-    trained: int
-    memory: dict[str, int]
-
-    def as_mapping(self) -> dict[str, Any]:
-        """As JSON can hold it."""
-        return {**asdict(self), "memory_total": sum(self.memory.values())}
 
     def __str__(self) -> str:
-        asked = ", ".join(f"{n} of {name}" for name, n in self.measured.items()) or "nothing"
         most = "at most " if self.filtered else ""
         kept = "; those that all or no samples answer are left out first" if self.filtered else ""
         lines = {
@@ -59,12 +46,11 @@ class Plan:
             "model": self.model,
             "output": self.output,
             "rewards": self.rewards,
-            "questions": f"{self.questions:,}{kept}; measured on {asked}",
+            "questions": f"{self.questions:,}{kept}; measured on {self.measured_on}",
             "steps": f"{most}{self.steps:,}, with {self.answers:,} answers by {self.sampler}",
             "tokens": f"prompts up to {self.prompt_tokens:,}, answers up to {self.answer_tokens:,}",
-            "memory": f"{Memory(**self.memory)} on a GPU",
         }
-        return "\n".join(f"{name + ':':10} {text}" for name, text in lines.items())
+        return self.described(lines)
 
 
 def plan(config: GRPOConfig) -> Plan:
@@ -75,16 +61,13 @@ def plan(config: GRPOConfig) -> Plan:
     constrained = not vllm if config.constrained is None else config.constrained
     answer = longest_answer(config, card.prompt_style)
     questions, measured = open_questions(
-        config, style=card.prompt_style, tokenizer=tokenizer, longest=longest(config, shape),
+        config, style=card.prompt_style, tokenizer=tokenizer, longest=longest_example(config, shape),
         constrained=False,
     )  # fmt: skip
     every = max(1, len(questions) // _LOOKED_AT)
     longest_prompt = max(len(questions.asked(i).ids) for i in range(0, len(questions), every))
-    model = built(shape, config.adapter, 16, torch.float32)
-    parameters = sum(p.numel() for name, p in model.named_parameters() if "lora_" not in name)
-    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    parameters, trained = count_parameters(shape, config.adapter)
     at_once = questions_at_once(config, longest_prompt, answer, 1)
-    wanted = config.gradient_checkpointing
     length = longest_prompt + answer
     memory = estimate(
         shape,
@@ -93,7 +76,7 @@ def plan(config: GRPOConfig) -> Plan:
         batch=-(-at_once * (longest_prompt + config.group * answer) // length),
         length=length,
         answer=answer,
-        checkpointing=parameters >= LARGE if wanted is None else wanted,
+        checkpointing=checkpoints_gradients(config, parameters),
         dtype=torch.float32 if parameters < LARGE else torch.bfloat16,
     )
     each_epoch = len(questions) // config.prompts * config.iterations

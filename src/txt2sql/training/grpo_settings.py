@@ -10,54 +10,32 @@ config/model_config.yaml has for the model, then the command line: the later win
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from txt2sql.config import load
 from txt2sql.models.adapters import Adapter
-from txt2sql.models.catalog import resolve
 from txt2sql.training.rewards import PRESETS, check_weights
-from txt2sql.training.sft_settings import ModelConfig, ModelSettings
+from txt2sql.training.sft_settings import RunConfig, load_run, method, run_folder
+
+__all__ = ["SECTIONS", "GRPOConfig", "load_settings", "method", "preset_of", "run_folder"]
 
 SECTIONS = {"mission": "grpo", "recommended": "grpo_recommended"}
 """Preset, as `--preset` names it, -> section of config/training_config.yaml."""
 
 
 @dataclass(frozen=True)
-class GRPOConfig:
-    """A step samples `group` answers to each of `prompts` questions, then changes the weights once."""
+class GRPOConfig(RunConfig):
+    """A step samples `group` answers to each of `prompts` questions, then changes the weights once.
 
-    model: str = "bundled"
-    """A short name, a hub id, or a folder; a fine-tuned adapter is what is learnt on top of, and the
-    reference that KL is measured to.
+    A fine-tuned adapter as `model` is what is learnt on top of, and the reference that KL is measured to.
+    Questions whose prompt and answer could be longer than `max_length` are left out and counted.
     """
-    output: str = ""
-    """The run's folder; empty: results/grpo-<model>[-<data set>]."""
-    datasets: tuple[str, ...] = ("spider",)
-    data: str | None = None
-    """Root that holds spider/ and wikisql/."""
-    split: str = "train"
-    limit: int | None = None
-    """At most so many questions of each data set."""
-    held_out: float = 0.04
-    """Share of the training databases that is never trained on and measures progress."""
-    measured: int = 100
-    """Questions of each data set that are asked at every measurement; 0: measure nothing."""
-    measure_split: str | None = None
-    """A split of the first data set to measure on instead of held-out training databases."""
-    epochs: float = 5.0
-    max_steps: int | None = None
-    max_minutes: float | None = None
-    """Save and stop after this time; the same command then goes on."""
 
+    epochs: float = 5.0
     adapter: Adapter = field(default_factory=lambda: Adapter(r=16, alpha=32, dropout=0.0))
-    bits: Literal[4, 16] = 16
-    """4: the frozen weights are quantised (QLoRA)."""
     learning_rate: float = 1e-5
     schedule: Literal["cosine", "linear", "constant"] = "constant"
-    warmup: float = 0.03
-    """Share of the steps."""
     max_grad_norm: float = 1.0
 
     group: int = 8
@@ -101,14 +79,6 @@ class GRPOConfig:
 
     batch_tokens: int = 8192
     """Tokens that a device computes at once in an update, a group's prompt counted once."""
-    max_length: int = 2048
-    """Questions whose prompt and answer could be longer are left out and counted."""
-    gradient_checkpointing: bool | None = None
-    """Compute activations twice instead of keeping them; None: from 1B parameters on."""
-    bf16: bool | None = None
-    """None: where the hardware has it."""
-    attention: Literal["sdpa", "eager"] = "sdpa"
-    threads: int | None = None
     log_every: int = 1
     show_every: int = 10
     """Steps between groups of answers shown on the terminal; 0: show none."""
@@ -117,15 +87,9 @@ class GRPOConfig:
     checkpoint_every: int = 25
     patience: int | None = 4
     """Measurements without a better one before the run ends; None: never."""
-    final: Literal["best", "last"] = "best"
-    """The adapter to keep: the best by execution accuracy, or the last."""
-    use_wandb: bool = False
-    push_to_hub: str = ""
-    seed: int = 0
 
     def __post_init__(self) -> None:
-        if not self.datasets:
-            raise ValueError("datasets is empty; name one")
+        RunConfig.__post_init__(self)
         check_weights(self.rewards)
         if self.group < 2:
             raise ValueError(
@@ -145,6 +109,15 @@ class GRPOConfig:
                 "vLLM samples without a grammar; set constrained to false or vllm to off"
             )
 
+    @property
+    def kind(self) -> str:
+        """See `RunConfig.kind`."""
+        return "grpo-dora" if self.adapter.dora else "grpo"
+
+
+_SHARED = ("batch_tokens", "max_length", "gradient_checkpointing", "targets")
+"""What of a model's own settings holds for GRPO as for fine-tuning."""
+
 
 def load_settings(
     section: str,
@@ -153,40 +126,7 @@ def load_settings(
     overrides: Sequence[str] = (),
 ) -> GRPOConfig:
     """The settings of a section. Without a file they are the defaults. Raises ConfigError."""
-    within = section if file else ""
-    given = load(GRPOConfig, file, overrides, section=within)
-    own = load(ModelConfig, models).models.get(resolve(given.model).name, ModelSettings())
-    suited = [
-        f"{'adapter.targets' if each.name == 'targets' else each.name}={_typed(value)}"
-        for each in fields(own)
-        if each.name in _SHARED and (value := getattr(own, each.name)) is not None
-    ]
-    return load(GRPOConfig, file, [*suited, *overrides], section=within)
-
-
-_SHARED = ("batch_tokens", "max_length", "gradient_checkpointing", "targets")
-"""What of a model's own settings holds for GRPO as for fine-tuning."""
-
-
-def _typed(value: object) -> str:
-    return str(list(value)) if isinstance(value, tuple) else str(value).lower()
-
-
-def method(config: GRPOConfig) -> str:
-    """What kind of adapter is learnt: lora, dora, rslora or qlora."""
-    if config.bits == 4:
-        return "qlora"
-    return "dora" if config.adapter.dora else "rslora" if config.adapter.rslora else "lora"
-
-
-def run_folder(config: GRPOConfig) -> Path:
-    """`output`, or a name under results/ that tells what is trained on what."""
-    if config.output:
-        return Path(config.output).expanduser()
-    parts = ["grpo", *(["dora"] if config.adapter.dora else []), Path(config.model).name]
-    if config.datasets != ("spider",):
-        parts += [Path(name).name for name in config.datasets]
-    return Path("results") / "-".join(parts)
+    return load_run(GRPOConfig, section, file, models, overrides, _SHARED)
 
 
 def preset_of(weights: Mapping[str, float]) -> str:

@@ -32,7 +32,7 @@ from txt2sql.training.prepare import Progress, Source, silent
 from txt2sql.training.selection import HeldOut, held_out, is_held_out, measured_items
 from txt2sql.training.settings import PretrainConfig, learning_rate
 from txt2sql.training.tracking import Speed, Tracker, has_bf16
-from txt2sql.training.warm_start import ARCHITECTURES
+from txt2sql.training.warm_start import warm_start
 
 
 @dataclass(slots=True)
@@ -82,10 +82,7 @@ class Training:
         self.bf16 = has_bf16(self.device) if config.bf16 is None else config.bf16
         packing = on_gpu if config.packing is None else config.packing
         outputs = int(self.model.get_output_embeddings().get_parameter("weight").shape[0])
-        self.pools = Pools(
-            config, corpora, self.tokenizer, outputs,
-            packing and not self.model.config.is_encoder_decoder,
-        )  # fmt: skip
+        self.pools = Pools(config, corpora, self.tokenizer, outputs, packing)
         measured = [
             (s, measured_items(s, config.held_out, config.measured, config.seed)) for s in sources
         ]
@@ -107,11 +104,9 @@ class Training:
             return load_model(folder)
         if config.start:
             model, tokenizer = load_model(Path(config.start))
-            if config.architecture == "prefix":
-                model.config.prefix_lm = True
+            model.config.prefix_lm = True
         elif config.encoder:
-            build = ARCHITECTURES[config.architecture]
-            model, tokenizer = build(Path(config.encoder), texts(corpora), config.layers)
+            model, tokenizer = warm_start(Path(config.encoder), texts(corpora), config.layers)
         else:
             raise ConfigError(
                 f"'{self.output}' holds no run; set encoder to start a new one, or start to a model"

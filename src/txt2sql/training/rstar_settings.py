@@ -1,17 +1,15 @@
 """The settings of self-evolution (rStar-SQL): the whole of config/rstar_config.yaml.
 
->>> load_settings(overrides=["evolution.num_rounds=2"]).evolution.num_rounds
+>>> from txt2sql.config import load
+>>> load(RStarConfig, overrides=["evolution.num_rounds=2"]).evolution.num_rounds
 2
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
 
-from txt2sql.config import load
 from txt2sql.models.step_beam import Decoding
 from txt2sql.search.mcts import Settings
 from txt2sql.search.value import Judging
@@ -172,8 +170,3 @@ class RStarConfig:
     threads: int | None = None
     use_wandb: bool = False
     seed: int = 0
-
-
-def load_settings(file: Path | None = None, overrides: Sequence[str] = ()) -> RStarConfig:
-    """The settings of a run. Without a file they are the defaults. Raises ConfigError."""
-    return load(RStarConfig, file, overrides)

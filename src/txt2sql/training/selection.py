@@ -10,7 +10,7 @@ grammar, matches looked up in the database. What is measured is so what would be
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -27,12 +27,25 @@ from txt2sql.models import hf
 from txt2sql.models.predictor import DirectPredictor
 from txt2sql.training.corpus import Corpus
 from txt2sql.training.prepare import Source
+from txt2sql.training.sft_settings import RunConfig
 from txt2sql.types import Example, Schema
 
 
 def is_held_out(db_id: str, share: float) -> bool:
     """Whether a training database measures progress instead of being trained on."""
     return random.Random(f"held out {db_id}").random() < share
+
+
+def trained_on(config: RunConfig, databases: Iterable[str]) -> Callable[[str], bool]:
+    """Whether a database is trained on: all are where progress is measured elsewhere or not at all,
+    or where holding out would leave none.
+    """
+
+    def trained(db_id: str) -> bool:
+        return not is_held_out(db_id, config.held_out)
+
+    measures = config.measured and config.measure_split is None
+    return trained if measures and any(map(trained, databases)) else lambda db_id: True
 
 
 def measured_items(source: Source, share: float, count: int, seed: int) -> Corpus:

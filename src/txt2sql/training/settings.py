@@ -21,7 +21,6 @@ class PretrainConfig:
     """`datasets` are names or folders, each with a split and a share of the draws."""
 
     output: str
-    architecture: Literal["causal-warm", "prefix", "llama", "encoder-decoder"] = "causal-warm"
     encoder: str = ""
     """Folder of the BERT-like encoder that lends layers and vocabulary to a new model."""
     start: str = ""
@@ -76,8 +75,6 @@ class PretrainConfig:
     def __post_init__(self) -> None:
         if len(self.shares) != len(self.datasets):
             raise ValueError("shares must have one number for each of datasets")
-        if self.packing and self.architecture == "encoder-decoder":
-            raise ValueError("an encoder-decoder reads one example a row; leave packing out")
 
 
 _CHANGEABLE = frozenset(

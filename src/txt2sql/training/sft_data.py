@@ -42,7 +42,7 @@ from txt2sql.training.batches import Group, Row, by_length, in_bins, stack
 from txt2sql.training.branches import Branch, in_trees, stack_trees
 from txt2sql.training.pools import shuffled
 from txt2sql.training.prepare import Progress, open_source, silent
-from txt2sql.training.selection import Measured, held_out, is_held_out
+from txt2sql.training.selection import Measured, held_out, trained_on
 from txt2sql.training.sft_settings import SFTConfig
 from txt2sql.types import Prompt
 
@@ -129,24 +129,12 @@ def _split(config: SFTConfig, name: str) -> Measured:
     return Measured(dataset.name, chosen, dataset.schema, dataset.database)
 
 
-def _kept(config: SFTConfig, databases: Sequence[str]) -> Callable[[str], bool]:
-    """Whether a database is trained on: all are where progress is measured elsewhere or not at all,
-    or where holding out would leave none.
-    """
-
-    def kept(db_id: str) -> bool:
-        return not is_held_out(db_id, config.held_out)
-
-    measures = config.measured and config.measure_split is None
-    return kept if measures and any(map(kept, databases)) else lambda db_id: True
-
-
 def _open_compact(
     config: SFTConfig, name: str, tokenizer: Tokenizer, progress: Progress
 ) -> Lessons:
     """Prepared items, of which each visit draws another view."""
     source = open_source(name, config.split, _root(config), progress)
-    kept = _kept(config, [item.schema.db_id for item in source.corpus])
+    kept = trained_on(config, [item.schema.db_id for item in source.corpus])
     corpus = source.corpus.where(kept).sample(config.limit, f"{config.seed} limit")
     rest = source.corpus.where(lambda db_id: not kept(db_id))
     measured = held_out(source, rest.sample(config.measured, f"{config.seed} measured"))
@@ -167,7 +155,7 @@ def _open_text(
     """SQL text as the answer; the same prompt on every visit, as it is in inference."""
     dataset = open_dataset(name, _root(config))
     everything = with_gold(dataset, config.split)
-    kept = _kept(config, [example.db_id for example in everything])
+    kept = trained_on(config, [example.db_id for example in everything])
     examples = draw([e for e in everything if kept(e.db_id)], config.limit, config.seed)
     asked = draw([e for e in everything if not kept(e.db_id)], config.measured, config.seed)
 

@@ -16,18 +16,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from txt2sql.errors import ModelError
 from txt2sql.models.hf import HFGenerator
 from txt2sql.models.weights import LoadedModel, choose_device, choose_dtype, load_weights
 from txt2sql.runs import write_atomically
-from txt2sql.training.sft_settings import SFTConfig
+from txt2sql.training.sft_settings import RunConfig, SFTConfig
 from txt2sql.training.tracking import has_bf16
 
 LARGE = 1_000_000_000
 """Parameters from which a frozen model is held in half precision, and no second copy is loaded."""
 
 
-def half_precision(config: SFTConfig) -> torch.dtype | None:
+def half_precision(config: RunConfig) -> torch.dtype | None:
     """What matrix products are computed in; None: single precision."""
     device = torch.device(choose_device())
     if config.bf16 is not None:
@@ -40,8 +39,8 @@ def half_precision(config: SFTConfig) -> torch.dtype | None:
 def load(config: SFTConfig, half: torch.dtype | None) -> LoadedModel:
     """The weights as they are trained: single precision, but frozen ones of large models."""
     if config.bits == 4:
-        return _causal(load_weights(config.model, bits=4))
-    loaded = _causal(load_weights(config.model, dtype="auto"))
+        return load_weights(config.model, bits=4)
+    loaded = load_weights(config.model, dtype="auto")
     parameters = int(loaded.model.num_parameters())
     if config.adapter is None or parameters < LARGE:
         loaded.model.to(torch.float32)
@@ -50,21 +49,13 @@ def load(config: SFTConfig, half: torch.dtype | None) -> LoadedModel:
     return loaded
 
 
-def _causal(loaded: LoadedModel) -> LoadedModel:
-    if loaded.encoder_decoder:
-        raise ModelError(
-            f"'{loaded.card.name}' is an encoder-decoder; fine-tuning takes decoder models such as phi-2"
-        )
-    return loaded
-
-
-def longest_example(config: SFTConfig, model: Any) -> int:
+def longest_example(config: RunConfig, model: Any) -> int:
     """The most tokens that an example may have: `max_length`, and what the model attends to."""
     limits = (getattr(model, name, None) for name in ("max_position_embeddings", "sliding_window"))
     return min([config.max_length, *(int(limit) for limit in limits if limit)])
 
 
-def checkpoints_gradients(config: SFTConfig, parameters: int) -> bool:
+def checkpoints_gradients(config: RunConfig, parameters: int) -> bool:
     """Whether activations are computed twice instead of kept."""
     wanted = config.gradient_checkpointing
     return parameters >= LARGE if wanted is None else wanted

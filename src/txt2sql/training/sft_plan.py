@@ -9,7 +9,7 @@ a laptop. Memory is that of `memory.estimate` on a GPU; time is for the machine 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -19,7 +19,7 @@ import torch
 from txt2sql.errors import ModelError
 from txt2sql.models.catalog import resolve
 from txt2sql.models.weights import load_tokenizer
-from txt2sql.training.memory import Memory, built, estimate
+from txt2sql.training.memory import Memory, count_parameters, estimate
 from txt2sql.training.prepare import Progress, silent
 from txt2sql.training.sft_data import Rows, count_steps, draw_rows, open_data
 from txt2sql.training.sft_model import (
@@ -35,15 +35,41 @@ UTILISATION = 0.3
 """Share of the speed of a plain matrix product that training reaches: an estimate for large models."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """`memory` is in bytes by what they hold, `seconds` without measurements."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPlan:
+    """What every plan has; `memory` is in bytes by what they hold."""
 
     method: str
     model: str
     output: str
-    datasets: tuple[str, ...]
     measured: dict[str, int]
+    steps: int
+    parameters: int
+    trained: int
+    memory: dict[str, int]
+
+    def as_mapping(self) -> dict[str, Any]:
+        """As JSON can hold it."""
+        return {**asdict(self), "memory_total": sum(self.memory.values())}
+
+    @property
+    def measured_on(self) -> str:
+        """The questions that measure progress, by data set."""
+        return ", ".join(f"{n} of {name}" for name, n in self.measured.items()) or "nothing"
+
+    def described(self, lines: Mapping[str, str]) -> str:
+        """The lines to print, memory among them."""
+        memory = f"{Memory(**self.memory)} on a GPU"
+        return "\n".join(
+            f"{name + ':':10} {text}" for name, text in {**lines, "memory": memory}.items()
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan(RunPlan):
+    """`seconds` is without measurements."""
+
+    datasets: tuple[str, ...]
     examples: int
     too_long: int
     inexpressible: int
@@ -51,34 +77,23 @@ class Plan:
     answer_tokens: int
     longest: int
     batches: int
-    steps: int
-    parameters: int
-    trained: int
-    memory: dict[str, int]
     device: str
     seconds: float
 
-    def as_mapping(self) -> dict[str, Any]:
-        """As JSON can hold it."""
-        return {**asdict(self), "memory_total": sum(self.memory.values())}
-
     def __str__(self) -> str:
-        held = Memory(**self.memory)
-        asked = ", ".join(f"{n} of {name}" for name, n in self.measured.items()) or "nothing"
         lines = {
             "method": f"{self.method}, {self.trained:,} weights trained of {self.parameters:,}",
             "model": self.model,
             "output": self.output,
-            "data": f"{', '.join(self.datasets)}; measured on {asked}",
+            "data": f"{', '.join(self.datasets)}; measured on {self.measured_on}",
             "examples": f"{self.examples:,} in all epochs; left out: {self.too_long} too long, "
             f"{self.inexpressible} inexpressible",
             "tokens": f"{self.tokens:,}, {self.answer_tokens:,} of them answers; "
             f"the longest example has {self.longest:,}",
             "steps": f"{self.steps:,}, from {self.batches:,} batches",
-            "memory": f"{held} on a GPU",
             "time": f"about {_duration(self.seconds)} on this {self.device}, without measuring",
         }
-        return "\n".join(f"{name + ':':10} {text}" for name, text in lines.items())
+        return self.described(lines)
 
 
 def plan(config: SFTConfig, progress: Progress = silent) -> Plan:
@@ -88,9 +103,7 @@ def plan(config: SFTConfig, progress: Progress = silent) -> Plan:
     lessons = open_data(config, card.prompt_style, tokenizer, progress)
     longest = longest_example(config, shape)
     rows = draw_rows(lessons, config, longest=longest, progress=progress)
-    model = built(shape, config.adapter, 16, torch.float32)
-    every = sum(p.numel() for name, p in model.named_parameters() if "lora_" not in name)
-    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    every, trained = count_parameters(shape, config.adapter)
     checkpointing = checkpoints_gradients(config, every)
     memory = needed_memory(config, shape, rows.longest, every)
     device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -9,16 +9,16 @@ command line: the later wins.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from txt2sql.config import load
 from txt2sql.models.adapters import Adapter
 from txt2sql.models.catalog import resolve
 
-__all__ = ["METHODS", "Adapter", "SFTConfig", "load_settings", "method", "run_folder"]
+__all__ = ["METHODS", "Adapter", "RunConfig", "SFTConfig", "load_settings", "method", "run_folder"]
 
 METHODS: dict[str, tuple[str, ...]] = {
     "lora": ("adapter.dora=false", "adapter.rslora=false"),
@@ -35,19 +35,17 @@ SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_
 
 
 @dataclass(frozen=True)
-class SFTConfig:
-    """`datasets` are names, or folders in Spider's layout; the first is walked whole in each epoch."""
+class RunConfig:
+    """What fine-tuning and GRPO both set. `datasets` are names, or folders in Spider's layout."""
 
     model: str = "bundled"
     """A short name of the catalogue, a hub id, or a folder."""
     output: str = ""
-    """The run's folder; empty: results/<method>-<model>[-<data set>]."""
+    """The run's folder; empty: results/<kind>-<model>[-<data set>]."""
     datasets: tuple[str, ...] = ("spider",)
     data: str | None = None
     """Root that holds spider/ and wikisql/."""
     split: str = "train"
-    shares: tuple[float, ...] | None = None
-    """Of an epoch's examples, by data set: the others are drawn to fit the first. None: all of all."""
     limit: int | None = None
     """At most so many examples of each data set."""
     held_out: float = 0.04
@@ -56,36 +54,18 @@ class SFTConfig:
     """Examples of each data set that are asked at every measurement; 0: measure nothing."""
     measure_split: str | None = None
     """A split of the first data set to measure on instead of held-out training databases."""
-    epochs: float = 3.0
     max_steps: int | None = None
     """Stop after so many steps, whatever `epochs` says."""
     max_minutes: float | None = None
     """Save and stop after this time; the same command then goes on."""
     adapter: Adapter | None = field(default_factory=Adapter)
     """None: every weight is trained."""
-    evidence_dropout: float = 0.5
-    """How often the evidence of a question that can be answered without it is left out."""
     bits: Literal[4, 16] = 16
     """4: the frozen weights are quantised (QLoRA)."""
-    learning_rate: float = 2e-4
-    schedule: Literal["cosine", "linear", "constant"] = "cosine"
     warmup: float = 0.03
     """Share of the steps."""
-    weight_decay: float = 0.0
-    batch_tokens: int = 4096
-    """Tokens that a device reads at once, at most, with padding."""
-    accumulate: int = 1
-    """Batches of one step."""
     max_length: int = 2048
     """Longer examples are left out and counted: cutting one would cut its SQL."""
-    packing: bool | None = None
-    """Several examples in a row, those of one database with their schema once where it comes first in
-    the prompt (ddl). None: there, and on a GPU.
-    """
-    budget: int = 150
-    """Size of most schema views of a compact prompt, as prompts.compact.count_words counts."""
-    long_budget: int = 400
-    long_share: float = 0.2
     gradient_checkpointing: bool | None = None
     """Compute activations twice instead of keeping them; None: from 1B parameters on."""
     bf16: bool | None = None
@@ -93,12 +73,6 @@ class SFTConfig:
     attention: Literal["sdpa", "eager"] = "sdpa"
     """How transformers computes attention; others do not take the masks of packed rows."""
     threads: int | None = None
-    log_every: int = 10
-    measure_every: int | None = None
-    """Steps between measurements; None: once an epoch."""
-    checkpoint_every: int = 100
-    patience: int | None = 3
-    """Measurements without a better one before the run ends; None: never."""
     final: Literal["best", "last"] = "best"
     """The adapter to keep: the best by execution accuracy, or the last."""
     use_wandb: bool = False
@@ -109,6 +83,46 @@ class SFTConfig:
     def __post_init__(self) -> None:
         if not self.datasets:
             raise ValueError("datasets is empty; name one")
+
+    @property
+    def kind(self) -> str:
+        """What the run's folder is named after."""
+        return method(self)
+
+
+@dataclass(frozen=True)
+class SFTConfig(RunConfig):
+    """The first of `datasets` is walked whole in each epoch."""
+
+    shares: tuple[float, ...] | None = None
+    """Of an epoch's examples, by data set: the others are drawn to fit the first. None: all of all."""
+    epochs: float = 3.0
+    evidence_dropout: float = 0.5
+    """How often the evidence of a question that can be answered without it is left out."""
+    learning_rate: float = 2e-4
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    weight_decay: float = 0.0
+    batch_tokens: int = 4096
+    """Tokens that a device reads at once, at most, with padding."""
+    accumulate: int = 1
+    """Batches of one step."""
+    packing: bool | None = None
+    """Several examples in a row, those of one database with their schema once where it comes first in
+    the prompt (ddl). None: there, and on a GPU.
+    """
+    budget: int = 150
+    """Size of most schema views of a compact prompt, as prompts.compact.count_words counts."""
+    long_budget: int = 400
+    long_share: float = 0.2
+    log_every: int = 10
+    measure_every: int | None = None
+    """Steps between measurements; None: once an epoch."""
+    checkpoint_every: int = 100
+    patience: int | None = 3
+    """Measurements without a better one before the run ends; None: never."""
+
+    def __post_init__(self) -> None:
+        RunConfig.__post_init__(self)
         if self.shares is not None and len(self.shares) != len(self.datasets):
             raise ValueError("shares must have one number for each of datasets")
         if self.shares is not None and min(self.shares) <= 0:
@@ -120,6 +134,9 @@ class SFTConfig:
                 raise ValueError(f"{name} must be 1 or more")
         if self.epochs <= 0 or self.learning_rate <= 0:
             raise ValueError("epochs and learning_rate must be above 0")
+
+
+Run = TypeVar("Run", bound=RunConfig)
 
 
 @dataclass(frozen=True)
@@ -150,20 +167,33 @@ def load_settings(
     overrides: Sequence[str] = (),
 ) -> SFTConfig:
     """The settings of one of METHODS. Without a file they are the defaults. Raises ConfigError."""
-    wanted = [*(METHODS[section]), *overrides]
-    given = load(SFTConfig, file, wanted, section=section if file else "")
-    own = load(ModelConfig, models).models.get(resolve(given.model).name, ModelSettings())
+    return load_run(SFTConfig, section, file, models, [*METHODS[section], *overrides])
+
+
+def load_run(
+    cls: type[Run],
+    section: str,
+    file: Path | None,
+    models: Path | None,
+    overrides: Sequence[str],
+    names: Collection[str] = (),
+) -> Run:
+    """A section's settings, with what the file `models` has for the run's model: `names`, or all."""
+    section = section if file else ""
+    config = load(cls, file, overrides, section=section)
+    own = load(ModelConfig, models).models.get(resolve(config.model).name, ModelSettings())
     suited = []
-    for each in fields(own):
-        value = getattr(own, each.name)
-        if value is not None and not (each.name == "targets" and given.adapter is None):
-            name = "adapter.targets" if each.name == "targets" else each.name
-            shown = list(value) if isinstance(value, tuple) else str(value).lower()
-            suited.append(f"{name}={shown}")
-    return load(SFTConfig, file, [*suited, *wanted], section=section if file else "")
+    for name in names or [each.name for each in fields(own)]:
+        value = getattr(own, name)
+        if value is not None and not (name == "targets" and config.adapter is None):
+            path = "adapter.targets" if name == "targets" else name
+            suited.append(
+                f"{path}={list(value) if isinstance(value, tuple) else str(value).lower()}"
+            )
+    return load(cls, file, [*suited, *overrides], section=section)
 
 
-def method(config: SFTConfig) -> str:
+def method(config: RunConfig) -> str:
     """One of METHODS."""
     if config.adapter is None:
         return "full"
@@ -172,11 +202,11 @@ def method(config: SFTConfig) -> str:
     return "dora" if config.adapter.dora else "rslora" if config.adapter.rslora else "lora"
 
 
-def run_folder(config: SFTConfig) -> Path:
+def run_folder(config: RunConfig) -> Path:
     """`output`, or a name under results/ that tells what is trained on what."""
     if config.output:
         return Path(config.output).expanduser()
-    parts = [method(config), Path(config.model).name]
+    parts = [config.kind, Path(config.model).name]
     if config.datasets != ("spider",):
         parts += [Path(name).name for name in config.datasets]
     return Path("results") / "-".join(parts)

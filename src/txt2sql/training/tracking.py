@@ -97,24 +97,16 @@ class Speed:
 
     def __init__(self, model: Any, bf16: bool, peak_tflops: float | None = None) -> None:
         self.peak = peak_tflops * 1e12 if peak_tflops else measure_peak(model.device, bf16)
-        config = model.config
-        self.halves = [(_weights(model), config)]
-        if config.is_encoder_decoder:
-            self.halves = [(_weights(half), half.config) for half in (model.encoder, model.decoder)]
+        self.weights = _weights(model)
+        self.width = model.config.num_hidden_layers * model.config.hidden_size
         self.head = int(model.get_output_embeddings().weight.numel())
 
     def flops(self, batch: Batch) -> float:
         """Forward and backward of one batch; padding does not count."""
-        answers = (batch.labels != -100).sum(1)
-        total = 6.0 * self.head * int(answers.sum())
-        parts = [batch.lengths]
-        if len(self.halves) == 2:  # the prompt passes one half and the answer the other
-            parts = [batch.lengths - answers, answers]
-        for (weights, config), lengths in zip(self.halves, parts):
-            total += 6.0 * weights * int(lengths.sum())
-            width = config.num_hidden_layers * config.hidden_size
-            total += 12.0 * width * float((lengths.double() ** 2).sum())
-        return total
+        lengths = batch.lengths
+        matrices = self.weights * int(lengths.sum()) + self.head * int((batch.labels != -100).sum())
+        pairs = float((lengths.double() ** 2).sum())
+        return float(6 * matrices + 12 * self.width * pairs)
 
 
 def _weights(model: Any) -> int:

@@ -15,10 +15,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from txt2sql.data.synthesis.contents import ColumnProfile, Edge, TableProfile
-from txt2sql.data.synthesis.query import Scope, capital_calls, literal, mark, quote
+from txt2sql.data.synthesis.query import Scope, capital_calls, literal, mark
 from txt2sql.data.synthesis.words import an, be, in_words, plural
 from txt2sql.execution import dates
 from txt2sql.execution.dates import DateFormat
+from txt2sql.identifiers import quote_identifier as quote
 from txt2sql.types import Cell, Row
 
 Day = datetime.date
