@@ -130,7 +130,7 @@ def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "other.txt": "SELECT 1\nSELECT 3\n",
         "broken.json": "[1, 2",
         "broken.jsonl": '{"sql": "SELECT 1"}\n{"sql": \n',
-        "keys.json": json.dumps([{"answer": "SELECT 1"}, {"answer": "SELECT 2"}]),
+        "keys.json": json.dumps([{"colour": "SELECT 1"}, {"colour": "SELECT 2"}]),
         "broken.yaml": "a: [1,\n",
         "damaged_model/config.json": "{",
         "adapter/adapter_config.json": "{}",
