@@ -296,10 +296,11 @@ def test_any_names_are_accepted_as_sqlite_reads_them(columns: list[str], table: 
     connection = sqlite3.connect(":memory:")
     quoted = [f'"{name}"'.replace('q"u', 'q""u') for name in (table, *columns)]
     connection.execute(f"CREATE TABLE {quoted[0]} ({', '.join(quoted[1:])})")
+    alias = "T2" if table == "T1" else "T1"
     for names in (quoted, [quote_identifier(name) for name in (table, *columns)]):
         t, a, b = names[:3]
         for sql in (
-            f"SELECT {a}, {t}.{b}, T1.{a} FROM {t} AS T1, {t} WHERE T1.{a} IS {b} AND NOT {b} IN ({a})",
+            f"SELECT {a}, {t}.{b}, {alias}.{a} FROM {t} AS {alias}, {t} WHERE {alias}.{a} IS {b} AND NOT {b} IN ({a})",
             f"SELECT CASE {a} WHEN {b} THEN {a} END, count(DISTINCT {b}) FROM {t} GROUP BY {a}, {b} ORDER BY {b}",
             f"SELECT max({a}) OVER (PARTITION BY {b} ORDER BY {a} DESC) FROM {t} WHERE {a} BETWEEN {b} AND {a}",
         ):

@@ -205,7 +205,7 @@ def test_the_door_opens_the_training_split_only(tmp_path: Path, tiny_spider: Pat
 
 
 def test_no_setting_names_a_split_and_no_other_code_reads_questions() -> None:
-    """Every `.examples(...)` of self-evolution is that of the door, and asks for SPLIT."""
+    """Self-evolution reads questions through `with_gold` in one module, and asks for SPLIT."""
     assert rstar_settings.SPLIT == "train"
     fields = [f.name for kind in vars(rstar_settings).values() if dataclasses.is_dataclass(kind)
               for f in dataclasses.fields(kind)]  # fmt: skip
@@ -219,10 +219,12 @@ def test_no_setting_names_a_split_and_no_other_code_reads_questions() -> None:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Attribute) and node.attr == "examples":
                 calls.append(path.stem)
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "with_gold":
+                calls.append(path.stem)
             assert not (isinstance(node, ast.Constant) and node.value in ("dev", "test")), path.stem
     assert calls == ["cot_synthesis"] * 2
     assert (
-        Path(cot_synthesis.__file__).read_text(encoding="utf-8").count("dataset.examples(SPLIT)")
+        Path(cot_synthesis.__file__).read_text(encoding="utf-8").count("with_gold(dataset, SPLIT)")
         == 2
     )
 
