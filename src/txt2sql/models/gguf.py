@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 from pathlib import Path
 from typing import Any
@@ -52,15 +51,3 @@ def read_gguf(path: Path) -> tuple[Any, Any]:
     ]
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     return model.eval(), tokenizer
-
-
-def check_hash(path: Path, sha256: str) -> None:
-    """Raise ModelError where a file is not the one that its publisher hashed."""
-    with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256") if hasattr(hashlib, "file_digest") else None
-        if digest is None:
-            digest = hashlib.sha256()
-            while block := stream.read(1 << 20):
-                digest.update(block)
-    if digest.hexdigest() != sha256:
-        raise ModelError(f"'{path}' is not the file that was published; download it again")
