@@ -6,30 +6,17 @@ import os
 import sqlite3
 import stat
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from txt2sql.errors import DatabaseError
 from txt2sql.serving import history
 from txt2sql.serving.history import History
 
 
 def answer(question: str | None = "How many?", sql: str | None = "SELECT 1") -> dict[str, object]:
     return {"question": question, "sql": sql, "error": None, "rows": [["secret"]]}
-
-
-def test_what_cannot_be_kept_is_told_at_the_start(tmp_path: Path) -> None:
-    broken = tmp_path / "broken.sqlite"
-    broken.write_bytes(b"not a database" * 100)
-    newer = tmp_path / "newer.sqlite"
-    with sqlite3.connect(newer) as connection:
-        connection.execute("PRAGMA user_version = 99")
-    connection.close()
-    (tmp_path / "file").touch()
-    for path in (broken, newer, tmp_path / "file" / "history.sqlite"):
-        with pytest.raises(DatabaseError, match="--no-history"):
-            History(path)
 
 
 def test_only_its_owner_can_read_it_and_rows_are_not_in_it(tmp_path: Path) -> None:
@@ -106,4 +93,52 @@ def test_many_threads_may_write(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert len(kept.latest(1000)) == 160
+    kept.close()
+
+
+def test_a_damaged_history_is_set_aside_and_a_new_one_begins(tmp_path: Path) -> None:
+    path = tmp_path / "history.sqlite"
+    for number, content in enumerate(
+        (b"this is no database at all, but a text" * 99, b"S" * 4096), 1
+    ):
+        path.write_bytes(content)
+        kept = History(path)
+        assert "was damaged" in kept.notice and f"damaged-{number}" in kept.notice
+        assert (tmp_path / f"history.sqlite.damaged-{number}").read_bytes() == content
+        kept.add("a", answer("question"), 0)
+        kept.close()
+        again = History(path)
+        assert again.get("a") is not None and again.notice == ""
+        again.close()
+
+
+def test_a_history_of_another_version_is_not_lost(tmp_path: Path) -> None:
+    path = tmp_path / "history.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    kept = History(path)
+    assert "another version" in kept.notice
+    assert (tmp_path / "history.sqlite.damaged-1").exists()
+    kept.close()
+
+
+def test_where_nothing_can_be_written_the_history_is_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("x")
+    kept = History(tmp_path / "file" / "history.sqlite")
+    assert "cannot be kept" in kept.notice and kept.path is None
+    kept.add("a", answer("question"), 0)
+    assert kept.get("a") is not None
+    kept.close()
+    prepare = History._prepare
+
+    def full(self: History) -> None:
+        if self.path is not None:
+            raise sqlite3.OperationalError("database or disk is full")
+        prepare(self)
+
+    monkeypatch.setattr(History, "_prepare", full)
+    kept = History(tmp_path / "history.sqlite")
+    assert "disk is full" in kept.notice
     kept.close()

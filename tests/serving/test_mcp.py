@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -107,6 +110,40 @@ def test_tools_answer() -> None:
         assert table["columns"][1]["values"]
 
     talk(conversation)
+
+
+def test_answers_fit_a_context_window(tmp_path: Path) -> None:
+    path = tmp_path / "wide.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        for number in range(300):
+            columns = ", ".join(f"column_{number}_{i} TEXT" for i in range(30))
+            connection.execute(f"CREATE TABLE table_{number} ({columns}, big_text TEXT)")
+        connection.execute(
+            "INSERT INTO table_7 (column_7_1, big_text) SELECT 'x', printf('%.*c', 800206, 'y')"
+        )
+        connection.commit()
+
+    async def conversation(client: Client) -> None:
+        async def size(tool: str, **arguments: Any) -> tuple[int, dict[str, Any]]:
+            result = value(await client.call_tool(tool, arguments))
+            return len(json.dumps(result)), result
+
+        length, rows = await size("run_sql", sql="SELECT big_text FROM table_7")
+        assert length < 5_000 and rows["truncated"]
+        assert rows["rows"][0][0].endswith("… (800,206 characters)")
+        many = "WITH n(i) AS (VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9), (10)) SELECT a.i, printf('%.*c', 1900, 'z') FROM n a, n b"
+        length, rows = await size("run_sql", sql=many)
+        assert 50_000 < length < 110_000 and rows["truncated"] and len(rows["rows"]) < 100
+        length, schema = await size("describe_schema")
+        assert length <= 110_000 and "note" in schema and len(schema["tables"]) == 300
+        length, schema = await size("describe_schema", pattern="COLUMN_7_1")
+        names = {t["name"]: [c["name"] for c in t["columns"]] for t in schema["tables"]}
+        assert names["table_7"][0] == "column_7_1" and len(names) == 1
+        _, schema = await size("describe_schema", pattern="table_29", detail="tables")
+        assert {tuple(t) for t in schema["tables"]} == {("name", "comment")}
+        assert len(schema["tables"]) == 11
+
+    talk(conversation, database=path)
 
 
 def test_a_slow_statement_is_stopped_at_the_limit() -> None:

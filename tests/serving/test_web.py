@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import socket
 import sqlite3
 import threading
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ import pytest
 from stand_ins import Slow
 
 from txt2sql.errors import ConfigError, ModelError
-from txt2sql.serving.server import Access
+from txt2sql.serving.server import Access, listen
 
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
 
@@ -93,6 +95,12 @@ def test_a_large_body_is_refused_with_and_without_its_length(served: Any) -> Non
 def test_another_host_name_is_refused(served: Any, host: str) -> None:
     response = served.client.get("/api/database", headers={"host": host})
     assert is_refusal(response, 400)
+
+
+def test_answers_on_a_kept_connection_do_not_wait_for_an_acknowledgement() -> None:
+    """asyncio sets TCP_NODELAY on connections of a socket that names its protocol."""
+    with closing(listen(Access(port=0))) as listening:
+        assert listening.proto == socket.IPPROTO_TCP
 
 
 def test_our_own_host_names_are_not(served: Any) -> None:

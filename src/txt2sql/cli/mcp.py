@@ -31,6 +31,10 @@ def mcp(
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Let other machines in without a token.")
     ] = False,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A further host name it is reached by; may be repeated."),
+    ] = None,
     search: Annotated[
         int, typer.Option(metavar="N", min=0, help="Most simulations of a search; 0 offers none.")
     ] = 100,
@@ -59,7 +63,7 @@ def mcp(
     from txt2sql.serving.messages import ModelSettings
     from txt2sql.serving.server import Access, Server
 
-    access = Access(host, port, token, insecure)
+    access = Access(host, port, token, insecure, tuple(allow_host or ()))
     settings = ModelSettings(
         db or str(sample.path()),
         model,

@@ -98,8 +98,8 @@ def serve(
 
     def ready(url: str) -> None:
         loading.__exit__(None, None, None)
-        if backend.scheduler.notice:
-            print(f"txt2sql: {backend.scheduler.notice}", file=sys.stderr)
+        if backend.notice:
+            print(f"txt2sql: {backend.notice}", file=sys.stderr)
         print(f"{backend.schema.db_id} is served at {url}", file=sys.stderr, flush=True)
 
     with loading:

@@ -121,6 +121,11 @@ class Backend:
         self.metrics.restarts.set(self.scheduler.restarts)
         return self.metrics.text()
 
+    @property
+    def notice(self) -> str:
+        """What people should know: an adapter that cannot be used, a history that is not kept."""
+        return "; ".join(filter(None, (self.scheduler.notice, self.history.notice)))
+
     # ------------------------------------------------------------------------------ the database
 
     def describe(self) -> dict[str, Any]:
@@ -130,7 +135,7 @@ class Backend:
             "name": schema.db_id,
             "dialect": schema.dialect,
             "model": self.scheduler.model,
-            "notice": self.scheduler.notice,
+            "notice": self.notice,
             "search": {
                 "available": self.scheduler.searchable,
                 "default": min(DEFAULT_SEARCH, most),

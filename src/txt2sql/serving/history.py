@@ -25,7 +25,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from txt2sql.errors import DatabaseError
 from txt2sql.runs import cache_dir
 
 MOST_ANSWERS = 1000
@@ -64,26 +63,60 @@ def place(database: str) -> Path:
 
 
 class History:
-    """Answers without their rows, newest first; thread-safe."""
+    """Answers without their rows, newest first; thread-safe. `notice` says what could not be kept."""
 
     def __init__(self, path: Path | None) -> None:
-        self.path, self._lock = path, threading.Lock()
+        self.path, self._lock, self.notice = path, threading.Lock(), ""
         try:
-            if path is not None:
-                path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-                os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-            self._connection = sqlite3.connect(path or ":memory:", check_same_thread=False)
+            self._open()
+        except sqlite3.OperationalError as problem:
+            self._keep_none(problem)
+        except sqlite3.DatabaseError as problem:  # no database, or of another version
+            aside = self._set_aside()
+            self.notice = f"the history was damaged ({problem}); it is set aside as '{aside}'"
+            try:
+                self._open()
+            except (OSError, sqlite3.Error) as again:
+                self._keep_none(again)
+        except OSError as problem:
+            self._keep_none(problem)
+
+    def _open(self) -> None:
+        if self.path is not None:
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+        self._connection = sqlite3.connect(self.path or ":memory:", check_same_thread=False)
+        try:
             self._prepare()
-        except (OSError, sqlite3.Error) as problem:
-            raise DatabaseError(
-                f"cannot keep the history in '{path}' ({problem}); make it writable, or keep none "
-                "with --no-history"
-            ) from problem
+        except sqlite3.Error:
+            self._connection.close()
+            raise
+
+    def _keep_none(self, problem: Exception) -> None:
+        """Go on in memory: a full or read-only disk is no reason not to answer."""
+        self.notice = (
+            f"the history in '{self.path}' cannot be kept ({problem}); it ends with this service"
+        )
+        self.path = None
+        self._open()
+
+    def _set_aside(self) -> Path:
+        assert self.path is not None
+        number = 1
+        while (aside := self.path.with_name(f"{self.path.name}.damaged-{number}")).exists():
+            number += 1
+        for end in ("-wal", "-shm"):
+            self.path.with_name(self.path.name + end).unlink(missing_ok=True)
+        self.path.rename(aside)
+        return aside
 
     def _prepare(self) -> None:
-        known = self._connection.execute("PRAGMA user_version").fetchone()[0]
-        if known not in (0, _FORMAT):
+        version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+        if version not in (0, _FORMAT):
             raise sqlite3.DatabaseError("it was written by another version")
+        problem = self._connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if problem != "ok":
+            raise sqlite3.DatabaseError(str(problem))
         self._connection.executescript(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; "
             "PRAGMA secure_delete = ON;" + _TABLES + f"PRAGMA user_version = {_FORMAT};"

@@ -9,9 +9,11 @@ can act on. Results are cut to what a context window can hold; the agent is told
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import wraps
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
@@ -24,8 +26,12 @@ from txt2sql.serving.backend import Backend
 from txt2sql.serving.gate import App, Gate
 from txt2sql.serving.payload import cell
 from txt2sql.serving.tickets import Closed, Full
+from txt2sql.types import Column, Table
 
 MOST_ROWS = 1000
+MOST_CHARACTERS = 100_000
+"""Of a result, as JSON: what a context window can hold."""
+_CELL_CHARACTERS = 2000
 _ROWS = 100
 _READS = ToolAnnotations(
     read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False
@@ -78,9 +84,16 @@ def create_server(backend: Backend) -> MCPServer:
     @_told
     async def describe_schema(
         table: Annotated[str, Field(description="One table; all of them without.")] = "",
+        pattern: Annotated[
+            str, Field(description="Only tables and columns whose name or comment has this text.")
+        ] = "",
+        detail: Annotated[
+            Literal["tables", "columns", "values"],
+            Field(description="Names of tables; their columns too; or values of these as well."),
+        ] = "values",
     ) -> dict[str, Any]:
         """The tables with columns, types, keys, comments and some values of each column."""
-        return _schema(backend, table)
+        return _schema(backend, table, pattern, detail)
 
     for tool in (ask, run_sql, describe_schema):
         server.add_tool(tool, annotations=_READS)
@@ -104,13 +117,20 @@ def _result(found: Mapping[str, Any], max_rows: int) -> dict[str, Any]:
     if found["error"] is not None:
         wrote = f" The statement was: {found['sql']}" if found["question"] and found["sql"] else ""
         raise ToolError(f"{found['error']}.{wrote}")
-    rows = found["rows"]
+    rows, size, whole = [], 0, True
+    for row in found["rows"][:max_rows]:
+        cells = [_short(cell(value)) for value in row]
+        size += len(json.dumps(cells, default=str))
+        if rows and size > MOST_CHARACTERS:
+            break
+        whole = whole and all(a == cell(b) for a, b in zip(cells, row, strict=True))
+        rows.append(cells)
     result = {
         "sql": found["sql"],
         "explanation": found["explanation"],
         "columns": found["columns"],
-        "rows": [[cell(value) for value in row] for row in rows[:max_rows]],
-        "truncated": found["truncated"] or len(rows) > max_rows,
+        "rows": rows,
+        "truncated": found["truncated"] or len(found["rows"]) > len(rows) or not whole,
     }
     if found["question"]:
         result["confidence"] = found["confidence"]
@@ -118,35 +138,69 @@ def _result(found: Mapping[str, Any], max_rows: int) -> dict[str, Any]:
     return result
 
 
-def _schema(backend: Backend, name: str) -> dict[str, Any]:
+def _short(value: Any) -> Any:
+    """A cell that leaves room for others."""
+    if isinstance(value, str) and len(value) > _CELL_CHARACTERS:
+        return f"{value[:_CELL_CHARACTERS]}… ({len(value):,} characters)"
+    return value
+
+
+def _schema(backend: Backend, name: str, pattern: str, detail: str) -> dict[str, Any]:
+    """A description of at most MOST_CHARACTERS: with less detail where it would be longer."""
     schema = backend.schema
     tables = list(schema.tables)
     if name:
-        found = schema.table(name)
-        if found is None:
+        table = schema.table(name)
+        if table is None:
             known = ", ".join(table.name for table in tables[:50])
             raise ToolError(f"there is no table {name!r}; there are {known}")
-        tables = [found]
-    names = {table.name for table in tables}
-    return {
-        "database": schema.db_id,
-        "dialect": schema.dialect,
-        "tables": [
-            {
-                "name": table.name,
-                "comment": table.comment,
-                "columns": [
-                    {
-                        "name": column.name,
-                        "type": column.declared_type or column.type,
-                        "primary_key": column.primary_key,
-                        "comment": column.comment,
-                        "values": list(column.samples),
-                    }
-                    for column in table.columns
-                ],
-            }
+        tables = [table]
+    if pattern:
+        tables = [
+            replace(table, columns=columns)
             for table in tables
+            if (columns := _matching(table, pattern.lower()))
+        ]
+    levels = ["tables", "columns", "values"][: ["tables", "columns", "values"].index(detail) + 1]
+    for level in reversed(levels):
+        described = _described(backend, tables, level)
+        if len(json.dumps(described, default=str)) <= MOST_CHARACTERS or level == "tables":
+            break
+    if level != detail:
+        described["note"] = "shortened; name a table, or give a pattern, to see more of it"
+    while len(json.dumps(described, default=str)) > MOST_CHARACTERS:
+        described["tables"] = described["tables"][: len(described["tables"]) // 2]
+        described["note"] = f"shortened; {len(tables):,} tables match: give a pattern"
+    return described
+
+
+def _matching(table: Table, text: str) -> tuple[Column, ...]:
+    """The columns with a text in their name or comment; all where the table's own has it."""
+    if text in f"{table.name} {table.comment}".lower():
+        return table.columns
+    return tuple(c for c in table.columns if text in f"{c.name} {c.comment}".lower())
+
+
+def _described(backend: Backend, tables: Sequence[Table], detail: str) -> dict[str, Any]:
+    schema, names = backend.schema, {table.name for table in tables}
+
+    def column(each: Column) -> dict[str, Any]:
+        facts = {
+            "name": each.name,
+            "type": each.declared_type or each.type,
+            "primary_key": each.primary_key,
+            "comment": each.comment,
+        }
+        return {**facts, "values": list(map(_short, each.samples))} if detail == "values" else facts
+
+    described: dict[str, Any] = {"database": schema.db_id, "dialect": schema.dialect}
+    if detail == "tables":
+        return {**described, "tables": [{"name": t.name, "comment": t.comment} for t in tables]}
+    return {
+        **described,
+        "tables": [
+            {"name": t.name, "comment": t.comment, "columns": list(map(column, t.columns))}
+            for t in tables
         ],
         "foreign_keys": [
             f"{key.table}.{key.column} = {key.referenced_table}.{key.referenced_column}"

@@ -61,7 +61,9 @@ def listen(access: Access) -> socket.socket:
     listening = None
     try:
         family, *_, address = socket.getaddrinfo(host, access.port, type=socket.SOCK_STREAM)[0]
-        listening = socket.socket(family, socket.SOCK_STREAM)
+        # With the protocol named, asyncio sets TCP_NODELAY; else each answer on a kept connection waits
+        # 40 ms for the client's delayed acknowledgement.
+        listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
         listening.listen(_BACKLOG)  # who comes before the first is served waits

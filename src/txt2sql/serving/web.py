@@ -29,7 +29,7 @@ from starlette.exceptions import HTTPException
 
 from txt2sql import __version__, search
 from txt2sql.errors import ConfigError
-from txt2sql.serving import metrics, reference
+from txt2sql.serving import metrics, openai_api, reference
 from txt2sql.serving.backend import Backend
 from txt2sql.serving.downloads import csv_lines, parquet
 from txt2sql.serving.gate import Gate
@@ -81,6 +81,7 @@ def create_app(backend: Backend, *, token: str | None = None, hosts: Iterable[st
     _questions(app, backend)
     _history(app, backend)
     _state(app, backend)
+    openai_api.add_routes(app, backend)
     _page(app)
     app.add_middleware(metrics.Counted, metrics=backend.metrics)
     names = {"localhost", socket.gethostname(), *hosts}
