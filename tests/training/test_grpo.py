@@ -52,7 +52,9 @@ def quiet(line: str) -> None:
 def rows(run: Path, name: str = "reward") -> list[dict[str, Any]]:
     """What was logged of each step, without the times."""
     logged = [row for row in read_rows(run / "metrics.jsonl") if name in row]
-    return [{k: v for k, v in row.items() if "time" not in k and "second" not in k} for row in logged]
+    return [
+        {k: v for k, v in row.items() if "time" not in k and "second" not in k} for row in logged
+    ]
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:
@@ -83,13 +85,13 @@ def test_answers_that_earn_more_become_likelier(
 
     monkeypatch.setattr(RewardFunction, "__call__", reward)
     settings = config(
-        tmp_path / "run", tiny_spider, base, max_steps=24, limit=4, group=8, learning_rate=1e-1,
+        tmp_path / "run", tiny_spider, base, max_steps=14, limit=4, group=8, learning_rate=3e-2,
         max_new_tokens=2, **changes,
     )  # fmt: skip
     assert train(settings, quiet) == tmp_path / "run" / "model"
     curve = [row["reward"] for row in rows(tmp_path / "run")]
     half = len(curve) // 2
-    assert sum(curve[half:]) / half > sum(curve[:half]) / half + 0.05, [round(x, 2) for x in curve]
+    assert sum(curve[half:]) / half > sum(curve[:half]) / half + 0.05, curve
     saved = weights(tmp_path / "run")
     assert all(saved[name].abs().max() > 0 for name in saved)
     assert ("lora_magnitude" in " ".join(saved)) == (changes.get("adapter") == DORA)
@@ -151,7 +153,10 @@ def test_questions_that_all_or_no_samples_answer_are_left_out(
     assert choose(questions, policy, Judge(1.0), sampling, file, stopped=lambda: True) is None
     assert choose(questions, policy, Judge(1.0), sampling, file) == chosen
     assert policy.prompts == 6 + 2
-    assert choose(questions, policy, Judge(1.0), sampling, file, low=0.0, high=1.0, enough=4) is not None
+    assert (
+        choose(questions, policy, Judge(1.0), sampling, file, low=0.0, high=1.0, enough=4)
+        is not None
+    )
 
 
 def start(settings: GRPOConfig, folder: Path) -> subprocess.Popen[bytes]:
@@ -240,7 +245,7 @@ def test_a_run_goes_on_only_as_it_was_started_and_is_a_base_again(
         ({"prompts": 25}, "24 questions are too few for a step of 25"),
         ({"trl": {"los_type": "dapo"}}, "trl.los_type .* did you mean 'loss_type'"),
         ({"trl": {"beta": 0.5}}, "trl.beta is set by"),
-        ({"trl": {"steps_per_generation": 3}}, "trl refuses these settings"),
+        ({"trl": {"generation_batch_size": 3}}, "trl refuses these settings"),
         ({"max_length": 12}, "too few"),
     ],
 )

@@ -21,10 +21,12 @@ import dataclasses
 import difflib
 import json
 import os
+import random
 import shutil
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -394,7 +396,7 @@ def make_trainer(
     policy is the reference.
     """
     from peft import LoraConfig
-    from trl import GRPOTrainer
+    from trl.trainer.grpo_trainer import GRPOTrainer
 
     adapter, tokenizer = config.adapter, policy.tokenizer
     train, held_out = (
@@ -406,12 +408,19 @@ def make_trainer(
     )
     longest = max(question.tokens for part in questions for question in part)
     args = arguments(config, output / "checkpoints", len(train), longest, len(held_out))
+    epochs = range(1 + args.max_steps * config.prompts // len(train))
+    order = [
+        i for epoch in epochs
+        for i in random.Random(f"{config.seed} {epoch}").sample(range(len(train)), len(train))
+    ]  # fmt: skip
     items = [question.judged for part in questions for question in part]
-    trainer = GRPOTrainer(
+    reward: Any = RewardFunction(items, judge, config.rewards)
+    trainer: Any = GRPOTrainer(
         model=policy.model,
-        reward_funcs=RewardFunction(items, judge, config.rewards),
+        reward_funcs=reward,
         args=args,
-        train_dataset=datasets.Dataset.from_list(train),
+        # All epochs in a row: trl's own shuffling would begin anew where a run is resumed.
+        train_dataset=datasets.Dataset.from_list(train).select(order),
         eval_dataset=datasets.Dataset.from_list(held_out) if held_out else None,
         processing_class=tokenizer,
         callbacks=[callback],
@@ -430,7 +439,7 @@ def make_trainer(
 
 def arguments(config: GRPOConfig, folder: Path, questions: int, longest: int, held_out: int) -> Any:
     """What trl is told: our settings, then those under `trl`. Raises ConfigError for one that is not its."""
-    from trl import GRPOConfig as Arguments
+    from trl.trainer.grpo_config import GRPOConfig as Arguments
 
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     if config.prompts % processes:
@@ -440,7 +449,7 @@ def arguments(config: GRPOConfig, folder: Path, questions: int, longest: int, he
     rows = max(n for n in range(1, answers + 1) if answers % n == 0 and (n == 1 or n <= room))
     steps = config.max_steps or max(1, round(questions // config.prompts * config.epochs))
     half, on_gpu = _half(config), torch.cuda.is_available()
-    own = {
+    own: dict[str, Any] = {
         "output_dir": str(folder), "max_steps": steps, "per_device_train_batch_size": rows,
         "per_device_eval_batch_size": rows, "gradient_accumulation_steps": answers // rows,
         "num_generations": config.group, "num_generations_eval": 1, "beta": config.kl,
@@ -452,9 +461,9 @@ def arguments(config: GRPOConfig, folder: Path, questions: int, longest: int, he
         "eval_strategy": "steps" if held_out else "no", "eval_steps": config.save_every,
         "load_best_model_at_end": bool(held_out) and config.final == "best",
         "metric_for_best_model": "eval_right", "greater_is_better": True,
-        "disable_tqdm": True, "report_to": [],
+        "disable_tqdm": True, "report_to": [], "shuffle_dataset": False,
     }  # fmt: skip
-    usual = {
+    usual: dict[str, Any] = {
         "loss_type": "grpo", "scale_rewards": "group", "disable_dropout": True, "save_total_limit": 2,
         "use_bias_correction_kl": False, "chat_template_kwargs": {"enable_thinking": False},
         "dataloader_pin_memory": on_gpu, "gradient_checkpointing": bool(config.gradient_checkpointing),
@@ -468,6 +477,8 @@ def arguments(config: GRPOConfig, folder: Path, questions: int, longest: int, he
             hint = f"; did you mean '{near[0]}'?" if near else ""
             raise ConfigError(f"trl.{name} is no argument of trl's GRPOConfig{hint}")
     try:
-        return Arguments(**own, **{**usual, **config.trl})
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # trl's, about its own future
+            return Arguments(**own, **{**usual, **config.trl})
     except (TypeError, ValueError) as error:
         raise ConfigError(f"trl refuses these settings: {error}") from error

@@ -78,7 +78,9 @@ class Judge:
         limits = replace(LIMITS, timeout_s=timeout_s)
         gold = GoldResults(replace(LIMITS, timeout_s=5 * timeout_s))
         self._execution = ExecutionAccuracy(Judging(both=False, limits=limits), gold=gold)
-        self._rate = lru_cache(50_000)(self._rate_sql)  # samples of one model repeat themselves
+        self._rate: Callable[[Example, Dataset, str | None], Answer] = lru_cache(50_000)(
+            self._rate_sql
+        )  # samples of one model repeat themselves
 
     def __call__(self, example: Example, dataset: Dataset, text: str) -> Answer:
         """What a sampled text is as an answer to a question."""
