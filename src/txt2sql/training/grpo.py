@@ -58,6 +58,8 @@ from txt2sql.types import Sampling
 Report = Callable[[str], None]
 SECTIONS = {"mission": "grpo", "recommended": "grpo_recommended"}
 """Preset, as `--preset` names it, -> section of config/training_config.yaml."""
+LARGE = 1_000_000_000
+"""Parameters from which activations are computed twice instead of kept."""
 _CHANGEABLE: Mapping[str, Any] = {
     "output": "", "data": None, "max_minutes": None, "threads": None, "log_every": 1,
     "gradient_checkpointing": None, "use_wandb": False, "push_to_hub": "",
@@ -165,6 +167,7 @@ def train(
     if config.threads:
         torch.set_num_threads(config.threads)
     policy = load_policy(config)
+    config = _with_checkpointing(config, policy.model.num_parameters())
     questions, held_out, left_out = open_questions(
         config, policy.tokenizer, _longest_prompt(config, policy.model.config)
     )
@@ -211,7 +214,7 @@ def train(
     trainer.save_model(str(folder))
     if join():
         write_atomically(folder / "prompt.json", json.dumps({"style": "ddl"}) + "\n")
-        write_card(folder, _facts(config, policy, trainer.state, len(chosen), len(held_out)))
+        write_card(folder, _facts(config, policy, trainer.state, len(held_out)))
         if config.push_to_hub:
             report(push(folder, config.push_to_hub))
         write_atomically(output / "finished.json", "{}\n")
@@ -244,33 +247,28 @@ def _half(config: GRPOConfig) -> torch.dtype | None:
     return torch.float16 if on_gpu and config.bf16 is None else None
 
 
+def _with_checkpointing(config: GRPOConfig, parameters: int) -> GRPOConfig:
+    chosen = config.gradient_checkpointing
+    return replace(config, gradient_checkpointing=parameters >= LARGE if chosen is None else chosen)
+
+
 def _longest_prompt(config: GRPOConfig, shape: Any) -> int:
     context = getattr(shape, "max_position_embeddings", None) or config.max_length
     return int(min(config.max_length, context)) - config.max_new_tokens
 
 
-def _facts(
-    config: GRPOConfig, policy: LoadedModel, state: Any, questions: int, held_out: int
-) -> Facts:
-    measured = f"{config.held_out:.0%} of the training databases"
-    on = f"the split {config.measure_split}" if config.measure_split else measured
-    right = state.best_metric
-    best = (
-        ()
-        if right is None
-        else (
-            Measured(f"{on}, sampled", "execution_accuracy", *wilson(right * held_out, held_out)),
-        )
-    )
+def _facts(config: GRPOConfig, policy: LoadedModel, state: Any, held_out: int) -> Facts:
+    place = config.measure_split or f"{config.held_out:.0%} of the training databases"
+    right = round((state.best_metric or 0.0) * held_out)
+    share = Measured(f"{place}, sampled", "execution_accuracy", *wilson(right, held_out))
     return Facts(
         base=base_name(policy.card.source),
         method="grpo",
         datasets=config.datasets,
-        held_out=(on,),
-        measured=best,
+        held_out=(place,),
+        measured=(share,) if state.best_metric is not None else (),
         trained={
             "steps": state.global_step,
-            "questions": questions,
             "sampled answers": state.global_step * config.prompts * config.group,
         },
         config=as_mapping(config),
@@ -288,8 +286,9 @@ def plan(config: GRPOConfig) -> dict[str, Any]:
         config, tokenizer, _longest_prompt(config, shape)
     )
     longest = max((question.tokens for question in questions), default=0)
-    args = arguments(config, run_folder(config), len(questions), longest, len(held_out))
     parameters, trained = count_parameters(shape, config.adapter)
+    config = _with_checkpointing(config, parameters)
+    args = arguments(config, run_folder(config), len(questions), longest, len(held_out))
     memory = estimate(
         shape, config.adapter, bits=config.bits, batch=args.per_device_train_batch_size,
         length=longest + config.max_new_tokens, answer=config.max_new_tokens,

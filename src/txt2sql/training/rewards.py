@@ -78,16 +78,16 @@ class Judge:
         limits = replace(LIMITS, timeout_s=timeout_s)
         gold = GoldResults(replace(LIMITS, timeout_s=5 * timeout_s))
         self._execution = ExecutionAccuracy(Judging(both=False, limits=limits), gold=gold)
-        self._rate: Callable[[Example, Dataset, str | None], Answer] = lru_cache(50_000)(
-            self._rate_sql
-        )  # samples of one model repeat themselves
+        # Samples of one model repeat themselves.
+        self._rate: Any = lru_cache(50_000)(self._rate_sql)
 
     def __call__(self, example: Example, dataset: Dataset, text: str) -> Answer:
         """What a sampled text is as an answer to a question."""
         sql = extract_sql(text)
         if sql and extract_sql(text.partition(sql)[2].partition(";")[2]):
             return Answer(AnswerOutcome.HACK)  # several statements
-        return self._rate(example, dataset, sql)
+        answer: Answer = self._rate(example, dataset, sql)
+        return answer
 
     def _rate_sql(self, example: Example, dataset: Dataset, sql: str | None) -> Answer:
         database, schema = dataset.database(example.db_id), dataset.schema(example.db_id)
