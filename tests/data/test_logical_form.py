@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from txt2sql.data.logical_form import LogicalForm, WikiTable, form_to_sql, parse_number
+from txt2sql.data.wikisql import LogicalForm, WikiTable, form_to_sql, parse_number
 from txt2sql.errors import DataError
 
 TABLE = WikiTable("1-2-3", ("Player", 'The "No."'), ("text", "real"))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from txt2sql.sql.spider_lexer import tokenise
+from txt2sql.sql.spider import tokenise
 
 
 @pytest.mark.parametrize(
