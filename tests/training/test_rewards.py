@@ -60,6 +60,7 @@ def judge() -> Judge:
         (SIZE, f"{SIZE} AND 0 < (SELECT count(*) FROM sqlite_master)", "hack", 0.0),
         (SIZE, "SELECT count(*) FROM sqlite_schema", "hack", 0.0),
         (SIZE, f"{SIZE}; SELECT 2", "hack", 0.0),
+        (SIZE, f"{SIZE};\n-- Question: how many?\nSELECT 2", "right", 1.0),  # inference stops there
         # Nothing where nothing is expected is luck unless the clauses match.
         (NOTHING, "SELECT id FROM shop WHERE town = 'Oslo'", "wrong", None),
         (NOTHING, "SELECT shop.size FROM shop WHERE 'Rome' = town", "right", 1.0),

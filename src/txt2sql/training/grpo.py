@@ -50,7 +50,7 @@ from txt2sql.runs import commit, open_run, versions, write_atomically
 from txt2sql.training.memory import count_parameters, estimate
 from txt2sql.training.processes import join, main_first
 from txt2sql.training.questions import Question, choose, open_questions, prompt_of
-from txt2sql.training.rewards import PRESETS, Judge, RewardFunction, check_weights
+from txt2sql.training.rewards import PRESETS, STOPS, Judge, RewardFunction, check_weights
 from txt2sql.training.sft_settings import SCHEDULES, RunConfig, load_run, method, run_folder
 from txt2sql.training.tracking import Tracker
 from txt2sql.types import Sampling
@@ -177,8 +177,9 @@ def train(
         open_run(output, noted, config.seed)
         if config.filter_samples:
             sampling = Sampling(
-                config.max_new_tokens, config.filter_samples, config.temperature, seed=config.seed
-            )
+                config.max_new_tokens, config.filter_samples, config.temperature, stop=STOPS,
+                seed=config.seed,
+            )  # fmt: skip
             picked = choose(
                 questions, HFGenerator(policy), judge, sampling, output / "pass_rates.jsonl",
                 low=config.filter_low, high=config.filter_high, enough=config.filter_enough,
@@ -379,7 +380,7 @@ def newest_checkpoint(folder: Path) -> Path | None:
             json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
             return checkpoint
         except (OSError, ValueError):
-            shutil.rmtree(checkpoint)
+            shutil.rmtree(checkpoint, ignore_errors=True)  # another process may be at it
     return None
 
 

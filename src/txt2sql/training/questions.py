@@ -54,7 +54,8 @@ def open_questions(
 ) -> tuple[list[Question], list[Question], Counter[str]]:
     """The questions to train on, those that measure progress, and what is left out and why.
 
-    A prompt has at most `longest` tokens. What measures progress is of databases that are never trained on, or of `measure_split`.
+    A prompt has at most `longest` tokens. What measures progress is of databases that are never
+    trained on, or of `measure_split`.
     """
     train: list[Question] = []
     held_out: list[Question] = []

@@ -57,6 +57,8 @@ class Answer:
         return self.outcome is AnswerOutcome.CORRECT
 
 
+STOPS = (";\n", "\n\n--")
+"""Where inference stops reading: a base model may go on with questions of its own."""
 _OUTCOMES = {
     Outcome.CORRECT: AnswerOutcome.CORRECT,
     Outcome.WRONG_RESULT: AnswerOutcome.WRONG_RESULT,
@@ -83,6 +85,7 @@ class Judge:
 
     def __call__(self, example: Example, dataset: Dataset, text: str) -> Answer:
         """What a sampled text is as an answer to a question."""
+        text = text[: min((text.find(mark) for mark in STOPS if mark in text), default=len(text))]
         sql = extract_sql(text)
         if sql and extract_sql(text.partition(sql)[2].partition(";")[2]):
             return Answer(AnswerOutcome.HACK)  # several statements
