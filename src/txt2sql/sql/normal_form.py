@@ -104,8 +104,8 @@ def _selects(names: Names) -> list[_Select]:
     """The SELECTs of a statement whose names are all certain."""
     for fault in names.faults:
         if fault.problem.kind is Kind.QUOTED_TEXT:  # nothing is called so: SQLite takes it for text
-            sources = [source for scope in fault.scope.outwards() for source in scope.sources]
-            if any(source.table is None for source in sources):
+            around = fault.scope.outwards() if fault.scope else ()
+            if any(source.table is None for scope in around for source in scope.sources):
                 raise _Doubt  # "count(*)" may be the name of an output
         elif fault.problem.kind is not Kind.JOIN_WITHOUT_CONDITION:
             raise _Doubt
