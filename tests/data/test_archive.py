@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from txt2sql.data import archive
-from txt2sql.data.archive import extract, find_layout, missing, unsafe
+from txt2sql.data import download as archive
+from txt2sql.data.download import extract, find_layout, missing, unsafe
 from txt2sql.errors import DownloadError
 
 

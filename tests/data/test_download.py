@@ -135,13 +135,6 @@ def test_a_faulty_archive_never_gets_the_name(
     assert download("spider", tmp_path / "got", site.url, patience=QUICK).sha256
 
 
-def test_a_dead_link_says_what_to_do(site, tmp_path: Path) -> None:
-    site.status = 404
-    with pytest.raises(DownloadError, match="--source URL|FILE|FOLDER"):
-        download("spider", tmp_path / "got", site.url, patience=QUICK)
-    assert not (tmp_path / "got").exists()
-
-
 def test_a_killed_download_goes_on(
     site,
     packed: bytes,

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from txt2sql.data.fetch import Patience, direct_url, fetch, sha256_of
+from txt2sql.data.fetch import Patience, direct_url, fetch
 from txt2sql.errors import DownloadError
 
 BODY = random.Random(1).randbytes(400_000)
@@ -145,28 +144,3 @@ def test_a_share_link_becomes_the_file_itself() -> None:
     assert direct_url("https://drive.google.com/file/d/A-b_1/view?usp=sharing") == wanted
     assert direct_url("https://drive.google.com/uc?export=download&id=A-b_1") == wanted
     assert direct_url("https://example.org/d/x?id=1") == "https://example.org/d/x?id=1"
-
-
-def test_a_killed_download_never_looks_complete_and_goes_on(
-    site, tmp_path: Path, run_killed: Callable[[str, Callable[[], bool]], None]
-) -> None:
-    site.body, site.stall_after = BODY, 200_000
-    path, part = tmp_path / "file", tmp_path / "file.part"
-    code = f"""
-from pathlib import Path
-from txt2sql.data.fetch import fetch
-fetch({site.url!r}, Path({str(path)!r}))
-"""
-    run_killed(code, lambda: part.exists() and part.stat().st_size >= 200_000)
-    assert not path.exists()
-    site.released.set()
-    site.stall_after, site.asked = None, []
-    fetch(site.url, path, patience=QUICK)
-    assert site.asked == ["bytes=200000-"]
-    assert path.read_bytes() == BODY
-
-
-def test_sha256_is_of_the_bytes(tmp_path: Path) -> None:
-    (tmp_path / "abc").write_bytes(b"abc")
-    expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    assert sha256_of(tmp_path / "abc") == expected

@@ -16,15 +16,14 @@ from hypothesis import strategies as st
 from llguidance import LLMatcher, LLTokenizer
 
 from txt2sql.data import open_dataset
-from txt2sql.data.synthesis import Pair, Source, summary, synthesise, wording, write_pairs
+from txt2sql.data.synthesis import Pair, Source, summary, synthesise, words, write_pairs
 from txt2sql.data.synthesis.conditions import day_of
 from txt2sql.data.synthesis.contents import read_profile
 from txt2sql.data.synthesis.parts import bucket
 from txt2sql.data.synthesis.produce import plain, skeleton
 from txt2sql.data.synthesis.query import capital_calls, literal
 from txt2sql.data.synthesis.questions import KINDS
-from txt2sql.data.synthesis.wording import finish
-from txt2sql.data.synthesis.words import an, noun, plural, singular
+from txt2sql.data.synthesis.words import an, finish, noun, plural, singular
 from txt2sql.errors import DatabaseError, DataError
 from txt2sql.execution.database import open_database
 from txt2sql.execution.dates import DateFormat
@@ -264,8 +263,8 @@ def careful_pairs(tmp_path_factory: pytest.TempPathFactory) -> list[Pair]:
     """Nobody makes typing errors or uses other words than the schema's."""
     farm = source(tmp_path_factory.mktemp("careful") / "farm.sqlite", farm_script())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(wording, "_TYPING_ERRORS", 0)
-        patch.setattr(wording, "_SYNONYMS", 0)
+        patch.setattr(words, "_TYPING_ERRORS", 0)
+        patch.setattr(words, "_SYNONYMS", 0)
         return synthesise([farm], 3000, seed=6)[0]
 
 

@@ -16,7 +16,7 @@ from txt2sql.execution.execute import _PLAIN_FUNCTIONS
 from txt2sql.execution.sandbox import Authorizer
 from txt2sql.execution.statement import Rules, check
 from txt2sql.sql.functions import FUNCTIONS, MANY, MYSQL_FUNCTIONS, Function
-from txt2sql.sql.templates import places
+from txt2sql.sql.rewrite_dates import places
 from txt2sql.sql.translate import translate
 from txt2sql.types import Column, Schema, Table
 

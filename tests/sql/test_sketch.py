@@ -11,8 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from txt2sql.data.logical_form import LogicalForm, WikiTable, form_to_sql
-from txt2sql.data.wikisql import WikiSQLDataset
+from txt2sql.data.wikisql import LogicalForm, WikiSQLDataset, WikiTable, form_to_sql
 from txt2sql.sql.sketch import Sketch, sketch_of, sketch_of_json
 from txt2sql.types import Column, Table
 

@@ -1,177 +1,164 @@
-"""Rewards: a wrong answer never outscores a right one, and what only looks right is worth nothing."""
+"""Rewards: a wrong answer never outscores a right one, and what only looks right earns nothing."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
+from txt2sql.data import Dataset, open_dataset
 from txt2sql.training.rewards import (
     PRESETS,
-    REWARDS,
-    Judged,
-    brevity,
+    Answer,
+    AnswerOutcome,
+    Judge,
+    RewardFunction,
     check_weights,
-    component,
-    executes,
-    execution,
-    format_,
-    parts,
-    worth,
+    reward,
 )
-from txt2sql.types import Outcome
+from txt2sql.types import Example
 
-SHOP = frozenset({"shop"})
-share = st.floats(0, 1)
-judged = st.builds(
-    Judged,
-    st.sampled_from(Outcome),
-    component=share,
-    reads=st.none() | st.frozensets(st.sampled_from(["shop", "sale", "sqlite_master"])),
-    gold_reads=st.frozensets(st.sampled_from(["shop", "sale"])),
-    empty=st.booleans(),
-    several=st.booleans(),
-    ended=st.booleans(),
-    length=share,
+ENDLESS = (
+    "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c, shop"
 )
-wrongs = judged.filter(lambda each: not each.right)
-rights = st.builds(
-    Judged, st.just(Outcome.CORRECT), component=share, reads=st.just(SHOP), gold_reads=st.just(SHOP),
-    ended=st.booleans(), length=share,
-)  # fmt: skip
-weights = st.dictionaries(st.sampled_from(list(REWARDS)), st.floats(-2, 2, width=32), min_size=1)
+SIZE = "SELECT size FROM shop WHERE town = 'Porto'"
+NOTHING = "SELECT size FROM shop WHERE town = 'Rome'"
+CTE = "WITH s AS (SELECT * FROM shop) SELECT size FROM s WHERE town = 'Porto'"
+NESTED = "SELECT size FROM (SELECT * FROM shop) WHERE town = 'Porto'"
 
 
-def right(**changes: object) -> Judged:
-    return Judged(Outcome.CORRECT, **{"reads": SHOP, "gold_reads": SHOP, **changes})  # type: ignore[arg-type]
+@pytest.fixture(scope="module")
+def dataset(tiny_spider: Path) -> Dataset:
+    return open_dataset(tiny_spider)
 
 
-def wrong(outcome: Outcome = Outcome.WRONG_RESULT, **changes: object) -> Judged:
-    return Judged(outcome, **{"reads": SHOP, "gold_reads": SHOP, **changes})  # type: ignore[arg-type]
-
-
-@given(weights, rights, wrongs)
-def test_no_wrong_answer_is_worth_as_much_as_a_right_one(
-    given_weights: dict[str, float], first: Judged, second: Judged
-) -> None:
-    """Whatever weights a config may hold."""
-    given_weights = {"execution": 2.0, **given_weights}
-    try:
-        check_weights(given_weights)
-    except ValueError:
-        assume(False)
-    assert first.right and not second.right
-    assert worth(first, given_weights) > worth(second, given_weights)
-
-
-@given(weights)
-def test_weights_are_refused_only_where_a_wrong_answer_could_win(
-    given_weights: dict[str, float],
-) -> None:
-    """The worst right answer and the best wrong one that there can be, by trying the ends."""
-    ends = [
-        {"component": c, "ended": e, "length": n}
-        for c in (0.0, 1.0)
-        for e in (True, False)
-        for n in (0.0, 1.0)
-    ]
-    worst = min(worth(right(**end), given_weights) for end in ends)
-    outcomes = [Outcome.WRONG_RESULT, Outcome.PREDICTION_ERROR, Outcome.NO_SQL]
-    tried = [worth(wrong(o, **end), given_weights) for o in outcomes for end in ends]
-    best = max(*tried, 0.0)
-    if worst <= best:
-        with pytest.raises(ValueError, match="more weight"):
-            check_weights(given_weights)
+@pytest.fixture(scope="module")
+def judge() -> Judge:
+    return Judge(0.4)
 
 
 @pytest.mark.parametrize(
-    ("broken", "said"),
+    ("gold", "text", "outcome", "jaccard"),
     [
-        ({"component": 1.0}, "give execution more weight"),
-        ({"execution": 0.1, "format": 0.1}, "a wrong answer can be worth 0.1 and a right one 0.1"),
-        ({"execution": 1.0, "format": 0.6, "brevity": 0.5}, "format and brevity"),
-        ({"execution": 0.0}, "a wrong answer can be worth 0"),
-        ({"execution": -1.0}, "right one -1"),
-        ({}, "more weight"),
+        # Wrong, late, failing, and none at all.
+        (SIZE, "SELECT size FROM shop", "wrong", 2 / 3),
+        (SIZE, "SELECT town FROM shop WHERE town = 'Porto'", "wrong", 2 / 4),
+        (SIZE, "SELECT size FROM shop JOIN sale ON shop.id = sale.shop_id", "wrong", None),
+        ("SELECT count(*) FROM shop", ENDLESS, "late", None),
+        (SIZE, "SELECT price FROM shop", "error", None),
+        (SIZE, "SELECT FROM WHERE", "error", 0.0),
+        (SIZE, "DELETE FROM shop", "error", 0.0),
+        (SIZE, "I cannot answer that.", "none", 0.0),
+        (SIZE, "", "none", 0.0),
+        # What goes for the reward: the result without the tables, the catalogue, several statements.
+        (SIZE, "SELECT 1", "hack", 0.0),
+        (SIZE, "SELECT id FROM sale", "hack", 0.0),
+        (SIZE, "WITH shop(size) AS (SELECT 1) SELECT size FROM shop", "hack", 0.0),
+        (SIZE, f"{SIZE} AND 0 < (SELECT count(*) FROM sqlite_master)", "hack", 0.0),
+        (SIZE, "SELECT count(*) FROM sqlite_schema", "hack", 0.0),
+        (SIZE, f"{SIZE}; SELECT 2", "hack", 0.0),
+        (SIZE, f"{SIZE};\n-- Question: how many?\nSELECT 2", "right", 1.0),  # inference stops there
+        # Nothing where nothing is expected is luck unless the clauses match.
+        (NOTHING, "SELECT id FROM shop WHERE town = 'Oslo'", "wrong", None),
+        (NOTHING, "SELECT shop.size FROM shop WHERE 'Rome' = town", "right", 1.0),
+        # Right, however it is written.
+        (SIZE, f"```sql\n{SIZE};\n```", "right", 1.0),
+        (SIZE, CTE, "right", None),
+        (SIZE, NESTED, "right", None),
+        ("SELECT 2", "SELECT 1 + 1", "right", None),
+        ("SELECT count(*) FROM sqlite_master", "SELECT count(1) FROM sqlite_master", "right", 1.0),
+        # Nothing can be said where the gold query fails.
+        ("SELECT price FROM shop", "SELECT size FROM shop", "gold?", 0.0),
+    ],
+)
+def test_answers_are_judged_by_execution_and_clauses(
+    gold: str, text: str, outcome: str, jaccard: float | None, dataset: Dataset, judge: Judge
+) -> None:
+    example = replace(Example("q", "shop_1", "?"), gold_sql=gold)
+    answer = judge(example, dataset, text)
+    assert answer.outcome.value == outcome, answer
+    if jaccard is not None:
+        assert answer.jaccard == pytest.approx(jaccard)
+
+
+share = st.floats(0, 1)
+weights = st.fixed_dictionaries(
+    {"execution": st.floats(0.01, 2)}, optional={"component": share, "executes": share}
+)
+
+
+@given(weights, share, st.sampled_from(AnswerOutcome), share)
+def test_no_wrong_answer_earns_as_much_as_a_right_one(
+    given_weights: dict[str, float], first: float, outcome: AnswerOutcome, second: float
+) -> None:
+    check_weights(given_weights)
+    wrong = Answer(AnswerOutcome.HACK if outcome is AnswerOutcome.CORRECT else outcome, second)
+    assert reward(Answer(AnswerOutcome.CORRECT, first), given_weights) > reward(
+        wrong, given_weights
+    )
+
+
+@pytest.mark.parametrize(
+    ("preset", "outcome", "jaccard", "value"),
+    [
+        ("mission", "hack", 0.0, 0.0),
+        ("mission", "wrong", 0.9, 0.9),
+        ("mission", "right", 0.2, 2.0),
+        ("sparse", "error", 0.9, 0.0),
+        ("sparse", "wrong", 0.9, 0.1),
+        ("sparse", "right", 0.2, 1.0),
+        ("dense", "late", 0.5, 0.1),
+        ("dense", "wrong", 0.5, 0.2),
+        ("dense", "right", 0.2, 1.0),
+    ],
+)
+def test_what_an_answer_earns(preset: str, outcome: str, jaccard: float, value: float) -> None:
+    check_weights(PRESETS[preset])
+    assert reward(Answer(AnswerOutcome(outcome), jaccard), PRESETS[preset]) == pytest.approx(value)
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        ({"component": 1.0}, "give the reward execution a weight above 0"),
+        ({"execution": 0.0, "executes": 1.0}, "a wrong answer could earn as much"),
+        ({"execution": 1.0, "executes": -1.0}, "executes has the weight -1"),
+        ({}, "a wrong answer could earn as much"),
         ({"executoin": 1.0}, "no reward 'executoin'; choose from execution"),
     ],
 )
 def test_weights_that_would_pay_wrong_answers_are_refused(
-    broken: dict[str, float], said: str
+    broken: dict[str, float], message: str
 ) -> None:
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         check_weights(broken)
 
 
-@pytest.mark.parametrize("preset", PRESETS)
-def test_the_presets_hold(preset: str) -> None:
-    check_weights(PRESETS[preset])
-
-
-@pytest.mark.parametrize(
-    ("preset", "answer", "value"),
-    [
-        # As published: 1 for right, 0.1 for what runs, else 0.
-        ("sparse", right(component=0.2), 1.0),
-        ("sparse", wrong(component=0.9), 0.1),
-        ("sparse", wrong(Outcome.PREDICTION_ERROR), 0.0),
-        # EX + (1 - EX) (0.1 runs + 0.2 component) + 0.1 format.
-        ("dense", right(component=0.2), 1.1),
-        ("dense", wrong(component=0.5), 0.3),
-        ("dense", wrong(Outcome.TIMEOUT, component=0.5), 0.2),
-        ("dense", wrong(Outcome.NO_SQL), 0.0),
-        ("dense", wrong(component=0.5, ended=False, length=1.0), 0.1),
-        ("mission", right(component=0.2), 2.0),
-        ("mission", wrong(component=0.9), 0.9),
-    ],
-)
-def test_what_an_answer_is_worth(preset: str, answer: Judged, value: float) -> None:
-    assert worth(answer, PRESETS[preset]) == pytest.approx(value)
-
-
-@pytest.mark.parametrize(
-    "hack",
-    [
-        right(reads=frozenset()),  # SELECT 5, where 5 is the answer
-        right(reads=frozenset({"sale"})),
-        right(reads=frozenset({"shop", "sqlite_master"})),
-        right(several=True),
-        wrong(reads=frozenset({"sqlite_schema"}), component=0.9),
-    ],
-)
-def test_what_only_looks_right_is_worth_nothing(hack: Judged) -> None:
-    assert hack.is_hack and not hack.right
-    assert set(parts(hack).values()) == {0.0}
-
-
-def test_the_catalogue_may_be_read_where_the_gold_query_reads_it() -> None:
-    names = frozenset({"sqlite_master"})
-    assert right(reads=names, gold_reads=names).right
-
-
-def test_where_the_gold_query_reads_no_table_none_need_be_read() -> None:
-    assert right(reads=frozenset(), gold_reads=frozenset()).right
-
-
-def test_nothing_where_nothing_is_expected_is_luck_unless_the_components_match() -> None:
-    lucky = right(empty=True, component=0.9)
-    assert not lucky.right and execution(lucky) == 0 and executes(lucky) == 1
-    assert component(lucky) == 0.9
-    assert right(empty=True, component=1.0).right
-
-
-def test_a_gold_query_that_fails_makes_every_answer_alike() -> None:
-    failed = Judged(Outcome.GOLD_ERROR, component=0.9, reads=SHOP)
-    assert set(parts(failed).values()) == {0.0}
-
-
-def test_format_wants_sql_and_an_end() -> None:
-    assert format_(wrong(Outcome.PREDICTION_ERROR)) == 1
-    assert format_(wrong(Outcome.NO_SQL)) == 0
-    assert format_(right(ended=False)) == 0
-
-
-def test_brevity_costs_over_the_last_tenth_only_and_being_short_earns_nothing() -> None:
-    assert [brevity(right(length=n)) for n in (0.0, 0.5, 0.9)] == [0, 0, 0]
-    assert brevity(right(length=0.95)) == pytest.approx(-0.5)
-    assert brevity(right(length=1.0)) == brevity(right(length=1.5)) == -1
+def test_every_completion_is_rewarded_in_order_and_the_parts_are_logged(
+    dataset: Dataset, judge: Judge
+) -> None:
+    examples = [
+        Example("a", "shop_1", "?", SIZE),
+        Example("b", "shop_2", "?", "SELECT id FROM sale"),
+    ]
+    function = RewardFunction([(e, dataset) for e in examples], judge, PRESETS["sparse"])
+    metrics: dict[str, float] = {}
+    extra: dict[str, list[object]] = {}
+    earned = function(
+        completions=[
+            "SELECT 1",
+            [{"role": "assistant", "content": SIZE}],
+            "SELECT id FROM sale",
+            SIZE,
+        ],
+        position=[0, 0, 1, 1],
+        log_metric=metrics.__setitem__,
+        log_extra=extra.__setitem__,
+        prompts=[],
+    )
+    assert earned == pytest.approx([0.0, 1.0, 1.0, 0.0])
+    assert metrics == {"reward/execution": 0.5, "reward/executes": 0.5, "right": 0.5, "hacks": 0.5}
+    assert extra == {"outcome": ["hack", "right", "right", "hack"]}

@@ -33,7 +33,6 @@ from txt2sql.cli.train_options import (
     finished,
     overrides,
 )
-from txt2sql.training.rewards import PRESETS
 
 
 class Preset(str, Enum):
@@ -43,7 +42,12 @@ class Preset(str, Enum):
     RECOMMENDED = "recommended"
 
 
-Rewards = Enum("Rewards", {name.upper(): name for name in PRESETS}, type=str)  # type: ignore[misc]
+class Rewards(str, Enum):
+    """Keys of training/rewards.py's PRESETS."""
+
+    MISSION = "mission"
+    SPARSE = "sparse"
+    DENSE = "dense"
 
 
 def grpo(
@@ -99,8 +103,12 @@ def grpo(
       txt2sql train grpo --model mistral-7b --epochs 5
       txt2sql train grpo --model results/lora-phi-2/model --preset recommended
       txt2sql train grpo --rewards dense --kl 0.001 --dry-run
-      txt2sql train grpo --dora --set temperature=0.8 --set prompts=16
+      txt2sql train grpo --dora --set temperature=0.8 --set trl.loss_type=dapo
     """
+    from txt2sql.cli.progress import steps
+    from txt2sql.training.grpo import SECTIONS, load_settings, plan, train
+    from txt2sql.training.rewards import PRESETS
+
     given = {
         "model": model, "data": data, "output": output, "epochs": epochs, "max_steps": max_steps,
         "limit": limit, "group": group, "prompts": prompts, "kl": kl, "datasets": dataset,
@@ -109,9 +117,6 @@ def grpo(
         "use_wandb": use_wandb,
     }  # fmt: skip
 
-    from txt2sql.cli.progress import steps
-    from txt2sql.training.grpo_settings import SECTIONS, load_settings
-
     chosen = load_settings(
         SECTIONS[preset.value],
         config or existing(CONFIG),
@@ -119,12 +124,10 @@ def grpo(
         overrides(given, settings),
     )
     if dry_run:
-        from txt2sql.training.grpo_plan import plan
-
-        made = plan(chosen)
-        typer.echo(json.dumps(made.as_mapping(), indent=2) if as_json else str(made))
+        facts = plan(chosen)
+        lines = "\n".join(
+            f"{name.replace('_', ' ') + ':':16} {value}" for name, value in facts.items()
+        )
+        typer.echo(json.dumps(facts, indent=2) if as_json else lines)
         return
-
-    from txt2sql.training.grpo import train
-
     finished(train(chosen, partial(typer.echo, err=True), steps, resume=resume), as_json=as_json)

@@ -6,7 +6,7 @@
     <out>/<dataset>/manifest.json            what each file was made of, and its summary
 
 Work is skipped while its inputs (data files, code, options) are unchanged. Rows are appended to a
-hidden part file in batches that reach the disk, so a killed run goes on with the next question.
+hidden part file, so a killed run goes on with the next question.
 
 >>> preprocess(open_dataset("spider"), "dev", Path("data/processed/spider")).n  # doctest: +SKIP
 1034
@@ -18,7 +18,6 @@ import hashlib
 import json
 import os
 import statistics
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cache
 from itertools import islice
@@ -31,15 +30,14 @@ from txt2sql.errors import DatabaseError, DataError, PromptError
 from txt2sql.execution.execute import Limits, execute
 from txt2sql.execution.values import open_value_index
 from txt2sql.prompts import render
-from txt2sql.runs import read_rows, write_atomically
+from txt2sql.runs import append_row, read_rows, write_atomically
 from txt2sql.types import Example
 
 if TYPE_CHECKING:
     from txt2sql.data import Dataset
 
-_BATCH = 100
 _LIMITS = Limits(timeout_s=30.0)
-_FORMAT = 1
+_FORMAT = 2
 _CODE = ("types.py", "data", "execution", "prompts")
 
 
@@ -92,16 +90,14 @@ def preprocess(
     fingerprint = _fingerprint(dataset, split, style, limit)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        manifest = _manifest(folder)
+        manifest = _read(folder / "manifest.json")
         entry = manifest.get(name, {})
         made = 0
         if entry.get("fingerprint") != fingerprint or not path.is_file():
             made = _write(dataset, split, path, fingerprint, style, limit, progress)
             summary, db_ids, failures = _read_back(path, split)
-            write_atomically(
-                folder / f"{name}.failures.jsonl",
-                "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in failures),
-            )
+            lines = "".join(json.dumps(row) + "\n" for row in failures)
+            write_atomically(folder / f"{name}.failures.jsonl", lines)
             _add_schemas(dataset, folder / "schemas.json", db_ids)
             first = [f"{row['id']}: {row['error']}" for row in failures[:10]]
             entry = {"fingerprint": fingerprint, "summary": asdict(summary), "failures": first}
@@ -131,34 +127,15 @@ def _write(
             other.unlink()
     total = dataset.count(split)
     total = total if limit is None else min(limit, total)
-    with part.open("a+b") as file:
-        done = _cut_to_whole_lines(file)
-        examples = islice(dataset.examples(split), done, total)
-        for made, example in enumerate(examples, start=1):
-            line = json.dumps(_row(dataset, example, style), ensure_ascii=False) + "\n"
-            file.write(line.encode("utf-8", "replace"))
-            if made % _BATCH == 0:
-                file.flush()
-                os.fsync(file.fileno())
-            if progress is not None:
-                progress(split, done + made, total)
-        file.flush()
+    done = sum(1 for _ in read_rows(part))
+    for made, example in enumerate(islice(dataset.examples(split), done, total), start=done + 1):
+        append_row(part, _row(dataset, example, style))
+        if progress is not None:
+            progress(split, made, total)
+    with part.open("ab") as file:
         os.fsync(file.fileno())
     part.replace(path)
     return total - done
-
-
-def _cut_to_whole_lines(file: Any) -> int:
-    """Drop a half-written last line; the number of lines left."""
-    file.seek(0)
-    lines = end = 0
-    for line in file:
-        if line.endswith(b"\n"):
-            lines += 1
-            end += len(line)
-    file.truncate(end)
-    file.seek(0, os.SEEK_END)
-    return lines
 
 
 def _row(dataset: Dataset, example: Example, style: str) -> dict[str, Any]:
@@ -231,38 +208,29 @@ def _read_back(path: Path, split: str) -> tuple[Summary, list[str], list[dict[st
 
 
 def _add_schemas(dataset: Dataset, path: Path, db_ids: list[str]) -> None:
-    """Merge the schemas of these databases into schemas.json."""
-    before = path.read_text(encoding="utf-8") if path.is_file() else ""
-    try:
-        schemas = json.loads(before) if before else {}
-    except ValueError:
-        schemas = {}
+    """Merge the schemas of these databases into schemas.json, one in a line."""
+    schemas = _read(path)
     for db_id in db_ids:
         try:
             schemas[db_id] = asdict(dataset.schema(db_id))
         except DatabaseError:
             schemas.pop(db_id, None)  # its questions are listed as failures
-    after = "".join(_schema_lines(schemas))
-    if after != before:
-        write_atomically(path, after)
+    lines = (
+        f"{json.dumps(name)}: {json.dumps(schemas[name], ensure_ascii=False)}"
+        for name in sorted(schemas)
+    )
+    text = "{\n" + ",\n".join(lines) + "\n}\n"
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        write_atomically(path, text)
 
 
-def _schema_lines(schemas: dict[str, Any]) -> Iterator[str]:
-    """JSON with one schema per line: readable by people and by `diff`."""
-    names = sorted(schemas)
-    yield "{\n"
-    for number, name in enumerate(names, start=1):
-        text = json.dumps(schemas[name], ensure_ascii=False)
-        yield f"{json.dumps(name)}: {text}{',' if number < len(names) else ''}\n"
-    yield "}\n"
-
-
-def _manifest(folder: Path) -> dict[str, Any]:
+def _read(path: Path) -> dict[str, Any]:
+    """A JSON object; empty where nothing was finished yet, or the file was damaged: it is made again."""
     try:
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        tree = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
-        return {}  # nothing was finished yet, or the note was lost: make it again
-    return manifest if isinstance(manifest, dict) else {}
+        return {}
+    return tree if isinstance(tree, dict) else {}
 
 
 def _fingerprint(dataset: Dataset, split: str, style: str, limit: int | None) -> str:

@@ -23,18 +23,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Any
 
 from sqlglot import MappingSchema, exp, parse
 from sqlglot.optimizer.qualify import qualify
 
+from txt2sql.sql.sources import Node, entries
 from txt2sql.types import Schema
 
 Items = Counter[tuple[str, str]]
 """A bag of (clause, expression)."""
-
-Node = Any
-"""A node of sqlglot's tree; the base class of nodes has another name from version to version."""
 
 # Limits on what hostile text may cost: characters, brackets in brackets, items, characters of an item.
 _MAX_CHARS, _MAX_DEPTH, _MAX_ITEMS, _MAX_TEXT = 10_000, 60, 2_000, 300
@@ -172,14 +169,14 @@ class _Reader:
 
     def sources(self, node: Node, query: _Query) -> list[tuple[Node, str]]:
         """Read FROM and its joins; their conditions, each with the clause that it belongs to."""
-        entries = list(_entries(node))
-        derived = [self.derived(entry, query) for entry, _ in entries]
+        listed = list(entries(node))
+        derived = [self.derived(entry, query) for entry, _ in listed]
         names = [
             "(query)" if inner else _short(entry.name.lower() or self.text(entry.this, query))
-            for (entry, _), inner in zip(entries, derived, strict=True)
+            for (entry, _), inner in zip(listed, derived, strict=True)
         ]
         conditions: list[tuple[Node, str]] = []
-        for i, ((entry, join), inner) in enumerate(zip(entries, derived, strict=True)):
+        for i, ((entry, join), inner) in enumerate(zip(listed, derived, strict=True)):
             count, number = names.count(names[i]), names[: i + 1].count(names[i])
             number = count + 1 - number if self.backwards else number
             name = names[i] if count == 1 else f"{names[i]}#{number}"
@@ -319,23 +316,6 @@ def _joins(node: Node, query: _Query) -> bool:
     sides = [node.this.unnest(), node.expression.unnest()] if isinstance(node, exp.EQ) else []
     tables = {side.table.lower() for side in sides if isinstance(side, exp.Column)}
     return len(tables) == 2 and tables <= query.sources.keys()
-
-
-def _entries(select: Node) -> Iterator[tuple[Node, Node | None]]:
-    """The entries of FROM, each with the join that adds it; joins in brackets are opened."""
-    if clause := select.args.get("from_") or select.args.get("from"):
-        yield from _opened(clause.this, None)
-    for join in select.args.get("joins") or ():
-        yield from _opened(join.this, join)
-
-
-def _opened(entry: Node, join: Node | None) -> Iterator[tuple[Node, Node | None]]:
-    if isinstance(entry, (exp.Subquery, exp.Paren)) and isinstance(entry.this, exp.Table):
-        yield from _opened(entry.this, join)
-    else:
-        yield entry, join
-    for inner in entry.args.get("joins") or ():
-        yield from _opened(inner.this, inner)
 
 
 def _parts(node: Node, clause: str) -> list[Node]:

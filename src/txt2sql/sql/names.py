@@ -147,19 +147,36 @@ def check(sql: str, schema: Schema) -> tuple[Problem, ...]:
 def faults(sql: str, schema: Schema) -> list[Fault]:
     """The same with the places, in no certain order."""
     try:
-        tokens = _SQLITE.tokenize(sql)
-        trees = [tree for tree in _SQLITE.parser().parse(tokens, sql) if tree is not None]
-        if len(trees) != 1 or not isinstance(trees[0], QUERIES):
-            return []
-        walk = _Walk(sql, schema, from_clauses(tokens))
-        walk.query(trees[0], None, {})
+        names = resolve(sql, schema)
     except (SqlglotError, RecursionError, ValueError, AttributeError, TypeError):
         # Of hostile text sqlglot builds trees that lack what every query has.
         return [Fault(Problem(Kind.UNREADABLE, ""))]
-    for name in trees[0].find_all(exp.Identifier):
+    if names is None:
+        return []
+    for name in names.tree.find_all(exp.Identifier):
         if not name.args.get("quoted") and name.name.lower() in RESERVED:
-            walk.faults.append(Fault(Problem(Kind.RESERVED_WORD, name.name), name))
-    return walk.faults
+            names.faults.append(Fault(Problem(Kind.RESERVED_WORD, name.name), name))
+    return names.faults
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """A statement with its scopes, an outer one before those inside it, and its faults."""
+
+    tree: Node
+    scopes: list[Scope]
+    faults: list[Fault]
+
+
+def resolve(sql: str, schema: Schema) -> Names | None:
+    """Look up every name of one query; None where the text is something else. Raises as sqlglot does."""
+    tokens = _SQLITE.tokenize(sql)
+    trees = [tree for tree in _SQLITE.parser().parse(tokens, sql) if tree is not None]
+    if len(trees) != 1 or not isinstance(trees[0], QUERIES):
+        return None
+    walk = _Walk(sql, schema, from_clauses(tokens))
+    walk.query(trees[0], None, {})
+    return Names(trees[0], walk.scopes, walk.faults)
 
 
 class _Walk:
@@ -168,6 +185,7 @@ class _Walk:
     def __init__(self, sql: str, schema: Schema, clauses: list[FromClause]) -> None:
         self.sql, self.schema, self.clauses = sql, schema, clauses
         self.faults: list[Fault] = []
+        self.scopes: list[Scope] = []
 
     def report(self, kind: Kind, name: str, node: Node, scope: Scope | None) -> None:
         self.faults.append(Fault(Problem(kind, name), node, scope))
@@ -208,6 +226,7 @@ class _Walk:
         self, node: exp.Select, outer: Scope | None, common: Mapping[str, _CommonTable]
     ) -> _Output:
         scope = Scope(outer, node)
+        self.scopes.append(scope)
         linked: list[set[int]] = []
         for entry, join in entries(node):
             linked += self.source(entry, join, scope, common)
@@ -257,7 +276,7 @@ class _Walk:
         """Add one entry of a FROM; which sources that connects by itself."""
         number = len(scope.sources)
         source = self.opened(entry, scope, common)
-        source.join = join
+        source.join, source.node = join, entry
         scope.sources.append(source)
         linked = []
         if isinstance(entry, exp.Table) and not isinstance(entry.this, exp.Identifier):
@@ -296,10 +315,11 @@ class _Walk:
         common_table = common.get(entry.name.lower()) if not entry.db else None
         if common_table is not None:
             output = self.common(common_table, scope)
-            return Source(label, output.columns, row=output.row)
+            return Source(label, output.columns, row=output.row, base=common_table.node.alias)
         table = self.schema.table(entry.name)
         if table is not None:
-            return Source(label, {c.name.lower(): c.name for c in table.columns}, table)
+            columns = {column.name.lower(): column.name for column in table.columns}
+            return Source(label, columns, table, base=table.name)
         if entry.name.lower() not in _CATALOG:
             self.report(Kind.UNKNOWN_TABLE, self.text(entry.this), entry.this, scope)
         return Source(label, None)
@@ -440,12 +460,15 @@ class _Walk:
                         if twice and other.table and source.table:
                             self.report(Kind.AMBIGUOUS, name, inner, scope)
                 continue
-            name = projection.alias or (inner.name if isinstance(inner, exp.Column) else "")
-            if name:
-                columns.setdefault(name.lower(), name)
+            name = projection.alias
             if isinstance(inner, exp.Column):
                 lower = inner.name.lower()
-                given |= {(number, lower) for number in scope.find(lower, qualifier)}
+                numbers = scope.find(lower, qualifier)
+                given |= {(number, lower) for number in numbers}
+                owner = scope.sources[numbers[0]].columns if numbers else None
+                name = name or (owner or {}).get(lower, inner.name)
+            if name:
+                columns.setdefault(name.lower(), name)
         row = not scope.sources or _one_row(node)
         first = frozenset(scope.aliases.keys() | {name for _, name in spread})
         return _Output(columns if complete else None, row, scope, frozenset(given), first)

@@ -21,22 +21,18 @@ table has, a name that two have, NATURAL, a join without a condition) stays as i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from sqlglot import exp, parse
 from sqlglot.dialects.sqlite import SQLite
 from sqlglot.errors import SqlglotError
 
 from txt2sql.identifiers import quote_identifier
+from txt2sql.sql.names import Kind, Names, resolve
+from txt2sql.sql.sources import Node, Scope, Source
 from txt2sql.types import Schema
 
-Node = Any
-"""A node of sqlglot's tree; the base class of nodes has another name from version to version."""
-
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_ROW_NUMBERS = frozenset(("rowid", "oid", "_rowid_"))
 _MAX_CHARS = 20_000
 
 
@@ -48,11 +44,13 @@ def canonical_sql(sql: str, schema: Schema) -> str:
     """The one spelling of a SELECT statement, or the statement as it is where that is in doubt."""
     text = sql.strip().rstrip(";").rstrip()
     try:
-        tree = _query(text)
-        if tree is None or _STRING_TYPE.search(text):
+        if _query(text) is None or _STRING_TYPE.search(text):
             return text
-        _rewrite(tree, schema)
-        canonical = _Generator(dialect="sqlite", comments=False).generate(tree, copy=False)
+        names = resolve(text, schema)
+        if names is None:
+            return text
+        _rewrite(names)
+        canonical = _Generator(dialect="sqlite", comments=False).generate(names.tree, copy=False)
         return canonical if _query(canonical) is not None else text
     except (_Doubt, SqlglotError, RecursionError, ValueError):
         return text
@@ -75,19 +73,13 @@ def _query(sql: str) -> Node | None:
 
 @dataclass(eq=False)
 class _Source:
-    """One entry of a FROM.
-
-    `columns` maps lower-case names to their spelling; an empty name stands for outputs that have
-    none (`count(*)`). `base` is the name of a table, empty for a query in brackets.
-    """
+    """One entry of a FROM: `name` is what columns are qualified with from now on."""
 
     node: Node
-    alias: str
     base: str
-    columns: dict[str, str]
-    is_table: bool
+    """The name of its table or common table expression, empty for a query in brackets."""
+    columns: Mapping[str, str]
     name: str = ""
-    """What columns are qualified with from now on."""
 
 
 @dataclass(eq=False)
@@ -96,10 +88,8 @@ class _Select:
 
     node: Node
     outer: _Select | None
-    sources: list[_Source] = field(default_factory=list)
-    aliases: dict[str, Node] = field(default_factory=dict)
-    shared: set[str] = field(default_factory=set)
-    """Columns that USING makes one: a bare name is that of the first source."""
+    sources: list[_Source]
+    aliases: dict[str, Node]
     places: list[tuple[Node, _Source | None]] = field(default_factory=list)
     """Columns with the source that each belongs to; None for an alias or a row number."""
 
@@ -110,216 +100,83 @@ class _Select:
             select = select.outer
 
 
-class _Names:
-    """Resolves every column of a statement as SQLite does."""
-
-    def __init__(self, tree: Node, schema: Schema) -> None:
-        self.schema = schema
-        self.selects: dict[int, _Select] = {}
-        for node in tree.find_all(exp.Select, bfs=False):  # outer before inner
-            self._enter(node)
-        for node in list(tree.find_all(exp.Column)):
-            self._place(node)
-
-    def _enter(self, node: Node) -> None:
-        parent = _around(node)
-        select = _Select(node, self.selects[id(parent)] if parent is not None else None)
-        for entry in _entries(node):
-            select.sources.append(self._source(entry))
-        for projection in node.expressions:
-            if isinstance(projection, exp.Alias):
-                select.aliases.setdefault(projection.alias.lower(), projection)
-        for join in node.args.get("joins") or ():
-            if join.method or (join.args.get("using") and join.side not in ("", "LEFT")):
-                raise _Doubt
-            select.shared |= {name.name.lower() for name in join.args.get("using") or ()}
-        if select.shared and any(projection.is_star for projection in node.expressions):
-            raise _Doubt
-        self.selects[id(node)] = select
-
-    def _source(self, entry: Node) -> _Source:
-        if isinstance(entry, exp.Table) and isinstance(entry.this, exp.Identifier):
-            if entry.args.get("db") or entry.args.get("pivots"):
-                raise _Doubt
-            common = _common_table(entry)
-            if common is not None:
-                columns = self._outputs(common)
-                return _Source(entry, entry.alias_or_name.lower(), common.alias, columns, False)
-            table = self.schema.table(entry.name)
-            if table is None:
-                raise _Doubt
-            columns = {column.name.lower(): column.name for column in table.columns}
-            return _Source(entry, entry.alias_or_name.lower(), table.name, columns, True)
-        if isinstance(entry, exp.Subquery) and isinstance(entry.this, exp.Query):
-            return _Source(entry, entry.alias.lower(), "", self._outputs(entry), False)
-        raise _Doubt  # a table-valued function, a parenthesised join, VALUES
-
-    def _outputs(self, node: Node, depth: int = 0) -> dict[str, str]:
-        """The columns of a derived table or of a common table expression."""
-        alias = node.args.get("alias")
-        named = alias.args.get("columns") if alias is not None else None
-        if named:
-            return {name.name.lower(): name.name for name in named}
-        query = node.this
-        while isinstance(query, (exp.SetOperation, exp.Subquery)):
-            query = query.this
-        if not isinstance(query, exp.Select) or depth > 20:
-            raise _Doubt
-        outputs: dict[str, str] = {}
-        for projection in query.expressions:
-            column = projection if isinstance(projection, exp.Column) else None
-            if projection.is_star:
-                outputs = {**self._columns(query, column, depth), **outputs}
-            elif column is not None:
-                name = self._columns(query, column, depth).get(column.name.lower(), column.name)
-                outputs.setdefault(name.lower(), name)
-            else:
-                outputs.setdefault(projection.alias.lower(), projection.alias)
-        return outputs
-
-    def _columns(self, query: Node, column: Node | None, depth: int) -> dict[str, str]:
-        """The columns of the sources of a query, or of the one that a column is qualified with."""
-        table = column.table.lower() if column is not None else ""
-        outputs: dict[str, str] = {}
-        for entry in _entries(query):
-            if table and entry.alias_or_name.lower() != table:
-                continue
-            common = _common_table(entry) if isinstance(entry, exp.Table) else entry
-            if common is not None:
-                columns = self._outputs(common, depth + 1)
-            elif known := self.schema.table(entry.name):
-                columns = {column.name.lower(): column.name for column in known.columns}
-            else:
-                raise _Doubt
-            outputs = {**columns, **outputs}
-        return outputs
-
-    def _place(self, node: Node) -> None:
-        home = node.find_ancestor(exp.Select, exp.SetOperation)
-        if not isinstance(home, exp.Select):  # ORDER BY of a set operation names its outputs
-            self._output_of(home, node)
-            return
-        select = self.selects[id(home)]
-        if isinstance(node.this, exp.Star):
-            if node.table:
-                select.places.append((node, self._called(select, node.table.lower())))
-            return
-        if node.table:
-            source = self._called(select, node.table.lower())
-            is_number = source.is_table and node.name.lower() in _ROW_NUMBERS
-            if node.name.lower() not in source.columns and not is_number:
-                raise _Doubt
-            select.places.append((node, source))
-            return
-        self._bare(select, node)
-
-    def _output_of(self, home: Node | None, node: Node) -> None:
-        query = home
-        while isinstance(query, (exp.SetOperation, exp.Subquery)):
-            query = query.this
-        if node.table or not isinstance(query, exp.Select):
-            raise _Doubt
-        names = {p.alias_or_name.lower() for p in query.expressions}
-        if node.name.lower() not in names:
-            raise _Doubt
-        _spell(node.this, node.name)
-
-    def _called(self, select: _Select, alias: str) -> _Source:
-        for around in select.outwards():
-            matching = [source for source in around.sources if source.alias == alias]
-            if len(matching) > 1:
-                raise _Doubt
-            if matching:
-                return matching[0]
-        raise _Doubt
-
-    def _bare(self, select: _Select, node: Node) -> None:
-        name = node.name.lower()
-        if isinstance(node.parent, exp.Ordered) and name in select.aliases:
-            select.places.append((node, None))  # ORDER BY looks among the outputs first
-            return
-        quoted = node.this.args.get("quoted")
-        for around in select.outwards():
-            having = [source for source in around.sources if name in source.columns]
-            if len(having) > 1 and name not in around.shared:
-                raise _Doubt
-            if having:
-                select.places.append((node, having[0]))
-                return
-            if name in around.aliases:
-                select.places.append((node, None))
-                return
-            if quoted and any("" in source.columns for source in around.sources):
+def _selects(names: Names) -> list[_Select]:
+    """The SELECTs of a statement whose names are all certain."""
+    for fault in names.faults:
+        if fault.problem.kind is Kind.QUOTED_TEXT:  # nothing is called so: SQLite takes it for text
+            around = fault.scope.outwards() if fault.scope else ()
+            if any(source.table is None for scope in around for source in scope.sources):
                 raise _Doubt  # "count(*)" may be the name of an output
-        if quoted:  # nothing is called so: SQLite takes it for text
-            node.replace(exp.Literal.string(node.name))
-        elif name in _ROW_NUMBERS and len(select.sources) == 1 and select.sources[0].is_table:
-            select.places.append((node, None))
-        else:
+        elif fault.problem.kind is not Kind.JOIN_WITHOUT_CONDITION:
             raise _Doubt
-
-
-def _around(node: Node) -> Node | None:
-    """The SELECT whose names a SELECT inside it may use."""
-    child, parent = node, node.parent
-    while parent is not None:
-        if isinstance(parent, exp.CTE):  # sees other tables, never those of a FROM
-            return None
-        if isinstance(parent, exp.Select):
-            beside = isinstance(child, (exp.From, exp.Join)) and not _inside_on(node, child)
-            if not beside:
-                return parent
-        child, parent = parent, parent.parent
-    return None
-
-
-def _inside_on(node: Node, join: Node) -> bool:
-    condition = join.args.get("on")
-    while node is not None and node is not join:
-        if node is condition:
-            return True
-        node = node.parent
-    return False
-
-
-def _entries(select: Node) -> Iterator[Node]:
-    clause = select.args.get("from_") or select.args.get("from")
-    if clause is not None:
-        yield clause.this
-        if clause.this.args.get("joins"):
+    selects: dict[int, _Select] = {}
+    owners: dict[int, _Source] = {}
+    for scope in names.scopes:
+        outer = selects[id(scope.outer.select)] if scope.outer else None
+        sources = [_source(source) for source in scope.sources]
+        owners |= {id(column): sources[number] for column, number in scope.resolved}
+        aliases: dict[str, Node] = {}
+        for projection in scope.select.expressions:
+            if isinstance(projection, exp.Alias):
+                aliases.setdefault(projection.alias.lower(), projection)
+        joins = scope.select.args.get("joins") or ()
+        using = [join for join in joins if join.args.get("using")]
+        if any(join.method for join in joins) or any(j.side not in ("", "LEFT") for j in using):
             raise _Doubt
-    for join in select.args.get("joins") or ():
-        yield join.this
-        if join.this.args.get("joins"):
+        if using and any(projection.is_star for projection in scope.select.expressions):
             raise _Doubt
+        selects[id(scope.select)] = _Select(scope.select, outer, sources, aliases)
+    for fault in names.faults:
+        if fault.problem.kind is Kind.QUOTED_TEXT:
+            fault.node.replace(exp.Literal.string(fault.node.name))
+    by_select = {id(scope.select): scope for scope in names.scopes}
+    for node in names.tree.find_all(exp.Column):
+        home = node.find_ancestor(exp.Select, exp.SetOperation)
+        if isinstance(home, exp.SetOperation):  # its ORDER BY names its outputs
+            first = home
+            while isinstance(first, (exp.SetOperation, exp.Subquery)):
+                first = first.this
+            outputs = {projection.alias_or_name.lower() for projection in first.expressions}
+            if node.table or node.name.lower() not in outputs:
+                raise _Doubt
+            _spell(node.this, node.name)
+        elif id(home) in selects:
+            owner = owners.get(id(node)) or _owner(node, selects[id(home)], by_select[id(home)])
+            selects[id(home)].places.append((node, owner))
+    return list(selects.values())
 
 
-def _common_table(table: Node) -> Node | None:
-    """The common table expression that a name in FROM stands for."""
-    if table.args.get("db"):
-        return None
-    holder = table.parent
-    while holder is not None:
-        with_ = holder.args.get("with_") or holder.args.get("with")
-        for entry in with_.expressions if with_ is not None else ():
-            if entry.alias.lower() == table.name.lower():
-                return entry
-        holder = holder.parent
-    return None
+def _source(source: Source) -> _Source:
+    if source.columns is None or source.node.args.get("db") or source.node.args.get("pivots"):
+        raise _Doubt  # a table-valued function, a table of another database
+    return _Source(source.node, source.base, source.columns)
+
+
+def _owner(node: Node, select: _Select, scope: Scope) -> _Source | None:
+    """The source of a star, or of a name that ORDER BY takes from among the outputs."""
+    name, qualifier = node.name.lower(), node.table.lower()
+    if isinstance(node.this, exp.Star):
+        for around, its in zip(select.outwards(), scope.outwards(), strict=True):
+            for source, known in zip(around.sources, its.sources, strict=True):
+                if known.alias == qualifier:
+                    return source
+    numbers = [] if name in select.aliases and not qualifier else scope.find(name, qualifier)
+    if len(numbers) > 1:
+        raise _Doubt
+    return select.sources[numbers[0]] if numbers else None
 
 
 # ---------------------------------------------------------------------------------------- rewriting
 
 
-def _rewrite(tree: Node, schema: Schema) -> None:
-    names = _Names(tree, schema)
-    selects = list(names.selects.values())
+def _rewrite(names: Names) -> None:
+    selects = _selects(names)
     _rename(selects)
     for select in selects:
         _qualify(select)
         _join(select)
         _tidy(select.node)
-    for node in tree.find_all(exp.Alias, exp.TableAlias, exp.CTE):
+    for node in names.tree.find_all(exp.Alias, exp.TableAlias, exp.CTE):
         if isinstance(node.args.get("alias"), exp.Identifier):
             _spell(node.args["alias"], node.args["alias"].name)
         if isinstance(node, exp.TableAlias):

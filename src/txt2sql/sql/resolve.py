@@ -14,15 +14,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from sqlglot import exp
 
 from txt2sql.sql.functions import FUNCTIONS
+from txt2sql.sql.sources import Node
 from txt2sql.types import Column, Schema, Table
-
-Node = Any
-"""A node of sqlglot's tree; the base class of nodes has another name from version to version."""
 
 INTEGER, NUMBER, TEXT, TIME, BOOLEAN, UNKNOWN = "integer", "number", "text", "time", "boolean", ""
 _INTEGER = re.compile(

@@ -15,12 +15,35 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
+import sqlglot
 from sqlglot import exp
 
 from txt2sql.sql.resolve import Node, Resolver
-from txt2sql.sql.templates import filled
+
+_PLACE = re.compile(r"\b_\d\b")
+
+
+def filled(template: str, dialect: str, *arguments: Node) -> Node:
+    """The expression with copies of the arguments in their places."""
+    tree = _parsed(template, dialect).copy()
+    for column in list(tree.find_all(exp.Column)):
+        if _PLACE.fullmatch(column.name):
+            column.replace(arguments[int(column.name[1:])].copy())
+    return tree
+
+
+def places(template: str) -> int:
+    """How many arguments it takes."""
+    return len(set(_PLACE.findall(template)))
+
+
+@lru_cache(maxsize=256)
+def _parsed(template: str, dialect: str) -> Node:
+    return sqlglot.parse_one(template, read=dialect)
+
 
 _FUNCTIONS = frozenset({"date", "datetime", "time", "julianday", "unixepoch", "strftime"})
 _SHIFT = re.compile(r"([+-]?)\s*(\d+)\s+(\w+?)s?$")

@@ -13,8 +13,7 @@ from sqlglot import exp
 
 from txt2sql.sql.functions import FUNCTIONS
 from txt2sql.sql.resolve import BOOLEAN, INTEGER, NUMBER, TEXT, TIME, Node, Resolver
-from txt2sql.sql.rewrite_dates import digits
-from txt2sql.sql.templates import filled, places
+from txt2sql.sql.rewrite_dates import digits, filled, places
 
 _ON_TEXT = (exp.Lower, exp.Upper, exp.Substring, exp.Length, exp.StrPosition, exp.Trim, exp.Replace)
 _ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod, exp.Neg)

@@ -48,7 +48,8 @@ class FromClause:
 class Source:
     """One entry of a FROM. `columns` are its names by their lower case, None where they are unknown.
 
-    `label` is its alias or name as written; `row` says that it has one row at most; `merged` are the
+    `label` is its alias or name as written, `base` the name of its table or common table expression,
+    empty for a query in brackets; `row` says that it has one row at most; `merged` are the
     names that USING or NATURAL made one with those of an earlier source.
     """
 
@@ -58,6 +59,8 @@ class Source:
     join: Node = None
     row: bool = False
     merged: frozenset[str] = frozenset()
+    base: str = ""
+    node: Node = None
 
     @property
     def alias(self) -> str:

@@ -49,7 +49,7 @@ _MAKERS = (
         "execution/values.py",
         "execution/database.py",
     ),
-    *("data/spider.py", "data/wikisql.py", "data/logical_form.py"),
+    *("data/spider.py", "data/wikisql.py"),
 )
 """The code that a prepared file depends on, beside the functions that write it."""
 

@@ -1,161 +1,207 @@
-"""Rewards: what one sampled answer is worth, from the verdict of the one judge.
+"""Rewards of GRPO: execution accuracy plus component match, each between 0 and 1 and weighted.
 
-Field's names: verifiable reward, reward shaping. Each reward is a pure function of one judged answer
-with a value between 0 and 1 (brevity: -1 and 0); an answer's worth is their weighted sum. The presets:
-`mission` is execution accuracy plus component match, graded; `sparse` that of Arctic-Text2SQL-R1 (Yao et al.
-2025: 1 for right, 0.1 for SQL that runs); `dense` adds to it what Reasoning-SQL (Pourreza et al. 2025)
-and Think2SQL (Papicchio et al. 2025) found to help small models.
+A `Judge` executes an answer and compares its clauses with the gold query's. A wrong answer never earns as much as a right one: partial credit is for wrong answers,
+a right one has all of it. What only looks right (reward hacking) earns nothing: a query that reads none
+of the gold query's tables, one that reads the catalogue, and several statements at once. Where the gold
+query returns nothing, an answer is right only if all clauses match.
 
-A wrong answer can never outscore a right one: partial credit is for wrong answers, and a right one has
-it in full; weights that would break this are refused. What only looks right is worth nothing: an answer
-that reads none of the tables the gold query reads, one that reads the catalogue, and several statements
-at once. An answer is not right by luck: where the gold query returns nothing, its components must match.
+The weights of `sparse` are those of Arctic-Text2SQL-R1 (Yao et al. 2025), those of `dense` follow
+Reasoning-SQL (Pourreza et al. 2025).
 
->>> wrong = Judged(Outcome.WRONG_RESULT, component=0.8, reads=frozenset({"shop"}))
->>> right = Judged(Outcome.CORRECT, component=0.6, reads=frozenset({"shop"}))
->>> [round(worth(each, PRESETS["dense"]), 2) for each in (wrong, right)]
-[0.36, 1.1]
+>>> wrong, right = Answer(AnswerOutcome.WRONG_RESULT, 0.8), Answer(AnswerOutcome.CORRECT, 0.6)
+>>> [round(reward(each, PRESETS["mission"]), 2) for each in (wrong, right)]
+[0.8, 2.0]
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from functools import lru_cache
+from typing import Any
 
-from txt2sql.types import Outcome
+from txt2sql.data import Dataset
+from txt2sql.evaluation.gold import GoldResults
+from txt2sql.evaluation.metrics.execution_accuracy import ExecutionAccuracy
+from txt2sql.evaluation.mode import LIMITS, Judging
+from txt2sql.sql.clauses import Items, clause_items, jaccard
+from txt2sql.sql.text import extract_sql
+from txt2sql.types import Example, Outcome, Prediction
 
-OVERLONG = 0.9
-"""Share of the length limit from which an answer is less brief than it should be."""
+
+class AnswerOutcome(Enum):
+    """What a sampled answer is to a reward."""
+
+    CORRECT = "right"
+    WRONG_RESULT = "wrong"
+    ERROR = "error"
+    TIMEOUT = "late"
+    NO_SQL = "none"
+    HACK = "hack"
+    """It goes for the reward instead of the question."""
+    UNSCORABLE = "gold?"
+    """The gold query fails, so nothing can be said."""
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """One sampled answer: the outcome of execution accuracy, and what else is known of it.
+class Answer:
+    """A judged answer; `jaccard` is the index of its clause items and the gold query's."""
 
-    `component` is the Jaccard index of its clause items and the gold query's; `reads` and `gold_reads` are the tables that the two statements
-    read, in small letters, `reads` None where the statement does not compile. `empty` tells that the
-    gold query returns nothing, `several` that the answer holds more than one statement, `ended` that
-    the model ended it, `length` how much of the length limit it took.
-    """
-
-    outcome: Outcome
-    component: float = 0.0
-    reads: frozenset[str] | None = None
-    gold_reads: frozenset[str] = frozenset()
-    empty: bool = False
-    several: bool = False
-    ended: bool = True
-    length: float = 0.0
-    reason: str = ""
+    outcome: AnswerOutcome
+    jaccard: float = 0.0
 
     @property
-    def is_hack(self) -> bool:
-        """Whether it goes for the reward instead of the question."""
-        if self.several:
-            return True
-        if self.reads is None:
-            return False
-        strange = any(name.startswith(_CATALOGUE) for name in self.reads - self.gold_reads)
-        return strange or bool(self.gold_reads and not self.reads & self.gold_reads)
-
-    @property
-    def right(self) -> bool:
-        """Whether it is right, and neither by luck nor by a hack."""
-        lucky = self.empty and self.component < 1
-        return self.outcome is Outcome.CORRECT and not lucky and not self.is_hack
+    def is_right(self) -> bool:
+        """Whether it answers the question."""
+        return self.outcome is AnswerOutcome.CORRECT
 
 
+STOPS = (";\n", "\n\n--")
+"""Where inference stops reading: a base model may go on with questions of its own."""
+_OUTCOMES = {
+    Outcome.CORRECT: AnswerOutcome.CORRECT,
+    Outcome.WRONG_RESULT: AnswerOutcome.WRONG_RESULT,
+    Outcome.PREDICTION_ERROR: AnswerOutcome.ERROR,
+    Outcome.TIMEOUT: AnswerOutcome.TIMEOUT,
+    Outcome.NO_SQL: AnswerOutcome.NO_SQL,
+    Outcome.GOLD_ERROR: AnswerOutcome.UNSCORABLE,
+}
 _CATALOGUE = ("sqlite_", "pragma_")
-_RAN = (Outcome.CORRECT, Outcome.WRONG_RESULT)
-_SAID = (*_RAN, Outcome.PREDICTION_ERROR, Outcome.TIMEOUT)
 
 
-def execution(judged: Judged) -> float:
+class Judge:
+    """Executes answers under limits and compares clauses; the same answer is judged once.
+
+    A statement may take `timeout_s`, and its gold query five times as long.
+    """
+
+    def __init__(self, timeout_s: float) -> None:
+        limits = replace(LIMITS, timeout_s=timeout_s)
+        gold = GoldResults(replace(LIMITS, timeout_s=5 * timeout_s))
+        self._execution = ExecutionAccuracy(Judging(both=False, limits=limits), gold=gold)
+        # Samples of one model repeat themselves.
+        self._rate: Any = lru_cache(50_000)(self._rate_sql)
+
+    def __call__(self, example: Example, dataset: Dataset, text: str) -> Answer:
+        """What a sampled text is as an answer to a question."""
+        text = text[: min((text.find(mark) for mark in STOPS if mark in text), default=len(text))]
+        sql = extract_sql(text)
+        if sql and extract_sql(text.partition(sql)[2].partition(";")[2]):
+            return Answer(AnswerOutcome.HACK)  # several statements
+        answer: Answer = self._rate(example, dataset, sql)
+        return answer
+
+    def _rate_sql(self, example: Example, dataset: Dataset, sql: str | None) -> Answer:
+        database, schema = dataset.database(example.db_id), dataset.schema(example.db_id)
+        verdict = self._execution(example, Prediction(example.id, sql), database)
+        gold = clause_items(example.gold_sql, schema)
+        items = clause_items(sql, schema) if sql else None
+        outcome = _OUTCOMES[verdict.outcome]
+        index = jaccard(items, gold) if items and gold else 0.0
+        if outcome is AnswerOutcome.UNSCORABLE:
+            return Answer(outcome)
+        if items is not None and _avoids(items, gold):
+            return Answer(AnswerOutcome.HACK)
+        empty = bool((verdict.details or {}).get("empty"))
+        if outcome is AnswerOutcome.CORRECT and empty and index < 1:
+            outcome = AnswerOutcome.WRONG_RESULT  # many a query returns nothing
+        return Answer(outcome, index)
+
+
+def _avoids(items: Items, gold: Items | None) -> bool:
+    """Whether a query reads the catalogue, or none of the tables that the gold query reads."""
+    tables, wanted = _tables(items), _tables(gold or {})
+    catalogue = any(name.startswith(_CATALOGUE) for name in tables - wanted)
+    return catalogue or bool(wanted and not tables & wanted)
+
+
+def _tables(items: Mapping[tuple[str, str], int]) -> set[str]:
+    """The tables of every FROM, subqueries included; a table that one FROM lists twice is numbered."""
+    entries = {text for clause, text in items if clause.split(" / ")[-1] == "from"}
+    return {text.partition("#")[0] for text in entries} - {"(query)"}
+
+
+def execution(answer: Answer) -> float:
     """1 for a right answer."""
-    return float(judged.right)
+    return float(answer.is_right)
 
 
-def executes(judged: Judged) -> float:
-    """1 for SQL that runs to its end, whatever it returns."""
-    return float(judged.outcome in _RAN)
+def component(answer: Answer) -> float:
+    """The Jaccard index; 1 for a right answer, which may be written otherwise."""
+    return 1.0 if answer.is_right else answer.jaccard
 
 
-def component(judged: Judged) -> float:
-    """The Jaccard index of the clause items (`sql.clauses`): component matching, graded. 1 for a right
-    answer, which may be written otherwise.
-    """
-    return 1.0 if judged.right else judged.component
+def executes(answer: Answer) -> float:
+    """1 for a query that runs to its end, whatever it returns."""
+    return float(answer.outcome in (AnswerOutcome.CORRECT, AnswerOutcome.WRONG_RESULT))
 
 
-def format_(judged: Judged) -> float:
-    """1 for an answer that holds SQL and that the model itself ended."""
-    return float(judged.ended and judged.outcome in _SAID)
-
-
-def brevity(judged: Judged) -> float:
-    """0, and down to -1 over the last tenth of the length limit (DAPO's soft overlong punishment,
-    Yu et al. 2025). Being short earns nothing.
-    """
-    return -min(1.0, max(0.0, (judged.length - OVERLONG) / (1 - OVERLONG)))
-
-
-REWARDS: dict[str, Callable[[Judged], float]] = {
+REWARDS: dict[str, Callable[[Answer], float]] = {
     "execution": execution,
-    "executes": executes,
     "component": component,
-    "format": format_,
-    "brevity": brevity,
+    "executes": executes,
 }
 """Name, as in a config's `rewards`, -> the reward."""
 
 PRESETS: dict[str, Mapping[str, float]] = {
     "mission": {"execution": 1.0, "component": 1.0},
     "sparse": {"execution": 0.9, "executes": 0.1},
-    "dense": {
-        "execution": 0.7,
-        "executes": 0.1,
-        "component": 0.2,
-        "format": 0.1,
-        "brevity": 0.1,
-    },
+    "dense": {"execution": 0.7, "component": 0.2, "executes": 0.1},
 }
 
-_RANGES: Mapping[str, tuple[tuple[float, float], tuple[float, float]]] = {
-    "execution": ((1, 1), (0, 0)),
-    "executes": ((1, 1), (0, 1)),
-    "component": ((1, 1), (0, 1)),
-    "format": ((0, 1), (0, 1)),
-    "brevity": ((-1, 0), (-1, 0)),
-}
-"""The least and the greatest value of each reward for a right answer, and for a wrong one."""
 
-
-def parts(judged: Judged) -> dict[str, float]:
-    """Every reward of one answer by name; all 0 for a hack and where the gold query fails."""
-    if judged.is_hack or judged.outcome is Outcome.GOLD_ERROR:
-        return dict.fromkeys(REWARDS, 0.0)
-    return {name: reward(judged) for name, reward in REWARDS.items()}
-
-
-def worth(judged: Judged, weights: Mapping[str, float]) -> float:
+def reward(answer: Answer, weights: Mapping[str, float]) -> float:
     """The weighted sum of an answer's rewards."""
-    found = parts(judged)
-    return sum(weight * found[name] for name, weight in weights.items())
+    return sum(weight * REWARDS[name](answer) for name, weight in weights.items())
 
 
 def check_weights(weights: Mapping[str, float]) -> None:
-    """Raise ValueError for weights under which a wrong answer could be worth as much as a right one."""
-    unknown = [name for name in weights if name not in REWARDS]
-    if unknown:
-        raise ValueError(f"no reward '{unknown[0]}'; choose from {', '.join(REWARDS)}")
-    ends = [
-        [sorted(weight * bound for bound in bounds) for bounds in _RANGES[name]]
-        for name, weight in weights.items()
-    ]
-    worst_right = sum(right[0] for right, _ in ends)
-    best_wrong = max(0.0, sum(wrong[1] for _, wrong in ends))  # 0: what is worth nothing
-    if worst_right <= best_wrong:
+    """Raise ValueError for weights under which a wrong answer could earn as much as a right one."""
+    for name, weight in weights.items():
+        if name not in REWARDS:
+            raise ValueError(f"no reward '{name}'; choose from {', '.join(REWARDS)}")
+        if weight < 0:
+            raise ValueError(f"the reward {name} has the weight {weight:g}; give 0 or more")
+    if weights.get("execution", 0.0) <= 0:
         raise ValueError(
-            f"under these rewards a wrong answer can be worth {best_wrong:g} and a right one "
-            f"{worst_right:g}; give execution more weight than format and brevity together"
+            "a wrong answer could earn as much as a right one; give the reward execution a weight above 0"
         )
+
+
+class RewardFunction:
+    """trl's reward function over questions by `position`, a column of its dataset. Parts are logged."""
+
+    __name__ = "reward"
+
+    def __init__(
+        self,
+        questions: Sequence[tuple[Example, Dataset]],
+        judge: Judge,
+        weights: Mapping[str, float],
+    ) -> None:
+        self.questions, self.judge, self.weights = questions, judge, weights
+
+    def __call__(
+        self,
+        *,
+        completions: Sequence[Any],
+        position: Sequence[int],
+        log_metric: Callable[[str, float], None],
+        log_extra: Callable[[str, list[Any]], None],
+        **_: Any,
+    ) -> list[float]:
+        """What each answer earns."""
+        texts = [
+            each if isinstance(each, str) else str(each[-1]["content"]) for each in completions
+        ]
+        answers = [
+            self.judge(*self.questions[i], text) for i, text in zip(position, texts, strict=True)
+        ]
+        for name in self.weights:
+            log_metric(f"reward/{name}", sum(map(REWARDS[name], answers)) / len(answers))
+        log_metric("right", sum(answer.is_right for answer in answers) / len(answers))
+        hacks = sum(answer.outcome is AnswerOutcome.HACK for answer in answers)
+        log_metric("hacks", hacks / len(answers))
+        log_extra("outcome", [answer.outcome.value for answer in answers])
+        return [reward(answer, self.weights) for answer in answers]

@@ -5,7 +5,7 @@ augmentation, Yu et al. 2018, and GraPPa, Yu et al. 2021). A kind of question is
 (subject, conditions, measure, dimension), each with its SQL and its words; what was composed is run,
 and kept where it returns something.
 
-    contents -> query, conditions, parts -> questions -> wording -> produce
+    contents -> query, conditions, parts -> questions -> produce
 
 >>> pairs, report = synthesise([Source(database, database.schema())], 100)  # doctest: +SKIP
 >>> pairs[0].question, pairs[0].sql  # doctest: +SKIP

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from txt2sql.data.synthesis.contents import ColumnProfile, Edge, Profile, TableProfile
+from txt2sql.data.synthesis.contents import Edge, Profile, TableProfile
 from txt2sql.identifiers import quote_identifier as quote
 from txt2sql.types import Cell
 
@@ -52,10 +52,6 @@ class Scope:
     def subject(self) -> TableProfile:
         """The table that is asked about."""
         return self.profile.tables[self.root]
-
-    def profile_of(self, table: int, column: int) -> ColumnProfile:
-        """What a column holds."""
-        return self.profile.tables[table].columns[column]
 
     def join(self, table: int) -> None:
         """Have an ancestor in sight."""

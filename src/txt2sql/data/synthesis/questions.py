@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from txt2sql.data.synthesis import wording
+from txt2sql.data.synthesis import words as wording
 from txt2sql.data.synthesis.conditions import Condition, day_of, mention, noun_phrase
 from txt2sql.data.synthesis.contents import ColumnProfile, Profile
 from txt2sql.data.synthesis.parts import (
