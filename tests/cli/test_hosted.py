@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from txt2sql.cli.main import app, main
+from txt2sql.cli.main import application, main
 from txt2sql.runs import cache_dir
 
 pytest.importorskip("litellm", reason="needs the extra api")
@@ -172,6 +172,6 @@ def test_no_key_is_in_the_traceback_of_a_failure(
     stub = StubProvider(ANSWERS)
     arguments = ["evaluate", "--dataset", str(shops), "--model"]
     with stub as url, pytest.raises(ZeroDivisionError) as caught:
-        app([*arguments, f"api:openai/stub@{url}/v1"], standalone_mode=False)
+        application()([*arguments, f"api:openai/stub@{url}/v1"], standalone_mode=False)
     shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
     assert not KEY_SHAPED.search("".join(shown.format()))

@@ -4,7 +4,7 @@ Two intervals that overlap do not say that two systems are alike, for both met t
 examples. Pairs do: McNemar's exact test and Newcombe's interval for right and wrong, a bootstrap of
 the pairs for graded scores (see `statistics`).
 
-Read are the rows of `report.verdict_rows`, and per-example verdicts of official evaluators.
+It reads the rows of `report.verdict_rows`, and per-example verdicts of official evaluators.
 
 >>> a = [{"i": 0, "gold": "SELECT 1", "exec": 1}, {"i": 1, "gold": "SELECT 2", "exec": 0}]
 >>> b = [{"i": 0, "gold": "SELECT 1", "exec": 1}, {"i": 1, "gold": "SELECT 2", "exec": 1}]
@@ -137,10 +137,10 @@ def compare(a: Sequence[Row], b: Sequence[Row], metric: str = "execution_accurac
         if score_a is not None and score_b is not None:
             scored.append((key, row_a, row_b, score_a, score_b))
     if not scored:
-        known = sorted(_metrics(a) & _metrics(b))
+        shared = sorted(_metrics(a) & _metrics(b))
         raise DataError(
             f"no example has a score for '{metric}' on both sides; "
-            f"{'choose one of ' + ', '.join(known) if known else 'the two share no metric'}"
+            f"{'choose one of ' + ', '.join(shared) if shared else 'the two share no metric'}"
         )
     scores_a, scores_b = [s[3] for s in scored], [s[4] for s in scored]
     both = sum(x == y == 1 for x, y in zip(scores_a, scores_b, strict=True))
@@ -163,7 +163,7 @@ def compare(a: Sequence[Row], b: Sequence[Row], metric: str = "execution_accurac
         unmatched_a=unmatched_a,
         unmatched_b=unmatched_b,
         unscored=len(pairs) - len(scored),
-        changed=tuple(_change(*found) for found in scored if found[3] != found[4]),
+        changed=tuple(_change(*pair) for pair in scored if pair[3] != pair[4]),
     )
 
 
@@ -232,3 +232,18 @@ def _change(key: str, row_a: Row, row_b: Row, a: float, b: float) -> Change:
     question = str(row_a.get("question") or row_b.get("question") or "")
     db_id = str(row_a.get("db_id", ""))
     return Change(key, db_id, question, _gold(row_a), a, b, _sql(row_a), _sql(row_b))
+
+
+def as_json(comparison: Comparison, a: str, b: str) -> dict[str, Any]:
+    """The comparison of the runs `a` and `b` for other programs."""
+    counts = ("both", "only_a", "only_b", "neither", "unscored")
+    return {
+        "metric": comparison.metric,
+        "a": {"name": a, **comparison.a._asdict()},
+        "b": {"name": b, **comparison.b._asdict()},
+        "difference": comparison.difference._asdict(),
+        "p": comparison.p,
+        "counts": {name: getattr(comparison, name) for name in counts},
+        "unmatched": {"a": comparison.unmatched_a, "b": comparison.unmatched_b},
+        "changed": [change._asdict() for change in comparison.changed],
+    }

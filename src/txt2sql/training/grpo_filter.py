@@ -23,7 +23,7 @@ import torch
 
 from txt2sql.data import open_dataset
 from txt2sql.evaluation.mode import judge_version
-from txt2sql.evaluation.provenance import code_hash, files_hash, weights_hash
+from txt2sql.evaluation.provenance import ANSWERING, files_hash, weights_hash
 from txt2sql.models.catalog import base_of, is_adapter, resolve
 from txt2sql.runs import append_row, cache_dir, read_rows
 from txt2sql.training.grpo_data import Questions
@@ -64,7 +64,7 @@ def counts_file(config: GRPOConfig, answer: int, constrained: bool) -> Path:
     sets = [open_dataset(name, root) for name in config.datasets]
     data = [files_hash(each.root, each.files(config.split)) for each in sets]
     sampled = (config.filter_samples, config.temperature, answer, constrained, config.timeout_s)
-    behind = repr((weights, data, config.max_length, sampled, code_hash(), judge_version()))
+    behind = repr((weights, data, config.max_length, sampled, ANSWERING, judge_version()))
     name = hashlib.sha256(behind.encode()).hexdigest()[:16]
     return cache_dir() / "grpo" / f"{Path(config.model).name}-{name}.jsonl"
 

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from txt2sql.evaluation.metrics.bird import (
-    BirdExecutionAccuracy,
-    BirdSoftF1,
-    same_set,
-    soft_f1,
-)
+from txt2sql.evaluation.metrics.bird import BirdMetric, same_set, soft_f1
 from txt2sql.execution.database import Database, find_database
 from txt2sql.execution.execute import Limits
 from txt2sql.types import Example, Outcome, Prediction, QueryResult, Row, Verdict
@@ -23,10 +19,11 @@ CITIES = "SELECT id, city FROM shop"
 NOTHING = "SELECT id FROM shop WHERE id > 9"
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
 
-Metric = BirdExecutionAccuracy | BirdSoftF1
+BirdExecutionAccuracy = partial(BirdMetric, "bird_execution_accuracy")
+BirdSoftF1 = partial(BirdMetric, "bird_soft_f1")
 
 
-def judged(database: Database, metric: Metric, gold: str, sql: str | None) -> Verdict:
+def judged(database: Database, metric: BirdMetric, gold: str, sql: str | None) -> Verdict:
     return metric(Example("e", "shop", "?", gold), Prediction("e", sql), database)
 
 
@@ -66,7 +63,7 @@ def test_a_wrong_result_is_wrong(shop: Database, gold: str, sql: str, f1: float)
     ],
 )
 def test_what_does_not_run_scores_nothing(
-    shop: Database, metric: Metric, sql: str | None, outcome: Outcome
+    shop: Database, metric: BirdMetric, sql: str | None, outcome: Outcome
 ) -> None:
     verdict = judged(shop, metric, CITIES, sql)
     assert verdict.outcome is outcome

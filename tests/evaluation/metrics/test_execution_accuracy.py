@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 
 from txt2sql.errors import DatabaseError
-from txt2sql.evaluation.metrics.execution_accuracy import ExecutionAccuracy
-from txt2sql.evaluation.metrics.test_suite import TestSuiteAccuracy, suite
+from txt2sql.evaluation.metrics.execution_accuracy import (
+    ExecutionAccuracy,
+    TestSuiteAccuracy,
+    suite,
+)
 from txt2sql.evaluation.mode import Judging
 from txt2sql.execution.database import Database
 from txt2sql.execution.execute import Limits
