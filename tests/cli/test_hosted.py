@@ -50,16 +50,6 @@ def evaluate(folder: Path, model: str, *arguments: str) -> int:
     return int(caught.value.code or 0)
 
 
-def test_a_missing_key_is_one_sentence(
-    shops: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    assert evaluate(shops, "gpt-4o") == 1
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert "no key for 'gpt-4o'" in captured.err
-
-
 def test_a_run_asks_once_and_counts_its_cost(
     shops: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

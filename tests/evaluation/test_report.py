@@ -103,44 +103,6 @@ def test_difficulties_are_told_apart_and_in_their_order() -> None:
     assert by_difficulty["easy"]["execution_accuracy"].n == 1
 
 
-def test_unknown_difficulties_make_no_table() -> None:
-    assert summarise([item("a", Outcome.CORRECT)]).by_difficulty == {}
-
-
-def test_databases_are_told_apart_unless_there_are_too_many() -> None:
-    by_database = summarise(JUDGED).by_database
-    assert list(by_database) == ["farm", "shop", "zoo"]
-    assert by_database["shop"]["execution_accuracy"] == wilson(1, 2)
-    many = [item(str(i), Outcome.CORRECT, db_id=f"table-{i}") for i in range(301)]
-    assert summarise(many).by_database == {}
-    assert len(summarise(many[:300]).by_database) == 300
-
-
-def test_outcomes_are_told_by_execution_wherever_it_stands() -> None:
-    both = [verdict(Outcome.WRONG_RESULT, "exact_match"), verdict(Outcome.CORRECT)]
-    assert summarise([item("a", *both)]).outcomes["correct"] == 1
-    assert summarise([item("a", both[0])]).outcomes["wrong_result"] == 1
-    assert summarise([item("a")]).metrics == {}
-
-
-def test_categories_are_those_that_occur() -> None:
-    failed = verdict(Outcome.PREDICTION_ERROR, reason="no such column: x")
-    result = printed(summarise([*JUDGED, item("f", failed)]))
-    assert result["categories"] == {
-        "correct": 2,
-        "wrong_result": 1,
-        "unknown_column": 1,
-        "timeout": 1,
-        "gold_error": 1,
-    }
-
-
-def test_a_metric_without_a_working_gold_knows_nothing() -> None:
-    report = summarise([item("a", Outcome.GOLD_ERROR)])
-    assert report.metrics["execution_accuracy"] == wilson(0, 0)
-    assert (report.empty_gold, report.other_mode) == (None, None)
-
-
 def test_empty_gold_results_are_counted_and_set_aside() -> None:
     report = summarise(
         [
@@ -232,12 +194,6 @@ def test_components_are_summed_up_for_all_and_each_difficulty() -> None:
     assert "| select | easy | 100.0% | 100.0% | 100.0% | 1 | 1 |" in as_markdown(report, {})
 
 
-def test_without_times_there_is_no_speed() -> None:
-    report = summarise([item("a", Outcome.CORRECT, seconds=0.0)])
-    assert as_json(report, {})["seconds"] == {"median": None, "p95": None, "total": None}
-    assert "per second" not in as_markdown(report, {})
-
-
 # -------------------------------------------------------------------------------------------- pages
 
 
@@ -249,11 +205,6 @@ def test_markdown_never_shows_a_mean_without_n_and_interval() -> None:
     assert "| execution accuracy | all | all | 50.0% (15.0 to 85.0) | 4 |" in scores
     assert "| wrong result | 1 |" in page
     assert "prediction error" not in page
-
-
-def test_a_name_with_a_bar_breaks_no_table() -> None:
-    page = as_markdown(summarise([item("a", Outcome.CORRECT, db_id="a|b")]), {})
-    assert "| execution accuracy | database | a\\|b | 100.0% " in page
 
 
 def test_what_was_spent_is_in_the_page_and_in_json() -> None:

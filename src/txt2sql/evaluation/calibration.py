@@ -109,8 +109,8 @@ def _right_of_first(ranked: Sequence[tuple[float, bool]]) -> list[float]:
 
 def _auc(answers: Iterable[tuple[float, bool]]) -> float | None:
     by_outcome: dict[bool, list[float]] = {True: [], False: []}
-    for confidence, right in answers:
-        by_outcome[right].append(confidence)
+    for confidence, is_right in answers:
+        by_outcome[is_right].append(confidence)
     wrong, right = sorted(by_outcome[False]), by_outcome[True]
     if not wrong or not right:
         return None
