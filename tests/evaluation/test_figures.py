@@ -13,7 +13,6 @@ import pytest
 from txt2sql.errors import ConfigError, DataError
 from txt2sql.evaluation.figures import (
     Measured,
-    columns,
     draw,
     draw_rows,
     read_measured,
@@ -125,13 +124,6 @@ def test_the_same_numbers_make_the_same_picture(tmp_path: Path) -> None:
     first, _ = draw([FULL], tmp_path / "a")
     again, _ = draw([FULL], tmp_path / "b")
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in again]
-
-
-@pytest.mark.parametrize(
-    ("names", "fit"), [(["a", "b"], 2), (["a" * 200, "b"], 1), (["bundled, guided"] * 6, 3)]
-)
-def test_a_legend_has_the_columns_that_fit(names: list[str], fit: int) -> None:
-    assert columns(names, 5.6) == fit
 
 
 def test_a_results_table_is_drawn_by_data_set(tmp_path: Path) -> None:

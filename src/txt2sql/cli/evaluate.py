@@ -143,12 +143,15 @@ def evaluate(
     from txt2sql.cli.predictors import of_file, of_model
     from txt2sql.evaluation.metrics import choose
     from txt2sql.evaluation.report import summarise
-    from txt2sql.models.catalog import find_hosted
 
     source, split, whole, examples, place = asked = _questions(questions)
     context = _context(asked, questions, judging)
     metrics = choose(context, judging.metrics)
-    hosted = None if predictor.predictions else find_hosted(predictor.model)
+    hosted = None
+    if not predictor.predictions:
+        from txt2sql.models.catalog import find_hosted
+
+        hosted = find_hosted(predictor.model)
     if predictor.predictions:
         identity, load = of_file(predictor.predictions, whole, context.judging.official)
     elif hosted:

@@ -38,7 +38,8 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 # Seven to six colours: 42 runs until two look alike.
 HATCHES = ("", "//", "..", "xx", "\\\\", "--", "++")
 MARKERS = "osD^vPX"
-_CHARACTERS_PER_INCH = 11.5
+_SHORT_NAME = 26
+"""Characters: of such names two fit beside each other above a figure."""
 _LINE_INCHES = 0.2
 _MOST_BARS = 6
 """More runs than that, side by side, are no picture."""
@@ -132,7 +133,9 @@ def draw_rows(rows: Sequence[ResultRow], folder: Path) -> list[str]:
         with styled():
             save(_forest(scored, data), own / "accuracy")
             if scaling:
-                save(_lines(scaling, "simulations", "execution accuracy"), own / "search_scaling")
+                sizes = {value.n for points in scaling.values() for _, value in points}
+                figure = _lines(scaling, "simulations", "execution accuracy", sizes)
+                save(figure, own / "search_scaling")
             else:
                 left_out.append(f"{data}: search_scaling: no search was measured at two sizes")
         # Those measured here come first, then the best of the published ones.
@@ -203,17 +206,11 @@ def _blank(
     return figure, axes
 
 
-def columns(names: Collection[str], inches: float) -> int:
-    """How many columns of a legend fit into a width: what is wider is cut off at both edges."""
-    longest = max(map(len, names)) + 6  # the mark and the space around it
-    return max(1, min(len(names), 4, int(inches * _CHARACTERS_PER_INCH) // longest))
-
-
 def _legend(figure: Figure, marks: Sequence[Any], names: Sequence[str]) -> None:
     """Names above the axes; the figure grows by their lines, so that the axes keep their size."""
-    wide = columns(names, figure.get_figwidth())
-    figure.legend(marks, names, loc="outside upper center", ncols=wide, frameon=False)
-    figure.set_figheight(figure.get_figheight() + _LINE_INCHES * (ceil(len(names) / wide) - 1))
+    columns = 2 if max(map(len, names)) <= _SHORT_NAME else 1
+    figure.legend(marks, names, loc="outside upper center", ncols=columns, frameon=False)
+    figure.set_figheight(figure.get_figheight() + _LINE_INCHES * (ceil(len(names) / columns) - 1))
 
 
 def _errors(values: Sequence[Estimate]) -> list[list[float]]:
@@ -229,18 +226,17 @@ def _n(sizes: Collection[int]) -> str:
 
 
 def _scale(axes: Axes, places: Sequence[float]) -> None:
-    """Logarithmic where the places span more than a factor of ten, else from zero."""
+    """Logarithmic where the places span more than a factor of ten above 0, else from zero."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    if min(places) > 0 and max(places) > 10 * min(places):
+    if min(places) > 0 and max(places) > 10 * min(places) and max(places) > 1:
         axes.set_xscale("log")
-        axes.set_xlim(min(places) / 1.5, max(places) * 1.5)
         axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
         axes.xaxis.set_minor_formatter(NullFormatter())
     else:
         most = max(places) or 1.0
-        axes.set_xlim(-0.03 * most, 1.1 * most)
+        axes.set_xlim(-0.03 * most, 1.05 * most)
 
 
 # --------------------------------------------------------------------------------------- the figures
@@ -279,48 +275,49 @@ def _by_hardness(runs: Sequence[Measured], label: str) -> Figure:
     return figure
 
 
+def _lines(
+    curves: Mapping[str, Sequence[tuple[float, Estimate | float]]],
+    x_label: str,
+    y_label: str,
+    sizes: Collection[int],
+) -> Figure:
+    """A line per name, or a point; estimates have their intervals."""
+    figure, axes = _blank(5.6, f"{y_label} ({_n(sizes)})")
+    looks = zip(curves.items(), cycle(COLOURS), cycle(MARKERS), strict=False)
+    for (name, points), colour, marker in looks:
+        places = [x for x, _ in points]
+        means = [y.mean if isinstance(y, Estimate) else y for _, y in points]
+        axes.plot(
+            places, means, color=colour, marker=marker, markersize=5.5, label=name,
+            markevery=max(1, len(points) // 8),
+        )  # fmt: skip
+        for x, y in points:
+            if isinstance(y, Estimate):
+                axes.plot([x, x], [y.low, y.high], color=INK, linewidth=0.9)
+    _scale(axes, [x for points in curves.values() for x, _ in points])
+    axes.set_xlabel(x_label)
+    _legend(figure, *axes.get_legend_handles_labels())
+    return figure
+
+
 def _against(value: Callable[[Measured], float | None], x_label: str) -> _Draw:
     """A figure with one point per run: accuracy over `value`."""
-
-    def drawn(runs: Sequence[Measured], label: str) -> Figure:
-        figure, axes = _blank(5.6, f"{label} ({_n({run.accuracy.n for run in runs})})")
-        places = [value(run) or 0.0 for run in runs]
-        looks = zip(runs, places, cycle(COLOURS), cycle(MARKERS), strict=False)
-        points = [
-            axes.errorbar(
-                x, run.accuracy.mean, yerr=_errors([run.accuracy]), fmt=marker, color=colour,
-                markersize=6.5, ecolor=INK, elinewidth=0.9, capsize=3,
-            )
-            for run, x, colour, marker in looks
-        ]  # fmt: skip
-        _scale(axes, places)
-        low = min(run.accuracy.low for run in runs)
-        high = max(run.accuracy.high for run in runs)
-        axes.set_ylim(max(0.0, low - 0.05), min(1.0, high + 0.05))
-        axes.set_xlabel(x_label)
-        _legend(figure, [point.lines[0] for point in points], [run.name for run in runs])
-        return figure
-
-    return drawn
+    return lambda runs, label: _lines(
+        {run.name: [(value(run) or 0.0, run.accuracy)] for run in runs},
+        x_label,
+        label,
+        {run.accuracy.n for run in runs},
+    )
 
 
 def _risk_coverage(runs: Sequence[Measured], _: str) -> Figure:
     """Accuracy of the most confident answers, over the share of questions that they are."""
-    from matplotlib.ticker import PercentFormatter
-
-    figure, axes = _blank(5.6, f"execution accuracy ({_n({run.accuracy.n for run in runs})})")
-    for run, colour, marker in zip(runs, cycle(COLOURS), cycle(MARKERS), strict=False):
-        places, risks = zip(*run.curve, strict=True)
-        axes.plot(
-            places, [1 - risk for risk in risks], color=colour, label=run.name,
-            marker=marker, markersize=4.5, markevery=max(1, len(places) // 8),
-        )  # fmt: skip
-    axes.set_xlim(0, 1.02)
-    axes.set_ylim(top=1.02)
-    axes.set_xlabel("coverage: the most confident answers, share of all questions")
-    axes.xaxis.set_major_formatter(PercentFormatter(1.0))
-    _legend(figure, *axes.get_legend_handles_labels())
-    return figure
+    return _lines(
+        {run.name: [(coverage, 1 - risk) for coverage, risk in run.curve] for run in runs},
+        "coverage: the most confident answers, share of all questions",
+        "execution accuracy",
+        {run.accuracy.n for run in runs},
+    )
 
 
 def _forest(scored: Sequence[tuple[ResultRow, Estimate]], data: str) -> Figure:
@@ -347,26 +344,6 @@ def _forest(scored: Sequence[tuple[ResultRow, Estimate]], data: str) -> Figure:
             for colour, face in looks.values()
         ]
         _legend(figure, marks, ["measured here", "published"])
-    return figure
-
-
-def _lines(
-    curves: Mapping[str, Sequence[tuple[float, Estimate]]], x_label: str, y_label: str
-) -> Figure:
-    """A line per curve; each point has its interval."""
-    values = [value for points in curves.values() for _, value in points]
-    figure, axes = _blank(5.6, f"{y_label} ({_n({value.n for value in values})})")
-    looks = zip(curves.items(), cycle(COLOURS), cycle(MARKERS), strict=False)
-    for (name, points), colour, marker in looks:
-        axes.errorbar(
-            [x for x, _ in points],
-            [y.mean for _, y in points],
-            yerr=_errors([y for _, y in points]),
-            color=colour, marker=marker, markersize=4.5, elinewidth=0.9, label=name,
-        )  # fmt: skip
-    _scale(axes, [x for points in curves.values() for x, _ in points])
-    axes.set_xlabel(x_label)
-    _legend(figure, *axes.get_legend_handles_labels())
     return figure
 
 

@@ -15,8 +15,10 @@ import hashlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from txt2sql.models.catalog import ModelCard
+if TYPE_CHECKING:
+    from txt2sql.models.catalog import ModelCard
 
 ANSWERING = 1
 """The version of the code that makes predictions out of questions: what a model is shown (`prompts`,

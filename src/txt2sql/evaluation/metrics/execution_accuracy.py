@@ -27,7 +27,7 @@ from txt2sql.evaluation.mode import Judging
 from txt2sql.evaluation.taxonomy import no_sql
 from txt2sql.execution.compare import same_as_official, same_result
 from txt2sql.execution.database import Database
-from txt2sql.execution.execute import execute
+from txt2sql.execution.execute import Limits, execute
 from txt2sql.execution.ties import same_up_to_ties
 from txt2sql.sql import is_ordered, official
 from txt2sql.sql.ties import with_order_keys
@@ -35,6 +35,13 @@ from txt2sql.types import Example, Outcome, Prediction, QueryResult, Verdict
 
 _ordered = lru_cache(8192)(is_ordered)
 _with_order_keys = lru_cache(8192)(with_order_keys)
+
+
+@lru_cache(1024)
+def _up_to(limits: Limits, rows: int) -> Limits:
+    return replace(limits, max_rows=rows)
+
+
 _COMPARABLE = (Outcome.CORRECT, Outcome.WRONG_RESULT, Outcome.PREDICTION_ERROR)
 _BESIDE = ("-journal", "-wal", "-shm")
 
@@ -148,8 +155,7 @@ class ExecutionAccuracy:
         # One row more than the gold has is wrong already, so nothing beyond it need be fetched.
         key = (database, sql, gold_rows + 1)
         if key != self._last[0]:  # the other mode mostly asks for the same
-            enough = replace(self.judging.limits, max_rows=gold_rows + 1)
-            self._last = (key, execute(database, sql, enough))
+            self._last = (key, execute(database, sql, _up_to(self.judging.limits, gold_rows + 1)))
         return self._last[1]
 
 
