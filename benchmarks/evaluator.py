@@ -51,11 +51,11 @@ class Listening(official.Evaluator):
     depth = 0
     def eval_exact_match(self, pred, label):
         Listening.depth += 1
-        found = super().eval_exact_match(pred, label)
+        match = super().eval_exact_match(pred, label)
         Listening.depth -= 1
         if not Listening.depth:  # both sides of a UNION are judged by an evaluator of their own
-            verdicts.append([int(found), executed[-1]])
-        return found
+            verdicts.append([int(match), executed[-1]])
+        return match
 executed = []
 judge = official.eval_exec_match
 def listening(*args, **named):
@@ -70,7 +70,7 @@ print(json.dumps({"verdicts": verdicts, "seconds": time.perf_counter() - start})
 
 
 def main() -> None:
-    """Compare, print what was found, and one JSON object last."""
+    """Compare and print; one JSON object last."""
     arguments = _arguments()
     with tempfile.TemporaryDirectory() as scratch:
         result = compare(arguments, Path(scratch))

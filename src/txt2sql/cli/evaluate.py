@@ -144,8 +144,8 @@ def evaluate(
     from txt2sql.evaluation.metrics import choose
     from txt2sql.evaluation.report import summarise
 
-    source, split, whole, examples, place = asked = _questions(questions)
-    context = _context(asked, questions, judging)
+    source, split, whole, examples, place = _questions(questions)
+    context = _context(source, questions, judging)
     metrics = choose(context, judging.metrics)
     hosted = None
     if not predictor.predictions:
@@ -208,14 +208,14 @@ def _questions(options: QuestionOptions) -> Questions:
     return Questions(source, gold.name if gold else options.split, whole, examples, place)
 
 
-def _context(asked: Questions, questions: QuestionOptions, options: JudgingOptions) -> Context:
+def _context(source: Dataset, questions: QuestionOptions, options: JudgingOptions) -> Context:
     from txt2sql.evaluation.metrics import Context
     from txt2sql.evaluation.mode import LIMITS, Judging
 
     limits = replace(LIMITS, timeout_s=options.timeout)
     judging = Judging(options.mode, options.keep_distinct, not options.one_mode, limits)
     split = "" if questions.gold else questions.split
-    return Context(judging, asked.source, split, options.test_suite)
+    return Context(judging, source, split, options.test_suite)
 
 
 def _hashes(source: Dataset, examples: list[Example]) -> dict[str, Any]:
@@ -227,9 +227,9 @@ def _hashes(source: Dataset, examples: list[Example]) -> dict[str, Any]:
     for db_id in {example.db_id for example in examples}:
         with suppress(DatabaseError):  # it becomes the outcome of its examples
             files.add(source.database(db_id).path)
-    asked = "".join(f"{e.id}\t{e.db_id}\t{e.question}\t{e.evidence}\n" for e in examples)
+    lines = "".join(f"{e.id}\t{e.db_id}\t{e.question}\t{e.evidence}\n" for e in examples)
     return {
-        "questions": text_hash(asked),
+        "questions": text_hash(lines),
         "databases": {path.stem: file_hash(path) for path in sorted(files)},
     }
 

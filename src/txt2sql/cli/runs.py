@@ -71,8 +71,8 @@ def _draw(folders: list[Path], target: Path, metric: str) -> None:
     evaluated = [folder for folder in folders if (folder / "report.json").is_file()]
     if not evaluated:
         raise DataError("no run there has a report; make one with txt2sql evaluate")
-    measured = with_unique_names([read_measured(run, metric) for run in evaluated], evaluated)
-    written, left_out = draw(measured, target, metric)
+    reports = with_unique_names([read_measured(run, metric) for run in evaluated], evaluated)
+    written, left_out = draw(reports, target, metric)
     for line in [*map(str, written), *(f"left out: {reason}" for reason in left_out)]:
         print(line, file=sys.stderr)
 

@@ -140,14 +140,14 @@ def draw_rows(rows: Sequence[ResultRow], folder: Path) -> list[str]:
                 left_out.append(f"{data}: search_scaling: no search was measured at two sizes")
         # Those measured here come first, then the best of the published ones.
         bars = sorted(scored, key=lambda pair: pair[0].source != "measured")[:_MOST_BARS]
-        measured = [
+        runs = [
             Measured(
                 f"{row.model}, {row.strategy}", accuracy, row.by_difficulty,
                 row.seconds, row.per_1000, row.mode,
             )
             for row, accuracy in bars
         ]  # fmt: skip
-        left_out += [f"{data}: {reason}" for reason in draw(measured, own)[1]]
+        left_out += [f"{data}: {reason}" for reason in draw(runs, own)[1]]
     return left_out
 
 

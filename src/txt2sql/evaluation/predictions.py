@@ -257,9 +257,9 @@ def _example_ids(own: Sequence[str], examples: Sequence[Example]) -> list[str] |
         numbers = {example.id.rpartition("-")[2]: example.id for example in examples}
     else:
         numbers = {str(position): example.id for position, example in enumerate(examples)}
-    for known in (whole, numbers):
-        if all(one in known for one in own):
-            return [known[one] for one in own]
+    for names in (whole, numbers):
+        if all(one in names for one in own):
+            return [names[one] for one in own]
     if not any(one in whole for one in own):
         return None
     stray = next(one for one in own if one not in whole)
