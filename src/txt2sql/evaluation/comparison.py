@@ -202,8 +202,8 @@ def _score(row: Row, metric: str) -> float | None:
 
 
 def _change(key: str, row_a: Row, row_b: Row, a: float, b: float) -> Change:
-    texts = (str(row_a.get(name) or "") for name in ("db_id", "question", "gold_sql"))
-    return Change(key, *texts, a, b, row_a.get("sql"), row_b.get("sql"))
+    db_id, question, gold = (str(row_a.get(k) or "") for k in ("db_id", "question", "gold_sql"))
+    return Change(key, db_id, question, gold, a, b, row_a.get("sql"), row_b.get("sql"))
 
 
 def as_json(comparison: Comparison, a: str, b: str) -> dict[str, Any]:
