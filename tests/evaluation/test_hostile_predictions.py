@@ -482,29 +482,10 @@ def test_a_sample(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_ten_thousand(folder: Path) -> None:
-    outcomes = run(folder, 10_000, 1, USUAL, "strict")
-    assert sum(outcomes.values()) == 10_000
-    assert set(outcomes) == set(Outcome) - {Outcome.GOLD_ERROR}
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["strict", "official"])
 def test_every_metric(folder: Path, mode: str) -> None:
     names = tuple(name for name in METRICS if name != "test_suite_accuracy")  # needs its databases
     assert sum(run(folder, 1500, 2, names, mode).values()) == 1500
-
-
-def test_cases_come_from_the_seed() -> None:
-    assert cases(900, 5) == cases(900, 5) != cases(900, 6)
-
-
-@pytest.mark.parametrize("sql", LONG, ids=range(len(LONG)))
-@pytest.mark.slow
-def test_long_ones_are_stopped(folder: Path, sql: str) -> None:
-    judge = Judge(folder, ("execution_accuracy",), "strict")
-    verdict = judge.verdicts(Case(SEEDS[0], sql, True))["execution_accuracy"]
-    assert verdict.outcome in (Outcome.TIMEOUT, Outcome.PREDICTION_ERROR)
 
 
 @settings(max_examples=150)

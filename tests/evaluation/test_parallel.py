@@ -127,11 +127,11 @@ def _gold_runs(
     monkeypatch.setattr("txt2sql.evaluation.gold.execute", counting)
     metrics = choose(context, "execution_accuracy")
     with open_cache(cache) as opened:
-        context.gold.known.update(opened.load([shops.database("shop")], LIMITS))
+        context.gold.stored.update(opened.load([shops.database("shop")], LIMITS))
         (item,) = judge_all(
             examples(1, gold), answers(["SELECT 2"]), metrics, shops.database, gold=context.gold
         )
-        opened.save(context.gold.known, LIMITS)
+        opened.save(context.gold.stored, LIMITS)
     return item.verdicts[0].outcome, len(ran)
 
 

@@ -52,7 +52,7 @@ def judge_all(
     for position, rows, results in _judge(left, tasks, metrics, database, gold, processes):
         verdicts[position] = _from_rows(tasks[position][0], metrics, rows)
         if gold:
-            gold.known.update(results)
+            gold.stored.update(results)
         done(position, verdicts[position])
     return [rated(example, made, verdicts[i]) for i, (example, made) in enumerate(tasks)]
 

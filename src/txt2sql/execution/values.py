@@ -2,8 +2,7 @@
 
 Every distinct short text cell is stored once under its folded words (`execution/cells.py`); a question is
 answered by one look-up of all its word n-grams. These are the n-grams of IRNet's schema
-linking (Guo et al., ACL 2019), over cells as in BRIDGE (Lin et al., EMNLP Findings 2020);
-`benchmarks/values.py` compares them with FTS5 trigrams and with rapidfuzz over all cells.
+linking (Guo et al., ACL 2019), over cells as in BRIDGE (Lin et al., EMNLP Findings 2020).
 
 >>> index = open_value_index(open_database("concert_singer.sqlite"))  # doctest: +SKIP
 >>> index.match("singers from france")  # doctest: +SKIP
