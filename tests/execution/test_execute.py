@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from txt2sql.execution import execute as module
-from txt2sql.execution import worker
+from txt2sql.execution import pool as processes
 from txt2sql.execution.database import Database, open_database
 from txt2sql.execution.execute import Limits, clear_cache, execute, interrupt
 from txt2sql.types import QueryResult
@@ -303,7 +303,7 @@ def test_plain_statements_need_no_worker(shop: Database, monkeypatch: pytest.Mon
     def fail(*_: object) -> None:
         raise AssertionError("a worker was asked")
 
-    monkeypatch.setattr(worker, "ask", fail)
+    monkeypatch.setattr(processes, "ask", fail)
     sql = (
         "SELECT name, count(*) FROM item WHERE price > (SELECT avg(price) FROM item) GROUP BY name"
     )
@@ -336,6 +336,20 @@ def test_results_are_cached_by_text_limits_and_file(shop: Database, tmp_path: Pa
         connection.execute("INSERT INTO t VALUES (1)")
         connection.commit()
     connection.close()
+
+
+def test_what_was_too_slow_or_too_large_is_not_remembered(shop: Database) -> None:
+    """It may succeed in a moment, when whatever was in its way is gone."""
+    for sql in (BOMBS["cartesian product"], "SELECT hex(zeroblob(900000)) || (SELECT 1)"):
+        assert execute(shop, sql, LIMITS) is not execute(shop, sql, LIMITS)
+
+
+def test_cells_are_counted(shop: Database) -> None:
+    """A NULL is a byte on its way and more in the memory of whoever shows it."""
+    sql = f"SELECT {', '.join(['NULL'] * 1000)} FROM item"
+    result = execute(shop, sql, Limits(timeout_s=20))
+    assert result.truncated
+    assert len(result.rows) * 1000 < 2_000_000
 
 
 def test_cache_is_bounded(shop: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -414,7 +428,7 @@ def test_a_forked_child_asks_its_own_worker(shop: Database) -> None:
             for i in range(20)
             for end in ("", " -- apart")
         )
-        worker.close_idle()
+        processes.close_idle()
         os._exit(0 if good else 1)
     for i in range(20):
         assert execute(shop, f"{sql} WHERE id > {i} -- apart").rows == ((4999 - i,),)
@@ -427,10 +441,10 @@ def test_idle_workers_are_bounded_and_can_be_ended(shop: Database) -> None:
         list(
             pool.map(lambda i: execute(shop, f"WITH a AS (SELECT {i}) SELECT * FROM a"), range(24))
         )
-    assert 0 < len(worker._idle) <= worker._IDLE
+    assert 0 < len(processes._idle) <= processes._IDLE
     assert threading.active_count() == before
-    worker.close_idle()
-    assert worker._idle == []
+    processes.close_idle()
+    assert processes._idle == []
 
 
 words = st.sampled_from(

@@ -43,7 +43,7 @@ def _bar(label: str, total: int) -> Iterator[Callable[[str], None]]:
         TextColumn("[dim]{task.fields[note]}"),
     )
     # A bar that redraws itself has a thread for it, and a process with threads cannot be forked to
-    # judge (execution/spread.py): this one is drawn by the steps.
+    # judge (execution/pool.py): this one is drawn by the steps.
     console = Console(file=sys.stderr)
     with Progress(*columns, console=console, auto_refresh=False) as progress:
         task = progress.add_task(label, total=total, note="")

@@ -3,7 +3,7 @@
 Most statements of a text-to-SQL system finish within a few milliseconds, and a few would run for
 ever or fill the machine. So a plainly shaped statement first gets a slice of 20 ms in this process,
 under limits so tight that no opcode, compilation, sort or string can be large. What does not finish
-there, or is not plain, runs in a worker process that a timer kills (worker.py, sandbox.py).
+there, or is not plain, runs in a worker process that a timer kills (pool.py, sandbox.py).
 
 >>> execute(database, "SELECT count(*) FROM sale").rows  # doctest: +SKIP
 ((3,),)
@@ -21,15 +21,15 @@ import threading
 import time
 from collections import OrderedDict
 
-from txt2sql.execution import contained, remote, worker
+from txt2sql.execution import pool, remote
 from txt2sql.execution.database import Database
-from txt2sql.execution.guard import check_read_only
+from txt2sql.execution.guard import check_read_only, without_end
 from txt2sql.execution.limits import DEFAULT_LIMITS, Limits
 from txt2sql.execution.remote import UrlDatabase
 from txt2sql.execution.sandbox import Answer, Authorizer, connect, identity, run
 from txt2sql.types import QueryResult
 
-interrupt = worker.interrupt
+interrupt = pool.interrupt
 
 
 # The slice in this process. In 20 ms of opcodes a sorter gathers what it then sorts in about as
@@ -73,6 +73,7 @@ def execute(
     reason = check_read_only(sql)
     if reason is not None:
         return QueryResult(error=reason)
+    sql = without_end(sql)
     path = str(database.path.absolute())
     try:
         mark = identity(path)
@@ -84,15 +85,15 @@ def execute(
         return cached
     settled = time.time_ns() - max((mark[1], *mark[3:4])) > _RACY_NS
     sizes = (limits.max_rows, limits.max_result_bytes, limits.max_cell_bytes)
-    if contained.here is not None:
-        answer = contained.here.run(path, mark, sql, limits.timeout_s, sizes)
+    request = (path, mark, sql, limits.timeout_s, *sizes)
+    if pool.here is not None:
+        answer = pool.here.run(*request)
     else:
         sliced = _run_here(path, mark, sql, limits) if settled else None
         if sliced is not None and _unchanged(path, mark):
             answer = sliced
         else:  # too long for here, or a writer came: the worker takes a lock
-            request = (path, mark, sql, limits.timeout_s, *sizes)
-            answer = worker.ask(limits.max_memory_bytes, limits.timeout_s, request)
+            answer = pool.ask(pool.SQLITE, limits.max_memory_bytes, limits.timeout_s, request)
     rows = [row for chunk in answer.chunks for row in marshal.loads(chunk)]
     result = QueryResult(
         columns=answer.columns,
@@ -102,7 +103,9 @@ def execute(
         timed_out=answer.timed_out,
         seconds=answer.seconds,
     )
-    if settled and not answer.volatile:
+    # What was too slow, too large or locked out may succeed in a moment.
+    lasting = answer.error is None or answer.error.startswith((*_FINAL_ERRORS, "refused"))
+    if settled and lasting and not answer.volatile:
         _results.put(key, result, sum(map(len, answer.chunks)) + len(sql) + 500)
     return result
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import marshal
 import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,10 +21,10 @@ from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 from txt2sql.errors import DatabaseError
-from txt2sql.execution import worker
+from txt2sql.execution import pool
 from txt2sql.execution.address import Address, parse_address
 from txt2sql.execution.limits import DEFAULT_LIMITS, Limits
-from txt2sql.execution.worker import Program
+from txt2sql.execution.pool import Program
 from txt2sql.types import QueryResult, Schema
 
 
@@ -40,6 +39,9 @@ class Engine(NamedTuple):
     driver: str = ""
     """SQLAlchemy's name of dialect and driver."""
 
+
+_CONNECTING_S = 25.0
+"""How long a process may take for connecting and asking what may be called, beside the statement."""
 
 ENGINES: dict[str, Engine] = {
     "postgresql": Engine(
@@ -103,7 +105,7 @@ def run(
     address = database.address
     sizes = (limits.max_rows, limits.max_result_bytes, limits.max_cell_bytes)
     request = (driver_options(address), sql, limits.timeout_s, *sizes, trusted)
-    answer = worker.ask(limits.max_memory_bytes, limits.timeout_s, request, _program(address))
+    answer = pool.ask(_program(address), limits.max_memory_bytes, limits.timeout_s, request)
     return QueryResult(
         columns=answer.columns,
         rows=tuple(row for chunk in answer.chunks for row in marshal.loads(chunk)),
@@ -116,14 +118,14 @@ def run(
 
 @lru_cache(maxsize=64)
 def _program(address: Address) -> Program:
-    # What the process may import is what we can; the URL does not stand in its arguments.
-    code = (
-        f"import sys; sys.path[:] = {sys.path!r}; "
-        "from txt2sql.execution.engines.process import serve; "
-        f"serve({address.engine!r}, int(sys.argv[1]))"
+    return pool.program(
+        "txt2sql.execution.engines.process.serve",
+        address.engine,
+        # The URL does not stand in the arguments, which other users can see.
+        state=hashlib.sha256(address.url.encode("utf-8", "surrogateescape")).hexdigest(),
+        cancels=address.engine != "duckdb",
+        patience_s=_CONNECTING_S,
     )
-    state = hashlib.sha256(address.url.encode("utf-8", "surrogateescape")).hexdigest()
-    return Program(("-c", code), state, cancels=address.engine != "duckdb")
 
 
 @lru_cache(maxsize=64)

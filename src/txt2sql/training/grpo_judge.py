@@ -22,7 +22,7 @@ from txt2sql.evaluation.gold import GoldResults
 from txt2sql.evaluation.metrics.clause_jaccard import ClauseJaccard
 from txt2sql.evaluation.metrics.execution_accuracy import ExecutionAccuracy
 from txt2sql.evaluation.mode import Judging
-from txt2sql.execution import contained, sandbox
+from txt2sql.execution import pool, sandbox
 from txt2sql.execution.database import Database
 from txt2sql.execution.execute import Limits
 from txt2sql.execution.guard import check_read_only
@@ -150,10 +150,9 @@ class _Bench:
 def serve(timeout_s: float) -> None:
     """Judge what comes on standard input until it closes."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    requests, answers = sys.stdin.buffer, sys.stdout.buffer
-    sys.stdout = sys.stderr  # nothing else may be written between the answers
+    requests, answers = sandbox.channel()
     bench = _Bench(timeout_s)
-    contained.contain(bench.limits.max_memory_bytes)
+    pool.contain(bench.limits.max_memory_bytes)
     while True:
         try:
             task: Any = Task(*sandbox.receive(requests))

@@ -1,6 +1,6 @@
 """Judging sampled answers: in processes that may die, nothing twice, and never for ever.
 
-Each process is its own sandbox (execution/contained.py) and stays for the whole run, so that gold
+Each process is its own sandbox (execution/pool.py) and stays for the whole run, so that gold
 results are at hand. It has a deadline per answer: one that is killed, crashes or does not come back is
 replaced, and the answer it was judging counts as failed. What was judged is remembered by the content
 of the database and the two statements: samples of one model repeat themselves.
@@ -174,7 +174,7 @@ class _Process:
         """Have it judge the task of a group; False where it is dead."""
         task = tasks[group[0]]
         try:
-            sandbox.send(self.requests, tuple(task))
+            sandbox.send(self.requests.fileno(), tuple(task))
         except BrokenPipeError:
             return False
         self.group = group
@@ -185,7 +185,7 @@ class _Process:
     def answer(self) -> Ruling | None:
         """Its ruling; None where it died."""
         try:
-            ruling = Ruling(*sandbox.receive(self.answers))
+            ruling = Ruling(*sandbox.receive(self.answers.fileno()))
         except EOFError:
             return None
         self.group, self.starting_s = [], 0.0
