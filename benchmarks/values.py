@@ -37,10 +37,10 @@ from rapidfuzz import fuzz, process
 from sqlglot import exp
 
 from txt2sql.data.spider import SpiderDataset
-from txt2sql.execution.cells import MAX_CELL_CHARS
+from txt2sql.execution.values import MAX_CELL_CHARS
 from txt2sql.execution.database import Database
 from txt2sql.execution.values import MAX_MATCHES, open_value_index
-from txt2sql.execution.words import fold
+from txt2sql.execution.names import fold
 from txt2sql.types import Example, Schema
 
 # Chosen on 497 other questions of train, among 0.7 to 1.0 and 85 to 100.

@@ -20,13 +20,16 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from txt2sql.errors import DatabaseError
-from txt2sql.execution.address import Address
-from txt2sql.execution.database import column_class
+from txt2sql.execution.database import (
+    SAMPLE_CHARS,
+    SAMPLED_ROWS,
+    choose_samples,
+    column_class,
+)
 from txt2sql.execution.keys import INFERENCE_S, SCANNED_ROWS, SqlReader, infer_keys
 from txt2sql.execution.limits import Limits
 from txt2sql.execution.names import natural_name
-from txt2sql.execution.remote import UrlDatabase, run, sqlalchemy_url
-from txt2sql.execution.samples import SAMPLE_CHARS, SAMPLED_ROWS, choose_samples
+from txt2sql.execution.remote import Address, UrlDatabase, run, sqlalchemy_url
 from txt2sql.identifiers import quote_identifier
 from txt2sql.types import Column, ForeignKey, Row, Schema, Table
 
