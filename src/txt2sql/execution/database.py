@@ -16,7 +16,7 @@ import sqlite3
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -41,6 +41,7 @@ _MAX_CODES, _MAX_FLAGS, _MAX_CODE_CHARS = 6, 3, 60
 _MAX_TEXTS = 2
 _DATE = re.compile(r"\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4}")
 _SAMPLE_SLICE_S = 0.05
+_MAX_COMMENT_CHARS = 200
 _VIEW_S, _VIEWS_S = 0.25, 2.0
 """What describing one view may take, and all of them: a short text can take SQLite hours to compile."""
 _DESCRIBING_BYTES = 256_000_000
@@ -166,37 +167,51 @@ def introspect(
     worker process, and one that takes long is left out as well.
     """
     views = _Views(connection, path)
-    names = tables or _table_names(connection, views)
-    found, key_columns = [], {}
-    for name in names:
+    described, key_columns = [], {}
+    for name in tables or _table_names(connection, views):
         try:
             info = views.query(name, f"PRAGMA table_xinfo({quoted(name)})", _VIEW_S)
         except sqlite3.Error:
             continue
-        info = [row for row in info if row[6] != 1]  # 1: hidden columns of virtual tables
-        if not info:
-            continue
-        cells = _sample_cells(views, name, [row[1] for row in info])
-        whole_key = sum(bool(row[5]) for row in info) == 1
-        columns = tuple(
+        # (position, name, declared type, not null, default, place in the key, hidden)
+        columns = [(row[1], row[2] or "", "") for row in info if row[6] != 1]
+        if columns:
+            key = [column for _, column in sorted((row[5], row[1]) for row in info if row[5])]
+            cells = _sample_cells(views, name, [column for column, *_ in columns])
+            described.append(described_table(name, columns, key, cells, column_class))
+            key_columns[name.lower()] = key
+    keys = _foreign_keys(connection, described, key_columns)
+    return Schema(db_id, tuple(described), tuple(keys))
+
+
+def described_table(
+    name: str,
+    columns: Sequence[tuple[str, str, str]],
+    key: Sequence[str],
+    cells: Sequence[Sequence[str]],
+    classify: Callable[[str], str],
+    comment: str = "",
+) -> Table:
+    """The table whose columns are (name, declared type, comment), with cells of each of them."""
+    return Table(
+        name,
+        tuple(
             Column(
-                name=row[1],
-                type=column_class(row[2] or ""),
-                primary_key=bool(row[5]),
-                declared_type=row[2] or "",
+                name=column,
+                type=classify(declared),
+                primary_key=column in key,
+                declared_type=declared,
                 samples=choose_samples(
-                    cells[index],
-                    column_class(row[2] or ""),
-                    primary_key=whole_key and bool(row[5]),
+                    cells[at], classify(declared), primary_key=[column] == list(key)
                 ),
-                words=natural_name(row[1], name),
+                words=natural_name(column, name),
+                comment=meaning[:_MAX_COMMENT_CHARS],
             )
-            for index, row in enumerate(info)
-        )
-        found.append(Table(name, columns, natural_name(name)))
-        ranked = sorted((row[5], row[1]) for row in info if row[5])
-        key_columns[name.lower()] = [column for _, column in ranked]
-    return Schema(db_id, tuple(found), tuple(_foreign_keys(connection, found, key_columns)))
+            for at, (column, declared, meaning) in enumerate(columns)
+        ),
+        natural_name(name),
+        comment[:_MAX_COMMENT_CHARS],
+    )
 
 
 def choose_samples(
@@ -410,12 +425,12 @@ def find_database(root: Path, db_id: str) -> Database:
         ):
             if path.is_file():
                 return open_database(path, db_id)
-    known = {path.stem for pattern in _LAYOUTS for path in root.glob(pattern)}
-    near = difflib.get_close_matches(db_id, sorted(known), n=3, cutoff=0.4)
+    names = {path.stem for pattern in _LAYOUTS for path in root.glob(pattern)}
+    near = difflib.get_close_matches(db_id, sorted(names), n=3, cutoff=0.4)
     if near:
         hint = "did you mean " + " or ".join(f"'{name}'" for name in near) + "?"
-    elif known:
-        hint = f"the folder has {len(known)} databases, such as '{min(known)}'"
+    elif names:
+        hint = f"the folder has {len(names)} databases, such as '{min(names)}'"
     else:
         hint = "the folder has no database/<db_id>/<db_id>.sqlite"
     raise DatabaseError(f"no database '{db_id}' under '{root}'; {hint}")

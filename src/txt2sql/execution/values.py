@@ -5,8 +5,8 @@ look-up of all its word n-grams. These are the n-grams of IRNet's schema linking
 over cells as in BRIDGE (Lin et al., EMNLP Findings 2020). Beside the cells are their words, for
 questions that misspell one, and the facts of the columns (`hints.py`).
 
-The index is a file in the cache folder: built once, built again when the database changes or when a
-byte of the file does, and held in memory where the folder cannot be used. What is read of a database
+The index is a file in the cache folder: built once, built again when the database changes or when the
+file cannot be read, and held in memory where the folder cannot be used. What is read of a database
 is bounded: see the constants below.
 
 >>> index = open_value_index(open_database("concert_singer.sqlite"))  # doctest: +SKIP
@@ -25,7 +25,6 @@ import tempfile
 import threading
 import time
 import unicodedata
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
@@ -88,15 +87,13 @@ MAX_BUILD_S = 120.0
 processor time, so that a busy machine builds the same index as an idle one."""
 MAX_AGE_S = 3_600.0
 """How long the index of a server's content is believed."""
-_VERSION = "3"
+_VERSION = "4"
 _KEPT_OPEN = 32
 _KEYS_PER_QUERY = 500
 _MAX_FOUND = 10_000
 _MAX_NEAR = 2_000
 """Words with the start of a misspelt one that are compared with it."""
 _MAX_WORDS = 500_000
-_SUM = slice(60, 64)  # user_version in the header of an SQLite file: it is free for our checksum
-_HEADER_BYTES = 100
 _STALE_PART_S = 3_600
 
 # ------------------------------------------------------------------------------- what is mentioned
@@ -113,20 +110,20 @@ class ValueIndex:
         cells in another spelling, conditions (dates, flags, codes, NULL), cells that a word of the
         question misspells.
         """
-        asked = question[:MAX_QUESTION_CHARS]
-        spans = _spans(asked)
-        cells = [_mention(asked, spans[gram], row) for gram, *row in self.cells.find(spans)]
-        cells += self._other_forms(asked, spans, [span for _, span in cells])
+        question = question[:MAX_QUESTION_CHARS]
+        spans = _spans(question)
+        cells = [_mention(question, spans[gram], row) for gram, *row in self.cells.find(spans)]
+        cells += self._other_forms(question, spans, [span for _, span in cells])
         plain = _chosen(cells)
-        hints = self.cells.hints.match(asked)
-        plain, hints = _settled(asked, plain, hints)
+        hints = self.cells.hints.match(question)
+        plain, hints = _settled(question, plain, hints)
         plain = plain[: max(0, limit - len(hints))]
         made = [*(match for match, _ in plain), *hints]
         if len(made) < limit:
             cells_made = {(match.table, match.column, match.value) for match in made}
             typos = [
                 (match, span)
-                for match, span in self._typos(asked, spans, made)
+                for match, span in self._typos(question, spans, made)
                 if (match.table, match.column, match.value) not in cells_made
             ]
             made += [match for match, _ in _chosen(typos)][:MAX_TYPOS]
@@ -186,10 +183,10 @@ class ValueIndex:
 
     def spell(self, table: str, column: str, text: str) -> str:
         """The text as the column spells it (case, accents, spaces), or as it is."""
-        found = [row[3] for row in self.cells.find([key(text)]) if row[1:3] == (table, column)]
-        if text in found or not found:
+        spelt = [row[3] for row in self.cells.find([key(text)]) if row[1:3] == (table, column)]
+        if text in spelt or not spelt:
             return text
-        return min(found, key=lambda value: (value.casefold() != text.casefold(), len(value)))
+        return min(spelt, key=lambda value: (value.casefold() != text.casefold(), len(value)))
 
 
 Mention = tuple[ValueMatch, Span]
@@ -374,12 +371,12 @@ def open_cells(database: Database | UrlDatabase, cache: Path | None = None) -> C
     source, state = _digest(origin), _digest(_VERSION, *map(str, content))
     try:
         file = (cache or cache_dir() / "values").absolute() / f"{label}-{source}-{state}.sqlite"
-        found = sandbox.identity(str(file))
+        mark = sandbox.identity(str(file))
     except OSError:
-        found = ()
+        mark = ()
     except RuntimeError:  # there is no home folder to have a cache in
         return Cells(database, _in_memory(database))
-    return _opened(database, file, found)
+    return _opened(database, file, mark)
 
 
 def _origin(database: Database | UrlDatabase) -> tuple[str, tuple[int, ...]]:
@@ -397,17 +394,20 @@ def _origin(database: Database | UrlDatabase) -> tuple[str, tuple[int, ...]]:
 
 
 @lru_cache(maxsize=_KEPT_OPEN)
-def _opened(database: Database | UrlDatabase, file: Path, found: tuple[int, ...]) -> Cells:
-    """The cells as the file has them; built first unless what was `found` there is intact.
+def _opened(database: Database | UrlDatabase, file: Path, mark: tuple[int, ...]) -> Cells:
+    """The cells as the file has them; built first where there is none, which has no `mark`, or one
+    that is damaged.
 
-    Kept as long as that file stays as it is: it is checked once. Where none can be written, the
-    index in memory is kept in its place.
+    Kept as long as that file stays as it is: it is checked once. Where none can be written, the index
+    in memory is kept in its place.
     """
+    with suppress(sqlite3.Error):
+        if mark:
+            return Cells(database, _open_file(file))
     try:
-        if not (found and _intact(file)):
-            file.parent.mkdir(parents=True, exist_ok=True)
-            _write(database, file)
-            _remove_older(file)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        _write(database, file)
+        _remove_older(file)
         return Cells(database, _open_file(file))
     except (OSError, sqlite3.Error):
         return Cells(database, _in_memory(database))
@@ -429,7 +429,16 @@ def _in_memory(database: Database | UrlDatabase) -> sqlite3.Connection:
 
 def _open_file(file: Path) -> sqlite3.Connection:
     uri = f"{file.absolute().as_uri()}?mode=ro&immutable=1"
-    return sqlite3.connect(uri, uri=True, check_same_thread=False)
+    connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
+    try:
+        (state,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        connection.execute("SELECT 1 FROM cells, facts, words LIMIT 1").fetchone()
+        if state != "ok":
+            raise sqlite3.DatabaseError(state)
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
 
 
 def _write(database: Database | UrlDatabase, file: Path) -> None:
@@ -442,33 +451,11 @@ def _write(database: Database | UrlDatabase, file: Path) -> None:
             index.execute("PRAGMA synchronous = OFF")
             index.execute("PRAGMA journal_mode = OFF")
             _build(database, index)
-        with part.open("r+b") as stream:
-            stream.seek(_SUM.start)
-            stream.write(_checksum(part)[1])
-            stream.flush()
+        with part.open("rb") as stream:
             os.fsync(stream.fileno())
         part.replace(file)
     finally:
         part.unlink(missing_ok=True)
-
-
-def _intact(file: Path) -> bool:
-    """Whether the file is there and not a bit of it has changed since it was written."""
-    try:
-        written, actual = _checksum(file)
-    except OSError:
-        return False
-    return written == actual
-
-
-def _checksum(file: Path) -> tuple[bytes, bytes]:
-    """The CRC-32 that stands in the file, and that of everything else in it."""
-    with file.open("rb") as stream:
-        head = stream.read(_HEADER_BYTES)
-        crc = zlib.crc32(head[: _SUM.start] + head[_SUM.stop :])
-        while chunk := stream.read(1 << 20):
-            crc = zlib.crc32(chunk, crc)
-    return head[_SUM], crc.to_bytes(4, "big")
 
 
 def _remove_older(file: Path) -> None:
@@ -488,15 +475,15 @@ def _build(database: Database | UrlDatabase, index: sqlite3.Connection) -> None:
     with ExitStack() as stack:
         schema = database.schema(infer=False)
         if isinstance(database, UrlDatabase):
-            found = texts(database, schema, MAX_CELLS_PER_COLUMN, MAX_CELL_CHARS, MAX_BUILD_S)
+            content = texts(database, schema, MAX_CELLS_PER_COLUMN, MAX_CELL_CHARS, MAX_BUILD_S)
             facts = read_facts(
                 schema, lambda sql: ask(database, sql), lambda name: quoted(database, name)
             )
         else:
             connection = stack.enter_context(closing(database.connect()))
-            found = _cells(connection, schema)
+            content = _cells(connection, schema)
             facts = read_facts(schema, lambda sql: _rows(connection, sql), sandbox.quoted, _sampled)
-        cells = islice(_keyed(found, words), MAX_CELLS)
+        cells = islice(_keyed(content, words), MAX_CELLS)
         index.executemany("INSERT INTO cells VALUES (?, ?, ?, ?)", cells)
         index.executemany("INSERT INTO facts VALUES (?)", ((dump(fact),) for fact in facts))
     index.execute("CREATE INDEX by_key ON cells (key)")
