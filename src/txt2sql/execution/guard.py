@@ -216,6 +216,16 @@ _KEYWORD_FORMS = {"substring", "overlay"}
 """Functions that the grammar itself calls where a word stands between their arguments."""
 _BETWEEN_ARGUMENTS = frozenset("from for placing similar".split())
 _OPERATOR = frozenset("+-*/<>=~!#%^&|?@")
+_CALLING_OPERATORS = {
+    word: frozenset(operators.split())
+    for words, operators in (
+        ("between symmetric", "< <= > >="),
+        ("in nullif distinct when using natural any some", "= <>"),
+        ("like ilike similar glob", "~ !~ ~~ !~~ ~~* !~~*"),
+    )
+    for word in words.split()
+}
+"""Words that PostgreSQL looks an operator up for."""
 
 
 def check(sql: str, rules: Rules) -> Checked:
@@ -317,7 +327,10 @@ class _Look:
             raise _Refused(f"'{shown}' is another database as well; give the table an alias")
         if before == "." and after != "(" and name in rules.attributes:
             raise _Refused(f"'{shown}' is one of the database's own functions")
-        if name in rules.casts and (before == "as" or before == self._text(at - 2) == ":"):
+        literal = after[:1] == "'" or after[1:2] == "'"  # a type before a text
+        if name in rules.casts and (
+            literal or before == "as" or before == self._text(at - 2) == ":"
+        ):
             raise _Refused(f"casting to '{shown}' calls one of the database's own functions")
         if after == "(":
             self._call(at, name, shown)
@@ -330,6 +343,10 @@ class _Look:
         following = self._name(at + 1)
         if name == "into" or (rules.dialect == "mysql" and name in _MYSQL_WORDS):
             raise _Refused(f"{shown.upper()} does more than read")
+        if own := _CALLING_OPERATORS.get(name, frozenset()) & rules.operators:
+            raise _Refused(
+                f"{shown.upper()}, as the database has an operator {min(own)!r} of its own"
+            )
         if name == "for" and following in _LOCKING:
             raise _Refused("FOR UPDATE and FOR SHARE lock what they read")
         if rules.dialect == "mysql" and name in ("next", "previous") and following == "value":

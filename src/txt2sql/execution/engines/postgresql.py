@@ -35,13 +35,19 @@ _REFUSED = frozenset(
     "inet_server_addr inet_server_port ts_stat ts_rewrite version ts_debug xpath_table "
     "generate_subscripts format_type".split()
 )
-_REFUSED_PREFIXES = ("pg_", "lo_", "txid_", "binary_upgrade", "has_", "brin", "gin_", "ts_token", "to_reg", "reg")  # fmt: skip
-_REFUSED_PARTS = ("_to_xml", "_xmlschema", "snapshot", "recv", "regclass", "large", "_description")
-_REGISTERED = frozenset(
-    "regclass regcollation regconfig regdictionary regnamespace regoper regoperator regproc "
-    "regprocedure regrole regtype".split()
+_REGISTERED = tuple(
+    "regclass regcollation regconfig regdictionary regnamespace regoper regproc regrole regtype".split()
 )
-"""Types whose values are the names of everything in the catalogue."""
+"""Types whose values are the names of everything in the catalogue; what begins so is one, or is about one."""
+_REFUSED_PREFIXES = (
+    *("pg_", "lo_", "txid_", "binary_upgrade", "has_", "brin", "gin_", "ts_token", "to_reg", "acl"),
+    *_REGISTERED,
+)
+_REFUSED_PARTS = ("_to_xml", "_xmlschema", "snapshot", "recv", "large", "_description", "aclitem")
+_TYPES = """
+SELECT typname FROM pg_catalog.pg_type WHERE typnamespace = 'pg_catalog'::regnamespace
+AND (typname LIKE 'reg%' OR typname LIKE '\\_reg%' OR typname LIKE '%aclitem')
+"""
 _GROWING = frozenset({"replace", "regexp_replace"})
 _FUNCTIONS = """
 SELECT proname FROM pg_catalog.pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace
@@ -71,6 +77,9 @@ AND typtype = 'b' AND typelem = 0))
 _CASTS = f"""
 SELECT DISTINCT typname FROM pg_catalog.pg_cast JOIN pg_catalog.pg_type ON casttarget = pg_type.oid
 WHERE castfunc <> 0 AND {_OWN.format("pg_cast")}
+UNION SELECT typname FROM pg_catalog.pg_constraint JOIN pg_catalog.pg_type ON contypid = pg_type.oid
+JOIN pg_catalog.pg_depend ON classid = 'pg_constraint'::regclass AND objid = pg_constraint.oid
+WHERE refclassid = 'pg_proc'::regclass AND refobjid >= 16384
 """
 _RELATIONS = """
 SELECT relname FROM pg_catalog.pg_class WHERE relnamespace = 'pg_catalog'::regnamespace
@@ -105,7 +114,9 @@ class PostgreSQL:
             attributes=self._names(_ATTRIBUTES),
             operators=self._names(_OPERATORS),
             casts=self._names(_CASTS),
-            hidden=self._names(_RELATIONS) | _REGISTERED | {"information_schema", "pg_toast"},
+            hidden=self._names(_RELATIONS)
+            | self._names(_TYPES)
+            | {"information_schema", "pg_toast"},
             schema="pg_catalog",
             growing=_GROWING,
             literals="postgres 16" if self._version >= 160_000 else "",
