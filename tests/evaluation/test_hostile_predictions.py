@@ -394,7 +394,7 @@ def rows_of(path: Path, sql: str) -> list[Row] | None:
         end = time.perf_counter() + 1
         connection.set_progress_handler(lambda: time.perf_counter() > end, 10_000)
         try:
-            return connection.execute(sql).fetchmany(LIMITS.max_rows)
+            return connection.execute(sql.rstrip("; \n")).fetchmany(LIMITS.max_rows)
         except (sqlite3.Error, sqlite3.Warning, ValueError):
             return None
 

@@ -72,15 +72,12 @@ class Answer(NamedTuple):
 class Authorizer:
     """The wall: SQLite asks it about every action while it compiles a statement.
 
-    Only selecting, reading a column, calling a function and recursion are allowed. `functions`, when
-    given, allows only those; `volatile` tells whether the last statement called a volatile one.
+    Only selecting, reading a column, calling a function and recursion are allowed; `volatile` tells
+    whether the last statement called a volatile function.
     """
 
-    def __init__(
-        self, pragmas: frozenset[str] = _FTS_PRAGMA, functions: frozenset[str] | None = None
-    ) -> None:
+    def __init__(self, pragmas: frozenset[str] = _FTS_PRAGMA) -> None:
         self.pragmas = pragmas
-        self.functions = functions
         self.volatile = False
 
     def __call__(self, action: int, first: str | None, second: str | None, *_: str | None) -> int:
@@ -90,8 +87,6 @@ class Authorizer:
             name = (second or "").lower()
             if name in _VOLATILE:
                 self.volatile = True
-            if self.functions is not None:
-                return _SQLITE_OK if name in self.functions else _SQLITE_DENY
             return _SQLITE_DENY if name in _FORBIDDEN else _SQLITE_OK
         if action == _PRAGMA and (first or "").lower() in self.pragmas:
             return _SQLITE_OK
