@@ -407,11 +407,11 @@ def _months_on(day: Day, months: int) -> Day:
 def _relative(span: tuple[int, int], text: str, today: Day) -> Period | None:
     fixed = {"yesterday": -1, "today": 0, "tomorrow": 1}
     if text in fixed:
-        ends = (
+        start, end = (
             Moment(today + datetime.timedelta(shift), _shift(shift, "day"))
             for shift in (fixed[text], fixed[text] + 1)
         )
-        return Period(span, *ends)
+        return Period(span, start, end)
     which, *middle, unit = text.split()
     unit = unit.removesuffix("s")
     if middle:
