@@ -165,13 +165,13 @@ class _Refused(Exception):
 
 
 def _lexer(*patterns: str) -> re.Pattern[str]:
-    ends = r"|(?P<word>[^\W\d]\w*)|(?P<mark>[-+*/<>=~!#%^&|?:@.,()\[\]{};])"
+    ends = r"|(?P<word>[^\W0-9]\w*)|(?P<mark>[-+*/<>=~!#%^&|?:@.,()\[\]{};])"
     return re.compile(_COMMENT + "|" + "|".join(patterns) + ends, re.DOTALL)
 
 
 _COMMENT = r"(?P<space>[ \t\r\n\f]+)|(?P<comment>--[^\r\n]*|/\*.*?\*/)"
 _DECIMAL = r"(?:{0}(?:\.(?:{0})?)?|\.{0})(?:[eE][+-]?{0})?(?!\w)"
-_DIGITS = r"\d+(?:_\d+)*"
+_DIGIT, _DIGITS = "[0-9]+", "[0-9]+(?:_[0-9]+)*"  # other digits of Unicode are letters to a server
 _STANDARD = (
     r"(?P<refused>[uU]&['\"])",
     r"(?P<escaped>[eE]'(?:[^'\\]|''|\\.)*')",
@@ -183,10 +183,10 @@ _BASED = r"0[xX](?:_?[0-9a-fA-F])+(?!\w)|0[oO](?:_?[0-7])+(?!\w)|0[bB](?:_?[01])
 _MYSQL = _lexer(
     r"(?P<text>[nN]?'(?:[^'\\]|''|\\.)*'|\"(?:[^\"\\]|\"\"|\\.)*\"|[bBxX]'[0-9a-fA-F]*')",
     r"(?P<quoted>`(?:[^`]|``)*`)",
-    r"(?P<number>0x[0-9a-fA-F]+(?!\w)|0b[01]+(?!\w)|" + _DECIMAL.format(r"\d+") + ")",
+    r"(?P<number>0x[0-9a-fA-F]+(?!\w)|0b[01]+(?!\w)|" + _DECIMAL.format(_DIGIT) + ")",
 )
 _LEXERS = {
-    "postgres": _lexer(*_STANDARD, f"(?P<number>{_DECIMAL.format(chr(92) + 'd+')})"),
+    "postgres": _lexer(*_STANDARD, f"(?P<number>{_DECIMAL.format(_DIGIT)})"),
     "postgres 16": _lexer(*_STANDARD, f"(?P<number>{_BASED}{_DECIMAL.format(_DIGITS)})"),
     "duckdb": _lexer(*_STANDARD, f"(?P<number>{_DECIMAL.format(_DIGITS)})"),
     "mysql": _MYSQL,
@@ -199,9 +199,10 @@ _SYNTAX = frozenset(
     "columns distinct div else end escape except exclude exists extract filter float from full group "
     "grouping having ilike in index inner intersect interval is join key lateral like limit "
     "materialized natural not nullif numeric offset on only or order outer over overlaps overlay "
-    "partition percent position precision qualify recursive regexp repeatable replace rlike rollup row rows select "
-    "sets similar some struct substring symmetric then time timestamp to trim try_cast union using "
-    "values varchar varying when where window with within greatest least xor bit".split()
+    "partition percent position precision qualify recursive regexp repeatable replace rlike rollup "
+    "row rows select sets similar some struct substring symmetric then time timestamp to trim "
+    "try_cast union using values varchar varying when where window with within greatest least xor "
+    "bit".split()
 )
 _FUNCTIONS_TOO = frozenset({"replace", "columns", "index", "key"})
 """Syntax in some places and engines, and a function in others: looked at as a call as well."""
@@ -250,7 +251,7 @@ def _tokens(sql: str, rules: Rules) -> list[_Token]:
         match = lexer.match(sql, position)
         if match is None:
             shown = sql[position : position + 20].split()[0]
-            if sql[position].isdigit():
+            if sql[position] in "0123456789":
                 raise _Refused(f"a number that runs into a name: {shown!r}")
             raise _Refused(f"the character {sql[position]!r} cannot stand outside quotes")
         kind, text = str(match.lastgroup), match[0]
@@ -318,7 +319,8 @@ class _Look:
     def _look(self, at: int, token: _Token) -> None:
         name, rules, shown = self.names[at], self.rules, token.text
         before, after = self._text(at - 1), self._text(at + 1)
-        if token.kind == "word" and before != "." and self._is_syntax(at, name, shown):
+        bare = token.kind == "word" and before != "." and not after.startswith(".")
+        if bare and self._is_syntax(at, name, shown):
             return
         if name in rules.hidden or (after.startswith(".") and name in rules.hidden_schemas):
             raise _Refused(f"'{shown}' belongs to the server; only tables of the database are read")
@@ -407,7 +409,7 @@ class _Look:
     def _short(self, at: int) -> bool:
         """Whether a small number as such stands there."""
         text = self._text(at)
-        digits = text.isdigit() and len(text) <= _MAX_PADDING_DIGITS
+        digits = text.isdecimal() and text.isascii() and len(text) <= _MAX_PADDING_DIGITS
         return digits and self._text(at + 1) in (",", ")")
 
     def _grows(self, call: int, name: str) -> bool:
