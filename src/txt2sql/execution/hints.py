@@ -791,13 +791,13 @@ def _negated(question: _Question, i: int, fillers: frozenset[str] = frozenset())
 
 def _phrases(place: _Place) -> set[tuple[str, ...]]:
     """How a question may call what a column holds: a phone number is a phone, too."""
-    found = set()
+    phrases = set()
     for words in (place.phrase, place.own):
-        found.add(words)
+        phrases.add(words)
         while len(words) > 1 and words[-1] in _SUFFIXES:
             words = words[:-1]
-            found.add(words)
-    return {words for words in found if words and words[0] not in _GENERIC and words != ("name",)}
+            phrases.add(words)
+    return {words for words in phrases if words and words[0] not in _GENERIC and words != ("name",)}
 
 
 def _ends(question: _Question, i: int, following: frozenset[str]) -> bool:

@@ -240,17 +240,17 @@ def _describe_server(database: UrlDatabase) -> tuple[list[_Described], list[Fore
     described = [
         _Described(
             place[1],
-            [(c["name"], spell(c["type"]), c.get("comment") or "") for c in found],
+            [(c["name"], spell(c["type"]), c.get("comment") or "") for c in details],
             (keys.get(place) or {}).get("constrained_columns") or (),
             (comments.get(place) or {}).get("text") or "",
         )
-        for place, found in sorted(columns.items(), key=lambda item: str(item[0][1]))
+        for place, details in sorted(columns.items(), key=lambda item: str(item[0][1]))
         if place[1] not in hidden
     ]
     foreign: list[ForeignKey] = []
     constraint = 0
-    for place, found in sorted(links.items(), key=lambda item: str(item[0][1])):
-        for link in found:
+    for place, details in sorted(links.items(), key=lambda item: str(item[0][1])):
+        for link in details:
             if link["referred_schema"] is not None:
                 continue
             ends = list(zip(link["constrained_columns"], link["referred_columns"], strict=True))
@@ -330,7 +330,7 @@ def _describe_duckdb(database: UrlDatabase) -> tuple[list[_Described], list[Fore
             key = ForeignKey(table, column, other, referenced, constraint=constraint)
             foreign.append(key)
     described = [
-        _Described(name, found, primary.get(name, ()), comments.get(name) or "")
-        for name, found in columns.items()
+        _Described(name, details, primary.get(name, ()), comments.get(name) or "")
+        for name, details in columns.items()
     ]
     return described, foreign

@@ -85,38 +85,38 @@ def parse_address(text: str) -> Address | None:
         return None
     engine = _SCHEMES.get(scheme[1].lower())
     if engine is None:
-        known = ", ".join(sorted(f"{name}://" for name in _SCHEMES))
-        raise DatabaseError(f"no engine for '{scheme[1]}://'; a database URL begins with {known}")
-    found = _URL.fullmatch(text)
-    if found is None or not (found["name"] or "").strip("/"):
+        schemes = ", ".join(sorted(f"{name}://" for name in _SCHEMES))
+        raise DatabaseError(f"no engine for '{scheme[1]}://'; a database URL begins with {schemes}")
+    parts = _URL.fullmatch(text)
+    if parts is None or not (parts["name"] or "").strip("/"):
         example = "duckdb:///shop.duckdb" if engine == "duckdb" else f"{engine}://user@host/name"
         raise DatabaseError(
             f"the database URL is not complete; write it like {example}, special characters of a "
             "password percent-encoded (@ as %40, / as %2F)"
         )
-    if found["port"] and not found["port"].isdigit():
+    if parts["port"] and not parts["port"].isdigit():
         raise DatabaseError(
             "the port in the database URL is not a number; write special characters of a password "
             "percent-encoded (@ as %40, / as %2F)"
         )
     if engine in ("duckdb", "sqlite"):
-        name = unquote(found["name"])
+        name = unquote(parts["name"])
         return Address(engine, f"{engine}:///{name}", text, name)
-    if "@" in found["name"]:  # what looks like a host and a port may be a user and a password
+    if "@" in parts["name"]:  # what looks like a host and a port may be a user and a password
         raise DatabaseError(
             "there is an @ after the first / of the database URL; write special characters of a "
             "password or a name percent-encoded (@ as %40, / as %2F)"
         )
-    user = f"{found['user']}@" if found["user"] else ""
-    port = f":{found['port']}" if found["port"] else ""
-    place = f"{engine}://{user}{found['host']}{port}/{found['name']}"
-    return Address(engine, place, text, unquote(found["name"]), _secrets(found))
+    user = f"{parts['user']}@" if parts["user"] else ""
+    port = f":{parts['port']}" if parts["port"] else ""
+    place = f"{engine}://{user}{parts['host']}{port}/{parts['name']}"
+    return Address(engine, place, text, unquote(parts["name"]), _secrets(parts))
 
 
-def _secrets(found: re.Match[str]) -> tuple[str, ...]:
+def _secrets(parts: re.Match[str]) -> tuple[str, ...]:
     """The password as written and as meant, and every option that is called one, longest first."""
-    values = {found["password"] or ""}
-    for name, value in parse_qsl(found["query"] or ""):
+    values = {parts["password"] or ""}
+    for name, value in parse_qsl(parts["query"] or ""):
         if "password" in name.lower() or "passwd" in name.lower():
             values.add(value)
     values |= {unquote(value) for value in values}

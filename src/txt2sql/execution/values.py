@@ -332,7 +332,7 @@ class Cells:
         if rows:
             return []  # it is a word of this database
         start = word[: len(word) // 2 - 1 if most == 1 else len(word) // 3]
-        found, letters = [], set(word)
+        near, letters = [], set(word)
         for (other,) in self._connection.execute(
             "SELECT word FROM words WHERE word >= ? AND word < ? "
             f"AND length(word) BETWEEN ? AND ? LIMIT {_MAX_NEAR}",
@@ -342,8 +342,8 @@ class Cells:
                 continue  # each edit takes one letter away at most
             away = distance(word, other, most)
             if away <= most:
-                found.append((away, other))
-        return [other for _, other in sorted(found)]
+                near.append((away, other))
+        return [other for _, other in sorted(near)]
 
     def _look_up(self, wanted: list[str]) -> list[Cell]:
         rows: list[Cell] = []
@@ -523,9 +523,9 @@ def _cells(connection: sqlite3.Connection, schema: Schema) -> Iterator[tuple[str
                 yield table.name, column.name, value
 
 
-def _keyed(found: Iterable[tuple[str, str, str]], noted: set[str]) -> Iterator[Cell]:
+def _keyed(cells: Iterable[tuple[str, str, str]], noted: set[str]) -> Iterator[Cell]:
     """The cells with their folded words, each of which is noted."""
-    for table, column, value in found:
+    for table, column, value in cells:
         words = fold(value)
         if words:
             if len(noted) < _MAX_WORDS:
