@@ -224,7 +224,7 @@ def choose_samples(
     other texts two are enough, of numbers and dates one, whose format shows. The number of a primary
     key teaches nothing. Value sampling in prompts: BRIDGE (Lin et al. 2020), CodeS (Li et al. 2024).
 
-    >>> choose_samples(["paid", "open", "paid", "void", "paid"], "text")
+    >>> choose_samples(["paid", "open", "paid", "void", "paid", "open"], "text")
     ('paid', 'open', 'void')
     """
     counts = Counter(cell for cell in cells if cell.strip())
