@@ -330,6 +330,15 @@ def test_what_was_too_slow_or_too_large_is_not_remembered(shop: Database) -> Non
         assert execute(shop, sql, LIMITS) is not execute(shop, sql, LIMITS)
 
 
+def test_long_rows_are_capped(shop: Database) -> None:
+    long = ", ".join(["hex(zeroblob(400000))"] * 40)
+    assert "too big" in str(execute(shop, f"SELECT {long}", Limits(timeout_s=20)).error)
+    late = f"SELECT iif(id < 300, '', {LONG_A}) FROM item"
+    result = execute(shop, late, Limits(timeout_s=20, max_result_bytes=2_000_000))
+    assert result.truncated
+    assert 200 < len(result.rows) < 310
+
+
 def test_cells_are_counted(shop: Database) -> None:
     """A NULL is a byte on its way and more in the memory of whoever shows it."""
     sql = f"SELECT {', '.join(['NULL'] * 1000)} FROM item"

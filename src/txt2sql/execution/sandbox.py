@@ -263,11 +263,19 @@ def fetch(cursor: Rows, chunks: list[bytes], max_rows: int, max_bytes: int, max_
             for row in rows:
                 if any(isinstance(cell, (str, bytes)) and len(cell) > max_cell for cell in row):
                     raise sqlite3.DataError("string or blob too big")
+        whole = len(rows)
+        while len(chunk) > bytes_left + _CHUNK_BYTES:  # rows far longer than those before them
+            rows = rows[: len(rows) // 2]
+            if not rows and not chunks:
+                raise sqlite3.DataError("row too big")
+            chunk = marshal.dumps(rows, 2)
         chunks.append(chunk)
-        size = len(chunk) + _CELL_BYTES * len(rows) * len(rows[0])
+        if len(rows) < whole:
+            return True
+        cost = len(chunk) + _CELL_BYTES * len(rows) * len(rows[0])
         rows_left -= len(rows)
-        bytes_left -= size
-        mean = size // len(rows) + 1
+        bytes_left -= cost
+        mean = cost // len(rows) + 1
         size = max(1, min(_CHUNK_ROWS, _CHUNK_BYTES // mean))
 
 
