@@ -17,7 +17,7 @@ from txt2sql.evaluation.mode import Judging
 from txt2sql.evaluation.parallel import judge_all
 from txt2sql.execution.database import Database
 from txt2sql.execution.execute import Limits, execute
-from txt2sql.execution.spread import can_spread
+from txt2sql.execution.pool import can_spread
 from txt2sql.types import Example, Outcome, Prediction, QueryResult, Schema, Verdict
 
 COUNT = "SELECT count(*) FROM shop"

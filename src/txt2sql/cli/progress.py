@@ -62,7 +62,7 @@ def _bars(label: str, in_bytes: bool) -> Iterator[Show]:
         TextColumn("[dim]{task.fields[note]}"),
     )
     # A bar that redraws itself has a thread for it, and a process with threads cannot be forked to
-    # judge (execution/spread.py): this one is drawn by the steps.
+    # judge (execution/pool.py): this one is drawn by the steps.
     console = Console(file=sys.stderr)
     with Progress(*columns, console=console, auto_refresh=False) as progress:
         tasks: dict[str, TaskID] = {}

@@ -25,10 +25,9 @@ from txt2sql.errors import DatabaseError
 from txt2sql.evaluation.gold import GoldResults
 from txt2sql.evaluation.mode import Judging
 from txt2sql.evaluation.taxonomy import no_sql
-from txt2sql.execution.compare import same_as_official, same_result
+from txt2sql.execution.compare import same_as_official, same_result, same_up_to_ties
 from txt2sql.execution.database import Database
 from txt2sql.execution.execute import Limits, execute
-from txt2sql.execution.ties import same_up_to_ties
 from txt2sql.sql import is_ordered, official
 from txt2sql.sql.ties import with_order_keys
 from txt2sql.types import Example, Outcome, Prediction, QueryResult, Verdict
