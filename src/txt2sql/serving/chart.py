@@ -20,7 +20,7 @@ from txt2sql.types import Row
 MOST_BARS = 40
 MOST_SERIES = 3
 MOST_COLOURS = 8
-"""Values of a second dimension that can still be told apart."""
+"""Values of a second dimension that can still be told apart; parts of a sum may be put together."""
 
 _LONG_LINE = 24
 _LEAST_POINTS = 5
@@ -100,14 +100,14 @@ def _two_dimensions(
         return None
     sizes = {i: len({row[i] for row in rows}) for i in both}
     x, series = sorted(both, key=lambda i: (i not in dated, -sizes[i]))
-    if min(sizes.values()) < 2 or sizes[series] > MOST_COLOURS:
+    summed = not _NO_SUM.search(names[y]) and all((row[y] or 0) >= 0 for row in rows)
+    if min(sizes.values()) < 2 or sizes[series] > (MOST_BARS if summed else MOST_COLOURS):
         return None
-    if x in dated and sizes[x] > _LONG_LINE:
+    if x in dated and sizes[x] > _LONG_LINE and sizes[series] <= MOST_COLOURS:
         kind = "line"
     elif sizes[x] > MOST_BARS:
         return None
     else:
-        summed = not _NO_SUM.search(names[y]) and all((row[y] or 0) >= 0 for row in rows)
         kind = "stacked" if summed else "bar"
     return {"kind": kind, "x": x, "y": [y], "series": series}
 

@@ -108,7 +108,9 @@ def _about(
                 yield f"How many {_called(other)} are there for each of the {called}?"
             break
     if numbers and "avg" not in words:
-        yield f"What is the average {_words(numbers[0])} of {called}?"
+        name = _words(numbers[0])
+        many = "number of " if name.endswith("s") and not name.endswith("ss") else ""
+        yield f"What is the average {many}{name} of {called}?"
     if numbers and "max" not in words:
         yield f"Show the {called} with the highest {_words(numbers[-1])}."
     days = [column for column in table.columns if column.type == "time"]

@@ -6,7 +6,7 @@
 
 import * as api from "./api.js";
 import { canDraw, chart } from "./chart.js";
-import { didYouMean } from "./complete.js";
+import { didYouMean, quoted } from "./complete.js";
 import { button, copyText, count, download, icon, make, say, tabs } from "./elements.js";
 import { rowTable } from "./rows.js";
 import { laidOut, makeEditor } from "./sql.js";
@@ -68,7 +68,7 @@ function correction(sentence, sql, correct) {
   if (!meant) return null;
   const [wrong, near, owners] = meant, name = new RegExp("(?<![\\p{L}\\p{N}_])" + wrong.replaceAll("$", "\\$") + "(?![\\p{L}\\p{N}_])", "giu");
   return make("p", { class: "meant" },
-    ...(near.length ? ["Did you mean ", ...near.map(each => button(each, { class: "choice", onclick: () => correct(sql.replace(name, () => each)) })), "? "] : []),
+    ...(near.length ? ["Did you mean:", ...near.map(each => button(each, { class: "choice", onclick: () => correct(sql.replace(name, () => quoted(each))) }))] : []),
     owners.length ? wrong + " is a column of " + owners.slice(0, 3).join(", ") + "." : "");
 }
 
@@ -82,7 +82,7 @@ export function showAnswer(place, asked, { busy, arrived, ask, address, own = nu
   const name = asked.question ? make("h2", { class: "asked" }, asked.question) : null;
   const head = make("div", { class: "head" }), result = make("div", { class: "result" }), judging = make("div", { class: "judging" });
   const extras = [matched(asked.matches || []), leftOut(asked.dropped || []), otherQueries({ ...asked, candidates: asked.candidates || [] }, tryOut)].filter(Boolean);
-  const stale = make("p", { class: "hint stale-hint", hidden: true }, "The SQL was changed since; Run shows its rows.");
+  const stale = make("p", { class: "hint stale-hint", hidden: true }, "This belongs to the SQL before your edits; Run shows what the new one gives.");
   const runs = button("Run", { class: "run", title: "Ctrl+Enter", onclick: () => (current ? current.stop() : run()) }, "play");
   const reset = button("Undo edits", { class: "quiet", hidden: true, onclick: () => { editor.text = written; editor.area.focus(); run(); } }, "undo");
   const copy = button("Copy", { class: "quiet", "aria-label": "Copy the SQL", onclick: () => copyText(editor.text, copy) }, "copy");

@@ -67,9 +67,13 @@ export function table(answer, { kind, x, y, series, order }) {
   } else {
     const sums = new Map();
     for (const row of rows) sums.set(row[series], (sums.get(row[series]) || 0) + Math.abs(number(row[y[0]]) || 0));
-    const names = [...sums.keys()].sort((a, b) => sums.get(b) - sums.get(a)).slice(0, COLOURS);
+    const more = sums.size > COLOURS, together = more && kind === "stacked";
+    const names = [...sums.keys()].sort((a, b) => sums.get(b) - sums.get(a)).slice(0, together ? COLOURS - 1 : COLOURS);
     names.sort(natural(names));
-    if (sums.size > COLOURS) rest = "The " + COLOURS + " largest of " + count(sums.size, "value") + " of " + labelOf(answer, series) + ".";
+    if (together) { // what there is no colour for is one part of each bar
+      names.push("Others (" + (sums.size - names.length) + ")");
+      rows = rows.map(row => (names.includes(row[series]) ? row : row.with(series, names.at(-1))));
+    } else if (more) rest = "The " + COLOURS + " largest of " + count(sums.size, "value") + " of " + labelOf(answer, series) + ".";
     rows = rows.filter(row => names.includes(row[series]));
     places = kind === "scatter" ? rows.map(row => row[x]) : [...new Set(rows.map(row => row[x]))];
     lists = names.map(name => ({ name: label(name), values: places.map(() => NaN) }));
@@ -105,12 +109,13 @@ export function chart(answer) {
     return make("label", {}, make("span", {}, text), box);
   };
   const several = choice.y.length > 1 ? [["", choice.y.map(at => labelOf(answer, at)).join(", ")]] : [], all = choice.y;
-  const tools = make("div", { class: "chart-tools" },
+  const options = make("div", { class: "chart-options" },
     select("Chart", Object.entries(KINDS), choice.kind, value => { choice.kind = value; }),
     select("Of", [...several, ...numbers.map(names)], several.length ? "" : choice.y[0], value => { choice.y = value === "" ? all : [Number(value)]; }),
-    select("By", answer.columns.map((_, at) => names(at)), choice.x, value => { choice.x = Number(value); choice.order = usualOrder(answer, choice.x); tools.children[4].lastChild.value = choice.order; }),
+    select("By", answer.columns.map((_, at) => names(at)), choice.x, value => { choice.x = Number(value); choice.order = usualOrder(answer, choice.x); options.children[4].lastChild.value = choice.order; }),
     select("And", [["", "nothing else"], ...answer.columns.map((_, at) => names(at))], choice.series ?? "", value => { choice.series = value === "" ? null : Number(value); }),
-    select("Order", Object.entries(ORDERS), choice.order, value => { choice.order = value; }),
+    select("Order", Object.entries(ORDERS), choice.order, value => { choice.order = value; }));
+  const tools = make("div", { class: "chart-tools" }, make("details", {}, make("summary", {}, "Change the chart"), options),
     make("span", { class: "buttons" }, ...["PNG", "SVG"].map(kind => button(kind, { class: "quiet", "aria-label": "Save the chart as " + kind, onclick: () => save(place, kind, heading(answer, choice)) }, "download"))));
   function fill() {
     const now = { ...choice, y: choice.series === null ? choice.y : choice.y.slice(0, 1) };

@@ -120,7 +120,8 @@ export function offerNames(area, under, id) {
   });
   area.addEventListener("blur", close);
   area.addEventListener("keydown", event => {
-    if (list.hidden || event.ctrlKey || event.metaKey) return;
+    if (list.hidden) return;
+    if (event.ctrlKey || event.metaKey) return event.key === "Enter" && close();
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (step) choose(at + step);
     else if ((event.key === "Tab" && !event.shiftKey) || event.key === "Enter") take(state.names[at]);

@@ -58,7 +58,7 @@ function total(rows, at) {
   const values = rows.map(row => row[at]).filter(isNumber);
   if (!values.length) return null;
   const sum = values.every(value => typeof value === "bigint" || Number.isInteger(value)) ? values.reduce((all, value) => all + BigInt(value), 0n) : values.reduce((all, value) => all + Number(value), 0);
-  return [shown(sum, true), shown(Number((Number(sum) / values.length).toPrecision(10)), true)];
+  return [shown(sum, true), shown(Number((Number(sum) / values.length).toPrecision(6)), true)];
 }
 
 export function rowTable(answer) {
