@@ -127,7 +127,8 @@ def test_an_answer_has_an_address_and_a_name(open_page: Open) -> None:
     expect(page.locator(".pasts li")).to_have_count(1)
     accessible(page)
 
-    other = open_page("phone, dark", first[len(page.evaluate("location.origin")) + 1 :])
+    path = first[len(page.evaluate("location.origin")) + 1 :]
+    other = open_page("phone, dark", path, expected="status of 404")
     expect(other.locator(".big")).to_contain_text("7")
     other.evaluate("location.hash = '#answer=00000000-0000-4000-8000-000000000000'")
     expect(other.get_by_role("alert")).to_contain_text("no answer of this id")

@@ -191,7 +191,7 @@ export function showAnswer(place, asked, { busy, arrived, ask, address, own = nu
       if (canDraw(answer)) found.chart = () => chart(answer);
       found.table = () => rowTable(answer);
     }
-    if (asked.tree && !changed) found.search = () => { const box = make("div"); drawTree(box, asked.tree, "h4"); return box; };
+    if (asked.tree && !changed) found.search = () => { const box = make("div"); drawTree(box, asked.tree, "h3"); return box; };
     const names = Object.keys(found);
     if (!names.length) return [];
     const list = make("div", { class: "tabs", role: "tablist", "aria-label": "Result" });

@@ -92,8 +92,9 @@ export function table(answer, { kind, x, y, series, order }) {
 
 // "Number of books by genre": a label that says what was computed goes on in small letters.
 function heading(answer, { x, y, series }) {
-  const inside = at => { const text = labelOf(answer, at); return text === answer.columns[at] ? text : text[0].toLowerCase() + text.slice(1); };
-  const what = [labelOf(answer, y[0]), ...y.slice(1).map(inside)].join(", ");
+  const spaced = at => labelOf(answer, at).replaceAll("_", " ");
+  const inside = at => (labelOf(answer, at) === answer.columns[at] ? spaced(at) : spaced(at)[0].toLowerCase() + spaced(at).slice(1));
+  const what = [spaced(y[0]), ...y.slice(1).map(inside)].join(", ");
   return what + (x === null ? "" : " by " + inside(x)) + (series === null ? "" : " and " + inside(series));
 }
 
@@ -104,7 +105,7 @@ export function chart(answer) {
   const place = make("div"), numbers = answer.columns.map((_, at) => at).filter(at => answer.types[at] === "number");
   const names = at => [String(at), labelOf(answer, at)];
   const select = (text, options, value, change) => {
-    const box = make("select", { onchange: () => { change(box.value); fill(); } }, ...options.map(([each, name]) => make("option", { value: each }, name)));
+    const box = make("select", { "aria-label": text, onchange: () => { change(box.value); fill(); } }, ...options.map(([each, name]) => make("option", { value: each }, name)));
     box.value = String(value);
     return make("label", {}, make("span", {}, text), box);
   };
