@@ -39,7 +39,7 @@ from txt2sql.serving.service import Answer, schema_with_tables
 from txt2sql.serving.statements import Ran, Statements
 from txt2sql.serving.suggestions import MOST_TABLES, Counted, beginning, counted, following
 from txt2sql.serving.tickets import DEFAULT_LOAD, ENDS, Closed, Event, Full, Load, Ticket
-from txt2sql.types import QueryResult
+from txt2sql.types import QueryResult, Schema
 
 DEFAULT_SEARCH = 50
 MOST_EXAMPLES = 5
@@ -238,7 +238,7 @@ class Backend:
     async def refresh(self) -> bool:
         """Read the tables anew; True where they changed, and the model then starts again with them."""
         schema, _ = await self._call(schema_with_tables, self.database, self.settings.describe)
-        changed = bool(schema != self.schema)
+        changed = _shape(schema) != _shape(self.schema)
         if self._looking is not None:
             self._looking.cancel()
         self.schema, self.counts, self._examples, self._looking = schema, {}, [], None
@@ -384,6 +384,14 @@ class Backend:
             await self._call(self.statements.stop, id)
             return True
         return self.scheduler.stop(id)
+
+
+def _shape(schema: Schema) -> object:
+    """What the model must start again for: names, types and keys, not the sample values."""
+    columns = [
+        (t.name, [(c.name, c.type, c.primary_key) for c in t.columns]) for t in schema.tables
+    ]
+    return columns, schema.foreign_keys
 
 
 def _answer(sql: str, result: QueryResult) -> Answer:

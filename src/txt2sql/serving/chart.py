@@ -100,7 +100,7 @@ def _two_dimensions(
         return None
     sizes = {i: len({row[i] for row in rows}) for i in both}
     x, series = sorted(both, key=lambda i: (i not in dated, -sizes[i]))
-    summed = not _NO_SUM.search(names[y]) and all((row[y] or 0) >= 0 for row in rows)
+    summed = not _NO_SUM.search(names[y]) and all(float(row[y] or 0) >= 0 for row in rows)
     if min(sizes.values()) < 2 or sizes[series] > (MOST_BARS if summed else MOST_COLOURS):
         return None
     if x in dated and sizes[x] > _LONG_LINE and sizes[series] <= MOST_COLOURS:
