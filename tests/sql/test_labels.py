@@ -6,7 +6,7 @@ import pytest
 
 from txt2sql import sample
 from txt2sql.execution.database import open_database
-from txt2sql.sql.labels import labels
+from txt2sql.sql.labels import labels, origins
 
 JOINED = "FROM shops JOIN orders ON shops.shop_id = orders.shop_id"
 
@@ -34,3 +34,10 @@ def test_labels(sql: str, expected: list[str]) -> None:
     schema = open_database(sample.path()).schema()
     names = [name if name in sql else f"c{i}" for i, name in enumerate(expected)]
     assert labels(sql, names, schema) == expected
+
+
+def test_what_is_counted_is_a_quantity_whatever_its_alias() -> None:
+    sql = "SELECT count(*) AS shop_id, round(avg(a), 1) AS x, min(t.year) AS first, name AS n, a + 1 AS m FROM t"
+    names = ["shop_id", "x", "first", "n", "m"]
+    assert origins(sql, names) == ["", "average", "max year", "name", "m"]
+    assert origins("SELECT * FROM t", ["a"]) == ["a"]

@@ -59,15 +59,15 @@ def columns(
     error: str | None = None,
 ) -> dict[str, Any]:
     """What is said of the columns of a result: names, labels, types, which are quantities, a chart."""
-    from txt2sql.sql.labels import labels
+    from txt2sql.sql.labels import labels, origins
 
-    types = column_types(names, rows)
+    types, cells = column_types(names, rows), origins(sql or "", names, schema.dialect)
     return {
         "columns": list(names),
         "labels": labels(sql or "", names, schema),
         "types": types,
-        "amounts": amounts(types, names),
-        "chart": suggest(types, rows, names) if error is None else None,
+        "amounts": amounts(types, cells),
+        "chart": suggest(types, rows, cells) if error is None else None,
     }
 
 

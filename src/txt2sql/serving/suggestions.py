@@ -63,12 +63,11 @@ def beginning(schema: Schema, counts: Mapping[str, Counted]) -> tuple[str, ...]:
     keys = [name for key in schema.foreign_keys for name in (key.table, key.referenced_table)]
     filled = [table for table in schema.tables if table.columns and _rows(counts, table) != 0]
     first = sorted(filled, key=lambda table: -keys.count(table.name))[:3]
-    listed = [f"Show all {_called(table)}." for table in filled[:2]]
     return tuple(
         dict.fromkeys(
             [f"How many {_called(table)} are there?" for table in first[:2]]
             + [each for table in first for each in list(_about(table, schema, counts))[:2]]
-            + listed
+            + [f"Show all {_called(table)}." for table in filled[:2]]
         )
     )[:8]
 
@@ -80,7 +79,7 @@ def following(
     words = {word.lower() for word in re.findall(r"\w+", sql)}
     tables = [table for table in schema.tables if table.name.lower() in words]
     offers = [list(_about(table, schema, counts, words)) for table in tables]
-    mixed = [each[i] for i in range(3) for each in offers if i < len(each)]
+    mixed = [each[i] for i in range(7) for each in offers if i < len(each)]
     plain = question.strip().lower()
     return tuple(dict.fromkeys(each for each in mixed if each.lower() != plain))[:_NEXT]
 
@@ -116,6 +115,8 @@ def _about(
     days = [column for column in table.columns if column.type == "time"]
     if days and "strftime" not in words:
         yield f"How many {called} are there per year of {_words(days[0])}?"
+    yield f"How many {called} are there?"
+    yield f"Show all {called}."
 
 
 def _called(table: Table) -> str:

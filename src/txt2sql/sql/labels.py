@@ -17,7 +17,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from txt2sql.sql.explain import MAX_CHARS, Tangled, select_words
-from txt2sql.sql.resolve import Node
+from txt2sql.sql.sources import Node
 from txt2sql.types import Schema
 
 _PARTS_OF_DATES = {"%Y": "Year", "%Y-%m": "Month", "%m": "Month", "%Y-%m-%d": "Day", "%d": "Day"}
@@ -26,18 +26,49 @@ _WRAPPERS = (exp.Round, exp.Cast, exp.Paren, exp.TsOrDsToTimestamp, exp.TsOrDsTo
 
 def labels(sql: str, columns: Sequence[str], schema: Schema) -> list[str]:
     """One label for each column; its own name where there is nothing better."""
-    own = list(columns)
+    tree = _select(sql, len(columns), schema.dialect)
+    if tree is None:
+        return list(columns)
+    return [_label(tree, each, name, schema) for each, name in zip(tree.expressions, columns)]
+
+
+def origins(sql: str, columns: Sequence[str], dialect: str = "sqlite") -> list[str]:
+    """What the cells of each column are, whatever its alias: a column's own name, "max year" for the
+    largest or smallest of one, "" for a count or a sum, "average"; else the name of the result.
+
+    >>> origins("SELECT count(*) AS number, max(year) AS last, a AS b FROM t", ["number", "last", "b"])
+    ['', 'max year', 'a']
+    """
+    tree = _select(sql, len(columns), dialect)
+    if tree is None:
+        return list(columns)
+    return [_origin(each.unalias(), name) for each, name in zip(tree.expressions, columns)]
+
+
+def _origin(node: Node, name: str) -> str:
+    while isinstance(node, _WRAPPERS):
+        node = node.this
+    if isinstance(node, (exp.Count, exp.Sum)):
+        return ""
+    if isinstance(node, exp.Avg):
+        return "average"
+    if isinstance(node, (exp.Min, exp.Max)) and isinstance(node.this, exp.Column):
+        return f"max {node.this.name}"
+    return str(node.name) if isinstance(node, exp.Column) else name
+
+
+def _select(sql: str, columns: int, dialect: str) -> exp.Select | None:
+    """The SELECT that names the columns of a statement, where it has one expression for each."""
     if len(sql) > MAX_CHARS:
-        return own
+        return None
     try:
-        tree = sqlglot.parse_one(sql, read=schema.dialect)
-        while isinstance(tree, (exp.Subquery, exp.SetOperation)):
-            tree = tree.this
+        tree: Node = sqlglot.parse_one(sql, read=dialect)
     except (SqlglotError, RecursionError):
-        return own
-    if not isinstance(tree, exp.Select) or len(tree.expressions) != len(own):
-        return own
-    return [_label(tree, each, name, schema) for each, name in zip(tree.expressions, own)]
+        return None
+    while isinstance(tree, (exp.Subquery, exp.SetOperation)):
+        tree = tree.this
+    fits = isinstance(tree, exp.Select) and len(tree.expressions) == columns
+    return tree if fits and not any(each.is_star for each in tree.expressions) else None
 
 
 def _label(tree: exp.Select, node: Node, name: str, schema: Schema) -> str:
