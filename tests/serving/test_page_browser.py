@@ -143,7 +143,7 @@ def test_rows_are_sorted_paged_and_downloaded(open_page: Open) -> None:
     [
         ("SELECT order_date, count(*) AS n FROM orders GROUP BY order_date", "Line", "path.line"),
         ("SELECT pages, price FROM books", "Points", "circle.dot"),
-        ("SELECT city, min(birth_year) AS a, max(birth_year) AS b FROM customers GROUP BY city",
+        ("SELECT genre, min(price) AS a, max(price) AS b FROM books GROUP BY genre",
          "Bars", ".legend li"),
         ("SELECT 'up' AS way, 5 AS n UNION ALL SELECT 'down', -3", "Bars", ".box"),
     ],
