@@ -73,8 +73,7 @@ def differences(
         judged = judge_all(examples, predictions, metrics, dataset.database, gold=context.gold)
         for row, item in zip(rows, judged, strict=True):
             verdicts = {verdict.metric: verdict for verdict in item.verdicts}
-            found = _found(verdicts, keep_distinct)
-            for kind, ours in found:
+            for kind, ours in _ours(verdicts, keep_distinct):
                 official = _official(row, kind)
                 if official is None:
                     continue
@@ -88,7 +87,7 @@ def differences(
     return compared, differ
 
 
-def _found(verdicts: dict[str, Verdict], keep_distinct: bool) -> Iterator[tuple[str, object]]:
+def _ours(verdicts: dict[str, Verdict], keep_distinct: bool) -> Iterator[tuple[str, object]]:
     executed = int(verdicts["execution_accuracy"].correct)
     if keep_distinct:
         yield "exec_keep_distinct", executed

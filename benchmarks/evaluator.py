@@ -8,9 +8,7 @@ process by whole process, in turn. Every verdict must be the same, or the benchm
 - library: verdicts per second of a running process, as in a reward function, gold results known.
 
     python benchmarks/evaluator.py --peer PATH_TO_test-suite-sql-eval [--peer-python PYTHON]
-        [--data data/raw/spider] [--predictions FILE] [--runs 5] [--growth] [--quick]
-
-`--growth` adds how the cost of comparing two results grows with their rows and columns.
+        [--data data/raw/spider] [--predictions FILE] [--runs 5] [--quick]
 
 The peer needs Python packages of its own (nltk with its punkt_tab data, sqlparse, tqdm); `--peer-python`
 names an interpreter that has them. Without `--predictions` (one SQL per line), gold queries without
@@ -32,14 +30,13 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from txt2sql.data import open_dataset
 from txt2sql.evaluation.metrics import Context, choose
 from txt2sql.evaluation.mode import Judging
-from txt2sql.execution.compare import same_as_official
 from txt2sql.runs import hardware, versions
-from txt2sql.types import Example, Prediction, QueryResult
+from txt2sql.types import Example, Prediction
 
 METRICS = "execution_accuracy,exact_match"
 
@@ -54,11 +51,11 @@ class Listening(official.Evaluator):
     depth = 0
     def eval_exact_match(self, pred, label):
         Listening.depth += 1
-        found = super().eval_exact_match(pred, label)
+        match = super().eval_exact_match(pred, label)
         Listening.depth -= 1
         if not Listening.depth:  # both sides of a UNION are judged by an evaluator of their own
-            verdicts.append([int(found), executed[-1]])
-        return found
+            verdicts.append([int(match), executed[-1]])
+        return match
 executed = []
 judge = official.eval_exec_match
 def listening(*args, **named):
@@ -72,33 +69,8 @@ print(json.dumps({"verdicts": verdicts, "seconds": time.perf_counter() - start})
 """
 
 
-# Also run there: seconds that comparing two results takes, columns in another order, by size.
-SHARED = """
-import json, random, sys, time
-def tables(rows, columns):
-    rng = random.Random(rows * 100 + columns)
-    gold = [tuple(rng.randrange(50) for _ in range(columns)) for _ in range(rows)]
-    order = rng.sample(range(columns), columns)
-    predicted = [tuple(row[i] for i in order) for row in gold]
-    rng.shuffle(predicted)
-    return gold, predicted
-def timed(compare, sizes):
-    for rows, columns in sizes:
-        gold, predicted = tables(rows, columns)
-        start = time.perf_counter()
-        same = compare(gold, predicted)
-        yield [rows, columns, time.perf_counter() - start, bool(same)]
-"""
-GROWTH = f"""{SHARED}
-import exec_eval
-sizes = json.loads(sys.argv[1])
-print(json.dumps(list(timed(lambda a, b: exec_eval.result_eq(a, b, False), sizes))))
-"""
-SIZES = [(n, k) for k in (1, 2, 4, 6) for n in (100, 1_000, 10_000, 100_000)]
-
-
 def main() -> None:
-    """Compare, print what was found, and one JSON object last."""
+    """Compare and print; one JSON object last."""
     arguments = _arguments()
     with tempfile.TemporaryDirectory() as scratch:
         result = compare(arguments, Path(scratch))
@@ -133,12 +105,12 @@ def compare(arguments: argparse.Namespace, scratch: Path) -> dict[str, Any]:
         _run(command, scratch, TXT2SQL_CACHE=str(cache))
 
     answered = _run([arguments.peer_python, "-c", DRIVER, *inputs], arguments.peer)
-    said = json.loads(answered.splitlines()[-1])
+    official = json.loads(answered.splitlines()[-1])
     ours(scratch / "first", file, "--verdicts", str(scratch / "verdicts.jsonl"))
     rows = [json.loads(line) for line in (scratch / "verdicts.jsonl").open(encoding="utf-8")]
     differ = [
         row["i"]
-        for row, verdict in zip(rows, said["verdicts"], strict=True)
+        for row, verdict in zip(rows, official["verdicts"], strict=True)
         if [row["exact"], row["exec"]] != verdict
     ]
     print(f"verdicts: {2 * len(rows):,} compared, {len(differ)} examples differ {differ[:10]}")
@@ -147,33 +119,40 @@ def compare(arguments: argparse.Namespace, scratch: Path) -> dict[str, Any]:
 
     gold_known = scratch / "gold known"
     ours(gold_known, _lines(scratch / "gold as predicted.txt", [e.gold_sql for e in examples]))
-    times: dict[str, list[float]] = {"peer": [], "cold": [], "gold known": []}
+    times: dict[str, list[Time]] = {"peer": [], "cold": [], "gold known": []}
     for turn in range(1 if arguments.quick else arguments.runs):
-        times["peer"].append(_seconds(peer))
-        times["cold"].append(_seconds(ours, scratch / f"cold {turn}", file))
-        known = scratch / f"gold known {turn}"
-        shutil.copytree(gold_known, known)
-        times["gold known"].append(_seconds(ours, known, file))
-    median = {name: statistics.median(found) for name, found in times.items()}
-    for name, found in times.items():
+        times["peer"].append(_timed(peer))
+        times["cold"].append(_timed(ours, scratch / f"cold {turn}", file))
+        cache = scratch / f"gold known {turn}"
+        shutil.copytree(gold_known, cache)
+        times["gold known"].append(_timed(ours, cache, file))
+    median, processor = (
+        {
+            name: statistics.median(getattr(time, kind) for time in each)
+            for name, each in times.items()
+        }
+        for kind in ("wall", "processor")
+    )
+    for name, each in times.items():
+        walls = [time.wall for time in each]
         print(
-            f"{name}: median {median[name]:.3f} s, {min(found):.3f} to {max(found):.3f}, "
-            f"{len(found)} runs, peer/this {median['peer'] / median[name]:.1f}"
+            f"{name}: median {median[name]:.3f} s, {min(walls):.3f} to {max(walls):.3f}, "
+            f"{len(walls)} runs, peer/this {median['peer'] / median[name]:.1f}; "
+            f"processor {processor[name]:.3f} s, {processor['peer'] / processor[name]:.1f}"
         )
     rates = library(arguments.data, examples, predictions)
-    rates["peer"] = len(examples) / said["seconds"]
+    rates["peer"] = len(examples) / official["seconds"]
     for name, rate in rates.items():
         print(
             f"library, {name}: {rate:,.0f} verdicts per second, {rate / rates['peer']:.1f} of peer"
         )
-    if arguments.growth:
-        growth(arguments)
     return {
         "name": "evaluator",
         "ours": median["cold"],
         "peer": median["peer"],
         "ratio": median["peer"] / median["cold"],
         "ratios": {name: median["peer"] / value for name, value in median.items()},
+        "processor_seconds": processor,
         "library_ratios": {name: rate / rates["peer"] for name, rate in rates.items()},
         "n": len(examples),
         "unit": "seconds per whole process",
@@ -182,26 +161,6 @@ def compare(arguments: argparse.Namespace, scratch: Path) -> dict[str, Any]:
         "versions": versions(),
         "platform": platform.platform(),
     }
-
-
-def growth(arguments: argparse.Namespace) -> None:
-    """A table of milliseconds by rows and columns, ours and the peer's."""
-    sizes = [size for size in SIZES if size[0] <= 1_000 or not arguments.quick]
-    asked = [arguments.peer_python, "-c", GROWTH, json.dumps(sizes)]
-    peer = json.loads(_run(asked, arguments.peer).splitlines()[-1])
-    room: dict[str, Any] = {}
-    exec(SHARED, room)
-
-    def compare(gold: list[Any], predicted: list[Any]) -> bool:
-        columns = tuple("c" * len(gold[0]))
-        results = (QueryResult(columns, tuple(rows)) for rows in (gold, predicted))
-        return same_as_official(*results, ordered=False)
-
-    print("rows, columns: ours ms, peer ms")
-    for ours, theirs in zip(room["timed"](compare, sizes), peer, strict=True):
-        rows, columns, seconds, same = ours
-        assert same == theirs[3]
-        print(f"{rows:,}, {columns}: {seconds * 1e3:.2f}, {theirs[2] * 1e3:.2f}")
 
 
 def library(data: Path | None, examples: list[Example], predictions: list[str]) -> dict[str, float]:
@@ -236,10 +195,12 @@ def _lines(path: Path, lines: list[str]) -> Path:
 
 
 def _run(command: list[str], folder: Path, **environment: str) -> str:
+    # Both sides may keep compiled modules, as where they are installed.
+    environ = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     done = subprocess.run(
         command,
         cwd=folder,
-        env={**os.environ, **environment},
+        env={**environ, **environment},
         capture_output=True,
         text=True,
         check=False,
@@ -249,10 +210,20 @@ def _run(command: list[str], folder: Path, **environment: str) -> str:
     return done.stdout
 
 
-def _seconds(run: Callable[..., None], *arguments: Path) -> float:
-    start = time.perf_counter()
+class Time(NamedTuple):
+    """Of a whole process with its children, in seconds."""
+
+    wall: float
+    processor: float
+
+
+def _timed(run: Callable[..., None], *arguments: Path) -> Time:
+    start, before = time.perf_counter(), os.times()
     run(*arguments)
-    return time.perf_counter() - start
+    after = os.times()
+    processor = after.children_user + after.children_system
+    processor -= before.children_user + before.children_system
+    return Time(time.perf_counter() - start, processor)
 
 
 def _rankings(path: Path) -> int:
@@ -270,7 +241,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path)
     parser.add_argument("--predictions", type=Path)
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--growth", action="store_true")
     parser.add_argument("--quick", action="store_true")
     return parser.parse_args()
 

@@ -6,8 +6,8 @@ tokens of that query are forced, so that a model needs no step for them. The voc
 BPE of 32,000, trained here on the Python standard library, or that of `--tokenizer FOLDER`.
 
 `--acceptance` counts the gold queries that SQLite compiles and the grammar accepts, byte by byte, once
-names, keywords and space are in the grammar's spelling; what it refuses is listed by kind, and written
-out with `--refused FILE`. `--samples N` walks the grammar at random and compiles each sample.
+names, keywords and space are in the grammar's spelling; `--refused FILE` gets what it refuses, with the
+place where it stops. `--samples N` walks the grammar at random and compiles each sample.
 
     python benchmarks/grammar.py [--quick] [--tokenizer FOLDER]
     python benchmarks/grammar.py --acceptance --data DIR
@@ -223,27 +223,6 @@ def acceptor(grammar: str) -> Callable[[str], tuple[bool, int]]:
     return accepts
 
 
-def kind_of(text: str, position: int) -> str:
-    """Why the grammar stops at a byte of a gold query."""
-    before, after = text.encode()[:position].decode(errors="ignore"), text.encode()[position:]
-    word = re.search(r"[\w.]*$", before)[0] + re.match(rb"\w*", after)[0].decode(errors="ignore")  # type: ignore[index]
-    if before.count("'") % 2 and max(map(len, re.findall("'((?:[^']|'')*)'", text))) > 80:
-        return "a text of more than 80 characters"
-    if re.search(r"\bJOIN \S+(?: AS \w+)?\s?(?:WH)?$", before) and not re.match(
-        rb"\S*\s*ON\b", after
-    ):
-        return "a join without a condition"
-    if re.match(
-        r"SELECT\b(?!.*\bFROM\b)", before.rpartition("SELECT")[1] + before.rpartition("SELECT")[2]
-    ):
-        if re.search(r"[\w)'] \w*$", before) and not re.search(
-            r"(?:SELECT|DISTINCT|AS|,) \w*$", before
-        ):
-            return "an alias without AS"
-        return f"a name of a nested query before it, that looks like no computed one ({word})"
-    return "other"
-
-
 def acceptance(data: Path, refused: Path | None) -> None:
     """Print the share of gold queries that are accepted, of those that SQLite compiles."""
     rows: list[str] = []
@@ -254,7 +233,6 @@ def acceptance(data: Path, refused: Path | None) -> None:
             (each["db_id"], each["query"]) for each in json.loads((data / file).read_text())
         )
         accepted = total = 0
-        kinds: Counter[str] = Counter()
         opened = ""
         for (db_id, sql), times in sorted(golds.items()):
             if db_id != opened:
@@ -269,12 +247,8 @@ def acceptance(data: Path, refused: Path | None) -> None:
             fits, position = accepts(text)
             accepted += times * fits
             if not fits:
-                kind = kind_of(text, position)
-                kinds[re.sub(r" \(.*", "", kind)] += times
-                rows.append(f"{name}\t{db_id}\t{kind}\t{text[:position]}|{text[position:]}")
+                rows.append(f"{name}\t{db_id}\t{text[:position]}|{text[position:]}")
         print(f"{name}: {accepted} of {total}, {accepted / total:.2%}")
-        for kind, times in kinds.most_common():
-            print(f"    {times} {kind}")
     if refused:
         refused.write_text("\n".join(rows) + "\n")
 
@@ -358,7 +332,6 @@ def error_of(connection: sqlite3.Connection, sql: str) -> str:
 def compile_samples(count: int) -> None:
     """Print how many samples compile, and the errors of the others by kind."""
     errors: Counter[str] = Counter()
-    features: Counter[str] = Counter()
     examples: dict[str, str] = {}
     for seed, ddl in enumerate(SAMPLE_SCHEMAS):
         connection = sqlite3.connect(":memory:")
@@ -366,7 +339,6 @@ def compile_samples(count: int) -> None:
         drawn = samples(schema_of(connection, "samples"), seed)
         for _ in range(count // len(SAMPLE_SCHEMAS)):
             sql = next(drawn)
-            features.update(set(re.findall("[A-Z]{2,}", sql)))
             error = error_of(connection, sql)
             if error and not re.search(SCOPE, error):
                 examples.setdefault(error, sql)
@@ -376,7 +348,6 @@ def compile_samples(count: int) -> None:
         print(f"{times:6} {error}")
         if error in examples:
             print(f"       {examples[error]}")
-    print("words:", ", ".join(f"{word} {times}" for word, times in features.most_common(60)))
 
 
 # ----------------------------------------------------------------------------------------------- time

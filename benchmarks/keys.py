@@ -107,7 +107,7 @@ class Item:
     unread: bool = False
     """Whether rows are hidden, too."""
 
-    def reader(self, connection: sqlite3.Connection) -> keys.Reader:
+    def reader(self, connection: sqlite3.Connection) -> keys.SqlReader:
         reader = sqlite_reader(connection, seconds=PATIENCE_S)
         return Unread(reader.stored()) if self.unread else reader
 

@@ -52,19 +52,21 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--held-out", action="store_true")
     parser.add_argument("--quick", action="store_true")
-    asked = parser.parse_args()
-    dataset = open_dataset("spider", asked.data)
-    greedy = build_predictor(asked.model, dataset.schema, dataset.database, batch_size=1)
+    arguments = parser.parse_args()
+    dataset = open_dataset("spider", arguments.data)
+    greedy = build_predictor(arguments.model, dataset.schema, dataset.database, batch_size=1)
     greedy.options = replace(greedy.options, second_beams=0)
-    options = SearchOptions(mcts=Settings(num_simulations=asked.simulations))
-    chance = random.Random(asked.seed)
-    if asked.held_out:
+    options = SearchOptions(mcts=Settings(num_simulations=arguments.simulations))
+    chance = random.Random(arguments.seed)
+    if arguments.held_out:
         examples = [e for e in dataset.examples("train") if is_held_out(e.db_id)]
         chance.shuffle(examples)
-        count = asked.n or (10 if asked.quick else len(examples))
+        count = arguments.n or (10 if arguments.quick else len(examples))
         print(json.dumps(accuracy(dataset, greedy, options, examples[:count])))
         return
-    examples = chance.sample(list(dataset.examples("dev")), asked.n or (10 if asked.quick else 200))
+    examples = chance.sample(
+        list(dataset.examples("dev")), arguments.n or (10 if arguments.quick else 200)
+    )
     print(json.dumps(times(greedy, options, examples)))
 
 
@@ -94,11 +96,11 @@ def times(greedy: DirectPredictor, options: SearchOptions, examples: list[Exampl
             spent[way].append(time.perf_counter() - start)
             if way in over:
                 over[way].append(spent[way][-1] / spent["greedy"][-1])
-    medians = {way: statistics.median(found) for way, found in spent.items()}
-    ratios = {way: statistics.median(found) for way, found in over.items()}
-    for way, found in spent.items():
+    medians = {way: statistics.median(times) for way, times in spent.items()}
+    ratios = {way: statistics.median(times) for way, times in over.items()}
+    for way, times in spent.items():
         ratio = f", {ratios[way]:.2f} times greedy" if way in ratios else ""
-        print(f"{way}: median {medians[way] * 1e3:.0f} ms (n = {len(found)}){ratio}")
+        print(f"{way}: median {medians[way] * 1e3:.0f} ms (n = {len(times)}){ratio}")
     return {
         "name": "search",
         "ours": medians["search"],
@@ -117,16 +119,16 @@ def naive(greedy: DirectPredictor, example: Example, simulations: int) -> str | 
     """The chosen one of so many sampled answers, each with a call of its own."""
     prompt = greedy.prompt(example)
     schema = greedy.schemas(example.db_id)
-    found: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for seed in range(simulations):
         sampling = Sampling(max_new_tokens=96, temperature=1.0, seed=seed)
         text = greedy.generator.generate([prompt], sampling)[0][0].text
         sql = decode(text, schema, prompt.links) if prompt.links else extract_sql(text)
         if sql:
-            found[sql] = found.get(sql, 0) + 1
+            counts[sql] = counts.get(sql, 0) + 1
     run = greedy.executor
     assert run is not None
-    votes = [Ballot(sql, n / simulations, n, 0.0, run(example.db_id, sql)) for sql, n in found.items()]  # fmt: skip
+    votes = [Ballot(sql, n / simulations, n, 0.0, run(example.db_id, sql)) for sql, n in counts.items()]  # fmt: skip
     candidates = choose(votes)
     return candidates[0].sql if candidates else None
 
@@ -140,15 +142,15 @@ def accuracy(
     right = {"greedy": 0, "search": 0, "oracle": 0}
     for start in range(0, len(examples), 8):
         batch = examples[start : start + 8]
-        for example, found in zip(batch, predictor.search([Question.of(e) for e in batch])):
+        for example, searched in zip(batch, predictor.search([Question.of(e) for e in batch])):
 
             def judged(sql: str, example: Example = example) -> bool:
                 answer = Prediction(example.id, sql)
                 return metric(example, answer, dataset.database(example.db_id)).correct
 
-            marks = {ballot.sql: judged(ballot.sql) for ballot in found.ballots}
-            right["greedy"] += any(marks[ballot.sql] for ballot in found.ballots if ballot.own)
-            right["search"] += bool(found.candidates) and marks[found.candidates[0].sql]
+            marks = {ballot.sql: judged(ballot.sql) for ballot in searched.ballots}
+            right["greedy"] += any(marks[ballot.sql] for ballot in searched.ballots if ballot.own)
+            right["search"] += bool(searched.candidates) and marks[searched.candidates[0].sql]
             right["oracle"] += any(marks.values())
     means = {name: count / len(examples) for name, count in right.items()}
     print(f"{means} (n = {len(examples)})")

@@ -104,8 +104,8 @@ def resident(pid: int) -> float:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:
         return 0.0
-    found = [line.split()[1] for line in status.splitlines() if line.startswith("VmRSS:")]
-    return int(found[0]) / 1000 if found else 0.0
+    sizes = [line.split()[1] for line in status.splitlines() if line.startswith("VmRSS:")]
+    return int(sizes[0]) / 1000 if sizes else 0.0
 
 
 async def client(http: httpx.AsyncClient, turn: Turn, end: float, chance: random.Random) -> None:
@@ -192,14 +192,16 @@ def main() -> None:
     parser.add_argument("--kill", action="store_true", help="kill the model in the middle")
     parser.add_argument("--quick", action="store_true", help="10 seconds")
     options = parser.parse_args()
-    found = measure(options.clients, 10.0 if options.quick else options.seconds, options.kill)
-    print(f"{found['clients']} clients, {found['seconds']} s: {found['ours']} questions per second")
-    print(f"  one at a time: {found['peer']}, ratio {found['ratio']}")
-    print(f"  median {found['latency_s']['median']} s, p95 {found['latency_s']['p95']} s")
-    print(f"  statuses {found['statuses']}, memory in MB {found['memory_mb']}")
-    print(json.dumps(found))
+    result = measure(options.clients, 10.0 if options.quick else options.seconds, options.kill)
+    print(
+        f"{result['clients']} clients, {result['seconds']} s: {result['ours']} questions per second"
+    )
+    print(f"  one at a time: {result['peer']}, ratio {result['ratio']}")
+    print(f"  median {result['latency_s']['median']} s, p95 {result['latency_s']['p95']} s")
+    print(f"  statuses {result['statuses']}, memory in MB {result['memory_mb']}")
+    print(json.dumps(result))
     honest = {"200", "429"} | ({"503"} if options.kill else set())
-    raise SystemExit(0 if set(found["statuses"]) <= honest else 1)
+    raise SystemExit(0 if set(result["statuses"]) <= honest else 1)
 
 
 if __name__ == "__main__":

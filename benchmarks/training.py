@@ -65,8 +65,8 @@ def rows_of(data: Path | None, count: int, tokenizer: Any) -> list[Row]:
     config = SFTConfig(data=str(data), measured=0)
     (lessons,) = open_data(config, "ddl", tokenizer)
     chosen = rng.sample(range(lessons.size), min(count, lessons.size))
-    found = [lessons.row(position, rng) for position in chosen]
-    return [(folded(row[0]), folded(row[1])) for row in found if row is not None]
+    chosen_rows = [lessons.row(position, rng) for position in chosen]
+    return [(folded(row[0]), folded(row[1])) for row in chosen_rows if row is not None]
 
 
 def folded(tokens: Sequence[int]) -> list[int]:
@@ -240,17 +240,17 @@ def trls(folder: str) -> Callable[..., transformers.Trainer]:
 def mean_losses(logits: Tensor, labels: Tensor, owners: Sequence[Any]) -> dict[Any, float]:
     """The mean loss of the tokens of each owner."""
     each = functional.cross_entropy(logits.float(), labels, reduction="none").tolist()
-    found: dict[Any, list[float]] = {}
+    by_owner: dict[Any, list[float]] = {}
     for owner, loss in zip(owners, each, strict=True):
-        found.setdefault(owner, []).append(loss)
-    return {owner: sum(losses) / len(losses) for owner, losses in found.items()}
+        by_owner.setdefault(owner, []).append(loss)
+    return {owner: sum(losses) / len(losses) for owner, losses in by_owner.items()}
 
 
 def check_losses(sides: dict[str, Side], rows: Sequence[Row]) -> float:
     """The largest difference of an example's loss between the sides, in single precision."""
     model = sides["plain"].model.eval()
     device = model.device
-    found: list[list[float]] = []
+    losses_of_sides: list[list[float]] = []
     with torch.no_grad():
         for name, side in sides.items():
             if name == "trl":
@@ -262,7 +262,7 @@ def check_losses(sides: dict[str, Side], rows: Sequence[Row]) -> float:
                     )
                     for row in rows
                 ]
-                found.append(sorted(round(float(loss), 5) for loss in one))
+                losses_of_sides.append(sorted(round(float(loss), 5) for loss in one))
                 continue
             if name == "plain":
                 batch = plainly(rows)
@@ -278,10 +278,12 @@ def check_losses(sides: dict[str, Side], rows: Sequence[Row]) -> float:
                 logits, targets = answer_logits(model.get_base_model(), laid.to(device))
                 where = (laid.labels[:, 1:] != -100).nonzero().tolist()
                 owners = [(i, int(laid.segments[i, t + 1])) for i, t in where]
-            found.append(sorted(mean_losses(logits, targets, owners).values()))
+            losses_of_sides.append(sorted(mean_losses(logits, targets, owners).values()))
     model.train()
-    assert all(len(losses) == len(rows) for losses in found), [len(losses) for losses in found]
-    return max(max(values) - min(values) for values in zip(*found, strict=True))
+    assert all(len(losses) == len(rows) for losses in losses_of_sides), [
+        len(losses) for losses in losses_of_sides
+    ]
+    return max(max(values) - min(values) for values in zip(*losses_of_sides, strict=True))
 
 
 LAYOUTS: dict[str, Callable[[Sequence[Row]], list[Any]]] = {

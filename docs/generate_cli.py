@@ -13,7 +13,7 @@ from typing import Any
 
 import typer
 
-from txt2sql.cli.main import app
+from txt2sql.cli.main import application
 
 PAGE = Path(__file__).with_name("cli.md")
 HEADER = """\
@@ -36,7 +36,7 @@ def commands(command: Any, name: str, parent: Any = None) -> Iterator[tuple[str,
 def page() -> str:
     """The text of docs/cli.md."""
     parts = [HEADER]
-    for name, text in commands(typer.main.get_command(app), "txt2sql"):
+    for name, text in commands(typer.main.get_command(application()), "txt2sql"):
         lines = "\n".join(line.rstrip() for line in text.strip().splitlines())
         parts.append(f"## `{name}`\n\n```text\n{lines}\n```\n")
     return "\n".join(parts)

@@ -28,6 +28,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,7 @@ class Run:
 
     def made_with(self) -> dict[str, Any]:
         """Commit, hardware and versions, as they are now."""
-        return {"commit": commit(), "hardware": hardware(), "versions": versions()}
+        return _made_with()
 
     def log(self, **metrics: Any) -> None:
         """Append one line to metrics.jsonl."""
@@ -181,12 +182,16 @@ def describe(seed: int) -> dict[str, Any]:
     """What made the results: seed, commit, hardware, versions, time and command line."""
     return {
         "seed": seed,
-        "commit": commit(),
         "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "command": sys.argv,
-        "hardware": hardware(),
-        "versions": versions(),
+        **_made_with(),
     }
+
+
+@cache
+def _made_with() -> dict[str, Any]:
+    """What does not change within a process: asking git and the drivers takes a while."""
+    return {"commit": commit(), "hardware": hardware(), "versions": versions()}
 
 
 def commit() -> str | None:

@@ -50,23 +50,6 @@ def large(tmp_path: Path) -> Path:
     return run(tmp_path / "large", [1, 1, 1, 1, 1, 1, 1, 0])
 
 
-def test_what_is_not_there_is_one_sentence(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert compare(small, small.parent) == 1
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert "verdicts.jsonl" in captured.err
-    assert captured.err.count("\n") == 1
-    assert compare(small) == 2
-
-
-def test_other_questions_are_refused(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    other = run(small.parent / "other", [1, 1], question="Which?")
-    assert compare(small, other, "--json") == 1
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert "dev-0 is not the same in A and B" in captured.err
-
-
 def test_people_read_difference_interval_and_p(
     small: Path, large: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -113,14 +96,6 @@ def test_what_makes_a_comparison_unfair_is_told(
         "warning: databases differ: the files of shop are not the same",
         "warning: compared on the 2 examples that both have; left out: 6 of A, 0 of B",
     ]
-
-
-def test_graded_scores_have_no_p(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    a, b = run(tmp_path / "a", [0.5, 0.25, 1.0]), run(tmp_path / "b", [0.75, 0.25, 1.0])
-    assert compare(a, b) == 0
-    out = capsys.readouterr().out
-    assert "A scores more on 0, B on 1, alike on 2" in out
-    assert "McNemar" not in out
 
 
 def test_control_characters_never_reach_the_terminal(

@@ -13,7 +13,6 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from txt2sql.cli.data import app
-from txt2sql.errors import DataError, DownloadError
 from txt2sql.sample import __file__ as sample
 
 SAMPLE = Path(sample).parent
@@ -33,32 +32,6 @@ def folder(tmp_path: Path) -> Path:
 
 def run(*arguments: str | Path) -> Result:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
-
-
-def test_help_names_the_commands() -> None:
-    result = run("--help")
-    assert all(name in result.output for name in ("download", "info", "check", "preprocess"))
-
-
-def test_an_unknown_data_set_is_one_sentence() -> None:
-    assert isinstance(run("download", "imdb").exception, DownloadError)
-    assert isinstance(run("info", "--dataset", "nowhere").exception, DataError)
-
-
-def test_no_data_set_at_all_is_one_sentence(tmp_path: Path) -> None:
-    for command in ("info", "check", "preprocess"):
-        error = run(command, "--data", tmp_path / "empty").exception
-        assert isinstance(error, DataError)
-        assert "txt2sql data download" in str(error)
-
-
-def test_download_from_a_folder_prints_where_it_is(folder: Path, tmp_path: Path) -> None:
-    result = run("download", "spider", "--source", folder, "--dest", tmp_path / "got")
-    assert result.exit_code == 0
-    assert str(tmp_path / "got") in result.stdout
-    assert "CC BY-SA 4.0" in result.stdout
-    assert (tmp_path / "got" / "dev.json").exists()
-    assert "already" in run("download", "spider", "--dest", tmp_path / "got").stdout
 
 
 def test_download_of_an_archive_prints_its_checksum(folder: Path, tmp_path: Path) -> None:
@@ -104,15 +77,6 @@ def test_preprocess_shows_a_summary_and_lists_failures(folder: Path, tmp_path: P
         ("dev", 30, 1, 0),
         ("train_spider", 30, 0, 0),
     ]
-
-
-def test_preprocess_takes_only_the_splits_asked_for(folder: Path, tmp_path: Path) -> None:
-    arguments = ("preprocess", "--data", folder.parent, "--out", tmp_path / "out", "--limit", 2)
-    rows = json.loads(run(*arguments, "--split", "dev", "--json").stdout)["splits"]
-    assert [(row["split"], row["n"]) for row in rows] == [("dev", 2)]
-    error = run(*arguments, "--split", "dev_real").exception
-    assert isinstance(error, DataError)
-    assert "no data set has a split dev_real" in str(error)
 
 
 @pytest.mark.parametrize("script", ["download_spider", "download_wikisql", "preprocess"])

@@ -165,8 +165,8 @@ def test_a_table_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str]) 
 def test_a_bar_on_a_terminal_has_no_thread_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
     """Judging forks, which only a process with one thread may do."""
     before = threading.active_count()
-    with progress._bar("judged", 3) as advance:
-        assert threading.active_count() == before
-        for _ in range(3):
-            advance("EX 50.0%")
+    with progress._bars("judged", in_bytes=False) as show:
+        for done in range(3):
+            show("", done + 1, 3, "EX 50.0%")
+            assert threading.active_count() == before
     assert "EX 50.0%" in capsys.readouterr().err

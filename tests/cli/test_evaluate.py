@@ -43,26 +43,6 @@ def predictions(folder: Path, *sql: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--dataset", "nowhere"], "nowhere"),
-        (["--dataset", "spider", "--data", "nowhere"], "nowhere"),
-        (["--dataset", "shops", "--split", "test"], "no split 'test'"),
-        (["--dataset", "shops", "--model", "no model"], "no model 'no model'"),
-        (["--dataset", "shops", "--predictions", "none.txt"], "none.txt"),
-    ],
-)
-def test_what_is_not_there_is_one_sentence(
-    shops: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert evaluate(*arguments) == 1
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert message in captured.err
-    assert captured.err.count("\n") == 1
-
-
 def test_wrong_predictions_are_wrong(shops: Path, capsys: pytest.CaptureFixture[str]) -> None:
     wrong = predictions(shops, "SELECT 7", "", "SELECT town FROM shop", "DROP TABLE shop")
     database = shops / "database" / "shop" / "shop.sqlite"
@@ -108,21 +88,6 @@ def test_people_read_n_and_an_interval(shops: Path, capsys: pytest.CaptureFixtur
     assert "evaluate: 4/4  EX 75.0%" in captured.err
 
 
-def test_a_limit_draws_by_seed(shops: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    given = predictions(shops, *GOLD, "SELECT 1", "SELECT 1")
-    drawn = []
-    for seed in (0, 0, 1, 2, 3):
-        out = shops / "verdicts.jsonl"
-        common = ["--dataset", shops, "--predictions", given, "--verdicts", out]
-        assert evaluate(*common, "--limit", 2, "--seed", seed) == 0
-        rows = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
-        drawn.append(tuple(row["example_id"] for row in rows))
-    assert drawn[0] == drawn[1]
-    assert len(set(drawn)) > 1
-    assert all(len(ids) == 2 for ids in drawn)
-    assert len(list(Path("results").iterdir())) == 4
-
-
 def test_other_predictions_never_meet_old_ones(
     shops: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -158,39 +123,6 @@ def test_a_broken_database_or_gold_is_an_outcome(
     assert result["outcomes"]["gold_error"] == 4
     assert result["metrics"]["execution_accuracy"]["n"] == 0
     assert "no question of 'shops' dev could be judged: " in captured.err
-
-
-def test_without_any_gold_there_is_one_sentence_and_no_accuracy(
-    shops: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    items = json.loads((shops / "dev.json").read_text(encoding="utf-8"))
-    golds = ["", None, "the answer is 42", {"select": []}]
-    items = [{**item, "query": gold} for item, gold in zip(items, golds, strict=True)]
-    (shops / "dev.json").write_text(json.dumps(items), encoding="utf-8")
-    given = predictions(shops, *GOLD, "", "")
-    assert evaluate("--dataset", shops, "--predictions", given, "--json") == 1
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert captured.err.count("\n") == 1
-    assert "no question with gold SQL in 'shops' dev" in captured.err
-    assert not Path("results").exists()
-
-
-def test_answers_are_judged_one_by_one_and_remembered(
-    shops: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    items = [
-        {"db_id": "shop", "question": "Where?", "answers": ["lisbon", "Porto"]},
-        {"db_id": "shop", "question": "Where else?", "answers": ["Faro"]},
-    ]
-    (shops / "dev.json").write_text(json.dumps(items), encoding="utf-8")
-    given = predictions(shops, "SELECT city FROM shop", "SELECT city FROM shop")
-    for folder in ("first", "again"):
-        assert (
-            evaluate("--dataset", shops, "--predictions", given, "--output", folder, "--json") == 0
-        )
-        result = report(capsys)["metrics"]["answer_accuracy"]
-        assert (result["n"], result["mean"]) == (2, 0.5)
 
 
 def test_questions_without_gold_are_left_out_and_counted(
@@ -300,17 +232,6 @@ def test_the_same_again_and_without_the_cache_is_the_same(
     assert official_rows(shops) == first
     assert official_rows(shops, "--no-cache", "--processes", 2) == first
     capsys.readouterr()
-
-
-def test_a_wrong_mode_or_metric_is_one_sentence(
-    shops: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    given = predictions(shops, *GOLD, "", "")
-    common = ["--dataset", shops, "--predictions", given]
-    assert evaluate(*common, "--mode", "offical") == 1
-    assert "choose one of strict, official" in capsys.readouterr().err
-    assert evaluate(*common, "--metrics", "execution_acuracy") == 1
-    assert "did you mean 'execution_accuracy'" in capsys.readouterr().err
 
 
 def test_a_gold_file_stands_in_for_a_split(shops: Path, capsys: pytest.CaptureFixture[str]) -> None:

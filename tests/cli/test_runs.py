@@ -66,25 +66,29 @@ def test_the_newest_comes_first_with_its_number(
     (trained / "metrics.jsonl").write_text(lines, encoding="utf-8")
     made(tmp_path / "c", "2025-01-01T10:00:00+00:00", model="new")
     assert runs(tmp_path) == 0
-    head, *shown = capsys.readouterr().out.splitlines()
+    head, _, *shown = capsys.readouterr().out.splitlines()
     assert head.split() == ["started", "run", "what", "result"]
     assert "EX 50.0% held out (spider) at step 5 of 9, unfinished" in shown[0]
     assert "small spider dev" in shown[1]
     assert "EX 75.0%  (95% interval 30.1% to 95.4%, n = 4)" in shown[1]
     assert "unfinished" not in shown[1]
-    assert shown[2].endswith("no number yet, unfinished")
+    assert shown[2].rstrip().endswith("no number yet, unfinished")
     assert runs(tmp_path, "--json") == 0
     assert [run["finished"] for run in json.loads(capsys.readouterr().out)] == [False, True, False]
 
 
-def test_curves_are_drawn_of_what_was_logged(
+def test_figures_are_drawn_of_what_was_evaluated(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("matplotlib", reason="needs the extra figures")
-    made(tmp_path / "a")
-    assert runs(tmp_path, "--curves", tmp_path / "curves") == 0
-    assert "no curves" in capsys.readouterr().err
-    row = {"step": 5, "execution_accuracy/spider": 0.5}
-    (tmp_path / "a" / "metrics.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
-    assert runs(tmp_path, "--curves", tmp_path / "curves") == 0
-    assert (tmp_path / "curves.png").stat().st_size > 1000
+    judged = made(tmp_path / "a", model="small")
+    assert runs(judged, "--figures", tmp_path / "pictures") == 1
+    assert "no run there has a report" in capsys.readouterr().err
+    value = {"execution_accuracy": wilson(3, 4)._asdict()}
+    report = {"metrics": value, "by_difficulty": {"easy": value}}
+    (judged / "report.json").write_text(json.dumps(report), encoding="utf-8")
+    assert runs(judged, "--figures", tmp_path / "pictures") == 0
+    assert "left out: accuracy_against_latency: no run has times" in capsys.readouterr().err
+    assert (tmp_path / "pictures" / "accuracy_by_hardness.png").stat().st_size > 1000
+    assert runs(judged, "--figures", tmp_path / "pictures", "--metric", "exact_match") == 1
+    assert "no metric 'exact_match'" in capsys.readouterr().err

@@ -30,24 +30,6 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
     return capsys.readouterr().out
 
 
-def test_no_database_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    error = fail(capsys, "--output", tmp_path / "out")
-    assert "--db" in error and "--dataset" in error
-    assert not (tmp_path / "out").exists()
-
-
-def test_database_and_data_set_at_once_are_told(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    error = fail(capsys, "--db", sample.path(), "--dataset", "spider", "--output", tmp_path / "out")
-    assert "--db" in error
-
-
-def test_a_missing_database_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    error = fail(capsys, "--db", tmp_path / "no.sqlite", "--output", tmp_path / "out")
-    assert "no.sqlite" in error
-
-
 def test_an_empty_database_is_told_and_nothing_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -56,21 +38,6 @@ def test_an_empty_database_is_told_and_nothing_written(
     error = fail(capsys, "--db", tmp_path / "bare.sqlite", "--output", tmp_path / "out.jsonl")
     assert "no rows" in error
     assert not (tmp_path / "out.jsonl").exists()
-
-
-def test_an_output_that_cannot_be_written_is_told(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "file").write_text("x")
-    error = fail(capsys, "--db", sample.path(), "-n", 5, "--output", tmp_path / "file" / "out")
-    assert "cannot write" in error
-
-
-def test_an_unknown_split_is_told(
-    shops: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    error = fail(capsys, "--dataset", shops, "--split", "nine", "--output", tmp_path / "out")
-    assert "nine" in error and "dev" in error
 
 
 def test_json_alone_goes_to_standard_output(

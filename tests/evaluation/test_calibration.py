@@ -1,4 +1,4 @@
-"""Confidence against what is right: levels, error, and whether right answers are the surer ones."""
+"""Confidence against correctness: levels and error, ranking, accuracy where only a part is answered."""
 
 from __future__ import annotations
 
@@ -17,41 +17,61 @@ def test_no_answers_say_nothing() -> None:
 
 
 def test_a_model_that_is_sure_of_what_is_wrong() -> None:
-    found = calibration([(1.0, False), (1.0, False), (0.0, True)])
-    assert found is not None
-    assert [level.right.mean for level in found.levels] == [1.0, 0.0]
-    assert found.error == 1.0
-    assert found.auc == 0.0
+    result = calibration([(1.0, False), (1.0, False), (0.0, True)])
+    assert result is not None
+    assert [level.accuracy.mean for level in result.levels] == [1.0, 0.0]
+    assert result.error == 1.0
+    assert result.auc == 0.0
 
 
 def test_levels_have_their_own_interval() -> None:
-    found = calibration([(0.8, True), (0.9, False), (0.79, True), (0.19, False)])
-    assert found is not None
-    assert [(level.low, level.high, level.right) for level in found.levels] == [
+    result = calibration([(0.8, True), (0.9, False), (0.79, True), (0.19, False)])
+    assert result is not None
+    assert [(level.low, level.high, level.accuracy) for level in result.levels] == [
         (0.0, 0.2, wilson(0, 1)),
         (0.6, 0.8, wilson(1, 1)),
         (0.8, 1.0, wilson(1, 2)),
     ]
-    assert found.error == pytest.approx((0.19 + 0.21 + 2 * 0.35) / 4)
-    assert found.auc == 0.5
+    assert result.error == pytest.approx((0.19 + 0.21 + 2 * 0.35) / 4)
+    assert result.auc == 0.5
 
 
 def test_where_all_are_right_none_is_surer() -> None:
-    found = calibration([(0.4, True), (0.6, True)])
-    assert found is not None
-    assert found.auc is None
+    result = calibration([(0.4, True), (0.6, True)])
+    assert result is not None
+    assert result.auc is None
+
+
+def test_accuracy_rises_where_the_least_confident_are_left_out() -> None:
+    answers = [(0.9, True), (0.8, True), (0.7, False), (0.6, True), (0.5, False)]
+    result = calibration(answers, without_answer=5)
+    assert result is not None
+    assert result.coverage == {"50%": wilson(3, 5), "80%": wilson(3, 8)}
+    risks = [0, 0, 1 / 3, 1 / 4, 2 / 5, 3 / 6, 4 / 7, 5 / 8, 6 / 9, 7 / 10]
+    assert result.risk_area == pytest.approx(sum(risks) / 10)
+    assert result.curve[-1] == (1.0, pytest.approx(0.7))
+
+
+def test_one_confidence_for_all_gains_nothing() -> None:
+    result = calibration([(0.5, i % 4 == 0) for i in range(400)])
+    assert result is not None
+    assert result.coverage["50%"].mean == result.coverage["80%"].mean == 0.25
+    assert result.risk_area == pytest.approx(0.75)
+    assert len(result.curve) == 100
 
 
 @given(ANSWERS)
 def test_every_answer_counts_once_and_errors_are_probabilities(
     answers: list[tuple[float, bool]],
 ) -> None:
-    found = calibration(answers)
-    assert found is not None
-    assert sum(level.right.n for level in found.levels) == len(answers)
-    assert all(level.low <= level.told <= level.high for level in found.levels)
-    assert 0 <= found.error <= 1
+    result = calibration(answers)
+    assert result is not None
+    assert sum(level.accuracy.n for level in result.levels) == len(answers)
+    assert all(level.low <= level.confidence <= level.high for level in result.levels)
+    assert 0 <= result.error <= 1
     right = [c for c, correct in answers if correct]
     wrong = [c for c, correct in answers if not correct]
     pairs = [(a > b) + (a == b) / 2 for a in right for b in wrong]
-    assert found.auc == (pytest.approx(sum(pairs) / len(pairs)) if pairs else None)
+    assert result.auc == (pytest.approx(sum(pairs) / len(pairs)) if pairs else None)
+    assert 0 <= result.risk_area <= 1
+    assert result.curve[-1][1] == pytest.approx(1 - len(right) / len(answers))

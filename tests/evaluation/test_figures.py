@@ -11,12 +11,20 @@ from typing import Any
 import pytest
 
 from txt2sql.errors import ConfigError, DataError
-from txt2sql.evaluation.figures import Measured, columns, draw, read_measured, with_unique_names
+from txt2sql.evaluation.figures import (
+    Measured,
+    draw,
+    draw_rows,
+    read_measured,
+    with_unique_names,
+)
+from txt2sql.evaluation.results import ResultRow
 from txt2sql.evaluation.statistics import wilson
 
 LEVELS = {"easy": wilson(9, 10), "hard": wilson(3, 10)}
 PLAIN = Measured("plain", wilson(12, 20), {}, None, None)
-FULL = Measured("full", wilson(12, 20), LEVELS, 0.4, 2.5)
+CURVE = ((0.5, 0.1), (1.0, 0.4))
+FULL = Measured("full", wilson(12, 20), LEVELS, 0.4, 2.5, curve=CURVE)
 
 
 def report(folder: Path, **others: Any) -> Path:
@@ -52,7 +60,9 @@ def test_a_report_gives_what_figures_show(tmp_path: Path) -> None:
     measured = read_measured(report(tmp_path / "run"))
     assert measured == Measured("small", wilson(1, 2), {"easy": wilson(1, 2)}, 0.5, None)
     dear = report(tmp_path / "run", cost={"per_1000": 3.0}, seconds={"median": None})
-    assert read_measured(dear / "report.json")[-3:] == (None, 3.0, "strict")
+    assert read_measured(dear / "report.json")[-4:] == (None, 3.0, "strict", ())
+    sure = report(tmp_path / "run", calibration={"curve": [[0.5, 0.1], [1.0, 0.4]]})
+    assert read_measured(sure).curve == CURVE
     assert read_measured(report(tmp_path / "run", mode="official")).mode == "official"
 
 
@@ -83,6 +93,7 @@ def test_what_no_run_has_is_left_out_with_the_reason(tmp_path: Path) -> None:
         "accuracy_by_hardness",
         "accuracy_against_latency",
         "accuracy_against_cost",
+        "risk_coverage",
     ]
     assert list(tmp_path.iterdir()) == []
 
@@ -95,7 +106,7 @@ def test_every_figure_is_written_twice(tmp_path: Path, count: int) -> None:
     ]
     written, left_out = draw([*runs, PLAIN], tmp_path / "new", "exact_match")
     assert left_out == []
-    assert len(written) == 6
+    assert len(written) == 8
     for path in written:
         content = path.read_bytes()
         if path.suffix == ".png":
@@ -115,8 +126,18 @@ def test_the_same_numbers_make_the_same_picture(tmp_path: Path) -> None:
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in again]
 
 
-@pytest.mark.parametrize(
-    ("names", "fit"), [(["a", "b"], 2), (["a" * 200, "b"], 1), (["bundled, guided"] * 6, 3)]
-)
-def test_a_legend_has_the_columns_that_fit(names: list[str], fit: int) -> None:
-    assert columns(names, 5.6) == fit
+def test_a_results_table_is_drawn_by_data_set(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="needs the extra figures")
+    rows = [
+        ResultRow(
+            "spider dev", "small", f"search {n}", execution=wilson(n, 100), facts={"simulations": n}
+        )
+        for n in (10, 30)
+    ]
+    rows.append(
+        ResultRow("spider dev", "gpt", "few", execution=wilson(60, 100), source="published")
+    )
+    left_out = draw_rows([*rows, ResultRow("wikisql dev", "small", "greedy")], tmp_path)
+    assert "wikisql dev: nothing was measured" in left_out
+    names = {path.stem for path in (tmp_path / "spider-dev").iterdir()}
+    assert names == {"accuracy", "search_scaling"}

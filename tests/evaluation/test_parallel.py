@@ -17,7 +17,7 @@ from txt2sql.evaluation.mode import Judging
 from txt2sql.evaluation.parallel import judge_all
 from txt2sql.execution.database import Database
 from txt2sql.execution.execute import Limits, execute
-from txt2sql.execution.spread import can_spread
+from txt2sql.execution.pool import can_spread
 from txt2sql.types import Example, Outcome, Prediction, QueryResult, Schema, Verdict
 
 COUNT = "SELECT count(*) FROM shop"
@@ -127,11 +127,11 @@ def _gold_runs(
     monkeypatch.setattr("txt2sql.evaluation.gold.execute", counting)
     metrics = choose(context, "execution_accuracy")
     with open_cache(cache) as opened:
-        context.gold.known.update(opened.load([shops.database("shop")], LIMITS))
+        context.gold.stored.update(opened.load([shops.database("shop")], LIMITS))
         (item,) = judge_all(
             examples(1, gold), answers(["SELECT 2"]), metrics, shops.database, gold=context.gold
         )
-        opened.save(context.gold.known, LIMITS)
+        opened.save(context.gold.stored, LIMITS)
     return item.verdicts[0].outcome, len(ran)
 
 

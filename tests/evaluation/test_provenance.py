@@ -44,8 +44,3 @@ def test_large_files_are_told_apart_by_size_and_samples(tmp_path: Path) -> None:
         path.write_bytes(content)
         hashes.add(provenance.file_hash(path, whole=1 << 20))
     assert len(hashes) == len(contents)
-
-
-def test_the_code_has_one_hash() -> None:
-    assert provenance.code_hash() == provenance.code_hash()
-    assert len(provenance.code_hash()) == 64

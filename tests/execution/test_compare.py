@@ -159,10 +159,10 @@ def test_wide_results_are_quick(kind: str) -> None:
     same = shuffled(gold, 1)
     rows = list(same.rows)
     rows[0] = (rows[0][1], rows[0][0], *rows[0][2:-1], -1)
-    start = time.perf_counter()
+    start = time.process_time()
     assert same_result(gold, same, ordered=False)
     assert not same_result(gold, QueryResult(same.columns, tuple(rows)), ordered=False)
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 def test_wide_results_with_the_same_columns_but_other_rows() -> None:
@@ -170,9 +170,9 @@ def test_wide_results_with_the_same_columns_but_other_rows() -> None:
     gold = wide("flags")
     columns = list(zip(*gold.rows, strict=True))
     columns[3] = columns[3][1:] + columns[3][:1]
-    start = time.perf_counter()
+    start = time.process_time()
     assert not same_result(gold, result(*zip(*columns, strict=True)), ordered=False)
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 def test_official_comparison_tells_some_integers_from_floats() -> None:

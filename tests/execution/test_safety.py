@@ -99,3 +99,62 @@ def test_a_changed_state_would_be_noticed(
         connection.execute("UPDATE shops SET name = name || '!' WHERE shop_id = 1")
         connection.commit()
     assert state() != before
+
+
+HOSTILE = json.loads((FIXTURES / "engines.json").read_text(encoding="utf-8"))
+
+
+def test_each_engine_has_forty_of_its_own() -> None:
+    assert all(len(set(each["refused"])) >= 40 for each in HOSTILE.values())
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_each_engine_alone_understands(
+    engine: str, attacked: Callable[[str], tuple[str, Callable[[], Any]]]
+) -> None:
+    """Lexical forms, functions of the database's own, catalogues and memory; and beside them what has
+    to pass, with the rows that it means.
+    """
+    url, state = attacked(engine)
+    prepare(engine, url, HOSTILE[engine]["setup"])
+    database, before = open_database(url), state()
+    wrong: list[Any] = []
+    for sql in HOSTILE[engine]["refused"]:
+        start = time.perf_counter()
+        result = execute(database, sql, LIMITS)
+        if result.error is None or time.perf_counter() - start > MARGIN_S:
+            wrong.append((sql, result.error, result.rows[:2]))
+        elif "\n" in result.error or len(result.error) > 400:
+            wrong.append((sql, "not one sentence", result.error))
+    for sql, rows in HOSTILE[engine]["rows"]:
+        result = execute(database, sql, Limits(timeout_s=5))
+        if rows == "one":
+            rows = [list(result.rows[0])] if result.error is None and result.rows else []
+        if (rows is None) != (result.error is not None) or [*map(list, result.rows)] != (
+            rows or []
+        ):
+            wrong.append((sql, result.error, result.rows, "not", rows))
+    assert not wrong, "\n".join(map(str, wrong))
+    assert state() == before
+
+
+def prepare(engine: str, url: str, statements: list[str]) -> None:
+    """Run the statements as who owns the database."""
+    if engine == "sqlite":
+        with closing(sqlite3.connect(url)) as connection:
+            connection.executescript(";".join(statements))
+    elif engine == "duckdb":
+        import duckdb
+
+        with duckdb.connect(url.removeprefix("duckdb:///")) as connection:
+            for sql in statements:
+                connection.execute(sql)
+    else:
+        from sqlalchemy import create_engine
+
+        driver = {"postgresql": "postgresql+psycopg", "mariadb": "mysql+pymysql"}[engine]
+        alchemy = create_engine(driver + url[url.index(":") :])
+        with alchemy.begin() as connection:
+            for sql in statements:
+                connection.exec_driver_sql(sql)
+        alchemy.dispose()

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from txt2sql.execution.database import open_database
-from txt2sql.execution.samples import choose_samples
+from txt2sql.execution.database import choose_samples, open_database
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from txt2sql.execution.ties import same_up_to_ties
+from txt2sql.execution.compare import same_up_to_ties
 from txt2sql.sql.ties import with_order_keys
 from txt2sql.types import Row
 

@@ -11,6 +11,7 @@ import pytest
 
 from txt2sql import sample
 from txt2sql.cli.main import main
+from txt2sql.cli.predictors import PredictorOptions
 from txt2sql.models.scripted import ScriptedGenerator
 from txt2sql.serving.service import build_predictor
 
@@ -85,9 +86,10 @@ def test_a_model(
     completions: dict[str, Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def scripted(model: str, source: Any, *_: object) -> Any:
+    def scripted(options: PredictorOptions, source: Any) -> Any:
         script = ScriptedGenerator(completions)
-        return {"model": model}, lambda: build_predictor(script, source.schema, source.database)
+        load = lambda: build_predictor(script, source.schema, source.database)  # noqa: E731
+        return {"model": options.model}, load
 
-    monkeypatch.setattr("txt2sql.cli.answerers.of_model", scripted)
+    monkeypatch.setattr("txt2sql.cli.predictors.of_model", scripted)
     golden("evaluate_model", evaluate("--model", "scripted"))

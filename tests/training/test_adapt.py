@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -203,8 +204,14 @@ def test_a_database_without_rows_is_refused_and_one_table_is_enough(tmp_path: Pa
 
 def compared(only_before: int, only_after: int, both: int = 20, neither: int = 20) -> Comparison:
     scores = [(0, 1)] * only_after + [(1, 0)] * only_before + [(1, 1)] * both + [(0, 0)] * neither
-    sides = ([{"i": i, "exec": pair[side]} for i, pair in enumerate(scores)] for side in (0, 1))
-    return compare(*sides)
+
+    def rows(side: int) -> list[dict[str, Any]]:
+        return [
+            {"example_id": str(i), "scores": {"execution_accuracy": pair[side]}}
+            for i, pair in enumerate(scores)
+        ]
+
+    return compare(rows(0), rows(1))
 
 
 @pytest.mark.parametrize(

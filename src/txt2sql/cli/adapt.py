@@ -120,8 +120,7 @@ def adapt(
 
 
 def _show(found: dict[str, Any], folder: Path) -> None:
-    from txt2sql.cli.report import print_facts
-    from txt2sql.evaluation.pages import shown
+    from txt2sql.evaluation.report import print_facts, shown
     from txt2sql.evaluation.statistics import Estimate
 
     lines = []

@@ -10,12 +10,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from txt2sql.cli.options import DatabaseOption, DescribeOption, ModelOption, TimeoutOption
+from txt2sql.cli.options import Asked, NoConstrainedOption, grouped
 from txt2sql.errors import PromptError
 
 if TYPE_CHECKING:
@@ -24,32 +23,28 @@ if TYPE_CHECKING:
 SHOWN_ROWS = 20
 
 
+@grouped
 def ask(
+    asked: Asked,
     questions: Annotated[
         list[str] | None,
         typer.Argument(metavar="QUESTION", help="Questions; without one, a prompt opens."),
     ] = None,
-    db: DatabaseOption = None,
-    model: ModelOption = None,
     json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object per question.")
     ] = False,
     explain: Annotated[
         bool, typer.Option("--explain", help="Show the prompt, matched values and candidates.")
     ] = False,
-    timeout: TimeoutOption = 5.0,
     max_rows: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, help="Rows to show  [default: 20; with --json 10000]"),
     ] = None,
-    no_constrained: Annotated[
-        bool, typer.Option("--no-constrained", help="Let the model write more than valid SQL.")
-    ] = False,
+    no_constrained: NoConstrainedOption = False,
     search: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, help="Think longer: a tree search of N simulations."),
     ] = None,
-    describe: DescribeOption = None,
 ) -> None:
     """Ask a database questions.
 
@@ -72,7 +67,7 @@ def ask(
     interactive = not questions and not json and sys.stdin.isatty()
     lines = _lines(questions) if not interactive else iter(())
     with display.working("loading the model"):
-        service = _service(db, model, timeout, max_rows, not no_constrained, search, describe)
+        service = _service(asked, max_rows, not no_constrained, search)
     if service.notice:
         print(f"txt2sql: {service.notice}", file=sys.stderr)
     if interactive:
@@ -83,36 +78,33 @@ def ask(
 
 def _lines(questions: Sequence[str] | None) -> Iterator[str]:
     """The questions given, else the lines of standard input as they come; the first is awaited."""
-    found = iter(questions or (line.strip() for line in sys.stdin if line.strip()))
-    first = next(found, None)
+    lines = iter(questions or (line.strip() for line in sys.stdin if line.strip()))
+    first = next(lines, None)
     if first is None:
         raise PromptError('no question was given; write it in quotes: txt2sql ask "How many ...?"')
-    return chain((first,), found)
+    return chain((first,), lines)
 
 
 def _service(
-    db: str | None,
-    model: str | None,
-    timeout: float,
-    max_rows: int | None,
-    constrained: bool,
-    simulations: int | None,
-    describe: Path | None,
+    asked: Asked, max_rows: int | None, constrained: bool, simulations: int | None
 ) -> Service:
     from txt2sql import sample
     from txt2sql.execution.execute import Limits
     from txt2sql.serving.service import Service
 
-    limits = Limits(timeout_s=timeout, max_rows=max(max_rows or 0, Limits().max_rows))
     options = None
     if simulations is not None:
         from txt2sql.search.mcts import Settings
         from txt2sql.search.predictor import SearchOptions
 
         options = SearchOptions(mcts=Settings(num_simulations=simulations), early=True)
-    database = db or sample.path()
     return Service(
-        database, model, limits=limits, constrained=constrained, search=options, describe=describe
+        asked.db or sample.path(),
+        asked.model,
+        limits=Limits(timeout_s=asked.timeout, max_rows=max(max_rows or 0, Limits().max_rows)),
+        constrained=constrained,
+        search=options,
+        describe=asked.describe,
     )
 
 

@@ -91,11 +91,12 @@ class Draw:
     seed: int = 0
     mode: str = "strict"
 
-    def options(self) -> list[str]:
-        """As `txt2sql evaluate` takes them."""
+    def command(self, part: Part, *who: str) -> tuple[str, ...]:
+        """What follows `txt2sql evaluate`."""
         limit = ["--limit", str(self.limit)] if self.limit else []
         data = ["--data", str(self.data)] if self.data else []
-        return [*data, *limit, "--seed", str(self.seed), "--mode", self.mode]
+        options = [*data, *limit, "--seed", str(self.seed), "--mode", self.mode]
+        return (*who[:2], "--dataset", part.dataset, "--split", part.split, *options, *who[2:])
 
 
 @dataclass(frozen=True)
@@ -124,61 +125,48 @@ class Cell:
 
 def plan(comparison: Comparison, draw: Draw, published: Path | None) -> Iterator[Cell]:
     """Every cell, those that cannot be measured included."""
+    from txt2sql.data import open_dataset
+
     for part in comparison.data:
-        source = _open(part, draw)
-        if isinstance(source, str):
+        try:
+            source = open_dataset(part.dataset, draw.data)
+            next(iter(source.examples(part.split)), None)
+        except DataError as error:
+            missing = f"no data: {error}" if part.dataset not in str(error) else "no data here"
             for row in comparison.rows:
-                yield Cell(part, row.model, row.strategy, missing=source)
+                yield Cell(part, row.model, row.strategy, missing=missing)
             continue
-        content = _content(source, part)
+        # Files by size and time: their content would take longer to read than a table.
+        stats = [(path.name, path.stat()) for path in source.files(part.split)]
+        content = repr([(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats])
         for row in [*comparison.rows, *_trained(comparison.rows)]:
             yield _cell(row, part, draw, content)
         if published:
             yield from _of_others(comparison, part, draw, published, content, source)
 
 
-def _open(part: Part, draw: Draw) -> Dataset | str:
-    from txt2sql.data import open_dataset
-
-    try:
-        source = open_dataset(part.dataset, draw.data)
-        next(iter(source.examples(part.split)), None)
-        return source
-    except DataError as error:
-        return f"no data: {error}" if part.dataset not in str(error) else "no data here"
-
-
-def _content(source: Dataset, part: Part) -> str:
-    """The files of a split by size and time: their content would take longer to read than a table."""
-    stats = [(path.name, path.stat()) for path in source.files(part.split)]
-    return repr([(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats])
-
-
 def _cell(row: RowPlan, part: Part, draw: Draw, content: str) -> Cell:
     from txt2sql.evaluation.mode import judge_version
-    from txt2sql.evaluation.provenance import code_hash, text_hash, weights_hash
+    from txt2sql.evaluation.provenance import ANSWERING, text_hash, weights_hash
     from txt2sql.models.catalog import find_hosted, resolve
 
     hosted = find_hosted(row.model)
     name = row.folder or row.model
+    missing = weights = ""
     if hosted:
-        missing = _no_access(hosted.provider, hosted.api_base)
-        weights = repr(hosted)
+        missing, weights = _no_access(hosted.provider, hosted.api_base), repr(hosted)
+    elif row.folder and not Path(row.folder).is_dir():
+        missing = "not trained here"
     else:
-        missing, weights = "", ""
-        if row.folder and not Path(row.folder).is_dir():
-            missing = "not trained here"
-        else:
-            try:
-                weights = weights_hash(resolve(name))
-                missing = "" if weights else "weights not here"
-            except Text2SQLError as error:
-                missing = str(error).partition(";")[0]
+        try:
+            weights = weights_hash(resolve(name))
+            missing = "" if weights else "weights not here"
+        except Text2SQLError as error:
+            missing = str(error).partition(";")[0]
     if missing:
         return Cell(part, row.model, row.strategy, missing=missing, hosted=bool(hosted))
-    options = ["--dataset", part.dataset, "--split", part.split, *draw.options(), *row.options]
-    command = ("--model", name, *options)
-    made_of = text_hash(repr((command, weights, content, code_hash(), judge_version())))
+    command = draw.command(part, "--model", name, *row.options)
+    made_of = text_hash(repr((command, weights, content, ANSWERING, judge_version())))
     return Cell(part, row.model, row.strategy, command, made_of, hosted=bool(hosted))
 
 
@@ -192,11 +180,11 @@ def _no_access(provider: str, api_base: str) -> str:
     return "" if importlib.util.find_spec("litellm") else "litellm is not installed"
 
 
-def _trained(known: Sequence[RowPlan]) -> Iterator[RowPlan]:
+def _trained(rows: Sequence[RowPlan]) -> Iterator[RowPlan]:
     """The models that were trained here and stand in no row."""
     from txt2sql.models.card import read_facts
 
-    folders = {Path(row.folder).resolve() for row in known if row.folder}
+    folders = {Path(row.folder).resolve() for row in rows if row.folder}
     for root in map(Path, _TRAINED):
         for file in sorted(root.glob("*/**/config.json")) + sorted(
             root.glob("*/**/adapter_config.json")
@@ -212,12 +200,7 @@ def _trained(known: Sequence[RowPlan]) -> Iterator[RowPlan]:
 
 
 def _of_others(
-    comparison: Comparison,
-    part: Part,
-    draw: Draw,
-    folder: Path,
-    content: str,
-    source: Dataset,
+    comparison: Comparison, part: Part, draw: Draw, folder: Path, content: str, source: Dataset
 ) -> Iterator[Cell]:
     """The files of predictions that fit a split: one for each of its questions."""
     from txt2sql.evaluation.mode import judge_version
@@ -229,8 +212,7 @@ def _of_others(
             if sum(1 for line in lines if line.strip()) != n:
                 continue
         whose = comparison.published.get(file.stem, Published(file.stem))
-        options = ["--dataset", part.dataset, "--split", part.split, *draw.options()]
-        command = ("--predictions", str(file), *options)
+        command = draw.command(part, "--predictions", str(file))
         made_of = text_hash(repr((command, file_hash(file), content, judge_version())))
         yield Cell(part, whose.model, whose.strategy, command, made_of, source="published")
 
@@ -267,8 +249,8 @@ def measure(
     try:
         report = json.loads(done.stdout)
     except ValueError:
-        told = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        last = told[-1].removeprefix("txt2sql: ") if told else f"it ended with {done.returncode}"
+        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        last = lines[-1].removeprefix("txt2sql: ") if lines else f"it ended with {done.returncode}"
         return None, last.partition(";")[0][:80]
     index = {"made_of": cell.made_of, "command": cell.command, "report": report}
     write_atomically(folder / f"{cell.name}.json", json.dumps(index) + "\n")

@@ -10,17 +10,15 @@ from __future__ import annotations
 
 import json as jsonlib
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from txt2sql.cli.options import JsonOption
-from txt2sql.cli.progress import PLAIN_EVERY_S
+from txt2sql.cli.options import DatasetOption, JsonOption
+from txt2sql.cli.progress import stages
 
 if TYPE_CHECKING:
     from txt2sql.data import Dataset
@@ -31,14 +29,6 @@ app = typer.Typer(
     help="Download, look at, check and preprocess the data sets.",
 )
 
-_Dataset = Annotated[
-    str,
-    typer.Option(
-        metavar="NAME|FOLDER",
-        help="spider, wikisql, spider_syn, cosql, bird_train, wtq, all, or a folder in the layout of "
-        "Spider, BIRD or WikiSQL.",
-    ),
-]
 _Data = Annotated[
     Path | None,
     typer.Option(
@@ -77,14 +67,14 @@ def download(
 ) -> None:
     """Bring a data set here from its official place; run again to go on after an interruption."""
     from txt2sql.data import dataset_root
-    from txt2sql.data import download as room
+    from txt2sql.data.download import PLACES
+    from txt2sql.data.download import download as fetch
     from txt2sql.data.fetch import Patience
 
-    folder = dest if dest is not None else dataset_root(name)
-    with _progress(name, in_bytes=True) as progress:
-        done = room.download(
+    with stages(name, in_bytes=True) as progress:
+        done = fetch(
             name,
-            folder,
+            dest if dest is not None else dataset_root(name),
             source,
             sha256=sha256,
             force=force,
@@ -93,17 +83,16 @@ def download(
         )
     if json:
         print(jsonlib.dumps(asdict(done), default=str))
-        return
-    if done.found:
+    elif done.found:
         print(f"{name} is already in {done.folder}; --force downloads it again")
-        return
-    if done.sha256:
-        print(f"sha256 {done.sha256}  {done.source}")
-    print(f"{name} is in {done.folder} (licence {room.PLACES[name].licence})")
+    else:
+        if done.sha256:
+            print(f"sha256 {done.sha256}  {done.source}")
+        print(f"{name} is in {done.folder} (licence {PLACES[name].licence})")
 
 
 @app.command()
-def info(dataset: _Dataset = "all", data: _Data = None, json: JsonOption = False) -> None:
+def info(dataset: DatasetOption = "all", data: _Data = None, json: JsonOption = False) -> None:
     """Show the splits of the data sets: questions, databases, and where they lie."""
     from txt2sql.data.check import sizes
 
@@ -115,27 +104,27 @@ def info(dataset: _Dataset = "all", data: _Data = None, json: JsonOption = False
     if json:
         print(jsonlib.dumps({"splits": rows}))
     else:
-        _table(rows)
+        _print(rows)
 
 
 @app.command()
-def check(dataset: _Dataset = "all", data: _Data = None, json: JsonOption = False) -> None:
+def check(dataset: DatasetOption = "all", data: _Data = None, json: JsonOption = False) -> None:
     """Read every question, open every database and run every gold query.
 
     Gold SQL that is missing, no SELECT statement, names a table its database lacks or does not run
     is counted by kind, with the ids of its questions. Exit code 1 when something is wrong.
     """
-    from txt2sql.data import check as room
+    from txt2sql.data.check import check as examine
 
     reports: dict[str, Any] = {}
     for opened in _open(dataset, data):
-        with _progress(opened.name) as progress:
-            reports[opened.name] = asdict(room.check(opened, progress))
+        with stages(opened.name) as progress:
+            reports[opened.name] = asdict(examine(opened, progress))
     problems = [problem for report in reports.values() for problem in report["problems"]]
     if json:
         print(jsonlib.dumps(reports))
     else:
-        _table([{"dataset": name, **s} for name, r in reports.items() for s in r["splits"]])
+        _print([{"dataset": name, **s} for name, r in reports.items() for s in r["splits"]])
         for problem in problems[:20]:
             print(f"  {problem}")
         if len(problems) > 20:
@@ -147,7 +136,7 @@ def check(dataset: _Dataset = "all", data: _Data = None, json: JsonOption = Fals
 
 @app.command()
 def preprocess(
-    dataset: _Dataset = "all",
+    dataset: DatasetOption = "all",
     data: _Data = None,
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Where the processed data sets go.")
@@ -163,20 +152,19 @@ def preprocess(
     json: JsonOption = False,
 ) -> None:
     """Run every gold query and write each question with its matched values and prompt."""
-    from txt2sql.data import preprocess as room
+    from txt2sql.data.preprocess import preprocess as process
     from txt2sql.errors import DataError
 
     rows: list[dict[str, Any]] = []
     failures: list[str] = []
     for opened in _open(dataset, data):
         for name in _chosen(opened, split, of_all=dataset == "all"):
-            with _progress(opened.name) as progress:
-                processed = room.preprocess(
-                    opened, name, out / opened.name, style=style, limit=limit, progress=progress
-                )
-            rows.append({"dataset": opened.name, **asdict(processed.summary)})
-            rows[-1] |= {"made": processed.made, "file": str(processed.path)}
-            failures += processed.failures
+            folder = out / opened.name
+            with stages(opened.name) as progress:
+                done = process(opened, name, folder, style=style, limit=limit, progress=progress)
+            place = {"made": done.made, "file": str(done.path)}
+            rows.append({"dataset": opened.name, **asdict(done.summary), **place})
+            failures += done.failures
     if not rows:
         raise DataError(
             f"no data set has a split {' or '.join(split or ())}; see `txt2sql data info`"
@@ -184,10 +172,9 @@ def preprocess(
     if json:
         print(jsonlib.dumps({"splits": rows}))
         return
-    _table([_summary_row(row) for row in rows])
+    _print([_summary_row(row) for row in rows])
     print(f"made {sum(row['made'] for row in rows):,} rows; the files are in {out}")
-    failed = sum(row["failed"] for row in rows)
-    if failed:
+    if failed := sum(row["failed"] for row in rows):
         print(f"{failed:,} failed; they are listed in the .failures.jsonl beside each file:")
         for line in failures[:10]:
             print(f"  {line}")
@@ -225,77 +212,21 @@ def _chosen(dataset: Dataset, splits: Sequence[str] | None, of_all: bool) -> Seq
     return [name for name in dataset.splits if not (name == "train" and joined)]
 
 
-def _summary_row(row: dict[str, Any]) -> dict[str, Any]:
+def _summary_row(row: Mapping[str, Any]) -> dict[str, Any]:
     """What a person wants to see of a split, in 80 characters."""
-    shown = {"split": f"{row['dataset']} {row['split']}", "n": row["n"]}
-    for key in ("ran", "failed", "empty", "matched"):
-        shown[key] = row[key]
-    if row["without_gold"]:
-        shown["no gold"] = row["without_gold"]
-    shown["reduced"] = row["dropped"]
-    shown["chars (p50)"], shown["(p95)"] = row["prompt_median"], row["prompt_p95"]
-    return shown
+    return {
+        "split": f"{row['dataset']} {row['split']}",
+        **{key: row[key] for key in ("n", "ran", "failed", "empty", "matched")},
+        **({"no gold": row["without_gold"]} if row["without_gold"] else {}),
+        "reduced": row["dropped"],
+        "chars (p50)": row["prompt_median"],
+        "(p95)": row["prompt_p95"],
+    }
 
 
-def _table(rows: Sequence[dict[str, Any]]) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
+def _print(rows: Sequence[Mapping[str, Any]]) -> None:
+    from txt2sql.evaluation.table import Column, Table, print_table
 
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for key in columns:
-        numeric = any(isinstance(row.get(key), int) for row in rows)
-        table.add_column(key.replace("_", " "), justify="right" if numeric else "left")
-    for row in rows:
-        cells = (row.get(key, "") for key in columns)
-        table.add_row(*(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in cells))
-    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
-    console.print(table)
-
-
-@contextmanager
-def _progress(
-    label: str, in_bytes: bool = False
-) -> Iterator[Callable[[str, int, int | None], None]]:
-    """What the data room reports, on standard error: a bar on a terminal, else a line now and then."""
-    if not sys.stderr.isatty():
-        yield _lines(label, in_bytes)
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    amount = DownloadColumn(binary_units=False) if in_bytes else MofNCompleteColumn()
-    remaining = TimeRemainingColumn(elapsed_when_finished=True)
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), amount, remaining)
-    with Progress(*columns, console=Console(file=sys.stderr)) as progress:
-        tasks: dict[str, Any] = {}
-
-        def show(stage: str, done: int, total: int | None) -> None:
-            if stage not in tasks:
-                tasks[stage] = progress.add_task(f"{label} {stage}", total=total, completed=done)
-            progress.update(tasks[stage], completed=done, total=total)
-
-        yield show
-
-
-def _lines(label: str, in_bytes: bool) -> Callable[[str, int, int | None], None]:
-    shown: dict[str, float] = {}
-
-    def show(stage: str, done: int, total: int | None) -> None:
-        now = time.monotonic()
-        if now - shown.get(stage, 0.0) < PLAIN_EVERY_S and done != total:
-            return
-        shown[stage] = now
-        amounts = [amount for amount in (done, total) if amount is not None]
-        text = "/".join(f"{n / 1e6:,.1f} MB" if in_bytes else f"{n:,}" for n in amounts)
-        print(f"{label} {stage}: {text}", file=sys.stderr, flush=True)
-
-    return show
+    names = list(dict.fromkeys(key for row in rows for key in row))
+    columns = [Column(name.replace("_", " ")) for name in names]
+    print_table(Table(columns, [[row.get(name, "") for name in names] for row in rows]))

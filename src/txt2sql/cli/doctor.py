@@ -6,12 +6,11 @@ $ txt2sql doctor --db shop.duckdb --json | jq .safe
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from txt2sql.cli.options import DatabaseOption, DescribeOption
+from txt2sql.cli.options import DatabaseOption, DescribeOption, JsonOption
 
 if TYPE_CHECKING:
     from txt2sql.execution.examine import Examination
@@ -20,9 +19,7 @@ _MARKS = {"ok": "ok      ", "advice": "advice  ", "danger": "DANGER  "}
 
 
 def doctor(
-    db: DatabaseOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    describe: DescribeOption = None,
+    db: DatabaseOption = None, json: JsonOption = False, describe: DescribeOption = None
 ) -> None:
     """Check a database before you ask it: connection, tables, rights, inferred keys.
 
@@ -39,24 +36,25 @@ def doctor(
     from txt2sql.execution.database import open_database
     from txt2sql.execution.examine import examine
 
-    found = examine(open_database(db or str(sample.path())), describe)
-    print(_json(found) if as_json else _text(found))
-    if not found.safe:
+    examination = examine(open_database(db or str(sample.path())), describe)
+    print(_json(examination) if json else _text(examination))
+    if not examination.safe:
         raise typer.Exit(1)
 
 
-def _json(found: Examination) -> str:
-    findings = [
-        {"level": each.level, "what": each.what, "mend": each.mend} for each in found.findings
-    ]
+def _json(examination: Examination) -> str:
+    import json
+
     facts = {
-        "database": found.place,
-        "engine": found.engine,
-        "version": found.version,
-        "role": found.role,
-        "tables": found.tables,
-        "safe": found.safe,
-        "findings": findings,
+        "database": examination.place,
+        **{
+            name: getattr(examination, name)
+            for name in ("engine", "version", "role", "tables", "safe")
+        },
+        "findings": [
+            {"level": each.level, "what": each.what, "mend": each.mend}
+            for each in examination.findings
+        ],
         "inferred_keys": [
             {
                 "table": key.table,
@@ -65,27 +63,23 @@ def _json(found: Examination) -> str:
                 "to_column": key.referenced_column,
                 "score": key.score,
             }
-            for key in found.inferred_keys
+            for key in examination.inferred_keys
         ],
     }
     return json.dumps(facts, ensure_ascii=False, indent=2)
 
 
-def _text(found: Examination) -> str:
-    role = f", as {found.role}" if found.role else ""
-    lines = [
-        found.place,
-        f"{found.engine} {found.version}, {found.tables} tables{role}",
-        "",
-    ]
-    for each in found.findings:
+def _text(examination: Examination) -> str:
+    role = f", as {examination.role}" if examination.role else ""
+    engine = f"{examination.engine} {examination.version}"
+    lines = [examination.place, f"{engine}, {examination.tables} tables{role}", ""]
+    for each in examination.findings:
         lines.append(f"{_MARKS[each.level]}{each.what}")
         if each.mend:
             lines.append(f"        -> {each.mend}")
-    if found.inferred_keys:
+    if examination.inferred_keys:
         lines += ["", "foreign keys that are not declared, inferred from names and values"]
-    for key in found.inferred_keys:
+    for key in examination.inferred_keys:
         reference = f"{key.table}.{key.column} -> {key.referenced_table}.{key.referenced_column}"
         lines.append(f"{key.score:.0%}     {reference}")
-    lines += ["", "safe to use" if found.safe else "not safe to use"]
-    return "\n".join(lines)
+    return "\n".join([*lines, "", "safe to use" if examination.safe else "not safe to use"])

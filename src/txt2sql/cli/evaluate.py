@@ -1,4 +1,4 @@
-"""`txt2sql evaluate`: a model, or a file of predictions, against a split of a data set.
+"""`txt2sql evaluate`: questions -> predictor -> verdicts -> report.
 
 Every run is a folder under results/ named after what went into it, so the same command goes on
 where a killed one stopped, and another model, option or weight never meets old predictions.
@@ -14,16 +14,26 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
+
+from txt2sql.cli.options import (
+    DatasetOption,
+    JsonOption,
+    LimitOption,
+    ModeOption,
+    SeedOption,
+    grouped,
+)
+from txt2sql.cli.predictors import PredictorOptions
 
 if TYPE_CHECKING:
     from txt2sql.data import Dataset
     from txt2sql.evaluation.metrics import Context, Metric
-    from txt2sql.evaluation.report import Judged
+    from txt2sql.evaluation.report import Judged, Report
     from txt2sql.execution.database import Database
     from txt2sql.runs import Run
     from txt2sql.types import Example, Prediction, Predictor, Verdict
@@ -31,105 +41,93 @@ if TYPE_CHECKING:
 RESULTS = Path("results")
 
 
-def evaluate(
-    dataset: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME|FOLDER",
-            help="spider, wikisql, spider_syn, cosql, bird_train, wtq, or a folder in the layout of "
-            "Spider, BIRD or WikiSQL.",
-        ),
-    ],
+@dataclass(frozen=True)
+class QuestionOptions:
+    """What is asked."""
+
+    dataset: DatasetOption
     data: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Where the data set lies  [default: data/raw/NAME]"),
-    ] = None,
-    split: Annotated[str, typer.Option(metavar="NAME", help="The split to measure on.")] = "dev",
-    model: Annotated[
-        str, typer.Option(metavar="NAME|PATH", help="Catalogue name, hub id or folder.")
-    ] = "bundled",
-    predictions: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Judge these predictions instead of asking a model."),
-    ] = None,
+    ] = None
+    split: Annotated[str, typer.Option(metavar="NAME", help="The split to measure on.")] = "dev"
     gold: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE", help="Gold queries, one 'SQL<tab>db_id' per line, instead of a split's."
         ),
-    ] = None,
-    mode: Annotated[
-        str, typer.Option(metavar="NAME", help="strict, or official: as the benchmark's script.")
-    ] = "strict",
+    ] = None
+    limit: LimitOption = None
+    seed: SeedOption = 0
+
+
+@dataclass(frozen=True)
+class JudgingOptions:
+    """How answers are judged."""
+
+    mode: ModeOption = "strict"
     keep_distinct: Annotated[
         bool, typer.Option("--keep-distinct", help="Official mode: keep every DISTINCT.")
-    ] = False,
+    ] = False
     metrics: Annotated[
         str | None,
         typer.Option(metavar="A,B", help="Only these metrics  [default: those of the data set]"),
-    ] = None,
+    ] = None
     one_mode: Annotated[
         bool, typer.Option("--one-mode", help="Leave out what the other mode says.")
-    ] = False,
+    ] = False
     test_suite: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Also test-suite accuracy: DIR/<db_id>/*.sqlite."),
-    ] = None,
-    limit: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Only N examples, drawn with --seed.")
-    ] = None,
-    seed: Annotated[int, typer.Option(metavar="S", help="The seed of the draw.")] = 0,
+    ] = None
     timeout: Annotated[
         float, typer.Option(metavar="S", min=0.1, help="Seconds that one statement may take.")
-    ] = 30.0,
-    batch_size: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Examples per model call.")
-    ] = None,
-    no_constrained: Annotated[
-        bool, typer.Option("--no-constrained", help="Let the model write more than valid SQL.")
-    ] = False,
-    greedy: Annotated[
-        bool, typer.Option("--greedy", help="Keep the first answer, whether it runs or not.")
-    ] = False,
-    no_channel: Annotated[
-        bool, typer.Option("--no-channel", help="Choose among answers without reading them back.")
-    ] = False,
-    search: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=1, help="A tree search of N simulations for each answer."),
-    ] = None,
-    shots: Annotated[
-        int, typer.Option(metavar="N", min=0, help="Hosted models: answered questions to show.")
-    ] = 0,
-    max_cost: Annotated[
-        float | None,
-        typer.Option(metavar="DOLLARS", min=0.0, help="Hosted models: never spend more than this."),
-    ] = None,
-    account: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME", help="Runs of one account share --max-cost  [default: the run's]"
-        ),
-    ] = "",
+    ] = 30.0
     processes: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Judging processes  [default: cores]")
-    ] = None,
-    no_cache: Annotated[
-        bool, typer.Option("--no-cache", help="Run every gold query anew.")
-    ] = False,
+    ] = None
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Run every gold query anew.")] = False
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """Where the report goes."""
+
     output: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="The run's folder  [default: results/<what is run>]"),
-    ] = None,
+    ] = None
     verdicts: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Also write one JSON line per example.")
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    ] = None
+    figures: Annotated[
+        bool, typer.Option("--figures", help="Also draw the report, into figures/ of the run.")
+    ] = False
+    json: JsonOption = False
+
+
+class Questions(NamedTuple):
+    """A data set with the examples of a split (or of a gold file), and those drawn to be asked."""
+
+    source: Dataset
+    split: str
+    whole: list[Example]
+    examples: list[Example]
+    place: str
+    """Where they are from, for messages."""
+
+
+@grouped
+def evaluate(
+    questions: QuestionOptions,
+    predictor: PredictorOptions,
+    judging: JudgingOptions,
+    output: OutputOptions,
 ) -> None:
     """Measure a model, or a file of predictions, on a data set.
 
-    Prints every metric with its 95% interval, by hardness, with outcomes and times. Run the same
-    command again after an interruption: finished examples are not asked again.
+    Prints every metric with its 95% interval, by hardness, with outcomes, confidence and times. Run the
+    same command again after an interruption: finished examples are not asked again.
 
     \b
     Examples:
@@ -142,78 +140,54 @@ def evaluate(
       txt2sql evaluate --dataset spider --model gpt-4o --shots 5 --max-cost 3
     """
     from txt2sql import runs
-    from txt2sql.cli.answerers import of_file, of_model
-    from txt2sql.data import open_dataset
-    from txt2sql.data.gold import usable
-    from txt2sql.evaluation.evaluate import draw
-    from txt2sql.evaluation.metrics import Context, choose
-    from txt2sql.evaluation.mode import LIMITS, Judging
-    from txt2sql.evaluation.predictions import FilePredictor, read_gold
-    from txt2sql.evaluation.report import as_csv, as_json, as_markdown, summarise, verdict_rows
-    from txt2sql.models.catalog import find_hosted
+    from txt2sql.cli.predictors import of_file, of_model
+    from txt2sql.evaluation.metrics import choose
+    from txt2sql.evaluation.report import summarise
 
-    judging = Judging(mode, keep_distinct, not one_mode, replace(LIMITS, timeout_s=timeout))
-    source = open_dataset(dataset, data)
-    whole = read_gold(gold) if gold else list(source.examples(split))
-    place = f"'{gold}'" if gold else f"'{source.name}' {split}"
-    examples = draw(usable(whole, place, answers=True), limit, seed)
-    context = Context(judging, source, "" if gold else split, test_suite)
-    chosen = choose(context, metrics)
+    source, split, whole, examples, place = _questions(questions)
+    context = _context(source, questions, judging)
+    metrics = choose(context, judging.metrics)
     hosted = None
-    if predictions:
-        made_by, load = of_file(predictions, whole, judging.official)
-    elif hosted := find_hosted(model):
-        from txt2sql.cli.hosted import ask_all, identity
+    if not predictor.predictions:
+        from txt2sql.models.catalog import find_hosted
 
-        made_by, load = identity(hosted, source, shots), lambda: FilePredictor(model, {})
+        hosted = find_hosted(predictor.model)
+    if predictor.predictions:
+        identity, load = of_file(predictor.predictions, whole, context.judging.official)
+    elif hosted:
+        from txt2sql.cli.hosted import ask_all, of_hosted
+
+        identity, load = of_hosted(hosted, source, predictor.shots)
     else:
-        made_by, load = of_model(
-            model, source, not no_constrained, greedy, not no_channel, batch_size, search
-        )
+        identity, load = of_model(predictor, source)
     config = {
         "dataset": source.name,
-        "split": gold.name if gold else split,
-        "limit": limit,
-        **made_by,
-        **_data(source, examples),
+        "split": split,
+        "limit": questions.limit,
+        **identity,
+        **_hashes(source, examples),
     }
-    folder = output or RESULTS / folder_name({**config, "seed": seed})
-    run = runs.open_run(folder, config, seed)
+    folder = output.output or RESULTS / folder_name({**config, "seed": questions.seed})
+    run = runs.open_run(folder, config, questions.seed)
     unanswered: dict[str, int] = {}
     if hosted:
-        budget = (account or str(folder.resolve()), max_cost)
-        examples, unanswered = ask_all(run, hosted, source, examples, shots, budget)
-    if predictions:
-        judged = _judge_file(run, context, chosen, examples, load(), processes, no_cache)
+        budget = (predictor.account or str(folder.resolve()), predictor.max_cost)
+        examples, unanswered = ask_all(run, hosted, source, examples, predictor.shots, budget)
+    if predictor.predictions:
+        judged = _judge_file(run, context, metrics, examples, load(), judging)
     else:
-        judged = continue_run(run, source, chosen, examples, load)
-    report = summarise(judged, judging.label)
+        judged = continue_run(run, source, metrics, examples, load)
+    report = summarise(judged, context.judging.label)
     facts = {
         **config,
-        "seed": seed,
+        "seed": questions.seed,
         **run.made_with(),
-        "judging": {**judging.settings(), "metrics": [metric.name for metric in chosen]},
+        "judging": {**context.judging.settings(), "metrics": [metric.name for metric in metrics]},
         "run": str(folder),
         "unanswered": unanswered,
     }
-    result = as_json(report, facts)
-    lines = "".join(jsonlib.dumps(row) + "\n" for row in verdict_rows(judged))
-    for name, text in {
-        "verdicts.jsonl": lines,
-        "report.md": as_markdown(report, facts),
-        "report.csv": as_csv(report),
-        "report.json": jsonlib.dumps(result, indent=2) + "\n",
-    }.items():
-        runs.write_atomically(folder / name, text)
-    if verdicts:
-        runs.write_atomically(verdicts, lines)
-    if json:
-        print(jsonlib.dumps(result))
-    else:
-        from txt2sql.cli.report import print_report
-
-        print_report(report, f"{config['model']} on {source.name} {config['split']}", folder)
-    if judged and not report.metrics[chosen[0].name].n:
+    _write(report, judged, facts, folder, output)
+    if judged and not report.metrics[metrics[0].name].n:
         print(f"no question of {place} could be judged: {judged[0].verdicts[0].reason}; "
               "`txt2sql data check` lists what is wrong", file=sys.stderr)  # fmt: skip
         raise typer.Exit(1)
@@ -221,7 +195,30 @@ def evaluate(
         raise typer.Exit(1)
 
 
-def _data(source: Dataset, examples: list[Example]) -> dict[str, Any]:
+def _questions(options: QuestionOptions) -> Questions:
+    from txt2sql.data import open_dataset
+    from txt2sql.data.gold import usable
+    from txt2sql.evaluation.evaluate import draw
+    from txt2sql.evaluation.predictions import read_gold
+
+    source, gold = open_dataset(options.dataset, options.data), options.gold
+    whole = read_gold(gold) if gold else list(source.examples(options.split))
+    place = f"'{gold}'" if gold else f"'{source.name}' {options.split}"
+    examples = draw(usable(whole, place, answers=True), options.limit, options.seed)
+    return Questions(source, gold.name if gold else options.split, whole, examples, place)
+
+
+def _context(source: Dataset, questions: QuestionOptions, options: JudgingOptions) -> Context:
+    from txt2sql.evaluation.metrics import Context
+    from txt2sql.evaluation.mode import LIMITS, Judging
+
+    limits = replace(LIMITS, timeout_s=options.timeout)
+    judging = Judging(options.mode, options.keep_distinct, not options.one_mode, limits)
+    split = "" if questions.gold else questions.split
+    return Context(judging, source, split, options.test_suite)
+
+
+def _hashes(source: Dataset, examples: list[Example]) -> dict[str, Any]:
     """The hashes of what is asked and of the databases it is asked about."""
     from txt2sql.errors import DatabaseError
     from txt2sql.evaluation.provenance import file_hash, text_hash
@@ -230,9 +227,9 @@ def _data(source: Dataset, examples: list[Example]) -> dict[str, Any]:
     for db_id in {example.db_id for example in examples}:
         with suppress(DatabaseError):  # it becomes the outcome of its examples
             files.add(source.database(db_id).path)
-    asked = "".join(f"{e.id}\t{e.db_id}\t{e.question}\t{e.evidence}\n" for e in examples)
+    lines = "".join(f"{e.id}\t{e.db_id}\t{e.question}\t{e.evidence}\n" for e in examples)
     return {
-        "questions": text_hash(asked),
+        "questions": text_hash(lines),
         "databases": {path.stem: file_hash(path) for path in sorted(files)},
     }
 
@@ -246,14 +243,16 @@ def folder_name(config: Mapping[str, Any]) -> str:
     return f"{readable}-{text_hash(repr(sorted(config.items())))[:8]}"
 
 
+# ---------------------------------------------------------------------------------------- verdicts
+
+
 def _judge_file(
     run: Run,
     context: Context,
     metrics: Sequence[Metric],
     examples: list[Example],
     predictor: Predictor,
-    processes: int | None,
-    no_cache: bool,
+    options: JudgingOptions,
 ) -> list[Judged]:
     """Judge the predictions of a file, over all cores."""
     from txt2sql.cli.progress import steps
@@ -265,36 +264,44 @@ def _judge_file(
     answers = list(predictor.predict(examples))
     rows = (jsonlib.dumps(to_row(answer)) + "\n" for answer in answers)
     write_atomically(run.folder / "predictions.jsonl", "".join(rows))
-    correct = judged = 0
-    with open_cache(None if no_cache else cache_dir()) as cache:
-        limits = context.gold.limits
+    gold, limits = context.gold, context.gold.limits
+    with (
+        open_cache(None if options.no_cache else cache_dir()) as cache,
+        steps("evaluate", len(examples)) as advance,
+    ):
         stored = cache.load(_databases(context, examples), limits)
-        context.gold.known.update(stored)
-        with steps("evaluate", len(examples)) as advance:
+        gold.stored.update(stored)
+        count = _running(advance)
+        judged = judge_all(
+            examples,
+            answers,
+            metrics,
+            context.source.database,
+            gold=gold,
+            processes=options.processes,
+            done=lambda _, verdicts: count(verdicts),
+        )
+        cache.save({key: gold.stored[key] for key in gold.stored.keys() - stored.keys()}, limits)
+    return judged
 
-            def done(position: int, verdicts: tuple[Verdict, ...]) -> None:
-                nonlocal correct, judged
-                correct += verdicts[0].correct
-                judged += 1
-                advance(f"EX {correct / judged:.1%}")
 
-            items = judge_all(
-                examples,
-                answers,
-                metrics,
-                context.source.database,
-                gold=context.gold,
-                processes=processes,
-                done=done,
-            )
-        cache.save({k: v for k, v in context.gold.known.items() if k not in stored}, limits)
-    return items
+def _running(advance: Callable[[str], None]) -> Callable[[tuple[Verdict, ...]], None]:
+    """Progress that shows the accuracy so far."""
+    correct = judged = 0
+
+    def count(verdicts: tuple[Verdict, ...]) -> None:
+        nonlocal correct, judged
+        correct += verdicts[0].correct
+        judged += 1
+        advance(f"EX {correct / judged:.1%}")
+
+    return count
 
 
 def _databases(context: Context, examples: list[Example]) -> list[Database]:
     """All that the examples are judged on, those that cannot be read left out."""
     from txt2sql.errors import DatabaseError
-    from txt2sql.evaluation.metrics.test_suite import suite
+    from txt2sql.evaluation.metrics.execution_accuracy import suite
 
     databases: list[Database] = []
     for db_id in dict.fromkeys(example.db_id for example in examples):
@@ -321,25 +328,56 @@ def continue_run(
     if finished:
         print(f"going on with {run.folder}: {left:,} examples left to ask", file=sys.stderr)
     predictor = load() if left else FilePredictor("none", {})
-    judged: list[Judged] = []
 
     def record(prediction: Prediction) -> None:
         if prediction.tree is not None:
             run.append("trees", {"example_id": prediction.example_id, **prediction.tree})
         run.append("predictions", to_row(prediction))
 
-    stream = judge(
-        examples,
-        predictor,
-        metrics,
-        source.database,
-        finished=finished,
-        record=record,
-    )
-    correct = 0
+    judged: list[Judged] = []
     with steps("evaluate", len(examples)) as advance:
-        for item in stream:
+        count = _running(advance)
+        for item in judge(
+            examples, predictor, metrics, source.database, finished=finished, record=record
+        ):
             judged.append(item)
-            correct += item.verdicts[0].correct
-            advance(f"EX {correct / len(judged):.1%}")
+            count(item.verdicts)
     return judged
+
+
+# ----------------------------------------------------------------------------------------- report
+
+
+def _write(
+    report: Report,
+    judged: Sequence[Judged],
+    facts: Mapping[str, Any],
+    folder: Path,
+    options: OutputOptions,
+) -> None:
+    """Write the report of a run in its forms, and print it."""
+    from txt2sql.evaluation.report import as_csv, as_json, as_markdown, print_report, verdict_rows
+    from txt2sql.runs import write_atomically
+
+    result = as_json(report, facts)
+    verdicts = "".join(jsonlib.dumps(row) + "\n" for row in verdict_rows(judged))
+    files = {
+        folder / "verdicts.jsonl": verdicts,
+        folder / "report.md": as_markdown(report, facts),
+        folder / "report.csv": as_csv(report),
+        folder / "report.json": jsonlib.dumps(result, indent=2) + "\n",
+    }
+    if options.verdicts:
+        files[options.verdicts] = verdicts
+    for path, text in files.items():
+        write_atomically(path, text)
+    if options.figures:
+        from txt2sql.evaluation.figures import draw, read_measured
+
+        metric = next(iter(report.metrics))
+        for reason in draw([read_measured(folder, metric)], folder / "figures", metric)[1]:
+            print(f"left out: {reason}", file=sys.stderr)
+    if options.json:
+        print(jsonlib.dumps(result))
+    else:
+        print_report(report, f"{facts['model']} on {facts['dataset']} {facts['split']}", folder)

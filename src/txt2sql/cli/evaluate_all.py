@@ -6,6 +6,7 @@ $ txt2sql evaluate-all --limit 200 --published ../predictions --max-cost 20
 
 from __future__ import annotations
 
+import json as jsonlib
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,12 +16,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from txt2sql.cli.options import JsonOption, LimitOption, MaxCostOption, ModeOption, SeedOption
+
 if TYPE_CHECKING:
-    from txt2sql.cli.cells import Cell, Comparison, Draw
-    from txt2sql.evaluation.table import TableRow
+    from txt2sql.cli.cells import Cell, Draw
+    from txt2sql.evaluation.results import ResultRow
 
 CONFIG = Path("config") / "evaluation_config.yaml"
 _HOSTED_AT_ONCE = 4
+
+_Result = tuple["Cell", "dict[str, Any] | None", str]
+"""A cell with its report, or None and why; a reason that starts with ! is a failure."""
 
 
 def evaluate_all(
@@ -33,14 +39,9 @@ def evaluate_all(
     data: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The folder that holds the data sets.")
     ] = None,
-    limit: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=1, help="Only N examples of each, drawn with --seed."),
-    ] = None,
-    seed: Annotated[int, typer.Option(metavar="S", help="The seed of the draw.")] = 0,
-    mode: Annotated[
-        str, typer.Option(metavar="NAME", help="strict, or official: as the benchmark's script.")
-    ] = "strict",
+    limit: LimitOption = None,
+    seed: SeedOption = 0,
+    mode: ModeOption = "strict",
     published: Annotated[
         Path | None,
         typer.Option(
@@ -48,25 +49,19 @@ def evaluate_all(
             help="Add a row for every file of predictions  [default: verdicts/ in --data]",
         ),
     ] = None,
-    max_cost: Annotated[
-        float | None,
-        typer.Option(
-            metavar="DOLLARS", min=0.0, help="Hosted models, all together: spend no more."
-        ),
-    ] = None,
+    max_cost: MaxCostOption = None,
     jobs: Annotated[
         int, typer.Option(metavar="N", min=1, help="Local models measured at the same time.")
     ] = 1,
     output: Annotated[Path, typer.Option(metavar="DIR", help="Where table and figures go.")] = Path(
-        "results"
-    )
-    / "evaluate_all",
-    json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
+        "results/evaluate_all"
+    ),
+    json: JsonOption = False,
 ) -> None:
     """Measure everything the config names and everything trained here; write one table and figures.
 
-    Writes table.md, table.csv, table.json, table.tex and pictures. What was measured before, with the
-    same models, code and data, is not measured again; run the same command to go on after a stop.
+    Writes table.md, table.csv, table.json and pictures. What was measured before, with the same models,
+    code and data, is not measured again; run the same command to go on after a stop.
 
     \b
     Examples:
@@ -76,38 +71,37 @@ def evaluate_all(
     """
     from txt2sql.cli.cells import Comparison, Draw, plan
     from txt2sql.config import load
-    from txt2sql.evaluation.table import as_csv, as_latex, as_markdown, dumps, from_report, ordered
+    from txt2sql.evaluation.results import CELLS, ResultRow, as_table, from_report, ordered
+    from txt2sql.evaluation.table import as_csv, as_markdown
     from txt2sql.runs import write_atomically
 
     file = config or (CONFIG if CONFIG.is_file() else None)
     comparison = load(Comparison, file, section="comparison" if file else "")
     data = _data_root(data)
-    folder = published or _published(data)
     draw = Draw(data, limit, seed, mode)
-    reports = list(_measured(plan(comparison, draw, folder), output / "cells", jobs, max_cost))
-    rows = ordered(
-        from_report(
-            report,
-            cell.part.name,
-            cell.model,
-            cell.strategy,
-            hourly=comparison.hourly,
-            source=cell.source,
+    cells = plan(comparison, draw, published or _published(data))
+    results = list(_measured(cells, output / "cells", jobs, max_cost))
+    rows = []
+    for cell, report, why in results:
+        names = (cell.part.name, cell.model, cell.strategy)
+        missing = dict.fromkeys(CELLS, why.removeprefix("!"))
+        rows.append(
+            from_report(report, *names, hourly=comparison.hourly, source=cell.source)
+            if report
+            else ResultRow(*names, missing=missing, source=cell.source)
         )
-        if report
-        else _without(cell, why)
-        for cell, report, why in reports
-    )
-    remarks = _remarks(rows, comparison, draw)
-    page = as_markdown(rows, remarks)
-    text = dumps(rows, {"mode": mode, "limit": limit, "seed": seed, "remarks": remarks})
+    rows = ordered(rows)
+    remarks = _remarks(rows, draw)
+    table = as_table(rows)
+    page = "\n".join([as_markdown(table), "", *(f"- {remark}" for remark in remarks), ""])
+    facts = {"mode": mode, "limit": limit, "seed": seed, "remarks": remarks}
+    text = jsonlib.dumps({**facts, "rows": [row.as_json() for row in rows]}, indent=2) + "\n"
     before = output / "table.json"
     same = before.is_file() and before.read_text(encoding="utf-8") == text
     for name, content in {
         "table.md": f"# Results\n\n{page}",
-        "table.csv": as_csv(rows),
+        "table.csv": as_csv(table),
         "table.json": text,
-        "table.tex": as_latex(rows, " ".join(remarks[:2])),
     }.items():
         write_atomically(output / name, content)
     if not (same and (output / "figures").is_dir()):
@@ -115,7 +109,7 @@ def evaluate_all(
     print(text if json else page, end="")
     if not json:
         print(f"\n{output / 'table.md'}")
-    if any(row.unanswered for row in rows) or any(why.startswith("!") for _, _, why in reports):
+    if any(row.unanswered for row in rows) or any(why.startswith("!") for _, _, why in results):
         raise typer.Exit(1)
 
 
@@ -133,10 +127,6 @@ def _published(data: Path | None) -> Path | None:
     return root / "verdicts" if (root / "verdicts").is_dir() else None
 
 
-_Result = tuple["Cell", "dict[str, Any] | None", str]
-"""A cell with its report, or None and why; a reason that starts with ! is a failure."""
-
-
 def _measured(
     cells: Iterable[Cell], folder: Path, jobs: int, max_cost: float | None
 ) -> Iterator[_Result]:
@@ -145,21 +135,20 @@ def _measured(
     from txt2sql.cli.progress import steps
 
     planned = list(cells)
-    found: dict[str, _Result] = {}
-    left = []
+    results: dict[str, _Result] = {}
     for cell in planned:
         report = None if cell.missing else remembered(cell, folder)
         if cell.missing or report:
-            found[cell.name] = (cell, report, cell.missing)
-        else:
-            left.append(cell)
+            results[cell.name] = (cell, report, cell.missing)
+    left = [cell for cell in planned if cell.name not in results]
     if left:
         with steps("evaluate all", len(left)) as advance:
             for cell, report, why in _all(left, folder, jobs, max_cost):
-                found[cell.name] = (cell, report, why)
-                advance(f"{cell.model}, {cell.strategy}, {cell.part.name}: {_told(report, why)}")
+                results[cell.name] = (cell, report, why)
+                outcome = _accuracy(report) if report else why.removeprefix("!")
+                advance(f"{cell.model}, {cell.strategy}, {cell.part.name}: {outcome}")
     for cell in planned:
-        yield found[cell.name]
+        yield results[cell.name]
 
 
 def _all(
@@ -184,57 +173,45 @@ def _all(
                 yield waiting.pop(future), report, f"!{why}" if why else ""
 
 
-def _told(report: dict[str, Any] | None, why: str) -> str:
-    if report is None:
-        return why.removeprefix("!")
+def _accuracy(report: dict[str, Any]) -> str:
     names = ("execution_accuracy", "wikisql_execution_accuracy")
     value = next((report["metrics"][name] for name in names if name in report["metrics"]), None)
     return f"EX {value['mean']:.1%} (n = {value['n']:,})" if value else "done"
 
 
-def _without(cell: Cell, why: str) -> TableRow:
-    from txt2sql.evaluation.table import CELLS, TableRow
-
-    reason = why.removeprefix("!")
-    return TableRow(
-        cell.part.name,
-        cell.model,
-        cell.strategy,
-        missing=dict.fromkeys(CELLS, reason),
-        source=cell.source,
-    )
-
-
-def _remarks(rows: Sequence[TableRow], comparison: Comparison, draw: Draw) -> list[str]:
+def _remarks(rows: Sequence[ResultRow], draw: Draw) -> list[str]:
     """What a reader must know to trust the numbers."""
-    told = [
-        f"EM exact match, EX execution accuracy ({draw.mode} mode), in percent with 95% intervals; "
+    remarks = [
+        f"EM exact match, EX execution accuracy ({draw.mode} mode), with 95% intervals; "
         "time is the median of a question."
     ]
     if any("wikisql" in row.data for row in rows):
-        told.append("On WikiSQL, EM is logical-form accuracy.")
+        remarks.append("On WikiSQL, EM is logical-form accuracy.")
     if draw.limit:
-        told.append(f"A draw of {draw.limit:,} questions of each data set, seed {draw.seed}.")
+        remarks.append(f"A draw of {draw.limit:,} questions of each data set, seed {draw.seed}.")
     prices = {
-        row.facts["dollars_per_hour"] for row in rows if row.facts and row.source == "measured"
+        price
+        for row in rows
+        if row.source == "measured" and (price := row.facts.get("dollars_per_hour"))
     }
-    if known := sorted(price for price in prices if price):
-        listed = " or ".join(f"${price:.2g}" for price in known)
-        told.append(f"Cost of local models: their seconds at {listed} an hour, an assumed price.")
+    if prices:
+        listed = " or ".join(f"${price:.2g}" for price in sorted(prices))
+        remarks.append(
+            f"Cost of local models: their seconds at {listed} an hour, an assumed price."
+        )
     if any(row.source == "published" for row in rows):
-        told.append(
+        remarks.append(
             "Rows without time and cost: published predictions, judged here like all others."
         )
-    partly = [row for row in rows if row.unanswered]
-    if partly:
-        told.append(f"{len(partly)} rows lack questions that got no answer; run again to ask them.")
-    return told
+    if partly := sum(row.unanswered > 0 for row in rows):
+        remarks.append(f"{partly} rows lack questions that got no answer; run again to ask them.")
+    return remarks
 
 
-def _draw(rows: Sequence[TableRow], folder: Path) -> None:
+def _draw(rows: Sequence[ResultRow], folder: Path) -> None:
     """The pictures that there are numbers for, one folder per data set; none without matplotlib."""
     from txt2sql.errors import ConfigError
-    from txt2sql.evaluation.table_figures import draw_rows
+    from txt2sql.evaluation.figures import draw_rows
 
     try:
         for reason in draw_rows(rows, folder):

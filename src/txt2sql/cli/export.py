@@ -1,5 +1,6 @@
-"""`txt2sql export`: a model for other programs, or for the hub.
+"""`txt2sql export` and `txt2sql merge`: a model for other programs, or for the hub.
 
+$ txt2sql merge results/dora-phi-2/model --output merged
 $ txt2sql export results/dora-phi-2/model --format gguf --output dora-phi-2.gguf
 """
 
@@ -11,6 +12,8 @@ from typing import Annotated
 
 import typer
 
+ForceOption = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
+
 
 class Format(str, Enum):
     """What `--format` takes."""
@@ -18,6 +21,10 @@ class Format(str, Enum):
     HF = "hf"
     ONNX = "onnx"
     GGUF = "gguf"
+
+
+def _report(line: str) -> None:
+    typer.echo(line, err=True)
 
 
 def export(
@@ -50,7 +57,7 @@ def export(
         ),
     ] = None,
     bits: Annotated[int, typer.Option(metavar="BITS", help="onnx: 4, 8 or 32.")] = 4,
-    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+    force: ForceOption = False,
     push_to_hub: Annotated[
         str, typer.Option("--push_to_hub", metavar="OWNER/NAME", help="Upload it, too.")
     ] = "",
@@ -74,20 +81,43 @@ def export(
 
     if dtype and format is not Format.HF:
         raise ConfigError("--dtype is for --format hf; see --outtype for GGUF and --bits for ONNX")
-
-    def report(line: str) -> None:
-        typer.echo(line, err=True)
-
     with working("exporting"):
         if format is Format.HF:
-            written = export_hf(model, output, dtype=dtype, force=force, report=report)
+            written = export_hf(model, output, dtype=dtype, force=force, report=_report)
         elif format is Format.ONNX:
-            written = export_onnx(model, output, bits=bits, force=force, report=report)
+            written = export_onnx(model, output, bits=bits, force=force, report=_report)
         else:
             written = export_gguf(
-                model, output, outtype=outtype, converter=converter, force=force, report=report
+                model, output, outtype=outtype, converter=converter, force=force, report=_report
             )
     if push_to_hub:
         with working("uploading"):
-            report(push(written, push_to_hub, private=not public))
+            _report(push(written, push_to_hub, private=not public))
     typer.echo(written)
+
+
+def merge(
+    adapter: Annotated[Path, typer.Argument(metavar="ADAPTER", help="Folder of a PEFT adapter.")],
+    output: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the model goes.")],
+    dtype: Annotated[
+        str | None,
+        typer.Option(metavar="TYPE", help="float32, float16 or bfloat16  [default: the base's]"),
+    ] = None,
+    force: ForceOption = False,
+) -> None:
+    """Merge an adapter into its base model: one folder that needs no peft.
+
+    The weights are never merged into 4-bit ones: an adapter trained over those is merged into the
+    16-bit model that they were made from.
+
+    \b
+    Examples:
+      txt2sql merge results/lora-phi-2/model --output merged
+      txt2sql ask --model merged "How many shops are there?"
+    """
+    from txt2sql.cli.display import working
+    from txt2sql.models.export import merge
+
+    with working("merging"):
+        folder = merge(adapter, output, dtype=dtype, force=force, report=_report)
+    typer.echo(folder)

@@ -15,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from txt2sql.cli.predictors import Identified
 from txt2sql.config import load as load_config
 from txt2sql.costs import Price
 from txt2sql.models.api import Asking, Unanswered, load
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from txt2sql.types import Example
 
 CONFIG = Path("config") / "model_config.yaml"
-_LEARNT_FROM = "train"
+_SHOTS_SPLIT = "train"
 
 
 @dataclass(frozen=True)
@@ -41,30 +42,24 @@ class Generalists:
     prices: Mapping[str, Price] = field(default_factory=dict)
 
 
-def settings() -> Generalists:
-    """What the file says, or the defaults where there is none."""
-    if not CONFIG.is_file():
-        return Generalists()
-    return load_config(Generalists, CONFIG, section="generalists")
+def of_hosted(model: HostedModel, source: Dataset, shots: int) -> Identified:
+    """A hosted model. What `ask_all` did not get an answer from is not asked again in the same run."""
+    from txt2sql.evaluation.predictions import FilePredictor
+    from txt2sql.evaluation.provenance import ANSWERING, file_hash, text_hash
 
-
-def identity(model: HostedModel, source: Dataset, shots: int) -> dict[str, Any]:
-    """What tells this run's predictions from those of any other."""
-    from txt2sql.evaluation.provenance import code_hash, file_hash, text_hash
-
-    made_by: dict[str, Any] = {
+    identity: dict[str, Any] = {
         "model": model.name,
         "route": model.route,
         "server": re.sub(r"(?<=://)[^/@]*@", "", model.api_base),
         "max_output_tokens": model.max_output_tokens,
         "shots": shots,
-        "code": code_hash(),
+        "answering": ANSWERING,
     }
     if shots:
-        files = source.files(_LEARNT_FROM)
+        files = source.files(_SHOTS_SPLIT)
         questions = [path for path in files if path.suffix in (".json", ".jsonl")]
-        made_by["learnt_from"] = text_hash("".join(map(file_hash, questions)))
-    return made_by
+        identity["learnt_from"] = text_hash("".join(map(file_hash, questions)))
+    return identity, lambda: FilePredictor(model.name, {})
 
 
 def ask_all(
@@ -84,21 +79,20 @@ def ask_all(
     left = [example for example in examples if example.id not in done]
     missing: Counter[str] = Counter()
     if left:
-        if told := warning():
-            print(f"warning: {told}", file=sys.stderr)
-        predictor = _predictor(model, source, shots, budget)
+        if sentence := warning():
+            print(f"warning: {sentence}", file=sys.stderr)
+        predictor = _load_hosted(model, source, shots, budget)
         with steps(f"ask {model.name}", len(left)) as advance:
             dollars = 0.0
-            for example, found in predictor.answers(left):
-                if isinstance(found, Unanswered):
-                    missing[found.reason] += 1
+            for example, answer in predictor.answers(left):
+                if isinstance(answer, Unanswered):
+                    missing[answer.reason] += 1
                 else:
-                    run.append("predictions", to_row(found))
+                    run.append("predictions", to_row(answer))
                     done.add(example.id)
-                    dollars += found.cost or 0.0
-                advance(
-                    f"${dollars:.2f}" + (f", {sum(missing.values())} unanswered" if missing else "")
-                )
+                    dollars += answer.cost or 0.0
+                unanswered = f", {sum(missing.values())} unanswered" if missing else ""
+                advance(f"${dollars:.2f}{unanswered}")
     if missing:
         most = missing.most_common(1)[0][0]
         print(
@@ -109,7 +103,7 @@ def ask_all(
     return [example for example in examples if example.id in done], dict(missing)
 
 
-def _predictor(
+def _load_hosted(
     model: HostedModel, source: Dataset, shots: int, budget: tuple[str, float | None]
 ) -> HostedPredictor:
     from txt2sql.cli.display import working
@@ -117,12 +111,14 @@ def _predictor(
     from txt2sql.models.hosted_predictor import HostedPredictor
     from txt2sql.prompts.shots import Shots
 
-    given = settings()
+    settings = Generalists()
+    if CONFIG.is_file():
+        settings = load_config(Generalists, CONFIG, section="generalists")
     with working("loading litellm"):
         generator = load(
             model,
-            settings=given.asking,
-            price=given.prices.get(model.name),
+            settings=settings.asking,
+            price=settings.prices.get(model.name),
             max_cost=budget[1],
             account=budget[0],
         )
@@ -133,8 +129,8 @@ def _predictor(
 
     answered = None
     if shots:
-        learnt = source.examples(_LEARNT_FROM)
-        answered = Shots((e, source.schema(e.db_id)) for e in learnt if e.gold_sql)
+        pool = source.examples(_SHOTS_SPLIT)
+        answered = Shots((e, source.schema(e.db_id)) for e in pool if e.gold_sql)
     return HostedPredictor(
         generator,
         source.schema,

@@ -1,7 +1,7 @@
 """The `txt2sql` command: its subcommands, and how errors reach a person.
 
-Importing this module is cheap on purpose (no torch, no transformers, no sqlglot, no rich), so that
-help and mistakes in options answer at once.
+Only the command that is typed is loaded (no torch, no transformers, no sqlglot, no rich for the others),
+so that help and mistakes in options answer at once.
 
     $ txt2sql ask "How many shops are there?"
     $ TXT2SQL_DEBUG=1 txt2sql ask "..."      # the traceback of an unexpected error
@@ -11,38 +11,34 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
 from txt2sql import __version__
-from txt2sql.cli import data, train
-from txt2sql.cli.adapt import adapt
-from txt2sql.cli.ask import ask
-from txt2sql.cli.compare import compare
-from txt2sql.cli.doctor import doctor
-from txt2sql.cli.evaluate import evaluate
-from txt2sql.cli.evaluate_all import evaluate_all
-from txt2sql.cli.export import export
-from txt2sql.cli.figures import figures
-from txt2sql.cli.mcp import mcp
-from txt2sql.cli.merge import merge
-from txt2sql.cli.pretrain import pretrain
-from txt2sql.cli.runs import runs
-from txt2sql.cli.search import search
-from txt2sql.cli.serve import serve
-from txt2sql.cli.synth import synth
 from txt2sql.errors import Text2SQLError
 
-app = typer.Typer(
-    name="txt2sql",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+COMMANDS = {
+    "ask": "ask:ask",
+    "serve": "serve:serve",
+    "mcp": "mcp:mcp",
+    "doctor": "doctor:doctor",
+    "evaluate": "evaluate:evaluate",
+    "evaluate-all": "evaluate_all:evaluate_all",
+    "search": "search:search",
+    "compare": "compare:compare",
+    "runs": "runs:runs",
+    "pretrain": "pretrain:pretrain",
+    "synth": "synth:synth",
+    "adapt": "adapt:adapt",
+    "merge": "export:merge",
+    "export": "export:export",
+    "data": "data:app",
+    "train": "train:app",
+}
+"""Name -> module of this package and what is in it: a function, or a Typer with commands of its own."""
 
 
 def _print_version(wanted: bool) -> None:
@@ -51,7 +47,6 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def txt2sql(
     version: Annotated[
         bool,
@@ -70,29 +65,33 @@ def txt2sql(
     """
 
 
-app.command()(ask)
-app.command()(serve)
-app.command()(mcp)
-app.command()(doctor)
-app.command()(evaluate)
-app.command()(evaluate_all)
-app.command()(search)
-app.command()(compare)
-app.command()(figures)
-app.command()(runs)
-app.command()(pretrain)
-app.command()(synth)
-app.command()(adapt)
-app.command()(merge)
-app.command()(export)
-app.add_typer(data.app, name="data")
-app.add_typer(train.app, name="train")
+def application(names: Iterable[str] = COMMANDS) -> typer.Typer:
+    """The command with these subcommands."""
+    app = typer.Typer(
+        name="txt2sql",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(txt2sql)
+    for name in names:
+        module, _, attribute = COMMANDS[name].partition(":")
+        command = getattr(import_module(f"txt2sql.cli.{module}"), attribute)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name)(command)
+    return app
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit: 0 done, 1 an error a person can mend, 2 wrong usage, 130 Ctrl-C."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        app(args=list(arguments) if arguments is not None else None, prog_name="txt2sql")
+        names = words[:1] if words and words[0] in COMMANDS else COMMANDS
+        application(names)(args=words, prog_name="txt2sql")
     except Text2SQLError as error:
         _fail(f"{error}")
     except KeyboardInterrupt:

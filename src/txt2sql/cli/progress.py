@@ -15,22 +15,41 @@ from contextlib import contextmanager
 PLAIN_EVERY_S = 5.0
 BAR_EVERY_S = 0.1
 
+Show = Callable[..., None]
+"""show(stage, done, total or None, note="")."""
+
 
 @contextmanager
 def steps(label: str, total: int) -> Iterator[Callable[[str], None]]:
     """Yield a function to call after each step with a note."""
-    shown = _bar(label, total) if sys.stderr.isatty() else _lines(label, total)
-    with shown as advance:
+    with stages(label) as show:
+        done = 0
+
+        def advance(note: str) -> None:
+            nonlocal done
+            done += 1
+            show("", done, total, note)
+
         yield advance
 
 
 @contextmanager
-def _bar(label: str, total: int) -> Iterator[Callable[[str], None]]:
+def stages(label: str, in_bytes: bool = False) -> Iterator[Show]:
+    """Yield a function to call with a stage, how much of it is done, and of how much, if known."""
+    shown = _bars(label, in_bytes) if sys.stderr.isatty() else _lines(label, in_bytes)
+    with shown as show:
+        yield show
+
+
+@contextmanager
+def _bars(label: str, in_bytes: bool) -> Iterator[Show]:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
+        DownloadColumn,
         MofNCompleteColumn,
         Progress,
+        TaskID,
         TextColumn,
         TimeRemainingColumn,
     )
@@ -38,49 +57,56 @@ def _bar(label: str, total: int) -> Iterator[Callable[[str], None]]:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
-        MofNCompleteColumn(),
+        DownloadColumn(binary_units=False) if in_bytes else MofNCompleteColumn(),
         TimeRemainingColumn(elapsed_when_finished=True),
         TextColumn("[dim]{task.fields[note]}"),
     )
     # A bar that redraws itself has a thread for it, and a process with threads cannot be forked to
-    # judge (execution/spread.py): this one is drawn by the steps.
+    # judge (execution/pool.py): this one is drawn by the steps.
     console = Console(file=sys.stderr)
     with Progress(*columns, console=console, auto_refresh=False) as progress:
-        task = progress.add_task(label, total=total, note="")
+        tasks: dict[str, TaskID] = {}
         drawn = 0.0
 
-        def advance(note: str) -> None:
+        def show(stage: str, done: int, total: int | None, note: str = "") -> None:
             nonlocal drawn
-            progress.update(task, advance=1, note=note)
+            if stage not in tasks:
+                name = f"{label} {stage}".strip()
+                tasks[stage] = progress.add_task(name, total=total, note="")
+            progress.update(tasks[stage], completed=done, total=total, note=note)
             if time.monotonic() - drawn > BAR_EVERY_S:
                 progress.refresh()
                 drawn = time.monotonic()
 
-        yield advance
+        yield show
         progress.refresh()
 
 
 @contextmanager
-def _lines(label: str, total: int) -> Iterator[Callable[[str], None]]:
-    start = last = time.monotonic()
-    made = made_before = 0
+def _lines(label: str, in_bytes: bool) -> Iterator[Show]:
+    start = time.monotonic()
+    last: dict[str, tuple[float, int]] = {}
+    """Stage -> when its last line was printed, and how much was done then."""
 
-    def advance(note: str) -> None:
-        nonlocal made, last, made_before
-        made += 1
+    def show(stage: str, done: int, total: int | None, note: str = "") -> None:
         now = time.monotonic()
-        if made < total and now - last < PLAIN_EVERY_S:
+        at, before = last.setdefault(stage, (now if total else 0.0, 0))
+        if done != total and now - at < PLAIN_EVERY_S:
             return
-        # By the speed since the last line: the first steps of a resumed run take no time.
-        left = (now - last) / (made - made_before) * (total - made)
-        # The first step of a batch waits for the whole batch, so alone it tells nothing.
-        when = f"  {_duration(left)} left" if made > 1 else ""
-        if made == total:
+        last[stage] = now, done
+        when = ""
+        if total is not None and done >= total:
             when = f"  {_duration(now - start)} in all"
-        print(f"{label}: {made:,}/{total:,}  {note}{when}", file=sys.stderr, flush=True)
-        last, made_before = now, made
+        elif total is not None and done > max(before, 1):
+            # By the speed since the last line: the first steps of a resumed run take no time. The first
+            # step of a batch waits for the whole batch, so alone it tells nothing.
+            when = f"  {_duration((now - at) / (done - before) * (total - done))} left"
+        counts = [each for each in (done, total) if each is not None]
+        amount = "/".join(f"{n / 1e6:,.1f} MB" if in_bytes else f"{n:,}" for n in counts)
+        name = f"{label} {stage}".strip()
+        print(f"{name}: {amount}  {note}{when}".rstrip(), file=sys.stderr, flush=True)
 
-    yield advance
+    yield show
 
 
 def _duration(seconds: float) -> str:

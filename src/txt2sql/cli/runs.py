@@ -1,14 +1,15 @@
-"""`txt2sql runs`: the run folders there are, each with what it did and its headline number.
+"""`txt2sql runs`: the run folders there are, each with what it did and its headline number; figures of them.
 
 $ txt2sql runs
 $ txt2sql runs results /data/other-results --json
+$ txt2sql runs results/first results/second --figures figures
 """
 
 from __future__ import annotations
 
 import json as jsonlib
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,67 +23,72 @@ def runs(
         list[Path] | None,
         typer.Argument(metavar="[FOLDER]...", help="Where to look  [default: results checkpoints]"),
     ] = None,
-    curves: Annotated[
+    figures: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Also draw learning curves, as FILE.png and FILE.svg."),
+        typer.Option(metavar="DIR", help="Also draw the evaluated ones, as PNG and SVG."),
     ] = None,
+    metric: Annotated[
+        str, typer.Option(metavar="NAME", help="The metric of the figures.")
+    ] = "execution_accuracy",
     json: JsonOption = False,
 ) -> None:
     """List runs, the newest first: when, what, how far, and its headline number with n.
 
     An evaluation's number is its accuracy with the 95% interval, a training's the best accuracy it
-    measured on held-out questions.
+    measured on held-out questions. Figures: accuracy by hardness, against latency, cost and coverage, each
+    of the runs that have its numbers.
 
     \b
     Examples:
       txt2sql runs
       txt2sql runs results --json
-      txt2sql runs results --curves results/figures/learning_curves
+      txt2sql runs results/first results/second --figures figures
     """
     from txt2sql.errors import DataError
-    from txt2sql.evaluation.table_figures import draw_curves
-    from txt2sql.runs import read_rows
+    from txt2sql.evaluation.table import Column, Table, print_table
 
     given = folders or [path for path in (Path("results"), Path("checkpoints")) if path.is_dir()]
     if missing := [path for path in given if not path.is_dir()]:
         raise DataError(f"no folder '{missing[0]}'; give folders that hold runs")
-    found = sorted(
-        (described(file) for root in given for file in root.rglob("run.json")),
-        key=lambda run: str(run["started"]),
-        reverse=True,
-    )
-    if curves:
-        logged = {run["run"]: read_rows(Path(run["run"]) / "metrics.jsonl") for run in found}
-        written = draw_curves({Path(name).name: rows for name, rows in logged.items()}, curves)
-        for path in written:
-            print(path, file=sys.stderr)
-        if not written:
-            print("no run has logged an accuracy, so there are no curves", file=sys.stderr)
+    files = {file.resolve(): file for root in given for file in sorted(root.rglob("run.json"))}
+    rows = [described(file) for file in files.values()]
+    if figures:
+        _draw([Path(row["run"]) for row in rows], figures, metric)
+    rows.sort(key=lambda row: str(row["started"]), reverse=True)
     if json:
-        print(jsonlib.dumps(found))
-    elif found:
-        _print(found)
-    else:
+        print(jsonlib.dumps(rows))
+    elif not rows:
         print("no runs yet; make one with txt2sql evaluate or txt2sql train", file=sys.stderr)
+    else:
+        columns = [Column(name) for name in ("started", "run", "what", "result")]
+        print_table(Table(columns, [_line(row) for row in rows]))
+
+
+def _draw(folders: list[Path], target: Path, metric: str) -> None:
+    from txt2sql.errors import DataError
+    from txt2sql.evaluation.figures import draw, read_measured, with_unique_names
+
+    evaluated = [folder for folder in folders if (folder / "report.json").is_file()]
+    if not evaluated:
+        raise DataError("no run there has a report; make one with txt2sql evaluate")
+    reports = with_unique_names([read_measured(run, metric) for run in evaluated], evaluated)
+    written, left_out = draw(reports, target, metric)
+    for line in [*map(str, written), *(f"left out: {reason}" for reason in left_out)]:
+        print(line, file=sys.stderr)
 
 
 def described(file: Path) -> dict[str, Any]:
     """What a run's folder says of it; `headline` is its number in words, "" while it has none."""
-    folder = file.parent
-    made = _json(file)
+    folder, made = file.parent, _json(file)
     config = made.get("config")
     config = config if isinstance(config, dict) else {}
     report = _json(folder / "report.json")
-    what = " ".join(
-        str(value)
-        for key in ("method", "model", "dataset", "split")
-        if (value := config.get(key)) and isinstance(value, str)
-    )
+    names = [config.get(key) for key in ("method", "model", "dataset", "split")]
     headline, number = _judged(report) or _trained(folder) or ("", None)
     return {
         "run": str(folder),
         "started": made.get("started", ""),
-        "what": what or folder.name,
+        "what": " ".join(name for name in names if isinstance(name, str) and name) or folder.name,
         "commit": made.get("commit"),
         "finished": bool(report) or (folder / "model").is_dir(),
         "headline": headline,
@@ -91,7 +97,7 @@ def described(file: Path) -> dict[str, Any]:
 
 
 def _judged(report: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
-    from txt2sql.evaluation.pages import shown
+    from txt2sql.evaluation.report import shown, words
     from txt2sql.evaluation.statistics import Estimate
 
     metrics = report.get("metrics")
@@ -102,7 +108,8 @@ def _judged(report: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
         value = Estimate(**metrics[name])
     except TypeError:
         return None
-    return f"{_short(name)} {shown(value)}", {"metric": name, **value._asdict()}
+    short = {"execution_accuracy": "EX", "exact_match": "EM"}.get(name, words(name))
+    return f"{short} {shown(value)}", {"metric": name, **value._asdict()}
 
 
 def _trained(folder: Path) -> tuple[str, dict[str, Any]] | None:
@@ -114,19 +121,15 @@ def _trained(folder: Path) -> tuple[str, dict[str, Any]] | None:
     for row in read_rows(folder / "metrics.jsonl"):
         step = max(step, int(row.get("step", 0)))
         for key, value in row.items():
-            measured = key.partition("/")[0] == "execution_accuracy"
-            if measured and isinstance(value, (int, float)) and (not best or value > best[0]):
+            is_accuracy = key.partition("/")[0] == "execution_accuracy"
+            if is_accuracy and isinstance(value, (int, float)) and (not best or value > best[0]):
                 best = (float(value), int(row.get("step", 0)), key)
     if best is None:
         return (f"step {step:,}", {"step": step}) if step else None
     value, at, key = best
     data = key.partition("/")[2]
-    told = f"EX {value:.1%} held out{f' ({data})' if data else ''} at step {at:,} of {step:,}"
-    return told, {"metric": key, "mean": value, "step": at}
-
-
-def _short(name: str) -> str:
-    return {"execution_accuracy": "EX", "exact_match": "EM"}.get(name, name.replace("_", " "))
+    headline = f"EX {value:.1%} held out{f' ({data})' if data else ''} at step {at:,} of {step:,}"
+    return headline, {"metric": key, "mean": value, "step": at}
 
 
 def _json(file: Path) -> dict[str, Any]:
@@ -138,15 +141,7 @@ def _json(file: Path) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _print(found: list[dict[str, Any]]) -> None:
-    lines = [("started", "run", "what", "result"), *_lines(found)]
-    widths = [max(len(line[i]) for line in lines) for i in range(3)]
-    for line in lines:
-        print("  ".join([*(text.ljust(w) for text, w in zip(line, widths)), line[3]]).rstrip())
-
-
-def _lines(found: list[dict[str, Any]]) -> Iterator[tuple[str, str, str, str]]:
-    for run in found:
-        state = run["headline"] or "no number yet"
-        started = str(run["started"])[:16].replace("T", " ")
-        yield started, run["run"], run["what"], state if run["finished"] else f"{state}, unfinished"
+def _line(run: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    state = run["headline"] or "no number yet"
+    started = str(run["started"])[:16].replace("T", " ")
+    return started, run["run"], run["what"], state if run["finished"] else f"{state}, unfinished"

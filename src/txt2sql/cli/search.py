@@ -12,14 +12,12 @@ from typing import Annotated
 
 import typer
 
-from txt2sql.cli.options import ModelOption
+from txt2sql.cli.options import DatabaseOption, JsonOption, ModelOption
 
 
 def search(
     question: Annotated[str, typer.Argument(metavar="QUESTION", help="The question.")],
-    db: Annotated[
-        str | None, typer.Option(metavar="PATH|URL", help="The database  [default: the sample]")
-    ] = None,
+    db: DatabaseOption = None,
     model: ModelOption = None,
     simulations: Annotated[
         int, typer.Option(metavar="N", min=1, help="How often the tree is walked.")
@@ -34,7 +32,7 @@ def search(
     html: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the tree as a page of its own.")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the tree as JSON.")] = False,
+    json: JsonOption = False,
 ) -> None:
     """Answer a question by a tree search over the clauses of its query.
 
@@ -60,14 +58,14 @@ def search(
         service = Service(db or sample.path(), model, search=options)
     with display.working("searching"):
         answer = service.ask(question)
-    found = answer.tree
-    if html is not None and found is not None:
-        write_atomically(html, as_html(found))
+    searched = answer.tree
+    if html is not None and searched is not None:
+        write_atomically(html, as_html(searched))
     if json:
-        print(jsonlib.dumps(found))
+        print(jsonlib.dumps(searched))
     else:
-        if explain and found is not None:
-            tree.draw(display.terminal(), found)
+        if explain and searched is not None:
+            tree.draw(display.terminal(), searched)
         display.answer(answer, 20)
     if answer.error is not None:
         raise typer.Exit(1)

@@ -7,40 +7,45 @@ $ TXT2SQL_TOKEN=s3cret txt2sql serve --db postgresql://reader@localhost/shop --h
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from importlib.util import find_spec
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from txt2sql.cli.options import DatabaseOption, DescribeOption, ModelOption, TimeoutOption
+from txt2sql.cli.options import Asked, Listening, grouped
 from txt2sql.errors import ConfigError
 
-_NEEDED = ("fastapi", "prometheus_client", "uvicorn")
+if TYPE_CHECKING:
+    from txt2sql.execution.limits import Limits
+    from txt2sql.serving.messages import ModelSettings
 
 
+def require(packages: Sequence[str], extras: str) -> None:
+    """Raise ConfigError, with the command that mends it, where a package is not installed."""
+    if missing := [name for name in packages if find_spec(name) is None]:
+        raise ConfigError(f'this needs {", ".join(missing)}; run: pip install "txt2sql[{extras}]"')
+
+
+def model_settings(asked: Asked, search: int, limits: Limits) -> ModelSettings:
+    """What a server answers with."""
+    from txt2sql import sample
+    from txt2sql.serving.messages import ModelSettings
+
+    return ModelSettings(
+        asked.db or str(sample.path()),
+        asked.model,
+        limits=limits,
+        search=search,
+        describe=asked.describe,
+    )
+
+
+@grouped
 def serve(
-    db: DatabaseOption = None,
-    model: ModelOption = None,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    asked: Asked,
+    listening: Listening,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
-    token: Annotated[
-        str | None,
-        typer.Option(
-            envvar="TXT2SQL_TOKEN",
-            help="Access token that everybody has to give; the variable keeps it out of process lists.",
-        ),
-    ] = None,
-    insecure: Annotated[
-        bool, typer.Option("--insecure", help="Let other machines in without a token.")
-    ] = False,
-    allow_host: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="A further host name it is reached by; may be repeated."),
-    ] = None,
-    search: Annotated[
-        int, typer.Option(metavar="N", min=0, help="Most simulations of a search; 0 offers none.")
-    ] = 100,
-    timeout: TimeoutOption = 5.0,
     max_rows: Annotated[
         int, typer.Option(metavar="N", min=1, help="Rows of an answer at most.")
     ] = 10_000,
@@ -56,7 +61,6 @@ def serve(
     no_history: Annotated[
         bool, typer.Option("--no-history", help="Keep nothing of what is asked on disk.")
     ] = False,
-    describe: DescribeOption = None,
 ) -> None:
     """Ask a database on a web page, and by a JSON API.
 
@@ -70,38 +74,31 @@ def serve(
       txt2sql serve --db postgresql://reader@localhost/shop --search 300
       TXT2SQL_TOKEN=s3cret txt2sql serve --db shop.sqlite --host 0.0.0.0
     """
-    if missing := [name for name in _NEEDED if find_spec(name) is None]:
-        raise ConfigError(f'this needs {", ".join(missing)}; run: pip install "txt2sql[serve]"')
+    require(("fastapi", "prometheus_client", "uvicorn"), "serve")
     import asyncio
+    from contextlib import ExitStack
 
-    from txt2sql import sample
-    from txt2sql.cli import display
+    from txt2sql.cli.display import working
     from txt2sql.execution.limits import Limits
     from txt2sql.serving.backend import Backend
-    from txt2sql.serving.messages import ModelSettings
     from txt2sql.serving.server import Access, Server
     from txt2sql.serving.tickets import Load
     from txt2sql.serving.web import create_app
 
-    access = Access(host, port, token, insecure, tuple(allow_host or ()))
-    settings = ModelSettings(
-        db or str(sample.path()),
-        model,
-        limits=Limits(timeout_s=timeout, max_rows=max_rows),
-        search=search,
-        describe=describe,
-    )
-    backend = Backend(
-        settings, Load(queue=queue, batch=batch, deadline_s=deadline), history=not no_history
-    )
-    loading = display.working("loading the model")
+    hosts = tuple(listening.allow_host or ())
+    access = Access(listening.host, port, listening.token, listening.insecure, hosts)
+    limits = Limits(timeout_s=asked.timeout, max_rows=max_rows)
+    load = Load(queue=queue, batch=batch, deadline_s=deadline)
+    settings = model_settings(asked, listening.search, limits)
+    backend = Backend(settings, load, history=not no_history)
+    with ExitStack() as loading:
+        loading.enter_context(working("loading the model"))
 
-    def ready(url: str) -> None:
-        loading.__exit__(None, None, None)
-        if backend.notice:
-            print(f"txt2sql: {backend.notice}", file=sys.stderr)
-        print(f"{backend.schema.db_id} is served at {url}", file=sys.stderr, flush=True)
+        def ready(url: str) -> None:
+            loading.close()
+            if backend.notice:
+                print(f"txt2sql: {backend.notice}", file=sys.stderr)
+            print(f"{backend.schema.db_id} is served at {url}", file=sys.stderr, flush=True)
 
-    with loading:
         app = create_app(backend, token=access.token, hosts=access.hosts)
         asyncio.run(Server(backend, access, app).run_on(ready))

@@ -6,14 +6,14 @@ $ txt2sql synth --dataset spider --split train -n 20000 --output pairs.jsonl --j
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from txt2sql.cli.options import DataOption
+from txt2sql.cli.options import DataOption, JsonOption
+from txt2sql.cli.progress import stages
 from txt2sql.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def synth(
     data: DataOption = None,
     count: Annotated[int, typer.Option("-n", metavar="N", min=1, help="How many pairs.")] = 1000,
     seed: Annotated[int, typer.Option(metavar="N", help="Same seed, same pairs.")] = 0,
-    json: Annotated[bool, typer.Option("--json", help="Print the statistics as JSON.")] = False,
+    json: JsonOption = False,
 ) -> None:
     """Make questions with SQL from the schema and the rows of a database.
 
@@ -49,21 +49,28 @@ def synth(
       txt2sql synth --db a.sqlite --db b.sqlite --output pairs.jsonl
       txt2sql synth --dataset spider --split train -n 20000 --output results/synthetic
     """
+    from txt2sql.data import open_dataset
     from txt2sql.data.synthesis import summary, synthesise, write_pairs
 
     if bool(db) == bool(dataset):
         raise ConfigError(
             "say what to ask about: --db with a SQLite file, or --dataset with a name"
         )
-    opened = _opened(dataset, data) if dataset else None
+    opened = open_dataset(dataset, data) if dataset else None
     sources = _sources_of(opened, split) if opened else _sources(db or ())
     exclude = _asked_elsewhere(opened, split) if opened else ()
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"cannot write to '{output.parent}' ({error.strerror})") from error
-    with _progress(count) as advance:
-        pairs, report = synthesise(sources, count, seed=seed, exclude=exclude, advance=advance)
+    with stages("pairs") as show:
+        pairs, report = synthesise(
+            sources,
+            count,
+            seed=seed,
+            exclude=exclude,
+            advance=lambda made: show("", made, count),
+        )
     entry = getattr(opened, "entry", None)
     write_pairs(pairs, output, sources, *([entry] if entry else []))
     statistics = summary(pairs, report)
@@ -75,12 +82,6 @@ def synth(
         print(_text(statistics, output))
     if not pairs:
         raise DataError("nothing could be asked of these databases; give some with rows")
-
-
-def _opened(dataset: str, data: Path | None) -> Dataset:
-    from txt2sql.data import open_dataset
-
-    return open_dataset(dataset, data)
 
 
 def _sources(paths: Sequence[Path]) -> list[Source]:
@@ -106,23 +107,6 @@ def _asked_elsewhere(dataset: Dataset, split: str) -> set[str]:
         if other != split and not other.startswith("train")
         for example in dataset.examples(other)
     }
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Callable[[int], None]]:
-    """Progress by how many there are, where `steps` wants one call for each."""
-    from txt2sql.cli.progress import steps
-
-    shown = 0
-    with steps("pairs", total) as step:
-
-        def advance(made: int) -> None:
-            nonlocal shown
-            for _ in range(made - shown):
-                step("")
-            shown = max(shown, made)
-
-        yield advance
 
 
 def _text(statistics: dict[str, Any], output: Path) -> str:

@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from enum import Enum
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from txt2sql.errors import DataError
@@ -95,6 +96,7 @@ def usable(examples: Iterable[Example], place: str, *, answers: bool = False) ->
     return good
 
 
+@lru_cache(8192)
 def _is_select(sql: str) -> bool:
     """Whether SQLite can parse it as one reading statement; names are nobody's concern here."""
     if check_read_only(sql) is not None:

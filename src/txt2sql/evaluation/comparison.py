@@ -4,11 +4,10 @@ Two intervals that overlap do not say that two systems are alike, for both met t
 examples. Pairs do: McNemar's exact test and Newcombe's interval for right and wrong, a bootstrap of
 the pairs for graded scores (see `statistics`).
 
-Read are the rows of `report.verdict_rows`, and per-example verdicts of official evaluators.
+It reads the rows of `report.verdict_rows`.
 
->>> a = [{"i": 0, "gold": "SELECT 1", "exec": 1}, {"i": 1, "gold": "SELECT 2", "exec": 0}]
->>> b = [{"i": 0, "gold": "SELECT 1", "exec": 1}, {"i": 1, "gold": "SELECT 2", "exec": 1}]
->>> compare(a, b).only_b
+>>> a, b = ([{"example_id": "dev-0", "scores": {"exact_match": score}}] for score in (0, 1))
+>>> compare(a, b, "exact_match").only_b
 1
 """
 
@@ -29,8 +28,6 @@ from txt2sql.evaluation.statistics import (
 )
 
 Row = Mapping[str, Any]
-
-_COLUMNS = {"execution_accuracy": "exec", "exact_match": "exact"}
 
 
 class Change(NamedTuple):
@@ -90,9 +87,9 @@ def _row(line: bytes, number: int, file: Path) -> Row:
         row = json.loads(line)
     except ValueError:
         row = None
-    if not isinstance(row, dict) or not ({"example_id", "i"} & row.keys()):
+    if not isinstance(row, dict) or not {"example_id", "scores"} <= row.keys():
         raise DataError(
-            f"line {number} of '{file}' is no verdict: a JSON object with an 'example_id' or 'i'"
+            f"line {number} of '{file}' is no verdict: a JSON object with 'example_id' and 'scores'"
         )
     return row
 
@@ -137,10 +134,10 @@ def compare(a: Sequence[Row], b: Sequence[Row], metric: str = "execution_accurac
         if score_a is not None and score_b is not None:
             scored.append((key, row_a, row_b, score_a, score_b))
     if not scored:
-        known = sorted(_metrics(a) & _metrics(b))
+        shared = sorted(set(a[0]["scores"]) & set(b[0]["scores"]))
         raise DataError(
             f"no example has a score for '{metric}' on both sides; "
-            f"{'choose one of ' + ', '.join(known) if known else 'the two share no metric'}"
+            f"{'choose one of ' + ', '.join(shared) if shared else 'the two share no metric'}"
         )
     scores_a, scores_b = [s[3] for s in scored], [s[4] for s in scored]
     both = sum(x == y == 1 for x, y in zip(scores_a, scores_b, strict=True))
@@ -163,18 +160,17 @@ def compare(a: Sequence[Row], b: Sequence[Row], metric: str = "execution_accurac
         unmatched_a=unmatched_a,
         unmatched_b=unmatched_b,
         unscored=len(pairs) - len(scored),
-        changed=tuple(_change(*found) for found in scored if found[3] != found[4]),
+        changed=tuple(_change(*pair) for pair in scored if pair[3] != pair[4]),
     )
 
 
 def _matched(a: Sequence[Row], b: Sequence[Row]) -> tuple[list[tuple[str, Row, Row]], int, int]:
     """The pairs in A's order, and how many rows of each side have none."""
-    name = "example_id" if all("example_id" in row for row in (*a, *b)) else "i"
-    by_key_a, by_key_b = _by_key(a, name, "A"), _by_key(b, name, "B")
+    by_key_a, by_key_b = _by_key(a, "A"), _by_key(b, "B")
     pairs = [(key, row, by_key_b[key]) for key, row in by_key_a.items() if key in by_key_b]
     if not pairs:
         raise DataError(
-            f"A and B have no example in common (by '{name}'); compare two runs on the same split"
+            "A and B have no example in common (by 'example_id'); compare two runs on the same split"
         )
     for key, row_a, row_b in pairs:
         if difference := _other_question(row_a, row_b):
@@ -185,50 +181,41 @@ def _matched(a: Sequence[Row], b: Sequence[Row]) -> tuple[list[tuple[str, Row, R
     return pairs, len(a) - len(pairs), len(b) - len(pairs)
 
 
-def _by_key(rows: Sequence[Row], name: str, side: str) -> dict[str, Row]:
-    if missing := sum(name not in row for row in rows):
-        raise DataError(f"{missing} verdicts of {side} have no '{name}' to match them by")
-    by_key = {str(row[name]): row for row in rows}
+def _by_key(rows: Sequence[Row], side: str) -> dict[str, Row]:
+    by_key = {str(row["example_id"]): row for row in rows}
     if len(by_key) != len(rows):
-        raise DataError(f"{side} has several verdicts with the same '{name}'; keep one of each")
+        raise DataError(f"{side} has several verdicts with the same 'example_id'; keep one of each")
     return by_key
 
 
 def _other_question(a: Row, b: Row) -> str:
     """How two rows show that they are about different questions; empty when they do not."""
-    if a.get("db_id", "") != b.get("db_id", a.get("db_id", "")):
-        return f"databases {a.get('db_id')!r} and {b.get('db_id')!r}"
-    if "question" in a and "question" in b:
-        same = a["question"] == b["question"]
-        return "" if same else f"questions {a['question']!r} and {b['question']!r}"
-    gold_a, gold_b = (" ".join(_gold(row).split()) for row in (a, b))
-    return f"gold SQL {gold_a!r} and {gold_b!r}" if gold_a and gold_b and gold_a != gold_b else ""
-
-
-def _gold(row: Row) -> str:
-    return str(row.get("gold_sql") or row.get("gold") or "")
-
-
-def _sql(row: Row) -> str | None:
-    sql = row.get("sql", row.get("pred"))
-    return None if sql is None else str(sql)
+    for name, what in (("db_id", "databases"), ("question", "questions")):
+        if name in a and name in b and a[name] != b[name]:
+            return f"{what} {a[name]!r} and {b[name]!r}"
+    return ""
 
 
 def _score(row: Row, metric: str) -> float | None:
-    """The row's score in [0, 1]; our rows keep all of them, official ones some under short names."""
-    score = row["scores"].get(metric) if "scores" in row else row.get(_COLUMNS.get(metric, metric))
+    score = row["scores"].get(metric)
     return float(score) if isinstance(score, (int, float)) else None
 
 
-def _metrics(rows: Sequence[Row]) -> set[str]:
-    first = rows[0]
-    if "scores" in first:
-        return set(first["scores"])
-    short = {name for name, column in _COLUMNS.items() if column in first}
-    return short | {name for name in first if name.startswith(("exec_", "bird_"))}
-
-
 def _change(key: str, row_a: Row, row_b: Row, a: float, b: float) -> Change:
-    question = str(row_a.get("question") or row_b.get("question") or "")
-    db_id = str(row_a.get("db_id", ""))
-    return Change(key, db_id, question, _gold(row_a), a, b, _sql(row_a), _sql(row_b))
+    db_id, question, gold = (str(row_a.get(k) or "") for k in ("db_id", "question", "gold_sql"))
+    return Change(key, db_id, question, gold, a, b, row_a.get("sql"), row_b.get("sql"))
+
+
+def as_json(comparison: Comparison, a: str, b: str) -> dict[str, Any]:
+    """The comparison of the runs `a` and `b` for other programs."""
+    counts = ("both", "only_a", "only_b", "neither", "unscored")
+    return {
+        "metric": comparison.metric,
+        "a": {"name": a, **comparison.a._asdict()},
+        "b": {"name": b, **comparison.b._asdict()},
+        "difference": comparison.difference._asdict(),
+        "p": comparison.p,
+        "counts": {name: getattr(comparison, name) for name in counts},
+        "unmatched": {"a": comparison.unmatched_a, "b": comparison.unmatched_b},
+        "changed": [change._asdict() for change in comparison.changed],
+    }

@@ -81,8 +81,7 @@ def broken_databases(
     broken = {}
     for db_id in dict.fromkeys(example.db_id for example in examples):
         try:
-            found = database(db_id)
-            with closing(found.connect()) as connection:
+            with closing(database(db_id).connect()) as connection:
                 connection.execute("SELECT name FROM sqlite_master").fetchone()
         except DatabaseError as error:
             broken[db_id] = str(error)
@@ -100,8 +99,8 @@ def rated(example: Example, prediction: Prediction, verdicts: tuple[Verdict, ...
     """The judged example, with the hardness that a metric found where the data set tells none."""
     if example.difficulty is None:
         for verdict in verdicts:
-            if verdict.details and (found := verdict.details.get("hardness")):
-                example = replace(example, difficulty=found)
+            if verdict.details and (hardness := verdict.details.get("hardness")):
+                example = replace(example, difficulty=hardness)
                 break
     return Judged(example, prediction, verdicts)
 

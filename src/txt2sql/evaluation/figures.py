@@ -1,4 +1,4 @@
-"""Figures of one or several runs: accuracy by hardness, against latency and against cost.
+"""Figures of runs: accuracy by hardness, against latency, cost, search size and coverage; a forest plot.
 
 Each is drawn as PNG (for pages) and SVG (for print) on a light panel of its own, so that it reads
 the same on a dark page. Colours are those of Okabe and Ito (2008), which people with any colour
@@ -12,6 +12,7 @@ its 95% interval. Needs matplotlib, which the extra `figures` installs.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BytesIO
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from txt2sql.errors import ConfigError, DataError
+from txt2sql.evaluation.results import ResultRow
 from txt2sql.evaluation.statistics import Estimate
 from txt2sql.runs import write_atomically
 
@@ -29,15 +31,18 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _Draw = Callable[[Sequence["Measured"], str], "Figure"]
-"""(runs, what the metric is called) -> figure."""
+"""(runs, name of the metric) -> figure."""
 
 PANEL, INK, GRID = "#fbfaf7", "#222222", "#d9d6cf"
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 # Seven to six colours: 42 runs until two look alike.
 HATCHES = ("", "//", "..", "xx", "\\\\", "--", "++")
 MARKERS = "osD^vPX"
-_CHARACTERS_PER_INCH = 11.5
+_SHORT_NAME = 26
+"""Characters: of such names two fit beside each other above a figure."""
 _LINE_INCHES = 0.2
+_MOST_BARS = 6
+"""More runs than that, side by side, are no picture."""
 
 
 class Measured(NamedTuple):
@@ -51,6 +56,8 @@ class Measured(NamedTuple):
     dollars: float | None
     """Dollars per 1,000 questions."""
     mode: str = "strict"
+    curve: tuple[tuple[float, float], ...] = ()
+    """(coverage, share of wrong answers), of execution accuracy."""
 
 
 def read_measured(path: Path, metric: str = "execution_accuracy") -> Measured:
@@ -62,21 +69,21 @@ def read_measured(path: Path, metric: str = "execution_accuracy") -> Measured:
         raise DataError(
             f"no report can be read from '{file}'; give the folder of a finished txt2sql evaluate"
         ) from None
-    if not isinstance(report, dict) or metric not in report.get("metrics", {}):
-        known = ", ".join(report.get("metrics", {})) if isinstance(report, dict) else ""
-        raise DataError(f"'{file}' has no metric '{metric}'; it has {known or 'none'}")
-    by_difficulty = report.get("by_difficulty", {})
+    metrics = report.get("metrics", {}) if isinstance(report, dict) else {}
+    if metric not in metrics:
+        raise DataError(f"'{file}' has no metric '{metric}'; it has {', '.join(metrics) or 'none'}")
     return Measured(
         name=str(report.get("model") or path.stem),
-        accuracy=Estimate(**report["metrics"][metric]),
+        accuracy=Estimate(**metrics[metric]),
         by_difficulty={
             name: Estimate(**values[metric])
-            for name, values in by_difficulty.items()
+            for name, values in report.get("by_difficulty", {}).items()
             if metric in values
         },
         seconds=report.get("seconds", {}).get("median"),
         dollars=(report.get("cost") or {}).get("per_1000"),
         mode=str(report.get("mode", "strict")),
+        curve=tuple((x, y) for x, y in (report.get("calibration") or {}).get("curve", ())),
     )
 
 
@@ -99,16 +106,52 @@ def draw(
             f"the runs were judged in different modes ({'; '.join(modes)}), which do not compare; "
             "evaluate all of them in one mode"
         )
-    label = metric.replace("_", " ")
     written, left_out = [], []
     with styled():
         for name, plan in _PLANS.items():
-            shown = [run for run in runs if plan.has(run)]
-            if not shown:
+            if drawable := [run for run in runs if plan.has(run)]:
+                written += save(plan.draw(drawable, metric.replace("_", " ")), folder / name)
+            else:
                 left_out.append(f"{name}: {plan.needs}")
-                continue
-            written += save(plan.draw(shown, label), folder / name)
     return written, left_out
+
+
+def draw_rows(rows: Sequence[ResultRow], folder: Path) -> list[str]:
+    """Write the figures of every data set of a results table into its own folder; what was left out."""
+    left_out = []
+    for data in dict.fromkeys(row.data for row in rows):
+        scored = [(row, row.execution) for row in rows if row.data == data and row.execution]
+        if not scored:
+            left_out.append(f"{data}: nothing was measured")
+            continue
+        own = folder / re.sub(r"[^A-Za-z0-9._]+", "-", data)
+        by_size: dict[str, list[tuple[float, Estimate]]] = {}
+        for row, accuracy in scored:
+            if simulations := row.facts.get("simulations"):
+                by_size.setdefault(row.model, []).append((float(simulations), accuracy))
+        scaling = {model: sorted(points) for model, points in by_size.items() if len(points) > 1}
+        with styled():
+            save(_forest(scored, data), own / "accuracy")
+            if scaling:
+                sizes = {value.n for points in scaling.values() for _, value in points}
+                figure = _lines(scaling, "simulations", "execution accuracy", sizes)
+                save(figure, own / "search_scaling")
+            else:
+                left_out.append(f"{data}: search_scaling: no search was measured at two sizes")
+        # Those measured here come first, then the best of the published ones.
+        bars = sorted(scored, key=lambda pair: pair[0].source != "measured")[:_MOST_BARS]
+        runs = [
+            Measured(
+                f"{row.model}, {row.strategy}", accuracy, row.by_difficulty,
+                row.seconds, row.per_1000, row.mode,
+            )
+            for row, accuracy in bars
+        ]  # fmt: skip
+        left_out += [f"{data}: {reason}" for reason in draw(runs, own)[1]]
+    return left_out
+
+
+# ----------------------------------------------------------------------------------- what all share
 
 
 @contextmanager
@@ -138,43 +181,36 @@ def save(figure: Figure, path: Path) -> list[Path]:
     """Write a figure as path.png and path.svg."""
     written = [path.with_name(f"{path.name}.{kind}") for kind in ("png", "svg")]
     for file in written:
-        write_atomically(file, _rendered(figure, file.suffix[1:]))
+        page, kind = BytesIO(), file.suffix[1:]
+        metadata = {"Date": None} if kind == "svg" else None
+        figure.savefig(page, format=kind, dpi=200, metadata=metadata)
+        write_atomically(file, page.getvalue())
     return written
 
 
-def _rendered(figure: Figure, kind: str) -> bytes:
-    page = BytesIO()
-    figure.savefig(page, format=kind, dpi=200, metadata={"Date": None} if kind == "svg" else None)
-    return page.getvalue()
-
-
-def _blank(width: float, label: str) -> tuple[Figure, Axes]:
-    """An empty figure, `width` by 3.4 inches, with accuracy in percent going up."""
+def _blank(
+    width: float, label: str, height: float = 3.4, percent: str = "y"
+) -> tuple[Figure, Axes]:
+    """An empty figure in inches, with percent and a grid along one axis."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import PercentFormatter
 
-    figure = Figure(figsize=(width, 3.4), layout="constrained")
+    figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.subplots()
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(INK)
-    axes.grid(axis="y", color=GRID, linewidth=0.8)
+    axes.grid(axis=percent, color=GRID, linewidth=0.8)  # type: ignore[arg-type]
     axes.set_axisbelow(True)
-    axes.set_ylabel(label)
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+    (axes.set_ylabel if percent == "y" else axes.set_xlabel)(label)
+    (axes.yaxis if percent == "y" else axes.xaxis).set_major_formatter(PercentFormatter(1.0))
     return figure, axes
 
 
-def columns(names: Collection[str], inches: float) -> int:
-    """How many columns of a legend fit into a width: what is wider is cut off at both edges."""
-    longest = max(map(len, names)) + 6  # the mark and the space around it
-    return max(1, min(len(names), 4, int(inches * _CHARACTERS_PER_INCH) // longest))
-
-
-def legend(figure: Figure, marks: Sequence[Any], names: Sequence[str]) -> None:
+def _legend(figure: Figure, marks: Sequence[Any], names: Sequence[str]) -> None:
     """Names above the axes; the figure grows by their lines, so that the axes keep their size."""
-    wide = columns(names, figure.get_figwidth())
-    figure.legend(marks, names, loc="outside upper center", ncols=wide, frameon=False)
-    figure.set_figheight(figure.get_figheight() + _LINE_INCHES * (ceil(len(names) / wide) - 1))
+    columns = 2 if max(map(len, names)) <= _SHORT_NAME else 1
+    figure.legend(marks, names, loc="outside upper center", ncols=columns, frameon=False)
+    figure.set_figheight(figure.get_figheight() + _LINE_INCHES * (ceil(len(names) / columns) - 1))
 
 
 def _errors(values: Sequence[Estimate]) -> list[list[float]]:
@@ -183,15 +219,36 @@ def _errors(values: Sequence[Estimate]) -> list[list[float]]:
     return [below, [max(value.high - value.mean, 0.0) for value in values]]
 
 
+def _n(sizes: Collection[int]) -> str:
+    """How many examples, or from how many to how many where runs differ."""
+    low, high = min(sizes), max(sizes)
+    return f"n = {low:,}" if low == high else f"n = {low:,} to {high:,}"
+
+
+def _scale(axes: Axes, places: Sequence[float]) -> None:
+    """Logarithmic where the places span more than a factor of ten above 0, else from zero."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    if min(places) > 0 and max(places) > 10 * min(places) and max(places) > 1:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    else:
+        most = max(places) or 1.0
+        axes.set_xlim(-0.03 * most, 1.05 * most)
+
+
+# --------------------------------------------------------------------------------------- the figures
+
+
 def _by_hardness(runs: Sequence[Measured], label: str) -> Figure:
-    levels = dict.fromkeys(level for run in runs for level in run.by_difficulty)
-    groups = ["all", *levels]
+    groups = ["all", *dict.fromkeys(level for run in runs for level in run.by_difficulty)]
     figure, axes = _blank(min(5.0 + 1.4 * (len(runs) - 1), 11.0), label)
     width = 0.8 / len(runs)
     sizes: dict[str, set[int]] = {group: set() for group in groups}
-    for index, (run, colour, hatch) in enumerate(
-        zip(runs, cycle(COLOURS), cycle(HATCHES), strict=False)
-    ):
+    looks = zip(runs, cycle(COLOURS), cycle(HATCHES), strict=False)
+    for index, (run, colour, hatch) in enumerate(looks):
         values = {"all": run.accuracy, **run.by_difficulty}
         for group, value in values.items():
             sizes[group].add(value.n)
@@ -212,64 +269,82 @@ def _by_hardness(runs: Sequence[Measured], label: str) -> Figure:
     axes.set_xticks(range(len(groups)), [f"{group}\n{_n(n)}" for group, n in sizes.items()])
     axes.tick_params(axis="x", length=0)
     if len(runs) > 1:
-        legend(figure, *axes.get_legend_handles_labels())
+        _legend(figure, *axes.get_legend_handles_labels())
     else:
         axes.set_ylabel(f"{label}, {runs[0].name}")
     return figure
 
 
-def _n(sizes: Collection[int]) -> str:
-    """How many examples, or from how many to how many where runs differ."""
-    low, high = min(sizes), max(sizes)
-    return f"n = {low:,}" if low == high else f"n = {low:,} to {high:,}"
+def _lines(
+    curves: Mapping[str, Sequence[tuple[float, Estimate | float]]],
+    x_label: str,
+    y_label: str,
+    sizes: Collection[int],
+) -> Figure:
+    """A line per name, or a point; estimates have their intervals."""
+    figure, axes = _blank(5.6, f"{y_label} ({_n(sizes)})")
+    looks = zip(curves.items(), cycle(COLOURS), cycle(MARKERS), strict=False)
+    for (name, points), colour, marker in looks:
+        places = [x for x, _ in points]
+        means = [y.mean if isinstance(y, Estimate) else y for _, y in points]
+        axes.plot(
+            places, means, color=colour, marker=marker, markersize=5.5, label=name,
+            markevery=max(1, len(points) // 8),
+        )  # fmt: skip
+        for x, y in points:
+            if isinstance(y, Estimate):
+                axes.plot([x, x], [y.low, y.high], color=INK, linewidth=0.9)
+    _scale(axes, [x for points in curves.values() for x, _ in points])
+    axes.set_xlabel(x_label)
+    _legend(figure, *axes.get_legend_handles_labels())
+    return figure
 
 
 def _against(value: Callable[[Measured], float | None], x_label: str) -> _Draw:
     """A figure with one point per run: accuracy over `value`."""
+    return lambda runs, label: _lines(
+        {run.name: [(value(run) or 0.0, run.accuracy)] for run in runs},
+        x_label,
+        label,
+        {run.accuracy.n for run in runs},
+    )
 
-    def drawn(runs: Sequence[Measured], label: str) -> Figure:
-        figure, axes = _blank(5.6, f"{label} ({_n({run.accuracy.n for run in runs})})")
-        places = [value(run) or 0.0 for run in runs]
-        points = [
-            axes.errorbar(
-                x,
-                run.accuracy.mean,
-                yerr=_errors([run.accuracy]),
-                fmt=marker,
-                color=colour,
-                markersize=6.5,
-                ecolor=INK,
-                elinewidth=0.9,
-                capsize=3,
-            )
-            for run, x, colour, marker in zip(
-                runs, places, cycle(COLOURS), cycle(MARKERS), strict=False
-            )
+
+def _risk_coverage(runs: Sequence[Measured], _: str) -> Figure:
+    """Accuracy of the most confident answers, over the share of questions that they are."""
+    return _lines(
+        {run.name: [(coverage, 1 - risk) for coverage, risk in run.curve] for run in runs},
+        "coverage: the most confident answers, share of all questions",
+        "execution accuracy",
+        {run.accuracy.n for run in runs},
+    )
+
+
+def _forest(scored: Sequence[tuple[ResultRow, Estimate]], data: str) -> Figure:
+    """One line per model and strategy, the most accurate on top; open marks are published predictions."""
+    from matplotlib.lines import Line2D
+
+    ranked = sorted(scored, key=lambda pair: pair[1].mean)
+    label = f"execution accuracy on {data} ({_n({row.n for row, _ in ranked})})"
+    figure, axes = _blank(7.2, label, 1.3 + 0.27 * len(ranked), "x")
+    looks = {"measured": (COLOURS[0], COLOURS[0]), "published": (INK, PANEL)}
+    for place, (row, value) in enumerate(ranked):
+        colour, face = looks[row.source]
+        axes.plot([value.low, value.high], [place, place], color=INK, linewidth=1.0)
+        axes.plot(value.mean, place, "o", color=colour, markerfacecolor=face, markersize=6)
+    axes.set_yticks(range(len(ranked)), [f"{row.model}, {row.strategy}" for row, _ in ranked])
+    axes.set_ylim(-0.7, len(ranked) - 0.3)
+    axes.set_xlim(
+        max(0.0, min(value.low for _, value in ranked) - 0.03),
+        min(1.0, max(value.high for _, value in ranked) + 0.03),
+    )
+    if len({row.source for row, _ in ranked}) > 1:
+        marks = [
+            Line2D([], [], marker="o", linestyle="", color=colour, markerfacecolor=face)
+            for colour, face in looks.values()
         ]
-        scale(axes, places)
-        low = min(run.accuracy.low for run in runs)
-        high = max(run.accuracy.high for run in runs)
-        axes.set_ylim(max(0.0, low - 0.05), min(1.0, high + 0.05))
-        axes.set_xlabel(x_label)
-        legend(figure, [point.lines[0] for point in points], [run.name for run in runs])
-        return figure
-
-    return drawn
-
-
-def scale(axes: Axes, places: Sequence[float]) -> None:
-    """Logarithmic where the places span more than a factor of ten, else from zero."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-    if min(places) > 0 and max(places) > 10 * min(places):
-        axes.set_xscale("log")
-        axes.set_xlim(min(places) / 1.5, max(places) * 1.5)
-        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
-        axes.xaxis.set_minor_formatter(NullFormatter())
-    else:
-        most = max(places) or 1.0
-        axes.set_xlim(-0.03 * most, 1.1 * most)
+        _legend(figure, marks, ["measured here", "published"])
+    return figure
 
 
 class _Plan(NamedTuple):
@@ -282,7 +357,7 @@ class _Plan(NamedTuple):
 
 _PLANS = {
     "accuracy_by_hardness": _Plan(
-        lambda run: bool(run.by_difficulty), "no run tells its examples' hardness", _by_hardness
+        lambda run: bool(run.by_difficulty), "no run has its examples' hardness", _by_hardness
     ),
     "accuracy_against_latency": _Plan(
         lambda run: bool(run.seconds),
@@ -294,4 +369,5 @@ _PLANS = {
         "no run has costs",
         _against(lambda run: run.dollars, "dollars per 1,000 questions"),
     ),
+    "risk_coverage": _Plan(lambda run: bool(run.curve), "no run has confidences", _risk_coverage),
 }

@@ -44,11 +44,11 @@ def lasts(*statements: str) -> bool:
 
 
 class GoldResults:
-    """Results by database and statement; `known` are those of other processes and earlier runs."""
+    """Results by database and statement; `stored` are those of other processes and earlier runs."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self.known: dict[Key, bytes] = {}
+        self.stored: dict[Key, bytes] = {}
         self._results: dict[Key, QueryResult] = {}
         self._fresh: list[Key] = []
 
@@ -57,7 +57,7 @@ class GoldResults:
         key = (str(database.path), sql)
         result = self._results.get(key)
         if result is None:
-            blob = self.known.get(key)
+            blob = self.stored.get(key)
             if blob is None:
                 result = execute(database, sql, self.limits)
                 self._fresh.append(key)

@@ -1,6 +1,6 @@
 """Judging many predictions at once, in several processes.
 
-Each process is its own sandbox (execution/spread.py). What one dies of is judged again here, where
+Each process is its own sandbox (execution/pool.py). What one dies of is judged again here, where
 `execute` hands it to a worker process that may be killed, so that every prediction gets its verdict.
 
 >>> judged = judge_all(examples, predictions, metrics, dataset.database)  # doctest: +SKIP
@@ -16,7 +16,7 @@ from txt2sql.evaluation.gold import GoldResults, Key
 from txt2sql.evaluation.metrics import Metric
 from txt2sql.evaluation.report import Judged
 from txt2sql.execution.database import Database
-from txt2sql.execution.spread import Lost, can_spread, spread
+from txt2sql.execution.pool import Lost, can_spread, spread
 from txt2sql.types import Example, Outcome, Prediction, Verdict
 
 _WORTH_SPREADING = 64
@@ -52,7 +52,7 @@ def judge_all(
     for position, rows, results in _judge(left, tasks, metrics, database, gold, processes):
         verdicts[position] = _from_rows(tasks[position][0], metrics, rows)
         if gold:
-            gold.known.update(results)
+            gold.stored.update(results)
         done(position, verdicts[position])
     return [rated(example, made, verdicts[i]) for i, (example, made) in enumerate(tasks)]
 

@@ -28,7 +28,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from txt2sql.errors import DataError
 from txt2sql.sql import extract_sql, is_statement
@@ -44,7 +44,7 @@ _SQL_KEYS = (
 _ID_KEYS = ("example_id", "id", "question_id", "instance_id", "index", "idx")
 _LIST_KEYS = ("predictions", "results", "data", "examples")
 _FIELDS = tuple(f.name for f in fields(Prediction) if f.name not in ("tree", "dropped"))
-_BIRD_MARK = "----- bird -----"
+_BIRD_MARK = "\t----- bird -----"
 
 
 def to_row(prediction: Prediction) -> dict[str, Any]:
@@ -90,8 +90,8 @@ def read_predictions(
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot read predictions from '{path}': {error}") from None
-    items, own_ids = _items(text, path, len(examples))
-    ids = _example_ids(own_ids or [_own_id(item) for item in items], examples)
+    items = _items(text, path, len(examples))
+    ids = _example_ids([item.id for item in items], examples)
     notes: list[str] = []
     if ids is None:
         if len(items) != len(examples):
@@ -102,12 +102,11 @@ def read_predictions(
         ids = [example.id for example in examples]
     elif missing := len(examples) - len(ids):
         notes.append(f"'{path}' has no prediction for {missing:,} of {len(examples):,} questions")
-    raw = [_raw(item, path) for item in items]
     answers = {
-        example_id: _prediction(example_id, item, text, as_written)
-        for example_id, item, text in zip(ids, items, raw, strict=True)
+        example_id: item.prediction(example_id, as_written)
+        for example_id, item in zip(ids, items, strict=True)
     }
-    texts = [text for item, text in zip(items, raw, strict=True) if not _is_sketch(item)]
+    texts = [item.text for item in items if not item.is_sketch]
     return FilePredictor(path.name, answers, (*notes, *_notes(texts, path, as_written)))
 
 
@@ -176,28 +175,70 @@ def read_gold(path: Path) -> list[Example]:
 # ------------------------------------------------------------------------------------ forms of files
 
 
-def _items(text: str, path: Path, count: int) -> tuple[list[Any], list[str]]:
-    """The predictions of a file, and their ids where these are the keys of an object."""
+class _Item(NamedTuple):
+    """One prediction of a file; `id` is "" where it has none of its own."""
+
+    text: str | None
+    id: str = ""
+    seconds: float = 0.0
+    is_sketch: bool = False
+    """Whether it is a row of WikiSQL's format: a query sketch, or an error in its place."""
+
+    def prediction(self, example_id: str, as_written: bool) -> Prediction:
+        """The prediction for an example."""
+        text = (self.text or "").strip()
+        if not text:
+            return Prediction(example_id, None, seconds=self.seconds)
+        sql = text if as_written or self.is_sketch else statement(text)
+        completion = (self.text or "") if sql != text else ""
+        return Prediction(example_id, sql, completion, seconds=self.seconds)
+
+
+def _item(value: Any, path: Path, key: str = "") -> _Item:
+    """A text, an object that holds one, or a list of candidates, the best first."""
+    if isinstance(value, list):
+        value = value[0] if value else None
+    if not isinstance(value, dict):
+        return _Item(value.split(_BIRD_MARK)[0] if isinstance(value, str) else None, key)
+    own_id = next((str(value[k]) for k in _ID_KEYS if value.get(k) not in (None, "")), "")
+    seconds = value.get("seconds")
+    seconds = float(seconds) if isinstance(seconds, (int, float)) and seconds > 0 else 0.0
+    lower = {str(name).lower(): each for name, each in value.items()}
+    name = next((name for name in _SQL_KEYS if name in lower), None)
+    if isinstance(value.get("query"), dict) or (name is None and value.get("error")):
+        return _Item(json.dumps(value), key or own_id, seconds, is_sketch=True)
+    if name is None:
+        raise DataError(
+            f"a prediction in '{path}' has none of the keys {', '.join(_SQL_KEYS)}, but "
+            f"{', '.join(map(str, value)) or 'no key'}; put its SQL under 'sql'"
+        )
+    text = lower[name]
+    if isinstance(text, list):
+        text = text[0] if text else None
+    return _Item(text if isinstance(text, str) else None, key or own_id, seconds)
+
+
+def _items(text: str, path: Path, count: int) -> list[_Item]:
+    """The predictions of a file."""
     start, suffix = text.lstrip()[:1], path.suffix.lower()
     if suffix in (".csv", ".tsv"):
-        return list(_table(text, path)), []
+        return [_item(row, path) for row in _table(text, path)]
     if start == "[" and suffix != ".jsonl":
-        return list(_parse(text, path, "the list")), []
-    if start == "{" and (suffix == ".json" or "----- bird -----" in text):
+        return [_item(each, path) for each in _parse(text, path, "the list")]
+    if start == "{" and (suffix == ".json" or _BIRD_MARK.strip() in text):
         whole = _parse(text, path, "the object")
-        inner = next(
-            (whole[k] for k in _LIST_KEYS if isinstance(whole.get(k), (list, dict))), whole
-        )
+        lists = (whole[key] for key in _LIST_KEYS if isinstance(whole.get(key), (list, dict)))
+        inner = next(lists, whole)
         if isinstance(inner, list):
-            return inner, []
-        return list(inner.values()), [str(key) for key in inner]
+            return [_item(each, path) for each in inner]
+        return [_item(each, path, str(key)) for key, each in inner.items()]
     if suffix == ".jsonl" or start == "{":
         lines = enumerate(text.split("\n"), start=1)
-        return [_parse(line, path, f"line {n}") for n, line in lines if line.strip()], []
-    return _lines(text, count), []
+        return [_item(_parse(line, path, f"line {n}"), path) for n, line in lines if line.strip()]
+    return [_Item(line) for line in _lines(text, count)]
 
 
-def _lines(text: str, count: int) -> list[Any]:
+def _lines(text: str, count: int) -> list[str]:
     """One query per line; where there are not as many, one per block or per statement."""
     lines = text.split("\n")
     if lines[-1] == "":  # what follows the last line break is not a line
@@ -213,7 +254,7 @@ def _lines(text: str, count: int) -> list[Any]:
         parts = form()
         if len(parts) == count:
             return [_DB_ID.sub("", part) for part in parts]
-    return list(lines)
+    return lines
 
 
 _FENCE = re.compile(r"```.*?```", re.S)
@@ -238,12 +279,6 @@ def _parse(text: str, path: Path, what: str) -> Any:
         raise DataError(f"cannot read {what} of '{path}' as JSON: {error}") from None
 
 
-def _own_id(item: Any) -> str:
-    if not isinstance(item, dict):
-        return ""
-    return next((str(item[key]) for key in _ID_KEYS if item.get(key) not in (None, "")), "")
-
-
 def _example_ids(own: Sequence[str], examples: Sequence[Example]) -> list[str] | None:
     """The example that each prediction is for, or None where ids do not say.
 
@@ -257,52 +292,10 @@ def _example_ids(own: Sequence[str], examples: Sequence[Example]) -> list[str] |
         numbers = {example.id.rpartition("-")[2]: example.id for example in examples}
     else:
         numbers = {str(position): example.id for position, example in enumerate(examples)}
-    for known in (whole, numbers):
-        if all(one in known for one in own):
-            return [known[one] for one in own]
+    for names in (whole, numbers):
+        if all(one in names for one in own):
+            return [names[one] for one in own]
     if not any(one in whole for one in own):
         return None
     stray = next(one for one in own if one not in whole)
     raise DataError(f"the split has no example '{stray}', which a prediction is for; check --split")
-
-
-def _raw(item: Any, path: Path) -> str | None:
-    """The text of one prediction."""
-    if isinstance(item, list):  # candidates, the best first
-        item = item[0] if item else None
-    if not isinstance(item, dict):
-        return item.split("\t----- bird -----")[0] if isinstance(item, str) else None
-    if _is_sketch(item):
-        return json.dumps(item)
-    lower = {str(key).lower(): value for key, value in item.items()}
-    key = next((key for key in _SQL_KEYS if key in lower), None)
-    if key is None:
-        raise DataError(
-            f"a prediction in '{path}' has none of the keys {', '.join(_SQL_KEYS)}, but "
-            f"{', '.join(map(str, item)) or 'no key'}; put its SQL under 'sql'"
-        )
-    value = lower[key]
-    if isinstance(value, list):
-        value = value[0] if value else None
-    return value if isinstance(value, str) else None
-
-
-def _is_sketch(item: Any) -> bool:
-    """Whether it is a row of WikiSQL's format: a query sketch, or an error in its place."""
-    if not isinstance(item, dict):
-        return False
-    bare = not any(str(key).lower() in _SQL_KEYS for key in item)
-    return isinstance(item.get("query"), dict) or (bare and bool(item.get("error")))
-
-
-def _prediction(example_id: str, item: Any, text: str | None, as_written: bool) -> Prediction:
-    seconds = _seconds(item.get("seconds")) if isinstance(item, dict) else 0.0
-    if text is None or not text.strip():
-        return Prediction(example_id, None, seconds=seconds)
-    sql = text.strip() if as_written or _is_sketch(item) else statement(text)
-    completion = text if sql != text.strip() else ""
-    return Prediction(example_id, sql, completion, seconds=seconds)
-
-
-def _seconds(value: Any) -> float:
-    return float(value) if isinstance(value, (int, float)) and value > 0 else 0.0

@@ -1,9 +1,9 @@
-"""The report: what verdicts come to, for each metric, hardness level and database.
+"""The report: what verdicts come to, for each metric, hardness level and database, and how it is shown.
 
 No accuracy without n and a 95% interval. Examples whose gold query or database fails (GOLD_ERROR)
 are counted under `outcomes` but left out of every mean. `as_json` and `verdict_rows` are what other
-programs read; Markdown and CSV are written by `pages`. What this room defines are named tuples, which
-cost a starting command a tenth of what dataclasses do.
+programs read; `as_markdown`, `as_csv` and `print_report` write the same numbers for people. The classes
+are named tuples, which cost a starting command a tenth of what dataclasses do.
 
 >>> summarise([]).metrics
 {}
@@ -12,30 +12,21 @@ cost a starting command a tenth of what dataclasses do.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from txt2sql.evaluation.calibration import Calibration, calibration
-from txt2sql.evaluation.components import ComponentScore, Partial, aggregate
-from txt2sql.evaluation.pages import as_csv, as_markdown
 from txt2sql.evaluation.statistics import Estimate, estimate
+from txt2sql.evaluation.table import Column, Table
+from txt2sql.evaluation.table import as_csv as table_as_csv
+from txt2sql.evaluation.table import as_markdown as table_as_markdown
 from txt2sql.evaluation.taxonomy import CATEGORIES, category
 from txt2sql.types import Example, Outcome, Prediction, Verdict
 
 if TYPE_CHECKING:  # the folder of metrics loads what they need; who has verdicts has loaded it
+    from txt2sql.evaluation.metrics.component_match import ComponentScore
     from txt2sql.evaluation.metrics.efficiency import Efficiency, Spending, Tokens
-
-__all__ = [
-    "EmptyGold",
-    "Judged",
-    "OtherMode",
-    "Report",
-    "as_csv",
-    "as_json",
-    "as_markdown",
-    "summarise",
-    "verdict_rows",
-]
 
 EXECUTION = "execution_accuracy"
 """The metric that outcomes are told by; the first one where it was not asked for."""
@@ -76,7 +67,7 @@ class EmptyGold(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What an evaluation found."""
+    """What an evaluation measured."""
 
     metrics: Estimates
     by_difficulty: Mapping[str, Estimates]
@@ -91,7 +82,7 @@ class Report(NamedTuple):
     empty_gold: EmptyGold | None
     other_mode: OtherMode | None
     calibration: Calibration | None
-    """Confidence against execution accuracy; None where no prediction says how sure it is."""
+    """Confidence against execution accuracy; None where no prediction has a confidence."""
     efficiency: Efficiency
     tokens: Tokens | None
     spending: Spending | None
@@ -103,45 +94,44 @@ class Report(NamedTuple):
 
 def summarise(judged: Sequence[Judged], mode: str = "strict") -> Report:
     """Sum up verdicts, times and costs. `mode` is the mode that the verdicts were made in."""
+    from txt2sql.evaluation.metrics.component_match import aggregate
     from txt2sql.evaluation.metrics.efficiency import efficiency, spending, token_use
 
-    scores = _Scores()
-    partials: dict[str, list[Partial]] = {"all": []}
-    for item in judged:
-        difficulty = item.example.difficulty
-        groups = scores.of(difficulty, item.example.db_id)
-        for verdict in item.verdicts:
-            usable = verdict.outcome is not Outcome.GOLD_ERROR
-            for group in groups:
-                kept = group.setdefault(verdict.metric, [])
-                if usable:
-                    kept.append(verdict.score)
-            if usable and verdict.details and "partial" in verdict.details:
-                partials["all"].append(verdict.details["partial"])
-                if difficulty is not None:
-                    partials.setdefault(difficulty, []).append(verdict.details["partial"])
+    overall = _Scores()
+    by_difficulty: dict[str, _Scores] = {}
+    by_database: dict[str, _Scores] = {}
+    for example, _, verdicts in judged:
+        groups = [overall, by_database.setdefault(example.db_id, _Scores())]
+        if example.difficulty is not None:
+            groups.append(by_difficulty.setdefault(example.difficulty, _Scores()))
+        for group in groups:
+            for verdict in verdicts:
+                group.add(verdict)
     primary = [_primary(item.verdicts) for item in judged if item.verdicts]
     execution = [v for v in primary if v.metric == EXECUTION and v.outcome != Outcome.GOLD_ERROR]
     outcomes = Counter(verdict.outcome for verdict in primary)
     categories = Counter(map(category, primary))
     predictions = [item.prediction for item in judged]
-    difficulties = sorted(scores.by_difficulty, key=_rank)
+    levels = sorted(by_difficulty, key=_rank)
+    groups_of_components = {"all": overall, **{name: by_difficulty[name] for name in levels}}
     return Report(
-        metrics=_estimates(scores.all),
-        by_difficulty={name: _estimates(scores.by_difficulty[name]) for name in difficulties},
+        metrics=overall.estimates(),
+        by_difficulty={name: by_difficulty[name].estimates() for name in levels},
         by_database={
-            name: _estimates(scores.by_database[name])
-            for name in sorted(scores.by_database)
-            if len(scores.by_database) <= _MAX_DATABASES
+            name: by_database[name].estimates()
+            for name in sorted(by_database)
+            if len(by_database) <= _MAX_DATABASES
         },
         outcomes={outcome.value: outcomes[outcome] for outcome in Outcome},
         categories={name: categories[name] for name in CATEGORIES if categories[name]},
         components={
-            name: aggregate(partials[name]) for name in ("all", *difficulties) if partials.get(name)
+            name: aggregate(group.partials)
+            for name, group in groups_of_components.items()
+            if group.partials
         },
         empty_gold=_empty_gold(execution),
         other_mode=_other_mode(execution),
-        calibration=calibration(_confidences(judged)),
+        calibration=_calibration(judged),
         efficiency=efficiency(predictions),
         tokens=token_use(predictions),
         spending=spending(predictions),
@@ -150,28 +140,28 @@ def summarise(judged: Sequence[Judged], mode: str = "strict") -> Report:
 
 
 class _Scores:
-    """Metric -> scores, of all examples and of each difficulty and database."""
+    """The scores of a group of examples: by metric, and the components of each."""
 
     def __init__(self) -> None:
-        self.all: dict[str, list[float]] = {}
-        self.by_difficulty: dict[str, dict[str, list[float]]] = {}
-        self.by_database: dict[str, dict[str, list[float]]] = {}
+        self.by_metric: dict[str, list[float]] = {}
+        self.partials: list[Mapping[str, Any]] = []
 
-    def of(self, difficulty: str | None, db_id: str) -> list[dict[str, list[float]]]:
-        """The groups that an example belongs to."""
-        groups = [self.all, self.by_database.setdefault(db_id, {})]
-        if difficulty is not None:
-            groups.append(self.by_difficulty.setdefault(difficulty, {}))
-        return groups
+    def add(self, verdict: Verdict) -> None:
+        """Count a verdict, unless its gold fails."""
+        scores = self.by_metric.setdefault(verdict.metric, [])
+        if verdict.outcome is not Outcome.GOLD_ERROR:
+            scores.append(verdict.score)
+            if verdict.details and "partial" in verdict.details:
+                self.partials.append(verdict.details["partial"])
 
-
-def _estimates(scores: Mapping[str, Sequence[float]]) -> dict[str, Estimate]:
-    return {name: estimate(values) for name, values in scores.items()}
+    def estimates(self) -> dict[str, Estimate]:
+        """Metric -> estimate."""
+        return {name: estimate(scores) for name, scores in self.by_metric.items()}
 
 
 def _rank(difficulty: str) -> tuple[int, str]:
-    known = difficulty in _DIFFICULTIES
-    return _DIFFICULTIES.index(difficulty) if known else len(_DIFFICULTIES), difficulty
+    usual = difficulty in _DIFFICULTIES
+    return _DIFFICULTIES.index(difficulty) if usual else len(_DIFFICULTIES), difficulty
 
 
 def _primary(verdicts: Sequence[Verdict]) -> Verdict:
@@ -203,13 +193,16 @@ def _other_mode(execution: Sequence[Verdict]) -> OtherMode | None:
     return OtherMode(mode, accuracy, pairs[True, False], pairs[False, True])
 
 
-def _confidences(judged: Iterable[Judged]) -> Iterator[tuple[float, bool]]:
+def _calibration(judged: Iterable[Judged]) -> Calibration | None:
+    answers, without_answer = [], 0
     for _, prediction, verdicts in judged:
-        if prediction.sql is None or prediction.confidence is None:
-            continue
         for verdict in verdicts:
             if verdict.metric == EXECUTION and verdict.outcome is not Outcome.GOLD_ERROR:
-                yield prediction.confidence, verdict.correct
+                if prediction.sql is None:
+                    without_answer += 1
+                elif prediction.confidence is not None:
+                    answers.append((prediction.confidence, verdict.correct))
+    return calibration(answers, without_answer)
 
 
 # ----------------------------------------------------------------------------------- for programs
@@ -217,40 +210,34 @@ def _confidences(judged: Iterable[Judged]) -> Iterator[tuple[float, bool]]:
 
 def as_json(report: Report, facts: Mapping[str, Any]) -> dict[str, Any]:
     """The report and the facts of its run (dataset, split, model, versions, ...) as one object."""
-    times, empty, other = report.efficiency, report.empty_gold, report.other_mode
-    sure = report.calibration
+    times, other = report.efficiency, _plain(report.other_mode)
+    if other:
+        other |= other.pop("accuracy")
     return {
         **facts,
         "mode": report.mode,
-        "metrics": _fields(report.metrics),
-        "by_difficulty": {name: _fields(values) for name, values in report.by_difficulty.items()},
-        "by_database": {name: _fields(values) for name, values in report.by_database.items()},
-        "outcomes": dict(report.outcomes),
-        "categories": dict(report.categories),
-        "components": {name: _fields(values) for name, values in report.components.items()},
-        "empty_gold": empty
-        and {"n": empty.n, "share": empty.share, "without": empty.without._asdict()},
-        "other_mode": other
-        and {
-            "mode": other.mode,
-            **other.accuracy._asdict(),
-            "only_here": other.only_here,
-            "only_there": other.only_there,
+        **{
+            name: _plain(getattr(report, name))
+            for name in ("metrics", "by_difficulty", "by_database", "outcomes", "categories")
         },
-        "calibration": sure
-        and {
-            **sure._asdict(),
-            "levels": [level._asdict() | {"right": level.right._asdict()} for level in sure.levels],
-        },
+        "components": _plain(report.components),
+        "empty_gold": _plain(report.empty_gold),
+        "other_mode": other,
+        "calibration": _plain(report.calibration),
         "seconds": {"median": times.median, "p95": times.p95, "total": times.total},
         "examples_per_second": times.examples_per_second,
-        "tokens": report.tokens and report.tokens._asdict(),
-        "cost": report.spending and report.spending._asdict(),
+        "tokens": _plain(report.tokens),
+        "cost": _plain(report.spending),
     }
 
 
-def _fields(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    return {name: value._asdict() for name, value in values.items()}
+def _plain(value: Any) -> Any:
+    """Named tuples as dicts, all the way down."""
+    if hasattr(value, "_asdict"):
+        value = value._asdict()
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value
 
 
 def verdict_rows(judged: Iterable[Judged]) -> Iterator[dict[str, Any]]:
@@ -259,9 +246,7 @@ def verdict_rows(judged: Iterable[Judged]) -> Iterator[dict[str, Any]]:
     `exact` and `exec` are 1 or 0 by exact match and execution accuracy, `partial` the component
     scores; null where that metric was not asked for or the gold query cannot be judged.
     """
-    for i, (example, prediction, verdicts) in enumerate(
-        (item.example, item.prediction, item.verdicts) for item in judged
-    ):
+    for i, (example, prediction, verdicts) in enumerate(judged):
         scores: dict[str, float | None] = {}
         row: dict[str, Any] = {
             "i": i,
@@ -285,8 +270,161 @@ def verdict_rows(judged: Iterable[Judged]) -> Iterator[dict[str, Any]]:
             elif usable and verdict.details and "partial" in verdict.details:
                 row["partial"] = verdict.details["partial"]
         if verdicts:
-            told = _primary(verdicts)
-            row["outcome"], row["category"] = told.outcome.value, category(told)
-            row["reason"] = told.reason
+            primary = _primary(verdicts)
+            row["outcome"], row["category"] = primary.outcome.value, category(primary)
+            row["reason"] = primary.reason
         row["scores"] = scores
         yield row
+
+
+# ------------------------------------------------------------------------------------- for people
+
+
+def _score_table(report: Report, name_of: Callable[[str], str]) -> Table:
+    """Every mean: of all examples, of each difficulty, of each database."""
+    kinds = {
+        "all": {"all": report.metrics},
+        "difficulty": report.by_difficulty,
+        "database": report.by_database,
+    }
+    rows = [
+        (name_of(metric), kind, group, value, value.n)
+        for kind, groups in kinds.items()
+        for group, values in groups.items()
+        for metric, value in values.items()
+    ]
+    return Table([Column(name) for name in ("metric", "kind", "group", "mean", "n")], rows)
+
+
+def as_csv(report: Report) -> str:
+    """One line per metric and group: metric, kind (all, difficulty, database), group, mean, its ends, n."""
+    return table_as_csv(_score_table(report, str))
+
+
+def tables(report: Report) -> list[Table]:
+    """The report as tables: scores, components, outcomes, confidence, coverage."""
+    sure, percent = report.calibration, "{:.1%}".format
+    return [
+        _score_table(report, words),
+        Table(
+            [
+                Column("component"), Column("group"),
+                *(Column(name, percent) for name in ("accuracy", "recall", "F1")),
+                Column("predicted"), Column("gold"),
+            ],
+            [
+                (name, group, *score)
+                for group, components in report.components.items()
+                for name, score in components.items()
+            ],
+        ),
+        Table([Column("outcome"), Column("n")], [(words(k), n) for k, n in report.categories.items()]),
+        Table(
+            [Column("confidence"), Column("mean", percent), Column("accuracy"), Column("n")],
+            [
+                (f"{x.low:.0%} to {x.high:.0%}", x.confidence, x.accuracy, x.accuracy.n)
+                for x in (sure.levels if sure else ())
+            ],
+        ),
+        Table(
+            [Column("most confident"), Column("accuracy"), Column("n")],
+            [(name, value, value.n) for name, value in (sure.coverage.items() if sure else ())],
+        ),
+    ]  # fmt: skip
+
+
+def as_markdown(report: Report, facts: Mapping[str, Any]) -> str:
+    """The report as a page: its tables, remarks, then the facts of the run."""
+    title = f"# {facts.get('model')} on {facts.get('dataset')} {facts.get('split')}"
+    pages = [text for table in tables(report) if (text := table_as_markdown(table))]
+    remarks_and_facts = [
+        *(f"- {name}: {text}" for name, text in remarks(report).items()),
+        *(f"- {name}: {_short(value)}" for name, value in facts.items()),
+    ]
+    return (
+        "\n\n".join([title, f"Mode: {report.mode}.", *pages, "\n".join(remarks_and_facts)]) + "\n"
+    )
+
+
+def print_report(report: Report, title: str, folder: Path) -> None:
+    """Print the report of the run in `folder` on standard output: means, then what qualifies them."""
+    lines = []
+    for name, value in report.metrics.items():
+        lines.append((words(name), shown(value)))
+        for level, values in report.by_difficulty.items():
+            if name in values:
+                lines.append((f"  {level}", shown(values[name])))
+    if components := report.components.get("all"):
+        f1 = (f"{name} {score.f1:.1%}" for name, score in components.items())
+        lines.append(("component F1", ", ".join(f1)))
+    counts = (f"{n:,} {words(name)}" for name, n in report.categories.items())
+    lines += [("outcomes", ", ".join(counts)), *remarks(report).items(), ("run", str(folder))]
+    print_facts(f"{title} (mode: {report.mode})", lines)
+
+
+def print_facts(title: str, lines: Sequence[tuple[str, str]]) -> None:
+    """A title, then names with what they are, in two columns."""
+    width = max(len(name) for name, _ in lines)
+    print(title, "", *(f"{name:{width}}  {text}" for name, text in lines), sep="\n")
+
+
+def remarks(report: Report) -> dict[str, str]:
+    """What qualifies the scores and what they cost, each in a few words."""
+    lines = {}
+    if (empty := report.empty_gold) and empty.n:
+        lines["empty gold results"] = (
+            f"{empty.n:,} examples, {empty.share:.1%}; without them {shown(empty.without)}"
+        )
+    if other := report.other_mode:
+        lines[f"in {other.mode} mode"] = (
+            f"{shown(other.accuracy)}; {other.only_there:,} correct only there, "
+            f"{other.only_here:,} only here"
+        )
+    if sure := report.calibration:
+        lines["calibration"] = f"confidence is {sure.error * 100:.1f} points off in the mean" + (
+            ""
+            if sure.auc is None
+            else f"; a right answer has more than a wrong one in {sure.auc:.1%}"
+        )
+        lines["selective"] = (
+            "; ".join(f"{k} most confident: {shown(v)}" for k, v in sure.coverage.items())
+            + f"; area under the risk-coverage curve {sure.risk_area:.3f}"
+        )
+    times = report.efficiency
+    if times.median is not None and times.p95 is not None:
+        lines["speed"] = (
+            f"{times.examples_per_second:.2f} examples per second, "
+            f"median {times.median:.3f} s, 95th percentile {times.p95:.3f} s"
+        )
+    if tokens := report.tokens:
+        lines["tokens"] = (
+            f"{tokens.prompt:,} read, {tokens.completion:,} written, {tokens.per_query:,.0f} per query"
+        )
+    if cost := report.spending:
+        lines["cost"] = (
+            f"${cost.total:.4g} in all, ${cost.per_query:.3g} per query, "
+            f"${cost.per_1000:.3g} per 1,000 queries"
+        )
+    return lines
+
+
+def shown(value: Estimate) -> str:
+    """A mean as it must always be shown: with its interval and n.
+
+    >>> shown(Estimate(0.75, 4, 0.3006, 0.9544))
+    '75.0%  (95% interval 30.1% to 95.4%, n = 4)'
+    """
+    return f"{value.mean:.1%}  (95% interval {value.low:.1%} to {value.high:.1%}, n = {value.n:,})"
+
+
+def words(name: str) -> str:
+    """A name with blanks: exact match."""
+    return name.replace("_", " ")
+
+
+def _short(value: object) -> str:
+    if isinstance(value, Mapping):
+        items = [f"{key} {_short(item)}" for key, item in value.items()]
+        return ", ".join(items[:6]) + (f" and {len(items) - 6} more" if len(items) > 6 else "")
+    text = str(value)
+    return text[:12] if len(text) == 64 and text.isalnum() else text

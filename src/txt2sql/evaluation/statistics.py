@@ -61,17 +61,10 @@ def wilson(successes: float, n: int, z: float = Z_95) -> Estimate:
 
 
 def estimate(scores: Sequence[float]) -> Estimate:
-    """The mean of scores with its interval: Wilson when all are 0 or 1, else `graded`.
-
-    Scores are 0 or more; those of a ratio of times may be above 1.
-    """
-    if set(scores) <= {0.0, 1.0}:
-        return wilson(round(sum(scores)), len(scores))
-    if len(scores) >= _FEW:
+    """The mean of scores in [0, 1] with its interval: `graded` where there are enough, else Wilson."""
+    if len(scores) >= _FEW and not set(scores) <= {0.0, 1.0}:
         return graded(scores)
-    top = max(1.0, *scores)
-    mean, n, low, high = wilson(min(math.fsum(scores) / top, len(scores)), len(scores))
-    return Estimate(mean * top, n, low * top, high * top)
+    return wilson(min(math.fsum(scores), len(scores)), len(scores))
 
 
 def graded(scores: Sequence[float], z: float = Z_95) -> Estimate:

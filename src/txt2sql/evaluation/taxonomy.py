@@ -3,6 +3,8 @@
 The reasons are what SQLite says of a statement that does not run, what the guard says of one that
 it does not let run, and what execution accuracy says of a result that differs.
 
+>>> no_sql(Prediction("dev-0", None, problem="the question asks to change data"))
+'the question asks to change data'
 >>> category(Verdict("dev-0", "execution_accuracy", Outcome.PREDICTION_ERROR, 0.0, "no such column: a"))
 'unknown_column'
 """
@@ -11,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from txt2sql.types import Outcome, Verdict
+from txt2sql.types import Outcome, Prediction, Verdict
 
 CATEGORIES = (
     "correct",
@@ -60,6 +62,11 @@ _DIFFERENCES = {
 }
 
 
+def no_sql(prediction: Prediction) -> str:
+    """Why a prediction has no SQL: the predictor's own sentence where it gives one."""
+    return prediction.problem or "the completion holds no SQL"
+
+
 def category(verdict: Verdict) -> str:
     """The category of a verdict, one of CATEGORIES."""
     if verdict.outcome is Outcome.WRONG_RESULT:
@@ -71,5 +78,5 @@ def category(verdict: Verdict) -> str:
 
 def _first(names: Mapping[str, str], reason: str) -> str | None:
     """The name for the phrase that stands first: what a message quotes of the SQL comes later."""
-    found = [(reason.index(phrase), name) for phrase, name in names.items() if phrase in reason]
-    return min(found)[1] if found else None
+    places = [(reason.index(phrase), name) for phrase, name in names.items() if phrase in reason]
+    return min(places)[1] if places else None

@@ -9,28 +9,42 @@ Column(name='Singer_ID', type='number', ...)
 from __future__ import annotations
 
 import difflib
+import marshal
 import os
+import re
 import sqlite3
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import overload
+from typing import Any, overload
 from urllib.parse import quote
 
 from txt2sql.errors import DatabaseError
-from txt2sql.execution import sandbox
-from txt2sql.execution.address import is_url, parse_address
+from txt2sql.execution import pool, sandbox
 from txt2sql.execution.keys import INFERENCE_S, SqlReader, infer_keys
 from txt2sql.execution.names import natural_name
-from txt2sql.execution.remote import UrlDatabase, open_url
-from txt2sql.execution.samples import SAMPLE_CHARS, SAMPLED_ROWS, choose_samples
+from txt2sql.execution.remote import UrlDatabase, is_url, open_url, parse_address
 from txt2sql.execution.sandbox import quoted
 from txt2sql.types import Column, ForeignKey, Row, Schema, Table
 
+SAMPLED_ROWS = 200
+"""The first rows of a table are read, and no more."""
+SAMPLE_CHARS = 40
+"""Characters of a cell that are read; a longer one ends in "..."."""
+
+_MAX_CODES, _MAX_FLAGS, _MAX_CODE_CHARS = 6, 3, 60
+_MAX_TEXTS = 2
+_DATE = re.compile(r"\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4}")
 _SAMPLE_SLICE_S = 0.05
+_MAX_COMMENT_CHARS = 200
+_VIEW_S, _VIEWS_S = 0.25, 2.0
+"""What describing one view may take, and all of them: a short text can take SQLite hours to compile."""
+_DESCRIBING_BYTES = 256_000_000
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -81,7 +95,7 @@ class Database:
         """Tables, columns, types, keys and sample values; inferred keys follow the declared ones."""
         connection = _describing(self.path)
         try:
-            schema = introspect(connection, self.db_id, self.tables)
+            schema = introspect(connection, self.db_id, self.tables, self.path)
         except sqlite3.Error as problem:
             raise _unreadable(self.path, problem) from problem
         if not infer:
@@ -140,46 +154,132 @@ def sqlite_reader(connection: sqlite3.Connection, seconds: float = INFERENCE_S) 
     return SqlReader(query, quoted, stored, seconds)
 
 
-def introspect(connection: sqlite3.Connection, db_id: str, tables: tuple[str, ...] = ()) -> Schema:
+def introspect(
+    connection: sqlite3.Connection,
+    db_id: str,
+    tables: tuple[str, ...] = (),
+    path: Path | None = None,
+) -> Schema:
     """Read the Schema of an open connection: of `tables`, or of all tables and views.
 
     A view that SQLite cannot resolve, a virtual table without its module and the shadow tables of
-    full-text indexes are left out: nothing can be asked of them.
+    full-text indexes are left out: nothing can be asked of them. With `path`, views are described in a
+    worker process, and one that takes long is left out as well.
     """
-    names = tables or _table_names(connection)
-    found, key_columns = [], {}
-    for name in names:
+    views = _Views(connection, path)
+    described, key_columns = [], {}
+    for name in tables or _table_names(connection, views):
         try:
-            info = connection.execute(f"PRAGMA table_xinfo({quoted(name)})").fetchall()
-        except sqlite3.OperationalError:
+            info = views.query(name, f"PRAGMA table_xinfo({quoted(name)})", _VIEW_S)
+        except sqlite3.Error:
             continue
-        info = [row for row in info if row[6] != 1]  # 1: hidden columns of virtual tables
-        if not info:
-            continue
-        cells = _sample_cells(connection, name, [row[1] for row in info])
-        whole_key = sum(bool(row[5]) for row in info) == 1
-        columns = tuple(
+        # (position, name, declared type, not null, default, place in the key, hidden)
+        columns = [(row[1], row[2] or "", "") for row in info if row[6] != 1]
+        if columns:
+            key = [column for _, column in sorted((row[5], row[1]) for row in info if row[5])]
+            cells = _sample_cells(views, name, [column for column, *_ in columns])
+            described.append(described_table(name, columns, key, cells, column_class))
+            key_columns[name.lower()] = key
+    keys = _foreign_keys(connection, described, key_columns)
+    return Schema(db_id, tuple(described), tuple(keys))
+
+
+def described_table(
+    name: str,
+    columns: Sequence[tuple[str, str, str]],
+    key: Sequence[str],
+    cells: Sequence[Sequence[str]],
+    classify: Callable[[str], str],
+    comment: str = "",
+) -> Table:
+    """The table whose columns are (name, declared type, comment), with cells of each of them."""
+    return Table(
+        name,
+        tuple(
             Column(
-                name=row[1],
-                type=column_class(row[2] or ""),
-                primary_key=bool(row[5]),
-                declared_type=row[2] or "",
+                name=column,
+                type=classify(declared),
+                primary_key=column in key,
+                declared_type=declared,
                 samples=choose_samples(
-                    cells[index],
-                    column_class(row[2] or ""),
-                    primary_key=whole_key and bool(row[5]),
+                    cells[at], classify(declared), primary_key=[column] == list(key)
                 ),
-                words=natural_name(row[1], name),
+                words=natural_name(column, name),
+                comment=meaning[:_MAX_COMMENT_CHARS],
             )
-            for index, row in enumerate(info)
-        )
-        found.append(Table(name, columns, natural_name(name)))
-        ranked = sorted((row[5], row[1]) for row in info if row[5])
-        key_columns[name.lower()] = [column for _, column in ranked]
-    return Schema(db_id, tuple(found), tuple(_foreign_keys(connection, found, key_columns)))
+            for at, (column, declared, meaning) in enumerate(columns)
+        ),
+        natural_name(name),
+        comment[:_MAX_COMMENT_CHARS],
+    )
 
 
-def _table_names(connection: sqlite3.Connection) -> tuple[str, ...]:
+def choose_samples(
+    cells: Sequence[str], kind: str, *, primary_key: bool = False
+) -> tuple[str, ...]:
+    """Sample values to show of a column of Spider's class `kind`, from its first non-empty cells: chosen
+    to teach a reader what to write in a condition. A cell of SAMPLE_CHARS characters counts as cut.
+
+    Codes and flags are shown whole, as each of them is a word that a condition may need. Of names and
+    other texts two are enough, of numbers and dates one, whose format shows. The number of a primary
+    key teaches nothing. Value sampling in prompts: BRIDGE (Lin et al. 2020), CodeS (Li et al. 2024).
+
+    >>> choose_samples(["paid", "open", "paid", "void", "paid", "open"], "text")
+    ('paid', 'open', 'void')
+    """
+    counts = Counter(cell for cell in cells if cell.strip())
+    if not counts or (primary_key and kind == "number"):
+        return ()
+    distinct = list(counts)
+    repeated = len(cells) >= 2 * len(distinct)
+    short = sum(map(len, distinct)) <= _MAX_CODE_CHARS
+    few = len(distinct) <= (_MAX_FLAGS if kind == "number" else _MAX_CODES)
+    if repeated and short and few:
+        return tuple(value for value, _ in counts.most_common())
+    if all(map(_DATE.match, distinct)):
+        return (max(distinct, key=_telling),)
+    if kind == "number":
+        return (distinct[0],)
+    whole = [value for value in distinct if len(value) < SAMPLE_CHARS]
+    return tuple(whole[:_MAX_TEXTS]) or (distinct[0] + "...",)
+
+
+def _telling(date: str) -> int:
+    """Larger for a date that shows which of its parts is the day: a day above 12."""
+    return max(int(part) for part in re.findall(r"(?<!\d)\d{1,2}(?!\d)", date) or ["0"])
+
+
+class _Views:
+    """Statements about tables run here, those about views in a worker process."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path | None) -> None:
+        self._connection, self._path = connection, path
+        rows = connection.execute("SELECT lower(name) FROM sqlite_master WHERE type = 'view'")
+        self._names = {name for (name,) in rows} if path and pool.here is None else set()
+        self._end = time.monotonic() + _VIEWS_S
+
+    def query(self, name: str, sql: str, seconds: float) -> list[Any]:
+        """The rows of a statement about one table or view; "" stands for all of them."""
+        if not (name.lower() in self._names if name else self._names):
+            deadline = time.perf_counter() + seconds
+            self._connection.set_progress_handler(lambda: time.perf_counter() > deadline, 1000)
+            try:
+                return self._connection.execute(sql).fetchall()
+            finally:
+                self._connection.set_progress_handler(None, 0)
+        left = min(seconds, self._end - time.monotonic())
+        if left <= 0:
+            raise sqlite3.OperationalError("no time is left for views")
+        path = str(Path(str(self._path)).absolute())
+        sizes = (100_000, 16_000_000, 1_000_000)
+        request = (path, sandbox.identity(path), sql, left, *sizes, True)
+        answer = pool.ask(pool.SQLITE, _DESCRIBING_BYTES, left, request)
+        if answer.error is not None:
+            raise sqlite3.OperationalError(answer.error)
+        return [row for chunk in answer.chunks for row in marshal.loads(chunk)]
+
+
+def _table_names(connection: sqlite3.Connection, views: _Views) -> tuple[str, ...]:
     rows = connection.execute(
         "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') "
         "AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY rowid"
@@ -189,8 +289,9 @@ def _table_names(connection: sqlite3.Connection) -> tuple[str, ...]:
     ).fetchone()
     shadow: set[str] = set()
     if virtual and sqlite3.sqlite_version_info >= (3, 37):
-        listed = connection.execute("PRAGMA main.table_list").fetchall()
-        shadow = {row[1] for row in listed if row[2] == "shadow"}
+        with suppress(sqlite3.Error):  # it resolves every view
+            listed = views.query("", "PRAGMA main.table_list", _VIEW_S)
+            shadow = {str(row[1]) for row in listed if row[2] == "shadow"}
     return tuple(row[0] for row in rows if row[0] not in shadow)
 
 
@@ -220,43 +321,34 @@ def _foreign_keys(
     return list(dict.fromkeys(keys))
 
 
-def _sample_cells(connection: sqlite3.Connection, table: str, names: list[str]) -> list[list[str]]:
+def _sample_cells(views: _Views, table: str, names: list[str]) -> list[list[str]]:
     """For each column, the non-empty cells of the first rows; none where reading fails.
 
     One statement for the table; column by column only when one cell is too big to be read.
     """
     try:
-        return _read_cells(connection, table, names)
+        return _read_cells(views, table, names)
     except sqlite3.Error:
         pass
     cells: list[list[str]] = []
     for name in names:
         try:
-            cells += _read_cells(connection, table, [name])
+            cells += _read_cells(views, table, [name])
         except sqlite3.Error:
             cells.append([])
     return cells
 
 
-def _read_cells(connection: sqlite3.Connection, table: str, names: list[str]) -> list[list[str]]:
+def _read_cells(views: _Views, table: str, names: list[str]) -> list[list[str]]:
     texts = ", ".join(
         f"CASE WHEN typeof({quoted(name)}) <> 'blob' "
         f"THEN substr({quoted(name)}, 1, {SAMPLE_CHARS}) END"
         for name in names
     )
-    deadline = time.perf_counter() + _SAMPLE_SLICE_S  # a view may be a join of everything
-    connection.set_progress_handler(lambda: time.perf_counter() > deadline, 1000)
-    cells: list[list[str]] = [[] for _ in names]
-    try:
-        cursor = connection.execute(f"SELECT {texts} FROM {quoted(table)} LIMIT {SAMPLED_ROWS}")
-        for row in cursor:
-            for column, cell in zip(cells, row, strict=True):
-                if cell not in (None, ""):
-                    column.append(cell)
-        cursor.close()
-    finally:
-        connection.set_progress_handler(None, 0)
-    return cells
+    sql = f"SELECT {texts} FROM {quoted(table)} LIMIT {SAMPLED_ROWS}"
+    rows = views.query(table, sql, _SAMPLE_SLICE_S)  # a view may be a join of everything
+    columns = zip(*rows, strict=True) if rows else ([] for _ in names)
+    return [[str(cell) for cell in column if cell not in (None, "")] for column in columns]
 
 
 def _unreadable(path: Path, problem: Exception) -> DatabaseError:
@@ -333,12 +425,12 @@ def find_database(root: Path, db_id: str) -> Database:
         ):
             if path.is_file():
                 return open_database(path, db_id)
-    known = {path.stem for pattern in _LAYOUTS for path in root.glob(pattern)}
-    near = difflib.get_close_matches(db_id, sorted(known), n=3, cutoff=0.4)
+    names = {path.stem for pattern in _LAYOUTS for path in root.glob(pattern)}
+    near = difflib.get_close_matches(db_id, sorted(names), n=3, cutoff=0.4)
     if near:
         hint = "did you mean " + " or ".join(f"'{name}'" for name in near) + "?"
-    elif known:
-        hint = f"the folder has {len(known)} databases, such as '{min(known)}'"
+    elif names:
+        hint = f"the folder has {len(names)} databases, such as '{min(names)}'"
     else:
         hint = "the folder has no database/<db_id>/<db_id>.sqlite"
     raise DatabaseError(f"no database '{db_id}' under '{root}'; {hint}")

@@ -36,6 +36,7 @@ _TIME_NAMES = frozenset(
     "date time timestamp at on ts created updated modified epoch day when since until".split()
 )
 _UNIX = (100_000_000, 4_200_000_000)  # 1973 to 2103
+_UNIX_MILLIS = (1000 * _UNIX[0], 1000 * _UNIX[1])
 
 
 class DateFormat(NamedTuple):
@@ -61,48 +62,48 @@ def date_format(words: str, column_type: str, values: Sequence[Any]) -> DateForm
         return None
     texts = [value.strip() for value in values if isinstance(value, str)]
     numbers = [value for value in values if isinstance(value, (int, float))]
-    if len(texts) >= _LEAST_SHARE * len(values) and texts:
+    if texts and len(texts) >= _LEAST_SHARE * len(values):
         return _text_format(name, texts)
-    if len(numbers) < _LEAST_SHARE * len(values) or not numbers:
+    if not numbers or len(numbers) < _LEAST_SHARE * len(values):
         return None
     if any(number != int(number) for number in numbers if abs(number) < 1e15):
         return None
-    share = _LEAST_SHARE * len(numbers)
-    if name & _YEAR_NAMES or column_type == "time" or done:
-        years = sum(FIRST_YEAR <= number <= LAST_YEAR for number in numbers)
-        if years >= share:
-            return DateFormat("year", text=False)
-    if sum(bool(_COMPACT.fullmatch(f"{number:.0f}")) for number in numbers) == len(numbers):
+
+    def within(low: float, high: float) -> bool:
+        return sum(low <= number <= high for number in numbers) >= _LEAST_SHARE * len(numbers)
+
+    if (name & _YEAR_NAMES or column_type == "time" or done) and within(FIRST_YEAR, LAST_YEAR):
+        return DateFormat("year", text=False)
+    if all(_COMPACT.fullmatch(f"{number:.0f}") for number in numbers):
         return DateFormat("compact", text=False) if timely else None
-    low, high = _UNIX
-    if timely and sum(low <= number <= high for number in numbers) >= share:
+    if timely and within(*_UNIX):
         return DateFormat("seconds", text=False)
-    if timely and sum(low * 1000 <= number <= high * 1000 for number in numbers) >= share:
-        return DateFormat("millis", text=False)
-    return None
+    return DateFormat("millis", text=False) if timely and within(*_UNIX_MILLIS) else None
 
 
 def _text_format(name: set[str], texts: list[str]) -> DateFormat | None:
     if not any(text[:1].isdigit() for text in texts[:5]):
         return None
-    share = _LEAST_SHARE * len(texts)
-    ymd = [match for text in texts if (match := _YMD.fullmatch(text))]
-    if len(ymd) >= share:
+
+    def matches(pattern: re.Pattern[str]) -> list[re.Match[str]]:
+        """Those of the texts, where they are nearly all."""
+        matched = [match for text in texts if (match := pattern.fullmatch(text))]
+        return matched if len(matched) >= _LEAST_SHARE * len(texts) else []
+
+    if ymd := matches(_YMD):
         return DateFormat("ymd", ymd[0][2], timed=any(match[5] for match in ymd))
-    dmy = [match for text in texts if (match := _DMY.fullmatch(text))]
-    if len(dmy) >= share:
+    if dmy := matches(_DMY):
         first, second = (max(int(match[group]) for match in dmy) for group in (1, 3))
         kind = "dmy" if first > 12 >= second else "mdy" if second > 12 >= first else "unclear"
         if kind == "unclear" and dmy[0][2] == ".":  # nobody writes the month first there
             kind = "dmy"
         padded = all(len(match[1]) == len(match[3]) == 2 for match in dmy)
         return DateFormat(kind, dmy[0][2], padded=padded, timed=any(match[5] for match in dmy))
-    if sum(bool(_MONTH_TEXT.fullmatch(text)) for text in texts) >= share:
+    if matches(_MONTH_TEXT):
         return DateFormat("month")
-    if sum(bool(_COMPACT.fullmatch(text)) for text in texts) >= share:
+    if matches(_COMPACT):
         return DateFormat("compact")
-    years = sum(bool(_YEAR_TEXT.fullmatch(text)) for text in texts)
-    return DateFormat("year") if years >= share and name & _YEAR_NAMES else None
+    return DateFormat("year") if name & _YEAR_NAMES and matches(_YEAR_TEXT) else None
 
 
 # --------------------------------------------------------------------- what the question mentions
@@ -238,8 +239,8 @@ def _assembled(question: str, marks: list[re.Match[str]], today: Day) -> Iterato
                 if _TO.fullmatch(gap) is None or gap.strip():
                     i += 1  # a range of which one end is no date
                     continue
-        found = _BEFORE.search(head)
-        negated = _NEGATED.search(head) and not (found and found["not"])
+        turn = _BEFORE.search(head)
+        negated = _NEGATED.search(head) and not (turn and turn["not"])
         if period is None or negated or (not mark["year"] and _BY.search(head)):
             continue
         if mark["year"]:
@@ -276,35 +277,35 @@ def _range(first: Period, last: Period, start: int, end: int) -> Period | None:
 def _directed(question: str, mark: re.Match[str], period: Period, today: Day) -> Iterator[Period]:
     """The period as its preposition turns it: "before 2020" ends where 2020 starts."""
     head, tail = question[: mark.start()], question[mark.end() :]
-    found = _BEFORE.search(head)
+    turn = _BEFORE.search(head)
     if period.part:
         if mark["bare"]:
             lower = mark["bare"][0].islower()
             if not _MODAL.search(head) and (lower or "month" not in mark["bare"].lower()):
                 return
-            if found:
+            if turn:
                 period = _this_year(period, today)
                 if period.start is None:
                     return
-        elif found:
+        elif turn:
             return
     start = period.span[0]
-    kind = found.lastgroup if found else None
+    kind = turn.lastgroup if turn else None
     later, earlier = _LATER.match(tail), _EARLIER.match(tail)
-    if found and kind:
-        start = found.start()
-        if found["not"]:
+    if turn and kind:
+        start = turn.start()
+        if turn["not"]:
             kind = {"before": "since", "after": "until"}.get(kind)
             if kind is None:
                 return
-        if kind == "since" and found[0].lower().startswith("from") and not later:
+        if kind == "since" and turn[0].lower().startswith("from") and not later:
             kind, start = None, period.span[0]
             if mark["bare"]:
                 return
-    if kind == "since" or (later and not found):
+    if kind == "since" or (later and not turn):
         end = mark.end() + (later.end() if later else 0)
         yield Period((start, end), period.start, None, None, period.weak)
-    elif kind == "until" or (earlier and not found):
+    elif kind == "until" or (earlier and not turn):
         end = mark.end() + (earlier.end() if earlier else 0)
         yield Period((start, end), None, period.end, None, period.weak)
     elif kind == "before":
@@ -340,34 +341,34 @@ def _period(question: str, mark: re.Match[str], today: Day) -> Period | None:
             return Period(mark.span(), part=_part(text))
         if kind == "relative":
             return _relative(mark.span(), text, today)
-        if kind == "ymd":
-            start = Day(*digits)
-            end = start + datetime.timedelta(1)
-        elif kind == "dmy":
-            first, second, year = digits
-            if "." not in text and first <= 12 and second <= 12 and first != second:
-                return None
-            day_first = "." in text or first > 12
-            start = Day(year, second, first) if day_first else Day(year, first, second)
-            end = start + datetime.timedelta(1)
-        elif kind in ("day1", "day2"):
-            start = Day(digits[-1], _month(text), digits[0])
-            end = start + datetime.timedelta(1)
-        elif kind in ("month", "ym"):
-            year = digits[0] if kind == "ym" else digits[-1]
-            start = Day(year, digits[1] if kind == "ym" else _month(text), 1)
-            end = _months_on(start, 1)
-        elif kind == "quarter":
-            year = next(number for number in digits if number > 1000)
-            start = Day(year, 3 * _quarter(text) - 2, 1)
-            end = _months_on(start, 3)
-        else:
-            year = digits[-1] + (1900 if digits[-1] < 100 else 0)
-            start = Day(year, 1, 1)
-            end = Day(year + (10 if kind == "decade" else 1), 1, 1)
-    except ValueError:  # 31 February
+        start, months = _start(kind, text, digits)
+    except ValueError:  # 31 February; 05/06/2024 may be two days
         return None
+    end = _months_on(start, months) if months else start + datetime.timedelta(1)
     return Period(mark.span(), Moment(start), Moment(end))
+
+
+def _start(kind: str, text: str, digits: list[int]) -> tuple[Day, int]:
+    """The first day of a mention, and how many months it has; 0 for a day."""
+    if kind == "ymd":
+        return Day(*digits), 0
+    if kind == "dmy":
+        first, second, year = digits
+        day_first = "." in text or first > 12
+        if not day_first and first != second <= 12:
+            raise ValueError(text)
+        return (Day(year, second, first) if day_first else Day(year, first, second)), 0
+    if kind in ("day1", "day2"):
+        return Day(digits[-1], _month(text), digits[0]), 0
+    if kind == "ym":
+        return Day(digits[0], digits[1], 1), 1
+    if kind == "month":
+        return Day(digits[-1], _month(text), 1), 1
+    if kind == "quarter":
+        year = next(number for number in digits if number > 1000)
+        return Day(year, 3 * _quarter(text) - 2, 1), 3
+    year = digits[-1] + (1900 if digits[-1] < 100 else 0)
+    return Day(year, 1, 1), 120 if kind == "decade" else 12
 
 
 def _month(text: str) -> int:
@@ -378,9 +379,8 @@ def _month(text: str) -> int:
 
 
 def _quarter(text: str) -> int:
-    found = re.search(r"q([1-4])|quarter\s+([1-4])\b|\b([1-4])(?:st|nd|rd|th)", text)
-    if found:
-        return int(next(group for group in found.groups() if group))
+    if number := re.search(r"(?:\bq|quarter\s+)([1-4])\b|\b([1-4])(?:st|nd|rd|th)", text):
+        return int(number[1] or number[2])
     words = ("first", "second", "third", "fourth")
     return next((i for i, word in enumerate(words, 1) if word in text), 4)
 
@@ -405,31 +405,28 @@ def _months_on(day: Day, months: int) -> Day:
 
 
 def _relative(span: tuple[int, int], text: str, today: Day) -> Period | None:
-    day = datetime.timedelta(1)
     fixed = {"yesterday": -1, "today": 0, "tomorrow": 1}
     if text in fixed:
-        shift = fixed[text]
-        return Period(
-            span,
-            Moment(today + shift * day, _shift(shift, "day")),
-            Moment(today + (shift + 1) * day, _shift(shift + 1, "day")),
+        start, end = (
+            Moment(today + datetime.timedelta(shift), _shift(shift, "day"))
+            for shift in (fixed[text], fixed[text] + 1)
         )
+        return Period(span, start, end)
     which, *middle, unit = text.split()
     unit = unit.removesuffix("s")
     if middle:
         number = _NUMBERS.get(middle[0]) if not middle[0].isdigit() else int(middle[0])
         if not number or unit == "quarter":
             return None
-        far = _moved(today, number if which == "next" else -number, unit)
-        here = Moment(today, ())
-        steps = _shift(number if which == "next" else -number, unit)
-        if which == "next":
-            end = Moment(far + day, (*steps, "+1 day"))
-            return Period(span, here, end)
-        return Period(span, Moment(far, steps), None)
-    shift = {"this": 0, "current": 0, "next": 1}.get(which, -1)
+        number = number if which == "next" else -number
+        far, steps = _moved(today, number, unit), _shift(number, unit)
+        if which != "next":
+            return Period(span, Moment(far, steps), None)
+        end = Moment(far + datetime.timedelta(1), (*steps, "+1 day"))
+        return Period(span, Moment(today, ()), end)
     if unit == "day":
         return None
+    shift = {"this": 0, "current": 0, "next": 1}.get(which, -1)
     return Period(span, _unit_start(today, unit, shift), _unit_start(today, unit, shift + 1))
 
 
@@ -482,24 +479,22 @@ def condition(place: str, form: DateFormat, period: Period, dialect: str = "sqli
     start, end = period.start, period.end
     if form.kind == "year":
         return _in_years(place, form, start, end, dialect)
-    if form.kind in ("dmy", "mdy", "unclear") and (form.kind == "unclear" or not form.padded):
+    if form.kind == "unclear" or (form.kind in ("dmy", "mdy") and not form.padded):
         return _unpadded(place, form, start, end)
     if form.kind == "month" and any(m and not _whole(m, "month") for m in (start, end)):
         return None
-    left = place
-    if form.kind in ("dmy", "mdy", "seconds", "millis"):
-        left = _iso(place, form)
-    if start and end:
-        single = {"month": 32}.get(form.kind, 1)
-        if not form.timed and 0 < (end.day - start.day).days < single + (single == 1):
-            return f"{left} = {_literal(form, start, dialect)}"
-        return (
-            f"{left} >= {_literal(form, start, dialect)} "
-            f"AND {left} < {_literal(form, end, dialect)}"
-        )
-    if start:
-        return f"{left} >= {_literal(form, start, dialect)}"
-    return f"{left} < {_literal(form, end, dialect)}" if end else None
+    left = _iso(place, form) if form.kind in ("dmy", "mdy", "seconds", "millis") else place
+    days = (end.day - start.day).days if start and end else 0
+    if start and not form.timed and 0 < days < (32 if form.kind == "month" else 2):
+        return f"{left} = {_literal(form, start, dialect)}"
+    return _both(
+        start and f"{left} >= {_literal(form, start, dialect)}",
+        end and f"{left} < {_literal(form, end, dialect)}",
+    )
+
+
+def _both(*conditions: str | None) -> str | None:
+    return " AND ".join(filter(None, conditions)) or None
 
 
 def _whole(moment: Moment, unit: str) -> bool:
@@ -551,16 +546,13 @@ def _in_years(
         return None  # since March
     if start and end and end.day.year == start.day.year + 1:
         return f"{place} = {_literal(form, start, dialect)}"
-    ends = []
-    if start:
-        ends.append(f"{place} >= {_literal(form, start, dialect)}")
-    if end:
-        if end.modifiers is None:
-            last = Moment(Day(end.day.year - 1, 1, 1))
-            ends.append(f"{place} <= {_literal(form, last, dialect)}")
-        else:
-            ends.append(f"{place} < {_literal(form, end, dialect)}")
-    return " AND ".join(ends) or None
+    last = ""
+    if end and end.modifiers is None:
+        year = Moment(Day(end.day.year - 1, 1, 1))
+        last = f"{place} <= {_literal(form, year, dialect)}"
+    elif end:
+        last = f"{place} < {_literal(form, end, dialect)}"
+    return _both(start and f"{place} >= {_literal(form, start, dialect)}", last)
 
 
 def _unpadded(place: str, form: DateFormat, start: Moment | None, end: Moment | None) -> str | None:
@@ -587,12 +579,10 @@ def _unpadded(place: str, form: DateFormat, start: Moment | None, end: Moment | 
     if form.timed or any(m and not _whole(m, "year") for m in (start, end)):
         return None
     years = f"CAST(substr({place}, -4) AS INTEGER)"
-    ends = []
-    if start:
-        ends.append(f"{years} >= {start.day.year}")
-    if end:
-        ends.append(f"{years} < {end.day.year}")
-    return " AND ".join(ends) or None
+    return _both(
+        start and f"{years} >= {start.day.year}",
+        end and f"{years} < {end.day.year}",
+    )
 
 
 def _part_condition(

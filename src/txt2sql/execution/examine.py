@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from txt2sql.types import ForeignKey, Schema
 
 OK, ADVICE, DANGER = "ok", "advice", "danger"
 _LOOPBACK = ("", "localhost", "127.0.0.1", "::1")
-_WRITES = "CREATE TABLE txt2sql_doctor (a INTEGER)"
+_REPORT = "report this as a bug of txt2sql"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +61,24 @@ def examine(database: Database | UrlDatabase, descriptions: Path | None = None) 
     and ConfigError where `descriptions` of its columns cannot.
     """
     schema, strangers = described_schema(database.schema(), database, descriptions)
-    tables = len(schema.tables)
-    keys = tuple(key for key in schema.foreign_keys if key.inferred)
-    meanings = list(_meanings(schema, strangers))
     if isinstance(database, Database):
-        findings = (*_sqlite(database), *meanings)
-        version = sqlite3.sqlite_version
-        return Examination(database.place, "SQLite", version, "", tables, findings, keys)
-    look = _EXAMINERS[database.address.engine]
-    facts = _Facts(database)
-    engine, version, role = look.describe(facts)
-    found = [*_emptiness(tables), *_own_walls(database), *look.findings(facts), *meanings]
-    return Examination(database.place, engine, version, role, tables, tuple(found), keys)
+        engine, version, role = "SQLite", sqlite3.sqlite_version, ""
+        what = "the file is opened read-only, and every action is authorised one by one"
+        findings = [Finding(OK, what), *_writable_file(str(database.path))]
+    else:
+        catalogue = _Catalogue(database)
+        examiner = {"postgresql": _postgresql, "mysql": _mysql, "duckdb": _duckdb}
+        engine, version, role, *findings = examiner[database.address.engine](catalogue)
+        findings = [*_own_walls(database, schema), *findings]
+    return Examination(
+        place=database.place,
+        engine=engine,
+        version=version,
+        role=role,
+        tables=len(schema.tables),
+        findings=(*findings, *_meanings(schema, strangers)),
+        inferred_keys=tuple(key for key in schema.foreign_keys if key.inferred),
+    )
 
 
 def _meanings(schema: Schema, strangers: str) -> Iterator[Finding]:
@@ -83,15 +89,35 @@ def _meanings(schema: Schema, strangers: str) -> Iterator[Finding]:
         yield Finding(ADVICE, strangers, "correct the names in the file")
 
 
-class _Facts:
-    """Answers of the catalogue."""
+def _own_walls(database: UrlDatabase, schema: Schema) -> Iterator[Finding]:
+    """Past our own check, a statement that writes has to fail at the engine."""
+    if not schema.tables:
+        mend = "grant it SELECT on the tables to ask about, or choose their schema in the URL"
+        yield Finding(DANGER, "there is no table that the role can see", mend)
+    if run(database, "CREATE TABLE txt2sql_doctor (a INTEGER)", trusted=True).error is None:
+        yield Finding(DANGER, "the session can write", _REPORT)
+    else:
+        yield Finding(OK, "the session only reads: a write was refused by the engine")
+    asleep = execute(database, "SELECT pg_sleep(9), sleep(9), sleep_ms(9)").error
+    if asleep is None or not asleep.startswith("refused"):
+        yield Finding(DANGER, "the session can sleep", _REPORT)
+    else:
+        yield Finding(OK, "functions that do more than compute are refused before they are sent")
+
+
+def _writable_file(path: str) -> Iterator[Finding]:
+    if os.access(path, os.W_OK):
+        what = "you may write to the file, so only the engine keeps a question from doing so"
+        yield Finding(ADVICE, what, f"chmod a-w '{path}', or ask as a user who may only read it")
+
+
+class _Catalogue:
+    """Answers of the catalogue; none where the role may not ask."""
 
     def __init__(self, database: UrlDatabase) -> None:
         self.database = database
-        self.options: Mapping[str, Any] = driver_options(database.address)
 
     def rows(self, sql: str) -> tuple[tuple[Any, ...], ...]:
-        """The rows, or none where the role may not ask."""
         return run(self.database, sql, trusted=True).rows
 
     def one(self, sql: str) -> Any:
@@ -99,57 +125,23 @@ class _Facts:
         rows = self.rows(sql)
         return rows[0][0] if rows else None
 
-    @property
-    def remote(self) -> bool:
-        """Whether the server is another machine."""
-        host = str(self.options.get("host", ""))
-        return host not in _LOOPBACK and not host.startswith("/")
-
-
-def _emptiness(tables: int) -> Iterator[Finding]:
-    if not tables:
-        yield Finding(
-            DANGER,
-            "there is no table that the role can see",
-            "grant it SELECT on the tables to ask about, or choose their schema in the URL",
-        )
-
-
-def _own_walls(database: UrlDatabase) -> Iterator[Finding]:
-    """Past our own check, a statement that writes has to fail at the engine."""
-    written = run(database, _WRITES, trusted=True)
-    if written.error is None:
-        yield Finding(DANGER, "the session can write", "report this as a bug of txt2sql")
-    else:
-        yield Finding(OK, "the session only reads: a write was refused by the engine")
-    asleep = execute(database, "SELECT pg_sleep(9), sleep(9), sleep_ms(9)")
-    if asleep.error is None or not asleep.error.startswith("refused"):
-        yield Finding(DANGER, "the session can sleep", "report this as a bug of txt2sql")
-    else:
-        yield Finding(OK, "functions that do more than compute are refused before they are sent")
-
-
-# ------------------------------------------------------------------------------------------ SQLite
-
-
-def _sqlite(database: Database) -> Iterator[Finding]:
-    yield Finding(OK, "the file is opened read-only, and every action is authorised one by one")
-    if os.access(database.path, os.W_OK):
-        yield Finding(
-            ADVICE,
-            "you may write to the file, so only the engine keeps a question from doing so",
-            f"chmod a-w '{database.path}', or ask as a user who may only read it",
-        )
+    def in_the_clear(self, encrypted: bool, option: str) -> Iterator[Finding]:
+        host = str(driver_options(self.database.address).get("host", ""))
+        if host not in _LOOPBACK and not host.startswith("/") and not encrypted:
+            what = (
+                "the connection to another machine is not encrypted: rows and password can be read"
+            )
+            yield Finding(DANGER, what, f"turn TLS on at the server and add {option} to the URL")
 
 
 # -------------------------------------------------------------------------------------- PostgreSQL
 
-
-def _describe_postgresql(facts: _Facts) -> tuple[str, str, str]:
-    version = str(facts.one("SELECT current_setting('server_version')") or "")
-    return "PostgreSQL", version.split(" ")[0], str(facts.one("SELECT current_user") or "")
-
-
+_FLAGS = (
+    ("rolcreaterole", "may create roles"),
+    ("rolcreatedb", "may create databases"),
+    ("rolreplication", "may replicate"),
+    ("rolbypassrls", "bypasses row-level security"),
+)
 _POWERS = {
     "pg_execute_server_program": "run programs on the server",
     "pg_read_server_files": "read files of the server",
@@ -157,103 +149,84 @@ _POWERS = {
     "pg_write_all_data": "write every table",
     "pg_signal_backend": "end the sessions of others",
 }
+_WRITABLE = (
+    "SELECT count(*) FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = "
+    "current_schema()::regnamespace AND (has_table_privilege(oid, 'INSERT') OR "
+    "has_table_privilege(oid, 'UPDATE') OR has_table_privilege(oid, 'DELETE'))"
+)
 
 
-def _postgresql(facts: _Facts) -> Iterator[Finding]:
-    role = facts.one("SELECT quote_ident(current_user)")
+def _postgresql(catalogue: _Catalogue) -> Iterator[Any]:
+    version = str(catalogue.one("SELECT current_setting('server_version')") or "")
+    yield from (
+        "PostgreSQL",
+        version.split(" ")[0],
+        str(catalogue.one("SELECT current_user") or ""),
+    )
+    role = catalogue.one("SELECT quote_ident(current_user)")
     own = (
         "create a role for asking: CREATE ROLE reader LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA "
         "public TO reader; ALTER ROLE reader SET default_transaction_read_only = on"
     )
-    flags = facts.rows(
-        "SELECT rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls FROM pg_roles "
-        "WHERE rolname = current_user"
-    )
-    superuser, roles, databases, replication, bypass = flags[0] if flags else (0,) * 5
-    if superuser:
+    mine = "FROM pg_roles WHERE rolname = current_user"
+    if catalogue.one(f"SELECT rolsuper {mine}"):
         yield Finding(DANGER, f"the role {role} is a superuser", own)
-    powers = ((roles, "create roles"), (databases, "create databases"), (replication, "replicate"))
-    able = [what for can, what in powers if can]
-    if able and not superuser:
-        yield Finding(ADVICE, f"the role {role} may {' and '.join(able)}", own)
-    if bypass and not superuser:
-        yield Finding(ADVICE, f"the role {role} bypasses row-level security", own)
-    for power, what in _POWERS.items():
-        member = f"SELECT pg_has_role(current_user, oid, 'member') FROM pg_roles WHERE rolname = '{power}'"
-        if not superuser and facts.one(member):
-            yield Finding(DANGER, f"the role {role} may {what}", f"REVOKE {power} FROM {role}")
-    writable = facts.one(
-        "SELECT count(*) FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = "
-        "current_schema()::regnamespace AND (has_table_privilege(oid, 'INSERT') OR "
-        "has_table_privilege(oid, 'UPDATE') OR has_table_privilege(oid, 'DELETE'))"
-    )
-    if writable and not superuser:
-        what = (
-            f"the role {role} may write to {writable} tables; only the session keeps it from that"
+    else:
+        for flag, what in _FLAGS:
+            if catalogue.one(f"SELECT {flag} {mine}"):
+                yield Finding(ADVICE, f"the role {role} {what}", own)
+        for power, what in _POWERS.items():
+            member = (
+                "SELECT pg_has_role(current_user, oid, 'member') FROM pg_roles WHERE rolname = "
+            )
+            if catalogue.one(f"{member}'{power}'"):
+                yield Finding(DANGER, f"the role {role} may {what}", f"REVOKE {power} FROM {role}")
+        if writable := catalogue.one(_WRITABLE):
+            what = f"may write to {writable} tables; only the session keeps it from that"
+            yield Finding(ADVICE, f"the role {role} {what}", own)
+        if catalogue.one("SELECT has_schema_privilege(current_schema(), 'CREATE')"):
+            mend = f"REVOKE CREATE ON SCHEMA public FROM PUBLIC, {role}"
+            yield Finding(ADVICE, f"the role {role} may create tables", mend)
+    if catalogue.one(f"SELECT rolconnlimit {mine}") == -1:
+        what = "may open any number of connections and fill the disk with sorts"
+        mend = (
+            f"ALTER ROLE {role} CONNECTION LIMIT 20; ALTER ROLE {role} SET temp_file_limit = '1GB'"
         )
-        yield Finding(ADVICE, what, own)
-    if facts.one("SELECT has_schema_privilege(current_schema(), 'CREATE')") and not superuser:
-        mend = f"REVOKE CREATE ON SCHEMA public FROM PUBLIC, {role}"
-        yield Finding(ADVICE, f"the role {role} may create tables", mend)
-    limit = facts.one("SELECT rolconnlimit FROM pg_roles WHERE rolname = current_user")
-    if limit == -1:
-        yield Finding(
-            ADVICE,
-            f"the role {role} may open any number of connections and fill the disk with sorts",
-            f"ALTER ROLE {role} CONNECTION LIMIT 20; ALTER ROLE {role} SET temp_file_limit = '1GB'",
-        )
-    encrypted = facts.one("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
-    yield from _in_the_clear(facts, bool(encrypted), "?sslmode=verify-full")
-
-
-def _in_the_clear(facts: _Facts, encrypted: bool, option: str) -> Iterator[Finding]:
-    if facts.remote and not encrypted:
-        yield Finding(
-            DANGER,
-            "the connection to another machine is not encrypted: rows and password can be read",
-            f"turn TLS on at the server and add {option} to the URL",
-        )
+        yield Finding(ADVICE, f"the role {role} {what}", mend)
+    encrypted = catalogue.one("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
+    yield from catalogue.in_the_clear(bool(encrypted), "?sslmode=verify-full")
 
 
 # ------------------------------------------------------------------------------- MySQL and MariaDB
 
-
-def _describe_mysql(facts: _Facts) -> tuple[str, str, str]:
-    version = str(facts.one("SELECT version()") or "")
-    engine = "MariaDB" if "mariadb" in version.lower() else "MySQL"
-    return engine, version.split("-")[0], str(facts.one("SELECT current_user()") or "")
-
-
 _DANGEROUS_RIGHTS = ("SUPER", "FILE", "SHUTDOWN", "PROCESS", "CREATE USER", "ALL PRIVILEGES")
-_WRITING_RIGHTS = ("INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER", "INDEX", "TRIGGER")
+_WRITING_RIGHTS = frozenset(
+    ("INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER", "INDEX", "TRIGGER", "ALL PRIVILEGES")
+)
 
 
-def _mysql(facts: _Facts) -> Iterator[Finding]:
-    grants = [str(row[0]) for row in facts.rows("SHOW GRANTS")]
-    name = str(facts.database.address.name).replace("`", "``")
+def _mysql(catalogue: _Catalogue) -> Iterator[Any]:
+    version = str(catalogue.one("SELECT version()") or "")
+    yield "MariaDB" if "mariadb" in version.lower() else "MySQL"
+    yield from (version.split("-")[0], str(catalogue.one("SELECT current_user()") or ""))
+    grants = [str(row[0]) for row in catalogue.rows("SHOW GRANTS")]
+    name = str(catalogue.database.address.name).replace("`", "``")
     own = f"create a user for asking: CREATE USER reader; GRANT SELECT ON `{name}`.* TO reader"
-    everywhere = [grant for grant in grants if " ON *.* " in grant]
-    rights = {right for grant in everywhere for right in _rights(grant)}
-    dangerous = [right for right in _DANGEROUS_RIGHTS if right in rights]
+    everywhere = {right for grant in grants if " ON *.* " in grant for right in _rights(grant)}
+    dangerous = [right for right in _DANGEROUS_RIGHTS if right in everywhere]
     if dangerous:
         yield Finding(DANGER, f"the user has {', '.join(dangerous)} on the whole server", own)
-    writing = sorted(
-        {
-            right
-            for grant in grants
-            for right in _rights(grant)
-            if right in _WRITING_RIGHTS or (right == "ALL PRIVILEGES" and grant not in everywhere)
-        }
-    )
-    if writing:
-        what = f"the user has {', '.join(writing)}; only the session keeps it from using them"
+    here = {right for grant in grants if " ON *.* " not in grant for right in _rights(grant)}
+    if writing := (here | everywhere - {"ALL PRIVILEGES"}) & _WRITING_RIGHTS:
+        what = (
+            f"the user has {', '.join(sorted(writing))}; only the session keeps it from using them"
+        )
         yield Finding(ADVICE, what, own)
-    limit = facts.one("SELECT @@max_user_connections")
-    if not limit and not dangerous:
+    if not catalogue.one("SELECT @@max_user_connections") and not dangerous:
         mend = "ALTER USER reader WITH MAX_USER_CONNECTIONS 20"
         yield Finding(ADVICE, "the user may open any number of connections", mend)
-    cipher = facts.rows("SHOW STATUS LIKE 'Ssl_cipher'")
-    yield from _in_the_clear(facts, bool(cipher and cipher[0][1]), "?ssl_verify_cert=true")
+    cipher = catalogue.rows("SHOW STATUS LIKE 'Ssl_cipher'")
+    yield from catalogue.in_the_clear(bool(cipher and cipher[0][1]), "?ssl_verify_cert=true")
 
 
 def _rights(grant: str) -> list[str]:
@@ -265,34 +238,12 @@ def _rights(grant: str) -> list[str]:
 # ------------------------------------------------------------------------------------------ DuckDB
 
 
-def _describe_duckdb(facts: _Facts) -> tuple[str, str, str]:
-    return "DuckDB", str(facts.one("SELECT version()") or "").lstrip("v"), ""
-
-
-def _duckdb(facts: _Facts) -> Iterator[Finding]:
-    closed = facts.one("SELECT current_setting('enable_external_access')") in (False, 0, "false")
-    locked = facts.one("SELECT current_setting('lock_configuration')") in (True, 1, "true")
-    if closed and locked:
+def _duckdb(catalogue: _Catalogue) -> Iterator[Any]:
+    yield from ("DuckDB", str(catalogue.one("SELECT version()") or "").lstrip("v"), "")
+    closed = catalogue.one("SELECT current_setting('enable_external_access')")
+    locked = catalogue.one("SELECT current_setting('lock_configuration')")
+    if closed in (False, 0, "false") and locked in (True, 1, "true"):
         yield Finding(OK, "other files and the network are shut off, and the settings are locked")
     else:
-        yield Finding(DANGER, "other files can be reached", "report this as a bug of txt2sql")
-    path = facts.database.address.name
-    if os.access(path, os.W_OK):
-        yield Finding(
-            ADVICE,
-            "you may write to the file, so only the engine keeps a question from doing so",
-            f"chmod a-w '{path}', or ask as a user who may only read it",
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Examiner:
-    describe: Callable[[_Facts], tuple[str, str, str]]
-    findings: Callable[[_Facts], Iterator[Finding]]
-
-
-_EXAMINERS = {
-    "postgresql": _Examiner(_describe_postgresql, _postgresql),
-    "mysql": _Examiner(_describe_mysql, _mysql),
-    "duckdb": _Examiner(_describe_duckdb, _duckdb),
-}
+        yield Finding(DANGER, "other files can be reached", _REPORT)
+    yield from _writable_file(catalogue.database.address.name)

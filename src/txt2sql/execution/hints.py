@@ -1,8 +1,9 @@
 """Conditions that a question implies though no cell is spelt in it: dates, flags, codes, NULL.
 
 "orders placed in May 2025", "unpaid invoices", "customers without an email", "over 2 million": each
-becomes an SQL condition on the column that the facts of the database (`facts.py`) and the words of
-the question point to. No hint is better than a wrong one: where two columns are as likely, and the
+becomes an SQL condition on the column that the facts of the columns (read once with the value index:
+date format, flag, codes, missing; the field calls it data profiling) and the words of the question
+point to. No hint is better than a wrong one: where two columns are as likely, and the
 question names neither table, there is none.
 
 >>> Hints(facts).match("How many invoices are unpaid?")  # doctest: +SKIP
@@ -11,133 +12,229 @@ question names neither table, there is none.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
+from itertools import islice
+from typing import Any
 
-from txt2sql.execution.dates import FIRST_YEAR, LAST_YEAR, Period, condition, periods
-from txt2sql.execution.facts import ColumnFacts
-from txt2sql.execution.words import WORD, fold, key
+from txt2sql.execution.dates import (
+    FIRST_YEAR,
+    LAST_YEAR,
+    DateFormat,
+    Period,
+    condition,
+    date_format,
+    periods,
+)
+from txt2sql.execution.names import WORD, fold, key
 from txt2sql.identifiers import quote_identifier
-from txt2sql.types import ValueMatch
+from txt2sql.types import Column, Schema, Table, ValueMatch
 
 MAX_DATES, MAX_HINTS = 3, 6
 SURE, LIKELY = 0.7, 0.65
 _LEAST_EVIDENCE, _MARGIN = 2.0, 0.6
 
+# ------------------------------------------------------------------------------ facts of columns
+
+SAMPLED_ROWS = 300
+SAMPLE_CHARS = 40
+MAX_CODES = 12
+"""A text column with more distinct values in its sample holds no codes."""
+_COLUMNS_PER_QUERY = 200
+
+Sql = Callable[[str], Sequence[Sequence[Any]]]
+"""Runs a statement of ours; no rows where it fails."""
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnFacts:
+    """One column. `values` are all distinct values of the sample, where they are few."""
+
+    table: str
+    column: str
+    table_words: str
+    words: str
+    type: str = "text"
+    key: bool = False
+    nulls: bool = False
+    empties: bool = False
+    values: tuple[str | int | float, ...] = ()
+    low: float | None = None
+    high: float | None = None
+    date: DateFormat | None = None
+
+
+_NAMES = [field.name for field in fields(ColumnFacts)]
+_VALUES, _DATE = _NAMES.index("values"), _NAMES.index("date")
+
+
+def read_facts(
+    schema: Schema,
+    ask: Sql,
+    quote: Callable[[str], str],
+    cell: Callable[[str], str] = str,
+) -> Iterator[ColumnFacts]:
+    """The facts of every column, in the schema's order; `cell` spells how one of the sample is read."""
+    keys = {(key.table, key.column) for key in schema.foreign_keys}
+    for table in schema.tables:
+        columns = iter(table.columns)
+        while part := list(islice(columns, _COLUMNS_PER_QUERY)):
+            yield from _read(table, part, keys, ask, quote, cell)
+
+
+def _read(
+    table: Table,
+    columns: Sequence[Column],
+    keys: set[tuple[str, str]],
+    ask: Sql,
+    quote: Callable[[str], str],
+    cell: Callable[[str], str],
+) -> Iterator[ColumnFacts]:
+    wanted = ["count(*)"]
+    for column in columns:
+        name = quote(column.name)
+        ranged = column.type in ("number", "time")
+        wanted.append(f"count({name})")
+        wanted.append(f"count(NULLIF({name}, ''))" if column.type == "text" else f"count({name})")
+        wanted += [f"min({name})", f"max({name})"] if ranged else ["NULL", "NULL"]
+    source = quote(table.name)
+    sampled = ", ".join(cell(quote(column.name)) for column in columns)
+    sample = ask(f"SELECT {sampled} FROM {source} LIMIT {SAMPLED_ROWS}")
+    totals = ask(f"SELECT {', '.join(wanted)} FROM {source}") if sample else ()
+    read = list(zip(*sample, strict=True)) or [()] * len(columns)
+    for i, column in enumerate(columns):
+        cells = list(read[i])
+        nulls, empties = None in cells, "" in cells
+        if totals:
+            count, filled, longer, low, high = totals[0][0], *totals[0][4 * i + 1 : 4 * i + 5]
+            nulls, empties = filled < count, empties or longer < filled
+            cells += [low, high]
+        yield _facts(table, column, (table.name, column.name) in keys, nulls, empties, cells)
+
+
+def _facts(
+    table: Table, column: Column, linked: bool, nulls: bool, empties: bool, cells: list[Any]
+) -> ColumnFacts:
+    distinct = [
+        cell for cell in dict.fromkeys(cells) if isinstance(cell, (int, float, str)) and cell != ""
+    ]
+    values = [cell[:SAMPLE_CHARS] if isinstance(cell, str) else cell for cell in distinct]
+    numbers = [float(value) for value in values if not isinstance(value, str)]
+    words = column.words or column.name
+    key = linked or (column.primary_key and sum(c.primary_key for c in table.columns) == 1)
+    return ColumnFacts(
+        table.name,
+        column.name,
+        table.words or table.name,
+        words,
+        column.type,
+        key,
+        nulls,
+        empties,
+        tuple(sorted(values, key=repr)) if len(values) <= MAX_CODES else (),
+        min(numbers, default=None),
+        max(numbers, default=None),
+        date_format(words, column.type, values),
+    )
+
+
+def dump(facts: ColumnFacts) -> str:
+    """As JSON."""
+    return json.dumps([getattr(facts, name) for name in _NAMES])
+
+
+def load(text: str) -> ColumnFacts:
+    """What `dump` wrote."""
+    items = json.loads(text)
+    items[_VALUES] = tuple(items[_VALUES])
+    items[_DATE] = DateFormat(*items[_DATE]) if items[_DATE] else None
+    return ColumnFacts(*items)
+
+
 # ------------------------------------------------------------------------------------- vocabulary
 
-_VERBS: dict[str, tuple[str, ...]] = {
-    "placed": ("order", "placed", "purchase"),
-    "ordered": ("placed", "purchase", "purchased"),
-    "bought": ("purchase", "order", "sale", "transaction"),
-    "purchased": ("order", "sale", "transaction"),
-    "sold": ("sale", "sold"),
-    "born": ("birth", "dob", "born", "birthday", "birthdate"),
-    "hired": ("hire", "hired", "employment"),
-    "joined": ("join", "joined", "membership", "registration", "hire"),
-    "employed": ("hire", "hired", "employment"),
-    "founded": ("founded", "foundation", "founding", "established", "establishment"),
-    "established": ("founded", "established", "establishment"),
-    "built": ("built", "construction", "completed", "build"),
-    "constructed": ("built", "construction"),
-    "paid": ("paid", "payment"),
-    "died": ("death", "died"),
-    "dead": ("death",),
-    "won": ("award", "won", "win"),
-    "signed": ("signup", "sign", "registration", "registered", "joined"),
-    "billed": ("invoice", "billing"),
-    "came": ("release", "released"),
-    "issued": ("issue", "issued", "invoice"),
-    "dispatched": ("shipped", "ship", "shipment"),
-    "sent": ("sent", "shipped"),
-    "left": ("departure", "left", "leave", "termination"),
-    "flew": ("flight", "departure"),
-    "began": ("start", "begin"),
-    "launched": ("launch", "launched"),
-    "aired": ("air", "aired"),
-}
-"""Verbs and the words of the columns that hold their dates, where the two do not share letters."""
-_OWN_DATE = {
-    **dict.fromkeys(("born", "birthday"), frozenset("birth dob born birthday birthdate".split())),
-    **dict.fromkeys(("died", "deceased"), frozenset("death died dod deathdate".split())),
-    "hired": frozenset("hire hired join joined start started employment employed".split()),
-}
-_LIFE = frozenset(
-    "birth dob born birthday birthdate birthdays death died dod deathdate dead".split()
+
+def _table(text: str) -> dict[str, tuple[str, ...]]:
+    """`placed order: purchase sale; ...` -> both names with both words."""
+    rows = (row.partition(":") for row in text.split(";"))
+    return {name: tuple(words.split()) for names, _, words in rows for name in names.split()}
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_VERBS = _table(
+    "placed: order placed purchase; ordered: placed purchase purchased; bought: purchase order sale "
+    "transaction; purchased: order sale transaction; sold: sale sold; born: birth dob born birthday "
+    "birthdate; hired employed: hire hired employment; joined: join joined membership registration hire; "
+    "founded: founded foundation founding established establishment; "
+    "established: founded established establishment; built: built construction completed build; "
+    "constructed: built construction; paid: paid payment; died: death died; dead: death; "
+    "won: award won win; signed: signup sign registration registered joined; billed: invoice billing; "
+    "came: release released; issued: issue issued invoice; dispatched: shipped ship shipment; "
+    "sent: sent shipped; left: departure left leave termination; flew: flight departure; "
+    "began: start begin; launched: launch launched; aired: air aired"
 )
+"""Verbs and the words of the columns that hold their dates, where the two do not share letters."""
+_OWN_DATE = _table(
+    "born birthday: birth dob born birthday birthdate; died deceased: death died dod deathdate; "
+    "hired: hire hired join joined start started employment employed"
+)
+_LIFE = _words("birth dob born birthday birthdate birthdays death died dod deathdate dead")
 _MANY = 8
 _NEAR = 5
 """Words around a date."""
-_GENERIC = frozenset(
-    "date time year month day at on of the timestamp dt when datetime in utc yr and for a by".split()
+_GENERIC = _words(
+    "date time year month day at on of the timestamp dt when datetime in utc yr and for a by"
 )
-_AUDIT = frozenset("created updated modified inserted changed deleted entry loaded".split())
-_ENDS = frozenset("end to stop until expiry expiration valid_to closed finish".split())
-_FLAG_AROUND = frozenset("is has was are were did can flag yn ind indicator".split())
-_NO_FLAGS = frozenset(
+_AUDIT = _words("created updated modified inserted changed deleted entry loaded")
+_ENDS = _words("end to stop until expiry expiration valid_to closed finish")
+_FLAG_AROUND = _words("is has was are were did can flag yn ind indicator")
+_NO_FLAGS = _words(
     "value decision type status answer result gender sex response outcome code name state category "
-    "flag choice".split()
+    "flag choice"
 )
 """Their column may hold yes and no, but its name does not say to what."""
-_TRUTHS: tuple[tuple[str, str], ...] = (
-    ("1", "0"),
-    ("y", "n"),
-    ("yes", "no"),
-    ("true", "false"),
-    ("t", "f"),
-)
+_TRUTHS = (("1", "0"), ("y", "n"), ("yes", "no"), ("true", "false"), ("t", "f"))
 _PARTICIPLE = re.compile(
     r"\w+(?:ed|able|ible|ive|less|ful)$|(?:paid|sold|open|official|public|private|valid|free|"
     r"default|primary|done|complete|broken|lost|sent|seen|read|hidden|overdue|void|draft|urgent|"
     r"domestic|international|full|empty|online|available|taken|won|remote|manual|automatic|"
     r"vegetarian|vegan|organic|accurate|correct|male|female|alive|dead|married|single|new|final)$"
 )
-_NOT = frozenset(
-    "not never no without isn aren wasn weren hasn haven hadn don doesn didn cannot non nor un".split()
+_NOT = _words(
+    "not never no without isn aren wasn weren hasn haven hadn don doesn didn cannot non nor un"
 )
-_FILLERS = frozenset(
-    "t yet been be being currently still already fully get gotten getting marked longer "
-    "completely".split()
+_FILLERS = _words(
+    "t yet been be being currently still already fully get gotten getting marked longer completely"
 )
-_BETWEEN_NOT = _FILLERS | frozenset(
+_BETWEEN_NOT = _FILLERS | _words(
     "a an the any to contain contains containing have has include includes including offer offers "
-    "accept accepts allow allows use uses using require requires need needs provide provides".split()
+    "accept accepts allow allows use uses using require requires need needs provide provides"
 )
 _PREFIXES = ("un", "in", "non", "dis", "im", "ir")
-_PAIRS = (
-    ("male", "female"),
-    ("open", "closed"),
-    ("public", "private"),
-    ("enabled", "disabled"),
-    ("married", "single"),
-    ("alive", "dead"),
-    ("alive", "deceased"),
-    ("online", "offline"),
-    ("full", "empty"),
-    ("full time", "part time"),
+_OPPOSITES = _table(
+    "male: female; female: male; open: closed; closed: open; public: private; private: public; "
+    "enabled: disabled; disabled: enabled; married: single; single: married; alive: dead deceased; "
+    "dead deceased: alive; online: offline; offline: online; full: empty; empty: full"
 )
-_OPPOSITES: dict[str, tuple[str, ...]] = {
-    word: tuple(b if word == a else a for a, b in _PAIRS if word in (a, b))
-    for pair in _PAIRS
-    for word in pair
-}
-_UNDECIDED_BEFORE = frozenset("whether if amount total sum much money average price fee".split())
-_UNDECIDED_AFTER = frozenset(
+_UNDECIDED_BEFORE = _words("whether if amount total sum much money average price fee")
+_UNDECIDED_AFTER = _words(
     "or is was flag status statuses column field by for more less over than at price amount to rate rates "
-    "date dates value values code codes indicator".split()
+    "date dates value values code codes indicator"
 )
-_SUFFIXES = frozenset("id number no code address name date time at on key value amount".split())
-_FOLLOWING = frozenset(
+_SUFFIXES = _words("id number no code address name date time at on key value amount")
+_FOLLOWING = _words(
     "a and or on in at for to is are was were do does did from with listed recorded set given yet "
     "value values information info data entered who that which have has assigned specified stored "
     "available by sorted ordered their the what how please show list count there attached filled "
-    "provided registered as but also only if than and".split()
+    "provided registered as but also only if than and"
 )
-_AFTER_WITH = frozenset(
-    "and or who that sorted ordered please only also but listed recorded".split()
-)
+_AFTER_WITH = _words("and or who that sorted ordered please only also but listed recorded")
 _UNKNOWN = re.compile(
     r"\s+(?:is|are|was|were|being)\s+(?P<not>not\s+)?"
     r"(?P<what>null|missing|empty|blank|unknown|known|set|recorded|specified|given|available|"
@@ -150,10 +247,7 @@ _NO = re.compile(
     re.I,
 )
 _WITH = re.compile(r"\b(?:with|have|has|having)\s+(?:an?|any)\s+(?=\w)", re.I)
-_GENDERS = {
-    **dict.fromkeys("female woman lady girl".split(), ("f", "female", "w", "woman")),
-    **dict.fromkeys("male man gentleman boy".split(), ("m", "male", "man")),
-}
+_GENDERS = _table("female woman lady girl: f female w woman; male man gentleman boy: m male man")
 
 _NUMBER = re.compile(
     r"(?<![\w.,])(?P<plain>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{1,3}(?:\.\d{3})+,\d+|"
@@ -162,9 +256,12 @@ _NUMBER = re.compile(
     re.I,
 )
 _TIMES = {
-    **dict.fromkeys(("thousand", "k"), 1_000),
-    **dict.fromkeys(("million", "mn"), 1_000_000),
-    **dict.fromkeys(("billion", "bn"), 1_000_000_000),
+    "k": 1_000,
+    "thousand": 1_000,
+    "mn": 10**6,
+    "million": 10**6,
+    "bn": 10**9,
+    "billion": 10**9,
 }
 _COMPARISONS = (
     (r"no (?:more|higher|larger|greater) than|at most|up to|maximum of", "<="),
@@ -179,7 +276,7 @@ _COMPARISON = tuple(
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _Question:
     """A question in words, as they are in small letters and folded, with where each stands."""
 
     text: str
@@ -189,7 +286,7 @@ class _Asked:
     bag: frozenset[str]
 
     @classmethod
-    def of(cls, text: str) -> _Asked:
+    def of(cls, text: str) -> _Question:
         spans = tuple(match.span() for match in WORD.finditer(text))
         plain = tuple(text[start:end].lower() for start, end in spans)
         words = tuple(key(word) for word in plain)
@@ -220,7 +317,7 @@ class _Place:
 
 
 class Hints:
-    """The hints of one database; made once, asked often."""
+    """The hints of one database; made once, used often."""
 
     def __init__(
         self,
@@ -268,14 +365,14 @@ class Hints:
                 if item.date and item.nulls:
                     self._events.append(place)
 
-    def match(self, question: str) -> list[ValueMatch]:
+    def match(self, text: str) -> list[ValueMatch]:
         """The hints of a question, the surest first."""
-        asked = _Asked.of(question)
-        dated = list(self._dated(asked))
+        question = _Question.of(text)
+        dated = list(self._dated(question))
         others: list[ValueMatch] = []
         for part in (self._flagged, self._coded, self._empty, self._happened, self._counted):
             taken = {match.span.casefold() for match in others}
-            others += [m for m in part(asked) if m.span.casefold() not in taken]
+            others += [m for m in part(question) if m.span.casefold() not in taken]
         made = sorted([*dated, *others], key=lambda match: -match.score)
         best: dict[str, ValueMatch] = {}
         for match in made:
@@ -284,19 +381,19 @@ class Hints:
 
     # ---------------------------------------------------------------------------------- dates
 
-    def _dated(self, asked: _Asked) -> Iterator[ValueMatch]:
+    def _dated(self, question: _Question) -> Iterator[ValueMatch]:
         if not self._dates:
             return
-        mentioned = periods(asked.text)
+        mentioned = periods(question.text)
         if not mentioned:
             return
-        ranked = [(place, self._evidence(asked, place)) for place in self._dates]
+        ranked = [(place, self._evidence(question, place)) for place in self._dates]
         if len(ranked) > _MANY:  # those that could neither be the choice nor near it
             ranked = [(place, score) for place, score in ranked if score >= 0]
         count = 0
         for period in mentioned:
             options = [
-                (score + self._fit(asked, place, period), place, sql)
+                (score + self._fit(question, place, period), place, sql)
                 for place, score in ranked
                 if (sql := self._condition(place, period))
             ]
@@ -308,7 +405,7 @@ class Hints:
                 (score for score, other, _ in rest if other.facts.table != place.facts.table),
                 default=-9.0,
             )
-            only = len(self._dates) == 1 and any(set(t) <= asked.bag for t in self._tables if t)
+            only = len(self._dates) == 1 and any(set(t) <= question.bag for t in self._tables if t)
             least = 0.0 if only else _LEAST_EVIDENCE
             if period.weak and (best < 1.0 or self._number_holds(period)):
                 continue
@@ -319,20 +416,20 @@ class Hints:
             if not (clear or partly) or count == MAX_DATES:
                 continue
             count += 1
-            span = asked.text[slice(*period.span)]
+            span = question.text[slice(*period.span)]
             yield _hint(place, span, span, sql, SURE if best >= 3.0 else LIKELY)
 
     def _condition(self, place: _Place, period: Period) -> str | None:
         assert place.facts.date is not None
         return condition(place.sql, place.facts.date, period, self._dialect)
 
-    def _evidence(self, asked: _Asked, place: _Place) -> float:
+    def _evidence(self, question: _Question, place: _Place) -> float:
         """What speaks for a date column whatever the date is: 3 for its own words, 2 for its table."""
-        verbs = {target for verb in asked.bag & _VERBS.keys() for target in _VERBS[verb]}
+        verbs = {target for verb in question.bag & _VERBS.keys() for target in _VERBS[verb]}
         words = [word for word in place.own if word not in _GENERIC]
         others = [
             word
-            for pair in zip(asked.plain, asked.words, strict=True)
+            for pair in zip(question.plain, question.words, strict=True)
             if pair[1] not in place.table
             for word in set(pair)
         ]
@@ -344,11 +441,11 @@ class Hints:
         score = 3.0 * len(hits) / len(words) if words else 0.0
         left = set(_distinctive(place)) - set(hits)
         score -= 0.5 * len(left) + 0.5 * bool(left & _AUDIT) + 0.3 * bool(left & _ENDS)
-        named = [word for word in place.table if word in asked.bag]
+        named = [word for word in place.table if word in question.bag]
         done = [
             word
             for word in place.table
-            if word in verbs or any(o.endswith("ed") and _related(word, o) for o in asked.plain)
+            if word in verbs or any(o.endswith("ed") and _related(word, o) for o in question.plain)
         ]
         if place.table and len(named) == len(place.table):
             score += 2.0
@@ -358,19 +455,19 @@ class Hints:
             score += 1.5
         return score
 
-    def _fit(self, asked: _Asked, place: _Place, period: Period) -> float:
+    def _fit(self, question: _Question, place: _Place, period: Period) -> float:
         """What speaks for a date column and this date."""
         facts, moment = place.facts, period.start or period.end
-        first = asked.at(period.span[0])
-        around = set(asked.plain[max(0, first - _NEAR) : first + _NEAR])
+        first = question.at(period.span[0])
+        around = set(question.plain[max(0, first - _NEAR) : first + _NEAR])
         # Births and deaths belong to a verb nearby, and such a verb to nothing else.
         if set(place.phrase) & _LIFE and not around & _LIFE:
             return -3.0
-        nearby = set(asked.plain[max(0, first - 3) : first]) & _OWN_DATE.keys()
-        if any(not _OWN_DATE[verb] & set(place.phrase) for verb in nearby):
+        nearby = set(question.plain[max(0, first - 3) : first]) & _OWN_DATE.keys()
+        if any(not set(_OWN_DATE[verb]) & set(place.phrase) for verb in nearby):
             return -3.0
         words = _distinctive(place)
-        wide = set(asked.plain[max(0, first - 2 * _NEAR) : first + _NEAR])
+        wide = set(question.plain[max(0, first - 2 * _NEAR) : first + _NEAR])
         verbs = {target for verb in wide & _VERBS.keys() for target in _VERBS[verb]}
         near = any(w in verbs or any(_related(w, o) for o in wide) for w in words)
         score = -1.0 if words and not near else 0.0
@@ -379,7 +476,7 @@ class Hints:
         low, high = facts.low or FIRST_YEAR, facts.high or LAST_YEAR
         if not low - 2 <= moment.day.year <= high + 2:
             return -1.5
-        return score + (0.5 if "year" in asked.bag else 0.3)
+        return score + (0.5 if "year" in question.bag else 0.3)
 
     def _number_holds(self, period: Period) -> bool:
         """Whether a column of numbers could hold what may be a year."""
@@ -393,10 +490,10 @@ class Hints:
 
     # ------------------------------------------------------------------------- flags and codes
 
-    def _flagged(self, asked: _Asked) -> Iterator[ValueMatch]:
+    def _flagged(self, question: _Question) -> Iterator[ValueMatch]:
         hits: dict[tuple[str, ...], list[tuple[_Place, int, str, str]]] = {}
         roots = {root for _, root, _ in self._flags} - self._tables
-        every = {root: list(_said(asked, root)) for root in roots}
+        every = {root: list(_mentions(question, root)) for root in roots}
         for place, root, (yes, no) in self._flags:
             answers = every.get(root, [])
             if len({holds for holds, *_ in answers}) != 1:
@@ -404,72 +501,74 @@ class Hints:
             holds, span, i = answers[0]
             hits.setdefault(root, []).append((place, i, span, yes if holds else no))
         for options in hits.values():
-            named = self._named(asked, [place for place, *_ in options], options[0][1])
+            named = self._named(question, [place for place, *_ in options], options[0][1])
             for place, _, span, value in options:
                 if place in named:
                     yield _hint(place, value, span, f"{place.sql} = {value}", SURE)
 
-    def _coded(self, asked: _Asked) -> Iterator[ValueMatch]:
-        for i, word in enumerate(asked.words):
+    def _coded(self, question: _Question) -> Iterator[ValueMatch]:
+        for i, word in enumerate(question.words):
             for whole, stem in [(word, word), *((word, word[len(p) :]) for p in _PREFIXES)]:
                 if stem not in self._codes or (stem != whole and not _prefixed(whole, stem)):
                     continue
-                start = _negated(asked, i, _FILLERS)
-                if start is not None and asked.plain[start] in ("no", "without"):
+                start = _negated(question, i, _FILLERS)
+                if start is not None and question.plain[start] in ("no", "without"):
                     continue  # "no members" asks for no row of them
                 if start is None and stem == whole:
                     continue
-                if (start is not None) == (stem != whole) or _undecided(asked, i):
+                if (start is not None) == (stem != whole) or _undecided(question, i):
                     continue  # "not unpaid"
                 options = self._codes[stem]
-                named = self._named(asked, [place for place, _ in options], i)
-                span = asked.text[asked.spans[i if start is None else start][0] : asked.spans[i][1]]
+                named = self._named(question, [place for place, _ in options], i)
+                span = question.text[
+                    question.spans[i if start is None else start][0] : question.spans[i][1]
+                ]
                 for place, value in options:
                     if place in named:
                         sql = f"{place.sql} <> {_text(value)}"
                         yield _hint(place, value, span, sql, LIKELY)
-        genders = {_GENDERS[word] for word in asked.words if word in _GENDERS}
-        for i, word in enumerate(asked.words):
+        genders = {_GENDERS[word] for word in question.words if word in _GENDERS}
+        for i, word in enumerate(question.words):
             if word in _GENDERS and len(genders) == 1:
-                named = self._named(asked, self._genders, i)
+                named = self._named(question, self._genders, i)
                 for place in named:
                     letters = [v for v in place.facts.values if key(str(v)) in _GENDERS[word]]
                     if len(letters) == 1 and key(str(letters[0])) != word:
-                        span = asked.text[slice(*asked.spans[i])]
+                        span = question.text[slice(*question.spans[i])]
                         value = str(letters[0])
                         yield _hint(place, value, span, f"{place.sql} = {_text(value)}", LIKELY)
 
-    def _named(self, asked: _Asked, places: Iterable[_Place], i: int = -1) -> list[_Place]:
+    def _named(self, question: _Question, places: Iterable[_Place], i: int = -1) -> list[_Place]:
         """The places whose table the question names, after word `i` if it can be; the only one,
         named or not; else none.
         """
         every = list(dict.fromkeys(places))
-        named = [place for place in every if set(place.table) <= asked.bag]
-        after = asked.words[i + 1] if -1 < i < len(asked.words) - 1 else ""
+        named = [place for place in every if set(place.table) <= question.bag]
+        after = question.words[i + 1] if -1 < i < len(question.words) - 1 else ""
         if of_next := [place for place in named if place.table[-1:] == (after,)]:
             return of_next[:2]  # "active users"
         if not named and len(every) > 1:
-            named = [place for place in every if place.table and place.table[-1] in asked.bag]
+            named = [place for place in every if place.table and place.table[-1] in question.bag]
         if not named and len(every) == 1:
             return every
         return named if len(named) <= 2 else []
 
     # --------------------------------------------------------------------------------- missing
 
-    def _empty(self, asked: _Asked) -> Iterator[ValueMatch]:
+    def _empty(self, question: _Question) -> Iterator[ValueMatch]:
         for trigger, present, following in ((_NO, False, _FOLLOWING), (_WITH, True, _AFTER_WITH)):
-            for match in trigger.finditer(asked.text):
-                first = asked.at(match.end())
-                phrase, places = self._longest(asked, first)
+            for match in trigger.finditer(question.text):
+                first = question.at(match.end())
+                phrase, places = self._longest(question, first)
                 end = first + len(phrase)
-                if not places or not _ends(asked, end, following):
+                if not places or not _ends(question, end, following):
                     continue
-                span = asked.text[match.start() : asked.spans[end - 1][1]]
-                yield from self._missing_hints(asked, places, present, span)
-        for i in range(len(asked.words)):
-            phrase, places = self._longest(asked, i)
+                span = question.text[match.start() : question.spans[end - 1][1]]
+                yield from self._missing_hints(question, places, present, span)
+        for i in range(len(question.words)):
+            phrase, places = self._longest(question, i)
             end = i + len(phrase)
-            tail = _UNKNOWN.match(asked.text, asked.spans[end - 1][1]) if places else None
+            tail = _UNKNOWN.match(question.text, question.spans[end - 1][1]) if places else None
             if tail:
                 missing = tail["what"].split()[0].lower() in (
                     "null missing empty blank unknown unspecified".split()
@@ -477,12 +576,12 @@ class Hints:
                 present = missing == bool(tail["not"])
                 if not missing and not tail["not"]:
                     continue  # "the price is given"
-                span = asked.text[asked.spans[i][0] : tail.end()]
-                yield from self._missing_hints(asked, places, present, span)
+                span = question.text[question.spans[i][0] : tail.end()]
+                yield from self._missing_hints(question, places, present, span)
 
-    def _longest(self, asked: _Asked, first: int) -> tuple[tuple[str, ...], list[_Place]]:
+    def _longest(self, question: _Question, first: int) -> tuple[tuple[str, ...], list[_Place]]:
         for size in (4, 3, 2, 1):
-            phrase = asked.words[first : first + size]
+            phrase = question.words[first : first + size]
             if len(phrase) == size and phrase in self._missing:
                 places = self._missing[phrase]
                 if phrase in self._tables:  # "without orders" asks for no row, not for no number
@@ -491,25 +590,27 @@ class Hints:
         return (), []
 
     def _missing_hints(
-        self, asked: _Asked, places: Sequence[_Place], present: bool, span: str
+        self, question: _Question, places: Sequence[_Place], present: bool, span: str
     ) -> Iterator[ValueMatch]:
-        for place in self._named(asked, places):
+        for place in self._named(question, places):
             yield _hint(place, "", span, _absent(place, present), SURE)
 
-    def _happened(self, asked: _Asked) -> Iterator[ValueMatch]:
+    def _happened(self, question: _Question) -> Iterator[ValueMatch]:
         """ "not shipped" where a shipping date is NULL."""
         done: list[tuple[str, int, int, bool]] = []  # (participle, first word, last word, present)
-        for i, word in enumerate(asked.words):
+        for i, word in enumerate(question.words):
             if not _participle(word):
                 continue
-            negation = _negated(asked, i)
+            negation = _negated(question, i)
             bare = next((word[len(p) :] for p in ("un", "non") if word.startswith(p)), "")
             if negation is not None:
                 done.append((word, negation, i, False))
             elif len(bare) > 3:
                 done.append((bare, i, i, False))
             elif (
-                i and asked.words[i - 1] in ("been", "already") and _ends(asked, i + 1, _AFTER_WITH)
+                i
+                and question.words[i - 1] in ("been", "already")
+                and _ends(question, i + 1, _AFTER_WITH)
             ):
                 done.append((word, i - 1, i, True))
         hits: dict[tuple[int, int, bool], list[_Place]] = {}
@@ -520,26 +621,26 @@ class Hints:
                     if _related(word, words[0]):
                         hits.setdefault((start, end, present), []).append(place)
         for (start, end, present), places in hits.items():
-            if _undecided(asked, end) and not present:
+            if _undecided(question, end) and not present:
                 continue
-            span = asked.text[asked.spans[start][0] : asked.spans[end][1]]
-            for place in self._named(asked, places):
+            span = question.text[question.spans[start][0] : question.spans[end][1]]
+            for place in self._named(question, places):
                 yield _hint(place, "", span, _absent(place, present), LIKELY)
 
     # --------------------------------------------------------------------------------- numbers
 
-    def _counted(self, asked: _Asked) -> Iterator[ValueMatch]:
+    def _counted(self, question: _Question) -> Iterator[ValueMatch]:
         """ "over 2 million" on the column that the question names."""
-        marks = list(_NUMBER.finditer(asked.text))
+        marks = list(_NUMBER.finditer(question.text))
         if not marks:
             return
-        named = [place for place in self._numbers if place.own and asked.has(place.own)]
+        named = [place for place in self._numbers if place.own and question.has(place.own)]
         longest = max((len(place.own) for place in named), default=0)
-        named = self._named(asked, [place for place in named if len(place.own) == longest])
+        named = self._named(question, [place for place in named if len(place.own) == longest])
         for mark in marks:
             value = _value(mark)
             text = f"{value:.10f}".rstrip("0").rstrip(".")
-            head = asked.text[: mark.start()]
+            head = question.text[: mark.start()]
             sign = next((sign for pattern, sign in _COMPARISON if pattern.search(head)), "")
             for place in named:
                 high = place.facts.high or 0.0
@@ -641,14 +742,14 @@ def _prefixed(word: str, stem: str) -> bool:
     return len(stem) > 3 and word.endswith(stem) and word[: -len(stem)] in _PREFIXES
 
 
-def _said(asked: _Asked, root: tuple[str, ...]) -> Iterator[tuple[bool, str, int]]:
+def _mentions(question: _Question, root: tuple[str, ...]) -> Iterator[tuple[bool, str, int]]:
     """Whether the question says that something is `root`, or is not, where, and its last word;
     both where it leaves that open.
     """
     *head, last = root
-    for i, word in enumerate(asked.words):
+    for i, word in enumerate(question.words):
         first = i - len(head)
-        if first < 0 or list(asked.words[first:i]) != head:
+        if first < 0 or list(question.words[first:i]) != head:
             continue
         plain, other = word.replace("ll", "l"), last.replace("ll", "l")
         if plain == other:
@@ -657,52 +758,54 @@ def _said(asked: _Asked, root: tuple[str, ...]) -> Iterator[tuple[bool, str, int
             turned = True
         else:
             continue
-        if _undecided(asked, first, i):
+        if _undecided(question, first, i):
             yield from ((True, "", i), (False, "", i))
             continue
-        start = _negated(asked, first)
-        span = asked.text[asked.spans[first if start is None else start][0] : asked.spans[i][1]]
+        start = _negated(question, first)
+        span = question.text[
+            question.spans[first if start is None else start][0] : question.spans[i][1]
+        ]
         yield turned == (start is not None), span, i
 
 
-def _undecided(asked: _Asked, first: int, last: int | None = None) -> bool:
+def _undecided(question: _Question, first: int, last: int | None = None) -> bool:
     """ "whether it is paid", "paid or not", "the amount paid"."""
     after = (first if last is None else last) + 1
     return (
-        (after < len(asked.words) and asked.plain[after] in _UNDECIDED_AFTER)
-        or bool(set(asked.plain[max(0, first - 4) : first]) & {"whether", "if"})
-        or (first > 0 and asked.plain[first - 1] in _UNDECIDED_BEFORE)
+        (after < len(question.words) and question.plain[after] in _UNDECIDED_AFTER)
+        or bool(set(question.plain[max(0, first - 4) : first]) & {"whether", "if"})
+        or (first > 0 and question.plain[first - 1] in _UNDECIDED_BEFORE)
     )
 
 
-def _negated(asked: _Asked, i: int, fillers: frozenset[str] = frozenset()) -> int | None:
+def _negated(question: _Question, i: int, fillers: frozenset[str] = frozenset()) -> int | None:
     """The number of the word that negates word `i`, with nothing but `fillers` between."""
     fillers = fillers or _BETWEEN_NOT
     for j in range(i - 1, max(-1, i - 5), -1):
-        if asked.plain[j] in _NOT:
+        if question.plain[j] in _NOT:
             return j
-        if asked.plain[j] not in fillers:
+        if question.plain[j] not in fillers:
             return None
     return None
 
 
 def _phrases(place: _Place) -> set[tuple[str, ...]]:
     """How a question may call what a column holds: a phone number is a phone, too."""
-    found = set()
+    phrases = set()
     for words in (place.phrase, place.own):
-        found.add(words)
+        phrases.add(words)
         while len(words) > 1 and words[-1] in _SUFFIXES:
             words = words[:-1]
-            found.add(words)
-    return {words for words in found if words and words[0] not in _GENERIC and words != ("name",)}
+            phrases.add(words)
+    return {words for words in phrases if words and words[0] not in _GENERIC and words != ("name",)}
 
 
-def _ends(asked: _Asked, i: int, following: frozenset[str]) -> bool:
+def _ends(question: _Question, i: int, following: frozenset[str]) -> bool:
     """Whether a noun phrase is over before word `i`."""
-    if i >= len(asked.words):
+    if i >= len(question.words):
         return True
-    gap = asked.text[asked.spans[i - 1][1] : asked.spans[i][0]]
-    return bool(gap.strip()) or asked.plain[i] in following
+    gap = question.text[question.spans[i - 1][1] : question.spans[i][0]]
+    return bool(gap.strip()) or question.plain[i] in following
 
 
 def _absent(place: _Place, present: bool) -> str:

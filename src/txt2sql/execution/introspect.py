@@ -20,21 +20,22 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from txt2sql.errors import DatabaseError
-from txt2sql.execution.address import Address
-from txt2sql.execution.database import column_class
+from txt2sql.execution.database import (
+    SAMPLE_CHARS,
+    SAMPLED_ROWS,
+    column_class,
+    described_table,
+)
 from txt2sql.execution.keys import INFERENCE_S, SCANNED_ROWS, SqlReader, infer_keys
 from txt2sql.execution.limits import Limits
-from txt2sql.execution.names import natural_name
-from txt2sql.execution.remote import UrlDatabase, run, sqlalchemy_url
-from txt2sql.execution.samples import SAMPLE_CHARS, SAMPLED_ROWS, choose_samples
+from txt2sql.execution.remote import Address, UrlDatabase, run, sqlalchemy_url
 from txt2sql.identifiers import quote_identifier
-from txt2sql.types import Column, ForeignKey, Row, Schema, Table
+from txt2sql.types import ForeignKey, Row, Schema, Table
 
 _SAMPLING = Limits(timeout_s=1.0, max_rows=SAMPLED_ROWS, max_result_bytes=4_000_000)
 _CATALOGUE = Limits(timeout_s=30.0, max_rows=500_000, max_result_bytes=64_000_000)
 _READING = Limits(timeout_s=5.0, max_result_bytes=16_000_000)
 _CONNECT_TIMEOUT_S = 10
-_MAX_COMMENT_CHARS = 200
 _DECORATION = re.compile(r" (?:CHARACTER SET|COLLATE)\b.*", re.IGNORECASE)
 _BINARY = ("BYTEA", "BLOB", "BINARY", "BIT(", "GEOMETRY", "TSVECTOR")
 _OTHER = ("JSON", "STRUCT", "MAP(", "POINT", "RANGE", "UNION(", "LIST", "[]", "ARRAY", *_BINARY)
@@ -57,8 +58,18 @@ def introspect(database: UrlDatabase, infer: bool = True) -> Schema:
     describe = _describe_duckdb if database.address.engine == "duckdb" else _describe_server
     described, keys = describe(database)
     wanted = {name.lower() for name in database.tables}
-    kept = [table for table in described if not wanted or table.name.lower() in wanted]
-    tables = tuple(_table(database, table) for table in kept)
+    tables = tuple(
+        described_table(
+            table.name,
+            table.columns,
+            table.key,
+            _sample_cells(database, table),
+            declared_class,
+            table.comment,
+        )
+        for table in described
+        if not wanted or table.name.lower() in wanted
+    )
     declared = tuple(_known(keys, tables))
     schema = Schema(database.db_id, tables, declared, dialect=database.engine.dialect)
     inferred = _inferred_keys(database, schema) if infer else ()
@@ -88,26 +99,6 @@ def _inferred_keys(database: UrlDatabase, schema: Schema) -> tuple[ForeignKey, .
     )
     reader = SqlReader(query, lambda name: quoted(database, name), stored, INFERENCE_S)
     return infer_keys(schema, reader)
-
-
-def _table(database: UrlDatabase, described: _Described) -> Table:
-    cells = _sample_cells(database, described)
-    columns = tuple(
-        Column(
-            name=name,
-            type=declared_class(declared),
-            primary_key=name in described.key,
-            declared_type=declared,
-            samples=choose_samples(
-                cells[index], declared_class(declared), primary_key=[name] == list(described.key)
-            ),
-            words=natural_name(name, described.name),
-            comment=comment[:_MAX_COMMENT_CHARS],
-        )
-        for index, (name, declared, comment) in enumerate(described.columns)
-    )
-    comment = described.comment[:_MAX_COMMENT_CHARS]
-    return Table(described.name, columns, natural_name(described.name), comment)
 
 
 def declared_class(declared: str) -> str:
@@ -249,17 +240,17 @@ def _describe_server(database: UrlDatabase) -> tuple[list[_Described], list[Fore
     described = [
         _Described(
             place[1],
-            [(c["name"], spell(c["type"]), c.get("comment") or "") for c in found],
+            [(c["name"], spell(c["type"]), c.get("comment") or "") for c in details],
             (keys.get(place) or {}).get("constrained_columns") or (),
             (comments.get(place) or {}).get("text") or "",
         )
-        for place, found in sorted(columns.items(), key=lambda item: str(item[0][1]))
+        for place, details in sorted(columns.items(), key=lambda item: str(item[0][1]))
         if place[1] not in hidden
     ]
     foreign: list[ForeignKey] = []
     constraint = 0
-    for place, found in sorted(links.items(), key=lambda item: str(item[0][1])):
-        for link in found:
+    for place, details in sorted(links.items(), key=lambda item: str(item[0][1])):
+        for link in details:
             if link["referred_schema"] is not None:
                 continue
             ends = list(zip(link["constrained_columns"], link["referred_columns"], strict=True))
@@ -339,7 +330,7 @@ def _describe_duckdb(database: UrlDatabase) -> tuple[list[_Described], list[Fore
             key = ForeignKey(table, column, other, referenced, constraint=constraint)
             foreign.append(key)
     described = [
-        _Described(name, found, primary.get(name, ()), comments.get(name) or "")
-        for name, found in columns.items()
+        _Described(name, details, primary.get(name, ()), comments.get(name) or "")
+        for name, details in columns.items()
     ]
     return described, foreign

@@ -1,27 +1,35 @@
 """Foreign keys that nobody declared, from names, types, uniqueness and inclusion of values.
 
-Field's name: foreign-key discovery; inclusion dependencies. Source: Rostin et al., "A Machine
-Learning Approach to Foreign Key Discovery", WebDB 2009. Names propose pairs of columns
-(`key_names`). A sample of rows tests them. A logistic model (`WEIGHTS`, fitted by `python
-benchmarks/keys.py --fit`) scores what is left, and each column refers to its best partner. Inclusion
-alone proposes nothing: ids from 1 to n are in each other. Composite keys are proposed where the
-primary key that they refer to is declared.
+Field's name: foreign-key discovery; schema matching; inclusion dependencies. Source: Rostin et al., "A
+Machine Learning Approach to Foreign Key Discovery", WebDB 2009. Names propose pairs of columns: a name
+is taken apart into the words of what it names and a word such as `id`, `no` or `ref`, and its words,
+their end or their beginning are what another table is about (`customer_id`, `home_team_id`), shorten
+that (`cust_no`), are called alike in both tables, or tell a role (`manager_id`). A sample of rows
+tests the pairs. A logistic model (`WEIGHTS`, fitted by `python benchmarks/keys.py --fit`) scores what
+is left, and each column refers to its best partner. Inclusion alone proposes nothing: ids from 1 to n
+are in each other. Composite keys are proposed where the primary key that they refer to is declared.
 
 >>> infer_keys(open_database("shop.sqlite").schema(infer=False), reader)  # doctest: +SKIP
 (ForeignKey('sale', 'cust_no', 'customers', 'id', score=0.98, constraint=0),)
+>>> parse("home_team_id").words, parse("custno").words
+(('home', 'team'), ('customer',))
 """
 
 from __future__ import annotations
 
+import heapq
 import math
+import re
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
-from txt2sql.execution.key_names import CompositeKey, NamedPair, Naming, Place
-from txt2sql.types import Cell, ForeignKey, Row, Schema
+from txt2sql.execution.names import abbreviates, natural_name, stem
+from txt2sql.types import Cell, Column, ForeignKey, Row, Schema
+
+Place = tuple[str, str]
+"""A column, as (table, column)."""
 
 THRESHOLD = 0.6
 """The score from which a pair is a key."""
@@ -35,23 +43,7 @@ _INCLUDED = 0.95
 _MAX_SCORE = 0.99
 
 
-class Reader(Protocol):
-    """What inference asks of a database. None: it cannot say, or has no time left."""
-
-    def stored(self) -> frozenset[str]:
-        """The tables whose rows are stored. Others, views, are never read."""
-        ...
-
-    def rows(self, table: str, columns: Sequence[str], limit: int) -> Sequence[Row] | None:
-        """The first rows."""
-        ...
-
-    def present(self, table: str, column: str, values: Sequence[Cell]) -> int | None:
-        """How many of these distinct values the primary key of a table holds."""
-        ...
-
-
-def infer_keys(schema: Schema, reader: Reader) -> tuple[ForeignKey, ...]:
+def infer_keys(schema: Schema, reader: SqlReader) -> tuple[ForeignKey, ...]:
     """The keys that the schema does not declare, in the order of its tables, with their scores.
 
     A column that a declared key already uses needs none.
@@ -130,7 +122,7 @@ class Candidate:
         return min(_MAX_SCORE, 1 / (1 + math.exp(-logit)))
 
 
-def candidates(schema: Schema, reader: Reader) -> list[Candidate]:
+def candidates(schema: Schema, reader: SqlReader) -> list[Candidate]:
     """Every pair of columns that names propose and that types and sampled rows do not rule out."""
     named = Naming(schema).pairs()
     contents = _Contents(schema, reader)
@@ -167,6 +159,361 @@ def _judge(named: Sequence[NamedPair], contents: _Contents) -> list[Candidate]:
         )
         for pair, features in allowed
     ]
+
+
+# --------------------------------------------------------------------------------------- the names
+
+_KEY_WORDS = frozenset("id identifier key code number ref reference fk pk sk uuid guid".split())
+_LEADING = frozenset("id pk fk key ref".split())
+_GENERIC = frozenset("id name code key no number nr title type value".split())
+_FUSED = re.compile(r"(.*?[a-z]{2})(id|key|code|no|num|nbr|ref)")
+_TABLE_MARKS = frozenset("tbl tb dim fact fct ref lookup lkp lu master mst stg t d f r".split())
+_IRREGULAR = {"people": "person", "children": "child", "men": "man", "women": "woman"}
+_BINARY = ("BLOB", "BINARY", "BYTEA", "JSON", "[]", "GEOMETRY")
+_MAX_PARTS = 4
+"""Columns of a composite key."""
+
+
+def _stem(word: str) -> str:
+    return stem(_IRREGULAR.get(word, word))
+
+
+def _stems(words: str) -> frozenset[str]:
+    return frozenset(map(_stem, words.split()))
+
+
+_TABLE_TAILS = _stems("header master index info information data details list record profile")
+_WITHIN = _stems("parent previous next predecessor successor original prerequisite prereq followup")
+"""Words of a column that refers to its own table."""
+_WITHIN_PEOPLE = _stems(
+    "manager boss supervisor superior mentor spouse reports reporting chief lead"
+)
+"""The same in a table of people."""
+_TOWARDS = frozenset(("by", "to"))
+_PEOPLE = _stems("employee staff person user worker member")
+_ROLES = _stems(
+    "manager boss supervisor mentor author owner creator editor assignee approver seller agent "
+    "rep representative created updated modified approved assigned reported person salesperson "
+    "male female husband wife"
+)
+"""Words of a column that refers to a table of people."""
+
+
+_MAX_PARENTS = 16
+"""Columns that one column may refer to, at most, by name alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Name:
+    """A column's name taken apart: `home_team_id_2` -> (home, team), keyed."""
+
+    plain: str
+    words: tuple[str, ...]
+    """Stems of what it names, without `id`, `code`, ..."""
+    keyed: bool
+    plural: bool = False
+
+
+def parse(name: str) -> _Name:
+    """The parts of a column's name."""
+    plain = re.sub(r"[\W_]+", "", name).lower()
+    words = natural_name(name).split()
+    while len(words) > 1 and words[-1].isdigit():
+        words.pop()
+    fused = _FUSED.fullmatch(words[-1]) if words and words[-1] not in _KEY_WORDS else None
+    if fused:  # custno
+        words[-1:] = [*natural_name(fused[1] + "_x").split()[:-1], fused[2]]
+    words = ["number" if word in ("no", "num", "nbr") else word for word in words]
+    marks = [
+        at
+        for at, word in enumerate(words)
+        if word in _KEY_WORDS and (at or len(words) == 1 or word in _LEADING)
+    ]  # a number of games is none
+    if not marks:
+        plural = bool(words) and len(words[-1]) > 3 and words[-1].endswith("s")
+        return _Name(plain, tuple(map(_stem, words)), keyed=False, plural=plural)
+    leading = marks[-1] == 0 and len(words) > 1  # id_cliente; else a role follows: tmIDLoser
+    named = words[1:] if leading else words[: marks[-1]]
+    return _Name(plain, tuple(_stem(w) for w in named if w not in _KEY_WORDS), keyed=True)
+
+
+def _common_prefix(columns: Sequence[Column]) -> str:
+    """What all the columns of a table begin with: `l_` of `l_orderkey`, `l_partkey`."""
+    first = re.match(r"[A-Za-z]{1,4}_", columns[0].name) if len(columns) > 2 else None
+    return first[0] if first and all(c.name.startswith(first[0]) for c in columns) else ""
+
+
+def _entity(table: str) -> tuple[str, ...]:
+    """Stems of what a table is about: `dim_customers` -> (customer,)."""
+    words = natural_name(table).split()
+    if len(words) > 1 and re.split(r"[\W_]+", table.lower().strip("_"))[0] in _TABLE_MARKS:
+        words = words[1:]
+    return tuple(map(_stem, words))
+
+
+def _shortens(word: str, whole: str) -> bool:
+    """Whether a word is short for the name of its own table: `tm` of `teams`, `ap` of `airports`."""
+    letters = iter(whole)
+    return (
+        1 < len(word) < len(whole)
+        and word[0] == whole[0]
+        and not set(word[1:]) & set("aeiou")
+        and all(letter in letters for letter in word)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class NamedPair:
+    """A column, one that its name may mean, and what names and declared keys say of the two.
+
+    `strength` ranks the partners of one column.
+    """
+
+    child: Place
+    parent: Place
+    features: Mapping[str, float]
+    strength: float
+
+
+@dataclass(frozen=True, slots=True)
+class CompositeKey:
+    """All columns of one table's primary key, with their partners in another table."""
+
+    pairs: tuple[NamedPair, ...]
+    anchored: bool
+    """Whether one of them is called like the key of its table."""
+
+
+_STRENGTH = {
+    ("full", "table"): 5.0,
+    ("full", "column"): 5.0,
+    ("within", ""): 4.6,
+    ("same", ""): 4.5,
+    ("full", "part"): 4.0,
+    ("tail", "table"): 4.0,
+    ("tail", "column"): 4.0,
+    ("short", ""): 3.5,
+    ("tail", "part"): 3.0,
+    ("head", "table"): 3.0,
+    ("head", "column"): 3.0,
+    ("head", "part"): 2.0,
+    ("role", ""): 1.5,
+}
+"""How well a part of a column's name means a table by its name, its key's name or a part of it."""
+
+
+class Naming:
+    """What the names of a schema say about which column refers to which."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._columns = {(t.name, c.name): c for t in schema.tables for c in t.columns}
+        self._first = {(t.name, t.columns[0].name) for t in schema.tables if t.columns}
+        self._keys = {t.name: [c.name for c in t.columns if c.primary_key] for t in schema.tables}
+        self._entities = {table.name: _entity(table.name) for table in schema.tables}
+        self._names: dict[Place, _Name] = {}
+        for table in schema.tables:
+            cut = len(_common_prefix(table.columns))
+            for column in table.columns:
+                self._names[table.name, column.name] = parse(column.name[cut:])
+        self._declared = {(key.table, key.column) for key in schema.foreign_keys}
+        self._backwards = {
+            ((key.referenced_table, key.referenced_column), (key.table, key.column))
+            for key in schema.foreign_keys
+        }
+
+    def pairs(self) -> list[NamedPair]:
+        """Every pair that names propose, of columns that no declared key uses yet."""
+        aliases, same = self._aliases()
+        shortened: dict[str, list[Place]] = {}
+        proposals: dict[tuple[Place, Place], tuple[float, str, str]] = {}
+
+        def propose(child: Place, parent: Place, form: str, kind: str = "") -> None:
+            if child != parent and (child, parent) not in self._backwards:
+                proposal = (_STRENGTH[form, kind], form, kind)
+                proposals[child, parent] = max(proposals.get((child, parent), proposal), proposal)
+
+        for child, name in self._names.items():
+            if child in self._declared or not _may_refer(self._columns[child]):
+                continue
+            for form, part in _parts(name):
+                for parent, kind in aliases.get(part, ()):
+                    propose(child, parent, form, kind)
+            for word in {*name.words[:1], *name.words[-1:]} if name.keyed else ():
+                if word not in shortened:
+                    shortened[word] = _meant_by(word, aliases)
+                for parent in shortened[word]:
+                    propose(child, parent, "short")
+            for parent in same.get(name.plain, ()):
+                if parent[0] != child[0]:
+                    propose(child, parent, "same")
+            if not name.keyed and len(name.words) > 1 and name.words[-1] not in _TOWARDS:
+                continue  # a modified_date is no person
+            key = self._keys[child[0]]
+            if len(key) == 1 and self._is_within(name, child[0]):
+                propose(child, (child[0], key[0]), "within")
+            if _ROLES & set(name.words):
+                for parent, kind in (one for person in _PEOPLE for one in aliases.get(person, ())):
+                    if kind == "table":
+                        propose(child, parent, "role")
+        by_child: dict[Place, list[tuple[tuple[float, str, str], Place]]] = defaultdict(list)
+        for (child, parent), proposal in proposals.items():
+            by_child[child].append((proposal, parent))
+        return [
+            self._pair(child, parent, *proposal)
+            for child, parents in by_child.items()
+            # Tables of one series of names propose themselves for each other, all with all.
+            for proposal, parent in heapq.nlargest(_MAX_PARENTS, parents, key=lambda one: one[0])
+        ]
+
+    def _home(self, place: Place) -> float:
+        """How far a column is called like the key of its own table: `id`, `team_id` of `teams`."""
+        words, entity = self._names[place].words, self._entities[place[0]]
+        name, whole = "".join(words), "".join(entity)
+        if not name or name == whole or _shortens(name, whole):
+            return 1.0
+        overlaps = set(words) & set(entity) or whole.endswith(name) or whole.startswith(name)
+        return 0.5 if overlaps else 0.0
+
+    def _is_within(self, name: _Name, table: str) -> bool:
+        """Whether a name means another row of its table: `parent_id`, `manager_id` of employees."""
+        words, entity = set(name.words), set(self._entities[table])
+        roles = words & (_WITHIN | _WITHIN_PEOPLE if entity & _PEOPLE else _WITHIN)
+        return bool(roles) and words - roles - _TOWARDS <= entity
+
+    def _aliases(self) -> tuple[dict[str, list[tuple[Place, str]]], dict[str, list[Place]]]:
+        """What a column may be called to mean a key: a name of its table, its own; its plain name."""
+        aliases: dict[str, list[tuple[Place, str]]] = defaultdict(list)
+        same: dict[str, list[Place]] = defaultdict(list)
+        for place, name in self._names.items():
+            key, home = self._keys[place[0]], self._home(place)
+            is_key = key == [place[1]]
+            if name.plain not in _GENERIC and (is_key or home == 1 or name.keyed):
+                same[name.plain].append(place)
+            first = not key and place in self._first
+            if not is_key and not (name.keyed and (home == 1 or first)) and not (first and home):
+                continue
+            entity = self._entities[place[0]]
+            labels: dict[str, str] = {}
+            if len(entity) > 1:
+                labels["".join(word[0] for word in entity)] = "part"
+                labels[entity[-1]] = "part"
+            labels["".join(name.words)] = "column"
+            if len(entity) > 1 and entity[-1] in _TABLE_TAILS:
+                labels["".join(entity[:-1])] = "table"
+            labels["".join(entity)] = "table"
+            for label, kind in labels.items():
+                if len(label) > 1:
+                    aliases[label].append((place, kind))
+        for plain, places in same.items():  # where one is the key, the others are no partners
+            keys = [p for p in places if self._keys[p[0]] == [p[1]] or self._home(p)]
+            same[plain] = keys or places
+        return aliases, same
+
+    def _pair(
+        self, child: Place, parent: Place, strength: float, form: str, kind: str
+    ) -> NamedPair:
+        name, other = self._names[child], self._names[parent]
+        key, own = self._keys[parent[0]], self._keys[child[0]]
+        home = self._home(parent)
+        related = set(self._entities[child[0]]) & set(self._entities[parent[0]])
+        features = {
+            "bias": 1.0,
+            f"form {form}": 1.0,
+            "by part of table": float(kind == "part"),
+            "same name": float(name.plain == other.plain),
+            "generic name": float(name.plain == other.plain and name.plain in _GENERIC),
+            "child keyed": float(name.keyed),
+            "child plural": float(name.plural),
+            "child key": float(own == [child[1]]),
+            "child home": self._home(child),
+            "parent key": float(key == [parent[1]]),
+            "parent part of key": float(len(key) > 1 and parent[1] in key),
+            "parent beside key": float(bool(key) and parent[1] not in key),
+            "parent home": home,
+            "own table": float(child[0] == parent[0] and form not in ("within", "role")),
+        }
+        return NamedPair(child, parent, features, strength + home + (0.1 if related else 0.0))
+
+    def composites(self) -> list[CompositeKey]:
+        """Tables that have a partner for each column of another table's composite primary key."""
+        tables: dict[str, dict[str, Place]] = defaultdict(dict)
+        for place, name in self._names.items():
+            tables[place[0]].setdefault(name.plain, place)
+        proposals: list[CompositeKey] = []
+        for parent, key in self._keys.items():
+            if 2 <= len(key) <= _MAX_PARTS:
+                for child, columns in tables.items():
+                    if child != parent:
+                        proposals += self._composites(parent, key, child, columns)
+        return proposals
+
+    def _composites(
+        self, parent: str, key: Sequence[str], child: str, columns: Mapping[str, Place]
+    ) -> Iterable[CompositeKey]:
+        options = [self._partners((parent, column), columns) for column in key]
+        most = max(map(len, options))
+        if not all(len(places) in (1, most) for places in options):
+            return
+        for at in range(most):  # the winner's columns, then the loser's
+            places = [option[at % len(option)] for option in options]
+            ends = [(place, (parent, column)) for place, column in zip(places, key, strict=True)]
+            whole = {place[1] for place in places} >= set(self._keys[child] or ("",))
+            used = any(place in self._declared for place in places)
+            if len(set(places)) == len(key) and not whole and not used:
+                yield CompositeKey(
+                    tuple(self._pair(*pair, 0.0, "same", "") for pair in ends),
+                    anchored=any(self._home(place) for _, place in ends),
+                )
+
+    def _partners(self, parent: Place, columns: Mapping[str, Place]) -> list[Place]:
+        """The columns of a table that mean a part of a key: by name, by its table, with a role."""
+        name = self._names[parent]
+        entity = "".join(self._entities[parent[0]])
+        if not name.words or name.plain in _GENERIC:  # name of city: city
+            meant = (p for p in columns.values() if "".join(self._names[p].words) == entity)
+            return list(meant)[:1]
+        if name.plain in columns:
+            return [columns[name.plain]]
+        if not name.keyed:
+            return []
+        return [
+            place
+            for plain, place in columns.items()
+            if plain.startswith(name.plain)
+            or plain.endswith(name.plain)
+            or (
+                self._names[place].keyed
+                and tuple(w for w in self._names[place].words if not w.isdigit()) == name.words
+            )
+        ]
+
+
+def _may_refer(column: Column) -> bool:
+    declared = column.declared_type.upper()
+    return column.type != "boolean" and not any(mark in declared for mark in _BINARY)
+
+
+def _parts(name: _Name) -> Iterable[tuple[str, str]]:
+    """The whole, the ends and the beginnings of a name, longest first.
+
+    `home_games` counts games, and a `rental_duration` is no rental.
+    """
+    words = name.words
+    if words:
+        yield "full", "".join(words)
+    if not name.plural:
+        for at in range(1, len(words)):
+            yield "tail", "".join(words[at:])
+    if name.keyed:
+        for at in range(len(words) - 1, 0, -1):
+            yield "head", "".join(words[:at])
+
+
+def _meant_by(word: str, aliases: Mapping[str, Sequence[tuple[Place, str]]]) -> list[Place]:
+    """The keys of the tables that a word abbreviates."""
+    if word in aliases:
+        return []
+    return [place for name in aliases if abbreviates(word, name) for place, _ in aliases[name]]
 
 
 # ------------------------------------------------------------------------------------- the contents
@@ -215,7 +562,7 @@ def _sample(cells: Iterable[Cell], whole: bool) -> _Sample:
 class _Contents:
     """Samples of the columns that some pair names."""
 
-    def __init__(self, schema: Schema, reader: Reader) -> None:
+    def __init__(self, schema: Schema, reader: SqlReader) -> None:
         self._reader = reader
         self._strict = schema.dialect != "sqlite"  # whose columns compare across types
         self._types = {(t.name, c.name): c.type for t in schema.tables for c in t.columns}

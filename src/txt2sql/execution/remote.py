@@ -4,6 +4,11 @@ SQLAlchemy says how its dialect's driver is to be called for a URL and describes
 Statements run elsewhere, in a worker process that holds one connection (engines/process.py), because
 a deadline, a memory limit and a Stop need a process that can be ended.
 
+A URL is taken apart so that what may be shown is never what is secret. The URLs are SQLAlchemy's (RFC
+1738 with a driver in the scheme, which is ours to choose), read here because DuckDB needs no SQLAlchemy.
+
+>>> parse_address("postgresql://ann:s3cret@db.example/shop?sslmode=require")
+Address(engine='postgresql', place='postgresql://ann@db.example/shop')
 >>> database = open_url("postgresql://reader@db.example/shop")  # doctest: +SKIP
 >>> run(database, "SELECT count(*) FROM sale", Limits()).rows  # doctest: +SKIP
 ((3,),)
@@ -14,19 +19,111 @@ from __future__ import annotations
 import hashlib
 import marshal
 import os
-import sys
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any, NamedTuple
+from urllib.parse import parse_qsl, unquote
 
 from txt2sql.errors import DatabaseError
-from txt2sql.execution import worker
-from txt2sql.execution.address import Address, parse_address
+from txt2sql.execution import pool
 from txt2sql.execution.limits import DEFAULT_LIMITS, Limits
-from txt2sql.execution.worker import Program
+from txt2sql.execution.pool import Program
 from txt2sql.types import QueryResult, Schema
+
+# ------------------------------------------------------------------------------------ addresses
+
+_SCHEMES = {
+    "postgresql": "postgresql",
+    "postgres": "postgresql",
+    "mysql": "mysql",
+    "mariadb": "mysql",
+    "duckdb": "duckdb",
+    "sqlite": "sqlite",
+}
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9]+)(?:\+[A-Za-z0-9_]+)?:/")
+# A password ends at the first @, as SQLAlchemy has it.
+_URL = re.compile(
+    r"[^:]+://(?:(?P<user>[^:@/]*)(?::(?P<password>[^@]*))?@)?"
+    r"(?P<host>\[[^\]/]*\]|[^:/?@]*)(?::(?P<port>[^/?]*))?(?:/(?P<name>[^?]*))?(?:\?(?P<query>.*))?",
+    re.DOTALL,
+)
+_HIDDEN = "***"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a database is. `place` is what may be shown; `url` may hold a password and never is.
+
+    `name` is the database on its server, or the path of its file.
+    """
+
+    engine: str
+    place: str
+    url: str = field(repr=False)
+    name: str = field(default="", repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+
+    def without_secrets(self, text: str) -> str:
+        """The text, with *** where it held the password."""
+        for secret in self.secrets:
+            text = text.replace(secret, _HIDDEN)
+        return text
+
+
+def is_url(text: str) -> bool:
+    """True when the text is meant as a URL, also where `Path` has folded its two slashes into one."""
+    return _SCHEME.match(text) is not None
+
+
+def parse_address(text: str) -> Address | None:
+    """The address, or None when the text is no URL. DatabaseError: a URL that is not understood."""
+    scheme = _SCHEME.match(text)
+    if scheme is None:
+        return None
+    engine = _SCHEMES.get(scheme[1].lower())
+    if engine is None:
+        schemes = ", ".join(sorted(f"{name}://" for name in _SCHEMES))
+        raise DatabaseError(f"no engine for '{scheme[1]}://'; a database URL begins with {schemes}")
+    parts = _URL.fullmatch(text)
+    if parts is None or not (parts["name"] or "").strip("/"):
+        example = "duckdb:///shop.duckdb" if engine == "duckdb" else f"{engine}://user@host/name"
+        raise DatabaseError(
+            f"the database URL is not complete; write it like {example}, special characters of a "
+            "password percent-encoded (@ as %40, / as %2F)"
+        )
+    if parts["port"] and not parts["port"].isdigit():
+        raise DatabaseError(
+            "the port in the database URL is not a number; write special characters of a password "
+            "percent-encoded (@ as %40, / as %2F)"
+        )
+    if engine in ("duckdb", "sqlite"):
+        name = unquote(parts["name"])
+        return Address(engine, f"{engine}:///{name}", text, name)
+    if "@" in parts["name"]:  # what looks like a host and a port may be a user and a password
+        raise DatabaseError(
+            "there is an @ after the first / of the database URL; write special characters of a "
+            "password or a name percent-encoded (@ as %40, / as %2F)"
+        )
+    user = f"{parts['user']}@" if parts["user"] else ""
+    port = f":{parts['port']}" if parts["port"] else ""
+    place = f"{engine}://{user}{parts['host']}{port}/{parts['name']}"
+    return Address(engine, place, text, unquote(parts["name"]), _secrets(parts))
+
+
+def _secrets(parts: re.Match[str]) -> tuple[str, ...]:
+    """The password as written and as meant, and every option that is called one, longest first."""
+    values = {parts["password"] or ""}
+    for name, value in parse_qsl(parts["query"] or ""):
+        if "password" in name.lower() or "passwd" in name.lower():
+            values.add(value)
+    values |= {unquote(value) for value in values}
+    return tuple(sorted(values - {""}, key=len, reverse=True))
+
+
+# -------------------------------------------------------------------------------------- engines
 
 
 class Engine(NamedTuple):
@@ -40,6 +137,9 @@ class Engine(NamedTuple):
     driver: str = ""
     """SQLAlchemy's name of dialect and driver."""
 
+
+_CONNECTING_S = 25.0
+"""How long a process may take for connecting and asking what may be called, beside the statement."""
 
 ENGINES: dict[str, Engine] = {
     "postgresql": Engine(
@@ -103,7 +203,7 @@ def run(
     address = database.address
     sizes = (limits.max_rows, limits.max_result_bytes, limits.max_cell_bytes)
     request = (driver_options(address), sql, limits.timeout_s, *sizes, trusted)
-    answer = worker.ask(limits.max_memory_bytes, limits.timeout_s, request, _program(address))
+    answer = pool.ask(_program(address), limits.max_memory_bytes, limits.timeout_s, request)
     return QueryResult(
         columns=answer.columns,
         rows=tuple(row for chunk in answer.chunks for row in marshal.loads(chunk)),
@@ -116,14 +216,14 @@ def run(
 
 @lru_cache(maxsize=64)
 def _program(address: Address) -> Program:
-    # What the process may import is what we can; the URL does not stand in its arguments.
-    code = (
-        f"import sys; sys.path[:] = {sys.path!r}; "
-        "from txt2sql.execution.engines.process import serve; "
-        f"serve({address.engine!r}, int(sys.argv[1]))"
+    return pool.program(
+        "txt2sql.execution.engines.process.serve",
+        address.engine,
+        # The URL does not stand in the arguments, which other users can see.
+        state=hashlib.sha256(address.url.encode("utf-8", "surrogateescape")).hexdigest(),
+        cancels=address.engine != "duckdb",
+        patience_s=_CONNECTING_S,
     )
-    state = hashlib.sha256(address.url.encode("utf-8", "surrogateescape")).hexdigest()
-    return Program(("-c", code), state, cancels=address.engine != "duckdb")
 
 
 @lru_cache(maxsize=64)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import marshal
 import os
+import select
 import signal
 import sqlite3
 import struct
@@ -22,7 +23,7 @@ import sys
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any, BinaryIO, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 GRACE_S = 0.25
 """How long after the deadline the kill timer fires, when the progress handler could not stop it."""
@@ -49,6 +50,8 @@ DESCRIBING = frozenset(
 )
 _FTS_PRAGMA = frozenset({"data_version"})
 
+_CELL_BYTES = 8
+"""What a cell costs beside its bytes, so that a million NULLs are not free."""
 _CHUNK_BYTES = 1_000_000
 _CHUNK_ROWS = 256
 _PROGRESS_OPCODES = 2000
@@ -69,15 +72,12 @@ class Answer(NamedTuple):
 class Authorizer:
     """The wall: SQLite asks it about every action while it compiles a statement.
 
-    Only selecting, reading a column, calling a function and recursion are allowed. `functions`, when
-    given, allows only those; `volatile` tells whether the last statement called a volatile one.
+    Only selecting, reading a column, calling a function and recursion are allowed; `volatile` tells
+    whether the last statement called a volatile function.
     """
 
-    def __init__(
-        self, pragmas: frozenset[str] = _FTS_PRAGMA, functions: frozenset[str] | None = None
-    ) -> None:
+    def __init__(self, pragmas: frozenset[str] = _FTS_PRAGMA) -> None:
         self.pragmas = pragmas
-        self.functions = functions
         self.volatile = False
 
     def __call__(self, action: int, first: str | None, second: str | None, *_: str | None) -> int:
@@ -87,8 +87,6 @@ class Authorizer:
             name = (second or "").lower()
             if name in _VOLATILE:
                 self.volatile = True
-            if self.functions is not None:
-                return _SQLITE_OK if name in self.functions else _SQLITE_DENY
             return _SQLITE_DENY if name in _FORBIDDEN else _SQLITE_OK
         if action == _PRAGMA and (first or "").lower() in self.pragmas:
             return _SQLITE_OK
@@ -265,10 +263,19 @@ def fetch(cursor: Rows, chunks: list[bytes], max_rows: int, max_bytes: int, max_
             for row in rows:
                 if any(isinstance(cell, (str, bytes)) and len(cell) > max_cell for cell in row):
                     raise sqlite3.DataError("string or blob too big")
+        whole = len(rows)
+        while len(chunk) > bytes_left + _CHUNK_BYTES:  # rows far longer than those before them
+            rows = rows[: len(rows) // 2]
+            if not rows and not chunks:
+                raise sqlite3.DataError("row too big")
+            chunk = marshal.dumps(rows, 2)
         chunks.append(chunk)
+        if len(rows) < whole:
+            return True
+        cost = len(chunk) + _CELL_BYTES * len(rows) * len(rows[0])
         rows_left -= len(rows)
-        bytes_left -= len(chunk)
-        mean = len(chunk) // len(rows) + 1
+        bytes_left -= cost
+        mean = cost // len(rows) + 1
         size = max(1, min(_CHUNK_ROWS, _CHUNK_BYTES // mean))
 
 
@@ -311,52 +318,136 @@ def arm(seconds: float) -> None:
         faulthandler.cancel_dump_traceback_later()
 
 
-def send(stream: BinaryIO, message: Any) -> None:
-    """Write one length-prefixed frame."""
+# ------------------------------------------------------------------------------ framed messages
+
+
+def channel() -> tuple[int, int]:
+    """The descriptors of requests and answers, which are standard input and output until now.
+
+    Whatever a library prints from now on goes nowhere, so that it cannot stand between two frames.
+    """
+    pipes = os.dup(0), os.dup(1)
+    silence = os.open(os.devnull, os.O_RDWR)
+    for standard in (0, 1):
+        os.dup2(silence, standard)
+    os.close(silence)
+    return pipes
+
+
+def send(pipe: int, message: Any) -> None:
+    """Write one length-prefixed frame; BrokenPipeError when the other side is gone."""
     body = marshal.dumps(message, 2)
-    stream.write(struct.pack("<I", len(body)) + body)
-    stream.flush()
+    left = memoryview(struct.pack("<I", len(body)) + body)
+    while left:
+        left = left[os.write(pipe, left) :]
 
 
-def receive(stream: BinaryIO) -> Any:
-    """Read one frame; EOFError when the other side is gone."""
-    head = stream.read(4)
-    body = stream.read(struct.unpack("<I", head)[0]) if len(head) == 4 else b""
-    if not body:
-        raise EOFError
-    return marshal.loads(body)
+def receive(pipe: int, timeout_s: float | None = None) -> Any:
+    """Read one frame. EOFError: the other side is gone, or what it wrote is no frame; TimeoutError."""
+    end = None if timeout_s is None else time.monotonic() + timeout_s
+    body = _exactly(pipe, struct.unpack("<I", _exactly(pipe, 4, end))[0], end)
+    try:
+        return marshal.loads(body)
+    except (ValueError, TypeError) as problem:
+        raise EOFError from problem
+
+
+def _exactly(pipe: int, size: int, end: float | None) -> bytes:
+    parts: list[bytes] = []
+    while size:
+        if end is not None and hasattr(select, "poll"):  # Windows cannot wait for a pipe
+            waiting = select.poll()
+            waiting.register(pipe, select.POLLIN)
+            if not waiting.poll(max(0.0, 1000 * (end - time.monotonic()))):
+                raise TimeoutError
+        part = os.read(pipe, min(size, 1 << 20))
+        if not part:
+            raise EOFError
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
+
+
+# ------------------------------------------------------------------------------ the worker process
+
+
+class Connections:
+    """The connections of a process that is its own sandbox, and the timer that ends it."""
+
+    def __init__(self, most: int = 8, spill_at_bytes: int = 0) -> None:
+        self._most, self._spill_at_bytes = most, spill_at_bytes
+        self._open: OrderedDict[tuple[Any, ...], tuple[sqlite3.Connection, Authorizer]]
+        self._open = OrderedDict()
+
+    def run(
+        self,
+        path: str,
+        mark: tuple[int, ...],
+        sql: str,
+        timeout_s: float,
+        max_rows: int,
+        max_result_bytes: int,
+        max_cell_bytes: int,
+        describing: bool = False,
+    ) -> Answer:
+        """Run one statement on the file whose `identity` is `mark`; the process ends if it is late.
+
+        `describing`: a statement of ours, which may ask the pragmas that describe a schema.
+        """
+        arm(timeout_s + GRACE_S)
+        sizes = (max_rows, max_result_bytes, max_cell_bytes)
+        try:
+            answer = self._run(path, mark, sql, timeout_s, sizes, self._spill_at_bytes, describing)
+            if self._spill_at_bytes and answer.error in _SPILLED:
+                left = timeout_s - answer.seconds
+                answer = self._run(path, mark, sql, left, sizes, 0, describing)
+            return answer
+        except (sqlite3.Error, OSError) as problem:
+            return Answer((), [], False, f"cannot open the database: {problem}", False, 0.0, True)
+        finally:
+            arm(0)
+
+    def _run(
+        self,
+        path: str,
+        mark: tuple[int, ...],
+        sql: str,
+        timeout_s: float,
+        sizes: tuple[int, int, int],
+        spill_at_bytes: int,
+        describing: bool,
+    ) -> Answer:
+        key = (path, mark, sizes[2], spill_at_bytes, describing)
+        pair = self._open.get(key)
+        if pair is None:
+            for other in [other for other in self._open if other[0] == path and other[1] != mark]:
+                self._open.pop(other)[0].close()
+            authorizer = Authorizer(DESCRIBING if describing else _FTS_PRAGMA)
+            pair = (connect(path, authorizer, sizes[2], True, spill_at_bytes), authorizer)
+            self._open[key] = pair
+            if len(self._open) > self._most:
+                self._open.popitem(last=False)[1][0].close()
+        self._open.move_to_end(key)
+        pair[1].volatile = False
+        answer = run(pair[0], sql, timeout_s, *sizes)
+        return answer._replace(volatile=True) if pair[1].volatile else answer
+
+
+# What a statement meets whose temporary tables outgrow their buffer, as no file may be written.
+_SPILLED = ("disk I/O error", "database or disk is full")
 
 
 def serve(max_memory_bytes: int) -> None:
     """Answer requests until standard input closes."""
+    requests, answers = channel()
     limit_process(max_memory_bytes)
-    requests, answers = sys.stdin.buffer, sys.stdout.buffer
-    opened: OrderedDict[str, tuple[tuple[int, ...], sqlite3.Connection, Authorizer]] = OrderedDict()
+    connections = Connections()
     while True:
         try:
-            path, mark, sql, timeout_s, max_rows, max_result_bytes, max_cell = receive(requests)
+            request = receive(requests)
         except EOFError:
             return
-        arm(timeout_s + GRACE_S)
-        mark = (*mark, max_cell)
-        try:
-            known = opened.pop(path, None)
-            if known is not None and known[0] != mark:
-                known[1].close()
-                known = None
-            if known is None:
-                authorizer = Authorizer()
-                known = (mark, connect(path, authorizer, max_cell, own_process=True), authorizer)
-            opened[path] = known
-            if len(opened) > 8:
-                opened.popitem(last=False)[1][1].close()
-            known[2].volatile = False
-            answer = run(known[1], sql, timeout_s, max_rows, max_result_bytes, max_cell)
-            answer = answer._replace(volatile=known[2].volatile)
-        except (sqlite3.Error, OSError) as problem:
-            answer = Answer((), [], False, f"cannot open the database: {problem}", False, 0.0, True)
-        arm(0)
-        send(answers, tuple(answer))
+        send(answers, tuple(connections.run(*request)))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,13 @@
 """The value index: which cells does a question mention? (value linking, or value retrieval)
 
-Every distinct short text cell is stored once under its folded words (`execution/cells.py`); a question is
-answered by one look-up of all its word n-grams. These are the n-grams of IRNet's schema
-linking (Guo et al., ACL 2019), over cells as in BRIDGE (Lin et al., EMNLP Findings 2020);
-`benchmarks/values.py` compares them with FTS5 trigrams and with rapidfuzz over all cells.
+Every distinct short text cell is stored once under its folded words; a question is answered by one
+look-up of all its word n-grams. These are the n-grams of IRNet's schema linking (Guo et al., ACL 2019),
+over cells as in BRIDGE (Lin et al., EMNLP Findings 2020). Beside the cells are their words, for
+questions that misspell one, and the facts of the columns (`hints.py`).
+
+The index is a file in the cache folder: built once, built again when the database changes or when the
+file cannot be read, and held in memory where the folder cannot be used. What is read of a database
+is bounded: see the constants below.
 
 >>> index = open_value_index(open_database("concert_singer.sqlite"))  # doctest: +SKIP
 >>> index.match("singers from france")  # doctest: +SKIP
@@ -12,17 +16,41 @@ linking (Guo et al., ACL 2019), over cells as in BRIDGE (Lin et al., EMNLP Findi
 
 from __future__ import annotations
 
+import hashlib
+import os
+import re
+import sqlite3
+import sys
+import tempfile
+import threading
+import time
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from itertools import islice
 from pathlib import Path
+from typing import Any, TypeVar
 
-from txt2sql.execution.cells import Cells, open_cells
+from txt2sql.errors import DatabaseError
+from txt2sql.execution import sandbox
 from txt2sql.execution.database import Database
-from txt2sql.execution.nationalities import other_forms
+from txt2sql.execution.hints import SAMPLE_CHARS, Hints, dump, load, read_facts
+from txt2sql.execution.introspect import ask, quoted, spelt, texts
+from txt2sql.execution.names import (
+    COMMON,
+    WORD,
+    allowed,
+    correctable,
+    distance,
+    fold,
+    key,
+    other_forms,
+)
 from txt2sql.execution.remote import UrlDatabase
-from txt2sql.execution.words import COMMON, WORD, allowed, distance, fold, key
-from txt2sql.types import ValueMatch
+from txt2sql.runs import cache_dir
+from txt2sql.types import Schema, ValueMatch
 
 MAX_WORDS = 8
 MAX_QUESTION_CHARS = 2_000
@@ -48,6 +76,28 @@ EXACT, CASE, FOLDED, OTHER_FORM, TYPO = 1.0, 0.9, 0.8, 0.75, 0.5
 Span = tuple[int, int, int]
 """(first character, end, words)"""
 
+MAX_CELL_CHARS = 80
+MAX_CELLS_PER_COLUMN = 50_000
+MAX_CELLS = 1_000_000
+MAX_READ_BYTES = 64_000_000
+"""A column ends at a cell that is larger: SQLite has to read a cell to know its length."""
+MAX_COLUMN_CPU_S = 3.0
+MAX_BUILD_S = 120.0
+"""Reading a column, or all of them, ends then, and what was read is the index. A column is given
+processor time, so that a busy machine builds the same index as an idle one."""
+MAX_AGE_S = 3_600.0
+"""How long the index of a server's content is believed."""
+_VERSION = "4"
+_KEPT_OPEN = 32
+_KEYS_PER_QUERY = 500
+_MAX_FOUND = 10_000
+_MAX_NEAR = 2_000
+"""Words with the start of a misspelt one that are compared with it."""
+_MAX_WORDS = 500_000
+_STALE_PART_S = 3_600
+
+# ------------------------------------------------------------------------------- what is mentioned
+
 
 @dataclass(frozen=True, slots=True)
 class ValueIndex:
@@ -60,20 +110,20 @@ class ValueIndex:
         cells in another spelling, conditions (dates, flags, codes, NULL), cells that a word of the
         question misspells.
         """
-        asked = question[:MAX_QUESTION_CHARS]
-        spans = _spans(asked)
-        cells = [_mention(asked, spans[gram], row) for gram, *row in self.cells.find(spans)]
-        cells += self._other_forms(asked, spans, [span for _, span in cells])
+        question = question[:MAX_QUESTION_CHARS]
+        spans = _spans(question)
+        cells = [_mention(question, spans[gram], row) for gram, *row in self.cells.find(spans)]
+        cells += self._other_forms(question, spans, [span for _, span in cells])
         plain = _chosen(cells)
-        hints = self.cells.hints.match(asked)
-        plain, hints = _settled(asked, plain, hints)
+        hints = self.cells.hints.match(question)
+        plain, hints = _settled(question, plain, hints)
         plain = plain[: max(0, limit - len(hints))]
         made = [*(match for match, _ in plain), *hints]
         if len(made) < limit:
             cells_made = {(match.table, match.column, match.value) for match in made}
             typos = [
                 (match, span)
-                for match, span in self._typos(asked, spans, made)
+                for match, span in self._typos(question, spans, made)
                 if (match.table, match.column, match.value) not in cells_made
             ]
             made += [match for match, _ in _chosen(typos)][:MAX_TYPOS]
@@ -133,10 +183,10 @@ class ValueIndex:
 
     def spell(self, table: str, column: str, text: str) -> str:
         """The text as the column spells it (case, accents, spaces), or as it is."""
-        found = [row[3] for row in self.cells.find([key(text)]) if row[1:3] == (table, column)]
-        if text in found or not found:
+        spelt = [row[3] for row in self.cells.find([key(text)]) if row[1:3] == (table, column)]
+        if text in spelt or not spelt:
             return text
-        return min(found, key=lambda value: (value.casefold() != text.casefold(), len(value)))
+        return min(spelt, key=lambda value: (value.casefold() != text.casefold(), len(value)))
 
 
 Mention = tuple[ValueMatch, Span]
@@ -227,3 +277,286 @@ def open_value_index(database: Database | UrlDatabase, cache: Path | None = None
     A server does not tell when its content changed: its index is built again every hour.
     """
     return ValueIndex(open_cells(database, cache))
+
+
+# -------------------------------------------------------------------------------------- the cells
+
+Cell = tuple[str, str, str, str]
+"""(folded words, table, column, value)"""
+
+Answer = TypeVar("Answer")
+
+
+class Cells:
+    """The cells of one database, by their folded words; any thread may ask."""
+
+    def __init__(self, database: Database | UrlDatabase, connection: sqlite3.Connection) -> None:
+        self._database, self._connection = database, connection
+        self._lock = threading.Lock()
+
+    @cached_property
+    def hints(self) -> Hints:
+        """What the facts of the columns make of a question."""
+        rows = self._read(lambda: self._connection.execute("SELECT fact FROM facts").fetchall())
+        facts = [load(text) for (text,) in rows]
+        if isinstance(self._database, Database):
+            return Hints(facts)
+        database = self._database
+        return Hints(facts, database.engine.dialect, lambda name: spelt(database, name))
+
+    def find(self, keys: Iterable[str]) -> list[Cell]:
+        """Every cell that has one of the keys."""
+        wanted = list(keys)
+        return self._read(lambda: self._look_up(wanted))
+
+    def near(self, word: str) -> list[str]:
+        """Words of cells that are few edits away from a folded word, the nearest first.
+
+        Only those that begin alike: people rarely miss the first letters, and a word that differs
+        there is mostly another word.
+        """
+        most = allowed(word)
+        return self._read(lambda: self._near(word, most)) if most else []
+
+    def _read(self, look_up: Callable[[], Answer]) -> Answer:
+        with self._lock:
+            try:
+                return look_up()
+            except sqlite3.Error:  # the file went bad after it was opened
+                self._connection.close()
+                self._connection = _in_memory(self._database)
+                return look_up()
+
+    def _near(self, word: str, most: int) -> list[str]:
+        rows = self._connection.execute("SELECT 1 FROM words WHERE word = ?", [word]).fetchall()
+        if rows:
+            return []  # it is a word of this database
+        start = word[: len(word) // 2 - 1 if most == 1 else len(word) // 3]
+        near, letters = [], set(word)
+        for (other,) in self._connection.execute(
+            "SELECT word FROM words WHERE word >= ? AND word < ? "
+            f"AND length(word) BETWEEN ? AND ? LIMIT {_MAX_NEAR}",
+            (start, start[:-1] + chr(ord(start[-1]) + 1), len(word) - most, len(word) + most),
+        ):
+            if len(letters.difference(other)) > most:
+                continue  # each edit takes one letter away at most
+            away = distance(word, other, most)
+            if away <= most:
+                near.append((away, other))
+        return [other for _, other in sorted(near)]
+
+    def _look_up(self, wanted: list[str]) -> list[Cell]:
+        rows: list[Cell] = []
+        for start in range(0, len(wanted), _KEYS_PER_QUERY):
+            part = wanted[start : start + _KEYS_PER_QUERY]
+            marks = ",".join("?" * len(part))
+            rows += self._connection.execute(
+                f"SELECT key, tbl, col, value FROM cells WHERE key IN ({marks}) LIMIT {_MAX_FOUND}",
+                part,
+            ).fetchall()
+        return rows
+
+    def __del__(self) -> None:
+        self._connection.close()
+
+
+def open_cells(database: Database | UrlDatabase, cache: Path | None = None) -> Cells:
+    """The cells of a database, read when there is no file of its present content; see `open_value_index`."""
+    if database.tables:
+        return Cells(database, _in_memory(database))
+    origin, content = _origin(database)
+    if isinstance(database, Database):
+        database = Database(Path(origin), database.db_id)
+    label = re.sub(r"\W+", "_", database.db_id)[:40]
+    source, state = _digest(origin), _digest(_VERSION, *map(str, content))
+    try:
+        file = (cache or cache_dir() / "values").absolute() / f"{label}-{source}-{state}.sqlite"
+        mark = sandbox.identity(str(file))
+    except OSError:
+        mark = ()
+    except RuntimeError:  # there is no home folder to have a cache in
+        return Cells(database, _in_memory(database))
+    return _opened(database, file, mark)
+
+
+def _origin(database: Database | UrlDatabase) -> tuple[str, tuple[int, ...]]:
+    """What names the database, and what changes with its content."""
+    if isinstance(database, UrlDatabase) and database.address.engine != "duckdb":
+        return database.address.without_secrets(database.address.url), (
+            int(time.time() // MAX_AGE_S),
+        )
+    path = database.path if isinstance(database, Database) else Path(database.address.name)
+    try:
+        real = os.path.realpath(path)
+        return real, sandbox.identity(real)
+    except OSError as problem:
+        raise DatabaseError(f"cannot read '{path}': {problem.strerror}") from problem
+
+
+@lru_cache(maxsize=_KEPT_OPEN)
+def _opened(database: Database | UrlDatabase, file: Path, mark: tuple[int, ...]) -> Cells:
+    """The cells as the file has them; built first where there is none, which has no `mark`, or one
+    that is damaged.
+
+    Kept as long as that file stays as it is: it is checked once. Where none can be written, the index
+    in memory is kept in its place.
+    """
+    with suppress(sqlite3.Error):
+        if mark:
+            return Cells(database, _open_file(file))
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        _write(database, file)
+        _remove_older(file)
+        return Cells(database, _open_file(file))
+    except (OSError, sqlite3.Error):
+        return Cells(database, _in_memory(database))
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def _in_memory(database: Database | UrlDatabase) -> sqlite3.Connection:
+    index = sqlite3.connect(":memory:", check_same_thread=False)
+    try:
+        _build(database, index)
+    except BaseException:
+        index.close()
+        raise
+    return index
+
+
+def _open_file(file: Path) -> sqlite3.Connection:
+    uri = f"{file.absolute().as_uri()}?mode=ro&immutable=1"
+    connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
+    try:
+        (state,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        connection.execute("SELECT 1 FROM cells, facts, words LIMIT 1").fetchone()
+        if state != "ok":
+            raise sqlite3.DatabaseError(state)
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def _write(database: Database | UrlDatabase, file: Path) -> None:
+    """Build beside the file, then rename: of several builders at once, each writes a whole file."""
+    handle, name = tempfile.mkstemp(prefix=f"{file.stem}-", suffix=".part", dir=file.parent)
+    os.close(handle)
+    part = Path(name)
+    try:
+        with closing(sqlite3.connect(part)) as index:
+            index.execute("PRAGMA synchronous = OFF")
+            index.execute("PRAGMA journal_mode = OFF")
+            _build(database, index)
+        with part.open("rb") as stream:
+            os.fsync(stream.fileno())
+        part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _remove_older(file: Path) -> None:
+    """Remove the indexes of earlier contents of the same database, and what killed builds left."""
+    source = file.stem.split("-")[1]
+    for other in file.parent.glob(f"*-{source}-*"):
+        with suppress(OSError):  # someone else removed it first, or has it open
+            age_s = time.time() - other.stat().st_mtime
+            if other != file and (other.suffix != ".part" or age_s > _STALE_PART_S):
+                other.unlink()
+
+
+def _build(database: Database | UrlDatabase, index: sqlite3.Connection) -> None:
+    index.execute("CREATE TABLE cells (key TEXT, tbl TEXT, col TEXT, value TEXT)")
+    index.execute("CREATE TABLE facts (fact TEXT)")
+    words: set[str] = set()
+    with ExitStack() as stack:
+        schema = database.schema(infer=False)
+        if isinstance(database, UrlDatabase):
+            content = texts(database, schema, MAX_CELLS_PER_COLUMN, MAX_CELL_CHARS, MAX_BUILD_S)
+            facts = read_facts(
+                schema, lambda sql: ask(database, sql), lambda name: quoted(database, name)
+            )
+        else:
+            connection = stack.enter_context(closing(database.connect()))
+            content = _cells(connection, schema)
+            facts = read_facts(schema, lambda sql: _rows(connection, sql), sandbox.quoted, _sampled)
+        cells = islice(_keyed(content, words), MAX_CELLS)
+        index.executemany("INSERT INTO cells VALUES (?, ?, ?, ?)", cells)
+        index.executemany("INSERT INTO facts VALUES (?)", ((dump(fact),) for fact in facts))
+    index.execute("CREATE INDEX by_key ON cells (key)")
+    index.execute("CREATE TABLE words (word TEXT PRIMARY KEY) WITHOUT ROWID")
+    index.executemany(
+        "INSERT INTO words VALUES (?)", ((word,) for word in sorted(filter(correctable, words)))
+    )
+    index.commit()
+
+
+def _sampled(name: str) -> str:
+    """The cell of a column, without what is too long to be looked at."""
+    return (
+        f"CASE typeof({name}) WHEN 'text' THEN substr({name}, 1, {SAMPLE_CHARS}) "
+        f"WHEN 'blob' THEN NULL ELSE {name} END"
+    )
+
+
+def _rows(connection: sqlite3.Connection, sql: str) -> list[Any]:
+    """What a statement of ours gives within the processor time of a column; [] where it fails."""
+    stop = time.thread_time() + MAX_COLUMN_CPU_S
+    connection.set_progress_handler(lambda: time.thread_time() > stop, 1_000)
+    try:
+        return connection.execute(sql).fetchall()
+    except sqlite3.Error:
+        return []
+
+
+def _cells(connection: sqlite3.Connection, schema: Schema) -> Iterator[tuple[str, str, str]]:
+    connection.text_factory = _strict
+    if sys.version_info >= (3, 11):
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_READ_BYTES)
+    end = time.monotonic() + MAX_BUILD_S
+    for table in schema.tables:
+        for column in table.columns:
+            for value in _values(connection, table.name, column.name, end):
+                yield table.name, column.name, value
+
+
+def _keyed(cells: Iterable[tuple[str, str, str]], noted: set[str]) -> Iterator[Cell]:
+    """The cells with their folded words, each of which is noted."""
+    for table, column, value in cells:
+        words = fold(value)
+        if words:
+            if len(noted) < _MAX_WORDS:
+                noted.update(words)
+            yield " ".join(words), table, column, value
+
+
+def _strict(raw: bytes) -> str:
+    """The text, or "" for what is not UTF-8, since no query could spell it."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return ""
+
+
+def _values(connection: sqlite3.Connection, table: str, column: str, end: float) -> Iterator[str]:
+    """The distinct short texts of a column, as far as they can be read in time."""
+    stop = time.thread_time() + MAX_COLUMN_CPU_S
+    connection.set_progress_handler(
+        lambda: time.thread_time() > stop or time.monotonic() > end, 1_000
+    )
+    name = sandbox.quoted(column)
+    try:
+        for (value,) in connection.execute(
+            f"SELECT DISTINCT {name} FROM {sandbox.quoted(table)} WHERE typeof({name}) = 'text' "
+            f"AND length({name}) <= {MAX_CELL_CHARS} LIMIT {MAX_CELLS_PER_COLUMN}"
+        ):
+            if len(value) <= MAX_CELL_CHARS:  # length() stops at a NUL
+                yield value
+    except sqlite3.Error as problem:  # a broken view has no cells to offer
+        if "locked" in str(problem):  # an index without this column would be believed later
+            raise DatabaseError(
+                f"'{table}' is being written to ({problem}); try again in a moment"
+            ) from problem

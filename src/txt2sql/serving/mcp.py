@@ -117,7 +117,8 @@ def _result(found: Mapping[str, Any], max_rows: int) -> dict[str, Any]:
     if found["error"] is not None:
         wrote = f" The statement was: {found['sql']}" if found["question"] and found["sql"] else ""
         raise ToolError(f"{found['error']}.{wrote}")
-    rows, size, whole = [], 0, True
+    rows: list[list[Any]] = []
+    size, whole = 0, True
     for row in found["rows"][:max_rows]:
         cells = [_short(cell(value)) for value in row]
         size += len(json.dumps(cells, default=str))

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from txt2sql.execution.worker import interrupt
+from txt2sql.execution.pool import interrupt
 from txt2sql.types import QueryResult
 
 Ran = tuple[str, QueryResult]

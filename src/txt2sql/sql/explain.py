@@ -16,7 +16,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from txt2sql.sql.resolve import Node
+from txt2sql.sql.sources import Node
 
 MAX_CHARS = 5_000
 _LONGEST = 400

@@ -173,6 +173,7 @@ MYSQL_FUNCTIONS = frozenset(
     "insert instr lcase left length locate lower lpad ltrim mid oct octet_length ord position quote "
     "regexp_instr regexp_like regexp_replace regexp_substr replace reverse right rpad rtrim soundex "
     "strcmp substr substring substring_index trim ucase unhex upper convert "
+    "md5 sha sha1 sha2 to_base64 from_base64 uuid "
     # dates
     "adddate addtime curdate current_date current_time current_timestamp curtime date date_add "
     "date_format date_sub datediff day dayname dayofmonth dayofweek dayofyear from_days from_unixtime "

@@ -21,7 +21,8 @@ from typing import NamedTuple
 import sqlglot
 from sqlglot import exp
 
-from txt2sql.sql.resolve import Node, Resolver
+from txt2sql.sql.resolve import Resolver
+from txt2sql.sql.sources import Node
 
 _PLACE = re.compile(r"\b_\d\b")
 

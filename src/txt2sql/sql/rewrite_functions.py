@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from sqlglot import exp
 
 from txt2sql.sql.functions import FUNCTIONS
-from txt2sql.sql.resolve import BOOLEAN, INTEGER, NUMBER, TEXT, TIME, Node, Resolver
+from txt2sql.sql.resolve import BOOLEAN, INTEGER, NUMBER, TEXT, TIME, Resolver
 from txt2sql.sql.rewrite_dates import digits, filled, places
+from txt2sql.sql.sources import Node
 
 _ON_TEXT = (exp.Lower, exp.Upper, exp.Substring, exp.Length, exp.StrPosition, exp.Trim, exp.Replace)
 _ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod, exp.Neg)

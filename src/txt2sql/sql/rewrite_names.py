@@ -16,16 +16,8 @@ from typing import Any
 import sqlglot
 from sqlglot import exp
 
-from txt2sql.sql.resolve import (
-    BOOLEAN,
-    INTEGER,
-    NUMBER,
-    UNKNOWN,
-    Found,
-    Node,
-    Resolver,
-    projections,
-)
+from txt2sql.sql.resolve import BOOLEAN, INTEGER, NUMBER, UNKNOWN, Found, Resolver, projections
+from txt2sql.sql.sources import Node
 from txt2sql.types import Table
 
 _LOWER = re.compile(r"[a-z_][a-z0-9_]*$")

@@ -26,18 +26,9 @@ from txt2sql.sql import (
     rewrite_functions,
     rewrite_names,
 )
-from txt2sql.sql.resolve import (
-    BOOLEAN,
-    INTEGER,
-    NUMBER,
-    TEXT,
-    TIME,
-    UNKNOWN,
-    Node,
-    Resolver,
-    projections,
-)
+from txt2sql.sql.resolve import BOOLEAN, INTEGER, NUMBER, TEXT, TIME, UNKNOWN, Resolver, projections
 from txt2sql.sql.rewrite_functions import as_text
+from txt2sql.sql.sources import Node
 from txt2sql.types import Schema
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?:[ T]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?$")

@@ -45,7 +45,6 @@ _MAKERS = (
     *(
         "sql/encode.py",
         "sql/intermediate.py",
-        "execution/cells.py",
         "execution/values.py",
         "execution/database.py",
     ),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,8 +16,7 @@ from txt2sql.errors import ConfigError
 from txt2sql.evaluation.gold import GoldResults
 from txt2sql.evaluation.metrics.component_match import ComponentMatch
 from txt2sql.evaluation.metrics.exact_set_match import ExactSetMatch
-from txt2sql.evaluation.metrics.execution_accuracy import ExecutionAccuracy
-from txt2sql.evaluation.metrics.test_suite import TestSuiteAccuracy
+from txt2sql.evaluation.metrics.execution_accuracy import ExecutionAccuracy, TestSuiteAccuracy
 from txt2sql.evaluation.mode import Judging
 from txt2sql.execution.database import Database
 from txt2sql.sql.spider_form import key_map
@@ -60,15 +59,10 @@ class Context:
         self.suites = suites
         self.gold = GoldResults(judging.limits)
 
-    def entry(self, db_id: str) -> Mapping[str, Any] | None:
-        """The item of Spider's tables.json, where the data set has one."""
-        entry = getattr(self.source, "entry", None)
-        found: Mapping[str, Any] | None = entry(db_id) if entry else None
-        return found
-
     def keys(self, db_id: str) -> Mapping[str, str] | None:
         """Column -> the column that stands for its foreign keys, as tables.json declares them."""
-        entry = self.entry(db_id)
+        entry_of = getattr(self.source, "entry", None)
+        entry: Mapping[str, Any] | None = entry_of(db_id) if entry_of else None
         return key_map(entry) if entry is not None else None
 
     @property
@@ -86,6 +80,9 @@ class Context:
         if forms is None or not self.split:
             return {}
         return {form.example_id: form for form in forms(self.split)}
+
+
+# Those that are rarely asked for are loaded when they are: what is loaded here, every run waits for.
 
 
 def _clause_jaccard(context: Context) -> Metric:
@@ -107,15 +104,11 @@ def _wikisql(context: Context) -> Metric:
     return WikiSQLExecutionAccuracy(context.source.schema, context.form, limits)
 
 
-def _bird(name: str) -> Callable[[Context], Metric]:
-    def make(context: Context) -> Metric:
-        from txt2sql.evaluation.metrics.bird import BirdExecutionAccuracy, BirdSoftF1
+def _bird(name: str, context: Context) -> Metric:
+    from txt2sql.evaluation.metrics.bird import BirdMetric
 
-        kind = next(kind for kind in (BirdExecutionAccuracy, BirdSoftF1) if kind.name == name)
-        judging = context.judging
-        return kind(limits=judging.limits, official=judging.official, gold=context.gold.result)
-
-    return make
+    judging = context.judging
+    return BirdMetric(name, judging.limits, judging.official, context.gold.result)
 
 
 def _answers(context: Context) -> Metric:
@@ -124,17 +117,17 @@ def _answers(context: Context) -> Metric:
     return AnswerAccuracy(context.judging.limits)
 
 
-# Those that are rarely asked for are loaded when they are: what is loaded here, every run waits for.
 METRICS: dict[str, Callable[[Context], Metric]] = {
-    ExecutionAccuracy.name: lambda c: ExecutionAccuracy(c.judging, gold=c.gold),
-    TestSuiteAccuracy.name: lambda c: TestSuiteAccuracy(c.judging, folder=c.suites, gold=c.gold),
-    ExactSetMatch.name: lambda c: ExactSetMatch(c.keys, c.judging.official),
-    ComponentMatch.name: lambda c: ComponentMatch(c.keys, c.judging.official),
+    "execution_accuracy": lambda c: ExecutionAccuracy(c.judging, gold=c.gold),
+    "test_suite_accuracy": lambda c: TestSuiteAccuracy(c.judging, folder=c.suites, gold=c.gold),
+    "exact_match": lambda c: ExactSetMatch(c.keys, c.judging.official),
+    "component_match": lambda c: ComponentMatch(c.keys, c.judging.official),
     "clause_jaccard": _clause_jaccard,
     "logical_form_accuracy": _logical_form,
     "wikisql_execution_accuracy": _wikisql,
     "answer_accuracy": _answers,
-    **{name: _bird(name) for name in ("bird_execution_accuracy", "bird_soft_f1")},
+    "bird_execution_accuracy": partial(_bird, "bird_execution_accuracy"),
+    "bird_soft_f1": partial(_bird, "bird_soft_f1"),
 }
 """Name -> a new metric for a context."""
 
@@ -155,11 +148,11 @@ def _usual(context: Context) -> list[str]:
     if getattr(context.source, "has_answers", False):
         return ["answer_accuracy"]
     if context.has_forms:
-        execution = "wikisql_execution_accuracy" if official else ExecutionAccuracy.name
+        execution = "wikisql_execution_accuracy" if official else "execution_accuracy"
         return [execution, "logical_form_accuracy"]
-    names = [ExecutionAccuracy.name, ExactSetMatch.name, ComponentMatch.name]
+    names = ["execution_accuracy", "exact_match", "component_match"]
     if not official:
         names.append("clause_jaccard")
     if context.suites:
-        names.append(TestSuiteAccuracy.name)
+        names.append("test_suite_accuracy")
     return names

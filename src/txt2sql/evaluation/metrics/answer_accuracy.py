@@ -1,20 +1,62 @@
 """Answer accuracy (denotation accuracy): does the query return the answer that is on record?
 
-For data sets of questions with answers and no SQL, as WikiTableQuestions. `answers.py` compares.
+For data sets of questions with answers and no SQL, as WikiTableQuestions. Source: Pasupat and Liang,
+"Compositional Semantic Parsing on Semi-Structured Tables", ACL 2015, whose evaluator normalises text,
+numbers and dates. This comparison is more lenient, as rows are typed and answers are not: thousands
+separators, currencies, percent signs, units, ordinals, forms of dates, accents, punctuation and case do
+not count, nor do duplicates, the order of rows or NULL.
 
->>> AnswerAccuracy()(example, Prediction("train-0", "SELECT 2004"), database).score  # doctest: +SKIP
-1.0
+>>> answers_match([(2800,)], ["2,800"]), answers_match([("Bob",), ("ann",)], ["Ann", "Bob"])
+(True, True)
+>>> answers_match([("Ann",), ("Bob",)], ["Ann"])
+False
 """
 
 from __future__ import annotations
 
-from txt2sql.evaluation.answers import answers_match
+import math
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from datetime import date
+from functools import lru_cache
+from typing import NamedTuple
+
 from txt2sql.evaluation.mode import LIMITS
+from txt2sql.evaluation.taxonomy import no_sql
 from txt2sql.execution.database import Database
 from txt2sql.execution.execute import Limits, execute
-from txt2sql.types import Example, Outcome, Prediction, Verdict
+from txt2sql.types import Cell, Example, Outcome, Prediction, Row, Verdict
 
 _SHOWN = 3
+_MAX_ROWS = 1000
+"""No answer is a list as long as this."""
+
+_NUMBER = re.compile(
+    r"(?P<sign>[-+]?)\s*(?P<currency>[$€£¥]|us\$)?\s*(?P<digits>\d[\d,]*(?:\.\d+)?|\.\d+)"
+    r"(?:e(?P<exponent>[-+]?\d+))?(?:st|nd|rd|th)?\s*(?P<unit>%|percent|[a-z°²³/.]+[23]?)?",
+    re.I,
+)
+_GROUPS = re.compile(r"\d{1,3}(,\d{2,3})*(\.\d+)?|\d+(\.\d+)?|\.\d+")
+_MONTHS = {
+    name: number
+    for number, names in enumerate(
+        "january jan,february feb,march mar,april apr,may,june jun,july jul,august aug,"
+        "september sep sept,october oct,november nov,december dec".split(","),
+        start=1,
+    )
+    for name in names.split()
+}
+_ISO = re.compile(r"(\d{4})-(\d\d?)(?:-(\d\d?))?(?:[ t]00:00(?::00(?:\.0+)?)?z?)?")
+_SLASHES = re.compile(r"(\d\d?)[/.-](\d\d?)[/.-](\d{4}|\d\d)")
+_MONTH_FIRST = re.compile(r"([a-z]+)\.?(?: (\d\d?)(?:st|nd|rd|th)?)?(?:,? (\d{4}))?")
+_DAY_FIRST = re.compile(r"(\d\d?)(?:st|nd|rd|th)? (?:of )?([a-z]+)\.?(?:,? (\d{4}))?")
+_CENTURY = 69
+"""Two-digit years from here on are of the twentieth century, as in POSIX."""
+
+_NOTE = re.compile(r"\[[^\]]*\]|(?<=\S)\s*\([^()]*\)\s*$")
+_QUOTES = "\"'“”‘’ "
+_SEPARATOR = re.compile(r"\s*[,;|\n]\s*")
 
 
 class AnswerAccuracy:
@@ -27,25 +69,150 @@ class AnswerAccuracy:
 
     def __call__(self, example: Example, prediction: Prediction, database: Database) -> Verdict:
         """Judge one prediction on one database."""
+        outcome, reason = self._judge(example, prediction, database)
+        return Verdict(example.id, self.name, outcome, float(outcome is Outcome.CORRECT), reason)
+
+    def _judge(
+        self, example: Example, prediction: Prediction, database: Database
+    ) -> tuple[Outcome, str]:
         if not example.answers:
-            return self._verdict(
-                example, Outcome.GOLD_ERROR, "the question has no answers on record"
-            )
+            return Outcome.GOLD_ERROR, "the question has no answers on record"
         if not (prediction.sql or "").strip():
-            return self._verdict(example, Outcome.NO_SQL, "the completion holds no SQL")
+            return Outcome.NO_SQL, no_sql(prediction)
         result = execute(database, prediction.sql or "", self.limits)
         if not result.ok:
-            outcome = Outcome.TIMEOUT if result.timed_out else Outcome.PREDICTION_ERROR
-            return self._verdict(example, outcome, result.error or "")
+            return (
+                Outcome.TIMEOUT if result.timed_out else Outcome.PREDICTION_ERROR,
+                result.error or "",
+            )
         if answers_match(result.rows, example.answers):
-            return self._verdict(example, Outcome.CORRECT)
+            return Outcome.CORRECT, ""
         rows = ", ".join(map(str, result.rows[:_SHOWN])) or "no rows"
-        return self._verdict(
-            example,
-            Outcome.WRONG_RESULT,
-            f"{rows} instead of {', '.join(example.answers[:_SHOWN])}",
-        )
+        return Outcome.WRONG_RESULT, f"{rows} instead of {', '.join(example.answers[:_SHOWN])}"
 
-    def _verdict(self, example: Example, outcome: Outcome, reason: str = "") -> Verdict:
-        score = float(outcome is Outcome.CORRECT)
-        return Verdict(example.id, self.name, outcome, score, reason)
+
+# --------------------------------------------------------------------------------- the comparison
+
+
+class _Number(NamedTuple):
+    value: float
+    decimals: int
+    unit: str
+
+
+class _Value(NamedTuple):
+    """What one text may mean."""
+
+    text: str
+    number: _Number | None
+    dates: frozenset[tuple[int, int, int]]
+    """(year, month, day) with 0 for what is not given."""
+
+
+def answers_match(rows: Sequence[Row], answers: Sequence[str]) -> bool:
+    """Whether the rows are the answers: each cell one of them, each of them in a cell.
+
+    Rows of several columns are no answer, but for a single row with one cell for each answer. One
+    cell may hold a list.
+    """
+    if not answers or len(rows) > _MAX_ROWS:
+        return False
+    if rows and len(rows[0]) > 1 and (len(rows) > 1 or len(rows[0]) != len(answers)):
+        return False
+    cells = list(dict.fromkeys(_text(cell) for row in rows for cell in row if cell is not None))
+    if _same(cells, answers):
+        return True
+    parts = _SEPARATOR.split(cells[0]) if len(cells) == 1 and len(answers) > 1 else []
+    return len(parts) > 1 and _same(parts, answers)
+
+
+def _same(cells: Iterable[str], answers: Iterable[str]) -> bool:
+    results, targets = [_value(cell) for cell in cells], [_value(answer) for answer in answers]
+    return all(any(_matches(r, t) for t in targets) for r in results) and all(
+        any(_matches(r, t) for r in results) for t in targets
+    )
+
+
+def _matches(result: _Value, target: _Value) -> bool:
+    if result.text == target.text and target.text:
+        return True
+    if result.dates & target.dates:
+        return True
+    if result.number is None or target.number is None:
+        return False
+    one, other = result.number, target.number
+    if one.unit and other.unit and one.unit != other.unit:
+        return False
+    if _close(one.value, other):
+        return True
+    return other.unit == "%" and not one.unit and _close(100 * one.value, other)
+
+
+def _close(value: float, target: _Number) -> bool:
+    """Equal, or equal once it is rounded as the answer is."""
+    if math.isclose(value, target.value, rel_tol=1e-6, abs_tol=1e-9):
+        return True
+    slack = 0.5 * 10.0**-target.decimals * (1 + 1e-9)
+    return target.decimals > 0 and abs(value - target.value) <= slack
+
+
+def _text(cell: Cell) -> str:
+    if isinstance(cell, bytes):
+        return cell.decode("utf-8", "replace")
+    if isinstance(cell, float) and cell.is_integer():
+        return str(int(cell))
+    return str(cell)
+
+
+@lru_cache(maxsize=100_000)
+def _value(raw: str) -> _Value:
+    folded = unicodedata.normalize("NFKD", raw)
+    folded = "".join(c for c in folded if not unicodedata.combining(c)).lower()
+    folded = re.sub(r"[‐‑‒–—−]", "-", folded)
+    line = " ".join(folded.split()).strip()
+    short = line
+    while (cut := _NOTE.sub("", short).strip()) != short and cut:
+        short = cut
+    short = short.strip(_QUOTES).rstrip(". ").rstrip(_QUOTES)
+    plain = "".join(c if c == "#" or unicodedata.category(c)[0] not in "PZ" else " " for c in short)
+    words = " ".join(plain.split())
+    number = _number(short)
+    return _Value(line if number or not words else words, number, frozenset(_dates(short)))
+
+
+def _number(text: str) -> _Number | None:
+    match = _NUMBER.fullmatch(text)
+    if match is None or not _GROUPS.fullmatch(match["digits"]):
+        return None
+    digits = match["digits"].replace(",", "")
+    value = float(f"{match['sign']}{digits}e{match['exponent'] or 0}")
+    unit = (match["unit"] or "").strip(".")
+    unit = "%" if unit == "percent" else unit
+    if unit in _MONTHS or not math.isfinite(value):  # "13 august" is no 13
+        return None
+    return _Number(value, len(digits.partition(".")[2]), unit)
+
+
+def _dates(text: str) -> Iterable[tuple[int, int, int]]:
+    if match := _ISO.fullmatch(text):
+        yield from _real(int(match[1]), int(match[2]), int(match[3] or 0))
+    elif match := _SLASHES.fullmatch(text):
+        year = int(match[3])
+        if len(match[3]) == 2:
+            year += 1900 if year >= _CENTURY else 2000
+        for month, day in ((match[1], match[2]), (match[2], match[1])):
+            yield from _real(year, int(month), int(day))
+    elif (match := _MONTH_FIRST.fullmatch(text)) and match[1] in _MONTHS:
+        if match[2] or match[3]:
+            yield from _real(int(match[3] or 0), _MONTHS[match[1]], int(match[2] or 0))
+    elif (match := _DAY_FIRST.fullmatch(text)) and match[2] in _MONTHS:
+        yield from _real(int(match[3] or 0), _MONTHS[match[2]], int(match[1]))
+
+
+def _real(year: int, month: int, day: int) -> Iterable[tuple[int, int, int]]:
+    """The date, where the calendar has it."""
+    try:
+        date(year or 2000, month, day or 1)
+    except ValueError:
+        return
+    yield year, month, day

@@ -12,16 +12,18 @@ True
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
 from txt2sql.evaluation.mode import LIMITS
+from txt2sql.evaluation.taxonomy import no_sql
 from txt2sql.execution.database import Database
 from txt2sql.execution.execute import Limits, execute
 from txt2sql.types import Example, Outcome, Prediction, QueryResult, Row, Verdict
 
+_Run = Callable[[Database, str], QueryResult]
 
-class _OverRows(ABC):
+
+class BirdMetric:
     """A metric that scores the rows of gold and predicted; 1 is correct.
 
     `gold` runs gold statements: hand in one that remembers. `official` makes a prediction without
@@ -30,24 +32,26 @@ class _OverRows(ABC):
     correct.
     """
 
-    name: str
-
     def __init__(
-        self,
-        limits: Limits = LIMITS,
-        official: bool = True,
-        gold: Callable[[Database, str], QueryResult] | None = None,
+        self, name: str, limits: Limits = LIMITS, official: bool = True, gold: _Run | None = None
     ) -> None:
+        self.name = name
+        self.score = SCORES[name]
         self.limits = limits
         self.official = official
         self._gold = gold or (lambda database, sql: execute(database, sql, limits))
 
     def __call__(self, example: Example, prediction: Prediction, database: Database) -> Verdict:
         """Judge one prediction on one database."""
+        return Verdict(example.id, self.name, *self._judge(example, prediction, database))
+
+    def _judge(
+        self, example: Example, prediction: Prediction, database: Database
+    ) -> tuple[Outcome, float, str]:
         gold = self._gold(database, example.gold_sql)
         if not gold.ok or gold.truncated:
             reason = f"the gold query fails: {gold.error or 'it returns too many rows'}"
-            return self._verdict(example, Outcome.GOLD_ERROR, 0.0, reason)
+            return Outcome.GOLD_ERROR, 0.0, reason
         sql = prediction.sql
         if sql == example.gold_sql:
             predicted = gold
@@ -56,50 +60,17 @@ class _OverRows(ABC):
         elif self.official:
             predicted = QueryResult()
         else:
-            return self._verdict(example, Outcome.NO_SQL, 0.0, "the completion holds no SQL")
+            return Outcome.NO_SQL, 0.0, no_sql(prediction)
         if not predicted.ok:
             failure = Outcome.TIMEOUT if predicted.timed_out else Outcome.PREDICTION_ERROR
-            return self._verdict(example, failure, 0.0, predicted.error or "")
-        score = self.score(gold.rows, predicted.rows)
+            return failure, 0.0, predicted.error or ""
+        score = float(self.score(gold.rows, predicted.rows))
         if predicted.truncated:
             reason = f"the result was cut off after {len(predicted.rows):,} rows"
-            return self._verdict(example, Outcome.WRONG_RESULT, score if score < 1 else 0.0, reason)
+            return Outcome.WRONG_RESULT, score if score < 1 else 0.0, reason
         if score == 1:
-            return self._verdict(example, Outcome.CORRECT, 1.0)
-        reason = "other rows, or the columns in another order"
-        return self._verdict(example, Outcome.WRONG_RESULT, score, reason)
-
-    @staticmethod
-    @abstractmethod
-    def score(gold: Sequence[Row], predicted: Sequence[Row]) -> float:
-        """A number in [0, 1]."""
-
-    def _verdict(
-        self, example: Example, outcome: Outcome, score: float, reason: str = ""
-    ) -> Verdict:
-        return Verdict(example.id, self.name, outcome, score, reason)
-
-
-class BirdExecutionAccuracy(_OverRows):
-    """1 when both results hold the same set of rows."""
-
-    name = "bird_execution_accuracy"
-
-    @staticmethod
-    def score(gold: Sequence[Row], predicted: Sequence[Row]) -> float:
-        """1 or 0."""
-        return float(same_set(gold, predicted))
-
-
-class BirdSoftF1(_OverRows):
-    """How much of the gold's cells the predicted rows hold."""
-
-    name = "bird_soft_f1"
-
-    @staticmethod
-    def score(gold: Sequence[Row], predicted: Sequence[Row]) -> float:
-        """The soft F1."""
-        return soft_f1(gold, predicted)
+            return Outcome.CORRECT, 1.0, ""
+        return Outcome.WRONG_RESULT, score, "other rows, or the columns in another order"
 
 
 def same_set(gold: Sequence[Row], predicted: Sequence[Row]) -> bool:
@@ -117,19 +88,22 @@ def soft_f1(gold: Sequence[Row], predicted: Sequence[Row]) -> float:
     gold_rows, predicted_rows = list(dict.fromkeys(gold)), list(dict.fromkeys(predicted))
     if not gold_rows and not predicted_rows:
         return 1.0
-    found = wrong = missed = 0.0
+    right = wrong = missed = 0.0
     for ours, theirs in zip(gold_rows, predicted_rows, strict=False):
-        if ours == theirs:
-            found += 1
-            continue
         width = len(ours)
-        hits = sum(cell in ours for cell in theirs)
-        found += hits / width
+        hits = width if ours == theirs else sum(cell in ours for cell in theirs)
+        right += hits / width
         wrong += (len(theirs) - hits) / width
-        missed += sum(cell not in theirs for cell in ours) / width
+        missed += 0.0 if ours == theirs else sum(cell not in theirs for cell in ours) / width
     wrong += max(0, len(predicted_rows) - len(gold_rows))
     missed += max(0, len(gold_rows) - len(predicted_rows))
-    if not found:
+    if not right:
         return 0.0
-    precision, recall = found / (found + wrong), found / (found + missed)
+    precision, recall = right / (right + wrong), right / (right + missed)
     return 2 * precision * recall / (precision + recall)
+
+
+SCORES: dict[str, Callable[[Sequence[Row], Sequence[Row]], float]] = {
+    "bird_execution_accuracy": same_set,
+    "bird_soft_f1": soft_f1,
+}

@@ -23,6 +23,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from txt2sql.errors import DatabaseError
+from txt2sql.evaluation.taxonomy import no_sql
 from txt2sql.execution import sandbox
 from txt2sql.execution.database import Database
 from txt2sql.sql import official
@@ -190,12 +191,12 @@ class Matcher:
             identity = sandbox.identity(str(database.path))
         except OSError as problem:
             raise _unreadable(database, problem) from problem
-        known = self._schemas.get(database)
-        if known is None or known[0] != identity:
+        cached = self._schemas.get(database)
+        if cached is None or cached[0] != identity:
             keys = self.keys(database.db_id) if self.keys else None
             fixed = None if keys is None else frozenset(keys.items())
-            known = self._schemas[database] = (identity, _read_schema(database, identity, fixed))
-        return known[1]
+            cached = self._schemas[database] = (identity, _read_schema(database, identity, fixed))
+        return cached[1]
 
     def judge(
         self, example: Example, prediction: Prediction, database: Database
@@ -208,7 +209,7 @@ class Matcher:
             match = compare(self.schema(database), example.gold_sql, predicted)
         except DatabaseError as problem:
             return Outcome.GOLD_ERROR, str(problem), Match(False, {}, False, None)
-        return (*_outcome(match, predicted), match)
+        return (*_outcome(match, prediction, predicted), match)
 
 
 @lru_cache(256)
@@ -252,11 +253,11 @@ def _declared_keys(database: Database) -> dict[str, str]:
     return group_keys(list(places), pairs)
 
 
-def _outcome(match: Match, predicted: str) -> tuple[Outcome, str]:
+def _outcome(match: Match, prediction: Prediction, predicted: str) -> tuple[Outcome, str]:
     if match.hardness is None:
         return Outcome.GOLD_ERROR, "the gold query is not in Spider's subset of SQL"
     if not predicted.strip():
-        return Outcome.NO_SQL, "the completion holds no SQL"
+        return Outcome.NO_SQL, no_sql(prediction)
     if not match.parsed:
         return Outcome.PREDICTION_ERROR, "not in Spider's subset of SQL, or names unknown columns"
     if match.exact:

@@ -15,30 +15,41 @@ the same one on every database.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
+from txt2sql.errors import DatabaseError
 from txt2sql.evaluation.gold import GoldResults
 from txt2sql.evaluation.mode import Judging
-from txt2sql.execution.compare import same_as_official, same_result
+from txt2sql.evaluation.taxonomy import no_sql
+from txt2sql.execution.compare import same_as_official, same_result, same_up_to_ties
 from txt2sql.execution.database import Database
-from txt2sql.execution.execute import execute
-from txt2sql.execution.ties import same_up_to_ties
+from txt2sql.execution.execute import Limits, execute
 from txt2sql.sql import is_ordered, official
 from txt2sql.sql.ties import with_order_keys
 from txt2sql.types import Example, Outcome, Prediction, QueryResult, Verdict
 
 _ordered = lru_cache(8192)(is_ordered)
 _with_order_keys = lru_cache(8192)(with_order_keys)
+
+
+@lru_cache(1024)
+def _up_to(limits: Limits, rows: int) -> Limits:
+    return replace(limits, max_rows=rows)
+
+
 _COMPARABLE = (Outcome.CORRECT, Outcome.WRONG_RESULT, Outcome.PREDICTION_ERROR)
+_BESIDE = ("-journal", "-wal", "-shm")
 
 
 class _Finding(NamedTuple):
     outcome: Outcome
     reason: str = ""
     empty: bool = False
+    """Whether the gold result is."""
 
 
 class ExecutionAccuracy:
@@ -61,63 +72,69 @@ class ExecutionAccuracy:
     def __call__(self, example: Example, prediction: Prediction, database: Database) -> Verdict:
         """Judge one prediction on every database that goes with `database`."""
         databases = tuple(self.databases(database))
-        golds = (example.gold_sql, *example.accepted)
-        found, details = self._judge(golds, prediction.sql, databases)
-        score = 1.0 if found.outcome is Outcome.CORRECT else 0.0
-        return Verdict(example.id, self.name, found.outcome, score, found.reason, details)
-
-    def _judge(
-        self, golds: tuple[str, ...], sql: str | None, databases: Sequence[Database]
-    ) -> tuple[_Finding, Mapping[str, Any] | None]:
-        found = self._any(golds, sql, databases, self.judging.official)
-        details: dict[str, Any] = {"empty": True} if found.empty else {}
-        if self.judging.both and found.outcome in _COMPARABLE:
-            other = self._any(golds, sql, databases, not self.judging.official)
+        finding = self._any(example, prediction, databases, self.judging.official)
+        details: dict[str, Any] = {"empty": True} if finding.empty else {}
+        if self.judging.both and finding.outcome in _COMPARABLE:
+            other = self._any(example, prediction, databases, not self.judging.official)
             details["other_mode"] = {
                 "mode": "strict" if self.judging.official else "official",
                 "correct": other.outcome is Outcome.CORRECT,
             }
-        return found, details or None
+        score = 1.0 if finding.outcome is Outcome.CORRECT else 0.0
+        return Verdict(
+            example.id, self.name, finding.outcome, score, finding.reason, details or None
+        )
 
     def _any(
         self,
-        golds: tuple[str, ...],
-        sql: str | None,
+        example: Example,
+        prediction: Prediction,
         databases: Sequence[Database],
         as_official: bool,
     ) -> _Finding:
         """Correct by one of the golds, else the finding by the first."""
-        first = self._all(golds[0], sql, databases, as_official)
+        first = self._all(example.gold_sql, prediction, databases, as_official)
         if first.outcome in (Outcome.CORRECT, Outcome.GOLD_ERROR, Outcome.NO_SQL):
             return first
-        others = (self._all(gold, sql, databases, as_official) for gold in golds[1:])
+        others = (self._all(gold, prediction, databases, as_official) for gold in example.accepted)
         return next((other for other in others if other.outcome is Outcome.CORRECT), first)
 
     def _all(
-        self, gold: str, sql: str | None, databases: Sequence[Database], as_official: bool
+        self, gold: str, prediction: Prediction, databases: Sequence[Database], as_official: bool
     ) -> _Finding:
         """The finding on the first database that says no, else on the last."""
-        found = _Finding(Outcome.GOLD_ERROR, "there is no database to run it on")
-        for each in databases:
-            judge = self._officially if as_official else self._strictly
-            found = judge(gold, sql, each)
-            if found.outcome is not Outcome.CORRECT:
+        finding = _Finding(Outcome.GOLD_ERROR, "there is no database to run it on")
+        for database in databases:
+            finding = self._one(gold, prediction, database, as_official)
+            if finding.outcome is not Outcome.CORRECT:
                 break
-        return found
+        return finding
 
-    def _strictly(self, gold_sql: str, sql: str | None, database: Database) -> _Finding:
+    def _one(
+        self, gold_sql: str, prediction: Prediction, database: Database, as_official: bool
+    ) -> _Finding:
+        keep = self.judging.keep_distinct
+        if as_official:
+            gold_sql = official.as_executed(gold_sql, keep)
         gold = self.gold.result(database, gold_sql)
-        if failed := self._unusable(gold):
-            return failed
+        if not gold.ok:
+            return _Finding(Outcome.GOLD_ERROR, f"the gold query fails: {gold.error}")
+        if gold.truncated:
+            return _Finding(Outcome.GOLD_ERROR, "the gold query returns more than can be compared")
+        sql = prediction.sql
         if not (sql and sql.strip()):
-            return _Finding(Outcome.NO_SQL, "the completion holds no SQL", not gold.rows)
-        predicted = self._predicted(database, sql, gold_sql, gold)
-        ordered = _ordered(gold_sql)
-        if same_result(gold, predicted, ordered) or (
-            ordered and self._differs_in_ties(gold_sql, gold, predicted, database)
-        ):
-            return _Finding(Outcome.CORRECT, empty=not gold.rows)
-        return _wrong(gold, predicted)
+            return _Finding(Outcome.NO_SQL, no_sql(prediction), not gold.rows)
+        if as_official:
+            sql = official.as_executed(official.prediction(sql), keep)
+        predicted = gold if sql == gold_sql else self._predicted(database, sql, len(gold.rows))
+        if as_official:
+            same = same_as_official(gold, predicted, official.is_ordered(gold_sql))
+        else:
+            ordered = _ordered(gold_sql)
+            same = same_result(gold, predicted, ordered) or (
+                ordered and self._differs_in_ties(gold_sql, gold, predicted, database)
+            )
+        return _Finding(Outcome.CORRECT, empty=not gold.rows) if same else _wrong(gold, predicted)
 
     def _differs_in_ties(
         self, gold_sql: str, gold: QueryResult, predicted: QueryResult, database: Database
@@ -133,38 +150,12 @@ class ExecutionAccuracy:
             return False
         return same_up_to_ties(keyed.rows, query.n_keys, query.offset, query.limit, predicted.rows)
 
-    def _officially(self, gold_sql: str, sql: str | None, database: Database) -> _Finding:
-        keep = self.judging.keep_distinct
-        gold_text = official.as_executed(gold_sql, keep)
-        gold = self.gold.result(database, gold_text)
-        if failed := self._unusable(gold):
-            return failed
-        if not (sql and sql.strip()):
-            return _Finding(Outcome.NO_SQL, "the completion holds no SQL", not gold.rows)
-        text = official.as_executed(official.prediction(sql), keep)
-        predicted = self._predicted(database, text, gold_text, gold)
-        if same_as_official(gold, predicted, official.is_ordered(gold_text)):
-            return _Finding(Outcome.CORRECT, empty=not gold.rows)
-        return _wrong(gold, predicted)
-
-    def _predicted(
-        self, database: Database, sql: str, gold_sql: str, gold: QueryResult
-    ) -> QueryResult:
-        if sql == gold_sql:
-            return gold
+    def _predicted(self, database: Database, sql: str, gold_rows: int) -> QueryResult:
         # One row more than the gold has is wrong already, so nothing beyond it need be fetched.
-        key = (database, sql, len(gold.rows) + 1)
+        key = (database, sql, gold_rows + 1)
         if key != self._last[0]:  # the other mode mostly asks for the same
-            enough = replace(self.judging.limits, max_rows=len(gold.rows) + 1)
-            self._last = (key, execute(database, sql, enough))
+            self._last = (key, execute(database, sql, _up_to(self.judging.limits, gold_rows + 1)))
         return self._last[1]
-
-    def _unusable(self, gold: QueryResult) -> _Finding | None:
-        if not gold.ok:
-            return _Finding(Outcome.GOLD_ERROR, f"the gold query fails: {gold.error}")
-        if gold.truncated:
-            return _Finding(Outcome.GOLD_ERROR, "the gold query returns more than can be compared")
-        return None
 
 
 def _wrong(gold: QueryResult, predicted: QueryResult) -> _Finding:
@@ -188,3 +179,49 @@ def difference(gold: QueryResult, predicted: QueryResult) -> str:
 
 def _count(n: int, noun: str) -> str:
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+# -------------------------------------------------------------------------------------- test suites
+
+
+@lru_cache(maxsize=4096)
+def suite(folder: Path, db_id: str) -> tuple[Database, ...]:
+    """The databases `<folder>/<db_id>/*.sqlite`: that of its own name first, then the others by name."""
+    files = [path for path in (folder / db_id).glob("*.sqlite*") if not path.name.endswith(_BESIDE)]
+    if not files:
+        raise DatabaseError(
+            f"no test suite for '{db_id}' in '{folder}'; it needs {db_id}/*.sqlite there"
+        )
+    files.sort(key=lambda path: (path.stem != db_id, path.name))
+    return tuple(Database(path, db_id) for path in files)
+
+
+class TestSuiteAccuracy(ExecutionAccuracy):
+    """Test-suite accuracy (TS): right on every database of a distilled suite, not on one by luck.
+
+    Source: Zhong, Yu and Klein, EMNLP 2020. The suite of a db_id is every SQLite file of one folder, as
+    in their release, in `folder` or beside each database.
+    """
+
+    name = "test_suite_accuracy"
+    __test__ = False  # for pytest, which takes the name for its own
+
+    def __init__(
+        self,
+        judging: Judging | None = None,
+        *,
+        folder: Path | None = None,
+        gold: GoldResults | None = None,
+    ) -> None:
+        super().__init__(
+            judging,
+            databases=lambda db: suite(folder or db.path.parent.parent, db.db_id),
+            gold=gold,
+        )
+
+    def __call__(self, example: Example, prediction: Prediction, database: Database) -> Verdict:
+        """Judge one prediction; without a suite for its db_id, nothing can be judged."""
+        try:
+            return super().__call__(example, prediction, database)
+        except DatabaseError as error:
+            return Verdict(example.id, self.name, Outcome.GOLD_ERROR, 0.0, str(error))

@@ -20,6 +20,7 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 from txt2sql.evaluation.mode import LIMITS
+from txt2sql.evaluation.taxonomy import no_sql
 from txt2sql.execution.database import Database
 from txt2sql.execution.execute import Limits, execute
 from txt2sql.execution.sandbox import quoted
@@ -62,10 +63,11 @@ class _Sketches:
             return sketch_of(example.gold_sql, self.table(example.db_id))
         return Sketch(form.sel, form.agg, tuple(form.conds))
 
-    def predicted(self, example: Example, sql: str | None) -> Sketch | tuple[Outcome, str]:
+    def predicted(self, example: Example, prediction: Prediction) -> Sketch | tuple[Outcome, str]:
         """The predicted sketch, or why there is none."""
+        sql = prediction.sql
         if not (sql and sql.strip()):
-            return Outcome.NO_SQL, "the completion holds no SQL"
+            return Outcome.NO_SQL, no_sql(prediction)
         if sql.lstrip().startswith("{"):
             sketch, what = sketch_of_json(sql), "no query sketch in the JSON"
         else:
@@ -98,7 +100,7 @@ class LogicalFormAccuracy:
         if gold is None:
             reason = "the gold query is no query sketch"
             return Verdict(example.id, self.name, Outcome.GOLD_ERROR, 0.0, reason)
-        predicted = self._sketches.predicted(example, prediction.sql)
+        predicted = self._sketches.predicted(example, prediction)
         if not isinstance(predicted, Sketch):
             return Verdict(example.id, self.name, predicted[0], 0.0, predicted[1])
         table = self._sketches.table(example.db_id)
@@ -148,7 +150,7 @@ class WikiSQLExecutionAccuracy:
         gold = self._run(form, table, database)
         if not gold.ok or gold.truncated:
             return Outcome.GOLD_ERROR, f"the gold query fails: {gold.error or 'too many rows'}"
-        predicted = self._sketches.predicted(example, prediction.sql)
+        predicted = self._sketches.predicted(example, prediction)
         if not isinstance(predicted, Sketch):
             return predicted
         result = self._run(predicted, table, database)
@@ -224,8 +226,8 @@ def read_number(text: str) -> float | None:
     try:
         return float(Decimal(text.replace(",", "")))
     except (InvalidOperation, ValueError):  # ValueError: a signalling NaN
-        found = _NUMBER.search(text)
-        return float(found[0]) if found else None
+        first = _NUMBER.search(text)
+        return float(first[0]) if first else None
 
 
 def official_sql(sketch: Sketch, table: Table) -> str | None:

@@ -17,10 +17,8 @@ from typing import Any
 
 import duckdb
 
-from txt2sql.execution import sandbox
-from txt2sql.execution.engines import cells
-from txt2sql.execution.engines.process import Caps
-from txt2sql.execution.statement import Rules
+from txt2sql.execution.engines.process import Caps, Result, Rows, failure
+from txt2sql.execution.guard import Rules
 
 ERRORS = (duckdb.Error, OSError)
 
@@ -33,7 +31,6 @@ _SETTINGS = {
     "python_enable_replacements": "false",
     "temp_directory": "",
     "threads": "2",
-    "lock_configuration": "true",
 }
 _ROWS_OF_NOTHING = {"range", "generate_series", "unnest"}
 # Another value at each call, or at each day, and nothing else.
@@ -47,7 +44,11 @@ SELECT function_name FROM duckdb_functions() WHERE internal GROUP BY function_na
 function_type = 'macro' OR function_type IN ('scalar', 'aggregate', 'window')
 AND stability = 'CONSISTENT' AND NOT has_side_effects)
 """
-_RELATIONS = "SELECT view_name FROM duckdb_views() WHERE internal"
+_OWN = "SELECT function_name FROM duckdb_functions() WHERE NOT internal"
+# Those of information_schema are only found through its name.
+_RELATIONS = """
+SELECT view_name FROM duckdb_views() WHERE internal AND schema_name <> 'information_schema'
+"""
 
 
 class DuckDB:
@@ -61,23 +62,30 @@ class DuckDB:
         self._path, self._settings = path, dict(settings)
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._late = False
-        with self._open() as connection:
-            self.rules = self._rules(connection)
+        with self._open():
+            pass  # whatever is wrong with the file is said at once
 
     def _open(self) -> duckdb.DuckDBPyConnection:
-        return duckdb.connect(self._path, read_only=True, config=self._settings)
+        connection = duckdb.connect(self._path, read_only=True, config=self._settings)
+        connection.execute("SET enable_progress_bar = false; SET lock_configuration = true")
+        return connection
 
-    @staticmethod
-    def _rules(connection: duckdb.DuckDBPyConnection) -> Rules:
-        functions = {name.lower() for (name,) in connection.execute(_FUNCTIONS).fetchall()}
-        functions = {name for name in functions if not name.startswith(_REFUSED_PREFIXES)}
-        hidden = {name.lower() for (name,) in connection.execute(_RELATIONS).fetchall()}
+    def rules(self) -> Rules:
+        """What the catalogue has now."""
+        with self._open() as connection:
+            functions, own, hidden = (
+                frozenset(str(name).lower() for (name,) in connection.execute(sql).fetchall())
+                for sql in (_FUNCTIONS, _OWN, _RELATIONS)
+            )
+        functions = frozenset(n for n in functions if not n.startswith(_REFUSED_PREFIXES))
         return Rules(
-            functions=frozenset(functions | _ROWS_OF_NOTHING | _CLOCK),
-            hidden=frozenset(hidden | {"information_schema", "pg_catalog"}),
+            "duckdb",
+            functions=functions | _ROWS_OF_NOTHING | _CLOCK,
+            own=own,
+            hidden=hidden | {"information_schema", "pg_catalog"},
         )
 
-    def run(self, sql: str, caps: Caps) -> tuple[tuple[str, ...], list[bytes], bool]:
+    def run(self, sql: str, caps: Caps) -> Result:
         """Run the statement under a timer that interrupts it."""
         self._late = False
         timer = threading.Timer(caps.timeout_s, self._interrupt)
@@ -85,12 +93,7 @@ class DuckDB:
             with self._open() as self._connection:
                 timer.start()
                 self._connection.execute("BEGIN TRANSACTION READ ONLY")
-                rows = _Rows(self._connection.execute(sql))
-                chunks: list[bytes] = []
-                truncated = sandbox.fetch(
-                    rows, chunks, caps.max_rows, caps.max_result_bytes, caps.max_cell_bytes
-                )
-                return rows.columns, chunks, truncated
+                return Rows(self._connection.execute(sql)).read(caps)
         finally:
             timer.cancel()
             self._connection = None
@@ -105,26 +108,15 @@ class DuckDB:
         if self._late:
             return text, True
         if isinstance(problem, duckdb.OutOfMemoryException) or "allocat" in text.lower():
-            return f"out of memory: {text}", False
+            return failure(text, "memory"), False
         if isinstance(problem, duckdb.PermissionException) or "read-only" in text.lower():
-            return f"refused: the statement does more than read ({text})", False
+            return failure(text, "writes"), False
         return text, False
 
     def cancel(self) -> None:
         """Interrupt what runs."""
         if self._connection is not None:
             self._connection.interrupt()
-
-
-class _Rows:
-    """A result, as `sandbox.fetch` reads one."""
-
-    def __init__(self, result: duckdb.DuckDBPyConnection) -> None:
-        self._result = result
-        self.columns = tuple(entry[0] for entry in result.description or ())
-
-    def fetchmany(self, size: int) -> list[tuple[Any, ...]]:
-        return [cells.row(row) for row in self._result.fetchmany(size)]
 
 
 def connect(options: Mapping[str, Any], max_memory_bytes: int) -> DuckDB:

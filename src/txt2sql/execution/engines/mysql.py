@@ -1,8 +1,8 @@
 """A session with MySQL or MariaDB: every statement in a read-only transaction, and rolled back.
 
 The server stops a statement at the deadline (`max_execution_time` of MySQL, `max_statement_time` of
-MariaDB) and ends a result at the row cap (`sql_select_limit`); KILL QUERY stops it before. Backslashes
-in strings stand for themselves here, or two readers could see different ends of one. Neither server
+MariaDB) and ends a result at the row cap (`sql_select_limit`); KILL QUERY stops it before. The SQL mode
+is set, so that backslashes escape and double quotes hold text, whatever the server's own is. Neither
 lists its functions with what they do, so those that may be called are listed in sql/functions.py.
 Source: dev.mysql.com/doc/refman (functions, server-system-variables), mariadb.com/kb.
 
@@ -18,36 +18,34 @@ from typing import Any
 import pymysql
 from pymysql.cursors import SSCursor
 
-from txt2sql.execution import sandbox
-from txt2sql.execution.engines import cells
-from txt2sql.execution.engines.process import CONNECT_TIMEOUT_S, Caps, Lost
-from txt2sql.execution.statement import Rules
+from txt2sql.execution.engines.process import CONNECT_TIMEOUT_S, Caps, Lost, Result, Rows, failure
+from txt2sql.execution.guard import Rules
 from txt2sql.sql.functions import MYSQL_FUNCTIONS
 
 ERRORS = (pymysql.err.Error, OSError)
 
 _HIDDEN_SCHEMAS = frozenset({"mysql", "information_schema", "performance_schema", "sys"})
-_REFUSED_WORDS = frozenset("outfile dumpfile procedure handler lock load_file".split())
-_SQL_MODE = "NO_BACKSLASH_ESCAPES,NO_ENGINE_SUBSTITUTION"
+_SQL_MODE = "NO_ENGINE_SUBSTITUTION"
 _MAX_GROUP_CONCAT = 1_000_000
 # 1317: interrupted; 3024 and 1969: out of time; 1028, 1037, 1041, 5: out of memory;
 # 1792: not in a read-only transaction; 1044, 1142, 1143, 1227, 1370: no right.
-_INTERRUPTED, _LATE, _NO_MEMORY = {1317}, {1969, 3024}, {5, 1037, 1038, 1041}
-_READ_ONLY, _NO_RIGHT = {1792, 1290}, {1044, 1142, 1143, 1227, 1370}
-_GONE = {2006, 2013, 2055}
+_INTERRUPTED, _LATE = {1317}, {1969, 3024}
+_KINDS = {
+    **dict.fromkeys((5, 1037, 1038, 1041), "memory"),
+    **dict.fromkeys((1792, 1290), "writes"),
+    **dict.fromkeys((1044, 1142, 1143, 1227, 1370), "right"),
+}
 
 
 class MySQL:
     """One connection and what may be called through it."""
 
-    rules: Rules
-
     def __init__(self, options: Mapping[str, Any], max_memory_bytes: int) -> None:
         self._options = {
             "connect_timeout": CONNECT_TIMEOUT_S,
-            "charset": "utf8mb4",
             "program_name": "txt2sql",
             **options,
+            "charset": "utf8mb4",  # or a server could see other ends of a string than the guard
             "local_infile": False,
             "autocommit": True,
             "cursorclass": SSCursor,
@@ -57,13 +55,38 @@ class MySQL:
         self._stopping = False
         for setting in self._settings(max_memory_bytes):
             self._send(f"SET SESSION {setting}")
-        self.rules = Rules(
+
+    def rules(self) -> Rules:
+        """What the role sees now: the other databases of the server, and what was made in this one."""
+        (here,) = self._names("SELECT DATABASE()") or ("",)
+        tables = self._names("SHOW TABLES")
+        others = self._names("SHOW DATABASES") - {here} | _HIDDEN_SCHEMAS
+        return Rules(
+            "mysql",
             functions=MYSQL_FUNCTIONS,
-            hidden_schemas=_HIDDEN_SCHEMAS | self._others(),
-            backticks=True,
-            refused_marks=frozenset("@#"),
-            refused_words=_REFUSED_WORDS,
+            own=self._names(
+                "SELECT routine_name FROM information_schema.routines "
+                "WHERE routine_schema = DATABASE()"
+            ),
+            hidden_schemas=others - tables,
+            shared={name: self._columns(name) for name in others & tables},
         )
+
+    def _columns(self, table: str) -> frozenset[str]:
+        """The columns of a table that are no tables of the other database which is called like it."""
+        columns = self._names(
+            "SELECT column_name FROM information_schema.columns "
+            "WHERE table_schema = DATABASE() AND table_name = %s",
+            table,
+        )
+        return columns - self._names(
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = %s", table
+        )
+
+    def _names(self, sql: str, *values: str) -> frozenset[str]:
+        with self._connection.cursor() as cursor:
+            cursor.execute(sql, values or None)
+            return frozenset(str(row[0]).lower() for row in cursor.fetchall())
 
     def _settings(self, max_memory_bytes: int) -> tuple[str, ...]:
         common = (
@@ -76,14 +99,7 @@ class MySQL:
         )
         return (*common, f"max_session_mem_used = {max_memory_bytes}") if self._mariadb else common
 
-    def _others(self) -> frozenset[str]:
-        """The other databases of the server that the role sees, but for names of our own tables."""
-        other = self._rows("SHOW DATABASES")
-        ours = {str(name).lower() for (name,) in self._rows("SHOW TABLES")}
-        here = {str(name).lower() for (name,) in self._rows("SELECT DATABASE()")}
-        return frozenset({str(name).lower() for (name,) in other} - ours - here)
-
-    def run(self, sql: str, caps: Caps) -> tuple[tuple[str, ...], list[bytes], bool]:
+    def run(self, sql: str, caps: Caps) -> Result:
         """Run the statement unbuffered and read what the caps allow."""
         self._stopping = False
         if not self._connection.open:
@@ -101,19 +117,15 @@ class MySQL:
         cursor = self._connection.cursor()
         try:
             cursor.execute(sql)
-            rows = _Rows(cursor)
-            chunks: list[bytes] = []
-            truncated = sandbox.fetch(
-                rows, chunks, caps.max_rows, caps.max_result_bytes, caps.max_cell_bytes
-            )
+            result = Rows(cursor).read(caps)
         except pymysql.err.Error:  # the server has ended it
             self._end(cursor)
             raise
         except BaseException:
             self._leave()
             raise
-        self._leave() if truncated else self._end(cursor)
-        return rows.columns, chunks, truncated
+        self._leave() if result[2] else self._end(cursor)
+        return result
 
     def _end(self, cursor: SSCursor) -> None:
         with suppress(pymysql.err.Error, OSError):
@@ -130,11 +142,6 @@ class MySQL:
         with self._connection.cursor() as cursor:
             cursor.execute(sql)
 
-    def _rows(self, sql: str) -> list[tuple[Any, ...]]:
-        with self._connection.cursor() as cursor:
-            cursor.execute(sql)
-            return list(cursor.fetchall())
-
     def explain(self, problem: Exception) -> tuple[str, bool]:
         """The server's sentence without its number."""
         text = _text(problem)
@@ -143,13 +150,7 @@ class MySQL:
             return text, True
         if code in _INTERRUPTED:
             return "interrupted", not self._stopping
-        if code in _NO_MEMORY:
-            return f"out of memory: {text}", False
-        if code in _READ_ONLY:
-            return f"refused: the statement does more than read ({text})", False
-        if code in _NO_RIGHT:
-            return f"refused: the role has no right to this ({text})", False
-        return text, False
+        return failure(text, _KINDS.get(code, "")), False
 
     def cancel(self) -> None:
         """KILL QUERY over a connection of its own."""
@@ -158,17 +159,6 @@ class MySQL:
         options = {**self._options, "connect_timeout": 2}
         with pymysql.connect(**options) as other, other.cursor() as cursor:
             cursor.execute(f"KILL QUERY {int(number)}")
-
-
-class _Rows:
-    """A result that arrives row by row, as `sandbox.fetch` reads one."""
-
-    def __init__(self, cursor: SSCursor) -> None:
-        self._cursor = cursor
-        self.columns = tuple(entry[0] for entry in cursor.description or ())
-
-    def fetchmany(self, size: int) -> list[tuple[Any, ...]]:
-        return [cells.row(row) for row in self._cursor.fetchmany(size)]
 
 
 def _text(problem: Exception) -> str:

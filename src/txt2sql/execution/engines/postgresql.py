@@ -19,33 +19,72 @@ from typing import Any
 import psycopg
 from psycopg.types.string import TextLoader
 
-from txt2sql.execution import sandbox
-from txt2sql.execution.engines import cells
-from txt2sql.execution.engines.process import CONNECT_TIMEOUT_S, Caps, Lost
-from txt2sql.execution.statement import Rules
+from txt2sql.execution.engines.process import CONNECT_TIMEOUT_S, Caps, Lost, Result, Rows, failure
+from txt2sql.execution.guard import Rules
 
 ERRORS = (psycopg.Error, OSError)
 
 # Python's dates cannot hold what PostgreSQL's can (infinity, years BC): its own text can.
 _AS_TEXT = "date time timetz timestamp timestamptz interval json jsonb".split()
 # Volatile only because each call gives another value.
-_HARMLESS = "random clock_timestamp timeofday gen_random_uuid".split()
+_HARMLESS = frozenset("random clock_timestamp timeofday gen_random_uuid".split())
 # Stable or immutable, and yet about the server, or running SQL that is given as text, or the means
 # to fill a server's memory in one call.
 _REFUSED = frozenset(
-    "current_setting repeat format inet_client_addr inet_client_port "
+    "array_fill current_setting repeat format inet_client_addr inet_client_port "
     "inet_server_addr inet_server_port ts_stat ts_rewrite version ts_debug xpath_table "
-    "generate_subscripts".split()
+    "generate_subscripts format_type".split()
 )
-_REFUSED_PREFIXES = ("pg_", "lo_", "txid_", "binary_upgrade", "has_", "brin", "gin_", "ts_token")
-_REFUSED_PARTS = ("_to_xml", "_xmlschema", "snapshot", "recv", "regclass", "large")
+_REGISTERED = tuple(
+    "regclass regcollation regconfig regdictionary regnamespace regoper regproc regrole regtype".split()
+)
+"""Types whose values are the names of everything in the catalogue; what begins so is one, or is about one."""
+_REFUSED_PREFIXES = (
+    *("pg_", "lo_", "txid_", "binary_upgrade", "has_", "brin", "gin_", "ts_token", "to_reg", "acl"),
+    *_REGISTERED,
+)
+_REFUSED_PARTS = ("_to_xml", "_xmlschema", "snapshot", "recv", "large", "_description", "aclitem")
+_TYPES = """
+SELECT typname FROM pg_catalog.pg_type WHERE typnamespace = 'pg_catalog'::regnamespace
+AND (typname LIKE 'reg%' OR typname LIKE '\\_reg%' OR typname LIKE '%aclitem')
+"""
+_GROWING = frozenset({"replace", "regexp_replace"})
 _FUNCTIONS = """
 SELECT proname FROM pg_catalog.pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace
+AND oid < 16384
 GROUP BY proname HAVING bool_and(provolatile IN ('i', 's') AND prokind IN ('f', 'a', 'w'))
 """
-_RELATIONS = (
-    "SELECT relname FROM pg_catalog.pg_class WHERE relnamespace = 'pg_catalog'::regnamespace"
-)
+# What an extension brings was chosen by who may install one.
+_OWN = """
+{0}.oid >= 16384 AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend
+WHERE classid = '{0}'::regclass AND objid = {0}.oid AND deptype = 'e')
+"""
+_OWN_FUNCTIONS = f"SELECT DISTINCT proname FROM pg_catalog.pg_proc WHERE {_OWN.format('pg_proc')}"
+# `row.function`: of one argument that may be a row, unless the row has a column of that name.
+_ATTRIBUTES = """
+SELECT DISTINCT proname FROM pg_catalog.pg_proc
+JOIN pg_catalog.pg_type ON proargtypes[0] = pg_type.oid
+WHERE pg_proc.oid >= 16384 AND pronargs - pronargdefaults <= 1 AND typtype IN ('c', 'p')
+AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attrelid = typrelid AND attname = proname)
+"""
+# Those of a base type of one's own are as that type is: only a superuser could make it.
+_OPERATORS = f"""
+SELECT DISTINCT oprname FROM pg_catalog.pg_operator WHERE {_OWN.format("pg_operator")} AND NOT (
+oprname IN (SELECT oprname FROM pg_catalog.pg_operator WHERE oid < 16384) AND EXISTS (
+SELECT FROM pg_catalog.pg_type WHERE pg_type.oid IN (oprleft, oprright) AND pg_type.oid >= 16384
+AND typtype = 'b' AND typelem = 0))
+"""
+_CASTS = f"""
+SELECT DISTINCT typname FROM pg_catalog.pg_cast JOIN pg_catalog.pg_type ON casttarget = pg_type.oid
+WHERE castfunc <> 0 AND {_OWN.format("pg_cast")}
+UNION SELECT typname FROM pg_catalog.pg_constraint JOIN pg_catalog.pg_type ON contypid = pg_type.oid
+JOIN pg_catalog.pg_depend ON classid = 'pg_constraint'::regclass AND objid = pg_constraint.oid
+WHERE refclassid = 'pg_proc'::regclass AND refobjid >= 16384
+"""
+_RELATIONS = """
+SELECT relname FROM pg_catalog.pg_class WHERE relnamespace = 'pg_catalog'::regnamespace
+OR relname LIKE 'pg\\_%'
+"""
 _SETTINGS = (
     "SET LOCAL lock_timeout = '1s'; SET LOCAL idle_in_transaction_session_timeout = '60s'; "
     "SET LOCAL standard_conforming_strings = on; SET LOCAL DateStyle = 'ISO, YMD'; "
@@ -63,19 +102,37 @@ class PostgreSQL:
         self._deadline = 0.0
         for name in _AS_TEXT:
             connection.adapters.register_loader(name, TextLoader)
-        self._checks_client = connection.info.server_version >= 140_000
-        functions = {name for (name,) in connection.execute(_FUNCTIONS) if _only_computes(name)}
-        hidden = {name for (name,) in connection.execute(_RELATIONS)}
-        self.rules = Rules(
-            functions=frozenset(functions | set(_HARMLESS)),
-            hidden=frozenset(hidden | {"information_schema", "pg_toast"}),
-            own_schema="pg_catalog",
+        self._version = connection.info.server_version
+
+    def rules(self) -> Rules:
+        """What the catalogue has now."""
+        functions = frozenset(filter(_only_computes, self._names(_FUNCTIONS)))
+        return Rules(
+            "postgres",
+            functions=functions | _HARMLESS,
+            own=self._names(_OWN_FUNCTIONS),
+            attributes=self._names(_ATTRIBUTES),
+            operators=self._names(_OPERATORS),
+            casts=self._names(_CASTS),
+            hidden=self._names(_RELATIONS)
+            | self._names(_TYPES)
+            | {"information_schema", "pg_toast"},
+            schema="pg_catalog",
+            growing=_GROWING,
+            literals="postgres 16" if self._version >= 160_000 else "",
         )
 
-    def run(self, sql: str, caps: Caps) -> tuple[tuple[str, ...], list[bytes], bool]:
+    def _names(self, sql: str) -> frozenset[str]:
+        return frozenset(str(name).lower() for (name,) in self._connection.execute(sql.encode()))
+
+    def run(self, sql: str, caps: Caps) -> Result:
         """Declare a cursor for the statement, fetch what the caps allow, roll back."""
         self._stopping, self._deadline = False, time.perf_counter() + caps.timeout_s
-        check = "SET LOCAL client_connection_check_interval = '1s'; " if self._checks_client else ""
+        check = (
+            "SET LOCAL client_connection_check_interval = '1s'; "
+            if self._version >= 140_000
+            else ""
+        )
         try:
             self._connection.execute(
                 f"BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; {check}{_SETTINGS}; "
@@ -84,12 +141,10 @@ class PostgreSQL:
         except psycopg.OperationalError as problem:
             raise Lost(str(problem)) from problem
         try:
-            with _Rows(self, sql) as rows:
-                chunks: list[bytes] = []
-                truncated = sandbox.fetch(
-                    rows, chunks, caps.max_rows, caps.max_result_bytes, caps.max_cell_bytes
-                )
-                return rows.columns, chunks, truncated
+            cursor = self._connection.cursor(name="rows", scrollable=False)
+            cursor.execute(sql.encode())  # bytes: no text is a template
+            # The server counts each FETCH anew: only what is left of the time is its limit.
+            return Rows(cursor, lambda: self._connection.execute(self._timeout())).read(caps)
         finally:
             if not self._connection.closed:
                 self._connection.execute("ROLLBACK")
@@ -97,13 +152,6 @@ class PostgreSQL:
     def _timeout(self) -> str:
         left_ms = max(1, int(1000 * (self._deadline - time.perf_counter())))
         return f"SET LOCAL statement_timeout = {left_ms}"
-
-    def before_fetching(self) -> None:
-        """The server counts each FETCH anew: only what is left of the time is its limit."""
-        self._connection.execute(self._timeout())
-
-    def cursor(self) -> psycopg.ServerCursor[tuple[Any, ...]]:
-        return self._connection.cursor(name="rows", scrollable=False)
 
     def explain(self, problem: Exception) -> tuple[str, bool]:
         """The server's first sentence, without the statement that it repeats."""
@@ -113,11 +161,9 @@ class PostgreSQL:
         if problem.sqlstate == _CANCELLED:
             return "interrupted", not self._stopping
         if problem.sqlstate == _NO_MEMORY or "out of memory" in text:
-            return f"out of memory: {text}", False
-        if problem.sqlstate == _READ_ONLY:
-            return f"refused: the statement does more than read ({text})", False
-        if problem.sqlstate == _NO_RIGHT:
-            return f"refused: the role has no right to this ({text})", False
+            return failure(text, "memory"), False
+        if problem.sqlstate in (_READ_ONLY, _NO_RIGHT):
+            return failure(text, "writes" if problem.sqlstate == _READ_ONLY else "right"), False
         hint = problem.diag.message_hint
         return (f"{text} ({hint})" if hint else text), False
 
@@ -125,28 +171,6 @@ class PostgreSQL:
         """Over a connection of its own, as the protocol has it."""
         self._stopping = True
         self._connection.cancel_safe(timeout=2.0)
-
-
-class _Rows:
-    """The server-side cursor, as `sandbox.fetch` reads one."""
-
-    def __init__(self, session: PostgreSQL, sql: str) -> None:
-        self._session, self._cursor = session, session.cursor()
-        self._fetched = False
-        self._cursor.execute(sql.encode())  # bytes: no text is a template
-        self.columns = tuple(column.name for column in self._cursor.description or ())
-
-    def fetchmany(self, size: int) -> list[tuple[Any, ...]]:
-        if self._fetched:
-            self._session.before_fetching()
-        self._fetched = True
-        return [cells.row(row) for row in self._cursor.fetchmany(size)]
-
-    def __enter__(self) -> _Rows:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return None  # the rollback closes it, also after an error
 
 
 def _only_computes(name: str) -> bool:
@@ -160,5 +184,6 @@ def _only_computes(name: str) -> bool:
 def connect(options: Mapping[str, Any], max_memory_bytes: int) -> PostgreSQL:
     """Open the connection with the driver's own options."""
     given = {"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "txt2sql", **options}
-    connection = psycopg.connect(**given, autocommit=True, prepare_threshold=None)
+    given |= {"client_encoding": "utf8", "autocommit": True, "prepare_threshold": None}
+    connection = psycopg.connect(**given)
     return PostgreSQL(connection)

@@ -1,31 +1,38 @@
 """The process that talks to one database of another engine than SQLite, for one statement at a time.
 
-It is a worker (worker.py): a crash of a driver, a row of a gigabyte or a server that never answers
+It is a worker of the pool: a crash of a driver, a row of a gigabyte or a server that never answers
 costs this process and nothing else. The server is asked to keep the deadline itself; a kill timer
 ends this process when it does not. SIGTERM has the server stop what it runs.
 
 Requests are (options, sql, timeout_s, max_rows, max_result_bytes, max_cell_bytes, trusted); a
-statement of ours is `trusted` and sent as it is, everything else has to pass statement.py.
+statement of ours is `trusted` and sent as it is, everything else has to pass `guard.check`.
 
 >>> python -c "...; serve('postgresql', 256_000_000)"  # doctest: +SKIP
+>>> cell(decimal.Decimal("12.50")), cell(datetime.datetime(2024, 5, 1, 12, 30))
+(12.5, '2024-05-01 12:30:00')
 """
 
 from __future__ import annotations
 
+import datetime
+import decimal
+import json
 import os
 import signal
-import sys
 import time
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, NamedTuple, Protocol
 
 from txt2sql.execution import sandbox
+from txt2sql.execution.guard import Rules, check
 from txt2sql.execution.sandbox import Answer
-from txt2sql.execution.statement import Rules, check
+from txt2sql.types import Cell
 
 CONNECT_TIMEOUT_S = 10
 _RESERVED_BYTES = 512_000_000
+_RULES_AGE_S = 60.0
+"""How long what may be called is believed: someone may create a function meanwhile."""
 
 
 class Caps(NamedTuple):
@@ -35,6 +42,10 @@ class Caps(NamedTuple):
     max_rows: int
     max_result_bytes: int
     max_cell_bytes: int
+
+
+Result = tuple[tuple[str, ...], list[bytes], bool]
+"""Columns, marshalled chunks of rows and whether there was more."""
 
 
 class Lost(Exception):
@@ -47,11 +58,12 @@ class Session(Protocol):
     What a driver raises in `run` goes to `explain`: (the sentence, whether the deadline passed).
     """
 
-    rules: Rules
+    def rules(self) -> Rules:
+        """What a statement may call and read now."""
+        ...
 
-    def run(self, sql: str, caps: Caps) -> tuple[tuple[str, ...], list[bytes], bool]:
-        """Columns, marshalled chunks of rows and whether there was more. Raises `Lost` when the
-        server has gone meanwhile."""
+    def run(self, sql: str, caps: Caps) -> Result:
+        """Raises `Lost` when the server has gone meanwhile."""
         ...
 
     def explain(self, problem: Exception) -> tuple[str, bool]: ...
@@ -61,12 +73,44 @@ class Session(Protocol):
         ...
 
 
+class Rows:
+    """A driver's cursor as `sandbox.fetch` reads one. `before` is called before a further fetch."""
+
+    def __init__(self, cursor: Any, before: Any = None) -> None:
+        self._cursor, self._before, self._fetched = cursor, before, False
+        self.columns = tuple(str(entry[0]) for entry in cursor.description or ())
+
+    def fetchmany(self, size: int) -> list[tuple[Cell, ...]]:
+        if self._fetched and self._before is not None:
+            self._before()
+        self._fetched = True
+        return [
+            row if _AS_IT_IS.issuperset(map(type, row)) else tuple(map(cell, row))
+            for row in self._cursor.fetchmany(size)
+        ]
+
+    def read(self, caps: Caps) -> Result:
+        """What the caps allow."""
+        chunks: list[bytes] = []
+        truncated = sandbox.fetch(self, chunks, *caps[1:])
+        return self.columns, chunks, truncated
+
+
+def failure(text: str, kind: str = "") -> str:
+    """The sentence for an error of the engine."""
+    if kind == "memory":
+        return f"out of memory: {text}"
+    if kind == "writes":
+        return f"refused: the statement does more than read ({text})"
+    return f"refused: the role has no right to this ({text})" if kind == "right" else text
+
+
 def serve(engine: str, max_memory_bytes: int) -> None:
     """Answer requests until standard input closes."""
+    requests, answers = sandbox.channel()
     module = import_module(f"txt2sql.execution.engines.{engine}")
     # The limit is on addresses, of which a driver reserves more than it uses.
     sandbox.limit_process(max_memory_bytes + _RESERVED_BYTES)
-    requests, answers = sys.stdin.buffer, sys.stdout.buffer
     process = _Process(module, max_memory_bytes)
     signal.signal(signal.SIGTERM, process.on_term)
     while True:
@@ -83,6 +127,7 @@ class _Process:
     def __init__(self, module: Any, max_memory_bytes: int) -> None:
         self._module, self._max_memory_bytes = module, max_memory_bytes
         self._session: Session | None = None
+        self._rules: tuple[float, Rules] | None = None
         self._running = False
 
     def on_term(self, *_: object) -> None:
@@ -95,12 +140,17 @@ class _Process:
         try:
             fresh = self._session is None
             session = self._session or self._connect(options)
-            if trusted:
-                return self._run(session, sql, caps, options, fresh)
-            checked = check(sql, session.rules)
-            if checked.error is not None:
-                return _failed(checked.error)
-            return self._run(session, checked.sql, caps, options, fresh)
+            if not trusted:
+                sandbox.arm(2 * CONNECT_TIMEOUT_S)
+                try:
+                    rules = self._current_rules(session)
+                except self._module.ERRORS:
+                    session, fresh = self._connect(options), True
+                    rules = self._current_rules(session)
+                sql, error = check(sql, rules)
+                if error is not None:
+                    return _failed(error)
+            return self._run(session, sql, caps, options, fresh)
         except Lost as problem:
             self._session = None
             return _failed(str(problem))
@@ -109,11 +159,18 @@ class _Process:
 
     def _connect(self, options: Mapping[str, Any]) -> Session:
         sandbox.arm(2 * CONNECT_TIMEOUT_S)
+        self._rules = None
         try:
             self._session = self._module.connect(options, self._max_memory_bytes)
         except self._module.ERRORS as problem:
             raise Lost(_line(problem)) from problem
         return self._session
+
+    def _current_rules(self, session: Session) -> Rules:
+        now = time.monotonic()
+        if self._rules is None or now - self._rules[0] > _RULES_AGE_S:
+            self._rules = now, session.rules()
+        return self._rules[1]
 
     def _run(
         self, session: Session, sql: str, caps: Caps, options: Mapping[str, Any], fresh: bool
@@ -123,9 +180,8 @@ class _Process:
         self._running = True
         try:
             columns, chunks, truncated = session.run(sql, caps)
-            return Answer(
-                columns, chunks, truncated, None, False, time.perf_counter() - start, True
-            )
+            seconds = time.perf_counter() - start
+            return Answer(columns, chunks, truncated, None, False, seconds, True)
         except Lost:
             if fresh:
                 raise
@@ -148,3 +204,57 @@ def _failed(error: str, timed_out: bool = False, seconds: float = 0.0) -> Answer
 
 def _line(problem: BaseException) -> str:
     return " ".join(str(problem).split()) or type(problem).__name__
+
+
+# ------------------------------------------------------------------------------------------ cells
+
+_AS_IT_IS = frozenset({int, float, str, bytes, type(None)})
+
+
+def cell(value: Any) -> Cell:
+    """What a driver gives as a cell of SQLite.
+
+    An exact number with a decimal point (NUMERIC, DECIMAL) becomes a float, as SQLite has none; a
+    whole one stays whole. A date or time becomes its ISO text; a list, a structure or JSON becomes
+    JSON text.
+    """
+    kind = type(value)
+    if kind in _AS_IT_IS:
+        return value  # type: ignore[no-any-return]
+    if kind is bool:
+        return int(value)
+    if kind is decimal.Decimal:
+        exponent = value.as_tuple().exponent
+        return int(value) if isinstance(exponent, int) and exponent >= 0 else float(value)
+    if isinstance(value, datetime.datetime):
+        return value.isoformat(" ")
+    if isinstance(value, (datetime.date, datetime.time)):
+        return value.isoformat()
+    if isinstance(value, datetime.timedelta):
+        return _duration(value)
+    if isinstance(value, (bytearray, memoryview)):
+        return bytes(value)
+    if isinstance(value, (list, tuple, dict, set)):
+        return json.dumps(_plain(value), ensure_ascii=False)
+    return str(value)
+
+
+def _duration(value: datetime.timedelta) -> str:
+    """[-]HH:MM:SS[.ffffff], the hours beyond a day included."""
+    total = abs(value)
+    seconds = total.days * 86_400 + total.seconds
+    text = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+    part = f".{total.microseconds:06}" if total.microseconds else ""
+    return ("-" if value < datetime.timedelta(0) else "") + text + part
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can hold; anything else as a cell."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set)):
+        return [_plain(item) for item in value]
+    if isinstance(value, bool) or value is None:
+        return value
+    plain = cell(value)
+    return plain.hex() if isinstance(plain, bytes) else plain

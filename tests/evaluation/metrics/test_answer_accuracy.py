@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from txt2sql.evaluation.answers import answers_match
-from txt2sql.evaluation.metrics.answer_accuracy import AnswerAccuracy
+from txt2sql.evaluation.metrics.answer_accuracy import AnswerAccuracy, answers_match
 from txt2sql.execution.database import Database
 from txt2sql.types import Cell, Example, Outcome, Prediction, Row
 

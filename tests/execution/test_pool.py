@@ -1,10 +1,11 @@
-"""Work over processes: what kills or hangs one of them first, then that nothing is lost."""
+"""Processes that run SQL: what kills, hangs or floods one of them first, then that nothing is lost."""
 
 from __future__ import annotations
 
 import os
 import signal
 import sqlite3
+import sys
 import time
 from contextlib import closing
 from pathlib import Path
@@ -13,9 +14,10 @@ import pytest
 
 from txt2sql.execution.database import Database
 from txt2sql.execution.execute import Limits, execute
-from txt2sql.execution.spread import Lost, can_spread, spread
+from txt2sql.execution.pool import Lost, Program, ask, can_spread, interrupt, spread
 
 pytestmark = pytest.mark.skipif(not can_spread(), reason="forking is for Linux")
+SANDBOX = "from txt2sql.execution import sandbox; requests, answers = sandbox.channel(); "
 
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
 
@@ -26,6 +28,42 @@ def shop(tmp_path: Path) -> Database:
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript("CREATE TABLE sale (n); INSERT INTO sale VALUES (1), (2), (3);")
     return Database(path, "shop")
+
+
+def worker(code: str, patience_s: float = 20.0) -> Program:
+    path = f"import os, sys, time; sys.path[:] = {sys.path!r}; "
+    return Program(("-c", path + SANDBOX + code), state=code, patience_s=patience_s)
+
+
+def test_what_a_library_prints_is_no_part_of_an_answer() -> None:
+    printing = worker(
+        "sandbox.receive(requests); print('50%', flush=True); os.write(1, b'100%'); "
+        "os.system('echo from a child'); "
+        "sandbox.send(answers, ((), [], False, None, False, 0.0, True))"
+    )
+    assert ask(printing, 1, 5.0, ("SELECT 1",)).error is None
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "time.sleep(60)",
+        "sandbox.receive(requests); time.sleep(60)",
+        "os.write(answers, b'\\xff\\xff\\xff\\x7fhalf'); time.sleep(60)",
+    ],
+)
+def test_who_waits_for_a_process_has_a_deadline_of_its_own(code: str) -> None:
+    start = time.monotonic()
+    answer = ask(worker(code, patience_s=0.5), 1, 0.2, ("SELECT 1",))
+    assert (answer.timed_out, answer.error) == (True, "stopped after 0.2 s")
+    assert time.monotonic() - start < 5
+    assert interrupt() == 0
+
+
+@pytest.mark.parametrize("code", ["os.write(answers, b'nonsense' * 9)", "sys.exit(3)"])
+def test_what_is_no_answer_is_a_sentence(code: str) -> None:
+    answer = ask(worker("sandbox.receive(requests); " + code), 1, 5.0, ("SELECT 1",))
+    assert "ended unexpectedly" in str(answer.error)
 
 
 def test_a_task_that_kills_its_process_is_lost_alone() -> None:

@@ -1,0 +1,178 @@
+"""The results table: models and strategies against each other, in accuracy, time and money.
+
+One row per model, strategy and data set: exact match (EM) and execution accuracy (EX) with their 95%
+intervals and n, median time of a question, dollars per 1,000 questions. A cell without a number says
+why ("no key", "not trained here"); no expected or quoted number ever stands in its place. On WikiSQL,
+EM is logical-form accuracy, its own exact match.
+
+>>> row = ResultRow("spider dev", "gpt-4", "zero-shot", missing=dict.fromkeys(CELLS, "no key"))
+>>> row.cells()[3:]
+('no key', 'no key', 'no key', 'no key', None, 0)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from txt2sql import costs
+from txt2sql.evaluation.statistics import Estimate
+from txt2sql.evaluation.table import Column, Table
+
+CELLS = ("EM", "EX", "time", "cost")
+_EXACT = ("exact_match", "logical_form_accuracy")
+_EXECUTION = ("execution_accuracy", "wikisql_execution_accuracy")
+
+
+@dataclass(frozen=True, slots=True)
+class ResultRow:
+    """One model with one strategy on one data set. `missing` says, by name in CELLS, why there is no
+    number; `seconds` is the median of a question, `per_1000` dollars; `source` is who predicted."""
+
+    data: str
+    model: str
+    strategy: str
+    exact: Estimate | None = None
+    execution: Estimate | None = None
+    seconds: float | None = None
+    per_1000: float | None = None
+    missing: Mapping[str, str] = field(default_factory=dict)
+    unanswered: int = 0
+    mode: str = ""
+    source: str = "measured"
+    by_difficulty: Mapping[str, Estimate] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """What it was made with: run, commit, tokens, dollars of an hour, simulations of a search."""
+
+    @property
+    def n(self) -> int:
+        """Questions that EX is over."""
+        return self.execution.n if self.execution else 0
+
+    def cells(self) -> tuple[Any, ...]:
+        """What the table shows of it."""
+        values = (self.exact, self.execution, self.seconds, self.per_1000)
+        return (
+            self.data,
+            self.model,
+            self.strategy,
+            *(
+                self.missing.get(name, "") if value is None else value
+                for name, value in zip(CELLS, values, strict=True)
+            ),
+            self.n or None,
+            self.unanswered,
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """All that is known of it."""
+        return {
+            **asdict(self),
+            "exact": self.exact and self.exact._asdict(),
+            "execution": self.execution and self.execution._asdict(),
+            "by_difficulty": {name: value._asdict() for name, value in self.by_difficulty.items()},
+        }
+
+
+def as_table(rows: Sequence[ResultRow]) -> Table:
+    """The table of rows, in their order."""
+    columns = [
+        *map(Column, ("data", "model", "strategy", "EM", "EX")),
+        Column("time", lambda s: f"{s * 1000:,.0f} ms" if s < 10 else f"{s:,.1f} s"),
+        Column("cost / 1,000", _dollars),
+        *map(Column, ("n", "unanswered")),
+    ]
+    return Table(columns, [row.cells() for row in rows])
+
+
+def _dollars(amount: float) -> str:
+    return f"${amount:,.2f}" if amount >= 0.1 or not amount else f"${amount:.2g}"
+
+
+def from_report(
+    report: Mapping[str, Any],
+    data: str,
+    model: str,
+    strategy: str,
+    *,
+    hourly: Mapping[str, float] = costs.HOURLY,
+    source: str = "measured",
+) -> ResultRow:
+    """The row of a report.json.
+
+    Without a cost of its own, as hosted models have, the model ran here: its seconds are paid for at
+    the hourly price of the hardware, all of them, those of votes and searches included.
+    """
+    metrics = report.get("metrics") or {}
+    execution, exact = _estimate(metrics, _EXECUTION), _estimate(metrics, _EXACT)
+    unanswered = sum((report.get("unanswered") or {}).values())
+    if not any(value and value.n for value in (execution, exact)):
+        nothing = dict.fromkeys(CELLS, "no answers")
+        return ResultRow(
+            data, model, strategy, missing=nothing, unanswered=unanswered, source=source
+        )
+    seconds = (report.get("seconds") or {}).get("median")
+    per_1000, no_cost = _cost(report, hourly)
+    elsewhere = "not published" if source == "published" else ""
+    reasons = {
+        "EM": "not measured" if exact is None else "",
+        "EX": "not measured" if execution is None else "",
+        "time": elsewhere or "no times" if seconds is None else "",
+        "cost": elsewhere or no_cost if per_1000 is None else "",
+    }
+    levels = (report.get("by_difficulty") or {}).items()
+    return ResultRow(
+        data,
+        model,
+        strategy,
+        exact,
+        execution,
+        seconds,
+        per_1000,
+        {name: reason for name, reason in reasons.items() if reason},
+        unanswered,
+        str(report.get("mode", "")),
+        source,
+        {name: value for name, each in levels if (value := _estimate(each, _EXECUTION))},
+        {
+            "run": report.get("run"),
+            "commit": report.get("commit"),
+            "tokens": report.get("tokens"),
+            "dollars_per_hour": costs.per_hour(report.get("hardware") or {}, hourly),
+            "seconds": report.get("seconds"),
+            "questions": report.get("questions"),
+            "simulations": report.get("search"),
+        },
+    )
+
+
+def _estimate(metrics: Mapping[str, Any], names: Sequence[str]) -> Estimate | None:
+    value = next((metrics[name] for name in names if name in metrics), None)
+    return Estimate(**value) if value else None
+
+
+def _cost(report: Mapping[str, Any], hourly: Mapping[str, float]) -> tuple[float | None, str]:
+    """Dollars per 1,000 questions, or None and why."""
+    if report.get("cost"):
+        return float(report["cost"]["per_1000"]), ""
+    if report.get("route"):
+        return None, "no price"
+    seconds = (report.get("seconds") or {}).get("total")
+    judged = sum((report.get("outcomes") or {}).values())
+    price = costs.per_hour(report.get("hardware") or {}, hourly)
+    if not seconds or not judged:
+        return None, "no times"
+    if price is None:
+        return None, "no hourly price"
+    return 1000 * costs.of_seconds(seconds / judged, price), ""
+
+
+def ordered(rows: Iterable[ResultRow]) -> list[ResultRow]:
+    """By data set in the order given, then the most accurate first, rows without numbers last."""
+    rows = list(rows)
+    datas = list(dict.fromkeys(row.data for row in rows))
+    return sorted(
+        rows,
+        key=lambda row: (datas.index(row.data), -(row.execution.mean if row.execution else -1.0)),
+    )

@@ -1,0 +1,140 @@
+"""The results table and its writer: rows without numbers first, then what a report comes to."""
+
+from __future__ import annotations
+
+import csv
+import json
+from io import StringIO
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from txt2sql.evaluation.results import CELLS, ResultRow, as_table, from_report, ordered
+from txt2sql.evaluation.statistics import wilson
+from txt2sql.evaluation.table import (
+    Column,
+    Table,
+    as_csv,
+    as_markdown,
+    as_records,
+    print_table,
+)
+
+VALUE = wilson(3, 4)._asdict()
+REPORT: dict[str, Any] = {
+    "metrics": {"execution_accuracy": VALUE, "exact_match": wilson(1, 4)._asdict()},
+    "by_difficulty": {"easy": {"execution_accuracy": VALUE}, "hard": {}},
+    "outcomes": {"correct": 3, "wrong_result": 1},
+    "seconds": {"median": 0.045, "total": 3.6},
+    "hardware": {"cores": 2, "gpus": []},
+    "mode": "strict",
+}
+
+
+def row(report: dict[str, Any], **others: Any) -> ResultRow:
+    return from_report(report, "spider dev", "small", "greedy", **others)
+
+
+def nothing(model: str, why: str, data: str = "spider dev") -> ResultRow:
+    return ResultRow(data, model, "zero-shot", missing=dict.fromkeys(CELLS, why))
+
+
+@pytest.mark.parametrize(
+    ("change", "cell", "why"),
+    [
+        ({"seconds": {"median": None, "total": None}}, "time", "no times"),
+        ({"seconds": {"median": None, "total": None}}, "cost", "no times"),
+        ({"hardware": {"gpus": ["Some Accelerator"]}}, "cost", "no hourly price"),
+        ({"route": "openai/x", "cost": None}, "cost", "no price"),
+        ({"metrics": {"execution_accuracy": VALUE}}, "EM", "not measured"),
+        ({"metrics": {"exact_match": VALUE}}, "EX", "not measured"),
+        ({"metrics": {"execution_accuracy": wilson(0, 0)._asdict()}}, "EX", "no answers"),
+    ],
+)
+def test_a_cell_without_a_number_says_why(change: dict[str, Any], cell: str, why: str) -> None:
+    result = row({**REPORT, **change})
+    assert result.missing[cell] == why
+    assert why in as_markdown(as_table([result]))
+
+
+def test_no_answers_are_no_accuracy_of_zero() -> None:
+    result = row({**REPORT, "metrics": {"execution_accuracy": wilson(0, 0)._asdict()}})
+    assert result.execution is None and result.exact is None
+    assert "0.0%" not in as_markdown(as_table([result]))
+
+
+def test_published_predictions_have_neither_time_nor_cost() -> None:
+    report = {**REPORT, "seconds": {"median": None, "total": None}}
+    result = row(report, source="published")
+    assert result.missing == {"time": "not published", "cost": "not published"}
+    assert result.execution == wilson(3, 4)
+
+
+def test_local_models_cost_all_of_their_seconds() -> None:
+    result = row(REPORT, hourly={"cpu core": 0.5})
+    assert result.per_1000 == pytest.approx(1000 * (3.6 / 4) * 1.0 / 3600)
+    assert result.missing == {}
+    assert result.facts["dollars_per_hour"] == 1.0
+
+
+def test_hosted_models_cost_what_they_charged() -> None:
+    result = row({**REPORT, "route": "openai/x", "cost": {"per_1000": 1.75}})
+    assert result.per_1000 == 1.75
+    assert row({**REPORT, "cost": {"per_1000": 0.0}}).per_1000 == 0.0
+
+
+def test_wikisql_shows_logical_forms_as_exact_match() -> None:
+    forms = {"wikisql_execution_accuracy": VALUE, "logical_form_accuracy": wilson(2, 4)._asdict()}
+    result = row({**REPORT, "metrics": forms})
+    assert result.exact == wilson(2, 4)
+    assert result.execution == wilson(3, 4)
+
+
+def test_the_most_accurate_comes_first_and_rows_without_numbers_last() -> None:
+    weak = row({**REPORT, "metrics": {"execution_accuracy": wilson(1, 4)._asdict()}})
+    rows = [nothing("b", "no key"), weak, nothing("z", "no key", "wikisql dev"), row(REPORT)]
+    assert [r.execution.mean if r.execution else None for r in ordered(rows)] == [
+        0.75,
+        0.25,
+        None,
+        None,
+    ]
+    assert [r.data for r in ordered(rows)][-1] == "wikisql dev"
+
+
+def test_no_accuracy_stands_without_interval_and_n() -> None:
+    rows = [row({**REPORT, "unanswered": {"timeout": 6}}), nothing("gpt|4", "no key")]
+    lines = as_markdown(as_table(rows)).splitlines()
+    assert lines[2] == (
+        "| spider dev | small | greedy | 25.0% (4.6 to 69.9) | 75.0% (30.1 to 95.4) "
+        "| 45 ms | $0.025 | 4 | 6 |"
+    )
+    assert lines[3].startswith("| spider dev | gpt\\|4 | zero-shot | no key | no key |")
+
+
+def test_csv_and_json_hold_every_number() -> None:
+    rows = [row(REPORT), nothing("gpt-4", "no key")]
+    lines = list(csv.DictReader(StringIO(as_csv(as_table(rows)))))
+    assert float(lines[0]["EX_low"]) == wilson(3, 4).low
+    assert (lines[1]["EX"], lines[1]["time"]) == ("", "no key")
+    first, second = (json.loads(json.dumps(each.as_json())) for each in rows)
+    assert (first["execution"], first["by_difficulty"]) == (VALUE, {"easy": VALUE})
+    assert second["execution"] is None and set(second["missing"]) == set(CELLS)
+
+
+@given(st.lists(st.tuples(st.text(), st.integers() | st.floats() | st.none()), min_size=1))
+def test_every_form_has_every_row(cells: list[tuple[str, float | None]]) -> None:
+    table = Table((Column("a"), Column("b")), cells)
+    assert len(as_markdown(table).split("\n")) == 2 + len(cells)
+    assert len(list(csv.reader(StringIO(as_csv(table), newline="")))) == 1 + len(cells)
+    assert [record["a"] for record in as_records(table)] == [text for text, _ in cells]
+
+
+def test_a_terminal_shows_what_markdown_shows(capsys: pytest.CaptureFixture[str]) -> None:
+    table = as_table([row(REPORT), nothing("[bold]gpt", "no key")])
+    print_table(table, "results")
+    text = capsys.readouterr().out
+    for word in ("results", "75.0% (30.1 to 95.4)", "45 ms", "[bold]gpt", "no key"):
+        assert word in text
