@@ -318,11 +318,11 @@ class Backend:
             return None if found is None else {**found, "rows": ()}
         sql = found["sql"]
         result = await (self._run_whole(sql) if whole else self._run(str(uuid.uuid4()), sql))
-        said = await self._call(
+        described = await self._call(
             columns, sql, result.columns, result.rows, self.schema, result.error
         )
         now = {"truncated": result.truncated, "error": result.error, "rows": result.rows}
-        found = {**found, **said, **now}
+        found = {**found, **described, **now}
         return {**found, "next": self.next_questions(found)}
 
     async def _run_whole(self, sql: str) -> QueryResult:

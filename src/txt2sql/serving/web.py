@@ -272,8 +272,8 @@ def _history(app: FastAPI, backend: Backend) -> None:
     @app.patch(answers, status_code=204, responses=_failures(404, 422))
     def rename(id: UUID, body: Name) -> Response:
         """Name an answer of the history."""
-        known = backend.history.rename(str(id), body.name)
-        return Response(status_code=204) if known else _unknown()
+        exists = backend.history.rename(str(id), body.name)
+        return Response(status_code=204) if exists else _unknown()
 
     csv: _Responses = {200: {"content": {"text/csv": {}}}}
 
@@ -314,10 +314,10 @@ def _history(app: FastAPI, backend: Backend) -> None:
         """Say whether an answer is right, or what would be: SQL that runs."""
         if body.sql and (problem := await backend.checked(body.sql)):
             return _error(422, f"the SQL is not kept, since it does not run: {problem}")
-        known = await asyncio.to_thread(
+        exists = await asyncio.to_thread(
             backend.history.judge, str(body.id), body.good, body.sql or None
         )
-        return Response(status_code=204) if known else _unknown()
+        return Response(status_code=204) if exists else _unknown()
 
     lines: _Responses = {200: {"content": {"application/jsonl": {}}}}
 

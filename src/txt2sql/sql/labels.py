@@ -115,8 +115,8 @@ def _counted(tree: exp.Select, node: exp.Count, schema: Schema) -> str:
 def _tables(tree: exp.Select) -> list[exp.Table]:
     first = tree.args.get("from_") or tree.args.get("from")
     joins = tree.args.get("joins") or []
-    found = ([first.this] if first else []) + [join.this for join in joins]
-    return [each for each in found if isinstance(each, exp.Table)]
+    sources = ([first.this] if first else []) + [join.this for join in joins]
+    return [each for each in sources if isinstance(each, exp.Table)]
 
 
 def _spaced(name: str) -> str:
