@@ -160,9 +160,9 @@ def ask(page: Any, question: str, simulations: int = 0) -> None:
     page.locator(".answer .facts").wait_for()
 
 
-def run_sql(page: Any, sql: str) -> None:
-    page.fill("#sql", sql)
-    page.press("#sql", "Control+Enter")
+def run_sql(page: Any, sql: str, editor: str = "#sql") -> None:
+    page.fill(editor, sql)
+    page.press(editor, "Control+Enter")
     page.locator("#answer:not([aria-busy])").wait_for()
 
 

@@ -50,6 +50,16 @@ def test_what_a_table_says_better_gets_none(columns: list[str], rows: list[Any])
         (["month", "n"], [("2024-05", 3), ("2024-06", 1)], {"kind": "line", "x": 0, "y": [1]}),
         (["year", "n"], [(2020, 3), (2021, 1)], {"kind": "line", "x": 0, "y": [1]}),
         (["a", "b"], [(i, i * i) for i in range(9)], {"kind": "scatter", "x": 0, "y": [1]}),
+        (
+            ["month", "product", "n"],
+            [("2024-05", "a", 3), ("2024-05", "b", 1), ("2024-06", "a", 2), ("2024-06", "b", 2)],
+            {"kind": "stacked", "x": 0, "y": [2], "series": 1},
+        ),
+        (
+            ["kind", "city", "avg(price)"],
+            [("a", "x", 3), ("a", "y", 1), ("a", "z", 1), ("b", "x", 2)],
+            {"kind": "bar", "x": 1, "y": [2], "series": 0},
+        ),
     ],
 )
 def test_a_chart_that_helps(columns: list[str], rows: list[Any], expected: dict[str, Any]) -> None:

@@ -142,3 +142,19 @@ def test_where_nothing_can_be_written_the_history_is_in_memory(
     kept = History(tmp_path / "history.sqlite")
     assert "disk is full" in kept.notice
     kept.close()
+
+
+def test_answers_are_named_and_searched() -> None:
+    history = History(None)
+    for id, question, sql in (
+        ("a", "How many?", "SELECT 1"),
+        ("b", None, "SELECT name FROM Ärzte"),
+    ):
+        history.add(id, {"question": question, "sql": sql, "error": None}, rows=1)
+    assert history.rename("a", " Monday's figure ")
+    assert not history.rename("x", "nobody")
+    for search, ids in (("FIGURE", "a"), ("ärzte", "b"), ("how", "a"), ("%", ""), ("", "ba")):
+        assert "".join(each["id"] for each in history.latest(9, search)) == ids, search
+    assert history.latest(1, "how")[0]["name"] == "Monday's figure"
+    history.rename("a", "")
+    assert history.latest(1, "how")[0]["name"] is None

@@ -15,7 +15,7 @@ PAGE = PACKAGE / "serving" / "page"
 SHARED = [PACKAGE / "search" / name for name in ("tree.js", "tree.css")]
 FILES = [*sorted(PAGE.iterdir()), *SHARED]
 SCRIPTS = [path for path in FILES if path.suffix == ".js"]
-MOST_BYTES = 128_000
+MOST_BYTES = 160_000
 """All that a browser ever loads, before compression; the documentation tells the figure."""
 
 
@@ -79,7 +79,7 @@ PAIRS = [
     ("ink", "bad-fill"),
     ("dim", "bad-fill"),
 ]
-EDGES = [(f"series-{number}", "paper") for number in (1, 2, 3)] + [
+EDGES = [(f"series-{number}", "paper") for number in range(1, 8)] + [
     ("edge", "paper"),
     ("accent", "paper"),
 ]

@@ -62,11 +62,85 @@ def test_a_long_statement_is_stopped_with_escape(open_page: Open) -> None:
     page.keyboard.press("Escape")
     page.locator("#answer:not([aria-busy])").wait_for()
     assert time.monotonic() - started < 15
+    expect(page.locator(".result")).to_have_text("Stopped; nothing of it runs any more.")
+    nothing_old(page)
     run_sql(page, "SELECT count(*) FROM staff")
     expect(page.locator(".big")).to_contain_text("39")
 
 
+def nothing_old(page: Any) -> None:
+    """No number, sentence, confidence, chart or table stands beside SQL that it does not belong to."""
+    for old in (
+        ".big",
+        ".explanation",
+        ".facts",
+        ".certainty",
+        "figure",
+        ".rows",
+        ".judge",
+        ".more",
+    ):
+        expect(page.locator(f".answer {old}:visible")).to_have_count(0)
+
+
+def test_what_is_shown_belongs_to_the_sql_beside_it(open_page: Open) -> None:
+    page = open_page()
+    ask(page, "How many shops are there in Lisbon?")
+    expect(page.locator(".certainty")).to_be_visible()
+    page.fill("#sql", "SELECT town FROM shops")
+    expect(page.locator(".stale-hint")).to_be_visible()  # not run yet
+    accessible(page)
+    page.press("#sql", "Control+Enter")
+    expect(page.get_by_role("alert")).to_contain_text("no such column: town")
+    expect(page.locator(".stale-hint")).to_be_hidden()
+    for old in (".big", ".explanation", ".certainty", "figure", ".rows", ".judge", ".more"):
+        expect(page.locator(f".answer {old}:visible")).to_have_count(0)
+    page.get_by_role("button", name="Undo edits").click()
+    expect(page.locator(".certainty")).to_be_visible()
+
+
 # ------------------------------------------------------------------------------- history, feedback
+
+
+def test_an_answer_has_an_address_and_a_name(open_page: Open) -> None:
+    page = open_page()
+    ask(page, "How many shops are there?")
+    first = page.url
+    assert "#answer=" in first
+    page.get_by_role("group", name="Next questions").get_by_role("button").first.click()
+    page.locator(".answer .facts").wait_for()
+    assert page.url != first
+    page.go_back()
+    expect(page.locator("#question")).to_have_value("How many shops are there?")
+    expect(page.locator(".big")).to_contain_text("7")
+    page.get_by_role("tab", name="SQL", exact=True).click()
+    run_sql(page, "SELECT 41 + 1 AS n", "#own-sql")
+    expect(page.locator(".big")).to_contain_text("42")
+
+    page.get_by_role("tab", name="History").click()
+    past = page.locator(".pasts li").filter(has_text="SELECT 41 + 1")
+    past.get_by_role("button", name="Name: ").first.click()
+    page.get_by_label("Name of this answer").fill("The Answer")
+    page.keyboard.press("Enter")
+    expect(page.locator(".past-question").first).to_have_text("The Answer")
+    page.fill("#past-search", "the ans")
+    expect(page.locator(".pasts li")).to_have_count(1)
+    accessible(page)
+
+    path = first[len(page.evaluate("location.origin")) + 1 :]
+    other = open_page("phone, dark", path, expected="status of 404")
+    expect(other.locator(".big")).to_contain_text("7")
+    other.evaluate("location.hash = '#answer=00000000-0000-4000-8000-000000000000'")
+    expect(other.get_by_role("alert")).to_contain_text("no answer of this id")
+
+
+def test_feedback_that_does_not_run_is_not_kept(open_page: Open) -> None:
+    page = open_page(expected="status of 422")
+    ask(page, "How many staff are there?")
+    page.get_by_role("button", name="Wrong").click()
+    page.fill("#correction", "SELECT count(town) FROM staff")
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator(".told")).to_contain_text("no such column: town")
 
 
 def test_history_feedback_and_what_is_exported(open_page: Open, asked_service: Served) -> None:
@@ -107,7 +181,7 @@ def test_errors_say_what_to_do(open_page: Open) -> None:
     run_sql(page, "SELECT price FROM shops")
     alert = page.get_by_role("alert")
     expect(alert).to_contain_text("no such column: price")
-    expect(alert).to_contain_text("Edit the SQL above and run it again")
+    expect(alert).to_contain_text("Edit the SQL below and run it again")
     accessible(page)
     page.get_by_role("button", name="Undo edits").click()
     expect(page.locator(".big")).to_contain_text("7")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 import sqlite3
 import threading
@@ -17,7 +18,11 @@ import httpx
 import pytest
 from stand_ins import Slow
 
+from txt2sql import sample
 from txt2sql.errors import ConfigError, ModelError
+from txt2sql.execution.limits import Limits
+from txt2sql.models.scripted import ScriptedGenerator
+from txt2sql.serving.backend import _SAMPLE_EXAMPLES
 from txt2sql.serving.server import Access, listen
 
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
@@ -245,13 +250,45 @@ def test_the_database_is_described_without_where_it_is(served: Any) -> None:
     assert found["search"] == {"available": False, "default": 0, "max": 0}
     shops = next(t for t in found["schema"]["tables"] if t["name"] == "shops")
     assert shops["columns"][0] == {
-        "name": "shop_id", "type": "number", "primary_key": True, "comment": ""
+        "name": "shop_id", "type": "number", "primary_key": True, "comment": "", "samples": []
     }  # fmt: skip
     first = found["schema"]["foreign_keys"][0]
     assert set(first) == {"table", "column", "to_table", "to_column", "inferred", "score"}
     assert (first["inferred"], first["score"]) == (False, 1)
     assert "/" not in json.dumps(found["schema"])
-    assert found["examples"]
+    while not found["complete"]:  # rows are counted and examples tried in the background
+        time.sleep(0.1)
+        found = served.client.get("/api/database").json()
+    shops = next(t for t in found["schema"]["tables"] if t["name"] == "shops")
+    assert (shops["rows"], shops["more_rows"]) == (7, False)
+    assert found["examples"] == list(_SAMPLE_EXAMPLES)
+
+
+def test_examples_that_give_nothing_are_not_shown(serve: Callable[..., Any]) -> None:
+    script = {
+        "How many shops": "SELECT count(*) FROM shops",
+        "genre": "SELECT town FROM shops",
+        "expensive": "SELECT name FROM shops WHERE 0",
+        "never": "SELECT NULL",
+        "": "no",
+    }
+    served = serve(model=ScriptedGenerator(script))
+    while not (found := served.client.get("/api/database").json())["complete"]:
+        time.sleep(0.1)
+    assert found["examples"] == ["How many shops are there?"]
+
+
+def test_tables_are_read_anew(serve: Callable[..., Any], tmp_path: Path) -> None:
+    file = tmp_path / "shop.sqlite"
+    shutil.copyfile(sample.path(), file)
+    served = serve(database=file)
+    first = served.client.post("/api/database/refresh").json()
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("CREATE TABLE visits (visit_id INTEGER PRIMARY KEY)")
+    second = served.client.post("/api/database/refresh").json()
+    assert (first["changed"], second["changed"]) == (False, True)
+    assert "visits" in {table["name"] for table in second["schema"]["tables"]}
+    assert served.ask("How many shops?").json()["rows"] == [[7]]
 
 
 def test_an_answer_has_the_keys_of_the_contract(served: Any) -> None:
@@ -259,9 +296,12 @@ def test_an_answer_has_the_keys_of_the_contract(served: Any) -> None:
     assert set(answer) == {
         "id", "question", "sql", "explanation", "columns", "rows", "types", "truncated", "seconds",
         "model", "error", "confidence", "matches", "chart", "candidates", "tree",
-        "dropped",
+        "dropped", "labels", "amounts", "next",
     }  # fmt: skip
     assert answer["dropped"] == []
+    assert answer["labels"] == ["city", "Number of shops"]
+    assert answer["amounts"] == [1]
+    assert "What is the average floor area of shops?" in answer["next"]
     assert answer["question"] == "Which cities have shops?"
     assert answer["columns"] == ["city", "count(*)"]
     assert ["Lisbon", 2] in answer["rows"]
@@ -357,7 +397,7 @@ def test_history_keeps_answers_without_rows_and_runs_them_again(served: Any) -> 
     stored = served.client.get(f"/api/answers/{answer['id']}").json()
     assert stored == {**answer, "rows": []}
     again = served.client.get(f"/api/answers/{answer['id']}?rows=1").json()
-    assert again["rows"] == answer["rows"]
+    assert again == {**answer, "next": again["next"]}
     assert served.client.delete("/api/history").status_code == 204
     assert served.client.get("/api/history").json() == []
     assert is_refusal(served.client.get(f"/api/answers/{answer['id']}"), 404)
@@ -403,6 +443,26 @@ def test_rows_are_downloaded(served: Any) -> None:
         assert is_refusal(unknown, 404)
     failed = served.sql("SELECT town FROM shops").json()["id"]
     assert is_refusal(served.client.get(f"/api/answers/{failed}/rows.csv"), 409)
+
+
+def test_a_file_is_whole_or_says_that_it_is_not(serve: Callable[..., Any]) -> None:
+    served = serve(limits=Limits(timeout_s=2.0, max_rows=10))
+    numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {}) SELECT i FROM n"
+    for rows, name, last in ((99, "", "99"), (101, "-first-100-rows", "cut off after 100 rows")):
+        id = served.sql(numbers.format(rows)).json()["id"]
+        response = served.client.get(f"/api/answers/{id}/rows.csv")
+        lines = response.content.decode("utf-8-sig").splitlines()
+        assert f"{id[:8]}{name}.csv" in response.headers["content-disposition"]
+        assert lines[:2] == ["i", "1"] and len(lines) == 1 + min(rows, 101)
+        assert lines[-1].strip('"').startswith(last)
+
+
+def test_sql_of_feedback_is_kept_only_if_it_runs(served: Any) -> None:
+    id = served.ask("How many shops?").json()["id"]
+    for sql in ("SELECT town FROM shops", "DROP TABLE shops"):
+        body = {"id": id, "good": False, "sql": sql}
+        assert is_refusal(served.client.post("/api/feedback", json=body), 422)
+    assert sql not in served.client.get("/api/feedback/export").text
 
 
 def test_feedback_becomes_pairs_that_adapt_reads(served: Any, tmp_path: Path) -> None:

@@ -17,8 +17,9 @@ import math
 import sqlite3
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -26,19 +27,30 @@ from txt2sql import __version__, sample
 from txt2sql.errors import ModelError
 from txt2sql.execution.database import open_database
 from txt2sql.execution.execute import execute
+from txt2sql.execution.limits import Limits
 from txt2sql.execution.remote import UrlDatabase
-from txt2sql.serving.chart import column_types
+from txt2sql.identifiers import quote_identifier
 from txt2sql.serving.history import History, place
 from txt2sql.serving.messages import Ask, ModelSettings
 from txt2sql.serving.metrics import Metrics
-from txt2sql.serving.payload import payload
+from txt2sql.serving.payload import columns, payload
 from txt2sql.serving.scheduler import Scheduler
 from txt2sql.serving.service import Answer, schema_with_tables
-from txt2sql.serving.statements import Statements
+from txt2sql.serving.statements import Ran, Statements
+from txt2sql.serving.suggestions import MOST_TABLES, Counted, beginning, counted, following
 from txt2sql.serving.tickets import DEFAULT_LOAD, ENDS, Closed, Event, Full, Load, Ticket
-from txt2sql.types import QueryResult
+from txt2sql.types import QueryResult, Schema
 
 DEFAULT_SEARCH = 50
+MOST_EXAMPLES = 5
+_COUNTING = Limits(timeout_s=1.0, max_rows=10)
+_SAMPLE_EXAMPLES = (
+    "How many shops are there?",
+    "How many books are there in each genre?",
+    "Show the title and price of the most expensive book.",
+    "Which customers have never placed an order?",
+    "How many orders did each shop take? Show the shop name and the number of orders.",
+)
 _log = logging.getLogger(__name__)
 
 
@@ -54,6 +66,10 @@ class Backend:
         self.history = History(place(self.database.place) if history else None)
         self.metrics = Metrics()
         self.scheduler = Scheduler(settings, load, self.metrics.batch.observe)
+        self.counts: dict[str, Counted] = {}
+        self._examples: list[str] = []
+        self._looking: asyncio.Task[None] | None = None
+        self._files = asyncio.Semaphore(1)
         self.statements = Statements(
             lambda sql: (sql, execute(self.database, sql, settings.limits))
         )
@@ -75,6 +91,8 @@ class Backend:
         if self._closed:
             return
         self._closing = self._closed = True
+        if self._looking is not None:
+            self._looking.cancel()
         for id, future in list(self._running.items()):
             future.cancel()
             await self._call(self.statements.stop, id)
@@ -130,7 +148,7 @@ class Backend:
 
     def describe(self) -> dict[str, Any]:
         """What `/api/database` tells."""
-        schema, most = self.schema, self.settings.search
+        schema, most, counts = self.schema, self.settings.search, self.counts
         return {
             "name": schema.db_id,
             "dialect": schema.dialect,
@@ -146,12 +164,15 @@ class Backend:
                     {
                         "name": table.name,
                         "comment": table.comment,
+                        "rows": counts[table.name].rows if table.name in counts else None,
+                        "more_rows": table.name in counts and counts[table.name].more,
                         "columns": [
                             {
                                 "name": column.name,
                                 "type": column.type,
                                 "primary_key": column.primary_key,
                                 "comment": column.comment,
+                                "samples": list(column.samples),
                             }
                             for column in table.columns
                         ],
@@ -170,22 +191,67 @@ class Backend:
                     for key in schema.foreign_keys
                 ],
             },
-            "examples": self.examples(),
+            "examples": list(self._examples),
+            "complete": self._looking is not None and self._looking.done(),
         }
 
-    def examples(self) -> list[str]:
-        """Questions to begin with: the sample's own, else plain ones about the first tables."""
+    def look_around(self) -> None:
+        """Begin to count rows and to try the examples, in the background, once."""
+        if self._looking is None and not self._closing:
+            self._looking = asyncio.create_task(self._look_around())
+
+    async def _look_around(self) -> None:
+        with suppress(Closed, Full):
+            for table in self.schema.tables[:MOST_TABLES]:
+                rows = await self._call(counted, table, self._counting, self._quoted)
+                if rows is not None:
+                    self.counts[table.name] = rows
+            await self.scheduler.available()
+            for question in self._candidates():
+                if len(self._examples) == MOST_EXAMPLES:
+                    break
+                if await self._answers(question):
+                    self._examples.append(question)
+
+    def _counting(self, sql: str) -> QueryResult:
+        return execute(self.database, sql, _COUNTING)
+
+    def _quoted(self, name: str) -> str:
+        if self.schema.dialect == "mysql":
+            return "`" + name.replace("`", "``") + "`"
+        return quote_identifier(name)
+
+    def _candidates(self) -> tuple[str, ...]:
+        """Questions to begin with: the sample's own, else those that its tables suggest."""
         if not isinstance(self.database, UrlDatabase) and self.database.path == sample.path():
-            return [
-                "How many shops are there?",
-                "How many books are there in each genre?",
-                "Show the title and price of the most expensive book.",
-                "Which customers have never placed an order?",
-                "How many orders did each shop take? Show the shop name and the number of orders.",
-            ]
-        tables = [table for table in self.schema.tables if table.columns]
-        counts = [f"How many {table.words or table.name} are there?" for table in tables]
-        return [*counts[:2], *(f"Show all {table.words or table.name}." for table in tables[2:4])]
+            return _SAMPLE_EXAMPLES
+        return beginning(self.schema, self.counts)
+
+    async def _answers(self, question: str) -> bool:
+        """Whether a question gets something: one at a time, so that nobody waits for more than one."""
+        ticket = self.scheduler.submit(Ask(str(uuid.uuid4()), question))
+        last = [event async for event in ticket.events()][-1]
+        return last.kind == "answer" and any(
+            cell not in (None, 0) for row in last.value.rows for cell in row
+        )
+
+    async def refresh(self) -> bool:
+        """Read the tables anew; True where they changed, and the model then starts again with them."""
+        schema, _ = await self._call(schema_with_tables, self.database, self.settings.describe)
+        changed = _shape(schema) != _shape(self.schema)
+        if self._looking is not None:
+            self._looking.cancel()
+        self.schema, self.counts, self._examples, self._looking = schema, {}, [], None
+        if changed:
+            self.scheduler.restart()
+        self.look_around()
+        return changed
+
+    def next_questions(self, answer: dict[str, Any]) -> tuple[str, ...]:
+        """Questions that may follow an answer."""
+        if not answer["sql"] or answer["error"] is not None:
+            return ()
+        return following(answer["question"] or "", answer["sql"], self.schema, self.counts)
 
     # ------------------------------------------------------------------------------ questions
 
@@ -228,6 +294,7 @@ class Backend:
     async def _kept(self, id: str, answer: Answer, question: str | None) -> dict[str, Any]:
         """The payload of an answer, which goes into the history."""
         found: dict[str, Any] = await self._call(payload, id, answer, question, self.schema)
+        found = {"next": self.next_questions(found), **found}
         try:
             await self._call(self.history.add, id, found, len(answer.rows))
         except sqlite3.Error as problem:  # a full disk is no reason to withhold an answer
@@ -242,27 +309,49 @@ class Backend:
         result = await self._run(id, sql)
         return await self._kept(id, _answer(sql, result), None)
 
-    async def again(self, id: str) -> dict[str, Any] | None:
-        """A stored answer with the rows that its statement gives now; None for no such answer."""
+    async def again(self, id: str, *, whole: bool = False) -> dict[str, Any] | None:
+        """A stored answer with the rows that its statement gives now; None for no such answer. With
+        `whole`, within the limits of a file.
+        """
         found = await self.stored(id)
         if found is None or not found["sql"]:
             return None if found is None else {**found, "rows": ()}
-        result = await self._run(str(uuid.uuid4()), found["sql"])
-        return {
-            **found,
-            "columns": list(result.columns),
-            "types": column_types(result.columns, result.rows),
-            "truncated": result.truncated,
-            "error": result.error,
-            "rows": result.rows,
-        }
+        sql = found["sql"]
+        result = await (self._run_whole(sql) if whole else self._run(str(uuid.uuid4()), sql))
+        described = await self._call(
+            columns, sql, result.columns, result.rows, self.schema, result.error
+        )
+        now = {"truncated": result.truncated, "error": result.error, "rows": result.rows}
+        found = {**found, **described, **now}
+        return {**found, "next": self.next_questions(found)}
+
+    async def _run_whole(self, sql: str) -> QueryResult:
+        """All rows for a file, one file at a time; where that takes too long, as many as usual."""
+        usual = self.settings.limits
+        limits = replace(
+            usual,
+            timeout_s=4 * usual.timeout_s,
+            max_rows=10 * usual.max_rows,
+            max_result_bytes=3 * usual.max_result_bytes,
+        )
+
+        def run(sql: str) -> Ran:
+            return sql, execute(self.database, sql, limits)
+
+        async with self._files:
+            result = await self._run(str(uuid.uuid4()), sql, run)
+        return await self._run(str(uuid.uuid4()), sql) if result.timed_out else result
+
+    async def checked(self, sql: str) -> str | None:
+        """Why a statement does not run, or None."""
+        return (await self._run(str(uuid.uuid4()), sql)).error
 
     async def stored(self, id: str) -> dict[str, Any] | None:
         """A stored answer without its rows; None for no such answer."""
         found: dict[str, Any] | None = await self._call(self.history.get, id)
         return found
 
-    async def _run(self, id: str, sql: str) -> QueryResult:
+    async def _run(self, id: str, sql: str, run: Callable[[str], Ran] | None = None) -> QueryResult:
         if self._closing:
             raise Closed("the server is shutting down")
         if id in self._running:
@@ -273,7 +362,7 @@ class Backend:
 
         def work() -> QueryResult:
             try:
-                return self.statements.run(id, sql)[1]
+                return self.statements.run(id, sql, run)[1]
             finally:
                 self.statements.forget(id)
 
@@ -295,6 +384,14 @@ class Backend:
             await self._call(self.statements.stop, id)
             return True
         return self.scheduler.stop(id)
+
+
+def _shape(schema: Schema) -> object:
+    """What the model must start again for: names, types and keys, not the sample values."""
+    columns = [
+        (t.name, [(c.name, c.type, c.primary_key) for c in t.columns]) for t in schema.tables
+    ]
+    return columns, schema.foreign_keys
 
 
 def _answer(sql: str, result: QueryResult) -> Answer:

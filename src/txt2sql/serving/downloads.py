@@ -23,8 +23,14 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _INT64 = 2**63
 
 
-def csv_lines(columns: Sequence[str], rows: Sequence[Row]) -> Iterator[bytes]:
-    """UTF-8 with a mark that spreadsheets know it by; a few hundred rows at a time."""
+def cut_off(rows: int) -> str:
+    """What a file says that is not whole."""
+    return f"cut off after {rows:,} rows: there are more; ask for fewer, or for sums"
+
+
+def csv_lines(columns: Sequence[str], rows: Sequence[Row], last: str = "") -> Iterator[bytes]:
+    """UTF-8 with a mark that spreadsheets know it by; a few hundred rows at a time, and at the end
+    a line of its own, where there is something to say."""
     buffer = io.StringIO()
     writer = csv.writer(buffer)
     buffer.write("\ufeff")
@@ -34,6 +40,8 @@ def csv_lines(columns: Sequence[str], rows: Sequence[Row]) -> Iterator[bytes]:
         yield buffer.getvalue().encode("utf-8", "replace")
         buffer.seek(0)
         buffer.truncate()
+    if last:
+        writer.writerow([last])
     yield buffer.getvalue().encode("utf-8", "replace")
 
 
@@ -53,8 +61,8 @@ def _first(text: str) -> str:
     return chr(ord(first) - 0xFEE0) if first and first in "＝＋－＠" else first
 
 
-def parquet(columns: Sequence[str], rows: Sequence[Row]) -> bytes:
-    """One Parquet file. Raises ConfigError where pyarrow is not installed."""
+def parquet(columns: Sequence[str], rows: Sequence[Row], last: str = "") -> bytes:
+    """One Parquet file; `last` is in its metadata under "notice". Raises ConfigError where pyarrow is not installed."""
     if find_spec("pyarrow") is None:
         raise ConfigError("Parquet needs pyarrow; run: pip install pyarrow")
     import pyarrow
@@ -63,7 +71,8 @@ def parquet(columns: Sequence[str], rows: Sequence[Row]) -> bytes:
     cells = [[row[i] for row in rows] for i in range(len(columns))]
     arrays = [pyarrow.array(_one_type(column)) for column in cells]
     sink = io.BytesIO()
-    writer.write_table(pyarrow.Table.from_arrays(arrays, names=_distinct(columns)), sink)
+    table = pyarrow.Table.from_arrays(arrays, names=_distinct(columns))
+    writer.write_table(table.replace_schema_metadata({"notice": last} if last else None), sink)
     return sink.getvalue()
 
 

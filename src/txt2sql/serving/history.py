@@ -28,7 +28,7 @@ from typing import Any
 from txt2sql.runs import cache_dir
 
 MOST_ANSWERS = 1000
-"""The oldest answers beyond so many are forgotten, but for those that somebody judged."""
+"""The oldest answers beyond so many are forgotten, but for those that somebody judged or named."""
 
 _FORMAT = 1
 _TABLES = """
@@ -40,14 +40,19 @@ CREATE TABLE IF NOT EXISTS feedback (
     id TEXT PRIMARY KEY REFERENCES answer (id) ON DELETE CASCADE, good INTEGER NOT NULL, sql TEXT,
     given_at TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS name (
+    id TEXT PRIMARY KEY REFERENCES answer (id) ON DELETE CASCADE, name TEXT NOT NULL
+);
 """
 _FORGET = """
 DELETE FROM answer WHERE number <= (SELECT max(number) FROM answer) - ?
-AND id NOT IN (SELECT id FROM feedback)
+AND id NOT IN (SELECT id FROM feedback) AND id NOT IN (SELECT id FROM name)
 """
 _LIST = """
-SELECT answer.id, asked_at, question, answer.sql, rows, error, good, feedback.sql FROM answer
-LEFT JOIN feedback USING (id) ORDER BY number DESC LIMIT ?
+SELECT answer.id, asked_at, question, answer.sql, rows, error, good, feedback.sql, name FROM answer
+LEFT JOIN feedback USING (id) LEFT JOIN name USING (id)
+WHERE ? = '' OR instr(folded(name, question, answer.sql), ?)
+ORDER BY number DESC LIMIT ?
 """
 _PAIRS = """
 SELECT question, coalesce(feedback.sql, answer.sql) FROM feedback JOIN answer USING (id)
@@ -111,6 +116,7 @@ class History:
         return aside
 
     def _prepare(self) -> None:
+        self._connection.create_function("folded", -1, _folded)
         version = self._connection.execute("PRAGMA user_version").fetchone()[0]
         if version not in (0, _FORMAT):
             raise sqlite3.DatabaseError("it was written by another version")
@@ -145,13 +151,15 @@ class History:
         found: dict[str, Any] | None = json.loads(zlib.decompress(row[0])) if row else None
         return found
 
-    def latest(self, limit: int) -> list[dict[str, Any]]:
-        """The newest answers, each in a few words."""
+    def latest(self, limit: int, search: str = "") -> list[dict[str, Any]]:
+        """The newest answers, each in a few words; with `search` those whose words hold it."""
+        wanted = _folded(search.strip())
         with self._lock:
-            rows = self._connection.execute(_LIST, (limit,)).fetchall()
+            rows = self._connection.execute(_LIST, (wanted, wanted, limit)).fetchall()
         return [
             {
                 "id": id,
+                "name": name,
                 "asked_at": asked_at,
                 "question": question,
                 "sql": sql,
@@ -159,8 +167,19 @@ class History:
                 "error": error,
                 "feedback": None if good is None else {"good": bool(good), "sql": corrected},
             }
-            for id, asked_at, question, sql, count, error, good, corrected in rows
+            for id, asked_at, question, sql, count, error, good, corrected, name in rows
         ]
+
+    def rename(self, id: str, name: str) -> bool:
+        """Give an answer a name, "" for none; False for no such answer."""
+        with self._lock, self._connection:
+            if not self._connection.execute("SELECT 1 FROM answer WHERE id = ?", (id,)).fetchone():
+                return False
+            self._connection.execute("DELETE FROM name WHERE id = ?", (id,))
+            if name.strip():
+                row = (id, _text(name.strip()))
+                self._connection.execute("INSERT INTO name VALUES (?, ?)", row)
+        return True
 
     def clear(self) -> None:
         """Forget everything, what people said of it too, and leave nothing of it in the file."""
@@ -189,6 +208,11 @@ class History:
         """Close the file."""
         with self._lock:
             self._connection.close()
+
+
+def _folded(*texts: str | None) -> str:
+    """Texts as they are searched: without regard to case, one on each line."""
+    return "\n".join(text.casefold() for text in texts if text)
 
 
 def _now() -> str:

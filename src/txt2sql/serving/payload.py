@@ -11,9 +11,9 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from txt2sql.serving.chart import column_types, suggest
+from txt2sql.serving.chart import amounts, column_types, suggest
 from txt2sql.serving.service import Answer
-from txt2sql.types import Cell, Schema
+from txt2sql.types import Cell, Row, Schema
 
 _ROWS_AT_A_TIME = 500
 
@@ -29,14 +29,12 @@ def cell(value: Cell) -> Any:
 
 def payload(id: str, answer: Answer, question: str | None, schema: Schema) -> dict[str, Any]:
     """The Answer of the API; rows last, and still as they are."""
-    types = column_types(answer.columns, answer.rows)
     return {
         "id": id,
         "question": question,
         "sql": answer.sql,
         "explanation": explanation(answer.sql, schema) if answer.error is None else None,
-        "columns": list(answer.columns),
-        "types": types,
+        **columns(answer.sql, answer.columns, answer.rows, schema, answer.error),
         "truncated": answer.truncated,
         "seconds": round(answer.seconds, 4),
         "model": answer.model,
@@ -46,11 +44,30 @@ def payload(id: str, answer: Answer, question: str | None, schema: Schema) -> di
             {"table": m.table, "column": m.column, "value": m.value, "text": m.span}
             for m in answer.matches
         ],
-        "chart": suggest(types, answer.rows, answer.columns) if answer.error is None else None,
         "candidates": list(answer.candidates),
         "dropped": list(answer.dropped),
         "tree": answer.tree,
         "rows": answer.rows,
+    }
+
+
+def columns(
+    sql: str | None,
+    names: Sequence[str],
+    rows: Sequence[Row],
+    schema: Schema,
+    error: str | None = None,
+) -> dict[str, Any]:
+    """What is said of the columns of a result: names, labels, types, which are quantities, a chart."""
+    from txt2sql.sql.labels import labels, origins
+
+    types, cells = column_types(names, rows), origins(sql or "", names, schema.dialect)
+    return {
+        "columns": list(names),
+        "labels": labels(sql or "", names, schema),
+        "types": types,
+        "amounts": amounts(types, cells),
+        "chart": suggest(types, rows, cells) if error is None else None,
     }
 
 

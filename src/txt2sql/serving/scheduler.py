@@ -212,6 +212,12 @@ class Scheduler:
                 self._process.kill()
             await self._process.wait()
 
+    def restart(self) -> None:
+        """Start the model's process again, for tables that changed; what it has is asked again."""
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                self._process.kill()
+
     async def _keep(self) -> None:
         pause, tries = _RESTART_S, 0
         while not self._closing:

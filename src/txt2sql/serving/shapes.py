@@ -41,6 +41,12 @@ class Feedback(_Body):
     sql: Annotated[str | None, Field(max_length=MAX_SQL_CHARS)] = None
 
 
+class Name(_Body):
+    """What an answer is called in the history; "" for its question again."""
+
+    name: Annotated[str, Field(max_length=200)]
+
+
 class Match(BaseModel):
     """A cell value that the question seems to mention, and by which of its words."""
 
@@ -51,21 +57,27 @@ class Match(BaseModel):
 
 
 class Chart(BaseModel):
-    """A picture that suits the rows; `x` and `y` are places of columns."""
+    """A picture that suits the rows; `x`, `y` and `series` (a second dimension) are places of columns."""
 
-    kind: Literal["bar", "line", "number", "scatter"]
+    kind: Literal["bar", "stacked", "line", "number", "scatter"]
     x: int | None
     y: list[int]
+    series: int | None = None
 
 
 class Answered(BaseModel):
-    """An answer: rows, or the reason why there are none in `error`; `dropped` did not fit the prompt."""
+    """An answer: rows, or the reason why there are none in `error`; `dropped` did not fit the prompt.
+
+    `labels` say in words what the columns are, `amounts` are the places of those that hold quantities.
+    """
 
     id: str
     question: str | None
     sql: str | None
     explanation: str | None
     columns: list[str]
+    labels: list[str]
+    amounts: list[int]
     rows: list[list[Any]]
     types: list[Literal["number", "text", "date", "other"]]
     truncated: bool
@@ -77,6 +89,7 @@ class Answered(BaseModel):
     chart: Chart | None
     candidates: list[str]
     dropped: list[str]
+    next: list[str]
     tree: dict[str, Any] | None
 
 
@@ -91,6 +104,7 @@ class Past(BaseModel):
     """An answer of the history; `rows` counts."""
 
     id: str
+    name: str | None = None
     asked_at: str
     question: str | None
     sql: str | None

@@ -28,13 +28,13 @@ from fastapi.responses import (
 from starlette.exceptions import HTTPException
 
 from txt2sql import __version__, search
-from txt2sql.errors import ConfigError
+from txt2sql.errors import ConfigError, Text2SQLError
 from txt2sql.serving import metrics, openai_api, reference
 from txt2sql.serving.backend import Backend
-from txt2sql.serving.downloads import csv_lines, parquet
+from txt2sql.serving.downloads import csv_lines, cut_off, parquet
 from txt2sql.serving.gate import Gate
 from txt2sql.serving.payload import encoded
-from txt2sql.serving.shapes import Answered, Failed, Feedback, Past, Question, Statement
+from txt2sql.serving.shapes import Answered, Failed, Feedback, Name, Past, Question, Statement
 from txt2sql.serving.tickets import Closed, Full, Ticket
 
 PAGE = Path(__file__).parent / "page"
@@ -127,9 +127,19 @@ def _handle_errors(app: FastAPI) -> None:
 
 def _questions(app: FastAPI, backend: Backend) -> None:
     @app.get("/api/database")
-    def database() -> dict[str, Any]:
-        """The database: its tables, and what may be asked of it."""
+    async def database() -> dict[str, Any]:
+        """The database: its tables, and what may be asked of it. Rows are counted and examples tried
+        in the background: ask again until `complete`."""
+        backend.look_around()
         return backend.describe()
+
+    @app.post("/api/database/refresh", responses=_failures(503))
+    async def refresh() -> dict[str, Any]:
+        """Read the tables anew, and tell the model of them."""
+        try:
+            return {"changed": await backend.refresh(), **backend.describe()}
+        except Text2SQLError as problem:
+            raise HTTPException(503, str(problem)) from None
 
     answered: _Responses = {200: {"model": Answered}}
     streamed: _Responses = {200: {"model": Answered, "content": {"text/event-stream": {}}}}
@@ -241,9 +251,12 @@ def _history(app: FastAPI, backend: Backend) -> None:
     answered: _Responses = {200: {"model": Answered}}
 
     @app.get("/api/history")
-    def history(limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> list[Past]:
-        """What was asked and run, newest first."""
-        return [Past(**each) for each in backend.history.latest(limit)]
+    def history(
+        limit: Annotated[int, Query(ge=1, le=1000)] = 50,
+        search: Annotated[str, Query(max_length=1000)] = "",
+    ) -> list[Past]:
+        """What was asked and run, newest first; with `search` where name, question or SQL hold it."""
+        return [Past(**each) for each in backend.history.latest(limit, search)]
 
     @app.delete("/api/history", status_code=204)
     def forget() -> None:
@@ -256,40 +269,55 @@ def _history(app: FastAPI, backend: Backend) -> None:
         found = await (backend.again(str(id)) if rows else backend.stored(str(id)))
         return _unknown() if found is None else _json({"rows": (), **found})
 
+    @app.patch(answers, status_code=204, responses=_failures(404, 422))
+    def rename(id: UUID, body: Name) -> Response:
+        """Name an answer of the history."""
+        exists = backend.history.rename(str(id), body.name)
+        return Response(status_code=204) if exists else _unknown()
+
     csv: _Responses = {200: {"content": {"text/csv": {}}}}
 
     @app.get(f"{answers}/rows.csv", responses=csv | _failures(404, 409, 422, 429, 503))
     async def rows_csv(id: UUID) -> Response:
-        """The rows that the statement of an answer gives now, for spreadsheets."""
-        found = await backend.again(str(id))
+        """The rows that the statement of an answer gives now, for spreadsheets. A file that is not
+        whole says so in its name and its last line."""
+        found = await backend.again(str(id), whole=True)
         if found is None or found["error"] is not None:
             return _unknown(found)
-        lines = csv_lines(found["columns"], found["rows"])
-        return StreamingResponse(lines, media_type="text/csv", headers=_as_file(backend, id, "csv"))
+        lines = csv_lines(found["columns"], found["rows"], _last_line(found))
+        headers = _as_file(backend, id, "csv", found)
+        return StreamingResponse(lines, media_type="text/csv", headers=headers)
 
     binary: _Responses = {200: {"content": {"application/vnd.apache.parquet": {}}}}
 
     @app.get(f"{answers}/rows.parquet", responses=binary | _failures(404, 409, 422, 429, 501, 503))
     async def rows_parquet(id: UUID) -> Response:
-        """The rows that the statement of an answer gives now, for programs."""
-        found = await backend.again(str(id))
+        """The rows that the statement of an answer gives now, for programs. A file that is not whole
+        says so in its name and its metadata."""
+        found = await backend.again(str(id), whole=True)
         if found is None or found["error"] is not None:
             return _unknown(found)
         try:
-            file = await asyncio.to_thread(parquet, found["columns"], found["rows"])
+            file = await asyncio.to_thread(
+                parquet, found["columns"], found["rows"], _last_line(found)
+            )
         except ConfigError as problem:
             return _error(501, str(problem))
         return StreamingResponse(
             _pieces(file),
             media_type="application/vnd.apache.parquet",
-            headers=_as_file(backend, id, "parquet"),
+            headers=_as_file(backend, id, "parquet", found),
         )
 
-    @app.post("/api/feedback", status_code=204, responses=_failures(404, 422))
-    def feedback(body: Feedback) -> Response:
-        """Say whether an answer is right, or what would be."""
-        known = backend.history.judge(str(body.id), body.good, body.sql or None)
-        return Response(status_code=204) if known else _unknown()
+    @app.post("/api/feedback", status_code=204, responses=_failures(404, 422, 429, 503))
+    async def feedback(body: Feedback) -> Response:
+        """Say whether an answer is right, or what would be: SQL that runs."""
+        if body.sql and (problem := await backend.checked(body.sql)):
+            return _error(422, f"the SQL is not kept, since it does not run: {problem}")
+        exists = await asyncio.to_thread(
+            backend.history.judge, str(body.id), body.good, body.sql or None
+        )
+        return Response(status_code=204) if exists else _unknown()
 
     lines: _Responses = {200: {"content": {"application/jsonl": {}}}}
 
@@ -309,9 +337,14 @@ def _unknown(found: dict[str, Any] | None = None) -> Response:
     return _error(409, found["error"])
 
 
-def _as_file(backend: Backend, id: UUID, kind: str) -> dict[str, str]:
+def _last_line(found: dict[str, Any]) -> str:
+    return cut_off(len(found["rows"])) if found["truncated"] else ""
+
+
+def _as_file(backend: Backend, id: UUID, kind: str, found: dict[str, Any]) -> dict[str, str]:
     name = "".join(c if c.isascii() and c.isalnum() else "_" for c in backend.schema.db_id)
-    return {"Content-Disposition": f'attachment; filename="{name}-{str(id)[:8]}.{kind}"'}
+    part = f"-first-{len(found['rows'])}-rows" if found["truncated"] else ""
+    return {"Content-Disposition": f'attachment; filename="{name}-{str(id)[:8]}{part}.{kind}"'}
 
 
 def _pieces(body: bytes, size: int = 65_536) -> Iterator[bytes]:

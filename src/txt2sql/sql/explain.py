@@ -56,7 +56,7 @@ _PARTS = (
 )  # fmt: skip
 
 
-class _Tangled(Exception):
+class Tangled(Exception):
     """More than one sentence can say."""
 
 
@@ -67,7 +67,7 @@ def explain(sql: str, dialect: str = "sqlite") -> str | None:
     try:
         tree = sqlglot.parse_one(sql, read=dialect)
         sentence = _query(tree)
-    except (SqlglotError, _Tangled, RecursionError, ValueError):
+    except (SqlglotError, Tangled, RecursionError, ValueError):
         return None
     return None if len(sentence) > _LONGEST else f"{sentence[0].upper()}{sentence[1:]}."
 
@@ -81,8 +81,13 @@ def _query(tree: Node) -> str:
             first, second = _query(tree.left), _phrase(tree.right)
             return f"{first}, {words} {second}{_order(tree)}"
     if not isinstance(tree, exp.Select) or not tree.expressions:
-        raise _Tangled
+        raise Tangled
     return _Select(tree).sentence()
+
+
+def select_words(tree: exp.Select) -> _Select:
+    """The words for one SELECT's values: `select_words(tree).name(node)`; Tangled where there are none."""
+    return _Select(tree)
 
 
 def _phrase(tree: Node) -> str:
@@ -95,7 +100,7 @@ def _phrase(tree: Node) -> str:
 def _only(node: Node, *known: str) -> None:
     """What is said of a node is all that there is to it: it has no parts but these."""
     if any(value and name not in known for name, value in node.args.items()):
-        raise _Tangled
+        raise Tangled
 
 
 class _Select:
@@ -170,14 +175,14 @@ class _Select:
             return str(source.name)
         if isinstance(source, exp.Subquery):
             return f"({_phrase(source)})"
-        raise _Tangled
+        raise Tangled
 
     def _joined(self, join: Node) -> str:
         """Rows that belong together by columns need no words; any other condition does."""
         _only(join, "this", "side", "kind", "on", "using")
         side, kind = str(join.args.get("side") or ""), str(join.args.get("kind") or "")
         if side not in ("", "LEFT") or kind not in ("", "INNER", "OUTER", "CROSS"):
-            raise _Tangled
+            raise Tangled
         name = self._source(join.this)
         on = join.args.get("on")
         tests = list(on.flatten()) if isinstance(on, exp.And) else [on] if on else []
@@ -315,7 +320,7 @@ def _order(tree: Node, select: _Select | None = None) -> str:
         ]
         text += f"; sorted by {', then by '.join(keys)}"
     if tree.args.get("offset") and not tree.args.get("limit"):
-        raise _Tangled
+        raise Tangled
     if limit := tree.args.get("limit"):
         count = _verbatim(limit.args.get("expression") or limit.args.get("count") or limit)
         text += "; the first only" if count == "1" else f"; the first {count} only"
@@ -332,5 +337,5 @@ def _verbatim(node: Node) -> str:
     """As it stands in the statement, where that is short."""
     text: str = node.sql(dialect="sqlite", comments=False)
     if len(text) > _LONGEST_PART or node.find(exp.Select):
-        raise _Tangled
+        raise Tangled
     return text

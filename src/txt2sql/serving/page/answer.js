@@ -1,11 +1,13 @@
-// One answer: what it says in a sentence, its SQL to edit and run again, its rows, chart and search,
-// what the question's words were matched with, and whether a person found it right.
+// One answer: what it says in a sentence, its rows, chart and search, below them its SQL to edit and run
+// again, what the question's words were matched with, and whether a person found it right. What is shown
+// always belongs to one statement: while another runs, or when it fails or is stopped, nothing is left.
 //
-//     const view = showAnswer(place, answer, { busy }); view.editor.insert("shops.name")
+//     const view = showAnswer(place, answer, { busy, arrived, ask, address }); view.editor.insert("shops.name")
 
 import * as api from "./api.js";
-import { chart } from "./chart.js";
-import { button, count, icon, make, say, tabs } from "./elements.js";
+import { canDraw, chart } from "./chart.js";
+import { didYouMean, quoted } from "./complete.js";
+import { button, copyText, count, download, icon, make, say, tabs } from "./elements.js";
 import { rowTable } from "./rows.js";
 import { laidOut, makeEditor } from "./sql.js";
 import { drawTree } from "./tree.js";
@@ -27,12 +29,14 @@ function certainty(confidence) {
   return make("span", { class: "certainty " + level }, make("span", { class: "meter", "aria-hidden": "true" }, fill), told);
 }
 
-function facts(answer) {
+function facts(answer, address) {
   const parts = [];
   if (answer.confidence !== null && answer.confidence !== undefined) parts.push(certainty(answer.confidence));
   if (answer.error === null) parts.push(make("span", {}, count(answer.rows.length, "row") + (answer.truncated ? " and more" : "")));
   parts.push(make("span", {}, answer.seconds.toFixed(2) + " s"));
   if (answer.model) parts.push(make("span", {}, answer.model));
+  const link = make("button", { type: "button", class: "link", onclick: () => copyText(address(answer.id), link) }, make("span", {}, "Copy link"));
+  if (answer.id) parts.push(make("span", { class: "share" }, link));
   return make("p", { class: "facts" }, ...parts);
 }
 
@@ -58,31 +62,53 @@ function otherQueries(answer, tryOut) {
     make("ul", { class: "others" }, ...others.map(sql => make("li", {}, make("code", {}, sql), button("Try", { class: "quiet", onclick: () => tryOut(sql) }, "play")))));
 }
 
-export function showAnswer(place, asked, { busy }) {
-  let answer = asked; // what is shown: the model's, or that of edited SQL
+// Names that exist, for one that does not: a press puts it into the SQL and runs that.
+function correction(sentence, sql, correct) {
+  const meant = didYouMean(sentence, sql);
+  if (!meant) return null;
+  const [wrong, near, owners] = meant, name = new RegExp("(?<![\\p{L}\\p{N}_])" + wrong.replaceAll("$", "\\$") + "(?![\\p{L}\\p{N}_])", "giu");
+  return make("p", { class: "meant" },
+    ...(near.length ? ["Did you mean:", ...near.map(each => button(each, { class: "choice", onclick: () => correct(sql.replace(name, () => quoted(each))) }))] : []),
+    owners.length ? wrong + " is a column of " + owners.slice(0, 3).join(", ") + "." : "");
+}
+
+const plain = sql => (sql || "").replace(/\s+/g, " ").trim();
+
+export function showAnswer(place, asked, { busy, arrived, ask, address, own = null }) {
+  let answer = asked; // what is shown: the model's, that of edited SQL, or null while there is none
   let current = null; // what is running
+  let shownSql = plain(asked.sql); // the statement that the result belongs to
   const written = laidOut(asked.sql || "");
   const name = asked.question ? make("h2", { class: "asked" }, asked.question) : null;
   const head = make("div", { class: "head" }), result = make("div", { class: "result" }), judging = make("div", { class: "judging" });
+  const extras = [matched(asked.matches || []), leftOut(asked.dropped || []), otherQueries({ ...asked, candidates: asked.candidates || [] }, tryOut)].filter(Boolean);
+  const stale = make("p", { class: "hint stale-hint", hidden: true }, "This belongs to the SQL before your edits; Run shows what the new one gives.");
   const runs = button("Run", { class: "run", title: "Ctrl+Enter", onclick: () => (current ? current.stop() : run()) }, "play");
   const reset = button("Undo edits", { class: "quiet", hidden: true, onclick: () => { editor.text = written; editor.area.focus(); run(); } }, "undo");
-  const copy = button("Copy", { class: "quiet", onclick: copied }, "copy");
-  const editor = makeEditor(run, text => { reset.hidden = text === written; });
-  editor.text = written;
-  const sql = make("section", { class: "sql", "aria-label": "SQL" },
+  const copy = button("Copy", { class: "quiet", "aria-label": "Copy the SQL", onclick: () => copyText(editor.text, copy) }, "copy");
+  const editor = own || makeEditor("sql", run, edited);
+  if (!own) editor.text = written;
+  const sql = own || !asked.sql ? null : make("section", { class: "sql", "aria-label": "SQL" },
     make("div", { class: "bar-line" }, make("h3", {}, "SQL"), make("span", { class: "key-hint" }, make("kbd", {}, "Ctrl"), " ", make("kbd", {}, "Enter"), " runs it"), make("span", { class: "buttons" }, reset, copy, runs)),
     editor.element);
 
-  async function copied() {
-    try {
-      await navigator.clipboard.writeText(editor.text);
-      say("Copied");
-      copy.lastChild.textContent = "Copied";
-    } catch {
-      editor.area.select(); // no clipboard over plain HTTP: one key press copies what is marked
-      copy.lastChild.textContent = "Press Ctrl+C";
-    }
-    setTimeout(() => { copy.lastChild.textContent = "Copy"; }, 1600);
+  function edited(text) {
+    reset.hidden = text === written;
+    const changed = plain(text) !== shownSql;
+    stale.hidden = !(changed && answer);
+    head.classList.toggle("stale", changed);
+    result.classList.toggle("stale", changed);
+  }
+
+  // Nothing of an earlier statement stands beside another one.
+  function blank(...inside) {
+    answer = null;
+    shownSql = plain(editor.text);
+    head.replaceChildren(...[name].filter(Boolean));
+    result.replaceChildren(...inside);
+    judging.replaceChildren();
+    for (const each of extras) each.hidden = true;
+    edited(editor.text);
   }
 
   async function run() {
@@ -91,14 +117,19 @@ export function showAnswer(place, asked, { busy }) {
     if (!mine) return;
     current = mine;
     runs.replaceChildren(icon("stop"), make("span", {}, "Stop"));
+    blank();
     try {
-      const found = await api.run(text, id, mine.signal);
-      answer = text === written.trim() && asked.error === null ? { ...found, confidence: asked.confidence, question: asked.question } : found;
+      const ran = await api.run(text, id, mine.signal);
+      if (!article.isConnected) return; // something else is shown by now
+      if (mine.stopping()) return ended();
+      answer = plain(text) === plain(written) && asked.error === null ? { ...ran, confidence: asked.confidence, question: asked.question } : ran;
       fill();
+      arrived(answer);
       say(answer.error || count(answer.rows.length, "row"));
     } catch (problem) {
-      if (problem.name === "AbortError") say("Stopped");
-      else result.replaceChildren(failure(problem.message));
+      if (!article.isConnected) return;
+      if (problem.name === "AbortError") ended();
+      else blank(failure(problem.message));
     } finally {
       current = null;
       runs.replaceChildren(icon("play"), make("span", {}, "Run"));
@@ -106,33 +137,46 @@ export function showAnswer(place, asked, { busy }) {
     }
   }
 
+  function ended() {
+    blank(make("div", { class: "stopped" }, make("p", {}, "Stopped; nothing of it runs any more.")));
+    say("Stopped");
+  }
+
   function tryOut(other) {
     editor.text = laidOut(other);
     editor.area.focus();
-    run();
+    if (own) own.run();
+    else run();
   }
 
   function fill() {
-    const edited = editor.text.trim() !== written.trim();
+    shownSql = plain(answer.sql);
+    const changed = !own && shownSql !== plain(written);
     head.replaceChildren(...[
       name,
       answer.explanation ? make("p", { class: "explanation" }, answer.explanation) : null,
-      facts(answer)].filter(Boolean));
-    result.replaceChildren(...(answer.error !== null && answer.error !== undefined ? [failure(answer.error, hint())] : []), ...views());
-    judging.replaceChildren(...(asked.question && asked.sql ? judgement(asked, editor, edited) : []));
+      facts(answer, address)].filter(Boolean));
+    const failed = answer.error !== null && answer.error !== undefined;
+    result.replaceChildren(...(failed ? [failure(answer.error, correction(answer.error, editor.text, tryOut) || "", hint() || "")] : []), ...views(changed));
+    for (const each of extras) each.hidden = changed;
+    judging.replaceChildren(...(asked.question && asked.sql && !(changed && failed) ? judgement(asked, editor, changed) : []), ...next());
+    edited(editor.text);
+  }
+
+  function next() {
+    if (!answer.next?.length) return [];
+    return [make("div", { class: "examples", role: "group", "aria-label": "Next questions" }, make("span", { class: "hint" }, "Ask next"),
+      ...answer.next.map(each => button(each, { class: "example", onclick: () => ask(each) })))];
   }
 
   function hint() {
-    return asked.sql ? make("p", { class: "hint" }, "Edit the SQL above and run it again, or ask in other words.") : null;
+    return asked.sql ? make("p", { class: "hint" }, own ? "Edit the SQL above and run it again." : "Edit the SQL below and run it again, or ask in other words.") : null;
   }
 
   async function save(kind, pressed) {
     pressed.disabled = true;
     try {
-      const [content, name] = await api.rows(answer.id, kind);
-      const link = make("a", { href: URL.createObjectURL(content), download: name });
-      link.click();
-      setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+      download(...await api.rows(answer.id, kind));
     } catch (problem) {
       for (const old of result.querySelectorAll(".failure")) old.remove();
       result.prepend(failure(problem.message));
@@ -141,13 +185,13 @@ export function showAnswer(place, asked, { busy }) {
     }
   }
 
-  function views() {
+  function views(changed) {
     const found = {};
     if (answer.error === null) {
-      if (answer.chart && answer.rows.length) found.chart = () => chart(answer);
+      if (canDraw(answer)) found.chart = () => chart(answer);
       found.table = () => rowTable(answer);
     }
-    if (asked.tree) found.search = () => { const box = make("div"); drawTree(box, asked.tree, "h4"); return box; };
+    if (asked.tree && !changed) found.search = () => { const box = make("div"); drawTree(box, asked.tree, "h3"); return box; };
     const names = Object.keys(found);
     if (!names.length) return [];
     const list = make("div", { class: "tabs", role: "tablist", "aria-label": "Result" });
@@ -163,23 +207,22 @@ export function showAnswer(place, asked, { busy }) {
       ...["CSV", "Parquet"].map(kind => button(kind, { class: "quiet", "aria-label": "Download as " + kind, onclick: event => save(kind.toLowerCase(), event.currentTarget) }, "download"))) : null;
     const bar = make("div", { class: "bar-line" }, list, files);
     queueMicrotask(() => {
-      const first = names.includes(preferred) && answer.chart?.kind !== "number" ? preferred : names[0], kept = preferred;
+      const usual = answer.chart ? preferred : "table", first = names.includes(usual) && answer.chart?.kind !== "number" ? usual : names[0], before = preferred;
       const choose = tabs(list, tab => {
         const name = tab.id.slice("show-".length);
         if (name !== "search") preferred = name;
         open(name);
       });
       choose(list.querySelector("#show-" + first));
-      preferred = kept;
+      preferred = before;
     });
     return [bar, ...panels];
   }
 
-  const article = make("article", { class: "answer" }, head, asked.sql ? sql : null, result,
-    matched(asked.matches || []), leftOut(asked.dropped || []), otherQueries({ ...asked, candidates: asked.candidates || [] }, tryOut), judging);
+  const article = make("article", { class: "answer" }, head, stale, result, sql, ...extras, judging);
   fill();
   place.replaceChildren(article);
-  return { editor };
+  return { editor: sql ? editor : null, edited: own ? edited : () => {} };
 }
 
 // Right or wrong, and what would have been right: kept by the service as a pair to learn from.

@@ -39,7 +39,9 @@ async function read(path, options) {
 }
 
 export const database = () => read("api/database");
-export const history = () => read("api/history?limit=50");
+export const refresh = () => read("api/database/refresh", { method: "POST" });
+export const history = search => read("api/history?limit=100&search=" + encodeURIComponent(search));
+export const rename = (id, name) => send("api/answers/" + encodeURIComponent(id), { method: "PATCH", body: { name } });
 export const stored = (id, signal) => read("api/answers/" + encodeURIComponent(id) + "?rows=1", { signal });
 export const run = (sql, id, signal) => read("api/sql", { method: "POST", body: { sql, id }, signal });
 export const stop = id => send("api/ask/" + encodeURIComponent(id), { method: "DELETE" });

@@ -41,6 +41,32 @@ export function say(text) {
 
 export const count = (number, one, many = one + "s") => number.toLocaleString("en") + " " + (number === 1 ? one : many);
 
+// Text to the clipboard; where the browser gives none (plain HTTP), by way of a marked text.
+export async function copyText(text, pressed) {
+  const label = pressed.lastChild, before = label.textContent;
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    const area = make("textarea", { class: "hidden-text", "aria-hidden": "true" });
+    area.value = text;
+    document.body.append(area);
+    area.select();
+    document.execCommand("copy");
+    area.remove();
+    pressed.focus();
+  }
+  label.textContent = "Copied";
+  say("Copied");
+  setTimeout(() => { label.textContent = before; }, 1600);
+}
+
+// A file of the browser's own making, or of the service's.
+export function download(content, name) {
+  const link = make("a", { href: URL.createObjectURL(content), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
 // Tabs by the pattern of WAI-ARIA: arrows walk, the panel of the chosen one is shown.
 export function tabs(list, chosen = () => {}) {
   const all = [...list.querySelectorAll("[role=tab]")];

@@ -1,4 +1,4 @@
-// What was asked before: opened again with its rows, asked again, or forgotten altogether.
+// What was asked before: searched, named, opened again with its rows, asked again, or forgotten.
 //
 //     const history = makeHistory(place, { open, again }); history.refresh()
 
@@ -19,13 +19,40 @@ function judged(feedback) {
 }
 
 export function makeHistory(place, { open, again }) {
+  const list = make("div"), search = make("input", { type: "search", id: "past-search", placeholder: "Search the history", autocomplete: "off", spellcheck: "false" });
+  let later = 0;
+  search.addEventListener("input", () => { clearTimeout(later); later = setTimeout(refresh, 200); });
+  place.replaceChildren(make("label", { class: "filter" }, make("span", { class: "hidden-text" }, "Search the history"), search), list);
+
   function entry(each) {
     const facts = [each.error ? "failed" : count(each.rows ?? 0, "row"), when(each.asked_at), judged(each.feedback)].filter(Boolean).join(" · ");
-    const name = each.question || each.sql || "";
-    return make("li", {},
-      make("button", { type: "button", class: "past", onclick: () => open(each) },
-        make("span", { class: each.question ? "past-question" : "past-question past-sql" }, name), make("span", { class: "type" + (each.error ? " failed" : "") }, facts)),
+    const text = each.question || each.sql || "", name = each.name || text;
+    const line = make("li", {},
+      make("button", { type: "button", class: "past", title: each.name ? text : null, onclick: () => open(each) },
+        make("span", { class: "past-question" + (each.question || each.name ? "" : " past-sql") }, name), make("span", { class: "type" + (each.error ? " failed" : "") }, facts)),
+      make("button", { type: "button", class: "icon-button", "aria-label": "Name: " + name, title: "Name it", onclick: () => naming(line, each, name) }, icon("edit")),
       each.question && make("button", { type: "button", class: "icon-button", "aria-label": "Ask again: " + name, title: "Ask again", onclick: () => again(each.question) }, icon("again")));
+    return line;
+  }
+
+  function naming(line, each, name) {
+    const input = make("input", { type: "text", "aria-label": "Name of this answer", maxlength: "200", value: each.name || "", placeholder: name.slice(0, 60), onkeydown: event => {
+      if (event.key !== "Escape") return;
+      event.stopPropagation();
+      refresh();
+    } });
+    line.replaceChildren(make("form", { class: "naming", onsubmit: async event => {
+      event.preventDefault();
+      try {
+        await api.rename(each.id, input.value);
+        say("Named");
+      } catch (problem) {
+        say(problem.message);
+      }
+      await refresh();
+      list.querySelector(".past")?.focus();
+    } }, input, make("button", { type: "submit", class: "quiet" }, "Save")));
+    input.focus();
   }
 
   // Two presses: the first asks whether one is sure.
@@ -42,22 +69,24 @@ export function makeHistory(place, { open, again }) {
       await api.forget();
       say("History cleared");
     } catch (problem) {
-      place.replaceChildren(make("p", { class: "empty" }, problem.message));
+      list.replaceChildren(make("p", { class: "empty" }, problem.message));
       return;
     }
     await refresh();
   }
 
   async function refresh() {
-    let found;
+    const wanted = search.value.trim();
+    let pasts;
     try {
-      found = await api.history();
+      pasts = await api.history(wanted);
     } catch (problem) {
-      place.replaceChildren(make("p", { class: "empty" }, problem.message));
+      list.replaceChildren(make("p", { class: "empty" }, problem.message));
       return;
     }
-    if (!found.length) place.replaceChildren(make("p", { class: "empty" }, "Questions you ask are kept here, on this machine."));
-    else place.replaceChildren(make("ol", { class: "pasts" }, ...found.map(entry)), clearing());
+    if (wanted !== search.value.trim()) return; // a later search has another answer
+    if (pasts.length) list.replaceChildren(make("ol", { class: "pasts" }, ...pasts.map(entry)), clearing());
+    else list.replaceChildren(make("p", { class: "empty" }, wanted ? "Nothing in the history holds this." : "Questions you ask are kept here, on this machine."));
   }
 
   return { refresh };

@@ -3,14 +3,16 @@
 
 import { failure, showAnswer } from "./answer.js";
 import * as api from "./api.js";
+import { quoted, useSchema } from "./complete.js";
 import { button, count, find, icon, make, say, tabs } from "./elements.js";
 import { makeHistory } from "./history.js";
 import { showSchema } from "./schema.js";
-import { coloured, laidOut, put } from "./sql.js";
+import { coloured, laidOut, makeEditor, put } from "./sql.js";
 
 const NAMES = { sqlite: "SQLite", postgres: "PostgreSQL", postgresql: "PostgreSQL", mysql: "MySQL", mariadb: "MariaDB", duckdb: "DuckDB" };
 const [question, place, progress, effort] = ["question", "answer", "progress", "effort"].map(find);
 let database = null, view = null, running = null, last = question;
+let turn = 0; // what began last; whatever ends later shows nothing any more
 const quiet = matchMedia("(prefers-reduced-motion: reduce)");
 const narrow = matchMedia("(max-width: 56rem)");
 
@@ -24,8 +26,9 @@ function waiting(id, text, stop, delay = 0) {
   const end = button("Stop", { class: "stop", "aria-keyshortcuts": "Escape", onclick: stopping }, "stop");
   const started = performance.now();
   const timer = setInterval(() => { clock.textContent = ((performance.now() - started) / 1000).toFixed(0) + " s"; }, 500);
-  let heard = 0;
+  let heard = 0, ending = false;
   function stopping() {
+    ending = true;
     end.disabled = true;
     end.lastChild.textContent = "Stopping…";
     stop();
@@ -33,11 +36,12 @@ function waiting(id, text, stop, delay = 0) {
   progress.replaceChildren(make("div", { class: "bar-line" }, line, clock, end), bar, best);
   const appears = setTimeout(() => { progress.hidden = false; }, delay);
   place.setAttribute("aria-busy", "true");
-  find("ask-button").disabled = true;
+  for (const each of ["ask-button", "run-button"]) find(each).disabled = true;
   say(text);
-  running = {
+  const mine = {
     id,
     stop: stopping,
+    stopping: () => ending,
     tell(words) { line.lastChild.textContent = words; say(words); },
     progress({ simulations, of, sql }) {
       bar.hidden = false;
@@ -51,14 +55,16 @@ function waiting(id, text, stop, delay = 0) {
     done() {
       clearInterval(timer);
       clearTimeout(appears);
+      if (running !== mine) return;
       progress.hidden = true;
       progress.replaceChildren();
       place.removeAttribute("aria-busy");
-      find("ask-button").disabled = false;
+      for (const each of ["ask-button", "run-button"]) find(each).disabled = false;
       running = null;
     },
   };
-  return running;
+  running = mine;
+  return mine;
 }
 
 // For edited SQL: the same panel, if it takes long, and a signal that gives the request up when the
@@ -67,24 +73,24 @@ function busy(id, text) {
   if (running) return null;
   const control = new AbortController();
   const shown = waiting(id, text, () => api.stop(id).catch(() => {}).finally(() => control.abort()), 400);
-  return { signal: control.signal, stop: shown.stop, done: shown.done };
+  return { signal: control.signal, stop: shown.stop, stopping: shown.stopping, done: shown.done };
 }
 
 async function ask(text) {
   if (running) return;
-  const id = api.newId();
+  const id = api.newId(), mine = ++turn;
   const shown = waiting(id, "Thinking", () => api.stop(id).catch(problem => say(problem.message)));
-  place.replaceChildren();
   begun();
   scrollTo({ top: 0, behavior: quiet.matches ? "auto" : "smooth" });
-  let end = () => refused(new api.Failure("The service ended the connection before it answered; try again."), text);
+  let end = () => refused(new api.Failure("The service ended the connection before it answered; try again."), () => ask(text));
   const ends = {
     answer: data => answered(data),
-    error: data => refused(new api.Failure(data.error), text),
-    stopped: () => stopped(text),
+    error: data => refused(new api.Failure(data.error), () => ask(text)),
+    stopped: () => stopped(() => ask(text)),
   };
   try {
     for await (const [name, data] of api.ask(text, Number(effort.value) || 0, id)) {
+      if (mine !== turn) break;
       if (name === "queued" && data.position > 0) shown.tell("Waiting for " + count(data.position, "question") + " before yours");
       else if (name === "started") shown.tell(Number(effort.value) ? "Searching" : "Thinking");
       else if (name === "progress") shown.progress(data);
@@ -94,49 +100,115 @@ async function ask(text) {
       }
     }
   } catch (problem) {
-    end = () => refused(problem, text);
+    end = () => refused(problem, () => ask(text));
   }
   shown.done(); // before the answer is seen: the next question may follow at once
-  end();
-  history.refresh();
+  if (mine === turn) end();
 }
 
-function answered(answer) {
-  view = showAnswer(place, answer, { busy });
+// SQL that a person wrote without a question.
+async function runOwn() {
+  const text = own.text.trim(), id = api.newId();
+  const shown = text && busy(id, "Running the SQL");
+  if (!shown) return;
+  begun();
+  await show(shown, () => api.run(text, id, shown.signal), runOwn);
+}
+
+// Shows what a request gives, unless something else began meanwhile or it was stopped.
+async function show(shown, request, again, pushed = true) {
+  const mine = ++turn;
+  let end;
+  try {
+    const answer = await request();
+    end = () => (shown.stopping() ? stopped(again) : answered(answer, pushed));
+  } catch (problem) {
+    end = () => (problem.name === "AbortError" ? stopped(again) : refused(problem, again));
+  }
+  shown.done();
+  if (mine === turn) end();
+}
+
+function answered(answer, pushed = true) {
+  view = showAnswer(place, answer, { busy, arrived, ask: askNext, address, own: answer.question ? null : { ...own, run: runOwn, get text() { return own.text; }, set text(sql) { own.text = sql; } } });
   nameAnswer();
+  if (pushed) arrived(answer);
   document.title = (answer.question || "SQL") + " – txt2sql";
   say(answer.error || (answer.explanation || "Answered") + " " + count(answer.rows.length, "row"));
 }
 
-function stopped(text) {
-  const again = text && button("Ask again", { class: "quiet", onclick: () => ask(text) }, "again");
-  place.replaceChildren(make("div", { class: "stopped" }, make("p", {}, "Stopped; nothing of it runs any more."), again || null));
+function askNext(text) {
+  question.value = text;
+  choose(find("tab-question"));
+  grow();
+  ask(text);
+}
+
+// Every answer has an address, which shows it again: for Back, for a bookmark, for somebody else.
+const address = id => location.origin + location.pathname + "#answer=" + id;
+
+function arrived(answer) {
+  history.refresh();
+  if (answer.id && location.hash !== "#answer=" + answer.id) window.history.pushState(null, "", "#answer=" + answer.id);
+}
+
+function openAddress() {
+  const id = /^#answer=([\w-]+)$/.exec(location.hash);
+  if (location.hash && !id) return; // a place on the page
+  if (running) {
+    running.stop();
+    running.done();
+  }
+  if (id) return openStored(id[1], false);
+  turn += 1;
+  view = null;
+  place.replaceChildren();
+  find("welcome").classList.remove("hidden-text");
+  find("examples").hidden = false;
+  document.title = "txt2sql";
+}
+
+async function openStored(id, pushed = true) {
+  if (running) return;
+  if (narrow.matches && document.body.classList.contains("side-open")) openSide(false);
+  const control = new AbortController();
+  const shown = waiting(id, "Fetching the rows again", () => control.abort(), 400);
+  begun();
+  await show(shown, async () => {
+    const answer = await api.stored(id, control.signal);
+    if (answer.question) question.value = answer.question;
+    else own.text = laidOut(answer.sql || "");
+    choose(find(answer.question ? "tab-question" : "tab-sql"));
+    grow();
+    return answer;
+  }, () => openStored(id, pushed), pushed);
+}
+
+function stopped(again) {
+  const anew = again && button("Try again", { class: "quiet", onclick: again }, "again");
+  place.replaceChildren(make("div", { class: "stopped" }, make("p", {}, "Stopped; nothing of it runs any more."), anew || ""));
   say("Stopped");
 }
 
-function refused(problem, text) {
+function refused(problem, again) {
   if (problem.status === 401) return wantToken();
-  const again = text ? button("Try again", { class: "quiet", onclick: () => ask(text) }, "again") : "";
+  const anew = again ? button("Try again", { class: "quiet", onclick: again }, "again") : "";
   const wait = problem.retry ? make("span", { class: "hint" }, " There is room in about " + count(problem.retry, "second") + ".") : null;
-  place.replaceChildren(failure(problem.message, make("p", {}, again, wait)));
+  place.replaceChildren(failure(problem.message, make("p", {}, anew, wait)));
 }
 
+// Something begins: what was shown before is gone.
 function begun() {
+  view = null;
+  place.replaceChildren();
   find("welcome").classList.add("hidden-text");
   find("examples").hidden = true;
 }
 
 // ------------------------------------------------------------------------------ the places around it
 
-// SQL wants some names in quotes; a question has them as they are.
-function quoted(name) {
-  if (/^[a-z_][a-z0-9_]*$/i.test(name)) return name;
-  const mark = ["mysql", "mariadb"].includes(database.dialect) ? "`" : '"';
-  return mark + name.replaceAll(mark, mark + mark) + mark;
-}
-
 function insert(table, column) {
-  const editor = view && view.editor.area.isConnected && last === view.editor.area ? view.editor : null;
+  const editor = [own, view?.editor].find(each => each && last === each.area && each.area.isConnected);
   if (narrow.matches) openSide(false);
   if (editor) editor.insert(column === undefined ? quoted(table) : quoted(table) + "." + quoted(column));
   else put(question, column === undefined ? table : column);
@@ -155,28 +227,12 @@ function openSide(open) {
 const history = makeHistory(find("history"), {
   again(text) {
     if (narrow.matches) openSide(false);
-    question.value = text;
-    grow();
-    ask(text);
+    askNext(text);
   },
-  async open(past) {
-    if (running) return;
-    if (narrow.matches) openSide(false);
-    begun();
-    const control = new AbortController();
-    const shown = waiting(past.id, "Fetching the rows again", () => control.abort(), 400);
-    try {
-      question.value = past.question || "";
-      grow();
-      answered(await api.stored(past.id, control.signal));
-    } catch (problem) {
-      if (problem.name === "AbortError") stopped(past.question);
-      else refused(problem, past.question || "");
-    } finally {
-      shown.done();
-    }
-  },
+  open: past => openStored(past.id),
 });
+
+const own = makeEditor("own-sql", () => runOwn(), text => view?.edited(text));
 
 function dark() {
   const chosen = document.documentElement.dataset.theme;
@@ -219,16 +275,38 @@ function fillEfforts({ available, default: usual, max }) {
   effort.append(...steps.map(each => make("option", { value: each }, "Search, " + each + " simulations")));
 }
 
-// What is known once the model is loaded; until then the service can be asked already, and answers later.
+// What is known once the model is loaded, the rows are counted and the examples tried; until then the
+// service can be asked already.
 async function aboutModel() {
   find("model").textContent = database.model || "loading the model…";
   find("notice").textContent = database.notice || "";
   find("notice").hidden = !database.notice;
-  if (database.model) return fillEfforts(database.search);
+  if (database.model && effort.length === 1) fillEfforts(database.search);
+  const shown = find("examples").children.length;
+  if (shown > database.examples.length) find("examples").replaceChildren();
+  find("examples").append(...database.examples.slice(find("examples").children.length).map(each => button(each, { class: "example", onclick: () => askNext(each) })));
+  browser.counts(database.schema);
+  if (database.model && database.complete) return;
   await new Promise(later => setTimeout(later, 1500));
-  const now = await api.database().catch(() => database);
-  Object.assign(database, { model: now.model, notice: now.notice, search: now.search });
+  const now = await api.database().catch(() => ({}));
+  Object.assign(database, now);
   return aboutModel();
+}
+
+async function refresh() {
+  find("refresh").disabled = true;
+  try {
+    const now = await api.refresh();
+    database = now;
+    browser.show(database.schema);
+    useSchema(database);
+    say(now.changed ? "The tables have changed; the model reads them now" : "The tables are as they were");
+    aboutModel();
+  } catch (problem) {
+    say(problem.message);
+  } finally {
+    find("refresh").disabled = false;
+  }
 }
 
 async function open() {
@@ -243,10 +321,11 @@ async function open() {
   find("dialect").textContent = NAMES[database.dialect] || database.dialect;
   find("dialect").hidden = false;
   find("model").title = "The model that answers";
+  browser.show(database.schema);
+  useSchema(database);
   aboutModel();
-  find("examples").append(...database.examples.map(each => button(each, { class: "example", onclick: () => { question.value = each; grow(); ask(each); } })));
-  showSchema(find("schema"), find("filter"), database.schema, insert);
   history.refresh();
+  if (location.hash) openAddress();
 }
 
 // ------------------------------------------------------------------------------------------- wiring
@@ -265,15 +344,20 @@ question.addEventListener("keydown", event => {
   event.preventDefault();
   find("ask").requestSubmit();
 });
-document.addEventListener("focusin", event => { if (event.target.matches("#question, #sql")) last = event.target; });
+document.addEventListener("focusin", event => { if (event.target.matches("#question, #sql, #own-sql")) last = event.target; });
 document.addEventListener("keydown", event => {
   if (event.key === "Escape" && running) running.stop();
   else if (event.key === "Escape" && document.body.classList.contains("side-open")) openSide(false);
   else if (event.key === "/" && !event.target.matches("input, textarea, select") && !event.ctrlKey && !event.metaKey) {
     event.preventDefault();
+    choose(find("tab-question"));
     question.focus();
   }
 });
+window.addEventListener("popstate", openAddress);
+find("by-sql").prepend(own.element);
+find("run-button").addEventListener("click", runOwn);
+find("refresh").addEventListener("click", refresh);
 find("side-button").addEventListener("click", () => openSide(!document.body.classList.contains("side-open")));
 find("side-close").addEventListener("click", () => openSide(false));
 find("shade").addEventListener("click", () => openSide(false));
@@ -281,14 +365,19 @@ find("theme").addEventListener("click", switchTheme);
 find("theme").setAttribute("aria-pressed", dark());
 find("token-form").addEventListener("submit", event => {
   event.preventDefault();
-  location.replace("./?token=" + encodeURIComponent(find("token").value));
+  location.replace("./?token=" + encodeURIComponent(find("token").value) + location.hash);
 });
 tabs(document.querySelector("#side [role=tablist]"), tab => { if (tab.id === "tab-history") history.refresh(); });
 narrow.addEventListener("change", () => { document.body.classList.remove("side-open"); for (const each of ["main", "side"]) find(each).inert = false; find("shade").hidden = true; find("side").inert = narrow.matches; });
 find("side").inert = narrow.matches;
 
+const choose = tabs(find("ways"), tab => {
+  if (tab.id === "tab-question") grow();
+  last = tab.id === "tab-sql" ? own.area : question;
+});
+const browser = showSchema(find("schema"), find("filter"), insert);
 const asked = new URLSearchParams(location.search);
-if (asked.has("token")) window.history.replaceState(null, "", location.pathname);
+if (asked.has("token")) window.history.replaceState(null, "", location.pathname + location.hash);
 question.value = (asked.get("q") || "").slice(0, 2000);
 grow();
 open();

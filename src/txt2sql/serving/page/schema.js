@@ -1,8 +1,9 @@
-// The tables of the database: filtered as one types, a click puts a name where one was writing.
+// The tables of the database, with their rows, sample values and keys: filtered as one types; a click
+// puts a name where one was writing.
 //
-//     showSchema(place, filter, schema, (table, column) => editor.insert(...))
+//     const browser = showSchema(place, filter, (table, column) => editor.insert(...)); browser.show(schema)
 
-import { button, count, icon, make, say } from "./elements.js";
+import { count, icon, make, say } from "./elements.js";
 
 function referenceMark(key) {
   const target = "→ " + key.to_table + "." + key.to_column;
@@ -18,15 +19,21 @@ function columnLine(table, column, references, insert) {
     make("span", { class: "name" }, column.name), ...marks, make("span", { class: "type" }, (column.type || "").toLowerCase()));
   for (const key of references) line.append(referenceMark(key));
   if (column.comment) line.append(make("span", { class: "reference comment" }, column.comment));
+  if (column.samples?.length && !references.length) line.append(make("span", { class: "reference samples" }, column.samples.join(", ")));
   return make("li", {}, line);
+}
+
+function rowCount({ rows, more_rows: more }) {
+  return rows === null || rows === undefined ? "" : (more ? "over " : "") + count(rows, "row");
 }
 
 function tableBlock(table, keys, insert, open) {
   const list = make("ul", { id: "columns-" + table.at });
   const own = keys.filter(key => key.table === table.name);
   for (const column of table.columns) list.append(columnLine(table.name, column, own.filter(key => key.column === column.name), insert));
+  const rows = make("span", { class: "type rows-of" }, rowCount(table));
   const fold = make("button", { type: "button", class: "table", "aria-expanded": "false", "aria-controls": list.id, onclick: () => set(list.hidden) },
-    icon("fold"), make("span", { class: "name", title: table.comment || null }, table.name), make("span", { class: "type", title: count(table.columns.length, "column") }, String(table.columns.length)));
+    icon("fold"), make("span", { class: "name", title: table.comment || null }, table.name), rows);
   const add = make("button", { type: "button", class: "icon-button", "aria-label": "Insert " + table.name, title: "Insert " + table.name, onclick: () => insert(table.name) }, icon("plus"));
   const block = make("section", { class: "table-block" }, make("div", { class: "table-line" }, fold, add), list);
   function set(shown) {
@@ -34,16 +41,15 @@ function tableBlock(table, keys, insert, open) {
     fold.setAttribute("aria-expanded", shown);
   }
   set(open);
-  return { block, set, table, list };
+  return { block, set, table, list, rows };
 }
 
-export function showSchema(place, filter, schema, insert) {
-  const all = schema.tables.map((table, at) => tableBlock({ ...table, at }, schema.foreign_keys, insert, schema.tables.length <= 3));
+export function showSchema(place, filter, insert) {
+  let all = [];
   const none = make("p", { class: "empty", hidden: true }, "Nothing is called so.");
-  place.replaceChildren(...all.map(each => each.block), none);
-  filter.addEventListener("input", () => {
+  const narrow = () => {
     const wanted = filter.value.trim().toLowerCase();
-    let found = 0;
+    let shown = 0;
     for (const { block, set, table, list } of all) {
       const whole = table.name.toLowerCase().includes(wanted);
       let hits = 0;
@@ -53,10 +59,22 @@ export function showSchema(place, filter, schema, insert) {
         hits += hit;
       });
       block.hidden = !(whole || hits);
-      found += !block.hidden;
+      shown += !block.hidden;
       set(wanted ? hits > 0 : all.length <= 3);
     }
-    none.hidden = found > 0;
-    if (wanted) say(count(found, "table") + " found");
-  });
+    none.hidden = shown > 0;
+    if (wanted) say(count(shown, "table"));
+  };
+  filter.addEventListener("input", narrow);
+  return {
+    show(schema) {
+      all = schema.tables.map((table, at) => tableBlock({ ...table, at }, schema.foreign_keys, insert, schema.tables.length <= 3));
+      place.replaceChildren(...all.map(each => each.block), none);
+      if (filter.value) narrow();
+    },
+    // Rows are counted while one reads; only their places change.
+    counts(schema) {
+      for (const { table, rows } of all) rows.textContent = rowCount(schema.tables.find(each => each.name === table.name) || {});
+    },
+  };
 }

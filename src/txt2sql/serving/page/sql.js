@@ -1,7 +1,8 @@
 // SQL in colours, and an editor for it: a textarea whose text is transparent over a coloured copy.
 //
-//     const editor = makeEditor(sql => run(sql)); editor.text = "SELECT 1"
+//     const editor = makeEditor("sql", sql => run(sql)); editor.text = "SELECT 1"
 
+import { offerNames } from "./complete.js";
 import { make } from "./elements.js";
 
 const WORDS = "all and any as asc between by case cast collate create cross current_date current_time current_timestamp delete desc distinct drop else end escape except exists false fetch first following for from full glob group having ilike in inner insert intersect interval into is join lateral last left like limit natural not null nulls offset on or order outer over partition preceding range recursive right row rows select set some table then true unbounded union update using values when where window with".split(" ");
@@ -45,10 +46,10 @@ export function laidOut(sql) {
 }
 
 // An editor element with `text`, `focus()` and `insert(text)`; Ctrl+Enter (or ⌘ Enter) calls `run`.
-export function makeEditor(run, changed = () => {}) {
+export function makeEditor(id, run, changed = () => {}) {
   const under = make("pre", { "aria-hidden": "true" });
   const area = make("textarea", {
-    id: "sql", "aria-label": "SQL, can be edited; Control and Enter runs it", "aria-keyshortcuts": "Control+Enter",
+    id, "aria-label": "SQL, can be edited; Control and Enter runs it", "aria-keyshortcuts": "Control+Enter",
     spellcheck: "false", autocomplete: "off", autocapitalize: "off", autocorrect: "off", wrap: "soft", rows: "1",
   });
   const paint = () => {
@@ -56,13 +57,14 @@ export function makeEditor(run, changed = () => {}) {
     changed(area.value);
   };
   area.addEventListener("input", paint);
+  const names = offerNames(area, under, id + "-names");
   area.addEventListener("keydown", event => {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
     event.preventDefault();
     run(area.value);
   });
   return {
-    element: make("div", { class: "editor" }, under, area),
+    element: make("div", { class: "editor-place" }, make("div", { class: "editor" }, under, area), names),
     area,
     get text() { return area.value; },
     set text(sql) { area.value = sql; paint(); },
