@@ -70,7 +70,7 @@ def test_the_newest_comes_first_with_its_number(
     assert head.split() == ["started", "run", "what", "result"]
     assert "EX 50.0% held out (spider) at step 5 of 9, unfinished" in shown[0]
     assert "small spider dev" in shown[1]
-    assert "EX 75.0%  (95% interval 30.1% to 95.4%, n = 4)" in shown[1]
+    assert "EX 75.0% (95% interval 30.1% to 95.4%, n = 4)" in shown[1]
     assert "unfinished" not in shown[1]
     assert shown[2].rstrip().endswith("no number yet, unfinished")
     assert runs(tmp_path, "--json") == 0
