@@ -20,7 +20,8 @@ from typing import Any
 from txt2sql import sample
 
 FOLDER = Path(__file__).parent
-sys.path.insert(0, str(FOLDER))  # the generators share `drawing`
+# The generators, and the script of the sample database, whose ways of drawing they share.
+sys.path[:0] = [str(FOLDER), str(FOLDER.parents[1] / "data" / "scripts")]
 SETS = tuple(sorted(path.stem for path in FOLDER.glob("*.json")))
 Items = list[dict[str, Any]]
 
