@@ -32,6 +32,8 @@ MOST_ROWS = 1000
 MOST_CHARACTERS = 100_000
 """Of a result, as JSON: what a context window can hold."""
 _CELL_CHARACTERS = 2000
+_DETAILS = ("values", "columns", "tables")
+"""Of a described schema, the most first."""
 _ROWS = 100
 _READS = ToolAnnotations(
     read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False
@@ -162,8 +164,7 @@ def _schema(backend: Backend, name: str, pattern: str, detail: str) -> dict[str,
             for table in tables
             if (columns := _matching(table, pattern.lower()))
         ]
-    levels = ["tables", "columns", "values"][: ["tables", "columns", "values"].index(detail) + 1]
-    for level in reversed(levels):
+    for level in _DETAILS[_DETAILS.index(detail) :]:
         described = _described(backend, tables, level)
         if len(json.dumps(described, default=str)) <= MOST_CHARACTERS or level == "tables":
             break
