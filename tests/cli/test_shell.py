@@ -14,7 +14,8 @@ import pytest
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="pseudo-terminals are POSIX")
 
 SESSION = """
-import fcntl, sys, termios
+import fcntl, signal, sys, termios
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # so that the terminal's Ctrl-C reaches this process
 from txt2sql.cli.shell import converse
 from txt2sql.models.scripted import ScriptedGenerator
@@ -78,7 +79,9 @@ def test_a_session(shops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         terminal.wait_for("txt2sql> ")
         terminal.type(".schema shop\n")
         assert "opened" in terminal.wait_for("txt2sql> ")
-        terminal.type("half a ques\x03")
+        terminal.type("half a ques")
+        terminal.wait_for("half a ques")  # a Ctrl-C before readline waits for input is seen late
+        terminal.type("\x03")
         terminal.wait_for("txt2sql> ")
         terminal.type("\x04")
         terminal.wait_for("left")
