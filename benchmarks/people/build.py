@@ -20,8 +20,7 @@ from typing import Any
 from txt2sql import sample
 
 FOLDER = Path(__file__).parent
-# The generators, and the script of the sample database, whose ways of drawing they share.
-sys.path[:0] = [str(FOLDER), str(FOLDER.parents[1] / "data" / "scripts")]
+sys.path.insert(0, str(FOLDER))  # as for a script of that folder, wherever this one is run from
 SETS = tuple(sorted(path.stem for path in FOLDER.glob("*.json")))
 Items = list[dict[str, Any]]
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from build_sample import between, pick
+from drawing import between, pick
 
 Rows = list[tuple[Any, ...]]
 

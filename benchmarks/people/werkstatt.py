@@ -16,7 +16,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from build_sample import between, day, pick
+from drawing import between, day, pick
 
 Rows = list[tuple[Any, ...]]
 
