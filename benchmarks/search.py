@@ -25,6 +25,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from txt2sql.sql.decode import decode
+
 from txt2sql.data import Dataset, open_dataset
 from txt2sql.evaluation.metrics.execution_accuracy import ExecutionAccuracy
 from txt2sql.models.predictor import DirectPredictor
@@ -34,7 +36,6 @@ from txt2sql.search.predictor import SearchOptions
 from txt2sql.search.state import Question
 from txt2sql.search.vote import Ballot, choose
 from txt2sql.serving.service import build_predictor, searching
-from txt2sql.sql.decode import decode
 from txt2sql.sql.text import extract_sql
 from txt2sql.types import Example, Prediction, Sampling
 

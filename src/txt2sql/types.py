@@ -88,6 +88,14 @@ class Schema:
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """A question that was answered before, with its SQL: what a follow-up refers to."""
+
+    question: str
+    sql: str
+
+
+@dataclass(frozen=True, slots=True)
 class Example:
     """One question about one database, with its gold SQL where it is known."""
 
@@ -101,6 +109,8 @@ class Example:
     """The expected cells, where a data set gives answers instead of SQL."""
     accepted: tuple[str, ...] = ()
     """Other gold statements that answer the question as well, where there are several fair ones."""
+    previous: Turn | None = None
+    """The turn before, where the question is a follow-up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,33 +139,16 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Links:
-    """What the numbered symbols of a compact prompt stand for.
-
-    `[t3]` is `tables[3]`, `[c5]` is `columns[5]` as (table, column), `[v2]` is `values[2]`.
-    `cells` are the pairs (5, 2) of a column and a value that one of its cells holds.
-    """
-
-    tables: tuple[str, ...] = ()
-    columns: tuple[tuple[str, str], ...] = ()
-    values: tuple[str, ...] = ()
-    cells: tuple[tuple[int, int], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Prompt:
     """A rendered prompt: `text` for plain models, `messages` for models with a chat template.
 
     What depends on the database alone stands first: it is `prefix`, the beginning of `text`, and the
-    system message, the first of `messages`. `grammar` (Lark or GBNF text), when set, restricts what
-    may be generated. `dropped` names the tables and
-    columns ("table" or "table.column") that did not fit the token budget.
+    system message, the first of `messages`. `grammar` (Lark text), when set, restricts what may be generated.
+    `dropped` names the tables and columns ("table" or "table.column") that did not fit the budget.
     """
 
     text: str
-    style: str
     messages: tuple[Message, ...] = ()
-    links: Links | None = None
     prefix: str = ""
     dropped: tuple[str, ...] = ()
     grammar: str | None = None

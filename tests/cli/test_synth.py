@@ -8,10 +8,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from txt2sql.training.prepare import open_source
 
 from txt2sql import sample
 from txt2sql.cli.main import main
-from txt2sql.training.prepare import open_source
 
 
 def fail(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:

@@ -8,15 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from txt2sql.sql.decode import decode
+from txt2sql.sql.encode import encode
+from txt2sql.sql.intermediate import Unsupported, whole_links
 
 from txt2sql.data import open_dataset
 from txt2sql.execution.database import open_database
 from txt2sql.execution.execute import execute
 from txt2sql.search.actions import split_steps
 from txt2sql.search.relaxation import fault, in_backticks, partial_fault
-from txt2sql.sql.decode import decode
-from txt2sql.sql.encode import encode
-from txt2sql.sql.intermediate import Unsupported, whole_links
 from txt2sql.types import QueryResult, Schema
 
 Run = Callable[[str], QueryResult]

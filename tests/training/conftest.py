@@ -22,9 +22,9 @@ from transformers import (
     BertModel,
     PreTrainedTokenizerFast,
 )
+from txt2sql.training.warm_start import warm_start
 
 from txt2sql.training.folders import save_model
-from txt2sql.training.warm_start import warm_start
 
 TOWNS = ("Lisbon", "Porto", "Faro", "Braga")
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import torch
+from txt2sql.training.warm_start import warm_start
 
 from txt2sql.errors import ConfigError, DataError
 from txt2sql.evaluation.comparison import Comparison, compare
@@ -34,7 +35,6 @@ from txt2sql.training.adapt_pairs import (
 )
 from txt2sql.training.adapt_report import verdict
 from txt2sql.training.folders import save_model
-from txt2sql.training.warm_start import warm_start
 from txt2sql.types import Column, Example, Prediction, Predictor, Schema, Table
 
 TINY = AdaptConfig(count=60, held_out=10, general="", steps=2, batch_tokens=512,

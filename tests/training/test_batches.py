@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch.nn import functional
 from transformers import PreTrainedModel
-
-from txt2sql.training.batches import Batch, Row, answer_logits, encode_rows, packed, padded
-from txt2sql.training.batches import sequence_accuracy as accuracy
 from txt2sql.training.corpus import Pair
 from txt2sql.training.tokenizer import answer_size, build_tokenizer
 from txt2sql.training.warm_start import warm_start
+
+from txt2sql.training.batches import Batch, Row, answer_logits, encode_rows, packed, padded
+from txt2sql.training.batches import sequence_accuracy as accuracy
 
 TOKENIZER = build_tokenizer(
     [*"abcdefghijklmnopqrstuvwxyz", *(f"##{c}" for c in "abcdefghijklmnop")]

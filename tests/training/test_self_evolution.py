@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file
+from txt2sql.training.prepare import silent
 
 import txt2sql.training
 from txt2sql.config import load
@@ -26,7 +27,6 @@ from txt2sql.runs import read_rows
 from txt2sql.search.mcts import Settings
 from txt2sql.training import cot_synthesis, rstar_settings
 from txt2sql.training.cot_synthesis import open_questions
-from txt2sql.training.prepare import silent
 from txt2sql.training.rstar_settings import RStarConfig
 from txt2sql.training.selection import is_held_out
 from txt2sql.training.self_evolution import Evolution, evolve

@@ -178,7 +178,7 @@ def explanation(answer: Answer, to_stderr: bool = False) -> None:
     """Print what the model was shown and what it considered."""
     console = terminal(to_stderr)
     if answer.prompt is not None:
-        _section(console, f"prompt ({answer.prompt.style})", answer.prompt.text)
+        _section(console, "prompt", answer.prompt.text)
     matches = [
         f"{match.condition or f'{match.table}.{match.column} = {match.value!r}'}"
         f"  <- {match.span!r}  {match.score:.2f}"

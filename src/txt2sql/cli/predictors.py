@@ -44,9 +44,6 @@ class PredictorOptions:
     greedy: Annotated[
         bool, typer.Option("--greedy", help="Keep the first answer, whether it runs or not.")
     ] = False
-    no_channel: Annotated[
-        bool, typer.Option("--no-channel", help="Choose among answers without reading them back.")
-    ] = False
     search: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, help="A tree search of N simulations for each answer."),
@@ -96,7 +93,6 @@ def of_model(options: PredictorOptions, source: Dataset) -> Identified:
                 source.database,
                 constrained=not options.no_constrained,
                 batch_size=options.batch_size,
-                channel=not options.no_channel,
             )
         if options.search:
             from txt2sql.search.mcts import Settings
@@ -120,7 +116,6 @@ def of_model(options: PredictorOptions, source: Dataset) -> Identified:
         "constrained": not options.no_constrained,
         "batch_size": options.batch_size,
         **({"greedy": True} if options.greedy else {}),
-        **({"channel": False} if options.no_channel else {}),
         **({"search": options.search} if options.search else {}),
     }
     return identity, load

@@ -1,4 +1,4 @@
-"""`txt2sql train lora|dora|qlora|rslora|full|grpo|rstar|channel`: fine-tune a model on questions with SQL.
+"""`txt2sql train lora|dora|qlora|rslora|full|grpo|rstar`: fine-tune a model on questions with SQL.
 
 $ txt2sql train lora --model phi-2 --epochs 3
 $ txt2sql train dora --model llama-7b --dry-run
@@ -16,7 +16,6 @@ from typing import Annotated
 import typer
 
 from txt2sql.cli.options import DataOption, JsonOption
-from txt2sql.cli.train_channel import channel
 from txt2sql.cli.train_grpo import grpo
 from txt2sql.cli.train_options import (
     CONFIG,
@@ -154,4 +153,3 @@ for _section in _WHAT:
     app.command(_section)(_command(_section))
 app.command("grpo")(grpo)
 app.command("rstar")(rstar)
-app.command("channel")(channel)

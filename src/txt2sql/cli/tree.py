@@ -60,8 +60,6 @@ def _label(node: Mapping[str, Any], edge: Mapping[str, Any], chosen: bool, again
     text.append(numbers, style="dim")
     if node["score"] is not None:
         text.append(f"  preference {node['score']:.2f}", style="dim")
-    if node.get("judged") is not None:
-        text.append(f"  reads back {node['judged']:.1f}", style="dim")
     if again:
         text.append("   same as above", style="dim")
     result = node["result"]

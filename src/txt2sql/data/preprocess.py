@@ -149,7 +149,6 @@ def _row(dataset: Dataset, example: Example, style: str) -> dict[str, Any]:
         "difficulty": example.difficulty,
         "schema": f"schemas.json#{example.db_id}",
         "values": [],
-        "style": style,
         "prompt": None,
         "dropped": [],
         "rows": None,
@@ -161,7 +160,6 @@ def _row(dataset: Dataset, example: Example, style: str) -> dict[str, Any]:
         prompt = render(
             example.question,
             dataset.schema(example.db_id),
-            style=style,
             matches=matches,
             evidence=example.evidence,
         )

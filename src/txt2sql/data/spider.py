@@ -28,7 +28,7 @@ from typing import Any
 from txt2sql.errors import DatabaseError, DataError
 from txt2sql.execution.database import Database, find_database
 from txt2sql.execution.descriptions import column_meanings, with_meanings
-from txt2sql.types import Column, Example, ForeignKey, Schema, Table
+from txt2sql.types import Column, Example, ForeignKey, Schema, Table, Turn
 
 _TRAIN = ("train_spider", "train_others")
 _ORDER = ("dev", *_TRAIN, "train", "test")
@@ -305,12 +305,20 @@ def _example(item: Mapping[str, Any], path: Path, number: object) -> Example:
             difficulty=str(difficulty) if difficulty else None,
             answers=tuple(map(str, answers)) if isinstance(answers, list) else None,
             accepted=tuple(str(sql).strip() for sql in item.get("accepted") or ()),
+            previous=_previous(item.get("previous")),
         )
     except KeyError as error:
         raise DataError(
             f"item {number} of '{path}' has no {error}; "
             'every item needs "db_id", "question" and "query"'
         ) from error
+
+
+def _previous(turn: Any) -> Turn | None:
+    """The turn before a follow-up: an object with a question and its SQL."""
+    if not isinstance(turn, Mapping):
+        return None
+    return Turn(str(turn.get("question") or "").strip(), _gold(turn))
 
 
 def _gold(item: Mapping[str, Any]) -> str:

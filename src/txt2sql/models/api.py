@@ -123,8 +123,6 @@ def _listed(model: HostedModel) -> Price | None:
 class APIGenerator:
     """Asks one hosted model; made by `load`. Its threads share one budget, one pace and one stop."""
 
-    prompt_style = "ddl"
-
     def __init__(
         self,
         model: HostedModel,

@@ -6,8 +6,8 @@ Models that others host (HOSTED) are asked through their APIs; `api:ROUTE` names
 
 >>> resolve("phi-2").hub_id
 'microsoft/phi-2'
->>> resolve("someone/their-model").prompt_style
-'ddl'
+>>> resolve("someone/their-model").hub_id
+'someone/their-model'
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from typing import Any
 from txt2sql.errors import ModelError
 
 BUNDLED = Path(__file__).parent / "bundled"
+ADAPTER = "adapter"
+"""The folder of an adapter that lies beside an exported model and always answers with it."""
 
 LORA_TARGETS: dict[str, tuple[str, ...]] = {
-    "bert": ("query", "key", "value", "dense"),
     "gemma": ("q_proj", "k_proj", "v_proj", "o_proj"),
     "gemma2": ("q_proj", "k_proj", "v_proj", "o_proj"),
     "gpt2": ("c_attn", "c_proj"),
@@ -36,8 +37,7 @@ LORA_TARGETS: dict[str, tuple[str, ...]] = {
     "qwen2": ("q_proj", "k_proj", "v_proj", "o_proj"),
     "qwen3": ("q_proj", "k_proj", "v_proj", "o_proj"),
 }
-"""What LoRA adapts by architecture (`model_type` of config.json): the attention projections, and in the
-small "bert", the bundled model's, every linear layer."""
+"""What LoRA adapts by architecture (`model_type` of config.json): the attention projections."""
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+$")
 
@@ -54,7 +54,6 @@ class ModelCard:
     hub_id: str
     architecture: str = ""
     parameters: int = 0
-    prompt_style: str = "ddl"
     licence: str = ""
     gated: bool = False
     folder: Path | None = None
@@ -77,7 +76,7 @@ def _cards(*cards: ModelCard) -> dict[str, ModelCard]:
 _LLAMA2, _LLAMA3 = "Llama 2 Community License", "Llama 3.2 Community License"
 _QWEN, _SMOL = "Qwen/Qwen2.5-Coder", "HuggingFaceTB/SmolLM2"
 MODELS: dict[str, ModelCard] = _cards(
-    ModelCard("bundled", "", "bert", 0, "compact", "see its README", folder=BUNDLED),
+    ModelCard("bundled", "", "qwen2", 494_000_000, "CC BY-SA 4.0", folder=BUNDLED),
     ModelCard("phi-2", "microsoft/phi-2", "phi", 2_780_000_000, licence="MIT"),
     ModelCard(
         "llama-7b", "meta-llama/Llama-2-7b-hf", "llama", 6_740_000_000, licence=_LLAMA2, gated=True
@@ -237,10 +236,10 @@ def resolve(name: str | Path) -> ModelCard:
 
 
 def _folder_card(folder: Path) -> ModelCard:
-    """The card of a saved model, or of an adapter, from its config.json and prompt.json."""
+    """The card of a saved model, or of an adapter, from its config.json."""
     if is_exported(folder):
-        style = str(read_json(folder / "prompt.json").get("style", "ddl"))
-        return ModelCard(folder.resolve().name, "", prompt_style=style, folder=folder)
+        kind = str(read_json(folder / "config.json").get("model_type", ""))
+        return ModelCard(folder.resolve().name, "", kind, folder=folder)
     if not any((folder / file).is_file() for file in ("config.json", "adapter_config.json")):
         raise ModelError(
             f"folder '{folder}' holds no model; it needs a config.json with weights, or an "
@@ -249,14 +248,12 @@ def _folder_card(folder: Path) -> ModelCard:
     if is_adapter(folder):
         read_json(folder / "adapter_config.json")
         try:
-            architecture, default = (card := base_of(folder)).architecture, card.prompt_style
+            architecture = base_of(folder).architecture
         except ModelError:
-            architecture, default = "", "ddl"  # loading the adapter says what is missing
+            architecture = ""  # loading the adapter says what is missing
     else:
-        architecture, default = str(read_json(folder / "config.json").get("model_type", "")), "ddl"
-    style = read_json(folder / "prompt.json").get("style", default)
-    name = folder.resolve().name
-    return ModelCard(name, "", architecture, prompt_style=str(style), folder=folder)
+        architecture = str(read_json(folder / "config.json").get("model_type", ""))
+    return ModelCard(folder.resolve().name, "", architecture, folder=folder)
 
 
 def is_exported(folder: Path | None) -> bool:

@@ -2,7 +2,7 @@
 
 llguidance (Earley parsing with lexemes derived on the fly) does the work. It was chosen over
 xgrammar by measurement: most of our grammars are asked once or a few times, where its lazy lexer has
-nothing to compile ahead. It reads its own Lark dialect (GBNF is rewritten), and any fast tokenizer: the
+nothing to compile ahead. It reads its own Lark dialect, and any fast tokenizer: the
 bytes of each token come from the tokenizer's own decoder.
 
 Where a grammar leaves one continuation, as after the first letters of a name, its tokens need no step of
@@ -31,8 +31,6 @@ import numpy as np
 from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper
 
 from txt2sql.errors import ModelError
-from txt2sql.models.gbnf import to_lark
-from txt2sql.models.grammar import HEADER
 
 if TYPE_CHECKING:
     import torch
@@ -123,9 +121,8 @@ class GrammarEngine:
         if grammar in self._compiled:
             self._compiled.move_to_end(grammar)
         else:
-            lark = grammar if grammar.startswith(HEADER) else to_lark(grammar)
             options = "" if self.forces else _NO_FORCING
-            matcher = LLMatcher(self._tokenizer, options + lark, log_level=0)
+            matcher = LLMatcher(self._tokenizer, options + grammar, log_level=0)
             if matcher.is_error():
                 reason = matcher.get_error().strip().splitlines()[0][:200]
                 raise ModelError(f"the grammar cannot be used ({reason}); correct it")

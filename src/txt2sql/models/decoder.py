@@ -20,8 +20,23 @@ import numpy as np
 
 from txt2sql.errors import ModelError
 from txt2sql.models.cache import Cache, PrefixStore
+from txt2sql.models.catalog import (
+    ADAPTER,
+    ModelCard,
+    base_of,
+    is_adapter,
+    is_exported,
+    read_json,
+)
 from txt2sql.models.constraint import GrammarEngine
-from txt2sql.models.onnx_engine import Array, Engine, OnnxEngine, Output, as_array
+from txt2sql.models.onnx_engine import (
+    Array,
+    Engine,
+    OnnxEngine,
+    Output,
+    as_array,
+    is_plain_lora,
+)
 from txt2sql.models.tokenizer import Vocabulary
 from txt2sql.runs import cache_dir
 from txt2sql.types import Completion, Prompt, Sampling
@@ -33,12 +48,33 @@ _ROWS = 16
 
 
 def load(folder: Path, *, threads: int | None = None) -> Decoder:
-    """The Generator of a model that `txt2sql export` wrote. Raises ModelError where it is damaged."""
-    adapter = folder / "adapter.npz"
-    engine = OnnxEngine(folder, adapter=adapter if adapter.is_file() else None, threads=threads)
-    vocabulary = Vocabulary(folder)
+    """The Generator of a model that `txt2sql export` wrote, or of LoRA adapters over one.
+
+    Raises ModelError where it is damaged.
+    """
+    adapters: list[Path] = []
+    base = folder
+    while is_adapter(base):
+        adapters.insert(0, base)
+        under = base_of(base).folder
+        if under is None:
+            raise ModelError(f"'{folder}' is an adapter over a model that is not exported")
+        base = under
+    if (base / ADAPTER).is_dir():
+        adapters.insert(0, base / ADAPTER)
+    engine = OnnxEngine(base, adapters=adapters, threads=threads)
     prefixes = PrefixStore(cache_dir() / "prefixes", engine.identity)
-    return Decoder(engine, vocabulary, folder.name, style=vocabulary.style, prefixes=prefixes)
+    return Decoder(engine, Vocabulary(base), folder.name, prefixes=prefixes)
+
+
+def answers_without_torch(card: ModelCard) -> bool:
+    """Whether `load` opens a model: it is exported, or adapters that are plain LoRA over one that is."""
+    while is_adapter(card.folder):
+        assert card.folder is not None
+        if not is_plain_lora(read_json(card.folder / "adapter_config.json")):
+            return False
+        card = base_of(card.folder)
+    return is_exported(card.folder)
 
 
 @dataclass(slots=True, eq=False)
@@ -72,11 +108,10 @@ class Decoder:
         vocabulary: Vocabulary,
         name: str,
         *,
-        style: str = "ddl",
         prefixes: PrefixStore | None = None,
     ) -> None:
         self.engine, self.vocabulary = engine, vocabulary
-        self.name, self.prompt_style = name, style
+        self.name = name
         self.prefixes = prefixes or PrefixStore(None, name)
         self._grammars: GrammarEngine | None = None
 

@@ -56,7 +56,7 @@ class HFEngine(StepBeam):
         window = getattr(model.config, "sliding_window", None) or generator.context
         super().__init__(
             generator.tokenizer, int(model.get_output_embeddings().weight.shape[0]),
-            generator.end_ids, generator.prompt_style, min(generator.context, window), starts,
+            generator.end_ids, min(generator.context, window), starts,
             decoding, ends_read=head is not None,  # "stop here" and "go on" are scored apart
         )  # fmt: skip
         self.generator, self.name, self.model, self.head = generator, generator.name, model, head

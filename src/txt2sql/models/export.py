@@ -26,7 +26,7 @@ from typing import Any
 from txt2sql.errors import ModelError
 from txt2sql.models.adapters import is_quantised
 from txt2sql.models.card import read_facts, write_card
-from txt2sql.models.catalog import ModelCard, base_of, is_adapter, read_json, resolve
+from txt2sql.models.catalog import ADAPTER, ModelCard, base_of, is_adapter, read_json, resolve
 from txt2sql.models.weights import LoadedModel, load_weights, quiet
 from txt2sql.runs import write_atomically
 
@@ -114,15 +114,15 @@ def export_onnx(
         write(loaded.model, loaded.tokenizer, part, bits=bits, levels=levels or {})
         if beside:
             assert card.folder is not None
-            activated = bool(read_json(card.folder / "prompt.json").get("activated"))
-            quantise.write_adapter(
-                card.folder,
-                loaded.model.config.to_dict(),
-                part / "adapter.npz",
-                activated=activated,
-            )
+            shutil.copytree(card.folder, part / ADAPTER, ignore=_weights_alone)
             report(f"the adapter stays beside the {bits}-bit weights of {base.name}")
     return output
+
+
+def _weights_alone(folder: str, names: list[str]) -> list[str]:
+    """What of an adapter's folder is not copied beside its base."""
+    kept = ("adapter_config.json", "adapter_model.safetensors", "prompt.json", "README.md")
+    return [name for name in names if name not in kept]
 
 
 def sources(card: ModelCard) -> list[ModelCard]:
@@ -147,7 +147,6 @@ def save(loaded: LoadedModel, folder: Path) -> None:
     prompt: dict[str, Any] = {}
     for card in reversed(made_of):
         prompt |= read_json(card.folder / "prompt.json") if card.folder else {}
-    prompt["style"] = loaded.card.prompt_style
     write_atomically(folder / "prompt.json", json.dumps(prompt) + "\n")
     _copy_sentencepiece(made_of[-1], folder)
     own = loaded.card.folder

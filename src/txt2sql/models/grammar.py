@@ -43,9 +43,6 @@ from txt2sql.identifiers import KEYWORDS, quote_identifier
 from txt2sql.sql.functions import FUNCTIONS, MANY, Function
 from txt2sql.types import Schema, Table
 
-HEADER = "%llguidance {"
-"""How a grammar in this dialect begins."""
-
 _VERSION = sqlite3.sqlite_version_info[:2]
 
 # ------------------------------------------------------------------------------------------- expressions
@@ -221,7 +218,7 @@ def sql_grammar(schema: Schema) -> str:
     tables = [table for table in schema.tables if table.columns]
     if not tables:
         raise ModelError(f"database '{schema.db_id}' has no columns; give one that has tables")
-    lines = [HEADER + "}", r"start: /[ \n]/? statement SEMICOLON?"]
+    lines = ["%llguidance {}", r"start: /[ \n]/? statement SEMICOLON?"]
     return "\n".join([*lines, *_fixed(), *_names(tables)]) + "\n"
 
 

@@ -21,8 +21,6 @@ from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteria
 from txt2sql.errors import ModelError
 from txt2sql.models.constraint import GrammarEngine, GrammarMask
 from txt2sql.models.decoding import BeamLogProbs, RowLogProbs, StopTexts, finished
-from txt2sql.models.packed import pack
-from txt2sql.models.prefix import prompt_cache
 from txt2sql.models.weights import LoadedModel, load_weights
 from txt2sql.types import Completion, Prompt, Sampling
 
@@ -40,7 +38,6 @@ def load(
 ) -> HFGenerator:
     """The Generator of a model by short name, hub id or folder; see `weights.load_weights`."""
     loaded = load_weights(name, device=device, dtype=dtype, bits=bits)
-    pack(loaded.model)
     return HFGenerator(loaded, batch_tokens=batch_tokens)
 
 
@@ -75,7 +72,6 @@ class HFGenerator:
 
     def __init__(self, loaded: LoadedModel, *, batch_tokens: int | None = None) -> None:
         self.card, self.name = loaded.card, loaded.card.name
-        self.prompt_style = loaded.card.prompt_style
         self.model, self.tokenizer = loaded.model, loaded.tokenizer
         self.device = next(self.model.parameters()).device
         self.batch_tokens = batch_tokens or BATCH_TOKENS.get(self.device.type, 4096)
@@ -183,10 +179,8 @@ class HFGenerator:
         record = BeamLogProbs(mask, copies, width, kept) if beams > 1 else RowLogProbs(mask, width)
         stops = StopTexts(self.tokenizer, sampling.stop, width)
         warm = {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
-        cache = prompt_cache(self.model, inputs, copies)
         sequences = self.model.generate(
             **inputs,
-            **({} if cache is None else {"past_key_values": cache}),
             max_new_tokens=most,
             do_sample=sampled,
             num_beams=beams,

@@ -15,6 +15,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,6 +26,13 @@ from txt2sql.models.cache import Cache
 
 Array = np.ndarray[Any, Any]
 _UNSEEN = np.float32(-1e9)
+MEMBERS = {
+    "qkv": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
+    "o": ("self_attn.o_proj",),
+    "gate_up": ("mlp.gate_proj", "mlp.up_proj"),
+    "down": ("mlp.down_proj",),
+}
+"""The linear layers of a block; those that read the same inputs are joined."""
 _FORMAT = 1
 
 
@@ -70,7 +78,7 @@ class OnnxEngine:
     """An Engine on the CPU. `threads` of one forward pass; None: as many as the process may use."""
 
     def __init__(
-        self, folder: Path, *, adapter: Path | None = None, threads: int | None = None
+        self, folder: Path, *, adapters: Sequence[Path] = (), threads: int | None = None
     ) -> None:
         runtime = _runtime()
         facts = _facts(folder)
@@ -103,39 +111,70 @@ class OnnxEngine:
         self._plain: dict[str, Array] = {}
         self.activated = True
         self._base = self.identity
-        self.adapt(adapter)
+        self.adapt(adapters)
 
-    def adapt(self, adapter: Path | None) -> None:
-        """Answer with the adapter in a file from now on; None: with the model as it is.
+    def adapt(self, adapters: Sequence[Path]) -> None:
+        """Answer with the LoRA adapters in some folders from now on, one over the other; without any,
+        with the model as it is.
 
-        Raises ModelError for a file that was made for another model.
+        Raises ModelError for one that is no plain LoRA, or was made for another model.
         """
-        arrays: Mapping[str, Array] = {}
-        if adapter is not None:
-            try:
-                with adapter.open("rb") as stream, np.load(stream) as file:
-                    arrays = {name: file[name].astype(np.float32) for name in file.files}
-            except Exception as problem:
-                raise ModelError(f"'{adapter}' holds no adapter ({problem})") from problem
+        parts = [read_adapter(folder) for folder in adapters]
         feeds: dict[str, Array] = {}
         self._plain = {}
         for name, (outputs, inputs) in self._linear.items():
+            # A rank of one, of zeros, stands for none: the graph takes no empty matrix.
             self._plain[f"a.{name}"] = np.zeros((1, inputs), np.float32)
             self._plain[f"b.{name}"] = np.zeros((outputs, 1), np.float32)
-            a = arrays.get(f"a.{name}", self._plain[f"a.{name}"])
-            b = arrays.get(f"b.{name}", self._plain[f"b.{name}"])
-            if a.shape[1] != inputs or b.shape != (outputs, a.shape[0]):
-                raise ModelError(
-                    f"the adapter '{adapter}' was made for another model; make it anew for this one"
-                )
-            feeds[f"a.{name}"], feeds[f"b.{name}"] = a, b
+            pairs = []
+            for folder, part in zip(adapters, parts, strict=True):
+                try:
+                    pairs.append(self._joined(name, part))
+                except ValueError:
+                    raise ModelError(
+                        f"the adapter in '{folder}' was made for another model; make it anew for this one"
+                    ) from None
+            low = [a for a, _ in pairs if len(a)]
+            high = [b for _, b in pairs if b.shape[1]]
+            feeds[f"a.{name}"] = np.concatenate(low) if low else self._plain[f"a.{name}"]
+            feeds[f"b.{name}"] = np.concatenate(high, 1) if high else self._plain[f"b.{name}"]
+        if left := [key for part in parts for key in part.matrices if key not in self._members]:
+            raise ModelError(f"an adapter adapts '{left[0]}', which stays as it is here; merge it")
         self._adapter = feeds
-        # An activated adapter leaves the schema parts as the base reads them.
-        self.activated = adapter is None or "activated" in arrays
+        # Activated adapters leave the schema parts as the base reads them.
+        self.activated = all(part.activated for part in parts)
         self.identity = self._base
-        if adapter is not None and not self.activated:
-            digest = hashlib.sha256(self._base.encode() + adapter.read_bytes())
-            self.identity = digest.hexdigest()
+        if not self.activated:
+            digests = "".join(part.digest for part in parts)
+            self.identity = hashlib.sha256((self._base + digests).encode()).hexdigest()
+
+    @cached_property
+    def _members(self) -> frozenset[str]:
+        """The linear layers that an adapter may adapt, by their names in transformers."""
+        return frozenset(
+            f"model.layers.{name.partition('.')[0]}.{member}"
+            for name in self._linear
+            for member in MEMBERS[name.partition(".")[2]]
+        )
+
+    def _joined(self, name: str, adapter: Adapter) -> tuple[Array, Array]:
+        """a (rank, inputs) and b (outputs, rank) of a joined layer: the ranks of its members add up,
+        and b is block-diagonal. ValueError where the shapes do not fit.
+        """
+        layer, _, kind = name.partition(".")
+        outputs, inputs = self._linear[name]
+        keys = self.kv_heads * self.head_size
+        sizes = {"qkv": (outputs - 2 * keys, keys, keys), "gate_up": (outputs // 2, outputs // 2)}
+        low, blocks, start = [np.zeros((0, inputs), np.float32)], [], 0
+        for member, size in zip(MEMBERS[kind], sizes.get(kind, (outputs,)), strict=True):
+            a, b = adapter.matrices.get(f"model.layers.{layer}.{member}", (None, None))
+            if a is not None and b is not None:
+                block = np.zeros((outputs, len(a)), np.float32)
+                block[start : start + size] = b
+                low.append(a)
+                blocks.append(block)
+            start += size
+        return np.concatenate(low), np.concatenate([np.zeros((outputs, 0), np.float32), *blocks], 1)
 
     def cache(self) -> Cache:
         """See `Engine.cache`."""
@@ -177,6 +216,50 @@ class OnnxEngine:
             [named[f"v.new.{n}"] for n in range(self.layers)],
         )
         return Output(named["logits"], named["hidden"]), slots
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """A LoRA adapter: by layer a (rank, inputs) and b (outputs, rank), whose product is added.
+
+    `activated`: it was trained to be active after the schema part of a prompt.
+    """
+
+    matrices: Mapping[str, tuple[Array, Array]]
+    activated: bool
+    digest: str
+
+
+def read_adapter(folder: Path) -> Adapter:
+    """The adapter that peft wrote into a folder. Raises ModelError for one that is no plain LoRA."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        facts = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+        note = folder / "prompt.json"
+        asked = json.loads(note.read_text(encoding="utf-8")) if note.is_file() else {}
+        raw = (folder / "adapter_model.safetensors").read_bytes()
+        tensors = load(raw)
+        scale = facts["lora_alpha"] / facts["r"] ** (0.5 if facts.get("use_rslora") else 1)
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as problem:
+        raise ModelError(f"'{folder}' holds no adapter ({problem}); copy it again") from problem
+    if not is_plain_lora(facts):
+        raise ModelError(f"the adapter in '{folder}' is no plain LoRA; merge it before the export")
+    matrices = {}
+    for name, low in tensors.items():
+        layer, _, end = name.removeprefix("base_model.model.").partition(".lora_A.")
+        high = tensors.get(name.replace(".lora_A.", ".lora_B."))
+        if end and high is not None:
+            matrices[layer] = low.astype(np.float32), high.astype(np.float32) * np.float32(scale)
+    digest = hashlib.sha256(raw).hexdigest()
+    return Adapter(matrices, bool(asked.get("activated")), digest)
+
+
+def is_plain_lora(facts: Mapping[str, Any]) -> bool:
+    """Whether an adapter_config.json is of an adapter that only adds b @ a to linear layers."""
+    other = facts.get("use_dora") or facts.get("modules_to_save") or facts.get("rank_pattern")
+    return not other and facts.get("bias", "none") == "none"
 
 
 def _runtime() -> Any:

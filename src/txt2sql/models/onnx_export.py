@@ -29,20 +29,14 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.external_data_helper import set_external_data
 
 from txt2sql.errors import ModelError
+from txt2sql.models.onnx_engine import MEMBERS
 from txt2sql.models.tokenizer import chat_format, leading_tokens
 from txt2sql.runs import write_atomically
 
 Array = np.ndarray[Any, Any]
 BLOCK = 32
 _MICROSOFT = "com.microsoft"
-_MAX_FILE_BYTES, _INLINE_BYTES, _PAGE = 64_000_000, 1024, 4096
-MEMBERS = {
-    "qkv": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
-    "o": ("self_attn.o_proj",),
-    "gate_up": ("mlp.gate_proj", "mlp.up_proj"),
-    "down": ("mlp.down_proj",),
-}
-"""The linear layers of a block; those that read the same inputs are joined."""
+_MAX_FILE_BYTES, _INLINE_BYTES, _PAGE = 64_000_000, 64, 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -396,13 +390,13 @@ def write(
     save(graph, config, None if shared else tensors["model.embed_tokens.weight"], folder)
     ends = model.generation_config.eos_token_id or tokenizer.eos_token_id
     facts = {
-        "style": "ddl",
         "chat": chat_format(tokenizer),
         "end_ids": ends if isinstance(ends, list) else [ends],
         "bos": leading_tokens(tokenizer),
     }
     write_atomically(folder / "prompt.json", json.dumps(facts, indent=1) + "\n")
-    tokenizer.backend_tokenizer.save(str(folder / "tokenizer.json"))
+    model.config.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
 
 
 def save(model: Any, config: Mapping[str, Any], embeddings: Array | None, folder: Path) -> None:
@@ -436,6 +430,7 @@ def save(model: Any, config: Mapping[str, Any], embeddings: Array | None, folder
         "format": 1, "identity": digest.hexdigest(), "layers": shape.layers, "size": shape.size,
         "kv_heads": shape.kv_heads, "head_size": shape.head_size, "vocabulary": shape.vocabulary,
         "context": shape.positions, "embeddings": table, "files": files,
+        "tensors": {name: [p["file"], p["offset"], p["bytes"]] for name, p in places.items()},
         "linear": {f"{n}.{k}": v for n in range(shape.layers) for k, v in linear_shapes(shape).items()},
     }  # fmt: skip
     write_atomically(folder / "engine.json", json.dumps(facts, indent=1) + "\n")
@@ -460,7 +455,8 @@ class _Weights:
         self.digest.update(raw)
         offset = self.sizes[-1] + len(padding)
         self.sizes[-1] = offset + len(raw)
-        return {"file": f"weights-{len(self.sizes) - 1}.bin", "offset": offset}
+        name = f"weights-{len(self.sizes) - 1}.bin"
+        return {"file": name, "offset": offset, "bytes": len(raw)}
 
     def close(self) -> dict[str, int]:
         """The sizes of the files by name."""

@@ -1,10 +1,9 @@
-"""DirectPredictor: one prompt, one answer: greedy, with a second look where the answer is doubtful.
+"""DirectPredictor: one prompt, one answer: greedy, with a beam where the answer fails.
 
 With an executor the answer is guided by execution (Wang et al. 2018): when the greedy answer does
 not run or returns nothing, a small beam is decoded too, and the likeliest candidate that runs and
-returns something is taken, else the likeliest that runs, else the likeliest. With a chooser, such as
-`search.second_look`, an answer that the model is not sure of gets the second look as well, and the
-chooser takes one of the candidates. Sure answers so cost no more than a greedy one.
+returns something is taken, else the likeliest that runs, else the likeliest. Other answers cost no
+more than a greedy one.
 
 No candidate is run whose names are out of scope or whose tables are joined without a condition: what
 can be repaired in one way is (`sql.repair`), and the rest loses to the next candidate.
@@ -25,9 +24,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from txt2sql.models.grammar import sql_grammar
-from txt2sql.models.intermediate_grammar import intermediate_grammar
-from txt2sql.prompts import ANSWER_TOKENS, render
-from txt2sql.sql.decode import decode
+from txt2sql.prompts import ANSWER_TOKENS, count_tokens, render
 from txt2sql.sql.text import extract_sql
 from txt2sql.types import (
     Completion,
@@ -36,7 +33,6 @@ from txt2sql.types import (
     Generator,
     Prediction,
     Prompt,
-    QueryResult,
     Sampling,
     Schema,
     ValueMatch,
@@ -53,35 +49,19 @@ _CHECKED = 1024
 class PredictorOptions:
     """`beams` candidates are decoded; above 1 an executor chooses among them.
 
-    `second_beams` are decoded for an answer that fails or returns nothing; below 2 it is final. `sure`
-    is the probability below which a chooser is asked about an answer, too.
+    `second_beams` are decoded for an answer that fails or returns nothing; below 2 it is final.
     """
 
     constrained: bool = True
     beams: int = 1
     second_beams: int = 4
-    sure: float = 0.7
     batch_size: int = 32
     max_new_tokens: int | None = None
-    """None: as many as `prompts.ANSWER_TOKENS` has for the style."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tried:
-    """A candidate that was run: its probability under the model, and what it gave."""
-
-    sql: str
-    probability: float
-    result: QueryResult
-
-
-Chooser = Callable[[str, str, Sequence[Tried]], str]
-"""(question, db_id, candidates) -> the SQL of the one that is taken. The greedy one comes first."""
+    """None: `prompts.ANSWER_TOKENS`."""
 
 
 class DirectPredictor:
-    """Answers examples with one generator. `spell` puts a literal in the case its column has, and
-    `chooser` takes one of the candidates of a second look.
+    """Answers examples with one generator.
 
     An executor that has `ahead` is told first which statements it will be asked for: it may run them
     at the same time.
@@ -94,14 +74,11 @@ class DirectPredictor:
         matches: Callable[[Example], Sequence[ValueMatch]],
         executor: Executor | None = None,
         options: PredictorOptions = PredictorOptions(),
-        spell: Callable[[str, str, str, str], str] | None = None,
-        chooser: Chooser | None = None,
     ) -> None:
         self.generator, self.name = generator, generator.name
         self.schemas, self.matches, self.executor = schemas, matches, executor
-        self.options, self.spell, self.chooser = options, spell, chooser
-        self.style: str = getattr(generator, "prompt_style", "ddl")
-        self.count: Callable[[str], int] | None = getattr(generator, "count_tokens", None)
+        self.options = options
+        self.count: Callable[[str], int] = getattr(generator, "count_tokens", count_tokens)
         self._mended = lru_cache(maxsize=_CHECKED)(self._mend)
 
     def prompt(self, example: Example) -> Prompt:
@@ -110,15 +87,14 @@ class DirectPredictor:
         prompt = render(
             example.question,
             schema,
-            style=self.style,
             matches=self.matches(example),
             evidence=example.evidence,
+            previous=example.previous,
             count=self.count,
         )
         if not self.options.constrained:
             return prompt
-        grammar = intermediate_grammar(prompt.links) if prompt.links else sql_grammar(schema)
-        return replace(prompt, grammar=grammar)
+        return replace(prompt, grammar=sql_grammar(schema))
 
     def predict(self, examples: Sequence[Example]) -> Iterator[Prediction]:
         """One prediction per example, in order; a batch is asked at a time."""
@@ -128,7 +104,7 @@ class DirectPredictor:
             prompts = [self.prompt(example) for example in batch]
             found = self.generator.generate(prompts, self._sampling(self.options.beams))
             spent = [(time.perf_counter() - start) / len(batch)] * len(batch)
-            again = self._unconvincing(batch, prompts, found)
+            again = self._unconvincing(batch, found)
             if again:
                 start = time.perf_counter()
                 beams = self._sampling(self.options.second_beams)
@@ -136,37 +112,33 @@ class DirectPredictor:
                 for i, others in zip(again, more, strict=True):
                     found[i] = [*found[i], *others]
                     spent[i] += (time.perf_counter() - start) / len(again)
-                asked_again = [batch[i] for i in again], [prompts[i] for i in again]
-                self._ahead(*asked_again, [found[i] for i in again])
+                self._ahead([batch[i] for i in again], [found[i] for i in again])
             for asked in zip(batch, prompts, found, spent, strict=True):
                 yield self._choose(*asked)
 
     def _unconvincing(
         self,
         batch: Sequence[Example],
-        prompts: Sequence[Prompt],
         found: Sequence[Sequence[Completion]],
     ) -> list[int]:
         """Where none of the candidates convinces, if beams can be searched."""
         can = getattr(self.generator, "beam_search", False)
         if self.executor is None or self.options.second_beams < 2 or not can:
             return []
-        self._ahead(batch, prompts, found)
+        self._ahead(batch, found)
         return [
             i
-            for i, (example, prompt, completions) in enumerate(zip(batch, prompts, found))
+            for i, (example, completions) in enumerate(zip(batch, found))
             if not any(
                 self.executor(example.db_id, sql).says_something
-                and (self.chooser is None or _probability(completion) >= self.options.sure)
                 for completion in completions
-                if (sql := self._sql(example, prompt, completion))
+                if (sql := self._sql(example, completion))
             )
         ]
 
     def _ahead(
         self,
         batch: Sequence[Example],
-        prompts: Sequence[Prompt],
         found: Sequence[Sequence[Completion]],
     ) -> None:
         ahead = getattr(self.executor, "ahead", None)
@@ -174,31 +146,27 @@ class DirectPredictor:
             ahead(
                 [
                     (example.db_id, sql)
-                    for example, prompt, completions in zip(batch, prompts, found)
+                    for example, completions in zip(batch, found)
                     for completion in completions
-                    if (sql := self._sql(example, prompt, completion))
+                    if (sql := self._sql(example, completion))
                 ]
             )
 
     def _sampling(self, beams: int) -> Sampling:
-        tokens = self.options.max_new_tokens or ANSWER_TOKENS[self.style]
+        tokens = self.options.max_new_tokens or ANSWER_TOKENS
         # A grammar ends by itself; without one, the first statement of SQL text is enough.
-        free = self.style != "compact" and not self.options.constrained
-        stop = (";\n", "\n\n--") if free else ()
+        stop = () if self.options.constrained else (";\n", "\n\n--")
         return Sampling(max_new_tokens=tokens, beams=beams, stop=stop)
 
     def _choose(
         self, example: Example, prompt: Prompt, found: Sequence[Completion], seconds: float
     ) -> Prediction:
         start = time.perf_counter()
-        candidates = [(sql, c) for c in found if (sql := self._sql(example, prompt, c))]
+        candidates = [(sql, c) for c in found if (sql := self._sql(example, c))]
         sql, completion = candidates[0] if candidates else (None, found[0])
-        likely = None
         if len(candidates) > 1 and self.executor is not None:
-            sql, completion, likely = self._best(example, candidates, self.executor)
-        if likely is None and completion.logprobs:
-            likely = _probability(completion)
-        repairs = [r for c in found if (r := self._repair(example, prompt, c))]
+            sql, completion = self._best(example, candidates, self.executor)
+        repairs = [r for c in found if (r := self._repair(example, c))]
         return Prediction(
             example_id=example.id,
             sql=sql,
@@ -206,62 +174,41 @@ class DirectPredictor:
             candidates=tuple(dict.fromkeys(text for text, _ in candidates)),
             tokens=(completion.prompt_tokens, sum(c.completion_tokens for c in found)),
             seconds=seconds + time.perf_counter() - start,
-            confidence=likely,
+            confidence=_probability(completion) if completion.logprobs else None,
             dropped=prompt.dropped,
             repaired=sql is not None and all(r.changed for r in repairs if r.sql == sql),
             problem=repairs[0].problem if repairs and sql is None else "",
         )
 
-    def _sql(self, example: Example, prompt: Prompt, completion: Completion) -> str | None:
+    def _sql(self, example: Example, completion: Completion) -> str | None:
         """The statement of a completion as it may be run, None where there is none."""
-        repair = self._repair(example, prompt, completion)
+        repair = self._repair(example, completion)
         return repair.sql if repair is not None else None
 
-    def _repair(self, example: Example, prompt: Prompt, completion: Completion) -> Repair | None:
-        written = self._written(example, prompt, completion)
-        return self._mended(example.db_id, written, prompt.links is None) if written else None
+    def _repair(self, example: Example, completion: Completion) -> Repair | None:
+        written = extract_sql(completion.text)
+        return self._mended(example.db_id, written) if written else None
 
-    def _mend(self, db_id: str, sql: str, native: bool) -> Repair:
+    def _mend(self, db_id: str, sql: str) -> Repair:
         from txt2sql.sql.repair import Repair, mend  # imports sqlglot
 
         schema = self.schemas(db_id)
-        if native and schema.dialect != "sqlite":  # every other engine refuses unknown names itself
+        if schema.dialect != "sqlite":  # every other engine refuses unknown names itself
             return Repair(sql)
         return mend(sql, schema)
 
-    def _written(self, example: Example, prompt: Prompt, completion: Completion) -> str | None:
-        if prompt.links is None:
-            return extract_sql(completion.text)
-        spell = self.spell
-        return decode(
-            completion.text,
-            self.schemas(example.db_id),
-            prompt.links,
-            (lambda table, column, text: spell(example.db_id, table, column, text))
-            if spell
-            else None,
-        )
-
     def _best(
         self, example: Example, candidates: Sequence[tuple[str, Completion]], run: Executor
-    ) -> tuple[str, Completion, float | None]:
-        """The candidate that is taken, and its probability where several texts are one statement."""
-        if self.chooser is not None:
-            once = {completion.text: (sql, completion) for sql, completion in candidates}
-            likely: dict[str, float] = {}
-            for sql, completion in once.values():
-                likely[sql] = likely.get(sql, 0.0) + _probability(completion)
-            tried = [Tried(sql, p, run(example.db_id, sql)) for sql, p in likely.items()]
-            chosen = self.chooser(example.question, example.db_id, tried)
-            return *next(pair for pair in candidates if pair[0] == chosen), likely[chosen]
+    ) -> tuple[str, Completion]:
+        """The likeliest candidate that returns something, else one that runs, else the likeliest."""
         ran: tuple[str, Completion] | None = None
         for candidate in candidates:
             result = run(example.db_id, candidate[0])
             if result.says_something:
-                return *candidate, None
+                return candidate
             if result.ok and ran is None:
                 ran = candidate
-        return *(ran or candidates[0]), None
+        return ran or candidates[0]
 
 
 def _probability(completion: Completion) -> float:

@@ -12,20 +12,15 @@ MatMulNBits: weight = (level - zero) * scale, levels 0 to 15, one scale and zero
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
-
-from txt2sql.errors import ModelError
-from txt2sql.models.onnx_export import MEMBERS, Shape, member_sizes
 
 BLOCK = 32
 """Inputs that share a scale and a zero point."""
@@ -274,41 +269,3 @@ def read_levels(folder: Path) -> dict[str, Quantised] | None:
             )
             for name in sorted(names)
         }
-
-
-def write_adapter(
-    folder: Path, config: dict[str, Any], output: Path, *, activated: bool = False
-) -> None:
-    """Write a LoRA adapter as the graph's inputs: by linear layer a (rank, inputs), b (outputs, rank).
-
-    Layers that read the same inputs are joined, so their ranks add up and b is block-diagonal. The
-    scale is in b. Half precision. `activated`: it was trained to be active after the schema part only.
-    Raises ModelError for an adapter of another kind, or of other layers.
-    """
-    facts = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
-    if facts.get("use_dora") or facts.get("modules_to_save") or facts.get("bias", "none") != "none":
-        raise ModelError(f"the adapter in '{folder}' is no plain LoRA; merge it before the export")
-    root = facts["r"] ** (0.5 if facts.get("use_rslora") else 1)
-    with safe_open(str(folder / "adapter_model.safetensors"), "pt") as file:
-        tensors = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
-    used = set()
-    arrays: dict[str, Any] = {"activated": np.ones(1)} if activated else {}
-    shape = Shape.of(config)
-    for layer in range(shape.layers):
-        for name, members in MEMBERS.items():
-            low, high, sizes = [], [], member_sizes(shape)[name]
-            for member, size in zip(members, sizes, strict=True):
-                key = f"base_model.model.model.layers.{layer}.{member}"
-                if f"{key}.lora_A.weight" not in tensors:
-                    high.append(torch.zeros(size, 0))
-                    continue
-                used |= {f"{key}.lora_A.weight", f"{key}.lora_B.weight"}
-                low.append(tensors[f"{key}.lora_A.weight"])
-                high.append(tensors[f"{key}.lora_B.weight"] * (facts["lora_alpha"] / root))
-            if low:
-                arrays[f"a.{layer}.{name}"] = torch.cat(low).half().numpy()
-                arrays[f"b.{layer}.{name}"] = torch.block_diag(*high).half().numpy()
-    if left := sorted(tensors.keys() - used):
-        raise ModelError(f"the adapter in '{folder}' adapts '{left[0]}', which stays as it is here")
-    with output.open("wb") as stream:
-        np.savez(stream, **arrays)

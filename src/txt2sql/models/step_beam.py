@@ -58,7 +58,7 @@ class Decoding:
     candidates: int = 12
     """Next tokens that are looked at after each token."""
     max_new_tokens: int | None = None
-    """Of an answer. None: as many as `prompts.ANSWER_TOKENS` has for the style."""
+    """Of an answer. None: `prompts.ANSWER_TOKENS`."""
     max_rows: int = 128
 
 
@@ -156,7 +156,6 @@ class StepBeam:
         tokenizer: Any,
         size: int,
         end_ids: Sequence[int],
-        style: str,
         context: int,
         starts: Callable[[str, str], bool],
         decoding: Decoding,
@@ -164,10 +163,10 @@ class StepBeam:
     ) -> None:
         self.tokenizer, self.size, self.context = tokenizer, size, context
         self.starts, self.decoding, self.ends_read = starts, decoding, ends_read
-        self.most = decoding.max_new_tokens or ANSWER_TOKENS[style]
+        self.most = decoding.max_new_tokens or ANSWER_TOKENS
         self.pieces = [piece.decode(errors="replace") for piece in token_bytes(tokenizer, size)]
         semicolons = [i for i, piece in enumerate(self.pieces) if piece.strip().startswith(";")]
-        self.ends = frozenset([*end_ids, *([] if style == "compact" else semicolons)])
+        self.ends = frozenset([*end_ids, *semicolons])
         self.trees: dict[int, TokenTree] = {}
         self._open: list[Open] = []
         self._count = 0

@@ -32,7 +32,6 @@ class Vocabulary:
             raise ModelError(
                 f"the tokenizer in '{folder}' cannot be read ({problem}); install the model again"
             ) from problem
-        self.style = str(facts.get("style", "ddl"))
         self.chat: dict[str, list[str]] | None = facts.get("chat")
         self.end_ids = [int(each) for each in facts["end_ids"]]
         self.bos: list[int] = [int(each) for each in facts.get("bos", ())]

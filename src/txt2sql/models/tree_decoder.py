@@ -46,7 +46,7 @@ class TreeDecoder(StepBeam):
     ) -> None:
         super().__init__(
             decoder.vocabulary, decoder.engine.vocabulary, decoder.vocabulary.end_ids,
-            decoder.prompt_style, decoder.engine.context, starts, decoding,
+            decoder.engine.context, starts, decoding,
             ends_read=head is not None,  # "stop here" and "go on" are scored apart
         )  # fmt: skip
         self.decoder, self.name, self.head = decoder, decoder.name, head

@@ -27,7 +27,15 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from txt2sql.errors import ModelError
 from txt2sql.models.adapters import check_files, is_quantised, load_adapter, merged
-from txt2sql.models.catalog import ModelCard, base_of, is_adapter, resolve
+from txt2sql.models.catalog import (
+    ADAPTER,
+    ModelCard,
+    base_of,
+    is_adapter,
+    is_exported,
+    read_json,
+    resolve,
+)
 
 _SOME_BILLIONS = 1_000_000_000
 _BEYOND_CACHE = 4_000_000
@@ -67,6 +75,8 @@ def _read(card: ModelCard, place: str, dtype: str | None, options: dict[str, Any
 
     An adapter stays beside quantised weights: merged into them, it would be rounded to 4 or 8 bits.
     """
+    if is_exported(card.folder):
+        return _read_exported(card, dtype)
     if not is_adapter(card.folder):
         return _read_base(card, place, dtype, options)
     assert card.folder is not None
@@ -129,6 +139,26 @@ def _read_base(card: ModelCard, place: str, dtype: str | None, options: dict[str
             "download or copy the model again"
         )
     return model, tokenizer
+
+
+def _read_exported(card: ModelCard, dtype: str | None) -> Any:
+    """The (model, tokenizer) of an exported folder: its levels dequantised, and the adapter that lies
+    beside them merged in.
+    """
+    from txt2sql.models.onnx_weights import read_tensors
+
+    assert card.folder is not None
+    config, tokenizer = _config_and_tokenizer(card, local=True)
+    with _explained(card):
+        model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+        model.load_state_dict(read_tensors(card.folder, config.to_dict()), strict=False)
+        model.tie_weights()
+        if (card.folder / ADAPTER).is_dir():
+            model = merged(load_adapter(model, card.folder / ADAPTER))
+        ends = read_json(card.folder / "prompt.json").get("end_ids")
+        model.generation_config.eos_token_id = ends or tokenizer.eos_token_id
+    named = _dtype(dtype) if dtype else torch.float32
+    return model.to(named) if isinstance(named, torch.dtype) else model, tokenizer
 
 
 def choose_device(device: str | None = None) -> str:

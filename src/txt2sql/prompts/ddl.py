@@ -1,4 +1,4 @@
-"""The `ddl` style: CREATE TABLE statements with sample values, then the question.
+"""A prompt: CREATE TABLE statements with sample values, then the question.
 
 A prompt has two parts. The schema part is the same for every question about a database, so its keys
 and values are computed once and cached, and rows of training share it. The question part holds the
@@ -25,13 +25,16 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 
+from txt2sql.errors import PromptError
 from txt2sql.identifiers import quote_identifier
 from txt2sql.prompts.reduce import reduce_schema
 from txt2sql.prompts.shots import Shot
-from txt2sql.types import Column, ForeignKey, Message, Prompt, Schema, Table, ValueMatch
+from txt2sql.types import Column, ForeignKey, Message, Prompt, Schema, Table, Turn, ValueMatch
 
 BUDGET = 4096
 """Tokens of a prompt. A schema that does not fit is reduced to what the question needs."""
+ANSWER_TOKENS = 256
+"""How long an answer may be, where nothing else is said."""
 
 _MAX_QUESTION_CHARS, _MAX_VALUE_CHARS = 2000, 60
 _MAX_NAMED_DROPS, _MAX_MATCHES, _MAX_MEANING_CHARS = 6, 12, 80
@@ -51,21 +54,35 @@ def count_tokens(text: str) -> int:
     return sum(1 + (len(piece) - 1) // 5 for piece in _TOKEN.findall(text))
 
 
-def render_ddl(
+def render(
     question: str,
     schema: Schema,
     *,
     matches: Sequence[ValueMatch] = (),
     evidence: str = "",
+    previous: Turn | None = None,
     budget: int = BUDGET,
     count: Callable[[str], int] = count_tokens,
     shots: Sequence[Shot] = (),
 ) -> Prompt:
-    """The schema part, reduced where it would exceed the budget, and the question part."""
+    """The schema part, reduced where it would exceed the budget, and the question part.
+
+    `previous` is the turn that a follow-up refers to. `budget` is in tokens as `count` counts them. `shots` are answered questions to learn from, the
+    nearest last. Raises PromptError for an empty question or a schema without columns.
+    """
+    if not question.strip():
+        raise PromptError("the question is empty; ask something about the database")
+    if not any(table.columns for table in schema.tables):
+        raise PromptError(
+            f"database '{schema.db_id}' has no tables; give one that has tables to ask about"
+        )
     longest = min(_MAX_QUESTION_CHARS, 2 * budget)
     lines = [f"Question: {fold(question, longest)}"]
     if evidence.strip():
         lines.insert(0, f"Note: {fold(evidence, longest)}")
+    if previous is not None:
+        turn = f"Previous question: {fold(previous.question, longest)}"
+        lines[:0] = [turn, f"Its SQL: {fold(previous.sql, longest)}"]
 
     def question_part(candidate: Schema) -> list[str]:
         return [*_answered(shots), *_values(candidate, matches), *lines]
@@ -84,13 +101,14 @@ def render_ddl(
 
     # A column that is needed helps more than sample values do, so those go first.
     samples = fits(schema, True)
-    words = f"{question}\n{evidence}"
+    words = "\n".join(
+        [question, evidence, *((previous.question, previous.sql) if previous else ())]
+    )
     reduced, dropped = (schema, ()) if samples else reduce_schema(words, schema, matches, fits)
     static, asked = schema_part(reduced, dropped, samples), question_part(reduced)
     return Prompt(
         text=_text(static, asked),
         prefix=_text(static, []),
-        style="ddl",
         messages=(
             Message("system", "\n".join([_SYSTEM, "", *static])),
             Message("user", "\n".join(asked)),

@@ -9,10 +9,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from txt2sql.models.predictor import DirectPredictor
 from txt2sql.models.step_beam import Decoding, Engine
@@ -24,16 +23,6 @@ from txt2sql.search.value import Judging, StateValue
 from txt2sql.search.vote import Ballot, Candidate, Weights, choose
 from txt2sql.sql.names import WROTE
 from txt2sql.types import Example, Executor, Prediction, Prompt
-
-if TYPE_CHECKING:
-    from txt2sql.models.channel import Channel
-
-Judge = Callable[[Asked, Sequence[str]], Sequence[float]]
-"""A score for each answer to a question, comparable among these alone."""
-
-
-_TREE = 0.6
-"""The part of a deadline that the tree has, where a judge reads its answers afterwards."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +56,7 @@ class Searched:
 class SearchPredictor:
     """Answers examples by search over what `direct` asks and `engine` proposes.
 
-    `scored`: the engine has a value head, which then judges states. `judge` scores the whole answers of
-    a tree, as SQL, for the vote, instead of that head.
+    `scored`: the engine has a value head, which then judges states.
     """
 
     def __init__(
@@ -78,14 +66,13 @@ class SearchPredictor:
         options: SearchOptions = SearchOptions(),
         *,
         scored: bool = False,
-        judge: Judge | None = None,
     ) -> None:
         if direct.executor is None:
             raise ValueError("a search runs its answers; give the predictor an executor")
         self.direct, self.engine, self.options = direct, engine, options
         self.run: Executor = direct.executor
         self.name = f"{direct.name}+search{options.mcts.num_simulations}"
-        self.scored, self.judge = scored, judge
+        self.scored = scored
 
     def prompt(self, example: Example) -> Prompt:
         """The prompt of an example, as the model reads it."""
@@ -108,7 +95,7 @@ class SearchPredictor:
             for question in questions
         ]  # fmt: skip
         expander = StepExpander(
-            self.engine, self.run, self.direct.spell, self.options.checked, self.options.temperature
+            self.engine, self.run, self.options.checked, self.options.temperature
         )
         value = StateValue(self.run, self.engine if self.scored else None, self.options.value)
         roots = expander.roots(asked)
@@ -118,35 +105,16 @@ class SearchPredictor:
                 weights.visits or weights.value or weights.preference
             )
             settled = decided if early else None
-            forest = search(roots, expander, value, self._limits(), settled, watch)
+            forest = search(roots, expander, value, self.options.mcts, settled, watch)
         finally:
             expander.free(roots)
         found = []
         for each, tree in zip(asked, forest, strict=True):
-            self._judged(each, tree)
             votes = ballots(tree)
             chosen = tuple(choose(votes, self.options.vote))
             found.append(Searched(each, tree, votes, chosen, (0, tree.tokens)))
         seconds = (time.perf_counter() - started) / len(asked)
         return [replace(each, seconds=seconds) for each in found]
-
-    def _limits(self) -> Settings:
-        """The settings of the tree, with time left for the judge where there is a deadline."""
-        settings = self.options.mcts
-        if self.judge is None or settings.seconds is None:
-            return settings
-        return replace(settings, seconds=settings.seconds * _TREE)
-
-    def _judged(self, asked: Asked, tree: Tree[State]) -> None:
-        if self.judge is None:
-            return
-        ends = [node.state for node in tree.nodes if node.terminal]
-        ran = {s.sql: s for s in ends if s.sql and s.result is not None and s.result.ok}
-        if len(ran) < 2:  # nothing to choose
-            return
-        scores = dict(zip(ran, self.judge(asked, list(ran)), strict=True))
-        for state in ends:
-            state.judged = scores.get(state.sql or "")
 
 
 def ballots(tree: Tree[State]) -> tuple[Ballot, ...]:
@@ -163,7 +131,7 @@ def ballots(tree: Tree[State]) -> tuple[Ballot, ...]:
         own, count = node is tree.first, visits.get(id(node), 0)
         before = found.get(state.sql)
         worth = node.value if node.value is not None else -1.0
-        score = (state.score if state.judged is None else state.judged) or 0.0
+        score = state.score or 0.0
         found[state.sql] = Ballot(
             state.sql,
             state.probability + (before.probability if before else 0.0),
@@ -204,20 +172,3 @@ def prediction(found: Searched) -> Prediction:
         repaired=best is not None and all(s.repaired for s in ends if s.sql == best.sql),
         problem="" if best else next((r for r in refused if r.startswith(WROTE)), ""),
     )
-
-
-def reading_back(channel: Channel) -> Judge:
-    """The judge that a channel model is: how likely the question is, given each answer."""
-    return lambda asked, answers: channel.scores(asked.question.text, answers, asked.schema)
-
-
-def with_judge(weights: Weights, preference: float, channel: Channel | None) -> Weights:
-    """The weights of a vote with a channel model, else with a preference model of that weight; those that
-    name a weight for a judge stay as they are.
-    """
-    if weights.preference:
-        return weights
-    if channel is None:
-        return replace(weights, preference=preference)
-    found = channel.exponents
-    return replace(weights, policy=found.policy, preference=found.question, doubt=found.doubt)

@@ -9,13 +9,10 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass, field
 
 from txt2sql.models.step_beam import Place, Step
-from txt2sql.types import Example, Links, Prompt, QueryResult, Schema
-
-_TABLE = re.compile(r"\[t\d+\]$")
+from txt2sql.types import Example, Prompt, QueryResult, Schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +42,6 @@ class Asked:
     prompt: Prompt
     schema: Schema
 
-    @property
-    def links(self) -> Links | None:
-        """The symbols of a compact prompt, None where the model writes SQL."""
-        return self.prompt.links
-
 
 @dataclass(slots=True, eq=False)
 class State:
@@ -71,8 +63,6 @@ class State:
     result: QueryResult | None = None
     score: float | None = None
     """What the value head says, in (-1, 1); None without one."""
-    judged: float | None = None
-    """What the judge of a vote says of a whole answer; None without one."""
     notes: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -94,24 +84,10 @@ class State:
         )
 
 
-def state_key(steps: list[str], ended: bool, links: bool) -> tuple[object, ...]:
-    """States of one key mean the same and can be continued alike: equal but for case and space, the
-    order of tables that are joined along keys, and the order of conditions that all must hold.
+def state_key(steps: list[str], ended: bool) -> tuple[object, ...]:
+    """States of one key mean the same and can be continued alike: equal but for space.
 
-    >>> state_key(["select [c1]", "from [t1] join [t0]"], False, True)
-    ('select [c1]', 'from [t0] join [t1]', False)
+    >>> state_key(["SELECT  name", "FROM shop"], False)
+    ('SELECT name', 'FROM shop', False)
     """
-    return (*(_normal(" ".join(step.split()), links) for step in steps), ended)
-
-
-def _normal(step: str, links: bool) -> str:
-    if not links:
-        return step
-    word, _, rest = step.partition(" ")
-    if word == "from":
-        tables = rest.split(" join ")
-        if all(_TABLE.match(table) for table in tables):
-            return f"from {' join '.join(sorted(tables))}"
-    if word == "where" and not any(f" {mark} " in f" {rest} " for mark in ("or", "between", "(")):
-        return f"where {' and '.join(sorted(rest.split(' and ')))}"
-    return step
+    return (*(" ".join(step.split()) for step in steps), ended)

@@ -11,7 +11,7 @@ are wrong enters only if it can be repaired, checked or not.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from txt2sql.models.step_beam import Engine, Place, Step
@@ -19,13 +19,9 @@ from txt2sql.search.actions import split_steps
 from txt2sql.search.mcts import Choice, Expansion
 from txt2sql.search.relaxation import fault, partial_fault
 from txt2sql.search.state import Asked, State, state_key
-from txt2sql.sql.decode import decode
 from txt2sql.sql.repair import mend
 from txt2sql.sql.text import extract_sql
 from txt2sql.types import Executor, QueryResult
-
-Spell = Callable[[str, str, str, str], str]
-"""(db_id, table, column, text) -> the text as the column stores it."""
 
 
 @dataclass(slots=True)
@@ -36,7 +32,6 @@ class StepExpander:
 
     engine: Engine
     run: Executor
-    spell: Spell | None = None
     checked: bool = True
     temperature: float = 1.0
     _waiting: dict[Place, State] = field(default_factory=dict)
@@ -69,7 +64,6 @@ class StepExpander:
         choices, refused = [], []
         for step in steps:
             following = state.following(step)
-            links = state.asked.links is not None
             reason = self._mend(following) if following.ended else ""
             if not reason and self.checked:
                 reason = self._fault(following) or ""
@@ -78,7 +72,7 @@ class StepExpander:
                 continue
             key = (
                 state.place.tree,
-                *state_key(split_steps(following.text), following.ended, links),
+                *state_key(split_steps(following.text), following.ended),
             )
             choices.append(
                 Choice(following, math.exp(step.logprob / self.temperature), key, following.ended)
@@ -88,27 +82,13 @@ class StepExpander:
     def _mend(self, state: State) -> str:
         """Give a whole answer the query that may be run; why there is none, else ""."""
         schema = state.asked.schema
-        written = self.sql(state)
-        native = state.asked.links is None and schema.dialect != "sqlite"
-        if written is None or native:  # every other engine refuses unknown names itself
+        written = extract_sql(state.text)
+        if written is None or schema.dialect != "sqlite":  # others refuse unknown names themselves
             state.sql = written
             return ""
         repair = mend(written, schema)
         state.sql, state.repaired = repair.sql, repair.changed
         return repair.problem
-
-    def sql(self, state: State) -> str | None:
-        """The query of a whole answer, None where there is none."""
-        asked, spell = state.asked, self.spell
-        if asked.links is None:
-            return extract_sql(state.text)
-        db_id = asked.question.db_id
-        return decode(
-            state.text,
-            asked.schema,
-            asked.links,
-            (lambda table, column, text: spell(db_id, table, column, text)) if spell else None,
-        )
 
     def _fault(self, state: State) -> str | None:
         asked, db_id = state.asked, state.asked.question.db_id
@@ -117,7 +97,7 @@ class StepExpander:
             return self.run(db_id, sql)
 
         if not state.ended:
-            return partial_fault(state.text, asked.schema, asked.links, run)
+            return partial_fault(state.text, asked.schema, run)
         if state.sql is None:
             return "not a query"
-        return fault(state.sql, run, text_allowed=asked.links is None)
+        return fault(state.sql, run)

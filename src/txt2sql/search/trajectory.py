@@ -7,7 +7,6 @@ The JSON is what people read too: the terminal, the HTML view and the web page d
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,8 +14,6 @@ from typing import Any
 from txt2sql.search.mcts import Edge, Tree
 from txt2sql.search.state import State
 from txt2sql.search.vote import Candidate
-from txt2sql.sql.intermediate import SYMBOL
-from txt2sql.types import Links
 
 FORMAT = 1
 
@@ -74,26 +71,22 @@ def _step(before: State, edge: Edge[State]) -> TrajectoryStep:
 
 def as_json(tree: Tree[State], candidates: Sequence[Candidate] = ()) -> dict[str, Any]:
     """A tree as plain JSON values; `candidates` are the vote's, best first."""
-    links = tree.root.state.asked.links
     numbers = {id(node): i for i, node in enumerate(tree.nodes)}
     chosen = candidates[0].sql if candidates else None
     winning = {ballot.sql for ballot in candidates[0].ballots} if candidates else set()
     nodes: list[dict[str, Any]] = [
         {
             "id": i,
-            "step": readable(node.state.step, links),
+            "step": node.state.step,
             "kind": "answer" if node.terminal else "step",
             "value": _rounded(node.value),
             "probability": _rounded(node.state.probability),
             "score": _rounded(node.state.score),
-            "judged": _rounded(node.state.judged),
             "sql": node.state.sql,
             "result": _result(node.state),
             "own": node is tree.first,
             "wins": node.terminal and node.state.sql in winning,
-            "refused": [
-                {"step": readable(step, links), "reason": reason} for step, reason in node.refused
-            ],
+            "refused": [{"step": step, "reason": reason} for step, reason in node.refused],
             "edges": [
                 {
                     "to": numbers[id(edge.node)],
@@ -130,23 +123,6 @@ def as_json(tree: Tree[State], candidates: Sequence[Candidate] = ()) -> dict[str
             for candidate in candidates
         ],
     }
-
-
-def readable(step: str, links: Links | None) -> str:
-    """A step with names for its symbols.
-
-    >>> readable("select [c0] from [t0]", Links(("shop",), (("shop", "name"),)))
-    'select shop.name from shop'
-    """
-    if links is None:
-        return step
-    names = {"t": links.tables, "c": [".".join(pair) for pair in links.columns], "v": links.values}
-
-    def name(found: re.Match[str]) -> str:
-        known = names[found[1]]
-        return known[int(found[2])] if int(found[2]) < len(known) else found[0]
-
-    return SYMBOL.sub(name, step)
 
 
 def _result(state: State) -> dict[str, Any] | None:

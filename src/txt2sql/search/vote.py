@@ -34,16 +34,15 @@ class Ballot:
     result: QueryResult
     own: bool = False
     score: float = 0.0
-    """What a judge says: a preference model in [-1, 1], a channel model a log-probability; 0 without."""
+    """What a preference model says, in [-1, 1]; 0 without one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
     """How much each share says. `empty` multiplies what returns no rows or only NULLs.
 
-    `preference` is the weight of a judge beside the policy: an answer counts its probability to the
-    power of `policy`, times exp(preference * score), a product of experts (Hinton 2002), where the best
-    score is 0. `doubt` is what "none of these is right" counts; it changes shares, not the choice.
+    `preference` is the weight of a preference model beside the policy: an answer counts its probability
+    times exp(preference * score), a product of experts (Hinton 2002), where the best score is 0.
     """
 
     probability: float = 1.0
@@ -51,8 +50,6 @@ class Weights:
     value: float = 0.0
     empty: float = 0.05
     preference: float = 0.0
-    policy: float = 1.0
-    doubt: float = 0.0
 
     def __post_init__(self) -> None:
         if min(astuple(self)) < 0:
@@ -67,7 +64,7 @@ class Candidate:
     score: float
     ballots: tuple[Ballot, ...]
     share: float = 0.0
-    """Of what policy, judge and doubt give all answers that ran: how sure the vote is."""
+    """Of what policy and preference model give all answers that ran: how sure the vote is."""
 
     @property
     def own(self) -> bool:
@@ -88,8 +85,9 @@ def choose(ballots: Sequence[Ballot], weights: Weights = Weights()) -> list[Cand
     highest = max((b.score for b in ballots if b.result.ok), default=0.0)
 
     def weighed(ballot: Ballot) -> float:
-        likely: float = ballot.probability**weights.policy
-        return likely * math.exp(min(0.0, weights.preference * (ballot.score - highest)))
+        return ballot.probability * math.exp(
+            min(0.0, weights.preference * (ballot.score - highest))
+        )
 
     mass = sum(weighed(b) for b in ballots if b.result.ok) or 1.0
     visits = sum(b.visits for b in ballots if b.result.ok) or 1
@@ -106,7 +104,7 @@ def choose(ballots: Sequence[Ballot], weights: Weights = Weights()) -> list[Cand
             score = -1.0
         elif not best.result.says_something:
             score *= weights.empty
-        found.append(Candidate(best.sql, score, tuple(members), weight / (mass + weights.doubt)))
+        found.append(Candidate(best.sql, score, tuple(members), weight / mass))
     return sorted(found, key=lambda c: (-c.score, not c.own, -c.ballots[0].probability))
 
 

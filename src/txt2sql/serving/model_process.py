@@ -55,13 +55,9 @@ class Room:
         direct = service.direct
         direct.executor = self.statements
         direct.generator = SharedGenerator(direct.generator, turn, self._computed)
-        if direct.chooser is not None:
-            direct.chooser = _in_turn(direct.chooser, turn)
         for each in searchers:
             each.run = self.statements
             each.engine = SharedEngine(each.engine, turn)
-            if each.judge is not None:
-                each.judge = _in_turn(each.judge, turn)
         self._idle = list(searchers)
         self._batches = ThreadPoolExecutor(settings.batches, "batch")
         self._searches = ThreadPoolExecutor(max(1, settings.searches), "search")
@@ -183,40 +179,16 @@ def _example(asked: Ask) -> Example:
     return Example(asked.id, asked.id, asked.question.strip())
 
 
-def _in_turn(function: Callable[..., Any], turn: Turn) -> Callable[..., Any]:
-    def call(*arguments: Any) -> Any:
-        with turn:
-            return function(*arguments)
-
-    return call
-
-
 def _searchers(service: Service, settings: ModelSettings) -> list[Any]:
     """A predictor for each search at a time; none where the model cannot be searched."""
-    if not settings.search:
-        return []
     from txt2sql.errors import ModelError
-    from txt2sql.models.engine import HFEngine
-    from txt2sql.search.predictor import SearchOptions, SearchPredictor
+    from txt2sql.search.predictor import SearchOptions
 
     try:
-        first = service.searcher(SearchOptions())
+        count = settings.searches if settings.search else 0
+        return [service.searcher(SearchOptions()) for _ in range(count)]
     except ModelError:
         return []
-    engine = first.engine
-    if not isinstance(engine, HFEngine):
-        return [first]
-    more = [
-        SearchPredictor(
-            first.direct,
-            HFEngine(engine.generator, engine.starts, head=engine.head, decoding=engine.decoding),
-            first.options,
-            scored=first.scored,
-            judge=first.judge,
-        )
-        for _ in range(settings.searches - 1)
-    ]
-    return [first, *more]
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:

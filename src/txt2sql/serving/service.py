@@ -13,7 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +25,8 @@ from txt2sql.execution.remote import UrlDatabase
 from txt2sql.execution.values import ValueIndex, open_value_index
 from txt2sql.models import adapted
 from txt2sql.models.adapted import Adapted
-from txt2sql.models.catalog import is_exported, resolve
-from txt2sql.models.predictor import Chooser, DirectPredictor, PredictorOptions
+from txt2sql.models.catalog import resolve
+from txt2sql.models.predictor import DirectPredictor, PredictorOptions
 from txt2sql.serving.native import run_native
 from txt2sql.types import (
     Example,
@@ -195,17 +195,13 @@ def build_predictor(
     limits: Limits = DEFAULT_LIMITS,
     constrained: bool = True,
     batch_size: int | None = None,
-    channel: bool = True,
 ) -> DirectPredictor:
-    """The predictor of a model over databases that are found by db_id. `limits` hold for what it tries.
-
-    Without `channel`, no answers are read back, not in a search of it either.
-    """
+    """The predictor of a model over databases that are found by db_id. `limits` hold for what it tries."""
     if isinstance(model, (str, Path)):
         card = resolve(model)  # a wrong name is told before the seconds that importing torch takes
-        if card.folder is not None and is_exported(card.folder):
-            from txt2sql.models import decoder
+        from txt2sql.models import decoder
 
+        if card.folder is not None and decoder.answers_without_torch(card):
             model = decoder.load(card.folder)
         else:
             from txt2sql.models import hf
@@ -224,27 +220,7 @@ def build_predictor(
         lambda example: index(example.db_id).match(example.question),
         lambda db_id, sql: run_native(database(db_id), schema(db_id), sql, limits)[1],
         replace(options, batch_size=batch_size) if batch_size else options,
-        lambda db_id, table, column, text: index(db_id).spell(table, column, text),
-        _chooser(model, schema) if channel else None,
     )
-
-
-def _chooser(generator: Generator, schema: Callable[[str], Schema]) -> Chooser | None:
-    """What chooses among candidates, where the model has one that reads answers back."""
-    from txt2sql.models.decoder import Decoder
-
-    if isinstance(generator, Decoder):
-        return None
-    from txt2sql.models.channel import channel_folder, load_channel
-    from txt2sql.models.hf import HFGenerator
-
-    if not isinstance(generator, HFGenerator):
-        return None
-    if (folder := channel_folder(generator.card.folder)) is None:
-        return None
-    from txt2sql.search.second_look import ReadingBack
-
-    return ReadingBack(partial(load_channel, folder, str(generator.device)), schema)
 
 
 def searching(
@@ -252,14 +228,12 @@ def searching(
 ) -> SearchPredictor:
     """The same model with a search over its answers, whose steps `head` values where there is one.
 
-    A model that has a preference model in its folder is searched with that one, unless `head` is given,
-    and a predictor that reads answers back does so in the vote. Raises ModelError for a model that
-    cannot be searched.
+    A model that has a preference model in its folder is searched with that one, unless `head` is given.
+    Raises ModelError for a model that cannot be searched.
     """
     from txt2sql.models.decoder import Decoder
     from txt2sql.search.actions import starts_step
-    from txt2sql.search.predictor import SearchPredictor, reading_back, with_judge
-    from txt2sql.search.second_look import ReadingBack
+    from txt2sql.search.predictor import SearchPredictor
 
     generator = predictor.generator
     if isinstance(generator, Decoder):
@@ -273,11 +247,9 @@ def searching(
 
     if not isinstance(generator, HFGenerator):
         raise ModelError(f"'{generator.name}' cannot be searched; choose a model that runs here")
-    chooser, weight = predictor.chooser, 0.0
-    channel = chooser.channel if isinstance(chooser, ReadingBack) else None
+    vote = options.vote
     if head is None and (preference := find(generator.card.folder, generator.device)):
-        head, weight = preference.head, preference.vote
-    options = replace(options, vote=with_judge(options.vote, weight, channel))
+        head = preference.head
+        vote = replace(vote, preference=vote.preference or preference.vote)
     engine = HFEngine(generator, starts_step, head=head, decoding=options.steps)
-    judge = reading_back(channel) if channel else None
-    return SearchPredictor(predictor, engine, options, scored=head is not None, judge=judge)
+    return SearchPredictor(predictor, engine, replace(options, vote=vote), scored=head is not None)

@@ -5,7 +5,7 @@ Field's name: SQL normalisation (canonicalisation) by name resolution. One way o
     keywords and functions   capitals; `!=`, `x NOT IN (...)`, `x IS NOT NULL`, no ASC, no `;`
     names                    as the schema spells them, in double quotes only where they need them
     tables                   no alias; T1, T2, ... only where one table occurs twice in sight
-    columns                  bare where one table is in sight, `table.column` where several are
+    columns                  bare; `table.column` in ON, and where two tables in sight have the name
     joins                    JOIN ... ON earlier.key = later.key; conditions of joins leave WHERE
     text                     in single quotes, also where it stood in double ones
 
@@ -238,27 +238,37 @@ def _reached(selects: list[_Select], middle: _Select, source: _Source) -> bool:
 
 
 def _qualify(select: _Select) -> None:
-    correlated = any(s is not None and s not in select.sources for _, s in select.places)
-    several = len(select.sources) > 1 or correlated
+    """Columns stand bare but in ON, and where two sources in sight have a column of that name."""
+    in_sight = [source for around in select.outwards() for source in around.sources]
+    several = len(select.sources) > 1
     for node, source in select.places:
+        name = node.name.lower()
         if source is None:
             _spell(node.this, node.name)
             continue
-        if not isinstance(node.this, exp.Star):
-            _spell(node.this, source.columns.get(node.name.lower(), node.name))
+        if isinstance(node.this, exp.Star):
+            shared = several or source not in select.sources
+        else:
+            _spell(node.this, source.columns.get(name, node.name))
+            shared = sum(name in other.columns for other in in_sight) > 1
         hidden = (
             isinstance(node.parent, exp.Ordered)
-            and (alias := select.aliases.get(node.name.lower())) is not None
+            and (alias := select.aliases.get(name)) is not None
             and not (isinstance(alias.this, exp.Column) and alias.this.name == node.name)
         )
-        if (several or hidden) and source.name:
-            table = exp.to_identifier(source.name)
-            _spell(table, source.name)
-            node.set("table", table)
+        if shared or hidden:
+            _name_table(node, source)
         elif isinstance(node.this, exp.Star) and not several:
             node.replace(exp.Star())
-        elif not several:
+        elif not isinstance(node.this, exp.Star):
             node.set("table", None)
+
+
+def _name_table(column: Node, source: _Source) -> None:
+    if source.name:
+        table = exp.to_identifier(source.name)
+        _spell(table, source.name)
+        column.set("table", table)
 
 
 def _spell(identifier: Node, name: str) -> None:
@@ -284,6 +294,9 @@ def _join(select: _Select) -> None:
     for join in joins:
         if join.kind == "INNER" or (join.side and join.kind == "OUTER"):
             join.set("kind", None)
+        for column in join.args["on"].find_all(exp.Column):
+            if (owner := home.get(id(column))) is not None:
+                _name_table(column, owner)
         for part in join.args["on"].find_all(exp.EQ):
             if _links(part, home, order) is None:
                 continue

@@ -48,8 +48,8 @@ from txt2sql.training.adapt_pairs import (
 )
 from txt2sql.training.adapt_report import MEASURED, numbers, page, verdict
 from txt2sql.training.adapt_settings import AdaptConfig
-from txt2sql.training.prepare import Progress, silent
 from txt2sql.training.sft_settings import SFTConfig
+from txt2sql.training.tracking import Progress, silent
 from txt2sql.types import Example, Predictor, Schema
 
 __all__ = ["AdaptConfig", "adapt"]

@@ -4,8 +4,7 @@ Padded batches put examples of similar length together. Packed rows (Krell et al
 examples into one row; positions begin anew with each and a block-diagonal mask keeps each from seeing
 the others. The loss belongs to the answer alone, so the output head runs on answer positions only.
 
->>> (batch,) = padded([([2, 8], [9, 3])], pad=0, batch_tokens=64)  # doctest: +SKIP
->>> batch.labels.tolist()  # doctest: +SKIP
+>>> stack([[([2, 8], [9, 3])]], pad=0).labels.tolist()
 [[-100, -100, 9, 3]]
 """
 
@@ -13,14 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
-from transformers import PreTrainedTokenizerBase as Tokenizer
-
-from txt2sql.training.corpus import Pair
 
 T = TypeVar("T")
 
@@ -40,15 +36,13 @@ class Batch:
     """Tensors of shape (batch, time).
 
     `labels` are -100 but for answers. `segments` numbers the examples of a row from 1, 0 is padding (for
-    trunks see `branches`); `positions` begins at 0 in each; `prompts` marks what a prefix model sees in
-    both directions.
+    trunks see `branches`); `positions` begins at 0 in each.
     """
 
     inputs: Tensor
     labels: Tensor
     segments: Tensor
     positions: Tensor
-    prompts: Tensor
 
     def to(self, device: torch.device) -> Batch:
         """The batch on a device."""
@@ -68,21 +62,17 @@ class Batch:
         last = (self.segments % BRANCHES > 0) & (following != self.segments)
         return ends[:, :-1][last] + 1
 
-    def mask(self, prefix: bool, dtype: torch.dtype | None = None) -> Tensor | None:
+    def mask(self, dtype: torch.dtype | None = None) -> Tensor | None:
         """What each position may see, (batch, 1, time, time): bool, or 0 and -inf as `dtype`.
 
         None where rows hold one example and plain causal attention does: padding is on the right, so
         no real token sees it.
         """
         most = int(self.segments.max())
-        if not prefix and most <= 1:
+        if most <= 1:
             return None
-        if prefix and most >= BRANCHES and not self.prompts.any():
-            raise ValueError("a prompt that is read in both directions cannot share its beginning")
         width = self.inputs.shape[1]
         seen = torch.ones(width, width, dtype=torch.bool, device=self.inputs.device).tril()[None]
-        if prefix:
-            seen = seen | self.prompts[:, None, :]
         own, other = self.segments[:, :, None], self.segments[:, None, :]
         # Padding is a trunk too, but stands on the right, where nothing sees it.
         seen = (seen & ((own == other) | (own - own % BRANCHES == other)))[:, None]
@@ -91,30 +81,6 @@ class Batch:
         return torch.zeros(seen.shape, dtype=dtype, device=seen.device).masked_fill_(
             ~seen, torch.finfo(dtype).min
         )
-
-
-def encode_rows(
-    pairs: Sequence[Pair], tokenizer: Tokenizer, answers: int | None = None
-) -> list[Row]:
-    """The pairs as token ids; those beyond the model's context are left out, and those whose answer
-    needs a token that is not among the first `answers`.
-    """
-    asked = tokenizer([pair.prompt for pair in pairs]).input_ids
-    said = tokenizer([pair.answer for pair in pairs], add_special_tokens=False).input_ids
-    rows = [(p, [*a, int(tokenizer.eos_token_id)]) for p, a in zip(asked, said)]
-    most = answers or len(tokenizer)
-    fits = int(tokenizer.model_max_length)
-    return [row for row in rows if _length(row) <= fits and max(row[1]) < most]
-
-
-def padded(rows: Sequence[Row], pad: int, batch_tokens: int) -> list[Batch]:
-    """`by_length` as tensors."""
-    return [stack(group, pad) for group in by_length(rows, batch_tokens)]
-
-
-def packed(rows: Sequence[Row], pad: int, batch_tokens: int, width: int) -> list[Batch]:
-    """`in_bins` as tensors."""
-    return [stack(group, pad) for group in in_bins(rows, batch_tokens, width)]
 
 
 def by_length(rows: Sequence[Row], batch_tokens: int) -> list[Group]:
@@ -159,7 +125,6 @@ def stack(rows: Sequence[Sequence[Row]], pad: int) -> Batch:
     shape = (len(rows), width)
     inputs, labels = torch.full(shape, pad), torch.full(shape, _IGNORED)
     segments, positions = torch.zeros(shape, dtype=torch.int32), torch.zeros(shape).long()
-    prompts = torch.zeros(shape, dtype=torch.bool)
     for i, row in enumerate(rows):
         start = 0
         for number, (prompt, answer) in enumerate(row, start=1):
@@ -168,10 +133,8 @@ def stack(rows: Sequence[Sequence[Row]], pad: int) -> Batch:
             labels[i, middle:end] = torch.tensor(answer)
             segments[i, start:end] = number
             positions[i, start:end] = torch.arange(end - start)
-            # A model is asked by caching all but the last token, which then begins the answer.
-            prompts[i, start : middle - 1] = True
             start = end
-    return Batch(inputs, labels, segments, positions, prompts)
+    return Batch(inputs, labels, segments, positions)
 
 
 def answer_logits(model: PreTrainedModel, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -181,34 +144,11 @@ def answer_logits(model: PreTrainedModel, batch: Batch) -> tuple[Tensor, Tensor]
         device = batch.inputs.device.type
         bf16 = torch.is_autocast_enabled(device)
         dtype = torch.get_autocast_dtype(device) if bf16 else torch.float32
-    prefix = bool(getattr(model.config, "prefix_lm", False))
     hidden = model.base_model(
         input_ids=batch.inputs,
-        attention_mask=batch.mask(prefix, dtype),
+        attention_mask=batch.mask(dtype),
         position_ids=batch.positions,
         use_cache=False,
     ).last_hidden_state
     chosen = batch.labels[:, 1:] != _IGNORED
-    return _head(model)(hidden[:, :-1][chosen]), batch.labels[:, 1:][chosen]
-
-
-def _head(model: Any) -> Callable[[Tensor], Tensor]:
-    head: Callable[[Tensor], Tensor] = getattr(model, "cls", None) or model.get_output_embeddings()
-    return head
-
-
-@torch.no_grad()
-def sequence_accuracy(model: PreTrainedModel, data: Sequence[Batch], bf16: bool) -> float:
-    """Share of answers whose every token is the most likely one, given the tokens before it."""
-    model.eval()
-    right = total = 0
-    for batch in data:
-        with torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
-            logits, targets = answer_logits(model, batch.to(model.device))
-        wrong = (logits.argmax(-1) != targets).cpu()
-        where = (batch.labels[:, 1:] != _IGNORED).nonzero()
-        owner = [(int(i), int(batch.segments[i, t + 1])) for i, t in where.tolist()]
-        right += len(set(owner)) - len({owner[i] for i in wrong.nonzero()[:, 0].tolist()})
-        total += len(set(owner))
-    model.train()
-    return right / max(1, total)
+    return model.get_output_embeddings()(hidden[:, :-1][chosen]), batch.labels[:, 1:][chosen]

@@ -120,4 +120,4 @@ def stack_trees(rows: Sequence[Sequence[Branch]], pad: int) -> Batch:
             branch += 1
             put([*prompt[trunk:], *answer], trunk, tree * BRANCHES + branch)
             labels[i, end - len(answer) : end] = torch.tensor(answer)
-    return Batch(inputs, labels, segments, positions, torch.zeros(shape, dtype=torch.bool))
+    return Batch(inputs, labels, segments, positions)

@@ -65,21 +65,6 @@ def open_questions(config: RStarConfig) -> Questions:
     return Questions(dataset, tuple(learnt), tuple(held))
 
 
-def more_questions(config: RStarConfig) -> list[tuple[Example, Schema]]:
-    """Training questions of the other data sets that `channel.more` names, with their schemas; none over
-    a database that is held out.
-    """
-    found: list[tuple[Example, Schema]] = []
-    root, share = Path(config.data).expanduser() if config.data else None, config.evolution.held_out
-    for name in config.channel.more:
-        dataset = open_dataset(name, root)
-        kept = [e for e in with_gold(dataset, SPLIT) if not is_held_out(e.db_id, share)]
-        chance = random.Random(f"{config.seed} more {name}")
-        drawn = chance.sample(kept, min(len(kept), config.channel.more_examples))
-        found += [(example, dataset.schema(example.db_id)) for example in drawn]
-    return found
-
-
 @dataclass(frozen=True, slots=True)
 class Trace:
     """One verified trace and where it comes from: "search", or "gold" where it was bootstrapped."""
@@ -137,7 +122,7 @@ def bootstrap(example: Example, schema: Schema, run: Callable[[str], QueryResult
     query = normalise(example.gold_sql)
     steps = split_steps(query)
     for count in range(1, len(steps)):
-        if partial_fault(" ".join(steps[:count]), schema, None, run) is not None:
+        if partial_fault(" ".join(steps[:count]), schema, run) is not None:
             return None
     if not run(query).ok:
         return None

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +15,6 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from txt2sql.errors import ModelError
-from txt2sql.runs import write_atomically
 
 
 def load_model(folder: Path) -> tuple[PreTrainedModel, Tokenizer]:
@@ -32,12 +30,11 @@ def load_model(folder: Path) -> tuple[PreTrainedModel, Tokenizer]:
 def save_model(
     model: PreTrainedModel, tokenizer: Tokenizer, folder: Path, dtype: torch.dtype
 ) -> None:
-    """Weights, config, tokenizer, and the prompt style the model was trained with."""
+    """Weights, config and tokenizer."""
     saved = copy.deepcopy(model)
     torch.nn.Module.to(saved, "cpu", dtype)
     saved.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    write_atomically(folder / "prompt.json", json.dumps({"style": "compact"}) + "\n")
 
 
 def replace_folder(source: Path, target: Path, without: Sequence[str] = ()) -> None:

@@ -214,7 +214,6 @@ def train(
     folder = output / "model"
     trainer.save_model(str(folder))
     if join():
-        write_atomically(folder / "prompt.json", json.dumps({"style": "ddl"}) + "\n")
         write_card(folder, _facts(config, policy, trainer.state, len(held_out)))
         if config.push_to_hub:
             report(push(folder, config.push_to_hub))

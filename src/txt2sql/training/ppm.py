@@ -33,8 +33,8 @@ from txt2sql.models.hf import HFGenerator
 from txt2sql.models.ppm import Preference, PreferenceHead, TokenTree, answer_ids, tree_states
 from txt2sql.search.vote import Weights, choose
 from txt2sql.training.ppm_pairs import Grown, Pair, pairs
-from txt2sql.training.prepare import Progress, silent
 from txt2sql.training.rstar_settings import PPMSettings
+from txt2sql.training.tracking import Progress, silent
 from txt2sql.types import Prompt
 
 VOTES = (0.0, 0.5, 1.0, 2.0, 3.0, 4.0, 6.0)

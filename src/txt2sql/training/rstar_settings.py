@@ -99,40 +99,6 @@ class PPMSettings:
 
 
 @dataclass(frozen=True)
-class ChannelSettings:
-    """How the model that reads answers back is trained: a LoRA adapter of the policy."""
-
-    epochs: int = 5
-    """Of teaching: questions given their gold queries."""
-    learning_rate: float = 1e-3
-    r: int = 64
-    batch_tokens: int = 3000
-    more: tuple[str, ...] = ()
-    """Other data sets whose training questions are taught, too, each once."""
-    more_examples: int = 12_000
-    """Of each of them, at most."""
-    searched: int = 0
-    """Training questions that are searched for right and wrong answers, beside trees that are given."""
-    preference_epochs: int = 1
-    """Of preferring: right answers of searched trees to wrong ones."""
-    preference_learning_rate: float = 1e-4
-    answers: int = 14
-    """Of one tree, at most."""
-    together: int = 4
-    """Trees of one update."""
-    teaching: float = 0.3
-    """How much of the teaching loss goes on while it learns to prefer."""
-    sharpness: float = 0.3
-    """Of the softmax over answers, at first; it is learnt."""
-    rounds: bool = False
-    """Each round of self-evolution trains the one of its base on, on the trees so far."""
-
-    def __post_init__(self) -> None:
-        if self.r < 1 or self.together < 1 or self.answers < 2:
-            raise ValueError("r and together must be 1 or more, and answers 2 or more")
-
-
-@dataclass(frozen=True)
 class RolloutSettings:
     """Who searches: what comes out is the same, and a run may go on with others."""
 
@@ -165,7 +131,6 @@ class RStarConfig:
     evolution: EvolutionSettings = field(default_factory=EvolutionSettings)
     policy_training: PolicySettings = field(default_factory=PolicySettings)
     ppm: PPMSettings = field(default_factory=PPMSettings)
-    channel: ChannelSettings = field(default_factory=ChannelSettings)
     rollouts: RolloutSettings = field(default_factory=RolloutSettings)
     threads: int | None = None
     use_wandb: bool = False

@@ -22,20 +22,13 @@ from txt2sql.evaluation.mode import Judging
 from txt2sql.execution.execute import Limits, execute
 from txt2sql.execution.values import ValueIndex, open_value_index
 from txt2sql.models import hf
-from txt2sql.models.channel import Channel, open_channel
 from txt2sql.models.engine import HFEngine
 from txt2sql.models.hf import HFGenerator
 from txt2sql.models.ppm import Preference, find
 from txt2sql.models.predictor import DirectPredictor, PredictorOptions
 from txt2sql.search.actions import starts_step
 from txt2sql.search.mcts import Tree, search
-from txt2sql.search.predictor import (
-    Searched,
-    SearchOptions,
-    SearchPredictor,
-    reading_back,
-    with_judge,
-)
+from txt2sql.search.predictor import Searched, SearchOptions, SearchPredictor
 from txt2sql.search.state import Asked, Question, State
 from txt2sql.search.steps import StepExpander
 from txt2sql.search.value import StateValue
@@ -52,13 +45,16 @@ class Searcher:
     """A policy over the databases of a data set, with its preference model where it has one."""
 
     def __init__(
-        self, generator: HFGenerator, preference: Preference | None, questions: Questions, config: RStarConfig,
-        channel: Channel | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        generator: HFGenerator,
+        preference: Preference | None,
+        questions: Questions,
+        config: RStarConfig,
+    ) -> None:
         self.dataset = questions.dataset
         self.learnt = {example.id: example for example in questions.learnt}
         self.held_out = {example.id: example for example in questions.held_out}
-        self.config, self.channel = config, channel
+        self.config = config
         self.judge = ExecutionAccuracy(Judging(both=False))
 
         @lru_cache(maxsize=64)
@@ -71,11 +67,12 @@ class Searcher:
             lambda example: index(example.db_id).match(example.question),
             self.run,
             PredictorOptions(second_beams=0),
-            spell=lambda db_id, table, column, text: index(db_id).spell(table, column, text),
         )
         head = preference.head if preference else None
         self.engine = HFEngine(generator, starts_step, head=head, decoding=config.steps)
-        vote = with_judge(config.vote, preference.vote if preference else 0.0, channel)
+        vote = config.vote
+        if preference and not vote.preference:
+            vote = replace(vote, preference=preference.vote)
         self.options = SearchOptions(
             config.mcts, config.steps, vote, config.value, together=config.evolution.together
         )
@@ -96,8 +93,7 @@ class Searcher:
     def predictor(self) -> SearchPredictor:
         """The same as `txt2sql evaluate --search` asks, which is never shown a gold query."""
         scored = self.engine.head is not None
-        judge = reading_back(self.channel) if self.channel else None
-        return SearchPredictor(self.direct, self.engine, self.options, scored=scored, judge=judge)
+        return SearchPredictor(self.direct, self.engine, self.options, scored=scored)
 
     def rows(self, job: Job) -> list[Row]:
         """A row for each question of a job; only what is measured may be held out, and it must be."""
@@ -179,9 +175,7 @@ class Searcher:
             self.config.mcts, num_simulations=simulations, noise=evolution.noise,
             seed=random.Random(f"{self.config.seed} {examples[0].id}").randrange(2**31),
         )  # fmt: skip
-        expander = StepExpander(
-            self.engine, self.tried, self.direct.spell, True, self.options.temperature
-        )
+        expander = StepExpander(self.engine, self.tried, True, self.options.temperature)
         roots = expander.roots(asked)
         try:
             forest: list[Tree[State]] = search(roots, expander, value, settings)
@@ -191,8 +185,7 @@ class Searcher:
 
 
 def open_searcher(policy: Path | str, questions: Questions, config: RStarConfig) -> Searcher:
-    """A policy by name or folder, with the preference and channel models that its folder holds."""
+    """A policy by name or folder, with the preference model that its folder holds."""
     generator = hf.load(policy)
     preference = find(generator.card.folder, generator.device)
-    channel = open_channel(generator.card.folder)
-    return Searcher(generator, preference, questions, config, channel)
+    return Searcher(generator, preference, questions, config)

@@ -3,7 +3,7 @@
 A saved model is asked as `txt2sql ask` asks it: loaded from its folder, greedy, constrained by the
 grammar, matches looked up in the database. What is measured is so what would be shipped.
 
->>> HeldOut([held_out(source, corpus)]).execution_accuracy(Path("run/last"))  # doctest: +SKIP
+>>> HeldOut([measured]).execution_accuracy(Path("run/last"))  # doctest: +SKIP
 {'spider': Estimate(mean=0.62, n=100, ...)}
 """
 
@@ -25,8 +25,6 @@ from txt2sql.execution.database import Database
 from txt2sql.execution.values import ValueIndex, open_value_index
 from txt2sql.models import hf
 from txt2sql.models.predictor import DirectPredictor
-from txt2sql.training.corpus import Corpus
-from txt2sql.training.prepare import Source
 from txt2sql.training.sft_settings import RunConfig
 from txt2sql.types import Example, Schema
 
@@ -48,12 +46,6 @@ def trained_on(config: RunConfig, databases: Iterable[str]) -> Callable[[str], b
     return trained if measures and any(map(trained, databases)) else lambda db_id: True
 
 
-def measured_items(source: Source, share: float, count: int, seed: int) -> Corpus:
-    """The examples of a data set that measure progress: at most `count`, always the same."""
-    held_out = source.corpus.where(lambda db_id: is_held_out(db_id, share))
-    return held_out.sample(count, f"{seed} measured")
-
-
 @dataclass(frozen=True, slots=True)
 class Measured:
     """Questions of one data set that measure progress, and how to ask and judge them."""
@@ -62,13 +54,6 @@ class Measured:
     examples: Sequence[Example]
     schema: Callable[[str], Schema]
     database: Callable[[str], Database]
-
-
-def held_out(source: Source, corpus: Corpus) -> Measured:
-    """The examples of `corpus`, with the schemas they were prepared with."""
-    schemas = {item.schema.db_id: item.schema for item in corpus}
-    examples = [item.example for item in corpus]
-    return Measured(source.name, examples, schemas.__getitem__, source.database)
 
 
 class HeldOut:
@@ -101,5 +86,4 @@ def _predictor(generator: hf.HFGenerator, part: Measured) -> DirectPredictor:
         generator,
         part.schema,
         lambda example: index(example.db_id).match(example.question),
-        spell=lambda db_id, table, column, text: index(db_id).spell(table, column, text),
     )

@@ -33,15 +33,12 @@ import torch
 
 from txt2sql.config import as_mapping
 from txt2sql.data import DATASETS
-from txt2sql.errors import ConfigError
 from txt2sql.models import hf
-from txt2sql.models.catalog import base_of, resolve
-from txt2sql.models.channel import FOLDER as CHANNEL
-from txt2sql.models.channel import channel_folder, open_channel, save_facts
+from txt2sql.models.catalog import resolve
 from txt2sql.models.ppm import FACTS, WEIGHTS, save_preference
 from txt2sql.models.weights import load_weights
 from txt2sql.runs import append_row, open_run, read_rows, write_atomically
-from txt2sql.training import channel, ppm, sft
+from txt2sql.training import ppm, sft
 from txt2sql.training.cot_synthesis import (
     Trace,
     bootstrap,
@@ -52,7 +49,6 @@ from txt2sql.training.cot_synthesis import (
 )
 from txt2sql.training.folders import replace_folder
 from txt2sql.training.ppm_pairs import Grown, solved
-from txt2sql.training.prepare import Progress, silent
 from txt2sql.training.rollouts import Job, Row, batched, rollouts
 from txt2sql.training.rstar_settings import RolloutSettings, RStarConfig
 from txt2sql.training.searcher import Searcher, open_searcher
@@ -60,12 +56,12 @@ from txt2sql.training.self_evolution_plan import Planned
 from txt2sql.training.self_evolution_rounds import Round, promoted, rounds_of, table, told
 from txt2sql.training.sft_model import LARGE
 from txt2sql.training.sft_settings import Adapter, SFTConfig
-from txt2sql.training.tracking import Tracker
+from txt2sql.training.tracking import Progress, Tracker, silent
 from txt2sql.types import Prompt
 
 _TOGETHER = 32
 """Questions that get a greedy answer at a time."""
-_OF_A_ROUND = (CHANNEL, FACTS, WEIGHTS, "round.json", "trained.json")
+_OF_A_ROUND = (FACTS, WEIGHTS, "round.json", "trained.json")
 """What lies in a round's folder beside its policy."""
 _CHANGEABLE: Mapping[str, Any] = {
     "output_dir": "",
@@ -295,37 +291,7 @@ class Evolution(Planned):
             self.report(f"round {number}: no tree holds a right and a wrong answer; no PPM")
         else:
             save_preference(preference, work / "checkpoint")
-        self.train_channel(number, trees)
         write_atomically(work / "checkpoint" / "trained.json", json.dumps(ppm.facts(preference)) + "\n")  # fmt: skip
-
-    def train_channel(self, number: int, trees: Sequence[Grown]) -> None:
-        """A round's model that reads answers back: the one of its base, with `channel.rounds` trained on
-        these trees, too."""
-        settings, policy = self.config.channel, resolve(self.config.model).folder
-        base, folder = channel_folder(policy), self.work(number) / "checkpoint" / CHANNEL
-        if base is None:
-            if settings.rounds:
-                raise ConfigError(
-                    f"'{self.config.model}' has no model that reads answers back, which rounds could "
-                    "train on; make one with txt2sql train channel"
-                )
-            return
-        replace_folder(base, folder)
-        given = open_channel(policy)
-        if given is None or not settings.rounds:
-            return
-        compared = channel.compared(
-            given, trees, self.by_id, self.questions.dataset.schema, settings.answers
-        )
-        if not compared:
-            return
-        part = self.work(number) / CHANNEL
-        channel.train(
-            load_weights(base_of(base).source, dtype="float32"), (), compared, settings, part,
-            seed=self.config.seed, start=base, progress=self.progress,
-        )  # fmt: skip
-        save_facts(given, part)
-        replace_folder(part, folder, without=(channel.CHECKPOINT,))
 
     # -- measuring
 

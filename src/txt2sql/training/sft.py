@@ -34,7 +34,6 @@ from txt2sql.evaluation.statistics import Estimate
 from txt2sql.models.adapters import attach, base_name
 from txt2sql.models.card import Facts, Measured, write_card
 from txt2sql.runs import commit, open_run, versions
-from txt2sql.training.prepare import Progress, silent
 from txt2sql.training.processes import join, main_first
 from txt2sql.training.selection import HeldOut
 from txt2sql.training.sft_checkpoints import newest_whole
@@ -60,6 +59,7 @@ from txt2sql.training.sft_plan import out_of_memory_explained
 from txt2sql.training.sft_settings import SFTConfig, method, run_folder
 from txt2sql.training.sft_trainer import Trainer, arguments
 from txt2sql.training.sft_watch import Watch, finish, measured_on, tokens_read
+from txt2sql.training.tracking import Progress, silent
 
 __all__ = ["SFTConfig", "train"]
 
@@ -131,7 +131,7 @@ class Finetuning:
         transformers.logging.disable_progress_bar()
         self.half = half_precision(config)
         self.loaded = load(config, self.half)
-        lessons = open_data(config, self.loaded.card.prompt_style, self.loaded.tokenizer, progress)
+        lessons = open_data(config, self.loaded.tokenizer, progress)
         longest = longest_example(config, self.loaded.model.config)
         with main_first():
             _open_run(config, output)

@@ -1,9 +1,8 @@
 """What fine-tuning learns from: questions with SQL as token rows, rows as batches, drawn ahead.
 
 A prompt is what `txt2sql ask` would send: the one renderer, the cells that the question mentions, the
-model's chat template where it has one. The answer is gold SQL, or for a compact prompt its intermediate
-form, and the end token. An example that is too long is left out, since cutting it would cut its SQL.
-Examples with compact prompts show another part of their schema on every visit (see `corpus`).
+model's chat template where it has one. The answer is gold SQL in normal form, and the end token. An
+example that is too long is left out, since cutting it would cut its SQL.
 
 >>> rows = draw_rows(open_data(config, tokenizer), config, tokenizer, longest=512)  # doctest: +SKIP
 >>> rows.examples, rows.too_long  # doctest: +SKIP
@@ -25,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 import datasets
-import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
@@ -38,37 +36,29 @@ from txt2sql.models.hf import input_text
 from txt2sql.prompts import render
 from txt2sql.runs import write_atomically
 from txt2sql.sql.normal_form import canonical_sql
-from txt2sql.training.batches import Group, Row, by_length, in_bins, stack
+from txt2sql.training.batches import Group, Row, by_length, stack
 from txt2sql.training.branches import Branch, in_trees, stack_trees
-from txt2sql.training.pools import shuffled
-from txt2sql.training.prepare import Progress, open_source, silent
-from txt2sql.training.selection import Measured, held_out, trained_on
+from txt2sql.training.selection import Measured, trained_on
 from txt2sql.training.sft_settings import SFTConfig
+from txt2sql.training.tracking import Progress, silent
 from txt2sql.types import Prompt
 
 _POOL = 512
 """Examples that are sorted by length and cut into batches together."""
 
-_WIDTH = 1024
-"""Tokens of a packed row: attention takes time by the square of it."""
-
 _TREE_POOL, _TREE_WIDTH = 4096, 2048
-"""The same where rows hold a schema once: with more examples and wider rows, more of them share it."""
+"""The same where rows hold a schema once: with more examples and wider rows, more of them share it. Attention
+takes time by the square of the width."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lessons:
-    """One data set: `size` examples to train on, `row` of which draws one, and what measures progress.
-
-    `alike`: prompts of one database begin alike, and the model reads them from left to right.
-    """
+    """One data set: `size` examples to train on, `row` of which draws one, and what measures progress."""
 
     name: str
     size: int
-    row: Callable[[int, random.Random], Row | None]
+    row: Callable[[int], Row]
     measured: Measured
-    inexpressible: int = 0
-    alike: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +70,6 @@ class Rows:
     batches: datasets.Dataset
     examples: int
     too_long: int
-    inexpressible: int
     tokens: int
     answer_tokens: int
     longest: int
@@ -90,20 +79,18 @@ class Rows:
     def describe(self, limit: int) -> str:
         """One line for people."""
         left_out = [f"{self.too_long} of more than {limit} tokens"] if self.too_long else []
-        left_out += [f"{self.inexpressible} inexpressible"] if self.inexpressible else []
         told = f"; left out: {', '.join(left_out)}" if left_out else ""
         batches = f"{self.tokens:,} tokens in {len(self.batches):,} batches"
         return f"{self.examples:,} examples of all epochs, {batches}{told}"
 
 
 def open_data(
-    config: SFTConfig, style: str, tokenizer: Tokenizer, progress: Progress = silent
+    config: SFTConfig, tokenizer: Tokenizer, progress: Progress = silent
 ) -> list[Lessons]:
     """The data sets of a run, each with something to train on."""
-    opened = _open_compact if style == "compact" else partial(_open_text, style=style)
     found = []
     for number, name in enumerate(config.datasets):
-        lessons = opened(config, name, tokenizer, progress)
+        lessons = _open(config, name, tokenizer)
         if not lessons.size:
             raise ConfigError(
                 f"'{lessons.name}' has no training example; check datasets, split and held_out"
@@ -129,30 +116,8 @@ def _split(config: SFTConfig, name: str) -> Measured:
     return Measured(dataset.name, chosen, dataset.schema, dataset.database)
 
 
-def _open_compact(
-    config: SFTConfig, name: str, tokenizer: Tokenizer, progress: Progress
-) -> Lessons:
-    """Prepared items, of which each visit draws another view."""
-    source = open_source(name, config.split, _root(config), progress)
-    kept = trained_on(config, [item.schema.db_id for item in source.corpus])
-    corpus = source.corpus.where(kept).sample(config.limit, f"{config.seed} limit")
-    rest = source.corpus.where(lambda db_id: not kept(db_id))
-    measured = held_out(source, rest.sample(config.measured, f"{config.seed} measured"))
-
-    def row(position: int, rng: random.Random) -> Row | None:
-        item, short = corpus[position], rng.random() >= config.long_share
-        pair = item.draw(rng, config.budget if short else config.long_budget)
-        if pair is None and short:  # what its query needs is larger than a short view
-            pair = item.draw(rng, config.long_budget)
-        return encode(tokenizer, Prompt(pair.prompt, "compact"), pair.answer) if pair else None
-
-    return Lessons(source.name, len(corpus), row, measured, corpus.unsupported)
-
-
-def _open_text(
-    config: SFTConfig, name: str, tokenizer: Tokenizer, progress: Progress, style: str
-) -> Lessons:
-    """SQL text as the answer; the same prompt on every visit, as it is in inference."""
+def _open(config: SFTConfig, name: str, tokenizer: Tokenizer) -> Lessons:
+    """A data set by name or folder. A question has the same prompt on every visit, as in inference."""
     dataset = open_dataset(name, _root(config))
     everything = with_gold(dataset, config.split)
     kept = trained_on(config, [example.db_id for example in everything])
@@ -177,7 +142,6 @@ def _open_text(
         prompt = render(
             example.question,
             schema,
-            style=style,
             matches=matches,
             evidence=example.evidence,
             count=count_tokens,
@@ -185,9 +149,7 @@ def _open_text(
         return encode(tokenizer, prompt, canonical_sql(example.gold_sql, schema))
 
     measured = Measured(dataset.name, asked, dataset.schema, dataset.database)
-    return Lessons(
-        dataset.name, len(examples), lambda position, rng: drawn(position), measured, alike=True
-    )
+    return Lessons(dataset.name, len(examples), drawn, measured)
 
 
 def encode(tokenizer: Tokenizer, prompt: Prompt, answer: str) -> Row:
@@ -213,6 +175,12 @@ def _epoch(lessons: Sequence[Lessons], config: SFTConfig, number: int) -> list[t
     return chosen
 
 
+@lru_cache(maxsize=8)
+def shuffled(seed: str, size: int) -> list[int]:
+    """A shuffled range, remembered for the passes under way."""
+    return random.Random(seed).sample(range(size), size)
+
+
 def draw_rows(
     lessons: Sequence[Lessons],
     config: SFTConfig,
@@ -224,10 +192,8 @@ def draw_rows(
     size = len(_epoch(lessons, config, 0))
     visits = round(size * config.epochs)
     most = config.max_steps * config.accumulate * process_count() if config.max_steps else None
-    alike = all(each.alike for each in lessons)
-    packing = alike or torch.cuda.is_available() if config.packing is None else config.packing
-    trees = packing and alike
-    pool = _TREE_POOL if trees else _POOL
+    packing = config.packing is not False
+    pool = _TREE_POOL if packing else _POOL
     records: list[dict[str, list[int]]] = []
     first = too_long = examples = 0
     with progress("drawing examples", visits) as advance:
@@ -242,14 +208,14 @@ def draw_rows(
             for start in range(0, len(chosen), pool):
                 rows = []
                 for i, position in chosen[start : start + pool]:
-                    row = lessons[i].row(position, rng)
-                    if row is None or len(row[0]) + len(row[1]) > longest:
+                    row = lessons[i].row(position)
+                    if len(row[0]) + len(row[1]) > longest:
                         too_long += 1
                     else:
                         rows.append(row)
                     advance(f"{too_long} too long")
                 examples += len(rows)
-                epoch += _cut(rows, config, packing, trees)
+                epoch += _cut(rows, config, packing)
             if not epoch:
                 raise ConfigError(
                     f"every example has more than {longest} tokens; set max_length higher, or take "
@@ -268,7 +234,6 @@ def draw_rows(
         datasets.Dataset.from_dict(columns, features=features),
         examples,
         too_long,
-        sum(each.inexpressible for each in lessons),
         sum(lengths) - shared,
         sum(lengths) - sum(size for record in records for size in record["prompts"]),
         max(lengths),
@@ -286,13 +251,11 @@ def count_steps(rows: Rows, config: SFTConfig) -> int:
     return config.max_steps or ceil(len(rows.batches) / (config.accumulate * process_count()))
 
 
-def _cut(
-    rows: list[Row], config: SFTConfig, packing: bool, trees: bool
-) -> Sequence[Group | list[list[Branch]]]:
+def _cut(rows: list[Row], config: SFTConfig, packing: bool) -> Sequence[Group | list[list[Branch]]]:
     if packing:
         widest = max((len(prompt) + len(answer) for prompt, answer in rows), default=1)
-        width = min(config.batch_tokens, max(widest, _TREE_WIDTH if trees else _WIDTH))
-        return (in_trees if trees else in_bins)(rows, config.batch_tokens, width)
+        width = min(config.batch_tokens, max(widest, _TREE_WIDTH))
+        return in_trees(rows, config.batch_tokens, width)
     return by_length(rows, config.batch_tokens)
 
 
@@ -331,7 +294,6 @@ def collate(records: Sequence[Mapping[str, Any]], pad: int) -> dict[str, Tensor]
         "labels": batch.labels,
         "segments": batch.segments,
         "positions": batch.positions,
-        "prompts": batch.prompts,
     }
 
 

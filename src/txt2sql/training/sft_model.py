@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
@@ -18,7 +17,6 @@ from torch import Tensor
 
 from txt2sql.models.hf import HFGenerator
 from txt2sql.models.weights import LoadedModel, choose_device, choose_dtype, load_weights
-from txt2sql.runs import write_atomically
 from txt2sql.training.sft_settings import RunConfig, SFTConfig
 from txt2sql.training.tracking import has_bf16
 
@@ -85,13 +83,14 @@ def save_weights(model: Any, folder: Path | str, state: dict[str, Tensor] | None
 
 
 def save(model: Any, loaded: LoadedModel, folder: Path) -> None:
-    """The adapter, or the model in half precision, with its tokenizer and prompt style."""
+    """The adapter, or the model in half precision, with its tokenizer."""
     state = None
     if not is_adapted(model):
-        dtype = torch.float16 if loaded.card.prompt_style == "compact" else torch.bfloat16
         copies: dict[tuple[int, ...], Tensor] = {}  # tied weights stay tied
         state = {
-            name: copies.setdefault((tensor.data_ptr(), *tensor.shape), tensor.to("cpu", dtype))
+            name: copies.setdefault(
+                (tensor.data_ptr(), *tensor.shape), tensor.to("cpu", torch.bfloat16)
+            )
             for name, tensor in model.state_dict().items()
         }
     save_weights(model, folder, state)
@@ -99,10 +98,8 @@ def save(model: Any, loaded: LoadedModel, folder: Path) -> None:
 
 
 def save_beside(loaded: LoadedModel, folder: Path) -> None:
-    """What a folder needs beside the weights: tokenizer and prompt style."""
+    """What a folder needs beside the weights: the tokenizer."""
     loaded.tokenizer.save_pretrained(folder)
-    style = {"style": loaded.card.prompt_style}
-    write_atomically(folder / "prompt.json", json.dumps(style) + "\n")
 
 
 def has_room(config: SFTConfig, model: Any) -> bool:

@@ -20,7 +20,6 @@ from txt2sql.errors import ModelError
 from txt2sql.models.catalog import resolve
 from txt2sql.models.weights import load_tokenizer
 from txt2sql.training.memory import Memory, count_parameters, estimate
-from txt2sql.training.prepare import Progress, silent
 from txt2sql.training.sft_data import Rows, count_steps, draw_rows, open_data
 from txt2sql.training.sft_model import (
     LARGE,
@@ -29,7 +28,7 @@ from txt2sql.training.sft_model import (
     longest_example,
 )
 from txt2sql.training.sft_settings import SFTConfig, method, run_folder
-from txt2sql.training.tracking import measure_peak
+from txt2sql.training.tracking import Progress, measure_peak, silent
 
 UTILISATION = 0.3
 """Share of the speed of a plain matrix product that training reaches: an estimate for large models."""
@@ -72,7 +71,6 @@ class Plan(RunPlan):
     datasets: tuple[str, ...]
     examples: int
     too_long: int
-    inexpressible: int
     tokens: int
     answer_tokens: int
     longest: int
@@ -86,8 +84,7 @@ class Plan(RunPlan):
             "model": self.model,
             "output": self.output,
             "data": f"{', '.join(self.datasets)}; measured on {self.measured_on}",
-            "examples": f"{self.examples:,} in all epochs; left out: {self.too_long} too long, "
-            f"{self.inexpressible} inexpressible",
+            "examples": f"{self.examples:,} in all epochs; left out: {self.too_long} too long",
             "tokens": f"{self.tokens:,}, {self.answer_tokens:,} of them answers; "
             f"the longest example has {self.longest:,}",
             "steps": f"{self.steps:,}, from {self.batches:,} batches",
@@ -100,7 +97,7 @@ def plan(config: SFTConfig, progress: Progress = silent) -> Plan:
     """Draw what would be trained on, and estimate the rest. Raises as `sft.train` does."""
     card = resolve(config.model)
     shape, tokenizer = load_tokenizer(config.model)
-    lessons = open_data(config, card.prompt_style, tokenizer, progress)
+    lessons = open_data(config, tokenizer, progress)
     longest = longest_example(config, shape)
     rows = draw_rows(lessons, config, longest=longest, progress=progress)
     every, trained = count_parameters(shape, config.adapter)
@@ -118,7 +115,6 @@ def plan(config: SFTConfig, progress: Progress = silent) -> Plan:
         measured={e.name: len(e.measured.examples) for e in lessons if e.measured.examples},
         examples=rows.examples,
         too_long=rows.too_long,
-        inexpressible=rows.inexpressible,
         tokens=rows.tokens,
         answer_tokens=rows.answer_tokens,
         longest=rows.longest,

@@ -110,10 +110,6 @@ class SFTConfig(RunConfig):
     """Several examples in a row, those of one database with their schema once where it comes first in
     the prompt (ddl). None: there, and on a GPU.
     """
-    budget: int = 150
-    """Size of most schema views of a compact prompt, as prompts.compact.count_words counts."""
-    long_budget: int = 400
-    long_share: float = 0.2
     log_every: int = 10
     measure_every: int | None = None
     """Steps between measurements; None: once an epoch."""

@@ -41,9 +41,7 @@ def learn_from_answers(model: Any) -> None:
     def forward(self: Any, *args: Any, segments: Tensor | None = None, **inputs: Any) -> Any:
         if segments is None:
             return original(*args, **inputs)
-        batch = Batch(
-            inputs["input_ids"], inputs["labels"], segments, inputs["positions"], inputs["prompts"]
-        )
+        batch = Batch(inputs["input_ids"], inputs["labels"], segments, inputs["positions"])
         logits, targets = answer_logits(self, batch)
         count = inputs.get("num_items_in_batch") or len(targets)
         return {"loss": functional.cross_entropy(logits.float(), targets, reduction="sum") / count}

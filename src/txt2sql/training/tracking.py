@@ -15,7 +15,8 @@ import os
 import socket
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,15 @@ import torch
 from txt2sql.errors import ConfigError
 from txt2sql.runs import append_row, read_rows, write_atomically
 from txt2sql.training.batches import Batch
+
+Progress = Callable[[str, int], AbstractContextManager[Callable[[str], None]]]
+"""(label, total) -> a context with the function that advances by one and shows a note."""
+
+
+@contextmanager
+def silent(label: str, total: int) -> Iterator[Callable[[str], None]]:
+    """Progress that shows nothing."""
+    yield lambda note: None
 
 
 class Tracker:
