@@ -15,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 .PHONY: demo test conformance check format docs notebooks clean
 .DELETE_ON_ERROR:
 
-demo: $(VENV)/.installed
+demo: $(VENV)/.installed-core
 	@$(BIN)/txt2sql ask \
 		"How many shops are there?" \
 		"How many books are there in each genre?" \
@@ -60,10 +60,14 @@ $(VENV)/.created:
 		"(Debian, Ubuntu: apt install python3-venv)" >&2; exit 1; }
 	@touch $@
 
-$(VENV)/.installed: requirements.txt pyproject.toml $(VENV)/.created
-	@echo "installing into $(VENV): once, a minute or more"
+$(VENV)/.installed-core: requirements-core.txt pyproject.toml $(VENV)/.created
+	@echo "installing into $(VENV): once, half a minute"
+	$(BIN)/python -m pip install --quiet -r requirements-core.txt -e .
+	@touch $@
+
+$(VENV)/.installed: requirements.txt $(VENV)/.installed-core
+	@echo "installing what training and serving need: once, a minute or more"
 	$(BIN)/python -m pip install --quiet -r requirements.txt
-	$(BIN)/python -m pip install --quiet -e .
 	@touch $@
 
 $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed

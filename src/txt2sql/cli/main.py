@@ -30,7 +30,6 @@ COMMANDS = {
     "search": "search:search",
     "compare": "compare:compare",
     "runs": "runs:runs",
-    "pretrain": "pretrain:pretrain",
     "synth": "synth:synth",
     "adapt": "adapt:adapt",
     "merge": "export:merge",
@@ -39,6 +38,14 @@ COMMANDS = {
     "train": "train:app",
 }
 """Name -> module of this package and what is in it: a function, or a Typer with commands of its own."""
+
+
+_TRAIN = (
+    "accelerate datasets gguf huggingface_hub jinja2 onnx peft tensorboard torch transformers trl"
+)
+_SERVE = "fastapi prometheus_client pyarrow pydantic starlette uvicorn"
+_EXTRAS = dict.fromkeys(_TRAIN.split(), "train") | dict.fromkeys(_SERVE.split(), "serve")
+"""Package -> the extra that installs it."""
 
 
 def _print_version(wanted: bool) -> None:
@@ -96,6 +103,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _fail(f"{error}")
     except KeyboardInterrupt:
         sys.exit(130)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in _EXTRAS:
+            raise
+        _fail(f"this needs {package}; pip install 'txt2sql[{_EXTRAS[package]}]'")
     except Exception as error:
         if os.environ.get("TXT2SQL_DEBUG"):
             raise

@@ -10,7 +10,8 @@ a model cannot write:
 - any other statement, an unknown function, a join without a condition (a cross join is written as one);
 - an aggregate in WHERE, or in ORDER BY without groups, a window in HAVING, two columns where one is
   compared;
-- double-quoted text, which SQLite would take for a string, but as an alias after AS.
+- double-quoted text, which SQLite would take for a string, but as an alias after AS; a backslash before a
+  quote; a format of STRFTIME that is none.
 
 A grammar without context cannot tell where a name is in scope: a column of a table that FROM lacks
 passes. Names that a statement gives itself are allowed where it can have given one: as a whole after a
@@ -59,10 +60,11 @@ value_MODE: MINUS? operand_MODE (ARITHMETIC MINUS? operand_MODE | SUBTRACT opera
 operand_MODE: (LITERAL | NAMES call_MODE | case_MODE | CAST expr_MODE AS_TYPE | LEFT (expr_MODE | one_CONTEXT) RIGHT) COLLATE?
 case_MODE: CASE (FIRST_WHEN | value_MODE WHEN) expr_MODE THEN expr_MODE (WHEN expr_MODE THEN expr_MODE)* (ELSE expr_MODE)? END
 """
+_SCALARS = "call_MODE: SCALARS | STRFTIME (COMMA expr_MODE){0,4} RIGHT"
 _CALLS = {
-    "p": "call_MODE: SCALARS",
-    "a": "call_MODE: SCALARS | aggregate_BASE",
-    "f": "call_MODE: SCALARS | aggregate_BASE | window_BASE over_BASE",
+    "p": _SCALARS,
+    "a": f"{_SCALARS} | aggregate_BASE",
+    "f": f"{_SCALARS} | aggregate_BASE | window_BASE over_BASE",
 }
 _NAMES = {
     "c": "",
@@ -184,7 +186,8 @@ BOUNDS: PEERS | FAR _ @PRECEDING | @BETWEEN _ (FAR _ @PRECEDING _ @AND _ (@CURRE
 PEERS: @UNBOUNDED _ @PRECEDING | @CURRENT _ @ROW | @BETWEEN _ (@UNBOUNDED _ @PRECEDING _ @AND _ (@CURRENT _ @ROW | @UNBOUNDED _ @FOLLOWING) | @CURRENT _ @ROW _ @AND _ @UNBOUNDED _ @FOLLOWING)
 FUTURE: @UNBOUNDED _ @FOLLOWING | FAR _ @FOLLOWING
 FAR: /[0-9]{1,4}/
-TEXT: "'" (/[^'\x00-\x08\x0a-\x1f]/ | "''"){0,80} "'"
+TEXT: "'" (/[^'\\\x00-\x08\x0a-\x1f]/ | /\\[^'\x00-\x08\x0a-\x1f]/ | "''"){0,80} "'"
+STRFTIME: @STRFTIME "(" ~ "'" (/%[YmdHMSwjWfsJ]/ | /[-\/.: T]/){1,16} "'"
 NUMBER: (/[0-9]{1,19}(\.[0-9]{0,19})?/ | /\.[0-9]{1,19}/) /([eE][+-]?[0-9]{1,3})?/
 AS_NAME: _ @AS _ (IDENTIFIER | QUOTED)
 QUOTED: /"[^"\x00-\x1f]{1,40}"/
@@ -279,7 +282,7 @@ def _by_arguments(functions: Sequence[Function], kind: str) -> dict[tuple[int, i
     groups: dict[tuple[int, int], list[str]] = {}
     for function in functions:
         low, high = function.min_args, function.max_args
-        if function.bare or function.window != (kind == "window"):
+        if function.bare or function.window != (kind == "window") or function.name == "strftime":
             continue
         if function.aggregate and kind == "aggregate":
             low, high = max(low, 1), 1 if high == MANY else high

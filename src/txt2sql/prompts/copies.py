@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 
 from txt2sql.types import Column, Schema, Table
 
-_COPY_WEIGHT, _VIEW_WEIGHT = 0.05, 0.5
+COPY_WEIGHT, _VIEW_WEIGHT = 0.05, 0.5
 _SERIES = 3
 """So many tables of one shape whose names differ in digits only are a series."""
 
@@ -78,7 +78,7 @@ def copy_weights(schema: Schema, asked: Set[str], named: Set[str]) -> dict[str, 
     weights = {table.name: _VIEW_WEIGHT for table in _views(schema)}
     for table in schema.tables:
         if _is_copy(table, originals, asked):
-            weights[table.name] = _COPY_WEIGHT
+            weights[table.name] = COPY_WEIGHT
     for members in _series(schema):
         numbers = [word for word in asked if word.isdigit() and len(word) > 3]  # as of 2023
         meant = [t for t in members if any(_digits(t.name).startswith(n) for n in numbers)]
@@ -93,6 +93,8 @@ def _is_copy(table: Table, originals: Mapping[str, Table], asked: Set[str]) -> b
     for place in (-1, 0):  # orders_bak_2023, stg_orders
         while len(rest) > 1 and (rest[place].isdigit() or rest[place] in _ALL_MARKS):
             marks.append(rest.pop(place))
+    if marks and rest[0] == "of":  # "Copy of Orders"
+        rest = rest[1:]
     if any({mark, stem(mark), _ALL_MARKS.get(mark, mark)} & asked for mark in marks):
         return False
     if any(mark in _MARKS for mark in marks):

@@ -27,7 +27,7 @@ from collections.abc import Callable, Sequence
 
 from txt2sql.errors import PromptError
 from txt2sql.identifiers import quote_identifier
-from txt2sql.prompts.reduce import reduce_schema
+from txt2sql.prompts.reduce import reduce_schema, without_copies
 from txt2sql.prompts.shots import Shot
 from txt2sql.types import Column, ForeignKey, Message, Prompt, Schema, Table, Turn, ValueMatch
 
@@ -99,11 +99,12 @@ def render(
         static, asked = schema_part(candidate, dropped, samples), question_part(candidate)
         return count(_text(static, asked)) + count(_SYSTEM) <= budget
 
-    # A column that is needed helps more than sample values do, so those go first.
-    samples = fits(schema, True)
     words = "\n".join(
         [question, evidence, *((previous.question, previous.sql) if previous else ())]
     )
+    schema, copies = without_copies(words, schema)
+    # A column that is needed helps more than sample values do, so those go first.
+    samples = fits(schema, True)
     reduced, dropped = (schema, ()) if samples else reduce_schema(words, schema, matches, fits)
     static, asked = schema_part(reduced, dropped, samples), question_part(reduced)
     return Prompt(
@@ -113,7 +114,7 @@ def render(
             Message("system", "\n".join([_SYSTEM, "", *static])),
             Message("user", "\n".join(asked)),
         ),
-        dropped=tuple(dropped),
+        dropped=(*copies, *dropped),
     )
 
 

@@ -19,7 +19,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from itertools import chain
 
-from txt2sql.prompts.copies import copy_weights, joined, name_parts, stem
+from txt2sql.prompts.copies import COPY_WEIGHT, copy_weights, joined, name_parts, stem
 from txt2sql.types import Column, ForeignKey, Schema, Table, ValueMatch
 
 _WORD = re.compile(r"[^\W_]+")
@@ -75,6 +75,20 @@ def reduce_schema(
             growing = False
         step = step * 2 if growing else step // 2
     return best, _left_out(schema, best)
+
+
+def without_copies(question: str, schema: Schema) -> tuple[Schema, tuple[str, ...]]:
+    """`schema` without staging tables, backups and all but one of a numbered series, and their names;
+    those that the question names or asks for stay.
+    """
+    mentions = _Mentions(question)
+    named = {table.name for table in schema.tables if mentions.table(table)}
+    weights = copy_weights(schema, mentions.stems, named)
+    copies = {name for name, weight in weights.items() if weight <= COPY_WEIGHT}
+    kept = [(t.name, c.name) for t in schema.tables if t.name not in copies for c in t.columns]
+    if not copies or not kept:
+        return schema, ()
+    return _select(schema, kept, ()), tuple(t.name for t in schema.tables if t.name in copies)
 
 
 def rank_columns(

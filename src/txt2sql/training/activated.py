@@ -44,6 +44,7 @@ from txt2sql.models import decoder as decoders
 from txt2sql.models.cache import PrefixStore
 from txt2sql.models.decoder import Decoder
 from txt2sql.prompts import render
+from txt2sql.prompts.reduce import without_copies
 from txt2sql.runs import append_row, open_run, write_atomically
 from txt2sql.sql.normal_form import canonical_sql
 from txt2sql.training.selection import is_held_out
@@ -170,8 +171,8 @@ class Source:
             example.question, schema, matches=matches, evidence=evidence,
             previous=_in_normal_form(example.previous, schema), count=self.decoder.count_tokens,
         )  # fmt: skip
-        if prompt.dropped:
-            return None
+        if len(prompt.dropped) > len(without_copies(example.question, schema)[1]):
+            return None  # it was reduced to what this question needs, and shares its schema part with none
         ids, shared = self.decoder.encode(prompt)
         vocabulary = self.decoder.vocabulary
         answer = vocabulary.encode(canonical_sql(example.gold_sql, schema))
