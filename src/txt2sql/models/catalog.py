@@ -266,6 +266,11 @@ def is_adapter(folder: Path | None) -> bool:
     return folder is not None and (folder / "adapter_config.json").is_file()
 
 
+def has_preference(folder: Path | None) -> bool:
+    """Whether a preference model lies beside a policy, see `models.ppm`."""
+    return folder is not None and (folder / "ppm.json").is_file()
+
+
 def base_of(adapter: Path) -> ModelCard:
     """The card of the model that the adapter in a folder was trained over.
 

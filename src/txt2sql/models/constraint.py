@@ -11,10 +11,8 @@ tokenizer cuts the text, and end before a token that could also span their end, 
 it was trained on (llguidance, docs/fast_forward.md).
 
     engine = GrammarEngine(tokenizer, vocab_size=32000, end_ids=[2])
-    mask = GrammarMask(engine, [prompt.grammar], copies=1, start=prompt_length)
-    scores = mask(input_ids, scores)      # (rows, vocabulary), -inf where the grammar forbids
-
     matcher = engine.matcher(prompt.grammar)
+    allowed = engine.allowed(matcher, 32000)      # (vocabulary,) bool
     matcher.consume_tokens(engine.forced(matcher))
 """
 
@@ -22,7 +20,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -33,7 +31,7 @@ from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper
 from txt2sql.errors import ModelError
 
 if TYPE_CHECKING:
-    import torch
+    pass
 
 _CACHED_GRAMMARS = 256
 _NO_FORCING = '%llguidance {"no_forcing": true}\n'
@@ -147,56 +145,3 @@ class GrammarEngine:
         if not found.any():
             found[self.end_ids] = True
         return found
-
-
-class GrammarMask:
-    """Masks the scores of one batch; follows beams and samples by the tokens they hold.
-
-    Rows `i * copies ... (i + 1) * copies - 1` belong to prompt `i`. A state is looked up by what
-    was generated, so a row may move, fork or end between calls, as beam search does.
-    """
-
-    def __init__(
-        self, engine: GrammarEngine, grammars: Sequence[str | None], copies: int, start: int
-    ) -> None:
-        self.engine, self.copies, self.start = engine, copies, start
-        self._states: dict[tuple[int, tuple[int, ...]], LLMatcher] = {}
-        for i, grammar in enumerate(grammars):
-            if grammar is not None:
-                self._states[i, ()] = engine.matcher(grammar)
-        self._constrained = {i for i, _ in self._states}
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        """`scores` (rows, vocabulary) with -inf where a row's grammar forbids the token."""
-        rows = input_ids[:, self.start :].tolist()
-        keys = [(i // self.copies, tuple(row)) for i, row in enumerate(rows)]
-        if rows and rows[0]:
-            self._advance(keys)
-        masks: dict[tuple[int, tuple[int, ...]], np.ndarray[Any, Any]] = {}
-        forbidden = np.zeros(tuple(scores.shape), dtype=bool)
-        for i, key in enumerate(keys):
-            if key[0] not in self._constrained:
-                continue
-            if key not in masks:
-                masks[key] = ~self.engine.allowed(self._states.get(key), scores.shape[1])
-            forbidden[i] = masks[key]
-        import torch  # loaded already, as the scores are a tensor; answering in ONNX needs none
-
-        return scores.masked_fill(torch.from_numpy(forbidden).to(scores.device), float("-inf"))
-
-    def _advance(self, keys: Sequence[tuple[int, tuple[int, ...]]]) -> None:
-        """From the states of the last step to those of this one, copying where a state forks."""
-        wanted = dict.fromkeys(key for key in keys if key[0] in self._constrained)
-        children = Counter((prompt, tokens[:-1]) for prompt, tokens in wanted)
-        states = {}
-        for prompt, tokens in wanted:
-            parent = (prompt, tokens[:-1])
-            matcher = self._states.get(parent)
-            if matcher is None or tokens[-1] in self.engine.end_ids:
-                continue  # an ended row, or a filler of beam search that the grammar never allowed
-            children[parent] -= 1
-            if children[parent] > 0:
-                matcher = matcher.deep_copy()
-            if matcher.consume_token(tokens[-1]):
-                states[prompt, tokens] = matcher
-        self._states = states

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from txt2sql.errors import ModelError
-from txt2sql.models.cache import Cache, PrefixStore
+from txt2sql.models.cache import PrefixStore
 from txt2sql.models.catalog import (
     ADAPTER,
     ModelCard,
@@ -64,7 +64,7 @@ def load(folder: Path, *, threads: int | None = None) -> Decoder:
         adapters.insert(0, base / ADAPTER)
     engine = OnnxEngine(base, adapters=adapters, threads=threads)
     prefixes = PrefixStore(cache_dir() / "prefixes", engine.identity)
-    return Decoder(engine, Vocabulary(base), folder.name, prefixes=prefixes)
+    return Decoder(engine, Vocabulary(base), folder.name, folder=folder, prefixes=prefixes)
 
 
 def answers_without_torch(card: ModelCard) -> bool:
@@ -105,13 +105,14 @@ class Decoder:
     def __init__(
         self,
         engine: Engine,
-        vocabulary: Vocabulary,
+        vocabulary: Any,
         name: str,
         *,
+        folder: Path | None = None,
         prefixes: PrefixStore | None = None,
     ) -> None:
         self.engine, self.vocabulary = engine, vocabulary
-        self.name = name
+        self.name, self.folder = name, folder
         self.prefixes = prefixes or PrefixStore(None, name)
         self._grammars: GrammarEngine | None = None
 
@@ -167,7 +168,7 @@ class Decoder:
                 ) from error
         return results
 
-    def _decode(self, cache: Cache, tasks: Sequence[_Task]) -> None:
+    def _decode(self, cache: Any, tasks: Sequence[_Task]) -> None:
         """All rows of all tasks go on by a step at a time, until none is left."""
         while rows := [(task, row) for task in tasks for row in task.live]:
             read = self.step(cache, [row for _, row in rows]).logits
@@ -200,7 +201,7 @@ class Decoder:
             )
         return ids, shared
 
-    def prefill(self, prompt: Prompt) -> tuple[Cache, Row, Output]:
+    def prefill(self, prompt: Prompt) -> tuple[Any, Row, Output]:
         """Read a prompt: its cache, the row where answers begin, and what the model says there."""
         ids, shared = self.encode(prompt)
         cache, seen = self._prefix(tuple(ids[:shared]))
@@ -210,7 +211,7 @@ class Decoder:
             row.matcher = self.grammars().matcher(prompt.grammar)
         return cache, row, output
 
-    def _prefix(self, ids: tuple[int, ...]) -> tuple[Cache, Array]:
+    def _prefix(self, ids: tuple[int, ...]) -> tuple[Any, Array]:
         """A cache that holds the first tokens of prompts, and the slots (slots,) that see them."""
         cache = self.engine.cache()
         row = Row(np.zeros(0, bool), 0)
@@ -230,7 +231,7 @@ class Decoder:
             stored = self.prefixes.save(ids, cache.take(np.flatnonzero(row.seen)))
         return stored
 
-    def _read(self, cache: Cache, row: Row, ids: Sequence[int], prefix: bool = False) -> Output:
+    def _read(self, cache: Any, row: Row, ids: Sequence[int], prefix: bool = False) -> Output:
         """Read tokens of one row, a part at a time; what the model says after the last one."""
         for start in range(0, len(ids), _CHUNK):
             row.waiting = list(ids[start : start + _CHUNK])
@@ -244,7 +245,7 @@ class Decoder:
         seen[slots] = True
         row.seen = seen
 
-    def step(self, cache: Cache, rows: Sequence[Row], prefix: bool = False) -> Output:
+    def step(self, cache: Any, rows: Sequence[Row], prefix: bool = False) -> Output:
         """Every row reads what waits for it: logits (rows, vocabulary) and hidden states (rows, size)
         after the last token of each.
         """

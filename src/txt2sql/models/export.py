@@ -97,7 +97,7 @@ def export_onnx(
     nearest level. Raises ModelError for an architecture that has no graph.
     """
     if importlib.util.find_spec("onnx") is None:
-        raise ModelError("writing ONNX needs the package onnx; pip install 'txt2sql[export]'")
+        raise ModelError("writing ONNX needs the package onnx; pip install 'txt2sql[train]'")
     from txt2sql.models import quantise
     from txt2sql.models.onnx_export import write
 
@@ -134,7 +134,7 @@ def sources(card: ModelCard) -> list[ModelCard]:
 
 
 def save(loaded: LoadedModel, folder: Path) -> None:
-    """Weights, config, generation config, tokenizer, prompt style and model card."""
+    """Weights, config, generation config, tokenizer and model card."""
     try:
         # Some models on the hub have sampling settings beside do_sample=False: read, but not written.
         loaded.model.generation_config.validate(strict=True)

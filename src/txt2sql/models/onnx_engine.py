@@ -51,8 +51,8 @@ class Engine(Protocol):
     vocabulary: int
     context: int
 
-    def cache(self) -> Cache:
-        """An empty cache of this model's shape."""
+    def cache(self) -> Any:
+        """An empty cache of this model's shape: a `cache.Cache`, or what is used like one."""
         ...
 
     def forward(
@@ -60,7 +60,7 @@ class Engine(Protocol):
         tokens: Array,
         positions: Array,
         seen: Array,
-        cache: Cache,
+        cache: Any,
         rows: Array,
         *,
         prefix: bool = False,

@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
@@ -31,6 +32,7 @@ from torch import Tensor, nn
 from txt2sql.errors import ModelError
 from txt2sql.runs import write_atomically
 
+Array = np.ndarray[Any, Any]
 WEIGHTS, FACTS = "ppm.safetensors", "ppm.json"
 
 
@@ -74,6 +76,12 @@ class Preference:
     """`search.vote.Weights.preference`, chosen on databases that the head was not trained on."""
     measured: dict[str, Any] = field(default_factory=dict)
 
+    @torch.inference_mode()
+    def scores(self, hidden: Array) -> list[float]:
+        """Of hidden states (n, size) in numpy, as a search has them."""
+        found: list[float] = self.head(torch.from_numpy(hidden)).tolist()
+        return found
+
 
 def save_preference(preference: Preference, folder: Path) -> None:
     """Write it beside the policy that it belongs to; a kill leaves no half of it."""
@@ -89,7 +97,7 @@ def save_preference(preference: Preference, folder: Path) -> None:
     write_atomically(folder / FACTS, json.dumps(facts, indent=1) + "\n")
 
 
-def find(folder: Path | None, device: Any = "cpu") -> Preference | None:
+def find(folder: Path | None) -> Preference | None:
     """The preference model in a policy's folder, None where there is none. Raises ModelError."""
     if folder is None or not (folder / FACTS).is_file():
         return None
@@ -103,7 +111,7 @@ def find(folder: Path | None, device: Any = "cpu") -> Preference | None:
             f"the preference model in '{folder}' is damaged; remove {WEIGHTS} and {FACTS}, or copy "
             "them again"
         ) from error
-    return Preference(head.eval().to(device), vote, measured)
+    return Preference(head.eval(), vote, measured)
 
 
 @dataclass(slots=True)
@@ -133,14 +141,11 @@ class TokenTree:
 def tree_states(model: Any, prompt: Sequence[int], tree: TokenTree) -> Tensor:
     """The trunk's last hidden states (tokens, size) of a whole tree, in one forward pass.
 
-    Equal to what a search sees: each token attends to the prompt and to its own ancestors, and a
-    prefix model reads its prompt in both directions. Gradients flow where they are on.
+    Equal to what a search sees: each token attends to the prompt and to its own ancestors. Gradients flow where they are on.
     """
     asked, count = len(prompt), len(tree.tokens)
     seen = torch.zeros(asked + count, asked + count, dtype=torch.bool)
     seen[:asked, :asked] = torch.ones(asked, asked, dtype=torch.bool).tril()
-    if getattr(model.config, "prefix_lm", False):
-        seen[: asked - 1, : asked - 1] = True
     seen[asked:, :asked] = True
     for number, path in enumerate(tree.paths):
         seen[asked + number, [asked + before for before in (*path, number)]] = True

@@ -2,7 +2,7 @@
 
 >>> from txt2sql.types import Prompt, Sampling
 >>> generator = ScriptedGenerator(["SELECT 1"])
->>> generator.generate([Prompt("how many?", "ddl")], Sampling())[0][0].text
+>>> generator.generate([Prompt("how many?")], Sampling())[0][0].text
 'SELECT 1'
 """
 

@@ -74,6 +74,26 @@ class Vocabulary:
         return before + content + after
 
 
+def input_text(tokenizer: Any, prompt: Prompt) -> tuple[str, bool]:
+    """What a model reads for a prompt, and whether the tokenizer must add its special tokens.
+
+    The chat template where tokenizer and prompt have one, else the plain text. Training uses this
+    same function. A template without a system role gets its text before the user's.
+    """
+    if not prompt.messages or not getattr(tokenizer, "chat_template", None):
+        return prompt.text, True
+    from jinja2 import TemplateError
+
+    turns = [{"role": m.role, "content": m.content} for m in prompt.messages]
+    options = {"tokenize": False, "add_generation_prompt": True, "enable_thinking": False}
+    try:
+        return str(tokenizer.apply_chat_template(turns, **options)), False
+    except TemplateError:
+        merged = "\n\n".join(message.content for message in prompt.messages)
+        turns = [{"role": "user", "content": merged}]
+        return str(tokenizer.apply_chat_template(turns, **options)), False
+
+
 def decode(tokenizer: Any, tokens: Sequence[int]) -> str:
     """The text of generated tokens without special tokens."""
     text = tokenizer.decode(

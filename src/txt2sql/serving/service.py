@@ -20,14 +20,15 @@ from typing import TYPE_CHECKING, Any
 from txt2sql.errors import DatabaseError, ModelError, PromptError
 from txt2sql.execution.database import Database, open_database
 from txt2sql.execution.descriptions import described_schema
-from txt2sql.execution.execute import DEFAULT_LIMITS, Limits
+from txt2sql.execution.execute import DEFAULT_LIMITS, Limits, execute
 from txt2sql.execution.remote import UrlDatabase
 from txt2sql.execution.values import ValueIndex, open_value_index
 from txt2sql.models import adapted
 from txt2sql.models.adapted import Adapted
-from txt2sql.models.catalog import resolve
+from txt2sql.models.catalog import has_preference, resolve
 from txt2sql.models.predictor import DirectPredictor, PredictorOptions
 from txt2sql.serving.native import run_native
+from txt2sql.serving.requests import declined, is_sql, refers_back
 from txt2sql.types import (
     Example,
     Generator,
@@ -36,6 +37,7 @@ from txt2sql.types import (
     QueryResult,
     Row,
     Schema,
+    Turn,
     ValueMatch,
 )
 
@@ -50,7 +52,8 @@ BUNDLED = "bundled"
 class Answer:
     """What one question got. `error` is one sentence when there is no SQL or it failed, else None.
 
-    `seconds` is from the question to the rows; `confidence` is a probability in [0, 1].
+    `question` is "" where somebody typed the SQL. `seconds` is from the question to the rows;
+    `confidence` is a probability in [0, 1].
     """
 
     question: str
@@ -70,6 +73,27 @@ class Answer:
     """What a search looked at, see `search.trajectory`; None without one."""
     dropped: tuple[str, ...] = ()
     """Tables and columns ("table" or "table.column") that the prompt had no room for."""
+    previous: Turn | None = None
+    """What the question was taken to follow."""
+
+    @classmethod
+    def of(cls, sql: str, result: QueryResult) -> Answer:
+        """What SQL gave that somebody typed."""
+        return cls(
+            question="",
+            sql=sql,
+            columns=result.columns,
+            rows=result.rows,
+            truncated=result.truncated,
+            seconds=result.seconds,
+            error=result.error,
+        )
+
+    @property
+    def turn(self) -> Turn | None:
+        """What the next question may follow; None where nothing was answered."""
+        answered = self.question and self.sql and self.error is None
+        return Turn(self.question, self.sql or "") if answered else None
 
 
 class Service:
@@ -130,17 +154,30 @@ class Service:
         checked = options.checked and isinstance(self.database, Database)
         return searching(self.direct, replace(options, checked=checked))
 
-    def ask(self, question: str) -> Answer:
-        """Answer one question."""
+    def ask(self, question: str, previous: Turn | None = None) -> Answer:
+        """Answer one question; `previous` is used where the question refers back. SQL is run as it is,
+        and a wish to change something gets a sentence.
+        """
         start = time.perf_counter()
-        example = Example("question", self.database.db_id, question.strip())
+        if problem := declined(question):
+            return Answer(question, None, error=problem)
+        if is_sql(question, self.schema):
+            return self.run_sql(question.strip())
+        if not refers_back(question):
+            previous = None
+        example = Example("question", self.database.db_id, question.strip(), previous=previous)
         try:
             prompt = self._predictor.prompt(example)
             prediction = next(self._predictor.predict([example]))
         except PromptError as error:
             return Answer(question, None, model=self.model, error=str(error))
         answer = self.answer(question, prediction, self.run)
-        return replace(answer, prompt=prompt, seconds=time.perf_counter() - start)
+        seconds = time.perf_counter() - start
+        return replace(answer, prompt=prompt, previous=previous, seconds=seconds)
+
+    def run_sql(self, sql: str) -> Answer:
+        """Run one statement that somebody typed, in the database's own dialect."""
+        return Answer.of(sql, execute(self.database, sql, self.limits))
 
     def run(self, sql: str) -> tuple[str, QueryResult]:
         """The statement in the database's own dialect, and what it gave."""
@@ -204,9 +241,9 @@ def build_predictor(
         if card.folder is not None and decoder.answers_without_torch(card):
             model = decoder.load(card.folder)
         else:
-            from txt2sql.models import hf
+            from txt2sql.models import torch_engine
 
-            model = hf.load(model)
+            model = torch_engine.load(model)
 
     options = PredictorOptions(constrained=constrained)
 
@@ -232,24 +269,18 @@ def searching(
     Raises ModelError for a model that cannot be searched.
     """
     from txt2sql.models.decoder import Decoder
+    from txt2sql.models.tree_decoder import TreeDecoder
     from txt2sql.search.actions import starts_step
     from txt2sql.search.predictor import SearchPredictor
 
-    generator = predictor.generator
-    if isinstance(generator, Decoder):
-        from txt2sql.models.tree_decoder import TreeDecoder
-
-        tree = TreeDecoder(generator, starts_step, head=head, decoding=options.steps)
-        return SearchPredictor(predictor, tree, options, scored=head is not None)
-    from txt2sql.models.engine import HFEngine
-    from txt2sql.models.hf import HFGenerator
-    from txt2sql.models.ppm import find
-
-    if not isinstance(generator, HFGenerator):
+    generator, vote = predictor.generator, options.vote
+    if not isinstance(generator, Decoder):
         raise ModelError(f"'{generator.name}' cannot be searched; choose a model that runs here")
-    vote = options.vote
-    if head is None and (preference := find(generator.card.folder, generator.device)):
-        head = preference.head
-        vote = replace(vote, preference=vote.preference or preference.vote)
-    engine = HFEngine(generator, starts_step, head=head, decoding=options.steps)
+    if head is None and has_preference(generator.folder):
+        from txt2sql.models.ppm import find  # imports torch
+
+        if preference := find(generator.folder):
+            head = preference.scores
+            vote = replace(vote, preference=vote.preference or preference.vote)
+    engine = TreeDecoder(generator, starts_step, head=head, decoding=options.steps)
     return SearchPredictor(predictor, engine, replace(options, vote=vote), scored=head is not None)

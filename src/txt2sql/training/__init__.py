@@ -1,1 +1,1 @@
-"""Training: pre-training of small models, and what it reads (corpus, tokenizer, warm start)."""
+"""Training: fine-tuning, reinforcement learning and self-evolution, and the base of the bundled model."""

@@ -43,8 +43,8 @@ from txt2sql.errors import ConfigError, ModelError
 from txt2sql.evaluation.statistics import wilson
 from txt2sql.models.adapters import Adapter, base_name, target_modules
 from txt2sql.models.card import Facts, Measured, write_card
-from txt2sql.models.hf import HFGenerator
 from txt2sql.models.hub import push
+from txt2sql.models.torch_engine import decoder_of
 from txt2sql.models.weights import LoadedModel, load_tokenizer, load_weights
 from txt2sql.runs import commit, open_run, versions, write_atomically
 from txt2sql.training.memory import count_parameters, estimate
@@ -181,7 +181,7 @@ def train(
                 seed=config.seed,
             )  # fmt: skip
             picked = choose(
-                questions, HFGenerator(policy), judge, sampling, output / "pass_rates.jsonl",
+                questions, decoder_of(policy), judge, sampling, output / "pass_rates.jsonl",
                 low=config.filter_low, high=config.filter_high, enough=config.filter_enough,
                 stopped=lambda: time.monotonic() > deadline,
             )  # fmt: skip

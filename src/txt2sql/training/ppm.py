@@ -29,7 +29,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from txt2sql.models.hf import HFGenerator
+from txt2sql.models.decoder import Decoder
 from txt2sql.models.ppm import Preference, PreferenceHead, TokenTree, answer_ids, tree_states
 from txt2sql.search.vote import Weights, choose
 from txt2sql.training.ppm_pairs import Grown, Pair, pairs
@@ -82,7 +82,7 @@ class Read:
 
 
 def read(
-    policy: HFGenerator,
+    policy: Decoder,
     trees: Sequence[Grown],
     prompts: Callable[[Grown], Prompt],
     found: Callable[[Grown], list[Pair]],
@@ -94,6 +94,7 @@ def read(
     """The hidden states of paired steps, and of all `answers`, one forward pass for each tree that has
     some.
     """
+    model: Any = getattr(policy.engine, "model", None)  # of a TorchEngine
     kept: list[Grown] = []
     states: list[Tensor] = []
     rows: dict[tuple[int, int], int] = {}
@@ -107,11 +108,11 @@ def read(
             if wanted:
                 tokens = TokenTree()
                 ends = [
-                    tokens.add(answer_ids(policy.tokenizer, node.text, node.ended))
+                    tokens.add(answer_ids(policy.vocabulary, node.text, node.ended))
                     for node in (tree.nodes[number] for number in wanted)
                 ]
                 with torch.no_grad():
-                    hidden = tree_states(policy.model, policy.encode(prompts(tree)), tokens)
+                    hidden = tree_states(model, policy.encode(prompts(tree))[0], tokens)
                 states.append(hidden[ends].float().cpu())
                 for number in wanted:
                     rows[len(kept), number] = count
@@ -119,7 +120,7 @@ def read(
                 all_pairs += [(len(kept), pair) for pair in its]
                 kept.append(tree)
             advance(f"{len(all_pairs)} pairs")
-    size = int(policy.model.config.hidden_size)
+    size = int(model.config.hidden_size)
     together = torch.cat(states) if states else torch.zeros(0, size)
     return Read(kept, together, rows, all_pairs)
 
@@ -130,7 +131,7 @@ def validates(db_id: str, share: float) -> bool:
 
 
 def train(
-    policy: HFGenerator,
+    policy: Decoder,
     trees: Sequence[Grown],
     prompts: Callable[[Grown], Prompt],
     settings: PPMSettings,

@@ -21,11 +21,11 @@ from txt2sql.evaluation.metrics.execution_accuracy import ExecutionAccuracy
 from txt2sql.evaluation.mode import Judging
 from txt2sql.execution.execute import Limits, execute
 from txt2sql.execution.values import ValueIndex, open_value_index
-from txt2sql.models import hf
-from txt2sql.models.engine import HFEngine
-from txt2sql.models.hf import HFGenerator
+from txt2sql.models import torch_engine
+from txt2sql.models.decoder import Decoder
 from txt2sql.models.ppm import Preference, find
 from txt2sql.models.predictor import DirectPredictor, PredictorOptions
+from txt2sql.models.tree_decoder import TreeDecoder
 from txt2sql.search.actions import starts_step
 from txt2sql.search.mcts import Tree, search
 from txt2sql.search.predictor import Searched, SearchOptions, SearchPredictor
@@ -46,7 +46,7 @@ class Searcher:
 
     def __init__(
         self,
-        generator: HFGenerator,
+        generator: Decoder,
         preference: Preference | None,
         questions: Questions,
         config: RStarConfig,
@@ -68,8 +68,8 @@ class Searcher:
             self.run,
             PredictorOptions(second_beams=0),
         )
-        head = preference.head if preference else None
-        self.engine = HFEngine(generator, starts_step, head=head, decoding=config.steps)
+        head = preference.scores if preference else None
+        self.engine = TreeDecoder(generator, starts_step, head=head, decoding=config.steps)
         vote = config.vote
         if preference and not vote.preference:
             vote = replace(vote, preference=preference.vote)
@@ -186,6 +186,6 @@ class Searcher:
 
 def open_searcher(policy: Path | str, questions: Questions, config: RStarConfig) -> Searcher:
     """A policy by name or folder, with the preference model that its folder holds."""
-    generator = hf.load(policy)
-    preference = find(generator.card.folder, generator.device)
+    generator = torch_engine.load(policy)
+    preference = find(generator.folder)
     return Searcher(generator, preference, questions, config)

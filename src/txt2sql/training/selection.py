@@ -23,7 +23,8 @@ from txt2sql.evaluation.mode import Judging
 from txt2sql.evaluation.statistics import Estimate
 from txt2sql.execution.database import Database
 from txt2sql.execution.values import ValueIndex, open_value_index
-from txt2sql.models import hf
+from txt2sql.models import torch_engine
+from txt2sql.models.decoder import Decoder
 from txt2sql.models.predictor import DirectPredictor
 from txt2sql.training.sft_settings import RunConfig
 from txt2sql.types import Example, Schema
@@ -63,13 +64,13 @@ class HeldOut:
         self.judge = ExecutionAccuracy(Judging(both=False))
         self.parts = [each for each in measured if len(each.examples)]
 
-    def execution_accuracy(self, model: Path | hf.HFGenerator) -> dict[str, Estimate]:
+    def execution_accuracy(self, model: Path | Decoder) -> dict[str, Estimate]:
         """By data set, of a loaded model or the one in a folder. Leaves torch's random state alone."""
         found: dict[str, Estimate] = {}
         if not self.parts:
             return found
         with torch.random.fork_rng():
-            generator = hf.load(model) if isinstance(model, Path) else model
+            generator = torch_engine.load(model) if isinstance(model, Path) else model
             for part in self.parts:
                 predictor = _predictor(generator, part)
                 report = evaluate(part.examples, predictor, [self.judge], part.database)
@@ -77,7 +78,7 @@ class HeldOut:
         return found
 
 
-def _predictor(generator: hf.HFGenerator, part: Measured) -> DirectPredictor:
+def _predictor(generator: Decoder, part: Measured) -> DirectPredictor:
     @lru_cache(maxsize=8)
     def index(db_id: str) -> ValueIndex:
         return open_value_index(part.database(db_id))

@@ -33,7 +33,7 @@ import torch
 
 from txt2sql.config import as_mapping
 from txt2sql.data import DATASETS
-from txt2sql.models import hf
+from txt2sql.models import torch_engine
 from txt2sql.models.catalog import resolve
 from txt2sql.models.ppm import FACTS, WEIGHTS, save_preference
 from txt2sql.models.weights import load_weights
@@ -278,7 +278,7 @@ class Evolution(Planned):
         """A round's policy with a preference model of all trees so far, the newest of each question."""
         work = self.work(number)
         replace_folder(self.kept(number), work / "checkpoint", without=_OF_A_ROUND)
-        policy = hf.load(work / "checkpoint")
+        policy = torch_engine.load(work / "checkpoint")
         searcher = Searcher(policy, None, self.questions, self.config)
         newest = {tree.question_id: tree for k in range(1, number + 1) for tree in self.trees(k)}
         trees, settings = list(newest.values()), self.config.ppm

@@ -32,7 +32,7 @@ from txt2sql.data.gold import stands_alone, with_gold
 from txt2sql.errors import ConfigError
 from txt2sql.evaluation.evaluate import draw
 from txt2sql.execution.values import ValueIndex, open_value_index
-from txt2sql.models.hf import input_text
+from txt2sql.models.tokenizer import input_text
 from txt2sql.prompts import render
 from txt2sql.runs import write_atomically
 from txt2sql.sql.normal_form import canonical_sql

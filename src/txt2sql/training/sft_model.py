@@ -15,7 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from txt2sql.models.hf import HFGenerator
+from txt2sql.models.decoder import Decoder
+from txt2sql.models.torch_engine import decoder_of
 from txt2sql.models.weights import LoadedModel, choose_device, choose_dtype, load_weights
 from txt2sql.training.sft_settings import RunConfig, SFTConfig
 from txt2sql.training.tracking import has_bf16
@@ -113,7 +114,7 @@ def has_room(config: SFTConfig, model: Any) -> bool:
 
 
 @contextmanager
-def in_place(model: Any, loaded: LoadedModel) -> Iterator[HFGenerator]:
+def in_place(model: Any, loaded: LoadedModel) -> Iterator[Decoder]:
     """A generator over the model in memory, which is then trained on."""
     caching: Any = nullcontext()
     if is_adapted(model):
@@ -123,6 +124,6 @@ def in_place(model: Any, loaded: LoadedModel) -> Iterator[HFGenerator]:
     model.eval()
     try:
         with caching:
-            yield HFGenerator(replace(loaded, model=base_model(model)))
+            yield decoder_of(replace(loaded, model=base_model(model)))
     finally:
         model.train()

@@ -1,0 +1,246 @@
+"""Confidence: how likely an answer is right, from what is known of it once it has run.
+
+A model's own probability is of its words, not of its being right. A logistic regression over a few
+signs of an answer (`NAMES`) turns it into one that can be believed (Platt scaling with more than one
+sign). Its weights are fitted to answers that were judged, and are a small JSON file.
+
+>>> schema = Schema("shop", (Table("orders", (Column("id"), Column("total"))),))
+>>> unmatched_words("What is the average total of refunded orders?", schema, ())
+('refunded',)
+>>> [certainty(p) for p in (0.9, 0.3, 0.01)]
+['sure', 'unsure', 'unknown']
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from txt2sql.errors import ModelError
+from txt2sql.prompts.copies import joined, name_parts, stem
+from txt2sql.runs import write_atomically
+from txt2sql.types import Column, Prediction, QueryResult, Schema, Table, ValueMatch
+
+SURE, KNOWN = 0.6, 0.06
+"""From SURE on an answer is given as it is; below KNOWN it is better to say that one does not know."""
+
+NAMES = (
+    "probability", "least_token", "tokens", "failed", "empty", "repaired", "dropped", "candidates",
+    "share", "unmatched_words",
+)  # fmt: skip
+"""The features, in order."""
+
+_LEAST, _LEAST_TOKEN = 1e-6, -20.0
+_STEPS, _CONVERGED = 100, 1e-9
+_LEAST_PENALTY = 1e-3
+"""Of the bias, for answers that are all right or all wrong."""
+
+_WORD = re.compile(r"[^\W_]+")
+_ENDING = re.compile(r"(?<=\w{3})(?:ing|ed|er|or|ion|ment|ity|al|ly|ance|ence|s|e)$")
+_COMMON = frozenset(
+    "a about above according across actually after again against ago all along alphabetical "
+    "alphabetically also always am among amount an and any anything are around as ascending ask at "
+    "available average averages avg be because been before being below best between biggest both "
+    "bottom break breakdown broken but by calculate can cheapest column come comes compare compared "
+    "compute consider contain containing contains correspond corresponding could count counts current "
+    "currently data database day decreasing descending describe detail details did differ difference "
+    "different display distinct distribution do does doing don done down during each earlier earliest "
+    "either else entries entry equal equals even ever every exactly exceed exist exists fewer fewest "
+    "figure figures find first following for frequency frequent from get give go greater greatest "
+    "group grouped had has have having he her here high higher highest him his how however i if in "
+    "include included includes including increasing individual information into is it its just kind "
+    "kinds know large larger largest last late later latest least less let like list listed long "
+    "longer longest look lot low lower lowest made make many match matching max maximum me mean "
+    "median mention min minimum missing month monthly more most much must my name named names need "
+    "neither never new newest next no non none nor not now null number numbers occur of off often old "
+    "older oldest on once one ones only or order ordered ordering other others otherwise our out over "
+    "overall own pair pairs part past per percent percentage percentages please popular possible "
+    "present previous provide proportion quarter question range rank ranked ranking rather ratio "
+    "recent recently record recorded records regardless related respective respectively result "
+    "results return row rows same say second see select separately share short shorter shortest "
+    "should show shown shows since single small smaller smallest so some something sort sorted "
+    "specific such sum table take tell ten than that the their them then there these they thing "
+    "things third this those three through time times to today together top total totals towards "
+    "two type types under unique until up us use used using value values various very want was we "
+    "week weekly well were what when where whether which while who whole whom whose why will with "
+    "within without worst would year yearly years yesterday yet you your youngest "
+    "months weeks days hour hours date dates four five six seven eight nine half double twice".split()
+)
+"""What questions of any database say."""
+
+
+def features(
+    prediction: Prediction,
+    question: str,
+    schema: Schema,
+    matches: Sequence[ValueMatch],
+    *,
+    logprobs: Sequence[float] = (),
+    result: QueryResult | None = None,
+    share: float = 1.0,
+) -> tuple[float, ...]:
+    """The signs of an answer, see `NAMES`. `logprobs` are those of the completion that was chosen,
+    `result` is what its statement gave, and `share` the `agreement` of the candidates. What is not
+    known counts as what it mostly is.
+    """
+    known = 0.5 if prediction.confidence is None else prediction.confidence
+    probability = min(max(known, _LEAST), 1 - _LEAST)
+    failed = prediction.sql is None or (result is not None and not result.ok)
+    return (
+        math.log(probability / (1 - probability)),
+        max(min(logprobs, default=0.0), _LEAST_TOKEN),
+        float(len(logprobs) or prediction.tokens[1]),
+        float(failed),
+        float(not failed and result is not None and not result.says_something),
+        float(prediction.repaired),
+        math.log1p(len(prediction.dropped)),
+        float(len(prediction.candidates)),
+        share,
+        float(len(unmatched_words(question, schema, matches))),
+    )
+
+
+def agreement(probabilities: Sequence[float], results: Sequence[object], chosen: int) -> float:
+    """The share that candidates with the result of the chosen one have of the probability of all.
+
+    >>> round(agreement([0.5, 0.3, 0.2], [((1,),), ((2,),), ((1,),)], 0), 2)
+    0.7
+    """
+    pairs = zip(probabilities, results, strict=True)
+    same = sum(probability for probability, result in pairs if result == results[chosen])
+    return same / total if (total := sum(probabilities)) else 1.0
+
+
+def unmatched_words(
+    question: str, schema: Schema, matches: Sequence[ValueMatch]
+) -> tuple[str, ...]:
+    """The words of a question that nothing explains: no name, comment or sample value of the schema,
+    no cell that it mentions, and not that questions say them of any database.
+    """
+    known = {root for text in _texts(schema, matches) for root in _roots(text)}
+    words = _WORD.findall(question.lower())
+    pairs = [pair for pair in pairwise(words) if _root("".join(pair)) in known]  # "e mail"
+    explained = _COMMON.union(*pairs)
+    return tuple(
+        word
+        for word in dict.fromkeys(words)
+        if len(word) > 1
+        and not word[0].isdigit()
+        and word not in explained
+        and _root(word) not in known
+    )
+
+
+def _texts(schema: Schema, matches: Sequence[ValueMatch]) -> Iterator[str]:
+    items: Iterable[Table | Column]
+    for table in schema.tables:
+        for items in ((table,), table.columns):
+            for item in items:
+                yield from (item.name, joined(name_parts(item.name)), item.words, item.comment)
+        for column in table.columns:
+            yield from column.samples
+    for match in matches:
+        yield from (match.span, match.value)
+
+
+def _roots(text: str) -> Iterator[str]:
+    yield from map(_root, _WORD.findall(text.lower()))
+    yield from map(_root, name_parts(text))
+
+
+def _root(word: str) -> str:
+    """What forms of a word have in common, roughly.
+
+    >>> [_root(word) for word in ("prices", "pricing", "nationality", "nations", "shipped", "shipment")]
+    ['pric', 'pric', 'nat', 'nat', 'ship', 'ship']
+    """
+    word = stem(word)
+    while (shorter := _ENDING.sub("", word)) != word:
+        word = shorter
+    if len(word) > 3 and word[-1] == word[-2]:
+        return word[:-1]
+    return word[:-1] + "i" if word.endswith("y") else word
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """A logistic regression over features that are brought to mean 0 and deviation 1."""
+
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+    slope: tuple[float, ...]
+    bias: float
+
+    def probability(self, features: Sequence[float]) -> float:
+        """How likely an answer of these features is right."""
+        rows = zip(features, self.mean, self.deviation, self.slope, strict=True)
+        return float(_logistic(self.bias + sum(w * (x - m) / d for x, m, d, w in rows)))
+
+    def save(self, path: Path) -> None:
+        """Write them as JSON."""
+        write_atomically(path, json.dumps({"names": NAMES, **asdict(self)}, indent=2) + "\n")
+
+    @classmethod
+    def load(cls, path: Path) -> Weights:
+        """Read what `save` wrote. Raises ModelError for anything else."""
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            names = tuple(found.pop("names"))
+            lists = {name: tuple(map(float, found.pop(name))) for name in cls.__slots__[:3]}
+            weights = cls(**lists, **{name: float(value) for name, value in found.items()})
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as problem:
+            raise ModelError(f"cannot read the weights of confidence in '{path}': {problem}") from None
+        if names != NAMES or any(len(each) != len(NAMES) for each in lists.values()):
+            raise ModelError(f"'{path}' weighs other features; fit it again")
+        return weights
+
+
+def fit(rows: Sequence[Sequence[float]], right: Sequence[bool], penalty: float = 1.0) -> Weights:
+    """The weights under which it is likeliest that those answers are right which are, `penalty` times
+    half their squares taken off (L2), by Newton's method. Raises ValueError without answers.
+    """
+    if not rows:
+        raise ValueError("there are no answers to fit weights of confidence to")
+    x, y = np.asarray(rows, dtype=float), np.asarray(right, dtype=float)
+    mean, deviation = x.mean(axis=0), x.std(axis=0)
+    deviation[deviation < _LEAST] = 1.0
+    x = np.column_stack([(x - mean) / deviation, np.ones(len(x))])
+    penalties = np.full(x.shape[1], penalty)
+    penalties[-1] = _LEAST_PENALTY
+
+    def loss(w: np.ndarray) -> float:
+        z = x @ w
+        return float(np.logaddexp(0.0, z).sum() - y @ z + penalties @ w**2 / 2)
+
+    w = np.zeros(x.shape[1])
+    for _ in range(_STEPS):
+        p = _logistic(x @ w)
+        gradient = x.T @ (p - y) + penalties * w
+        step = np.linalg.solve((x.T * (p * (1 - p))) @ x + np.diag(penalties), gradient)
+        while loss(w - step) > loss(w) and np.abs(step).max() > _CONVERGED:
+            step /= 2
+        w = w - step
+        if np.abs(step).max() <= _CONVERGED:
+            break
+    return Weights(tuple(mean.tolist()), tuple(deviation.tolist()), *_split(w))
+
+
+def _split(w: np.ndarray) -> tuple[tuple[float, ...], float]:
+    return tuple(w[:-1].tolist()), float(w[-1])
+
+
+def _logistic(z: np.ndarray | float) -> np.ndarray:
+    return np.asarray(np.exp(-np.logaddexp(0.0, -np.asarray(z))))
+
+
+def certainty(p: float) -> Literal["sure", "unsure", "unknown"]:
+    """What to tell people of a probability to be right."""
+    return "sure" if p >= SURE else "unsure" if p >= KNOWN else "unknown"
