@@ -25,8 +25,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from txt2sql.sql.decode import decode
-
 from txt2sql.data import Dataset, open_dataset
 from txt2sql.evaluation.metrics.execution_accuracy import ExecutionAccuracy
 from txt2sql.models.predictor import DirectPredictor
@@ -37,10 +35,13 @@ from txt2sql.search.state import Question
 from txt2sql.search.vote import Ballot, choose
 from txt2sql.serving.service import build_predictor, searching
 from txt2sql.sql.text import extract_sql
+from txt2sql.training.selection import is_held_out
 from txt2sql.types import Example, Prediction, Sampling
 
 NAIVE = 10
 """The naive search runs for one question in so many, as it takes so long."""
+HELD_OUT = 0.06
+"""The share of the training databases that the recipe of the bundled model leaves out."""
 
 
 def main() -> None:
@@ -60,7 +61,7 @@ def main() -> None:
     options = SearchOptions(mcts=Settings(num_simulations=arguments.simulations))
     chance = random.Random(arguments.seed)
     if arguments.held_out:
-        examples = [e for e in dataset.examples("train") if is_held_out(e.db_id)]
+        examples = [e for e in dataset.examples("train") if is_held_out(e.db_id, HELD_OUT)]
         chance.shuffle(examples)
         count = arguments.n or (10 if arguments.quick else len(examples))
         print(json.dumps(accuracy(dataset, greedy, options, examples[:count])))
@@ -69,11 +70,6 @@ def main() -> None:
         list(dataset.examples("dev")), arguments.n or (10 if arguments.quick else 200)
     )
     print(json.dumps(times(greedy, options, examples)))
-
-
-def is_held_out(db_id: str, share: float = 0.04) -> bool:
-    """Training databases that the recipe of the bundled model leaves out."""
-    return random.Random(f"held out {db_id}").random() < share
 
 
 def times(greedy: DirectPredictor, options: SearchOptions, examples: list[Example]) -> dict[str, Any]:  # fmt: skip
@@ -119,13 +115,11 @@ def times(greedy: DirectPredictor, options: SearchOptions, examples: list[Exampl
 def naive(greedy: DirectPredictor, example: Example, simulations: int) -> str | None:
     """The chosen one of so many sampled answers, each with a call of its own."""
     prompt = greedy.prompt(example)
-    schema = greedy.schemas(example.db_id)
     counts: dict[str, int] = {}
     for seed in range(simulations):
         sampling = Sampling(max_new_tokens=96, temperature=1.0, seed=seed)
         text = greedy.generator.generate([prompt], sampling)[0][0].text
-        sql = decode(text, schema, prompt.links) if prompt.links else extract_sql(text)
-        if sql:
+        if sql := extract_sql(text):
             counts[sql] = counts.get(sql, 0) + 1
     run = greedy.executor
     assert run is not None

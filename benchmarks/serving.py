@@ -32,7 +32,7 @@ from typing import Any
 
 import fastapi
 import httpx
-import torch
+import onnxruntime
 import uvicorn
 
 from txt2sql import sample
@@ -175,9 +175,9 @@ def measure(clients: int, seconds: float, kill: bool, peer: bool = True) -> dict
         "peer_latency_s": {"p95": round(alone.percentile(0.95), 2)} if alone else None,
         "memory_mb": [{"server": round(s), "model": round(m)} for s, m in memory],
         "killed": kill,
-        "machine": f"{platform.machine()}, {os.cpu_count()} CPUs, torch threads {torch.get_num_threads()}",
+        "machine": f"{platform.machine()}, {os.cpu_count()} CPUs",
         "versions": {
-            "torch": torch.__version__,
+            "onnxruntime": onnxruntime.__version__,
             "fastapi": fastapi.__version__,
             "uvicorn": uvicorn.__version__,
         },

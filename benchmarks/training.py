@@ -1,6 +1,6 @@
 """Fine-tuning with LoRA: ours against transformers' Trainer with padding and trl's SFTTrainer.
 
-All train the same small Llama on the same Spider questions in `ddl` prompts, in bfloat16, some steps of
+All train the same small Llama on the same Spider questions, in bfloat16, some steps of
 each in turn. It has random weights, and an output layer with 26% of them (as Qwen2.5-0.5B's has 28%), for
 which tokens are folded into 4,096. Trainer pads eight random examples to the longest; trl does likewise
 and checkpoints gradients, as by default (its limit of 1,024 tokens is lifted: it would cut the SQL). That
@@ -41,7 +41,7 @@ from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, TrainingA
 
 from txt2sql.models.adapters import Adapter, attach
 from txt2sql.models.catalog import BUNDLED
-from txt2sql.training.batches import Batch, Row, answer_logits, by_length, in_bins, stack
+from txt2sql.training.batches import Batch, Row, answer_logits, by_length, stack
 from txt2sql.training.branches import in_trees, stack_trees
 from txt2sql.training.sft_data import open_data
 from txt2sql.training.sft_settings import SFTConfig
@@ -63,10 +63,10 @@ def rows_of(data: Path | None, count: int, tokenizer: Any) -> list[Row]:
             for _ in range(count)
         ]  # fmt: skip
     config = SFTConfig(data=str(data), measured=0)
-    (lessons,) = open_data(config, "ddl", tokenizer)
+    (lessons,) = open_data(config, tokenizer)
     chosen = rng.sample(range(lessons.size), min(count, lessons.size))
-    chosen_rows = [lessons.row(position, rng) for position in chosen]
-    return [(folded(row[0]), folded(row[1])) for row in chosen_rows if row is not None]
+    chosen_rows = map(lessons.row, chosen)
+    return [(folded(prompt), folded(answer)) for prompt, answer in chosen_rows]
 
 
 def folded(tokens: Sequence[int]) -> list[int]:
@@ -92,7 +92,6 @@ def tensors(batch: Batch) -> dict[str, Tensor]:
         "labels": batch.labels,
         "segments": batch.segments,
         "positions": batch.positions,
-        "prompts": batch.prompts,
     }
 
 
@@ -289,7 +288,6 @@ def check_losses(sides: dict[str, Side], rows: Sequence[Row]) -> float:
 LAYOUTS: dict[str, Callable[[Sequence[Row]], list[Any]]] = {
     "shared": lambda rows: in_trees(rows, 10**6, 2048),
     "by_length": lambda rows: by_length(rows, 10**6),
-    "packed": lambda rows: in_bins(rows, 10**6, 2048),
 }
 TOKENIZER: Any = AutoTokenizer.from_pretrained(BUNDLED)
 TOKENIZER.model_max_length = 10**9  # prompts are not for the bundled model

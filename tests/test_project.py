@@ -16,7 +16,7 @@ import txt2sql
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "txt2sql"
 MODULES = sorted(SOURCE.rglob("*.py"))
-HEAVY = ("torch", "transformers", "tokenizers", "sqlglot", "numpy", "rich")
+HEAVY = ("torch", "transformers", "onnxruntime", "tokenizers", "sqlglot", "numpy", "rich")
 NO_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "misc"}
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -125,14 +125,14 @@ def test_the_citation_is_yaml_and_of_this_version() -> None:
     assert f"## {txt2sql.__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
-def test_requirements_are_pinned_and_torch_comes_first() -> None:
-    for name in ("requirements.txt", "requirements-dev.txt"):
+def test_requirements_are_pinned_and_the_core_installs_no_torch() -> None:
+    pin = re.compile(r"[A-Za-z0-9-]+(\[\w+\])?==[0-9.]+(; python_version (<|>=) \"3\.11\")?")
+    for name in ("requirements-core.txt", "requirements.txt", "requirements-dev.txt"):
         lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
-        wanted = [line for line in lines if line and not line.startswith("#")]
-        pin = re.compile(r"[A-Za-z0-9-]+(\[\w+\])?==[0-9.]+(; python_version (<|>=) \"3\.11\")?")
+        wanted = [line for line in lines if line and not line.startswith(("#", "-r "))]
         assert [line for line in wanted if not pin.fullmatch(line)] == []
-        if name == "requirements.txt":
-            assert wanted[0] == "torch==2.13.0"
+        if name == "requirements-core.txt":
+            assert not {line.split("==")[0] for line in wanted} & {"torch", "transformers", "peft"}
 
 
 def imported() -> set[str]:
@@ -160,10 +160,10 @@ def test_dependencies_are_what_is_imported_pinned_and_explained() -> None:
     used = {{"yaml": "pyyaml"}.get(name, name.replace("_", "-")) for name in imported()}
     assert direct - used == set(), "declared, but not imported"
     assert used - direct - optional == set(), "imported, but not declared"
-    pinned = (ROOT / "requirements.txt").read_text(encoding="utf-8").lower()
+    pinned = (ROOT / "requirements-core.txt").read_text(encoding="utf-8").lower()
     explained = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
     for name in direct:
-        assert f"\n{name}==" in pinned, f"{name} is not pinned in requirements.txt"
+        assert f"\n{name}==" in pinned, f"{name} is not pinned in requirements-core.txt"
         assert f"`{name}`" in explained, f"{name} is not explained in docs/dependencies.md"
 
 

@@ -42,7 +42,7 @@ def test_a_row_has_all_that_training_needs(spider: Path, tmp_path: Path) -> None
     assert [(v["column"], v["value"]) for v in row["values"]] == [("Name", "Station")]
     assert "CREATE TABLE shop" in row["prompt"]
     assert "When was Station opened?" in row["prompt"]
-    assert (row["rows"], row["error"], row["style"]) == (1, None, "ddl")
+    assert (row["rows"], row["error"]) == (1, None)
     schemas = json.loads((tmp_path / "out" / "schemas.json").read_text())
     assert schemas["shops"]["tables"][0]["columns"][2]["words"] == "year of opening"
     assert row["schema"] == "schemas.json#shops"
@@ -81,13 +81,17 @@ def test_changed_inputs_are(spider: Path, tmp_path: Path, changed: str) -> None:
     assert run(spider, tmp_path / "out").made == 4
 
 
-def test_another_style_and_a_lost_file_are_made_again(spider: Path, tmp_path: Path) -> None:
-    ddl = run(spider, tmp_path / "out")
-    compact = run(spider, tmp_path / "out", style="compact")
-    assert compact.made == 4
-    assert compact.summary.prompt_median != ddl.summary.prompt_median
-    compact.path.unlink()
-    assert run(spider, tmp_path / "out", style="compact").made == 4
+def test_a_lost_file_is_made_again(spider: Path, tmp_path: Path) -> None:
+    run(spider, tmp_path / "out").path.unlink()
+    assert run(spider, tmp_path / "out").made == 4
+
+
+def test_a_follow_up_shows_the_turn_before(spider: Path, tmp_path: Path) -> None:
+    questions = json.loads((spider / "dev.json").read_text())
+    questions[0]["previous"] = {"question": "Which towns?", "query": "SELECT 1"}
+    (spider / "dev.json").write_text(json.dumps(questions))
+    row = next(read_rows(run(spider, tmp_path / "out").path))
+    assert "-- Previous question: Which towns?\n-- Its SQL: SELECT 1\n" in row["prompt"]
 
 
 def test_a_limit_goes_to_a_file_of_its_own(spider: Path, tmp_path: Path) -> None:

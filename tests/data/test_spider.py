@@ -11,7 +11,7 @@ import pytest
 
 from txt2sql.data.spider import SpiderDataset
 from txt2sql.errors import DatabaseError, DataError
-from txt2sql.types import ForeignKey
+from txt2sql.types import ForeignKey, Turn
 
 
 def test_splits_are_found_and_train_joins_both_parts(spider: Path) -> None:
@@ -26,7 +26,7 @@ def test_examples_carry_question_and_gold(spider: Path) -> None:
     first = next(SpiderDataset(spider).examples("dev"))
     assert (first.id, first.db_id) == ("dev-0", "shops")
     assert first.question == "How many shops?"
-    assert first.gold_sql == "SELECT count(*) FROM shop"
+    assert (first.gold_sql, first.previous) == ("SELECT count(*) FROM shop", None)
 
 
 def test_words_come_from_tables_json_and_names_from_the_file(spider: Path) -> None:
@@ -64,12 +64,14 @@ def test_a_generic_folder_needs_only_questions_and_databases(tmp_path: Path) -> 
         connection.execute("CREATE TABLE t (x INT)")
     item: dict[str, object] = {"db_id": "a", "question": "q", "query": "SELECT x FROM t"}
     item["difficulty"], item["accepted"] = "easy", [" SELECT t.x FROM t "]
+    item["previous"] = {"question": " before ", "query": "SELECT 1 "}
     (tmp_path / "hospital.json").write_text(json.dumps([item]))
     dataset = SpiderDataset(tmp_path)
     assert dataset.splits == ("hospital",)
     example = next(dataset.examples("hospital"))
     assert (example.id, example.difficulty) == ("hospital-0", "easy")
     assert example.accepted == ("SELECT t.x FROM t",)
+    assert example.previous == Turn("before", "SELECT 1")
     assert dataset.schema("a").tables[0].columns[0].name == "x"
 
 

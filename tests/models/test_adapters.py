@@ -23,7 +23,7 @@ KINDS = {
     "dora": Adapter(r=4, alpha=8, dropout=0.0, dora=True),
     "rslora": Adapter(r=4, alpha=8, rslora=True),
 }
-ARCHITECTURES = ("phi", "llama", "mistral", "qwen2", "bert")
+ARCHITECTURES = ("phi", "llama", "mistral", "qwen2")
 IDS = torch.tensor([[1, 7, 9, 30, 45, 60, 7, 8]])
 # Logits are of size 7 here. Measured: at most 2e-5, from the order in which floats are added.
 TOLERANCE = 1e-4

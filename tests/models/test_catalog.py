@@ -41,17 +41,15 @@ def test_short_names_and_hub_ids_in_any_case() -> None:
     assert resolve("phi-2").hub_id == "microsoft/phi-2"
     assert resolve("LLAMA-7B") is resolve("meta-llama/Llama-2-7b-hf") is MODELS["llama-7b"]
     assert resolve("mistralai/mistral-7b-v0.1").name == "mistral-7b"
-    assert resolve("bundled").folder == BUNDLED and resolve("bundled").prompt_style == "compact"
+    assert resolve("bundled").folder == BUNDLED and resolve("bundled").architecture == "qwen2"
     other = resolve("someone/their.model-1")
-    assert (other.source, other.prompt_style, other.lora_targets) == (other.name, "ddl", ())
+    assert (other.source, other.lora_targets) == (other.name, ())
 
 
-def test_a_folder_tells_its_architecture_and_prompt_style(tmp_path: Path) -> None:
+def test_a_folder_tells_its_architecture(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "phi"}))
-    assert resolve(tmp_path).prompt_style == "ddl"
-    (tmp_path / "prompt.json").write_text(json.dumps({"style": "compact"}))
     card = resolve(str(tmp_path))
-    assert (card.prompt_style, card.source) == ("compact", str(tmp_path))
+    assert card.source == str(tmp_path)
     assert card.lora_targets == ("q_proj", "k_proj", "v_proj", "dense")
 
 

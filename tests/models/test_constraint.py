@@ -1,28 +1,28 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 import pytest
-import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from txt2sql.errors import ModelError
-from txt2sql.models.constraint import GrammarEngine, GrammarMask, token_bytes
+from txt2sql.models.constraint import GrammarEngine, token_bytes
+from txt2sql.models.decoder import Decoder
 from txt2sql.models.grammar import sql_grammar
-from txt2sql.models.hf import HFGenerator
 from txt2sql.types import Column, Prompt, Sampling, Schema, Table
 
-Loaded = Callable[..., HFGenerator]
+Loaded = Callable[..., Decoder]
 TEXTS = ["SELECT count(*) FROM singer", "it's 100 % «ça» 歌手\n\tdone", " leading and trailing "]
-CHOICE = 'root ::= ("select" | "count") " " name\nname ::= "singer" | "age" | "a"\n'
+CHOICE = 'start: ("select" | "count") " " name\nname: "singer" | "age" | "a"\n'
 
 
 @pytest.mark.parametrize("kind", ["plain", "metaspace"])
 @pytest.mark.parametrize("text", TEXTS)
 def test_the_bytes_of_tokens_make_the_text(generator_of: Loaded, kind: str, text: str) -> None:
-    tokenizer = generator_of("llama", kind).tokenizer
+    tokenizer = generator_of("llama", kind).vocabulary.tokenizer
     pieces = token_bytes(tokenizer, len(tokenizer) + 6)
     ids = tokenizer(text, add_special_tokens=False)["input_ids"]
     joined = b"".join(pieces[i] for i in ids).decode()
@@ -45,7 +45,7 @@ def test_word_pieces_begin_words_with_a_space() -> None:
     tokenizer = word_pieces(decoders.WordPiece())
     assert token_bytes(tokenizer, 6)[2:] == [b" sing", b"er", b" select", b"s"]
     engine = GrammarEngine(tokenizer, 6, [0])
-    assert engine.matcher('root ::= "select singers"').try_consume_tokens([4, 2, 3, 5]) == 4
+    assert engine.matcher('start: " "? "select singers"').try_consume_tokens([4, 2, 3, 5]) == 4
 
 
 def test_a_tokenizer_that_cannot_be_read_says_so() -> None:
@@ -55,12 +55,12 @@ def test_a_tokenizer_that_cannot_be_read_says_so() -> None:
 
 @pytest.mark.parametrize(
     "grammar",
-    ["", "root ::= other", "root = 'a'", 'root ::= "a" |} "b"', 'root ::= [z-a] "x"', "a ::= b"],
+    ["", "start: other", "start = 'a'", 'start: "a" |} "b"', 'start: /[z-a]/ "x"', 'a: "b"'],
 )
 def test_a_grammar_that_is_none_says_so(generator_of: Loaded, grammar: str) -> None:
     generator = generator_of("llama")
     with pytest.raises(ModelError, match="grammar"):
-        generator.generate([Prompt("x", "ddl", grammar=grammar)], Sampling(4))
+        generator.generate([Prompt("x", grammar=grammar)], Sampling(4))
 
 
 @pytest.mark.parametrize("kind", ["plain", "metaspace"])
@@ -74,11 +74,11 @@ def test_only_the_language_comes_out(
     generator_of: Loaded, kind: str, architecture: str, sampling: Sampling
 ) -> None:
     generator = generator_of(architecture, kind)
-    number = 'root ::= "-"? [1-9] [0-9]? " " [a-c]'
+    number = 'start: "-"? /[1-9][0-9]?/ " " /[a-c]/'
     prompts = [
-        Prompt("one", "ddl", grammar=CHOICE),
-        Prompt("two words", "ddl", grammar=number),
-        Prompt("three", "ddl"),
+        Prompt("one", grammar=CHOICE),
+        Prompt("two words", grammar=number),
+        Prompt("three"),
     ]
     first, second, third = generator.generate(prompts, sampling)
     assert first and second and third
@@ -88,58 +88,38 @@ def test_only_the_language_comes_out(
     for completion in second:
         digits, _, letter = completion.text.strip().partition(" ")
         assert 1 <= abs(int(digits)) <= 99 and letter in ("a", "b", "c")
-    free = generator.generate([Prompt("three", "ddl")], sampling)[0]
+    free = generator.generate([Prompt("three")], sampling)[0]
     if sampling.temperature == 0:
         assert [c.text for c in free] == [c.text for c in third]
 
 
 def test_beams_find_every_sentence_with_its_probability(generator_of: Loaded) -> None:
     generator = generator_of("qwen2")
-    grammar = 'root ::= "a" | "b" | "c"'
+    grammar = 'start: "a" | "b" | "c"'
     sampling = Sampling(8, beams=16)
-    found = generator.generate([Prompt("x", "ddl", grammar=grammar)], sampling)[0]
+    found = generator.generate([Prompt("x", grammar=grammar)], sampling)[0]
     assert {c.text.strip() for c in found} == {"a", "b", "c"}
-    # Each of the few ways to write a sentence is a beam, so their probabilities add to one.
-    total = sum(torch.tensor(c.logprobs).sum().exp().item() for c in found)
-    assert total == pytest.approx(1.0, abs=1e-3)
-    greedy = generator.generate([Prompt("x", "ddl", grammar=grammar)], Sampling(8))[0][0]
+    total = sum(math.exp(sum(c.logprobs)) for c in found)
+    assert 0.3 < total <= 1 + 1e-3  # of the few ways to write a sentence the likeliest is told
+    greedy = generator.generate([Prompt("x", grammar=grammar)], Sampling(8))[0][0]
     assert greedy.logprobs in [
         pytest.approx(c.logprobs, abs=1e-4) for c in found if c.text == greedy.text
     ]
 
 
-def test_states_follow_rows_that_move_fork_and_end(generator_of: Loaded) -> None:
-    tokenizer = generator_of("llama").tokenizer
-    size = len(tokenizer)
-    engine = GrammarEngine(tokenizer, size, [tokenizer.eos_token_id])
-    a, b, c, end = (*tokenizer.convert_tokens_to_ids(["a", "b", "c"]), tokenizer.eos_token_id)
-    mask = GrammarMask(engine, ['root ::= ("a" "b"?) | ("b" "c")', None], copies=2, start=1)
-
-    def allowed(*rows: list[int]) -> list[set[int]]:
-        scores = mask(torch.tensor([[9, *row] for row in rows]), torch.zeros(len(rows), size))
-        return [set(torch.nonzero(row > -1).flatten().tolist()) for row in scores]
-
-    free = set(range(size))
-    assert allowed([], [], [], [])[2:] == [free, free]
-    assert allowed([b], [a], [c], [c]) == [{c}, {b, end}, free, free]
-    assert allowed([a, b], [a, end], [c, c], [c, c]) == [{end}, {end}, free, free]
-    dead = allowed([b, b], [c, c], [c, c], [c, c])
-    assert dead[:2] == [{end}, {end}]
-
-
 def test_compiled_grammars_are_kept(generator_of: Loaded) -> None:
-    tokenizer = generator_of("llama").tokenizer
+    tokenizer = generator_of("llama").vocabulary.tokenizer
     engine = GrammarEngine(tokenizer, len(tokenizer), [tokenizer.eos_token_id])
     first = engine.matcher(CHOICE)
     assert first.consume_token(tokenizer.convert_tokens_to_ids("s"))
     assert engine.matcher(CHOICE).consume_token(tokenizer.convert_tokens_to_ids("c"))
     for i in range(300):
-        engine.matcher(f'root ::= "{i}"')
+        engine.matcher(f'start: "{i}"')
     assert len(engine._compiled) <= 256
 
 
 def forced_text(generator_of: Loaded, kind: str, grammar: str, start: str) -> str:
-    tokenizer = generator_of("llama", kind).tokenizer
+    tokenizer = generator_of("llama", kind).vocabulary.tokenizer
     engine = GrammarEngine(tokenizer, len(tokenizer), [tokenizer.eos_token_id])
     matcher = engine.matcher(grammar)
     assert matcher.consume_tokens(tokenizer(start, add_special_tokens=False)["input_ids"])
@@ -148,7 +128,7 @@ def forced_text(generator_of: Loaded, kind: str, grammar: str, start: str) -> st
 
 
 def test_what_must_follow_is_known_without_the_model(generator_of: Loaded) -> None:
-    grammar = 'root ::= "sel" ("ect singer by age" | "f") [0-9]'
+    grammar = 'start: "sel" ("ect singer by age" | "f") /[0-9]/'
     assert "ct singer by ag".startswith(forced_text(generator_of, "plain", grammar, "sele")[:9])
     assert len(forced_text(generator_of, "plain", grammar, "sele")) > 9
     assert forced_text(generator_of, "plain", grammar, "sel") == ""
@@ -156,7 +136,7 @@ def test_what_must_follow_is_known_without_the_model(generator_of: Loaded) -> No
 
 
 def test_a_tokenizer_that_adds_spaces_forces_nothing(generator_of: Loaded) -> None:
-    assert forced_text(generator_of, "metaspace", 'root ::= "select singer"', "sel") == ""
+    assert forced_text(generator_of, "metaspace", 'start: " "? "select singer"', "sel") == ""
     word = word_pieces(decoders.WordPiece())
     assert not GrammarEngine(word, 6, [0]).forces
 
@@ -164,7 +144,7 @@ def test_a_tokenizer_that_adds_spaces_forces_nothing(generator_of: Loaded) -> No
 @pytest.mark.parametrize("seed", range(5))
 def test_forced_tokens_are_those_that_single_steps_choose(generator_of: Loaded, seed: int) -> None:
     """Greedy decoding under the same scores: token by token, and with forced tokens fed at once."""
-    tokenizer = generator_of("llama").tokenizer
+    tokenizer = generator_of("llama").vocabulary.tokenizer
     size, end = len(tokenizer), tokenizer.eos_token_id
     engine = GrammarEngine(tokenizer, size, [end])
     columns = tuple(map(Column, ("singer_id", "singer_name", "Year of Birth", "größe")))

@@ -13,9 +13,8 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from txt2sql.errors import ModelError
-from txt2sql.models import hf
+from txt2sql.models import torch_engine
 from txt2sql.models.adapters import Adapter, attach
-from txt2sql.models.catalog import resolve
 from txt2sql.models.export import export_gguf, export_hf, find_converter, merge
 from txt2sql.models.weights import load_weights
 from txt2sql.types import Prompt, Sampling
@@ -34,7 +33,7 @@ def adapt(base: Path, target: Path) -> Path:
                 parameter.normal_(std=0.05)
     model.save_pretrained(str(target), save_embedding_layers=False)
     loaded.tokenizer.save_pretrained(target)
-    (target / "prompt.json").write_text('{"style": "compact"}\n')
+    (target / "prompt.json").write_text('{"activated": true}\n')
     return target
 
 
@@ -134,11 +133,13 @@ def test_a_merged_folder_is_the_adapter_in_one(adapter: Path, tmp_path: Path, dt
     with torch.inference_mode():
         assert torch.equal(again(IDS).logits, in_memory(IDS).logits)
     assert AutoTokenizer.from_pretrained(folder)("SELECT")["input_ids"]
-    assert resolve(folder).prompt_style == "compact"
+    assert json.loads((folder / "prompt.json").read_text()) == {"activated": True}
     assert "DoRA" in (folder / "README.md").read_text()
-    ask = Prompt("SELECT", ())
+    ask = Prompt("SELECT")
     answers = [
-        hf.load(each, device="cpu", dtype=dtype).generate([ask], Sampling(max_new_tokens=8))
+        torch_engine.load(each, device="cpu", dtype=dtype).generate(
+            [ask], Sampling(max_new_tokens=8)
+        )
         for each in (adapter, folder)
     ]
     assert answers[0] == answers[1]
@@ -151,15 +152,9 @@ def test_force_replaces_a_model_and_nothing_else_stays(adapter: Path, tmp_path: 
     assert "old.safetensors" not in left(folder) and left(tmp_path) == ["merged"]
 
 
-def test_a_prefix_language_model_stays_one(model_folder: Folder, tmp_path: Path) -> None:
-    base = tmp_path / "base"
-    shutil.copytree(model_folder("bert"), base)
-    config = json.loads((base / "config.json").read_text())
-    (base / "config.json").write_text(json.dumps({**config, "prefix_lm": True}))
-    folder = merge(adapt(base, tmp_path / "adapter"), tmp_path / "merged")
-    assert json.loads((folder / "config.json").read_text())["prefix_lm"] is True
+def test_an_encoder_is_not_written_as_gguf(model_folder: Folder, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="llama.cpp cannot run"):
-        export_gguf(folder, tmp_path / "x.gguf", converter=Path(__file__))
+        export_gguf(model_folder("bert"), tmp_path / "x.gguf", converter=Path(__file__))
 
 
 def test_sampling_settings_of_the_base_can_be_written(model_folder: Folder, tmp_path: Path) -> None:

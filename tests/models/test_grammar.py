@@ -16,8 +16,8 @@ from llguidance import LLMatcher, LLTokenizer
 from txt2sql.errors import ModelError
 from txt2sql.identifiers import KEYWORDS, quote_identifier
 from txt2sql.models.constraint import GrammarEngine
+from txt2sql.models.decoder import Decoder
 from txt2sql.models.grammar import sql_grammar
-from txt2sql.models.hf import HFGenerator
 from txt2sql.types import Column, Schema, Table
 
 SCHEMA = Schema(
@@ -246,10 +246,10 @@ def test_what_newer_versions_of_sqlite_read(accepts: Accepts, database: Any, sql
 
 
 def test_a_grammar_reads_what_its_tokenizer_writes(
-    generator_of: Callable[..., HFGenerator],
+    generator_of: Callable[..., Decoder],
 ) -> None:
     for kind in ("plain", "metaspace"):
-        tokenizer = generator_of("llama", kind).tokenizer
+        tokenizer = generator_of("llama", kind).vocabulary.tokenizer
         engine = GrammarEngine(tokenizer, len(tokenizer), [tokenizer.eos_token_id])
         matcher = engine.matcher(sql_grammar(SCHEMA))
         ids = tokenizer("SELECT Name FROM singer WHERE Name IS NULL", add_special_tokens=False)[

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import random
+import shutil
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -13,21 +17,22 @@ import numpy as np
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
+from safetensors.torch import load_file, save_file
 
 from txt2sql.errors import ModelError
 from txt2sql.models import decoder
 from txt2sql.models.cache import PrefixStore
-from txt2sql.models.decoder import Decoder
+from txt2sql.models.catalog import resolve
+from txt2sql.models.decoder import Decoder, answers_without_torch
 from txt2sql.models.export import export_onnx
-from txt2sql.models.hf import HFGenerator
-from txt2sql.models.onnx_engine import OnnxEngine, as_array
-from txt2sql.models.quantise import Quantised, gptq, nearest, write_adapter
+from txt2sql.models.onnx_engine import OnnxEngine, as_array, read_adapter
+from txt2sql.models.quantise import Quantised, gptq, nearest
+from txt2sql.models.weights import load_weights
 from txt2sql.types import Message, Prompt, Sampling
 
 TOLERANCE = 1e-4
-GRAMMAR = """root ::= "select " name (", " name)* " from " name (" where " name " = " digits)?
-name ::= "singer" | "song" | "name" | "age"
-digits ::= [0-9]{1,3}
+GRAMMAR = """start: "select " name (", " name)* " from " name (" where " name " = " /[0-9]{1,3}/)?
+name: "singer" | "song" | "name" | "age"
 """
 STATIC = "CREATE TABLE singer (name TEXT, age INT)\n"
 QUESTIONS = ["how many singers are there ?", "name of the oldest singer", "age"]
@@ -36,7 +41,7 @@ QUESTIONS = ["how many singers are there ?", "name of the oldest singer", "age"]
 def prompts() -> list[Prompt]:
     return [
         Prompt(
-            STATIC + question, "ddl", (Message("system", STATIC), Message("user", question)),
+            STATIC + question, (Message("system", STATIC), Message("user", question)),
             prefix=STATIC, grammar=GRAMMAR,
         )
         for question in QUESTIONS
@@ -70,12 +75,12 @@ def logits_of(model: Any, tokens: list[int]) -> np.ndarray[Any, Any]:
 
 
 def test_logits_are_those_of_transformers_however_a_row_is_cut(
-    architecture: str, exported: Callable[..., Path], generator_of: Callable[..., HFGenerator]
+    architecture: str, exported: Callable[..., Path], generator_of: Callable[..., Decoder]
 ) -> None:
     generator = generator_of(architecture, "chat")
     engine = OnnxEngine(exported(architecture), threads=1)
-    tokens = generator.tokenizer(STATIC * 3)["input_ids"][:60]
-    expected = logits_of(generator.model.float(), tokens)
+    tokens = generator.vocabulary.tokenizer(STATIC * 3)["input_ids"][:60]
+    expected = logits_of(generator.engine.model, tokens)
     cache, start = engine.cache(), 0
     seen = np.zeros(1, bool)
     for size in (1, 7, 20, len(tokens) - 28):
@@ -90,13 +95,13 @@ def test_logits_are_those_of_transformers_however_a_row_is_cut(
 
 
 def test_a_tree_of_rows_in_one_cache_has_the_logits_of_each_row_alone(
-    exported: Callable[..., Path], generator_of: Callable[..., HFGenerator]
+    exported: Callable[..., Path], generator_of: Callable[..., Decoder]
 ) -> None:
     """Random continuations of a common beginning, read together, each blind to the others."""
     generator = generator_of("qwen2", "chat")
     engine = OnnxEngine(exported("qwen2"), threads=1)
     chance = random.Random(5)
-    begin = generator.tokenizer(STATIC)["input_ids"]
+    begin = generator.vocabulary.tokenizer(STATIC)["input_ids"]
     rows = [[chance.randrange(6, 300) for _ in range(chance.randrange(1, 6))] for _ in range(4)]
     cache = engine.cache()
     size = len(begin)
@@ -115,7 +120,7 @@ def test_a_tree_of_rows_in_one_cache_has_the_logits_of_each_row_alone(
     output, _ = engine.forward(flat, as_array(positions), sees, cache, np.arange(total))
     place = 0
     for row in rows:
-        expected = logits_of(generator.model.float(), [*begin, *row])[size:]
+        expected = logits_of(generator.engine.model, [*begin, *row])[size:]
         assert np.abs(output.logits[place : place + len(row)] - expected).max() < TOLERANCE
         place += len(row)
 
@@ -127,7 +132,7 @@ def test_answers_are_those_of_transformers(
     kind: str,
     beams: int,
     exported: Callable[..., Path],
-    generator_of: Callable[..., HFGenerator],
+    generator_of: Callable[..., Decoder],
 ) -> None:
     ours = decoder.load(exported(architecture, kind), threads=1)
     ours.prefixes = PrefixStore(None, "")  # on disk they are in half precision
@@ -199,58 +204,207 @@ def test_the_store_of_prefixes_keeps_its_size(tmp_path: Path) -> None:
     assert PrefixStore(tmp_path, "model").load([7] * 4) is not None
 
 
-@pytest.mark.parametrize("bits", [4, 8])
-def test_fewer_bits_are_near(
-    bits: int, exported: Callable[..., Path], generator_of: Callable[..., HFGenerator]
-) -> None:
-    generator = generator_of("qwen2", "chat")
-    engine = OnnxEngine(exported("qwen2", "chat", bits), threads=1)
-    tokens = generator.tokenizer(STATIC)["input_ids"]
+def read_whole(engine: OnnxEngine, tokens: list[int], **options: Any) -> np.ndarray[Any, Any]:
+    """(time, vocabulary) logits of a text that is read at once."""
     size = len(tokens)
     sees = np.concatenate([np.zeros((size, 1), bool), np.tri(size, dtype=bool)], 1)
     rows = np.arange(size)
-    output, _ = engine.forward(as_array(tokens), rows, sees, engine.cache(), rows)
-    expected = logits_of(generator.model.float(), tokens)
-    error = np.abs(output.logits - expected).mean() / np.abs(expected).mean()
-    assert error < {4: 0.4, 8: 0.05}[bits]  # a random model of size 32 has no redundancy
+    return engine.forward(as_array(tokens), rows, sees, engine.cache(), rows, **options)[0].logits
 
 
-def test_an_adapter_beside_the_base_is_the_adapter_of_peft(
-    exported: Callable[..., Path], generator_of: Callable[..., HFGenerator], tmp_path: Path
+def error_of(logits: np.ndarray[Any, Any], expected: np.ndarray[Any, Any]) -> float:
+    return float(np.abs(logits - expected).mean() / np.abs(expected).mean())
+
+
+@pytest.mark.parametrize(("bits", "most"), [(4, 0.6), (8, 0.05), (32, 1e-5)])
+def test_what_was_exported_is_read_back(
+    bits: int,
+    most: float,
+    architecture: str,
+    exported: Callable[..., Path],
+    generator_of: Callable[..., Decoder],
 ) -> None:
-    import copy
+    """By ONNX Runtime and by transformers; a random model of size 32 has no redundancy."""
+    generator = generator_of(architecture, "chat")
+    folder = exported(architecture, "chat", bits)
+    tokens = generator.vocabulary.tokenizer(STATIC)["input_ids"]
+    expected = logits_of(generator.engine.model, tokens)
+    logits = read_whole(OnnxEngine(folder, threads=1), tokens)
+    assert error_of(logits, expected) < most
+    loaded = load_weights(folder, device="cpu")
+    assert error_of(logits_of(loaded.model, tokens), logits) < min(most, 0.05)
+    assert loaded.tokenizer(STATIC)["input_ids"] == tokens
+    if bits == 32:
+        state = generator.engine.model.state_dict()
+        assert all(torch.equal(state[n], each) for n, each in loaded.model.state_dict().items())
 
-    model = copy.deepcopy(generator_of("qwen2", "chat").model.float())
-    config = model.config.to_dict()
-    names = ["q_proj", "v_proj", "o_proj", "up_proj", "down_proj"]
+
+def test_an_older_export_has_no_weights_to_read(
+    exported: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = shutil.copytree(exported("qwen2"), tmp_path / "model")
+    facts = json.loads((folder / "engine.json").read_text())
+    del facts["tensors"]
+    (folder / "engine.json").write_text(json.dumps(facts))
+    with pytest.raises(ModelError, match="by an older version; export it again"):
+        load_weights(folder, device="cpu")
+
+
+def tuned(model: Any, folder: Path, base: Path | None = None, seed: int = 1, **options: Any) -> Any:
+    """A copy of the model with a random adapter, which peft writes into `folder`; merged."""
+    settings = {
+        "r": 4,
+        "lora_alpha": 12,
+        "target_modules": ["q_proj", "v_proj", "o_proj", "up_proj"],
+    }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # peft's, about transformers' own future
-        adapted = get_peft_model(model, LoraConfig(r=4, lora_alpha=12, target_modules=names))
-    torch.manual_seed(1)
+        adapted = get_peft_model(copy.deepcopy(model), LoraConfig(**{**settings, **options}))
+    torch.manual_seed(seed)
     for name, parameter in adapted.named_parameters():
-        if "lora_" in name:
+        if "lora_" in name and "magnitude" not in name:
             parameter.data.normal_(0, 0.3)
-    adapted.save_pretrained(str(tmp_path), save_embedding_layers=False)
-    write_adapter(tmp_path, config, tmp_path / "adapter.npz")
+    adapted.peft_config["default"].base_model_name_or_path = str(base or "nowhere")
+    adapted.save_pretrained(str(folder), save_embedding_layers=False)
+    return adapted.merge_and_unload().eval()
+
+
+def test_an_adapter_beside_the_model_is_that_of_peft(
+    architecture: str,
+    exported: Callable[..., Path],
+    generator_of: Callable[..., Decoder],
+    tmp_path: Path,
+) -> None:
+    generator = generator_of(architecture, "chat")
+    folder = shutil.copytree(exported(architecture), tmp_path / "model")
+    merged = tuned(generator.engine.model, folder / "adapter", lora_dropout=0.1, use_rslora=True)
+    tokens = generator.vocabulary.tokenizer(STATIC)["input_ids"]
+    expected = logits_of(merged, tokens)
+    answering = decoder.load(folder, threads=1)
+    assert np.abs(read_whole(answering.engine, tokens) - expected).max() < TOLERANCE
+    assert np.abs(expected - logits_of(generator.engine.model, tokens)).max() > 1
+    assert np.abs(logits_of(load_weights(folder).model, tokens) - expected).max() < TOLERANCE
+
+
+def test_adapters_over_an_exported_model_add_up(
+    exported: Callable[..., Path], generator_of: Callable[..., Decoder], tmp_path: Path
+) -> None:
+    generator = generator_of("qwen2", "chat")
+    folder = shutil.copytree(exported("qwen2"), tmp_path / "model")
+    once = tuned(generator.engine.model, folder / "adapter")
+    twice = tuned(once, tmp_path / "second", folder, seed=2, target_modules=["k_proj", "down_proj"])
+    thrice = tuned(twice, tmp_path / "third", tmp_path / "second", seed=3, r=2)
+    tokens = generator.vocabulary.tokenizer(STATIC)["input_ids"]
+    for name, merged in (("second", twice), ("third", thrice)):
+        found = decoder.load(tmp_path / name, threads=1)
+        assert (found.name, found.folder) == (name, tmp_path / name)
+        assert np.abs(read_whole(found.engine, tokens) - logits_of(merged, tokens)).max() < 1e-3
+    with pytest.raises(ModelError, match="adapter over a model that is not exported"):
+        tuned(once, tmp_path / "other", Path("microsoft/phi-2"))
+        decoder.load(tmp_path / "other")
+
+
+def test_plain_lora_over_an_exported_model_answers_without_torch(
+    exported: Callable[..., Path],
+    generator_of: Callable[..., Decoder],
+    model_folder: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    plain, model = exported("qwen2"), generator_of("qwen2", "chat").engine.model
+    tuned(model, tmp_path / "lora", plain)
+    tuned(model, tmp_path / "over", tmp_path / "lora")
+    tuned(model, tmp_path / "dora", plain, use_dora=True)
+    tuned(model, tmp_path / "over_dora", tmp_path / "dora")
+    tuned(model, tmp_path / "hub", model_folder("qwen2"))
+    expected = {"lora": True, "over": True, "dora": False, "over_dora": False, "hub": False}
+    found = {name: answers_without_torch(resolve(tmp_path / name)) for name in expected}
+    assert found == expected and answers_without_torch(resolve(plain))
+    assert not answers_without_torch(resolve(model_folder("qwen2")))
+    code = f"""
+import sys
+from pathlib import Path
+from txt2sql.models import decoder
+from txt2sql.types import Prompt, Sampling
+decoder.load(Path({str(tmp_path / "over")!r}), threads=1).generate([Prompt("age")], Sampling(4))
+assert not {{"torch", "transformers", "peft", "onnx"}} & sys.modules.keys()
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_an_adapter_is_read_with_its_scale(
+    generator_of: Callable[..., Decoder], tmp_path: Path
+) -> None:
+    tuned(generator_of("qwen2", "chat").engine.model, tmp_path, target_modules=["q_proj"])
+    stored = load_file(tmp_path / "adapter_model.safetensors")
+    plain = read_adapter(tmp_path)
+    name = "model.layers.1.self_attn.q_proj"
+    assert sorted(plain.matrices) == [name.replace("1", "0"), name] and not plain.activated
+    low, high = (stored[f"base_model.model.{name}.lora_{each}.weight"] for each in "AB")
+    assert np.array_equal(plain.matrices[name][0], low.numpy())
+    assert np.allclose(plain.matrices[name][1], 3 * high.numpy())  # alpha 12 over rank 4
+    (tmp_path / "prompt.json").write_text('{"activated": true}')
+    assert read_adapter(tmp_path).activated
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"use_dora": True}, "is no plain LoRA; merge it before the export"),
+        ({"rank_pattern": {"q_proj": 2}}, "is no plain LoRA; merge it before the export"),
+        ({"target_modules": ["lm_head"]}, "'lm_head', which stays as it is here; merge it"),
+    ],
+)
+def test_an_adapter_that_does_more_than_plain_lora_is_refused(
+    options: dict[str, Any],
+    said: str,
+    exported: Callable[..., Path],
+    generator_of: Callable[..., Decoder],
+    tmp_path: Path,
+) -> None:
+    tuned(generator_of("qwen2", "chat").engine.model, tmp_path, **options)
+    with pytest.raises(ModelError, match=said) as told:
+        OnnxEngine(exported("qwen2"), adapters=[tmp_path])
+    assert "\n" not in str(told.value)
+
+
+def test_an_adapter_of_another_model_is_refused_and_a_damaged_one(
+    exported: Callable[..., Path], generator_of: Callable[..., Decoder], tmp_path: Path
+) -> None:
+    tuned(generator_of("qwen2", "chat").engine.model, tmp_path)
+    file = tmp_path / "adapter_model.safetensors"
+    whole, stored = file.read_bytes(), load_file(file)
+    save_file({n: m[:, :7].clone() if "lora_A" in n else m for n, m in stored.items()}, file)
+    with pytest.raises(ModelError, match="was made for another model; make it anew for this one"):
+        OnnxEngine(exported("qwen2"), adapters=[tmp_path])
+    file.write_bytes(whole[:-100])
+    with pytest.raises(ModelError, match="holds no adapter"):
+        read_adapter(tmp_path)
+
+
+@pytest.mark.parametrize("activated", [False, True])
+def test_an_activated_adapter_leaves_prefixes_as_they_are(
+    activated: bool,
+    exported: Callable[..., Path],
+    generator_of: Callable[..., Decoder],
+    tmp_path: Path,
+) -> None:
+    generator = generator_of("qwen2", "chat")
+    tokens = generator.vocabulary.tokenizer(STATIC)["input_ids"]
     engine = OnnxEngine(exported("qwen2"), threads=1)
-    plain = engine.identity
-    engine.adapt(tmp_path / "adapter.npz")
-    assert engine.identity != plain  # what was cached without it is not used with it
-    tokens = generator_of("qwen2", "chat").tokenizer(STATIC)["input_ids"]
-    size = len(tokens)
-    sees = np.concatenate([np.zeros((size, 1), bool), np.tri(size, dtype=bool)], 1)
-    rows = np.arange(size)
-    output, _ = engine.forward(as_array(tokens), rows, sees, engine.cache(), rows)
-    expected = logits_of(adapted.eval(), tokens)
-    assert np.abs(output.logits - expected).max() < 0.02  # the adapter is in half precision
-    assert np.abs(expected - logits_of(generator_of("qwen2", "chat").model, tokens)).max() > 1
+    plain, identity = read_whole(engine, tokens), engine.identity
+    tuned(generator.engine.model, tmp_path)
+    (tmp_path / "prompt.json").write_text(json.dumps({"activated": activated}))
+    engine.adapt([tmp_path])
+    # What was cached without an adapter that reads prefixes, too, is not used with it.
+    assert (engine.identity == identity) is activated
+    assert np.array_equal(read_whole(engine, tokens, prefix=True), plain) is activated
+    assert not np.array_equal(read_whole(engine, tokens), plain)
+    engine.adapt([])
+    assert engine.identity == identity and np.array_equal(read_whole(engine, tokens), plain)
 
 
 def test_what_is_damaged_is_told(exported: Callable[..., Path], tmp_path: Path) -> None:
-    import shutil
-
-    folder = tmp_path / "model"
-    shutil.copytree(exported("llama"), folder)
+    folder = shutil.copytree(exported("llama"), tmp_path / "model")
     weights = folder / "weights-0.bin"
     whole = weights.read_bytes()
     weights.write_bytes(whole[:-100])
@@ -264,12 +418,6 @@ def test_what_is_damaged_is_told(exported: Callable[..., Path], tmp_path: Path) 
     (folder / "engine.json").write_text(json.dumps({**facts, "format": 99}))
     with pytest.raises(ModelError, match="of another version of txt2sql; export it again"):
         OnnxEngine(folder)
-    (tmp_path / "adapter.npz").write_bytes(b"x")
-    with pytest.raises(ModelError, match="holds no adapter"):
-        OnnxEngine(exported("llama"), adapter=tmp_path / "adapter.npz")
-    np.savez(tmp_path / "adapter.npz", **{"a.0.qkv": np.zeros((2, 7), np.float16)})
-    with pytest.raises(ModelError, match="was made for another model"):
-        OnnxEngine(exported("llama"), adapter=tmp_path / "adapter.npz")
 
 
 def test_other_architectures_are_refused(model_folder: Callable[..., Path], tmp_path: Path) -> None:
@@ -281,7 +429,7 @@ def test_other_architectures_are_refused(model_folder: Callable[..., Path], tmp_
 def test_a_prompt_beyond_the_context_is_told(exported: Callable[..., Path]) -> None:
     ours = decoder.load(exported("qwen2"), threads=1)
     with pytest.raises(ModelError, match="the prompt has .* tokens, .* reads 255"):
-        ours.generate([Prompt("singer " * 400, "ddl")], Sampling())
+        ours.generate([Prompt("singer " * 400)], Sampling())
 
 
 def matrix(rows: int, columns: int, seed: int) -> torch.Tensor:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from txt2sql.errors import ModelError
-from txt2sql.models.hf import HFGenerator
+from txt2sql.models.decoder import Decoder
 from txt2sql.models.ppm import (  # fmt: skip
     Preference,
     PreferenceHead,
@@ -19,39 +19,23 @@ from txt2sql.models.ppm import (  # fmt: skip
     save_preference,
     tree_states,
 )
-from txt2sql.models.tree_cache import NewToken, TreeCache
 
 PROMPT = [10, 20, 30, 40, 50]
 ANSWERS = ([11, 12, 13], [11, 12, 14, 15], [16])
 
 
-@pytest.mark.parametrize(
-    ("architecture", "prefix"),
-    [("phi", False), ("llama", False), ("mistral", False), ("qwen2", False), ("bert", False), ("bert", True)],
-)  # fmt: skip
+@pytest.mark.parametrize("architecture", ["phi", "llama", "mistral", "qwen2", "bert"])
 def test_a_tree_in_one_pass_is_what_each_answer_alone_is(
-    architecture: str, prefix: bool, generator_of: Callable[..., HFGenerator]
+    architecture: str, generator_of: Callable[..., Decoder]
 ) -> None:
-    model = generator_of(architecture).model
-    model.config.prefix_lm = prefix
-    try:
-        tree = TokenTree()
-        ends = [tree.add(answer) for answer in ANSWERS]
-        with torch.no_grad():
-            states = tree_states(model, PROMPT, tree)
+    model = generator_of(architecture).engine.model
+    tree = TokenTree()
+    ends = [tree.add(answer) for answer in ANSWERS]
+    with torch.no_grad():
+        states = tree_states(model, PROMPT, tree)
         for answer, end in zip(ANSWERS, ends, strict=True):
-            cache, ancestors = TreeCache(model, [PROMPT]), ()
-            for token in answer:
-                slot = cache.used[0]
-                _, hidden = cache.read([[NewToken(token, ancestors)]])
-                ancestors = (*ancestors, slot)
-            assert torch.allclose(states[end], hidden[0][0], atol=2e-5)
-            if not prefix:
-                with torch.no_grad():
-                    plain = model.base_model(input_ids=torch.tensor([[*PROMPT, *answer]]))
-                assert torch.allclose(states[end], plain.last_hidden_state[0, -1], atol=2e-5)
-    finally:
-        model.config.prefix_lm = False
+            plain = model.base_model(input_ids=torch.tensor([[*PROMPT, *answer]]))
+            assert torch.allclose(states[end], plain.last_hidden_state[0, -1], atol=2e-5)
 
 
 def test_what_answers_share_is_there_once() -> None:
@@ -76,6 +60,7 @@ def test_a_preference_model_lies_beside_its_policy(width: int, tmp_path: Path) -
     assert torch.equal(found.head(states), head(states))
     assert torch.allclose(head(states), 3 * head.raw(states) - 1)
     assert torch.allclose(found.head(states.half()), head(states), atol=1e-1)
+    assert found.scores(states.numpy()) == pytest.approx(head(states).tolist())
 
 
 def test_a_damaged_one_is_told(tmp_path: Path) -> None:

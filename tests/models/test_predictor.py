@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from txt2sql.models.predictor import DirectPredictor, PredictorOptions, Tried
+from txt2sql.models.predictor import DirectPredictor, PredictorOptions
 from txt2sql.types import (
     Column,
     Completion,
@@ -19,6 +19,7 @@ from txt2sql.types import (
     Sampling,
     Schema,
     Table,
+    Turn,
     ValueMatch,
 )
 
@@ -32,8 +33,8 @@ class Beam:
     name = "beam"
     beam_search = True
 
-    def __init__(self, *texts: str, style: str = "compact") -> None:
-        self.texts, self.prompt_style = texts, style
+    def __init__(self, *texts: str) -> None:
+        self.texts = texts
         self.batches: list[int] = []
         self.asked: list[Prompt] = []
 
@@ -61,9 +62,9 @@ def predictor(beam: Beam, executor: bool = True, **options: object) -> DirectPre
 
 
 BROKEN, EMPTY, GOOD = (
-    "select [c1] from [t0]",
-    "select max ( [c0] ) from [t0]",
-    "select count ( * ) from [t0]",
+    "SELECT town FROM shop",
+    "SELECT max(id) FROM shop",
+    "SELECT count(*) FROM shop",
 )
 
 
@@ -74,7 +75,7 @@ BROKEN, EMPTY, GOOD = (
         ((BROKEN, EMPTY), "SELECT max(id) FROM shop"),
         ((BROKEN, BROKEN), "SELECT town FROM shop"),
         (("nonsense", GOOD), "SELECT count(*) FROM shop"),
-        (("nonsense", "[c9]"), None),
+        (("nonsense", "more of it"), None),
     ],
 )
 def test_the_likeliest_candidate_that_runs_is_taken(
@@ -95,7 +96,7 @@ def test_the_likeliest_candidate_that_runs_is_taken(
         ((BROKEN, BROKEN), "SELECT town FROM shop", [1, 1]),
     ],
 )
-def test_an_answer_that_fails_or_says_nothing_gets_a_second_look(
+def test_an_answer_that_fails_or_says_nothing_is_decoded_anew_with_a_beam(
     candidates: tuple[str, ...], expected: str, batches: list[int]
 ) -> None:
     beam = Beam(*candidates)
@@ -104,66 +105,15 @@ def test_an_answer_that_fails_or_says_nothing_gets_a_second_look(
     assert beam.batches == batches
 
 
-OTHER = "select [c0] from [t0]"
-
-
-class Weighed(Beam):
-    """A generator whose completions have probabilities of their own."""
-
-    def __init__(self, *pairs: tuple[str, float]) -> None:
-        super().__init__(*(text for text, _ in pairs))
-        self.likely = dict(pairs)
-
-    def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Completion]]:
-        found = super().generate(prompts, sampling)
-        return [
-            [Completion(c.text, (math.log(self.likely[c.text]),), 7, 3) for c in each]
-            for each in found
-        ]
-
-
-@pytest.mark.parametrize(
-    ("first", "likely", "batches"),
-    [(GOOD, 0.9, [1]), (GOOD, 0.6, [1, 1]), (EMPTY, 0.9, [1, 1]), (BROKEN, 0.9, [1, 1])],
-)
-def test_a_chooser_is_asked_where_the_model_is_not_sure(
-    first: str, likely: float, batches: list[int]
-) -> None:
-    shown: list[list[Tried]] = []
-
-    def last(question: str, db_id: str, tried: Sequence[Tried]) -> str:
-        assert (question, db_id) == ("question 0?", "shop")
-        shown.append(list(tried))
-        return tried[-1].sql
-
-    beam = Weighed((first, likely), (f"{OTHER} ", 0.05), (OTHER, 0.04))
-    asked = predictor(beam, second_beams=3)
-    asked.chooser = last
-    answer = next(asked.predict(EXAMPLES[:1]))
-    assert beam.batches == batches
-    if len(batches) == 1:
-        assert (answer.sql, shown) == ("SELECT count(*) FROM shop", [])
-        assert answer.confidence == pytest.approx(likely)
-        return
-    assert answer.sql == "SELECT id FROM shop"
-    assert answer.confidence == pytest.approx(0.09)
-    (tried,) = shown
-    assert [each.probability for each in tried] == pytest.approx([likely, 0.09])
-    assert [each.result for each in tried] == [results(each.sql) for each in tried]
-
-
-def test_a_model_that_tells_no_probabilities_is_sure() -> None:
+def test_a_model_that_tells_no_probabilities_has_no_confidence() -> None:
     class Silent(Beam):
         def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Completion]]:
             return [[Completion(text) for text in self.texts[: sampling.beams]] for _ in prompts]
 
-    asked = predictor(Silent(GOOD, OTHER))
-    asked.chooser = lambda question, db_id, tried: tried[-1].sql
-    answer = next(asked.predict(EXAMPLES[:1]))
-    assert (answer.sql, answer.confidence) == ("SELECT count(*) FROM shop", None)
+    assert next(predictor(Silent(GOOD)).predict(EXAMPLES[:1])).confidence is None
 
 
-def test_a_second_look_can_be_left_out() -> None:
+def test_the_beam_can_be_left_out() -> None:
     beam = Beam(BROKEN, GOOD)
     assert next(predictor(beam, second_beams=0).predict(EXAMPLES[:1])).sql == (
         "SELECT town FROM shop"
@@ -215,18 +165,20 @@ def test_confidence_tokens_and_time_are_told() -> None:
     assert answer.seconds > 0
 
 
-@pytest.mark.parametrize(("style", "part"), [("compact", "table_symbol"), ("ddl", 'TABLE: "shop"')])
-def test_the_grammar_is_that_of_the_style(style: str, part: str) -> None:
-    beam = Beam("SELECT 1", style=style)
-    list(predictor(beam, executor=False).predict(EXAMPLES[:1]))
+def test_the_prompt_has_matches_grammar_and_the_turn_before() -> None:
+    turn = Turn("Which towns?", "SELECT town FROM shop")
+    followed = [replace(EXAMPLES[0], previous=turn)]
+    beam = Beam("SELECT 1")
+    list(predictor(beam, executor=False).predict(followed))
     list(predictor(beam, executor=False, constrained=False).predict(EXAMPLES[:1]))
-    assert part in (beam.asked[0].grammar or "")
+    assert 'TABLE: "shop"' in (beam.asked[0].grammar or "")
     assert beam.asked[1].grammar is None
     assert "Lisbon" in beam.asked[0].text
+    assert ["Which towns?" in prompt.text for prompt in beam.asked] == [True, False]
 
 
 def test_sql_text_is_cut_from_prose() -> None:
-    beam = Beam("Sure:\n```sql\nSELECT town FROM shop;\n```", style="ddl")
+    beam = Beam("Sure:\n```sql\nSELECT town FROM shop;\n```")
     assert next(predictor(beam).predict(EXAMPLES[:1])).sql == "SELECT town FROM shop"
 
 
@@ -269,7 +221,7 @@ def writer(beam: Beam, ran: list[str] | None, **options: object) -> DirectPredic
 )
 def test_a_candidate_with_wrong_names_is_never_run_and_loses_to_the_next(faulty: str) -> None:
     ran: list[str] = []
-    beam = Beam(faulty, "SELECT name FROM staff", "SELECT id FROM shop", style="ddl")
+    beam = Beam(faulty, "SELECT name FROM staff", "SELECT id FROM shop")
     answer = next(writer(beam, ran, second_beams=3).predict(EXAMPLES[:1]))
     assert (answer.sql, answer.repaired, answer.problem) == ("SELECT name FROM staff", False, "")
     assert answer.candidates == ("SELECT name FROM staff", "SELECT id FROM shop")
@@ -279,7 +231,7 @@ def test_a_candidate_with_wrong_names_is_never_run_and_loses_to_the_next(faulty:
 
 def test_a_candidate_that_can_be_repaired_is_and_says_so() -> None:
     ran: list[str] = []
-    answer = next(writer(Beam(MENDED, GHOST, style="ddl"), ran).predict(EXAMPLES[:1]))
+    answer = next(writer(Beam(MENDED, GHOST), ran).predict(EXAMPLES[:1]))
     assert answer.sql == "SELECT town FROM staff JOIN shop ON shop.id = staff.shop_id"
     assert answer.repaired
     assert set(ran) == {answer.sql}
@@ -287,7 +239,7 @@ def test_a_candidate_that_can_be_repaired_is_and_says_so() -> None:
 
 def test_where_no_candidate_may_be_run_the_answer_is_a_sentence() -> None:
     ran: list[str] = []
-    answer = next(writer(Beam(GHOST, OTHER_GHOST, style="ddl"), ran).predict(EXAMPLES[:1]))
+    answer = next(writer(Beam(GHOST, OTHER_GHOST), ran).predict(EXAMPLES[:1]))
     assert (answer.sql, answer.candidates, ran) == (None, (), [])
     assert answer.problem == (
         "the model wrote SQL with a column that its tables do not have (budget); ask in other words"
@@ -295,29 +247,15 @@ def test_where_no_candidate_may_be_run_the_answer_is_a_sentence() -> None:
 
 
 def test_without_an_executor_a_faulty_answer_loses_too() -> None:
-    beam = Beam(GHOST, MENDED, style="ddl")
+    beam = Beam(GHOST, MENDED)
     answer = next(writer(beam, None, beams=2).predict(EXAMPLES[:1]))
     assert answer.sql == "SELECT town FROM staff JOIN shop ON shop.id = staff.shop_id"
     assert answer.repaired
 
 
-def test_a_chooser_is_shown_only_what_may_be_run() -> None:
-    shown: list[str] = []
-
-    def first(question: str, db_id: str, tried: Sequence[Tried]) -> str:
-        shown.extend(each.sql for each in tried)
-        return tried[0].sql
-
-    asked = writer(Beam(GHOST, "SELECT name FROM staff", "SELECT town FROM shop", style="ddl"), [])
-    asked.chooser = first
-    answer = next(asked.predict(EXAMPLES[:1]))
-    assert set(shown) == {"SELECT name FROM staff", "SELECT town FROM shop"}
-    assert answer.sql == "SELECT name FROM staff"
-
-
 def test_the_whole_schema_counts_not_what_fits_the_prompt() -> None:
     wide = Table("wide", tuple(Column(f"column_{i}") for i in range(5000)))
-    asked = writer(Beam("SELECT column_4999 FROM wide", style="ddl"), [], constrained=False)
+    asked = writer(Beam("SELECT column_4999 FROM wide"), [], constrained=False)
     asked.schemas = lambda db_id: replace(TWO, tables=(*TWO.tables, wide))
     prompt = asked.prompt(EXAMPLES[0])
     assert "column_4999" not in prompt.text
@@ -326,7 +264,7 @@ def test_the_whole_schema_counts_not_what_fits_the_prompt() -> None:
 
 def test_an_engine_that_refuses_unknown_names_itself_gets_the_models_own_sql() -> None:
     ran: list[str] = []
-    asked = writer(Beam("SELECT s.town FROM shop s, LATERAL f(s.id)", style="ddl"), ran)
+    asked = writer(Beam("SELECT s.town FROM shop s, LATERAL f(s.id)"), ran)
     asked.schemas = lambda db_id: replace(TWO, dialect="postgres")
     answer = next(asked.predict(EXAMPLES[:1]))
     assert answer.sql == "SELECT s.town FROM shop s, LATERAL f(s.id)"

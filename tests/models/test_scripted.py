@@ -6,7 +6,7 @@ from txt2sql.errors import ModelError
 from txt2sql.models.scripted import ScriptedGenerator
 from txt2sql.types import Completion, Prompt, Sampling
 
-ASK, TELL = Prompt("ask", "ddl"), Prompt("tell", "ddl")
+ASK, TELL = Prompt("ask"), Prompt("tell")
 
 
 def test_in_order_and_no_further() -> None:
@@ -23,4 +23,4 @@ def test_by_what_the_prompt_says() -> None:
     assert [[c.text for c in one] for one in found] == [["x", "y"], ["told"]]
     assert generator.name == "actor"
     with pytest.raises(ModelError):
-        generator.generate([Prompt("other", "ddl")], Sampling())
+        generator.generate([Prompt("other")], Sampling())

@@ -1,4 +1,4 @@
-"""Models that do what no real one can be relied on to do: be slow, die, count their batches.
+"""Models that do what no real one can be relied on to do: be slow, die, hang, count their batches.
 
 They travel to the model's process by name, so they stand where both sides can import them.
 """
@@ -40,4 +40,17 @@ class Mortal(Slow):
             if "perish once" in prompt.text and not os.path.exists(self.marker):
                 open(self.marker, "w").close()
                 os._exit(9)
+        return super().generate(prompts, sampling)
+
+
+class Hanging(Slow):
+    """Sleeps over a question with `hang`, unless `marker` exists."""
+
+    def __init__(self, marker: str) -> None:
+        super().__init__(0.0)
+        self.marker = marker
+
+    def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Completion]]:
+        if any("hang" in prompt.text for prompt in prompts) and not os.path.exists(self.marker):
+            time.sleep(3600)
         return super().generate(prompts, sampling)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import doctest
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from txt2sql.errors import PromptError
 from txt2sql.prompts import Shot, render, shots
 from txt2sql.prompts.shots import Shots, mask
 from txt2sql.types import Column, Example, Schema, Table
@@ -56,11 +54,6 @@ def test_names_and_values_are_masked() -> None:
         *("how", "many", "<name>", "in", "<value>", "or", "<value>", "<name>", "after"),
         *("<value>", "?"),
     )
-
-
-def test_a_style_without_examples_refuses_them() -> None:
-    with pytest.raises(PromptError, match="shows no examples"):
-        render("How many?", SHOP, style="compact", shots=[Shot("q", "SELECT 1")])
 
 
 def test_examples_stand_in_the_question_part_before_the_question() -> None:

@@ -8,9 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from txt2sql.sql.decode import decode
-from txt2sql.sql.encode import encode
-from txt2sql.sql.intermediate import Unsupported, whole_links
 
 from txt2sql.data import open_dataset
 from txt2sql.execution.database import open_database
@@ -39,8 +36,6 @@ def shop(tmp_path: Path) -> tuple[Run, Schema]:
 @pytest.mark.parametrize(
     "sql",
     [
-        'SELECT "nosuch" FROM shop',  # SQLite would read it as text
-        'SELECT name FROM shop ORDER BY "Total"',
         "SELECT nosuch FROM shop",
         "SELECT name FROM nosuch",
         "SELECT day FROM shop",
@@ -89,10 +84,11 @@ def test_a_check_compiles_a_query_and_does_not_run_it(shop: tuple[Run, Schema], 
     assert [(result.error, result.rows) for result in found] == [(None, ())]
 
 
-def test_text_in_double_quotes_is_text_only_where_that_is_allowed(shop: tuple[Run, Schema]) -> None:
-    sql = 'SELECT id FROM shop WHERE name = "Farol"'
-    assert fault(sql, shop[0]) == "no such column: Farol"
-    assert fault(sql, shop[0], text_allowed=True) is None
+def test_an_unknown_name_in_double_quotes_is_text_only_where_a_name_may_not_be_meant(
+    shop: tuple[Run, Schema],
+) -> None:
+    assert fault('SELECT id FROM shop WHERE name = "Farol"', shop[0]) is None
+    assert fault("SELECT id FROM shop WHERE name = Farol", shop[0]) == "no such column: Farol"
 
 
 @pytest.mark.parametrize(
@@ -100,7 +96,7 @@ def test_text_in_double_quotes_is_text_only_where_that_is_allowed(shop: tuple[Ru
     ["SELECT nosuch", "SELECT T1.nosuch, T2.day", "SELECT name FROM shop UNION SELECT nosuch"],
 )
 def test_a_select_without_its_from_knows_the_columns(shop: tuple[Run, Schema], prefix: str) -> None:
-    assert partial_fault(prefix, shop[1], None, shop[0]) is not None
+    assert partial_fault(prefix, shop[1], shop[0]) is not None
 
 
 @pytest.mark.parametrize(
@@ -108,25 +104,7 @@ def test_a_select_without_its_from_knows_the_columns(shop: tuple[Run, Schema], p
     ["SELECT T1.name, T2.day", "SELECT name FROM shop UNION SELECT day", "-- of all shops"],
 )
 def test_what_is_not_written_yet_is_not_missed(shop: tuple[Run, Schema], prefix: str) -> None:
-    assert partial_fault(prefix, shop[1], None, shop[0]) is None
-
-
-@pytest.mark.parametrize(
-    ("prefix", "right"),
-    [
-        ("select sum ( * )", False),
-        ("select [c1]", True),
-        ("select a . [c1]", True),  # whose alias it is FROM will say
-        ("select [c1] from [t0] where sum ( [c2] ) > 1", False),
-        ("select [c1] from [t0] union select [c3] , [c4]", False),
-        ("select [c1] from [t0] union select [c5]", True),
-    ],
-)
-def test_the_intermediate_representation_is_checked_too(
-    shop: tuple[Run, Schema], prefix: str, right: bool
-) -> None:
-    reason = partial_fault(prefix, shop[1], whole_links(shop[1]), shop[0])
-    assert (reason is None) is right
+    assert partial_fault(prefix, shop[1], shop[0]) is None
 
 
 def test_backticks_are_for_names_only() -> None:
@@ -135,34 +113,22 @@ def test_backticks_are_for_names_only() -> None:
 
 
 def test_no_prefix_of_a_gold_query_is_refused(data_root: Path) -> None:
-    """Over Spider's training split: in the intermediate representation and in SQL."""
+    """Over Spider's training split."""
     dataset = open_dataset("spider", data_root)
-    examples = random.Random(0).sample(list(dataset.examples("train")), 60)
     refused: list[str] = []
     checked = 0
-    for example in examples:
+    for example in random.Random(0).sample(list(dataset.examples("train")), 60):
         schema, database = dataset.schema(example.db_id), dataset.database(example.db_id)
-        links = whole_links(schema)
 
         def run(sql: str) -> QueryResult:
             return execute(database, sql)  # noqa: B023
 
-        try:
-            text = encode(example.gold_sql, schema, links)
-        except Unsupported:
+        if not run(example.gold_sql).ok or fault(example.gold_sql, run):
             continue
-        if not run(example.gold_sql).ok or fault(decode(text, schema, links) or "", run):
-            continue  # the gold query, or what the representation makes of it, does not run
-        for whole, known in ((text, links), (example.gold_sql, None)):
-            for prefix in _prefixes(whole):
-                checked += 1
-                reason = partial_fault(prefix, schema, known, run)
-                if reason:
-                    refused.append(f"{prefix}: {reason}")
-    assert checked > 250
+        steps = split_steps(example.gold_sql)
+        for end in range(1, len(steps) + 1):
+            checked += 1
+            if reason := partial_fault(" ".join(steps[:end]), schema, run):
+                refused.append(f"{steps[:end]}: {reason}")
+    assert checked > 120
     assert refused == []
-
-
-def _prefixes(text: str) -> list[str]:
-    steps = split_steps(text)
-    return [" ".join(steps[: i + 1]) for i in range(len(steps))]

@@ -294,7 +294,7 @@ def test_tables_are_read_anew(serve: Callable[..., Any], tmp_path: Path) -> None
 def test_an_answer_has_the_keys_of_the_contract(served: Any) -> None:
     answer = served.ask("Which cities have shops?").json()
     assert set(answer) == {
-        "id", "question", "sql", "explanation", "columns", "rows", "types", "truncated", "seconds",
+        "id", "question", "previous", "sql", "explanation", "columns", "rows", "types", "truncated", "seconds",
         "model", "error", "confidence", "matches", "chart", "candidates", "tree",
         "dropped", "labels", "amounts", "next",
     }  # fmt: skip

@@ -6,25 +6,11 @@ import json
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 
 import pytest
-import torch
-from tokenizers import Tokenizer
-from tokenizers.decoders import ByteLevel as ByteLevelDecoder
-from tokenizers.models import BPE
-from tokenizers.pre_tokenizers import ByteLevel
-from tokenizers.trainers import BpeTrainer
-from transformers import (
-    AutoConfig,
-    AutoModelForCausalLM,
-    BertConfig,
-    BertModel,
-    PreTrainedTokenizerFast,
-)
-from txt2sql.training.warm_start import warm_start
-
-from txt2sql.training.folders import save_model
+from tiny_models import build, byte_level
 
 TOWNS = ("Lisbon", "Porto", "Faro", "Braga")
 
@@ -59,23 +45,11 @@ def tiny_spider(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture(scope="session")
-def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A BERT encoder with random weights and a vocabulary of some 60 pieces."""
-    folder = tmp_path_factory.mktemp("encoder")
-    words = "how many shop are there size of the in which town have sale case id select from where"
-    words += " count join lisbon porto faro braga group by order key"
-    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words.split(), "##s", "##es"]
-    pieces += [*"abcdefghijklmnopqrstuvwxyz0123456789?.,;:|!~#@>=<()*'%_-"]
-    pieces += [f"##{letter}" for letter in "abcdefghijklmnopqrstuvwxyz0123456789"]
-    (folder / "vocab.txt").write_text("\n".join(dict.fromkeys(pieces)) + "\n")
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=len(dict.fromkeys(pieces)), hidden_size=32, num_hidden_layers=2,
-        num_attention_heads=2, intermediate_size=64, max_position_embeddings=512,
-    )  # fmt: skip
-    BertModel(config).save_pretrained(folder)
-    return folder
+TEXTS = [
+    "-- SQLite tables, with examples of their values CREATE TABLE shop ( id INTEGER PRIMARY KEY, town TEXT );",
+    "-- Question: SQLite SELECT statement: SELECT COUNT(*) FROM sale size INTEGER",
+    "REFERENCES FOREIGN KEY WHERE JOIN ON shop.id = sale.shop_id Lisbon Porto",
+] * 9
 
 
 @pytest.fixture(scope="session")
@@ -83,68 +57,13 @@ def tiny_lm(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """A folder with a language model of an architecture, random weights, and a byte-level tokenizer
     that has a chat template or none; made once.
     """
-    made: dict[tuple[str, bool], Path] = {}
-    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
-             "num_attention_heads": 4, "max_position_embeddings": 1024}  # fmt: skip
-    alphabet = ByteLevel.alphabet()
-    names = ["<pad>", "<s>", "</s>", "<|user|>", "<|system|>", "<|assistant|>"]
-    texts = ["-- SQLite tables, with examples of their values CREATE TABLE shop ( id INTEGER PRIMARY KEY, town TEXT );",
-             "-- Question: SQLite SELECT statement: SELECT COUNT(*) FROM sale size INTEGER",
-             "REFERENCES FOREIGN KEY WHERE JOIN ON shop.id = sale.shop_id Lisbon Porto"] * 9  # fmt: skip
 
-    def folder(architecture: str, chat: bool = False) -> Path:
-        if (architecture, chat) in made:
-            return made[architecture, chat]
-        raw = Tokenizer(BPE())
-        raw.pre_tokenizer, raw.decoder = ByteLevel(add_prefix_space=False), ByteLevelDecoder()
-        raw.train_from_iterator(
-            texts, BpeTrainer(vocab_size=500, special_tokens=names, initial_alphabet=alphabet,
-                              show_progress=False),
-        )  # fmt: skip
-        tokenizer = PreTrainedTokenizerFast(
-            tokenizer_object=raw, bos_token="<s>", eos_token="</s>", pad_token="<pad>"
-        )
-        if chat:
-            tokenizer.chat_template = (
-                "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}{% endfor %}"
-                "{% if add_generation_prompt %}<|assistant|>{% endif %}"
-            )
-        torch.manual_seed(0)
-        ids = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
-        shared = {} if architecture == "phi" else {"num_key_value_heads": 2}
-        config = AutoConfig.for_model(
-            architecture, vocab_size=len(tokenizer), **sizes, **shared, **ids
-        )
+    @cache
+    def folder(architecture: str = "qwen2", chat: bool = False) -> Path:
         path = tmp_path_factory.mktemp(f"{architecture}-{chat}")
-        model = AutoModelForCausalLM.from_config(config)
-        with (
-            torch.no_grad()
-        ):  # wider than transformers begins, so that adapters have something to turn
-            for parameter in model.parameters():
-                parameter.mul_(5 if parameter.ndim == 2 else 1)
-        model.save_pretrained(path)
+        tokenizer = byte_level(TEXTS, chat=chat, size=500)
         tokenizer.save_pretrained(path)
-        made[architecture, chat] = path
+        build(architecture, tokenizer, context=1024).save_pretrained(path)
         return path
-
-    return folder
-
-
-@pytest.fixture(scope="session")
-def tiny_compact(
-    tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path
-) -> Callable[..., Path]:
-    """A folder with a tiny model like the bundled one, that reads its prompt in both directions or not."""
-    made: dict[bool, Path] = {}
-
-    def folder(prefix: bool = False) -> Path:
-        if prefix not in made:
-            torch.manual_seed(0)
-            path = tmp_path_factory.mktemp(f"compact-{prefix}")
-            model, tokenizer = warm_start(tiny_encoder, [])
-            model.config.prefix_lm = prefix
-            save_model(model, tokenizer, path, torch.float32)
-            made[prefix] = path
-        return made[prefix]
 
     return folder

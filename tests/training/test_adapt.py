@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -15,8 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from txt2sql.training.warm_start import warm_start
 
 from txt2sql.errors import ConfigError, DataError
 from txt2sql.evaluation.comparison import Comparison, compare
@@ -34,7 +33,6 @@ from txt2sql.training.adapt_pairs import (
     statement,
 )
 from txt2sql.training.adapt_report import verdict
-from txt2sql.training.folders import save_model
 from txt2sql.types import Column, Example, Prediction, Predictor, Schema, Table
 
 TINY = AdaptConfig(count=60, held_out=10, general="", steps=2, batch_tokens=512,
@@ -74,15 +72,10 @@ def shops(tmp_path: Path) -> Database:
 
 
 @pytest.fixture(scope="module")
-def tiny_model(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Path:
-    """A decoder of two layers that answers compact prompts with whatever the grammar allows."""
+def tiny_model(tmp_path_factory: pytest.TempPathFactory, tiny_lm: Callable[..., Path]) -> Path:
+    """A decoder of two layers that answers with whatever the grammar allows."""
     folder = tmp_path_factory.mktemp("tiny") / "plain"
-    torch.manual_seed(0)
-    words = ["shop town sale name people size opened amount kind id"]
-    model, tokenizer = warm_start(tiny_encoder, words)
-    model.config.prefix_lm = False
-    save_model(model, tokenizer, folder, torch.float32)
-    return folder
+    return Path(shutil.copytree(tiny_lm(), folder))
 
 
 class Knowing:

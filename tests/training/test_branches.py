@@ -13,7 +13,7 @@ from torch.nn import functional
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from txt2sql.training import batches
-from txt2sql.training.batches import Batch, Row, answer_logits, padded
+from txt2sql.training.batches import Batch, Row, answer_logits, stack
 from txt2sql.training.branches import grow, in_trees, size, stack_trees
 from txt2sql.training.selection import Measured
 from txt2sql.training.sft_data import Lessons, _record, collate, draw_rows
@@ -81,7 +81,7 @@ def test_losses_are_those_of_the_examples_alone(kind: str, attention: str) -> No
     trees = in_trees(rows, batch_tokens=200, width=100, least=8)
     assert sum(shared > 0 for batch in trees for row in batch for *_, shared in row) >= 6
     shared = losses(model, [stack_trees(batch, pad=0) for batch in trees])
-    alone = losses(model, [batch for row in rows for batch in padded([row], 0, 999)])
+    alone = losses(model, [stack([[row]], 0) for row in rows])
     assert len(alone) == len(rows)
     assert shared == pytest.approx(alone, abs=1e-3)
 
@@ -127,12 +127,6 @@ def test_the_same_prompt_twice_keeps_a_token_to_answer_from() -> None:
     assert len(losses(made("llama"), [stack_trees([row], 0)])) == 2
 
 
-def test_a_model_that_reads_prompts_in_both_directions_is_refused() -> None:
-    batch = stack_trees(grow(examples(), width=100, least=8), pad=0)
-    with pytest.raises(ValueError, match="both directions"):
-        batch.mask(prefix=True)
-
-
 def test_a_record_gives_back_its_trees() -> None:
     group = grow(examples(), width=100, least=8)
     batch, expected = collate([_record(group)], pad=5), stack_trees(group, 5)
@@ -142,23 +136,15 @@ def test_a_record_gives_back_its_trees() -> None:
 
 
 @pytest.mark.parametrize("packing", [None, True, False])
-@pytest.mark.parametrize("alike", [True, False])
-def test_only_packed_rows_of_prompts_that_begin_alike_share(
-    packing: bool | None, alike: bool
-) -> None:
+def test_only_packed_rows_share(packing: bool | None) -> None:
     measured = Measured("x", (), lambda db_id: None, lambda db_id: None)  # type: ignore[arg-type, return-value]
-
-    def row(position: int, rng: random.Random) -> Row:
-        return [position % 3] * 80 + [position], [9, 2]
-
-    lessons = [Lessons("x", 30, row, measured, alike=alike)]
+    lessons = [Lessons("x", 30, lambda n: ([n % 3] * 80 + [n], [9, 2]), measured)]
     plan = SFTConfig(epochs=2, packing=packing, batch_tokens=600)
     rows = draw_rows(lessons, plan, longest=100)
     assert rows.examples == 60
     assert rows.answer_tokens == 120
     whole = 60 * 83
-    shares = alike and packing is not False
-    assert rows.tokens < whole / 4 if shares else rows.tokens == whole
+    assert rows.tokens == whole if packing is False else rows.tokens < whole / 4
     batch = collate([rows.batches[0]], pad=0)
     assert batch["input_ids"].numel() <= 600
 

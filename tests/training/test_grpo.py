@@ -95,7 +95,7 @@ def test_answers_that_earn_more_become_likelier(
     saved = weights(tmp_path / "run")
     assert all(saved[name].abs().max() > 0 for name in saved)
     assert ("lora_magnitude" in " ".join(saved)) == (changes.get("adapter") == DORA)
-    assert resolve(tmp_path / "run" / "model").prompt_style == "ddl"
+    assert resolve(tmp_path / "run" / "model").folder == tmp_path / "run" / "model"
     assert "GRPO" in (tmp_path / "run" / "model" / "README.md").read_text()
 
 

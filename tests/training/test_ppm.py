@@ -6,12 +6,15 @@ import math
 import random
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from txt2sql import sample
-from txt2sql.models.hf import HFGenerator
+from txt2sql.execution.database import open_database
+from txt2sql.models.decoder import Decoder
 from txt2sql.models.ppm import (  # fmt: skip
     Preference,
     PreferenceHead,
@@ -26,7 +29,7 @@ from txt2sql.search.mcts import Settings
 from txt2sql.search.predictor import SearchOptions, SearchPredictor
 from txt2sql.search.state import Question
 from txt2sql.search.vote import Weights
-from txt2sql.serving.service import Service, searching
+from txt2sql.serving.service import build_predictor, searching
 from txt2sql.training.ppm import (  # fmt: skip
     Read,
     chosen_right,
@@ -116,55 +119,57 @@ def test_the_scale_says_how_often_an_answer_is_right() -> None:
 
 
 def test_a_tree_without_a_wrong_answer_teaches_nothing(
-    direct: DirectPredictor, generator: HFGenerator
+    direct: DirectPredictor, generator: Decoder
 ) -> None:
-    node = Node("select count ( * )", "select count ( * )", True, True, "s", 0.9, True, 0, True)
+    node = Node("SELECT COUNT(*)", "SELECT COUNT(*)", True, True, "s", 0.9, True, 0, True)
     tree = Grown("q", "shop", (Node("", edges=((1, 1, 1.0),)), node))
     prompt = direct.prompt(Question("q", "sample", "How many shops are there?").example())
     assert train(generator, [tree], lambda _: prompt, PPMSettings()) is None
 
 
 @pytest.fixture(scope="module")
-def direct() -> DirectPredictor:
-    found = Service(sample.path(), "bundled")._predictor
+def direct(tiny_lm: Callable[..., Path]) -> DirectPredictor:
+    database = open_database(sample.path())
+    schema = database.schema()
+    found = build_predictor(tiny_lm("llama"), lambda _: schema, lambda _: database)
     assert isinstance(found, DirectPredictor)
     return found
 
 
 @pytest.fixture(scope="module")
-def generator(direct: DirectPredictor) -> HFGenerator:
-    assert isinstance(direct.generator, HFGenerator)
+def generator(direct: DirectPredictor) -> Decoder:
+    assert isinstance(direct.generator, Decoder)
     return direct.generator
 
 
 def test_training_reads_the_states_that_a_search_scores(
-    direct: DirectPredictor, generator: HFGenerator
+    direct: DirectPredictor, generator: Decoder
 ) -> None:
     torch.manual_seed(0)
-    head = PreferenceHead(int(generator.model.config.hidden_size)).eval()
+    head = PreferenceHead(int(model_of(generator).config.hidden_size)).eval()
     options = SearchOptions(mcts=Settings(num_simulations=12))
-    predictor = searching(direct, options, head)
+    predictor = searching(direct, options, Preference(head).scores)
     [found] = predictor.search([Question("q", "sample", "Which shops have more than 3 employees?")])
     scored = [n.state for n in found.tree.nodes if n.state.score is not None]
     assert {state.ended for state in scored} == {True, False}
     tokens = TokenTree()
-    ends = [tokens.add(answer_ids(generator.tokenizer, s.text, s.ended)) for s in scored]
+    ends = [tokens.add(answer_ids(generator.vocabulary, s.text, s.ended)) for s in scored]
     with torch.no_grad():
-        states = tree_states(generator.model, generator.encode(found.asked.prompt), tokens)
+        states = tree_states(model_of(generator), generator.encode(found.asked.prompt)[0], tokens)
         expected = torch.tanh(head(states[ends]) / 5)
     assert torch.allclose(expected, torch.tensor([s.score for s in scored]), atol=1e-3)
     assert expected.std() > 0.01
 
 
-def test_pairs_are_read_once_for_each_tree(direct: DirectPredictor, generator: HFGenerator) -> None:
+def test_pairs_are_read_once_for_each_tree(direct: DirectPredictor, generator: Decoder) -> None:
     edges = ((1, 2, 1.0), (2, 1, -1.0))
     root = Node("", edges=edges)
-    right = Node("select count ( * ) from [t0]", "from [t0]", True, True, "a", 0.5, True, 0, True)
-    wrong = Node("select [c0] from [t0]", "from [t0]", True, False, "b", 0.4, False, 1, True)
+    right = Node("SELECT COUNT(*) FROM shop", "FROM shop", True, True, "a", 0.5, True, 0, True)
+    wrong = Node("SELECT name FROM shop", "FROM shop", True, False, "b", 0.4, False, 1, True)
     trees = [Grown(str(i), "sample", (root, right, wrong)) for i in range(2)]
     prompt = direct.prompt(Question("q", "sample", "How many shops are there?").example())
     found = read(generator, trees, lambda _: prompt, pairs)
-    assert found.states.shape == (4, generator.model.config.hidden_size)
+    assert found.states.shape == (4, model_of(generator).config.hidden_size)
     assert torch.allclose(found.states[:2], found.states[2:])
     assert not torch.allclose(found.states[0], found.states[1])
     preference = train(generator, trees, lambda _: prompt, PPMSettings(epochs=2))
@@ -172,21 +177,16 @@ def test_pairs_are_read_once_for_each_tree(direct: DirectPredictor, generator: H
 
 
 def test_a_folder_with_a_preference_model_is_searched_with_it(
-    tmp_path: Path, direct: DirectPredictor, generator: HFGenerator
+    tmp_path: Path, direct: DirectPredictor, generator: Decoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain = searching(direct, SearchOptions())
     assert not plain.scored
-    head = PreferenceHead(int(generator.model.config.hidden_size), 16).eval()
+    head = PreferenceHead(int(model_of(generator).config.hidden_size), 16).eval()
     save_preference(Preference(head, 2.0, {"pairs": 3}), tmp_path)
     saved = find(tmp_path)
     assert saved is not None and saved.vote == 2.0 and saved.measured == {"pairs": 3}
-    own = generator.card
-    chooser = direct.chooser
-    generator.card, direct.chooser = replace(own, folder=tmp_path), None
-    try:
-        found = searching(direct, SearchOptions())
-    finally:
-        generator.card, direct.chooser = own, chooser
+    monkeypatch.setattr(generator, "folder", tmp_path)
+    found = searching(direct, SearchOptions())
     assert isinstance(found, SearchPredictor)
     assert found.scored and found.options.vote.preference == 2.0
 

@@ -26,9 +26,9 @@ Trees = dict[Job, list[Row]]
 
 @pytest.fixture(scope="module")
 def settings(
-    tmp_path_factory: pytest.TempPathFactory, tiny_spider: Path, tiny_compact: Callable[..., Path]
+    tmp_path_factory: pytest.TempPathFactory, tiny_spider: Path, tiny_lm: Callable[..., Path]
 ) -> RStarConfig:
-    return config(tmp_path_factory.mktemp("run"), tiny_spider, tiny_compact())
+    return config(tmp_path_factory.mktemp("run"), tiny_spider, tiny_lm())
 
 
 @pytest.fixture(scope="module")
@@ -171,9 +171,9 @@ def test_a_cluster_that_is_not_there_is_told(settings: RStarConfig, jobs: list[J
 
 @pytest.mark.slow
 def test_a_run_may_go_on_with_more_processes(
-    tmp_path: Path, tiny_spider: Path, tiny_compact: Callable[..., Path]
+    tmp_path: Path, tiny_spider: Path, tiny_lm: Callable[..., Path]
 ) -> None:
-    alone = config(tmp_path / "alone", tiny_spider, tiny_compact(), "evolution.num_rounds=1")
+    alone = config(tmp_path / "alone", tiny_spider, tiny_lm(), "evolution.num_rounds=1")
     evolve(alone, quiet)
     spread = replace(alone, output_dir=str(tmp_path / "spread"))
     (tmp_path / "spread" / "rounds" / "1").mkdir(parents=True)

@@ -17,12 +17,11 @@ from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file
-from txt2sql.training.prepare import silent
 
 import txt2sql.training
 from txt2sql.config import load
 from txt2sql.errors import ConfigError
-from txt2sql.models import hf
+from txt2sql.models.weights import load_weights
 from txt2sql.runs import read_rows
 from txt2sql.search.mcts import Settings
 from txt2sql.training import cot_synthesis, rstar_settings
@@ -31,6 +30,7 @@ from txt2sql.training.rstar_settings import RStarConfig
 from txt2sql.training.selection import is_held_out
 from txt2sql.training.self_evolution import Evolution, evolve
 from txt2sql.training.self_evolution_rounds import Round, promoted, rounds_of, table
+from txt2sql.training.tracking import silent
 
 FILE = Path(__file__).parents[2] / "config" / "rstar_config.yaml"
 
@@ -79,17 +79,16 @@ def made(output: Path) -> tuple[list[Round], list[dict[str, object]]]:
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")  # peft against a newer transformers
-@pytest.mark.parametrize("kind", ["prefix", "phi"])
+@pytest.mark.parametrize("method", ["full", "lora"])
 def test_each_round_is_whole_and_a_run_that_ended_early_goes_on(
-    kind: str,
+    method: str,
     tmp_path: Path,
     tiny_spider: Path,
-    tiny_compact: Callable[..., Path],
     tiny_lm: Callable[..., Path],
 ) -> None:
-    model = tiny_compact(True) if kind == "prefix" else tiny_lm("phi")
-    changes = [] if kind == "prefix" else ["policy_training.method=lora"]
-    settings = config(tmp_path, tiny_spider, model, "evolution.num_rounds=1", *changes)
+    model = tiny_lm("phi" if method == "lora" else "qwen2")
+    changes = ("evolution.num_rounds=1", f"policy_training.method={method}")
+    settings = config(tmp_path, tiny_spider, model, *changes)
     with pytest.raises(Stopped):
         evolve(settings, quiet, stopping(4))  # type: ignore[arg-type]
     searched = list(read_rows(tmp_path / "rounds" / "1" / "trees.jsonl"))
@@ -98,8 +97,7 @@ def test_each_round_is_whole_and_a_run_that_ended_early_goes_on(
     assert list(read_rows(tmp_path / "rounds" / "1" / "trees.jsonl"))[: len(searched)] == searched
     [found] = rounds_of(tmp_path)
     assert found.traces > 0 and found.n == 2 and found.searched == 4
-    style = {"prefix": "compact", "phi": "ddl"}[kind]
-    assert hf.load(tmp_path / "round_1").prompt_style == style
+    assert load_weights(tmp_path / "round_1").model
     kept = read_rows(tmp_path / "rounds" / "1" / "traces" / "traces.jsonl")
     assert not [row for row in kept if is_held_out(row["db_id"], 0.2)]
     assert [row["step"] for row in read_rows(tmp_path / "metrics.jsonl")] == [1]
@@ -110,10 +108,10 @@ def test_each_round_is_whole_and_a_run_that_ended_early_goes_on(
 def test_a_policy_that_fine_tuning_made_worse_is_not_kept(
     tmp_path: Path,
     tiny_spider: Path,
-    tiny_compact: Callable[..., Path],
+    tiny_lm: Callable[..., Path],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    base = shutil.copytree(tiny_compact(), tmp_path / "base")
+    base = shutil.copytree(tiny_lm(), tmp_path / "base")
     (base / "trained.json").write_text("what a round before has left")
     settings = config(tmp_path, tiny_spider, base, "evolution.num_rounds=1")
     monkeypatch.setattr(Evolution, "fine_tuned", lambda *_: {"greedy": -0.5})
@@ -131,16 +129,16 @@ def test_a_policy_that_fine_tuning_made_worse_is_not_kept(
 
 @pytest.mark.slow
 def test_wherever_a_run_ended_the_same_comes_out(
-    tmp_path: Path, tiny_spider: Path, tiny_compact: Callable[..., Path]
+    tmp_path: Path, tiny_spider: Path, tiny_lm: Callable[..., Path]
 ) -> None:
     once = tmp_path / "once"
-    folder = evolve(config(once, tiny_spider, tiny_compact()), quiet)
+    folder = evolve(config(once, tiny_spider, tiny_lm()), quiet)
     rounds, trees = made(once)
     assert [each.number for each in rounds] == [1, 2] and len(trees) == 8
     assert folder == once / f"round_{promoted(rounds) or 2}"
     assert all(each.traces > 0 and each.n == 2 for each in rounds)
     for number in (1, 2):
-        assert hf.load(once / f"round_{number}").prompt_style == "compact"
+        assert load_weights(once / f"round_{number}").model
     assert [row["step"] for row in read_rows(once / "metrics.jsonl")] == [1, 2]
     assert (once / "rounds.md").read_text().count("\n") == 5
     learnt = {json.dumps(r) for k in (1, 2)
@@ -150,10 +148,10 @@ def test_wherever_a_run_ended_the_same_comes_out(
     halting = tmp_path / "halting"
     for stop in (1, 3, 4, 9, 2, 3):
         try:
-            evolve(config(halting, tiny_spider, tiny_compact()), quiet, stopping(stop))  # type: ignore[arg-type]
+            evolve(config(halting, tiny_spider, tiny_lm()), quiet, stopping(stop))  # type: ignore[arg-type]
         except Stopped:
             continue
-    evolve(config(halting, tiny_spider, tiny_compact()), quiet)
+    evolve(config(halting, tiny_spider, tiny_lm()), quiet)
     assert made(halting) == (rounds, trees)
     for number in (1, 2):
         first, second = (
@@ -164,12 +162,12 @@ def test_wherever_a_run_ended_the_same_comes_out(
 
 @pytest.mark.slow
 def test_kill_9_anywhere_is_gone_on_from(
-    tmp_path: Path, tiny_spider: Path, tiny_compact: Callable[..., Path]
+    tmp_path: Path, tiny_spider: Path, tiny_lm: Callable[..., Path]
 ) -> None:
     code = (
         "import sys; from tests.training.test_self_evolution import config, quiet, evolve;"
         f"from pathlib import Path; evolve(config(Path({str(tmp_path / 'run')!r}), "
-        f"Path({str(tiny_spider)!r}), Path({str(tiny_compact())!r})), quiet)"
+        f"Path({str(tiny_spider)!r}), Path({str(tiny_lm())!r})), quiet)"
     )
     root = Path(__file__).parents[2]
     environment = {**os.environ, "PYTHONPATH": f"{root / 'src'}{os.pathsep}{root}"}
@@ -184,7 +182,7 @@ def test_kill_9_anywhere_is_gone_on_from(
         process.wait()
     done = subprocess.run([sys.executable, "-c", code], env=environment, cwd=root)
     assert done.returncode == 0
-    plain = config(tmp_path / "plain", tiny_spider, tiny_compact())
+    plain = config(tmp_path / "plain", tiny_spider, tiny_lm())
     evolve(plain, quiet)
     assert made(tmp_path / "run") == made(tmp_path / "plain")
 
@@ -213,7 +211,7 @@ def test_no_setting_names_a_split_and_no_other_code_reads_questions() -> None:
     folder = Path(txt2sql.training.__file__).parent
     calls = []
     for path in [folder / f"{name}.py" for name in (
-        "channel", "channel_run", "channel_vote", "cot_synthesis", "ppm", "ppm_pairs", "rollouts", "rstar_settings", "searcher",
+        "cot_synthesis", "ppm", "ppm_pairs", "rollouts", "rstar_settings", "searcher",
         "self_evolution", "self_evolution_plan", "self_evolution_rounds",
     )]:  # fmt: skip
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -230,9 +228,9 @@ def test_no_setting_names_a_split_and_no_other_code_reads_questions() -> None:
 
 
 def test_what_stays_unsolved_comes_first_and_gets_more(
-    tmp_path: Path, tiny_spider: Path, tiny_compact: Callable[..., Path]
+    tmp_path: Path, tiny_spider: Path, tiny_lm: Callable[..., Path]
 ) -> None:
-    settings = config(tmp_path, tiny_spider, tiny_compact(), "evolution.most_simulations=3")
+    settings = config(tmp_path, tiny_spider, tiny_lm(), "evolution.most_simulations=3")
     run = Evolution(settings, tmp_path, quiet, lambda *_: None)  # type: ignore[arg-type, return-value]
     first = run.plan(1)
     assert [simulations for _, simulations in first] == [2] * 4
@@ -252,9 +250,9 @@ def test_what_stays_unsolved_comes_first_and_gets_more(
 
 
 def test_what_a_greedy_answer_gets_wrong_is_searched_first(
-    tmp_path: Path, tiny_spider: Path, tiny_compact: Callable[..., Path]
+    tmp_path: Path, tiny_spider: Path, tiny_lm: Callable[..., Path]
 ) -> None:
-    settings = config(tmp_path, tiny_spider, tiny_compact(), "evolution.screened=6")
+    settings = config(tmp_path, tiny_spider, tiny_lm(), "evolution.screened=6")
     run = Evolution(settings, tmp_path, quiet, silent)
     work = run.work(1)
     work.mkdir(parents=True)

@@ -14,7 +14,7 @@ from txt2sql.training.batches import Group, Row, by_length, in_bins, stack
 from txt2sql.training.sft_data import _record, collate
 from txt2sql.training.sft_trainer import learn_from_answers
 
-ARCHITECTURES = ["phi", "llama", "mistral", "qwen2", "compact", "prefix"]
+ARCHITECTURES = ["phi", "llama", "mistral", "qwen2"]
 
 
 def rows() -> list[Row]:
@@ -30,13 +30,10 @@ def rows() -> list[Row]:
 
 
 @pytest.fixture
-def model(
-    request: pytest.FixtureRequest, tiny_lm: Callable[..., Path], tiny_compact: Callable[..., Path]
-) -> torch.nn.Module:
-    name = request.param
-    own = name in ("compact", "prefix")
-    folder = tiny_compact(prefix=name == "prefix") if own else tiny_lm(name)
-    loaded = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="sdpa").eval()
+def model(request: pytest.FixtureRequest, tiny_lm: Callable[..., Path]) -> torch.nn.Module:
+    loaded = AutoModelForCausalLM.from_pretrained(
+        tiny_lm(request.param), attn_implementation="sdpa"
+    ).eval()
     learn_from_answers(loaded)
     return loaded
 
@@ -58,7 +55,7 @@ def losses(model: torch.nn.Module, groups: list[Group]) -> tuple[float, int]:
 
 @pytest.mark.parametrize(
     ("model", "attention"),
-    [*((name, "sdpa") for name in ARCHITECTURES), ("compact", "eager"), ("prefix", "eager")],
+    [*((name, "sdpa") for name in ARCHITECTURES), ("llama", "eager"), ("phi", "eager")],
     indirect=["model"],
 )
 def test_packed_and_padded_and_alone_the_loss_is_the_same(
@@ -91,14 +88,14 @@ def test_what_stands_in_the_same_row_changes_nothing(model: torch.nn.Module) -> 
         batch["labels"] = torch.where(batch["segments"] == 2, batch["labels"], -100)
         model.zero_grad()
         model(**batch)["loss"].backward()
-        weight = next(p for n, p in model.named_parameters() if "q_proj" in n or "query" in n)
+        weight = next(p for n, p in model.named_parameters() if "q_proj" in n)
         return weight.grad.clone()
 
     same_length = (other[0] * 20)[: len(first[0])], (other[1] * 9)[: len(first[1])]
     assert torch.allclose(gradient_of_second(first), gradient_of_second(same_length), atol=1e-6)
 
 
-@pytest.mark.parametrize("model", ["llama", "compact"], indirect=True)
+@pytest.mark.parametrize("model", ["llama", "phi"], indirect=True)
 def test_logits_are_computed_of_answers_only(model: torch.nn.Module) -> None:
     seen: list[int] = []
     head = model.get_output_embeddings()

@@ -54,8 +54,9 @@ def ask(
     \b
     Examples:
       txt2sql ask "How many shops are there?"
-      txt2sql ask --db shop.sqlite "How many shops are there?" "Which is the oldest?"
+      txt2sql ask --db shop.sqlite "How many shops are there?" "only those in Lisbon"
       txt2sql ask --db shop.sqlite                  (opens a prompt)
+      txt2sql ask --db shop.sqlite "SELECT count(*) FROM shop"
       txt2sql ask --db postgresql://reader@localhost/shop "How many shops are there?"
       txt2sql ask --json --db shop.sqlite "How many shops are there?" | jq .rows
       txt2sql ask --search 100 "How many shops are there?"
@@ -70,6 +71,8 @@ def ask(
         service = _service(asked, max_rows, not no_constrained, search)
     if service.notice:
         print(f"txt2sql: {service.notice}", file=sys.stderr)
+    if not questions:
+        lines = shell.questions(lines)
     if interactive:
         shell.converse(service, max_rows or SHOWN_ROWS, explain)
     elif not answer_all(service, lines, max_rows, json, explain):
@@ -112,12 +115,16 @@ def answer_all(
     service: Service, questions: Iterable[str], max_rows: int | None, json: bool, explain: bool
 ) -> bool:
     """Print each answer as soon as it is there; True when every question got rows."""
-    from txt2sql.cli import display
+    from txt2sql.cli import display, shell
 
-    failed = 0
+    failed, previous = 0, None
     for question in questions:
+        if question == shell.NEW:
+            previous = None
+            continue
         with display.working("thinking"):
-            answer = service.ask(question)
+            answer = service.ask(question, previous)
+        previous = answer.turn or previous
         if explain:
             display.explanation(answer, to_stderr=json)
         if json:

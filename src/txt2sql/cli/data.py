@@ -148,7 +148,6 @@ def preprocess(
     limit: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Only the first N questions.")
     ] = None,
-    style: Annotated[str, typer.Option(metavar="NAME", help="The prompt style.")] = "ddl",
     json: JsonOption = False,
 ) -> None:
     """Run every gold query and write each question with its matched values and prompt."""
@@ -161,7 +160,7 @@ def preprocess(
         for name in _chosen(opened, split, of_all=dataset == "all"):
             folder = out / opened.name
             with stages(opened.name) as progress:
-                done = process(opened, name, folder, style=style, limit=limit, progress=progress)
+                done = process(opened, name, folder, limit=limit, progress=progress)
             place = {"made": done.made, "file": str(done.path)}
             rows.append({"dataset": opened.name, **asdict(done.summary), **place})
             failures += done.failures

@@ -59,8 +59,10 @@ def working(what: str) -> AbstractContextManager[object]:
 def answer(answer: Answer, max_rows: int, echo: bool = True) -> None:
     """Print question (unless it was just typed), SQL, rows and facts; a failure in one sentence."""
     console = terminal()
-    if echo:
+    if echo and answer.question:
         console.print(Text(printable(answer.question), style="bold"))
+    if answer.previous:
+        console.print(Text("  follows: " + printable(answer.previous.question), style="dim"))
     console.print()
     if answer.sql:
         console.print(_sql(answer.sql), soft_wrap=True)
@@ -150,12 +152,15 @@ def answer_json(answer: Answer, max_rows: int | None) -> str:
     return json.dumps(
         {
             "question": answer.question,
+            "previous": answer.previous.question if answer.previous else None,
             "sql": answer.sql,
             "columns": list(answer.columns),
             "rows": [[json_safe(value) for value in row] for row in rows],
+            "truncated": answer.truncated or len(rows) < len(answer.rows),
             "seconds": round(answer.seconds, 4),
             "model": answer.model,
             "error": answer.error,
+            "confidence": None if answer.confidence is None else round(answer.confidence, 4),
             "dropped": list(answer.dropped),
         },
         allow_nan=False,

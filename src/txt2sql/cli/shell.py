@@ -2,39 +2,50 @@
 
 txt2sql> How many shops are there?
 txt2sql> .schema shop
-txt2sql> .quit
+txt2sql> only in Lisbon
+txt2sql> exit
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 from txt2sql.cli import display
 from txt2sql.runs import cache_dir
 from txt2sql.serving.service import Service
+from txt2sql.types import Turn
 
 _HELP = """\
 Type a question and press Enter; the arrow keys bring earlier ones back.
   .schema [TABLE]   the tables, or the columns of one
-  .help             this text
-  .quit             leave (or Ctrl-D)"""
+  .new              start afresh: the next question follows no other
+  help              this text
+  exit              leave (or quit, or Ctrl-D)
+SQL that begins with SELECT or WITH is run as it is."""
+_HELPS = ("help", ".help")
+_ENDS = ("exit", "quit", ".exit", ".quit")
+NEW = ".new"
 _HISTORY_LINES = 1000
 
 
 def converse(service: Service, max_rows: int, explain: bool) -> None:
-    """Answer questions until EOF or `.quit`; Ctrl-C drops the line or the answer in the making."""
+    """Answer questions until EOF or `exit`; Ctrl-C drops the line or the answer in the making."""
     display.greeting(service.schema, service.model)
     if service.adapted:
         print(f"adapted to this database; --model {service.adapted.base} asks the plain one")
+    previous: Turn | None = None
     with _history():
         while True:
             try:
                 line = input("txt2sql> ").strip()
-                if line in (".quit", ".exit"):
+                if line.lower() in _ENDS:
                     return
-                if line:
-                    _respond(line, service, max_rows, explain)
+                if line == NEW:
+                    previous = None
+                elif line:
+                    previous = _respond(line, service, max_rows, explain, previous) or previous
             except KeyboardInterrupt:
                 print()
             except EOFError:
@@ -42,20 +53,36 @@ def converse(service: Service, max_rows: int, explain: bool) -> None:
                 return
 
 
-def _respond(line: str, service: Service, max_rows: int, explain: bool) -> None:
+def questions(lines: Iterable[str]) -> Iterator[str]:
+    """The lines of a pipe that are no commands: `help` is printed beside the answers, `quit` ends."""
+    for line in lines:
+        if line.lower() in _ENDS:
+            return
+        if line.lower() in _HELPS:
+            print(_HELP, file=sys.stderr)
+        else:
+            yield line
+
+
+def _respond(
+    line: str, service: Service, max_rows: int, explain: bool, previous: Turn | None
+) -> Turn | None:
+    """Do what a line says; the turn that the next question may follow, where this one was answered."""
     command, _, argument = line.partition(" ")
     if command == ".schema":
         display.schema(service.schema, argument.strip())
-    elif command == ".help":
+    elif line.lower() in _HELPS:
         print(_HELP)
     elif command.startswith("."):
         print(f"there is no command {command}; .help lists them")
     else:
         with display.working("thinking"):
-            answer = service.ask(line)
+            answer = service.ask(line, previous)
         if explain:
             display.explanation(answer)
         display.answer(answer, max_rows, echo=False)
+        return answer.turn
+    return None
 
 
 @contextmanager

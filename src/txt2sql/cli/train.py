@@ -38,7 +38,7 @@ from txt2sql.cli.train_options import (
 from txt2sql.cli.train_rstar import rstar
 
 app = typer.Typer(
-    help="Fine-tune a model: LoRA, DoRA, QLoRA, rsLoRA, every weight; GRPO on executed SQL; rounds of search; or a model that reads answers back.",
+    help="Fine-tune a model: LoRA, DoRA, QLoRA, rsLoRA, every weight; GRPO on executed SQL; or rounds of search.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -76,7 +76,6 @@ def preprocess(
     split: str,
     folder: Path,
     *,
-    style: str = "ddl",
     limit: int | None = None,
     progress: Progress | None = None,
 ) -> Processed:
@@ -87,14 +86,14 @@ def preprocess(
     """
     name = split if limit is None else f"{split}-first{limit}"
     path = folder / f"{name}.jsonl"
-    fingerprint = _fingerprint(dataset, split, style, limit)
+    fingerprint = _fingerprint(dataset, split, limit)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         manifest = _read(folder / "manifest.json")
         entry = manifest.get(name, {})
         made = 0
         if entry.get("fingerprint") != fingerprint or not path.is_file():
-            made = _write(dataset, split, path, fingerprint, style, limit, progress)
+            made = _write(dataset, split, path, fingerprint, limit, progress)
             summary, db_ids, failures = _read_back(path, split)
             lines = "".join(json.dumps(row) + "\n" for row in failures)
             write_atomically(folder / f"{name}.failures.jsonl", lines)
@@ -116,7 +115,6 @@ def _write(
     split: str,
     path: Path,
     fingerprint: str,
-    style: str,
     limit: int | None,
     progress: Progress | None,
 ) -> int:
@@ -129,7 +127,7 @@ def _write(
     total = total if limit is None else min(limit, total)
     done = sum(1 for _ in read_rows(part))
     for made, example in enumerate(islice(dataset.examples(split), done, total), start=done + 1):
-        append_row(part, _row(dataset, example, style))
+        append_row(part, _row(dataset, example))
         if progress is not None:
             progress(split, made, total)
     with part.open("ab") as file:
@@ -138,7 +136,7 @@ def _write(
     return total - done
 
 
-def _row(dataset: Dataset, example: Example, style: str) -> dict[str, Any]:
+def _row(dataset: Dataset, example: Example) -> dict[str, Any]:
     """What is known of one question; `error` says why its gold query or its prompt is missing."""
     row: dict[str, Any] = {
         "id": example.id,
@@ -162,6 +160,7 @@ def _row(dataset: Dataset, example: Example, style: str) -> dict[str, Any]:
             dataset.schema(example.db_id),
             matches=matches,
             evidence=example.evidence,
+            previous=example.previous,
         )
     except (DatabaseError, PromptError) as error:
         return row | {"error": str(error)}
@@ -231,9 +230,9 @@ def _read(path: Path) -> dict[str, Any]:
     return tree if isinstance(tree, dict) else {}
 
 
-def _fingerprint(dataset: Dataset, split: str, style: str, limit: int | None) -> str:
+def _fingerprint(dataset: Dataset, split: str, limit: int | None) -> str:
     """Changes whenever the rows could: with the data files, the options, or the code."""
-    digest = hashlib.sha256(repr((_FORMAT, split, style, limit, _code())).encode())
+    digest = hashlib.sha256(repr((_FORMAT, split, limit, _code())).encode())
     for path in dataset.files(split):
         stat = path.stat()
         digest.update(repr((path.name, stat.st_size, stat.st_mtime_ns)).encode())

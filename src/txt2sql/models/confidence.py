@@ -47,32 +47,34 @@ _WORD = re.compile(r"[^\W_]+")
 _ENDING = re.compile(r"(?<=\w{3})(?:ing|ed|er|or|ion|ment|ity|al|ly|ance|ence|s|e)$")
 _COMMON = frozenset(
     "a about above according across actually after again against ago all along alphabetical "
-    "alphabetically also always am among amount an and any anything are around as ascending ask at "
-    "available average averages avg be because been before being below best between biggest both "
-    "bottom break breakdown broken but by calculate can cheapest column come comes compare compared "
-    "compute consider contain containing contains correspond corresponding could count counts current "
-    "currently data database day decreasing descending describe detail details did differ difference "
-    "different display distinct distribution do does doing don done down during each earlier earliest "
-    "either else entries entry equal equals even ever every exactly exceed exist exists fewer fewest "
-    "figure figures find first following for frequency frequent from get give go greater greatest "
-    "group grouped had has have having he her here high higher highest him his how however i if in "
-    "include included includes including increasing individual information into is it its just kind "
-    "kinds know large larger largest last late later latest least less let like list listed long "
-    "longer longest look lot low lower lowest made make many match matching max maximum me mean "
-    "median mention min minimum missing month monthly more most much must my name named names need "
-    "neither never new newest next no non none nor not now null number numbers occur of off often old "
-    "older oldest on once one ones only or order ordered ordering other others otherwise our out over "
-    "overall own pair pairs part past per percent percentage percentages please popular possible "
-    "present previous provide proportion quarter question range rank ranked ranking rather ratio "
-    "recent recently record recorded records regardless related respective respectively result "
-    "results return row rows same say second see select separately share short shorter shortest "
-    "should show shown shows since single small smaller smallest so some something sort sorted "
-    "specific such sum table take tell ten than that the their them then there these they thing "
-    "things third this those three through time times to today together top total totals towards "
-    "two type types under unique until up us use used using value values various very want was we "
-    "week weekly well were what when where whether which while who whole whom whose why will with "
-    "within without worst would year yearly years yesterday yet you your youngest "
-    "months weeks days hour hours date dates four five six seven eight nine half double twice".split()
+    "alphabetically also always am among amount an and any anything are aren around as ascending "
+    "ask at available average averages avg be because been before being below best between biggest "
+    "both bottom break breakdown broken but by calculate can cheapest column come comes compare "
+    "compared compute consider contain containing contains correspond corresponding could couldn "
+    "count counts current currently data database date dates day days decreasing descending "
+    "describe detail details did didn differ difference different display distinct distribution do "
+    "does doesn doing don done double down during each earlier earliest eight either else entries "
+    "entry equal equals even ever every exactly exceed exist exists fewer fewest figure figures "
+    "find first five following for four frequency frequent from get give go greater greatest group "
+    "grouped had half has hasn have haven having he her here high higher highest him his hour "
+    "hours how however i if in include included includes including increasing individual "
+    "information into is isn it its just kind kinds know large larger largest last late later "
+    "latest least less let like list listed long longer longest look lot low lower lowest made "
+    "make many match matching max maximum me mean median mention min minimum missing month monthly "
+    "months more most much must my name named names need neither never new newest next nine no non "
+    "none nor not now null number numbers occur of off often old older oldest on once one ones "
+    "only or order ordered ordering other others otherwise our out over overall own pair pairs "
+    "part past per percent percentage percentages please popular possible present previous "
+    "proportion provide quarter question range rank ranked ranking rather ratio recent recently "
+    "record recorded records regardless related respective respectively result results return row "
+    "rows same say second see select separately seven share short shorter shortest should show "
+    "shown shows since single six small smaller smallest so some something sort sorted specific "
+    "such sum table take tell ten than that the their them then there these they thing things "
+    "third this those three through time times to today together top total totals towards twice "
+    "two type types under unique until up us use used using value values various very want was "
+    "wasn we week weekly weeks well were weren what when where whether which while who whole whom "
+    "whose why will with within without worst would wouldn year yearly years yesterday yet you "
+    "youngest your".split()
 )
 """What questions of any database say."""
 
@@ -193,12 +195,13 @@ class Weights:
         """Read what `save` wrote. Raises ModelError for anything else."""
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
-            names = tuple(found.pop("names"))
-            lists = {name: tuple(map(float, found.pop(name))) for name in cls.__slots__[:3]}
-            weights = cls(**lists, **{name: float(value) for name, value in found.items()})
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as problem:
-            raise ModelError(f"cannot read the weights of confidence in '{path}': {problem}") from None
-        if names != NAMES or any(len(each) != len(NAMES) for each in lists.values()):
+            mean, deviation, slope = (
+                tuple(map(float, found[name])) for name in ("mean", "deviation", "slope")
+            )
+            weights, names = cls(mean, deviation, slope, float(found["bias"])), found["names"]
+        except (OSError, ValueError, TypeError, KeyError) as problem:
+            raise ModelError(f"cannot read weights of confidence in '{path}': {problem}") from None
+        if names != list(NAMES) or {*map(len, (mean, deviation, slope))} != {len(NAMES)}:
             raise ModelError(f"'{path}' weighs other features; fit it again")
         return weights
 
@@ -230,11 +233,8 @@ def fit(rows: Sequence[Sequence[float]], right: Sequence[bool], penalty: float =
         w = w - step
         if np.abs(step).max() <= _CONVERGED:
             break
-    return Weights(tuple(mean.tolist()), tuple(deviation.tolist()), *_split(w))
-
-
-def _split(w: np.ndarray) -> tuple[tuple[float, ...], float]:
-    return tuple(w[:-1].tolist()), float(w[-1])
+    mean, deviation, slope = (tuple(each.tolist()) for each in (mean, deviation, w[:-1]))
+    return Weights(mean, deviation, slope, float(w[-1]))
 
 
 def _logistic(z: np.ndarray | float) -> np.ndarray:

@@ -36,7 +36,7 @@ from txt2sql.runs import write_atomically
 Array = np.ndarray[Any, Any]
 BLOCK = 32
 _MICROSOFT = "com.microsoft"
-_MAX_FILE_BYTES, _INLINE_BYTES, _PAGE = 64_000_000, 64, 4096
+_MAX_FILE_BYTES, _PAGE = 64_000_000, 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -411,9 +411,9 @@ def save(model: Any, config: Mapping[str, Any], embeddings: Array | None, folder
     writer = _Weights(folder, digest)
     places: dict[str, dict[str, Any]] = {}
     for tensor in model.graph.initializer:
-        raw = tensor.raw_data
-        if len(raw) < _INLINE_BYTES:
+        if tensor.data_type == TensorProto.INT64:  # shapes, which the graph is planned by
             continue
+        raw = tensor.raw_data
         place = places[tensor.name] = writer.write(raw)
         set_external_data(tensor, place["file"], place["offset"], len(raw))
         tensor.ClearField("raw_data")

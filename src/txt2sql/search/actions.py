@@ -1,8 +1,8 @@
 """What a step is: one clause of a query, or one line of reasoning before it.
 
 A query is cut before the words that begin a clause (FROM with its joins is one clause), outside
-parentheses and quotes, so a subquery is inside one step. This holds for SQL and for the intermediate
-representation alike. Before the query, a line is a step: a comment, a fence, or prose.
+parentheses and quotes, so a subquery is inside one step. Before the query, a line is a step: a comment,
+a fence, or prose.
 
 >>> split_steps("select name from t where a in ( select b from u ) order by c asc")
 ['select name', 'from t', 'where a in ( select b from u )', 'order by c asc']

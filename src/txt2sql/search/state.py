@@ -12,7 +12,7 @@ import math
 from dataclasses import dataclass, field
 
 from txt2sql.models.step_beam import Place, Step
-from txt2sql.types import Example, Prompt, QueryResult, Schema
+from txt2sql.types import Example, Prompt, QueryResult, Schema, Turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +23,20 @@ class Question:
     db_id: str
     text: str
     evidence: str = ""
+    previous: Turn | None = None
 
     @classmethod
     def of(cls, example: Example) -> Question:
         """The question of an example, and nothing else of it."""
-        return cls(example.id, example.db_id, example.question, example.evidence)
+        return cls(
+            example.id, example.db_id, example.question, example.evidence, example.previous
+        )
 
     def example(self) -> Example:
         """The question as predictors take it, without a gold query."""
-        return Example(self.id, self.db_id, self.text, evidence=self.evidence)
+        return Example(
+            self.id, self.db_id, self.text, evidence=self.evidence, previous=self.previous
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,9 @@ import math
 import sqlite3
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -30,19 +30,23 @@ from txt2sql.execution.execute import execute
 from txt2sql.execution.limits import Limits
 from txt2sql.execution.remote import UrlDatabase
 from txt2sql.identifiers import quote_identifier
+from txt2sql.serving.fair import CLIENT, Places
 from txt2sql.serving.history import History, place
 from txt2sql.serving.messages import Ask, ModelSettings
 from txt2sql.serving.metrics import Metrics
 from txt2sql.serving.payload import columns, payload
+from txt2sql.serving.requests import declined, is_sql, refers_back
 from txt2sql.serving.scheduler import Scheduler
 from txt2sql.serving.service import Answer, schema_with_tables
 from txt2sql.serving.statements import Ran, Statements
 from txt2sql.serving.suggestions import MOST_TABLES, Counted, beginning, counted, following
 from txt2sql.serving.tickets import DEFAULT_LOAD, ENDS, Closed, Event, Full, Load, Ticket
-from txt2sql.types import QueryResult, Schema
+from txt2sql.types import QueryResult, Schema, Turn
 
 DEFAULT_SEARCH = 50
 MOST_EXAMPLES = 5
+_STATEMENTS = 8
+"""Statements at the same time."""
 _COUNTING = Limits(timeout_s=1.0, max_rows=10)
 _SAMPLE_EXAMPLES = (
     "How many shops are there?",
@@ -69,13 +73,14 @@ class Backend:
         self.counts: dict[str, Counted] = {}
         self._examples: list[str] = []
         self._looking: asyncio.Task[None] | None = None
-        self._files = asyncio.Semaphore(1)
         self.statements = Statements(
             lambda sql: (sql, execute(self.database, sql, settings.limits))
         )
-        self._statements = ThreadPoolExecutor(8, "statement")
+        waiting = (load.queue, load.statement_wait_s, math.ceil(settings.limits.timeout_s))
+        self._places, self._files = Places(_STATEMENTS, *waiting), Places(1, *waiting)
+        self._statements = ThreadPoolExecutor(_STATEMENTS, "statement")
         self._threads = ThreadPoolExecutor(4, "backend")
-        self._running: dict[str, Future[QueryResult]] = {}
+        self._running: set[str] = set()
         self._closing = self._closed = False
 
     async def start(self) -> None:
@@ -93,8 +98,7 @@ class Backend:
         self._closing = self._closed = True
         if self._looking is not None:
             self._looking.cancel()
-        for id, future in list(self._running.items()):
-            future.cancel()
+        for id in list(self._running):
             await self._call(self.statements.stop, id)
         await self.scheduler.close()
         await self._call(self.history.close)
@@ -255,24 +259,50 @@ class Backend:
 
     # ------------------------------------------------------------------------------ questions
 
-    def ask(self, question: str, simulations: int = 0, id: str | None = None) -> Ticket:
-        """Accept a question. Raises Full, Closed, KeyError for an id in use, and ValueError for a
-        search that cannot be."""
+    async def turn(self, id: str) -> Turn | None:
+        """What a question may follow: a stored answer, or nothing where its SQL did not run. KeyError for
+        no such answer."""
+        found = await self.stored(id)
+        if found is None:
+            raise KeyError("previous: there is no answer of this id")
+        asked = found["question"] or found["explanation"]
+        return Turn(asked, found["sql"]) if asked and found["error"] is None else None
+
+    def ask(
+        self,
+        question: str,
+        simulations: int = 0,
+        id: str | None = None,
+        previous: Turn | None = None,
+        follows: str | None = None,
+    ) -> Ticket:
+        """Accept a question; `previous`, the answer of the id `follows`, is used where it refers back.
+        Raises Full, Closed, KeyError for an id in use, and ValueError for a search that cannot be."""
         if simulations > self.settings.search:
             raise ValueError(f"search: at most {self.settings.search} simulations are done here")
         if simulations and self.scheduler.ready and not self.scheduler.searchable:
             raise ValueError("search: this model cannot be searched; ask with 0 simulations")
+        asked = Ask(id or str(uuid.uuid4()), question, simulations)
+        if declined(question) or is_sql(question, self.schema):
+            return Ticket(asked, math.inf, aside=True)
+        if previous is not None and refers_back(question):
+            asked = replace(asked, previous=previous, follows=follows)
+        with self._counting_refusals("question"):
+            return self.scheduler.submit(asked, CLIENT.get())
+
+    @contextmanager
+    def _counting_refusals(self, kind: str) -> Iterator[None]:
         try:
-            return self.scheduler.submit(Ask(id or str(uuid.uuid4()), question, simulations))
+            yield
         except Full:
-            self.metrics.refused.inc()
+            self.metrics.refused.labels(kind).inc()
             raise
 
     async def events(self, ticket: Ticket) -> AsyncIterator[Event]:
         """What happens to a question; the answer as payload. Who leaves has it stopped."""
         try:
-            async for event in ticket.events():
-                if event.kind in ENDS:
+            async for event in self._aside(ticket) if ticket.aside else ticket.events():
+                if event.kind in ENDS and not ticket.aside:
                     self._count(ticket, event)
                 if event.kind == "answer":
                     yield Event("answer", await self._payload(ticket, event.value))
@@ -280,6 +310,17 @@ class Backend:
                     yield event
         finally:
             self.scheduler.stop(ticket.ask.id)
+
+    async def _aside(self, ticket: Ticket) -> AsyncIterator[Event]:
+        """What becomes of what the model is not asked: SQL, or a wish to change something."""
+        id, text = ticket.ask.id, ticket.ask.question
+        if declined(text):
+            yield Event("answer", Answer(text, None, error=declined(text)))
+            return
+        try:
+            yield Event("answer", Answer.of(text.strip(), await self._run(id, text.strip())))
+        except (Closed, Full, KeyError) as problem:
+            yield Event("failed", problem.args[0])
 
     def _count(self, ticket: Ticket, event: Event) -> None:
         kind = "search" if ticket.ask.simulations else "greedy"
@@ -289,11 +330,12 @@ class Backend:
 
     async def _payload(self, ticket: Ticket, answer: Answer) -> dict[str, Any]:
         seconds = time.monotonic() - ticket.accepted
-        return await self._kept(ticket.ask.id, replace(answer, seconds=seconds), answer.question)
+        return await self._kept(ticket.ask.id, replace(answer, seconds=seconds), ticket.ask.follows)
 
-    async def _kept(self, id: str, answer: Answer, question: str | None) -> dict[str, Any]:
+    async def _kept(self, id: str, answer: Answer, follows: str | None = None) -> dict[str, Any]:
         """The payload of an answer, which goes into the history."""
-        found: dict[str, Any] = await self._call(payload, id, answer, question, self.schema)
+        asked = answer.question or None
+        found: dict[str, Any] = await self._call(payload, id, answer, asked, self.schema, follows)
         found = {"next": self.next_questions(found), **found}
         try:
             await self._call(self.history.add, id, found, len(answer.rows))
@@ -307,7 +349,7 @@ class Backend:
         """Run one statement that reads, and answer as for a question. KeyError: an id in use."""
         id = id or str(uuid.uuid4())
         result = await self._run(id, sql)
-        return await self._kept(id, _answer(sql, result), None)
+        return await self._kept(id, Answer.of(sql, result))
 
     async def again(self, id: str, *, whole: bool = False) -> dict[str, Any] | None:
         """A stored answer with the rows that its statement gives now; None for no such answer. With
@@ -338,8 +380,12 @@ class Backend:
         def run(sql: str) -> Ran:
             return sql, execute(self.database, sql, limits)
 
-        async with self._files:
+        with self._counting_refusals("statement"):
+            await self._files.enter(CLIENT.get())
+        try:
             result = await self._run(str(uuid.uuid4()), sql, run)
+        finally:
+            self._files.leave()
         return await self._run(str(uuid.uuid4()), sql) if result.timed_out else result
 
     async def checked(self, sql: str) -> str | None:
@@ -356,8 +402,7 @@ class Backend:
             raise Closed("the server is shutting down")
         if id in self._running:
             raise KeyError("a request of this id is under way; make a new one")
-        if len(self._running) >= self.scheduler.load.queue:
-            raise Full(math.ceil(self.settings.limits.timeout_s))
+        self._running.add(id)
         self.statements.begin(id)
 
         def work() -> QueryResult:
@@ -366,17 +411,24 @@ class Backend:
             finally:
                 self.statements.forget(id)
 
-        future = self._running[id] = self._statements.submit(work)
+        future, loop = None, asyncio.get_running_loop()
         try:
+            with self._counting_refusals("statement"):
+                await self._places.enter(CLIENT.get())
+            if self._closed:
+                self._places.leave()
+                raise Closed("the server is shutting down")
+            future = self._statements.submit(work)
+            future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._places.leave))
             return await asyncio.wrap_future(future)
         except asyncio.CancelledError:
-            if not future.cancelled():  # it runs, for nobody
+            if future is not None and not future.cancelled():  # it runs, for nobody
                 self._threads.submit(self.statements.stop, id)
             raise
         finally:
-            if future.cancelled():
+            if future is None or future.cancelled():
                 self.statements.forget(id)
-            del self._running[id]
+            self._running.discard(id)
 
     async def stop(self, id: str) -> bool:
         """End a question or a statement; False when there is none of that id."""
@@ -392,15 +444,3 @@ def _shape(schema: Schema) -> object:
         (t.name, [(c.name, c.type, c.primary_key) for c in t.columns]) for t in schema.tables
     ]
     return columns, schema.foreign_keys
-
-
-def _answer(sql: str, result: QueryResult) -> Answer:
-    return Answer(
-        question="",
-        sql=sql,
-        columns=result.columns,
-        rows=result.rows,
-        truncated=result.truncated,
-        seconds=result.seconds,
-        error=result.error,
-    )

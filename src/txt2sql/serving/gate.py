@@ -22,6 +22,8 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from txt2sql.serving.fair import CLIENT
+
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -86,6 +88,8 @@ class Gate:
         if scope["path"] == "/" and self._enters(scope):
             await self._let_in(guarded)
             return
+
+        CLIENT.set((scope.get("client") or ("",))[0])
 
         async def sized(message: Message) -> None:
             if not body.too_large:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from txt2sql.execution.limits import DEFAULT_LIMITS, Limits
-from txt2sql.types import Generator
+from txt2sql.types import Generator, Turn
 
 HEADER = struct.Struct(">Q")
 
@@ -43,12 +43,16 @@ class ModelSettings:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One question. `simulations` 0 is one greedy answer; a search ends after `seconds`."""
+    """One question. `simulations` 0 is one greedy answer; a search ends after `seconds`. `previous` is
+    what it follows, and `follows` the id of that answer where it is stored.
+    """
 
     id: str
     question: str
     simulations: int = 0
     seconds: float | None = None
+    previous: Turn | None = None
+    follows: str | None = None
 
 
 def pack(message: tuple[Any, ...]) -> bytes:

@@ -60,8 +60,13 @@ class Metrics:
             buckets=(1, 2, 4, 8, 16, 32, 64),
         )
         self.refused = Counter(
-            "txt2sql_refused", "Questions refused because the queue was full", registry=registry
+            "txt2sql_refused",
+            "Questions and statements refused because too many waited, or they too long",
+            ("kind",),
+            registry=registry,
         )
+        for kind in ("question", "statement"):
+            self.refused.labels(kind)
         self.waiting = Gauge("txt2sql_waiting", "Questions in the queue", registry=registry)
         self.open = Gauge(
             "txt2sql_open", "Questions accepted and not yet answered", registry=registry

@@ -107,6 +107,7 @@ class Room:
             return self.statements.run(asked.id, sql)
 
         answer = self.service.answer(asked.question, prediction, run)
+        answer = replace(answer, previous=asked.previous)
         if self.statements.stopped(asked.id):
             raise Stopped
         return answer
@@ -176,7 +177,7 @@ class _Watch:
 
 def _example(asked: Ask) -> Example:
     """`Statements` tells requests apart by db_id; the service has one database and looks at none."""
-    return Example(asked.id, asked.id, asked.question.strip())
+    return Example(asked.id, asked.id, asked.question.strip(), previous=asked.previous)
 
 
 def _searchers(service: Service, settings: ModelSettings) -> list[Any]:

@@ -1,7 +1,8 @@
 """OpenAI's chat protocol in front of the service, so that chat programs can ask the database.
 
 /v1/models and /v1/chat/completions, whole or streamed: enough for Open WebUI, LibreChat, LangChain and
-the official client. The question is the last message of the user; what the answer says is its SQL and
+the official client. The question is the last message of the user, which may
+refer back to one that was answered here; what the answer says is its SQL and
 the first rows as a table in Markdown. Source: https://platform.openai.com/docs/api-reference/chat
 
 >>> OpenAI(base_url="http://127.0.0.1:8000/v1", api_key="none").chat.completions.create(
@@ -12,8 +13,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI
@@ -23,9 +25,12 @@ from pydantic import BaseModel, Field
 from txt2sql.serving.backend import Backend
 from txt2sql.serving.payload import cell
 from txt2sql.serving.tickets import Closed, Full, Ticket
+from txt2sql.types import Turn
 
 MODEL = "txt2sql"
 _ROWS, _CELL_CHARACTERS = 20, 200
+_OUR_SQL = re.compile(r"\s*(`{3,})sql\n(.+?)\n\1\s+\|", re.S)
+"""The beginning of an answer, see `as_markdown`."""
 
 
 class Part(BaseModel):
@@ -74,7 +79,7 @@ def add_routes(app: FastAPI, backend: Backend) -> None:
         if len(question) > 10_000:
             return _error(400, "the question has more than 10,000 characters; ask a shorter one")
         try:
-            ticket = backend.ask(question)
+            ticket = backend.ask(question, previous=_previous(body.messages))
         except Full as problem:
             return _error(429, str(problem), {"Retry-After": str(problem.seconds)})
         except Closed as problem:
@@ -93,6 +98,18 @@ def add_routes(app: FastAPI, backend: Backend) -> None:
         usage = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
         facts = _head(ticket, "chat.completion")
         return JSONResponse({**facts, "choices": [choice], "usage": usage})
+
+
+def _previous(messages: Sequence[ChatMessage]) -> Turn | None:
+    """The last turn before the question that was answered with SQL of ours, and rows."""
+    question, turn = "", None
+    last = max(i for i, message in enumerate(messages) if message.role == "user")
+    for message in messages[:last]:
+        if message.role == "user":
+            question = message.text
+        elif message.role == "assistant" and (found := _OUR_SQL.match(message.text)):
+            turn = Turn(question, found[2])
+    return turn
 
 
 async def _answer(backend: Backend, ticket: Ticket) -> tuple[int, str]:

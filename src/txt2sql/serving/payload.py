@@ -27,11 +27,14 @@ def cell(value: Cell) -> Any:
     return value
 
 
-def payload(id: str, answer: Answer, question: str | None, schema: Schema) -> dict[str, Any]:
-    """The Answer of the API; rows last, and still as they are."""
+def payload(
+    id: str, answer: Answer, question: str | None, schema: Schema, previous: str | None = None
+) -> dict[str, Any]:
+    """The Answer of the API; rows last, and still as they are. `previous` is the id of what it follows."""
     return {
         "id": id,
         "question": question,
+        "previous": previous,
         "sql": answer.sql,
         "explanation": explanation(answer.sql, schema) if answer.error is None else None,
         **columns(answer.sql, answer.columns, answer.rows, schema, answer.error),

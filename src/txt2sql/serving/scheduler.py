@@ -1,9 +1,10 @@
 """The scheduler: a bounded queue in front of the model's process, batches out of it, and fair turns.
 
 Questions of all clients that wait when the model becomes free are computed as one batch (dynamic
-batching); searches run beside them, a few at a time. A full queue refuses (`Full`) and says when to
-come again. Every accepted request ends in exactly one of answer, stopped, failed: also when its
-deadline passes, when the process dies (it is asked once more, alone), or when the server shuts down.
+batching), clients by turns; searches run beside them, a few at a time. A full queue refuses (`Full`)
+and says when to come again. Every accepted request ends in exactly one of answer, stopped, failed: also when its
+deadline passes, when the process dies or hangs (it is asked once more, alone), or when the server
+shuts down.
 
 >>> ticket = scheduler.submit(Ask("3f2c...", "How many shops are there?"))  # doctest: +SKIP
 >>> async for event in ticket.events(): ...  # doctest: +SKIP
@@ -12,24 +13,27 @@ deadline passes, when the process dies (it is asked once more, alone), or when t
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import pickle
 import sys
 import time
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from txt2sql.serving.fair import FairQueue
 from txt2sql.serving.messages import HEADER, Ask, ModelSettings, pack
 from txt2sql.serving.tickets import DEFAULT_LOAD, Closed, Full, Load, Ticket
 
 _ATTEMPTS = 2
 _LEAST_SEARCH_S = 0.1
+_HUNG_S = 30.0
 _STARTS = 3
 _RESTART_S = 0.5
 _LONGEST_RESTART_S = 30.0
+_log = logging.getLogger(__name__)
 
 
 class Scheduler:
@@ -46,8 +50,9 @@ class Scheduler:
         self.broken: str | None = None
         self.ready = False
         self.restarts = 0
-        self._waiting: deque[Ticket] = deque()
-        self._searches: deque[Ticket] = deque()
+        self._hung_s = load.deadline_s + _HUNG_S if load.hung_s is None else load.hung_s
+        self._waiting: FairQueue[Ticket] = FairQueue(load.queue)
+        self._searches: FairQueue[Ticket] = FairQueue(load.searches_waiting)
         self._running: dict[str, Ticket] = {}
         self._open: dict[str, Ticket] = {}
         self._free, self._sent = True, 0
@@ -61,26 +66,23 @@ class Scheduler:
 
     # ---------------------------------------------------------------------------------- requests
 
-    def submit(self, ask: Ask) -> Ticket:
-        """Accept a request. Raises Full, Closed, or KeyError for an id that is in use."""
+    def submit(self, ask: Ask, client: str = "") -> Ticket:
+        """Accept a request of a client. Raises Full, Closed, or KeyError for an id that is in use."""
         if self._closing:
             raise Closed("the server is shutting down")
         if self.broken is not None:
             raise Closed(self.broken)
         if ask.id in self._open:
             raise KeyError("a request of this id is under way; make a new one")
-        queue, most = (
-            (self._searches, self.load.searches_waiting)
-            if ask.simulations
-            else (self._waiting, self.load.queue)
-        )
-        wait = self._wait(ask, len(queue))
-        if len(queue) >= most or wait > self.load.deadline_s:
+        queue = self._searches if ask.simulations else self._waiting
+        before = queue.before(client)
+        wait = self._wait(ask, before)
+        if queue.full(client) or wait > self.load.deadline_s:
             raise Full(max(1, min(60, math.ceil(wait))))
         ticket = Ticket(ask, time.monotonic() + self.load.deadline_s)
         self._open[ask.id] = ticket
-        queue.append(ticket)
-        ticket.tell("queued", len(queue))
+        queue.add(client, ticket)
+        ticket.tell("queued", before + 1)
         asyncio.get_running_loop().call_later(self.load.deadline_s, self._late, ticket)
         self._dispatch()
         return ticket
@@ -112,8 +114,7 @@ class Scheduler:
         ticket.tell(kind, value)
         self._open.pop(ticket.ask.id, None)
         for queue in (self._waiting, self._searches):
-            with suppress(ValueError):
-                queue.remove(ticket)
+            queue.remove(ticket)
         if ticket.ask.id in self._running:
             self._send("stop", ticket.ask.id)
 
@@ -135,41 +136,52 @@ class Scheduler:
             number = self._sent = self._sent + 1
             self._batches_out[number] = {ticket.ask.id for ticket in batch}
             self._batched(len(batch))
-            for ticket in batch:
-                self._start(ticket)
+            self._start(batch)
             self._send("batch", [ticket.ask for ticket in batch])
         while self.ready and self._may_go(self._searches):
             searching = sum(ticket.ask.simulations > 0 for ticket in self._running.values())
             if searching >= self.settings.searches:
                 break
-            ticket = self._searches.popleft()
-            self._start(ticket)
+            ticket = self._searches.take()
+            self._start([ticket])
             self._send("search", ticket.ask)
 
-    def _may_go(self, queue: deque[Ticket]) -> bool:
+    def _may_go(self, queue: FairQueue[Ticket]) -> bool:
         """Whether the first of a queue may be sent now. What a process died of is asked again only
         while nothing else is, so that it takes nothing with it when it was to blame."""
         if not queue or any(ticket.attempts > 1 for ticket in self._running.values()):
             return False
-        return not (queue[0].attempts and self._running)
+        return not (queue.head.attempts and self._running)
 
     def _next_batch(self) -> list[Ticket]:
-        """The requests that waited longest."""
-        batch = [self._waiting.popleft()]
+        """The requests whose turn it is."""
+        batch = [self._waiting.take()]
         while self._waiting and len(batch) < self.load.batch:
-            if batch[0].attempts or self._waiting[0].attempts:
+            if batch[0].attempts or self._waiting.head.attempts:
                 break
-            batch.append(self._waiting.popleft())
+            batch.append(self._waiting.take())
         return batch
 
-    def _start(self, ticket: Ticket) -> None:
-        ticket.attempts += 1
-        ticket.started = time.monotonic()
-        if ticket.ask.simulations:  # of the time that is left, some is for the answer
-            left = max(_LEAST_SEARCH_S, 0.9 * (ticket.deadline - ticket.started))
-            ticket.ask = replace(ticket.ask, seconds=left)
-        self._running[ticket.ask.id] = ticket
-        ticket.tell("started")
+    def _start(self, tickets: list[Ticket]) -> None:
+        for ticket in tickets:
+            ticket.attempts += 1
+            ticket.started = time.monotonic()
+            if ticket.ask.simulations:  # of the time that is left, some is for the answer
+                left = max(_LEAST_SEARCH_S, 0.9 * (ticket.deadline - ticket.started))
+                ticket.ask = replace(ticket.ask, seconds=left)
+            self._running[ticket.ask.id] = ticket
+            ticket.tell("started")
+        begun = [(ticket, ticket.attempts) for ticket in tickets]
+        asyncio.get_running_loop().call_later(self._hung_s, self._overdue, begun)
+
+    def _overdue(self, begun: list[tuple[Ticket, int]]) -> None:
+        """What the model still has after so long, it will not answer."""
+        if any(
+            self._running.get(ticket.ask.id) is ticket and ticket.attempts == attempts
+            for ticket, attempts in begun
+        ):
+            _log.warning("the model gave no answer for %g s and is started again", self._hung_s)
+            self.restart()
 
     def _send(self, kind: str, body: Any) -> None:
         if self._process is not None and self._process.stdin is not None:
@@ -264,7 +276,7 @@ class Scheduler:
             await self._process.wait()
 
     def _again(self) -> None:
-        """The process died: what it had is asked once more, and first; then it fails."""
+        """The process ended: what it had is asked once more, and first; then it fails."""
         lost = list(self._running.values())
         self._running.clear()
         self._batches_out.clear()
@@ -278,7 +290,7 @@ class Scheduler:
                 )
             else:
                 queue = self._searches if ticket.ask.simulations else self._waiting
-                queue.appendleft(ticket)
+                queue.put_back(ticket)
 
     def _hear(self, kind: str, *rest: Any) -> None:
         if kind == "ready":

@@ -19,11 +19,13 @@ class _Body(BaseModel):
 
 
 class Question(_Body):
-    """What to ask: `search` simulations, 0 for one greedy answer; `id` to stop it by."""
+    """What to ask: `search` simulations, 0 for one greedy answer; `id` to stop it by; `previous` is
+    the id of the answer that it follows, if its words refer back."""
 
     question: Annotated[str, Field(min_length=1, max_length=10_000, pattern=r"[^\s\x1c-\x1f]")]
     search: Annotated[int, Field(ge=0)] = 0
     id: UUID | None = None
+    previous: UUID | None = None
 
 
 class Statement(_Body):
@@ -67,12 +69,14 @@ class Chart(BaseModel):
 
 class Answered(BaseModel):
     """An answer: rows, or the reason why there are none in `error`; `dropped` did not fit the prompt.
+    `previous` is the id of the answer that the question was taken to follow.
 
     `labels` say in words what the columns are, `amounts` are the places of those that hold quantities.
     """
 
     id: str
     question: str | None
+    previous: str | None = None
     sql: str | None
     explanation: str | None
     columns: list[str]

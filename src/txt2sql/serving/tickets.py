@@ -18,12 +18,17 @@ from txt2sql.serving.messages import Ask
 @dataclass(frozen=True, slots=True)
 class Load:
     """How much is taken on: questions and searches that may wait, questions computed together, and
-    the seconds after which an accepted request is given up."""
+    the seconds after which an accepted request is given up. Of statements, `queue` may wait, too,
+    each `statement_wait_s` at most."""
 
     queue: int = 64
     batch: int = 16
     searches_waiting: int = 8
     deadline_s: float = 60.0
+    statement_wait_s: float = 30.0
+    hung_s: float | None = None
+    """Seconds that a question may be with the model before its process is taken to hang, and started
+    again; None: half a minute more than the deadline."""
 
 
 DEFAULT_LOAD = Load()
@@ -32,8 +37,8 @@ DEFAULT_LOAD = Load()
 class Full(Exception):
     """The queue is full; come again after `seconds`."""
 
-    def __init__(self, seconds: int) -> None:
-        super().__init__(f"too many questions are waiting; ask again in {seconds} s")
+    def __init__(self, seconds: int, what: str = "questions") -> None:
+        super().__init__(f"too many {what} are waiting; ask again in {seconds} s")
         self.seconds = seconds
 
 
@@ -53,10 +58,11 @@ ENDS = frozenset({"answer", "stopped", "failed"})
 
 @dataclass(eq=False)
 class Ticket:
-    """An accepted request."""
+    """An accepted request; one that is `aside` does not wait for the model."""
 
     ask: Ask
     deadline: float
+    aside: bool = False
     attempts: int = 0
     over: bool = False
     started: float = 0.0

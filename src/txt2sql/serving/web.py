@@ -149,7 +149,9 @@ def _questions(app: FastAPI, backend: Backend) -> None:
         """Ask a question. With `Accept: text/event-stream`, what happens is told as it does: queued,
         started, progress, then answer, stopped or error."""
         try:
-            ticket = backend.ask(body.question, body.search, _text(body.id))
+            follows = _text(body.previous)
+            previous = await backend.turn(follows) if follows else None
+            ticket = backend.ask(body.question, body.search, _text(body.id), previous, follows)
         except (KeyError, ValueError) as problem:
             return _error(422, problem.args[0])
         if "text/event-stream" in request.headers.get("accept", ""):

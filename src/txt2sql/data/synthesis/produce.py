@@ -26,6 +26,7 @@ from txt2sql.data.synthesis.questions import Author, Question
 from txt2sql.errors import DatabaseError, DataError
 from txt2sql.execution.database import Database
 from txt2sql.runs import write_atomically
+from txt2sql.sql.normal_form import canonical_sql
 from txt2sql.types import Cell, Schema
 
 _OPCODES = 200_000
@@ -122,7 +123,7 @@ class _Writer:
     """The pairs of one database; no question and no statement comes twice."""
 
     def __init__(self, source: Source, author: Author, seed: int) -> None:
-        self.database, self.author = source.database, author
+        self.database, self.author, self.schema = source.database, author, source.schema
         self.db_id = source.schema.db_id
         self.prefix = f"{seed}/{self.db_id}/"
         self.pairs: list[Pair] = []
@@ -167,7 +168,8 @@ class _Writer:
         if not problem:
             self._questions.add(asked)
             self._statements.add(question.sql)
-            self.pairs.append(Pair(self.db_id, question.text, question.sql, question.kind))
+            sql = canonical_sql(question.sql, self.schema)
+            self.pairs.append(Pair(self.db_id, question.text, sql, question.kind))
         return problem
 
 

@@ -80,6 +80,8 @@ export function showAnswer(place, asked, { busy, arrived, ask, address, own = nu
   let shownSql = plain(asked.sql); // the statement that the result belongs to
   const written = laidOut(asked.sql || "");
   const name = asked.question ? make("h2", { class: "asked" }, asked.question) : null;
+  const follows = asked.previous ? make("p", { class: "hint follows" }) : null;
+  if (follows) api.kept(asked.previous).then(before => { follows.textContent = "follows: " + (before.question || before.explanation); }, () => {});
   const head = make("div", { class: "head" }), result = make("div", { class: "result" }), judging = make("div", { class: "judging" });
   const extras = [matched(asked.matches || []), leftOut(asked.dropped || []), otherQueries({ ...asked, candidates: asked.candidates || [] }, tryOut)].filter(Boolean);
   const stale = make("p", { class: "hint stale-hint", hidden: true }, "This belongs to the SQL before your edits; Run shows what the new one gives.");
@@ -104,7 +106,7 @@ export function showAnswer(place, asked, { busy, arrived, ask, address, own = nu
   function blank(...inside) {
     answer = null;
     shownSql = plain(editor.text);
-    head.replaceChildren(...[name].filter(Boolean));
+    head.replaceChildren(...[follows, name].filter(Boolean));
     result.replaceChildren(...inside);
     judging.replaceChildren();
     for (const each of extras) each.hidden = true;
@@ -153,6 +155,7 @@ export function showAnswer(place, asked, { busy, arrived, ask, address, own = nu
     shownSql = plain(answer.sql);
     const changed = !own && shownSql !== plain(written);
     head.replaceChildren(...[
+      follows,
       name,
       answer.explanation ? make("p", { class: "explanation" }, answer.explanation) : null,
       facts(answer, address)].filter(Boolean));

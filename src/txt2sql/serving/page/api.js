@@ -43,6 +43,7 @@ export const refresh = () => read("api/database/refresh", { method: "POST" });
 export const history = search => read("api/history?limit=100&search=" + encodeURIComponent(search));
 export const rename = (id, name) => send("api/answers/" + encodeURIComponent(id), { method: "PATCH", body: { name } });
 export const stored = (id, signal) => read("api/answers/" + encodeURIComponent(id) + "?rows=1", { signal });
+export const kept = id => read("api/answers/" + encodeURIComponent(id));
 export const run = (sql, id, signal) => read("api/sql", { method: "POST", body: { sql, id }, signal });
 export const stop = id => send("api/ask/" + encodeURIComponent(id), { method: "DELETE" });
 export const forget = () => send("api/history", { method: "DELETE" });
@@ -66,8 +67,8 @@ export function newId() {
 }
 
 // The events of one question, as [name, data]: queued, started, progress, then answer, stopped or error.
-export async function* ask(question, search, id) {
-  const response = await send("api/ask", { method: "POST", body: { question, search, id }, accept: "text/event-stream" });
+export async function* ask(question, search, id, previous) {
+  const response = await send("api/ask", { method: "POST", body: { question, search, id, previous }, accept: "text/event-stream" });
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   try {

@@ -13,6 +13,7 @@ const NAMES = { sqlite: "SQLite", postgres: "PostgreSQL", postgresql: "PostgreSQ
 const [question, place, progress, effort] = ["question", "answer", "progress", "effort"].map(find);
 let database = null, view = null, running = null, last = question;
 let turn = 0; // what began last; whatever ends later shows nothing any more
+let thread = null; // the id of the last answer: the service tells by its words whether a question follows it
 const quiet = matchMedia("(prefers-reduced-motion: reduce)");
 const narrow = matchMedia("(max-width: 56rem)");
 
@@ -76,20 +77,21 @@ function busy(id, text) {
   return { signal: control.signal, stop: shown.stop, stopping: shown.stopping, done: shown.done };
 }
 
-async function ask(text) {
+async function ask(text, previous = thread) {
   if (running) return;
   const id = api.newId(), mine = ++turn;
   const shown = waiting(id, "Thinking", () => api.stop(id).catch(problem => say(problem.message)));
   begun();
   scrollTo({ top: 0, behavior: quiet.matches ? "auto" : "smooth" });
-  let end = () => refused(new api.Failure("The service ended the connection before it answered; try again."), () => ask(text));
+  const again = () => ask(text, previous);
+  let end = () => refused(new api.Failure("The service ended the connection before it answered; try again."), again);
   const ends = {
-    answer: data => answered(data),
-    error: data => refused(new api.Failure(data.error), () => ask(text)),
-    stopped: () => stopped(() => ask(text)),
+    answer: data => (shown.stopping() ? stopped(again) : answeredText(data)),
+    error: data => refused(new api.Failure(data.error), again),
+    stopped: () => stopped(again),
   };
   try {
-    for await (const [name, data] of api.ask(text, Number(effort.value) || 0, id)) {
+    for await (const [name, data] of api.ask(text, Number(effort.value) || 0, id, previous)) {
       if (mine !== turn) break;
       if (name === "queued" && data.position > 0) shown.tell("Waiting for " + count(data.position, "question") + " before yours");
       else if (name === "started") shown.tell(Number(effort.value) ? "Searching" : "Thinking");
@@ -99,11 +101,22 @@ async function ask(text) {
         break;
       }
     }
-  } catch (problem) {
-    end = () => refused(problem, () => ask(text));
+  } catch (problem) { // 422: the history may have been cleared meanwhile
+    end = () => (previous && problem.status === 422 ? ask(text, null) : refused(problem, again));
   }
   shown.done(); // before the answer is seen: the next question may follow at once
   if (mine === turn) end();
+}
+
+// SQL in the box for questions was run; it goes on in the other one.
+function answeredText(answer) {
+  if (!answer.question) {
+    own.text = laidOut(answer.sql);
+    question.value = "";
+    grow();
+    choose(find("tab-sql"));
+  }
+  answered(answer);
 }
 
 // SQL that a person wrote without a question.
@@ -132,6 +145,7 @@ async function show(shown, request, again, pushed = true) {
 function answered(answer, pushed = true) {
   view = showAnswer(place, answer, { busy, arrived, ask: askNext, address, own: answer.question ? null : { ...own, run: runOwn, get text() { return own.text; }, set text(sql) { own.text = sql; } } });
   nameAnswer();
+  remember(answer);
   if (pushed) arrived(answer);
   document.title = (answer.question || "SQL") + " – txt2sql";
   say(answer.error || (answer.explanation || "Answered") + " " + count(answer.rows.length, "row"));
@@ -147,7 +161,13 @@ function askNext(text) {
 // Every answer has an address, which shows it again: for Back, for a bookmark, for somebody else.
 const address = id => location.origin + location.pathname + "#answer=" + id;
 
+function remember(answer) {
+  if (answer.id && answer.sql && answer.error === null) thread = answer.id;
+  find("afresh").hidden = !thread;
+}
+
 function arrived(answer) {
+  remember(answer);
   history.refresh();
   if (answer.id && location.hash !== "#answer=" + answer.id) window.history.pushState(null, "", "#answer=" + answer.id);
 }
@@ -161,7 +181,8 @@ function openAddress() {
   }
   if (id) return openStored(id[1], false);
   turn += 1;
-  view = null;
+  view = thread = null;
+  find("afresh").hidden = true;
   place.replaceChildren();
   find("welcome").classList.remove("hidden-text");
   find("examples").hidden = false;
@@ -358,6 +379,13 @@ window.addEventListener("popstate", openAddress);
 find("by-sql").prepend(own.element);
 find("run-button").addEventListener("click", runOwn);
 find("refresh").addEventListener("click", refresh);
+find("afresh").addEventListener("click", () => {
+  window.history.pushState(null, "", location.pathname);
+  openAddress();
+  question.value = "";
+  grow();
+  question.focus();
+});
 find("side-button").addEventListener("click", () => openSide(!document.body.classList.contains("side-open")));
 find("side-close").addEventListener("click", () => openSide(false));
 find("shade").addEventListener("click", () => openSide(false));

@@ -1,0 +1,193 @@
+"""Models of transformers answer as their plain forward passes do, batched and in one flat cache."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from copy import copy
+
+import numpy as np
+import pytest
+import torch
+
+from txt2sql.errors import ModelError
+from txt2sql.models.decoder import Decoder
+from txt2sql.models.tokenizer import input_text
+from txt2sql.types import Message, Prompt, Sampling
+
+Loaded = Callable[..., Decoder]
+ARCHITECTURES = ["phi", "llama", "mistral", "qwen2", "bert"]
+PROMPTS = [
+    Prompt("how many singers ?"),
+    Prompt("SELECT name FROM singer WHERE age > 3 AND country = 'France'"),
+    Prompt("x"),
+]
+CHAT = Prompt("plain", (Message("system", "be brief"), Message("user", "hi")))
+SHORT = Sampling(max_new_tokens=12)
+
+
+def forward(generator: Decoder, prompt: Prompt, tokens: list[int]) -> torch.Tensor:
+    """(time, vocabulary) log-probabilities after the prompt and after each token, without a cache."""
+    ids, _ = generator.encode(prompt)
+    with torch.inference_mode():
+        logits = generator.engine.model(torch.tensor([ids + tokens])).logits[0, len(ids) - 1 :]
+    return torch.log_softmax(logits.float(), -1)
+
+
+def greedy(generator: Decoder, prompt: Prompt, most: int) -> tuple[list[int], list[float]]:
+    """The likeliest tokens and their log-probabilities."""
+    tokens: list[int] = []
+    values: list[float] = []
+    while len(tokens) < most and not (tokens and tokens[-1] in generator.vocabulary.end_ids):
+        last = forward(generator, prompt, tokens)[-1]
+        tokens.append(int(last.argmax()))
+        values.append(float(last.max()))
+    return tokens, values
+
+
+@pytest.fixture(params=ARCHITECTURES)
+def generator(request: pytest.FixtureRequest, generator_of: Loaded) -> Decoder:
+    return generator_of(request.param)
+
+
+def test_greedy_is_the_argmax_and_its_logprobs_are_the_models(generator: Decoder) -> None:
+    for prompt, [found] in zip(PROMPTS, generator.generate(PROMPTS, SHORT), strict=True):
+        tokens, values = greedy(generator, prompt, SHORT.max_new_tokens)
+        assert (found.completion_tokens, found.prompt_tokens) == (
+            len(tokens),
+            len(generator.encode(prompt)[0]),
+        )
+        assert found.logprobs == pytest.approx(values, abs=1e-3)
+
+
+def test_a_tree_in_one_cache_has_the_logits_of_plain_forward_passes(generator: Decoder) -> None:
+    """A prompt, then random branches, read a ragged level at a time, each blind to the others."""
+    chance, engine = random.Random(3), generator.engine
+    prompt = [chance.randrange(6, 200) for _ in range(9)]
+    cache = engine.cache()
+    seen = np.tri(len(prompt), dtype=bool)
+    positions = np.arange(len(prompt))
+    engine.forward(np.array(prompt), positions, seen, cache, np.array([len(prompt) - 1]))
+    tree = [(list(positions), prompt)]  # the slots and the tokens of every branch
+    for _ in range(5):
+        grown = []
+        for column in range(chance.randrange(1, 5)):
+            slots, ids = chance.choice(tree)
+            token = chance.randrange(6, 200)
+            grown.append(([*slots, cache.length + column], [*ids, token]))
+        seen = np.zeros((len(grown), cache.length + len(grown)), bool)
+        for row, (slots, _) in zip(seen, grown, strict=True):
+            row[slots] = True
+        tokens = np.array([ids[-1] for _, ids in grown])
+        positions = np.array([len(ids) - 1 for _, ids in grown])
+        output, slots = engine.forward(tokens, positions, seen, cache, np.arange(len(grown)))
+        assert slots.tolist() == [branch[0][-1] for branch in grown]
+        for logits, hidden, (_, ids) in zip(output.logits, output.hidden, grown, strict=True):
+            with torch.inference_mode():
+                plain = engine.model(torch.tensor([ids]), output_hidden_states=True)
+            assert logits == pytest.approx(plain.logits[0, -1].numpy(), abs=1e-4)
+            assert hidden == pytest.approx(plain.hidden_states[-1][0, -1].numpy(), abs=1e-4)
+        tree += grown
+
+
+def test_a_cache_gives_back_what_it_holds_and_forgets(generator_of: Loaded) -> None:
+    engine = generator_of("qwen2").engine
+    one, other = engine.cache(), engine.cache()
+    ids = np.arange(10, 710)  # more than fit at first
+    where = np.arange(200)
+    engine.forward(ids[:200] % 300, where, np.tri(200, dtype=bool), one, np.array([199]))
+    assert other.put(one.take(where[:150])).tolist() == list(range(150))
+    assert np.array_equal(other.take(where[:150]), one.take(where[:150]))
+    one.truncate(150)
+    assert one.length == other.length == 150
+    found = [
+        engine.forward(
+            np.array([7]), np.array([150]), np.ones((1, 151), bool), each, np.array([0])
+        )[0].logits
+        for each in (one, other)
+    ]
+    assert np.array_equal(*found)
+
+
+def test_a_batch_gives_what_its_prompts_give_one_by_one(generator: Decoder) -> None:
+    for sampling in (SHORT, Sampling(max_new_tokens=8, beams=3)):
+        together = generator.generate(PROMPTS, sampling)
+        for prompt, found in zip(PROMPTS, together, strict=True):
+            [alone] = generator.generate([prompt], sampling)
+            assert [c.text for c in found] == [c.text for c in alone]
+            for one, other in zip(found, alone, strict=True):
+                assert one.logprobs == pytest.approx(other.logprobs, abs=1e-3)
+
+
+def test_sampling_is_reproducible(generator_of: Loaded) -> None:
+    generator = generator_of("llama")
+    sampling = Sampling(max_new_tokens=4, n=5, temperature=1.5, top_p=0.9, seed=7)
+    first = generator.generate(PROMPTS, sampling)
+    assert first == generator.generate(PROMPTS, sampling)
+    other = Sampling(max_new_tokens=4, n=5, temperature=1.5, top_p=0.9, seed=8)
+    assert first != generator.generate(PROMPTS, other)
+    assert all(len(completions) == 5 for completions in first)
+    totals = [sum(c.logprobs) for c in first[1]]
+    assert totals == sorted(totals, reverse=True)
+
+
+def test_stop_texts_end_a_completion_and_are_not_part_of_it(generator_of: Loaded) -> None:
+    for kind in ("plain", "no_pad"):
+        generator = generator_of("llama", kind)
+        whole = [c[0] for c in generator.generate(PROMPTS, Sampling(max_new_tokens=30))]
+        stop = whole[0].text[6:8]
+        stopped = [c[0] for c in generator.generate(PROMPTS, Sampling(30, stop=(stop, "\0")))]
+        assert stopped[0].text == whole[0].text[: whole[0].text.find(stop)]
+        assert stopped[0].completion_tokens < whole[0].completion_tokens
+        for before, after in zip(whole, stopped, strict=True):
+            assert stop not in after.text and before.text.startswith(after.text)
+            assert after.logprobs == pytest.approx(before.logprobs[: len(after.logprobs)], abs=1e-4)
+
+
+def test_the_chat_template_is_used_where_there_is_one(generator_of: Loaded) -> None:
+    plain, chat = (generator_of("llama", kind) for kind in ("plain", "chat"))
+    assert input_text(plain.vocabulary.tokenizer, CHAT) == ("plain", True)
+    text = "<|system|>be brief\n<|user|>hi\n<|assistant|>"
+    assert input_text(chat.vocabulary.tokenizer, CHAT) == (text, False)
+    assert input_text(chat.vocabulary.tokenizer, Prompt("plain")) == ("plain", True)
+    ids, shared = chat.encode(CHAT)
+    assert chat.vocabulary.tokenizer.decode(ids) == text
+    assert chat.vocabulary.tokenizer.decode(ids[:shared]) == "<|system|>be brief"
+
+
+def test_a_template_without_a_system_role_gets_its_text_from_the_user(
+    generator_of: Loaded,
+) -> None:
+    tokenizer = copy(generator_of("llama", "chat").vocabulary.tokenizer)
+    tokenizer.chat_template = (
+        "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system') }}{% endif %}"
+        "[{{ messages[0]['content'] }}]"
+    )
+    assert input_text(tokenizer, CHAT) == ("[be brief\n\nhi]", False)
+
+
+def test_a_prompt_longer_than_the_context_says_so(generator_of: Loaded) -> None:
+    generator = generator_of("phi")
+    with pytest.raises(ModelError, match="reads 255; render it with a smaller budget"):
+        generator.generate([Prompt("? " * 400)], SHORT)
+    nearly = Prompt("a" * 250)
+    room = 256 - len(generator.encode(nearly)[0])
+    mixed = generator.generate([nearly, PROMPTS[0]], Sampling(max_new_tokens=200))
+    assert mixed[0][0].completion_tokens <= room
+    [alone] = generator.generate([PROMPTS[0]], Sampling(max_new_tokens=200))
+    assert [c.text for c in mixed[1]] == [c.text for c in alone]
+
+
+@pytest.mark.parametrize(
+    "sampling", [Sampling(0), Sampling(n=0), Sampling(beams=2, temperature=1.0)]
+)
+def test_sampling_that_makes_no_sense_says_so(generator_of: Loaded, sampling: Sampling) -> None:
+    with pytest.raises(ModelError):
+        generator_of("llama").generate(PROMPTS, sampling)
+
+
+def test_greedy_copies_and_no_prompts(generator_of: Loaded) -> None:
+    generator = generator_of("llama")
+    assert generator.generate([], SHORT) == []
+    [found] = generator.generate(PROMPTS[:1], Sampling(max_new_tokens=4, n=3))
+    assert len(found) == 3 and len(set(found)) == 1
