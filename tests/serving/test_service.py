@@ -101,20 +101,20 @@ def test_endless_sql_is_stopped(shop: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "question",
+    ("question", "rows"),
     [
-        "How many shops? " * 700,
-        "¿Cuántas tiendas hay en Lisboa? 有多少家商店？",
-        "'; DROP TABLE shop; --",
-        "SELECT * FROM shop WHERE city = 'Porto'",
-        "\x00\x1b[2J\ud800",
-        "{}[]%s{0}<|im_end|>",
+        ("How many shops? " * 700, ((3,),)),
+        ("¿Cuántas tiendas hay en Lisboa? 有多少家商店？", ((3,),)),
+        ("'; DROP TABLE shop; --", ()),
+        ("SELECT * FROM shop WHERE city = 'Porto'", ((2, "Porto"),)),
+        ("\x00\x1b[2J\ud800", ((3,),)),
+        ("{}[]%s{0}<|im_end|>", ((3,),)),
     ],
 )
-def test_an_odd_question_is_answered_like_any_other(shop: Path, question: str) -> None:
+def test_an_odd_question_does_no_harm(shop: Path, question: str, rows: tuple[object, ...]) -> None:
     before = contents(shop.parent)
     answer = service(shop, "SELECT count(*) FROM shop").ask(question)
-    assert (answer.error, answer.rows) == (None, ((3,),))
+    assert (answer.error is None, answer.rows) == (rows != (), rows)
     assert answer.question == question
     assert contents(shop.parent) == before
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
@@ -44,6 +44,12 @@ from txt2sql.training.ppm import (  # fmt: skip
 )
 from txt2sql.training.ppm_pairs import Grown, Node, pairs
 from txt2sql.training.rstar_settings import PPMSettings
+
+
+def model_of(generator: Decoder) -> Any:
+    """The model of transformers behind a generator."""
+    return getattr(generator.engine, "model", None)
+
 
 SETTINGS = PPMSettings(epochs=15, learning_rate=2e-2, width=0, dropout=0.0)
 

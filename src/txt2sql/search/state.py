@@ -28,9 +28,7 @@ class Question:
     @classmethod
     def of(cls, example: Example) -> Question:
         """The question of an example, and nothing else of it."""
-        return cls(
-            example.id, example.db_id, example.question, example.evidence, example.previous
-        )
+        return cls(example.id, example.db_id, example.question, example.evidence, example.previous)
 
     def example(self) -> Example:
         """The question as predictors take it, without a gold query."""
