@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -80,5 +81,13 @@ def test_a_mask_that_forgets_the_examples_is_noticed(
 
     alone = logits([[[row]] for row in examples()])
     assert torch.allclose(logits(packed), alone, atol=1e-3)
-    monkeypatch.setattr(Batch, "mask", lambda self, dtype=None: None)
+    mask = Batch.mask
+    # As if all tokens of a row were one example.
+    monkeypatch.setattr(
+        Batch,
+        "mask",
+        lambda self, dtype=None: mask(
+            replace(self, segments=torch.full_like(self.segments, 2)), dtype
+        ),
+    )
     assert not torch.allclose(logits(packed), alone, atol=1e-2)

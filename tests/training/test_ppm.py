@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from tiny_models import build, byte_level
 
 from txt2sql import sample
 from txt2sql.execution.database import open_database
@@ -25,7 +25,9 @@ from txt2sql.models.ppm import (  # fmt: skip
     tree_states,
 )
 from txt2sql.models.predictor import DirectPredictor
-from txt2sql.search.mcts import Settings
+from txt2sql.models.step_beam import Decoding
+from txt2sql.models.tree_decoder import TreeDecoder
+from txt2sql.search.actions import starts_step
 from txt2sql.search.predictor import SearchOptions, SearchPredictor
 from txt2sql.search.state import Question
 from txt2sql.search.vote import Weights
@@ -44,6 +46,7 @@ from txt2sql.training.ppm import (  # fmt: skip
 )
 from txt2sql.training.ppm_pairs import Grown, Node, pairs
 from txt2sql.training.rstar_settings import PPMSettings
+from txt2sql.types import Prompt
 
 
 def model_of(generator: Decoder) -> Any:
@@ -134,10 +137,14 @@ def test_a_tree_without_a_wrong_answer_teaches_nothing(
 
 
 @pytest.fixture(scope="module")
-def direct(tiny_lm: Callable[..., Path]) -> DirectPredictor:
+def direct(tmp_path_factory: pytest.TempPathFactory) -> DirectPredictor:
+    folder = tmp_path_factory.mktemp("policy")
     database = open_database(sample.path())
     schema = database.schema()
-    found = build_predictor(tiny_lm("llama"), lambda _: schema, lambda _: database)
+    tokenizer = byte_level([], size=0)  # of bytes alone: every text has one way to be written
+    build("llama", tokenizer, context=4096).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    found = build_predictor(folder, lambda _: schema, lambda _: database)
     assert isinstance(found, DirectPredictor)
     return found
 
@@ -148,22 +155,26 @@ def generator(direct: DirectPredictor) -> Decoder:
     return direct.generator
 
 
-def test_training_reads_the_states_that_a_search_scores(
-    direct: DirectPredictor, generator: Decoder
-) -> None:
+def test_training_reads_the_states_that_a_search_scores(generator: Decoder) -> None:
     torch.manual_seed(0)
     head = PreferenceHead(int(model_of(generator).config.hidden_size)).eval()
-    options = SearchOptions(mcts=Settings(num_simulations=12))
-    predictor = searching(direct, options, Preference(head).scores)
-    [found] = predictor.search([Question("q", "sample", "Which shops have more than 3 employees?")])
-    scored = [n.state for n in found.tree.nodes if n.state.score is not None]
-    assert {state.ended for state in scored} == {True, False}
+    scored = Preference(head).scores
+    engine = TreeDecoder(generator, starts_step, head=scored, decoding=Decoding(least=1e-30))
+    grammar = 'start: "SELECT " ("name" | "town") (" FROM " ("shop" | "sale"))?'
+    prompt = Prompt("-- The towns of shops?\n", grammar=grammar)
+    places, steps = engine.prefill([prompt]), []
+    for place in places:
+        [(_, found, _)] = engine.expand([place])
+        steps += found
+        places += [step.place for step in found if not step.ended]
+    assert {step.ended for step in steps} == {True, False} and len(steps) > 4
     tokens = TokenTree()
-    ends = [tokens.add(answer_ids(generator.vocabulary, s.text, s.ended)) for s in scored]
+    ends = [tokens.add(answer_ids(generator.vocabulary, s.text, s.ended)) for s in steps]
     with torch.no_grad():
-        states = tree_states(model_of(generator), generator.encode(found.asked.prompt)[0], tokens)
-        expected = torch.tanh(head(states[ends]) / 5)
-    assert torch.allclose(expected, torch.tensor([s.score for s in scored]), atol=1e-3)
+        states = tree_states(model_of(generator), generator.encode(prompt)[0], tokens)
+        expected = head(states[ends])
+    found_scores = torch.tensor(engine.score([step.place for step in steps]))
+    assert torch.allclose(expected, found_scores, atol=1e-3)
     assert expected.std() > 0.01
 
 

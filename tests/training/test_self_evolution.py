@@ -220,11 +220,8 @@ def test_no_setting_names_a_split_and_no_other_code_reads_questions() -> None:
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "with_gold":
                 calls.append(path.stem)
             assert not (isinstance(node, ast.Constant) and node.value in ("dev", "test")), path.stem
-    assert calls == ["cot_synthesis"] * 2
-    assert (
-        Path(cot_synthesis.__file__).read_text(encoding="utf-8").count("with_gold(dataset, SPLIT)")
-        == 2
-    )
+    assert calls == ["cot_synthesis"]
+    assert "with_gold(dataset, SPLIT)" in Path(cot_synthesis.__file__).read_text(encoding="utf-8")
 
 
 def test_what_stays_unsolved_comes_first_and_gets_more(

@@ -110,4 +110,5 @@ def test_a_record_gives_back_its_batch() -> None:
     batch, expected = collate([_record(group)], pad=5), stack(group, 5)
     assert torch.equal(batch["input_ids"], expected.inputs)
     assert torch.equal(batch["labels"], expected.labels)
-    assert torch.equal(batch["prompts"], expected.prompts)
+    assert torch.equal(batch["segments"], expected.segments)
+    assert torch.equal(batch["positions"], expected.positions)

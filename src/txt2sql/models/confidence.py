@@ -58,7 +58,7 @@ _COMMON = frozenset(
     "find first five following for four frequency frequent from get give go greater greatest group "
     "grouped had half has hasn have haven having he her here high higher highest him his hour "
     "hours how however i if in include included includes including increasing individual "
-    "information into is isn it its just kind kinds know large larger largest last late later "
+    "information into is isn it its just kind kinds know known large larger largest last late later "
     "latest least less let like list listed long longer longest look lot low lower lowest made "
     "make many match matching max maximum me mean median mention min minimum missing month monthly "
     "months more most much must my name named names need neither never new newest next nine no non "
