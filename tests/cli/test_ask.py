@@ -13,7 +13,10 @@ from txt2sql.cli.main import main
 from txt2sql.models.scripted import ScriptedGenerator
 from txt2sql.serving.service import Service
 
-KEYS = ["question", "sql", "columns", "rows", "seconds", "model", "error", "dropped"]
+KEYS = [
+    *("question", "previous", "sql", "columns", "rows", "truncated", "seconds", "model", "error"),
+    *("confidence", "dropped"),
+]
 
 
 @pytest.fixture

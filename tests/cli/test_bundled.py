@@ -16,7 +16,10 @@ import pytest
 from txt2sql import sample
 
 COMMAND = [sys.executable, "-m", "txt2sql"]
-KEYS = ["question", "sql", "columns", "rows", "seconds", "model", "error", "dropped"]
+KEYS = [
+    *("question", "previous", "sql", "columns", "rows", "truncated", "seconds", "model", "error"),
+    *("confidence", "dropped"),
+]
 
 
 def contents(folder: Path) -> dict[str, str]:

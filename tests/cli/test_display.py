@@ -118,7 +118,18 @@ def test_json_is_always_one_valid_line(rows: list[Row]) -> None:
 def test_json_has_exactly_the_promised_keys() -> None:
     result = json.loads(display.answer_json(answer(("x",), confidence=0.5), None))
     assert list(result) == [
-        *("question", "sql", "columns", "rows", "seconds", "model", "error", "dropped")
+        *(
+            "question",
+            "previous",
+            "sql",
+            "columns",
+            "rows",
+            "truncated",
+            "seconds",
+            "model",
+            "error",
+        ),
+        *("confidence", "dropped"),
     ]
     assert result["dropped"] == []
 
@@ -137,7 +148,7 @@ def test_an_explanation_shows_what_the_model_was_given(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     given = answer(
-        prompt=Prompt("the prompt\x1b\non two lines", "compact"),
+        prompt=Prompt("the prompt\x1b\non two lines"),
         dropped=("log.line",),
         matches=(ValueMatch("shop", "city", "Lisbon", "lisbon", 0.9),),
         candidates=("SELECT 1", "SELECT 2"),
@@ -146,7 +157,6 @@ def test_an_explanation_shows_what_the_model_was_given(
     text = capsys.readouterr().out
     for part in (
         "the prompt\\x1b\n  on two lines",
-        "compact",
         "shop.city = 'Lisbon'",
         "log.line",
         "SELECT 2",

@@ -32,7 +32,7 @@ def test_a_tree_is_drawn_and_written(tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_a_tree_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("search", "How many shops are there?", "--json", "--simulations", "5") == 0
     tree = json.loads(capsys.readouterr().out)
-    assert tree["sql"] == "SELECT count(*) FROM shops"
+    assert tree["sql"] == "SELECT COUNT(*) FROM shops"
     assert tree["simulations"] == 5
 
 
