@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +16,9 @@ import torch
 
 from txt2sql.models import decoder
 from txt2sql.models.export import export_onnx
-from txt2sql.training.activated import ActivatedConfig, Group, Pair, Run, train
+from txt2sql.runs import read_rows
+from txt2sql.training import activated
+from txt2sql.training.activated import ActivatedConfig, Group, Pair, Run, _parts, train
 
 SCHEMA = "CREATE TABLE singer (name TEXT)\n"
 
@@ -96,23 +101,75 @@ def row_question(pair: Pair) -> tuple[int, ...]:
     return (*pair.question, *pair.answer[:-1])
 
 
-def test_a_run_goes_on_where_it_stopped(
-    config: ActivatedConfig, tiny_spider: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_a_large_group_is_read_in_parts_of_the_same_loss(
+    config: ActivatedConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = replace(config, datasets=(str(tiny_spider),), shares=(1.0,), split="train")
+    run = opened(config)
+    large = group(run)
+    large = replace(large, pairs=large.pairs * 4)
+    for parameter in run.weights:
+        torch.nn.init.normal_(parameter, std=0.2)
+    assert list(_parts(large)) == [large]
+    tokens = sum(len(pair.question) + len(pair.answer) for pair in large.pairs)
+    monkeypatch.setattr(activated, "_SCORES", tokens * (len(large.prefix) + tokens) // 4)
+    parts = list(_parts(large))
+    assert len(parts) > 1 and sum((part.pairs for part in parts), ()) == large.pairs
+    with torch.no_grad():
+        whole = float(run.loss(large)[0])
+        assert sum(float(run.loss(part)[0]) for part in parts) == pytest.approx(whole, rel=1e-5)
+
+
+def test_half_precision_learns_the_same(config: ActivatedConfig) -> None:
+    runs = [opened(replace(config, bf16=bf16)) for bf16 in (False, True)]
+    first, second = ([run.update([group(run)])["loss"] for _ in range(8)] for run in runs)
+    assert second != first  # it was computed otherwise
+    assert second == pytest.approx(first, rel=0.05)
+    assert first[-1] < 0.9 * first[0]
+    assert all(weight.dtype == torch.float32 for run in runs for weight in run.weights)
+
+
+class Killed(Exception):
+    """Ends a run as a kill would: nothing is saved."""
+
+
+def kill() -> None:
+    raise Killed
+
+
+def terminate() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize("bf16", [False, True])
+@pytest.mark.parametrize(("end", "step"), [(terminate, 3), (kill, 2)])
+def test_a_run_goes_on_where_it_stopped(
+    bf16: bool, end: Callable[[], None], step: int,
+    config: ActivatedConfig, tiny_spider: Path, tmp_path: Path,
+) -> None:  # fmt: skip
+    config = replace(config, datasets=(str(tiny_spider),), shares=(1.0,), bf16=bf16)
     lines: list[str] = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
-        whole = replace(config, output=str(tmp_path / "whole"))
-        assert train(whole, lines.append) == tmp_path / "whole" / "model"
-        assert train(replace(config, max_steps=4), lines.append)
-        assert train(config, lines.append) == tmp_path / "run" / "model"
+
+    def ending(line: str) -> None:
+        if json.loads(line if line.startswith("{") else "{}").get("step") == 3:
+            end()
+
+    whole = replace(config, output=str(tmp_path / "whole"))
+    assert train(whole, lines.append) == tmp_path / "whole" / "model"
+    handler = signal.getsignal(signal.SIGTERM)
+    with suppress(Killed):
+        assert train(config, ending) is None
+    assert signal.getsignal(signal.SIGTERM) is handler
+    assert not (tmp_path / "run" / "model").exists()
+    assert train(config, lines.append) == tmp_path / "run" / "model"
+    assert f"going on at step {step}" in lines
     losses = [
-        [
-            json.loads(line)["loss"]
-            for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()
-        ]
+        {row["step"]: row["loss"] for row in read_rows(tmp_path / name / "metrics.jsonl")}
         for name in ("whole", "run")
     ]
-    assert "going on at step 4" in lines
     assert losses[0] == losses[1] and len(losses[0]) == 6
+    weights = [
+        (tmp_path / name / "model" / "adapter_model.safetensors").read_bytes()
+        for name in ("whole", "run")
+    ]
+    assert weights[0] == weights[1]

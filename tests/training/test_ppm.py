@@ -27,7 +27,6 @@ from txt2sql.models.ppm import (  # fmt: skip
 from txt2sql.models.predictor import DirectPredictor
 from txt2sql.models.step_beam import Decoding
 from txt2sql.models.tree_decoder import TreeDecoder
-from txt2sql.search.actions import starts_step
 from txt2sql.search.predictor import SearchOptions, SearchPredictor
 from txt2sql.search.state import Question
 from txt2sql.search.vote import Weights
@@ -159,7 +158,9 @@ def test_training_reads_the_states_that_a_search_scores(generator: Decoder) -> N
     torch.manual_seed(0)
     head = PreferenceHead(int(model_of(generator).config.hidden_size)).eval()
     scored = Preference(head).scores
-    engine = TreeDecoder(generator, starts_step, head=scored, decoding=Decoding(least=1e-30))
+    engine = TreeDecoder(
+        generator, lambda _, piece: piece == "F", head=scored, decoding=Decoding(least=1e-30)
+    )
     grammar = 'start: "SELECT " ("name" | "town") (" FROM " ("shop" | "sale"))?'
     prompt = Prompt("-- The towns of shops?\n", grammar=grammar)
     places, steps = engine.prefill([prompt]), []
@@ -167,7 +168,7 @@ def test_training_reads_the_states_that_a_search_scores(generator: Decoder) -> N
         [(_, found, _)] = engine.expand([place])
         steps += found
         places += [step.place for step in found if not step.ended]
-    assert len(steps) > 2 and any(step.ended for step in steps)
+    assert {step.ended for step in steps} == {True, False} and len(steps) > 4
     tokens = TokenTree()
     ends = [tokens.add(answer_ids(generator.vocabulary, s.text, s.ended)) for s in steps]
     with torch.no_grad():
