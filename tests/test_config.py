@@ -39,7 +39,7 @@ class Config:
     learning_rate: float = 1e-5
     resume: bool = False
     strategy: Strategy = Strategy.LORA
-    style: Literal["ddl", "compact"] = "ddl"
+    style: Literal["plain", "chat"] = "plain"
     targets: tuple[str, ...] = ("q_proj",)
     betas: tuple[float, float] = (0.9, 0.999)
     output: Path | None = None
@@ -72,7 +72,7 @@ WRONG = [
     ("model: m\nlearning_rate: true", "learning_rate should be a number, not True"),
     ("model: m\nresume: 1", "resume should be true or false, not 1"),
     ("model: m\nstrategy: lore", "strategy should be one of lora, dora, not 'lore'; did you mean"),
-    ("model: m\nstyle: 3", "style should be one of ddl, compact, not 3"),
+    ("model: m\nstyle: 3", "style should be one of plain, chat, not 3"),
     ("model: m\ntargets: q_proj", "targets should be a list, not 'q_proj'"),
     ("model: m\ntargets: [q, 3]", "targets[1] should be text, not 3"),
     ("model: m\nbetas: [0.9]", "betas should be a list of 2 values, not 1"),
@@ -164,11 +164,11 @@ def test_an_override_replaces_a_whole_section() -> None:
 
 
 def test_a_section_is_one_part_of_the_file(tmp_path: Path) -> None:
-    path = written(tmp_path, "pretrain: {model: a}\nsft: {model: b, epochs: 9}\nempty:\n")
+    path = written(tmp_path, "grpo: {model: a}\nsft: {model: b, epochs: 9}\nempty:\n")
     assert load(Config, path, ["epochs=2"], section="sft") == Config("b", 2)
     assert load(Search, path, section="empty") == Search()
-    with pytest.raises(ConfigError, match="no section 'pretrian'; did you mean 'pretrain'"):
-        load(Config, path, section="pretrian")
+    with pytest.raises(ConfigError, match="no section 'gpro'; did you mean 'grpo'"):
+        load(Config, path, section="gpro")
     with pytest.raises(ConfigError, match="sft.epoch is not a known key"):
         load(Config, path, ["epoch=2"], section="sft")
 
@@ -182,7 +182,7 @@ configs = st.builds(
     learning_rate=numbers,
     resume=st.booleans(),
     strategy=st.sampled_from(Strategy),
-    style=st.sampled_from(["ddl", "compact"]),
+    style=st.sampled_from(["plain", "chat"]),
     targets=st.lists(st.text()).map(tuple),
     betas=st.tuples(numbers, numbers),
     output=st.none() | st.from_regex(r"[a-z]{1,8}(/[a-z]{1,8}){0,2}", fullmatch=True).map(Path),

@@ -66,8 +66,8 @@ def test_a_notebook_runs_on_the_sample(
     for name, value in {
         "TXT2SQL_DATA": str(tmp_path),
         "NOTEBOOK_RESULTS": str(results),
-        "NOTEBOOK_SLICE": "12",
-        "NOTEBOOK_STEPS": "4",
+        "NOTEBOOK_SLICE": "6",
+        "NOTEBOOK_STEPS": "2",
     }.items():
         monkeypatch.setenv(name, value)
     notebook = nbformat.read(path, as_version=4)

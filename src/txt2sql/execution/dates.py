@@ -501,7 +501,10 @@ def _whole(moment: Moment, unit: str) -> bool:
     """Whether a moment is the start of a month or year on any day that the question is asked."""
     if moment.modifiers is None:
         return moment.day.day == 1 and (unit == "month" or moment.day.month == 1)
-    return bool(moment.modifiers) and moment.modifiers[0] in ("start of year", f"start of {unit}")
+    first, *shifts = moment.modifiers or ("",)
+    if unit == "year" and not all("year" in shift for shift in shifts):
+        return False  # since March
+    return first in ("start of year", f"start of {unit}")
 
 
 def _iso(place: str, form: DateFormat) -> str:
@@ -542,8 +545,6 @@ def _in_years(
 ) -> str | None:
     if any(m and not _whole(m, "year") for m in (start, end)):
         return None
-    if any(m and m.modifiers and len(m.modifiers) > 2 for m in (start, end)):
-        return None  # since March
     if start and end and end.day.year == start.day.year + 1:
         return f"{place} = {_literal(form, start, dialect)}"
     last = ""

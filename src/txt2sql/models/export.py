@@ -222,6 +222,7 @@ def export_gguf(
     if output.is_dir() or (output.exists() and not force):
         raise ModelError(f"'{output}' exists; choose another output, or add --force")
     card = resolve(name)
+    _check_causal(card)
     script = find_converter(converter)
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as scratch:
@@ -231,6 +232,15 @@ def export_gguf(
         _convert(script, folder, written := Path(scratch) / "model.gguf", outtype)
         os.replace(written, output)
     return output
+
+
+def _check_causal(card: ModelCard) -> None:
+    base = sources(card)[-1]
+    if base.architecture == "bert":
+        raise ModelError(
+            f"llama.cpp cannot run '{base.name}' as a language model, so there is no GGUF file of "
+            "it; ask it with txt2sql, or export it with --format hf"
+        )
 
 
 def find_converter(given: Path | None = None) -> Path:
