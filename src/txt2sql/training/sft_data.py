@@ -4,7 +4,7 @@ A prompt is what `txt2sql ask` would send: the one renderer, the cells that the 
 model's chat template where it has one. The answer is gold SQL in normal form, and the end token. An
 example that is too long is left out, since cutting it would cut its SQL.
 
->>> rows = draw_rows(open_data(config, tokenizer), config, tokenizer, longest=512)  # doctest: +SKIP
+>>> rows = draw_rows(open_data(config, tokenizer), config, longest=2048)  # doctest: +SKIP
 >>> rows.examples, rows.too_long  # doctest: +SKIP
 (23889, 12)
 """

@@ -107,9 +107,7 @@ class SFTConfig(RunConfig):
     accumulate: int = 1
     """Batches of one step."""
     packing: bool | None = None
-    """Several examples in a row, those of one database with their schema once where it comes first in
-    the prompt (ddl). None: there, and on a GPU.
-    """
+    """Several examples in a row, those of one database with their schema once. None: yes."""
     log_every: int = 10
     measure_every: int | None = None
     """Steps between measurements; None: once an epoch."""

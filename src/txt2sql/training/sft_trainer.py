@@ -1,4 +1,4 @@
-"""trl's SFTTrainer, taught to read the project's batches: packed without cross-talk, prefix models too.
+"""trl's SFTTrainer, taught to read the project's batches: packed without cross-talk.
 
 trl's own loss multiplies hidden states by the output matrix, which leaves out the head's other layers
 where there are some (BERT), and its packing tells examples apart by positions, which not every model
