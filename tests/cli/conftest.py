@@ -1,4 +1,4 @@
-"""A tiny data set in Spider's layout."""
+"""A tiny data set in Spider's layout, and a tiny model."""
 
 from __future__ import annotations
 
@@ -31,3 +31,15 @@ def shops(tmp_path: Path) -> Path:
     items = [{"db_id": "shop", "question": q, "query": sql} for q, sql in QUESTIONS]
     (root / "dev.json").write_text(json.dumps(items), encoding="utf-8")
     return root
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a model with random weights."""
+    from tiny_models import build, byte_level
+
+    folder = tmp_path_factory.mktemp("model") / "tiny"
+    tokenizer = byte_level([f"{question} {sql}" for question, sql in QUESTIONS] * 9)
+    tokenizer.save_pretrained(folder)
+    build("qwen2", tokenizer, context=4096).save_pretrained(folder)
+    return folder
