@@ -127,3 +127,26 @@ def test_ctrl_c_exits_with_130(after_s: float) -> None:
         errors = child.stderr.read()
         assert child.wait(timeout=30) == 130
     assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("torch.nn", "this needs torch; pip install 'txt2sql[train]'"),
+        ("elsewhere", "unexpected ModuleNotFoundError"),
+    ],
+)
+def test_a_package_that_is_absent(
+    name: str,
+    sentence: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def absent(names: object) -> None:
+        raise ModuleNotFoundError(f"No module named '{name}'", name=name)
+
+    monkeypatch.setattr("txt2sql.cli.main.application", absent)
+    monkeypatch.delenv("TXT2SQL_DEBUG", raising=False)
+    with pytest.raises(SystemExit) as stop:
+        main(["doctor"])
+    assert stop.value.code == 1 and sentence in capsys.readouterr().err

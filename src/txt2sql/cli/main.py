@@ -103,12 +103,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _fail(f"{error}")
     except KeyboardInterrupt:
         sys.exit(130)
-    except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        if package not in _EXTRAS:
-            raise
-        _fail(f"this needs {package}; pip install 'txt2sql[{_EXTRAS[package]}]'")
     except Exception as error:
+        package = (getattr(error, "name", None) or "").partition(".")[0]
+        if isinstance(error, ModuleNotFoundError) and package in _EXTRAS:
+            _fail(f"this needs {package}; pip install 'txt2sql[{_EXTRAS[package]}]'")
         if os.environ.get("TXT2SQL_DEBUG"):
             raise
         kind = type(error).__name__
