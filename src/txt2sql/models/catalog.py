@@ -22,8 +22,9 @@ from typing import Any
 from txt2sql.errors import ModelError
 
 BUNDLED = Path(__file__).parent / "bundled"
-ADAPTER = "adapter"
-"""The folder of an adapter that lies beside an exported model and always answers with it."""
+ADAPTER, PREFERENCE = "adapter", "ppm.json"
+"""The folder of an adapter that lies beside an exported model and always answers with it; the file of a
+preference model beside a policy, see `models.ppm`."""
 
 LORA_TARGETS: dict[str, tuple[str, ...]] = {
     "gemma": ("q_proj", "k_proj", "v_proj", "o_proj"),
@@ -267,8 +268,8 @@ def is_adapter(folder: Path | None) -> bool:
 
 
 def has_preference(folder: Path | None) -> bool:
-    """Whether a preference model lies beside a policy, see `models.ppm`."""
-    return folder is not None and (folder / "ppm.json").is_file()
+    """Whether a preference model lies beside a policy."""
+    return folder is not None and (folder / PREFERENCE).is_file()
 
 
 def base_of(adapter: Path) -> ModelCard:
@@ -297,6 +298,14 @@ def base_of(adapter: Path) -> ModelCard:
             f"the adapter in '{adapter}' was trained over '{base}', which is no model here; put it "
             "back, or set base_model_name_or_path in adapter_config.json to where it is now"
         ) from error
+
+
+def sources(card: ModelCard) -> list[ModelCard]:
+    """The card and, where it is an adapter, what it is made over, down to whole weights."""
+    found = [card]
+    while (folder := found[-1].folder) is not None and is_adapter(folder):
+        found.append(base_of(folder))
+    return found
 
 
 def read_json(file: Path) -> dict[str, Any]:

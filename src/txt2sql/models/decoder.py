@@ -23,10 +23,9 @@ from txt2sql.models.cache import PrefixStore
 from txt2sql.models.catalog import (
     ADAPTER,
     ModelCard,
-    base_of,
-    is_adapter,
     is_exported,
     read_json,
+    sources,
 )
 from txt2sql.models.constraint import GrammarEngine
 from txt2sql.models.onnx_engine import (
@@ -52,16 +51,10 @@ def load(folder: Path, *, threads: int | None = None) -> Decoder:
 
     Raises ModelError where it is damaged.
     """
-    adapters: list[Path] = []
-    base = folder
-    while is_adapter(base):
-        adapters.insert(0, base)
-        under = base_of(base).folder
-        if under is None:
-            raise ModelError(f"'{folder}' is an adapter over a model that is not exported")
-        base = under
-    if (base / ADAPTER).is_dir():
-        adapters.insert(0, base / ADAPTER)
+    *over, base = (c.folder for c in sources(ModelCard(folder.name, "", folder=folder)))
+    if base is None:
+        raise ModelError(f"'{folder}' is an adapter over a model that is not exported")
+    adapters = [each for each in (base / ADAPTER, *reversed(over)) if each and each.is_dir()]
     engine = OnnxEngine(base, adapters=adapters, threads=threads)
     prefixes = PrefixStore(cache_dir() / "prefixes", engine.identity)
     return Decoder(engine, Vocabulary(base), folder.name, folder=folder, prefixes=prefixes)
@@ -69,12 +62,9 @@ def load(folder: Path, *, threads: int | None = None) -> Decoder:
 
 def answers_without_torch(card: ModelCard) -> bool:
     """Whether `load` opens a model: it is exported, or adapters that are plain LoRA over one that is."""
-    while is_adapter(card.folder):
-        assert card.folder is not None
-        if not is_plain_lora(read_json(card.folder / "adapter_config.json")):
-            return False
-        card = base_of(card.folder)
-    return is_exported(card.folder)
+    *over, base = (each.folder for each in sources(card))
+    facts = [read_json(folder / "adapter_config.json") for folder in over if folder]
+    return is_exported(base) and all(map(is_plain_lora, facts))
 
 
 @dataclass(slots=True, eq=False)

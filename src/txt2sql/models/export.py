@@ -26,7 +26,7 @@ from typing import Any
 from txt2sql.errors import ModelError
 from txt2sql.models.adapters import is_quantised
 from txt2sql.models.card import read_facts, write_card
-from txt2sql.models.catalog import ADAPTER, ModelCard, base_of, is_adapter, read_json, resolve
+from txt2sql.models.catalog import ADAPTER, ModelCard, is_adapter, read_json, resolve, sources
 from txt2sql.models.weights import LoadedModel, load_weights, quiet
 from txt2sql.runs import write_atomically
 
@@ -123,14 +123,6 @@ def _weights_alone(folder: str, names: list[str]) -> list[str]:
     """What of an adapter's folder is not copied beside its base."""
     kept = ("adapter_config.json", "adapter_model.safetensors", "prompt.json", "README.md")
     return [name for name in names if name not in kept]
-
-
-def sources(card: ModelCard) -> list[ModelCard]:
-    """The card and, where it is an adapter, what it is made over, down to whole weights."""
-    found = [card]
-    while found[-1].folder is not None and is_adapter(found[-1].folder):
-        found.append(base_of(found[-1].folder))
-    return found
 
 
 def save(loaded: LoadedModel, folder: Path) -> None:

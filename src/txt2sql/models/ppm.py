@@ -30,10 +30,12 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from txt2sql.errors import ModelError
+from txt2sql.models.catalog import PREFERENCE, has_preference
+from txt2sql.models.torch_engine import additive_mask
 from txt2sql.runs import write_atomically
 
 Array = np.ndarray[Any, Any]
-WEIGHTS, FACTS = "ppm.safetensors", "ppm.json"
+WEIGHTS, FACTS = "ppm.safetensors", PREFERENCE
 
 
 class PreferenceHead(nn.Module):
@@ -99,7 +101,7 @@ def save_preference(preference: Preference, folder: Path) -> None:
 
 def find(folder: Path | None) -> Preference | None:
     """The preference model in a policy's folder, None where there is none. Raises ModelError."""
-    if folder is None or not (folder / FACTS).is_file():
+    if folder is None or not has_preference(folder):
         return None
     try:
         facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
@@ -141,7 +143,8 @@ class TokenTree:
 def tree_states(model: Any, prompt: Sequence[int], tree: TokenTree) -> Tensor:
     """The trunk's last hidden states (tokens, size) of a whole tree, in one forward pass.
 
-    Equal to what a search sees: each token attends to the prompt and to its own ancestors. Gradients flow where they are on.
+    Equal to what a search sees: each token attends to the prompt and to its own ancestors. Gradients
+    flow where they are on.
     """
     asked, count = len(prompt), len(tree.tokens)
     seen = torch.zeros(asked + count, asked + count, dtype=torch.bool)
@@ -151,11 +154,9 @@ def tree_states(model: Any, prompt: Sequence[int], tree: TokenTree) -> Tensor:
         seen[asked + number, [asked + before for before in (*path, number)]] = True
     positions = [*range(asked), *(asked + len(path) for path in tree.paths)]
     device = next(model.parameters()).device
-    mask = torch.zeros(seen.shape, dtype=model.dtype)
-    mask.masked_fill_(~seen, torch.finfo(model.dtype).min)
     output = model.base_model(
         input_ids=torch.tensor([[*prompt, *tree.tokens]], device=device),
-        attention_mask=mask[None, None].to(device),
+        attention_mask=additive_mask(seen, model.dtype)[None, None].to(device),
         position_ids=torch.tensor([positions], device=device),
         use_cache=False,
     )

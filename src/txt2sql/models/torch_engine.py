@@ -72,8 +72,7 @@ class TorchEngine:
     ) -> tuple[Output, Array]:
         """See `Engine.forward`."""
         start = cache.length
-        mask = torch.zeros(seen.shape, dtype=self.model.dtype)
-        mask.masked_fill_(~torch.from_numpy(seen), torch.finfo(self.model.dtype).min)
+        mask = additive_mask(torch.from_numpy(seen), self.model.dtype)
         states: list[Tensor] = []
         hook = self.model.base_model.register_forward_hook(
             lambda _module, _inputs, output: states.append(output.last_hidden_state)
@@ -93,6 +92,12 @@ class TorchEngine:
         hidden = states[0][0, chosen]
         output = Output(logits[0].float().cpu().numpy(), hidden.float().cpu().numpy())
         return output, np.arange(start, cache.length)
+
+
+def additive_mask(seen: Tensor, dtype: torch.dtype) -> Tensor:
+    """What is added to attention scores: 0 where a token is seen, else the least number there is."""
+    mask = torch.zeros(seen.shape, dtype=dtype, device=seen.device)
+    return mask.masked_fill_(~seen, torch.finfo(dtype).min)
 
 
 class FlatCache:

@@ -314,8 +314,8 @@ class Backend:
     async def _aside(self, ticket: Ticket) -> AsyncIterator[Event]:
         """What becomes of what the model is not asked: SQL, or a wish to change something."""
         id, text = ticket.ask.id, ticket.ask.question
-        if declined(text):
-            yield Event("answer", Answer(text, None, error=declined(text)))
+        if reason := declined(text):
+            yield Event("answer", Answer(text, None, error=reason))
             return
         try:
             yield Event("answer", Answer.of(text.strip(), await self._run(id, text.strip())))

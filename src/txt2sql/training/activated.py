@@ -43,6 +43,7 @@ from txt2sql.execution.values import ValueIndex, open_value_index
 from txt2sql.models import decoder as decoders
 from txt2sql.models.cache import PrefixStore
 from txt2sql.models.decoder import Decoder
+from txt2sql.models.torch_engine import additive_mask
 from txt2sql.prompts import render
 from txt2sql.prompts.reduce import without_copies
 from txt2sql.runs import append_row, open_run, write_atomically
@@ -296,9 +297,8 @@ class Run:
         chosen = labels != -100
         with torch.autocast("cpu", torch.bfloat16, enabled=self.config.bf16):
             hidden = self._hidden(group.prefix, inputs, owners)
-            logits = self.model.get_base_model().lm_head(
-                hidden[chosen]
-            )  # (answer tokens, vocabulary)
+            # (answer tokens, vocabulary)
+            logits = self.model.get_base_model().lm_head(hidden[chosen])
         logits = logits.float()
         total = functional.cross_entropy(logits, labels[chosen], reduction="sum")
         wrong = torch.zeros(count, dtype=torch.bool)
@@ -332,8 +332,7 @@ class Run:
 
     def _mask(self, seen: Tensor) -> Tensor:
         """(1, 1, time, slots) for scores, from which slots each token sees (time, slots)."""
-        mask = torch.zeros(seen.shape, dtype=self.precision)
-        return mask.masked_fill_(~seen, torch.finfo(self.precision).min)[None, None]
+        return additive_mask(seen, self.precision)[None, None]
 
     def _prefix_states(self, ids: tuple[int, ...]) -> Array:
         """The base's keys and values of a schema part, as `Decoder.prefix_states` gives them.

@@ -18,6 +18,8 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from txt2sql.models.torch_engine import additive_mask
+
 T = TypeVar("T")
 
 _IGNORED = -100
@@ -76,11 +78,7 @@ class Batch:
         own, other = self.segments[:, :, None], self.segments[:, None, :]
         # Padding is a trunk too, but stands on the right, where nothing sees it.
         seen = (seen & ((own == other) | (own - own % BRANCHES == other)))[:, None]
-        if dtype is None:
-            return seen
-        return torch.zeros(seen.shape, dtype=dtype, device=seen.device).masked_fill_(
-            ~seen, torch.finfo(dtype).min
-        )
+        return seen if dtype is None else additive_mask(seen, dtype)
 
 
 def by_length(rows: Sequence[Row], batch_tokens: int) -> list[Group]:

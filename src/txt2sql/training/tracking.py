@@ -1,8 +1,6 @@
 """What a training run tells: metrics.jsonl always, TensorBoard where it is installed, W&B when asked.
 
-Also how fast it is: floating-point operations of a step, counted as 6 per weight and token plus 12 per
-layer, width and pair of positions (Chowdhery et al. 2022, PaLM, appendix B), and model FLOPs
-utilisation (MFU), their rate over what the machine reaches in a plain matrix product.
+Also how fast the machine is: what it reaches in a plain matrix product.
 
 >>> Tracker(Path("run"), {}, step=0).log({"step": 1, "loss": 2.5})  # doctest: +SKIP
 """
@@ -24,7 +22,6 @@ import torch
 
 from txt2sql.errors import ConfigError
 from txt2sql.runs import append_row, read_rows, write_atomically
-from txt2sql.training.batches import Batch
 
 Progress = Callable[[str, int], AbstractContextManager[Callable[[str], None]]]
 """(label, total) -> a context with the function that advances by one and shows a note."""
@@ -100,28 +97,6 @@ def _reachable(host: str) -> bool:
     except OSError:
         return False
     return True
-
-
-class Speed:
-    """Operations per example batch for one model, and the peak that they are measured against."""
-
-    def __init__(self, model: Any, bf16: bool, peak_tflops: float | None = None) -> None:
-        self.peak = peak_tflops * 1e12 if peak_tflops else measure_peak(model.device, bf16)
-        self.weights = _weights(model)
-        self.width = model.config.num_hidden_layers * model.config.hidden_size
-        self.head = int(model.get_output_embeddings().weight.numel())
-
-    def flops(self, batch: Batch) -> float:
-        """Forward and backward of one batch; padding does not count."""
-        lengths = batch.lengths
-        matrices = self.weights * int(lengths.sum()) + self.head * int((batch.labels != -100).sum())
-        pairs = float((lengths.double() ** 2).sum())
-        return float(6 * matrices + 12 * self.width * pairs)
-
-
-def _weights(model: Any) -> int:
-    """Weights that every token is multiplied with: all matrices but the embeddings and the head."""
-    return sum(p.numel() for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n)
 
 
 def measure_peak(device: torch.device, bf16: bool) -> float:
