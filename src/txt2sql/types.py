@@ -8,15 +8,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 Cell = int | float | str | bytes | None
 """One value of a result row, as SQLite returns it."""
 
 Row = tuple[Cell, ...]
+
+Certainty = Literal["sure", "unsure", "unknown"]
+"""What people are told of an answer: it is given, given with other readings, or only on request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +148,8 @@ class Prompt:
 
     What depends on the database alone stands first: it is `prefix`, the beginning of `text`, and the
     system message, the first of `messages`. `grammar` (Lark text), when set, restricts what may be generated.
-    `dropped` names the tables and columns ("table" or "table.column") that did not fit the budget.
+    `dropped` names the tables and columns ("table" or "table.column") that did not fit the budget;
+    `matches` are the cells that the question mentions.
     """
 
     text: str
@@ -152,6 +157,7 @@ class Prompt:
     prefix: str = ""
     dropped: tuple[str, ...] = ()
     grammar: str | None = None
+    matches: tuple[ValueMatch, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +190,9 @@ class Prediction:
     quite what the model wrote: its names or joins were put right.
 
     `tokens` counts (prompt, completion); `confidence` is a probability in [0, 1]; `cost` is in dollars.
-    `dropped` is what the prompt left out, see `Prompt`.
+    `dropped` is what the prompt left out, see `Prompt`. `certainty` is told only where the confidence was
+    fitted to answers that were judged; `doubt` is a sentence on what speaks against the answer. `readings`
+    are other statements that the question may mean, likeliest first, each with a result of its own.
     """
 
     example_id: str
@@ -199,6 +207,12 @@ class Prediction:
     dropped: tuple[str, ...] = ()
     repaired: bool = False
     problem: str = ""
+    prompt: Prompt | None = None
+    features: tuple[float, ...] = ()
+    """The features of its confidence, see `models.confidence`."""
+    certainty: Certainty | None = None
+    doubt: str = ""
+    readings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +235,23 @@ class QueryResult:
     def says_something(self) -> bool:
         """True when it ran and gave more than NULLs."""
         return self.ok and any(cell is not None for row in self.rows for cell in row)
+
+    @property
+    def key(self) -> Hashable:
+        """Equal for results with the same rows in any order, and the same columns in any order where
+        their cells tell them apart; numbers equal to 6 digits are the same.
+        """
+        rows = [tuple(map(_rounded, row)) for row in self.rows]
+        # Sets, not sorted rows: a result of 10,000 rows would take a tenth of a second to sort.
+        columns = sorted(zip(*rows), key=lambda column: hash(frozenset(Counter(column).items())))
+        counts = frozenset(Counter(zip(*columns)).items())
+        return (len(self.columns), counts, self.truncated)
+
+
+def _rounded(cell: Cell) -> Cell:
+    if isinstance(cell, int) and -1_000_000 < cell < 1_000_000:
+        return cell
+    return float(f"{cell:.6g}") if isinstance(cell, (int, float)) else cell
 
 
 class Outcome(Enum):

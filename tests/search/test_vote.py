@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from txt2sql.search.vote import Ballot, Weights, choose, result_key
+from txt2sql.search.vote import Ballot, Weights, choose
 from txt2sql.types import QueryResult, Row
 
 
@@ -83,7 +83,7 @@ def test_visits_and_values_can_decide() -> None:
     ],
 )
 def test_other_results_are_other_candidates(one: QueryResult, other: QueryResult) -> None:
-    assert result_key(one) != result_key(other)
+    assert one.key != other.key
 
 
 @pytest.mark.parametrize(
@@ -96,4 +96,4 @@ def test_other_results_are_other_candidates(one: QueryResult, other: QueryResult
     ],
 )
 def test_equal_results_are_one_candidate(one: QueryResult, other: QueryResult) -> None:
-    assert result_key(one) == result_key(other)
+    assert one.key == other.key

@@ -45,11 +45,16 @@ def ask(
         int | None,
         typer.Option(metavar="N", min=1, help="Think longer: a tree search of N simulations."),
     ] = None,
+    guess: Annotated[
+        bool, typer.Option("--guess", help="Show a guess where the answer is not known.")
+    ] = False,
 ) -> None:
     """Ask a database questions.
 
     The database is opened read-only: nothing a model writes can change it.
     Exits with 1 when a question got no SQL or its SQL failed.
+    An answer that is unsure has other readings of the question beside it; in the prompt, their number
+    runs one.
 
     \b
     Examples:
@@ -74,8 +79,8 @@ def ask(
     if not questions:
         lines = shell.questions(lines)
     if interactive:
-        shell.converse(service, max_rows or SHOWN_ROWS, explain)
-    elif not answer_all(service, lines, max_rows, json, explain):
+        shell.converse(service, max_rows or SHOWN_ROWS, explain, guess)
+    elif not answer_all(service, lines, max_rows, json, explain, guess):
         raise typer.Exit(1)
 
 
@@ -112,7 +117,12 @@ def _service(
 
 
 def answer_all(
-    service: Service, questions: Iterable[str], max_rows: int | None, json: bool, explain: bool
+    service: Service,
+    questions: Iterable[str],
+    max_rows: int | None,
+    json: bool,
+    explain: bool,
+    guess: bool = False,
 ) -> bool:
     """Print each answer as soon as it is there; True when every question got rows."""
     from txt2sql.cli import display, shell
@@ -130,6 +140,6 @@ def answer_all(
         if json:
             print(display.answer_json(answer, max_rows), flush=True)
         else:
-            display.answer(answer, max_rows or SHOWN_ROWS)
+            display.answer(answer, max_rows or SHOWN_ROWS, guess=guess)
         failed += answer.error is not None
     return not failed

@@ -56,14 +56,22 @@ def working(what: str) -> AbstractContextManager[object]:
 # ------------------------------------------------------------------------------------------ answers
 
 
-def answer(answer: Answer, max_rows: int, echo: bool = True) -> None:
-    """Print question (unless it was just typed), SQL, rows and facts; a failure in one sentence."""
+def answer(answer: Answer, max_rows: int, echo: bool = True, guess: bool = False) -> None:
+    """Print question (unless it was just typed), SQL, rows and facts; a failure in one sentence. What is
+    not known is said so, with `guess` it is guessed.
+    """
     console = terminal()
     if echo and answer.question:
         console.print(Text(printable(answer.question), style="bold"))
     if answer.previous:
         console.print(Text("  follows: " + printable(answer.previous.question), style="dim"))
     console.print()
+    if answer.unknown and not guess:
+        console.print(Text("  " + printable(answer.unknown), style="yellow"))
+        console.print(Text("  --guess shows the best guess", style="dim"))
+        _readings(console, answer)
+        console.print()
+        return
     if answer.sql:
         console.print(_sql(answer.sql), soft_wrap=True)
         console.print()
@@ -75,7 +83,15 @@ def answer(answer: Answer, max_rows: int, echo: bool = True) -> None:
         console.print(Text("  error: " + printable(answer.error), style="red"))
     if answer.dropped:
         console.print(Text("  " + _left_out(answer.dropped), style="dim"))
+    _readings(console, answer)
     console.print()
+
+
+def _readings(console: Console, answer: Answer) -> None:
+    if answer.readings:
+        console.print(Text("  It may also mean:", style="dim"))
+    for number, reading in enumerate(answer.readings, 1):
+        console.print(Text(f"  {number}  {printable(reading.explanation or reading.sql)}"))
 
 
 def _left_out(dropped: Sequence[str]) -> str:
@@ -142,7 +158,10 @@ def _facts(answer: Answer, hidden_columns: int) -> str:
     facts.append(f"{answer.seconds:.2f} s")
     if answer.confidence is not None:
         low = answer.confidence < 0.005
-        facts.append("confidence under 1%" if low else f"confidence {answer.confidence:.0%}")
+        word = "unsure, " if answer.certainty in ("unsure", "unknown") else ""
+        facts.append(
+            word + ("confidence under 1%" if low else f"confidence {answer.confidence:.0%}")
+        )
     return " · ".join(facts)
 
 
@@ -161,6 +180,11 @@ def answer_json(answer: Answer, max_rows: int | None) -> str:
             "model": answer.model,
             "error": answer.error,
             "confidence": None if answer.confidence is None else round(answer.confidence, 4),
+            "certainty": answer.certainty,
+            "unknown": answer.unknown or None,
+            "readings": [
+                {"sql": each.sql, "explanation": each.explanation} for each in answer.readings
+            ],
             "dropped": list(answer.dropped),
         },
         allow_nan=False,

@@ -11,31 +11,35 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 
 from txt2sql.cli import display
 from txt2sql.runs import cache_dir
-from txt2sql.serving.service import Service
+from txt2sql.serving.service import Answer, Service
 from txt2sql.types import Turn
 
 _HELP = """\
 Type a question and press Enter; the arrow keys bring earlier ones back.
   .schema [TABLE]   the tables, or the columns of one
   .new              start afresh: the next question follows no other
+  1, 2, 3           run another reading of the last question, where some are shown
+  .guess            show the best guess where the answer is not known
   help              this text
   exit              leave (or quit, or Ctrl-D)
 SQL that begins with SELECT or WITH is run as it is."""
 _HELPS = ("help", ".help")
 _ENDS = ("exit", "quit", ".exit", ".quit")
 NEW = ".new"
+GUESS = ".guess"
 _HISTORY_LINES = 1000
 
 
-def converse(service: Service, max_rows: int, explain: bool) -> None:
+def converse(service: Service, max_rows: int, explain: bool, guess: bool = False) -> None:
     """Answer questions until EOF or `exit`; Ctrl-C drops the line or the answer in the making."""
     display.greeting(service.schema, service.model)
     if service.adapted:
         print(f"adapted to this database; --model {service.adapted.base} asks the plain one")
-    previous: Turn | None = None
+    last: Answer | None = None
     with _history():
         while True:
             try:
@@ -43,9 +47,16 @@ def converse(service: Service, max_rows: int, explain: bool) -> None:
                 if line.lower() in _ENDS:
                     return
                 if line == NEW:
-                    previous = None
+                    last = None
+                elif line.isdigit() and last and 0 < int(line) <= len(last.readings):
+                    last = _take(last, int(line), service, max_rows)
+                elif line == GUESS and last:
+                    display.answer(last, max_rows, echo=False, guess=True)
                 elif line:
-                    previous = _respond(line, service, max_rows, explain, previous) or previous
+                    answer = _respond(
+                        line, service, max_rows, explain, last.turn if last else None, guess
+                    )
+                    last = answer if answer and answer.turn else last
             except KeyboardInterrupt:
                 print()
             except EOFError:
@@ -64,10 +75,22 @@ def questions(lines: Iterable[str]) -> Iterator[str]:
             yield line
 
 
+def _take(last: Answer, number: int, service: Service, max_rows: int) -> Answer:
+    """Run another reading of the last question; it is the answer then."""
+    taken = service.run_sql(last.readings[number - 1].sql)
+    display.answer(taken, max_rows, echo=False)
+    return replace(taken, question=last.question, readings=last.readings)
+
+
 def _respond(
-    line: str, service: Service, max_rows: int, explain: bool, previous: Turn | None
-) -> Turn | None:
-    """Do what a line says; the turn that the next question may follow, where this one was answered."""
+    line: str,
+    service: Service,
+    max_rows: int,
+    explain: bool,
+    previous: Turn | None,
+    guess: bool,
+) -> Answer | None:
+    """Do what a line says; the answer of a question."""
     command, _, argument = line.partition(" ")
     if command == ".schema":
         display.schema(service.schema, argument.strip())
@@ -80,8 +103,8 @@ def _respond(
             answer = service.ask(line, previous)
         if explain:
             display.explanation(answer)
-        display.answer(answer, max_rows, echo=False)
-        return answer.turn
+        display.answer(answer, max_rows, echo=False, guess=guess)
+        return answer
     return None
 
 

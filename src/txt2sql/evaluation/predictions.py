@@ -43,12 +43,13 @@ _SQL_KEYS = (
 
 _ID_KEYS = ("example_id", "id", "question_id", "instance_id", "index", "idx")
 _LIST_KEYS = ("predictions", "results", "data", "examples")
-_FIELDS = tuple(f.name for f in fields(Prediction) if f.name not in ("tree", "dropped"))
+_LEFT_OUT = ("tree", "dropped", "prompt", "readings")
+_FIELDS = tuple(f.name for f in fields(Prediction) if f.name not in _LEFT_OUT)
 _BIRD_MARK = "\t----- bird -----"
 
 
 def to_row(prediction: Prediction) -> dict[str, Any]:
-    """A prediction as a JSON object, without its search tree and what its prompt left out."""
+    """A prediction as a JSON object, without its prompt and its search tree."""
     return {name: getattr(prediction, name) for name in _FIELDS}
 
 
@@ -60,6 +61,7 @@ def from_row(row: Mapping[str, Any]) -> Prediction:
             **row,
             "candidates": tuple(row["candidates"]),
             "tokens": (prompt_tokens, completion_tokens),
+            "features": tuple(row.get("features", ())),
         }
     )
 

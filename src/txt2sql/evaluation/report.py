@@ -256,6 +256,8 @@ def verdict_rows(judged: Iterable[Judged]) -> Iterator[dict[str, Any]]:
             "gold_sql": example.gold_sql,
             "sql": prediction.sql,
             "hardness": example.difficulty,
+            "confidence": prediction.confidence,
+            "features": list(prediction.features),
             "exact": None,
             "exec": None,
             "partial": None,

@@ -20,17 +20,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from txt2sql.errors import ModelError
 from txt2sql.prompts.copies import joined, name_parts, stem
 from txt2sql.runs import write_atomically
-from txt2sql.types import Column, Prediction, QueryResult, Schema, Table, ValueMatch
+from txt2sql.types import Certainty, Column, Prediction, QueryResult, Schema, Table, ValueMatch
 
 SURE, KNOWN = 0.6, 0.06
 """From SURE on an answer is given as it is; below KNOWN it is better to say that one does not know."""
+
+FILE = "confidence.json"
+"""The weights, in the folder of the model whose answers they were fitted to."""
 
 NAMES = (
     "probability", "least_token", "tokens", "failed", "empty", "repaired", "dropped", "candidates",
@@ -108,6 +110,24 @@ def features(
         share,
         float(len(unmatched_words(question, schema, matches))),
     )
+
+
+def doubts(
+    prediction: Prediction,
+    question: str,
+    schema: Schema,
+    matches: Sequence[ValueMatch],
+    result: QueryResult | None = None,
+) -> str:
+    """One sentence on what speaks against an answer; "" where nothing but a low probability does."""
+    if words := unmatched_words(question, schema, matches):
+        some = " or ".join(f"'{word}'" for word in words[:3])
+        return f"nothing in this database is called {some}"
+    if prediction.sql is None:
+        return "the model wrote no query for it"
+    if result is not None and result.ok and not result.says_something:
+        return "no row fulfils the conditions of the query"
+    return ""
 
 
 def agreement(probabilities: Sequence[float], results: Sequence[object], chosen: int) -> float:
@@ -206,6 +226,14 @@ class Weights:
         return weights
 
 
+def find(folders: Iterable[Path | None]) -> Weights | None:
+    """The weights that were fitted for the first of these models that has some."""
+    for folder in folders:
+        if folder is not None and (folder / FILE).is_file():
+            return Weights.load(folder / FILE)
+    return None
+
+
 def fit(rows: Sequence[Sequence[float]], right: Sequence[bool], penalty: float = 1.0) -> Weights:
     """The weights under which it is likeliest that those answers are right which are, `penalty` times
     half their squares taken off (L2), by Newton's method. Raises ValueError without answers.
@@ -241,6 +269,6 @@ def _logistic(z: np.ndarray | float) -> np.ndarray:
     return np.asarray(np.exp(-np.logaddexp(0.0, -np.asarray(z))))
 
 
-def certainty(p: float) -> Literal["sure", "unsure", "unknown"]:
+def certainty(p: float) -> Certainty:
     """What to tell people of a probability to be right."""
     return "sure" if p >= SURE else "unsure" if p >= KNOWN else "unknown"

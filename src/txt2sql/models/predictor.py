@@ -23,6 +23,7 @@ from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from txt2sql.models.confidence import Weights, certainty, doubts, features
 from txt2sql.models.grammar import sql_grammar
 from txt2sql.prompts import ANSWER_TOKENS, count_tokens, render
 from txt2sql.sql.text import extract_sql
@@ -41,6 +42,7 @@ from txt2sql.types import (
 if TYPE_CHECKING:
     from txt2sql.sql.repair import Repair
 
+MOST_READINGS = 3
 _CHECKED = 1024
 """Statements whose check is remembered: each is asked for once as a candidate and again as the answer."""
 
@@ -58,10 +60,12 @@ class PredictorOptions:
     batch_size: int = 32
     max_new_tokens: int | None = None
     """None: `prompts.ANSWER_TOKENS`."""
+    readings: bool = False
+    """Decode `second_beams` for an answer that is unsure, too, and tell which other results they have."""
 
 
 class DirectPredictor:
-    """Answers examples with one generator.
+    """Answers examples with one generator. `weights` turn its probabilities into fitted confidences.
 
     An executor that has `ahead` is told first which statements it will be asked for: it may run them
     at the same time.
@@ -74,10 +78,11 @@ class DirectPredictor:
         matches: Callable[[Example], Sequence[ValueMatch]],
         executor: Executor | None = None,
         options: PredictorOptions = PredictorOptions(),
+        weights: Weights | None = None,
     ) -> None:
         self.generator, self.name = generator, generator.name
         self.schemas, self.matches, self.executor = schemas, matches, executor
-        self.options = options
+        self.options, self.weights = options, weights
         self.count: Callable[[str], int] = getattr(generator, "count_tokens", count_tokens)
         self._mended = lru_cache(maxsize=_CHECKED)(self._mend)
 
@@ -103,38 +108,56 @@ class DirectPredictor:
             start = time.perf_counter()
             prompts = [self.prompt(example) for example in batch]
             found = self.generator.generate(prompts, self._sampling(self.options.beams))
-            spent = [(time.perf_counter() - start) / len(batch)] * len(batch)
-            again = self._unconvincing(batch, found)
+            seconds = (time.perf_counter() - start) / len(batch)
+            self._ahead(batch, found)
+            predictions = [
+                self._choose(*asked, seconds) for asked in zip(batch, prompts, found, strict=True)
+            ]
+            again = [i for i, each in enumerate(predictions) if self._unconvincing(batch[i], each)]
             if again:
                 start = time.perf_counter()
                 beams = self._sampling(self.options.second_beams)
                 more = self.generator.generate([prompts[i] for i in again], beams)
+                seconds = (time.perf_counter() - start) / len(again)
                 for i, others in zip(again, more, strict=True):
                     found[i] = [*found[i], *others]
-                    spent[i] += (time.perf_counter() - start) / len(again)
                 self._ahead([batch[i] for i in again], [found[i] for i in again])
-            for asked in zip(batch, prompts, found, spent, strict=True):
-                yield self._choose(*asked)
+                for i in again:
+                    first = predictions[i]
+                    best = self._choose(batch[i], prompts[i], found[i], first.seconds + seconds)
+                    if self._says_something(batch[i], first.sql):
+                        # The greedy answer stays, and its confidence is that of a greedy answer.
+                        best = replace(first, candidates=best.candidates, seconds=best.seconds)
+                    if self.options.readings:
+                        best = replace(best, readings=self._readings(batch[i], best))
+                    predictions[i] = best
+            yield from predictions
 
-    def _unconvincing(
-        self,
-        batch: Sequence[Example],
-        found: Sequence[Sequence[Completion]],
-    ) -> list[int]:
-        """Where none of the candidates convinces, if beams can be searched."""
+    def _unconvincing(self, example: Example, prediction: Prediction) -> bool:
+        """Whether a beam is worth its time: the answer gives nothing, or other readings are wanted."""
         can = getattr(self.generator, "beam_search", False)
         if self.executor is None or self.options.second_beams < 2 or not can:
-            return []
-        self._ahead(batch, found)
-        return [
-            i
-            for i, (example, completions) in enumerate(zip(batch, found))
-            if not any(
-                self.executor(example.db_id, sql).says_something
-                for completion in completions
-                if (sql := self._sql(example, completion))
-            )
-        ]
+            return False
+        if not self._says_something(example, prediction.sql):
+            return True
+        return self.options.readings and prediction.certainty in ("unsure", "unknown")
+
+    def _says_something(self, example: Example, sql: str | None) -> bool:
+        return bool(sql and self.executor and self.executor(example.db_id, sql).says_something)
+
+    def _readings(self, example: Example, prediction: Prediction) -> tuple[str, ...]:
+        """The candidates that give something else than the answer does, one for each result."""
+        assert self.executor is not None
+        results = set()
+        if prediction.sql:
+            results.add(self.executor(example.db_id, prediction.sql).key)
+        readings: list[str] = []
+        for sql in prediction.candidates:
+            result = self.executor(example.db_id, sql)
+            if result.says_something and result.key not in results:
+                results.add(result.key)
+                readings.append(sql)
+        return tuple(readings[:MOST_READINGS])
 
     def _ahead(
         self,
@@ -159,25 +182,52 @@ class DirectPredictor:
         return Sampling(max_new_tokens=tokens, beams=beams, stop=stop)
 
     def _choose(
-        self, example: Example, prompt: Prompt, found: Sequence[Completion], seconds: float
+        self,
+        example: Example,
+        prompt: Prompt,
+        completions: Sequence[Completion],
+        seconds: float,
     ) -> Prediction:
         start = time.perf_counter()
-        candidates = [(sql, c) for c in found if (sql := self._sql(example, c))]
-        sql, completion = candidates[0] if candidates else (None, found[0])
+        candidates = [(sql, c) for c in completions if (sql := self._sql(example, c))]
+        sql, completion = candidates[0] if candidates else (None, completions[0])
         if len(candidates) > 1 and self.executor is not None:
             sql, completion = self._best(example, candidates, self.executor)
-        repairs = [r for c in found if (r := self._repair(example, c))]
-        return Prediction(
+        repairs = [r for c in completions if (r := self._repair(example, c))]
+        prediction = Prediction(
             example_id=example.id,
             sql=sql,
             completion=completion.text,
             candidates=tuple(dict.fromkeys(text for text, _ in candidates)),
-            tokens=(completion.prompt_tokens, sum(c.completion_tokens for c in found)),
-            seconds=seconds + time.perf_counter() - start,
+            tokens=(completion.prompt_tokens, sum(c.completion_tokens for c in completions)),
             confidence=_probability(completion) if completion.logprobs else None,
             dropped=prompt.dropped,
             repaired=sql is not None and all(r.changed for r in repairs if r.sql == sql),
             problem=repairs[0].problem if repairs and sql is None else "",
+            prompt=prompt,
+        )
+        if self.executor is not None and completion.logprobs:
+            prediction = self._weighed(example, prediction, completion)
+        return replace(prediction, seconds=seconds + time.perf_counter() - start)
+
+    def _weighed(
+        self, example: Example, prediction: Prediction, completion: Completion
+    ) -> Prediction:
+        """The prediction with the features of its confidence, and with what fitted weights say of them."""
+        assert self.executor is not None and prediction.prompt is not None
+        result = self.executor(example.db_id, prediction.sql) if prediction.sql else None
+        schema, matches = self.schemas(example.db_id), prediction.prompt.matches
+        signs = features(
+            prediction, example.question, schema, matches,
+            logprobs=completion.logprobs, result=result,
+        )  # fmt: skip
+        prediction = replace(prediction, features=signs)
+        if self.weights is None:
+            return prediction
+        confidence = self.weights.probability(signs)
+        doubt = doubts(prediction, example.question, schema, matches, result)
+        return replace(
+            prediction, confidence=confidence, certainty=certainty(confidence), doubt=doubt
         )
 
     def _sql(self, example: Example, completion: Completion) -> str | None:

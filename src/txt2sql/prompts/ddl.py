@@ -115,6 +115,7 @@ def render(
             Message("user", "\n".join(asked)),
         ),
         dropped=(*copies, *dropped),
+        matches=tuple(matches),
     )
 
 

@@ -13,11 +13,10 @@ nothing counts less.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import astuple, dataclass
 
-from txt2sql.types import Cell, QueryResult
+from txt2sql.types import QueryResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +78,7 @@ def choose(ballots: Sequence[Ballot], weights: Weights = Weights()) -> list[Cand
     """
     clusters: dict[Hashable, list[Ballot]] = {}
     for ballot in ballots:
-        key: Hashable = result_key(ballot.result) if ballot.result.ok else ("failed", ballot.sql)
+        key: Hashable = ballot.result.key if ballot.result.ok else ("failed", ballot.sql)
         clusters.setdefault(key, []).append(ballot)
 
     highest = max((b.score for b in ballots if b.result.ok), default=0.0)
@@ -106,20 +105,3 @@ def choose(ballots: Sequence[Ballot], weights: Weights = Weights()) -> list[Cand
             score *= weights.empty
         found.append(Candidate(best.sql, score, tuple(members), weight / mass))
     return sorted(found, key=lambda c: (-c.score, not c.own, -c.ballots[0].probability))
-
-
-def result_key(result: QueryResult) -> Hashable:
-    """Equal for results with the same rows in any order, and the same columns in any order where
-    their cells tell them apart; numbers equal to 6 digits are the same.
-    """
-    rows = [tuple(map(_cell, row)) for row in result.rows]
-    # Sets, not sorted rows: a result of 10,000 rows would take a tenth of a second to sort.
-    columns = sorted(zip(*rows), key=lambda column: hash(frozenset(Counter(column).items())))
-    counts = frozenset(Counter(zip(*columns)).items())
-    return (len(result.columns), counts, result.truncated)
-
-
-def _cell(cell: Cell) -> Cell:
-    if isinstance(cell, int) and -1_000_000 < cell < 1_000_000:
-        return cell
-    return float(f"{cell:.6g}") if isinstance(cell, (int, float)) else cell

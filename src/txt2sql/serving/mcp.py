@@ -137,6 +137,9 @@ def _result(found: Mapping[str, Any], max_rows: int) -> dict[str, Any]:
     }
     if found["question"]:
         result["confidence"] = found["confidence"]
+        result["certainty"] = found["certainty"]
+        result["unknown"] = found["unknown"]
+        result["readings"] = found["readings"]
         result["dropped"] = found["dropped"]
     return result
 

@@ -22,8 +22,14 @@ def run_native(
     limits: Limits = DEFAULT_LIMITS,
 ) -> tuple[str, QueryResult]:
     """The statement that was run, and what it gave."""
-    if schema.dialect != "sqlite":
-        from txt2sql.sql.translate import translate
-
-        sql = translate(sql, schema)
+    sql = native(sql, schema)
     return sql, execute(database, sql, limits)
+
+
+def native(sql: str, schema: Schema) -> str:
+    """A model's statement in the dialect of its database."""
+    if schema.dialect == "sqlite":
+        return sql
+    from txt2sql.sql.translate import translate
+
+    return translate(sql, schema)

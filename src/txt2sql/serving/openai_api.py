@@ -151,6 +151,10 @@ def _error(status: int, sentence: str, headers: dict[str, str] | None = None) ->
 def as_markdown(answer: Mapping[str, Any]) -> str:
     """An answer of the API as text: the SQL, then the first rows as a table, or why there are none."""
     parts = []
+    if answer["unknown"]:
+        parts.append(f"{answer['unknown']}. What follows is a guess.")
+    elif answer["certainty"] == "unsure":
+        parts.append(f"I am not sure of this: about {answer['confidence']:.0%}.")
     if answer["sql"]:
         fence = "`" * 3 if "```" not in answer["sql"] else "`" * 5
         parts.append(f"{fence}sql\n{answer['sql']}\n{fence}")
@@ -165,6 +169,9 @@ def as_markdown(answer: Mapping[str, Any]) -> str:
     elif len(rows) > _ROWS or answer["truncated"]:
         more = "more than " if answer["truncated"] else ""
         parts.append(f"The first {min(_ROWS, len(rows))} of {more}{len(rows):,} rows.")
+    if answer["readings"]:
+        readings = [f"- {each['explanation'] or each['sql']}" for each in answer["readings"]]
+        parts.append("\n".join(["It may also mean:", *readings]))
     return "\n\n".join(parts)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from txt2sql.serving.chart import amounts, column_types, suggest
-from txt2sql.serving.service import Answer
+from txt2sql.serving.service import Answer, explanation
 from txt2sql.types import Cell, Row, Schema
 
 _ROWS_AT_A_TIME = 500
@@ -43,6 +43,11 @@ def payload(
         "model": answer.model,
         "error": answer.error,
         "confidence": None if answer.confidence is None else round(answer.confidence, 4),
+        "certainty": answer.certainty,
+        "unknown": answer.unknown or None,
+        "readings": [
+            {"sql": each.sql, "explanation": each.explanation} for each in answer.readings
+        ],
         "matches": [
             {"table": m.table, "column": m.column, "value": m.value, "text": m.span}
             for m in answer.matches
@@ -72,15 +77,6 @@ def columns(
         "amounts": amounts(types, cells),
         "chart": suggest(types, rows, cells) if error is None else None,
     }
-
-
-def explanation(sql: str | None, schema: Schema) -> str | None:
-    """One sentence on what a statement does, or None."""
-    if sql is None:
-        return None
-    from txt2sql.sql.explain import explain
-
-    return explain(sql, schema.dialect)
 
 
 def encoded(found: Mapping[str, Any]) -> bytes:

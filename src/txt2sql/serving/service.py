@@ -23,13 +23,15 @@ from txt2sql.execution.descriptions import described_schema
 from txt2sql.execution.execute import DEFAULT_LIMITS, Limits, execute
 from txt2sql.execution.remote import UrlDatabase
 from txt2sql.execution.values import ValueIndex, open_value_index
-from txt2sql.models import adapted
+from txt2sql.models import adapted, confidence
 from txt2sql.models.adapted import Adapted
-from txt2sql.models.catalog import has_preference, resolve
+from txt2sql.models.catalog import has_preference, resolve, sources
+from txt2sql.models.confidence import Weights
 from txt2sql.models.predictor import DirectPredictor, PredictorOptions
-from txt2sql.serving.native import run_native
+from txt2sql.serving.native import native, run_native
 from txt2sql.serving.requests import declined, is_sql, refers_back
 from txt2sql.types import (
+    Certainty,
     Example,
     Generator,
     Prediction,
@@ -49,11 +51,19 @@ BUNDLED = "bundled"
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """Another statement that a question may mean, and one sentence on what it does."""
+
+    sql: str
+    explanation: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What one question got. `error` is one sentence when there is no SQL or it failed, else None.
 
     `question` is "" where somebody typed the SQL. `seconds` is from the question to the rows;
-    `confidence` is a probability in [0, 1].
+    `confidence` is a probability in [0, 1], see `Prediction` for `certainty`, `doubt` and `readings`.
     """
 
     question: str
@@ -65,6 +75,9 @@ class Answer:
     model: str = ""
     error: str | None = None
     confidence: float | None = None
+    certainty: Certainty | None = None
+    doubt: str = ""
+    readings: tuple[Reading, ...] = ()
     prompt: Prompt | None = None
     matches: tuple[ValueMatch, ...] = ()
     completion: str = ""
@@ -88,6 +101,13 @@ class Answer:
             seconds=result.seconds,
             error=result.error,
         )
+
+    @property
+    def unknown(self) -> str:
+        """Why the answer is better not relied on, in one sentence; "" for one that may be."""
+        if self.certainty != "unknown":
+            return ""
+        return "I do not know: " + (self.doubt or "no reading of this question is likely enough")
 
     @property
     def turn(self) -> Turn | None:
@@ -120,7 +140,6 @@ class Service:
         self.database: Database | UrlDatabase = database
         self.schema, strangers = schema_with_tables(self.database, describe)
         self.limits = limits
-        self._index = open_value_index(self.database)
         self.adapted: Adapted | None = None
         self.notice = ""
         if model is None:
@@ -140,6 +159,7 @@ class Service:
                 lambda _: self.database,
                 limits=self.limits,
                 constrained=constrained,
+                readings=True,
             )
 
         if self.adapted is not None:
@@ -167,13 +187,12 @@ class Service:
             previous = None
         example = Example("question", self.database.db_id, question.strip(), previous=previous)
         try:
-            prompt = self._predictor.prompt(example)
             prediction = next(self._predictor.predict([example]))
         except PromptError as error:
             return Answer(question, None, model=self.model, error=str(error))
         answer = self.answer(question, prediction, self.run)
         seconds = time.perf_counter() - start
-        return replace(answer, prompt=prompt, previous=previous, seconds=seconds)
+        return replace(answer, previous=previous, seconds=seconds)
 
     def run_sql(self, sql: str) -> Answer:
         """Run one statement that somebody typed, in the database's own dialect."""
@@ -204,12 +223,29 @@ class Service:
             model=self.model,
             error=result.error,
             confidence=prediction.confidence,
-            matches=self._index.match(question),
+            certainty=prediction.certainty,
+            doubt=prediction.doubt,
+            readings=tuple(self._reading(sql) for sql in prediction.readings),
+            prompt=prediction.prompt,
+            matches=prediction.prompt.matches if prediction.prompt else (),
             completion=prediction.completion,
             candidates=prediction.candidates,
             tree=prediction.tree,
             dropped=prediction.dropped,
         )
+
+    def _reading(self, sql: str) -> Reading:
+        sql = native(sql, self.schema)
+        return Reading(sql, explanation(sql, self.schema))
+
+
+def explanation(sql: str | None, schema: Schema) -> str | None:
+    """One sentence on what a statement does, or None."""
+    if sql is None:
+        return None
+    from txt2sql.sql.explain import explain
+
+    return explain(sql, schema.dialect)
 
 
 def schema_with_tables(
@@ -232,12 +268,17 @@ def build_predictor(
     limits: Limits = DEFAULT_LIMITS,
     constrained: bool = True,
     batch_size: int | None = None,
+    readings: bool = False,
 ) -> DirectPredictor:
-    """The predictor of a model over databases that are found by db_id. `limits` hold for what it tries."""
+    """The predictor of a model over databases that are found by db_id. `limits` hold for what it tries;
+    with `readings` an unsure answer has others beside it.
+    """
+    weights: Weights | None = None
     if isinstance(model, (str, Path)):
         card = resolve(model)  # a wrong name is told before the seconds that importing torch takes
         from txt2sql.models import decoder
 
+        weights = confidence.find(each.folder for each in sources(card))
         if card.folder is not None and decoder.answers_without_torch(card):
             model = decoder.load(card.folder)
         else:
@@ -245,7 +286,7 @@ def build_predictor(
 
             model = torch_engine.load(model)
 
-    options = PredictorOptions(constrained=constrained)
+    options = PredictorOptions(constrained=constrained, readings=readings)
 
     @lru_cache(maxsize=64)
     def index(db_id: str) -> ValueIndex:
@@ -257,6 +298,7 @@ def build_predictor(
         lambda example: index(example.db_id).match(example.question),
         lambda db_id, sql: run_native(database(db_id), schema(db_id), sql, limits)[1],
         replace(options, batch_size=batch_size) if batch_size else options,
+        weights,
     )
 
 

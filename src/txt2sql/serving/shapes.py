@@ -67,9 +67,18 @@ class Chart(BaseModel):
     series: int | None = None
 
 
+class Reading(BaseModel):
+    """Another statement that a question may mean, and what it does."""
+
+    sql: str
+    explanation: str | None
+
+
 class Answered(BaseModel):
     """An answer: rows, or the reason why there are none in `error`; `dropped` did not fit the prompt.
-    `previous` is the id of the answer that the question was taken to follow.
+    `previous` is the id of the answer that the question was taken to follow. `certainty` is what the
+    `confidence` comes to: an answer that is unsure has other `readings` beside it, and where it is not
+    known, `unknown` says so in a sentence and the rows are a guess.
 
     `labels` say in words what the columns are, `amounts` are the places of those that hold quantities.
     """
@@ -89,6 +98,9 @@ class Answered(BaseModel):
     model: str
     error: str | None
     confidence: float | None
+    certainty: Literal["sure", "unsure", "unknown"] | None = None
+    unknown: str | None = None
+    readings: list[Reading] = []
     matches: list[Match]
     chart: Chart | None
     candidates: list[str]

@@ -23,7 +23,7 @@ from typing import Any
 from txt2sql.search.actions import clause
 from txt2sql.search.mcts import Tree
 from txt2sql.search.state import State
-from txt2sql.search.vote import Ballot, result_key
+from txt2sql.search.vote import Ballot
 from txt2sql.types import QueryResult
 
 Edge = tuple[int, int, float]
@@ -113,7 +113,7 @@ def grown(tree: Tree[State], right: Callable[[State], bool]) -> Grown:
                 sql=state.sql,
                 probability=round(state.probability, 8),
                 own=each is tree.first,
-                result=results.setdefault(result_key(result), len(results)) if ran and result else None,
+                result=results.setdefault(result.key, len(results)) if ran and result else None,
                 says=bool(ran and result and result.says_something),
                 edges=tuple(
                     (numbers[id(edge.node)], edge.visits, round(edge.mean, 5))

@@ -20,18 +20,19 @@ export function failure(message, ...more) {
   return make("div", { class: "failure", role: "alert" }, icon("alert"), make("div", {}, make("p", {}, message), ...more));
 }
 
-function certainty(confidence) {
-  const level = confidence >= 0.8 ? "high" : confidence >= 0.5 ? "middle" : "low";
+// `certainty` is what a fitted confidence comes to; where none was fitted, its size decides.
+function certainty({ certainty: told, confidence }) {
+  const level = told ? { sure: "high", unsure: "middle", unknown: "low" }[told] : confidence >= 0.8 ? "high" : confidence >= 0.5 ? "middle" : "low";
   const text = confidence < 0.005 ? "under 1%" : Math.round(confidence * 100) + "%";
   const fill = make("i");
   fill.style.width = confidence * 100 + "%";
-  const told = { high: text + " sure", middle: text + " sure", low: "Only " + text + " sure: read the SQL before you rely on it" }[level];
-  return make("span", { class: "certainty " + level }, make("span", { class: "meter", "aria-hidden": "true" }, fill), told);
+  const words = { high: text + " sure", middle: (told ? "Unsure: " : "") + text, low: "Only " + text + " sure: read the SQL before you rely on it" }[level];
+  return make("span", { class: "certainty " + level }, make("span", { class: "meter", "aria-hidden": "true" }, fill), words);
 }
 
 function facts(answer, address) {
   const parts = [];
-  if (answer.confidence !== null && answer.confidence !== undefined) parts.push(certainty(answer.confidence));
+  if (answer.confidence !== null && answer.confidence !== undefined) parts.push(certainty(answer));
   if (answer.error === null) parts.push(make("span", {}, count(answer.rows.length, "row") + (answer.truncated ? " and more" : "")));
   parts.push(make("span", {}, answer.seconds.toFixed(2) + " s"));
   if (answer.model) parts.push(make("span", {}, answer.model));
@@ -55,8 +56,15 @@ function leftOut(dropped) {
     "Not shown to the model for length: " + dropped.slice(0, NAMED).join(", ") + (rest > 0 ? " and " + rest + " more" : ""));
 }
 
+// What else the question may mean: a press runs it, and keeps it as the right answer.
+function otherReadings(answer, take) {
+  if (!answer.readings?.length) return null;
+  return make("div", { class: "examples readings", role: "group", "aria-label": "Other readings" }, make("span", { class: "hint" }, "It may also mean"),
+    ...answer.readings.map(each => button(each.explanation || each.sql, { class: "example", onclick: () => take(each.sql) })));
+}
+
 function otherQueries(answer, tryOut) {
-  const others = answer.tree ? [] : answer.candidates.filter(sql => sql !== answer.sql);
+  const others = answer.tree || answer.readings?.length ? [] : answer.candidates.filter(sql => sql !== answer.sql);
   if (!others.length) return null;
   return make("details", { class: "more" }, make("summary", {}, "Other queries it thought of (" + others.length + ")"),
     make("ul", { class: "others" }, ...others.map(sql => make("li", {}, make("code", {}, sql), button("Try", { class: "quiet", onclick: () => tryOut(sql) }, "play")))));
@@ -83,6 +91,8 @@ export function showAnswer(place, asked, { busy, arrived, ask, address, own = nu
   const follows = asked.previous ? make("p", { class: "hint follows" }) : null;
   if (follows) api.kept(asked.previous).then(before => { follows.textContent = "follows: " + (before.question || before.explanation); }, () => {});
   const head = make("div", { class: "head" }), result = make("div", { class: "result" }), judging = make("div", { class: "judging" });
+  const readings = otherReadings(asked, take);
+  let guessed = !asked.unknown; // what is not known is shown on request only
   const extras = [matched(asked.matches || []), leftOut(asked.dropped || []), otherQueries({ ...asked, candidates: asked.candidates || [] }, tryOut)].filter(Boolean);
   const stale = make("p", { class: "hint stale-hint", hidden: true }, "This belongs to the SQL before your edits; Run shows what the new one gives.");
   const runs = button("Run", { class: "run", title: "Ctrl+Enter", onclick: () => (current ? current.stop() : run()) }, "play");
@@ -124,7 +134,7 @@ export function showAnswer(place, asked, { busy, arrived, ask, address, own = nu
       const ran = await api.run(text, id, mine.signal);
       if (!article.isConnected) return; // something else is shown by now
       if (mine.stopping()) return ended();
-      answer = plain(text) === plain(written) && asked.error === null ? { ...ran, confidence: asked.confidence, question: asked.question } : ran;
+      answer = plain(text) === plain(written) && asked.error === null ? { ...ran, confidence: asked.confidence, certainty: asked.certainty, question: asked.question } : ran;
       fill();
       arrived(answer);
       say(answer.error || count(answer.rows.length, "row"));
@@ -151,7 +161,25 @@ export function showAnswer(place, asked, { busy, arrived, ask, address, own = nu
     else run();
   }
 
+  function take(other) {
+    api.judge({ id: asked.id, good: false, sql: other }).catch(() => {});
+    guessed = true;
+    if (sql) sql.hidden = false;
+    tryOut(other);
+  }
+
+  // In place of rows that are not to be relied on.
+  function unknown() {
+    const guess = button("Show the guess", { class: "quiet", onclick: () => { guessed = true; sql.hidden = false; fill(); result.querySelector("[role=tab]")?.focus(); } }, "play");
+    head.replaceChildren(...[follows, name].filter(Boolean), make("p", { class: "unknown" }, asked.unknown + "."), facts({ ...answer, confidence: null, rows: [], truncated: false, error: "" }, address));
+    result.replaceChildren(...(asked.sql ? [guess] : []));
+    if (sql) sql.hidden = true;
+    for (const each of extras) each.hidden = false;
+    judging.replaceChildren();
+  }
+
   function fill() {
+    if (!guessed) return unknown();
     shownSql = plain(answer.sql);
     const changed = !own && shownSql !== plain(written);
     head.replaceChildren(...[
@@ -222,7 +250,7 @@ export function showAnswer(place, asked, { busy, arrived, ask, address, own = nu
     return [bar, ...panels];
   }
 
-  const article = make("article", { class: "answer" }, head, stale, result, sql, ...extras, judging);
+  const article = make("article", { class: "answer" }, head, stale, result, ...[readings, sql].filter(Boolean), ...extras, judging);
   fill();
   place.replaceChildren(article);
   return { editor: sql ? editor : null, edited: own ? edited : () => {} };
