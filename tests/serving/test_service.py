@@ -176,7 +176,7 @@ def test_a_cache_that_cannot_be_used_costs_no_answer(
     if damage == "a file in the way":
         cache.touch()
     else:
-        service(shop)
+        service(shop, "SELECT 1").ask("In Porto?")
         (kept,) = (cache / "values").iterdir()
         kept.write_bytes(b"garbage" * 1000 if damage == "garbage" else b"")
     answer = service(shop, "SELECT count(*) FROM shop WHERE city = 'Porto'").ask("In Porto?")

@@ -52,9 +52,9 @@ class Decoding:
     and what comes after steps that have `enough` of the probability between them, is not looked for.
     """
 
-    width: int = 6
-    least: float = 0.0005
-    enough: float = 0.9995
+    width: int = 3
+    least: float = 0.02
+    enough: float = 0.97
     candidates: int = 12
     """Next tokens that are looked at after each token."""
     max_new_tokens: int | None = None

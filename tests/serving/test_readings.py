@@ -1,0 +1,86 @@
+"""Answers that are unsure or not known, in the terminal, the prompt, JSON, the API and the chat protocol."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from txt2sql import sample
+from txt2sql.cli import display, shell
+from txt2sql.models.scripted import ScriptedGenerator
+from txt2sql.serving.openai_api import as_markdown
+from txt2sql.serving.payload import payload
+from txt2sql.serving.service import Answer, Reading, Service
+
+READINGS = (
+    Reading("SELECT 11 AS n", "The number 11."),
+    Reading("SELECT 12 AS n", None),
+)
+UNSURE = Answer(
+    "How many?", "SELECT 10 AS n", ("n",), ((10,),), confidence=0.4, certainty="unsure",
+    readings=READINGS,
+)  # fmt: skip
+UNKNOWN = replace(
+    UNSURE, confidence=0.02, certainty="unknown", doubt="nothing in this database is called 'llama'"
+)
+
+
+def test_an_unsure_answer_is_shown_with_its_other_readings(capsys: Any) -> None:
+    display.answer(UNSURE, 20)
+    text = capsys.readouterr().out
+    assert "10" in text and "unsure, confidence 40%" in text
+    assert "1  The number 11." in text and "2  SELECT 12 AS n" in text
+
+
+def test_what_is_not_known_is_guessed_on_request_only(capsys: Any) -> None:
+    display.answer(UNKNOWN, 20)
+    text = capsys.readouterr().out
+    assert "I do not know: nothing in this database is called 'llama'" in text
+    assert "SELECT 10" not in text and "The number 11." in text
+    display.answer(UNKNOWN, 20, guess=True)
+    assert "SELECT 10" in capsys.readouterr().out
+
+
+def test_json_says_how_sure_it_is() -> None:
+    told = json.loads(display.answer_json(UNKNOWN, None))
+    assert (told["certainty"], told["confidence"], told["rows"]) == ("unknown", 0.02, [[10]])
+    assert told["unknown"].startswith("I do not know: ")
+    assert told["readings"][0] == {"sql": "SELECT 11 AS n", "explanation": "The number 11."}
+
+
+def test_the_api_and_chats_say_how_sure_it_is() -> None:
+    schema = Service(sample.path(), ScriptedGenerator([])).schema
+    sent = payload("1", UNKNOWN, "How many?", schema)
+    assert (sent["certainty"], len(sent["readings"])) == ("unknown", 2)
+    text = as_markdown(sent)
+    assert "I do not know" in text and "a guess" in text and "- The number 11." in text
+    text = as_markdown(payload("1", UNSURE, "How many?", schema))
+    assert "not sure of this: about 40%" in text
+    sure = payload("1", replace(UNSURE, certainty="sure", readings=()), "How many?", schema)
+    assert "sure" not in as_markdown(sure) and sure["unknown"] is None
+
+
+def test_the_number_of_a_reading_runs_it_at_the_prompt(
+    monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    service = Service(sample.path(), ScriptedGenerator([]))
+    turns: list[Any] = []
+
+    def ask(question: str, previous: Any = None) -> Answer:
+        turns.append(previous)
+        return UNKNOWN
+
+    monkeypatch.setattr(service, "ask", ask)
+    lines = ["How many?", ".guess", "2", "and in Porto?", "exit"]
+    monkeypatch.setattr("builtins.input", lambda _: lines.pop(0))
+    monkeypatch.setitem(sys.modules, "readline", None)
+    shell.converse(service, 20, False)
+    text = capsys.readouterr().out
+    assert (
+        text.index("I do not know") < text.index("SELECT 10 AS n") < text.rindex("SELECT 12 AS n")
+    )
+    assert [turn and turn.sql for turn in turns] == [None, "SELECT 12 AS n"]
