@@ -14,8 +14,7 @@ import torch
 
 from txt2sql.errors import ModelError
 from txt2sql.models.decoder import Decoder
-from txt2sql.models.step_beam import Decoding, Place, Step
-from txt2sql.models.tree_decoder import TreeDecoder
+from txt2sql.models.tree_decoder import Decoding, Place, Step, TreeDecoder
 from txt2sql.search.actions import clause, split_steps, starts_step
 from txt2sql.types import Prompt, Sampling
 
@@ -182,7 +181,7 @@ def test_a_token_that_would_come_too_late_is_not_begun(
     engine = engine_of(generator_of("phi"), width=2, max_new_tokens=40)
     now = [100.0]
     monkeypatch.setattr(
-        "txt2sql.models.step_beam.time", SimpleNamespace(perf_counter=lambda: now[0])
+        "txt2sql.models.tree_decoder.time", SimpleNamespace(perf_counter=lambda: now[0])
     )
     read = engine.read
 

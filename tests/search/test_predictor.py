@@ -19,7 +19,7 @@ import txt2sql.search
 from txt2sql import sample
 from txt2sql.errors import ModelError
 from txt2sql.models.scripted import ScriptedGenerator
-from txt2sql.models.step_beam import Place, Step
+from txt2sql.models.tree_decoder import Place, Step
 from txt2sql.search.actions import split_steps
 from txt2sql.search.mcts import Settings
 from txt2sql.search.predictor import SearchOptions, SearchPredictor

@@ -9,7 +9,7 @@ import pytest
 
 from txt2sql.config import load
 from txt2sql.errors import ConfigError
-from txt2sql.models.step_beam import Decoding
+from txt2sql.models.tree_decoder import Decoding
 from txt2sql.search.mcts import Settings
 from txt2sql.search.value import Judging
 from txt2sql.search.vote import Weights

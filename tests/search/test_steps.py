@@ -9,7 +9,7 @@ import pytest
 
 from txt2sql.models.predictor import DirectPredictor
 from txt2sql.models.scripted import ScriptedGenerator
-from txt2sql.models.step_beam import Place, Step
+from txt2sql.models.tree_decoder import Place, Step
 from txt2sql.search.mcts import Settings
 from txt2sql.search.predictor import SearchOptions, SearchPredictor
 from txt2sql.types import (

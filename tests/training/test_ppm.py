@@ -25,8 +25,7 @@ from txt2sql.models.ppm import (  # fmt: skip
     tree_states,
 )
 from txt2sql.models.predictor import DirectPredictor
-from txt2sql.models.step_beam import Decoding
-from txt2sql.models.tree_decoder import TreeDecoder
+from txt2sql.models.tree_decoder import Decoding, TreeDecoder
 from txt2sql.search.predictor import SearchOptions, SearchPredictor
 from txt2sql.search.state import Question
 from txt2sql.search.vote import Weights

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from txt2sql.models.predictor import DirectPredictor
-from txt2sql.models.step_beam import Decoding, Engine
+from txt2sql.models.tree_decoder import Decoding, Engine
 from txt2sql.search.mcts import Settings, Tree, Watch, search
 from txt2sql.search.state import Asked, Question, State
 from txt2sql.search.steps import StepExpander

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from txt2sql.models.step_beam import Place, Step
+from txt2sql.models.tree_decoder import Place, Step
 from txt2sql.types import Example, Prompt, QueryResult, Schema, Turn
 
 

@@ -14,7 +14,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from txt2sql.models.step_beam import Engine, Place, Step
+from txt2sql.models.tree_decoder import Engine, Place, Step
 from txt2sql.search.actions import split_steps
 from txt2sql.search.mcts import Choice, Expansion
 from txt2sql.search.relaxation import fault, partial_fault

@@ -14,7 +14,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from txt2sql.models.step_beam import Engine
+from txt2sql.models.tree_decoder import Engine
 from txt2sql.search.state import State
 from txt2sql.types import QueryResult
 

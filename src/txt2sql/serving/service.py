@@ -44,7 +44,7 @@ from txt2sql.types import (
 )
 
 if TYPE_CHECKING:
-    from txt2sql.models.step_beam import Head
+    from txt2sql.models.tree_decoder import Head
     from txt2sql.search.predictor import SearchOptions, SearchPredictor
 
 BUNDLED = "bundled"

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from txt2sql.types import Completion, Generator, Prompt, Sampling
 
 if TYPE_CHECKING:
-    from txt2sql.models.step_beam import Engine, Place, Step
+    from txt2sql.models.tree_decoder import Engine, Place, Step
 
 
 class Turn:

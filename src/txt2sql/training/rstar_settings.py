@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from txt2sql.models.step_beam import Decoding
+from txt2sql.models.tree_decoder import Decoding
 from txt2sql.search.mcts import Settings
 from txt2sql.search.value import Judging
 from txt2sql.search.vote import Weights
