@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from txt2sql.data import open_dataset
+from txt2sql.evaluation.evaluate import judge_all
 from txt2sql.evaluation.metrics import METRICS, Context
 from txt2sql.evaluation.mode import Judging
-from txt2sql.evaluation.parallel import judge_all
 from txt2sql.types import Example, Prediction, Verdict
 
 ALLOWED = 1 / 2000

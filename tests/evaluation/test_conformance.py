@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from txt2sql.data import open_dataset
+from txt2sql.evaluation.evaluate import judge_all
 from txt2sql.evaluation.metrics import Context, choose
 from txt2sql.evaluation.mode import Judging
-from txt2sql.evaluation.parallel import judge_all
 from txt2sql.types import Example, Prediction
 
 SAMPLE = 900

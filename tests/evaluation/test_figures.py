@@ -12,19 +12,19 @@ import pytest
 
 from txt2sql.errors import ConfigError, DataError
 from txt2sql.evaluation.figures import (
-    Measured,
+    RunSummary,
     draw,
     draw_rows,
-    read_measured,
+    read_summary,
     with_unique_names,
 )
 from txt2sql.evaluation.results import ResultRow
 from txt2sql.evaluation.statistics import wilson
 
 LEVELS = {"easy": wilson(9, 10), "hard": wilson(3, 10)}
-PLAIN = Measured("plain", wilson(12, 20), {}, None, None)
+PLAIN = RunSummary("plain", wilson(12, 20), {}, None, None)
 CURVE = ((0.5, 0.1), (1.0, 0.4))
-FULL = Measured("full", wilson(12, 20), LEVELS, 0.4, 2.5, curve=CURVE)
+FULL = RunSummary("full", wilson(12, 20), LEVELS, 0.4, 2.5, curve=CURVE)
 
 
 def report(folder: Path, **others: Any) -> Path:
@@ -44,26 +44,26 @@ def report(folder: Path, **others: Any) -> Path:
 
 def test_a_folder_without_a_report_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="give the folder of a finished"):
-        read_measured(tmp_path)
+        read_summary(tmp_path)
     for wrong in ("{", "[]", "{}"):
         (tmp_path / "report.json").write_text(wrong, encoding="utf-8")
         with pytest.raises(DataError):
-            read_measured(tmp_path)
+            read_summary(tmp_path)
 
 
 def test_a_metric_that_was_not_measured_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no metric 'exact_match'; it has execution_accuracy"):
-        read_measured(report(tmp_path / "run"), "exact_match")
+        read_summary(report(tmp_path / "run"), "exact_match")
 
 
 def test_a_report_gives_what_figures_show(tmp_path: Path) -> None:
-    measured = read_measured(report(tmp_path / "run"))
-    assert measured == Measured("small", wilson(1, 2), {"easy": wilson(1, 2)}, 0.5, None)
+    measured = read_summary(report(tmp_path / "run"))
+    assert measured == RunSummary("small", wilson(1, 2), {"easy": wilson(1, 2)}, 0.5, None)
     dear = report(tmp_path / "run", cost={"per_1000": 3.0}, seconds={"median": None})
-    assert read_measured(dear / "report.json")[-4:] == (None, 3.0, "strict", ())
+    assert read_summary(dear / "report.json")[-4:] == (None, 3.0, "strict", ())
     sure = report(tmp_path / "run", calibration={"curve": [[0.5, 0.1], [1.0, 0.4]]})
-    assert read_measured(sure).curve == CURVE
-    assert read_measured(report(tmp_path / "run", mode="official")).mode == "official"
+    assert read_summary(sure).curve == CURVE
+    assert read_summary(report(tmp_path / "run", mode="official")).mode == "official"
 
 
 def test_runs_of_one_model_are_told_apart_by_their_folders() -> None:
@@ -138,6 +138,6 @@ def test_a_results_table_is_drawn_by_data_set(tmp_path: Path) -> None:
         ResultRow("spider dev", "gpt", "few", execution=wilson(60, 100), source="published")
     )
     left_out = draw_rows([*rows, ResultRow("wikisql dev", "small", "greedy")], tmp_path)
-    assert "wikisql dev: nothing was measured" in left_out
+    assert "wikisql dev: nothing was evaluated" in left_out
     names = {path.stem for path in (tmp_path / "spider-dev").iterdir()}
-    assert names == {"accuracy", "search_scaling"}
+    assert names == {"accuracy"}

@@ -11,16 +11,20 @@ import pytest
 
 from txt2sql.evaluation.report import (
     EmptyGold,
-    Judged,
     OtherMode,
     Report,
+    Spending,
+    Tokens,
     as_csv,
     as_json,
     as_markdown,
+    efficiency,
+    spending,
     summarise,
-    verdict_rows,
+    token_use,
 )
 from txt2sql.evaluation.statistics import wilson
+from txt2sql.evaluation.verdicts import Judged
 from txt2sql.types import Example, Outcome, Prediction, Verdict
 
 
@@ -234,45 +238,35 @@ def test_csv_has_one_line_per_metric_and_group() -> None:
     assert float(first["mean_low"]) == wilson(2, 4).low
 
 
-# --------------------------------------------------------------------------------------------- rows
+# --------------------------------------------------------------------------------- times and costs
 
 
-def test_there_is_one_row_per_example() -> None:
-    partial = {"select": {"acc": 1, "rec": 1, "f1": 1, "label_total": 1, "pred_total": 1}}
-    judged = [
-        item("a", Outcome.CORRECT, difficulty="easy"),
-        item(
-            "b",
-            verdict(Outcome.CORRECT, "exact_match"),
-            Verdict("b", "component_match", Outcome.CORRECT, 0.9, "", {"partial": partial}),
-            verdict(Outcome.WRONG_RESULT, reason="3 rows, gold has 4", details={"empty": False}),
-        ),
-        item("c", Outcome.GOLD_ERROR),
+@pytest.mark.parametrize("count", [0, 3])
+def test_predictions_without_times_have_no_speed(count: int) -> None:
+    times = efficiency([Prediction(str(i), None) for i in range(count)])
+    assert (times.median, times.p95, times.total, times.examples_per_second) == (None,) * 4
+
+
+def test_throughput_is_examples_over_total() -> None:
+    times = efficiency([Prediction(str(i), None, seconds=i / 10) for i in range(1, 21)])
+    assert times.total == pytest.approx(21.0)
+    assert times.examples_per_second == pytest.approx(20 / 21)
+    assert times.median == pytest.approx(1.05)
+    assert times.p95 == pytest.approx(1.905)
+
+
+def test_predictions_that_count_nothing_have_no_tokens_and_no_cost() -> None:
+    silent = [Prediction("a", None), Prediction("b", "SELECT 1")]
+    assert token_use(silent) is None
+    assert spending(silent) is None
+    assert token_use([]) is spending([]) is None
+
+
+def test_tokens_and_dollars_are_shared_among_those_that_count_them() -> None:
+    mixed = [
+        Prediction("a", None, tokens=(100, 20), cost=0.25),
+        Prediction("b", None, tokens=(50, 10), cost=0.0),
+        Prediction("c", None),
     ]
-    rows = [json.loads(json.dumps(row)) for row in verdict_rows(judged)]
-    assert rows[0] == {
-        "i": 0,
-        "example_id": "a",
-        "db_id": "shop",
-        "question": "?",
-        "gold_sql": "SELECT 2",
-        "sql": "SELECT 1",
-        "hardness": "easy",
-        "exact": None,
-        "exec": 1,
-        "partial": None,
-        "outcome": "correct",
-        "category": "correct",
-        "reason": "",
-        "scores": {"execution_accuracy": 1.0},
-    }
-    assert (rows[1]["i"], rows[1]["exact"], rows[1]["exec"]) == (1, 1, 0)
-    assert rows[1]["partial"] == partial
-    assert (rows[1]["category"], rows[1]["reason"]) == ("wrong_rows", "3 rows, gold has 4")
-    assert rows[1]["scores"] == {
-        "exact_match": 1.0,
-        "component_match": 0.9,
-        "execution_accuracy": 0.0,
-    }
-    assert (rows[2]["exec"], rows[2]["scores"]) == (None, {"execution_accuracy": None})
-    assert rows[2]["outcome"] == "gold_error"
+    assert token_use(mixed) == Tokens(150, 30, 90.0, 2)
+    assert spending(mixed) == Spending(0.25, 0.125, 125.0, 2)

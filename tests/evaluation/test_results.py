@@ -18,7 +18,6 @@ from txt2sql.evaluation.table import (
     Table,
     as_csv,
     as_markdown,
-    as_records,
     print_table,
 )
 
@@ -129,7 +128,6 @@ def test_every_form_has_every_row(cells: list[tuple[str, float | None]]) -> None
     table = Table((Column("a"), Column("b")), cells)
     assert len(as_markdown(table).split("\n")) == 2 + len(cells)
     assert len(list(csv.reader(StringIO(as_csv(table), newline="")))) == 1 + len(cells)
-    assert [record["a"] for record in as_records(table)] == [text for text, _ in cells]
 
 
 def test_a_terminal_shows_what_markdown_shows(capsys: pytest.CaptureFixture[str]) -> None:

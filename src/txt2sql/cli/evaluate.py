@@ -33,7 +33,8 @@ from txt2sql.cli.predictors import PredictorOptions
 if TYPE_CHECKING:
     from txt2sql.data import Dataset
     from txt2sql.evaluation.metrics import Context, Metric
-    from txt2sql.evaluation.report import Judged, Report
+    from txt2sql.evaluation.report import Report
+    from txt2sql.evaluation.verdicts import Judged
     from txt2sql.execution.database import Database
     from txt2sql.runs import Run
     from txt2sql.types import Example, Prediction, Predictor, Verdict
@@ -256,8 +257,8 @@ def _judge_file(
 ) -> list[Judged]:
     """Judge the predictions of a file, over all cores."""
     from txt2sql.cli.progress import steps
+    from txt2sql.evaluation.evaluate import judge_all
     from txt2sql.evaluation.gold import open_cache
-    from txt2sql.evaluation.parallel import judge_all
     from txt2sql.evaluation.predictions import to_row
     from txt2sql.runs import cache_dir, write_atomically
 
@@ -356,7 +357,8 @@ def _write(
     options: OutputOptions,
 ) -> None:
     """Write the report of a run in its forms, and print it."""
-    from txt2sql.evaluation.report import as_csv, as_json, as_markdown, print_report, verdict_rows
+    from txt2sql.evaluation.report import as_csv, as_json, as_markdown, print_report
+    from txt2sql.evaluation.verdicts import verdict_rows
     from txt2sql.runs import write_atomically
 
     result = as_json(report, facts)
@@ -372,10 +374,10 @@ def _write(
     for path, text in files.items():
         write_atomically(path, text)
     if options.figures:
-        from txt2sql.evaluation.figures import draw, read_measured
+        from txt2sql.evaluation.figures import draw, read_summary
 
         metric = next(iter(report.metrics))
-        for reason in draw([read_measured(folder, metric)], folder / "figures", metric)[1]:
+        for reason in draw([read_summary(folder, metric)], folder / "figures", metric)[1]:
             print(f"left out: {reason}", file=sys.stderr)
     if options.json:
         print(jsonlib.dumps(result))

@@ -66,12 +66,12 @@ def runs(
 
 def _draw(folders: list[Path], target: Path, metric: str) -> None:
     from txt2sql.errors import DataError
-    from txt2sql.evaluation.figures import draw, read_measured, with_unique_names
+    from txt2sql.evaluation.figures import draw, read_summary, with_unique_names
 
     evaluated = [folder for folder in folders if (folder / "report.json").is_file()]
     if not evaluated:
         raise DataError("no run there has a report; make one with txt2sql evaluate")
-    reports = with_unique_names([read_measured(run, metric) for run in evaluated], evaluated)
+    reports = with_unique_names([read_summary(run, metric) for run in evaluated], evaluated)
     written, left_out = draw(reports, target, metric)
     for line in [*map(str, written), *(f"left out: {reason}" for reason in left_out)]:
         print(line, file=sys.stderr)

@@ -1,8 +1,10 @@
 """The evaluation loop: examples -> predictions -> verdicts -> report.
 
-It knows predictors and metrics by their signatures only. Predictions are the costly part, so they
-are what a run keeps: hand back those of an interrupted run as `finished` and only the rest is asked
-of the model; verdicts are cheap and always made anew, with the judge as it is now.
+Predictions are the costly part, so they are what a run stores: given those of an interrupted run as
+`finished`, `judge` asks the model only for the rest. Verdicts are cheap and always made anew.
+`judge_all` judges predictions that exist, in several processes: each is its own sandbox
+(execution/pool.py). What one dies of is judged again in this process, where `execute` hands it to a
+worker that may be killed, so that every prediction gets its verdict.
 
 >>> report = evaluate(examples, predictor, [ExecutionAccuracy()], dataset.database)  # doctest: +SKIP
 >>> report.metrics["execution_accuracy"].mean  # doctest: +SKIP
@@ -11,17 +13,28 @@ of the model; verdicts are cheap and always made anew, with the judge as it is n
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from random import Random
+from typing import Any
 
 from txt2sql.errors import DatabaseError, ModelError
+from txt2sql.evaluation.gold import GoldResults, Key
 from txt2sql.evaluation.metrics import Metric
-from txt2sql.evaluation.report import Judged, Report, summarise
+from txt2sql.evaluation.report import Report, summarise
+from txt2sql.evaluation.verdicts import Judged
 from txt2sql.execution.database import Database
+from txt2sql.execution.pool import Lost, can_spread, spread
 from txt2sql.types import Example, Outcome, Prediction, Predictor, Verdict
+
+_Row = tuple[str, float, str, Mapping[str, Any] | None]
+"""A verdict as marshal carries it from a process that ran hostile SQL: outcome, score, reason, details."""
+
+_MIN_PARALLEL = 64
+"""Fewer predictions are judged in this process."""
 
 
 def draw(examples: Sequence[Example], limit: int | None, seed: int) -> list[Example]:
@@ -50,19 +63,19 @@ def judge(
     finished: Mapping[str, Prediction] | None = None,
     record: Callable[[Prediction], None] | None = None,
 ) -> Iterator[Judged]:
-    """Every example with its prediction and verdicts, in order, as soon as they are known.
+    """Every example with its prediction and verdicts, in order, as soon as they exist.
 
     `finished` holds predictions by example id that need not be made again; `record` is called with
     each new prediction before it is judged, so that a crash loses at most the one being made.
     A database that cannot be read makes its examples GOLD_ERROR; the predictor never sees them.
     """
     done = finished or {}
-    broken = broken_databases(examples, database)
+    broken = _broken_databases(examples, database)
     pending = [e for e in examples if e.id not in done and e.db_id not in broken]
     new = predictor.predict([_question_only(example) for example in pending])
     for example in examples:
         if example.db_id in broken:
-            verdicts = gold_errors(example, metrics, broken[example.db_id])
+            verdicts = _gold_errors(example, metrics, broken[example.db_id])
             yield Judged(example, Prediction(example.id, None), verdicts)
             continue
         prediction = done.get(example.id)
@@ -70,11 +83,68 @@ def judge(
             prediction = _next_prediction(new, example, predictor.name)
             if record:
                 record(prediction)
-        where = database(example.db_id)
-        yield rated(example, prediction, tuple(m(example, prediction, where) for m in metrics))
+        opened = database(example.db_id)
+        yield _judged(example, prediction, tuple(m(example, prediction, opened) for m in metrics))
 
 
-def broken_databases(
+def judge_all(
+    examples: Sequence[Example],
+    predictions: Sequence[Prediction],
+    metrics: Sequence[Metric],
+    database: Callable[[str], Database],
+    *,
+    gold: GoldResults | None = None,
+    processes: int | None = None,
+    done: Callable[[int, tuple[Verdict, ...]], None] = lambda position, verdicts: None,
+) -> list[Judged]:
+    """Every example with its prediction and verdicts, in order.
+
+    `gold` is what the metrics share, and gets the gold results of all processes; `done` is called
+    for each example as soon as it is judged.
+    """
+    tasks = list(zip(examples, predictions, strict=True))
+    broken = _broken_databases(examples, database)
+    verdicts = {
+        i: _gold_errors(example, metrics, broken[example.db_id])
+        for i, example in enumerate(examples)
+        if example.db_id in broken
+    }
+    for position, errors in verdicts.items():
+        done(position, errors)
+
+    def work(position: int) -> tuple[list[_Row], dict[Key, bytes]]:
+        example, prediction = tasks[position]
+        opened = database(example.db_id)
+        made = (metric(example, prediction, opened) for metric in metrics)
+        rows: list[_Row] = [(v.outcome.value, v.score, v.reason, v.details) for v in made]
+        return rows, gold.drain() if gold else {}
+
+    # The largest databases first, so that no process is left alone with one at the end.
+    left = [position for position in range(len(tasks)) if position not in verdicts]
+    left.sort(key=lambda position: -_size(database, examples[position].db_id))
+    if (processes or _cores()) < 2 or len(left) < _MIN_PARALLEL or not can_spread():
+        results = ((position, work(position)) for position in left)
+    else:
+        limits = [m.judging.limits for m in metrics if hasattr(m, "judging")]
+        memory = max((limit.max_memory_bytes for limit in limits), default=256_000_000)
+        results = (
+            (left[i], work(left[i]) if isinstance(result, Lost) else result)
+            for i, result in spread(
+                work, left, processes=processes or _cores(), max_memory_bytes=memory
+            )
+        )
+    for position, (rows, gold_results) in results:
+        verdicts[position] = tuple(
+            Verdict(examples[position].id, metric.name, Outcome(outcome), score, reason, details)
+            for metric, (outcome, score, reason, details) in zip(metrics, rows, strict=True)
+        )
+        if gold:
+            gold.stored.update(gold_results)
+        done(position, verdicts[position])
+    return [_judged(example, made, verdicts[i]) for i, (example, made) in enumerate(tasks)]
+
+
+def _broken_databases(
     examples: Sequence[Example], database: Callable[[str], Database]
 ) -> dict[str, str]:
     """db_id -> why it cannot be read, for those that cannot."""
@@ -90,13 +160,13 @@ def broken_databases(
     return broken
 
 
-def gold_errors(example: Example, metrics: Sequence[Metric], reason: str) -> tuple[Verdict, ...]:
+def _gold_errors(example: Example, metrics: Sequence[Metric], reason: str) -> tuple[Verdict, ...]:
     """The verdicts on an example that nothing can be compared with."""
     return tuple(Verdict(example.id, m.name, Outcome.GOLD_ERROR, 0.0, reason) for m in metrics)
 
 
-def rated(example: Example, prediction: Prediction, verdicts: tuple[Verdict, ...]) -> Judged:
-    """The judged example, with the hardness that a metric found where the data set tells none."""
+def _judged(example: Example, prediction: Prediction, verdicts: tuple[Verdict, ...]) -> Judged:
+    """The judged example, with the hardness that a metric computed where the data set gives none."""
     if example.difficulty is None:
         for verdict in verdicts:
             if verdict.details and (hardness := verdict.details.get("hardness")):
@@ -116,3 +186,16 @@ def _next_prediction(new: Iterator[Prediction], example: Example, name: str) -> 
         given = "nothing" if prediction is None else f"'{prediction.example_id}'"
         raise ModelError(f"predictor '{name}' answered {given} where '{example.id}' was due")
     return prediction
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _size(database: Callable[[str], Database], db_id: str) -> int:
+    try:
+        return database(db_id).path.stat().st_size
+    except OSError:
+        return 0

@@ -1,11 +1,10 @@
-"""Figures of runs: accuracy by hardness, against latency, cost, search size and coverage; a forest plot.
+"""Figures of runs: accuracy by hardness, against latency, cost and coverage; a forest plot of a table.
 
-Each is drawn as PNG (for pages) and SVG (for print) on a light panel of its own, so that it reads
-the same on a dark page. Colours are those of Okabe and Ito (2008), which people with any colour
-vision tell apart; hatches and markers tell the runs apart without colour. Every point and bar has
-its 95% interval. Needs matplotlib, which the extra `figures` installs.
+Each is written as PNG and SVG on a light panel, so that it reads the same on a dark page. Colours are
+those of Okabe and Ito (2008), which people with any colour vision tell apart; hatches and markers tell
+runs apart without colour. Every mean has its 95% interval. Needs matplotlib (extra `figures`).
 
->>> draw([read_measured(Path("results/run"))], Path("figures"))  # doctest: +SKIP
+>>> draw([read_summary(Path("results/run"))], Path("figures"))  # doctest: +SKIP
 ([PosixPath('figures/accuracy_by_hardness.png'), ...], [])
 """
 
@@ -13,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from itertools import cycle
@@ -30,9 +29,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_Draw = Callable[[Sequence["Measured"], str], "Figure"]
-"""(runs, name of the metric) -> figure."""
-
 PANEL, INK, GRID = "#fbfaf7", "#222222", "#d9d6cf"
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 # Seven to six colours: 42 runs until two look alike.
@@ -43,9 +39,16 @@ _SHORT_NAME = 26
 _LINE_INCHES = 0.2
 _MOST_BARS = 6
 """More runs than that, side by side, are no picture."""
+_NEEDS = {
+    "accuracy_by_hardness": "no run has its examples' hardness",
+    "accuracy_against_latency": "no run has times (predictions from a file carry none)",
+    "accuracy_against_cost": "no run has costs",
+    "risk_coverage": "no run has confidences",
+}
+"""Figure -> why it is left out when no run has its numbers."""
 
 
-class Measured(NamedTuple):
+class RunSummary(NamedTuple):
     """What figures show of a run."""
 
     name: str
@@ -60,7 +63,7 @@ class Measured(NamedTuple):
     """(coverage, share of wrong answers), of execution accuracy."""
 
 
-def read_measured(path: Path, metric: str = "execution_accuracy") -> Measured:
+def read_summary(path: Path, metric: str = "execution_accuracy") -> RunSummary:
     """One metric of the report.json in a run's folder (or of the file itself)."""
     file = path / "report.json" if path.is_dir() else path
     try:
@@ -72,7 +75,7 @@ def read_measured(path: Path, metric: str = "execution_accuracy") -> Measured:
     metrics = report.get("metrics", {}) if isinstance(report, dict) else {}
     if metric not in metrics:
         raise DataError(f"'{file}' has no metric '{metric}'; it has {', '.join(metrics) or 'none'}")
-    return Measured(
+    return RunSummary(
         name=str(report.get("model") or path.stem),
         accuracy=Estimate(**metrics[metric]),
         by_difficulty={
@@ -87,7 +90,7 @@ def read_measured(path: Path, metric: str = "execution_accuracy") -> Measured:
     )
 
 
-def with_unique_names(runs: Sequence[Measured], paths: Sequence[Path]) -> list[Measured]:
+def with_unique_names(runs: Sequence[RunSummary], paths: Sequence[Path]) -> list[RunSummary]:
     """The runs, named by their folders where several are of one model."""
     names = [run.name for run in runs]
     return [
@@ -97,7 +100,7 @@ def with_unique_names(runs: Sequence[Measured], paths: Sequence[Path]) -> list[M
 
 
 def draw(
-    runs: Sequence[Measured], folder: Path, metric: str = "execution_accuracy"
+    runs: Sequence[RunSummary], folder: Path, metric: str = "execution_accuracy"
 ) -> tuple[list[Path], list[str]]:
     """Write every figure that the runs have numbers for; the files, and what was left out and why."""
     modes = sorted({run.mode for run in runs})
@@ -106,14 +109,40 @@ def draw(
             f"the runs were judged in different modes ({'; '.join(modes)}), which do not compare; "
             "evaluate all of them in one mode"
         )
-    written, left_out = [], []
-    with styled():
-        for name, plan in _PLANS.items():
-            if drawable := [run for run in runs if plan.has(run)]:
-                written += save(plan.draw(drawable, metric.replace("_", " ")), folder / name)
-            else:
-                left_out.append(f"{name}: {plan.needs}")
-    return written, left_out
+    label = metric.replace("_", " ")
+    with _styled():
+        figures: dict[str, Figure | None] = {
+            "accuracy_by_hardness": _by_hardness([run for run in runs if run.by_difficulty], label),
+            "accuracy_against_latency": _lines(
+                {run.name: [(run.seconds, run.accuracy)] for run in runs if run.seconds},
+                "median seconds per question",
+                label,
+                {run.accuracy.n for run in runs if run.seconds},
+            ),
+            "accuracy_against_cost": _lines(
+                {
+                    run.name: [(run.dollars, run.accuracy)]
+                    for run in runs
+                    if run.dollars is not None
+                },
+                "dollars per 1,000 questions",
+                label,
+                {run.accuracy.n for run in runs if run.dollars is not None},
+            ),
+            "risk_coverage": _lines(
+                {run.name: [(x, 1 - risk) for x, risk in run.curve] for run in runs if run.curve},
+                "coverage: the most confident answers, share of all questions",
+                "execution accuracy",
+                {run.accuracy.n for run in runs if run.curve},
+            ),
+        }
+        written = [
+            file
+            for name, figure in figures.items()
+            if figure is not None
+            for file in _save(figure, folder / name)
+        ]
+    return written, [f"{name}: {_NEEDS[name]}" for name, each in figures.items() if each is None]
 
 
 def draw_rows(rows: Sequence[ResultRow], folder: Path) -> list[str]:
@@ -122,40 +151,33 @@ def draw_rows(rows: Sequence[ResultRow], folder: Path) -> list[str]:
     for data in dict.fromkeys(row.data for row in rows):
         scored = [(row, row.execution) for row in rows if row.data == data and row.execution]
         if not scored:
-            left_out.append(f"{data}: nothing was measured")
+            left_out.append(f"{data}: nothing was evaluated")
             continue
         own = folder / re.sub(r"[^A-Za-z0-9._]+", "-", data)
-        by_size: dict[str, list[tuple[float, Estimate]]] = {}
-        for row, accuracy in scored:
-            if simulations := row.facts.get("simulations"):
-                by_size.setdefault(row.model, []).append((float(simulations), accuracy))
-        scaling = {model: sorted(points) for model, points in by_size.items() if len(points) > 1}
-        with styled():
-            save(_forest(scored, data), own / "accuracy")
-            if scaling:
-                sizes = {value.n for points in scaling.values() for _, value in points}
-                figure = _lines(scaling, "simulations", "execution accuracy", sizes)
-                save(figure, own / "search_scaling")
-            else:
-                left_out.append(f"{data}: search_scaling: no search was measured at two sizes")
-        # Those measured here come first, then the best of the published ones.
+        with _styled():
+            _save(_forest(scored, data), own / "accuracy")
+        # Models evaluated here come first, then the best of the published ones.
         bars = sorted(scored, key=lambda pair: pair[0].source != "measured")[:_MOST_BARS]
         runs = [
-            Measured(
-                f"{row.model}, {row.strategy}", accuracy, row.by_difficulty,
-                row.seconds, row.per_1000, row.mode,
+            RunSummary(
+                f"{row.model}, {row.strategy}",
+                accuracy,
+                row.by_difficulty,
+                row.seconds,
+                row.per_1000,
+                row.mode,
             )
             for row, accuracy in bars
-        ]  # fmt: skip
+        ]
         left_out += [f"{data}: {reason}" for reason in draw(runs, own)[1]]
     return left_out
 
 
-# ----------------------------------------------------------------------------------- what all share
+# ------------------------------------------------------------------------------------------ drawing
 
 
 @contextmanager
-def styled() -> Iterator[None]:
+def _styled() -> Iterator[None]:
     """Everything drawn inside looks alike. Raises ConfigError without matplotlib."""
     try:
         import matplotlib
@@ -177,7 +199,7 @@ def styled() -> Iterator[None]:
         yield
 
 
-def save(figure: Figure, path: Path) -> list[Path]:
+def _save(figure: Figure, path: Path) -> list[Path]:
     """Write a figure as path.png and path.svg."""
     written = [path.with_name(f"{path.name}.{kind}") for kind in ("png", "svg")]
     for file in written:
@@ -225,24 +247,9 @@ def _n(sizes: Collection[int]) -> str:
     return f"n = {low:,}" if low == high else f"n = {low:,} to {high:,}"
 
 
-def _scale(axes: Axes, places: Sequence[float]) -> None:
-    """Logarithmic where the places span more than a factor of ten above 0, else from zero."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-    if min(places) > 0 and max(places) > 10 * min(places) and max(places) > 1:
-        axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
-        axes.xaxis.set_minor_formatter(NullFormatter())
-    else:
-        most = max(places) or 1.0
-        axes.set_xlim(-0.03 * most, 1.05 * most)
-
-
-# --------------------------------------------------------------------------------------- the figures
-
-
-def _by_hardness(runs: Sequence[Measured], label: str) -> Figure:
+def _by_hardness(runs: Sequence[RunSummary], label: str) -> Figure | None:
+    if not runs:
+        return None
     groups = ["all", *dict.fromkeys(level for run in runs for level in run.by_difficulty)]
     figure, axes = _blank(min(5.0 + 1.4 * (len(runs) - 1), 11.0), label)
     width = 0.8 / len(runs)
@@ -252,10 +259,10 @@ def _by_hardness(runs: Sequence[Measured], label: str) -> Figure:
         values = {"all": run.accuracy, **run.by_difficulty}
         for group, value in values.items():
             sizes[group].add(value.n)
-        there = [i for i, group in enumerate(groups) if group in values]
-        heights = [values[groups[i]] for i in there]
+        positions = [i for i, group in enumerate(groups) if group in values]
+        heights = [values[groups[i]] for i in positions]
         axes.bar(
-            [i + (index - (len(runs) - 1) / 2) * width for i in there],
+            [i + (index - (len(runs) - 1) / 2) * width for i in positions],
             [value.mean for value in heights],
             width * 0.92,
             yerr=_errors(heights),
@@ -280,44 +287,31 @@ def _lines(
     x_label: str,
     y_label: str,
     sizes: Collection[int],
-) -> Figure:
+) -> Figure | None:
     """A line per name, or a point; estimates have their intervals."""
+    if not curves:
+        return None
     figure, axes = _blank(5.6, f"{y_label} ({_n(sizes)})")
     looks = zip(curves.items(), cycle(COLOURS), cycle(MARKERS), strict=False)
     for (name, points), colour, marker in looks:
-        places = [x for x, _ in points]
+        xs = [x for x, _ in points]
         means = [y.mean if isinstance(y, Estimate) else y for _, y in points]
+        every = max(1, len(points) // 8)
         axes.plot(
-            places, means, color=colour, marker=marker, markersize=5.5, label=name,
-            markevery=max(1, len(points) // 8),
-        )  # fmt: skip
+            xs, means, color=colour, marker=marker, markersize=5.5, label=name, markevery=every
+        )
         for x, y in points:
             if isinstance(y, Estimate):
                 axes.plot([x, x], [y.low, y.high], color=INK, linewidth=0.9)
-    _scale(axes, [x for points in curves.values() for x, _ in points])
+    xs = [x for points in curves.values() for x, _ in points]
+    if min(xs) > 0 and max(xs) > 10 * min(xs) and max(xs) > 1:
+        axes.set_xscale("log")
+    else:
+        most = max(xs) or 1.0
+        axes.set_xlim(-0.03 * most, 1.05 * most)
     axes.set_xlabel(x_label)
     _legend(figure, *axes.get_legend_handles_labels())
     return figure
-
-
-def _against(value: Callable[[Measured], float | None], x_label: str) -> _Draw:
-    """A figure with one point per run: accuracy over `value`."""
-    return lambda runs, label: _lines(
-        {run.name: [(value(run) or 0.0, run.accuracy)] for run in runs},
-        x_label,
-        label,
-        {run.accuracy.n for run in runs},
-    )
-
-
-def _risk_coverage(runs: Sequence[Measured], _: str) -> Figure:
-    """Accuracy of the most confident answers, over the share of questions that they are."""
-    return _lines(
-        {run.name: [(coverage, 1 - risk) for coverage, risk in run.curve] for run in runs},
-        "coverage: the most confident answers, share of all questions",
-        "execution accuracy",
-        {run.accuracy.n for run in runs},
-    )
 
 
 def _forest(scored: Sequence[tuple[ResultRow, Estimate]], data: str) -> Figure:
@@ -328,10 +322,10 @@ def _forest(scored: Sequence[tuple[ResultRow, Estimate]], data: str) -> Figure:
     label = f"execution accuracy on {data} ({_n({row.n for row, _ in ranked})})"
     figure, axes = _blank(7.2, label, 1.3 + 0.27 * len(ranked), "x")
     looks = {"measured": (COLOURS[0], COLOURS[0]), "published": (INK, PANEL)}
-    for place, (row, value) in enumerate(ranked):
+    for height, (row, value) in enumerate(ranked):
         colour, face = looks[row.source]
-        axes.plot([value.low, value.high], [place, place], color=INK, linewidth=1.0)
-        axes.plot(value.mean, place, "o", color=colour, markerfacecolor=face, markersize=6)
+        axes.plot([value.low, value.high], [height, height], color=INK, linewidth=1.0)
+        axes.plot(value.mean, height, "o", color=colour, markerfacecolor=face, markersize=6)
     axes.set_yticks(range(len(ranked)), [f"{row.model}, {row.strategy}" for row, _ in ranked])
     axes.set_ylim(-0.7, len(ranked) - 0.3)
     axes.set_xlim(
@@ -345,29 +339,3 @@ def _forest(scored: Sequence[tuple[ResultRow, Estimate]], data: str) -> Figure:
         ]
         _legend(figure, marks, ["measured here", "published"])
     return figure
-
-
-class _Plan(NamedTuple):
-    """A figure: which runs have its numbers, what to say when none has, and who draws it."""
-
-    has: Callable[[Measured], bool]
-    needs: str
-    draw: _Draw
-
-
-_PLANS = {
-    "accuracy_by_hardness": _Plan(
-        lambda run: bool(run.by_difficulty), "no run has its examples' hardness", _by_hardness
-    ),
-    "accuracy_against_latency": _Plan(
-        lambda run: bool(run.seconds),
-        "no run has times (predictions from a file carry none)",
-        _against(lambda run: run.seconds, "median seconds per question"),
-    ),
-    "accuracy_against_cost": _Plan(
-        lambda run: run.dollars is not None,
-        "no run has costs",
-        _against(lambda run: run.dollars, "dollars per 1,000 questions"),
-    ),
-    "risk_coverage": _Plan(lambda run: bool(run.curve), "no run has confidences", _risk_coverage),
-}

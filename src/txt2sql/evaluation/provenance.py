@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,18 +49,14 @@ def file_hash(path: Path, whole: int = 1 << 30) -> str:
     return digest.hexdigest()
 
 
-def files_hash(root: Path, files: Iterable[Path]) -> str:
-    """The hash of several files under `root`, their names included."""
-    digest = hashlib.sha256()
-    for path in sorted(files):
-        digest.update(f"{path.relative_to(root).as_posix()} {file_hash(path)}\n".encode())
-    return digest.hexdigest()
-
-
 def model_hash(folder: Path) -> str:
-    """The hash of a model folder: weights, tokenizer and configuration."""
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return files_hash(folder, (path for path in files if not _is_by_product(path, folder)))
+    """The hash of a model folder: weights, tokenizer and configuration, with their names."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder)
+        if path.is_file() and not any(part.startswith((".", "__")) for part in name.parts):
+            digest.update(f"{name.as_posix()} {file_hash(path)}\n".encode())
+    return digest.hexdigest()
 
 
 def weights_hash(card: ModelCard) -> str:
@@ -73,7 +68,3 @@ def weights_hash(card: ModelCard) -> str:
     cache = Path(os.environ.get("HF_HUB_CACHE") or home / "hub")
     main = cache / f"models--{card.hub_id.replace('/', '--')}" / "refs" / "main"
     return main.read_text(encoding="ascii").strip() if main.is_file() else ""
-
-
-def _is_by_product(path: Path, folder: Path) -> bool:
-    return any(part.startswith((".", "__")) for part in path.relative_to(folder).parts)

@@ -1,7 +1,7 @@
 """The report: what verdicts come to, for each metric, hardness level and database, and how it is shown.
 
 No accuracy without n and a 95% interval. Examples whose gold query or database fails (GOLD_ERROR)
-are counted under `outcomes` but left out of every mean. `as_json` and `verdict_rows` are what other
+are counted under `outcomes` but left out of every mean. `as_json` is what other
 programs read; `as_markdown`, `as_csv` and `print_report` write the same numbers for people. The classes
 are named tuples, which cost a starting command a tenth of what dataclasses do.
 
@@ -12,24 +12,20 @@ are named tuples, which cost a starting command a tenth of what dataclasses do.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from txt2sql.evaluation.calibration import Calibration, calibration
-from txt2sql.evaluation.statistics import Estimate, estimate
+from txt2sql.evaluation.statistics import Estimate, estimate, quantile
 from txt2sql.evaluation.table import Column, Table
 from txt2sql.evaluation.table import as_csv as table_as_csv
 from txt2sql.evaluation.table import as_markdown as table_as_markdown
-from txt2sql.evaluation.taxonomy import CATEGORIES, category
-from txt2sql.types import Example, Outcome, Prediction, Verdict
+from txt2sql.evaluation.verdicts import CATEGORIES, EXECUTION, Judged, category
+from txt2sql.types import Outcome, Prediction, Verdict
 
-if TYPE_CHECKING:  # the folder of metrics loads what they need; who has verdicts has loaded it
-    from txt2sql.evaluation.metrics.component_match import ComponentScore
-    from txt2sql.evaluation.metrics.efficiency import Efficiency, Spending, Tokens
-
-EXECUTION = "execution_accuracy"
-"""The metric that outcomes are told by; the first one where it was not asked for."""
+if TYPE_CHECKING:  # the folder of metrics loads what they need; whoever has verdicts has loaded it
+    from txt2sql.evaluation.metrics.exact_set_match import ComponentScore
 
 _DIFFICULTIES = ("easy", "medium", "hard", "extra")
 _MAX_DATABASES = 300
@@ -37,14 +33,6 @@ _MAX_DATABASES = 300
 
 Estimates = Mapping[str, Estimate]
 """Metric -> estimate."""
-
-
-class Judged(NamedTuple):
-    """One example, what was predicted for it, and one verdict per metric."""
-
-    example: Example
-    prediction: Prediction
-    verdicts: tuple[Verdict, ...]
 
 
 class OtherMode(NamedTuple):
@@ -66,6 +54,33 @@ class EmptyGold(NamedTuple):
     """Execution accuracy over the other examples."""
 
 
+class Efficiency(NamedTuple):
+    """Seconds per prediction; None where the predictions carry no times (read from a file)."""
+
+    median: float | None
+    p95: float | None
+    total: float | None
+    examples_per_second: float | None
+
+
+class Tokens(NamedTuple):
+    """Tokens read and written, over the `n` predictions that count them."""
+
+    prompt: int
+    completion: int
+    per_query: float
+    n: int
+
+
+class Spending(NamedTuple):
+    """Dollars, over the `n` predictions that carry a cost."""
+
+    total: float
+    per_query: float
+    per_1000: float
+    n: int
+
+
 class Report(NamedTuple):
     """What an evaluation measured."""
 
@@ -76,7 +91,7 @@ class Report(NamedTuple):
     outcomes: Mapping[str, int]
     """Outcome -> number of examples, by execution accuracy, else by the first metric."""
     categories: Mapping[str, int]
-    """Category of `taxonomy` -> number of examples, for those that occur."""
+    """Category of `verdicts` -> number of examples, for those that occur."""
     components: Mapping[str, Mapping[str, ComponentScore]]
     """"all" and each difficulty -> component -> score; empty without component match."""
     empty_gold: EmptyGold | None
@@ -94,8 +109,7 @@ class Report(NamedTuple):
 
 def summarise(judged: Sequence[Judged], mode: str = "strict") -> Report:
     """Sum up verdicts, times and costs. `mode` is the mode that the verdicts were made in."""
-    from txt2sql.evaluation.metrics.component_match import aggregate
-    from txt2sql.evaluation.metrics.efficiency import efficiency, spending, token_use
+    from txt2sql.evaluation.metrics.exact_set_match import aggregate
 
     overall = _Scores()
     by_difficulty: dict[str, _Scores] = {}
@@ -107,7 +121,7 @@ def summarise(judged: Sequence[Judged], mode: str = "strict") -> Report:
         for group in groups:
             for verdict in verdicts:
                 group.add(verdict)
-    primary = [_primary(item.verdicts) for item in judged if item.verdicts]
+    primary = [item.primary for item in judged if item.verdicts]
     execution = [v for v in primary if v.metric == EXECUTION and v.outcome != Outcome.GOLD_ERROR]
     outcomes = Counter(verdict.outcome for verdict in primary)
     categories = Counter(map(category, primary))
@@ -164,10 +178,6 @@ def _rank(difficulty: str) -> tuple[int, str]:
     return _DIFFICULTIES.index(difficulty) if usual else len(_DIFFICULTIES), difficulty
 
 
-def _primary(verdicts: Sequence[Verdict]) -> Verdict:
-    return next((verdict for verdict in verdicts if verdict.metric == EXECUTION), verdicts[0])
-
-
 def _empty_gold(execution: Sequence[Verdict]) -> EmptyGold | None:
     """None where no verdict holds more than a score, and so none can say that its gold is empty."""
     if not any(verdict.details for verdict in execution):
@@ -205,6 +215,33 @@ def _calibration(judged: Iterable[Judged]) -> Calibration | None:
     return calibration(answers, without_answer)
 
 
+def efficiency(predictions: Iterable[Prediction]) -> Efficiency:
+    """Median, 95th percentile and total seconds, and predictions per second."""
+    seconds = [prediction.seconds for prediction in predictions]
+    total = sum(seconds)
+    if total <= 0:
+        return Efficiency(None, None, None, None)
+    return Efficiency(quantile(seconds, 0.5), quantile(seconds, 0.95), total, len(seconds) / total)
+
+
+def token_use(predictions: Iterable[Prediction]) -> Tokens | None:
+    """Tokens in all and per query; None when no prediction counts them."""
+    counted = [prediction.tokens for prediction in predictions if any(prediction.tokens)]
+    if not counted:
+        return None
+    prompt, completion = map(sum, zip(*counted, strict=True))
+    return Tokens(prompt, completion, (prompt + completion) / len(counted), len(counted))
+
+
+def spending(predictions: Iterable[Prediction]) -> Spending | None:
+    """Dollars in all, per query and per 1,000 queries; None when no prediction carries a cost."""
+    costs = [prediction.cost for prediction in predictions if prediction.cost is not None]
+    if not costs:
+        return None
+    total = sum(costs)
+    return Spending(total, total / len(costs), 1000 * total / len(costs), len(costs))
+
+
 # ----------------------------------------------------------------------------------- for programs
 
 
@@ -238,45 +275,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: _plain(item) for name, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, tuple) else value
-
-
-def verdict_rows(judged: Iterable[Judged]) -> Iterator[dict[str, Any]]:
-    """One object per example: what was asked, expected and predicted, and how it fared.
-
-    `exact` and `exec` are 1 or 0 by exact match and execution accuracy, `partial` the component
-    scores; null where that metric was not asked for or the gold query cannot be judged.
-    """
-    for i, (example, prediction, verdicts) in enumerate(judged):
-        scores: dict[str, float | None] = {}
-        row: dict[str, Any] = {
-            "i": i,
-            "example_id": example.id,
-            "db_id": example.db_id,
-            "question": example.question,
-            "gold_sql": example.gold_sql,
-            "sql": prediction.sql,
-            "hardness": example.difficulty,
-            "confidence": prediction.confidence,
-            "features": list(prediction.features),
-            "exact": None,
-            "exec": None,
-            "partial": None,
-        }
-        for verdict in verdicts:
-            usable = verdict.outcome is not Outcome.GOLD_ERROR
-            scores[verdict.metric] = verdict.score if usable else None
-            if usable and verdict.metric == "exact_match":
-                row["exact"] = int(verdict.correct)
-            elif usable and verdict.metric == EXECUTION:
-                row["exec"] = int(verdict.correct)
-            elif usable and verdict.details and "partial" in verdict.details:
-                row["partial"] = verdict.details["partial"]
-        if verdicts:
-            primary = _primary(verdicts)
-            row["outcome"], row["category"] = primary.outcome.value, category(primary)
-            row["reason"] = primary.reason
-        row["scores"] = scores
-        yield row
 
 
 # ------------------------------------------------------------------------------------- for people

@@ -1,7 +1,7 @@
-"""The one table writer: the same rows for a terminal, as Markdown, as CSV and as JSON.
+"""The one table writer: the same rows for a terminal, as Markdown and as CSV.
 
-Text forms show values as people read them (a mean with its interval, 1,034, $0.02); CSV and JSON hold
-the numbers themselves. An `Estimate` is three columns of a CSV file: mean, low and high.
+Text forms show values as people read them (a mean with its interval, 1,034, $0.02); CSV holds the
+numbers themselves. An `Estimate` is three columns of a CSV file: mean, low and high.
 
 >>> table = Table((Column("model"), Column("EX")), [("bundled", Estimate(0.75, 4, 0.3006, 0.9544))])
 >>> print(as_markdown(table))
@@ -105,17 +105,6 @@ def as_csv(table: Table) -> str:
                 cells.append(cell.replace("\r", " ") if isinstance(cell, str) else cell)
         write(cells)
     return page.getvalue()
-
-
-def as_records(table: Table) -> list[dict[str, Any]]:
-    """The table as JSON has it."""
-    return [
-        {
-            column.name: cell._asdict() if isinstance(cell, Estimate) else cell
-            for column, cell in zip(table.columns, row, strict=True)
-        }
-        for row in table.rows
-    ]
 
 
 def print_table(table: Table, title: str = "") -> None:

@@ -33,7 +33,7 @@ from txt2sql.evaluation.evaluate import judge
 from txt2sql.evaluation.metrics.execution_accuracy import ExecutionAccuracy
 from txt2sql.evaluation.mode import Judging
 from txt2sql.evaluation.predictions import from_row, to_row
-from txt2sql.evaluation.report import verdict_rows
+from txt2sql.evaluation.verdicts import verdict_rows
 from txt2sql.execution.database import Database
 from txt2sql.models import adapted
 from txt2sql.runs import Run, open_run, write_atomically

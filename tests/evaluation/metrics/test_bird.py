@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from hypothesis import strategies as st
 
+from txt2sql.evaluation.gold import GoldResults
 from txt2sql.evaluation.metrics.bird import BirdMetric, same_set, soft_f1
 from txt2sql.execution.database import Database, find_database
 from txt2sql.execution.execute import Limits
@@ -82,12 +82,18 @@ def test_a_result_over_the_row_limit_is_never_correct(shop: Database) -> None:
     metrics = (BirdExecutionAccuracy, BirdSoftF1)
     scores = []
     for metric in metrics:
-        assert judged(shop, metric(Limits(max_rows=9)), "SELECT city FROM shop", many).correct
-        verdict = judged(shop, metric(Limits(max_rows=8)), "SELECT city FROM shop", many)
+        assert judged(
+            shop, metric(gold=GoldResults(Limits(max_rows=9))), "SELECT city FROM shop", many
+        ).correct
+        verdict = judged(
+            shop, metric(gold=GoldResults(Limits(max_rows=8))), "SELECT city FROM shop", many
+        )
         assert verdict.outcome is Outcome.WRONG_RESULT
         assert "8 rows" in verdict.reason
         scores.append(verdict.score)
-        cut = judged(shop, metric(Limits(max_rows=2)), "SELECT id FROM shop", "SELECT 1")
+        cut = judged(
+            shop, metric(gold=GoldResults(Limits(max_rows=2))), "SELECT id FROM shop", "SELECT 1"
+        )
         assert cut.outcome is Outcome.GOLD_ERROR
     assert scores == [0.0, 0.0]
 
@@ -132,20 +138,6 @@ def test_sets_of_rows(gold: list[Row], predicted: list[Row], same: bool) -> None
 )
 def test_soft_f1(gold: list[Row], predicted: list[Row], f1: float) -> None:
     assert soft_f1(gold, predicted) == pytest.approx(f1)
-
-
-CELLS = st.none() | st.integers(0, 3) | st.sampled_from(["a", "b", 1.5])
-
-
-def rows_of(width: int, **options: bool) -> st.SearchStrategy[list[Row]]:
-    if options:
-        row = st.lists(CELLS, min_size=width, max_size=width, **options).map(tuple)
-    else:
-        row = st.tuples(*[CELLS] * width)
-    return st.lists(row, max_size=6)
-
-
-RESULTS = st.integers(1, 3).flatmap(rows_of)
 
 
 # Sorts 29 million rows of a join without condition, in memory here, on disk there.

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from txt2sql.errors import ConfigError
 from txt2sql.evaluation.gold import GoldResults
-from txt2sql.evaluation.metrics.component_match import ComponentMatch
-from txt2sql.evaluation.metrics.exact_set_match import ExactSetMatch
+from txt2sql.evaluation.metrics.exact_set_match import ComponentMatch, ExactSetMatch
 from txt2sql.evaluation.metrics.execution_accuracy import ExecutionAccuracy, TestSuiteAccuracy
 from txt2sql.evaluation.mode import Judging
 from txt2sql.execution.database import Database
@@ -107,8 +106,7 @@ def _wikisql(context: Context) -> Metric:
 def _bird(name: str, context: Context) -> Metric:
     from txt2sql.evaluation.metrics.bird import BirdMetric
 
-    judging = context.judging
-    return BirdMetric(name, judging.limits, judging.official, context.gold.result)
+    return BirdMetric(name, context.judging.official, context.gold)
 
 
 def _answers(context: Context) -> Metric:

@@ -23,7 +23,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from txt2sql.evaluation.mode import LIMITS
-from txt2sql.evaluation.taxonomy import no_sql
+from txt2sql.evaluation.verdicts import failure, without_sql
 from txt2sql.execution.database import Database
 from txt2sql.execution.execute import Limits, execute
 from txt2sql.types import Cell, Example, Outcome, Prediction, Row, Verdict
@@ -78,13 +78,10 @@ class AnswerAccuracy:
         if not example.answers:
             return Outcome.GOLD_ERROR, "the question has no answers on record"
         if not (prediction.sql or "").strip():
-            return Outcome.NO_SQL, no_sql(prediction)
+            return without_sql(prediction)
         result = execute(database, prediction.sql or "", self.limits)
         if not result.ok:
-            return (
-                Outcome.TIMEOUT if result.timed_out else Outcome.PREDICTION_ERROR,
-                result.error or "",
-            )
+            return failure(result)
         if answers_match(result.rows, example.answers):
             return Outcome.CORRECT, ""
         rows = ", ".join(map(str, result.rows[:_SHOWN])) or "no rows"

@@ -14,56 +14,49 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from txt2sql.evaluation.gold import GoldResults
 from txt2sql.evaluation.mode import LIMITS
-from txt2sql.evaluation.taxonomy import no_sql
+from txt2sql.evaluation.verdicts import failure, without_sql
 from txt2sql.execution.database import Database
-from txt2sql.execution.execute import Limits, execute
+from txt2sql.execution.execute import execute
 from txt2sql.types import Example, Outcome, Prediction, QueryResult, Row, Verdict
-
-_Run = Callable[[Database, str], QueryResult]
 
 
 class BirdMetric:
     """A metric that scores the rows of gold and predicted; 1 is correct.
 
-    `gold` runs gold statements: hand in one that remembers. `official` makes a prediction without
-    SQL one that returns no rows, which is right where the gold returns none, as BIRD's scripts do;
-    else it is NO_SQL. A prediction over the row limit is judged by the rows below it, and is never
-    correct.
+    `official` makes a prediction without SQL one that returns no rows, which is right where the gold
+    returns none, as BIRD's scripts do; else it is NO_SQL. A prediction over the row limit is judged by
+    the rows below it, and is never correct.
     """
 
-    def __init__(
-        self, name: str, limits: Limits = LIMITS, official: bool = True, gold: _Run | None = None
-    ) -> None:
+    def __init__(self, name: str, official: bool = True, gold: GoldResults | None = None) -> None:
         self.name = name
         self.score = SCORES[name]
-        self.limits = limits
         self.official = official
-        self._gold = gold or (lambda database, sql: execute(database, sql, limits))
+        self.gold = gold or GoldResults(LIMITS)
 
     def __call__(self, example: Example, prediction: Prediction, database: Database) -> Verdict:
         """Judge one prediction on one database."""
-        return Verdict(example.id, self.name, *self._judge(example, prediction, database))
-
-    def _judge(
-        self, example: Example, prediction: Prediction, database: Database
-    ) -> tuple[Outcome, float, str]:
-        gold = self._gold(database, example.gold_sql)
+        gold, sql = self.gold.result(database, example.gold_sql), prediction.sql
         if not gold.ok or gold.truncated:
             reason = f"the gold query fails: {gold.error or 'it returns too many rows'}"
-            return Outcome.GOLD_ERROR, 0.0, reason
-        sql = prediction.sql
+            return Verdict(example.id, self.name, Outcome.GOLD_ERROR, 0.0, reason)
         if sql == example.gold_sql:
             predicted = gold
         elif sql and sql.strip():
-            predicted = execute(database, sql, self.limits)
+            predicted = execute(database, sql, self.gold.limits)
         elif self.official:
             predicted = QueryResult()
         else:
-            return Outcome.NO_SQL, 0.0, no_sql(prediction)
+            outcome, reason = without_sql(prediction)
+            return Verdict(example.id, self.name, outcome, 0.0, reason)
+        return Verdict(example.id, self.name, *self._compare(gold, predicted))
+
+    def _compare(self, gold: QueryResult, predicted: QueryResult) -> tuple[Outcome, float, str]:
         if not predicted.ok:
-            failure = Outcome.TIMEOUT if predicted.timed_out else Outcome.PREDICTION_ERROR
-            return failure, 0.0, predicted.error or ""
+            outcome, reason = failure(predicted)
+            return outcome, 0.0, reason
         score = float(self.score(gold.rows, predicted.rows))
         if predicted.truncated:
             reason = f"the result was cut off after {len(predicted.rows):,} rows"

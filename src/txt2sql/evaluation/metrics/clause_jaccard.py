@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from txt2sql.evaluation.taxonomy import no_sql
+from txt2sql.evaluation.verdicts import without_sql
 from txt2sql.execution.database import Database
 from txt2sql.sql.clauses import Items, clause_items, jaccard
 from txt2sql.types import Example, Outcome, Prediction, Schema, Verdict
@@ -36,7 +36,8 @@ class ClauseJaccard:
             reason = "the gold query cannot be parsed"
             return Verdict(example.id, self.name, Outcome.GOLD_ERROR, 0.0, reason)
         if not (prediction.sql and prediction.sql.strip()):
-            return Verdict(example.id, self.name, Outcome.NO_SQL, 0.0, no_sql(prediction))
+            outcome, reason = without_sql(prediction)
+            return Verdict(example.id, self.name, outcome, 0.0, reason)
         predicted = clause_items(prediction.sql, schema)
         if predicted is None:
             reason = "the prediction cannot be parsed as one query"

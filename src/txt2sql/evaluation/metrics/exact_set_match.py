@@ -1,10 +1,11 @@
-"""Exact set match (EM): does the predicted SQL have the same parts as the gold SQL?
+"""Exact set match (EM) and component match: does the predicted SQL have the parts of the gold SQL?
 
 Field's name: exact set match without values, the official metric of Spider (Yu et al., EMNLP 2018).
 Two queries match when ten components agree (select, where, group, ... as sets) and FROM names the same
 tables; values, join conditions and the number of LIMIT are not compared. The verdicts are those of the
-official evaluator. `compare` is pure and remembers what it has read, so that this metric and component
-match share one reading and one comparison of each pair.
+official evaluator. Component match (Spider's partial matching) scores each of the ten on its own, all
+or nothing for one pair; `aggregate` sums them over examples as Spider does. `compare` is pure and
+memoised, so that both metrics share one parse and one comparison of each pair.
 
 >>> schema = SpiderSchema({"singer": ("name", "age")})
 >>> compare(schema, "SELECT name, age FROM singer", "select age, name from singer").exact
@@ -17,13 +18,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import closing
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from txt2sql.errors import DatabaseError
-from txt2sql.evaluation.taxonomy import no_sql
+from txt2sql.evaluation.verdicts import without_sql
 from txt2sql.execution import sandbox
 from txt2sql.execution.database import Database
 from txt2sql.sql import official
@@ -257,7 +258,7 @@ def _outcome(match: Match, prediction: Prediction, predicted: str) -> tuple[Outc
     if match.hardness is None:
         return Outcome.GOLD_ERROR, "the gold query is not in Spider's subset of SQL"
     if not predicted.strip():
-        return Outcome.NO_SQL, no_sql(prediction)
+        return without_sql(prediction)
     if not match.parsed:
         return Outcome.PREDICTION_ERROR, "not in Spider's subset of SQL, or names unknown columns"
     if match.exact:
@@ -279,3 +280,59 @@ class ExactSetMatch:
         outcome, reason, match = self.matcher.judge(example, prediction, database)
         details = {"hardness": match.hardness, "parsed": match.parsed}
         return Verdict(example.id, self.name, outcome, float(match.exact), reason, details)
+
+
+class ComponentMatch:
+    """Scores between 0 and 1; an unreadable prediction scores 0, its parts those of an empty query."""
+
+    name = "component_match"
+
+    def __init__(self, keys: Keys | None = None, official: bool = True) -> None:
+        self.matcher = Matcher(keys, official)
+
+    def __call__(self, example: Example, prediction: Prediction, database: Database) -> Verdict:
+        """Judge one prediction; its database is read, nothing is executed."""
+        outcome, reason, match = self.matcher.judge(example, prediction, database)
+        partial = {name: part._asdict() for name, part in match.partial.items()}
+        score = 0.0
+        if outcome in (Outcome.CORRECT, Outcome.WRONG_RESULT):
+            score = sum(part.f1 for part in match.partial.values()) / len(match.partial)
+        details = {"hardness": match.hardness, "partial": partial}
+        return Verdict(example.id, self.name, outcome, score, reason, details)
+
+
+class ComponentScore(NamedTuple):
+    """One component over many examples; how many predictions and how many golds have it."""
+
+    accuracy: float
+    recall: float
+    f1: float
+    predicted: int
+    gold: int
+
+
+def aggregate(partials: Iterable[Mapping[str, Mapping[str, Any]]]) -> dict[str, ComponentScore]:
+    """Component -> score over many examples, from {acc, rec, f1, label_total, pred_total} of each.
+
+    Accuracy is the mean over the examples whose prediction has the component, recall over those whose
+    gold has it, and F1 the harmonic mean of these two, not the mean of the examples' F1.
+
+    >>> row = {"where": {"acc": 1, "rec": 1, "f1": 1, "label_total": 2, "pred_total": 2}}
+    >>> aggregate([row])["where"].f1
+    1.0
+    """
+    by_name: dict[str, list[Mapping[str, Any]]] = {}
+    for partial in partials:
+        for name, score in partial.items():
+            by_name.setdefault(name, []).append(score)
+    return {name: _aggregate(scores) for name, scores in by_name.items()}
+
+
+def _aggregate(scores: list[Mapping[str, Any]]) -> ComponentScore:
+    predicted = [score["acc"] for score in scores if score["pred_total"] > 0]
+    gold = [score["rec"] for score in scores if score["label_total"] > 0]
+    accuracy = sum(predicted) / len(predicted) if predicted else 0.0
+    recall = sum(gold) / len(gold) if gold else 0.0
+    # Nothing predicted and nothing in the gold is right.
+    f1 = 2 * accuracy * recall / (accuracy + recall) if accuracy or recall else 1.0
+    return ComponentScore(accuracy, recall, f1, len(predicted), len(gold))

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 from txt2sql.errors import DatabaseError
 from txt2sql.evaluation.gold import GoldResults
 from txt2sql.evaluation.mode import Judging
-from txt2sql.evaluation.taxonomy import no_sql
+from txt2sql.evaluation.verdicts import failure, without_sql
 from txt2sql.execution.compare import same_as_official, same_result, same_up_to_ties
 from txt2sql.execution.database import Database
 from txt2sql.execution.execute import Limits, execute
@@ -123,7 +123,7 @@ class ExecutionAccuracy:
             return _Finding(Outcome.GOLD_ERROR, "the gold query returns more than can be compared")
         sql = prediction.sql
         if not (sql and sql.strip()):
-            return _Finding(Outcome.NO_SQL, no_sql(prediction), not gold.rows)
+            return _Finding(*without_sql(prediction), not gold.rows)
         if as_official:
             sql = official.as_executed(official.prediction(sql), keep)
         predicted = gold if sql == gold_sql else self._predicted(database, sql, len(gold.rows))
@@ -159,10 +159,8 @@ class ExecutionAccuracy:
 
 
 def _wrong(gold: QueryResult, predicted: QueryResult) -> _Finding:
-    if predicted.timed_out:
-        return _Finding(Outcome.TIMEOUT, predicted.error or "", not gold.rows)
     if not predicted.ok:
-        return _Finding(Outcome.PREDICTION_ERROR, predicted.error or "", not gold.rows)
+        return _Finding(*failure(predicted), not gold.rows)
     return _Finding(Outcome.WRONG_RESULT, difference(gold, predicted), not gold.rows)
 
 

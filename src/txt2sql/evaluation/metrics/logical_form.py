@@ -20,7 +20,7 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 from txt2sql.evaluation.mode import LIMITS
-from txt2sql.evaluation.taxonomy import no_sql
+from txt2sql.evaluation.verdicts import failure, without_sql
 from txt2sql.execution.database import Database
 from txt2sql.execution.execute import Limits, execute
 from txt2sql.execution.sandbox import quoted
@@ -42,10 +42,10 @@ class GoldForm(Protocol):
 
 
 class _Sketches:
-    """Where sketches come from.
+    """Gold and predicted sketches of an example.
 
     `gold` gives the gold logical form by example id; where it gives None, the sketch of the gold SQL
-    stands in. `schema` gives the schema of a db_id, whose first table is the one that is asked.
+    stands in. `schema` gives the schema of a db_id, whose first table the question is about.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class _Sketches:
         """The predicted sketch, or why there is none."""
         sql = prediction.sql
         if not (sql and sql.strip()):
-            return Outcome.NO_SQL, no_sql(prediction)
+            return without_sql(prediction)
         if sql.lstrip().startswith("{"):
             sketch, what = sketch_of_json(sql), "no query sketch in the JSON"
         else:
@@ -154,10 +154,8 @@ class WikiSQLExecutionAccuracy:
         if not isinstance(predicted, Sketch):
             return predicted
         result = self._run(predicted, table, database)
-        if result.timed_out:
-            return Outcome.TIMEOUT, result.error or ""
         if not result.ok:
-            return Outcome.PREDICTION_ERROR, result.error or ""
+            return failure(result)
         if result.rows == gold.rows and not result.truncated:
             return Outcome.CORRECT, ""
         return Outcome.WRONG_RESULT, "other values, or the same in another order"

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from txt2sql.evaluation.evaluate import judge_all
 from txt2sql.evaluation.gold import open_cache
 from txt2sql.evaluation.metrics import Context, Metric, choose
 from txt2sql.evaluation.mode import Judging
-from txt2sql.evaluation.parallel import judge_all
 from txt2sql.execution.database import Database
 from txt2sql.execution.execute import Limits, execute
 from txt2sql.execution.pool import can_spread
