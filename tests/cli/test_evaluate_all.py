@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from txt2sql.cli.cells import Cell, Comparison, Draw, Part, RowPlan, plan, remembered
+from txt2sql.cli.evaluate_all import Cell, Comparison, Draw, Part, RowPlan, plan, remembered
 from txt2sql.cli.main import main
 from txt2sql.config import load
 from txt2sql.models.catalog import HOSTED, MODELS, find_hosted

@@ -7,53 +7,48 @@ $ txt2sql adapt --list
 
 from __future__ import annotations
 
+import json as codec
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
+from txt2sql.cli.options import grouped, option, overrides
 from txt2sql.errors import ConfigError
 
 
-def adapt(
-    db: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="SQLite database; it is only read.")
-    ] = None,
-    model: Annotated[
-        str, typer.Option(metavar="NAME|PATH", help="The model to adapt.")
-    ] = "bundled",
-    pairs: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Your own questions with SQL: JSON in Spider's shape, or lines question<tab>SQL. "
-            "Half of them train and half measure, by their SQL; all measure when fewer than 20.",
-        ),
-    ] = None,
-    count: Annotated[
-        int | None,
-        typer.Option("-n", metavar="N", min=1, help="Questions to make  [default: 2000]"),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="The run's folder  [default: results/adapt-<database>-…]"),
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
-    force_use: Annotated[
-        bool, typer.Option("--force-use", help="Use the adapter even if it is no better.")
-    ] = False,
-    listed: Annotated[
-        bool, typer.Option("--list", help="List the adapters in use, and do nothing else.")
-    ] = False,
-    forget: Annotated[
-        bool, typer.Option("--forget", help="Have the plain model answer for --db again.")
-    ] = False,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="steps, learning_rate, …; repeatable."),
-    ] = None,
-) -> None:
+@dataclass(frozen=True)
+class AdaptOptions:
+    """Which model is adapted to which database, and with what."""
+
+    db: Path | None = option("SQLite database; it is only read.", metavar="PATH")
+    model: str = option("The model to adapt.", default="bundled", metavar="NAME|PATH")
+    pairs: Path | None = option(
+        "Your own questions with SQL: JSON in Spider's shape, or lines question<tab>SQL. "
+        "Half of them train and half measure, by their SQL; all measure when fewer than 20.",
+        metavar="FILE",
+    )
+    count: int | None = option(
+        "Questions to make  [default: 2000]", "-n", setting="count", metavar="N", min=1
+    )
+    output: Path | None = option(
+        "The run's folder  [default: results/adapt-<database>-…]", metavar="DIR"
+    )
+    json: bool = option("Print the report as JSON.", "--json", default=False)
+    force_use: bool = option(
+        "Use the adapter even if it is no better.", "--force-use", default=False
+    )
+    listed: bool = option("List the adapters in use, and do nothing else.", "--list", default=False)
+    forget: bool = option("Have the plain model answer for --db again.", "--forget", default=False)
+    settings: list[str] | None = option(
+        "steps, learning_rate, …; repeatable.", "--set", metavar="KEY=VALUE"
+    )
+
+
+@grouped
+def adapt(options: AdaptOptions) -> None:
     """Adapt a small model to your database.
 
     Makes questions with SQL from its schema and rows, asks the model as it is those that are held out,
@@ -69,62 +64,59 @@ def adapt(
       txt2sql adapt --list
       txt2sql adapt --db shop.sqlite --forget
     """
-    if listed:
-        _list(json)
+    from txt2sql.models import adapted
+
+    if options.listed:
+        _list(options.json)
         return
-    if db is None:
+    if options.db is None:
         raise ConfigError("say which database to adapt to: --db with a SQLite file")
     from txt2sql.execution.database import open_database
 
-    database = open_database(db)
+    database = open_database(options.db)
     schema = database.schema()
-    if forget:
-        from txt2sql.models import adapted
-
-        there = adapted.forget(schema)
-        print(f"the plain model answers for {db}" + ("" if there else ", as before"))
+    if options.forget:
+        was_adapted = adapted.forget(schema)
+        print(f"the plain model answers for {options.db}" + ("" if was_adapted else ", as before"))
         return
 
     from txt2sql.cli.progress import steps
     from txt2sql.config import load
-    from txt2sql.models.adapted import fingerprint
     from txt2sql.training.adapt_settings import AdaptConfig
 
-    overrides = [*(settings or []), *([f"count={count}"] if count is not None else [])]
-    config = load(AdaptConfig, None, overrides)
-    folder = output or Path("results") / f"adapt-{database.db_id}-{fingerprint(schema)[:6]}"
+    config = load(AdaptConfig, None, [*(options.settings or []), *overrides(options)])
+    name = f"adapt-{database.db_id}-{adapted.fingerprint(schema)[:6]}"
+    folder = options.output or Path("results") / name
 
     from txt2sql.serving.service import build_predictor
     from txt2sql.training.adapt import adapt as run
 
-    found = run(
+    report = run(
         database,
         config,
         folder,
         lambda name: build_predictor(name, lambda _: schema, lambda _: database),
-        model=model,
-        given=pairs,
-        force=force_use,
+        model=options.model,
+        given=options.pairs,
+        force=options.force_use,
         report=lambda line: print(line, file=sys.stderr, flush=True),
         progress=steps,
     )
-    if found is None:
+    if report is None:
         print("stopped; type the same command to go on", file=sys.stderr)
         raise typer.Exit(1)
-    if json:
-        import json as codec
-
-        print(codec.dumps(found))
+    if options.json:
+        print(codec.dumps(report))
     else:
-        _show(found, folder)
+        _show(report, folder)
 
 
-def _show(found: dict[str, Any], folder: Path) -> None:
+def _show(report: dict[str, Any], folder: Path) -> None:
     from txt2sql.evaluation.report import print_facts, shown
     from txt2sql.evaluation.statistics import Estimate
 
     lines = []
-    for part, numbers in found["measured"].items():
+    for part, numbers in report["measured"].items():
         gap = Estimate(**numbers["difference"])
         p = f"{numbers['p']:.3f}" if numbers["p"] >= 0.001 else "< 0.001"
         lines += [
@@ -136,14 +128,14 @@ def _show(found: dict[str, Any], folder: Path) -> None:
                 f"{100 * gap.high:+.1f}; McNemar's p {p})",
             ),
         ]
-    print_facts(f"{found['model']} adapted to {found['db_id']}: execution accuracy", lines)
-    print(f"\nThe adapter is {'in use' if found['used'] else 'not used'}: {found['why']}.")
-    if "given" not in found["measured"]:
+    print_facts(f"{report['model']} adapted to {report['db_id']}: execution accuracy", lines)
+    print(f"\nThe adapter is {'in use' if report['used'] else 'not used'}: {report['why']}.")
+    if "given" not in report["measured"]:
         print("Made questions are simpler than people's: --pairs with your own tells more.")
-    if found["used"]:
-        print(f"Ask it:     txt2sql ask --db {found['database']}")
+    if report["used"]:
+        print(f"Ask it:     txt2sql ask --db {report['database']}")
     else:
-        print(f"Try it:     txt2sql ask --db {found['database']} --model {found['adapter']}")
+        print(f"Try it:     txt2sql ask --db {report['database']} --model {report['adapter']}")
     print(f"All of it:  {folder / 'report.md'}")
 
 
@@ -152,10 +144,8 @@ def _list(json: bool) -> None:
 
     entries = list(adapted.entries())
     if json:
-        import json as codec
-
-        print(codec.dumps([{"name": each.name, "path": each.path, "adapter": str(each.folder)}
-                           for each in entries]))  # fmt: skip
+        facts = [{"name": e.name, "path": e.path, "adapter": str(e.folder)} for e in entries]
+        print(codec.dumps(facts))
         return
     for each in entries:
         print(f"{each.name}  made on {each.path}\n  {each.folder}")

@@ -11,13 +11,13 @@ from __future__ import annotations
 import json as jsonlib
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from txt2sql.cli.options import DatasetOption, JsonOption
+from txt2sql.cli.options import DatasetOption, JsonOption, grouped, option
 from txt2sql.cli.progress import stages
 
 if TYPE_CHECKING:
@@ -38,32 +38,27 @@ _Data = Annotated[
 ]
 
 
+@dataclass(frozen=True)
+class DownloadOptions:
+    """Where a data set comes from and where it goes."""
+
+    dest: Path | None = option(
+        "The folder to make  [default: $TXT2SQL_DATA/NAME, else data/raw/NAME]", metavar="DIR"
+    )
+    source: str | None = option(
+        "A URL, zip, tar or folder in place of the official one.", metavar="URL|FILE|DIR"
+    )
+    sha256: str | None = option("What the archive's SHA-256 must be.", metavar="HEX")
+    force: bool = option("Download again and replace what is there.", "--force", default=False)
+    retries: int = option("Tries without progress before giving up.", default=5, metavar="N", min=0)
+    json: JsonOption = False
+
+
 @app.command()
+@grouped
 def download(
     name: Annotated[str, typer.Argument(metavar="NAME", help="spider or wikisql.")],
-    dest: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="The folder to make  [default: $TXT2SQL_DATA/NAME, else data/raw/NAME]",
-        ),
-    ] = None,
-    source: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL|FILE|DIR", help="A URL, zip, tar or folder in place of the official one."
-        ),
-    ] = None,
-    sha256: Annotated[
-        str | None, typer.Option(metavar="HEX", help="What the archive's SHA-256 must be.")
-    ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Download again and replace what is there.")
-    ] = False,
-    retries: Annotated[
-        int, typer.Option(metavar="N", min=0, help="Tries without progress before giving up.")
-    ] = 5,
-    json: JsonOption = False,
+    options: DownloadOptions,
 ) -> None:
     """Bring a data set here from its official place; run again to go on after an interruption."""
     from txt2sql.data import dataset_root
@@ -74,14 +69,14 @@ def download(
     with stages(name, in_bytes=True) as progress:
         done = fetch(
             name,
-            dest if dest is not None else dataset_root(name),
-            source,
-            sha256=sha256,
-            force=force,
+            options.dest if options.dest is not None else dataset_root(name),
+            options.source,
+            sha256=options.sha256,
+            force=options.force,
             progress=progress,
-            patience=Patience(retries=retries),
+            patience=Patience(retries=options.retries),
         )
-    if json:
+    if options.json:
         print(jsonlib.dumps(asdict(done), default=str))
     elif done.found:
         print(f"{name} is already in {done.folder}; --force downloads it again")

@@ -1,7 +1,7 @@
 """`txt2sql evaluate`: questions -> predictor -> verdicts -> report.
 
-Every run is a folder under results/ named after what went into it, so the same command goes on
-where a killed one stopped, and another model, option or weight never meets old predictions.
+Every run is a folder under results/ named after what went into it, so the same command goes on where a
+killed one stopped, and another model, option or weight never meets old predictions.
 
     $ txt2sql evaluate --dataset spider --data data/raw/spider --split dev
     $ txt2sql evaluate --dataset spider --predictions predicted.txt --json
@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
 
@@ -27,6 +27,7 @@ from txt2sql.cli.options import (
     ModeOption,
     SeedOption,
     grouped,
+    option,
 )
 from txt2sql.cli.predictors import PredictorOptions
 
@@ -47,17 +48,11 @@ class QuestionOptions:
     """What is asked."""
 
     dataset: DatasetOption
-    data: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Where the data set lies  [default: data/raw/NAME]"),
-    ] = None
-    split: Annotated[str, typer.Option(metavar="NAME", help="The split to measure on.")] = "dev"
-    gold: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="Gold queries, one 'SQL<tab>db_id' per line, instead of a split's."
-        ),
-    ] = None
+    data: Path | None = option("Where the data set lies  [default: data/raw/NAME]", metavar="DIR")
+    split: str = option("The split to measure on.", default="dev", metavar="NAME")
+    gold: Path | None = option(
+        "Gold queries, one 'SQL<tab>db_id' per line, instead of a split's.", metavar="FILE"
+    )
     limit: LimitOption = None
     seed: SeedOption = 0
 
@@ -67,43 +62,34 @@ class JudgingOptions:
     """How answers are judged."""
 
     mode: ModeOption = "strict"
-    keep_distinct: Annotated[
-        bool, typer.Option("--keep-distinct", help="Official mode: keep every DISTINCT.")
-    ] = False
-    metrics: Annotated[
-        str | None,
-        typer.Option(metavar="A,B", help="Only these metrics  [default: those of the data set]"),
-    ] = None
-    one_mode: Annotated[
-        bool, typer.Option("--one-mode", help="Leave out what the other mode says.")
-    ] = False
-    test_suite: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Also test-suite accuracy: DIR/<db_id>/*.sqlite."),
-    ] = None
-    timeout: Annotated[
-        float, typer.Option(metavar="S", min=0.1, help="Seconds that one statement may take.")
-    ] = 30.0
-    processes: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Judging processes  [default: cores]")
-    ] = None
-    no_cache: Annotated[bool, typer.Option("--no-cache", help="Run every gold query anew.")] = False
+    keep_distinct: bool = option(
+        "Official mode: keep every DISTINCT.", "--keep-distinct", default=False
+    )
+    metrics: str | None = option(
+        "Only these metrics  [default: those of the data set]", metavar="A,B"
+    )
+    one_mode: bool = option("Leave out what the other mode says.", "--one-mode", default=False)
+    test_suite: Path | None = option(
+        "Also test-suite accuracy: DIR/<db_id>/*.sqlite.", metavar="DIR"
+    )
+    timeout: float = option(
+        "Seconds that one statement may take.", default=30.0, metavar="S", min=0.1
+    )
+    processes: int | None = option("Judging processes  [default: cores]", metavar="N", min=1)
+    no_cache: bool = option("Run every gold query anew.", "--no-cache", default=False)
 
 
 @dataclass(frozen=True)
 class OutputOptions:
     """Where the report goes."""
 
-    output: Annotated[
-        Path | None,
-        typer.Option(metavar="FOLDER", help="The run's folder  [default: results/<what is run>]"),
-    ] = None
-    verdicts: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Also write one JSON line per example.")
-    ] = None
-    figures: Annotated[
-        bool, typer.Option("--figures", help="Also draw the report, into figures/ of the run.")
-    ] = False
+    output: Path | None = option(
+        "The run's folder  [default: results/<what is run>]", metavar="FOLDER"
+    )
+    verdicts: Path | None = option("Also write one JSON line per example.", metavar="FILE")
+    figures: bool = option(
+        "Also draw the report, into figures/ of the run.", "--figures", default=False
+    )
     json: JsonOption = False
 
 
@@ -141,26 +127,28 @@ def evaluate(
       txt2sql evaluate --dataset spider --model gpt-4o --shots 5 --max-cost 3
     """
     from txt2sql import runs
-    from txt2sql.cli.predictors import of_file, of_model
+    from txt2sql.cli import predictors
     from txt2sql.evaluation.metrics import choose
     from txt2sql.evaluation.report import summarise
 
     source, split, whole, examples, place = _questions(questions)
     context = _context(source, questions, judging)
     metrics = choose(context, judging.metrics)
-    hosted = None
-    if not predictor.predictions:
+    official, shots = context.judging.official, predictor.shots
+    hosted, load = None, _nobody
+    if predictor.predictions:
+        identity, load = predictors.of_file(predictor.predictions, whole, official)
+    else:
         from txt2sql.models.catalog import find_hosted
 
         hosted = find_hosted(predictor.model)
-    if predictor.predictions:
-        identity, load = of_file(predictor.predictions, whole, context.judging.official)
-    elif hosted:
-        from txt2sql.cli.hosted import ask_all, of_hosted
+        if hosted:
+            from txt2sql.cli.hosted import ask_all
+            from txt2sql.cli.hosted import identity as identity_of
 
-        identity, load = of_hosted(hosted, source, predictor.shots)
-    else:
-        identity, load = of_model(predictor, source)
+            identity = identity_of(hosted, source, shots)
+        else:
+            identity, load = predictors.of_model(predictor, source)
     config = {
         "dataset": source.name,
         "split": split,
@@ -173,7 +161,7 @@ def evaluate(
     unanswered: dict[str, int] = {}
     if hosted:
         budget = (predictor.account or str(folder.resolve()), predictor.max_cost)
-        examples, unanswered = ask_all(run, hosted, source, examples, predictor.shots, budget)
+        examples, unanswered = ask_all(run, hosted, source, examples, shots, budget)
     if predictor.predictions:
         judged = _judge_file(run, context, metrics, examples, load(), judging)
     else:
@@ -189,11 +177,18 @@ def evaluate(
     }
     _write(report, judged, facts, folder, output)
     if judged and not report.metrics[metrics[0].name].n:
-        print(f"no question of {place} could be judged: {judged[0].verdicts[0].reason}; "
-              "`txt2sql data check` lists what is wrong", file=sys.stderr)  # fmt: skip
+        reason = judged[0].verdicts[0].reason
+        print(
+            f"no question of {place} could be judged: {reason}; "
+            "`txt2sql data check` lists what is wrong",
+            file=sys.stderr,
+        )
         raise typer.Exit(1)
     if unanswered:
         raise typer.Exit(1)
+
+
+# --------------------------------------------------------------------------------------- questions
 
 
 def _questions(options: QuestionOptions) -> Questions:
@@ -322,13 +317,13 @@ def continue_run(
     """Judge every example; the model is loaded only when something is left to ask it."""
     from txt2sql.cli.progress import steps
     from txt2sql.evaluation.evaluate import judge
-    from txt2sql.evaluation.predictions import FilePredictor, from_row, to_row
+    from txt2sql.evaluation.predictions import from_row, to_row
 
     finished = {row["example_id"]: from_row(row) for row in run.rows("predictions")}
     left = sum(example.id not in finished for example in examples)
     if finished:
         print(f"going on with {run.folder}: {left:,} examples left to ask", file=sys.stderr)
-    predictor = load() if left else FilePredictor("none", {})
+    predictor = load() if left else _nobody()
 
     def record(prediction: Prediction) -> None:
         if prediction.tree is not None:
@@ -344,6 +339,13 @@ def continue_run(
             judged.append(item)
             count(item.verdicts)
     return judged
+
+
+def _nobody() -> Predictor:
+    """A predictor for a run in which nothing is left to ask."""
+    from txt2sql.evaluation.predictions import FilePredictor
+
+    return FilePredictor("none", {})
 
 
 # ----------------------------------------------------------------------------------------- report

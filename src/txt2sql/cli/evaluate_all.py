@@ -1,5 +1,9 @@
 """`txt2sql evaluate-all`: every model and strategy on every data set, in one results table.
 
+A cell of the table is one run of `txt2sql evaluate` in a process of its own, so that what one dies of
+(memory, a broken model) leaves the others. What a cell depends on is hashed: while the hash is the same
+the run is not made again, and a run that was stopped goes on.
+
 $ txt2sql evaluate-all
 $ txt2sql evaluate-all --limit 200 --published ../predictions --max-cost 20
 """
@@ -8,56 +12,166 @@ from __future__ import annotations
 
 import json as jsonlib
 import os
+import re
+import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
 
-from txt2sql.cli.options import JsonOption, LimitOption, MaxCostOption, ModeOption, SeedOption
+from txt2sql.cli.options import (
+    JsonOption,
+    LimitOption,
+    MaxCostOption,
+    ModeOption,
+    SeedOption,
+    grouped,
+    option,
+)
+from txt2sql.costs import HOURLY
+from txt2sql.errors import ConfigError, DataError, Text2SQLError
+from txt2sql.runs import write_atomically
 
 if TYPE_CHECKING:
-    from txt2sql.cli.cells import Cell, Draw
+    from txt2sql.data import Dataset
     from txt2sql.evaluation.results import ResultRow
 
 CONFIG = Path("config") / "evaluation_config.yaml"
 _HOSTED_AT_ONCE = 4
+_TRAINED = ("results", "checkpoints")
+_METHODS = {
+    "lora": "LoRA",
+    "dora": "DoRA",
+    "qlora": "QLoRA",
+    "rslora": "rsLoRA",
+    "full": "fine-tuned",
+    "grpo": "GRPO",
+    "rstar": "rStar-SQL",
+}
 
-_Result = tuple["Cell", "dict[str, Any] | None", str]
-"""A cell with its report, or None and why; a reason that starts with ! is a failure."""
+
+@dataclass(frozen=True)
+class Part:
+    """A split of a data set."""
+
+    dataset: str
+    split: str = "dev"
+
+    @property
+    def name(self) -> str:
+        """As the table shows it."""
+        return f"{Path(self.dataset).name} {self.split}"
 
 
-def evaluate_all(
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="What to compare  [default: config/evaluation_config.yaml]"
-        ),
-    ] = None,
-    data: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="The folder that holds the data sets.")
-    ] = None,
-    limit: LimitOption = None,
-    seed: SeedOption = 0,
-    mode: ModeOption = "strict",
-    published: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Add a row for every file of predictions  [default: verdicts/ in --data]",
-        ),
-    ] = None,
-    max_cost: MaxCostOption = None,
-    jobs: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Local models measured at the same time.")
-    ] = 1,
-    output: Annotated[Path, typer.Option(metavar="DIR", help="Where table and figures go.")] = Path(
-        "results/evaluate_all"
-    ),
-    json: JsonOption = False,
-) -> None:
+@dataclass(frozen=True)
+class RowPlan:
+    """A model and a strategy. `options` go to `txt2sql evaluate`; `folder` is where a model that is
+    trained here lies."""
+
+    model: str
+    strategy: str = "greedy"
+    options: tuple[str, ...] = ()
+    folder: str | None = None
+
+
+@dataclass(frozen=True)
+class Published:
+    """Whose predictions a file holds."""
+
+    model: str
+    strategy: str = "published"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The section `comparison` of config/evaluation_config.yaml."""
+
+    data: tuple[Part, ...] = (Part("spider"),)
+    rows: tuple[RowPlan, ...] = (RowPlan("bundled"),)
+    published: Mapping[str, Published] = field(default_factory=dict)
+    hardware: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def hourly(self) -> dict[str, float]:
+        """The prices of an hour, with those of the file in place of the usual ones."""
+        return {**HOURLY, **self.hardware}
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What is asked of every cell alike."""
+
+    data: Path | None = None
+    limit: int | None = None
+    seed: int = 0
+    mode: str = "strict"
+
+    def command(self, part: Part, *who: str) -> tuple[str, ...]:
+        """What follows `txt2sql evaluate`."""
+        limit = ["--limit", str(self.limit)] if self.limit else []
+        data = ["--data", str(self.data)] if self.data else []
+        options = [*data, *limit, "--seed", str(self.seed), "--mode", self.mode]
+        return (*who[:2], "--dataset", part.dataset, "--split", part.split, *options, *who[2:])
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One row of the table. `command` is what follows `txt2sql evaluate`, empty where `missing` says
+    why nothing can be measured; `made_of` is everything that the answers and verdicts depend on."""
+
+    part: Part
+    model: str
+    strategy: str
+    command: tuple[str, ...] = ()
+    made_of: str = ""
+    missing: str = ""
+    hosted: bool = False
+    source: str = "measured"
+
+    @property
+    def name(self) -> str:
+        """Readable, and a file name."""
+        words = f"{self.part.name}-{self.model}-{self.strategy}-{self.source}"
+        return re.sub(r"[^A-Za-z0-9._]+", "-", words).strip("-")
+
+
+@dataclass(frozen=True)
+class TableOptions:
+    """What is compared, and where the table goes."""
+
+    config: Path | None = option(
+        "What to compare  [default: config/evaluation_config.yaml]", metavar="FILE"
+    )
+    data: Path | None = option("The folder that holds the data sets.", metavar="DIR")
+    limit: LimitOption = None
+    seed: SeedOption = 0
+    mode: ModeOption = "strict"
+    published: Path | None = option(
+        "Add a row for every file of predictions  [default: verdicts/ in --data]", metavar="DIR"
+    )
+    max_cost: MaxCostOption = None
+    jobs: int = option("Local models measured at the same time.", default=1, metavar="N", min=1)
+    output: Path = option(
+        "Where table and figures go.", default=Path("results/evaluate_all"), metavar="DIR"
+    )
+    json: JsonOption = False
+
+
+class Result(NamedTuple):
+    """A cell with its report, or the reason why there is none."""
+
+    cell: Cell
+    report: dict[str, Any] | None = None
+    reason: str = ""
+    failed: bool = False
+
+
+@grouped
+def evaluate_all(options: TableOptions) -> None:
     """Measure everything the config names and everything trained here; write one table and figures.
 
     Writes table.md, table.csv, table.json and pictures. What was measured before, with the same models,
@@ -69,22 +183,20 @@ def evaluate_all(
       txt2sql evaluate-all --limit 200
       txt2sql evaluate-all --mode official --published predictions --max-cost 20
     """
-    from txt2sql.cli.cells import Comparison, Draw, plan
     from txt2sql.config import load
     from txt2sql.evaluation.results import CELLS, ResultRow, as_table, from_report, ordered
     from txt2sql.evaluation.table import as_csv, as_markdown
-    from txt2sql.runs import write_atomically
 
-    file = config or (CONFIG if CONFIG.is_file() else None)
+    file = options.config or (CONFIG if CONFIG.is_file() else None)
     comparison = load(Comparison, file, section="comparison" if file else "")
-    data = _data_root(data)
-    draw = Draw(data, limit, seed, mode)
-    cells = plan(comparison, draw, published or _published(data))
-    results = list(_measured(cells, output / "cells", jobs, max_cost))
+    data, output = _data_root(options.data), options.output
+    draw = Draw(data, options.limit, options.seed, options.mode)
+    cells = list(plan(comparison, draw, options.published or _published(data)))
+    results = _evaluated(cells, output / "cells", options.jobs, options.max_cost)
     rows = []
-    for cell, report, why in results:
+    for cell, report, reason, _ in results:
         names = (cell.part.name, cell.model, cell.strategy)
-        missing = dict.fromkeys(CELLS, why.removeprefix("!"))
+        missing = dict.fromkeys(CELLS, reason)
         rows.append(
             from_report(report, *names, hourly=comparison.hourly, source=cell.source)
             if report
@@ -94,7 +206,7 @@ def evaluate_all(
     remarks = _remarks(rows, draw)
     table = as_table(rows)
     page = "\n".join([as_markdown(table), "", *(f"- {remark}" for remark in remarks), ""])
-    facts = {"mode": mode, "limit": limit, "seed": seed, "remarks": remarks}
+    facts = {"mode": draw.mode, "limit": draw.limit, "seed": draw.seed, "remarks": remarks}
     text = jsonlib.dumps({**facts, "rows": [row.as_json() for row in rows]}, indent=2) + "\n"
     before = output / "table.json"
     same = before.is_file() and before.read_text(encoding="utf-8") == text
@@ -106,10 +218,10 @@ def evaluate_all(
         write_atomically(output / name, content)
     if not (same and (output / "figures").is_dir()):
         _draw(rows, output / "figures")
-    print(text if json else page, end="")
-    if not json:
+    print(text if options.json else page, end="")
+    if not options.json:
         print(f"\n{output / 'table.md'}")
-    if any(row.unanswered for row in rows) or any(why.startswith("!") for _, _, why in results):
+    if any(row.unanswered for row in rows) or any(result.failed for result in results):
         raise typer.Exit(1)
 
 
@@ -127,56 +239,184 @@ def _published(data: Path | None) -> Path | None:
     return root / "verdicts" if (root / "verdicts").is_dir() else None
 
 
-def _measured(
-    cells: Iterable[Cell], folder: Path, jobs: int, max_cost: float | None
-) -> Iterator[_Result]:
-    """Every cell in order: those known at once, hosted models beside each other and beside the rest."""
-    from txt2sql.cli.cells import remembered
+# ------------------------------------------------------------------------------------ what there is
+
+
+def plan(comparison: Comparison, draw: Draw, published: Path | None) -> Iterator[Cell]:
+    """Every cell, those that cannot be measured included."""
+    from txt2sql.data import open_dataset
+
+    for part in comparison.data:
+        try:
+            source = open_dataset(part.dataset, draw.data)
+            next(iter(source.examples(part.split)), None)
+        except DataError as error:
+            missing = f"no data: {error}" if part.dataset not in str(error) else "no data here"
+            for row in comparison.rows:
+                yield Cell(part, row.model, row.strategy, missing=missing)
+            continue
+        # Files by size and time: their content would take longer to read than a table.
+        stats = [(path.name, path.stat()) for path in source.files(part.split)]
+        content = repr([(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats])
+        for row in [*comparison.rows, *_trained(comparison.rows)]:
+            yield _cell(row, part, draw, content)
+        if published:
+            yield from _of_others(comparison, part, draw, published, content, source)
+
+
+def _cell(row: RowPlan, part: Part, draw: Draw, content: str) -> Cell:
+    from txt2sql.evaluation.mode import judge_version
+    from txt2sql.evaluation.provenance import ANSWERING, text_hash, weights_hash
+    from txt2sql.models.catalog import find_hosted, resolve
+
+    hosted = find_hosted(row.model)
+    name = row.folder or row.model
+    missing = weights = ""
+    if hosted:
+        missing, weights = _no_access(hosted.provider, hosted.api_base), repr(hosted)
+    elif row.folder and not Path(row.folder).is_dir():
+        missing = "not trained here"
+    else:
+        try:
+            weights = weights_hash(resolve(name))
+            missing = "" if weights else "weights not here"
+        except Text2SQLError as error:
+            missing = str(error).partition(";")[0]
+    if missing:
+        return Cell(part, row.model, row.strategy, missing=missing, hosted=bool(hosted))
+    command = draw.command(part, "--model", name, *row.options)
+    made_of = text_hash(repr((command, weights, content, ANSWERING, judge_version())))
+    return Cell(part, row.model, row.strategy, command, made_of, hosted=bool(hosted))
+
+
+def _no_access(provider: str, api_base: str) -> str:
+    import importlib.util
+
+    from txt2sql.models.api_keys import find_keys
+
+    if find_keys(provider, api_base=api_base) is None:
+        return "no key"
+    return "" if importlib.util.find_spec("litellm") else "litellm is not installed"
+
+
+def _trained(rows: Sequence[RowPlan]) -> Iterator[RowPlan]:
+    """The models that were trained here and stand in no row."""
+    from txt2sql.models.card import read_facts
+
+    folders = {Path(row.folder).resolve() for row in rows if row.folder}
+    for root in map(Path, _TRAINED):
+        for file in sorted(root.glob("*/**/config.json")) + sorted(
+            root.glob("*/**/adapter_config.json")
+        ):
+            folder = file.parent
+            if folder.name != "model" or folder.resolve() in folders:
+                continue
+            folders.add(folder.resolve())
+            facts = read_facts(folder)
+            model = Path(facts.base).name if facts else folder.parent.name
+            method = _METHODS.get(facts.method, facts.method) if facts else "trained here"
+            yield RowPlan(model, f"{method} ({folder.parent.name})", folder=str(folder))
+
+
+def _of_others(
+    comparison: Comparison, part: Part, draw: Draw, folder: Path, content: str, source: Dataset
+) -> Iterator[Cell]:
+    """The files of predictions that fit a split: one for each of its questions."""
+    from txt2sql.evaluation.mode import judge_version
+    from txt2sql.evaluation.provenance import file_hash, text_hash
+
+    n = source.count(part.split)
+    for file in sorted(folder.glob("*.jsonl")):
+        with file.open("rb") as lines:
+            if sum(1 for line in lines if line.strip()) != n:
+                continue
+        whose = comparison.published.get(file.stem, Published(file.stem))
+        command = draw.command(part, "--predictions", str(file))
+        made_of = text_hash(repr((command, file_hash(file), content, judge_version())))
+        yield Cell(part, whose.model, whose.strategy, command, made_of, source="published")
+
+
+# -------------------------------------------------------------------------------------- evaluating
+
+
+def _evaluated(
+    cells: Sequence[Cell], folder: Path, jobs: int, max_cost: float | None
+) -> list[Result]:
+    """Every cell in order: hosted models beside each other and beside the local ones."""
     from txt2sql.cli.progress import steps
 
-    planned = list(cells)
-    results: dict[str, _Result] = {}
-    for cell in planned:
+    results: dict[str, Result] = {}
+    for cell in cells:
         report = None if cell.missing else remembered(cell, folder)
         if cell.missing or report:
-            results[cell.name] = (cell, report, cell.missing)
-    left = [cell for cell in planned if cell.name not in results]
-    if left:
-        with steps("evaluate all", len(left)) as advance:
-            for cell, report, why in _all(left, folder, jobs, max_cost):
-                results[cell.name] = (cell, report, why)
-                outcome = _accuracy(report) if report else why.removeprefix("!")
-                advance(f"{cell.model}, {cell.strategy}, {cell.part.name}: {outcome}")
-    for cell in planned:
-        yield results[cell.name]
-
-
-def _all(
-    cells: Sequence[Cell], folder: Path, jobs: int, max_cost: float | None
-) -> Iterator[_Result]:
-    from txt2sql.cli.cells import measure
-
+            results[cell.name] = Result(cell, report, cell.missing)
+    left = [cell for cell in cells if cell.name not in results]
     budget = ["--account", str(folder.resolve())]
     if max_cost is not None:
         budget += ["--max-cost", str(max_cost)]
-    with ThreadPoolExecutor(jobs) as local, ThreadPoolExecutor(_HOSTED_AT_ONCE) as hosted:
-        waiting: dict[Future[tuple[dict[str, Any] | None, str]], Cell] = {
-            (hosted if cell.hosted else local).submit(
-                measure, cell, folder, budget if cell.hosted else ()
-            ): cell
-            for cell in cells
-        }
-        while waiting:
-            done, _ = wait(waiting, return_when=FIRST_COMPLETED)
-            for future in done:
-                report, why = future.result()
-                yield waiting.pop(future), report, f"!{why}" if why else ""
+    if left:
+        with (
+            ThreadPoolExecutor(jobs) as local,
+            ThreadPoolExecutor(_HOSTED_AT_ONCE) as hosted,
+            steps("evaluate all", len(left)) as advance,
+        ):
+            futures = [
+                hosted.submit(measure, cell, folder, budget)
+                if cell.hosted
+                else local.submit(measure, cell, folder)
+                for cell in left
+            ]
+            for future in as_completed(futures):
+                result = future.result()
+                cell = result.cell
+                results[cell.name] = result
+                outcome = _accuracy(result.report) if result.report else result.reason
+                advance(f"{cell.model}, {cell.strategy}, {cell.part.name}: {outcome}")
+    return [results[cell.name] for cell in cells]
+
+
+def remembered(cell: Cell, folder: Path) -> dict[str, Any] | None:
+    """The report of a cell that was measured before, with the same of everything."""
+    try:
+        index = jsonlib.loads((folder / f"{cell.name}.json").read_text(encoding="utf-8"))
+        if index["made_of"] != cell.made_of or index["report"].get("unanswered"):
+            return None
+        report: dict[str, Any] = index["report"]
+        return report
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def measure(cell: Cell, folder: Path, extra: Sequence[str] = ()) -> Result:
+    """Run a cell. Its messages go to <name>.log."""
+    folder.mkdir(parents=True, exist_ok=True)
+    log = folder / f"{cell.name}.log"
+    with log.open("w", encoding="utf-8") as messages:
+        done = subprocess.run(
+            [sys.executable, "-m", "txt2sql", "evaluate", "--json", *cell.command, *extra],
+            stdout=subprocess.PIPE,
+            stderr=messages,
+            stdin=subprocess.DEVNULL,
+            text=True,
+        )
+    try:
+        report = jsonlib.loads(done.stdout)
+    except ValueError:
+        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        last = lines[-1].removeprefix("txt2sql: ") if lines else f"it ended with {done.returncode}"
+        return Result(cell, None, last.partition(";")[0][:80], failed=True)
+    index = {"made_of": cell.made_of, "command": cell.command, "report": report}
+    write_atomically(folder / f"{cell.name}.json", jsonlib.dumps(index) + "\n")
+    return Result(cell, report)
 
 
 def _accuracy(report: dict[str, Any]) -> str:
     names = ("execution_accuracy", "wikisql_execution_accuracy")
     value = next((report["metrics"][name] for name in names if name in report["metrics"]), None)
     return f"EX {value['mean']:.1%} (n = {value['n']:,})" if value else "done"
+
+
+# ---------------------------------------------------------------------------------------- the table
 
 
 def _remarks(rows: Sequence[ResultRow], draw: Draw) -> list[str]:
@@ -210,7 +450,6 @@ def _remarks(rows: Sequence[ResultRow], draw: Draw) -> list[str]:
 
 def _draw(rows: Sequence[ResultRow], folder: Path) -> None:
     """The pictures that there are numbers for, one folder per data set; none without matplotlib."""
-    from txt2sql.errors import ConfigError
     from txt2sql.evaluation.figures import draw_rows
 
     try:

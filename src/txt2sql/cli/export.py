@@ -6,11 +6,14 @@ $ txt2sql export results/dora-phi-2/model --format gguf --output dora-phi-2.gguf
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from txt2sql.cli.options import grouped, option
 
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
 
@@ -27,43 +30,37 @@ def _report(line: str) -> None:
     typer.echo(line, err=True)
 
 
+@dataclass(frozen=True)
+class ExportOptions:
+    """In which form a model is written."""
+
+    output: Path = option("The folder (hf) or file (gguf) to write.", default=..., metavar="PATH")
+    format: Format = option(
+        "hf: what transformers loads; onnx: what answers without torch; gguf: what llama.cpp loads.",
+        default=Format.HF,
+    )
+    dtype: str | None = option(
+        "hf: float32, float16 or bfloat16  [default: the model's]", metavar="TYPE"
+    )
+    outtype: str = option("gguf: auto, f32, f16, bf16 or q8_0.", default="auto", metavar="TYPE")
+    converter: Path | None = option(
+        "gguf: llama.cpp's folder or its convert_hf_to_gguf.py  [default: $LLAMA_CPP]",
+        metavar="PATH",
+    )
+    bits: int = option("onnx: 4, 8 or 32.", default=4, metavar="BITS")
+    force: ForceOption = False
+    push_to_hub: str = option("Upload it, too.", "--push_to_hub", default="", metavar="OWNER/NAME")
+    public: bool = option(
+        "Make a new repository on the hub a public one.", "--public", default=False
+    )
+
+
+@grouped
 def export(
     model: Annotated[
         str, typer.Argument(metavar="MODEL", help="Folder of an adapter or a model, or a name.")
     ],
-    output: Annotated[
-        Path, typer.Option(metavar="PATH", help="The folder (hf) or file (gguf) to write.")
-    ],
-    format: Annotated[
-        Format,
-        typer.Option(
-            help="hf: what transformers loads; onnx: what answers without torch; gguf: what llama.cpp loads."
-        ),
-    ] = Format.HF,
-    dtype: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TYPE", help="hf: float32, float16 or bfloat16  [default: the model's]"
-        ),
-    ] = None,
-    outtype: Annotated[
-        str, typer.Option(metavar="TYPE", help="gguf: auto, f32, f16, bf16 or q8_0.")
-    ] = "auto",
-    converter: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="PATH",
-            help="gguf: llama.cpp's folder or its convert_hf_to_gguf.py  [default: $LLAMA_CPP]",
-        ),
-    ] = None,
-    bits: Annotated[int, typer.Option(metavar="BITS", help="onnx: 4, 8 or 32.")] = 4,
-    force: ForceOption = False,
-    push_to_hub: Annotated[
-        str, typer.Option("--push_to_hub", metavar="OWNER/NAME", help="Upload it, too.")
-    ] = "",
-    public: Annotated[
-        bool, typer.Option("--public", help="Make a new repository on the hub a public one.")
-    ] = False,
+    options: ExportOptions,
 ) -> None:
     """Write a model as one folder with a model card, or as one GGUF file; adapters are merged first.
 
@@ -79,20 +76,26 @@ def export(
     from txt2sql.models.export import export_gguf, export_hf, export_onnx
     from txt2sql.models.hub import push
 
-    if dtype and format is not Format.HF:
+    output, force = options.output, options.force
+    if options.dtype and options.format is not Format.HF:
         raise ConfigError("--dtype is for --format hf; see --outtype for GGUF and --bits for ONNX")
     with working("exporting"):
-        if format is Format.HF:
-            written = export_hf(model, output, dtype=dtype, force=force, report=_report)
-        elif format is Format.ONNX:
-            written = export_onnx(model, output, bits=bits, force=force, report=_report)
+        if options.format is Format.HF:
+            written = export_hf(model, output, dtype=options.dtype, force=force, report=_report)
+        elif options.format is Format.ONNX:
+            written = export_onnx(model, output, bits=options.bits, force=force, report=_report)
         else:
             written = export_gguf(
-                model, output, outtype=outtype, converter=converter, force=force, report=_report
+                model,
+                output,
+                outtype=options.outtype,
+                converter=options.converter,
+                force=force,
+                report=_report,
             )
-    if push_to_hub:
+    if options.push_to_hub:
         with working("uploading"):
-            _report(push(written, push_to_hub, private=not public))
+            _report(push(written, options.push_to_hub, private=not options.public))
     typer.echo(written)
 
 

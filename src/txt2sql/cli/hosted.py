@@ -1,7 +1,7 @@
-"""Asking hosted models for `txt2sql evaluate`: what identifies such a run, and every question at once.
+"""Asking hosted models for `txt2sql evaluate`.
 
-Predictions are appended to the run as they come, in any order; what got no answer stays out of it, is
-counted with its reason, and is asked again by the same command.
+Predictions are appended to the run as they come, in any order. A question without an answer is counted
+with its reason and asked again by the same command.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from txt2sql.cli.predictors import Identified
 from txt2sql.config import load as load_config
 from txt2sql.costs import Price
 from txt2sql.models.api import Asking, Unanswered, load
@@ -42,12 +41,11 @@ class Generalists:
     prices: Mapping[str, Price] = field(default_factory=dict)
 
 
-def of_hosted(model: HostedModel, source: Dataset, shots: int) -> Identified:
-    """A hosted model. What `ask_all` did not get an answer from is not asked again in the same run."""
-    from txt2sql.evaluation.predictions import FilePredictor
+def identity(model: HostedModel, source: Dataset, shots: int) -> dict[str, Any]:
+    """What identifies a run that asks this model."""
     from txt2sql.evaluation.provenance import ANSWERING, file_hash, text_hash
 
-    identity: dict[str, Any] = {
+    facts: dict[str, Any] = {
         "model": model.name,
         "route": model.route,
         "server": re.sub(r"(?<=://)[^/@]*@", "", model.api_base),
@@ -58,8 +56,8 @@ def of_hosted(model: HostedModel, source: Dataset, shots: int) -> Identified:
     if shots:
         files = source.files(_SHOTS_SPLIT)
         questions = [path for path in files if path.suffix in (".json", ".jsonl")]
-        identity["learnt_from"] = text_hash("".join(map(file_hash, questions)))
-    return identity, lambda: FilePredictor(model.name, {})
+        facts["learnt_from"] = text_hash("".join(map(file_hash, questions)))
+    return facts
 
 
 def ask_all(

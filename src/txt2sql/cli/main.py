@@ -23,7 +23,7 @@ from txt2sql.errors import Text2SQLError
 COMMANDS = {
     "ask": "ask:ask",
     "serve": "serve:serve",
-    "mcp": "mcp:mcp",
+    "mcp": "serve:mcp",
     "doctor": "doctor:doctor",
     "evaluate": "evaluate:evaluate",
     "evaluate-all": "evaluate_all:evaluate_all",

@@ -1,25 +1,93 @@
-"""Options that several commands have, each written once; groups of them as dataclasses.
+"""Options that several commands share, each written once, and groups of options as dataclasses.
 
 A command takes a group as one parameter, and `grouped` makes one option of each of its fields:
 
 >>> @dataclass(frozen=True)
-... class Place:
-...     data: DataOption = None
+... class Output:
+...     verbose: bool = option("Say more.", "--verbose", default=False)
 >>> @grouped
-... def show(place: Place, json: JsonOption = False) -> None: ...
+... def show(output: Output, json: JsonOption = False) -> None: ...
 >>> list(inspect.signature(show).parameters)
-['data', 'json']
+['verbose', 'json']
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import typer
+
+
+def option(help: str, *names: str, default: Any = None, setting: str = "", **details: Any) -> Any:
+    """A field of a group: an option with its help; without `names`, its name is the field's.
+
+    `default` is ... for an option that must be given. `setting` is the key that a configuration has
+    for it, see `overrides`; details are typer's (metavar, min, ...).
+    """
+    metadata = {"option": typer.Option(*names, help=help, **details), "setting": setting}
+    return field(default=MISSING if default is ... else default, metadata=metadata)
+
+
+def grouped(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with an option for each field of the dataclasses among its parameters."""
+    hints = get_type_hints(command, include_extras=True)
+    groups: dict[str, Any] = {}
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in inspect.signature(command).parameters.items():
+        hint = hints[name]
+        if not (isinstance(hint, type) and is_dataclass(hint)):
+            parameters.append(parameter.replace(annotation=hint))
+            continue
+        groups[name] = hint
+        annotations = get_type_hints(hint, include_extras=True)
+        for each in fields(hint):
+            annotation = annotations[each.name]
+            if "option" in each.metadata:
+                annotation = Annotated[annotation, each.metadata["option"]]
+            default = inspect.Parameter.empty if each.default is MISSING else each.default
+            kind = inspect.Parameter.KEYWORD_ONLY
+            parameters.append(
+                inspect.Parameter(each.name, kind, default=default, annotation=annotation)
+            )
+
+    def run(**values: Any) -> None:
+        for name, group in groups.items():
+            values[name] = group(**{each.name: values.pop(each.name) for each in fields(group)})
+        command(**values)
+
+    arguments = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters]
+    run.__name__, run.__module__ = command.__name__, command.__module__
+    run.__doc__ = command.__doc__
+    run.__annotations__ = {p.name: p.annotation for p in arguments} | {"return": None}
+    run.__signature__ = inspect.Signature(arguments)  # type: ignore[attr-defined]
+    return run
+
+
+def overrides(*groups: Any, assignments: Sequence[str] | None = None) -> list[str]:
+    """KEY=VALUE of the options that were given, by their `setting`, then the assignments of --set.
+
+    >>> @dataclass(frozen=True)
+    ... class Run:
+    ...     rounds: int | None = option("Rounds.", setting="evolution.num_rounds")
+    >>> overrides(Run(rounds=3), assignments=["seed=1"])
+    ['evolution.num_rounds=3', 'seed=1']
+    """
+    texts = []
+    for group in groups:
+        for each in fields(group):
+            value, key = getattr(group, each.name), each.metadata.get("setting")
+            if key and value is not None and value is not False:
+                is_plain = isinstance(value, (str, int, float, Path)) and value is not True
+                texts.append(f"{key}={value if is_plain else json.dumps(value)}")
+    return [*texts, *(assignments or [])]
+
+
+# ----------------------------------------------------------------------------------- single options
 
 DatabaseOption = Annotated[
     str | None,
@@ -45,9 +113,6 @@ DescribeOption = Annotated[
         help="What tables and columns mean: YAML, or BIRD's CSV files  "
         "[default: <database>.describe.yaml beside a SQLite file]",
     ),
-]
-TimeoutOption = Annotated[
-    float, typer.Option(metavar="S", min=0.01, help="Seconds a query may run.")
 ]
 DatasetOption = Annotated[
     str,
@@ -76,6 +141,13 @@ MaxCostOption = Annotated[
     typer.Option(metavar="DOLLARS", min=0.0, help="Hosted models, all together: never spend more."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Any of the settings; repeatable."),
+]
+
+
+# ------------------------------------------------------------------------------------------- groups
 
 
 @dataclass(frozen=True)
@@ -84,7 +156,7 @@ class Asked:
 
     db: DatabaseOption = None
     model: ModelOption = None
-    timeout: TimeoutOption = 5.0
+    timeout: float = option("Seconds a query may run.", default=5.0, metavar="S", min=0.01)
     describe: DescribeOption = None
 
 
@@ -92,59 +164,15 @@ class Asked:
 class Listening:
     """Who may reach a server; its port is each command's own."""
 
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1"
-    token: Annotated[
-        str | None,
-        typer.Option(
-            envvar="TXT2SQL_TOKEN",
-            help="Access token that everybody has to give; the variable keeps it out of process lists.",
-        ),
-    ] = None
-    insecure: Annotated[
-        bool, typer.Option("--insecure", help="Let other machines in without a token.")
-    ] = False
-    allow_host: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="A further host name it is reached by; may be repeated."),
-    ] = None
-    search: Annotated[
-        int, typer.Option(metavar="N", min=0, help="Most simulations of a search; 0 offers none.")
-    ] = 100
-
-
-def grouped(command: Callable[..., None]) -> Callable[..., None]:
-    """The command with an option for each field of the dataclasses among its parameters."""
-    hints = get_type_hints(command, include_extras=True)
-    groups: dict[str, Any] = {}
-    parameters: list[inspect.Parameter] = []
-    for name, parameter in inspect.signature(command).parameters.items():
-        hint = hints[name]
-        if not (isinstance(hint, type) and is_dataclass(hint)):
-            parameters.append(parameter.replace(annotation=hint))
-            continue
-        groups[name] = hint
-        annotations = get_type_hints(hint, include_extras=True)
-        parameters += [
-            inspect.Parameter(
-                field.name,
-                inspect.Parameter.KEYWORD_ONLY,
-                default=inspect.Parameter.empty if field.default is MISSING else field.default,
-                annotation=annotations[field.name],
-            )
-            for field in fields(hint)
-        ]
-
-    def run(**values: Any) -> None:
-        for name, group in groups.items():
-            values[name] = group(**{field.name: values.pop(field.name) for field in fields(group)})
-        command(**values)
-
-    arguments = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters]
-    run.__name__, run.__doc__, run.__module__ = (
-        command.__name__,
-        command.__doc__,
-        command.__module__,
+    host: str = option("Address to listen on.", default="127.0.0.1")
+    token: str | None = option(
+        "Access token that everybody has to give; the variable keeps it out of process lists.",
+        envvar="TXT2SQL_TOKEN",
     )
-    run.__annotations__ = {p.name: p.annotation for p in arguments} | {"return": None}
-    run.__signature__ = inspect.Signature(arguments)  # type: ignore[attr-defined]
-    return run
+    insecure: bool = option("Let other machines in without a token.", "--insecure", default=False)
+    allow_host: list[str] | None = option(
+        "A further host name it is reached by; may be repeated.", metavar="NAME"
+    )
+    search: int = option(
+        "Most simulations of a search; 0 offers none.", default=100, metavar="N", min=0
+    )

@@ -1,8 +1,8 @@
-"""Who answers in `txt2sql evaluate`: a file of predictions, or a model that runs here (see `hosted` for
-those that do not).
+"""Who answers in `txt2sql evaluate`: a file of predictions, or a model that runs here (hosted models: see
+`hosted`).
 
 What identifies a predictor goes into the configuration of the run, so that no run is continued with
-another one; the model itself is loaded only when something is left to ask it.
+another one; a model is loaded only when something is left to ask it.
 """
 
 from __future__ import annotations
@@ -12,11 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from txt2sql.cli.options import MaxCostOption, NoConstrainedOption
+from txt2sql.cli.options import MaxCostOption, NoConstrainedOption, option
 
 if TYPE_CHECKING:
     from txt2sql.data import Dataset
@@ -30,34 +28,23 @@ Identified = tuple[dict[str, Any], "Callable[[], Predictor]"]
 class PredictorOptions:
     """Who answers, and how."""
 
-    model: Annotated[
-        str, typer.Option(metavar="NAME|PATH", help="Catalogue name, hub id or folder.")
-    ] = "bundled"
-    predictions: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Judge these predictions instead of asking a model."),
-    ] = None
-    batch_size: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Examples per model call.")
-    ] = None
+    model: str = option("Catalogue name, hub id or folder.", default="bundled", metavar="NAME|PATH")
+    predictions: Path | None = option(
+        "Judge these predictions instead of asking a model.", metavar="FILE"
+    )
+    batch_size: int | None = option("Examples per model call.", metavar="N", min=1)
     no_constrained: NoConstrainedOption = False
-    greedy: Annotated[
-        bool, typer.Option("--greedy", help="Keep the first answer, whether it runs or not.")
-    ] = False
-    search: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=1, help="A tree search of N simulations for each answer."),
-    ] = None
-    shots: Annotated[
-        int, typer.Option(metavar="N", min=0, help="Hosted models: answered questions to show.")
-    ] = 0
+    greedy: bool = option(
+        "Keep the first answer, whether it runs or not.", "--greedy", default=False
+    )
+    search: int | None = option(
+        "A tree search of N simulations for each answer.", metavar="N", min=1
+    )
+    shots: int = option("Hosted models: answered questions to show.", default=0, metavar="N", min=0)
     max_cost: MaxCostOption = None
-    account: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME", help="Runs of one account share --max-cost  [default: the run's]"
-        ),
-    ] = ""
+    account: str = option(
+        "Runs of one account share --max-cost  [default: the run's]", default="", metavar="NAME"
+    )
 
 
 def of_file(predictions: Path, examples: list[Example], official: bool = False) -> Identified:
@@ -102,7 +89,7 @@ def of_model(options: PredictorOptions, source: Dataset) -> Identified:
             together = options.batch_size or 8
             return searching(predictor, SearchOptions(mcts=mcts, together=together))
         if options.greedy:
-            # Nothing says that an answer fails, so none gets a second look.
+            # Without an executor no answer is seen to fail, so none falls back to a beam.
             predictor.executor = None
         return predictor
 

@@ -1,33 +1,36 @@
-"""`txt2sql serve`: a page to ask on, and a JSON API, for one database.
+"""`txt2sql serve` and `txt2sql mcp`: one database for people (a page, a JSON API) and for agents (MCP).
 
 $ txt2sql serve --db shop.sqlite
 $ TXT2SQL_TOKEN=s3cret txt2sql serve --db postgresql://reader@localhost/shop --host 0.0.0.0
+$ claude mcp add shop -- txt2sql mcp --db shop.sqlite
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from txt2sql.cli.options import Asked, Listening, grouped
+from txt2sql.cli.options import Asked, Listening, grouped, option
 from txt2sql.errors import ConfigError
 
 if TYPE_CHECKING:
     from txt2sql.execution.limits import Limits
     from txt2sql.serving.messages import ModelSettings
+    from txt2sql.serving.server import Access
 
 
-def require(packages: Sequence[str], extras: str) -> None:
+def _require(packages: Sequence[str], extras: str) -> None:
     """Raise ConfigError, with the command that mends it, where a package is not installed."""
     if missing := [name for name in packages if find_spec(name) is None]:
         raise ConfigError(f'this needs {", ".join(missing)}; run: pip install "txt2sql[{extras}]"')
 
 
-def model_settings(asked: Asked, search: int, limits: Limits) -> ModelSettings:
+def _settings(asked: Asked, search: int, limits: Limits) -> ModelSettings:
     """What a server answers with."""
     from txt2sql import sample
     from txt2sql.serving.messages import ModelSettings
@@ -41,27 +44,33 @@ def model_settings(asked: Asked, search: int, limits: Limits) -> ModelSettings:
     )
 
 
+def _access(listening: Listening, port: int) -> Access:
+    from txt2sql.serving.server import Access
+
+    hosts = tuple(listening.allow_host or ())
+    return Access(listening.host, port, listening.token, listening.insecure, hosts)
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """How much a server takes on, and what is kept of it."""
+
+    port: int = option("Port; 0 takes a free one.", default=8000, min=0, max=65535)
+    max_rows: int = option("Rows of an answer at most.", default=10_000, metavar="N", min=1)
+    queue: int = option(
+        "Questions that may wait; more are refused.", default=64, metavar="N", min=1
+    )
+    batch: int = option("Questions computed together at most.", default=16, metavar="N", min=1)
+    deadline: float = option(
+        "Seconds after which a question is given up.", default=60.0, metavar="S", min=1
+    )
+    no_history: bool = option(
+        "Keep nothing of what is asked on disk.", "--no-history", default=False
+    )
+
+
 @grouped
-def serve(
-    asked: Asked,
-    listening: Listening,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
-    max_rows: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Rows of an answer at most.")
-    ] = 10_000,
-    queue: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Questions that may wait; more are refused.")
-    ] = 64,
-    batch: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Questions computed together at most.")
-    ] = 16,
-    deadline: Annotated[
-        float, typer.Option(metavar="S", min=1, help="Seconds after which a question is given up.")
-    ] = 60.0,
-    no_history: Annotated[
-        bool, typer.Option("--no-history", help="Keep nothing of what is asked on disk.")
-    ] = False,
-) -> None:
+def serve(asked: Asked, listening: Listening, options: LoadOptions) -> None:
     """Ask a database on a web page, and by a JSON API.
 
     The database is only read. Questions of several people are answered together; Ctrl-C ends it once
@@ -74,23 +83,22 @@ def serve(
       txt2sql serve --db postgresql://reader@localhost/shop --search 300
       TXT2SQL_TOKEN=s3cret txt2sql serve --db shop.sqlite --host 0.0.0.0
     """
-    require(("fastapi", "prometheus_client", "uvicorn"), "serve")
+    _require(("fastapi", "prometheus_client", "uvicorn"), "serve")
     import asyncio
     from contextlib import ExitStack
 
     from txt2sql.cli.display import working
     from txt2sql.execution.limits import Limits
     from txt2sql.serving.backend import Backend
-    from txt2sql.serving.server import Access, Server
+    from txt2sql.serving.server import Server
     from txt2sql.serving.tickets import Load
     from txt2sql.serving.web import create_app
 
-    hosts = tuple(listening.allow_host or ())
-    access = Access(listening.host, port, listening.token, listening.insecure, hosts)
-    limits = Limits(timeout_s=asked.timeout, max_rows=max_rows)
-    load = Load(queue=queue, batch=batch, deadline_s=deadline)
-    settings = model_settings(asked, listening.search, limits)
-    backend = Backend(settings, load, history=not no_history)
+    access = _access(listening, options.port)
+    limits = Limits(timeout_s=asked.timeout, max_rows=options.max_rows)
+    load = Load(queue=options.queue, batch=options.batch, deadline_s=options.deadline)
+    settings = _settings(asked, listening.search, limits)
+    backend = Backend(settings, load, history=not options.no_history)
     with ExitStack() as loading:
         loading.enter_context(working("loading the model"))
 
@@ -102,3 +110,52 @@ def serve(
 
         app = create_app(backend, token=access.token, hosts=access.hosts)
         asyncio.run(Server(backend, access, app).run_on(ready))
+
+
+@grouped
+def mcp(
+    asked: Asked,
+    listening: Listening,
+    http: Annotated[
+        bool, typer.Option("--http", help="Streamable HTTP at /mcp instead of standard input.")
+    ] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="With --http: the port.")] = 8001,
+) -> None:
+    """Give agents a database: tools ask, run_sql and describe_schema (MCP).
+
+    Nothing can be changed: run_sql takes one statement that reads. Nothing is kept of what is asked.
+    Address, token and host names are for --http.
+
+    \b
+    Examples:
+      txt2sql mcp --db shop.sqlite
+      txt2sql mcp --db postgresql://reader@localhost/shop
+      txt2sql mcp --db shop.sqlite --http --port 8001
+    """
+    _require(("mcp", "prometheus_client", "uvicorn"), "mcp,serve")
+    import asyncio
+
+    from txt2sql.execution.limits import Limits
+    from txt2sql.serving.backend import Backend
+    from txt2sql.serving.mcp import create_app, create_server
+    from txt2sql.serving.server import Server
+
+    access = _access(listening, port)
+    settings = _settings(asked, listening.search, Limits(timeout_s=asked.timeout))
+
+    async def run() -> None:
+        backend = Backend(settings, history=False)
+        server = create_server(backend)
+        if http:
+            app = create_app(server, token=access.token, hosts=access.hosts)
+            await Server(backend, access, app).run_on(
+                lambda url: print(f"MCP at {url}/mcp", file=sys.stderr, flush=True)
+            )
+            return
+        try:
+            await backend.start()
+            await server.run_stdio_async()
+        finally:
+            await backend.close()
+
+    asyncio.run(run())

@@ -6,13 +6,13 @@ $ txt2sql synth --dataset spider --split train -n 20000 --output pairs.jsonl --j
 
 from __future__ import annotations
 
+import json as codec
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from txt2sql.cli.options import DataOption, JsonOption
+from txt2sql.cli.options import DataOption, JsonOption, grouped, option
 from txt2sql.cli.progress import stages
 from txt2sql.errors import ConfigError, DataError
 
@@ -21,24 +21,24 @@ if TYPE_CHECKING:
     from txt2sql.data.synthesis import Source
 
 
-def synth(
-    output: Annotated[
-        Path,
-        typer.Option(metavar="FILE|FOLDER", help="A .jsonl file, or a folder in Spider's layout."),
-    ],
-    db: Annotated[
-        list[Path] | None, typer.Option(metavar="PATH", help="SQLite database; repeatable.")
-    ] = None,
-    dataset: Annotated[
-        str | None,
-        typer.Option(metavar="NAME|FOLDER", help="Take the databases of a data set's split."),
-    ] = None,
-    split: Annotated[str, typer.Option(metavar="SPLIT", help="Which split of it.")] = "train",
-    data: DataOption = None,
-    count: Annotated[int, typer.Option("-n", metavar="N", min=1, help="How many pairs.")] = 1000,
-    seed: Annotated[int, typer.Option(metavar="N", help="Same seed, same pairs.")] = 0,
-    json: JsonOption = False,
-) -> None:
+@dataclass(frozen=True)
+class SynthOptions:
+    """Which databases are asked about, and where the pairs go."""
+
+    output: Path = option(
+        "A .jsonl file, or a folder in Spider's layout.", default=..., metavar="FILE|FOLDER"
+    )
+    db: list[Path] | None = option("SQLite database; repeatable.", metavar="PATH")
+    dataset: str | None = option("Take the databases of a data set's split.", metavar="NAME|FOLDER")
+    split: str = option("Which split of it.", default="train", metavar="SPLIT")
+    data: DataOption = None
+    count: int = option("How many pairs.", "-n", default=1000, metavar="N", min=1)
+    seed: int = option("Same seed, same pairs.", default=0, metavar="N")
+    json: JsonOption = False
+
+
+@grouped
+def synth(options: SynthOptions) -> None:
     """Make questions with SQL from the schema and the rows of a database.
 
     Every statement runs and returns something; no question and no statement comes twice.
@@ -52,13 +52,14 @@ def synth(
     from txt2sql.data import open_dataset
     from txt2sql.data.synthesis import summary, synthesise, write_pairs
 
-    if bool(db) == bool(dataset):
+    output, count, split = options.output, options.count, options.split
+    if bool(options.db) == bool(options.dataset):
         raise ConfigError(
             "say what to ask about: --db with a SQLite file, or --dataset with a name"
         )
-    opened = open_dataset(dataset, data) if dataset else None
-    sources = _sources_of(opened, split) if opened else _sources(db or ())
-    exclude = _asked_elsewhere(opened, split) if opened else ()
+    dataset = open_dataset(options.dataset, options.data) if options.dataset else None
+    sources = _sources_of(dataset, split) if dataset else _sources(options.db or ())
+    exclude = _other_questions(dataset, split) if dataset else ()
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -67,19 +68,16 @@ def synth(
         pairs, report = synthesise(
             sources,
             count,
-            seed=seed,
+            seed=options.seed,
             exclude=exclude,
             advance=lambda made: show("", made, count),
         )
-    entry = getattr(opened, "entry", None)
+    entry = getattr(dataset, "entry", None)
     write_pairs(pairs, output, sources, *([entry] if entry else []))
     statistics = summary(pairs, report)
-    if json:
-        import json as codec
-
-        print(codec.dumps(statistics, ensure_ascii=False))
-    else:
-        print(_text(statistics, output))
+    print(
+        codec.dumps(statistics, ensure_ascii=False) if options.json else _text(statistics, output)
+    )
     if not pairs:
         raise DataError("nothing could be asked of these databases; give some with rows")
 
@@ -99,7 +97,7 @@ def _sources_of(dataset: Dataset, split: str) -> list[Source]:
     return [Source(dataset.database(db_id), dataset.schema(db_id)) for db_id in ids]
 
 
-def _asked_elsewhere(dataset: Dataset, split: str) -> set[str]:
+def _other_questions(dataset: Dataset, split: str) -> set[str]:
     """The questions of the data set's other splits: a model is tested on them, so none may come out."""
     return {
         example.question

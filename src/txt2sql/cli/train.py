@@ -1,41 +1,27 @@
 """`txt2sql train lora|dora|qlora|rslora|full|grpo|rstar`: fine-tune a model on questions with SQL.
 
 $ txt2sql train lora --model phi-2 --epochs 3
-$ txt2sql train dora --model llama-7b --dry-run
-$ txt2sql train grpo --model results/lora-phi-2/model
+$ txt2sql train grpo --model results/lora-phi-2/model --preset recommended
+$ txt2sql train rstar --model phi-2 --num_rounds 5 --mcts_simulations 100
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from txt2sql.cli.options import DataOption, JsonOption
-from txt2sql.cli.train_grpo import grpo
-from txt2sql.cli.train_options import (
-    CONFIG,
-    MODELS,
-    ConfigOption,
-    DatasetsOption,
-    DryRunOption,
-    EpochsOption,
-    LearningRateOption,
-    LimitOption,
-    MaxStepsOption,
-    PushOption,
-    ResumeOption,
-    SetOption,
-    WandbOption,
-    existing,
-    finished,
-    overrides,
-)
-from txt2sql.cli.train_rstar import rstar
+from txt2sql.cli.options import JsonOption, SetOption, grouped, option, overrides
+
+CONFIG = Path("config") / "training_config.yaml"
+MODELS = Path("config") / "model_config.yaml"
+RSTAR = Path("config") / "rstar_config.yaml"
 
 app = typer.Typer(
     help="Fine-tune a model: LoRA, DoRA, QLoRA, rsLoRA, every weight; GRPO on executed SQL; or rounds of search.",
@@ -43,14 +29,173 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-_WHAT = {
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="YAML with sections  [default: config/training_config.yaml]"),
+]
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What every training run takes; the last fields are the same for all methods."""
+
+    model: str | None = option(
+        "Short name, hub id or folder  [default: bundled]", setting="model", metavar="NAME"
+    )
+    dataset: list[str] | None = option(
+        "spider, wikisql or a folder; repeatable.", setting="datasets", metavar="NAME"
+    )
+    data: Path | None = option(
+        "Root that holds spider/ and wikisql/.", setting="data", metavar="DIR"
+    )
+    output: Path | None = option(
+        "The run's folder  [default: results/<method>-<model>]",
+        "--output", "--output_dir", setting="output", metavar="FOLDER",
+    )  # fmt: skip
+    epochs: float | None = option("Passes over the data.", setting="epochs")
+    max_steps: int | None = option("Stop after so many steps.", "--max_steps", setting="max_steps")
+    limit: int | None = option("At most so many examples of each data set.", setting="limit")
+    learning_rate: float | None = option(
+        "The highest of the schedule.", "--learning_rate", setting="learning_rate"
+    )
+    seed: int | None = option("Of adapters, order and sampling.", setting="seed")
+    use_wandb: bool = option(
+        "Log to Weights & Biases, too; offline if need be.",
+        "--use_wandb", default=False, setting="use_wandb",
+    )  # fmt: skip
+    push_to_hub: str | None = option(
+        "Upload what is trained.", "--push_to_hub", setting="push_to_hub", metavar="OWNER/NAME"
+    )
+    resume: bool = option("Go on, and fail where there is no run to.", "--resume", default=False)
+    dry_run: bool = option(
+        "Print what would be done, and stop.", "--dry-run", "--dry_run", default=False
+    )
+    json: JsonOption = False
+    config: ConfigOption = None
+    settings: SetOption = None
+
+
+@dataclass(frozen=True)
+class TuningOptions:
+    """What supervised fine-tuning takes besides."""
+
+    batch_tokens: int | None = option(
+        "Tokens a device reads at once.", "--batch_tokens", setting="batch_tokens"
+    )
+    accumulate: int | None = option("Batches of one step.", setting="accumulate")
+    measure_split: str | None = option(
+        "Measure on a split instead of held-out training databases.",
+        "--measure_split", setting="measure_split", metavar="SPLIT",
+    )  # fmt: skip
+
+
+class Preset(str, Enum):
+    """Sections of the configuration, by what --preset calls them."""
+
+    MISSION = "mission"
+    RECOMMENDED = "recommended"
+
+
+class Rewards(str, Enum):
+    """Keys of training/rewards.py's PRESETS."""
+
+    MISSION = "mission"
+    SPARSE = "sparse"
+    DENSE = "dense"
+
+
+@dataclass(frozen=True)
+class GRPOOptions:
+    """What GRPO takes besides; a fine-tuned --model is learnt on top of."""
+
+    preset: Preset = option(
+        "mission: KL 0.1; recommended: as the literature has it.", default=Preset.MISSION
+    )
+    rewards: Rewards | None = option("The rewards of an answer  [default: the preset's]")
+    group: int | None = option("Answers to a question.", setting="group")
+    prompts: int | None = option("Questions of a step.", setting="prompts")
+    kl: float | None = option("Weight of KL to the reference.", setting="kl")
+    dora: bool = option(
+        "A DoRA adapter instead of LoRA.", "--dora", default=False, setting="adapter.dora"
+    )
+
+
+@dataclass(frozen=True)
+class RStarOptions:
+    """What rStar-SQL takes."""
+
+    model: str | None = option(
+        "The base: short name, hub id or folder  [default: bundled]",
+        setting="model",
+        metavar="NAME",
+    )
+    dataset: str | None = option(
+        "spider or a folder  [default: spider]", setting="dataset", metavar="NAME"
+    )
+    data: Path | None = option(
+        "Root that holds spider/ and wikisql/.", setting="data", metavar="DIR"
+    )
+    output: Path | None = option(
+        "The run's folder  [default: results/rstar]",
+        "--output", "--output_dir", setting="output_dir", metavar="FOLDER",
+    )  # fmt: skip
+    num_rounds: int | None = option("Rounds.", "--num_rounds", setting="evolution.num_rounds")
+    mcts_simulations: int | None = option(
+        "Simulations of a question.", "--mcts_simulations", setting="mcts.num_simulations"
+    )
+    cot_examples: int | None = option(
+        "Traces of a round, at most.", "--cot_examples", setting="evolution.cot_examples_per_round"
+    )
+    epochs: float | None = option("Of the policy, in a round.", setting="policy_training.epochs")
+    learning_rate: float | None = option(
+        "Of the policy.", "--learning_rate", setting="policy_training.learning_rate"
+    )
+    seed: int | None = option("Of questions, search and training.", setting="seed")
+    processes: int | None = option(
+        "Processes that search; on a Ray cluster, its GPUs or CPUs.", setting="rollouts.processes"
+    )
+    ray: str | None = option(
+        "Search on a Ray cluster: an address, auto, or local.",
+        setting="rollouts.ray", metavar="ADDRESS",
+    )  # fmt: skip
+    use_wandb: bool = option(
+        "Log to Weights & Biases, too; offline if need be.",
+        "--use_wandb", default=False, setting="use_wandb",
+    )  # fmt: skip
+    json: JsonOption = False
+    config: Path | None = option("YAML  [default: config/rstar_config.yaml]", metavar="FILE")
+    settings: SetOption = None
+
+
+_report = partial(typer.echo, err=True)
+
+
+def _existing(file: Path) -> Path | None:
+    """A file of the checkout where it is there: an installed txt2sql has its own defaults."""
+    return file if file.is_file() else None
+
+
+def _print_plan(facts: Mapping[str, Any], text: str, as_json: bool) -> None:
+    typer.echo(json.dumps(facts, indent=2) if as_json else text)
+
+
+def _finish(folder: Path | None, as_json: bool) -> None:
+    """Print where the model lies; None: the run was stopped and has said so, which is no success."""
+    if folder is None:
+        raise typer.Exit(1)
+    typer.echo(json.dumps({"model": str(folder)}) if as_json else folder)
+
+
+# ------------------------------------------------------------------------------------- fine-tuning
+
+_METHODS = {
     "lora": "Fine-tune with LoRA: small matrices beside frozen weights",
     "dora": "Fine-tune with DoRA: LoRA that also learns the length of each weight vector",
     "qlora": "Fine-tune with QLoRA: LoRA beside weights in 4 bits",
     "rslora": "Fine-tune with rsLoRA: LoRA scaled for high ranks",
     "full": "Fine-tune every weight",
 }
-_REST = """; type the same command again to go on with a run that was stopped.
+_HELP = """; type the same command again to go on with a run that was stopped.
 
     The finished model lies in OUTPUT/model; `txt2sql ask --model OUTPUT/model` asks it.
 
@@ -63,93 +208,92 @@ _REST = """; type the same command again to go on with a run that was stopped.
     """
 
 
-def _run(
-    section: str,
-    changes: list[str],
-    config: Path | None,
-    *,
-    resume: bool,
-    dry_run: bool,
-    as_json: bool,
-) -> None:
-    from txt2sql.cli.progress import steps
-    from txt2sql.training.sft_settings import load_settings
-
-    settings = load_settings(section, config or existing(CONFIG), existing(MODELS), changes)
-    if dry_run:
-        from txt2sql.training.sft_plan import plan
-
-        made = plan(settings, steps)
-        typer.echo(json.dumps(made.as_mapping(), indent=2) if as_json else str(made))
-        return
-
-    from txt2sql.training.sft import train
-
-    report = partial(typer.echo, err=True)
-    finished(train(settings, report, steps, resume=resume), as_json=as_json)
-
-
-def _command(section: str) -> Callable[..., None]:
+def _tuning(section: str) -> Callable[..., None]:
     """The subcommand of one method; all take the same options."""
 
-    def train(
-        model: Annotated[
-            str | None,
-            typer.Option(metavar="NAME", help="Short name, hub id or folder  [default: bundled]"),
-        ] = None,
-        dataset: DatasetsOption = None,
-        data: DataOption = None,
-        output: Annotated[
-            Path | None,
-            typer.Option(
-                "--output",
-                "--output_dir",
-                metavar="FOLDER",
-                help="The run's folder  [default: results/<method>-<model>]",
-            ),
-        ] = None,
-        epochs: EpochsOption = None,
-        max_steps: MaxStepsOption = None,
-        limit: LimitOption = None,
-        learning_rate: LearningRateOption = None,
-        batch_tokens: Annotated[
-            int | None, typer.Option("--batch_tokens", help="Tokens a device reads at once.")
-        ] = None,
-        accumulate: Annotated[int | None, typer.Option(help="Batches of one step.")] = None,
-        measure_split: Annotated[
-            str | None,
-            typer.Option(
-                "--measure_split",
-                metavar="SPLIT",
-                help="Measure on a split instead of held-out training databases.",
-            ),
-        ] = None,
-        seed: Annotated[int | None, typer.Option(help="Of adapters, order and dropout.")] = None,
-        use_wandb: WandbOption = False,
-        push_to_hub: PushOption = None,
-        resume: ResumeOption = False,
-        dry_run: DryRunOption = False,
-        as_json: JsonOption = False,
-        config: ConfigOption = None,
-        settings: SetOption = None,
-    ) -> None:
-        given = {
-            "model": model, "data": data, "output": output, "epochs": epochs,
-            "max_steps": max_steps, "limit": limit, "learning_rate": learning_rate,
-            "batch_tokens": batch_tokens, "accumulate": accumulate, "datasets": dataset,
-            "measure_split": measure_split, "seed": seed, "push_to_hub": push_to_hub,
-            "use_wandb": use_wandb,
-        }  # fmt: skip
-        _run(
-            section, overrides(given, settings), config,
-            resume=resume, dry_run=dry_run, as_json=as_json,
-        )  # fmt: skip
+    def train(run: RunOptions, tuning: TuningOptions) -> None:
+        from txt2sql.cli.progress import steps
+        from txt2sql.training.sft_settings import load_settings
 
-    train.__doc__ = f"{_WHAT[section]}{_REST.format(section)}"
-    return train
+        changes = overrides(run, tuning, assignments=run.settings)
+        config = run.config or _existing(CONFIG)
+        settings = load_settings(section, config, _existing(MODELS), changes)
+        if run.dry_run:
+            from txt2sql.training.sft_plan import plan
+
+            planned = plan(settings, steps)
+            _print_plan(planned.as_mapping(), str(planned), run.json)
+            return
+        from txt2sql.training.sft import train
+
+        _finish(train(settings, _report, steps, resume=run.resume), run.json)
+
+    train.__doc__ = f"{_METHODS[section]}{_HELP.format(section)}"
+    return grouped(train)
 
 
-for _section in _WHAT:
-    app.command(_section)(_command(_section))
-app.command("grpo")(grpo)
-app.command("rstar")(rstar)
+for _section in _METHODS:
+    app.command(_section)(_tuning(_section))
+
+
+@app.command()
+@grouped
+def grpo(run: RunOptions, options: GRPOOptions) -> None:
+    """Train with GRPO: answers are sampled, executed, and the better ones made likelier; type the same
+    command again to go on with a run that was stopped.
+
+    Where --model is a fine-tuned adapter, a new one is trained on top of it. The finished adapter lies in OUTPUT/model; `txt2sql ask --model OUTPUT/model` asks it.
+
+    \b
+    Examples:
+      txt2sql train grpo --model mistral-7b --epochs 5
+      txt2sql train grpo --model results/lora-phi-2/model --preset recommended
+      txt2sql train grpo --rewards dense --kl 0.001 --dry-run
+      txt2sql train grpo --dora --set temperature=0.8 --set trl.loss_type=dapo
+    """
+    from txt2sql.cli.progress import steps
+    from txt2sql.training.grpo import SECTIONS, load_settings, plan, train
+    from txt2sql.training.rewards import PRESETS
+
+    weights = dict(PRESETS[options.rewards.value]) if options.rewards else None
+    rewards = [f"rewards={json.dumps(weights)}"] if weights else []
+    settings = load_settings(
+        SECTIONS[options.preset.value],
+        run.config or _existing(CONFIG),
+        _existing(MODELS),
+        [*overrides(run, options), *rewards, *(run.settings or ())],
+    )
+    if run.dry_run:
+        facts = plan(settings)
+        lines = (f"{name.replace('_', ' ') + ':':16} {value}" for name, value in facts.items())
+        _print_plan(facts, "\n".join(lines), run.json)
+        return
+    _finish(train(settings, _report, steps, resume=run.resume), run.json)
+
+
+@app.command()
+@grouped
+def rstar(options: RStarOptions) -> None:
+    """Let a model teach itself by search: search, keep what is right, learn from it, search better; type
+    the same command again to go on with a run that was stopped.
+
+    Each round is a whole model with a preference model beside it: `txt2sql ask --search 100 --model
+    OUTPUT/round_2`. Only training questions are ever opened, and some databases of theirs only measure.
+
+    \b
+    Examples:
+      txt2sql train rstar --model phi-2 --num_rounds 5 --mcts_simulations 100
+      txt2sql train rstar --cot_examples 200 --set evolution.measured=100
+      txt2sql train rstar --set ppm.shuffled=true --output results/rstar-shuffled
+      txt2sql train rstar --model phi-2 --ray auto
+    """
+    from txt2sql.cli.progress import steps
+    from txt2sql.config import load
+    from txt2sql.training.rstar_settings import RStarConfig
+
+    changes = overrides(options, assignments=options.settings)
+    settings = load(RStarConfig, options.config or _existing(RSTAR), changes)
+
+    from txt2sql.training.self_evolution import evolve
+
+    _finish(evolve(settings, _report, steps), options.json)
