@@ -169,6 +169,7 @@ def prediction(found: Searched) -> Prediction:
         confidence=best.share if best else None,
         tree=as_json(found.tree, found.candidates),
         dropped=found.asked.prompt.dropped,
+        prompt=found.asked.prompt,
         repaired=best is not None and all(s.repaired for s in ends if s.sql == best.sql),
         problem="" if best else next((r for r in refused if r.startswith(WROTE)), ""),
     )
