@@ -4,8 +4,7 @@ Both judge the same predictions (exact match and execution accuracy over a split
 process by whole process, in turn. Every verdict must be the same, or the benchmark fails. Timed:
 
 - cold: nothing is in the cache;
-- gold known: gold results are in the cache;
-- library: verdicts per second of a running process, as in a reward function, gold results known.
+- gold cached: gold results are in the cache.
 
     python benchmarks/evaluator.py --peer PATH_TO_test-suite-sql-eval [--peer-python PYTHON]
         [--data data/raw/spider] [--predictions FILE] [--runs 5] [--quick]
@@ -22,7 +21,6 @@ import json
 import os
 import platform
 import shutil
-import sqlite3
 import statistics
 import subprocess
 import sys
@@ -33,16 +31,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from txt2sql.data import open_dataset
-from txt2sql.evaluation.metrics import Context, choose
-from txt2sql.evaluation.mode import Judging
 from txt2sql.runs import hardware, versions
-from txt2sql.types import Example, Prediction
+from txt2sql.types import Example
 
 METRICS = "execution_accuracy,exact_match"
 
-# Run inside the peer's checkout: one JSON line of verdicts, and the seconds of judging alone.
+# Run inside the peer's checkout: one JSON line of verdicts.
 DRIVER = """
-import asyncio, contextlib, io, json, sys, time
+import asyncio, contextlib, io, json, sys
 import evaluation as official
 gold, predicted, databases, tables = sys.argv[1:]
 keys = official.build_foreign_key_map_from_json(tables)
@@ -62,10 +58,9 @@ def listening(*args, **named):
     executed.append(int(judge(*args, **named)))
     return executed[-1]
 official.eval_exec_match, official.Evaluator = listening, Listening
-start = time.perf_counter()
 with contextlib.redirect_stdout(io.StringIO()):
     official.evaluate(gold, predicted, databases, "all", keys, False, False, False)
-print(json.dumps({"verdicts": verdicts, "seconds": time.perf_counter() - start}))
+print(json.dumps(verdicts))
 """
 
 
@@ -110,22 +105,22 @@ def compare(arguments: argparse.Namespace, scratch: Path) -> dict[str, Any]:
     rows = [json.loads(line) for line in (scratch / "verdicts.jsonl").open(encoding="utf-8")]
     differ = [
         row["i"]
-        for row, verdict in zip(rows, official["verdicts"], strict=True)
+        for row, verdict in zip(rows, official, strict=True)
         if [row["exact"], row["exec"]] != verdict
     ]
     print(f"verdicts: {2 * len(rows):,} compared, {len(differ)} examples differ {differ[:10]}")
     if differ:
         raise SystemExit("the verdicts differ; the times would mean nothing")
 
-    gold_known = scratch / "gold known"
-    ours(gold_known, _lines(scratch / "gold as predicted.txt", [e.gold_sql for e in examples]))
-    times: dict[str, list[Time]] = {"peer": [], "cold": [], "gold known": []}
+    gold_cached = scratch / "gold cached"
+    ours(gold_cached, _lines(scratch / "gold as predicted.txt", [e.gold_sql for e in examples]))
+    times: dict[str, list[Time]] = {"peer": [], "cold": [], "gold cached": []}
     for turn in range(1 if arguments.quick else arguments.runs):
         times["peer"].append(_timed(peer))
         times["cold"].append(_timed(ours, scratch / f"cold {turn}", file))
-        cache = scratch / f"gold known {turn}"
-        shutil.copytree(gold_known, cache)
-        times["gold known"].append(_timed(ours, cache, file))
+        cache = scratch / f"gold cached {turn}"
+        shutil.copytree(gold_cached, cache)
+        times["gold cached"].append(_timed(ours, cache, file))
     median, processor = (
         {
             name: statistics.median(getattr(time, kind) for time in each)
@@ -140,12 +135,6 @@ def compare(arguments: argparse.Namespace, scratch: Path) -> dict[str, Any]:
             f"{len(walls)} runs, peer/this {median['peer'] / median[name]:.1f}; "
             f"processor {processor[name]:.3f} s, {processor['peer'] / processor[name]:.1f}"
         )
-    rates = library(arguments.data, examples, predictions)
-    rates["peer"] = len(examples) / official["seconds"]
-    for name, rate in rates.items():
-        print(
-            f"library, {name}: {rate:,.0f} verdicts per second, {rate / rates['peer']:.1f} of peer"
-        )
     return {
         "name": "evaluator",
         "ours": median["cold"],
@@ -153,33 +142,12 @@ def compare(arguments: argparse.Namespace, scratch: Path) -> dict[str, Any]:
         "ratio": median["peer"] / median["cold"],
         "ratios": {name: median["peer"] / value for name, value in median.items()},
         "processor_seconds": processor,
-        "library_ratios": {name: rate / rates["peer"] for name, rate in rates.items()},
         "n": len(examples),
         "unit": "seconds per whole process",
-        "wta_1.rankings": _rankings(dataset.database("wta_1").path),
         "machine": hardware(),
         "versions": versions(),
         "platform": platform.platform(),
     }
-
-
-def library(data: Path | None, examples: list[Example], predictions: list[str]) -> dict[str, float]:
-    """Verdicts (exact match and execution) per second in this process, gold results known."""
-    dataset = open_dataset("spider", data)
-    context = Context(Judging("official", both=False), dataset)
-    metrics = choose(context, METRICS)
-    tasks = [
-        (example, Prediction(example.id, sql), dataset.database(example.db_id))
-        for example, sql in zip(examples, predictions, strict=True)
-    ]
-    for example, _, database in tasks:
-        for metric in metrics:
-            metric(example, Prediction(example.id, example.gold_sql), database)
-    start = time.perf_counter()
-    for task in tasks:
-        for metric in metrics:
-            metric(*task)
-    return {"ours": len(tasks) / (time.perf_counter() - start)}
 
 
 def _predictions(file: Path | None, examples: list[Example]) -> list[str]:
@@ -224,14 +192,6 @@ def _timed(run: Callable[..., None], *arguments: Path) -> Time:
     processor = after.children_user + after.children_system
     processor -= before.children_user + before.children_system
     return Time(time.perf_counter() - start, processor)
-
-
-def _rankings(path: Path) -> int:
-    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-    try:
-        return int(connection.execute("SELECT count(*) FROM rankings").fetchone()[0])
-    finally:
-        connection.close()
 
 
 def _arguments() -> argparse.Namespace:

@@ -5,9 +5,8 @@ for a new schema (text, compilation, first mask), the mask of each step of a usu
 tokens of that query are forced, so that a model needs no step for them. The vocabulary is a byte-level
 BPE of 32,000, trained here on the Python standard library, or that of `--tokenizer FOLDER`.
 
-`--acceptance` counts the gold queries that SQLite compiles and the grammar accepts, byte by byte, once
-names, keywords and space are in the grammar's spelling; `--refused FILE` gets what it refuses, with the
-place where it stops. `--samples N` walks the grammar at random and compiles each sample.
+`--acceptance` counts the gold queries that SQLite compiles and the grammar accepts, byte by byte, in the
+normal form that models are trained on; `--refused FILE` gets what it refuses, with the place where it stops. `--samples N` walks the grammar at random and compiles each sample.
 
     python benchmarks/grammar.py [--quick] [--tokenizer FOLDER]
     python benchmarks/grammar.py --acceptance --data DIR
@@ -27,7 +26,7 @@ import statistics
 import sysconfig
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -35,9 +34,10 @@ from typing import Any
 import numpy as np
 from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper
 
-from txt2sql.identifiers import KEYWORDS, quote_identifier
+from txt2sql.identifiers import quote_identifier
 from txt2sql.models.grammar import sql_grammar
 from txt2sql.sql.functions import FUNCTIONS
+from txt2sql.sql.normal_form import canonical_sql
 from txt2sql.types import Column, Schema, Table
 
 VOCABULARY = 32_000
@@ -104,110 +104,6 @@ def query_of(schema: Schema) -> str:
 
 # ----------------------------------------------------------------------------------------- acceptance
 
-_TOKEN = re.compile(
-    r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+"""
-    r"""|[^\W\d]\w*|<=|>=|<>|!\s*=|==|\|\||\S"""
-)
-_OPERATORS = {*"(,=<>+*/%", "<=", ">=", "!=", "<>", "||", "=="}
-_CALLED = {*FUNCTIONS, "cast", "in", "over", "filter", "exists", "using"}
-
-
-def in_spelling(sql: str, schema: Schema) -> str:
-    """A query with names as the schema spells them, keywords in capitals and usual space. Double-quoted
-    text that is no name becomes the literal that SQLite reads it as.
-    """
-    tables = {table.name.lower(): table.name for table in schema.tables}
-    columns: dict[str, list[tuple[str, str]]] = {}
-    for table in schema.tables:
-        for column in table.columns:
-            columns.setdefault(column.name.lower(), []).append((table.name.lower(), column.name))
-    tokens = _TOKEN.findall(sql)
-    while tokens and tokens[-1] == ";":
-        tokens.pop()
-    names = [t[1:-1].lower() if t[0] in '"`' else t.lower() for t in tokens]
-    aliases = _aliases(tokens, names, tables)
-    parts: list[str] = []
-    for i, token in enumerate(tokens):
-        before, after = names[i - 1] if i else "", names[i + 1] if i + 1 < len(names) else ""
-        name = names[i]
-        quoted = token[0] in '"`'
-        if not quoted and not re.match(r"[^\W\d]", token):
-            parts.append(re.sub(r"\s", "", token) if token[0] == "!" else token)
-        elif not quoted and after == "(" and name in FUNCTIONS:
-            parts.append(name)
-        elif before in ("from", "join") and name in tables:
-            parts.append(quote_identifier(tables[name]))
-        elif not quoted and name in KEYWORDS and "." not in (before, after):
-            is_name = name in columns and quote_identifier(name) == name
-            parts.append(quote_identifier(columns[name][0][1]) if is_name else token.upper())
-        elif before == "as":
-            parts.append(token.replace("`", '"') if quoted else token)
-        elif before == ".":
-            owner = aliases.get(names[i - 2], names[i - 2])
-            parts.append(_column(columns, name, {owner}, token))
-        elif after == ".":
-            parts.append(
-                quote_identifier(tables[name]) if name in {*tables} - {*aliases} else name_of(token)
-            )
-        elif before == "," and name in tables and name not in columns:
-            parts.append(quote_identifier(tables[name]))
-        elif name in columns:
-            parts.append(_column(columns, name, {*names} & {*tables}, token))
-        elif name in tables:
-            parts.append(quote_identifier(tables[name]))
-        elif token[0] == '"' and name not in aliases:
-            parts.append("'" + token[1:-1].replace("'", "''") + "'")
-        else:
-            parts.append(name_of(token))
-    return _spaced(parts)
-
-
-def name_of(token: str) -> str:
-    """A name without its quotes."""
-    return token[1:-1] if token[0] in '"`' else token
-
-
-def _aliases(tokens: Sequence[str], names: Sequence[str], tables: dict[str, str]) -> dict[str, str]:
-    """Alias -> what stands before it, with AS or directly behind a table."""
-    aliases = {}
-    for i in range(2, len(tokens)):
-        if names[i - 1] == "as":
-            aliases[names[i]] = names[i - 2]
-        elif (
-            names[i - 1] in tables
-            and names[i - 2] in ("from", "join", ",")
-            and re.match(r"[^\W\d]", tokens[i])
-            and names[i] not in KEYWORDS
-        ):
-            aliases[names[i]] = names[i - 1]
-    return aliases
-
-
-def _column(
-    columns: dict[str, list[tuple[str, str]]], name: str, owners: set[str], token: str
-) -> str:
-    spellings = columns.get(name, [])
-    owned = [spelling for table, spelling in spellings if table in owners]
-    spelling = [*owned, *(each for _, each in spellings)]
-    return quote_identifier(spelling[0]) if spelling else name_of(token)
-
-
-def _spaced(parts: Sequence[str]) -> str:
-    text = ""
-    for i, part in enumerate(parts):
-        before = parts[i - 1].lower() if i else "("
-        unary = (
-            i > 1
-            and before == "-"
-            and re.match(r"[\d.]", part)
-            and (parts[i - 2] in _OPERATORS or parts[i - 2].lower() in KEYWORDS)
-        )
-        tight = (
-            part in (".", ",", ")") or before in (".", "(") or (part == "(" and before in _CALLED)
-        )
-        text += part if tight or unary else " " + part
-    return text
-
 
 def acceptor(grammar: str) -> Callable[[str], tuple[bool, int]]:
     """text -> whether the grammar accepts it, and how many of its bytes it could read."""
@@ -243,7 +139,7 @@ def acceptance(data: Path, refused: Path | None) -> None:
             if error_of(connection, sql):
                 continue
             total += times
-            text = in_spelling(sql, schema)
+            text = canonical_sql(sql, schema)
             fits, position = accepts(text)
             accepted += times * fits
             if not fits:

@@ -1,10 +1,9 @@
-"""Fine-tuning with LoRA: ours against transformers' Trainer with padding and trl's SFTTrainer.
+"""Fine-tuning with LoRA: rows that hold a schema once, against transformers' Trainer with padding.
 
-All train the same small Llama on the same Spider questions, in bfloat16, some steps of
-each in turn. It has random weights, and an output layer with 26% of them (as Qwen2.5-0.5B's has 28%), for
-which tokens are folded into 4,096. Trainer pads eight random examples to the longest; trl does likewise
-and checkpoints gradients, as by default (its limit of 1,024 tokens is lifted: it would cut the SQL). That
-each example has the same loss is asserted first.
+Both train the same small Llama on the same Spider questions, in bfloat16, some steps of each in turn. It
+has random weights, and an output layer with 26% of them (as Qwen2.5-0.5B's has 28%), for which tokens
+are folded into 4,096. Trainer pads eight random examples to the longest. That each example has the same
+loss is asserted first.
 
 `ours` and `peer` (Trainer) are examples per second of processor time on a CPU, which other processes may
 share, and of wall time on a GPU; `ratio` is ours / peer. Peak memory is what a step of the largest batch
@@ -41,11 +40,11 @@ from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, TrainingA
 
 from txt2sql.models.adapters import Adapter, attach
 from txt2sql.models.catalog import BUNDLED
-from txt2sql.training.batches import Batch, Row, answer_logits, by_length, stack
+from txt2sql.training.batches import Batch, Row, answer_logits, stack
 from txt2sql.training.branches import in_trees, stack_trees
 from txt2sql.training.sft_data import open_data
 from txt2sql.training.sft_settings import SFTConfig
-from txt2sql.training.sft_trainer import Arguments, SFTTrainer, Trainer, arguments
+from txt2sql.training.sft_trainer import Trainer, arguments
 
 WORDS = 4096
 BATCH_TOKENS = {"cpu": 4096, "cuda": 16384}
@@ -223,19 +222,6 @@ def plain(folder: str) -> Callable[..., transformers.Trainer]:
     return make
 
 
-def trls(folder: str) -> Callable[..., transformers.Trainer]:
-    """trl's SFTTrainer on rows that are tokens already."""
-
-    def make(model: Any, data: Any, collate: Any, steps: int) -> transformers.Trainer:
-        args = Arguments(
-            **quiet(folder, steps), max_length=None, dataset_kwargs={"skip_prepare_dataset": True}
-        )
-        return SFTTrainer(model=model, args=args, train_dataset=data, data_collator=collate,
-                          processing_class=TOKENIZER)  # fmt: skip
-
-    return make
-
-
 def mean_losses(logits: Tensor, labels: Tensor, owners: Sequence[Any]) -> dict[Any, float]:
     """The mean loss of the tokens of each owner."""
     each = functional.cross_entropy(logits.float(), labels, reduction="none").tolist()
@@ -245,50 +231,28 @@ def mean_losses(logits: Tensor, labels: Tensor, owners: Sequence[Any]) -> dict[A
     return {owner: sum(losses) / len(losses) for owner, losses in by_owner.items()}
 
 
-def check_losses(sides: dict[str, Side], rows: Sequence[Row]) -> float:
-    """The largest difference of an example's loss between the sides, in single precision."""
-    model = sides["plain"].model.eval()
-    device = model.device
-    losses_of_sides: list[list[float]] = []
+def check_losses(model: Any, rows: Sequence[Row]) -> float:
+    """The largest difference of an example's loss between both layouts, in single precision."""
+    model, device = model.eval(), model.device
+    batch, laid = plainly(rows), stack_trees(in_trees(rows, 10**6, 2048)[0], 0)
     with torch.no_grad():
-        for name, side in sides.items():
-            if name == "trl":
-                trainer = side.made([list(rows)])
-                side.model.eval()
-                one = [
-                    trainer.compute_loss(
-                        trainer.model, {k: v.to(device) for k, v in plainly([row]).items()}
-                    )
-                    for row in rows
-                ]
-                losses_of_sides.append(sorted(round(float(loss), 5) for loss in one))
-                continue
-            if name == "plain":
-                batch = plainly(rows)
-                out = model(input_ids=batch["input_ids"].to(device),
-                            attention_mask=batch["attention_mask"].to(device))  # fmt: skip
-                where = (batch["labels"][:, 1:] != -100).nonzero().tolist()
-                logits = torch.stack([out.logits[i, t] for i, t in where])
-                targets = torch.stack([batch["labels"][i, t + 1] for i, t in where]).to(device)
-                owners: list[Any] = [i for i, _ in where]
-            else:
-                group = LAYOUTS[name](rows)[0]
-                laid = (stack_trees if name == "shared" else stack)(group, 0)
-                logits, targets = answer_logits(model.get_base_model(), laid.to(device))
-                where = (laid.labels[:, 1:] != -100).nonzero().tolist()
-                owners = [(i, int(laid.segments[i, t + 1])) for i, t in where]
-            losses_of_sides.append(sorted(mean_losses(logits, targets, owners).values()))
+        out = model(
+            input_ids=batch["input_ids"].to(device),
+            attention_mask=batch["attention_mask"].to(device),
+        )
+        where = (batch["labels"][:, 1:] != -100).nonzero().tolist()
+        logits = torch.stack([out.logits[i, t] for i, t in where])
+        targets = torch.stack([batch["labels"][i, t + 1] for i, t in where]).to(device)
+        padded = mean_losses(logits, targets, [i for i, _ in where])
+        logits, targets = answer_logits(model.get_base_model(), laid.to(device))
+        where = (laid.labels[:, 1:] != -100).nonzero().tolist()
+        owners = [(i, int(laid.segments[i, t + 1])) for i, t in where]
+        shared = mean_losses(logits, targets, owners)
     model.train()
-    assert all(len(losses) == len(rows) for losses in losses_of_sides), [
-        len(losses) for losses in losses_of_sides
-    ]
-    return max(max(values) - min(values) for values in zip(*losses_of_sides, strict=True))
+    pairs = zip(sorted(padded.values()), sorted(shared.values()), strict=True)
+    return max(abs(one - other) for one, other in pairs)
 
 
-LAYOUTS: dict[str, Callable[[Sequence[Row]], list[Any]]] = {
-    "shared": lambda rows: in_trees(rows, 10**6, 2048),
-    "by_length": lambda rows: by_length(rows, 10**6),
-}
 TOKENIZER: Any = AutoTokenizer.from_pretrained(BUNDLED)
 TOKENIZER.model_max_length = 10**9  # prompts are not for the bundled model
 
@@ -325,23 +289,15 @@ def main() -> None:
                 in_trees(rows, most, 2048), lambda group: tensors(stack_trees(group, 0)),
                 ours(folder), many, copy.deepcopy(model),
             ),
-            "by_length": Side(
-                by_length(rows, most), lambda group: tensors(stack(group, 0)),
-                ours(folder), many, copy.deepcopy(model),
-            ),
             "plain": Side(eights, plainly, plain(folder), len, copy.deepcopy(model)),
-            "trl": Side(eights, plainly, trls(folder), len, copy.deepcopy(model)),
         }  # fmt: skip
         for side in sides.values():
             random.Random(1).shuffle(side.groups)
-        difference = check_losses(sides, rows[:8])
+        difference = check_losses(sides["plain"].model, rows[:8])
         assert difference < 1e-3, difference
         for i in range(rounds + 1):
-            for name, side in sides.items():
-                steps = 1 if i == 0 or options.quick else 2
-                if name == "by_length" and i > 0:
-                    steps *= 2
-                side.train(steps, counted=i > 0)
+            for side in sides.values():
+                side.train(1 if i == 0 or options.quick else 2, counted=i > 0)
         for side in sides.values() if not options.quick else ():
             side.measure()
     rates = {name: round(side.examples / side.seconds, 3) for name, side in sides.items()}
@@ -366,9 +322,7 @@ def main() -> None:
                 "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
                 "threads": torch.get_num_threads(),
                 "machine": platform.machine(),
-                "versions": {
-                    name: version(name) for name in ("torch", "transformers", "trl", "peft")
-                },
+                "versions": {name: version(name) for name in ("torch", "transformers", "peft")},
             }
         )
     )
