@@ -1,4 +1,4 @@
-"""`txt2sql train`, its doors and its settings: each is what it is called, and mistakes are one sentence."""
+"""`txt2sql train`, its scripts and its settings: each is what it is called, and mistakes are one sentence."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ import runpy
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from txt2sql.cli.main import main
 from txt2sql.errors import ConfigError
 from txt2sql.models.catalog import MODELS
+from txt2sql.training import grpo
+from txt2sql.training.rewards import PRESETS
 from txt2sql.training.sft_settings import (
     METHODS,
     Adapter,
@@ -25,25 +28,38 @@ from txt2sql.training.sft_settings import (
 )
 
 ROOT = Path(__file__).parents[2]
-CONFIG, MODEL_CONFIG = (
-    ROOT / "config" / "training_config.yaml",
-    ROOT / "config" / "model_config.yaml",
-)
-DOORS = sorted((ROOT / "experiments").glob("train_*ora.py"))
+CONFIG = ROOT / "config" / "training_config.yaml"
+MODEL_CONFIG = ROOT / "config" / "model_config.yaml"
+EXPERIMENTS = ROOT / "experiments"
+SCRIPTS = [EXPERIMENTS / f"train_{name}.py" for name in ("lora", "dora", "grpo", "rstar")]
 
 
 @pytest.fixture
-def lessons(shops: Path) -> Path:
+def train_set(shops: Path) -> Path:
     """The shops as a data set to train on."""
     (shops / "dev.json").rename(shops / "train.json")
     return shops
 
 
 def fail(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    """The one sentence that a command says and exits with 1."""
     with pytest.raises(SystemExit) as stop:
         main(["train", *map(str, arguments)])
     assert stop.value.code == 1
     return capsys.readouterr().err
+
+
+def run_script(
+    script: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], typed: str
+) -> str:
+    monkeypatch.setattr(sys, "argv", [str(script), *typed.split()])
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_path(str(script), run_name="__main__")
+    assert not stop.value.code
+    return capsys.readouterr().out
+
+
+# ----------------------------------------------------------------------------------------- settings
 
 
 @pytest.mark.parametrize("section", METHODS)
@@ -61,104 +77,163 @@ def test_lora_is_as_published_and_dora_is_one_field_apart() -> None:
     assert dora == lora
 
 
-def test_what_suits_a_model_is_between_the_section_and_the_command_line() -> None:
-    phi = load_settings("lora", CONFIG, MODEL_CONFIG, ["model=phi-2"])
-    assert phi.adapter is not None and phi.gradient_checkpointing is True
-    assert phi.adapter.targets == MODELS["phi-2"].lora_targets and phi.batch_tokens == 2048
-    mine = load_settings("lora", CONFIG, MODEL_CONFIG, ["model=phi-2", "batch_tokens=512"])
+def test_grpo_is_as_the_mission_or_as_published() -> None:
+    given = grpo.load_settings(grpo.SECTIONS["mission"], CONFIG)
+    assert (given.group, given.learning_rate, given.kl) == (8, 1e-5, 0.1)
+    assert given == grpo.load_settings("grpo") == grpo.GRPOConfig()
+    given = grpo.load_settings(grpo.SECTIONS["recommended"], CONFIG, MODEL_CONFIG)
+    assert given.trl["loss_type"] == "dapo" and given.trl["epsilon_high"] == 0.28
+    assert given.trl["num_iterations"] > 1  # else no ratio differs from 1 and nothing is clipped
+    assert given.kl == 0.001 and given.rewards == PRESETS["dense"]
+
+
+@pytest.mark.parametrize(
+    ("load", "section", "model"),
+    [(load_settings, "lora", "phi-2"), (grpo.load_settings, "grpo", "mistral-7b")],
+)
+def test_what_suits_a_model_is_between_the_section_and_the_command_line(
+    load: Any, section: str, model: str
+) -> None:
+    given = load(section, CONFIG, MODEL_CONFIG, [f"model={model}"])
+    assert given.adapter.targets == MODELS[model].lora_targets
+    assert (given.batch_tokens, given.gradient_checkpointing) == (2048, True)
+    assert given.learning_rate == load(section, CONFIG).learning_rate
+    mine = load(section, CONFIG, MODEL_CONFIG, [f"model={model}", "batch_tokens=512"])
     assert mine.batch_tokens == 512
+
+
+def test_full_fine_tuning_has_no_adapter() -> None:
     assert load_settings("full", CONFIG, MODEL_CONFIG, ["model=phi-2"]).adapter is None
 
 
-def test_the_models_that_have_settings_are_known() -> None:
+def test_models_with_settings_are_in_the_catalogue() -> None:
     from txt2sql.config import load
 
     assert set(load(ModelConfig, MODEL_CONFIG).models) <= set(MODELS)
 
 
-def test_a_mistake_in_the_settings_of_models_is_told(tmp_path: Path) -> None:
+def test_a_mistake_in_the_settings_of_models_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "models.yaml").write_text("models:\n  phi-2: {batch_token: 5}\n")
     with pytest.raises(ConfigError, match=r"phi-2\.batch_token .*did you mean 'batch_tokens'"):
         load_settings("lora", CONFIG, tmp_path / "models.yaml")
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("section", "setting", "message"),
     [
-        (["lernin_rate=1"], "did you mean 'learning_rate'"),
-        (["adapter.rank=1"], "adapter.rank is not a known key"),
-        (["adapter.r=0"], "r is 0"),
-        (["bits=3"], "bits should be one of 4, 16"),
-        (["shares=[1.0, 2.0]"], "shares must have one number for each"),
-        (["batch_tokens=0"], "batch_tokens must be 1 or more"),
-        (["epochs=0"], "above 0"),
+        ("lora", "lernin_rate=1", "did you mean 'learning_rate'"),
+        ("lora", "adapter.rank=1", "adapter.rank is not a known key"),
+        ("lora", "adapter.r=0", "r is 0"),
+        ("lora", "bits=3", "bits should be one of 4, 16"),
+        ("lora", "shares=[1.0, 2.0]", "shares must have one number for each"),
+        ("lora", "batch_tokens=0", "batch_tokens must be 1 or more"),
+        ("lora", "epochs=0", "above 0"),
+        ("full", "bits=4", "give an adapter"),
+        ("grpo", "lernin_rate=1", "did you mean 'learning_rate'"),
+        ("grpo", "group=1", "group must be 2 or more"),
+        ("grpo", "rewards={component: 1.0}", "give the reward execution a weight above 0"),
+        ("grpo", "rewards={speed: 1.0}", "no reward 'speed'"),
+        ("grpo", "temperature=0", "temperature must be above 0"),
+        ("grpo", "kl=-1", "kl and filter_samples must be 0 or more"),
+        ("grpo", "loss=dapo", "loss is not a known key"),
     ],
 )
-def test_settings_that_do_not_fit_are_told(settings: list[str], said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
-        load_settings("lora", CONFIG, None, settings)
-
-
-def test_weights_in_4_bits_are_not_trained_themselves() -> None:
-    with pytest.raises(ConfigError, match="give an adapter"):
-        load_settings("full", CONFIG, None, ["bits=4"])
+def test_settings_that_do_not_fit_are_errors(section: str, setting: str, message: str) -> None:
+    load: Any = grpo.load_settings if section == "grpo" else load_settings
+    with pytest.raises(ConfigError, match=message):
+        load(section, CONFIG, None, [setting])
 
 
 def test_a_run_is_named_by_what_it_is() -> None:
     given = SFTConfig(model="some/model-1b", datasets=("spider", "/data/my_own"))
     assert run_folder(given) == Path("results/lora-model-1b-spider-my_own")
+    assert run_folder(grpo.GRPOConfig(model="mistral-7b")) == Path("results/grpo-mistral-7b")
+    dora = grpo.load_settings("grpo", CONFIG, None, ["adapter.dora=true", "datasets=[/data/mine]"])
+    assert run_folder(dora) == Path("results/grpo-dora-bundled-mine")
 
 
-def test_a_door_plans_and_trains_and_its_model_answers(
-    lessons: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+# ------------------------------------------------------------------------------------------ scripts
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_a_script_is_a_command_and_no_more(
+    script: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert len(script.read_text().splitlines()) <= 40
+    text = run_script(script, monkeypatch, capsys, "--help")
+    assert f"txt2sql train {script.stem.removeprefix('train_')}" in text
+    if script.stem == "train_grpo":
+        assert all(name in text for name in (*PRESETS, "recommended"))
+
+
+def test_evaluate_rstar_takes_the_options_of_the_mission() -> None:
+    script = EXPERIMENTS / "evaluate_rstar.py"
+    assert len(script.read_text(encoding="utf-8").splitlines()) <= 40
+    done = subprocess.run([sys.executable, str(script), "--help"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "--mcts_simulations" in done.stdout
+
+
+def test_the_shell_script_is_the_same_command() -> None:
+    done = subprocess.run(
+        [ROOT / "scripts" / "train.sh", "dora", "--help"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHON": sys.executable},
+    )
+    assert "usage: txt2sql train dora" in done.stdout.lower(), done.stderr
+
+
+def test_a_script_plans_and_trains_and_its_model_answers(
+    train_set: Path,
+    tiny_model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
-    door = ROOT / "experiments" / "train_dora.py"
+) -> None:
     monkeypatch.chdir(tmp_path)
-    typed = f"--model {tiny_model} --dataset {lessons} --epochs 1 --set measured=0 --set bf16=false --output_dir run"
-    for last in ("--dry-run --json", ""):
-        monkeypatch.setattr(sys, "argv", [str(door), *typed.split(), *last.split()])
-        with pytest.raises(SystemExit) as stop:
-            runpy.run_path(str(door), run_name="__main__")
-        assert not stop.value.code
-        if last:
-            plan = json.loads(capsys.readouterr().out)
-            assert plan["method"] == "dora"
-            assert (plan["examples"], plan["steps"], plan["model"]) == (4, 1, "tiny")
-            assert not (tmp_path / "run").exists()
-    assert capsys.readouterr().out == f"{Path('run') / 'model'}\n"
-    database = str(lessons / "database/shop/shop.sqlite")
+    typed = f"--model {tiny_model} --dataset {train_set} --epochs 1 --set measured=0 --set bf16=false --output_dir run"
+    script = EXPERIMENTS / "train_dora.py"
+    plan = json.loads(run_script(script, monkeypatch, capsys, f"{typed} --dry-run --json"))
+    assert plan["method"] == "dora"
+    assert (plan["examples"], plan["steps"], plan["model"]) == (4, 1, "tiny")
+    assert not (tmp_path / "run").exists()
+    assert run_script(script, monkeypatch, capsys, typed) == f"{Path('run') / 'model'}\n"
+    database = str(train_set / "database/shop/shop.sqlite")
     with pytest.raises(SystemExit):  # what it answers is chance
         main(["ask", "--model", "run/model", "--db", database, "--json", "How many shops?"])
     assert json.loads(capsys.readouterr().out)["model"] == "model"
 
 
-@pytest.mark.parametrize("door", DOORS, ids=lambda path: path.name)
-def test_a_door_is_a_command_and_no_more(
-    door: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_grpo_plans(
+    train_set: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert len(door.read_text().splitlines()) <= 40
-    monkeypatch.setattr(sys, "argv", [str(door), "--help"])
-    with pytest.raises(SystemExit):
-        runpy.run_path(str(door), run_name="__main__")
-    assert f"txt2sql train {door.stem.removeprefix('train_')}" in capsys.readouterr().out
+    monkeypatch.chdir(tmp_path)
+    typed = f"--dataset {train_set} --epochs 2 --rewards sparse --kl 0 --dora --prompts 2 --output_dir r"
+    script = EXPERIMENTS / "train_grpo.py"
+    plan = json.loads(run_script(script, monkeypatch, capsys, f"{typed} --dry-run --json"))
+    assert (plan["method"], plan["rewards"]) == ("GRPO, dora", PRESETS["sparse"])
+    assert (plan["questions"], plan["steps"], plan["answers"]) == (4, 4, 64)
+    assert not (tmp_path / "r").exists()
 
 
-def test_the_script_is_the_same_command() -> None:
-    done = subprocess.run(
-        [ROOT / "scripts" / "train.sh", "dora", "--help"],
-        capture_output=True, text=True, env={**os.environ, "PYTHON": sys.executable},
-    )  # fmt: skip
-    assert "usage: txt2sql train dora" in done.stdout.lower(), done.stderr
+# ------------------------------------------------------------------------------------------ mistakes
 
 
-def test_missing_data_names_the_script_that_gets_it(
-    tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("command", ["lora", "grpo"])
+def test_missing_data_and_missing_runs_are_one_sentence(
+    command: str, tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    said = fail(capsys, "lora", "--model", tiny_model, "--data", tmp_path / "nowhere",
-                "--output", tmp_path / "run")  # fmt: skip
-    assert "data/scripts/download_spider.py" in said and said.count("\n") == 1
+    model = ["--model", tiny_model] if command == "lora" else []
+    nowhere = ["--data", tmp_path / "nowhere", "--output", tmp_path / "run"]
+    message = fail(capsys, command, *model, *nowhere)
+    assert "data/scripts/download_spider.py" in message and message.count("\n") == 1
     assert not (tmp_path / "run").exists()
+    message = fail(capsys, command, "--resume", "--output", tmp_path / "run")
+    assert "holds no run to resume" in message and message.count("\n") == 1
 
 
 def test_a_model_that_is_not_here_says_how_to_point_at_one(
@@ -167,22 +242,37 @@ def test_a_model_that_is_not_here_says_how_to_point_at_one(
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    said = fail(capsys, "dora", "--model", "llama-7b", "--output", tmp_path / "run")
-    assert "give --model a folder" in said and "mirror" in said and said.count("\n") == 1
+    message = fail(capsys, "dora", "--model", "llama-7b", "--output", tmp_path / "run")
+    assert "give --model a folder" in message and "mirror" in message
+    assert message.count("\n") == 1
+    assert "did you mean phi-2" in fail(capsys, "lora", "--model", "phi2")
 
 
 def test_what_is_not_finished_does_not_exit_with_0(
-    lessons: Path, tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    train_set: Path, tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    said = fail(capsys, "lora", "--model", tiny_model, "--dataset", lessons,
-                "--output", tmp_path / "run", "--set", "measured=0", "--set", "max_minutes=1e-6", "--max_steps", 5)  # fmt: skip
-    assert said.splitlines()[-1] == "stopped at step 1 of 5; run it again to go on"
+    data = ["--model", tiny_model, "--dataset", train_set, "--output", tmp_path / "run"]
+    limits = ["--set", "measured=0", "--set", "max_minutes=1e-6", "--max_steps", 5]
+    message = fail(capsys, "lora", *data, *limits)
+    assert message.splitlines()[-1] == "stopped at step 1 of 5; run it again to go on"
 
 
-def test_resume_wants_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    said = fail(capsys, "lora", "--resume", "--output", tmp_path / "run")
-    assert "holds no run to resume" in said and said.count("\n") == 1
-
-
-def test_an_unknown_model_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "did you mean phi-2" in fail(capsys, "lora", "--model", "phi2")
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["--num_rounds", "0"], "num_rounds"),
+        (["--mcts_simulations", "0"], "num_simulations"),
+        (["--set", "evolution.split=dev"], "split"),
+        (["--set", "ppm.validation=1"], "validation"),
+        (["--dataset", "no-such-folder"], "no-such-folder"),
+        (["--model", "no-such-model"], "no-such-model"),
+    ],
+)
+def test_a_wrong_setting_of_rstar_is_one_sentence(
+    arguments: list[str], word: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["train", "rstar", "--output_dir", str(tmp_path / "run"), *arguments])
+    assert stopped.value.code not in (0, None)
+    assert word in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()

@@ -98,16 +98,10 @@ STATEMENTS = (
 )
 TALK = (
     "Here is the query:\n```sql\n{}\n```\nIt lists what you asked for.",
-    "```\n{}\n```",
     "{}\n\nExplanation: the query reads the table.",
     '{{"sql": "{}"}}',
-    "SQL: {}",
-    "The answer is {}",
     "<s>{}</s>",
-    "{}\n### Question: how many?",
     "-- {}",
-    "/* {} */",
-    "{} -- {}",
     "'{}'",
 )
 
@@ -181,22 +175,13 @@ def _nested(rng: random.Random, sql: str) -> str:
             "SELECT " + "(" * n,
             "SELECT " + "abs(" * n + "1" + ")" * n,
             "SELECT * FROM (" * n + sql + ")" * n,
-            "SELECT 1 WHERE 1 IN (" * n + "1" + ")" * n,
             "SELECT " + "NOT " * n + "1",
-            "SELECT " + "- " * n + "1",
             "SELECT " + "CASE WHEN 1 THEN " * n + "1" + " END" * n,
-            "SELECT 1" + " + 1" * n,
             "SELECT 1 WHERE 1" + " AND 1" * n,
-            "SELECT " + ", ".join(["name"] * n) + " FROM item",
             "SELECT count(*) FROM item WHERE id IN (" + ", ".join(map(str, range(n))) + ")",
             "SELECT count(*) FROM shop" + ", shop" * min(n // 5, 4),
             "SELECT count(*) FROM shop" + "".join(f" JOIN shop s{i} USING (id)" for i in range(n)),
             sql + f" UNION {sql}" * n,
-            sql + " UNION ALL SELECT 1" * n,
-            "WITH "
-            + ", ".join(f"a{i} AS (SELECT {i} AS x)" for i in range(n))
-            + " SELECT * FROM a0",
-            sql + ";" * n,
             "/*" * n + sql,
             "SELECT '" + "''" * n,
         ]
@@ -206,21 +191,15 @@ def _nested(rng: random.Random, sql: str) -> str:
 def _swollen(rng: random.Random, sql: str) -> str:
     """Large strings, blobs and numbers, made by functions."""
     n = rng.choice([10, 1000, 400_000, 10**6, 10**9, 10**12, -1])
-    text = rng.choice(
-        ["hex(zeroblob({n}))", "printf('%{n}d', 1)", "zeroblob({n})", "randomblob({n})"]
-    )
-    text = text.format(n=n)
+    text = rng.choice([f"hex(zeroblob({n}))", f"printf('%{n}d', 1)", f"randomblob({n})"])
     return rng.choice(
         [
-            f"SELECT {text}",
             f"SELECT length({text}) FROM item",
             f"SELECT replace({text}, '0', {text})",
             f"SELECT group_concat({text}) FROM shop",
             f"SELECT {text} || {text} || {text}",
             f"SELECT name FROM item WHERE name LIKE '{'%_' * min(abs(n), 30_000)}'",
-            f"SELECT name FROM item WHERE name GLOB '{'*?' * min(abs(n), 30_000)}'",
             f"SELECT count(*) FROM item WHERE id < {n}{'0' * rng.randrange(50)}",
-            f"SELECT substr({text}, {n}), trim({text}, '0'), instr({text}, '1')",
             f"SELECT max({text}) FROM item GROUP BY shop_id",
             f"SELECT * FROM item LIMIT {n} OFFSET {-n}",
         ]
@@ -236,13 +215,9 @@ def _noise(rng: random.Random, sql: str) -> str | None:
     return rng.choice(
         [
             None,
-            "",
             " " * size,
             "".join(chr(rng.randrange(0x110000)) for _ in range(size)),
-            "".join(chr(rng.randrange(32, 127)) for _ in range(size)),
             "".join(rng.choice(STRANGE) for _ in range(size)),
-            bytes(rng.randrange(256) for _ in range(size)).decode("latin-1"),
-            " ".join(rng.choice(WORDS) for _ in range(size)),
             "SELECT " + " ".join(rng.choice(WORDS) for _ in range(size)),
             json.dumps({"query": sql, "n": size}),
             sql[: rng.randrange(len(sql))],
@@ -254,23 +229,8 @@ def _noise(rng: random.Random, sql: str) -> str | None:
 def _huge(rng: random.Random, sql: str) -> str:
     """Around and over the longest text that is run at all."""
     n = rng.choice([9_000, 99_000, 101_000, 500_000])
-    return rng.choice(
-        [
-            sql + " " * n,
-            " " * n + sql,
-            f"SELECT '{'x' * n}'",
-            f"/* {'x' * n} */ {sql}",
-            "SELECT " + "1," * (n // 2) + "1",
-            "(" * n,
-            "'" * n,
-            "-" * n,
-            ";" * n,
-            "\n" * n,
-            "SELECT " * (n // 7),
-            "x" * n,
-            "\ud800" * n,
-        ]
-    )
+    shapes = (sql + " " * n, f"SELECT '{'x' * n}'", f"/* {'x' * n} */ {sql}", "(" * n, "\ud800" * n)
+    return rng.choice([*shapes, "SELECT " + "1," * (n // 2) + "1"])
 
 
 FAMILIES: dict[Callable[[random.Random, str], str | None], int] = {

@@ -19,8 +19,8 @@ pytest.importorskip("fastapi", reason="the service needs the extra serve")
 import httpx
 
 from txt2sql.serving.backend import Backend
-from txt2sql.serving.messages import ModelSettings
 from txt2sql.serving.web import create_app
+from txt2sql.serving.worker import ModelSettings
 
 VARYING = {"seconds": "<seconds>", "asked_at": "<time>", "version": "<version>"}
 ID = "00000000-0000-4000-8000-{:012}"

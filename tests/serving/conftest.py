@@ -20,10 +20,10 @@ import httpx
 
 from txt2sql.models.scripted import ScriptedGenerator
 from txt2sql.serving.backend import Backend
-from txt2sql.serving.messages import ModelSettings
+from txt2sql.serving.queue import Load
 from txt2sql.serving.server import Access, Server
-from txt2sql.serving.tickets import Load
 from txt2sql.serving.web import create_app
+from txt2sql.serving.worker import ModelSettings
 
 
 @dataclass

@@ -23,8 +23,8 @@ from txt2sql.execution.limits import Limits
 from txt2sql.models.scripted import ScriptedGenerator
 from txt2sql.serving.backend import Backend
 from txt2sql.serving.mcp import create_app, create_server
-from txt2sql.serving.messages import ModelSettings
 from txt2sql.serving.server import Access, Server
+from txt2sql.serving.worker import ModelSettings
 
 SCRIPT = {"How many shops": "SELECT count(*) FROM shops", "bad": "DROP TABLE shops", "": "?"}
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from txt2sql.execution.database import open_database
-from txt2sql.serving.native import run_native
+from txt2sql.serving.service import run_native
 
 
 @pytest.mark.parametrize("engine", ["sqlite", "duckdb"])

@@ -54,13 +54,13 @@ def test_json_says_how_sure_it_is() -> None:
 
 def test_the_api_and_chats_say_how_sure_it_is() -> None:
     schema = Service(sample.path(), ScriptedGenerator([])).schema
-    sent = payload("1", UNKNOWN, "How many?", schema)
+    sent = payload("1", UNKNOWN, schema)
     assert (sent["certainty"], len(sent["readings"])) == ("unknown", 2)
     text = as_markdown(sent)
     assert "I do not know" in text and "a guess" in text and "- The number 11." in text
-    text = as_markdown(payload("1", UNSURE, "How many?", schema))
+    text = as_markdown(payload("1", UNSURE, schema))
     assert "not sure of this: about 40%" in text
-    sure = payload("1", replace(UNSURE, certainty="sure", readings=()), "How many?", schema)
+    sure = payload("1", replace(UNSURE, certainty="sure", readings=()), schema)
     assert "sure" not in as_markdown(sure) and sure["unknown"] is None
 
 

@@ -20,7 +20,7 @@ import pytest
 from txt2sql.execution.limits import Limits
 from txt2sql.models.scripted import ScriptedGenerator
 from txt2sql.serving.backend import Backend
-from txt2sql.serving.messages import ModelSettings
+from txt2sql.serving.worker import ModelSettings
 
 ENGINES = ("sqlite", "postgresql", "mariadb", "duckdb")
 ATTACKS = Path(__file__).parents[1] / "fixtures" / "safety" / "attacks.json"

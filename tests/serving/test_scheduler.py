@@ -14,9 +14,9 @@ import pytest
 from stand_ins import Mortal, Slow
 
 from txt2sql import sample
-from txt2sql.serving.messages import Ask, ModelSettings
+from txt2sql.serving.queue import ENDS, Closed, Event, Full, Load, Ticket
 from txt2sql.serving.scheduler import Scheduler
-from txt2sql.serving.tickets import ENDS, Closed, Event, Full, Load, Ticket
+from txt2sql.serving.worker import Ask, ModelSettings
 
 
 def with_scheduler(

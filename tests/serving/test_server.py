@@ -22,7 +22,7 @@ sys.path.insert(0, sys.argv[1])
 from stand_ins import Slow
 from txt2sql import sample
 from txt2sql.serving.backend import Backend
-from txt2sql.serving.messages import ModelSettings
+from txt2sql.serving.worker import ModelSettings
 from txt2sql.serving.server import Access, Server
 from txt2sql.serving.web import create_app
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from txt2sql.cli.options import Asked, NoConstrainedOption, grouped
+from txt2sql.cli.options import NoConstrainedOption, Target, grouped
 from txt2sql.errors import PromptError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ SHOWN_ROWS = 20
 
 @grouped
 def ask(
-    asked: Asked,
+    target: Target,
     questions: Annotated[
         list[str] | None,
         typer.Argument(metavar="QUESTION", help="Questions; without one, a prompt opens."),
@@ -73,7 +73,7 @@ def ask(
     interactive = not questions and not json and sys.stdin.isatty()
     lines = _lines(questions) if not interactive else iter(())
     with display.working("loading the model"):
-        service = _service(asked, max_rows, not no_constrained, search)
+        service = _service(target, max_rows, not no_constrained, search)
     if service.notice:
         print(f"txt2sql: {service.notice}", file=sys.stderr)
     if not questions:
@@ -94,7 +94,7 @@ def _lines(questions: Sequence[str] | None) -> Iterator[str]:
 
 
 def _service(
-    asked: Asked, max_rows: int | None, constrained: bool, simulations: int | None
+    target: Target, max_rows: int | None, constrained: bool, simulations: int | None
 ) -> Service:
     from txt2sql import sample
     from txt2sql.execution.execute import Limits
@@ -107,12 +107,12 @@ def _service(
 
         options = SearchOptions(mcts=Settings(num_simulations=simulations), early=True)
     return Service(
-        asked.db or sample.path(),
-        asked.model,
-        limits=Limits(timeout_s=asked.timeout, max_rows=max(max_rows or 0, Limits().max_rows)),
+        target.db or sample.path(),
+        target.model,
+        limits=Limits(timeout_s=target.timeout, max_rows=max(max_rows or 0, Limits().max_rows)),
         constrained=constrained,
         search=options,
-        describe=asked.describe,
+        describe=target.describe,
     )
 
 

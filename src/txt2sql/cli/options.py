@@ -151,7 +151,7 @@ SetOption = Annotated[
 
 
 @dataclass(frozen=True)
-class Asked:
+class Target:
     """Which database is asked, and which model answers."""
 
     db: DatabaseOption = None

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from txt2sql.cli.options import Asked, Listening, grouped, option
+from txt2sql.cli.options import Listening, Target, grouped, option
 from txt2sql.errors import ConfigError
 
 if TYPE_CHECKING:
     from txt2sql.execution.limits import Limits
-    from txt2sql.serving.messages import ModelSettings
     from txt2sql.serving.server import Access
+    from txt2sql.serving.worker import ModelSettings
 
 
 def _require(packages: Sequence[str], extras: str) -> None:
@@ -30,17 +30,17 @@ def _require(packages: Sequence[str], extras: str) -> None:
         raise ConfigError(f'this needs {", ".join(missing)}; run: pip install "txt2sql[{extras}]"')
 
 
-def _settings(asked: Asked, search: int, limits: Limits) -> ModelSettings:
+def _settings(target: Target, search: int, limits: Limits) -> ModelSettings:
     """What a server answers with."""
     from txt2sql import sample
-    from txt2sql.serving.messages import ModelSettings
+    from txt2sql.serving.worker import ModelSettings
 
     return ModelSettings(
-        asked.db or str(sample.path()),
-        asked.model,
+        target.db or str(sample.path()),
+        target.model,
         limits=limits,
         search=search,
-        describe=asked.describe,
+        describe=target.describe,
     )
 
 
@@ -70,7 +70,7 @@ class LoadOptions:
 
 
 @grouped
-def serve(asked: Asked, listening: Listening, options: LoadOptions) -> None:
+def serve(target: Target, listening: Listening, options: LoadOptions) -> None:
     """Ask a database on a web page, and by a JSON API.
 
     The database is only read. Questions of several people are answered together; Ctrl-C ends it once
@@ -90,14 +90,14 @@ def serve(asked: Asked, listening: Listening, options: LoadOptions) -> None:
     from txt2sql.cli.display import working
     from txt2sql.execution.limits import Limits
     from txt2sql.serving.backend import Backend
+    from txt2sql.serving.queue import Load
     from txt2sql.serving.server import Server
-    from txt2sql.serving.tickets import Load
     from txt2sql.serving.web import create_app
 
     access = _access(listening, options.port)
-    limits = Limits(timeout_s=asked.timeout, max_rows=options.max_rows)
+    limits = Limits(timeout_s=target.timeout, max_rows=options.max_rows)
     load = Load(queue=options.queue, batch=options.batch, deadline_s=options.deadline)
-    settings = _settings(asked, listening.search, limits)
+    settings = _settings(target, listening.search, limits)
     backend = Backend(settings, load, history=not options.no_history)
     with ExitStack() as loading:
         loading.enter_context(working("loading the model"))
@@ -114,7 +114,7 @@ def serve(asked: Asked, listening: Listening, options: LoadOptions) -> None:
 
 @grouped
 def mcp(
-    asked: Asked,
+    target: Target,
     listening: Listening,
     http: Annotated[
         bool, typer.Option("--http", help="Streamable HTTP at /mcp instead of standard input.")
@@ -141,7 +141,7 @@ def mcp(
     from txt2sql.serving.server import Server
 
     access = _access(listening, port)
-    settings = _settings(asked, listening.search, Limits(timeout_s=asked.timeout))
+    settings = _settings(target, listening.search, Limits(timeout_s=target.timeout))
 
     async def run() -> None:
         backend = Backend(settings, history=False)

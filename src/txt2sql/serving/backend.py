@@ -30,17 +30,25 @@ from txt2sql.execution.execute import execute
 from txt2sql.execution.limits import Limits
 from txt2sql.execution.remote import UrlDatabase
 from txt2sql.identifiers import quote_identifier
-from txt2sql.serving.fair import CLIENT, Places
 from txt2sql.serving.history import History, place
-from txt2sql.serving.messages import Ask, ModelSettings
 from txt2sql.serving.metrics import Metrics
 from txt2sql.serving.payload import columns, payload
+from txt2sql.serving.queue import (
+    CLIENT,
+    DEFAULT_LOAD,
+    ENDS,
+    Closed,
+    Event,
+    Full,
+    Load,
+    Places,
+    Ticket,
+)
 from txt2sql.serving.requests import declined, is_sql, refers_back
 from txt2sql.serving.scheduler import Scheduler
 from txt2sql.serving.service import Answer, schema_with_tables
-from txt2sql.serving.statements import Ran, Statements
 from txt2sql.serving.suggestions import MOST_TABLES, Counted, beginning, counted, following
-from txt2sql.serving.tickets import DEFAULT_LOAD, ENDS, Closed, Event, Full, Load, Ticket
+from txt2sql.serving.worker import Ask, ModelSettings, Ran, Statements
 from txt2sql.types import QueryResult, Schema, Turn
 
 DEFAULT_SEARCH = 50
@@ -135,7 +143,7 @@ class Backend:
             "restarts": scheduler.restarts,
         }
 
-    def measured(self) -> bytes:
+    def prometheus(self) -> bytes:
         """The metrics as Prometheus reads them."""
         self.metrics.waiting.set(self.scheduler.waiting)
         self.metrics.open.set(self.scheduler.open)
@@ -262,11 +270,11 @@ class Backend:
     async def turn(self, id: str) -> Turn | None:
         """What a question may follow: a stored answer, or nothing where its SQL did not run. KeyError for
         no such answer."""
-        found = await self.stored(id)
-        if found is None:
+        answer = await self.stored(id)
+        if answer is None:
             raise KeyError("previous: there is no answer of this id")
-        asked = found["question"] or found["explanation"]
-        return Turn(asked, found["sql"]) if asked and found["error"] is None else None
+        question = answer["question"] or answer["explanation"]
+        return Turn(question, answer["sql"]) if question and answer["error"] is None else None
 
     def ask(
         self,
@@ -282,13 +290,13 @@ class Backend:
             raise ValueError(f"search: at most {self.settings.search} simulations are done here")
         if simulations and self.scheduler.ready and not self.scheduler.searchable:
             raise ValueError("search: this model cannot be searched; ask with 0 simulations")
-        asked = Ask(id or str(uuid.uuid4()), question, simulations)
+        request = Ask(id or str(uuid.uuid4()), question, simulations)
         if declined(question) or is_sql(question, self.schema):
-            return Ticket(asked, math.inf, aside=True)
+            return Ticket(request, math.inf, aside=True)
         if previous is not None and refers_back(question):
-            asked = replace(asked, previous=previous, follows=follows)
+            request = replace(request, previous=previous, follows=follows)
         with self._counting_refusals("question"):
-            return self.scheduler.submit(asked, CLIENT.get())
+            return self.scheduler.submit(request, CLIENT.get())
 
     @contextmanager
     def _counting_refusals(self, kind: str) -> Iterator[None]:
@@ -334,14 +342,13 @@ class Backend:
 
     async def _kept(self, id: str, answer: Answer, follows: str | None = None) -> dict[str, Any]:
         """The payload of an answer, which goes into the history."""
-        asked = answer.question or None
-        found: dict[str, Any] = await self._call(payload, id, answer, asked, self.schema, follows)
-        found = {"next": self.next_questions(found), **found}
+        body: dict[str, Any] = await self._call(payload, id, answer, self.schema, follows)
+        body = {"next": self.next_questions(body), **body}
         try:
-            await self._call(self.history.add, id, found, len(answer.rows))
+            await self._call(self.history.add, id, body, len(answer.rows))
         except sqlite3.Error as problem:  # a full disk is no reason to withhold an answer
             _log.warning("the history cannot be kept: %s", problem)
-        return found
+        return body
 
     # ------------------------------------------------------------------------------ statements
 
@@ -355,17 +362,17 @@ class Backend:
         """A stored answer with the rows that its statement gives now; None for no such answer. With
         `whole`, within the limits of a file.
         """
-        found = await self.stored(id)
-        if found is None or not found["sql"]:
-            return None if found is None else {**found, "rows": ()}
-        sql = found["sql"]
+        answer = await self.stored(id)
+        if answer is None or not answer["sql"]:
+            return None if answer is None else {**answer, "rows": ()}
+        sql = answer["sql"]
         result = await (self._run_whole(sql) if whole else self._run(str(uuid.uuid4()), sql))
         described = await self._call(
             columns, sql, result.columns, result.rows, self.schema, result.error
         )
         now = {"truncated": result.truncated, "error": result.error, "rows": result.rows}
-        found = {**found, **described, **now}
-        return {**found, "next": self.next_questions(found)}
+        answer = {**answer, **described, **now}
+        return {**answer, "next": self.next_questions(answer)}
 
     async def _run_whole(self, sql: str) -> QueryResult:
         """All rows for a file, one file at a time; where that takes too long, as many as usual."""
@@ -394,8 +401,8 @@ class Backend:
 
     async def stored(self, id: str) -> dict[str, Any] | None:
         """A stored answer without its rows; None for no such answer."""
-        found: dict[str, Any] | None = await self._call(self.history.get, id)
-        return found
+        answer: dict[str, Any] | None = await self._call(self.history.get, id)
+        return answer
 
     async def _run(self, id: str, sql: str, run: Callable[[str], Ran] | None = None) -> QueryResult:
         if self._closing:

@@ -37,13 +37,13 @@ def column_types(columns: Sequence[str], rows: Sequence[Row]) -> list[str]:
 
 
 def _type(values: Sequence[Any]) -> str:
-    known = [value for value in values if value is not None]
-    if not known:
+    present = [value for value in values if value is not None]
+    if not present:
         return "other"
-    if all(isinstance(value, (int, float)) for value in known):
+    if all(isinstance(value, (int, float)) for value in present):
         return "number"
-    if all(isinstance(value, str) for value in known):
-        return "date" if all(_DATE.fullmatch(value) for value in known) else "text"
+    if all(isinstance(value, str) for value in present):
+        return "date" if all(_DATE.fullmatch(value) for value in present) else "text"
     return "other"
 
 

@@ -96,11 +96,11 @@ def _written(cell: Cell) -> str:
 
 def _distinct(names: Sequence[str]) -> list[str]:
     """Names that are each other's only one: `count`, `count_2`."""
-    found: dict[str, None] = {}
+    distinct: dict[str, None] = {}
     for name in (_written(name) for name in names):
         number, free = 1, name
-        while free in found:
+        while free in distinct:
             number += 1
             free = f"{name}_{number}"
-        found[free] = None
-    return list(found)
+        distinct[free] = None
+    return list(distinct)

@@ -130,9 +130,9 @@ class History:
 
     def add(self, id: str, payload: Mapping[str, Any], rows: int) -> None:
         """Keep an answer's payload (rows left out), and forget what is too old."""
-        kept = {key: value for key, value in payload.items() if key != "rows"}
-        body = zlib.compress(json.dumps(kept, ensure_ascii=False).encode("utf-8", "replace"))
-        values = (id, _now(), kept["question"], kept["sql"], rows, kept["error"], body)
+        stored = {key: value for key, value in payload.items() if key != "rows"}
+        body = zlib.compress(json.dumps(stored, ensure_ascii=False).encode("utf-8", "replace"))
+        values = (id, _now(), stored["question"], stored["sql"], rows, stored["error"], body)
         marks = ", ".join("?" * len(values))
         with self._lock, self._connection:
             self._connection.execute(
@@ -148,8 +148,8 @@ class History:
             row = self._connection.execute(
                 "SELECT payload FROM answer WHERE id = ?", (id,)
             ).fetchone()
-        found: dict[str, Any] | None = json.loads(zlib.decompress(row[0])) if row else None
-        return found
+        payload: dict[str, Any] | None = json.loads(zlib.decompress(row[0])) if row else None
+        return payload
 
     def latest(self, limit: int, search: str = "") -> list[dict[str, Any]]:
         """The newest answers, each in a few words; with `search` those whose words hold it."""

@@ -2,7 +2,7 @@
 
 Three tools, all of which only read: `ask` (a question in plain language), `run_sql` (one statement of
 the agent's own) and `describe_schema`. What fails is an error result of one sentence, which the agent
-can act on. Results are cut to what a context window can hold; the agent is told when they are.
+can act on. Results are cut to what a context window can hold; the result says when they are.
 
 >>> await create_server(backend).run_stdio_async()  # doctest: +SKIP
 """
@@ -25,7 +25,7 @@ from txt2sql import __version__
 from txt2sql.serving.backend import Backend
 from txt2sql.serving.gate import App, Gate
 from txt2sql.serving.payload import cell
-from txt2sql.serving.tickets import Closed, Full
+from txt2sql.serving.queue import Closed, Full
 from txt2sql.types import Column, Table
 
 MOST_ROWS = 1000
@@ -59,7 +59,7 @@ def create_server(backend: Backend) -> MCPServer:
         ),
     )
 
-    @_told
+    @_guarded
     async def ask(
         question: _Question,
         context: Context[Any, Any],
@@ -78,12 +78,12 @@ def create_server(backend: Backend) -> MCPServer:
                 raise ToolError(event.value)
         raise ToolError("it was stopped")
 
-    @_told
+    @_guarded
     async def run_sql(sql: _Sql, max_rows: _Rows = _ROWS) -> dict[str, Any]:
         """Run one SELECT, WITH or VALUES statement; anything that does more than read is refused."""
         return _result(await backend.sql(sql), max_rows)
 
-    @_told
+    @_guarded
     async def describe_schema(
         table: Annotated[str, Field(description="One table; all of them without.")] = "",
         pattern: Annotated[
@@ -102,26 +102,28 @@ def create_server(backend: Backend) -> MCPServer:
     return server
 
 
-def _told(tool: Callable[..., Awaitable[dict[str, Any]]]) -> Callable[..., Any]:
+def _guarded(tool: Callable[..., Awaitable[dict[str, Any]]]) -> Callable[..., Any]:
     """The tool, with what the back end refuses as a sentence for the agent."""
 
     @wraps(tool)
-    async def told(*args: Any, **kwargs: Any) -> dict[str, Any]:
+    async def guarded(*args: Any, **kwargs: Any) -> dict[str, Any]:
         try:
             return await tool(*args, **kwargs)
         except (Full, Closed, ValueError) as problem:
             raise ToolError(str(problem)) from None
 
-    return told
+    return guarded
 
 
-def _result(found: Mapping[str, Any], max_rows: int) -> dict[str, Any]:
-    if found["error"] is not None:
-        wrote = f" The statement was: {found['sql']}" if found["question"] and found["sql"] else ""
-        raise ToolError(f"{found['error']}.{wrote}")
+def _result(answer: Mapping[str, Any], max_rows: int) -> dict[str, Any]:
+    if answer["error"] is not None:
+        wrote = (
+            f" The statement was: {answer['sql']}" if answer["question"] and answer["sql"] else ""
+        )
+        raise ToolError(f"{answer['error']}.{wrote}")
     rows: list[list[Any]] = []
     size, whole = 0, True
-    for row in found["rows"][:max_rows]:
+    for row in answer["rows"][:max_rows]:
         cells = [_short(cell(value)) for value in row]
         size += len(json.dumps(cells, default=str))
         if rows and size > MOST_CHARACTERS:
@@ -129,18 +131,18 @@ def _result(found: Mapping[str, Any], max_rows: int) -> dict[str, Any]:
         whole = whole and all(a == cell(b) for a, b in zip(cells, row, strict=True))
         rows.append(cells)
     result = {
-        "sql": found["sql"],
-        "explanation": found["explanation"],
-        "columns": found["columns"],
+        "sql": answer["sql"],
+        "explanation": answer["explanation"],
+        "columns": answer["columns"],
         "rows": rows,
-        "truncated": found["truncated"] or len(found["rows"]) > len(rows) or not whole,
+        "truncated": answer["truncated"] or len(answer["rows"]) > len(rows) or not whole,
     }
-    if found["question"]:
-        result["confidence"] = found["confidence"]
-        result["certainty"] = found["certainty"]
-        result["unknown"] = found["unknown"]
-        result["readings"] = found["readings"]
-        result["dropped"] = found["dropped"]
+    if answer["question"]:
+        result["confidence"] = answer["confidence"]
+        result["certainty"] = answer["certainty"]
+        result["unknown"] = answer["unknown"]
+        result["readings"] = answer["readings"]
+        result["dropped"] = answer["dropped"]
     return result
 
 
@@ -158,8 +160,8 @@ def _schema(backend: Backend, name: str, pattern: str, detail: str) -> dict[str,
     if name:
         table = schema.table(name)
         if table is None:
-            known = ", ".join(table.name for table in tables[:50])
-            raise ToolError(f"there is no table {name!r}; there are {known}")
+            names = ", ".join(table.name for table in tables[:50])
+            raise ToolError(f"there is no table {name!r}; there are {names}")
         tables = [table]
     if pattern:
         tables = [

@@ -34,50 +34,34 @@ class Metrics:
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
-        self.requests = Counter(
-            "txt2sql_requests",
-            "Requests by route and status",
-            ("path", "status"),
-            registry=registry,
-        )
-        self.ends = Counter(
-            "txt2sql_questions",
-            "Accepted questions by kind and end",
-            ("kind", "end"),
-            registry=registry,
-        )
+        own: dict[str, Any] = {"namespace": "txt2sql", "registry": registry}
+        labels = ("path", "status")
+        self.requests = Counter("requests", "Requests by route and status", labels, **own)
+        labels = ("kind", "end")
+        self.ends = Counter("questions", "Accepted questions by kind and end", labels, **own)
         self.seconds = Histogram(
-            "txt2sql_question_seconds",
+            "question_seconds",
             "From the question to its answer",
             ("kind",),
-            registry=registry,
             buckets=_SECONDS,
+            **own,
         )
         self.batch = Histogram(
-            "txt2sql_batch_size",
-            "Questions computed together",
-            registry=registry,
-            buckets=(1, 2, 4, 8, 16, 32, 64),
+            "batch_size", "Questions computed together", buckets=(1, 2, 4, 8, 16, 32, 64), **own
         )
         self.refused = Counter(
-            "txt2sql_refused",
+            "refused",
             "Questions and statements refused because too many waited, or they too long",
             ("kind",),
-            registry=registry,
+            **own,
         )
         for kind in ("question", "statement"):
             self.refused.labels(kind)
-        self.waiting = Gauge("txt2sql_waiting", "Questions in the queue", registry=registry)
-        self.open = Gauge(
-            "txt2sql_open", "Questions accepted and not yet answered", registry=registry
-        )
-        self.model_up = Gauge(
-            "txt2sql_model_up", "1 while the model's process can answer", registry=registry
-        )
+        self.waiting = Gauge("waiting", "Questions in the queue", **own)
+        self.open = Gauge("open", "Questions accepted and not yet answered", **own)
+        self.model_up = Gauge("model_up", "1 while the model's process can answer", **own)
         self.restarts = Gauge(
-            "txt2sql_model_restarts",
-            "How often the model's process was started again",
-            registry=registry,
+            "model_restarts", "How often the model's process was started again", **own
         )
 
     def text(self) -> bytes:

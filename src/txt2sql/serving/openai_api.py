@@ -24,7 +24,7 @@ from pydantic import BaseModel, Field
 
 from txt2sql.serving.backend import Backend
 from txt2sql.serving.payload import cell
-from txt2sql.serving.tickets import Closed, Full, Ticket
+from txt2sql.serving.queue import Closed, Full, Ticket
 from txt2sql.types import Turn
 
 MODEL = "txt2sql"
@@ -107,8 +107,8 @@ def _previous(messages: Sequence[ChatMessage]) -> Turn | None:
     for message in messages[:last]:
         if message.role == "user":
             question = message.text
-        elif message.role == "assistant" and (found := _OUR_SQL.match(message.text)):
-            turn = Turn(question, found[2])
+        elif message.role == "assistant" and (match := _OUR_SQL.match(message.text)):
+            turn = Turn(question, match[2])
     return turn
 
 

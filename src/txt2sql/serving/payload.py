@@ -1,7 +1,12 @@
-"""An answer as the API gives it: plain JSON values, with what helps to read it.
+"""What the API takes and gives: bodies as pydantic models, and an answer as plain JSON values.
+
+Requests are checked by the models, and OpenAPI is made of them. An answer is a dict with the keys of
+`Answered`, its rows as they are: `encoded` writes them a few hundred at a time.
 
 >>> cell(b"\\n"), cell(float("inf"))
 ("x'0a'", 'Infinity')
+>>> Question(question="How many shops are there?").search
+0
 """
 
 from __future__ import annotations
@@ -9,13 +14,144 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any, Literal
+from uuid import UUID
 
+from pydantic import BaseModel, ConfigDict, Field
+
+from txt2sql.execution.guard import MAX_SQL_CHARS
 from txt2sql.serving.chart import amounts, column_types, suggest
 from txt2sql.serving.service import Answer, explanation
 from txt2sql.types import Cell, Row, Schema
 
 _ROWS_AT_A_TIME = 500
+
+
+# ------------------------------------------------------------------------------------------- models
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Question(_Body):
+    """What to ask: `search` simulations, 0 for one greedy answer; `id` to stop it by; `previous` is
+    the id of the answer that it follows, if its words refer back."""
+
+    question: Annotated[str, Field(min_length=1, max_length=10_000, pattern=r"[^\s\x1c-\x1f]")]
+    search: Annotated[int, Field(ge=0)] = 0
+    id: UUID | None = None
+    previous: UUID | None = None
+
+
+class Statement(_Body):
+    """One statement that reads; `id` to stop it by."""
+
+    sql: Annotated[str, Field(min_length=1, max_length=MAX_SQL_CHARS)]
+    id: UUID | None = None
+
+
+class Feedback(_Body):
+    """Whether an answer is right, and the SQL that would be."""
+
+    id: UUID
+    good: bool
+    sql: Annotated[str | None, Field(max_length=MAX_SQL_CHARS)] = None
+
+
+class Name(_Body):
+    """What an answer is called in the history; "" for its question again."""
+
+    name: Annotated[str, Field(max_length=200)]
+
+
+class Match(BaseModel):
+    """A cell value that the question seems to mention, and by which of its words."""
+
+    table: str
+    column: str
+    value: str
+    text: str
+
+
+class Chart(BaseModel):
+    """A picture that suits the rows; `x`, `y` and `series` (a second dimension) are places of columns."""
+
+    kind: Literal["bar", "stacked", "line", "number", "scatter"]
+    x: int | None
+    y: list[int]
+    series: int | None = None
+
+
+class Reading(BaseModel):
+    """Another statement that a question may mean, and what it does."""
+
+    sql: str
+    explanation: str | None
+
+
+class Answered(BaseModel):
+    """An answer: rows, or the reason why there are none in `error`; `dropped` did not fit the prompt.
+    `previous` is the id of the answer that the question was taken to follow. `certainty` is what the
+    `confidence` comes to: an answer that is unsure has other `readings` beside it, and where it is not
+    known, `unknown` says so in a sentence and the rows are a guess.
+
+    `labels` say in words what the columns are, `amounts` are the places of those that hold quantities.
+    """
+
+    id: str
+    question: str | None
+    previous: str | None = None
+    sql: str | None
+    explanation: str | None
+    columns: list[str]
+    labels: list[str]
+    amounts: list[int]
+    rows: list[list[Any]]
+    types: list[Literal["number", "text", "date", "other"]]
+    truncated: bool
+    seconds: float
+    model: str
+    error: str | None
+    confidence: float | None
+    certainty: Literal["sure", "unsure", "unknown"] | None = None
+    unknown: str | None = None
+    readings: list[Reading] = []
+    matches: list[Match]
+    chart: Chart | None
+    candidates: list[str]
+    dropped: list[str]
+    next: list[str]
+    tree: dict[str, Any] | None
+
+
+class Judged(BaseModel):
+    """What somebody said of an answer."""
+
+    good: bool
+    sql: str | None
+
+
+class Past(BaseModel):
+    """An answer of the history; `rows` counts."""
+
+    id: str
+    name: str | None = None
+    asked_at: str
+    question: str | None
+    sql: str | None
+    rows: int
+    error: str | None
+    feedback: Judged | None
+
+
+class Failed(BaseModel):
+    """Why not, in one sentence."""
+
+    error: str
+
+
+# ------------------------------------------------------------------------------------------ answers
 
 
 def cell(value: Cell) -> Any:
@@ -27,13 +163,11 @@ def cell(value: Cell) -> Any:
     return value
 
 
-def payload(
-    id: str, answer: Answer, question: str | None, schema: Schema, previous: str | None = None
-) -> dict[str, Any]:
+def payload(id: str, answer: Answer, schema: Schema, previous: str | None = None) -> dict[str, Any]:
     """The Answer of the API; rows last, and still as they are. `previous` is the id of what it follows."""
     return {
         "id": id,
-        "question": question,
+        "question": answer.question or None,
         "previous": previous,
         "sql": answer.sql,
         "explanation": explanation(answer.sql, schema) if answer.error is None else None,
@@ -79,11 +213,11 @@ def columns(
     }
 
 
-def encoded(found: Mapping[str, Any]) -> bytes:
+def encoded(answer: Mapping[str, Any]) -> bytes:
     """As JSON. Rows are written a few hundred at a time: other threads get their turn meanwhile."""
-    head = {key: value for key, value in found.items() if key != "rows"}
+    head = {key: value for key, value in answer.items() if key != "rows"}
     start = json.dumps(head, ensure_ascii=False, allow_nan=False)
-    rows = ",".join(_parts(found["rows"]))
+    rows = ",".join(_parts(answer["rows"]))
     return f'{start[:-1]}, "rows": [{rows}]}}'.encode("utf-8", "replace")
 
 

@@ -81,8 +81,8 @@ def is_sql(text: str, schema: Schema) -> bool:
 
     What parses is SQL where it is written in capitals or signs, or reads a table that there is.
     """
-    found = _BEGINS.fullmatch(text)
-    if found is None or len(text) > _LONGEST or not is_statement(found[1]):
+    match = _BEGINS.fullmatch(text)
+    if match is None or len(text) > _LONGEST or not is_statement(match[1]):
         return False
     tables = (schema.table(name) for name in _READS.findall(text))
-    return _WRITTEN.search(found[1]) is not None or any(tables)
+    return _WRITTEN.search(match[1]) is not None or any(tables)

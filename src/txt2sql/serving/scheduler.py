@@ -23,9 +23,8 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from txt2sql.serving.fair import FairQueue
-from txt2sql.serving.messages import HEADER, Ask, ModelSettings, pack
-from txt2sql.serving.tickets import DEFAULT_LOAD, Closed, Full, Load, Ticket
+from txt2sql.serving.queue import DEFAULT_LOAD, Closed, FairQueue, Full, Load, Ticket
+from txt2sql.serving.worker import HEADER, Ask, ModelSettings, pack
 
 _ATTEMPTS = 2
 _LEAST_SEARCH_S = 0.1
@@ -82,7 +81,7 @@ class Scheduler:
         ticket = Ticket(ask, time.monotonic() + self.load.deadline_s)
         self._open[ask.id] = ticket
         queue.add(client, ticket)
-        ticket.tell("queued", before + 1)
+        ticket.add("queued", before + 1)
         asyncio.get_running_loop().call_later(self.load.deadline_s, self._late, ticket)
         self._dispatch()
         return ticket
@@ -111,7 +110,7 @@ class Scheduler:
     def _end(self, ticket: Ticket, kind: str, value: Any = None) -> None:
         if ticket.over:
             return
-        ticket.tell(kind, value)
+        ticket.add(kind, value)
         self._open.pop(ticket.ask.id, None)
         for queue in (self._waiting, self._searches):
             queue.remove(ticket)
@@ -170,7 +169,7 @@ class Scheduler:
                 left = max(_LEAST_SEARCH_S, 0.9 * (ticket.deadline - ticket.started))
                 ticket.ask = replace(ticket.ask, seconds=left)
             self._running[ticket.ask.id] = ticket
-            ticket.tell("started")
+            ticket.add("started")
         begun = [(ticket, ticket.attempts) for ticket in tickets]
         asyncio.get_running_loop().call_later(self._hung_s, self._overdue, begun)
 
@@ -253,7 +252,7 @@ class Scheduler:
 
     async def _run(self) -> None:
         """One process, from its start to its end."""
-        code = "from txt2sql.serving.model_process import main; main()"
+        code = "from txt2sql.serving.worker import main; main()"
         paths = f"import sys; sys.path[:] = {sys.path!r}; "
         self._process = await asyncio.create_subprocess_exec(
             sys.executable, "-c", paths + code,
@@ -311,7 +310,7 @@ class Scheduler:
         if ticket is None:
             return
         if kind == "progress":
-            ticket.tell(kind, rest)
+            ticket.add(kind, rest)
             return
         del self._running[id]
         for number, ids in list(self._batches_out.items()):

@@ -28,7 +28,6 @@ from txt2sql.models.adapted import Adapted
 from txt2sql.models.catalog import has_preference, resolve, sources
 from txt2sql.models.confidence import Weights
 from txt2sql.models.predictor import DirectPredictor, PredictorOptions
-from txt2sql.serving.native import native, run_native
 from txt2sql.serving.requests import declined, is_sql, refers_back
 from txt2sql.types import (
     Certainty,
@@ -326,3 +325,27 @@ def searching(
             vote = replace(vote, preference=vote.preference or preference.vote)
     engine = TreeDecoder(generator, starts_step, head=head, decoding=options.steps)
     return SearchPredictor(predictor, engine, replace(options, vote=vote), scored=head is not None)
+
+
+def run_native(
+    database: Database | UrlDatabase,
+    schema: Schema,
+    sql: str,
+    limits: Limits = DEFAULT_LIMITS,
+) -> tuple[str, QueryResult]:
+    """A model's statement in the dialect of the database, and its result.
+
+    Every model writes SQLite's SQL: it is translated for all other engines. SQL that a person typed is
+    run as it is.
+    """
+    sql = native(sql, schema)
+    return sql, execute(database, sql, limits)
+
+
+def native(sql: str, schema: Schema) -> str:
+    """A model's statement in the dialect of its database."""
+    if schema.dialect == "sqlite":
+        return sql
+    from txt2sql.sql.translate import translate
+
+    return translate(sql, schema)

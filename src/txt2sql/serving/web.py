@@ -29,19 +29,26 @@ from starlette.exceptions import HTTPException
 
 from txt2sql import __version__, search
 from txt2sql.errors import ConfigError, Text2SQLError
-from txt2sql.serving import metrics, openai_api, reference
+from txt2sql.serving import metrics, openai_api
 from txt2sql.serving.backend import Backend
 from txt2sql.serving.downloads import csv_lines, cut_off, parquet
 from txt2sql.serving.gate import Gate
-from txt2sql.serving.payload import encoded
-from txt2sql.serving.shapes import Answered, Failed, Feedback, Name, Past, Question, Statement
-from txt2sql.serving.tickets import Closed, Full, Ticket
+from txt2sql.serving.payload import (
+    Answered,
+    Failed,
+    Feedback,
+    Name,
+    Past,
+    Question,
+    Statement,
+    encoded,
+)
+from txt2sql.serving.queue import Closed, Full, Ticket
 
 PAGE = Path(__file__).parent / "page"
 SEARCH = Path(search.__file__).parent
 _TREE = ("tree.js", "tree.css")
 """What draws a search, on the page and in a file of its own."""
-_DOCS_STYLE = Path(__file__).parent / "reference.css"
 _HEARTBEAT_S = 15.0
 _SENTENCES = {404: "there is nothing at this address", 405: "this address takes other methods"}
 _WHY = {
@@ -182,8 +189,8 @@ def _text(id: UUID | None) -> str | None:
     return None if id is None else str(id)
 
 
-def _json(found: dict[str, Any]) -> Response:
-    return Response(encoded(found), media_type="application/json")
+def _json(answer: dict[str, Any]) -> Response:
+    return Response(encoded(answer), media_type="application/json")
 
 
 async def _answer(backend: Backend, ticket: Ticket) -> Response:
@@ -266,10 +273,10 @@ def _history(app: FastAPI, backend: Backend) -> None:
         backend.history.clear()
 
     @app.get(answers, responses=answered | _failures(404, 422, 429, 503))
-    async def answer(id: UUID, rows: Annotated[int, Query(ge=0, le=1)] = 0) -> Response:
+    async def stored_answer(id: UUID, rows: Annotated[int, Query(ge=0, le=1)] = 0) -> Response:
         """A stored answer; with `rows=1`, with the rows that its statement gives now."""
-        found = await (backend.again(str(id)) if rows else backend.stored(str(id)))
-        return _unknown() if found is None else _json({"rows": (), **found})
+        answer = await (backend.again(str(id)) if rows else backend.stored(str(id)))
+        return _unknown() if answer is None else _json({"rows": (), **answer})
 
     @app.patch(answers, status_code=204, responses=_failures(404, 422))
     def rename(id: UUID, body: Name) -> Response:
@@ -283,11 +290,11 @@ def _history(app: FastAPI, backend: Backend) -> None:
     async def rows_csv(id: UUID) -> Response:
         """The rows that the statement of an answer gives now, for spreadsheets. A file that is not
         whole says so in its name and its last line."""
-        found = await backend.again(str(id), whole=True)
-        if found is None or found["error"] is not None:
-            return _unknown(found)
-        lines = csv_lines(found["columns"], found["rows"], _last_line(found))
-        headers = _as_file(backend, id, "csv", found)
+        answer = await backend.again(str(id), whole=True)
+        if answer is None or answer["error"] is not None:
+            return _unknown(answer)
+        lines = csv_lines(answer["columns"], answer["rows"], _last_line(answer))
+        headers = _as_file(backend, id, "csv", answer)
         return StreamingResponse(lines, media_type="text/csv", headers=headers)
 
     binary: _Responses = {200: {"content": {"application/vnd.apache.parquet": {}}}}
@@ -296,19 +303,19 @@ def _history(app: FastAPI, backend: Backend) -> None:
     async def rows_parquet(id: UUID) -> Response:
         """The rows that the statement of an answer gives now, for programs. A file that is not whole
         says so in its name and its metadata."""
-        found = await backend.again(str(id), whole=True)
-        if found is None or found["error"] is not None:
-            return _unknown(found)
+        answer = await backend.again(str(id), whole=True)
+        if answer is None or answer["error"] is not None:
+            return _unknown(answer)
         try:
             file = await asyncio.to_thread(
-                parquet, found["columns"], found["rows"], _last_line(found)
+                parquet, answer["columns"], answer["rows"], _last_line(answer)
             )
         except ConfigError as problem:
             return _error(501, str(problem))
         return StreamingResponse(
             _pieces(file),
             media_type="application/vnd.apache.parquet",
-            headers=_as_file(backend, id, "parquet", found),
+            headers=_as_file(backend, id, "parquet", answer),
         )
 
     @app.post("/api/feedback", status_code=204, responses=_failures(404, 422, 429, 503))
@@ -333,19 +340,19 @@ def _history(app: FastAPI, backend: Backend) -> None:
         return Response("".join(f"{pair}\n" for pair in pairs), media_type="application/jsonl")
 
 
-def _unknown(found: dict[str, Any] | None = None) -> Response:
-    if found is None:
+def _unknown(answer: dict[str, Any] | None = None) -> Response:
+    if answer is None:
         return _error(404, "there is no answer of this id")
-    return _error(409, found["error"])
+    return _error(409, answer["error"])
 
 
-def _last_line(found: dict[str, Any]) -> str:
-    return cut_off(len(found["rows"])) if found["truncated"] else ""
+def _last_line(answer: dict[str, Any]) -> str:
+    return cut_off(len(answer["rows"])) if answer["truncated"] else ""
 
 
-def _as_file(backend: Backend, id: UUID, kind: str, found: dict[str, Any]) -> dict[str, str]:
+def _as_file(backend: Backend, id: UUID, kind: str, answer: dict[str, Any]) -> dict[str, str]:
     name = "".join(c if c.isascii() and c.isalnum() else "_" for c in backend.schema.db_id)
-    part = f"-first-{len(found['rows'])}-rows" if found["truncated"] else ""
+    part = f"-first-{len(answer['rows'])}-rows" if answer["truncated"] else ""
     return {"Content-Disposition": f'attachment; filename="{name}-{str(id)[:8]}{part}.{kind}"'}
 
 
@@ -361,19 +368,38 @@ def _state(app: FastAPI, backend: Backend) -> None:
     @app.get("/health", responses=_failures(503))
     def health() -> Response:
         """Whether questions can be answered now."""
-        found = backend.health()
-        return JSONResponse(found, 200 if found["status"] == "ok" else 503)
+        state = backend.health()
+        return JSONResponse(state, 200 if state["status"] == "ok" else 503)
 
     text: _Responses = {200: {"content": {"text/plain": {}}}}
 
     @app.get("/metrics", responses=text, response_class=PlainTextResponse)
-    def measured() -> Response:
+    def prometheus() -> Response:
         """What Prometheus scrapes."""
-        return Response(backend.measured(), media_type=metrics.CONTENT_TYPE)
+        return Response(backend.prometheus(), media_type=metrics.CONTENT_TYPE)
 
     @app.get("/docs", include_in_schema=False)
     def docs() -> Response:
-        return HTMLResponse(reference.as_html(app.openapi()))
+        return PlainTextResponse("\n".join(_description(app.openapi())))
+
+
+def _description(document: dict[str, Any]) -> Iterator[str]:
+    """The API as text: what each operation does, and what its body holds."""
+    yield f"{document['info']['title']} {document['info']['version']}: API"
+    yield "For programs: /openapi.json"
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield f"\n{method.upper()} {path}"
+            yield f"  {operation.get('description') or operation['summary']}"
+            for parameter in operation.get("parameters", ()):
+                yield f"  {parameter['name']} (in {parameter['in']})"
+            body = operation.get("requestBody", {}).get("content", {}).get("application/json")
+            if body:
+                name = body["schema"]["$ref"].rpartition("/")[2]
+                schema = document["components"]["schemas"][name]
+                required = schema.get("required", ())
+                fields = (f if f in required else f"{f}?" for f in schema["properties"])
+                yield f"  body: {{{', '.join(fields)}}}"
 
 
 def _page(app: FastAPI) -> None:
@@ -396,4 +422,4 @@ def _assets() -> dict[str, Path]:
     files = {path.relative_to(PAGE): path for path in sorted(PAGE.rglob("*")) if path.is_file()}
     page = {f"/{name.as_posix()}": path for name, path in files.items()}
     tree = {f"/{name}": SEARCH / name for name in _TREE}
-    return {"/docs.css": _DOCS_STYLE} | page | tree
+    return page | tree

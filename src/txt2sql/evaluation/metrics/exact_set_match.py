@@ -267,32 +267,26 @@ def _outcome(match: Match, prediction: Prediction, predicted: str) -> tuple[Outc
     return Outcome.WRONG_RESULT, f"other {', '.join(differing) or 'tables'}"
 
 
-class ExactSetMatch:
+class ExactSetMatch(Matcher):
     """Score 1 where the whole query matches; `details` has the hardness of the gold query."""
 
     name = "exact_match"
 
-    def __init__(self, keys: Keys | None = None, official: bool = True) -> None:
-        self.matcher = Matcher(keys, official)
-
     def __call__(self, example: Example, prediction: Prediction, database: Database) -> Verdict:
         """Judge one prediction; its database is read, nothing is executed."""
-        outcome, reason, match = self.matcher.judge(example, prediction, database)
+        outcome, reason, match = self.judge(example, prediction, database)
         details = {"hardness": match.hardness, "parsed": match.parsed}
         return Verdict(example.id, self.name, outcome, float(match.exact), reason, details)
 
 
-class ComponentMatch:
+class ComponentMatch(Matcher):
     """Scores between 0 and 1; an unreadable prediction scores 0, its parts those of an empty query."""
 
     name = "component_match"
 
-    def __init__(self, keys: Keys | None = None, official: bool = True) -> None:
-        self.matcher = Matcher(keys, official)
-
     def __call__(self, example: Example, prediction: Prediction, database: Database) -> Verdict:
         """Judge one prediction; its database is read, nothing is executed."""
-        outcome, reason, match = self.matcher.judge(example, prediction, database)
+        outcome, reason, match = self.judge(example, prediction, database)
         partial = {name: part._asdict() for name, part in match.partial.items()}
         score = 0.0
         if outcome in (Outcome.CORRECT, Outcome.WRONG_RESULT):

@@ -18,11 +18,10 @@ from stand_ins import Hanging
 
 from txt2sql import sample
 from txt2sql.serving.backend import Backend
-from txt2sql.serving.fair import CLIENT, FairQueue, Places
 from txt2sql.serving.gate import Gate
-from txt2sql.serving.messages import Ask, ModelSettings
+from txt2sql.serving.queue import CLIENT, FairQueue, Full, Load, Places, Ticket
 from txt2sql.serving.scheduler import Scheduler
-from txt2sql.serving.tickets import Full, Load, Ticket
+from txt2sql.serving.worker import Ask, ModelSettings
 from txt2sql.types import QueryResult
 
 SETTINGS = ModelSettings(str(sample.path()), search=0)
@@ -163,9 +162,9 @@ def test_a_refused_statement_or_question_is_told_and_counted() -> None:
         backend.ask("How many?")
         with pytest.raises(Full, match="too many questions"):
             backend.ask("How many?")
-        measured = backend.measured().decode()
-        assert 'txt2sql_refused_total{kind="statement"} 1.0' in measured
-        assert 'txt2sql_refused_total{kind="question"} 1.0' in measured
+        text = backend.prometheus().decode()
+        assert 'txt2sql_refused_total{kind="statement"} 1.0' in text
+        assert 'txt2sql_refused_total{kind="question"} 1.0' in text
 
     with_statements(work, queue=1, statement_wait_s=0.0)
 

@@ -17,21 +17,27 @@ from txt2sql.errors import ModelError
 from txt2sql.execution.limits import Limits
 from txt2sql.models.predictor import DirectPredictor
 from txt2sql.search.mcts import Choice, Expansion, Settings, search
-from txt2sql.serving.messages import Ask, ModelSettings
-from txt2sql.serving.model_process import Room, Stopped, _Watch
 from txt2sql.serving.service import Service
-from txt2sql.serving.statements import STOPPED, Statements
-from txt2sql.serving.turns import Turn
+from txt2sql.serving.worker import (
+    STOPPED,
+    Ask,
+    ModelSettings,
+    ModelWorker,
+    SearchMonitor,
+    Statements,
+    Stopped,
+    TicketLock,
+)
 from txt2sql.types import Completion, Example, Prompt, QueryResult, Sampling
 
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT sum(i) FROM n"
 
 
-def room(model: Any, timeout_s: float = 20.0) -> tuple[Room, Callable[[], tuple[Any, ...]]]:
+def room(model: Any, timeout_s: float = 20.0) -> tuple[ModelWorker, Callable[[], tuple[Any, ...]]]:
     """A room on the sample, and a function that gives the next message but `free`."""
     service = Service(sample.path(), model, limits=Limits(timeout_s=timeout_s))
     messages: queue.Queue[tuple[Any, ...]] = queue.Queue()
-    made = Room(service, ModelSettings(str(sample.path()), search=0), messages.put)
+    made = ModelWorker(service, ModelSettings(str(sample.path()), search=0), messages.put)
 
     def heard() -> tuple[Any, ...]:
         while True:
@@ -121,8 +127,8 @@ def test_a_search_ends_between_two_waves() -> None:
     made, _ = room(Particular())
     asked, searcher = Ask("s", "How many?", 100_000), Searcher()
     made.statements.begin("s")
-    watch = _Watch(made, asked, searcher)
-    watch.told = time.perf_counter() + 1000  # nothing is to be told of this one
+    watch = SearchMonitor(made, asked, searcher)
+    watch.reported = time.perf_counter() + 1000  # nothing is reported of this one
     ended = threading.Event()
 
     def run() -> None:
@@ -139,7 +145,7 @@ def test_a_search_ends_between_two_waves() -> None:
 
 
 def test_turns_go_round_in_the_order_they_were_asked_for() -> None:
-    turn, order, threads = Turn(), [], []
+    turn, order, threads = TicketLock(), [], []
 
     def work(number: int) -> None:
         for _ in range(3):
