@@ -409,3 +409,39 @@ def test_any_schema_gives_keys_between_its_columns(schema: Schema) -> None:
         assert THRESHOLD <= key.score < 1
     single = [(key.table, key.column) for key in keys if not key.constraint]
     assert len(single) == len(set(single))
+
+
+CODES = (
+    'CREATE TABLE "Sales Reps" (Code TEXT, "Full Name" TEXT)',
+    "INSERT INTO \"Sales Reps\" VALUES ('AH', 'Ann'), ('BK', 'Bo'), ('CL', 'Cy'), ('DN', 'Di')",
+    "CREATE TABLE deals (deal TEXT, owner TEXT, stage TEXT)",
+    "INSERT INTO deals VALUES ('a', 'AH', 'won'), ('b', 'BK', 'lost'), ('c', 'CL', 'won'),"
+    " ('d', 'AH', 'open')",
+)
+
+
+def test_codes_that_one_other_table_explains_are_a_key(tmp_path: Path) -> None:
+    assert inferred(tmp_path / "a.sqlite", *CODES) == ["deals.owner -> Sales Reps.Code"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE deals SET owner = 'XX' WHERE deal = 'a'",  # a code that nothing explains
+        "UPDATE deals SET owner = 'AH' WHERE deal != 'b'",  # two codes tell too little
+        "DELETE FROM deals WHERE deal = 'd'",  # no code stands twice
+        "INSERT INTO \"Sales Reps\" VALUES ('AH', 'Al')",  # the codes tell no rows apart
+        "CREATE TABLE teams AS SELECT Code FROM \"Sales Reps\"",  # two tables explain them
+    ],
+)  # fmt: skip
+def test_codes_that_may_mean_something_else_are_none(tmp_path: Path, change: str) -> None:
+    assert "deals.owner" not in " ".join(inferred(tmp_path / "a.sqlite", *CODES, change))
+
+
+def test_a_parent_called_like_its_own_table_is_a_key(tmp_path: Path) -> None:
+    found = inferred(
+        tmp_path / "a.sqlite",
+        'CREATE TABLE Accounts ("Account ID" INTEGER PRIMARY KEY, "Parent Account" INTEGER)',
+        "INSERT INTO Accounts VALUES (11, NULL), (12, 11), (13, 11), (14, 12)",
+    )
+    assert found == ["Accounts.Parent Account -> Accounts.Account ID"]

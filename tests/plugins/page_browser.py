@@ -157,8 +157,8 @@ def ask(page: Any, question: str, simulations: int = 0) -> None:
         page.select_option("#effort", str(simulations))
     page.fill("#question", question)
     page.press("#question", "Enter")
-    # A search reads many continuations: a minute on two busy cores.
-    page.locator(".answer .facts").wait_for(timeout=300_000 if simulations else 30_000)
+    # On two busy cores a search may take a minute.
+    page.locator(".answer .facts").wait_for(timeout=300_000)
 
 
 def run_sql(page: Any, sql: str, editor: str = "#sql") -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from page_browser import LOOKS, Open, Served, accessible, ask, column, run_sql
@@ -60,6 +62,55 @@ def test_the_tree_of_a_search(open_page: Open, look: str) -> None:
     assert visible == 1 < before
     page.keyboard.press("ArrowRight")
     assert tree.locator("[role=treeitem]:visible").count() > 1
+
+
+def told(page: Any, **facts: Any) -> None:
+    """The service's next answers, with other facts about how sure they are."""
+
+    def change(route: Any) -> None:
+        response = route.fetch(timeout=300_000)
+        text = response.text()
+        found = re.search(r"event: answer\r?\ndata: (.*)", text)
+        assert found, text
+        answer = {**json.loads(found[1]), **facts}
+        route.fulfill(response=response, body=text.replace(found[1], json.dumps(answer)))
+
+    page.route("**/api/ask", change)
+
+
+READINGS = [
+    {"sql": "SELECT count(*) + 1 AS n FROM shops", "explanation": "One more than the shops."}
+]
+
+
+@pytest.mark.parametrize("look", ["desktop, dark", "phone, light"])
+def test_an_unsure_answer_and_its_other_readings(open_page: Open, look: str) -> None:
+    page = open_page(look)
+    told(page, certainty="unsure", confidence=0.4, readings=READINGS)
+    ask(page, "How many shops are there?")
+    expect(page.locator(".big")).to_contain_text("7")
+    expect(page.locator(".certainty.middle")).to_contain_text("Unsure: 40%")
+    accessible(page)
+    page.get_by_role("group", name="Other readings").get_by_role("button").click()
+    expect(page.locator(".big")).to_contain_text("8")
+    expect(page.locator(".explanation")).not_to_contain_text("One more than the shops")
+    expect(page.locator(".certainty")).to_have_count(0)
+
+
+@pytest.mark.parametrize("look", ["desktop, light", "phone, dark"])
+def test_what_is_not_known_is_guessed_on_request(open_page: Open, look: str) -> None:
+    page = open_page(look)
+    sentence = "I do not know: nothing in this database is called 'llama'"
+    told(page, certainty="unknown", confidence=0.01, unknown=sentence, readings=READINGS)
+    ask(page, "How many shops are there?")
+    expect(page.locator(".unknown")).to_contain_text(sentence)
+    expect(page.locator(".big")).to_have_count(0)
+    expect(page.locator("#sql")).to_be_hidden()
+    accessible(page)
+    page.get_by_role("button", name="Show the guess").click()
+    expect(page.locator(".big")).to_contain_text("7")
+    expect(page.locator("#sql")).to_be_visible()
+    expect(page.locator(".certainty.low")).to_contain_text("Only 1% sure")
 
 
 def test_with_the_keyboard_alone(open_page: Open) -> None:

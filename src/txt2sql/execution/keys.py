@@ -38,6 +38,10 @@ SCANNED_ROWS = 20_000
 """Rows that are read of a column that is no primary key, and may be referred to."""
 INFERENCE_S = 1.0
 """What reading may take in all; names alone decide about the rest."""
+_MIN_CODES = 3
+"""Values that a column of codes has, at least."""
+VALUES_SCORE = 0.7
+"""The score of a key that values alone propose."""
 _LOOKUPS = 60
 _INCLUDED = 0.95
 _MAX_SCORE = 0.99
@@ -50,7 +54,7 @@ def infer_keys(schema: Schema, reader: SqlReader) -> tuple[ForeignKey, ...]:
     """
     naming = Naming(schema)
     named, composites = naming.pairs(), naming.composites()
-    if not named and not composites:
+    if not named and not composites and not naming.leading():
         return ()
     contents = _Contents(schema, reader)
     contents.read([*named, *(pair for composite in composites for pair in composite.pairs)])
@@ -70,6 +74,7 @@ def infer_keys(schema: Schema, reader: SqlReader) -> tuple[ForeignKey, ...]:
         for pair in best(pair for pair in _judge(named, contents) if pair.score >= THRESHOLD)
         if (*pair.child, *pair.parent) not in parts
     ]
+    keys += _by_values(naming, contents, {(key.table, key.column) for key in keys})
     position = {table.name: at for at, table in enumerate(schema.tables)}
     return tuple(sorted(keys, key=lambda key: position[key.table]))
 
@@ -138,6 +143,20 @@ def best(pairs: Iterable[Candidate]) -> list[Candidate]:
         if pair.child not in chosen and (back is None or back.parent != pair.child):
             chosen[pair.child] = pair
     return list(chosen.values())
+
+
+def _by_values(naming: Naming, contents: _Contents, keys: set[Place]) -> list[ForeignKey]:
+    """Keys that no name proposes: a column of codes whose values are all in one other column, which
+    tells the rows of its table apart.
+    """
+    parents = [place for place in naming.leading() if contents.tells_apart(place)]
+    found = []
+    for child in naming.referring() if parents else ():
+        if child not in keys:
+            holding = [place for place in parents if contents.holds(place, child)]
+            if len(holding) == 1 and holding[0] != child:
+                found.append(ForeignKey(*child, *holding[0], score=VALUES_SCORE))
+    return found
 
 
 def _judge(named: Sequence[NamedPair], contents: _Contents) -> list[Candidate]:
@@ -346,11 +365,11 @@ class Naming:
             for parent in same.get(name.plain, ()):
                 if parent[0] != child[0]:
                     propose(child, parent, "same")
-            if not name.keyed and len(name.words) > 1 and name.words[-1] not in _TOWARDS:
-                continue  # a modified_date is no person
             key = self._keys[child[0]]
             if len(key) == 1 and self._is_within(name, child[0]):
                 propose(child, (child[0], key[0]), "within")
+            if not name.keyed and len(name.words) > 1 and name.words[-1] not in _TOWARDS:
+                continue  # a modified_date is no person
             if _ROLES & set(name.words):
                 for parent, kind in (one for person in _PEOPLE for one in aliases.get(person, ())):
                     if kind == "table":
@@ -363,6 +382,26 @@ class Naming:
             for child, parents in by_child.items()
             # Tables of one series of names propose themselves for each other, all with all.
             for proposal, parent in heapq.nlargest(_MAX_PARENTS, parents, key=lambda one: one[0])
+        ]
+
+    def leading(self) -> list[Place]:
+        """The columns of text that are the primary key of their table, or the first where it has none."""
+        return [
+            place
+            for place, column in self._columns.items()
+            if column.type == "text"
+            and (keys == [place[1]] if (keys := self._keys[place[0]]) else place in self._first)
+        ]
+
+    def referring(self) -> list[Place]:
+        """The columns of text that may refer to another, and that no declared key uses."""
+        return [
+            place
+            for place, column in self._columns.items()
+            if column.type == "text"
+            and _may_refer(column)
+            and place not in self._declared
+            and self._keys[place[0]] != [place[1]]
         ]
 
     def _home(self, place: Place) -> float:
@@ -572,7 +611,7 @@ class _Contents:
 
     def read(self, pairs: Sequence[NamedPair]) -> None:
         """Read the columns of these pairs, each table once."""
-        self._stored = self._reader.stored() if pairs else frozenset()
+        self._stored = self._reader.stored()
         tables: dict[str, dict[str, None]] = defaultdict(dict)
         for pair in pairs:
             if pair.parent[0] in self._stored:
@@ -585,6 +624,35 @@ class _Contents:
                 whole = len(rows) < SAMPLED_ROWS
                 for at, column in enumerate(columns):
                     self._samples[table, column] = _sample((row[at] for row in rows), whole)
+
+    def tells_apart(self, place: Place) -> bool:
+        """Whether a small table's column has another short text in each row."""
+        sample = self._sampled(place)
+        return (
+            sample is not None
+            and sample.whole
+            and sample.may_be_key
+            and sample.filled == len(sample.texts)
+            and len(sample.values) >= _MIN_CODES
+            and not sample.numbers
+        )
+
+    def holds(self, parent: Place, child: Place) -> bool:
+        """Whether a column repeats values of another, and has no others."""
+        own, other = self._sampled(child), self._sampled(parent)
+        return (
+            own is not None
+            and other is not None
+            and _MIN_CODES <= len(own.values) < own.filled
+            and all(value in other.values for value in own.values)
+        )
+
+    def _sampled(self, place: Place) -> _Sample | None:
+        if place not in self._samples and place[0] in self._stored:
+            rows = self._reader.rows(place[0], [place[1]], SAMPLED_ROWS)
+            cells = (row[0] for row in rows or ())
+            self._samples[place] = _sample(cells, rows is not None and len(rows) < SAMPLED_ROWS)
+        return self._samples.get(place)
 
     def compare(self, pair: NamedPair) -> dict[str, float] | None:
         """What the rows say of a pair; None where it can be no key, `unread` where they say nothing."""
