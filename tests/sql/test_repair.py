@@ -249,3 +249,69 @@ def test_recorded_predictions_are_refused_or_run_without_a_wrong_name(data_root:
         connection.close()
     assert wrong == []
     assert databases or pytest.skip("no recorded predictions here")
+
+
+def numbers(*names: str) -> tuple[Column, ...]:
+    return tuple(Column(name, "number") for name in names)
+
+
+STORES = Schema(
+    "stores",
+    (
+        Table("sales", (*numbers("sale", "product", "buyer", "units"), Column("promo"))),
+        Table("products", (*numbers("product_id", "group_id"), Column("label"))),
+        Table("groups", (*numbers("group_no"), Column("title"))),
+        Table("weather", (*numbers("rain"), Column("place"))),
+    ),
+    (
+        ForeignKey("sales", "product", "products", "product_id", 0.9),
+        ForeignKey("products", "group_id", "groups", "group_no"),
+    ),
+)
+CHAIN = (
+    "sales JOIN products ON products.product_id = sales.product JOIN groups"
+    " ON groups.group_no = products.group_id"
+)
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        (
+            "SELECT title, SUM(units) FROM sales JOIN groups ON sales.buyer = groups.group_no GROUP BY title",
+            f"SELECT title, SUM(units) FROM {CHAIN} GROUP BY title",
+        ),
+        (
+            "SELECT p.label FROM sales AS s JOIN products AS p ON s.sale = p.product_id WHERE s.units > 3",
+            "SELECT p.label FROM sales AS s JOIN products AS p ON p.product_id = s.product WHERE s.units > 3",
+        ),
+        (
+            "SELECT title FROM sales JOIN groups ON sales.buyer = groups.group_no WHERE units = "
+            "(SELECT MAX(units) FROM sales JOIN products ON sales.units = products.group_id)",
+            f"SELECT title FROM {CHAIN} WHERE units = "
+            "(SELECT MAX(units) FROM sales JOIN products ON products.product_id = sales.product)",
+        ),
+        (
+            "SELECT * FROM sales JOIN groups ON sales.buyer = groups.group_no",
+            f"SELECT sales.*, groups.* FROM {CHAIN}",
+        ),
+    ],
+)
+def test_numbers_that_no_key_connects_are_joined_along_keys(sql: str, expected: str) -> None:
+    assert mend(sql, STORES).sql == expected
+    assert mend(sql, STORES).changed
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        f"SELECT title FROM {CHAIN}",
+        "SELECT label FROM sales JOIN products ON sales.promo = products.label",  # texts tell
+        "SELECT units FROM sales JOIN weather ON sales.units = weather.rain",  # no keys lead there
+        "SELECT title FROM sales LEFT JOIN groups ON sales.buyer = groups.group_no",
+        "SELECT a.units FROM sales AS a JOIN sales AS b ON a.units = b.units",
+        "SELECT label FROM sales JOIN products ON sales.buyer > products.product_id",
+    ],
+)
+def test_other_joins_stay_as_they_are(sql: str) -> None:
+    assert mend(sql, STORES).sql == sql
