@@ -90,9 +90,6 @@ P, M, D = "postgres", "mysql", "duckdb"
         ("SELECT CASE active WHEN 1 THEN 2 END FROM student", P, 'SELECT CASE active WHEN TRUE THEN 2 END FROM "Student"'),
         ("SELECT 1 FROM student WHERE (age > 2) = 1", P, 'SELECT 1 FROM "Student" WHERE (age > 2) = TRUE'),
         ("SELECT 1 FROM student WHERE active = 'true'", M, "SELECT 1 FROM Student WHERE active = 1"),
-        ("SELECT printf('%.1f%%', gpa) FROM student", P, "SELECT (COALESCE(CAST(CAST(gpa AS DECIMAL(38, 1)) AS TEXT), '0.0') || '%') FROM \"Student\""),
-        ("SELECT printf('%x', age) FROM student", M, "SELECT PRINTF('%x', age) FROM Student"),
-        ("SELECT format('%x', age) FROM student", M, "SELECT PRINTF('%x', age) FROM Student"),
         # dates
         ("SELECT strftime('%Y-%m', born) FROM student", P, "SELECT TO_CHAR(CAST(born AS TIMESTAMP), 'YYYY-MM') FROM \"Student\""),
         ("SELECT strftime('Q%m', born) FROM student", P, "SELECT ('Q' || TO_CHAR(CAST(born AS TIMESTAMP), 'MM')) FROM \"Student\""),
@@ -106,18 +103,8 @@ P, M, D = "postgres", "mysql", "duckdb"
         ("SELECT count(DISTINCT kind) FILTER (WHERE owner > 1) FROM pet", M, "SELECT COUNT(DISTINCT CASE WHEN owner > 1 THEN kind END) FROM pet"),
         ("SELECT count(*) FILTER (WHERE active) FROM student", P, 'SELECT COUNT(*) FILTER(WHERE active) FROM "Student"'),
         ("SELECT total(owner) OVER (ORDER BY kind) FROM pet", D, "SELECT COALESCE(SUM(owner) OVER (ORDER BY kind NULLS FIRST), 0.0) FROM pet"),
-        (
-            "SELECT lag(owner, 2, 0) OVER (ORDER BY kind) FROM pet",
-            M,
-            "SELECT CASE WHEN COUNT(*) OVER (ORDER BY kind ROWS BETWEEN 2 PRECEDING AND CURRENT ROW) <= 2"
-            " THEN 0 ELSE LAG(owner, 2) OVER (ORDER BY kind) END FROM pet",
-        ),
         # text
-        ("SELECT 1 FROM pet WHERE kind GLOB 'c?[a-z]*'", P, "SELECT 1 FROM pet WHERE kind ~ '^c.[a-z].*$'"),
-        ("SELECT 1 FROM pet WHERE kind GLOB '*.?'", M, "SELECT 1 FROM pet WHERE REGEXP_INSTR(kind, '(?-i)^.*[.].$') > 0"),
-        ("SELECT 1 FROM pet WHERE kind = 'a' COLLATE NOCASE", P, "SELECT 1 FROM pet WHERE LOWER(kind) = LOWER('a')"),
         ("SELECT owner || owner FROM pet", P, "SELECT CAST(owner AS TEXT) || CAST(owner AS TEXT) FROM pet"),
-        ("SELECT group_concat(kind) FROM (SELECT kind FROM pet ORDER BY kind)", M, "SELECT GROUP_CONCAT(kind ORDER BY kind SEPARATOR ',') FROM (SELECT kind FROM pet ORDER BY kind) AS derived_1"),
         # limits and unions
         ("SELECT kind FROM pet LIMIT -1", P, "SELECT kind FROM pet"),
         ("SELECT kind FROM pet LIMIT -1 OFFSET 2", M, "SELECT kind FROM pet LIMIT 9223372036854775807 OFFSET 2"),

@@ -1,13 +1,10 @@
 """Rules of translation about functions: what other engines lack, call otherwise or compute otherwise.
 
 What an engine calls a function stands in the one table (functions.py), where sqlglot does not know it;
-here is what needs more than a template: formats, patterns, windows and conditions of aggregates.
+here is what needs more than a template: numbers in texts, conditions in aggregates, rounding.
 """
 
 from __future__ import annotations
-
-import re
-from collections.abc import Sequence
 
 from sqlglot import exp
 
@@ -18,7 +15,6 @@ from txt2sql.sql.sources import Node
 
 _ON_TEXT = (exp.Lower, exp.Upper, exp.Substring, exp.Length, exp.StrPosition, exp.Trim, exp.Replace)
 _ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod, exp.Neg)
-_SPECIFICATION = re.compile(r"%(?:%|(0?)(\d{0,3})(?:\.(\d{1,2}))?([disf]))|[^%]+", re.DOTALL)
 _DECIMALS = 12
 """To as many places a DOUBLE is taken as the decimal number that it shows, to be rounded as such."""
 _LEADING_NUMBER = {
@@ -37,9 +33,7 @@ def as_text(node: Node, kind: str = "") -> Node:
 
 def functions(tree: Node, resolver: Resolver, dialect: str) -> None:
     """Functions that other engines lack, or want arguments of other types for; inner ones first."""
-    for node in reversed(
-        list(tree.find_all(exp.Func, exp.Cast, exp.Filter, exp.Glob, exp.Collate))
-    ):
+    for node in reversed(list(tree.find_all(exp.Func, exp.Cast, exp.Filter))):
         rule = _RULES.get(type(node))
         translated = rule(node, resolver, dialect) if rule is not None else _called(node, dialect)
         if translated is not None:
@@ -109,54 +103,10 @@ def _summed(node: Node, resolver: Resolver, dialect: str) -> None:
 
 
 def _joined(node: Node, resolver: Resolver, dialect: str) -> None:
-    """group_concat() of rows that were sorted before: only an order of its own is sure to hold."""
-    distinct = isinstance(node.this, exp.Distinct)
-    inner = node.this.expressions[0] if distinct else node.this
+    """group_concat() takes text."""
+    inner = node.this.expressions[0] if isinstance(node.this, exp.Distinct) else node.this
     if dialect == "postgres" and resolver.kind(inner) != TEXT:
         inner.replace(as_text(inner))
-    order = None if distinct else _order_before(node)
-    if order is not None:
-        node.set("this", exp.Order(this=node.this, expressions=order))
-
-
-def _order_before(node: Node) -> list[Node] | None:
-    """The ORDER BY of the one derived table that an aggregate reads, in names that it gives."""
-    select = node.find_ancestor(exp.Select)
-    from_ = select.args.get("from_") if select is not None else None
-    query = from_.this.this if from_ is not None and isinstance(from_.this, exp.Subquery) else None
-    if not isinstance(query, exp.Select) or select.args.get("joins") or not query.args.get("order"):
-        return None
-    names = {item.alias_or_name.lower() for item in query.expressions}
-    ordered = query.args["order"].expressions
-    if not all(isinstance(o.this, exp.Column) and o.this.name.lower() in names for o in ordered):
-        return None
-    copies = [each.copy() for each in ordered]
-    for each in copies:
-        each.this.set("table", None)
-    return copies
-
-
-def _neighbour(node: Node, resolver: Resolver, dialect: str) -> None:
-    """lag(x, n, default): MariaDB takes no default; it holds where the frame has no n more rows."""
-    default, window = node.args.get("default"), node.parent
-    if dialect != "mysql" or default is None or not isinstance(window, exp.Window):
-        return
-    offset = node.args.get("offset") or exp.Literal.number(1)
-    node.set("default", None)
-    before = isinstance(node, exp.Lag)
-    frame = exp.WindowSpec(
-        kind="ROWS",
-        start=offset.copy() if before else "CURRENT ROW",
-        start_side="PRECEDING" if before else None,
-        end="CURRENT ROW" if before else offset.copy(),
-        end_side=None if before else "FOLLOWING",
-    )
-    rows = window.copy()
-    rows.set("this", exp.Count(this=exp.Star()))
-    rows.set("spec", frame)
-    missing = exp.LTE(this=rows, expression=offset.copy())
-    branch = exp.If(this=missing, true=default.copy())
-    window.replace(exp.Case(ifs=[branch], default=window.copy()))
 
 
 # ----------------------------------------------------------------------------------------- numbers
@@ -243,17 +193,6 @@ def joined_text(tree: Node, resolver: Resolver, dialect: str) -> None:
                 side.replace(as_text(side, kind))
 
 
-def _greatest(node: Node, resolver: Resolver, dialect: str) -> Node | None:
-    """max(a, b) is NULL when one is; PostgreSQL leaves it out."""
-    values = [
-        value for value in (node.this, *node.expressions) if not isinstance(value, exp.Literal)
-    ]
-    if dialect != "postgres" or not values:
-        return None
-    missing = exp.or_(*(exp.Is(this=value.copy(), expression=exp.Null()) for value in values))
-    return exp.Case(ifs=[exp.If(this=missing, true=exp.Null())], default=node.copy())
-
-
 # -------------------------------------------------------------------------------------------- text
 
 
@@ -266,134 +205,24 @@ def _from_the_end(node: Node, resolver: Resolver, dialect: str) -> Node | None:
     return end if length is None else exp.Left(this=end, expression=length.copy())
 
 
-def _characters(node: Node, resolver: Resolver, dialect: str) -> Node | None:
-    """char(72, 105): the others take one number."""
-    template = {"mysql": "CHAR(_0 USING utf8mb4)"}.get(dialect, "CHR(_0)")
-    parts = [filled(template, dialect, code) for code in node.expressions]
-    return _side_by_side(parts) if parts else None
-
-
-def _side_by_side(parts: Sequence[Node]) -> Node:
-    text = parts[0]
-    for part in parts[1:]:
-        text = exp.DPipe(this=text, expression=part, safe=True)
-    return text if len(parts) == 1 else exp.paren(text, copy=False)
-
-
-def _formatted(node: Node, resolver: Resolver, dialect: str) -> Node | None:
-    """printf(): text, whole numbers with zeros before them, and numbers of so many decimals.
-
-    What is more than that keeps the name printf: format() of others reads another notation.
-    """
-    template, *values = node.expressions if isinstance(node, exp.Anonymous) else _in_order(node)
-    kept = exp.Anonymous(this="PRINTF", expressions=[each.copy() for each in (template, *values)])
-    if not isinstance(template, exp.Literal):
-        return kept
-    pieces = list(_SPECIFICATION.finditer(template.name))
-    if "".join(piece[0] for piece in pieces) != template.name:
-        return kept
-    parts: list[Node] = []
-    for piece in pieces:
-        zeros, width, places, letter = piece.groups()
-        if letter is None:
-            parts.append(exp.Literal.string("%" if piece[0] == "%%" else piece[0]))
-        elif not values or (width and not (zeros and letter in "di")) or (places and letter != "f"):
-            return kept
-        else:
-            value = _shown(values.pop(0), letter, places, resolver, dialect)
-            parts.append(_padded(value, width, dialect) if width else value)
-    return _side_by_side(parts) if parts else kept
-
-
-def _in_order(node: Node) -> list[Node]:
-    return [node.this, *node.expressions]
-
-
-def _shown(value: Node, letter: str, places: str | None, resolver: Resolver, dialect: str) -> Node:
-    kind = resolver.kind(value)
-    number = _number_in(value, dialect, letter != "f") if kind == TEXT else value
-    if letter == "s":
-        text, empty = (value.copy() if kind == TEXT else as_text(value, kind)), ""
-    elif letter == "f":
-        text = as_text(exp.cast(number.copy(), f"decimal(38, {places or 6})"))
-        empty = f"{0:.{places or 6}f}"
-    else:
-        text, empty = as_text(number if kind == TEXT else _whole(number, kind, dialect)), "0"
-    if isinstance(value, (exp.Literal, exp.Count)):
-        return text
-    return exp.Coalesce(this=text, expressions=[exp.Literal.string(empty)])
-
-
-def _padded(text: Node, width: str, dialect: str) -> Node:
-    short = f"CASE WHEN LENGTH(_0) < {width} THEN LPAD(_0, {width}, '0') ELSE _0 END"
-    return filled(short, dialect, text)
-
-
-def _globbed(node: Node, resolver: Resolver, dialect: str) -> Node | None:
-    """GLOB minds the case and has classes of characters: a regular expression."""
-    pattern = node.expression
-    if dialect == "duckdb" or not isinstance(pattern, exp.Literal):
-        return None
-    text = node.this.copy() if resolver.kind(node.this) == TEXT else as_text(node.this)
-    if dialect == "mysql":  # REGEXP_LIKE is MySQL's alone
-        expression = exp.Literal.string(f"(?-i){_regular(pattern.name)}")
-        return filled("REGEXP_INSTR(_0, _1) > 0", dialect, text, expression)
-    return exp.RegexpLike(this=text, expression=exp.Literal.string(_regular(pattern.name)))
-
-
-def _regular(pattern: str) -> str:
-    parts = []
-    for piece in re.findall(r"\[\^?\]?[^\]]*\]|.", pattern, re.DOTALL):
-        if len(piece) > 1:
-            parts.append(piece)
-        else:
-            shown = piece if re.match(r"[\w\s]", piece) else f"[{piece}]"
-            parts.append({"*": ".*", "?": ".", "^": r"\^", "[": r"\["}.get(piece, shown))
-    return f"^{''.join(parts)}$"
-
-
-def _collated(node: Node, resolver: Resolver, dialect: str) -> Node | None:
-    """COLLATE NOCASE, of one side of a comparison or of what is sorted: both in lower case."""
-    name = node.expression.name.lower()
-    if name != "nocase":
-        return node.this.copy() if name == "binary" else None
-    other = node.parent
-    if isinstance(other, exp.Binary):
-        for key in ("this", "expression"):
-            side = other.args[key]
-            if side is not node and not isinstance(side, exp.Lower):
-                side.replace(exp.Lower(this=side.copy()))
-    return exp.Lower(this=node.this.copy())
-
-
 def _anonymous(node: Node, resolver: Resolver, dialect: str) -> Node | None:
     name = node.name.lower()
     if name == "total" and len(node.expressions) == 1:
         _total(node, resolver, dialect)
         return None
-    if name == "printf" and node.expressions:
-        return _formatted(node, resolver, dialect)
     return _called(node, dialect)
 
 
 _RULES = {
     exp.Anonymous: _anonymous,
-    exp.Format: _formatted,
     exp.Filter: _filter,
-    exp.Glob: _globbed,
-    exp.Collate: _collated,
     exp.Cast: _cast,
     exp.Sum: _summed,
     exp.Avg: _summed,
     exp.Min: _summed,
     exp.Max: _summed,
-    exp.Lag: _neighbour,
-    exp.Lead: _neighbour,
     exp.Round: _rounded,
     exp.Log: _logarithm,
     exp.GroupConcat: _joined,
-    exp.Greatest: _greatest,
-    exp.Least: _greatest,
     exp.Substring: _from_the_end,
-    exp.Chr: _characters,
 }
