@@ -13,10 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from txt2sql.errors import DataError
-from txt2sql.sql.hardness import LEVELS, level
 from txt2sql.sql.spider import MAX_DEPTH, parse, tokenise
-from txt2sql.sql.spider_form import group_keys, key_map, normalise
-from txt2sql.sql.spider_query import Query, SpiderSchema
+from txt2sql.sql.spider_query import (
+    LEVELS,
+    Query,
+    SpiderSchema,
+    group_keys,
+    key_map,
+    level,
+    normalise,
+)
 
 CASES = Path(__file__).parents[1] / "fixtures" / "sql" / "spider"
 SCHEMA = SpiderSchema(

@@ -201,7 +201,7 @@ def columns(
     error: str | None = None,
 ) -> dict[str, Any]:
     """What is said of the columns of a result: names, labels, types, which are quantities, a chart."""
-    from txt2sql.sql.labels import labels, origins
+    from txt2sql.sql.explain import labels, origins
 
     types, cells = column_types(names, rows), origins(sql or "", names, schema.dialect)
     return {

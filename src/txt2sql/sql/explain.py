@@ -1,10 +1,14 @@
-"""What a statement does, as one sentence of plain English: for people who do not read SQL.
+"""A statement in words: one sentence of plain English, and labels for the columns of its result.
 
-It is made from the parsed statement alone, so it says what is asked of the database and not what was
-meant. A statement that one sentence cannot hold gets none.
+Both are made from the parsed statement alone, so they say what is asked of the database and not what was
+meant. A statement that one sentence cannot hold gets none; a column that has a name keeps it.
 
 >>> explain("SELECT city, avg(age) FROM staff WHERE age > 30 GROUP BY city ORDER BY 2 DESC LIMIT 3")
 'Shows city and the average age of staff where age is more than 30, for each city; sorted by the average age, largest first; the first 3 only.'
+>>> from txt2sql.types import Column, Table
+>>> schema = Schema("shop", (Table("books", (Column("genre"), Column("price", "number"))),))
+>>> labels("SELECT genre, count(*), avg(price) FROM books GROUP BY 1", ["genre", "c", "a"], schema)
+['genre', 'Number of books', 'Average price']
 """
 
 from __future__ import annotations
@@ -17,12 +21,10 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from txt2sql.sql.sources import Node
+from txt2sql.types import Schema
 
-MAX_CHARS = 5_000
-_LONGEST = 400
-_LONGEST_PART = 60
-
-_COMPARED: dict[Any, str] = {
+_MAX_CHARS, _MAX_SENTENCE, _MAX_PART = 5_000, 400, 60
+_WORDS: dict[Any, str] = {
     exp.EQ: "is",
     exp.Is: "is",
     exp.NEQ: "is not",
@@ -30,64 +32,51 @@ _COMPARED: dict[Any, str] = {
     exp.GTE: "is at least",
     exp.LT: "is less than",
     exp.LTE: "is at most",
-}
-_AGGREGATES: dict[Any, str] = {
     exp.Avg: "the average",
     exp.Sum: "the sum of",
     exp.Min: "the smallest",
     exp.Max: "the largest",
-}
-_ARITHMETIC: dict[Any, str] = {
     exp.Add: "plus",
     exp.Sub: "minus",
     exp.Mul: "times",
     exp.Div: "divided by",
-}
-_SETS: dict[Any, str] = {
     exp.Union: "together with",
     exp.Except: "but without",
     exp.Intersect: "and of that only what is also in",
 }
+_COMPARISONS = (exp.EQ, exp.Is, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE)
+_ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Div)
+_CLAUSES = "expressions from_ joins where group having order limit offset distinct".split()
+_PARTS_OF_DATES = {"%Y": "Year", "%Y-%m": "Month", "%m": "Month", "%Y-%m-%d": "Day", "%d": "Day"}
+_WRAPPERS = (exp.Round, exp.Cast, exp.Paren, exp.TsOrDsToTimestamp, exp.TsOrDsToDate)
+_FAILURES = (SqlglotError, RecursionError, ValueError)
 
 
-_PARTS = (
-    "expressions", "from_", "from", "joins", "where", "group", "having", "order", "limit", "offset",
-    "distinct",
-)  # fmt: skip
-
-
-class Tangled(Exception):
+class _Tangled(ValueError):
     """More than one sentence can say."""
 
 
 def explain(sql: str, dialect: str = "sqlite") -> str | None:
     """One sentence, or None where the statement is not understood or too long for one."""
-    if len(sql) > MAX_CHARS:
+    if len(sql) > _MAX_CHARS:
         return None
     try:
-        tree = sqlglot.parse_one(sql, read=dialect)
-        sentence = _query(tree)
-    except (SqlglotError, Tangled, RecursionError, ValueError):
+        sentence = _query(sqlglot.parse_one(sql, read=dialect))
+    except _FAILURES:
         return None
-    return None if len(sentence) > _LONGEST else f"{sentence[0].upper()}{sentence[1:]}."
+    return None if len(sentence) > _MAX_SENTENCE else f"{sentence[0].upper()}{sentence[1:]}."
 
 
 def _query(tree: Node) -> str:
     if isinstance(tree, exp.Subquery):
         tree = tree.this
-    for kind, words in _SETS.items():
-        if isinstance(tree, kind):
-            _only(tree, "this", "expression", "distinct", "order", "limit", "offset")
-            first, second = _query(tree.left), _phrase(tree.right)
-            return f"{first}, {words} {second}{_order(tree)}"
+    if isinstance(tree, exp.SetOperation):
+        _only(tree, "this", "expression", "distinct", "order", "limit", "offset")
+        word = _WORDS[type(tree)]
+        return f"{_query(tree.left)}, {word} {_phrase(tree.right)}{_order(tree, _verbatim)}"
     if not isinstance(tree, exp.Select) or not tree.expressions:
-        raise Tangled
+        raise _Tangled
     return _Select(tree).sentence()
-
-
-def select_words(tree: exp.Select) -> _Select:
-    """The words for one SELECT's values: `select_words(tree).name(node)`; Tangled where there are none."""
-    return _Select(tree)
 
 
 def _phrase(tree: Node) -> str:
@@ -97,47 +86,38 @@ def _phrase(tree: Node) -> str:
     return _Select(tree).phrase() if isinstance(tree, exp.Select) else f"({_query(tree)})"
 
 
-def _only(node: Node, *known: str) -> None:
-    """What is said of a node is all that there is to it: it has no parts but these."""
-    if any(value and name not in known for name, value in node.args.items()):
-        raise Tangled
+def _only(node: Node, *parts: str) -> None:
+    """Raise where a node has more parts than these, of which nothing would be said."""
+    if any(value and name not in parts for name, value in node.args.items()):
+        raise _Tangled
 
 
 class _Select:
     """One SELECT, and how its parts are called."""
 
     def __init__(self, tree: exp.Select) -> None:
-        _only(tree, *_PARTS)
+        _only(tree, *_CLAUSES)
         self.tree = tree
-        first = tree.args.get("from_") or tree.args.get("from")
-        joins = tree.args.get("joins") or []
-        found = ([first.this] if first else []) + [join.this for join in joins]
-        self.aliases = {source.alias_or_name.lower(): source for source in found}
-        self.sources = [self._source(first.this)] if first else []
-        self.sources += [self._joined(join) for join in joins]
+        from_, joins = tree.args.get("from_"), tree.args.get("joins") or []
+        entries = [from_.this] if from_ else []
+        self.aliases = {e.alias_or_name.lower(): e for e in (*entries, *(j.this for j in joins))}
+        self.sources = [*map(self._source, entries), *map(self._joined, joins)]
 
     def sentence(self) -> str:
         columns = self.tree.expressions
-        if len(columns) == 1 and not self.tree.args.get("group"):
-            only = columns[0].unalias()
-            if isinstance(only, exp.Count):
-                counted = self._counted(only).removeprefix("the number of ")
-                return f"counts the {counted}{self._rest()}"
-        return f"shows {self._columns()}{self._rest()}"
+        only = columns[0].unalias()
+        if len(columns) == 1 and not self.tree.args.get("group") and isinstance(only, exp.Count):
+            return f"counts the {self._count(only).removeprefix('the number of ')}{self._rest()}"
+        return f"shows {self.phrase()}"
 
     def phrase(self) -> str:
-        return f"{self._columns()}{self._rest()}"
-
-    def _columns(self) -> str:
         columns = self.tree.expressions
-        if len(columns) == 1 and isinstance(columns[0], exp.Star):
-            shown = "everything"
-        else:
-            shown = _listed([self._column(column) for column in columns])
+        everything = len(columns) == 1 and isinstance(columns[0], exp.Star)
+        shown = "everything" if everything else _listed([self._column(c) for c in columns])
         if distinct := self.tree.args.get("distinct"):
             _only(distinct)
-            return f"each different {shown}"
-        return shown
+            shown = f"each different {shown}"
+        return shown + self._rest()
 
     def _column(self, column: Node) -> str:
         name = column.alias if isinstance(column, exp.Alias) else ""
@@ -153,17 +133,17 @@ class _Select:
             text += f" where {self.condition(where.this)}"
         if group := tree.args.get("group"):
             _only(group, "expressions")
-            text += f", for each {_listed([self._numbered(each) for each in group.expressions])}"
+            text += f", for each {_listed([self._key(each) for each in group.expressions])}"
         if having := tree.args.get("having"):
             text += f"; only where {self.condition(having.this)}"
-        return text + _order(tree, self)
+        return text + _order(tree, self._key)
 
-    def _numbered(self, term: Node) -> str:
-        """A column, which GROUP BY and ORDER BY may call by its place."""
+    def _key(self, term: Node) -> str:
+        """A column, which GROUP BY and ORDER BY may call by its position or alias."""
         if isinstance(term, exp.Literal) and not term.is_string:
-            place = int(term.this)
-            if 0 < place <= len(self.tree.expressions):
-                term = self.tree.expressions[place - 1].unalias()
+            position = int(term.this)
+            if 0 < position <= len(self.tree.expressions):
+                term = self.tree.expressions[position - 1].unalias()
         elif isinstance(term, exp.Column) and not term.table:
             aliased = [c for c in self.tree.expressions if isinstance(c, exp.Alias)]
             term = next((c.this for c in aliased if c.alias == term.name), term)
@@ -175,24 +155,18 @@ class _Select:
             return str(source.name)
         if isinstance(source, exp.Subquery):
             return f"({_phrase(source)})"
-        raise Tangled
+        raise _Tangled
 
     def _joined(self, join: Node) -> str:
         """Rows that belong together by columns need no words; any other condition does."""
         _only(join, "this", "side", "kind", "on", "using")
-        side, kind = str(join.args.get("side") or ""), str(join.args.get("kind") or "")
-        if side not in ("", "LEFT") or kind not in ("", "INNER", "OUTER", "CROSS"):
-            raise Tangled
-        name = self._source(join.this)
-        on = join.args.get("on")
+        if join.side not in ("", "LEFT") or join.kind not in ("", "INNER", "OUTER", "CROSS"):
+            raise _Tangled
+        name, on = self._source(join.this), join.args.get("on")
         tests = list(on.flatten()) if isinstance(on, exp.And) else [on] if on else []
-        keys = [t for t in tests if isinstance(t, exp.EQ) and _columns_only(t)]
-        if len(keys) < len(tests):
-            conditions = [self.condition(test) for test in tests if test not in keys]
+        if conditions := [self.condition(test) for test in tests if not _equates_columns(test)]:
             name += f" (where {' and '.join(conditions)})"
-        return f"{name} (where there are any)" if side else name
-
-    # ------------------------------------------------------------------------------- expressions
+        return f"{name} (where there are any)" if join.side else name
 
     def name(self, node: Node) -> str:
         """A value: a column, a literal, an aggregate, arithmetic."""
@@ -201,16 +175,14 @@ class _Select:
         if isinstance(node, exp.Column):
             return self._column_name(node)
         if isinstance(node, exp.Count):
-            return self._counted(node)
-        for kind, words in _AGGREGATES.items():
-            if isinstance(node, kind):
-                _only(node, "this")
-                return f"{words} {self._distinct(node.this)}"
-        for kind, words in _ARITHMETIC.items():
-            if isinstance(node, kind):
-                return f"{self.name(node.left)} {words} {self.name(node.right)}"
+            return self._count(node)
+        if isinstance(node, _ARITHMETIC):
+            return f"{self.name(node.left)} {_WORDS[type(node)]} {self.name(node.right)}"
         if isinstance(node, exp.Subquery):
             return f"({_phrase(node)})"
+        if type(node) in _WORDS and isinstance(node, exp.AggFunc):
+            _only(node, "this")
+            return f"{_WORDS[type(node)]} {self._distinct(node.this)}"
         return _verbatim(node)
 
     def _column_name(self, node: exp.Column) -> str:
@@ -219,10 +191,9 @@ class _Select:
         source = self.aliases.get(node.table.lower())
         if not node.table or (source is not None and len(self.aliases) == 1):
             return str(node.name)
-        owner = source.name if isinstance(source, exp.Table) else node.table
-        return f"{owner}.{node.name}"
+        return f"{source.name if isinstance(source, exp.Table) else node.table}.{node.name}"
 
-    def _counted(self, node: exp.Count) -> str:
+    def _count(self, node: exp.Count) -> str:
         _only(node, "this", "big_int")
         if isinstance(node.this, exp.Distinct):
             return f"the number of {self._distinct(node.this)}"
@@ -235,83 +206,69 @@ class _Select:
             return f"different {_listed([self.name(each) for each in node.expressions])}"
         return self.name(node)
 
-    def condition(self, node: Node) -> str:
-        """What must hold."""
-        for kind, other, word in ((exp.And, exp.Or, "and"), (exp.Or, exp.And, "or")):
-            if isinstance(node, kind):
-                return f" {word} ".join(self._part(each, other) for each in node.flatten())
+    def condition(self, node: Node, negated: str = "") -> str:
+        """What must hold; `negated` is "not " where it must not."""
+        if isinstance(node, exp.Connector):
+            parts = [each.unnest() for each in node.flatten()]
+            texts = (
+                f"({self.condition(part)})"
+                if isinstance(part, exp.Connector)
+                else self.condition(part)
+                for part in parts
+            )
+            return f" {node.key} ".join(texts)
         if isinstance(node, exp.Paren):
             return self.condition(node.this)
         if isinstance(node, exp.Not):
-            return self._not(node.this)
-        return self._tested(node)
-
-    def _part(self, node: Node, other: Any) -> str:
-        inner = node.unnest()
-        found = self.condition(inner)
-        return f"({found})" if isinstance(inner, other) else found
-
-    def _not(self, node: Node) -> str:
-        inner = node.unnest()
-        if isinstance(inner, (exp.In, exp.Like, exp.ILike, exp.Between, exp.Is)):
-            return self._tested(inner, "not ")
-        if isinstance(inner, exp.Exists):
-            return f"there is no {_phrase(inner.this)}"
-        return f"not ({self.condition(inner)})"
-
-    def _tested(self, node: Node, negated: str = "") -> str:
+            inner = node.this.unnest()
+            if isinstance(inner, (exp.In, exp.Like, exp.ILike, exp.Between, exp.Is, exp.Exists)):
+                return self.condition(inner, "not ")
+            return f"not ({self.condition(inner)})"
         if node.args.get("negate"):
             negated = "" if negated else "not "
-        for kind, words in _COMPARED.items():
-            if isinstance(node, kind):
-                if isinstance(node.right, exp.Null):
-                    known = bool(negated) != isinstance(node, exp.NEQ)
-                    return f"{self.name(node.left)} is {'known' if known else 'not known'}"
-                return f"{self.name(node.left)} {words} {negated}{self.name(node.right)}"
+        if isinstance(node, _COMPARISONS):
+            name = self.name(node.left)
+            if isinstance(node.right, exp.Null):
+                is_null = bool(negated) == isinstance(node, exp.NEQ)
+                return f"{name} is {'not known' if is_null else 'known'}"
+            return f"{name} {_WORDS[type(node)]} {negated}{self.name(node.right)}"
         if isinstance(node, exp.Between):
             _only(node, "this", "low", "high", "negate")
             low, high = self.name(node.args["low"]), self.name(node.args["high"])
             return f"{self.name(node.this)} is {negated}between {low} and {high}"
         if isinstance(node, exp.In):
             _only(node, "this", "expressions", "query", "negate")
-            return f"{self.name(node.this)} is {negated}{self._among(node)}"
+            if query := node.args.get("query"):
+                return f"{self.name(node.this)} is {negated}among {_phrase(query)}"
+            values = _listed([self.name(each) for each in node.expressions], "or")
+            return f"{self.name(node.this)} is {negated}one of {values}"
         if isinstance(node, (exp.Like, exp.ILike)):
             return f"{self.name(node.this)} {_like(node.expression, negated)}"
         if isinstance(node, exp.Exists):
-            return f"there is {_phrase(node.this)}"
+            return f"there is {'no ' if negated else ''}{_phrase(node.this)}"
         return _verbatim(node)
 
-    def _among(self, node: exp.In) -> str:
-        if query := node.args.get("query"):
-            return f"among {_phrase(query)}"
-        return f"one of {_listed([self.name(each) for each in node.expressions], 'or')}"
 
-
-def _columns_only(test: Node) -> bool:
-    return isinstance(test.left, exp.Column) and isinstance(test.right, exp.Column)
+def _equates_columns(test: Node) -> bool:
+    return isinstance(test, exp.EQ) and all(
+        isinstance(side, exp.Column) for side in (test.left, test.right)
+    )
 
 
 def _like(pattern: Node, negated: str) -> str:
     """%x% contains, x% begins with, %x ends with."""
     text = pattern.this if isinstance(pattern, exp.Literal) else ""
     inner = text.strip("%")
-    does = "does not " if negated else ""
     if not inner or "%" in inner or "_" in inner:
-        return f"{'is not' if negated else 'is'} like {_verbatim(pattern)}"
-    verbs: dict[tuple[bool, bool], str] = {
-        (True, True): "contain",
-        (False, True): "begin with",
-        (True, False): "end with",
-        (False, False): "equal",
-    }
-    verb = verbs[text.startswith("%"), text.endswith("%")]
-    if not negated:
-        verb = {"begin with": "begins with", "end with": "ends with"}.get(verb, f"{verb}s")
-    return f"{does}{verb} '{inner}'"
+        return f"is {negated}like {_verbatim(pattern)}"
+    if text.startswith("%"):
+        verb, rest = ("contain", "") if text.endswith("%") else ("end", " with")
+    else:
+        verb, rest = ("begin", " with") if text.endswith("%") else ("equal", "")
+    return f"{f'does not {verb}' if negated else f'{verb}s'}{rest} '{inner}'"
 
 
-def _order(tree: Node, select: _Select | None = None) -> str:
-    name: Callable[[Node], str] = select._numbered if select else _verbatim
+def _order(tree: Node, name: Callable[[Node], str]) -> str:
     text = ""
     if order := tree.args.get("order"):
         keys = [
@@ -319,13 +276,13 @@ def _order(tree: Node, select: _Select | None = None) -> str:
             for key in order.expressions
         ]
         text += f"; sorted by {', then by '.join(keys)}"
-    if tree.args.get("offset") and not tree.args.get("limit"):
-        raise Tangled
-    if limit := tree.args.get("limit"):
+    limit, offset = tree.args.get("limit"), tree.args.get("offset")
+    if offset and not limit:
+        raise _Tangled
+    if limit:
         count = _verbatim(limit.args.get("expression") or limit.args.get("count") or limit)
         text += "; the first only" if count == "1" else f"; the first {count} only"
-        if offset := tree.args.get("offset"):
-            text += f", after {_verbatim(offset.expression)} others"
+        text += f", after {_verbatim(offset.expression)} others" if offset else ""
     return text
 
 
@@ -336,6 +293,106 @@ def _listed(parts: Sequence[str], word: str = "and") -> str:
 def _verbatim(node: Node) -> str:
     """As it stands in the statement, where that is short."""
     text: str = node.sql(dialect="sqlite", comments=False)
-    if len(text) > _LONGEST_PART or node.find(exp.Select):
-        raise Tangled
+    if len(text) > _MAX_PART or node.find(exp.Select):
+        raise _Tangled
     return text
+
+
+# --------------------------------------------------------------------------------------- labels
+
+
+def labels(sql: str, columns: Sequence[str], schema: Schema) -> list[str]:
+    """One label for each column; its own name where there is nothing better."""
+    tree = _labelled(sql, len(columns), schema.dialect)
+    if tree is None:
+        return list(columns)
+    return [_label(tree, each, name, schema) for each, name in zip(tree.expressions, columns)]
+
+
+def origins(sql: str, columns: Sequence[str], dialect: str = "sqlite") -> list[str]:
+    """What the cells of each column are, whatever its alias: a column's own name, "max year" for the
+    largest or smallest of one, "" for a count or a sum, "average"; else the name of the result.
+
+    >>> origins("SELECT count(*) AS number, max(year) AS last, a AS b FROM t", ["number", "last", "b"])
+    ['', 'max year', 'a']
+    """
+    tree = _labelled(sql, len(columns), dialect)
+    if tree is None:
+        return list(columns)
+    return [_origin(_unwrapped(each), name) for each, name in zip(tree.expressions, columns)]
+
+
+def _origin(node: Node, name: str) -> str:
+    if isinstance(node, (exp.Count, exp.Sum)):
+        return ""
+    if isinstance(node, exp.Avg):
+        return "average"
+    if isinstance(node, (exp.Min, exp.Max)) and isinstance(node.this, exp.Column):
+        return f"max {node.this.name}"
+    return str(node.name) if isinstance(node, exp.Column) else name
+
+
+def _unwrapped(node: Node) -> Node:
+    node = node.unalias()
+    while isinstance(node, _WRAPPERS):
+        node = node.this
+    return node
+
+
+def _labelled(sql: str, columns: int, dialect: str) -> exp.Select | None:
+    """The SELECT that names the columns of a statement, where it has one expression for each."""
+    if len(sql) > _MAX_CHARS:
+        return None
+    try:
+        tree: Node = sqlglot.parse_one(sql, read=dialect)
+    except _FAILURES:
+        return None
+    while isinstance(tree, (exp.Subquery, exp.SetOperation)):
+        tree = tree.this
+    fits = isinstance(tree, exp.Select) and len(tree.expressions) == columns
+    return tree if fits and not any(each.is_star for each in tree.expressions) else None
+
+
+def _label(tree: exp.Select, node: Node, name: str, schema: Schema) -> str:
+    if isinstance(node, (exp.Alias, exp.Column, exp.Star)):
+        return name
+    node = _unwrapped(node)
+    try:
+        if isinstance(node, exp.Count) and (table := _counted_table(tree, node, schema)):
+            return f"Number of {_spaced(table)}"
+        if isinstance(node, exp.TimeToStr) and (column := node.find(exp.Column)):
+            part = _PARTS_OF_DATES.get(node.text("format"))
+            return f"{part} of {_spaced(column.name)}" if part else name
+        words = _Select(tree).name(node).removeprefix("the ")
+    except _FAILURES:
+        return name
+    if words == node.sql(dialect="sqlite", comments=False):
+        return name
+    return _spaced(words[:1].upper() + words[1:])
+
+
+def _counted_table(tree: exp.Select, node: exp.Count, schema: Schema) -> str:
+    """The table whose rows are counted: the one whose keys lead to all the others, else ""."""
+    from_, joins = tree.args.get("from_"), tree.args.get("joins") or []
+    entries = [*([from_.this] if from_ else []), *(join.this for join in joins)]
+    tables = {e.alias_or_name.lower(): e.name for e in entries if isinstance(e, exp.Table)}
+    if isinstance(node.this, exp.Column):
+        alone = next(iter(tables.values())) if len(tables) == 1 else ""
+        owner = tables.get(node.this.table.lower()) or alone
+        table = schema.table(owner)
+        column = table.column(node.this.name) if table else None
+        return owner if column is not None and column.primary_key else ""
+    if not isinstance(node.this, (exp.Star, exp.Literal)):
+        return ""
+    names = {name.lower() for name in tables.values()}
+    referenced = {
+        key.referenced_table.lower()
+        for key in schema.foreign_keys
+        if key.table.lower() in names and key.table.lower() != key.referenced_table.lower()
+    }
+    left = [name for name in tables.values() if name.lower() not in referenced]
+    return left[0] if len(left) == 1 else ""
+
+
+def _spaced(name: str) -> str:
+    return name.replace("_", " ")

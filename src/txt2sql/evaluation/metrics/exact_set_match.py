@@ -28,14 +28,12 @@ from txt2sql.evaluation.verdicts import without_sql
 from txt2sql.execution import sandbox
 from txt2sql.execution.database import Database
 from txt2sql.sql import official
-from txt2sql.sql.hardness import level
 from txt2sql.sql.spider import parse
-from txt2sql.sql.spider_form import EMPTY, Form, group_keys, normalise
-from txt2sql.sql.spider_query import SpiderSchema
+from txt2sql.sql.spider_query import EMPTY, Form, SpiderSchema, group_keys, level, normalise
 from txt2sql.types import Example, Outcome, Prediction, Verdict
 
 Keys = Callable[[str], Mapping[str, str] | None]
-"""db_id -> its foreign-key map (`spider_form.key_map`), or None: the keys that the file declares."""
+"""db_id -> its foreign-key map (`spider_query.key_map`), or None: the keys that the file declares."""
 
 _REMEMBERED = 8192
 _LONG = 4000
