@@ -21,8 +21,7 @@ table has, a name that two have, NATURAL, a join without a condition) stays as i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 
 from sqlglot import exp, parse
 from sqlglot.dialects.sqlite import SQLite
@@ -49,7 +48,7 @@ def canonical_sql(sql: str, schema: Schema) -> str:
         names = resolve(text, schema)
         if names is None:
             return text
-        _rewrite(names)
+        _Rewriter(names).rewrite()
         canonical = _Generator(dialect="sqlite", comments=False).generate(names.tree, copy=False)
         return canonical if _query(canonical) is not None else text
     except (_Doubt, SqlglotError, RecursionError, ValueError):
@@ -68,207 +67,245 @@ def _query(sql: str) -> Node | None:
     return statements[0]
 
 
-# ----------------------------------------------------------------------------------- names in sight
+class _Rewriter:
+    """Writes the names of one statement anew, of which all are certain.
 
+    `owners` has the source of each column by the column's id; None for an alias or a row number. `names`
+    are what the columns of each source are qualified with from now on.
+    """
 
-@dataclass(eq=False)
-class _Source:
-    """One entry of a FROM: `name` is what columns are qualified with from now on."""
-
-    node: Node
-    base: str
-    """The name of its table or common table expression, empty for a query in brackets."""
-    columns: Mapping[str, str]
-    name: str = ""
-
-
-@dataclass(eq=False)
-class _Select:
-    """One SELECT: what is in sight in it, and the columns that stand directly in it."""
-
-    node: Node
-    outer: _Select | None
-    sources: list[_Source]
-    aliases: dict[str, Node]
-    places: list[tuple[Node, _Source | None]] = field(default_factory=list)
-    """Columns with the source that each belongs to; None for an alias or a row number."""
-
-    def outwards(self) -> Iterator[_Select]:
-        select: _Select | None = self
-        while select is not None:
-            yield select
-            select = select.outer
-
-
-def _selects(names: Names) -> list[_Select]:
-    """The SELECTs of a statement whose names are all certain."""
-    for fault in names.faults:
-        if fault.problem.kind is Kind.QUOTED_TEXT:  # nothing is called so: SQLite takes it for text
+    def __init__(self, names: Names) -> None:
+        self.tree, self.scopes = names.tree, names.scopes
+        self.owners: dict[int, Source | None] = {}
+        self.columns: dict[Scope, list[Node]] = {scope: [] for scope in names.scopes}
+        self.names: dict[Source, str] = {}
+        quoted = [fault for fault in names.faults if fault.problem.kind is Kind.QUOTED_TEXT]
+        unconnected = Kind.JOIN_WITHOUT_CONDITION
+        if any(fault.problem.kind not in (Kind.QUOTED_TEXT, unconnected) for fault in names.faults):
+            raise _Doubt
+        for fault in quoted:  # nothing is called so: SQLite takes it for text
             around = fault.scope.outwards() if fault.scope else ()
             if any(source.table is None for scope in around for source in scope.sources):
                 raise _Doubt  # "count(*)" may be the name of an output
-        elif fault.problem.kind is not Kind.JOIN_WITHOUT_CONDITION:
-            raise _Doubt
-    selects: dict[int, _Select] = {}
-    owners: dict[int, _Source] = {}
-    for scope in names.scopes:
-        outer = selects[id(scope.outer.select)] if scope.outer else None
-        sources = [_source(source) for source in scope.sources]
-        owners |= {id(column): sources[number] for column, number in scope.resolved}
-        aliases: dict[str, Node] = {}
-        for projection in scope.select.expressions:
-            if isinstance(projection, exp.Alias):
-                aliases.setdefault(projection.alias.lower(), projection)
-        joins = scope.select.args.get("joins") or ()
-        using = [join for join in joins if join.args.get("using")]
-        if any(join.method for join in joins) or any(j.side not in ("", "LEFT") for j in using):
-            raise _Doubt
-        if using and any(projection.is_star for projection in scope.select.expressions):
-            raise _Doubt
-        selects[id(scope.select)] = _Select(scope.select, outer, sources, aliases)
-    for fault in names.faults:
-        if fault.problem.kind is Kind.QUOTED_TEXT:
+        for scope in self.scopes:
+            _check_joins(scope)
+            resolved = {id(column): scope.sources[number] for column, number in scope.resolved}
+            self.owners.update(resolved)
+        for fault in quoted:
             fault.node.replace(exp.Literal.string(fault.node.name))
-    by_select = {id(scope.select): scope for scope in names.scopes}
-    for node in names.tree.find_all(exp.Column):
-        home = node.find_ancestor(exp.Select, exp.SetOperation)
-        if isinstance(home, exp.SetOperation):  # its ORDER BY names its outputs
-            first = home
-            while isinstance(first, (exp.SetOperation, exp.Subquery)):
-                first = first.this
-            outputs = {projection.alias_or_name.lower() for projection in first.expressions}
-            if node.table or node.name.lower() not in outputs:
+        by_select = {id(scope.select): scope for scope in self.scopes}
+        for node in self.tree.find_all(exp.Column):
+            home = node.find_ancestor(exp.Select, exp.SetOperation)
+            if isinstance(home, exp.SetOperation):
+                _spell_output(node, home)
+            elif id(home) in by_select:
+                scope = by_select[id(home)]
+                self.columns[scope].append(node)
+                if id(node) not in self.owners:
+                    self.owners[id(node)] = _owner(node, scope)
+
+    def rewrite(self) -> None:
+        self.name_sources()
+        for scope in self.scopes:
+            self.qualify(scope)
+            self.join(scope)
+            _tidy(scope.select)
+        for node in self.tree.find_all(exp.Alias, exp.TableAlias, exp.CTE):
+            if isinstance(node.args.get("alias"), exp.Identifier):
+                _spell(node.args["alias"], node.args["alias"].name)
+            if isinstance(node, exp.TableAlias):
+                for name in (node.this, *(node.args.get("columns") or ())):
+                    if isinstance(name, exp.Identifier):
+                        _spell(name, name.name)
+
+    def name_sources(self) -> None:
+        """Give every source its name: that of its table, else the alias it has, else T1, T2, ..."""
+        sources = [source for scope in self.scopes for source in scope.sources]
+        self.names = {source: source.base or source.node.alias for source in sources}
+        reserved = {(source.base or self.names[source]).lower() for source in sources}
+        reserved |= {source.base.lower() for source in sources}
+        for scope in self.scopes:
+            in_sight = [s for around in scope.outwards() for s in around.sources]
+            for source in scope.sources:
+                clash = [
+                    other
+                    for other in in_sight
+                    if other is not source
+                    and self.names[other].lower() == self.names[source].lower()
+                    and (other in scope.sources or self.is_read_inside(scope, other))
+                ]
+                for one in (source, *clash) if clash else ():
+                    if one.base and self.names[one] == one.base:
+                        self.names[one] = ""
+        for scope in self.scopes:
+            taken = {self.names[s].lower() for around in scope.outwards() for s in around.sources}
+            for source in scope.sources:
+                if not self.names[source] and source.base:
+                    number = 1
+                    while f"t{number}" in taken | reserved:
+                        number += 1
+                    self.names[source] = f"T{number}"
+                    taken.add(f"t{number}")
+        for source in filter(lambda source: source.base, sources):
+            _spell(source.node.this, source.base)
+            name = self.names[source]
+            alias = exp.TableAlias(this=exp.to_identifier(name)) if name != source.base else None
+            source.node.set("alias", alias)
+
+    def is_read_inside(self, middle: Scope, source: Source) -> bool:
+        """Whether a SELECT, or one inside it, reads columns of a source of one around it."""
+        return any(
+            middle in scope.outwards() and any(self.owners[id(c)] is source for c in columns)
+            for scope, columns in self.columns.items()
+        )
+
+    def qualify(self, scope: Scope) -> None:
+        """Columns stand bare but in ON, and where two sources in sight have a column of that name."""
+        in_sight = [source for around in scope.outwards() for source in around.sources]
+        several = len(scope.sources) > 1
+        for node in self.columns[scope]:
+            name, source, star = node.name.lower(), self.owners[id(node)], node.is_star
+            if source is None:
+                _spell(node.this, node.name)
+                continue
+            if star:
+                shared = several or source not in scope.sources
+            else:
+                _spell(node.this, _columns(source).get(name, node.name))
+                shared = sum(name in _columns(other) for other in in_sight) > 1
+            if shared or _is_hidden(node, scope):
+                self.name_table(node, source)
+            elif star and not several:
+                node.replace(exp.Star())
+            elif not star:
+                node.set("table", None)
+
+    def name_table(self, column: Node, source: Source) -> None:
+        if name := self.names[source]:
+            column.set("table", _identifier(name))
+
+    def join(self, scope: Scope) -> None:
+        """Conditions between two tables go to the later one's ON, its own side last."""
+        joins = scope.select.args.get("joins") or []
+        for join, source in zip(joins, scope.sources[1:], strict=True):
+            if using := join.args.get("using"):
+                pairs = [self.equation(scope, source, name.name.lower()) for name in using]
+                join.set("on", exp.and_(*pairs, copy=False, wrap=False))
+                join.set("using", None)
+        order = {source: position for position, source in enumerate(scope.sources)}
+        if any(_conditionless(join) for join in joins):
+            if any(join.side for join in joins):  # in an outer join ON and WHERE are not the same
                 raise _Doubt
-            _spell(node.this, node.name)
-        elif id(home) in selects:
-            owner = owners.get(id(node)) or _owner(node, selects[id(home)], by_select[id(home)])
-            selects[id(home)].places.append((node, owner))
-    return list(selects.values())
+            self.spread(scope.select, joins, order)
+        here = {id(column) for column in self.columns[scope]}
+        for join in joins:
+            if join.kind == "INNER" or (join.side and join.kind == "OUTER"):
+                join.set("kind", None)
+            for column in join.args["on"].find_all(exp.Column):
+                owner = self.owners.get(id(column)) if id(column) in here else None
+                if owner is not None:
+                    self.name_table(column, owner)
+            for part in join.args["on"].find_all(exp.EQ):
+                ends = self.linked(part, order)
+                if ends is not None and ends[0] > ends[1]:
+                    this, expression = part.this, part.expression
+                    part.set("this", expression)
+                    part.set("expression", this)
+
+    def equation(self, scope: Scope, later: Source, name: str) -> Node:
+        """What USING (name) says."""
+        earlier = next((source for source in scope.sources if name in _columns(source)), later)
+        if earlier is later or name not in _columns(later):
+            raise _Doubt
+        sides = []
+        for source in (earlier, later):
+            if not self.names[source]:
+                raise _Doubt
+            column = exp.column(_columns(source)[name], table=_identifier(self.names[source]))
+            _spell(column.this, column.name)
+            sides.append(column)
+        return exp.EQ(this=sides[0], expression=sides[1])
+
+    def spread(self, select: Node, joins: list[Node], order: dict[Source, int]) -> None:
+        """Give every inner join the equations that link its table to an earlier one."""
+        where = select.args.get("where")
+        rest = _conjuncts(where.this) if where else []
+        conditions = [[] if _conditionless(j) else _conjuncts(j.args["on"]) for j in joins]
+        for parts in (*conditions, rest):
+            for part in list(parts):
+                ends = self.linked(part, order)
+                if ends is None or parts is conditions[max(ends) - 1]:
+                    continue
+                if parts is rest and not _conditionless(joins[max(ends) - 1]):
+                    continue
+                parts[:] = [other for other in parts if other is not part]
+                conditions[max(ends) - 1].append(part)
+        if not all(any(self.linked(part, order) for part in parts) for parts in conditions):
+            raise _Doubt
+        for join, parts in zip(joins, conditions, strict=True):
+            join.set("on", exp.and_(*parts, copy=False, wrap=False))
+            join.set("kind", None)
+        condition = exp.and_(*rest, copy=False, wrap=False) if rest else None
+        select.set("where", exp.Where(this=condition) if rest else None)
+
+    def linked(self, node: Node, order: dict[Source, int]) -> tuple[int, int] | None:
+        """The positions of the two sources whose columns are equated, else None."""
+        if not isinstance(node, exp.EQ):
+            return None
+        owners = [self.owners.get(id(side)) for side in (node.this, node.expression)]
+        left, right = (order.get(owner) if owner is not None else None for owner in owners)
+        return None if left is None or right is None or left == right else (left, right)
 
 
-def _source(source: Source) -> _Source:
-    if source.columns is None or source.node.args.get("db") or source.node.args.get("pivots"):
-        raise _Doubt  # a table-valued function, a table of another database
-    return _Source(source.node, source.base, source.columns)
+def _check_joins(scope: Scope) -> None:
+    for source in scope.sources:
+        if source.columns is None or source.node.args.get("db") or source.node.args.get("pivots"):
+            raise _Doubt  # a table-valued function, a table of another database
+    joins = scope.select.args.get("joins") or ()
+    using = [join for join in joins if join.args.get("using")]
+    if any(join.method for join in joins) or any(j.side not in ("", "LEFT") for j in using):
+        raise _Doubt
+    if using and any(projection.is_star for projection in scope.select.expressions):
+        raise _Doubt
 
 
-def _owner(node: Node, select: _Select, scope: Scope) -> _Source | None:
+def _columns(source: Source) -> Mapping[str, str]:
+    return source.columns or {}
+
+
+def _spell_output(node: Node, compound: Node) -> None:
+    """The ORDER BY of a compound query names its outputs."""
+    first = compound
+    while isinstance(first, (exp.SetOperation, exp.Subquery)):
+        first = first.this
+    outputs = {projection.alias_or_name.lower() for projection in first.expressions}
+    if node.table or node.name.lower() not in outputs:
+        raise _Doubt
+    _spell(node.this, node.name)
+
+
+def _owner(node: Node, scope: Scope) -> Source | None:
     """The source of a star, or of a name that ORDER BY takes from among the outputs."""
     name, qualifier = node.name.lower(), node.table.lower()
-    if isinstance(node.this, exp.Star):
-        for around, its in zip(select.outwards(), scope.outwards(), strict=True):
-            for source, known in zip(around.sources, its.sources, strict=True):
-                if known.alias == qualifier:
+    if node.is_star:
+        for around in scope.outwards():
+            for source in around.sources:
+                if source.alias == qualifier:
                     return source
-    numbers = [] if name in select.aliases and not qualifier else scope.find(name, qualifier)
+    numbers = [] if name in scope.aliases and not qualifier else scope.find(name, qualifier)
     if len(numbers) > 1:
         raise _Doubt
-    return select.sources[numbers[0]] if numbers else None
+    return scope.sources[numbers[0]] if numbers else None
 
 
-# ---------------------------------------------------------------------------------------- rewriting
-
-
-def _rewrite(names: Names) -> None:
-    selects = _selects(names)
-    _rename(selects)
-    for select in selects:
-        _qualify(select)
-        _join(select)
-        _tidy(select.node)
-    for node in names.tree.find_all(exp.Alias, exp.TableAlias, exp.CTE):
-        if isinstance(node.args.get("alias"), exp.Identifier):
-            _spell(node.args["alias"], node.args["alias"].name)
-        if isinstance(node, exp.TableAlias):
-            for name in (node.this, *(node.args.get("columns") or ())):
-                if isinstance(name, exp.Identifier):
-                    _spell(name, name.name)
-
-
-def _rename(selects: list[_Select]) -> None:
-    """Give every source its name: that of its table, else the alias it has, else T1, T2, ..."""
-    for select in selects:
-        for source in select.sources:
-            source.name = source.base or source.node.alias
-    reserved = {s.base.lower() for select in selects for s in select.sources}
-    reserved |= {s.name.lower() for select in selects for s in select.sources if not s.base}
-    for select in selects:
-        in_sight = [s for around in select.outwards() for s in around.sources]
-        used = {source for around in _used_outside(select) for source in around}
-        for source in select.sources:
-            clash = [
-                other
-                for other in in_sight
-                if other is not source
-                and other.name.lower() == source.name.lower()
-                and (other in select.sources or other in used or _reached(selects, select, other))
-            ]
-            for one in (source, *clash) if clash else ():
-                if one.base and one.name == one.base:
-                    one.name = ""
-    for select in selects:
-        taken = {s.name.lower() for around in select.outwards() for s in around.sources}
-        for source in select.sources:
-            if not source.name and source.base:
-                number = 1
-                while f"t{number}" in taken or f"t{number}" in reserved:
-                    number += 1
-                source.name = f"T{number}"
-                taken.add(source.name.lower())
-    for select in selects:
-        for source in select.sources:
-            node = source.node
-            if not source.base:
-                continue
-            _spell(node.this, source.base)
-            alias = None if source.name == source.base else exp.to_identifier(source.name)
-            node.set("alias", exp.TableAlias(this=alias) if alias is not None else None)
-
-
-def _used_outside(select: _Select) -> Iterator[set[_Source]]:
-    yield {source for _, source in select.places if source and source not in select.sources}
-
-
-def _reached(selects: list[_Select], middle: _Select, source: _Source) -> bool:
-    """Whether a SELECT inside `middle` uses a source of one around it."""
-    return any(
-        middle in select.outwards() and any(used is source for _, used in select.places)
-        for select in selects
-    )
-
-
-def _qualify(select: _Select) -> None:
-    """Columns stand bare but in ON, and where two sources in sight have a column of that name."""
-    in_sight = [source for around in select.outwards() for source in around.sources]
-    several = len(select.sources) > 1
-    for node, source in select.places:
-        name = node.name.lower()
-        if source is None:
-            _spell(node.this, node.name)
-            continue
-        if isinstance(node.this, exp.Star):
-            shared = several or source not in select.sources
-        else:
-            _spell(node.this, source.columns.get(name, node.name))
-            shared = sum(name in other.columns for other in in_sight) > 1
-        hidden = (
-            isinstance(node.parent, exp.Ordered)
-            and (alias := select.aliases.get(name)) is not None
-            and not (isinstance(alias.this, exp.Column) and alias.this.name == node.name)
-        )
-        if shared or hidden:
-            _name_table(node, source)
-        elif isinstance(node.this, exp.Star) and not several:
-            node.replace(exp.Star())
-        elif not isinstance(node.this, exp.Star):
-            node.set("table", None)
-
-
-def _name_table(column: Node, source: _Source) -> None:
-    if source.name:
-        table = exp.to_identifier(source.name)
-        _spell(table, source.name)
-        column.set("table", table)
+def _is_hidden(node: Node, scope: Scope) -> bool:
+    """Whether ORDER BY would take the bare name for an alias of something else."""
+    if not isinstance(node.parent, exp.Ordered):
+        return False
+    for item in scope.select.expressions:
+        if isinstance(item, exp.Alias) and item.alias.lower() == node.name.lower():
+            return not (isinstance(item.this, exp.Column) and item.this.name == node.name)
+    return False
 
 
 def _spell(identifier: Node, name: str) -> None:
@@ -276,77 +313,10 @@ def _spell(identifier: Node, name: str) -> None:
     identifier.set("quoted", quote_identifier(name) != name)
 
 
-def _join(select: _Select) -> None:
-    """Conditions between two tables go to the later one's ON, its own side last."""
-    joins = select.node.args.get("joins") or []
-    for join, source in zip(joins, select.sources[1:], strict=True):
-        if using := join.args.get("using"):
-            pairs = [_equation(select, source, name.name.lower()) for name in using]
-            join.set("on", exp.and_(*pairs, copy=False, wrap=False))
-            join.set("using", None)
-    home = {id(node): source for node, source in select.places}
-    order = {id(source): position for position, source in enumerate(select.sources)}
-    loose = [join for join in joins if _conditionless(join)]
-    if loose:
-        if any(join.side for join in joins):  # in an outer join ON and WHERE are not the same
-            raise _Doubt
-        _spread(select.node, joins, home, order)
-    for join in joins:
-        if join.kind == "INNER" or (join.side and join.kind == "OUTER"):
-            join.set("kind", None)
-        for column in join.args["on"].find_all(exp.Column):
-            if (owner := home.get(id(column))) is not None:
-                _name_table(column, owner)
-        for part in join.args["on"].find_all(exp.EQ):
-            if _links(part, home, order) is None:
-                continue
-            left, right = home[id(part.this)], home[id(part.expression)]
-            if order[id(left)] > order[id(right)]:
-                this, expression = part.this, part.expression
-                part.set("this", expression)
-                part.set("expression", this)
-
-
-def _equation(select: _Select, later: _Source, name: str) -> Node:
-    """What USING (name) says."""
-    earlier = next((source for source in select.sources if name in source.columns), later)
-    if earlier is later or name not in later.columns or not (earlier.name and later.name):
-        raise _Doubt
-    sides = []
-    for source in (earlier, later):
-        column = exp.column(source.columns[name], table=source.name)
-        _spell(column.this, source.columns[name])
-        _spell(column.args["table"], source.name)
-        sides.append(column)
-    return exp.EQ(this=sides[0], expression=sides[1])
-
-
-def _spread(
-    select: Node, joins: list[Node], home: dict[int, _Source | None], order: dict[int, int]
-) -> None:
-    """Give every inner join the equations that link its table to an earlier one."""
-    where = select.args.get("where")
-    rest = _conjuncts(where.this) if where else []
-    conditions: list[list[Node]] = []
-    for join in joins:
-        condition = join.args.get("on")
-        conditions.append([] if _conditionless(join) else _conjuncts(condition))
-    for parts in (*conditions, rest):
-        for part in list(parts):
-            position = _links(part, home, order)
-            if position is None or parts is conditions[position - 1]:
-                continue
-            if parts is rest and not _conditionless(joins[position - 1]):
-                continue
-            parts[:] = [other for other in parts if other is not part]
-            conditions[position - 1].append(part)
-    for parts in conditions:
-        if not any(_links(part, home, order) is not None for part in parts):
-            raise _Doubt
-    for join, parts in zip(joins, conditions, strict=True):
-        join.set("on", exp.and_(*parts, copy=False, wrap=False))
-        join.set("kind", None)
-    select.set("where", exp.Where(this=exp.and_(*rest, copy=False, wrap=False)) if rest else None)
+def _identifier(name: str) -> Node:
+    identifier = exp.to_identifier(name)
+    _spell(identifier, name)
+    return identifier
 
 
 def _conjuncts(condition: Node) -> list[Node]:
@@ -356,16 +326,6 @@ def _conjuncts(condition: Node) -> list[Node]:
 def _conditionless(join: Node) -> bool:
     condition = join.args.get("on")
     return condition is None or (isinstance(condition, exp.Boolean) and bool(condition.this))
-
-
-def _links(node: Node, home: dict[int, _Source | None], order: dict[int, int]) -> int | None:
-    """The position of the later of two sources whose columns are equated, else None."""
-    if not isinstance(node, exp.EQ):
-        return None
-    ends = [home.get(id(side)) for side in (node.this, node.expression)]
-    if any(end is None or id(end) not in order for end in ends) or ends[0] is ends[1]:
-        return None
-    return max(order[id(end)] for end in ends)
 
 
 def _tidy(select: Node) -> None:
