@@ -56,19 +56,22 @@ class Examination:
         return all(finding.level != DANGER for finding in self.findings)
 
 
+Described = tuple[str, str, str, list[Finding]]
+"""Engine, version and role, and what was found."""
+
+
 def examine(database: Database | UrlDatabase, descriptions: Path | None = None) -> Examination:
     """Look at the database as a question would meet it. Raises DatabaseError when it cannot be read,
     and ConfigError where `descriptions` of its columns cannot.
     """
     schema, strangers = described_schema(database.schema(), database, descriptions)
     if isinstance(database, Database):
-        engine, version, role = "SQLite", sqlite3.sqlite_version, ""
         what = "the file is opened read-only, and every action is authorised one by one"
-        findings = [Finding(OK, what), *_writable_file(str(database.path))]
+        engine, version, role = "SQLite", sqlite3.sqlite_version, ""
+        findings = [Finding(OK, what), *_writable_file(database.path)]
     else:
-        catalogue = _Catalogue(database)
         examiner = {"postgresql": _postgresql, "mysql": _mysql, "duckdb": _duckdb}
-        engine, version, role, *findings = examiner[database.address.engine](catalogue)
+        engine, version, role, findings = examiner[database.address.engine](database)
         findings = [*_own_walls(database, schema), *findings]
     return Examination(
         place=database.place,
@@ -105,43 +108,30 @@ def _own_walls(database: UrlDatabase, schema: Schema) -> Iterator[Finding]:
         yield Finding(OK, "functions that do more than compute are refused before they are sent")
 
 
-def _writable_file(path: str) -> Iterator[Finding]:
+def _writable_file(path: str | Path) -> Iterator[Finding]:
     if os.access(path, os.W_OK):
         what = "you may write to the file, so only the engine keeps a question from doing so"
         yield Finding(ADVICE, what, f"chmod a-w '{path}', or ask as a user who may only read it")
 
 
-class _Catalogue:
-    """Answers of the catalogue; none where the role may not ask."""
-
-    def __init__(self, database: UrlDatabase) -> None:
-        self.database = database
-
-    def rows(self, sql: str) -> tuple[tuple[Any, ...], ...]:
-        return run(self.database, sql, trusted=True).rows
-
-    def one(self, sql: str) -> Any:
-        """The first cell, or None."""
-        rows = self.rows(sql)
-        return rows[0][0] if rows else None
-
-    def in_the_clear(self, encrypted: bool, option: str) -> Iterator[Finding]:
-        host = str(driver_options(self.database.address).get("host", ""))
-        if host not in _LOOPBACK and not host.startswith("/") and not encrypted:
-            what = (
-                "the connection to another machine is not encrypted: rows and password can be read"
-            )
-            yield Finding(DANGER, what, f"turn TLS on at the server and add {option} to the URL")
+def _rows(database: UrlDatabase, sql: str) -> tuple[tuple[Any, ...], ...]:
+    """What the catalogue answers; nothing where the role may not ask."""
+    return run(database, sql, trusted=True).rows
 
 
-# -------------------------------------------------------------------------------------- PostgreSQL
+def _cell(database: UrlDatabase, sql: str) -> Any:
+    """The first cell, or None."""
+    rows = _rows(database, sql)
+    return rows[0][0] if rows else None
 
-_FLAGS = (
-    ("rolcreaterole", "may create roles"),
-    ("rolcreatedb", "may create databases"),
-    ("rolreplication", "may replicate"),
-    ("rolbypassrls", "bypasses row-level security"),
-)
+
+def _in_the_clear(database: UrlDatabase, encrypted: bool, option: str) -> Iterator[Finding]:
+    host = str(driver_options(database.address).get("host", ""))
+    if host not in _LOOPBACK and not host.startswith("/") and not encrypted:
+        what = "the connection to another machine is not encrypted: rows and password can be read"
+        yield Finding(DANGER, what, f"turn TLS on at the server and add {option} to the URL")
+
+
 _POWERS = {
     "pg_execute_server_program": "run programs on the server",
     "pg_read_server_files": "read files of the server",
@@ -154,50 +144,32 @@ _WRITABLE = (
     "current_schema()::regnamespace AND (has_table_privilege(oid, 'INSERT') OR "
     "has_table_privilege(oid, 'UPDATE') OR has_table_privilege(oid, 'DELETE'))"
 )
+_OWN_ROLE = (
+    "create a role for asking: CREATE ROLE reader LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA "
+    "public TO reader; ALTER ROLE reader SET default_transaction_read_only = on"
+)
 
 
-def _postgresql(catalogue: _Catalogue) -> Iterator[Any]:
-    version = str(catalogue.one("SELECT current_setting('server_version')") or "")
-    yield from (
-        "PostgreSQL",
-        version.split(" ")[0],
-        str(catalogue.one("SELECT current_user") or ""),
-    )
-    role = catalogue.one("SELECT quote_ident(current_user)")
-    own = (
-        "create a role for asking: CREATE ROLE reader LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA "
-        "public TO reader; ALTER ROLE reader SET default_transaction_read_only = on"
-    )
-    mine = "FROM pg_roles WHERE rolname = current_user"
-    if catalogue.one(f"SELECT rolsuper {mine}"):
-        yield Finding(DANGER, f"the role {role} is a superuser", own)
+def _postgresql(database: UrlDatabase) -> Described:
+    version = str(_cell(database, "SELECT current_setting('server_version')") or "").split(" ")[0]
+    role = _cell(database, "SELECT quote_ident(current_user)")
+    findings: list[Finding] = []
+    if _cell(database, "SELECT rolsuper FROM pg_roles WHERE rolname = current_user"):
+        findings.append(Finding(DANGER, f"the role {role} is a superuser", _OWN_ROLE))
     else:
-        for flag, what in _FLAGS:
-            if catalogue.one(f"SELECT {flag} {mine}"):
-                yield Finding(ADVICE, f"the role {role} {what}", own)
+        member = "SELECT pg_has_role(current_user, oid, 'member') FROM pg_roles WHERE rolname = "
         for power, what in _POWERS.items():
-            member = (
-                "SELECT pg_has_role(current_user, oid, 'member') FROM pg_roles WHERE rolname = "
-            )
-            if catalogue.one(f"{member}'{power}'"):
-                yield Finding(DANGER, f"the role {role} may {what}", f"REVOKE {power} FROM {role}")
-        if writable := catalogue.one(_WRITABLE):
+            if _cell(database, f"{member}'{power}'"):
+                mend = f"REVOKE {power} FROM {role}"
+                findings.append(Finding(DANGER, f"the role {role} may {what}", mend))
+        if writable := _cell(database, _WRITABLE):
             what = f"may write to {writable} tables; only the session keeps it from that"
-            yield Finding(ADVICE, f"the role {role} {what}", own)
-        if catalogue.one("SELECT has_schema_privilege(current_schema(), 'CREATE')"):
-            mend = f"REVOKE CREATE ON SCHEMA public FROM PUBLIC, {role}"
-            yield Finding(ADVICE, f"the role {role} may create tables", mend)
-    if catalogue.one(f"SELECT rolconnlimit {mine}") == -1:
-        what = "may open any number of connections and fill the disk with sorts"
-        mend = (
-            f"ALTER ROLE {role} CONNECTION LIMIT 20; ALTER ROLE {role} SET temp_file_limit = '1GB'"
-        )
-        yield Finding(ADVICE, f"the role {role} {what}", mend)
-    encrypted = catalogue.one("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
-    yield from catalogue.in_the_clear(bool(encrypted), "?sslmode=verify-full")
+            findings.append(Finding(ADVICE, f"the role {role} {what}", _OWN_ROLE))
+    encrypted = _cell(database, "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
+    findings += _in_the_clear(database, bool(encrypted), "?sslmode=verify-full")
+    user = str(_cell(database, "SELECT current_user") or "")
+    return "PostgreSQL", version, user, findings
 
-
-# ------------------------------------------------------------------------------- MySQL and MariaDB
 
 _DANGEROUS_RIGHTS = ("SUPER", "FILE", "SHUTDOWN", "PROCESS", "CREATE USER", "ALL PRIVILEGES")
 _WRITING_RIGHTS = frozenset(
@@ -205,28 +177,26 @@ _WRITING_RIGHTS = frozenset(
 )
 
 
-def _mysql(catalogue: _Catalogue) -> Iterator[Any]:
-    version = str(catalogue.one("SELECT version()") or "")
-    yield "MariaDB" if "mariadb" in version.lower() else "MySQL"
-    yield from (version.split("-")[0], str(catalogue.one("SELECT current_user()") or ""))
-    grants = [str(row[0]) for row in catalogue.rows("SHOW GRANTS")]
-    name = str(catalogue.database.address.name).replace("`", "``")
-    own = f"create a user for asking: CREATE USER reader; GRANT SELECT ON `{name}`.* TO reader"
+def _mysql(database: UrlDatabase) -> Described:
+    version = str(_cell(database, "SELECT version()") or "")
+    grants = [str(row[0]) for row in _rows(database, "SHOW GRANTS")]
     everywhere = {right for grant in grants if " ON *.* " in grant for right in _rights(grant)}
-    dangerous = [right for right in _DANGEROUS_RIGHTS if right in everywhere]
-    if dangerous:
-        yield Finding(DANGER, f"the user has {', '.join(dangerous)} on the whole server", own)
     here = {right for grant in grants if " ON *.* " not in grant for right in _rights(grant)}
+    name = database.address.name.replace("`", "``")
+    own = f"create a user for asking: CREATE USER reader; GRANT SELECT ON `{name}`.* TO reader"
+    findings: list[Finding] = []
+    if dangerous := [right for right in _DANGEROUS_RIGHTS if right in everywhere]:
+        what = f"the user has {', '.join(dangerous)} on the whole server"
+        findings.append(Finding(DANGER, what, own))
     if writing := (here | everywhere - {"ALL PRIVILEGES"}) & _WRITING_RIGHTS:
-        what = (
-            f"the user has {', '.join(sorted(writing))}; only the session keeps it from using them"
-        )
-        yield Finding(ADVICE, what, own)
-    if not catalogue.one("SELECT @@max_user_connections") and not dangerous:
-        mend = "ALTER USER reader WITH MAX_USER_CONNECTIONS 20"
-        yield Finding(ADVICE, "the user may open any number of connections", mend)
-    cipher = catalogue.rows("SHOW STATUS LIKE 'Ssl_cipher'")
-    yield from catalogue.in_the_clear(bool(cipher and cipher[0][1]), "?ssl_verify_cert=true")
+        listed = ", ".join(sorted(writing))
+        what = f"the user has {listed}; only the session keeps it from using them"
+        findings.append(Finding(ADVICE, what, own))
+    cipher = _rows(database, "SHOW STATUS LIKE 'Ssl_cipher'")
+    findings += _in_the_clear(database, bool(cipher and cipher[0][1]), "?ssl_verify_cert=true")
+    engine = "MariaDB" if "mariadb" in version.lower() else "MySQL"
+    user = str(_cell(database, "SELECT current_user()") or "")
+    return engine, version.split("-")[0], user, findings
 
 
 def _rights(grant: str) -> list[str]:
@@ -235,15 +205,13 @@ def _rights(grant: str) -> list[str]:
     return [right.strip().upper().partition(" (")[0] for right in listed.split(",")]
 
 
-# ------------------------------------------------------------------------------------------ DuckDB
-
-
-def _duckdb(catalogue: _Catalogue) -> Iterator[Any]:
-    yield from ("DuckDB", str(catalogue.one("SELECT version()") or "").lstrip("v"), "")
-    closed = catalogue.one("SELECT current_setting('enable_external_access')")
-    locked = catalogue.one("SELECT current_setting('lock_configuration')")
+def _duckdb(database: UrlDatabase) -> Described:
+    version = str(_cell(database, "SELECT version()") or "").lstrip("v")
+    closed = _cell(database, "SELECT current_setting('enable_external_access')")
+    locked = _cell(database, "SELECT current_setting('lock_configuration')")
     if closed in (False, 0, "false") and locked in (True, 1, "true"):
-        yield Finding(OK, "other files and the network are shut off, and the settings are locked")
+        what = "other files and the network are shut off, and the settings are locked"
+        walls = Finding(OK, what)
     else:
-        yield Finding(DANGER, "other files can be reached", _REPORT)
-    yield from _writable_file(catalogue.database.address.name)
+        walls = Finding(DANGER, "other files can be reached", _REPORT)
+    return "DuckDB", version, "", [walls, *_writable_file(database.address.name)]
