@@ -45,7 +45,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> ValueIndex:
 def conditions(index: ValueIndex, question: str) -> list[str]:
     """What is implied; SQLite runs each."""
     made = [match for match in index.match(question) if match.condition]
-    connection = index.cells._database.connect()
+    connection = index.database.connect()
     for match in made:
         table = match.table.replace('"', '""')
         connection.execute(f'SELECT count(*) FROM "{table}" WHERE {match.condition}').fetchall()

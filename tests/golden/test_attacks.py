@@ -11,7 +11,7 @@ from typing import Any
 from txt2sql import sample
 from txt2sql.execution.database import open_database
 from txt2sql.execution.execute import execute
-from txt2sql.execution.limits import Limits
+from txt2sql.execution.pool import Limits
 from txt2sql.types import QueryResult
 
 ATTACKS = Path(__file__).parents[1] / "fixtures" / "safety" / "attacks.json"

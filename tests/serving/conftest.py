@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from txt2sql import sample
-from txt2sql.execution.limits import Limits
+from txt2sql.execution.pool import Limits
 
 pytest.importorskip("fastapi", reason="the service needs the extra serve")
 

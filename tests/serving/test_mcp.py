@@ -19,7 +19,7 @@ from mcp import Client, StdioServerParameters
 from mcp.types import CallToolResult
 
 from txt2sql import sample
-from txt2sql.execution.limits import Limits
+from txt2sql.execution.pool import Limits
 from txt2sql.models.scripted import ScriptedGenerator
 from txt2sql.serving.backend import Backend
 from txt2sql.serving.mcp import create_app, create_server

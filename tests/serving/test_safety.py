@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from txt2sql.execution.limits import Limits
+from txt2sql.execution.pool import Limits
 from txt2sql.models.scripted import ScriptedGenerator
 from txt2sql.serving.backend import Backend
 from txt2sql.serving.worker import ModelSettings

@@ -20,7 +20,7 @@ from stand_ins import Slow
 
 from txt2sql import sample
 from txt2sql.errors import ConfigError, ModelError
-from txt2sql.execution.limits import Limits
+from txt2sql.execution.pool import Limits
 from txt2sql.models.scripted import ScriptedGenerator
 from txt2sql.serving.backend import _SAMPLE_EXAMPLES
 from txt2sql.serving.server import Access, listen

@@ -14,7 +14,7 @@ from stand_ins import Slow
 
 from txt2sql import sample
 from txt2sql.errors import ModelError
-from txt2sql.execution.limits import Limits
+from txt2sql.execution.pool import Limits
 from txt2sql.models.predictor import DirectPredictor
 from txt2sql.search.mcts import Choice, Expansion, Settings, search
 from txt2sql.serving.service import Service

@@ -19,7 +19,7 @@ from txt2sql.cli.options import Listening, Target, grouped, option
 from txt2sql.errors import ConfigError
 
 if TYPE_CHECKING:
-    from txt2sql.execution.limits import Limits
+    from txt2sql.execution.pool import Limits
     from txt2sql.serving.server import Access
     from txt2sql.serving.worker import ModelSettings
 
@@ -88,7 +88,7 @@ def serve(target: Target, listening: Listening, options: LoadOptions) -> None:
     from contextlib import ExitStack
 
     from txt2sql.cli.display import working
-    from txt2sql.execution.limits import Limits
+    from txt2sql.execution.pool import Limits
     from txt2sql.serving.backend import Backend
     from txt2sql.serving.queue import Load
     from txt2sql.serving.server import Server
@@ -135,7 +135,7 @@ def mcp(
     _require(("mcp", "prometheus_client", "uvicorn"), "mcp,serve")
     import asyncio
 
-    from txt2sql.execution.limits import Limits
+    from txt2sql.execution.pool import Limits
     from txt2sql.serving.backend import Backend
     from txt2sql.serving.mcp import create_app, create_server
     from txt2sql.serving.server import Server

@@ -9,7 +9,6 @@ Column(name='Singer_ID', type='number', ...)
 from __future__ import annotations
 
 import difflib
-import marshal
 import os
 import re
 import sqlite3
@@ -21,7 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, ClassVar, overload
 from urllib.parse import quote
 
 from txt2sql.errors import DatabaseError
@@ -30,6 +29,7 @@ from txt2sql.execution.keys import INFERENCE_S, SqlReader, infer_keys
 from txt2sql.execution.names import natural_name
 from txt2sql.execution.remote import UrlDatabase, is_url, open_url, parse_address
 from txt2sql.execution.sandbox import quoted
+from txt2sql.identifiers import quote_identifier
 from txt2sql.types import Column, ForeignKey, Row, Schema, Table
 
 SAMPLED_ROWS = 200
@@ -81,6 +81,9 @@ class Database:
     path: Path
     db_id: str
     tables: tuple[str, ...] = ()
+    dialect: ClassVar[str] = "sqlite"
+    quote = staticmethod(quoted)
+    spell = staticmethod(quote_identifier)
 
     @property
     def place(self) -> str:
@@ -276,7 +279,7 @@ class _Views:
         answer = pool.ask(pool.SQLITE, _DESCRIBING_BYTES, left, request)
         if answer.error is not None:
             raise sqlite3.OperationalError(answer.error)
-        return [row for chunk in answer.chunks for row in marshal.loads(chunk)]
+        return list(answer.rows())
 
 
 def _table_names(connection: sqlite3.Connection, views: _Views) -> tuple[str, ...]:

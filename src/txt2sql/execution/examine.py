@@ -114,14 +114,9 @@ def _writable_file(path: str | Path) -> Iterator[Finding]:
         yield Finding(ADVICE, what, f"chmod a-w '{path}', or ask as a user who may only read it")
 
 
-def _rows(database: UrlDatabase, sql: str) -> tuple[tuple[Any, ...], ...]:
-    """What the catalogue answers; nothing where the role may not ask."""
-    return run(database, sql, trusted=True).rows
-
-
 def _cell(database: UrlDatabase, sql: str) -> Any:
-    """The first cell, or None."""
-    rows = _rows(database, sql)
+    """The first cell, or None where the role may not ask."""
+    rows = database.rows(sql)
     return rows[0][0] if rows else None
 
 
@@ -179,7 +174,7 @@ _WRITING_RIGHTS = frozenset(
 
 def _mysql(database: UrlDatabase) -> Described:
     version = str(_cell(database, "SELECT version()") or "")
-    grants = [str(row[0]) for row in _rows(database, "SHOW GRANTS")]
+    grants = [str(row[0]) for row in database.rows("SHOW GRANTS")]
     everywhere = {right for grant in grants if " ON *.* " in grant for right in _rights(grant)}
     here = {right for grant in grants if " ON *.* " not in grant for right in _rights(grant)}
     name = database.address.name.replace("`", "``")
@@ -192,7 +187,7 @@ def _mysql(database: UrlDatabase) -> Described:
         listed = ", ".join(sorted(writing))
         what = f"the user has {listed}; only the session keeps it from using them"
         findings.append(Finding(ADVICE, what, own))
-    cipher = _rows(database, "SHOW STATUS LIKE 'Ssl_cipher'")
+    cipher = database.rows("SHOW STATUS LIKE 'Ssl_cipher'")
     findings += _in_the_clear(database, bool(cipher and cipher[0][1]), "?ssl_verify_cert=true")
     engine = "MariaDB" if "mariadb" in version.lower() else "MySQL"
     user = str(_cell(database, "SELECT current_user()") or "")

@@ -10,7 +10,6 @@ or here, where this process is a sandbox itself.
 
 from __future__ import annotations
 
-import marshal
 import os
 import threading
 import time
@@ -19,7 +18,7 @@ from collections import OrderedDict
 from txt2sql.execution import pool, remote
 from txt2sql.execution.database import Database
 from txt2sql.execution.guard import check_read_only, without_end
-from txt2sql.execution.limits import DEFAULT_LIMITS, Limits
+from txt2sql.execution.pool import DEFAULT_LIMITS, Limits
 from txt2sql.execution.remote import UrlDatabase
 from txt2sql.execution.sandbox import identity
 from txt2sql.types import QueryResult
@@ -71,14 +70,7 @@ def execute(
         answer = pool.here.run(*request)
     else:
         answer = pool.ask(pool.SQLITE, limits.max_memory_bytes, limits.timeout_s, request)
-    result = QueryResult(
-        columns=answer.columns,
-        rows=tuple(row for chunk in answer.chunks for row in marshal.loads(chunk)),
-        truncated=answer.truncated,
-        error=answer.error,
-        timed_out=answer.timed_out,
-        seconds=answer.seconds,
-    )
+    result = QueryResult(answer.columns, tuple(answer.rows()), *answer[2:6])
     lasting = answer.error is None or answer.error.startswith(_LASTING_ERRORS)
     if settled and lasting and not answer.volatile:
         _results.put(key, result, sum(map(len, answer.chunks)) + len(sql) + 500)
@@ -91,32 +83,32 @@ class _Results:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._bytes = 0
-        self._kept: OrderedDict[object, tuple[QueryResult, int]] = OrderedDict()
+        self._entries: OrderedDict[object, tuple[QueryResult, int]] = OrderedDict()
 
     def get(self, key: object) -> QueryResult | None:
-        """The result kept under `key`, or None."""
+        """The result of `key`, or None."""
         with self._lock:
-            entry = self._kept.get(key)
+            entry = self._entries.get(key)
             if entry is None:
                 return None
-            self._kept.move_to_end(key)
+            self._entries.move_to_end(key)
             return entry[0]
 
     def put(self, key: object, result: QueryResult, size: int) -> None:
-        """Keep a result of about `size` bytes; large ones are not kept."""
+        """Store a result of about `size` bytes; large ones are left out."""
         if size > _CACHED_RESULT_BYTES:
             return
         with self._lock:
-            self._bytes += size - self._kept.pop(key, (result, 0))[1]
-            self._kept[key] = (result, size)
+            self._bytes += size - self._entries.pop(key, (result, 0))[1]
+            self._entries[key] = (result, size)
             while self._bytes > _CACHE_BYTES:
-                self._bytes -= self._kept.popitem(last=False)[1][1]
+                self._bytes -= self._entries.popitem(last=False)[1][1]
 
     def clear(self) -> None:
         """Drop everything; also replaces the lock, which a fork may have caught locked."""
         self._lock = threading.Lock()
         self._bytes = 0
-        self._kept = OrderedDict()
+        self._entries = OrderedDict()
 
 
 _results = _Results()

@@ -27,14 +27,12 @@ from txt2sql.execution.database import (
     described_table,
 )
 from txt2sql.execution.keys import INFERENCE_S, SCANNED_ROWS, SqlReader, infer_keys
-from txt2sql.execution.limits import Limits
-from txt2sql.execution.remote import Address, UrlDatabase, run, sqlalchemy_url
-from txt2sql.identifiers import quote_identifier
+from txt2sql.execution.pool import Limits
+from txt2sql.execution.remote import READING, Address, UrlDatabase, run, sqlalchemy_url
 from txt2sql.types import ForeignKey, Row, Schema, Table
 
 _SAMPLING = Limits(timeout_s=1.0, max_rows=SAMPLED_ROWS, max_result_bytes=4_000_000)
 _CATALOGUE = Limits(timeout_s=30.0, max_rows=500_000, max_result_bytes=64_000_000)
-_READING = Limits(timeout_s=5.0, max_result_bytes=16_000_000)
 _CONNECT_TIMEOUT_S = 10
 _DECORATION = re.compile(r" (?:CHARACTER SET|COLLATE)\b.*", re.IGNORECASE)
 _BINARY = ("BYTEA", "BLOB", "BINARY", "BIT(", "GEOMETRY", "TSVECTOR")
@@ -71,7 +69,7 @@ def introspect(database: UrlDatabase, infer: bool = True) -> Schema:
         if not wanted or table.name.lower() in wanted
     )
     declared = tuple(_known(keys, tables))
-    schema = Schema(database.db_id, tables, declared, dialect=database.engine.dialect)
+    schema = Schema(database.db_id, tables, declared, dialect=database.dialect)
     inferred = _inferred_keys(database, schema) if infer else ()
     return replace(schema, foreign_keys=(*declared, *inferred))
 
@@ -97,7 +95,7 @@ def _inferred_keys(database: UrlDatabase, schema: Schema) -> tuple[ForeignKey, .
         "SELECT table_name FROM information_schema.tables "
         f"WHERE table_type = 'BASE TABLE' AND {_STORED[database.address.engine]}"
     )
-    reader = SqlReader(query, lambda name: quoted(database, name), stored, INFERENCE_S)
+    reader = SqlReader(query, database.quote, stored, INFERENCE_S)
     return infer_keys(schema, reader)
 
 
@@ -131,29 +129,17 @@ def _known(keys: Sequence[ForeignKey], tables: Sequence[Table]) -> Iterator[Fore
 # --------------------------------------------------------------------------------------- samples
 
 
-def quoted(database: UrlDatabase, name: str) -> str:
-    """The name as an SQL identifier of the engine."""
-    mark = "`" if database.address.engine == "mysql" else '"'
-    return mark + name.replace(mark, mark * 2) + mark
-
-
-def spelt(database: UrlDatabase, name: str) -> str:
-    """The name as a person would write it: quoted only where it has to be."""
-    folds = database.address.engine == "postgresql" and name != name.lower()
-    return name if quote_identifier(name) == name and not folds else quoted(database, name)
-
-
 def _sample_cells(database: UrlDatabase, described: _Described) -> list[list[str]]:
     """For each column, the non-empty cells of the first rows; none where they cannot be read."""
     readable = [(name, _readable(declared)) for name, declared, _ in described.columns]
     cells: list[list[str]] = [[] for _ in readable]
     kind = "CHAR" if database.address.engine == "mysql" else "VARCHAR"
     texts = ", ".join(
-        f"SUBSTR(CAST({quoted(database, name)} AS {kind}), 1, {SAMPLE_CHARS})" if can else "NULL"
+        f"SUBSTR(CAST({database.quote(name)} AS {kind}), 1, {SAMPLE_CHARS})" if can else "NULL"
         for name, can in readable
     )
-    sql = f"SELECT {texts} FROM {quoted(database, described.name)} LIMIT {SAMPLED_ROWS}"
-    for row in run(database, sql, _SAMPLING, trusted=True).rows:
+    sql = f"SELECT {texts} FROM {database.quote(described.name)} LIMIT {SAMPLED_ROWS}"
+    for row in database.rows(sql, _SAMPLING):
         for column, value in zip(cells, row, strict=True):
             if value not in (None, ""):
                 column.append(str(value))
@@ -162,11 +148,6 @@ def _sample_cells(database: UrlDatabase, described: _Described) -> list[list[str
 
 def _readable(declared: str) -> bool:
     return not any(part in declared.upper() for part in _BINARY)
-
-
-def ask(database: UrlDatabase, sql: str) -> list[tuple[Any, ...]]:
-    """The rows of a statement of ours, cells as the engine gives them; [] where it fails."""
-    return list(run(database, sql, _READING, trusted=True).rows)
 
 
 def texts(
@@ -180,16 +161,14 @@ def texts(
         for column in table.columns:
             if column.type != "text" or time.monotonic() > end:
                 continue
-            name = quoted(database, column.name)
+            name = database.quote(column.name)
             length = "CHAR_LENGTH" if database.address.engine == "mysql" else "LENGTH"
-            answer = run(
-                database,
-                f"SELECT DISTINCT {name} FROM {quoted(database, table.name)} "
+            rows = database.rows(
+                f"SELECT DISTINCT {name} FROM {database.quote(table.name)} "
                 f"WHERE {length}({name}) <= {max_chars} LIMIT {max_cells}",
-                replace(_READING, max_rows=max_cells),
-                trusted=True,
+                replace(READING, max_rows=max_cells),
             )
-            for (value,) in answer.rows:
+            for (value,) in rows:
                 if isinstance(value, str):
                     yield table.name, column.name, value
 

@@ -17,7 +17,6 @@ Address(engine='postgresql', place='postgresql://ann@db.example/shop')
 from __future__ import annotations
 
 import hashlib
-import marshal
 import os
 import re
 from collections.abc import Mapping
@@ -29,9 +28,9 @@ from urllib.parse import parse_qsl, unquote
 
 from txt2sql.errors import DatabaseError
 from txt2sql.execution import pool
-from txt2sql.execution.limits import DEFAULT_LIMITS, Limits
-from txt2sql.execution.pool import Program
-from txt2sql.types import QueryResult, Schema
+from txt2sql.execution.pool import DEFAULT_LIMITS, Limits, Program
+from txt2sql.identifiers import quote_identifier
+from txt2sql.types import QueryResult, Row, Schema
 
 # ------------------------------------------------------------------------------------ addresses
 
@@ -138,6 +137,8 @@ class Engine(NamedTuple):
     """SQLAlchemy's name of dialect and driver."""
 
 
+READING = Limits(timeout_s=5.0, max_result_bytes=16_000_000)
+"""What a statement of ours may use that reads the content."""
 _CONNECTING_S = 25.0
 """How long a process may take for connecting and asking what may be called, beside the statement."""
 
@@ -166,6 +167,25 @@ class UrlDatabase:
     @property
     def engine(self) -> Engine:
         return ENGINES[self.address.engine]
+
+    @property
+    def dialect(self) -> str:
+        """sqlglot's name of its SQL."""
+        return self.engine.dialect
+
+    def quote(self, name: str) -> str:
+        """The name as an SQL identifier of the engine."""
+        mark = "`" if self.address.engine == "mysql" else '"'
+        return mark + name.replace(mark, mark * 2) + mark
+
+    def spell(self, name: str) -> str:
+        """The name as a person would write it: quoted only where it has to be."""
+        folds = self.address.engine == "postgresql" and name != name.lower()
+        return name if quote_identifier(name) == name and not folds else self.quote(name)
+
+    def rows(self, sql: str, limits: Limits = READING) -> tuple[Row, ...]:
+        """The rows of a statement of ours; none where it fails."""
+        return run(self, sql, limits, trusted=True).rows
 
     def schema(self, infer: bool = True) -> Schema:
         """Tables, columns, types, keys, comments and sample values."""
@@ -204,14 +224,9 @@ def run(
     sizes = (limits.max_rows, limits.max_result_bytes, limits.max_cell_bytes)
     request = (driver_options(address), sql, limits.timeout_s, *sizes, trusted)
     answer = pool.ask(_program(address), limits.max_memory_bytes, limits.timeout_s, request)
-    return QueryResult(
-        columns=answer.columns,
-        rows=tuple(row for chunk in answer.chunks for row in marshal.loads(chunk)),
-        truncated=answer.truncated,
-        error=None if answer.error is None else address.without_secrets(answer.error),
-        timed_out=answer.timed_out,
-        seconds=answer.seconds,
-    )
+    if answer.error is not None:
+        answer = answer._replace(error=address.without_secrets(answer.error))
+    return QueryResult(answer.columns, tuple(answer.rows()), *answer[2:6])
 
 
 @lru_cache(maxsize=64)

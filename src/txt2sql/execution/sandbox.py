@@ -22,7 +22,7 @@ import struct
 import sys
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, Protocol
 
 GRACE_S = 0.25
@@ -67,6 +67,10 @@ class Answer(NamedTuple):
     timed_out: bool
     seconds: float
     volatile: bool
+
+    def rows(self) -> Iterator[Any]:
+        """The rows of all chunks."""
+        return (row for chunk in self.chunks for row in marshal.loads(chunk))
 
 
 class Authorizer:

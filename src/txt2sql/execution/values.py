@@ -27,7 +27,6 @@ import time
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import islice
 from pathlib import Path
@@ -37,7 +36,7 @@ from txt2sql.errors import DatabaseError
 from txt2sql.execution import sandbox
 from txt2sql.execution.database import Database
 from txt2sql.execution.hints import SAMPLE_CHARS, Hints, dump, load, read_facts
-from txt2sql.execution.introspect import ask, quoted, spelt, texts
+from txt2sql.execution.introspect import texts
 from txt2sql.execution.names import (
     COMMON,
     WORD,
@@ -75,6 +74,10 @@ EXACT, CASE, FOLDED, OTHER_FORM, TYPO = 1.0, 0.9, 0.8, 0.75, 0.5
 
 Span = tuple[int, int, int]
 """(first character, end, words)"""
+Mention = tuple[ValueMatch, Span]
+Cell = tuple[str, str, str, str]
+"""(folded words, table, column, value)"""
+Answer = TypeVar("Answer")
 
 MAX_CELL_CHARS = 80
 MAX_CELLS_PER_COLUMN = 50_000
@@ -99,11 +102,19 @@ _STALE_PART_S = 3_600
 # ------------------------------------------------------------------------------- what is mentioned
 
 
-@dataclass(frozen=True, slots=True)
 class ValueIndex:
-    """The cells of one database by their folded words; made by `open_value_index`."""
+    """The cells of one database by their folded words; made by `open_value_index`. Any thread may ask."""
 
-    cells: Cells
+    def __init__(self, database: Database | UrlDatabase, connection: sqlite3.Connection) -> None:
+        self.database, self._connection = database, connection
+        self._lock = threading.Lock()
+
+    @cached_property
+    def hints(self) -> Hints:
+        """What the facts of the columns make of a question."""
+        rows = self._read(lambda: self._connection.execute("SELECT fact FROM facts").fetchall())
+        facts = [load(text) for (text,) in rows]
+        return Hints(facts, self.database.dialect, self.database.spell)
 
     def match(self, question: str, limit: int = MAX_MATCHES) -> tuple[ValueMatch, ...]:
         """What the question mentions, at most `limit`: cells as they are spelt, the longest first,
@@ -112,10 +123,10 @@ class ValueIndex:
         """
         question = question[:MAX_QUESTION_CHARS]
         spans = _spans(question)
-        cells = [_mention(question, spans[gram], row) for gram, *row in self.cells.find(spans)]
+        cells = [_mention(question, spans[gram], row) for gram, *row in self.find(spans)]
         cells += self._other_forms(question, spans, [span for _, span in cells])
         plain = _chosen(cells)
-        hints = self.cells.hints.match(question)
+        hints = self.hints.match(question)
         plain, hints = _settled(question, plain, hints)
         plain = plain[: max(0, limit - len(hints))]
         made = [*(match for match, _ in plain), *hints]
@@ -142,7 +153,7 @@ class ValueIndex:
                     forms.setdefault(key(name), span)
         return [
             _mention(question, forms[gram], row, OTHER_FORM)
-            for gram, *row in (self.cells.find(forms) if forms else ())
+            for gram, *row in (self.find(forms) if forms else ())
         ]
 
     def _typos(
@@ -150,7 +161,7 @@ class ValueIndex:
     ) -> Iterator[Mention]:
         """Cells of which one word is misspelt in the question."""
         covered = {word for match in made for word in fold(match.span)}
-        names = self.cells.hints.names
+        names = self.hints.names
         cased = question.lstrip()[:1].isupper() and not question.isupper()
         words = [
             word
@@ -168,28 +179,80 @@ class ValueIndex:
                 for name in names
             ):
                 continue  # a misspelt name of a table or column
-            for other in self.cells.near(word)[:MAX_NEAR]:
+            for other in self.near(word)[:MAX_NEAR]:
                 grams = {
                     " ".join(other if part == word else part for part in parts): gram
                     for gram in spans
                     if word in (parts := gram.split(" "))
                 }
-                for gram, *row in self.cells.find(grams):
+                for gram, *row in self.find(grams):
                     start, end, _ = span = spans[grams[gram]]
                     # Who writes capitals would write this name with one.
                     small = cased and question[start:end].islower() and row[2][:1].isupper()
-                    if not small or (row[0], row[1]) in self.cells.hints.few:
+                    if not small or (row[0], row[1]) in self.hints.few:
                         yield _mention(question, span, row, TYPO)
 
     def spell(self, table: str, column: str, text: str) -> str:
         """The text as the column spells it (case, accents, spaces), or as it is."""
-        spelt = [row[3] for row in self.cells.find([key(text)]) if row[1:3] == (table, column)]
+        spelt = [row[3] for row in self.find([key(text)]) if row[1:3] == (table, column)]
         if text in spelt or not spelt:
             return text
         return min(spelt, key=lambda value: (value.casefold() != text.casefold(), len(value)))
 
+    def find(self, keys: Iterable[str]) -> list[Cell]:
+        """Every cell that has one of the keys."""
+        wanted = list(keys)
+        return self._read(lambda: self._look_up(wanted))
 
-Mention = tuple[ValueMatch, Span]
+    def near(self, word: str) -> list[str]:
+        """Words of cells that are few edits away from a folded word, the nearest first.
+
+        Only those that begin alike: people rarely miss the first letters, and a word that differs
+        there is mostly another word.
+        """
+        most = allowed(word)
+        return self._read(lambda: self._near(word, most)) if most else []
+
+    def _read(self, look_up: Callable[[], Answer]) -> Answer:
+        with self._lock:
+            try:
+                return look_up()
+            except sqlite3.Error:  # the file went bad after it was opened
+                self._connection.close()
+                self._connection = _in_memory(self._database)
+                return look_up()
+
+    def _near(self, word: str, most: int) -> list[str]:
+        rows = self._connection.execute("SELECT 1 FROM words WHERE word = ?", [word]).fetchall()
+        if rows:
+            return []  # it is a word of this database
+        start = word[: len(word) // 2 - 1 if most == 1 else len(word) // 3]
+        near, letters = [], set(word)
+        for (other,) in self._connection.execute(
+            "SELECT word FROM words WHERE word >= ? AND word < ? "
+            f"AND length(word) BETWEEN ? AND ? LIMIT {_MAX_NEAR}",
+            (start, start[:-1] + chr(ord(start[-1]) + 1), len(word) - most, len(word) + most),
+        ):
+            if len(letters.difference(other)) > most:
+                continue  # each edit takes one letter away at most
+            away = distance(word, other, most)
+            if away <= most:
+                near.append((away, other))
+        return [other for _, other in sorted(near)]
+
+    def _look_up(self, wanted: list[str]) -> list[Cell]:
+        rows: list[Cell] = []
+        for start in range(0, len(wanted), _KEYS_PER_QUERY):
+            part = wanted[start : start + _KEYS_PER_QUERY]
+            marks = ",".join("?" * len(part))
+            rows += self._connection.execute(
+                f"SELECT key, tbl, col, value FROM cells WHERE key IN ({marks}) LIMIT {_MAX_FOUND}",
+                part,
+            ).fetchall()
+        return rows
+
+    def __del__(self) -> None:
+        self._connection.close()
 
 
 def _mention(question: str, span: Span, row: Sequence[str], score: float = 0.0) -> Mention:
@@ -268,6 +331,9 @@ def _settled(
     return plain, hints
 
 
+# ------------------------------------------------------------------------------------- the files
+
+
 def open_value_index(database: Database | UrlDatabase, cache: Path | None = None) -> ValueIndex:
     """The index of a database, built when there is none of its present content.
 
@@ -276,94 +342,8 @@ def open_value_index(database: Database | UrlDatabase, cache: Path | None = None
 
     A server does not tell when its content changed: its index is built again every hour.
     """
-    return ValueIndex(open_cells(database, cache))
-
-
-# -------------------------------------------------------------------------------------- the cells
-
-Cell = tuple[str, str, str, str]
-"""(folded words, table, column, value)"""
-
-Answer = TypeVar("Answer")
-
-
-class Cells:
-    """The cells of one database, by their folded words; any thread may ask."""
-
-    def __init__(self, database: Database | UrlDatabase, connection: sqlite3.Connection) -> None:
-        self._database, self._connection = database, connection
-        self._lock = threading.Lock()
-
-    @cached_property
-    def hints(self) -> Hints:
-        """What the facts of the columns make of a question."""
-        rows = self._read(lambda: self._connection.execute("SELECT fact FROM facts").fetchall())
-        facts = [load(text) for (text,) in rows]
-        if isinstance(self._database, Database):
-            return Hints(facts)
-        database = self._database
-        return Hints(facts, database.engine.dialect, lambda name: spelt(database, name))
-
-    def find(self, keys: Iterable[str]) -> list[Cell]:
-        """Every cell that has one of the keys."""
-        wanted = list(keys)
-        return self._read(lambda: self._look_up(wanted))
-
-    def near(self, word: str) -> list[str]:
-        """Words of cells that are few edits away from a folded word, the nearest first.
-
-        Only those that begin alike: people rarely miss the first letters, and a word that differs
-        there is mostly another word.
-        """
-        most = allowed(word)
-        return self._read(lambda: self._near(word, most)) if most else []
-
-    def _read(self, look_up: Callable[[], Answer]) -> Answer:
-        with self._lock:
-            try:
-                return look_up()
-            except sqlite3.Error:  # the file went bad after it was opened
-                self._connection.close()
-                self._connection = _in_memory(self._database)
-                return look_up()
-
-    def _near(self, word: str, most: int) -> list[str]:
-        rows = self._connection.execute("SELECT 1 FROM words WHERE word = ?", [word]).fetchall()
-        if rows:
-            return []  # it is a word of this database
-        start = word[: len(word) // 2 - 1 if most == 1 else len(word) // 3]
-        near, letters = [], set(word)
-        for (other,) in self._connection.execute(
-            "SELECT word FROM words WHERE word >= ? AND word < ? "
-            f"AND length(word) BETWEEN ? AND ? LIMIT {_MAX_NEAR}",
-            (start, start[:-1] + chr(ord(start[-1]) + 1), len(word) - most, len(word) + most),
-        ):
-            if len(letters.difference(other)) > most:
-                continue  # each edit takes one letter away at most
-            away = distance(word, other, most)
-            if away <= most:
-                near.append((away, other))
-        return [other for _, other in sorted(near)]
-
-    def _look_up(self, wanted: list[str]) -> list[Cell]:
-        rows: list[Cell] = []
-        for start in range(0, len(wanted), _KEYS_PER_QUERY):
-            part = wanted[start : start + _KEYS_PER_QUERY]
-            marks = ",".join("?" * len(part))
-            rows += self._connection.execute(
-                f"SELECT key, tbl, col, value FROM cells WHERE key IN ({marks}) LIMIT {_MAX_FOUND}",
-                part,
-            ).fetchall()
-        return rows
-
-    def __del__(self) -> None:
-        self._connection.close()
-
-
-def open_cells(database: Database | UrlDatabase, cache: Path | None = None) -> Cells:
-    """The cells of a database, read when there is no file of its present content; see `open_value_index`."""
     if database.tables:
-        return Cells(database, _in_memory(database))
+        return ValueIndex(database, _in_memory(database))
     origin, content = _origin(database)
     if isinstance(database, Database):
         database = Database(Path(origin), database.db_id)
@@ -375,7 +355,7 @@ def open_cells(database: Database | UrlDatabase, cache: Path | None = None) -> C
     except OSError:
         mark = ()
     except RuntimeError:  # there is no home folder to have a cache in
-        return Cells(database, _in_memory(database))
+        return ValueIndex(database, _in_memory(database))
     return _opened(database, file, mark)
 
 
@@ -394,8 +374,8 @@ def _origin(database: Database | UrlDatabase) -> tuple[str, tuple[int, ...]]:
 
 
 @lru_cache(maxsize=_KEPT_OPEN)
-def _opened(database: Database | UrlDatabase, file: Path, mark: tuple[int, ...]) -> Cells:
-    """The cells as the file has them; built first where there is none, which has no `mark`, or one
+def _opened(database: Database | UrlDatabase, file: Path, mark: tuple[int, ...]) -> ValueIndex:
+    """The index as the file has it; built first where there is none, which has no `mark`, or one
     that is damaged.
 
     Kept as long as that file stays as it is: it is checked once. Where none can be written, the index
@@ -403,14 +383,14 @@ def _opened(database: Database | UrlDatabase, file: Path, mark: tuple[int, ...])
     """
     with suppress(sqlite3.Error):
         if mark:
-            return Cells(database, _open_file(file))
+            return ValueIndex(database, _open_file(file))
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         _write(database, file)
         _remove_older(file)
-        return Cells(database, _open_file(file))
+        return ValueIndex(database, _open_file(file))
     except (OSError, sqlite3.Error):
-        return Cells(database, _in_memory(database))
+        return ValueIndex(database, _in_memory(database))
 
 
 def _digest(*parts: str) -> str:
@@ -476,13 +456,11 @@ def _build(database: Database | UrlDatabase, index: sqlite3.Connection) -> None:
         schema = database.schema(infer=False)
         if isinstance(database, UrlDatabase):
             content = texts(database, schema, MAX_CELLS_PER_COLUMN, MAX_CELL_CHARS, MAX_BUILD_S)
-            facts = read_facts(
-                schema, lambda sql: ask(database, sql), lambda name: quoted(database, name)
-            )
+            facts = read_facts(schema, database.rows, database.quote)
         else:
             connection = stack.enter_context(closing(database.connect()))
             content = _cells(connection, schema)
-            facts = read_facts(schema, lambda sql: _rows(connection, sql), sandbox.quoted, _sampled)
+            facts = read_facts(schema, lambda sql: _rows(connection, sql), database.quote, _sampled)
         cells = islice(_keyed(content, words), MAX_CELLS)
         index.executemany("INSERT INTO cells VALUES (?, ?, ?, ?)", cells)
         index.executemany("INSERT INTO facts VALUES (?)", ((dump(fact),) for fact in facts))

@@ -27,7 +27,7 @@ from txt2sql import __version__, sample
 from txt2sql.errors import ModelError
 from txt2sql.execution.database import open_database
 from txt2sql.execution.execute import execute
-from txt2sql.execution.limits import Limits
+from txt2sql.execution.pool import Limits
 from txt2sql.execution.remote import UrlDatabase
 from txt2sql.identifiers import quote_identifier
 from txt2sql.serving.history import History, place
