@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import sqlite3
@@ -13,39 +12,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlite_files import build, listing
 
 from txt2sql.errors import DatabaseError
 from txt2sql.execution.database import (
     Database,
+    choose_samples,
     column_class,
     find_database,
     open_database,
 )
 from txt2sql.execution.execute import execute
 from txt2sql.types import ForeignKey
-
-
-def build(path: Path, *statements: str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    connection = sqlite3.connect(path)
-    connection.execute("PRAGMA synchronous = OFF")
-    for statement in statements:
-        connection.execute(statement)
-    connection.commit()
-    connection.close()
-    return path
-
-
-def listing(folder: Path) -> dict[str, tuple[int, int, str]]:
-    """Name -> size, time of change and hash of every file."""
-    return {
-        file.name: (
-            file.stat().st_size,
-            file.stat().st_mtime_ns,
-            hashlib.sha256(file.read_bytes()).hexdigest(),
-        )
-        for file in folder.iterdir()
-    }
 
 
 def test_not_a_database(tmp_path: Path) -> None:
@@ -340,3 +320,38 @@ def test_views_that_take_for_ever_are_left_out_in_time(tmp_path: Path) -> None:
     assert time.monotonic() - start < 10
     assert names[:4] == ["t", "v0", "v1", "v2"]
     assert "v30" not in names
+
+
+# ------------------------------------------------------------------------------- sample values
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind", "samples"),
+    [
+        (["Y", "N", "Y", "Y"], "text", ("Y", "N")),  # flags: all of them
+        (["0", "1", "1", "0"], "number", ("0", "1")),
+        (["15", "19", "23", "27"] * 3, "number", ("15",)),  # a measure, not a code
+        (["Ann", "Bo", "Cy"], "text", ("Ann", "Bo")),  # names: the form is enough
+        (["1/2/2013", "3/2/2013", "8/31/2013"], "text", ("8/31/2013",)),  # shows which is the day
+        (["2.5", "3.5"], "number", ("2.5",)),
+        (["x" * 40, "y" * 40], "text", ("x" * 40 + "...",)),  # a cut cell is no value
+        ([], "text", ()),
+        (["  "], "text", ()),
+    ],
+)
+def test_samples_show_what_a_condition_needs(
+    cells: list[str], kind: str, samples: tuple[str, ...]
+) -> None:
+    assert choose_samples(cells, kind) == samples
+
+
+def test_numbers_of_a_primary_key_teach_nothing_and_codes_of_one_do() -> None:
+    assert choose_samples(["1", "2"], "number", primary_key=True) == ()
+    assert choose_samples(["USA", "FRA"], "text", primary_key=True) == ("USA", "FRA")
+
+
+@given(st.lists(st.text(max_size=40)), st.sampled_from(["text", "number", "time"]))
+def test_samples_are_cells(cells: list[str], kind: str) -> None:
+    samples = choose_samples(cells, kind)
+    assert len(samples) <= 6 and len(set(samples)) == len(samples)
+    assert all(s in cells or s.removesuffix("...") in cells for s in samples)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlite_files import build
 
 from txt2sql.errors import ConfigError, Text2SQLError
 from txt2sql.execution.database import open_database
@@ -113,10 +112,8 @@ def test_any_file_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, c
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    path = tmp_path / "my.shop.sqlite"
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("CREATE TABLE customers (id INTEGER PRIMARY KEY, status INTEGER)")
-    return path
+    script = "CREATE TABLE customers (id INTEGER PRIMARY KEY, status INTEGER)"
+    return build(tmp_path / "my.shop.sqlite", script)
 
 
 def test_a_file_beside_the_database_is_read_by_itself(place: Path, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import os
 import random
@@ -18,6 +17,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlite_files import listing
 
 from txt2sql.execution import execute as module
 from txt2sql.execution import pool as processes
@@ -171,17 +171,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     yield place
     assert listing(place) == before
     assert sorted(Path.cwd().iterdir()) == here
-
-
-def listing(place: Path) -> dict[str, tuple[int, int, str]]:
-    return {
-        file.name: (
-            file.stat().st_size,
-            file.stat().st_mtime_ns,
-            hashlib.sha256(file.read_bytes()).hexdigest(),
-        )
-        for file in place.iterdir()
-    }
 
 
 @pytest.fixture(scope="module")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlite_files import build
 
 from txt2sql.execution.database import open_database
 from txt2sql.execution.values import ValueIndex, open_value_index
@@ -22,24 +22,19 @@ CREATE TABLE "bookings 2" (id INTEGER PRIMARY KEY, guest_id INTEGER REFERENCES g
 INSERT INTO "bookings 2" VALUES (1, 1, '27.12.2024', '2025/01/03', 'Y', 'confirmed', 120.5, NULL),
   (2, 2, '01.02.2025', '2025/03/05', 'N', 'cancelled', 2500, '2025-04-01'),
   (3, 2, '14.02.2025', '2025/06/01', 'N', 'no show', 900, '2025-07-01');
-CREATE TABLE rooms (id INTEGER PRIMARY KEY, label TEXT, retired INTEGER, built INTEGER, seats INTEGER,
-  wifi TEXT);
+CREATE TABLE rooms (id INTEGER PRIMARY KEY, label TEXT, retired INTEGER, built INTEGER, seats INTEGER);
 INSERT INTO rooms VALUES (1, 'Blue', 0, 1999, 2), (2, 'Red', 1, 2015, 2030);
 CREATE TABLE invoices (id INTEGER PRIMARY KEY, customer TEXT, issued INTEGER, settled BOOLEAN,
   amount INTEGER, due_date DATE);
 INSERT INTO invoices VALUES (1, 'Ada', 1735689600, 0, 40000000, '2025-02-01'),
   (2, 'Ben', 1746057600, 1, 120, '2025-06-01'), (3, 'Cleo', 1748736000, 1, 7, NULL);
-""".replace("seats INTEGER,\n  wifi TEXT", "seats INTEGER")
+"""
 
 
 @pytest.fixture(scope="module")
 def index(tmp_path_factory: pytest.TempPathFactory) -> ValueIndex:
     folder = tmp_path_factory.mktemp("hints")
-    path = folder / "hotel.sqlite"
-    connection = sqlite3.connect(path)
-    connection.executescript(SCRIPT)
-    connection.close()
-    return open_value_index(open_database(path), folder / "cache")
+    return open_value_index(open_database(build(folder / "hotel.sqlite", SCRIPT)), folder / "cache")
 
 
 def conditions(index: ValueIndex, question: str) -> list[str]:
@@ -165,16 +160,8 @@ def test_whatever_is_implied_runs(index: ValueIndex, question: str) -> None:
 
 
 def test_several_columns_as_likely_give_nothing(tmp_path: Path) -> None:
-    path = tmp_path / "twins.sqlite"
-    with sqlite3.connect(path) as connection:
-        for table in ("cats", "dogs"):
-            connection.execute(
-                f"CREATE TABLE {table} (id INTEGER, vaccinated INTEGER, chipped DATE)"
-            )
-            connection.execute(
-                f"INSERT INTO {table} VALUES (1, 0, '2024-02-03'), (2, 1, '2024-02-04'), (3, 1, NULL)"
-            )
-    connection.close()
+    script = "CREATE TABLE {0} (id INTEGER, vaccinated INTEGER, chipped DATE); INSERT INTO {0} VALUES (1, 0, '2024-02-03'), (2, 1, '2024-02-04'), (3, 1, NULL);"  # fmt: skip
+    path = build(tmp_path / "twins.sqlite", script.format("cats"), script.format("dogs"))
     index = open_value_index(open_database(path))
     assert conditions(index, "which animals are vaccinated?") == []
     assert conditions(index, "which animals were chipped in 2024?") == []
@@ -184,15 +171,12 @@ def test_several_columns_as_likely_give_nothing(tmp_path: Path) -> None:
 
 
 def test_a_missing_value_far_down_is_seen(tmp_path: Path) -> None:
-    path = tmp_path / "long.sqlite"
-    with sqlite3.connect(path) as connection:
-        connection.execute(
-            "CREATE TABLE parcels (id INTEGER PRIMARY KEY, delivered_at TEXT, lost INT)"
-        )
-        rows = [(f"2024-01-{i % 28 + 1:02} 10:00:00" if i < 900 else None, 0) for i in range(1_000)]
-        connection.executemany("INSERT INTO parcels (delivered_at, lost) VALUES (?, ?)", rows)
-        connection.execute("UPDATE parcels SET lost = 1 WHERE id = 999")
-    connection.close()
+    path = build(
+        tmp_path / "long.sqlite",
+        "CREATE TABLE parcels (id INTEGER PRIMARY KEY, delivered_at TEXT, lost INT)",
+        "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 999) INSERT INTO parcels "
+        "SELECT i, iif(i < 900, printf('2024-01-%02d 10:00:00', i % 28 + 1), NULL), i = 999 FROM n",
+    )
     index = open_value_index(open_database(path))
     assert conditions(index, "parcels not delivered") == ["parcels.delivered_at IS NULL"]
     assert conditions(index, "lost parcels") == ["parcels.lost = 1"]

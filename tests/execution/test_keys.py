@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import string
 import time
 from collections.abc import Callable, Sequence
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlite_files import build
 
 from txt2sql.data.spider import SpiderDataset
 from txt2sql.execution import database as databases
@@ -32,14 +32,6 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a busy machine a second is soon over."""
     monkeypatch.setattr(databases, "INFERENCE_S", 60.0)
     monkeypatch.setattr(introspect, "INFERENCE_S", 60.0)
-
-
-def build(path: Path, *statements: str) -> Path:
-    with sqlite3.connect(path) as connection:
-        for statement in statements:
-            connection.execute(statement)
-    connection.close()
-    return path
 
 
 def shown(keys: Sequence[ForeignKey]) -> list[str]:

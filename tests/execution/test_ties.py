@@ -164,28 +164,3 @@ def test_agrees_with_brute_force(
             predicted = [row[::-1] for row in predicted]
         said = same_up_to_ties(keyed, ties.n_keys, ties.offset, ties.limit, predicted)
         assert said is (tuple(predicted) in answers)
-
-
-@settings(max_examples=60)
-@given(st.randoms(use_true_random=False), st.integers(2, 200), orders, limits)
-def test_shuffled_within_ties_and_swapped_across(
-    rng: random.Random, n: int, order: list[str], limit: str
-) -> None:
-    rows: list[Row] = [(rng.randrange(4), rng.choice([None, "x", 1.5]), i) for i in range(n)]
-    order = [key for key in order if key != "c"] or ["a"]
-    ties = with_order_keys(f"SELECT a, b, c FROM t ORDER BY {', '.join(order)}{limit}")
-    assert ties is not None
-    keyed = query(rows, ties.sql)
-    groups = [list(g) for _, g in itertools.groupby(keyed, key=lambda row: row[-ties.n_keys :])]
-    for group in groups:
-        rng.shuffle(group)
-    shuffled = [row for group in groups for row in group]
-    end = None if ties.limit is None else ties.offset + ties.limit
-    shown = shuffled[ties.offset : end]
-    plain = [row[: -ties.n_keys] for row in shown]
-    assert same_up_to_ties(keyed, ties.n_keys, ties.offset, ties.limit, plain)
-    for first, second in itertools.pairwise(range(len(shown))):
-        if shown[first][-ties.n_keys :] != shown[second][-ties.n_keys :]:
-            plain[first], plain[second] = plain[second], plain[first]
-            assert not same_up_to_ties(keyed, ties.n_keys, ties.offset, ties.limit, plain)
-            break

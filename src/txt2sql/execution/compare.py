@@ -92,7 +92,7 @@ def _same_rows(gold: Sequence[Row], predicted: Sequence[Row], ordered: bool) -> 
         )
     if len(gold[0]) == 1 or gold == predicted:
         return Counter(gold) == Counter(predicted)
-    return _Search(list(zip(*gold, strict=True)), list(zip(*predicted, strict=True))).found()
+    return _Search(list(zip(*gold, strict=True)), list(zip(*predicted, strict=True))).exists()
 
 
 def leaders(*results: Sequence[Row]) -> dict[float, float]:
@@ -149,7 +149,7 @@ class _Search:
         self.rows = len(gold[0])
         self.max_steps = max(_MAX_STEPS, _MAX_CELLS // (self.rows * len(gold)))
 
-    def found(self) -> bool:
+    def exists(self) -> bool:
         """True when such an order exists."""
         if sorted(self.gold.values()) != sorted(self.predicted.values()):
             return False
@@ -312,7 +312,7 @@ def _same_groups(groups: list[_Group]) -> bool:
         column: [other for other in range(width) if search.fits([column], [other])]
         for column in range(width)
     }
-    return search.found(sorted(partners, key=lambda column: len(partners[column])), partners, [])
+    return search.exists(sorted(partners, key=lambda column: len(partners[column])), partners, [])
 
 
 class _TiedSearch:
@@ -332,7 +332,7 @@ class _TiedSearch:
                 return False
         return True
 
-    def found(self, columns: list[int], partners: dict[int, list[int]], paired: list[int]) -> bool:
+    def exists(self, columns: list[int], partners: dict[int, list[int]], paired: list[int]) -> bool:
         """True when the columns after the first `len(paired)` can be paired too."""
         if len(paired) == len(columns):
             return True
@@ -343,7 +343,7 @@ class _TiedSearch:
             if self.steps < 0:
                 return False
             pairing = [*paired, partner]
-            if self.fits(columns[: len(pairing)], pairing) and self.found(
+            if self.fits(columns[: len(pairing)], pairing) and self.exists(
                 columns, partners, pairing
             ):
                 return True

@@ -198,8 +198,8 @@ class _Reader:
         """The query that an entry of FROM stands for, None for a table."""
         if isinstance(entry, exp.Subquery):
             return self.query(entry, query)
-        known = (each.ctes.get(entry.name.lower()) for each in query.outwards() if not entry.db)
-        return next((each for each in known if each is not None), None)
+        ctes = (each.ctes.get(entry.name.lower()) for each in query.outwards() if not entry.db)
+        return next((each for each in ctes if each is not None), None)
 
     def set_operation(self, node: Node, query: _Query) -> None:
         """UNION and INTERSECT have sides in any order, so each side is one item as a whole too."""

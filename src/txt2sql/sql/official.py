@@ -39,16 +39,16 @@ def as_executed(sql: str, keep_distinct: bool) -> str:
 
 
 def _first_without_distinct(sql: str) -> str:
-    kept: list[str] = []
+    parts: list[str] = []
     start = 0
     for match in _PIECE.finditer(sql):
         piece = match.group()
         if piece == ";":
-            return "".join((*kept, sql[start : match.end()]))
+            return "".join((*parts, sql[start : match.end()]))
         if piece.lower() == "distinct":
-            kept.append(sql[start : match.start()])
+            parts.append(sql[start : match.start()])
             start = match.end()
-    return "".join((*kept, sql[start:]))
+    return "".join((*parts, sql[start:]))
 
 
 def is_ordered(gold_sql: str) -> bool:

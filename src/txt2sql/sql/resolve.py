@@ -53,7 +53,7 @@ _MAX_DEPTH = 20
 
 
 @dataclass(frozen=True)
-class Found:
+class Meaning:
     """What a column stands for: a column of a table, or a projection of a query."""
 
     source: str
@@ -87,28 +87,28 @@ class Resolver:
             elif isinstance(node, exp.Subquery):
                 yield node.alias.lower(), node.this
 
-    def find(self, column: exp.Column) -> Found | None:
+    def find(self, column: exp.Column) -> Meaning | None:
         """What the column stands for, or None when no source has it."""
         select = column.find_ancestor(exp.Select, exp.SetOperation)
         if isinstance(select, exp.SetOperation):  # its ORDER BY sees what it selects
             return _output(select, "", column.name)
         depth = 0
         while select is not None and depth < _MAX_DEPTH:
-            found = self._find_in(select, column)
-            if found is not None:
-                return found
+            resolved = self._find_in(select, column)
+            if resolved is not None:
+                return resolved
             select, depth = select.find_ancestor(exp.Select), depth + 1
         return None
 
-    def _find_in(self, select: Node, column: exp.Column) -> Found | None:
+    def _find_in(self, select: Node, column: exp.Column) -> Meaning | None:
         name, qualifier = column.name.lower(), column.table.lower()
         for source, meaning in self.sources(select):
             if qualifier and source != qualifier:
                 continue
             if isinstance(meaning, Table):
-                known = meaning.column(name)
-                if known is not None:
-                    return Found(source, known, meaning)
+                owned = meaning.column(name)
+                if owned is not None:
+                    return Meaning(source, owned, meaning)
             elif meaning is not None:
                 output = _output(meaning, source, name)
                 if output is not None:
@@ -165,24 +165,24 @@ class Resolver:
 
     def is_double(self, column: exp.Column) -> bool:
         """Whether a column holds binary floating point."""
-        found = self.find(column)
-        if found is None:
+        resolved = self.find(column)
+        if resolved is None:
             return False
-        if found.column is None:
-            inner = found.projection.find_all(exp.Column)
+        if resolved.column is None:
+            inner = resolved.projection.find_all(exp.Column)
             return any(each is not column and self.is_double(each) for each in inner)
-        return bool(_DOUBLE.match(found.column.declared_type))
+        return bool(_DOUBLE.match(resolved.column.declared_type))
 
     def _column_kind(self, node: exp.Column, depth: int) -> str:
-        found = self.find(node)
-        if found is None:
+        resolved = self.find(node)
+        if resolved is None:
             return UNKNOWN
-        if found.column is None:
-            return self.kind(found.projection, depth + 1)
-        declared = found.column.declared_type.split("(")[0].strip()
-        if found.column.type in (NUMBER, TIME) and _INTEGER.fullmatch(declared.split(" ")[0]):
+        if resolved.column is None:
+            return self.kind(resolved.projection, depth + 1)
+        declared = resolved.column.declared_type.split("(")[0].strip()
+        if resolved.column.type in (NUMBER, TIME) and _INTEGER.fullmatch(declared.split(" ")[0]):
             return INTEGER
-        return found.column.type if found.column.type != "other" else UNKNOWN
+        return resolved.column.type if resolved.column.type != "other" else UNKNOWN
 
 
 def projections(query: Node) -> list[Node]:
@@ -192,10 +192,10 @@ def projections(query: Node) -> list[Node]:
     return list(query.expressions) if isinstance(query, exp.Select) else []
 
 
-def _output(query: Node, source: str, name: str) -> Found | None:
+def _output(query: Node, source: str, name: str) -> Meaning | None:
     for projection in projections(query):
         if projection.alias_or_name.lower() == name.lower():
-            return Found(source, projection=projection)
+            return Meaning(source, projection=projection)
     return None
 
 

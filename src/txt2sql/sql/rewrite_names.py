@@ -13,10 +13,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import sqlglot
 from sqlglot import exp
 
-from txt2sql.sql.resolve import BOOLEAN, INTEGER, NUMBER, UNKNOWN, Found, Resolver, projections
+from txt2sql.sql.resolve import BOOLEAN, INTEGER, NUMBER, UNKNOWN, Meaning, Resolver, projections
+from txt2sql.sql.rewrite_dates import filled
 from txt2sql.sql.sources import Node
 from txt2sql.types import Table
 
@@ -161,27 +161,31 @@ def spelling(tree: Node, resolver: Resolver, dialect: str) -> None:
     """Names as the schema spells them, in quotes where the engine needs them."""
     columns = [(column, resolver.find(column)) for column in tree.find_all(exp.Column)]
     tables = [(table, _named(table, resolver)) for table in tree.find_all(exp.Table)]
-    for table, known in tables:
-        if known is not None:
-            _spell(table.this, known.name, dialect)
-    for column, found in columns:
-        if found is not None and isinstance(column.this, exp.Identifier):
-            outer = found
-            while isinstance(found.projection, exp.Column):  # a column that is handed on as it is
-                inner = resolver.find(found.projection)
+    for table, described in tables:
+        if described is not None:
+            _spell(table.this, described.name, dialect)
+    for column, meaning in columns:
+        if meaning is not None and isinstance(column.this, exp.Identifier):
+            outer = meaning
+            while isinstance(meaning.projection, exp.Column):  # a column that is handed on as it is
+                inner = resolver.find(meaning.projection)
                 if inner is None:
                     break
-                found = inner
-            if found.column is not None:
-                _spell(column.this, found.name, dialect)
+                meaning = inner
+            if meaning.column is not None:
+                _spell(column.this, meaning.name, dialect)
             elif isinstance(outer.projection, exp.Alias):
                 column.this.set("quoted", outer.projection.args["alias"].quoted)
                 column.this.set("this", outer.name)
         qualifier = column.args.get("table")
         if qualifier is not None:
-            for table, known in tables:
-                if known is not None and not table.alias and _same(qualifier.name, known.name):
-                    _spell(qualifier, known.name, dialect)
+            for table, described in tables:
+                if (
+                    described is not None
+                    and not table.alias
+                    and _same(qualifier.name, described.name)
+                ):
+                    _spell(qualifier, described.name, dialect)
     for name in tree.find_all(exp.Identifier):
         if not name.quoted and name.name.lower() in _RESERVED:
             name.set("quoted", True)
@@ -273,10 +277,10 @@ def _settled(
             return True
         node = node.parent
     assert isinstance(column, exp.Column)
-    found = resolver.find(column)
-    if found is None or found.source not in {name for name, _ in resolver.sources(select)}:
+    meaning = resolver.find(column)
+    if meaning is None or meaning.source not in {name for name, _ in resolver.sources(select)}:
         return True
-    return dialect != "duckdb" and _key_is_grouped(found, keys, resolver)
+    return dialect != "duckdb" and _key_is_grouped(meaning, keys, resolver)
 
 
 def _same_key(node: Node, key: Node, resolver: Resolver) -> bool:
@@ -288,14 +292,14 @@ def _same_key(node: Node, key: Node, resolver: Resolver) -> bool:
     return bool(node == key)
 
 
-def _key_is_grouped(found: Found, keys: list[Node], resolver: Resolver) -> bool:
-    if not isinstance(found.table, Table):
+def _key_is_grouped(meaning: Meaning, keys: list[Node], resolver: Resolver) -> bool:
+    if not isinstance(meaning.table, Table):
         return False
-    primary = {column.name.lower() for column in found.table.columns if column.primary_key}
+    primary = {column.name.lower() for column in meaning.table.columns if column.primary_key}
     grouped = set()
     for key in keys:
         other = resolver.find(key) if isinstance(key, exp.Column) else None
-        if other is not None and other.source == found.source:
+        if other is not None and other.source == meaning.source:
             grouped.add(other.name.lower())
     return bool(primary) and primary <= grouped
 
@@ -337,7 +341,7 @@ def _wrap(
     elif dialect == "duckdb":
         wrapped = exp.AnyValue(this=column.copy())
     elif dialect == "postgres" and kind in (BOOLEAN, UNKNOWN):  # of which there may be no least one
-        wrapped = sqlglot.parse_one(f"(ARRAY_AGG({column.sql('postgres')}))[1]", read="postgres")
+        wrapped = filled("(ARRAY_AGG(_0))[1]", dialect, column)
     else:
         wrapped = exp.Min(this=column.copy())
     if column.parent is select:  # an item of the select list keeps its name
@@ -345,22 +349,22 @@ def _wrap(
     column.replace(wrapped)
 
 
+# Of the row with the extreme; a character that no value holds keeps the first one apart from the rest.
+_OF_EXTREME = {
+    "duckdb": "ARG_{extreme}(_0, _1)",
+    "postgres": "(ARRAY_AGG(_0 ORDER BY _1 {direction} NULLS LAST))[1]",
+    "mysql": "SUBSTRING_INDEX(GROUP_CONCAT(_0 ORDER BY _1 {direction} SEPARATOR '\x1f'), CHAR(31), 1)",
+}
+
+
 def _from_extreme_row(column: Node, extreme: Node, number: bool, dialect: str) -> Node:
     """The value of the column in the row that has the extreme."""
+    template = _OF_EXTREME[dialect] + (" + 0" if number and dialect == "mysql" else "")
     largest = isinstance(extreme, exp.Max)
-    value, by = column.sql(dialect="postgres"), extreme.this.sql(dialect="postgres")
-    direction = "DESC" if largest else "ASC"
-    if dialect == "duckdb":
-        text = f"{'ARG_MAX' if largest else 'ARG_MIN'}({value}, {by})"
-        return sqlglot.parse_one(text, read="duckdb")
-    if dialect == "postgres":
-        text = f"(ARRAY_AGG({value} ORDER BY {by} {direction} NULLS LAST))[1]"
-        return sqlglot.parse_one(text, read="postgres")
-    value, by = column.sql(dialect="mysql"), extreme.this.sql(dialect="mysql")
-    # A character that no value holds keeps the first one apart from the rest.
-    mark = "CHAR(31)"
-    text = f"SUBSTRING_INDEX(GROUP_CONCAT({value} ORDER BY {by} {direction} SEPARATOR '\x1f'), {mark}, 1)"
-    return sqlglot.parse_one(f"{text} + 0" if number else text, read="mysql")
+    template = template.format(
+        extreme="MAX" if largest else "MIN", direction="DESC" if largest else "ASC"
+    )
+    return filled(template, dialect, column, extreme.this)
 
 
 def order_of_distinct_rows(tree: Node, resolver: Resolver, dialect: str) -> None:
@@ -401,8 +405,8 @@ def order_of_counts(tree: Node, resolver: Resolver, dialect: str) -> None:
 def _never_null(node: Node, resolver: Resolver) -> bool:
     if isinstance(node, exp.Count):
         return True
-    found = resolver.find(node) if isinstance(node, exp.Column) else None
-    return found is not None and found.column is not None and found.column.primary_key
+    meaning = resolver.find(node) if isinstance(node, exp.Column) else None
+    return meaning is not None and meaning.column is not None and meaning.column.primary_key
 
 
 def limits(tree: Node, resolver: Resolver, dialect: str) -> None:

@@ -20,6 +20,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from txt2sql.identifiers import RESERVED
+from txt2sql.sql.sources import unquoted
 from txt2sql.types import Table
 
 AGGREGATES = ("", "MAX", "MIN", "COUNT", "SUM", "AVG")
@@ -85,15 +87,6 @@ _FLIPPED = (0, 2, 1)
 _LONGEST_INTEGER = 4000
 """Digits; Python refuses to read more than 4,300."""
 
-# Words that SQLite does not take for a name unless they are quoted.
-_RESERVED = frozenset(
-    "add all alter and as autoincrement between case check collate commit constraint create default "
-    "deferrable delete distinct drop else escape except exists foreign from group having in index "
-    "insert intersect into is isnull join limit not nothing notnull null on or order primary "
-    "references returning select set table then to transaction union unique update using values when "
-    "where".split()
-)
-
 _Token = tuple[str, str]
 _END: _Token = ("end", "")
 
@@ -125,9 +118,9 @@ class _Reader:
         self.expect("word", "from")
         if self.name() != self.table:
             raise _NoSketch
-        known = self.alias() or self.table
+        name = self.alias() or self.table
         conds = self.conditions() if self.took("word", "where") else []
-        if self.tokens[self.at] != _END or self.qualifiers - {known}:
+        if self.tokens[self.at] != _END or self.qualifiers - {name}:
             raise _NoSketch
         return Sketch(sel, agg, tuple(conds))
 
@@ -148,7 +141,7 @@ class _Reader:
         if self.took("word", "as"):
             return self.name()
         kind, text = self.tokens[self.at]
-        if kind == "name" or (kind == "word" and text.lower() not in _RESERVED):
+        if kind == "name" or (kind == "word" and text.lower() not in RESERVED):
             return self.name()
         return None
 
@@ -191,7 +184,7 @@ class _Reader:
         if kind == "number" or (kind == "mark" and text in "+-"):
             return None, self.number()
         if kind == "name" and text[0] == '"' and self.tokens[self.at + 1] != ("mark", "."):
-            name = _unquoted(text)
+            name = unquoted(text)
             if name.lower() not in self.columns:  # SQLite takes it for a string then
                 self.at += 1
                 return None, name
@@ -223,16 +216,16 @@ class _Reader:
         kind, text = self.tokens[self.at]
         self.at += 1
         if kind == "name":
-            return _unquoted(text).lower()
+            return unquoted(text).lower()
         lowered = text.lower()
-        if kind != "word" or lowered in _RESERVED:
+        if kind != "word" or lowered in RESERVED:
             raise _NoSketch
         return lowered
 
     def took(self, kind: str, text: str) -> bool:
         """Step over the next token if it is this one."""
-        found, actual = self.tokens[self.at]
-        if found == kind and (actual == text or (kind == "word" and actual.lower() == text)):
+        token_kind, actual = self.tokens[self.at]
+        if token_kind == kind and (actual == text or (kind == "word" and actual.lower() == text)):
             self.at += 1
             return True
         return False
@@ -240,8 +233,3 @@ class _Reader:
     def expect(self, kind: str, text: str) -> None:
         if not self.took(kind, text):
             raise _NoSketch
-
-
-def _unquoted(name: str) -> str:
-    quote, inner = name[0], name[1:-1]
-    return inner if quote == "[" else inner.replace(quote * 2, quote)

@@ -118,7 +118,7 @@ class Scope:
 
 def from_clauses(tokens: list[Any]) -> list[FromClause]:
     """The FROM clauses of a statement, an outer one before those inside it."""
-    found: list[FromClause] = []
+    clauses: list[FromClause] = []
     frames: list[tuple[bool, FromClause | None]] = [(False, None)]  # SELECT was read; the open FROM
     previous = end = None
     joining: tuple[str, int] | None = None  # the first word of a join, and its offset
@@ -135,7 +135,7 @@ def from_clauses(tokens: list[Any]) -> list[FromClause]:
             frames[-1] = (True, None)
         elif word == "FROM" and selecting and previous != "DISTINCT":
             clause = FromClause(token.start)
-            found.append(clause)
+            clauses.append(clause)
             frames[-1] = (False, clause)
         elif clause is not None:
             if word in _ENDS:
@@ -154,7 +154,7 @@ def from_clauses(tokens: list[Any]) -> list[FromClause]:
     for _, clause in frames:
         if clause is not None:
             clause.end = end or clause.end
-    return found
+    return clauses
 
 
 def entries(select: Node) -> Iterator[tuple[Node, Node]]:
@@ -203,10 +203,10 @@ def components(count: int, linked: list[set[int]]) -> list[list[int]]:
         roots = sorted(root(i % (count + 1)) for i in together)
         for other in roots[1:]:
             group[root(other)] = roots[0]
-    found: dict[int, list[int]] = {}
+    groups: dict[int, list[int]] = {}
     for i in range(count):
-        found.setdefault(root(i), []).append(i)
-    return list(found.values())
+        groups.setdefault(root(i), []).append(i)
+    return list(groups.values())
 
 
 def span(node: Node) -> tuple[int, int]:

@@ -335,7 +335,7 @@ class _Reader:
     def conditions(self, own: list[str]) -> Conditions:
         """One flat list; AND and OR may be missing, and do not bind differently."""
         tokens = self.tokens
-        found: list[Condition | str] = []
+        listed: list[Condition | str] = []
         while tokens[self.at]:
             expression = self.expression(own)
             negated = self.take("not")
@@ -347,14 +347,14 @@ class _Reader:
             if operator == "between":
                 self.expect("and")
                 upper = self.value(own)
-            found.append(Condition(negated, operator, expression, value, upper))
+            listed.append(Condition(negated, operator, expression, value, upper))
             token = tokens[self.at]
             if token in _CONDITIONS_END:
                 break
             if token in ("and", "or"):
-                found.append(token)
+                listed.append(token)
                 self.at += 1
-        return tuple(found)
+        return tuple(listed)
 
     def value(self, own: list[str]) -> Value:
         """A query, quoted text, a number or a column; after a column all is skipped up to a keyword."""

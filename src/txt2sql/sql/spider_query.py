@@ -220,14 +220,14 @@ def normalise(
         return Expression(given.operator, left, right)
 
     def rewritten(given: Conditions) -> Conditions:
-        found = list(_blank_conditions(given))
-        for place in range(0, len(found), 2):
-            each = found[place]
+        parts = list(_blank_conditions(given))
+        for place in range(0, len(parts), 2):
+            each = parts[place]
             if not isinstance(each, str):
-                found[place] = Condition(
+                parts[place] = Condition(
                     each.negated, each.operator, expression(each.expression), each.value, each.upper
                 )
-        return tuple(found)
+        return tuple(parts)
 
     where = rewritten(query.where) if query.where else ()
     branches = (query.intersect, query.union, query.except_)
@@ -247,7 +247,7 @@ def normalise(
 
 def _keywords(query: Query) -> frozenset[str]:
     """Clauses and operators that occur in the outermost query."""
-    found = {query.direction, "order"} if query.direction else set()
+    words = {query.direction, "order"} if query.direction else set()
     clauses = {
         "where": query.where,
         "group": query.group,
@@ -257,16 +257,16 @@ def _keywords(query: Query) -> frozenset[str]:
         "union": query.union,
         "except": query.except_,
     }
-    found.update([name for name, clause in clauses.items() if clause])
+    words.update([name for name, clause in clauses.items() if clause])
     if query.on or query.where or query.having:
         if "or" in connectors(query):
-            found.add("or")
+            words.add("or")
         for condition in conditions(query):
             if condition.negated:
-                found.add("not")
+                words.add("not")
             if condition.operator in ("in", "like"):
-                found.add(condition.operator)
-    return frozenset(found)
+                words.add(condition.operator)
+    return frozenset(words)
 
 
 def _blank(query: Query) -> Query:
@@ -283,18 +283,18 @@ def _blank(query: Query) -> Query:
 
 def _blank_conditions(given: Conditions) -> Conditions:
     """Only even places are conditions to the official evaluator, even where a connector is missing."""
-    found = list(given)
-    for place in range(0, len(found), 2):
-        each = found[place]
+    parts = list(given)
+    for place in range(0, len(parts), 2):
+        each = parts[place]
         if not isinstance(each, str):
-            found[place] = Condition(
+            parts[place] = Condition(
                 each.negated,
                 each.operator,
                 each.expression,
                 _blank_value(each.value),
                 _blank_value(each.upper),
             )
-    return tuple(found)
+    return tuple(parts)
 
 
 def _blank_value(value: Value) -> Query | None:

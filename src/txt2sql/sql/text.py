@@ -144,16 +144,16 @@ def _json_values(text: str) -> Iterator[str]:
 
 def _first_statement(text: str) -> str | None:
     """The first statement that opens a line or follows `SQL:`, else one in the middle of prose."""
-    for found in _AT_HEAD.finditer(text):
-        quoted = text[: found.start("sql")].endswith("`") and not text[
-            : found.start("sql")
+    for match in _AT_HEAD.finditer(text):
+        quoted = text[: match.start("sql")].endswith("`") and not text[
+            : match.start("sql")
         ].endswith("```")
-        sql, sound = _cut(text[found.start("sql") :], quoted)
+        sql, sound = _cut(text[match.start("sql") :], quoted)
         # "Select the rows you want." opens a line too: prose capitalises, SQL in doubt does not.
-        if sound or not found["sql"].istitle():
+        if sound or not match["sql"].istitle():
             return sql
-    for found in _START.finditer(text):
-        sql, sound = _cut(text[found.start() :], inline=False)
+    for match in _START.finditer(text):
+        sql, sound = _cut(text[match.start() :], inline=False)
         if sound and re.search(r"\bfrom\b", sql, re.I):
             return sql
     return None
@@ -189,7 +189,7 @@ def _trim(sql: str) -> str:
 
 def _tokens(sql: str) -> Iterator[tuple[str | None, str]]:
     """(kind, text) of each piece; quoted text and comments are one piece of kind None."""
-    return ((found.lastgroup, found[0]) for found in _TOKEN.finditer(sql))
+    return ((match.lastgroup, match[0]) for match in _TOKEN.finditer(sql))
 
 
 def _is_comment(token: str) -> bool:

@@ -85,27 +85,27 @@ def with_order_keys(gold_sql: str) -> TieQuery | None:
     items = [_item(gold_sql, part) for part in _split(tokens[head:first_clause])]
     keys = [_key(gold_sql, part, items) for part in _split(tokens[order + 2 : end])]
     bounds = _bounds([token.text for token in tokens[end + 1 :]])
-    found = [key for key in keys if key is not None]
-    if bounds is None or len(found) < len(keys) or tokens[order + 1].text != "by":
+    valid = [key for key in keys if key is not None]
+    if bounds is None or len(valid) < len(keys) or tokens[order + 1].text != "by":
         return None
-    if distinct and not {key.plain for key in found} <= {item.plain for item in items}:
+    if distinct and not {key.plain for key in valid} <= {item.plain for item in items}:
         return None
-    columns = "".join(f', {key.sql} AS "{_KEY}{i}"' for i, key in enumerate(found, 1))
+    columns = "".join(f', {key.sql} AS "{_KEY}{i}"' for i, key in enumerate(valid, 1))
     where = tokens[first_clause].start
     sql = f"{gold_sql[:where]}{columns} {gold_sql[where : tokens[end - 1].end]}"
-    return TieQuery(sql, len(found), *bounds)
+    return TieQuery(sql, len(valid), *bounds)
 
 
 def _tokens(sql: str) -> list[_Token]:
     tokens, depth = [], 0
-    for found in _TOKEN.finditer(sql):
-        if found["gap"]:
+    for match in _TOKEN.finditer(sql):
+        if match["gap"]:
             continue
-        text = found[0]
+        text = match[0]
         if text == ")":
             depth -= 1
         quoted = text[0] in "'\"`["
-        tokens.append(_Token(text if quoted else text.lower(), found.start(), found.end(), depth))
+        tokens.append(_Token(text if quoted else text.lower(), match.start(), match.end(), depth))
         if text == "(":
             depth += 1
     return tokens
@@ -187,10 +187,10 @@ def _bounds(texts: Sequence[str]) -> tuple[int, int | None] | None:
     """(offset, limit) of the words after LIMIT, or None when they are not numbers."""
     if not texts:
         return 0, None
-    found = re.fullmatch(r"(- )?(\d{1,9})(?: (,|offset) (\d{1,9}))?", " ".join(texts))
-    if found is None or (found[1] and found[3] == ","):
+    match = re.fullmatch(r"(- )?(\d{1,9})(?: (,|offset) (\d{1,9}))?", " ".join(texts))
+    if match is None or (match[1] and match[3] == ","):
         return None
-    first, second = int(found[2]), int(found[4] or 0)
-    if found[3] == ",":
+    first, second = int(match[2]), int(match[4] or 0)
+    if match[3] == ",":
         return first, second
-    return second, None if found[1] else first
+    return second, None if match[1] else first
