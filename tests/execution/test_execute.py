@@ -31,64 +31,24 @@ MARGIN_S = 1.0  # half a second on an idle machine
 LONG_A = "replace(hex(zeroblob(250000)), '0', 'a')"  # 500,000 times the letter a
 LAUGHS = "".join(f", a{i + 1} AS (SELECT a.x FROM a{i} a, a{i} b)" for i in range(40))
 
+# Beside those of tests/fixtures/sql/hostile.txt, which test_hostile_predictions.py judges.
 WRITES = (
     "DROP TABLE item",
-    "DELETE FROM item",
-    "UPDATE item SET price = 0",
     "INSERT INTO item VALUES (0, 'x', 0)",
     "REPLACE INTO item VALUES (1, 'x', 0)",
-    "WITH a AS (SELECT 1) DELETE FROM item",
     "WITH a AS (SELECT 1) INSERT INTO item SELECT 1, 'x', 0",
-    "WITH a AS (SELECT 1) UPDATE item SET price = 0 RETURNING *",
-    "CREATE TABLE x (a)",
     "CREATE TEMP TABLE x (a)",
-    "CREATE INDEX x ON item (name)",
-    "ALTER TABLE item RENAME TO x",
     "ATTACH 'other.sqlite' AS other",
-    "DETACH main",
-    "PRAGMA writable_schema = 1",
     "PRAGMA journal_mode = WAL",
-    "PRAGMA query_only = 0",
-    "SELECT * FROM pragma_journal_mode('WAL')",
-    "SELECT * FROM pragma_table_info('item')",
     "SELECT load_extension('libm.so.6')",
     "SELECT LOAD_EXTENSION('libm.so.6')",
-    "SELECT writefile('x', 'y')",
-    "SELECT readfile('/etc/passwd')",
-    "SELECT edit('x')",
-    "SELECT fts3_tokenizer('simple')",
     "SELECT fts3_tokenizer('simple', x'00')",
-    "VACUUM",
     "VACUUM INTO 'copy.sqlite'",
-    "REINDEX",
-    "ANALYZE",
-    "BEGIN",
-    "BEGIN EXCLUSIVE",
-    "COMMIT",
-    "ROLLBACK",
-    "SAVEPOINT a",
-    "RELEASE a",
-    "EXPLAIN DROP TABLE item",
     "EXPLAIN QUERY PLAN SELECT 1",
     "SELECT 1; DROP TABLE item",
-    "SELECT 1; SELECT 2",
-    "SELECT 1; -- quiet\nDROP TABLE item",
-    "SELECT 1 /* ; */; DELETE FROM item",
-    "-- SELECT 1\nDROP TABLE item",
-    "/* SELECT */ DROP TABLE item",
-    "--\rDROP TABLE item\nSELECT 1; DROP TABLE item",
-    "SELECT 1\0; DROP TABLE item",
-    "\0SELECT 1",
-    "\ufeffDROP TABLE item",
-    "\u00a0DROP TABLE item",
-    "\uff24\uff32\uff2f\uff30 TABLE item",
-    "D\u200bROP TABLE item",
-    "SELECT \ud800",
     "",
     " ",
-    ";",
     ";;DROP TABLE item",
-    "--",
     "SELECT " + "1," * 500_000 + "1",
     "SELECT " + "(" * 10_000 + "1" + ")" * 10_000,
     "SELECT " + "-" * 3 + "1",
@@ -100,10 +60,6 @@ WRITES = (
 BOMBS = {
     "endless recursion": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "
     "SELECT count(*) FROM n",
-    "endless recursion that keeps its rows": "WITH RECURSIVE n(i) AS (SELECT 1 UNION "
-    "SELECT i + 1 FROM n) SELECT max(i) FROM n",
-    "recursion that doubles a string": "WITH RECURSIVE n(s) AS (SELECT 'x' UNION ALL "
-    "SELECT s || s FROM n) SELECT length(s) FROM n",
     "exponential compilation": "WITH a0 AS (SELECT 1 AS x)" + LAUGHS + " SELECT count(*) FROM a40",
     "cartesian product": "SELECT count(*) FROM item a, item b, item c",
     "sorted cartesian product": "SELECT a.id FROM item a, item b, item c ORDER BY b.name, a.name",
@@ -116,12 +72,6 @@ BOMBS = {
     "window over a cartesian product": "SELECT sum(a.id) OVER (ORDER BY b.id) FROM item a, item b",
     "correlated subqueries": "SELECT (SELECT count(*) FROM item b WHERE b.price > a.price AND "
     "EXISTS (SELECT 1 FROM item c WHERE c.price < b.price + a.id * 0 - 9e9)) FROM item a",
-    "randomblob": "SELECT randomblob(1e9)",
-    "zeroblob": "SELECT zeroblob(1000000000)",
-    "printf width": "SELECT printf('%1000000000d', 1)",
-    "printf precision": "SELECT printf('%.1000000000f', 1.5)",
-    "printf star": "SELECT printf('%*d', 1000000000, 1)",
-    "hex of zeroblob": "SELECT hex(zeroblob(900000000))",
     "nested replace": "SELECT length(replace(replace(replace(hex(zeroblob(1000)), '0', "
     "hex(zeroblob(1000))), '0', hex(zeroblob(1000))), '0', hex(zeroblob(1000))))",
     "group_concat": "SELECT group_concat(hex(zeroblob(1000))) FROM item a, item b",
@@ -145,8 +95,6 @@ BOMBS = {
     + " FROM item a, item b",
     "endless rows without a match": "SELECT * FROM item a, item b, item c WHERE a.id < 0 * b.id + "
     "c.id * 0 - 1",
-    "large IN": "SELECT count(*) FROM item a, item b WHERE a.id + b.id NOT IN (SELECT c.id * d.id "
-    "FROM item c, item d, item e)",
 }
 
 
