@@ -219,7 +219,7 @@ class ValueIndex:
                 return look_up()
             except sqlite3.Error:  # the file went bad after it was opened
                 self._connection.close()
-                self._connection = _in_memory(self._database)
+                self._connection = _in_memory(self.database)
                 return look_up()
 
     def _near(self, word: str, most: int) -> list[str]:
