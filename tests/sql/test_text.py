@@ -49,10 +49,10 @@ def test_what_is_extracted_is_extracted_again(completion: str) -> None:
 
 @pytest.mark.parametrize("piece", ["/*", "'", '"', "(", "SELECT ", "```", "\n", "WITH a AS (", "{"])
 def test_a_runaway_completion_costs_little(piece: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     extract_sql(piece * 20_000)
     extract_sql("SELECT 1 " + piece * 20_000)
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 @pytest.mark.parametrize(
