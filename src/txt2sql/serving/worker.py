@@ -28,8 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from txt2sql.errors import ModelError, Text2SQLError
-from txt2sql.execution.pool import DEFAULT_LIMITS, Limits
-from txt2sql.execution.pool import interrupt
+from txt2sql.execution.pool import DEFAULT_LIMITS, Limits, interrupt
 from txt2sql.serving.service import Answer, Service
 from txt2sql.types import (
     Completion,
