@@ -167,9 +167,9 @@ def test_large_schema_is_quick(tmp_path: Path) -> None:
         ),
         *(f"INSERT INTO t{i} (c0) VALUES (1)" for i in range(500)),
     )
-    start = time.perf_counter()
+    start = time.process_time()
     schema = open_database(path).schema()
-    assert time.perf_counter() - start < 10  # what is quadratic takes minutes
+    assert time.process_time() - start < 10  # what is quadratic takes minutes
     assert len(schema.tables) == len(schema.foreign_keys) == 500
 
 

@@ -33,8 +33,7 @@ _LASTING_ERRORS = (
     *("no such ", "near ", "ambiguous ", "misuse of ", "incomplete input", "wrong number of "),
     "refused",
 )
-_CACHE_BYTES = 64_000_000
-_CACHED_RESULT_BYTES = 1_000_000
+_CACHED_RESULTS, _CACHED_RESULT_BYTES = 512, 125_000
 # A file written this recently may be written again without a visible change of its time stamp.
 _RACY_NS = 100_000_000
 
@@ -72,52 +71,30 @@ def execute(
         answer = pool.ask(pool.SQLITE, limits.max_memory_bytes, limits.timeout_s, request)
     result = QueryResult(answer.columns, tuple(answer.rows()), *answer[2:6])
     lasting = answer.error is None or answer.error.startswith(_LASTING_ERRORS)
-    if settled and lasting and not answer.volatile:
-        _results.put(key, result, sum(map(len, answer.chunks)) + len(sql) + 500)
+    small = sum(map(len, answer.chunks)) + len(sql) <= _CACHED_RESULT_BYTES
+    if settled and lasting and small and not answer.volatile:
+        _remember(key, result)
     return result
 
 
-class _Results:
-    """The results of the last statements, bounded by bytes, least recently used first to go."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._bytes = 0
-        self._entries: OrderedDict[object, tuple[QueryResult, int]] = OrderedDict()
-
-    def get(self, key: object) -> QueryResult | None:
-        """The result of `key`, or None."""
-        with self._lock:
-            entry = self._entries.get(key)
-            if entry is None:
-                return None
-            self._entries.move_to_end(key)
-            return entry[0]
-
-    def put(self, key: object, result: QueryResult, size: int) -> None:
-        """Store a result of about `size` bytes; large ones are left out."""
-        if size > _CACHED_RESULT_BYTES:
-            return
-        with self._lock:
-            self._bytes += size - self._entries.pop(key, (result, 0))[1]
-            self._entries[key] = (result, size)
-            while self._bytes > _CACHE_BYTES:
-                self._bytes -= self._entries.popitem(last=False)[1][1]
-
-    def clear(self) -> None:
-        """Drop everything; also replaces the lock, which a fork may have caught locked."""
-        self._lock = threading.Lock()
-        self._bytes = 0
-        self._entries = OrderedDict()
+_lock = threading.Lock()
+_results: OrderedDict[object, QueryResult] = OrderedDict()
+"""The results of the last statements, the oldest first."""
 
 
-_results = _Results()
+def _remember(key: object, result: QueryResult) -> None:
+    with _lock:
+        _results[key] = result
+        if len(_results) > _CACHED_RESULTS:
+            _results.popitem(last=False)
 
 
 def clear_cache() -> None:
     """Forget every cached result (benchmarks and tests measure the engine with this)."""
+    global _lock
+    _lock = threading.Lock()  # a fork may have caught it locked
     _results.clear()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_results.clear)
+    os.register_at_fork(after_in_child=clear_cache)
