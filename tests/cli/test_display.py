@@ -118,18 +118,8 @@ def test_json_is_always_one_valid_line(rows: list[Row]) -> None:
 def test_json_has_exactly_the_promised_keys() -> None:
     result = json.loads(display.answer_json(answer(("x",), confidence=0.5), None))
     assert list(result) == [
-        *(
-            "question",
-            "previous",
-            "sql",
-            "columns",
-            "rows",
-            "truncated",
-            "seconds",
-            "model",
-            "error",
-        ),
-        *("confidence", "dropped"),
+        *("question", "previous", "sql", "columns", "rows", "truncated", "seconds", "model"),
+        *("error", "confidence", "certainty", "unknown", "readings", "dropped"),
     ]
     assert result["dropped"] == []
 

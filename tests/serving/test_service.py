@@ -90,6 +90,19 @@ def test_sql_that_fails_or_writes_becomes_an_error_and_changes_nothing(
     assert contents(shop.parent) == before
 
 
+def test_a_statement_is_executed_once_for_a_question(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, ran = service(shop, "SELECT count(*) FROM shop"), []
+    run = asked.run
+    monkeypatch.setattr(asked, "run", lambda sql: ran.append(sql) or run(sql))
+    assert [asked.ask(question).rows for question in ("How many?", "How many now?")] == [
+        ((3,),),
+        ((3,),),
+    ]
+    assert len(ran) == 2
+
+
 def test_endless_sql_is_stopped(shop: Path) -> None:
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT sum(i) FROM n"
     asked = service(shop, endless, limits=Limits(timeout_s=0.2))

@@ -128,11 +128,12 @@ def unlike(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[str]:
 def compare(a: Sequence[Row], b: Sequence[Row], metric: str = "execution_accuracy") -> Comparison:
     """Compare the scores of one metric over the examples that A and B share."""
     pairs, unmatched_a, unmatched_b = _matched(a, b)
-    scored = []
-    for key, row_a, row_b in pairs:
-        score_a, score_b = _score(row_a, metric), _score(row_b, metric)
-        if score_a is not None and score_b is not None:
-            scored.append((key, row_a, row_b, score_a, score_b))
+    scored = [
+        (key, row_a, row_b, float(score_a), float(score_b))
+        for key, row_a, row_b in pairs
+        if (score_a := row_a["scores"].get(metric)) is not None
+        and (score_b := row_b["scores"].get(metric)) is not None
+    ]
     if not scored:
         shared = sorted(set(a[0]["scores"]) & set(b[0]["scores"]))
         raise DataError(
@@ -140,9 +141,9 @@ def compare(a: Sequence[Row], b: Sequence[Row], metric: str = "execution_accurac
             f"{'choose one of ' + ', '.join(shared) if shared else 'the two share no metric'}"
         )
     scores_a, scores_b = [s[3] for s in scored], [s[4] for s in scored]
-    both = sum(x == y == 1 for x, y in zip(scores_a, scores_b, strict=True))
-    only_a = sum(x > y for x, y in zip(scores_a, scores_b, strict=True))
-    only_b = sum(x < y for x, y in zip(scores_a, scores_b, strict=True))
+    both = sum(x == y == 1 for x, y in zip(scores_a, scores_b))
+    only_a = sum(x > y for x, y in zip(scores_a, scores_b))
+    only_b = sum(x < y for x, y in zip(scores_a, scores_b))
     neither = len(scored) - both - only_a - only_b
     binary = {*scores_a, *scores_b} <= {0.0, 1.0}
     return Comparison(
@@ -194,11 +195,6 @@ def _other_question(a: Row, b: Row) -> str:
         if name in a and name in b and a[name] != b[name]:
             return f"{what} {a[name]!r} and {b[name]!r}"
     return ""
-
-
-def _score(row: Row, metric: str) -> float | None:
-    score = row["scores"].get(metric)
-    return float(score) if isinstance(score, (int, float)) else None
 
 
 def _change(key: str, row_a: Row, row_b: Row, a: float, b: float) -> Change:

@@ -16,7 +16,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from itertools import cycle
-from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -29,14 +28,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-PANEL, INK, GRID = "#fbfaf7", "#222222", "#d9d6cf"
+PANEL, GRID = "#fbfaf7", "#d9d6cf"
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 # Seven to six colours: 42 runs until two look alike.
 HATCHES = ("", "//", "..", "xx", "\\\\", "--", "++")
 MARKERS = "osD^vPX"
-_SHORT_NAME = 26
-"""Characters: of such names two fit beside each other above a figure."""
-_LINE_INCHES = 0.2
 _MOST_BARS = 6
 """More runs than that, side by side, are no picture."""
 _NEEDS = {
@@ -185,15 +181,12 @@ def _styled() -> Iterator[None]:
         raise ConfigError(
             'figures need matplotlib; install it with pip install "txt2sql[figures]"'
         ) from None
-
     style: dict[Any, Any] = {
-        "font.family": "sans-serif",
-        "font.size": 10,
         "hatch.linewidth": 0.6,
         "text.parse_math": False,  # a dollar in a name is a dollar
         "svg.hashsalt": "txt2sql",  # the same numbers make the same file
-        **dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color", "ytick.color"), INK),
         **dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), PANEL),
+        **dict.fromkeys(("axes.spines.top", "axes.spines.right"), False),
     }
     with matplotlib.rc_context(style):
         yield
@@ -210,29 +203,17 @@ def _save(figure: Figure, path: Path) -> list[Path]:
     return written
 
 
-def _blank(
-    width: float, label: str, height: float = 3.4, percent: str = "y"
-) -> tuple[Figure, Axes]:
+def _blank(width: float, height: float, percent: str = "y") -> tuple[Figure, Axes]:
     """An empty figure in inches, with percent and a grid along one axis."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import PercentFormatter
 
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.subplots()
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(INK)
-    axes.grid(axis=percent, color=GRID, linewidth=0.8)  # type: ignore[arg-type]
+    axes.grid(axis=percent, color=GRID)  # type: ignore[arg-type]
     axes.set_axisbelow(True)
-    (axes.set_ylabel if percent == "y" else axes.set_xlabel)(label)
     (axes.yaxis if percent == "y" else axes.xaxis).set_major_formatter(PercentFormatter(1.0))
     return figure, axes
-
-
-def _legend(figure: Figure, marks: Sequence[Any], names: Sequence[str]) -> None:
-    """Names above the axes; the figure grows by their lines, so that the axes keep their size."""
-    columns = 2 if max(map(len, names)) <= _SHORT_NAME else 1
-    figure.legend(marks, names, loc="outside upper center", ncols=columns, frameon=False)
-    figure.set_figheight(figure.get_figheight() + _LINE_INCHES * (ceil(len(names) / columns) - 1))
 
 
 def _errors(values: Sequence[Estimate]) -> list[list[float]]:
@@ -251,11 +232,10 @@ def _by_hardness(runs: Sequence[RunSummary], label: str) -> Figure | None:
     if not runs:
         return None
     groups = ["all", *dict.fromkeys(level for run in runs for level in run.by_difficulty)]
-    figure, axes = _blank(min(5.0 + 1.4 * (len(runs) - 1), 11.0), label)
+    figure, axes = _blank(min(3.6 + 1.4 * len(runs), 11.0), 3.4 + 0.2 * len(runs))
     width = 0.8 / len(runs)
     sizes: dict[str, set[int]] = {group: set() for group in groups}
-    looks = zip(runs, cycle(COLOURS), cycle(HATCHES), strict=False)
-    for index, (run, colour, hatch) in enumerate(looks):
+    for index, (run, colour, hatch) in enumerate(zip(runs, cycle(COLOURS), cycle(HATCHES))):
         values = {"all": run.accuracy, **run.by_difficulty}
         for group, value in values.items():
             sizes[group].add(value.n)
@@ -270,15 +250,11 @@ def _by_hardness(runs: Sequence[RunSummary], label: str) -> Figure | None:
             color=colour,
             hatch=hatch,
             edgecolor=PANEL,
-            error_kw={"ecolor": INK, "elinewidth": 0.9, "capsize": 2},
+            capsize=2,
         )
-    axes.set_ylim(0, 1)
+    axes.set(ylim=(0, 1), ylabel=label)
     axes.set_xticks(range(len(groups)), [f"{group}\n{_n(n)}" for group, n in sizes.items()])
-    axes.tick_params(axis="x", length=0)
-    if len(runs) > 1:
-        _legend(figure, *axes.get_legend_handles_labels())
-    else:
-        axes.set_ylabel(f"{label}, {runs[0].name}")
+    figure.legend(loc="outside upper center", frameon=False)
     return figure
 
 
@@ -291,51 +267,37 @@ def _lines(
     """A line per name, or a point; estimates have their intervals."""
     if not curves:
         return None
-    figure, axes = _blank(5.6, f"{y_label} ({_n(sizes)})")
-    looks = zip(curves.items(), cycle(COLOURS), cycle(MARKERS), strict=False)
-    for (name, points), colour, marker in looks:
+    figure, axes = _blank(5.6, 3.4 + 0.2 * len(curves))
+    for (name, points), colour, marker in zip(curves.items(), cycle(COLOURS), cycle(MARKERS)):
         xs = [x for x, _ in points]
         means = [y.mean if isinstance(y, Estimate) else y for _, y in points]
         every = max(1, len(points) // 8)
-        axes.plot(
-            xs, means, color=colour, marker=marker, markersize=5.5, label=name, markevery=every
-        )
+        axes.plot(xs, means, color=colour, marker=marker, label=name, markevery=every)
         for x, y in points:
             if isinstance(y, Estimate):
-                axes.plot([x, x], [y.low, y.high], color=INK, linewidth=0.9)
-    xs = [x for points in curves.values() for x, _ in points]
-    if min(xs) > 0 and max(xs) > 10 * min(xs) and max(xs) > 1:
-        axes.set_xscale("log")
-    else:
-        most = max(xs) or 1.0
-        axes.set_xlim(-0.03 * most, 1.05 * most)
-    axes.set_xlabel(x_label)
-    _legend(figure, *axes.get_legend_handles_labels())
+                axes.plot([x, x], [y.low, y.high], color="black", linewidth=0.9)
+    axes.set(xlabel=x_label, ylabel=f"{y_label} ({_n(sizes)})", xlim=(0, None))
+    figure.legend(loc="outside upper center", frameon=False)
     return figure
 
 
 def _forest(scored: Sequence[tuple[ResultRow, Estimate]], data: str) -> Figure:
     """One line per model and strategy, the most accurate on top; open marks are published predictions."""
-    from matplotlib.lines import Line2D
-
     ranked = sorted(scored, key=lambda pair: pair[1].mean)
-    label = f"execution accuracy on {data} ({_n({row.n for row, _ in ranked})})"
-    figure, axes = _blank(7.2, label, 1.3 + 0.27 * len(ranked), "x")
-    looks = {"measured": (COLOURS[0], COLOURS[0]), "published": (INK, PANEL)}
-    for height, (row, value) in enumerate(ranked):
-        colour, face = looks[row.source]
-        axes.plot([value.low, value.high], [height, height], color=INK, linewidth=1.0)
-        axes.plot(value.mean, height, "o", color=colour, markerfacecolor=face, markersize=6)
+    figure, axes = _blank(7.2, 1.3 + 0.27 * len(ranked), "x")
+    for source, face in (("measured", COLOURS[0]), ("published", PANEL)):
+        own = [(i, value) for i, (row, value) in enumerate(ranked) if row.source == source]
+        if own:
+            axes.errorbar(
+                [value.mean for _, value in own],
+                [i for i, _ in own],
+                xerr=_errors([value for _, value in own]),
+                fmt="o",
+                color=COLOURS[0],
+                markerfacecolor=face,
+                label="measured here" if source == "measured" else source,
+            )
     axes.set_yticks(range(len(ranked)), [f"{row.model}, {row.strategy}" for row, _ in ranked])
-    axes.set_ylim(-0.7, len(ranked) - 0.3)
-    axes.set_xlim(
-        max(0.0, min(value.low for _, value in ranked) - 0.03),
-        min(1.0, max(value.high for _, value in ranked) + 0.03),
-    )
-    if len({row.source for row, _ in ranked}) > 1:
-        marks = [
-            Line2D([], [], marker="o", linestyle="", color=colour, markerfacecolor=face)
-            for colour, face in looks.values()
-        ]
-        _legend(figure, marks, ["measured here", "published"])
+    axes.set_xlabel(f"execution accuracy on {data} ({_n({row.n for row, _ in ranked})})")
+    axes.legend(loc="lower right", frameon=False)
     return figure

@@ -80,16 +80,20 @@ class GoldResults:
 
 
 class GoldCache:
-    """Gold results on disk."""
+    """Gold results on disk; one without a connection stores nothing."""
 
     def __init__(self, connection: sqlite3.Connection | None) -> None:
         self._connection = connection
 
     def load(self, databases: Iterable[Database], limits: Limits) -> dict[Key, bytes]:
-        """What is there for these databases, under these limits."""
+        """The results of these databases, under these limits."""
         results: dict[Key, bytes] = {}
         for path, key in self._keys((database.path for database in databases), limits):
-            results.update(((str(path), sql), value) for sql, value in self._rows(key))
+            with suppress(sqlite3.Error, UnicodeError):
+                assert self._connection is not None
+                select = "SELECT sql, value FROM gold WHERE database = ?"
+                rows = self._connection.execute(select, (key,)).fetchall()
+                results.update(((str(path), sql), value) for sql, value in rows)
         return results
 
     def save(self, results: Mapping[Key, bytes], limits: Limits) -> None:
@@ -100,13 +104,6 @@ class GoldCache:
             with suppress(sqlite3.Error, UnicodeError), self._connection:
                 self._connection.executemany("INSERT OR IGNORE INTO gold VALUES (?, ?, ?)", rows)
 
-    def _rows(self, key: bytes) -> list[tuple[str, bytes]]:
-        if self._connection is not None:
-            with suppress(sqlite3.Error, UnicodeError):
-                select = "SELECT sql, value FROM gold WHERE database = ?"
-                return self._connection.execute(select, (key,)).fetchall()
-        return []
-
     def _keys(self, paths: Iterable[Path], limits: Limits) -> Iterator[tuple[Path, bytes]]:
         """Each path with the hash of all that a result depends on besides its statement."""
         for path in dict.fromkeys(paths) if self._connection is not None else ():
@@ -114,8 +111,8 @@ class GoldCache:
                 # Commits that are not in the file yet are in its log.
                 logs = [log for log in [path.with_name(f"{path.name}-wal")] if log.exists()]
                 content = [file_hash(file) for file in (path, *logs)]
-                behind = repr((judge_version(), content, limits))
-                yield path, hashlib.sha256(behind.encode()).digest()
+                parts = repr((judge_version(), content, limits))
+                yield path, hashlib.sha256(parts.encode()).digest()
 
 
 @contextmanager

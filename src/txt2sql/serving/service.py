@@ -139,11 +139,14 @@ class Service:
         self.database: Database | UrlDatabase = database
         self.schema, strangers = schema_with_tables(self.database, describe)
         self.limits = limits
+        self._ran: dict[str, tuple[str, QueryResult]] = {}
+        """Statements of the question that is being answered: each is executed once."""
         self.adapted: Adapted | None = None
         self.notice = ""
         if model is None:
             self.adapted, self.notice = adapted.find(self.schema, Path(self.database.place))
         self.direct = self._load(model, constrained)
+        self.direct.executor = lambda db_id, sql: self._run_once(sql)[1]
         self.notice = "; ".join(filter(None, (self.notice, strangers)))
         self._predictor: DirectPredictor | SearchPredictor = self.direct
         if search is not None:
@@ -178,6 +181,7 @@ class Service:
         and a wish to change something gets a sentence.
         """
         start = time.perf_counter()
+        self._ran = {}
         if problem := declined(question):
             return Answer(question, None, error=problem)
         if is_sql(question, self.schema):
@@ -189,7 +193,7 @@ class Service:
             prediction = next(self._predictor.predict([example]))
         except PromptError as error:
             return Answer(question, None, model=self.model, error=str(error))
-        answer = self.answer(question, prediction, self.run)
+        answer = self.answer(question, prediction, self._run_once)
         seconds = time.perf_counter() - start
         return replace(answer, previous=previous, seconds=seconds)
 
@@ -200,6 +204,11 @@ class Service:
     def run(self, sql: str) -> tuple[str, QueryResult]:
         """The statement in the database's own dialect, and what it gave."""
         return run_native(self.database, self.schema, sql, self.limits)
+
+    def _run_once(self, sql: str) -> tuple[str, QueryResult]:
+        if sql not in self._ran:
+            self._ran[sql] = self.run(sql)
+        return self._ran[sql]
 
     def answer(
         self,

@@ -17,7 +17,8 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import date
 from functools import lru_cache
 from typing import NamedTuple
@@ -47,10 +48,16 @@ _MONTHS = {
     )
     for name in names.split()
 }
-_ISO = re.compile(r"(\d{4})-(\d\d?)(?:-(\d\d?))?(?:[ t]00:00(?::00(?:\.0+)?)?z?)?")
-_SLASHES = re.compile(r"(\d\d?)[/.-](\d\d?)[/.-](\d{4}|\d\d)")
-_MONTH_FIRST = re.compile(r"([a-z]+)\.?(?: (\d\d?)(?:st|nd|rd|th)?)?(?:,? (\d{4}))?")
-_DAY_FIRST = re.compile(r"(\d\d?)(?:st|nd|rd|th)? (?:of )?([a-z]+)\.?(?:,? (\d{4}))?")
+_DAY, _YEAR = r"(?P<day>\d\d?)(?:st|nd|rd|th)?", r"(?P<year>\d{4})"
+_DATES = (
+    rf"{_YEAR}-(?P<month>\d\d?)(?:-(?P<day>\d\d?))?(?:[ t]00:00(?::00(?:\.0+)?)?z?)?",
+    r"(?P<month>\d\d?)[/.-](?P<day>\d\d?)[/.-](?P<year>\d{4}|\d\d)",
+    r"(?P<day>\d\d?)[/.-](?P<month>\d\d?)[/.-](?P<year>\d{4}|\d\d)",
+    rf"(?P<month>[a-z]+)\.?(?: {_DAY})?(?:,? {_YEAR})?",
+    rf"{_DAY} (?:of )?(?P<month>[a-z]+)\.?(?:,? {_YEAR})?",
+)
+"""A text may be a date in several of these ways, as 05/06/1991 is."""
+
 _CENTURY = 69
 """Two-digit years from here on are of the twentieth century, as in POSIX."""
 
@@ -77,9 +84,9 @@ class AnswerAccuracy:
     ) -> tuple[Outcome, str]:
         if not example.answers:
             return Outcome.GOLD_ERROR, "the question has no answers on record"
-        if not (prediction.sql or "").strip():
+        if not (prediction.sql and prediction.sql.strip()):
             return without_sql(prediction)
-        result = execute(database, prediction.sql or "", self.limits)
+        result = execute(database, prediction.sql, self.limits)
         if not result.ok:
             return failure(result)
         if answers_match(result.rows, example.answers):
@@ -190,26 +197,17 @@ def _number(text: str) -> _Number | None:
     return _Number(value, len(digits.partition(".")[2]), unit)
 
 
-def _dates(text: str) -> Iterable[tuple[int, int, int]]:
-    if match := _ISO.fullmatch(text):
-        yield from _real(int(match[1]), int(match[2]), int(match[3] or 0))
-    elif match := _SLASHES.fullmatch(text):
-        year = int(match[3])
-        if len(match[3]) == 2:
+def _dates(text: str) -> Iterator[tuple[int, int, int]]:
+    """(year, month, day) of every way to read the text as a date of the calendar; 0 for what it lacks."""
+    for form in _DATES:
+        match = re.fullmatch(form, text)
+        if match is None or not (match["day"] or match["year"]):
+            continue
+        name = match["month"]
+        month = int(name) if name.isdigit() else _MONTHS.get(name, 0)
+        year, day = int(match["year"] or 0), int(match["day"] or 0)
+        if len(match["year"] or "") == 2:
             year += 1900 if year >= _CENTURY else 2000
-        for month, day in ((match[1], match[2]), (match[2], match[1])):
-            yield from _real(year, int(month), int(day))
-    elif (match := _MONTH_FIRST.fullmatch(text)) and match[1] in _MONTHS:
-        if match[2] or match[3]:
-            yield from _real(int(match[3] or 0), _MONTHS[match[1]], int(match[2] or 0))
-    elif (match := _DAY_FIRST.fullmatch(text)) and match[2] in _MONTHS:
-        yield from _real(int(match[3] or 0), _MONTHS[match[2]], int(match[1]))
-
-
-def _real(year: int, month: int, day: int) -> Iterable[tuple[int, int, int]]:
-    """The date, where the calendar has it."""
-    try:
-        date(year or 2000, month, day or 1)
-    except ValueError:
-        return
-    yield year, month, day
+        with suppress(ValueError):
+            date(year or 2000, month, day or 1)
+            yield year, month, day
