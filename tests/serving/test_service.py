@@ -93,14 +93,13 @@ def test_sql_that_fails_or_writes_becomes_an_error_and_changes_nothing(
 def test_a_statement_is_executed_once_for_a_question(
     shop: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked, ran = service(shop, "SELECT count(*) FROM shop"), []
-    run = asked.run
-    monkeypatch.setattr(asked, "run", lambda sql: ran.append(sql) or run(sql))
-    assert [asked.ask(question).rows for question in ("How many?", "How many now?")] == [
-        ((3,),),
-        ((3,),),
-    ]
-    assert len(ran) == 2
+    sql = "SELECT count(*) FROM shop"
+    counting, ran = service(shop, sql, sql), []
+    run = counting.run
+    monkeypatch.setattr(counting, "run", lambda sql: ran.append(sql) or run(sql))
+    for question in ("How many?", "How many now?"):
+        assert counting.ask(question).rows == ((3,),)
+    assert ran == [sql, sql]
 
 
 def test_endless_sql_is_stopped(shop: Path) -> None:
