@@ -40,17 +40,15 @@ from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, TrainingA
 
 from txt2sql.models.adapters import Adapter, attach
 from txt2sql.models.catalog import BUNDLED
-from txt2sql.training.batches import Batch, Row, answer_logits, stack
-from txt2sql.training.branches import in_trees, stack_trees
-from txt2sql.training.sft_data import open_data
-from txt2sql.training.sft_settings import SFTConfig
-from txt2sql.training.sft_trainer import Trainer, arguments
+from txt2sql.training.batches import IGNORED, Example, answer_loss, batches_of, collate
+from txt2sql.training.data import open_train_sets
+from txt2sql.training.settings import SFTConfig
 
 WORDS = 4096
 BATCH_TOKENS = {"cpu": 4096, "cuda": 16384}
 
 
-def rows_of(data: Path | None, count: int, tokenizer: Any) -> list[Row]:
+def rows_of(data: Path | None, count: int, tokenizer: Any) -> list[Example]:
     """Token rows of random questions of Spider's training split; made up without data."""
     rng = random.Random(0)
     if data is None:
@@ -62,9 +60,9 @@ def rows_of(data: Path | None, count: int, tokenizer: Any) -> list[Row]:
             for _ in range(count)
         ]  # fmt: skip
     config = SFTConfig(data=str(data), measured=0)
-    (lessons,) = open_data(config, tokenizer)
-    chosen = rng.sample(range(lessons.size), min(count, lessons.size))
-    chosen_rows = map(lessons.row, chosen)
+    (train_set,) = open_train_sets(config, tokenizer)
+    chosen = rng.sample(range(train_set.size), min(count, train_set.size))
+    chosen_rows = map(train_set.tokens, chosen)
     return [(folded(prompt), folded(answer)) for prompt, answer in chosen_rows]
 
 
@@ -84,21 +82,17 @@ def small_llama() -> Any:
     return attach(LlamaForCausalLM(config), Adapter(dropout=0.0))
 
 
-def tensors(batch: Batch) -> dict[str, Tensor]:
-    """A batch under the names that our trainer reads."""
-    return {
-        "input_ids": batch.inputs,
-        "labels": batch.labels,
-        "segments": batch.segments,
-        "positions": batch.positions,
-    }
-
-
-def plainly(rows: Sequence[Row]) -> dict[str, Tensor]:
+def plainly(rows: Sequence[Example]) -> dict[str, Tensor]:
     """Rows as Trainer's users collate them: padded on the right, prompts without loss."""
-    batch = stack([[row] for row in rows], 0)
-    mask = (batch.segments > 0).long()
-    return {"input_ids": batch.inputs, "attention_mask": mask, "labels": batch.labels}
+    width = max(len(prompt) + len(answer) for prompt, answer in rows)
+    inputs = torch.zeros(len(rows), width, dtype=torch.long)
+    mask, labels = torch.zeros_like(inputs), torch.full_like(inputs, IGNORED)
+    for i, (prompt, answer) in enumerate(rows):
+        end = len(prompt) + len(answer)
+        inputs[i, :end] = torch.tensor([*prompt, *answer])
+        mask[i, :end] = 1
+        labels[i, len(prompt) : end] = torch.tensor(answer)
+    return {"input_ids": inputs, "attention_mask": mask, "labels": labels}
 
 
 @dataclass
@@ -195,62 +189,37 @@ def quiet(folder: str, steps: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def ours(folder: str) -> Callable[..., transformers.Trainer]:
-    """The trainer of `txt2sql train`."""
-
-    def make(model: Any, data: Any, collate: Any, steps: int) -> transformers.Trainer:
-        config = SFTConfig(log_every=10**6, checkpoint_every=10**6)
-        args = arguments(
-            config, Path(folder), steps=steps, half=torch.bfloat16, checkpointing=False
-        )
-        args.save_strategy, args.dataloader_pin_memory = "no", False
-        return Trainer(model=model, args=args, train_dataset=data, data_collator=collate,
-                       processing_class=TOKENIZER)  # fmt: skip
-
-    return make
-
-
-def plain(folder: str) -> Callable[..., transformers.Trainer]:
-    """transformers' Trainer. The groups are batches of eight already."""
+def trainer_of(folder: str, **options: Any) -> Callable[..., transformers.Trainer]:
+    """transformers' Trainer over batches that are made already."""
 
     def make(model: Any, data: Any, collate: Any, steps: int) -> transformers.Trainer:
         args = TrainingArguments(**quiet(folder, steps))
         return transformers.Trainer(
-            model=model, args=args, train_dataset=data, data_collator=collate
+            model=model, args=args, train_dataset=data, data_collator=collate, **options
         )
 
     return make
 
 
-def mean_losses(logits: Tensor, labels: Tensor, owners: Sequence[Any]) -> dict[Any, float]:
-    """The mean loss of the tokens of each owner."""
-    each = functional.cross_entropy(logits.float(), labels, reduction="none").tolist()
-    by_owner: dict[Any, list[float]] = {}
-    for owner, loss in zip(owners, each, strict=True):
-        by_owner.setdefault(owner, []).append(loss)
-    return {owner: sum(losses) / len(losses) for owner, losses in by_owner.items()}
+def losses(logits: Tensor, labels: Tensor) -> list[float]:
+    """Of all answer tokens, in ascending order."""
+    chosen = labels != IGNORED
+    each = functional.cross_entropy(logits[chosen].float(), labels[chosen], reduction="none")
+    return sorted(each.tolist())
 
 
-def check_losses(model: Any, rows: Sequence[Row]) -> float:
-    """The largest difference of an example's loss between both layouts, in single precision."""
+def check_losses(model: Any, rows: Sequence[Example]) -> float:
+    """The largest difference of a token's loss between both layouts, in single precision."""
     model, device = model.eval(), model.device
-    batch, laid = plainly(rows), stack_trees(in_trees(rows, 10**6, 2048)[0], 0)
+    batch = {name: each.to(device) for name, each in plainly(rows).items()}
+    (group,) = batches_of(rows, 10**6, 2048 * len(rows))
+    shared = {name: each.to(device) for name, each in collate([group]).items()}
     with torch.no_grad():
-        out = model(
-            input_ids=batch["input_ids"].to(device),
-            attention_mask=batch["attention_mask"].to(device),
-        )
-        where = (batch["labels"][:, 1:] != -100).nonzero().tolist()
-        logits = torch.stack([out.logits[i, t] for i, t in where])
-        targets = torch.stack([batch["labels"][i, t + 1] for i, t in where]).to(device)
-        padded = mean_losses(logits, targets, [i for i, _ in where])
-        logits, targets = answer_logits(model.get_base_model(), laid.to(device))
-        where = (laid.labels[:, 1:] != -100).nonzero().tolist()
-        owners = [(i, int(laid.segments[i, t + 1])) for i, t in where]
-        shared = mean_losses(logits, targets, owners)
+        padded = losses(model(**batch).logits[:, :-1], batch["labels"][:, 1:])
+        labels = shared.pop("labels")
+        packed = losses(model(**shared).logits, labels)
     model.train()
-    pairs = zip(sorted(padded.values()), sorted(shared.values()), strict=True)
-    return max(abs(one - other) for one, other in pairs)
+    return max(abs(one - other) for one, other in zip(padded, packed, strict=True))
 
 
 TOKENIZER: Any = AutoTokenizer.from_pretrained(BUNDLED)
@@ -286,10 +255,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         sides = {
             "shared": Side(
-                in_trees(rows, most, 2048), lambda group: tensors(stack_trees(group, 0)),
-                ours(folder), many, copy.deepcopy(model),
+                batches_of(rows, most, 2048), lambda group: collate([group]),
+                trainer_of(folder, compute_loss_func=answer_loss), many, copy.deepcopy(model),
             ),
-            "plain": Side(eights, plainly, plain(folder), len, copy.deepcopy(model)),
+            "plain": Side(eights, plainly, trainer_of(folder), len, copy.deepcopy(model)),
         }  # fmt: skip
         for side in sides.values():
             random.Random(1).shuffle(side.groups)

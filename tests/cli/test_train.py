@@ -14,16 +14,17 @@ import pytest
 
 from txt2sql.cli.main import main
 from txt2sql.errors import ConfigError
+from txt2sql.models.adapters import Adapter
 from txt2sql.models.catalog import MODELS
-from txt2sql.training import grpo
 from txt2sql.training.rewards import PRESETS
-from txt2sql.training.sft_settings import (
+from txt2sql.training.settings import (
+    GRPO_SECTIONS,
     METHODS,
-    Adapter,
+    GRPOConfig,
     ModelConfig,
     SFTConfig,
-    load_settings,
-    method,
+    load_grpo,
+    load_sft,
     run_folder,
 )
 
@@ -64,24 +65,24 @@ def run_script(
 
 @pytest.mark.parametrize("section", METHODS)
 def test_a_preset_is_the_method_it_is_called(section: str) -> None:
-    given = load_settings(section, CONFIG, MODEL_CONFIG)
-    assert method(given) == method(load_settings(section)) == section
+    given = load_sft(section, CONFIG, MODEL_CONFIG)
+    assert given.method == load_sft(section).method == section
     assert run_folder(given) == Path("results") / f"{section}-bundled"
     assert given.split == "train" and given.datasets == ("spider",)
 
 
 def test_lora_is_as_published_and_dora_is_one_field_apart() -> None:
-    assert load_settings("lora", CONFIG).adapter == Adapter(r=16, alpha=32, dropout=0.05)
-    dora = load_settings("dora", CONFIG, overrides=["adapter.dropout=0.05"])
-    lora = load_settings("lora", CONFIG, overrides=["adapter.dora=true"])
+    assert load_sft("lora", CONFIG).adapter == Adapter(r=16, alpha=32, dropout=0.05)
+    dora = load_sft("dora", CONFIG, overrides=["adapter.dropout=0.05"])
+    lora = load_sft("lora", CONFIG, overrides=["adapter.dora=true"])
     assert dora == lora
 
 
 def test_grpo_is_as_the_mission_or_as_published() -> None:
-    given = grpo.load_settings(grpo.SECTIONS["mission"], CONFIG)
+    given = load_grpo(GRPO_SECTIONS["mission"], CONFIG)
     assert (given.group, given.learning_rate, given.kl) == (8, 1e-5, 0.1)
-    assert given == grpo.load_settings("grpo") == grpo.GRPOConfig()
-    given = grpo.load_settings(grpo.SECTIONS["recommended"], CONFIG, MODEL_CONFIG)
+    assert given == load_grpo("grpo") == GRPOConfig()
+    given = load_grpo(GRPO_SECTIONS["recommended"], CONFIG, MODEL_CONFIG)
     assert given.trl["loss_type"] == "dapo" and given.trl["epsilon_high"] == 0.28
     assert given.trl["num_iterations"] > 1  # else no ratio differs from 1 and nothing is clipped
     assert given.kl == 0.001 and given.rewards == PRESETS["dense"]
@@ -89,7 +90,7 @@ def test_grpo_is_as_the_mission_or_as_published() -> None:
 
 @pytest.mark.parametrize(
     ("load", "section", "model"),
-    [(load_settings, "lora", "phi-2"), (grpo.load_settings, "grpo", "mistral-7b")],
+    [(load_sft, "lora", "phi-2"), (load_grpo, "grpo", "mistral-7b")],
 )
 def test_what_suits_a_model_is_between_the_section_and_the_command_line(
     load: Any, section: str, model: str
@@ -103,7 +104,7 @@ def test_what_suits_a_model_is_between_the_section_and_the_command_line(
 
 
 def test_full_fine_tuning_has_no_adapter() -> None:
-    assert load_settings("full", CONFIG, MODEL_CONFIG, ["model=phi-2"]).adapter is None
+    assert load_sft("full", CONFIG, MODEL_CONFIG, ["model=phi-2"]).adapter is None
 
 
 def test_models_with_settings_are_in_the_catalogue() -> None:
@@ -115,7 +116,7 @@ def test_models_with_settings_are_in_the_catalogue() -> None:
 def test_a_mistake_in_the_settings_of_models_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "models.yaml").write_text("models:\n  phi-2: {batch_token: 5}\n")
     with pytest.raises(ConfigError, match=r"phi-2\.batch_token .*did you mean 'batch_tokens'"):
-        load_settings("lora", CONFIG, tmp_path / "models.yaml")
+        load_sft("lora", CONFIG, tmp_path / "models.yaml")
 
 
 @pytest.mark.parametrize(
@@ -139,7 +140,7 @@ def test_a_mistake_in_the_settings_of_models_is_an_error(tmp_path: Path) -> None
     ],
 )
 def test_settings_that_do_not_fit_are_errors(section: str, setting: str, message: str) -> None:
-    load: Any = grpo.load_settings if section == "grpo" else load_settings
+    load: Any = load_grpo if section == "grpo" else load_sft
     with pytest.raises(ConfigError, match=message):
         load(section, CONFIG, None, [setting])
 
@@ -147,8 +148,8 @@ def test_settings_that_do_not_fit_are_errors(section: str, setting: str, message
 def test_a_run_is_named_by_what_it_is() -> None:
     given = SFTConfig(model="some/model-1b", datasets=("spider", "/data/my_own"))
     assert run_folder(given) == Path("results/lora-model-1b-spider-my_own")
-    assert run_folder(grpo.GRPOConfig(model="mistral-7b")) == Path("results/grpo-mistral-7b")
-    dora = grpo.load_settings("grpo", CONFIG, None, ["adapter.dora=true", "datasets=[/data/mine]"])
+    assert run_folder(GRPOConfig(model="mistral-7b")) == Path("results/grpo-mistral-7b")
+    dora = load_grpo("grpo", CONFIG, None, ["adapter.dora=true", "datasets=[/data/mine]"])
     assert run_folder(dora) == Path("results/grpo-dora-bundled-mine")
 
 

@@ -467,7 +467,7 @@ def test_sql_of_feedback_is_kept_only_if_it_runs(served: Any) -> None:
 
 def test_feedback_becomes_pairs_that_adapt_reads(served: Any, tmp_path: Path) -> None:
     from txt2sql.execution.database import open_database
-    from txt2sql.training.adapt_pairs import read_given
+    from txt2sql.training.pairs import read_given
 
     client = served.client
     client.delete("/api/history")

@@ -12,32 +12,31 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
-from txt2sql.errors import ConfigError, DataError
+from txt2sql.errors import ConfigError, DataError, ModelError
 from txt2sql.evaluation.comparison import Comparison, compare
 from txt2sql.execution.database import Database, open_database
 from txt2sql.models import adapted
-from txt2sql.models.adapters import Adapter
+from txt2sql.models import decoder as decoders
+from txt2sql.models.adapters import Adapter, attach, load_adapter, merged
 from txt2sql.models.catalog import resolve
 from txt2sql.models.decoder import answers_without_torch
+from txt2sql.models.export import export_onnx
+from txt2sql.models.weights import load_weights
 from txt2sql.serving.service import Service, build_predictor
 from txt2sql.training import adapt as adapting
-from txt2sql.training.adapt import AdaptConfig, adapt
-from txt2sql.training.adapt_pairs import (
-    Asked,
-    examples,
-    make_split,
-    read_given,
-    statement,
-)
-from txt2sql.training.adapt_report import verdict
+from txt2sql.training.adapt import AdaptConfig, adapt, scaled, verdict
+from txt2sql.training.pairs import Pair, examples, make_split, read_given, statement
 from txt2sql.types import Column, Example, Prediction, Predictor, Schema, Table
 
-TINY = AdaptConfig(count=60, held_out=10, general="", steps=2, batch_tokens=512,
+TINY = AdaptConfig(count=60, held_out=10, steps=2, batch_tokens=512,
                    adapter=Adapter(r=2, alpha=4, dropout=0.0))  # fmt: skip
 
 
@@ -112,11 +111,12 @@ def answering_for(output: Path, model: Path | str) -> Callable[[str | Path], Pre
 @pytest.mark.parametrize("seed", range(3))
 def test_no_statement_that_measures_is_trained_on(shops: Database, seed: int) -> None:
     schema = shops.schema()
-    given = [Asked(f"Shop {i}?", f"SELECT name FROM shop WHERE id = {i}") for i in range(30)]
+    given = [Pair(f"Shop {i}?", f"SELECT name FROM shop WHERE id = {i}") for i in range(30)]
     given += [
-        Asked(f"Over {i}?", f"SELECT town.name FROM town WHERE people > {i}") for i in range(30)
+        Pair(f"Over {i}?", f"SELECT town.name FROM town WHERE people > {i}") for i in range(30)
     ]
-    split = make_split(shops, schema, given, count=150, held_out=30, given_share=0.5, seed=seed)
+    config = AdaptConfig(count=150, held_out=30, seed=seed)
+    split = make_split(shops, schema, given, config)
     taught = {statement(pair.sql, schema) for pair in split.train}
     asked = {pair.question.lower() for pair in split.train}
     measured = [*split.synthetic, *split.given]
@@ -141,8 +141,8 @@ def test_a_statement_is_the_same_with_other_values_and_names() -> None:
 
 
 def test_few_given_pairs_all_measure(shops: Database) -> None:
-    given = [Asked(f"Shop {i}?", f"SELECT name FROM shop LIMIT {i}") for i in range(19)]
-    split = make_split(shops, shops.schema(), given, count=40, held_out=8, given_share=0.5, seed=0)
+    given = [Pair(f"Shop {i}?", f"SELECT name FROM shop LIMIT {i}") for i in range(19)]
+    split = make_split(shops, shops.schema(), given, AdaptConfig(count=40, held_out=8))
     assert split.given == tuple(given)
     assert split.given_train == 0
 
@@ -155,7 +155,7 @@ def test_given_pairs_that_fail_are_named_by_line(shops: Database, tmp_path: Path
     )
     told: list[str] = []
     pairs, wrong = read_given(lines, shops, told.append)
-    assert pairs == [Asked("How many?", "SELECT count(*) FROM shop")]
+    assert pairs == [Pair("How many?", "SELECT count(*) FROM shop")]
     assert [sentence.split(":")[0] for sentence in wrong] == ["line 3", "line 4", "line 5"]
     assert len(told) == 3
     assert "no such column: colour" in wrong[0]
@@ -182,14 +182,14 @@ def test_a_database_without_rows_is_refused_and_one_table_is_enough(tmp_path: Pa
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("CREATE TABLE shop (id INTEGER PRIMARY KEY, city TEXT, size INTEGER)")
     empty = open_database(path)
-    wanted = {"count": 40, "held_out": 10, "given_share": 0.5, "seed": 0}
+    config = AdaptConfig(count=40, held_out=10)
     with pytest.raises(DataError, match="no rows"):
-        make_split(empty, empty.schema(), [], **wanted)  # type: ignore[arg-type]
+        make_split(empty, empty.schema(), [], config)
     with closing(sqlite3.connect(path)) as connection, connection:
         rows = [(i, ("Faro", "Porto", "Braga")[i % 3], 3 * i) for i in range(12)]
         connection.executemany("INSERT INTO shop VALUES (?, ?, ?)", rows)
     one = open_database(path)
-    split = make_split(one, one.schema(), [], **wanted)  # type: ignore[arg-type]
+    split = make_split(one, one.schema(), [], config)
     assert len(split.train) >= 20
     assert len(split.synthetic) >= 5
 
@@ -332,6 +332,67 @@ def test_a_run_goes_on_after_a_stop_in_any_stage(
     asked = known.asked
     assert again() is not None
     assert known.asked == asked
+
+
+def test_an_exported_model_is_tuned_after_its_schema_part_and_goes_on_after_a_stop(
+    shops: Database, tiny_lm: Callable[..., Path], tmp_path: Path
+) -> None:
+    engine = export_onnx(tiny_lm("qwen2", chat=True), tmp_path / "engine", bits=32)
+    config = replace(TINY, steps=12, strength=1.0)
+
+    @contextmanager
+    def stopping(label: str, total: int) -> Iterator[Callable[[str], None]]:
+        steps = iter(range(total + 1))
+
+        def advance(note: str) -> None:
+            if label == "fine-tune" and next(steps) == 10:
+                raise _Killed
+
+        yield advance
+
+    def run(output: Path, **progress: Any) -> dict[str, Any] | None:
+        known = answering_for(output, engine)
+        return adapt(shops, config, output, known, model=str(engine), report=quiet, **progress)
+
+    with pytest.raises(_Killed):
+        run(tmp_path / "cut", progress=stopping)
+    weights = []
+    for name in ("cut", "whole"):
+        report = run(tmp_path / name)
+        assert report is not None
+        adapter = Path(report["adapter"])
+        weights.append((adapter / "adapter_model.safetensors").read_bytes())
+        assert json.loads((adapter / "prompt.json").read_text()) == {"activated": True}
+    assert weights[0] == weights[1]
+    noted = json.loads((adapter / "adapter_config.json").read_text())
+    assert noted["base_model_name_or_path"] == str(engine.resolve())
+    assert answers_without_torch(resolve(adapter))
+    decoder = decoders.load(adapter)
+    plain = decoders.load(engine)
+    assert decoder.engine.identity == plain.engine.identity  # type: ignore[attr-defined]
+    assert not list((tmp_path / "whole" / "sft").glob("weights"))
+    adapted.forget(shops.schema())
+
+
+def test_half_of_the_way_is_half_of_the_difference(tiny_model: Path, tmp_path: Path) -> None:
+    base = load_weights(tiny_model, device="cpu", dtype="float32").model
+    before = {name: value.clone() for name, value in base.state_dict().items()}
+    for dora in (False, True):
+        attached = attach(deepcopy(base), Adapter(r=2, alpha=4, dropout=0.0, dora=dora))
+        for name, parameter in attached.named_parameters():
+            if "lora_B" in name:
+                torch.nn.init.normal_(parameter)
+        attached.save_pretrained(tmp_path / f"dora-{dora}", save_embedding_layers=False)
+    half = scaled(tmp_path / "dora-False", tmp_path / "half", 0.5, str(tiny_model))
+    whole, part = (
+        merged(load_adapter(deepcopy(base), folder)).state_dict()
+        for folder in (tmp_path / "dora-False", half)
+    )
+    for name, value in before.items():
+        assert torch.allclose(part[name] - value, (whole[name] - value) / 2, atol=1e-5)
+    assert any((whole[name] - value).abs().max() > 1e-3 for name, value in before.items())
+    with pytest.raises(ModelError, match="no plain LoRA"):
+        scaled(tmp_path / "dora-True", tmp_path / "half", 0.5, str(tiny_model))
 
 
 def test_a_run_is_not_continued_under_other_settings(

@@ -1,93 +1,151 @@
-"""Batches: loss where it belongs, and no example that sees another, padded or packed."""
+"""Batches: sharing a prefix and packing change nothing but the number of tokens, in every architecture."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
+from itertools import pairwise
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional
+from transformers import AutoConfig, AutoModelForCausalLM
 
+from txt2sql.training import batches
 from txt2sql.training.batches import (
-    Batch,
+    IGNORED,
+    Example,
     Group,
-    Row,
-    answer_logits,
-    by_length,
-    in_bins,
-    stack,
+    answer_loss,
+    batches_of,
+    collate,
+    pack,
+    size,
 )
 
+KINDS = ("llama", "mistral", "phi", "qwen2", "gpt_neox", "gpt2")
+SMALL = {
+    "vocab_size": 100, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
+    "num_attention_heads": 4, "max_position_embeddings": 128, "bos_token_id": 1,
+    "eos_token_id": 2, "pad_token_id": 0,
+}  # fmt: skip
 
-def examples(count: int = 9) -> list[Row]:
+
+def examples() -> list[Example]:
+    """Four questions on each of three databases, and two that stand alone."""
     rng = random.Random(0)
 
-    def ids(least: int, most: int) -> list[int]:
-        return [rng.randrange(7, 400) for _ in range(rng.randint(least, most))]
+    def words(most: int) -> list[int]:
+        return [rng.randrange(5, 100) for _ in range(rng.randint(1, most))]
 
-    return [(ids(2, 20), [*ids(0, 5), 2]) for _ in range(count)]
-
-
-def length(row: Row) -> int:
-    return len(row[0]) + len(row[1])
+    schemas = [words(20) + words(20) + [i] * 9 for i in range(3)]
+    rows: list[Example] = [(schema + words(9), [*words(6), 2]) for schema in schemas * 4]
+    return [*rows, ([7, 8], [9, 2]), ([8], [2])]
 
 
-def test_only_answers_are_learnt() -> None:
-    rows = [([5, 6, 7], [8, 2]), ([5], [9, 10, 2])]
-    for group in (*by_length(rows, 1_000), *in_bins(rows, 64, 64)):
-        batch = stack(group, 0)
-        assert sorted(batch.inputs[batch.labels != -100].tolist()) == [2, 2, 8, 9, 10]
-        assert ((batch.inputs == batch.labels) | (batch.labels == -100)).all()
+def model_of(kind: str) -> torch.nn.Module:
+    torch.manual_seed(0)
+    grouped = {"num_key_value_heads": 2, "head_dim": 8} if kind in ("mistral", "qwen2") else {}
+    model = AutoModelForCausalLM.from_config(
+        AutoConfig.for_model(kind, **SMALL, **grouped), attn_implementation="sdpa"
+    ).eval()
+    for parameter in model.parameters():  # so that attention is not nearly uniform
+        if parameter.dim() > 1:
+            torch.nn.init.normal_(parameter, std=0.3)
+    return model
 
 
-def test_batches_hold_no_more_tokens_than_asked() -> None:
-    rows = [([7] * n, [8, 2]) for n in range(1, 60)]
-    batches = [stack(group, 0) for group in by_length(rows, 200)]
-    assert sum(len(batch.inputs) for batch in batches) == 59
-    assert all(batch.inputs.numel() <= 200 for batch in batches)
-    packs = [stack(group, 0) for group in in_bins(rows, 256, 128)]
-    assert sum(len(batch.lengths) for batch in packs) == 59
-    assert all(batch.inputs.shape[1] <= 128 and len(batch.inputs) <= 2 for batch in packs)
-    assert sum(batch.tokens for batch in packs) == sum(map(length, rows))
-    assert sum(batch.tokens for batch in packs) > 0.9 * sum(b.inputs.numel() for b in packs)
+def losses(model: torch.nn.Module, groups: list[Group]) -> list[float]:
+    """Of every answer token, in ascending order."""
+    found: list[float] = []
+    for group in groups:
+        inputs = collate([group])
+        labels = inputs.pop("labels")
+        with torch.no_grad():
+            logits = model(**inputs).logits
+        each = functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
+        found += each[labels.flatten() != IGNORED].tolist()
+    return sorted(found)
 
 
-def test_lengths_are_those_of_the_examples() -> None:
-    rows = examples()
-    for groups in (by_length(rows, 1_000), in_bins(rows, 64, 32)):
-        found = [n for group in groups for n in stack(group, 0).lengths.tolist()]
-        assert sorted(found) == sorted(map(length, rows))
+@pytest.mark.parametrize("kind", KINDS)
+def test_losses_are_those_of_the_examples_alone(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, rows = model_of(kind), examples()
+    alone = losses(model, [[[(prompt, answer, 0)]] for prompt, answer in rows])
+    shared = batches_of(rows, batch_tokens=240, width=120, least=8)
+    assert sum(n > 0 for group in shared for row in group for *_, n in row) >= 6
+    assert max(map(len, shared)) > 1
+    packed = batches_of(rows, batch_tokens=240, width=120, least=999)
+    assert losses(model, shared) == pytest.approx(alone, abs=1e-3)
+    assert losses(model, packed) == pytest.approx(alone, abs=1e-3)
+    monkeypatch.setattr(batches, "_SUFFIXES", 1)  # a mask that forgets the shared prefix
+    assert losses(model, shared) != pytest.approx(alone, abs=1e-1)
 
 
-@pytest.mark.parametrize("attention", ["eager", "sdpa"])
-def test_a_mask_that_forgets_the_examples_is_noticed(
-    attention: str, tiny_lm: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+def test_it_is_the_loss_that_transformers_computes() -> None:
+    model, (prompt, answer) = model_of("phi"), examples()[0]
+    ids = torch.tensor([[*prompt, *answer]])
+    labels = torch.tensor([[IGNORED] * len(prompt) + list(answer)])
+    with torch.no_grad():
+        expected = float(model(input_ids=ids, labels=labels).loss)
+        inputs = collate([[[(prompt, answer, 0)]]])
+        outputs, labels = model(**inputs), inputs["labels"]
+    assert outputs.logits.shape[1] == len(answer)  # no logits of prompts
+    assert float(answer_loss(outputs, labels)) == pytest.approx(expected, rel=1e-5)
+    half = answer_loss(outputs, labels, 2 * len(answer))
+    assert float(half) == pytest.approx(expected / 2, rel=1e-5)
+
+
+def test_a_suffix_does_not_see_another() -> None:
+    model, (schema, _) = model_of("llama"), examples()[0]
+    rows: list[Example] = [([*schema, i], [i, 2]) for i in (5, 6, 7)]
+    (tree,) = pack(rows, 200, least=8)
+    assert [shared for *_, shared in tree] == [0, len(schema), len(schema)]
+    changed = [tree[0], ([*schema, 99], [98, 2], len(schema)), tree[2]]
+
+    def gradient(row: list[batches.Placed]) -> torch.Tensor:
+        """Of the losses of the first and the last example."""
+        inputs = collate([[row]])
+        labels = inputs.pop("labels").clone()
+        labels[0, 2:4] = IGNORED
+        model.zero_grad()
+        answer_loss(model(**inputs), labels).backward()
+        return next(p.grad.clone() for name, p in model.named_parameters() if "q_proj" in name)
+
+    assert torch.allclose(gradient(tree), gradient(changed), atol=1e-6)
+
+
+def test_the_same_prompt_twice_keeps_a_token_to_answer_from() -> None:
+    (row,) = pack([([7] * 80, [9, 2]), ([7] * 80, [8, 2])], width=200)
+    assert [shared for *_, shared in row] == [0, 79]
+    different: list[Example] = [([i] * 40, [i, 2]) for i in range(5, 15)]
+    assert all(shared == 0 for row in pack(different, width=100) for *_, shared in row)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 4), st.integers(1, 30), st.integers(1, 9)), min_size=1),
+    st.integers(20, 120),
+)
+def test_every_example_is_there_once_and_no_row_is_too_wide(
+    shapes: list[tuple[int, int, int]], width: int
 ) -> None:
-    model = AutoModelForCausalLM.from_pretrained(tiny_lm(), attn_implementation=attention).eval()
-    packed = in_bins(examples(), 256, 64)
-    assert max(len(row) for group in packed for row in group) > 1
-
-    def logits(groups: list[Group]) -> torch.Tensor:
-        """Of all answers, by what they answer."""
-        found = []
-        for batch in (stack(group, 0) for group in groups):
-            with torch.no_grad():
-                each, targets = answer_logits(model, batch)
-            found += [(int(target), *map(float, row)) for target, row in zip(targets, each)]
-        return torch.tensor(sorted(found))
-
-    alone = logits([[[row]] for row in examples()])
-    assert torch.allclose(logits(packed), alone, atol=1e-3)
-    mask = Batch.mask
-    # As if all tokens of a row were one example.
-    monkeypatch.setattr(
-        Batch,
-        "mask",
-        lambda self, dtype=None: mask(
-            replace(self, segments=torch.full_like(self.segments, 2)), dtype
-        ),
-    )
-    assert not torch.allclose(logits(packed), alone, atol=1e-2)
+    rng = random.Random(0)
+    rows = [
+        ([database] * 20 + [rng.randrange(9) for _ in range(asked)], [9] * answer)
+        for database, asked, answer in shapes
+    ]
+    groups = batches_of(rows, 2 * width, width, least=8)
+    packed = [row for group in groups for row in group]
+    assert sorted((p, a) for row in packed for p, a, _ in row) == sorted(rows)
+    longest = max(len(p) + len(a) for p, a in rows)
+    assert all(size(row) <= max(width, longest) for row in packed)
+    assert all(len(group) <= 2 for group in groups)
+    for row in packed:
+        for (before, *_), (prompt, _, shared) in pairwise(row):
+            assert prompt[:shared] == before[:shared]
+            assert shared < len(prompt)
+    labels = collate([groups[0]])["labels"]
+    answers = sum(len(answer) for row in groups[0] for _, answer, _ in row)
+    assert int((labels != IGNORED).sum()) == answers

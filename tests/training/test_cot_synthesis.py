@@ -17,33 +17,33 @@ from txt2sql.training.cot_synthesis import (
     traces,
     write_traces,
 )
-from txt2sql.training.ppm_pairs import Grown, Node
+from txt2sql.training.trees import JudgedNode, JudgedTree
 from txt2sql.types import Example, QueryResult
 
 QUESTION = Example("q", "shop_0", "How many?", gold_sql="SELECT count(*) FROM shop")
 
 
-def leaf(step: str, right: bool | None, sql: str | None, probability: float = 0.1) -> Node:
-    return Node(step, step, True, right, sql, probability)
+def leaf(step: str, right: bool | None, sql: str | None, probability: float = 0.1) -> JudgedNode:
+    return JudgedNode(step, step, True, right, sql, probability)
 
 
 def test_of_the_right_answers_the_best_are_kept_and_each_once() -> None:
     edges = ((1, 5, 0.9), (2, 4, 0.8), (3, 3, 1.0), (4, 2, 0.95), (5, 0, 0.99), (6, 1, 1.0))
-    tree = Grown("q", "shop_0", (
-        Node("", edges=edges), leaf("a", True, "SELECT 1"), leaf("b", True, "SELECT 2"),
+    tree = JudgedTree("q", "shop_0", (
+        JudgedNode("", edges=edges), leaf("a", True, "SELECT 1"), leaf("b", True, "SELECT 2"),
         leaf("c", False, "SELECT 3"), leaf("d", True, "select  1"), leaf("e", True, "SELECT 5"),
         leaf("f", True, None),
     ))  # fmt: skip
     found = traces(tree, QUESTION, "easy", 2)
     assert [(t.query, t.steps, t.q) for t in found] == [("select  1", ("d",), 0.95), ("SELECT 2", ("b",), 0.8)]  # fmt: skip
     assert len(traces(tree, QUESTION, "easy", 1)) == 1
-    assert traces(Grown("q", "shop_0", (Node(""),)), QUESTION, "easy", 2) == []
+    assert traces(JudgedTree("q", "shop_0", (JudgedNode(""),)), QUESTION, "easy", 2) == []
 
 
 def test_a_path_is_told_step_by_step_and_ranked_by_the_mean() -> None:
-    tree = Grown("q", "shop_0", (
-        Node("", edges=((1, 2, 0.0), (2, 2, 0.6))),
-        Node("x", "x", edges=((3, 2, 1.0),)), Node("y", "y", edges=((4, 2, 1.0),)),
+    tree = JudgedTree("q", "shop_0", (
+        JudgedNode("", edges=((1, 2, 0.0), (2, 2, 0.6))),
+        JudgedNode("x", "x", edges=((3, 2, 1.0),)), JudgedNode("y", "y", edges=((4, 2, 1.0),)),
         leaf("one", True, "SELECT 1", 0.9), leaf("two", True, "SELECT 2", 0.1),
     ))  # fmt: skip
     assert [(t.steps, t.q) for t in traces(tree, QUESTION, "easy", 9)] == [(("y", "two"), 0.8), (("x", "one"), 0.5)]  # fmt: skip

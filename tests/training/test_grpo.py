@@ -23,12 +23,12 @@ from txt2sql.config import as_mapping
 from txt2sql.data import open_dataset
 from txt2sql.data.gold import with_gold
 from txt2sql.errors import ConfigError
+from txt2sql.models.adapters import Adapter
 from txt2sql.models.catalog import resolve
 from txt2sql.runs import read_rows
-from txt2sql.training.grpo import GRPOConfig, newest_checkpoint, plan, train
-from txt2sql.training.questions import Question, choose
+from txt2sql.training.grpo import GRPOConfig, Question, choose, plan, train
+from txt2sql.training.loop import newest_checkpoint
 from txt2sql.training.rewards import Judge, RewardFunction
-from txt2sql.training.sft_settings import Adapter
 from txt2sql.types import Completion, Prompt, Sampling
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")
@@ -144,19 +144,18 @@ def test_questions_that_all_or_no_samples_answer_are_left_out(
     examples = [e for e in with_gold(dataset, "train") if "count" in e.gold_sql]
     questions = [Question(e, dataset, Prompt(e.id, "ddl"), 1) for e in examples]
     policy = Policy(questions, [0, 1, 5, 9, 10, 10])
-    file, sampling = tmp_path / "rates.jsonl", Sampling(n=10, temperature=1.0)
-    chosen = choose(questions, policy, Judge(1.0), sampling, file)
+    file, settings = tmp_path / "rates.jsonl", GRPOConfig(filter_samples=10)
+    chosen = choose(questions, policy, Judge(1.0), settings, file)
     assert chosen == ([1, 2, 3], {"too hard": 1, "too easy": 2})
     # What was counted before a kill is not sampled again; a line cut in half is.
     lines = file.read_bytes().splitlines(keepends=True)
     file.write_bytes(b"".join(lines[:4]) + lines[4][:9])
-    assert choose(questions, policy, Judge(1.0), sampling, file, stopped=lambda: True) is None
-    assert choose(questions, policy, Judge(1.0), sampling, file) == chosen
+    assert choose(questions, policy, Judge(1.0), settings, file, stopped=lambda: True) is None
+    assert choose(questions, policy, Judge(1.0), settings, file) == chosen
     assert policy.prompts == 6 + 2
-    assert (
-        choose(questions, policy, Judge(1.0), sampling, file, low=0.0, high=1.0, enough=4)
-        is not None
-    )
+    every = GRPOConfig(filter_samples=10, filter_low=0.0, filter_high=1.0, filter_enough=4)
+    four = choose(questions, policy, Judge(1.0), every, file)
+    assert four is not None and len(four[0]) == 4
 
 
 def start(settings: GRPOConfig, folder: Path) -> subprocess.Popen[bytes]:
@@ -261,7 +260,7 @@ def test_the_plan_says_what_the_run_then_does(
     tmp_path: Path, tiny_lm: Callable[..., Path], tiny_spider: Path
 ) -> None:
     settings = config(tmp_path / "run", tiny_spider, tiny_lm("llama"), max_steps=None)
-    facts = plan(settings)
+    facts = plan(settings).as_mapping()
     assert not (tmp_path / "run").exists()
     assert (facts["questions"], facts["steps"], facts["answers"]) == (24, 6, 96)
     assert facts["memory_total"] > 5e8

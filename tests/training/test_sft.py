@@ -21,14 +21,15 @@ from transformers import AutoModelForCausalLM
 from txt2sql.config import as_mapping
 from txt2sql.errors import ConfigError, ModelError
 from txt2sql.models import torch_engine
+from txt2sql.models.adapters import Adapter
 from txt2sql.models.catalog import LORA_TARGETS
 from txt2sql.models.hub import push
 from txt2sql.models.weights import load_weights
 from txt2sql.runs import read_rows
+from txt2sql.training.loop import newest_checkpoint
+from txt2sql.training.plan import out_of_memory_explained, plan
+from txt2sql.training.settings import SFTConfig
 from txt2sql.training.sft import train
-from txt2sql.training.sft_checkpoints import newest_whole
-from txt2sql.training.sft_plan import out_of_memory_explained, plan
-from txt2sql.training.sft_settings import Adapter, SFTConfig
 from txt2sql.types import Prompt, Sampling
 
 TARGETS = {
@@ -119,9 +120,9 @@ def test_the_best_by_execution_accuracy_is_kept(
     folder = train(steps, lines.append)
     assert folder is not None
     rows = list(read_rows(tmp_path / "run" / "metrics.jsonl"))
-    measured = [row["step"] for row in rows if "execution_accuracy/tiny" in row]
-    # Nothing is answered rightly at random, so the second measurement is no better and ends the run.
-    assert measured == [2, 4] and max(losses(tmp_path / "run")) == 4
+    validated = [row["step"] for row in rows if "execution_accuracy/tiny" in row]
+    # Nothing is answered rightly at random, so the second validation is no better and ends the run.
+    assert validated == [2, 4] and max(losses(tmp_path / "run")) == 4
     assert any("best is of step 2" in line for line in lines)
     assert same(load_file(folder / "adapter_model.safetensors"),
                 load_file(tmp_path / "run" / "best" / "adapter_model.safetensors"))  # fmt: skip
@@ -232,12 +233,12 @@ def test_a_killed_run_goes_on_to_the_same_adapter(
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert process.returncode == -signal.SIGKILL and max(losses(tmp_path / "cut")) < 16
-    # As if it had been killed while it wrote: files without their mark, or not whole.
-    newest = newest_whole(tmp_path / "cut" / "checkpoints")
+    # As if it had been killed while it wrote: the state, which is written last, is missing or not whole.
+    newest = newest_checkpoint(tmp_path / "cut" / "checkpoints")
     assert newest is not None
     step = int(newest.name.split("-")[1])
     shutil.copytree(newest, newest.with_name("checkpoint-97"))
-    (newest.with_name("checkpoint-97") / "optimizer.pt").write_bytes(b"half")
+    (newest.with_name("checkpoint-97") / "trainer_state.json").write_bytes(b"{")
     newest.with_name("checkpoint-98").mkdir()
     lines: list[str] = []
     train(cut, lines.append, resume=True)
@@ -315,11 +316,12 @@ def test_the_plan_counts_what_the_run_then_does(
     assert not (tmp_path / "run").exists()
     lines: list[str] = []
     train(settings, lines.append)
-    assert made.examples == 48
-    assert f"{made.tokens:,} tokens in {made.batches} batches" in lines[0]
-    assert f"{made.trained:,} weights are trained beside {made.parameters:,}" in lines[1]
-    assert made.steps == max(losses(tmp_path / "run"))
-    assert made.seconds > 0 and made.as_mapping()["memory_total"] > 5e8
+    facts = made.as_mapping()
+    assert facts["examples"] == 48
+    assert f"{facts['tokens']:,} tokens in {facts['batches']} batches" in lines[0]
+    assert f"{facts['trained']:,} weights are trained beside {facts['parameters']:,}" in lines[1]
+    assert facts["steps"] == max(losses(tmp_path / "run"))
+    assert facts["seconds"] > 0 and facts["memory_total"] > 5e8
     assert "steps:" in str(made) and "GB on a GPU" in str(made)
 
 

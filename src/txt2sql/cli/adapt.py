@@ -82,7 +82,7 @@ def adapt(options: AdaptOptions) -> None:
 
     from txt2sql.cli.progress import steps
     from txt2sql.config import load
-    from txt2sql.training.adapt_settings import AdaptConfig
+    from txt2sql.training.settings import AdaptConfig
 
     config = load(AdaptConfig, None, [*(options.settings or []), *overrides(options)])
     name = f"adapt-{database.db_id}-{adapted.fingerprint(schema)[:6]}"

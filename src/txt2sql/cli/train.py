@@ -8,16 +8,19 @@ $ txt2sql train rstar --model phi-2 --num_rounds 5 --mcts_simulations 100
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from txt2sql.cli.options import JsonOption, SetOption, grouped, option, overrides
+
+if TYPE_CHECKING:
+    from txt2sql.training.plan import Plan
 
 CONFIG = Path("config") / "training_config.yaml"
 MODELS = Path("config") / "model_config.yaml"
@@ -175,8 +178,8 @@ def _existing(file: Path) -> Path | None:
     return file if file.is_file() else None
 
 
-def _print_plan(facts: Mapping[str, Any], text: str, as_json: bool) -> None:
-    typer.echo(json.dumps(facts, indent=2) if as_json else text)
+def _print_plan(plan: Plan, as_json: bool) -> None:
+    typer.echo(json.dumps(plan.as_mapping(), indent=2) if as_json else str(plan))
 
 
 def _finish(folder: Path | None, as_json: bool) -> None:
@@ -213,16 +216,16 @@ def _tuning(section: str) -> Callable[..., None]:
 
     def train(run: RunOptions, tuning: TuningOptions) -> None:
         from txt2sql.cli.progress import steps
-        from txt2sql.training.sft_settings import load_settings
+        from txt2sql.training.settings import load_sft
 
         changes = overrides(run, tuning, assignments=run.settings)
         config = run.config or _existing(CONFIG)
-        settings = load_settings(section, config, _existing(MODELS), changes)
+        settings = load_sft(section, config, _existing(MODELS), changes)
         if run.dry_run:
-            from txt2sql.training.sft_plan import plan
+            from txt2sql.training.plan import plan
 
             planned = plan(settings, steps)
-            _print_plan(planned.as_mapping(), str(planned), run.json)
+            _print_plan(planned, run.json)
             return
         from txt2sql.training.sft import train
 
@@ -252,21 +255,20 @@ def grpo(run: RunOptions, options: GRPOOptions) -> None:
       txt2sql train grpo --dora --set temperature=0.8 --set trl.loss_type=dapo
     """
     from txt2sql.cli.progress import steps
-    from txt2sql.training.grpo import SECTIONS, load_settings, plan, train
+    from txt2sql.training.grpo import plan, train
     from txt2sql.training.rewards import PRESETS
+    from txt2sql.training.settings import GRPO_SECTIONS, load_grpo
 
     weights = dict(PRESETS[options.rewards.value]) if options.rewards else None
     rewards = [f"rewards={json.dumps(weights)}"] if weights else []
-    settings = load_settings(
-        SECTIONS[options.preset.value],
+    settings = load_grpo(
+        GRPO_SECTIONS[options.preset.value],
         run.config or _existing(CONFIG),
         _existing(MODELS),
         [*overrides(run, options), *rewards, *(run.settings or ())],
     )
     if run.dry_run:
-        facts = plan(settings)
-        lines = (f"{name.replace('_', ' ') + ':':16} {value}" for name, value in facts.items())
-        _print_plan(facts, "\n".join(lines), run.json)
+        _print_plan(plan(settings), run.json)
         return
     _finish(train(settings, _report, steps, resume=run.resume), run.json)
 
@@ -289,7 +291,7 @@ def rstar(options: RStarOptions) -> None:
     """
     from txt2sql.cli.progress import steps
     from txt2sql.config import load
-    from txt2sql.training.rstar_settings import RStarConfig
+    from txt2sql.training.settings import RStarConfig
 
     changes = overrides(options, assignments=options.settings)
     settings = load(RStarConfig, options.config or _existing(RSTAR), changes)

@@ -19,11 +19,9 @@ import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import IO
 
 from txt2sql.data.fetch import Patience, Progress, direct_url, fetch, sha256_of
 from txt2sql.errors import DownloadError
@@ -37,7 +35,6 @@ REQUIRED = {
 
 MAX_BYTES = 16 * 2**30
 MAX_MEMBERS = 200_000
-_CHUNK = 1 << 20
 _DAMAGE = (
     zipfile.BadZipFile,
     tarfile.TarError,
@@ -48,9 +45,6 @@ _DAMAGE = (
     RuntimeError,
 )
 _LITTER = ("__MACOSX", ".DS_Store")
-
-_Member = tuple[str, int, Callable[[], IO[bytes]]]
-"""Name, declared size, and how to open it."""
 
 
 def missing(name: str, folder: Path) -> tuple[str, ...]:
@@ -93,97 +87,68 @@ def extract(
     """
     target.mkdir(parents=True)
     try:
-        with _members(archive) as members:
-            _write(members, target, progress, max_bytes)
-    except DownloadError:
-        shutil.rmtree(target, ignore_errors=True)
-        raise
-    except OSError as error:
+        if zipfile.is_zipfile(archive):
+            with zipfile.ZipFile(archive) as packed:
+                _extract_zip(packed, target, progress, max_bytes)
+        elif tarfile.is_tarfile(archive):
+            with tarfile.open(archive) as tape:
+                _extract_tar(tape, target, progress, max_bytes)
+        else:
+            raise DownloadError(f"'{archive}' is not a whole zip or tar archive")
+    except BaseException as error:  # also when stopped by the user: leave nothing behind
         shutil.rmtree(target, ignore_errors=True)
         # bz2 and gzip report damage as an OSError without an errno; a full disk has one.
-        if error.errno is not None:
-            raise
-        raise DownloadError(f"'{archive}' is damaged ({error})") from error
-    except _DAMAGE as error:
-        shutil.rmtree(target, ignore_errors=True)
-        raise DownloadError(f"'{archive}' is damaged ({error})") from error
-    except BaseException:  # stopped by the user: leave nothing behind
-        shutil.rmtree(target, ignore_errors=True)
+        damaged = error.errno is None if isinstance(error, OSError) else isinstance(error, _DAMAGE)
+        if damaged and not isinstance(error, DownloadError):
+            raise DownloadError(f"'{archive}' is damaged ({error})") from error
         raise
 
 
-def _write(
-    members: Iterator[_Member], target: Path, progress: Progress | None, max_bytes: int
+def _extract_zip(
+    packed: zipfile.ZipFile, target: Path, progress: Progress | None, max_bytes: int
 ) -> None:
-    total = 0
-    for count, (name, size, opened) in enumerate(members, start=1):
-        if count > MAX_MEMBERS or total + size > max_bytes:
+    check = _checker(max_bytes, progress)
+    for info in packed.infolist():  # nothing is written beyond a declared size
+        kind = stat.S_IFMT(info.external_attr >> 16)
+        if check(info.filename, info.file_size, kind in (0, stat.S_IFREG, stat.S_IFDIR)):
+            packed.extract(info, target)
+
+
+def _extract_tar(
+    tape: tarfile.TarFile, target: Path, progress: Progress | None, max_bytes: int
+) -> None:
+    check = _checker(max_bytes, progress)
+    tape.extraction_filter = getattr(tarfile, "data_filter", None)
+    for info in tape:
+        if check(info.name, info.size, info.isfile() or info.isdir()):
+            tape.extract(info, target)
+
+
+def _checker(max_bytes: int, progress: Progress | None) -> Callable[[str, int, bool], bool]:
+    """Whether a member (name, size, whether it is a file or folder) is to be extracted. Raises
+    DownloadError for one that may not be, and for too many.
+    """
+    count = total = 0
+
+    def check(name: str, size: int, plain: bool) -> bool:
+        nonlocal count, total
+        count, total = count + 1, total + size
+        if not plain or unsafe(name):
+            raise DownloadError(
+                f"the archive holds '{name}', a link or a path outside its folder, so nothing was "
+                "extracted; give another --source"
+            )
+        if count > MAX_MEMBERS or total > max_bytes:
             raise DownloadError(
                 f"the archive unpacks to more than {max_bytes / 2**30:.0f} GiB or "
                 f"{MAX_MEMBERS:,} files, so it is not a data set; give another --source"
             )
-        path = target / name.replace("\\", "/")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        written = 0
-        with opened() as source, path.open("wb") as file:
-            while chunk := source.read(_CHUNK):
-                written += len(chunk)
-                if written > size:  # more than declared: never trust the header of a bomb
-                    raise DownloadError(f"'{name}' in the archive is larger than it declares")
-                file.write(chunk)
-        if written < size:
-            raise DownloadError(f"'{name}' in the archive is cut off; download it again")
-        total += written
         if progress is not None:
             progress("extract", total, None)
+        parts = PurePosixPath(name).parts
+        return not any(part in _LITTER or part.startswith("._") for part in parts)
 
-
-@contextmanager
-def _members(archive: Path) -> Iterator[Iterator[_Member]]:
-    if zipfile.is_zipfile(archive):
-        with zipfile.ZipFile(archive) as packed:
-            yield _zip_members(packed)
-    elif tarfile.is_tarfile(archive):
-        with tarfile.open(archive) as tape:
-            yield _tar_members(tape)
-    else:
-        raise DownloadError(f"'{archive}' is not a whole zip or tar archive")
-
-
-def _zip_members(packed: zipfile.ZipFile) -> Iterator[_Member]:
-    for info in packed.infolist():
-        mode = info.external_attr >> 16
-        if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR) or unsafe(info.filename):
-            raise _refused(info.filename)
-        if not info.is_dir() and not _litter(info.filename):
-            yield info.filename, info.file_size, lambda info=info: packed.open(info)  # type: ignore[misc]
-
-
-def _tar_members(tape: tarfile.TarFile) -> Iterator[_Member]:
-    for info in tape:
-        if not (info.isfile() or info.isdir()) or unsafe(info.name):
-            raise _refused(info.name)
-        if info.isfile() and not _litter(info.name):
-            yield info.name, info.size, lambda info=info: _opened(tape, info)  # type: ignore[misc]
-
-
-def _opened(tape: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
-    file = tape.extractfile(info)
-    if file is None:
-        raise _refused(info.name)
-    return file
-
-
-def _litter(name: str) -> bool:
-    parts = PurePosixPath(name).parts
-    return any(part in _LITTER or part.startswith("._") for part in parts)
-
-
-def _refused(name: str) -> DownloadError:
-    return DownloadError(
-        f"the archive holds '{name}', a link or a path outside its folder, so nothing was "
-        "extracted; give another --source"
-    )
+    return check
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@
     <out>/<dataset>/schemas.json             db_id -> schema, for the db_ids of the rows
     <out>/<dataset>/manifest.json            what each file was made of, and its summary
 
-Work is skipped while its inputs (data files, code, options) are unchanged. Rows are appended to a
+Work is skipped while its inputs (data files, version, options) are unchanged. Rows are appended to a
 hidden part file, so a killed run goes on with the next question.
 
 >>> preprocess(open_dataset("spider"), "dev", Path("data/processed/spider")).n  # doctest: +SKIP
@@ -16,10 +16,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import statistics
+import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from txt2sql.data import Dataset
 
 _LIMITS = Limits(timeout_s=30.0)
-_FORMAT = 2
-_CODE = ("types.py", "data", "execution", "prompts")
+_FORMAT = 3
+"""Raised when the same questions get other rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def preprocess(
     """
     name = split if limit is None else f"{split}-first{limit}"
     path = folder / f"{name}.jsonl"
-    fingerprint = _fingerprint(dataset, split, limit)
+    fingerprint = _fingerprint(dataset, split)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         manifest = _read(folder / "manifest.json")
@@ -94,13 +94,14 @@ def preprocess(
         made = 0
         if entry.get("fingerprint") != fingerprint or not path.is_file():
             made = _write(dataset, split, path, fingerprint, limit, progress)
-            summary, db_ids, failures = _read_back(path, split)
+            rows = list(read_rows(path))
+            failures = [row for row in rows if row["error"] is not None]
             lines = "".join(json.dumps(row) + "\n" for row in failures)
             write_atomically(folder / f"{name}.failures.jsonl", lines)
-            _add_schemas(dataset, folder / "schemas.json", db_ids)
+            _add_schemas(dataset, folder / "schemas.json", {row["db_id"] for row in rows})
             first = [f"{row['id']}: {row['error']}" for row in failures[:10]]
-            entry = {"fingerprint": fingerprint, "summary": asdict(summary), "failures": first}
-            manifest[name] = entry
+            summary = asdict(_summary(split, rows))
+            manifest[name] = entry = {"fingerprint": fingerprint, "summary": summary, "failures": first}  # fmt: skip
             write_atomically(folder / "manifest.json", json.dumps(manifest, indent=2) + "\n")
     except OSError as error:
         raise DataError(
@@ -123,15 +124,13 @@ def _write(
     for other in path.parent.glob(f".{path.name}.*.part"):
         if other != part:
             other.unlink()
-    total = dataset.count(split)
-    total = total if limit is None else min(limit, total)
+    total = min(dataset.count(split), limit or sys.maxsize)
     done = sum(1 for _ in read_rows(part))
     for made, example in enumerate(islice(dataset.examples(split), done, total), start=done + 1):
         append_row(part, _row(dataset, example))
         if progress is not None:
             progress(split, made, total)
-    with part.open("ab") as file:
-        os.fsync(file.fileno())
+    part.touch()
     part.replace(path)
     return total - done
 
@@ -175,36 +174,23 @@ def _row(dataset: Dataset, example: Example) -> dict[str, Any]:
     return row
 
 
-def _read_back(path: Path, split: str) -> tuple[Summary, list[str], list[dict[str, Any]]]:
-    """The summary of a finished file, its db_ids in order, and its failing rows."""
-    lengths: list[int] = []
-    failures: list[dict[str, Any]] = []
-    db_ids: dict[str, None] = {}
-    counts = {"n": 0, "ran": 0, "empty": 0, "without_gold": 0, "matched": 0, "dropped": 0}
-    for row in read_rows(path):
-        db_ids.setdefault(row["db_id"])
-        counts["n"] += 1
-        counts["ran"] += row["rows"] is not None
-        counts["empty"] += row["rows"] == 0
-        counts["without_gold"] += not row["gold_sql"]
-        counts["matched"] += bool(row["values"])
-        counts["dropped"] += bool(row["dropped"])
-        if row["prompt"] is not None:
-            lengths.append(len(row["prompt"]))
-        if row["error"] is not None:
-            failures.append(row)
-    lengths.sort()
-    summary = Summary(
+def _summary(split: str, rows: Sequence[dict[str, Any]]) -> Summary:
+    lengths = sorted(len(row["prompt"]) for row in rows if row["prompt"] is not None)
+    return Summary(
         split=split,
-        failed=len(failures),
+        n=len(rows),
+        ran=sum(row["rows"] is not None for row in rows),
+        failed=sum(row["error"] is not None for row in rows),
+        empty=sum(row["rows"] == 0 for row in rows),
+        without_gold=sum(not row["gold_sql"] for row in rows),
+        matched=sum(bool(row["values"]) for row in rows),
+        dropped=sum(bool(row["dropped"]) for row in rows),
         prompt_median=round(statistics.median(lengths)) if lengths else 0,
         prompt_p95=lengths[int(0.95 * (len(lengths) - 1))] if lengths else 0,
-        **counts,
     )
-    return summary, list(db_ids), failures
 
 
-def _add_schemas(dataset: Dataset, path: Path, db_ids: list[str]) -> None:
+def _add_schemas(dataset: Dataset, path: Path, db_ids: Iterable[str]) -> None:
     """Merge the schemas of these databases into schemas.json, one in a line."""
     schemas = _read(path)
     for db_id in db_ids:
@@ -230,21 +216,10 @@ def _read(path: Path) -> dict[str, Any]:
     return tree if isinstance(tree, dict) else {}
 
 
-def _fingerprint(dataset: Dataset, split: str, limit: int | None) -> str:
-    """Changes whenever the rows could: with the data files, the options, or the code."""
-    digest = hashlib.sha256(repr((_FORMAT, split, limit, _code())).encode())
+def _fingerprint(dataset: Dataset, split: str) -> str:
+    """Changes whenever the rows could: with the data files, or with the version of txt2sql."""
+    digest = hashlib.sha256(repr((_FORMAT, split, txt2sql.__version__)).encode())
     for path in dataset.files(split):
         stat = path.stat()
         digest.update(repr((path.name, stat.st_size, stat.st_mtime_ns)).encode())
-    return digest.hexdigest()
-
-
-@cache
-def _code() -> str:
-    """A hash of the modules that the rows depend on."""
-    root = Path(txt2sql.__file__).parent
-    digest = hashlib.sha256()
-    for name in _CODE:
-        for path in sorted((root / name).rglob("*.py")) if "." not in name else [root / name]:
-            digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -1,152 +1,178 @@
-"""Training pairs as tensors: batches of similar length or packed rows, and logits where answers stand.
+"""Token rows as batches: a schema once for many questions, no question seeing another.
 
-Padded batches put examples of similar length together. Packed rows (Krell et al. 2021) put several
-examples into one row; positions begin anew with each and a block-diagonal mask keeps each from seeing
-the others. The loss belongs to the answer alone, so the output head runs on answer positions only.
+Prompts of one database begin alike. In a causal model what stands first does not depend on what follows,
+so a row holds the shared prefix once, and each example is a suffix of it that sees the prefix and itself;
+its positions go on where the prefix ends (prefix sharing, as in tree attention). Examples that share
+nothing stand beside each other (packing, Krell et al. 2021). The loss of an example is what it would be
+alone, and belongs to its answer: the output head runs on positions before answer tokens only.
 
->>> stack([[([2, 8], [9, 3])]], pad=0).labels.tolist()
-[[-100, -100, 9, 3]]
+>>> rows = [([1, 2, 3, 4], [9]), ([1, 2, 3, 5], [8]), ([1, 2, 3, 6], [7])]
+>>> [row] = pack(rows, width=16, least=2)
+>>> [shared for *_, shared in row], size(row)
+([0, 3, 3], 9)
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel
-
-from txt2sql.models.torch_engine import additive_mask
+from torch.nn import functional
 
 T = TypeVar("T")
-
-_IGNORED = -100
-Row = tuple[list[int], list[int]]
+Tokens = Sequence[int]
+Example = tuple[Tokens, Tokens]
 """Token ids of a prompt and of its answer, which ends with the end token."""
+Placed = tuple[Tokens, Tokens, int]
+"""An example, and how many tokens of its prompt are the prefix of the example before; 0: none."""
+Group = list[list[Placed]]
+"""The rows of a batch."""
 
-Group = list[list[Row]]
-"""The rows of a batch, each of one or several examples."""
+IGNORED = -100
+LEAST = 64
+"""Tokens of a prefix that is worth sharing."""
+_SUFFIXES = 4096
+"""A segment that is a multiple of this is a shared prefix, which the segments up to the next one see."""
 
-BRANCHES = 4096
-"""A segment that is a multiple of this is a trunk, which the segments up to the next one see."""
+
+def batches_of(
+    examples: Sequence[Example], batch_tokens: int, width: int, least: int = LEAST
+) -> list[Group]:
+    """Batches of rows of at most `width` tokens; neighbours, often of one database, are apart."""
+    rows = pack(examples, width, least)
+    batches = -(-len(rows) // max(1, batch_tokens // width))
+    return [rows[i::batches] for i in range(batches)]
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Tensors of shape (batch, time).
-
-    `labels` are -100 but for answers. `segments` numbers the examples of a row from 1, 0 is padding (for
-    trunks see `branches`); `positions` begins at 0 in each.
+def pack(examples: Sequence[Example], width: int, least: int = LEAST) -> list[list[Placed]]:
+    """Examples that begin alike share their prefix; these trees stand in rows of at most `width`, the
+    longest first, each where it still fits.
     """
-
-    inputs: Tensor
-    labels: Tensor
-    segments: Tensor
-    positions: Tensor
-
-    def to(self, device: torch.device) -> Batch:
-        """The batch on a device."""
-        moved = (getattr(self, f.name).to(device, non_blocking=True) for f in fields(self))
-        return Batch(*moved)
-
-    @property
-    def tokens(self) -> int:
-        """Tokens that are no padding."""
-        return int((self.segments > 0).sum())
-
-    @property
-    def lengths(self) -> Tensor:
-        """The length of each example."""
-        ends = torch.nn.functional.pad(self.positions * (self.segments > 0), (0, 1), value=0)
-        following = torch.nn.functional.pad(self.segments, (0, 1))[:, 1:]
-        last = (self.segments % BRANCHES > 0) & (following != self.segments)
-        return ends[:, :-1][last] + 1
-
-    def mask(self, dtype: torch.dtype | None = None) -> Tensor | None:
-        """What each position may see, (batch, 1, time, time): bool, or 0 and -inf as `dtype`.
-
-        None where rows hold one example and plain causal attention does: padding is on the right, so
-        no real token sees it.
-        """
-        most = int(self.segments.max())
-        if most <= 1:
-            return None
-        width = self.inputs.shape[1]
-        seen = torch.ones(width, width, dtype=torch.bool, device=self.inputs.device).tril()[None]
-        own, other = self.segments[:, :, None], self.segments[:, None, :]
-        # Padding is a trunk too, but stands on the right, where nothing sees it.
-        seen = (seen & ((own == other) | (own - own % BRANCHES == other)))[:, None]
-        return seen if dtype is None else additive_mask(seen, dtype)
+    trees = [part for prefix, run in _runs(examples, least) for part in _parts(prefix, run, width)]
+    return [[placed for tree in row for placed in tree] for row in _first_fit(trees, size, width)]
 
 
-def by_length(rows: Sequence[Row], batch_tokens: int) -> list[Group]:
-    """Rows of one example each, the shortest first; no batch has more than `batch_tokens`."""
-    groups: list[Group] = []
-    for row in sorted(rows, key=_length):
-        if not groups or (len(groups[-1]) + 1) * _length(row) > batch_tokens:
-            groups.append([])
-        groups[-1].append([row])
-    return groups
+def size(row: Sequence[Placed]) -> int:
+    """Tokens of a row, shared ones once."""
+    return sum(len(prompt) + len(answer) - shared for prompt, answer, shared in row)
 
 
-def in_bins(rows: Sequence[Row], batch_tokens: int, width: int) -> list[Group]:
-    """Rows of several examples, at most `width` long: the longest first, each where it still fits."""
-    bins = first_fit(rows, _length, width)
-    count = max(1, batch_tokens // width)
-    return [bins[i : i + count] for i in range(0, len(bins), count)]
-
-
-def first_fit(items: Iterable[T], size: Callable[[T], int], width: int) -> list[list[T]]:
+def _first_fit(items: Iterable[T], length: Callable[[T], int], width: int) -> list[list[T]]:
     """Bins of at most `width`, or of one larger item: the largest first, each where it still fits."""
     bins: list[list[T]] = []
     room: list[int] = []
-    for item in sorted(items, key=size, reverse=True):
-        place = next((i for i, left in enumerate(room) if left >= size(item)), None)
-        if place is None:
-            place = len(bins)
+    for item in sorted(items, key=length, reverse=True):
+        chosen = next((i for i, left in enumerate(room) if left >= length(item)), len(bins))
+        if chosen == len(bins):
             bins.append([])
-            room.append(max(width, size(item)))
-        bins[place].append(item)
-        room[place] -= size(item)
+            room.append(max(width, length(item)))
+        bins[chosen].append(item)
+        room[chosen] -= length(item)
     return bins
 
 
-def _length(row: Row) -> int:
-    return len(row[0]) + len(row[1])
+def _runs(examples: Sequence[Example], least: int) -> Iterator[tuple[int, list[Example]]]:
+    """Examples that begin alike, and how many tokens they share; a shorter prefix for one more example
+    only where that saves tokens.
+    """
+    run: list[Example] = []
+    prefix = 0
+    for example in sorted(examples, key=lambda example: list(example[0])):
+        # A token of the prompt must be left, to begin the answer from.
+        shared = _common(run[0][0], example[0]) if run else 0
+        shared = min(shared, len(example[0]) - 1, *(len(prompt) - 1 for prompt, _ in run))
+        if shared >= least and (len(run) == 1 or len(run) * (prefix - shared) < prefix):
+            run.append(example)
+            prefix = shared
+            continue
+        if run:
+            yield prefix, run
+        run, prefix = [example], 0
+    if run:
+        yield prefix, run
 
 
-def stack(rows: Sequence[Sequence[Row]], pad: int) -> Batch:
-    """The rows of one batch as tensors, each of one or several examples."""
-    width = max(sum(map(_length, row)) for row in rows)
-    shape = (len(rows), width)
-    inputs, labels = torch.full(shape, pad), torch.full(shape, _IGNORED)
+def _common(first: Tokens, second: Tokens) -> int:
+    """How many tokens two prompts begin with alike."""
+    for i, (one, other) in enumerate(zip(first, second)):
+        if one != other:
+            return i
+    return min(len(first), len(second))
+
+
+def _parts(prefix: int, run: Sequence[Example], width: int) -> Iterator[list[Placed]]:
+    """The trees of a run, cut where a row is full, each with the prefix anew."""
+    tree: list[Placed] = []
+    room = 0
+    for prompt, answer in run:
+        needed = len(prompt) + len(answer) - prefix
+        if not tree or needed > room:
+            if tree:
+                yield tree
+            tree, room = [], width - prefix
+        tree.append((prompt, answer, prefix if tree else 0))
+        room -= needed
+    yield tree
+
+
+def collate(groups: Sequence[Group], pad: int = 0) -> dict[str, Any]:
+    """A batch as a causal language model takes it: `input_ids` and `position_ids` (batch, time), a mask
+    (batch, 1, time, time), and `labels` (batch, chosen) of the positions `logits_to_keep` (chosen,), -100
+    where a row has no answer token.
+    """
+    (rows,) = groups
+    shape = (len(rows), max(map(size, rows)))
+    inputs, labels = torch.full(shape, pad), torch.full(shape, IGNORED)
     segments, positions = torch.zeros(shape, dtype=torch.int32), torch.zeros(shape).long()
     for i, row in enumerate(rows):
-        start = 0
-        for number, (prompt, answer) in enumerate(row, start=1):
-            middle, end = start + len(prompt), start + len(prompt) + len(answer)
-            inputs[i, start:end] = torch.tensor(prompt + answer)
-            labels[i, middle:end] = torch.tensor(answer)
-            segments[i, start:end] = number
-            positions[i, start:end] = torch.arange(end - start)
-            start = end
-    return Batch(inputs, labels, segments, positions)
+        end = tree = suffix = prefix = 0
+
+        def put(tokens: Tokens, first: int, segment: int, i: int = i) -> None:
+            nonlocal end
+            span = slice(end, end + len(tokens))
+            inputs[i, span] = torch.tensor(tokens)
+            positions[i, span] = torch.arange(first, first + len(tokens))
+            segments[i, span] = segment
+            end += len(tokens)
+
+        for number, (prompt, answer, shared) in enumerate(row):
+            if not shared:
+                tree, suffix = tree + 1, 0
+                prefix = row[number + 1][2] if number + 1 < len(row) else 0
+                if prefix:
+                    put(prompt[:prefix], 0, tree * _SUFFIXES)
+            suffix += 1
+            put([*prompt[prefix:], *answer], prefix, tree * _SUFFIXES + suffix)
+            labels[i, end - len(answer) : end] = torch.tensor(answer)
+    # A position says what comes after it: labels move by one.
+    chosen = (labels[:, 1:] != IGNORED).any(0).nonzero()[:, 0]
+    return {
+        "input_ids": inputs,
+        "position_ids": positions,
+        "attention_mask": mask(segments),
+        "logits_to_keep": chosen,
+        "labels": labels[:, chosen + 1],
+    }
 
 
-def answer_logits(model: PreTrainedModel, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Logits (answer tokens, vocabulary) and targets; the head runs on answer positions alone."""
-    dtype = None
-    if model.config._attn_implementation == "eager":  # adds its mask to the scores
-        device = batch.inputs.device.type
-        bf16 = torch.is_autocast_enabled(device)
-        dtype = torch.get_autocast_dtype(device) if bf16 else torch.float32
-    hidden = model.base_model(
-        input_ids=batch.inputs,
-        attention_mask=batch.mask(dtype),
-        position_ids=batch.positions,
-        use_cache=False,
-    ).last_hidden_state
-    chosen = batch.labels[:, 1:] != _IGNORED
-    return model.get_output_embeddings()(hidden[:, :-1][chosen]), batch.labels[:, 1:][chosen]
+def mask(segments: Tensor) -> Tensor:
+    """What each position may see, (batch, 1, time, time): its own segment and its prefix, up to itself.
+
+    Padding, segment 0, is a prefix too, but stands on the right, where nothing sees it.
+    """
+    time = segments.shape[1]
+    causal = torch.ones(time, time, dtype=torch.bool).tril()[None]
+    own, other = segments[:, :, None], segments[:, None, :]
+    return (causal & ((own == other) | (own - own % _SUFFIXES == other)))[:, None]
+
+
+def answer_loss(outputs: Any, labels: Tensor, num_items_in_batch: Any = None) -> Tensor:
+    """Cross-entropy of the answer tokens of a step, of which there are `num_items_in_batch`."""
+    logits = outputs.logits.float().flatten(0, 1)  # (batch * chosen, vocabulary)
+    total = functional.cross_entropy(
+        logits, labels.flatten(), ignore_index=IGNORED, reduction="sum"
+    )
+    count = (labels != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch
+    return total / count

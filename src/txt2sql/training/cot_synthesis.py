@@ -5,11 +5,11 @@ answer, in order. Training questions are searched with the current policy, answe
 gold (`evaluation.metrics.execution_accuracy`), and of the right ones those are kept that the search
 thinks most of. Where the policy solves next to nothing, gold queries cut into clauses take their place.
 
-Questions come through one door, `open_questions`, which opens the split `train` and no other, and
-tells apart the databases that are held out.
+`open_questions` alone opens a data set: its split `train` and no other, without the databases that are
+held out.
 
->>> door = open_questions(config)  # doctest: +SKIP
->>> len(door.learnt), len(door.held_out)  # doctest: +SKIP
+>>> questions = open_questions(config)  # doctest: +SKIP
+>>> len(questions.train_set), len(questions.held_out)  # doctest: +SKIP
 (8403, 251)
 """
 
@@ -33,9 +33,9 @@ from txt2sql.search.actions import split_steps
 from txt2sql.search.relaxation import partial_fault
 from txt2sql.sql.spider_query import SpiderSchema
 from txt2sql.sql.text import normalise
-from txt2sql.training.ppm_pairs import Grown
-from txt2sql.training.rstar_settings import SPLIT, RStarConfig
 from txt2sql.training.selection import is_held_out
+from txt2sql.training.settings import SPLIT, RStarConfig
+from txt2sql.training.trees import JudgedTree
 from txt2sql.types import Example, QueryResult, Schema
 
 
@@ -44,25 +44,24 @@ class Questions:
     """The training questions of a data set: those to learn from, and those that only measure."""
 
     dataset: Dataset
-    learnt: tuple[Example, ...]
+    train_set: tuple[Example, ...]
     held_out: tuple[Example, ...]
 
 
 def open_questions(config: RStarConfig) -> Questions:
-    """The only door to questions. Raises ConfigError where nothing would be left to learn or measure."""
-    root = Path(config.data).expanduser() if config.data else None
-    dataset = open_dataset(config.dataset, root)
-    share = config.evolution.held_out
-    learnt: list[Example] = []
-    held: list[Example] = []
+    """The questions of a run. Raises ConfigError where nothing would be left to learn or measure."""
+    dataset = open_dataset(config.dataset, config.data_root)
+    train_set: list[Example] = []
+    held_out: list[Example] = []
     for example in with_gold(dataset, SPLIT):
-        (held if is_held_out(example.db_id, share) else learnt).append(example)
-    if not learnt or not held:
+        held = is_held_out(example.db_id, config.evolution.held_out)
+        (held_out if held else train_set).append(example)
+    if not train_set or not held_out:
         raise ConfigError(
-            f"of '{dataset.name}' {len(learnt)} questions are left to learn from and {len(held)} to "
-            "measure on; choose another evolution.held_out"
+            f"of '{dataset.name}' {len(train_set)} questions are left to learn from and "
+            f"{len(held_out)} to measure on; choose another evolution.held_out"
         )
-    return Questions(dataset, tuple(learnt), tuple(held))
+    return Questions(dataset, tuple(train_set), tuple(held_out))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +80,11 @@ class Trace:
     probability: float = 0.0
 
 
-def traces(tree: Grown, example: Example, level: str, most: int) -> list[Trace]:
+def traces(tree: JudgedTree, example: Example, level: str, most: int) -> list[Trace]:
     """The best right answers of a tree, by mean Q of their steps and then by the lowest, as
     rStar-Math ranks them, then by probability; answers that mean the same once.
     """
-    found: dict[str, tuple[tuple[float, float, float], Trace]] = {}
+    by_meaning: dict[str, tuple[tuple[float, float, float], Trace]] = {}
     for steps, qs, number in _right_paths(tree):
         node = tree.nodes[number]
         if node.sql is None:
@@ -97,13 +96,13 @@ def traces(tree: Grown, example: Example, level: str, most: int) -> list[Trace]:
             level, "search", round(mean, 4), node.probability,
         )  # fmt: skip
         key = normalise(node.sql).lower()
-        if key not in found or rank > found[key][0]:
-            found[key] = (rank, trace)
-    best = sorted(found.values(), key=lambda each: each[0], reverse=True)
+        if key not in by_meaning or rank > by_meaning[key][0]:
+            by_meaning[key] = (rank, trace)
+    best = sorted(by_meaning.values(), key=lambda each: each[0], reverse=True)
     return [trace for _, trace in best[:most]]
 
 
-def _right_paths(tree: Grown) -> Iterator[tuple[tuple[str, ...], tuple[float, ...], int]]:
+def _right_paths(tree: JudgedTree) -> Iterator[tuple[tuple[str, ...], tuple[float, ...], int]]:
     """(steps, Q of each, number of the answer) of every visited path to a right answer."""
     stack: list[tuple[int, tuple[str, ...], tuple[float, ...]]] = [(0, (), ())]
     while stack:
@@ -139,27 +138,27 @@ def hardness_of(example: Example, schema: Schema) -> str:
     return hardness(example.gold_sql, SpiderSchema(tables)) or "other"
 
 
-def stratified(found: Iterable[Trace], most: int, seed: int) -> list[Trace]:
+def stratified(candidates: Iterable[Trace], most: int, seed: int) -> list[Trace]:
     """At most `most` traces: levels of hardness keep the shares they have, questions come before second
     traces of one, and what was bootstrapped comes last.
     """
     pools: dict[str, list[tuple[bool, int, float, Trace]]] = defaultdict(list)
     seen: dict[str, int] = defaultdict(int)
     draw = random.Random(f"{seed} traces")
-    for trace in found:
+    for trace in candidates:
         order = (trace.source == "gold", seen[trace.question_id], draw.random())
         seen[trace.question_id] += 1
         pools[trace.hardness].append((*order, trace))
     total = sum(map(len, pools.values()))
-    kept: list[Trace] = []
+    chosen: list[Trace] = []
     for level in sorted(pools):
         ranked = sorted(pools[level], key=lambda each: each[:3])
         share = len(ranked) if total <= most else max(1, round(most * len(ranked) / total))
-        kept += [trace for *_, trace in ranked[:share]]
-    return kept[:most]
+        chosen += [trace for *_, trace in ranked[:share]]
+    return chosen[:most]
 
 
-def write_traces(kept: Sequence[Trace], dataset: Dataset, folder: Path) -> None:
+def write_traces(chosen: Sequence[Trace], dataset: Dataset, folder: Path) -> None:
     """A folder in Spider's layout that fine-tuning reads: the traces as its split `train`, the tables
     and databases of the data set they come from, and `traces.jsonl` with the provenance of each.
     """
@@ -168,10 +167,10 @@ def write_traces(kept: Sequence[Trace], dataset: Dataset, folder: Path) -> None:
     part.mkdir(parents=True)
     rows: list[Mapping[str, str]] = [
         {"db_id": t.db_id, "question": t.question, "evidence": t.evidence, "query": t.query}
-        for t in kept
+        for t in chosen
     ]
     write_atomically(part / f"{SPLIT}.json", json.dumps(rows, indent=1) + "\n")
-    lines = "".join(json.dumps(asdict(trace)) + "\n" for trace in kept)
+    lines = "".join(json.dumps(asdict(trace)) + "\n" for trace in chosen)
     write_atomically(part / "traces.jsonl", lines)
     for name in ("tables.json", "database"):
         source = (dataset.root / name).resolve()

@@ -1,33 +1,30 @@
-"""Which checkpoint to keep: execution accuracy on training databases that are held out.
+"""Validation: execution accuracy on training databases that are held out.
 
-A saved model is asked as `txt2sql ask` asks it: loaded from its folder, greedy, constrained by the
-grammar, matches looked up in the database. What is measured is so what would be shipped.
+A model is asked as `txt2sql ask` asks it: greedy, constrained by the grammar, matches looked up in the
+database.
 
->>> HeldOut([measured]).execution_accuracy(Path("run/last"))  # doctest: +SKIP
+>>> validate(decoder, [ValidationSet(dataset, examples)])  # doctest: +SKIP
 {'spider': Estimate(mean=0.62, n=100, ...)}
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 import torch
 
+from txt2sql.data import Dataset
 from txt2sql.evaluation.evaluate import evaluate
 from txt2sql.evaluation.metrics.execution_accuracy import ExecutionAccuracy
 from txt2sql.evaluation.mode import Judging
 from txt2sql.evaluation.statistics import Estimate
-from txt2sql.execution.database import Database
-from txt2sql.execution.values import ValueIndex, open_value_index
-from txt2sql.models import torch_engine
+from txt2sql.execution.values import open_value_index
 from txt2sql.models.decoder import Decoder
 from txt2sql.models.predictor import DirectPredictor
-from txt2sql.training.sft_settings import RunConfig
-from txt2sql.types import Example, Schema
+from txt2sql.types import Example
 
 
 def is_held_out(db_id: str, share: float) -> bool:
@@ -35,56 +32,29 @@ def is_held_out(db_id: str, share: float) -> bool:
     return random.Random(f"held out {db_id}").random() < share
 
 
-def trained_on(config: RunConfig, databases: Iterable[str]) -> Callable[[str], bool]:
-    """Whether a database is trained on: all are where progress is measured elsewhere or not at all,
-    or where holding out would leave none.
-    """
-
-    def trained(db_id: str) -> bool:
-        return not is_held_out(db_id, config.held_out)
-
-    measures = config.measured and config.measure_split is None
-    return trained if measures and any(map(trained, databases)) else lambda db_id: True
-
-
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """Questions of one data set that measure progress, and how to ask and judge them."""
+class ValidationSet:
+    """Questions of one data set that measure progress."""
 
-    name: str
+    dataset: Dataset
     examples: Sequence[Example]
-    schema: Callable[[str], Schema]
-    database: Callable[[str], Database]
+
+    def predictor(self, decoder: Decoder) -> DirectPredictor:
+        """What answers its questions."""
+        index = lru_cache(maxsize=8)(lambda db_id: open_value_index(self.dataset.database(db_id)))
+        return DirectPredictor(
+            decoder, self.dataset.schema, lambda example: index(example.db_id).match(example.question)
+        )  # fmt: skip
 
 
-class HeldOut:
-    """The measured questions of every data set that has some."""
-
-    def __init__(self, measured: Sequence[Measured]) -> None:
-        self.judge = ExecutionAccuracy(Judging(both=False))
-        self.parts = [each for each in measured if len(each.examples)]
-
-    def execution_accuracy(self, model: Path | Decoder) -> dict[str, Estimate]:
-        """By data set, of a loaded model or the one in a folder. Leaves torch's random state alone."""
-        found: dict[str, Estimate] = {}
-        if not self.parts:
-            return found
-        with torch.random.fork_rng():
-            generator = torch_engine.load(model) if isinstance(model, Path) else model
-            for part in self.parts:
-                predictor = _predictor(generator, part)
-                report = evaluate(part.examples, predictor, [self.judge], part.database)
-                found[part.name] = report.metrics[self.judge.name]
-        return found
-
-
-def _predictor(generator: Decoder, part: Measured) -> DirectPredictor:
-    @lru_cache(maxsize=8)
-    def index(db_id: str) -> ValueIndex:
-        return open_value_index(part.database(db_id))
-
-    return DirectPredictor(
-        generator,
-        part.schema,
-        lambda example: index(example.db_id).match(example.question),
-    )
+def validate(decoder: Decoder, sets: Sequence[ValidationSet]) -> dict[str, Estimate]:
+    """By data set. Leaves torch's random state alone."""
+    judge = ExecutionAccuracy(Judging(both=False))
+    with torch.random.fork_rng():
+        return {
+            each.dataset.name: evaluate(
+                each.examples, each.predictor(decoder), [judge], each.dataset.database
+            ).metrics[judge.name]
+            for each in sets
+            if each.examples
+        }

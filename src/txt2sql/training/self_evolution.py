@@ -1,10 +1,11 @@
-"""Self-evolution (rStar-SQL): a policy searches, learns from what it found right, and searches again.
+"""Self-evolution (rStar-SQL): a policy searches, learns from what it got right, and searches again.
 
 Source: rStar-Math (Guan et al. 2025). Each round: training questions are searched with the best policy
-and its preference model so far; verified traces are kept (`cot_synthesis`); the policy is fine-tuned on
-them, from the base model every time; a preference model is trained on its trunk (`ppm`); and both are
-measured on training databases that are held out. A round that is no better is kept, not promoted: the
-next one starts from the best. Questions that stay unsolved come first and get more simulations.
+and its preference model so far; verified traces are taken from the trees (`cot_synthesis`); the policy is
+fine-tuned on them, from the base model every time; a preference model is trained on its trunk (`ppm`); and
+both are measured on training databases that are held out. A round that is no better is not promoted: the
+next one starts from the best. Questions that stay unsolved come first and get more simulations
+(curriculum, hard example mining).
 
     results/rstar/
     ├── config.yaml, run.json, metrics.jsonl, rounds.md     the table of rounds
@@ -24,123 +25,149 @@ import json
 import random
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from txt2sql.config import as_mapping
+from txt2sql.config import as_mapping, load
 from txt2sql.data import DATASETS
+from txt2sql.execution.execute import execute
 from txt2sql.models import torch_engine
+from txt2sql.models.adapters import Adapter
 from txt2sql.models.catalog import resolve
 from txt2sql.models.ppm import FACTS, WEIGHTS, save_preference
 from txt2sql.models.weights import load_weights
 from txt2sql.runs import append_row, open_run, read_rows, write_atomically
-from txt2sql.training import ppm, sft
+from txt2sql.training import loop, ppm, sft
 from txt2sql.training.cot_synthesis import (
     Trace,
     bootstrap,
     hardness_of,
+    open_questions,
     stratified,
     traces,
     write_traces,
 )
-from txt2sql.training.folders import replace_folder
-from txt2sql.training.ppm_pairs import Grown, solved
-from txt2sql.training.rollouts import Job, Row, batched, rollouts
-from txt2sql.training.rstar_settings import RolloutSettings, RStarConfig
-from txt2sql.training.searcher import Searcher, open_searcher
-from txt2sql.training.self_evolution_plan import Planned
-from txt2sql.training.self_evolution_rounds import Round, promoted, rounds_of, table, told
-from txt2sql.training.sft_model import LARGE
-from txt2sql.training.sft_settings import Adapter, SFTConfig
-from txt2sql.training.tracking import Progress, Tracker, silent
-from txt2sql.types import Prompt
+from txt2sql.training.loop import LARGE, Progress, Report, Tracker, replace_folder, silent
+from txt2sql.training.rollouts import Actor, Job, Row, batched, rollouts
+from txt2sql.training.settings import RolloutSettings, RStarConfig, SFTConfig
+from txt2sql.training.trees import JudgedTree, from_row, solved
+from txt2sql.types import Example, Prompt
 
-_TOGETHER = 32
-"""Questions that get a greedy answer at a time."""
 _OF_A_ROUND = (FACTS, WEIGHTS, "round.json", "trained.json")
 """What lies in a round's folder beside its policy."""
 _CHANGEABLE: Mapping[str, Any] = {
-    "output_dir": "",
-    "data": None,
-    "threads": None,
-    "use_wandb": False,
+    "output_dir": "", "data": None, "threads": None, "use_wandb": False,
     "rollouts": RolloutSettings(),
-}
+}  # fmt: skip
 
 
-def evolve(
-    config: RStarConfig, report: Callable[[str], None] = print, progress: Progress = silent
-) -> Path | None:
+def evolve(config: RStarConfig, report: Report = print, progress: Progress = silent) -> Path | None:
     """Run all rounds, or go on with the run in its folder: the folder of the promoted round, or of the
     last where none was better than the base. None when SIGTERM ended a fine-tuning before its end.
 
     Raises a child of Text2SQLError for what a person can mend.
     """
     output = Path(config.output_dir).expanduser()
-    if config.threads:
-        torch.set_num_threads(config.threads)
+    loop.prepare(config)
     resolve(config.model)  # what is misspelt is told before anything is written
     run = Evolution(config, output, report, progress)
-    open_run(output, _identity(config), config.seed)
-    run.measured(0)
+    settings = as_mapping(replace(config, **_CHANGEABLE))
+    del settings["evolution"]["num_rounds"]  # a run may be made longer
+    open_run(output, settings, config.seed)
+    run.accuracy(0)
     for number in range(1, config.evolution.num_rounds + 1):
         if not (output / f"round_{number}" / "round.json").is_file() and not run.round(number):
             return None
-        run.tell(number)
+        run.log(number)
     best = promoted(rounds_of(output)) or config.evolution.num_rounds
     return output / f"round_{best}"
 
 
-def _identity(config: RStarConfig) -> dict[str, Any]:
-    """The settings that decide what comes out; a run may be made longer."""
-    settings = as_mapping(replace(config, **_CHANGEABLE))
-    del settings["evolution"]["num_rounds"]
-    return settings
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One round. Accuracies are of `n` questions on training databases that are held out; `oracle` is
+    how often any answer of the tree is right, a bound and no result; `fine_tuned` is the greedy one of
+    the policy that the round has trained: where it is lower than that of the policy before, that one
+    stays. `coverage` is the share of the `searched` training questions that were ever solved;
+    `ppm_accuracy` that of pairs put in order, on databases that the preference model was not trained on;
+    `vote` its weight in the final choice.
+    """
+
+    number: int
+    greedy: float
+    search: float
+    oracle: float
+    n: int
+    pairs: int
+    ppm_accuracy: float | None
+    vote: float
+    searched: int
+    coverage: float
+    traces: int
+    promoted: bool
+    fine_tuned: float
 
 
-class Evolution(Planned):
-    """One run: what each round does, in its order."""
+class Evolution:
+    """One run: what each round does, in its order. All that a round needs to know of those before it is
+    read off their files, so a run that goes on does the same.
+    """
 
     def __init__(
-        self, config: RStarConfig, output: Path, report: Callable[[str], None], progress: Progress
+        self, config: RStarConfig, output: Path, report: Report = print, progress: Progress = silent
     ) -> None:
-        super().__init__(config, output)
+        self.config, self.output = config, output
         self.report, self.progress = report, progress
-        self.started = time.monotonic()
-        self.done = 0
+        self.questions = open_questions(config)
+        self.by_id = {example.id: example for example in self.questions.train_set}
+        self.started, self.done = time.monotonic(), 0
+
+    def work(self, number: int) -> Path:
+        """Where a round keeps what it is made from."""
+        return self.output / "rounds" / str(number)
 
     def round(self, number: int) -> bool:
         """All of a round; False when fine-tuning was stopped."""
         work = self.work(number)
         work.mkdir(parents=True, exist_ok=True)
-        self.screen(number)
         self.grow(number)
         if not (work / "traces" / "traces.jsonl").is_file():
             self.report(f"round {number}: {self.synthesise(number)}")
         if not self.train_policy(number):
             return False
-        if not (work / "checkpoint" / "trained.json").is_file():
+        checkpoint = work / "checkpoint"
+        if not (checkpoint / "trained.json").is_file():
             self.train_preference(number)
-        found = self.measured(number)
-        before = [each for each in rounds_of(self.output) if each.number < number]
-        better = found["search"] > max(
-            [self.measured(0)["search"], *(each.search for each in before)]
+        accuracy = self.accuracy(number)
+        before = [each.search for each in rounds_of(self.output) if each.number < number]
+        row = Round(
+            number=number,
+            promoted=accuracy["search"] > max([self.accuracy(0)["search"], *before]),
+            fine_tuned=self.fine_tuned(number)["greedy"],
+            traces=sum(1 for _ in read_rows(work / "traces" / "traces.jsonl")),
+            **accuracy,
+            **json.loads((checkpoint / "trained.json").read_text(encoding="utf-8")),
+            **self._coverage(number),
         )
-        noted = json.loads((work / "checkpoint" / "trained.json").read_text(encoding="utf-8"))
-        tuned = self.fine_tuned(number)["greedy"]
-        row = Round(number=number, promoted=better, fine_tuned=tuned, **found, **noted, **self._coverage(number))  # fmt: skip
-        write_atomically(work / "checkpoint" / "round.json", json.dumps(as_mapping(row), indent=1) + "\n")  # fmt: skip
-        replace_folder(work / "checkpoint", self.output / f"round_{number}")
+        _write_json(checkpoint / "round.json", asdict(row))
+        replace_folder(checkpoint, self.output / f"round_{number}")
         self.done += 1
-        self.report(told(row, self.config.evolution.num_rounds, self.started, self.done))
+        left = (time.monotonic() - self.started) / self.done / 60
+        left *= self.config.evolution.num_rounds - number
+        self.report(
+            f"round {number} of {self.config.evolution.num_rounds}: greedy {row.greedy:.1%}, "
+            f"search {row.search:.1%} of {row.n}{', promoted' if row.promoted else ''}; "
+            f"about {left:.0f} minutes left"
+        )
         return True
 
+    # ------------------------------------------------------------------ search on training questions
+
     def policy(self, number: int) -> Path | str:
-        """The folder that round `number` searches with: the best before it, at first the base."""
+        """What round `number` searches with: the best round before it, at first the base."""
         best = self._best(number)
         return self.output / f"round_{best}" if best else self.config.model
 
@@ -148,7 +175,80 @@ class Evolution(Planned):
         """The promoted round before `number`; 0: the base."""
         return promoted([each for each in rounds_of(self.output) if each.number < number])
 
-    def _rollouts(self, policy: Path | str, jobs: Sequence[Job]) -> Iterator[tuple[Job, list[Row]]]:
+    def plan(self, number: int) -> list[tuple[Example, int]]:
+        """The questions of a round with their simulations: unsolved ones first, to at most half; then
+        those that were never searched; then the others. Always the same for a run.
+        """
+        evolution, failures = self.config.evolution, self._failures(number)
+        order = list(self.questions.train_set)
+        random.Random(f"{self.config.seed} round {number}").shuffle(order)
+        count = evolution.questions_per_round or evolution.cot_examples_per_round
+        hard = [example for example in order if failures.get(example.id)][: (count + 1) // 2]
+        taken = {example.id for example in hard}
+        new = [e for e in order if e.id not in failures]
+        rest = [e for e in order if e.id in failures and e.id not in taken]
+        simulations = self.config.mcts.num_simulations
+        most = max(evolution.most_simulations, simulations)
+        return [
+            (each, min(most, round(simulations * evolution.harder ** failures.get(each.id, 0))))
+            for each in [*hard, *new, *rest][:count]
+        ]
+
+    def _failures(self, number: int) -> dict[str, int]:
+        """How many rounds in a row a question stayed unsolved, of those that were searched before."""
+        failures: dict[str, int] = {}
+        for before in range(1, number):
+            for question, was_solved in self._solved(before).items():
+                failures[question] = 0 if was_solved else failures.get(question, 0) + 1
+        return failures
+
+    def _solved(self, number: int) -> dict[str, bool]:
+        """Which questions of a round were solved."""
+        rows = read_rows(self.work(number) / "trees.jsonl")
+        return {row["question_id"]: solved(row) for row in rows}
+
+    def _coverage(self, number: int) -> dict[str, Any]:
+        ever: dict[str, bool] = {}
+        for k in range(1, number + 1):
+            for question, was_solved in self._solved(k).items():
+                ever[question] = ever.get(question, False) or was_solved
+        return {"searched": len(ever), "coverage": sum(ever.values()) / len(ever)}
+
+    def trees(self, number: int) -> list[JudgedTree]:
+        """Those of all rounds up to this one, the newest of each question."""
+        newest: dict[str, JudgedTree] = {}
+        for k in range(1, number + 1):
+            rows = read_rows(self.work(k) / "trees.jsonl")
+            # In an order that does not depend on who was done first.
+            for tree in sorted(map(from_row, rows), key=lambda tree: tree.question_id):
+                newest[tree.question_id] = tree
+        return list(newest.values())
+
+    def grow(self, number: int) -> None:
+        """Search what is left to search of a round's questions.
+
+        Questions are always searched beside the same others, so that a run that goes on grows the same
+        trees, down to the last bit of what the model computes.
+        """
+        planned: dict[int, list[str]] = defaultdict(list)
+        for example, simulations in self.plan(number):
+            planned[simulations].append(example.id)
+        jobs = [
+            Job("grow", ids, simulations)
+            for simulations, questions in sorted(planned.items())
+            for ids in batched(questions, self.config.evolution.together)
+        ]
+        file = self.work(number) / "trees.jsonl"
+        self._search(f"round {number}: searching", self.policy(number), jobs, file, "question_id")
+
+    def _search(
+        self, label: str, policy: Path | str, jobs: Sequence[Job], file: Path, key: str
+    ) -> dict[str, Row]:
+        """The rows of all jobs by `key`; those that are not in `file` yet are made and appended."""
+        rows = {row[key]: row for row in read_rows(file)}
+        jobs = [job for job in jobs if not rows.keys() >= set(job.ids)]
+        if not jobs:
+            return rows
         # Others may work in another folder, and have no TXT2SQL_DATA.
         if isinstance(policy, Path) or ("/" in policy and Path(policy).is_dir()):
             policy = Path(policy).resolve()
@@ -157,93 +257,45 @@ class Evolution(Planned):
             config = replace(config, data=str(root.parent))
         else:
             config = replace(config, dataset=str(root))
-        return rollouts(config, policy, jobs, lambda: open_searcher(policy, self.questions, config))
-
-    # -- search on training questions
-
-    def screen(self, number: int) -> None:
-        """Find questions that the policy gets wrong, among new ones: trees of these teach the most."""
-        file = self.work(number) / "screened.jsonl"
-        known = {row["question_id"] for row in read_rows(file)}
-        before = {*self.failures(number), *self.screened(number - 1)}
-        new = [example.id for example in self.order(number) if example.id not in before]
-        chosen = new[: self.config.evolution.screened]
-        jobs = [
-            Job("screen", ids) for ids in batched(chosen, _TOGETHER) if not known.issuperset(ids)
-        ]
-        if not jobs:
-            return
+        left = sum(each not in rows for job in jobs for each in job.ids)
         right = made = 0
-        with self.progress(f"round {number}: screening", sum(len(job.ids) for job in jobs)) as advance:  # fmt: skip
-            for _, rows in self._rollouts(self.policy(number), jobs):
-                for row in rows:
-                    if row["question_id"] not in known:
+        with self.progress(label, left) as advance:
+            for _, new in rollouts(config, policy, jobs, self.questions):
+                for row in new:
+                    if row[key] not in rows:
+                        rows[row[key]] = row
                         append_row(file, row)
-                    right += row["right"]
-                    made += 1
-                    advance(f"{right / made:.0%} right")
-
-    def grow(self, number: int) -> None:
-        """Search what is left to search of a round's questions.
-
-        Questions are always searched beside the same others, so that a run that goes on grows the same
-        trees, down to the last bit of what the model computes.
-        """
-        file = self.work(number) / "trees.jsonl"
-        known = {row["question_id"] for row in read_rows(file)}
-        planned: dict[int, list[str]] = defaultdict(list)
-        for example, simulations in self.plan(number):
-            planned[simulations].append(example.id)
-        together = self.config.evolution.together
-        jobs = [
-            Job("grow", ids, simulations)
-            for simulations, questions in sorted(planned.items())
-            for ids in batched(questions, together)
-            if not known.issuperset(ids)
-        ]
-        count = sum(each not in known for job in jobs for each in job.ids)
-        right = made = 0
-        with self.progress(f"round {number}: searching", count) as advance:
-            for _, rows in self._rollouts(self.policy(number), jobs):
-                for row in rows:
-                    if row["question_id"] not in known:
-                        append_row(file, row)
-                        right += solved(row)
+                        right += solved(row) if "nodes" in row else row["search"]
                         made += 1
                         advance(f"{right / made:.0%} solved")
+        return rows
 
     def synthesise(self, number: int) -> str:
         """Write the traces that a round learns from; what they are, in words."""
-        config, dataset = self.config, self.questions.dataset
-        newest = {tree.question_id: tree for k in range(1, number + 1) for tree in self.trees(k)}
-        found: list[Trace] = []
-        for tree in newest.values():
+        evolution, dataset = self.config.evolution, self.questions.dataset
+        trees = self.trees(number)
+        candidates: list[Trace] = []
+        for tree in trees:
             example = self.by_id[tree.question_id]
             level = hardness_of(example, dataset.schema(example.db_id))
-            found += traces(tree, example, level, config.evolution.per_question)
-        right = sum(tree.solved for tree in newest.values())
-        if right < config.evolution.bootstrap_below * len(newest):
-            found += self._from_gold(newest)
-        kept = stratified(found, config.evolution.cot_examples_per_round, config.seed + number)
-        write_traces(kept, dataset, self.work(number) / "traces")
-        own = sum(trace.source == "search" for trace in kept)
-        return f"{own} traces from search, {len(kept) - own} from gold queries"
+            candidates += traces(tree, example, level, evolution.per_question)
+        if sum(tree.solved for tree in trees) < evolution.bootstrap_below * len(trees):
+            candidates += self._from_gold([tree for tree in trees if not tree.solved])
+        chosen = stratified(candidates, evolution.cot_examples_per_round, self.config.seed + number)
+        write_traces(chosen, dataset, self.work(number) / "traces")
+        own = sum(trace.source == "search" for trace in chosen)
+        return f"{own} traces from search, {len(chosen) - own} from gold queries"
 
-    def _from_gold(self, newest: Mapping[str, Grown]) -> Iterator[Trace]:
-        from txt2sql.execution.execute import execute
-
+    def _from_gold(self, trees: Sequence[JudgedTree]) -> Iterator[Trace]:
         dataset = self.questions.dataset
-        for tree in newest.values():
-            if tree.solved:
-                continue
-            example, database = self.by_id[tree.question_id], dataset.database(tree.db_id)
-            schema = dataset.schema(tree.db_id)
-            level = hardness_of(example, schema)
-            trace = bootstrap(example, schema, lambda sql, at=database: execute(at, sql), level)  # type: ignore[misc]
+        for tree in trees:
+            example, schema = self.by_id[tree.question_id], dataset.schema(tree.db_id)
+            run = partial(execute, dataset.database(tree.db_id))
+            trace = bootstrap(example, schema, run, hardness_of(example, schema))
             if trace is not None:
                 yield trace
 
-    # -- policy and preference model
+    # ------------------------------------------------------------------- policy and preference model
 
     def train_policy(self, number: int) -> bool:
         """Fine-tune the base on the traces, or go on with it; False when it was stopped."""
@@ -253,9 +305,8 @@ class Evolution(Planned):
         training = self.config.policy_training
         whole = training.method == "full"
         if training.method == "auto":
-            whole = (
-                int(load_weights(self.config.model, dtype="auto").model.num_parameters()) < LARGE
-            )
+            base = load_weights(self.config.model, dtype="auto").model
+            whole = int(base.num_parameters()) < LARGE
         settings = SFTConfig(
             model=self.config.model, output=str(folder), measured=0, seed=self.config.seed,
             datasets=(str(self.work(number) / "traces"),), epochs=training.epochs,
@@ -265,87 +316,105 @@ class Evolution(Planned):
         )  # fmt: skip
         return sft.train(settings, self.report, self.progress) is not None
 
-    def kept(self, number: int) -> Path:
+    def better_policy(self, number: int) -> Path:
         """The policy of a round: the fine-tuned one, or that it searched with, where that one answers
-        more of the held-out questions by itself. A base that lies in no folder is not copied."""
+        more of the held-out questions by itself. A base that lies in no folder is not copied.
+        """
         before = resolve(self.policy(number)).folder
-        greedy = self.measured(self._best(number))["greedy"]
+        greedy = self.accuracy(self._best(number))["greedy"]
         if before and self.fine_tuned(number)["greedy"] < greedy:
             return before
         return self.work(number) / "policy" / "model"
 
     def train_preference(self, number: int) -> None:
-        """A round's policy with a preference model of all trees so far, the newest of each question."""
-        work = self.work(number)
-        replace_folder(self.kept(number), work / "checkpoint", without=_OF_A_ROUND)
-        policy = torch_engine.load(work / "checkpoint")
-        searcher = Searcher(policy, None, self.questions, self.config)
-        newest = {tree.question_id: tree for k in range(1, number + 1) for tree in self.trees(k)}
-        trees, settings = list(newest.values()), self.config.ppm
+        """A round's policy with a preference model of all trees so far."""
+        checkpoint = self.work(number) / "checkpoint"
+        replace_folder(self.better_policy(number), checkpoint, without=_OF_A_ROUND)
+        policy = torch_engine.load(checkpoint)
+        actor = Actor(policy, None, self.questions, self.config)
 
-        def prompts(tree: Grown) -> Prompt:
-            return searcher.direct.prompt(self.by_id[tree.question_id])
+        def prompts(tree: JudgedTree) -> Prompt:
+            return actor.direct.prompt(self.by_id[tree.question_id])
 
-        preference = ppm.train(policy, trees, prompts, settings, self.config.seed, self.progress)
+        preference = ppm.train(
+            policy, self.trees(number), prompts, self.config.ppm, self.config.seed, self.progress
+        )
+        facts: dict[str, Any] = {"pairs": 0, "ppm_accuracy": None, "vote": 0.0}
         if preference is None:
             self.report(f"round {number}: no tree holds a right and a wrong answer; no PPM")
         else:
-            save_preference(preference, work / "checkpoint")
-        write_atomically(work / "checkpoint" / "trained.json", json.dumps(ppm.facts(preference)) + "\n")  # fmt: skip
+            save_preference(preference, checkpoint)
+            facts |= {"pairs": preference.measured["pairs"], "vote": preference.vote}
+            if preference.measured["unseen"]:
+                facts["ppm_accuracy"] = preference.measured["pair_accuracy"]["all"][0]
+        _write_json(checkpoint / "trained.json", facts)
 
-    # -- measuring
+    # --------------------------------------------------------------------------------------- measuring
 
-    def measured(self, number: int) -> dict[str, Any]:
+    def accuracy(self, number: int) -> dict[str, Any]:
         """Greedy, searched and any answer (oracle) on held-out questions, of the base (0) or a round."""
         policy = self.work(number) / "checkpoint" if number else self.config.model
-        return self._measured(number, policy, "held_out.jsonl")
+        return self._measure(number, policy, "held_out.jsonl")
 
     def fine_tuned(self, number: int) -> dict[str, Any]:
         """The same of the policy that a round has fine-tuned, without a preference model."""
-        return self._measured(number, self.work(number) / "policy" / "model", "fine_tuned.jsonl")
+        return self._measure(number, self.work(number) / "policy" / "model", "fine_tuned.jsonl")
 
-    def _measured(self, number: int, policy: Path | str, name: str) -> dict[str, Any]:
-        work = self.work(number)
+    def _measure(self, number: int, policy: Path | str, name: str) -> dict[str, Any]:
+        evolution, work = self.config.evolution, self.work(number)
         work.mkdir(parents=True, exist_ok=True)
-        file = work / name
-        known = {row["id"]: row for row in read_rows(file)}
-        asked = list(self.questions.held_out)
-        random.Random(f"{self.config.seed} measured").shuffle(asked)
-        asked = asked[: self.config.evolution.measured]
-        jobs = [
-            Job("measure", ids)
-            for ids in batched([example.id for example in asked], self.config.evolution.together)
-            if not known.keys() >= set(ids)
-        ]
-        if jobs:
-            count = sum(each not in known for job in jobs for each in job.ids)
-            with self.progress(f"round {number}: measuring", count) as advance:
-                for _, found in self._rollouts(policy, jobs):
-                    for row in found:
-                        if row["id"] not in known:
-                            known[row["id"]] = row
-                            append_row(file, row)
-                            advance("")
-        rows = [known[example.id] for example in asked]
+        examples = list(self.questions.held_out)
+        random.Random(f"{self.config.seed} measured").shuffle(examples)
+        ids = [example.id for example in examples[: evolution.measured]]
+        jobs = [Job("measure", part) for part in batched(ids, evolution.together)]
+        by_id = self._search(f"round {number}: measuring", policy, jobs, work / name, "id")
         means = {
-            key: sum(r[key] for r in rows) / len(rows) for key in ("greedy", "search", "oracle")
+            key: sum(by_id[each][key] for each in ids) / len(ids)
+            for key in ("greedy", "search", "oracle")
         }
-        return {**means, "n": len(rows)}
+        return {**means, "n": len(ids)}
 
-    def _coverage(self, number: int) -> dict[str, Any]:
-        ever: dict[str, bool] = {}
-        for k in range(1, number + 1):
-            for question, found in self.solved(k).items():
-                ever[question] = ever.get(question, False) or found
-        kept = sum(1 for _ in read_rows(self.work(number) / "traces" / "traces.jsonl"))
-        share = sum(ever.values()) / len(ever)
-        return {"searched": len(ever), "coverage": share, "traces": kept}
-
-    def tell(self, number: int) -> None:
+    def log(self, number: int) -> None:
         """Bring the table and the logs up to date with a round that is done."""
         rows = [each for each in rounds_of(self.output) if each.number <= number]
-        write_atomically(self.output / "rounds.md", table(rows, self.measured(0)))
-        tracker = Tracker(self.output, as_mapping(self.config), number - 1, use_wandb=self.config.use_wandb)  # fmt: skip
-        numbers = {k: v for k, v in as_mapping(rows[-1]).items() if isinstance(v, (int, float))}
-        tracker.log({"step": number, **{k: float(v) for k, v in numbers.items() if k != "number"}})
+        write_atomically(self.output / "rounds.md", table(rows, self.accuracy(0)))
+        tracker = Tracker(
+            self.output, as_mapping(self.config), number - 1, use_wandb=self.config.use_wandb
+        )
+        numbers = {k: float(v) for k, v in asdict(rows[-1]).items() if isinstance(v, (int, float))}
+        del numbers["number"]
+        tracker.log({"step": number, **numbers})
         tracker.close()
+
+
+def _write_json(file: Path, facts: Mapping[str, Any]) -> None:
+    write_atomically(file, json.dumps(facts, indent=1) + "\n")
+
+
+def rounds_of(output: Path) -> list[Round]:
+    """The rounds of a run that are done, in order."""
+    files = sorted(output.glob("round_*/round.json"), key=lambda f: int(f.parent.name[6:]))
+    # JSON is YAML, so that the one reader of settings checks these, too.
+    return [load(Round, file) for file in files]
+
+
+def promoted(rounds: Sequence[Round]) -> int:
+    """The number of the round to search with: the last that was better than all before it; 0: none."""
+    return max((each.number for each in rounds if each.promoted), default=0)
+
+
+def table(rounds: Sequence[Round], base: Mapping[str, Any]) -> str:
+    """Markdown: a line for each round, the base model first."""
+    names = ("round", "fine-tuned greedy EX", "greedy EX", "search EX", "oracle", "n", "pairs",
+             "PPM accuracy", "coverage", "traces", "promoted")  # fmt: skip
+    shares = [f"{base[key]:.1%}" for key in ("greedy", "search", "oracle")]
+    lines = [names, ("---",) * len(names), ("base", "", *shares, str(base["n"]), *[""] * 5)]
+    for each in rounds:
+        accuracy = "" if each.ppm_accuracy is None else f"{each.ppm_accuracy:.1%}"
+        lines.append((
+            str(each.number), f"{each.fine_tuned:.1%}", f"{each.greedy:.1%}", f"{each.search:.1%}",
+            f"{each.oracle:.1%}", str(each.n), f"{each.pairs:,}", accuracy,
+            f"{each.coverage:.1%} of {each.searched:,}", f"{each.traces:,}",
+            "yes" if each.promoted else "",
+        ))  # fmt: skip
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)

@@ -1,15 +1,7 @@
 """Supervised fine-tuning (SFT) with LoRA, DoRA, QLoRA, rsLoRA or of every weight: `txt2sql train`.
 
-trl's SFTTrainer and peft do the work. What is the project's own is what is learnt from (`sft_data`),
-the loss on answers alone (`sft_trainer`), and that a run is judged by execution accuracy, killed at any
-moment, and gone on with (`sft_watch`, `sft_checkpoints`).
-
-    results/lora-phi-2/
-    ├── config.yaml, run.json, metrics.jsonl, tensorboard/
-    ├── rows/                the token rows, drawn once
-    ├── checkpoints/         where to go on
-    ├── last/, best/         adapters as they were measured
-    └── model/               the finished adapter: txt2sql ask --model results/lora-phi-2/model
+transformers' Trainer and peft do the work (`loop`). The project's own are the batches (`data`, `batches`)
+and that a run is validated by execution accuracy.
 
 >>> train(SFTConfig(model="bundled", max_steps=100))  # doctest: +SKIP
 PosixPath('results/lora-bundled/model')
@@ -17,49 +9,33 @@ PosixPath('results/lora-bundled/model')
 
 from __future__ import annotations
 
-import shutil
 import time
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
+from torch import Tensor
 
 from txt2sql.config import as_mapping
-from txt2sql.errors import ConfigError
 from txt2sql.evaluation.statistics import Estimate
 from txt2sql.models.adapters import attach, base_name
 from txt2sql.models.card import Facts, Measured, write_card
-from txt2sql.runs import commit, open_run, versions
-from txt2sql.training.processes import join, main_first
-from txt2sql.training.selection import HeldOut
-from txt2sql.training.sft_checkpoints import newest_whole
-from txt2sql.training.sft_data import (
-    collator,
-    count_steps,
-    draw_rows,
-    kept_rows,
-    open_data,
-)
-from txt2sql.training.sft_model import (
-    checkpoints_gradients,
-    half_precision,
-    has_room,
-    in_place,
-    load,
-    longest_example,
-    pad_id,
-    save,
-    save_beside,
-)
-from txt2sql.training.sft_plan import out_of_memory_explained
-from txt2sql.training.sft_settings import SFTConfig, method, run_folder
-from txt2sql.training.sft_trainer import Trainer, arguments
-from txt2sql.training.sft_watch import Watch, finish, measured_on, tokens_read
-from txt2sql.training.tracking import Progress, silent
+from txt2sql.models.decoder import Decoder
+from txt2sql.models.torch_engine import decoder_of
+from txt2sql.models.weights import LoadedModel, choose_dtype, load_weights
+from txt2sql.runs import commit, versions
+from txt2sql.training import loop
+from txt2sql.training.batches import answer_loss, collate
+from txt2sql.training.data import draw_batches, open_train_sets
+from txt2sql.training.loop import LARGE, Progress, Report, silent
+from txt2sql.training.plan import out_of_memory_explained
+from txt2sql.training.selection import validate
+from txt2sql.training.settings import SFTConfig, TuningConfig, run_folder
 
 __all__ = ["SFTConfig", "train"]
 
@@ -71,11 +47,7 @@ _CHANGEABLE: Mapping[str, Any] = {
 
 
 def train(
-    config: SFTConfig,
-    report: Callable[[str], None] = print,
-    progress: Progress = silent,
-    *,
-    resume: bool = False,
+    config: SFTConfig, report: Report = print, progress: Progress = silent, *, resume: bool = False
 ) -> Path | None:
     """Fine-tune, or go on with the run in its folder: the folder of the finished adapter or model, or
     None when SIGTERM or `max_minutes` ended it before.
@@ -84,178 +56,199 @@ def train(
     `resume` wants a run to go on with. Raises a child of Text2SQLError for what a person can mend.
     """
     deadline = time.monotonic() + 60 * config.max_minutes if config.max_minutes else float("inf")
-    output = run_folder(config)
-    if (output / "run.json").is_file():
-        _open_run(config, output)
-    elif resume:
-        raise ConfigError(f"'{output}' holds no run to resume; leave --resume out to start one")
-    if (output / "finished.json").is_file():
-        report(f"the run in '{output}' is finished; give another output to train again")
+    output, settings = run_folder(config), as_mapping(replace(config, **_CHANGEABLE))
+    if not loop.resumable(config, output, settings, resume, report):
         return output / "model"
-    with closing(Finetuning(config, output, report, progress)) as run:
-        return finish(config, output, run.report) if run.loop(progress, deadline) else None
+    if not loop.is_main_process():
+        report, progress = (lambda line: None), silent
+    loop.prepare(config)
+    loaded = load(config)
+    sets = open_train_sets(config, loaded.tokenizer)
+    longest = loop.longest_example(config, loaded.model.config)
+    batches = draw_batches(sets, config, longest=longest, progress=progress)
+    report(batches.describe(longest))
+    with loop.main_first():
+        loop.open_run_anew(output, settings, config.seed)
 
+    parameters = int(loaded.model.num_parameters())
+    model = adapted(loaded, config, report)
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    report(f"{config.method}: {trained:,} weights are trained beside {parameters:,}")
+    steps = batches.steps(config)
+    every = config.measure_every or max(1, round(batches.epoch * steps / len(batches.groups)))
+    facts = {"examples": batches.examples, "tokens": batches.tokens, "trained weights": trained}
+    scores: dict[str, Estimate] = {}
 
-def _unheard(line: str) -> None:
-    pass
+    def save(folder: Path) -> None:
+        save_model(model, loaded, folder)
+        write_card(folder, card_facts(config, loaded, {"steps": trainer.state.global_step, **facts}, scores))  # fmt: skip
 
+    def accuracy() -> Mapping[str, float]:
+        scores.clear()
+        with in_place(model, loaded) as decoder:
+            scores.update(validate(decoder, [each.validation for each in sets]))
+        return {f"execution_accuracy/{name}": each.mean for name, each in scores.items()}
 
-def _open_run(config: SFTConfig, output: Path) -> None:
-    """Note the settings that decide what is learnt, or check that they are those noted.
-
-    Where nothing was learnt yet, say for want of memory, other settings begin anew.
-    """
-    settings = as_mapping(replace(config, **_CHANGEABLE))
-    try:
-        open_run(output, settings, config.seed)
-    except ConfigError:
-        if newest_whole(output / "checkpoints"):
-            raise
-        (output / "run.json").unlink(missing_ok=True)
-        shutil.rmtree(output / "rows", ignore_errors=True)
-        open_run(output, settings, config.seed)
-
-
-class Finetuning:
-    """One run: the model, its data, and trl's trainer over them."""
-
-    def __init__(
-        self, config: SFTConfig, output: Path, report: Callable[[str], None], progress: Progress
-    ) -> None:
-        if not join():  # the main process reports for all
-            report, progress = _unheard, silent
-        self.config, self.output, self.report = config, output, report
-        if config.threads:
-            torch.set_num_threads(config.threads)
-        transformers.logging.set_verbosity_error()
-        transformers.logging.disable_progress_bar()
-        self.half = half_precision(config)
-        self.loaded = load(config, self.half)
-        lessons = open_data(config, self.loaded.tokenizer, progress)
-        longest = longest_example(config, self.loaded.model.config)
-        with main_first():
-            _open_run(config, output)
-            self.rows = kept_rows(
-                output / "rows",
-                lambda: draw_rows(lessons, config, longest=longest, progress=progress),
-            )
-        report(self.rows.describe(longest))
-        self.held_out = HeldOut([each.measured for each in lessons])
-        self.model = self._adapted()
-        self.trainer = self._trainer()
-        self.watch = Watch(
-            config, output, tokens_read(self.rows), self.rows.epoch, self.measure, report,
-            self._gather,
+    validates = any(each.validation.examples for each in sets)
+    if validates and config.bits == 4 and loaded.model.device.type == "cpu":
+        validates = (
+            False  # bitsandbytes would pack the weights in a way that is not trained through
+        )
+        report("4-bit weights on a CPU are not validated: measure with txt2sql evaluate")
+    trainer = Trainer(
+        model=model,
+        args=loop.arguments(
+            transformers.TrainingArguments,
+            **loop.shared_arguments(config, output, steps, parameters),
+            per_device_train_batch_size=1,  # an item is a batch
+            gradient_accumulation_steps=config.accumulate,
+            train_sampling_strategy="sequential",  # they are shuffled already
+            remove_unused_columns=False,
+            weight_decay=config.weight_decay,
+            save_steps=config.checkpoint_every,
+            eval_strategy="steps" if validates else "no",
+            eval_steps=every,
+        ),
+        train_dataset=batches.groups,
+        eval_dataset=[],  # `accuracy` has its own questions
+        data_collator=partial(collate, pad=pad_id(loaded)),
+        compute_loss_func=answer_loss,
+        accuracy=accuracy,
+    )
+    with out_of_memory_explained(config, loaded.model, batches.longest):
+        return loop.run(
+            trainer, config, output, save, score="execution_accuracy/", label="fine-tune",
+            deadline=deadline, report=report, progress=progress,
         )  # fmt: skip
-        self.trainer.add_callback(self.watch)
 
-    def _adapted(self) -> Any:
-        """The model as it is trained: with a new adapter, or whole."""
-        config, model = self.config, self.loaded.model
-        model.set_attn_implementation(config.attention)
-        every = model.num_parameters()
-        if config.adapter is not None:
-            torch.manual_seed(config.seed)
-            model = attach(model, config.adapter, report=self.report)
-            base = base_name(self.loaded.card.source)
-            model.peft_config["default"].base_model_name_or_path = base
-        self.trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
-        self.report(f"{method(config)}: {self.trained:,} weights are trained beside {every:,}")
-        return model
 
-    def _trainer(self) -> Trainer:
-        config = self.config
-        trainer = Trainer(
-            model=self.model,
-            args=arguments(
-                config,
-                self.output / "checkpoints",
-                steps=count_steps(self.rows, config),
-                half=self.half,
-                checkpointing=checkpoints_gradients(config, self.loaded.model.num_parameters()),
-            ),
-            train_dataset=self.rows.batches,
-            processing_class=self.loaded.tokenizer,
-            data_collator=collator(pad_id(self.loaded)),
+class Trainer(transformers.Trainer):
+    """Trainer whose evaluation is `accuracy`, numbers by name."""
+
+    def __init__(self, *, accuracy: Any = dict, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.accuracy = accuracy
+        self.rate = (time.monotonic(), 0)
+
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        """The numbers, in the main process alone; for all, where a process holds its part of the run."""
+        start = time.monotonic()
+        metrics = dict(self.accuracy()) if self.is_world_process_zero() else {}
+        if loop.process_count() > 1:
+            from accelerate.utils import broadcast_object_list
+
+            metrics = broadcast_object_list([metrics])[0]
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(
+            self.args, self.state, self.control, metrics
         )
-        trainer.remove_callback(transformers.PrinterCallback)
-        return trainer
+        since, tokens = self.rate
+        self.rate = since + time.monotonic() - start, tokens  # the speed is of training alone
+        return metrics
 
-    def loop(self, progress: Progress, deadline: float) -> bool:
-        """Train to the end; False when SIGTERM or the deadline came before."""
-        checkpoint = newest_whole(self.output / "checkpoints")
-        step = int(checkpoint.name.split("-")[1]) if checkpoint else 0
-        if checkpoint:
-            self.report(f"going on at step {step}")
-        steps, watch = self.trainer.args.max_steps, self.watch
-        if step >= steps or watch.no_longer_better(step):  # all was done but to finish
-            return True
-        start = str(checkpoint) if checkpoint else None
-        explained = out_of_memory_explained(self.config, self.loaded.model, self.rows.longest)
-        with (
-            progress("fine-tune", steps - step) as advance,
-            watch.until(deadline, advance),
-            explained,
-        ):
-            self.trainer.train(resume_from_checkpoint=start)
-        if watch.interrupted:
-            step = self.trainer.state.global_step
-            self.report(f"stopped at step {step} of {steps}; run it again to go on")
-        return not watch.interrupted
+    def training_step(
+        self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> Tensor:
+        """One batch, whose tokens are counted."""
+        since, tokens = self.rate
+        self.rate = since, tokens + inputs["input_ids"].numel()
+        return super().training_step(model, inputs, *args, **kwargs)
 
-    @property
-    def spread(self) -> bool:
-        """Whether each process holds a part of the weights (FSDP, DeepSpeed ZeRO-3)."""
-        return bool(self.trainer.is_fsdp_enabled or self.trainer.is_deepspeed_enabled)
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+        """Logs, with the tokens read in a second, padding among them."""
+        if "loss" in logs:
+            since, tokens = self.rate
+            now = time.monotonic()
+            logs["tokens_per_second"] = round(tokens / max(now - since, 1e-9))
+            self.rate = now, 0
+        super().log(logs, *args, **kwargs)
 
-    def _gather(self) -> None:
-        """In all processes: save weights that are spread, which takes every one of them."""
-        if self.spread:
-            self.trainer.save_model(str(self.output / "last"))
 
-    def measure(self) -> Mapping[str, Estimate]:
-        """Save the model to `last`, and ask it the held-out questions as `txt2sql ask` would."""
-        folder = self.output / "last"
-        found: Mapping[str, Estimate] = {}
-        if self.spread:
-            save_beside(self.loaded, folder)
-            self.report("the weights are spread over processes: measure with txt2sql evaluate")
-        else:
-            save(self.model, self.loaded, folder)
-        if self.held_out.parts and not self.spread:
-            if has_room(self.config, self.loaded.model):
-                found = self.held_out.execution_accuracy(folder)
-            else:
-                with in_place(self.model, self.loaded) as generator:
-                    found = self.held_out.execution_accuracy(generator)
-        write_card(folder, self._facts(found))
-        return found
+# ----------------------------------------------------------------------------------------- the model
 
-    def _facts(self, found: Mapping[str, Estimate]) -> Facts:
-        config, rows = self.config, self.rows
-        on = measured_on(config)
-        measured = tuple(
-            Measured(f"{name} {on}", "execution_accuracy", e.mean, e.n, e.low, e.high)
-            for name, e in found.items()
-        )
-        trained = {
-            "steps": self.trainer.state.global_step,
-            "examples": rows.examples,
-            "tokens": rows.tokens,
-            "trained weights": self.trained,
+
+def load(config: TuningConfig) -> LoadedModel:
+    """The weights as they are trained: single precision, but frozen ones of large models."""
+    if config.bits == 4:
+        return load_weights(config.model, bits=4)
+    loaded = load_weights(config.model, dtype="auto")
+    parameters = int(loaded.model.num_parameters())
+    half = loop.half_precision(config.bf16)
+    if config.adapter is None or parameters < LARGE:
+        loaded.model.to(torch.float32)
+    else:
+        loaded.model.to(half or choose_dtype(loaded.model.device.type, parameters))
+    return loaded
+
+
+def adapted(loaded: LoadedModel, config: TuningConfig, report: Report) -> Any:
+    """The model as it is trained: with a new adapter, or whole."""
+    loaded.model.set_attn_implementation("sdpa")
+    if config.adapter is None:
+        return loaded.model
+    torch.manual_seed(config.seed)
+    model = attach(loaded.model, config.adapter, report=report)
+    model.peft_config["default"].base_model_name_or_path = base_name(loaded.card.source)
+    return model
+
+
+def pad_id(loaded: LoadedModel) -> int:
+    """The token that fills a batch; it is never attended to, so any will do."""
+    pad = loaded.tokenizer.pad_token_id
+    return int(loaded.tokenizer.eos_token_id if pad is None else pad)
+
+
+def save_model(model: Any, loaded: LoadedModel, folder: Path) -> None:
+    """The adapter, or the model in half precision, with its tokenizer."""
+    state = None
+    if not hasattr(model, "get_base_model"):
+        copies: dict[tuple[int, ...], Tensor] = {}  # tied weights stay tied
+        state = {
+            name: copies.setdefault(
+                (tensor.data_ptr(), *tensor.shape), tensor.to("cpu", torch.bfloat16)
+            )
+            for name, tensor in model.state_dict().items()
         }
-        return Facts(
-            base=base_name(self.loaded.card.source),
-            method=method(config),
-            datasets=config.datasets,
-            held_out=(on,),
-            measured=measured,
-            trained=trained,
-            config=as_mapping(config),
-            versions=versions(),
-            commit=commit(),
-        )
+    model.save_pretrained(str(folder), state_dict=state)
+    loaded.tokenizer.save_pretrained(folder)
 
-    def close(self) -> None:
-        """Write out the logs."""
-        self.watch.close()
+
+@contextmanager
+def in_place(model: Any, loaded: LoadedModel) -> Iterator[Decoder]:
+    """A generator over the model in memory, which is then trained on."""
+    caching: Any = nullcontext()
+    if hasattr(model, "get_base_model"):
+        from peft.helpers import DoraCaching
+
+        caching = DoraCaching()  # else every token computes the norms of all weights anew
+    model.eval()
+    try:
+        with caching:
+            yield decoder_of(loaded)
+    finally:
+        model.train()
+
+
+def card_facts(
+    config: TuningConfig,
+    loaded: LoadedModel,
+    trained: Mapping[str, int],
+    scores: Mapping[str, Estimate],
+    method: str = "",
+) -> Facts:
+    """What the model card says of a run."""
+    questions = config.validation_questions
+    return Facts(
+        base=base_name(loaded.card.source),
+        method=method or config.method,
+        datasets=config.datasets,
+        held_out=(questions,),
+        measured=tuple(
+            Measured(f"{name} {questions}", "execution_accuracy", **each._asdict())
+            for name, each in scores.items()
+        ),
+        trained=trained,
+        config=as_mapping(config),
+        versions=versions(),
+        commit=commit(),
+    )

@@ -6,29 +6,31 @@ import json
 
 import pytest
 
-from txt2sql.training.ppm_pairs import Grown, Node, from_row, pairs, to_row
+from txt2sql.training.trees import JudgedNode, JudgedTree, from_row, pairs, to_row
 
 
-def leaf(step: str, right: bool | None, probability: float = 0.1) -> Node:
+def leaf(step: str, right: bool | None, probability: float = 0.1) -> JudgedNode:
     result = None if right is None else int(right)
-    return Node(step, step, True, right, step, probability, False, result, right is not None)
+    return JudgedNode(step, step, True, right, step, probability, False, result, right is not None)
 
 
-def tree(*nodes: Node) -> Grown:
-    return Grown("q", "shop", nodes)
+def tree(*nodes: JudgedNode) -> JudgedTree:
+    return JudgedTree("q", "shop", nodes)
 
 
-def steps(found: Grown, margin: float = 0.5, per_side: int = 2) -> list[tuple[int, int]]:
+def steps(found: JudgedTree, margin: float = 0.5, per_side: int = 2) -> list[tuple[int, int]]:
     return [(p.better, p.worse) for p in pairs(found, margin, per_side) if p.kind != "answer"]
 
 
 def test_nothing_is_compared_with_what_was_never_reached_or_is_alike() -> None:
-    assert pairs(tree(Node(""))) == []
-    unvisited = tree(Node("", edges=((1, 3, 1.0), (2, 0, 0.0))), leaf("a", True), leaf("b", None))
+    assert pairs(tree(JudgedNode(""))) == []
+    unvisited = tree(
+        JudgedNode("", edges=((1, 3, 1.0), (2, 0, 0.0))), leaf("a", True), leaf("b", None)
+    )
     assert pairs(unvisited) == []
     for right in (True, False):
         alike = tree(
-            Node("", edges=((1, 3, 1.0), (2, 1, -1.0))), leaf("a", right), leaf("b", right)
+            JudgedNode("", edges=((1, 3, 1.0), (2, 1, -1.0))), leaf("a", right), leaf("b", right)
         )
         assert pairs(alike) == []
 
@@ -36,7 +38,7 @@ def test_nothing_is_compared_with_what_was_never_reached_or_is_alike() -> None:
 def test_the_margin_and_the_number_of_pairs_are_kept() -> None:
     edges = ((1, 5, 0.9), (2, 4, 0.8), (3, 3, 0.7), (4, 2, 0.4), (5, 1, -0.5), (6, 1, -0.9))
     found = tree(
-        Node("", edges=edges), *(leaf(f"a{i}", True) for i in range(3)),
+        JudgedNode("", edges=edges), *(leaf(f"a{i}", True) for i in range(3)),
         *(leaf(f"b{i}", False) for i in range(3)),
     )  # fmt: skip
     assert steps(found) == [(1, 6), (1, 5), (2, 6), (2, 5)]
@@ -47,9 +49,9 @@ def test_the_margin_and_the_number_of_pairs_are_kept() -> None:
 
 def test_steps_are_compared_under_their_own_prefix_and_answers_across_the_tree() -> None:
     found = tree(
-        Node("", edges=((1, 4, 0.5), (2, 2, -1.0))),
-        Node("select a", "select a", edges=((3, 2, 1.0), (4, 1, -1.0))),
-        Node("select b", "select b", edges=((5, 2, -1.0),)),
+        JudgedNode("", edges=((1, 4, 0.5), (2, 2, -1.0))),
+        JudgedNode("select a", "select a", edges=((3, 2, 1.0), (4, 1, -1.0))),
+        JudgedNode("select b", "select b", edges=((5, 2, -1.0),)),
         leaf("from t", True), leaf("where x", False), leaf("from u", False),
     )  # fmt: skip
     by_kind = {(p.kind, p.better, p.worse) for p in pairs(found)}
@@ -58,15 +60,15 @@ def test_steps_are_compared_under_their_own_prefix_and_answers_across_the_tree()
 
 def test_the_pairs_of_a_prefix_weigh_as_much_as_one() -> None:
     edges = ((1, 5, 0.9), (2, 4, 0.8), (3, 1, -0.5), (4, 1, -0.9))
-    found = tree(Node("", edges=edges), *(leaf(f"a{i}", i < 2) for i in range(4)))
+    found = tree(JudgedNode("", edges=edges), *(leaf(f"a{i}", i < 2) for i in range(4)))
     weights = [p.weight for p in pairs(found) if p.kind != "answer"]
     assert len(weights) == 4 and sum(weights) == pytest.approx(1)
 
 
 def test_a_tree_survives_a_file() -> None:
     found = tree(
-        Node("", edges=((1, 3, 0.25), (2, 1, -1.0))), leaf("a", False), leaf("b", True),
-        Node("c", ended=True, right=False, sql=None, own=True),
+        JudgedNode("", edges=((1, 3, 0.25), (2, 1, -1.0))), leaf("a", False), leaf("b", True),
+        JudgedNode("c", ended=True, right=False, sql=None, own=True),
     )  # fmt: skip
     assert from_row(json.loads(json.dumps(to_row(found)))) == found
     assert found.solved and found.answers == [1, 2, 3]

@@ -1,4 +1,4 @@
-"""Preference pairs of steps from searched trees, after rStar-Math (Guan et al. 2025, section 3.3).
+"""Judged search trees, and the preference pairs in them, after rStar-Math (Guan et al. 2025, section 3.3).
 
 At every prefix of a tree: better are the steps below which there is a right answer, those of the
 highest Q first; worse are those below which there is a wrong one, of the lowest Q. Where both are
@@ -8,8 +8,8 @@ for its final step. All pairs of one prefix weigh together as much as one.
 Steps that mean the same never make a pair: the tree holds them as one node (`search.state.state_key`),
 where rStar-Math asks for an edit distance of 20 characters.
 
->>> tree = Grown("q", "shop", (Node("", edges=((1, 3, 0.9), (2, 1, -1.0))),
-...              Node("a", ended=True, right=True), Node("b", ended=True, right=False)))
+>>> tree = JudgedTree("q", "shop", (JudgedNode("", edges=((1, 3, 0.9), (2, 1, -1.0))),
+...     JudgedNode("a", ended=True, right=True), JudgedNode("b", ended=True, right=False)))
 >>> [(pair.better, pair.worse, pair.kind) for pair in pairs(tree)]
 [(1, 2, 'reason'), (1, 2, 'answer')]
 """
@@ -31,11 +31,11 @@ Edge = tuple[int, int, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class JudgedNode:
     """A state of a searched tree: `text` is the answer so far, `step` its last step.
 
     Of whole answers that were reached: whether they are `right`, and which of the tree's `result`s
-    they have (None: it failed); `says`: it returned something.
+    they have (None: it failed); `says`: it returned something. `own`: the greedy answer.
     """
 
     text: str
@@ -51,12 +51,12 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
-class Grown:
-    """The tree of one training question, judged; the root is the first of `nodes`."""
+class JudgedTree:
+    """The tree of one training question; the root is the first of `nodes`."""
 
     question_id: str
     db_id: str
-    nodes: tuple[Node, ...]
+    nodes: tuple[JudgedNode, ...]
     simulations: int = 0
 
     @property
@@ -71,7 +71,7 @@ class Grown:
 
     def ballots(self, scores: dict[int, float] | None = None) -> list[Ballot]:
         """What the final vote gets of this tree; results are told apart by their numbers."""
-        found = []
+        ballots = []
         for i in self.answers:
             node = self.nodes[i]
             if node.result is None:
@@ -79,10 +79,10 @@ class Grown:
             else:
                 result = QueryResult(("n",), ((node.result,),)) if node.says else QueryResult()
             score = (scores or {}).get(i, 0.0)
-            found.append(
+            ballots.append(
                 Ballot(str(i), node.probability, 1, 0.0, result, own=node.own, score=score)
             )
-        return found
+        return ballots
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,21 +95,21 @@ class Pair:
     kind: str
 
 
-def grown(tree: Tree[State], right: Callable[[State], bool]) -> Grown:
+def judged(tree: Tree[State], right: Callable[[State], bool]) -> JudgedTree:
     """What training needs of a tree; `right` judges whole answers."""
     numbers = {id(node): i for i, node in enumerate(tree.nodes)}
     results: dict[Any, int] = {}
     nodes = []
     for each in tree.nodes:
-        state, result = each.state, each.state.result
-        reached = each.terminal and result is not None
-        ran = reached and result is not None and result.ok
+        state = each.state
+        result = state.result if each.terminal else None
+        ran = result is not None and result.ok
         nodes.append(
-            Node(
+            JudgedNode(
                 text=state.text,
                 step=state.step,
                 ended=each.terminal,
-                right=right(state) if reached else None,
+                right=right(state) if result is not None else None,
                 sql=state.sql,
                 probability=round(state.probability, 8),
                 own=each is tree.first,
@@ -121,49 +121,49 @@ def grown(tree: Tree[State], right: Callable[[State], bool]) -> Grown:
                 ),
             )
         )  # fmt: skip
-    asked = tree.root.state.asked.question
-    return Grown(asked.id, asked.db_id, tuple(nodes), tree.simulations)
+    question = tree.root.state.asked.question
+    return JudgedTree(question.id, question.db_id, tuple(nodes), tree.simulations)
 
 
-def pairs(tree: Grown, margin: float = 0.5, per_side: int = 2) -> list[Pair]:
+def pairs(tree: JudgedTree, margin: float = 0.5, per_side: int = 2) -> list[Pair]:
     """The pairs of a tree: at each prefix at most `per_side` better and as many worse steps."""
-    has = _outcomes(tree)
-    found: list[Pair] = []
+    outcomes = _outcomes(tree)
+    chosen: list[Pair] = []
     for node in tree.nodes:
         edges = sorted((e for e in node.edges if e[1]), key=lambda e: (-e[2], e[0]))
-        better = [e for e in edges if True in has[e[0]]][:per_side]
-        worse = [e for e in reversed(edges) if False in has[e[0]]][:per_side]
-        chosen = [
+        better = [e for e in edges if True in outcomes[e[0]]][:per_side]
+        worse = [e for e in reversed(edges) if False in outcomes[e[0]]][:per_side]
+        apart = [
             (b[0], w[0]) for b in better for w in worse if b[0] != w[0] and b[2] - w[2] >= margin
         ]
-        found += _weighed(chosen, lambda i: clause(tree.nodes[i].step))
+        chosen += _weighed(apart, lambda i: clause(tree.nodes[i].step))
     ranked = sorted(tree.answers, key=lambda i: -tree.nodes[i].probability)
     right = [i for i in ranked if tree.nodes[i].right][: 2 * per_side]
     wrong = [i for i in ranked if not tree.nodes[i].right][: 2 * per_side]
-    return [*found, *_weighed([(b, w) for b in right for w in wrong], lambda _: "answer")]
+    return [*chosen, *_weighed([(b, w) for b in right for w in wrong], lambda _: "answer")]
 
 
 def _weighed(chosen: Sequence[tuple[int, int]], kind: Callable[[int], str]) -> list[Pair]:
     return [Pair(better, worse, 1 / len(chosen), kind(better)) for better, worse in chosen]
 
 
-def _outcomes(tree: Grown) -> list[frozenset[bool]]:
+def _outcomes(tree: JudgedTree) -> list[frozenset[bool]]:
     """Of each node, which outcomes the answers at and below it had."""
-    found: dict[int, frozenset[bool]] = {}
+    outcomes: dict[int, frozenset[bool]] = {}
 
     def of(number: int) -> frozenset[bool]:
-        if number not in found:
+        if number not in outcomes:
             node = tree.nodes[number]
             own = frozenset() if node.right is None else frozenset((node.right,))
-            found[number] = own.union(*(of(to) for to, _, _ in node.edges))
-        return found[number]
+            outcomes[number] = own.union(*(of(to) for to, _, _ in node.edges))
+        return outcomes[number]
 
     return [of(number) for number in range(len(tree.nodes))]
 
 
-def to_row(tree: Grown) -> dict[str, Any]:
+def to_row(tree: JudgedTree) -> dict[str, Any]:
     """A tree as plain JSON values, without what is as it mostly is."""
-    usual = asdict(Node(""))
+    usual = asdict(JudgedNode(""))
     rows = [
         {
             name: value
@@ -172,23 +172,18 @@ def to_row(tree: Grown) -> dict[str, Any]:
         }
         for node in tree.nodes
     ]
-    return {
-        "question_id": tree.question_id,
-        "db_id": tree.db_id,
-        "simulations": tree.simulations,
-        "nodes": rows,
-    }
+    return {**asdict(tree), "nodes": rows}
 
 
 def solved(row: dict[str, Any]) -> bool:
-    """`Grown.solved` of what `to_row` wrote, without the rest of it."""
+    """`JudgedTree.solved` of what `to_row` wrote, without the rest of it."""
     return any(node.get("right") for node in row["nodes"])
 
 
-def from_row(row: dict[str, Any]) -> Grown:
+def from_row(row: dict[str, Any]) -> JudgedTree:
     """What `to_row` wrote."""
     nodes = []
-    for given in row["nodes"]:
-        edges = tuple((int(to), int(visits), float(q)) for to, visits, q in given.get("edges", ()))
-        nodes.append(Node(**{"text": "", **given, "edges": edges}))
-    return Grown(row["question_id"], row["db_id"], tuple(nodes), row["simulations"])
+    for node in row["nodes"]:
+        edges = tuple((int(to), int(visits), float(q)) for to, visits, q in node.get("edges", ()))
+        nodes.append(JudgedNode(**{"text": "", **node, "edges": edges}))
+    return JudgedTree(row["question_id"], row["db_id"], tuple(nodes), row["simulations"])

@@ -12,7 +12,7 @@ from transformers import AutoConfig, PreTrainedConfig
 
 from txt2sql.models.adapters import Adapter
 from txt2sql.models.catalog import MODELS
-from txt2sql.training.memory import Memory, count_parameters, estimate
+from txt2sql.training.plan import Memory, count_parameters, estimate
 
 ADAPTERS = {"LoRA": Adapter(), "DoRA": Adapter(dropout=0.0, dora=True), "full": None}
 LLAMA = {

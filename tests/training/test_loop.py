@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from txt2sql.training.tracking import Tracker
+from txt2sql.training.loop import Tracker
 
 
 def records(file: Path) -> list[Any]:

@@ -1,7 +1,7 @@
-"""Pairs to adapt with: made for a database or given by its users, split into what trains and what measures.
+"""Question-SQL pairs to adapt with: synthetic or given by users, split into a train and a validation set.
 
 A statement is held out with every other that differs from it in values alone, and with every question
-asked for it: what measures was never trained on in other words, or about another city.
+asked for it: what validates was never trained on in other words, or about another city.
 
 >>> shop = Schema("shop", (Table("shop", (Column("name"), Column("city"))),))
 >>> statement("SELECT name FROM shop WHERE city = 'Faro'", shop)
@@ -26,10 +26,11 @@ from txt2sql.execution.execute import execute
 from txt2sql.runs import write_atomically
 from txt2sql.sql.normal_form import canonical_sql
 from txt2sql.sql.text import normalise
+from txt2sql.training.settings import AdaptConfig
 from txt2sql.types import Example, Schema
 
 FEW_PAIRS = 20
-"""Fewer given pairs than this all measure: half of them would neither teach nor tell much."""
+"""Fewer given pairs than this all validate: half of them would neither teach nor tell much."""
 
 _LEAST = 20
 _GIVEN_SHARE = 0.2
@@ -37,7 +38,7 @@ _VALUE = re.compile(r"'[^']*(?:''[^']*)*'|\b\d+(?:\.\d+)?\b")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Pair:
     """A question with its SQL."""
 
     question: str
@@ -46,12 +47,12 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """What trains, and what measures: made pairs and given ones."""
+    """What trains, and what validates: synthetic pairs and given ones."""
 
-    train: tuple[Asked, ...]
-    """Made pairs; then the given ones that train, each as often as gives them a fifth of all."""
-    synthetic: tuple[Asked, ...]
-    given: tuple[Asked, ...]
+    train: tuple[Pair, ...]
+    """Synthetic pairs; then the given ones that train, each as often as gives them a fifth of all."""
+    synthetic: tuple[Pair, ...]
+    given: tuple[Pair, ...]
     given_train: int = 0
     """How many given pairs train."""
 
@@ -61,82 +62,72 @@ def statement(sql: str, schema: Schema) -> str:
     return _VALUE.sub("?", normalise(canonical_sql(sql, schema)).lower())
 
 
-# ---------------------------------------------------------------------------------------- given ones
+# -------------------------------------------------------------------------------------- given pairs
 
 
 def read_given(
     path: Path, database: Database, report: Callable[[str], None]
-) -> tuple[list[Asked], list[str]]:
+) -> tuple[list[Pair], list[str]]:
     """The pairs of a user's file, and what is wrong with those left out, each with its line.
 
     JSON in Spider's shape, lines of such objects (what `txt2sql serve` exports), or lines
-    `question<tab>SQL`. Every SQL is executed; `report` is told what
-    fails. Raises DataError for a file that holds no pair that can be used.
+    `question<tab>SQL`. Every SQL is executed; `report` gets what fails. Raises DataError for a file that
+    holds no pair that can be used.
     """
-    found: list[Asked] = []
+    pairs: dict[Pair, None] = {}
     wrong: list[str] = []
     for where, pair in _entries(path, database.db_id):
         if isinstance(pair, str):
             wrong.append(f"{where}: {pair}")
-            continue
-        result = execute(database, pair.sql, LIMITS)
-        if result.ok:
-            found.append(pair)
+        elif (result := execute(database, pair.sql, LIMITS)).ok:
+            pairs.setdefault(pair)
         else:
             wrong.append(f"{where}: its SQL fails: {result.error}")
     for sentence in wrong:
         report(f"{path.name}, {sentence}; left out")
-    if not found:
+    if not pairs:
         raise DataError(
             f"'{path}' holds no pair that can be used ({wrong[0] if wrong else 'it is empty'}); give "
             "lines of question<tab>SQL, or JSON objects with 'question' and 'query'"
         )
-    return list(dict.fromkeys(found)), wrong
+    return list(pairs), wrong
 
 
-def _entries(path: Path, db_id: str) -> Iterator[tuple[str, Asked | str]]:
+def _entries(path: Path, db_id: str) -> Iterator[tuple[str, Pair | str]]:
+    """(where it stands, a pair or what is wrong with it)."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot read pairs from '{path}': {error}") from None
     if text.lstrip().startswith("["):
-        yield from _of_json(path, text, db_id)
+        try:
+            items = json.loads(text)
+        except ValueError as error:
+            raise DataError(f"cannot read '{path}' as JSON: {error}") from None
+        for number, item in enumerate(items, start=1):
+            yield f"item {number}", _of_object(item, db_id)
         return
     for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        if line.lstrip().startswith("{"):
-            yield f"line {number}", _of_line(line, db_id)
-            continue
         question, _, sql = (part.strip() for part in line.partition("\t"))
-        pair = Asked(question, sql) if question and sql else "is not question<tab>SQL"
-        yield f"line {number}", pair
+        if line.lstrip().startswith("{"):
+            try:
+                yield f"line {number}", _of_object(json.loads(line), db_id)
+            except ValueError:
+                yield f"line {number}", "is not JSON"
+        elif question and sql:
+            yield f"line {number}", Pair(question, sql)
+        elif line.strip():
+            yield f"line {number}", "is not question<tab>SQL"
 
 
-def _of_json(path: Path, text: str, db_id: str) -> Iterator[tuple[str, Asked | str]]:
-    try:
-        items = json.loads(text)
-    except ValueError as error:
-        raise DataError(f"cannot read '{path}' as JSON: {error}") from None
-    for number, item in enumerate(items, start=1):
-        yield f"item {number}", _of_object(item, db_id)
-
-
-def _of_line(line: str, db_id: str) -> Asked | str:
-    try:
-        return _of_object(json.loads(line), db_id)
-    except ValueError:
-        return "is not JSON"
-
-
-def _of_object(item: Any, db_id: str) -> Asked | str:
-    known = item if isinstance(item, dict) else {}
-    question, sql = known.get("question"), known.get("query", known.get("sql"))
+def _of_object(item: Any, db_id: str) -> Pair | str:
+    fields = item if isinstance(item, dict) else {}
+    question, sql = fields.get("question"), fields.get("query", fields.get("sql"))
     if not (isinstance(question, str) and isinstance(sql, str) and question and sql):
         return "has no 'question' and 'query'"
-    if known.get("db_id", db_id) != db_id:
-        return f"is about '{known['db_id']}', not '{db_id}'"
-    return Asked(question.strip(), sql.strip())
+    if fields.get("db_id", db_id) != db_id:
+        return f"is about '{fields['db_id']}', not '{db_id}'"
+    return Pair(question.strip(), sql.strip())
 
 
 # -------------------------------------------------------------------------------------------- splits
@@ -145,22 +136,18 @@ def _of_object(item: Any, db_id: str) -> Asked | str:
 def make_split(
     database: Database,
     schema: Schema,
-    given: Sequence[Asked],
-    *,
-    count: int,
-    held_out: int,
-    given_share: float,
-    seed: int,
+    given: Sequence[Pair],
+    config: AdaptConfig,
     advance: Callable[[int], None] = lambda made: None,
 ) -> Split:
-    """Make `count` + `held_out` pairs and split them and the given ones by statement.
+    """Synthesise pairs and split them and the given ones by statement.
 
     Raises DataError where too few can be made of the database.
     """
     made, _ = synthesise(
         [Source(database, schema)],
-        count + held_out,
-        seed=seed,
+        config.count + config.held_out,
+        seed=config.seed,
         exclude=[pair.question for pair in given],
         advance=advance,
     )
@@ -169,41 +156,33 @@ def make_split(
             f"only {len(made)} questions could be made of '{database.db_id}', too few to adapt to; "
             "give a database with more rows or columns"
         )
-    measured, taught = _given_parts(given, given_share, schema)
-    kept_out = {statement(pair.sql, schema) for pair in measured}
-    groups: dict[str, list[Asked]] = {}
-    for pair in made:
-        groups.setdefault(statement(pair.sql, schema), []).append(Asked(pair.question, pair.sql))
-    for key in kept_out:
-        groups.pop(key, None)
-    taught_keys = {statement(pair.sql, schema) for pair in taught}
+    # Given pairs, by statement; all validate where there are few.
+    validation: list[Pair] = []
+    train: list[Pair] = []
+    for pair in given:
+        draw = random.Random(f"given {statement(pair.sql, schema)}").random()
+        trains = len(given) >= FEW_PAIRS and draw < config.given_share
+        (train if trains else validation).append(pair)
+    held_out = {statement(pair.sql, schema) for pair in validation}
+    trained = {statement(pair.sql, schema) for pair in train}
+    groups: dict[str, list[Pair]] = {}
+    for each in made:
+        if (key := statement(each.sql, schema)) not in held_out:
+            groups.setdefault(key, []).append(Pair(each.question, each.sql))
     order = sorted(groups)
-    random.Random(f"{seed} held out").shuffle(order)
-    most = min(held_out, sum(map(len, groups.values())) // 4)
-    synthetic: list[Asked] = []
+    random.Random(f"{config.seed} held out").shuffle(order)
+    most = min(config.held_out, sum(map(len, groups.values())) // 4)
+    synthetic: list[Pair] = []
     for key in order:
         if len(synthetic) >= most:
             break
         lasting = not any("'now'" in pair.sql for pair in groups[key])  # other rows another day
-        if key not in taught_keys and lasting:
+        if key not in trained and lasting:
             synthetic += groups.pop(key)
-    train = [pair for group in groups.values() for pair in group]
-    random.Random(f"{seed} order").shuffle(train)
-    repeats = max(1, round(_GIVEN_SHARE * len(train) / len(taught))) if taught else 0
-    return Split((*train, *(taught * repeats)), tuple(synthetic), tuple(measured), len(taught))
-
-
-def _given_parts(
-    given: Sequence[Asked], share: float, schema: Schema
-) -> tuple[list[Asked], list[Asked]]:
-    """(measure, train), by statement; all measure where there are few."""
-    measured: list[Asked] = []
-    taught: list[Asked] = []
-    for pair in given:
-        key = statement(pair.sql, schema)
-        trains = len(given) >= FEW_PAIRS and random.Random(f"given {key}").random() < share
-        (taught if trains else measured).append(pair)
-    return measured, taught
+    pairs = [pair for group in groups.values() for pair in group]
+    random.Random(f"{config.seed} order").shuffle(pairs)
+    repeats = max(1, round(_GIVEN_SHARE * len(pairs) / len(train))) if train else 0
+    return Split((*pairs, *(train * repeats)), tuple(synthetic), tuple(validation), len(train))
 
 
 # ------------------------------------------------------------------------------------------- storage
@@ -218,7 +197,7 @@ def write_split(split: Split, database: Database, folder: Path) -> None:
     home.mkdir(parents=True, exist_ok=True)
     link_database(database, folder)
     for part in PARTS:
-        pairs: Iterable[Asked] = getattr(split, part)
+        pairs: Iterable[Pair] = getattr(split, part)
         rows = [
             {"db_id": database.db_id, "question": pair.question, "query": pair.sql}
             for pair in pairs

@@ -1,0 +1,219 @@
+"""What fine-tuning learns from: questions with SQL as token rows, rows as batches, drawn ahead.
+
+A prompt is what `txt2sql ask` would send: the one renderer, the cells that the question mentions, the
+model's chat template where it has one. The answer is gold SQL in normal form, and the end token. An
+example that is too long is left out, since cutting it would cut its SQL. The same settings draw the same
+batches in the same order, so a run that goes on draws them again.
+
+>>> batches = draw_batches(open_train_sets(config, tokenizer), config, longest=2048)  # doctest: +SKIP
+>>> batches.examples, batches.too_long  # doctest: +SKIP
+(23889, 12)
+"""
+
+from __future__ import annotations
+
+import random
+from array import array
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
+from itertools import count
+from math import ceil
+from typing import Any
+
+from txt2sql.data import Dataset, open_dataset
+from txt2sql.data.gold import stands_alone, with_gold
+from txt2sql.errors import ConfigError
+from txt2sql.evaluation.evaluate import draw
+from txt2sql.execution.values import open_value_index
+from txt2sql.models.tokenizer import input_text
+from txt2sql.prompts import render
+from txt2sql.sql.normal_form import canonical_sql
+from txt2sql.training import batches
+from txt2sql.training.batches import Group
+from txt2sql.training.loop import Progress, process_count, silent
+from txt2sql.training.selection import ValidationSet, is_held_out
+from txt2sql.training.settings import SFTConfig, TuningConfig
+from txt2sql.types import Example, Prompt
+
+_POOL, _WIDTH = 4096, 2048
+"""Examples that are packed together, and tokens of a row: of more examples, more share a schema. Attention
+takes time by the square of the width."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainSet:
+    """One data set: `size` examples to train on, `tokens` of the one at a position, and what validates."""
+
+    name: str
+    size: int
+    tokens: Callable[[int], batches.Example]
+    validation: ValidationSet
+
+
+@dataclass(frozen=True, slots=True)
+class Batches:
+    """All batches of a run in order, and what they hold; tokens that examples share count once."""
+
+    groups: list[Group]
+    examples: int
+    too_long: int
+    tokens: int
+    answer_tokens: int
+    longest: int
+    epoch: int
+    """Batches of one epoch."""
+
+    def describe(self, limit: int) -> str:
+        """One line for people."""
+        left_out = f"; left out: {self.too_long} of more than {limit} tokens"
+        return (
+            f"{self.examples:,} examples of all epochs, {self.tokens:,} tokens in "
+            f"{len(self.groups):,} batches{left_out if self.too_long else ''}"
+        )
+
+    def steps(self, config: SFTConfig) -> int:
+        """Updates of the weights in a run."""
+        return config.max_steps or ceil(len(self.groups) / (config.accumulate * process_count()))
+
+
+def split_examples(
+    config: TuningConfig, dataset: Dataset, first: bool
+) -> tuple[list[Example], list[Example]]:
+    """(to train on, to validate on) of a data set, the `first` of the run or another."""
+    examples = with_gold(dataset, config.split)
+    validation: list[Example] = []
+    if config.measured and config.measure_split is not None:
+        validation = with_gold(dataset, config.measure_split) if first else []
+    elif config.measured:
+        ids = {example.db_id for example in examples}
+        out = {db_id for db_id in ids if is_held_out(db_id, config.held_out)}
+        out = out if out != ids else set()  # something must be left to train on
+        validation = [example for example in examples if example.db_id in out]
+        examples = [example for example in examples if example.db_id not in out]
+    return (
+        draw(examples, config.limit, config.seed),
+        draw(validation, config.measured, config.seed),
+    )
+
+
+def open_train_sets(config: SFTConfig, tokenizer: Any) -> list[TrainSet]:
+    """The data sets of a run, each with something to train on."""
+    sets = []
+    for number, name in enumerate(config.datasets):
+        train_set = _open(config, open_dataset(name, config.data_root), tokenizer, number == 0)
+        if not train_set.size:
+            raise ConfigError(
+                f"'{train_set.name}' has no training example; check datasets, split and held_out"
+            )
+        sets.append(train_set)
+    return sets
+
+
+def _open(config: SFTConfig, dataset: Dataset, tokenizer: Any, first: bool) -> TrainSet:
+    """A data set. A question has the same prompt on every visit, as in inference."""
+    examples, validation = split_examples(config, dataset, first)
+    index = lru_cache(maxsize=8)(lambda db_id: open_value_index(dataset.database(db_id)))
+
+    @cache
+    def tokens(position: int) -> batches.Example:
+        example = examples[position]
+        schema = dataset.schema(example.db_id)
+        matches = index(example.db_id).match(example.question)
+        rng = random.Random(f"{config.seed} evidence {example.id}")
+        if rng.random() < config.evidence_dropout and stands_alone(example, matches):
+            example = replace(example, evidence="")
+        prompt = render(
+            example.question,
+            schema,
+            matches=matches,
+            evidence=example.evidence,
+            count=lambda text: token_count(tokenizer, text),
+        )
+        return encode(tokenizer, prompt, canonical_sql(example.gold_sql, schema))
+
+    return TrainSet(dataset.name, len(examples), tokens, ValidationSet(dataset, validation))
+
+
+def token_count(tokenizer: Any, text: str) -> int:
+    """How many tokens a text has."""
+    return len(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+
+
+def encode(tokenizer: Any, prompt: Prompt, answer: str) -> batches.Example:
+    """Token ids of a prompt, as a generator is given them, and of its answer with the end token."""
+    text, special = input_text(tokenizer, prompt)
+    prompt_ids = tokenizer(text, add_special_tokens=special, verbose=False)["input_ids"]
+    answer_ids = tokenizer(answer, add_special_tokens=False, verbose=False)["input_ids"]
+    return array("i", prompt_ids), array("i", [*answer_ids, int(tokenizer.eos_token_id)])
+
+
+def _epoch(sets: Sequence[TrainSet], config: SFTConfig, number: int) -> list[tuple[int, int]]:
+    """(data set, position) of an epoch's examples: the first data set whole, the others by share."""
+    rng = random.Random(f"{config.seed} epoch {number}")
+    chosen: list[tuple[int, int]] = []
+    for i, each in enumerate(sets):
+        size = each.size
+        if config.shares is not None:
+            size = max(1, round(sets[0].size * config.shares[i] / config.shares[0]))
+        for visit in range(number * size, (number + 1) * size):
+            turn, position = divmod(visit, each.size)
+            order = _shuffled(f"{config.seed} {each.name} {turn}", each.size)
+            chosen.append((i, order[position]))
+    rng.shuffle(chosen)
+    return chosen
+
+
+@lru_cache(maxsize=8)
+def _shuffled(seed: str, size: int) -> list[int]:
+    """A shuffled range, remembered for the passes under way."""
+    return random.Random(seed).sample(range(size), size)
+
+
+def draw_batches(
+    sets: Sequence[TrainSet], config: SFTConfig, *, longest: int, progress: Progress = silent
+) -> Batches:
+    """The batches of all epochs, or of as many as `max_steps` take; no example exceeds `longest`."""
+    size = len(_epoch(sets, config, 0))
+    visits = round(size * config.epochs)
+    most = config.max_steps * config.accumulate * process_count() if config.max_steps else None
+    groups: list[Group] = []
+    first = too_long = 0
+    with progress("drawing examples", visits) as advance:
+        for number in count():
+            chosen = _epoch(sets, config, number)
+            if most is None:
+                chosen = chosen[: max(0, visits - number * size)]
+            if not chosen or (most is not None and len(groups) >= most):
+                break
+            epoch: list[Group] = []
+            for start in range(0, len(chosen), _POOL):
+                examples = []
+                for i, position in chosen[start : start + _POOL]:
+                    prompt, answer = sets[i].tokens(position)
+                    if len(prompt) + len(answer) > longest:
+                        too_long += 1
+                    else:
+                        examples.append((prompt, answer))
+                    advance(f"{too_long} too long")
+                widest = max((len(prompt) + len(answer) for prompt, answer in examples), default=1)
+                width = min(config.batch_tokens, max(widest, _WIDTH))
+                epoch += batches.batches_of(examples, config.batch_tokens, width)
+            if not epoch:
+                raise ConfigError(
+                    f"every example has more than {longest} tokens; set max_length higher, or take "
+                    "a model with a longer context"
+                )
+            random.Random(f"{config.seed} draw {number}").shuffle(epoch)
+            groups += epoch
+            first = first or len(groups)
+    placed = [each for group in groups for row in group for each in row]
+    return Batches(
+        groups,
+        len(placed),
+        too_long,
+        sum(batches.size(row) for group in groups for row in group),
+        sum(len(answer) for _, answer, _ in placed),
+        max(len(prompt) + len(answer) for prompt, answer, _ in placed),
+        first,
+    )
