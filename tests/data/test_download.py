@@ -51,7 +51,7 @@ def test_from_a_url(site, packed: bytes, spider: Path, tmp_path: Path) -> None:
 def test_a_second_run_does_nothing(site, packed: bytes, tmp_path: Path) -> None:
     site.body = packed
     download("spider", tmp_path / "got", site.url, patience=QUICK)
-    assert download("spider", tmp_path / "got", site.url, patience=QUICK).found
+    assert download("spider", tmp_path / "got", site.url, patience=QUICK).already
     assert len(site.asked) == 1
 
 

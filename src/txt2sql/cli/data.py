@@ -78,7 +78,7 @@ def download(
         )
     if options.json:
         print(jsonlib.dumps(asdict(done), default=str))
-    elif done.found:
+    elif done.already:
         print(f"{name} is already in {done.folder}; --force downloads it again")
     else:
         if done.sha256:

@@ -176,13 +176,13 @@ PLACES = {
 
 @dataclass(frozen=True, slots=True)
 class Downloaded:
-    """What was done. `sha256` is of the archive; None for a folder. `found`: nothing was to do."""
+    """What was done. `sha256` is of the archive; None for a folder. `already`: nothing was to do."""
 
     name: str
     folder: Path
     source: str
     sha256: str | None = None
-    found: bool = False
+    already: bool = False
 
 
 def download(
@@ -211,7 +211,7 @@ def download(
     extracted = folder.parent / f".{folder.name}.extracting"
     try:
         if not force and _occupied(name, folder):
-            return Downloaded(name, folder, source, found=True)
+            return Downloaded(name, folder, source, already=True)
         folder.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(extracted, ignore_errors=True)  # left by a run that was killed
         if "://" in source:
@@ -335,7 +335,7 @@ def _copy_tree(source: Path, target: Path, progress: Progress | None) -> None:
 def _install(name: str, extracted: Path, folder: Path, source: str) -> None:
     """Give the extracted data set its name, in place of what was there before."""
     try:
-        found = find_layout(name, extracted)
+        inner = find_layout(name, extracted)
     except DownloadError as error:
         raise DownloadError(f"'{source}' was read, but there is {error}") from None
     old = folder.parent / f".{folder.name}.old"
@@ -343,7 +343,7 @@ def _install(name: str, extracted: Path, folder: Path, source: str) -> None:
     if folder.exists():
         folder.replace(old)
     try:
-        found.replace(folder)
+        inner.replace(folder)
     except OSError:
         if old.exists():
             old.replace(folder)

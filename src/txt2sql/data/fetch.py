@@ -48,10 +48,10 @@ class _BrokenError(Exception):
 
 def direct_url(url: str) -> str:
     """A share link of Google Drive as the address of the file itself; other addresses unchanged."""
-    found = re.match(r"https?://(?:drive|docs)\.google\.com/.*?(?:/d/|[?&]id=)([\w-]+)", url)
-    if not found:
+    share = re.match(r"https?://(?:drive|docs)\.google\.com/.*?(?:/d/|[?&]id=)([\w-]+)", url)
+    if not share:
         return url
-    return f"https://drive.usercontent.google.com/download?id={found[1]}&export=download&confirm=t"
+    return f"https://drive.usercontent.google.com/download?id={share[1]}&export=download&confirm=t"
 
 
 def sha256_of(path: Path) -> str:
@@ -97,15 +97,15 @@ def fetch(
 
 def _receive(url: str, part: Path, progress: Progress | None, timeout_s: float) -> None:
     """One connection: append to `part` what it lacks. Raises _BrokenError when that was not all."""
-    known = _known(part, url)
-    have = _size(part) if known else 0
-    if not known:
+    note = _note(part, url)
+    have = _size(part) if note else 0
+    if not note:
         part.unlink(missing_ok=True)
     headers = {"User-Agent": "txt2sql", "Accept-Encoding": "identity"}
     if have:
         headers["Range"] = f"bytes={have}-"
-        if known.get("etag"):
-            headers["If-Range"] = known["etag"]
+        if note.get("etag"):
+            headers["If-Range"] = note["etag"]
     try:
         response = urllib.request.urlopen(
             urllib.request.Request(url, headers=headers), timeout=timeout_s
@@ -122,7 +122,7 @@ def _receive(url: str, part: Path, progress: Progress | None, timeout_s: float) 
     except ValueError as error:
         raise DownloadError(f"'{url}' is not an address; give another --source") from error
     with response:
-        _copy(url, response, part, have, known.get("size"), progress)
+        _copy(url, response, part, have, note.get("size"), progress)
 
 
 def _copy(
@@ -191,7 +191,7 @@ def _about(part: Path) -> Path:
     return part.with_name(part.name.removesuffix(".part") + ".json")
 
 
-def _known(part: Path, url: str) -> dict[str, Any]:
+def _note(part: Path, url: str) -> dict[str, Any]:
     """What was written down of a part of this `url`; empty when it cannot be gone on with."""
     if not part.is_file():
         return {}

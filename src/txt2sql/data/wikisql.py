@@ -101,10 +101,10 @@ def parse_number(text: str) -> int | float | None:
     if re.fullmatch(r"[-+]?(\d[\d,]*\.?\d*|\.\d+)", text):
         text = text.replace(",", "")
         return float(text) if "." in text else int(text)
-    found = re.search(r"[-+]?\d*\.\d+|\d+", text)
-    if found is None:
+    number = re.search(r"[-+]?\d*\.\d+|\d+", text)
+    if number is None:
         return None
-    return float(found[0]) if "." in found[0] else int(found[0])
+    return float(number[0]) if "." in number[0] else int(number[0])
 
 
 def _literal(value: str | int | float, kind: str) -> str:
@@ -145,10 +145,10 @@ class WikiSQLDataset:
     def splits(self) -> tuple[str, ...]:
         """Names of the splits that have both files, the official ones first."""
         suffix = ".tables.jsonl"
-        found = {path.name.removesuffix(suffix) for path in self.root.glob(f"*{suffix}")}
-        found = {name for name in found if (self.root / f"{name}.jsonl").is_file()}
-        known = [name for name in _ORDER if name in found]
-        return (*known, *sorted(found.difference(known)))
+        names = {path.name.removesuffix(suffix) for path in self.root.glob(f"*{suffix}")}
+        names = {name for name in names if (self.root / f"{name}.jsonl").is_file()}
+        official = [name for name in _ORDER if name in names]
+        return (*official, *sorted(names.difference(official)))
 
     def examples(self, split: str) -> Iterator[Example]:
         """The questions of a split, streamed; the id is `<split>-<index>`, counted from 0."""

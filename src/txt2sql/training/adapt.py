@@ -25,6 +25,7 @@ import json
 import shutil
 import signal
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -237,10 +238,14 @@ class Adaptation:
             group=max(1, config.batch_tokens // _TOKENS), groups=1,
             bf16=half_precision(None) == torch.bfloat16, seed=config.seed,
         )  # fmt: skip
-        run, checkpoint = Run(settings), folder / "checkpoint"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # peft against a newer transformers
+            run, checkpoint = Run(settings), folder / "checkpoint"
         if checkpoint.is_dir():
             run.load(checkpoint)
-        groups = activated.plan([activated.Source(str(self.data), settings, run.decoder)], settings)
+        source = activated.Source(str(self.data), settings, run.decoder)
+        source.name = "adapt"  # the order of questions depends on it, and not on where the run lies
+        groups = activated.plan([source], settings)
         for _ in range(run.step):
             next(groups)
         stopped: list[int] = []

@@ -325,11 +325,11 @@ class RunCallback(transformers.TrainerCallback):
 
     def scores(self, state: Any) -> list[tuple[int, float]]:
         """(step, mean score) of every validation."""
-        found = []
+        scores = []
         for row in state.log_history:
             if values := [value for name, value in row.items() if self._scores(name)]:
-                found.append((int(row["step"]), sum(values) / len(values)))
-        return found
+                scores.append((int(row["step"]), sum(values) / len(values)))
+        return scores
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Save the model where it is the best so far; stop where `patience` is at its end."""

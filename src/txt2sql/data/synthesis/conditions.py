@@ -210,10 +210,10 @@ def _flag(rng: random.Random, column: ColumnProfile, sql: str, cell: Cell) -> Co
         if true:
             return Condition(condition, "that are", words, words if " " not in words else "")
         return Condition(condition, "that are", f"not {words}", f"non-{words}" if rng.random() < 0.2 else "")  # fmt: skip
-    said, is_ = "yes" if true else "no", be(words)
+    answer, is_ = "yes" if true else "no", be(words)
     return Condition(
         condition,
-        *rng.choice([("where", f"{words} {is_} {said}"), ("with", f"{words} = {said}"),
+        *rng.choice([("where", f"{words} {is_} {answer}"), ("with", f"{words} = {answer}"),
                      ("with", words) if true else ("without", words)]),
     )  # fmt: skip
 

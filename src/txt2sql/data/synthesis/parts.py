@@ -142,7 +142,7 @@ class Draft:
         return self.rng.choice(texts)
 
 
-def said(column: ColumnProfile, rng: random.Random) -> str:
+def spoken(column: ColumnProfile, rng: random.Random) -> str:
     """A column in words; now and then as its comment has it."""
     return column.comment if column.comment and rng.random() < 0.15 else column.noun
 
@@ -191,7 +191,7 @@ def measure(draft: Draft, counts: float = 0.45) -> Measure:
         return Measure(f"AVG({sql})", f"average {words}", "average")
     place = rng.choice(numbers)
     number = draft.claim(place)
-    name, words = scope.column(place), said(number, rng)
+    name, words = scope.column(place), spoken(number, rng)
     if number.additive and rng.random() < 0.6:
         words = words if words.startswith("total") else draft.pick(f"total {words}", f"sum of {words}", f"total {words}")  # fmt: skip
         return Measure(f"SUM({name})", words, "total")
@@ -209,19 +209,19 @@ def measure(draft: Draft, counts: float = 0.45) -> Measure:
 
 def product(draft: Draft) -> tuple[str, str] | None:
     """Price times quantity, with what that is called."""
-    found: list[int] = []
+    factors: list[int] = []
     for words in _FACTORS:
         places = [
             i for i in draft.table.of("number") if words & set(draft.table.columns[i].noun.split())
         ]
         places = [
-            i for i in places if i not in found and "total" not in draft.table.columns[i].noun
+            i for i in places if i not in factors and "total" not in draft.table.columns[i].noun
         ]
         if not places:
             return None
-        found.append(places[0])
-    one, other = (draft.table.columns[i].noun for i in found)
-    sql = " * ".join(draft.scope.column(i) for i in found)
+        factors.append(places[0])
+    one, other = (draft.table.columns[i].noun for i in factors)
+    sql = " * ".join(draft.scope.column(i) for i in factors)
     names = [f"{one} times {other}", f"{one} x {other}", f"value ({one} times {other})"]
     if {"price", "quantity"} <= set(f"{one} {other}".split()):
         names += ["revenue", "sales value"]
@@ -410,7 +410,7 @@ def shown(draft: Draft) -> tuple[list[str], str, bool]:
     places = [*table.names, *chosen] if chance > 0.6 and table.names else chosen
     for place in chosen:
         draft.claim(place)
-    words = [said(table.columns[i], rng) for i in places]
+    words = [spoken(table.columns[i], rng) for i in places]
     return [draft.scope.column(i) for i in places], listed(list(dict.fromkeys(words))), False
 
 

@@ -159,14 +159,14 @@ class _Writer:
         question = self.author.write(rng)
         if question is None:
             return "does not fit the database"
-        asked = plain(question.text)
-        if asked in excluded:
+        text = plain(question.text)
+        if text in excluded:
             return "is a question to be kept out"
-        if asked in self._questions or question.sql in self._statements:
+        if text in self._questions or question.sql in self._statements:
             return "was there already"
         problem = _problem(budget, question)
         if not problem:
-            self._questions.add(asked)
+            self._questions.add(text)
             self._statements.add(question.sql)
             sql = canonical_sql(question.sql, self.schema)
             self.pairs.append(Pair(self.db_id, question.text, sql, question.kind))

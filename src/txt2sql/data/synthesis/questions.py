@@ -29,8 +29,8 @@ from txt2sql.data.synthesis.parts import (
     period,
     product,
     ranges,
-    said,
     shown,
+    spoken,
 )
 from txt2sql.data.synthesis.query import Scope, literal, mark
 from txt2sql.data.synthesis.words import an, be, in_words, listed, plural
@@ -882,7 +882,7 @@ def with_parent(draft: Draft) -> Written:
         raise Unfit
     words = draft.profile.role(draft.root, home)
     if place not in parent.names:
-        words = f"{said(parent.columns[place], draft.rng)} of the {words}"
+        words = f"{spoken(parent.columns[place], draft.rng)} of the {words}"
     outputs = [*draft.names(), draft.scope.column(place, home)]
     draft.used |= {(home, place), (home, -1)}
     draft.constrain(0.5, 0.4, 0.1)
