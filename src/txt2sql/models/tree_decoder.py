@@ -201,7 +201,8 @@ class TreeDecoder:
             raise ModelError("this engine has no value head; give it one to score steps")
         if not places:
             return []
-        states = [self.trees[place.tree].tokens[place.token].hidden for place in places]
+        tokens = [self.trees[place.tree].tokens[place.token] for place in places]
+        states = [np.asarray(token.hidden) for token in tokens]  # (size,) each
         return [float(score) for score in self.head(np.stack(states))]
 
     def free(self, root: Place) -> None:
