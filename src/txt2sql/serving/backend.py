@@ -1,4 +1,4 @@
-"""The back end that every door to people shares, web and MCP: a database, a model, what was asked.
+"""The back end that the web service and MCP share: a database, a model, the history of questions.
 
 It holds no model itself (that is `scheduler` and its process) and speaks no protocol (web.py, mcp.py):
 questions and statements come in, payloads of the API come out.

@@ -20,7 +20,7 @@ from txt2sql.types import Row
 MOST_BARS = 40
 MOST_SERIES = 3
 MOST_COLOURS = 8
-"""Values of a second dimension that can still be told apart; parts of a sum may be put together."""
+"""Values of a second dimension that colours can still distinguish; parts of a sum may be put together."""
 
 _LONG_LINE = 24
 _LEAST_POINTS = 5

@@ -161,7 +161,7 @@ _TOO_LARGE = f"the request is larger than {MOST_BODY_BYTES // 1_000_000} MB"
 
 
 class _Body:
-    """A body as it comes: it need not have told its length beforehand, and ends when it is too large."""
+    """A body as it comes: its length need not be declared beforehand, and it ends when it is too large."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive, self._bytes = receive, 0

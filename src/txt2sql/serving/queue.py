@@ -152,8 +152,8 @@ class FairQueue(Generic[T]):
 
 
 class Places:
-    """So many statements at a time; the rest wait for their turn, `seconds` at most. Who is refused is
-    told to come again in `again` seconds."""
+    """So many statements at a time; the rest wait for their turn, `seconds` at most. `Full` says to come
+    again in `again` seconds."""
 
     def __init__(self, places: int, most: int, seconds: float, again: int) -> None:
         self._free, self._seconds, self._again = places, seconds, again

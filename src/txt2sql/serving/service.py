@@ -1,4 +1,6 @@
-"""The service: one database, one model, questions in, answers out. Every door to people uses it.
+"""The service: one database, one model, questions in, answers out.
+
+The command line, the web service, chat programs and agents all use it.
 
 Nothing here raises for what a question or its SQL does: an `Answer` carries the error instead.
 What is broken from the start (no such database, no such model) raises a child of Text2SQLError.
@@ -137,7 +139,7 @@ class Service:
         if isinstance(database, (str, Path)):
             database = open_database(database)
         self.database: Database | UrlDatabase = database
-        self.schema, strangers = schema_with_tables(self.database, describe)
+        self.schema, unmatched = schema_with_tables(self.database, describe)
         self.limits = limits
         self._ran: dict[str, tuple[str, QueryResult]] = {}
         """Statements of the question that is being answered: each is executed once."""
@@ -147,7 +149,7 @@ class Service:
             self.adapted, self.notice = adapted.find(self.schema, Path(self.database.place))
         self.direct = self._load(model, constrained)
         self.direct.executor = lambda db_id, sql: self._run_once(sql)[1]
-        self.notice = "; ".join(filter(None, (self.notice, strangers)))
+        self.notice = "; ".join(filter(None, (self.notice, unmatched)))
         self._predictor: DirectPredictor | SearchPredictor = self.direct
         if search is not None:
             self._predictor = self.searcher(search)
@@ -283,7 +285,9 @@ def build_predictor(
     """
     weights: Weights | None = None
     if isinstance(model, (str, Path)):
-        card = resolve(model)  # a wrong name is told before the seconds that importing torch takes
+        card = resolve(
+            model
+        )  # a wrong name is an error before the seconds that importing torch takes
         from txt2sql.models import decoder
 
         weights = confidence.find(each.folder for each in sources(card))

@@ -153,7 +153,7 @@ def _questions(app: FastAPI, backend: Backend) -> None:
 
     @app.post("/api/ask", responses=streamed | _failures(409, 422, 429, 503))
     async def ask(body: Question, request: Request) -> Response:
-        """Ask a question. With `Accept: text/event-stream`, what happens is told as it does: queued,
+        """Ask a question. With `Accept: text/event-stream`, events are sent as they happen: queued,
         started, progress, then answer, stopped or error."""
         try:
             follows = _text(body.previous)
