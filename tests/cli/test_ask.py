@@ -15,7 +15,7 @@ from txt2sql.serving.service import Service
 
 KEYS = [
     *("question", "previous", "sql", "columns", "rows", "truncated", "seconds", "model", "error"),
-    *("confidence", "certainty", "unknown", "readings", "dropped"),
+    *("confidence", "certainty", "unknown", "doubt", "readings", "dropped"),
 ]
 
 

@@ -18,7 +18,7 @@ from txt2sql import sample
 COMMAND = [sys.executable, "-m", "txt2sql"]
 KEYS = [
     *("question", "previous", "sql", "columns", "rows", "truncated", "seconds", "model", "error"),
-    *("confidence", "dropped"),
+    *("confidence", "certainty", "unknown", "doubt", "readings", "dropped"),
 ]
 
 

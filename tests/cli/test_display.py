@@ -119,7 +119,7 @@ def test_json_has_exactly_the_promised_keys() -> None:
     result = json.loads(display.answer_json(answer(("x",), confidence=0.5), None))
     assert list(result) == [
         *("question", "previous", "sql", "columns", "rows", "truncated", "seconds", "model"),
-        *("error", "confidence", "certainty", "unknown", "readings", "dropped"),
+        *("error", "confidence", "certainty", "unknown", "doubt", "readings", "dropped"),
     ]
     assert result["dropped"] == []
 

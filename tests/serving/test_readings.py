@@ -34,6 +34,8 @@ def test_an_unsure_answer_is_shown_with_its_other_readings(capsys: Any) -> None:
     text = capsys.readouterr().out
     assert "10" in text and "unsure, confidence 40%" in text
     assert "1  The number 11." in text and "2  SELECT 12 AS n" in text
+    display.answer(replace(UNSURE, doubt="nothing here is called 'llama'"), 20)
+    assert "nothing here is called 'llama'" in capsys.readouterr().out
 
 
 def test_what_is_not_known_is_guessed_on_request_only(capsys: Any) -> None:

@@ -296,7 +296,7 @@ def test_an_answer_has_the_keys_of_the_contract(served: Any) -> None:
     assert set(answer) == {
         "id", "question", "previous", "sql", "explanation", "columns", "rows", "types", "truncated", "seconds",
         "model", "error", "confidence", "matches", "chart", "candidates", "tree",
-        "dropped", "labels", "amounts", "next", "certainty", "unknown", "readings",
+        "dropped", "labels", "amounts", "next", "certainty", "unknown", "doubt", "readings",
     }  # fmt: skip
     assert answer["dropped"] == []
     assert answer["labels"] == ["city", "Number of shops"]

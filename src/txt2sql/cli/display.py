@@ -88,6 +88,8 @@ def answer(answer: Answer, max_rows: int, echo: bool = True, guess: bool = False
 
 
 def _readings(console: Console, answer: Answer) -> None:
+    if answer.certainty == "unsure" and answer.doubt:
+        console.print(Text(f"  {printable(answer.doubt)}", style="yellow"))
     if answer.readings:
         console.print(Text("  It may also mean:", style="dim"))
     for number, reading in enumerate(answer.readings, 1):
@@ -182,6 +184,7 @@ def answer_json(answer: Answer, max_rows: int | None) -> str:
             "confidence": None if answer.confidence is None else round(answer.confidence, 4),
             "certainty": answer.certainty,
             "unknown": answer.unknown or None,
+            "doubt": answer.doubt,
             "readings": [
                 {"sql": each.sql, "explanation": each.explanation} for each in answer.readings
             ],

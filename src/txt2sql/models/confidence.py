@@ -28,7 +28,7 @@ from txt2sql.prompts.copies import joined, name_parts, stem
 from txt2sql.runs import write_atomically
 from txt2sql.types import Certainty, Column, Prediction, QueryResult, Schema, Table, ValueMatch
 
-SURE, KNOWN = 0.6, 0.06
+SURE, KNOWN = 0.6, 0.1
 """From SURE on an answer is given as it is; below KNOWN it is better to say that one does not know."""
 
 FILE = "confidence.json"

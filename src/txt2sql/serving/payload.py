@@ -93,7 +93,7 @@ class Reading(BaseModel):
 class Answered(BaseModel):
     """An answer: rows, or the reason why there are none in `error`; `dropped` did not fit the prompt.
     `previous` is the id of the answer that the question was taken to follow. `certainty` is what the
-    `confidence` comes to: an answer that is unsure has other `readings` beside it, and where it is not
+    `confidence` comes to: an answer that is unsure has a `doubt` and other `readings` beside it, and where it is not
     known, `unknown` says so in a sentence and the rows are a guess.
 
     `labels` say in words what the columns are, `amounts` are the places of those that hold quantities.
@@ -116,6 +116,7 @@ class Answered(BaseModel):
     confidence: float | None
     certainty: Literal["sure", "unsure", "unknown"] | None = None
     unknown: str | None = None
+    doubt: str = ""
     readings: list[Reading] = []
     matches: list[Match]
     chart: Chart | None
@@ -179,6 +180,7 @@ def payload(id: str, answer: Answer, schema: Schema, previous: str | None = None
         "confidence": None if answer.confidence is None else round(answer.confidence, 4),
         "certainty": answer.certainty,
         "unknown": answer.unknown or None,
+        "doubt": answer.doubt,
         "readings": [
             {"sql": each.sql, "explanation": each.explanation} for each in answer.readings
         ],

@@ -58,9 +58,11 @@ function leftOut(dropped) {
 
 // What else the question may mean: a press runs it, and keeps it as the right answer.
 function otherReadings(answer, take) {
-  if (!answer.readings?.length) return null;
-  return make("div", { class: "examples readings", role: "group", "aria-label": "Other readings" }, make("span", { class: "hint" }, "It may also mean"),
+  const doubt = answer.certainty === "unsure" && answer.doubt ? make("p", { class: "hint doubt" }, answer.doubt[0].toUpperCase() + answer.doubt.slice(1) + ".") : null;
+  if (!answer.readings?.length) return doubt;
+  const others = make("div", { class: "examples readings", role: "group", "aria-label": "Other readings" }, make("span", { class: "hint" }, "It may also mean"),
     ...answer.readings.map(each => button(each.explanation || each.sql, { class: "example", onclick: () => take(each.sql) })));
+  return make("div", {}, doubt, others);
 }
 
 function otherQueries(answer, tryOut) {
