@@ -95,8 +95,8 @@ def features(
     `result` is what its statement gave, and `share` the `agreement` of the candidates. What is not
     known counts as what it mostly is.
     """
-    known = 0.5 if prediction.confidence is None else prediction.confidence
-    probability = min(max(known, _LEAST), 1 - _LEAST)
+    confidence = 0.5 if prediction.confidence is None else prediction.confidence
+    probability = min(max(confidence, _LEAST), 1 - _LEAST)
     failed = prediction.sql is None or (result is not None and not result.ok)
     return (
         math.log(probability / (1 - probability)),
@@ -147,9 +147,11 @@ def unmatched_words(
     """The words of a question that nothing explains: no name, comment or sample value of the schema,
     no cell that it mentions, and not that questions say them of any database.
     """
-    known = {root for text in _texts(schema, matches) for root in _roots(text)}
+    explained_roots = {root for text in _texts(schema, matches) for root in _roots(text)}
     words = _WORD.findall(question.lower())
-    pairs = [pair for pair in pairwise(words) if _root("".join(pair)) in known]  # "e mail"
+    pairs = [
+        pair for pair in pairwise(words) if _root("".join(pair)) in explained_roots
+    ]  # "e mail"
     explained = _COMMON.union(*pairs)
     return tuple(
         word
@@ -157,7 +159,7 @@ def unmatched_words(
         if len(word) > 1
         and not word[0].isdigit()
         and word not in explained
-        and _root(word) not in known
+        and _root(word) not in explained_roots
     )
 
 
@@ -214,11 +216,11 @@ class Weights:
     def load(cls, path: Path) -> Weights:
         """Read what `save` wrote. Raises ModelError for anything else."""
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
+            facts = json.loads(path.read_text(encoding="utf-8"))
             mean, deviation, slope = (
-                tuple(map(float, found[name])) for name in ("mean", "deviation", "slope")
+                tuple(map(float, facts[name])) for name in ("mean", "deviation", "slope")
             )
-            weights, names = cls(mean, deviation, slope, float(found["bias"])), found["names"]
+            weights, names = cls(mean, deviation, slope, float(facts["bias"])), facts["names"]
         except (OSError, ValueError, TypeError, KeyError) as problem:
             raise ModelError(f"cannot read weights of confidence in '{path}': {problem}") from None
         if names != list(NAMES) or {*map(len, (mean, deviation, slope))} != {len(NAMES)}:

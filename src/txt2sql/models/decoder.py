@@ -176,8 +176,8 @@ class Decoder:
 
         Raises ModelError where they exceed the context.
         """
-        static, asked = self.vocabulary.prompt_text(prompt)
-        ids = self.vocabulary.encode(static + asked, first=True)
+        static, question = self.vocabulary.prompt_text(prompt)
+        ids = self.vocabulary.encode(static + question, first=True)
         head = self.vocabulary.encode(static, first=True) if static else []
         # A tokenizer may join the end of one part with the beginning of the other.
         shared = next((i for i, (a, b) in enumerate(zip(ids, head)) if a != b), len(head))

@@ -107,11 +107,12 @@ class DirectPredictor:
         while batch := list(islice(remaining, self.options.batch_size)):
             start = time.perf_counter()
             prompts = [self.prompt(example) for example in batch]
-            found = self.generator.generate(prompts, self._sampling(self.options.beams))
+            completions = self.generator.generate(prompts, self._sampling(self.options.beams))
             seconds = (time.perf_counter() - start) / len(batch)
-            self._ahead(batch, found)
+            self._ahead(batch, completions)
             predictions = [
-                self._choose(*asked, seconds) for asked in zip(batch, prompts, found, strict=True)
+                self._choose(*each, seconds)
+                for each in zip(batch, prompts, completions, strict=True)
             ]
             again = [i for i, each in enumerate(predictions) if self._unconvincing(batch[i], each)]
             if again:
@@ -120,11 +121,13 @@ class DirectPredictor:
                 more = self.generator.generate([prompts[i] for i in again], beams)
                 seconds = (time.perf_counter() - start) / len(again)
                 for i, others in zip(again, more, strict=True):
-                    found[i] = [*found[i], *others]
-                self._ahead([batch[i] for i in again], [found[i] for i in again])
+                    completions[i] = [*completions[i], *others]
+                self._ahead([batch[i] for i in again], [completions[i] for i in again])
                 for i in again:
                     first = predictions[i]
-                    best = self._choose(batch[i], prompts[i], found[i], first.seconds + seconds)
+                    best = self._choose(
+                        batch[i], prompts[i], completions[i], first.seconds + seconds
+                    )
                     if self._says_something(batch[i], first.sql):
                         # The greedy answer stays, and its confidence is that of a greedy answer.
                         best = replace(first, candidates=best.candidates, seconds=best.seconds)
@@ -162,15 +165,15 @@ class DirectPredictor:
     def _ahead(
         self,
         batch: Sequence[Example],
-        found: Sequence[Sequence[Completion]],
+        completions: Sequence[Sequence[Completion]],
     ) -> None:
         ahead = getattr(self.executor, "ahead", None)
         if ahead is not None:
             ahead(
                 [
                     (example.db_id, sql)
-                    for example, completions in zip(batch, found)
-                    for completion in completions
+                    for example, each in zip(batch, completions)
+                    for completion in each
                     if (sql := self._sql(example, completion))
                 ]
             )

@@ -227,17 +227,17 @@ class TreeDecoder:
 
     # ----------------------------------------------------------------------------- reading tokens
 
-    def read(self, asked: Sequence[tuple[_Open, _Beam]]) -> list[int]:
+    def read(self, beams: Sequence[tuple[_Open, _Beam]]) -> list[int]:
         """Read one token for each beam, and what is then forced, in one forward pass for each tree; the
         numbers that the tokens have in their trees.
         """
-        numbers = [0] * len(asked)
+        numbers = [0] * len(beams)
         by_tree: dict[int, list[int]] = {}
-        for i, (each, _) in enumerate(asked):
+        for i, (each, _) in enumerate(beams):
             by_tree.setdefault(each.place.tree, []).append(i)
         for number, members in by_tree.items():
             tree = self.trees[number]
-            tokens = [self._next(tree, *asked[i]) for i in members]
+            tokens = [self._next(tree, *beams[i]) for i in members]
             output = self.decoder.step(tree.cache, [token.row for token in tokens])
             for n, (i, token) in enumerate(zip(members, tokens, strict=True)):
                 token.hidden = output.hidden[n]
@@ -312,9 +312,9 @@ class TreeDecoder:
                 break
             taken.append(each)
             rows += len(each.beams)
-        asked = [(each, beam) for each in taken for beam in each.beams]
+        beams = [(each, beam) for each in taken for beam in each.beams]
         candidates: dict[int, list[_Beam]] = {id(each): [] for each in taken}
-        for (each, beam), number in zip(asked, self.read(asked), strict=True):
+        for (each, beam), number in zip(beams, self.read(beams), strict=True):
             each.cost += 1
             candidates[id(each)] += self._followed(each, beam, number)
         for each in taken:
