@@ -17,15 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 from txt2sql.config import load as load_config
 from txt2sql.costs import Price
-from txt2sql.models.api import Asking, Unanswered, load
 from txt2sql.models.api_keys import warning
+from txt2sql.models.hosted import HostedPredictor, RequestSettings, Unanswered, load
 from txt2sql.runs import Run
 
 if TYPE_CHECKING:
     from txt2sql.data import Dataset
     from txt2sql.execution.values import ValueIndex
     from txt2sql.models.catalog import HostedModel
-    from txt2sql.models.hosted_predictor import HostedPredictor
     from txt2sql.types import Example
 
 CONFIG = Path("config") / "model_config.yaml"
@@ -37,7 +36,7 @@ class Generalists:
     """The section `generalists` of config/model_config.yaml: how hosted models are asked, and prices
     by name that replace those of `costs.PRICES`."""
 
-    asking: Asking = field(default_factory=Asking)
+    asking: RequestSettings = field(default_factory=RequestSettings)
     prices: Mapping[str, Price] = field(default_factory=dict)
 
 
@@ -106,7 +105,6 @@ def _load_hosted(
 ) -> HostedPredictor:
     from txt2sql.cli.display import working
     from txt2sql.execution.values import open_value_index
-    from txt2sql.models.hosted_predictor import HostedPredictor
     from txt2sql.prompts.shots import Shots
 
     settings = Generalists()

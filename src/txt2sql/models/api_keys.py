@@ -56,21 +56,21 @@ _MASK = "[key]"
 
 
 class Keys:
-    """What one provider wants to be given; printing it shows only which arguments there are."""
+    """The credentials of one provider; printing them shows only which arguments there are."""
 
-    def __init__(self, given: Mapping[str, str]) -> None:
-        self._given = dict(given)
+    def __init__(self, arguments: Mapping[str, str]) -> None:
+        self._arguments = dict(arguments)
 
     def __repr__(self) -> str:
-        return f"Keys({', '.join(sorted(self._given))})"
+        return f"Keys({', '.join(sorted(self._arguments))})"
 
     def arguments(self) -> dict[str, str]:
         """The keyword arguments for litellm."""
-        return dict(self._given)
+        return dict(self._arguments)
 
     def secrets(self) -> tuple[str, ...]:
         """The texts that must not be shown."""
-        return tuple(value for name, value in self._given.items() if name not in _NOT_SECRET)
+        return tuple(value for name, value in self._arguments.items() if name not in _NOT_SECRET)
 
 
 def find_keys(provider: str, file: Path | None = None, *, api_base: str = "") -> Keys | None:
@@ -85,19 +85,18 @@ def find_keys(provider: str, file: Path | None = None, *, api_base: str = "") ->
     if not isinstance(entry, dict) or not all(isinstance(v, str | None) for v in entry.values()):
         raise ConfigError(f"the entry '{provider}' of the file of keys should be text in quotes")
     if unknown := set(entry) - set(wanted):
-        known = ", ".join(wanted)
         raise ConfigError(
             f"the entry '{provider}' of the file of keys has {', '.join(sorted(unknown))}; "
-            f"it may have {known}"
+            f"it may have {', '.join(wanted)}"
         )
-    found = {}
+    arguments = {}
     for argument, variables in wanted.items():
         if value := entry.get(argument) or next(filter(None, map(os.environ.get, variables)), ""):
-            found[argument] = value.strip()
+            arguments[argument] = value.strip()
     if provider in ("compatible", *_KEYLESS):
-        return Keys({"api_key": "none", **found})  # some clients insist on sending one
+        return Keys({"api_key": "none", **arguments})  # some clients insist on sending one
     secrets = [name for name in wanted if name not in _NOT_SECRET]
-    return Keys(found) if all(name in found for name in secrets) else None
+    return Keys(arguments) if all(name in arguments for name in secrets) else None
 
 
 def warning(file: Path | None = None) -> str:

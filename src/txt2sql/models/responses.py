@@ -1,13 +1,13 @@
 """What hosted models answered and what it cost: a response cache and a ledger in one SQLite file.
 
-A response and its cost are kept in one transaction, so after a kill at any moment both are there or
+A response and its cost are stored in one transaction, so after a kill at any moment both are there or
 neither. Money is reserved before a request is sent (the most that it can cost) and settled when its
 fate is known; a reservation that a killed process left behind stays spent, because nobody can tell
 what the provider made of it. The sum of an account so never passes its limit, whatever happens.
 
->>> store = Responses(Path("/tmp/doctest/responses.sqlite"))  # doctest: +SKIP
->>> ticket = store.reserve("a run", 0.01, limit=1.0)  # doctest: +SKIP
->>> store.keep("key of the request", Response("SELECT 1", 11, 3, 0.4), ticket, 0.0002)  # doctest: +SKIP
+>>> responses = Responses(Path("/tmp/doctest/responses.sqlite"))  # doctest: +SKIP
+>>> ticket = responses.reserve("a run", 0.01, limit=1.0)  # doctest: +SKIP
+>>> responses.store(request_key({}), Response("SELECT 1", 11, 3, 0.4), ticket, 0.0002)  # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -79,10 +79,6 @@ class Responses:
                 "can be written"
             ) from None
 
-    def close(self) -> None:
-        """Close the file; further calls fail."""
-        self._connection.close()
-
     def find(self, key: str) -> Response | None:
         """The response of a request, where it was answered before."""
         with self._lock:
@@ -91,8 +87,8 @@ class Responses:
             ).fetchone()
         return Response(**json.loads(row[0])) if row else None
 
-    def keep(self, key: str, response: Response, ticket: int, spent: float) -> None:
-        """Keep a response and settle its reservation, both or neither."""
+    def store(self, key: str, response: Response, ticket: int, spent: float) -> None:
+        """Store a response and settle its reservation, both or neither."""
         value = json.dumps({**asdict(response), "at": response.at or time.time()})
         with self._transaction() as connection:
             connection.execute("INSERT OR REPLACE INTO response VALUES (?, ?)", (key, value))

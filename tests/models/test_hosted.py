@@ -18,8 +18,8 @@ import pytest
 from txt2sql.costs import Price
 from txt2sql.data import open_dataset
 from txt2sql.errors import ConfigError, ModelError
-from txt2sql.models.api import Answer, APIGenerator, Asking, Unanswered, load
 from txt2sql.models.api_keys import Keys
+from txt2sql.models.hosted import Answer, APIGenerator, RequestSettings, Unanswered, load
 from txt2sql.prompts import render
 from txt2sql.types import Column, Prompt, Sampling, Schema, Table
 
@@ -39,7 +39,7 @@ PROTOCOLS = {
     "anthropic": ("anthropic/claude-3-opus-20240229", ""),
 }
 SCHEMA = Schema("shop", (Table("shop", (Column("city"), Column("opened", "number"))),))
-FAST = Asking(timeout_s=0.5, first_wait_s=0.01, longest_wait_s=0.05)
+FAST = RequestSettings(timeout_s=0.5, first_wait_s=0.01, longest_wait_s=0.05)
 PRICE = Price(30.0, 60.0)
 SECRET = "sk-test-0123456789abcdefghijklmnop"
 
@@ -62,7 +62,7 @@ def hosted(
     url: str,
     store: Path,
     protocol: str = "openai",
-    settings: Asking = FAST,
+    settings: RequestSettings = FAST,
     max_cost: float | None = None,
 ) -> APIGenerator:
     route, path = PROTOCOLS[protocol]
@@ -101,9 +101,10 @@ def test_no_budget_without_a_price(store: Path) -> None:
         load("api:openai/mine@http://localhost:1/v1", max_cost=1.0, store=store)
 
 
-def test_beams_are_refused(store: Path) -> None:
+@pytest.mark.parametrize("sampling", [Sampling(beams=4), Sampling(n=2, temperature=1.0)])
+def test_beams_and_several_samples_are_refused(store: Path, sampling: Sampling) -> None:
     with pytest.raises(ModelError, match="no beams"):
-        hosted("http://localhost:1", store).generate([prompts(1)[0][1]], Sampling(beams=4))
+        hosted("http://localhost:1", store).generate([prompts(1)[0][1]], sampling)
 
 
 @pytest.mark.parametrize(
@@ -111,14 +112,14 @@ def test_beams_are_refused(store: Path) -> None:
 )
 def test_settings_that_ask_nothing_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="above 0"):
-        Asking(**wrong)
+        RequestSettings(**wrong)
 
 
 def test_no_server_is_no_answer_and_no_cost(store: Path) -> None:
     generator = hosted("http://127.0.0.1:9", store, max_cost=1.0)
-    found = ask(generator, 2)
-    assert {type(answer) for answer in found.values()} == {Unanswered}
-    assert "no connection" in str(found)
+    answers = ask(generator, 2)
+    assert {type(answer) for answer in answers.values()} == {Unanswered}
+    assert "no connection" in str(answers)
     assert generator.responses.spent(generator.account) == 0.0
     with pytest.raises(ModelError, match="gave no answer: no connection"):
         generator.generate([prompts(1)[0][1]], Sampling())
@@ -133,26 +134,26 @@ def test_what_will_never_work_is_not_tried_again(
     stub = StubProvider()
     stub.always = status
     with stub as url:
-        found = ask(hosted(url, store, protocol, Asking(concurrency=1)), 5)
-    assert len(found) == 5
-    assert all(isinstance(answer, Unanswered) for answer in found.values())
+        answers = ask(hosted(url, store, protocol, RequestSettings(concurrency=1)), 5)
+    assert len(answers) == 5
+    assert all(isinstance(answer, Unanswered) for answer in answers.values())
     assert sum(stub.asked.values()) == requests
-    assert f"HTTP {status}" in str(found)
-    assert SECRET not in str(found)
+    assert f"HTTP {status}" in str(answers)
+    assert SECRET not in str(answers)
 
 
 def test_a_provider_that_always_fails_is_left_alone(store: Path) -> None:
     stub = StubProvider()
     stub.always = "500"
-    settings = Asking(
+    settings = RequestSettings(
         concurrency=1, attempts=2, first_wait_s=0.001, give_up_after=3, longest_wait_s=0.01
     )
     with stub as url:
         generator = hosted(url, store, settings=settings)
-        found = ask(generator, 20)
+        answers = ask(generator, 20)
     assert sum(stub.asked.values()) == 6
     assert "3 questions in a row got no answer" in generator.stopped
-    assert sum(isinstance(a, Unanswered) and not a.asked for a in found.values()) == 17
+    assert sum(isinstance(a, Unanswered) and not a.sent for a in answers.values()) == 17
 
 
 # ---------------------------------------------------------------------------------- what comes back
@@ -163,7 +164,7 @@ def test_an_answer_has_text_tokens_and_a_price(store: Path, protocol: str) -> No
     with StubProvider({"How many shops opened in year 0?": "SELECT 42"}) as url:
         [(_, answer)] = hosted(url, store, protocol).ask(prompts(1), Sampling())
     assert isinstance(answer, Answer)
-    [completion] = answer.completions
+    completion = answer.completion
     assert completion.text == "SELECT 42"
     assert completion.prompt_tokens > 20
     assert completion.completion_tokens == 3
@@ -174,8 +175,8 @@ def test_an_answer_has_text_tokens_and_a_price(store: Path, protocol: str) -> No
 def test_the_system_message_and_the_limits_reach_the_model(store: Path) -> None:
     stub = StubProvider()
     with stub as url:
-        hosted(url, store).generate([prompts(1)[0][1]], Sampling(n=2, temperature=0.7, seed=5))
-    assert [body["seed"] for body in stub.bodies] == [5, 6]
+        hosted(url, store).generate([prompts(1)[0][1]], Sampling(temperature=0.7, seed=5))
+    assert [body["seed"] for body in stub.bodies] == [5]
     assert {body["temperature"] for body in stub.bodies} == {0.7}
     assert {body["max_tokens"] for body in stub.bodies} == {4096}
     assert [m["role"] for m in stub.bodies[0]["messages"]] == ["system", "user"]
@@ -195,10 +196,10 @@ def test_asking_again_is_free_and_the_same(store: Path) -> None:
 def test_requests_are_spaced_and_limited_in_number(store: Path) -> None:
     stub = StubProvider(delay_s=0.05)
     with stub as url:
-        ask(hosted(url, store, settings=Asking(concurrency=3)), 9)
+        ask(hosted(url, store, settings=RequestSettings(concurrency=3)), 9)
         assert stub.most_open == 3
         stub.times.clear()
-        slow = Asking(concurrency=3, requests_per_minute=1200)
+        slow = RequestSettings(concurrency=3, requests_per_minute=1200)
         ask(hosted(url, store.with_name("other"), settings=slow), 5)
     assert stub.times[-1] - stub.times[0] > 4 * 0.05 * 0.9
 
@@ -207,7 +208,7 @@ def test_everybody_waits_where_the_provider_asks_for_it(store: Path) -> None:
     stub = StubProvider()
     stub.always = "429"
     with stub as url:
-        generator = hosted(url, store, settings=Asking(concurrency=1, attempts=2))
+        generator = hosted(url, store, settings=RequestSettings(concurrency=1, attempts=2))
         generator._pace.pause(0.2)
         start = time.monotonic()
         ask(generator, 1)
@@ -218,12 +219,12 @@ def test_everybody_waits_where_the_provider_asks_for_it(store: Path) -> None:
 
 
 def answered_or_accounted(
-    stub: Any, generator: APIGenerator, found: dict[str, Answer | Unanswered], n: int
+    stub: Any, generator: APIGenerator, answers: dict[str, Answer | Unanswered], n: int
 ) -> None:
-    assert len(found) == n
-    good = {key for key, answer in found.items() if isinstance(answer, Answer)}
+    assert len(answers) == n
+    good = {key for key, answer in answers.items() if isinstance(answer, Answer)}
     assert all(stub.answered[question] == 1 for question in good), "asked again after an answer"
-    assert all(answer.reason for answer in found.values() if isinstance(answer, Unanswered))
+    assert all(answer.reason for answer in answers.values() if isinstance(answer, Unanswered))
     assert generator.responses.spent(generator.account) >= stub.bill - 1e-9
 
 
@@ -234,10 +235,10 @@ def test_with_three_of_ten_requests_failing_every_question_is_answered_once(
     stub = StubProvider(faults=0.3, seed=1)
     with stub as url:
         generator = hosted(url, store, protocol)
-        found = ask(generator, 34)
+        answers = ask(generator, 34)
         again = ask(generator, 34)
     assert sum(stub.faults_given.values()) >= 5
-    answered_or_accounted(stub, generator, found, 34)
+    answered_or_accounted(stub, generator, answers, 34)
     assert sum(isinstance(answer, Answer) for answer in again.values()) >= 33
 
 
@@ -246,14 +247,14 @@ def test_the_budget_is_never_passed_and_used_up(store: Path, max_cost: float) ->
     stub = StubProvider(faults=0.3, seed=2, price=(PRICE.input, PRICE.output))
     with stub as url:
         generator = hosted(url, store, max_cost=max_cost)
-        found = ask(generator, 60)
+        answers = ask(generator, 60)
         more = hosted(url, store, max_cost=max_cost)
         assert all(
-            isinstance(answer, Unanswered) == isinstance(found[key], Unanswered)
+            isinstance(answer, Unanswered) == isinstance(answers[key], Unanswered)
             for key, answer in ask(more, 60).items()
         ), "a second run has the same budget, not a new one"
     assert "budget" in generator.stopped
-    answered_or_accounted(stub, generator, found, 60)
+    answered_or_accounted(stub, generator, answers, 60)
     spent = generator.responses.spent(generator.account)
     assert stub.bill <= spent <= max_cost + 1e-9
 
@@ -263,14 +264,16 @@ def test_without_faults_the_books_agree_to_the_last_digit(store: Path) -> None:
     most = 0.5
     with stub as url:
         generator = hosted(url, store, "anthropic", max_cost=most)
-        found = ask(generator, 40)
-    dollars = sum(a.dollars or 0 for a in found.values() if isinstance(a, Answer))
+        answers = ask(generator, 40)
+    dollars = sum(a.dollars or 0 for a in answers.values() if isinstance(a, Answer))
     assert generator.responses.spent(generator.account) == pytest.approx(stub.bill, abs=1e-9)
     assert dollars == pytest.approx(stub.bill, abs=1e-9)
 
 
-def check_killed(questions: list[str], store: Path, kill_after: int) -> None:
+@pytest.mark.skipif(os.name != "posix", reason="needs kill -9")
+def test_a_kill_loses_nothing(store: Path) -> None:
     """Ask in a forked process, kill -9 it after so many answers, and go on here to the end."""
+    questions, kill_after = [text for text, _ in prompts(100)], 40
     asked = [(text, render(text, SCHEMA)) for text in questions]
     stub = StubProvider(faults=0.3, seed=4, delay_s=0.003, price=(PRICE.input, PRICE.output))
     with stub as url:
@@ -283,27 +286,22 @@ def check_killed(questions: list[str], store: Path, kill_after: int) -> None:
             finally:
                 os._exit(1)
         os.close(write)
-        told = 0
-        while told < kill_after:
-            told += len(os.read(read, kill_after - told)) or pytest.fail("the child ended early")
+        count = 0
+        while count < kill_after:
+            count += len(os.read(read, kill_after - count)) or pytest.fail("the child ended early")
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         os.close(read)
         with closing(sqlite3.connect(store)) as connection:
-            [(kept,)] = connection.execute("SELECT count(*) FROM response")
+            [(stored,)] = connection.execute("SELECT count(*) FROM response")
         generator = hosted(url, store, max_cost=1000.0)
-        found = dict(generator.ask(asked, Sampling()))
-    assert kill_after - 5 <= kept < len(questions), "an answer was told before it was kept"
-    assert set(found) == set(questions)
-    assert sum(isinstance(answer, Answer) for answer in found.values()) >= len(questions) - 5
+        answers = dict(generator.ask(asked, Sampling()))
+    assert kill_after - 5 <= stored < len(questions), "an answer was given before it was stored"
+    assert set(answers) == set(questions)
+    assert sum(isinstance(answer, Answer) for answer in answers.values()) >= len(questions) - 5
     twice = sum(count - 1 for count in stub.answered.values())
     assert twice <= FAST.concurrency, "only what was under way when it died may be asked again"
     assert generator.responses.spent(generator.account) >= stub.bill - 1e-9
-
-
-@pytest.mark.skipif(os.name != "posix", reason="needs kill -9")
-def test_a_kill_loses_nothing(store: Path) -> None:
-    check_killed([text for text, _ in prompts(100)], store, 40)
 
 
 @pytest.mark.slow
@@ -318,27 +316,16 @@ def test_a_whole_split_with_three_of_ten_requests_failing(
     answers = {example.question: example.gold_sql for example in examples}
     stub = StubProvider(answers, faults=0.3, seed=5, slow_s=0.8)
     asked = [(e.id, render(e.question, dataset.schema(e.db_id))) for e in examples]
-    texts = {e.id: e.question for e in examples}
     with stub as url:
         generator = hosted(url, store, protocol, max_cost=100.0)
-        found = dict(generator.ask(asked, Sampling()))
-    good = {key for key, answer in found.items() if isinstance(answer, Answer)}
-    assert len(found) == len(examples) == 1034
+        answers = dict(generator.ask(asked, Sampling()))
+    good = {key for key, answer in answers.items() if isinstance(answer, Answer)}
+    assert len(answers) == len(examples) == 1034
     assert len(good) >= 1020
     distinct = len({prompt.text for key, prompt in asked if key in good})
     assert distinct <= sum(stub.answered.values()) <= len(good)
-    assert all(re.search(r"\S", found[key].completions[0].text) for key in good)  # type: ignore[union-attr]
+    assert all(re.search(r"\S", answers[key].completion.text) for key in good)  # type: ignore[union-attr]
     assert stub.bill <= generator.responses.spent(generator.account) <= 100.0
-    assert set(texts) == set(found)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-@pytest.mark.skipif(os.name != "posix", reason="needs kill -9")
-def test_a_kill_in_the_middle_of_a_whole_split_loses_nothing(store: Path, data_root: Path) -> None:
-    dataset = open_dataset("spider", data_root)
-    texts = [f"{i}: {e.question}" for i, e in enumerate(dataset.examples("dev"))]
-    check_killed(texts, store, 500)
 
 
 @pytest.fixture(autouse=True)
