@@ -31,8 +31,8 @@ from txt2sql.models.predictor import DirectPredictor
 from txt2sql.runs import hardware, versions
 from txt2sql.search.mcts import Settings
 from txt2sql.search.predictor import SearchOptions
-from txt2sql.search.state import Question
-from txt2sql.search.vote import Ballot, choose
+from txt2sql.search.states import Question
+from txt2sql.search.vote import ScoredAnswer, choose
 from txt2sql.serving.service import build_predictor, searching
 from txt2sql.sql.text import extract_sql
 from txt2sql.training.selection import is_held_out
@@ -123,7 +123,7 @@ def naive(greedy: DirectPredictor, example: Example, simulations: int) -> str | 
             counts[sql] = counts.get(sql, 0) + 1
     run = greedy.executor
     assert run is not None
-    votes = [Ballot(sql, n / simulations, n, 0.0, run(example.db_id, sql)) for sql, n in counts.items()]  # fmt: skip
+    votes = [ScoredAnswer(sql, n / simulations, n, 0.0, run(example.db_id, sql)) for sql, n in counts.items()]  # fmt: skip
     candidates = choose(votes)
     return candidates[0].sql if candidates else None
 
@@ -143,8 +143,8 @@ def accuracy(
                 answer = Prediction(example.id, sql)
                 return metric(example, answer, dataset.database(example.db_id)).correct
 
-            marks = {ballot.sql: judged(ballot.sql) for ballot in searched.ballots}
-            right["greedy"] += any(marks[ballot.sql] for ballot in searched.ballots if ballot.own)
+            marks = {answer.sql: judged(answer.sql) for answer in searched.answers}
+            right["greedy"] += any(marks[answer.sql] for answer in searched.answers if answer.own)
             right["search"] += bool(searched.candidates) and marks[searched.candidates[0].sql]
             right["oracle"] += any(marks.values())
     means = {name: count / len(examples) for name, count in right.items()}

@@ -15,7 +15,7 @@ import torch
 from txt2sql.errors import ModelError
 from txt2sql.models.decoder import Decoder
 from txt2sql.models.tree_decoder import Decoding, Place, Step, TreeDecoder
-from txt2sql.search.actions import clause, split_steps, starts_step
+from txt2sql.search.steps import clause, split_steps, starts_step
 from txt2sql.types import Prompt, Sampling
 
 ARCHITECTURES = ["bert", "phi", "llama", "mistral", "qwen2"]

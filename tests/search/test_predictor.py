@@ -20,12 +20,11 @@ from txt2sql import sample
 from txt2sql.errors import ModelError
 from txt2sql.models.scripted import ScriptedGenerator
 from txt2sql.models.tree_decoder import Place, Step
-from txt2sql.search.actions import split_steps
 from txt2sql.search.mcts import Settings
 from txt2sql.search.predictor import SearchOptions, SearchPredictor
-from txt2sql.search.state import Question, state_key
-from txt2sql.search.trajectory import trajectories
-from txt2sql.search.view import as_html
+from txt2sql.search.states import Question, state_key
+from txt2sql.search.steps import split_steps
+from txt2sql.search.tree import as_html
 from txt2sql.search.vote import Weights
 from txt2sql.serving.service import Service
 from txt2sql.types import Example, Prompt, Turn
@@ -66,9 +65,9 @@ class Clauses:
 
     def prefill(self, prompts: Sequence[Prompt]) -> list[Place]:
         for prompt in prompts:
-            known = next(ANSWERS[each] for each in QUESTIONS if each in prompt.text)
-            answers = {tuple(split_steps(sql)): share for sql, share in known.items()}
-            self.trees.append((answers, [()]))
+            answers = next(ANSWERS[each] for each in QUESTIONS if each in prompt.text)
+            by_steps = {tuple(split_steps(sql)): share for sql, share in answers.items()}
+            self.trees.append((by_steps, [()]))
         return [Place(len(self.trees) - len(prompts) + i, 0) for i in range(len(prompts))]
 
     def expand(
@@ -140,14 +139,14 @@ def test_no_signature_of_the_search_could_carry_a_gold_query() -> None:
         names |= {node.arg for node in ast.walk(ast.parse(source)) if isinstance(node, ast.arg)}
         assert not [name for name in names if "gold" in name], path.name
         module = import_module(f"txt2sql.search.{path.stem}")
-        for name, found in inspect.getmembers(module):
-            if getattr(found, "__module__", "") != module.__name__:
+        for name, member in inspect.getmembers(module):
+            if getattr(member, "__module__", "") != module.__name__:
                 continue
-            functions = [(name, found)] if inspect.isfunction(found) else []
-            if inspect.isclass(found):
+            functions = [(name, member)] if inspect.isfunction(member) else []
+            if inspect.isclass(member):
                 functions = [
-                    (f"{name}.{member}", getattr(function, "__func__", function))
-                    for member, function in vars(found).items()
+                    (f"{name}.{method}", getattr(function, "__func__", function))
+                    for method, function in vars(member).items()
                     if callable(getattr(function, "__func__", function))
                 ]
             for called, function in functions:
@@ -164,37 +163,39 @@ def test_no_signature_of_the_search_could_carry_a_gold_query() -> None:
 
 def test_a_follow_up_is_searched_with_the_turn_before(predictor: SearchPredictor) -> None:
     turn = Turn("How many books are there?", "SELECT COUNT(*) FROM books")
-    [found] = predictor.search([Question.of(Example("q", "sample", QUESTIONS[0], previous=turn))])
-    assert "-- Its SQL: SELECT COUNT(*) FROM books\n" in found.asked.prompt.text
+    [result] = predictor.search([Question.of(Example("q", "sample", QUESTIONS[0], previous=turn))])
+    assert "-- Its SQL: SELECT COUNT(*) FROM books\n" in result.rendered.prompt.text
 
 
 def test_the_first_answer_is_the_models_own(predictor: SearchPredictor) -> None:
     """Clause by clause the likeliest, whatever the whole answers have."""
     for question, own in zip(QUESTIONS, (0, 0, 2), strict=True):
-        [found] = predictor.search([Question(question, "sample", question)])
-        first = found.tree.first
+        [result] = predictor.search([Question(question, "sample", question)])
+        first = result.tree.first
         assert first is not None and first.state.text == list(ANSWERS[question])[own]
-        assert [b.sql for b in found.ballots if b.own] == [first.state.sql]
+        assert [b.sql for b in result.answers if b.own] == [first.state.sql]
 
 
 def test_every_answer_in_a_tree_runs_and_the_chosen_is_one_of_them(
     predictor: SearchPredictor,
 ) -> None:
-    [found] = predictor.search([Question("q", "sample", QUESTIONS[1])])
-    assert {b.sql for b in found.ballots} == {*ANSWERS[QUESTIONS[1]]} - {"SELECT opened FROM shops"}
-    assert all(ballot.result.ok for ballot in found.ballots)
-    assert sum(b.probability for b in found.ballots) == pytest.approx(0.9)
-    assert found.candidates[0].sql in {ballot.sql for ballot in found.ballots}
-    assert sum(edge.visits for edge in found.tree.root.edges or ()) == SIMULATIONS
+    [result] = predictor.search([Question("q", "sample", QUESTIONS[1])])
+    assert {b.sql for b in result.answers} == {*ANSWERS[QUESTIONS[1]]} - {
+        "SELECT opened FROM shops"
+    }
+    assert all(answer.result.ok for answer in result.answers)
+    assert sum(b.probability for b in result.answers) == pytest.approx(0.9)
+    assert result.candidates[0].sql in {answer.sql for answer in result.answers}
+    assert sum(edge.visits for edge in result.tree.root.edges or ()) == SIMULATIONS
 
 
 def test_a_vote_that_is_over_ends_the_search(predictor: SearchPredictor) -> None:
     sure, unsure = (Question(q, "sample", q) for q in QUESTIONS[:2])
     early = searching(early=True)
-    [whole], [found] = predictor.search([sure]), early.search([sure])
-    assert found.tree.reason == "no other answer can win"
-    assert found.tree.simulations < whole.tree.simulations
-    assert found.candidates[0].sql == whole.candidates[0].sql
+    [whole], [result] = predictor.search([sure]), early.search([sure])
+    assert result.tree.reason == "no other answer can win"
+    assert result.tree.simulations < whole.tree.simulations
+    assert result.candidates[0].sql == whole.candidates[0].sql
     assert early.search([unsure])[0].tree.simulations == SIMULATIONS
     by_value = searching(early=True, vote=Weights(value=1.0))
     assert by_value.search([sure])[0].tree.simulations == SIMULATIONS
@@ -203,28 +204,28 @@ def test_a_vote_that_is_over_ends_the_search(predictor: SearchPredictor) -> None
 @pytest.mark.parametrize("preference", [0.0, 20.0])
 def test_a_value_head_has_its_say_in_the_vote(preference: float) -> None:
     first, _, liked, *_ = ANSWERS[QUESTIONS[1]]
-    [found] = searching(liked, vote=Weights(preference=preference)).search(
+    [result] = searching(liked, vote=Weights(preference=preference)).search(
         [Question("q", "sample", QUESTIONS[1])]
     )
-    assert found.candidates[0].sql == (liked if preference else first)
-    scores = {ballot.sql: ballot.score for ballot in found.ballots}
+    assert result.candidates[0].sql == (liked if preference else first)
+    scores = {answer.sql: answer.score for answer in result.answers}
     assert scores[liked] > 0.9 > -0.9 > scores[first]
 
 
 def test_the_same_question_grows_the_same_tree(predictor: SearchPredictor) -> None:
-    def grown() -> dict[str, Any]:
-        tree = dict(next(predictor.predict([Example("q", "sample", QUESTIONS[1])])).tree or {})
-        return {key: value for key, value in tree.items() if key != "seconds"}
+    def tree() -> dict[str, Any]:
+        searched = next(predictor.predict([Example("q", "sample", QUESTIONS[1])])).tree or {}
+        return {key: value for key, value in searched.items() if key != "seconds"}
 
-    assert grown() == grown()
+    assert tree() == tree()
 
 
 def test_questions_searched_together_get_their_answers(predictor: SearchPredictor) -> None:
     together = predictor.search([Question(q, "sample", q) for q in QUESTIONS])
-    for question, found in zip(QUESTIONS, together, strict=True):
+    for question, result in zip(QUESTIONS, together, strict=True):
         [alone] = predictor.search([Question(question, "sample", question)])
-        assert found.asked.question.text == question
-        assert found.candidates[0].sql == alone.candidates[0].sql
+        assert result.rendered.question.text == question
+        assert result.candidates[0].sql == alone.candidates[0].sql
 
 
 def test_a_tree_is_plain_json_and_a_page(predictor: SearchPredictor) -> None:
@@ -240,16 +241,6 @@ def test_a_tree_is_plain_json_and_a_page(predictor: SearchPredictor) -> None:
     assert page.count("</script>") == 2
     assert "&lt;/script&gt;&lt;b&gt;" in page
     assert "http://" not in page and "https://" not in page
-
-
-def test_trajectories_spell_their_answers(predictor: SearchPredictor) -> None:
-    [found] = predictor.search([Question("q", "sample", QUESTIONS[1])])
-    paths = list(trajectories(found.tree))
-    assert {path.sql for path in paths} >= {ballot.sql for ballot in found.ballots}
-    for path in paths:
-        assert " ".join(step.step for step in path.steps) == path.text
-        assert path.steps[0].before == ""
-        assert all(step.visits > 0 and 0 <= step.prior <= 1 for step in path.steps)
 
 
 def test_a_model_that_runs_elsewhere_cannot_be_searched() -> None:

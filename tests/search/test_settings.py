@@ -11,7 +11,7 @@ from txt2sql.config import load
 from txt2sql.errors import ConfigError
 from txt2sql.models.tree_decoder import Decoding
 from txt2sql.search.mcts import Settings
-from txt2sql.search.value import Judging
+from txt2sql.search.states import ValueSettings
 from txt2sql.search.vote import Weights
 
 FILE = Path(__file__).parents[2] / "config" / "rstar_config.yaml"
@@ -19,7 +19,7 @@ FILE = Path(__file__).parents[2] / "config" / "rstar_config.yaml"
 
 @pytest.mark.parametrize(
     ("section", "kind"),
-    [("mcts", Settings), ("steps", Decoding), ("value", Judging), ("vote", Weights)],
+    [("mcts", Settings), ("steps", Decoding), ("value", ValueSettings), ("vote", Weights)],
 )
 def test_the_file_holds_the_defaults(section: str, kind: type[Any]) -> None:
     assert load(kind, FILE, section=section) == kind()

@@ -73,7 +73,7 @@ def test_wishes_and_statements_ask_no_model(service: Service, prompts: list[Any]
 
 
 def test_a_search_is_told_of_the_turn_before() -> None:
-    from txt2sql.search.state import Question
+    from txt2sql.search.states import Question
     from txt2sql.types import Example
 
     example = Example("a", "shop", "only 2024", previous=Turn("Shops?", "SELECT 1"))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from page_browser import HOSTILE, Open, Served, accessible, ask, run_sql
 
-from txt2sql.search.view import as_html
+from txt2sql.search.tree import as_html
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_select import RandomSelect, ddl, random_schema
 
-from txt2sql.search.relaxation import in_backticks
+from txt2sql.search.steps import in_backticks
 from txt2sql.sql.names import Kind, check
 from txt2sql.types import Column, ForeignKey, Schema, Table
 

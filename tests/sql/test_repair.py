@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from random_select import RandomSelect, ddl, random_schema
 
 from txt2sql.execution.database import open_database
-from txt2sql.search.relaxation import in_backticks
+from txt2sql.search.steps import in_backticks
 from txt2sql.sql.names import check
 from txt2sql.sql.repair import mend, repair
 from txt2sql.sql.text import extract_sql

@@ -63,7 +63,7 @@ def search(
     from txt2sql.runs import write_atomically
     from txt2sql.search.mcts import Settings
     from txt2sql.search.predictor import SearchOptions
-    from txt2sql.search.view import as_html
+    from txt2sql.search.tree import as_html
     from txt2sql.serving.service import Service
 
     options = SearchOptions(mcts=Settings(num_simulations=simulations, seconds=seconds))
@@ -89,7 +89,7 @@ _SHOWN = 2
 
 
 def drawing(tree: Mapping[str, Any]) -> Tree:
-    """The tree of `search.trajectory.as_json`, for rich to print."""
+    """The tree of `search.tree`, for rich to print."""
     from rich.text import Text
     from rich.tree import Tree
 

@@ -2,7 +2,7 @@
 
 Field's names: PUCT (Silver et al. 2017, AlphaGo Zero), virtual loss and leaf parallelisation (Chaslot
 et al. 2008), transpositions, first-play urgency. Statistics are kept on edges, so that one node can
-be reached in several ways. A leaf is worth what `value` says of it: nothing is rolled out, but for the
+be reached in several ways. The value of a leaf is what `value` says of it: nothing is rolled out, but for the
 first simulation, which follows the policy's own choices to an end, so that there always is an answer.
 
 Up to `wave` leaves are open at a time, in all trees together with those of other searches: whatever
@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
@@ -60,7 +60,7 @@ class Expand(Protocol[S]):
 
 
 Value = Callable[[Sequence[S]], Sequence[float]]
-"""What states are worth, each in [-1, 1]; terminal ones are asked about when they are first reached."""
+"""The values of states, each in [-1, 1]; terminal ones are asked about when they are first reached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Settings:
     c_puct: float = 1.4
     wave: int = 16
     first_play: float = 0.2
-    """How much less than its parent a child that was never visited is thought to be worth."""
+    """How much less than its parent a child that was never visited is thought to have."""
     collisions: float = 0.3
     """A wave is full when so large a part of it met leaves that are open already."""
     noise: float = 0.0
@@ -135,20 +135,11 @@ class Tree(Generic[S]):
     first: Node[S] | None = None
     """Where the first simulation ended: the policy's own answer."""
 
-    def paths(self) -> Iterator[tuple[Edge[S], ...]]:
-        """Every path from the root to an end, each the edges along it."""
-        stack: list[tuple[Node[S], tuple[Edge[S], ...]]] = [(self.root, ())]
-        while stack:
-            node, path = stack.pop()
-            if node.ended and path:
-                yield path
-            stack += [(edge.node, (*path, edge)) for edge in reversed(node.edges or ())]
-
 
 Settled = Callable[[Tree[S]], str]
 """Why a tree needs no more simulations, or ""."""
 
-Watch = Callable[[Sequence[Tree[S]]], None]
+TreeCallback = Callable[[Sequence[Tree[S]]], None]
 """Called with the trees whenever leaves came back; what it raises ends the search."""
 
 
@@ -158,29 +149,29 @@ def search(
     value: Value[S],
     settings: Settings = Settings(),
     settled: Settled[S] | None = None,
-    watch: Watch[S] | None = None,
+    callback: TreeCallback[S] | None = None,
 ) -> list[Tree[S]]:
     """One tree for each root, all searched at the same time."""
     searches = [_Search(root, value, settings, settled) for root in roots]
     started = time.perf_counter()
     limit = math.inf if settings.seconds is None else started + settings.seconds
-    asked: dict[int, tuple[_Search[S], Node[S]]] = {}
+    expanding: dict[int, tuple[_Search[S], Node[S]]] = {}
     while True:
         late = time.perf_counter() >= limit
         new: list[S] = []
         for each in searches:
             for node in each.gather(limit):
-                asked[id(node.state)] = (each, node)
+                expanding[id(node.state)] = (each, node)
                 new.append(node.state)
-        if not asked or all(each.tree.reason for each in searches):
+        if not expanding or all(each.tree.reason for each in searches):
             break
         answerless = any(each.tree.first is None for each in searches)
         finished = expand(new, math.inf if answerless else limit)
         for state, expansion in finished:
-            each, node = asked.pop(id(state))
+            each, node = expanding.pop(id(state))
             each.attach(node, expansion)
-        if watch is not None:
-            watch([each.tree for each in searches])
+        if callback is not None:
+            callback([each.tree for each in searches])
         if not answerless and (late or not finished):
             break
     for each in searches:
@@ -197,20 +188,20 @@ class _Search(Generic[S]):
         self.settings, self.value, self.settled = settings, value, settled
         self.tree: Tree[S] = Tree(Node(root, 0))
         self.tree.nodes.append(self.tree.root)
-        self.known: dict[Hashable, Node[S]] = {}
+        self.by_key: dict[Hashable, Node[S]] = {}
         self.waiting: dict[int, list[Edge[S]]] = {}
         self.leading: list[Edge[S]] | None = []  # the path of the first simulation, until it ends
         self.random = random.Random(settings.seed)
 
     def gather(self, limit: float) -> list[Node[S]]:
         """The leaves that this tree wants expanded now, looked for until `limit`."""
-        found: list[Node[S]] = []
+        leaves: list[Node[S]] = []
         if self.leading is not None:
             leaf = self._lead()
             if leaf is not None:
-                found.append(leaf)
+                leaves.append(leaf)
         if self.tree.reason or self.tree.root.edges is None:
-            return found
+            return leaves
         met, tried, settings = 0, 0, self.settings
         while not self._done(time.perf_counter() >= limit) and len(self.waiting) < settings.wave:
             if tried >= settings.wave and self.waiting:
@@ -218,7 +209,7 @@ class _Search(Generic[S]):
             tried += 1
             path, node = self._select()
             if node.ended:
-                self._back_up(path, self._worth(node))
+                self._back_up(path, self._value_of(node))
             elif node.open:
                 self._release(path)
                 met += 1
@@ -227,8 +218,8 @@ class _Search(Generic[S]):
             else:
                 node.open = True
                 self.waiting[id(node)] = path
-                found.append(node)
-        return found
+                leaves.append(node)
+        return leaves
 
     def _lead(self) -> Node[S] | None:
         """Follow the policy's own choices; the leaf to expand next, None when it is open or at the end."""
@@ -243,7 +234,7 @@ class _Search(Generic[S]):
         if node.ended:
             self.leading, self.tree.first = None, node
             if path:
-                self._back_up(path, self._worth(node))
+                self._back_up(path, self._value_of(node))
             else:
                 self.tree.reason = "nothing can follow the root"
             return None
@@ -299,7 +290,7 @@ class _Search(Generic[S]):
         return best
 
     def attach(self, node: Node[S], expansion: Expansion[S]) -> None:
-        """Give a leaf its edges, then back up what it is worth along the path that waits for it."""
+        """Give a leaf its edges, then back up its value along the path that waits for it."""
         node.open = False
         node.refused = expansion.refused
         self.tree.tokens += expansion.tokens
@@ -309,28 +300,28 @@ class _Search(Generic[S]):
         children: dict[int, Edge[S]] = {}
         new: list[Node[S]] = []
         for choice in expansion.choices:
-            known = self.known.get(choice.key) if choice.key is not None else None
-            if known is None or known.depth <= node.depth:  # an edge only ever leads down
-                known = Node(choice.state, node.depth + 1, choice.terminal)
-                self.tree.nodes.append(known)
+            child = self.by_key.get(choice.key) if choice.key is not None else None
+            if child is None or child.depth <= node.depth:  # an edge only ever leads down
+                child = Node(choice.state, node.depth + 1, choice.terminal)
+                self.tree.nodes.append(child)
                 if choice.key is not None:
-                    self.known[choice.key] = known
+                    self.by_key[choice.key] = child
                 if not choice.terminal:
-                    new.append(known)
+                    new.append(child)
             share = choice.prior / mass if mass else 1 / len(expansion.choices)
-            if id(known) in children:
-                children[id(known)].prior += share
+            if id(child) in children:
+                children[id(child)].prior += share
                 continue
-            children[id(known)] = Edge(known, share)
-            node.edges.append(children[id(known)])
+            children[id(child)] = Edge(child, share)
+            node.edges.append(children[id(child)])
         if node is self.tree.root and self.settings.noise:
             self._disturb(node.edges)
         if new:
-            for child, worth in zip(new, self.value([each.state for each in new]), strict=True):
-                child.value = worth
+            for child, value in zip(new, self.value([each.state for each in new]), strict=True):
+                child.value = value
         path = self.waiting.pop(id(node), None)
         if path is not None:
-            self._back_up(path, self._worth(node))
+            self._back_up(path, self._value_of(node))
 
     def _disturb(self, edges: Sequence[Edge[S]]) -> None:
         draws = [self.random.gammavariate(0.3, 1.0) for _ in edges]
@@ -338,17 +329,17 @@ class _Search(Generic[S]):
         for edge, draw in zip(edges, draws, strict=True):
             edge.prior = (1 - part) * edge.prior + part * draw / mass
 
-    def _worth(self, node: Node[S]) -> float:
+    def _value_of(self, node: Node[S]) -> float:
         if node.edges == [] and not node.terminal:
             node.value = -1.0  # a dead end, whatever it promised
         elif node.value is None:
             node.value = self.value([node.state])[0]
         return node.value
 
-    def _back_up(self, path: Sequence[Edge[S]], worth: float) -> None:
+    def _back_up(self, path: Sequence[Edge[S]], value: float) -> None:
         for edge in path:
             edge.visits += 1
-            edge.total += worth
+            edge.total += value
             edge.pending -= 1
         self.tree.simulations += 1
 

@@ -9,18 +9,24 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from txt2sql.models.predictor import DirectPredictor
 from txt2sql.models.tree_decoder import Decoding, Engine
-from txt2sql.search.mcts import Settings, Tree, Watch, search
-from txt2sql.search.state import Asked, Question, State
-from txt2sql.search.steps import StepExpander
-from txt2sql.search.trajectory import as_json
-from txt2sql.search.value import Judging, StateValue
-from txt2sql.search.vote import Ballot, Candidate, Weights, choose
+from txt2sql.search.mcts import Settings, Tree, TreeCallback, search
+from txt2sql.search.states import (
+    Question,
+    RenderedQuestion,
+    State,
+    StateValue,
+    StepExpander,
+    ValueSettings,
+)
+from txt2sql.search.tree import as_json
+from txt2sql.search.vote import Candidate, ScoredAnswer, Weights, choose
 from txt2sql.sql.names import WROTE
 from txt2sql.types import Example, Executor, Prediction, Prompt
 
@@ -32,7 +38,7 @@ class SearchOptions:
     mcts: Settings = field(default_factory=Settings)
     steps: Decoding = field(default_factory=Decoding)
     vote: Weights = field(default_factory=Weights)
-    value: Judging = field(default_factory=Judging)
+    value: ValueSettings = field(default_factory=ValueSettings)
     temperature: float = 2.0
     """Of the policy's probabilities when they become priors."""
     together: int = 1
@@ -42,12 +48,12 @@ class SearchOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Searched:
-    """One question's tree, the ballots it held and the candidates, best first."""
+class SearchResult:
+    """One question's tree, its whole answers, and the candidates, best first."""
 
-    asked: Asked
+    rendered: RenderedQuestion
     tree: Tree[State]
-    ballots: tuple[Ballot, ...]
+    answers: tuple[ScoredAnswer, ...]
     candidates: tuple[Candidate, ...]
     tokens: tuple[int, int] = (0, 0)
     seconds: float = 0.0
@@ -82,66 +88,77 @@ class SearchPredictor:
         """One prediction per example, in order; `options.together` are searched at a time."""
         remaining = iter(examples)
         while batch := list(islice(remaining, self.options.together)):
-            for found in self.search([Question.of(example) for example in batch]):
-                yield prediction(found)
+            for result in self.search([Question.of(example) for example in batch]):
+                yield prediction(result)
 
     def search(
-        self, questions: Sequence[Question], watch: Watch[State] | None = None
-    ) -> list[Searched]:
-        """The trees of some questions, searched together; see `mcts.Watch`."""
+        self, questions: Sequence[Question], callback: TreeCallback[State] | None = None
+    ) -> list[SearchResult]:
+        """The trees of some questions, searched together; see `mcts.TreeCallback`."""
         started = time.perf_counter()
-        asked = [
-            Asked(question, self.direct.prompt(question.example()), self.direct.schemas(question.db_id))
+        rendered = [
+            RenderedQuestion(
+                question,
+                self.direct.prompt(question.example()),
+                self.direct.schemas(question.db_id),
+            )
             for question in questions
-        ]  # fmt: skip
+        ]
         expander = StepExpander(
             self.engine, self.run, self.options.checked, self.options.temperature
         )
         value = StateValue(self.run, self.engine if self.scored else None, self.options.value)
-        roots = expander.roots(asked)
+        roots = expander.roots(rendered)
         try:
             weights = self.options.vote
             early = self.options.early and not (
                 weights.visits or weights.value or weights.preference
             )
             settled = decided if early else None
-            forest = search(roots, expander, value, self.options.mcts, settled, watch)
+            forest = search(roots, expander, value, self.options.mcts, settled, callback)
         finally:
             expander.free(roots)
-        found = []
-        for each, tree in zip(asked, forest, strict=True):
-            votes = ballots(tree)
-            chosen = tuple(choose(votes, self.options.vote))
-            found.append(Searched(each, tree, votes, chosen, (0, tree.tokens)))
-        seconds = (time.perf_counter() - started) / len(asked)
-        return [replace(each, seconds=seconds) for each in found]
+        seconds = (time.perf_counter() - started) / len(rendered)
+        results = []
+        for question, tree in zip(rendered, forest, strict=True):
+            answers = scored_answers(tree)
+            candidates = tuple(choose(answers, self.options.vote))
+            tokens = (0, tree.tokens)
+            results.append(SearchResult(question, tree, answers, candidates, tokens, seconds))
+        return results
 
 
-def ballots(tree: Tree[State]) -> tuple[Ballot, ...]:
+def scored_answers(tree: Tree[State]) -> tuple[ScoredAnswer, ...]:
     """The whole answers of a tree that were reached, each text of SQL once."""
-    visits: dict[int, int] = {}
+    visits: Counter[int] = Counter()
     for node in tree.nodes:
         for edge in node.edges or ():
-            visits[id(edge.node)] = visits.get(id(edge.node), 0) + edge.visits
-    found: dict[str, Ballot] = {}
+            visits[id(edge.node)] += edge.visits
+    answers: dict[str, ScoredAnswer] = {}
     for node in tree.nodes:
         state = node.state
         if not node.terminal or state.sql is None or state.result is None:
             continue
-        own, count = node is tree.first, visits.get(id(node), 0)
-        before = found.get(state.sql)
-        worth = node.value if node.value is not None else -1.0
-        score = state.score or 0.0
-        found[state.sql] = Ballot(
+        answer = ScoredAnswer(
             state.sql,
-            state.probability + (before.probability if before else 0.0),
-            count + (before.visits if before else 0),
-            max(worth, before.value) if before else worth,
+            state.probability,
+            visits[id(node)],
+            node.value if node.value is not None else -1.0,
             state.result,
-            own or (before.own if before else False),
-            max(score, before.score) if before else score,
+            node is tree.first,
+            state.score or 0.0,
         )
-    return tuple(found.values())
+        if other := answers.get(state.sql):
+            answer = replace(
+                answer,
+                probability=answer.probability + other.probability,
+                visits=answer.visits + other.visits,
+                value=max(answer.value, other.value),
+                own=answer.own or other.own,
+                score=max(answer.score, other.score),
+            )
+        answers[state.sql] = answer
+    return tuple(answers.values())
 
 
 def decided(tree: Tree[State]) -> str:
@@ -154,22 +171,22 @@ def decided(tree: Tree[State]) -> str:
     return ""
 
 
-def prediction(found: Searched) -> Prediction:
+def prediction(result: SearchResult) -> Prediction:
     """What a predictor answers: the best candidate, its share as confidence, and the tree."""
-    best = found.candidates[0] if found.candidates else None
-    ends = [node.state for node in found.tree.nodes if node.terminal]
-    refused = (reason for node in found.tree.nodes for _, reason in node.refused)
+    best = result.candidates[0] if result.candidates else None
+    ends = [node.state for node in result.tree.nodes if node.terminal]
+    refused = (reason for node in result.tree.nodes for _, reason in node.refused)
     return Prediction(
-        example_id=found.asked.question.id,
+        example_id=result.rendered.question.id,
         sql=best.sql if best else None,
         completion=best.sql if best else "",
-        candidates=tuple(candidate.sql for candidate in found.candidates),
-        tokens=found.tokens,
-        seconds=found.seconds,
+        candidates=tuple(candidate.sql for candidate in result.candidates),
+        tokens=result.tokens,
+        seconds=result.seconds,
         confidence=best.share if best else None,
-        tree=as_json(found.tree, found.candidates),
-        dropped=found.asked.prompt.dropped,
-        prompt=found.asked.prompt,
+        tree=as_json(result.tree, result.candidates),
+        dropped=result.rendered.prompt.dropped,
+        prompt=result.rendered.prompt,
         repaired=best is not None and all(s.repaired for s in ends if s.sql == best.sql),
         problem="" if best else next((r for r in refused if r.startswith(WROTE)), ""),
     )

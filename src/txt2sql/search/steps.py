@@ -1,103 +1,195 @@
-"""The expander of a search: an engine's steps become states, and those that cannot be right do not.
+"""Steps: one clause of a query, or one line of reasoning before it; and what makes a step impossible.
 
-It is what `mcts.search` calls `expand`: places go into the engine, finished ones come back, and each
-step is checked by its executable relaxation before it may enter the tree. A whole answer whose names
-are wrong enters only if it can be repaired, checked or not.
+A query is cut before the words that begin a clause (FROM with its joins is one clause), outside
+parentheses and quotes, so a subquery is inside one step. Before the query, a line is a step: a comment,
+a fence, or prose.
 
-    expander = StepExpander(engine, executor)
-    forest = search(expander.roots(asked), expander, StateValue(executor))
+A partial query is made executable, to see early that it cannot be right: execution-guided decoding
+(Wang et al. 2018), with relaxations of what is not written yet. The closure of a prefix is a whole query
+that can run only if the prefix can be completed: a FROM with every column is added where it is missing.
+It is compiled, not run (LIMIT 0), so a check costs a fraction of a millisecond.
+
+SQLite reads a double-quoted name that it does not know as text, silently. Here names are written in
+backticks, which it does not forgive; what then is unknown and may be text is quoted as text, plainly.
+
+>>> split_steps("select name from t where a in ( select b from u ) order by c asc")
+['select name', 'from t', 'where a in ( select b from u )', 'order by c asc']
+>>> closure("SELECT name", Schema("shop", (Table("t", (Column("name"),)),)))
+'SELECT name FROM (SELECT NULL AS `name`)'
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import re
+from collections.abc import Callable
 
-from txt2sql.models.tree_decoder import Engine, Place, Step
-from txt2sql.search.actions import split_steps
-from txt2sql.search.mcts import Choice, Expansion
-from txt2sql.search.relaxation import fault, partial_fault
-from txt2sql.search.state import Asked, State, state_key
-from txt2sql.sql.repair import mend
-from txt2sql.sql.text import extract_sql
-from txt2sql.types import Executor, QueryResult
+from txt2sql.types import Column, QueryResult, Schema, Table  # noqa: F401 - the example above
+
+_STARTERS = ("select", "from", "where", "group", "having", "order", "limit", "union", "intersect")
+CLAUSES = frozenset((*_STARTERS, "except"))
+# A tokenizer may cut a keyword; three letters of it, where a word can end a clause, are enough.
+_CUT = frozenset(word[:size] for word in CLAUSES for size in range(3, len(word)))
+_PENDING = frozenset(
+    "select distinct all by as on and or not in like between from join where having limit union "
+    "intersect except , ( . = < > + - / | ! case when then else with is".split()
+)
+_SET_OPERATORS = frozenset(("union", "intersect", "except", "all"))
+_QUOTES = "'\"`"
+_WORDS = re.compile(r"\w+|[^\w\s]")
+_LINES = re.compile(r"[^\n]*\n|[^\n]+")
+_SPLIT = re.compile(r"\s*[\w]+|\s*[^\w\s]")
+_QUOTED = re.compile(r"""'(?:[^']|'')*'|`[^`]*`|"((?:[^"]|"")*)\"""")
+_QUALIFIER = re.compile(r"\b\w+\s*\.\s*(?=[\w*`\"])")
+_MISSING = re.compile(r"no such column: (.+)$")
 
 
-@dataclass(slots=True)
-class StepExpander:
-    """Expands states with an engine. `checked` False lets every step into the tree; a `temperature`
-    above 1 brings the priors of likely and unlikely steps nearer to each other.
+def starts_step(step: str, piece: str) -> bool:
+    """Whether `piece`, the text of the next token, begins a new step after a text: of a whole answer
+    so far, or of its last step.
+    """
+    word = piece.strip().lower()
+    begins = word in CLAUSES or word in _CUT
+    if not step.strip() or not (begins or (word and step[-1].isspace())):
+        return False
+    thought, thinking = _thoughts(step)
+    if thinking or not step[thought:].strip():
+        return not thinking  # a line of reasoning has ended
+    step = step[thought:]
+    if not begins or not (piece[0].isspace() or step[-1].isspace() or step[-1] == ")"):
+        return False
+    last = _WORDS.findall(step[-40:])[-1].lower()
+    if last in _PENDING and not (word.startswith("sel") and last not in _SET_OPERATORS):
+        return False
+    if word.startswith("sel") and last in _PENDING | _SET_OPERATORS:
+        return False
+    return _open_at_end(step) == (0, "")
+
+
+def _thoughts(text: str) -> tuple[int, bool]:
+    """Where the lines of reasoning end that a text begins with, and whether the last is still open."""
+    at = 0
+    for line in _LINES.findall(text):
+        if _is_thought(line):
+            if not line.endswith("\n"):
+                return at, True
+        elif line.strip():
+            break
+        at += len(line)
+    return at, False
+
+
+def _is_thought(line: str) -> bool:
+    """Whether a line at the head of an answer is reasoning: a comment, a fence, or prose.
+
+    Prose may begin with a clause's word, too, but with a capital: "Where the town is Faro."
+    """
+    line = line.lstrip()
+    if not line or line.startswith(("--", "```", "/*")):
+        return bool(line)
+    match = _WORDS.match(line)
+    word = match[0] if match else ""
+    is_clause = word.lower() in CLAUSES | _CUT | {"with"}
+    return word.istitle() if is_clause else bool(word) and line[0] not in "(["
+
+
+def _open_at_end(text: str) -> tuple[int, str]:
+    """How many parentheses are open at the end of a text, and the quote that is, or ''."""
+    depth, quote = 0, ""
+    for char in text:
+        if quote:
+            quote = "" if char == quote else quote
+        elif char in _QUOTES:
+            quote = char
+        else:
+            depth += (char == "(") - (char == ")")
+    return depth, quote
+
+
+def split_steps(text: str) -> list[str]:
+    """A whole answer cut into its steps, without the space around them."""
+    thought, _ = _thoughts(text)
+    steps = [line.strip() for line in text[:thought].split("\n") if line.strip()]
+    step, rest = "", text[thought:]
+    if _thoughts(rest)[1]:  # a line of reasoning that is still open
+        return [*steps, rest.strip()]
+    for piece in _SPLIT.findall(rest):
+        if starts_step(step, piece):
+            steps.append(step.strip())
+            step = ""
+        step += piece
+    step += rest[len(rest.rstrip()) :]
+    return [*steps, step.strip()] if step.strip() else steps
+
+
+def clause(step: str) -> str:
+    """What kind of step a text is: its first word where it begins a clause, else "reason".
+
+    >>> clause("order by [c3] desc")
+    'order'
+    """
+    word = _WORDS.search(step)
+    if word is None or _is_thought(step):
+        return "reason"
+    return word[0].lower() if word[0].lower() in CLAUSES | {"with"} else "reason"
+
+
+# ------------------------------------------------------------------------------- what cannot be right
+
+
+def closure(text: str, schema: Schema) -> str | None:
+    """A prefix of a query completed: before its FROM, every column of the schema is in reach. None where
+    nothing can be checked.
+    """
+    steps = [step for step in split_steps(text) if clause(step) != "reason"]
+    kinds = [clause(step) for step in steps]
+    if not steps or kinds[0] != "select":
+        return None
+    last = max(
+        i for i, kind in enumerate(kinds) if kind in ("select", "union", "intersect", "except")
+    )
+    body = " ".join(step for step in steps if clause(step) != "limit")
+    if "from" in kinds[last:]:
+        return body
+    names = dict.fromkeys(c.name.lower() for table in schema.tables for c in table.columns)
+    source = ", ".join(f"NULL AS `{name}`" for name in names)
+    head = " ".join(steps[:last])
+    return f"{head} {_QUALIFIER.sub('', steps[last])} FROM (SELECT {source})".strip()
+
+
+def partial_fault(text: str, schema: Schema, run: Callable[[str], QueryResult]) -> str | None:
+    """Why a prefix cannot become a query that runs; None where it may."""
+    closed = closure(text, schema)
+    return fault(closed, run) if closed else None
+
+
+def fault(sql: str, run: Callable[[str], QueryResult]) -> str | None:
+    """Why SQLite would not compile a query, or None. An unknown name in double quotes may be meant as
+    text; it is checked as text.
+    """
+    strict = in_backticks(sql).rstrip().rstrip(";")
+    for _ in range(8):
+        # From the outside: at its own end, LIMIT 0 lets the parts of a UNION and its like run first.
+        result = run(f"SELECT * FROM (\n{strict}\n) LIMIT 0")
+        if result.error is None or result.timed_out:
+            return None
+        missing = _MISSING.search(result.error)
+        if not (missing and f"`{missing[1]}`" in strict):
+            return result.error
+        strict = strict.replace(f"`{missing[1]}`", "'" + missing[1].replace("'", "''") + "'")
+    return None
+
+
+def in_backticks(sql: str) -> str:
+    """SQL whose double-quoted names are in backticks, which SQLite never takes for text.
+
+    >>> in_backticks('SELECT "a b", \\'say "x"\\' FROM t')
+    'SELECT `a b`, \\'say "x"\\' FROM t'
     """
 
-    engine: Engine
-    run: Executor
-    checked: bool = True
-    temperature: float = 1.0
-    _waiting: dict[Place, State] = field(default_factory=dict)
+    def name(match: re.Match[str]) -> str:
+        inner = match[1]
+        if inner is None or "`" in inner:
+            return match[0]
+        return "`" + inner.replace('""', '"') + "`"
 
-    def roots(self, asked: Sequence[Asked]) -> list[State]:
-        """The states before any step; their trees are read by the model together."""
-        places = self.engine.prefill([each.prompt for each in asked])
-        return [State(each, place) for each, place in zip(asked, places, strict=True)]
-
-    def __call__(
-        self, states: Sequence[State], until: float
-    ) -> list[tuple[State, Expansion[State]]]:
-        """See `mcts.Expand`."""
-        for state in states:
-            self._waiting[state.place] = state
-        finished = self.engine.expand([state.place for state in states], until)
-        return [
-            (state, self._expansion(state, steps, tokens))
-            for place, steps, tokens in finished
-            for state in (self._waiting.pop(place),)
-        ]
-
-    def free(self, roots: Sequence[State]) -> None:
-        """Forget trees."""
-        for root in roots:
-            self.engine.free(root.place)
-            self._waiting = {p: s for p, s in self._waiting.items() if p.tree != root.place.tree}
-
-    def _expansion(self, state: State, steps: Sequence[Step], tokens: int) -> Expansion[State]:
-        choices, refused = [], []
-        for step in steps:
-            following = state.following(step)
-            reason = self._mend(following) if following.ended else ""
-            if not reason and self.checked:
-                reason = self._fault(following) or ""
-            if reason:
-                refused.append((following.step, reason))
-                continue
-            key = (
-                state.place.tree,
-                *state_key(split_steps(following.text), following.ended),
-            )
-            choices.append(
-                Choice(following, math.exp(step.logprob / self.temperature), key, following.ended)
-            )
-        return Expansion(tuple(choices), tokens, tuple(refused))
-
-    def _mend(self, state: State) -> str:
-        """Give a whole answer the query that may be run; why there is none, else ""."""
-        schema = state.asked.schema
-        written = extract_sql(state.text)
-        if written is None or schema.dialect != "sqlite":  # others refuse unknown names themselves
-            state.sql = written
-            return ""
-        repair = mend(written, schema)
-        state.sql, state.repaired = repair.sql, repair.changed
-        return repair.problem
-
-    def _fault(self, state: State) -> str | None:
-        asked, db_id = state.asked, state.asked.question.db_id
-
-        def run(sql: str) -> QueryResult:
-            return self.run(db_id, sql)
-
-        if not state.ended:
-            return partial_fault(state.text, asked.schema, run)
-        if state.sql is None:
-            return "not a query"
-        return fault(state.sql, run)
+    return _QUOTED.sub(name, sql)

@@ -1,7 +1,7 @@
-// A searched tree (the JSON of search/trajectory.py), drawn for people: why the answer won, a map of
+// A searched tree (the JSON of search/tree.py), drawn for people: why the answer won, a map of
 // where the visits went, every step with its numbers, and the candidates of the vote.
 //
-// One source for two pages: search/view.py writes it into a file of its own, the service sends it to
+// One source for two pages: search/tree.py writes it into a file of its own, the service sends it to
 // its page. What a model or a database wrote is text, never markup.
 //
 //     drawTree(document.querySelector("#tree"), tree)

@@ -5,8 +5,8 @@ weighted by the search. A candidate is weighed by the share that its answers hav
 probability, of the visits, and by the best value among them. What fails is no candidate; what returns
 nothing counts less.
 
->>> ballots = [Ballot("a", 0.5, 10, 0.2, QueryResult(rows=((1,),))), Ballot("b", 0.3, 5, 0.1, QueryResult())]
->>> choose(ballots)[0].sql
+>>> one, other = QueryResult(rows=((1,),)), QueryResult()
+>>> choose([ScoredAnswer("a", 0.5, 10, 0.2, one), ScoredAnswer("b", 0.3, 5, 0.1, other)])[0].sql
 'a'
 """
 
@@ -20,7 +20,7 @@ from txt2sql.types import QueryResult
 
 
 @dataclass(frozen=True, slots=True)
-class Ballot:
+class ScoredAnswer:
     """One whole answer of a tree: its probability under the policy, visits, value and result.
 
     `own` marks the policy's own (greedy) answer.
@@ -33,7 +33,7 @@ class Ballot:
     result: QueryResult
     own: bool = False
     score: float = 0.0
-    """What a preference model says, in [-1, 1]; 0 without one."""
+    """Of a preference model, in [-1, 1]; 0 without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,47 +61,47 @@ class Candidate:
 
     sql: str
     score: float
-    ballots: tuple[Ballot, ...]
+    answers: tuple[ScoredAnswer, ...]
     share: float = 0.0
     """Of what policy and preference model give all answers that ran: how sure the vote is."""
 
     @property
     def own(self) -> bool:
         """Whether the policy's own answer is among them."""
-        return any(ballot.own for ballot in self.ballots)
+        return any(answer.own for answer in self.answers)
 
 
-def choose(ballots: Sequence[Ballot], weights: Weights = Weights()) -> list[Candidate]:
-    """The candidates, best first; what failed comes last. [] without ballots.
+def choose(answers: Sequence[ScoredAnswer], weights: Weights = Weights()) -> list[Candidate]:
+    """The candidates, best first; what failed comes last. [] without answers.
 
     Ties go to the policy's own answer, then to the likelier.
     """
-    clusters: dict[Hashable, list[Ballot]] = {}
-    for ballot in ballots:
-        key: Hashable = ballot.result.key if ballot.result.ok else ("failed", ballot.sql)
-        clusters.setdefault(key, []).append(ballot)
+    clusters: dict[Hashable, list[ScoredAnswer]] = {}
+    for answer in answers:
+        key: Hashable = answer.result.key if answer.result.ok else ("failed", answer.sql)
+        clusters.setdefault(key, []).append(answer)
+    ran = [answer for answer in answers if answer.result.ok]
+    highest = max((answer.score for answer in ran), default=0.0)
 
-    highest = max((b.score for b in ballots if b.result.ok), default=0.0)
+    def weight_of(answer: ScoredAnswer) -> float:
+        preference = min(0.0, weights.preference * (answer.score - highest))
+        return answer.probability * math.exp(preference)
 
-    def weighed(ballot: Ballot) -> float:
-        return ballot.probability * math.exp(
-            min(0.0, weights.preference * (ballot.score - highest))
-        )
-
-    mass = sum(weighed(b) for b in ballots if b.result.ok) or 1.0
-    visits = sum(b.visits for b in ballots if b.result.ok) or 1
-    found = []
+    mass = sum(map(weight_of, ran)) or 1.0
+    visits = sum(answer.visits for answer in ran) or 1
+    candidates = []
     for members in clusters.values():
-        best = max(members, key=lambda b: (weighed(b), b.own))
-        weight = sum(weighed(b) for b in members) if best.result.ok else 0.0
+        best = max(members, key=lambda answer: (weight_of(answer), answer.own))
+        if not best.result.ok:
+            candidates.append(Candidate(best.sql, -1.0, tuple(members)))
+            continue
+        weight = sum(map(weight_of, members))
         score = (
             weights.probability * weight / mass
-            + weights.visits * sum(b.visits for b in members) / visits
-            + weights.value * (1 + max(b.value for b in members)) / 2
+            + weights.visits * sum(answer.visits for answer in members) / visits
+            + weights.value * (1 + max(answer.value for answer in members)) / 2
         )
-        if not best.result.ok:
-            score = -1.0
-        elif not best.result.says_something:
+        if not best.result.says_something:
             score *= weights.empty
-        found.append(Candidate(best.sql, score, tuple(members), weight / mass))
-    return sorted(found, key=lambda c: (-c.score, not c.own, -c.ballots[0].probability))
+        candidates.append(Candidate(best.sql, score, tuple(members), weight / mass))
+    return sorted(candidates, key=lambda c: (-c.score, not c.own, -c.answers[0].probability))

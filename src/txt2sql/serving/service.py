@@ -84,7 +84,7 @@ class Answer:
     completion: str = ""
     candidates: tuple[str, ...] = ()
     tree: Mapping[str, Any] | None = None
-    """What a search looked at, see `search.trajectory`; None without one."""
+    """What a search looked at, see `search.tree`; None without one."""
     dropped: tuple[str, ...] = ()
     """Tables and columns ("table" or "table.column") that the prompt had no room for."""
     previous: Turn | None = None
@@ -324,8 +324,8 @@ def searching(
     """
     from txt2sql.models.decoder import Decoder
     from txt2sql.models.tree_decoder import TreeDecoder
-    from txt2sql.search.actions import starts_step
     from txt2sql.search.predictor import SearchPredictor
+    from txt2sql.search.steps import starts_step
 
     generator, vote = predictor.generator, options.vote
     if not isinstance(generator, Decoder):

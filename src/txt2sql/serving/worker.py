@@ -340,7 +340,7 @@ class ModelWorker:
 
     def _search(self, ask: Ask) -> Answer:
         from txt2sql.search.predictor import prediction
-        from txt2sql.search.state import Question
+        from txt2sql.search.states import Question
 
         if self.statements.stopped(ask.id):
             raise Stopped
@@ -392,12 +392,12 @@ class SearchMonitor:
             raise Stopped
         if time.perf_counter() - self.reported < _PROGRESS_S:
             return
-        from txt2sql.search.predictor import ballots
+        from txt2sql.search.predictor import scored_answers
         from txt2sql.search.vote import choose
 
         self.reported = time.perf_counter()
         tree = trees[0]
-        best = choose(ballots(tree), self.searcher.options.vote)
+        best = choose(scored_answers(tree), self.searcher.options.vote)
         sql = best[0].sql if best else None
         self.worker.send(("progress", self.ask.id, tree.simulations, self.ask.simulations, sql))
 

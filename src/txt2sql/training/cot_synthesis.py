@@ -29,8 +29,7 @@ from txt2sql.data.gold import with_gold
 from txt2sql.errors import ConfigError
 from txt2sql.evaluation.metrics.exact_set_match import hardness
 from txt2sql.runs import write_atomically
-from txt2sql.search.actions import split_steps
-from txt2sql.search.relaxation import partial_fault
+from txt2sql.search.steps import partial_fault, split_steps
 from txt2sql.sql.spider_query import SpiderSchema
 from txt2sql.sql.text import normalise
 from txt2sql.training.selection import is_held_out

@@ -1,79 +1,36 @@
-"""A searched tree as JSON, and the paths in it that training learns from.
+"""A searched tree as JSON, and as one HTML file: no server, no network, read with mouse, keys or screen reader.
 
-The JSON is what people read too: the terminal, the HTML view and the web page draw it.
+The terminal, the HTML file and the web page draw the same JSON. The page draws it with tree.js and
+tree.css, which the web page of the service loads too, so the file also carries the data. Arrow keys walk
+the tree, Enter shows a step's details, `c` the chosen path; light and dark follow the system.
 
-    {"format": 1, "question": ..., "sql": ..., "reason": ..., "nodes": [{"id", "parents", "step", ...}]}
+    {"format": 1, "question": ..., "sql": ..., "reason": ..., "nodes": [{"id", "step", "edges", ...}]}
+
+>>> "<title>How many shops?" in as_html({"question": "How many shops?", "nodes": [], "path": []})
+True
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import html
+import json
+import re
+from collections.abc import Mapping, Sequence
+from importlib import resources
 from typing import Any
 
-from txt2sql.search.mcts import Edge, Tree
-from txt2sql.search.state import State
+from txt2sql.search.mcts import Tree
+from txt2sql.search.states import State
 from txt2sql.search.vote import Candidate
 
 FORMAT = 1
-
-
-@dataclass(frozen=True, slots=True)
-class TrajectoryStep:
-    """One step of a path: what stood before, the step, and what the search came to think of it."""
-
-    before: str
-    step: str
-    visits: int
-    value: float
-    prior: float
-    logprob: float
-
-
-@dataclass(frozen=True, slots=True)
-class Trajectory:
-    """One whole path of a tree. `sql` is None where the path ends without a query."""
-
-    question_id: str
-    steps: tuple[TrajectoryStep, ...]
-    sql: str | None
-    text: str
-    probability: float
-
-    @property
-    def value(self) -> float:
-        """The mean value of its steps."""
-        return sum(step.value for step in self.steps) / len(self.steps)
-
-
-def trajectories(tree: Tree[State]) -> Iterator[Trajectory]:
-    """Every path to a whole answer that was visited."""
-    for path in tree.paths():
-        end = path[-1].node
-        if not end.terminal or not path[-1].visits:
-            continue
-        steps, before = [], tree.root.state
-        for edge in path:
-            steps.append(_step(before, edge))
-            before = edge.node.state
-        state = end.state
-        yield Trajectory(
-            state.asked.question.id, tuple(steps), state.sql, state.text, state.probability
-        )
-
-
-def _step(before: State, edge: Edge[State]) -> TrajectoryStep:
-    state = edge.node.state
-    return TrajectoryStep(
-        before.text, state.step, edge.visits, edge.mean, edge.prior, state.logprob
-    )
 
 
 def as_json(tree: Tree[State], candidates: Sequence[Candidate] = ()) -> dict[str, Any]:
     """A tree as plain JSON values; `candidates` are the vote's, best first."""
     numbers = {id(node): i for i, node in enumerate(tree.nodes)}
     chosen = candidates[0].sql if candidates else None
-    winning = {ballot.sql for ballot in candidates[0].ballots} if candidates else set()
+    winning = {answer.sql for answer in candidates[0].answers} if candidates else set()
     nodes: list[dict[str, Any]] = [
         {
             "id": i,
@@ -99,7 +56,7 @@ def as_json(tree: Tree[State], candidates: Sequence[Candidate] = ()) -> dict[str
         }
         for i, node in enumerate(tree.nodes)
     ]
-    question = tree.root.state.asked.question
+    question = tree.root.state.question
     return {
         "format": FORMAT,
         "question": question.text,
@@ -116,9 +73,9 @@ def as_json(tree: Tree[State], candidates: Sequence[Candidate] = ()) -> dict[str
             {
                 "sql": candidate.sql,
                 "score": _rounded(candidate.score),
-                "answers": len(candidate.ballots),
+                "answers": len(candidate.answers),
                 "own": candidate.own,
-                "visits": sum(ballot.visits for ballot in candidate.ballots),
+                "visits": sum(answer.visits for answer in candidate.answers),
             }
             for candidate in candidates
         ],
@@ -157,3 +114,16 @@ def _path(nodes: Sequence[dict[str, Any]], sql: str | None) -> list[int]:
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 5)
+
+
+def as_html(tree: Mapping[str, Any]) -> str:
+    """The page of one tree, from its JSON. What a model or a database wrote is text on it, never markup."""
+    folder = resources.files("txt2sql.search")
+    parts = {
+        "title": html.escape(str(tree["question"])),
+        "style": folder.joinpath("tree.css").read_text(encoding="utf-8"),
+        "script": folder.joinpath("tree.js").read_text(encoding="utf-8"),
+        "data": json.dumps(tree).replace("<", "\\u003c"),
+    }
+    page = folder.joinpath("tree.html").read_text(encoding="utf-8")
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], page)

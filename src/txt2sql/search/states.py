@@ -1,0 +1,235 @@
+"""States of the search: an answer so far, how it goes on (`StepExpander`), what it is worth (`StateValue`).
+
+`Question` is all that a search is given of an example; there is no field for its answer.
+
+An engine's steps become states. Each is checked by its executable relaxation (`steps.partial_fault`)
+before it enters the tree. A whole answer whose names are wrong enters only if it can be repaired.
+
+>>> Question.of(Example("dev-0", "shop", "How many shops?", gold_sql="SELECT 1")).text
+'How many shops?'
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from txt2sql.models.tree_decoder import Engine, Place, Step
+from txt2sql.search.mcts import Choice, Expansion
+from txt2sql.search.steps import fault, partial_fault, split_steps
+from txt2sql.sql.repair import mend
+from txt2sql.sql.text import extract_sql
+from txt2sql.types import Example, Executor, Prompt, QueryResult, Schema, Turn
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What may be used to answer a question."""
+
+    id: str
+    db_id: str
+    text: str
+    evidence: str = ""
+    previous: Turn | None = None
+
+    @classmethod
+    def of(cls, example: Example) -> Question:
+        """The question of an example, and nothing else of it."""
+        return cls(example.id, example.db_id, example.question, example.evidence, example.previous)
+
+    def example(self) -> Example:
+        """The question as predictors take it, without a gold query."""
+        return Example(
+            self.id, self.db_id, self.text, evidence=self.evidence, previous=self.previous
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedQuestion:
+    """A question with its prompt, and the schema of its database."""
+
+    question: Question
+    prompt: Prompt
+    schema: Schema
+
+
+@dataclass(slots=True, eq=False)
+class State:
+    """Where an answer stands. `text` is all of it, `step` its last step; `sql` the whole query at its
+    end, before that None. `total` is the log-probability of the text, of `tokens` tokens.
+    """
+
+    rendered: RenderedQuestion
+    place: Place
+    text: str = ""
+    step: str = ""
+    logprob: float = 0.0
+    total: float = 0.0
+    tokens: int = 0
+    ended: bool = False
+    sql: str | None = None
+    repaired: bool = False
+    """Whether `sql` is not quite what the text says: its names or joins were put right."""
+    result: QueryResult | None = None
+    score: float | None = None
+    """The score of the value head, in (-1, 1); None without one."""
+
+    @property
+    def question(self) -> Question:
+        """The question that is being answered."""
+        return self.rendered.question
+
+    @property
+    def probability(self) -> float:
+        """What the policy gives the text so far."""
+        return math.exp(min(0.0, self.total))
+
+    def following(self, step: Step) -> State:
+        """The state after one more step."""
+        return State(
+            rendered=self.rendered,
+            place=step.place,
+            text=step.text,
+            step=step.text[len(self.text) :].strip(),
+            logprob=step.logprob,
+            total=self.total + step.logprob,
+            tokens=self.tokens + step.tokens,
+            ended=step.ended,
+        )
+
+
+def state_key(steps: list[str], ended: bool) -> tuple[object, ...]:
+    """States of one key mean the same and can be continued alike: equal but for space.
+
+    >>> state_key(["SELECT  name", "FROM shop"], False)
+    ('SELECT name', 'FROM shop', False)
+    """
+    return (*(" ".join(step.split()) for step in steps), ended)
+
+
+@dataclass(slots=True)
+class StepExpander:
+    """Expands states with an engine. `checked` False lets every step into the tree; a `temperature`
+    above 1 brings the priors of likely and unlikely steps nearer to each other.
+    """
+
+    engine: Engine
+    run: Executor
+    checked: bool = True
+    temperature: float = 1.0
+    _waiting: dict[Place, State] = field(default_factory=dict)
+
+    def roots(self, questions: Sequence[RenderedQuestion]) -> list[State]:
+        """The states before any step; their trees are read by the model together."""
+        places = self.engine.prefill([each.prompt for each in questions])
+        return [State(each, place) for each, place in zip(questions, places, strict=True)]
+
+    def __call__(
+        self, states: Sequence[State], until: float
+    ) -> list[tuple[State, Expansion[State]]]:
+        """See `mcts.Expand`."""
+        for state in states:
+            self._waiting[state.place] = state
+        finished = self.engine.expand([state.place for state in states], until)
+        return [
+            (state, self._expansion(state, steps, tokens))
+            for place, steps, tokens in finished
+            for state in (self._waiting.pop(place),)
+        ]
+
+    def free(self, roots: Sequence[State]) -> None:
+        """Forget trees."""
+        for root in roots:
+            self.engine.free(root.place)
+            self._waiting = {p: s for p, s in self._waiting.items() if p.tree != root.place.tree}
+
+    def _expansion(self, state: State, steps: Sequence[Step], tokens: int) -> Expansion[State]:
+        choices, refused = [], []
+        for step in steps:
+            following = state.following(step)
+            reason = self._repair(following) if following.ended else ""
+            if not reason and self.checked:
+                reason = self._fault(following) or ""
+            if reason:
+                refused.append((following.step, reason))
+                continue
+            prior = math.exp(step.logprob / self.temperature)
+            steps_so_far = split_steps(following.text)
+            key = (state.place.tree, *state_key(steps_so_far, following.ended))
+            choices.append(Choice(following, prior, key, following.ended))
+        return Expansion(tuple(choices), tokens, tuple(refused))
+
+    def _repair(self, state: State) -> str:
+        """Give a whole answer the query that may be run; why there is none, else ""."""
+        schema = state.rendered.schema
+        written = extract_sql(state.text)
+        if written is None or schema.dialect != "sqlite":  # others refuse unknown names themselves
+            state.sql = written
+            return ""
+        repair = mend(written, schema)
+        state.sql, state.repaired = repair.sql, repair.changed
+        return repair.problem
+
+    def _fault(self, state: State) -> str | None:
+        def run(sql: str) -> QueryResult:
+            return self.run(state.question.db_id, sql)
+
+        if not state.ended:
+            return partial_fault(state.text, state.rendered.schema, run)
+        return fault(state.sql, run) if state.sql is not None else "not a query"
+
+
+@dataclass(frozen=True, slots=True)
+class ValueSettings:
+    """`confidence` scales what the policy's own probability says: below 1, less likely steps are tried
+    sooner. `head` is the part of a value that is the head's, where there is one; `empty` what a result
+    without rows costs.
+    """
+
+    confidence: float = 0.25
+    head: float = 0.6
+    empty: float = 0.3
+    temperature: float = 5.0
+    """A head's score s is read as tanh(s / temperature)."""
+
+
+@dataclass(frozen=True, slots=True)
+class StateValue:
+    """The value function of a search.
+
+    The value of a partial answer is the policy's mean probability of a token, mixed with the score of a
+    value head (process preference model) where there is one. A whole answer is run: a failure has the
+    value -1, and no rows cost something.
+    """
+
+    run: Executor
+    engine: Engine | None = None
+    """An engine with a value head; None: the policy's probability alone."""
+    settings: ValueSettings = ValueSettings()
+
+    def __call__(self, states: Sequence[State]) -> list[float]:
+        """One value in [-1, 1] for each state; results and scores are stored in the states."""
+        if self.engine is not None:
+            scores = self.engine.score([state.place for state in states])
+            for state, score in zip(states, scores, strict=True):
+                state.score = math.tanh(score / self.settings.temperature)
+        return [self._of(state) for state in states]
+
+    def _of(self, state: State) -> float:
+        # The geometric mean of the probabilities of its tokens, mapped to [-1, 1].
+        confidence = 2 * math.exp(state.total / max(1, state.tokens)) - 1
+        value = self.settings.confidence * confidence
+        if state.score is not None:
+            value += self.settings.head * (state.score - value)
+        if not state.ended:
+            return value
+        if state.result is None:
+            state.result = (
+                self.run(state.question.db_id, state.sql)
+                if state.sql
+                else QueryResult(error="no SQL")
+            )
+        if not state.result.ok:
+            return -1.0
+        return value if state.result.says_something else max(-1.0, value - self.settings.empty)
