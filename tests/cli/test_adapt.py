@@ -9,7 +9,7 @@ import pytest
 
 from txt2sql.cli.main import main
 from txt2sql.execution.database import open_database
-from txt2sql.models import adapted
+from txt2sql.models import adapters
 
 
 def run(*arguments: str) -> int:
@@ -60,7 +60,7 @@ def test_adapters_in_use_are_listed_and_forgotten(
     folder = tmp_path / "adapter"
     folder.mkdir()
     (folder / "adapter_config.json").write_text("{}")
-    adapted.put_to_use(open_database(db).schema(), db, folder, "bundled", {})
+    adapters.put_to_use(open_database(db).schema(), db, folder, "bundled", {})
     assert run("--list", "--json") == 0
     (entry,) = json.loads(capsys.readouterr().out)
     assert entry["name"] == "bundled+shop"

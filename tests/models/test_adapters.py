@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,11 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel
 
 from txt2sql.errors import ModelError
+from txt2sql.models import adapters as registry
 from txt2sql.models.adapters import Adapter, attach, base_name
 from txt2sql.models.catalog import BUNDLED, LORA_TARGETS
 from txt2sql.models.weights import load_weights
+from txt2sql.types import Column, Schema, Table
 
 Folder = Callable[..., Path]
 
@@ -163,39 +166,23 @@ def test_adapters_sit_where_they_should_and_survive_saving_and_merging(
     assert torch.allclose(logits(merged), live, rtol=0, atol=TOLERANCE)
 
 
-def test_only_the_adapter_learns(model_folder: Folder) -> None:
-    model = attach(base(model_folder("phi")), KINDS["dora"])
-    frozen = {n: p.detach().clone() for n, p in model.named_parameters() if not p.requires_grad}
-    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-2)
-    losses = []
-    for _ in range(8):
-        loss = model(IDS, labels=IDS).loss
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        losses.append(float(loss.detach()))
-    assert losses[-1] < losses[0] - 0.1
-    after = dict(model.named_parameters())
-    assert all(torch.equal(after[name], value) for name, value in frozen.items())
-
-
 def test_an_unknown_architecture_adapts_every_linear_layer_and_says_so(
     model_folder: Folder,
 ) -> None:
-    said: list[str] = []
-    model = attach(base(model_folder("qwen2")), KINDS["lora"], "new", said.append)
+    lines: list[str] = []
+    model = attach(base(model_folder("qwen2")), KINDS["lora"], "new", lines.append)
     names = {
         n.split(".lora_")[0].rsplit(".", 1)[-1] for n, _ in model.named_parameters() if "lora" in n
     }
     assert names == {*LORA_TARGETS["qwen2"], "gate_proj", "up_proj", "down_proj"}
-    assert len(said) == 1 and "'new'" in said[0]
+    assert len(lines) == 1 and "'new'" in lines[0]
 
 
 def test_the_price_of_dropout_in_dora_is_told_and_paid(model_folder: Folder) -> None:
-    said: list[str] = []
-    model = attach(base(model_folder("llama")), Adapter(dora=True), report=said.append)
+    lines: list[str] = []
+    model = attach(base(model_folder("llama")), Adapter(dora=True), report=lines.append)
     assert model.peft_config["default"].lora_dropout == 0.05
-    assert len(said) == 1 and "1.6 times" in said[0]
+    assert len(lines) == 1 and "1.6 times" in lines[0]
 
 
 def test_layers_that_store_their_weights_the_other_way_round(tmp_path: Path) -> None:
@@ -254,3 +241,118 @@ def test_base_models_have_names_that_last(
     assert base_name(folder.name) == str(folder.resolve())
     assert base_name(str(BUNDLED)) == "bundled"
     assert base_name("microsoft/phi-2") == "microsoft/phi-2"
+
+
+# ---------------------------------------------------------------------------------------- registry
+
+SHOP = Schema(
+    "shop", (Table("shop", (Column("id"), Column("city"))), Table("sale", (Column("id"),)))
+)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """Files that look like a model's."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"model_type": "llama"}')
+    (folder / "model.safetensors").write_bytes(b"weights")
+    return folder
+
+
+@pytest.fixture
+def used(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> registry.DatabaseAdapter:
+    """An adapter in use for SHOP, in a registry of its own."""
+    monkeypatch.setenv("TXT2SQL_CACHE", str(tmp_path / "cache"))
+    folder = tmp_path / "adapter"
+    folder.mkdir()
+    (folder / "adapter_config.json").write_text("{}")
+    return registry.put_to_use(SHOP, tmp_path / "shop.sqlite", folder, str(model), {"n": 3})
+
+
+def test_nothing_is_found_where_nothing_was_adapted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TXT2SQL_CACHE", str(tmp_path / "cache"))
+    assert registry.find(SHOP, tmp_path / "shop.sqlite") == (None, "")
+    assert list(registry.entries()) == []
+    assert registry.forget(SHOP) is False
+
+
+def test_another_schema_is_another_fingerprint() -> None:
+    renamed = replace(SHOP, tables=(Table("shop", (Column("id"), Column("town"))), SHOP.tables[1]))
+    moved = replace(SHOP, tables=(Table("shop", (Column("id"),)), Table("sale", (Column("id"), Column("city")))))  # fmt: skip
+    prints = {registry.fingerprint(each) for each in (SHOP, renamed, moved, Schema("shop", ()))}
+    assert len(prints) == 4
+
+
+def test_order_case_types_and_names_of_files_do_not_matter(
+    used: registry.DatabaseAdapter, tmp_path: Path
+) -> None:
+    other = Schema(
+        "copy",
+        (Table("SALE", (Column("ID", "number"),)), Table("Shop", (Column("City"), Column("Id")))),
+    )
+    adapter, notice = registry.find(other, tmp_path / "elsewhere" / "copy.sqlite")
+    assert adapter == used
+    assert notice == ""
+    assert adapter.name == "model+shop"
+
+
+def test_a_changed_schema_is_told_and_the_plain_model_answers(
+    used: registry.DatabaseAdapter, tmp_path: Path
+) -> None:
+    changed = replace(SHOP, tables=SHOP.tables[:1])
+    adapter, notice = registry.find(changed, tmp_path / "shop.sqlite")
+    assert adapter is None
+    assert "others than when it was adapted to" in notice
+    assert registry.find(changed, tmp_path / "never seen.sqlite") == (None, "")
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        (registry.FILE, "{"),
+        (registry.FILE, "[]"),
+        (registry.FILE, '{"base": 3}'),
+        (registry.FILE, None),
+        ("adapter_config.json", None),
+    ],
+)
+def test_a_damaged_entry_is_passed_over_with_a_notice(
+    used: registry.DatabaseAdapter, tmp_path: Path, file: str, content: str | None
+) -> None:
+    if content is None:
+        (used.folder / file).unlink()
+    else:
+        (used.folder / file).write_text(content)
+    adapter, notice = registry.find(SHOP, tmp_path / "shop.sqlite")
+    assert adapter is None
+    assert "is damaged" in notice
+    assert "\n" not in notice
+    assert list(registry.entries()) == []
+
+
+def test_an_adapter_for_other_weights_is_not_used(
+    used: registry.DatabaseAdapter, model: Path, tmp_path: Path
+) -> None:
+    (model / "model.safetensors").write_bytes(b"Weights")
+    adapter, notice = registry.find(SHOP, tmp_path / "shop.sqlite")
+    assert adapter is None
+    assert "other weights" in notice
+    (model / "config.json").unlink()
+    adapter, notice = registry.find(SHOP, tmp_path / "shop.sqlite")
+    assert adapter is None
+    assert "holds no model" in notice
+
+
+def test_a_later_adapter_takes_the_place_of_an_earlier_one(
+    used: registry.DatabaseAdapter, model: Path, tmp_path: Path
+) -> None:
+    again = registry.put_to_use(SHOP, tmp_path / "b.sqlite", tmp_path / "adapter", str(model), {})
+    assert [each.path for each in registry.entries()] == [str(tmp_path / "b.sqlite")]
+    assert again.folder == used.folder
+    assert json.loads((again.folder / registry.FILE).read_text())["measured"] == {}
+    assert [p.name for p in again.folder.parent.iterdir()] == [again.folder.name]
+    assert registry.forget(SHOP) is True
+    assert registry.find(SHOP, tmp_path / "b.sqlite") == (None, "")

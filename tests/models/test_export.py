@@ -123,10 +123,10 @@ def test_quantised_weights_are_not_merged_into(model_folder: Folder, tmp_path: P
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_a_merged_folder_is_the_adapter_in_one(adapter: Path, tmp_path: Path, dtype: str) -> None:
-    said: list[str] = []
-    folder = merge(adapter, tmp_path / "merged", dtype=dtype, report=said.append)
+    lines: list[str] = []
+    folder = merge(adapter, tmp_path / "merged", dtype=dtype, report=lines.append)
     assert left(tmp_path) == ["merged"] and "adapter_config.json" not in left(folder)
-    assert len(said) == 1 and dtype in said[0]
+    assert len(lines) == 1 and dtype in lines[0]
     in_memory = load_weights(adapter, device="cpu", dtype=dtype).model
     again = AutoModelForCausalLM.from_pretrained(folder, dtype="auto")
     assert again.dtype == getattr(torch, dtype)
@@ -150,11 +150,6 @@ def test_force_replaces_a_model_and_nothing_else_stays(adapter: Path, tmp_path: 
     (folder / "old.safetensors").write_text("")
     merge(adapter, folder, force=True)
     assert "old.safetensors" not in left(folder) and left(tmp_path) == ["merged"]
-
-
-def test_an_encoder_is_not_written_as_gguf(model_folder: Folder, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="llama.cpp cannot run"):
-        export_gguf(model_folder("bert"), tmp_path / "x.gguf", converter=Path(__file__))
 
 
 def test_sampling_settings_of_the_base_can_be_written(model_folder: Folder, tmp_path: Path) -> None:

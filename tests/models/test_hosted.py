@@ -197,7 +197,7 @@ def test_requests_are_spaced_and_limited_in_number(store: Path) -> None:
     stub = StubProvider(delay_s=0.05)
     with stub as url:
         ask(hosted(url, store, settings=RequestSettings(concurrency=3)), 9)
-        assert stub.most_open == 3
+        assert 1 < stub.most_open <= 3
         stub.times.clear()
         slow = RequestSettings(concurrency=3, requests_per_minute=1200)
         ask(hosted(url, store.with_name("other"), settings=slow), 5)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from txt2sql.errors import PromptError
 from txt2sql.prompts.ddl import count_tokens, fold, render
 from txt2sql.types import Column, ForeignKey, Schema, Table, Turn, ValueMatch
 
@@ -38,6 +39,19 @@ HOSTILE = [
     "\x00\x1b[31m\ud800 who",
     "*/ DROP TABLE singer /*",
 ]
+
+
+@pytest.mark.parametrize(
+    ("question", "schema", "message"),
+    [
+        ("  \n", SCHEMA, "question is empty"),
+        ("q", Schema("empty", ()), "'empty' has no tables"),
+        ("q", Schema("empty", (Table("t", ()),)), "'empty' has no tables"),
+    ],
+)
+def test_what_cannot_be_rendered_says_why(question: str, schema: Schema, message: str) -> None:
+    with pytest.raises(PromptError, match=message):
+        render(question, schema)
 
 
 def test_text_and_messages_say_the_same() -> None:

@@ -28,19 +28,19 @@ ANSWERED = [
 
 
 def test_questions_about_the_same_database_are_never_shown() -> None:
-    found = Shots(ANSWERED).nearest("How many shops are there?", SHOP, 5)
-    assert all("shop" not in shot.sql for shot in found)
+    nearest = Shots(ANSWERED).nearest("How many shops are there?", SHOP, 5)
+    assert all("shop" not in shot.sql for shot in nearest)
 
 
 def test_one_question_of_each_query_and_the_likest_last() -> None:
-    found = Shots(ANSWERED).nearest("How many shops are there?", SHOP, 2)
-    assert found[-1] == Shot("How many animals are there?", "SELECT count(*) FROM animal")
-    assert len({shot.sql for shot in found}) == 2
+    nearest = Shots(ANSWERED).nearest("How many shops are there?", SHOP, 2)
+    assert nearest[-1] == Shot("How many animals are there?", "SELECT count(*) FROM animal")
+    assert len({shot.sql for shot in nearest}) == 2
 
 
 def test_what_is_asked_counts_not_what_it_is_asked_about() -> None:
-    found = Shots(ANSWERED).nearest("Which city has the most shops?", SHOP, 1)
-    assert found == (Shot("Which species has the most animals?", "SELECT species ..."),)
+    nearest = Shots(ANSWERED).nearest("Which city has the most shops?", SHOP, 1)
+    assert nearest == (Shot("Which species has the most animals?", "SELECT species ..."),)
 
 
 def test_nothing_to_learn_from_is_no_shot() -> None:
@@ -49,8 +49,8 @@ def test_nothing_to_learn_from_is_no_shot() -> None:
 
 
 def test_names_and_values_are_masked() -> None:
-    asked = 'How many Shops in "Porto" or New York opened after 1999-01-01?'
-    assert mask(asked, SHOP) == (
+    question = 'How many Shops in "Porto" or New York opened after 1999-01-01?'
+    assert mask(question, SHOP) == (
         *("how", "many", "<name>", "in", "<value>", "or", "<value>", "<name>", "after"),
         *("<value>", "?"),
     )
@@ -69,9 +69,9 @@ def test_examples_stand_in_the_question_part_before_the_question() -> None:
 
 @given(st.text(max_size=60), st.integers(0, 6))
 def test_any_question_gets_at_most_k(question: str, k: int) -> None:
-    found = Shots(ANSWERED).nearest(question, SHOP, k)
-    assert len(found) <= k
-    assert len(set(found)) == len(found)
+    nearest = Shots(ANSWERED).nearest(question, SHOP, k)
+    assert len(nearest) <= k
+    assert len(set(nearest)) == len(nearest)
 
 
 def test_the_example_of_the_module_holds() -> None:

@@ -6,11 +6,11 @@ import itertools
 import math
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
-from txt2sql.search.mcts import Choice, Expansion, Node, Settings, Tree, search
+from txt2sql.search.mcts import Choice, Expand, Expansion, Node, Settings, Tree, search
 
 Path = tuple[int, ...]
 
@@ -87,7 +87,12 @@ class State:
         self.word = word
 
 
-def nothing_known(states: Sequence[State]) -> list[float]:
+def expanding(after: Callable[[State], Expansion[State]]) -> Expand[State]:
+    """An engine that finishes every state at once."""
+    return lambda states, until: [(state, after(state)) for state in states]
+
+
+def no_value(states: Sequence[State]) -> list[float]:
     return [0.0] * len(states)
 
 
@@ -119,14 +124,14 @@ def test_the_best_line_of_a_game_is_found(seed: int, wave: int) -> None:
 def test_a_bandit_finds_its_best_arm_though_the_prior_prefers_another() -> None:
     payoffs = [0.1, 0.5, 0.3]
 
-    def expand(states: Sequence[State], until: float) -> list[tuple[State, Expansion[State]]]:
+    def after(state: State) -> Expansion[State]:
         arms = [Choice(State((arm,)), prior, None, True) for arm, prior in enumerate((8, 1, 1))]
-        return [(state, Expansion(tuple(arms))) for state in states]
+        return Expansion(tuple(arms))
 
     def value(states: Sequence[State]) -> list[float]:
         return [payoffs[state.word[0]] if state.word else 0.0 for state in states]
 
-    tree = search([State(())], expand, value, Settings(num_simulations=300))[0]
+    tree = search([State(())], expanding(after), value, Settings(num_simulations=300))[0]
     visits = [edge.visits for edge in tree.root.edges or ()]
     assert visits[1] == max(visits)
     assert [round(edge.mean, 9) for edge in tree.root.edges or ()] == payoffs
@@ -179,34 +184,20 @@ def test_the_policys_own_line_is_the_first_simulation() -> None:
 
 def test_leaves_are_expanded_in_waves() -> None:
     game = Game(4, 4)
-    search([State(())], game.expand, nothing_known, Settings(num_simulations=200, wave=8))
+    search([State(())], game.expand, no_value, Settings(num_simulations=200, wave=8))
     assert max(game.batches) == 9  # eight, and the first simulation
     assert sum(game.batches) / len(game.batches) > 3
 
 
 def test_trees_that_are_searched_together_are_those_searched_alone() -> None:
-    class Two:
-        """A batch shared by two games, told apart by the state."""
-
-        def __init__(self, games: Sequence[Game]) -> None:
-            self.games = games
-
-        def expand(
-            self, states: Sequence[State], until: float
-        ) -> list[tuple[State, Expansion[State]]]:
-            return [(state, self.games[0].after(state)) for state in states]
-
     game = Game(3, 3, 5)
     settings = Settings(num_simulations=60, wave=4)
-    alone = search([State(())], Two([game]).expand, game.value, settings)
-    both = search([State(()), State(())], Two([game]).expand, game.value, settings)
+    alone = search([State(())], expanding(game.after), game.value, settings)
+    both = search([State(()), State(())], expanding(game.after), game.value, settings)
     assert [shape(tree.root) for tree in both] == [shape(alone[0].root)] * 2
 
 
 def test_equal_states_are_one_node() -> None:
-    def expand(states: Sequence[State], until: float) -> list[tuple[State, Expansion[State]]]:
-        return [(state, after(state)) for state in states]
-
     def after(state: State) -> Expansion[State]:
         words = [(*state.word, letter) for letter in (0, 1)]
         keys = [(len(word), sum(word)) for word in words]
@@ -215,34 +206,29 @@ def test_equal_states_are_one_node() -> None:
             tuple(Choice(State(w), 1.0, k, ends) for w, k in zip(words, keys, strict=True))
         )
 
-    tree = search([State(())], expand, nothing_known, Settings(num_simulations=200))[0]
+    tree = search([State(())], expanding(after), no_value, Settings(num_simulations=200))[0]
     assert sorted(len(n.state.word) for n in tree.nodes) == [0, 1, 1, 2, 2, 2, *[3] * 4, *[4] * 5]
     assert sum(edge.visits for edge in tree.root.edges or ()) == 200
 
 
 def test_one_key_at_two_depths_is_no_cycle() -> None:
-    def expand(states: Sequence[State], until: float) -> list[tuple[State, Expansion[State]]]:
-        return [
-            (s, Expansion((Choice(State((*s.word, 0)), 1.0, "same", len(s.word) == 5),)))
-            for s in states
-        ]
+    def after(state: State) -> Expansion[State]:
+        ends = len(state.word) == 5
+        return Expansion((Choice(State((*state.word, 0)), 1.0, "same", ends),))
 
-    tree = search([State(())], expand, nothing_known, Settings(num_simulations=20))[0]
+    tree = search([State(())], expanding(after), no_value, Settings(num_simulations=20))[0]
     assert tree.first is not None and tree.first.terminal
     assert len(tree.nodes) == 7
 
 
 def test_a_dead_end_is_worth_nothing_and_is_left() -> None:
-    def expand(states: Sequence[State], until: float) -> list[tuple[State, Expansion[State]]]:
-        return [(s, _after(s)) for s in states]
-
-    def _after(state: State) -> Expansion[State]:
+    def after(state: State) -> Expansion[State]:
         if state.word == (0,):
             return Expansion((), refused=(("bad", "no such column"),))
         ends = len(state.word) == 1
         return Expansion(tuple(Choice(State((*state.word, i)), 1.0, None, ends) for i in (0, 1)))
 
-    tree = search([State(())], expand, nothing_known, Settings(num_simulations=40))[0]
+    tree = search([State(())], expanding(after), no_value, Settings(num_simulations=40))[0]
     dead, alive = tree.root.edges or ()
     assert dead.node.edges == [] and dead.mean == -1.0
     assert alive.visits > 3 * dead.visits
@@ -250,7 +236,7 @@ def test_a_dead_end_is_worth_nothing_and_is_left() -> None:
 
 
 def test_a_root_that_nothing_follows_ends_the_search() -> None:
-    tree = search([State(())], lambda states, until: [(s, Expansion(())) for s in states], nothing_known)[0]  # fmt: skip
+    tree = search([State(())], expanding(lambda state: Expansion(())), no_value)[0]
     assert tree.simulations == 0
     assert tree.reason == "nothing can follow the root"
 
@@ -261,7 +247,7 @@ def test_a_deadline_of_200_ms_is_kept_within_50_and_answers(
 ) -> None:
     game = Game(4, 8, slow=slow, batch=batch, clock=clock)
     settings = Settings(num_simulations=10**6, seconds=0.2)
-    [tree] = search([State(())], game.expand, nothing_known, settings)
+    [tree] = search([State(())], game.expand, no_value, settings)
     assert 0.2 <= clock.now - 5000 < 0.25
     assert tree.seconds == pytest.approx(clock.now - 5000)
     assert tree.first is not None and tree.first.terminal
@@ -293,7 +279,7 @@ def test_nothing_is_waited_for_when_an_engine_says_that_time_is_over(clock: Cloc
         return [] if clock.now + 0.03 > until else game.expand(states, until)
 
     settings = Settings(num_simulations=10**6, seconds=0.2)
-    [tree] = search([State(())], expand, nothing_known, settings)
+    [tree] = search([State(())], expand, no_value, settings)
     assert clock.now - 5000 == pytest.approx(0.18)
     assert len(calls) == 7
     assert tree.reason == "0.2 seconds passed" and tree.simulations > 1
@@ -327,9 +313,7 @@ def test_a_child_is_chosen_by_the_formula() -> None:
     """After two visits of each arm, by hand: Q + 1.4 P sqrt(4) / (1 + 2)."""
     values = {(0,): 0.2, (1,): 0.6}
 
-    def expand(states: Sequence[State], until: float) -> list[tuple[State, Expansion[State]]]:
-        arms = (Choice(State((0,)), 0.9, None, True), Choice(State((1,)), 0.1, None, True))
-        return [(state, Expansion(arms)) for state in states]
+    arms = (Choice(State((0,)), 0.9, None, True), Choice(State((1,)), 0.1, None, True))
 
     def value(states: Sequence[State]) -> list[float]:
         return [values.get(state.word, 0.0) for state in states]
@@ -341,23 +325,28 @@ def test_a_child_is_chosen_by_the_formula() -> None:
             mean = values[arm,] if visits[arm] else -0.2
             scores.append(mean + 1.4 * prior * math.sqrt(sum(visits)) / (1 + visits[arm]))
         visits[scores.index(max(scores))] += 1
-    tree = search([State(())], expand, value, Settings(num_simulations=40, wave=1))[0]
+    tree = search(
+        [State(())],
+        expanding(lambda state: Expansion(arms)),
+        value,
+        Settings(num_simulations=40, wave=1),
+    )[0]
     assert [edge.visits for edge in tree.root.edges or ()] == visits
 
 
-def test_what_watches_sees_the_tree_grow_and_can_end_it() -> None:
+def test_a_callback_sees_the_tree_grow_and_can_end_it() -> None:
     game, seen = Game(4, 3), []
 
     class Enough(Exception):
         pass
 
-    def watch(trees: Sequence[Tree[State]]) -> None:
+    def callback(trees: Sequence[Tree[State]]) -> None:
         seen.append(trees[0].simulations)
         if len(seen) == 5:
             raise Enough
 
     with pytest.raises(Enough):
-        search([State(())], game.expand, game.value, Settings(wave=2), watch=watch)
+        search([State(())], game.expand, game.value, Settings(wave=2), callback=callback)
     assert seen == sorted(seen)
     assert seen[-1] > seen[0]
     assert len(game.batches) == 5

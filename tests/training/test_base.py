@@ -13,8 +13,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from txt2sql.errors import ModelError
 from txt2sql.models import decoder
-from txt2sql.models.gguf import read_gguf
 from txt2sql.models.onnx_engine import OnnxEngine, as_array
+from txt2sql.models.weights import read_gguf
 from txt2sql.training.base import build
 
 

@@ -180,7 +180,7 @@ def test_pairs_are_read_once_for_each_tree(direct: DirectPredictor, generator: D
     assert torch.allclose(found.states[:2], found.states[2:])
     assert not torch.allclose(found.states[0], found.states[1])
     preference = train(generator, trees, lambda _: prompt, PPMSettings(epochs=2))
-    assert preference is not None and preference.measured["pairs"] == 4
+    assert preference is not None and preference.validation["pairs"] == 4
 
 
 def test_a_folder_with_a_preference_model_is_searched_with_it(
@@ -191,7 +191,7 @@ def test_a_folder_with_a_preference_model_is_searched_with_it(
     head = PreferenceHead(int(model_of(generator).config.hidden_size), 16).eval()
     save_preference(Preference(head, 2.0, {"pairs": 3}), tmp_path)
     saved = find(tmp_path)
-    assert saved is not None and saved.vote == 2.0 and saved.measured == {"pairs": 3}
+    assert saved is not None and saved.vote == 2.0 and saved.validation == {"pairs": 3}
     monkeypatch.setattr(generator, "folder", tmp_path)
     found = searching(direct, SearchOptions())
     assert isinstance(found, SearchPredictor)

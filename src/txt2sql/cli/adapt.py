@@ -64,7 +64,7 @@ def adapt(options: AdaptOptions) -> None:
       txt2sql adapt --list
       txt2sql adapt --db shop.sqlite --forget
     """
-    from txt2sql.models import adapted
+    from txt2sql.models import adapters
 
     if options.listed:
         _list(options.json)
@@ -76,7 +76,7 @@ def adapt(options: AdaptOptions) -> None:
     database = open_database(options.db)
     schema = database.schema()
     if options.forget:
-        was_adapted = adapted.forget(schema)
+        was_adapted = adapters.forget(schema)
         print(f"the plain model answers for {options.db}" + ("" if was_adapted else ", as before"))
         return
 
@@ -85,7 +85,7 @@ def adapt(options: AdaptOptions) -> None:
     from txt2sql.training.settings import AdaptConfig
 
     config = load(AdaptConfig, None, [*(options.settings or []), *overrides(options)])
-    name = f"adapt-{database.db_id}-{adapted.fingerprint(schema)[:6]}"
+    name = f"adapt-{database.db_id}-{adapters.fingerprint(schema)[:6]}"
     folder = options.output or Path("results") / name
 
     from txt2sql.serving.service import build_predictor
@@ -140,9 +140,9 @@ def _show(report: dict[str, Any], folder: Path) -> None:
 
 
 def _list(json: bool) -> None:
-    from txt2sql.models import adapted
+    from txt2sql.models import adapters
 
-    entries = list(adapted.entries())
+    entries = list(adapters.entries())
     if json:
         facts = [{"name": e.name, "path": e.path, "adapter": str(e.folder)} for e in entries]
         print(codec.dumps(facts))

@@ -73,8 +73,8 @@ def export(
     """
     from txt2sql.cli.display import working
     from txt2sql.errors import ConfigError
+    from txt2sql.models.card import push
     from txt2sql.models.export import export_gguf, export_hf, export_onnx
-    from txt2sql.models.hub import push
 
     output, force = options.output, options.force
     if options.dtype and options.format is not Format.HF:

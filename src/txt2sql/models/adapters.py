@@ -1,29 +1,45 @@
-"""Low-rank adapters (LoRA, DoRA, rsLoRA), on peft: attach them to a model, load them, merge them.
+"""Low-rank adapters (LoRA, DoRA, rsLoRA) on peft: attach, load and merge them; and their registry.
 
 LoRA (Hu et al. 2021) adds `alpha / r * B A` to a frozen weight; DoRA (Liu et al. 2024) also learns the
-length of each row of the sum; rsLoRA (Kalajdzievski 2023) scales by `alpha / sqrt(r)` instead. Importing
-this module loads neither torch nor peft.
+length of each row of the sum; rsLoRA (Kalajdzievski 2023) scales by `alpha / sqrt(r)` instead.
+
+The registry says which adapter answers for which database: those that `txt2sql adapt` made, by schema.
+A database is identified by the names of its tables and columns, so an adapter stays in use when the file
+moves, when rows come and go, and for every database of that schema. After a change of schema the plain
+model answers. An entry that is damaged, or was made for other weights, is passed over with a notice.
+
+    <cache folder>/adapters/<fingerprint>/      a PEFT adapter, with adapted.json beside its files
+
+Importing this module loads neither torch nor peft.
 
 >>> adapted = attach(model, Adapter(r=16, dora=True, dropout=0.0), "phi")  # doctest: +SKIP
->>> adapted.print_trainable_parameters()  # doctest: +SKIP
+>>> find(schema, Path("shop.sqlite"))  # doctest: +SKIP
+(DatabaseAdapter(folder=PosixPath('.../adapters/5f0c…'), base='bundled', database='shop', ...), '')
 """
 
 from __future__ import annotations
 
 import difflib
+import hashlib
 import importlib.util
+import json
 import logging
+import os
+import shutil
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from txt2sql.errors import ModelError
-from txt2sql.models.catalog import BUNDLED, LORA_TARGETS
+from txt2sql.models.catalog import BUNDLED, LORA_TARGETS, resolve
+from txt2sql.runs import cache_dir, write_atomically
+from txt2sql.types import Schema
 
 ALL_LINEAR = "all-linear"
 """As the only target: every linear layer but the output layer (Dettmers et al. 2023)."""
+FILE = "adapted.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +80,7 @@ def attach(
     """
     targets = target_modules(model, adapter, architecture, report)
     if adapter.dora and adapter.dropout:
-        # With dropout the inputs of the adapter differ from the layer's, and peft computes the layer
-        # twice. It is asked for, so it is done: a comparison with LoRA may want the same dropout.
+        # With dropout the inputs of the adapter differ from the layer's, and peft computes it twice.
         report("DoRA with dropout takes about 1.6 times as long per step; dropout 0 is faster")
     _quiet_bitsandbytes()
     from peft import LoraConfig, TaskType, get_peft_model
@@ -218,3 +233,140 @@ def _matching(names: Any, targets: tuple[str, ...]) -> list[str]:
     """The names that peft would adapt: equal to a target, or ending in one after a dot."""
     ends = tuple(f".{target}" for target in targets)
     return [name for name in names if name in targets or name.endswith(ends)]
+
+
+# ---------------------------------------------------------------------------------------- registry
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseAdapter:
+    """One adapter in use. `database` is the name of the database it was made on, `path` its file."""
+
+    folder: Path
+    base: str
+    database: str
+    path: str
+    results: Mapping[str, Any]
+    """The accuracy before and after, as the report of `txt2sql adapt` has it."""
+    weights: str
+    """The mark of the base model's weights."""
+
+    @property
+    def name(self) -> str:
+        """Its name in answers: bundled+shop."""
+        return f"{Path(self.base).name}+{self.database}"
+
+
+def fingerprint(schema: Schema) -> str:
+    """What identifies a schema: the names of its tables and columns, in any order and case.
+
+    >>> len(fingerprint(Schema("shop", ())))
+    16
+    """
+    tables = sorted(
+        (table.name.lower(), sorted(column.name.lower() for column in table.columns))
+        for table in schema.tables
+    )
+    return hashlib.sha256(json.dumps(tables).encode()).hexdigest()[:16]
+
+
+def weights_mark(base: str) -> str:
+    """Tells the weights of a folder from others by their sizes, beginnings and ends; hub ids stand for
+    themselves. Raises ModelError for an unknown model.
+    """
+    card = resolve(base)
+    if card.folder is None:
+        return card.hub_id
+    digest = hashlib.sha256()
+    for path in sorted(card.folder.iterdir()):
+        if path.suffix in (".safetensors", ".bin"):
+            with path.open("rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                digest.update(f"{path.name} {size}".encode())
+                for start in (0, max(0, size - (1 << 20))):
+                    file.seek(start)
+                    digest.update(file.read(1 << 20))
+    return digest.hexdigest()[:16]
+
+
+def put_to_use(
+    schema: Schema, path: Path, adapter: Path, base: str, results: Mapping[str, Any]
+) -> DatabaseAdapter:
+    """Have `adapter` answer for databases of this schema from now on, instead of any earlier one."""
+    folder = _registered(schema)
+    part, old = (folder.with_name(f".{folder.name}.{os.getpid()}.{end}") for end in ("part", "old"))
+    for leftover in (part, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    shutil.copytree(adapter, part)
+    facts = {
+        "base": base,
+        "weights": weights_mark(base),
+        "database": schema.db_id,
+        "path": str(path.resolve()),
+        "measured": dict(results),
+    }
+    write_atomically(part / FILE, json.dumps(facts, indent=2) + "\n")
+    if folder.exists():
+        folder.rename(old)
+    part.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+    return _read(folder)
+
+
+def find(schema: Schema, path: Path) -> tuple[DatabaseAdapter | None, str]:
+    """The adapter for databases of this schema, and a sentence when one cannot be used, else ""."""
+    folder = _registered(schema)
+    if not folder.is_dir():
+        if all(adapter.path != str(path.resolve()) for adapter in entries()):
+            return None, ""
+        return None, (
+            f"the tables of '{path.name}' are others than when it was adapted to, so the plain "
+            "model answers; run txt2sql adapt again"
+        )
+    try:
+        adapter = _read(folder)
+        mark = weights_mark(adapter.base)
+    except ModelError as error:
+        return None, f"{error}; the plain model answers"
+    if mark != adapter.weights:
+        return None, (
+            f"the adapter for '{path.name}' was made for other weights of '{adapter.base}', so the "
+            "plain model answers; run txt2sql adapt again"
+        )
+    return adapter, ""
+
+
+def entries() -> Iterator[DatabaseAdapter]:
+    """Every adapter in use that can be read."""
+    for folder in sorted((cache_dir() / "adapters").glob("[!.]*")):
+        try:
+            yield _read(folder)
+        except ModelError:
+            continue
+
+
+def forget(schema: Schema) -> bool:
+    """Have the plain model answer again; False where no adapter was in use."""
+    folder = _registered(schema)
+    was_there = folder.is_dir()
+    shutil.rmtree(folder, ignore_errors=True)
+    return was_there
+
+
+def _registered(schema: Schema) -> Path:
+    return cache_dir() / "adapters" / fingerprint(schema)
+
+
+def _read(folder: Path) -> DatabaseAdapter:
+    kinds = {"base": str, "database": str, "path": str, "measured": dict, "weights": str}
+    try:
+        facts = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        if not all(isinstance(facts[key], kind) for key, kind in kinds.items()):
+            raise TypeError(f"{FILE} lacks something")
+        if not (folder / "adapter_config.json").is_file():
+            raise OSError("adapter_config.json is missing")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(
+            f"the adapter in '{folder}' is damaged ({error}); run txt2sql adapt again"
+        ) from error
+    return DatabaseAdapter(folder, *(facts[key] for key in kinds))

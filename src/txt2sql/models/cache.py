@@ -1,8 +1,8 @@
 """Keys and values of tokens that were read: one flat cache that a tree of continuations shares.
 
-Every token has a slot, whatever row it belongs to; a row is told by the slots it sees. Slots are written
+Every token has a slot, whatever row it belongs to; a row is the slots that it sees. Slots are written
 in place, so a step costs nothing for what was read before. A prefix, the schema part of a prompt, can be
-taken out of one cache, kept on disk in half precision, and put into another.
+taken out of one cache, stored on disk in half precision, and put into another.
 
     cache = Cache(layers=24, kv_heads=2, head_size=64)
     slots = cache.append(keys, values)         # (layers, time, kv heads * head size) each
@@ -48,34 +48,30 @@ class Cache:
         """(length, head size) of the keys (part 0) or values (part 1), without a copy."""
         return self._store[part, layer, head, : self.length]
 
-    def _reserve(self, count: int) -> None:
-        if self.length + count > self.capacity:
-            capacity = max(self.length + count, 2 * self.capacity)
-            store = self._empty(capacity)
-            store[:, :, :, : self.length] = self._store[:, :, :, : self.length]
-            self._store, self.capacity = store, capacity
+    def _reserve(self, count: int) -> Array:
+        """The next slots (count,), which are then in use."""
+        start, self.length = self.length, self.length + count
+        if self.length > self.capacity:
+            self.capacity = max(self.length, 2 * self.capacity)
+            store = self._empty(self.capacity)
+            store[:, :, :, :start] = self._store[:, :, :, :start]
+            self._store = store
+        return np.arange(start, self.length)
 
     def append(self, keys: Sequence[Array], values: Sequence[Array]) -> Array:
         """Write new tokens, by layer (time, kv heads * head size); their slots (time,)."""
         time = len(keys[0])
-        self._reserve(time)
-        end = self.length + time
+        slots = self._reserve(time)
         for part, layers in enumerate((keys, values)):
             for layer, rows in enumerate(layers):
                 heads = rows.reshape(time, self.kv_heads, self.head_size).swapaxes(0, 1)
-                self._store[part, layer, :, self.length : end] = heads
-        slots = np.arange(self.length, end)
-        self.length = end
+                self._store[part, layer, :, self.length - time : self.length] = heads
         return slots
 
     def put(self, prefix: Array) -> Array:
         """Write what `take` gave; the slots (time,)."""
-        time = prefix.shape[3]
-        self._reserve(time)
-        end = self.length + time
-        self._store[:, :, :, self.length : end] = prefix
-        slots = np.arange(self.length, end)
-        self.length = end
+        slots = self._reserve(prefix.shape[3])
+        self._store[:, :, :, self.length - len(slots) : self.length] = prefix
         return slots
 
     def take(self, slots: Array) -> Array:
@@ -90,8 +86,8 @@ class Cache:
 class PrefixStore:
     """Prefixes on disk by what made them: the weights, the adapter and the tokens.
 
-    They are in half precision there. The oldest are deleted when `max_bytes` are exceeded. A folder that cannot be written is no error:
-    prefixes are then computed anew by every process. Memory keeps the last few.
+    They are in half precision there. The oldest are deleted when `max_bytes` are exceeded. A folder that
+    cannot be written is no error: every process then computes prefixes anew. Memory holds the last few.
     """
 
     def __init__(self, folder: Path | None, model: str, max_bytes: int = 1_000_000_000) -> None:

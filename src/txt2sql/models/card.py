@@ -1,7 +1,8 @@
-"""The model card of a fine-tuned model: README.md with the hub's front matter (Mitchell et al. 2019).
+"""The model card of a fine-tuned model (Mitchell et al. 2019), and its upload to the Hugging Face hub.
 
-It is rendered from facts that lie beside the weights in training.json, so that merging and exporting
-write a card of their own kind. What was not measured or is not known is left out, never made up.
+README.md, with the hub's front matter, is rendered from facts that lie beside the weights in
+training.json, so that merging and exporting write a card of their own kind. What was not measured or is
+not known is left out, never made up.
 
 >>> facts = Facts("phi-2", "lora", ("spider",), measured=(Measured("spider dev", "execution_accuracy",
 ...     0.5, 100, 0.404, 0.596),))
@@ -19,11 +20,18 @@ from typing import Any
 import yaml
 
 from txt2sql.errors import ModelError
-from txt2sql.models.catalog import MODELS, ModelCard, is_adapter, read_json, resolve
+from txt2sql.models.catalog import (
+    MODELS,
+    SHARE_ALIKE,
+    ModelCard,
+    base_of,
+    is_adapter,
+    read_json,
+    resolve,
+)
 from txt2sql.runs import write_atomically
 
 FILE = "training.json"
-SHARE_ALIKE = "CC BY-SA 4.0"
 
 _METHODS = {
     "lora": "LoRA",
@@ -66,7 +74,7 @@ class Measured:
 class Facts:
     """What is known of a training run.
 
-    `base` is a name that catalog.resolve takes, `method` one of lora, dora, qlora, rslora, full.
+    `base` is a name that catalog.resolve takes, `method` one of lora, dora, qlora, rslora, full, grpo.
     `datasets` are names or folders; `held_out` says in words or by name what was not trained on;
     `trained` has counts such as steps, examples, tokens, seconds, trainable parameters.
     """
@@ -83,158 +91,122 @@ class Facts:
 
 
 def write_card(folder: Path, facts: Facts) -> None:
-    """Write README.md, and the facts it is made of, into a folder with an adapter or a model."""
-    facts = _shareable(facts)
-    write_atomically(folder / FILE, json.dumps(asdict(facts), indent=2) + "\n")
-    write_atomically(folder / "README.md", render_card(folder, facts))
+    """Write README.md, and the facts it is made of, into a folder with an adapter or a model.
 
-
-def _shareable(facts: Facts) -> Facts:
-    """Without the paths of this machine; a base model that is a folder keeps its name, as ./name."""
+    Paths of this machine are left out; a base model that is a folder keeps its name, as ./name.
+    """
     local = facts.base not in MODELS and Path(facts.base).expanduser().is_dir()
-    return replace(
+    facts = replace(
         facts,
-        base=f"./{_last(facts.base)}" if local else facts.base,
-        datasets=tuple(_last(name) for name in facts.datasets),
+        base=f"./{Path(facts.base).name}" if local else facts.base,
+        datasets=tuple(Path(name).name for name in facts.datasets),
         config={key: value for key, value in facts.config.items() if key not in _PRIVATE},
     )
+    write_atomically(folder / FILE, json.dumps(asdict(facts), indent=2) + "\n")
+    write_atomically(folder / "README.md", _render(facts, is_adapter(folder)))
 
 
 def read_facts(folder: Path) -> Facts | None:
-    """The facts beside some weights, or what an adapter made elsewhere tells; None without either."""
+    """The facts beside some weights, or those of an adapter made elsewhere; None without either."""
     tree = read_json(folder / FILE)
-    if not tree:
-        return _facts_of_adapter(folder) if is_adapter(folder) else None
-    try:
-        lists = {name: tuple(tree[name]) for name in ("datasets", "held_out")}
-        measured = tuple(Measured(**each) for each in tree["measured"])
-        return Facts(**{**tree, **lists, "measured": measured})
-    except (TypeError, KeyError) as error:
-        raise ModelError(f"'{folder / FILE}' is damaged; remove it to go on without") from error
-
-
-def _facts_of_adapter(folder: Path) -> Facts:
+    if tree:
+        try:
+            lists = {name: tuple(tree[name]) for name in ("datasets", "held_out")}
+            measured = tuple(Measured(**row) for row in tree["measured"])
+            return Facts(**{**tree, **lists, "measured": measured})
+        except (TypeError, KeyError) as error:
+            raise ModelError(f"'{folder / FILE}' is damaged; remove it to go on without") from error
+    if not is_adapter(folder):
+        return None
     config = read_json(folder / "adapter_config.json")
     method = "dora" if config.get("use_dora") else "rslora" if config.get("use_rslora") else "lora"
-    adapter = {
-        "r": config.get("r"),
-        "alpha": config.get("lora_alpha"),
-        "dropout": config.get("lora_dropout"),
-        "targets": config.get("target_modules"),
+    names = {
+        "r": "r",
+        "alpha": "lora_alpha",
+        "dropout": "lora_dropout",
+        "targets": "target_modules",
     }
+    adapter = {name: config.get(key) for name, key in names.items()}
     base = str(config.get("base_model_name_or_path") or "")
     return Facts(base, method, config={"adapter": adapter})
 
 
-def render_card(folder: Path, facts: Facts) -> str:
-    """The card's text, by what the folder holds: an adapter or a whole model."""
-    adapter = is_adapter(folder)
-    parts = [
-        f"---\n{yaml.safe_dump(_front_matter(facts, adapter), sort_keys=False)}---",
-        _summary(facts, adapter),
-        _measured(facts),
-        _data(facts),
-        _training(facts),
-        _use(adapter),
-        _licence(facts),
-    ]
-    return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def _front_matter(facts: Facts, adapter: bool) -> dict[str, Any]:
-    base = _base(facts)
-    ids = [_DATASETS[name][0] for name in facts.datasets if name in _DATASETS]
-    method = [] if facts.method == "full" else [facts.method]
+def _render(facts: Facts, adapter: bool) -> str:
+    """The card of an adapter or a whole model."""
+    base = _public_base(facts)
+    licensed = [name for name in facts.datasets if name in _DATASETS]
+    licence = base.licence if base else ""
+    if base and base.name == "bundled":
+        licence = SHARE_ALIKE
+    elif licence in ("MIT", "Apache-2.0") and "spider" in licensed:
+        licence = SHARE_ALIKE  # Spider's share-alike over a permissive base
     matter = {
         "library_name": "peft" if adapter else "transformers",
         "pipeline_tag": "text-generation",
         "base_model": base.hub_id if base else None,
-        "base_model_relation": "adapter" if adapter else "finetune",
-        "license": _LICENCES.get(_binding_licence(facts)),
+        "base_model_relation": ("adapter" if adapter else "finetune")
+        if base and base.hub_id
+        else None,
+        "license": _LICENCES.get(licence),
         "language": "en",
-        "datasets": ids,
-        "metrics": sorted({each.metric for each in facts.measured}),
-        "tags": ["text-to-sql", "txt2sql", *method],
+        "datasets": [_DATASETS[name][0] for name in licensed],
+        "metrics": sorted({row.metric for row in facts.measured}),
+        "tags": ["text-to-sql", "txt2sql", *([] if facts.method == "full" else [facts.method])],
     }
-    if not matter["base_model"]:
-        del matter["base_model_relation"]
-    return {key: value for key, value in matter.items() if value}
-
-
-def _summary(facts: Facts, adapter: bool) -> str:
-    base = _base(facts)
-    name = f"[{base.hub_id}](https://huggingface.co/{base.hub_id})" if base and base.hub_id else ""
-    if not name:
-        name = "the model that ships with txt2sql" if facts.base == "bundled" else _last(facts.base)
+    front = yaml.safe_dump({key: value for key, value in matter.items() if value}, sort_keys=False)
+    title = Path(facts.base).name
+    if base and base.hub_id:
+        name = f"[{base.hub_id}](https://huggingface.co/{base.hub_id})"
+    else:
+        name = "the model that ships with txt2sql" if facts.base == "bundled" else title
     how = _METHODS.get(facts.method, facts.method)
     kind = f"An adapter ({how}) for {name}" if adapter else f"{name}, fine-tuned by {how}"
-    return (
-        f"# {_last(facts.base)} for text-to-SQL\n\n"
-        f"{kind[0].upper()}{kind[1:]}: it answers questions about a SQL database with a query."
-    )
+    licences = [f"the base model: {base.licence}"] if base and base.licence and base.hub_id else []
+    licences += [f"{name}: {_DATASETS[name][1]}" for name in licensed]
+    parts = [
+        f"---\n{front}---\n\n# {title} for text-to-SQL",
+        f"{kind[0].upper()}{kind[1:]}: it answers questions about a SQL database with a query.",
+        "## Measured\n\n" + (_measured(facts) or "Nothing was measured."),
+        f"## Training data\n\n{', '.join(facts.datasets)}." if facts.datasets else "",
+        f"Not trained on: {', '.join(facts.held_out)}."
+        if facts.datasets and facts.held_out
+        else "",
+        _training(facts),
+        "## Use\n\nIn txt2sql, which renders the prompts it was trained on:",
+        '    txt2sql ask --model FOLDER --db shop.sqlite "How many shops are there?"',
+        "To have one model without peft, merge it into its base:\n\n"
+        "    txt2sql merge FOLDER --output merged"
+        if adapter
+        else "",
+        f"## Licences of its parts\n\n{'; '.join(licences)}." if licences else "",
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _measured(facts: Facts) -> str:
-    if not facts.measured:
-        return "## Measured\n\nNothing was measured."
     rows = [
-        f"| {each.data} | {each.metric.replace('_', ' ')} | {each.n:,} | {each.mean:.1%} | "
-        f"{each.low:.1%} to {each.high:.1%} |"
-        for each in facts.measured
+        f"| {row.data} | {row.metric.replace('_', ' ')} | {row.n:,} | {row.mean:.1%} | "
+        f"{row.low:.1%} to {row.high:.1%} |"
+        for row in facts.measured
     ]
-    head = "| data | metric | n | mean | 95% interval |\n|---|---|---|---|---|\n"
-    return "## Measured\n\n" + head + "\n".join(rows)
-
-
-def _data(facts: Facts) -> str:
-    if not facts.datasets:
-        return ""
-    held = f"\n\nNot trained on: {', '.join(facts.held_out)}." if facts.held_out else ""
-    return f"## Training data\n\n{', '.join(facts.datasets)}.{held}"
+    head = ["| data | metric | n | mean | 95% interval |", "|---|---|---|---|---|"]
+    return "\n".join([*head, *rows]) if rows else ""
 
 
 def _training(facts: Facts) -> str:
-    rows = [f"| {name.replace('_', ' ')} | {value:,} |" for name, value in facts.trained.items()]
     settings = dict(facts.config)
-    adapter = settings.pop("adapter", None)
-    for key, value in [*(adapter or {}).items(), *settings.items()]:
+    settings = {**(settings.pop("adapter", None) or {}), **settings}
+    rows = [f"| {name.replace('_', ' ')} | {value:,} |" for name, value in facts.trained.items()]
+    for key, value in settings.items():
         if value is not None:
-            shown = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
-            rows.append(f"| `{key}` | {shown} |")
+            text = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+            rows.append(f"| `{key}` | {text} |")
     rows += [f"| {name} | {version} |" for name, version in facts.versions.items()]
     rows += [f"| commit of txt2sql | {facts.commit} |"] if facts.commit else []
     return "## Training\n\n| | |\n|---|---|\n" + "\n".join(rows) if rows else ""
 
 
-def _use(adapter: bool) -> str:
-    lines = '    txt2sql ask --model FOLDER --db shop.sqlite "How many shops are there?"'
-    text = f"## Use\n\nIn txt2sql, which renders the prompts it was trained on:\n\n{lines}"
-    if adapter:
-        text += (
-            "\n\nTo have one model without peft, merge it into its base:\n\n"
-            "    txt2sql merge FOLDER --output merged"
-        )
-    return text
-
-
-def _licence(facts: Facts) -> str:
-    base = _base(facts)
-    known = [f"the base model: {base.licence}"] if base and base.licence and base.hub_id else []
-    known += [f"{name}: {_DATASETS[name][1]}" for name in facts.datasets if name in _DATASETS]
-    return f"## Licences of its parts\n\n{'; '.join(known)}." if known else ""
-
-
-def _binding_licence(facts: Facts) -> str:
-    """Of the whole, where it follows: Spider's share-alike over a permissive base, else the base's."""
-    base = _base(facts)
-    if base is None:
-        return ""
-    own = SHARE_ALIKE if base.name == "bundled" else base.licence
-    alike = any(_DATASETS.get(name, ("", ""))[1] == SHARE_ALIKE for name in facts.datasets)
-    return SHARE_ALIKE if alike and own in ("MIT", "Apache-2.0") else own
-
-
-def _base(facts: Facts) -> ModelCard | None:
+def _public_base(facts: Facts) -> ModelCard | None:
     """The card of a base that others can get, too: not a folder of this machine."""
     if facts.base in MODELS:
         return MODELS[facts.base]
@@ -245,6 +217,45 @@ def _base(facts: Facts) -> ModelCard | None:
     return None if card.folder else card
 
 
-def _last(name: str) -> str:
-    """A name without the folders above it."""
-    return Path(name).name or name
+def push(source: Path, repository: str, *, private: bool = True) -> str:
+    """Upload a model folder or one file to the hub; returns the address. A new repository is private.
+
+    Raises ModelError for a name, a token or a connection that does not do, and for an adapter whose base
+    model is a folder of this machine, which nobody else could load.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub import errors as hub
+
+    base = base_of(source) if is_adapter(source) else None
+    if base is not None and base.folder and base.name != "bundled":
+        raise ModelError(
+            f"the adapter in '{source}' needs a model that lies on this machine only; push the "
+            "merged model instead: txt2sql export --format hf --push_to_hub"
+        )
+    try:
+        url = HfApi().create_repo(repository, private=private, exist_ok=True)
+        HfApi().upload_folder(
+            repo_id=url.repo_id,
+            folder_path=source if source.is_dir() else source.parent,
+            allow_patterns=None if source.is_dir() else [source.name],
+            ignore_patterns=[".*"],
+            commit_message="Upload a text-to-SQL model",
+        )
+    except hub.HFValidationError as error:
+        raise ModelError(f"'{repository}' is no repository name; write owner/name") from error
+    except hub.HfHubHTTPError as error:
+        status = error.response.status_code
+        if status in (401, 403):
+            message = (
+                f"the hub refused to write '{repository}'; set HF_TOKEN to one that may "
+                "(https://huggingface.co/settings/tokens)"
+            )
+        else:
+            message = f"the hub answered with status {status}; push again later"
+        raise ModelError(message) from error
+    except Exception as error:  # the client lets through what its HTTP library raises
+        raise ModelError(
+            f"the hub cannot be reached ({str(error) or type(error).__name__}); '{source}' is whole, "
+            f"push it later: hf upload {repository} {source}"
+        ) from error
+    return str(url)

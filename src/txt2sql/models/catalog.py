@@ -22,6 +22,7 @@ from typing import Any
 from txt2sql.errors import ModelError
 
 BUNDLED = Path(__file__).parent / "bundled"
+SHARE_ALIKE = "CC BY-SA 4.0"
 ADAPTER, PREFERENCE = "adapter", "ppm.json"
 """The folder of an adapter that lies beside an exported model and always answers with it; the file of a
 preference model beside a policy, see `models.ppm`."""
@@ -45,7 +46,7 @@ _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+$")
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """What is known of one model. `source` is what transformers loads: a hub id or a folder.
+    """One model. `source` is what transformers loads: a hub id or a folder.
 
     `parameters` is 0 and `architecture` is "" where only the weights themselves could tell.
     `gated` models must be agreed to on their hub page before they can be downloaded.
@@ -70,83 +71,35 @@ class ModelCard:
         return LORA_TARGETS.get(self.architecture, ())
 
 
-def _cards(*cards: ModelCard) -> dict[str, ModelCard]:
-    return {card.name: card for card in cards}
-
-
 _LLAMA2, _LLAMA3 = "Llama 2 Community License", "Llama 3.2 Community License"
-_QWEN, _SMOL = "Qwen/Qwen2.5-Coder", "HuggingFaceTB/SmolLM2"
-MODELS: dict[str, ModelCard] = _cards(
-    ModelCard("bundled", "", "qwen2", 494_000_000, "CC BY-SA 4.0", folder=BUNDLED),
-    ModelCard("phi-2", "microsoft/phi-2", "phi", 2_780_000_000, licence="MIT"),
-    ModelCard(
-        "llama-7b", "meta-llama/Llama-2-7b-hf", "llama", 6_740_000_000, licence=_LLAMA2, gated=True
-    ),
-    ModelCard(
-        "mistral-7b",
-        "mistralai/Mistral-7B-v0.1",
-        "mistral",
-        7_240_000_000,
-        licence="Apache-2.0",
-        gated=True,
-    ),
-    ModelCard(
-        "qwen2.5-coder-0.5b",
-        f"{_QWEN}-0.5B-Instruct",
-        "qwen2",
-        494_000_000,
-        licence="Apache-2.0",
-    ),
-    ModelCard(
-        "qwen2.5-coder-1.5b",
-        f"{_QWEN}-1.5B-Instruct",
-        "qwen2",
-        1_540_000_000,
-        licence="Apache-2.0",
-    ),
-    ModelCard(
-        "qwen2.5-coder-3b",
-        f"{_QWEN}-3B-Instruct",
-        "qwen2",
-        3_090_000_000,
-        licence="Qwen Research License",
-    ),
-    ModelCard(
-        "qwen2.5-coder-7b",
-        f"{_QWEN}-7B-Instruct",
-        "qwen2",
-        7_620_000_000,
-        licence="Apache-2.0",
-    ),
-    ModelCard("qwen3-0.6b", "Qwen/Qwen3-0.6B", "qwen3", 596_000_000, licence="Apache-2.0"),
-    ModelCard("qwen3-1.7b", "Qwen/Qwen3-1.7B", "qwen3", 1_720_000_000, licence="Apache-2.0"),
-    ModelCard("qwen3-4b", "Qwen/Qwen3-4B", "qwen3", 4_020_000_000, licence="Apache-2.0"),
-    ModelCard(
-        "llama-3.2-1b",
-        "meta-llama/Llama-3.2-1B-Instruct",
-        "llama",
-        1_240_000_000,
-        licence=_LLAMA3,
-        gated=True,
-    ),
-    ModelCard(
-        "llama-3.2-3b",
-        "meta-llama/Llama-3.2-3B-Instruct",
-        "llama",
-        3_210_000_000,
-        licence=_LLAMA3,
-        gated=True,
-    ),
-    ModelCard("smollm2-135m", f"{_SMOL}-135M-Instruct", "llama", 135_000_000, licence="Apache-2.0"),
-    ModelCard("smollm2-360m", f"{_SMOL}-360M-Instruct", "llama", 362_000_000, licence="Apache-2.0"),
-    ModelCard(
-        "smollm2-1.7b", f"{_SMOL}-1.7B-Instruct", "llama", 1_710_000_000, licence="Apache-2.0"
-    ),
-    ModelCard(
-        "phi-3.5-mini", "microsoft/Phi-3.5-mini-instruct", "phi3", 3_820_000_000, licence="MIT"
-    ),
-    ModelCard("phi-4-mini", "microsoft/Phi-4-mini-instruct", "phi3", 3_840_000_000, licence="MIT"),
+_QWEN, _SMOL, _APACHE = "Qwen/Qwen2.5-Coder", "HuggingFaceTB/SmolLM2", "Apache-2.0"
+_TABLE = (
+    ("phi-2", "microsoft/phi-2", "phi", 2780, "MIT"),
+    ("llama-7b", "meta-llama/Llama-2-7b-hf", "llama", 6740, _LLAMA2),
+    ("mistral-7b", "mistralai/Mistral-7B-v0.1", "mistral", 7240, _APACHE),
+    ("qwen2.5-coder-0.5b", f"{_QWEN}-0.5B-Instruct", "qwen2", 494, _APACHE),
+    ("qwen2.5-coder-1.5b", f"{_QWEN}-1.5B-Instruct", "qwen2", 1540, _APACHE),
+    ("qwen2.5-coder-3b", f"{_QWEN}-3B-Instruct", "qwen2", 3090, "Qwen Research License"),
+    ("qwen2.5-coder-7b", f"{_QWEN}-7B-Instruct", "qwen2", 7620, _APACHE),
+    ("qwen3-0.6b", "Qwen/Qwen3-0.6B", "qwen3", 596, _APACHE),
+    ("qwen3-1.7b", "Qwen/Qwen3-1.7B", "qwen3", 1720, _APACHE),
+    ("qwen3-4b", "Qwen/Qwen3-4B", "qwen3", 4020, _APACHE),
+    ("llama-3.2-1b", "meta-llama/Llama-3.2-1B-Instruct", "llama", 1240, _LLAMA3),
+    ("llama-3.2-3b", "meta-llama/Llama-3.2-3B-Instruct", "llama", 3210, _LLAMA3),
+    ("smollm2-135m", f"{_SMOL}-135M-Instruct", "llama", 135, _APACHE),
+    ("smollm2-360m", f"{_SMOL}-360M-Instruct", "llama", 362, _APACHE),
+    ("smollm2-1.7b", f"{_SMOL}-1.7B-Instruct", "llama", 1710, _APACHE),
+    ("phi-3.5-mini", "microsoft/Phi-3.5-mini-instruct", "phi3", 3820, "MIT"),
+    ("phi-4-mini", "microsoft/Phi-4-mini-instruct", "phi3", 3840, "MIT"),
 )
+"""Short name, hub id, architecture, millions of parameters, licence."""
+_GATED = ("llama-7b", "mistral-7b", "llama-3.2-1b", "llama-3.2-3b")
+MODELS: dict[str, ModelCard] = {
+    "bundled": ModelCard("bundled", "", "qwen2", 494_000_000, SHARE_ALIKE, folder=BUNDLED)
+} | {
+    name: ModelCard(name, hub_id, architecture, millions * 1_000_000, licence, name in _GATED)
+    for name, hub_id, architecture, millions, licence in _TABLE
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,9 +167,9 @@ def resolve(name: str | Path) -> ModelCard:
     """
     text = str(name).strip()
     by_id = {card.hub_id.lower(): card for card in MODELS.values() if card.hub_id}
-    known = MODELS.get(text.lower()) or by_id.get(text.lower())
-    if known is not None:
-        return known
+    catalogued = MODELS.get(text.lower()) or by_id.get(text.lower())
+    if catalogued is not None:
+        return catalogued
     folder = Path(text).expanduser()
     if text and folder.is_dir():
         return _folder_card(folder)
@@ -237,23 +190,20 @@ def resolve(name: str | Path) -> ModelCard:
 
 
 def _folder_card(folder: Path) -> ModelCard:
-    """The card of a saved model, or of an adapter, from its config.json."""
-    if is_exported(folder):
-        kind = str(read_json(folder / "config.json").get("model_type", ""))
-        return ModelCard(folder.resolve().name, "", kind, folder=folder)
-    if not any((folder / file).is_file() for file in ("config.json", "adapter_config.json")):
-        raise ModelError(
-            f"folder '{folder}' holds no model; it needs a config.json with weights, or an "
-            "adapter_config.json of a PEFT adapter"
-        )
-    if is_adapter(folder):
+    """The card of a model that was saved or exported, or of an adapter, from its config.json."""
+    if is_adapter(folder) and not is_exported(folder):
         read_json(folder / "adapter_config.json")
         try:
             architecture = base_of(folder).architecture
         except ModelError:
             architecture = ""  # loading the adapter says what is missing
-    else:
+    elif (folder / "config.json").is_file() or is_exported(folder):
         architecture = str(read_json(folder / "config.json").get("model_type", ""))
+    else:
+        raise ModelError(
+            f"folder '{folder}' holds no model; it needs a config.json with weights, or an "
+            "adapter_config.json of a PEFT adapter"
+        )
     return ModelCard(folder.resolve().name, "", architecture, folder=folder)
 
 
@@ -302,10 +252,10 @@ def base_of(adapter: Path) -> ModelCard:
 
 def sources(card: ModelCard) -> list[ModelCard]:
     """The card and, where it is an adapter, what it is made over, down to whole weights."""
-    found = [card]
-    while (folder := found[-1].folder) is not None and is_adapter(folder):
-        found.append(base_of(folder))
-    return found
+    chain = [card]
+    while (folder := chain[-1].folder) is not None and is_adapter(folder):
+        chain.append(base_of(folder))
+    return chain
 
 
 def read_json(file: Path) -> dict[str, Any]:

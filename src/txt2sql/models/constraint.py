@@ -22,16 +22,13 @@ import json
 import re
 from collections import OrderedDict
 from collections.abc import Sequence
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper
 
 from txt2sql.errors import ModelError
-
-if TYPE_CHECKING:
-    pass
+from txt2sql.models.tokenizer import byte_level_table
 
 _CACHED_GRAMMARS = 256
 _NO_FORCING = '%llguidance {"no_forcing": true}\n'
@@ -42,8 +39,8 @@ _BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>$")
 def token_bytes(tokenizer: Any, size: int) -> list[bytes]:
     """The bytes that each token adds to the text, by id; b"" for special and unused ids.
 
-    Knows the decoders of fast tokenizers: ByteLevel (GPT-2, Llama-3, Qwen, phi-2), Metaspace or
-    Replace, with ByteFallback or not (Llama-2, Mistral), and WordPiece (BERT).
+    Knows the decoders of fast tokenizers: ByteLevel (GPT-2, Llama-3, Qwen, phi-2), and Metaspace or
+    Replace, with ByteFallback or not (Llama-2, Mistral).
     """
     backend = getattr(tokenizer, "backend_tokenizer", None)
     decoder = (json.loads(backend.to_str()).get("decoder") if backend else None) or {}
@@ -63,23 +60,12 @@ def token_bytes(tokenizer: Any, size: int) -> list[bytes]:
             out[i] = bytes([int(byte[1], 16)])
         elif kinds & {"Metaspace", "Replace"}:
             out[i] = token.replace("\u2581", " ").encode()
-        elif "WordPiece" in kinds:
-            out[i] = (token[2:] if token.startswith("##") else " " + token).encode()
         else:
             raise ModelError(
                 f"a grammar cannot restrict this model: its tokenizer decodes with {sorted(kinds)}; "
                 "ask it without a grammar"
             )
     return out
-
-
-@cache
-def byte_level_table() -> dict[str, bytes]:
-    """Character -> byte of byte-level BPE: printable Latin-1 is itself, the rest follows 255."""
-    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    others = [byte for byte in range(256) if byte not in printable]
-    table = {chr(byte): bytes([byte]) for byte in printable}
-    return table | {chr(256 + i): bytes([byte]) for i, byte in enumerate(others)}
 
 
 class _Vocabulary:
@@ -106,7 +92,7 @@ class GrammarEngine:
         tokens = token_bytes(tokenizer, vocab_size)
         vocabulary = _Vocabulary(tokenizer, tokens, end_ids)
         # Forced bytes are cut by the tokenizer. One that adds a space before a text or drops one, as
-        # those of Llama-2 and BERT do, would forbid the tokens that fit.
+        # that of Llama-2 does, would forbid the tokens that fit.
         self.forces = all(
             b"".join(tokens[i] for i in vocabulary(piece)) == piece.encode() for piece in _PIECES
         )
@@ -137,11 +123,11 @@ class GrammarEngine:
 
     def allowed(self, matcher: LLMatcher | None, size: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """(size,) which tokens may follow; only the end where nothing else may."""
-        found = np.zeros(size, dtype=bool)
+        allowed = np.zeros(size, dtype=bool)
         if matcher is not None:
-            bits = np.frombuffer(matcher.compute_bitmask(), dtype=np.uint8)
-            known = np.unpackbits(bits, bitorder="little")[:size]
-            found[: len(known)] = known
-        if not found.any():
-            found[self.end_ids] = True
-        return found
+            packed = np.frombuffer(matcher.compute_bitmask(), dtype=np.uint8)
+            bits = np.unpackbits(packed, bitorder="little")[:size]
+            allowed[: len(bits)] = bits
+        if not allowed.any():
+            allowed[self.end_ids] = True
+        return allowed

@@ -31,6 +31,7 @@ from txt2sql.models.weights import LoadedModel, load_weights, quiet
 from txt2sql.runs import write_atomically
 
 CONVERTER = "convert_hf_to_gguf.py"
+_ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors", "prompt.json", "README.md")
 OUTTYPES = ("auto", "f32", "f16", "bf16", "q8_0")
 
 
@@ -114,19 +115,18 @@ def export_onnx(
         write(loaded.model, loaded.tokenizer, part, bits=bits, levels=levels or {})
         if beside:
             assert card.folder is not None
-            shutil.copytree(card.folder, part / ADAPTER, ignore=_weights_alone)
+            (part / ADAPTER).mkdir()
+            for file in _ADAPTER_FILES:
+                if (card.folder / file).is_file():
+                    shutil.copy2(card.folder / file, part / ADAPTER / file)
             report(f"the adapter stays beside the {bits}-bit weights of {base.name}")
     return output
 
 
-def _weights_alone(folder: str, names: list[str]) -> list[str]:
-    """What of an adapter's folder is not copied beside its base."""
-    kept = ("adapter_config.json", "adapter_model.safetensors", "prompt.json", "README.md")
-    return [name for name in names if name not in kept]
-
-
 def save(loaded: LoadedModel, folder: Path) -> None:
     """Weights, config, generation config, tokenizer and model card."""
+    from huggingface_hub import try_to_load_from_cache
+
     try:
         # Some models on the hub have sampling settings beside do_sample=False: read, but not written.
         loaded.model.generation_config.validate(strict=True)
@@ -140,7 +140,11 @@ def save(loaded: LoadedModel, folder: Path) -> None:
     for card in reversed(made_of):
         prompt |= read_json(card.folder / "prompt.json") if card.folder else {}
     write_atomically(folder / "prompt.json", json.dumps(prompt) + "\n")
-    _copy_sentencepiece(made_of[-1], folder)
+    # Converters want tokenizer.model, which fast tokenizers do not write.
+    base, file = made_of[-1], "tokenizer.model"
+    path = base.folder / file if base.folder else try_to_load_from_cache(base.hub_id, file)
+    if isinstance(path, (str, Path)) and Path(path).is_file():
+        shutil.copyfile(path, folder / file)
     own = loaded.card.folder
     if own is None:
         return
@@ -148,16 +152,6 @@ def save(loaded: LoadedModel, folder: Path) -> None:
         write_card(folder, facts)
     elif (own / "README.md").is_file():
         shutil.copyfile(own / "README.md", folder / "README.md")
-
-
-def _copy_sentencepiece(base: ModelCard, folder: Path) -> None:
-    """Copy tokenizer.model, which converters want and fast tokenizers do not write."""
-    from huggingface_hub import try_to_load_from_cache
-
-    name = "tokenizer.model"
-    found = base.folder / name if base.folder else try_to_load_from_cache(base.hub_id, name)
-    if isinstance(found, (str, Path)) and Path(found).is_file():
-        shutil.copyfile(found, folder / name)
 
 
 @contextmanager
@@ -180,8 +174,8 @@ def new_folder(output: Path, force: bool, made_of: list[ModelCard]) -> Iterator[
             raise ModelError(f"'{output}' holds something else than a model; choose another output")
     part, old = (output.with_name(f".{output.name}.{end}") for end in ("part", "old"))
     try:
-        for left in (part, old):
-            shutil.rmtree(left, ignore_errors=True)
+        for leftover in (part, old):
+            shutil.rmtree(leftover, ignore_errors=True)
         part.mkdir(parents=True)
         yield part
         if output.is_dir():
@@ -190,8 +184,8 @@ def new_folder(output: Path, force: bool, made_of: list[ModelCard]) -> Iterator[
     except OSError as error:
         raise ModelError(f"'{output}' cannot be written: {error.strerror or error}") from error
     finally:
-        for left in (part, old):
-            shutil.rmtree(left, ignore_errors=True)
+        for leftover in (part, old):
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def export_gguf(
@@ -214,7 +208,6 @@ def export_gguf(
     if output.is_dir() or (output.exists() and not force):
         raise ModelError(f"'{output}' exists; choose another output, or add --force")
     card = resolve(name)
-    _check_causal(card)
     script = find_converter(converter)
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as scratch:
@@ -226,30 +219,19 @@ def export_gguf(
     return output
 
 
-def _check_causal(card: ModelCard) -> None:
-    base = sources(card)[-1]
-    if base.architecture == "bert":
-        raise ModelError(
-            f"llama.cpp cannot run '{base.name}' as a language model, so there is no GGUF file of "
-            "it; ask it with txt2sql, or export it with --format hf"
-        )
-
-
 def find_converter(given: Path | None = None) -> Path:
     """The path of llama.cpp's converter. Raises ModelError that says how to get it."""
-    named = given or (Path(os.environ["LLAMA_CPP"]) if os.environ.get("LLAMA_CPP") else None)
-    if named is None:
-        on_path = shutil.which(CONVERTER)
-        named = Path(on_path) if on_path else None
-    elif named.expanduser().is_dir():
-        named = named.expanduser() / CONVERTER
-    if named is None or not named.expanduser().is_file():
-        where = f"is not at '{named}'" if named else "is not on the PATH"
+    place = given or os.environ.get("LLAMA_CPP") or shutil.which(CONVERTER)
+    script = Path(place or CONVERTER).expanduser()
+    if script.is_dir():
+        script = script / CONVERTER
+    if place is None or not script.is_file():
+        where = f"is not at '{script}'" if place else "is not on the PATH"
         raise ModelError(
             f"llama.cpp's {CONVERTER} {where}; git clone https://github.com/ggml-org/llama.cpp "
             "and give its folder as --converter or in LLAMA_CPP"
         )
-    return named.expanduser().resolve()
+    return script.resolve()
 
 
 def _convert(script: Path, folder: Path, output: Path, outtype: str) -> None:
@@ -257,7 +239,7 @@ def _convert(script: Path, folder: Path, output: Path, outtype: str) -> None:
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
     if done.returncode or not output.is_file():
         lines = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-        said = lines[-1][:300] if lines else f"exit code {done.returncode}"
-        lacking = re.search(r"No module named '(\w+)'", said)
-        hint = f"; pip install {lacking[1]}" if lacking else ""
-        raise ModelError(f"llama.cpp's converter could not convert '{folder.name}': {said}{hint}")
+        reason = lines[-1][:300] if lines else f"exit code {done.returncode}"
+        missing = re.search(r"No module named '(\w+)'", reason)
+        hint = f"; pip install {missing[1]}" if missing else ""
+        raise ModelError(f"llama.cpp's converter could not convert '{folder.name}': {reason}{hint}")

@@ -344,8 +344,8 @@ def _names(tables: Sequence[Table]) -> Iterable[str]:
     )
     parts = [name for name in (*plain, *columns) if quote_identifier(name) == name]
     heads, tails = "|".join(_COMPUTED.split()), "|".join(_MEASURES.split())
-    known = "|".join(sorted({*parts, *(part.lower() for part in parts)})) or "0"
-    yield f"COMPUTED: /({heads})(_[A-Za-z0-9][A-Za-z0-9_]{{0,23}})?|({known})_({tails})/ & IDENTIFIER"
+    names = "|".join(sorted({*parts, *(part.lower() for part in parts)})) or "0"
+    yield f"COMPUTED: /({heads})(_[A-Za-z0-9][A-Za-z0-9_]{{0,23}})?|({names})_({tails})/ & IDENTIFIER"
 
 
 def _spelled(name: str) -> str:

@@ -80,15 +80,16 @@ class OnnxEngine:
     def __init__(
         self, folder: Path, *, adapters: Sequence[Path] = (), threads: int | None = None
     ) -> None:
-        runtime = _runtime()
+        import onnxruntime as runtime
+
         facts = _facts(folder)
         self.folder, self.name = folder, folder.name
         self.layers, self.kv_heads = int(facts["layers"]), int(facts["kv_heads"])
         self.head_size, self.size = int(facts["head_size"]), int(facts["size"])
         self.vocabulary, self.context = int(facts["vocabulary"]), int(facts["context"])
         self.identity = str(facts["identity"])
-        """What a cached prefix was computed with: the weights, and an adapter that reads it, too."""
-        self._linear: dict[str, tuple[int, int]] = {k: (int(a), int(b)) for k, (a, b) in facts["linear"].items()}  # fmt: skip
+        """Of what a prefix was computed with: the weights, and an adapter that reads it, too."""
+        self._linear = {k: (int(a), int(b)) for k, (a, b) in facts["linear"].items()}
         self._embeddings = _embeddings(folder, facts)
         options = runtime.SessionOptions()
         options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
@@ -237,8 +238,8 @@ def read_adapter(folder: Path) -> Adapter:
 
     try:
         facts = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
-        note = folder / "prompt.json"
-        asked = json.loads(note.read_text(encoding="utf-8")) if note.is_file() else {}
+        file = folder / "prompt.json"
+        prompt = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
         raw = (folder / "adapter_model.safetensors").read_bytes()
         tensors = load(raw)
         scale = facts["lora_alpha"] / facts["r"] ** (0.5 if facts.get("use_rslora") else 1)
@@ -253,21 +254,13 @@ def read_adapter(folder: Path) -> Adapter:
         if end and high is not None:
             matrices[layer] = low.astype(np.float32), high.astype(np.float32) * np.float32(scale)
     digest = hashlib.sha256(raw).hexdigest()
-    return Adapter(matrices, bool(asked.get("activated")), digest)
+    return Adapter(matrices, bool(prompt.get("activated")), digest)
 
 
 def is_plain_lora(facts: Mapping[str, Any]) -> bool:
     """Whether an adapter_config.json is of an adapter that only adds b @ a to linear layers."""
     other = facts.get("use_dora") or facts.get("modules_to_save") or facts.get("rank_pattern")
     return not other and facts.get("bias", "none") == "none"
-
-
-def _runtime() -> Any:
-    try:
-        import onnxruntime
-    except ImportError as problem:
-        raise ModelError("onnxruntime is not installed; pip install onnxruntime") from problem
-    return onnxruntime
 
 
 def _facts(folder: Path) -> dict[str, Any]:

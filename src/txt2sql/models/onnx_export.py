@@ -181,11 +181,7 @@ def _adapted(graph: _Graph, source: str, product: str, name: str) -> str:
 
 
 def build(
-    config: Mapping[str, Any],
-    tensors: Mapping[str, Array],
-    quantised: Mapping[str, BlockWeights],
-    *,
-    adapters: bool = True,
+    config: Mapping[str, Any], tensors: Mapping[str, Array], quantised: Mapping[str, BlockWeights]
 ) -> Any:
     """The graph of a model. `tensors` are its weights by name; `quantised` takes the place of some.
 
@@ -213,7 +209,7 @@ def build(
     def linear(source: str, n: int, kind: str) -> str:
         names, name = [f"model.layers.{n}.{member}" for member in MEMBERS[kind]], f"{n}.{kind}"
         product = _linear(graph, source, joined(names), name, bias(names))
-        return _adapted(graph, source, product, name) if adapters else product
+        return _adapted(graph, source, product, name)
 
     def norm(source: str, weight: str, name: str) -> str:
         graph.constant(f"{name}.weight", tensors[weight].astype(np.float32))
@@ -265,8 +261,16 @@ def build(
         names = [f"{n}.{h}.queries" for h in range(shape.kv_heads)]
         if shape.kv_heads > 1:
             graph.many("Split", [queries], names, axis=0, num_outputs=shape.kv_heads)
-            keys = graph.many("Split", [f"k.new.{n}"], [f"{n}.{h}.k" for h in range(shape.kv_heads)], axis=1, num_outputs=shape.kv_heads)  # fmt: skip
-            values = graph.many("Split", [f"v.new.{n}"], [f"{n}.{h}.v" for h in range(shape.kv_heads)], axis=1, num_outputs=shape.kv_heads)  # fmt: skip
+            keys, values = (
+                graph.many(
+                    "Split",
+                    [f"{part}.new.{n}"],
+                    [f"{n}.{h}.{part}" for h in range(shape.kv_heads)],
+                    axis=1,
+                    num_outputs=shape.kv_heads,
+                )
+                for part in "kv"
+            )
         else:
             names, keys, values = [queries], [f"k.new.{n}"], [f"v.new.{n}"]
         outputs = []
@@ -313,10 +317,10 @@ def build(
     table = tensors.get("lm_head.weight", tensors.get("model.embed_tokens.weight"))
     logits = _linear(graph, final, head if head is not None else table, "head", None)  # type: ignore[arg-type]
     graph.add("Squeeze", [logits, "zero"], "logits")
-    return _model(graph, shape, adapters)
+    return _model(graph, shape)
 
 
-def _model(graph: _Graph, shape: Shape, adapters: bool) -> Any:
+def _model(graph: _Graph, shape: Shape) -> Any:
     def value(name: str, dims: list[Any], kind: int = TensorProto.FLOAT) -> Any:
         return helper.make_tensor_value_info(name, kind, dims)
 
@@ -334,10 +338,9 @@ def _model(graph: _Graph, shape: Shape, adapters: bool) -> Any:
                 value(f"{part}.{n}.{h}", ["slots", shape.head_size]) for h in range(shape.kv_heads)
             ]
             outputs.append(value(f"{part}.new.{n}", ["time", shape.kv_heads * shape.head_size]))
-        if adapters:
-            for name, (rows, columns) in linear_shapes(shape).items():
-                inputs.append(value(f"a.{n}.{name}", [f"rank.{n}.{name}", columns]))
-                inputs.append(value(f"b.{n}.{name}", [rows, f"rank.{n}.{name}"]))
+        for name, (rows, columns) in linear_shapes(shape).items():
+            inputs.append(value(f"a.{n}.{name}", [f"rank.{n}.{name}", columns]))
+            inputs.append(value(f"b.{n}.{name}", [rows, f"rank.{n}.{name}"]))
     made = helper.make_graph(graph.nodes, "decoder", inputs, outputs, graph.initializers)
     opsets = [helper.make_opsetid("", 21), helper.make_opsetid(_MICROSOFT, 1)]
     return helper.make_model(made, opset_imports=opsets, ir_version=10, producer_name="txt2sql")

@@ -33,8 +33,8 @@ def read_tensors(folder: Path, config: Mapping[str, Any]) -> dict[str, Tensor]:
 
     def raw(name: str, kind: Any) -> Array:
         file, offset, length = places[name]
-        found: Array = np.fromfile(folder / file, np.uint8, length, offset=offset).view(kind)
-        return found
+        values: Array = np.fromfile(folder / file, np.uint8, length, offset=offset).view(kind)
+        return values
 
     def matrix(name: str, rows: int, columns: int) -> Array:
         """(rows, columns), whichever way it is stored."""
@@ -46,10 +46,8 @@ def read_tensors(folder: Path, config: Mapping[str, Any]) -> dict[str, Tensor]:
         scales = raw(f"{name}.scales", np.float16).reshape(rows, blocks, 1).astype(np.float32)
         if len(levels) < rows * columns:  # two levels a byte, the first one low
             levels, zeros = _halves(levels), _halves(zeros)
-        levels, zeros = (
-            levels.reshape(rows, blocks, BLOCK),
-            zeros.reshape(rows, -1)[:, :blocks, None],
-        )
+        levels = levels.reshape(rows, blocks, BLOCK)
+        zeros = zeros.reshape(rows, -1)[:, :blocks, None]
         return ((levels.astype(np.float32) - zeros) * scales).reshape(rows, columns)
 
     tensors: dict[str, Array] = {

@@ -1,4 +1,4 @@
-"""Process preference model (PPM): how good a step of an answer is, read off the policy's own trunk.
+"""Process preference model (PPM): how good a step of an answer is, from the policy's hidden states.
 
 Field's name and source: PPM, Guan et al. 2025 (rStar-Math), trained on pairs of steps with a
 Bradley-Terry loss (`training/ppm.py`). Here it is a small head on the hidden state of a step's last
@@ -71,18 +71,19 @@ class PreferenceHead(nn.Module):
 
 @dataclass(frozen=True, slots=True)
 class Preference:
-    """A trained head, how much it counts in the final vote, and what it was measured to be worth."""
+    """A trained head, and how much it counts in the final vote."""
 
     head: PreferenceHead
     vote: float = 0.0
     """`search.vote.Weights.preference`, chosen on databases that the head was not trained on."""
-    measured: dict[str, Any] = field(default_factory=dict)
+    validation: dict[str, Any] = field(default_factory=dict)
+    """Its results on databases that it was not trained on."""
 
     @torch.inference_mode()
     def scores(self, hidden: Array) -> list[float]:
         """Of hidden states (n, size) in numpy, as a search has them."""
-        found: list[float] = self.head(torch.from_numpy(hidden)).tolist()
-        return found
+        scores: list[float] = self.head(torch.from_numpy(hidden)).tolist()
+        return scores
 
 
 def save_preference(preference: Preference, folder: Path) -> None:
@@ -94,7 +95,7 @@ def save_preference(preference: Preference, folder: Path) -> None:
         "size": head.size,
         "width": head.width,
         "vote": preference.vote,
-        "measured": preference.measured,
+        "measured": preference.validation,
     }
     write_atomically(folder / FACTS, json.dumps(facts, indent=1) + "\n")
 
@@ -107,13 +108,13 @@ def find(folder: Path | None) -> Preference | None:
         facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
         head = PreferenceHead(int(facts["size"]), int(facts["width"]))
         head.load_state_dict(load_file(str(folder / WEIGHTS)))
-        vote, measured = float(facts["vote"]), dict(facts["measured"])
+        vote, validation = float(facts["vote"]), dict(facts["measured"])
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise ModelError(
             f"the preference model in '{folder}' is damaged; remove {WEIGHTS} and {FACTS}, or copy "
             "them again"
         ) from error
-    return Preference(head.eval(), vote, measured)
+    return Preference(head.eval(), vote, validation)
 
 
 @dataclass(slots=True)
@@ -123,36 +124,33 @@ class TokenTree:
     tokens: list[int] = field(default_factory=list)
     paths: list[tuple[int, ...]] = field(default_factory=list)
     """Of each token the numbers of those before it, in order."""
-    _known: dict[tuple[int, int], int] = field(default_factory=dict)
+    _numbers: dict[tuple[int, int], int] = field(default_factory=dict)
 
     def add(self, ids: Sequence[int]) -> int:
         """The number of the last token of an answer or of a part of one; -1 for none."""
         number = -1
         for token in ids:
-            known = self._known.get((number, token))
-            if known is None:
-                known = len(self.tokens)
-                before = () if number < 0 else (*self.paths[number], number)
-                self._known[number, token] = known
+            parent, number = number, self._numbers.setdefault((number, token), len(self.tokens))
+            if number == len(self.tokens):
                 self.tokens.append(token)
-                self.paths.append(before)
-            number = known
+                self.paths.append(() if parent < 0 else (*self.paths[parent], parent))
         return number
 
 
 def tree_states(model: Any, prompt: Sequence[int], tree: TokenTree) -> Tensor:
-    """The trunk's last hidden states (tokens, size) of a whole tree, in one forward pass.
+    """The policy's last hidden states (tokens, size) of a whole tree, in one forward pass.
 
     Equal to what a search sees: each token attends to the prompt and to its own ancestors. Gradients
     flow where they are on.
     """
-    asked, count = len(prompt), len(tree.tokens)
-    seen = torch.zeros(asked + count, asked + count, dtype=torch.bool)
-    seen[:asked, :asked] = torch.ones(asked, asked, dtype=torch.bool).tril()
-    seen[asked:, :asked] = True
+    start, count = len(prompt), len(tree.tokens)
+    # (start + count, start + count): the prompt is causal, a token of the tree sees it and its ancestors.
+    seen = torch.zeros(start + count, start + count, dtype=torch.bool)
+    seen[:start, :start] = torch.ones(start, start, dtype=torch.bool).tril()
+    seen[start:, :start] = True
     for number, path in enumerate(tree.paths):
-        seen[asked + number, [asked + before for before in (*path, number)]] = True
-    positions = [*range(asked), *(asked + len(path) for path in tree.paths)]
+        seen[start + number, [start + before for before in (*path, number)]] = True
+    positions = [*range(start), *(start + len(path) for path in tree.paths)]
     device = next(model.parameters()).device
     output = model.base_model(
         input_ids=torch.tensor([[*prompt, *tree.tokens]], device=device),
@@ -160,7 +158,7 @@ def tree_states(model: Any, prompt: Sequence[int], tree: TokenTree) -> Tensor:
         position_ids=torch.tensor([positions], device=device),
         use_cache=False,
     )
-    states: Tensor = output.last_hidden_state[0, asked:]
+    states: Tensor = output.last_hidden_state[0, start:]
     return states
 
 

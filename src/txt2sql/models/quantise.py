@@ -5,8 +5,8 @@ columns of a matrix one after the other and lets the columns to come make up for
 by the inputs that the layer sees on calibration prompts. The levels are those of ONNX Runtime's
 MatMulNBits: weight = (level - zero) * scale, levels 0 to 15, one scale and zero per 32 inputs.
 
-    quantise_model(model, rows)       # in place: every linear layer holds dequantised weights
-    levels, scales, zeros = pack(model.layers[0].mlp.up_proj.weight)
+    levels = quantise_model(model, rows)     # in place: every linear layer holds dequantised weights
+    write_levels(levels, folder)
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+
+from txt2sql.models.onnx_engine import MEMBERS
 
 BLOCK = 32
 """Inputs that share a scale and a zero point."""
@@ -76,16 +77,11 @@ def _rounded(block: Tensor, scale: Tensor, zero: Tensor) -> Tensor:
 
 def nearest(weight: Tensor) -> Quantised:
     """Every weight to its nearest level."""
-    weight = weight.float()
-    columns = weight.shape[1]
-    scales, zeros, levels = [], [], []
-    for start in range(0, columns, BLOCK):
-        block = weight[:, start : start + BLOCK]
-        scale, zero = block_range(block)
-        scales.append(scale)
-        zeros.append(zero)
-        levels.append((block / scale[:, None] + zero[:, None]).round().clamp(0, _LEVELS))
-    return _packed(levels, scales, zeros)
+    rows, columns = weight.shape
+    blocks = weight.float().reshape(-1, BLOCK)
+    scales, zeros = block_range(blocks)  # (rows * blocks,)
+    levels = (blocks / scales[:, None] + zeros[:, None]).round().clamp(0, _LEVELS)
+    return _quantised(levels.view(rows, columns), scales.view(rows, -1), zeros.view(rows, -1))
 
 
 def gptq(weight: Tensor, hessian: Tensor) -> Quantised:
@@ -101,35 +97,29 @@ def gptq(weight: Tensor, hessian: Tensor) -> Quantised:
     weight[:, dead] = 0
     diagonal += _DAMPING * diagonal.mean()
     inverse = torch.cholesky_inverse(torch.linalg.cholesky(hessian))
-    factor = torch.linalg.cholesky(
-        inverse, upper=True
-    )  # (inputs, inputs), row i: column i's spread
+    # (inputs, inputs); row i says how the error of column i spreads.
+    factor = torch.linalg.cholesky(inverse, upper=True)
     cost = diagonal.clone()
-    scales, zeros, levels = [], [], []
+    levels = torch.empty_like(weight)
+    scales, zeros = [], []
     for start in range(0, weight.shape[1], BLOCK):
         end = start + BLOCK
         block = weight[:, start:end]
         scale, zero = block_range(block, cost[start:end])
         errors = torch.empty_like(block)
-        own = torch.empty_like(block)
         for i in range(BLOCK):
             column, pivot = block[:, i], factor[start + i, start + i]
-            own[:, i] = (column / scale + zero).round().clamp(0, _LEVELS)
-            errors[:, i] = (column - (own[:, i] - zero) * scale) / pivot
+            level = levels[:, start + i] = (column / scale + zero).round().clamp(0, _LEVELS)
+            errors[:, i] = (column - (level - zero) * scale) / pivot
             block[:, i:] -= errors[:, i : i + 1] * factor[start + i, start + i : end]
         weight[:, end:] -= errors @ factor[start:end, end:]
-        levels.append(own)
         scales.append(scale)
         zeros.append(zero)
-    return _packed(levels, scales, zeros)
+    return _quantised(levels, torch.stack(scales, 1), torch.stack(zeros, 1))
 
 
-def _packed(levels: list[Tensor], scales: list[Tensor], zeros: list[Tensor]) -> Quantised:
-    return Quantised(
-        torch.cat(levels, 1).to(torch.uint8),
-        torch.stack(scales, 1).half(),
-        torch.stack(zeros, 1).to(torch.uint8),
-    )
+def _quantised(levels: Tensor, scales: Tensor, zeros: Tensor) -> Quantised:
+    return Quantised(levels.to(torch.uint8), scales.half(), zeros.to(torch.uint8))
 
 
 @torch.inference_mode()
@@ -151,13 +141,14 @@ def quantise_model(
         moments = _second_moments(layer, [group[0][1] for group in groups], states, arguments)
         for group, moment in zip(groups, moments, strict=True):
             for name, module in group:
-                quantised = gptq(module.weight.data, moment)
+                weight, quantised = module.weight.data, gptq(module.weight.data, moment)
                 rounded = quantised.dequantised()
-                lost = _power(rounded - module.weight.data, moment)
-                report(f"layer {number} {name}: {lost / _power(module.weight.data, moment):.1e}")
-                module.weight.data.copy_(rounded)
+                loss = _power(rounded - weight, moment) / _power(weight, moment)
+                report(f"layer {number} {name}: {loss:.1e}")
+                weight.copy_(rounded)
                 result[f"model.layers.{number}.{name}"] = quantised
-        states = [_output(layer, state, named) for state, named in zip(states, arguments)]
+        outputs = [layer(state, **named) for state, named in zip(states, arguments)]
+        states = [each[0] if isinstance(each, tuple) else each for each in outputs]
     return result
 
 
@@ -166,21 +157,10 @@ def _power(weight: Tensor, moment: Tensor) -> float:
     return float(((weight @ moment) * weight).sum())
 
 
-def _output(layer: Any, state: Tensor, named: Any) -> Tensor:
-    output = layer(state, **named)
-    state_after: Tensor = output[0] if isinstance(output, tuple) else output
-    return state_after
-
-
 def _groups(layer: Any) -> Iterator[list[tuple[str, nn.Linear]]]:
     """Linear layers that see the same inputs, in the order in which they run."""
     linear = {n: m for n, m in layer.named_modules() if isinstance(m, nn.Linear)}
-    for ends in (
-        ("q_proj", "k_proj", "v_proj"),
-        ("o_proj",),
-        ("gate_proj", "up_proj"),
-        ("down_proj",),
-    ):
+    for ends in MEMBERS.values():
         group = [(name, module) for name, module in linear.items() if name.endswith(ends)]
         if group:
             yield group
@@ -246,13 +226,11 @@ def nearest_levels(model: Any) -> dict[str, Quantised]:
 
 def write_levels(levels: dict[str, Quantised], folder: Path) -> None:
     """Write the levels of a quantised base beside its weights."""
-    tensors: dict[str, Tensor] = {}
-    for name, each in levels.items():
-        tensors |= {
-            f"{name}.levels": each.levels.contiguous(),
-            f"{name}.scales": each.scales.contiguous(),
-            f"{name}.zeros": each.zeros.contiguous(),
-        }
+    tensors = {
+        f"{name}.{part}": getattr(quantised, part).contiguous()
+        for name, quantised in levels.items()
+        for part in ("levels", "scales", "zeros")
+    }
     save_file(tensors, str(folder / LEVELS_FILE))
 
 
@@ -261,11 +239,8 @@ def read_levels(folder: Path) -> dict[str, Quantised] | None:
     path = folder / LEVELS_FILE
     if not path.is_file():
         return None
-    with safe_open(str(path), "pt") as file:
-        names = {key.rpartition(".")[0] for key in file.keys()}  # noqa: SIM118 - no mapping
-        return {
-            name: Quantised(
-                *(file.get_tensor(f"{name}.{p}") for p in ("levels", "scales", "zeros"))
-            )
-            for name in sorted(names)
-        }
+    tensors = load_file(str(path))
+    return {
+        name: Quantised(*(tensors[f"{name}.{part}"] for part in ("levels", "scales", "zeros")))
+        for name in sorted({key.rpartition(".")[0] for key in tensors})
+    }

@@ -21,7 +21,7 @@ from transformers.cache_utils import CacheLayerMixin
 
 from txt2sql.models.decoder import Decoder
 from txt2sql.models.onnx_engine import Array, Output
-from txt2sql.models.tokenizer import input_text, leading_tokens
+from txt2sql.models.tokenizer import decode, input_text, leading_tokens
 from txt2sql.models.weights import LoadedModel, load_weights
 from txt2sql.types import Prompt
 
@@ -145,11 +145,11 @@ class _FlatLayer(CacheLayerMixin):
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
         """The first slots."""
-        self.keys = self._room(key_states, _GROWTH)
-        self.values = self._room(value_states, _GROWTH)
+        self.keys = self._zeros(key_states, _GROWTH)
+        self.values = self._zeros(value_states, _GROWTH)
         self.is_initialized = True
 
-    def _room(self, like: Tensor, slots: int) -> Tensor:
+    def _zeros(self, like: Tensor, slots: int) -> Tensor:
         shape = (1, like.shape[1], slots, like.shape[3])
         return torch.zeros(shape, device=self.place, dtype=self.precision)
 
@@ -163,7 +163,7 @@ class _FlatLayer(CacheLayerMixin):
         for name, new in (("keys", key_states), ("values", value_states)):
             whole: Tensor = getattr(self, name)
             if end > whole.shape[2]:
-                larger = self._room(new, max(end, 2 * whole.shape[2]))
+                larger = self._zeros(new, max(end, 2 * whole.shape[2]))
                 larger[:, :, : self.length] = whole[:, :, : self.length]
                 whole = larger
                 setattr(self, name, whole)
@@ -207,11 +207,7 @@ class HubVocabulary:
 
     def decode(self, tokens: Sequence[int], **_: Any) -> str:
         """The text of tokens without special ones."""
-        return str(
-            self.tokenizer.decode(
-                list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False
-            )
-        )
+        return decode(self.tokenizer, tokens)
 
     def prompt_text(self, prompt: Prompt) -> tuple[str, str]:
         """The prompt as the model reads it, in two parts: of the database, and of the question."""

@@ -39,6 +39,8 @@ from txt2sql.models.catalog import (
 
 _SOME_BILLIONS = 1_000_000_000
 _BEYOND_CACHE = 4_000_000
+_ALIKE = 0.1
+"""Relative difference of embeddings and head up to which two quantisations of one matrix are assumed."""
 _PROBE_TIMEOUT_S = 5.0
 
 
@@ -62,15 +64,15 @@ def load_weights(
     Raises ModelError for everything that can go wrong with a model's name or files.
     """
     card = resolve(name)
-    place = choose_device(device)
-    options = _quantisation(bits, place)
-    model, tokenizer = _read(card, place, dtype, options)
+    device = choose_device(device)
+    options = _quantisation(bits, device)
+    model, tokenizer = _read(card, device, dtype, options)
     if not options:
-        model = model.to(place)
+        model = model.to(device)
     return LoadedModel(card, model.eval(), tokenizer)
 
 
-def _read(card: ModelCard, place: str, dtype: str | None, options: dict[str, Any]) -> Any:
+def _read(card: ModelCard, device: str, dtype: str | None, options: dict[str, Any]) -> Any:
     """The (model, tokenizer) of a card, an adapter merged into its base; not yet on its device.
 
     An adapter stays beside quantised weights: merged into them, it would be rounded to 4 or 8 bits.
@@ -78,11 +80,11 @@ def _read(card: ModelCard, place: str, dtype: str | None, options: dict[str, Any
     if is_exported(card.folder):
         return _read_exported(card, dtype)
     if not is_adapter(card.folder):
-        return _read_base(card, place, dtype, options)
+        return _read_base(card, device, dtype, options)
     assert card.folder is not None
     base = base_of(card.folder)
     check_files(card.folder)  # before the base is loaded, which takes minutes where it is large
-    model, tokenizer = _read(base, place, dtype, options)
+    model, tokenizer = _read(base, device, dtype, options)
     with _explained(card):
         tokenizer = _own_tokenizer(card.folder, tokenizer)
         model = load_adapter(model, card.folder)
@@ -118,16 +120,16 @@ def _own_tokenizer(adapter: Path, tokenizer: Any) -> Any:
     return AutoTokenizer.from_pretrained(str(adapter), local_files_only=True)
 
 
-def _read_base(card: ModelCard, place: str, dtype: str | None, options: dict[str, Any]) -> Any:
+def _read_base(card: ModelCard, device: str, dtype: str | None, options: dict[str, Any]) -> Any:
     local = card.folder is not None or _on_this_machine(card)
     config, tokenizer = _config_and_tokenizer(card, local)
     with _explained(card):
-        size = card.parameters or (_size(config) if place == "cpu" else 0)
+        size = card.parameters or (_size(config) if device == "cpu" else 0)
         kind: Any = AutoModelForCausalLM  # its annotations leave out `output_loading_info`
         model, info = kind.from_pretrained(
             card.source,
             config=config,
-            dtype=_dtype(dtype) if dtype else choose_dtype(place, size),
+            dtype=_dtype(dtype) if dtype else choose_dtype(device, size),
             local_files_only=local,
             output_loading_info=True,
             **options,
@@ -161,17 +163,50 @@ def _read_exported(card: ModelCard, dtype: str | None) -> Any:
     return model.to(named) if isinstance(named, torch.dtype) else model, tokenizer
 
 
+def read_gguf(path: Path) -> tuple[Any, Any]:
+    """The (model, tokenizer) of a file, in single precision. Raises ModelError for a damaged one.
+
+    A converter writes tied embeddings twice, in two precisions. They are tied again, by the output
+    head's, which are the more precise ones.
+    """
+    if importlib.util.find_spec("gguf") is None:
+        raise ModelError("reading a GGUF file needs the package gguf; pip install gguf")
+    folder, file = str(path.parent), path.name
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=file)
+        stored = AutoModelForCausalLM.from_pretrained(folder, gguf_file=file, dtype=torch.float32)
+    except Exception as problem:  # readers of both packages raise all kinds for a damaged file
+        reason = " ".join(str(problem).split())[:200]
+        raise ModelError(
+            f"'{path}' cannot be read as GGUF ({reason}); download it again"
+        ) from problem
+    config = stored.config.to_dict()
+    config.pop("quantization_config", None)
+    state = {name: tensor.clone() for name, tensor in stored.state_dict().items()}
+    embeddings, head = state["model.embed_tokens.weight"], state.get("lm_head.weight")
+    if head is not None and (embeddings - head).norm() < _ALIKE * head.norm():
+        config["tie_word_embeddings"] = True
+        state["model.embed_tokens.weight"] = head
+    model = AutoModelForCausalLM.from_config(type(stored.config).from_dict(config))
+    model.load_state_dict(state)
+    model.tie_weights()
+    ends = [tokenizer.eos_token_id, tokenizer.pad_token_id]
+    model.generation_config.eos_token_id = [i for i in dict.fromkeys(ends) if i is not None]
+    model.generation_config.pad_token_id = tokenizer.pad_token_id
+    return model.eval(), tokenizer
+
+
 def choose_device(device: str | None = None) -> str:
-    """The device asked for, when it is there, else the best one: cuda, mps, cpu."""
-    there = {
+    """The named device, when it is there, else the best one: cuda, mps, cpu."""
+    available = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
         "cpu": True,
     }
     if device is None:
-        return next(name for name, present in there.items() if present)
-    if not there.get(device.split(":")[0], False):
-        names = ", ".join(name for name, present in there.items() if present)
+        return next(name for name, present in available.items() if present)
+    if not available.get(device.split(":")[0], False):
+        names = ", ".join(name for name, present in available.items() if present)
         raise ModelError(f"this machine has no device '{device}'; choose one of {names}")
     return device
 
@@ -237,12 +272,12 @@ def _on_this_machine(card: ModelCard) -> bool:
     if constants.HF_HUB_OFFLINE:
         raise ModelError(_unreachable(card, "HF_HUB_OFFLINE is set"))
     if not any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY")):
-        place = urlsplit(constants.ENDPOINT)
+        hub = urlsplit(constants.ENDPOINT)
         try:
-            port = place.port or (80 if place.scheme == "http" else 443)
-            socket.create_connection((place.hostname or "", port), _PROBE_TIMEOUT_S).close()
+            port = hub.port or (80 if hub.scheme == "http" else 443)
+            socket.create_connection((hub.hostname or "", port), _PROBE_TIMEOUT_S).close()
         except OSError as error:
-            raise ModelError(_unreachable(card, f"{place.hostname} cannot be reached")) from error
+            raise ModelError(_unreachable(card, f"{hub.hostname} cannot be reached")) from error
     return False
 
 
@@ -256,7 +291,7 @@ def _unreachable(card: ModelCard, reason: str) -> str:
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keep transformers from printing: what goes wrong is raised."""
-    shown = transformers.logging.get_verbosity(), transformers.logging.is_progress_bar_enabled()
+    before = transformers.logging.get_verbosity(), transformers.logging.is_progress_bar_enabled()
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     try:
@@ -264,8 +299,8 @@ def quiet() -> Iterator[None]:
             warnings.simplefilter("ignore", FutureWarning)
             yield
     finally:
-        transformers.logging.set_verbosity(shown[0])
-        if shown[1]:
+        transformers.logging.set_verbosity(before[0])
+        if before[1]:
             transformers.logging.enable_progress_bar()
 
 

@@ -68,26 +68,26 @@ def joined(words: Sequence[str]) -> str:
     return "".join(map(stem, words))
 
 
-def copy_weights(schema: Schema, asked: Set[str], named: Set[str]) -> dict[str, float]:
+def copy_weights(schema: Schema, stems: Set[str], named: Set[str]) -> dict[str, float]:
     """Table -> what its likeness to the question counts for, below 1 for a copy.
 
-    It is 0 where another table of a series stands for it. `asked` are the stems of the question and
+    It is 0 where another table of a series stands for it. `stems` are the stems of the question and
     `named` the tables that it names: those are no copies, nor are backups where it asks for backups.
     """
     originals = {joined(name_parts(table.name)): table for table in schema.tables}
     weights = {table.name: _VIEW_WEIGHT for table in _views(schema)}
     for table in schema.tables:
-        if _is_copy(table, originals, asked):
+        if _is_copy(table, originals, stems):
             weights[table.name] = COPY_WEIGHT
     for members in _series(schema):
-        numbers = [word for word in asked if word.isdigit() and len(word) > 3]  # as of 2023
+        numbers = [word for word in stems if word.isdigit() and len(word) > 3]  # as of 2023
         meant = [t for t in members if any(_digits(t.name).startswith(n) for n in numbers)]
         shown = {members[-1].name, *(table.name for table in meant[-1:])}
         weights.update({table.name: 0.0 for table in members if table.name not in shown})
     return {name: weight for name, weight in weights.items() if name not in named}
 
 
-def _is_copy(table: Table, originals: Mapping[str, Table], asked: Set[str]) -> bool:
+def _is_copy(table: Table, originals: Mapping[str, Table], stems: Set[str]) -> bool:
     rest = name_parts(table.name)
     marks: list[str] = []
     for place in (-1, 0):  # orders_bak_2023, stg_orders
@@ -95,7 +95,7 @@ def _is_copy(table: Table, originals: Mapping[str, Table], asked: Set[str]) -> b
             marks.append(rest.pop(place))
     if marks and rest[0] == "of":  # "Copy of Orders"
         rest = rest[1:]
-    if any({mark, stem(mark), _ALL_MARKS.get(mark, mark)} & asked for mark in marks):
+    if any({mark, stem(mark), _ALL_MARKS.get(mark, mark)} & stems for mark in marks):
         return False
     if any(mark in _MARKS for mark in marks):
         return True

@@ -96,8 +96,8 @@ def render(
         if 3 * sum(len(table.columns) for table in candidate.tables) > budget:
             return False
         dropped = () if candidate is schema else ("table.column",) * _MAX_NAMED_DROPS
-        static, asked = schema_part(candidate, dropped, samples), question_part(candidate)
-        return count(_text(static, asked)) + count(_SYSTEM) <= budget
+        static, request = schema_part(candidate, dropped, samples), question_part(candidate)
+        return count(_text(static, request)) + count(_SYSTEM) <= budget
 
     words = "\n".join(
         [question, evidence, *((previous.question, previous.sql) if previous else ())]
@@ -106,23 +106,23 @@ def render(
     # A column that is needed helps more than sample values do, so those go first.
     samples = fits(schema, True)
     reduced, dropped = (schema, ()) if samples else reduce_schema(words, schema, matches, fits)
-    static, asked = schema_part(reduced, dropped, samples), question_part(reduced)
+    static, request = schema_part(reduced, dropped, samples), question_part(reduced)
     return Prompt(
-        text=_text(static, asked),
+        text=_text(static, request),
         prefix=_text(static, []),
         messages=(
             Message("system", "\n".join([_SYSTEM, "", *static])),
-            Message("user", "\n".join(asked)),
+            Message("user", "\n".join(request)),
         ),
         dropped=(*copies, *dropped),
         matches=tuple(matches),
     )
 
 
-def _text(static: Sequence[str], asked: Sequence[str]) -> str:
-    """The prompt as plain text; without what is asked, its beginning."""
-    comments = [f"-- {line}" for part in asked for line in part.split("\n")]
-    ending = [*comments, _CONTINUE] if asked else []
+def _text(static: Sequence[str], request: Sequence[str]) -> str:
+    """The prompt as plain text; without a request, its beginning."""
+    comments = [f"-- {line}" for part in request for line in part.split("\n")]
+    ending = [*comments, _CONTINUE] if request else []
     return "\n".join([_HEAD, *static, *ending, ""])
 
 

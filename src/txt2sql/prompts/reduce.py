@@ -85,10 +85,10 @@ def without_copies(question: str, schema: Schema) -> tuple[Schema, tuple[str, ..
     named = {table.name for table in schema.tables if mentions.table(table)}
     weights = copy_weights(schema, mentions.stems, named)
     copies = {name for name, weight in weights.items() if weight <= COPY_WEIGHT}
-    kept = [(t.name, c.name) for t in schema.tables if t.name not in copies for c in t.columns]
-    if not copies or not kept:
+    originals = [(t.name, c.name) for t in schema.tables if t.name not in copies for c in t.columns]
+    if not copies or not originals:
         return schema, ()
-    return _select(schema, kept, ()), tuple(t.name for t in schema.tables if t.name in copies)
+    return _select(schema, originals, ()), tuple(t.name for t in schema.tables if t.name in copies)
 
 
 def rank_columns(
@@ -160,8 +160,8 @@ class _Mentions:
     def table(self, table: Table) -> bool:
         """Whether the question names it: spaced, in the plural, in another case."""
         parts = name_parts(table.name)
-        said = parts[1:] if len(parts) > 1 and parts[0] in _PREFIXES else parts
-        return self._names(parts, table.name) or self._names(said, "") or self._words(table.words)
+        rest = parts[1:] if len(parts) > 1 and parts[0] in _PREFIXES else parts
+        return self._names(parts, table.name) or self._names(rest, "") or self._words(table.words)
 
     def column(self, column: Column) -> bool:
         return self._names(name_parts(column.name), column.name) or self._words(column.words)
@@ -190,9 +190,9 @@ class _Likeness:
     def __init__(self, question: str, spent: Set[str]) -> None:
         self.question, self.spent = question.lower(), spent
         words = [*_WORD.findall(self.question), *name_parts(question)]
-        self.asked = {stem(word) for word in words if word not in _STOP}
+        self.stems = {stem(word) for word in words if word not in _STOP}
         self.by_prefix: dict[str, list[str]] = {}
-        for word in sorted(self.asked):
+        for word in sorted(self.stems):
             self.by_prefix.setdefault(word[:_SHORTEST_PREFIX], []).append(word)
         self.shares: dict[str, float] = {}
 
@@ -216,7 +216,7 @@ class _Likeness:
 
     def _share(self, word: str) -> float:
         stemmed = stem(word)
-        if stemmed in self.asked or (not word.isascii() and word in self.question):
+        if stemmed in self.stems or (not word.isascii() and word in self.question):
             return 1.0  # languages without spaces between words: any occurrence counts
         best = 0.0
         for other in self.by_prefix.get(stemmed[:_SHORTEST_PREFIX], ()):
@@ -342,16 +342,12 @@ def _select(
     return Schema(schema.db_id, tuple(tables), keys, schema.dialect)
 
 
-def _left_out(schema: Schema, kept: Schema) -> tuple[str, ...]:
-    there = {table.name: {column.name for column in table.columns} for table in kept.tables}
-    names = []
+def _left_out(schema: Schema, reduced: Schema) -> tuple[str, ...]:
+    parts, names = {table.name: table for table in reduced.tables}, []
     for table in schema.tables:
-        if table.name not in there:
+        if (part := parts.get(table.name)) is None:
             names.append(table.name)
-        else:
-            names += [
-                f"{table.name}.{column.name}"
-                for column in table.columns
-                if column.name not in there[table.name]
-            ]
+        elif len(part.columns) < len(table.columns):
+            columns = {column.name for column in part.columns}
+            names += [f"{table.name}.{c.name}" for c in table.columns if c.name not in columns]
     return tuple(names)

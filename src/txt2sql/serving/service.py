@@ -25,8 +25,8 @@ from txt2sql.execution.descriptions import described_schema
 from txt2sql.execution.execute import DEFAULT_LIMITS, Limits, execute
 from txt2sql.execution.remote import UrlDatabase
 from txt2sql.execution.values import ValueIndex, open_value_index
-from txt2sql.models import adapted, confidence
-from txt2sql.models.adapted import Adapted
+from txt2sql.models import adapters, confidence
+from txt2sql.models.adapters import DatabaseAdapter
 from txt2sql.models.catalog import has_preference, resolve, sources
 from txt2sql.models.confidence import Weights
 from txt2sql.models.predictor import DirectPredictor, PredictorOptions
@@ -143,10 +143,10 @@ class Service:
         self.limits = limits
         self._ran: dict[str, tuple[str, QueryResult]] = {}
         """Statements of the question that is being answered: each is executed once."""
-        self.adapted: Adapted | None = None
+        self.adapted: DatabaseAdapter | None = None
         self.notice = ""
         if model is None:
-            self.adapted, self.notice = adapted.find(self.schema, Path(self.database.place))
+            self.adapted, self.notice = adapters.find(self.schema, Path(self.database.place))
         self.direct = self._load(model, constrained)
         self.direct.executor = lambda db_id, sql: self._run_once(sql)[1]
         self.notice = "; ".join(filter(None, (self.notice, unmatched)))

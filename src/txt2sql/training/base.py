@@ -25,11 +25,9 @@ from txt2sql.data.gold import with_gold
 from txt2sql.errors import ModelError
 from txt2sql.execution.values import open_value_index
 from txt2sql.models.export import export_onnx
-from txt2sql.models.gguf import read_gguf
 from txt2sql.models.quantise import quantise_model, write_levels
-from txt2sql.models.tokenizer import input_text
-from txt2sql.models.vocabulary import cut_vocabulary, is_european
-from txt2sql.models.weights import load_weights
+from txt2sql.models.tokenizer import cut_vocabulary, input_text, is_european
+from txt2sql.models.weights import load_weights, read_gguf
 from txt2sql.prompts import render
 from txt2sql.runs import write_atomically
 

@@ -1,4 +1,4 @@
-"""Uploading: to a server on this machine that answers the hub client as the hub does."""
+"""Model cards, and their upload to a server on this machine that answers the hub client as the hub does."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from txt2sql.errors import ModelError
-from txt2sql.models.hub import push
+from txt2sql.models.card import Facts, Measured, push, read_facts, write_card
 
 
 class Hub(ThreadingHTTPServer):
@@ -60,13 +60,8 @@ class _Handler(BaseHTTPRequestHandler):
                 if row["key"] == "file":
                     content = base64.b64decode(row["value"]["content"])
                     self.server.files[row["value"]["path"]] = content
-            self.answer(
-                200,
-                {
-                    "commitUrl": "https://huggingface.co/me/model/commit/" + "1" * 40,
-                    "commitOid": "1" * 40,
-                },
-            )
+            url = f"https://huggingface.co/me/model/commit/{'1' * 40}"
+            self.answer(200, {"commitUrl": url, "commitOid": "1" * 40})
 
 
 @pytest.fixture
@@ -127,10 +122,14 @@ def test_an_adapter_that_nobody_else_could_load(hub: Hub, folder: Path, tmp_path
     assert set(hub.files) == {"adapter_config.json"}
 
 
+def private(repository: dict[str, object]) -> bool:
+    return True in (repository.get("private"), repository.get("visibility") == "private")
+
+
 def test_a_folder_is_uploaded_to_a_private_repository(hub: Hub, folder: Path) -> None:
     assert push(folder, "me/model").endswith("/me/model")
     assert hub.created[0]["name"] == "model" and hub.created[0]["organization"] == "me"
-    assert True in (hub.created[0].get("private"), hub.created[0].get("visibility") == "private")
+    assert private(hub.created[0])
     assert hub.files == {
         "config.json": (folder / "config.json").read_bytes(),
         "README.md": (folder / "README.md").read_bytes(),
@@ -139,8 +138,31 @@ def test_a_folder_is_uploaded_to_a_private_repository(hub: Hub, folder: Path) ->
 
 def test_one_file_goes_alone(hub: Hub, folder: Path) -> None:
     push(folder / "config.json", "me/model", private=False)
-    assert True not in (
-        hub.created[0].get("private"),
-        hub.created[0].get("visibility") == "private",
-    )
+    assert not private(hub.created[0])
     assert set(hub.files) == {"config.json"}
+
+
+def test_a_card_says_what_is_known_and_no_path(tmp_path: Path) -> None:
+    share = Measured("spider dev", "execution_accuracy", 0.5, 100, 0.404, 0.596)
+    facts = Facts(
+        "phi-2", "lora", ("spider", "/home/me/mine"), ("spider dev",), (share,), {"steps": 1200},
+        {"adapter": {"r": 16}, "output": "/home/me/run", "epochs": 3}, {"peft": "0.21"}, "abc",
+    )  # fmt: skip
+    write_card(tmp_path, facts)
+    card = (tmp_path / "README.md").read_text()
+    for text in (
+        "base_model: microsoft/phi-2\nbase_model_relation: finetune\nlicense: cc-by-sa-4.0\n",
+        "# phi-2 for text-to-SQL",
+        "| spider dev | execution accuracy | 100 | 50.0% | 40.4% to 59.6% |",
+        "spider, mine.\n\nNot trained on: spider dev.",
+        "| steps | 1,200 |\n| `r` | 16 |\n| `epochs` | 3 |\n| peft | 0.21 |",
+        "the base model: MIT; spider: CC BY-SA 4.0.",
+    ):
+        assert text in card
+    assert "/home/me" not in card + (tmp_path / "training.json").read_text()
+    stored = read_facts(tmp_path)
+    assert stored is not None and (stored.measured, stored.base) == ((share,), "phi-2")
+    write_card(tmp_path, Facts("bundled", "full"))
+    card = (tmp_path / "README.md").read_text()
+    assert "Nothing was measured." in card and "base_model" not in card
+    assert "The model that ships with txt2sql" in card and "## Training\n" not in card
