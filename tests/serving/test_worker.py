@@ -120,7 +120,7 @@ class Searcher:
     def search(self, watch: Any) -> None:
         roots: list[list[int]] = [[]]
         settings = Settings(num_simulations=100_000, wave=2)
-        search(roots, self.expand, lambda states: [0.0] * len(states), settings, watch=watch)
+        search(roots, self.expand, lambda states: [0.0] * len(states), settings, callback=watch)
 
 
 def test_a_search_ends_between_two_waves() -> None:
