@@ -32,6 +32,11 @@ def keys_file(tmp_path: Path, text: str) -> Path:
     return path
 
 
+def arguments(provider: str, file: Path | None = None, api_base: str = "") -> dict[str, str] | None:
+    keys = find_keys(provider, file, api_base=api_base)
+    return keys.arguments() if keys else None
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -48,12 +53,9 @@ def test_a_file_that_does_not_fit_is_told_without_its_content(tmp_path: Path, te
     assert "Abc123" not in str(caught.value)
 
 
-def test_a_file_that_was_named_must_be_there(tmp_path: Path) -> None:
+def test_without_a_key_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match="no file of keys"):
         find_keys("openai", tmp_path / "none.yaml")
-
-
-def test_without_a_key_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert find_keys("openai") is None
     assert find_keys("azure", keys_file(tmp_path, "azure: {api_base: 'https://x'}")) is None
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIA0123456789ABCDEF")
@@ -65,24 +67,20 @@ def test_the_file_comes_before_the_environment(
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "from-environment")
     file = keys_file(tmp_path, f"openai: {SECRET}\ngemini: ''")
-    found = find_keys("openai", file)
-    assert found is not None and found.arguments() == {"api_key": SECRET}
     monkeypatch.setenv("GOOGLE_API_KEY", "from-google")
-    found = find_keys("gemini", file)
-    assert found is not None and found.arguments() == {"api_key": "from-google"}
-    found = find_keys("openai")
-    assert found is not None and found.arguments() == {"api_key": "from-environment"}
+    assert arguments("openai", file) == {"api_key": SECRET}
+    assert arguments("gemini", file) == {"api_key": "from-google"}
+    assert arguments("openai") == {"api_key": "from-environment"}
 
 
 def test_another_server_never_gets_the_key_of_the_provider(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", SECRET)
-    found = find_keys("openai", api_base="http://localhost:8000/v1")
-    assert found is not None and found.arguments() == {"api_key": "none"}
+    server = "http://localhost:8000/v1"
+    assert arguments("openai", api_base=server) == {"api_key": "none"}
     monkeypatch.setenv("TXT2SQL_API_KEY", "for-this-server")
-    found = find_keys("openai", api_base="http://localhost:8000/v1")
-    assert found is not None and found.arguments() == {"api_key": "for-this-server"}
+    assert arguments("openai", api_base=server) == {"api_key": "for-this-server"}
 
 
 def test_the_example_has_every_provider_and_no_key() -> None:
@@ -90,16 +88,15 @@ def test_the_example_has_every_provider_and_no_key() -> None:
     tree = yaml.safe_load(file.read_text(encoding="utf-8"))
     assert set(tree) == set(VARIABLES)
     for provider in VARIABLES:
-        found = find_keys(provider, file)
-        assert found is None or found.arguments() == {"api_key": "none"}
+        assert arguments(provider, file) in (None, {"api_key": "none"})
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")
-@pytest.mark.parametrize(("mode", "told"), [(0o644, True), (0o640, True), (0o600, False)])
-def test_loose_permissions_are_told(tmp_path: Path, mode: int, told: bool) -> None:
+@pytest.mark.parametrize(("mode", "warned"), [(0o644, True), (0o640, True), (0o600, False)])
+def test_loose_permissions_are_told(tmp_path: Path, mode: int, warned: bool) -> None:
     file = keys_file(tmp_path, f"openai: {SECRET}")
     file.chmod(mode)
-    assert ("chmod 600" in warning(file)) == told
+    assert ("chmod 600" in warning(file)) == warned
     assert warning(tmp_path / "none.yaml") == ""
 
 
