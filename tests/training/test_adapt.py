@@ -23,7 +23,7 @@ import torch
 from txt2sql.errors import ConfigError, DataError, ModelError
 from txt2sql.evaluation.comparison import Comparison, compare
 from txt2sql.execution.database import Database, open_database
-from txt2sql.models import adapted
+from txt2sql.models import adapters
 from txt2sql.models import decoder as decoders
 from txt2sql.models.adapters import Adapter, attach, load_adapter, merged
 from txt2sql.models.catalog import resolve
@@ -262,13 +262,13 @@ def test_a_better_adapter_answers_from_then_on(
     moved = tmp_path / "moved.sqlite"
     moved.write_bytes(shops.path.read_bytes())
     assert Service(moved).model == "plain+shops"
-    (adapted.find(shops.schema(), shops.path)[0].folder / "adapter_model.safetensors").write_bytes(
+    (adapters.find(shops.schema(), shops.path)[0].folder / "adapter_model.safetensors").write_bytes(
         b""
     )  # type: ignore[union-attr]
     damaged = Service(shops)
     assert damaged.model == "bundled"
     assert "the plain model answers" in damaged.notice
-    adapted.forget(shops.schema())
+    adapters.forget(shops.schema())
 
 
 def test_an_adapter_that_is_no_better_is_kept_but_not_used(
@@ -284,11 +284,11 @@ def test_an_adapter_that_is_no_better_is_kept_but_not_used(
     assert found["used"] is False
     assert "no more of the made questions" in found["why"]
     assert (output / "sft" / "model" / "adapter_config.json").is_file()
-    assert adapted.find(shops.schema(), shops.path) == (None, "")
+    assert adapters.find(shops.schema(), shops.path) == (None, "")
     again = adapt(shops, TINY, output, nothing, model=model, force=True, report=quiet)
     assert again is not None
     assert again["used"] is True
-    assert adapted.forget(shops.schema())
+    assert adapters.forget(shops.schema())
 
 
 class _Killed(Exception):
@@ -371,7 +371,7 @@ def test_an_exported_model_is_tuned_after_its_schema_part_and_goes_on_after_a_st
     plain = decoders.load(engine)
     assert decoder.engine.identity == plain.engine.identity  # type: ignore[attr-defined]
     assert not list((tmp_path / "whole" / "sft").glob("weights"))
-    adapted.forget(shops.schema())
+    adapters.forget(shops.schema())
 
 
 def test_half_of_the_way_is_half_of_the_difference(tiny_model: Path, tmp_path: Path) -> None:

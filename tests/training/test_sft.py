@@ -22,8 +22,8 @@ from txt2sql.config import as_mapping
 from txt2sql.errors import ConfigError, ModelError
 from txt2sql.models import torch_engine
 from txt2sql.models.adapters import Adapter
+from txt2sql.models.card import push
 from txt2sql.models.catalog import LORA_TARGETS
-from txt2sql.models.hub import push
 from txt2sql.models.weights import load_weights
 from txt2sql.runs import read_rows
 from txt2sql.training.loop import newest_checkpoint

@@ -2,7 +2,7 @@
 
 Field's names: domain adaptation by synthetic data and a low-rank adapter. Pairs are synthesised for the
 database (`pairs`), the model as it is answers those held out, an adapter is fine-tuned, answers the same
-questions, and is put to use for this database where it does better (`models.adapted`). A model that
+questions, and is put to use for this database where it does better (`models.adapters`). A model that
 answers from ONNX, as the bundled one, is fine-tuned by activated LoRA (`activated`): a step reads questions
 and answers alone, and the adapted model shares the stored schema part with the plain one. Others are
 fine-tuned on whole prompts (`sft`). Every stage keeps what it has done, so a run that was killed goes on.
@@ -39,7 +39,7 @@ from txt2sql.evaluation.mode import Judging
 from txt2sql.evaluation.predictions import from_row, to_row
 from txt2sql.evaluation.verdicts import verdict_rows
 from txt2sql.execution.database import Database
-from txt2sql.models import adapted
+from txt2sql.models import adapters
 from txt2sql.models.adapters import base_name
 from txt2sql.models.catalog import ADAPTER, is_exported, read_json, resolve, sources
 from txt2sql.runs import Run, append_row, open_run, write_atomically
@@ -110,8 +110,8 @@ def _settings(
     return {
         **as_mapping(config),
         "model": model,
-        "weights": adapted.weights_mark(model),
-        "schema": adapted.fingerprint(schema),
+        "weights": adapters.weights_mark(model),
+        "schema": adapters.fingerprint(schema),
         "pairs": hashlib.sha256(pairs).hexdigest()[:16] if given else "",
     }
 
@@ -280,11 +280,11 @@ class Adaptation:
         better, why = verdict(comparisons)
         numbers = {part: _numbers(comparison) for part, comparison in comparisons.items()}
         if better or force:
-            adapted.put_to_use(self.schema, self.database.path, adapter, self.model, numbers)
+            adapters.put_to_use(self.schema, self.database.path, adapter, self.model, numbers)
         facts = {
             "database": str(self.database.path),
             "db_id": self.database.db_id,
-            "schema": adapted.fingerprint(self.schema),
+            "schema": adapters.fingerprint(self.schema),
             "model": self.model,
             "adapter": str(adapter),
             "used": better or force,

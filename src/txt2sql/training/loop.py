@@ -36,7 +36,7 @@ import transformers
 from torch import distributed
 
 from txt2sql.errors import ConfigError
-from txt2sql.models.hub import push
+from txt2sql.models.card import push
 from txt2sql.models.weights import choose_device
 from txt2sql.runs import append_row, open_run, read_rows, write_atomically
 from txt2sql.training.settings import RunConfig, TuningConfig

@@ -11,7 +11,7 @@ Source: rStar-Math (Guan et al. 2025), loss -log sigmoid(better - worse) over pa
 With `shuffled`, which of a pair is the better is drawn at random: the control that a gain is held against.
 
 >>> preference = train(policy, trees, prompts, PPMSettings())  # doctest: +SKIP
->>> preference.measured["pair_accuracy"]  # doctest: +SKIP
+>>> preference.validation["pair_accuracy"]  # doctest: +SKIP
 {'all': [0.81, 940], 'answer': [0.84, 410], 'select': [0.77, 320], 'where': [0.8, 210]}
 """
 

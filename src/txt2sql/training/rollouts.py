@@ -42,12 +42,10 @@ from txt2sql.models.decoder import Decoder
 from txt2sql.models.ppm import Preference, find
 from txt2sql.models.predictor import DirectPredictor, PredictorOptions
 from txt2sql.models.tree_decoder import TreeDecoder
-from txt2sql.search.actions import starts_step
 from txt2sql.search.mcts import Tree, search
 from txt2sql.search.predictor import SearchOptions, SearchPredictor
-from txt2sql.search.state import Asked, Question, State
-from txt2sql.search.steps import StepExpander
-from txt2sql.search.value import StateValue
+from txt2sql.search.states import Question, RenderedQuestion, State, StateValue, StepExpander
+from txt2sql.search.steps import starts_step
 from txt2sql.training.cot_synthesis import Questions, open_questions
 from txt2sql.training.settings import RStarConfig
 from txt2sql.training.trees import JudgedTree, judged, to_row
@@ -133,12 +131,12 @@ class Actor:
         rows = []
         searched = predictor.search([Question.of(example) for example in examples])
         for example, each in zip(examples, searched, strict=True):
-            marks = {ballot.sql: self.right(example, ballot.sql) for ballot in each.ballots}
+            marks = {answer.sql: self.right(example, answer.sql) for answer in each.answers}
             best = each.candidates[0].sql if each.candidates else ""
             rows.append(
                 {
                     "id": example.id,
-                    "greedy": any(marks[ballot.sql] for ballot in each.ballots if ballot.own),
+                    "greedy": any(marks[answer.sql] for answer in each.answers if answer.own),
                     "search": marks.get(best, False),
                     "oracle": any(marks.values()),
                 }
@@ -149,7 +147,7 @@ class Actor:
         """Trees of training questions whose answers are worth what the judge says of them."""
         by_id = {example.id: example for example in examples}
         questions = [
-            Asked(Question.of(e), self.direct.prompt(e), self.direct.schemas(e.db_id))
+            RenderedQuestion(Question.of(e), self.direct.prompt(e), self.direct.schemas(e.db_id))
             for e in examples
         ]
         plain = StateValue(self.run, self.engine if self.engine.head else None, self.options.value)
@@ -158,7 +156,7 @@ class Actor:
             result = state.result
             if result is None or not result.ok or result.truncated or state.repaired:
                 return False
-            example = by_id[state.asked.question.id]
+            example = by_id[state.question.id]
             gold = self.judge.gold.result(self.dataset.database(example.db_id), example.gold_sql)
             # The judge would run it again to say so.
             return len(gold.rows) == len(result.rows) and self.right(example, state.sql)

@@ -344,9 +344,9 @@ class Evolution:
             self.report(f"round {number}: no tree holds a right and a wrong answer; no PPM")
         else:
             save_preference(preference, checkpoint)
-            facts |= {"pairs": preference.measured["pairs"], "vote": preference.vote}
-            if preference.measured["unseen"]:
-                facts["ppm_accuracy"] = preference.measured["pair_accuracy"]["all"][0]
+            facts |= {"pairs": preference.validation["pairs"], "vote": preference.vote}
+            if preference.validation["unseen"]:
+                facts["ppm_accuracy"] = preference.validation["pair_accuracy"]["all"][0]
         _write_json(checkpoint / "trained.json", facts)
 
     # --------------------------------------------------------------------------------------- measuring

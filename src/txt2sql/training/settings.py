@@ -19,7 +19,7 @@ from txt2sql.models.adapters import Adapter
 from txt2sql.models.catalog import resolve
 from txt2sql.models.tree_decoder import Decoding
 from txt2sql.search.mcts import Settings
-from txt2sql.search.value import Judging
+from txt2sql.search.states import ValueSettings
 from txt2sql.search.vote import Weights
 from txt2sql.training.rewards import PRESETS, check_weights
 
@@ -344,7 +344,7 @@ class RStarConfig(RunConfig):
     output_dir: str = "results/rstar"
     mcts: Settings = field(default_factory=Settings)
     steps: Decoding = field(default_factory=Decoding)
-    value: Judging = field(default_factory=Judging)
+    value: ValueSettings = field(default_factory=ValueSettings)
     vote: Weights = field(default_factory=Weights)
     evolution: EvolutionSettings = field(default_factory=EvolutionSettings)
     policy_training: PolicySettings = field(default_factory=PolicySettings)

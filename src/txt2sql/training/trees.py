@@ -5,7 +5,7 @@ highest Q first; worse are those below which there is a wrong one, of the lowest
 whole answers to one question, they are compared across the tree ("answer" pairs), as rStar-Math does
 for its final step. All pairs of one prefix weigh together as much as one.
 
-Steps that mean the same never make a pair: the tree holds them as one node (`search.state.state_key`),
+Steps that mean the same never make a pair: the tree holds them as one node (`search.states.state_key`),
 where rStar-Math asks for an edit distance of 20 characters.
 
 >>> tree = JudgedTree("q", "shop", (JudgedNode("", edges=((1, 3, 0.9), (2, 1, -1.0))),
@@ -20,10 +20,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from txt2sql.search.actions import clause
 from txt2sql.search.mcts import Tree
-from txt2sql.search.state import State
-from txt2sql.search.vote import Ballot
+from txt2sql.search.states import State
+from txt2sql.search.steps import clause
+from txt2sql.search.vote import ScoredAnswer
 from txt2sql.types import QueryResult
 
 Edge = tuple[int, int, float]
@@ -69,7 +69,7 @@ class JudgedTree:
         """Whether some answer is right."""
         return any(self.nodes[i].right for i in self.answers)
 
-    def ballots(self, scores: dict[int, float] | None = None) -> list[Ballot]:
+    def ballots(self, scores: dict[int, float] | None = None) -> list[ScoredAnswer]:
         """What the final vote gets of this tree; results are told apart by their numbers."""
         ballots = []
         for i in self.answers:
@@ -80,7 +80,7 @@ class JudgedTree:
                 result = QueryResult(("n",), ((node.result,),)) if node.says else QueryResult()
             score = (scores or {}).get(i, 0.0)
             ballots.append(
-                Ballot(str(i), node.probability, 1, 0.0, result, own=node.own, score=score)
+                ScoredAnswer(str(i), node.probability, 1, 0.0, result, own=node.own, score=score)
             )
         return ballots
 
@@ -121,7 +121,7 @@ def judged(tree: Tree[State], right: Callable[[State], bool]) -> JudgedTree:
                 ),
             )
         )  # fmt: skip
-    question = tree.root.state.asked.question
+    question = tree.root.state.question
     return JudgedTree(question.id, question.db_id, tuple(nodes), tree.simulations)
 
 
