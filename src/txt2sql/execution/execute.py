@@ -73,20 +73,16 @@ def execute(
     lasting = answer.error is None or answer.error.startswith(_LASTING_ERRORS)
     small = sum(map(len, answer.chunks)) + len(sql) <= _CACHED_RESULT_BYTES
     if settled and lasting and small and not answer.volatile:
-        _remember(key, result)
+        with _lock:
+            _results[key] = result
+            if len(_results) > _CACHED_RESULTS:
+                _results.popitem(last=False)
     return result
 
 
 _lock = threading.Lock()
 _results: OrderedDict[object, QueryResult] = OrderedDict()
 """The results of the last statements, the oldest first."""
-
-
-def _remember(key: object, result: QueryResult) -> None:
-    with _lock:
-        _results[key] = result
-        if len(_results) > _CACHED_RESULTS:
-            _results.popitem(last=False)
 
 
 def clear_cache() -> None:

@@ -131,7 +131,10 @@ def _known(keys: Sequence[ForeignKey], tables: Sequence[Table]) -> Iterator[Fore
 
 def _sample_cells(database: UrlDatabase, described: _Described) -> list[list[str]]:
     """For each column, the non-empty cells of the first rows; none where they cannot be read."""
-    readable = [(name, _readable(declared)) for name, declared, _ in described.columns]
+    readable = [
+        (name, not any(part in declared.upper() for part in _BINARY))
+        for name, declared, _ in described.columns
+    ]
     cells: list[list[str]] = [[] for _ in readable]
     kind = "CHAR" if database.address.engine == "mysql" else "VARCHAR"
     texts = ", ".join(
@@ -144,10 +147,6 @@ def _sample_cells(database: UrlDatabase, described: _Described) -> list[list[str
             if value not in (None, ""):
                 column.append(str(value))
     return cells
-
-
-def _readable(declared: str) -> bool:
-    return not any(part in declared.upper() for part in _BINARY)
 
 
 def texts(

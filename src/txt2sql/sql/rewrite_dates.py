@@ -229,10 +229,6 @@ def _date(call: _Call, dialect: str) -> Node:
     return moment if days else exp.cast(moment, "date")
 
 
-def _datetime(call: _Call, dialect: str) -> Node:
-    return _at(call, dialect)
-
-
 def _time(call: _Call, dialect: str) -> Node:
     moment = _at(call, dialect)
     return exp.cast(exp.cast(moment, "datetime") if call.moment is None else moment, "time")
@@ -279,7 +275,7 @@ def _piece(piece: str, moment: Node, dialect: str) -> Node:
 
 _READ: dict[str, Callable[[_Call, str], Node]] = {
     "date": _date,
-    "datetime": _datetime,
+    "datetime": _at,
     "time": _time,
     "julianday": _reading("%J"),
     "unixepoch": _reading("%s"),

@@ -38,12 +38,10 @@ def functions(tree: Node, resolver: Resolver, dialect: str) -> None:
         translated = rule(node, resolver, dialect) if rule is not None else _called(node, dialect)
         if translated is not None:
             node.replace(translated)
-        elif isinstance(node, _ON_TEXT) and dialect != "mysql" and _no_text(node.this, resolver):
+        elif dialect == "mysql" or not isinstance(node, _ON_TEXT):
+            continue
+        elif resolver.kind(node.this) in (INTEGER, NUMBER, TIME):
             node.set("this", as_text(node.this))
-
-
-def _no_text(node: Node, resolver: Resolver) -> bool:
-    return resolver.kind(node) in (INTEGER, NUMBER, TIME)
 
 
 def _called(node: Node, dialect: str) -> Node | None:
@@ -117,7 +115,11 @@ def _rounded(node: Node, resolver: Resolver, dialect: str) -> None:
     kind = resolver.kind(node.this)
     if dialect == "postgres" and (kind != INTEGER or node.args.get("decimals") is not None):
         node.set("this", exp.cast(node.this.copy(), "decimal"))
-    elif dialect != "postgres" and kind == NUMBER and _has_double(node.this, resolver):
+    elif (
+        dialect != "postgres"
+        and kind == NUMBER
+        and any(resolver.is_double(column) for column in node.this.find_all(exp.Column))
+    ):
         digits_before = 65 if dialect == "mysql" else 38
         node.set("this", exp.cast(node.this.copy(), f"decimal({digits_before}, {_DECIMALS})"))
 
@@ -130,11 +132,6 @@ def _logarithm(node: Node, resolver: Resolver, dialect: str) -> Node | None:
     for side in (node.this, node.expression) if dialect == "postgres" else ():
         side.replace(exp.cast(side.copy(), "decimal"))
     return None
-
-
-def _has_double(node: Node, resolver: Resolver) -> bool:
-    """Whether a column of binary floating point is computed with."""
-    return any(resolver.is_double(column) for column in node.find_all(exp.Column))
 
 
 def _cast(node: Node, resolver: Resolver, dialect: str) -> Node | None:

@@ -42,7 +42,7 @@ def text_in_double_quotes(tree: Node, resolver: Resolver, dialect: str) -> None:
         name = column.this
         if column.table or not isinstance(name, exp.Identifier) or not name.quoted:
             continue
-        if resolver.find(column) is None and not _is_alias(column):
+        if resolver.find(column) is None and _projection(column) is None:
             column.replace(exp.Literal.string(name.name))
 
 
@@ -54,10 +54,6 @@ def columns_of_tables(tree: Node, resolver: Resolver, dialect: str) -> None:
         for name, item in zip(names, projections(table.this), strict=False):
             if not _is_star(item):
                 item.replace(exp.alias_(item.unalias().copy(), name.copy()))
-
-
-def _is_alias(column: exp.Column) -> bool:
-    return _projection(column) is not None
 
 
 def _projection(column: exp.Column) -> Node | None:
@@ -180,11 +176,9 @@ def spelling(tree: Node, resolver: Resolver, dialect: str) -> None:
         qualifier = column.args.get("table")
         if qualifier is not None:
             for table, described in tables:
-                if (
-                    described is not None
-                    and not table.alias
-                    and _same(qualifier.name, described.name)
-                ):
+                if described is None or table.alias:
+                    continue
+                if qualifier.name.lower() == described.name.lower():
                     _spell(qualifier, described.name, dialect)
     for name in tree.find_all(exp.Identifier):
         if not name.quoted and name.name.lower() in _RESERVED:
@@ -198,10 +192,6 @@ def _named(table: exp.Table, resolver: Resolver) -> Table | None:
             if source == table.alias_or_name.lower():
                 return meaning if isinstance(meaning, Table) else None
     return resolver.schema.table(table.name)
-
-
-def _same(one: str, other: str) -> bool:
-    return one.lower() == other.lower()
 
 
 def _spell(identifier: Node, name: str, dialect: str) -> None:

@@ -91,15 +91,12 @@ def _one_type(results: list[Node], resolver: Resolver) -> None:
             others = [each for each, other in zip(results, kinds, strict=True) if other == TEXT]
             if kind == TIME and all(_is_date(each) for each in others):
                 for literal in others:
-                    literal.replace(exp.cast(literal.copy(), _type_of_date(literal.name)))
+                    date = "date" if len(literal.name) == len("2024-01-01") else "datetime"
+                    literal.replace(exp.cast(literal.copy(), date))
                 return
             result.replace(as_text(result, kind))
         elif kind == BOOLEAN and {INTEGER, NUMBER} & set(kinds):
             result.replace(exp.cast(result.copy(), "int"))
-
-
-def _type_of_date(text: str) -> str:
-    return "date" if len(text) == len("2024-01-01") else "datetime"
 
 
 def _is_date(node: Node) -> bool:
