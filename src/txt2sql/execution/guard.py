@@ -238,7 +238,7 @@ def check(sql: str, rules: Rules) -> Checked:
         tokens = _tokens(sql, rules)
         while tokens and tokens[-1].text == ";":
             tokens.pop()
-        return Checked(_Look(tokens, rules).sent())
+        return Checked(_Checker(tokens, rules).sent())
     except _Refused as refused:
         return Checked("", f"refused: {refused}")
 
@@ -278,7 +278,7 @@ def _tokens(sql: str, rules: Rules) -> list[_Token]:
     return tokens
 
 
-class _Look:
+class _Checker:
     """A look at every token with its neighbours."""
 
     def __init__(self, tokens: Sequence[_Token], rules: Rules) -> None:

@@ -304,7 +304,7 @@ class _Question:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _NamedColumn:
     """A column with what its name and its table's name say."""
 
     facts: ColumnFacts
@@ -350,9 +350,9 @@ class Hints:
             for place in places
             if {"sex", "gender"} & set(place.phrase) and 0 < len(place.facts.values) <= 4
         ]
-        self._codes: dict[str, list[tuple[_Place, str]]] = {}
-        self._missing: dict[tuple[str, ...], list[_Place]] = {}
-        self._events: list[_Place] = []
+        self._codes: dict[str, list[tuple[_NamedColumn, str]]] = {}
+        self._missing: dict[tuple[str, ...], list[_NamedColumn]] = {}
+        self._events: list[_NamedColumn] = []
         for place in places:
             item = place.facts
             if item.type == "text" and not item.key and not item.date and not _truth(item):
@@ -419,11 +419,11 @@ class Hints:
             span = question.text[slice(*period.span)]
             yield _hint(place, span, span, sql, SURE if best >= 3.0 else LIKELY)
 
-    def _condition(self, place: _Place, period: Period) -> str | None:
+    def _condition(self, place: _NamedColumn, period: Period) -> str | None:
         assert place.facts.date is not None
         return condition(place.sql, place.facts.date, period, self._dialect)
 
-    def _evidence(self, question: _Question, place: _Place) -> float:
+    def _evidence(self, question: _Question, place: _NamedColumn) -> float:
         """What speaks for a date column whatever the date is: 3 for its own words, 2 for its table."""
         verbs = {target for verb in question.bag & _VERBS.keys() for target in _VERBS[verb]}
         words = [word for word in place.own if word not in _GENERIC]
@@ -455,7 +455,7 @@ class Hints:
             score += 1.5
         return score
 
-    def _fit(self, question: _Question, place: _Place, period: Period) -> float:
+    def _fit(self, question: _Question, place: _NamedColumn, period: Period) -> float:
         """What speaks for a date column and this date."""
         facts, moment = place.facts, period.start or period.end
         first = question.at(period.span[0])
@@ -491,7 +491,7 @@ class Hints:
     # ------------------------------------------------------------------------- flags and codes
 
     def _flagged(self, question: _Question) -> Iterator[ValueMatch]:
-        hits: dict[tuple[str, ...], list[tuple[_Place, int, str, str]]] = {}
+        hits: dict[tuple[str, ...], list[tuple[_NamedColumn, int, str, str]]] = {}
         roots = {root for _, root, _ in self._flags} - self._tables
         every = {root: list(_mentions(question, root)) for root in roots}
         for place, root, (yes, no) in self._flags:
@@ -538,7 +538,9 @@ class Hints:
                         value = str(letters[0])
                         yield _hint(place, value, span, f"{place.sql} = {_text(value)}", LIKELY)
 
-    def _named(self, question: _Question, places: Iterable[_Place], i: int = -1) -> list[_Place]:
+    def _named(
+        self, question: _Question, places: Iterable[_NamedColumn], i: int = -1
+    ) -> list[_NamedColumn]:
         """The places whose table the question names, after word `i` if it can be; the only one,
         named or not; else none.
         """
@@ -579,7 +581,9 @@ class Hints:
                 span = question.text[question.spans[i][0] : tail.end()]
                 yield from self._missing_hints(question, places, present, span)
 
-    def _longest(self, question: _Question, first: int) -> tuple[tuple[str, ...], list[_Place]]:
+    def _longest(
+        self, question: _Question, first: int
+    ) -> tuple[tuple[str, ...], list[_NamedColumn]]:
         for size in (4, 3, 2, 1):
             phrase = question.words[first : first + size]
             if len(phrase) == size and phrase in self._missing:
@@ -590,7 +594,7 @@ class Hints:
         return (), []
 
     def _missing_hints(
-        self, question: _Question, places: Sequence[_Place], present: bool, span: str
+        self, question: _Question, places: Sequence[_NamedColumn], present: bool, span: str
     ) -> Iterator[ValueMatch]:
         for place in self._named(question, places):
             yield _hint(place, "", span, _absent(place, present), SURE)
@@ -613,7 +617,7 @@ class Hints:
                 and _ends(question, i + 1, _AFTER_WITH)
             ):
                 done.append((word, i - 1, i, True))
-        hits: dict[tuple[int, int, bool], list[_Place]] = {}
+        hits: dict[tuple[int, int, bool], list[_NamedColumn]] = {}
         for place in self._events if done else ():
             words = [word for word in place.own if word not in _GENERIC]
             if len(words) == 1 and words[0] not in ("end", "start", "birth"):
@@ -649,7 +653,7 @@ class Hints:
                     yield _hint(place, text, span, f"{place.sql} {sign} {text}", LIKELY)
 
 
-def _distinctive(place: _Place) -> list[str]:
+def _distinctive(place: _NamedColumn) -> list[str]:
     """The words of a date column that say which date it is."""
     return [
         word
@@ -658,14 +662,14 @@ def _distinctive(place: _Place) -> list[str]:
     ]
 
 
-def _place(facts: ColumnFacts, quote: Callable[[str], str]) -> _Place:
+def _place(facts: ColumnFacts, quote: Callable[[str], str]) -> _NamedColumn:
     table, phrase = tuple(fold(facts.table_words)), tuple(fold(facts.words))
     own = tuple(word for word in phrase if word not in table) or phrase
     sql = f"{quote(facts.table)}.{quote(facts.column)}"
-    return _Place(facts, sql, table, own, phrase)
+    return _NamedColumn(facts, sql, table, own, phrase)
 
 
-def _hint(place: _Place, value: str, span: str, sql: str, score: float) -> ValueMatch:
+def _hint(place: _NamedColumn, value: str, span: str, sql: str, score: float) -> ValueMatch:
     return ValueMatch(place.facts.table, place.facts.column, value, span, score, sql)
 
 
@@ -725,7 +729,7 @@ def _like(text: str, model: str) -> str:
     return text.upper() if model.isupper() else text.capitalize() if model[:1].isupper() else text
 
 
-def _flag_root(place: _Place, values: tuple[str, str]) -> tuple[str, ...]:
+def _flag_root(place: _NamedColumn, values: tuple[str, str]) -> tuple[str, ...]:
     """The words that say what a flag flags, () where it does not look like one."""
     words = fold(place.facts.words)
     prefixed = len(words) > 1 and words[0] in ("is", "has", "was", "are")
@@ -789,7 +793,7 @@ def _negated(question: _Question, i: int, fillers: frozenset[str] = frozenset())
     return None
 
 
-def _phrases(place: _Place) -> set[tuple[str, ...]]:
+def _phrases(place: _NamedColumn) -> set[tuple[str, ...]]:
     """How a question may call what a column holds: a phone number is a phone, too."""
     phrases = set()
     for words in (place.phrase, place.own):
@@ -808,7 +812,7 @@ def _ends(question: _Question, i: int, following: frozenset[str]) -> bool:
     return bool(gap.strip()) or question.plain[i] in following
 
 
-def _absent(place: _Place, present: bool) -> str:
+def _absent(place: _NamedColumn, present: bool) -> str:
     facts, sql = place.facts, place.sql
     if present:
         return f"{sql} <> ''" if facts.empties else f"{sql} IS NOT NULL"
