@@ -68,7 +68,7 @@ def test_a_token_is_wanted_as_the_client_sends_it(serve: Any) -> None:
 def test_a_cell_cannot_leave_its_table() -> None:
     hostile = "a | b\n\n# head <img src=x onerror=alert(1)> `" + "x" * 500
     answer = {"sql": "SELECT 1", "error": None, "columns": ["n|m"], "rows": [(hostile,), (None,)] * 15,
-              "truncated": True}  # fmt: skip
+              "truncated": True, "unknown": None, "certainty": None, "readings": []}  # fmt: skip
     text = as_markdown(answer)
     table = [line for line in text.splitlines() if line.startswith("|")]
     assert len(table) == 22 and max(map(len, table)) < 260

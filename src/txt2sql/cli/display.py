@@ -15,12 +15,11 @@ the terminal.
 from __future__ import annotations
 
 import json
-import math
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from textwrap import indent
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
@@ -169,6 +168,8 @@ def _facts(answer: Answer, hidden_columns: int) -> str:
 
 def answer_json(answer: Answer, max_rows: int | None) -> str:
     """One line of JSON; bytes as SQL blob literals, infinities and NaN as strings."""
+    from txt2sql.serving.service import cell
+
     rows = answer.rows if max_rows is None else answer.rows[:max_rows]
     return json.dumps(
         {
@@ -176,7 +177,7 @@ def answer_json(answer: Answer, max_rows: int | None) -> str:
             "previous": answer.previous.question if answer.previous else None,
             "sql": answer.sql,
             "columns": list(answer.columns),
-            "rows": [[json_safe(value) for value in row] for row in rows],
+            "rows": [[cell(value) for value in row] for row in rows],
             "truncated": answer.truncated or len(rows) < len(answer.rows),
             "seconds": round(answer.seconds, 4),
             "model": answer.model,
@@ -192,15 +193,6 @@ def answer_json(answer: Answer, max_rows: int | None) -> str:
         },
         allow_nan=False,
     )
-
-
-def json_safe(value: Cell) -> Any:
-    """A cell as JSON can carry it: b'\\x0a' is "x'0a'", inf is "Infinity"."""
-    if isinstance(value, bytes):
-        return f"x'{value.hex()}'"
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
-    return value
 
 
 # -------------------------------------------------------------------------------------- explanations

@@ -319,6 +319,10 @@ class Backend:
         finally:
             self.scheduler.stop(ticket.ask.id)
 
+    async def outcome(self, ticket: Ticket) -> Event:
+        """How a question ends: answer, stopped or failed."""
+        return [event async for event in self.events(ticket)][-1]
+
     async def _aside(self, ticket: Ticket) -> AsyncIterator[Event]:
         """What becomes of what the model is not asked: SQL, or a wish to change something."""
         id, text = ticket.ask.id, ticket.ask.question

@@ -24,8 +24,8 @@ from pydantic import Field
 from txt2sql import __version__
 from txt2sql.serving.backend import Backend
 from txt2sql.serving.gate import App, Gate
-from txt2sql.serving.payload import cell
 from txt2sql.serving.queue import Closed, Full
+from txt2sql.serving.service import cell
 from txt2sql.types import Column, Table
 
 MOST_ROWS = 1000

@@ -23,8 +23,8 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel, Field
 
 from txt2sql.serving.backend import Backend
-from txt2sql.serving.payload import cell
 from txt2sql.serving.queue import Closed, Full, Ticket
+from txt2sql.serving.service import cell
 from txt2sql.types import Turn
 
 MODEL = "txt2sql"
@@ -113,12 +113,10 @@ def _previous(messages: Sequence[ChatMessage]) -> Turn | None:
 
 
 async def _answer(backend: Backend, ticket: Ticket) -> tuple[int, str]:
-    async for event in backend.events(ticket):
-        if event.kind == "answer":
-            return 200, await asyncio.to_thread(as_markdown, event.value)
-        if event.kind == "failed":
-            return 503, str(event.value)
-    return 409, "it was stopped"
+    kind, value = await backend.outcome(ticket)
+    if kind == "answer":
+        return 200, await asyncio.to_thread(as_markdown, value)
+    return (503, str(value)) if kind == "failed" else (409, "it was stopped")
 
 
 async def _stream(backend: Backend, ticket: Ticket) -> AsyncIterator[bytes]:

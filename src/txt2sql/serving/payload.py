@@ -3,8 +3,6 @@
 Requests are checked by the models, and OpenAPI is made of them. An answer is a dict with the keys of
 `Answered`, its rows as they are: `encoded` writes them a few hundred at a time.
 
->>> cell(b"\\n"), cell(float("inf"))
-("x'0a'", 'Infinity')
 >>> Question(question="How many shops are there?").search
 0
 """
@@ -12,7 +10,6 @@ Requests are checked by the models, and OpenAPI is made of them. An answer is a 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -21,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from txt2sql.execution.guard import MAX_SQL_CHARS
 from txt2sql.serving.chart import amounts, column_types, suggest
-from txt2sql.serving.service import Answer, explanation
+from txt2sql.serving.service import Answer, cell, explanation
 from txt2sql.types import Cell, Row, Schema
 
 _ROWS_AT_A_TIME = 500
@@ -153,15 +150,6 @@ class Failed(BaseModel):
 
 
 # ------------------------------------------------------------------------------------------ answers
-
-
-def cell(value: Cell) -> Any:
-    """A cell as JSON can carry it: bytes as a blob literal, infinities and NaN as text."""
-    if isinstance(value, bytes):
-        return f"x'{value.hex()}'"
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
-    return value
 
 
 def payload(id: str, answer: Answer, schema: Schema, previous: str | None = None) -> dict[str, Any]:

@@ -12,6 +12,7 @@ What is broken from the start (no such database, no such model) raises a child o
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -32,6 +33,7 @@ from txt2sql.models.confidence import Weights
 from txt2sql.models.predictor import DirectPredictor, PredictorOptions
 from txt2sql.serving.requests import declined, is_sql, refers_back
 from txt2sql.types import (
+    Cell,
     Certainty,
     Example,
     Generator,
@@ -256,6 +258,19 @@ def explanation(sql: str | None, schema: Schema) -> str | None:
     from txt2sql.sql.explain import explain
 
     return explain(sql, schema.dialect)
+
+
+def cell(value: Cell) -> Any:
+    """A cell as JSON can carry it: bytes as a blob literal, infinities and NaN as text.
+
+    >>> cell(b"\\n"), cell(float("inf"))
+    ("x'0a'", 'Infinity')
+    """
+    if isinstance(value, bytes):
+        return f"x'{value.hex()}'"
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
+    return value
 
 
 def schema_with_tables(

@@ -194,12 +194,10 @@ def _json(answer: dict[str, Any]) -> Response:
 
 
 async def _answer(backend: Backend, ticket: Ticket) -> Response:
-    async for event in backend.events(ticket):
-        if event.kind == "answer":
-            return await asyncio.to_thread(_json, event.value)
-        if event.kind == "failed":
-            return _error(503, event.value)
-    return _error(409, "it was stopped")
+    kind, value = await backend.outcome(ticket)
+    if kind == "answer":
+        return await asyncio.to_thread(_json, value)
+    return _error(503, value) if kind == "failed" else _error(409, "it was stopped")
 
 
 async def _stream(backend: Backend, ticket: Ticket) -> AsyncIterator[bytes]:
