@@ -255,16 +255,21 @@ def numbers(*names: str) -> tuple[Column, ...]:
     return tuple(Column(name, "number") for name in names)
 
 
+SALE = Column("sale", "number", primary_key=True)
 STORES = Schema(
     "stores",
     (
-        Table("sales", (*numbers("sale", "product", "buyer", "units"), Column("promo"))),
-        Table("products", (*numbers("product_id", "group_id"), Column("label"))),
+        Table("sales", (SALE, *numbers("product", "buyer", "units"), Column("promo"))),
+        Table(
+            "products", (replace(SALE, name="product_id"), *numbers("group_id"), Column("label"))
+        ),
+        Table("people", numbers("person_id")),
         Table("groups", (*numbers("group_no"), Column("title"))),
         Table("weather", (*numbers("rain"), Column("place"))),
     ),
     (
         ForeignKey("sales", "product", "products", "product_id", 0.9),
+        ForeignKey("sales", "buyer", "people", "person_id"),
         ForeignKey("products", "group_id", "groups", "group_no"),
     ),
 )
@@ -307,7 +312,8 @@ def test_numbers_that_no_key_connects_are_joined_along_keys(sql: str, expected: 
     [
         f"SELECT title FROM {CHAIN}",
         "SELECT label FROM sales JOIN products ON sales.promo = products.label",  # texts tell
-        "SELECT units FROM sales JOIN weather ON sales.units = weather.rain",  # no keys lead there
+        "SELECT units FROM sales JOIN weather ON sales.buyer = weather.rain",  # no keys lead there
+        "SELECT units FROM sales JOIN groups ON sales.units = groups.group_no",  # who knows?
         "SELECT title FROM sales LEFT JOIN groups ON sales.buyer = groups.group_no",
         "SELECT a.units FROM sales AS a JOIN sales AS b ON a.units = b.units",
         "SELECT label FROM sales JOIN products ON sales.buyer > products.product_id",

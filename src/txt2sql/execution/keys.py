@@ -150,13 +150,13 @@ def _by_values(naming: Naming, contents: _Contents, keys: set[Place]) -> list[Fo
     tells the rows of its table apart.
     """
     parents = [place for place in naming.leading() if contents.tells_apart(place)]
-    found = []
+    inferred = []
     for child in naming.referring() if parents else ():
         if child not in keys:
             holding = [place for place in parents if contents.holds(place, child)]
             if len(holding) == 1 and holding[0] != child:
-                found.append(ForeignKey(*child, *holding[0], score=VALUES_SCORE))
-    return found
+                inferred.append(ForeignKey(*child, *holding[0], score=VALUES_SCORE))
+    return inferred
 
 
 def _judge(named: Sequence[NamedPair], contents: _Contents) -> list[Candidate]:

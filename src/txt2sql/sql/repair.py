@@ -154,21 +154,27 @@ def _along_keys(join: Node, scope: Scope, sql: str, schema: Schema) -> list[Edit
 
 
 def _connected(columns: Sequence[tuple[Table | None, str]], schema: Schema) -> bool:
-    """Whether two columns may be meant to be equal: by keys, by name, or as texts."""
+    """Whether two columns may be meant to be equal: by keys, by name, or as texts. A number that refers
+    to another table, and the keys of two tables, are not; of others nobody knows.
+    """
     (one, here), (other, there) = columns
     if one is None or other is None or here.lower() == there.lower():
         return True
-    found = [table.column(name) for table, name in ((one, here), (other, there))]
-    if any(column is None for column in found) or all(c and c.type == "text" for c in found):
+    ends = {(one.name.lower(), here.lower()), (other.name.lower(), there.lower())}
+    cells = [table.column(name) for table, name in columns if table is not None]
+    if any(cell is None for cell in cells) or all(c and c.type == "text" for c in cells):
         return True
-    group = {(one.name.lower(), here.lower())}
     pairs = [
         ((k.table.lower(), k.column.lower()), (k.referenced_table.lower(), k.referenced_column.lower()))
         for k in schema.foreign_keys
     ]  # fmt: skip
+    refers = ends & {child for child, _ in pairs}
+    if not refers and not all(cell and cell.primary_key for cell in cells):
+        return True
+    group = {min(ends)}
     for _ in pairs:
         group |= {place for pair in pairs if group & set(pair) for place in pair}
-    return (other.name.lower(), there.lower()) in group
+    return ends <= group
 
 
 def _edited(sql: str, edits: Sequence[Edit]) -> str:
