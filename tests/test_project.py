@@ -67,14 +67,27 @@ def test_no_module_has_a_name_that_says_nothing() -> None:
     assert [relative(path) for path in SOURCE.rglob("*") if path.stem in NO_NAMES] == []
 
 
+def test_no_variable_has_a_name_that_says_nothing() -> None:
+    vague = {"found", "told", "said", "asked", "kept", "worth"}
+    classes = {"Lessons", "Measured", "HeldOut", "Watch", "Ruling", "Grown", "Ballot", "Room"}
+    places = []
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            name = node.id if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) else ""
+            name = node.arg if isinstance(node, ast.arg) else name
+            if name in vague or (isinstance(node, ast.ClassDef) and node.name in classes):
+                places.append(f"{relative(path)}:{node.lineno}")  # type: ignore[attr-defined]
+    assert places == []
+
+
 def test_every_folder_of_modules_is_a_package() -> None:
     """A folder without __init__.py would be left out of the wheel."""
     folders = {path.parent for path in MODULES}
     assert [relative(folder) for folder in folders if not (folder / "__init__.py").is_file()] == []
 
 
-def test_every_test_folder_mirrors_a_room() -> None:
-    rooms = {path.stem for path in SOURCE.iterdir()} | {
+def test_every_test_folder_mirrors_a_package() -> None:
+    packages = {path.stem for path in SOURCE.iterdir()} | {
         "fixtures",
         "golden",
         "plugins",
@@ -85,9 +98,9 @@ def test_every_test_folder_mirrors_a_room() -> None:
     }
     for path in (ROOT / "tests").iterdir():
         if path.is_dir() and not path.name.startswith(("_", ".")):
-            assert path.name in rooms
+            assert path.name in packages
         elif path.name.startswith("test_"):
-            assert path.stem.removeprefix("test_") in rooms
+            assert path.stem.removeprefix("test_") in packages
 
 
 @pytest.mark.parametrize(

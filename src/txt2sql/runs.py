@@ -233,8 +233,8 @@ def versions() -> dict[str, str]:
             if entry.endswith(".dist-info"):
                 name, _, version = entry.removesuffix(".dist-info").partition("-")
                 installed.setdefault(name.lower(), version)
-    found = {"python": platform.python_version(), "sqlite": sqlite3.sqlite_version}
-    return found | {name: installed[name] for name in _PACKAGES if name in installed}
+    builtin = {"python": platform.python_version(), "sqlite": sqlite3.sqlite_version}
+    return builtin | {name: installed[name] for name in _PACKAGES if name in installed}
 
 
 def _processor() -> str:

@@ -1,4 +1,4 @@
-"""What flows between the rooms: frozen dataclasses, one enum of outcomes, and the protocols.
+"""What flows between the packages: frozen dataclasses, one enum of outcomes, and the protocols.
 
 `Example + Schema -> prompts.render -> Generator -> sql.extract_sql -> Prediction -> execute -> Verdict`
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from txt2sql.errors import ModelError
-from txt2sql.models.card import Facts, Measured, push, read_facts, write_card
+from txt2sql.models.card import Facts, Result, push, read_facts, write_card
 
 
 class Hub(ThreadingHTTPServer):
@@ -143,7 +143,7 @@ def test_one_file_goes_alone(hub: Hub, folder: Path) -> None:
 
 
 def test_a_card_says_what_is_known_and_no_path(tmp_path: Path) -> None:
-    share = Measured("spider dev", "execution_accuracy", 0.5, 100, 0.404, 0.596)
+    share = Result("spider dev", "execution_accuracy", 0.5, 100, 0.404, 0.596)
     facts = Facts(
         "phi-2", "lora", ("spider", "/home/me/mine"), ("spider dev",), (share,), {"steps": 1200},
         {"adapter": {"r": 16}, "output": "/home/me/run", "epochs": 3}, {"peft": "0.21"}, "abc",

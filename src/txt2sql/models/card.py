@@ -4,7 +4,7 @@ README.md, with the hub's front matter, is rendered from facts that lie beside t
 training.json, so that merging and exporting write a card of their own kind. What was not measured or is
 not known is left out, never made up.
 
->>> facts = Facts("phi-2", "lora", ("spider",), measured=(Measured("spider dev", "execution_accuracy",
+>>> facts = Facts("phi-2", "lora", ("spider",), measured=(Result("spider dev", "execution_accuracy",
 ...     0.5, 100, 0.404, 0.596),))
 >>> write_card(Path("results/lora-phi-2/model"), facts)  # doctest: +SKIP
 """
@@ -59,7 +59,7 @@ _PRIVATE = {"output", "data", "push_to_hub", "use_wandb", "threads", "model", "d
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class Result:
     """One measured share: mean and 95% interval, all between 0 and 1, of n questions."""
 
     data: str
@@ -83,7 +83,7 @@ class Facts:
     method: str
     datasets: tuple[str, ...] = ()
     held_out: tuple[str, ...] = ()
-    measured: tuple[Measured, ...] = ()
+    measured: tuple[Result, ...] = ()
     trained: Mapping[str, float] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -112,7 +112,7 @@ def read_facts(folder: Path) -> Facts | None:
     if tree:
         try:
             lists = {name: tuple(tree[name]) for name in ("datasets", "held_out")}
-            measured = tuple(Measured(**row) for row in tree["measured"])
+            measured = tuple(Result(**row) for row in tree["measured"])
             return Facts(**{**tree, **lists, "measured": measured})
         except (TypeError, KeyError) as error:
             raise ModelError(f"'{folder / FILE}' is damaged; remove it to go on without") from error

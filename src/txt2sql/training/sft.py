@@ -24,7 +24,7 @@ from torch import Tensor
 from txt2sql.config import as_mapping
 from txt2sql.evaluation.statistics import Estimate
 from txt2sql.models.adapters import attach, base_name
-from txt2sql.models.card import Facts, Measured, write_card
+from txt2sql.models.card import Facts, Result, write_card
 from txt2sql.models.decoder import Decoder
 from txt2sql.models.torch_engine import decoder_of
 from txt2sql.models.weights import LoadedModel, choose_dtype, load_weights
@@ -244,7 +244,7 @@ def card_facts(
         datasets=config.datasets,
         held_out=(questions,),
         measured=tuple(
-            Measured(f"{name} {questions}", "execution_accuracy", **each._asdict())
+            Result(f"{name} {questions}", "execution_accuracy", **each._asdict())
             for name, each in scores.items()
         ),
         trained=trained,
