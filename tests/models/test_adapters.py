@@ -293,10 +293,8 @@ def test_order_case_types_and_names_of_files_do_not_matter(
         "copy",
         (Table("SALE", (Column("ID", "number"),)), Table("Shop", (Column("City"), Column("Id")))),
     )
-    adapter, notice = registry.find(other, tmp_path / "elsewhere" / "copy.sqlite")
-    assert adapter == used
-    assert notice == ""
-    assert adapter.name == "model+shop"
+    assert registry.find(other, tmp_path / "elsewhere" / "copy.sqlite") == (used, "")
+    assert used.name == "model+shop"
 
 
 def test_a_changed_schema_is_told_and_the_plain_model_answers(
@@ -304,8 +302,7 @@ def test_a_changed_schema_is_told_and_the_plain_model_answers(
 ) -> None:
     changed = replace(SHOP, tables=SHOP.tables[:1])
     adapter, notice = registry.find(changed, tmp_path / "shop.sqlite")
-    assert adapter is None
-    assert "others than when it was adapted to" in notice
+    assert adapter is None and "others than when it was adapted to" in notice
     assert registry.find(changed, tmp_path / "never seen.sqlite") == (None, "")
 
 
@@ -327,9 +324,7 @@ def test_a_damaged_entry_is_passed_over_with_a_notice(
     else:
         (used.folder / file).write_text(content)
     adapter, notice = registry.find(SHOP, tmp_path / "shop.sqlite")
-    assert adapter is None
-    assert "is damaged" in notice
-    assert "\n" not in notice
+    assert adapter is None and "is damaged" in notice and "\n" not in notice
     assert list(registry.entries()) == []
 
 
@@ -338,12 +333,10 @@ def test_an_adapter_for_other_weights_is_not_used(
 ) -> None:
     (model / "model.safetensors").write_bytes(b"Weights")
     adapter, notice = registry.find(SHOP, tmp_path / "shop.sqlite")
-    assert adapter is None
-    assert "other weights" in notice
+    assert adapter is None and "other weights" in notice
     (model / "config.json").unlink()
     adapter, notice = registry.find(SHOP, tmp_path / "shop.sqlite")
-    assert adapter is None
-    assert "holds no model" in notice
+    assert adapter is None and "holds no model" in notice
 
 
 def test_a_later_adapter_takes_the_place_of_an_earlier_one(

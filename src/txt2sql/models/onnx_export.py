@@ -20,7 +20,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,69 +27,21 @@ import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 from onnx.external_data_helper import set_external_data
 
-from txt2sql.errors import ModelError
 from txt2sql.models.onnx_engine import MEMBERS
+from txt2sql.models.onnx_weights import (
+    BLOCK,
+    BlockWeights,
+    Shape,
+    linear_shapes,
+    pack_levels,
+    round_to_blocks,
+)
 from txt2sql.models.tokenizer import chat_format, leading_tokens
 from txt2sql.runs import write_atomically
 
 Array = np.ndarray[Any, Any]
-BLOCK = 32
 _MICROSOFT = "com.microsoft"
 _MAX_FILE_BYTES, _PAGE = 64_000_000, 4096
-
-
-@dataclass(frozen=True, slots=True)
-class BlockWeights:
-    """A matrix (outputs, inputs) as MatMulNBits reads it.
-
-    levels: (outputs, inputs) uint8; scales and zeros: (outputs, inputs / BLOCK), zeros uint8.
-    """
-
-    levels: Array
-    scales: Array
-    zeros: Array
-    bits: int
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """What a graph needs to know of a model's configuration."""
-
-    layers: int
-    size: int
-    heads: int
-    kv_heads: int
-    head_size: int
-    intermediate: int
-    vocabulary: int
-    epsilon: float
-    theta: float
-    positions: int
-
-    @classmethod
-    def of(cls, config: Mapping[str, Any]) -> Shape:
-        """From a config.json. Raises ModelError for an architecture that the graph does not describe."""
-        kind = str(config.get("model_type"))
-        if kind not in ("llama", "mistral", "qwen2") or config.get("hidden_act") != "silu":
-            raise ModelError(
-                f"no ONNX graph for a model of type '{kind}'; export a Llama, Mistral or Qwen2 model"
-            )
-        rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
-        if rope.get("rope_type", "default") != "default":
-            raise ModelError(f"no ONNX graph for rotary positions of type '{rope['rope_type']}'")
-        heads = int(config["num_attention_heads"])
-        return cls(
-            layers=int(config["num_hidden_layers"]),
-            size=int(config["hidden_size"]),
-            heads=heads,
-            kv_heads=int(config.get("num_key_value_heads") or heads),
-            head_size=int(config.get("head_dim") or config["hidden_size"] // heads),
-            intermediate=int(config["intermediate_size"]),
-            vocabulary=int(config["vocab_size"]),
-            epsilon=float(config["rms_norm_eps"]),
-            theta=float(rope.get("rope_theta") or config.get("rope_theta") or 10_000.0),
-            positions=min(int(config["max_position_embeddings"]), 8192),
-        )
 
 
 class _Graph:
@@ -119,30 +70,6 @@ class _Graph:
             )
         )
         return names
-
-
-def pack_levels(weights: BlockWeights) -> tuple[Array, Array, Array]:
-    """(levels, scales, zeros) in MatMulNBits' layout: two 4-bit levels a byte, the first one low."""
-    rows, columns = weights.levels.shape
-    blocks = weights.levels.reshape(rows, columns // BLOCK, BLOCK)
-    zeros = weights.zeros
-    if weights.bits == 4:
-        blocks = blocks[..., 0::2] | (blocks[..., 1::2] << 4)
-        if zeros.shape[1] % 2:
-            zeros = np.pad(zeros, ((0, 0), (0, 1)))
-        zeros = zeros[:, 0::2] | (zeros[:, 1::2] << 4)
-    return blocks, weights.scales.astype(np.float16).reshape(-1), zeros.reshape(-1)
-
-
-def round_to_blocks(weight: Array) -> BlockWeights:
-    """A float matrix in 8 bits, symmetric, each weight to its nearest level."""
-    rows, columns = weight.shape
-    blocks = weight.astype(np.float32).reshape(rows, columns // BLOCK, BLOCK)
-    scales = np.abs(blocks).max(-1).clip(1e-8) / 127
-    scales = scales.astype(np.float16).astype(np.float32).clip(6e-8)
-    levels = (np.rint(blocks / scales[..., None]) + 128).clip(1, 255).astype(np.uint8)
-    zeros = np.full(scales.shape, 128, np.uint8)
-    return BlockWeights(levels.reshape(rows, columns), scales, zeros, 8)
 
 
 def _linear(
@@ -344,26 +271,6 @@ def _model(graph: _Graph, shape: Shape) -> Any:
     made = helper.make_graph(graph.nodes, "decoder", inputs, outputs, graph.initializers)
     opsets = [helper.make_opsetid("", 21), helper.make_opsetid(_MICROSOFT, 1)]
     return helper.make_model(made, opset_imports=opsets, ir_version=10, producer_name="txt2sql")
-
-
-def member_sizes(shape: Shape) -> dict[str, tuple[int, ...]]:
-    """Outputs of each of MEMBERS."""
-    keys = shape.kv_heads * shape.head_size
-    return {
-        "qkv": (shape.heads * shape.head_size, keys, keys),
-        "o": (shape.size,),
-        "gate_up": (shape.intermediate, shape.intermediate),
-        "down": (shape.size,),
-    }
-
-
-def linear_shapes(shape: Shape) -> dict[str, tuple[int, int]]:
-    """(outputs, inputs) of each joined layer."""
-    inputs = {"o": shape.heads * shape.head_size, "down": shape.intermediate}
-    return {
-        name: (sum(sizes), inputs.get(name, shape.size))
-        for name, sizes in member_sizes(shape).items()
-    }
 
 
 def write(

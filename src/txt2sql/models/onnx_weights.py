@@ -1,4 +1,4 @@
-"""The weights of an exported model as transformers names them: levels times scales, in single precision.
+"""The weights of an exported model: their shapes, their blocks of levels, and how they are read back.
 
 >>> model.load_state_dict(read_tensors(folder, config), strict=False)  # doctest: +SKIP
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,112 @@ from torch import Tensor
 
 from txt2sql.errors import ModelError
 from txt2sql.models.onnx_engine import MEMBERS
-from txt2sql.models.onnx_export import BLOCK, Shape, linear_shapes, member_sizes
 
 Array = np.ndarray[Any, Any]
+BLOCK = 32
+"""Inputs that share a scale and a zero point."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a graph needs to know of a model's configuration."""
+
+    layers: int
+    size: int
+    heads: int
+    kv_heads: int
+    head_size: int
+    intermediate: int
+    vocabulary: int
+    epsilon: float
+    theta: float
+    positions: int
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> Shape:
+        """From a config.json. Raises ModelError for an architecture that the graph does not describe."""
+        kind = str(config.get("model_type"))
+        if kind not in ("llama", "mistral", "qwen2") or config.get("hidden_act") != "silu":
+            raise ModelError(
+                f"no ONNX graph for a model of type '{kind}'; export a Llama, Mistral or Qwen2 model"
+            )
+        rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
+        if rope.get("rope_type", "default") != "default":
+            raise ModelError(f"no ONNX graph for rotary positions of type '{rope['rope_type']}'")
+        heads = int(config["num_attention_heads"])
+        return cls(
+            layers=int(config["num_hidden_layers"]),
+            size=int(config["hidden_size"]),
+            heads=heads,
+            kv_heads=int(config.get("num_key_value_heads") or heads),
+            head_size=int(config.get("head_dim") or config["hidden_size"] // heads),
+            intermediate=int(config["intermediate_size"]),
+            vocabulary=int(config["vocab_size"]),
+            epsilon=float(config["rms_norm_eps"]),
+            theta=float(rope.get("rope_theta") or config.get("rope_theta") or 10_000.0),
+            positions=min(int(config["max_position_embeddings"]), 8192),
+        )
+
+
+def member_sizes(shape: Shape) -> dict[str, tuple[int, ...]]:
+    """Outputs of each of MEMBERS."""
+    keys = shape.kv_heads * shape.head_size
+    return {
+        "qkv": (shape.heads * shape.head_size, keys, keys),
+        "o": (shape.size,),
+        "gate_up": (shape.intermediate, shape.intermediate),
+        "down": (shape.size,),
+    }
+
+
+def linear_shapes(shape: Shape) -> dict[str, tuple[int, int]]:
+    """(outputs, inputs) of each joined layer."""
+    inputs = {"o": shape.heads * shape.head_size, "down": shape.intermediate}
+    return {
+        name: (sum(sizes), inputs.get(name, shape.size))
+        for name, sizes in member_sizes(shape).items()
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class BlockWeights:
+    """A matrix (outputs, inputs) as MatMulNBits reads it.
+
+    levels: (outputs, inputs) uint8; scales and zeros: (outputs, inputs / BLOCK), zeros uint8.
+    """
+
+    levels: Array
+    scales: Array
+    zeros: Array
+    bits: int
+
+
+def pack_levels(weights: BlockWeights) -> tuple[Array, Array, Array]:
+    """(levels, scales, zeros) in MatMulNBits' layout: two 4-bit levels a byte, the first one low."""
+    rows, columns = weights.levels.shape
+    blocks = weights.levels.reshape(rows, columns // BLOCK, BLOCK)
+    zeros = weights.zeros
+    if weights.bits == 4:
+        blocks = blocks[..., 0::2] | (blocks[..., 1::2] << 4)
+        if zeros.shape[1] % 2:
+            zeros = np.pad(zeros, ((0, 0), (0, 1)))
+        zeros = zeros[:, 0::2] | (zeros[:, 1::2] << 4)
+    return blocks, weights.scales.astype(np.float16).reshape(-1), zeros.reshape(-1)
+
+
+def round_to_blocks(weight: Array) -> BlockWeights:
+    """A float matrix in 8 bits, symmetric, each weight to its nearest level."""
+    rows, columns = weight.shape
+    blocks = weight.astype(np.float32).reshape(rows, columns // BLOCK, BLOCK)
+    scales = np.abs(blocks).max(-1).clip(1e-8) / 127
+    scales = scales.astype(np.float16).astype(np.float32).clip(6e-8)
+    levels = (np.rint(blocks / scales[..., None]) + 128).clip(1, 255).astype(np.uint8)
+    zeros = np.full(scales.shape, 128, np.uint8)
+    return BlockWeights(levels.reshape(rows, columns), scales, zeros, 8)
 
 
 def read_tensors(folder: Path, config: Mapping[str, Any]) -> dict[str, Tensor]:
-    """The weights in `folder`, by name. Raises ModelError for a folder of an older export."""
+    """The weights in `folder` as transformers names them: levels times scales, in single precision. Raises ModelError for a folder of an older export."""
     facts = json.loads((folder / "engine.json").read_text(encoding="utf-8"))
     places = facts.get("tensors")
     if places is None:

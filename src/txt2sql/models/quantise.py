@@ -22,9 +22,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from txt2sql.models.onnx_engine import MEMBERS
-
-BLOCK = 32
-"""Inputs that share a scale and a zero point."""
+from txt2sql.models.onnx_weights import BLOCK
 
 _LEVELS = 15
 _DAMPING = 0.01
