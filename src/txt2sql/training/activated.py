@@ -462,31 +462,50 @@ def train(config: ActivatedConfig, report: Callable[[str], None] = print) -> Pat
     if checkpoint.is_dir():
         run.load(checkpoint)
         report(f"going on at step {run.step}")
-    stopped: list[int] = []
-    before = signal.signal(signal.SIGTERM, lambda *_: stopped.append(1))
-    groups = plan(sources, config)
-    for _ in range(run.step * config.groups):
-        next(groups)
-    try:
-        while run.step < config.max_steps and not stopped:
-            start = time.perf_counter()
-            row = run.update([next(groups) for _ in range(config.groups)])
-            row["seconds"] = round(time.perf_counter() - start, 1)
-            if run.step % config.validate_every == 0 or run.step in (1, config.max_steps):
-                row["held_out"] = run.validate(held_out)  # type: ignore[assignment]
-            append_row(output / "metrics.jsonl", row)
-            report(json.dumps(row))
-            if run.step % config.checkpoint_every == 0:
-                run.save(checkpoint)
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    run.save(checkpoint)
-    if stopped:
+    finished = fit(
+        run, plan(sources, config), output, lambda row: report(json.dumps(row)), held_out
+    )
+    if not finished:
         report(f"stopped at step {run.step} of {config.max_steps}; run it again to go on")
         return None
     run.model.save_pretrained(str(output / "model"), save_embedding_layers=False)
     _note(output / "model")
     return output / "model"
+
+
+def fit(
+    run: Run,
+    groups: Iterator[Group],
+    output: Path,
+    report: Callable[[dict[str, Any]], None],
+    held_out: Sequence[Group] = (),
+) -> bool:
+    """Train from the run's step to the last, with a row in metrics.jsonl for each and a checkpoint every
+    few; False where SIGTERM ended it before. `groups` are those of the whole run.
+    """
+    config, metrics = run.config, output / "metrics.jsonl"
+    for _ in range(run.step * config.groups):
+        next(groups)
+    if metrics.is_file():  # steps that a kill took back are done again
+        lines = metrics.read_text(encoding="utf-8").splitlines(keepends=True)
+        write_atomically(metrics, "".join(lines[: run.step]))
+    stopped: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda *_: stopped.append(1))
+    try:
+        while run.step < config.max_steps and not stopped:
+            start = time.perf_counter()
+            row: dict[str, Any] = run.update([next(groups) for _ in range(config.groups)])
+            row["seconds"] = round(time.perf_counter() - start, 1)
+            if held_out and (run.step % config.validate_every == 0 or run.step in (1, config.max_steps)):  # fmt: skip
+                row["held_out"] = run.validate(held_out)
+            append_row(metrics, row)
+            report(row)
+            if run.step % config.checkpoint_every == 0:
+                run.save(output / "checkpoint")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    run.save(output / "checkpoint")
+    return run.step >= config.max_steps
 
 
 def _note(folder: Path) -> None:

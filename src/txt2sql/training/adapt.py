@@ -23,7 +23,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import signal
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -42,7 +41,7 @@ from txt2sql.execution.database import Database
 from txt2sql.models import adapters
 from txt2sql.models.adapters import base_name
 from txt2sql.models.catalog import ADAPTER, is_exported, read_json, resolve, sources
-from txt2sql.runs import Run, append_row, open_run, write_atomically
+from txt2sql.runs import Run, open_run, write_atomically
 from txt2sql.training.loop import Progress, Report, silent
 from txt2sql.training.pairs import (
     PARTS,
@@ -245,23 +244,12 @@ class Adaptation:
             run.load(checkpoint)
         source = activated.Source(str(self.data), settings, run.decoder)
         source.name = "adapt"  # the order of questions depends on it, and not on where the run lies
-        groups = activated.plan([source], settings)
-        for _ in range(run.step):
-            next(groups)
-        stopped: list[int] = []
-        before = signal.signal(signal.SIGTERM, lambda *_: stopped.append(1))
-        try:
-            with self.progress("fine-tune", config.steps - run.step) as advance:
-                while run.step < config.steps and not stopped:
-                    row = run.update([next(groups)])
-                    append_row(folder / "metrics.jsonl", row)
-                    if run.step % settings.checkpoint_every == 0 or run.step == config.steps:
-                        run.save(checkpoint)
-                    advance(f"loss {row['loss']:.3f}")
-        finally:
-            signal.signal(signal.SIGTERM, before)
-        if stopped:
-            run.save(checkpoint)
+        with self.progress("fine-tune", config.steps - run.step) as advance:
+            groups = activated.plan([source], settings)
+            finished = activated.fit(
+                run, groups, folder, lambda row: advance(f"loss {row['loss']:.3f}")
+            )
+        if not finished:
             self.report(f"stopped at step {run.step} of {config.steps}; run it again to go on")
             return None
         shutil.rmtree(weights)
