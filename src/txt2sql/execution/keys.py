@@ -149,13 +149,16 @@ def _by_values(naming: Naming, contents: _Contents, keys: set[Place]) -> list[Fo
     """Keys that no name proposes: a column of codes whose values are all in one other column, which
     tells the rows of its table apart.
     """
-    parents = [place for place in naming.leading() if contents.tells_apart(place)]
+    leading = naming.leading()
+    contents.sample(leading)
+    parents = [place for place in leading if contents.tells_apart(place)]
+    children = [place for place in naming.referring() if place not in keys] if parents else []
+    contents.sample(children)
     inferred = []
-    for child in naming.referring() if parents else ():
-        if child not in keys:
-            holding = [place for place in parents if contents.holds(place, child)]
-            if len(holding) == 1 and holding[0] != child:
-                inferred.append(ForeignKey(*child, *holding[0], score=VALUES_SCORE))
+    for child in children:
+        holding = [place for place in parents if contents.holds(place, child)]
+        if len(holding) == 1 and holding[0] != child:
+            inferred.append(ForeignKey(*child, *holding[0], score=VALUES_SCORE))
     return inferred
 
 
@@ -612,13 +615,17 @@ class _Contents:
     def read(self, pairs: Sequence[NamedPair]) -> None:
         """Read the columns of these pairs, each table once."""
         self._stored = self._reader.stored()
+        readable = [pair for pair in pairs if pair.parent[0] in self._stored]
+        self.sample(place for pair in readable for place in (pair.child, pair.parent))
+
+    def sample(self, places: Iterable[Place]) -> None:
+        """Read the first rows of these columns, each table once, but for those read already."""
         tables: dict[str, dict[str, None]] = defaultdict(dict)
-        for pair in pairs:
-            if pair.parent[0] in self._stored:
-                for table, column in (pair.child, pair.parent):
-                    tables[table][column] = None
-        for table in (table for table in tables if table in self._stored):
-            columns = list(tables[table])
+        for table, column in places:
+            if table in self._stored and (table, column) not in self._samples:
+                tables[table][column] = None
+        for table, names in tables.items():
+            columns = list(names)
             rows = self._reader.rows(table, columns, SAMPLED_ROWS)
             if rows is not None:
                 whole = len(rows) < SAMPLED_ROWS
@@ -627,7 +634,7 @@ class _Contents:
 
     def tells_apart(self, place: Place) -> bool:
         """Whether a small table's column has another short text in each row."""
-        sample = self._sampled(place)
+        sample = self._samples.get(place)
         return (
             sample is not None
             and sample.whole
@@ -639,20 +646,13 @@ class _Contents:
 
     def holds(self, parent: Place, child: Place) -> bool:
         """Whether a column repeats values of another, and has no others."""
-        own, other = self._sampled(child), self._sampled(parent)
+        own, other = self._samples.get(child), self._samples.get(parent)
         return (
             own is not None
             and other is not None
             and _MIN_CODES <= len(own.values) < own.filled
             and all(value in other.values for value in own.values)
         )
-
-    def _sampled(self, place: Place) -> _Sample | None:
-        if place not in self._samples and place[0] in self._stored:
-            rows = self._reader.rows(place[0], [place[1]], SAMPLED_ROWS)
-            cells = (row[0] for row in rows or ())
-            self._samples[place] = _sample(cells, rows is not None and len(rows) < SAMPLED_ROWS)
-        return self._samples.get(place)
 
     def compare(self, pair: NamedPair) -> dict[str, float] | None:
         """What the rows say of a pair; None where it can be no key, `unread` where they say nothing."""

@@ -300,9 +300,8 @@ def build_predictor(
     """
     weights: Weights | None = None
     if isinstance(model, (str, Path)):
-        card = resolve(
-            model
-        )  # a wrong name is an error before the seconds that importing torch takes
+        # A wrong name is an error before the seconds that importing torch takes.
+        card = resolve(model)
         from txt2sql.models import decoder
 
         weights = confidence.find(each.folder for each in sources(card))
