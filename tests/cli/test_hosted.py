@@ -6,6 +6,7 @@ import json
 import re
 import runpy
 import traceback
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ import pytest
 from txt2sql.cli.main import application, main
 from txt2sql.runs import cache_dir
 
-pytest.importorskip("litellm", reason="needs the extra api")
+if not find_spec("litellm"):  # found, not imported: that takes seconds
+    pytest.skip("needs the extra api", allow_module_level=True)
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Item '.*' on TypedDict class:UserWarning"),
     pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),

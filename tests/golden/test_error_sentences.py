@@ -10,6 +10,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ import pytest
 from txt2sql.cli.main import main
 
 for module in ("duckdb", "fastapi", "mcp", "psycopg", "sqlalchemy", "trl"):
-    pytest.importorskip(module, reason="the sentences of a whole installation; one is missing here")
+    if not find_spec(module):
+        reason = f"the sentences of a whole installation; {module} is missing here"
+        pytest.skip(reason, allow_module_level=True)
 
 ITEMS = [
     {

@@ -10,6 +10,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ from txt2sql.models.hosted import Answer, APIGenerator, RequestSettings, Unanswe
 from txt2sql.prompts import render
 from txt2sql.types import Column, Prompt, Sampling, Schema, Table
 
-pytest.importorskip("litellm", reason="needs the extra api")
+if not find_spec("litellm"):  # found, not imported: that takes seconds
+    pytest.skip("needs the extra api", allow_module_level=True)
 # litellm's types under a newer pydantic, and the event loop that it never closes.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Item '.*' on TypedDict class:UserWarning"),

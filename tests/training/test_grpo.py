@@ -69,7 +69,10 @@ def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> boo
     ("architecture", "chat", "changes"),
     [
         ("llama", True, {}),
-        ("phi", False, {"adapter": DORA, "kl": 0.0, "trl": {"loss_type": "dapo", "num_iterations": 2}}),
+        pytest.param(
+            "phi", False, {"adapter": DORA, "kl": 0.0, "trl": {"loss_type": "dapo", "num_iterations": 2}},
+            marks=pytest.mark.slow,
+        ),
     ],
 )  # fmt: skip
 def test_answers_that_earn_more_become_likelier(

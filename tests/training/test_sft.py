@@ -103,7 +103,7 @@ def test_the_right_modules_learn_and_the_folder_answers_as_what_was_trained(
         untrained = plain(ids).logits
         beside = PeftModel.from_pretrained(plain, str(folder)).eval()(ids).logits
         merged = load_weights(folder, device="cpu", dtype="float32").model(ids).logits
-    assert torch.allclose(beside, merged, atol=1e-5)
+    assert torch.allclose(beside, merged, atol=1e-4)
     assert not torch.allclose(untrained, merged, atol=1e-3)
     noted = json.loads((folder / "adapter_config.json").read_text())
     assert noted["base_model_name_or_path"] == str(base)
@@ -247,7 +247,9 @@ def test_a_killed_run_goes_on_to_the_same_adapter(
     assert same(weights(tmp_path / "cut"), weights(tmp_path / "whole"))
 
 
-@pytest.mark.parametrize("adapter", [Adapter(r=4, dropout=0.1, dora=True), None])
+@pytest.mark.parametrize(
+    "adapter", [Adapter(r=4, dropout=0.1, dora=True), pytest.param(None, marks=pytest.mark.slow)]
+)
 def test_sigterm_saves_and_the_same_run_goes_on(
     adapter: Adapter | None, tmp_path: Path, tiny_lm: Callable[..., Path], tiny_spider: Path
 ) -> None:

@@ -23,6 +23,8 @@ export function makeHistory(place, { open, again }) {
   let later = 0;
   search.addEventListener("input", () => { clearTimeout(later); later = setTimeout(refresh, 200); });
   place.replaceChildren(make("label", { class: "filter" }, make("span", { class: "hidden-text" }, "Search the history"), search), list);
+  const clear = clearing(); // made once: a new answer's refresh does not take back a press that asks whether one is sure
+  place.append(clear);
 
   function entry(each) {
     const facts = [each.error ? "failed" : count(each.rows ?? 0, "row"), when(each.asked_at), judged(each.feedback)].filter(Boolean).join(" · ");
@@ -39,7 +41,9 @@ export function makeHistory(place, { open, again }) {
     const input = make("input", { type: "text", "aria-label": "Name of this answer", maxlength: "200", value: each.name || "", placeholder: name.slice(0, 60), onkeydown: event => {
       if (event.key !== "Escape") return;
       event.stopPropagation();
-      refresh();
+      const same = entry(each);
+      line.replaceWith(same);
+      same.querySelector("[title='Name it']").focus();
     } });
     line.replaceChildren(make("form", { class: "naming", onsubmit: async event => {
       event.preventDefault();
@@ -49,6 +53,7 @@ export function makeHistory(place, { open, again }) {
       } catch (problem) {
         say(problem.message);
       }
+      line.replaceChildren();
       await refresh();
       list.querySelector(".past")?.focus();
     } }, input, make("button", { type: "submit", class: "quiet" }, "Save")));
@@ -57,11 +62,12 @@ export function makeHistory(place, { open, again }) {
 
   // Two presses: the first asks whether one is sure.
   function clearing() {
-    const clear = button("Clear history", { class: "quiet", onclick: () => { sure.hidden = false; clear.hidden = true; yes.focus(); } }, "trash");
-    const yes = button("Clear", { class: "danger", onclick: forget });
-    const no = button("Keep", { class: "quiet", onclick: () => { sure.hidden = true; clear.hidden = false; clear.focus(); } });
+    const first = button("Clear history", { class: "quiet", onclick: () => { asks(true); yes.focus(); } }, "trash");
+    const yes = button("Clear", { class: "danger", onclick: () => { asks(false); forget(); } });
+    const no = button("Keep", { class: "quiet", onclick: () => { asks(false); first.focus(); } });
     const sure = make("span", { class: "sure", hidden: true }, "Forget all of it? ", yes, no);
-    return make("div", { class: "clear" }, clear, sure);
+    const asks = on => { sure.hidden = !on; first.hidden = on; };
+    return make("div", { class: "clear", hidden: true }, first, sure);
   }
 
   async function forget() {
@@ -85,7 +91,9 @@ export function makeHistory(place, { open, again }) {
       return;
     }
     if (wanted !== search.value.trim()) return; // a later search has another answer
-    if (pasts.length) list.replaceChildren(make("ol", { class: "pasts" }, ...pasts.map(entry)), clearing());
+    if (list.querySelector(".naming")) return; // a name is being typed
+    clear.hidden = !pasts.length;
+    if (pasts.length) list.replaceChildren(make("ol", { class: "pasts" }, ...pasts.map(entry)));
     else list.replaceChildren(make("p", { class: "empty" }, wanted ? "Nothing in the history holds this." : "Questions you ask are kept here, on this machine."));
   }
 
