@@ -3,9 +3,10 @@
 Field's name: name resolution, the part of semantic analysis that a database does when it prepares a
 statement. The rules are those of SQLite (resolve.c): a name belongs to the innermost query that has
 such a column; a result alias is seen by WHERE, ON, GROUP BY, HAVING and ORDER BY; columns that USING
-or NATURAL merge are one. SQLite forgives two mistakes silently, and they are reported as well: a
-double-quoted word that is no column is read as text, and a join without a condition pairs every row
-with every other.
+or NATURAL merge are one. SQLite forgives four mistakes silently, and they are reported as well: a
+double-quoted word that is no column is read as text, a join without a condition pairs every row with
+every other, an EXISTS whose query does not depend on the row is true of all rows or of none, and so is
+a column compared with itself.
 
 >>> shop = Schema("s", (Table("shop", (Column("id"),)), Table("staff", (Column("name"),))))
 >>> [(problem.kind.name, problem.name) for problem in check("SELECT name FROM shop", shop)]
@@ -45,6 +46,7 @@ OUTER = -1
 
 
 _SQLITE = Dialect.get_or_raise("sqlite")
+_COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE)
 _CATALOG = frozenset(("sqlite_master", "sqlite_schema", "sqlite_temp_master", "sqlite_temp_schema"))
 
 
@@ -60,7 +62,11 @@ class Kind(Enum):
     AMBIGUOUS = "ambiguous column"
     QUOTED_TEXT = "quoted word that is no column"
     JOIN_WITHOUT_CONDITION = "join without a condition"
+    SAME_FOR_ALL_ROWS = "condition that is the same for all rows"
 
+
+FORGIVEN = (Kind.QUOTED_TEXT, Kind.JOIN_WITHOUT_CONDITION, Kind.SAME_FOR_ALL_ROWS)
+"""What SQLite runs all the same."""
 
 WROTE = "the model wrote SQL"
 """How every sentence about a problem begins."""
@@ -76,6 +82,7 @@ _SENTENCES = {
     Kind.AMBIGUOUS: "with a column that several of its tables have",
     Kind.QUOTED_TEXT: _NO_COLUMN,
     Kind.JOIN_WITHOUT_CONDITION: "that joins a table without a condition",
+    Kind.SAME_FOR_ALL_ROWS: "with a condition that is the same for all rows",
 }
 
 
@@ -176,6 +183,7 @@ def resolve(sql: str, schema: Schema) -> Names | None:
         return None
     walk = _Walk(sql, schema, from_clauses(tokens))
     walk.query(trees[0], None, {})
+    walk.constant_conditions(trees[0])
     return Names(trees[0], walk.scopes, walk.faults)
 
 
@@ -347,6 +355,28 @@ class _Walk:
             else:
                 stack += reversed(list(node.iter_expressions()))
 
+    def constant_conditions(self, tree: Node) -> None:
+        """Report the conditions that are true of all rows or of none."""
+        for scope in self.scopes:
+            parent, among_rows = scope.select.parent, scope.outer and scope.outer.sources
+            if isinstance(parent, exp.Exists) and among_rows and not scope.correlated:
+                self.report(Kind.SAME_FOR_ALL_ROWS, "EXISTS", parent, None)
+        # A column node -> (scope, number of its source, name)
+        places = {
+            id(node): (id(scope), number, node.name.lower())
+            for scope in self.scopes
+            for node, number in scope.resolved
+        }
+        for comparison in tree.find_all(*_COMPARISONS):
+            left, right = (
+                places.get(id(side)) for side in (comparison.this, comparison.expression)
+            )
+            joins = isinstance(comparison.find_ancestor(exp.Join, exp.Select), exp.Join)
+            if (
+                left is not None and left == right and not joins
+            ):  # a join of nothing is seen as such
+                self.report(Kind.SAME_FOR_ALL_ROWS, self.text(comparison.this), comparison, None)
+
     def column(self, node: exp.Column, scope: Scope) -> None:
         name, qualifier = node.name.lower(), node.table.lower()
         if node.db.lower() not in ("", "main"):  # t.u.name: what comes first is a database
@@ -373,6 +403,7 @@ class _Walk:
                 continue
             for passed in inner:
                 passed.used.add(OUTER)
+                passed.correlated = True
                 if not qualifier:
                     passed.passing.add(name)
             return

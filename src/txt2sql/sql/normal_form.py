@@ -28,7 +28,7 @@ from sqlglot.dialects.sqlite import SQLite
 from sqlglot.errors import SqlglotError
 
 from txt2sql.identifiers import quote_identifier
-from txt2sql.sql.names import Kind, Names, resolve
+from txt2sql.sql.names import FORGIVEN, Kind, Names, resolve
 from txt2sql.sql.sources import Node, Scope, Source
 from txt2sql.types import Schema
 
@@ -80,8 +80,7 @@ class _Rewriter:
         self.columns: dict[Scope, list[Node]] = {scope: [] for scope in names.scopes}
         self.names: dict[Source, str] = {}
         quoted = [fault for fault in names.faults if fault.problem.kind is Kind.QUOTED_TEXT]
-        unconnected = Kind.JOIN_WITHOUT_CONDITION
-        if any(fault.problem.kind not in (Kind.QUOTED_TEXT, unconnected) for fault in names.faults):
+        if any(fault.problem.kind not in FORGIVEN for fault in names.faults):
             raise _Doubt
         for fault in quoted:  # nothing is called so: SQLite takes it for text
             around = fault.scope.outwards() if fault.scope else ()

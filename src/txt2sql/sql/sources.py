@@ -79,7 +79,8 @@ class Scope:
     """The names in sight in one SELECT; `outer` is that of the query around it.
 
     `resolved` are the columns that refer to one of its sources, by number; `equalities` the pairs of
-    columns that a condition equates; `passing` the plain names that are looked up further out.
+    columns that a condition equates; `passing` the plain names that are looked up further out. It is
+    `correlated` when any name is.
     """
 
     outer: Scope | None
@@ -90,6 +91,7 @@ class Scope:
     used: set[int] = field(default_factory=set)
     resolved: list[tuple[Node, int]] = field(default_factory=list)
     passing: set[str] = field(default_factory=set)
+    correlated: bool = False
     equalities: list[tuple[tuple[int, str], tuple[int, str]]] = field(default_factory=list)
 
     def outwards(self) -> Iterator[Scope]:
