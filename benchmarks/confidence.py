@@ -7,11 +7,13 @@ search; of `HALVES` the questions of even number are fitted to and the others te
     txt2sql evaluate --dataset spider --split dev --limit 300 --verdicts spider.jsonl
     python benchmarks/confidence.py --halves people.jsonl --test spider.jsonl
         --unanswerable ANALYSTS=data/analysts/unanswerable.json --declined PEOPLE=benchmarks/unanswerable.json
-        --save src/txt2sql/models/bundled/confidence.json
+        --ambiguous PEOPLE=benchmarks/ambiguous.json --save src/txt2sql/models/bundled/confidence.json
 
 `ANALYSTS` and `PEOPLE` are the folders that data/scripts/build_analysts.py and benchmarks/people/build.py
 make. `--unanswerable` are questions that their database cannot answer, fitted to as wrong ones;
-`--declined` are others, to count how many are answered with "I do not know". The peer is the model's own
+`--declined` are others, to count how many are answered with "I do not know". `--ambiguous` are questions
+that can be read in several ways, each with the statements of every reading: counted are those of which at
+least two readings are offered, as the answer or beside it. The peer is the model's own
 probability of its text; `ours` and `peer` are calibration errors on what was tested, in points.
 """
 
@@ -29,6 +31,8 @@ import numpy as np
 from txt2sql import __version__
 from txt2sql.data import open_dataset
 from txt2sql.evaluation.calibration import Calibration, calibration
+from txt2sql.execution.compare import same_result
+from txt2sql.execution.execute import execute
 from txt2sql.models.confidence import KNOWN, SURE, Weights, fit
 from txt2sql.serving.requests import declined
 from txt2sql.serving.service import build_predictor
@@ -54,6 +58,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=Path, nargs="*", default=[])
     parser.add_argument("--unanswerable", nargs="*", default=[], metavar="FOLDER=QUESTIONS")
     parser.add_argument("--declined", nargs="*", default=[], metavar="FOLDER=QUESTIONS")
+    parser.add_argument("--ambiguous", nargs="*", default=[], metavar="FOLDER=QUESTIONS")
     parser.add_argument("--model", default="bundled")
     parser.add_argument("--save", type=Path, help="where to write the weights")
     given = parser.parse_args()
@@ -84,6 +89,12 @@ def main() -> None:
         answers = ask(given.model, each)
         count = sum(row is None or weights.probability(row.features) < KNOWN for row in answers)
         print(f"{each}: {count} of {len(answers)} declined")
+    for each in given.ambiguous:
+        counts = offered(given.model, each)
+        several = sum(count > 1 for count in counts)
+        print(
+            f"{each}: at least two readings of {several} of {len(counts)} are offered, one of {sum(count == 1 for count in counts)}"
+        )
     tested = [row for answers in tests.values() for row in answers]
     ours, peer = measure(tested, weights)
     facts = {
@@ -117,6 +128,33 @@ def ask(model: str, source: str) -> list[Answered | None]:
     ]
     answers = [Answered(each.features, False) for each in predictor.predict(examples)]
     return [*answers, *[None] * (len(items) - len(examples))]
+
+
+def offered(model: str, source: str) -> list[int]:
+    """How many readings of each ambiguous question the answer and what stands beside it cover."""
+    folder, _, questions = source.rpartition("=")
+    dataset = open_dataset(folder)
+    predictor = build_predictor(model, dataset.schema, dataset.database, readings=True)
+    items = json.loads(Path(questions).read_text(encoding="utf-8"))
+    examples = [Example(str(i), item["db_id"], item["question"]) for i, item in enumerate(items)]
+    counts = []
+    for item, prediction in zip(items, predictor.predict(examples), strict=True):
+        results = [
+            execute(dataset.database(item["db_id"]), sql)
+            for sql in (prediction.sql, *prediction.readings)
+            if sql
+        ]
+        counts.append(
+            sum(
+                any(
+                    same_result(execute(dataset.database(item["db_id"]), gold), result, False)
+                    for gold in reading
+                    for result in results
+                )
+                for reading in item["readings"]
+            )
+        )
+    return counts
 
 
 def measure(answers: Sequence[Answered], weights: Weights) -> tuple[Calibration, Calibration]:

@@ -6,6 +6,9 @@ questions) beside `NAME.py` (which builds its database); bookshops is the sample
     $ python benchmarks/people/build.py people
     $ txt2sql evaluate --dataset people --split dev
     $ txt2sql evaluate --dataset people --split crm
+
+The 60 follow-up questions of `benchmarks/followups.json` are the split `followups`, and the same questions
+put without the turn before are `followups_alone`.
 """
 
 from __future__ import annotations
@@ -53,6 +56,10 @@ def build(out: Path) -> int:
         write(out / f"{name}.json", items)
         everything += items
     write(out / "dev.json", everything)
+    turns: Items = json.loads((FOLDER.parent / "followups.json").read_text(encoding="utf-8"))
+    alone = [{**item, "question": item["alone"], "previous": None} for item in turns]
+    write(out / "followups.json", turns)
+    write(out / "followups_alone.json", alone)
     return len(everything)
 
 

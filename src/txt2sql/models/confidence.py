@@ -36,7 +36,7 @@ FILE = "confidence.json"
 
 NAMES = (
     "probability", "least_token", "tokens", "failed", "empty", "repaired", "dropped", "candidates",
-    "share", "unmatched_words",
+    "unmatched_words",
 )  # fmt: skip
 """The features, in order."""
 
@@ -89,11 +89,9 @@ def features(
     *,
     logprobs: Sequence[float] = (),
     result: QueryResult | None = None,
-    share: float = 1.0,
 ) -> tuple[float, ...]:
     """The signs of an answer, see `NAMES`. `logprobs` are those of the completion that was chosen,
-    `result` is what its statement gave, and `share` the `agreement` of the candidates. What is not
-    known counts as what it mostly is.
+    and `result` is what its statement gave. What is not known counts as what it mostly is.
     """
     confidence = 0.5 if prediction.confidence is None else prediction.confidence
     probability = min(max(confidence, _LEAST), 1 - _LEAST)
@@ -107,7 +105,6 @@ def features(
         float(prediction.repaired),
         math.log1p(len(prediction.dropped)),
         float(len(prediction.candidates)),
-        share,
         float(len(unmatched_words(question, schema, matches))),
     )
 
@@ -128,17 +125,6 @@ def doubts(
     if result is not None and result.ok and not result.says_something:
         return "no row fulfils the conditions of the query"
     return ""
-
-
-def agreement(probabilities: Sequence[float], results: Sequence[object], chosen: int) -> float:
-    """The share that candidates with the result of the chosen one have of the probability of all.
-
-    >>> round(agreement([0.5, 0.3, 0.2], [((1,),), ((2,),), ((1,),)], 0), 2)
-    0.7
-    """
-    pairs = zip(probabilities, results, strict=True)
-    same = sum(probability for probability, result in pairs if result == results[chosen])
-    return same / total if (total := sum(probabilities)) else 1.0
 
 
 def unmatched_words(
