@@ -52,6 +52,7 @@ class Cache:
         """The next slots (count,), which are then in use."""
         start, self.length = self.length, self.length + count
         if self.length > self.capacity:
+            # Doubling: over a whole answer each slot is copied once at most, whatever its length.
             self.capacity = max(self.length, 2 * self.capacity)
             store = self._empty(self.capacity)
             store[:, :, :, :start] = self._store[:, :, :, :start]
@@ -64,6 +65,7 @@ class Cache:
         slots = self._reserve(time)
         for part, layers in enumerate((keys, values)):
             for layer, rows in enumerate(layers):
+                # (time, heads * size) -> (heads, time, size): attention reads one head at a time.
                 heads = rows.reshape(time, self.kv_heads, self.head_size).swapaxes(0, 1)
                 self._store[part, layer, :, self.length - time : self.length] = heads
         return slots
@@ -121,6 +123,7 @@ class PrefixStore:
         """Remember a prefix, on disk where that is possible. Returns it as it will be loaded."""
         name = self._name(tokens)
         if self.folder is not None:
+            # In memory, too: the process that computes a prefix must answer as those that load it.
             prefix = prefix.astype(np.float16)
         self._remember(name, prefix)
         if self.folder is None:

@@ -125,6 +125,7 @@ class GrammarEngine:
         """(size,) which tokens may follow; only the end where nothing else may."""
         allowed = np.zeros(size, dtype=bool)
         if matcher is not None:
+            # One bit a token, in words that go past the vocabulary's end.
             packed = np.frombuffer(matcher.compute_bitmask(), dtype=np.uint8)
             bits = np.unpackbits(packed, bitorder="little")[:size]
             allowed[: len(bits)] = bits

@@ -132,6 +132,7 @@ class Decoder:
             )
         encoded = [self.encode(prompt) for prompt in prompts]
         results: list[list[Completion]] = [[] for _ in prompts]
+        # Prompts of one database begin alike: their prefix is read once, and they share a cache.
         by_prefix: dict[tuple[int, ...], list[int]] = {}
         for i, (ids, shared) in enumerate(encoded):
             by_prefix.setdefault(tuple(ids[:shared]), []).append(i)
@@ -148,6 +149,7 @@ class Decoder:
                         for i in part
                     ]
                     self._decode(cache, tasks)
+                    # The slots of these answers are free for the next ones; those of the prefix stay.
                     cache.truncate(length)
                     for i, task in zip(part, tasks, strict=True):
                         results[i] = task.completions()
@@ -241,6 +243,8 @@ class Decoder:
         """
         counts = [len(row.waiting) for row in rows]
         total, past = sum(counts), cache.length
+        # (tokens, slots + tokens): every token sees what its row has seen, of the new tokens only its
+        # row's own up to itself, and nothing of the other rows, though all are read in one pass.
         seen = np.zeros((total, past + total), bool)
         positions = np.empty(total, np.int64)
         start = 0
@@ -300,6 +304,7 @@ class _Task:
 
     def _logprobs(self, row: Row, logits: Array) -> Array:
         """(vocabulary,) log-probabilities of the next token among those that the grammar allows."""
+        # Log-softmax over the allowed tokens alone: what the grammar forbids leaves its probability to them.
         scores = logits.astype(np.float64)
         if row.matcher is not None:
             allowed = self.decoder.grammars().allowed(row.matcher, len(scores))
@@ -313,6 +318,7 @@ class _Task:
         width = self.sampling.beams
         candidates: list[tuple[float, int, int]] = []
         for i, (row, values) in enumerate(zip(self.live, scores, strict=True)):
+            # A beam of `width` can take all of its continuations from one row, never more.
             likely = np.argpartition(-values, min(width, len(values) - 1))[: width + 1]
             candidates += [
                 (row.logprob + float(values[t]), i, int(t)) for t in likely if values[t] > -np.inf
@@ -324,6 +330,7 @@ class _Task:
         """A continuation of each live row, at first of all `n` samples, at random."""
         pairs = list(zip(self.live, scores, strict=True))
         if not self.live[0].tokens:
+            # All samples begin in the one row that has read the prompt; from here on each has its own.
             pairs *= self.sampling.n
         rows = []
         for row, values in pairs:
@@ -345,6 +352,7 @@ class _Task:
             grown.matcher.consume_token(each)
         grown.tokens += forced
         grown.waiting += forced
+        # No choice, no surprise: a forced token has probability 1.
         grown.logprobs += [0.0] * len(forced)
         grown.ended = len(grown.tokens) >= self.most
         return grown
@@ -378,6 +386,7 @@ def _draw(values: Array, sampling: Sampling, rng: np.random.Generator) -> int:
     shares = np.exp((values - values.max()) / sampling.temperature)
     order = np.argsort(-shares, kind="stable")
     mass = np.cumsum(shares[order]) / shares.sum()
+    # Nucleus sampling (Holtzman et al. 2020): the fewest tokens that hold `top_p` of the mass.
     count = int(np.searchsorted(mass, sampling.top_p)) + 1
     chosen = order[:count]
     return int(rng.choice(chosen, p=shares[chosen] / shares[chosen].sum()))

@@ -135,6 +135,7 @@ class OnnxEngine:
                     raise ModelError(
                         f"the adapter in '{folder}' was made for another model; make it anew for this one"
                     ) from None
+            # Adapters over each other add up: [b1 b2] @ [a1; a2] = b1 @ a1 + b2 @ a2.
             low = [a for a, _ in pairs if len(a)]
             high = [b for _, b in pairs if b.shape[1]]
             feeds[f"a.{name}"] = np.concatenate(low) if low else self._plain[f"a.{name}"]
@@ -170,6 +171,7 @@ class OnnxEngine:
         for member, size in zip(MEMBERS[kind], sizes.get(kind, (outputs,)), strict=True):
             a, b = adapter.matrices.get(f"model.layers.{layer}.{member}", (None, None))
             if a is not None and b is not None:
+                # The joined layer gives q, k and v in one product; each b writes the outputs of its own part.
                 block = np.zeros((outputs, len(a)), np.float32)
                 block[start : start + size] = b
                 low.append(a)
@@ -192,6 +194,7 @@ class OnnxEngine:
         prefix: bool = False,
     ) -> tuple[Output, Array]:
         """See `Engine.forward`."""
+        # (time, slots + time) in two parts, as the graph attends to the cache and to the new tokens.
         mask = np.where(seen, np.float32(0), _UNSEEN)
         feeds = {
             "embeds": self._embeddings(tokens)[None],
@@ -204,6 +207,7 @@ class OnnxEngine:
         for part, letter in enumerate("kv"):
             for layer in range(self.layers):
                 for head in range(self.kv_heads):
+                    # (slots, head size) each, a view: a copy of the cache at every token is what naive exports do.
                     feeds[f"{letter}.{layer}.{head}"] = cache.view(part, layer, head)
         try:
             results = self._session.run(None, feeds)

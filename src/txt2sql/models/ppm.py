@@ -149,7 +149,9 @@ def tree_states(model: Any, prompt: Sequence[int], tree: TokenTree) -> Tensor:
     seen[:start, :start] = torch.ones(start, start, dtype=torch.bool).tril()
     seen[start:, :start] = True
     for number, path in enumerate(tree.paths):
+        # Tree attention: siblings stand beside each other in the sequence and do not see each other.
         seen[start + number, [start + before for before in (*path, number)]] = True
+    # A token's position is its depth, as if its path were the only answer.
     positions = [*range(start), *(start + len(path) for path in tree.paths)]
     device = next(model.parameters()).device
     output = model.base_model(

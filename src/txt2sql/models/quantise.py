@@ -58,6 +58,7 @@ def block_range(block: Tensor, weights: Tensor | None = None) -> tuple[Tensor, T
     best = torch.full_like(low, float("inf"))
     scale, zero = torch.ones_like(low), torch.zeros_like(low)
     for shrink in _SHRINKS:
+        # The step as it will be stored, in half precision, and never 0.
         step = ((high - low) * shrink / _LEVELS).clamp(min=1e-7).half().float().clamp(min=6e-8)
         origin = (-low * shrink / step).round().clamp(0, _LEVELS)
         error = (_rounded(block, step, origin) - block).square()
@@ -93,6 +94,7 @@ def gptq(weight: Tensor, hessian: Tensor) -> Quantised:
     dead = diagonal == 0
     diagonal[dead] = 1
     weight[:, dead] = 0
+    # Damping: inputs that hardly vary would make the Hessian singular.
     diagonal += _DAMPING * diagonal.mean()
     inverse = torch.cholesky_inverse(torch.linalg.cholesky(hessian))
     # (inputs, inputs); row i says how the error of column i spreads.
@@ -109,7 +111,9 @@ def gptq(weight: Tensor, hessian: Tensor) -> Quantised:
             column, pivot = block[:, i], factor[start + i, start + i]
             level = levels[:, start + i] = (column / scale + zero).round().clamp(0, _LEVELS)
             errors[:, i] = (column - (level - zero) * scale) / pivot
+            # Within the block at once: its later columns take up the error of this one.
             block[:, i:] -= errors[:, i : i + 1] * factor[start + i, start + i : end]
+        # Beyond it as one product: (rows, 32) @ (32, columns to come).
         weight[:, end:] -= errors @ factor[start:end, end:]
         scales.append(scale)
         zeros.append(zero)

@@ -74,6 +74,7 @@ class TorchEngine:
         start = cache.length
         mask = additive_mask(torch.from_numpy(seen), self.model.dtype)
         states: list[Tensor] = []
+        # The last hidden states, before the output head: `output_hidden_states` would keep all layers'.
         hook = self.model.base_model.register_forward_hook(
             lambda _module, _inputs, output: states.append(output.last_hidden_state)
         )
@@ -163,6 +164,7 @@ class _FlatLayer(CacheLayerMixin):
         for name, new in (("keys", key_states), ("values", value_states)):
             whole: Tensor = getattr(self, name)
             if end > whole.shape[2]:
+                # Doubling, as in `cache.Cache`: transformers' own cache copies everything at every token.
                 larger = self._zeros(new, max(end, 2 * whole.shape[2]))
                 larger[:, :, : self.length] = whole[:, :, : self.length]
                 whole = larger
@@ -215,6 +217,7 @@ class HubVocabulary:
             return prompt.prefix, prompt.text[len(prompt.prefix) :]
         text, _ = input_text(self.tokenizer, prompt)
         static = prompt.messages[0].content
+        # A template may trim or rewrite a message; then nothing of the prompt is shared.
         end = text.find(static) + len(static) if static in text else 0
         return text[:end], text[end:]
 

@@ -235,6 +235,7 @@ class TreeDecoder:
         by_tree: dict[int, list[int]] = {}
         for i, (each, _) in enumerate(beams):
             by_tree.setdefault(each.place.tree, []).append(i)
+        # A tree has a cache of its own, so it has a forward pass of its own: (beams, vocabulary).
         for number, members in by_tree.items():
             tree = self.trees[number]
             tokens = [self._next(tree, *beams[i]) for i in members]
@@ -250,6 +251,7 @@ class TreeDecoder:
     def _next(self, tree: _TokenTree, each: _Open, beam: _Beam) -> _Token:
         """The token of a beam, its row waiting to be read."""
         parent, ended = tree.tokens[beam.parent], beam.token in self.ends
+        # Nothing is copied: the row sees the slots of its ancestors, and its siblings have theirs.
         row = replace(parent.row, waiting=[beam.token])
         token = _Token(
             (*parent.ids, beam.token), parent.text + self.pieces[beam.token], row, ended=ended
@@ -342,6 +344,7 @@ class TreeDecoder:
             else:  # an end, too, where ends are read
                 yield _Beam(beam.logprob + logprob, number, following, likeliest)
         if ending:
+            # All tokens that begin a new step end this one: their probabilities add up.
             self._note(each, beam, number, math.log(ending), own, False)
 
     def _note(
@@ -371,8 +374,10 @@ class TreeDecoder:
         elif len(each.steps) >= decoding.width:
             best = heapq.nlargest(decoding.width, (step.logprob for _, step in each.steps))
             floor = max(floor, best[-1])
+        # A beam below the floor could not end as one of the `width` likeliest steps: it is not read.
         likely = heapq.nlargest(decoding.width, candidates)
         each.beams = [beam for beam in likely if beam.logprob > floor]
+        # The greedy continuation is never lost, so that the greedy answer is in every tree.
         own = next((beam for beam in candidates if beam.own), None)
         if own is not None and own not in each.beams:
             each.beams.append(own)

@@ -227,6 +227,7 @@ class _Search(Generic[S]):
         assert path is not None
         node = path[-1].node if path else self.tree.root
         while node.edges:
+            # The first edge is the policy's own choice.
             edge = node.edges[0]
             edge.pending += 1
             path.append(edge)
@@ -273,14 +274,17 @@ class _Search(Generic[S]):
 
     def _best(self, node: Node[S], edges: Sequence[Edge[S]]) -> Edge[S]:
         """argmax of Q + c P sqrt(sum N) / (1 + N), where each visit under way counts as lost."""
+        # sqrt(sum N) of PUCT counts visits under way too: other descents of this wave spread out.
         spread = self.settings.c_puct * math.sqrt(
             max(1, sum(edge.visits + edge.pending for edge in edges))
         )
+        # First-play urgency: an unvisited child is a little worse than its parent, not unknown.
         urgency = max(-1.0, (node.value or 0.0) - self.settings.first_play)
         best, highest = edges[0], -math.inf
         for edge in edges:
             visits = edge.visits + edge.pending
             if visits:
+                # Virtual loss: until it comes back, each visit under way counts as a lost one (-1).
                 mean = (edge.total - edge.pending) / visits
             else:
                 mean = urgency if edge.node.value is None else edge.node.value
@@ -308,6 +312,7 @@ class _Search(Generic[S]):
                     self.by_key[choice.key] = child
                 if not choice.terminal:
                     new.append(child)
+            # Priors sum to 1 over the siblings that are left; those of one state add up.
             share = choice.prior / mass if mass else 1 / len(expansion.choices)
             if id(child) in children:
                 children[id(child)].prior += share
@@ -324,6 +329,7 @@ class _Search(Generic[S]):
             self._back_up(path, self._value_of(node))
 
     def _disturb(self, edges: Sequence[Edge[S]]) -> None:
+        # Gamma draws, normalised, are a Dirichlet draw: AlphaZero's noise at the root.
         draws = [self.random.gammavariate(0.3, 1.0) for _ in edges]
         part, mass = self.settings.noise, sum(draws) or 1.0
         for edge, draw in zip(edges, draws, strict=True):

@@ -154,8 +154,10 @@ class StepExpander:
             if reason:
                 refused.append((following.step, reason))
                 continue
+            # p^(1/T); the tree makes them sum to 1.
             prior = math.exp(step.logprob / self.temperature)
             steps_so_far = split_steps(following.text)
+            # Transpositions are of one question only: trees are searched side by side.
             key = (state.place.tree, *state_key(steps_so_far, following.ended))
             choices.append(Choice(following, prior, key, following.ended))
         return Expansion(tuple(choices), tokens, tuple(refused))

@@ -95,6 +95,7 @@ def choose(answers: Sequence[ScoredAnswer], weights: Weights = Weights()) -> lis
         if not best.result.ok:
             candidates.append(Candidate(best.sql, -1.0, tuple(members)))
             continue
+        # Self-consistency: different texts with one result are one candidate, and their masses add up.
         weight = sum(map(weight_of, members))
         score = (
             weights.probability * weight / mass
@@ -102,6 +103,7 @@ def choose(answers: Sequence[ScoredAnswer], weights: Weights = Weights()) -> lis
             + weights.value * (1 + max(answer.value for answer in members)) / 2
         )
         if not best.result.says_something:
+            # Most questions ask for something that is there.
             score *= weights.empty
         candidates.append(Candidate(best.sql, score, tuple(members), weight / mass))
     return sorted(candidates, key=lambda c: (-c.score, not c.own, -c.answers[0].probability))

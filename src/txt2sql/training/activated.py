@@ -211,6 +211,7 @@ def plan(sources: Sequence[Source], config: ActivatedConfig) -> Iterator[Group]:
         first = len(sources[0].chunks(epoch, False))
         for source, share in zip(sources, config.shares, strict=True):
             chunks = source.chunks(epoch, False)
+            # The first data set is read whole in an epoch, so its size is the unit of all shares.
             wanted = max(1, round(first * share / config.shares[0]))
             while len(chunks) < wanted:
                 chunks += chunks
@@ -227,6 +228,7 @@ def _fused(self: Any, x: Tensor) -> Tensor:
     instead of seven: a fifth of a step on a CPU.
     """
     base = self.base_layer
+    # (..., outputs); the base is frozen, so its product needs no more than x's gradient.
     product = functional.linear(x, base.weight, base.bias)
     if self.disable_adapters:
         return product
@@ -246,6 +248,7 @@ def _attend(
     heads, time, size = query.shape[1:]
     shared = key.shape[1]
     with torch.autocast("cpu", enabled=False):  # which would hold the shares in float32, too
+        # Grouped queries (Ainslie et al. 2023): 7 heads of Qwen2.5-0.5B read the same keys.
         rows = (query * scaling).reshape(shared, -1, size)  # (kv heads, group * time, size)
         scores = torch.bmm(rows, key[0].transpose(1, 2)).view(shared, heads // shared, time, -1)
         shares = torch.softmax(scores + mask[0, 0], -1)
@@ -296,12 +299,14 @@ class Run:
         count = len(rows)
         if padding := -sum(map(len, rows)) % _MULTIPLE:
             rows.append([group.pairs[0].answer[-1]] * padding)
+        # (time,) flat: rows stand beside each other, and only the last part of a group is padding.
         inputs = torch.tensor([token for row in rows for token in row])
         owners = torch.tensor([i for i, row in enumerate(rows) for _ in row])
         labels = torch.full_like(inputs, -100)
         start = 0
         for row, pair in zip(rows, group.pairs):
             start += len(row)
+            # Labels stand one token ahead: the last token of a question predicts the first of its answer.
             labels[start - len(pair.answer) : start] = torch.tensor(pair.answer)
         chosen = labels != -100
         with torch.autocast("cpu", torch.bfloat16, enabled=self.config.bf16):
@@ -328,6 +333,7 @@ class Run:
         time = len(inputs)
         steps = torch.arange(time)
         first = torch.searchsorted(owners, owners)  # where the row of each token begins
+        # (time, time), block-diagonal and causal; all of the prefix is seen, so it needs no mask of its own.
         own = (owners[:, None] == owners[None]) & (steps[:, None] >= steps[None])
         seen = torch.cat([torch.ones(time, len(prefix), dtype=torch.bool), own], 1)
         output = self.model.get_base_model().model(
@@ -374,6 +380,7 @@ class Run:
         total = whole = read = 0.0
         for group in (part for each in groups for part in _parts(each)):
             loss, right, _, tokens = self.loss(group)
+            # The mean over all answer tokens of the step, as in one batch, whatever groups it is read in.
             (loss / answers).backward()
             total, whole, read = total + loss.item(), whole + int(right.sum()), read + tokens
         norm = torch.nn.utils.clip_grad_norm_(self.weights, 1.0)

@@ -96,6 +96,7 @@ def cut(model: Any, tokenizer: Any, output: Path, corpus: Iterator[str]) -> None
     tokenizer.save_pretrained(output)
     write_atomically(output / "tokenizer.json", json.dumps(smaller.tokenizer, ensure_ascii=False))
     numbers = {old: new for new, old in enumerate(smaller.pieces)}
+    # (pieces that stay, size): rows of the table in the new numbers; the output head is tied to it.
     weights = model.get_input_embeddings().weight.data[torch.tensor(smaller.pieces)].clone()
     model.resize_token_embeddings(len(smaller.pieces))
     model.get_input_embeddings().weight.data = weights
@@ -129,6 +130,7 @@ def calibration(tokenizer: Any, dataset: Dataset) -> Iterator[list[int]]:
     for example in examples:
         if made == _CALIBRATION:
             return
+        # Many schemas rather than many questions: most tokens of a prompt are of its schema.
         if by_database[example.db_id] == _BY_DATABASE:
             continue
         matches = open_value_index(dataset.database(example.db_id)).match(example.question)

@@ -64,6 +64,7 @@ def _first_fit(items: Iterable[T], length: Callable[[T], int], width: int) -> li
     bins: list[list[T]] = []
     room: list[int] = []
     for item in sorted(items, key=length, reverse=True):
+        # First-fit decreasing: within 11/9 of the fewest bins.
         chosen = next((i for i, left in enumerate(room) if left >= length(item)), len(bins))
         if chosen == len(bins):
             bins.append([])
@@ -133,6 +134,7 @@ def collate(groups: Sequence[Group], pad: int = 0) -> dict[str, Any]:
             nonlocal end
             span = slice(end, end + len(tokens))
             inputs[i, span] = torch.tensor(tokens)
+            # Every suffix goes on where the prefix ends, whatever stands before it in the row.
             positions[i, span] = torch.arange(first, first + len(tokens))
             segments[i, span] = segment
             end += len(tokens)
@@ -163,6 +165,7 @@ def mask(segments: Tensor) -> Tensor:
     Padding, segment 0, is a prefix too, but stands on the right, where nothing sees it.
     """
     time = segments.shape[1]
+    # (1, time, time), and below (batch, time, 1) against (batch, 1, time)
     causal = torch.ones(time, time, dtype=torch.bool).tril()[None]
     own, other = segments[:, :, None], segments[:, None, :]
     return (causal & ((own == other) | (own - own % _SUFFIXES == other)))[:, None]
@@ -174,5 +177,6 @@ def answer_loss(outputs: Any, labels: Tensor, num_items_in_batch: Any = None) ->
     total = functional.cross_entropy(
         logits, labels.flatten(), ignore_index=IGNORED, reduction="sum"
     )
+    # Of the whole step, not of this part of it: parts of other sizes must not weigh more.
     count = (labels != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch
     return total / count

@@ -88,6 +88,7 @@ def traces(tree: JudgedTree, example: Example, level: str, most: int) -> list[Tr
         node = tree.nodes[number]
         if node.sql is None:
             continue
+        # Q of a step is the mean value of the simulations through it: a path of good Q is right for a reason.
         mean = sum(qs) / len(qs)
         rank = (mean, min(qs), node.probability)
         trace = Trace(
@@ -120,6 +121,7 @@ def bootstrap(example: Example, schema: Schema, run: Callable[[str], QueryResult
     query = normalise(example.gold_sql)
     steps = split_steps(query)
     for count in range(1, len(steps)):
+        # Each prefix must run as a query of its own: a trace is learnt step by step.
         if partial_fault(" ".join(steps[:count]), schema, run) is not None:
             return None
     if not run(query).ok:
@@ -145,6 +147,7 @@ def stratified(candidates: Iterable[Trace], most: int, seed: int) -> list[Trace]
     seen: dict[str, int] = defaultdict(int)
     draw = random.Random(f"{seed} traces")
     for trace in candidates:
+        # Found traces before gold ones, first traces before second ones, and chance among equals.
         order = (trace.source == "gold", seen[trace.question_id], draw.random())
         seen[trace.question_id] += 1
         pools[trace.hardness].append((*order, trace))

@@ -268,6 +268,7 @@ def choose(
         for position, completions in zip(new, samples, strict=True):
             question = questions[position]
             answers = [judge(question.example, question.dataset, c.text) for c in completions]
+            # Groups that are all right or all wrong have no advantage (reward minus mean), hence no gradient.
             rates[position] = sum(answer.is_right for answer in answers) / len(answers)
             append_row(file, {"position": position, "right": rates[position]})
         for position in part:
@@ -311,6 +312,7 @@ def make_trainer(
         config, output, count, max(question.tokens for question in every), len(held_out),
         int(policy.model.num_parameters()),
     )  # fmt: skip
+    # One more than is needed: the last epoch is mostly cut by max_steps.
     epochs = range(1 + args.max_steps * config.prompts // count)
     order = [
         i for epoch in epochs for i in random.Random(f"{config.seed} {epoch}").sample(range(count), count)
@@ -345,6 +347,7 @@ def arguments(
     if config.prompts % processes:
         raise ConfigError(f"prompts must be a multiple of the {processes} processes")
     answers = config.prompts * config.group // processes
+    # Answers that a device holds at once; the rest of a step's is accumulated.
     room = config.batch_tokens // (longest + config.max_new_tokens)
     rows = max(n for n in range(1, answers + 1) if answers % n == 0 and (n == 1 or n <= room))
     steps = config.max_steps or max(1, round(questions // config.prompts * config.epochs))
@@ -358,6 +361,7 @@ def arguments(
         "shuffle_dataset": False,
     }  # fmt: skip
     usual: dict[str, Any] = {
+        # As published (Shao et al. 2024): a mean over each answer's tokens, advantages over the group's spread.
         "loss_type": "grpo", "scale_rewards": "group", "disable_dropout": True,
         "use_bias_correction_kl": False, "chat_template_kwargs": {"enable_thinking": False},
         **{name: own.pop(name) for name in (

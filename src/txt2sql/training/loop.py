@@ -157,6 +157,7 @@ def open_run_anew(output: Path, settings: Mapping[str, Any], seed: int) -> None:
     try:
         open_run(output, settings, seed)
     except ConfigError:
+        # A checkpoint was learnt with the old settings: mixing them would make a run that nobody can repeat.
         if newest_checkpoint(output / "checkpoints"):
             raise
         for name in ("run.json", "pass_rates.jsonl"):
@@ -338,11 +339,13 @@ class RunCallback(transformers.TrainerCallback):
         if best is None:
             return
         if best[0] == state.global_step and state.is_world_process_zero:
+            # Written beside, then moved: a kill leaves the best before or the best now.
             part = self.output / ".best"
             shutil.rmtree(part, ignore_errors=True)
             self.save(part)
             replace_folder(part, self.output / "best")
             shutil.rmtree(part)
+        # Validations since the best one.
         later = sum(step > best[0] for step, _ in scores)
         if self.config.patience is not None and later >= self.config.patience:
             control.should_training_stop, control.should_save = True, False
@@ -352,6 +355,7 @@ class RunCallback(transformers.TrainerCallback):
         self.advance(self.note)
         stop = self.terminated or time.monotonic() > self.deadline
         if distributed.is_available() and distributed.is_initialized():
+            # A signal reaches one process, and all must leave the loop at the same step.
             flag = torch.tensor(int(stop), device=args.device)
             distributed.all_reduce(flag, distributed.ReduceOp.MAX)
             stop = bool(flag)

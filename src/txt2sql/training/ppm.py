@@ -98,6 +98,7 @@ def read(
                     ends.append(tokens.add(answer_ids(policy.vocabulary, node.text, node.ended)))
                     result.rows[len(result.trees), number] = len(result.rows)
                 with torch.no_grad():
+                    # (tokens of the tree, size); only the last token of each step is kept.
                     hidden = tree_states(model, policy.encode(prompts(tree))[0], tokens)
                 states.append(hidden[ends].float().cpu())
                 result.pairs += [(len(result.trees), pair) for pair in chosen]
@@ -151,6 +152,7 @@ def fit(
 
     def loss(trees: TreeStates, better: Tensor, worse: Tensor, weights: Tensor) -> Tensor:
         margin = head.raw(trees.states[better]) - head.raw(trees.states[worse])
+        # Bradley-Terry: -log P(better beats worse), each prefix of a tree weighing the same.
         return -(weights * functional.logsigmoid(margin)).sum() / weights.sum()
 
     with torch.random.fork_rng():
@@ -159,6 +161,7 @@ def fit(
         optimizer = torch.optim.AdamW(
             head.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
         )
+        # The control: a head that learns from shuffled pairs must order unseen ones no better than chance.
         flip = random.Random(f"{seed} shuffled") if settings.shuffled else None
         sides, held_out = train_set.sides(flip), validation.sides(flip)
         best, weights = math.inf, copy.deepcopy(head.state_dict())
@@ -171,6 +174,7 @@ def fit(
             head.eval()
             with torch.no_grad():
                 now = float(loss(validation, *held_out))
+            # Early stopping by loss on databases that the head was not trained on.
             if now < best:
                 best, weights = now, copy.deepcopy(head.state_dict())
         head.load_state_dict(weights)
@@ -200,6 +204,7 @@ def scale(head: PreferenceHead, validation: TreeStates) -> None:
     optimizer.step(closure)
     log_slope, shift = slope_shift.detach().tolist()
     slope = math.exp(log_slope) / spread
+    # tanh(s / 5) = 2 sigmoid(2 s / 5) - 1, so that s is half the temperature times the logit.
     half = _TEMPERATURE / 2
     head.scale.fill_(half * slope)
     head.shift.fill_(half * (shift - slope * middle))

@@ -98,6 +98,7 @@ class Judge:
         gold = clause_items(example.gold_sql, schema)
         items = clause_items(sql, schema) if sql else None
         outcome = _OUTCOMES[verdict.outcome]
+        # Of clause items of the qualified trees: partial credit that executing cannot give.
         index = jaccard(items, gold) if items and gold else 0.0
         if outcome is AnswerOutcome.UNSCORABLE:
             return Answer(outcome)
@@ -199,6 +200,7 @@ class RewardFunction:
             self.judge(*self.questions[i], text) for i, text in zip(position, texts, strict=True)
         ]
         for name in self.weights:
+            # Unweighted, so that runs of other weights can be compared.
             log_metric(f"reward/{name}", sum(map(REWARDS[name], answers)) / len(answers))
         log_metric("right", sum(answer.is_right for answer in answers) / len(answers))
         hacks = sum(answer.outcome is AnswerOutcome.HACK for answer in answers)

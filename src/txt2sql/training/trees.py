@@ -131,6 +131,7 @@ def pairs(tree: JudgedTree, margin: float = 0.5, per_side: int = 2) -> list[Pair
     chosen: list[Pair] = []
     for node in tree.nodes:
         edges = sorted((e for e in node.edges if e[1]), key=lambda e: (-e[2], e[0]))
+        # A step may lead to right and to wrong answers: then it can be either, and Q decides.
         better = [e for e in edges if True in outcomes[e[0]]][:per_side]
         worse = [e for e in reversed(edges) if False in outcomes[e[0]]][:per_side]
         apart = [
@@ -138,6 +139,7 @@ def pairs(tree: JudgedTree, margin: float = 0.5, per_side: int = 2) -> list[Pair
         ]
         chosen += _weighed(apart, lambda i: clause(tree.nodes[i].step))
     ranked = sorted(tree.answers, key=lambda i: -tree.nodes[i].probability)
+    # Whole answers are compared across the tree, the likeliest first: those the vote has to tell apart.
     right = [i for i in ranked if tree.nodes[i].right][: 2 * per_side]
     wrong = [i for i in ranked if not tree.nodes[i].right][: 2 * per_side]
     return [*chosen, *_weighed([(b, w) for b in right for w in wrong], lambda _: "answer")]
