@@ -17,13 +17,8 @@ from hypothesis import strategies as st
 from sqlite_files import build, listing
 
 from txt2sql.errors import DatabaseError
-from txt2sql.execution.database import (
-    Database,
-    choose_samples,
-    column_class,
-    find_database,
-    open_database,
-)
+from txt2sql.execution.columns import choose_samples, column_class
+from txt2sql.execution.database import Database, find_database, open_database
 from txt2sql.execution.execute import execute
 from txt2sql.types import ForeignKey
 

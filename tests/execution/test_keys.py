@@ -16,7 +16,7 @@ from sqlite_files import build
 
 from txt2sql.data.spider import SpiderDataset
 from txt2sql.execution import database as databases
-from txt2sql.execution import introspect
+from txt2sql.execution import remote
 from txt2sql.execution.database import open_database
 from txt2sql.execution.keys import THRESHOLD, infer_keys
 from txt2sql.types import Cell, Column, ForeignKey, Row, Schema, Table
@@ -31,7 +31,7 @@ CUSTOMERS = (
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a busy machine a second is soon over."""
     monkeypatch.setattr(databases, "INFERENCE_S", 60.0)
-    monkeypatch.setattr(introspect, "INFERENCE_S", 60.0)
+    monkeypatch.setattr(remote, "INFERENCE_S", 60.0)
 
 
 def shown(keys: Sequence[ForeignKey]) -> list[str]:

@@ -4,14 +4,11 @@ SQLAlchemy says how its dialect's driver is to be called for a URL and describes
 Statements run elsewhere, in a worker process that holds one connection (engines/process.py), because
 a deadline, a memory limit and a Stop need a process that can be ended.
 
-A URL is taken apart so that what may be shown is never what is secret. The URLs are SQLAlchemy's (RFC
-1738 with a driver in the scheme, which is ours to choose), read here because DuckDB needs no SQLAlchemy.
-
->>> parse_address("postgresql://ann:s3cret@db.example/shop?sslmode=require")
-Address(engine='postgresql', place='postgresql://ann@db.example/shop')
 >>> database = open_url("postgresql://reader@db.example/shop")  # doctest: +SKIP
 >>> run(database, "SELECT count(*) FROM sale", Limits()).rows  # doctest: +SKIP
 ((3,),)
+>>> database.schema().tables[0].name  # doctest: +SKIP
+'sale'
 """
 
 from __future__ import annotations
@@ -19,136 +16,32 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl, unquote
 
 from txt2sql.errors import DatabaseError
 from txt2sql.execution import pool
+from txt2sql.execution.address import ENGINES, Address, Engine, parse_address, sqlalchemy_url
+from txt2sql.execution.columns import (
+    SAMPLE_CHARS,
+    SAMPLED_ROWS,
+    column_class,
+    described_table,
+)
+from txt2sql.execution.keys import INFERENCE_S, SCANNED_ROWS, SqlReader, infer_keys
 from txt2sql.execution.pool import DEFAULT_LIMITS, Limits, Program
 from txt2sql.identifiers import quote_identifier
-from txt2sql.types import QueryResult, Row, Schema
-
-# ------------------------------------------------------------------------------------ addresses
-
-_SCHEMES = {
-    "postgresql": "postgresql",
-    "postgres": "postgresql",
-    "mysql": "mysql",
-    "mariadb": "mysql",
-    "duckdb": "duckdb",
-    "sqlite": "sqlite",
-}
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9]+)(?:\+[A-Za-z0-9_]+)?:/")
-# A password ends at the first @, as SQLAlchemy has it.
-_URL = re.compile(
-    r"[^:]+://(?:(?P<user>[^:@/]*)(?::(?P<password>[^@]*))?@)?"
-    r"(?P<host>\[[^\]/]*\]|[^:/?@]*)(?::(?P<port>[^/?]*))?(?:/(?P<name>[^?]*))?(?:\?(?P<query>.*))?",
-    re.DOTALL,
-)
-_HIDDEN = "***"
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where a database is. `place` is what may be shown; `url` may hold a password and never is.
-
-    `name` is the database on its server, or the path of its file.
-    """
-
-    engine: str
-    place: str
-    url: str = field(repr=False)
-    name: str = field(default="", repr=False)
-    secrets: tuple[str, ...] = field(default=(), repr=False)
-
-    def without_secrets(self, text: str) -> str:
-        """The text, with *** where it held the password."""
-        for secret in self.secrets:
-            text = text.replace(secret, _HIDDEN)
-        return text
-
-
-def is_url(text: str) -> bool:
-    """True when the text is meant as a URL, also where `Path` has folded its two slashes into one."""
-    return _SCHEME.match(text) is not None
-
-
-def parse_address(text: str) -> Address | None:
-    """The address, or None when the text is no URL. DatabaseError: a URL that is not understood."""
-    scheme = _SCHEME.match(text)
-    if scheme is None:
-        return None
-    engine = _SCHEMES.get(scheme[1].lower())
-    if engine is None:
-        schemes = ", ".join(sorted(f"{name}://" for name in _SCHEMES))
-        raise DatabaseError(f"no engine for '{scheme[1]}://'; a database URL begins with {schemes}")
-    parts = _URL.fullmatch(text)
-    if parts is None or not (parts["name"] or "").strip("/"):
-        example = "duckdb:///shop.duckdb" if engine == "duckdb" else f"{engine}://user@host/name"
-        raise DatabaseError(
-            f"the database URL is not complete; write it like {example}, special characters of a "
-            "password percent-encoded (@ as %40, / as %2F)"
-        )
-    if parts["port"] and not parts["port"].isdigit():
-        raise DatabaseError(
-            "the port in the database URL is not a number; write special characters of a password "
-            "percent-encoded (@ as %40, / as %2F)"
-        )
-    if engine in ("duckdb", "sqlite"):
-        name = unquote(parts["name"])
-        return Address(engine, f"{engine}:///{name}", text, name)
-    if "@" in parts["name"]:  # what looks like a host and a port may be a user and a password
-        raise DatabaseError(
-            "there is an @ after the first / of the database URL; write special characters of a "
-            "password or a name percent-encoded (@ as %40, / as %2F)"
-        )
-    user = f"{parts['user']}@" if parts["user"] else ""
-    port = f":{parts['port']}" if parts["port"] else ""
-    place = f"{engine}://{user}{parts['host']}{port}/{parts['name']}"
-    return Address(engine, place, text, unquote(parts["name"]), _secrets(parts))
-
-
-def _secrets(parts: re.Match[str]) -> tuple[str, ...]:
-    """The password as written and as meant, and every option that is called one, longest first."""
-    values = {parts["password"] or ""}
-    for name, value in parse_qsl(parts["query"] or ""):
-        if "password" in name.lower() or "passwd" in name.lower():
-            values.add(value)
-    values |= {unquote(value) for value in values}
-    return tuple(sorted(values - {""}, key=len, reverse=True))
-
-
-# -------------------------------------------------------------------------------------- engines
-
-
-class Engine(NamedTuple):
-    """One engine beside SQLite. `dialect` is sqlglot's name of its SQL; `packages` are what it needs,
-    which `pip install "txt2sql[extra]"` brings."""
-
-    title: str
-    dialect: str
-    extra: str
-    packages: tuple[str, ...]
-    driver: str = ""
-    """SQLAlchemy's name of dialect and driver."""
-
+from txt2sql.types import ForeignKey, QueryResult, Row, Schema, Table
 
 READING = Limits(timeout_s=5.0, max_result_bytes=16_000_000)
 """What a statement of ours may use that reads the content."""
 _CONNECTING_S = 25.0
 """How long a process may take for connecting and asking what may be called, beside the statement."""
-
-ENGINES: dict[str, Engine] = {
-    "postgresql": Engine(
-        "PostgreSQL", "postgres", "postgres", ("sqlalchemy", "psycopg"), "postgresql+psycopg"
-    ),
-    "mysql": Engine("MySQL", "mysql", "mysql", ("sqlalchemy", "pymysql"), "mysql+pymysql"),
-    "duckdb": Engine("DuckDB", "duckdb", "duckdb", ("duckdb",)),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,8 +82,6 @@ class UrlDatabase:
 
     def schema(self, infer: bool = True) -> Schema:
         """Tables, columns, types, keys, comments and sample values."""
-        from txt2sql.execution.introspect import introspect
-
         return introspect(self, infer)
 
 
@@ -251,16 +142,286 @@ def driver_options(address: Address) -> Mapping[str, Any]:
     return dict(options)
 
 
-def sqlalchemy_url(address: Address) -> Any:
-    """The URL as SQLAlchemy has it, with the driver that we use."""
-    from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import ArgumentError
+# ------------------------------------------------------------------------------------------ schema
 
+_SAMPLING = Limits(timeout_s=1.0, max_rows=SAMPLED_ROWS, max_result_bytes=4_000_000)
+_CATALOGUE = Limits(timeout_s=30.0, max_rows=500_000, max_result_bytes=64_000_000)
+_CONNECT_TIMEOUT_S = 10
+_DECORATION = re.compile(r" (?:CHARACTER SET|COLLATE)\b.*", re.IGNORECASE)
+_BINARY = ("BYTEA", "BLOB", "BINARY", "BIT(", "GEOMETRY", "TSVECTOR")
+_OTHER = ("JSON", "STRUCT", "MAP(", "POINT", "RANGE", "UNION(", "LIST", "[]", "ARRAY", *_BINARY)
+
+
+class _Described(NamedTuple):
+    """One table as the catalogue has it: columns as (name, declared type, comment)."""
+
+    name: str
+    columns: Sequence[tuple[str, str, str]]
+    key: Sequence[str]
+    comment: str
+
+
+def introspect(database: UrlDatabase, infer: bool = True) -> Schema:
+    """Describe the database: all of its tables and views, or the ones that `database.tables` names.
+
+    Inferred keys follow the declared ones.
+    """
+    describe = _describe_duckdb if database.address.engine == "duckdb" else _describe_server
+    described, keys = describe(database)
+    wanted = {name.lower() for name in database.tables}
+    tables = tuple(
+        described_table(
+            table.name,
+            table.columns,
+            table.key,
+            _sample_cells(database, table),
+            declared_class,
+            table.comment,
+        )
+        for table in described
+        if not wanted or table.name.lower() in wanted
+    )
+    declared = tuple(_known(keys, tables))
+    schema = Schema(database.db_id, tables, declared, dialect=database.dialect)
+    inferred = _inferred_keys(database, schema) if infer else ()
+    return replace(schema, foreign_keys=(*declared, *inferred))
+
+
+_STORED = {
+    "postgresql": "table_schema = current_schema()",
+    "mysql": "table_schema = DATABASE()",
+    "duckdb": "table_schema = current_schema() AND table_catalog = current_database()",
+}
+
+
+@lru_cache(maxsize=32)
+def _inferred_keys(database: UrlDatabase, schema: Schema) -> tuple[ForeignKey, ...]:
+    """Inferred once for what the schema and its sample values are."""
+
+    limits = Limits(timeout_s=INFERENCE_S / 2, max_rows=SCANNED_ROWS)
+
+    def query(sql: str) -> tuple[Row, ...] | None:
+        answer = run(database, sql, _CATALOGUE if sql == stored else limits, trusted=True)
+        return None if answer.error is not None or answer.truncated else answer.rows
+
+    stored = (
+        "SELECT table_name FROM information_schema.tables "
+        f"WHERE table_type = 'BASE TABLE' AND {_STORED[database.address.engine]}"
+    )
+    reader = SqlReader(query, database.quote, stored, INFERENCE_S)
+    return infer_keys(schema, reader)
+
+
+def declared_class(declared: str) -> str:
+    """Spider's class of a type as servers declare them.
+
+    >>> declared_class("INTERVAL"), declared_class("TINYINT(1)"), declared_class("INTEGER[]")
+    ('time', 'boolean', 'other')
+    """
+    name = declared.upper()
+    if any(part in name for part in _OTHER):
+        return "other"
+    if name.startswith("INTERVAL"):
+        return "time"
+    if name == "TINYINT(1)":
+        return "boolean"
+    if name in ("UUID", "INET", "CIDR", "MACADDR", "CITEXT") or name.startswith(("ENUM", "SET(")):
+        return "text"
+    return column_class(declared)
+
+
+def _known(keys: Sequence[ForeignKey], tables: Sequence[Table]) -> Iterator[ForeignKey]:
+    """The keys whose both ends are described, each once."""
+    by_name = {table.name: table for table in tables}
+    for key in dict.fromkeys(keys):
+        ends = ((key.table, key.column), (key.referenced_table, key.referenced_column))
+        if all(name in by_name and by_name[name].column(column) for name, column in ends):
+            yield key
+
+
+# --------------------------------------------------------------------------------------- samples
+
+
+def _sample_cells(database: UrlDatabase, described: _Described) -> list[list[str]]:
+    """For each column, the non-empty cells of the first rows; none where they cannot be read."""
+    readable = [
+        (name, not any(part in declared.upper() for part in _BINARY))
+        for name, declared, _ in described.columns
+    ]
+    cells: list[list[str]] = [[] for _ in readable]
+    kind = "CHAR" if database.address.engine == "mysql" else "VARCHAR"
+    texts = ", ".join(
+        f"SUBSTR(CAST({database.quote(name)} AS {kind}), 1, {SAMPLE_CHARS})" if can else "NULL"
+        for name, can in readable
+    )
+    sql = f"SELECT {texts} FROM {database.quote(described.name)} LIMIT {SAMPLED_ROWS}"
+    for row in database.rows(sql, _SAMPLING):
+        for column, value in zip(cells, row, strict=True):
+            if value not in (None, ""):
+                column.append(str(value))
+    return cells
+
+
+def texts(
+    database: UrlDatabase, schema: Schema, max_cells: int, max_chars: int, max_s: float
+) -> Iterator[tuple[str, str, str]]:
+    """(table, column, value): the distinct short texts of every column of text, as far as they can be
+    read in `max_s` seconds; a column ends after its share of them.
+    """
+    end = time.monotonic() + max_s
+    for table in schema.tables:
+        for column in table.columns:
+            if column.type != "text" or time.monotonic() > end:
+                continue
+            name = database.quote(column.name)
+            length = "CHAR_LENGTH" if database.address.engine == "mysql" else "LENGTH"
+            rows = database.rows(
+                f"SELECT DISTINCT {name} FROM {database.quote(table.name)} "
+                f"WHERE {length}({name}) <= {max_chars} LIMIT {max_cells}",
+                replace(READING, max_rows=max_cells),
+            )
+            for (value,) in rows:
+                if isinstance(value, str):
+                    yield table.name, column.name, value
+
+
+# --------------------------------------------------------------------------- PostgreSQL and MySQL
+
+
+@contextmanager
+def server_connection(address: Address) -> Iterator[Any]:
+    """A SQLAlchemy connection in a read-only session; DatabaseError where that fails."""
+    import sqlalchemy
+    from sqlalchemy.exc import SQLAlchemyError
+
+    engine = sqlalchemy.create_engine(
+        sqlalchemy_url(address),
+        poolclass=sqlalchemy.NullPool,
+        connect_args={"connect_timeout": _CONNECT_TIMEOUT_S},
+        hide_parameters=True,
+    )
+    characteristics = "CHARACTERISTICS AS " if address.engine == "postgresql" else ""
     try:
-        url = make_url(address.url)
-    except (ArgumentError, ValueError):  # whose text may quote the URL
+        with engine.connect() as connection:
+            connection.exec_driver_sql(f"SET SESSION {characteristics}TRANSACTION READ ONLY")
+            connection.rollback() if address.engine == "mysql" else connection.commit()
+            yield connection
+    except SQLAlchemyError as problem:
+        cause = " ".join(str(getattr(problem, "orig", None) or problem).split())
         raise DatabaseError(
-            f"the URL of '{address.place}' is not understood; write special characters of the "
-            "password percent-encoded (@ as %40, / as %2F)"
+            f"cannot read '{address.place}' ({address.without_secrets(cause)})"
         ) from None
-    return url.set(drivername=ENGINES[address.engine].driver)
+    finally:
+        engine.dispose()
+
+
+def _describe_server(database: UrlDatabase) -> tuple[list[_Described], list[ForeignKey]]:
+    with server_connection(database.address) as connection:
+        from sqlalchemy import inspect
+        from sqlalchemy.engine.reflection import ObjectKind
+
+        inspector = inspect(connection)
+        everything: dict[str, Any] = {"kind": ObjectKind.ANY}
+        columns = inspector.get_multi_columns(**everything)
+        keys = inspector.get_multi_pk_constraint(**everything)
+        links = inspector.get_multi_foreign_keys(**everything)
+        comments = inspector.get_multi_table_comment(**everything)
+        hidden = _partitions(connection) if database.address.engine == "postgresql" else set()
+        spell = _spelling(connection)
+    described = [
+        _Described(
+            place[1],
+            [(c["name"], spell(c["type"]), c.get("comment") or "") for c in details],
+            (keys.get(place) or {}).get("constrained_columns") or (),
+            (comments.get(place) or {}).get("text") or "",
+        )
+        for place, details in sorted(columns.items(), key=lambda item: str(item[0][1]))
+        if place[1] not in hidden
+    ]
+    foreign: list[ForeignKey] = []
+    constraint = 0
+    for place, details in sorted(links.items(), key=lambda item: str(item[0][1])):
+        for link in details:
+            if link["referred_schema"] is not None:
+                continue
+            ends = list(zip(link["constrained_columns"], link["referred_columns"], strict=True))
+            constraint += len(ends) > 1
+            foreign += [
+                ForeignKey(
+                    place[1],
+                    column,
+                    link["referred_table"],
+                    referenced,
+                    constraint=constraint if len(ends) > 1 else 0,
+                )
+                for column, referenced in ends
+            ]
+    return described, foreign
+
+
+def _spelling(connection: Any) -> Callable[[Any], str]:
+    """A type of SQLAlchemy -> its declaration; "" for one it does not know."""
+
+    def spell(kind: Any) -> str:
+        from sqlalchemy.exc import CompileError
+
+        try:
+            return _DECORATION.sub("", kind.compile(connection.dialect))
+        except CompileError:
+            return ""
+
+    return spell
+
+
+def _partitions(connection: Any) -> set[str]:
+    """The tables that are parts of another one, which is described in their place."""
+    rows = connection.exec_driver_sql(
+        "SELECT relname FROM pg_catalog.pg_class WHERE relispartition"
+    )
+    return {name for (name,) in rows}
+
+
+# ------------------------------------------------------------------------------------------ DuckDB
+
+
+_HERE = "database_name = current_database() AND schema_name = current_schema()"
+_COLUMNS = f"""
+SELECT table_name, column_name, data_type, comment FROM duckdb_columns()
+WHERE {_HERE} AND NOT internal ORDER BY table_name, column_index
+"""
+_COMMENTS = f"""
+SELECT table_name, comment FROM duckdb_tables() WHERE {_HERE} AND comment IS NOT NULL
+UNION ALL SELECT view_name, comment FROM duckdb_views() WHERE {_HERE} AND comment IS NOT NULL
+"""
+_KEYS = f"""
+SELECT table_name, constraint_type, unnest(constraint_column_names), referenced_table,
+unnest(referenced_column_names), CASE WHEN len(constraint_column_names) > 1
+THEN 1 + dense_rank() OVER (ORDER BY table_name, constraint_index) ELSE 0 END FROM duckdb_constraints()
+WHERE {_HERE} AND constraint_type IN ('PRIMARY KEY', 'FOREIGN KEY') ORDER BY constraint_index
+"""
+
+
+def _describe_duckdb(database: UrlDatabase) -> tuple[list[_Described], list[ForeignKey]]:
+    def ask(sql: str) -> tuple[tuple[Any, ...], ...]:
+        answer = run(database, sql, _CATALOGUE, trusted=True)
+        if answer.error is not None:
+            raise DatabaseError(f"cannot read '{database.place}' ({answer.error})")
+        return answer.rows
+
+    comments = dict(ask(_COMMENTS))
+    columns: dict[str, list[tuple[str, str, str]]] = {}
+    for table, column, declared, comment in ask(_COLUMNS):
+        columns.setdefault(table, []).append((column, declared, comment or ""))
+    primary: dict[str, list[str]] = {}
+    foreign: list[ForeignKey] = []
+    for table, kind, column, other, referenced, constraint in ask(_KEYS):
+        if kind == "PRIMARY KEY":
+            primary.setdefault(table, []).append(column)
+        else:
+            key = ForeignKey(table, column, other, referenced, constraint=constraint)
+            foreign.append(key)
+    described = [
+        _Described(name, details, primary.get(name, ()), comments.get(name) or "")
+        for name, details in columns.items()
+    ]
+    return described, foreign

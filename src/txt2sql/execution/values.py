@@ -36,7 +36,6 @@ from txt2sql.errors import DatabaseError
 from txt2sql.execution import sandbox
 from txt2sql.execution.database import Database
 from txt2sql.execution.hints import SAMPLE_CHARS, Hints, dump, load, read_facts
-from txt2sql.execution.introspect import texts
 from txt2sql.execution.names import (
     COMMON,
     WORD,
@@ -47,7 +46,7 @@ from txt2sql.execution.names import (
     key,
     other_forms,
 )
-from txt2sql.execution.remote import UrlDatabase
+from txt2sql.execution.remote import UrlDatabase, texts
 from txt2sql.runs import cache_dir
 from txt2sql.types import Schema, ValueMatch
 

@@ -1,0 +1,103 @@
+"""What a table's columns are described as, on every engine: their class, and sample values.
+
+>>> column_class("VARCHAR(20)"), column_class("DATE")
+('text', 'time')
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from txt2sql.execution.names import natural_name
+from txt2sql.types import Column, Table
+
+SAMPLED_ROWS = 200
+"""The first rows of a table are read, and no more."""
+SAMPLE_CHARS = 40
+"""Characters of a cell that are read; a longer one ends in "..."."""
+
+_MAX_CODES, _MAX_FLAGS, _MAX_CODE_CHARS = 6, 3, 60
+_MAX_TEXTS = 2
+_DATE = re.compile(r"\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4}")
+_MAX_COMMENT_CHARS = 200
+
+
+def column_class(declared: str) -> str:
+    """Spider's five classes of column type from a declared SQL type."""
+    name = declared.lower()
+    if "bool" in name or name == "bit":
+        return "boolean"
+    if any(word in name for word in ("date", "time", "year")):
+        return "time"
+    if any(word in name for word in ("int", "real", "floa", "doub", "num", "dec", "money")):
+        return "number"
+    if any(word in name for word in ("char", "text", "clob", "str", "enum")):
+        return "text"
+    return "other" if name else "text"
+
+
+def described_table(
+    name: str,
+    columns: Sequence[tuple[str, str, str]],
+    key: Sequence[str],
+    cells: Sequence[Sequence[str]],
+    classify: Callable[[str], str],
+    comment: str = "",
+) -> Table:
+    """The table whose columns are (name, declared type, comment), with cells of each of them."""
+    return Table(
+        name,
+        tuple(
+            Column(
+                name=column,
+                type=classify(declared),
+                primary_key=column in key,
+                declared_type=declared,
+                samples=choose_samples(
+                    cells[at], classify(declared), primary_key=[column] == list(key)
+                ),
+                words=natural_name(column, name),
+                comment=meaning[:_MAX_COMMENT_CHARS],
+            )
+            for at, (column, declared, meaning) in enumerate(columns)
+        ),
+        natural_name(name),
+        comment[:_MAX_COMMENT_CHARS],
+    )
+
+
+def choose_samples(
+    cells: Sequence[str], kind: str, *, primary_key: bool = False
+) -> tuple[str, ...]:
+    """Sample values to show of a column of Spider's class `kind`, from its first non-empty cells: chosen
+    to teach a reader what to write in a condition. A cell of SAMPLE_CHARS characters counts as cut.
+
+    Codes and flags are shown whole, as each of them is a word that a condition may need. Of names and
+    other texts two are enough, of numbers and dates one, whose format shows. The number of a primary
+    key teaches nothing. Value sampling in prompts: BRIDGE (Lin et al. 2020), CodeS (Li et al. 2024).
+
+    >>> choose_samples(["paid", "open", "paid", "void", "paid", "open"], "text")
+    ('paid', 'open', 'void')
+    """
+    counts = Counter(cell for cell in cells if cell.strip())
+    if not counts or (primary_key and kind == "number"):
+        return ()
+    distinct = list(counts)
+    repeated = len(cells) >= 2 * len(distinct)
+    short = sum(map(len, distinct)) <= _MAX_CODE_CHARS
+    few = len(distinct) <= (_MAX_FLAGS if kind == "number" else _MAX_CODES)
+    if repeated and short and few:
+        return tuple(value for value, _ in counts.most_common())
+    if all(map(_DATE.match, distinct)):
+        return (max(distinct, key=_telling),)
+    if kind == "number":
+        return (distinct[0],)
+    whole = [value for value in distinct if len(value) < SAMPLE_CHARS]
+    return tuple(whole[:_MAX_TEXTS]) or (distinct[0] + "...",)
+
+
+def _telling(date: str) -> int:
+    """Larger for a date that shows which of its parts is the day: a day above 12."""
+    return max(int(part) for part in re.findall(r"(?<!\d)\d{1,2}(?!\d)", date) or ["0"])
