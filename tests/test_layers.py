@@ -126,3 +126,23 @@ def test_every_module_keeps_the_layers() -> None:
         for fault in faults(path.read_text(encoding="utf-8"), str(path.relative_to(SOURCE)))
     ]
     assert found == []
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    paths = {
+        ".".join(("txt2sql", *path.relative_to(SOURCE).with_suffix("").parts)): path
+        for path in SOURCE.rglob("*.py")
+    }
+    paths = {name.removesuffix(".__init__"): path for name, path in paths.items()}
+    below: dict[str, set[str]] = {}
+    for name, path in paths.items():
+        targets = set()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                parts = [f"{node.module}.{alias.name}" for alias in node.names]
+                targets |= {part if part in paths else str(node.module) for part in parts}
+        below[name] = targets & paths.keys() - {name}
+    while leaves := [name for name, targets in below.items() if not targets & below.keys()]:
+        for name in leaves:
+            del below[name]
+    assert {name: sorted(targets & below.keys()) for name, targets in below.items()} == {}
