@@ -92,7 +92,9 @@ def test_tools_answer() -> None:
         tools = (await client.list_tools()).tools
         assert sorted(tool.name for tool in tools) == ["ask", "describe_schema", "run_sql"]
         for tool in tools:
-            assert tool.description
+            assert tool.description and tool.output_schema is not None
+            wanted = {"describe_schema": "tables"}.get(tool.name, "rows")
+            assert tool.output_schema["properties"][wanted]["type"] == "array"
             assert tool.annotations is not None and tool.annotations.read_only_hint
         answer = value(await client.call_tool("ask", {"question": "How many shops?"}))
         assert (answer["sql"], answer["rows"]) == ("SELECT count(*) FROM shops", [[7]])
@@ -135,7 +137,7 @@ def test_answers_fit_a_context_window(tmp_path: Path) -> None:
         length, rows = await size("run_sql", sql=many)
         assert 50_000 < length < 110_000 and rows["truncated"] and len(rows["rows"]) < 100
         length, schema = await size("describe_schema")
-        assert length <= 110_000 and "note" in schema and len(schema["tables"]) == 300
+        assert length <= 110_000 and "shortened" in schema["note"] and len(schema["tables"]) == 300
         length, schema = await size("describe_schema", pattern="COLUMN_7_1")
         names = {t["name"]: [c["name"] for c in t["columns"]] for t in schema["tables"]}
         assert names["table_7"][0] == "column_7_1" and len(names) == 1

@@ -19,11 +19,12 @@ from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp.types import ToolAnnotations
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from txt2sql import __version__
 from txt2sql.serving.backend import Backend
 from txt2sql.serving.gate import App, Gate
+from txt2sql.serving.payload import Reading
 from txt2sql.serving.queue import Closed, Full
 from txt2sql.serving.service import cell
 from txt2sql.types import Column, Table
@@ -47,6 +48,36 @@ _Search = Annotated[
 _Rows = Annotated[int, Field(ge=1, le=MOST_ROWS, description="Rows to return at most.")]
 
 
+class Rows(BaseModel):
+    """What a statement gave; `truncated`: there is more than stands here."""
+
+    sql: str
+    explanation: str | None
+    columns: list[str]
+    rows: list[list[Any]]
+    truncated: bool
+
+
+class Answer(Rows):
+    """The answer to a question: where it is not sure, other readings stand beside it."""
+
+    confidence: float | None
+    certainty: Literal["sure", "unsure", "unknown"] | None
+    unknown: str | None
+    readings: list[Reading]
+    dropped: list[str]
+
+
+class Description(BaseModel):
+    """A schema, with as much detail as was asked for and fits."""
+
+    database: str
+    dialect: str
+    tables: list[dict[str, Any]]
+    foreign_keys: list[str] = []
+    note: str = ""
+
+
 def create_server(backend: Backend) -> MCPServer:
     """The server of a back end that was started."""
     name, dialect = backend.schema.db_id, backend.schema.dialect
@@ -65,7 +96,7 @@ def create_server(backend: Backend) -> MCPServer:
         context: Context[Any, Any],
         search: _Search = 0,
         max_rows: _Rows = _ROWS,
-    ) -> dict[str, Any]:
+    ) -> Answer:
         """Answer a question about the database: SQL, what it does in words, and its rows."""
         ticket = backend.ask(question, search)
         async for event in backend.events(ticket):
@@ -73,15 +104,22 @@ def create_server(backend: Backend) -> MCPServer:
                 done, of, sql = event.value
                 await context.report_progress(done, of, sql)
             elif event.kind == "answer":
-                return _result(event.value, max_rows)
+                answer = event.value
+                return Answer(
+                    **_rows(answer, max_rows).model_dump(),
+                    **{
+                        name: answer[name]
+                        for name in Answer.model_fields.keys() - Rows.model_fields
+                    },
+                )
             elif event.kind == "failed":
                 raise ToolError(event.value)
         raise ToolError("it was stopped")
 
     @_guarded
-    async def run_sql(sql: _Sql, max_rows: _Rows = _ROWS) -> dict[str, Any]:
+    async def run_sql(sql: _Sql, max_rows: _Rows = _ROWS) -> Rows:
         """Run one SELECT, WITH or VALUES statement; anything that does more than read is refused."""
-        return _result(await backend.sql(sql), max_rows)
+        return _rows(await backend.sql(sql), max_rows)
 
     @_guarded
     async def describe_schema(
@@ -93,20 +131,20 @@ def create_server(backend: Backend) -> MCPServer:
             Literal["tables", "columns", "values"],
             Field(description="Names of tables; their columns too; or values of these as well."),
         ] = "values",
-    ) -> dict[str, Any]:
+    ) -> Description:
         """The tables with columns, types, keys, comments and some values of each column."""
-        return _schema(backend, table, pattern, detail)
+        return Description(**_schema(backend, table, pattern, detail))
 
     for tool in (ask, run_sql, describe_schema):
         server.add_tool(tool, annotations=_READS)
     return server
 
 
-def _guarded(tool: Callable[..., Awaitable[dict[str, Any]]]) -> Callable[..., Any]:
+def _guarded(tool: Callable[..., Awaitable[BaseModel]]) -> Callable[..., Any]:
     """The tool, with what the back end refuses as a sentence for the agent."""
 
     @wraps(tool)
-    async def guarded(*args: Any, **kwargs: Any) -> dict[str, Any]:
+    async def guarded(*args: Any, **kwargs: Any) -> BaseModel:
         try:
             return await tool(*args, **kwargs)
         except (Full, Closed, ValueError) as problem:
@@ -115,7 +153,7 @@ def _guarded(tool: Callable[..., Awaitable[dict[str, Any]]]) -> Callable[..., An
     return guarded
 
 
-def _result(answer: Mapping[str, Any], max_rows: int) -> dict[str, Any]:
+def _rows(answer: Mapping[str, Any], max_rows: int) -> Rows:
     if answer["error"] is not None:
         wrote = (
             f" The statement was: {answer['sql']}" if answer["question"] and answer["sql"] else ""
@@ -130,20 +168,13 @@ def _result(answer: Mapping[str, Any], max_rows: int) -> dict[str, Any]:
             break
         whole = whole and all(a == cell(b) for a, b in zip(cells, row, strict=True))
         rows.append(cells)
-    result = {
-        "sql": answer["sql"],
-        "explanation": answer["explanation"],
-        "columns": answer["columns"],
-        "rows": rows,
-        "truncated": answer["truncated"] or len(answer["rows"]) > len(rows) or not whole,
-    }
-    if answer["question"]:
-        result["confidence"] = answer["confidence"]
-        result["certainty"] = answer["certainty"]
-        result["unknown"] = answer["unknown"]
-        result["readings"] = answer["readings"]
-        result["dropped"] = answer["dropped"]
-    return result
+    return Rows(
+        sql=answer["sql"],
+        explanation=answer["explanation"],
+        columns=answer["columns"],
+        rows=rows,
+        truncated=answer["truncated"] or len(answer["rows"]) > len(rows) or not whole,
+    )
 
 
 def _short(value: Any) -> Any:
