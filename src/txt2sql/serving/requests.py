@@ -33,9 +33,12 @@ _FILLERS = r"""(?:(?:which|what|who|whose|when|where|how|many|much|of|in|from|fo
 _REFERS_BACK = _pattern(
     rf"""^\W*(?:(?:ok|okay|no|yes|please)\b\W*)*(?:
         (?:and|or|but|only|just|counting|now|then|also|same|instead|without|not\ counting|(?:what|how)\ about)\b
-        |(?:und|oder|aber|nur|jetzt|auch|ohne|das\ (?:gleiche|ganze)|nach)\b
+        |(?:und|oder|aber|nur|jetzt|auch|ohne|mit|lieber|sortiert|statt(?:\ dessen)?|das\ (?:gleiche|ganze)|nach)\b
+        |(?:in|as\ a\ share\ of)\ (?:percent|everything|all)\b
+        |(?:at|from|for|to|by)\ which\ \w+\W*$ | the\ (?:year|month|week|day|quarter)\ (?:after|before)\b
+        |what(?:'s|\ is)\ the\ (?:sum|total|average|mean|share)\W*$
         |(?:sort|order\ (?:by|it|them|those)|sortier[e]?|split|break|broken|roll|leave|drop|skip|add(?!\ up)|count\ only)\b
-        |(?:with|by(?!\ how\ much)|as\ (?:a\ )?percent\w*|rounded)\b
+        |(?:with|by(?!\ how\ (?:much|many))|as\ (?:a\ )?percent\w*|rounded)\b
         |(?:per|for\ (?:all|each|every))(?:\ [\w,]+){{1,5}}\W*$
         |(?:in|for|since|before|after|from)(?:\ [\w%]+){{1,2}}{_AT_THE_END}
         |the\ (?:other|ones?)\b | which\ ones?\b
@@ -45,8 +48,9 @@ _REFERS_BACK = _pattern(
         |(?:\w+\ ){{1,3}}only\b\W*(?:$|,)
     )
     |\b(?:instead|rather)\b | \b(?:too|as\ well)\ *(?:$|,)
-    |\b(?:is|are|was|were|did|do|does|by|for)\ (?:that|those|these|them|they|this|it)(?:\ \w+)?\W*$
-    |^(?:\w+\ ){{1,4}}(?:them|then|each)\W*$"""
+    |\bdavon\b | \b(?:sind|ist|war|waren)\ (?:das|die)\W*$
+    |\b(?:is|are|was|were|did|do|does|by|for|of|behind|after|with|from)\ (?:that|those|these|them|they|this|it)(?:\ \w+)?\W*$
+    |^(?:\w+\ ){{1,4}}(?:them|then|each)\W*$ | \bmissing\ (?:for|of)\ each\W*$"""
 )
 
 _CHANGES = _pattern(
