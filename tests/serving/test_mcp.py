@@ -26,6 +26,7 @@ from txt2sql.serving.mcp import create_app, create_server
 from txt2sql.serving.server import Access, Server
 from txt2sql.serving.worker import ModelSettings
 
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT sum(i) FROM n"
 SCRIPT = {"How many shops": "SELECT count(*) FROM shops", "bad": "DROP TABLE shops", "": "?"}
 
 
@@ -149,11 +150,9 @@ def test_answers_fit_a_context_window(tmp_path: Path) -> None:
 
 
 def test_a_slow_statement_is_stopped_at_the_limit() -> None:
-    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT sum(i) FROM n"
-
     async def conversation(client: Client) -> None:
         assert "stopped after 0.3 s" in sentence(
-            await client.call_tool("run_sql", {"sql": endless})
+            await client.call_tool("run_sql", {"sql": ENDLESS})
         )
 
     talk(conversation, limits=Limits(timeout_s=0.3))
@@ -163,7 +162,10 @@ def test_over_http_it_wants_the_token() -> None:
     import httpx
 
     async def run() -> None:
-        settings = ModelSettings(str(sample.path()), ScriptedGenerator(SCRIPT), search=0)
+        limits = Limits(timeout_s=20)
+        settings = ModelSettings(
+            str(sample.path()), ScriptedGenerator(SCRIPT), search=0, limits=limits
+        )
         backend = Backend(settings, history=False)
         access = Access(port=0, token="s3cret")
         app = create_app(create_server(backend), token=access.token, hosts=access.hosts)
@@ -171,7 +173,7 @@ def test_over_http_it_wants_the_token() -> None:
         ready: asyncio.Queue[str] = asyncio.Queue()
         serving = asyncio.create_task(server.run_on(ready.put_nowait))
         url = f"{await ready.get()}/mcp"
-        body = {
+        body: dict[str, Any] = {
             "jsonrpc": "2.0",
             "id": 1,
             "method": "tools/call",
@@ -185,6 +187,15 @@ def test_over_http_it_wants_the_token() -> None:
             right = {"authorization": "Bearer s3cret"}
             answer = await client.post(url, json=body, headers=right)
             assert answer.json()["result"]["structuredContent"]["rows"] == [[42]]
+            body["params"]["arguments"]["sql"] = (
+                ENDLESS  # a client that hangs up stops its statement
+            )
+            with pytest.raises(httpx.ReadTimeout):
+                await client.post(url, json=body, headers=right, timeout=1)
+        started = asyncio.get_running_loop().time()
+        while backend._running:
+            assert asyncio.get_running_loop().time() < started + 5
+            await asyncio.sleep(0.02)
         server.stop()
         await serving
 

@@ -9,6 +9,7 @@ can act on. Results are cut to what a context window can hold; the result says w
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
@@ -23,7 +24,7 @@ from pydantic import BaseModel, Field
 
 from txt2sql import __version__
 from txt2sql.serving.backend import Backend
-from txt2sql.serving.gate import App, Gate
+from txt2sql.serving.gate import App, Gate, Message, Receive, Send
 from txt2sql.serving.payload import Reading
 from txt2sql.serving.queue import Closed, Full
 from txt2sql.serving.service import cell
@@ -255,4 +256,34 @@ def create_app(server: MCPServer, *, token: str | None, hosts: tuple[str, ...]) 
         json_response=True,
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     )
-    return Gate(app, token=token, hosts={"localhost", *hosts}, public=())
+    return Gate(_until_gone(app), token=token, hosts={"localhost", *hosts}, public=())
+
+
+def _until_gone(app: App) -> App:
+    """The app, whose work ends when the client hangs up: a cancelled call stops its statement."""
+
+    async def watched(scope: Any, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await app(scope, receive, send)
+            return
+        messages: asyncio.Queue[Message] = asyncio.Queue()
+
+        async def listen() -> None:
+            while True:
+                message = await receive()
+                messages.put_nowait(message)
+                if message["type"] == "http.disconnect":
+                    return
+
+        working = asyncio.ensure_future(app(scope, messages.get, send))
+        leaving = asyncio.ensure_future(listen())
+        try:
+            await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if working.done():
+                working.result()
+        finally:
+            leaving.cancel()
+            working.cancel()
+            await asyncio.gather(working, leaving, return_exceptions=True)
+
+    return watched
