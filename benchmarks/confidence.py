@@ -134,7 +134,7 @@ def offered(model: str, source: str) -> list[int]:
     """How many readings of each ambiguous question the answer and what stands beside it cover."""
     folder, _, questions = source.rpartition("=")
     dataset = open_dataset(folder)
-    predictor = build_predictor(model, dataset.schema, dataset.database, readings=True)
+    predictor = build_predictor(model, dataset.schema, dataset.database)
     items = json.loads(Path(questions).read_text(encoding="utf-8"))
     examples = [Example(str(i), item["db_id"], item["question"]) for i, item in enumerate(items)]
     counts = []

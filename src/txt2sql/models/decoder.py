@@ -160,6 +160,29 @@ class Decoder:
                 ) from error
         return results
 
+    def score(self, prompts: Sequence[Prompt], text: str) -> list[float]:
+        """log P(text | prompt) for each prompt, by the model as it reads a schema part: where an adapter is
+        active after that only, by the base.
+        """
+        answer, scores = self.vocabulary.encode(text), []
+        for prompt in prompts:
+            ids, shared = self.encode(prompt)
+            cache, seen = self._prefix(tuple(ids[:shared]))
+            tokens = as_array([*ids[shared:], *answer])
+            time, first = len(tokens), len(ids) - shared - 1
+            mask = np.zeros((time, cache.length + time), bool)
+            mask[:, : len(seen)] = seen
+            mask[:, cache.length :] = np.tri(time, dtype=bool)
+            # The token before each token of the text says how likely that one is: (text tokens, vocabulary).
+            rows = np.arange(first, time - 1)
+            positions = np.arange(shared, shared + time)
+            output, _ = self.engine.forward(tokens, positions, mask, cache, rows, prefix=True)
+            logits = output.logits.astype(np.float64)
+            logits -= logits.max(1, keepdims=True)
+            logits -= np.log(np.exp(logits).sum(1, keepdims=True))
+            scores.append(float(logits[np.arange(len(answer)), answer].sum()))
+        return scores
+
     def _decode(self, cache: Any, tasks: Sequence[_Task]) -> None:
         """All rows of all tasks go on by a step at a time, until none is left."""
         while rows := [(task, row) for task in tasks for row in task.live]:

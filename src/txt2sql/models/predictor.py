@@ -1,9 +1,10 @@
-"""DirectPredictor: one prompt, one answer: greedy, with a beam where the answer fails.
+"""DirectPredictor: one prompt, one answer: greedy, with a beam where the answer fails or is unsure.
 
 With an executor the answer is guided by execution (Wang et al. 2018): when the greedy answer does
-not run or returns nothing, a small beam is decoded too, and the likeliest candidate that runs and
-returns something is taken, else the likeliest that runs, else the likeliest. Other answers cost no
-more than a greedy one.
+not run, returns nothing or is unsure, a small beam is decoded too. Candidates with one result are one
+(self-consistency, Wang et al. 2023), and each is as likely as query and question make each other: P(SQL |
+question) P(question | SQL)^channel, a noisy channel. Of those that return something the likeliest is
+taken, else the first that runs, else the first. Other answers cost no more than a greedy one.
 
 No candidate is run whose names are out of scope or whose tables are joined without a condition: what
 can be repaired in one way is (`sql.repair`), and the rest loses to the next candidate.
@@ -17,7 +18,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
@@ -25,7 +27,7 @@ from typing import TYPE_CHECKING
 
 from txt2sql.models.confidence import Weights, certainty, doubts, features
 from txt2sql.models.grammar import sql_grammar
-from txt2sql.prompts import ANSWER_TOKENS, count_tokens, render
+from txt2sql.prompts import ANSWER_TOKENS, count_tokens, question_prompt, render
 from txt2sql.sql.text import extract_sql
 from txt2sql.types import (
     Completion,
@@ -51,7 +53,7 @@ _CHECKED = 1024
 class PredictorOptions:
     """`beams` candidates are decoded; above 1 an executor chooses among them.
 
-    `second_beams` are decoded for an answer that fails or returns nothing; below 2 it is final.
+    `second_beams` are decoded for an answer that fails, returns nothing or is unsure; below 2 it is final.
     """
 
     constrained: bool = True
@@ -60,8 +62,8 @@ class PredictorOptions:
     batch_size: int = 32
     max_new_tokens: int | None = None
     """None: `prompts.ANSWER_TOKENS`."""
-    readings: bool = False
-    """Decode `second_beams` for an answer that is unsure, too, and tell which other results they have."""
+    channel: float = 0.3
+    """The weight of how likely a candidate makes the question; 0: how likely the question makes it alone."""
 
 
 class DirectPredictor:
@@ -128,22 +130,16 @@ class DirectPredictor:
                     best = self._choose(
                         batch[i], prompts[i], completions[i], first.seconds + seconds
                     )
-                    if self._says_something(batch[i], first.sql):
-                        # The greedy answer stays, and its confidence is that of a greedy answer.
-                        best = replace(first, candidates=best.candidates, seconds=best.seconds)
-                    if self.options.readings:
-                        best = replace(best, readings=self._readings(batch[i], best))
-                    predictions[i] = best
+                    predictions[i] = replace(best, readings=self._readings(batch[i], best))
             yield from predictions
 
     def _unconvincing(self, example: Example, prediction: Prediction) -> bool:
-        """Whether a beam is worth its time: the answer gives nothing, or other readings are wanted."""
+        """Whether a beam is worth its time: the answer gives nothing, or is unsure."""
         can = getattr(self.generator, "beam_search", False)
         if self.executor is None or self.options.second_beams < 2 or not can:
             return False
-        if not self._says_something(example, prediction.sql):
-            return True
-        return self.options.readings and prediction.certainty in ("unsure", "unknown")
+        unsure = prediction.certainty in ("unsure", "unknown")
+        return unsure or not self._says_something(example, prediction.sql)
 
     def _says_something(self, example: Example, sql: str | None) -> bool:
         return bool(sql and self.executor and self.executor(example.db_id, sql).says_something)
@@ -195,7 +191,7 @@ class DirectPredictor:
         candidates = [(sql, c) for c in completions if (sql := self._sql(example, c))]
         sql, completion = candidates[0] if candidates else (None, completions[0])
         if len(candidates) > 1 and self.executor is not None:
-            sql, completion = self._best(example, candidates, self.executor)
+            sql, completion = self._best(example, prompt, candidates, self.executor)
         repairs = [r for c in completions if (r := self._repair(example, c))]
         prediction = Prediction(
             example_id=example.id,
@@ -251,17 +247,35 @@ class DirectPredictor:
         return mend(sql, schema)
 
     def _best(
-        self, example: Example, candidates: Sequence[tuple[str, Completion]], run: Executor
+        self,
+        example: Example,
+        prompt: Prompt,
+        candidates: Sequence[tuple[str, Completion]],
+        run: Executor,
     ) -> tuple[str, Completion]:
-        """The likeliest candidate that returns something, else one that runs, else the likeliest."""
-        ran: tuple[str, Completion] | None = None
-        for candidate in candidates:
-            result = run(example.db_id, candidate[0])
-            if result.says_something:
-                return candidate
-            if result.ok and ran is None:
-                ran = candidate
-        return ran or candidates[0]
+        """The candidate that the vote takes of those that return something, else the first that runs, else
+        the first.
+        """
+        results = {sql: run(example.db_id, sql) for sql, _ in candidates}
+        says: dict[str, Completion] = {}
+        for sql, completion in candidates:
+            if results[sql].says_something:
+                says.setdefault(sql, completion)
+        if not says:
+            return next((each for each in candidates if results[each[0]].ok), candidates[0])
+        scores = {sql: sum(completion.logprobs) for sql, completion in says.items()}
+        keys = {sql: results[sql].key for sql in says}
+        score = getattr(self.generator, "score", None)
+        if len(set(keys.values())) > 1 and score and self.options.channel and not example.previous:
+            asked = [question_prompt(prompt, sql) for sql in says]
+            for sql, likelihood in zip(says, score(asked, example.question), strict=True):
+                scores[sql] += self.options.channel * likelihood
+        highest = max(scores.values())
+        masses: dict[Hashable, float] = defaultdict(float)
+        for sql, value in scores.items():
+            masses[keys[sql]] += math.exp(value - highest)
+        best = max(says, key=lambda sql: (masses[keys[sql]], scores[sql]))
+        return best, says[best]
 
 
 def _probability(completion: Completion) -> float:

@@ -221,6 +221,14 @@ def _comment(column: Column, samples: bool) -> str:
     return f" -- {': '.join(parts)}" if parts else ""
 
 
+def question_prompt(prompt: Prompt, sql: str) -> Prompt:
+    """What asks for the question that a query answers, over the schema part of `prompt`."""
+    wish = f"Which question does this query answer?\n{sql}"
+    text = f"{prompt.prefix}-- {wish}\n-- Question: "
+    messages = (prompt.messages[0], Message("user", wish)) if prompt.messages else ()
+    return Prompt(text, messages, prompt.prefix)
+
+
 def _literal(value: str, numeric: bool) -> str:
     """A sample as a query would spell it."""
     text = fold(value, _MAX_VALUE_CHARS)

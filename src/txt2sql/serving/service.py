@@ -165,7 +165,6 @@ class Service:
                 lambda _: self.database,
                 limits=self.limits,
                 constrained=constrained,
-                readings=True,
             )
 
         if self.adapted is not None:
@@ -293,11 +292,8 @@ def build_predictor(
     limits: Limits = DEFAULT_LIMITS,
     constrained: bool = True,
     batch_size: int | None = None,
-    readings: bool = False,
 ) -> DirectPredictor:
-    """The predictor of a model over databases that are found by db_id. `limits` hold for what it tries;
-    with `readings` an unsure answer has others beside it.
-    """
+    """The predictor of a model over databases that are found by db_id. `limits` hold for what it tries."""
     weights: Weights | None = None
     if isinstance(model, (str, Path)):
         # A wrong name is an error before the seconds that importing torch takes.
@@ -312,7 +308,7 @@ def build_predictor(
 
             model = torch_engine.load(model)
 
-    options = PredictorOptions(constrained=constrained, readings=readings)
+    options = PredictorOptions(constrained=constrained)
 
     @lru_cache(maxsize=64)
     def index(db_id: str) -> ValueIndex:
