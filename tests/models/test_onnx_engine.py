@@ -144,6 +144,8 @@ def test_answers_are_those_of_transformers(
             assert one.text == other.text
             assert sum(one.logprobs) == pytest.approx(sum(other.logprobs), abs=1e-3)
             assert one.prompt_tokens == other.prompt_tokens
+        scores = [each.score(prompts(), "SELECT name") for each in (ours, peer)]
+        assert scores[0] == pytest.approx(scores[1], abs=1e-3)
         return
     for prompt, answers in zip(
         prompts(), ours.generate(prompts(), Sampling(max_new_tokens=24, beams=4)), strict=True

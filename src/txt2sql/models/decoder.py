@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -164,23 +165,32 @@ class Decoder:
         """log P(text | prompt) for each prompt, by the model as it reads a schema part: where an adapter is
         active after that only, by the base.
         """
-        answer, scores = self.vocabulary.encode(text), []
-        for prompt in prompts:
-            ids, shared = self.encode(prompt)
-            cache, seen = self._prefix(tuple(ids[:shared]))
-            tokens = as_array([*ids[shared:], *answer])
-            time, first = len(tokens), len(ids) - shared - 1
-            mask = np.zeros((time, cache.length + time), bool)
+        answer = self.vocabulary.encode(text)
+        encoded = [self.encode(prompt) for prompt in prompts]
+        scores = []
+        for prefix, members in groupby(encoded, key=lambda each: tuple(each[0][: each[1]])):
+            cache, seen = self._prefix(prefix)
+            parts = [[*ids[shared:], *answer] for ids, shared in members]
+            total, end = sum(map(len, parts)), 0
+            mask = np.zeros((total, cache.length + total), bool)
             mask[:, : len(seen)] = seen
-            mask[:, cache.length :] = np.tri(time, dtype=bool)
-            # The token before each token of the text says how likely that one is: (text tokens, vocabulary).
-            rows = np.arange(first, time - 1)
-            positions = np.arange(shared, shared + time)
-            output, _ = self.engine.forward(tokens, positions, mask, cache, rows, prefix=True)
-            logits = output.logits.astype(np.float64)
+            positions, rows = np.empty(total, np.int64), []
+            for part in parts:
+                start, end = end, end + len(part)
+                own = slice(cache.length + start, cache.length + end)
+                mask[start:end, own] = np.tri(len(part), dtype=bool)
+                positions[start:end] = np.arange(len(prefix), len(prefix) + len(part))
+                # The token before each token of the text says how likely that one is.
+                rows.append(np.arange(end - len(answer) - 1, end - 1))
+            tokens = as_array([token for part in parts for token in part])
+            output, _ = self.engine.forward(
+                tokens, positions, mask, cache, np.concatenate(rows), prefix=True
+            )
+            logits = output.logits.astype(np.float64)  # (parts * text tokens, vocabulary)
             logits -= logits.max(1, keepdims=True)
             logits -= np.log(np.exp(logits).sum(1, keepdims=True))
-            scores.append(float(logits[np.arange(len(answer)), answer].sum()))
+            chosen = logits[np.arange(len(logits)), answer * len(parts)]
+            scores += chosen.reshape(len(parts), -1).sum(1).tolist()
         return scores
 
     def _decode(self, cache: Any, tasks: Sequence[_Task]) -> None:
