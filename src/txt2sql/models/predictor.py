@@ -158,6 +158,16 @@ class DirectPredictor:
                 readings.append(sql)
         return tuple(readings[:MOST_READINGS])
 
+    def channel(self, example: Example, prompt: Prompt, sqls: Sequence[str]) -> list[float]:
+        """The noisy channel: weighted log P(question | SQL) of each query; zeros where the model gives none,
+        and for a follow-up, which says too little.
+        """
+        score = getattr(self.generator, "score", None)
+        if score is None or not self.options.channel or example.previous:
+            return [0.0] * len(sqls)
+        likelihoods = score([question_prompt(prompt, sql) for sql in sqls], example.question)
+        return [self.options.channel * each for each in likelihoods]
+
     def _ahead(
         self,
         batch: Sequence[Example],
@@ -265,11 +275,11 @@ class DirectPredictor:
             return next((each for each in candidates if results[each[0]].ok), candidates[0])
         scores = {sql: sum(completion.logprobs) for sql, completion in says.items()}
         keys = {sql: results[sql].key for sql in says}
-        score = getattr(self.generator, "score", None)
-        if len(set(keys.values())) > 1 and score and self.options.channel and not example.previous:
-            asked = [question_prompt(prompt, sql) for sql in says]
-            for sql, likelihood in zip(says, score(asked, example.question), strict=True):
-                scores[sql] += self.options.channel * likelihood
+        if len(set(keys.values())) > 1:
+            for sql, likelihood in zip(
+                says, self.channel(example, prompt, list(says)), strict=True
+            ):
+                scores[sql] += likelihood
         highest = max(scores.values())
         masses: dict[Hashable, float] = defaultdict(float)
         for sql, value in scores.items():
