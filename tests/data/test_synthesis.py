@@ -265,7 +265,7 @@ def careful_pairs(tmp_path_factory: pytest.TempPathFactory) -> list[Pair]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(words, "_TYPING_ERRORS", 0)
         patch.setattr(words, "_SYNONYMS", 0)
-        return synthesise([farm], 1500, seed=6)[0]
+        return synthesise([farm], 3000, seed=6)[0]
 
 
 def test_questions_name_what_rows_are_grouped_and_compared_by(
