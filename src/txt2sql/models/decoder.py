@@ -170,27 +170,14 @@ class Decoder:
         scores = []
         for prefix, members in groupby(encoded, key=lambda each: tuple(each[0][: each[1]])):
             cache, seen = self._prefix(prefix)
-            parts = [[*ids[shared:], *answer] for ids, shared in members]
-            total, end = sum(map(len, parts)), 0
-            mask = np.zeros((total, cache.length + total), bool)
-            mask[:, : len(seen)] = seen
-            positions, rows = np.empty(total, np.int64), []
-            for part in parts:
-                start, end = end, end + len(part)
-                own = slice(cache.length + start, cache.length + end)
-                mask[start:end, own] = np.tri(len(part), dtype=bool)
-                positions[start:end] = np.arange(len(prefix), len(prefix) + len(part))
-                # The token before each token of the text says how likely that one is.
-                rows.append(np.arange(end - len(answer) - 1, end - 1))
-            tokens = as_array([token for part in parts for token in part])
-            output, _ = self.engine.forward(
-                tokens, positions, mask, cache, np.concatenate(rows), prefix=True
-            )
-            logits = output.logits.astype(np.float64)  # (parts * text tokens, vocabulary)
-            logits -= logits.max(1, keepdims=True)
-            logits -= np.log(np.exp(logits).sum(1, keepdims=True))
-            chosen = logits[np.arange(len(logits)), answer * len(parts)]
-            scores += chosen.reshape(len(parts), -1).sum(1).tolist()
+            rows = [Row(seen, shared, waiting=[*ids[shared:], *answer]) for ids, shared in members]
+            # The token before each token of the text says how likely that one is; nothing follows the last.
+            output = self.step(cache, rows, prefix=True, last=len(answer) + 1)
+            shape = (len(rows), len(answer) + 1, -1)
+            logits = output.logits.astype(np.float64).reshape(shape)[:, :-1]
+            logits -= logits.max(2, keepdims=True)
+            logits -= np.log(np.exp(logits).sum(2, keepdims=True))
+            scores += logits[:, np.arange(len(answer)), answer].sum(1).tolist()
         return scores
 
     def _decode(self, cache: Any, tasks: Sequence[_Task]) -> None:
@@ -270,9 +257,9 @@ class Decoder:
         seen[slots] = True
         row.seen = seen
 
-    def step(self, cache: Any, rows: Sequence[Row], prefix: bool = False) -> Output:
-        """Every row reads what waits for it: logits (rows, vocabulary) and hidden states (rows, size)
-        after the last token of each.
+    def step(self, cache: Any, rows: Sequence[Row], prefix: bool = False, last: int = 1) -> Output:
+        """Every row reads what waits for it: logits (rows * last, vocabulary) and hidden states
+        (rows * last, size) after the `last` tokens of each.
         """
         counts = [len(row.waiting) for row in rows]
         total, past = sum(counts), cache.length
@@ -288,9 +275,10 @@ class Decoder:
             positions[start:end] = np.arange(row.position, row.position + count)
             start = end
         tokens = as_array([token for row in rows for token in row.waiting])
-        last = np.cumsum(counts) - 1
-        output, slots = self.engine.forward(tokens, positions, seen, cache, last, prefix=prefix)
-        for row, count, end in zip(rows, counts, last + 1, strict=True):
+        ends = np.cumsum(counts)
+        wanted = (ends[:, None] + np.arange(-last, 0)).ravel()
+        output, slots = self.engine.forward(tokens, positions, seen, cache, wanted, prefix=prefix)
+        for row, count, end in zip(rows, counts, ends, strict=True):
             self._see(row, slots[end - count : end])
             row.position += count
             row.waiting = []
