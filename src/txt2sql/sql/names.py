@@ -17,6 +17,7 @@ a column compared with itself.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -47,6 +48,8 @@ OUTER = -1
 
 _SQLITE = Dialect.get_or_raise("sqlite")
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE)
+_TIME_PARTS = {"Y": r"\d{4}", "m": r"\d\d", "d": r"\d\d", "H": r"\d\d", "w": "[0-6]"}
+"""What strftime gives for its commonest directives, as patterns."""
 _CATALOG = frozenset(("sqlite_master", "sqlite_schema", "sqlite_temp_master", "sqlite_temp_schema"))
 
 
@@ -367,15 +370,16 @@ class _Walk:
             for scope in self.scopes
             for node, number in scope.resolved
         }
-        for comparison in tree.find_all(*_COMPARISONS):
-            left, right = (
-                places.get(id(side)) for side in (comparison.this, comparison.expression)
-            )
-            joins = isinstance(comparison.find_ancestor(exp.Join, exp.Select), exp.Join)
-            if (
-                left is not None and left == right and not joins
-            ):  # a join of nothing is seen as such
-                self.report(Kind.SAME_FOR_ALL_ROWS, self.text(comparison.this), comparison, None)
+        for node in tree.find_all(*_COMPARISONS, exp.Sub, exp.Div):
+            joins = isinstance(node.find_ancestor(exp.Join, exp.Select), exp.Join)
+            if joins and isinstance(node, _COMPARISONS):
+                continue  # a join of nothing is seen as such
+            if _same(node.this, node.expression, places):
+                self.report(Kind.SAME_FOR_ALL_ROWS, self.text(node.this), node, None)
+        for node in tree.find_all(exp.EQ, exp.In):
+            values = node.expressions if isinstance(node, exp.In) else [node.expression]
+            if values and not any(_possible(node.this, value) for value in values):
+                self.report(Kind.SAME_FOR_ALL_ROWS, self.text(values[0]), node, None)
 
     def column(self, node: exp.Column, scope: Scope) -> None:
         name, qualifier = node.name.lower(), node.table.lower()
@@ -518,6 +522,46 @@ def tables_with(schema: Schema, name: str) -> list[tuple[Table, Column]]:
     return [
         (table, column) for table in schema.tables if (column := table.column(name)) is not None
     ]
+
+
+def _same(left: Node, right: Node, places: Mapping[int, tuple[int, int, str]]) -> bool:
+    """Whether both sides are one expression over the same columns of the same sources; False without columns."""
+    columns, stack = 0, [(left, right)]
+    while stack:
+        left, right = stack.pop()
+        if isinstance(left, exp.Column):
+            place = places.get(id(left))
+            if place is None or place != places.get(id(right)):
+                return False
+            columns += 1
+            continue
+        parts, others = list(left.iter_expressions()), list(right.iter_expressions())
+        leaf = not parts and left != right
+        if type(left) is not type(right) or len(parts) != len(others) or leaf:
+            return False
+        stack += zip(parts, others, strict=True)
+    return columns > 0
+
+
+def _possible(side: Node, value: Node) -> bool:
+    """Whether a literal can be what a part of a date or of a text gives."""
+    if not isinstance(value, exp.Literal):
+        return True
+    if isinstance(side, exp.TimeToStr):
+        form = side.args["format"]
+        if not isinstance(form, exp.Literal):
+            return True
+        pattern = re.sub(
+            r"%(.)|(.)",
+            lambda m: re.escape(m[2]) if m[2] else _TIME_PARTS.get(m[1], ".*"),
+            form.name,
+        )
+        return value.is_string and re.fullmatch(pattern, value.name) is not None
+    if isinstance(side, exp.Substring):
+        length = side.args.get("length")
+        if isinstance(length, exp.Literal) and not length.is_string and value.is_string:
+            return len(value.name) <= int(length.name)
+    return True
 
 
 def _names(query: Node) -> Mapping[str, str] | None:
