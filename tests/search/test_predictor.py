@@ -18,12 +18,12 @@ from txt2sql import sample
 from txt2sql.errors import ModelError
 from txt2sql.models.scripted import ScriptedGenerator
 from txt2sql.models.tree_decoder import Place, Step
+from txt2sql.models.vote import Weights
 from txt2sql.search.mcts import Settings
 from txt2sql.search.predictor import SearchOptions, SearchPredictor
 from txt2sql.search.states import Question, state_key
 from txt2sql.search.steps import split_steps
 from txt2sql.search.tree import as_html
-from txt2sql.search.vote import Weights
 from txt2sql.serving.service import Service
 from txt2sql.types import Example, Prompt, Turn
 

@@ -10,9 +10,9 @@ import pytest
 from txt2sql.config import load
 from txt2sql.errors import ConfigError
 from txt2sql.models.tree_decoder import Decoding
+from txt2sql.models.vote import Weights
 from txt2sql.search.mcts import Settings
 from txt2sql.search.states import ValueSettings
-from txt2sql.search.vote import Weights
 
 FILE = Path(__file__).parents[2] / "config" / "rstar_config.yaml"
 

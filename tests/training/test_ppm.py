@@ -25,9 +25,9 @@ from txt2sql.models.ppm import (  # fmt: skip
 )
 from txt2sql.models.predictor import DirectPredictor
 from txt2sql.models.tree_decoder import Decoding, TreeDecoder
+from txt2sql.models.vote import Weights
 from txt2sql.search.predictor import SearchOptions, SearchPredictor
 from txt2sql.search.states import Question
-from txt2sql.search.vote import Weights
 from txt2sql.serving.service import build_predictor, searching
 from txt2sql.training.ppm import (
     TreeStates,

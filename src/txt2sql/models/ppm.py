@@ -75,7 +75,7 @@ class Preference:
 
     head: PreferenceHead
     vote: float = 0.0
-    """`search.vote.Weights.preference`, chosen on databases that the head was not trained on."""
+    """`models.vote.Weights.preference`, chosen on databases that the head was not trained on."""
     validation: dict[str, Any] = field(default_factory=dict)
     """Its results on databases that it was not trained on."""
 

@@ -18,8 +18,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
@@ -27,6 +26,8 @@ from typing import TYPE_CHECKING
 
 from txt2sql.models.confidence import Weights, certainty, doubts, features
 from txt2sql.models.grammar import sql_grammar
+from txt2sql.models.vote import ScoredAnswer, choose
+from txt2sql.models.vote import Weights as VoteWeights
 from txt2sql.prompts import ANSWER_TOKENS, count_tokens, question_prompt, render
 from txt2sql.sql.text import extract_sql
 from txt2sql.types import (
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from txt2sql.sql.repair import Repair
 
 MOST_READINGS = 3
+ONLY_WHAT_SAYS_SOMETHING = VoteWeights(empty=0.0)
 _CHECKED = 1024
 """Statements whose check is remembered: each is asked for once as a candidate and again as the answer."""
 
@@ -263,29 +265,23 @@ class DirectPredictor:
         candidates: Sequence[tuple[str, Completion]],
         run: Executor,
     ) -> tuple[str, Completion]:
-        """The candidate that the vote takes of those that return something, else the first that runs, else
-        the first.
-        """
-        results = {sql: run(example.db_id, sql) for sql, _ in candidates}
-        says: dict[str, Completion] = {}
+        """The candidate that the vote takes: of those that return something, else of those that run."""
+        completions: dict[str, Completion] = {}
         for sql, completion in candidates:
-            if results[sql].says_something:
-                says.setdefault(sql, completion)
-        if not says:
-            return next((each for each in candidates if results[each[0]].ok), candidates[0])
-        scores = {sql: sum(completion.logprobs) for sql, completion in says.items()}
-        keys = {sql: results[sql].key for sql in says}
-        if len(set(keys.values())) > 1:
-            for sql, likelihood in zip(
-                says, self.channel(example, prompt, list(says)), strict=True
-            ):
+            completions.setdefault(sql, completion)
+        results = {sql: run(example.db_id, sql) for sql in completions}
+        scores = {sql: sum(completion.logprobs) for sql, completion in completions.items()}
+        says = [sql for sql, result in results.items() if result.says_something]
+        if len({results[sql].key for sql in says}) > 1:
+            for sql, likelihood in zip(says, self.channel(example, prompt, says), strict=True):
                 scores[sql] += likelihood
-        highest = max(scores.values())
-        masses: dict[Hashable, float] = defaultdict(float)
-        for sql, value in scores.items():
-            masses[keys[sql]] += math.exp(value - highest)
-        best = max(says, key=lambda sql: (masses[keys[sql]], scores[sql]))
-        return best, says[best]
+        highest = max(scores[sql] for sql in says or scores)
+        answers = [
+            ScoredAnswer(sql, math.exp(min(0.0, scores[sql] - highest)), 0, 0.0, result, i == 0)
+            for i, (sql, result) in enumerate(results.items())
+        ]
+        best = choose(answers, ONLY_WHAT_SAYS_SOMETHING)[0].sql
+        return best, completions[best]
 
 
 def _probability(completion: Completion) -> float:

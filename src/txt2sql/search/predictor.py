@@ -16,6 +16,7 @@ from itertools import islice
 
 from txt2sql.models.predictor import DirectPredictor
 from txt2sql.models.tree_decoder import Decoding, Engine
+from txt2sql.models.vote import Candidate, ScoredAnswer, Weights, choose
 from txt2sql.search.mcts import Settings, Tree, TreeCallback, search
 from txt2sql.search.states import (
     Question,
@@ -26,7 +27,6 @@ from txt2sql.search.states import (
     ValueSettings,
 )
 from txt2sql.search.tree import as_json
-from txt2sql.search.vote import Candidate, ScoredAnswer, Weights, choose
 from txt2sql.sql.names import WROTE
 from txt2sql.types import Example, Executor, Prediction, Prompt
 

@@ -19,9 +19,9 @@ from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
 
+from txt2sql.models.vote import Candidate
 from txt2sql.search.mcts import Tree
 from txt2sql.search.states import State
-from txt2sql.search.vote import Candidate
 
 FORMAT = 1
 

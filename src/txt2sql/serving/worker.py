@@ -392,8 +392,8 @@ class SearchMonitor:
             raise Stopped
         if time.perf_counter() - self.reported < _PROGRESS_S:
             return
+        from txt2sql.models.vote import choose
         from txt2sql.search.predictor import scored_answers
-        from txt2sql.search.vote import choose
 
         self.reported = time.perf_counter()
         tree = trees[0]

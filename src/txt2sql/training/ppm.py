@@ -31,7 +31,7 @@ from torch.nn import functional
 
 from txt2sql.models.decoder import Decoder
 from txt2sql.models.ppm import Preference, PreferenceHead, TokenTree, answer_ids, tree_states
-from txt2sql.search.vote import Weights, choose
+from txt2sql.models.vote import Weights, choose
 from txt2sql.training.loop import Progress, silent
 from txt2sql.training.settings import PPMSettings
 from txt2sql.training.trees import JudgedTree, Pair, pairs

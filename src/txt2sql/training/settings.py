@@ -18,9 +18,9 @@ from txt2sql.config import load
 from txt2sql.models.adapters import Adapter
 from txt2sql.models.catalog import resolve
 from txt2sql.models.tree_decoder import Decoding
+from txt2sql.models.vote import Weights
 from txt2sql.search.mcts import Settings
 from txt2sql.search.states import ValueSettings
-from txt2sql.search.vote import Weights
 from txt2sql.training.rewards import PRESETS, check_weights
 
 METHODS: dict[str, tuple[str, ...]] = {

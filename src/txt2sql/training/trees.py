@@ -20,10 +20,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from txt2sql.models.vote import ScoredAnswer
 from txt2sql.search.mcts import Tree
 from txt2sql.search.states import State
 from txt2sql.search.steps import clause
-from txt2sql.search.vote import ScoredAnswer
 from txt2sql.types import QueryResult
 
 Edge = tuple[int, int, float]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from txt2sql.search.vote import ScoredAnswer, Weights, choose
+from txt2sql.models.vote import ScoredAnswer, Weights, choose
 from txt2sql.types import QueryResult, Row
 
 
