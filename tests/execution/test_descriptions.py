@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlite_files import build
 
@@ -73,11 +73,9 @@ def test_birds_descriptions_are_read_from_a_folder_or_a_file(tmp_path: Path, giv
     ("name", "content", "part"),
     [
         ("a.yaml", "customers: [1, 2]", "customers should be a text"),
-        ("a.yaml", "customers: {columns: {status: [1]}}", "customers.status should be a text"),
         ("a.yaml", "customers.status: {a: b}", "customers.status should be a text"),
         ("a.yaml", "- customers", "names and what they mean"),
         ("a.yaml", "a: 'b", "not valid YAML"),
-        ("a.yaml", "a: *b", "not valid YAML"),
         ("a.csv", "x,y\n1,2\n", "original_column_name"),
         ("missing.yaml", None, "No such file"),
         ("folder", "", "no CSV file"),
@@ -97,17 +95,21 @@ def test_a_broken_file_is_one_sentence(
     assert "\n" not in str(caught.value) and name in str(caught.value)
 
 
-@given(st.text() | st.binary())
-def test_any_file_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, content: str | bytes) -> None:  # fmt: skip
+@settings(max_examples=60)
+@given(st.text().map(lambda text: text.encode("utf-8", "replace")) | st.binary())
+def test_any_file_is_read_or_refused(folder: Path, content: bytes) -> None:
     for name in ("a.yaml", "a.csv"):
-        file = tmp_path_factory.mktemp("any") / name
-        file.write_bytes(
-            content if isinstance(content, bytes) else content.encode("utf-8", "replace")
-        )
+        file = folder / name
+        file.write_bytes(content)
         try:
             with_meanings(SHOP, read_meanings(file))
         except Text2SQLError as error:
             assert "\n" not in str(error)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("any")
 
 
 @pytest.fixture
@@ -132,13 +134,10 @@ def test_names_that_are_not_there_are_told_once_with_the_nearest(
     place: Path, tmp_path: Path
 ) -> None:
     file = tmp_path / "m.yaml"
-    lines = [
-        "custmers: x",
-        "custmers.status: y",
-        "customers.stauts: z",
-        "customers.status: 1 active",
-    ]
-    file.write_text("\n".join([*lines, "zzz: far", "yyy: far", "xxx: far"]))
+    file.write_text(
+        "custmers: x\ncustmers.status: y\ncustomers.stauts: z\ncustomers.status: 1 active\n"
+        "zzz: far\nyyy: far\nxxx: far\n"
+    )
     database = open_database(place)
     schema, notice = described_schema(database.schema(), database, file)
     assert comments(schema) == {"customers.status": "1 active"}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import string
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given, settings
@@ -21,10 +21,16 @@ from txt2sql.execution.database import open_database
 from txt2sql.execution.keys import THRESHOLD, infer_keys
 from txt2sql.types import Cell, Column, ForeignKey, Row, Schema, Table
 
-CUSTOMERS = (
-    "CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT)",
-    "INSERT INTO customers VALUES (11, 'Ann'), (12, 'Bo'), (13, 'Cy'), (14, 'Di'), (15, 'Ed')",
-)
+CUSTOMERS = """
+CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT);
+INSERT INTO customers VALUES (11, 'Ann'), (12, 'Bo'), (13, 'Cy'), (14, 'Di'), (15, 'Ed');
+"""
+CODES = """
+CREATE TABLE "Sales Reps" (Code TEXT, "Full Name" TEXT);
+INSERT INTO "Sales Reps" VALUES ('AH', 'Ann'), ('BK', 'Bo'), ('CL', 'Cy'), ('DN', 'Di');
+CREATE TABLE deals (deal TEXT, owner TEXT, stage TEXT);
+INSERT INTO deals VALUES ('a', 'AH', 'won'), ('b', 'BK', 'lost'), ('c', 'CL', 'won'), ('d', 'AH', 'open');
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -59,56 +65,111 @@ class NoRows:
         return None
 
 
-# ------------------------------------------------------------------------------------ what is no key
+NO_KEY = {
+    "ids from 1 to n are in each other": """
+        CREATE TABLE shops (id INTEGER PRIMARY KEY, name TEXT, city TEXT, year INT);
+        CREATE TABLE staff (id INTEGER PRIMARY KEY, name TEXT, city TEXT, year INT);
+        INSERT INTO shops VALUES (1, 'a', 'x', 1), (2, 'b', 'y', 2), (3, 'c', 'z', 3);
+        INSERT INTO staff SELECT * FROM shops""",
+    "values are not there": f"""{CUSTOMERS} CREATE TABLE sale (n INT, cust_id INT);
+        INSERT INTO sale VALUES (1, 901), (2, 902), (3, 903), (4, 904), (5, 905)""",
+    "several rows would match": """
+        CREATE TABLE customers (customer_id INT, visit TEXT);
+        INSERT INTO customers VALUES (1, 'a'), (1, 'b'), (2, 'c');
+        CREATE TABLE sale (n INT, customer_id INT);
+        INSERT INTO sale VALUES (1, 1), (2, 2), (3, 1)""",
+    "fractions": f"""{CUSTOMERS} CREATE TABLE sale (n INT, customer REAL);
+        INSERT INTO sale VALUES (1, 11.5), (2, 12.0), (3, 13.25)""",
+    "another attribute of it": f"""{CUSTOMERS}
+        CREATE TABLE sale (n INT, customer_name TEXT, customer_since TEXT);
+        INSERT INTO sale VALUES (1, 'Ann', '2024'), (2, 'Bo', '2025')""",
+    "empty tables with dates of change": """
+        CREATE TABLE users (id INTEGER PRIMARY KEY, modified_date TEXT);
+        CREATE TABLE notes (id INTEGER PRIMARY KEY, modified_date TEXT)""",
+    "a code that nothing explains": f"{CODES} UPDATE deals SET owner = 'XX' WHERE deal = 'a'",
+    "two codes tell too little": f"{CODES} UPDATE deals SET owner = 'AH' WHERE deal != 'b'",
+    "no code stands twice": f"{CODES} DELETE FROM deals WHERE deal = 'd'",
+    "codes tell no rows apart": f"{CODES} INSERT INTO \"Sales Reps\" VALUES ('AH', 'Al')",
+}
+MANY = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) "
+KEYS = {
+    "employees.reports_to -> employees.id": """
+        CREATE TABLE employees (id INTEGER PRIMARY KEY, name TEXT, reports_to INT);
+        INSERT INTO employees VALUES (1, 'a', NULL), (2, 'b', 1), (3, 'c', 1), (4, 'd', 2)""",
+    "Accounts.Parent Account -> Accounts.Account ID": """
+        CREATE TABLE Accounts ("Account ID" INTEGER PRIMARY KEY, "Parent Account" INTEGER);
+        INSERT INTO Accounts VALUES (11, NULL), (12, 11), (13, 11), (14, 12)""",
+    # a link table refers to both
+    "enrolments.student_id -> students.id, enrolments.course_id -> courses.id": """
+        CREATE TABLE students (id INTEGER PRIMARY KEY, name TEXT);
+        CREATE TABLE courses (id INTEGER PRIMARY KEY, title TEXT);
+        CREATE TABLE enrolments (student_id INT, course_id INT, PRIMARY KEY (student_id, course_id));
+        INSERT INTO students VALUES (1, 'a'), (2, 'b'), (3, 'c');
+        INSERT INTO courses VALUES (1, 'x'), (2, 'y');
+        INSERT INTO enrolments VALUES (1, 1), (1, 2), (3, 1)""",
+    # without primary keys, the rows tell what is unique
+    "orders.customer_no -> customers.customer_no": """
+        CREATE TABLE customers (customer_no TEXT, city TEXT);
+        CREATE TABLE orders (order_no TEXT, customer_no TEXT);
+        INSERT INTO customers VALUES ('C-1', 'x'), ('C-2', 'x'), ('C-3', 'y');
+        INSERT INTO orders VALUES ('O-1', 'C-1'), ('O-2', 'C-1'), ('O-3', 'C-3')""",
+    # values beyond the sample are looked up
+    "stock.part_id -> parts.id": f"""
+        CREATE TABLE parts (id INTEGER PRIMARY KEY, name TEXT);
+        CREATE TABLE stock (n INTEGER PRIMARY KEY, part_id INT, other_part_id INT);
+        INSERT INTO parts {MANY} SELECT i, 'p' || i FROM n;
+        INSERT INTO stock {MANY} SELECT i, 5001 - i, 9000 + i FROM n""",
+    # codes that one other table explains
+    "deals.owner -> Sales Reps.Code": CODES,
+    # one to one: to the table that is called so
+    "member_details.member_id -> members.member_id": """
+        CREATE TABLE member_details (member_id INTEGER PRIMARY KEY, note TEXT);
+        INSERT INTO member_details VALUES (5, 'a'), (7, 'b'), (9, 'c'), (12, 'd');
+        CREATE TABLE members (member_id INTEGER PRIMARY KEY, note TEXT);
+        INSERT INTO members SELECT * FROM member_details""",
+}
 
 
+@pytest.mark.parametrize("script", NO_KEY.values(), ids=NO_KEY)
+def test_what_is_no_key(tmp_path: Path, script: str) -> None:
+    assert inferred(tmp_path / "a.sqlite", script) == []
+
+
+@pytest.mark.parametrize("expected", KEYS)
+def test_what_is_a_key(tmp_path: Path, expected: str) -> None:
+    assert ", ".join(inferred(tmp_path / "a.sqlite", KEYS[expected])) == expected
+
+
+@pytest.mark.parametrize("rows", [True, False], ids=["rows", "empty"])
 @pytest.mark.parametrize(
-    "statements",
+    ("key", "column"),
     [
-        pytest.param(
-            (
-                "CREATE TABLE shops (id INTEGER PRIMARY KEY, name TEXT, city TEXT, year INT)",
-                "CREATE TABLE staff (id INTEGER PRIMARY KEY, name TEXT, city TEXT, year INT)",
-                "CREATE TABLE tills (id INTEGER PRIMARY KEY, name TEXT, city TEXT, year INT)",
-                "INSERT INTO shops VALUES (1, 'a', 'x', 1), (2, 'b', 'y', 2), (3, 'c', 'z', 3)",
-                "INSERT INTO staff SELECT * FROM shops",
-                "INSERT INTO tills SELECT * FROM shops",
-            ),
-            id="ids-from-1-to-n-are-in-each-other",
-        ),
-        pytest.param(
-            (*CUSTOMERS, "CREATE TABLE sale (n INT, cust_id INT)",
-             "INSERT INTO sale VALUES (1, 901), (2, 902), (3, 903), (4, 904), (5, 905)"),
-            id="values-are-not-there",
-        ),
-        pytest.param(
-            (
-                "CREATE TABLE customers (customer_id INT, visit TEXT)",
-                "INSERT INTO customers VALUES (1, 'a'), (1, 'b'), (2, 'c')",
-                "CREATE TABLE sale (n INT, customer_id INT)",
-                "INSERT INTO sale VALUES (1, 1), (2, 2), (3, 1)",
-            ),
-            id="several-rows-would-match",
-        ),
-        pytest.param(
-            (*CUSTOMERS, "CREATE TABLE sale (n INT, customer REAL)",
-             "INSERT INTO sale VALUES (1, 11.5), (2, 12.0), (3, 13.25)"),
-            id="fractions",
-        ),
-        pytest.param(
-            (*CUSTOMERS, "CREATE TABLE sale (n INT, customer_name TEXT, customer_since TEXT)",
-             "INSERT INTO sale VALUES (1, 'Ann', '2024'), (2, 'Bo', '2025')"),
-            id="another-attribute-of-it",
-        ),
-        pytest.param(
-            ("CREATE TABLE users (id INTEGER PRIMARY KEY, modified_date TEXT)",
-             "CREATE TABLE notes (id INTEGER PRIMARY KEY, modified_date TEXT)"),
-            id="empty-tables-with-dates-of-change",
-        ),
+        ("Customer (Id", "customerId"),
+        ("customers (id", "customer_no"),
+        ("customers (id", "cust_ref"),
+        ("customers (id", "custid"),
+        ("customers (id", "fk_customer"),
+        ("customers (id", "billing_customer_id"),
+        ("tblCustomers (CustomerID", "CustomerID"),
+        ("dim_customer (customer_key", "customer_key"),
+        ("customers (customer_id", "referring_customer_id"),
+        ("companies (id", "company_id"),
+        ("people (id", "person_id"),
+        ("work_orders (id", "work_order_id"),
+        ('"sales order" ("order no"', '"order no"'),
     ],
-)  # fmt: skip
-def test_what_is_no_key(tmp_path: Path, statements: tuple[str, ...]) -> None:
-    assert inferred(tmp_path / "a.sqlite", *statements) == []
+)
+def test_notations(tmp_path: Path, key: str, column: str, rows: bool) -> None:
+    table, _, own = key.partition(" (")
+    script = f"""
+        CREATE TABLE {key} INTEGER PRIMARY KEY, title TEXT);
+        CREATE TABLE visits (visit_id INTEGER PRIMARY KEY, {column} INT, length INT);"""
+    if rows:
+        script += f"""
+            INSERT INTO {table} VALUES (11, 'a'), (12, 'b'), (13, 'c'), (14, 'd'), (15, 'e');
+            INSERT INTO visits VALUES (1, 11, 3), (2, 12, 4), (3, 15, 9), (4, 12, 1)"""
+    expected = f"visits.{column} -> {table}.{own}".replace('"', "")
+    assert inferred(tmp_path / "a.sqlite", script) == [expected]
 
 
 def test_a_view_is_never_read_and_never_referred_to(tmp_path: Path) -> None:
@@ -119,7 +180,7 @@ def test_a_view_is_never_read_and_never_referred_to(tmp_path: Path) -> None:
     sums = "CREATE VIEW sums AS SELECT customer_id, sum(region_id) FROM sale GROUP BY 1"
     path = build(
         tmp_path / "a.sqlite",
-        *CUSTOMERS,
+        CUSTOMERS,
         endless,
         "CREATE TABLE sale (id INTEGER PRIMARY KEY, customer_id INT, region_id INT)",
         "INSERT INTO sale VALUES (1, 11, 1), (2, 12, 1), (3, 13, 1)",
@@ -137,7 +198,7 @@ def test_a_view_is_never_read_and_never_referred_to(tmp_path: Path) -> None:
 def test_declared_keys_stay_and_what_they_use_gets_no_other(tmp_path: Path) -> None:
     path = build(
         tmp_path / "a.sqlite",
-        *CUSTOMERS,
+        CUSTOMERS,
         "CREATE TABLE parties (id INTEGER PRIMARY KEY)",
         "CREATE TABLE sale (customer_id INT REFERENCES parties, agent_id INT, party_id INT)",
     )
@@ -146,19 +207,6 @@ def test_declared_keys_stay_and_what_they_use_gets_no_other(tmp_path: Path) -> N
     assert shown(keys[1:]) == ["sale.party_id -> parties.id"]
     assert all(THRESHOLD <= key.score < 1 for key in keys[1:])
     assert open_database(path).schema(infer=False).foreign_keys == keys[:1]
-
-
-def test_one_to_one_goes_one_way_to_the_table_that_is_called_so(tmp_path: Path) -> None:
-    statements = []
-    for table in ("member_details", "members"):
-        statements += [
-            f"CREATE TABLE {table} (member_id INTEGER PRIMARY KEY, note TEXT)",
-            f"INSERT INTO {table} VALUES (5, 'a'), (7, 'b'), (9, 'c'), (12, 'd')",
-        ]
-    assert inferred(tmp_path / "a.sqlite", *statements) in (
-        [],
-        ["member_details.member_id -> members.member_id"],
-    )
 
 
 def test_servers_do_not_compare_across_types() -> None:
@@ -170,83 +218,6 @@ def test_servers_do_not_compare_across_types() -> None:
     for dialect, count in (("sqlite", 1), ("postgres", 0)):
         schema = Schema("shop", tables, dialect=dialect)
         assert len(infer_keys(schema, NoRows(schema))) == count
-
-
-# ----------------------------------------------------------------------------------------- notations
-
-
-@pytest.mark.parametrize("rows", [True, False], ids=["rows", "empty"])
-@pytest.mark.parametrize(
-    ("key", "column"),
-    [
-        ("customers (id", "customer_id"),
-        ("customers (id", "CustomerID"),
-        ("Customer (Id", "customerId"),
-        ("customers (id", "customer_no"),
-        ("customers (id", "cust_no"),
-        ("customers (id", "cust_ref"),
-        ("customers (id", "custid"),
-        ("customers (id", "fk_customer"),
-        ("customers (id", "billing_customer_id"),
-        ("customers (cust_id", "cust_id"),
-        ("dim_customer (customer_key", "customer_key"),
-        ("tblCustomers (CustomerID", "CustomerID"),
-        ("customers (customer_id", "referring_customer_id"),
-        ("companies (id", "company_id"),
-        ("categories (code", "category_code"),
-        ("addresses (id", "address_id"),
-        ("people (id", "person_id"),
-        ("movies (id", "movie_id"),
-        ("teams (id", "home_team_id"),
-        ("work_orders (id", "work_order_id"),
-        ('"sales order" ("order no"', '"order no"'),
-    ],
-)
-def test_notations(tmp_path: Path, key: str, column: str, rows: bool) -> None:
-    table, _, own = key.partition(" (")
-    statements = [
-        f"CREATE TABLE {key} INTEGER PRIMARY KEY, title TEXT)",
-        f"CREATE TABLE visits (visit_id INTEGER PRIMARY KEY, {column} INT, length INT)",
-    ]
-    if rows:
-        statements += [
-            f"INSERT INTO {table} VALUES (11, 'a'), (12, 'b'), (13, 'c'), (14, 'd'), (15, 'e')",
-            "INSERT INTO visits VALUES (1, 11, 3), (2, 12, 4), (3, 15, 9), (4, 12, 1)",
-        ]
-    want = f"visits.{column} -> {table}.{own}".replace('"', "")
-    assert inferred(tmp_path / "a.sqlite", *statements) == [want]
-
-
-@pytest.mark.parametrize("column", ["manager_id", "reports_to", "ReportsTo", "parent_id"])
-def test_self_reference(tmp_path: Path, column: str) -> None:
-    assert inferred(
-        tmp_path / "a.sqlite",
-        f"CREATE TABLE employees (id INTEGER PRIMARY KEY, name TEXT, {column} INT)",
-        "INSERT INTO employees VALUES (1, 'a', NULL), (2, 'b', 1), (3, 'c', 1), (4, 'd', 2)",
-    ) == [f"employees.{column} -> employees.id"]
-
-
-def test_a_link_table_refers_to_both(tmp_path: Path) -> None:
-    assert inferred(
-        tmp_path / "a.sqlite",
-        "CREATE TABLE students (id INTEGER PRIMARY KEY, name TEXT)",
-        "CREATE TABLE courses (id INTEGER PRIMARY KEY, title TEXT)",
-        "CREATE TABLE enrolments (student_id INT, course_id INT, "
-        "PRIMARY KEY (student_id, course_id))",
-        "INSERT INTO students VALUES (1, 'a'), (2, 'b'), (3, 'c')",
-        "INSERT INTO courses VALUES (1, 'x'), (2, 'y')",
-        "INSERT INTO enrolments VALUES (1, 1), (1, 2), (3, 1)",
-    ) == ["enrolments.student_id -> students.id", "enrolments.course_id -> courses.id"]
-
-
-def test_without_primary_keys_the_rows_tell_what_is_unique(tmp_path: Path) -> None:
-    assert inferred(
-        tmp_path / "a.sqlite",
-        "CREATE TABLE customers (customer_no TEXT, city TEXT)",
-        "CREATE TABLE orders (order_no TEXT, customer_no TEXT)",
-        "INSERT INTO customers VALUES ('C-1', 'x'), ('C-2', 'x'), ('C-3', 'y')",
-        "INSERT INTO orders VALUES ('O-1', 'C-1'), ('O-2', 'C-1'), ('O-3', 'C-3')",
-    ) == ["orders.customer_no -> customers.customer_no"]
 
 
 def test_the_columns_of_a_composite_key_share_a_number(tmp_path: Path) -> None:
@@ -270,72 +241,39 @@ def test_the_columns_of_a_composite_key_share_a_number(tmp_path: Path) -> None:
     }
 
 
-# --------------------------------------------------------------------------------- how it is read
-
-
-def test_values_beyond_the_sample_are_looked_up(tmp_path: Path) -> None:
-    many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) "
-    statements = [
-        "CREATE TABLE parts (id INTEGER PRIMARY KEY, name TEXT)",
-        "CREATE TABLE stock (n INTEGER PRIMARY KEY, part_id INT, other_part_id INT)",
-        f"INSERT INTO parts {many} SELECT i, 'p' || i FROM n",
-        f"INSERT INTO stock {many} SELECT i, 5001 - i, 9000 + i FROM n",
-    ]
-    assert inferred(tmp_path / "a.sqlite", *statements) == ["stock.part_id -> parts.id"]
-
-
 def test_keys_are_inferred_once_for_a_content(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls = []
-
-    def counted(*arguments: Any) -> tuple[ForeignKey, ...]:
-        calls.append(1)
-        return infer_keys(*arguments)
-
+    counted = Mock(wraps=infer_keys)
     monkeypatch.setattr(databases, "infer_keys", counted)
-    path = build(tmp_path / "a.sqlite", *CUSTOMERS, "CREATE TABLE sale (customer_id INT)")
+    path = build(tmp_path / "a.sqlite", CUSTOMERS, "CREATE TABLE sale (customer_id INT)")
     first = open_database(path).schema().foreign_keys
     assert shown(first) == ["sale.customer_id -> customers.id"]
     assert open_database(path).schema().foreign_keys == first
-    assert len(calls) == 1
+    assert counted.call_count == 1
     build(path, "INSERT INTO sale VALUES (901), (902), (903), (904), (905)")
     assert open_database(path).schema().foreign_keys == ()
 
 
+@pytest.mark.parametrize("engine", ["duckdb", "postgresql", "mariadb"])
 def test_every_engine_infers_the_same(
-    tmp_path: Path, request: pytest.FixtureRequest, engine: str
+    tmp_path: Path, engine_url: Callable[..., str], engine: str
 ) -> None:
-    import engines
-
-    source = build(
-        tmp_path / "keys.sqlite",
-        "CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT)",
-        "CREATE TABLE sales (id INTEGER PRIMARY KEY, cust_no INTEGER, agent_no INTEGER)",
-        "CREATE TABLE agents (id INTEGER PRIMARY KEY, name TEXT)",
-        "INSERT INTO customers VALUES (11, 'Ann'), (12, 'Bo'), (13, 'Cy')",
-        "INSERT INTO agents VALUES (21, 'Di'), (22, 'Ed'), (23, 'Fi')",
-        "INSERT INTO sales VALUES (1, 11, 901), (2, 12, 902), (3, 13, 903), (4, 11, 904)",
-    )
-    if engine == "duckdb":
-        url = engines.load_duckdb(tmp_path / "keys.duckdb", source)
-    else:
-        load = {"postgresql": engines.load_postgresql, "mariadb": engines.load_mariadb}[engine]
-        url = load(request.getfixturevalue(engine), "inferred_keys", source)
-    keys = open_database(url).schema().foreign_keys
+    script = tmp_path / "inferred_keys.sql"
+    script.write_text(f"""{CUSTOMERS}
+        CREATE TABLE sales (id INTEGER PRIMARY KEY, cust_no INTEGER, agent_no INTEGER);
+        CREATE TABLE agents (id INTEGER PRIMARY KEY, name TEXT);
+        INSERT INTO agents VALUES (21, 'Di'), (22, 'Ed'), (23, 'Fi');
+        INSERT INTO sales VALUES (1, 11, 901), (2, 12, 902), (3, 13, 903), (4, 11, 904)""")
+    keys = open_database(engine_url(engine, script)).schema().foreign_keys
     assert shown(keys) == ["sales.cust_no -> customers.id"]
     assert keys[0].inferred
-
-
-@pytest.fixture(params=["duckdb", "postgresql", "mariadb"])
-def engine(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
 
 
 def test_tables_json_has_the_last_word(tmp_path: Path) -> None:
     path = tmp_path / "database" / "shop" / "shop.sqlite"
     path.parent.mkdir(parents=True)
-    build(path, *CUSTOMERS, "CREATE TABLE sale (customer_id INT, agent_id INT)")
+    build(path, CUSTOMERS, "CREATE TABLE sale (customer_id INT, agent_id INT)")
     (tmp_path / "train.json").write_text("[]")
     assert shown(SpiderDataset(tmp_path).schema("shop").foreign_keys) == [
         "sale.customer_id -> customers.id"
@@ -354,9 +292,6 @@ def test_tables_json_has_the_last_word(tmp_path: Path) -> None:
     keys = SpiderDataset(tmp_path).schema("shop").foreign_keys
     assert shown(keys) == ["sale.agent_id -> customers.id"]
     assert not keys[0].inferred
-
-
-# ------------------------------------------------------------------------------------- any names
 
 
 NAMES = st.one_of(
@@ -381,7 +316,7 @@ def schemas(draw: st.DrawFn) -> Schema:
     return Schema("any", tuple(tables))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60)
 @given(schemas())
 def test_any_schema_gives_keys_between_its_columns(schema: Schema) -> None:
     keys = infer_keys(schema, NoRows(schema))
@@ -395,39 +330,3 @@ def test_any_schema_gives_keys_between_its_columns(schema: Schema) -> None:
         assert THRESHOLD <= key.score < 1
     single = [(key.table, key.column) for key in keys if not key.constraint]
     assert len(single) == len(set(single))
-
-
-CODES = (
-    'CREATE TABLE "Sales Reps" (Code TEXT, "Full Name" TEXT)',
-    "INSERT INTO \"Sales Reps\" VALUES ('AH', 'Ann'), ('BK', 'Bo'), ('CL', 'Cy'), ('DN', 'Di')",
-    "CREATE TABLE deals (deal TEXT, owner TEXT, stage TEXT)",
-    "INSERT INTO deals VALUES ('a', 'AH', 'won'), ('b', 'BK', 'lost'), ('c', 'CL', 'won'),"
-    " ('d', 'AH', 'open')",
-)
-
-
-def test_codes_that_one_other_table_explains_are_a_key(tmp_path: Path) -> None:
-    assert inferred(tmp_path / "a.sqlite", *CODES) == ["deals.owner -> Sales Reps.Code"]
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        "UPDATE deals SET owner = 'XX' WHERE deal = 'a'",  # a code that nothing explains
-        "UPDATE deals SET owner = 'AH' WHERE deal != 'b'",  # two codes tell too little
-        "DELETE FROM deals WHERE deal = 'd'",  # no code stands twice
-        "INSERT INTO \"Sales Reps\" VALUES ('AH', 'Al')",  # the codes tell no rows apart
-        "CREATE TABLE teams AS SELECT Code FROM \"Sales Reps\"",  # two tables explain them
-    ],
-)  # fmt: skip
-def test_codes_that_may_mean_something_else_are_none(tmp_path: Path, change: str) -> None:
-    assert "deals.owner" not in " ".join(inferred(tmp_path / "a.sqlite", *CODES, change))
-
-
-def test_a_parent_called_like_its_own_table_is_a_key(tmp_path: Path) -> None:
-    found = inferred(
-        tmp_path / "a.sqlite",
-        'CREATE TABLE Accounts ("Account ID" INTEGER PRIMARY KEY, "Parent Account" INTEGER)',
-        "INSERT INTO Accounts VALUES (11, NULL), (12, 11), (13, 11), (14, 12)",
-    )
-    assert found == ["Accounts.Parent Account -> Accounts.Account ID"]

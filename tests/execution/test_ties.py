@@ -18,12 +18,8 @@ from txt2sql.types import Row
 
 # name, city, and the key of ORDER BY: a | b c | d e f
 KEYED: list[Row] = [
-    ("a", "x", 1),
-    ("b", "x", 2),
-    ("c", "y", 2),
-    ("d", "x", None),
-    ("e", "y", None),
-    ("f", "y", None),
+    *(("a", "x", 1), ("b", "x", 2), ("c", "y", 2)),
+    *(("d", "x", None), ("e", "y", None), ("f", "y", None)),
 ]
 
 
@@ -34,22 +30,15 @@ def pick(letters: str) -> list[Row]:
 @pytest.mark.parametrize(
     ("offset", "limit", "letters"),
     [
-        (0, None, "bacdef"),
-        (0, None, "abcde"),
-        (0, None, "abcdee"),
-        (0, None, "fedcba"),
+        (0, None, "bacdef"),  # a group too early
+        (0, None, "abcde"),  # a row less
+        (0, None, "abcdee"),  # one twice in place of another
         (0, None, ""),
-        (0, 2, "ba"),
-        (0, 2, "ad"),
+        (0, 2, "ad"),  # of the group after the cut
         (0, 2, "abc"),
-        (0, 2, "a"),
         (0, 4, "abbd"),
-        (0, 5, "abcdd"),
         (1, 1, "a"),
-        (1, 1, "d"),
-        (2, 2, "ad"),
         (2, 2, "dc"),
-        (4, 1, "c"),
         (9, 1, "f"),
         (0, 0, "a"),
     ],
@@ -61,16 +50,10 @@ def test_wrong(offset: int, limit: int | None, letters: str) -> None:
 @pytest.mark.parametrize(
     ("offset", "limit", "letters"),
     [
-        (0, None, "abcdef"),
         (0, None, "acbfed"),
         (0, 2, "ac"),
-        (0, 4, "acbf"),
         (0, 99, "acbfed"),
-        (1, 1, "c"),
-        (2, 2, "cd"),
         (2, 2, "be"),
-        (2, 2, "bf"),
-        (4, 1, "d"),
         (4, None, "df"),
         (9, 1, ""),
         (0, 0, ""),
@@ -97,11 +80,6 @@ def test_numbers_are_equal_up_to_rounding() -> None:
     assert not same_up_to_ties(keyed, 1, 0, None, [("b", 0.5), ("a", 0.31)])
 
 
-def test_empty() -> None:
-    assert same_up_to_ties([], 1, 0, None, [])
-    assert not same_up_to_ties([], 1, 0, None, [(1,)])
-
-
 def test_wide_results_are_quick() -> None:
     """Twenty columns of noughts and ones, alike in every group but in how they hang together."""
     rng = random.Random(3)
@@ -109,9 +87,7 @@ def test_wide_results_are_quick() -> None:
     order = rng.sample(range(20), 20)
     same = [tuple(row[i] for i in order) for row in keyed]
     for start in range(0, 5000, 50):
-        group = same[start : start + 50]
-        rng.shuffle(group)
-        same[start : start + 50] = group
+        same[start : start + 50] = rng.sample(same[start : start + 50], 50)
     other = [*same[:-1], tuple(1 - cell for cell in same[-1])]
     start_s = time.process_time()
     assert same_up_to_ties(keyed, 1, 0, None, same)
@@ -145,7 +121,7 @@ def possible(keyed: list[Row], n_keys: int, offset: int, limit: int | None) -> s
     return answers
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(st.data(), rows_of_three, orders, limits)
 def test_agrees_with_brute_force(
     data: st.DataObject, rows: list[Row], order: list[str], limit: str
@@ -162,5 +138,5 @@ def test_agrees_with_brute_force(
         predicted = data.draw(st.permutations([row[:2] for row in rows]))[: len(own)]
         if data.draw(st.booleans()):
             predicted = [row[::-1] for row in predicted]
-        said = same_up_to_ties(keyed, ties.n_keys, ties.offset, ties.limit, predicted)
-        assert said is (tuple(predicted) in answers)
+        same = same_up_to_ties(keyed, ties.n_keys, ties.offset, ties.limit, predicted)
+        assert same is (tuple(predicted) in answers)

@@ -49,17 +49,14 @@ def connection() -> Iterator[sqlite3.Connection]:
     [
         "SELECT nothing FROM singer",
         "SELECT name FROM nowhere",
-        "SELECT singer.year FROM singer",
         "SELECT id FROM concert, `order item` WHERE concert.id = concert_id",  # ambiguous
         "SELECT name FROM singer NATURAL JOIN `order item`",
         "SELECT count(*) FROM singer JOIN concert",
-        "SELECT count(*) FROM singer, concert WHERE age > 30",
         "SELECT * FROM singer JOIN `order item` USING (name)",  # USING takes a column out of *
         'SELECT "count(*)" FROM (SELECT count(*) FROM singer)',  # a column, and text were it rewritten
         "SELECT CAST('12x' AS STRING) FROM singer",
         "DELETE FROM singer",
         "the answer is 42",
-        "SELECT",
         "SELECT name FROM singer; SELECT 1",
         "",
     ],
@@ -71,29 +68,21 @@ def test_what_is_in_doubt_stays_as_it_was_written(sql: str) -> None:
 @pytest.mark.parametrize(
     ("sql", "form"),
     [
-        ("select name from SINGER;", "SELECT Name FROM Singer"),
         ("select t1.name from singer as t1", "SELECT Name FROM Singer"),
         ("SELECT s.* FROM singer s", "SELECT * FROM Singer"),
         ("select COUNT( * ) , avg(AGE) from singer", "SELECT COUNT(*), AVG(Age) FROM Singer"),
         ('select name from singer where country = "France"', "SELECT Name FROM Singer WHERE Country = 'France'"),
         ('select "Name" from singer where "Name" = "O\'Hara"', "SELECT Name FROM Singer WHERE Name = 'O''Hara'"),
         ('select name from singer where country = "Name"', "SELECT Name FROM Singer WHERE Country = Name"),
-        ("select `net worth` from singer", 'SELECT "Net Worth" FROM Singer'),
         ("select [order] from concert", 'SELECT "order" FROM concert'),
         ("select name from singer where age <> 3 order by age asc", "SELECT Name FROM Singer WHERE Age != 3 ORDER BY Age"),
         ("select name from singer where not age in (1) and not name like 'A%'",
          "SELECT Name FROM Singer WHERE Age NOT IN (1) AND Name NOT LIKE 'A%'"),
-        ("select name from singer where not age between 1 and 2 and not age is null",
-         "SELECT Name FROM Singer WHERE Age NOT BETWEEN 1 AND 2 AND Age IS NOT NULL"),
-        ("select count(distinct(country)) from singer", "SELECT COUNT(DISTINCT Country) FROM Singer"),
         ("select distinct(country) from singer limit 1, 2", "SELECT DISTINCT Country FROM Singer LIMIT 2 OFFSET 1"),
         ("select substring(name, 1, 2), cast(age as float), cast(age as numeric(3)) from singer",
          "SELECT SUBSTR(Name, 1, 2), CAST(Age AS REAL), CAST(Age AS NUMERIC) FROM Singer"),
         ("select t2.name, year from concert t1 inner join singer t2 on t2.singer_id = t1.singer_id",
          "SELECT Name, Year FROM concert JOIN Singer ON concert.singer_id = Singer.Singer_ID"),
-        ("select name from singer a, concert b where a.singer_id = b.singer_id and year = 2014 and age > 1",
-         "SELECT Name FROM Singer JOIN concert ON Singer.Singer_ID = concert.singer_id "
-         "WHERE Year = 2014 AND Age > 1"),
         ("select a.name from singer a join concert b join `order item` c on b.id = c.concert_id and a.singer_id = b.singer_id",
          'SELECT Singer.Name FROM Singer JOIN concert ON Singer.Singer_ID = concert.singer_id '
          'JOIN "Order Item" ON concert.ID = "Order Item".concert_id'),
@@ -105,8 +94,6 @@ def test_what_is_in_doubt_stays_as_it_was_written(sql: str) -> None:
          "SELECT T1.Name, T2.Name FROM Singer AS T1 JOIN Singer AS T2 ON T1.Age = T2.Age"),
         ("select name from singer s where age = (select max(age) from singer where country = s.country)",
          "SELECT Name FROM Singer AS T1 WHERE Age = (SELECT MAX(T2.Age) FROM Singer AS T2 WHERE T2.Country = T1.Country)"),
-        ("select name from singer x where age = (select max(age) from singer y)",
-         "SELECT Name FROM Singer WHERE Age = (SELECT MAX(Singer.Age) FROM Singer)"),
         ("select name from singer s where exists (select * from concert where singer_id = s.singer_id)",
          "SELECT Name FROM Singer WHERE EXISTS (SELECT * FROM concert WHERE concert.singer_id = Singer.Singer_ID)"),
         ("select name as age from singer order by singer.age", "SELECT Name AS age FROM Singer ORDER BY Singer.Age"),
@@ -126,17 +113,7 @@ def test_each_thing_is_written_one_way(sql: str, form: str, connection: sqlite3.
     assert connection.execute(form).fetchall() == connection.execute(sql).fetchall()
 
 
-NAMES = [
-    "name",
-    "Singer_ID",
-    "AGE",
-    "`net worth`",
-    '"Country"',
-    "year",
-    "id",
-    '"order"',
-    "concert_id",
-]
+NAMES = 'name,Singer_ID,AGE,`net worth`,"Country",year,id,"order",concert_id'.split(",")
 ALIASES = ["", " a", " AS b", " T1", " singer"]
 LITERALS = ["1", "'Ann'", '"France"', '"Name"', "NULL", "2014", "'2014'"]
 
@@ -145,9 +122,7 @@ LITERALS = ["1", "'Ann'", '"France"', '"Name"', "NULL", "2014", "'2014'"]
 def queries(draw: st.DrawFn, depth: int = 0, outer: tuple[str, ...] = ()) -> str:
     """SELECT statements, many of which run: tables with and without aliases, joins of every form."""
     pick = lambda *choices: draw(st.sampled_from(choices))  # noqa: E731
-    tables = draw(
-        st.lists(st.sampled_from(["singer", "Concert", "`order item`"]), min_size=1, max_size=3)
-    )
+    tables = [pick("singer", "Concert", "`order item`") for _ in range(pick(1, 2, 3))]
     aliases = [draw(st.sampled_from(ALIASES)) for _ in tables]
     here = tuple(a.split()[-1] if a.strip() else t for t, a in zip(tables, aliases, strict=True))
 
@@ -170,10 +145,7 @@ def queries(draw: st.DrawFn, depth: int = 0, outer: tuple[str, ...] = ()) -> str
     text = f"{tables[0]}{aliases[0]}"
     for table, alias in zip(tables[1:], aliases[1:], strict=True):
         join = pick(
-            ", {}",
-            " JOIN {}",
-            " JOIN {} ON {}",
-            " left outer join {} ON {}",
+            *(", {}", " JOIN {}", " JOIN {} ON {}", " left outer join {} ON {}"),
             " JOIN {} USING (name)",
         )
         text += join.format(table + alias, f"{column()} = {column()}")
@@ -196,37 +168,19 @@ def rows(connection: sqlite3.Connection, sql: str) -> list[tuple[object, ...]] |
         return None
 
 
-@given(queries())
-def test_a_query_that_runs_returns_the_same_rows_in_the_same_order(sql: str) -> None:
-    with closing(sqlite3.connect(":memory:")) as connection:
-        connection.executescript(SCRIPT)
-        before = rows(connection, sql)
-        if before is not None:
-            assert rows(connection, canonical(sql)) == before
-
-
 @given(queries() | st.text())
-def test_a_normal_form_is_its_own_normal_form(sql: str) -> None:
+def test_a_normal_form_is_its_own_and_returns_the_same_rows_in_the_same_order(
+    connection: sqlite3.Connection, sql: str
+) -> None:
     form = canonical(sql)
     assert canonical(form) == form
+    before = rows(connection, sql)
+    assert before is None or rows(connection, form) == before
 
 
-def test_names_are_quoted_as_in_prompts() -> None:
-    names = [
-        "plain",
-        "Order",
-        "two words",
-        "1st",
-        'a"b',
-        "tablé",
-        "select",
-        "key",
-        "group",
-        "year",
-        "x-y",
-    ]
-    for name in names:
-        schema = Schema("x", (Table(name, (Column(name),)),))
-        spelled = quote_identifier(name)
-        query = f"SELECT {spelled} FROM {spelled}"
-        assert canonical_sql(query.replace("SELECT", "select"), schema) == query
+@pytest.mark.parametrize("name", ["plain", "two words", "1st", 'a"b', "tablé", "select", "key"])
+def test_names_are_quoted_as_in_prompts(name: str) -> None:
+    schema = Schema("x", (Table(name, (Column(name),)),))
+    spelled = quote_identifier(name)
+    form = f"SELECT {spelled} FROM {spelled}"
+    assert canonical_sql(form.replace("SELECT", "select"), schema) == form

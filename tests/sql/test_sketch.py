@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from txt2sql.data.wikisql import LogicalForm, WikiSQLDataset, WikiTable, form_to_sql
@@ -23,54 +23,32 @@ SALE = Table("sale", (Column("City"), Column("No.", "number"), Column("Order"), 
     [
         "",
         "SELECT",
-        "hello",
-        "SELECT city",
         "SELECT city FROM shop",  # another table
-        "SELECT town FROM sale",
         "SELECT order FROM sale",  # SQLite wants it quoted
         "SELECT No. FROM sale",
         "SELECT * FROM sale",
-        "SELECT COUNT(*) FROM sale",
         "SELECT COUNT(DISTINCT city) FROM sale",
-        "SELECT DISTINCT city FROM sale",
-        "SELECT city, city FROM sale",
-        "SELECT 'city' FROM sale",
         "SELECT lower(city) FROM sale",
         "SELECT MAX(MAX(city)) FROM sale",
-        "SELECT shop.city FROM sale",
-        "SELECT t.city FROM sale",
         "SELECT sale.city FROM sale AS t",
-        "SELECT city FROM sale, sale",
         "SELECT city FROM sale JOIN sale",
-        "SELECT city FROM sale LIMIT 1",
         "SELECT city FROM sale ORDER BY city",
-        "SELECT city FROM sale GROUP BY city",
         "SELECT city FROM sale UNION SELECT city FROM sale",
         "SELECT city FROM (SELECT city FROM sale)",
         "SELECT city FROM sale; SELECT city FROM sale",
-        "SELECT city FROM sale WHERE",
-        "SELECT city FROM sale WHERE city",
         "SELECT city FROM sale WHERE city =",
         "SELECT city FROM sale WHERE city = 'a' AND",
         "SELECT city FROM sale WHERE city = 'a' OR city = 'b'",
         "SELECT city FROM sale WHERE NOT city = 'a'",
-        "SELECT city FROM sale WHERE city != 'a'",
-        "SELECT city FROM sale WHERE city <> 'a'",
         "SELECT city FROM sale WHERE city >= 'a'",
-        "SELECT city FROM sale WHERE city => 'a'",
         "SELECT city FROM sale WHERE city LIKE 'a'",
-        "SELECT city FROM sale WHERE city IS NULL",
         "SELECT city FROM sale WHERE city = a",
-        "SELECT city FROM sale WHERE city = `a`",
         'SELECT city FROM sale WHERE city = "From"',  # a column, not a string
-        "SELECT city FROM sale WHERE 'a' = 'a'",
         "SELECT city FROM sale WHERE city = 1a",
         "SELECT city FROM sale WHERE city = --1",
         "SELECT city FROM sale WHERE (city = 'a'",
-        "SELECT city FROM sale WHERE city = 'a')",
         "SELECT city FROM sale WHERE city = 'a",
         "SELECT city FROM sale WHERE city = (SELECT 'a')",
-        "SELECT city FROM sale WHERE city = 'a' city = 'b'",
         "SELECT city FROM sale -- all",
         "DELETE FROM sale",
     ],
@@ -82,23 +60,16 @@ def test_what_is_no_sketch(sql: str) -> None:
 @pytest.mark.parametrize(
     ("sql", "sketch"),
     [
-        ("SELECT city FROM sale", Sketch(0, 0)),
         ("  select `CITY`\nfrom [Sale] ; ", Sketch(0, 0)),
         ('SELECT"City"FROM"sale"', Sketch(0, 0)),
-        ('SELECT "Order" FROM sale', Sketch(2, 0)),
         ("SELECT max ( [No.] ) AS result FROM sale", Sketch(1, 1)),
         ('SELECT MIN("No.") FROM sale', Sketch(1, 2)),
         ("SELECT COUNT(city) FROM sale", Sketch(0, 3)),
-        ("SELECT SUM(city) FROM sale", Sketch(0, 4)),
-        ("SELECT AVG(city) FROM sale", Sketch(0, 5)),
-        ("SELECT sale.city FROM sale", Sketch(0, 0)),
         ("SELECT T1.\"No.\" FROM sale AS T1 WHERE t1.city = 'a'", Sketch(1, 0, ((0, 0, "a"),))),
         ("SELECT t.city FROM sale t", Sketch(0, 0)),
         ("SELECT city FROM sale WHERE city == 'It''s'", Sketch(0, 0, ((0, 0, "It's"),))),
         ('SELECT city FROM sale WHERE city = "Porto"', Sketch(0, 0, ((0, 0, "Porto"),))),
-        ("SELECT city FROM sale WHERE [No.] > 3", Sketch(0, 0, ((1, 1, 3),))),
         ("SELECT city FROM sale WHERE 3 > [No.]", Sketch(0, 0, ((1, 2, 3),))),
-        ("SELECT city FROM sale WHERE 'a' = city", Sketch(0, 0, ((0, 0, "a"),))),
         ("SELECT city FROM sale WHERE [No.]<-.5e1", Sketch(0, 0, ((1, 2, -5.0),))),
         ("SELECT city FROM sale WHERE [No.] = + 3.0", Sketch(0, 0, ((1, 0, 3.0),))),
         (
@@ -108,10 +79,10 @@ def test_what_is_no_sketch(sql: str) -> None:
     ],
 )
 def test_other_writings_of_a_sketch(sql: str, sketch: Sketch) -> None:
-    found = sketch_of(sql, SALE)
-    assert found == sketch
+    made = sketch_of(sql, SALE)
+    assert made == sketch
     # 3 == 3.0, but the official evaluator tells them apart.
-    assert [type(c[2]) for c in found.conds] == [type(c[2]) for c in sketch.conds]
+    assert [type(c[2]) for c in made.conds] == [type(c[2]) for c in sketch.conds]
 
 
 @pytest.mark.parametrize(
@@ -119,18 +90,12 @@ def test_other_writings_of_a_sketch(sql: str, sketch: Sketch) -> None:
     [
         "",
         "{",
-        "[]",
-        "null",
         "[" * 100_000,
-        '{"error": "cannot"}',
         '{"error": "cannot", "query": {"sel": 0, "agg": 0, "conds": []}}',
-        '{"query": null}',
         '{"query": {"sel": 0, "agg": 0}}',
-        '{"query": {"sel": 0, "conds": []}}',
         '{"query": {"sel": "0", "agg": 0, "conds": []}}',
         '{"query": {"sel": 0, "agg": 0, "conds": [[0, 0]]}}',
         '{"query": {"sel": 0, "agg": 0, "conds": [[0, 0.5, "a"]]}}',
-        '{"query": {"sel": 0, "agg": 0, "conds": 3}}',
     ],
 )
 def test_json_without_a_sketch(text: str) -> None:
@@ -153,6 +118,7 @@ HEADERS = st.lists(
 VALUES = st.text() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
 
 
+@settings(max_examples=60)
 @given(header=HEADERS, data=st.data())
 def test_the_text_of_a_sketch_gives_it_back(header: list[str], data: st.DataObject) -> None:
     position = st.integers(0, len(header) - 1)
@@ -163,9 +129,7 @@ def test_the_text_of_a_sketch_gives_it_back(header: list[str], data: st.DataObje
     # Text columns: their literals keep the whole value, in lower case.
     wiki = WikiTable("1-2", tuple(header), ("text",) * len(header))
     table = Table(wiki.name, tuple(map(Column, header)))
-    lowered = tuple(
-        (column, operator, str(value).lower()) for column, operator, value in form.conds
-    )
+    lowered = tuple((column, op, str(value).lower()) for column, op, value in form.conds)
     assert sketch_of(form_to_sql(form, wiki), table) == Sketch(form.sel, form.agg, lowered)
 
 
@@ -175,14 +139,13 @@ PIECES = st.sampled_from(
 
 
 @given(st.text() | st.lists(PIECES, max_size=20).map(" ".join))
-@example("SELECT")
 @example("SELECT sale.")
 @example("SELECT city FROM sale WHERE city = " + "9" * 5000)
 @example("SELECT city FROM sale WHERE city = 1e999")
 @example("\ud800")
 def test_any_text_has_a_sketch_or_none(text: str) -> None:
-    found = sketch_of(text, SALE)
-    assert found is None or 0 <= found.sel < len(SALE.columns)
+    sketch = sketch_of(text, SALE)
+    assert sketch is None or 0 <= sketch.sel < len(SALE.columns)
 
 
 @pytest.mark.parametrize(
