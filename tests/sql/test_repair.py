@@ -48,13 +48,10 @@ SCHEMA = Schema(
     ("sql", "wrong"),
     [
         ("SELECT subject FROM visits", "no key leads there"),
-        ('SELECT "Written By" FROM visits', "no key leads there"),
         ("SELECT id FROM bills", "visits and members have it"),
-        ("SELECT colour FROM members", "nothing has it"),
-        ('SELECT "colour" FROM members', "it is no compared value"),
+        ('SELECT "colour" FROM members', "nothing has it, and it is no compared value"),
         ('SELECT name FROM members WHERE "colour" = 1', "it is the column that is compared"),
         ('SELECT name FROM members WHERE town = "subject"', "a column has that name"),
-        ("SELECT name FROM members, coaches", "no key connects them"),
         ("SELECT name FROM members, visits, coaches", "no key connects them all"),
         ("SELECT id FROM members JOIN coaches ON members.name = coaches.name", "two have it"),
         ("SELECT T2.id FROM bills AS T1", "visits and members have it"),
@@ -69,89 +66,65 @@ def test_what_has_no_single_reading_is_not_repaired(sql: str, wrong: str) -> Non
     assert repair(sql, SCHEMA) is None, wrong
 
 
-@pytest.mark.parametrize(
-    ("sql", "expected"),
-    [
-        (
-            "SELECT town FROM visits",
-            "SELECT town FROM visits JOIN members ON members.id = visits.member_id",
-        ),
-        (
-            "SELECT T2.name FROM visits AS T1",  # no key leads to coaches, which have it, too
-            "SELECT members.name FROM visits AS T1 JOIN members ON members.id = T1.member_id",
-        ),
-        (
-            "select  id, members.town from visits v where minutes > 5 -- long\n order by id",
-            "select  v.id, members.town from visits v JOIN members ON members.id = v.member_id"
-            " where minutes > 5 -- long\n order by v.id",
-        ),
-        (
-            "SELECT sum(amount), town FROM bills GROUP BY town",
-            "SELECT sum(amount), town FROM bills JOIN visits ON visits.id = bills.visit_id"
-            " JOIN members ON members.id = visits.member_id GROUP BY town",
-        ),
-        (
-            "SELECT * FROM visits WHERE members.town = 'Rome'",
-            "SELECT visits.* FROM visits JOIN members ON members.id = visits.member_id"
-            " WHERE members.town = 'Rome'",
-        ),
-        (
-            "SELECT name FROM members WHERE id IN (SELECT member_id FROM visits WHERE amount > 3)",
-            "SELECT name FROM members WHERE id IN (SELECT member_id FROM visits"
-            " JOIN bills ON bills.visit_id = visits.id WHERE amount > 3)",
-        ),
-        (
-            "SELECT T1.town FROM visits T1 JOIN members T2 ON T1.member_id = T2.id",
-            "SELECT T2.town FROM visits T1 JOIN members T2 ON T1.member_id = T2.id",
-        ),
-        ("SELECT visits.day FROM visits AS v", "SELECT v.day FROM visits AS v"),
-        ("SELECT joinedOn FROM members", "SELECT joined_on FROM members"),
-        ("SELECT hourly_rates FROM coaches", 'SELECT "Hourly Rate" FROM coaches'),
-        ("SELECT town FROM member", "SELECT town FROM members"),
-        (
-            "SELECT max(Hourly Rate) FROM coaches WHERE name = 'Hourly Rate'",
-            "SELECT max(\"Hourly Rate\") FROM coaches WHERE name = 'Hourly Rate'",
-        ),
-        (
-            "SELECT group FROM order GROUP BY group",
-            'SELECT "group" FROM "order" GROUP BY "group"',
-        ),
-        (
-            "SELECT minutes FROM visits JOIN members WHERE town = 'Rome'",
-            "SELECT minutes FROM visits JOIN members ON members.id = visits.member_id"
-            " WHERE town = 'Rome'",
-        ),
-        (
-            "SELECT town FROM members, visits WHERE minutes > 5",
-            "SELECT town FROM members JOIN visits ON visits.member_id = members.id"
-            " WHERE minutes > 5",
-        ),
-        (
-            "SELECT town FROM members JOIN visits ON minutes > 5",
-            "SELECT town FROM members JOIN visits ON minutes > 5 AND visits.member_id = members.id",
-        ),
-        (
-            "SELECT id FROM members JOIN visits ON members.id = visits.id",
-            "SELECT members.id FROM members JOIN visits ON members.id = visits.id",
-        ),
-        (
-            'SELECT name FROM members WHERE town = "Saint John\'s" OR town IN ("Rome", \'Bern\')',
-            "SELECT name FROM members WHERE town = 'Saint John''s' OR town IN ('Rome', 'Bern')",
-        ),
-        (
-            'SELECT strftime("%Y", day), name || " " || town FROM visits, members'
-            " WHERE members.id = member_id",
-            "SELECT strftime('%Y', day), name || ' ' || town FROM visits, members"
-            " WHERE members.id = member_id",
-        ),
-    ],
-)
-def test_what_has_one_reading_is_repaired(sql: str, expected: str) -> None:
-    assert repair(sql, SCHEMA) == expected
-    assert check(expected, SCHEMA) == ()
+REPAIRED = {
+    # tables that are not there are joined along keys
+    "SELECT T2.name FROM visits AS T1": "SELECT members.name FROM visits AS T1"
+    " JOIN members ON members.id = T1.member_id",  # no key leads to coaches, which have it, too
+    "select  id, members.town from visits v where minutes > 5 -- long\n order by id": "select"
+    "  v.id, members.town from visits v JOIN members ON members.id = v.member_id"
+    " where minutes > 5 -- long\n order by v.id",
+    "SELECT sum(amount), town FROM bills GROUP BY town": "SELECT sum(amount), town FROM bills"
+    " JOIN visits ON visits.id = bills.visit_id"
+    " JOIN members ON members.id = visits.member_id GROUP BY town",
+    "SELECT * FROM visits WHERE members.town = 'Rome'": "SELECT visits.* FROM visits"
+    " JOIN members ON members.id = visits.member_id WHERE members.town = 'Rome'",
+    "SELECT name FROM members WHERE id IN (SELECT member_id FROM visits WHERE amount > 3)": "SELECT"
+    " name FROM members WHERE id IN (SELECT member_id FROM visits"
+    " JOIN bills ON bills.visit_id = visits.id WHERE amount > 3)",
+    # other owners and spellings
+    "SELECT T1.town FROM visits T1 JOIN members T2 ON T1.member_id = T2.id": "SELECT T2.town"
+    " FROM visits T1 JOIN members T2 ON T1.member_id = T2.id",
+    "SELECT visits.day FROM visits AS v": "SELECT v.day FROM visits AS v",
+    "SELECT joinedOn FROM member": "SELECT joined_on FROM members",
+    "SELECT hourly_rates FROM coaches": 'SELECT "Hourly Rate" FROM coaches',
+    "SELECT max(Hourly Rate) FROM coaches WHERE name = 'Hourly Rate'": 'SELECT max("Hourly Rate")'
+    " FROM coaches WHERE name = 'Hourly Rate'",
+    "SELECT group FROM order GROUP BY group": 'SELECT "group" FROM "order" GROUP BY "group"',
+    # joins without a condition
+    "SELECT minutes FROM visits JOIN members WHERE town = 'Rome'": "SELECT minutes FROM visits"
+    " JOIN members ON members.id = visits.member_id WHERE town = 'Rome'",
+    "SELECT town FROM members, visits WHERE minutes > 5": "SELECT town FROM members"
+    " JOIN visits ON visits.member_id = members.id WHERE minutes > 5",
+    "SELECT town FROM members JOIN visits ON minutes > 5": "SELECT town FROM members"
+    " JOIN visits ON minutes > 5 AND visits.member_id = members.id",
+    # of two that are equal, the first
+    "SELECT id FROM members JOIN visits ON members.id = visits.id": "SELECT members.id"
+    " FROM members JOIN visits ON members.id = visits.id",
+    # double quotes around text
+    'SELECT name FROM members WHERE town = "Saint John\'s" OR town IN ("Rome", \'Bern\')': "SELECT"
+    " name FROM members WHERE town = 'Saint John''s' OR town IN ('Rome', 'Bern')",
+    'SELECT strftime("%Y", day), name || " " || town FROM visits, members'
+    " WHERE members.id = member_id": "SELECT strftime('%Y', day), name || ' ' || town"
+    " FROM visits, members WHERE members.id = member_id",
+}
+
+
+@pytest.mark.parametrize("sql", REPAIRED)
+def test_what_has_one_reading_is_repaired(sql: str) -> None:
+    assert repair(sql, SCHEMA) == REPAIRED[sql]
+    assert check(REPAIRED[sql], SCHEMA) == ()
+    assert prepare(SCHEMA, REPAIRED[sql]) == ""
+
+
+def prepare(schema: Schema, sql: str) -> str:
+    """What SQLite says against a statement on the empty database of the schema."""
     with closing(sqlite3.connect(":memory:")) as connection:
-        connection.executescript(ddl(SCHEMA))
-        connection.execute(expected)
+        connection.executescript(ddl(schema))
+        try:
+            connection.execute(f"EXPLAIN {in_backticks(sql)}")  # backticks are never text
+        except sqlite3.Error as error:
+            return str(error)
+    return ""
 
 
 def test_what_is_right_is_not_touched() -> None:
@@ -201,19 +174,13 @@ def broken_repair(seed: int) -> str | None:
     mended = repair(sql, schema)
     if mended is None:
         return None
-    refused = ""
-    with closing(sqlite3.connect(":memory:")) as connection:
-        connection.executescript(ddl(schema))
-        try:
-            connection.execute(f"EXPLAIN {in_backticks(mended)}")  # backticks are never text
-        except sqlite3.Error as error:
-            refused = str(error)
+    refused = prepare(schema, mended)
     if check(mended, schema) or (refused and "misuse of aggregate" not in refused):
         return f"{seed}: {sql}\n{mended}\n{refused}"
     return None
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32))
 def test_whatever_is_repaired_prepares(seed: int) -> None:
     assert broken_repair(seed) is None
@@ -252,17 +219,14 @@ def test_recorded_predictions_are_refused_or_run_without_a_wrong_name(data_root:
 
 
 def numbers(*names: str) -> tuple[Column, ...]:
-    return tuple(Column(name, "number") for name in names)
+    return tuple(Column(name, "number", name in ("sale", "product_id")) for name in names)
 
 
-SALE = Column("sale", "number", primary_key=True)
 STORES = Schema(
     "stores",
     (
-        Table("sales", (SALE, *numbers("product", "buyer", "units"), Column("promo"))),
-        Table(
-            "products", (replace(SALE, name="product_id"), *numbers("group_id"), Column("label"))
-        ),
+        Table("sales", (*numbers("sale", "product", "buyer", "units"), Column("promo"))),
+        Table("products", (*numbers("product_id", "group_id"), Column("label"))),
         Table("people", numbers("person_id")),
         Table("groups", (*numbers("group_no"), Column("title"))),
         Table("weather", (*numbers("rain"), Column("place"))),
@@ -277,30 +241,19 @@ CHAIN = (
     "sales JOIN products ON products.product_id = sales.product JOIN groups"
     " ON groups.group_no = products.group_id"
 )
+WRONG = "sales JOIN groups ON sales.buyer = groups.group_no"
 
 
 @pytest.mark.parametrize(
     ("sql", "expected"),
-    [
-        (
-            "SELECT title, SUM(units) FROM sales JOIN groups ON sales.buyer = groups.group_no GROUP BY title",
-            f"SELECT title, SUM(units) FROM {CHAIN} GROUP BY title",
-        ),
-        (
-            "SELECT p.label FROM sales AS s JOIN products AS p ON s.sale = p.product_id WHERE s.units > 3",
-            "SELECT p.label FROM sales AS s JOIN products AS p ON p.product_id = s.product WHERE s.units > 3",
-        ),
-        (
-            "SELECT title FROM sales JOIN groups ON sales.buyer = groups.group_no WHERE units = "
-            "(SELECT MAX(units) FROM sales JOIN products ON sales.units = products.group_id)",
-            f"SELECT title FROM {CHAIN} WHERE units = "
-            "(SELECT MAX(units) FROM sales JOIN products ON products.product_id = sales.product)",
-        ),
-        (
-            "SELECT * FROM sales JOIN groups ON sales.buyer = groups.group_no",
-            f"SELECT sales.*, groups.* FROM {CHAIN}",
-        ),
-    ],
+    {
+        f"SELECT title FROM {WRONG} WHERE units > 1": f"SELECT title FROM {CHAIN} WHERE units > 1",
+        f"SELECT * FROM {WRONG}": f"SELECT sales.*, groups.* FROM {CHAIN}",
+        "SELECT p.label FROM sales AS s JOIN products AS p ON s.sale = p.product_id": "SELECT p.label"
+        " FROM sales AS s JOIN products AS p ON p.product_id = s.product",
+        "SELECT (SELECT MAX(units) FROM sales JOIN products ON sales.units = products.group_id)": "SELECT"
+        " (SELECT MAX(units) FROM sales JOIN products ON products.product_id = sales.product)",
+    }.items(),
 )
 def test_numbers_that_no_key_connects_are_joined_along_keys(sql: str, expected: str) -> None:
     assert mend(sql, STORES).sql == expected

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from txt2sql.errors import DataError
 from txt2sql.sql.spider import MAX_DEPTH, parse, tokenise
 from txt2sql.sql.spider_query import (
-    LEVELS,
     Query,
     SpiderSchema,
     group_keys,
@@ -40,15 +39,10 @@ def lines(file: str) -> list[str]:
     return (CASES / file).read_text(encoding="utf-8").splitlines()
 
 
-def read(sql: str) -> Query:
-    query = parse(sql, SCHEMA)
+def read(sql: str, schema: SpiderSchema = SCHEMA) -> Query:
+    query = parse(sql, schema)
     assert query is not None
     return query
-
-
-def same_but_for_case(query: Query | None, other: Query | None) -> bool:
-    """By their text, in which not-a-number is itself."""
-    return repr(query).lower() == repr(other).lower()
 
 
 @pytest.mark.parametrize("sql", [*lines("unreadable.txt"), "", " \n"])
@@ -58,7 +52,8 @@ def test_what_official_cannot_read(sql: str) -> None:
 
 @pytest.mark.parametrize("sql", lines("readable.txt"))
 def test_what_official_reads(sql: str) -> None:
-    assert same_but_for_case(read(sql), parse(sql.upper().replace("'", '"'), SCHEMA))
+    upper = parse(sql.upper().replace("'", '"'), SCHEMA)
+    assert repr(read(sql)).lower() == repr(upper).lower()  # not-a-number is itself as text alone
     assert {read(sql): "hashable"}
 
 
@@ -70,11 +65,8 @@ def test_an_alias_holds_for_the_whole_query_and_the_last_wins() -> None:
 
 
 def test_a_column_without_table_is_of_the_first_table_that_has_it() -> None:
-    query = read("SELECT name, capacity FROM stadium JOIN singer")
-    assert [item.expression.left.id for item in query.select] == [
-        "stadium.name",
-        "stadium.capacity",
-    ]
+    select = read("SELECT name, capacity FROM stadium JOIN singer").select
+    assert [item.expression.left.id for item in select] == ["stadium.name", "stadium.capacity"]
 
 
 def test_one_direction_holds_for_the_whole_order() -> None:
@@ -85,9 +77,8 @@ def test_one_direction_holds_for_the_whole_order() -> None:
 
 def test_conditions_are_one_flat_list() -> None:
     where = read(f"{FROM} WHERE age > 3 AND id < 4 OR name != 'x' age = 5").where
-    assert [each if isinstance(each, str) else each.operator for each in where] == [
-        *(">", "and", "<", "or", "!=", "=")
-    ]
+    operators = [each if isinstance(each, str) else each.operator for each in where]
+    assert operators == "> and < or != =".split()
 
 
 def test_after_a_column_as_value_all_is_skipped_up_to_a_keyword() -> None:
@@ -116,6 +107,7 @@ def test_depth_is_capped() -> None:
     assert parse(nested(50_000), SCHEMA) is None
 
 
+@settings(max_examples=60)
 @given(st.text())
 def test_any_text_is_read_or_not(text: str) -> None:
     for sql in (text, f"SELECT name FROM singer WHERE {text}", f"SELECT {text} FROM singer"):
@@ -129,16 +121,13 @@ def test_any_text_is_read_or_not(text: str) -> None:
         ("SELECT ", "("),
         ("SELECT name FROM singer WHERE ", "age > 1 AND "),
         ("SELECT name FROM singer WHERE ", "age = name or "),
-        ("SELECT name FROM ", "singer JOIN "),
         ("SELECT name FROM ", "(SELECT name FROM singer WHERE age > 1) "),
         ("", "SELECT name FROM singer UNION "),
-        ("", "select "),
-        ("", "as "),
         ("SELECT name FROM singer ", "ON age = 1 "),
     ],
 )
 def test_time_is_linear_in_the_text(start: str, piece: str) -> None:
-    text = start + piece * (100_000 // len(piece)) + " from singer"
+    text = start + piece * (50_000 // len(piece)) + " from singer"
     started = time.process_time()
     parse(text, SCHEMA)
     assert time.process_time() - started < 2.0
@@ -150,29 +139,20 @@ def test_time_is_linear_in_the_text(start: str, piece: str) -> None:
 @pytest.mark.parametrize(
     ("sql", "tokens"),
     [
-        ("age=3", "age=3"),
         ("age >=3", "age > =3"),
         ("age<>3", "age < > 3"),
-        ("age>3", "age > 3"),
         ("a-b a/b a||b a*b", "a-b a/b a||b a * b"),
         ("a,1 1,000 a, b:c", "a,1 1,000 a , b : c"),
         ("a,1 x,,,b x,,1", "a,1 x , , , b x , ,1"),
-        ("a,1,", "a,1 ,"),
         ("a--b---c", "a -- b -- -c"),
-        ("a..b ...", "a .. b ..."),
         ("``a` $x% {y}", "`` a ` $ x % { y }"),
         ("“name” – don’t", "“ name ” – don ’ t"),
         ("T1.Name. ", "t1.name ."),
-        ("count(T1.Name.)", "count ( t1.name . )"),
         ("T1.* FROM", "t1 . * from"),
-        ("ORDER BY age. The end", "order by age . the end"),
-        ("age > 3. and", "age > 3. and"),
         ("age > 3. The", "age > 3 . the"),
         ("ORDER BY x. The end", "order by x. the end"),
-        ("a.;", "a. ;"),
         ("cannot wanna, gonna wanna.x", "can not wan na , gon na wanna.x"),
         ("a > = 3 ! = < = 4", "a >= 3 != <= 4"),
-        ("a = = b", "a = = b"),
         ("a\tb\u00a0c\nd", "a b c d"),
         ("ÀÉ", "àé"),
     ],
@@ -207,9 +187,9 @@ def test_nothing_is_lost_but_white_space(sql: str) -> None:
         assert all(token and not any(map(str.isspace, token)) for token in tokens)
 
 
-@pytest.mark.parametrize("piece", ["(", "'", ",", ".\t", "a. ", "a.)", "1. ", "1,.", "-", "`", "= > ", "a, 1,", "wanna "])  # fmt: skip
+@pytest.mark.parametrize("piece", ["(", "'", ",", "a. ", "a.)", "-", "= > ", "a, 1,", "wanna "])
 def test_cutting_takes_linear_time(piece: str) -> None:
-    text = piece * (200_000 // len(piece))
+    text = piece * (100_000 // len(piece))
     started = time.process_time()
     tokenise(text)
     assert time.process_time() - started < 2.0
@@ -217,25 +197,10 @@ def test_cutting_takes_linear_time(piece: str) -> None:
 
 # Levels, as the official evaluator grades.
 
-GRADED_SCHEMA = SpiderSchema(
-    {
-        "singer": ("id", "name", "age"),
-        "stadium": ("id", "name"),
-        "plays": ("singer_id", "concert_id"),
-    }
-)
-GRADED = [line.split("\t") for line in lines("hardness.tsv")]
 
-
-@pytest.mark.parametrize(("expected", "sql"), GRADED)
+@pytest.mark.parametrize(("expected", "sql"), [line.split("\t") for line in lines("hardness.tsv")])
 def test_level(expected: str, sql: str) -> None:
-    query = parse(sql, GRADED_SCHEMA)
-    assert query is not None
-    assert level(query) == expected
-
-
-def test_every_level_has_cases() -> None:
-    assert {expected for expected, _ in GRADED} == set(LEVELS)
+    assert level(read(sql)) == expected
 
 
 # Foreign keys as groups of columns.
@@ -258,9 +223,7 @@ def test_the_first_column_of_a_group_stands_for_it() -> None:
     "fault",
     [
         {"foreign_keys": [[9, 1]]},
-        {"foreign_keys": [3]},
         {"column_names_original": [[0]]},
-        {"table_names_original": []},
     ],
 )
 def test_a_broken_item_says_what_to_do(fault: dict[str, Any]) -> None:
@@ -280,9 +243,7 @@ def test_keys_are_rewritten_only_for_tables_of_the_outermost_from() -> None:
     plays = "SELECT singer_id FROM plays"
 
     def form(sql: str) -> Any:
-        query = parse(sql, schema)
-        assert query is not None
-        return normalise(query, schema.keys)
+        return normalise(read(sql, schema), schema.keys)
 
     assert form(plays).select[0].expression.left.id == "singer.id"
     branch = form(f"SELECT id FROM singer UNION {plays}").branches[1]
