@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import random
+import sqlite3
+from contextlib import closing
 from dataclasses import dataclass, field
 
+from txt2sql.search.steps import in_backticks
 from txt2sql.types import Column, ForeignKey, Schema, Table
 
 NAMES = ("id", "name", "Town", "price", "owner_id", "Full Name", "size")
@@ -34,6 +37,17 @@ def ddl(schema: Schema) -> str:
         f'CREATE TABLE "{table.name}"({", ".join(f"[{c.name}]" for c in table.columns)})'
         for table in schema.tables
     )
+
+
+def objection(schema: Schema, sql: str) -> str:
+    """What SQLite says against a statement on the empty database of the schema; "" for nothing."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(ddl(schema))
+        try:
+            connection.execute(f"EXPLAIN {in_backticks(sql)}")  # backticks are never text
+        except sqlite3.Error as error:
+            return str(error)
+    return ""
 
 
 @dataclass

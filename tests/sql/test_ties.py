@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -13,33 +14,24 @@ from hypothesis import strategies as st
 from txt2sql.sql import is_ordered
 from txt2sql.sql.ties import with_order_keys
 
-NONE = (
-    "",
-    "SELECT",
-    "SELECT a FROM t",
-    "SELECT * FROM (SELECT a FROM t ORDER BY a)",
-    "SELECT sum(a) OVER (ORDER BY b) FROM t",
-    "SELECT a FROM t WHERE b = 'order by a'",
-    "SELECT a FROM t -- ORDER BY a",
-    "SELECT a FROM t UNION SELECT b FROM t ORDER BY 1",
-    "VALUES (1) ORDER BY 1",
-    "SELECT 1; SELECT a FROM t ORDER BY a",
-    "DELETE FROM t WHERE a IN (1) ORDER BY a",
-    "SELECT DISTINCT a, b FROM t ORDER BY a + b",
-    "SELECT * FROM t ORDER BY 1",
-    "SELECT a FROM t ORDER BY 0",
-    "SELECT a FROM t ORDER BY random()",
-    "SELECT a FROM t ORDER BY a LIMIT 1 + 1",
-    "SELECT a FROM t ORDER BY a LIMIT ?",
-    "SELECT a FROM t ORDER BY a LIMIT -1, 2",
-    "SELECT a AS n FROM t ORDER BY \"n\" || 'x'",
-    'SELECT a AS "__order_key_1" FROM t ORDER BY a',
-)
+NONE = """
+SELECT | ORDER BY a | SELECT a ORDER | SELECT a FROM t | SELECT a FROM t LIMIT 1
+SELECT * FROM (SELECT a FROM t ORDER BY a) | SELECT sum(a) OVER (ORDER BY b) FROM t
+SELECT a FROM t WHERE b = 'order by a' | SELECT a FROM t -- ORDER BY a | VALUES (1) ORDER BY 1
+SELECT a FROM t UNION SELECT b FROM t ORDER BY 1 | SELECT 1; SELECT a FROM t ORDER BY a
+DELETE FROM t WHERE a IN (1) ORDER BY a | SELECT DISTINCT a FROM t ORDER BY b
+SELECT DISTINCT a, b FROM t ORDER BY a + b | SELECT * FROM t ORDER BY 1
+SELECT a, t.* FROM t ORDER BY 3 | SELECT a FROM t ORDER BY 2 | SELECT a FROM t ORDER BY 0
+SELECT a FROM t ORDER BY random() | SELECT a FROM t ORDER BY a LIMIT 1 + 1
+SELECT a FROM t ORDER BY a LIMIT (SELECT 1) | SELECT a FROM t ORDER BY a LIMIT ?
+SELECT a FROM t ORDER BY a LIMIT -1, 2 | SELECT a AS n FROM t ORDER BY "n" || 'x'
+SELECT a AS "__order_key_1" FROM t ORDER BY a
+"""
 
 
-@pytest.mark.parametrize("sql", NONE)
-def test_none(sql: str) -> None:
-    assert with_order_keys(sql) is None
+def test_none() -> None:
+    statements = re.split(r" \| |\n", NONE)
+    assert [sql for sql in statements if with_order_keys(sql) is not None] == []
 
 
 KEYS = {
