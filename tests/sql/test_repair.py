@@ -65,54 +65,55 @@ def test_what_has_no_single_reading_is_not_repaired(sql: str, wrong: str) -> Non
     assert repair(sql, SCHEMA) is None, wrong
 
 
-REPAIRED = {
-    # tables that are not there are joined along keys
-    "SELECT T2.name FROM visits AS T1": "SELECT members.name FROM visits AS T1"
-    " JOIN members ON members.id = T1.member_id",  # no key leads to coaches, which have it, too
-    "select  id, members.town from visits v where minutes > 5 -- long\n order by id": "select"
-    "  v.id, members.town from visits v JOIN members ON members.id = v.member_id"
-    " where minutes > 5 -- long\n order by v.id",
-    "SELECT sum(amount), town FROM bills GROUP BY town": "SELECT sum(amount), town FROM bills"
-    " JOIN visits ON visits.id = bills.visit_id"
-    " JOIN members ON members.id = visits.member_id GROUP BY town",
-    "SELECT * FROM visits WHERE members.town = 'Rome'": "SELECT visits.* FROM visits"
-    " JOIN members ON members.id = visits.member_id WHERE members.town = 'Rome'",
-    "SELECT name FROM members WHERE id IN (SELECT member_id FROM visits WHERE amount > 3)": "SELECT"
-    " name FROM members WHERE id IN (SELECT member_id FROM visits"
-    " JOIN bills ON bills.visit_id = visits.id WHERE amount > 3)",
-    # other owners and spellings
-    "SELECT T1.town FROM visits T1 JOIN members T2 ON T1.member_id = T2.id": "SELECT T2.town"
-    " FROM visits T1 JOIN members T2 ON T1.member_id = T2.id",
-    "SELECT visits.day FROM visits AS v": "SELECT v.day FROM visits AS v",
-    "SELECT joinedOn FROM member": "SELECT joined_on FROM members",
-    "SELECT hourly_rates FROM coaches": 'SELECT "Hourly Rate" FROM coaches',
-    "SELECT max(Hourly Rate) FROM coaches WHERE name = 'Hourly Rate'": 'SELECT max("Hourly Rate")'
-    " FROM coaches WHERE name = 'Hourly Rate'",
-    "SELECT group FROM order GROUP BY group": 'SELECT "group" FROM "order" GROUP BY "group"',
-    # joins without a condition
-    "SELECT minutes FROM visits JOIN members WHERE town = 'Rome'": "SELECT minutes FROM visits"
-    " JOIN members ON members.id = visits.member_id WHERE town = 'Rome'",
-    "SELECT town FROM members, visits WHERE minutes > 5": "SELECT town FROM members"
-    " JOIN visits ON visits.member_id = members.id WHERE minutes > 5",
-    "SELECT town FROM members JOIN visits ON minutes > 5": "SELECT town FROM members"
-    " JOIN visits ON minutes > 5 AND visits.member_id = members.id",
-    # of two that are equal, the first
-    "SELECT id FROM members JOIN visits ON members.id = visits.id": "SELECT members.id"
-    " FROM members JOIN visits ON members.id = visits.id",
-    # double quotes around text
-    'SELECT name FROM members WHERE town = "Saint John\'s" OR town IN ("Rome", \'Bern\')': "SELECT"
-    " name FROM members WHERE town = 'Saint John''s' OR town IN ('Rome', 'Bern')",
-    'SELECT strftime("%Y", day), name || " " || town FROM visits, members'
-    " WHERE members.id = member_id": "SELECT strftime('%Y', day), name || ' ' || town"
-    " FROM visits, members WHERE members.id = member_id",
-}
+REPAIRED = """
+SELECT T2.name FROM visits AS T1
+    SELECT members.name FROM visits AS T1 JOIN members ON members.id = T1.member_id
+select  id, members.town from visits v where minutes > 5 /* long */ order by id
+    select  v.id, members.town from visits v JOIN members ON members.id = v.member_id where minutes > 5 /* long */ order by v.id
+SELECT sum(amount), town FROM bills GROUP BY town
+    SELECT sum(amount), town FROM bills JOIN visits ON visits.id = bills.visit_id JOIN members ON members.id = visits.member_id GROUP BY town
+SELECT * FROM visits WHERE members.town = 'Rome'
+    SELECT visits.* FROM visits JOIN members ON members.id = visits.member_id WHERE members.town = 'Rome'
+SELECT name FROM members WHERE id IN (SELECT member_id FROM visits WHERE amount > 3)
+    SELECT name FROM members WHERE id IN (SELECT member_id FROM visits JOIN bills ON bills.visit_id = visits.id WHERE amount > 3)
+SELECT T1.town FROM visits T1 JOIN members T2 ON T1.member_id = T2.id
+    SELECT T2.town FROM visits T1 JOIN members T2 ON T1.member_id = T2.id
+SELECT visits.day FROM visits AS v
+    SELECT v.day FROM visits AS v
+SELECT joinedOn FROM member
+    SELECT joined_on FROM members
+SELECT hourly_rates FROM coaches
+    SELECT "Hourly Rate" FROM coaches
+SELECT max(Hourly Rate) FROM coaches WHERE name = 'Hourly Rate'
+    SELECT max("Hourly Rate") FROM coaches WHERE name = 'Hourly Rate'
+SELECT group FROM order GROUP BY group
+    SELECT "group" FROM "order" GROUP BY "group"
+SELECT minutes FROM visits JOIN members WHERE town = 'Rome'
+    SELECT minutes FROM visits JOIN members ON members.id = visits.member_id WHERE town = 'Rome'
+SELECT town FROM members, visits WHERE minutes > 5
+    SELECT town FROM members JOIN visits ON visits.member_id = members.id WHERE minutes > 5
+SELECT town FROM members JOIN visits ON minutes > 5
+    SELECT town FROM members JOIN visits ON minutes > 5 AND visits.member_id = members.id
+SELECT id FROM members JOIN visits ON members.id = visits.id
+    SELECT members.id FROM members JOIN visits ON members.id = visits.id
+SELECT name FROM members WHERE town = "Saint John's" OR town IN ("Rome", 'Bern')
+    SELECT name FROM members WHERE town = 'Saint John''s' OR town IN ('Rome', 'Bern')
+SELECT strftime("%Y", day), name || " " || town FROM visits, members WHERE members.id = member_id
+    SELECT strftime('%Y', day), name || ' ' || town FROM visits, members WHERE members.id = member_id
+"""
 
 
-@pytest.mark.parametrize("sql", REPAIRED)
-def test_what_has_one_reading_is_repaired(sql: str) -> None:
-    assert repair(sql, SCHEMA) == REPAIRED[sql]
-    assert check(REPAIRED[sql], SCHEMA) == ()
-    assert objection(SCHEMA, REPAIRED[sql]) == ""
+def pairs(text: str) -> list[tuple[str, str]]:
+    """Each statement and, in the line below it, what it becomes."""
+    lines = [line.strip() for line in text.strip().split("\n")]
+    return list(zip(lines[::2], lines[1::2], strict=True))
+
+
+@pytest.mark.parametrize(("sql", "expected"), pairs(REPAIRED))
+def test_what_has_one_reading_is_repaired(sql: str, expected: str) -> None:
+    assert repair(sql, SCHEMA) == expected
+    assert check(expected, SCHEMA) == ()
+    assert objection(SCHEMA, expected) == ""
 
 
 def test_what_is_right_is_not_touched() -> None:
@@ -212,24 +213,20 @@ STORES = Schema(
         ForeignKey("products", "group_id", "groups", "group_no"),
     ),
 )
-CHAIN = (
-    "sales JOIN products ON products.product_id = sales.product JOIN groups"
-    " ON groups.group_no = products.group_id"
-)
-WRONG = "sales JOIN groups ON sales.buyer = groups.group_no"
+CHAIN = "sales JOIN products ON products.product_id = sales.product JOIN groups ON groups.group_no = products.group_id"
+ALONG_KEYS = f"""
+SELECT title FROM sales JOIN groups ON sales.buyer = groups.group_no WHERE units > 1
+    SELECT title FROM {CHAIN} WHERE units > 1
+SELECT * FROM sales JOIN groups ON sales.buyer = groups.group_no
+    SELECT sales.*, groups.* FROM {CHAIN}
+SELECT p.label FROM sales AS s JOIN products AS p ON s.sale = p.product_id
+    SELECT p.label FROM sales AS s JOIN products AS p ON p.product_id = s.product
+SELECT (SELECT MAX(units) FROM sales JOIN products ON sales.units = products.group_id)
+    SELECT (SELECT MAX(units) FROM sales JOIN products ON products.product_id = sales.product)
+"""
 
 
-@pytest.mark.parametrize(
-    ("sql", "expected"),
-    {
-        f"SELECT title FROM {WRONG} WHERE units > 1": f"SELECT title FROM {CHAIN} WHERE units > 1",
-        f"SELECT * FROM {WRONG}": f"SELECT sales.*, groups.* FROM {CHAIN}",
-        "SELECT p.label FROM sales AS s JOIN products AS p ON s.sale = p.product_id": "SELECT p.label"
-        " FROM sales AS s JOIN products AS p ON p.product_id = s.product",
-        "SELECT (SELECT MAX(units) FROM sales JOIN products ON sales.units = products.group_id)": "SELECT"
-        " (SELECT MAX(units) FROM sales JOIN products ON products.product_id = sales.product)",
-    }.items(),
-)
+@pytest.mark.parametrize(("sql", "expected"), pairs(ALONG_KEYS))
 def test_numbers_that_no_key_connects_are_joined_along_keys(sql: str, expected: str) -> None:
     assert mend(sql, STORES).sql == expected
     assert mend(sql, STORES).changed
