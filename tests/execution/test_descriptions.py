@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -72,27 +73,25 @@ def test_birds_descriptions_are_read_from_a_folder_or_a_file(tmp_path: Path, giv
 @pytest.mark.parametrize(
     ("name", "content", "part"),
     [
-        ("a.yaml", "customers: [1, 2]", "customers should be a text"),
-        ("a.yaml", "customers.status: {a: b}", "customers.status should be a text"),
-        ("a.yaml", "- customers", "names and what they mean"),
-        ("a.yaml", "a: 'b", "not valid YAML"),
-        ("a.csv", "x,y\n1,2\n", "original_column_name"),
-        ("missing.yaml", None, "No such file"),
-        ("folder", "", "no CSV file"),
+        ("a.yaml", b"customers: [1, 2]", "customers should be a text"),
+        ("a.yaml", b"customers.status: {a: b}", "customers.status should be a text"),
+        ("a.yaml", b"- customers", "names and what they mean"),
+        ("a.yaml", b"a: 'b", "not valid YAML"),
         ("a.yaml", b"\xff\xfe\x00", "UTF-8"),
+        ("a.csv", b"x,y\n1,2\n", "original_column_name"),
+        ("missing.yaml", None, "No such file"),
+        ("", None, "no CSV file"),
     ],
 )
 def test_a_broken_file_is_one_sentence(
-    tmp_path: Path, name: str, content: str | bytes | None, part: str
+    tmp_path: Path, name: str, content: bytes | None, part: str
 ) -> None:
-    file = tmp_path / name
-    if content == "":
-        file.mkdir()
-    elif content is not None:
-        file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
     with pytest.raises(ConfigError, match=part) as caught:
-        read_meanings(file)
-    assert "\n" not in str(caught.value) and name in str(caught.value)
+        read_meanings(tmp_path / name)
+    assert "\n" not in str(caught.value)
+    assert (name or tmp_path.name) in str(caught.value)
 
 
 @settings(max_examples=60)
@@ -113,13 +112,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
+def database(tmp_path: Path) -> Any:
     script = "CREATE TABLE customers (id INTEGER PRIMARY KEY, status INTEGER)"
-    return build(tmp_path / "my.shop.sqlite", script)
+    return open_database(build(tmp_path / "my.shop.sqlite", script))
 
 
-def test_a_file_beside_the_database_is_read_by_itself(place: Path, tmp_path: Path) -> None:
-    database = open_database(place)
+def test_a_file_beside_the_database_is_read_by_itself(database: Any, tmp_path: Path) -> None:
     assert described_schema(database.schema(), database) == (database.schema(), "")
     (tmp_path / "my.shop.describe.yaml").write_text("customers.status: 1 active")
     schema, notice = described_schema(database.schema(), database)
@@ -130,15 +128,12 @@ def test_a_file_beside_the_database_is_read_by_itself(place: Path, tmp_path: Pat
     assert comments(schema) == {"customers.status": "2 left"}
 
 
-def test_names_that_are_not_there_are_told_once_with_the_nearest(
-    place: Path, tmp_path: Path
-) -> None:
+def test_unknown_names_are_told_once_with_the_nearest(database: Any, tmp_path: Path) -> None:
     file = tmp_path / "m.yaml"
     file.write_text(
         "custmers: x\ncustmers.status: y\ncustomers.stauts: z\ncustomers.status: 1 active\n"
         "zzz: far\nyyy: far\nxxx: far\n"
     )
-    database = open_database(place)
     schema, notice = described_schema(database.schema(), database, file)
     assert comments(schema) == {"customers.status": "1 active"}
     assert notice == (

@@ -141,35 +141,25 @@ def test_what_is_a_key(tmp_path: Path, expected: str) -> None:
 
 
 @pytest.mark.parametrize("rows", [True, False], ids=["rows", "empty"])
-@pytest.mark.parametrize(
-    ("key", "column"),
-    [
-        ("Customer (Id", "customerId"),
-        ("customers (id", "customer_no"),
-        ("customers (id", "cust_ref"),
-        ("customers (id", "custid"),
-        ("customers (id", "fk_customer"),
-        ("customers (id", "billing_customer_id"),
-        ("tblCustomers (CustomerID", "CustomerID"),
-        ("dim_customer (customer_key", "customer_key"),
-        ("customers (customer_id", "referring_customer_id"),
-        ("companies (id", "company_id"),
-        ("people (id", "person_id"),
-        ("work_orders (id", "work_order_id"),
-        ('"sales order" ("order no"', '"order no"'),
-    ],
-)
-def test_notations(tmp_path: Path, key: str, column: str, rows: bool) -> None:
-    table, _, own = key.partition(" (")
-    script = f"""
-        CREATE TABLE {key} INTEGER PRIMARY KEY, title TEXT);
-        CREATE TABLE visits (visit_id INTEGER PRIMARY KEY, {column} INT, length INT);"""
-    if rows:
-        script += f"""
-            INSERT INTO {table} VALUES (11, 'a'), (12, 'b'), (13, 'c'), (14, 'd'), (15, 'e');
-            INSERT INTO visits VALUES (1, 11, 3), (2, 12, 4), (3, 15, 9), (4, 12, 1)"""
-    expected = f"visits.{column} -> {table}.{own}".replace('"', "")
-    assert inferred(tmp_path / "a.sqlite", script) == [expected]
+def test_notations(tmp_path: Path, rows: bool) -> None:
+    for table, own, column in (
+        *(("Customer", "Id", "customerId"), ("tblCustomers", "CustomerID", "CustomerID")),
+        *(("customers", "id", column) for column in ("customer_no", "cust_ref", "custid")),
+        *(("customers", "id", column) for column in ("fk_customer", "billing_customer_id")),
+        ("customers", "customer_id", "referring_customer_id"),
+        *(("dim_customer", "customer_key", "customer_key"), ("people", "id", "person_id")),
+        *(("companies", "id", "company_id"), ("work_orders", "id", "work_order_id")),
+        ("sales order", "order no", "order no"),
+    ):
+        script = f"""
+            CREATE TABLE "{table}" ("{own}" INTEGER PRIMARY KEY, title TEXT);
+            CREATE TABLE visits (visit_id INTEGER PRIMARY KEY, "{column}" INT, length INT);"""
+        if rows:
+            script += f"""
+                INSERT INTO "{table}" VALUES (11, 'a'), (12, 'b'), (13, 'c'), (14, 'd'), (15, 'e');
+                INSERT INTO visits VALUES (1, 11, 3), (2, 12, 4), (3, 15, 9), (4, 12, 1)"""
+        keys = inferred(tmp_path / f"{table} {own} {column}.sqlite", script)
+        assert keys == [f"visits.{column} -> {table}.{own}"]
 
 
 def test_a_view_is_never_read_and_never_referred_to(tmp_path: Path) -> None:
@@ -221,12 +211,11 @@ def test_servers_do_not_compare_across_types() -> None:
 
 
 def test_the_columns_of_a_composite_key_share_a_number(tmp_path: Path) -> None:
-    lines = "CREATE TABLE order_lines (order_id INT, line_no INT, PRIMARY KEY (order_id, line_no))"
-    declared = "CREATE TABLE returns (order_id INT, line_no INT, day TEXT, FOREIGN KEY (order_id, line_no) REFERENCES order_lines (order_id, line_no))"  # fmt: skip
     path = build(
         tmp_path / "a.sqlite",
-        lines,
-        declared,
+        "CREATE TABLE order_lines (order_id INT, line_no INT, PRIMARY KEY (order_id, line_no))",
+        "CREATE TABLE returns (order_id INT, line_no INT, day TEXT, "
+        "FOREIGN KEY (order_id, line_no) REFERENCES order_lines (order_id, line_no))",
         "CREATE TABLE shipments (shipment_id INTEGER PRIMARY KEY, order_id INT, line_no INT)",
         "INSERT INTO order_lines VALUES (1, 1), (1, 2), (2, 1), (3, 1), (3, 2)",
         "INSERT INTO shipments VALUES (1, 1, 1), (2, 1, 2), (3, 2, 1), (4, 3, 2)",
@@ -234,10 +223,8 @@ def test_the_columns_of_a_composite_key_share_a_number(tmp_path: Path) -> None:
     keys = open_database(path).schema().foreign_keys
     pairs = {(key.table, key.column, key.constraint, key.inferred) for key in keys}
     assert pairs == {
-        ("returns", "order_id", 1, False),
-        ("returns", "line_no", 1, False),
-        ("shipments", "order_id", 2, True),
-        ("shipments", "line_no", 2, True),
+        *(("returns", name, 1, False) for name in ("order_id", "line_no")),
+        *(("shipments", name, 2, True) for name in ("order_id", "line_no")),
     }
 
 
@@ -272,26 +259,15 @@ def test_every_engine_infers_the_same(
 
 def test_tables_json_has_the_last_word(tmp_path: Path) -> None:
     path = tmp_path / "database" / "shop" / "shop.sqlite"
-    path.parent.mkdir(parents=True)
     build(path, CUSTOMERS, "CREATE TABLE sale (customer_id INT, agent_id INT)")
+    columns = [[-1, "*"], [0, "id"], [0, "name"], [1, "customer_id"], [1, "agent_id"]]
+    entry = {"db_id": "shop", "column_names_original": columns, "column_names": columns}
+    entry |= {name: ["customers", "sale"] for name in ("table_names_original", "table_names")}
     (tmp_path / "train.json").write_text("[]")
-    assert shown(SpiderDataset(tmp_path).schema("shop").foreign_keys) == [
-        "sale.customer_id -> customers.id"
-    ]
-    entry = {
-        "db_id": "shop",
-        "table_names_original": ["customers", "sale"],
-        "table_names": ["customers", "sale"],
-        "column_names_original": [
-            [-1, "*"], [0, "id"], [0, "name"], [1, "customer_id"], [1, "agent_id"]
-        ],
-        "column_names": [[-1, "*"], [0, "id"], [0, "name"], [1, "customer"], [1, "agent"]],
-        "foreign_keys": [[4, 1]],
-    }  # fmt: skip
-    (tmp_path / "tables.json").write_text(json.dumps([entry]))
-    keys = SpiderDataset(tmp_path).schema("shop").foreign_keys
-    assert shown(keys) == ["sale.agent_id -> customers.id"]
-    assert not keys[0].inferred
+    (tmp_path / "tables.json").write_text(json.dumps([entry | {"foreign_keys": [[4, 1]]}]))
+    (key,) = SpiderDataset(tmp_path).schema("shop").foreign_keys
+    assert shown([key]) == ["sale.agent_id -> customers.id"]
+    assert not key.inferred
 
 
 NAMES = st.one_of(

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-import sqlite3
 import sys
 import time
-from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlite_files import build, listing
 
 from txt2sql.execution.database import Database
 from txt2sql.execution.execute import Limits, execute
@@ -24,10 +23,8 @@ ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELEC
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Database:
-    path = tmp_path / "shop.sqlite"
-    with closing(sqlite3.connect(path)) as connection:
-        connection.executescript("CREATE TABLE sale (n); INSERT INTO sale VALUES (1), (2), (3);")
-    return Database(path, "shop")
+    script = "CREATE TABLE sale (n); INSERT INTO sale VALUES (1), (2), (3)"
+    return Database(build(tmp_path / "shop.sqlite", script), "shop")
 
 
 def worker(code: str, patience_s: float = 20.0) -> Program:
@@ -66,66 +63,45 @@ def test_what_is_no_answer_is_a_sentence(code: str) -> None:
     assert "ended unexpectedly" in str(answer.error)
 
 
-def test_a_task_that_kills_its_process_is_lost_alone() -> None:
+def test_a_task_that_ends_its_process_is_lost_alone() -> None:
     def work(task: int) -> int:
         if task == 13:
             os.kill(os.getpid(), signal.SIGKILL)
         if task == 20:
             raise ValueError("an error of ours")
-        return task * task
-
-    found = dict(spread(work, range(40), processes=3))
-    assert found.pop(13) == Lost(signal.SIGKILL)
-    assert found.pop(20) == Lost(0)
-    assert found == {i: i * i for i in range(40) if i not in (13, 20)}
-
-
-def test_a_task_that_the_kill_timer_ends_timed_out() -> None:
-    def work(task: int) -> int:
-        if task == 1:
+        if task == 30:  # the kill timer ends it
             signal.setitimer(signal.ITIMER_REAL, 0.05)
             time.sleep(20)
-        return task
+        return task * task
 
-    found = dict(spread(work, range(3), processes=1))
-    assert found[1].timed_out
-    assert (found[0], found[2]) == (0, 2)
+    results = dict(spread(work, range(40), processes=3))
+    assert results.pop(13) == Lost(signal.SIGKILL)
+    assert results.pop(20) == Lost(0)
+    assert results.pop(30).timed_out
+    assert results == {i: i * i for i in range(40) if i not in (13, 20, 30)}
 
 
 def test_many_tasks_come_back_once_each_whatever_their_size() -> None:
-    found = list(spread(lambda task: "x" * task * 1000, range(300), processes=4))
-    assert sorted(position for position, _ in found) == list(range(300))
-    assert all(len(text) == position * 1000 for position, text in found)
-
-
-def test_no_task_and_fewer_tasks_than_processes() -> None:
+    results = list(spread(lambda task: "x" * task * 1000, range(300), processes=4))
+    assert sorted(position for position, _ in results) == list(range(300))
+    assert all(len(text) == position * 1000 for position, text in results)
     assert list(spread(len, [], processes=2)) == []
     assert list(spread(len, ["ab"], processes=8)) == [(0, 2)]
 
 
 def test_statements_in_a_process_are_held_to_the_limits(shop: Database) -> None:
-    limits = Limits(timeout_s=0.2)
-    before = shop.path.read_bytes()
+    before = listing(shop.path.parent)
 
-    def work(sql: str) -> tuple[bool, str, list[tuple[object, ...]]]:
-        result = execute(shop, sql, limits)
-        return result.timed_out, result.error or "", list(result.rows)
+    def work(sql: str) -> tuple[bool, bool, list[tuple[object, ...]]]:
+        result = execute(shop, sql, Limits(timeout_s=0.2))
+        return result.timed_out, result.ok, list(result.rows)
 
-    hostile = [
-        ENDLESS,
-        "DROP TABLE sale",
-        "SELECT zeroblob(900000000)",
-        "ATTACH 'other.sqlite' AS other",
-        "SELECT load_extension('x')",
-        "SELECT sum(n) FROM sale",
-    ]
-    found = dict(spread(work, hostile, processes=2))
-    assert found[0][0]
-    for position in (1, 2, 3, 4):
-        assert found[position][1]
-    assert found[5] == (False, "", [(6,)])
-    assert shop.path.read_bytes() == before
-    assert [path.name for path in shop.path.parent.iterdir()] == ["shop.sqlite"]
+    hostile = ["DROP TABLE sale", "SELECT zeroblob(900000000)", "SELECT load_extension('x')"]
+    results = dict(spread(work, [*hostile, ENDLESS, "SELECT sum(n) FROM sale"], processes=2))
+    assert [results[i] for i in range(3)] == [(False, False, [])] * 3
+    assert results[3][0]
+    assert results[4] == (False, True, [(6,)])
+    assert listing(shop.path.parent) == before
 
 
 def test_what_outgrows_its_buffer_is_sorted_in_memory(shop: Database) -> None:
