@@ -201,9 +201,3 @@ def test_other_engines_get_days() -> None:
     assert condition("d", DateFormat("seconds", text=False), period, "postgres") is None
     (period,) = periods("orders in March", TODAY)
     assert condition("d", ISO, period, "duckdb") == "EXTRACT(MONTH FROM d) = 3"
-
-
-@given(st.text(max_size=60))
-def test_any_question(question: str) -> None:
-    for period in periods(question):
-        assert question[slice(*period.span)]

@@ -13,6 +13,7 @@ import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given, settings
@@ -278,33 +279,26 @@ def test_file_that_goes_bad_while_it_is_open(tmp_path: Path, cache: Path, remove
     assert matched(open_value_index(base, cache), "word8 with more") == ["word8 with more"]
 
 
-@pytest.mark.parametrize("kind", ["file", "null", "directory in the way", "no home"])
+@pytest.mark.parametrize("kind", ["a file", "a folder in the way", "no home"])
 def test_cache_that_cannot_be_used(
     base: Database, cache: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place: Path | None = cache
-    if kind == "file":
+    if kind == "a file":
         cache.write_text("mine")
-    elif kind == "null":
-        place = Path(os.devnull) / "cache"
-    elif kind == "directory in the way":
+    elif kind == "a folder in the way":
         open_value_index(base, cache)
         (file,) = cache.iterdir()
         file.unlink()
         (file / "full").mkdir(parents=True)
     else:
-
-        def homeless(_: Path) -> Path:
-            raise RuntimeError("Could not determine home directory.")
-
         monkeypatch.delenv("TXT2SQL_CACHE")
-        monkeypatch.setattr(Path, "expanduser", homeless)
-        place = None
+        monkeypatch.setattr(Path, "expanduser", Mock(side_effect=RuntimeError("no home")))
+    place = None if kind == "no home" else cache
     index = open_value_index(base, place)
     assert matched(index, "York") == ["York"]
     assert open_value_index(base, place) is index  # not built for every question
-    assert kind != "file" or cache.read_text() == "mine"
-    assert kind != "directory in the way" or files(cache) == [file.name]
+    assert kind != "a file" or cache.read_text() == "mine"
+    assert kind != "a folder in the way" or files(cache) == [file.name]
 
 
 SCRIPT = """

@@ -125,14 +125,6 @@ def test_nested_names_stay_short() -> None:
         assert max(len(clause) + len(text) for clause, text in read(sql)) < 2000
 
 
-def test_remembers_by_schema() -> None:
-    sql = "SELECT age FROM singer, other"
-    other = Schema("other", (Table("other", (Column("age"),)),))
-    assert clause_items(sql, SCHEMA) is clause_items(sql, SCHEMA)
-    assert ("select", "singer.age") in read(sql)
-    assert ("select", "other.age") in (clause_items(sql, other) or {})
-
-
 words = st.sampled_from(
     "SELECT FROM WHERE GROUP BY ORDER singer id name song T1 . cell * , ( ) ; -- /* */ "
     "' \" AND = < 1 2.5 count max UNION ALL LIMIT WITH a AS VALUES CASE WHEN END NULL LIKE "
