@@ -112,9 +112,9 @@ def wide(kind: str) -> list[Row]:
     """Twenty columns, and as many rows as make a search of all orders endless."""
     rng = random.Random(7)
     columns = {
-        "identical": lambda: [[i % 50 for i in range(5000)]] * 20,
-        "permuted": lambda: [rng.sample(range(5000), 5000) for _ in range(20)],
-        "flags": lambda: [rng.sample([0, 1] * 2500, 5000) for _ in range(20)],
+        "identical": lambda: [[i % 50 for i in range(2000)]] * 20,
+        "permuted": lambda: [rng.sample(range(2000), 2000) for _ in range(20)],
+        "flags": lambda: [rng.sample([0, 1] * 1000, 2000) for _ in range(20)],
         # Any order of columns fits, and only the last row classes show it.
         "identity": lambda: [[int(i == j) for j in range(20)] for i in range(20)],
     }[kind]()

@@ -217,18 +217,17 @@ def test_live_wal_is_read_and_left_alone(tmp_path: Path, writer: Callable[[str],
 def test_wal_of_a_killed_writer_is_read_and_without_its_index_refused(
     tmp_path: Path, writer: Callable[[str], None]
 ) -> None:
-    folder = tmp_path / "crashed"
-    shutil.copytree(tmp_path / "live", folder)
-    before = listing(folder)
-    database = open_database(folder / "live.sqlite")
-    assert execute(database, "SELECT a FROM t").rows == ((1,),)
-    assert listing(folder) == before
-    (folder / "live.sqlite-shm").unlink()
-    del before["live.sqlite-shm"]
+    crashed, copied = tmp_path / "crashed", tmp_path / "copied"
+    for folder in (crashed, copied):
+        shutil.copytree(tmp_path / "live", folder)
+    (copied / "live.sqlite-shm").unlink()
+    before = listing(crashed), listing(copied)
+    assert execute(open_database(crashed / "live.sqlite"), "SELECT a FROM t").rows == ((1,),)
     with pytest.raises(DatabaseError, match="wal_checkpoint"):
-        open_database(folder / "live.sqlite")
-    assert "wal_checkpoint" in str(execute(database, "SELECT a FROM t").error)
-    assert listing(folder) == before
+        open_database(copied / "live.sqlite")
+    error = execute(Database(copied / "live.sqlite", "live"), "SELECT a FROM t").error
+    assert "wal_checkpoint" in str(error)
+    assert (listing(crashed), listing(copied)) == before
 
 
 def test_closed_wal_database_in_a_read_only_folder(tmp_path: Path) -> None:

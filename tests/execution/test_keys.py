@@ -89,6 +89,7 @@ NO_KEY = {
     "a code that nothing explains": f"{CODES} UPDATE deals SET owner = 'XX' WHERE deal = 'a'",
     "two codes tell too little": f"{CODES} UPDATE deals SET owner = 'AH' WHERE deal != 'b'",
     "no code stands twice": f"{CODES} DELETE FROM deals WHERE deal = 'd'",
+    "two tables explain them": f'{CODES} CREATE TABLE teams AS SELECT Code FROM "Sales Reps"',
     "codes tell no rows apart": f"{CODES} INSERT INTO \"Sales Reps\" VALUES ('AH', 'Al')",
 }
 MANY = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) "

@@ -5,8 +5,6 @@ A case is the completion, a line of `=====`, and the SQL expected (or NONE).
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -73,8 +71,3 @@ def test_normalise_keeps_what_is_quoted_and_folds_what_does_not_parse() -> None:
     assert normalise("select a\nfrom t where b='X  y';") == "SELECT a FROM t WHERE b = 'X  y'"
     assert normalise("SELECT a FROM t WHERE b = 'x'") != normalise("SELECT a FROM t WHERE b = 'X'")
     assert normalise("SELECT  a FROM  WHERE 'x  y' >\n ;") == "SELECT a FROM WHERE 'x  y' >"
-
-
-def test_importing_costs_no_sqlglot() -> None:
-    code = "import sys, txt2sql.sql; sys.exit('sqlglot' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
