@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,15 +16,10 @@ from txt2sql.search.states import ValueSettings
 FILE = Path(__file__).parents[2] / "config" / "rstar_config.yaml"
 
 
-@pytest.mark.parametrize(
-    ("section", "kind"),
-    [("mcts", Settings), ("steps", Decoding), ("value", ValueSettings), ("vote", Weights)],
-)
-def test_the_file_holds_the_defaults(section: str, kind: type[Any]) -> None:
-    assert load(kind, FILE, section=section) == kind()
-
-
-def test_an_override_reaches_the_search_and_a_wrong_one_is_refused() -> None:
+def test_the_file_holds_the_defaults_and_a_wrong_override_is_refused() -> None:
+    kinds = {"mcts": Settings, "steps": Decoding, "value": ValueSettings, "vote": Weights}
+    for section, kind in kinds.items():
+        assert load(kind, FILE, section=section) == kind()
     assert load(Settings, FILE, ["c_puct=2"], section="mcts").c_puct == 2.0
     with pytest.raises(ConfigError, match="num_simulations"):
         load(Settings, FILE, ["num_simulations=0"], section="mcts")
