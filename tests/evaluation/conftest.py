@@ -47,15 +47,15 @@ def find(shop: Database, tmp_path: Path) -> Callable[[str], Database]:
 
 @dataclass
 class TablePredictor:
-    """Answers each example from `answers` and remembers what it was asked."""
+    """Answers each example from `answers` and remembers the examples it got."""
 
     answers: dict[str, str | None]
     name: str = "table"
-    asked: list[Example] = field(default_factory=list)
+    seen: list[Example] = field(default_factory=list)
 
     def predict(self, examples: Sequence[Example]) -> Iterator[Prediction]:
         for example in examples:
-            self.asked.append(example)
+            self.seen.append(example)
             yield Prediction(example.id, self.answers[example.id], seconds=0.5)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from txt2sql.evaluation.calibration import calibration
@@ -12,16 +12,12 @@ from txt2sql.evaluation.statistics import wilson
 ANSWERS = st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=40)
 
 
-def test_no_answers_say_nothing() -> None:
-    assert calibration([]) is None
-
-
 def test_a_model_that_is_sure_of_what_is_wrong() -> None:
     result = calibration([(1.0, False), (1.0, False), (0.0, True)])
     assert result is not None
     assert [level.accuracy.mean for level in result.levels] == [1.0, 0.0]
-    assert result.error == 1.0
-    assert result.auc == 0.0
+    assert (result.error, result.auc) == (1.0, 0.0)
+    assert calibration([]) is None
 
 
 def test_levels_have_their_own_interval() -> None:
@@ -36,12 +32,6 @@ def test_levels_have_their_own_interval() -> None:
     assert result.auc == 0.5
 
 
-def test_where_all_are_right_none_is_surer() -> None:
-    result = calibration([(0.4, True), (0.6, True)])
-    assert result is not None
-    assert result.auc is None
-
-
 def test_accuracy_rises_where_the_least_confident_are_left_out() -> None:
     answers = [(0.9, True), (0.8, True), (0.7, False), (0.6, True), (0.5, False)]
     result = calibration(answers, without_answer=5)
@@ -52,14 +42,7 @@ def test_accuracy_rises_where_the_least_confident_are_left_out() -> None:
     assert result.curve[-1] == (1.0, pytest.approx(0.7))
 
 
-def test_one_confidence_for_all_gains_nothing() -> None:
-    result = calibration([(0.5, i % 4 == 0) for i in range(400)])
-    assert result is not None
-    assert result.coverage["50%"].mean == result.coverage["80%"].mean == 0.25
-    assert result.risk_area == pytest.approx(0.75)
-    assert len(result.curve) == 100
-
-
+@settings(max_examples=50)
 @given(ANSWERS)
 def test_every_answer_counts_once_and_errors_are_probabilities(
     answers: list[tuple[float, bool]],

@@ -11,13 +11,7 @@ from typing import Any
 import pytest
 
 from txt2sql.errors import ConfigError, DataError
-from txt2sql.evaluation.figures import (
-    RunSummary,
-    draw,
-    draw_rows,
-    read_summary,
-    with_unique_names,
-)
+from txt2sql.evaluation.figures import RunSummary, draw, draw_rows, read_summary, with_unique_names
 from txt2sql.evaluation.results import ResultRow
 from txt2sql.evaluation.statistics import wilson
 
@@ -29,15 +23,9 @@ FULL = RunSummary("full", wilson(12, 20), LEVELS, 0.4, 2.5, curve=CURVE)
 
 def report(folder: Path, **others: Any) -> Path:
     folder.mkdir(exist_ok=True)
-    values = wilson(1, 2)._asdict()
-    content = {
-        "model": "small",
-        "metrics": {"execution_accuracy": values},
-        "by_difficulty": {"easy": {"execution_accuracy": values}, "odd": {}},
-        "seconds": {"median": 0.5},
-        "cost": None,
-        **others,
-    }
+    scores = {"execution_accuracy": wilson(1, 2)._asdict()}
+    content = {"model": "small", "metrics": scores, "by_difficulty": {"easy": scores, "odd": {}}}
+    content = {**content, "seconds": {"median": 0.5}, "cost": None, **others}
     (folder / "report.json").write_text(json.dumps(content), encoding="utf-8")
     return folder
 
@@ -49,9 +37,6 @@ def test_a_folder_without_a_report_is_refused(tmp_path: Path) -> None:
         (tmp_path / "report.json").write_text(wrong, encoding="utf-8")
         with pytest.raises(DataError):
             read_summary(tmp_path)
-
-
-def test_a_metric_that_was_not_measured_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no metric 'exact_match'; it has execution_accuracy"):
         read_summary(report(tmp_path / "run"), "exact_match")
 
@@ -66,13 +51,10 @@ def test_a_report_gives_what_figures_show(tmp_path: Path) -> None:
     assert read_summary(report(tmp_path / "run", mode="official")).mode == "official"
 
 
-def test_runs_of_one_model_are_told_apart_by_their_folders() -> None:
+def test_runs_of_one_model_are_told_apart_and_modes_are_not_mixed(tmp_path: Path) -> None:
     paths = [Path("results/a"), Path("results/b"), Path("results/c")]
     named = with_unique_names([FULL, FULL, PLAIN], paths)
     assert [run.name for run in named] == ["a", "b", "plain"]
-
-
-def test_modes_are_not_mixed(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="different modes .official; strict"):
         draw([FULL, FULL._replace(mode="official")], tmp_path)
 
@@ -88,56 +70,29 @@ def test_without_matplotlib_the_error_says_how_to_get_it(
 def test_what_no_run_has_is_left_out_with_the_reason(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="needs the extra figures")
     written, left_out = draw([PLAIN], tmp_path)
-    assert written == []
-    assert [line.split(":")[0] for line in left_out] == [
-        "accuracy_by_hardness",
-        "accuracy_against_latency",
-        "accuracy_against_cost",
-        "risk_coverage",
-    ]
+    assert written == [] and len(left_out) == 4
+    assert left_out[0].startswith("accuracy_by_hardness: ")
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("count", [1, 2, 9])
-def test_every_figure_is_written_twice(tmp_path: Path, count: int) -> None:
+@pytest.mark.parametrize("count", [1, 9])
+def test_every_figure_is_written_as_png_and_svg(tmp_path: Path, count: int) -> None:
     pytest.importorskip("matplotlib", reason="needs the extra figures")
-    runs = [
-        FULL._replace(name=f"$run_{i}^", seconds=0.1 * 3**i, dollars=float(i)) for i in range(count)
-    ]
+    runs = [FULL._replace(name=f"$run_{i}^", seconds=3.0**i, dollars=i) for i in range(count)]
     written, left_out = draw([*runs, PLAIN], tmp_path / "new", "exact_match")
-    assert left_out == []
-    assert len(written) == 8
+    assert (len(written), left_out) == (8, [])
+    assert {*(tmp_path / "new").iterdir()} == {*written}
     for path in written:
         content = path.read_bytes()
         if path.suffix == ".png":
             assert content.startswith(b"\x89PNG")
         else:
             assert ElementTree.fromstring(content).tag.endswith("svg")
-            assert b"#fbfaf7" in content  # its own light panel
-    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == sorted(
-        path.name for path in written
-    )
-
-
-def test_the_same_numbers_make_the_same_picture(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib", reason="needs the extra figures")
-    first, _ = draw([FULL], tmp_path / "a")
-    again, _ = draw([FULL], tmp_path / "b")
-    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in again]
 
 
 def test_a_results_table_is_drawn_by_data_set(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="needs the extra figures")
-    rows = [
-        ResultRow(
-            "spider dev", "small", f"search {n}", execution=wilson(n, 100), facts={"simulations": n}
-        )
-        for n in (10, 30)
-    ]
-    rows.append(
-        ResultRow("spider dev", "gpt", "few", execution=wilson(60, 100), source="published")
-    )
-    left_out = draw_rows([*rows, ResultRow("wikisql dev", "small", "greedy")], tmp_path)
+    half = ResultRow("spider dev", "small", "search", execution=wilson(50, 100))
+    left_out = draw_rows([half, ResultRow("wikisql dev", "small", "greedy")], tmp_path)
     assert "wikisql dev: nothing was evaluated" in left_out
-    names = {path.stem for path in (tmp_path / "spider-dev").iterdir()}
-    assert names == {"accuracy"}
+    assert {path.stem for path in (tmp_path / "spider-dev").iterdir()} == {"accuracy"}

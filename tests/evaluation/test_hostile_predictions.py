@@ -1,13 +1,12 @@
-"""Thousands of broken and hostile predictions: each gets an outcome in time, and nothing changes.
+"""Broken and hostile predictions by the hundred: each gets an outcome in time, and nothing changes.
 
 Generated from a seed: a corpus, mutations of real queries, statements that write, bombs, and noise.
-The default run draws 1,500 of them, `-m slow` 10,000. What the metrics call right is checked against
+The default run draws 600 of them, `-m slow` 3,000. What the metrics call right is checked against
 an oracle that shares no code with them: plain sqlite3, and every order of columns.
 """
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
 import math
@@ -21,17 +20,19 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlite_files import build, listing
 
-from txt2sql.evaluation.metrics import METRICS, Context, Metric
+from txt2sql.evaluation.metrics import METRICS, Context
 from txt2sql.evaluation.mode import Judging
 from txt2sql.execution import pool
-from txt2sql.execution.database import Database, open_database
+from txt2sql.execution.database import open_database
 from txt2sql.execution.execute import Limits, clear_cache
-from txt2sql.types import Example, Outcome, Prediction, Row, Schema, Verdict
+from txt2sql.types import Example, Outcome, Prediction, Row, Verdict
 
 LIMITS = Limits(
     timeout_s=0.2, max_rows=5_000, max_memory_bytes=64_000_000, max_result_bytes=4_000_000
@@ -56,6 +57,20 @@ def lines(name: str) -> list[str]:
 
 
 CORPUS, LONG, SEEDS = lines("hostile.txt"), lines("hostile_long.txt"), lines("hostile_seeds.txt")
+WORDS = (
+    "SELECT FROM WHERE GROUP BY HAVING ORDER LIMIT JOIN ON AND OR NOT IN LIKE BETWEEN IS NULL UNION EXCEPT "
+    "INTERSECT ALL DISTINCT AS CASE WHEN THEN ELSE END WITH RECURSIVE VALUES EXISTS OVER CAST COLLATE item "
+    "shop id name price city opened rating shop_id T1 T1.id T2.city count max avg sum * ( ) , ; . = < > != "
+    "|| + - / % -- /* */ ' \" ` [ ] { } ? : @ $ \\ 1 0 2.5 1e9 'x' \"y\" x'00' nothing DROP TABLE PRAGMA"
+).split()
+STRANGE = [*"\0\t\n\r\x01\x02\x0b\x7f\u00a0\u200b\u202e\u2028\ufeff\ud800\udfff\U0001f600éİß", ""]
+TALK = (
+    "Here is the query:\n```sql\n{}\n```\nIt lists what you asked for.",
+    "{}\n\nExplanation: the query reads the table.",
+    '{"sql": "{}"}',
+    "<s>{}</s>",
+    "-- {}",
+)
 
 
 @dataclass(frozen=True)
@@ -65,45 +80,6 @@ class Case:
     gold: str
     predicted: str | None
     long: bool = False
-
-
-WORDS = (
-    "SELECT FROM WHERE GROUP BY HAVING ORDER LIMIT JOIN ON AND OR NOT IN LIKE BETWEEN IS NULL UNION EXCEPT "
-    "INTERSECT ALL DISTINCT AS CASE WHEN THEN ELSE END WITH RECURSIVE VALUES EXISTS OVER CAST COLLATE item "
-    "shop id name price city opened rating shop_id T1 T1.id T2.city count max avg sum * ( ) , ; . = < > != "
-    "|| + - / % -- /* */ ' \" ` [ ] { } ? : @ $ \\ 1 0 2.5 1e9 'x' \"y\" x'00' nothing DROP TABLE PRAGMA"
-).split()
-STRANGE = [*"\0\t\n\r\x01\x02\x0b\x7f\u00a0\u200b\u202e\u2028\ufeff\ud800\udfff\U0001f600éİß", ""]
-STATEMENTS = (
-    "DROP TABLE {t}",
-    "DELETE FROM {t}",
-    "UPDATE {t} SET {c} = NULL",
-    "INSERT INTO {t} DEFAULT VALUES",
-    "INSERT INTO {t} SELECT * FROM {t}",
-    "REPLACE INTO {t} SELECT * FROM {t}",
-    "CREATE TABLE x{n} AS SELECT * FROM {t}",
-    "CREATE TRIGGER x{n} BEFORE UPDATE ON {t} BEGIN SELECT 1; END",
-    "CREATE INDEX x{n} ON {t} ({c})",
-    "ALTER TABLE {t} RENAME TO x{n}",
-    "ALTER TABLE {t} DROP COLUMN {c}",
-    "ATTACH 'x{n}.sqlite' AS x",
-    "VACUUM INTO 'x{n}.sqlite'",
-    "PRAGMA user_version = {n}",
-    "PRAGMA writable_schema = {n}",
-    "PRAGMA journal_mode = {n}",
-    "SELECT load_extension('x{n}')",
-    "SELECT writefile('x{n}', {c}) FROM {t}",
-    "WITH a AS (SELECT {n}) DELETE FROM {t}",
-    "WITH a AS (SELECT {n}) UPDATE {t} SET {c} = 0 RETURNING *",
-)
-TALK = (
-    "Here is the query:\n```sql\n{}\n```\nIt lists what you asked for.",
-    "{}\n\nExplanation: the query reads the table.",
-    '{{"sql": "{}"}}',
-    "<s>{}</s>",
-    "-- {}",
-    "'{}'",
-)
 
 
 def tokens(sql: str) -> list[str]:
@@ -128,42 +104,27 @@ def _edited(rng: random.Random, sql: str) -> str:
 
 
 def _garbled(rng: random.Random, sql: str) -> str:
-    """Characters inserted, dropped or replaced by strange ones."""
+    """Characters dropped or replaced by strange ones."""
     letters = list(sql)
     for _ in range(rng.randint(1, 6)):
-        place = rng.randrange(len(letters))
-        letters[place] = rng.choice([rng.choice(STRANGE), rng.choice("'\"`[](),;-*/"), ""])
+        strange = [rng.choice(STRANGE), rng.choice("'\"`[](),;-*/"), ""]
+        letters[rng.randrange(len(letters))] = rng.choice(strange)
     return "".join(letters)
 
 
 def _respelled(rng: random.Random, sql: str) -> str:
     """The same query in another dress: what is right and must stay so."""
     case = rng.choice([str.upper, str.lower, str.swapcase])
-    gap = rng.choice([" ", "\n", "\t", "  ", " /* x */ ", " -- x\n"])
-    parts = [
-        gap if part.isspace() else part if part.startswith("'") else case(part)
-        for part in tokens(sql)
-    ]
-    return (
-        rng.choice(["", " ", "-- all\n"]) + "".join(parts) + rng.choice(["", ";", " ; ", " -- x"])
-    )
+    gap = rng.choice([" ", "\n", "\t", " /* x */ ", " -- x\n"])
+    parts = [gap if p.isspace() else p if p[0] == "'" else case(p) for p in tokens(sql)]
+    return "".join([rng.choice(["", "-- all\n"]), *parts, rng.choice(["", " ; ", " -- x"])])
 
 
 def _smuggled(rng: random.Random, sql: str) -> str:
-    """A statement that writes, alone or beside the query."""
-    template = rng.choice(STATEMENTS)
-    table, column = rng.choice([("item", "price"), ("shop", "city"), ("sqlite_master", "sql")])
-    evil = template.format(t=table, c=column, n=rng.randrange(1000))
-    return rng.choice(
-        [
-            evil,
-            f"{sql}; {evil}",
-            f"{evil}; {sql}",
-            f"-- {sql}\n{evil}",
-            f"{sql} UNION {evil}",
-            f"({evil})",
-        ]
-    )
+    """A hostile statement beside the query."""
+    evil = rng.choice(CORPUS)
+    shapes = (f"{sql}; {evil}", f"{evil}; {sql}", f"-- {sql}\n{evil}", f"{sql} UNION {evil}")
+    return rng.choice([*shapes, f"({evil})"])
 
 
 def _nested(rng: random.Random, sql: str) -> str:
@@ -177,13 +138,11 @@ def _nested(rng: random.Random, sql: str) -> str:
             "SELECT * FROM (" * n + sql + ")" * n,
             "SELECT " + "NOT " * n + "1",
             "SELECT " + "CASE WHEN 1 THEN " * n + "1" + " END" * n,
-            "SELECT 1 WHERE 1" + " AND 1" * n,
             "SELECT count(*) FROM item WHERE id IN (" + ", ".join(map(str, range(n))) + ")",
             "SELECT count(*) FROM shop" + ", shop" * min(n // 5, 4),
             "SELECT count(*) FROM shop" + "".join(f" JOIN shop s{i} USING (id)" for i in range(n)),
             sql + f" UNION {sql}" * n,
             "/*" * n + sql,
-            "SELECT '" + "''" * n,
         ]
     )
 
@@ -199,15 +158,9 @@ def _swollen(rng: random.Random, sql: str) -> str:
             f"SELECT group_concat({text}) FROM shop",
             f"SELECT {text} || {text} || {text}",
             f"SELECT name FROM item WHERE name LIKE '{'%_' * min(abs(n), 30_000)}'",
-            f"SELECT count(*) FROM item WHERE id < {n}{'0' * rng.randrange(50)}",
-            f"SELECT max({text}) FROM item GROUP BY shop_id",
             f"SELECT * FROM item LIMIT {n} OFFSET {-n}",
         ]
     )
-
-
-def _talk(rng: random.Random, sql: str) -> str:
-    return rng.choice(TALK).replace("{}", sql)
 
 
 def _noise(rng: random.Random, sql: str) -> str | None:
@@ -216,10 +169,10 @@ def _noise(rng: random.Random, sql: str) -> str | None:
         [
             None,
             " " * size,
+            rng.choice(TALK).replace("{}", sql),
             "".join(chr(rng.randrange(0x110000)) for _ in range(size)),
             "".join(rng.choice(STRANGE) for _ in range(size)),
             "SELECT " + " ".join(rng.choice(WORDS) for _ in range(size)),
-            json.dumps({"query": sql, "n": size}),
             sql[: rng.randrange(len(sql))],
             sql[rng.randrange(len(sql)) :],
         ]
@@ -240,22 +193,19 @@ FAMILIES: dict[Callable[[random.Random, str], str | None], int] = {
     _smuggled: 15,
     _nested: 5,
     _swollen: 5,
-    _talk: 5,
-    _noise: 14,
+    _noise: 19,
     _huge: 1,
 }
-LONG_SHARE = 250
 
 
 def cases(n: int, seed: int) -> list[Case]:
-    """The corpora, then generated predictions up to `n`; one in `LONG_SHARE` of all runs long."""
+    """The corpora, then generated predictions up to `n`; some of them run long."""
     rng = random.Random(seed)
-    kinds, weights = list(FAMILIES), list(FAMILIES.values())
-    made = [Case(rng.choice(SEEDS), sql, True) for sql in rng.choices(LONG, k=n // LONG_SHARE)]
+    made = [Case(rng.choice(SEEDS), sql, True) for sql in rng.choices(LONG, k=4)]
     made += [Case(SEEDS[0], sql) for sql in CORPUS]
     while len(made) < n:
         gold = rng.choice(SEEDS)
-        (kind,) = rng.choices(kinds, weights)
+        (kind,) = rng.choices(list(FAMILIES), list(FAMILIES.values()))
         made.append(Case(gold, kind(rng, gold), long=kind is _swollen))
     rng.shuffle(made)
     return made
@@ -264,57 +214,25 @@ def cases(n: int, seed: int) -> list[Case]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A small database alone in the folder that everything runs in, where nothing may change."""
-    place = tmp_path_factory.mktemp("hostile")
-    rng = random.Random(11)
-    with closing(sqlite3.connect(place / "shop.sqlite")) as connection:
-        connection.executescript(
-            "CREATE TABLE shop (id INTEGER PRIMARY KEY, city TEXT, opened INTEGER, rating REAL);"
-            "CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT, price REAL, shop_id INTEGER"
-            " REFERENCES shop (id));"
-        )
-        connection.executemany(
-            "INSERT INTO shop VALUES (?, ?, ?, ?)",
-            [(i, f"city {i % 7}", 1985 + 3 * i, [None, 2.5, 3.5, 4.5][i % 4]) for i in range(10)],
-        )
-        connection.executemany(
-            "INSERT INTO item VALUES (?, ?, ?, ?)",
-            [(i, f"item {i}", round(rng.random() * 100, 2), rng.randrange(10)) for i in range(300)],
-        )
-        connection.commit()
-    old = time.time() - 100
-    os.utime(place / "shop.sqlite", (old, old))
+    place, rng = tmp_path_factory.mktemp("hostile"), random.Random(11)
+    ratings = ["NULL", 2.5, 3.5, 4.5]
+    shops = [f"({i}, 'city {i % 7}', {1985 + 3 * i}, {ratings[i % 4]})" for i in range(10)]
+    items = [f"({i}, 'item {i}', {rng.randrange(9999) / 100}, {i % 9})" for i in range(300)]
+    file = build(
+        place / "shop.sqlite",
+        "CREATE TABLE shop (id INTEGER PRIMARY KEY, city TEXT, opened INTEGER, rating REAL);"
+        "CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT, price REAL,"
+        " shop_id INTEGER REFERENCES shop (id));"
+        f"INSERT INTO shop VALUES {', '.join(shops)}; INSERT INTO item VALUES {', '.join(items)};",
+    )
+    os.utime(file, (time.time() - 100,) * 2)
     before, here = listing(place), Path.cwd()
     pool.close_idle()  # the next ones start in this folder
     os.chdir(place)
-    try:
-        yield place
-    finally:
-        os.chdir(here)
+    yield place
+    os.chdir(here)
     pool.close_idle()
     assert listing(place) == before
-
-
-def listing(place: Path) -> dict[str, tuple[int, str]]:
-    return {
-        file.name: (file.stat().st_mtime_ns, hashlib.sha256(file.read_bytes()).hexdigest())
-        for file in place.iterdir()
-    }
-
-
-@dataclass
-class Shop:
-    """What metrics ask a data set for."""
-
-    where: Database
-
-    def database(self, db_id: str) -> Database:
-        return self.where
-
-    def __post_init__(self) -> None:
-        self.known = self.where.schema()
-
-    def schema(self, db_id: str) -> Schema:
-        return self.known
 
 
 class Judge:
@@ -322,28 +240,23 @@ class Judge:
 
     def __init__(self, folder: Path, names: tuple[str, ...], mode: str) -> None:
         self.database = open_database(folder / "shop.sqlite")
-        context = Context(Judging(mode, both=False, limits=LIMITS), Shop(self.database))
-        self.metrics: list[Metric] = [METRICS[name](context) for name in names]
+        schema = self.database.schema()
+        shop = SimpleNamespace(database=lambda db_id: self.database, schema=lambda db_id: schema)
+        context = Context(Judging(mode, both=False, limits=LIMITS), shop)
+        self.metrics = {name: METRICS[name](context) for name in names}
 
     def verdicts(self, case: Case) -> dict[str, Verdict]:
-        example = Example("e", "shop", "?", case.gold)
-        prediction = Prediction("e", case.predicted)
-        found = {}
-        for metric in self.metrics:
-            verdict, seconds = self._timed(metric, example, prediction)
-            if seconds > LIMITS.timeout_s + MARGIN_S:  # the machine may have been busy elsewhere
-                clear_cache()
-                verdict, seconds = self._timed(metric, example, prediction)
-            assert seconds <= LIMITS.timeout_s + MARGIN_S, (metric.name, case)
-            found[metric.name] = verdict
-        return found
+        return {name: self._in_time(name, case) for name in self.metrics}
 
-    def _timed(
-        self, metric: Metric, example: Example, prediction: Prediction
-    ) -> tuple[Verdict, float]:
-        start = time.perf_counter()
-        verdict = metric(example, prediction, self.database)
-        return verdict, time.perf_counter() - start
+    def _in_time(self, name: str, case: Case) -> Verdict:
+        example, prediction = Example("e", "shop", "?", case.gold), Prediction("e", case.predicted)
+        for _ in range(2):  # the machine may have been busy elsewhere
+            start = time.perf_counter()
+            verdict = self.metrics[name](example, prediction, self.database)
+            if time.perf_counter() - start <= LIMITS.timeout_s + MARGIN_S:
+                return verdict
+            clear_cache()
+        raise AssertionError(f"{name} took too long over {case}")
 
 
 def rows_of(path: Path, sql: str) -> list[Row] | None:
@@ -362,21 +275,16 @@ def rows_of(path: Path, sql: str) -> list[Row] | None:
 def deserved(gold: list[Row], predicted: list[Row] | None, ordered: bool) -> bool:
     """Equal rows under some order of columns; floats to eleven digits."""
 
-    def plain(rows: list[Row]) -> list[Row]:
-        return [
-            tuple(
-                float(f"{c:.10e}") if isinstance(c, float) and math.isfinite(c) else c for c in row
-            )
-            for row in rows
-        ]
+    def plain(cell: object) -> object:
+        return float(f"{cell:.10e}") if isinstance(cell, float) and math.isfinite(cell) else cell
 
     if predicted is None or len(gold) != len(predicted):
         return False
     if not gold or len(gold[0]) != len(predicted[0]):
         return not gold
-    left = plain(gold)
+    left = [tuple(map(plain, row)) for row in gold]
     for order in itertools.permutations(range(len(gold[0]))):
-        right = [tuple(row[i] for i in order) for row in plain(predicted)]
+        right = [tuple(plain(row[i]) for i in order) for row in predicted]
         if left == right if ordered else Counter(left) == Counter(right):
             return True
     return False
@@ -414,28 +322,22 @@ def check_strictly(case: Case, verdicts: dict[str, Verdict], path: Path, gold: l
 
 def run(folder: Path, n: int, seed: int, names: tuple[str, ...], mode: str) -> Counter[Outcome]:
     """Judge `n` predictions; how execution accuracy went."""
-    judge = Judge(folder, names, mode)
-    path = folder / "shop.sqlite"
-    before = listing(folder)
+    judge, path, before = Judge(folder, names, mode), folder / "shop.sqlite", listing(folder)
     golds = {gold: rows_of(path, gold) for gold in SEEDS}
+    assert None not in golds.values()
     outcomes: Counter[Outcome] = Counter()
     for place, case in enumerate(cases(n, seed)):
         verdicts = judge.verdicts(case)
         check(case, verdicts)
-        gold = golds[case.gold]
-        assert gold is not None
         if mode == "strict":
-            check_strictly(case, verdicts, path, gold)
+            check_strictly(case, verdicts, path, golds[case.gold])
         outcomes[verdicts["execution_accuracy"].outcome] += 1
-        if place % 50 == 0:
-            assert listing(folder) == before, case
-    assert listing(folder) == before
+        assert place % 50 or listing(folder) == before, case
     return outcomes
 
 
-def test_a_sample(folder: Path) -> None:
-    outcomes = run(folder, 1500, 0, USUAL, "strict")
-    assert sum(outcomes.values()) == 1500
+def test_every_hostile_prediction_gets_an_outcome_in_time_and_changes_nothing(folder: Path) -> None:
+    outcomes = run(folder, 600, 0, USUAL, "strict")
     # The cases are of use only if every kind of outcome is among them.
     assert set(outcomes) == set(Outcome) - {Outcome.GOLD_ERROR}
     assert min(outcomes.values()) >= 4
@@ -443,18 +345,20 @@ def test_a_sample(folder: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", ["strict", "official"])
-def test_every_metric(folder: Path, mode: str) -> None:
+def test_so_it_does_by_every_metric(folder: Path, mode: str) -> None:
     names = tuple(name for name in METRICS if name != "test_suite_accuracy")  # needs its databases
     assert sum(run(folder, 1500, 2, names, mode).values()) == 1500
 
 
-@settings(max_examples=150)
+@pytest.fixture(scope="module")
+def judge(folder: Path) -> Judge:
+    return Judge(folder, USUAL, "strict")
+
+
+@settings(max_examples=60)
 @given(st.one_of(st.text(), st.lists(st.sampled_from(WORDS)).map(" ".join)), st.sampled_from(SEEDS))
-def test_any_text(folder: Path, predicted: str, gold: str) -> None:
-    path = folder / "shop.sqlite"
-    case = Case(gold, predicted)
-    rows = rows_of(path, gold)
-    verdicts = Judge(folder, USUAL, "strict").verdicts(case)
-    assert rows is not None
+def test_so_does_any_text(folder: Path, judge: Judge, predicted: str, gold: str) -> None:
+    case, path = Case(gold, predicted), folder / "shop.sqlite"
+    verdicts = judge.verdicts(case)
     check(case, verdicts)
-    check_strictly(case, verdicts, path, rows)
+    check_strictly(case, verdicts, path, rows_of(path, gold) or [])

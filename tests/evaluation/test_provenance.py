@@ -17,10 +17,9 @@ def folder(root: Path, **files: str) -> Path:
 def test_a_changed_renamed_or_added_file_changes_the_model(tmp_path: Path) -> None:
     first = provenance.model_hash(folder(tmp_path / "a", weights="1", config="2"))
     others = [
-        folder(tmp_path / "b", weights="1", config="3"),
-        folder(tmp_path / "c", weights="2", config="1"),
-        folder(tmp_path / "d", weights="1", configuration="2"),
-        folder(tmp_path / "e", weights="1", config="2", tokenizer=""),
+        folder(tmp_path / "b", weights="2", config="1"),
+        folder(tmp_path / "c", weights="1", configuration="2"),
+        folder(tmp_path / "d", weights="1", config="2", tokenizer=""),
     ]
     assert first not in {provenance.model_hash(other) for other in others}
 
@@ -36,11 +35,8 @@ def test_where_a_model_lies_and_its_by_products_do_not_matter(tmp_path: Path) ->
 
 
 def test_large_files_are_told_apart_by_size_and_samples(tmp_path: Path) -> None:
-    size = 3 << 20
-    contents = [bytes(size), bytes(size + 1), bytes(size - 1) + b"x", b"x" + bytes(size - 1)]
-    hashes = set()
-    for index, content in enumerate(contents):
-        path = tmp_path / str(index)
-        path.write_bytes(content)
-        hashes.add(provenance.file_hash(path, whole=1 << 20))
-    assert len(hashes) == len(contents)
+    size, hashes = 3 << 20, set()
+    for content in (bytes(size), bytes(size + 1), bytes(size - 1) + b"x", b"x" + bytes(size - 1)):
+        (tmp_path / "file").write_bytes(content)
+        hashes.add(provenance.file_hash(tmp_path / "file", whole=1 << 20))
+    assert len(hashes) == 4

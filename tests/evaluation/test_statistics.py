@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import random
 import statistics
-from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from txt2sql.evaluation.statistics import (
     Estimate,
     estimate,
-    graded,
     graded_difference,
     mcnemar,
     paired_difference,
@@ -43,20 +41,17 @@ def test_wilson_agrees_with_published_intervals(
     assert (result.mean, result.n) == (successes / n, n)
 
 
-def test_no_examples_tell_nothing() -> None:
-    assert estimate([]) == Estimate(0.0, 0, 0.0, 1.0)
-    assert paired_difference(0, 0, 0, 0) == Estimate(0.0, 0, -1.0, 1.0)
-    assert graded_difference([], []) == Estimate(0.0, 0, -1.0, 1.0)
-
-
-def test_one_example_tells_little() -> None:
+def test_few_examples_say_little_and_none_say_nothing() -> None:
     """A bootstrap of one score, or of a few that are equal, would have no width."""
+    assert estimate([]) == Estimate(0.0, 0, 0.0, 1.0)
+    assert paired_difference(0, 0, 0, 0) == graded_difference([], []) == Estimate(0.0, 0, -1.0, 1.0)
     for few in ([0.5], [0.9, 0.9, 0.9]):
         result = estimate(few)
         assert result.high - result.low > 0.4
         assert result.mean == pytest.approx(few[0])
 
 
+@settings(max_examples=50)
 @given(st.integers(0, 500), st.integers(1, 500))
 def test_wilson_holds_its_mean_and_mirrors(successes: int, n: int) -> None:
     successes = min(successes, n)
@@ -65,28 +60,22 @@ def test_wilson_holds_its_mean_and_mirrors(successes: int, n: int) -> None:
     assert result.low == pytest.approx(1 - mirrored.high)
 
 
-def bootstrap(values: Sequence[float], resamples: int = 4000) -> tuple[float, float]:
-    """The percentile bootstrap as it is defined: many means of draws with replacement."""
-    draw, n = random.Random(0), len(values)
-    means = [sum(draw.choices(values, k=n)) / n for _ in range(resamples)]
-    return quantile(means, 0.025), quantile(means, 0.975)
-
-
 # Scores as component match gives them: tenths, most of them high; and with many perfect ones.
 @pytest.mark.parametrize("weights", [[1, 0, 1, 2, 3, 4, 6, 10, 15, 20, 60], [40, 1, 2, 57]])
-@pytest.mark.parametrize(("n", "within"), [(60, 0.006), (200, 0.003), (1034, 0.002)])
+@pytest.mark.parametrize(("n", "within"), [(60, 0.006), (200, 0.003)])
 def test_graded_scores_get_the_interval_of_a_bootstrap(
     weights: list[int], n: int, within: float
 ) -> None:
     levels = [i / (len(weights) - 1) for i in range(len(weights))]
     values = random.Random(1).choices(levels, weights, k=n)
-    low, high = bootstrap(values)
-    result = estimate(values)
-    assert result == graded(values)
+    draw, result = random.Random(0), estimate(values)
+    means = [statistics.fmean(draw.choices(values, k=n)) for _ in range(4000)]
     assert result.mean == pytest.approx(statistics.fmean(values))
-    assert (result.low, result.high) == pytest.approx((low, high), abs=within)
+    interval = quantile(means, 0.025), quantile(means, 0.975)
+    assert (result.low, result.high) == pytest.approx(interval, abs=within)
 
 
+@settings(max_examples=50)
 @given(st.lists(scores, min_size=1, max_size=60))
 def test_every_interval_holds_its_mean_and_stays_among_the_scores(values: list[float]) -> None:
     result = estimate(values)
@@ -99,21 +88,14 @@ def test_every_interval_holds_its_mean_and_stays_among_the_scores(values: list[f
         assert result.high <= max(values) + tiny
 
 
-# ------------------------------------------------------------------------------------------- pairs
-
-
 # By hand: 2 * (1 + 8) / 2**8, 2 * (1 + 10 + 45) / 2**10.
 @pytest.mark.parametrize(
     ("only_a", "only_b", "p"),
-    [(0, 0, 1.0), (5, 5, 1.0), (0, 1, 1.0), (0, 6, 1 / 32), (1, 7, 9 / 128), (2, 8, 7 / 64)],
+    [(0, 0, 1.0), (5, 5, 1.0), (0, 1, 1.0), (1, 7, 9 / 128), (2, 8, 7 / 64), (0, 5000, 0.0)],
 )
 def test_mcnemar_agrees_with_hand_counts(only_a: int, only_b: int, p: float) -> None:
     assert mcnemar(only_a, only_b) == pytest.approx(p)
-
-
-def test_mcnemar_stands_thousands_of_pairs() -> None:
     assert 0.01 < mcnemar(4900, 5100) < 0.1
-    assert mcnemar(0, 5000) == 0.0
 
 
 # Fagerland, Lydersen and Laake, "Recommended tests and confidence intervals for paired binomial
@@ -131,6 +113,7 @@ def test_paired_differences_agree_with_published_intervals(
     assert result.mean == pytest.approx((table[2] - table[1]) / sum(table))
 
 
+@settings(max_examples=50)
 @given(counts, counts, counts, counts)
 def test_the_paired_interval_holds_the_difference_and_turns_with_the_sides(
     both: int, only_a: int, only_b: int, neither: int
@@ -139,9 +122,6 @@ def test_the_paired_interval_holds_the_difference_and_turns_with_the_sides(
     turned = paired_difference(both, only_b, only_a, neither)
     assert -1 <= result.low <= result.mean <= result.high <= 1
     assert (turned.low, turned.high) == pytest.approx((-result.high, -result.low))
-
-
-# --------------------------------------------------------------------------------------- quantiles
 
 
 def test_quantiles_interpolate_between_neighbours() -> None:

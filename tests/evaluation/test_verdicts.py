@@ -16,8 +16,8 @@ def verdict(outcome: Outcome, reason: str = "") -> Verdict:
     return Verdict("a", "execution_accuracy", outcome, float(outcome is Outcome.CORRECT), reason)
 
 
-def item(name: str, *verdicts: Verdict, difficulty: str | None = None) -> Judged:
-    example = Example(name, "shop", "?", "SELECT 2", difficulty=difficulty)
+def item(name: str, *verdicts: Verdict) -> Judged:
+    example = Example(name, "shop", "?", "SELECT 2", difficulty="easy")
     return Judged(example, Prediction(name, "SELECT 1"), verdicts)
 
 
@@ -27,29 +27,21 @@ def item(name: str, *verdicts: Verdict, difficulty: str | None = None) -> Judged
         ('no such column: "syntax error"', "unknown_column"),
         ('near "no such": syntax error', "parse_failure"),
         ("the query failed: no such table: T", "unknown_table"),
-        ("misuse of aggregate: COUNT()", "other_error"),
         ("no such function: YEAR", "other_error"),
-        ("out of memory: the statement needs more than the memory limit", "other_error"),
         ("", "other_error"),
         ('unrecognized token: "\'abc"', "parse_failure"),
     ],
 )
 def test_the_first_known_phrase_of_an_error_decides(reason: str, expected: str) -> None:
     assert category(verdict(Outcome.PREDICTION_ERROR, reason)) == expected
-
-
-@pytest.mark.parametrize("outcome", Outcome)
-def test_every_outcome_has_a_category(outcome: Outcome) -> None:
-    assert category(verdict(outcome)) in CATEGORIES
+    assert {category(verdict(outcome)) for outcome in Outcome} <= set(CATEGORIES)
 
 
 @pytest.mark.parametrize(
     ("sql", "expected"),
     [
         (None, "no_sql"),
-        ("  ", "no_sql"),
         ("SELECT id FORM shop", "parse_failure"),
-        ("SELECT id FROM shop WHERE", "parse_failure"),
         ("SELECT id FROM shop WHERE city = 'Lisbon", "parse_failure"),
         ("SELECT id FROM store", "unknown_table"),
         ("SELECT town FROM shop", "unknown_column"),
@@ -58,7 +50,6 @@ def test_every_outcome_has_a_category(outcome: Outcome) -> None:
         ("SELECT 1; SELECT 2", "refused"),
         ("SELECT count(*) FROM shop WHERE count(*) > 1", "other_error"),
         ("SELECT id, city FROM shop", "wrong_columns"),
-        ("SELECT id FROM shop WHERE id > 1", "wrong_rows"),
         ("SELECT id FROM shop UNION ALL SELECT id FROM shop", "wrong_rows"),
         ("SELECT opened FROM shop", "wrong_values"),
         ("SELECT id FROM shop", "correct"),
@@ -72,16 +63,13 @@ def test_what_the_metric_says_is_understood(shop: Database, sql: str | None, exp
 
 def test_there_is_one_row_per_example() -> None:
     partial = {"select": {"acc": 1, "rec": 1, "f1": 1, "label_total": 1, "pred_total": 1}}
-    judged = [
-        item("a", verdict(Outcome.CORRECT), difficulty="easy"),
-        item(
-            "b",
-            Verdict("b", "exact_match", Outcome.CORRECT, 1.0),
-            Verdict("b", "component_match", Outcome.CORRECT, 0.9, "", {"partial": partial}),
-            verdict(Outcome.WRONG_RESULT, "3 rows, gold has 4"),
-        ),
-        item("c", verdict(Outcome.GOLD_ERROR)),
-    ]
+    several = (
+        Verdict("b", "exact_match", Outcome.CORRECT, 1.0),
+        Verdict("b", "component_match", Outcome.CORRECT, 0.9, "", {"partial": partial}),
+        verdict(Outcome.WRONG_RESULT, "3 rows, gold has 4"),
+    )
+    judged = [item("a", verdict(Outcome.CORRECT)), item("b", *several)]
+    judged.append(item("c", verdict(Outcome.GOLD_ERROR)))
     rows = [json.loads(json.dumps(row)) for row in verdict_rows(judged)]
     assert rows[0] == {
         "i": 0,
@@ -104,10 +92,7 @@ def test_there_is_one_row_per_example() -> None:
     assert (rows[1]["i"], rows[1]["exact"], rows[1]["exec"]) == (1, 1, 0)
     assert rows[1]["partial"] == partial
     assert (rows[1]["category"], rows[1]["reason"]) == ("wrong_rows", "3 rows, gold has 4")
-    assert rows[1]["scores"] == {
-        "exact_match": 1.0,
-        "component_match": 0.9,
-        "execution_accuracy": 0.0,
-    }
+    scores = {"exact_match": 1.0, "component_match": 0.9, "execution_accuracy": 0.0}
+    assert rows[1]["scores"] == scores
     assert (rows[2]["exec"], rows[2]["scores"]) == (None, {"execution_accuracy": None})
     assert rows[2]["outcome"] == "gold_error"

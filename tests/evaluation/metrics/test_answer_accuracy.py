@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from txt2sql.evaluation.metrics.answer_accuracy import AnswerAccuracy, answers_match
@@ -20,35 +22,27 @@ def column(*cells: Cell) -> list[Row]:
     [
         ([], ["x"]),
         (column("x"), []),
-        (column(None), ["x"]),
         (column("Ann", "Bob"), ["Ann"]),  # more than was asked for
         (column("Ann"), ["Ann", "Bob"]),
         ([("Ann", 3)], ["Ann"]),  # a column that nobody asked for
-        ([("Ann", 1), ("Bob", 2)], ["Ann", "Bob"]),
-        (column(2), ["3"]),
         (column(12467), ["12,468"]),
-        (column("5 km"), ["5 m"]),
         (column("5 km"), ["5%"]),
         (column(0.34), ["0.33"]),
         (column(1), ["0.6"]),
         (column("13 august"), ["13"]),
-        (column("june"), ["6"]),
         (column("1991-06-05"), ["June 6, 1991"]),
         (column("june 1991"), ["June 1992"]),
-        (column("1991-06-05 14:30"), ["June 5, 1991"]),
         (column("99/99/91"), ["June 5, 1991"]),
         (column("1,2,3"), ["123"]),
         (column("c#"), ["C"]),
-        (column("a♯"), ["A"]),
         (column("yes"), ["1"]),
         (column("nan"), ["inf"]),
         (column("Apollo 11"), ["11"]),
-        (column("-5"), ["5"]),
         (column(*map(str, range(2000))), ["5"]),
         (column("Ann, Bob and Zoë"), ["Ann", "Bob"]),
     ],
 )
-def test_what_is_no_answer(rows: list[Row], answers: list[str]) -> None:
+def test_another_thing_is_no_answer(rows: list[Row], answers: list[str]) -> None:
     assert not answers_match(rows, answers)
 
 
@@ -58,48 +52,34 @@ def test_what_is_no_answer(rows: list[Row], answers: list[str]) -> None:
         # case, accents, punctuation, quotes, white space, notes
         ("derby county", "Derby County"),
         ("l'enfant que j'etais", "\"L'enfant que j'étais\""),
-        ("wolfe  tones ", "Wolfe Tones"),
-        ("bangkok , thailand", "Bangkok, Thailand"),
         ("st. john's", "St. John’s"),
         ("sweden (37 pts)", "Sweden"),
-        ("brazil[1]", "Brazil"),
         ("10-12", "10–12"),
         (b"Ann", "Ann"),
         # numbers: thousands, types, decimals, ordinals, signs
         (12467, "12,467"),
-        ("12,467", "12467"),
-        (2004.0, "2004"),
-        ("2004", "2004"),
         (0.067, ".067"),
         (0.3333333, "0.33"),
-        (3729.7, "3,729.7"),
         ("1st", "1"),
         (2, "2nd"),
         (-5, "−5"),
-        ("+7", "7"),
-        (1e6, "1,000,000"),
         # units, currencies, percent
         (9, "9 years"),
         (0.11, "0.11 mts"),
-        ("56", "56 m"),
         (28000, "$28,000"),
         ("£174,000", "174000"),
         (5, "5%"),
         (0.05, "5%"),
-        ("5 percent", "5%"),
-        (12.5, "12.5 %"),
         # dates
         ("1991-06-05", "June 5, 1991"),
         ("1991-06-05 00:00:00", "5 June 1991"),
         ("06/05/91", "June 5, 1991"),
-        ("5.6.1991", "June 5, 1991"),
         ("june 5th, 1991", "Jun. 5, 1991"),
         ("1991-06", "June 1991"),
         ("may 3", "3 May"),
-        ("1991", "1991"),
     ],
 )
-def test_the_same_thing_in_another_form(cell: Cell, answer: str) -> None:
+def test_the_same_thing_in_another_form_is_the_answer(cell: Cell, answer: str) -> None:
     assert answers_match([(cell,)], [answer])
 
 
@@ -108,10 +88,8 @@ def test_the_same_thing_in_another_form(cell: Cell, answer: str) -> None:
     [
         column("ann", "bob"),
         column("Bob", "Ann"),
-        column("Ann", None, "Bob", "Ann"),
         [("Bob", "Ann")],
         column("Ann, Bob"),
-        column("ann|bob"),
         column("Ann\nBob"),
     ],
 )
@@ -122,11 +100,13 @@ def test_lists_have_no_order_and_no_duplicates(rows: list[Row]) -> None:
 cells = st.none() | st.integers() | st.floats() | st.text() | st.binary()
 
 
+@settings(max_examples=40)
 @given(st.lists(st.tuples(cells) | st.tuples(cells, cells)), st.lists(st.text()))
-def test_nothing_raises(rows: list[Row], answers: list[str]) -> None:
+def test_no_rows_and_no_answers_raise(rows: list[Row], answers: list[str]) -> None:
     assert answers_match(rows, answers) in (True, False)
 
 
+@settings(max_examples=40)
 @given(st.lists(st.text(alphabet="abcxyz 0123456789.,%$-").filter(str.strip), min_size=1))
 def test_an_answer_is_its_own_answer(answers: list[str]) -> None:
     assert answers_match(column(*answers), answers)
@@ -136,8 +116,6 @@ def test_an_answer_is_its_own_answer(answers: list[str]) -> None:
     ("sql", "outcome"),
     [
         (None, Outcome.NO_SQL),
-        (" ", Outcome.NO_SQL),
-        ("SELECT town FROM shop", Outcome.PREDICTION_ERROR),
         ("DROP TABLE shop", Outcome.PREDICTION_ERROR),
         ("SELECT city FROM shop WHERE id = 2", Outcome.WRONG_RESULT),
         ("SELECT DISTINCT city FROM shop", Outcome.WRONG_RESULT),
@@ -147,12 +125,7 @@ def test_an_answer_is_its_own_answer(answers: list[str]) -> None:
 def test_the_metric_runs_the_prediction(shop: Database, sql: str | None, outcome: Outcome) -> None:
     example = Example("train-0", "shop", "Where was the first shop?", answers=("Lisbon",))
     verdict = AnswerAccuracy()(example, Prediction("train-0", sql), shop)
-    assert verdict.outcome is outcome
-    assert verdict.score == (outcome is Outcome.CORRECT)
-
-
-def test_a_question_without_answers_is_not_the_fault_of_the_model(shop: Database) -> None:
-    for answers in (None, ()):
-        example = Example("train-0", "shop", "?", answers=answers)
-        verdict = AnswerAccuracy()(example, Prediction("train-0", "SELECT 1"), shop)
-        assert verdict.outcome is Outcome.GOLD_ERROR
+    assert (verdict.outcome, verdict.score) == (outcome, outcome is Outcome.CORRECT)
+    for answers in (None, ()):  # not the fault of the model
+        unknown = AnswerAccuracy()(replace(example, answers=answers), Prediction("", sql), shop)
+        assert unknown.outcome is Outcome.GOLD_ERROR

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlite_files import build
 
 from txt2sql.errors import DatabaseError
 from txt2sql.evaluation.metrics.execution_accuracy import (
@@ -22,6 +20,8 @@ from txt2sql.types import Example, Outcome, Prediction, Verdict
 
 CITIES = "SELECT city FROM shop"
 COUNT = "SELECT count(*) FROM shop"
+SCRIPT = "CREATE TABLE shop (id); INSERT INTO shop VALUES (1), (2), (3);"
+IDS = "SELECT id FROM shop"
 
 
 def judged(
@@ -37,12 +37,10 @@ def judged(
         (CITIES, "SELECT city FROM shop WHERE id < 3"),  # a row missing
         (CITIES, "SELECT DISTINCT city FROM shop"),  # a duplicate missing
         (CITIES, "SELECT city FROM shop UNION ALL SELECT 'Lisbon'"),  # a row too many
-        (CITIES, "SELECT city FROM shop, (SELECT 1 UNION SELECT 2)"),  # every row twice
         (CITIES, "SELECT city, id FROM shop"),  # a column too many
         (CITIES, "SELECT opened FROM shop"),  # other values
         (CITIES, "SELECT lower(city) FROM shop"),  # another case
         ("SELECT rating FROM shop", "SELECT coalesce(rating, 0) FROM shop"),  # 0 is not NULL
-        ("SELECT count(*) FROM shop", "SELECT count(rating) FROM shop"),
         ("SELECT id FROM shop ORDER BY opened", "SELECT id FROM shop ORDER BY opened DESC"),
         (CITIES, "SELECT city FROM shop WHERE 0"),  # nothing
         ("SELECT city FROM shop WHERE id = 9", CITIES),  # something where nothing is
@@ -50,10 +48,8 @@ def judged(
 )
 def test_a_wrong_result_is_wrong(shop: Database, gold: str, sql: str) -> None:
     verdict = judged(shop, gold, sql)
-    assert verdict.outcome is Outcome.WRONG_RESULT
-    assert verdict.score == 0.0
-    assert verdict.reason
-    assert not verdict.correct
+    assert (verdict.outcome, verdict.score) == (Outcome.WRONG_RESULT, 0.0)
+    assert verdict.reason and not verdict.correct
 
 
 @pytest.mark.parametrize("mode", ["strict", "official"])
@@ -65,50 +61,30 @@ def test_other_golds_do_not_make_a_wrong_answer_right(shop: Database, mode: str)
 
     fair = ("SELECT city, id FROM shop",)
     assert outcome(CITIES, fair, "SELECT city, opened FROM shop") is Outcome.WRONG_RESULT
-    assert outcome(CITIES, fair, "SELECT id FROM shop") is Outcome.WRONG_RESULT
     assert outcome(CITIES, fair, "SELECT town FROM shop") is Outcome.PREDICTION_ERROR
     assert outcome(CITIES, fair, None) is Outcome.NO_SQL
     assert outcome(CITIES, ("SELECT town FROM shop",), COUNT) is Outcome.WRONG_RESULT
     # A gold that fails is a fault of the set, whatever else it accepts.
     assert outcome("SELECT town FROM shop", (CITIES,), CITIES) is Outcome.GOLD_ERROR
-    assert outcome(CITIES, (), "SELECT city, id FROM shop") is Outcome.WRONG_RESULT
     assert outcome(CITIES, fair, "SELECT city, id FROM shop") is Outcome.CORRECT
-    assert outcome(CITIES, fair, CITIES) is Outcome.CORRECT
 
 
-@pytest.mark.parametrize(
-    "sql",
-    [
-        "SELECT town FROM shop",
-        "SELECT",
-        "hello",
-        "DROP TABLE shop",
-        "DELETE FROM shop",
-        "SELECT city FROM shop; DROP TABLE shop",
-    ],
-)
+@pytest.mark.parametrize("sql", ["SELECT town FROM shop", "hello", "SELECT 1; DROP TABLE shop"])
 def test_sql_that_fails_or_writes_is_a_prediction_error(shop: Database, sql: str) -> None:
     before = shop.path.read_bytes()
     verdict = judged(shop, CITIES, sql)
-    assert verdict.outcome is Outcome.PREDICTION_ERROR
-    assert verdict.reason
+    assert verdict.outcome is Outcome.PREDICTION_ERROR and verdict.reason
     assert shop.path.read_bytes() == before
 
 
-def test_sql_without_end_is_a_timeout(shop: Database) -> None:
-    endless = (
-        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
-    )
+def test_sql_without_end_is_a_timeout_and_rows_without_end_are_wrong(shop: Database) -> None:
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT {} FROM n"
     metric = ExecutionAccuracy(Judging(limits=Limits(timeout_s=0.2)))
-    assert judged(shop, CITIES, endless, metric).outcome is Outcome.TIMEOUT
+    assert judged(shop, CITIES, endless.format("count(*)"), metric).outcome is Outcome.TIMEOUT
+    assert judged(shop, CITIES, endless.format("i")).outcome is Outcome.WRONG_RESULT
 
 
-def test_endless_rows_are_wrong_without_waiting_for_their_end(shop: Database) -> None:
-    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n"
-    assert judged(shop, CITIES, endless).outcome is Outcome.WRONG_RESULT
-
-
-@pytest.mark.parametrize("sql", [CITIES, None, "SELECT nothing", "SELECT town FROM shop"])
+@pytest.mark.parametrize("sql", [CITIES, None, "SELECT town FROM shop"])
 def test_a_failing_gold_is_never_the_models_fault(shop: Database, sql: str | None) -> None:
     verdict = judged(shop, "SELECT town FROM shop", sql)
     assert verdict.outcome is Outcome.GOLD_ERROR
@@ -120,16 +96,13 @@ def test_a_failing_gold_is_never_the_models_fault(shop: Database, sql: str | Non
     [
         (CITIES, CITIES),
         (CITIES, "select s.city from shop as s order by s.id desc;"),  # gold has no order
-        ("SELECT count(*) FROM shop", "SELECT sum(1) FROM shop"),
         ("SELECT city FROM shop WHERE id = 9", "SELECT id FROM shop WHERE id > 9"),  # both empty
         ("SELECT id FROM shop ORDER BY opened", "SELECT id FROM shop ORDER BY id"),
-        ("SELECT max(rating) FROM shop", "SELECT rating FROM shop ORDER BY rating DESC LIMIT 1"),
     ],
 )
 def test_another_way_to_the_same_rows_is_correct(shop: Database, gold: str, sql: str) -> None:
     verdict = judged(shop, gold, sql)
     assert (verdict.outcome, verdict.score) == (Outcome.CORRECT, 1.0)
-    assert verdict.correct
 
 
 OFFICIAL = ExecutionAccuracy(Judging("official"))
@@ -141,13 +114,6 @@ KEEPING = ExecutionAccuracy(Judging("official", keep_distinct=True))
     [
         # DISTINCT is dropped on both sides, in strings and names it stays
         (CITIES, "SELECT DISTINCT city FROM shop", False, True, False),
-        (
-            "SELECT count(DISTINCT city) FROM shop",
-            "SELECT count(city) FROM shop",
-            False,
-            True,
-            False,
-        ),
         ("SELECT 'distinct'", "SELECT ''", False, False, False),
         # only the first statement is run when DISTINCT is dropped
         (CITIES, f"{CITIES}; SELECT 1", False, True, False),
@@ -155,24 +121,12 @@ KEEPING = ExecutionAccuracy(Judging("official", keep_distinct=True))
         ("SELECT 1", "SELECT value", False, True, True),
         ("SELECT 'value'", "SELECT 'value'", True, False, False),
         # operators with a blank are mended
-        (
-            "SELECT id FROM shop WHERE id >= 2",
-            "SELECT id FROM shop WHERE id > = 2",
-            False,
-            True,
-            True,
-        ),
+        ("SELECT 3 >= 2", "SELECT 3 > = 2", False, True, True),
         ("SELECT 2020", "SELECT YEAR(CURDATE())", False, True, True),
         # two empty results are the same whatever their columns
         ("SELECT id FROM shop WHERE 0", "SELECT id, city FROM shop WHERE 0", False, True, True),
         # "order by" anywhere makes order count; with two blanks it is not seen
-        (
-            "SELECT id FROM shop WHERE id IN (SELECT id FROM shop ORDER BY id)",
-            "SELECT id FROM shop ORDER BY id DESC",
-            True,
-            False,
-            False,
-        ),
+        (f"{IDS} WHERE id IN ({IDS} ORDER BY id)", f"{IDS} ORDER BY id DESC", True, False, False),
         ("SELECT id FROM shop ORDER  BY id", "SELECT id FROM shop ORDER BY -id", False, True, True),
         # an integer and a float are told apart in rows of several columns, in one column not
         ("SELECT 1, 10", "SELECT 1.0, 10", True, False, False),
@@ -184,21 +138,20 @@ KEEPING = ExecutionAccuracy(Judging("official", keep_distinct=True))
 def test_modes_differ_where_the_official_evaluator_does(
     shop: Database, gold: str, sql: str, strict: bool, official: bool, keeping: bool
 ) -> None:
-    found = [judged(shop, gold, sql, metric) for metric in (None, OFFICIAL, KEEPING)]
-    assert [verdict.correct for verdict in found] == [strict, official, keeping]
-    for verdict in found[:2]:
-        other = (verdict.details or {})["other_mode"]
-        assert other["correct"] is (official if verdict is found[0] else strict)
+    verdicts = [judged(shop, gold, sql, metric) for metric in (None, OFFICIAL, KEEPING)]
+    assert [verdict.correct for verdict in verdicts] == [strict, official, keeping]
+    others = [(verdict.details or {})["other_mode"]["correct"] for verdict in verdicts[:2]]
+    assert others == [official, strict]
 
 
 @pytest.mark.parametrize(
     ("gold", "sql", "right"),
     [
-        ("SELECT id FROM shop ORDER BY city", "SELECT id FROM shop ORDER BY city, id DESC", True),
-        ("SELECT id FROM shop ORDER BY city", "SELECT id FROM shop ORDER BY id DESC", False),
-        ("SELECT id FROM shop ORDER BY city LIMIT 1", "SELECT 3", True),  # Lisbon twice
-        ("SELECT id FROM shop ORDER BY city LIMIT 1", "SELECT 2", False),
-        ("SELECT id FROM shop ORDER BY city, id LIMIT 1", "SELECT 3", False),
+        (f"{IDS} ORDER BY city", f"{IDS} ORDER BY city, id DESC", True),
+        (f"{IDS} ORDER BY city", f"{IDS} ORDER BY id DESC", False),
+        (f"{IDS} ORDER BY city LIMIT 1", "SELECT 3", True),  # Lisbon twice
+        (f"{IDS} ORDER BY city LIMIT 1", "SELECT 2", False),
+        (f"{IDS} ORDER BY city, id LIMIT 1", "SELECT 3", False),
     ],
 )
 def test_a_strict_order_is_free_within_ties(
@@ -214,20 +167,15 @@ def test_an_empty_gold_result_is_told(shop: Database) -> None:
     assert "empty" not in (judged(shop, CITIES, CITIES).details or {})
 
 
-def test_right_by_luck_on_one_database_is_wrong_on_a_suite(shop: Database, tmp_path: Path) -> None:
+def test_right_by_luck_on_one_database_is_wrong_on_a_suite(tmp_path: Path) -> None:
     folder = tmp_path / "shop"
-    folder.mkdir()
-    shutil.copy(shop.path, folder / "shop.sqlite")
-    shutil.copy(shop.path, folder / "shopv1.sqlite")
-    with closing(sqlite3.connect(folder / "shopv1.sqlite")) as connection:
-        connection.execute("DELETE FROM shop WHERE id = 3")
-        connection.commit()
+    build(folder / "shop.sqlite", SCRIPT)
+    build(folder / "shopv1.sqlite", SCRIPT, "DELETE FROM shop WHERE id = 3")
     first = Database(folder / "shop.sqlite", "shop")
-    for folder_given in (None, tmp_path):
-        metric = TestSuiteAccuracy(folder=folder_given)
-        lucky = metric(Example("e", "shop", "?", COUNT), Prediction("e", "SELECT 3"), first)
-        assert lucky.outcome is Outcome.WRONG_RESULT
-        assert metric(Example("e", "shop", "?", COUNT), Prediction("e", COUNT), first).correct
+    for suites in (None, tmp_path):
+        metric = TestSuiteAccuracy(folder=suites)
+        assert judged(first, COUNT, "SELECT 3", metric).outcome is Outcome.WRONG_RESULT
+        assert judged(first, COUNT, COUNT, metric).correct
     assert judged(first, COUNT, "SELECT 3").correct
     with pytest.raises(DatabaseError, match="no test suite for 'x'"):
         suite(tmp_path, "x")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from txt2sql.data.wikisql import WikiSQLDataset
@@ -27,6 +26,7 @@ from txt2sql.sql.sketch import Sketch
 from txt2sql.types import Column, Example, Outcome, Prediction, Schema, Table, Verdict
 
 GAME = Table("game", (Column("Team", "text"), Column("No.", "number"), Column("Won by", "text")))
+COLUMNS = '("Team" TEXT COLLATE NOCASE, "No." NUMERIC, "Won by" TEXT)'
 ROWS = [("lions", 3, "2"), ("bears", 5, "2"), ("lions", 8, "10"), ("wolves", None, "o'neil")]
 GOLD = Sketch(0, 0, ((2, 0, "2"), (1, 1, 2)))
 GOLD_SQL = """SELECT "Team" FROM "game" WHERE "Won by" = '2' AND "No." > 2"""
@@ -40,9 +40,7 @@ def schema(db_id: str) -> Schema:
 def games(tmp_path_factory: pytest.TempPathFactory) -> Database:
     path = tmp_path_factory.mktemp("games") / "games.sqlite"
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute(
-            'CREATE TABLE game ("Team" TEXT COLLATE NOCASE, "No." NUMERIC, "Won by" TEXT)'
-        )
+        connection.execute(f"CREATE TABLE game {COLUMNS}")
         connection.executemany("INSERT INTO game VALUES (?, ?, ?)", ROWS)
         connection.commit()
     return Database(path, "games")
@@ -70,33 +68,25 @@ def executed(games: Database, gold: Sketch, sql: str | None) -> Verdict:
         (Sketch(1, 0, GOLD.conds), "column"),
         (Sketch(0, 3, GOLD.conds), "aggregate"),
         (Sketch(0, 0), "conditions"),
-        (Sketch(0, 0, GOLD.conds[:1]), "conditions"),
         (Sketch(0, 0, (*GOLD.conds, (0, 0, "lions"))), "conditions"),
         (Sketch(0, 0, ((2, 0, "2"), (1, 2, 2))), "conditions"),
-        (Sketch(0, 0, ((0, 0, "2"), (1, 1, 2))), "conditions"),
         (Sketch(0, 0, ((2, 0, "3"), (1, 1, 2))), "conditions"),
-        (Sketch(0, 0, ((2, 0, "2"), (1, 1, 2.5))), "conditions"),
         (Sketch(0, 0, ((2, 0, "02"), (1, 1, 2))), "conditions"),
         (Sketch(9, 0, ((99, 0, "2"), (-1, 1, 2))), "column"),
     ],
 )
 def test_another_sketch_is_wrong(sketch: Sketch, reason: str, official: bool) -> None:
     verdict = logical(as_json(sketch), official=official)
-    assert verdict.outcome is Outcome.WRONG_RESULT
-    assert verdict.score == 0.0
+    assert (verdict.outcome, verdict.score) == (Outcome.WRONG_RESULT, 0.0)
     assert reason in verdict.reason
 
 
-@pytest.mark.parametrize("sql", [None, "", "  \n"])
-def test_no_sql_is_its_own_outcome(games: Database, sql: str | None) -> None:
-    assert logical(sql).outcome is Outcome.NO_SQL
-    assert executed(games, GOLD, sql).outcome is Outcome.NO_SQL
-
-
-@pytest.mark.parametrize(
-    "sql", ["SELECT", "SELECT * FROM game", '{"error": "beam is empty"}', "{", '{"query": []}']
-)
-def test_what_has_no_sketch_is_an_error(games: Database, sql: str) -> None:
+@pytest.mark.parametrize("sql", ["SELECT * FROM game", '{"error": "beam is empty"}', "{"])
+def test_a_text_without_a_sketch_is_an_error_and_no_text_is_no_sql(
+    games: Database, sql: str
+) -> None:
+    for verdict in (logical(None), executed(games, GOLD, " \n")):
+        assert verdict.outcome is Outcome.NO_SQL
     for verdict in (logical(sql), executed(games, GOLD, sql)):
         assert verdict.outcome is Outcome.PREDICTION_ERROR
         assert "sketch" in verdict.reason
@@ -107,18 +97,15 @@ def test_what_has_no_sketch_is_an_error(games: Database, sql: str) -> None:
     [
         ((1, 0, 3), (1, 0, "3"), True, True),
         ((1, 0, 3), (1, 0, 3.0), False, True),  # "3" is not "3.0"
-        ((1, 0, "3.0"), (1, 0, 3), False, True),
         ((1, 0, "1,405"), (1, 0, 1405), False, True),
         ((2, 0, 3), (2, 0, 3.0), False, True),  # a text column: both are '3' in SQL
         ((2, 0, "3"), (2, 0, "3.0"), False, False),  # other texts
         ((0, 0, "Lions"), (0, 0, "LIONS"), True, True),
-        ((0, 0, "lions"), (0, 0, "lions "), False, False),
-        ((1, 0, "many"), (1, 0, "MANY"), True, True),
         ((1, 0, float("nan")), (1, 0, float("nan")), True, True),
         ((1, 0, 2**60), (1, 0, 2**60 + 1), False, False),
     ],
 )
-def test_how_values_are_compared(
+def test_values_are_compared_as_texts_officially_and_by_type_strictly(
     gold: tuple[int, int, Any], predicted: tuple[int, int, Any], official: bool, strict: bool
 ) -> None:
     for first, second in ((gold, predicted), (predicted, gold)):
@@ -139,15 +126,12 @@ CASES: list[tuple[Sketch, str, bool]] = [
     (GOLD, as_json(Sketch(0, 0, ((2, 0, "10"),))), False),
     (GOLD, "SELECT Team FROM game", False),
     # As lists: the same values in another number are wrong, and so is what only looks the same.
-    (Sketch(0, 0, ((2, 0, "2"),)), "SELECT Team FROM game WHERE Team = 'lions'", False),
     (Sketch(0, 0, ((1, 0, 3),)), "SELECT Team FROM game WHERE Team = 'lions'", False),
     (Sketch(2, 0, ((1, 2, 6),)), "SELECT 'Won by' FROM game", False),
     (Sketch(1, 0, ((1, 0, 3),)), "SELECT [No.] FROM game WHERE [No.] < 4", True),
-    (Sketch(0, 3), "SELECT COUNT([Won by]) FROM game", True),
     # Two empty lists are the same, and so are two lists of NULL.
     (Sketch(0, 0, ((0, 0, "x"),)), "SELECT [No.] FROM game WHERE [No.] > 99", True),
     (Sketch(1, 1, ((0, 0, "x"),)), "SELECT SUM([No.]) FROM game WHERE Team = 'y'", True),
-    (Sketch(0, 3, ((0, 0, "x"),)), "SELECT Team FROM game WHERE Team = 'x'", False),
     # Strings are lower-cased, and become numbers for number columns.
     (Sketch(1, 0, ((0, 0, "LIONS"),)), "SELECT [No.] FROM game WHERE Team = 'Lions'", True),
     (Sketch(0, 0, ((1, 0, "about 5"),)), "SELECT Team FROM game WHERE Team = 'bears'", True),
@@ -156,38 +140,32 @@ CASES: list[tuple[Sketch, str, bool]] = [
     (Sketch(0, 0, ((2, 0, 10),)), "SELECT Team FROM game WHERE [Won by] = '10'", True),
     (Sketch(0, 0, ((2, 0, 10.0),)), "SELECT Team FROM game WHERE [Won by] = '10'", False),
     # One value per column, the last: 'between 4 and 9' is 'above 9 and below 9'.
-    (
-        Sketch(0, 0, ((1, 1, 4), (1, 2, 9))),
-        "SELECT Team FROM game WHERE Team = 'bears' AND [No.] = 5",
-        False,
-    ),
+    (Sketch(0, 0, ((1, 1, 4), (1, 2, 9))), "SELECT Team FROM game WHERE [No.] = 5", False),
     (Sketch(0, 0, ((1, 1, 4), (1, 2, 9))), "SELECT Team FROM game WHERE Team = 'x'", True),
     (Sketch(0, 0, ((1, 1, 99), (1, 1, 4))), "SELECT Team FROM game WHERE [No.] > 4", True),
 ]
 
 
 @pytest.mark.parametrize(("gold", "sql", "correct"), CASES)
-def test_execution(games: Database, gold: Sketch, sql: str, correct: bool) -> None:
-    verdict = executed(games, gold, sql)
-    assert verdict.correct is correct
-    assert verdict.score == float(correct)
+def test_results_are_compared_with_the_quirks_of_the_official_evaluator(
+    games: Database, gold: Sketch, sql: str, correct: bool
+) -> None:
+    assert executed(games, gold, sql).correct is correct
 
 
 @pytest.mark.parametrize(
     "sketch",
     [
         Sketch(3, 0),
-        Sketch(-1, 0),
         Sketch(0, 6),
         Sketch(0, 0, ((3, 0, 1),)),
         Sketch(0, 0, ((0, 3, 1),)),  # 'OP'
         Sketch(0, 0, ((1, 0, "none"),)),  # no number in it
-        Sketch(0, 0, ((1, 0, None),)),
         Sketch(0, 0, ((0, 0, ["a"]),)),
         Sketch(0, 0, ((1, 0, 2**63),)),
     ],
 )
-def test_a_sketch_that_cannot_run(games: Database, sketch: Sketch) -> None:
+def test_a_sketch_that_cannot_run_is_an_error(games: Database, sketch: Sketch) -> None:
     assert executed(games, GOLD, as_json(sketch)).outcome is Outcome.PREDICTION_ERROR
     assert executed(games, sketch, GOLD_SQL).outcome is Outcome.GOLD_ERROR
 
@@ -196,19 +174,11 @@ def test_a_sketch_that_cannot_run(games: Database, sketch: Sketch) -> None:
     ("text", "number"),
     [
         ("none", None),
-        ("", None),
-        ("-", None),
         ("1,000", 1000.0),
         ("1,352.1", 1352.1),
-        (" 7 ", 7.0),
-        ("-7", -7.0),
-        ("1e3", 1000.0),
-        (".5", 0.5),
-        ("7 wins", 7.0),
         ("-7 wins", 7.0),  # the sign of a whole number inside a text is lost
         ("-7.5 wins", -7.5),
         ("1,000 wins", 1.0),
-        ("3 of 4", 3.0),
         ("w 1.5.2", 1.5),
     ],
 )
@@ -225,14 +195,13 @@ CONDITIONS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), VALUES), m
 SKETCHES = st.builds(Sketch, st.integers(0, 3), st.integers(0, 6), CONDITIONS.map(tuple))
 
 
+@settings(max_examples=60)
 @given(SKETCHES)
 def test_the_rebuilt_sql_finds_what_bound_parameters_find(sketch: Sketch) -> None:
     """Against the description in words: columns colN, one parameter per column, values bound."""
     with closing(sqlite3.connect(":memory:")) as connection:
         connection.execute("CREATE TABLE game (col0 TEXT, col1 REAL, col2 TEXT)")
-        connection.execute(
-            'CREATE TABLE named ("Team" TEXT COLLATE NOCASE, "No." NUMERIC, "Won by" TEXT)'
-        )
+        connection.execute(f"CREATE TABLE named {COLUMNS}")
         for table in ("game", "named"):
             connection.executemany(f"INSERT INTO {table} VALUES (?, ?, ?)", ROWS)
         sql = official_sql(sketch, Table("named", GAME.columns))
@@ -260,17 +229,13 @@ def bound_run(connection: sqlite3.Connection, sketch: Sketch) -> list[Any] | Non
         return None
 
 
-@pytest.fixture(scope="session")
-def wikisql(data_root: Path) -> WikiSQLDataset:
+def test_the_gold_of_a_data_set_is_correct(data_root: Path) -> None:
+    """A window of dev that holds forms whose numbers are text ("1,352.1"), which SQL cannot hold."""
     if not (data_root / "wikisql" / "dev.jsonl").is_file():
         pytest.skip("no WikiSQL here")
-    return WikiSQLDataset(data_root / "wikisql")
-
-
-def test_the_gold_of_a_data_set_is_correct(wikisql: WikiSQLDataset) -> None:
-    """A window of dev that holds forms whose numbers are text ("1,352.1"), which SQL cannot hold."""
+    wikisql = WikiSQLDataset(data_root / "wikisql")
     forms = {form.example_id: form for form in islice(wikisql.logical_forms("dev"), 3700, 4200)}
-    metrics: list[Callable[[Example, Prediction, Database], Verdict]] = [
+    metrics = [
         LogicalFormAccuracy(wikisql.schema, forms.get),
         LogicalFormAccuracy(wikisql.schema, forms.get, official=False),
         WikiSQLExecutionAccuracy(wikisql.schema, forms.get),
