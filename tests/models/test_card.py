@@ -87,29 +87,23 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_name_that_is_none(hub: Hub, folder: Path) -> None:
-    with pytest.raises(ModelError, match="'my model' is no repository name; write owner/name"):
-        push(folder, "my model")
-    assert not hub.created
-
-
-@pytest.mark.parametrize("status", [401, 403])
-def test_a_token_that_may_not_write(hub: Hub, folder: Path, status: int) -> None:
-    hub.status = status
+def test_a_token_that_may_not_write_and_a_hub_out_of_reach_are_reported(
+    hub: Hub, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.status = 403
     with pytest.raises(ModelError, match="refused to write 'me/model'; set HF_TOKEN"):
         push(folder, "me/model")
     assert not hub.files
-
-
-def test_no_way_to_the_hub(hub: Hub, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from huggingface_hub import constants
-
-    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(ModelError, match="cannot be reached .* hf upload me/model"):
         push(folder, "me/model")
 
 
-def test_an_adapter_that_nobody_else_could_load(hub: Hub, folder: Path, tmp_path: Path) -> None:
+def test_an_adapter_that_nobody_else_could_load_is_not_uploaded(
+    hub: Hub, folder: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ModelError, match="'my model' is no repository name; write owner/name"):
+        push(folder, "my model")
     adapter = tmp_path / "adapter"
     adapter.mkdir()
     config = {"base_model_name_or_path": str(folder)}
@@ -122,33 +116,27 @@ def test_an_adapter_that_nobody_else_could_load(hub: Hub, folder: Path, tmp_path
     assert set(hub.files) == {"adapter_config.json"}
 
 
-def private(repository: dict[str, object]) -> bool:
-    return True in (repository.get("private"), repository.get("visibility") == "private")
+def test_a_folder_is_uploaded_to_a_private_repository_and_a_file_alone(
+    hub: Hub, folder: Path
+) -> None:
+    def private(repository: dict[str, object]) -> bool:
+        return True in (repository.get("private"), repository.get("visibility") == "private")
 
-
-def test_a_folder_is_uploaded_to_a_private_repository(hub: Hub, folder: Path) -> None:
     assert push(folder, "me/model").endswith("/me/model")
     assert hub.created[0]["name"] == "model" and hub.created[0]["organization"] == "me"
     assert private(hub.created[0])
-    assert hub.files == {
-        "config.json": (folder / "config.json").read_bytes(),
-        "README.md": (folder / "README.md").read_bytes(),
-    }
-
-
-def test_one_file_goes_alone(hub: Hub, folder: Path) -> None:
+    assert hub.files == {n: (folder / n).read_bytes() for n in ("config.json", "README.md")}
+    hub.files.clear()
     push(folder / "config.json", "me/model", private=False)
-    assert not private(hub.created[0])
-    assert set(hub.files) == {"config.json"}
+    assert not private(hub.created[1]) and set(hub.files) == {"config.json"}
 
 
 def test_a_card_says_what_is_known_and_no_path(tmp_path: Path) -> None:
     share = Result("spider dev", "execution_accuracy", 0.5, 100, 0.404, 0.596)
-    facts = Facts(
-        "phi-2", "lora", ("spider", "/home/me/mine"), ("spider dev",), (share,), {"steps": 1200},
-        {"adapter": {"r": 16}, "output": "/home/me/run", "epochs": 3}, {"peft": "0.21"}, "abc",
-    )  # fmt: skip
-    write_card(tmp_path, facts)
+    data = ("spider", "/home/me/mine"), ("spider dev",)
+    settings = {"adapter": {"r": 16}, "output": "/home/me/run", "epochs": 3}
+    more = {"steps": 1200}, settings, {"peft": "0.21"}, "abc"
+    write_card(tmp_path, Facts("phi-2", "lora", *data, (share,), *more))
     card = (tmp_path / "README.md").read_text()
     for text in (
         "base_model: microsoft/phi-2\nbase_model_relation: finetune\nlicense: cc-by-sa-4.0\n",
@@ -160,8 +148,7 @@ def test_a_card_says_what_is_known_and_no_path(tmp_path: Path) -> None:
     ):
         assert text in card
     assert "/home/me" not in card + (tmp_path / "training.json").read_text()
-    stored = read_facts(tmp_path)
-    assert stored is not None and (stored.measured, stored.base) == ((share,), "phi-2")
+    assert read_facts(tmp_path).measured == (share,)
     write_card(tmp_path, Facts("bundled", "full"))
     card = (tmp_path / "README.md").read_text()
     assert "Nothing was measured." in card and "base_model" not in card

@@ -13,11 +13,8 @@ from txt2sql.models.catalog import BUNDLED, LORA_TARGETS, MODELS, resolve
     ("name", "says"),
     [
         ("phi-3", "did you mean phi-2"),
-        ("mistral", "did you mean mistral-7b"),
         ("gpt-9000", "did you mean gpt-4"),
         ("zzzzzzzz", "known names: bundled"),
-        ("", "no model ''"),
-        ("./nowhere/model", "or a folder that holds one"),
         ("checkpoints/rstar/round_5", "or a folder that holds one"),
     ],
 )
@@ -29,12 +26,10 @@ def test_an_unknown_name_says_what_to_do(name: str, says: str) -> None:
 def test_a_folder_without_a_model_says_so(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="holds no model"):
         resolve(tmp_path)
-    (tmp_path / "config.json").write_text("{")
-    with pytest.raises(ModelError, match="is damaged"):
-        resolve(tmp_path)
-    (tmp_path / "config.json").write_text("[]")
-    with pytest.raises(ModelError, match="not a JSON object"):
-        resolve(tmp_path)
+    for text, reason in (("{", "is damaged"), ("[]", "not a JSON object")):
+        (tmp_path / "config.json").write_text(text)
+        with pytest.raises(ModelError, match=reason):
+            resolve(tmp_path)
 
 
 def test_short_names_and_hub_ids_in_any_case() -> None:
@@ -46,19 +41,13 @@ def test_short_names_and_hub_ids_in_any_case() -> None:
     assert (other.source, other.lora_targets) == (other.name, ())
 
 
-def test_a_folder_tells_its_architecture(tmp_path: Path) -> None:
+def test_a_folder_says_its_architecture_and_an_adapter_has_that_of_its_base(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "phi"}))
     card = resolve(str(tmp_path))
     assert card.source == str(tmp_path)
     assert card.lora_targets == ("q_proj", "k_proj", "v_proj", "dense")
-
-
-def test_an_adapter_has_the_architecture_of_its_base(tmp_path: Path) -> None:
+    (tmp_path / "config.json").unlink()
     config = {"base_model_name_or_path": "microsoft/Phi-3.5-mini-instruct"}
     (tmp_path / "adapter_config.json").write_text(json.dumps(config))
     assert resolve(tmp_path).lora_targets == ("qkv_proj", "o_proj")
-
-
-def test_every_catalogued_architecture_has_lora_targets() -> None:
     assert {card.architecture for card in MODELS.values()} <= LORA_TARGETS.keys()
-    assert all(name == name.lower() == card.name for name, card in MODELS.items())
