@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 import runpy
 import signal
 import sqlite3
 import time
-from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -78,43 +77,32 @@ def hosted(
     )
 
 
-# ------------------------------------------------------------------------------ what cannot be done
-
-
-@pytest.mark.parametrize("wrong", ["api:", "api:gpt-4", "api:openai/x@localhost:8000"])
-def test_a_name_that_is_no_route_is_refused(wrong: str) -> None:
-    with pytest.raises(ModelError, match="api:PROVIDER/MODEL"):
-        load(wrong)
-
-
-def test_an_unknown_name_and_a_missing_key_are_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("api:gpt-4", "api:PROVIDER/MODEL"),
+        ("api:openai/x@localhost:8000", "api:PROVIDER/MODEL"),
+        ("gtp-4", "no hosted model 'gtp-4'"),
+        ("gpt-4", "no key for 'gpt-4'; fill in 'openai'"),
+        ("api:openai/mine@http://localhost:1/v1", "no price is known"),
+    ],
+)
+def test_a_name_without_a_route_a_key_or_a_price_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    with pytest.raises(ModelError, match="no hosted model 'gtp-4'"):
-        load("gtp-4")
-    with pytest.raises(ConfigError, match="no key for 'gpt-4'; fill in 'openai'"):
-        load("gpt-4")
+    with pytest.raises((ModelError, ConfigError), match=message):
+        load(name, max_cost=1.0, store=tmp_path / "responses.sqlite")
 
 
-def test_no_budget_without_a_price(store: Path) -> None:
-    with pytest.raises(ConfigError, match="no price is known"):
-        load("api:openai/mine@http://localhost:1/v1", max_cost=1.0, store=store)
-
-
-@pytest.mark.parametrize("sampling", [Sampling(beams=4), Sampling(n=2, temperature=1.0)])
-def test_beams_and_several_samples_are_refused(store: Path, sampling: Sampling) -> None:
-    with pytest.raises(ModelError, match="no beams"):
-        hosted("http://localhost:1", store).generate([prompts(1)[0][1]], sampling)
-
-
-@pytest.mark.parametrize(
-    "wrong", [{"concurrency": 0}, {"timeout_s": 0}, {"requests_per_minute": 0}]
-)
-def test_settings_that_ask_nothing_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="above 0"):
-        RequestSettings(**wrong)
+def test_what_cannot_be_asked_for_is_refused(store: Path) -> None:
+    for sampling in (Sampling(beams=4), Sampling(n=2, temperature=1.0)):
+        with pytest.raises(ModelError, match="no beams"):
+            hosted("http://localhost:1", store).generate([prompts(1)[0][1]], sampling)
+    for wrong in ({"concurrency": 0}, {"timeout_s": 0}, {"requests_per_minute": 0}):
+        with pytest.raises(ValueError, match="above 0"):
+            RequestSettings(**wrong)
 
 
 def test_no_server_is_no_answer_and_no_cost(store: Path) -> None:
@@ -127,8 +115,10 @@ def test_no_server_is_no_answer_and_no_cost(store: Path) -> None:
         generator.generate([prompts(1)[0][1]], Sampling())
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
-@pytest.mark.parametrize(("status", "requests"), [("401", 1), ("404", 1), ("400", 5)])
+@pytest.mark.parametrize(
+    ("protocol", "status", "requests"),
+    [("openai", "401", 1), ("gemini", "404", 1), ("anthropic", "400", 5), ("openai", "400", 5)],
+)
 def test_what_will_never_work_is_not_tried_again(
     store: Path, protocol: str, status: str, requests: int
 ) -> None:
@@ -137,19 +127,15 @@ def test_what_will_never_work_is_not_tried_again(
     stub.always = status
     with stub as url:
         answers = ask(hosted(url, store, protocol, RequestSettings(concurrency=1)), 5)
-    assert len(answers) == 5
-    assert all(isinstance(answer, Unanswered) for answer in answers.values())
+    assert [type(answer) for answer in answers.values()] == [Unanswered] * 5
     assert sum(stub.asked.values()) == requests
-    assert f"HTTP {status}" in str(answers)
-    assert SECRET not in str(answers)
+    assert f"HTTP {status}" in str(answers) and SECRET not in str(answers)
 
 
 def test_a_provider_that_always_fails_is_left_alone(store: Path) -> None:
     stub = StubProvider()
     stub.always = "500"
-    settings = RequestSettings(
-        concurrency=1, attempts=2, first_wait_s=0.001, give_up_after=3, longest_wait_s=0.01
-    )
+    settings = replace(FAST, concurrency=1, attempts=2, give_up_after=3)
     with stub as url:
         generator = hosted(url, store, settings=settings)
         answers = ask(generator, 20)
@@ -158,30 +144,24 @@ def test_a_provider_that_always_fails_is_left_alone(store: Path) -> None:
     assert sum(isinstance(a, Unanswered) and not a.sent for a in answers.values()) == 17
 
 
-# ---------------------------------------------------------------------------------- what comes back
-
-
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_an_answer_has_text_tokens_and_a_price(store: Path, protocol: str) -> None:
     with StubProvider({"How many shops opened in year 0?": "SELECT 42"}) as url:
         [(_, answer)] = hosted(url, store, protocol).ask(prompts(1), Sampling())
     assert isinstance(answer, Answer)
     completion = answer.completion
-    assert completion.text == "SELECT 42"
-    assert completion.prompt_tokens > 20
-    assert completion.completion_tokens == 3
+    assert (completion.text, completion.completion_tokens) == ("SELECT 42", 3)
+    assert completion.prompt_tokens > 20 and answer.seconds > 0
     assert answer.dollars == pytest.approx((30 * completion.prompt_tokens + 60 * 3) / 1e6)
-    assert answer.seconds > 0
 
 
 def test_the_system_message_and_the_limits_reach_the_model(store: Path) -> None:
     stub = StubProvider()
     with stub as url:
         hosted(url, store).generate([prompts(1)[0][1]], Sampling(temperature=0.7, seed=5))
-    assert [body["seed"] for body in stub.bodies] == [5]
-    assert {body["temperature"] for body in stub.bodies} == {0.7}
-    assert {body["max_tokens"] for body in stub.bodies} == {4096}
-    assert [m["role"] for m in stub.bodies[0]["messages"]] == ["system", "user"]
+    [body] = stub.bodies
+    assert (body["seed"], body["temperature"], body["max_tokens"]) == (5, 0.7, 4096)
+    assert [m["role"] for m in body["messages"]] == ["system", "user"]
 
 
 def test_asking_again_is_free_and_the_same(store: Path) -> None:
@@ -190,12 +170,11 @@ def test_asking_again_is_free_and_the_same(store: Path) -> None:
         first = ask(hosted(url, store), 10)
         again = ask(hosted(url, store), 10)
         other = dict(hosted(url, store).ask(prompts(3), Sampling(seed=1)))
-    assert again == first
-    assert len(other) == 3
+    assert again == first and len(other) == 3
     assert sum(stub.asked.values()) == 13
 
 
-def test_requests_are_spaced_and_limited_in_number(store: Path) -> None:
+def test_requests_are_spaced_and_limited_in_number_and_a_pause_holds_for_all(store: Path) -> None:
     stub = StubProvider(delay_s=0.05)
     with stub as url:
         ask(hosted(url, store, settings=RequestSettings(concurrency=3)), 9)
@@ -203,21 +182,13 @@ def test_requests_are_spaced_and_limited_in_number(store: Path) -> None:
         stub.times.clear()
         slow = RequestSettings(concurrency=3, requests_per_minute=1200)
         ask(hosted(url, store.with_name("other"), settings=slow), 5)
-    assert stub.times[-1] - stub.times[0] > 4 * 0.05 * 0.9
-
-
-def test_everybody_waits_where_the_provider_asks_for_it(store: Path) -> None:
-    stub = StubProvider()
-    stub.always = "429"
-    with stub as url:
-        generator = hosted(url, store, settings=RequestSettings(concurrency=1, attempts=2))
-        generator._pace.pause(0.2)
+        assert stub.times[-1] - stub.times[0] > 4 * 0.05 * 0.9
+        stub.times.clear()
+        generator = hosted(url, store.with_name("paused"))
+        generator._pace.pause(0.2)  # as a provider's Retry-After makes it
         start = time.monotonic()
         ask(generator, 1)
         assert stub.times[0] - start > 0.18
-
-
-# --------------------------------------------------------------------------------- faults and money
 
 
 def answered_or_accounted(
@@ -237,53 +208,45 @@ def test_with_three_of_ten_requests_failing_every_question_is_answered_once(
     stub = StubProvider(faults=0.3, seed=1)
     with stub as url:
         generator = hosted(url, store, protocol)
-        answers = ask(generator, 34)
-        again = ask(generator, 34)
-    assert sum(stub.faults_given.values()) >= 5
-    answered_or_accounted(stub, generator, answers, 34)
-    assert sum(isinstance(answer, Answer) for answer in again.values()) >= 33
+        answers = ask(generator, 20)
+        again = ask(generator, 20)
+    assert sum(stub.faults_given.values()) >= 3
+    answered_or_accounted(stub, generator, answers, 20)
+    assert sum(isinstance(answer, Answer) for answer in again.values()) >= 19
 
 
-@pytest.mark.parametrize("max_cost", [0.02, 0.10])
-def test_the_budget_is_never_passed_and_used_up(store: Path, max_cost: float) -> None:
+def test_the_budget_is_used_up_and_never_passed_not_by_a_second_run_either(store: Path) -> None:
     stub = StubProvider(faults=0.3, seed=2, price=(PRICE.input, PRICE.output))
     with stub as url:
-        generator = hosted(url, store, max_cost=max_cost)
-        answers = ask(generator, 60)
-        more = hosted(url, store, max_cost=max_cost)
-        assert all(
-            isinstance(answer, Unanswered) == isinstance(answers[key], Unanswered)
-            for key, answer in ask(more, 60).items()
-        ), "a second run has the same budget, not a new one"
+        generator, second = (hosted(url, store, max_cost=0.05) for _ in range(2))
+        answers, again = ask(generator, 40), ask(second, 40)
+    assert {k: type(a) for k, a in again.items()} == {k: type(a) for k, a in answers.items()}
     assert "budget" in generator.stopped
-    answered_or_accounted(stub, generator, answers, 60)
-    spent = generator.responses.spent(generator.account)
-    assert stub.bill <= spent <= max_cost + 1e-9
+    answered_or_accounted(stub, generator, answers, 40)
+    assert stub.bill <= generator.responses.spent(generator.account) <= 0.05 + 1e-9
 
 
-def test_without_faults_the_books_agree_to_the_last_digit(store: Path) -> None:
+def test_where_no_answer_gets_lost_the_books_agree_to_the_last_digit(store: Path) -> None:
     stub = StubProvider(faults=0.3, kinds=("429", "500", "529"), seed=3)
-    most = 0.5
     with stub as url:
-        generator = hosted(url, store, "anthropic", max_cost=most)
-        answers = ask(generator, 40)
+        generator = hosted(url, store, "anthropic", max_cost=0.5)
+        answers = ask(generator, 20)
     dollars = sum(a.dollars or 0 for a in answers.values() if isinstance(a, Answer))
-    assert generator.responses.spent(generator.account) == pytest.approx(stub.bill, abs=1e-9)
-    assert dollars == pytest.approx(stub.bill, abs=1e-9)
+    spent = generator.responses.spent(generator.account)
+    assert (dollars, spent) == pytest.approx((stub.bill, stub.bill), abs=1e-9)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs kill -9")
 def test_a_kill_loses_nothing(store: Path) -> None:
     """Ask in a forked process, kill -9 it after so many answers, and go on here to the end."""
-    questions, kill_after = [text for text, _ in prompts(100)], 40
-    asked = [(text, render(text, SCHEMA)) for text in questions]
+    pairs, kill_after = prompts(60), 25
     stub = StubProvider(faults=0.3, seed=4, delay_s=0.003, price=(PRICE.input, PRICE.output))
     with stub as url:
         read, write = os.pipe()
         child = os.fork()
         if not child:  # importing litellm once more would take longer than all the rest
             try:
-                for _ in hosted(url, store, max_cost=1000.0).ask(asked, Sampling()):
+                for _ in hosted(url, store, max_cost=1000.0).ask(pairs, Sampling()):
                     os.write(write, b".")
             finally:
                 os._exit(1)
@@ -297,10 +260,10 @@ def test_a_kill_loses_nothing(store: Path) -> None:
         with closing(sqlite3.connect(store)) as connection:
             [(stored,)] = connection.execute("SELECT count(*) FROM response")
         generator = hosted(url, store, max_cost=1000.0)
-        answers = dict(generator.ask(asked, Sampling()))
-    assert kill_after - 5 <= stored < len(questions), "an answer was given before it was stored"
-    assert set(answers) == set(questions)
-    assert sum(isinstance(answer, Answer) for answer in answers.values()) >= len(questions) - 5
+        answers = dict(generator.ask(pairs, Sampling()))
+    assert kill_after - 5 <= stored < len(pairs), "an answer was given before it was stored"
+    assert set(answers) == {question for question, _ in pairs}
+    assert sum(isinstance(answer, Answer) for answer in answers.values()) >= len(pairs) - 5
     twice = sum(count - 1 for count in stub.answered.values())
     assert twice <= FAST.concurrency, "only what was under way when it died may be asked again"
     assert generator.responses.spent(generator.account) >= stub.bill - 1e-9
@@ -309,29 +272,20 @@ def test_a_kill_loses_nothing(store: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_a_whole_split_with_three_of_ten_requests_failing(
+def test_a_whole_split_with_three_of_ten_requests_failing_is_answered(
     store: Path, protocol: str, data_root: Path
 ) -> None:
     """Spider dev: every question answered or accounted for, none answered twice, in budget."""
     dataset = open_dataset("spider", data_root)
     examples = list(dataset.examples("dev"))
-    answers = {example.question: example.gold_sql for example in examples}
-    stub = StubProvider(answers, faults=0.3, seed=5, slow_s=0.8)
-    asked = [(e.id, render(e.question, dataset.schema(e.db_id))) for e in examples]
+    golds = {example.question: example.gold_sql for example in examples}
+    stub = StubProvider(golds, faults=0.3, seed=5, slow_s=0.8)
+    pairs = [(e.id, render(e.question, dataset.schema(e.db_id))) for e in examples]
     with stub as url:
         generator = hosted(url, store, protocol, max_cost=100.0)
-        answers = dict(generator.ask(asked, Sampling()))
+        answers = dict(generator.ask(pairs, Sampling()))
     good = {key for key, answer in answers.items() if isinstance(answer, Answer)}
-    assert len(answers) == len(examples) == 1034
-    assert len(good) >= 1020
-    distinct = len({prompt.text for key, prompt in asked if key in good})
+    assert len(answers) == len(examples) == 1034 and len(good) >= 1020
+    distinct = len({prompt.text for key, prompt in pairs if key in good})
     assert distinct <= sum(stub.answered.values()) <= len(good)
-    assert all(re.search(r"\S", answers[key].completion.text) for key in good)  # type: ignore[union-attr]
     assert stub.bill <= generator.responses.spent(generator.account) <= 100.0
-
-
-@pytest.fixture(autouse=True)
-def _no_keys(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for name in ("OPENAI_API_KEY", "GEMINI_API_KEY", "GOOGLE_API_KEY", "ANTHROPIC_API_KEY"):
-        monkeypatch.delenv(name, raising=False)
-    yield

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,13 +16,6 @@ from txt2sql.models.weights import choose_device, choose_dtype, load_tokenizer, 
 Folder = Callable[..., Path]
 
 
-@pytest.fixture
-def folder(model_folder: Folder, tmp_path: Path) -> Path:
-    for file in model_folder("llama").iterdir():
-        (tmp_path / file.name).write_bytes(file.read_bytes())
-    return tmp_path
-
-
 def test_a_saved_model_is_loaded_again(model_folder: Folder) -> None:
     source = model_folder("qwen2")
     loaded = load_weights(source, device="cpu")
@@ -28,6 +23,8 @@ def test_a_saved_model_is_loaded_again(model_folder: Folder) -> None:
     weights = loaded.model.state_dict()
     assert all(torch.equal(weights[name], value) for name, value in saved.items())
     assert not loaded.model.training
+    half = load_weights(source, device="cpu", dtype="bfloat16")
+    assert half.model.dtype == torch.bfloat16
 
 
 def test_an_encoder_decoder_is_refused(tmp_path: Path) -> None:
@@ -37,45 +34,28 @@ def test_an_encoder_decoder_is_refused(tmp_path: Path) -> None:
             read(tmp_path)
 
 
-def damage_json(name: str) -> Callable[[Path], None]:
-    return lambda folder: (folder / name).write_text('{"model_type": "lla') and None
-
-
-def truncate_weights(folder: Path) -> None:
-    file = folder / "model.safetensors"
-    file.write_bytes(file.read_bytes()[:1000])
-
-
-def drop_tensor(folder: Path) -> None:
-    weights = load_file(folder / "model.safetensors")
-    del weights["model.layers.1.mlp.up_proj.weight"]
-    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-
-
-def reshape_tensor(folder: Path) -> None:
-    weights = load_file(folder / "model.safetensors")
-    weights["model.norm.weight"] = torch.ones(7)
-    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-
-
-def unknown_architecture(folder: Path) -> None:
-    (folder / "config.json").write_text('{"model_type": "no_such_architecture"}')
+def other_weights(folder: Path, **changes: torch.Tensor | None) -> None:
+    weights = {**load_file(folder / "model.safetensors"), **changes}
+    whole = {name: tensor for name, tensor in weights.items() if tensor is not None}
+    save_file(whole, folder / "model.safetensors", metadata={"format": "pt"})
 
 
 @pytest.mark.parametrize(
     "damage",
     [
-        damage_json("config.json"),
-        damage_json("tokenizer.json"),
-        truncate_weights,
-        drop_tensor,
-        reshape_tensor,
-        unknown_architecture,
+        lambda folder: (folder / "config.json").write_text('{"model_type": "lla'),
+        lambda folder: (folder / "config.json").write_text('{"model_type": "no_such"}'),
+        lambda folder: (folder / "tokenizer.json").write_text("{"),
+        lambda folder: os.truncate(folder / "model.safetensors", 1000),
+        lambda folder: other_weights(folder, **{"model.layers.1.mlp.up_proj.weight": None}),
+        lambda folder: other_weights(folder, **{"model.norm.weight": torch.ones(7)}),
         lambda folder: (folder / "model.safetensors").unlink(),
-        lambda folder: (folder / "model.safetensors").write_bytes(b""),
     ],
 )
-def test_damage_is_one_clear_error(folder: Path, damage: Callable[[Path], None]) -> None:
+def test_damage_is_one_clear_error(
+    model_folder: Folder, tmp_path: Path, damage: Callable[[Path], object]
+) -> None:
+    folder = shutil.copytree(model_folder("llama"), tmp_path / "model")
     damage(folder)
     with pytest.raises(ModelError) as caught:
         load_weights(folder, device="cpu")
@@ -96,24 +76,16 @@ def test_weights_that_are_nowhere_say_what_to_do(monkeypatch: pytest.MonkeyPatch
         load_weights("someone/something", device="cpu")
 
 
-def test_quantised_weights_need_a_gpu(model_folder: Folder) -> None:
-    with pytest.raises(ModelError, match="need a CUDA GPU"):
-        load_weights(model_folder("llama"), device="cpu", bits=8)
-    with pytest.raises(ModelError, match="choose 4, 8 or 16"):
-        load_weights(model_folder("llama"), device="cpu", bits=3)
-
-
-def test_device_and_dtype() -> None:
+def test_device_and_dtype_are_chosen_for_the_machine_and_impossible_ones_refused(
+    model_folder: Folder,
+) -> None:
     with pytest.raises(ModelError, match="no device 'tpu'"):
         choose_device("tpu")
+    wrong = ({"bits": 8}, "need a CUDA GPU"), ({"bits": 3}, "choose 4, 8 or 16")
+    for options, message in (*wrong, ({"dtype": "int3"}, "no dtype 'int3'")):
+        with pytest.raises(ModelError, match=message):
+            load_weights(model_folder("llama"), device="cpu", **options)
     native = torch.ops.mkldnn._is_mkldnn_bf16_supported()
     assert choose_dtype("cpu", 1_000_000) == torch.float32
     assert choose_dtype("cpu", 20_000_000) == (torch.bfloat16 if native else torch.float32)
     assert choose_dtype("cpu", 7_000_000_000) == torch.bfloat16
-
-
-def test_the_dtype_asked_for_is_used(model_folder: Folder) -> None:
-    loaded = load_weights(model_folder("llama"), device="cpu", dtype="bfloat16")
-    assert loaded.model.dtype == torch.bfloat16
-    with pytest.raises(ModelError, match="no dtype 'int3'"):
-        load_weights(model_folder("llama"), device="cpu", dtype="int3")
