@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -37,10 +38,7 @@ def test_a_tokenizer_that_cannot_be_read_says_so() -> None:
         token_bytes(tokenizer, 3)
 
 
-@pytest.mark.parametrize(
-    "grammar",
-    ["", "start: other", "start = 'a'", 'start: "a" |} "b"', 'start: /[z-a]/ "x"', 'a: "b"'],
-)
+@pytest.mark.parametrize("grammar", ["", "start: other", 'start: "a" |} "b"', 'a: "b"'])
 def test_a_grammar_that_is_none_says_so(generator_of: Loaded, grammar: str) -> None:
     generator = generator_of("llama")
     with pytest.raises(ModelError, match="grammar"):
@@ -56,19 +54,13 @@ def test_a_grammar_that_is_none_says_so(generator_of: Loaded, grammar: str) -> N
 def test_only_the_language_comes_out(generator_of: Loaded, kind: str, sampling: Sampling) -> None:
     generator = generator_of("llama", kind)
     number = 'start: "-"? /[1-9][0-9]?/ " " /[a-c]/'
-    prompts = [
-        Prompt("one", grammar=CHOICE),
-        Prompt("two words", grammar=number),
-        Prompt("three"),
-    ]
+    prompts = [Prompt("one", grammar=CHOICE), Prompt("two", grammar=number), Prompt("three")]
     first, second, third = generator.generate(prompts, sampling)
     assert first and second and third
     for completion in first:
-        verb, _, name = completion.text.strip().partition(" ")
-        assert verb in ("select", "count") and name in ("singer", "age", "a")
+        assert re.fullmatch("(select|count) (singer|age|a)", completion.text.strip())
     for completion in second:
-        digits, _, letter = completion.text.strip().partition(" ")
-        assert 1 <= abs(int(digits)) <= 99 and letter in ("a", "b", "c")
+        assert re.fullmatch("-?[1-9][0-9]? [a-c]", completion.text.strip())
     free = generator.generate([Prompt("three")], sampling)[0]
     if sampling.temperature == 0:
         assert [c.text for c in free] == [c.text for c in third]
@@ -78,14 +70,14 @@ def test_beams_find_every_sentence_with_its_probability(generator_of: Loaded) ->
     generator = generator_of("qwen2")
     grammar = 'start: "a" | "b" | "c"'
     sampling = Sampling(8, beams=16)
-    beams = generator.generate([Prompt("x", grammar=grammar)], sampling)[0]
+    prompt = Prompt("x", grammar=grammar)
+    beams = generator.generate([prompt], sampling)[0]
     assert {c.text.strip() for c in beams} == {"a", "b", "c"}
     total = sum(math.exp(sum(c.logprobs)) for c in beams)
     assert 0.3 < total <= 1 + 1e-3  # of the few ways to write a sentence the likeliest is told
-    greedy = generator.generate([Prompt("x", grammar=grammar)], Sampling(8))[0][0]
-    assert greedy.logprobs in [
-        pytest.approx(c.logprobs, abs=1e-4) for c in beams if c.text == greedy.text
-    ]
+    greedy = generator.generate([prompt], Sampling(8))[0][0]
+    same = [beam for beam in beams if beam.text == greedy.text]
+    assert greedy.logprobs in [pytest.approx(beam.logprobs, abs=1e-4) for beam in same]
 
 
 def forced_text(generator_of: Loaded, kind: str, grammar: str, start: str) -> str:
@@ -103,24 +95,20 @@ def test_what_must_follow_is_known_without_the_model(generator_of: Loaded) -> No
     assert len(forced_text(generator_of, "plain", grammar, "sele")) > 9
     assert forced_text(generator_of, "plain", grammar, "sel") == ""
     assert forced_text(generator_of, "plain", grammar, "self") == ""
-
-
-def test_a_tokenizer_that_adds_spaces_forces_nothing(generator_of: Loaded) -> None:
+    # A tokenizer that adds spaces forces nothing.
     assert forced_text(generator_of, "metaspace", 'start: " "? "select singer"', "sel") == ""
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(3))
 def test_forced_tokens_are_those_that_single_steps_choose(generator_of: Loaded, seed: int) -> None:
     """Greedy decoding under the same scores: token by token, and with forced tokens fed at once."""
     tokenizer = generator_of("llama").vocabulary.tokenizer
     size, end = len(tokenizer), tokenizer.eos_token_id
     engine = GrammarEngine(tokenizer, size, [end])
     columns = tuple(map(Column, ("singer_id", "singer_name", "Year of Birth", "größe")))
-    grammar = sql_grammar(
-        Schema("music", (Table("singer", columns), Table("concert_stage", columns)))
-    )
-    rng = np.random.default_rng(seed)
-    scores = rng.normal(size=(60, size))
+    tables = Table("singer", columns), Table("concert_stage", columns)
+    grammar = sql_grammar(Schema("music", tables))
+    scores = np.random.default_rng(seed).normal(size=(60, size))
 
     def decoded(forcing: bool) -> tuple[list[int], int]:
         matcher, tokens, steps = engine.matcher(grammar), [], 0
@@ -137,7 +125,5 @@ def test_forced_tokens_are_those_that_single_steps_choose(generator_of: Loaded, 
 
     single, _ = decoded(forcing=False)
     at_once, steps = decoded(forcing=True)
-    assert at_once == single
-    assert steps <= len(single) + 1
-    matcher = engine.matcher(grammar)
-    assert matcher.consume_tokens(single)
+    assert at_once == single and steps <= len(single) + 1
+    assert engine.matcher(grammar).consume_tokens(single)

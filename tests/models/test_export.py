@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from txt2sql.errors import ModelError
@@ -47,16 +48,9 @@ def left(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-# ------------------------------------------------------------------------------------------- wrong
-
-
-def test_a_whole_model_is_not_merged(model_folder: Folder, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="nothing to merge"):
-        merge(model_folder("llama"), tmp_path / "out")
-    assert left(tmp_path) == []
-
-
-def test_what_is_there_is_not_lost(adapter: Path, tmp_path: Path) -> None:
+def test_a_merge_that_is_refused_loses_and_leaves_nothing(
+    model_folder: Folder, adapter: Path, tmp_path: Path
+) -> None:
     (tmp_path / "diary.txt").write_text("dear diary")
     with pytest.raises(ModelError, match="not empty"):
         merge(adapter, tmp_path)
@@ -64,13 +58,14 @@ def test_what_is_there_is_not_lost(adapter: Path, tmp_path: Path) -> None:
         merge(adapter, tmp_path, force=True)
     with pytest.raises(ModelError, match="is a file"):
         merge(adapter, tmp_path / "diary.txt", force=True)
-    assert left(tmp_path) == ["diary.txt"]
-
-
-def test_a_model_is_not_written_over_what_it_is_made_of(adapter: Path) -> None:
-    base = Path(
-        json.loads((adapter / "adapter_config.json").read_text())["base_model_name_or_path"]
-    )
+    with pytest.raises(ModelError, match="nothing to merge"):
+        merge(model_folder("llama"), tmp_path / "out")
+    broken = shutil.copytree(adapter, tmp_path / "broken")
+    (broken / "adapter_model.safetensors").write_bytes(b"")
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        merge(broken, tmp_path / "out")
+    assert left(tmp_path) == ["broken", "diary.txt"]
+    base = model_folder("llama", "metaspace")
     before = left(adapter), left(base)
     for target in (adapter, base):
         with pytest.raises(ModelError, match="made of"):
@@ -78,26 +73,13 @@ def test_a_model_is_not_written_over_what_it_is_made_of(adapter: Path) -> None:
     assert (left(adapter), left(base)) == before
 
 
-def test_a_merge_that_fails_leaves_nothing(adapter: Path, tmp_path: Path) -> None:
-    broken = tmp_path / "broken"
-    shutil.copytree(adapter, broken)
-    (broken / "adapter_model.safetensors").write_bytes(b"")
-    with pytest.raises(ModelError, match="cannot be loaded"):
-        merge(broken, tmp_path / "out")
-    assert left(tmp_path) == ["broken"]
-
-
-def test_a_sum_that_float16_cannot_hold_is_told(adapter: Path, tmp_path: Path) -> None:
-    from safetensors.torch import load_file, save_file
-
-    large = tmp_path / "large"
-    shutil.copytree(adapter, large)
+def test_a_sum_that_float16_cannot_hold_is_refused(adapter: Path, tmp_path: Path) -> None:
+    large = shutil.copytree(adapter, tmp_path / "large")
     weights = load_file(large / "adapter_model.safetensors")
     weights = {n: w * 1e6 if "magnitude" in n else w for n, w in weights.items()}
     save_file(weights, large / "adapter_model.safetensors", metadata={"format": "pt"})
     with pytest.raises(ModelError, match="in float16; take another dtype"):
         merge(large, tmp_path / "out", dtype="float16")
-    merge(large, tmp_path / "out", dtype="bfloat16")
 
 
 def test_quantised_weights_are_not_merged_into(model_folder: Folder, tmp_path: Path) -> None:
@@ -106,26 +88,28 @@ def test_quantised_weights_are_not_merged_into(model_folder: Folder, tmp_path: P
 
     four = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_compute_dtype=torch.float32)
     source = model_folder("llama", "metaspace")
-    AutoModelForCausalLM.from_pretrained(source, quantization_config=four).save_pretrained(
-        tmp_path / "four"
-    )
+    model = AutoModelForCausalLM.from_pretrained(source, quantization_config=four)
+    model.save_pretrained(tmp_path / "four")
     AutoTokenizer.from_pretrained(source).save_pretrained(tmp_path / "four")
     adapter = adapt(tmp_path / "four", tmp_path / "adapter")
-    live = load_weights(adapter, device="cpu").model
-    assert any("lora" in name for name, _ in live.named_parameters())
     with pytest.raises(ModelError, match="are quantised, and an adapter is not merged into them"):
         merge(adapter, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
-# ------------------------------------------------------------------------------------------- right
-
-
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_a_merged_folder_is_the_adapter_in_one(adapter: Path, tmp_path: Path, dtype: str) -> None:
+def test_a_merged_folder_is_the_adapter_in_one_and_replaces_another_when_forced(
+    model_folder: Folder, tmp_path: Path
+) -> None:
+    base, dtype = shutil.copytree(model_folder("llama"), tmp_path / "base"), "bfloat16"
+    (base / "generation_config.json").write_text('{"temperature": 0.9, "top_p": 0.6}')
+    adapter = adapt(base, tmp_path / "adapter")
+    folder = shutil.copytree(base, tmp_path / "merged")
+    (folder / "old.safetensors").write_text("")
     lines: list[str] = []
-    folder = merge(adapter, tmp_path / "merged", dtype=dtype, report=lines.append)
-    assert left(tmp_path) == ["merged"] and "adapter_config.json" not in left(folder)
+    merge(adapter, folder, dtype=dtype, force=True, report=lines.append)
+    assert left(tmp_path) == ["adapter", "base", "merged"]
+    assert not {"adapter_config.json", "old.safetensors"} & {*left(folder)}
+    assert json.loads((folder / "generation_config.json").read_text())["temperature"] == 0.9
     assert len(lines) == 1 and dtype in lines[0]
     in_memory = load_weights(adapter, device="cpu", dtype=dtype).model
     again = AutoModelForCausalLM.from_pretrained(folder, dtype="auto")
@@ -135,43 +119,19 @@ def test_a_merged_folder_is_the_adapter_in_one(adapter: Path, tmp_path: Path, dt
     assert AutoTokenizer.from_pretrained(folder)("SELECT")["input_ids"]
     assert json.loads((folder / "prompt.json").read_text()) == {"activated": True}
     assert "DoRA" in (folder / "README.md").read_text()
-    ask = Prompt("SELECT")
-    answers = [
-        torch_engine.load(each, device="cpu", dtype=dtype).generate(
-            [ask], Sampling(max_new_tokens=8)
-        )
-        for each in (adapter, folder)
-    ]
-    assert answers[0] == answers[1]
-
-
-def test_force_replaces_a_model_and_nothing_else_stays(adapter: Path, tmp_path: Path) -> None:
-    folder = merge(adapter, tmp_path / "merged")
-    (folder / "old.safetensors").write_text("")
-    merge(adapter, folder, force=True)
-    assert "old.safetensors" not in left(folder) and left(tmp_path) == ["merged"]
-
-
-def test_sampling_settings_of_the_base_can_be_written(model_folder: Folder, tmp_path: Path) -> None:
-    base = tmp_path / "base"
-    shutil.copytree(model_folder("llama"), base)
-    (base / "generation_config.json").write_text('{"temperature": 0.9, "top_p": 0.6}')
-    folder = merge(adapt(base, tmp_path / "adapter"), tmp_path / "merged")
-    assert json.loads((folder / "generation_config.json").read_text())["temperature"] == 0.9
+    one, other = (torch_engine.load(x, device="cpu", dtype=dtype) for x in (adapter, folder))
+    ask = [Prompt("SELECT")], Sampling(max_new_tokens=8)
+    assert one.generate(*ask) == other.generate(*ask)
 
 
 def test_a_whole_model_is_exported_with_its_own_card(model_folder: Folder, tmp_path: Path) -> None:
-    base = tmp_path / "base"
-    shutil.copytree(model_folder("qwen2"), base)
+    base = shutil.copytree(model_folder("qwen2"), tmp_path / "base")
     (base / "README.md").write_text("# Mine\n")
     (base / "tokenizer.model").write_bytes(b"sentencepiece")
     folder = export_hf(base, tmp_path / "out", dtype="float16")
     assert (folder / "README.md").read_text() == "# Mine\n"
     assert (folder / "tokenizer.model").read_bytes() == b"sentencepiece"
     assert load_weights(folder, device="cpu", dtype="auto").model.dtype == torch.float16
-
-
-# -------------------------------------------------------------------------------------------- GGUF
 
 
 def script(folder: Path, code: str) -> Path:
@@ -198,22 +158,21 @@ def test_a_converter_that_is_nowhere_says_how_to_get_it(
 def test_a_converter_that_fails_is_quoted_and_leaves_nothing(adapter: Path, tmp_path: Path) -> None:
     home = tmp_path / "llama.cpp"
     home.mkdir()
-    script(home, "sys.exit('ERROR: Model LlamaForCausalLM is not supported')")
-    with pytest.raises(ModelError, match="could not convert 'model': ERROR: Model Llama"):
-        export_gguf(adapter, tmp_path / "x.gguf", converter=home)
-    script(home, "import no_such_package")
-    with pytest.raises(ModelError, match="pip install no_such_package"):
-        export_gguf(adapter, tmp_path / "x.gguf", converter=home)
+    refusal = "sys.exit('ERROR: Model LlamaForCausalLM is not supported')"
+    refused = refusal, "could not convert 'model': ERROR: Model Llama"
+    for code, message in (refused, ("import no_such_package", "pip install no_such_package")):
+        script(home, code)
+        with pytest.raises(ModelError, match=message):
+            export_gguf(adapter, tmp_path / "x.gguf", converter=home)
     with pytest.raises(ModelError, match="no GGUF type 'q9'"):
         export_gguf(adapter, tmp_path / "x.gguf", converter=home, outtype="q9")
     assert left(tmp_path) == ["llama.cpp"]
 
 
 def test_a_file_is_replaced_only_when_forced(model_folder: Folder, tmp_path: Path) -> None:
-    file = script(
-        tmp_path,
-        "i = sys.argv.index\nopen(sys.argv[i('--outfile') + 1], 'w').write(sys.argv[i('--outtype') + 1])",
-    )
+    value = "sys.argv[sys.argv.index('--{}') + 1]".format
+    code = f"open({value('outfile')}, 'w').write({value('outtype')})"
+    file = script(tmp_path, code)
     target = tmp_path / "x.gguf"
     target.write_text("old")
     with pytest.raises(ModelError, match="exists"):

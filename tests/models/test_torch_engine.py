@@ -17,7 +17,6 @@ from txt2sql.models.tokenizer import input_text
 from txt2sql.types import Message, Prompt, Sampling
 
 Loaded = Callable[..., Decoder]
-ARCHITECTURES = ["phi", "llama", "mistral", "qwen2"]
 PROMPTS = [
     Prompt("how many singers ?"),
     Prompt("SELECT name FROM singer WHERE age > 3 AND country = 'France'"),
@@ -35,25 +34,19 @@ def forward(generator: Decoder, prompt: Prompt, tokens: list[int]) -> torch.Tens
     return torch.log_softmax(logits.float(), -1)
 
 
-def greedy(generator: Decoder, prompt: Prompt, most: int) -> tuple[list[int], list[float]]:
-    """The likeliest tokens and their log-probabilities."""
-    tokens: list[int] = []
-    values: list[float] = []
-    while len(tokens) < most and not (tokens and tokens[-1] in generator.vocabulary.end_ids):
-        last = forward(generator, prompt, tokens)[-1]
-        tokens.append(int(last.argmax()))
-        values.append(float(last.max()))
-    return tokens, values
-
-
-@pytest.fixture(params=ARCHITECTURES)
+@pytest.fixture(params=["phi", "mistral", "qwen2"])
 def generator(request: pytest.FixtureRequest, generator_of: Loaded) -> Decoder:
     return generator_of(request.param)
 
 
 def test_greedy_is_the_argmax_and_its_logprobs_are_the_models(generator: Decoder) -> None:
     for prompt, [answer] in zip(PROMPTS, generator.generate(PROMPTS, SHORT), strict=True):
-        tokens, values = greedy(generator, prompt, SHORT.max_new_tokens)
+        tokens: list[int] = []
+        values: list[float] = []
+        while len(tokens) < 12 and not (tokens and tokens[-1] in generator.vocabulary.end_ids):
+            last = forward(generator, prompt, tokens)[-1]
+            tokens.append(int(last.argmax()))
+            values.append(float(last.max()))
         counts = (answer.completion_tokens, answer.prompt_tokens)
         assert counts == (len(tokens), len(generator.encode(prompt)[0]))
         assert answer.logprobs == pytest.approx(values, abs=1e-3)
@@ -77,7 +70,7 @@ def test_a_tree_in_one_cache_has_the_logits_of_plain_forward_passes(generator: D
     positions = np.arange(len(prompt))
     engine.forward(np.array(prompt), positions, seen, cache, np.array([len(prompt) - 1]))
     tree = [(list(positions), prompt)]  # the slots and the tokens of every branch
-    for _ in range(5):
+    for _ in range(3):
         grown = []
         for column in range(chance.randrange(1, 5)):
             slots, ids = chance.choice(tree)
@@ -123,8 +116,11 @@ def test_a_batch_gives_what_its_prompts_give_one_by_one(generator: Decoder) -> N
                 assert one.logprobs == pytest.approx(other.logprobs, abs=1e-3)
 
 
-def test_sampling_is_reproducible(generator_of: Loaded) -> None:
+def test_sampling_is_reproducible_and_what_makes_no_sense_is_refused(generator_of: Loaded) -> None:
     generator = generator_of("llama")
+    for wrong in (Sampling(0), Sampling(n=0), Sampling(beams=2, temperature=1.0)):
+        with pytest.raises(ModelError):
+            generator.generate(PROMPTS, wrong)
     sampling = Sampling(max_new_tokens=4, n=5, temperature=1.5, top_p=0.9, seed=7)
     first = generator.generate(PROMPTS, sampling)
     assert first == generator.generate(PROMPTS, sampling)
@@ -156,12 +152,8 @@ def test_the_chat_template_is_used_where_there_is_one(generator_of: Loaded) -> N
     ids, shared = chat.encode(CHAT)
     assert chat.vocabulary.tokenizer.decode(ids) == text
     assert chat.vocabulary.tokenizer.decode(ids[:shared]) == "<|system|>be brief"
-
-
-def test_a_template_without_a_system_role_gets_its_text_from_the_user(
-    generator_of: Loaded,
-) -> None:
-    tokenizer = copy(generator_of("llama", "chat").vocabulary.tokenizer)
+    # A template without a system role gets its text from the user.
+    tokenizer = copy(chat.vocabulary.tokenizer)
     tokenizer.chat_template = (
         "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system') }}{% endif %}"
         "[{{ messages[0]['content'] }}]"
@@ -179,11 +171,3 @@ def test_a_prompt_longer_than_the_context_says_so(generator_of: Loaded) -> None:
     assert mixed[0][0].completion_tokens <= longest
     [alone] = generator.generate([PROMPTS[0]], Sampling(max_new_tokens=200))
     assert [c.text for c in mixed[1]] == [c.text for c in alone]
-
-
-@pytest.mark.parametrize(
-    "sampling", [Sampling(0), Sampling(n=0), Sampling(beams=2, temperature=1.0)]
-)
-def test_sampling_that_makes_no_sense_says_so(generator_of: Loaded, sampling: Sampling) -> None:
-    with pytest.raises(ModelError):
-        generator_of("llama").generate(PROMPTS, sampling)
