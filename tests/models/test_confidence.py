@@ -96,16 +96,6 @@ def test_fitted_weights_give_probabilities_that_can_be_believed() -> None:
     assert result.error < 0.05 and result.auc > 0.75
 
 
-def test_the_fit_is_the_minimum_and_the_penalty_holds_it_back() -> None:
-    rows, _, right = judged(300)
-    weights = fit(rows.tolist(), right.tolist(), penalty=2.0)
-    x = (rows - weights.mean) / weights.deviation
-    off = np.array([weights.probability(row) for row in rows.tolist()]) - right
-    assert x.T @ off + 2.0 * np.array(weights.slope) == pytest.approx(0, abs=1e-6)
-    strict = fit(rows.tolist(), right.tolist(), penalty=1000.0)
-    assert np.abs(strict.slope).max() < np.abs(weights.slope).max() / 3
-
-
 @pytest.mark.parametrize("right", [[True] * 4, [False] * 4, [False, False, True, True]])
 def test_answers_that_can_be_told_apart_without_fault_are_fitted(right: list[bool]) -> None:
     rows = [[x, 1.0] for x in (0.0, 1.0, 100.0, 101.0)]

@@ -16,19 +16,7 @@ from txt2sql.models.grammar import sql_grammar
 from txt2sql.types import Column, Prompt, Sampling, Schema, Table
 
 Loaded = Callable[..., Decoder]
-TEXTS = ["SELECT count(*) FROM singer", "it's 100 % «ça» 歌手\n\tdone", " leading and trailing "]
 CHOICE = 'start: ("select" | "count") " " name\nname: "singer" | "age" | "a"\n'
-
-
-@pytest.mark.parametrize("kind", ["plain", "metaspace"])
-@pytest.mark.parametrize("text", TEXTS)
-def test_the_bytes_of_tokens_make_the_text(generator_of: Loaded, kind: str, text: str) -> None:
-    tokenizer = generator_of("llama", kind).vocabulary.tokenizer
-    pieces = token_bytes(tokenizer, len(tokenizer) + 6)
-    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
-    joined = b"".join(pieces[i] for i in ids).decode()
-    assert joined == (text if kind == "plain" or text[0] == " " else " " + text)
-    assert pieces[tokenizer.eos_token_id] == b"" and pieces[-1] == b""
 
 
 def test_a_tokenizer_that_cannot_be_read_says_so() -> None:
@@ -80,25 +68,6 @@ def test_beams_find_every_sentence_with_its_probability(generator_of: Loaded) ->
     assert greedy.logprobs in [pytest.approx(beam.logprobs, abs=1e-4) for beam in same]
 
 
-def forced_text(generator_of: Loaded, kind: str, grammar: str, start: str) -> str:
-    tokenizer = generator_of("llama", kind).vocabulary.tokenizer
-    engine = GrammarEngine(tokenizer, len(tokenizer), [tokenizer.eos_token_id])
-    matcher = engine.matcher(grammar)
-    assert matcher.consume_tokens(tokenizer(start, add_special_tokens=False)["input_ids"])
-    pieces = token_bytes(tokenizer, len(tokenizer))
-    return b"".join(pieces[i] for i in engine.forced(matcher)).decode()
-
-
-def test_what_must_follow_is_known_without_the_model(generator_of: Loaded) -> None:
-    grammar = 'start: "sel" ("ect singer by age" | "f") /[0-9]/'
-    assert "ct singer by ag".startswith(forced_text(generator_of, "plain", grammar, "sele")[:9])
-    assert len(forced_text(generator_of, "plain", grammar, "sele")) > 9
-    assert forced_text(generator_of, "plain", grammar, "sel") == ""
-    assert forced_text(generator_of, "plain", grammar, "self") == ""
-    # A tokenizer that adds spaces forces nothing.
-    assert forced_text(generator_of, "metaspace", 'start: " "? "select singer"', "sel") == ""
-
-
 @pytest.mark.parametrize("seed", range(3))
 def test_forced_tokens_are_those_that_single_steps_choose(generator_of: Loaded, seed: int) -> None:
     """Greedy decoding under the same scores: token by token, and with forced tokens fed at once."""
@@ -125,5 +94,5 @@ def test_forced_tokens_are_those_that_single_steps_choose(generator_of: Loaded, 
 
     single, _ = decoded(forcing=False)
     at_once, steps = decoded(forcing=True)
-    assert at_once == single and steps <= len(single) + 1
+    assert at_once == single and steps < len(single)
     assert engine.matcher(grammar).consume_tokens(single)

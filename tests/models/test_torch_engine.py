@@ -91,21 +91,6 @@ def test_a_tree_in_one_cache_has_the_logits_of_plain_forward_passes(generator: D
         tree += grown
 
 
-def test_a_cache_gives_back_what_it_holds_and_forgets(generator_of: Loaded) -> None:
-    engine = generator_of("qwen2").engine
-    one, other = engine.cache(), engine.cache()
-    ids = np.arange(10, 710)  # more than fit at first
-    where = np.arange(200)
-    engine.forward(ids[:200] % 300, where, np.tri(200, dtype=bool), one, np.array([199]))
-    assert other.put(one.take(where[:150])).tolist() == list(range(150))
-    assert np.array_equal(other.take(where[:150]), one.take(where[:150]))
-    one.truncate(150)
-    assert one.length == other.length == 150
-    step = np.array([7]), np.array([150]), np.ones((1, 151), bool)
-    logits = [engine.forward(*step, each, np.array([0]))[0].logits for each in (one, other)]
-    assert np.array_equal(*logits)
-
-
 def test_a_batch_gives_what_its_prompts_give_one_by_one(generator: Decoder) -> None:
     for sampling in (SHORT, Sampling(max_new_tokens=8, beams=3)):
         together = generator.generate(PROMPTS, sampling)

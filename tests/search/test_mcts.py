@@ -159,17 +159,6 @@ def test_visits_sum_to_simulations_and_the_policys_own_line_is_the_first(
     assert tree.first is not None and tree.first.state.word == (0, 0, 0, 0)
 
 
-def test_an_inner_node_hands_down_all_visits_but_its_own() -> None:
-    game = Game(4, 3)
-    tree = tree_of(game.expand, game.value, num_simulations=200, wave=1)
-    for node in tree.nodes:
-        for edge in node.edges or ():
-            if edge.node.edges:
-                below = sum(child.visits for child in edge.node.edges)
-                first = not any(edge.node.state.word)  # the first simulation goes to an end at once
-                assert edge.visits == below + (not first)
-
-
 def test_the_same_seed_grows_the_same_tree_and_another_seed_another() -> None:
     def once(seed: int) -> object:
         game, noise = Game(4, 3, 7), {"noise": 0.25, "seed": seed}

@@ -38,11 +38,9 @@ def judged(
         (CITIES, "SELECT DISTINCT city FROM shop"),  # a duplicate missing
         (CITIES, "SELECT city FROM shop UNION ALL SELECT 'Lisbon'"),  # a row too many
         (CITIES, "SELECT city, id FROM shop"),  # a column too many
-        (CITIES, "SELECT opened FROM shop"),  # other values
         (CITIES, "SELECT lower(city) FROM shop"),  # another case
         ("SELECT rating FROM shop", "SELECT coalesce(rating, 0) FROM shop"),  # 0 is not NULL
         ("SELECT id FROM shop ORDER BY opened", "SELECT id FROM shop ORDER BY opened DESC"),
-        (CITIES, "SELECT city FROM shop WHERE 0"),  # nothing
         ("SELECT city FROM shop WHERE id = 9", CITIES),  # something where nothing is
     ],
 )
@@ -130,7 +128,6 @@ KEEPING = ExecutionAccuracy(Judging("official", keep_distinct=True))
         ("SELECT id FROM shop ORDER  BY id", "SELECT id FROM shop ORDER BY -id", False, True, True),
         # an integer and a float are told apart in rows of several columns, in one column not
         ("SELECT 1, 10", "SELECT 1.0, 10", True, False, False),
-        ("SELECT 1", "SELECT 1.0", True, True, True),
         # no tolerance
         ("SELECT 0.3", "SELECT 0.1 + 0.2", True, False, False),
     ],
