@@ -1,13 +1,17 @@
-"""A tiny data set in Spider's layout, and a tiny model."""
+"""The command in this process, a tiny data set in Spider's layout, and a tiny model."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
+
+from txt2sql.cli.main import main
 
 QUESTIONS = [
     ("How many shops are there?", "SELECT count(*) FROM shop"),
@@ -15,6 +19,52 @@ QUESTIONS = [
     ("Which shop is the oldest?", "SELECT id FROM shop ORDER BY opened LIMIT 1"),
     ("Which shops are in Lisbon?", "SELECT id FROM shop WHERE city = 'Lisbon'"),
 ]
+
+
+class Done(NamedTuple):
+    """How a command ended, and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Command = Callable[..., Done]
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs go to results/ in the working folder."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def txt2sql(capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run the command as if it were typed; paths and numbers are arguments, too."""
+
+    def run(*arguments: object) -> Done:
+        with pytest.raises(SystemExit) as ended:
+            main([*map(str, arguments)])
+        return Done(int(ended.value.code or 0), *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def refused(txt2sql: Command) -> Callable[..., str]:
+    """The one sentence that a command says, exiting with 1 and printing nothing else."""
+
+    def run(*arguments: object) -> str:
+        done = txt2sql(*arguments)
+        assert (done.code, done.out) == (1, "")
+        [sentence] = done.err.splitlines()
+        return sentence
+
+    return run
 
 
 @pytest.fixture
@@ -31,6 +81,12 @@ def shops(tmp_path: Path) -> Path:
     items = [{"db_id": "shop", "question": q, "query": sql} for q, sql in QUESTIONS]
     (root / "dev.json").write_text(json.dumps(items), encoding="utf-8")
     return root
+
+
+@pytest.fixture
+def shop(shops: Path) -> Path:
+    """The database of the data set."""
+    return shops / "database" / "shop" / "shop.sqlite"
 
 
 @pytest.fixture(scope="session")

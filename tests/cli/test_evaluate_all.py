@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import runpy
-import subprocess
-import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from txt2sql.cli.evaluate_all import Cell, Comparison, Draw, Part, RowPlan, plan, remembered
-from txt2sql.cli.main import main
+from txt2sql.cli.evaluate_all import Comparison, Draw, Part, RowPlan, plan
 from txt2sql.config import load
 from txt2sql.models.catalog import HOSTED, MODELS, find_hosted
+
+from .conftest import Command
 
 ROOT = Path(__file__).parents[2]
 STUB = ROOT / "tests" / "fixtures" / "stub_provider.py"
@@ -24,21 +23,15 @@ StubProvider = runpy.run_path(str(STUB))["StubProvider"]
 RIGHT = ["SELECT count(*) FROM shop", "SELECT DISTINCT city FROM shop"]
 ANSWERS = ["SELECT id FROM shop ORDER BY opened LIMIT 1", "SELECT nothing FROM shop"]
 
-
-@pytest.fixture(autouse=True)
-def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("TXT2SQL_CACHE", str(tmp_path / "cache"))
-    for name in ("OPENAI_API_KEY", "TXT2SQL_API_KEY", "TXT2SQL_DATA"):
-        monkeypatch.delenv(name, raising=False)
+Measure = Callable[..., tuple[int, list[dict[str, Any]], str]]
 
 
-def write(path: Path, content: Any) -> Path:
+def write(path: Path, content: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content), encoding="utf-8")  # JSON is YAML
-    return path
 
 
+@pytest.fixture
 def published(tmp_path: Path) -> Path:
     lines = "".join(json.dumps({"sql": sql}) + "\n" for sql in [*RIGHT, *ANSWERS])
     folder = tmp_path / "predictions"
@@ -48,21 +41,24 @@ def published(tmp_path: Path) -> Path:
     return folder
 
 
-def comparison(tmp_path: Path, shops: Path, *rows: dict[str, Any]) -> Path:
-    content = {"data": [{"dataset": str(shops)}, {"dataset": "wikisql"}], "rows": list(rows)}
-    return write(tmp_path / "evaluation.yaml", {"comparison": content})
+@pytest.fixture
+def evaluate_all(shops: Path, txt2sql: Command, monkeypatch: pytest.MonkeyPatch) -> Measure:
+    """Measure rows on the shops, and on data that is not there: code, rows of the table, messages."""
+    for name in ("OPENAI_API_KEY", "TXT2SQL_API_KEY", "TXT2SQL_DATA"):
+        monkeypatch.delenv(name, raising=False)
 
+    def run(*models: dict[str, Any], options: tuple[object, ...] = ()) -> Any:
+        data = [{"dataset": str(shops)}, {"dataset": "wikisql"}]
+        write(Path("evaluation.yaml"), {"comparison": {"data": data, "rows": models}})
+        done = txt2sql("evaluate-all", "--config", "evaluation.yaml", "--json", *options)
+        table = Path("results/evaluate_all/table.json").read_text(encoding="utf-8")
+        return done.code, json.loads(table)["rows"], done.err
 
-def evaluate_all(config: Path, *arguments: object) -> tuple[int, list[dict[str, Any]]]:
-    with pytest.raises(SystemExit) as caught:
-        main(["evaluate-all", "--config", str(config), "--json", *map(str, arguments)])
-    tree = json.loads(Path("results/evaluate_all/table.json").read_text(encoding="utf-8"))
-    return int(caught.value.code or 0), tree["rows"]
+    return run
 
 
 def test_the_shipped_comparison_names_models_that_there_are() -> None:
-    file = ROOT / "config" / "evaluation_config.yaml"
-    shipped = load(Comparison, file, section="comparison")
+    shipped = load(Comparison, ROOT / "config" / "evaluation_config.yaml", section="comparison")
     assert {part.name for part in shipped.data} == {"spider dev", "wikisql dev_real"}
     for row in shipped.rows:
         assert row.model in MODELS or row.model in HOSTED
@@ -71,83 +67,58 @@ def test_the_shipped_comparison_names_models_that_there_are() -> None:
     assert len(set(names)) == len(names)
 
 
-def test_what_cannot_be_measured_says_why(tmp_path: Path, shops: Path) -> None:
-    config = comparison(
-        tmp_path,
-        shops,
+def test_what_cannot_be_measured_says_why_and_leaves_the_rest(
+    evaluate_all: Measure, published: Path
+) -> None:
+    absent = (
         {"model": "gpt-4", "strategy": "zero-shot"},
         {"model": "phi-2", "strategy": "LoRA", "folder": "results/lora-phi-2/model"},
         {"model": "gtp-5"},
     )
-    code, rows = evaluate_all(config)
+    code, rows, _ = evaluate_all(*absent)
     assert code == 0
     why = {(row["data"], row["model"]): row["missing"]["EX"] for row in rows}
-    data = f"{shops.name} dev"
-    assert why[data, "gpt-4"] == "no key"
-    assert why[data, "phi-2"] == "not trained here"
-    assert "no model 'gtp-5'" in why[data, "gtp-5"]
+    assert why["shops dev", "gpt-4"] == "no key"
+    assert why["shops dev", "phi-2"] == "not trained here"
+    assert "no model 'gtp-5'" in why["shops dev", "gtp-5"]
     assert why["wikisql dev", "gpt-4"].startswith("no data")
     assert all(row["execution"] is None and row["per_1000"] is None for row in rows)
 
-
-def test_a_cell_that_fails_leaves_the_others(tmp_path: Path, shops: Path) -> None:
-    config = comparison(
-        tmp_path, shops, {"model": "bundled", "strategy": "odd", "options": ["--no-such-option"]}
-    )
-    code, rows = evaluate_all(config, "--published", published(tmp_path))
+    failing = {"model": "bundled", "strategy": "odd", "options": ["--no-such-option"]}
+    code, rows, _ = evaluate_all(failing, options=("--published", published))
     assert code == 1
-    by_model = {row["model"]: row for row in rows if row["data"] == f"{shops.name} dev"}
+    by_model = {row["model"]: row for row in rows if row["data"] == "shops dev"}
     assert "no-such-option" in by_model["bundled"]["missing"]["EX"].lower()
     assert by_model["theirs"]["execution"]["mean"] == 0.75
     assert "of_another_split" not in by_model
 
 
 def test_a_table_is_made_once_and_again_when_something_changed(
-    tmp_path: Path, shops: Path, capsys: pytest.CaptureFixture[str]
+    evaluate_all: Measure, published: Path
 ) -> None:
-    config, folder = comparison(tmp_path, shops, {"model": "gpt-4"}), published(tmp_path)
-    _, first = evaluate_all(config, "--published", folder)
+    model, options = {"model": "gpt-4"}, ("--published", published)
+    _, first, _ = evaluate_all(model, options=options)
     for name in ("table.md", "table.csv"):
         assert "theirs" in Path("results/evaluate_all", name).read_text(encoding="utf-8")
-    capsys.readouterr()
     start = time.monotonic()
-    _, again = evaluate_all(config, "--published", folder)
+    _, again, messages = evaluate_all(model, options=options)
     assert again == first
-    assert "evaluate all:" not in capsys.readouterr().err, "nothing was measured again"
+    assert "evaluate all:" not in messages, "nothing was measured again"
     assert time.monotonic() - start < 5
-    theirs = folder / "theirs.jsonl"
+    theirs = published / "theirs.jsonl"
     theirs.write_text(theirs.read_text(encoding="utf-8").replace("nothing", "id"), encoding="utf-8")
-    _, other = evaluate_all(config, "--published", folder)
-    means = [row["execution"]["mean"] for row in other if row["execution"]]
-    assert means == [0.75]
-    assert "evaluate all: 1/1" in capsys.readouterr().err
+    _, other, messages = evaluate_all(model, options=options)
+    assert [row["execution"]["mean"] for row in other if row["execution"]] == [0.75]
+    assert "evaluate all: 1/1" in messages
 
 
-def test_a_memory_of_something_else_is_not_believed(tmp_path: Path) -> None:
-    cell = Cell(Part("x"), "a", "b", made_of="hash")
-    assert remembered(cell, tmp_path) is None
-    file = tmp_path / f"{cell.name}.json"
-    for content in (
-        [],
-        {},
-        {"made_of": "other", "report": {"metrics": {}}},
-        {"made_of": "hash", "report": {"unanswered": {"timeout": 1}}},
-    ):
-        write(file, content)
-        assert remembered(cell, tmp_path) is None
-    write(file, {"made_of": "hash", "report": {"metrics": {}}})
-    assert remembered(cell, tmp_path) == {"metrics": {}}
-
-
-def test_models_trained_here_are_found(tmp_path: Path, shops: Path) -> None:
-    for name in ("lora-x", "odd"):
-        write(tmp_path / "results" / name / "model" / "config.json", {"model_type": "llama"})
+def test_models_trained_here_are_listed(tmp_path: Path, shops: Path) -> None:
+    for place in ("lora-x/model", "odd/model", "lora-x/step-1"):
+        write(tmp_path / "results" / place / "config.json", {"model_type": "llama"})
     facts = {"base": "phi-2", "method": "lora", "datasets": [], "held_out": [], "measured": []}
     write(tmp_path / "results" / "lora-x" / "model" / "training.json", facts)
-    write(tmp_path / "results" / "lora-x" / "step-1" / "config.json", {"model_type": "llama"})
-    cells = list(plan(Comparison((Part(str(shops)),), (RowPlan("gpt-4"),)), Draw(), None))
-    found = {(cell.model, cell.strategy) for cell in cells}
-    assert found == {
+    cells = plan(Comparison((Part(str(shops)),), (RowPlan("gpt-4"),)), Draw(), None)
+    assert {(cell.model, cell.strategy) for cell in cells} == {
         ("gpt-4", "greedy"),
         ("phi-2", "LoRA (lora-x)"),
         ("odd", "trained here (odd)"),
@@ -155,38 +126,31 @@ def test_models_trained_here_are_found(tmp_path: Path, shops: Path) -> None:
 
 
 @pytest.mark.slow
-def test_hosted_models_share_one_budget(tmp_path: Path, shops: Path) -> None:
+def test_hosted_models_share_one_budget(
+    tmp_path: Path, evaluate_all: Measure, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("litellm", reason="needs the extra api")
+    monkeypatch.setenv("TXT2SQL_CACHE", str(tmp_path / "cache"))
     prices = {"openai-stub": {"input": 30, "output": 60}}
     asking = {"concurrency": 1, "timeout_s": 20}
     content = {"models": {}, "generalists": {"asking": asking, "prices": prices}}
     write(tmp_path / "config" / "model_config.yaml", content)
     stub = StubProvider({}, price=(30.0, 60.0))
     with stub as url:
-        name = f"api:openai/stub@{url}/v1"
-        config = comparison(tmp_path, shops, {"model": name, "strategy": "zero-shot"})
-        code, rows = evaluate_all(config, "--max-cost", "0.262")
-        [row] = [row for row in rows if row["data"] != "wikisql dev"]
+        model = {"model": f"api:openai/stub@{url}/v1", "strategy": "zero-shot"}
+
+        def measure(dollars: str) -> tuple[int, dict[str, Any]]:
+            code, rows, _ = evaluate_all(model, options=("--max-cost", dollars))
+            [row] = [row for row in rows if row["data"] != "wikisql dev"]
+            return code, row
+
+        code, row = measure("0.262")
         assert code == 1
         assert 0 < row["execution"]["n"] < 4
         assert row["unanswered"] == 4 - row["execution"]["n"]
         assert stub.bill <= 0.262
-        code, rows = evaluate_all(config, "--max-cost", "9")
-    [row] = [row for row in rows if row["data"] != "wikisql dev"]
+        code, row = measure("9")
     assert code == 0
     assert (row["execution"]["n"], row["unanswered"]) == (4, 0)
     assert row["per_1000"] == pytest.approx(1000 * stub.bill / 4)
     assert set(stub.answered.values()) == {1}
-
-
-@pytest.mark.skipif(os.name != "posix", reason="a shell script")
-@pytest.mark.parametrize(
-    "command", [[sys.executable, "experiments/evaluate_all.py"], ["scripts/evaluate.sh"]]
-)
-def test_the_doors_lead_here(command: list[str]) -> None:
-    environment = {**os.environ, "PYTHON": sys.executable}
-    done = subprocess.run(
-        [*command, "--help"], cwd=ROOT, env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    assert "results table" in done.stdout or "one table" in " ".join(done.stdout.split())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import runpy
+import shutil
 import traceback
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,7 +16,9 @@ import pytest
 from txt2sql.cli.main import application, main
 from txt2sql.runs import cache_dir
 
-if not find_spec("litellm"):  # found, not imported: that takes seconds
+from .conftest import Command
+
+if not find_spec("litellm"):  # looked for, not imported: that takes seconds
     pytest.skip("needs the extra api", allow_module_level=True)
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Item '.*' on TypedDict class:UserWarning"),
@@ -36,7 +39,6 @@ ANSWERS = {
 
 @pytest.fixture(autouse=True)
 def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TXT2SQL_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("TXT2SQL_API_KEY", SECRET)
     (tmp_path / "config").mkdir()
@@ -46,69 +48,48 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "config" / "model_config.yaml").write_text(json.dumps(content), encoding="utf-8")
 
 
-def evaluate(folder: Path, model: str, *arguments: str) -> int:
-    with pytest.raises(SystemExit) as caught:
-        main(["evaluate", "--dataset", str(folder), "--model", model, "--json", *arguments])
-    return int(caught.value.code or 0)
-
-
-def test_a_run_asks_once_and_counts_its_cost(
-    shops: Path, capsys: pytest.CaptureFixture[str]
+def test_what_got_no_answer_is_told_and_asked_again_and_nothing_twice(
+    shops: Path, txt2sql: Command
 ) -> None:
     stub = StubProvider(ANSWERS)
     with stub as url:
-        model = f"api:openai/stub@{url}/v1"
-        assert evaluate(shops, model, "--max-cost", "5") == 0
-        first = json.loads(capsys.readouterr().out)
-        assert evaluate(shops, model, "--max-cost", "5") == 0
-        again = json.loads(capsys.readouterr().out)
-    assert sum(stub.asked.values()) == 4
-    assert first["metrics"]["execution_accuracy"] == again["metrics"]["execution_accuracy"]
-    assert first["metrics"]["execution_accuracy"]["mean"] == 0.75
-    assert first["cost"]["total"] == pytest.approx(stub.bill)
-    assert first["tokens"]["n"] == first["cost"]["n"] == 4
-    assert first["unanswered"] == {}
-
-
-def test_what_got_no_answer_is_told_and_asked_again(
-    shops: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    stub = StubProvider(ANSWERS)
-    with stub as url:
-        model = f"api:openai/stub@{url}/v1"
-        assert evaluate(shops, model, "--max-cost", "0.26") == 1
-        captured = capsys.readouterr()
-        stopped = json.loads(captured.out)
-        n = stopped["metrics"]["execution_accuracy"]["n"]
-        assert 0 < n < 4
-        [(reason, missing)] = stopped["unanswered"].items()
-        assert "budget of $0.26" in reason
-        assert missing == 4 - n
-        assert f"{missing} of 4 questions got no answer" in captured.err
-        assert evaluate(shops, model, "--max-cost", "9") == 0
-        assert json.loads(capsys.readouterr().out)["metrics"]["execution_accuracy"]["n"] == 4
-    assert set(stub.answered.values()) == {1}
+        command = ("evaluate", "--dataset", shops, "--model", f"api:openai/stub@{url}/v1", "--json")
+        done = txt2sql(*command, "--max-cost", "0.26")
+        assert done.code == 1
+        answered = done.json["metrics"]["execution_accuracy"]["n"]
+        assert 0 < answered < 4
+        [(reason, missing)] = done.json["unanswered"].items()
+        assert "budget of $0.26" in reason and missing == 4 - answered
+        assert f"{missing} of 4 questions got no answer" in done.err
+        whole, again = (txt2sql(*command, "--max-cost", "9") for _ in range(2))
+    assert whole.code == again.code == 0
+    assert set(stub.answered.values()) == {1} and sum(stub.asked.values()) == 4
+    for report in (whole.json, again.json):
+        accuracy = report["metrics"]["execution_accuracy"]
+        assert (accuracy["mean"], accuracy["n"]) == (0.75, 4)
+        assert report["cost"]["total"] == pytest.approx(stub.bill)
+        assert report["tokens"]["n"] == report["cost"]["n"] == 4
+        assert report["unanswered"] == {}
 
 
 def test_few_shot_shows_answered_questions_of_other_databases(
-    shops: Path, capsys: pytest.CaptureFixture[str]
+    shops: Path, shop: Path, txt2sql: Command
 ) -> None:
     learnt = [
         {"db_id": "zoo", "question": "How many animals are there?", "query": "SELECT 11"},
         {"db_id": "shop", "question": "How many shops are there?", "query": "SELECT 22"},
-        {"db_id": "zoo", "question": "Which animals are grey?", "query": "SELECT 33"},
     ]
     (shops / "train.json").write_text(json.dumps(learnt), encoding="utf-8")
-    zoo = shops / "database" / "zoo"
-    zoo.mkdir()
-    (zoo / "zoo.sqlite").write_bytes((shops / "database/shop/shop.sqlite").read_bytes())
+    shutil.copytree(shop.parent, shops / "database" / "zoo")
+    (shops / "database" / "zoo" / "shop.sqlite").rename(shops / "database" / "zoo" / "zoo.sqlite")
     stub = StubProvider(ANSWERS)
     with stub as url:
-        assert evaluate(shops, f"api:openai/stub@{url}/v1", "--shots", "2") == 0
+        model = f"api:openai/stub@{url}/v1"
+        done = txt2sql("evaluate", "--dataset", shops, "--model", model, "--json", "--shots", "2")
+    assert (done.code, done.json["shots"]) == (0, 2)
     shown = stub.bodies[0]["messages"][-1]["content"]
-    assert shown.index("SELECT 33") < shown.index("SELECT 11") < shown.index("Now this database:")
+    assert shown.index("SELECT 11") < shown.index("Now this database:")
     assert "SELECT 22" not in shown, "an example of the very database gives its schema away"
-    assert json.loads(capsys.readouterr().out)["shots"] == 2
 
 
 # ----------------------------------------------------------------------------------- no key anywhere
@@ -123,14 +104,20 @@ def scan(folder: Path) -> list[str]:
     ]
 
 
-def test_the_scan_finds_a_key(tmp_path: Path) -> None:
-    (tmp_path / "a.log").write_text(f"used {SECRET}", encoding="utf-8")
-    assert scan(tmp_path) == ["a.log"]
-
-
-@pytest.mark.parametrize("route", ["openai/stub", "gemini/gemini-2.5-pro", "anthropic/claude-3"])
-@pytest.mark.parametrize("fault", ["", "401", "500", "malformed", "echo"])
-def test_no_key_is_left_in_files_output_or_tracebacks(
+@pytest.mark.parametrize(
+    ("route", "fault"),
+    [
+        ("openai/stub", ""),
+        ("openai/stub", "echo"),
+        ("openai/stub", "malformed"),
+        ("gemini/gemini-2.5-pro", "401"),
+        ("gemini/gemini-2.5-pro", "500"),
+        ("gemini/gemini-2.5-pro", "echo"),
+        ("anthropic/claude-3", ""),
+        ("anthropic/claude-3", "401"),
+    ],
+)
+def test_no_key_is_left_in_files_output_or_logs(
     shops: Path,
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
@@ -141,20 +128,22 @@ def test_no_key_is_left_in_files_output_or_tracebacks(
     caplog.set_level("DEBUG")
     stub: Any = StubProvider(ANSWERS, echo_key=fault == "echo")
     stub.always = "" if fault == "echo" else fault
-    with stub as url:
+    with stub as url, pytest.raises(SystemExit) as ended:
         model = f"api:{route}@{url}{'/v1' if 'openai' in route else ''}"
-        code = evaluate(shops, model)
+        main(["evaluate", "--dataset", str(shops), "--model", model, "--json"])
     assert stub.asked, "the model was asked"
-    assert (code == 0) == (fault in ("", "echo"))
+    assert (not ended.value.code) == (fault in ("", "echo"))
     captured = capfd.readouterr()
     for text in (captured.out, captured.err, caplog.text):
         assert not KEY_SHAPED.search(text)
     assert scan(tmp_path) == []
     assert cache_dir().is_dir()
+    (tmp_path / "a.log").write_text(f"used {SECRET}", encoding="utf-8")
+    assert scan(tmp_path) == ["a.log"], "a key would be noticed"
 
 
 def test_no_key_is_in_the_traceback_of_a_failure(
-    shops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shops: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With everything that a traceback can show: causes, and the repr of every local variable."""
     from txt2sql.models.hosted import HostedPredictor

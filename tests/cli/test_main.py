@@ -1,111 +1,63 @@
-"""The command as a whole: start-up cost, exit codes, errors in one sentence."""
+"""The command as a whole, and the scripts that lead to it: start-up cost, exit codes, Ctrl-C."""
 
 from __future__ import annotations
 
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-import txt2sql
+from txt2sql import __version__
 from txt2sql.cli.main import main
 
+from .conftest import Command
 
-def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "txt2sql", *arguments],
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        env={**os.environ, **environment},
-    )
-
-
-def exit_code(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as caught:
-        main(arguments)
-    return int(caught.value.code or 0)
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [
-        ["no-such-command"],
-        ["ask", "--no-such-option"],
-        ["ask", "--timeout", "soon", "?"],
-        ["ask", "--max-rows", "0", "?"],
-        ["evaluate"],
-        ["evaluate", "--dataset", "spider", "--limit", "0"],
-    ],
+    "arguments", [["no-such-command"], ["ask", "--no-such-option"], ["ask", "--timeout", "soon"]]
 )
-def test_wrong_usage_exits_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert exit_code(*arguments) == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert "Traceback" not in captured.err
+def test_wrong_usage_exits_with_2(arguments: list[str], txt2sql: Command) -> None:
+    done = txt2sql(*arguments)
+    assert (done.code, done.out) == (2, "")
+    assert "Traceback" not in done.err
 
 
-def test_an_error_a_person_can_mend_is_one_sentence(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_an_unexpected_error_says_how_to_see_more(
+    shops: Path, tmp_path: Path, txt2sql: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert exit_code("ask", "--db", str(tmp_path / "none.sqlite"), "How many?") == 1
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert captured.err.startswith("txt2sql: no file")
-    assert captured.err.count("\n") == 1
+    (tmp_path / "file").touch()  # a results folder below a file: nothing that any check foresees
+    (tmp_path / "p.txt").write_text("SELECT 1\n" * 4)
+    given = ["--dataset", str(shops), "--predictions", "p.txt", "--verdicts", "file/v.jsonl"]
+    monkeypatch.delenv("TXT2SQL_DEBUG", raising=False)
+    done = txt2sql("evaluate", *given)
+    assert done.code == 1
+    assert "TXT2SQL_DEBUG=1" in done.err and "Traceback" not in done.err
+    monkeypatch.setenv("TXT2SQL_DEBUG", "1")
+    with pytest.raises(OSError):
+        main(["evaluate", *given])
 
 
-def test_an_unexpected_error_says_how_to_see_more(tmp_path: Path) -> None:
-    blocked = tmp_path / "file"
-    blocked.write_text("", encoding="utf-8")
-    # A results folder below a file: nothing that any check foresees.
-    arguments = ["evaluate", "--dataset", str(tmp_path), "--verdicts", str(blocked / "v.jsonl")]
-    (tmp_path / "database").mkdir()
-    (tmp_path / "dev.json").write_text("[]", encoding="utf-8")
-    (tmp_path / "p.txt").write_text("", encoding="utf-8")
-    arguments += ["--predictions", str(tmp_path / "p.txt"), "--output", str(tmp_path / "run")]
-    plain, debug = run(*arguments), run(*arguments, TXT2SQL_DEBUG="1")
-    assert plain.returncode == debug.returncode == 1
-    assert "TXT2SQL_DEBUG=1" in plain.stderr
-    assert "Traceback" not in plain.stderr
-    assert "Traceback" in debug.stderr
-
-
-def test_help_is_quick_and_version_is_ours() -> None:
+def test_help_is_quick_and_version_is_ours(txt2sql: Command) -> None:
     spent = []
     for _ in range(3):
         before = os.times()
-        done = run("--help")
+        subprocess.run([sys.executable, "-m", "txt2sql", "--help"], check=True, capture_output=True)
         after = os.times()
         # Processor time, so that a busy machine does not fail the test.
-        spent.append(
-            after.children_user
-            + after.children_system
-            - before.children_user
-            - before.children_system
-        )
-        assert done.returncode == 0
+        user = after.children_user - before.children_user
+        spent.append(user + after.children_system - before.children_system)
     assert min(spent) < 0.3
-    assert run("--version").stdout == f"txt2sql {txt2sql.__version__}\n"
-
-
-@pytest.mark.parametrize("command", [["ask"], ["evaluate"], ["data"]])
-def test_every_command_explains_itself(
-    command: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert exit_code(*command, "--help") == 0
-    assert f"txt2sql {command[0]}" in capsys.readouterr().out
+    assert txt2sql("--version").out == f"txt2sql {__version__}\n"
 
 
 def test_a_reader_that_leaves_early_is_no_error() -> None:
-    done = subprocess.run(
-        f"{sys.executable} -m txt2sql evaluate --help | head -n 1",
-        shell=True,
-        capture_output=True,
-        text=True,
-    )
+    command = f"{sys.executable} -m txt2sql evaluate --help | head -n 1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True)
     assert done.stdout.startswith("Usage")
     assert done.stderr == ""
 
@@ -117,6 +69,7 @@ def test_ctrl_c_exits_with_130(after_s: float) -> None:
     code = (
         "import os, signal, threading\n"
         "from txt2sql.cli.main import main\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a job in the background ignores it
         f"threading.Timer({after_s}, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
         "main(['ask'])"
     )
@@ -137,16 +90,57 @@ def test_ctrl_c_exits_with_130(after_s: float) -> None:
     ],
 )
 def test_a_package_that_is_absent(
-    name: str,
-    sentence: str,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    name: str, sentence: str, txt2sql: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def absent(names: object) -> None:
         raise ModuleNotFoundError(f"No module named '{name}'", name=name)
 
     monkeypatch.setattr("txt2sql.cli.main.application", absent)
     monkeypatch.delenv("TXT2SQL_DEBUG", raising=False)
-    with pytest.raises(SystemExit) as stop:
-        main(["doctor"])
-    assert stop.value.code == 1 and sentence in capsys.readouterr().err
+    done = txt2sql("doctor")
+    assert done.code == 1 and sentence in done.err
+
+
+# ------------------------------------------------------------------------------------------ scripts
+
+
+@pytest.mark.parametrize(
+    ("script", "command"),
+    [
+        ("experiments/train_lora.py", "train lora"),
+        ("experiments/train_dora.py", "train dora"),
+        ("experiments/train_grpo.py", "train grpo"),
+        ("experiments/train_rstar.py", "train rstar"),
+        ("experiments/evaluate_all.py", "evaluate-all"),
+        ("experiments/evaluate_rstar.py", "--mcts_simulations"),
+        ("data/scripts/download_spider.py", "data download"),
+        ("data/scripts/download_wikisql.py", "data download"),
+        ("data/scripts/preprocess.py", "data preprocess"),
+    ],
+)
+def test_a_script_is_a_command_and_no_more(
+    script: str,
+    command: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert len((ROOT / script).read_text(encoding="utf-8").splitlines()) <= 40
+    monkeypatch.setattr(sys, "argv", [script, "--help"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(ROOT / script), run_name="__main__")
+    assert not ended.value.code
+    assert command in capsys.readouterr().out
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a shell script")
+@pytest.mark.parametrize(
+    ("script", "command"), [("train.sh", "train"), ("evaluate.sh", "evaluate-all")]
+)
+def test_a_shell_script_is_the_same_command(script: str, command: str) -> None:
+    done = subprocess.run(
+        [ROOT / "scripts" / script, "--help"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHON": sys.executable},
+    )
+    assert f"usage: txt2sql {command}" in done.stdout.lower(), done.stderr

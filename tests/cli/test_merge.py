@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from txt2sql.cli.main import main
 from txt2sql.types import Prompt, Sampling
 
-
-def fail(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
-    with pytest.raises(SystemExit) as stop:
-        main([*map(str, arguments)])
-    assert stop.value.code == 1
-    error = capsys.readouterr().err
-    assert error.count("\n") == 1 and "Traceback" not in error
-    return error
-
-
-def succeed(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
-    with pytest.raises(SystemExit) as stop:
-        main([*map(str, arguments)])
-    assert not stop.value.code
-    return capsys.readouterr().out
+from .conftest import Command
 
 
 @pytest.fixture(scope="module")
@@ -47,46 +32,42 @@ def adapter(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
     return folder
 
 
-def test_a_name_that_is_no_adapter(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "no model" in fail(capsys, "merge", tmp_path / "no", "--output", tmp_path / "out")
-    assert "nothing to merge" in fail(capsys, "merge", "bundled", "--output", tmp_path / "out")
-    assert not (tmp_path / "out").exists()
-
-
-def test_options_that_do_not_go_together(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_what_cannot_be_merged_is_told_and_nothing_written(
+    adapter: Path, tmp_path: Path, refused: Callable[..., str]
 ) -> None:
-    target = ("--format", "gguf", "--output", tmp_path / "x.gguf")
-    assert "--outtype" in fail(capsys, "export", "bundled", *target, "--dtype", "float16")
-    (tmp_path / "config.json").write_text('{"model_type": "phi"}')
-    monkeypatch.delenv("LLAMA_CPP", raising=False)
-    monkeypatch.setenv("PATH", "")
-    assert "git clone" in fail(capsys, "export", tmp_path, *target)
-
-
-def test_merged_weights_have_no_dtype_that_there_is_not(
-    adapter: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    error = fail(capsys, "merge", adapter, "--output", tmp_path / "out", "--dtype", "int4")
-    assert "choose float32, float16 or bfloat16" in error
+    assert "no model" in refused("merge", "no", "--output", "out")
+    assert "nothing to merge" in refused("merge", "bundled", "--output", "out")
+    sentence = refused("merge", adapter, "--output", "out", "--dtype", "int4")
+    assert "choose float32, float16 or bfloat16" in sentence
     assert list(tmp_path.iterdir()) == []
 
 
+def test_options_of_export_that_do_not_go_together(
+    tmp_path: Path, refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = ("--format", "gguf", "--output", "x.gguf")
+    assert "--outtype" in refused("export", "bundled", *target, "--dtype", "float16")
+    (tmp_path / "config.json").write_text('{"model_type": "phi"}')
+    monkeypatch.delenv("LLAMA_CPP", raising=False)
+    monkeypatch.setenv("PATH", "")
+    assert "git clone" in refused("export", tmp_path, *target)
+
+
 def test_a_merged_model_answers(
-    adapter: Path, tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    adapter: Path, tiny_model: Path, txt2sql: Command, refused: Callable[..., str]
 ) -> None:
     from txt2sql.models import torch_engine
 
-    merged = tmp_path / "merged"
-    assert succeed(capsys, "merge", adapter, "--output", merged).strip() == str(merged)
-    assert "not empty" in fail(capsys, "merge", adapter, "--output", merged)
-    with pytest.raises(SystemExit):  # what it answers is chance
-        main(["ask", "--json", "--model", str(merged), "How many shops are there?"])
-    assert json.loads(capsys.readouterr().out)["model"] == "merged"
+    done = txt2sql("merge", adapter, "--output", "merged")
+    assert (done.code, done.out.strip()) == (0, "merged")
+    assert "not empty" in refused("merge", adapter, "--output", "merged")
+    # What it answers is chance.
+    answer = txt2sql("ask", "--json", "--model", "merged", "How many shops are there?").json
+    assert answer["model"] == "merged"
+    merged = Path("merged").absolute()
     written = [
         torch_engine.load(each, device="cpu").generate([Prompt("SELECT")], Sampling(20))[0][0].text
         for each in (adapter, merged, tiny_model)
     ]
     assert written[0] == written[1] != written[2]
-    card = (merged / "README.md").read_text(encoding="utf-8")
-    assert "library_name: transformers" in card
+    assert "library_name: transformers" in (merged / "README.md").read_text(encoding="utf-8")

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="pseudo-terminals are POSIX")
+from txt2sql.cli.shell import converse
+from txt2sql.models.scripted import ScriptedGenerator
+from txt2sql.serving.service import Service
 
 SESSION = """
 import fcntl, signal, sys, termios
@@ -42,8 +44,10 @@ class Terminal:
         os.close(slave)
         self.text = ""
 
-    def type(self, text: str) -> None:
+    def type(self, text: str, then: str = "txt2sql> ") -> str:
+        """What is shown after this was typed, until `then`."""
         os.write(self.master, text.encode())
+        return self.wait_for(then)
 
     def wait_for(self, expected: str) -> str:
         """Read until `expected` is shown; what came before it since the last call."""
@@ -58,53 +62,41 @@ class Terminal:
         shown, _, self.text = self.text.partition(expected)
         return shown
 
-    def close(self) -> None:
-        os.close(self.master)
-        self.child.wait(timeout=30)
 
-
-def test_a_session(shops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.skipif(os.name == "nt", reason="pseudo-terminals are POSIX")
+def test_a_session(shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TXT2SQL_CACHE", str(tmp_path / "cache"))
-    terminal = Terminal(shops / "database" / "shop" / "shop.sqlite")
+    terminal = Terminal(shop)
     try:
         assert "shop" in terminal.wait_for("txt2sql> ")
-        terminal.type("Why?\n")
-        assert "no SQL" in terminal.wait_for("txt2sql> ")
-        terminal.type(".nothing\n")
-        assert "no command .nothing" in terminal.wait_for("txt2sql> ")
-        terminal.type("How many shops are there?\n")
-        shown = terminal.wait_for("1 row")
-        assert "SELECT" in shown
-        assert "3" in shown
+        assert "no SQL" in terminal.type("Why?\n")
+        assert "no command .nothing" in terminal.type(".nothing\n")
+        shown = terminal.type("How many shops are there?\n", "1 row")
+        assert "SELECT" in shown and "3" in shown
         terminal.wait_for("txt2sql> ")
-        terminal.type(".schema shop\n")
-        assert "opened" in terminal.wait_for("txt2sql> ")
-        terminal.type("half a ques")
-        terminal.wait_for("half a ques")
+        assert "opened" in terminal.type(".schema shop\n")
+        terminal.type("half a ques", "half a ques")
         time.sleep(0.5)  # readline is back in select(): a signal just before would wait for a key
         terminal.type("\x03")
-        terminal.wait_for("txt2sql> ")
-        terminal.type("\x04")
-        terminal.wait_for("left")
+        terminal.type("\x04", "left")
         assert terminal.child.wait(timeout=30) == 0
     finally:
-        terminal.close()
+        os.close(terminal.master)
+        terminal.child.wait(timeout=30)
     history = (tmp_path / "cache" / "history").read_text(encoding="utf-8")
     assert "How many shops are there?" in history
 
 
 def test_an_unwritable_cache_only_costs_the_history(
-    shops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shop: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("TXT2SQL_CACHE", str(tmp_path / "file" / "cache"))
-    terminal = Terminal(shops / "database" / "shop" / "shop.sqlite")
-    try:
-        terminal.wait_for("txt2sql> ")
-        terminal.type("How many shops are there?\n")
-        terminal.wait_for("1 row")
-        terminal.wait_for("txt2sql> ")
-        terminal.type(".quit\n")
-        terminal.wait_for("left")
-    finally:
-        terminal.close()
+    lines = ["How many shops are there?", ".quit"]
+    monkeypatch.setattr("builtins.input", lambda _: lines.pop(0))
+    script = {"How many": "SELECT count(*) FROM shop"}
+    converse(Service(shop, ScriptedGenerator(script)), 20, False)
+    assert "1 row" in capsys.readouterr().out and lines == []
