@@ -20,34 +20,14 @@ import httpx
 
 from txt2sql.models.scripted import ScriptedGenerator
 from txt2sql.serving.backend import Backend
-from txt2sql.serving.queue import Load
 from txt2sql.serving.server import Access, Server
 from txt2sql.serving.web import create_app
 from txt2sql.serving.worker import ModelSettings
 
-
-@dataclass
-class Served:
-    """A service that runs in a thread of this process, and a client of it."""
-
-    url: str
-    backend: Backend
-    server: Server
-    client: httpx.Client
-    loop: asyncio.AbstractEventLoop
-
-    def ask(self, question: str, **more: Any) -> httpx.Response:
-        return self.client.post("/api/ask", json={"question": question, **more})
-
-    def sql(self, sql: str, **more: Any) -> httpx.Response:
-        return self.client.post("/api/sql", json={"sql": sql, **more})
-
-    def run(self, coroutine: Any) -> Any:
-        """Something on the server's event loop."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(60)
-
-
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT sum(i) FROM n"
 SCRIPT = {
+    "Previous question: Shops per city": "SELECT count(*) FROM shops",
+    "Shops per city": "SELECT city, count(*) FROM shops GROUP BY city",
     "How many shops": "SELECT count(*) FROM shops",
     "cities": "SELECT city, count(*) FROM shops GROUP BY city",
     "drop": "DROP TABLE shops",
@@ -58,25 +38,42 @@ SCRIPT = {
 """A word of the question -> what the model writes."""
 
 
+@dataclass
+class Served:
+    """A service that runs in a thread of this process, and a client of it."""
+
+    url: str
+    backend: Backend
+    client: httpx.Client
+
+    def ask(self, question: str, **more: Any) -> httpx.Response:
+        return self.client.post("/api/ask", json={"question": question, **more})
+
+    def sql(self, sql: str, **more: Any) -> httpx.Response:
+        return self.client.post("/api/sql", json={"sql": sql, **more})
+
+
+Serve = Callable[..., Served]
+
+
 def start(stack: ExitStack, **options: Any) -> Served:
     """Start a service; it ends with the stack."""
-    model = options.pop("model", None) or ScriptedGenerator(SCRIPT)
     settings = ModelSettings(
         str(options.pop("database", sample.path())),
-        model,
+        options.pop("model", None) or ScriptedGenerator(SCRIPT),
         limits=options.pop("limits", Limits(timeout_s=2.0)),
-        search=options.pop("search", 0),
+        search=0,
     )
-    load = options.pop("load", Load())
     history = options.pop("history", True)
     access = Access(port=0, **options)
     ready: threading.Event = threading.Event()
     made: list[Any] = []
 
     async def main() -> None:
-        backend = Backend(settings, load, history=history)
-        app = create_app(backend, token=access.token, hosts=access.hosts)
-        server = Server(backend, access, app)
+        backend = Backend(settings, history=history)
+        server = Server(
+            backend, access, create_app(backend, token=access.token, hosts=access.hosts)
+        )
 
         def tell(url: str) -> None:
             made.extend((url, backend, server, asyncio.get_running_loop()))
@@ -91,26 +88,27 @@ def start(stack: ExitStack, **options: Any) -> Served:
     url, backend, server, loop = made
 
     def end() -> None:
-        if thread.is_alive():
-            loop.call_soon_threadsafe(server.stop)
-            thread.join(30)
-            assert not thread.is_alive()
+        loop.call_soon_threadsafe(server.stop)
+        thread.join(30)
+        assert not thread.is_alive()
 
     stack.callback(end)
     client = stack.enter_context(httpx.Client(base_url=url, timeout=60))
-    return Served(url, backend, server, client, loop)
+    return Served(url, backend, client)
 
 
 @pytest.fixture
-def serve() -> Iterator[Callable[..., Served]]:
+def serve() -> Iterator[Serve]:
     """Start services with options of their own."""
     with ExitStack() as stack:
         yield lambda **options: start(stack, **options)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """One service on the sample database for a whole module."""
-    with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TXT2SQL_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield start(stack)
+    """One service on the sample database, with a history that any test may clear."""
+    with ExitStack() as stack:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("TXT2SQL_CACHE", str(tmp_path_factory.mktemp("cache")))
+            served = start(stack)
+        yield served

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from txt2sql.serving.chart import column_types, suggest
@@ -20,10 +20,8 @@ def chart(columns: list[str], rows: list[tuple[Any, ...]]) -> dict[str, Any] | N
 @pytest.mark.parametrize(
     ("columns", "rows"),
     [
-        ([], []),
         (["a"], []),
         (["name", "city"], [("a", "b"), ("c", "d")]),
-        (["name"], [("a",)]),
         (["n"], [(None,)]),
         (["n"], [(1,), (2,)]),
         (["name", "shop_id"], [("a", 1), ("b", 2)]),
@@ -31,7 +29,6 @@ def chart(columns: list[str], rows: list[tuple[Any, ...]]) -> dict[str, Any] | N
         (["name", "n"], [(f"name {i}", i) for i in range(41)]),
         (["n", "m"], [(1, 2), (3, 4)]),
         (["data", "n"], [(b"x", 1), (b"y", 2)]),
-        (["a", "b", "c"], [(1, 2, 3)]),
         (["n", "name"], [(1, "a")]),
     ],
 )
@@ -43,10 +40,8 @@ def test_what_a_table_says_better_gets_none(columns: list[str], rows: list[Any])
     ("columns", "rows", "expected"),
     [
         (["count(*)"], [(7,)], {"kind": "number", "x": None, "y": [0]}),
-        (["city", "n"], SALES, {"kind": "bar", "x": 0, "y": [1]}),
         (["n", "city"], [row[::-1] for row in SALES], {"kind": "bar", "x": 1, "y": [0]}),
         (["shop_id", "name", "n"], [(1, "a", 5), (2, "b", 6)], {"kind": "bar", "x": 1, "y": [2]}),
-        (["day", "n"], [("2024-05-01", 3), ("2024-05-02", 1)], {"kind": "line", "x": 0, "y": [1]}),
         (["month", "n"], [("2024-05", 3), ("2024-06", 1)], {"kind": "line", "x": 0, "y": [1]}),
         (["year", "n"], [(2020, 3), (2021, 1)], {"kind": "line", "x": 0, "y": [1]}),
         (["a", "b"], [(i, i * i) for i in range(9)], {"kind": "scatter", "x": 0, "y": [1]}),
@@ -68,20 +63,20 @@ def test_a_chart_that_helps(columns: list[str], rows: list[Any], expected: dict[
 
 def test_types_of_columns() -> None:
     rows = [(1, "a", "2024-05-01 12:30:00", b"x", None, 1), (2.5, None, None, b"y", None, "b")]
-    found = column_types(["a", "b", "c", "d", "e", "f"], rows)
-    assert found == ["number", "text", "date", "other", "other", "other"]
+    types = ["number", "text", "date", "other", "other", "other"]
+    assert column_types(["a", "b", "c", "d", "e", "f"], rows) == types
     assert column_types(["a"], [("2024-05-01",), ("soon",)]) == ["text"]
 
 
 CELL = st.one_of(st.none(), st.integers(), st.floats(), st.text(max_size=5), st.binary(max_size=3))
 
 
+@settings(max_examples=60)
 @given(st.integers(1, 4).flatmap(lambda n: st.lists(st.tuples(*[CELL] * n), max_size=8)))
 def test_places_are_always_those_of_columns(rows: list[tuple[Any, ...]]) -> None:
     columns = [f"c{i}" for i in range(len(rows[0]))] if rows else ["a"]
-    found = chart(columns, rows)
-    if found is not None:
+    if suggested := chart(columns, rows):
         types = column_types(columns, rows)
-        assert found["y"] and all(types[i] == "number" for i in found["y"])
-        assert found["x"] is None or 0 <= found["x"] < len(columns)
-        assert found["x"] not in found["y"]
+        assert suggested["y"] and all(types[i] == "number" for i in suggested["y"])
+        assert suggested["x"] is None or 0 <= suggested["x"] < len(columns)
+        assert suggested["x"] not in suggested["y"]

@@ -6,8 +6,6 @@ import io
 import json
 import sys
 import uuid
-from collections.abc import Iterator
-from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -17,15 +15,13 @@ from txt2sql.cli import shell
 from txt2sql.cli.ask import answer_all
 from txt2sql.cli.main import main
 from txt2sql.models.scripted import ScriptedGenerator
+from txt2sql.search.states import Question
 from txt2sql.serving.service import Service
-from txt2sql.types import Turn
+from txt2sql.types import Example, Turn
 
-CITIES = "SELECT city, count(*) FROM shops GROUP BY city"
-SCRIPT = {
-    "Previous question: Shops per city": "SELECT count(*) FROM shops",
-    "Shops per city": CITIES,
-    "": "SELECT name FROM shops",
-}
+from .conftest import SCRIPT, Served
+
+CITIES = SCRIPT["Shops per city"]
 
 
 @pytest.fixture
@@ -33,21 +29,8 @@ def service() -> Service:
     return Service(sample.path(), ScriptedGenerator(SCRIPT))
 
 
-@pytest.fixture
-def prompts(service: Service) -> list[Any]:
-    return service.direct.generator.prompts  # type: ignore[attr-defined]
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    from .conftest import start
-
-    with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TXT2SQL_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield start(stack, model=ScriptedGenerator(SCRIPT))
-
-
-# ------------------------------------------------------------------------------------ the service
+def prompts(service: Service) -> list[str]:
+    return [prompt.text for prompt in service.direct.generator.prompts]  # type: ignore[attr-defined]
 
 
 def test_the_turn_before_is_used_where_a_question_refers_back(service: Service) -> None:
@@ -55,13 +38,15 @@ def test_the_turn_before_is_used_where_a_question_refers_back(service: Service) 
     assert first.previous is None and first.turn == Turn("Shops per city", CITIES)
     follow = service.ask("only in Lisbon", first.turn)
     assert (follow.rows, follow.previous) == (((7,),), first.turn)
-    assert follow.prompt is not None and f"Its SQL: {CITIES}" in follow.prompt.text
+    assert f"Its SQL: {CITIES}" in prompts(service)[-1]
     alone = service.ask("Which shops are there?", first.turn)
     assert alone.previous is None and "name" in alone.columns
     assert service.ask("only in Lisbon").previous is None
+    example = Example("a", "shop", "only 2024", previous=Turn("Shops?", "SELECT 1"))
+    assert Question.of(example).example() == example, "a search is told of it, too"
 
 
-def test_wishes_and_statements_ask_no_model(service: Service, prompts: list[Any]) -> None:
+def test_wishes_and_statements_ask_no_model(service: Service) -> None:
     declined = service.ask("delete all shops")
     assert (declined.sql, declined.turn) == (None, None)
     assert "only read" in (declined.error or "")
@@ -69,41 +54,27 @@ def test_wishes_and_statements_ask_no_model(service: Service, prompts: list[Any]
     assert (ran.question, ran.rows, ran.error, ran.turn) == ("", ((7,),), None, None)
     assert service.ask("SELECT town FROM shops").error == "no such column: town"
     assert "EXPLAIN" in (service.ask("EXPLAIN SELECT 1").error or "")
-    assert prompts == []
-
-
-def test_a_search_is_told_of_the_turn_before() -> None:
-    from txt2sql.search.states import Question
-    from txt2sql.types import Example
-
-    example = Example("a", "shop", "only 2024", previous=Turn("Shops?", "SELECT 1"))
-    assert Question.of(example).example() == example
-
-
-# ---------------------------------------------------------------------------- the command line
+    assert prompts(service) == []
 
 
 def test_questions_of_one_command_follow_each_other(
     service: Service, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked = ["Shops per city", "SELECT 1", "only in Lisbon", ".new", "only in Lisbon"]
-    answer_all(service, asked, 1, json=True, explain=False)
-    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [each["previous"] for each in told] == [None, None, "Shops per city", None]
-    assert [each["truncated"] for each in told] == [True, False, False, True]
-    assert [(each["question"], each["dropped"]) for each in told][1] == ("", [])
-    assert all("confidence" in each for each in told)
-    answer_all(service, asked[:3], None, json=False, explain=False)
+    questions = ["Shops per city", "SELECT 1", "only in Lisbon", ".new", "only in Lisbon"]
+    answer_all(service, questions, 1, json=True, explain=False)
+    answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [each["previous"] for each in answers] == [None, None, "Shops per city", None]
+    assert [each["truncated"] for each in answers] == [True, False, False, True]
+    assert answers[1]["question"] == ""
+    answer_all(service, questions[:3], None, json=False, explain=False)
     assert "follows: Shops per city" in capsys.readouterr().out
 
 
 def test_a_pipe_has_commands(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    service: Service, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO("help\nSELECT count(*) FROM shops\nquit\nWho?\n"))
-    monkeypatch.setattr(
-        "txt2sql.cli.ask._service", lambda *_: Service(sample.path(), ScriptedGenerator([]))
-    )
+    monkeypatch.setattr("sys.stdin", io.StringIO("help\n \nSELECT count(*) FROM shops\nquit\nHm\n"))
+    monkeypatch.setattr("txt2sql.cli.ask._service", lambda *_: service)
     with pytest.raises(SystemExit, match="0"):
         main(["ask", "--json"])
     captured = capsys.readouterr()
@@ -111,20 +82,17 @@ def test_a_pipe_has_commands(
 
 
 def test_the_prompt_remembers_until_new(
-    service: Service, prompts: list[Any], monkeypatch: pytest.MonkeyPatch, capsys: Any
+    service: Service, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lines = ["Shops per city", "only in Lisbon", ".new", "only in Lisbon", "help", "exit", "never"]
     monkeypatch.setattr("builtins.input", lambda _: lines.pop(0))
     monkeypatch.setitem(sys.modules, "readline", None)
     shell.converse(service, 20, False)
     assert lines == ["never"] and ".new" in capsys.readouterr().out
-    assert ["Previous question" in prompt.text for prompt in prompts] == [False, True, False]
+    assert ["Previous question" in text for text in prompts(service)] == [False, True, False]
 
 
-# ----------------------------------------------------------------------------------- the server
-
-
-def test_an_answer_of_the_history_can_be_followed(served: Any) -> None:
+def test_an_answer_of_the_history_can_be_followed(served: Served) -> None:
     first = served.ask("Shops per city").json()
     assert first["previous"] is None
     follow = served.ask("only in Lisbon", previous=first["id"]).json()
@@ -134,32 +102,29 @@ def test_an_answer_of_the_history_can_be_followed(served: Any) -> None:
     alone = served.ask("Which shops are there?", previous=first["id"]).json()
     assert alone["previous"] is None and alone["columns"] == ["name"]
     unknown = served.ask("only in Lisbon", previous=str(uuid.uuid4()))
-    assert (unknown.status_code, list(unknown.json())) == (422, ["error"])
-    assert "no answer of this id" in unknown.json()["error"]
+    assert unknown.status_code == 422 and "no answer of this id" in unknown.json()["error"]
 
 
-def test_sql_and_wishes_are_answered_without_the_model(served: Any) -> None:
-    before = served.client.get("/metrics").text
+def test_sql_and_wishes_are_answered_without_the_model(served: Served) -> None:
+    def answers() -> float:
+        lines = served.client.get("/metrics").text.splitlines()
+        count = 'txt2sql_questions_total{end="answer",kind="greedy"}'
+        return sum(float(line.split()[-1]) for line in lines if line.startswith(count))
+
+    before = answers()
     ran = served.ask("select count(*) from shops").json()
     assert (ran["question"], ran["rows"], ran["error"]) == (None, [[7]], None)
-    follow = served.ask("only in Lisbon", previous=ran["id"]).json()
-    assert follow["previous"] == ran["id"]
+    assert served.ask("only in Lisbon", previous=ran["id"]).json()["previous"] == ran["id"]
     declined = served.ask("delete all shops").json()
     assert declined["sql"] is None and "only read" in declined["error"]
     assert served.ask("only in Lisbon", previous=declined["id"]).json()["previous"] is None
-    count = 'txt2sql_questions_total{end="answer",kind="greedy"}'
-    now = served.client.get("/metrics").text
-    assert _value(now, count) == _value(before, count) + 2
+    assert answers() == before + 2
     headers = {"Accept": "text/event-stream"}
-    told = served.client.post("/api/ask", json={"question": "SELECT 1"}, headers=headers).text
-    assert told.startswith("event: answer\ndata: {") and '"rows": [[1]]' in told
+    text = served.client.post("/api/ask", json={"question": "SELECT 1"}, headers=headers).text
+    assert text.startswith("event: answer\ndata: {") and '"rows": [[1]]' in text
 
 
-def _value(text: str, name: str) -> float:
-    return sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith(name))
-
-
-def test_a_chat_goes_on(served: Any) -> None:
+def test_a_chat_goes_on(served: Served) -> None:
     def say(*messages: dict[str, str]) -> str:
         body = {"messages": list(messages)}
         reply = served.client.post("/v1/chat/completions", json=body).json()
@@ -169,19 +134,15 @@ def test_a_chat_goes_on(served: Any) -> None:
     follow = {"role": "user", "content": "only in Lisbon"}
     reply = {"role": "assistant", "content": say(question)}
     other = {"role": "assistant", "content": "I cannot tell."}
+    again = {"role": "user", "content": "?"}
     assert "SELECT count(*) FROM shops" in say(question, reply, follow)
-    assert "SELECT count(*) FROM shops" in say(
-        question, reply, {**question, "content": "?"}, other, follow
-    )
+    assert "SELECT count(*) FROM shops" in say(question, reply, again, other, follow)
     assert "SELECT name" in say(question, other, follow)
-
-
-# ------------------------------------------------------------------------------------- the page
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_page_followup_and_start_afresh(browser: Any, served: Any) -> None:
+def test_page_followup_and_start_afresh(browser: Any, served: Served) -> None:
     page = browser.new_page()
     page.goto(served.url)
 

@@ -8,15 +8,17 @@ import pytest
 
 from txt2sql.serving.openai_api import as_markdown
 
+from .conftest import Serve, Served
+
 openai = pytest.importorskip("openai")
 
 
 @pytest.fixture(scope="module")
-def client(served: Any) -> Any:
+def client(served: Served) -> Any:
     return openai.OpenAI(base_url=f"{served.url}/v1", api_key="none", max_retries=0)
 
 
-def asked(question: str) -> list[dict[str, str]]:
+def conversation(question: str) -> list[dict[str, str]]:
     return [
         {"role": "system", "content": "You know a database."},
         {"role": "user", "content": "How many shops?"},
@@ -25,12 +27,9 @@ def asked(question: str) -> list[dict[str, str]]:
     ]
 
 
-def test_the_service_is_a_model(client: Any) -> None:
-    assert [model.id for model in client.models.list()] == ["txt2sql"]
-
-
 def test_the_last_question_is_answered_with_sql_and_rows(client: Any) -> None:
-    done = client.chat.completions.create(model="txt2sql", messages=asked("Which cities?"))
+    assert [model.id for model in client.models.list()] == ["txt2sql"]
+    done = client.chat.completions.create(model="txt2sql", messages=conversation("Which cities?"))
     text = done.choices[0].message.content
     assert text.startswith("```sql\nSELECT city, count(*) FROM shops GROUP BY city\n```")
     assert "| city | count(*) |\n| --- | --- |\n| " in text
@@ -38,27 +37,28 @@ def test_the_last_question_is_answered_with_sql_and_rows(client: Any) -> None:
 
 
 def test_an_answer_is_streamed(client: Any) -> None:
-    parts = list(
-        client.chat.completions.create(
-            model="x", messages=[{"role": "user", "content": [{"type": "text", "text": "How many shops?"}]}],
-            stream=True, temperature=0.3,
-        )
-    )  # fmt: skip
+    content = [{"type": "text", "text": "How many shops?"}]
+    messages = [{"role": "user", "content": content}]
+    chunks = client.chat.completions.create(
+        model="x", messages=messages, stream=True, temperature=0.3
+    )
+    parts = list(chunks)
     text = "".join(part.choices[0].delta.content or "" for part in parts)
     assert "SELECT count(*) FROM shops" in text and "| 7 |" in text
     assert parts[-1].choices[0].finish_reason == "stop"
 
 
 def test_what_goes_wrong_is_a_sentence(client: Any) -> None:
-    text = client.chat.completions.create(model="x", messages=asked("a broken one")).choices[0]
-    assert "(town); ask in other words" in text.message.content
+    create = client.chat.completions.create
+    text = create(model="x", messages=conversation("a broken one")).choices[0].message.content
+    assert "(town); ask in other words" in text
     with pytest.raises(openai.BadRequestError, match="ask a question"):
-        client.chat.completions.create(model="x", messages=asked("  "))
+        create(model="x", messages=conversation("  "))
     with pytest.raises(openai.APIStatusError, match="messages"):
-        client.chat.completions.create(model="x", messages=[])
+        create(model="x", messages=[])
 
 
-def test_a_token_is_wanted_as_the_client_sends_it(serve: Any) -> None:
+def test_a_token_is_wanted_as_the_client_sends_it(serve: Serve) -> None:
     url = f"{serve(token='s3cret').url}/v1"
     with pytest.raises(openai.AuthenticationError):
         openai.OpenAI(base_url=url, api_key="wrong").models.list()

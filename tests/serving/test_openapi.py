@@ -7,32 +7,21 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from .conftest import Served
+
 schemathesis = pytest.importorskip("schemathesis", reason="it makes the requests")
-
-QUESTIONS = ("POST /api/ask", "POST /api/sql")
-
-
-def operations(served: Any) -> dict[str, Any]:
-    """Every operation of the document by its name."""
-    schema = schemathesis.openapi.from_dict(served.client.get("/openapi.json").json())
-    schema.config.update(base_url=served.url)
-    return {found.ok().label: found.ok() for found in schema.get_all_operations()}
 
 
 def hold(operation: Any, url: str, examples: int) -> None:
     """Ask what the document allows; the answer is one that it lists, of the shape it tells."""
     from schemathesis.checks import not_a_server_error
-    from schemathesis.specs.openapi.checks import (
-        content_type_conformance,
-        response_schema_conformance,
-        status_code_conformance,
-    )
+    from schemathesis.specs.openapi import checks
 
-    checks = [
+    wanted = [
         not_a_server_error,
-        status_code_conformance,
-        content_type_conformance,
-        response_schema_conformance,
+        checks.status_code_conformance,
+        checks.content_type_conformance,
+        checks.response_schema_conformance,
     ]
 
     @given(case=operation.as_strategy())
@@ -44,23 +33,17 @@ def hold(operation: Any, url: str, examples: int) -> None:
         suppress_health_check=list(HealthCheck),
     )
     def ask(case: Any) -> None:
-        case.validate_response(case.call(base_url=url), checks=checks)
+        case.validate_response(case.call(base_url=url), checks=wanted)
 
     ask()
 
 
-def test_every_address_is_described(served: Any) -> None:
-    assert len(operations(served)) >= 13
-
-
+@pytest.mark.parametrize("examples", [8, pytest.param(60, marks=pytest.mark.slow)])
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_no_request_breaks_it(served: Any) -> None:
-    for operation in operations(served).values():
-        hold(operation, served.url, 8)
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_nor_do_many(served: Any) -> None:
-    for operation in operations(served).values():
-        hold(operation, served.url, 150)
+def test_no_request_breaks_it(served: Served, examples: int) -> None:
+    schema = schemathesis.openapi.from_dict(served.client.get("/openapi.json").json())
+    schema.config.update(base_url=served.url)
+    operations = [each.ok() for each in schema.get_all_operations()]
+    assert len(operations) >= 13
+    for operation in operations:
+        hold(operation, served.url, examples)

@@ -11,22 +11,26 @@ from urllib.request import urlopen
 import pytest
 from page_browser import Open, Served, accessible, ask, run_sql
 
+from .conftest import ENDLESS
+
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect
-ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
-
-
-# -------------------------------------------------------------------------------------- stopping
 
 
 def running(served: Served) -> float:
     """How many questions and statements the service works on, as its metrics tell."""
     with urlopen(served.url + "metrics", timeout=20) as answer:
         text = answer.read().decode()
-    found = re.findall(r"^txt2sql_(?:running|waiting|queue)\w*(?:\{[^}]*\})? (\S+)$", text, re.M)
-    assert found, text
-    return sum(map(float, found))
+    numbers = re.findall(r"^txt2sql_(?:running|waiting|queue)\w*(?:\{[^}]*\})? (\S+)$", text, re.M)
+    assert numbers, text
+    return sum(map(float, numbers))
+
+
+def nothing_old(page: Any) -> None:
+    """No number, sentence, confidence, chart or table stands beside SQL that it does not belong to."""
+    for old in (".big", ".explanation", ".certainty", "figure", ".rows", ".judge", ".more"):
+        expect(page.locator(f".answer {old}:visible")).to_have_count(0)
 
 
 @pytest.mark.parametrize("look", ["desktop, light", "phone, dark"])
@@ -64,23 +68,9 @@ def test_a_long_statement_is_stopped_with_escape(open_page: Open) -> None:
     assert time.monotonic() - started < 15
     expect(page.locator(".result")).to_have_text("Stopped; nothing of it runs any more.")
     nothing_old(page)
+    expect(page.locator(".answer .facts:visible")).to_have_count(0)
     run_sql(page, "SELECT count(*) FROM staff")
     expect(page.locator(".big")).to_contain_text("39")
-
-
-def nothing_old(page: Any) -> None:
-    """No number, sentence, confidence, chart or table stands beside SQL that it does not belong to."""
-    for old in (
-        ".big",
-        ".explanation",
-        ".facts",
-        ".certainty",
-        "figure",
-        ".rows",
-        ".judge",
-        ".more",
-    ):
-        expect(page.locator(f".answer {old}:visible")).to_have_count(0)
 
 
 def test_what_is_shown_belongs_to_the_sql_beside_it(open_page: Open) -> None:
@@ -91,15 +81,14 @@ def test_what_is_shown_belongs_to_the_sql_beside_it(open_page: Open) -> None:
     expect(page.locator(".stale-hint")).to_be_visible()  # not run yet
     accessible(page)
     page.press("#sql", "Control+Enter")
-    expect(page.get_by_role("alert")).to_contain_text("no such column: town")
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("no such column: town")
+    expect(alert).to_contain_text("Edit the SQL below and run it again")
     expect(page.locator(".stale-hint")).to_be_hidden()
-    for old in (".big", ".explanation", ".certainty", "figure", ".rows", ".judge", ".more"):
-        expect(page.locator(f".answer {old}:visible")).to_have_count(0)
+    nothing_old(page)
+    accessible(page)
     page.get_by_role("button", name="Undo edits").click()
     expect(page.locator(".certainty")).to_be_visible()
-
-
-# ------------------------------------------------------------------------------- history, feedback
 
 
 def test_an_answer_has_an_address_and_a_name(open_page: Open) -> None:
@@ -134,25 +123,21 @@ def test_an_answer_has_an_address_and_a_name(open_page: Open) -> None:
     expect(other.get_by_role("alert")).to_contain_text("no answer of this id")
 
 
-def test_feedback_that_does_not_run_is_not_kept(open_page: Open) -> None:
-    page = open_page(expected="status of 422")
-    ask(page, "How many staff are there?")
-    page.get_by_role("button", name="Wrong").click()
-    page.fill("#correction", "SELECT count(town) FROM staff")
-    page.get_by_role("button", name="Send").click()
-    expect(page.locator(".told")).to_contain_text("no such column: town")
-
-
 def test_history_feedback_and_what_is_exported(open_page: Open, asked_service: Served) -> None:
-    page = open_page()
+    page = open_page(expected="status of 422")
+    reply = page.locator(".told")
     ask(page, "How many shops are there?")
     page.get_by_role("button", name="Right", exact=True).click()
-    expect(page.locator(".told")).to_contain_text("kept as right")
+    expect(reply).to_contain_text("kept as right")
     ask(page, "How many staff are there?")
     page.get_by_role("button", name="Wrong").click()
-    page.fill("#correction", "SELECT count(staff_id) FROM staff")
-    page.get_by_role("button", name="Send").click()
-    expect(page.locator(".told")).to_contain_text("kept as the right answer")
+    for column, sentence in (
+        ("town", "no such column: town"),
+        ("staff_id", "kept as the right answer"),
+    ):
+        page.fill("#correction", f"SELECT count({column}) FROM staff")
+        page.get_by_role("button", name="Send").click()
+        expect(reply).to_contain_text(sentence)
     with urlopen(asked_service.url + "api/feedback/export", timeout=20) as answer:
         pairs = {each["question"]: each["sql"] for each in map(json.loads, answer)}
     assert pairs["How many staff are there?"] == "SELECT count(staff_id) FROM staff"
@@ -173,22 +158,13 @@ def test_history_feedback_and_what_is_exported(open_page: Open, asked_service: S
     expect(page.locator("#history")).to_contain_text("Questions you ask are kept here")
 
 
-# ------------------------------------------------------------------------------- what goes wrong
-
-
-def test_errors_say_what_to_do(open_page: Open) -> None:
+def test_without_the_service_it_says_so_and_tries_again(open_page: Open) -> None:
     page = open_page(expected="ERR_INTERNET_DISCONNECTED")
-    ask(page, "How many shops are there?")
-    run_sql(page, "SELECT price FROM shops")
-    alert = page.get_by_role("alert")
-    expect(alert).to_contain_text("no such column: price")
-    expect(alert).to_contain_text("Edit the SQL below and run it again")
-    accessible(page)
-    page.get_by_role("button", name="Undo edits").click()
-    expect(page.locator(".big")).to_contain_text("7")
+    page.locator(".example").first.wait_for()
     page.context.set_offline(True)
     page.fill("#question", "How many books are there?")
     page.press("#question", "Enter")
+    alert = page.get_by_role("alert")
     expect(alert).to_contain_text("see whether “txt2sql serve” still runs")
     page.context.set_offline(False)
     page.get_by_role("button", name="Try again").click()
@@ -196,14 +172,14 @@ def test_errors_say_what_to_do(open_page: Open) -> None:
 
 
 def test_a_link_only_fills_the_box(open_page: Open) -> None:
-    asked = []
+    urls = []
     page = open_page()
-    page.on("request", lambda request: asked.append(request.url))
+    page.on("request", lambda request: urls.append(request.url))
     page.goto(page.url + "?q=How+many+%3Cb%3Eshops%3C%2Fb%3E%3F")
     page.locator(".example").first.wait_for()
     page.wait_for_timeout(500)
     expect(page.locator("#question")).to_have_value("How many <b>shops</b>?")
-    assert not any("/api/ask" in url or "/api/sql" in url for url in asked)
+    assert not any("/api/ask" in url or "/api/sql" in url for url in urls)
 
 
 def test_the_theme_is_switched_and_kept(open_page: Open) -> None:

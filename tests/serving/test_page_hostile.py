@@ -1,40 +1,43 @@
-"""The page in a browser: text of strangers is never markup, and no attack on the database has an effect."""
+"""The page in a browser: text of strangers is never markup. Its statements go to the API, see test_safety."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from page_browser import HOSTILE, Open, Served, accessible, ask, run_sql
+from page_browser import HOSTILE, Open, accessible, ask, run_sql
 
 from txt2sql.search.tree import as_html
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect
-ATTACKS = Path(__file__).parents[1] / "fixtures" / "safety" / "attacks.json"
 
 
 def step(id: int, text: str, *edges: tuple[int, int], **more: Any) -> dict[str, Any]:
     """A node of a search, see search/trajectory.py; `edges` are (to, visits)."""
     plain = {"kind": "step", "value": 0.1, "probability": 0.5, "score": None, "sql": None}
-    found = [{"to": to, "visits": visits, "q": 0.2, "prior": 0.5} for to, visits in edges]
+    ways = [{"to": to, "visits": visits, "q": 0.2, "prior": 0.5} for to, visits in edges]
     flags = {"result": None, "own": False, "wins": False, "refused": []}
-    return {"id": id, "step": text, "edges": found, **plain, **flags, **more}
+    return {"id": id, "step": text, "edges": ways, **plain, **flags, **more}
 
 
-def test_a_search_as_a_file_tells_what_was_cut_and_why(browser: Any, tmp_path: Path) -> None:
+def hostile_tree() -> dict[str, Any]:
     rows = {"rows": 3, "says_something": True, "error": None}
-    ends = [
+    cut = [{"step": f"from {HOSTILE}", "reason": "no such table"}]
+    nodes = [
+        step(0, "", (1, 9), refused=cut),
+        step(1, "select 1", (2, 6), (3, 3), (4, 0)),
         step(2, f"where name = {HOSTILE}", kind="answer", sql="SELECT 1", result=rows, wins=True),
         step(3, "where no", kind="answer", sql="SELECT 2", result={**rows, "error": HOSTILE}),
         step(4, "order by x"),
     ]
-    cut = [{"step": f"from {HOSTILE}", "reason": "no such table"}]
-    tree = {
+    candidates = [
+        {"sql": "SELECT 1", "score": 0.8, "answers": 1, "own": True, "visits": 6},
+        {"sql": "SELECT 2", "score": -1.0, "answers": 1, "own": False, "visits": 3},
+    ]
+    return {
         "question": HOSTILE,
         "db_id": "books",
         "sql": "SELECT 1",
@@ -44,18 +47,14 @@ def test_a_search_as_a_file_tells_what_was_cut_and_why(browser: Any, tmp_path: P
         "seconds": 0.5,
         "reason": "all 9 simulations",
         "path": [0, 1, 2],
-        "nodes": [
-            step(0, "", (1, 9), refused=cut),
-            step(1, "select 1", (2, 6), (3, 3), (4, 0)),
-            *ends,
-        ],
-        "candidates": [
-            {"sql": "SELECT 1", "score": 0.8, "answers": 1, "own": True, "visits": 6},
-            {"sql": "SELECT 2", "score": -1.0, "answers": 1, "own": False, "visits": 3},
-        ],
+        "nodes": nodes,
+        "candidates": candidates,
     }
+
+
+def test_a_search_as_a_file_tells_what_was_cut_and_why(browser: Any, tmp_path: Path) -> None:
     file = tmp_path / "tree.html"
-    file.write_text(as_html(tree), encoding="utf-8")
+    file.write_text(as_html(hostile_tree()), encoding="utf-8")
     page = browser.new_page(viewport={"width": 360, "height": 740})
     wrong: list[str] = []
     page.on("console", lambda message: wrong.append(message.text))
@@ -101,40 +100,3 @@ def test_text_is_never_markup(open_page: Open, look: str) -> None:
     page.get_by_role("tab", name="History").click()
     expect(page.locator(".past-question", has_text=HOSTILE).first).to_be_visible()
     assert page.locator("main img, aside img").count() == 0
-
-
-@pytest.mark.parametrize("engine", ["sqlite", "postgresql", "mariadb", "duckdb"])
-def test_no_attack_has_an_effect(
-    engine: str,
-    open_page: Open,
-    attacked: Callable[[str], tuple[str, Callable[[], Any]]],
-    tmp_path_factory: pytest.TempPathFactory,
-    tmp_path: Path,
-) -> None:
-    """The safety matrix through the editor of the page, without the model."""
-    attacks = json.loads(ATTACKS.read_text(encoding="utf-8"))
-    url, state = attacked(engine)
-    before, wrong = state(), []
-    tmp_path.chmod(0o777)  # a server that wrote would be able to
-    options = ("--search", "0", "--timeout", "0.3")
-    service = Served(tmp_path_factory.mktemp("attacked"), *options, database=url)
-    try:
-        page = open_page(at=service, expected="status of 4")
-        ask(page, "How many shops are there?")
-        for each in attacks:
-            page.evaluate("document.querySelector('.result').replaceChildren()")
-            run_sql(page, each["sql"].replace("{folder}", str(tmp_path)))
-            alert = page.locator(".result [role=alert] p").first
-            sentence = alert.inner_text() if alert.count() else ""
-            if not sentence and engine not in each.get("harmless_on", ()):
-                wrong.append((each["sql"], "no error"))
-            elif "\n" in sentence or len(sentence) > 600:
-                wrong.append((each["sql"], sentence))
-        run_sql(page, "SELECT count(*) FROM shops")
-        expect(page.locator(".big")).to_contain_text("7")
-    finally:
-        service.close()
-    assert wrong == []
-    assert len(attacks) >= 60
-    assert state() == before
-    assert list(tmp_path.iterdir()) == []

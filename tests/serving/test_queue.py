@@ -19,7 +19,7 @@ from stand_ins import Hanging
 from txt2sql import sample
 from txt2sql.serving.backend import Backend
 from txt2sql.serving.gate import Gate
-from txt2sql.serving.queue import CLIENT, FairQueue, Full, Load, Places, Ticket
+from txt2sql.serving.queue import CLIENT, Event, FairQueue, Full, Load, Places, Ticket
 from txt2sql.serving.scheduler import Scheduler
 from txt2sql.serving.worker import Ask, ModelSettings
 from txt2sql.types import QueryResult
@@ -35,25 +35,24 @@ def queue_of(items: str, most: int = 64) -> FairQueue[str]:
     return queue
 
 
-def emptied(queue: FairQueue[Any]) -> list[Any]:
+def emptied(queue: FairQueue[str]) -> list[str]:
     taken = []
     while queue:
         taken.append(queue.head)
-        assert queue.take() is taken[-1]
+        assert queue.take() == taken[-1]
     return taken
 
 
 def test_clients_take_turns_and_each_keeps_its_order() -> None:
     queue = queue_of("aaabbc")
     queue.put_back("lost")
-    queue.remove("a1")
-    queue.remove("c5")
-    queue.remove("nothing of it")
+    for item in ("a1", "c5", "nothing of it"):
+        queue.remove(item)
     assert emptied(queue) == ["lost", "a0", "b3", "a2", "b4"]
 
 
 def test_a_place_in_the_queue_is_where_it_says() -> None:
-    for seed in range(200):
+    for seed in range(100):
         chance = random.Random(seed)
         queue = queue_of("".join(chance.choices("aaabbcd", k=chance.randrange(12))))
         for _ in range(min(len(queue), chance.randrange(4))):
@@ -95,93 +94,82 @@ def test_a_place_that_its_owner_left_goes_to_the_next() -> None:
     assert asyncio.run(work()) == ["a", "c", "d"]
 
 
-def with_statements(
-    work: Callable[[Backend, list[str], Any], Awaitable[None]], **load: Any
-) -> None:
-    """Statements that run as long as nobody releases them; they are noted when they begin."""
+# --------------------------------------------------------------------------------------- statements
 
+
+class Held:
+    """A back end whose statements run as long as nobody releases them; `begun` are their names."""
+
+    def __init__(self, **load: Any) -> None:
+        self.backend = Backend(SETTINGS, Load(**load), history=False)
+        self.backend.statements._run = self._execute
+        self.begun: list[str] = []
+        self._done = threading.Semaphore(0)
+        self.release = self._done.release
+
+    def _execute(self, sql: str) -> tuple[str, QueryResult]:
+        self.begun.append(sql)
+        self._done.acquire()
+        return sql, QueryResult(rows=((1,),))
+
+    def ask(self, client: str, *names: str) -> list[asyncio.Task[Any]]:
+        async def ask(name: str) -> Any:
+            CLIENT.set(client)
+            return await self.backend.sql(name)
+
+        return [asyncio.create_task(ask(name)) for name in names]
+
+    async def until(self, count: int) -> None:
+        while len(self.begun) < count:
+            await asyncio.sleep(0.001)
+
+
+def with_statements(work: Callable[[Held], Awaitable[None]], **load: Any) -> None:
     async def run() -> None:
-        backend = Backend(SETTINGS, Load(**load), history=False)
-        begun: list[str] = []
-        done = threading.Semaphore(0)
-
-        def execute(sql: str) -> tuple[str, QueryResult]:
-            begun.append(sql)
-            done.acquire()
-            return sql, QueryResult(rows=((1,),))
-
-        backend.statements._run = execute
+        held = Held(**load)
         try:
-            await work(backend, begun, done)
+            await work(held)
         finally:
-            done.release(100)
-            await backend.close()
+            held.release(100)
+            await held.backend.close()
 
     asyncio.run(run())
 
 
-def asked(backend: Backend, client: str, name: str) -> asyncio.Task[Any]:
-    async def ask() -> Any:
-        CLIENT.set(client)
-        return await backend.sql(name)
-
-    return asyncio.create_task(ask())
-
-
-async def until(begun: list[str], count: int) -> None:
-    while len(begun) < count:
-        await asyncio.sleep(0.001)
-
-
 def test_a_client_of_many_statements_lets_others_in_between() -> None:
-    async def work(backend: Backend, begun: list[str], done: Any) -> None:
-        tasks = [asked(backend, "a", f"a{i}") for i in range(12)]
-        await until(begun, 8)
-        tasks += [asked(backend, "b", "b0"), asked(backend, "c", "c0")]
+    async def work(held: Held) -> None:
+        tasks = held.ask("a", *(f"a{i}" for i in range(12)))
+        await held.until(8)
+        tasks += held.ask("b", "b0") + held.ask("c", "c0")
         await asyncio.sleep(0)
         for count in range(9, 15):
-            done.release()
-            await until(begun, count)
-        assert begun[8:] == ["a8", "b0", "c0", "a9", "a10", "a11"]
-        done.release(100)
-        assert all(found["rows"] == ((1,),) for found in await asyncio.gather(*tasks))
+            held.release()
+            await held.until(count)
+        assert held.begun[8:] == ["a8", "b0", "c0", "a9", "a10", "a11"]
+        held.release(100)
+        assert all(answer["rows"] == ((1,),) for answer in await asyncio.gather(*tasks))
 
     with_statements(work)
 
 
 def test_a_refused_statement_or_question_is_told_and_counted() -> None:
-    async def work(backend: Backend, begun: list[str], done: Any) -> None:
-        tasks = [asked(backend, "a", f"a{i}") for i in range(8)]
-        await until(begun, 8)
+    async def work(held: Held) -> None:
+        tasks = held.ask("a", *(f"a{i}" for i in range(8)))
+        await held.until(8)
         with pytest.raises(Full, match="too many statements are waiting; ask again in 5 s"):
-            await asked(backend, "b", "b0")
-        done.release(8)
+            await held.ask("b", "b0")[0]
+        held.release(8)
         await asyncio.gather(*tasks)
-        done.release()
-        await asked(backend, "b", "b0")  # under the places that came free
-        backend.ask("How many?")
+        held.release()
+        await held.ask("b", "b0")[0]  # under the places that came free
+        held.backend.ask("How many?")
         with pytest.raises(Full, match="too many questions"):
-            backend.ask("How many?")
-        text = backend.prometheus().decode()
+            held.backend.ask("How many?")
+        text = held.backend.prometheus().decode()
         assert 'txt2sql_refused_total{kind="statement"} 1.0' in text
         assert 'txt2sql_refused_total{kind="question"} 1.0' in text
 
     with_statements(work, queue=1, statement_wait_s=0.0)
-
-
-def test_statements_that_wait_at_the_end_are_told() -> None:
-    async def work(backend: Backend, begun: list[str], done: Any) -> None:
-        tasks = [asked(backend, "a", f"a{i}") for i in range(10)]
-        await until(begun, 8)
-        closing = asyncio.create_task(backend.close())
-        await asyncio.sleep(0)
-        done.release(100)
-        await closing
-        ends = await asyncio.gather(*tasks, return_exceptions=True)
-        assert len(begun) == 8
-        assert all("shutting down" in str(end) for end in ends[8:])
-
-    with_statements(work)
 
 
 def test_the_gate_says_who_asks() -> None:
@@ -203,15 +191,18 @@ def test_the_gate_says_who_asks() -> None:
     assert seen == ["10.0.0.7", "10.0.0.8"]
 
 
-async def happened(ticket: Ticket) -> list[Any]:
-    return [(event.kind, event.value) async for event in ticket.events()]
+# ---------------------------------------------------------------------------------------- questions
+
+
+async def happened(ticket: Ticket) -> list[Event]:
+    return [event async for event in ticket.events()]
 
 
 def test_questions_of_clients_share_a_batch() -> None:
     async def work() -> None:
         scheduler = Scheduler(SETTINGS, Load(batch=3))
         order = ["a0", "a1", "a2", "a3", "b0", "b1"]
-        tickets = {id: scheduler.submit(Ask(id, "How many?"), id[0]) for id in order}
+        tickets = [scheduler.submit(Ask(id, "How many?"), id[0]) for id in order]
         scheduler.ready = True
         batches = []
         while scheduler.waiting:
@@ -220,52 +211,29 @@ def test_questions_of_clients_share_a_batch() -> None:
             for id in batches[-1]:
                 scheduler._hear("answer", id, None)
         assert batches == [["a0", "a1", "b0"], ["a2", "a3", "b1"]]
-        places = [(await happened(tickets[id]))[0] for id in order]
+        places = [(await happened(ticket))[0] for ticket in tickets]
         assert places == [("queued", place) for place in (1, 2, 3, 4, 2, 4)]
-
-    asyncio.run(work())
-
-
-def test_only_what_is_overdue_starts_the_model_again() -> None:
-    async def work() -> None:
-        scheduler = Scheduler(SETTINGS, Load(hung_s=0.0))
-        restarted = asyncio.Event()
-        running: list[list[str]] = []
-
-        def restart() -> None:
-            running.append(list(scheduler._running))
-            restarted.set()
-
-        scheduler.restart = restart  # type: ignore[method-assign]
-        scheduler.ready = True
-        scheduler.submit(Ask("quick", "How many?"))
-        scheduler._hear("free")
-        scheduler._hear("answer", "quick", None)
-        scheduler.submit(Ask("slow", "How many?"))
-        await restarted.wait()
-        await asyncio.sleep(0)
-        assert running == [["slow"]]
 
     asyncio.run(work())
 
 
 def test_what_a_hung_model_had_is_asked_again(tmp_path: Path) -> None:
     async def work() -> None:
-        settings = ModelSettings(SETTINGS.database, Hanging(str(tmp_path / "marker")), search=0)
-        scheduler = Scheduler(settings)
+        marker = tmp_path / "marker"
+        scheduler = Scheduler(ModelSettings(SETTINGS.database, Hanging(str(marker)), search=0))
         await scheduler.start()
         await scheduler.available()
         kill = scheduler.restart
 
         def restart() -> None:
-            (tmp_path / "marker").touch()
+            marker.touch()
             kill()
 
         scheduler.restart = restart  # type: ignore[method-assign]
-        scheduler._hung_s = 0.1
-        tickets = [scheduler.submit(Ask("1", "Please hang"))]
-        scheduler._hung_s = 60.0
-        tickets.append(scheduler.submit(Ask("2", "How many?")))
+        tickets = []
+        for hung_s, question in ((0.1, "Please hang"), (60.0, "How many?")):
+            scheduler._hung_s = hung_s
+            tickets.append(scheduler.submit(Ask(question, question)))
         try:
             ends = [(await happened(ticket))[-1] for ticket in tickets]
         finally:

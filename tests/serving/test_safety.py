@@ -1,8 +1,8 @@
-"""The safety matrix at the doors: every attack on every engine, through the API and through MCP.
+"""The safety matrix at the doors: attacks of every kind on every engine, through the API and through MCP.
 
 The role may do anything and the model is bypassed (`/api/sql`, `run_sql`): nothing has an effect, and
 each attack is refused or stopped with one sentence. What the walls behind the doors hold off is tested
-in tests/execution/test_safety.py.
+in tests/execution/test_safety.py, with all attacks there are.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,10 @@ from txt2sql.models.scripted import ScriptedGenerator
 from txt2sql.serving.backend import Backend
 from txt2sql.serving.worker import ModelSettings
 
-ENGINES = ("sqlite", "postgresql", "mariadb", "duckdb")
+from .conftest import Serve
+
 ATTACKS = Path(__file__).parents[1] / "fixtures" / "safety" / "attacks.json"
+OF_A_KIND = 4
 LIMITS = Limits(timeout_s=0.3, max_memory_bytes=128_000_000)
 MARGIN_S = 8.0
 """A busy machine starts a process slowly; a sleep of nine seconds is longer than that."""
@@ -34,106 +37,90 @@ Attacked = Callable[[str], tuple[str, Callable[[], Any]]]
 
 
 def attacks(folder: Path) -> list[dict[str, Any]]:
-    found = json.loads(ATTACKS.read_text(encoding="utf-8"))
-    return [{**each, "sql": each["sql"].replace("{folder}", str(folder))} for each in found]
+    """Some of each kind."""
+    kinds: dict[str, list[dict[str, Any]]] = {}
+    for each in json.loads(ATTACKS.read_text(encoding="utf-8")):
+        sql = each["sql"].replace("{folder}", str(folder))
+        kinds.setdefault(each["kind"], []).append({**each, "sql": sql})
+    assert len(kinds) >= 8
+    return [each for same in kinds.values() for each in same[:: -(-len(same) // OF_A_KIND)]]
 
 
-def faults(each: dict[str, Any], engine: str, error: str | None, seconds: float) -> list[str]:
-    """What is wrong with how an attack was met."""
-    wrong = []
-    if error is None and engine not in each.get("harmless_on", ()):
-        wrong.append(f"{each['sql']!r} was run")
-    if error is not None and ("\n" in error or len(error) > 600 or "Traceback" in error):
-        wrong.append(f"{each['sql']!r} got no sentence: {error!r}")
-    if seconds > MARGIN_S:
-        wrong.append(f"{each['sql']!r} took {seconds:.1f} s")
-    return wrong
-
-
-async def through_api(backend: Backend, engine: str, folder: Path) -> list[str]:
-    """All attacks as bodies of POST /api/sql, a few at a time."""
+@asynccontextmanager
+async def api(backend: Backend) -> Any:
+    """What a statement gets as the body of POST /api/sql: its error."""
     from txt2sql.serving.web import create_app
 
     transport = httpx.ASGITransport(create_app(backend))
-    turns = asyncio.Semaphore(_TOGETHER)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
 
-        async def attack(each: dict[str, Any]) -> list[str]:
-            async with turns:
-                start = time.perf_counter()
-                response = await client.post("/api/sql", json={"sql": each["sql"]})
-                assert response.status_code in (200, 422), response.text
-                error = response.json()["error"]
-                return faults(each, engine, error, time.perf_counter() - start)
+        async def run(sql: str) -> str | None:
+            response = await client.post("/api/sql", json={"sql": sql})
+            assert response.status_code in (200, 422), response.text
+            error: str | None = response.json()["error"]
+            return error
 
-        found = await asyncio.gather(*(attack(each) for each in attacks(folder)))
-    return [fault for wrong in found for fault in wrong]
+        yield run
 
 
-async def through_mcp(backend: Backend, engine: str, folder: Path) -> list[str]:
-    """All attacks as arguments of the tool run_sql, by the SDK's client."""
+@asynccontextmanager
+async def mcp(backend: Backend) -> Any:
+    """What a statement gets as the argument of the tool run_sql: its error."""
+    pytest.importorskip("mcp", reason="needs the extra mcp")
     from mcp import Client
 
     from txt2sql.serving.mcp import create_server
 
-    turns = asyncio.Semaphore(_TOGETHER)
     async with Client(create_server(backend)) as client:
 
-        async def attack(each: dict[str, Any]) -> list[str]:
+        async def run(sql: str) -> str | None:
+            result = await client.call_tool("run_sql", {"sql": sql})
+            [content] = result.content
+            error = content.text if result.is_error else None  # type: ignore[union-attr]
+            return "refused" if "validation error" in (error or "") else error  # empty SQL
+
+        yield run
+
+
+# Beyond the door, MCP's statements take the way of the API's: one engine.
+@pytest.mark.parametrize(
+    ("door", "engine"),
+    [(api, "sqlite"), (api, "postgresql"), (api, "mariadb"), (api, "duckdb"), (mcp, "sqlite")],
+)
+def test_no_attack_has_an_effect(
+    door: Any, engine: str, attacked: Attacked, tmp_path: Path
+) -> None:
+    url, state = attacked(engine)
+    before, faults = state(), []
+    tmp_path.chmod(0o777)  # a server that wrote would be able to
+
+    async def run() -> None:
+        settings = ModelSettings(url, ScriptedGenerator([]), limits=LIMITS, search=0)
+        backend, turns = Backend(settings, history=False), asyncio.Semaphore(_TOGETHER)
+
+        async def attack(each: dict[str, Any]) -> None:
             async with turns:
                 start = time.perf_counter()
-                result = await client.call_tool("run_sql", {"sql": each["sql"]})
-                [content] = result.content
-                error = content.text if result.is_error else None  # type: ignore[union-attr]
-                if error is not None and "validation error" in error:  # an empty statement
-                    error = "refused"
-                return faults(each, engine, error, time.perf_counter() - start)
+                error = await statement(each["sql"])
+                seconds = time.perf_counter() - start
+            refused = error is not None or engine in each.get("harmless_on", ())
+            sentence = "\n" not in (error or "") and len(error or "") < 600
+            if not (refused and sentence and seconds < MARGIN_S):
+                faults.append((each["sql"], error, seconds))
 
-        found = await asyncio.gather(*(attack(each) for each in attacks(folder)))
-    return [fault for wrong in found for fault in wrong]
-
-
-def attack(
-    door: Callable[[Backend, str, Path], Any], engine: str, attacked: Attacked, folder: Path
-) -> None:
-    """Throw everything at a fresh database, and compare what could have changed."""
-    url, state = attacked(engine)
-    before = state()
-    folder.chmod(0o777)  # a server that wrote would be able to
-
-    async def run() -> list[str]:
-        settings = ModelSettings(url, ScriptedGenerator([]), limits=LIMITS, search=0)
-        backend = Backend(settings, history=False)
         try:
-            found: list[str] = await door(backend, engine, folder)
-            return found
+            async with door(backend) as statement:
+                await asyncio.gather(*(attack(each) for each in attacks(tmp_path)))
         finally:
             await backend.close()
 
-    assert asyncio.run(run()) == []
+    asyncio.run(run())
+    assert faults == []
     assert state() == before
-    assert list(folder.iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_no_attack_through_the_api_has_an_effect(
-    engine: str, attacked: Attacked, tmp_path: Path
-) -> None:
-    attack(through_api, engine, attacked, tmp_path)
-
-
-# Beyond the door, MCP's statements take the way of the API's: one engine in the default run.
-@pytest.mark.parametrize(
-    "engine", ["sqlite", *(pytest.param(each, marks=pytest.mark.slow) for each in ENGINES[1:])]
-)
-def test_no_attack_through_mcp_has_an_effect(
-    engine: str, attacked: Attacked, tmp_path: Path
-) -> None:
-    pytest.importorskip("mcp", reason="needs the extra mcp")
-    attack(through_mcp, engine, attacked, tmp_path)
-
-
-def test_nor_one_that_the_model_writes(serve: Callable[..., Any], attacked: Attacked) -> None:
+def test_nor_one_that_the_model_writes(serve: Serve, attacked: Attacked) -> None:
     url, state = attacked("sqlite")
     before = state()
     kinds = {each["kind"]: each for each in attacks(Path("/x")) if each["kind"] != "bombs"}

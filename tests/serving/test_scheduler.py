@@ -39,21 +39,23 @@ def with_scheduler(
     return sizes
 
 
-async def ended(ticket: Ticket) -> Event:
-    """The end of a request; it must be the only one."""
-    events = [event async for event in ticket.events()]
-    assert [event.kind in ENDS for event in events].count(True) == 1
-    assert ticket.over
-    return events[-1]
+async def ended(*tickets: Ticket) -> list[Event]:
+    """The end of each request; it must be the only one."""
+    ends = []
+    for ticket in tickets:
+        events = [event async for event in ticket.events()]
+        assert [event.kind in ENDS for event in events].count(True) == 1
+        assert ticket.over
+        ends.append(events[-1])
+    return ends
 
 
 def ask(number: int, question: str = "How many?") -> Ask:
     return Ask(f"request-{number}", question)
 
 
-def rows(event: Event) -> Any:
-    assert event.kind == "answer", event
-    return event.value.rows
+def kinds(ends: list[Event]) -> list[str]:
+    return [end.kind for end in ends]
 
 
 def test_a_full_queue_refuses_says_when_to_come_and_loses_nothing() -> None:
@@ -67,14 +69,14 @@ def test_a_full_queue_refuses_says_when_to_come_and_loses_nothing() -> None:
         with pytest.raises(Full, match="ask again in") as full:
             scheduler.submit(ask(7))
         assert 1 <= full.value.seconds <= 60
-        assert scheduler.stop("request-2")
-        assert not scheduler.stop("request-2")
-        assert not scheduler.stop("nobody")
-        ends = await asyncio.gather(*(ended(ticket) for ticket in (first, *waiting)))
-        assert [end.kind for end in ends] == ["answer", "answer", "stopped", *["answer"] * 4]
-        assert [rows(end)[0][0] for end in ends if end.kind == "answer"] == [1, 4, 4, 4, 4, 1]
+        stopped = [scheduler.stop(f"request-{id}") for id in ("2", "2", "of nobody")]
+        assert stopped == [True, False, False]
+        ends = await ended(first, *waiting)
+        assert kinds(ends) == ["answer", "answer", "stopped", *["answer"] * 4]
+        rows = [end.value.rows[0][0] for end in ends if end.kind == "answer"]
+        assert rows == [1, 4, 4, 4, 4, 1]
         assert (scheduler.open, scheduler.waiting) == (0, 0)
-        assert rows(await ended(scheduler.submit(ask(3)))) == ((1,),)
+        assert kinds(await ended(scheduler.submit(ask(3)))) == ["answer"]
 
     assert with_scheduler(work, Slow(0.3), queue=6, batch=4) == [1, 4, 1, 1]
 
@@ -85,8 +87,7 @@ def test_killing_the_process_in_the_middle_loses_no_accepted_request() -> None:
         await asyncio.sleep(0.3)
         assert scheduler._process is not None
         os.kill(scheduler._process.pid, signal.SIGKILL)
-        ends = await asyncio.gather(*(ended(ticket) for ticket in tickets))
-        assert [end.kind for end in ends] == ["answer"] * 10
+        assert kinds(await ended(*tickets)) == ["answer"] * 10
         assert scheduler.restarts == 1
 
     with_scheduler(work, Slow(0.6), batch=4)
@@ -97,11 +98,11 @@ def test_a_question_that_the_process_dies_of_takes_no_other_with_it(tmp_path: Pa
         first = scheduler.submit(ask(0))
         questions = ["How many?", "Please perish once", "Please perish now", "How many?"]
         tickets = [scheduler.submit(ask(i, q)) for i, q in enumerate(questions, 1)]
-        ends = await asyncio.gather(*(ended(ticket) for ticket in (first, *tickets)))
-        assert [end.kind for end in ends] == ["answer", "answer", "answer", "failed", "answer"]
+        ends = await ended(first, *tickets)
+        assert kinds(ends) == ["answer", "answer", "answer", "failed", "answer"]
         assert "ended twice" in ends[3].value
         assert not scheduler.broken
-        assert rows(await ended(scheduler.submit(ask(9)))) == ((1,),)
+        assert kinds(await ended(scheduler.submit(ask(9)))) == ["answer"]
 
     with_scheduler(work, Mortal(0.1, str(tmp_path / "marker")), batch=8)
 
@@ -109,9 +110,8 @@ def test_a_question_that_the_process_dies_of_takes_no_other_with_it(tmp_path: Pa
 def test_a_deadline_is_kept_and_an_end_is_orderly() -> None:
     async def work(scheduler: Scheduler) -> None:
         start = time.monotonic()
-        running, waiting = scheduler.submit(ask(0)), scheduler.submit(ask(1))
-        ends = await asyncio.gather(ended(running), ended(waiting))
-        assert [end.kind for end in ends] == ["failed", "failed"]
+        ends = await ended(scheduler.submit(ask(0)), scheduler.submit(ask(1)))
+        assert kinds(ends) == ["failed", "failed"]
         assert "within 0.4 s" in ends[0].value
         assert time.monotonic() - start < 0.9
         late = scheduler.submit(ask(2))
@@ -122,7 +122,8 @@ def test_a_deadline_is_kept_and_an_end_is_orderly() -> None:
         await draining
         assert not late.over
         await scheduler.close()
-        assert "shutting down" in (await ended(late)).value
+        [end] = await ended(late)
+        assert "shutting down" in end.value
 
     with_scheduler(work, Slow(1.0), deadline_s=0.4)
 

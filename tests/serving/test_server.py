@@ -6,8 +6,9 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -38,39 +39,42 @@ asyncio.run(main())
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGTERM")
 def test_sigterm_answers_what_was_accepted_and_refuses_what_is_new() -> None:
     plugins = str(Path(__file__).parents[1] / "plugins")
-    process = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, plugins], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    found: list[httpx.Response] = []
-    with httpx.Client(base_url=process.stdout.readline().strip(), timeout=60) as client:
-
-        def ask() -> None:
-            found.append(client.post("/api/ask", json={"question": "How many?"}))
-
-        asking = threading.Thread(target=ask)
-        asking.start()
-        while client.get("/metrics").text.find("txt2sql_open 1.0") < 0:
-            time.sleep(0.05)
-        process.send_signal(signal.SIGTERM)
-        while client.get("/health").status_code == 200:
-            time.sleep(0.05)
-        assert client.get("/health").json()["status"] == "shutting down"
-        for path, body in (("/api/ask", {"question": "Late?"}), ("/api/sql", {"sql": "SELECT 1"})):
-            late = client.post(path, json=body)
-            assert (late.status_code, late.json()) == (
-                503,
-                {"error": "the server is shutting down"},
-            )
-        asking.join()
-        assert found[0].json()["rows"] == [[1]]
-    assert process.wait(30) == 0
-    process.stdout.close()
+    command = [sys.executable, "-c", SCRIPT, plugins]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        with httpx.Client(base_url=url, timeout=60) as client, ThreadPoolExecutor(1) as pool:
+            accepted = pool.submit(client.post, "/api/ask", json={"question": "How many?"})
+            while client.get("/metrics").text.find("txt2sql_open 1.0") < 0:
+                time.sleep(0.05)
+            process.send_signal(signal.SIGTERM)
+            while client.get("/health").status_code == 200:
+                time.sleep(0.05)
+            assert client.get("/health").json()["status"] == "shutting down"
+            for path, body in (("ask", {"question": "Late?"}), ("sql", {"sql": "SELECT 1"})):
+                late = client.post(f"/api/{path}", json=body)
+                assert late.status_code == 503
+                assert late.json() == {"error": "the server is shutting down"}
+            assert accepted.result().json()["rows"] == [[1]]
+        assert process.wait(30) == 0
 
 
-def test_a_port_in_use_is_told() -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
+def test_it_listens_where_it_can_and_its_answers_wait_for_no_acknowledgement() -> None:
+    with closing(listen(Access(port=0))) as listening:
+        # asyncio sets TCP_NODELAY on connections of a socket that names its protocol.
+        assert listening.proto == socket.IPPROTO_TCP
         with pytest.raises(ConfigError, match="--port"):
-            listen(Access(port=taken.getsockname()[1]))
+            listen(Access(port=listening.getsockname()[1]))
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "example.org"])
+def test_other_machines_are_let_in_only_with_a_token_or_on_demand(host: str) -> None:
+    with pytest.raises(ConfigError, match="token"):
+        Access(host)
+    assert Access(host, token="t").host == Access(host, insecure=True).host == host
+
+
+@pytest.mark.parametrize("token", ["", " ", "naïve", "a\nb"])
+def test_a_token_that_no_header_can_carry_is_refused(token: str) -> None:
+    with pytest.raises(ConfigError, match="token"):
+        Access(token=token)

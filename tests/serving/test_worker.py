@@ -6,7 +6,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -15,7 +15,6 @@ from stand_ins import Slow
 from txt2sql import sample
 from txt2sql.errors import ModelError
 from txt2sql.execution.pool import Limits
-from txt2sql.models.predictor import DirectPredictor
 from txt2sql.search.mcts import Choice, Expansion, Settings, search
 from txt2sql.serving.service import Service
 from txt2sql.serving.worker import (
@@ -28,22 +27,21 @@ from txt2sql.serving.worker import (
     Stopped,
     TicketLock,
 )
-from txt2sql.types import Completion, Example, Prompt, QueryResult, Sampling
+from txt2sql.types import Completion, Prompt, QueryResult, Sampling
 
-ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT sum(i) FROM n"
+from .conftest import ENDLESS
 
 
-def room(model: Any, timeout_s: float = 20.0) -> tuple[ModelWorker, Callable[[], tuple[Any, ...]]]:
-    """A room on the sample, and a function that gives the next message but `free`."""
-    service = Service(sample.path(), model, limits=Limits(timeout_s=timeout_s))
+def worker(model: Any) -> tuple[ModelWorker, Callable[[], tuple[Any, ...]]]:
+    """A worker on the sample, and a function that gives the next message but `free`."""
+    service = Service(sample.path(), model, limits=Limits(timeout_s=20.0))
     messages: queue.Queue[tuple[Any, ...]] = queue.Queue()
     made = ModelWorker(service, ModelSettings(str(sample.path()), search=0), messages.put)
 
     def heard() -> tuple[Any, ...]:
-        while True:
-            message = messages.get(timeout=30)
-            if message[0] != "free":
-                return message
+        while (message := messages.get(timeout=30))[0] == "free":
+            continue
+        return message
 
     return made, heard
 
@@ -58,33 +56,26 @@ class Particular:
             raise ModelError("the prompt is too long")
         if any("a bug" in prompt.text for prompt in prompts):
             raise KeyError("oops")
-        return [[Completion("SELECT 1")] for _ in prompts]
-
-
-def test_one_bad_question_does_not_spoil_the_others(capsys: pytest.CaptureFixture[str]) -> None:
-    made, heard = room(Particular())
-    made.batch([Ask("a", "How many?"), Ask("b", "too long"), Ask("c", "a bug"), Ask("d", "Which?")])
-    found = {message[1]: message for message in (heard() for _ in range(4))}
-    assert [found[id][0] for id in "abcd"] == ["answer", "failed", "failed", "answer"]
-    assert found["b"][2] == "the prompt is too long"
-    assert found["c"][2] == "the model failed on this (KeyError)"
-    assert "KeyError" in capsys.readouterr().err
-    assert found["a"][2].rows == ((1,),)
-
-
-class Endless(Particular):
-    """Writes a statement that does not end to every question but the plain ones."""
-
-    def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Completion]]:
         return [
-            [Completion("SELECT 1" if "plain" in prompt.text else ENDLESS)] for prompt in prompts
+            [Completion(ENDLESS if "endless" in prompt.text else "SELECT 1")] for prompt in prompts
         ]
 
 
+def test_one_bad_question_does_not_spoil_the_others(capsys: pytest.CaptureFixture[str]) -> None:
+    made, heard = worker(Particular())
+    made.batch([Ask("a", "How many?"), Ask("b", "too long"), Ask("c", "a bug"), Ask("d", "Which?")])
+    messages = {message[1]: message for message in (heard() for _ in range(4))}
+    assert [messages[id][0] for id in "abcd"] == ["answer", "failed", "failed", "answer"]
+    assert messages["b"][2] == "the prompt is too long"
+    assert messages["c"][2] == "the model failed on this (KeyError)"
+    assert "KeyError" in capsys.readouterr().err
+    assert messages["a"][2].rows == ((1,),)
+
+
 def test_a_slow_statement_is_stopped_and_holds_up_no_other_batch() -> None:
-    made, heard = room(Endless())
+    made, heard = worker(Particular())
     start = time.perf_counter()
-    made.batch([Ask("slow", "How many?")])
+    made.batch([Ask("slow", "an endless one")])
     time.sleep(0.3)
     made.batch([Ask("fast", "a plain question")])
     assert heard()[:2] == ("answer", "fast")
@@ -94,54 +85,37 @@ def test_a_slow_statement_is_stopped_and_holds_up_no_other_batch() -> None:
 
 
 def test_a_batch_that_is_stopped_before_it_is_computed_runs_nothing() -> None:
-    made, heard = room(Slow(0.3))
+    made, heard = worker(Slow(0.3))
     made.batch([Ask("a", "How many?"), Ask("b", "How many?")])
     made.statements.stop("b")
     assert {heard()[:2] for _ in range(2)} == {("answer", "a"), ("stopped", "b")}
 
 
-class Searcher:
-    """A search of numbers, as the tree search runs it: a wave takes 20 ms."""
-
-    judge = None
-
-    def __init__(self) -> None:
-        self.options = self.engine = self.run = None
-        self.waves = 0
-
-    def expand(self, states: Sequence[list[int]], until: float) -> Any:
-        time.sleep(0.02)
-        self.waves += 1
-        return [
-            (state, Expansion(tuple(Choice([*state, i], 1.0) for i in range(3))))
-            for state in states
-        ]
-
-    def search(self, watch: Any) -> None:
-        roots: list[list[int]] = [[]]
-        settings = Settings(num_simulations=100_000, wave=2)
-        search(roots, self.expand, lambda states: [0.0] * len(states), settings, callback=watch)
-
-
 def test_a_search_ends_between_two_waves() -> None:
-    made, _ = room(Particular())
-    asked, searcher = Ask("s", "How many?", 100_000), Searcher()
+    made, _ = worker(Particular())
+    waves: list[int] = []
+
+    def expand(states: Sequence[list[int]], until: float) -> Any:
+        """Numbers, as the tree search expands its steps."""
+        time.sleep(0.02)
+        waves.append(len(states))
+        choices = ((Choice([*state, i], 1.0) for i in range(3)) for state in states)
+        return [(state, Expansion(tuple(each))) for state, each in zip(states, choices)]
+
     made.statements.begin("s")
-    watch = SearchMonitor(made, asked, searcher)
+    watch = SearchMonitor(made, Ask("s", "How many?", 100_000), None)
     watch.reported = time.perf_counter() + 1000  # nothing is reported of this one
-    ended = threading.Event()
-
-    def run() -> None:
-        with pytest.raises(Stopped):
-            searcher.search(watch)
-        ended.set()
-
-    threading.Thread(target=run).start()
-    time.sleep(0.2)
-    made.statements.stop("s")
-    waves = searcher.waves
-    assert ended.wait(10)
-    assert searcher.waves <= waves + 1
+    roots: list[list[int]] = [[]]
+    settings = Settings(num_simulations=100_000, wave=2)
+    with ThreadPoolExecutor(1) as pool:
+        searching = pool.submit(
+            search, roots, expand, lambda states: [0.0] * len(states), settings, callback=watch
+        )
+        time.sleep(0.2)
+        made.statements.stop("s")
+        before = len(waves)
+        assert isinstance(searching.exception(10), Stopped)
+    assert 0 < len(waves) <= before + 1
 
 
 def test_turns_go_round_in_the_order_they_were_asked_for() -> None:
@@ -186,22 +160,3 @@ def test_a_statement_runs_once_for_each_request() -> None:
     statements.stop("x")  # nobody is there any more
     assert statements.run("x", "SELECT 1")[1] is not STOPPED
     assert len(ran) == 3
-
-
-def test_a_predictor_tells_an_executor_what_comes(tmp_path: Path) -> None:
-    told: list[list[tuple[str, str]]] = []
-
-    class Ahead:
-        def __call__(self, db_id: str, sql: str) -> QueryResult:
-            return QueryResult(("a",), ())
-
-        def ahead(self, statements: list[tuple[str, str]]) -> None:
-            told.append(statements)
-
-    service = Service(sample.path(), Particular())
-    direct = DirectPredictor(
-        service.direct.generator, lambda _: service.schema, lambda _: (), Ahead()
-    )
-    list(direct.predict([Example("1", "one", "How many?"), Example("2", "two", "Which?")]))
-    both = [("one", "SELECT 1"), ("two", "SELECT 1")]
-    assert [sorted(set(each)) for each in told] == [both, both]
