@@ -130,8 +130,9 @@ def test_grpo_plans(train_set: Path, txt2sql: Command) -> None:
     assert not Path("r").exists()
 
 
-def test_missing_data_is_one_sentence(refused: Callable[..., str]) -> None:
-    sentence = refused("train", "lora", "--data", "nowhere", "--output", "run")
+def test_missing_data_is_one_sentence(tiny_model: Path, refused: Callable[..., str]) -> None:
+    options = ("--model", tiny_model, "--data", "nowhere", "--output", "run")
+    sentence = refused("train", "lora", *options)
     assert "data/scripts/download_spider.py" in sentence
     assert not Path("run").exists()
 

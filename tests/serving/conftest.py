@@ -104,9 +104,9 @@ def serve() -> Iterator[Serve]:
         yield lambda **options: start(stack, **options)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """One service on the sample database, with a history that any test may clear."""
+    """One service on the sample database for a whole module; its threads end with it."""
     with ExitStack() as stack:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("TXT2SQL_CACHE", str(tmp_path_factory.mktemp("cache")))

@@ -45,12 +45,6 @@ def test_every_row_keeps_its_cells(rows: list[tuple[Any, ...]]) -> None:
     assert not any(cell[:1] in ("=", "+", "@") for row in read for cell in row)
 
 
-def test_many_rows_come_in_pieces() -> None:
-    pieces = list(csv_lines(["n"], [(i,) for i in range(1201)]))
-    assert len(pieces) > 3
-    assert b"".join(pieces).count(b"\r\n") == 1202
-
-
 def test_parquet_keeps_values_and_types(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("pyarrow")
     from pyarrow import parquet as reader

@@ -126,8 +126,3 @@ def test_a_deadline_is_kept_and_an_end_is_orderly() -> None:
         assert "shutting down" in end.value
 
     with_scheduler(work, Slow(1.0), deadline_s=0.4)
-
-
-def test_a_process_that_cannot_start_is_told_and_not_tried_for_ever() -> None:
-    with pytest.raises(Closed, match="no model 'no such model'"):
-        with_scheduler(lambda _: asyncio.sleep(0), "no such model")

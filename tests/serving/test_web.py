@@ -24,8 +24,6 @@ from txt2sql.execution.database import open_database
 from txt2sql.execution.pool import Limits
 from txt2sql.models.scripted import ScriptedGenerator
 from txt2sql.serving.backend import _SAMPLE_EXAMPLES, Backend
-from txt2sql.serving.payload import payload
-from txt2sql.serving.service import Answer
 from txt2sql.serving.worker import ModelSettings
 from txt2sql.training.pairs import read_given
 
@@ -155,7 +153,7 @@ def test_a_model_that_cannot_be_loaded_is_told_at_the_start() -> None:
 # ------------------------------------------------------------------------------------- answered
 
 
-def test_what_columns_mean_and_what_was_left_out_are_in_the_payloads(tmp_path: Path) -> None:
+def test_what_columns_mean_is_told(tmp_path: Path) -> None:
     file = tmp_path / "meanings.yaml"
     file.write_text("shops: where books are sold\nshops.city: where its door is\n")
     backend = Backend(ModelSettings(str(sample.path()), describe=file), history=False)
@@ -165,8 +163,6 @@ def test_what_columns_mean_and_what_was_left_out_are_in_the_payloads(tmp_path: P
     comments = {column["name"]: column["comment"] for column in shops["columns"]}
     assert shops["comment"] == "where books are sold"
     assert comments["city"] == "where its door is" and not comments["shop_id"]
-    answer = Answer("How many?", "SELECT 1", ("1",), ((1,),), dropped=("log", "shops.city"))
-    assert payload("x", answer, backend.schema)["dropped"] == ["log", "shops.city"]
 
 
 def looked_around(served: Served) -> dict[str, Any]:
