@@ -27,19 +27,32 @@ def test_wrong_usage_exits_with_2(arguments: list[str], txt2sql: Command) -> Non
     assert "Traceback" not in done.err
 
 
-def test_an_unexpected_error_says_how_to_see_more(
-    shops: Path, tmp_path: Path, txt2sql: Command, monkeypatch: pytest.MonkeyPatch
+def test_a_place_that_cannot_be_written_is_named(
+    shops: Path, tmp_path: Path, txt2sql: Command
 ) -> None:
-    (tmp_path / "file").touch()  # a results folder below a file: nothing that any check foresees
+    (tmp_path / "file").touch()
     (tmp_path / "p.txt").write_text("SELECT 1\n" * 4)
-    given = ["--dataset", str(shops), "--predictions", "p.txt", "--verdicts", "file/v.jsonl"]
+    given = ["--dataset", shops, "--predictions", "p.txt", "--verdicts", "file/v.jsonl", "--json"]
+    done = txt2sql("evaluate", *given, "--output", tmp_path / "run")
+    assert (done.code, done.out) == (1, "")
+    sentence = done.err.splitlines()[-1]
+    assert sentence.startswith("txt2sql: cannot use 'file'") and "another place" in sentence
+
+
+def test_an_unexpected_error_says_how_to_see_more(
+    txt2sql: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr("txt2sql.cli.main.application", broken)
     monkeypatch.delenv("TXT2SQL_DEBUG", raising=False)
-    done = txt2sql("evaluate", *given)
+    done = txt2sql("runs")
     assert done.code == 1
     assert "TXT2SQL_DEBUG=1" in done.err and "Traceback" not in done.err
     monkeypatch.setenv("TXT2SQL_DEBUG", "1")
-    with pytest.raises(OSError):
-        main(["evaluate", *given])
+    with pytest.raises(RuntimeError):
+        main(["runs"])
 
 
 def test_help_is_quick_and_version_is_ours(txt2sql: Command) -> None:

@@ -63,6 +63,7 @@ def start(stack: ExitStack, **options: Any) -> Served:
         options.pop("model", None) or ScriptedGenerator(SCRIPT),
         limits=options.pop("limits", Limits(timeout_s=2.0)),
         search=0,
+        describe=options.pop("describe", None),
     )
     history = options.pop("history", True)
     access = Access(port=0, **options)

@@ -189,12 +189,17 @@ def test_examples_that_give_nothing_are_not_shown_and_tables_are_read_anew(
         "": "SELECT NULL",
     }
     file = Path(shutil.copy(sample.path(), tmp_path / "shop.sqlite"))
-    served = serve(database=file, model=ScriptedGenerator(script))
+    meanings = tmp_path / "meanings.yaml"
+    meanings.write_text("shops: {}\n")
+    served = serve(database=file, model=ScriptedGenerator(script), describe=meanings)
     assert looked_around(served)["examples"] == ["How many shops are there in each country?"]
     first = served.client.post("/api/database/refresh").json()
     build(file, "CREATE TABLE visits (visit_id INTEGER PRIMARY KEY)")
     second = served.client.post("/api/database/refresh").json()
-    assert (first["changed"], second["changed"]) == (False, True)
+    meanings.write_text("shops: {floor_area: in square metres}\n")
+    third = served.client.post("/api/database/refresh").json()
+    changed = [each["changed"] for each in (first, second, third)]
+    assert changed == [False, True, True]
     assert "visits" in {table["name"] for table in second["schema"]["tables"]}
     assert served.ask("How many shops?").json()["rows"] == [[7]]
 

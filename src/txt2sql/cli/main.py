@@ -103,6 +103,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _fail(f"{error}")
     except KeyboardInterrupt:
         sys.exit(130)
+    except OSError as error:  # a full disk, a file where a folder is needed, no permission
+        if os.environ.get("TXT2SQL_DEBUG"):
+            raise
+        place = f"cannot use '{error.filename}': " if error.filename else ""
+        _fail(f"{place}{error.strerror or error}; choose another place, or make room for it")
     except Exception as error:
         package = (getattr(error, "name", None) or "").partition(".")[0]
         if isinstance(error, ModuleNotFoundError) and package in _EXTRAS:

@@ -450,8 +450,9 @@ class Backend:
 
 
 def _shape(schema: Schema) -> object:
-    """What the model must start again for: names, types and keys, not the sample values."""
+    """What the model must start again for: names, types, keys and meanings, not the sample values."""
     columns = [
-        (t.name, [(c.name, c.type, c.primary_key) for c in t.columns]) for t in schema.tables
+        (t.name, t.comment, [(c.name, c.type, c.primary_key, c.comment) for c in t.columns])
+        for t in schema.tables
     ]
     return columns, schema.foreign_keys
