@@ -19,6 +19,7 @@ mean. A split may be JSONL, and its items may have `answers` (a list) instead of
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -28,6 +29,7 @@ from typing import Any
 from txt2sql.errors import DatabaseError, DataError
 from txt2sql.execution.database import Database, find_database
 from txt2sql.execution.descriptions import column_meanings, with_meanings
+from txt2sql.runs import write_atomically
 from txt2sql.types import Column, Example, ForeignKey, Schema, Table, Turn
 
 _TRAIN = ("train_spider", "train_others")
@@ -325,3 +327,40 @@ def _gold(item: Mapping[str, Any]) -> str:
     """The first gold query; Spider's own `sql` is a parsed form, no text."""
     texts = (item.get(key) for key in _GOLD_KEYS)
     return next((text.strip() for text in texts if isinstance(text, str) and text.strip()), "")
+
+
+def write_split(
+    folder: Path,
+    split: str,
+    rows: Sequence[Mapping[str, Any]],
+    databases: Sequence[Database],
+    entries: Sequence[Mapping[str, Any]] = (),
+) -> None:
+    """A split in Spider's layout: its rows, links to the databases, tables.json where there are entries.
+
+    The rows are written last. Raises DataError where links are not possible.
+    """
+    try:
+        for database in databases:
+            link_database(database, folder)
+    except OSError as error:
+        raise DataError(
+            f"cannot link databases into '{folder}' ({error}); choose another folder"
+        ) from error
+    if entries:
+        write_atomically(folder / "tables.json", json.dumps(entries, ensure_ascii=False) + "\n")
+    text = json.dumps(rows, ensure_ascii=False, indent=1)
+    write_atomically(folder / f"{split}.json", text + "\n")
+
+
+def link_database(database: Database, folder: Path) -> None:
+    """Have a data set's link lead to the database, wherever it lies now. Raises OSError."""
+    link = folder / "database" / database.db_id / f"{database.db_id}.sqlite"
+    target = database.path.resolve()
+    if link.is_symlink() and link.resolve() == target:
+        return
+    link.parent.mkdir(parents=True, exist_ok=True)
+    part = link.with_name(f".{link.name}.{os.getpid()}.part")
+    part.unlink(missing_ok=True)
+    part.symlink_to(target)
+    part.replace(link)

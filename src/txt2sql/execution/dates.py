@@ -483,7 +483,7 @@ def condition(place: str, form: DateFormat, period: Period, dialect: str = "sqli
         return _unpadded(place, form, start, end)
     if form.kind == "month" and any(m and not _whole(m, "month") for m in (start, end)):
         return None
-    left = _iso(place, form) if form.kind in ("dmy", "mdy", "seconds", "millis") else place
+    left = iso_day(place, form) if form.kind in ("dmy", "mdy", "seconds", "millis") else place
     days = (end.day - start.day).days if start and end else 0
     if start and not form.timed and 0 < days < (32 if form.kind == "month" else 2):
         return f"{left} = {_literal(form, start, dialect)}"
@@ -507,7 +507,7 @@ def _whole(moment: Moment, unit: str) -> bool:
     return first in ("start of year", f"start of {unit}")
 
 
-def _iso(place: str, form: DateFormat) -> str:
+def iso_day(place: str, form: DateFormat) -> str:
     """An expression that is the column's day as ISO text."""
     if form.kind == "seconds":
         return f"date({place}, 'unixepoch')"
@@ -607,5 +607,5 @@ def _part_condition(
         either = " OR ".join(f"{place} LIKE '{text}'" for text in texts)
         return either if len(texts) == 1 else f"({either})"
     else:
-        left = f"strftime('{pattern}', {_iso(place, form)})"
+        left = f"strftime('{pattern}', {iso_day(place, form)})"
     return f"{left} = {listed}" if len(values) == 1 else f"{left} IN ({listed})"

@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from txt2sql.config import as_mapping
+from txt2sql.data.spider import link_database
 from txt2sql.errors import DatabaseError, ModelError
 from txt2sql.evaluation.comparison import Comparison, compare
 from txt2sql.evaluation.evaluate import judge
@@ -47,7 +48,6 @@ from txt2sql.training.pairs import (
     PARTS,
     Pair,
     examples,
-    link_database,
     make_split,
     read_given,
     write_split,

@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from txt2sql.data import spider
 from txt2sql.data.synthesis import Source, synthesise
 from txt2sql.errors import DataError
 from txt2sql.evaluation.mode import LIMITS
 from txt2sql.execution.database import Database
 from txt2sql.execution.execute import execute
-from txt2sql.runs import write_atomically
 from txt2sql.sql.normal_form import canonical_sql
 from txt2sql.sql.text import normalise
 from txt2sql.training.settings import AdaptConfig
@@ -193,27 +193,13 @@ PARTS = ("train", "synthetic", "given")
 
 def write_split(split: Split, database: Database, folder: Path) -> None:
     """A data set in Spider's layout, with a link to the database."""
-    home = folder / "database" / database.db_id
-    home.mkdir(parents=True, exist_ok=True)
-    link_database(database, folder)
     for part in PARTS:
         pairs: Iterable[Pair] = getattr(split, part)
         rows = [
             {"db_id": database.db_id, "question": pair.question, "query": pair.sql}
             for pair in pairs
         ]
-        write_atomically(folder / f"{part}.json", json.dumps(rows, ensure_ascii=False, indent=1))
-
-
-def link_database(database: Database, folder: Path) -> None:
-    """Have the data set's link lead to the database, wherever it lies now."""
-    link = folder / "database" / database.db_id / f"{database.db_id}.sqlite"
-    target = database.path.resolve()
-    if not (link.is_symlink() and link.resolve() == target):
-        part = link.with_name(f".{link.name}.part")
-        part.unlink(missing_ok=True)
-        part.symlink_to(target)
-        part.replace(link)
+        spider.write_split(folder, part, rows, [database])
 
 
 def examples(folder: Path, part: str, db_id: str) -> list[Example]:

@@ -1,9 +1,10 @@
-"""Conditions on the rows of a subject: the SQL, and the words that a person says it with.
+"""The subject of a question with its conditions: the SQL, and the words that a person says it with.
 
-A condition is drawn from a row that meets it, so that several of one row are met together.
+A condition is drawn from a row that meets it, so that several of one row are met together. Columns
+are written `table.column`; the normal form of the golds takes the table away where it can.
 
->>> draw(scope, rng, row, set()).phrase  # doctest: +SKIP
-'with price above 70'
+>>> draft.constrain((0, 1)); draft.subject(), draft.rows  # doctest: +SKIP
+('cows in Kent', "FROM animal JOIN farm ON ... WHERE animal.species = 'cow' AND farm.county = 'Kent'")
 """
 
 from __future__ import annotations
@@ -13,526 +14,570 @@ import random
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partialmethod
+from itertools import permutations
+from typing import Any, TypeVar
 
-from txt2sql.data.synthesis.contents import ColumnProfile, Edge, TableProfile
-from txt2sql.data.synthesis.query import Scope, capital_calls, literal, mark
-from txt2sql.data.synthesis.words import an, be, in_words, plural
+from txt2sql.data.synthesis.contents import ColumnProfile, Edge, Profile, an, be, plural
 from txt2sql.execution import dates
 from txt2sql.execution.dates import DateFormat
 from txt2sql.identifiers import quote_identifier as quote
 from txt2sql.types import Cell, Row
 
+_T = TypeVar("_T")
 Day = datetime.date
 _TODAY = Day(2024, 3, 20)  # periods that hang on the present are written with 'now'
-
-COMPARATIVES = {
-    "age": ("older than", "younger than"), "price": ("more expensive than", "cheaper than"),
-    "height": ("taller than", "shorter than"), "weight": ("heavier than", "lighter than"),
-    "length": ("longer than", "shorter than"), "duration": ("longer than", "shorter than"),
-    "size": ("larger than", "smaller than"), "area": ("larger than", "smaller than"),
+_ONE_TO_TEN = "one two three four five six seven eight nine ten".split()
+DEGREES = {
+    "age": ("older", "younger", "oldest", "youngest"),
+    "price": ("more expensive", "cheaper", "most expensive", "cheapest"),
+    "height": ("taller", "shorter", "tallest", "shortest"),
+    "weight": ("heavier", "lighter", "heaviest", "lightest"),
+}
+"""How a row is said to have more, less, the most or the least of a column."""
+_FRAMES = {
+    "null": ("without {a}", "with no {w}", "that have no {w}", "whose {w} {be} missing"),
+    "filled": ("that have {a}", "with {a} on record", "whose {w} {be} known"),
+    "named": ("named {v}", "named {v}", "called {v}"),
+    "equal": ("with {w} {v}", "whose {w} {be} {v}", "with {w} = {v}", "with {a} of {v}"),
+    "place": ("in {v}", "from {v}", "located in {v}", "in {v}"),
+    "not place": ("not in {v}", "outside {v}"),
+    "other": ("whose {w} {be} not {v}", "with any {w} except {v}", "with {w} other than {v}"),
+    "either": ("with {w} {v}", "whose {w} {be} {v}"),
+    "contains": ("whose {w} contains {v}", "with {v} in the {w}", "with {w} containing {v}"),
+    "starts": ("whose {w} starts with {v}", "whose {w} begins with {v}"),
+    "between": ("with {w} between {v}", "whose {w} {be} between {v}"),
+    "above": ("with above-average {w}", "whose {w} {be} above average", "with {w} above the average"),
+    "below": ("with below-average {w}", "whose {w} {be} below average", "with {w} below the average"),
+    ">": ("with {w} above {v}", "with {w} over {v}", "whose {w} {be} greater than {v}", "with {w} > {v}"),
+    "<": ("with {w} below {v}", "with {w} under {v}", "whose {w} {be} less than {v}", "with {w} < {v}"),
+    ">=": ("with {a} of at least {v}", "whose {w} {be} at least {v}", "with {w} >= {v}"),
+    "<=": ("with {a} of at most {v}", "whose {w} {be} at most {v}", "with {w} up to {v}"),
 }  # fmt: skip
-_KINDS = frozenset(
-    "status type kind category genre colour color class level state nationality".split()
-)
-"""Columns whose values are said as adjectives: pending orders."""
-_ABOVE = ("above", "over", "greater than", "more than", "higher than", "exceeding", ">")
-_BELOW = ("below", "under", "less than", "lower than", "smaller than", "<")
-_LEAST = ("of at least", "at least", ">=", "not less than")
-_MOST = ("of at most", "at most", "no more than", "<=", "up to")
+"""How conditions are said: `w` is the column, `a` has its article, `v` the value."""
+_TIMES = {
+    "year": ("in {d.year}", "in {d.year}", "since {d.year}", "until {d.year}", "before {year.year}",
+             "between {d.year} and {year.year}"),
+    "month": ("in {d:%B} {d.year}", "in {d:%B} {d.year}", "since {d:%B} {d.year}", "in {d:%Y-%m}",
+              "before {month:%B %Y}", "in Q{quarter} {d.year}"),
+    "day": ("on {d.day} {d:%B} {d.year}", "on {d}", "since {d:%B} {d.day}, {d.year}", "before {month}",
+            "between {d} and {month}"),
+    "now": ("in the last 30 days", "in the last {n} days", "in the last {n} months", "this year"),
+}  # fmt: skip
+"""Ways to say a time that holds the day `d`; those of "now" hold it when it is that day."""
+_TIME_WORDS = frozenset("at on the date time year month day timestamp datetime of".split())
+_PARTICIPLE = re.compile(r"(?:\w+ed|born|paid|sold|sent|built|made|taken)\b")
+_PLACES = frozenset("named called in from located not outside".split())
+_ADJECTIVES = frozenset("status type kind category genre colour color class level".split())
+"""Columns whose values stand before the noun: pending orders."""
+
+
+_SHOWN = ("category", "text", "number", "date", "flag", "code", "long")
+_UNITS = ("month", "month", "month", "year", "year", "quarter", "weekday", "day")
+_FUNCTIONS = (("AVG", "average"), ("AVG", "mean"), ("MAX", "highest"), ("MIN", "lowest"))
+_EACH = (
+    "per {}", "per {}", "by {}", "by {}", "for each {}", "for every {}", "grouped by {}", "in each {}",
+)  # fmt: skip
+
+
+class Unfit(Exception):
+    """The database has not what a kind of question needs."""
+
+
+def literal(value: Cell) -> str:
+    """A value as SQL."""
+    if isinstance(value, str):
+        return "'" + value.replace("'", "''") + "'"
+    if isinstance(value, float) and value == int(value) and abs(value) < 1e15:
+        return str(int(value))
+    return repr(value)
+
+
+def mention(value: Cell, rng: random.Random) -> str:
+    """A value as a person writes it."""
+    chance = rng.random()
+    if isinstance(value, str) and chance < 0.15 and not any(mark in value for mark in "'\""):
+        return f"'{value}'" if chance < 0.08 else f'"{value}"'
+    if isinstance(value, str):
+        return value.lower() if chance > 0.9 else value
+    if isinstance(value, int) and 0 < value <= 10 and chance < 0.15:
+        return _ONE_TO_TEN[value - 1]
+    return literal(value)
+
+
+def rounded(number: float) -> int:
+    """A number to its first two digits, as people say limits."""
+    return int(round(number, min(0, 2 - len(str(int(abs(number)))))))
+
+
+# -------------------------------------------------------------------------------------- conditions
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """`lead` and `rest` follow the noun, or `adjective` stands before it.
+    """`phrase` follows the noun, or `adjective` stands before it.
 
-    `clock` is the day that 'now' must be for the condition to be met by a row.
+    `rank` orders phrases: places 0, times 1, others 2, other tables 3. `clock` is the day (ISO) that
+    'now' must be for a row to meet it.
     """
 
     sql: str
-    lead: str
-    rest: str
+    phrase: str
+    rank: int = 2
     adjective: str = ""
     clock: str = ""
-    narrow: bool = False
-    """Whether few rows meet it: then there is little to count or to group."""
 
     @property
-    def phrase(self) -> str:
-        """What follows the noun."""
-        return f"{self.lead} {self.rest}".strip()
-
-
-def say(rng: random.Random, frames: str, **parts: str) -> tuple[str, str]:
-    """One of some wordings `lead~rest`, with its parts."""
-    lead, _, rest = rng.choice(frames.split("|")).partition("~")
-    return lead, rest.format(**parts)
-
-
-def mention(value: Cell, rng: random.Random) -> str:
-    """A value as a person writes it, marked so that nothing else is done to it."""
-    text = str(value)
-    if isinstance(value, float) and value == int(value):
-        text = str(int(value))
-    if isinstance(value, int) and not isinstance(value, bool):
-        if 0 < value <= 12 and rng.random() < 0.12:
-            text = in_words(value)
-        elif abs(value) > 9999 and rng.random() < 0.2:
-            text = f"{value:,}"
-    elif isinstance(value, str):
-        draw = rng.random()
-        if draw < 0.15 and not any(letter in value for letter in "'\""):
-            text = f"'{value}'" if draw < 0.08 else f'"{value}"'
-        elif draw > 0.9:
-            text = value.lower()
-    return f"\x03{text}\x04"
-
-
-def draw(
-    scope: Scope, rng: random.Random, row: Row, used: set[tuple[int, int]]
-) -> Condition | None:
-    """A condition that a row of the subject meets, on a column that none of `used` is."""
-    table = scope.root
-    ancestors = scope.profile.paths[table]
-    edges = scope.profile.children[table]
-    subject = scope.subject
-    chance = rng.random()
-    if edges and chance < 0.15 and subject.key is not None:
-        return _of_children(scope, rng, rng.choice(edges), used)
-    if ancestors and chance < 0.4:
-        table = rng.choice(list(ancestors))
-        path = ancestors[table]
-        current: Row | None = row
-        for edge in path:
-            current = scope.profile.parent_row(edge, current) if current else None
-        if current is None:
-            return None
-        condition = _of_row(scope, rng, table, current, used)
-        return _through(scope, rng, table, condition, used) if condition else None
-    return _of_row(scope, rng, table, row, used)
-
-
-def _through(
-    scope: Scope,
-    rng: random.Random,
-    table: int,
-    condition: Condition,
-    used: set[tuple[int, int]],
-) -> Condition | None:
-    """A condition on an ancestor, said of the subject."""
-    parent = scope.profile.tables[table]
-    role = scope.profile.role(scope.root, table)
-    if (-2, 0) in used and condition.lead != "named":
-        return None  # "of products with ... of customers with ..."
-    used.add((-2, 0))
-    scope.join(table)
-    if condition.lead == "named":
-        frames = "of~{r} {v}|of~the {r} {v}|for~{r} {v}|whose~{r} is {v}|with~{r} {v}|belonging to~{r} {v}"
-        lead, rest = say(rng, frames, r=role, v=condition.rest)
-        if parent.noun in role and rng.random() < 0.25:
-            lead, rest = rng.choice((("of", condition.rest), ("for", condition.rest)))
-        return replace(condition, lead=lead, rest=rest, adjective="")
-    if condition.adjective and rng.random() < 0.5:
-        inner = f"{condition.adjective} {plural(role)}"
-    else:
-        inner = f"{plural(role)} {condition.phrase}"
-    lead = rng.choice(("of", "of", "belonging to", "for"))
-    return replace(condition, lead=lead, rest=inner, adjective="")
-
-
-def _of_row(
-    scope: Scope, rng: random.Random, table: int, row: Row, used: set[tuple[int, int]]
-) -> Condition | None:
-    profile = scope.profile.tables[table]
-    usable = [
-        i
-        for i, column in enumerate(profile.columns)
-        if (table, i) not in used and column.kind not in ("id", "empty")
-    ]
-    if not usable:
-        return None
-    weights = [4 if profile.columns[i].kind in ("category", "date", "flag") else 2 for i in usable]
-    place = rng.choices(usable, weights)[0]
-    column, cell = profile.columns[place], row[place]
-    sql = scope.column(place, table) if table == scope.root else mark(table, place)
-    used.add((table, place))
-    if cell is None or (column.nulls and rng.random() < 0.12):
-        return _missing(rng, profile, column, sql, cell is None)
-    if column.kind == "date":
-        return of_date(rng, profile, column, sql, cell)
-    if column.kind == "long" or (cell not in column.values and not isinstance(cell, (int, float))):
-        return None
-    if column.kind == "flag":
-        return _flag(rng, column, sql, cell)
-    if column.kind == "number":
-        return _number(rng, profile, column, sql, cell)
-    return _text(rng, profile, place, sql, cell)
-
-
-_NULL = (
-    "without~{a}|with no~{w}|that~have no {w}|whose~{w} {is_} missing|with~missing {w}|without~{w}|"
-    "whose~{w} {is_} unknown|lacking~{a}|where~the {w} {is_} empty|that~don't have {a}"
-)
-_NOT_NULL = (
-    "that~have {a}|with~{a} on record|whose~{w} {is_} known|that do have~{a}|"
-    "whose~{w} {is_} not missing|where~the {w} {is_} filled in"
-)
-
-
-def _missing(
-    rng: random.Random, table: TableProfile, column: ColumnProfile, sql: str, null: bool
-) -> Condition:
-    lead, rest = say(
-        rng, _NULL if null else _NOT_NULL, w=column.noun, is_=be(column.noun), a=an(column.noun)
-    )
-    return Condition(f"{sql} IS {'' if null else 'NOT '}NULL", _who(lead, table), rest)
-
-
-def _who(lead: str, table: TableProfile) -> str:
-    return lead.replace("that", "who") if table.person and lead.startswith("that") else lead
-
-
-_TRUE = frozenset(("1", "t", "y", "yes", "true"))
-
-
-def _flag(rng: random.Random, column: ColumnProfile, sql: str, cell: Cell) -> Condition:
-    """`is_active = 1` is "active", `has_garden = 0` is "without a garden"."""
-    first, _, rest = column.noun.partition(" ")
-    true = str(cell).lower() in _TRUE
-    condition = f"{sql} = {literal(cell)}"
-    if first in ("has", "have") and rest:
-        lead = "with" if true else "without"
-        return Condition(condition, lead, an(rest) if rng.random() < 0.7 else rest)
-    words = rest if first in ("is", "was", "are") and rest else column.noun
-    adjective = first in ("is", "was") or words.endswith(
-        ("ed", "ive", "able", "al", "ent", "en", "ic")
-    )
-    if adjective and (" " not in words or first in ("is", "was")):
-        if true:
-            return Condition(condition, "that are", words, words if " " not in words else "")
-        return Condition(condition, "that are", f"not {words}", f"non-{words}" if rng.random() < 0.2 else "")  # fmt: skip
-    answer, is_ = "yes" if true else "no", be(words)
-    return Condition(
-        condition,
-        *rng.choice([("where", f"{words} {is_} {answer}"), ("with", f"{words} = {answer}"),
-                     ("with", words) if true else ("without", words)]),
-    )  # fmt: skip
-
-
-def _text(
-    rng: random.Random, table: TableProfile, place: int, sql: str, cell: Cell
-) -> Condition | None:
-    column = table.columns[place]
-    words = column.comment if column.comment and rng.random() < 0.15 else column.noun
-    value = f"\x03{cell}\x04" if isinstance(cell, int) else mention(cell, rng)  # 10234: a code
-    chance, is_ = rng.random(), be(words)
-    equal = f"{sql} = {literal(cell)}"
-    narrow = column.kind != "category"
-    if table.names == (place,) and column.kind == "name" and chance < 0.7:
-        return Condition(equal, "named", value, narrow=True)
-    if isinstance(cell, str) and column.kind in ("name", "text") and chance > 0.55:
-        return _pattern(rng, words, sql, cell)
-    if column.kind == "category" and chance > 0.9 and len(column.values) > 2:
-        frames = "whose~{w} {is_} not {v}|with~{w} other than {v}|excluding~{w} {v}|with any~{w} except {v}"
-        frames = "not in~{v}|outside~{v}|not from~{v}" if column.place else frames
-        return Condition(f"{sql} != {literal(cell)}", *say(rng, frames, w=words, v=value, is_=is_))
-    if column.kind == "category" and chance > 0.8 and len(column.values) > 3:
-        others = [other for other in column.values if other != cell]
-        cells = sorted([cell, rng.choice(others)], key=repr)
-        both = " or ".join(mention(each, rng) for each in cells)
-        frames = "in~{v}|from~{v}" if column.place else "with~{w} {v}|whose~{w} {is_} {v}"
-        listed = ", ".join(map(literal, cells))
-        return Condition(f"{sql} IN ({listed})", *say(rng, frames, w=words, v=both, is_=is_))
-    adjective = ""
-    if column.place and chance < 0.5:
-        frames = "in~{v}|from~{v}|in~{v}|located in~{v}|based in~{v}"
-    else:
-        frames = "with~{w} {v}|whose~{w} {is_} {v}|with~{w} = {v}|where~the {w} {is_} {v}|with~{a} of {v}|having~{w} {v}"
-        kind_of = column.kind == "category" and words.rpartition(" ")[2] in _KINDS
-        if kind_of and isinstance(cell, str) and re.fullmatch(r"[A-Za-z]{3,14}", cell):
-            adjective = f"\x03{cell.lower() if rng.random() < 0.8 else cell}\x04"
-    lead, rest = say(rng, frames, w=words, v=value, is_=is_, a=an(words))
-    return Condition(equal, lead, rest, adjective, narrow=narrow)
-
-
-def _pattern(rng: random.Random, words: str, sql: str, cell: str) -> Condition | None:
-    parts = re.findall(r"[^\W\d_]{4,}", cell)
-    kind = rng.choice(("contains", "starts", "ends"))
-    if kind == "contains":
-        if len(cell.split()) < 2 or not parts:
-            return None
-        piece = rng.choice(parts)
-        pattern = f"%{piece}%"
-        frames = "whose~{w} contains {v}|with~{v} in the {w}|whose~{w} includes {v}|with~{w} containing {v}"
-    elif kind == "starts":
-        piece = cell[: rng.choice((1, 1, 2, 3))]
-        pattern, frames = f"{piece}%", "whose~{w} starts with {v}|whose~{w} begins with {v}"
-    else:
-        piece = cell[-rng.choice((1, 2, 3)) :]
-        pattern, frames = f"%{piece}", "whose~{w} ends with {v}|with~{w} ending in {v}"
-    if not piece.isalpha():
-        return None
-    letter = "the letter " if len(piece) == 1 and rng.random() < 0.5 else ""
-    lead, rest = say(rng, frames, w=words, v=f"{letter}\x03{piece}\x04")
-    return Condition(f"{sql} LIKE {literal(pattern)}", lead, rest)
-
-
-def threshold(rng: random.Random, cell: float) -> float:
-    """A value near a cell, mostly as round as people say them."""
-    if abs(cell) >= 100 and rng.random() < 0.6:
-        digits = len(str(int(abs(cell)))) - rng.choice((1, 2))
-        return int(round(cell, -digits))
-    if isinstance(cell, float):
-        return round(cell, 1) if rng.random() < 0.6 else cell
-    return cell
-
-
-def _number(
-    rng: random.Random, table: TableProfile, column: ColumnProfile, sql: str, cell: Cell
-) -> Condition | None:
-    if not isinstance(cell, (int, float)) or len(column.values) < 2:
-        return None
-    words = column.comment if column.comment and rng.random() < 0.15 else column.noun
-    chance, is_ = rng.random(), be(words)
-    if chance < 0.1:
-        own = f"(SELECT AVG({quote(column.name)}) FROM {quote(table.name)})"
-        higher = rng.random() < 0.7
-        frames = "with~{s}-average {w}|whose~{w} {is_} {s} average|with~{w} {s} the average|whose~{w} {is_} {s} the average {w}"
-        lead, rest = say(rng, frames, w=words, is_=is_, s="above" if higher else "below")
-        return Condition(f"{sql} {'>' if higher else '<'} {own}", lead, rest)
-    if chance < 0.2 and len(column.values) > 3:
-        numbers = [value for value in column.values if isinstance(value, (int, float))]
-        low, high = sorted(threshold(rng, end) for end in (cell, rng.choice(numbers)))
-        if low == high:
-            return None
-        span = f"between {mention(low, rng)} and {mention(high, rng)}"
-        lead, rest = say(rng, "with~{w} {v}|whose~{w} {is_} {v}", w=words, v=span, is_=is_)
-        return Condition(f"{sql} BETWEEN {literal(low)} AND {literal(high)}", lead, rest)
-    if chance < 0.3 and isinstance(cell, int):
-        frames = "with~{w} {v}|whose~{w} {is_} {v}|with~{w} equal to {v}|with~{w} of {v}"
-        lead, rest = say(rng, frames, w=words, v=mention(cell, rng), is_=is_)
-        return Condition(f"{sql} = {literal(cell)}", lead, rest)
-    limit = threshold(rng, cell)
-    value = mention(limit, rng)
-    operator = rng.choice((">", ">", "<", "<", ">=", "<="))
-    condition = f"{sql} {operator} {literal(limit)}"
-    if operator in "<>" and words in COMPARATIVES and rng.random() < 0.3:
-        return Condition(condition, "", f"{COMPARATIVES[words][operator == '<']} {value}")
-    side = rng.choice({">": _ABOVE, "<": _BELOW, ">=": _LEAST, "<=": _MOST}[operator])
-    countable = plural(words) == words and side[0] in "almnu" and side not in ("above", "under")
-    if countable and rng.random() < 0.6:
-        return Condition(condition, "with", f"{side} {value} {words}")
-    if side[0] in "<>e" or side.startswith("of"):
-        return Condition(
-            condition,
-            rng.choice(("with", "where")) if side[0] in "<>" else "with",
-            f"{words} {side} {value}",
-        )
-    lead, rest = say(
-        rng, "with~{w} {s} {v}|whose~{w} {is_} {s} {v}", w=words, s=side, v=value, is_=is_
-    )
-    return Condition(condition, lead, rest)
-
-
-# ------------------------------------------------------------------------------------------- dates
+    def predicate(self) -> str:
+        """It as a verb, "are in Kent"; "" where that would not be said."""
+        first, _, rest = self.phrase.partition(" ")
+        if first in ("with", "that"):
+            return rest if first == "that" else f"have {rest}"
+        if self.rank == 1:
+            return f"were {self.phrase}" if _PARTICIPLE.match(first) else ""
+        return f"are {self.phrase}" if self.rank == 0 or "than" in rest.split()[:1] else ""
 
 
 def day_of(cell: Cell, form: DateFormat) -> Day | None:
-    """The day that a cell of a date column means."""
+    """The day that a cell of a date column means, None where it means none."""
+    text = str(cell).strip()
     try:
         if form.kind in ("seconds", "millis"):
-            seconds = float(cell) / (1000 if form.kind == "millis" else 1)  # type: ignore[arg-type]
+            seconds = float(text) / (1000 if form.kind == "millis" else 1)
             return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).date()
-        text = str(cell).strip()
-        if form.kind == "year":
-            return Day(int(float(text)), 1, 1)
+        numbers = re.findall(r"\d+", text)
         if form.kind == "compact":
-            return Day(int(text[:4]), int(text[4:6]), int(text[6:8]))
-        numbers = [int(number) for number in re.findall(r"\d+", text)[:3]]
-        if form.kind == "month":
-            return Day(numbers[0], numbers[1], 1)
-        if form.kind == "ymd":
-            return Day(*numbers)
-        day, month, year = numbers if form.kind == "dmy" else (numbers[1], numbers[0], numbers[2])
-        return Day(year, month, day)
-    except (ValueError, TypeError, IndexError, OverflowError, OSError):
+            numbers = [text[:4], text[4:6], text[6:8]]
+        first, second, third = map(int, [*numbers, 1, 1][:3])
+        if form.kind == "year":
+            second = third = 1
+        days = {"dmy": (third, second, first), "mdy": (third, first, second)}
+        return Day(*days.get(form.kind, (first, second, third)))
+    except (ValueError, OverflowError, OSError):
         return None
 
 
-def _period(rng: random.Random, form: DateFormat, day: Day) -> tuple[str, Day | None]:
-    """A phrase for a time that holds a day, and the present it is said in where it hangs on that."""
-    year, month = day.year, day.strftime("%B")
-    later = year + rng.randint(1, 4)
-    yearly = [
-        f"in {year}", f"in {year}", f"since {year}", f"after {year - 1}", f"before {year + 1}",
-        f"between {year} and {later}", f"from {year} to {later}", f"until {year}",
-    ]  # fmt: skip
-    if form.kind == "year" or rng.random() < 0.35:
-        decade = [f"in the {year // 10 * 10}s"] if 1900 <= year < 2000 else []
-        return rng.choice(yearly + decade), None
-    monthly = [
-        f"in {month} {year}", f"in {month} {year}", f"in {day:%b} {year}", f"since {month} {year}",
-        f"in Q{(day.month + 2) // 3} {year}", f"before {(day + datetime.timedelta(31)):%B %Y}",
-        f"in {day:%Y-%m}",
-    ]  # fmt: skip
-    chance = rng.random()
-    if form.kind == "month" or chance < 0.4:
-        return rng.choice(monthly), None
-    if chance < 0.65:
-        span = rng.choice((7, 10, 14, 30, 60, 90, 180))
-        phrases = {
-            f"in the last {span} days": 0, f"in the past {span} days": 0, f"in the last {rng.randint(2, 6)} months": 0,
-            "last month": 30, "this month": 0, "this year": 0, "last year": 365,
-            f"in the last {rng.randint(2, 8)} weeks": 0,
-        }  # fmt: skip
-        phrase = rng.choice(list(phrases))
-        return phrase, day + datetime.timedelta(phrases[phrase])
-    written = rng.choice(
-        (f"{day.day} {month} {year}", f"{month} {day.day}, {year}", day.isoformat())
+def bucket(form: DateFormat, unit: str, column: str) -> str | None:
+    """The period (year, quarter, month, weekday, day) of a date as SQL, None where it has none."""
+    if form.kind in ("year", "month"):
+        year = column if form.kind == "year" else f"SUBSTR({column}, 1, 4)"
+        return year if unit == "year" else column if unit == form.kind else None
+    if form.kind == "unclear" or not form.padded:
+        return None
+    unix = {"seconds": f"{column}, 'unixepoch'", "millis": f"{column} / 1000, 'unixepoch'"}
+    day = unix.get(form.kind) or dates.iso_day(column, form)
+    if unit == "quarter":
+        return f"STRFTIME('%Y', {day}) || '-Q' || ((STRFTIME('%m', {day}) + 2) / 3)"
+    if unit == "day":
+        return f"DATE({day})" if form.timed or form.kind in unix else day
+    pattern = {"month": "%Y-%m", "year": "%Y", "weekday": "%w"}[unit]
+    return f"STRFTIME('{pattern}', {day})"
+
+
+# ------------------------------------------------------------------------------------------ drafts
+
+
+class Part:
+    """Texts that templates name. Unfit where one is empty: the wording is passed over."""
+
+    def __init__(self, **texts: Any) -> None:
+        self.__dict__.update({name: text for name, text in texts.items() if text})
+
+    def __getattr__(self, name: str) -> Any:
+        raise Unfit
+
+
+def _listed(columns: Sequence[ColumnProfile]) -> Part:
+    """Columns beside each other: their words in the plural and in the singular."""
+    words, nouns = [plural(c.noun) for c in columns], [c.noun for c in columns]
+    return Part(
+        sql=", ".join(c.sql for c in columns),
+        words=" and ".join(filter(None, (", ".join(words[:-1]), words[-1]))),
+        list=", ".join(words),
+        noun=" and ".join(nouns),
+        clear=" " if columns[0].kind == "name" else "",
     )
-    end = day + datetime.timedelta(rng.choice((7, 30, 90)))
-    return rng.choice(
-        (f"on {written}", f"since {written}", f"before {day + datetime.timedelta(1)}",
-         f"between {day} and {end}", f"from {day.day} {month} {year} to {end.day} {end:%B} {end.year}")
-    ), None  # fmt: skip
 
 
-def of_date(
-    rng: random.Random, table: TableProfile, column: ColumnProfile, sql: str, cell: Cell
-) -> Condition | None:
-    """A time that a cell lies in, by the format that its column stores."""
-    form = column.date
-    day = day_of(cell, form) if form else None
-    if form is None or day is None or not 1900 <= day.year < 2100:
-        return None
-    if form.kind in ("ymd", "seconds") and form.mark == "-" and rng.random() < 0.08:
-        return _before_newest(rng, table, column, sql, form)
-    phrase, present = _period(rng, form, day)
-    spans = dates.periods(phrase, _TODAY)
-    condition = dates.condition(sql, form, spans[0]) if len(spans) == 1 else None
-    if condition is None:
-        return None
-    clock = present.isoformat() if present else ""
-    lead, rest = dated(rng, table, column, phrase)
-    return Condition(capital_calls(condition), lead, rest, clock=clock)
+class Draft:
+    """A question on its way: its subject, a row that is among the answers, its conditions.
 
+    `used` has the (table, column) that no further part shall be about; column -1 is the whole table.
+    `clauses` are further conditions, which are not put into words. Conditions of a `broad` one are met
+    by many rows: there is something to count.
+    """
 
-_PARTICIPLES = frozenset("born paid sold sent built made begun taken".split())
-_TIME_WORDS = frozenset("at on the date time year month day timestamp datetime of".split())
+    def __init__(self, profile: Profile, rng: random.Random, root: int) -> None:
+        self.profile, self.rng, self.root = profile, rng, root
+        self.table = profile.tables[root]
+        self.nouns = plural(self.table.noun)
+        self.row = rng.choice(self.table.rows)
+        self.conditions: list[Condition] = []
+        self.used: set[tuple[int, int]] = set()
+        self.joins: list[Edge] = []
+        self.clauses: list[str] = []
+        self.clock = ""
+        self.broad = True
 
+    def pick(self, options: Sequence[_T]) -> _T:
+        """One of some options. Raises Unfit where there are none, as all that draws on it does."""
+        if not options:
+            raise Unfit
+        return self.rng.choice(options)
 
-def dated(
-    rng: random.Random, table: TableProfile, column: ColumnProfile, phrase: str
-) -> tuple[str, str]:
-    """How a row's time is said: "in May 2020" alone only where the row has one time."""
-    words = [word for word in column.noun.split() if word not in _TIME_WORDS]
-    if len(words) == 1 and (words[0].endswith("ed") or words[0] in _PARTICIPLES):
-        return words[0], phrase
-    if words and words[-1] in ("birth", "birthday", "birthdate") and rng.random() < 0.6:
-        return "born", phrase
-    own = not words or words[-1] in table.noun.split()
-    alone = (
-        len(table.of("date")) == 1 and not table.person and column.noun.endswith((" date", " time"))
-    )
-    if own or (alone and rng.random() < 0.6):
-        return "", phrase
-    clear = phrase.startswith(("in ", "on ", "before ", "after ", "between "))
-    lead = "whose" if clear and rng.random() < 0.4 else "with"
-    name = column.noun if column.noun != "date" else f"{table.noun} date"
-    return lead, f"{name} {be(name)} {phrase}" if lead == "whose" else f"{an(name)} {phrase}"
+    def column(self, *kinds: str) -> ColumnProfile:
+        """A column of the subject of some kinds that nothing is about yet."""
+        place = self.pick([i for i in self.table.of(*kinds) if (self.root, i) not in self.used])
+        self.used.add((self.root, place))
+        return self.table.columns[place]
 
+    def names(self, table: int | None = None) -> list[ColumnProfile]:
+        """The columns that say which row of the subject, or of an ancestor, it is."""
+        owner = self.profile.tables[self.join(self.root if table is None else table)]
+        if not owner.names:
+            raise Unfit
+        return [owner.columns[i] for i in owner.names]
 
-def _before_newest(
-    rng: random.Random, table: TableProfile, column: ColumnProfile, sql: str, form: DateFormat
-) -> Condition:
-    days = rng.choice((7, 14, 30, 60, 90))
-    newest = f"(SELECT MAX({quote(column.name)}) FROM {quote(table.name)})"
-    phrase = rng.choice(
-        (f"in the last {days} days of the data", f"in the {days} days before the latest {column.noun}",
-         f"in the last {days} days up to the newest {table.noun}")
-    )  # fmt: skip
-    if form.kind == "seconds":
-        return Condition(f"{sql} >= {newest} - {days} * 86400", "", phrase)
-    return Condition(f"{sql} >= DATE({newest}, '-{days} days')", "", phrase)
+    def join(self, table: int) -> int:
+        """Have an ancestor in sight; returns it."""
+        path = self.profile.paths[self.root].get(table, ())
+        self.joins += [edge for edge in path if edge not in self.joins]
+        return table
 
+    def constrain(self, weights: Sequence[float]) -> None:
+        """Draw conditions: none, one, two, ... at these weights."""
+        for _ in range(self.rng.choices(range(len(weights)), weights)[0]):
+            condition = self.condition()
+            if condition.clock and self.clock:
+                raise Unfit
+            self.conditions.append(condition)
+            self.clock = self.clock or condition.clock
 
-# ---------------------------------------------------------------------------------------- children
+    def condition(self) -> Condition:
+        """One more condition: on the row, on one that it leads to, or on those that lead here."""
+        chance, ancestors = self.rng.random(), list(self.profile.paths[self.root])
+        if chance < 0.15 and (edges := self.profile.children(self.root)):
+            return self._of_children(self.rng.choice(edges))
+        if chance < 0.4 and ancestors and all(c.rank < 3 for c in self.conditions):
+            return self._of_ancestor(self.rng.choice(ancestors))
+        return self._of_row(self.root, self.row)
 
+    def _of_ancestor(self, table: int) -> Condition:
+        rows, role = self.profile.tables[self.join(table)].rows, self.profile.role(self.root, table)
+        condition = self._of_row(table, self.pick(rows))
+        phrase = f"{self.rng.choice(('of', 'belonging to'))} {plural(role)} {condition.phrase}"
+        verb, _, value = condition.phrase.partition(" ")
+        if verb in ("named", "called"):
+            phrase = self.rng.choice((f"of {role} {value}", f"whose {role} is {value}"))
+        return replace(condition, phrase=phrase, rank=3, adjective="")
 
-def _of_children(
-    scope: Scope, rng: random.Random, edge: Edge, used: set[tuple[int, int]]
-) -> Condition | None:
-    """Rows of another table that lead here: some, none, many, or some that meet a condition."""
-    if (-1, edge.child) in used:
-        return None
-    used.add((-1, edge.child))
-    profile = scope.profile
-    child, subject = profile.tables[edge.child], scope.subject
-    key, column = scope.column(edge.parent_columns[0]), child.columns[edge.child_columns[0]]
-    inner = Scope(profile, edge.child)
-    name = inner.column(edge.child_columns[0])
-    parts = {
-        "n": child.noun,
-        "m": plural(child.noun),
-        "a": an(child.noun),
-        "h": rng.choice(("have", "have", "had")),
-    }
-    chance, clock, where = rng.random(), "", []
-    group, having, negated = [], "", ""
-    if chance < 0.4:
-        where = [f"{name} IS NOT NULL"] if column.nulls else []
-        frames, negated = (
-            "without~any {m}|that~{h} no {m}|with no~{m}|that~don't have any {m}|that~never had {a}|without~{a}",
-            "NOT ",
-        )
-    elif chance < 0.6:
-        least = rng.choice((2, 2, 3, 4, 5))
-        words, test = rng.choice((("at least", f">= {least}"), ("more than", f"> {least}")))
-        group, having = [name], f"COUNT(*) {test}"
-        frames = "with~{s} {m}|that~{h} {s} {m}"
-        parts["s"] = f"{words} {mention(least, rng)}"
-    else:
-        parts["p"] = ""
-        if chance > 0.7:
-            condition = _of_row(inner, rng, edge.child, rng.choice(child.rows), set())
-            if condition is None or condition.lead == "named":
-                return None
-            where, clock, parts["p"] = [condition.sql], condition.clock, f" {condition.phrase}"
-        frames = "that~{h} {a}{p}|with~at least one {n}{p}|that~{h} {m}{p}|with~{a}{p}"
-    lead, rest = say(rng, frames, **parts)
-    sql = f"{key} {negated}IN ({inner.select([name], where=where, group=group, having=having)})"
-    return Condition(sql, _who(lead, subject), rest, clock=clock)
+    def _of_children(self, edge: Edge) -> Condition:
+        """No rows of another table lead here, or some do, which may have to meet a condition."""
+        child, chance = self.profile.tables[edge.child], self.rng.random()
+        key, column = edge.target.sql, edge.column
+        inner = f"SELECT {column.sql} FROM {quote(child.name)}"
+        if (edge.child, -1) in self.used:
+            raise Unfit
+        self.used.add((edge.child, -1))
+        if chance < 0.4:
+            inner += f" WHERE {column.sql} IS NOT NULL" if column.nulls else ""
+            words = ("without any", "that have no", "with no", "that don't have any")
+            phrase = f"{self.rng.choice(words)} {plural(child.noun)}"
+            return Condition(f"{key} NOT IN ({inner})", phrase)
+        if chance < 0.6:
+            return Condition(f"{key} IN ({inner})", f"that have {an(child.noun)}")
+        part = self._of_row(edge.child, self.rng.choice(child.rows))
+        sql = f"{key} IN ({inner} WHERE {part.sql})"
+        return Condition(sql, f"that have {an(child.noun)} {part.phrase}", clock=part.clock)
 
-
-_ORDER = {
-    "named": 0, "in": 0, "from": 0, "located in": 0, "based in": 0, "born": 1, "": 1,
-    "of": 3, "for": 3, "belonging to": 3,
-}  # fmt: skip
-"""Where a condition stands by its first word: places, times, others, other tables."""
-
-
-def noun_phrase(
-    rng: random.Random,
-    table: TableProfile,
-    conditions: Sequence[Condition],
-    noun: str,
-    either: bool,
-) -> str:
-    """The subject with its conditions: "active customers in Kent with no email"."""
-    adjectives: list[str] = []
-    rest: list[Condition] = []
-    for condition in conditions:
-        if condition.adjective and not either and not adjectives and rng.random() < 0.6:
-            adjectives.append(condition.adjective)
+    def _of_row(self, table: int, row: Row) -> Condition:
+        """A condition on one column that the row meets."""
+        owner, rng = self.profile.tables[table], self.rng
+        free = {i: c.kind for i, c in enumerate(owner.columns) if (table, i) not in self.used}
+        narrow = ("id", "empty", "long", *(("code", "name", "text") if self.broad else ()))
+        usable = [i for i, kind in free.items() if kind not in narrow]
+        place = self.pick(usable + [i for i in usable if free[i] in ("category", "date", "flag")])
+        self.used.add((table, place))
+        column, cell = owner.columns[place], row[place]
+        kind, word = column.kind, column.noun
+        if cell is None or (column.nulls and rng.random() < 0.12):
+            frame, test = ("null", "IS NULL") if cell is None else ("filled", "IS NOT NULL")
+            value = ""
+        elif kind == "date":
+            return self._in_time(owner.noun, column, cell)
+        elif isinstance(cell, str) and cell not in column.values:
+            raise Unfit
+        elif kind == "flag":
+            word = column.noun.removeprefix("is ").removeprefix("was ")
+            negation = "" if str(cell).lower() in ("1", "t", "y", "yes", "true") else "not "
+            phrase = f"that are {negation}{word}"
+            if word.startswith("has "):
+                phrase = f"{'without' if negation else 'that have'} {an(word[4:])}"
+            return Condition(f"{column.sql} = {literal(cell)}", phrase)
+        elif kind == "number" and isinstance(cell, (int, float)):
+            frame, test, value = self._number_test(column, cell)
         else:
-            rest.append(condition)
-    if not either:
-        rest.sort(key=lambda condition: _ORDER.get(condition.lead, 2))
-    text = " ".join([*adjectives, noun])
-    word = " or" if either else " and"
-    for i, condition in enumerate(rest):
-        joined = i and (either or (_ORDER.get(condition.lead, 2) == 2 and rest[i - 1].lead))
-        text += word if joined else ""
-        same = joined and i and condition.lead == rest[i - 1].lead and condition.lead != "of"
-        lead = _who(condition.lead, table)
-        text += f" {condition.rest}" if same else f" {lead} {condition.rest}".replace("  ", " ")
-    return text
+            frame, test, value = self._text_test(column, cell, owner.names == (place,))
+        phrase = rng.choice(_FRAMES[frame]).format(w=word, a=an(word), be=be(word), v=value)
+        if frame in "<>" and word in DEGREES and rng.random() < 0.5:
+            phrase = f"{DEGREES[word][frame == '<']} than {value}"
+        before = frame == "equal" and kind == "category" and word.rpartition(" ")[2] in _ADJECTIVES
+        adjective = str(cell).lower() if before and re.fullmatch("[A-Za-z]+", str(cell)) else ""
+        rank = 0 if phrase.partition(" ")[0] in _PLACES else 2
+        return Condition(f"{column.sql} {test}", phrase, rank, adjective)
+
+    def _text_test(self, column: ColumnProfile, cell: Cell, name: bool) -> tuple[str, str, str]:
+        """(frame, what follows the column in SQL, the value in words) for a text or a code."""
+        rng, chance, category = self.rng, self.rng.random(), column.kind == "category"
+        value = str(cell) if isinstance(cell, int) else mention(cell, rng)  # 10234: a code
+        if column.kind in ("name", "text") and chance > 0.7:
+            start = str(cell)[: rng.choice((1, 2, 3))]
+            words = re.findall(r"[^\W\d_]{4,}", str(cell))
+            if " " in str(cell) and words and chance > 0.85:
+                word = rng.choice(words)
+                return "contains", f"LIKE '%{word}%'", word
+            if start.isalpha():
+                return "starts", f"LIKE '{start}%'", start
+        if category and chance > 0.9 and len(column.values) > 2:
+            return ("not place" if column.place else "other"), f"!= {literal(cell)}", value
+        if category and chance > 0.8 and len(column.values) > 3:
+            other = rng.choice([other for other in column.values if other != cell])
+            both = sorted((cell, other), key=repr)
+            test = f"IN ({', '.join(map(literal, both))})"
+            return "either", test, " or ".join(mention(each, rng) for each in both)
+        named = name and column.kind == "name"
+        frame = "named" if named else "place" if column.place and chance < 0.5 else "equal"
+        return frame, f"= {literal(cell)}", value
+
+    def _number_test(self, column: ColumnProfile, cell: float) -> tuple[str, str, str]:
+        """The same for a number: a limit near it, a range, the number itself, or the average."""
+        rng, chance = self.rng, self.rng.random()
+        numbers = [value for value in column.values if isinstance(value, (int, float))]
+        limit, other = cell, rng.choice(numbers or [cell])
+        if rng.random() < 0.6:
+            limit, other = rounded(limit), rounded(other)
+        if chance < 0.1:
+            mean = f"(SELECT AVG({column.sql}) FROM {column.sql.removesuffix('.' + quote(column.name))})"
+            return ("above", f"> {mean}", "") if chance < 0.07 else ("below", f"< {mean}", "")
+        if chance < 0.2 and other != limit:
+            low, high = sorted((limit, other))
+            span = f"{mention(low, rng)} and {mention(high, rng)}"
+            return "between", f"BETWEEN {literal(low)} AND {literal(high)}", span
+        if chance < 0.3 and isinstance(cell, int):
+            return "equal", f"= {cell}", mention(cell, rng)
+        operator = rng.choice((">", ">", "<", "<", ">=", "<="))
+        return operator, f"{operator} {literal(limit)}", mention(limit, rng)
+
+    def _in_time(self, owner: str, column: ColumnProfile, cell: Cell) -> Condition:
+        """A time that a cell lies in, by the format that its column stores."""
+        form, rng = column.date, self.rng
+        day = day_of(cell, form) if form else None
+        if form is None or day is None or not 1900 <= day.year < 2100:
+            raise Unfit
+        unit = form.kind if form.kind in ("year", "month") else rng.choice(list(_TIMES))
+        year, month = (day + datetime.timedelta(days) for days in (366, 31))
+        times = {"d": day, "year": year, "month": month, "quarter": (day.month + 2) // 3}
+        phrase = rng.choice(_TIMES[unit]).format(**times, n=rng.choice((2, 3, 7, 14, 60, 90)))
+        spans = dates.periods(phrase, _TODAY)
+        sql = dates.condition(column.sql, form, spans[0]) if len(spans) == 1 else None
+        if sql is None:
+            raise Unfit
+        words = [word for word in column.noun.split() if word not in _TIME_WORDS]
+        rank = 1
+        if len(words) == 1 and _PARTICIPLE.match(words[0]):
+            phrase = f"{words[0]} {phrase}"
+        elif words and words[-1] == "birth":
+            phrase = f"born {phrase}"
+        elif words and words[-1] not in owner.split():  # else "in May 2020" alone is clear
+            phrase, rank = f"with {an(column.noun)} {phrase}", 2
+        return Condition(sql, phrase, rank, clock=day.isoformat() if unit == "now" else "")
+
+    def subject(self, noun: str) -> str:
+        """A noun with the conditions: "active customers in Kent with no email"."""
+        text, before = noun, None
+        for condition in sorted(self.conditions, key=lambda condition: condition.rank):
+            phrase = condition.phrase
+            if condition.adjective and text == noun and self.rng.random() < 0.6:
+                text = f"{condition.adjective} {text}"
+                continue
+            if before and before.rank == condition.rank == 2:
+                same = phrase.startswith("with ") and before.phrase.startswith("with ")
+                phrase = f"and {phrase.removeprefix('with ') if same else phrase}"
+            text, before = f"{text} {phrase}", condition
+        return text
+
+    @property
+    def source(self) -> str:
+        """FROM and the joins."""
+        text = f"FROM {quote(self.table.name)}"
+        for edge in self.joins:
+            text += f" JOIN {quote(self.profile.tables[edge.parent].name)} ON {edge.column.sql} = {edge.target.sql}"
+        return text
+
+    @property
+    def rows(self) -> str:
+        """FROM, the joins and WHERE."""
+        clauses = [*(condition.sql for condition in self.conditions), *self.clauses]
+        return self.source + (f" WHERE {' AND '.join(clauses)}" if clauses else "")
+
+    # Parts: what templates name.
+
+    def part_names(self) -> Part:
+        return _listed(self.names())
+
+    def part_value(self) -> Part:
+        return _listed([self.column("category", "flag", "text", "name")])
+
+    def part_columns(self) -> Part:
+        columns = [self.column(*_SHOWN) for _ in range(self.rng.choice((1, 1, 2, 3)))]
+        named = self.table.names and self.rng.random() < 0.4
+        return _listed(list(dict.fromkeys(self.names() + columns)) if named else columns)
+
+    def part_key(self) -> Part:
+        """What rows are sorted by, most or least first."""
+        column, least = self.column("sortable"), self.rng.random() < 0.35
+        if least and column.nulls:
+            self.clauses.append(f"{column.sql} IS NOT NULL")
+        dated = column.kind == "date"
+        low, high = ("earliest", "latest") if dated else ("lowest", "highest")
+        end = low if least else high
+        degree = DEGREES[column.noun][2 + least] if column.noun in DEGREES else ""
+        return Part(
+            sql=column.sql, order=column.sql + ("" if least else " DESC"), column=column,
+            noun=column.noun, many=plural(column.noun), end=end, top="bottom" if least else "top",
+            degree=end if column.noun in ("date", "day", "time", "timestamp") else degree,
+        )  # fmt: skip
+
+    def part_figure(self, counts: float = 0.5, additive: bool = False) -> Part:
+        """A count in a share of cases, else a number's total (the only one if `additive`) or average."""
+        if self.rng.random() < counts or not self.table.of("number"):
+            return Part(sql="COUNT(*)", words="number", bare=" ", how_many="how many", most="most")
+        column = self.column("number")
+        function, word = self.rng.choice(_FUNCTIONS)
+        if column.additive and (additive or self.rng.random() < 0.6):
+            function, word = "SUM", "total"
+        elif additive:
+            raise Unfit
+        inner, name = column.sql, f"{word} {column.noun.removeprefix('total ')}"
+        quantity = next((c.sql for c in self.table.columns if c.noun == "quantity"), "")
+        if function == "SUM" and quantity and column.noun.endswith("price"):
+            inner, name = f"{inner} * {quantity}", f"{name} times quantity"
+        values = sorted(value for value in column.values if isinstance(value, (int, float)))
+        middle = str(round(values[len(values) // 2])) if values else ""
+        return Part(sql=f"{function}({inner})", words=name, name=name, middle=middle)
+
+    def _group(self, outputs: str, group: str, words: str, **more: Any) -> Part:
+        more |= {"many": plural(words), "each": self.rng.choice(_EACH).format(words)}
+        return Part(outputs=outputs, group=group, words=words, **more)
+
+    part_measure = partialmethod(part_figure, counts=0)
+    part_total = partialmethod(part_figure, additive=True)
+
+    def part_by(self) -> Part:
+        """A period, or a category or another table."""
+        dated = any((self.root, i) not in self.used for i in self.table.of("date"))
+        return self._period() if dated and self.rng.random() < 0.35 else self.part_other()
+
+    def part_other(self) -> Part:
+        """A category of the subject, a table that it leads to, or a category of that."""
+        profile, root = self.profile, self.root
+        kinds = ("category", "flag")
+        own = [(root, i) for i in self.table.of(*kinds)]
+        others = [(t, i) for t in profile.paths[root] for i in profile.tables[t].of(*kinds)]
+        others += [(t, -1) for t in profile.paths[root]] * 2
+        home, place = self.pick([option for option in own + others if option not in self.used])
+        self.used.add((home, place))
+        parent = profile.tables[self.join(home)]
+        role = profile.role(root, home) if home != root else ""
+        if place >= 0:
+            column = parent.columns[place]
+            words = f"{role} {column.noun.removeprefix('is ')}".strip()
+            return self._group(column.sql, column.sql, words, columns=[column])
+        self.used |= {(home, i) for i in range(len(parent.columns))}
+        path, names = profile.paths[root][home], self.names(home)
+        if names == [path[-1].target] and len(path) == 1:  # the child has it, too
+            self.joins = [edge for edge in self.joins if edge is not path[0]]
+            names = [path[0].column]
+        group = names[0].sql
+        if names != [path[0].column] and (len(names) > 1 or not names[0].unique):
+            group = parent.columns[self.pick([parent.key] if parent.key is not None else [])].sql
+        outputs = ", ".join(c.sql for c in names)
+        return self._group(outputs, group, role, entity=role, columns=names)
+
+    def _period(self, series: bool = False) -> Part:
+        """The month, year, quarter, weekday or day of a date; in a series they follow one another."""
+        column = self.column("date")
+        assert column.date is not None
+        units = [unit for unit in _UNITS if not (series and unit == "weekday")]
+        fit = [(unit, sql) for unit in units if (sql := bucket(column.date, unit, column.sql))]
+        unit, sql = self.pick(fit)
+        words = column.noun if column.date.kind == "year" else unit
+        if len(self.table.of("date")) > 1 and words == unit:
+            words = f"{unit} of {column.noun.removesuffix(' date').removesuffix(' time')}"
+        if series and column.nulls:
+            self.clauses.append(f"{column.sql} IS NOT NULL")
+        if sql == column.sql:
+            return self._group(sql, sql, words, at=quote(column.name))
+        taken = any(c.name.lower() == unit for table in self.profile.tables for c in table.columns)
+        alias = f"{unit}_value" if taken else unit
+        return self._group(f"{sql} AS {alias}", alias, words, at=alias)
+
+    part_time = partialmethod(_period, series=True)
+
+    def part_band(self) -> Part:
+        """Three ranges of a number."""
+        column = self.column("number")
+        numbers = sorted(value for value in column.values if isinstance(value, (int, float)))
+        low, high = (rounded(numbers[len(numbers) * i // 3]) for i in (1, 2)) if numbers else (0, 0)
+        if not len(numbers) > 5 or not numbers[0] < low < high:
+            raise Unfit
+        labels = f"under {low}", f"{low} to {high}", f"{high} or more"
+        tests = zip((f"< {low}", f"< {high}", f">= {high}"), labels, strict=True)
+        cases = " ".join(f"WHEN {column.sql} {test} THEN '{label}'" for test, label in tests)
+        words = f"{column.noun} {self.pick(('range', 'bracket', 'band'))} ({', '.join(labels)})"
+        return self._group(f"CASE {cases} END AS bracket", "bracket", words)
+
+    def part_ranked(self) -> Part:
+        """The first rows of each group by a key."""
+        group, names, key = self.part_other(), self.names(), self.part_key()
+        columns = [*group.columns, *names, key.column]
+        plain = [quote(c.name) for c in columns]
+        tied = len(key.column.values) * 3 < min(len(self.table.rows), 200)
+        if tied or len({name.lower() for name in plain}) < len(plain):
+            raise Unfit
+        inner = ", ".join(c.sql for c in columns)
+        return Part(**{**vars(key), **vars(group)}, plain=", ".join(plain), inner=inner)
+
+    def part_case(self) -> Part:
+        """Two values of one column."""
+        column = self.column("category")
+        one, other = self.pick(list(permutations(column.values[:20], 2)))
+        words = {"a": mention(one, self.rng), "b": mention(other, self.rng), "noun": column.noun}
+        return Part(sql=column.sql, one=literal(one), other=literal(other), **words)
+
+    def part_counted(self) -> Part:
+        """A condition that some of the rows meet."""
+        condition = self.condition()
+        if condition.clock or not condition.predicate:
+            raise Unfit
+        return Part(sql=condition.sql, predicate=condition.predicate)
+
+    def part_child(self) -> Part:
+        """A table that leads to the subject."""
+        edge = self.pick(self.profile.children(self.root))
+        table, key, parent = self.profile.tables[edge.child], edge.column.sql, edge.target.sql
+        return Part(table=quote(table.name), many=plural(table.noun), key=key, parent=parent)
+
+    def part_parent(self) -> Part:
+        """What a table that the subject leads to says of it."""
+        paths, tables = self.profile.paths[self.root], self.profile.tables
+        kinds = ("name", "category", "number", "date")
+        home, place = self.pick([(t, i) for t in paths for i in tables[t].of(*kinds)])
+        self.used.add((self.join(home), place))
+        role, column = self.profile.role(self.root, home), tables[home].columns[place]
+        words = role if column.noun == "name" else f"{role} {column.noun}"
+        return Part(sql=column.sql, words=words)
+
+    def part_n(self) -> Part:
+        number = self.rng.choice((2, 3, 3, 5, 5, 10))
+        return Part(sql=str(number), words=mention(number, self.rng))
