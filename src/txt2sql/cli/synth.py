@@ -114,9 +114,6 @@ def _text(statistics: dict[str, Any], output: Path) -> str:
         f"{statistics['pairs']:,} pairs from {statistics['databases']} databases in "
         f"{statistics['seconds']:.1f} s ({statistics['pairs_per_second']:,.0f} a second) -> {output}",
         f"kinds: {kinds.replace('_', ' ')}",
-        f"SQL: {statistics['skeletons']:,} different skeletons",
-        f"questions: {statistics['question_words']:,} different words, "
-        f"{statistics['mean_question_words']:.1f} in each",
         f"rejected: {rejected or 'none'}",
     ]
     lines += [f"silent: {reason}" for reason in statistics["silent"].values()]

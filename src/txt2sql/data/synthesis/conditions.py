@@ -2,9 +2,6 @@
 
 A condition is drawn from a row that meets it, so that several of one row are met together. Columns
 are written `table.column`; the normal form of the golds takes the table away where it can.
-
->>> draft.constrain((0, 1)); draft.subject(), draft.rows  # doctest: +SKIP
-('cows in Kent', "FROM animal JOIN farm ON ... WHERE animal.species = 'cow' AND farm.county = 'Kent'")
 """
 
 from __future__ import annotations
@@ -27,7 +24,6 @@ from txt2sql.types import Cell, Row
 _T = TypeVar("_T")
 Day = datetime.date
 _TODAY = Day(2024, 3, 20)  # periods that hang on the present are written with 'now'
-_ONE_TO_TEN = "one two three four five six seven eight nine ten".split()
 DEGREES = {
     "age": ("older", "younger", "oldest", "youngest"),
     "price": ("more expensive", "cheaper", "most expensive", "cheapest"),
@@ -73,7 +69,7 @@ _ADJECTIVES = frozenset("status type kind category genre colour color class leve
 
 
 _SHOWN = ("category", "text", "number", "date", "flag", "code", "long")
-_UNITS = ("month", "month", "month", "year", "year", "quarter", "weekday", "day")
+_UNITS = ("month", "month", "month", "year", "year", "quarter", "day")
 _FUNCTIONS = (("AVG", "average"), ("AVG", "mean"), ("MAX", "highest"), ("MIN", "lowest"))
 _EACH = (
     "per {}", "per {}", "by {}", "by {}", "for each {}", "for every {}", "grouped by {}", "in each {}",
@@ -100,17 +96,12 @@ def mention(value: Cell, rng: random.Random) -> str:
         return f"'{value}'" if chance < 0.08 else f'"{value}"'
     if isinstance(value, str):
         return value.lower() if chance > 0.9 else value
-    if isinstance(value, int) and 0 < value <= 10 and chance < 0.15:
-        return _ONE_TO_TEN[value - 1]
     return literal(value)
 
 
 def rounded(number: float) -> int:
     """A number to its first two digits, as people say limits."""
     return int(round(number, min(0, 2 - len(str(int(abs(number)))))))
-
-
-# -------------------------------------------------------------------------------------- conditions
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +149,7 @@ def day_of(cell: Cell, form: DateFormat) -> Day | None:
 
 
 def bucket(form: DateFormat, unit: str, column: str) -> str | None:
-    """The period (year, quarter, month, weekday, day) of a date as SQL, None where it has none."""
+    """The period (year, quarter, month, day) of a date as SQL, None where it has none."""
     if form.kind in ("year", "month"):
         year = column if form.kind == "year" else f"SUBSTR({column}, 1, 4)"
         return year if unit == "year" else column if unit == form.kind else None
@@ -170,11 +161,7 @@ def bucket(form: DateFormat, unit: str, column: str) -> str | None:
         return f"STRFTIME('%Y', {day}) || '-Q' || ((STRFTIME('%m', {day}) + 2) / 3)"
     if unit == "day":
         return f"DATE({day})" if form.timed or form.kind in unix else day
-    pattern = {"month": "%Y-%m", "year": "%Y", "weekday": "%w"}[unit]
-    return f"STRFTIME('{pattern}', {day})"
-
-
-# ------------------------------------------------------------------------------------------ drafts
+    return f"STRFTIME('{'%Y' if unit == 'year' else '%Y-%m'}', {day})"
 
 
 class Part:
@@ -204,7 +191,7 @@ class Draft:
 
     `used` has the (table, column) that no further part shall be about; column -1 is the whole table.
     `clauses` are further conditions, which are not put into words. Conditions of a `broad` one are met
-    by many rows: there is something to count.
+    by many rows: there is something to count. `part_x` draws the part that templates call `{x}`.
     """
 
     def __init__(self, profile: Profile, rng: random.Random, root: int) -> None:
@@ -420,8 +407,6 @@ class Draft:
         clauses = [*(condition.sql for condition in self.conditions), *self.clauses]
         return self.source + (f" WHERE {' AND '.join(clauses)}" if clauses else "")
 
-    # Parts: what templates name.
-
     def part_names(self) -> Part:
         return _listed(self.names())
 
@@ -458,13 +443,10 @@ class Draft:
             function, word = "SUM", "total"
         elif additive:
             raise Unfit
-        inner, name = column.sql, f"{word} {column.noun.removeprefix('total ')}"
-        quantity = next((c.sql for c in self.table.columns if c.noun == "quantity"), "")
-        if function == "SUM" and quantity and column.noun.endswith("price"):
-            inner, name = f"{inner} * {quantity}", f"{name} times quantity"
+        name = f"{word} {column.noun.removeprefix('total ')}"
         values = sorted(value for value in column.values if isinstance(value, (int, float)))
         middle = str(round(values[len(values) // 2])) if values else ""
-        return Part(sql=f"{function}({inner})", words=name, name=name, middle=middle)
+        return Part(sql=f"{function}({column.sql})", words=name, name=name, middle=middle)
 
     def _group(self, outputs: str, group: str, words: str, **more: Any) -> Part:
         more |= {"many": plural(words), "each": self.rng.choice(_EACH).format(words)}
@@ -479,7 +461,6 @@ class Draft:
         return self._period() if dated and self.rng.random() < 0.35 else self.part_other()
 
     def part_other(self) -> Part:
-        """A category of the subject, a table that it leads to, or a category of that."""
         profile, root = self.profile, self.root
         kinds = ("category", "flag")
         own = [(root, i) for i in self.table.of(*kinds)]
@@ -505,11 +486,10 @@ class Draft:
         return self._group(outputs, group, role, entity=role, columns=names)
 
     def _period(self, series: bool = False) -> Part:
-        """The month, year, quarter, weekday or day of a date; in a series they follow one another."""
+        """The month, year, quarter or day of a date; in a series none is missing."""
         column = self.column("date")
         assert column.date is not None
-        units = [unit for unit in _UNITS if not (series and unit == "weekday")]
-        fit = [(unit, sql) for unit in units if (sql := bucket(column.date, unit, column.sql))]
+        fit = [(unit, sql) for unit in _UNITS if (sql := bucket(column.date, unit, column.sql))]
         unit, sql = self.pick(fit)
         words = column.noun if column.date.kind == "year" else unit
         if len(self.table.of("date")) > 1 and words == unit:
@@ -549,7 +529,6 @@ class Draft:
         return Part(**{**vars(key), **vars(group)}, plain=", ".join(plain), inner=inner)
 
     def part_case(self) -> Part:
-        """Two values of one column."""
         column = self.column("category")
         one, other = self.pick(list(permutations(column.values[:20], 2)))
         words = {"a": mention(one, self.rng), "b": mention(other, self.rng), "noun": column.noun}
@@ -563,7 +542,6 @@ class Draft:
         return Part(sql=condition.sql, predicate=condition.predicate)
 
     def part_child(self) -> Part:
-        """A table that leads to the subject."""
         edge = self.pick(self.profile.children(self.root))
         table, key, parent = self.profile.tables[edge.child], edge.column.sql, edge.target.sql
         return Part(table=quote(table.name), many=plural(table.noun), key=key, parent=parent)

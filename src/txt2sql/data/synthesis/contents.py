@@ -3,8 +3,6 @@
 Read once per database, within a budget of SQLite opcodes rather than of time, so that the same file
 always gives the same profile.
 
->>> read_profile(database, database.schema()).tables[0].columns[1].kind  # doctest: +SKIP
-'category'
 >>> plural("city"), plural("date of birth"), singular("addresses"), noun("num employees")
 ('cities', 'dates of birth', 'address', 'number of employees')
 """
@@ -29,7 +27,6 @@ _READ_ROWS, _SAMPLE, _VALUE_CHARS, _MAX_HOPS = 2000, 300, 48, 3
 _OPCODES, _STEP = 4_000_000, 1000
 
 _FLAGS = ({"t", "f"}, {"y", "n"}, {"yes", "no"}, {"true", "false"}, {"0", "1"})
-_YES_WORDS = ("is", "has", "was", "are")
 _CODES = frozenset(
     "id ids code key number no phone telephone zip fax postcode postal isbn sku ssn barcode".split()
 )
@@ -42,7 +39,6 @@ _ADDITIVE = frozenset(
 )
 """Numbers of which a sum means something."""
 
-# ------------------------------------------------------------------------------------------ nouns
 
 _PLURALS = {"person": "people", "man": "men", "woman": "women", "child": "children"}
 _PLURALS |= {w: w for w in "series species staff data faculty aircraft news media sales".split()}
@@ -65,7 +61,6 @@ def _plural(word: str) -> str:
     return word + ("es" if word.endswith(("s", "x", "ch", "sh", "z")) else "s")
 
 
-@lru_cache(maxsize=4096)
 def singular(words: str) -> str:
     """The singular of a noun phrase."""
     return _HEAD.sub(lambda head: _SINGULARS.get(head[0]) or _singular(head[0]), words, count=1)
@@ -75,7 +70,6 @@ def _singular(word: str) -> str:
     return word if word.endswith(("us", "is", "ss")) else names.singular(word)
 
 
-@lru_cache(maxsize=4096)
 def noun(words: str, table: str = "") -> str:
     """A name as a person says it: lower case, abbreviations written out, no doubled words."""
     named = names.natural_name(words, table).split()
@@ -97,9 +91,6 @@ def an(words: str) -> str:
     """With its indefinite article."""
     vowel = words[:1] in "aeiou" and not words.startswith(("uni", "use", "eu", "one"))
     return f"{'an' if vowel else 'a'} {words}"
-
-
-# ---------------------------------------------------------------------------------------- profiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,9 +187,6 @@ class Profile:
         return [edge for edge in edges if times[edge.child] == 1 and self.tables[edge.child].rows]
 
 
-# ----------------------------------------------------------------------------------------- reading
-
-
 def fetch(connection: sqlite3.Connection, sql: str, most: int, opcodes: int) -> list[Row]:
     """At most so many rows. Raises sqlite3.Error, also when a statement takes more opcodes."""
     steps = iter(range(opcodes // _STEP))
@@ -289,7 +277,7 @@ def _kind(words: str, distinct: Sequence[Cell], key: bool, shared: bool, table_n
         return "id"
     first, last = words.split()[0], words.rpartition(" ")[2]
     if len(distinct) == 2 and (pair := {str(cell).lower() for cell in distinct}) in _FLAGS:
-        if first in _YES_WORDS or words.endswith(("ed", "able", "ive")):
+        if first in ("is", "has", "was", "are") or words.endswith(("ed", "able", "ive")):
             return "flag"
         return "code" if pair <= {"0", "1"} else "category"
     texts = [cell for cell in distinct if isinstance(cell, str)]

@@ -1,10 +1,6 @@
 """synthesise(...): as many different pairs as wanted, and the same bytes for the same seed.
 
 Every statement is run in this process, over a read-only connection and within a budget of opcodes.
-
->>> pairs, report = synthesise(sources, 1000, seed=1)  # doctest: +SKIP
->>> report.made, report.rejected["returns nothing"]  # doctest: +SKIP
-(1000, 71)
 """
 
 from __future__ import annotations
@@ -17,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from txt2sql.data.spider import write_split
 from txt2sql.data.synthesis.contents import Profile, fetch, read_profile
@@ -33,16 +29,14 @@ _NO_ROWS = "has no rows, so every query would come back empty; fill a table"
 Entry = Callable[[str], Mapping[str, Any] | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """One database to ask, with the schema whose words are used."""
 
     database: Database
     schema: Schema
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(NamedTuple):
     """One question with SQL that answers it; `kind` is what kind of question it is."""
 
     db_id: str
@@ -175,9 +169,6 @@ class _Writer:
         except (sqlite3.Error, ValueError, OverflowError, MemoryError) as problem:
             return "takes too long" if "interrupted" in str(problem) else "fails"
         return ""
-
-
-# ----------------------------------------------------------------------------------------- storage
 
 
 def summary(pairs: Sequence[Pair], report: Report) -> dict[str, Any]:

@@ -3,9 +3,6 @@
 Both name parts: `{by.words}` are the words of what rows are grouped by. Parts are drawn in the order in
 which the SQL names them, then the conditions. A wording whose parts have nothing to say is passed over.
 One that ends in "?" or "." is a whole question, others get a request ("show the ...").
-
->>> compose(profile, random.Random(1))  # doctest: +SKIP
-Question(text='sales per month', sql="SELECT STRFTIME('%Y-%m', day) AS month, COUNT(*) FROM sale ...")
 """
 
 from __future__ import annotations
@@ -38,9 +35,6 @@ class Question(NamedTuple):
     sql: str
     kind: str
     clock: str
-
-
-# ---------------------------------------------------------------------------------------- the table
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +95,6 @@ SHAPES = (
         requests=_ONE),
     Shape("grouped", 2, "SELECT {by.outputs}, {figure.sql} {rows} GROUP BY {by.group} ORDER BY {figure.sql} DESC", (
         "{figure.words} of {subject} {by.each}, highest {figure.words} first",), requests=_ONE),
-    Shape("over_time", 3, "SELECT {time.outputs}, {figure.sql} {rows} GROUP BY {time.group} ORDER BY {time.at}", (
-        "{figure.words} of {subject} {time.each} in chronological order",
-        "how did the {figure.words} of {subject} develop by {time.words}?"), requests=_ONE),
     Shape("buckets", 2, "SELECT {band.outputs}, COUNT(*) {rows} GROUP BY {band.group}", (
         "number of {subject} by {band.words}", "how many {subject} are there per {band.words}?"), _FEW, _ONE),
     Shape("having", 3.5, "SELECT {other.outputs} {rows} GROUP BY {other.group} HAVING COUNT(*) > {n.sql}", (
@@ -127,8 +118,6 @@ SHAPES = (
     Shape("percentage", 4, "SELECT 100.0 * SUM(CASE WHEN {counted.sql} THEN 1 ELSE 0 END) / COUNT(*) {rows}", (
         "what percentage of {subject} {counted.predicate}?", "percentage of {subject} that {counted.predicate}",
         "what percent of the {subject} {counted.predicate}?"), _FEW, _ONE),
-    Shape("percentage", 1.5, "SELECT {by.outputs}, 100.0 * SUM(CASE WHEN {counted.sql} THEN 1 ELSE 0 END) / COUNT(*) {rows} GROUP BY {by.group}", (
-        "{by.each}, what percentage of {nouns} {counted.predicate}?",), _NEVER),
     Shape("side_by_side", 2, f"SELECT {{by.outputs}}, {_CASES} {{rows}} GROUP BY {{by.group}}", (
         "number of {subject} with {case.noun} {case.a} and with {case.noun} {case.b}, {by.each}",
         "{by.each}, how many {subject} have {case.noun} {case.a} and how many have {case.noun} {case.b}?"), _FEW),
