@@ -62,7 +62,7 @@ def farm(tmp_path: Path) -> Source:
 @pytest.fixture(scope="module")
 def farm_pairs(tmp_path_factory: pytest.TempPathFactory) -> list[Pair]:
     made = synthesise(
-        [source(tmp_path_factory.mktemp("farm") / "farm.sqlite", farm_script())], 2000
+        [source(tmp_path_factory.mktemp("farm") / "farm.sqlite", farm_script())], 1200
     )
     return made[0]
 
@@ -172,9 +172,6 @@ def test_tables_are_not_joined_on_half_a_key(tmp_path: Path) -> None:
     assert not any("JOIN" in pair.sql for pair in pairs)
 
 
-# What comes out -----------------------------------------------------------------------------------
-
-
 def test_pairs_run_and_differ_and_every_kind_comes_out(
     farm: Source, farm_pairs: list[Pair]
 ) -> None:
@@ -182,7 +179,6 @@ def test_pairs_run_and_differ_and_every_kind_comes_out(
     assert {pair.kind for pair in farm_pairs} == set(KINDS)
 
 
-GROUP = r"per |by |each |every "
 KINDS = {
     "listing": (r"^SELECT (\w+\.)?(name|sale_id) FROM", r"farms|animals|cows|sheep|goats|sales"),
     "columns": (r"^SELECT (?!\*)", r" (of|for) |^for "),
@@ -193,7 +189,7 @@ KINDS = {
     "different": (r"SELECT DISTINCT", r"different|distinct|unique|^which .* do the"),
     "count_different": (r"COUNT\(DISTINCT", r"different|distinct|unique"),
     "aggregate": (r"^SELECT (SUM|AVG|MIN|MAX)\(", r"total|average|mean|highest|maximum|lowest|minimum"),
-    "grouped": (r"GROUP BY", GROUP),
+    "grouped": (r"GROUP BY", r"per |by |each |every "),
     "buckets": (r"CASE WHEN .* GROUP BY bracket", r"under \d+, \d+ to \d+, \d+ or more"),
     "having": (r"HAVING", r"more than|above"),
     "leading_group": (r"ORDER BY .* DESC LIMIT 1$", r"most|highest"),
@@ -326,10 +322,7 @@ def test_times_follow_the_format_of_the_column(
         years = {str(row[0]) for row in execute(jobs.database, pair.sql).rows}
         assert years <= {"2020", "2021", "2022", "2023"}, pair
     if "'." in cell(0) or "." in cell(0):  # SQL sorts them wrongly
-        assert not [p for p in pairs if re.search(r"(MIN|MAX)\(day|ORDER BY day|day [<>]", p.sql)]
-
-
-# Stored -------------------------------------------------------------------------------------------
+        assert not [p for p in pairs if re.search(r"(MIN|MAX)\(day|ORDER BY day\b|day [<>]", p.sql)]
 
 
 def test_a_folder_is_a_data_set_and_lines_hold_one_pair_each(farm: Source, tmp_path: Path) -> None:
