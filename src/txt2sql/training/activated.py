@@ -103,7 +103,7 @@ class ActivatedConfig:
     checkpoint_every: int = 10
     bf16: bool = False
     """Compute in bfloat16 (adapter and optimizer stay in float32): eight times as fast on a processor
-    with AMX, slower on one without."""
+    with AMX, slower on one with neither AMX nor AVX-512 BF16."""
     threads: int | None = None
     seed: int = 0
 
