@@ -12,9 +12,9 @@ from txt2sql.models.scripted import ScriptedGenerator
 from txt2sql.serving.service import Service
 
 KEYS = [
-    *("question", "previous", "sql", "columns", "rows", "truncated", "seconds", "model", "error"),
-    *("confidence", "certainty", "unknown", "doubt", "readings", "dropped"),
-]
+    "question", "previous", "sql", "columns", "rows", "truncated", "seconds", "model", "error",
+    "confidence", "certainty", "unknown", "doubt", "readings", "dropped",
+]  # fmt: skip
 
 
 @pytest.fixture

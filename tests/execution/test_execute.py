@@ -36,16 +36,16 @@ PRODUCT = "SELECT count(*) FROM item a, item b, item c"
 
 # Beside those of tests/fixtures/sql/hostile.txt, which test_hostile_predictions.py judges.
 REFUSED = (
-    *("", ";;DROP TABLE item", "CREATE TEMP TABLE x (a)", "SELECT LOAD_EXTENSION('libm.so.6')"),
-    *("WITH a AS (SELECT 1) INSERT INTO item SELECT 1, 'x', 0", "VACUUM INTO 'copy.sqlite'"),
-    *("ATTACH 'other.sqlite' AS other", "SELECT fts3_tokenizer('simple', x'00')"),
+    "", ";;DROP TABLE item", "CREATE TEMP TABLE x (a)", "SELECT LOAD_EXTENSION('libm.so.6')",
+    "WITH a AS (SELECT 1) INSERT INTO item SELECT 1, 'x', 0", "VACUUM INTO 'copy.sqlite'",
+    "ATTACH 'other.sqlite' AS other", "SELECT fts3_tokenizer('simple', x'00')",
     "SELECT " + "1," * 500_000 + "1",
     "SELECT " + "(" * 10_000 + "1" + ")" * 10_000,
     "SELECT ---1",
     "SELECT 1" + " UNION ALL SELECT 1" * 5000,
     "SELECT 1 WHERE " + " AND ".join(["1"] * 9000),
     "SELECT " + ",".join(["?"] * 9000),
-)
+)  # fmt: skip
 BOMBS = {
     "endless recursion": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n",
     "exponential compilation": "WITH a0 AS (SELECT 1 AS x)" + LAUGHS + " SELECT count(*) FROM a40",

@@ -124,12 +124,12 @@ _calls = st.one_of(
     *(
         st.builds(form.format, _names, _names)
         for form in (
-            *("sum({}) FILTER (WHERE b)", "lag({}) OVER (ORDER BY n)", "round({} * 1.0 / n, 2)"),
-            *("total({})", "CAST({} AS INTEGER)", "{} || {}", "coalesce({}, {})"),
+            "sum({}) FILTER (WHERE b)", "lag({}) OVER (ORDER BY n)", "round({} * 1.0 / n, 2)",
+            "total({})", "CAST({} AS INTEGER)", "{} || {}", "coalesce({}, {})",
             "CASE WHEN {} THEN {} ELSE 0 END",
         )
     ),
-)
+)  # fmt: skip
 
 
 @given(_calls, st.sampled_from(["postgres", "mysql", "duckdb"]))

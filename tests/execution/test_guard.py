@@ -16,24 +16,24 @@ from txt2sql.execution.guard import MAX_SQL_CHARS, Rules, check, check_read_only
 REFUSED = {
     "empty": ["", "  \n\t", "-- SELECT 1", "/* SELECT 1"],
     "only SELECT": [
-        *(";", "DROP TABLE t", "-- a comment\nDELETE FROM t", "/* SELECT */ UPDATE t SET a = 1"),
-        *("EXPLAIN SELECT 1", "SELECTED", "(SELECT 1)", "\u00a0SELECT 1", "\ufeffSELECT 1"),
+        ";", "DROP TABLE t", "-- a comment\nDELETE FROM t", "/* SELECT */ UPDATE t SET a = 1",
+        "EXPLAIN SELECT 1", "SELECTED", "(SELECT 1)", "\u00a0SELECT 1", "\ufeffSELECT 1",
         "\uff33\uff25\uff2c\uff25\uff23\uff34 1",
     ],
     "several": [
-        *("SELECT 1; DROP TABLE t", "SELECT 1;;; SELECT 2", "SELECT 1; -- x\n SELECT 2"),
-        *("SELECT '--'; SELECT 2", "SELECT '''';SELECT 2", "SELECT 1 /* ; */ ; SELECT 2"),
+        "SELECT 1; DROP TABLE t", "SELECT 1;;; SELECT 2", "SELECT 1; -- x\n SELECT 2",
+        "SELECT '--'; SELECT 2", "SELECT '''';SELECT 2", "SELECT 1 /* ; */ ; SELECT 2",
         'SELECT "a;" FROM t; DROP TABLE t',
     ],
     "NUL": ["SELECT 1\0; DROP TABLE t"],
     "longer": ["SELECT " + "1" * MAX_SQL_CHARS],
-}
+}  # fmt: skip
 ALLOWED = (
-    *("select 1 ; ; \n", "SELECT 1; -- done", "SELECT 1; /* done", "/* why */ -- how\n SELECT 1"),
-    *("SELECT 'it''s; fine', \";\", `;`, [;]", "SELECT 1 -- ; DROP TABLE t", "VALUES (1), (2)"),
-    *("SELECT 1 /* ; DROP TABLE t */", "WITH a AS (SELECT 1) SELECT * FROM a"),
+    "select 1 ; ; \n", "SELECT 1; -- done", "SELECT 1; /* done", "/* why */ -- how\n SELECT 1",
+    "SELECT 'it''s; fine', \";\", `;`, [;]", "SELECT 1 -- ; DROP TABLE t", "VALUES (1), (2)",
+    "SELECT 1 /* ; DROP TABLE t */", "WITH a AS (SELECT 1) SELECT * FROM a",
     "SELECT '; never closed",
-)
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("reason", REFUSED)
@@ -54,10 +54,10 @@ def test_linear_in_the_text(part: str) -> None:
 
 pieces = st.sampled_from(
     [
-        *("SELECT 1", "DROP TABLE t", "VALUES (1)", ";", "'", '"', "`", "[", "]", "--", "\n", "/*"),
-        *("*/", " ", "a", "''", "\0", "\u00a0", "\ufeff", "é", "-", "/", "*"),
+        "SELECT 1", "DROP TABLE t", "VALUES (1)", ";", "'", '"', "`", "[", "]", "--", "\n", "/*",
+        "*/", " ", "a", "''", "\0", "\u00a0", "\ufeff", "é", "-", "/", "*",
     ]
-)
+)  # fmt: skip
 
 
 @given(st.one_of(st.text(), st.lists(pieces, max_size=12).map("".join)))

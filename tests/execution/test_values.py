@@ -28,15 +28,15 @@ from txt2sql.execution.values import ValueIndex, open_value_index
 from txt2sql.types import ValueMatch
 
 CELLS = (
-    *("France", "New York", "York", "Bogotá", "Łódź", "STRAẞE", " JFK", "O'Brien", "The", "all"),
-    *('the "Best" of', "cat", "bass", "90210", "Jetblue Airways", "हिन्दी", "東京", "nul\0inside"),
-    *("", " ", "?!", "#1", "one two three four five six seven eight", "x" * 81),
+    "France", "New York", "York", "Bogotá", "Łódź", "STRAẞE", " JFK", "O'Brien", "The", "all",
+    'the "Best" of', "cat", "bass", "90210", "Jetblue Airways", "हिन्दी", "東京", "nul\0inside",
+    "", " ", "?!", "#1", "one two three four five six seven eight", "x" * 81,
     "one two three four five six seven eight nine",
-)
+)  # fmt: skip
 PEOPLE = (
-    *("Luís", "Luis", "Luiz", "Netherlands", "Turkish", "United States", "Washington", "Margaret"),
-    *("red wine", "category", "movie", "class", "Elizabeth", "Springfield North"),
-)
+    "Luís", "Luis", "Luiz", "Netherlands", "Turkish", "United States", "Washington", "Margaret",
+    "red wine", "category", "movie", "class", "Elizabeth", "Springfield North",
+)  # fmt: skip
 MANY = tuple(f"word{i} with more" for i in range(3_000))
 
 

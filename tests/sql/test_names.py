@@ -94,9 +94,9 @@ def test_what_sqlite_forgives_harmlessly_is_not_reported() -> None:
 
 
 NAMES_OF_SQLITE = (
-    *("no such column", "ambiguous column name", "no such table", "cannot join using column"),
+    "no such column", "ambiguous column name", "no such table", "cannot join using column",
     "does not match any column in the result set",
-)
+)  # fmt: skip
 """What its messages say of names; every other message is of something else."""
 
 

@@ -50,8 +50,8 @@ def connection() -> Iterator[sqlite3.Connection]:
 @pytest.mark.parametrize(
     "sql",
     [
-        *("", "DELETE FROM singer", "the answer is 42", "SELECT name FROM singer; SELECT 1"),
-        *("SELECT nothing FROM singer", "SELECT name FROM nowhere"),
+        "", "DELETE FROM singer", "the answer is 42", "SELECT name FROM singer; SELECT 1",
+        "SELECT nothing FROM singer", "SELECT name FROM nowhere",
         "SELECT id FROM concert, `order item` WHERE concert.id = concert_id",  # ambiguous
         "SELECT name FROM singer NATURAL JOIN `order item`",
         "SELECT count(*) FROM singer JOIN concert",
@@ -59,7 +59,7 @@ def connection() -> Iterator[sqlite3.Connection]:
         'SELECT "count(*)" FROM (SELECT count(*) FROM singer)',  # a column, and text were it rewritten
         "SELECT CAST('12x' AS STRING) FROM singer",
     ],
-)
+)  # fmt: skip
 def test_what_is_in_doubt_stays_as_it_was_written(sql: str) -> None:
     assert canonical(sql) == sql
 
