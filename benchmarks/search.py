@@ -28,11 +28,11 @@ from typing import Any
 from txt2sql.data import Dataset, open_dataset
 from txt2sql.evaluation.metrics.execution_accuracy import ExecutionAccuracy
 from txt2sql.models.predictor import DirectPredictor
+from txt2sql.models.vote import ScoredAnswer, choose
 from txt2sql.runs import hardware, versions
 from txt2sql.search.mcts import Settings
 from txt2sql.search.predictor import SearchOptions
 from txt2sql.search.states import Question
-from txt2sql.models.vote import ScoredAnswer, choose
 from txt2sql.serving.service import build_predictor, searching
 from txt2sql.sql.text import extract_sql
 from txt2sql.training.selection import is_held_out

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from txt2sql.models import decoder
 from txt2sql.models.export import export_onnx
@@ -173,3 +174,22 @@ def test_a_run_goes_on_where_it_stopped(
         for name in ("whole", "run")
     ]
     assert weights[0] == weights[1]
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_a_finished_run_saves_the_average_with_what_it_started_from(
+    config: ActivatedConfig, tiny_spider: Path, tmp_path: Path
+) -> None:
+    config = replace(config, datasets=(str(tiny_spider),), shares=(1.0,), max_steps=2)
+    start = train(config)
+    config = replace(config, output=str(tmp_path / "second"), adapter=str(start), max_steps=3)
+    saved = []
+    for average in (0.0, 1.0, 0.25):  # the run goes on at its last step, and saves again
+        folder = train(replace(config, average=average))
+        saved.append(load_file(f"{folder}/adapter_model.safetensors"))
+    start_weights = load_file(f"{start}/adapter_model.safetensors")
+    assert start_weights.keys() == saved[1].keys()
+    for name, value in start_weights.items():
+        torch.testing.assert_close(saved[0][name], value)
+        torch.testing.assert_close(saved[2][name], torch.lerp(value, saved[1][name], 0.25))
+    assert any(not torch.equal(saved[0][name], saved[1][name]) for name in start_weights)
