@@ -31,6 +31,7 @@ SCHEMA = Schema("shop", (SHOP, STAFF), (ForeignKey("staff", "shop_id", "shop", "
 EXAMPLES = [Example(str(i), "shop", f"question {i}?") for i in range(5)]
 BROKEN = "SELECT town FROM shop"
 EMPTY, GOOD = "SELECT max(id) FROM shop", "SELECT count(*) FROM shop"
+UNLIKELY = "SELECT count(town) + 1 + 1 FROM shop"
 GHOST, OTHER_GHOST = "SELECT budget FROM shop", 'SELECT "Budget" FROM staff'
 JOINLESS = "SELECT town FROM staff"
 MENDED = "SELECT town FROM staff JOIN shop ON shop.id = staff.shop_id"
@@ -51,7 +52,10 @@ class Beam:
         self.batches.append(len(prompts))
         self.prompts += prompts
         return [
-            [Completion(text, (math.log(0.5),), 7, 3) for text in self.texts[: sampling.beams]]
+            [
+                Completion(text, (math.log(0.01 if text == UNLIKELY else 0.5),), 7, 3)
+                for text in self.texts[: sampling.beams]
+            ]
             for _ in prompts
         ]
 
@@ -66,7 +70,7 @@ class Run:
         self.ran.append(sql)
         if sql == BROKEN:
             return QueryResult(error="no such column")
-        cell = None if "max" in sql else 4 if "+ 1" in sql else 3
+        cell = None if "max" in sql else 3 + sql.count("+ 1")
         return QueryResult(("count",), ((cell,),))
 
 
@@ -220,7 +224,7 @@ OTHER, SAME = "SELECT count(id) + 1 FROM shop", "SELECT count(id) FROM shop"
 @pytest.mark.parametrize(
     ("bias", "certainty", "readings", "batches"),
     [
-        (3.0, "sure", (), [1]),
+        (3.0, "sure", (OTHER,), [1, 1]),
         (-1.0, "unsure", (OTHER,), [1, 1]),
         (-9.0, "unknown", (OTHER,), [1, 1]),
     ],
@@ -234,6 +238,15 @@ def test_an_unsure_answer_has_other_readings_beside_it(
     assert prediction.confidence == pytest.approx(1 / (1 + math.exp(-bias)))
     assert (prediction.readings, beam.batches) == (readings, batches)
     assert len(prediction.features) == len(NAMES)
+
+
+@pytest.mark.parametrize(("divided", "readings"), [(-9.0, ()), (0.4, (OTHER,))])
+def test_a_sure_answer_has_the_readings_that_are_nearly_as_likely(
+    divided: float, readings: tuple[str, ...]
+) -> None:
+    beam = Beam(GOOD, SAME, UNLIKELY, OTHER)
+    [prediction] = weighed(predictor(beam, Run(), divided=divided), 3.0).predict(EXAMPLES[:1])
+    assert (prediction.sql, prediction.certainty, prediction.readings) == (GOOD, "sure", readings)
 
 
 def test_an_unsure_answer_is_voted_on_by_result() -> None:

@@ -4,7 +4,9 @@ With an executor the answer is guided by execution (Wang et al. 2018): when the 
 not run, returns nothing or is unsure, a small beam is decoded too. Candidates with one result are one
 (self-consistency, Wang et al. 2023), and each is as likely as query and question make each other: P(SQL |
 question) P(question | SQL)^channel, a noisy channel. Of those that return something the likeliest is
-taken, else the first that runs, else the first. Other answers cost no more than a greedy one.
+taken, else the first that runs, else the first. An answer that is sure, but to which the model itself
+gives little more than half, stays; the beam then shows what else the question may mean. Other answers cost
+no more than a greedy one.
 
 No candidate is run whose names are out of scope or whose tables are joined without a condition: what
 can be repaired in one way is (`sql.repair`), and the rest loses to the next candidate.
@@ -46,6 +48,8 @@ if TYPE_CHECKING:
     from txt2sql.sql.repair import Repair
 
 MOST_READINGS = 3
+RIVAL = 0.2
+"""How likely another reading is at least, beside an answer that is sure, as a share of the answer's."""
 ONLY_WHAT_SAYS_SOMETHING = VoteWeights(empty=0.0)
 _CHECKED = 1024
 """Statements whose check is remembered: each is asked for once as a candidate and again as the answer."""
@@ -62,6 +66,8 @@ class PredictorOptions:
     beams: int = 1
     second_beams: int = 4
     batch_size: int = 32
+    divided: float = 0.4
+    """Log odds of an answer under the model, below which other readings are looked for though it is sure."""
     max_new_tokens: int | None = None
     """None: `prompts.ANSWER_TOKENS`."""
     channel: float = 0.3
@@ -128,34 +134,48 @@ class DirectPredictor:
                     completions[i] = [*completions[i], *others]
                 self._ahead([batch[i] for i in again], [completions[i] for i in again])
                 for i in again:
-                    first = predictions[i]
-                    best = self._choose(
-                        batch[i], prompts[i], completions[i], first.seconds + seconds
-                    )
-                    predictions[i] = replace(best, readings=self._readings(batch[i], best))
+                    best, spent = predictions[i], predictions[i].seconds + seconds
+                    if best.certainty == "sure" and self._says_something(batch[i], best.sql):
+                        best = replace(best, seconds=spent)  # only its readings were looked for
+                    else:
+                        best = self._choose(batch[i], prompts[i], completions[i], spent)
+                    readings = self._readings(batch[i], best, completions[i])
+                    predictions[i] = replace(best, readings=readings)
             yield from predictions
 
     def _unconvincing(self, example: Example, prediction: Prediction) -> bool:
-        """Whether a beam is worth its time: the answer gives nothing, or is unsure."""
+        """Whether a beam is worth its time: the answer gives nothing, is unsure, or leaves room for another."""
         can = getattr(self.generator, "beam_search", False)
         if self.executor is None or self.options.second_beams < 2 or not can:
             return False
         unsure = prediction.certainty in ("unsure", "unknown")
-        return unsure or not self._says_something(example, prediction.sql)
+        # What the model itself gives its text: half for each of two readings (log odds, see NAMES)
+        divided = prediction.certainty == "sure" and prediction.features[0] < self.options.divided
+        return unsure or divided or not self._says_something(example, prediction.sql)
 
     def _says_something(self, example: Example, sql: str | None) -> bool:
         return bool(sql and self.executor and self.executor(example.db_id, sql).says_something)
 
-    def _readings(self, example: Example, prediction: Prediction) -> tuple[str, ...]:
-        """The candidates that give something else than the answer does, one for each result."""
+    def _readings(
+        self, example: Example, prediction: Prediction, completions: Sequence[Completion]
+    ) -> tuple[str, ...]:
+        """The candidates that give something else than the answer does, one for each result; beside an
+        answer that is sure only those that are nearly as likely.
+        """
         assert self.executor is not None
-        results = set()
+        likely: dict[str, float] = {}
+        for completion in completions:
+            if sql := self._sql(example, completion):
+                likely.setdefault(sql, sum(completion.logprobs))
+        results, least = set(), -math.inf
         if prediction.sql:
             results.add(self.executor(example.db_id, prediction.sql).key)
+            if prediction.certainty == "sure":
+                least = likely[prediction.sql] + math.log(RIVAL)
         readings: list[str] = []
-        for sql in prediction.candidates:
+        for sql, score in likely.items():
             result = self.executor(example.db_id, sql)
-            if result.says_something and result.key not in results:
+            if score >= least and result.says_something and result.key not in results:
                 results.add(result.key)
                 readings.append(sql)
         return tuple(readings[:MOST_READINGS])
