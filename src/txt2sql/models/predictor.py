@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
@@ -163,17 +163,15 @@ class DirectPredictor:
         answer that is sure only those that are nearly as likely.
         """
         assert self.executor is not None
-        likely: dict[str, float] = {}
-        for completion in completions:
-            if sql := self._sql(example, completion):
-                likely.setdefault(sql, sum(completion.logprobs))
+        candidates = self._candidates(example, completions)
+        scores = {sql: sum(completion.logprobs) for sql, completion in candidates.items()}
         results, least = set(), -math.inf
         if prediction.sql:
             results.add(self.executor(example.db_id, prediction.sql).key)
             if prediction.certainty == "sure":
-                least = likely[prediction.sql] + math.log(RIVAL)
+                least = scores[prediction.sql] + math.log(RIVAL)
         readings: list[str] = []
-        for sql, score in likely.items():
+        for sql, score in scores.items():
             result = self.executor(example.db_id, sql)
             if score >= least and result.says_something and result.key not in results:
                 results.add(result.key)
@@ -201,8 +199,7 @@ class DirectPredictor:
                 [
                     (example.db_id, sql)
                     for example, each in zip(batch, completions)
-                    for completion in each
-                    if (sql := self._sql(example, completion))
+                    for sql in self._candidates(example, each)
                 ]
             )
 
@@ -220,16 +217,17 @@ class DirectPredictor:
         seconds: float,
     ) -> Prediction:
         start = time.perf_counter()
-        candidates = [(sql, c) for c in completions if (sql := self._sql(example, c))]
-        sql, completion = candidates[0] if candidates else (None, completions[0])
+        candidates = self._candidates(example, completions)
+        sql = next(iter(candidates), None)
         if len(candidates) > 1 and self.executor is not None:
-            sql, completion = self._best(example, prompt, candidates, self.executor)
+            sql = self._best(example, prompt, candidates, self.executor)
+        completion = completions[0] if sql is None else candidates[sql]
         repairs = [r for c in completions if (r := self._repair(example, c))]
         prediction = Prediction(
             example_id=example.id,
             sql=sql,
             completion=completion.text,
-            candidates=tuple(dict.fromkeys(text for text, _ in candidates)),
+            candidates=tuple(candidates),
             tokens=(completion.prompt_tokens, sum(c.completion_tokens for c in completions)),
             confidence=_probability(completion) if completion.logprobs else None,
             dropped=prompt.dropped,
@@ -261,6 +259,16 @@ class DirectPredictor:
             prediction, confidence=confidence, certainty=certainty(confidence), doubt=doubt
         )
 
+    def _candidates(
+        self, example: Example, completions: Sequence[Completion]
+    ) -> dict[str, Completion]:
+        """The statements that may be run, in order, each with the first completion that says it."""
+        candidates: dict[str, Completion] = {}
+        for completion in completions:
+            if sql := self._sql(example, completion):
+                candidates.setdefault(sql, completion)
+        return candidates
+
     def _sql(self, example: Example, completion: Completion) -> str | None:
         """The statement of a completion as it may be run, None where there is none."""
         repair = self._repair(example, completion)
@@ -282,15 +290,12 @@ class DirectPredictor:
         self,
         example: Example,
         prompt: Prompt,
-        candidates: Sequence[tuple[str, Completion]],
+        candidates: Mapping[str, Completion],
         run: Executor,
-    ) -> tuple[str, Completion]:
+    ) -> str:
         """The candidate that the vote takes: of those that return something, else of those that run."""
-        completions: dict[str, Completion] = {}
-        for sql, completion in candidates:
-            completions.setdefault(sql, completion)
-        results = {sql: run(example.db_id, sql) for sql in completions}
-        scores = {sql: sum(completion.logprobs) for sql, completion in completions.items()}
+        results = {sql: run(example.db_id, sql) for sql in candidates}
+        scores = {sql: sum(completion.logprobs) for sql, completion in candidates.items()}
         says = [sql for sql, result in results.items() if result.says_something]
         if len({results[sql].key for sql in says}) > 1:
             for sql, likelihood in zip(says, self.channel(example, prompt, says), strict=True):
@@ -300,8 +305,7 @@ class DirectPredictor:
             ScoredAnswer(sql, math.exp(min(0.0, scores[sql] - highest)), 0, 0.0, result, i == 0)
             for i, (sql, result) in enumerate(results.items())
         ]
-        best = choose(answers, ONLY_WHAT_SAYS_SOMETHING)[0].sql
-        return best, completions[best]
+        return choose(answers, ONLY_WHAT_SAYS_SOMETHING)[0].sql
 
 
 def _probability(completion: Completion) -> float:
