@@ -370,16 +370,17 @@ class _Walk:
             for scope in self.scopes
             for node, number in scope.resolved
         }
-        for node in tree.find_all(*_COMPARISONS, exp.Sub, exp.Div):
-            joins = isinstance(node.find_ancestor(exp.Join, exp.Select), exp.Join)
-            if joins and isinstance(node, _COMPARISONS):
-                continue  # a join of nothing is seen as such
-            if _same(node.this, node.expression, places):
-                self.report(Kind.SAME_FOR_ALL_ROWS, self.text(node.this), node, None)
-        for node in tree.find_all(exp.EQ, exp.In):
-            values = node.expressions if isinstance(node, exp.In) else [node.expression]
-            if values and not any(_possible(node.this, value) for value in values):
-                self.report(Kind.SAME_FOR_ALL_ROWS, self.text(values[0]), node, None)
+        for node in tree.find_all(*_COMPARISONS, exp.In, exp.Sub, exp.Div):
+            right = node.args.get("expression")  # of IN: none, but a list
+            if right is not None and _same(node.this, right, places):
+                joins = isinstance(node.find_ancestor(exp.Join, exp.Select), exp.Join)
+                # In a join such a comparison is seen as a join of nothing.
+                if not (joins and isinstance(node, _COMPARISONS)):
+                    self.report(Kind.SAME_FOR_ALL_ROWS, self.text(node.this), node, None)
+            if isinstance(node, (exp.EQ, exp.In)):
+                values = node.expressions if right is None else [right]
+                if values and not any(_possible(node.this, value) for value in values):
+                    self.report(Kind.SAME_FOR_ALL_ROWS, self.text(values[0]), node, None)
 
     def column(self, node: exp.Column, scope: Scope) -> None:
         name, qualifier = node.name.lower(), node.table.lower()
