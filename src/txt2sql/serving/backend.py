@@ -250,7 +250,7 @@ class Backend:
     async def refresh(self) -> bool:
         """Read the tables anew; True where they changed, and the model then starts again with them."""
         schema, _ = await self._call(schema_with_tables, self.database, self.settings.describe)
-        changed = _shape(schema) != _shape(self.schema)
+        changed = _without_samples(schema) != _without_samples(self.schema)
         if self._looking is not None:
             self._looking.cancel()
         self.schema, self.counts, self._examples, self._looking = schema, {}, [], None
@@ -449,10 +449,10 @@ class Backend:
         return self.scheduler.stop(id)
 
 
-def _shape(schema: Schema) -> object:
-    """What the model must start again for: names, types, keys and meanings, not the sample values."""
-    columns = [
-        (t.name, t.comment, [(c.name, c.type, c.primary_key, c.comment) for c in t.columns])
-        for t in schema.tables
-    ]
-    return columns, schema.foreign_keys
+def _without_samples(schema: Schema) -> Schema:
+    """What the model must start again for: all but the sample values, which change with the rows."""
+    tables = (
+        replace(table, columns=tuple(replace(column, samples=()) for column in table.columns))
+        for table in schema.tables
+    )
+    return replace(schema, tables=tuple(tables))
