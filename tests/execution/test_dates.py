@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from txt2sql.execution.dates import DateFormat, condition, date_format, periods
+from txt2sql.execution.dates import condition, periods
+from txt2sql.sql.date_formats import DateFormat, date_format
 
 Day = datetime.date
 ISO = DateFormat("ymd")

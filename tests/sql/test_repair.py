@@ -35,8 +35,10 @@ SCHEMA = Schema(
         table("coaches", "id", "name", "Hourly Rate"),
         table("order", "number", "group"),
         table("notes", "Written By", "subject"),
+        table("Gifts", "giver", "value"),
     ),
     (
+        ForeignKey("Gifts", "giver", "members", "id"),
         ForeignKey("visits", "member_id", "members", "id"),
         ForeignKey("bills", "visit_id", "visits", "id", 0.9),
     ),
@@ -58,6 +60,8 @@ SCHEMA = Schema(
             "SELECT town FROM members AS T1 LEFT JOIN members AS T1 ON T1.id = T1.colour",
             "T1 is two",
         ),
+        ("SELECT sum(minutes) FROM visits WHERE value > 9", "each visit would meet each gift"),
+        ("SELECT name FROM members JOIN coaches ON town = coaches.id", "two have it"),
         ("SELECT FROM WHERE", "it is no SQL"),
     ],
 )
@@ -96,6 +100,12 @@ SELECT town FROM members JOIN visits ON minutes > 5
     SELECT town FROM members JOIN visits ON minutes > 5 AND visits.member_id = members.id
 SELECT id FROM members JOIN visits ON members.id = visits.id
     SELECT members.id FROM members JOIN visits ON members.id = visits.id
+SELECT max(value) FROM members
+    SELECT max(value) FROM members JOIN Gifts ON Gifts.giver = members.id
+SELECT name, count(*) FROM members JOIN coaches ON town = coaches.id GROUP BY coaches.id
+    SELECT coaches.name, count(*) FROM members JOIN coaches ON town = coaches.id GROUP BY coaches.id
+SELECT name FROM members JOIN coaches ON town = coaches.id WHERE coaches.name = 'Ada'
+    SELECT members.name FROM members JOIN coaches ON town = coaches.id WHERE coaches.name = 'Ada'
 SELECT name FROM members WHERE town = "Saint John's" OR town IN ("Rome", 'Bern')
     SELECT name FROM members WHERE town = 'Saint John''s' OR town IN ('Rome', 'Bern')
 SELECT strftime("%Y", day), name || " " || town FROM visits, members WHERE members.id = member_id

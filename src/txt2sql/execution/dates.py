@@ -1,8 +1,7 @@
 """Dates that a question mentions, as SQL conditions in the format that a column stores.
 
-The field calls the first half temporal tagging (SUTime, HeidelTime); here it is a few regular
-expressions over English. The second half looks at sample values: ISO dates and times, YYYY/MM/DD,
-DD.MM.YYYY, MM/DD/YYYY, 20250501, Unix seconds and milliseconds, whole years, YYYY-MM.
+The field calls this temporal tagging (SUTime, HeidelTime); here it is a few regular expressions over
+English. The formats are those of `sql.date_formats`.
 
 >>> (period,) = periods("orders placed in May 2025")
 >>> condition("orders.order_date", DateFormat("ymd"), period)
@@ -13,98 +12,12 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from txt2sql.sql.date_formats import DateFormat, iso_day
 
 Day = datetime.date
-
-# ----------------------------------------------------------------------- how a column stores dates
-
-FIRST_YEAR, LAST_YEAR = 1500, 2100
-_LEAST_SHARE = 0.9
-"""Of the sample, in one format."""
-_YMD = re.compile(r"(\d{4})([-/])(\d\d)\2(\d\d)([ T]\d\d:\d\d.*)?")
-_DMY = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4})(\s.*)?")
-_MONTH_TEXT = re.compile(r"\d{4}-(?:0[1-9]|1[0-2])")
-_COMPACT = re.compile(r"(?:1[5-9]|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
-_YEAR_TEXT = re.compile(r"(?:1[5-9]|20)\d\d")
-_YEAR_NAMES = frozenset(
-    "year years yr built founded established opened launched born birth debut released introduced "
-    "completed commissioned formed season".split()
-)
-_TIME_NAMES = frozenset(
-    "date time timestamp at on ts created updated modified epoch day when since until".split()
-)
-_UNIX = (100_000_000, 4_200_000_000)  # 1973 to 2103
-_UNIX_MILLIS = (1000 * _UNIX[0], 1000 * _UNIX[1])
-
-
-class DateFormat(NamedTuple):
-    """`kind` is ymd, dmy, mdy, unclear (dmy or mdy), compact, month, year, seconds or millis."""
-
-    kind: str
-    mark: str = "-"
-    text: bool = True
-    padded: bool = True
-    timed: bool = False
-
-
-def date_format(words: str, column_type: str, values: Sequence[Any]) -> DateFormat | None:
-    """The format of a column from a sample of its values, None where they are no dates.
-
-    >>> date_format("due", "text", ["24.12.2024", "01.02.2025"])
-    DateFormat(kind='dmy', mark='.', text=True, padded=True, timed=False)
-    """
-    name = set(words.lower().split())
-    done = any(word.endswith("ed") for word in name)  # issued, first appeared
-    timely = done or column_type == "time" or bool(name & (_TIME_NAMES | _YEAR_NAMES))
-    if not timely and not any(isinstance(value, str) for value in values[:5]):
-        return None
-    texts = [value.strip() for value in values if isinstance(value, str)]
-    numbers = [value for value in values if isinstance(value, (int, float))]
-    if texts and len(texts) >= _LEAST_SHARE * len(values):
-        return _text_format(name, texts)
-    if not numbers or len(numbers) < _LEAST_SHARE * len(values):
-        return None
-    if any(number != int(number) for number in numbers if abs(number) < 1e15):
-        return None
-
-    def within(low: float, high: float) -> bool:
-        return sum(low <= number <= high for number in numbers) >= _LEAST_SHARE * len(numbers)
-
-    if (name & _YEAR_NAMES or column_type == "time" or done) and within(FIRST_YEAR, LAST_YEAR):
-        return DateFormat("year", text=False)
-    if all(_COMPACT.fullmatch(f"{number:.0f}") for number in numbers):
-        return DateFormat("compact", text=False) if timely else None
-    if timely and within(*_UNIX):
-        return DateFormat("seconds", text=False)
-    return DateFormat("millis", text=False) if timely and within(*_UNIX_MILLIS) else None
-
-
-def _text_format(name: set[str], texts: list[str]) -> DateFormat | None:
-    if not any(text[:1].isdigit() for text in texts[:5]):
-        return None
-
-    def matches(pattern: re.Pattern[str]) -> list[re.Match[str]]:
-        """Those of the texts, where they are nearly all."""
-        matched = [match for text in texts if (match := pattern.fullmatch(text))]
-        return matched if len(matched) >= _LEAST_SHARE * len(texts) else []
-
-    if ymd := matches(_YMD):
-        return DateFormat("ymd", ymd[0][2], timed=any(match[5] for match in ymd))
-    if dmy := matches(_DMY):
-        first, second = (max(int(match[group]) for match in dmy) for group in (1, 3))
-        kind = "dmy" if first > 12 >= second else "mdy" if second > 12 >= first else "unclear"
-        if kind == "unclear" and dmy[0][2] == ".":  # nobody writes the month first there
-            kind = "dmy"
-        padded = all(len(match[1]) == len(match[3]) == 2 for match in dmy)
-        return DateFormat(kind, dmy[0][2], padded=padded, timed=any(match[5] for match in dmy))
-    if matches(_MONTH_TEXT):
-        return DateFormat("month")
-    if matches(_COMPACT):
-        return DateFormat("compact")
-    return DateFormat("year") if name & _YEAR_NAMES and matches(_YEAR_TEXT) else None
-
 
 # --------------------------------------------------------------------- what the question mentions
 
@@ -505,21 +418,6 @@ def _whole(moment: Moment, unit: str) -> bool:
     if unit == "year" and not all("year" in shift for shift in shifts):
         return False  # since March
     return first in ("start of year", f"start of {unit}")
-
-
-def iso_day(place: str, form: DateFormat) -> str:
-    """An expression that is the column's day as ISO text."""
-    if form.kind == "seconds":
-        return f"date({place}, 'unixepoch')"
-    if form.kind == "millis":
-        return f"date({place} / 1000, 'unixepoch')"
-    if form.kind == "ymd":
-        return place if form.mark == "-" else f"replace({place}, '{form.mark}', '-')"
-    starts = {"dmy": (7, 4, 1), "mdy": (7, 1, 4), "compact": (1, 5, 7)}[form.kind]
-    year, month, day = (
-        f"substr({place}, {start}, {size})" for start, size in zip(starts, (4, 2, 2), strict=True)
-    )
-    return f"{year} || '-' || {month} || '-' || {day}"
 
 
 def _literal(form: DateFormat, moment: Moment, dialect: str) -> str:

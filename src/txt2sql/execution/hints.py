@@ -20,17 +20,10 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any
 
-from txt2sql.execution.dates import (
-    FIRST_YEAR,
-    LAST_YEAR,
-    DateFormat,
-    Period,
-    condition,
-    date_format,
-    periods,
-)
+from txt2sql.execution.dates import Period, condition, periods
 from txt2sql.execution.names import WORD, fold, key
 from txt2sql.identifiers import quote_identifier
+from txt2sql.sql.date_formats import FIRST_YEAR, LAST_YEAR, DateFormat, date_format
 from txt2sql.types import Column, Schema, Table, ValueMatch
 
 MAX_DATES, MAX_HINTS = 3, 6

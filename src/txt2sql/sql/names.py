@@ -47,7 +47,7 @@ OUTER = -1
 
 
 _SQLITE = Dialect.get_or_raise("sqlite")
-_COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE)
+COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE)
 _TIME_PARTS = {"Y": r"\d{4}", "m": r"\d\d", "d": r"\d\d", "H": r"\d\d", "w": "[0-6]"}
 """What strftime gives for its commonest directives, as patterns."""
 _CATALOG = frozenset(("sqlite_master", "sqlite_schema", "sqlite_temp_master", "sqlite_temp_schema"))
@@ -66,6 +66,7 @@ class Kind(Enum):
     QUOTED_TEXT = "quoted word that is no column"
     JOIN_WITHOUT_CONDITION = "join without a condition"
     SAME_FOR_ALL_ROWS = "condition that is the same for all rows"
+    NO_DATE = "date of a column that has none"
 
 
 FORGIVEN = (Kind.QUOTED_TEXT, Kind.JOIN_WITHOUT_CONDITION, Kind.SAME_FOR_ALL_ROWS)
@@ -86,6 +87,7 @@ _SENTENCES = {
     Kind.QUOTED_TEXT: _NO_COLUMN,
     Kind.JOIN_WITHOUT_CONDITION: "that joins a table without a condition",
     Kind.SAME_FOR_ALL_ROWS: "with a condition that is the same for all rows",
+    Kind.NO_DATE: "that takes a date from a column without dates",
 }
 
 
@@ -188,6 +190,14 @@ def resolve(sql: str, schema: Schema) -> Names | None:
     walk.query(trees[0], None, {})
     walk.constant_conditions(trees[0])
     return Names(trees[0], walk.scopes, walk.faults)
+
+
+def resolved(sql: str, schema: Schema) -> Names | None:
+    """The same; None, too, where the text cannot be read."""
+    try:
+        return resolve(sql, schema)
+    except (SqlglotError, RecursionError, ValueError, AttributeError, TypeError):
+        return None  # of hostile text sqlglot builds trees that lack what every query has
 
 
 class _Walk:
@@ -370,12 +380,12 @@ class _Walk:
             for scope in self.scopes
             for node, number in scope.resolved
         }
-        for node in tree.find_all(*_COMPARISONS, exp.In, exp.Sub, exp.Div):
+        for node in tree.find_all(*COMPARISONS, exp.In, exp.Sub, exp.Div):
             right = node.args.get("expression")  # of IN: none, but a list
             if right is not None and _same(node.this, right, places):
                 joins = isinstance(node.find_ancestor(exp.Join, exp.Select), exp.Join)
                 # In a join such a comparison is seen as a join of nothing.
-                if not (joins and isinstance(node, _COMPARISONS)):
+                if not (joins and isinstance(node, COMPARISONS)):
                     self.report(Kind.SAME_FOR_ALL_ROWS, self.text(node.this), node, None)
             if isinstance(node, (exp.EQ, exp.In)):
                 values = node.expressions if right is None else [right]

@@ -12,7 +12,7 @@ FromClause(start=9, end=18, joins=[(',', 15, 16)])
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,9 @@ from txt2sql.types import Table
 
 Node = Any
 """A node of sqlglot's tree; the base class of nodes has another name from version to version."""
+
+Edit = tuple[int, int, str]
+"""(start, end, text): the text takes the place of the characters from start to before end."""
 
 QUERIES = (exp.Select, exp.SetOperation, exp.Subquery)
 ROWID = frozenset(("rowid", "_rowid_", "oid"))
@@ -218,6 +221,13 @@ def span(node: Node) -> tuple[int, int]:
     """
     start = node.meta.get("start", -1)
     return start, node.meta.get("end", -2) + 1
+
+
+def edited(sql: str, edits: Iterable[Edit]) -> str:
+    """The text after edits of places that do not overlap."""
+    for start, end, text in sorted(edits, reverse=True):
+        sql = sql[:start] + text + sql[end:]
+    return sql
 
 
 def unquoted(name: str) -> str:

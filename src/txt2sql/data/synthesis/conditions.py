@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 
 from txt2sql.data.synthesis.contents import ColumnProfile, Edge, Profile, an, be, plural
 from txt2sql.execution import dates
-from txt2sql.execution.dates import DateFormat
 from txt2sql.identifiers import quote_identifier as quote
+from txt2sql.sql.date_formats import DateFormat, iso_day
 from txt2sql.types import Cell, Row
 
 _T = TypeVar("_T")
@@ -156,7 +156,7 @@ def bucket(form: DateFormat, unit: str, column: str) -> str | None:
     if form.kind == "unclear" or not form.padded:
         return None
     unix = {"seconds": f"{column}, 'unixepoch'", "millis": f"{column} / 1000, 'unixepoch'"}
-    day = unix.get(form.kind) or dates.iso_day(column, form)
+    day = unix.get(form.kind) or iso_day(column, form)
     if unit == "quarter":
         return f"STRFTIME('%Y', {day}) || '-Q' || ((STRFTIME('%m', {day}) + 2) / 3)"
     if unit == "day":

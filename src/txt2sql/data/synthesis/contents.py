@@ -18,9 +18,9 @@ from functools import cached_property, lru_cache
 
 from txt2sql.execution import names
 from txt2sql.execution.database import Database
-from txt2sql.execution.dates import DateFormat, date_format
 from txt2sql.execution.sandbox import quoted
 from txt2sql.identifiers import quote_identifier as quote
+from txt2sql.sql.date_formats import DateFormat, date_format
 from txt2sql.types import Cell, Column, Row, Schema, Table
 
 _READ_ROWS, _SAMPLE, _VALUE_CHARS, _MAX_HOPS = 2000, 300, 48, 3

@@ -1,0 +1,289 @@
+"""How the columns of a database store dates, and SQL that reads them so.
+
+ISO dates and times, YYYY/MM/DD, DD.MM.YYYY, MM/DD/YYYY, 20250501, Unix seconds and milliseconds, whole
+years, YYYY-MM: the format is seen from sample values. A model that reads a column as if it were of
+another format gets nothing or nonsense from it, without an error; `read_as_stored` puts that right where
+the column's format leaves one way to read what was meant.
+
+>>> from txt2sql.types import Table
+>>> read_as_stored(
+...     "SELECT strftime('%Y', paid_at) FROM bill",
+...     Schema("s", (Table("bill", (Column("paid_at", "number", samples=("1738368000",)),)),)),
+... )
+"SELECT strftime('%Y', paid_at, 'unixepoch') FROM bill"
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from sqlglot import exp
+
+from txt2sql.sql.names import COMPARISONS, Kind, Problem, resolved
+from txt2sql.sql.sources import Edit, Node, edited, span
+from txt2sql.types import Column, Schema
+
+FIRST_YEAR, LAST_YEAR = 1500, 2100
+_LEAST_SHARE = 0.9
+"""Of the sample, in one format."""
+_YMD = re.compile(r"(\d{4})([-/])(\d\d)\2(\d\d)([ T]\d\d:\d\d.*)?")
+_DMY = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4})(\s.*)?")
+_MONTH_TEXT = re.compile(r"\d{4}-(?:0[1-9]|1[0-2])")
+_COMPACT = re.compile(r"(?:1[5-9]|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
+_YEAR_TEXT = re.compile(r"(?:1[5-9]|20)\d\d")
+_YEAR_NAMES = frozenset(
+    "year years yr built founded established opened launched born birth debut released introduced "
+    "completed commissioned formed season".split()
+)
+_TIME_NAMES = frozenset(
+    "date time timestamp at on ts created updated modified epoch day when since until".split()
+)
+_UNIX = (100_000_000, 4_200_000_000)  # 1973 to 2103
+_UNIX_MILLIS = (1000 * _UNIX[0], 1000 * _UNIX[1])
+
+
+class DateFormat(NamedTuple):
+    """`kind` is ymd, dmy, mdy, unclear (dmy or mdy), compact, month, year, seconds or millis."""
+
+    kind: str
+    mark: str = "-"
+    text: bool = True
+    padded: bool = True
+    timed: bool = False
+
+
+def date_format(words: str, column_type: str, values: Sequence[Any]) -> DateFormat | None:
+    """The format of a column from a sample of its values, None where they are no dates.
+
+    >>> date_format("due", "text", ["24.12.2024", "01.02.2025"])
+    DateFormat(kind='dmy', mark='.', text=True, padded=True, timed=False)
+    """
+    name = set(words.lower().split())
+    done = any(word.endswith("ed") for word in name)  # issued, first appeared
+    timely = done or column_type == "time" or bool(name & (_TIME_NAMES | _YEAR_NAMES))
+    if not timely and not any(isinstance(value, str) for value in values[:5]):
+        return None
+    texts = [value.strip() for value in values if isinstance(value, str)]
+    numbers = [value for value in values if isinstance(value, (int, float))]
+    if texts and len(texts) >= _LEAST_SHARE * len(values):
+        return _text_format(name, texts)
+    if not numbers or len(numbers) < _LEAST_SHARE * len(values):
+        return None
+    if any(number != int(number) for number in numbers if abs(number) < 1e15):
+        return None
+
+    def within(low: float, high: float) -> bool:
+        return sum(low <= number <= high for number in numbers) >= _LEAST_SHARE * len(numbers)
+
+    if (name & _YEAR_NAMES or column_type == "time" or done) and within(FIRST_YEAR, LAST_YEAR):
+        return DateFormat("year", text=False)
+    if all(_COMPACT.fullmatch(f"{number:.0f}") for number in numbers):
+        return DateFormat("compact", text=False) if timely else None
+    if timely and within(*_UNIX):
+        return DateFormat("seconds", text=False)
+    return DateFormat("millis", text=False) if timely and within(*_UNIX_MILLIS) else None
+
+
+def _text_format(name: set[str], texts: list[str]) -> DateFormat | None:
+    if not any(text[:1].isdigit() for text in texts[:5]):
+        return None
+
+    def matches(pattern: re.Pattern[str]) -> list[re.Match[str]]:
+        """Those of the texts, where they are nearly all."""
+        matched = [match for text in texts if (match := pattern.fullmatch(text))]
+        return matched if len(matched) >= _LEAST_SHARE * len(texts) else []
+
+    if ymd := matches(_YMD):
+        return DateFormat("ymd", ymd[0][2], timed=any(match[5] for match in ymd))
+    if dmy := matches(_DMY):
+        first, second = (max(int(match[group]) for match in dmy) for group in (1, 3))
+        kind = "dmy" if first > 12 >= second else "mdy" if second > 12 >= first else "unclear"
+        if kind == "unclear" and dmy[0][2] == ".":  # nobody writes the month first there
+            kind = "dmy"
+        padded = all(len(match[1]) == len(match[3]) == 2 for match in dmy)
+        return DateFormat(kind, dmy[0][2], padded=padded, timed=any(match[5] for match in dmy))
+    if matches(_MONTH_TEXT):
+        return DateFormat("month")
+    if matches(_COMPACT):
+        return DateFormat("compact")
+    return DateFormat("year") if name & _YEAR_NAMES and matches(_YEAR_TEXT) else None
+
+
+def iso_day(place: str, form: DateFormat) -> str:
+    """An expression that is the column's day as ISO text."""
+    if form.kind == "seconds":
+        return f"date({place}, 'unixepoch')"
+    if form.kind == "millis":
+        return f"date({place} / 1000, 'unixepoch')"
+    if form.kind == "ymd":
+        return place if form.mark == "-" else f"replace({place}, '{form.mark}', '-')"
+    starts = {"dmy": (7, 4, 1), "mdy": (7, 1, 4), "compact": (1, 5, 7)}[form.kind]
+    year, month, day = (
+        f"substr({place}, {start}, {size})" for start, size in zip(starts, (4, 2, 2), strict=True)
+    )
+    return f"{year} || '-' || {month} || '-' || {day}"
+
+
+# ------------------------------------------------------------- statements that read another format
+
+_SLICES = {
+    "ymd": {(1, 4): "%Y", (6, 2): "%m", (9, 2): "%d", (1, 7): "%Y-%m"},
+    "dmy": {(7, 4): "%Y", (-4, 0): "%Y", (4, 2): "%m", (1, 2): "%d", (9, 2): "%y"},
+    "mdy": {(7, 4): "%Y", (-4, 0): "%Y", (1, 2): "%m", (4, 2): "%d", (9, 2): "%y"},
+    "compact": {(1, 4): "%Y", (5, 2): "%m", (7, 2): "%d"},
+}
+"""What substr(date, start, length) gives in each format, as strftime writes it."""
+_ANYWHERE = {**_SLICES["compact"], **_SLICES["dmy"], **_SLICES["ymd"]}
+_FUNCTIONS = frozenset(("date", "datetime", "julianday", "strftime", "time", "unixepoch"))
+_MAY_READ_DATES = re.compile(r"date|time|julian|unixepoch|substr|\d{4}", re.I)
+_TIMED = re.compile(r"\d{4}-\d\d|\d\d:\d\d")
+_FROM_UNIX = re.compile(r"\s*,\s*'unixepoch'", re.I)
+_EQUAL = re.compile(r"\s*=\s*")
+_SIGN = re.compile(r"\s*(?:[<>]=?|=|!=|<>)\s*|\s+(?:NOT\s+)?BETWEEN\s+", re.I)
+_VALUE = re.compile(r"'[^']*'|\d+")
+_AND = re.compile(r"\s+AND\s+", re.I)
+_ISO_VALUE = re.compile(r"'\d{4}-\d\d-\d\d'")
+_PART_VALUES = {
+    "%Y": re.compile(r"'?((?:1[5-9]|20)\d\d)'?"),
+    "%Y-%m": re.compile(r"'(\d{4}-(?:0[1-9]|1[0-2]))'"),
+}
+
+
+def column_format(column: Column, dated: bool = False) -> DateFormat | None:
+    """The format of the dates of a column by its samples; `dated` where it is known to have dates."""
+    values: list[Any] = list(column.samples)
+    if column.type == "number":
+        if not all(re.fullmatch(r"-?\d+(\.0)?", value) for value in values):
+            return None
+        values = [int(float(value)) for value in values]
+    words = column.words or column.name.replace("_", " ")
+    return date_format(f"{words} date" if dated else words, column.type, values) if values else None
+
+
+def read_as_stored(sql: str, schema: Schema) -> str | Problem:
+    """The statement with each column of dates read in the format that it stores; the problem where it takes
+    a date from a column that has none.
+
+    Mends date functions of Unix times and of texts that are not ISO, parts that are cut out at the places
+    of another format, and comparisons with a date, month or year of another format.
+    """
+    if not _MAY_READ_DATES.search(sql):
+        return sql  # which spares parsing it
+    names = resolved(sql, schema)
+    edits = []
+    for scope in names.scopes if names is not None else ():
+        for node, number in scope.resolved:
+            table = scope.sources[number].table
+            column = table.column(node.name) if table is not None else None
+            place = span(node.args.get("table") or node.this)[0], span(node.this)[1]
+            if column is None or place[0] < 0:
+                continue
+            form = column_format(column, dated=_in_function(node))
+            dateless = (
+                form is None and column.samples and not any(map(_TIMED.match, column.samples))
+            )
+            if dateless and _in_function(node) and not _FROM_UNIX.match(sql, place[1]):
+                # Of 36,000 golds 1 takes a date from such a column, and is wrong.
+                return Problem(Kind.NO_DATE, column.name)
+            if form is None or form.kind == "unclear" or not form.padded:
+                continue
+            if (edit := _edit(sql, node, place, form)) is not None:
+                edits.append(edit)
+    return edited(sql, edits)
+
+
+def _in_function(column: exp.Column) -> bool:
+    """Whether it is the time value of a date function."""
+    parent = column.parent
+    called = isinstance(parent, exp.Anonymous) and parent.name.lower() in _FUNCTIONS
+    return called or isinstance(parent, (exp.Date, exp.TsOrDsToTimestamp))
+
+
+def _edit(sql: str, node: Node, place: tuple[int, int], form: DateFormat) -> Edit | None:
+    start, end = place
+    name, parent = sql[start:end], node.parent
+    if _in_function(node):
+        unix = _FROM_UNIX.match(sql, end)
+        if form.kind in ("seconds", "millis"):
+            value = name if form.kind == "seconds" else f"{name} / 1000"
+            wanted = value + ("" if unix else ", 'unixepoch'")
+        else:
+            end, wanted = (unix.end() if unix else end), _iso(name, form)
+    elif isinstance(parent, exp.Substring) and node is parent.this:
+        at, size = parent.args.get("start"), parent.args.get("length")
+        cut = _number(at), _number(size)
+        part = _ANYWHERE.get(cut)
+        if part is None or cut in _SLICES.get(form.kind, {}) or form.kind in ("month", "year"):
+            return None
+        end = sql.index(")", end) + 1
+        before = re.search(r"\bsubstr(?:ing)?\s*\(\s*$", sql[:start], re.I)
+        if before is None:
+            return None
+        start, wanted = before.start(), _part(name, form, part)
+    elif isinstance(parent, (*COMPARISONS, exp.Between)) and node is parent.this:
+        return _compared(sql, place, form)
+    else:
+        return None
+    return (start, end, wanted) if sql[start:end] != wanted else None
+
+
+def _compared(sql: str, place: tuple[int, int], form: DateFormat) -> Edit | None:
+    """The edit for a column that is compared with a literal of another format."""
+    start, end = place
+    name, sign = sql[start:end], _SIGN.match(sql, end)
+    value = _VALUE.match(sql, sign.end()) if sign else None
+    if sign is None or value is None or form.kind in ("month", "year"):
+        return None
+    if _EQUAL.fullmatch(sign[0]):
+        for part, pattern in _PART_VALUES.items():
+            if match := pattern.fullmatch(value[0]):
+                return start, value.end(), f"{_part(name, form, part)} = '{match[1]}'"
+    iso = form.kind == "ymd" and form.mark == "-"
+    if _ISO_VALUE.fullmatch(value[0]):
+        if not iso:
+            return start, end, _iso(name, form)
+        if form.timed and _EQUAL.fullmatch(sign[0]):
+            return start, end, f"date({name})"
+        return None
+    if not iso:
+        return None
+    wanted: list[str] = []
+    at: re.Match[str] | None = value
+    while at is not None:  # the literals, two after BETWEEN
+        dmy, ymd = _DMY.fullmatch(at[0][1:-1]), _COMPACT.fullmatch(at[0].strip("'"))
+        if dmy and dmy[2] == ".":
+            wanted.append(f"'{dmy[4]}-{dmy[3]:0>2}-{dmy[1]:0>2}'")
+        elif ymd:
+            wanted.append(f"'{ymd[0][:4]}-{ymd[0][4:6]}-{ymd[0][6:]}'")
+        else:
+            return None
+        last, following = (
+            at.end(),
+            _AND.match(sql, at.end()) if "BETWEEN" in sign[0].upper() else None,
+        )
+        at = _VALUE.match(sql, following.end()) if following and len(wanted) < 2 else None
+    return value.start(), last, " AND ".join(wanted)
+
+
+def _iso(place: str, form: DateFormat) -> str:
+    if form.kind in ("month", "year"):
+        return f"{place} || '{'-01' if form.kind == 'month' else '-01-01'}'"
+    return iso_day(place, form)
+
+
+def _part(place: str, form: DateFormat, part: str) -> str:
+    """An expression that is a part of the column's date, as strftime gives it."""
+    cuts = {name: cut for cut, name in reversed(_SLICES.get(form.kind, {}).items())}
+    if part in cuts and not (part == "%Y-%m" and form.mark != "-"):
+        return f"substr({place}, {cuts[part][0]}, {cuts[part][1]})"
+    return f"strftime('{part}', {iso_day(place, form)})"
+
+
+def _number(node: Node) -> int:
+    """An integer that is written out, else 0."""
+    sign = -1 if isinstance(node, exp.Neg) else 1
+    literal = node.this if sign < 0 else node
+    known = isinstance(literal, exp.Literal) and literal.name.isdigit()
+    return sign * int(literal.name) if known else 0

@@ -1,0 +1,117 @@
+"""Dates are read in the format that a column stores, whatever format a model took it for."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import pytest
+
+from txt2sql.sql.date_formats import read_as_stored
+from txt2sql.sql.names import Problem
+from txt2sql.sql.repair import mend
+from txt2sql.types import Column, Schema, Table
+
+CELLS = {
+    "iso": "2025-03-25",
+    "stamp": "2025-03-25 10:30:00",
+    "slashed": "2025/03/25",
+    "german": "25.03.2025",
+    "american": "03/25/2025",
+    "day_key": 20250325,
+    "paid_at": 1742898600,
+    "received_at": 1742898600000,
+    "month": "2025-03",
+    "release_year": 2025,
+    "price": 12,
+    "name": "Ada",
+    "sold": None,
+}
+COLUMNS = tuple(
+    Column(
+        name,
+        "number" if isinstance(cell, int) else "text",
+        samples=(str(cell),) if cell is not None else (),
+        words=name.replace("_", " "),
+    )
+    for name, cell in CELLS.items()
+)
+SCHEMA = Schema("shop", (Table("bill", COLUMNS),))
+DAYS = ("iso", "stamp", "slashed", "german", "american", "day_key", "paid_at", "received_at")
+
+
+@pytest.fixture(scope="module")
+def shop() -> sqlite3.Connection:
+    connection = sqlite3.connect(":memory:")
+    connection.execute(f"CREATE TABLE bill ({', '.join(CELLS)})")
+    connection.execute(f"INSERT INTO bill VALUES ({','.join('?' * len(CELLS))})", [*CELLS.values()])
+    return connection
+
+
+def value(shop: sqlite3.Connection, expression: str) -> object:
+    """What the expression gives once it is mended."""
+    sql = read_as_stored(f"SELECT {expression} FROM bill", SCHEMA)
+    assert isinstance(sql, str)
+    return shop.execute(sql).fetchone()[0]
+
+
+@pytest.mark.parametrize("column", DAYS)
+def test_every_way_to_read_a_date_fits_every_format(shop: sqlite3.Connection, column: str) -> None:
+    assert value(shop, f"strftime('%Y-%m', {column})") == "2025-03"
+    assert value(shop, f"strftime('%Y-%m', {column}, 'unixepoch')") == "2025-03"
+    assert value(shop, f"date(bill.{column}, '+1 day')") == "2025-03-26"
+    assert value(shop, f"CAST(julianday({column}) AS INTEGER)") in (2460759, 2460760)
+    cut = value(shop, f"SUBSTR({column}, 7, 4) || '-' || SUBSTR({column}, 4, 2)")
+    assert cut == ("2025-25" if column == "american" else "2025-03")  # its own place of the day
+    assert value(shop, f"substr({column}, 1, 4)") == "2025"
+    assert value(shop, f"{column} >= '2025-03-25' AND {column} < '2025-03-26'") == 1
+    assert value(shop, f"{column} = '2025-03-25'") == 1
+    assert value(shop, f"{column} = 2025") == 1
+    assert value(shop, f"{column} = '2025-03'") == 1
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "iso = '25.03.2025'",
+        "iso BETWEEN '01.03.2025' AND '31.03.2025'",
+        "iso >= 20250325 AND iso < 20250326",
+        "stamp > '24.3.2025'",
+        "strftime('%Y', release_year) = '2025'",
+        "strftime('%m', month) = '03'",
+    ],
+)
+def test_literals_take_the_format_of_the_column(shop: sqlite3.Connection, condition: str) -> None:
+    assert value(shop, condition) == 1
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "strftime('%Y', iso)",
+        "substr(german, 7, 4) || substr(german, 4, 2) || substr(german, 1, 2)",
+        "substr(american, 4, 2)",
+        "substr(name, 1, 4)",
+        "date(paid_at, 'unixepoch')",
+        "date(received_at / 1000, 'unixepoch')",
+        "date(day_key / 100)",
+        "iso BETWEEN '2025-03-01' AND '2025-03-31'",
+        "stamp >= '2025-03-25'",
+        "day_key BETWEEN 20250301 AND 20250331",
+        "price = 2025",
+        "release_year = 2025",
+        "date(sold)",
+        "date('now')",
+    ],
+)
+def test_what_fits_is_not_touched(expression: str) -> None:
+    sql = f"SELECT {expression} FROM bill ORDER BY day_key, iso"
+    assert read_as_stored(sql, SCHEMA) == sql
+
+
+@pytest.mark.parametrize("column", ["price", "name"])
+def test_a_date_of_a_column_without_dates_is_refused(column: str) -> None:
+    sql = f"SELECT count(*) FROM bill WHERE julianday(iso) - julianday({column}) > 14"
+    assert isinstance(read_as_stored(sql, SCHEMA), Problem)
+    mended = mend(sql, SCHEMA)
+    assert mended.sql is None
+    assert f"({column})" in mended.problem
