@@ -2,7 +2,8 @@
 """Build the analysts' data set: python data/scripts/build_analysts.py FOLDER
 
 Questions as people put them about invented databases, to train on: `data/analysts/NAME.sql` makes a
-database, `NAME.jsonl` holds its questions. FOLDER gets them in Spider's layout.
+database, `NAME.jsonl` holds its questions. FOLDER gets them in Spider's layout, with the questions of
+`unanswerable.json` that are not held out for confidence: their SQL is `SELECT NULL`.
 """
 
 from __future__ import annotations
@@ -30,6 +31,12 @@ def main() -> None:
             connection.executescript(script.read_text(encoding="utf-8"))
         lines = script.with_suffix(".jsonl").read_text(encoding="utf-8").splitlines()
         items += [{"db_id": script.stem, **json.loads(line)} for line in lines]
+    unanswerable = json.loads((SOURCES / "unanswerable.json").read_text(encoding="utf-8"))
+    items += [
+        {"db_id": each["db_id"], "question": each["question"], "sql": "SELECT NULL"}
+        for each in unanswerable
+        if not each["held_out"]
+    ]
     text = json.dumps(items, ensure_ascii=False, indent=1)
     (folder / "train.json").write_text(text + "\n", encoding="utf-8")
     print(

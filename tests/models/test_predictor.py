@@ -271,6 +271,16 @@ def test_a_candidate_is_as_likely_as_it_makes_the_question(channel: float, chose
     assert next(direct.predict([follow_up])).sql == GOOD  # "and in 2023?" says too little
 
 
+def test_a_model_that_finds_no_answer_declines_and_leaves_a_guess() -> None:
+    direct = weighed(predictor(Beam("SELECT NULL", GOOD), Run()), -9.0)
+    question = replace(EXAMPLES[0], question="how many shops are there?")
+    [guess] = direct.predict([question])
+    assert (guess.sql, guess.certainty) == (GOOD, "unknown")
+    assert "nothing in this database" in guess.doubt
+    assert guess.features[NAMES.index("declined")] == 1
+    assert answer(Beam("SELECT NULL", "select null;")).sql is None
+
+
 def test_doubt_says_what_speaks_against_an_answer() -> None:
     direct = weighed(predictor(Beam(EMPTY), Run()), -9.0)
     for noun, doubt in (("llamas", "'llamas'"), ("shops", "no row")):

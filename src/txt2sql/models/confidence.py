@@ -26,6 +26,7 @@ import numpy as np
 from txt2sql.errors import ModelError
 from txt2sql.prompts.copies import joined, name_parts, stem
 from txt2sql.runs import write_atomically
+from txt2sql.sql.text import DECLINED
 from txt2sql.types import Certainty, Column, Prediction, QueryResult, Schema, Table, ValueMatch
 
 SURE, KNOWN = 0.6, 0.1
@@ -36,7 +37,7 @@ FILE = "confidence.json"
 
 NAMES = (
     "probability", "least_token", "tokens", "failed", "empty", "repaired", "dropped", "candidates",
-    "unmatched_words",
+    "unmatched_words", "declined",
 )  # fmt: skip
 """The features, in order."""
 
@@ -89,9 +90,11 @@ def features(
     *,
     logprobs: Sequence[float] = (),
     result: QueryResult | None = None,
+    declined: bool = False,
 ) -> tuple[float, ...]:
     """The signs of an answer, see `NAMES`. `logprobs` are those of the completion that was chosen,
-    and `result` is what its statement gave. What is not known counts as what it mostly is.
+    `result` is what its statement gave, and `declined` says that the model's own answer is that the database has none.
+    What is not known counts as what it mostly is.
     """
     confidence = 0.5 if prediction.confidence is None else prediction.confidence
     probability = min(max(confidence, _LEAST), 1 - _LEAST)
@@ -106,6 +109,7 @@ def features(
         math.log1p(len(prediction.dropped)),
         float(len(prediction.candidates)),
         float(len(unmatched_words(question, schema, matches))),
+        float(declined),
     )
 
 
@@ -115,11 +119,14 @@ def doubts(
     schema: Schema,
     matches: Sequence[ValueMatch],
     result: QueryResult | None = None,
+    declined: bool = False,
 ) -> str:
     """One sentence on what speaks against an answer; "" where nothing but a low probability does."""
     if words := unmatched_words(question, schema, matches):
         some = " or ".join(f"'{word}'" for word in words[:3])
         return f"nothing in this database is called {some}"
+    if declined:
+        return DECLINED
     if prediction.sql is None:
         return "the model wrote no query for it"
     if result is not None and result.ok and not result.says_something:

@@ -31,7 +31,7 @@ from txt2sql.models.grammar import sql_grammar
 from txt2sql.models.vote import ScoredAnswer, choose
 from txt2sql.models.vote import Weights as VoteWeights
 from txt2sql.prompts import ANSWER_TOKENS, count_tokens, question_prompt, render
-from txt2sql.sql.text import extract_sql
+from txt2sql.sql.text import declines, extract_sql
 from txt2sql.types import (
     Completion,
     Example,
@@ -236,11 +236,12 @@ class DirectPredictor:
             prompt=prompt,
         )
         if self.executor is not None and completion.logprobs:
-            prediction = self._weighed(example, prediction, completion)
+            declined = declines(completions[0].text)
+            prediction = self._weighed(example, prediction, completion, declined)
         return replace(prediction, seconds=seconds + time.perf_counter() - start)
 
     def _weighed(
-        self, example: Example, prediction: Prediction, completion: Completion
+        self, example: Example, prediction: Prediction, completion: Completion, declined: bool
     ) -> Prediction:
         """The prediction with the features of its confidence, and with what fitted weights say of them."""
         assert self.executor is not None and prediction.prompt is not None
@@ -248,13 +249,13 @@ class DirectPredictor:
         schema, matches = self.schemas(example.db_id), prediction.prompt.matches
         signs = features(
             prediction, example.question, schema, matches,
-            logprobs=completion.logprobs, result=result,
+            logprobs=completion.logprobs, result=result, declined=declined,
         )  # fmt: skip
         prediction = replace(prediction, features=signs)
         if self.weights is None:
             return prediction
         confidence = self.weights.probability(signs)
-        doubt = doubts(prediction, example.question, schema, matches, result)
+        doubt = doubts(prediction, example.question, schema, matches, result, declined)
         return replace(
             prediction, confidence=confidence, certainty=certainty(confidence), doubt=doubt
         )
@@ -279,12 +280,9 @@ class DirectPredictor:
         return self._mended(example.db_id, written) if written else None
 
     def _mend(self, db_id: str, sql: str) -> Repair:
-        from txt2sql.sql.repair import Repair, mend  # imports sqlglot
+        from txt2sql.sql.repair import mend  # imports sqlglot
 
-        schema = self.schemas(db_id)
-        if schema.dialect != "sqlite":  # every other engine refuses unknown names itself
-            return Repair(sql)
-        return mend(sql, schema)
+        return mend(sql, self.schemas(db_id))
 
     def _best(
         self,

@@ -166,8 +166,8 @@ class StepExpander:
         """Give a whole answer the query that may be run; why there is none, else ""."""
         schema = state.rendered.schema
         written = extract_sql(state.text)
-        if written is None or schema.dialect != "sqlite":  # others refuse unknown names themselves
-            state.sql = written
+        if written is None:
+            state.sql = None
             return ""
         repair = mend(written, schema)
         state.sql, state.repaired = repair.sql, repair.changed

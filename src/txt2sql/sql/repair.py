@@ -34,6 +34,7 @@ from txt2sql.sql.names import (
     tables_with,
 )
 from txt2sql.sql.sources import Edit, Node, Scope, Source, components, edited, span
+from txt2sql.sql.text import DECLINED, declines
 from txt2sql.types import ForeignKey, Schema, Table
 
 _ROUNDS = 8
@@ -71,7 +72,11 @@ class Repair:
 
 
 def mend(sql: str, schema: Schema) -> Repair:
-    """A statement that a model wrote, as it may be run on a database of SQLite's."""
+    """A statement that a model wrote, as it may be run on a database of the schema's engine."""
+    if declines(sql):
+        return Repair(None, problem=DECLINED)
+    if schema.dialect != "sqlite":  # every other engine refuses unknown names itself
+        return Repair(sql)
     mended = repair(sql, schema)
     if mended is None:
         return Repair(None, problem=check(sql, schema)[0].sentence)

@@ -17,6 +17,7 @@ import json
 import re
 from collections.abc import Iterator
 
+DECLINED = "the model found nothing in this database that answers it"
 _LONGEST = 50_000
 """Characters of a completion that are read: far above any `max_new_tokens`, so that a runaway
 completion costs milliseconds."""
@@ -55,6 +56,11 @@ def extract_sql(completion: str) -> str | None:
         if sql is not None:
             return sql
     return None
+
+
+def declines(sql: str) -> bool:
+    """Whether a statement is `SELECT NULL`: what the bundled model writes where a database has no answer."""
+    return re.fullmatch(r"\s*SELECT\s+NULL\s*;?\s*", sql, re.I) is not None
 
 
 def is_ordered(sql: str) -> bool:
