@@ -34,7 +34,7 @@ EMPTY, GOOD = "SELECT max(id) FROM shop", "SELECT count(*) FROM shop"
 UNLIKELY = "SELECT count(town) + 1 + 1 FROM shop"
 GHOST, OTHER_GHOST = "SELECT budget FROM shop", 'SELECT "Budget" FROM staff'
 JOINLESS = "SELECT town FROM staff"
-MENDED = "SELECT town FROM staff JOIN shop ON shop.id = staff.shop_id"
+MENDED = "SELECT DISTINCT town FROM staff JOIN shop ON shop.id = staff.shop_id"
 
 
 class Beam:

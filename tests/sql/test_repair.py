@@ -225,12 +225,12 @@ STORES = Schema(
 )
 CHAIN = "sales JOIN products ON products.product_id = sales.product JOIN groups ON groups.group_no = products.group_id"
 ALONG_KEYS = f"""
-SELECT title FROM sales JOIN groups ON sales.buyer = groups.group_no WHERE units > 1
-    SELECT title FROM {CHAIN} WHERE units > 1
+SELECT units, title FROM sales JOIN groups ON sales.buyer = groups.group_no WHERE units > 1
+    SELECT units, title FROM {CHAIN} WHERE units > 1
 SELECT * FROM sales JOIN groups ON sales.buyer = groups.group_no
     SELECT sales.*, groups.* FROM {CHAIN}
-SELECT p.label FROM sales AS s JOIN products AS p ON s.sale = p.product_id
-    SELECT p.label FROM sales AS s JOIN products AS p ON p.product_id = s.product
+SELECT max(p.label) FROM sales AS s JOIN products AS p ON s.sale = p.product_id
+    SELECT max(p.label) FROM sales AS s JOIN products AS p ON p.product_id = s.product
 SELECT (SELECT MAX(units) FROM sales JOIN products ON sales.units = products.group_id)
     SELECT (SELECT MAX(units) FROM sales JOIN products ON products.product_id = sales.product)
 """
@@ -245,7 +245,7 @@ def test_numbers_that_no_key_connects_are_joined_along_keys(sql: str, expected: 
 @pytest.mark.parametrize(
     "sql",
     [
-        f"SELECT title FROM {CHAIN}",
+        f"SELECT units, title FROM {CHAIN}",
         "SELECT label FROM sales JOIN products ON sales.promo = products.label",  # texts tell
         "SELECT units FROM sales JOIN weather ON sales.buyer = weather.rain",  # no keys lead there
         "SELECT units FROM sales JOIN groups ON sales.units = groups.group_no",  # who knows?
@@ -256,3 +256,22 @@ def test_numbers_that_no_key_connects_are_joined_along_keys(sql: str, expected: 
 )
 def test_other_joins_stay_as_they_are(sql: str) -> None:
     assert mend(sql, STORES).sql == sql
+
+
+@pytest.mark.parametrize(
+    ("sql", "repeats"),
+    [
+        ("SELECT name FROM members JOIN visits ON members.id = member_id WHERE minutes > 5", True),
+        ("select m.name, m.town from visits v join members m on v.member_id = m.id", True),
+        ("SELECT day, name FROM members JOIN visits ON members.id = member_id", False),
+        ("SELECT day FROM members JOIN visits ON members.id = member_id", False),
+        ("SELECT count(name) FROM members JOIN visits ON members.id = member_id", False),
+        ("SELECT name FROM members JOIN visits ON members.id = member_id ORDER BY day", False),
+        ("SELECT name FROM members JOIN visits ON members.id = member_id GROUP BY day", False),
+        ("SELECT name FROM members LEFT JOIN visits ON members.id = member_id", False),
+        ("SELECT name FROM members WHERE town = 'Rome'", False),
+    ],
+)
+def test_rows_that_only_a_join_repeats_are_listed_once(sql: str, repeats: bool) -> None:
+    want = re.sub("(?i)^select", lambda match: f"{match[0]} DISTINCT", sql) if repeats else sql
+    assert mend(sql, SCHEMA).sql == want
