@@ -271,6 +271,14 @@ def test_a_candidate_is_as_likely_as_it_makes_the_question(channel: float, chose
     assert next(direct.predict([follow_up])).sql == GOOD  # "and in 2023?" says too little
 
 
+def test_what_is_hardly_meant_loses_to_any_other_candidate() -> None:
+    twice = "SELECT town, town FROM shop"
+    beam = Beam(twice, GOOD)
+    [prediction] = weighed(predictor(beam, Run(), divided=-9.0), 9.0).predict(EXAMPLES[:1])
+    assert (prediction.sql, beam.batches) == (GOOD, [1, 1])
+    assert answer(Beam(twice, BROKEN)).sql == twice
+
+
 def test_a_model_that_finds_no_answer_declines_and_leaves_a_guess() -> None:
     direct = weighed(predictor(Beam("SELECT NULL", GOOD), Run()), -9.0)
     question = replace(EXAMPLES[0], question="how many shops are there?")

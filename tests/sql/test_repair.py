@@ -17,7 +17,7 @@ from random_select import RandomSelect, objection, random_schema
 from txt2sql.execution.database import open_database
 from txt2sql.search.steps import in_backticks
 from txt2sql.sql.names import check
-from txt2sql.sql.repair import mend, repair
+from txt2sql.sql.repair import is_suspect, mend, repair
 from txt2sql.sql.text import extract_sql
 from txt2sql.types import Column, ForeignKey, Schema, Table
 
@@ -275,3 +275,38 @@ def test_other_joins_stay_as_they_are(sql: str) -> None:
 def test_rows_that_only_a_join_repeats_are_listed_once(sql: str, repeats: bool) -> None:
     want = re.sub("(?i)^select", lambda match: f"{match[0]} DISTINCT", sql) if repeats else sql
     assert mend(sql, SCHEMA).sql == want
+
+
+@pytest.mark.parametrize(
+    ("sql", "suspect"),
+    [
+        ("SELECT name FROM members WHERE id NOT IN (SELECT visits.id FROM visits)", True),
+        (
+            "SELECT day FROM visits JOIN Gifts ON member_id = value",
+            False,
+        ),  # nobody knows of `value`
+        ("SELECT count(*) FROM visits JOIN Gifts ON member_id = giver", False),
+        ("SELECT name FROM members WHERE id NOT IN (SELECT member_id FROM visits)", False),
+        ("SELECT name, town, name FROM members", True),
+        ("SELECT name, name || town FROM members", False),
+        ("SELECT count(*) FROM members EXCEPT SELECT count(*) FROM visits", True),
+        ("SELECT count(*) FROM members UNION SELECT count(*) FROM visits", False),
+        ("SELECT name FROM members INTERSECT SELECT name FROM coaches", False),
+        ("SELECT FROM WHERE", False),
+    ],
+)
+def test_what_runs_and_is_hardly_meant_is_suspect(sql: str, suspect: bool) -> None:
+    schema = replace(SCHEMA, tables=tuple(typed(table) for table in SCHEMA.tables))
+    assert is_suspect(sql, schema) is suspect
+
+
+def typed(table: Table) -> Table:
+    """The table with a number for a key."""
+    keys = ("id", "member_id", "visit_id", "giver")
+    return replace(
+        table,
+        columns=tuple(
+            replace(c, type="number", primary_key=c.name == "id") if c.name in keys else c
+            for c in table.columns
+        ),
+    )

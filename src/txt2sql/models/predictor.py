@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
@@ -124,7 +124,11 @@ class DirectPredictor:
                 self._choose(*each, seconds)
                 for each in zip(batch, prompts, completions, strict=True)
             ]
-            again = [i for i, each in enumerate(predictions) if self._unconvincing(batch[i], each)]
+            again = [
+                i
+                for i, each in enumerate(predictions)
+                if self._unconvincing(batch[i], each, completions[i])
+            ]
             if again:
                 start = time.perf_counter()
                 beams = self._sampling(self.options.second_beams)
@@ -135,7 +139,7 @@ class DirectPredictor:
                 self._ahead([batch[i] for i in again], [completions[i] for i in again])
                 for i in again:
                     best, spent = predictions[i], predictions[i].seconds + seconds
-                    if best.certainty == "sure" and self._says_something(batch[i], best.sql):
+                    if best.certainty == "sure" and not self._fails(batch[i], best, completions[i]):
                         best = replace(best, seconds=spent)  # only its readings were looked for
                     else:
                         best = self._choose(batch[i], prompts[i], completions[i], spent)
@@ -143,18 +147,30 @@ class DirectPredictor:
                     predictions[i] = replace(best, readings=readings)
             yield from predictions
 
-    def _unconvincing(self, example: Example, prediction: Prediction) -> bool:
-        """Whether a beam is worth its time: the answer gives nothing, is unsure, or leaves room for another."""
+    def _unconvincing(
+        self, example: Example, prediction: Prediction, completions: Sequence[Completion]
+    ) -> bool:
+        """Whether a beam is worth its time: the answer fails, is unsure, or leaves room for another."""
         can = getattr(self.generator, "beam_search", False)
         if self.executor is None or self.options.second_beams < 2 or not can:
             return False
         unsure = prediction.certainty in ("unsure", "unknown")
         # What the model itself gives its text: half for each of two readings (log odds, see NAMES)
         divided = prediction.certainty == "sure" and prediction.features[0] < self.options.divided
-        return unsure or divided or not self._says_something(example, prediction.sql)
+        return unsure or divided or self._fails(example, prediction, completions)
 
-    def _says_something(self, example: Example, sql: str | None) -> bool:
-        return bool(sql and self.executor and self.executor(example.db_id, sql).says_something)
+    def _fails(
+        self, example: Example, prediction: Prediction, completions: Sequence[Completion]
+    ) -> bool:
+        """Whether an answer returns nothing or is hardly meant."""
+        assert self.executor is not None
+        if prediction.sql is None or prediction.sql in self._suspects(example, completions):
+            return True
+        return not self.executor(example.db_id, prediction.sql).says_something
+
+    def _suspects(self, example: Example, completions: Sequence[Completion]) -> set[str]:
+        repairs = [self._repair(example, completion) for completion in completions]
+        return {repair.sql for repair in repairs if repair and repair.sql and repair.suspect}
 
     def _readings(
         self, example: Example, prediction: Prediction, completions: Sequence[Completion]
@@ -220,7 +236,8 @@ class DirectPredictor:
         candidates = self._candidates(example, completions)
         sql = next(iter(candidates), None)
         if len(candidates) > 1 and self.executor is not None:
-            sql = self._best(example, prompt, candidates, self.executor)
+            suspects = self._suspects(example, completions)
+            sql = self._best(example, prompt, candidates, suspects, self.executor)
         completion = completions[0] if sql is None else candidates[sql]
         repairs = [r for c in completions if (r := self._repair(example, c))]
         prediction = Prediction(
@@ -289,12 +306,17 @@ class DirectPredictor:
         example: Example,
         prompt: Prompt,
         candidates: Mapping[str, Completion],
+        suspects: Container[str],
         run: Executor,
     ) -> str:
-        """The candidate that the vote takes: of those that return something, else of those that run."""
+        """The candidate that the vote takes: of those that return something and are not suspect, else of
+        those that return something, else of those that run.
+        """
         results = {sql: run(example.db_id, sql) for sql in candidates}
         scores = {sql: sum(completion.logprobs) for sql, completion in candidates.items()}
         says = [sql for sql, result in results.items() if result.says_something]
+        if meant := [sql for sql in says if sql not in suspects]:
+            results, says = {sql: results[sql] for sql in meant}, meant
         if len({results[sql].key for sql in says}) > 1:
             for sql, likelihood in zip(says, self.channel(example, prompt, says), strict=True):
                 scores[sql] += likelihood
