@@ -280,7 +280,7 @@ def test_rows_that_only_a_join_repeats_are_listed_once(sql: str, repeats: bool) 
 @pytest.mark.parametrize(
     ("sql", "suspect"),
     [
-        ("SELECT name FROM members WHERE id NOT IN (SELECT visits.id FROM visits)", True),
+        ("SELECT name FROM members WHERE id NOT IN (SELECT visit_id FROM bills)", True),
         (
             "SELECT day FROM visits JOIN Gifts ON member_id = value",
             False,
