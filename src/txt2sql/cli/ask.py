@@ -53,8 +53,8 @@ def ask(
 
     The database is opened read-only: nothing a model writes can change it.
     Exits with 1 when a question got no SQL or its SQL failed.
-    An answer that is unsure has other readings of the question beside it; in the prompt, their number
-    runs one.
+    Other readings of the question stand beside an answer that is unsure or one of several; in the prompt,
+    their number runs one.
 
     \b
     Examples:

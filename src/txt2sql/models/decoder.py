@@ -166,18 +166,29 @@ class Decoder:
         active after that only, by the base.
         """
         answer = self.vocabulary.encode(text)
-        encoded = [self.encode(prompt) for prompt in prompts]
-        scores = []
-        for prefix, members in groupby(encoded, key=lambda each: tuple(each[0][: each[1]])):
-            cache, seen = self._prefix(prefix)
-            rows = [Row(seen, shared, waiting=[*ids[shared:], *answer]) for ids, shared in members]
-            # The token before each token of the text says how likely that one is; nothing follows the last.
-            output = self.step(cache, rows, prefix=True, last=len(answer) + 1)
-            shape = (len(rows), len(answer) + 1, -1)
-            logits = output.logits.astype(np.float64).reshape(shape)[:, :-1]
-            logits -= logits.max(2, keepdims=True)
-            logits -= np.log(np.exp(logits).sum(2, keepdims=True))
-            scores += logits[:, np.arange(len(answer)), answer].sum(1).tolist()
+        return self._scored([(prompt, answer) for prompt in prompts], prefix=True)
+
+    def likelihood(self, prompt: Prompt, texts: Sequence[str]) -> list[float]:
+        """log P(text | prompt) of each text as a whole answer."""
+        end = self.vocabulary.end_ids[0]
+        return self._scored([(prompt, [*self.vocabulary.encode(text), end]) for text in texts])
+
+    def _scored(
+        self, pairs: Sequence[tuple[Prompt, list[int]]], prefix: bool = False
+    ) -> list[float]:
+        """log P(tokens | prompt) of each pair."""
+        scores: list[float] = []
+        encoded = [(*self.encode(prompt), answer) for prompt, answer in pairs]
+        for start, members in groupby(encoded, key=lambda each: tuple(each[0][: each[1]])):
+            cache, seen = self._prefix(start)
+            for ids, shared, answer in members:
+                row = Row(seen, shared, waiting=[*ids[shared:], *answer])
+                # The token before each token says how likely that one is; nothing follows the last.
+                output = self.step(cache, [row], prefix=prefix, last=len(answer) + 1)
+                logits = output.logits[:-1].astype(np.float64)
+                logits -= logits.max(1, keepdims=True)
+                logits -= np.log(np.exp(logits).sum(1, keepdims=True))
+                scores.append(float(logits[np.arange(len(answer)), answer].sum()))
         return scores
 
     def _decode(self, cache: Any, tasks: Sequence[_Task]) -> None:

@@ -90,8 +90,8 @@ class Reading(BaseModel):
 class Answered(BaseModel):
     """An answer: rows, or the reason why there are none in `error`; `dropped` did not fit the prompt.
     `previous` is the id of the answer that the question was taken to follow. `certainty` is what the
-    `confidence` comes to: an answer that is unsure has a `doubt` and other `readings` beside it, and where it is not
-    known, `unknown` says so in a sentence and the rows are a guess.
+    `confidence` comes to: an answer that is unsure has a `doubt`, and where it is not known, `unknown` says so in a
+    sentence and the rows are a guess. `readings` are what else the question may mean.
 
     `labels` say in words what the columns are, `amounts` are the places of those that hold quantities.
     """
