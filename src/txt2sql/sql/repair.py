@@ -195,8 +195,10 @@ def each_once(sql: str, schema: Schema) -> str:
     if not plain or outer or len(listed) != 1 or start is None:
         return sql
     keys = {
-        (key.table.lower(), key.column.lower(), key.referenced_table.lower(), key.referenced_column.lower())
+        (table.name.lower(), key.column.lower(), key.referenced_table.lower(), key.referenced_column.lower())
         for key in schema.foreign_keys
+        if (table := schema.table(key.table)) is not None
+        and [c.name.lower() for c in table.columns if c.primary_key] != [key.column.lower()]  # one to one
     }  # fmt: skip
     tables = [source.table.name.lower() if source.table else "" for source in scope.sources]
     for pair in scope.equalities:
