@@ -25,7 +25,7 @@ ORDERS = Table(
 )  # fmt: skip
 KEYS = (ForeignKey("orders", "shop_id", "shops", "id"), ForeignKey("orders", "buyer_id", "buyers", "id"))  # fmt: skip
 SCHEMA = Schema("trade", (SHOPS, BUYERS, ORDERS), KEYS)
-SHOP, BUYER = "JOIN shops ON orders.shop_id = shops.id", "JOIN buyers ON buyers.id = orders.buyer_id"  # fmt: skip
+SHOP, BUYER = "JOIN shops ON orders.shop_id = shops.id", "JOIN buyers ON orders.buyer_id = buyers.id"  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -33,22 +33,22 @@ SHOP, BUYER = "JOIN shops ON orders.shop_id = shops.id", "JOIN buyers ON buyers.
     [
         (
             f"SELECT count(*) FROM orders {SHOP} WHERE city = 'Rome'",
-            f"SELECT count(*) FROM orders {SHOP} {BUYER} WHERE buyers.city = 'Rome'",
+            f"SELECT COUNT(*) FROM orders {SHOP} {BUYER} WHERE buyers.city = 'Rome'",
         ),
         (
             "SELECT count(*) FROM orders WHERE ordered LIKE '2025-03%'",
-            "SELECT count(*) FROM orders WHERE orders.paid LIKE '2025-03%'",
+            "SELECT COUNT(*) FROM orders WHERE paid LIKE '2025-03%'",
         ),
-        ("SELECT count(*) FROM orders", "SELECT SUM(orders.units) FROM orders"),
+        ("SELECT count(*) FROM orders", "SELECT SUM(units) FROM orders"),
         ("SELECT SUM(units) FROM orders", "SELECT COUNT(*) FROM orders"),
         (
             "SELECT name FROM shops ORDER BY area DESC LIMIT 1",
-            "SELECT name FROM shops ORDER BY shops.staff DESC LIMIT 1",
+            "SELECT name FROM shops ORDER BY staff DESC LIMIT 1",
         ),
         (
             "SELECT name FROM shops ORDER BY area DESC LIMIT 1",
-            "SELECT name FROM shops JOIN orders ON orders.shop_id = shops.id GROUP BY shops.id "
-            "ORDER BY SUM(orders.units) DESC LIMIT 1",
+            "SELECT name FROM shops JOIN orders ON shops.id = orders.shop_id GROUP BY shops.id "
+            "ORDER BY SUM(units) DESC LIMIT 1",
         ),
     ],
 )

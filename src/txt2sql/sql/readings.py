@@ -21,8 +21,9 @@ from sqlglot import exp
 from txt2sql.identifiers import quote_identifier
 from txt2sql.sql.date_formats import column_format
 from txt2sql.sql.names import Names, resolved
+from txt2sql.sql.normal_form import canonical_sql
 from txt2sql.sql.repair import mend
-from txt2sql.sql.sources import Edit, edited, span
+from txt2sql.sql.sources import Edit, Scope, edited, span
 from txt2sql.types import Column, Schema, Table
 
 _COUNT = re.compile(r"\bCOUNT\(\*\)", re.I)
@@ -30,16 +31,17 @@ _AMOUNT = re.compile(r"\b(SUM|AVG)\(([\w.\"]+|\"[^\"]+\")\)", re.I)
 
 
 def other_readings(sql: str, schema: Schema) -> Iterator[str]:
-    """The statements, each once; those that cannot be mended into one that runs are left out."""
+    """The statements in normal form, each once; those that cannot be mended into one that runs are left out."""
     names = resolved(sql, schema)
     if names is None or len(names.scopes) != 1 or not isinstance(names.tree, exp.Select):
         return
-    seen = {sql}
+    seen = {canonical_sql(sql, schema)}
     for text in (*_of_columns(sql, names, schema), *_of_amounts(sql, names, schema)):
-        reading = mend(text, schema)
-        if reading.sql and not reading.suspect and reading.sql not in seen:
-            seen.add(reading.sql)
-            yield reading.sql
+        mended = mend(text, schema)
+        reading = canonical_sql(mended.sql, schema) if mended.sql and not mended.suspect else ""
+        if reading and reading not in seen:
+            seen.add(reading)
+            yield reading
 
 
 def _of_columns(sql: str, names: Names, schema: Schema) -> Iterator[str]:
@@ -68,6 +70,16 @@ def _of_columns(sql: str, names: Names, schema: Schema) -> Iterator[str]:
             yield edited(
                 sql, _renamed(names, number, name, f"{label}.{quote_identifier(other.name)}")
             )
+
+    # the same of another table that has all these columns
+    used = {column.name.lower() for column, _ in scope.resolved}
+    source = scope.sources[0]
+    plain = len(scope.sources) == 1 and source.table is not None and source.label == sql[slice(*span(source.node.this))]  # fmt: skip
+    for table in schema.tables if plain and used and names.tree.find(exp.AggFunc) else ():
+        if table is not source.table and all(table.column(name) for name in used):
+            here = (source.node.this, *(c.args["table"] for c, _ in scope.resolved if c.table))
+            text = quote_identifier(table.name)
+            yield edited(sql, ((*span(name), text) for name in here))
 
 
 def _renamed(names: Names, number: int, name: str, text: str) -> Iterator[Edit]:
@@ -100,17 +112,36 @@ def _of_amounts(sql: str, names: Names, schema: Schema) -> Iterator[str]:
     key = order.expressions[0].this if order and limit and len(order.expressions) == 1 else None
     if len(read) == 1 and isinstance(key, exp.Column) and not scope.select.args.get("group"):
         place = span(key.args.get("table") or key.this)[0], span(key.this)[1]
-        yield from (edited(sql, [(*place, amount)]) for amount in amounts)
-        group = next((c.name for c in read[0].columns if c.primary_key), None)
-        start = sql.upper().rfind("ORDER BY")
-        for child in children if group else ():
-            per = f"GROUP BY {quote_identifier(read[0].name)}.{quote_identifier(group or '')} "
-            of = f"COUNT({quote_identifier(child.name)}.{quote_identifier(child.columns[0].name)})"
-            for total in (
-                of,
-                *(f"SUM({a})" for a in amounts if a.startswith(quote_identifier(child.name) + ".")),
-            ):
-                yield sql[:start] + per + edited(sql, [(*place, total)])[start:]
+        own = quote_identifier(read[0].name) + "."
+        yield from (edited(sql, [(*place, a)]) for a in amounts if a.startswith(own))
+        yield from _by_children(sql, scope, place, amounts, schema)
+
+
+def _by_children(
+    sql: str, scope: Scope, place: tuple[int, int], amounts: list[str], schema: Schema
+) -> Iterator[str]:
+    """With the first rows of a table by the number of rows that refer to them, or a total of those."""
+    parent = scope.sources[0]
+    start = sql.upper().rfind("ORDER BY")
+    for key in schema.foreign_keys:
+        if (
+            parent.table is None
+            or scope.clause is None
+            or key.referenced_table.lower() != parent.table.name.lower()
+        ):
+            continue
+        child, column = quote_identifier(key.table), quote_identifier(key.referenced_column)
+        one = f"{parent.label}.{column}"
+        join = f" JOIN {child} ON {one} = {child}.{quote_identifier(key.column)}"
+        totals = [f"SUM({amount})" for amount in amounts if amount.startswith(child + ".")]
+        for total in ("COUNT(*)", *totals):
+            by = edited(sql, [(*place, total)])[start:]
+            yield (
+                sql[: scope.clause.end]
+                + join
+                + sql[scope.clause.end : start].rstrip()
+                + f" GROUP BY {one} {by}"
+            )
 
 
 def _children(tables: list[Table], schema: Schema) -> list[Table]:
