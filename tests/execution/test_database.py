@@ -288,6 +288,8 @@ def test_samples_show_what_a_condition_needs(
     assert choose_samples(cells, kind) == samples
     if samples == ("15",):  # numbers of a primary key teach nothing
         assert choose_samples(cells, kind, primary_key=True) == ()
+    unknown = ["17", "-1", "18"]  # of the row that stands for what is not known
+    assert choose_samples(unknown, "number", primary_key=True) == ("-1",)
 
 
 @given(st.lists(st.text(max_size=40)), st.sampled_from(["text", "number", "time"]))

@@ -76,15 +76,17 @@ def choose_samples(
 
     Codes and flags are shown whole, as each of them is a word that a condition may need. Of names and
     other texts two are enough, of numbers and dates one, whose format shows. The number of a primary
-    key teaches nothing. Value sampling in prompts: BRIDGE (Lin et al. 2020), CodeS (Li et al. 2024).
+    key teaches nothing, but for the one of the row that stands for what is not known (0, -1). Value sampling in prompts: BRIDGE (Lin et al. 2020), CodeS (Li et al. 2024).
 
     >>> choose_samples(["paid", "open", "paid", "void", "paid", "open"], "text")
     ('paid', 'open', 'void')
     """
     counts = Counter(cell for cell in cells if cell.strip())
-    if not counts or (primary_key and kind == "number"):
+    if not counts:
         return ()
     distinct = list(counts)
+    if primary_key and kind == "number":
+        return tuple(value for value in distinct if value.startswith("-") or value == "0")[:1]
     repeated = len(cells) >= 2 * len(distinct)
     short = sum(map(len, distinct)) <= _MAX_CODE_CHARS
     few = len(distinct) <= (_MAX_FLAGS if kind == "number" else _MAX_CODES)
