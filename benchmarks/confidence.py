@@ -10,8 +10,8 @@ search; of `HALVES` the questions of even number are fitted to and the others te
         --ambiguous PEOPLE=benchmarks/ambiguous.json --save src/txt2sql/models/bundled/confidence.json
 
 `ANALYSTS` and `PEOPLE` are the folders that data/scripts/build_analysts.py and benchmarks/people/build.py
-make. `--unanswerable` are questions that their database cannot answer, fitted to as wrong ones;
-`--declined` are others, to count how many are answered with "I do not know". `--ambiguous` are questions
+make. `--unanswerable` are questions that their database cannot answer: every other is fitted to as a wrong
+answer. The rest and `--declined` are there to count how many are answered with "I do not know". `--ambiguous` are questions
 that can be read in several ways, each with the statements of every reading: counted are those of which at
 least two readings are offered, as the answer or beside it. The peer is the model's own
 probability of its text; `ours` and `peer` are calibration errors on what was tested, in points.
@@ -66,7 +66,8 @@ def main() -> None:
     halves = [read(path) for path in given.halves]
     rows = [row for path in given.fit for row in read(path)]
     rows += [row for half in halves for row in half[::2]]
-    rows += [row for each in given.unanswerable for row in ask(given.model, each) if row]
+    unanswerable = [row for each in given.unanswerable for row in ask(given.model, each)]
+    rows += [row for row in unanswerable[::2] if row]
     weights = fit([row.features for row in rows], [row.right for row in rows])
     print(f"fitted to {len(rows):,} answers, {sum(row.right for row in rows):,} of them right")
     if given.save:
@@ -85,10 +86,10 @@ def main() -> None:
             f"({text(peer)}), sure {len(sure) / len(answers):.0%} of which right {share(sure):.1%}, "
             f"not known {unknown:.1%}"
         )
-    for each in given.declined:
-        answers = ask(given.model, each)
-        count = sum(row is None or weights.probability(row.features) < KNOWN for row in answers)
-        print(f"{each}: {count} of {len(answers)} declined")
+    declines = {each: ask(given.model, each) for each in given.declined}
+    for each, asked in {"the other unanswerable ones": unanswerable[1::2], **declines}.items():
+        count = sum(row is None or weights.probability(row.features) < KNOWN for row in asked)
+        print(f"{each}: {count} of {len(asked)} declined")
     for each in given.ambiguous:
         counts = offered(given.model, each)
         several = sum(count > 1 for count in counts)

@@ -65,7 +65,7 @@ def test_an_answer_has_signs_and_what_is_unknown_is_taken_as_usual() -> None:
     full = named("SELECT 1", tokens=(500, 60), confidence=0.8, repaired=True, more=more, **signs)
     expected = {"probability": math.log(4), "least_token": -0.7, "tokens": 3, "failed": 0}
     expected |= {"empty": 1, "repaired": 1, "dropped": math.log(3), "candidates": 2}
-    assert full == pytest.approx({**expected, "unmatched_words": 2, "declined": 0})
+    assert full == pytest.approx({**expected, "unmatched_words": 2, "none": -8})
     none = named(None, tokens=(500, 60))
     assert (none["probability"], none["least_token"], none["tokens"]) == (0, 0, 60)
     assert (none["failed"], none["empty"]) == (1, 0)

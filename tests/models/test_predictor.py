@@ -285,7 +285,7 @@ def test_a_model_that_finds_no_answer_declines_and_leaves_a_guess() -> None:
     [guess] = direct.predict([question])
     assert (guess.sql, guess.certainty) == (GOOD, "unknown")
     assert "nothing in this database" in guess.doubt
-    assert guess.features[NAMES.index("declined")] == 1
+    assert guess.features[NAMES.index("none")] == 0
     assert answer(Beam("SELECT NULL", "select null;")).sql is None
 
 

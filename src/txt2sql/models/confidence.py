@@ -37,11 +37,11 @@ FILE = "confidence.json"
 
 NAMES = (
     "probability", "least_token", "tokens", "failed", "empty", "repaired", "dropped", "candidates",
-    "unmatched_words", "declined",
+    "unmatched_words", "none",
 )  # fmt: skip
 """The features, in order."""
 
-_LEAST, _LEAST_TOKEN = 1e-6, -20.0
+_LEAST, _LEAST_TOKEN, _LEAST_NONE = 1e-6, -20.0, -8.0
 _STEPS, _CONVERGED = 100, 1e-9
 _LEAST_PENALTY = 1e-3
 """Of the bias, for answers that are all right or all wrong."""
@@ -90,10 +90,10 @@ def features(
     *,
     logprobs: Sequence[float] = (),
     result: QueryResult | None = None,
-    declined: bool = False,
+    none: float = -math.inf,
 ) -> tuple[float, ...]:
     """The signs of an answer, see `NAMES`. `logprobs` are those of the completion that was chosen,
-    `result` is what its statement gave, and `declined` says that the model's own answer is that the database has none.
+    `result` is what its statement gave, and `none` is log P(SELECT NULL), that the database has no answer.
     What is not known counts as what it mostly is.
     """
     confidence = 0.5 if prediction.confidence is None else prediction.confidence
@@ -109,7 +109,7 @@ def features(
         math.log1p(len(prediction.dropped)),
         float(len(prediction.candidates)),
         float(len(unmatched_words(question, schema, matches))),
-        float(declined),
+        max(none, _LEAST_NONE),
     )
 
 

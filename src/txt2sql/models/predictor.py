@@ -50,8 +50,6 @@ if TYPE_CHECKING:
 MOST_READINGS = 3
 RIVAL = 0.2
 """How likely another reading is at least, beside an answer that is sure, as a share of the answer's."""
-MOST_EDITS = 12
-"""Edits of an answer that the model is asked about, about a tenth of a second each."""
 ONLY_WHAT_SAYS_SOMETHING = VoteWeights(empty=0.0)
 _CHECKED = 1024
 """Statements whose check is remembered: each is asked for once as a candidate and again as the answer."""
@@ -70,10 +68,6 @@ class PredictorOptions:
     batch_size: int = 32
     divided: float = 0.4
     """Log odds of an answer under the model, below which other readings are looked for though it is sure."""
-    open: float = 1.5
-    """Log odds of an answer under the model, below which edits of it are read against the question."""
-    edited: float = 0.05
-    """How likely such an edit is at least, as a share of the answer's probability."""
     max_new_tokens: int | None = None
     """None: `prompts.ANSWER_TOKENS`."""
     channel: float = 0.3
@@ -151,8 +145,7 @@ class DirectPredictor:
                         best = self._choose(batch[i], prompts[i], completions[i], spent)
                     readings = self._readings(batch[i], best, completions[i])
                     predictions[i] = replace(best, readings=readings)
-            for example, prompt, prediction in zip(batch, prompts, predictions, strict=True):
-                yield self._opened(example, prompt, prediction)
+            yield from predictions
 
     def _unconvincing(
         self, example: Example, prediction: Prediction, completions: Sequence[Completion]
@@ -185,47 +178,17 @@ class DirectPredictor:
         """The candidates that give something else than the answer does, one for each result; beside an
         answer that is sure only those that are nearly as likely.
         """
+        assert self.executor is not None
         candidates = self._candidates(example, completions)
         scores = {sql: sum(completion.logprobs) for sql, completion in candidates.items()}
         least = -math.inf
         if prediction.sql and prediction.certainty == "sure":
             least = scores[prediction.sql] + math.log(RIVAL)
-        near = [sql for sql, score in scores.items() if score >= least]
-        return self._distinct(example, prediction.sql, near)
-
-    def _opened(self, example: Example, prompt: Prompt, prediction: Prediction) -> Prediction:
-        """The prediction with the edits of its answer that the question leaves open: those that the model
-        gives nearly as much as the answer (`sql.readings`).
-        """
-        likelihood = getattr(self.generator, "likelihood", None)
-        known = prediction.certainty in ("sure", "unsure") and not example.previous
-        if not known or likelihood is None or self.executor is None or prediction.sql is None:
-            return prediction
-        if prediction.features[0] >= self.options.open:
-            return prediction
-        from txt2sql.sql.readings import other_readings  # imports sqlglot
-
-        start = time.perf_counter()
-        edits = islice(other_readings(prediction.sql, self.schemas(example.db_id)), MOST_EDITS)
-        texts = [prediction.sql, *edits]
-        if len(texts) > 1:
-            own, *scores = likelihood(prompt, texts)
-            likely = sorted(zip(scores, texts[1:], strict=True), reverse=True)
-            near = [text for score, text in likely if score >= own + math.log(self.options.edited)]
-            readings = self._distinct(example, prediction.sql, [*prediction.readings, *near])
-            prediction = replace(prediction, readings=readings)
-        return replace(prediction, seconds=prediction.seconds + time.perf_counter() - start)
-
-    def _distinct(
-        self, example: Example, answer: str | None, sqls: Sequence[str]
-    ) -> tuple[str, ...]:
-        """The statements that give something else than the answer does, one for each result."""
-        assert self.executor is not None
-        results = {self.executor(example.db_id, answer).key} if answer else set()
+        results = {self.executor(example.db_id, prediction.sql).key} if prediction.sql else set()
         readings: list[str] = []
-        for sql in sqls:
+        for sql, score in scores.items():
             result = self.executor(example.db_id, sql)
-            if result.says_something and result.key not in results:
+            if score >= least and result.says_something and result.key not in results:
                 results.add(result.key)
                 readings.append(sql)
         return tuple(readings[:MOST_READINGS])
@@ -290,11 +253,22 @@ class DirectPredictor:
         )
         if self.executor is not None and completion.logprobs:
             declined = declines(completions[0].text)
-            prediction = self._weighed(example, prediction, completion, declined)
+            none = self._none(prompt) if not declined else 0.0
+            prediction = self._weighed(example, prediction, completion, declined, none)
         return replace(prediction, seconds=seconds + time.perf_counter() - start)
 
+    def _none(self, prompt: Prompt) -> float:
+        """log P(SELECT NULL): how likely the model finds it that the database has no answer."""
+        likelihood = getattr(self.generator, "likelihood", None)
+        return likelihood(prompt, ["SELECT NULL"])[0] if likelihood else -math.inf
+
     def _weighed(
-        self, example: Example, prediction: Prediction, completion: Completion, declined: bool
+        self,
+        example: Example,
+        prediction: Prediction,
+        completion: Completion,
+        declined: bool,
+        none: float,
     ) -> Prediction:
         """The prediction with the features of its confidence, and with what fitted weights say of them."""
         assert self.executor is not None and prediction.prompt is not None
@@ -302,7 +276,7 @@ class DirectPredictor:
         schema, matches = self.schemas(example.db_id), prediction.prompt.matches
         signs = features(
             prediction, example.question, schema, matches,
-            logprobs=completion.logprobs, result=result, declined=declined,
+            logprobs=completion.logprobs, result=result, none=none,
         )  # fmt: skip
         prediction = replace(prediction, features=signs)
         if self.weights is None:

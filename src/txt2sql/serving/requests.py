@@ -55,10 +55,10 @@ _REFERS_BACK = _pattern(
 
 _CHANGES = _pattern(
     r"""^\W*(?:(?:please|can\ you|could\ you|would\ you|i\ want\ to|let's|now|and|then)\b\W*)*(?:
-        (?:delete|erase|wipe)\ (?!(?:\w+\ )?(?:per|by|of|requests?|operations?|events?|dates?|times?)\b)
+        (?:delete|erase|wipe|l(?:ö|oe)sche?)\ (?!(?:\w+\ )?(?:per|by|of|requests?|operations?|events?|dates?|times?)\b)
         |(?:truncate|update|overwrite)\ (?:all|every|each|any|the|my|our|\w+\ \#?\d+)\b | update\ \S+\ set\b
         |(?:drop|alter|truncate|create)\ (?:the\ )?(?:table|column|view|index|trigger|database|schema)\b
-        |remove\ .+\ from\ the\ (?:database|db|table)\b | insert\ into\b
+        |remove\ (?:all|every|each|.+\ from\ the\ (?:database|db|table))\b | insert\ into\b
         |(?:insert|add|create)\ (?:an?\ |the\ )?(?:new|another)\ (?!column)
         |(?:insert|add|create)\ an?\ \w+\ (?:named|called|for|to|who)\b
         |(?:set|change|rename|raise|increase|lower|reduce|mark)\ (?:all|every|each|the|\w+\ \#?\d+)\b
