@@ -284,7 +284,7 @@ def test_rows_that_only_a_join_repeats_are_listed_once(sql: str, repeats: bool) 
         (
             "SELECT day FROM visits JOIN Gifts ON member_id = value",
             True,
-        ),  # nobody knows of `value`
+        ),
         ("SELECT count(*) FROM visits JOIN Gifts ON member_id = giver", False),
         ("SELECT name FROM members WHERE id NOT IN (SELECT member_id FROM visits)", False),
         ("SELECT name, town, name FROM members", True),
