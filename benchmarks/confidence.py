@@ -122,9 +122,8 @@ def ask(model: str, source: str) -> list[Answered | None]:
     dataset = open_dataset(folder)
     predictor = build_predictor(model, dataset.schema, dataset.database)
     items = json.loads(Path(questions).read_text(encoding="utf-8"))
-    items = [
-        item for item in items if item.get("held_out", True)
-    ]  # the model was trained on the others
+    # The model was trained on the others.
+    items = [item for item in items if item.get("held_out", True)]
     examples = [
         Example(str(i), item["db_id"], item["question"])
         for i, item in enumerate(items)

@@ -76,7 +76,8 @@ def choose_samples(
 
     Codes and flags are shown whole, as each of them is a word that a condition may need. Of names and
     other texts two are enough, of numbers and dates one, whose format shows. The number of a primary
-    key teaches nothing, but for the one of the row that stands for what is not known (0, -1). Value sampling in prompts: BRIDGE (Lin et al. 2020), CodeS (Li et al. 2024).
+    key teaches nothing, but for the one of the row that stands for what is not known (0, -1). Value
+    sampling in prompts: BRIDGE (Lin et al. 2020), CodeS (Li et al. 2024).
 
     >>> choose_samples(["paid", "open", "paid", "void", "paid", "open"], "text")
     ('paid', 'open', 'void')

@@ -98,6 +98,7 @@ class DirectPredictor:
         self.options, self.weights = options, weights
         self.count: Callable[[str], int] = getattr(generator, "count_tokens", count_tokens)
         self._mended = lru_cache(maxsize=_CHECKED)(self._mend)
+        self._none = lru_cache(maxsize=options.batch_size)(self._log_none)
 
     def prompt(self, example: Example) -> Prompt:
         """The prompt of an example, with its grammar when decoding is constrained."""
@@ -256,29 +257,23 @@ class DirectPredictor:
         )
         if self.executor is not None and completion.logprobs:
             declined = declines(completions[0].text)
-            none = 0.0 if declined else self._none(prompt, _probability(completion))
-            prediction = self._weighed(example, prediction, completion, declined, none)
+            prediction = self._weighed(example, prediction, completion, declined)
         return replace(prediction, seconds=seconds + time.perf_counter() - start)
 
-    def _none(self, prompt: Prompt, probability: float) -> float:
+    def _log_none(self, prompt: Prompt) -> float:
         """log P(SELECT NULL): how likely the model finds it that the database has no answer."""
         likelihood = getattr(self.generator, "likelihood", None)
-        if likelihood is None or probability > self.options.settled:
-            return -math.inf
-        return float(likelihood(prompt, ["SELECT NULL"])[0])
+        return float(likelihood(prompt, ["SELECT NULL"])[0]) if likelihood else -math.inf
 
     def _weighed(
-        self,
-        example: Example,
-        prediction: Prediction,
-        completion: Completion,
-        declined: bool,
-        none: float,
+        self, example: Example, prediction: Prediction, completion: Completion, declined: bool
     ) -> Prediction:
         """The prediction with the features of its confidence, and with what fitted weights say of them."""
         assert self.executor is not None and prediction.prompt is not None
         result = self.executor(example.db_id, prediction.sql) if prediction.sql else None
         schema, matches = self.schemas(example.db_id), prediction.prompt.matches
+        settled = _probability(completion) > self.options.settled
+        none = 0.0 if declined else -math.inf if settled else self._none(prediction.prompt)
         signs = features(
             prediction, example.question, schema, matches,
             logprobs=completion.logprobs, result=result, none=none,

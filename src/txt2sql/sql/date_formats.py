@@ -112,7 +112,9 @@ def _text_format(name: set[str], texts: list[str]) -> DateFormat | None:
 
 
 def iso_day(place: str, form: DateFormat) -> str:
-    """An expression that is the column's day as ISO text."""
+    """An expression that is the column's day as ISO text; of a month or year, the first."""
+    if form.kind in ("month", "year"):
+        return f"{place} || '{'-01' if form.kind == 'month' else '-01-01'}'"
     if form.kind == "seconds":
         return f"date({place}, 'unixepoch')"
     if form.kind == "millis":
@@ -180,13 +182,13 @@ def read_as_stored(sql: str, schema: Schema) -> str | Problem:
             place = span(node.args.get("table") or node.this)[0], span(node.this)[1]
             if column is None or place[0] < 0:
                 continue
-            form = column_format(column, dated=_in_function(node))
-            dateless = (
-                form is None and column.samples and not any(map(_TIMED.match, column.samples))
-            )
-            if dateless and _in_function(node) and not _FROM_UNIX.match(sql, place[1]):
-                # Of 36,000 golds 1 takes a date from such a column, and is wrong.
-                return Problem(Kind.NO_DATE, column.name)
+            called = _in_function(node)
+            form = column_format(column, dated=called)
+            if form is None and called and not _FROM_UNIX.match(sql, place[1]):
+                timed = any(map(_TIMED.match, column.samples))
+                # Of 36,000 golds 1 takes a date from a column without dates, and is wrong.
+                if column.samples and not timed:
+                    return Problem(Kind.NO_DATE, column.name)
             if form is None or form.kind == "unclear" or not form.padded:
                 continue
             if (edit := _edit(sql, node, place, form)) is not None:
@@ -210,7 +212,7 @@ def _edit(sql: str, node: Node, place: tuple[int, int], form: DateFormat) -> Edi
             value = name if form.kind == "seconds" else f"{name} / 1000"
             wanted = value + ("" if unix else ", 'unixepoch'")
         else:
-            end, wanted = (unix.end() if unix else end), _iso(name, form)
+            end, wanted = (unix.end() if unix else end), iso_day(name, form)
     elif isinstance(parent, exp.Substring) and node is parent.this:
         at, size = parent.args.get("start"), parent.args.get("length")
         cut = _number(at), _number(size)
@@ -243,7 +245,7 @@ def _compared(sql: str, place: tuple[int, int], form: DateFormat) -> Edit | None
     iso = form.kind == "ymd" and form.mark == "-"
     if _ISO_VALUE.fullmatch(value[0]):
         if not iso:
-            return start, end, _iso(name, form)
+            return start, end, iso_day(name, form)
         if form.timed and _EQUAL.fullmatch(sign[0]):
             return start, end, f"date({name})"
         return None
@@ -259,18 +261,10 @@ def _compared(sql: str, place: tuple[int, int], form: DateFormat) -> Edit | None
             wanted.append(f"'{ymd[0][:4]}-{ymd[0][4:6]}-{ymd[0][6:]}'")
         else:
             return None
-        last, following = (
-            at.end(),
-            _AND.match(sql, at.end()) if "BETWEEN" in sign[0].upper() else None,
-        )
+        last = at.end()
+        following = _AND.match(sql, last) if "BETWEEN" in sign[0].upper() else None
         at = _VALUE.match(sql, following.end()) if following and len(wanted) < 2 else None
     return value.start(), last, " AND ".join(wanted)
-
-
-def _iso(place: str, form: DateFormat) -> str:
-    if form.kind in ("month", "year"):
-        return f"{place} || '{'-01' if form.kind == 'month' else '-01-01'}'"
-    return iso_day(place, form)
 
 
 def _part(place: str, form: DateFormat, part: str) -> str:

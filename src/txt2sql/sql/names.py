@@ -50,6 +50,8 @@ _SQLITE = Dialect.get_or_raise("sqlite")
 COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE)
 _TIME_PARTS = {"Y": r"\d{4}", "m": r"\d\d", "d": r"\d\d", "H": r"\d\d", "w": "[0-6]"}
 """What strftime gives for its commonest directives, as patterns."""
+_UNREADABLE = (SqlglotError, RecursionError, ValueError, AttributeError, TypeError)
+"""What resolving may raise: of hostile text sqlglot builds trees that lack what every query has."""
 _CATALOG = frozenset(("sqlite_master", "sqlite_schema", "sqlite_temp_master", "sqlite_temp_schema"))
 
 
@@ -160,8 +162,7 @@ def faults(sql: str, schema: Schema) -> list[Fault]:
     """The same with the places, in no certain order."""
     try:
         names = resolve(sql, schema)
-    except (SqlglotError, RecursionError, ValueError, AttributeError, TypeError):
-        # Of hostile text sqlglot builds trees that lack what every query has.
+    except _UNREADABLE:
         return [Fault(Problem(Kind.UNREADABLE, ""))]
     if names is None:
         return []
@@ -196,8 +197,8 @@ def resolved(sql: str, schema: Schema) -> Names | None:
     """The same; None, too, where the text cannot be read."""
     try:
         return resolve(sql, schema)
-    except (SqlglotError, RecursionError, ValueError, AttributeError, TypeError):
-        return None  # of hostile text sqlglot builds trees that lack what every query has
+    except _UNREADABLE:
+        return None
 
 
 class _Walk:

@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from sqlglot import exp
 
@@ -310,7 +310,7 @@ def _edits(fault: Fault, sql: str, schema: Schema) -> list[Edit] | None:
     if scope is None or len(set(aliases)) < len(aliases):
         return None
     if kind is Kind.AMBIGUOUS and isinstance(node.this, exp.Identifier):
-        return _qualified(node, scope, schema)
+        return _qualified(node, scope)
     if kind is Kind.JOIN_WITHOUT_CONDITION:
         return _condition(node, scope, sql, schema)
     if kind is Kind.QUOTED_TEXT and _is_text(node, schema):
@@ -340,7 +340,7 @@ def _near_table(node: Node, schema: Schema) -> list[Edit] | None:
     return [_replaced(node, quote_identifier(near[0].name))] if len(near) == 1 else None
 
 
-def _qualified(column: exp.Column, scope: Scope, schema: Schema) -> list[Edit] | None:
+def _qualified(column: exp.Column, scope: Scope) -> list[Edit] | None:
     """Qualify an ambiguous name with the source that it must mean.
 
     With the first, if all that have it are equated on it. Else a selected name is that of what the
@@ -454,7 +454,7 @@ def _joined(column: exp.Column, scope: Scope, schema: Schema) -> list[Edit] | No
     if len(ways) != 1 or len(ways[0]) != 1:
         return None
     first, keys = ways[0][0]
-    if "10" in "".join(str(int(key.refers)) for key in keys):
+    if any(up.refers and not down.refers for up, down in pairwise(keys)):
         # Rows that only share what they refer to, as sales and targets of a store: each of one meets each
         # of the other (a chasm trap). Of 390 questions 10 got such a join, none rightly.
         return None
