@@ -1,15 +1,17 @@
-"""Seconds of a searched answer over a greedy one, beside a search without a shared cache.
+"""Seconds of an answer and of a searched one, beside transformers and a search without a shared cache.
 
-Three answers to each question of Spider dev, alternating, after a warm-up, with the same weights:
-greedy decoding as `txt2sql ask` does it; a tree search of N simulations; and the naive search of the
-same N, which calls `generate` once for each simulation (one sampled answer, prompt read anew) and votes
-on the results. The bar is that search takes at most 4.4 times as long as the greedy answer (median).
+Answers to each question of Spider dev, alternating, after a warm-up, with the same weights: greedy
+decoding as `txt2sql ask` does it; a tree search of N simulations; and the naive search of the same N,
+which calls `generate` once for each simulation (one sampled answer, prompt read anew) and votes on the
+results. The bar is that search takes at most 4.4 times as long as the greedy answer (median).
+With --generate, transformers' own `generate` greedily answers the same prompts in place of both searches.
 
 With --held-out, accuracy instead of time: on questions over training databases that the bundled model
 never saw, how often the greedy, the searched, and any answer of the tree (oracle: not a result, an upper
 bound for every choice among what was found) match the gold result.
 
     python benchmarks/search.py [--data data/raw/spider] [--model bundled] [-n 200] [--simulations 100]
+    python benchmarks/search.py --generate [-n 100]
     python benchmarks/search.py --held-out [--seed 1]
 """
 
@@ -53,6 +55,7 @@ def main() -> None:
     parser.add_argument("--simulations", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--held-out", action="store_true")
+    parser.add_argument("--generate", action="store_true", help="transformers is the peer")
     parser.add_argument("--quick", action="store_true")
     arguments = parser.parse_args()
     dataset = open_dataset("spider", arguments.data)
@@ -69,21 +72,46 @@ def main() -> None:
     examples = chance.sample(
         list(dataset.examples("dev")), arguments.n or (10 if arguments.quick else 200)
     )
-    print(json.dumps(times(greedy, options, examples)))
+    peers = {"generate": plain_transformers(arguments.model, greedy)} if arguments.generate else {
+        "search": lambda example, search=searching(greedy, options): search.search([Question.of(example)]),
+        "naive": lambda example: naive(greedy, example, arguments.simulations),
+    }  # fmt: skip
+    print(json.dumps(times(greedy, peers, examples) | {"simulations": arguments.simulations}))
 
 
-def times(greedy: DirectPredictor, options: SearchOptions, examples: list[Example]) -> dict[str, Any]:  # fmt: skip
+def plain_transformers(model: str, greedy: DirectPredictor) -> Callable[[Example], object]:
+    """Greedy answers by `generate` of the same weights, in bfloat16: nothing is cached or constrained."""
+    import torch
+
+    from txt2sql.models.tokenizer import input_text
+    from txt2sql.models.weights import load_weights
+
+    loaded = load_weights(model, dtype="bfloat16")
+
+    def answer(example: Example) -> object:
+        text, special = input_text(loaded.tokenizer, greedy.prompt(example))
+        ids = loaded.tokenizer(text, return_tensors="pt", add_special_tokens=special)
+        with torch.inference_mode():
+            return loaded.model.generate(**ids, max_new_tokens=96, do_sample=False)
+
+    return answer
+
+
+def times(
+    greedy: DirectPredictor,
+    peers: dict[str, Callable[[Example], object]],
+    examples: list[Example],
+) -> dict[str, Any]:
     """Medians of each way to answer, and of the ratios question by question."""
-    predictor = searching(greedy, options)
     ways: dict[str, Callable[[Example], object]] = {
         "greedy": lambda example: next(greedy.predict([example])),
-        "search": lambda example: predictor.search([Question.of(example)]),
-        "naive": lambda example: naive(greedy, example, options.mcts.num_simulations),
+        **peers,
     }
-    for way in ("greedy", "search"):
-        ways[way](examples[0])
+    for way in ways:
+        if way != "naive":
+            ways[way](examples[0])
     spent: dict[str, list[float]] = {way: [] for way in ways}
-    over: dict[str, list[float]] = {"search": [], "naive": []}
+    over: dict[str, list[float]] = {way: [] for way in peers}
     for turn, example in enumerate(examples):
         for way, answer in ways.items():
             if way == "naive" and turn % NAIVE:
@@ -98,13 +126,13 @@ def times(greedy: DirectPredictor, options: SearchOptions, examples: list[Exampl
     for way, times in spent.items():
         ratio = f", {ratios[way]:.2f} times greedy" if way in ratios else ""
         print(f"{way}: median {medians[way] * 1e3:.0f} ms (n = {len(times)}){ratio}")
+    own, peer = list(ways)[-2:]
     return {
-        "name": "search",
-        "ours": medians["search"],
-        "peer": medians["naive"],
-        "ratio": ratios["naive"] / ratios["search"],
-        "over_greedy": ratios["search"],
-        "simulations": options.mcts.num_simulations,
+        "name": "search" if "search" in ways else "greedy",
+        "ours": medians[own],
+        "peer": medians[peer],
+        "ratio": ratios[peer] / ratios.get(own, 1),
+        "over_greedy": ratios.get("search"),
         "n": len(examples),
         "unit": "seconds per question",
         "machine": hardware(),
