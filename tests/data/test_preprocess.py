@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,27 +24,22 @@ def run(root: Path, out: Path, split: str = "dev", **options: object) -> Process
 
 
 def test_a_failing_gold_is_listed_and_not_hidden(spider: Path, tmp_path: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in spider.rglob("*")}
     done = run(spider, tmp_path / "out")
-    summary = done.summary
-    assert (summary.n, summary.ran, summary.failed, summary.empty) == (4, 3, 1, 1)
-    failing = list(read_rows(tmp_path / "out" / "dev.failures.jsonl"))
-    assert [row["id"] for row in failing] == ["dev-3"]
-    assert "no such column: nowhere" in failing[0]["error"]
-    assert done.failures == (f"dev-3: {failing[0]['error']}",)
+    assert [done.summary[key] for key in ("n", "ran", "failed", "empty")] == [4, 3, 1, 1]
+    assert [line.partition(":")[0] for line in done.failures] == ["dev-3"]
+    assert "no such column: nowhere" in done.failures[0]
     assert len(list(read_rows(done.path))) == 4
+    assert {path: path.stat().st_mtime_ns for path in spider.rglob("*")} == before
 
 
-def test_a_row_has_all_that_training_needs(spider: Path, tmp_path: Path) -> None:
+def test_a_row_has_what_trainers_read(spider: Path, tmp_path: Path) -> None:
     row = list(read_rows(run(spider, tmp_path / "out").path))[1]
-    assert row["id"] == "dev-1"
-    assert row["gold_sql"].startswith("SELECT Opening_year")
+    assert row["completion"].startswith("SELECT Opening_year")
     assert [(v["column"], v["value"]) for v in row["values"]] == [("Name", "Station")]
     assert "CREATE TABLE shop" in row["prompt"]
     assert "When was Station opened?" in row["prompt"]
-    assert (row["rows"], row["error"]) == (1, None)
-    schemas = json.loads((tmp_path / "out" / "schemas.json").read_text())
-    assert schemas["shops"]["tables"][0]["columns"][2]["words"] == "year of opening"
-    assert row["schema"] == "schemas.json#shops"
+    assert (row["id"], row["rows"], row["error"]) == ("dev-1", 1, None)
 
 
 def test_a_missing_database_fails_its_questions_only(spider: Path, tmp_path: Path) -> None:
@@ -53,25 +47,23 @@ def test_a_missing_database_fails_its_questions_only(spider: Path, tmp_path: Pat
     questions[0]["db_id"] = "lost"
     (spider / "dev.json").write_text(json.dumps(questions))
     done = run(spider, tmp_path / "out")
-    assert done.summary.failed == 2
+    assert done.summary["failed"] == 2
     assert done.failures[0].startswith("dev-0: no database 'lost'")
 
 
 def test_questions_without_gold_are_no_failures(spider: Path, tmp_path: Path) -> None:
     (spider / "test.json").write_text('[{"db_id": "shops", "question": "How many?"}]')
     summary = run(spider, tmp_path / "out", "test").summary
-    assert (summary.n, summary.ran, summary.failed, summary.without_gold) == (1, 0, 0, 1)
+    assert [summary[key] for key in ("n", "ran", "failed", "without_gold")] == [1, 0, 0, 1]
 
 
 def test_unchanged_inputs_are_not_worked_on_again(spider: Path, tmp_path: Path) -> None:
     first = run(spider, tmp_path / "out")
     before = files(tmp_path / "out")
-    stamps = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()}
     again = run(spider, tmp_path / "out")
     assert (first.made, again.made) == (4, 0)
     assert again.summary == first.summary
     assert files(tmp_path / "out") == before
-    assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
 
 
 @pytest.mark.parametrize("changed", ["dev.json", "tables.json", "database/shops/shops.sqlite"])
@@ -81,9 +73,15 @@ def test_changed_inputs_are(spider: Path, tmp_path: Path, changed: str) -> None:
     assert run(spider, tmp_path / "out").made == 4
 
 
-def test_a_lost_file_is_made_again(spider: Path, tmp_path: Path) -> None:
-    run(spider, tmp_path / "out").path.unlink()
+@pytest.mark.parametrize("lost", ["dev.jsonl", "dev.summary.json"])
+def test_a_lost_or_damaged_file_is_made_again(spider: Path, tmp_path: Path, lost: str) -> None:
+    run(spider, tmp_path / "out")
+    whole = files(tmp_path / "out")
+    (tmp_path / "out" / lost).unlink()
+    if lost.endswith(".json"):
+        (tmp_path / "out" / lost).write_text("{")
     assert run(spider, tmp_path / "out").made == 4
+    assert files(tmp_path / "out") == whole
 
 
 def test_a_follow_up_shows_the_turn_before(spider: Path, tmp_path: Path) -> None:
@@ -95,56 +93,26 @@ def test_a_follow_up_shows_the_turn_before(spider: Path, tmp_path: Path) -> None
 
 
 def test_a_limit_goes_to_a_file_of_its_own(spider: Path, tmp_path: Path) -> None:
-    whole = run(spider, tmp_path / "out")
-    few = run(spider, tmp_path / "out", limit=2)
-    assert few.path.name == "dev-first2.jsonl"
-    assert few.summary.n == 2
-    assert run(spider, tmp_path / "out").made == 0
-    assert whole.path.exists()
-    assert run(spider, tmp_path / "out", limit=99).summary.n == 4
-
-
-def test_splits_share_one_file_of_schemas(spider: Path, tmp_path: Path) -> None:
     run(spider, tmp_path / "out")
-    before = (tmp_path / "out" / "schemas.json").read_bytes()
-    run(spider, tmp_path / "out", "train_spider")
-    assert (tmp_path / "out" / "schemas.json").read_bytes() == before
+    few = run(spider, tmp_path / "out", limit=2)
+    assert (few.path.name, few.summary["n"]) == ("dev-first2.jsonl", 2)
+    assert run(spider, tmp_path / "out").made == 0
+    assert run(spider, tmp_path / "out", limit=99).summary["n"] == 4
 
 
 def test_wikisql_too(wikisql: Path, tmp_path: Path) -> None:
     summary = run(wikisql, tmp_path / "out").summary
-    assert (summary.n, summary.ran, summary.failed, summary.empty) == (3, 3, 0, 0)
-    assert summary.matched == 2
-
-
-def many(spider: Path, n: int) -> None:
-    questions = [
-        {"db_id": "shops", "question": f"Question {i} é?", "query": f"SELECT {i} FROM shop"}
-        for i in range(n)
-    ]
-    (spider / "dev.json").write_text(json.dumps(questions))
-
-
-def test_a_half_written_line_is_dropped_and_made_again(spider: Path, tmp_path: Path) -> None:
-    run(spider, tmp_path / "whole")
-    whole = files(tmp_path / "whole")
-    lines = whole["dev.jsonl"].splitlines(keepends=True)
-    fingerprint = json.loads(whole["manifest.json"])["dev"]["fingerprint"]
-    out = tmp_path / "out"
-    out.mkdir()
-    (out / f".dev.jsonl.{fingerprint[:12]}.part").write_bytes(lines[0] + lines[1][:40])
-    (out / ".dev.jsonl.000000000000.part").write_bytes(b"of other inputs\n")
-    seen: list[tuple[str, int, int | None]] = []
-    done = run(spider, out, progress=lambda *now: seen.append(now))
-    assert done.made == 3
-    assert seen == [("dev", 2, 4), ("dev", 3, 4), ("dev", 4, 4)]
-    assert files(out) == whole
+    assert [summary[key] for key in ("n", "ran", "failed", "empty", "matched")] == [3, 3, 0, 0, 2]
 
 
 def test_a_killed_run_goes_on_and_the_files_are_the_same(
     spider: Path, tmp_path: Path, run_killed: Callable[[str, Callable[[], bool]], None]
 ) -> None:
-    many(spider, 1000)
+    questions = [
+        {"db_id": "shops", "question": f"Question {i} é?", "query": f"SELECT {i} FROM shop"}
+        for i in range(1000)
+    ]
+    (spider / "dev.json").write_text(json.dumps(questions))
     out = tmp_path / "out"
     code = f"""
 from pathlib import Path
@@ -152,10 +120,14 @@ from txt2sql.data import open_dataset
 from txt2sql.data.preprocess import preprocess
 preprocess(open_dataset({str(spider)!r}), "dev", Path({str(out)!r}))
 """
-    run_killed(code, lambda: any(p.stat().st_size > 50_000 for p in out.glob(".dev.jsonl.*.part")))
+    run_killed(code, lambda: any(p.stat().st_size > 50_000 for p in out.glob(".dev.*.part")))
     assert not (out / "dev.jsonl").exists()
-    done = run(spider, out)
-    assert 0 < done.made < 1000
+    (part,) = out.glob(".dev.*.part")
+    part.write_bytes(part.read_bytes()[:-40])  # a line that the kill left half
+    (out / ".dev.000000000000.part").write_bytes(b"of other inputs\n")
+    seen: list[int] = []
+    done = run(spider, out, progress=lambda _, number, total: seen.append(number))
+    assert 0 < done.made < 1000 and seen == list(range(1001 - done.made, 1001))
     run(spider, tmp_path / "whole")
     assert files(out) == files(tmp_path / "whole")
 
@@ -166,26 +138,7 @@ def test_a_target_that_cannot_be_written_is_one_sentence(spider: Path, tmp_path:
         run(spider, tmp_path / "file" / "out")
 
 
-def test_a_damaged_manifest_only_costs_the_work(spider: Path, tmp_path: Path) -> None:
-    run(spider, tmp_path / "out")
-    whole = files(tmp_path / "out")
-    (tmp_path / "out" / "manifest.json").write_text("{")
-    (tmp_path / "out" / "schemas.json").write_text("{")
-    assert run(spider, tmp_path / "out").made == 4
-    assert files(tmp_path / "out") == whole
-
-
-def test_the_data_set_is_left_as_it_was(spider: Path, tmp_path: Path) -> None:
-    copy = tmp_path / "copy"
-    shutil.copytree(spider, copy)
-    run(spider, tmp_path / "out")
-    names = {path.relative_to(spider) for path in spider.rglob("*")}
-    assert names == {path.relative_to(copy) for path in copy.rglob("*")}
-    database = Path("database/shops/shops.sqlite")
-    assert (spider / database).read_bytes() == (copy / database).read_bytes()
-
-
 def test_the_real_dev_runs_to_the_last_gold(data_root: Path, tmp_path: Path) -> None:
     summary = run(data_root / "spider", tmp_path / "out", limit=200).summary
-    assert (summary.n, summary.ran, summary.failed) == (200, 200, 0)
-    assert summary.matched > 20
+    assert [summary[key] for key in ("n", "ran", "failed")] == [200, 200, 0]
+    assert summary["matched"] > 20

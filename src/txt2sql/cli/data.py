@@ -157,7 +157,7 @@ def preprocess(
             with stages(opened.name) as progress:
                 done = process(opened, name, folder, limit=limit, progress=progress)
             place = {"made": done.made, "file": str(done.path)}
-            rows.append({"dataset": opened.name, **asdict(done.summary), **place})
+            rows.append({"dataset": opened.name, **done.summary, **place})
             failures += done.failures
     if not rows:
         raise DataError(
@@ -169,7 +169,7 @@ def preprocess(
     _print([_summary_row(row) for row in rows])
     print(f"made {sum(row['made'] for row in rows):,} rows; the files are in {out}")
     if failed := sum(row["failed"] for row in rows):
-        print(f"{failed:,} failed; they are listed in the .failures.jsonl beside each file:")
+        print(f"{failed:,} failed; their rows have an error:")
         for line in failures[:10]:
             print(f"  {line}")
 
