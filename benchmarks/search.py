@@ -72,10 +72,13 @@ def main() -> None:
     examples = chance.sample(
         list(dataset.examples("dev")), arguments.n or (10 if arguments.quick else 200)
     )
-    peers = {"generate": plain_transformers(arguments.model, greedy)} if arguments.generate else {
-        "search": lambda example, search=searching(greedy, options): search.search([Question.of(example)]),
-        "naive": lambda example: naive(greedy, example, arguments.simulations),
-    }  # fmt: skip
+    peers: dict[str, Callable[[Example], object]] = {}
+    if arguments.generate:
+        peers["generate"] = plain_transformers(arguments.model, greedy)
+    else:
+        searched = searching(greedy, options)
+        peers["search"] = lambda example: searched.search([Question.of(example)])
+        peers["naive"] = lambda example: naive(greedy, example, arguments.simulations)
     print(json.dumps(times(greedy, peers, examples) | {"simulations": arguments.simulations}))
 
 

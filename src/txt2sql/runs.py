@@ -60,6 +60,15 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         part.unlink(missing_ok=True)
 
 
+def read_object(path: Path) -> dict[str, Any]:
+    """A JSON object; {} where the file is absent or damaged: what it notes is found out anew."""
+    try:
+        note = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return note if isinstance(note, dict) else {}
+
+
 def append_row(path: Path, row: Mapping[str, Any]) -> None:
     """Append one JSON object as a line, first cutting off a line that an earlier kill left half."""
     line = json.dumps(row).encode("ascii") + b"\n"

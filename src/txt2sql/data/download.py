@@ -19,13 +19,14 @@ import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
 
 from txt2sql.data.fetch import Patience, Progress, direct_url, fetch, sha256_of
 from txt2sql.errors import DownloadError
-from txt2sql.runs import write_atomically
+from txt2sql.runs import read_object, write_atomically
 
 REQUIRED = {
     "spider": ("dev.json", "train_spider.json", "tables.json", "database"),
@@ -73,11 +74,6 @@ def unsafe(name: str) -> bool:
     return posix.is_absolute() or bool(windows.drive) or ".." in posix.parts or "\0" in name
 
 
-def is_archive(path: Path) -> bool:
-    """Is it a zip or a (compressed) tar, by its content?"""
-    return zipfile.is_zipfile(path) or tarfile.is_tarfile(path)
-
-
 def extract(
     archive: Path, target: Path, progress: Progress | None = None, max_bytes: int = MAX_BYTES
 ) -> None:
@@ -86,15 +82,27 @@ def extract(
     Raises DownloadError for a damaged or unsafe archive and lets OSError (a full disk) through.
     """
     target.mkdir(parents=True)
+    count = total = 0
     try:
-        if zipfile.is_zipfile(archive):
-            with zipfile.ZipFile(archive) as packed:
-                _extract_zip(packed, target, progress, max_bytes)
-        elif tarfile.is_tarfile(archive):
-            with tarfile.open(archive) as tape:
-                _extract_tar(tape, target, progress, max_bytes)
-        else:
-            raise DownloadError(f"'{archive}' is not a whole zip or tar archive")
+        with _opened(archive) as packed:
+            for name, size, plain, member in _members(packed):
+                count, total = count + 1, total + size
+                if not plain or unsafe(name):
+                    raise DownloadError(
+                        f"the archive holds '{name}', a link or a path outside its folder, so "
+                        "nothing was extracted; give another --source"
+                    )
+                # Of a member nothing is written beyond its declared size.
+                if count > MAX_MEMBERS or total > max_bytes:
+                    raise DownloadError(
+                        f"the archive unpacks to more than {max_bytes / 2**30:.0f} GiB or "
+                        f"{MAX_MEMBERS:,} files, so it is not a data set; give another --source"
+                    )
+                if progress is not None:
+                    progress("extract", total, None)
+                parts = PurePosixPath(name).parts
+                if not any(part in _LITTER or part.startswith("._") for part in parts):
+                    packed.extract(member, target)
     except BaseException as error:  # also when stopped by the user: leave nothing behind
         shutil.rmtree(target, ignore_errors=True)
         # bz2 and gzip report damage as an OSError without an errno; a full disk has one.
@@ -104,51 +112,26 @@ def extract(
         raise
 
 
-def _extract_zip(
-    packed: zipfile.ZipFile, target: Path, progress: Progress | None, max_bytes: int
-) -> None:
-    check = _checker(max_bytes, progress)
-    for info in packed.infolist():  # nothing is written beyond a declared size
-        kind = stat.S_IFMT(info.external_attr >> 16)
-        if check(info.filename, info.file_size, kind in (0, stat.S_IFREG, stat.S_IFDIR)):
-            packed.extract(info, target)
+def _opened(archive: Path) -> Any:
+    if zipfile.is_zipfile(archive):
+        return zipfile.ZipFile(archive)
+    if tarfile.is_tarfile(archive):
+        tape = tarfile.open(archive)  # noqa: SIM115
+        tape.extraction_filter = getattr(tarfile, "data_filter", None)
+        return tape
+    raise DownloadError(f"'{archive}' is not a whole zip or tar archive; give another --source")
 
 
-def _extract_tar(
-    tape: tarfile.TarFile, target: Path, progress: Progress | None, max_bytes: int
-) -> None:
-    check = _checker(max_bytes, progress)
-    tape.extraction_filter = getattr(tarfile, "data_filter", None)
-    for info in tape:
-        if check(info.name, info.size, info.isfile() or info.isdir()):
-            tape.extract(info, target)
-
-
-def _checker(max_bytes: int, progress: Progress | None) -> Callable[[str, int, bool], bool]:
-    """Whether a member (name, size, whether it is a file or folder) is to be extracted. Raises
-    DownloadError for one that may not be, and for too many.
-    """
-    count = total = 0
-
-    def check(name: str, size: int, plain: bool) -> bool:
-        nonlocal count, total
-        count, total = count + 1, total + size
-        if not plain or unsafe(name):
-            raise DownloadError(
-                f"the archive holds '{name}', a link or a path outside its folder, so nothing was "
-                "extracted; give another --source"
-            )
-        if count > MAX_MEMBERS or total > max_bytes:
-            raise DownloadError(
-                f"the archive unpacks to more than {max_bytes / 2**30:.0f} GiB or "
-                f"{MAX_MEMBERS:,} files, so it is not a data set; give another --source"
-            )
-        if progress is not None:
-            progress("extract", total, None)
-        parts = PurePosixPath(name).parts
-        return not any(part in _LITTER or part.startswith("._") for part in parts)
-
-    return check
+def _members(packed: Any) -> Iterator[tuple[str, int, bool, Any]]:
+    """Name, size and whether it is a plain file or folder, of each member of a zip or tar."""
+    if isinstance(packed, tarfile.TarFile):
+        for info in packed:
+            yield info.name, info.size, info.isfile() or info.isdir(), info
+    else:
+        for entry in packed.infolist():
+            kind = stat.S_IFMT(entry.external_attr >> 16)
+            plain = kind in (0, stat.S_IFREG, stat.S_IFDIR)
+            yield entry.filename, entry.file_size, plain, entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +211,7 @@ def download(
                 f"no file or folder '{path}'; give --source a URL, an archive or a folder"
             )
         digest = _verified(path, sha256, source)
-        _unpack(path, extracted, progress)
+        extract(path, extracted, progress)
         _install(name, extracted, folder, source)
         return Downloaded(name, folder, source, digest)
     except OSError as error:
@@ -269,10 +252,10 @@ def _from_url(
     archive = folder.parent / f".{folder.name}.download"
     extracted = folder.parent / f".{folder.name}.extracting"
     record = folder.parent / f".{folder.name}.source.json"
-    if _noted(archive.with_name(archive.name + ".json")).get("url") != url:
+    if read_object(archive.with_name(archive.name + ".json")).get("url") != url:
         archive.unlink(missing_ok=True)  # finished, but of another address
     fetch(url, archive, progress, patience)
-    before = _noted(record)
+    before = read_object(record)
     expected = before.get("sha256") if before.get("url") == url else None
     try:
         digest = _verified(archive, sha256, url)
@@ -281,7 +264,7 @@ def _from_url(
                 f"'{url}' has changed: SHA-256 {digest}, where {expected} was recorded; if that is "
                 f"expected, pass --sha256 {digest}"
             )
-        _unpack(archive, extracted, progress)
+        extract(archive, extracted, progress)
         _install(name, extracted, folder, url)
     except DownloadError as error:
         archive.unlink(missing_ok=True)  # the next run must not meet it again
@@ -292,15 +275,6 @@ def _from_url(
     return Downloaded(name, folder, url, digest)
 
 
-def _noted(path: Path) -> dict[str, str]:
-    """A small JSON note; empty when it is not there or was lost."""
-    try:
-        note = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return note if isinstance(note, dict) else {}
-
-
 def _verified(archive: Path, sha256: str | None, source: str) -> str:
     """The archive's SHA-256, held against the one given."""
     digest = sha256_of(archive)
@@ -309,12 +283,6 @@ def _verified(archive: Path, sha256: str | None, source: str) -> str:
             f"'{source}' has SHA-256 {digest}, not {sha256}; correct --sha256 or download it again"
         )
     return digest
-
-
-def _unpack(archive: Path, target: Path, progress: Progress | None) -> None:
-    if not is_archive(archive):
-        raise DownloadError(f"'{archive}' is not a whole zip or tar archive; give another --source")
-    extract(archive, target, progress)
 
 
 def _copy_tree(source: Path, target: Path, progress: Progress | None) -> None:

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from txt2sql.errors import DownloadError
-from txt2sql.runs import write_atomically
+from txt2sql.runs import read_object, write_atomically
 
 Progress = Callable[[str, int, int | None], None]
 """Called with the stage, what is done (bytes here) and, where it is known, the total."""
@@ -193,13 +193,8 @@ def _about(part: Path) -> Path:
 
 def _note(part: Path, url: str) -> dict[str, Any]:
     """What was written down of a part of this `url`; empty when it cannot be gone on with."""
-    if not part.is_file():
-        return {}
-    try:
-        about = json.loads(_about(part).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}  # the note was lost: begin again
-    return about if isinstance(about, dict) and about.get("url") == url else {}
+    about = read_object(_about(part)) if part.is_file() else {}
+    return about if about.get("url") == url else {}
 
 
 def _size(part: Path) -> int:

@@ -28,7 +28,7 @@ from txt2sql.errors import DatabaseError, DataError, PromptError
 from txt2sql.execution.execute import Limits, execute
 from txt2sql.execution.values import open_value_index
 from txt2sql.prompts import render
-from txt2sql.runs import append_row, read_rows, write_atomically
+from txt2sql.runs import append_row, read_object, read_rows, write_atomically
 from txt2sql.types import Example
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def preprocess(
     fingerprint = digest.hexdigest()[:12]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        note = _read(noted)
+        note = read_object(noted)
         if note.get("made_of") == fingerprint and path.is_file():
             return Processed(path, note["summary"], 0)
         part = folder / f".{name}.{fingerprint}.part"
@@ -148,12 +148,3 @@ def _summary(split: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "prompt_median": round(statistics.median(lengths)) if lengths else 0,
         "prompt_p95": lengths[int(0.95 * (len(lengths) - 1))] if lengths else 0,
     }
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """A JSON object; empty where there is none, or the file is damaged."""
-    try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return {}
-    return tree if isinstance(tree, dict) else {}
