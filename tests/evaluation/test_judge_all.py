@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from txt2sql.evaluation.evaluate import judge_all
-from txt2sql.evaluation.gold import open_cache
+from txt2sql.evaluation.gold import kept_in
 from txt2sql.evaluation.metrics import Context, choose
 from txt2sql.evaluation.metrics.execution_accuracy import ExecutionAccuracy
 from txt2sql.evaluation.mode import Judging
@@ -110,12 +110,10 @@ def _gold_runs(
 
     monkeypatch.setattr("txt2sql.evaluation.gold.execute", counting)
     metrics = choose(context, "execution_accuracy")
-    with open_cache(cache) as opened:
-        context.gold.stored.update(opened.load([shops.database("shop")], LIMITS))
+    with kept_in(cache, context.gold, [shops.database("shop")]):
         (item,) = judge_all(
             examples(1, gold), answers(["SELECT 2"]), metrics, shops.database, gold=context.gold
         )
-        opened.save(context.gold.stored, LIMITS)
     return item.verdicts[0].outcome, len(ran)
 
 

@@ -253,32 +253,28 @@ def _judge_file(
     """Judge the predictions of a file, over all cores."""
     from txt2sql.cli.progress import steps
     from txt2sql.evaluation.evaluate import judge_all
-    from txt2sql.evaluation.gold import open_cache
+    from txt2sql.evaluation.gold import kept_in
     from txt2sql.evaluation.predictions import to_row
     from txt2sql.runs import cache_dir, write_atomically
 
     answers = list(predictor.predict(examples))
     rows = (jsonlib.dumps(to_row(answer)) + "\n" for answer in answers)
     write_atomically(run.folder / "predictions.jsonl", "".join(rows))
-    gold, limits = context.gold, context.gold.limits
+    folder = None if options.no_cache else cache_dir()
     with (
-        open_cache(None if options.no_cache else cache_dir()) as cache,
+        kept_in(folder, context.gold, _databases(context, examples)),
         steps("evaluate", len(examples)) as advance,
     ):
-        stored = cache.load(_databases(context, examples), limits)
-        gold.stored.update(stored)
         count = _running(advance)
-        judged = judge_all(
+        return judge_all(
             examples,
             answers,
             metrics,
             context.source.database,
-            gold=gold,
+            gold=context.gold,
             processes=options.processes,
             done=lambda _, verdicts: count(verdicts),
         )
-        cache.save({key: gold.stored[key] for key in gold.stored.keys() - stored.keys()}, limits)
-    return judged
 
 
 def _running(advance: Callable[[str], None]) -> Callable[[tuple[Verdict, ...]], None]:

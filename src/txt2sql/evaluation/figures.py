@@ -35,13 +35,6 @@ HATCHES = ("", "//", "..", "xx", "\\\\", "--", "++")
 MARKERS = "osD^vPX"
 _MOST_BARS = 6
 """More runs than that, side by side, are no picture."""
-_NEEDS = {
-    "accuracy_by_hardness": "no run has its examples' hardness",
-    "accuracy_against_latency": "no run has times (predictions from a file carry none)",
-    "accuracy_against_cost": "no run has costs",
-    "risk_coverage": "no run has confidences",
-}
-"""Figure -> why it is left out when no run has its numbers."""
 
 
 class RunSummary(NamedTuple):
@@ -86,15 +79,6 @@ def read_summary(path: Path, metric: str = "execution_accuracy") -> RunSummary:
     )
 
 
-def with_unique_names(runs: Sequence[RunSummary], paths: Sequence[Path]) -> list[RunSummary]:
-    """The runs, named by their folders where several are of one model."""
-    names = [run.name for run in runs]
-    return [
-        run if names.count(run.name) == 1 else run._replace(name=path.resolve().name)
-        for run, path in zip(runs, paths, strict=True)
-    ]
-
-
 def draw(
     runs: Sequence[RunSummary], folder: Path, metric: str = "execution_accuracy"
 ) -> tuple[list[Path], list[str]]:
@@ -106,39 +90,41 @@ def draw(
             "evaluate all of them in one mode"
         )
     label = metric.replace("_", " ")
+    points: dict[str, tuple[str, str, str, dict[str, Sequence[tuple[float, Estimate | float]]]]]
+    points = {
+        "accuracy_against_latency": (
+            "no run has times (predictions from a file carry none)",
+            "median seconds per question",
+            label,
+            {run.name: [(run.seconds, run.accuracy)] for run in runs if run.seconds},
+        ),
+        "accuracy_against_cost": (
+            "no run has costs",
+            "dollars per 1,000 questions",
+            label,
+            {run.name: [(run.dollars, run.accuracy)] for run in runs if run.dollars is not None},
+        ),
+        "risk_coverage": (
+            "no run has confidences",
+            "coverage: the most confident answers, share of all questions",
+            "execution accuracy",
+            {run.name: [(x, 1 - risk) for x, risk in run.curve] for run in runs if run.curve},
+        ),
+    }
+    written, left_out = [], []
     with _styled():
-        figures: dict[str, Figure | None] = {
-            "accuracy_by_hardness": _by_hardness([run for run in runs if run.by_difficulty], label),
-            "accuracy_against_latency": _lines(
-                {run.name: [(run.seconds, run.accuracy)] for run in runs if run.seconds},
-                "median seconds per question",
-                label,
-                {run.accuracy.n for run in runs if run.seconds},
-            ),
-            "accuracy_against_cost": _lines(
-                {
-                    run.name: [(run.dollars, run.accuracy)]
-                    for run in runs
-                    if run.dollars is not None
-                },
-                "dollars per 1,000 questions",
-                label,
-                {run.accuracy.n for run in runs if run.dollars is not None},
-            ),
-            "risk_coverage": _lines(
-                {run.name: [(x, 1 - risk) for x, risk in run.curve] for run in runs if run.curve},
-                "coverage: the most confident answers, share of all questions",
-                "execution accuracy",
-                {run.accuracy.n for run in runs if run.curve},
-            ),
-        }
-        written = [
-            file
-            for name, figure in figures.items()
-            if figure is not None
-            for file in _save(figure, folder / name)
-        ]
-    return written, [f"{name}: {_NEEDS[name]}" for name, each in figures.items() if each is None]
+        if graded := [run for run in runs if run.by_difficulty]:
+            written += _save(_by_hardness(graded, label), folder / "accuracy_by_hardness")
+        else:
+            left_out.append("accuracy_by_hardness: no run has its examples' hardness")
+        for name, (lack, x_label, y_label, curves) in points.items():
+            if curves:
+                sizes = _n({run.accuracy.n for run in runs if run.name in curves})
+                figure = _lines(curves, x_label, f"{y_label} ({sizes})")
+                written += _save(figure, folder / name)
+            else:
+                left_out.append(f"{name}: {lack}")
+    return written, left_out
 
 
 def draw_rows(rows: Sequence[ResultRow], folder: Path) -> list[str]:
@@ -156,20 +142,13 @@ def draw_rows(rows: Sequence[ResultRow], folder: Path) -> list[str]:
         bars = sorted(scored, key=lambda pair: pair[0].source != "measured")[:_MOST_BARS]
         runs = [
             RunSummary(
-                f"{row.model}, {row.strategy}",
-                accuracy,
-                row.by_difficulty,
-                row.seconds,
-                row.per_1000,
-                row.mode,
+                f"{each.model}, {each.strategy}", accuracy, each.by_difficulty, each.seconds,
+                each.per_1000, each.mode,
             )
-            for row, accuracy in bars
-        ]
+            for each, accuracy in bars
+        ]  # fmt: skip
         left_out += [f"{data}: {reason}" for reason in draw(runs, own)[1]]
     return left_out
-
-
-# ------------------------------------------------------------------------------------------ drawing
 
 
 @contextmanager
@@ -228,9 +207,7 @@ def _n(sizes: Collection[int]) -> str:
     return f"n = {low:,}" if low == high else f"n = {low:,} to {high:,}"
 
 
-def _by_hardness(runs: Sequence[RunSummary], label: str) -> Figure | None:
-    if not runs:
-        return None
+def _by_hardness(runs: Sequence[RunSummary], label: str) -> Figure:
     groups = ["all", *dict.fromkeys(level for run in runs for level in run.by_difficulty)]
     figure, axes = _blank(min(3.6 + 1.4 * len(runs), 11.0), 3.4 + 0.2 * len(runs))
     width = 0.8 / len(runs)
@@ -262,11 +239,8 @@ def _lines(
     curves: Mapping[str, Sequence[tuple[float, Estimate | float]]],
     x_label: str,
     y_label: str,
-    sizes: Collection[int],
-) -> Figure | None:
+) -> Figure:
     """A line per name, or a point; estimates have their intervals."""
-    if not curves:
-        return None
     figure, axes = _blank(5.6, 3.4 + 0.2 * len(curves))
     for (name, points), colour, marker in zip(curves.items(), cycle(COLOURS), cycle(MARKERS)):
         xs = [x for x, _ in points]
@@ -276,7 +250,7 @@ def _lines(
         for x, y in points:
             if isinstance(y, Estimate):
                 axes.plot([x, x], [y.low, y.high], color="black", linewidth=0.9)
-    axes.set(xlabel=x_label, ylabel=f"{y_label} ({_n(sizes)})", xlim=(0, None))
+    axes.set(xlabel=x_label, ylabel=y_label, xlim=(0, None))
     figure.legend(loc="outside upper center", frameon=False)
     return figure
 
@@ -298,6 +272,6 @@ def _forest(scored: Sequence[tuple[ResultRow, Estimate]], data: str) -> Figure:
                 label="measured here" if source == "measured" else source,
             )
     axes.set_yticks(range(len(ranked)), [f"{row.model}, {row.strategy}" for row, _ in ranked])
-    axes.set_xlabel(f"execution accuracy on {data} ({_n({row.n for row, _ in ranked})})")
+    axes.set_xlabel(f"execution accuracy on {data} ({_n({value.n for _, value in ranked})})")
     axes.legend(loc="lower right", frameon=False)
     return figure

@@ -13,8 +13,8 @@ import hashlib
 import marshal
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from txt2sql.evaluation.mode import judge_version
@@ -69,63 +69,56 @@ class GoldResults:
 
     def drain(self) -> dict[Key, bytes]:
         """What ran since the last call, without errors, giants and what another day may change."""
-        results = {key: self._results[key] for key in self._fresh if lasts(key[1])}
+        blobs = {}
+        for key in self._fresh:
+            result = self._results[key]
+            if lasts(key[1]) and result.ok and not result.truncated:
+                blob = marshal.dumps((result.columns, result.rows))
+                if len(blob) <= _MAX_RESULT_BYTES:
+                    blobs[key] = blob
         self._fresh = []
-        blobs = {
-            key: marshal.dumps((result.columns, result.rows))
-            for key, result in results.items()
-            if result.ok and not result.truncated
-        }
-        return {key: blob for key, blob in blobs.items() if len(blob) <= _MAX_RESULT_BYTES}
-
-
-class GoldCache:
-    """Gold results on disk; one without a connection stores nothing."""
-
-    def __init__(self, connection: sqlite3.Connection | None) -> None:
-        self._connection = connection
-
-    def load(self, databases: Iterable[Database], limits: Limits) -> dict[Key, bytes]:
-        """The results of these databases, under these limits."""
-        results: dict[Key, bytes] = {}
-        for path, key in self._keys((database.path for database in databases), limits):
-            with suppress(sqlite3.Error, UnicodeError):
-                assert self._connection is not None
-                select = "SELECT sql, value FROM gold WHERE database = ?"
-                rows = self._connection.execute(select, (key,)).fetchall()
-                results.update(((str(path), sql), value) for sql, value in rows)
-        return results
-
-    def save(self, results: Mapping[Key, bytes], limits: Limits) -> None:
-        """Add results; a file that cannot be written stays as it was."""
-        keys = {str(path): key for path, key in self._keys((Path(p) for p, _ in results), limits)}
-        rows = [(keys[path], sql, blob) for (path, sql), blob in results.items() if path in keys]
-        if self._connection is not None and rows:
-            with suppress(sqlite3.Error, UnicodeError), self._connection:
-                self._connection.executemany("INSERT OR IGNORE INTO gold VALUES (?, ?, ?)", rows)
-
-    def _keys(self, paths: Iterable[Path], limits: Limits) -> Iterator[tuple[Path, bytes]]:
-        """Each path with the hash of all that a result depends on besides its statement."""
-        for path in dict.fromkeys(paths) if self._connection is not None else ():
-            with suppress(OSError):
-                # Commits that are not in the file yet are in its log.
-                logs = [log for log in [path.with_name(f"{path.name}-wal")] if log.exists()]
-                content = [file_hash(file) for file in (path, *logs)]
-                parts = repr((judge_version(), content, limits))
-                yield path, hashlib.sha256(parts.encode()).digest()
+        return blobs
 
 
 @contextmanager
-def open_cache(folder: Path | None) -> Iterator[GoldCache]:
-    """The cache in `folder`; one that keeps nothing without it or where it cannot be used."""
+def kept_in(
+    folder: Path | None, gold: GoldResults, databases: Iterable[Database]
+) -> Iterator[None]:
+    """Inside, `gold` knows what the cache in `folder` holds of these databases; its new results are
+    added at the end. Without a folder, or where it cannot be used, nothing is kept."""
     connection = None
     if folder is not None:  # the second attempt makes anew what the first found damaged
         connection = _connect(folder / _FILE) or _connect(folder / _FILE)
-    try:
-        yield GoldCache(connection)
-    finally:
-        if connection is not None:
-            connection.close()
+    if connection is None:
+        yield
+        return
+    with closing(connection):
+        keys, known = dict(_keys(databases, gold.limits)), set()
+        for path, key in keys.items():
+            with suppress(sqlite3.Error, UnicodeError):
+                select = "SELECT sql, value FROM gold WHERE database = ?"
+                for sql, value in connection.execute(select, (key,)).fetchall():
+                    gold.stored[path, sql] = value
+                    known.add((path, sql))
+        yield
+        rows = [
+            (keys[path], sql, value)
+            for (path, sql), value in gold.stored.items()
+            if path in keys and (path, sql) not in known
+        ]
+        with suppress(sqlite3.Error, UnicodeError), connection:
+            connection.executemany("INSERT OR IGNORE INTO gold VALUES (?, ?, ?)", rows)
+
+
+def _keys(databases: Iterable[Database], limits: Limits) -> Iterator[tuple[str, bytes]]:
+    """Each path with the hash of all that a result depends on besides its statement."""
+    for path in dict.fromkeys(database.path for database in databases):
+        with suppress(OSError):
+            # Commits that are not in the file yet are in its log.
+            logs = [log for log in [path.with_name(f"{path.name}-wal")] if log.exists()]
+            content = [file_hash(file) for file in (path, *logs)]
+            parts = repr((judge_version(), content, limits))
+            yield str(path), hashlib.sha256(parts.encode()).digest()
 
 
 def _connect(path: Path) -> sqlite3.Connection | None:
