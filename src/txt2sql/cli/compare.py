@@ -66,9 +66,8 @@ def compare(
 
 def _print(result: Comparison, names: tuple[Path, Path], shown_changes: int) -> None:
     from txt2sql.cli.display import printable
-    from txt2sql.evaluation.report import print_facts, shown, words
+    from txt2sql.evaluation.report import print_facts, shown, shown_difference, shown_p, words
 
-    gap = result.difference
     counts = (
         f"both {result.both:,}, only A {result.only_a:,}, only B {result.only_b:,}, "
         f"neither {result.neither:,}"
@@ -76,19 +75,14 @@ def _print(result: Comparison, names: tuple[Path, Path], shown_changes: int) -> 
     lines = [
         (f"A  {names[0]}", shown(result.a)),
         (f"B  {names[1]}", shown(result.b)),
-        (
-            "B - A",
-            f"{100 * gap.mean:+.1f} points  (95% interval {100 * gap.low:+.1f} to "
-            f"{100 * gap.high:+.1f}, n = {gap.n:,} pairs)",
-        ),
+        ("B - A", shown_difference(result.difference)),
     ]
     if result.p is None:
         alike = result.both + result.neither
         counts = f"A scores more on {result.only_a:,}, B on {result.only_b:,}, alike on {alike:,}"
         lines.append(("examples", counts))
     else:
-        p = f"p = {result.p:.3f}" if result.p >= 0.001 else "p < 0.001"
-        lines += [("McNemar, exact", p), ("correct", counts)]
+        lines += [("McNemar, exact", shown_p(result.p)), ("correct", counts)]
     print_facts(words(result.metric), lines)
 
     def one_line(text: str | None) -> str:

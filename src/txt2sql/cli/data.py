@@ -29,6 +29,10 @@ app = typer.Typer(
     help="Download, look at, check and preprocess the data sets.",
 )
 
+_SHOWN = {name: name for name in ("n", "ran", "failed", "empty", "matched")}
+_SHOWN |= {"dropped": "reduced", "prompt_median": "chars (p50)", "prompt_p95": "(p95)"}
+"""What a person wants to see of a split -> its column."""
+
 _Data = Annotated[
     Path | None,
     typer.Option(
@@ -152,10 +156,14 @@ def preprocess(
     rows: list[dict[str, Any]] = []
     failures: list[str] = []
     for opened in _open(dataset, data):
-        for name in _chosen(opened, split, of_all=dataset == "all"):
-            folder = out / opened.name
+        # A `train` that only joins others is not written again.
+        joined = any(name.startswith("train_") for name in opened.splits)
+        names = [name for name in opened.splits if not (name == "train" and joined)]
+        if split:
+            names = [name for name in split if name in opened.splits or dataset != "all"]
+        for name in names:
             with stages(opened.name) as progress:
-                done = process(opened, name, folder, limit=limit, progress=progress)
+                done = process(opened, name, out / opened.name, limit=limit, progress=progress)
             place = {"made": done.made, "file": str(done.path)}
             rows.append({"dataset": opened.name, **asdict(done.summary), **place})
             failures += done.failures
@@ -166,7 +174,15 @@ def preprocess(
     if json:
         print(jsonlib.dumps({"splits": rows}))
         return
-    _print([_summary_row(row) for row in rows])
+    _print(
+        [
+            {
+                "split": f"{row['dataset']} {row['split']}",
+                **{shown: row[key] for key, shown in _SHOWN.items()},
+            }
+            for row in rows
+        ]
+    )
     print(f"made {sum(row['made'] for row in rows):,} rows; the files are in {out}")
     if failed := sum(row["failed"] for row in rows):
         print(f"{failed:,} failed; they are listed in the .failures.jsonl beside each file:")
@@ -184,11 +200,9 @@ def _open(dataset: str, data: Path | None) -> list[Dataset]:
     there = []
     for name in DATASETS:
         folder = dataset_root(name, data)
-        if data is not None and folder == data:
-            continue
-        if folder.is_dir():
+        if folder.is_dir() and folder != data:
             there.append(open_dataset(name, data))
-        elif name not in PAGES:
+        elif folder != data and name not in PAGES:
             print(f"{name} is not there; `txt2sql data download {name}`", file=sys.stderr)
     if not there:
         raise DataError(
@@ -196,26 +210,6 @@ def _open(dataset: str, data: Path | None) -> list[Dataset]:
             "or `txt2sql data download wikisql`, or say where they are with --data or TXT2SQL_DATA"
         )
     return there
-
-
-def _chosen(dataset: Dataset, splits: Sequence[str] | None, of_all: bool) -> Sequence[str]:
-    """The splits asked for, else every one but a `train` that only joins others."""
-    if splits:
-        return [name for name in splits if name in dataset.splits or not of_all]
-    joined = any(name.startswith("train_") for name in dataset.splits)
-    return [name for name in dataset.splits if not (name == "train" and joined)]
-
-
-def _summary_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """What a person wants to see of a split, in 80 characters."""
-    return {
-        "split": f"{row['dataset']} {row['split']}",
-        **{key: row[key] for key in ("n", "ran", "failed", "empty", "matched")},
-        **({"no gold": row["without_gold"]} if row["without_gold"] else {}),
-        "reduced": row["dropped"],
-        "chars (p50)": row["prompt_median"],
-        "(p95)": row["prompt_p95"],
-    }
 
 
 def _print(rows: Sequence[Mapping[str, Any]]) -> None:

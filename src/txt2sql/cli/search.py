@@ -25,7 +25,6 @@ from txt2sql.cli.options import DatabaseOption, JsonOption, ModelOption
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
-    from rich.tree import Tree
 
 
 def search(
@@ -88,20 +87,19 @@ _SHOWN = 2
 """Steps of a node that are drawn though they were hardly visited."""
 
 
-def drawing(tree: Mapping[str, Any]) -> Tree:
-    """The tree of `search.tree`, for rich to print."""
+def draw(console: Console, tree: Mapping[str, Any]) -> None:
+    """Print the tree of `search.tree`, then its candidates."""
     from rich.text import Text
     from rich.tree import Tree
 
     from txt2sql.cli.display import printable
 
-    nodes, chosen = tree["nodes"], set(tree["path"])
+    nodes, chosen, drawn = tree["nodes"], set(tree["path"]), set[int]()
     facts = (
         f"{tree['simulations']} simulations, {tree['expansions']} expansions, "
         f"{tree['tokens']} tokens, {tree['seconds']:.2f} s; stopped: {tree['reason']}"
     )
     root = Tree(Text.assemble((printable(tree["question"]), "bold"), ("  ·  " + facts, "dim")))
-    drawn: set[int] = set()
 
     def grow(branch: Tree, number: int) -> None:
         drawn.add(number)
@@ -112,20 +110,30 @@ def drawing(tree: Mapping[str, Any]) -> Tree:
                 left = len(edges) - position
                 branch.add(Text(f"… {left} more, never visited", style="dim"))
                 break
-            again = edge["to"] in drawn
-            below = branch.add(_label(nodes[edge["to"]], edge, edge["to"] in chosen, again))
-            if not again:
-                grow(below, edge["to"])
+            label = _label(nodes[edge["to"]], edge, edge["to"] in chosen)
+            if edge["to"] in drawn:
+                branch.add(label.append("   same as above", style="dim"))
+            else:
+                grow(branch.add(label), edge["to"])
         for refused in node["refused"]:
             text = f"✗ {printable(refused['step'])}   {printable(refused['reason'])}"
             branch.add(Text(text, style="dim red"))
 
     if nodes:
         grow(root, 0)
-    return root
+    console.print(root, soft_wrap=True)
+    console.print()
+    for candidate in tree["candidates"]:
+        score = "failed" if candidate["score"] < 0 else f"{candidate['score']:.3f}"
+        own = "  (the model's own)" if candidate["own"] else ""
+        line = Text.assemble(
+            (f"  {score:>6}  ", "dim"), printable(candidate["sql"]), (own, "yellow")
+        )
+        console.print(line, soft_wrap=True)
+    console.print()
 
 
-def _label(node: Mapping[str, Any], edge: Mapping[str, Any], chosen: bool, again: bool) -> Text:
+def _label(node: Mapping[str, Any], edge: Mapping[str, Any], chosen: bool) -> Text:
     from rich.text import Text
 
     from txt2sql.cli.display import printable
@@ -133,37 +141,14 @@ def _label(node: Mapping[str, Any], edge: Mapping[str, Any], chosen: bool, again
     text = Text("● " if chosen else "", style="green")
     text.append(printable(node["step"]) or "(end)", style="bold green" if chosen else "default")
     numbers = f"   N {edge['visits']}  Q {edge['q']:.2f}  P {edge['prior']:.2f}"
-    text.append(numbers, style="dim")
     if node["score"] is not None:
-        text.append(f"  preference {node['score']:.2f}", style="dim")
-    if again:
-        text.append("   same as above", style="dim")
-    result = node["result"]
-    if result is not None:
-        if result["error"]:
-            text.append(f"   fails: {printable(result['error'])}", style="red")
-        else:
-            count = result["rows"]
-            wins = "chosen result, " if node["wins"] else ""
-            text.append(f"   {wins}{count:,} row{'s' * (count != 1)}", style="cyan")
+        numbers += f"  preference {node['score']:.2f}"
+    text.append(numbers, style="dim")
+    if (result := node["result"]) and result["error"]:
+        text.append(f"   fails: {printable(result['error'])}", style="red")
+    elif result:
+        wins, count = "chosen result, " if node["wins"] else "", result["rows"]
+        text.append(f"   {wins}{count:,} row{'s' * (count != 1)}", style="cyan")
     if node["own"]:
         text.append("   the model's own answer", style="yellow")
     return text
-
-
-def draw(console: Console, tree: Mapping[str, Any]) -> None:
-    """Print a tree, then its candidates."""
-    from rich.text import Text
-
-    from txt2sql.cli.display import printable
-
-    console.print(drawing(tree), soft_wrap=True)
-    console.print()
-    for candidate in tree["candidates"]:
-        score = "failed" if candidate["score"] < 0 else f"{candidate['score']:.3f}"
-        own = "  (the model's own)" if candidate["own"] else ""
-        line = Text(f"  {score:>6}  ", style="dim")
-        line.append(printable(candidate["sql"]))
-        line.append(own, style="yellow")
-        console.print(line, soft_wrap=True)
-    console.print()

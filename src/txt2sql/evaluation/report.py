@@ -342,6 +342,17 @@ def shown(value: Estimate) -> str:
     return f"{value.mean:.1%}  (95% interval {value.low:.1%} to {value.high:.1%}, n = {value.n:,})"
 
 
+def shown_difference(gap: Estimate) -> str:
+    """The mean difference of pairs, in points."""
+    low, high = f"{100 * gap.low:+.1f}", f"{100 * gap.high:+.1f}"
+    return f"{100 * gap.mean:+.1f} points  (95% interval {low} to {high}, n = {gap.n:,} pairs)"
+
+
+def shown_p(p: float) -> str:
+    """A p value."""
+    return f"p = {p:.3f}" if p >= 0.001 else "p < 0.001"
+
+
 def words(name: str) -> str:
     """A name with blanks: exact match."""
     return name.replace("_", " ")
