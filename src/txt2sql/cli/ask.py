@@ -8,7 +8,7 @@ $ echo "How many shops are there?" | txt2sql ask
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated
 
@@ -71,7 +71,16 @@ def ask(
     from txt2sql.cli import display, shell
 
     interactive = not questions and not json and sys.stdin.isatty()
-    lines = _lines(questions) if not interactive else iter(())
+    lines: Iterator[str] = iter(())
+    if not interactive:
+        # The lines of standard input are answered as they come; the first is awaited.
+        lines = iter(questions or (line.strip() for line in sys.stdin if line.strip()))
+        first = next(lines, None)
+        if first is None:
+            raise PromptError(
+                'no question was given; write it in quotes: txt2sql ask "How many ...?"'
+            )
+        lines = chain((first,), lines)
     with display.working("loading the model"):
         service = _service(target, max_rows, not no_constrained, search)
     if service.notice:
@@ -82,15 +91,6 @@ def ask(
         shell.converse(service, max_rows or SHOWN_ROWS, explain, guess)
     elif not answer_all(service, lines, max_rows, json, explain, guess):
         raise typer.Exit(1)
-
-
-def _lines(questions: Sequence[str] | None) -> Iterator[str]:
-    """The questions given, else the lines of standard input as they come; the first is awaited."""
-    lines = iter(questions or (line.strip() for line in sys.stdin if line.strip()))
-    first = next(lines, None)
-    if first is None:
-        raise PromptError('no question was given; write it in quotes: txt2sql ask "How many ...?"')
-    return chain((first,), lines)
 
 
 def _service(

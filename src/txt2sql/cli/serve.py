@@ -30,25 +30,26 @@ def _require(packages: Sequence[str], extras: str) -> None:
         raise ConfigError(f'this needs {", ".join(missing)}; run: pip install "txt2sql[{extras}]"')
 
 
-def _settings(target: Target, search: int, limits: Limits) -> ModelSettings:
-    """What a server answers with."""
+def _settings(
+    target: Target, listening: Listening, port: int, limits: Limits
+) -> tuple[ModelSettings, Access]:
+    """What a server answers with, and who may reach it."""
     from txt2sql import sample
+    from txt2sql.serving.server import Access
     from txt2sql.serving.worker import ModelSettings
 
-    return ModelSettings(
-        target.db or str(sample.path()),
-        target.model,
-        limits=limits,
-        search=search,
-        describe=target.describe,
-    )
-
-
-def _access(listening: Listening, port: int) -> Access:
-    from txt2sql.serving.server import Access
-
+    database = target.db or str(sample.path())
     hosts = tuple(listening.allow_host or ())
-    return Access(listening.host, port, listening.token, listening.insecure, hosts)
+    return (
+        ModelSettings(
+            database,
+            target.model,
+            limits=limits,
+            search=listening.search,
+            describe=target.describe,
+        ),
+        Access(listening.host, port, listening.token, listening.insecure, hosts),
+    )
 
 
 @dataclass(frozen=True)
@@ -94,10 +95,9 @@ def serve(target: Target, listening: Listening, options: LoadOptions) -> None:
     from txt2sql.serving.server import Server
     from txt2sql.serving.web import create_app
 
-    access = _access(listening, options.port)
     limits = Limits(timeout_s=target.timeout, max_rows=options.max_rows)
+    settings, access = _settings(target, listening, options.port, limits)
     load = Load(queue=options.queue, batch=options.batch, deadline_s=options.deadline)
-    settings = _settings(target, listening.search, limits)
     backend = Backend(settings, load, history=not options.no_history)
     with ExitStack() as loading:
         loading.enter_context(working("loading the model"))
@@ -140,8 +140,7 @@ def mcp(
     from txt2sql.serving.mcp import create_app, create_server
     from txt2sql.serving.server import Server
 
-    access = _access(listening, port)
-    settings = _settings(target, listening.search, Limits(timeout_s=target.timeout))
+    settings, access = _settings(target, listening, port, Limits(timeout_s=target.timeout))
 
     async def run() -> None:
         backend = Backend(settings, history=False)
