@@ -131,11 +131,8 @@ def test_components_are_summed_up_for_all_and_each_difficulty() -> None:
 def test_markdown_never_shows_a_mean_without_n_and_interval() -> None:
     page = as_markdown(summarise(JUDGED), {"model": "m", "dataset": "shop", "split": "dev"})
     assert page.startswith("# m on shop dev\n\nMode: strict.\n")
-    scores = [line for line in page.splitlines() if line.startswith("| execution accuracy")]
-    assert len(scores) == 1 + 4 + 3
-    assert "| execution accuracy | all | all | 50.0% (15.0 to 85.0) | 4 |" in scores
-    assert "| wrong result | 1 |" in page
-    assert "prediction error" not in page
+    assert "| execution accuracy | all | all | 50.0% (15.0 to 85.0) | 4 |" in page
+    assert "| wrong result | 1 |" in page and "prediction error" not in page
 
 
 def test_csv_has_one_line_per_metric_and_group_in_the_order_of_difficulty() -> None:
