@@ -64,7 +64,7 @@ def differences(
         context = Context(Judging("official", keep_distinct, both=False), dataset)
         names = _NAMES[:1] if keep_distinct else _NAMES
         metrics = [METRICS[name](context) for name in names]
-        judged = judge_all(examples, predictions, metrics, dataset.database, gold=context.gold)
+        judged = judge_all(examples, predictions, metrics, dataset.database)
         for row, item in zip(rows, judged, strict=True):
             verdicts = {verdict.metric: verdict for verdict in item.verdicts}
             for kind, ours in _ours(verdicts, keep_distinct):

@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from txt2sql.evaluation.metrics import Context, Metric
     from txt2sql.evaluation.report import Report
     from txt2sql.evaluation.verdicts import Judged
-    from txt2sql.execution.database import Database
     from txt2sql.runs import Run
     from txt2sql.types import Example, Prediction, Predictor, Verdict
 
@@ -103,7 +102,6 @@ class JudgingOptions:
         "Seconds that one statement may take.", default=30.0, metavar="S", min=0.1
     )
     processes: int | None = option("Judging processes  [default: cores]", metavar="N", min=1)
-    no_cache: bool = option("Run every gold query anew.", "--no-cache", default=False)
 
 
 @dataclass(frozen=True)
@@ -148,7 +146,7 @@ def evaluate(
     from txt2sql.evaluation.evaluate import draw
     from txt2sql.evaluation.metrics import Context, choose
     from txt2sql.evaluation.mode import LIMITS, Judging
-    from txt2sql.evaluation.predictions import FilePredictor, read_gold
+    from txt2sql.evaluation.predictions import read_gold
     from txt2sql.evaluation.report import summarise
 
     source, gold = open_dataset(questions.dataset, questions.data), questions.gold
@@ -161,7 +159,8 @@ def evaluate(
     mode = Judging(judging.mode, judging.keep_distinct, not judging.one_mode, limits)
     context = Context(mode, source, "" if gold else split, judging.test_suite)
     metrics = choose(context, judging.metrics)
-    hosted, load = None, lambda: FilePredictor("none", {})
+    load: Callable[[], Predictor] = _nobody
+    hosted = None
     if predictor.predictions:
         identity, load = _of_file(predictor.predictions, whole, mode.official)
     else:
@@ -319,25 +318,19 @@ def _judge_file(
     """Judge the predictions of a file, over all cores."""
     from txt2sql.cli.progress import steps
     from txt2sql.evaluation.evaluate import judge_all
-    from txt2sql.evaluation.gold import kept_in
     from txt2sql.evaluation.predictions import to_row
-    from txt2sql.runs import cache_dir, write_atomically
+    from txt2sql.runs import write_atomically
 
     answers = list(predictor.predict(examples))
     rows = (jsonlib.dumps(to_row(answer)) + "\n" for answer in answers)
     write_atomically(run.folder / "predictions.jsonl", "".join(rows))
-    folder = None if options.no_cache else cache_dir()
-    with (
-        kept_in(folder, context.gold, _databases(context, examples)),
-        steps("evaluate", len(examples)) as advance,
-    ):
+    with steps("evaluate", len(examples)) as advance:
         count = _running(advance)
         return judge_all(
             examples,
             answers,
             metrics,
             context.source.database,
-            gold=context.gold,
             processes=options.processes,
             done=lambda _, verdicts: count(verdicts),
         )
@@ -356,19 +349,6 @@ def _running(advance: Callable[[str], None]) -> Callable[[tuple[Verdict, ...]], 
     return count
 
 
-def _databases(context: Context, examples: list[Example]) -> list[Database]:
-    """All that the examples are judged on, those that cannot be read left out."""
-    from txt2sql.errors import DatabaseError
-    from txt2sql.evaluation.metrics.execution_accuracy import suite
-
-    databases: list[Database] = []
-    for db_id in dict.fromkeys(example.db_id for example in examples):
-        with suppress(DatabaseError):
-            databases.append(context.source.database(db_id))
-            databases += suite(context.suites, db_id) if context.suites else ()
-    return databases
-
-
 def continue_run(
     run: Run,
     source: Dataset,
@@ -379,13 +359,13 @@ def continue_run(
     """Judge every example; the model is loaded only when something is left to ask it."""
     from txt2sql.cli.progress import steps
     from txt2sql.evaluation.evaluate import judge
-    from txt2sql.evaluation.predictions import FilePredictor, from_row, to_row
+    from txt2sql.evaluation.predictions import from_row, to_row
 
     finished = {row["example_id"]: from_row(row) for row in run.rows("predictions")}
     left = sum(example.id not in finished for example in examples)
     if finished:
         print(f"going on with {run.folder}: {left:,} examples left to ask", file=sys.stderr)
-    predictor = load() if left else FilePredictor("none", {})
+    predictor = load() if left else _nobody()
 
     def record(prediction: Prediction) -> None:
         if prediction.tree is not None:
@@ -401,6 +381,13 @@ def continue_run(
             judged.append(item)
             count(item.verdicts)
     return judged
+
+
+def _nobody() -> Predictor:
+    """For a run in which nothing is left to ask."""
+    from txt2sql.evaluation.predictions import FilePredictor
+
+    return FilePredictor("none", {})
 
 
 # ----------------------------------------------------------------------------------------- report

@@ -76,7 +76,7 @@ def read_verdicts(path: Path) -> list[Row]:
             f"cannot read verdicts from '{file}' ({error.strerror}); give the folder of a run of "
             "txt2sql evaluate, or a file that --verdicts wrote"
         ) from None
-    rows = []
+    rows: list[Row] = []
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
@@ -144,9 +144,10 @@ def compare(a: Sequence[Row], b: Sequence[Row], metric: str = "execution_accurac
         scores_a.append(float(x))
         scores_b.append(float(y))
         if x != y:
-            texts = (str(row_a.get(name) or "") for name in ("db_id", "question", "gold_sql"))
-            sql = row_a.get("sql"), row_b.get("sql")
-            changed.append(Change(key, *texts, scores_a[-1], scores_b[-1], *sql))
+            names = ("db_id", "question", "gold_sql")
+            db_id, question, gold = (str(row_a.get(name) or "") for name in names)
+            sql_a, sql_b = row_a.get("sql"), row_b.get("sql")
+            changed.append(Change(key, db_id, question, gold, float(x), float(y), sql_a, sql_b))
     if not scores_a:
         known = sorted(set(a[0]["scores"]) & set(b[0]["scores"]))
         raise DataError(

@@ -22,7 +22,6 @@ from random import Random
 from typing import Any
 
 from txt2sql.errors import DatabaseError, ModelError
-from txt2sql.evaluation.gold import GoldResults, Key
 from txt2sql.evaluation.metrics import Metric
 from txt2sql.evaluation.report import Report, summarise
 from txt2sql.evaluation.verdicts import Judged
@@ -100,14 +99,12 @@ def judge_all(
     metrics: Sequence[Metric],
     database: Callable[[str], Database],
     *,
-    gold: GoldResults | None = None,
     processes: int | None = None,
     done: Callable[[int, tuple[Verdict, ...]], None] = lambda position, verdicts: None,
 ) -> list[Judged]:
     """Every example with its prediction and verdicts, in order.
 
-    `gold` is what the metrics share, and gets the gold results of all processes; `done` is called
-    for each example as soon as it is judged.
+    `done` is called for each example as soon as it is judged.
     """
     tasks = list(zip(examples, predictions, strict=True))
     broken = _broken_databases(examples, database)
@@ -119,12 +116,11 @@ def judge_all(
     for position, errors in verdicts.items():
         done(position, errors)
 
-    def work(position: int) -> tuple[list[_Row], dict[Key, bytes]]:
+    def work(position: int) -> list[_Row]:
         example, prediction = tasks[position]
         opened = database(example.db_id)
         made = (metric(example, prediction, opened) for metric in metrics)
-        rows: list[_Row] = [(v.outcome.value, v.score, v.reason, v.details) for v in made]
-        return rows, gold.drain() if gold else {}
+        return [(v.outcome.value, v.score, v.reason, v.details) for v in made]
 
     # The largest databases first, so that no process is left alone with one at the end.
     left = [position for position in range(len(tasks)) if position not in verdicts]
@@ -142,13 +138,11 @@ def judge_all(
             (left[i], work(left[i]) if isinstance(result, Lost) else result)
             for i, result in spread(work, left, processes=processes, max_memory_bytes=memory)
         )
-    for position, (rows, gold_results) in results:
+    for position, rows in results:
         verdicts[position] = tuple(
             Verdict(examples[position].id, metric.name, Outcome(outcome), score, reason, details)
             for metric, (outcome, score, reason, details) in zip(metrics, rows, strict=True)
         )
-        if gold:
-            gold.stored.update(gold_results)
         done(position, verdicts[position])
     return [_judged(example, made, verdicts[i]) for i, (example, made) in enumerate(tasks)]
 
