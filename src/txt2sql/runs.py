@@ -140,7 +140,15 @@ def open_run(folder: Path, config: Mapping[str, Any], seed: int = 0) -> Run:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if (folder / "run.json").exists():
-            _check_same(folder, given, seed)
+            made = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+            old = {**_flat(made["config"]), "seed of the run": made["seed"]}
+            new = {**_flat(given), "seed of the run": seed}
+            for key in sorted(old.keys() | new.keys()):
+                if old.get(key) != new.get(key):
+                    raise ConfigError(
+                        f"'{folder}' holds a run with {key} = {old.get(key)!r}, not "
+                        f"{new.get(key)!r}; choose another output folder or remove that one"
+                    )
         else:
             import yaml  # takes longer to load than most commands do to run
 
@@ -156,22 +164,9 @@ def open_run(folder: Path, config: Mapping[str, Any], seed: int = 0) -> Run:
             write_atomically(folder / "run.json", json.dumps(made, indent=2) + "\n")
     except OSError as error:
         raise ConfigError(f"cannot keep a run in '{folder}': {error.strerror}") from None
-    return Run(folder)
-
-
-def _check_same(folder: Path, config: Mapping[str, Any], seed: int) -> None:
-    try:
-        made = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-        old = {**_flat(made["config"]), "seed of the run": made["seed"]}
     except (ValueError, KeyError, TypeError):
         raise DataError(f"'{folder / 'run.json'}' is damaged; remove the folder") from None
-    new = {**_flat(config), "seed of the run": seed}
-    for key in sorted(old.keys() | new.keys()):
-        if old.get(key) != new.get(key):
-            raise ConfigError(
-                f"'{folder}' holds a run with {key} = {old.get(key)!r}, not {new.get(key)!r}; "
-                "choose another output folder or remove that one"
-            )
+    return Run(folder)
 
 
 def _flat(tree: Any, where: str = "") -> dict[str, Any]:

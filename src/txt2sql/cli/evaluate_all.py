@@ -71,20 +71,12 @@ class RowPlan:
 
 
 @dataclass(frozen=True)
-class Published:
-    """Whose predictions a file holds."""
-
-    model: str
-    strategy: str = "published"
-
-
-@dataclass(frozen=True)
 class Comparison:
     """The section `comparison` of config/evaluation_config.yaml."""
 
     data: tuple[Part, ...] = (Part("spider"),)
     rows: tuple[RowPlan, ...] = (RowPlan("bundled"),)
-    published: Mapping[str, Published] = field(default_factory=dict)
+    published: Mapping[str, RowPlan] = field(default_factory=dict)
     hardware: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -228,7 +220,7 @@ def plan(comparison: Comparison, options: TableOptions) -> Iterator[Cell]:
             with file.open("rb") as lines:
                 if sum(1 for line in lines if line.strip()) != n:
                     continue  # of another split
-            whose = comparison.published.get(file.stem, Published(file.stem))
+            whose = comparison.published.get(file.stem, RowPlan(file.stem, "published"))
             command = options.command(part, "--predictions", str(file))
             made_of = text_hash(repr((command, file_hash(file), content, judge_version())))
             yield Cell(part, whose.model, whose.strategy, command, made_of, source="published")

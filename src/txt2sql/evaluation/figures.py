@@ -197,8 +197,8 @@ def _blank(width: float, height: float, percent: str = "y") -> tuple[Figure, Axe
 
 def _errors(values: Sequence[Estimate]) -> list[list[float]]:
     """Distances to the ends of the intervals, as matplotlib wants them: (2, n)."""
-    below = [max(value.mean - value.low, 0.0) for value in values]
-    return [below, [max(value.high - value.mean, 0.0) for value in values]]
+    ends = [(value.mean - value.low, value.high - value.mean) for value in values]
+    return [[max(end[side], 0.0) for end in ends] for side in (0, 1)]
 
 
 def _n(sizes: Collection[int]) -> str:

@@ -20,7 +20,7 @@ from txt2sql.evaluation.calibration import Calibration, calibration
 from txt2sql.evaluation.statistics import Estimate, estimate, quantile
 from txt2sql.evaluation.table import Column, Table
 from txt2sql.evaluation.verdicts import CATEGORIES, EXECUTION, Judged, category
-from txt2sql.types import Outcome, Prediction, Verdict
+from txt2sql.types import Outcome, Verdict
 
 if TYPE_CHECKING:  # the folder of metrics loads what they need; whoever has verdicts has loaded it
     from txt2sql.evaluation.metrics.exact_set_match import ComponentScore
@@ -70,36 +70,27 @@ def summarise(judged: Sequence[Judged], mode: str = "strict") -> Report:
     """Sum up verdicts, times and costs. `mode` is the mode that the verdicts were made in."""
     from txt2sql.evaluation.metrics.exact_set_match import aggregate
 
-    overall = _Scores()
-    by_difficulty: dict[str, _Scores] = {}
-    by_database: dict[str, _Scores] = {}
+    groups: dict[str, dict[str, _Scores]] = {"all": {}, "difficulty": {}, "database": {}}
+    groups["all"]["all"] = overall = _Scores()
     for example, _, verdicts in judged:
-        groups = [overall, by_database.setdefault(example.db_id, _Scores())]
-        if example.difficulty is not None:
-            groups.append(by_difficulty.setdefault(example.difficulty, _Scores()))
-        for group in groups:
-            for verdict in verdicts:
-                group.add(verdict)
+        names = {"all": "all", "difficulty": example.difficulty, "database": example.db_id}
+        for kind, name in names.items():
+            if name is not None:
+                groups[kind].setdefault(name, _Scores()).add(verdicts)
     primary = [item.primary for item in judged if item.verdicts]
     execution = [v for v in primary if v.metric == EXECUTION and v.outcome != Outcome.GOLD_ERROR]
     outcomes = Counter(verdict.outcome for verdict in primary)
     categories = Counter(map(category, primary))
     usual = {name: place for place, name in enumerate(_DIFFICULTIES)}
-    levels = {
-        name: by_difficulty[name]
-        for name in sorted(by_difficulty, key=lambda name: (usual.get(name, len(usual)), name))
-    }
+    levels = dict(sorted(groups["difficulty"].items(), key=lambda kv: (usual.get(kv[0], 9), kv[0])))
+    databases = groups["database"] if len(groups["database"]) <= _MAX_DATABASES else {}
     seconds = [item.prediction.seconds for item in judged]
     total = sum(seconds)
     return Report(
         mode=mode,
         metrics=overall.estimates(),
         by_difficulty={name: scores.estimates() for name, scores in levels.items()},
-        by_database={
-            name: by_database[name].estimates()
-            for name in sorted(by_database)
-            if len(by_database) <= _MAX_DATABASES
-        },
+        by_database={name: scores.estimates() for name, scores in sorted(databases.items())},
         outcomes={outcome.value: outcomes[outcome] for outcome in Outcome},
         categories={name: categories[name] for name in CATEGORIES if categories[name]},
         components={
@@ -116,8 +107,8 @@ def summarise(judged: Sequence[Judged], mode: str = "strict") -> Report:
             "total": total if total > 0 else None,
         },
         examples_per_second=len(seconds) / total if total > 0 else None,
-        tokens=_tokens([item.prediction for item in judged]),
-        cost=_cost([item.prediction for item in judged]),
+        tokens=_tokens([item.prediction.tokens for item in judged]),
+        cost=_cost([item.prediction.cost for item in judged]),
     )
 
 
@@ -128,13 +119,14 @@ class _Scores:
         self.by_metric: dict[str, list[float]] = {}
         self.partials: list[Mapping[str, Any]] = []
 
-    def add(self, verdict: Verdict) -> None:
-        """Count a verdict, unless its gold fails."""
-        scores = self.by_metric.setdefault(verdict.metric, [])
-        if verdict.outcome is not Outcome.GOLD_ERROR:
-            scores.append(verdict.score)
-            if verdict.details and "partial" in verdict.details:
-                self.partials.append(verdict.details["partial"])
+    def add(self, verdicts: Sequence[Verdict]) -> None:
+        """Count the verdicts on an example, but those whose gold fails."""
+        for verdict in verdicts:
+            scores = self.by_metric.setdefault(verdict.metric, [])
+            if verdict.outcome is not Outcome.GOLD_ERROR:
+                scores.append(verdict.score)
+                if verdict.details and "partial" in verdict.details:
+                    self.partials.append(verdict.details["partial"])
 
     def estimates(self) -> dict[str, Estimate]:
         """Metric -> estimate."""
@@ -171,19 +163,22 @@ def _other_mode(execution: Sequence[Verdict]) -> dict[str, Any] | None:
 
 
 def _calibration(judged: Sequence[Judged]) -> Calibration | None:
-    answers, without_answer = [], 0
-    for _, prediction, verdicts in judged:
-        for verdict in verdicts:
-            if verdict.metric == EXECUTION and verdict.outcome is not Outcome.GOLD_ERROR:
-                if prediction.sql is None:
-                    without_answer += 1
-                elif prediction.confidence is not None:
-                    answers.append((prediction.confidence, verdict.correct))
-    return calibration(answers, without_answer)
+    pairs = [
+        (prediction, verdict.correct)
+        for _, prediction, verdicts in judged
+        for verdict in verdicts
+        if verdict.metric == EXECUTION and verdict.outcome is not Outcome.GOLD_ERROR
+    ]
+    answers = [
+        (made.confidence, correct)
+        for made, correct in pairs
+        if made.sql is not None and made.confidence is not None
+    ]
+    return calibration(answers, sum(made.sql is None for made, _ in pairs))
 
 
-def _tokens(predictions: Sequence[Prediction]) -> dict[str, float] | None:
-    counted = [prediction.tokens for prediction in predictions if any(prediction.tokens)]
+def _tokens(pairs: Sequence[tuple[int, int]]) -> dict[str, float] | None:
+    counted = [pair for pair in pairs if any(pair)]
     if not counted:
         return None
     prompt, completion = map(sum, zip(*counted, strict=True))
@@ -191,8 +186,8 @@ def _tokens(predictions: Sequence[Prediction]) -> dict[str, float] | None:
     return {"prompt": prompt, "completion": completion, "per_query": each, "n": n}
 
 
-def _cost(predictions: Sequence[Prediction]) -> dict[str, float] | None:
-    costs = [prediction.cost for prediction in predictions if prediction.cost is not None]
+def _cost(dollars: Sequence[float | None]) -> dict[str, float] | None:
+    costs = [each for each in dollars if each is not None]
     if not costs:
         return None
     total, n = sum(costs), len(costs)
