@@ -1,9 +1,4 @@
-"""`txt2sql adapt`: make a small model better at one database; `txt2sql ask` uses it from then on.
-
-$ txt2sql adapt --db shop.sqlite
-$ txt2sql adapt --db shop.sqlite --pairs questions.tsv --json
-$ txt2sql adapt --list
-"""
+"""`txt2sql adapt`: make a small model better at one database; `txt2sql ask` uses it from then on."""
 
 from __future__ import annotations
 

@@ -1,9 +1,4 @@
-"""`txt2sql ask`: questions in, SQL and rows out; without a question, a prompt to ask at.
-
-$ txt2sql ask "How many shops are there?"
-$ txt2sql ask --json --db shop.sqlite "How many shops are there?" "Which is the oldest?"
-$ echo "How many shops are there?" | txt2sql ask
-"""
+"""`txt2sql ask`: questions in, SQL and rows out; without a question, a prompt to ask at."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""`txt2sql compare`: is B better than A? Two runs on the same examples, compared pair by pair.
-
-$ txt2sql compare results/small results/large
-$ txt2sql compare results/small/verdicts.jsonl official.jsonl --metric exact_match --json
-"""
+"""`txt2sql compare`: is B better than A? Two runs on the same examples, compared pair by pair."""
 
 from __future__ import annotations
 

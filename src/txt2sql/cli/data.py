@@ -1,10 +1,4 @@
-"""`txt2sql data`: bring a data set here, look at it, check it, preprocess it.
-
-$ txt2sql data download spider
-$ txt2sql data download spider --source ~/Downloads/spider_data.zip
-$ txt2sql data check --dataset spider
-$ txt2sql data preprocess --dataset all
-"""
+"""`txt2sql data`: bring a data set here, look at it, check it, preprocess it."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""`txt2sql doctor`: is this database there, what is in it, and is it safe to ask?
-
-$ txt2sql doctor --db postgresql://reader@localhost/shop
-$ txt2sql doctor --db shop.duckdb --json | jq .safe
-"""
+"""`txt2sql doctor`: is this database there, what is in it, and is it safe to ask?"""
 
 from __future__ import annotations
 

@@ -2,9 +2,6 @@
 
 Every run is a folder under results/ named after what went into it, so the same command goes on where a
 killed one stopped, and another model, option or weight never meets old predictions.
-
-    $ txt2sql evaluate --dataset spider --data data/raw/spider --split dev
-    $ txt2sql evaluate --dataset spider --predictions predicted.txt --json
 """
 
 from __future__ import annotations
@@ -238,9 +235,6 @@ def _folder_name(config: Mapping[str, Any]) -> str:
     return f"{readable}-{text_hash(repr(sorted(config.items())))[:8]}"
 
 
-# -------------------------------------------------------------------------------------- predictors
-
-
 def _of_file(predictions: Path, examples: list[Example], official: bool) -> Identified:
     """Predictions that were made elsewhere; `official` judges them as they are written."""
     from txt2sql.evaluation.predictions import read_predictions
@@ -302,9 +296,6 @@ def of_model(options: PredictorOptions, source: Dataset) -> Identified:
         **({"search": options.search} if options.search else {}),
     }
     return identity, load
-
-
-# ---------------------------------------------------------------------------------------- verdicts
 
 
 def _judge_file(
@@ -388,9 +379,6 @@ def _nobody() -> Predictor:
     from txt2sql.evaluation.predictions import FilePredictor
 
     return FilePredictor("none", {})
-
-
-# ----------------------------------------------------------------------------------------- report
 
 
 def _write(

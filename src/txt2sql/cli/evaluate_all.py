@@ -3,9 +3,6 @@
 A cell of the table is one run of `txt2sql evaluate` in a process of its own, so that what one dies of
 (memory, a broken model) leaves the others. What a cell depends on is hashed: while the hash is the same
 the run is not made again, and a run that was stopped goes on.
-
-$ txt2sql evaluate-all
-$ txt2sql evaluate-all --limit 200 --published ../predictions --max-cost 20
 """
 
 from __future__ import annotations
@@ -188,9 +185,6 @@ def evaluate_all(options: TableOptions) -> None:
         raise typer.Exit(1)
 
 
-# ------------------------------------------------------------------------------------ what there is
-
-
 def plan(comparison: Comparison, options: TableOptions) -> Iterator[Cell]:
     """Every cell, those that cannot be measured included."""
     from txt2sql.data import open_dataset
@@ -272,9 +266,6 @@ def _trained(rows: Sequence[RowPlan]) -> Iterator[RowPlan]:
             yield RowPlan(model, f"{method} ({folder.parent.name})", folder=str(folder))
 
 
-# -------------------------------------------------------------------------------------- evaluating
-
-
 def _evaluated(cells: Sequence[Cell], folder: Path, options: TableOptions) -> list[Result]:
     """Every cell in order: hosted models beside each other and beside the local ones."""
     from txt2sql.cli.progress import steps
@@ -347,9 +338,6 @@ def _accuracy(report: dict[str, Any]) -> str:
     names = ("execution_accuracy", "wikisql_execution_accuracy")
     value = next((report["metrics"][name] for name in names if name in report["metrics"]), None)
     return f"EX {value['mean']:.1%} (n = {value['n']:,})" if value else "done"
-
-
-# ---------------------------------------------------------------------------------------- the table
 
 
 def _remarks(rows: Sequence[ResultRow], options: TableOptions) -> list[str]:

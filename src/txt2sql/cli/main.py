@@ -2,9 +2,6 @@
 
 Only the command that is typed is loaded (no torch, no transformers, no sqlglot, no rich for the others),
 so that help and mistakes in options answer at once.
-
-    $ txt2sql ask "How many shops are there?"
-    $ TXT2SQL_DEBUG=1 txt2sql ask "..."      # the traceback of an unexpected error
 """
 
 from __future__ import annotations

@@ -87,8 +87,6 @@ def overrides(*groups: Any, assignments: Sequence[str] | None = None) -> list[st
     return [*texts, *(assignments or [])]
 
 
-# ----------------------------------------------------------------------------------- single options
-
 DatabaseOption = Annotated[
     str | None,
     typer.Option(
@@ -145,9 +143,6 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Any of the settings; repeatable."),
 ]
-
-
-# ------------------------------------------------------------------------------------------- groups
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -37,6 +38,10 @@ def stages(label: str, in_bytes: bool = False) -> Iterator[Show]:
             yield show
     else:
         yield _lines(label, in_bytes)
+
+
+def _clock(seconds: float) -> str:
+    return re.sub(r"^0:0?", "", str(timedelta(seconds=round(seconds))))
 
 
 @contextmanager
@@ -93,12 +98,11 @@ def _lines(label: str, in_bytes: bool) -> Show:
         last[stage] = now, done
         when = ""
         if total is not None and done >= total:
-            when = f"  {timedelta(seconds=round(now - start))} in all"
+            when = f"  {_clock(now - start)} in all"
         elif total is not None and done > max(before, 1):
             # By the speed since the last line: the first steps of a resumed run take no time. The first
             # step of a batch waits for the whole batch, so alone it tells nothing.
-            seconds = (now - at) / (done - before) * (total - done)
-            when = f"  {timedelta(seconds=round(seconds))} left"
+            when = f"  {_clock((now - at) / (done - before) * (total - done))} left"
         counts = [each for each in (done, total) if each is not None]
         amount = "/".join(f"{n / 1e6:,.1f} MB" if in_bytes else f"{n:,}" for n in counts)
         name = f"{label} {stage}".strip()

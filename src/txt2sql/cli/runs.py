@@ -1,8 +1,4 @@
-"""`txt2sql runs`: the run folders there are, each with what it did and its headline number.
-
-$ txt2sql runs
-$ txt2sql runs results /data/other-results --json
-"""
+"""`txt2sql runs`: the run folders there are, each with what it did and its headline number."""
 
 from __future__ import annotations
 

@@ -1,9 +1,4 @@
-"""`txt2sql serve` and `txt2sql mcp`: one database for people (a page, a JSON API) and for agents (MCP).
-
-$ txt2sql serve --db shop.sqlite
-$ TXT2SQL_TOKEN=s3cret txt2sql serve --db postgresql://reader@localhost/shop --host 0.0.0.0
-$ claude mcp add shop -- txt2sql mcp --db shop.sqlite
-"""
+"""`txt2sql serve` and `txt2sql mcp`: one database for people (a page, a JSON API) and for agents (MCP)."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""`txt2sql synth`: questions with SQL for your own databases, to train on.
-
-$ txt2sql synth --db shop.sqlite -n 1000 --output results/shop-pairs
-$ txt2sql synth --dataset spider --split train -n 20000 --output pairs.jsonl --json
-"""
+"""`txt2sql synth`: questions with SQL for your own databases, to train on."""
 
 from __future__ import annotations
 

@@ -1,9 +1,4 @@
-"""`txt2sql train lora|dora|qlora|rslora|full|grpo|rstar`: fine-tune a model on questions with SQL.
-
-$ txt2sql train lora --model phi-2 --epochs 3
-$ txt2sql train grpo --model results/lora-phi-2/model --preset recommended
-$ txt2sql train rstar --model phi-2 --num_rounds 5 --mcts_simulations 100
-"""
+"""`txt2sql train lora|dora|qlora|rslora|full|grpo|rstar`: fine-tune a model on questions with SQL."""
 
 from __future__ import annotations
 
@@ -154,8 +149,6 @@ def _finish(folder: Path | None, as_json: bool) -> None:
         raise typer.Exit(1)
     typer.echo(json.dumps({"model": str(folder)}) if as_json else folder)
 
-
-# ------------------------------------------------------------------------------------- fine-tuning
 
 _METHODS = {
     "lora": "Fine-tune with LoRA: small matrices beside frozen weights",

@@ -72,8 +72,8 @@ def judge(
     broken = _broken_databases(examples, database)
     pending = [e for e in examples if e.id not in done and e.db_id not in broken]
     # Without what a predictor must not see.
-    asked = [Example(e.id, e.db_id, e.question, evidence=e.evidence) for e in pending]
-    new = predictor.predict(asked)
+    questions = [Example(e.id, e.db_id, e.question, evidence=e.evidence) for e in pending]
+    new = predictor.predict(questions)
     for example in examples:
         if example.db_id in broken:
             verdicts = _gold_errors(example, metrics, broken[example.db_id])

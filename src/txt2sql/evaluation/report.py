@@ -63,9 +63,6 @@ class Report(NamedTuple):
     """Dollars, over the `n` predictions that carry a cost."""
 
 
-# --------------------------------------------------------------------------------------- summing up
-
-
 def summarise(judged: Sequence[Judged], mode: str = "strict") -> Report:
     """Sum up verdicts, times and costs. `mode` is the mode that the verdicts were made in."""
     from txt2sql.evaluation.metrics.exact_set_match import aggregate
@@ -192,9 +189,6 @@ def _cost(dollars: Sequence[float | None]) -> dict[str, float] | None:
         return None
     total, n = sum(costs), len(costs)
     return {"total": total, "per_query": total / n, "per_1000": 1000 * total / n, "n": n}
-
-
-# ----------------------------------------------------------------------- for programs and for people
 
 
 def as_json(report: Report, facts: Mapping[str, Any]) -> dict[str, Any]:

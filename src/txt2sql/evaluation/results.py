@@ -97,7 +97,7 @@ def from_report(
         "cost": elsewhere or no_cost if per_1000 is None else "",
     }
     levels = (report.get("by_difficulty") or {}).items()
-    kept = {name: report.get(name) for name in ("run", "commit", "tokens", "seconds", "questions")}
+    facts = {name: report.get(name) for name in ("run", "commit", "tokens", "seconds", "questions")}
     return ResultRow(
         data,
         model,
@@ -111,7 +111,7 @@ def from_report(
         str(report.get("mode", "")),
         source,
         {name: value for name, each in levels if (value := _estimate(each, _EXECUTION))},
-        {**kept, "dollars_per_hour": price, "simulations": report.get("search")},
+        {**facts, "dollars_per_hour": price, "simulations": report.get("search")},
     )
 
 

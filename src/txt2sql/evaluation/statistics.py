@@ -90,9 +90,6 @@ def graded(scores: Sequence[float], z: float = Z_95) -> Estimate:
     return Estimate(mean, n, max(low, min(scores)), min(high, max(scores)))
 
 
-# ------------------------------------------------------------------------------------------- pairs
-
-
 def mcnemar(only_a: int, only_b: int) -> float:
     """The two-sided exact p of McNemar's test, from the pairs that only A, or only B, got right.
 
