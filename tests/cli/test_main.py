@@ -18,15 +18,6 @@ from .conftest import Command
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize(
-    "arguments", [["no-such-command"], ["ask", "--no-such-option"], ["ask", "--timeout", "soon"]]
-)
-def test_wrong_usage_exits_with_2(arguments: list[str], txt2sql: Command) -> None:
-    done = txt2sql(*arguments)
-    assert (done.code, done.out) == (2, "")
-    assert "Traceback" not in done.err
-
-
 def test_a_place_that_cannot_be_written_is_named(
     shops: Path, tmp_path: Path, txt2sql: Command
 ) -> None:

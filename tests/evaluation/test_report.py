@@ -149,9 +149,8 @@ def test_tokens_and_dollars_are_shared_among_those_that_count_them() -> None:
     spent = [item("a", WRONG, tokens=(800, 80), cost=0.002)]
     spent += [item("b", WRONG, tokens=(100, 20), cost=0.0), item("c", CORRECT)]
     report = summarise(spent)
-    result = printed(report)
-    assert result["tokens"] == {"prompt": 900, "completion": 100, "per_query": 500.0, "n": 2}
-    assert result["cost"] == {"total": 0.002, "per_query": 0.001, "per_1000": 1.0, "n": 2}
+    assert report.tokens == {"prompt": 900, "completion": 100, "per_query": 500.0, "n": 2}
+    assert report.cost == {"total": 0.002, "per_query": 0.001, "per_1000": 1.0, "n": 2}
     page = as_markdown(report, {})
     assert "- tokens: 900 read, 100 written, 500 per query" in page
     assert "- cost: $0.002 in all, $0.001 per query, $1 per 1,000 queries" in page
