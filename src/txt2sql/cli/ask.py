@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from txt2sql.cli.options import NoConstrainedOption, Target, grouped
+from txt2sql.cli.options import NoConstrainedOption, Target, grouped, option
 from txt2sql.errors import PromptError
 
 if TYPE_CHECKING:
@@ -25,24 +25,18 @@ def ask(
         list[str] | None,
         typer.Argument(metavar="QUESTION", help="Questions; without one, a prompt opens."),
     ] = None,
-    json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object per question.")
-    ] = False,
-    explain: Annotated[
-        bool, typer.Option("--explain", help="Show the prompt, matched values and candidates.")
-    ] = False,
-    max_rows: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=1, help="Rows to show  [default: 20; with --json 10000]"),
-    ] = None,
+    json: bool = option("Print one JSON object per question.", "--json", default=False),
+    explain: bool = option(
+        "Show the prompt, matched values and candidates.", "--explain", default=False
+    ),
+    max_rows: int | None = option(
+        "Rows to show  [default: 20; with --json 10000]", metavar="N", min=1
+    ),
     no_constrained: NoConstrainedOption = False,
-    search: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=1, help="Think longer: a tree search of N simulations."),
-    ] = None,
-    guess: Annotated[
-        bool, typer.Option("--guess", help="Show a guess where the answer is not known.")
-    ] = False,
+    search: int | None = option(
+        "Think longer: a tree search of N simulations.", metavar="N", min=1
+    ),
+    guess: bool = option("Show a guess where the answer is not known.", "--guess", default=False),
 ) -> None:
     """Ask a database questions.
 

@@ -9,21 +9,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from txt2sql.cli.options import JsonOption
+from txt2sql.cli.options import JsonOption, grouped, option
 
 if TYPE_CHECKING:
     from txt2sql.evaluation.comparison import Comparison
 
 
+@grouped
 def compare(
     a: Annotated[Path, typer.Argument(metavar="A", help="A run's folder, or a verdict file.")],
     b: Annotated[Path, typer.Argument(metavar="B", help="Another, over the same examples.")],
-    metric: Annotated[
-        str, typer.Option(metavar="NAME", help="The metric to compare.")
-    ] = "execution_accuracy",
-    changes: Annotated[
-        int, typer.Option(metavar="N", min=0, help="Changed examples to show; JSON has them all.")
-    ] = 10,
+    metric: str = option("The metric to compare.", default="execution_accuracy", metavar="NAME"),
+    changes: int = option(
+        "Changed examples to show; JSON has them all.", default=10, metavar="N", min=0
+    ),
     json: JsonOption = False,
 ) -> None:
     """Say whether B is better than A, and on which examples.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as jsonlib
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -36,27 +36,22 @@ _Data = Annotated[
 ]
 
 
-@dataclass(frozen=True)
-class DownloadOptions:
-    """Where a data set comes from and where it goes."""
-
-    dest: Path | None = option(
-        "The folder to make  [default: $TXT2SQL_DATA/NAME, else data/raw/NAME]", metavar="DIR"
-    )
-    source: str | None = option(
-        "A URL, zip, tar or folder in place of the official one.", metavar="URL|FILE|DIR"
-    )
-    sha256: str | None = option("What the archive's SHA-256 must be.", metavar="HEX")
-    force: bool = option("Download again and replace what is there.", "--force", default=False)
-    retries: int = option("Tries without progress before giving up.", default=5, metavar="N", min=0)
-    json: JsonOption = False
-
-
 @app.command()
 @grouped
 def download(
     name: Annotated[str, typer.Argument(metavar="NAME", help="spider or wikisql.")],
-    options: DownloadOptions,
+    dest: Path | None = option(
+        "The folder to make  [default: $TXT2SQL_DATA/NAME, else data/raw/NAME]", metavar="DIR"
+    ),
+    source: str | None = option(
+        "A URL, zip, tar or folder in place of the official one.", metavar="URL|FILE|DIR"
+    ),
+    sha256: str | None = option("What the archive's SHA-256 must be.", metavar="HEX"),
+    force: bool = option("Download again and replace what is there.", "--force", default=False),
+    retries: int = option(
+        "Tries without progress before giving up.", default=5, metavar="N", min=0
+    ),
+    json: JsonOption = False,
 ) -> None:
     """Bring a data set here from its official place; run again to go on after an interruption."""
     from txt2sql.data import dataset_root
@@ -67,14 +62,14 @@ def download(
     with stages(name, in_bytes=True) as progress:
         done = fetch(
             name,
-            options.dest if options.dest is not None else dataset_root(name),
-            options.source,
-            sha256=options.sha256,
-            force=options.force,
+            dataset_root(name) if dest is None else dest,
+            source,
+            sha256=sha256,
+            force=force,
             progress=progress,
-            patience=Patience(retries=options.retries),
+            patience=Patience(retries=retries),
         )
-    if options.json:
+    if json:
         print(jsonlib.dumps(asdict(done), default=str))
     elif done.already:
         print(f"{name} is already in {done.folder}; --force downloads it again")
@@ -128,19 +123,17 @@ def check(dataset: DatasetOption = "all", data: _Data = None, json: JsonOption =
 
 
 @app.command()
+@grouped
 def preprocess(
     dataset: DatasetOption = "all",
     data: _Data = None,
-    out: Annotated[
-        Path, typer.Option(metavar="DIR", help="Where the processed data sets go.")
-    ] = Path("data/processed"),
-    split: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Only this split; may be given several times."),
-    ] = None,
-    limit: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Only the first N questions.")
-    ] = None,
+    out: Path = option(
+        "Where the processed data sets go.", default=Path("data/processed"), metavar="DIR"
+    ),
+    split: list[str] | None = option(
+        "Only this split; may be given several times.", metavar="NAME"
+    ),
+    limit: int | None = option("Only the first N questions.", metavar="N", min=1),
     json: JsonOption = False,
 ) -> None:
     """Run every gold query and write each question with its matched values and prompt."""

@@ -20,30 +20,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from txt2sql.cli.options import DatabaseOption, JsonOption, ModelOption
+from txt2sql.cli.options import DatabaseOption, JsonOption, ModelOption, grouped, option
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
 
+@grouped
 def search(
     question: Annotated[str, typer.Argument(metavar="QUESTION", help="The question.")],
     db: DatabaseOption = None,
     model: ModelOption = None,
-    simulations: Annotated[
-        int, typer.Option(metavar="N", min=1, help="How often the tree is walked.")
-    ] = 100,
-    seconds: Annotated[
-        float | None,
-        typer.Option(metavar="S", min=0.001, help="Stop then; the first answer is never cut."),
-    ] = None,
-    explain: Annotated[
-        bool, typer.Option("--explain", help="Draw the tree: steps, visits, values, the choice.")
-    ] = False,
-    html: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the tree as a page of its own.")
-    ] = None,
+    simulations: int = option("How often the tree is walked.", default=100, metavar="N", min=1),
+    seconds: float | None = option(
+        "Stop then; the first answer is never cut.", metavar="S", min=0.001
+    ),
+    explain: bool = option(
+        "Draw the tree: steps, visits, values, the choice.", "--explain", default=False
+    ),
+    html: Path | None = option("Write the tree as a page of its own.", metavar="FILE"),
     json: JsonOption = False,
 ) -> None:
     """Answer a question by a tree search over the clauses of its query.

@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from txt2sql.cli.options import Listening, Target, grouped, option
-from txt2sql.errors import ConfigError
 
 if TYPE_CHECKING:
     from txt2sql.execution.pool import Limits
     from txt2sql.serving.server import Access
     from txt2sql.serving.worker import ModelSettings
-
-
-def _require(packages: Sequence[str], extras: str) -> None:
-    """Raise ConfigError, with the command that mends it, where a package is not installed."""
-    if missing := [name for name in packages if find_spec(name) is None]:
-        raise ConfigError(f'this needs {", ".join(missing)}; run: pip install "txt2sql[{extras}]"')
 
 
 def _settings(
@@ -79,7 +68,6 @@ def serve(target: Target, listening: Listening, options: LoadOptions) -> None:
       txt2sql serve --db postgresql://reader@localhost/shop --search 300
       TXT2SQL_TOKEN=s3cret txt2sql serve --db shop.sqlite --host 0.0.0.0
     """
-    _require(("fastapi", "prometheus_client", "uvicorn"), "serve")
     import asyncio
     from contextlib import ExitStack
 
@@ -111,10 +99,10 @@ def serve(target: Target, listening: Listening, options: LoadOptions) -> None:
 def mcp(
     target: Target,
     listening: Listening,
-    http: Annotated[
-        bool, typer.Option("--http", help="Streamable HTTP at /mcp instead of standard input.")
-    ] = False,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="With --http: the port.")] = 8001,
+    http: bool = option(
+        "Streamable HTTP at /mcp instead of standard input.", "--http", default=False
+    ),
+    port: int = option("With --http: the port.", default=8001, min=0, max=65535),
 ) -> None:
     """Give agents a database: tools ask, run_sql and describe_schema (MCP).
 
@@ -127,7 +115,6 @@ def mcp(
       txt2sql mcp --db postgresql://reader@localhost/shop
       txt2sql mcp --db shop.sqlite --http --port 8001
     """
-    _require(("mcp", "prometheus_client", "uvicorn"), "mcp,serve")
     import asyncio
 
     from txt2sql.execution.pool import Limits
