@@ -32,7 +32,7 @@ from txt2sql.cli.options import (
 
 if TYPE_CHECKING:
     from txt2sql.data import Dataset
-    from txt2sql.evaluation.metrics import Context, Metric
+    from txt2sql.evaluation.metrics import Metric
     from txt2sql.evaluation.report import Report
     from txt2sql.evaluation.verdicts import Judged
     from txt2sql.runs import Run
@@ -143,7 +143,8 @@ def evaluate(
     from txt2sql.evaluation.evaluate import draw
     from txt2sql.evaluation.metrics import Context, choose
     from txt2sql.evaluation.mode import LIMITS, Judging
-    from txt2sql.evaluation.predictions import read_gold
+    from txt2sql.evaluation.predictions import read_gold, read_predictions
+    from txt2sql.evaluation.provenance import text_hash
     from txt2sql.evaluation.report import summarise
 
     source, gold = open_dataset(questions.dataset, questions.data), questions.gold
@@ -157,9 +158,13 @@ def evaluate(
     context = Context(mode, source, "" if gold else split, judging.test_suite)
     metrics = choose(context, judging.metrics)
     load: Callable[[], Predictor] = _nobody
-    hosted = None
+    hosted = file = None
     if predictor.predictions:
-        identity, load = _of_file(predictor.predictions, whole, mode.official)
+        file = read_predictions(predictor.predictions, whole, as_written=mode.official)
+        for note in file.notes:
+            print(note, file=sys.stderr)
+        answers = [file.answers.get(example.id) for example in whole]
+        identity = {"model": file.name, "predictions": text_hash(repr(answers))}
     else:
         from txt2sql.models.catalog import find_hosted
 
@@ -184,8 +189,8 @@ def evaluate(
     if hosted:
         budget = (predictor.account or str(folder.resolve()), predictor.max_cost)
         examples, unanswered = ask_all(run, hosted, source, examples, predictor.shots, budget)
-    if predictor.predictions:
-        judged = _judge_file(run, context, metrics, examples, load(), judging)
+    if file:
+        judged = _judge_file(run, source, metrics, examples, file, judging.processes)
     else:
         judged = continue_run(run, source, metrics, examples, load)
     facts = {
@@ -233,18 +238,6 @@ def _folder_name(config: Mapping[str, Any]) -> str:
     words = f"evaluate-{config['model']}-{config['dataset']}-{config['split']}"
     readable = re.sub(r"[^A-Za-z0-9._-]+", "-", words)
     return f"{readable}-{text_hash(repr(sorted(config.items())))[:8]}"
-
-
-def _of_file(predictions: Path, examples: list[Example], official: bool) -> Identified:
-    """Predictions that were made elsewhere; `official` judges them as they are written."""
-    from txt2sql.evaluation.predictions import read_predictions
-    from txt2sql.evaluation.provenance import text_hash
-
-    predictor = read_predictions(predictions, examples, as_written=official)
-    for note in predictor.notes:
-        print(note, file=sys.stderr)
-    answers = [predictor.answers.get(example.id) for example in examples]
-    return {"model": predictor.name, "predictions": text_hash(repr(answers))}, lambda: predictor
 
 
 def of_model(options: PredictorOptions, source: Dataset) -> Identified:
@@ -300,11 +293,11 @@ def of_model(options: PredictorOptions, source: Dataset) -> Identified:
 
 def _judge_file(
     run: Run,
-    context: Context,
+    source: Dataset,
     metrics: Sequence[Metric],
     examples: list[Example],
     predictor: Predictor,
-    options: JudgingOptions,
+    processes: int | None,
 ) -> list[Judged]:
     """Judge the predictions of a file, over all cores."""
     from txt2sql.cli.progress import steps
@@ -316,14 +309,9 @@ def _judge_file(
     rows = (jsonlib.dumps(to_row(answer)) + "\n" for answer in answers)
     write_atomically(run.folder / "predictions.jsonl", "".join(rows))
     with steps("evaluate", len(examples)) as advance:
-        count = _running(advance)
+        done = _running(advance)
         return judge_all(
-            examples,
-            answers,
-            metrics,
-            context.source.database,
-            processes=options.processes,
-            done=lambda _, verdicts: count(verdicts),
+            examples, answers, metrics, source.database, processes=processes, done=done
         )
 
 

@@ -100,7 +100,7 @@ def judge_all(
     database: Callable[[str], Database],
     *,
     processes: int | None = None,
-    done: Callable[[int, tuple[Verdict, ...]], None] = lambda position, verdicts: None,
+    done: Callable[[tuple[Verdict, ...]], None] = lambda verdicts: None,
 ) -> list[Judged]:
     """Every example with its prediction and verdicts, in order.
 
@@ -113,8 +113,8 @@ def judge_all(
         for i, example in enumerate(examples)
         if example.db_id in broken
     }
-    for position, errors in verdicts.items():
-        done(position, errors)
+    for errors in verdicts.values():
+        done(errors)
 
     def work(position: int) -> list[_Row]:
         example, prediction = tasks[position]
@@ -143,7 +143,7 @@ def judge_all(
             Verdict(examples[position].id, metric.name, Outcome(outcome), score, reason, details)
             for metric, (outcome, score, reason, details) in zip(metrics, rows, strict=True)
         )
-        done(position, verdicts[position])
+        done(verdicts[position])
     return [_judged(example, made, verdicts[i]) for i, (example, made) in enumerate(tasks)]
 
 
