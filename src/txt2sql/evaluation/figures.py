@@ -195,12 +195,6 @@ def _blank(width: float, height: float, percent: str = "y") -> tuple[Figure, Axe
     return figure, axes
 
 
-def _errors(values: Sequence[Estimate]) -> list[list[float]]:
-    """Distances to the ends of the intervals, as matplotlib wants them: (2, n)."""
-    ends = [(value.mean - value.low, value.high - value.mean) for value in values]
-    return [[max(end[side], 0.0) for end in ends] for side in (0, 1)]
-
-
 def _n(sizes: Collection[int]) -> str:
     """How many examples, or from how many to how many where runs differ."""
     low, high = min(sizes), max(sizes)
@@ -211,26 +205,22 @@ def _by_hardness(runs: Sequence[RunSummary], label: str) -> Figure:
     groups = ["all", *dict.fromkeys(level for run in runs for level in run.by_difficulty)]
     figure, axes = _blank(min(3.6 + 1.4 * len(runs), 11.0), 3.4 + 0.2 * len(runs))
     width = 0.8 / len(runs)
-    sizes: dict[str, set[int]] = {group: set() for group in groups}
     for index, (run, colour, hatch) in enumerate(zip(runs, cycle(COLOURS), cycle(HATCHES))):
         values = {"all": run.accuracy, **run.by_difficulty}
-        for group, value in values.items():
-            sizes[group].add(value.n)
-        positions = [i for i, group in enumerate(groups) if group in values]
-        heights = [values[groups[i]] for i in positions]
-        axes.bar(
-            [i + (index - (len(runs) - 1) / 2) * width for i in positions],
-            [value.mean for value in heights],
-            width * 0.92,
-            yerr=_errors(heights),
-            label=run.name,
-            color=colour,
-            hatch=hatch,
-            edgecolor=PANEL,
-            capsize=2,
-        )
+        places = [groups.index(name) + (index - (len(runs) - 1) / 2) * width for name in values]
+        means = [value.mean for value in values.values()]
+        style = {"color": colour, "hatch": hatch, "edgecolor": PANEL}
+        axes.bar(places, means, width * 0.92, label=run.name, **style)
+        for x, value in zip(places, values.values(), strict=True):
+            axes.plot([x, x], [value.low, value.high], color="black", linewidth=0.9)
     axes.set(ylim=(0, 1), ylabel=label)
-    axes.set_xticks(range(len(groups)), [f"{group}\n{_n(n)}" for group, n in sizes.items()])
+    sizes = [
+        {run.accuracy.n for run in runs} if name == "all" else
+        {run.by_difficulty[name].n for run in runs if name in run.by_difficulty}
+        for name in groups
+    ]  # fmt: skip
+    labels = [f"{name}\n{_n(each)}" for name, each in zip(groups, sizes, strict=True)]
+    axes.set_xticks(range(len(groups)), labels)
     figure.legend(loc="outside upper center", frameon=False)
     return figure
 
@@ -259,19 +249,13 @@ def _forest(scored: Sequence[tuple[ResultRow, Estimate]], data: str) -> Figure:
     """One line per model and strategy, the most accurate on top; open marks are published predictions."""
     ranked = sorted(scored, key=lambda pair: pair[1].mean)
     figure, axes = _blank(7.2, 1.3 + 0.27 * len(ranked), "x")
-    for source, face in (("measured", COLOURS[0]), ("published", PANEL)):
-        own = [(i, value) for i, (row, value) in enumerate(ranked) if row.source == source]
-        if own:
-            axes.errorbar(
-                [value.mean for _, value in own],
-                [i for i, _ in own],
-                xerr=_errors([value for _, value in own]),
-                fmt="o",
-                color=COLOURS[0],
-                markerfacecolor=face,
-                label="measured here" if source == "measured" else source,
-            )
+    for y, (row, value) in enumerate(ranked):
+        face = COLOURS[0] if row.source == "measured" else PANEL
+        axes.plot([value.low, value.high], [y, y], color=COLOURS[0])
+        axes.plot(value.mean, y, "o", color=COLOURS[0], markerfacecolor=face)
     axes.set_yticks(range(len(ranked)), [f"{row.model}, {row.strategy}" for row, _ in ranked])
     axes.set_xlabel(f"execution accuracy on {data} ({_n({value.n for _, value in ranked})})")
+    axes.plot([], [], "o", color=COLOURS[0], label="measured here")
+    axes.plot([], [], "o", color=COLOURS[0], markerfacecolor=PANEL, label="published")
     axes.legend(loc="lower right", frameon=False)
     return figure
