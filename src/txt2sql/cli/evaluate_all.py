@@ -150,6 +150,7 @@ def evaluate_all(options: TableOptions) -> None:
       txt2sql evaluate-all --mode official --published predictions --max-cost 20
     """
     from txt2sql.config import load
+    from txt2sql.evaluation.figures import draw_rows
     from txt2sql.evaluation.results import CELLS, ResultRow, as_table, from_report, ordered
     from txt2sql.evaluation.table import as_csv, as_markdown
 
@@ -177,7 +178,11 @@ def evaluate_all(options: TableOptions) -> None:
     for name, content in files.items():
         write_atomically(output / name, content)
     if not (same and (output / "figures").is_dir()):
-        _draw(rows, output / "figures")
+        try:
+            for reason in draw_rows(rows, output / "figures"):
+                print(f"left out: {reason}", file=sys.stderr)
+        except ConfigError as error:  # without matplotlib
+            print(f"no figures: {error}", file=sys.stderr)
     print(text if options.json else page, end="")
     if not options.json:
         print(f"\n{output / 'table.md'}")
@@ -346,28 +351,31 @@ def _remarks(rows: Sequence[ResultRow], options: TableOptions) -> list[str]:
     prices = {price for row in measured if (price := row.facts.get("dollars_per_hour"))}
     listed = " or ".join(f"${price:.2g}" for price in sorted(prices))
     partly = sum(row.unanswered > 0 for row in rows)
-    remarks = {
-        f"EM exact match, EX execution accuracy ({options.mode} mode), with 95% intervals; "
-        "time is the median of a question.": True,
-        "On WikiSQL, EM is logical-form accuracy.": any("wikisql" in row.data for row in rows),
-        f"A draw of {options.limit or 0:,} questions of each data set, "
-        f"seed {options.seed}.": options.limit,
-        f"Cost of local models: their seconds at {listed} an hour, an assumed price.": prices,
-        "Rows without time and cost: published predictions, judged here like all others.": len(
-            measured
-        )
-        < len(rows),
-        f"{partly} rows lack questions that got no answer; run again to ask them.": partly,
-    }
-    return [remark for remark, applies in remarks.items() if applies]
-
-
-def _draw(rows: Sequence[ResultRow], folder: Path) -> None:
-    """The pictures that there are numbers for, one folder per data set; none without matplotlib."""
-    from txt2sql.evaluation.figures import draw_rows
-
-    try:
-        for reason in draw_rows(rows, folder):
-            print(f"left out: {reason}", file=sys.stderr)
-    except ConfigError as error:
-        print(f"no figures: {error}", file=sys.stderr)
+    remarks = [
+        (
+            True,
+            f"EM exact match, EX execution accuracy ({options.mode} mode), with 95% intervals; "
+            "time is the median of a question.",
+        ),
+        (
+            any("wikisql" in row.data for row in rows),
+            "On WikiSQL, EM is logical-form accuracy.",
+        ),
+        (
+            options.limit,
+            f"A draw of {options.limit or 0:,} questions of each data set, seed {options.seed}.",
+        ),
+        (
+            prices,
+            f"Cost of local models: their seconds at {listed} an hour, an assumed price.",
+        ),
+        (
+            len(measured) < len(rows),
+            "Rows without time and cost: published predictions, judged here like all others.",
+        ),
+        (
+            partly,
+            f"{partly} rows lack questions that got no answer; run again to ask them.",
+        ),
+    ]
+    return [text for applies, text in remarks if applies]
