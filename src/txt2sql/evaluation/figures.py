@@ -209,7 +209,7 @@ def _by_hardness(runs: Sequence[RunSummary], label: str) -> Figure:
         values = {"all": run.accuracy, **run.by_difficulty}
         places = [groups.index(name) + (index - (len(runs) - 1) / 2) * width for name in values]
         means = [value.mean for value in values.values()]
-        style = {"color": colour, "hatch": hatch, "edgecolor": PANEL}
+        style: dict[str, Any] = {"color": colour, "hatch": hatch, "edgecolor": PANEL}
         axes.bar(places, means, width * 0.92, label=run.name, **style)
         for x, value in zip(places, values.values(), strict=True):
             axes.plot([x, x], [value.low, value.high], color="black", linewidth=0.9)
