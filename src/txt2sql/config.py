@@ -86,8 +86,7 @@ def load(
 
 def as_mapping(config: Any) -> dict[str, Any]:
     """The dataclass `config` as what YAML can hold; dumped, `load` reads an equal one back."""
-    tree = _plain(config)
-    assert isinstance(tree, dict), f"{type(config).__name__} is not a dataclass"
+    tree: dict[str, Any] = _plain(config)
     return tree
 
 
@@ -129,10 +128,13 @@ def _convert(value: Any, kind: Any, where: str) -> Any:
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
         return _union(value, arguments, where)
-    if origin is typing.Literal:
-        return _choose(value, {str(choice): choice for choice in arguments}, where)
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return _choose(value, {str(member.value): member for member in kind}, where)
+    if origin is typing.Literal or (isinstance(kind, type) and issubclass(kind, Enum)):
+        choices = {str(getattr(each, "value", each)): each for each in arguments or kind}
+        # True and 1 are equal to Python; their texts tell them apart.
+        if str(value) in choices:
+            return choices[str(value)]
+        what = f"should be one of {', '.join(choices)}, not {value!r}{_nearest(value, choices)}"
+        raise _MisfitError(where, what)
     if origin is tuple:
         return _tuple(_parsed(value, where), arguments, where)
     if origin in (dict, Mapping):
@@ -156,8 +158,7 @@ def _build(value: Any, cls: type[Any], where: str) -> Any:
         if key not in fields:
             raise _MisfitError(_join(where, key), f"is not a known key{_nearest(key, fields)}")
     for name, field in fields.items():
-        missing = dataclasses.MISSING
-        if name not in value and field.default is missing and field.default_factory is missing:
+        if name not in value and field.default is field.default_factory is dataclasses.MISSING:
             raise _MisfitError(_join(where, name), "is missing; give it a value")
     given = {key: _convert(item, hints[key], _join(where, key)) for key, item in value.items()}
     try:
@@ -167,7 +168,8 @@ def _build(value: Any, cls: type[Any], where: str) -> Any:
 
 
 def _union(value: Any, kinds: tuple[Any, ...], where: str) -> Any:
-    if type(None) in kinds and (value is None or _is_null(value)):
+    is_null = isinstance(value, _Text) and value.strip().lower() in ("", "~", "null", "none")
+    if type(None) in kinds and (value is None or is_null):
         return None
     kinds = tuple(kind for kind in kinds if kind is not type(None))
     if len(kinds) == 1:
@@ -181,14 +183,6 @@ def _union(value: Any, kinds: tuple[Any, ...], where: str) -> Any:
     raise _MisfitError(where, f"should be {names}, not {value!r}")
 
 
-def _choose(value: Any, choices: Mapping[str, Any], where: str) -> Any:
-    # True and 1 are equal to Python; their texts tell them apart.
-    if str(value) in choices:
-        return choices[str(value)]
-    listed = ", ".join(choices)
-    raise _MisfitError(where, f"should be one of {listed}, not {value!r}{_nearest(value, choices)}")
-
-
 def _tuple(value: Any, kinds: tuple[Any, ...], where: str) -> tuple[Any, ...]:
     if not isinstance(value, (list, tuple)):
         raise _MisfitError(where, f"should be a list, not {value!r}")
@@ -196,10 +190,8 @@ def _tuple(value: Any, kinds: tuple[Any, ...], where: str) -> tuple[Any, ...]:
         kinds = (kinds[0],) * len(value)
     if len(kinds) != len(value):
         raise _MisfitError(where, f"should be a list of {len(kinds)} values, not {len(value)}")
-    return tuple(
-        _convert(item, kind, f"{where}[{i}]")
-        for i, (item, kind) in enumerate(zip(value, kinds, strict=True))
-    )
+    pairs = enumerate(zip(value, kinds, strict=True))
+    return tuple(_convert(item, kind, f"{where}[{i}]") for i, (item, kind) in pairs)
 
 
 def _scalar(value: Any, kind: Any, where: str) -> Any:
@@ -209,9 +201,8 @@ def _scalar(value: Any, kind: Any, where: str) -> Any:
         hint = "" if value is None or isinstance(value, (list, dict)) else "; put it in quotes"
         raise _MisfitError(where, f"should be text, not {value!r}{hint}")
     value = _parsed(value, where)
-    if kind is float and isinstance(value, str) and _FLOAT.fullmatch(value):
-        return float(value)
-    if kind is float and type(value) is int:
+    is_number = type(value) is int or (isinstance(value, str) and _FLOAT.fullmatch(value))
+    if kind is float and is_number:
         return float(value)
     if type(value) is not kind:  # not isinstance: True is an int to Python, not to a reader
         raise _MisfitError(where, f"should be {_KINDS[kind]}, not {value!r}")
@@ -226,10 +217,6 @@ def _parsed(value: Any, where: str) -> Any:
         return yaml.load(value, _Loader)
     except yaml.YAMLError:
         raise _MisfitError(where, f"cannot be read as a YAML value: {str(value)!r}") from None
-
-
-def _is_null(value: Any) -> bool:
-    return isinstance(value, _Text) and value.strip().lower() in ("", "~", "null", "none")
 
 
 def _plain(value: Any) -> Any:

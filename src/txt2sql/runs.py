@@ -21,7 +21,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-import shutil
+import re
 import sqlite3
 import subprocess
 import sys
@@ -149,32 +149,33 @@ def open_run(folder: Path, config: Mapping[str, Any], seed: int = 0) -> Run:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if (folder / "run.json").exists():
-            _check_same(folder, given, seed)
+            made = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+            old = {**_flat(made["config"]), "seed of the run": made["seed"]}
+            new = {**_flat(given), "seed of the run": seed}
+            for key in sorted(old.keys() | new.keys()):
+                if old.get(key) != new.get(key):
+                    raise ConfigError(
+                        f"'{folder}' holds a run with {key} = {old.get(key)!r}, not "
+                        f"{new.get(key)!r}; choose another output folder or remove that one"
+                    )
         else:
             import yaml  # takes longer to load than most commands do to run
 
             write_atomically(folder / "config.yaml", yaml.safe_dump(given, sort_keys=False))
             # Written last: a folder with run.json is a folder that was set up to the end.
-            made = {**describe(seed), "config": given}
+            made = {
+                "seed": seed,
+                "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+                "command": sys.argv,
+                **_made_with(),
+                "config": given,
+            }
             write_atomically(folder / "run.json", json.dumps(made, indent=2) + "\n")
     except OSError as error:
         raise ConfigError(f"cannot keep a run in '{folder}': {error.strerror}") from None
-    return Run(folder)
-
-
-def _check_same(folder: Path, config: Mapping[str, Any], seed: int) -> None:
-    try:
-        made = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-        old = {**_flat(made["config"]), "seed of the run": made["seed"]}
     except (ValueError, KeyError, TypeError):
         raise DataError(f"'{folder / 'run.json'}' is damaged; remove the folder") from None
-    new = {**_flat(config), "seed of the run": seed}
-    for key in sorted(old.keys() | new.keys()):
-        if old.get(key) != new.get(key):
-            raise ConfigError(
-                f"'{folder}' holds a run with {key} = {old.get(key)!r}, not {new.get(key)!r}; "
-                "choose another output folder or remove that one"
-            )
+    return Run(folder)
 
 
 def _flat(tree: Any, where: str = "") -> dict[str, Any]:
@@ -187,19 +188,9 @@ def _flat(tree: Any, where: str = "") -> dict[str, Any]:
     return flat
 
 
-def describe(seed: int) -> dict[str, Any]:
-    """What made the results: seed, commit, hardware, versions, time and command line."""
-    return {
-        "seed": seed,
-        "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "command": sys.argv,
-        **_made_with(),
-    }
-
-
 @cache
 def _made_with() -> dict[str, Any]:
-    """What does not change within a process: asking git and the drivers takes a while."""
+    """Commit, hardware and versions; asking git and the drivers takes a while."""
     return {"commit": commit(), "hardware": hardware(), "versions": versions()}
 
 
@@ -220,9 +211,12 @@ def hardware() -> dict[str, Any]:
     if hasattr(os, "sysconf"):
         memory = round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    names = Path("/proc/cpuinfo")
+    lines = names.read_text(encoding="utf-8", errors="replace") if names.exists() else ""
+    processor = re.search(r"^model name\s*:\s*(.*)$", lines, re.M)
     return {
         "machine": platform.machine(),
-        "processor": _processor(),
+        "processor": processor[1].strip() if processor else platform.processor(),
         "cores": cores,
         "memory_gib": memory,
         "gpus": gpus.splitlines() if gpus else [],
@@ -246,19 +240,8 @@ def versions() -> dict[str, str]:
     return builtin | {name: installed[name] for name in _PACKAGES if name in installed}
 
 
-def _processor() -> str:
-    names = Path("/proc/cpuinfo")
-    if names.exists():
-        for line in names.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor()
-
-
 def _output(*command: str) -> str | None:
     """What a command prints, or None when it is absent or fails."""
-    if shutil.which(command[0]) is None:
-        return None
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
     except (subprocess.SubprocessError, OSError):

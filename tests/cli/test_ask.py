@@ -49,12 +49,3 @@ def test_json_is_one_object_per_question_and_reasons_stand_beside_it(
     assert [list(answer) for answer in answers] == [KEYS] * 3
     assert [len(answer["rows"]) for answer in answers] == [1, 0, 2]
     assert "matched values" in captured.err
-
-
-def test_text_shows_question_sql_and_rows(
-    service: Service, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert answer_all(service, ["Which cities?"], 2, json=False, explain=False) is True
-    out = capsys.readouterr().out
-    for part in ("Which cities?", "SELECT city, id FROM shop", "Lisbon", "… 1 more row", "3 rows"):
-        assert part in out

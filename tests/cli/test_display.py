@@ -64,11 +64,6 @@ def test_null_bytes_numbers_and_long_text_are_told_apart(shown: Callable[..., st
     assert "x" * 40 not in text
 
 
-def test_an_error_takes_the_place_of_rows(shown: Callable[..., str]) -> None:
-    text = shown(answer(columns=(), error="no such column: town"))
-    assert "no such column: town" in text and "rows" not in text
-
-
 @settings(max_examples=60)
 @given(
     st.lists(

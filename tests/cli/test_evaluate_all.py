@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from txt2sql.cli.evaluate_all import Comparison, Draw, Part, RowPlan, plan
+from txt2sql.cli.evaluate_all import Comparison, Part, RowPlan, TableOptions, plan
 from txt2sql.config import load
 from txt2sql.models.catalog import HOSTED, MODELS, find_hosted
 
@@ -117,7 +117,9 @@ def test_models_trained_here_are_listed(tmp_path: Path, shops: Path) -> None:
         write(tmp_path / "results" / place / "config.json", {"model_type": "llama"})
     facts = {"base": "phi-2", "method": "lora", "datasets": [], "held_out": [], "measured": []}
     write(tmp_path / "results" / "lora-x" / "model" / "training.json", facts)
-    cells = plan(Comparison((Part(str(shops)),), (RowPlan("gpt-4"),)), Draw(), None)
+    cells = plan(
+        Comparison((Part(str(shops)),), (RowPlan("gpt-4"),)), TableOptions(published=tmp_path)
+    )
     assert {(cell.model, cell.strategy) for cell in cells} == {
         ("gpt-4", "greedy"),
         ("phi-2", "LoRA (lora-x)"),

@@ -109,11 +109,7 @@ def scan(folder: Path) -> list[str]:
     [
         ("openai/stub", ""),
         ("openai/stub", "echo"),
-        ("openai/stub", "malformed"),
         ("gemini/gemini-2.5-pro", "401"),
-        ("gemini/gemini-2.5-pro", "500"),
-        ("gemini/gemini-2.5-pro", "echo"),
-        ("anthropic/claude-3", ""),
         ("anthropic/claude-3", "401"),
     ],
 )

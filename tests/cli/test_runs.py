@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -62,18 +61,3 @@ def test_the_newest_comes_first_with_its_number(tmp_path: Path, txt2sql: Command
     assert shown[2].rstrip().endswith("no number yet, unfinished")
     runs = txt2sql("runs", tmp_path, "--json").json
     assert [run["finished"] for run in runs] == [False, True, False]
-
-
-def test_figures_are_drawn_of_what_was_evaluated(
-    tmp_path: Path, txt2sql: Command, refused: Callable[..., str]
-) -> None:
-    pytest.importorskip("matplotlib", reason="needs the extra figures")
-    judged = made(tmp_path / "a", model="small")
-    figures = ("runs", judged, "--figures", "pictures")
-    report = {**REPORT, "by_difficulty": {"easy": REPORT["metrics"]}}
-    (judged / "report.json").write_text(json.dumps(report), encoding="utf-8")
-    done = txt2sql(*figures)
-    assert done.code == 0
-    assert "left out: accuracy_against_latency: no run has times" in done.err
-    assert Path("pictures/accuracy_by_hardness.png").stat().st_size > 1000
-    assert "no metric 'exact_match'" in refused(*figures, "--metric", "exact_match")

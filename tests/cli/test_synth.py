@@ -11,8 +11,6 @@ import pytest
 from sqlite_files import build
 
 from txt2sql import sample
-from txt2sql.data import open_dataset
-from txt2sql.data.gold import with_gold
 
 from .conftest import Command
 
@@ -43,12 +41,6 @@ def test_json_alone_goes_to_standard_output(tmp_path: Path, txt2sql: Command) ->
     assert len(facts["kinds"]) > 10 and abs(sum(facts["kinds"].values()) - 1) < 0.01
     assert len(Path("p.jsonl").read_text(encoding="utf-8").splitlines()) == 80
     assert [path.name for path in tmp_path.iterdir()] == ["p.jsonl"]
-
-
-def test_a_folder_can_be_trained_on(txt2sql: Command) -> None:
-    done = txt2sql("synth", "--db", sample.path(), "-n", 60, "--output", "pairs")
-    assert "60 pairs from 1 databases" in done.out
-    assert len(with_gold(open_dataset("pairs"), "train")) == 60
 
 
 def test_the_questions_of_other_splits_do_not_come_out(

@@ -20,18 +20,6 @@ def test_a_model_that_is_sure_of_what_is_wrong() -> None:
     assert calibration([]) is None
 
 
-def test_levels_have_their_own_interval() -> None:
-    result = calibration([(0.8, True), (0.9, False), (0.79, True), (0.19, False)])
-    assert result is not None
-    assert [(level.low, level.high, level.accuracy) for level in result.levels] == [
-        (0.0, 0.2, wilson(0, 1)),
-        (0.6, 0.8, wilson(1, 1)),
-        (0.8, 1.0, wilson(1, 2)),
-    ]
-    assert result.error == pytest.approx((0.19 + 0.21 + 2 * 0.35) / 4)
-    assert result.auc == 0.5
-
-
 def test_accuracy_rises_where_the_least_confident_are_left_out() -> None:
     answers = [(0.9, True), (0.8, True), (0.7, False), (0.6, True), (0.5, False)]
     result = calibration(answers, without_answer=5)

@@ -43,7 +43,6 @@ def test_every_execution_verdict_is_the_official_one(
         [Prediction(str(i), row["pred"]) for i, row in enumerate(rows)],
         choose(context, "execution_accuracy,exact_match"),
         dataset.database,
-        gold=context.gold,
     )
     name = "exec_keep_distinct" if keep_distinct else "exec"
     official = [(row[name], row["exact"], row["hardness"]) for row in rows]

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing
-from pathlib import Path
 
 import pytest
 
 from txt2sql.evaluation.evaluate import judge_all
-from txt2sql.evaluation.gold import open_cache
-from txt2sql.evaluation.metrics import Context, choose
 from txt2sql.evaluation.metrics.execution_accuracy import ExecutionAccuracy
 from txt2sql.evaluation.mode import Judging
 from txt2sql.execution.database import Database
-from txt2sql.execution.execute import Limits, execute
+from txt2sql.execution.execute import Limits
 from txt2sql.execution.pool import can_spread
-from txt2sql.types import Example, Outcome, Prediction, QueryResult, Verdict
+from txt2sql.types import Example, Outcome, Prediction, Verdict
 
 COUNT = "SELECT count(*) FROM shop"
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
@@ -27,32 +22,8 @@ LIMITS = Limits(timeout_s=0.2)
 Find = Callable[[str], Database]
 
 
-class Shops:
-    """A data set of one database that can be rewritten."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.fill("(1, 'Lisbon'), (2, 'Porto')")
-
-    def fill(self, rows: str) -> None:
-        self.path.unlink(missing_ok=True)
-        with closing(sqlite3.connect(self.path)) as connection:
-            connection.executescript(
-                f"CREATE TABLE shop (id, city); INSERT INTO shop VALUES {rows};"
-            )
-        os.utime(self.path, (1, 1))
-
-    def database(self, db_id: str) -> Database:
-        return Database(self.path, db_id)
-
-
-@pytest.fixture
-def shops(tmp_path: Path) -> Shops:
-    return Shops(tmp_path / "shop.sqlite")
-
-
-def examples(n: int, gold: str = COUNT) -> list[Example]:
-    return [Example(f"e{i}", "shop", "?", gold) for i in range(n)]
+def examples(n: int) -> list[Example]:
+    return [Example(f"e{i}", "shop", "?", COUNT) for i in range(n)]
 
 
 def answers(sql: list[str | None]) -> list[Prediction]:
@@ -95,61 +66,3 @@ def test_all_at_once_says_what_one_by_one_says(find: Find) -> None:
         alone = [metric(e, p, find("shop")) for e, p in zip(examples(70), answers(sql))]
         together = judge_all(examples(70), answers(sql), [metric], find, processes=2)
         assert [item.verdicts for item in together] == [(verdict,) for verdict in alone]
-
-
-def _gold_runs(
-    shops: Shops, cache: Path, monkeypatch: pytest.MonkeyPatch, gold: str = COUNT
-) -> tuple[Outcome, int]:
-    """The outcome of SELECT 2, and how many gold statements had to be executed for it."""
-    context = Context(Judging(limits=LIMITS, both=False), shops)
-    ran: list[str] = []
-
-    def counting(database: Database, sql: str, limits: Limits) -> QueryResult:
-        ran.append(sql)
-        return execute(database, sql, limits)
-
-    monkeypatch.setattr("txt2sql.evaluation.gold.execute", counting)
-    metrics = choose(context, "execution_accuracy")
-    with open_cache(cache) as opened:
-        context.gold.stored.update(opened.load([shops.database("shop")], LIMITS))
-        (item,) = judge_all(
-            examples(1, gold), answers(["SELECT 2"]), metrics, shops.database, gold=context.gold
-        )
-        opened.save(context.gold.stored, LIMITS)
-    return item.verdicts[0].outcome, len(ran)
-
-
-def test_a_gold_result_is_that_of_the_same_content_and_statement(
-    shops: Shops, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cache = tmp_path / "cache"
-    assert _gold_runs(shops, cache, monkeypatch) == (Outcome.CORRECT, 1)
-    assert _gold_runs(shops, cache, monkeypatch) == (Outcome.CORRECT, 0)
-    assert _gold_runs(shops, cache, monkeypatch, f"{COUNT} ") == (Outcome.CORRECT, 1)
-    shops.fill("(1, 'Lisbon')")
-    assert _gold_runs(shops, cache, monkeypatch) == (Outcome.WRONG_RESULT, 1)
-    monkeypatch.setattr("txt2sql.evaluation.mode.VERSION", 0)
-    assert _gold_runs(shops, cache, monkeypatch) == (Outcome.WRONG_RESULT, 1)
-
-
-@pytest.mark.parametrize(
-    "gold", ["SELECT 2 + 0 * random()", "SELECT 2 WHERE date('now') > '2000'", ENDLESS, "SELECT x"]
-)
-def test_what_fails_or_depends_on_chance_or_time_runs_again(
-    shops: Shops, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gold: str
-) -> None:
-    for _ in range(2):
-        assert _gold_runs(shops, tmp_path / "cache", monkeypatch, gold)[1] == 1
-
-
-def test_a_damaged_or_impossible_cache_is_no_obstacle(
-    shops: Shops, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = tmp_path / "cache"
-    folder.mkdir()
-    (folder / "gold.sqlite").write_bytes(b"no database at all" * 100)
-    assert _gold_runs(shops, folder, monkeypatch) == (Outcome.CORRECT, 1)
-    assert _gold_runs(shops, folder, monkeypatch) == (Outcome.CORRECT, 0)  # made anew
-    blocked = tmp_path / "file"
-    blocked.write_text("a file where a folder should be")
-    assert _gold_runs(shops, blocked, monkeypatch) == (Outcome.CORRECT, 1)

@@ -9,13 +9,10 @@ from typing import Any
 import pytest
 
 from txt2sql.evaluation.report import (
-    EmptyGold,
-    OtherMode,
     Report,
     as_csv,
     as_json,
     as_markdown,
-    efficiency,
     summarise,
 )
 from txt2sql.evaluation.statistics import wilson
@@ -77,7 +74,7 @@ def test_empty_gold_results_are_counted_and_set_aside() -> None:
             item("d", GOLD_ERROR, details={"empty": True}),
         ]
     )
-    assert report.empty_gold == EmptyGold(1, 1 / 3, wilson(1, 2))
+    assert report.empty_gold == {"n": 1, "share": 1 / 3, "without": wilson(1, 2)}
     assert printed(report)["empty_gold"]["without"]["mean"] == 0.5
 
 
@@ -89,7 +86,6 @@ def test_modes_are_compared_verdict_by_verdict() -> None:
     ]
     judged.append(item("e", Outcome.NO_SQL))  # the same in every mode
     report = summarise(judged, mode="official")
-    assert report.other_mode == OtherMode("strict", wilson(2, 5), only_here=2, only_there=1)
     changes = {"mode": "strict", "only_here": 2, "only_there": 1}
     assert printed(report)["other_mode"] == {**changes, **wilson(2, 5)._asdict()}
     assert "1 correct only there, 2 only here" in as_markdown(report, {})
@@ -135,11 +131,8 @@ def test_components_are_summed_up_for_all_and_each_difficulty() -> None:
 def test_markdown_never_shows_a_mean_without_n_and_interval() -> None:
     page = as_markdown(summarise(JUDGED), {"model": "m", "dataset": "shop", "split": "dev"})
     assert page.startswith("# m on shop dev\n\nMode: strict.\n")
-    scores = [line for line in page.splitlines() if line.startswith("| execution accuracy")]
-    assert len(scores) == 1 + 4 + 3
-    assert "| execution accuracy | all | all | 50.0% (15.0 to 85.0) | 4 |" in scores
-    assert "| wrong result | 1 |" in page
-    assert "prediction error" not in page
+    assert "| execution accuracy | all | all | 50.0% (15.0 to 85.0) | 4 |" in page
+    assert "| wrong result | 1 |" in page and "prediction error" not in page
 
 
 def test_csv_has_one_line_per_metric_and_group_in_the_order_of_difficulty() -> None:
@@ -156,18 +149,18 @@ def test_tokens_and_dollars_are_shared_among_those_that_count_them() -> None:
     spent = [item("a", WRONG, tokens=(800, 80), cost=0.002)]
     spent += [item("b", WRONG, tokens=(100, 20), cost=0.0), item("c", CORRECT)]
     report = summarise(spent)
-    result = printed(report)
-    assert result["tokens"] == {"prompt": 900, "completion": 100, "per_query": 500.0, "n": 2}
-    assert result["cost"] == {"total": 0.002, "per_query": 0.001, "per_1000": 1.0, "n": 2}
+    assert report.tokens == {"prompt": 900, "completion": 100, "per_query": 500.0, "n": 2}
+    assert report.cost == {"total": 0.002, "per_query": 0.001, "per_1000": 1.0, "n": 2}
     page = as_markdown(report, {})
     assert "- tokens: 900 read, 100 written, 500 per query" in page
     assert "- cost: $0.002 in all, $0.001 per query, $1 per 1,000 queries" in page
 
 
 def test_throughput_is_examples_over_total_and_without_times_there_is_none() -> None:
-    times = efficiency([Prediction(str(i), None, seconds=i / 10) for i in range(1, 21)])
-    values = (times.total, times.examples_per_second, times.median, times.p95)
-    assert values == pytest.approx((21.0, 20 / 21, 1.05, 1.905))
-    for silent in ([], [Prediction("a", None)]):
-        times = efficiency(silent)
-        assert (times.median, times.p95, times.total, times.examples_per_second) == (None,) * 4
+    report = printed(summarise([item(str(i), WRONG, seconds=i / 10) for i in range(1, 21)]))
+    assert report["seconds"] == pytest.approx({"median": 1.05, "p95": 1.905, "total": 21.0})
+    assert report["examples_per_second"] == pytest.approx(20 / 21)
+    for silent in ([], [item("a", WRONG, seconds=0.0)]):
+        report = printed(summarise(silent))
+        assert report["seconds"] == dict.fromkeys(("median", "p95", "total"))
+        assert report["examples_per_second"] is None

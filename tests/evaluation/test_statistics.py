@@ -51,15 +51,6 @@ def test_few_examples_say_little_and_none_say_nothing() -> None:
         assert result.mean == pytest.approx(few[0])
 
 
-@settings(max_examples=50)
-@given(st.integers(0, 500), st.integers(1, 500))
-def test_wilson_holds_its_mean_and_mirrors(successes: int, n: int) -> None:
-    successes = min(successes, n)
-    result, mirrored = wilson(successes, n), wilson(n - successes, n)
-    assert 0 <= result.low <= result.mean <= result.high <= 1
-    assert result.low == pytest.approx(1 - mirrored.high)
-
-
 # Scores as component match gives them: tenths, most of them high; and with many perfect ones.
 @pytest.mark.parametrize("weights", [[1, 0, 1, 2, 3, 4, 6, 10, 15, 20, 60], [40, 1, 2, 57]])
 @pytest.mark.parametrize(("n", "within"), [(60, 0.006), (200, 0.003)])

@@ -94,7 +94,6 @@ COMMANDS = {
     "a run that is damaged": f"{EVALUATE} --predictions two.txt --output broken_run",
     "a file for a run": f"{EVALUATE} --predictions two.txt --output one.txt",
     "compare with nothing": "compare nowhere good",
-    "figures of nothing": "runs good --figures pictures",
     "runs of nothing": "runs nowhere",
     # training and export
     "an unknown setting": "train lora --set learning_rat=1",

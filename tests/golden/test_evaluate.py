@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from txt2sql import sample
+from txt2sql.cli.evaluate import PredictorOptions
 from txt2sql.cli.main import main
-from txt2sql.cli.predictors import PredictorOptions
 from txt2sql.models.scripted import ScriptedGenerator
 from txt2sql.serving.service import build_predictor
 
@@ -91,5 +91,5 @@ def test_a_model(
         load = lambda: build_predictor(script, source.schema, source.database)  # noqa: E731
         return {"model": options.model}, load
 
-    monkeypatch.setattr("txt2sql.cli.predictors.of_model", scripted)
+    monkeypatch.setattr("txt2sql.cli.evaluate.of_model", scripted)
     golden("evaluate_model", evaluate("--model", "scripted"))

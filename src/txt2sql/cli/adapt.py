@@ -1,9 +1,4 @@
-"""`txt2sql adapt`: make a small model better at one database; `txt2sql ask` uses it from then on.
-
-$ txt2sql adapt --db shop.sqlite
-$ txt2sql adapt --db shop.sqlite --pairs questions.tsv --json
-$ txt2sql adapt --list
-"""
+"""`txt2sql adapt`: make a small model better at one database; `txt2sql ask` uses it from then on."""
 
 from __future__ import annotations
 
@@ -15,7 +10,7 @@ from typing import Any
 
 import typer
 
-from txt2sql.cli.options import grouped, option, overrides
+from txt2sql.cli.options import JsonOption, SetOption, grouped, option, overrides
 from txt2sql.errors import ConfigError
 
 
@@ -36,15 +31,13 @@ class AdaptOptions:
     output: Path | None = option(
         "The run's folder  [default: results/adapt-<database>-…]", metavar="DIR"
     )
-    json: bool = option("Print the report as JSON.", "--json", default=False)
+    json: JsonOption = False
     force_use: bool = option(
         "Use the adapter even if it is no better.", "--force-use", default=False
     )
     listed: bool = option("List the adapters in use, and do nothing else.", "--list", default=False)
     forget: bool = option("Have the plain model answer for --db again.", "--forget", default=False)
-    settings: list[str] | None = option(
-        "steps, learning_rate, …; repeatable.", "--set", metavar="KEY=VALUE"
-    )
+    settings: SetOption = None
 
 
 @grouped
@@ -67,7 +60,15 @@ def adapt(options: AdaptOptions) -> None:
     from txt2sql.models import adapters
 
     if options.listed:
-        _list(options.json)
+        entries = list(adapters.entries())
+        if options.json:
+            facts = [{"name": e.name, "path": e.path, "adapter": str(e.folder)} for e in entries]
+            print(codec.dumps(facts))
+            return
+        for each in entries:
+            print(f"{each.name}  made on {each.path}\n  {each.folder}")
+        if not entries:
+            print("no adapter is in use; txt2sql adapt --db shop.sqlite makes one")
         return
     if options.db is None:
         raise ConfigError("say which database to adapt to: --db with a SQLite file")
@@ -112,21 +113,16 @@ def adapt(options: AdaptOptions) -> None:
 
 
 def _show(report: dict[str, Any], folder: Path) -> None:
-    from txt2sql.evaluation.report import print_facts, shown
+    from txt2sql.evaluation.report import print_facts, shown, shown_difference, shown_p
     from txt2sql.evaluation.statistics import Estimate
 
     lines = []
     for part, numbers in report["measured"].items():
-        gap = Estimate(**numbers["difference"])
-        p = f"{numbers['p']:.3f}" if numbers["p"] >= 0.001 else "< 0.001"
         lines += [
             (f"{part}, before", shown(Estimate(**numbers["before"]))),
             (f"{part}, after", shown(Estimate(**numbers["after"]))),
-            (
-                "difference",
-                f"{100 * gap.mean:+.1f} points  (95% interval {100 * gap.low:+.1f} to "
-                f"{100 * gap.high:+.1f}; McNemar's p {p})",
-            ),
+            ("difference", shown_difference(Estimate(**numbers["difference"]))),
+            ("McNemar, exact", shown_p(numbers["p"])),
         ]
     print_facts(f"{report['model']} adapted to {report['db_id']}: execution accuracy", lines)
     print(f"\nThe adapter is {'in use' if report['used'] else 'not used'}: {report['why']}.")
@@ -137,17 +133,3 @@ def _show(report: dict[str, Any], folder: Path) -> None:
     else:
         print(f"Try it:     txt2sql ask --db {report['database']} --model {report['adapter']}")
     print(f"All of it:  {folder / 'report.md'}")
-
-
-def _list(json: bool) -> None:
-    from txt2sql.models import adapters
-
-    entries = list(adapters.entries())
-    if json:
-        facts = [{"name": e.name, "path": e.path, "adapter": str(e.folder)} for e in entries]
-        print(codec.dumps(facts))
-        return
-    for each in entries:
-        print(f"{each.name}  made on {each.path}\n  {each.folder}")
-    if not entries:
-        print("no adapter is in use; txt2sql adapt --db shop.sqlite makes one")

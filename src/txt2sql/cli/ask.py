@@ -1,20 +1,15 @@
-"""`txt2sql ask`: questions in, SQL and rows out; without a question, a prompt to ask at.
-
-$ txt2sql ask "How many shops are there?"
-$ txt2sql ask --json --db shop.sqlite "How many shops are there?" "Which is the oldest?"
-$ echo "How many shops are there?" | txt2sql ask
-"""
+"""`txt2sql ask`: questions in, SQL and rows out; without a question, a prompt to ask at."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from txt2sql.cli.options import NoConstrainedOption, Target, grouped
+from txt2sql.cli.options import NoConstrainedOption, Target, grouped, option
 from txt2sql.errors import PromptError
 
 if TYPE_CHECKING:
@@ -30,24 +25,18 @@ def ask(
         list[str] | None,
         typer.Argument(metavar="QUESTION", help="Questions; without one, a prompt opens."),
     ] = None,
-    json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object per question.")
-    ] = False,
-    explain: Annotated[
-        bool, typer.Option("--explain", help="Show the prompt, matched values and candidates.")
-    ] = False,
-    max_rows: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=1, help="Rows to show  [default: 20; with --json 10000]"),
-    ] = None,
+    json: bool = option("Print one JSON object per question.", "--json", default=False),
+    explain: bool = option(
+        "Show the prompt, matched values and candidates.", "--explain", default=False
+    ),
+    max_rows: int | None = option(
+        "Rows to show  [default: 20; with --json 10000]", metavar="N", min=1
+    ),
     no_constrained: NoConstrainedOption = False,
-    search: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=1, help="Think longer: a tree search of N simulations."),
-    ] = None,
-    guess: Annotated[
-        bool, typer.Option("--guess", help="Show a guess where the answer is not known.")
-    ] = False,
+    search: int | None = option(
+        "Think longer: a tree search of N simulations.", metavar="N", min=1
+    ),
+    guess: bool = option("Show a guess where the answer is not known.", "--guess", default=False),
 ) -> None:
     """Ask a database questions.
 
@@ -71,7 +60,16 @@ def ask(
     from txt2sql.cli import display, shell
 
     interactive = not questions and not json and sys.stdin.isatty()
-    lines = _lines(questions) if not interactive else iter(())
+    lines: Iterator[str] = iter(())
+    if not interactive:
+        # The lines of standard input are answered as they come; the first is awaited.
+        lines = iter(questions or (line.strip() for line in sys.stdin if line.strip()))
+        first = next(lines, None)
+        if first is None:
+            raise PromptError(
+                'no question was given; write it in quotes: txt2sql ask "How many ...?"'
+            )
+        lines = chain((first,), lines)
     with display.working("loading the model"):
         service = _service(target, max_rows, not no_constrained, search)
     if service.notice:
@@ -82,15 +80,6 @@ def ask(
         shell.converse(service, max_rows or SHOWN_ROWS, explain, guess)
     elif not answer_all(service, lines, max_rows, json, explain, guess):
         raise typer.Exit(1)
-
-
-def _lines(questions: Sequence[str] | None) -> Iterator[str]:
-    """The questions given, else the lines of standard input as they come; the first is awaited."""
-    lines = iter(questions or (line.strip() for line in sys.stdin if line.strip()))
-    first = next(lines, None)
-    if first is None:
-        raise PromptError('no question was given; write it in quotes: txt2sql ask "How many ...?"')
-    return chain((first,), lines)
 
 
 def _service(

@@ -1,8 +1,4 @@
-"""`txt2sql compare`: is B better than A? Two runs on the same examples, compared pair by pair.
-
-$ txt2sql compare results/small results/large
-$ txt2sql compare results/small/verdicts.jsonl official.jsonl --metric exact_match --json
-"""
+"""`txt2sql compare`: is B better than A? Two runs on the same examples, compared pair by pair."""
 
 from __future__ import annotations
 
@@ -13,21 +9,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from txt2sql.cli.options import JsonOption
+from txt2sql.cli.options import JsonOption, grouped, option
 
 if TYPE_CHECKING:
     from txt2sql.evaluation.comparison import Comparison
 
 
+@grouped
 def compare(
     a: Annotated[Path, typer.Argument(metavar="A", help="A run's folder, or a verdict file.")],
     b: Annotated[Path, typer.Argument(metavar="B", help="Another, over the same examples.")],
-    metric: Annotated[
-        str, typer.Option(metavar="NAME", help="The metric to compare.")
-    ] = "execution_accuracy",
-    changes: Annotated[
-        int, typer.Option(metavar="N", min=0, help="Changed examples to show; JSON has them all.")
-    ] = 10,
+    metric: str = option("The metric to compare.", default="execution_accuracy", metavar="NAME"),
+    changes: int = option(
+        "Changed examples to show; JSON has them all.", default=10, metavar="N", min=0
+    ),
     json: JsonOption = False,
 ) -> None:
     """Say whether B is better than A, and on which examples.
@@ -66,9 +61,8 @@ def compare(
 
 def _print(result: Comparison, names: tuple[Path, Path], shown_changes: int) -> None:
     from txt2sql.cli.display import printable
-    from txt2sql.evaluation.report import print_facts, shown, words
+    from txt2sql.evaluation.report import print_facts, shown, shown_difference, shown_p, words
 
-    gap = result.difference
     counts = (
         f"both {result.both:,}, only A {result.only_a:,}, only B {result.only_b:,}, "
         f"neither {result.neither:,}"
@@ -76,19 +70,14 @@ def _print(result: Comparison, names: tuple[Path, Path], shown_changes: int) -> 
     lines = [
         (f"A  {names[0]}", shown(result.a)),
         (f"B  {names[1]}", shown(result.b)),
-        (
-            "B - A",
-            f"{100 * gap.mean:+.1f} points  (95% interval {100 * gap.low:+.1f} to "
-            f"{100 * gap.high:+.1f}, n = {gap.n:,} pairs)",
-        ),
+        ("B - A", shown_difference(result.difference)),
     ]
     if result.p is None:
         alike = result.both + result.neither
         counts = f"A scores more on {result.only_a:,}, B on {result.only_b:,}, alike on {alike:,}"
         lines.append(("examples", counts))
     else:
-        p = f"p = {result.p:.3f}" if result.p >= 0.001 else "p < 0.001"
-        lines += [("McNemar, exact", p), ("correct", counts)]
+        lines += [("McNemar, exact", shown_p(result.p)), ("correct", counts)]
     print_facts(words(result.metric), lines)
 
     def one_line(text: str | None) -> str:

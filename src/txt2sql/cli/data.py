@@ -1,17 +1,11 @@
-"""`txt2sql data`: bring a data set here, look at it, check it, preprocess it.
-
-$ txt2sql data download spider
-$ txt2sql data download spider --source ~/Downloads/spider_data.zip
-$ txt2sql data check --dataset spider
-$ txt2sql data preprocess --dataset all
-"""
+"""`txt2sql data`: bring a data set here, look at it, check it, preprocess it."""
 
 from __future__ import annotations
 
 import json as jsonlib
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,6 +23,10 @@ app = typer.Typer(
     help="Download, look at, check and preprocess the data sets.",
 )
 
+_SHOWN = {name: name for name in ("n", "ran", "failed", "empty", "matched")}
+_SHOWN |= {"dropped": "reduced", "prompt_median": "chars (p50)", "prompt_p95": "(p95)"}
+"""What a person wants to see of a split -> its column."""
+
 _Data = Annotated[
     Path | None,
     typer.Option(
@@ -38,27 +36,22 @@ _Data = Annotated[
 ]
 
 
-@dataclass(frozen=True)
-class DownloadOptions:
-    """Where a data set comes from and where it goes."""
-
-    dest: Path | None = option(
-        "The folder to make  [default: $TXT2SQL_DATA/NAME, else data/raw/NAME]", metavar="DIR"
-    )
-    source: str | None = option(
-        "A URL, zip, tar or folder in place of the official one.", metavar="URL|FILE|DIR"
-    )
-    sha256: str | None = option("What the archive's SHA-256 must be.", metavar="HEX")
-    force: bool = option("Download again and replace what is there.", "--force", default=False)
-    retries: int = option("Tries without progress before giving up.", default=5, metavar="N", min=0)
-    json: JsonOption = False
-
-
 @app.command()
 @grouped
 def download(
     name: Annotated[str, typer.Argument(metavar="NAME", help="spider or wikisql.")],
-    options: DownloadOptions,
+    dest: Path | None = option(
+        "The folder to make  [default: $TXT2SQL_DATA/NAME, else data/raw/NAME]", metavar="DIR"
+    ),
+    source: str | None = option(
+        "A URL, zip, tar or folder in place of the official one.", metavar="URL|FILE|DIR"
+    ),
+    sha256: str | None = option("What the archive's SHA-256 must be.", metavar="HEX"),
+    force: bool = option("Download again and replace what is there.", "--force", default=False),
+    retries: int = option(
+        "Tries without progress before giving up.", default=5, metavar="N", min=0
+    ),
+    json: JsonOption = False,
 ) -> None:
     """Bring a data set here from its official place; run again to go on after an interruption."""
     from txt2sql.data import dataset_root
@@ -69,14 +62,14 @@ def download(
     with stages(name, in_bytes=True) as progress:
         done = fetch(
             name,
-            options.dest if options.dest is not None else dataset_root(name),
-            options.source,
-            sha256=options.sha256,
-            force=options.force,
+            dataset_root(name) if dest is None else dest,
+            source,
+            sha256=sha256,
+            force=force,
             progress=progress,
-            patience=Patience(retries=options.retries),
+            patience=Patience(retries=retries),
         )
-    if options.json:
+    if json:
         print(jsonlib.dumps(asdict(done), default=str))
     elif done.already:
         print(f"{name} is already in {done.folder}; --force downloads it again")
@@ -130,19 +123,17 @@ def check(dataset: DatasetOption = "all", data: _Data = None, json: JsonOption =
 
 
 @app.command()
+@grouped
 def preprocess(
     dataset: DatasetOption = "all",
     data: _Data = None,
-    out: Annotated[
-        Path, typer.Option(metavar="DIR", help="Where the processed data sets go.")
-    ] = Path("data/processed"),
-    split: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Only this split; may be given several times."),
-    ] = None,
-    limit: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Only the first N questions.")
-    ] = None,
+    out: Path = option(
+        "Where the processed data sets go.", default=Path("data/processed"), metavar="DIR"
+    ),
+    split: list[str] | None = option(
+        "Only this split; may be given several times.", metavar="NAME"
+    ),
+    limit: int | None = option("Only the first N questions.", metavar="N", min=1),
     json: JsonOption = False,
 ) -> None:
     """Run every gold query and write each question with its matched values and prompt."""
@@ -152,10 +143,14 @@ def preprocess(
     rows: list[dict[str, Any]] = []
     failures: list[str] = []
     for opened in _open(dataset, data):
-        for name in _chosen(opened, split, of_all=dataset == "all"):
-            folder = out / opened.name
+        # A `train` that only joins others is not written again.
+        joined = any(name.startswith("train_") for name in opened.splits)
+        names = [name for name in opened.splits if not (name == "train" and joined)]
+        if split:
+            names = [name for name in split if name in opened.splits or dataset != "all"]
+        for name in names:
             with stages(opened.name) as progress:
-                done = process(opened, name, folder, limit=limit, progress=progress)
+                done = process(opened, name, out / opened.name, limit=limit, progress=progress)
             place = {"made": done.made, "file": str(done.path)}
             rows.append({"dataset": opened.name, **done.summary, **place})
             failures += done.failures
@@ -166,7 +161,15 @@ def preprocess(
     if json:
         print(jsonlib.dumps({"splits": rows}))
         return
-    _print([_summary_row(row) for row in rows])
+    _print(
+        [
+            {
+                "split": f"{row['dataset']} {row['split']}",
+                **{shown: row[key] for key, shown in _SHOWN.items()},
+            }
+            for row in rows
+        ]
+    )
     print(f"made {sum(row['made'] for row in rows):,} rows; the files are in {out}")
     if failed := sum(row["failed"] for row in rows):
         print(f"{failed:,} failed; their rows have an error:")
@@ -184,11 +187,9 @@ def _open(dataset: str, data: Path | None) -> list[Dataset]:
     there = []
     for name in DATASETS:
         folder = dataset_root(name, data)
-        if data is not None and folder == data:
-            continue
-        if folder.is_dir():
+        if folder.is_dir() and folder != data:
             there.append(open_dataset(name, data))
-        elif name not in PAGES:
+        elif folder != data and name not in PAGES:
             print(f"{name} is not there; `txt2sql data download {name}`", file=sys.stderr)
     if not there:
         raise DataError(
@@ -196,26 +197,6 @@ def _open(dataset: str, data: Path | None) -> list[Dataset]:
             "or `txt2sql data download wikisql`, or say where they are with --data or TXT2SQL_DATA"
         )
     return there
-
-
-def _chosen(dataset: Dataset, splits: Sequence[str] | None, of_all: bool) -> Sequence[str]:
-    """The splits asked for, else every one but a `train` that only joins others."""
-    if splits:
-        return [name for name in splits if name in dataset.splits or not of_all]
-    joined = any(name.startswith("train_") for name in dataset.splits)
-    return [name for name in dataset.splits if not (name == "train" and joined)]
-
-
-def _summary_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """What a person wants to see of a split, in 80 characters."""
-    return {
-        "split": f"{row['dataset']} {row['split']}",
-        **{key: row[key] for key in ("n", "ran", "failed", "empty", "matched")},
-        **({"no gold": row["without_gold"]} if row["without_gold"] else {}),
-        "reduced": row["dropped"],
-        "chars (p50)": row["prompt_median"],
-        "(p95)": row["prompt_p95"],
-    }
 
 
 def _print(rows: Sequence[Mapping[str, Any]]) -> None:

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from textwrap import indent
 from typing import TYPE_CHECKING
@@ -52,13 +51,9 @@ def working(what: str) -> AbstractContextManager[object]:
     return console.status(f"[dim]{what} …") if console.is_terminal else nullcontext()
 
 
-# ------------------------------------------------------------------------------------------ answers
-
-
 def answer(answer: Answer, max_rows: int, echo: bool = True, guess: bool = False) -> None:
     """Print question (unless it was just typed), SQL, rows and facts; a failure in one sentence. What is
-    not known is said so, with `guess` it is guessed.
-    """
+    not known is said so, with `guess` it is guessed."""
     console = terminal()
     if echo and answer.question:
         console.print(Text(printable(answer.question), style="bold"))
@@ -72,7 +67,10 @@ def answer(answer: Answer, max_rows: int, echo: bool = True, guess: bool = False
         console.print()
         return
     if answer.sql:
-        console.print(_sql(answer.sql), soft_wrap=True)
+        style = Syntax("", "sql", theme="ansi_dark", background_color="default")
+        highlighted = style.highlight(indent(printable(answer.sql, keep="\n"), "  "))
+        highlighted.rstrip()
+        console.print(highlighted, soft_wrap=True)
         console.print()
     if answer.error is None:
         hidden_columns = _rows(console, answer, max_rows)
@@ -81,7 +79,10 @@ def answer(answer: Answer, max_rows: int, echo: bool = True, guess: bool = False
     else:
         console.print(Text("  error: " + printable(answer.error), style="red"))
     if answer.dropped:
-        console.print(Text("  " + _left_out(answer.dropped), style="dim"))
+        named = ", ".join(shorten(name) for name in answer.dropped[:_NAMED_DROPS])
+        more = len(answer.dropped) - _NAMED_DROPS
+        named += f" and {more} more" if more > 0 else ""
+        console.print(Text(f"  not shown to the model for length: {named}", style="dim"))
     _readings(console, answer)
     console.print()
 
@@ -95,48 +96,29 @@ def _readings(console: Console, answer: Answer) -> None:
         console.print(Text(f"  {number}  {printable(reading.explanation or reading.sql)}"))
 
 
-def _left_out(dropped: Sequence[str]) -> str:
-    named = ", ".join(shorten(name) for name in dropped[:_NAMED_DROPS])
-    more = len(dropped) - _NAMED_DROPS
-    return f"not shown to the model for length: {named}" + (f" and {more} more" if more > 0 else "")
-
-
-def _sql(sql: str) -> Text:
-    style = Syntax("", "sql", theme="ansi_dark", background_color="default")
-    highlighted = style.highlight(indent(printable(sql, keep="\n"), "  "))
-    highlighted.rstrip()
-    return highlighted
-
-
 def _rows(console: Console, answer: Answer, max_rows: int) -> int:
     """Print the table; how many columns did not fit."""
     shown = answer.rows[:max_rows]
     cells = [[_cell(value) for value in row] for row in shown]
     names = [Text(shorten(name)) for name in answer.columns]
-    fitting = _fitting([names, *cells], console.width - 4)
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
-    for index, name in enumerate(names[:fitting]):
-        numeric = bool(shown) and all(_is_number(row[index]) for row in shown)
-        table.add_column(name, justify="right" if numeric else "left", no_wrap=True)
+    left = console.width - 4
+    for index, column in enumerate(zip(names, *cells, strict=True)):
+        left -= max(text.cell_len for text in column) + 3
+        if left < 0 and index:
+            break
+        values = [row[index] for row in shown]
+        numeric = bool(values) and all(v is None or isinstance(v, (int, float)) for v in values)
+        table.add_column(names[index], justify="right" if numeric else "left", no_wrap=True)
     for row in cells:
-        table.add_row(*row[:fitting])
+        table.add_row(*row[: len(table.columns)])
     console.print(Padding(table, (0, 0, 0, 2), expand=False))
     more = len(answer.rows) - len(shown)
     if more or answer.truncated:
         count = f"{more:,} more row{'s' * (more != 1)}" if more else "more rows"
         beyond = " or more" if more and answer.truncated else ""
         console.print(Text(f"  … {count}{beyond}", style="dim"))
-    return len(names) - fitting
-
-
-def _fitting(lines: list[list[Text]], width: int) -> int:
-    """How many leading columns fit into the width; at least one."""
-    used = 0
-    for index, column in enumerate(zip(*lines, strict=True)):
-        used += max(text.cell_len for text in column) + 3
-        if used > width and index:
-            return index
-    return len(lines[0])
+    return len(names) - len(table.columns)
 
 
 def _cell(value: Cell) -> Text:
@@ -147,10 +129,6 @@ def _cell(value: Cell) -> Text:
     return Text(shorten(str(value)))
 
 
-def _is_number(value: Cell) -> bool:
-    return value is None or isinstance(value, (int, float))
-
-
 def _facts(answer: Answer, hidden_columns: int) -> str:
     count = len(answer.rows)
     facts = [f"{count:,}{'+' * answer.truncated} row{'s' * (count != 1)}"]
@@ -158,11 +136,9 @@ def _facts(answer: Answer, hidden_columns: int) -> str:
         facts.append(f"{hidden_columns} more column{'s' * (hidden_columns != 1)} did not fit")
     facts.append(f"{answer.seconds:.2f} s")
     if answer.confidence is not None:
-        low = answer.confidence < 0.005
         word = "unsure, " if answer.certainty in ("unsure", "unknown") else ""
-        facts.append(
-            word + ("confidence under 1%" if low else f"confidence {answer.confidence:.0%}")
-        )
+        share = "under 1%" if answer.confidence < 0.005 else f"{answer.confidence:.0%}"
+        facts.append(f"{word}confidence {share}")
     return " · ".join(facts)
 
 
@@ -193,9 +169,6 @@ def answer_json(answer: Answer, max_rows: int | None) -> str:
         },
         allow_nan=False,
     )
-
-
-# -------------------------------------------------------------------------------------- explanations
 
 
 def explanation(answer: Answer, to_stderr: bool = False) -> None:
@@ -259,8 +232,8 @@ def printable(text: str, keep: str = "") -> str:
     """Control characters as escapes: a cell with ESC or a newline cannot move the cursor."""
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() or c in keep else _escape(c) for c in text)
-
-
-def _escape(char: str) -> str:
-    return " " if char in "\xa0\u2009\u202f\u3000" else char.encode("unicode_escape").decode()
+    blanks = dict.fromkeys("\xa0\u2009\u202f\u3000", " ")
+    return "".join(
+        c if c.isprintable() or c in keep else blanks.get(c) or c.encode("unicode_escape").decode()
+        for c in text
+    )

@@ -1,11 +1,9 @@
-"""`txt2sql doctor`: is this database there, what is in it, and is it safe to ask?
-
-$ txt2sql doctor --db postgresql://reader@localhost/shop
-$ txt2sql doctor --db shop.duckdb --json | jq .safe
-"""
+"""`txt2sql doctor`: is this database there, what is in it, and is it safe to ask?"""
 
 from __future__ import annotations
 
+import json as jsonlib
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import typer
@@ -37,25 +35,10 @@ def doctor(
     from txt2sql.execution.examine import examine
 
     examination = examine(open_database(db or str(sample.path())), describe)
-    print(_json(examination) if json else _text(examination))
-    if not examination.safe:
-        raise typer.Exit(1)
-
-
-def _json(examination: Examination) -> str:
-    import json
-
-    facts = {
-        "database": examination.place,
-        **{
-            name: getattr(examination, name)
-            for name in ("engine", "version", "role", "tables", "safe")
-        },
-        "findings": [
-            {"level": each.level, "what": each.what, "mend": each.mend}
-            for each in examination.findings
-        ],
-        "inferred_keys": [
+    if json:
+        names = ("engine", "version", "role", "tables", "safe", "findings")
+        facts = {name: getattr(examination, name) for name in names}
+        keys = [
             {
                 "table": key.table,
                 "column": key.column,
@@ -64,9 +47,13 @@ def _json(examination: Examination) -> str:
                 "score": key.score,
             }
             for key in examination.inferred_keys
-        ],
-    }
-    return json.dumps(facts, ensure_ascii=False, indent=2)
+        ]
+        facts = {"database": examination.place, **facts, "inferred_keys": keys}
+        print(jsonlib.dumps(facts, ensure_ascii=False, indent=2, default=asdict))
+    else:
+        print(_text(examination))
+    if not examination.safe:
+        raise typer.Exit(1)
 
 
 def _text(examination: Examination) -> str:

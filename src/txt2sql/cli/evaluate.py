@@ -2,9 +2,6 @@
 
 Every run is a folder under results/ named after what went into it, so the same command goes on where a
 killed one stopped, and another model, option or weight never meets old predictions.
-
-    $ txt2sql evaluate --dataset spider --data data/raw/spider --split dev
-    $ txt2sql evaluate --dataset spider --predictions predicted.txt --json
 """
 
 from __future__ import annotations
@@ -15,8 +12,9 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -24,23 +22,25 @@ from txt2sql.cli.options import (
     DatasetOption,
     JsonOption,
     LimitOption,
+    MaxCostOption,
     ModeOption,
+    NoConstrainedOption,
     SeedOption,
     grouped,
     option,
 )
-from txt2sql.cli.predictors import PredictorOptions
 
 if TYPE_CHECKING:
     from txt2sql.data import Dataset
-    from txt2sql.evaluation.metrics import Context, Metric
+    from txt2sql.evaluation.metrics import Metric
     from txt2sql.evaluation.report import Report
     from txt2sql.evaluation.verdicts import Judged
-    from txt2sql.execution.database import Database
     from txt2sql.runs import Run
     from txt2sql.types import Example, Prediction, Predictor, Verdict
 
-RESULTS = Path("results")
+Identified = tuple[dict[str, Any], "Callable[[], Predictor]"]
+"""What identifies a predictor, so that no run is continued with another one, and the function that
+loads it when something is left to ask it."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,29 @@ class QuestionOptions:
     )
     limit: LimitOption = None
     seed: SeedOption = 0
+
+
+@dataclass(frozen=True)
+class PredictorOptions:
+    """Who answers, and how."""
+
+    model: str = option("Catalogue name, hub id or folder.", default="bundled", metavar="NAME|PATH")
+    predictions: Path | None = option(
+        "Judge these predictions instead of asking a model.", metavar="FILE"
+    )
+    batch_size: int | None = option("Examples per model call.", metavar="N", min=1)
+    no_constrained: NoConstrainedOption = False
+    greedy: bool = option(
+        "Keep the first answer, whether it runs or not.", "--greedy", default=False
+    )
+    search: int | None = option(
+        "A tree search of N simulations for each answer.", metavar="N", min=1
+    )
+    shots: int = option("Hosted models: answered questions to show.", default=0, metavar="N", min=0)
+    max_cost: MaxCostOption = None
+    account: str = option(
+        "Runs of one account share --max-cost  [default: the run's]", default="", metavar="NAME"
+    )
 
 
 @dataclass(frozen=True)
@@ -76,7 +99,6 @@ class JudgingOptions:
         "Seconds that one statement may take.", default=30.0, metavar="S", min=0.1
     )
     processes: int | None = option("Judging processes  [default: cores]", metavar="N", min=1)
-    no_cache: bool = option("Run every gold query anew.", "--no-cache", default=False)
 
 
 @dataclass(frozen=True)
@@ -91,17 +113,6 @@ class OutputOptions:
         "Also draw the report, into figures/ of the run.", "--figures", default=False
     )
     json: JsonOption = False
-
-
-class Questions(NamedTuple):
-    """A data set with the examples of a split (or of a gold file), and those drawn to be asked."""
-
-    source: Dataset
-    split: str
-    whole: list[Example]
-    examples: list[Example]
-    place: str
-    """Where they are from, for messages."""
 
 
 @grouped
@@ -127,17 +138,33 @@ def evaluate(
       txt2sql evaluate --dataset spider --model gpt-4o --shots 5 --max-cost 3
     """
     from txt2sql import runs
-    from txt2sql.cli import predictors
-    from txt2sql.evaluation.metrics import choose
+    from txt2sql.data import open_dataset
+    from txt2sql.data.gold import usable
+    from txt2sql.evaluation.evaluate import draw
+    from txt2sql.evaluation.metrics import Context, choose
+    from txt2sql.evaluation.mode import LIMITS, Judging
+    from txt2sql.evaluation.predictions import read_gold, read_predictions
+    from txt2sql.evaluation.provenance import text_hash
     from txt2sql.evaluation.report import summarise
 
-    source, split, whole, examples, place = _questions(questions)
-    context = _context(source, questions, judging)
+    source, gold = open_dataset(questions.dataset, questions.data), questions.gold
+    split, place = questions.split, f"'{source.name}' {questions.split}"
+    if gold:
+        split, place = gold.name, f"'{gold}'"
+    whole = read_gold(gold) if gold else list(source.examples(split))
+    examples = draw(usable(whole, place, answers=True), questions.limit, questions.seed)
+    limits = replace(LIMITS, timeout_s=judging.timeout)
+    mode = Judging(judging.mode, judging.keep_distinct, not judging.one_mode, limits)
+    context = Context(mode, source, "" if gold else split, judging.test_suite)
     metrics = choose(context, judging.metrics)
-    official, shots = context.judging.official, predictor.shots
-    hosted, load = None, _nobody
+    load: Callable[[], Predictor] = _nobody
+    hosted = file = None
     if predictor.predictions:
-        identity, load = predictors.of_file(predictor.predictions, whole, official)
+        file = read_predictions(predictor.predictions, whole, as_written=mode.official)
+        for note in file.notes:
+            print(note, file=sys.stderr)
+        answers = [file.answers.get(example.id) for example in whole]
+        identity = {"model": file.name, "predictions": text_hash(repr(answers))}
     else:
         from txt2sql.models.catalog import find_hosted
 
@@ -146,9 +173,9 @@ def evaluate(
             from txt2sql.cli.hosted import ask_all
             from txt2sql.cli.hosted import identity as identity_of
 
-            identity = identity_of(hosted, source, shots)
+            identity = identity_of(hosted, source, predictor.shots)
         else:
-            identity, load = predictors.of_model(predictor, source)
+            identity, load = of_model(predictor, source)
     config = {
         "dataset": source.name,
         "split": split,
@@ -156,25 +183,25 @@ def evaluate(
         **identity,
         **_hashes(source, examples),
     }
-    folder = output.output or RESULTS / folder_name({**config, "seed": questions.seed})
+    folder = output.output or Path("results") / _folder_name({**config, "seed": questions.seed})
     run = runs.open_run(folder, config, questions.seed)
     unanswered: dict[str, int] = {}
     if hosted:
         budget = (predictor.account or str(folder.resolve()), predictor.max_cost)
-        examples, unanswered = ask_all(run, hosted, source, examples, shots, budget)
-    if predictor.predictions:
-        judged = _judge_file(run, context, metrics, examples, load(), judging)
+        examples, unanswered = ask_all(run, hosted, source, examples, predictor.shots, budget)
+    if file:
+        judged = _judge_file(run, source, metrics, examples, file, judging.processes)
     else:
         judged = continue_run(run, source, metrics, examples, load)
-    report = summarise(judged, context.judging.label)
     facts = {
         **config,
         "seed": questions.seed,
         **run.made_with(),
-        "judging": {**context.judging.settings(), "metrics": [metric.name for metric in metrics]},
+        "judging": {**mode.settings(), "metrics": [metric.name for metric in metrics]},
         "run": str(folder),
         "unanswered": unanswered,
     }
+    report = summarise(judged, mode.label)
     _write(report, judged, facts, folder, output)
     if judged and not report.metrics[metrics[0].name].n:
         reason = judged[0].verdicts[0].reason
@@ -186,32 +213,6 @@ def evaluate(
         raise typer.Exit(1)
     if unanswered:
         raise typer.Exit(1)
-
-
-# --------------------------------------------------------------------------------------- questions
-
-
-def _questions(options: QuestionOptions) -> Questions:
-    from txt2sql.data import open_dataset
-    from txt2sql.data.gold import usable
-    from txt2sql.evaluation.evaluate import draw
-    from txt2sql.evaluation.predictions import read_gold
-
-    source, gold = open_dataset(options.dataset, options.data), options.gold
-    whole = read_gold(gold) if gold else list(source.examples(options.split))
-    place = f"'{gold}'" if gold else f"'{source.name}' {options.split}"
-    examples = draw(usable(whole, place, answers=True), options.limit, options.seed)
-    return Questions(source, gold.name if gold else options.split, whole, examples, place)
-
-
-def _context(source: Dataset, questions: QuestionOptions, options: JudgingOptions) -> Context:
-    from txt2sql.evaluation.metrics import Context
-    from txt2sql.evaluation.mode import LIMITS, Judging
-
-    limits = replace(LIMITS, timeout_s=options.timeout)
-    judging = Judging(options.mode, options.keep_distinct, not options.one_mode, limits)
-    split = "" if questions.gold else questions.split
-    return Context(judging, source, split, options.test_suite)
 
 
 def _hashes(source: Dataset, examples: list[Example]) -> dict[str, Any]:
@@ -230,7 +231,7 @@ def _hashes(source: Dataset, examples: list[Example]) -> dict[str, Any]:
     }
 
 
-def folder_name(config: Mapping[str, Any]) -> str:
+def _folder_name(config: Mapping[str, Any]) -> str:
     """Readable to a person, and different for any two configurations."""
     from txt2sql.evaluation.provenance import text_hash
 
@@ -239,46 +240,79 @@ def folder_name(config: Mapping[str, Any]) -> str:
     return f"{readable}-{text_hash(repr(sorted(config.items())))[:8]}"
 
 
-# ---------------------------------------------------------------------------------------- verdicts
+def of_model(options: PredictorOptions, source: Dataset) -> Identified:
+    """A model that runs here. Raises ModelError for a name that is none."""
+    from txt2sql.cli.display import working
+    from txt2sql.errors import ConfigError
+    from txt2sql.evaluation.provenance import ANSWERING, weights_hash
+    from txt2sql.models.catalog import resolve
+
+    if options.greedy and options.search:
+        raise ConfigError(
+            "--greedy keeps the first answer and --search looks for a better; give one"
+        )
+
+    @cache
+    def load() -> Predictor:
+        from txt2sql.serving.service import build_predictor, searching
+
+        with working("loading the model"):
+            predictor = build_predictor(
+                options.model,
+                source.schema,
+                source.database,
+                constrained=not options.no_constrained,
+                batch_size=options.batch_size,
+            )
+        if options.search:
+            from txt2sql.search.mcts import Settings
+            from txt2sql.search.predictor import SearchOptions
+
+            mcts = Settings(num_simulations=options.search)
+            together = options.batch_size or 8
+            return searching(predictor, SearchOptions(mcts=mcts, together=together))
+        if options.greedy:
+            # Without an executor no answer is seen to fail, so none falls back to a beam.
+            predictor.executor = None
+        return predictor
+
+    card = resolve(options.model)
+    if not weights_hash(card):
+        load()  # downloads it, and with it comes the revision
+    identity = {
+        "model": card.name,
+        "weights": weights_hash(card),
+        "answering": ANSWERING,
+        "constrained": not options.no_constrained,
+        "batch_size": options.batch_size,
+        **({"greedy": True} if options.greedy else {}),
+        **({"search": options.search} if options.search else {}),
+    }
+    return identity, load
 
 
 def _judge_file(
     run: Run,
-    context: Context,
+    source: Dataset,
     metrics: Sequence[Metric],
     examples: list[Example],
     predictor: Predictor,
-    options: JudgingOptions,
+    processes: int | None,
 ) -> list[Judged]:
     """Judge the predictions of a file, over all cores."""
     from txt2sql.cli.progress import steps
     from txt2sql.evaluation.evaluate import judge_all
-    from txt2sql.evaluation.gold import open_cache
     from txt2sql.evaluation.predictions import to_row
-    from txt2sql.runs import cache_dir, write_atomically
+    from txt2sql.runs import write_atomically
 
     answers = list(predictor.predict(examples))
     rows = (jsonlib.dumps(to_row(answer)) + "\n" for answer in answers)
     write_atomically(run.folder / "predictions.jsonl", "".join(rows))
-    gold, limits = context.gold, context.gold.limits
-    with (
-        open_cache(None if options.no_cache else cache_dir()) as cache,
-        steps("evaluate", len(examples)) as advance,
-    ):
-        stored = cache.load(_databases(context, examples), limits)
-        gold.stored.update(stored)
-        count = _running(advance)
-        judged = judge_all(
-            examples,
-            answers,
-            metrics,
-            context.source.database,
-            gold=gold,
-            processes=options.processes,
-            done=lambda _, verdicts: count(verdicts),
+    with steps("evaluate", len(examples)) as advance:
+        done = _running(advance)
+        return judge_all(
+            examples, answers, metrics, source.database, processes=processes, done=done
         )
-        cache.save({key: gold.stored[key] for key in gold.stored.keys() - stored.keys()}, limits)
-    return judged
 
 
 def _running(advance: Callable[[str], None]) -> Callable[[tuple[Verdict, ...]], None]:
@@ -292,19 +326,6 @@ def _running(advance: Callable[[str], None]) -> Callable[[tuple[Verdict, ...]], 
         advance(f"EX {correct / judged:.1%}")
 
     return count
-
-
-def _databases(context: Context, examples: list[Example]) -> list[Database]:
-    """All that the examples are judged on, those that cannot be read left out."""
-    from txt2sql.errors import DatabaseError
-    from txt2sql.evaluation.metrics.execution_accuracy import suite
-
-    databases: list[Database] = []
-    for db_id in dict.fromkeys(example.db_id for example in examples):
-        with suppress(DatabaseError):
-            databases.append(context.source.database(db_id))
-            databases += suite(context.suites, db_id) if context.suites else ()
-    return databases
 
 
 def continue_run(
@@ -342,13 +363,10 @@ def continue_run(
 
 
 def _nobody() -> Predictor:
-    """A predictor for a run in which nothing is left to ask."""
+    """For a run in which nothing is left to ask."""
     from txt2sql.evaluation.predictions import FilePredictor
 
     return FilePredictor("none", {})
-
-
-# ----------------------------------------------------------------------------------------- report
 
 
 def _write(

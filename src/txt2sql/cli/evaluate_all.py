@@ -3,9 +3,6 @@
 A cell of the table is one run of `txt2sql evaluate` in a process of its own, so that what one dies of
 (memory, a broken model) leaves the others. What a cell depends on is hashed: while the hash is the same
 the run is not made again, and a run that was stopped goes on.
-
-$ txt2sql evaluate-all
-$ txt2sql evaluate-all --limit 200 --published ../predictions --max-cost 20
 """
 
 from __future__ import annotations
@@ -37,21 +34,13 @@ from txt2sql.errors import ConfigError, DataError, Text2SQLError
 from txt2sql.runs import write_atomically
 
 if TYPE_CHECKING:
-    from txt2sql.data import Dataset
     from txt2sql.evaluation.results import ResultRow
 
 CONFIG = Path("config") / "evaluation_config.yaml"
 _HOSTED_AT_ONCE = 4
 _TRAINED = ("results", "checkpoints")
-_METHODS = {
-    "lora": "LoRA",
-    "dora": "DoRA",
-    "qlora": "QLoRA",
-    "rslora": "rsLoRA",
-    "full": "fine-tuned",
-    "grpo": "GRPO",
-    "rstar": "rStar-SQL",
-}
+_METHODS = {"lora": "LoRA", "dora": "DoRA", "qlora": "QLoRA", "rslora": "rsLoRA"}
+_METHODS |= {"full": "fine-tuned", "grpo": "GRPO", "rstar": "rStar-SQL"}
 
 
 @dataclass(frozen=True)
@@ -79,43 +68,13 @@ class RowPlan:
 
 
 @dataclass(frozen=True)
-class Published:
-    """Whose predictions a file holds."""
-
-    model: str
-    strategy: str = "published"
-
-
-@dataclass(frozen=True)
 class Comparison:
     """The section `comparison` of config/evaluation_config.yaml."""
 
     data: tuple[Part, ...] = (Part("spider"),)
     rows: tuple[RowPlan, ...] = (RowPlan("bundled"),)
-    published: Mapping[str, Published] = field(default_factory=dict)
+    published: Mapping[str, RowPlan] = field(default_factory=dict)
     hardware: Mapping[str, float] = field(default_factory=dict)
-
-    @property
-    def hourly(self) -> dict[str, float]:
-        """The prices of an hour, with those of the file in place of the usual ones."""
-        return {**HOURLY, **self.hardware}
-
-
-@dataclass(frozen=True)
-class Draw:
-    """What is asked of every cell alike."""
-
-    data: Path | None = None
-    limit: int | None = None
-    seed: int = 0
-    mode: str = "strict"
-
-    def command(self, part: Part, *who: str) -> tuple[str, ...]:
-        """What follows `txt2sql evaluate`."""
-        limit = ["--limit", str(self.limit)] if self.limit else []
-        data = ["--data", str(self.data)] if self.data else []
-        options = [*data, *limit, "--seed", str(self.seed), "--mode", self.mode]
-        return (*who[:2], "--dataset", part.dataset, "--split", part.split, *options, *who[2:])
 
 
 @dataclass(frozen=True)
@@ -160,6 +119,13 @@ class TableOptions:
     )
     json: JsonOption = False
 
+    def command(self, part: Part, *who: str) -> tuple[str, ...]:
+        """What follows `txt2sql evaluate`."""
+        limit = ["--limit", str(self.limit)] if self.limit else []
+        data = ["--data", str(self.data)] if self.data else []
+        given = [*data, *limit, "--seed", str(self.seed), "--mode", self.mode]
+        return (*who[:2], "--dataset", part.dataset, "--split", part.split, *given, *who[2:])
+
 
 class Result(NamedTuple):
     """A cell with its report, or the reason why there is none."""
@@ -184,40 +150,39 @@ def evaluate_all(options: TableOptions) -> None:
       txt2sql evaluate-all --mode official --published predictions --max-cost 20
     """
     from txt2sql.config import load
+    from txt2sql.evaluation.figures import draw_rows
     from txt2sql.evaluation.results import CELLS, ResultRow, as_table, from_report, ordered
     from txt2sql.evaluation.table import as_csv, as_markdown
 
     file = options.config or (CONFIG if CONFIG.is_file() else None)
     comparison = load(Comparison, file, section="comparison" if file else "")
-    data, output = _data_root(options.data), options.output
-    draw = Draw(data, options.limit, options.seed, options.mode)
-    cells = list(plan(comparison, draw, options.published or _published(data)))
-    results = _evaluated(cells, output / "cells", options.jobs, options.max_cost)
+    output, hourly = options.output, {**HOURLY, **comparison.hardware}
+    results = _evaluated(list(plan(comparison, options)), output / "cells", options)
     rows = []
     for cell, report, reason, _ in results:
         names = (cell.part.name, cell.model, cell.strategy)
-        missing = dict.fromkeys(CELLS, reason)
         rows.append(
-            from_report(report, *names, hourly=comparison.hourly, source=cell.source)
+            from_report(report, *names, hourly=hourly, source=cell.source)
             if report
-            else ResultRow(*names, missing=missing, source=cell.source)
+            else ResultRow(*names, missing=dict.fromkeys(CELLS, reason), source=cell.source)
         )
     rows = ordered(rows)
-    remarks = _remarks(rows, draw)
+    remarks = _remarks(rows, options)
     table = as_table(rows)
     page = "\n".join([as_markdown(table), "", *(f"- {remark}" for remark in remarks), ""])
-    facts = {"mode": draw.mode, "limit": draw.limit, "seed": draw.seed, "remarks": remarks}
+    facts = {"mode": options.mode, "limit": options.limit, "seed": options.seed, "remarks": remarks}
     text = jsonlib.dumps({**facts, "rows": [row.as_json() for row in rows]}, indent=2) + "\n"
     before = output / "table.json"
     same = before.is_file() and before.read_text(encoding="utf-8") == text
-    for name, content in {
-        "table.md": f"# Results\n\n{page}",
-        "table.csv": as_csv(table),
-        "table.json": text,
-    }.items():
+    files = {"table.md": f"# Results\n\n{page}", "table.csv": as_csv(table), "table.json": text}
+    for name, content in files.items():
         write_atomically(output / name, content)
     if not (same and (output / "figures").is_dir()):
-        _draw(rows, output / "figures")
+        try:
+            for reason in draw_rows(rows, output / "figures"):
+                print(f"left out: {reason}", file=sys.stderr)
+        except ConfigError as error:  # without matplotlib
+            print(f"no figures: {error}", file=sys.stderr)
     print(text if options.json else page, end="")
     if not options.json:
         print(f"\n{output / 'table.md'}")
@@ -225,30 +190,19 @@ def evaluate_all(options: TableOptions) -> None:
         raise typer.Exit(1)
 
 
-def _data_root(given: Path | None) -> Path | None:
-    """Where the data sets lie: as given, as ever, else in a data folder beside the checkout."""
-    if given or os.environ.get("TXT2SQL_DATA") or (Path("data") / "raw" / "spider").is_dir():
-        return given
-    beside = sorted(path.parents[1] for path in Path("..").glob("*/data/spider/tables.json"))
-    return beside[0] if beside else None
-
-
-def _published(data: Path | None) -> Path | None:
-    """The folder `verdicts` of published predictions beside the data sets, where there is one."""
-    root = data or Path(os.environ.get("TXT2SQL_DATA") or Path("data") / "raw")
-    return root / "verdicts" if (root / "verdicts").is_dir() else None
-
-
-# ------------------------------------------------------------------------------------ what there is
-
-
-def plan(comparison: Comparison, draw: Draw, published: Path | None) -> Iterator[Cell]:
+def plan(comparison: Comparison, options: TableOptions) -> Iterator[Cell]:
     """Every cell, those that cannot be measured included."""
     from txt2sql.data import open_dataset
+    from txt2sql.evaluation.mode import judge_version
+    from txt2sql.evaluation.provenance import file_hash, text_hash
 
+    published = options.published
+    if published is None:
+        root = options.data or Path(os.environ.get("TXT2SQL_DATA") or Path("data") / "raw")
+        published = root / "verdicts"
     for part in comparison.data:
         try:
-            source = open_dataset(part.dataset, draw.data)
+            source = open_dataset(part.dataset, options.data)
             next(iter(source.examples(part.split)), None)
         except DataError as error:
             missing = f"no data: {error}" if part.dataset not in str(error) else "no data here"
@@ -259,21 +213,34 @@ def plan(comparison: Comparison, draw: Draw, published: Path | None) -> Iterator
         stats = [(path.name, path.stat()) for path in source.files(part.split)]
         content = repr([(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats])
         for row in [*comparison.rows, *_trained(comparison.rows)]:
-            yield _cell(row, part, draw, content)
-        if published:
-            yield from _of_others(comparison, part, draw, published, content, source)
+            yield _cell(row, part, options, content)
+        n = source.count(part.split)
+        for file in sorted(published.glob("*.jsonl")):
+            with file.open("rb") as lines:
+                if sum(1 for line in lines if line.strip()) != n:
+                    continue  # of another split
+            whose = comparison.published.get(file.stem, RowPlan(file.stem, "published"))
+            command = options.command(part, "--predictions", str(file))
+            made_of = text_hash(repr((command, file_hash(file), content, judge_version())))
+            yield Cell(part, whose.model, whose.strategy, command, made_of, source="published")
 
 
-def _cell(row: RowPlan, part: Part, draw: Draw, content: str) -> Cell:
+def _cell(row: RowPlan, part: Part, options: TableOptions, content: str) -> Cell:
+    from importlib.util import find_spec
+
     from txt2sql.evaluation.mode import judge_version
     from txt2sql.evaluation.provenance import ANSWERING, text_hash, weights_hash
+    from txt2sql.models.api_keys import find_keys
     from txt2sql.models.catalog import find_hosted, resolve
 
-    hosted = find_hosted(row.model)
-    name = row.folder or row.model
+    hosted, name = find_hosted(row.model), row.folder or row.model
     missing = weights = ""
     if hosted:
-        missing, weights = _no_access(hosted.provider, hosted.api_base), repr(hosted)
+        weights = repr(hosted)
+        if find_keys(hosted.provider, api_base=hosted.api_base) is None:
+            missing = "no key"
+        elif not find_spec("litellm"):
+            missing = "litellm is not installed"
     elif row.folder and not Path(row.folder).is_dir():
         missing = "not trained here"
     else:
@@ -284,116 +251,78 @@ def _cell(row: RowPlan, part: Part, draw: Draw, content: str) -> Cell:
             missing = str(error).partition(";")[0]
     if missing:
         return Cell(part, row.model, row.strategy, missing=missing, hosted=bool(hosted))
-    command = draw.command(part, "--model", name, *row.options)
+    command = options.command(part, "--model", name, *row.options)
     made_of = text_hash(repr((command, weights, content, ANSWERING, judge_version())))
     return Cell(part, row.model, row.strategy, command, made_of, hosted=bool(hosted))
-
-
-def _no_access(provider: str, api_base: str) -> str:
-    import importlib.util
-
-    from txt2sql.models.api_keys import find_keys
-
-    if find_keys(provider, api_base=api_base) is None:
-        return "no key"
-    return "" if importlib.util.find_spec("litellm") else "litellm is not installed"
 
 
 def _trained(rows: Sequence[RowPlan]) -> Iterator[RowPlan]:
     """The models that were trained here and stand in no row."""
     from txt2sql.models.card import read_facts
 
-    folders = {Path(row.folder).resolve() for row in rows if row.folder}
-    for root in map(Path, _TRAINED):
-        for file in sorted(root.glob("*/**/config.json")) + sorted(
-            root.glob("*/**/adapter_config.json")
-        ):
-            folder = file.parent
-            if folder.name != "model" or folder.resolve() in folders:
-                continue
-            folders.add(folder.resolve())
+    known = {Path(row.folder).resolve() for row in rows if row.folder}
+    files = [f for root in _TRAINED for f in Path(root).glob("*/**/model/*config.json")]
+    names = ("config.json", "adapter_config.json")
+    for folder in sorted({file.parent for file in files if file.name in names}):
+        if folder.resolve() not in known:
             facts = read_facts(folder)
             model = Path(facts.base).name if facts else folder.parent.name
             method = _METHODS.get(facts.method, facts.method) if facts else "trained here"
             yield RowPlan(model, f"{method} ({folder.parent.name})", folder=str(folder))
 
 
-def _of_others(
-    comparison: Comparison, part: Part, draw: Draw, folder: Path, content: str, source: Dataset
-) -> Iterator[Cell]:
-    """The files of predictions that fit a split: one for each of its questions."""
-    from txt2sql.evaluation.mode import judge_version
-    from txt2sql.evaluation.provenance import file_hash, text_hash
-
-    n = source.count(part.split)
-    for file in sorted(folder.glob("*.jsonl")):
-        with file.open("rb") as lines:
-            if sum(1 for line in lines if line.strip()) != n:
-                continue
-        whose = comparison.published.get(file.stem, Published(file.stem))
-        command = draw.command(part, "--predictions", str(file))
-        made_of = text_hash(repr((command, file_hash(file), content, judge_version())))
-        yield Cell(part, whose.model, whose.strategy, command, made_of, source="published")
-
-
-# -------------------------------------------------------------------------------------- evaluating
-
-
-def _evaluated(
-    cells: Sequence[Cell], folder: Path, jobs: int, max_cost: float | None
-) -> list[Result]:
+def _evaluated(cells: Sequence[Cell], folder: Path, options: TableOptions) -> list[Result]:
     """Every cell in order: hosted models beside each other and beside the local ones."""
     from txt2sql.cli.progress import steps
 
     results: dict[str, Result] = {}
     for cell in cells:
-        report = None if cell.missing else remembered(cell, folder)
+        report = None if cell.missing else _remembered(cell, folder)
         if cell.missing or report:
             results[cell.name] = Result(cell, report, cell.missing)
     left = [cell for cell in cells if cell.name not in results]
     budget = ["--account", str(folder.resolve())]
-    if max_cost is not None:
-        budget += ["--max-cost", str(max_cost)]
+    if options.max_cost is not None:
+        budget += ["--max-cost", str(options.max_cost)]
     if left:
         with (
-            ThreadPoolExecutor(jobs) as local,
+            ThreadPoolExecutor(options.jobs) as local,
             ThreadPoolExecutor(_HOSTED_AT_ONCE) as hosted,
             steps("evaluate all", len(left)) as advance,
         ):
             futures = [
-                hosted.submit(measure, cell, folder, budget)
+                hosted.submit(_measure, cell, folder, budget)
                 if cell.hosted
-                else local.submit(measure, cell, folder)
+                else local.submit(_measure, cell, folder, [])
                 for cell in left
             ]
             for future in as_completed(futures):
-                result = future.result()
-                cell = result.cell
+                cell, report, reason, _ = result = future.result()
                 results[cell.name] = result
-                outcome = _accuracy(result.report) if result.report else result.reason
+                outcome = _accuracy(report) if report else reason
                 advance(f"{cell.model}, {cell.strategy}, {cell.part.name}: {outcome}")
     return [results[cell.name] for cell in cells]
 
 
-def remembered(cell: Cell, folder: Path) -> dict[str, Any] | None:
+def _remembered(cell: Cell, folder: Path) -> dict[str, Any] | None:
     """The report of a cell that was measured before, with the same of everything."""
     try:
         index = jsonlib.loads((folder / f"{cell.name}.json").read_text(encoding="utf-8"))
-        if index["made_of"] != cell.made_of or index["report"].get("unanswered"):
-            return None
         report: dict[str, Any] = index["report"]
+        if index["made_of"] != cell.made_of or report.get("unanswered"):
+            return None
         return report
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
-def measure(cell: Cell, folder: Path, extra: Sequence[str] = ()) -> Result:
+def _measure(cell: Cell, folder: Path, budget: Sequence[str]) -> Result:
     """Run a cell. Its messages go to <name>.log."""
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / f"{cell.name}.log"
     with log.open("w", encoding="utf-8") as messages:
         done = subprocess.run(
-            [sys.executable, "-m", "txt2sql", "evaluate", "--json", *cell.command, *extra],
+            [sys.executable, "-m", "txt2sql", "evaluate", "--json", *cell.command, *budget],
             stdout=subprocess.PIPE,
             stderr=messages,
             stdin=subprocess.DEVNULL,
@@ -416,44 +345,37 @@ def _accuracy(report: dict[str, Any]) -> str:
     return f"EX {value['mean']:.1%} (n = {value['n']:,})" if value else "done"
 
 
-# ---------------------------------------------------------------------------------------- the table
-
-
-def _remarks(rows: Sequence[ResultRow], draw: Draw) -> list[str]:
+def _remarks(rows: Sequence[ResultRow], options: TableOptions) -> list[str]:
     """What a reader must know to trust the numbers."""
+    measured = [row for row in rows if row.source == "measured"]
+    prices = {price for row in measured if (price := row.facts.get("dollars_per_hour"))}
+    listed = " or ".join(f"${price:.2g}" for price in sorted(prices))
+    partly = sum(row.unanswered > 0 for row in rows)
     remarks = [
-        f"EM exact match, EX execution accuracy ({draw.mode} mode), with 95% intervals; "
-        "time is the median of a question."
+        (
+            True,
+            f"EM exact match, EX execution accuracy ({options.mode} mode), with 95% intervals; "
+            "time is the median of a question.",
+        ),
+        (
+            any("wikisql" in row.data for row in rows),
+            "On WikiSQL, EM is logical-form accuracy.",
+        ),
+        (
+            options.limit,
+            f"A draw of {options.limit or 0:,} questions of each data set, seed {options.seed}.",
+        ),
+        (
+            prices,
+            f"Cost of local models: their seconds at {listed} an hour, an assumed price.",
+        ),
+        (
+            len(measured) < len(rows),
+            "Rows without time and cost: published predictions, judged here like all others.",
+        ),
+        (
+            partly,
+            f"{partly} rows lack questions that got no answer; run again to ask them.",
+        ),
     ]
-    if any("wikisql" in row.data for row in rows):
-        remarks.append("On WikiSQL, EM is logical-form accuracy.")
-    if draw.limit:
-        remarks.append(f"A draw of {draw.limit:,} questions of each data set, seed {draw.seed}.")
-    prices = {
-        price
-        for row in rows
-        if row.source == "measured" and (price := row.facts.get("dollars_per_hour"))
-    }
-    if prices:
-        listed = " or ".join(f"${price:.2g}" for price in sorted(prices))
-        remarks.append(
-            f"Cost of local models: their seconds at {listed} an hour, an assumed price."
-        )
-    if any(row.source == "published" for row in rows):
-        remarks.append(
-            "Rows without time and cost: published predictions, judged here like all others."
-        )
-    if partly := sum(row.unanswered > 0 for row in rows):
-        remarks.append(f"{partly} rows lack questions that got no answer; run again to ask them.")
-    return remarks
-
-
-def _draw(rows: Sequence[ResultRow], folder: Path) -> None:
-    """The pictures that there are numbers for, one folder per data set; none without matplotlib."""
-    from txt2sql.evaluation.figures import draw_rows
-
-    try:
-        for reason in draw_rows(rows, folder):
-            print(f"left out: {reason}", file=sys.stderr)
-    except ConfigError as error:
-        print(f"no figures: {error}", file=sys.stderr)
+    return [text for applies, text in remarks if applies]

@@ -23,7 +23,6 @@ from txt2sql.runs import Run
 
 if TYPE_CHECKING:
     from txt2sql.data import Dataset
-    from txt2sql.execution.values import ValueIndex
     from txt2sql.models.catalog import HostedModel
     from txt2sql.types import Example
 
@@ -88,12 +87,12 @@ def ask_all(
                     run.append("predictions", to_row(answer))
                     done.add(example.id)
                     dollars += answer.cost or 0.0
-                unanswered = f", {sum(missing.values())} unanswered" if missing else ""
+                unanswered = f", {missing.total()} unanswered" if missing else ""
                 advance(f"${dollars:.2f}{unanswered}")
     if missing:
         most = missing.most_common(1)[0][0]
         print(
-            f"{sum(missing.values()):,} of {len(examples):,} questions got no answer ({most}); "
+            f"{missing.total():,} of {len(examples):,} questions got no answer ({most}); "
             "run the same command again to ask only these",
             file=sys.stderr,
         )
@@ -107,9 +106,8 @@ def _load_hosted(
     from txt2sql.execution.values import open_value_index
     from txt2sql.prompts.shots import Shots
 
-    settings = Generalists()
-    if CONFIG.is_file():
-        settings = load_config(Generalists, CONFIG, section="generalists")
+    file = CONFIG if CONFIG.is_file() else None
+    settings = load_config(Generalists, file, section="generalists" if file else "")
     with working("loading litellm"):
         generator = load(
             model,
@@ -119,10 +117,7 @@ def _load_hosted(
             account=budget[0],
         )
 
-    @lru_cache(maxsize=64)
-    def index(db_id: str) -> ValueIndex:
-        return open_value_index(source.database(db_id))
-
+    index = lru_cache(64)(lambda db_id: open_value_index(source.database(db_id)))
     answered = None
     if shots:
         pool = source.examples(_SHOTS_SPLIT)

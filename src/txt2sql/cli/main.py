@@ -2,9 +2,6 @@
 
 Only the command that is typed is loaded (no torch, no transformers, no sqlglot, no rich for the others),
 so that help and mistakes in options answer at once.
-
-    $ txt2sql ask "How many shops are there?"
-    $ TXT2SQL_DEBUG=1 txt2sql ask "..."      # the traceback of an unexpected error
 """
 
 from __future__ import annotations
@@ -40,12 +37,12 @@ COMMANDS = {
 """Name -> module of this package and what is in it: a function, or a Typer with commands of its own."""
 
 
-_TRAIN = (
-    "accelerate datasets gguf huggingface_hub jinja2 onnx peft tensorboard torch transformers trl"
-)
-_SERVE = "fastapi prometheus_client pyarrow pydantic starlette uvicorn"
-_EXTRAS = dict.fromkeys(_TRAIN.split(), "train") | dict.fromkeys(_SERVE.split(), "serve")
-"""Package -> the extra that installs it."""
+_EXTRAS = {
+    "train": "accelerate datasets huggingface_hub jinja2 onnx peft tensorboard torch transformers trl",
+    "serve": "fastapi prometheus_client pyarrow pydantic starlette uvicorn",
+    "mcp,serve": "mcp",
+}
+"""Extra -> the packages that it installs."""
 
 
 def _print_version(wanted: bool) -> None:
@@ -110,8 +107,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _fail(f"{place}{error.strerror or error}; choose another place, or make room for it")
     except Exception as error:
         package = (getattr(error, "name", None) or "").partition(".")[0]
-        if isinstance(error, ModuleNotFoundError) and package in _EXTRAS:
-            _fail(f"this needs {package}; pip install 'txt2sql[{_EXTRAS[package]}]'")
+        extra = next((name for name, of in _EXTRAS.items() if package in of.split()), None)
+        if isinstance(error, ModuleNotFoundError) and extra:
+            _fail(f"this needs {package}; pip install 'txt2sql[{extra}]'")
         if os.environ.get("TXT2SQL_DEBUG"):
             raise
         kind = type(error).__name__

@@ -16,7 +16,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
@@ -24,7 +24,8 @@ import typer
 
 
 def option(help: str, *names: str, default: Any = None, setting: str = "", **details: Any) -> Any:
-    """A field of a group: an option with its help; without `names`, its name is the field's.
+    """A field of a group, or a parameter of a `grouped` command: an option with its help; without
+    `names`, its name is that of the field.
 
     `default` is ... for an option that must be given. `setting` is the key that a configuration has
     for it, see `overrides`; details are typer's (metavar, min, ...).
@@ -38,33 +39,35 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
     hints = get_type_hints(command, include_extras=True)
     groups: dict[str, Any] = {}
     parameters: list[inspect.Parameter] = []
+
+    def add(name: str, annotation: Any, default: Any) -> None:
+        if isinstance(default, Field):
+            if "option" in default.metadata:
+                annotation = Annotated[annotation, default.metadata["option"]]
+            default = default.default
+        default = inspect.Parameter.empty if default is MISSING else default
+        kind = inspect.Parameter.KEYWORD_ONLY
+        parameters.append(inspect.Parameter(name, kind, default=default, annotation=annotation))
+
     for name, parameter in inspect.signature(command).parameters.items():
         hint = hints[name]
-        if not (isinstance(hint, type) and is_dataclass(hint)):
-            parameters.append(parameter.replace(annotation=hint))
-            continue
-        groups[name] = hint
-        annotations = get_type_hints(hint, include_extras=True)
-        for each in fields(hint):
-            annotation = annotations[each.name]
-            if "option" in each.metadata:
-                annotation = Annotated[annotation, each.metadata["option"]]
-            default = inspect.Parameter.empty if each.default is MISSING else each.default
-            kind = inspect.Parameter.KEYWORD_ONLY
-            parameters.append(
-                inspect.Parameter(each.name, kind, default=default, annotation=annotation)
-            )
+        if isinstance(hint, type) and is_dataclass(hint):
+            groups[name] = hint
+            annotations = get_type_hints(hint, include_extras=True)
+            for each in fields(hint):
+                add(each.name, annotations[each.name], each)
+        else:
+            add(name, hint, parameter.default)
 
     def run(**values: Any) -> None:
         for name, group in groups.items():
             values[name] = group(**{each.name: values.pop(each.name) for each in fields(group)})
         command(**values)
 
-    arguments = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters]
     run.__name__, run.__module__ = command.__name__, command.__module__
     run.__doc__ = command.__doc__
-    run.__annotations__ = {p.name: p.annotation for p in arguments} | {"return": None}
-    run.__signature__ = inspect.Signature(arguments)  # type: ignore[attr-defined]
+    run.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": None}
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return run
 
 
@@ -86,8 +89,6 @@ def overrides(*groups: Any, assignments: Sequence[str] | None = None) -> list[st
                 texts.append(f"{key}={value if is_plain else json.dumps(value)}")
     return [*texts, *(assignments or [])]
 
-
-# ----------------------------------------------------------------------------------- single options
 
 DatabaseOption = Annotated[
     str | None,
@@ -145,9 +146,6 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Any of the settings; repeatable."),
 ]
-
-
-# ------------------------------------------------------------------------------------------- groups
 
 
 @dataclass(frozen=True)

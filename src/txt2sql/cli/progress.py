@@ -7,10 +7,13 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
+from itertools import count
 
 PLAIN_EVERY_S = 5.0
 BAR_EVERY_S = 0.1
@@ -23,22 +26,22 @@ Show = Callable[..., None]
 def steps(label: str, total: int) -> Iterator[Callable[[str], None]]:
     """Yield a function to call after each step with a note."""
     with stages(label) as show:
-        done = 0
-
-        def advance(note: str) -> None:
-            nonlocal done
-            done += 1
-            show("", done, total, note)
-
-        yield advance
+        done = count(1)
+        yield lambda note: show("", next(done), total, note)
 
 
 @contextmanager
 def stages(label: str, in_bytes: bool = False) -> Iterator[Show]:
     """Yield a function to call with a stage, how much of it is done, and of how much, if known."""
-    shown = _bars(label, in_bytes) if sys.stderr.isatty() else _lines(label, in_bytes)
-    with shown as show:
-        yield show
+    if sys.stderr.isatty():
+        with _bars(label, in_bytes) as show:
+            yield show
+    else:
+        yield _lines(label, in_bytes)
+
+
+def _clock(seconds: float) -> str:
+    return re.sub(r"^0:0?", "", str(timedelta(seconds=round(seconds))))
 
 
 @contextmanager
@@ -82,8 +85,7 @@ def _bars(label: str, in_bytes: bool) -> Iterator[Show]:
         progress.refresh()
 
 
-@contextmanager
-def _lines(label: str, in_bytes: bool) -> Iterator[Show]:
+def _lines(label: str, in_bytes: bool) -> Show:
     start = time.monotonic()
     last: dict[str, tuple[float, int]] = {}
     """Stage -> when its last line was printed, and how much was done then."""
@@ -96,20 +98,14 @@ def _lines(label: str, in_bytes: bool) -> Iterator[Show]:
         last[stage] = now, done
         when = ""
         if total is not None and done >= total:
-            when = f"  {_duration(now - start)} in all"
+            when = f"  {_clock(now - start)} in all"
         elif total is not None and done > max(before, 1):
             # By the speed since the last line: the first steps of a resumed run take no time. The first
             # step of a batch waits for the whole batch, so alone it tells nothing.
-            when = f"  {_duration((now - at) / (done - before) * (total - done))} left"
+            when = f"  {_clock((now - at) / (done - before) * (total - done))} left"
         counts = [each for each in (done, total) if each is not None]
         amount = "/".join(f"{n / 1e6:,.1f} MB" if in_bytes else f"{n:,}" for n in counts)
         name = f"{label} {stage}".strip()
         print(f"{name}: {amount}  {note}{when}".rstrip(), file=sys.stderr, flush=True)
 
-    yield show
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+    return show

@@ -1,15 +1,9 @@
-"""`txt2sql runs`: the run folders there are, each with what it did and its headline number; figures of them.
-
-$ txt2sql runs
-$ txt2sql runs results /data/other-results --json
-$ txt2sql runs results/first results/second --figures figures
-"""
+"""`txt2sql runs`: the run folders there are, each with what it did and its headline number."""
 
 from __future__ import annotations
 
 import json as jsonlib
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,26 +17,17 @@ def runs(
         list[Path] | None,
         typer.Argument(metavar="[FOLDER]...", help="Where to look  [default: results checkpoints]"),
     ] = None,
-    figures: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Also draw the evaluated ones, as PNG and SVG."),
-    ] = None,
-    metric: Annotated[
-        str, typer.Option(metavar="NAME", help="The metric of the figures.")
-    ] = "execution_accuracy",
     json: JsonOption = False,
 ) -> None:
     """List runs, the newest first: when, what, how far, and its headline number with n.
 
     An evaluation's number is its accuracy with the 95% interval, a training's the best accuracy it
-    measured on held-out questions. Figures: accuracy by hardness, against latency, cost and coverage, each
-    of the runs that have its numbers.
+    measured on held-out questions.
 
     \b
     Examples:
       txt2sql runs
       txt2sql runs results --json
-      txt2sql runs results/first results/second --figures figures
     """
     from txt2sql.errors import DataError
     from txt2sql.evaluation.table import Column, Table, print_table
@@ -51,38 +36,31 @@ def runs(
     if missing := [path for path in given if not path.is_dir()]:
         raise DataError(f"no folder '{missing[0]}'; give folders that hold runs")
     files = {file.resolve(): file for root in given for file in sorted(root.rglob("run.json"))}
-    rows = [described(file) for file in files.values()]
-    if figures:
-        _draw([Path(row["run"]) for row in rows], figures, metric)
-    rows.sort(key=lambda row: str(row["started"]), reverse=True)
+    rows = sorted(
+        map(_described, files.values()), key=lambda row: str(row["started"]), reverse=True
+    )
     if json:
         print(jsonlib.dumps(rows))
     elif not rows:
         print("no runs yet; make one with txt2sql evaluate or txt2sql train", file=sys.stderr)
     else:
-        columns = [Column(name) for name in ("started", "run", "what", "result")]
-        print_table(Table(columns, [_line(row) for row in rows]))
+        lines = [
+            (
+                str(row["started"])[:16].replace("T", " "),
+                row["run"],
+                row["what"],
+                (row["headline"] or "no number yet") + ("" if row["finished"] else ", unfinished"),
+            )
+            for row in rows
+        ]
+        print_table(Table([Column(name) for name in ("started", "run", "what", "result")], lines))
 
 
-def _draw(folders: list[Path], target: Path, metric: str) -> None:
-    from txt2sql.errors import DataError
-    from txt2sql.evaluation.figures import draw, read_summary, with_unique_names
-
-    evaluated = [folder for folder in folders if (folder / "report.json").is_file()]
-    if not evaluated:
-        raise DataError("no run there has a report; make one with txt2sql evaluate")
-    reports = with_unique_names([read_summary(run, metric) for run in evaluated], evaluated)
-    written, left_out = draw(reports, target, metric)
-    for line in [*map(str, written), *(f"left out: {reason}" for reason in left_out)]:
-        print(line, file=sys.stderr)
-
-
-def described(file: Path) -> dict[str, Any]:
+def _described(file: Path) -> dict[str, Any]:
     """What a run's folder says of it; `headline` is its number in words, "" while it has none."""
     folder, made = file.parent, _json(file)
-    config = made.get("config")
+    config, report = made.get("config"), _json(file.parent / "report.json")
     config = config if isinstance(config, dict) else {}
-    report = _json(folder / "report.json")
     names = [config.get(key) for key in ("method", "model", "dataset", "split")]
     headline, number = _judged(report) or _trained(folder) or ("", None)
     return {
@@ -96,7 +74,7 @@ def described(file: Path) -> dict[str, Any]:
     }
 
 
-def _judged(report: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
+def _judged(report: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
     from txt2sql.evaluation.report import shown, words
     from txt2sql.evaluation.statistics import Estimate
 
@@ -116,17 +94,16 @@ def _trained(folder: Path) -> tuple[str, dict[str, Any]] | None:
     """The best of the accuracies that a training logged, and at which step it was."""
     from txt2sql.runs import read_rows
 
-    best: tuple[float, int, str] | None = None
-    step = 0
+    step, measured = 0, []
     for row in read_rows(folder / "metrics.jsonl"):
-        step = max(step, int(row.get("step", 0)))
+        at = int(row.get("step", 0))
+        step = max(step, at)
         for key, value in row.items():
-            is_accuracy = key.partition("/")[0] == "execution_accuracy"
-            if is_accuracy and isinstance(value, (int, float)) and (not best or value > best[0]):
-                best = (float(value), int(row.get("step", 0)), key)
-    if best is None:
+            if key.partition("/")[0] == "execution_accuracy" and isinstance(value, (int, float)):
+                measured.append((float(value), at, key))
+    if not measured:
         return (f"step {step:,}", {"step": step}) if step else None
-    value, at, key = best
+    value, at, key = max(measured, key=lambda each: each[0])
     data = key.partition("/")[2]
     headline = f"EX {value:.1%} held out{f' ({data})' if data else ''} at step {at:,} of {step:,}"
     return headline, {"metric": key, "mean": value, "step": at}
@@ -139,9 +116,3 @@ def _json(file: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return value if isinstance(value, dict) else {}
-
-
-def _line(run: Mapping[str, Any]) -> tuple[str, str, str, str]:
-    state = run["headline"] or "no number yet"
-    started = str(run["started"])[:16].replace("T", " ")
-    return started, run["run"], run["what"], state if run["finished"] else f"{state}, unfinished"

@@ -20,31 +20,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from txt2sql.cli.options import DatabaseOption, JsonOption, ModelOption
+from txt2sql.cli.options import DatabaseOption, JsonOption, ModelOption, grouped, option
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
-    from rich.tree import Tree
 
 
+@grouped
 def search(
     question: Annotated[str, typer.Argument(metavar="QUESTION", help="The question.")],
     db: DatabaseOption = None,
     model: ModelOption = None,
-    simulations: Annotated[
-        int, typer.Option(metavar="N", min=1, help="How often the tree is walked.")
-    ] = 100,
-    seconds: Annotated[
-        float | None,
-        typer.Option(metavar="S", min=0.001, help="Stop then; the first answer is never cut."),
-    ] = None,
-    explain: Annotated[
-        bool, typer.Option("--explain", help="Draw the tree: steps, visits, values, the choice.")
-    ] = False,
-    html: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the tree as a page of its own.")
-    ] = None,
+    simulations: int = option("How often the tree is walked.", default=100, metavar="N", min=1),
+    seconds: float | None = option(
+        "Stop then; the first answer is never cut.", metavar="S", min=0.001
+    ),
+    explain: bool = option(
+        "Draw the tree: steps, visits, values, the choice.", "--explain", default=False
+    ),
+    html: Path | None = option("Write the tree as a page of its own.", metavar="FILE"),
     json: JsonOption = False,
 ) -> None:
     """Answer a question by a tree search over the clauses of its query.
@@ -88,20 +83,19 @@ _SHOWN = 2
 """Steps of a node that are drawn though they were hardly visited."""
 
 
-def drawing(tree: Mapping[str, Any]) -> Tree:
-    """The tree of `search.tree`, for rich to print."""
+def draw(console: Console, tree: Mapping[str, Any]) -> None:
+    """Print the tree of `search.tree`, then its candidates."""
     from rich.text import Text
     from rich.tree import Tree
 
     from txt2sql.cli.display import printable
 
-    nodes, chosen = tree["nodes"], set(tree["path"])
+    nodes, chosen, drawn = tree["nodes"], set(tree["path"]), set[int]()
     facts = (
         f"{tree['simulations']} simulations, {tree['expansions']} expansions, "
         f"{tree['tokens']} tokens, {tree['seconds']:.2f} s; stopped: {tree['reason']}"
     )
     root = Tree(Text.assemble((printable(tree["question"]), "bold"), ("  ·  " + facts, "dim")))
-    drawn: set[int] = set()
 
     def grow(branch: Tree, number: int) -> None:
         drawn.add(number)
@@ -112,20 +106,30 @@ def drawing(tree: Mapping[str, Any]) -> Tree:
                 left = len(edges) - position
                 branch.add(Text(f"… {left} more, never visited", style="dim"))
                 break
-            again = edge["to"] in drawn
-            below = branch.add(_label(nodes[edge["to"]], edge, edge["to"] in chosen, again))
-            if not again:
-                grow(below, edge["to"])
+            label = _label(nodes[edge["to"]], edge, edge["to"] in chosen)
+            if edge["to"] in drawn:
+                branch.add(label.append("   same as above", style="dim"))
+            else:
+                grow(branch.add(label), edge["to"])
         for refused in node["refused"]:
             text = f"✗ {printable(refused['step'])}   {printable(refused['reason'])}"
             branch.add(Text(text, style="dim red"))
 
     if nodes:
         grow(root, 0)
-    return root
+    console.print(root, soft_wrap=True)
+    console.print()
+    for candidate in tree["candidates"]:
+        score = "failed" if candidate["score"] < 0 else f"{candidate['score']:.3f}"
+        own = "  (the model's own)" if candidate["own"] else ""
+        line = Text.assemble(
+            (f"  {score:>6}  ", "dim"), printable(candidate["sql"]), (own, "yellow")
+        )
+        console.print(line, soft_wrap=True)
+    console.print()
 
 
-def _label(node: Mapping[str, Any], edge: Mapping[str, Any], chosen: bool, again: bool) -> Text:
+def _label(node: Mapping[str, Any], edge: Mapping[str, Any], chosen: bool) -> Text:
     from rich.text import Text
 
     from txt2sql.cli.display import printable
@@ -133,37 +137,14 @@ def _label(node: Mapping[str, Any], edge: Mapping[str, Any], chosen: bool, again
     text = Text("● " if chosen else "", style="green")
     text.append(printable(node["step"]) or "(end)", style="bold green" if chosen else "default")
     numbers = f"   N {edge['visits']}  Q {edge['q']:.2f}  P {edge['prior']:.2f}"
-    text.append(numbers, style="dim")
     if node["score"] is not None:
-        text.append(f"  preference {node['score']:.2f}", style="dim")
-    if again:
-        text.append("   same as above", style="dim")
-    result = node["result"]
-    if result is not None:
-        if result["error"]:
-            text.append(f"   fails: {printable(result['error'])}", style="red")
-        else:
-            count = result["rows"]
-            wins = "chosen result, " if node["wins"] else ""
-            text.append(f"   {wins}{count:,} row{'s' * (count != 1)}", style="cyan")
+        numbers += f"  preference {node['score']:.2f}"
+    text.append(numbers, style="dim")
+    if (result := node["result"]) and result["error"]:
+        text.append(f"   fails: {printable(result['error'])}", style="red")
+    elif result:
+        wins, count = "chosen result, " if node["wins"] else "", result["rows"]
+        text.append(f"   {wins}{count:,} row{'s' * (count != 1)}", style="cyan")
     if node["own"]:
         text.append("   the model's own answer", style="yellow")
     return text
-
-
-def draw(console: Console, tree: Mapping[str, Any]) -> None:
-    """Print a tree, then its candidates."""
-    from rich.text import Text
-
-    from txt2sql.cli.display import printable
-
-    console.print(drawing(tree), soft_wrap=True)
-    console.print()
-    for candidate in tree["candidates"]:
-        score = "failed" if candidate["score"] < 0 else f"{candidate['score']:.3f}"
-        own = "  (the model's own)" if candidate["own"] else ""
-        line = Text(f"  {score:>6}  ", style="dim")
-        line.append(printable(candidate["sql"]))
-        line.append(own, style="yellow")
-        console.print(line, soft_wrap=True)
-    console.print()

@@ -1,22 +1,12 @@
-"""`txt2sql serve` and `txt2sql mcp`: one database for people (a page, a JSON API) and for agents (MCP).
-
-$ txt2sql serve --db shop.sqlite
-$ TXT2SQL_TOKEN=s3cret txt2sql serve --db postgresql://reader@localhost/shop --host 0.0.0.0
-$ claude mcp add shop -- txt2sql mcp --db shop.sqlite
-"""
+"""`txt2sql serve` and `txt2sql mcp`: one database for people (a page, a JSON API) and for agents (MCP)."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from txt2sql.cli.options import Listening, Target, grouped, option
-from txt2sql.errors import ConfigError
 
 if TYPE_CHECKING:
     from txt2sql.execution.pool import Limits
@@ -24,31 +14,26 @@ if TYPE_CHECKING:
     from txt2sql.serving.worker import ModelSettings
 
 
-def _require(packages: Sequence[str], extras: str) -> None:
-    """Raise ConfigError, with the command that mends it, where a package is not installed."""
-    if missing := [name for name in packages if find_spec(name) is None]:
-        raise ConfigError(f'this needs {", ".join(missing)}; run: pip install "txt2sql[{extras}]"')
-
-
-def _settings(target: Target, search: int, limits: Limits) -> ModelSettings:
-    """What a server answers with."""
+def _settings(
+    target: Target, listening: Listening, port: int, limits: Limits
+) -> tuple[ModelSettings, Access]:
+    """What a server answers with, and who may reach it."""
     from txt2sql import sample
+    from txt2sql.serving.server import Access
     from txt2sql.serving.worker import ModelSettings
 
-    return ModelSettings(
-        target.db or str(sample.path()),
-        target.model,
-        limits=limits,
-        search=search,
-        describe=target.describe,
-    )
-
-
-def _access(listening: Listening, port: int) -> Access:
-    from txt2sql.serving.server import Access
-
+    database = target.db or str(sample.path())
     hosts = tuple(listening.allow_host or ())
-    return Access(listening.host, port, listening.token, listening.insecure, hosts)
+    return (
+        ModelSettings(
+            database,
+            target.model,
+            limits=limits,
+            search=listening.search,
+            describe=target.describe,
+        ),
+        Access(listening.host, port, listening.token, listening.insecure, hosts),
+    )
 
 
 @dataclass(frozen=True)
@@ -83,7 +68,6 @@ def serve(target: Target, listening: Listening, options: LoadOptions) -> None:
       txt2sql serve --db postgresql://reader@localhost/shop --search 300
       TXT2SQL_TOKEN=s3cret txt2sql serve --db shop.sqlite --host 0.0.0.0
     """
-    _require(("fastapi", "prometheus_client", "uvicorn"), "serve")
     import asyncio
     from contextlib import ExitStack
 
@@ -94,10 +78,9 @@ def serve(target: Target, listening: Listening, options: LoadOptions) -> None:
     from txt2sql.serving.server import Server
     from txt2sql.serving.web import create_app
 
-    access = _access(listening, options.port)
     limits = Limits(timeout_s=target.timeout, max_rows=options.max_rows)
+    settings, access = _settings(target, listening, options.port, limits)
     load = Load(queue=options.queue, batch=options.batch, deadline_s=options.deadline)
-    settings = _settings(target, listening.search, limits)
     backend = Backend(settings, load, history=not options.no_history)
     with ExitStack() as loading:
         loading.enter_context(working("loading the model"))
@@ -116,10 +99,10 @@ def serve(target: Target, listening: Listening, options: LoadOptions) -> None:
 def mcp(
     target: Target,
     listening: Listening,
-    http: Annotated[
-        bool, typer.Option("--http", help="Streamable HTTP at /mcp instead of standard input.")
-    ] = False,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="With --http: the port.")] = 8001,
+    http: bool = option(
+        "Streamable HTTP at /mcp instead of standard input.", "--http", default=False
+    ),
+    port: int = option("With --http: the port.", default=8001, min=0, max=65535),
 ) -> None:
     """Give agents a database: tools ask, run_sql and describe_schema (MCP).
 
@@ -132,7 +115,6 @@ def mcp(
       txt2sql mcp --db postgresql://reader@localhost/shop
       txt2sql mcp --db shop.sqlite --http --port 8001
     """
-    _require(("mcp", "prometheus_client", "uvicorn"), "mcp,serve")
     import asyncio
 
     from txt2sql.execution.pool import Limits
@@ -140,8 +122,7 @@ def mcp(
     from txt2sql.serving.mcp import create_app, create_server
     from txt2sql.serving.server import Server
 
-    access = _access(listening, port)
-    settings = _settings(target, listening.search, Limits(timeout_s=target.timeout))
+    settings, access = _settings(target, listening, port, Limits(timeout_s=target.timeout))
 
     async def run() -> None:
         backend = Backend(settings, history=False)

@@ -16,7 +16,6 @@ from dataclasses import replace
 from txt2sql.cli import display
 from txt2sql.runs import cache_dir
 from txt2sql.serving.service import Answer, Service
-from txt2sql.types import Turn
 
 _HELP = """\
 Type a question and press Enter; the arrow keys bring earlier ones back.
@@ -30,8 +29,6 @@ SQL that begins with SELECT or WITH is run as it is."""
 _HELPS = ("help", ".help")
 _ENDS = ("exit", "quit", ".exit", ".quit")
 NEW = ".new"
-GUESS = ".guess"
-_HISTORY_LINES = 1000
 
 
 def converse(service: Service, max_rows: int, explain: bool, guess: bool = False) -> None:
@@ -46,17 +43,7 @@ def converse(service: Service, max_rows: int, explain: bool, guess: bool = False
                 line = input("txt2sql> ").strip()
                 if line.lower() in _ENDS:
                     return
-                if line == NEW:
-                    last = None
-                elif line.isdigit() and last and 0 < int(line) <= len(last.readings):
-                    last = _take(last, int(line), service, max_rows)
-                elif line == GUESS and last:
-                    display.answer(last, max_rows, echo=False, guess=True)
-                elif line:
-                    answer = _respond(
-                        line, service, max_rows, explain, last.turn if last else None, guess
-                    )
-                    last = answer if answer and answer.turn else last
+                last = _respond(line, last, service, max_rows, explain, guess)
             except KeyboardInterrupt:
                 print()
             except EOFError:
@@ -75,37 +62,33 @@ def questions(lines: Iterable[str]) -> Iterator[str]:
             yield line
 
 
-def _take(last: Answer, number: int, service: Service, max_rows: int) -> Answer:
-    """Run another reading of the last question; it is the answer then."""
-    taken = service.run_sql(last.readings[number - 1].sql)
-    display.answer(taken, max_rows, echo=False)
-    return replace(taken, question=last.question, readings=last.readings)
-
-
 def _respond(
-    line: str,
-    service: Service,
-    max_rows: int,
-    explain: bool,
-    previous: Turn | None,
-    guess: bool,
+    line: str, last: Answer | None, service: Service, max_rows: int, explain: bool, guess: bool
 ) -> Answer | None:
-    """Do what a line says; the answer of a question."""
+    """Do what a line says; the answer that the next line is about."""
     command, _, argument = line.partition(" ")
-    if command == ".schema":
+    if line == NEW:
+        return None
+    if last and line.isdecimal() and 0 < int(line) <= len(last.readings):
+        taken = service.run_sql(last.readings[int(line) - 1].sql)
+        display.answer(taken, max_rows, echo=False)
+        return replace(taken, question=last.question, readings=last.readings)
+    if last and line == ".guess":
+        display.answer(last, max_rows, echo=False, guess=True)
+    elif command == ".schema":
         display.schema(service.schema, argument.strip())
     elif line.lower() in _HELPS:
         print(_HELP)
     elif command.startswith("."):
         print(f"there is no command {command}; .help lists them")
-    else:
+    elif line:
         with display.working("thinking"):
-            answer = service.ask(line, previous)
+            answer = service.ask(line, last.turn if last else None)
         if explain:
             display.explanation(answer)
         display.answer(answer, max_rows, echo=False, guess=guess)
-        return answer
-    return None
+        return answer if answer.turn else last
+    return last
 
 
 @contextmanager
@@ -117,7 +100,7 @@ def _history() -> Iterator[None]:
         yield
         return
     path = cache_dir() / "history"
-    readline.set_history_length(_HISTORY_LINES)
+    readline.set_history_length(1000)
     # A history that cannot be read or kept is no reason to refuse an answer.
     with suppress(OSError):
         readline.read_history_file(path)

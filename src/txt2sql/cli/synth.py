@@ -1,24 +1,15 @@
-"""`txt2sql synth`: questions with SQL for your own databases, to train on.
-
-$ txt2sql synth --db shop.sqlite -n 1000 --output results/shop-pairs
-$ txt2sql synth --dataset spider --split train -n 20000 --output pairs.jsonl --json
-"""
+"""`txt2sql synth`: questions with SQL for your own databases, to train on."""
 
 from __future__ import annotations
 
 import json as codec
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from txt2sql.cli.options import DataOption, JsonOption, grouped, option
 from txt2sql.cli.progress import stages
 from txt2sql.errors import ConfigError, DataError
-
-if TYPE_CHECKING:
-    from txt2sql.data import Dataset
-    from txt2sql.data.synthesis import Source
 
 
 @dataclass(frozen=True)
@@ -50,16 +41,27 @@ def synth(options: SynthOptions) -> None:
       txt2sql synth --dataset spider --split train -n 20000 --output results/synthetic
     """
     from txt2sql.data import open_dataset
-    from txt2sql.data.synthesis import summary, synthesise, write_pairs
+    from txt2sql.data.synthesis import Source, summary, synthesise, write_pairs
+    from txt2sql.execution.database import open_database
 
     output, count, split = options.output, options.count, options.split
     if bool(options.db) == bool(options.dataset):
         raise ConfigError(
             "say what to ask about: --db with a SQLite file, or --dataset with a name"
         )
-    dataset = open_dataset(options.dataset, options.data) if options.dataset else None
-    sources = _sources_of(dataset, split) if dataset else _sources(options.db or ())
-    exclude = _other_questions(dataset, split) if dataset else ()
+    exclude: set[str] = set()
+    dataset = None
+    if options.dataset:
+        dataset = open_dataset(options.dataset, options.data)
+        ids = dict.fromkeys(example.db_id for example in dataset.examples(split))
+        sources = [Source(dataset.database(db_id), dataset.schema(db_id)) for db_id in ids]
+        # A model is tested on the questions of the other splits, so none of them may come out.
+        for other in dataset.splits:
+            if other != split and not other.startswith("train"):
+                exclude |= {example.question for example in dataset.examples(other)}
+    else:
+        databases = [open_database(path) for path in options.db or ()]
+        sources = [Source(database, database.schema()) for database in databases]
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -80,31 +82,6 @@ def synth(options: SynthOptions) -> None:
     )
     if not pairs:
         raise DataError("nothing could be asked of these databases; give some with rows")
-
-
-def _sources(paths: Sequence[Path]) -> list[Source]:
-    from txt2sql.data.synthesis import Source
-    from txt2sql.execution.database import open_database
-
-    databases = [open_database(path) for path in paths]
-    return [Source(database, database.schema()) for database in databases]
-
-
-def _sources_of(dataset: Dataset, split: str) -> list[Source]:
-    from txt2sql.data.synthesis import Source
-
-    ids = dict.fromkeys(example.db_id for example in dataset.examples(split))
-    return [Source(dataset.database(db_id), dataset.schema(db_id)) for db_id in ids]
-
-
-def _other_questions(dataset: Dataset, split: str) -> set[str]:
-    """The questions of the data set's other splits: a model is tested on them, so none may come out."""
-    return {
-        example.question
-        for other in dataset.splits
-        if other != split and not other.startswith("train")
-        for example in dataset.examples(other)
-    }
 
 
 def _text(statistics: dict[str, Any], output: Path) -> str:

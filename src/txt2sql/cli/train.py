@@ -1,26 +1,17 @@
-"""`txt2sql train lora|dora|qlora|rslora|full|grpo|rstar`: fine-tune a model on questions with SQL.
-
-$ txt2sql train lora --model phi-2 --epochs 3
-$ txt2sql train grpo --model results/lora-phi-2/model --preset recommended
-$ txt2sql train rstar --model phi-2 --num_rounds 5 --mcts_simulations 100
-"""
+"""`txt2sql train lora|dora|qlora|rslora|full|grpo|rstar`: fine-tune a model on questions with SQL."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from txt2sql.cli.options import JsonOption, SetOption, grouped, option, overrides
-
-if TYPE_CHECKING:
-    from txt2sql.training.plan import Plan
 
 CONFIG = Path("config") / "training_config.yaml"
 MODELS = Path("config") / "model_config.yaml"
@@ -32,32 +23,22 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-ConfigOption = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="YAML with sections  [default: config/training_config.yaml]"),
-]
-
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What every training run takes; the last fields are the same for all methods."""
+    """What every training run takes."""
 
     model: str | None = option(
         "Short name, hub id or folder  [default: bundled]", setting="model", metavar="NAME"
-    )
-    dataset: list[str] | None = option(
-        "spider, wikisql or a folder; repeatable.", setting="datasets", metavar="NAME"
     )
     data: Path | None = option(
         "Root that holds spider/ and wikisql/.", setting="data", metavar="DIR"
     )
     output: Path | None = option(
-        "The run's folder  [default: results/<method>-<model>]",
+        "The run's folder  [default: one in results/]",
         "--output", "--output_dir", setting="output", metavar="FOLDER",
     )  # fmt: skip
     epochs: float | None = option("Passes over the data.", setting="epochs")
-    max_steps: int | None = option("Stop after so many steps.", "--max_steps", setting="max_steps")
-    limit: int | None = option("At most so many examples of each data set.", setting="limit")
     learning_rate: float | None = option(
         "The highest of the schedule.", "--learning_rate", setting="learning_rate"
     )
@@ -66,6 +47,23 @@ class RunOptions:
         "Log to Weights & Biases, too; offline if need be.",
         "--use_wandb", default=False, setting="use_wandb",
     )  # fmt: skip
+    json: JsonOption = False
+    config: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="YAML  [default: that of the method in config/]"),
+    ] = None
+    settings: SetOption = None
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """What all methods but rStar-SQL take besides."""
+
+    dataset: list[str] | None = option(
+        "spider, wikisql or a folder; repeatable.", setting="datasets", metavar="NAME"
+    )
+    max_steps: int | None = option("Stop after so many steps.", "--max_steps", setting="max_steps")
+    limit: int | None = option("At most so many examples of each data set.", setting="limit")
     push_to_hub: str | None = option(
         "Upload what is trained.", "--push_to_hub", setting="push_to_hub", metavar="OWNER/NAME"
     )
@@ -73,9 +71,6 @@ class RunOptions:
     dry_run: bool = option(
         "Print what would be done, and stop.", "--dry-run", "--dry_run", default=False
     )
-    json: JsonOption = False
-    config: ConfigOption = None
-    settings: SetOption = None
 
 
 @dataclass(frozen=True)
@@ -92,29 +87,16 @@ class TuningOptions:
     )  # fmt: skip
 
 
-class Preset(str, Enum):
-    """Sections of the configuration, by what --preset calls them."""
-
-    MISSION = "mission"
-    RECOMMENDED = "recommended"
-
-
-class Rewards(str, Enum):
-    """Keys of training/rewards.py's PRESETS."""
-
-    MISSION = "mission"
-    SPARSE = "sparse"
-    DENSE = "dense"
-
-
 @dataclass(frozen=True)
 class GRPOOptions:
     """What GRPO takes besides; a fine-tuned --model is learnt on top of."""
 
-    preset: Preset = option(
-        "mission: KL 0.1; recommended: as the literature has it.", default=Preset.MISSION
+    preset: Literal["mission", "recommended"] = option(
+        "mission: KL 0.1; recommended: as the literature has it.", default="mission"
     )
-    rewards: Rewards | None = option("The rewards of an answer  [default: the preset's]")
+    rewards: Literal["mission", "sparse", "dense"] | None = option(
+        "The rewards of an answer  [default: the preset's]"
+    )
     group: int | None = option("Answers to a question.", setting="group")
     prompts: int | None = option("Questions of a step.", setting="prompts")
     kl: float | None = option("Weight of KL to the reference.", setting="kl")
@@ -125,23 +107,11 @@ class GRPOOptions:
 
 @dataclass(frozen=True)
 class RStarOptions:
-    """What rStar-SQL takes."""
+    """What rStar-SQL takes besides."""
 
-    model: str | None = option(
-        "The base: short name, hub id or folder  [default: bundled]",
-        setting="model",
-        metavar="NAME",
-    )
     dataset: str | None = option(
         "spider or a folder  [default: spider]", setting="dataset", metavar="NAME"
     )
-    data: Path | None = option(
-        "Root that holds spider/ and wikisql/.", setting="data", metavar="DIR"
-    )
-    output: Path | None = option(
-        "The run's folder  [default: results/rstar]",
-        "--output", "--output_dir", setting="output_dir", metavar="FOLDER",
-    )  # fmt: skip
     num_rounds: int | None = option("Rounds.", "--num_rounds", setting="evolution.num_rounds")
     mcts_simulations: int | None = option(
         "Simulations of a question.", "--mcts_simulations", setting="mcts.num_simulations"
@@ -149,11 +119,6 @@ class RStarOptions:
     cot_examples: int | None = option(
         "Traces of a round, at most.", "--cot_examples", setting="evolution.cot_examples_per_round"
     )
-    epochs: float | None = option("Of the policy, in a round.", setting="policy_training.epochs")
-    learning_rate: float | None = option(
-        "Of the policy.", "--learning_rate", setting="policy_training.learning_rate"
-    )
-    seed: int | None = option("Of questions, search and training.", setting="seed")
     processes: int | None = option(
         "Processes that search; on a Ray cluster, its GPUs or CPUs.", setting="rollouts.processes"
     )
@@ -161,14 +126,14 @@ class RStarOptions:
         "Search on a Ray cluster: an address, auto, or local.",
         setting="rollouts.ray", metavar="ADDRESS",
     )  # fmt: skip
-    use_wandb: bool = option(
-        "Log to Weights & Biases, too; offline if need be.",
-        "--use_wandb", default=False, setting="use_wandb",
-    )  # fmt: skip
-    json: JsonOption = False
-    config: Path | None = option("YAML  [default: config/rstar_config.yaml]", metavar="FILE")
-    settings: SetOption = None
 
+
+_OF_RSTAR = {
+    "output": "output_dir",
+    "epochs": "policy_training.epochs",
+    "learning_rate": "policy_training.learning_rate",
+}
+"""Settings of every run -> what they are called in the configuration of rStar-SQL."""
 
 _report = partial(typer.echo, err=True)
 
@@ -178,18 +143,12 @@ def _existing(file: Path) -> Path | None:
     return file if file.is_file() else None
 
 
-def _print_plan(plan: Plan, as_json: bool) -> None:
-    typer.echo(json.dumps(plan.as_mapping(), indent=2) if as_json else str(plan))
-
-
 def _finish(folder: Path | None, as_json: bool) -> None:
     """Print where the model lies; None: the run was stopped and has said so, which is no success."""
     if folder is None:
         raise typer.Exit(1)
     typer.echo(json.dumps({"model": str(folder)}) if as_json else folder)
 
-
-# ------------------------------------------------------------------------------------- fine-tuning
 
 _METHODS = {
     "lora": "Fine-tune with LoRA: small matrices beside frozen weights",
@@ -214,22 +173,22 @@ _HELP = """; type the same command again to go on with a run that was stopped.
 def _tuning(section: str) -> Callable[..., None]:
     """The subcommand of one method; all take the same options."""
 
-    def train(run: RunOptions, tuning: TuningOptions) -> None:
+    def train(run: RunOptions, training: TrainingOptions, tuning: TuningOptions) -> None:
         from txt2sql.cli.progress import steps
         from txt2sql.training.settings import load_sft
 
-        changes = overrides(run, tuning, assignments=run.settings)
+        changes = overrides(run, training, tuning, assignments=run.settings)
         config = run.config or _existing(CONFIG)
         settings = load_sft(section, config, _existing(MODELS), changes)
-        if run.dry_run:
+        if training.dry_run:
             from txt2sql.training.plan import plan
 
             planned = plan(settings, steps)
-            _print_plan(planned, run.json)
+            typer.echo(json.dumps(planned.as_mapping(), indent=2) if run.json else str(planned))
             return
         from txt2sql.training.sft import train
 
-        _finish(train(settings, _report, steps, resume=run.resume), run.json)
+        _finish(train(settings, _report, steps, resume=training.resume), run.json)
 
     train.__doc__ = f"{_METHODS[section]}{_HELP.format(section)}"
     return grouped(train)
@@ -241,7 +200,7 @@ for _section in _METHODS:
 
 @app.command()
 @grouped
-def grpo(run: RunOptions, options: GRPOOptions) -> None:
+def grpo(run: RunOptions, training: TrainingOptions, options: GRPOOptions) -> None:
     """Train with GRPO: answers are sampled, executed, and the better ones made likelier; type the same
     command again to go on with a run that was stopped.
 
@@ -259,23 +218,25 @@ def grpo(run: RunOptions, options: GRPOOptions) -> None:
     from txt2sql.training.rewards import PRESETS
     from txt2sql.training.settings import GRPO_SECTIONS, load_grpo
 
-    weights = dict(PRESETS[options.rewards.value]) if options.rewards else None
-    rewards = [f"rewards={json.dumps(weights)}"] if weights else []
+    changes = overrides(run, training, options)
+    if options.rewards:
+        changes.append(f"rewards={json.dumps(dict(PRESETS[options.rewards]))}")
     settings = load_grpo(
-        GRPO_SECTIONS[options.preset.value],
+        GRPO_SECTIONS[options.preset],
         run.config or _existing(CONFIG),
         _existing(MODELS),
-        [*overrides(run, options), *rewards, *(run.settings or ())],
+        [*changes, *(run.settings or ())],
     )
-    if run.dry_run:
-        _print_plan(plan(settings), run.json)
+    if training.dry_run:
+        planned = plan(settings)
+        typer.echo(json.dumps(planned.as_mapping(), indent=2) if run.json else str(planned))
         return
-    _finish(train(settings, _report, steps, resume=run.resume), run.json)
+    _finish(train(settings, _report, steps, resume=training.resume), run.json)
 
 
 @app.command()
 @grouped
-def rstar(options: RStarOptions) -> None:
+def rstar(run: RunOptions, options: RStarOptions) -> None:
     """Let a model teach itself by search: search, keep what is right, learn from it, search better; type
     the same command again to go on with a run that was stopped.
 
@@ -293,9 +254,11 @@ def rstar(options: RStarOptions) -> None:
     from txt2sql.config import load
     from txt2sql.training.settings import RStarConfig
 
-    changes = overrides(options, assignments=options.settings)
-    settings = load(RStarConfig, options.config or _existing(RSTAR), changes)
+    given = (change.partition("=") for change in overrides(run, options))
+    changes = [f"{_OF_RSTAR.get(key, key)}={value}" for key, _, value in given]
+    config = run.config or _existing(RSTAR)
+    settings = load(RStarConfig, config, [*changes, *(run.settings or ())])
 
     from txt2sql.training.self_evolution import evolve
 
-    _finish(evolve(settings, _report, steps), options.json)
+    _finish(evolve(settings, _report, steps), run.json)

@@ -69,22 +69,18 @@ def calibration(
     binned: list[list[tuple[float, bool]]] = [[] for _ in range(LEVELS)]
     for confidence, right in ranked:
         binned[min(LEVELS - 1, int(confidence * LEVELS))].append((confidence, right))
-    levels = tuple(
-        Level(
-            i / LEVELS,
-            (i + 1) / LEVELS,
-            sum(confidence for confidence, _ in pairs) / len(pairs),
-            wilson(sum(right for _, right in pairs), len(pairs)),
-        )
-        for i, pairs in enumerate(binned)
-        if pairs
-    )
+    levels = []
+    for i, pairs in enumerate(binned):
+        if pairs:
+            mean = sum(confidence for confidence, _ in pairs) / len(pairs)
+            accuracy = wilson(sum(right for _, right in pairs), len(pairs))
+            levels.append(Level(i / LEVELS, (i + 1) / LEVELS, mean, accuracy))
     error = sum(abs(level.confidence - level.accuracy.mean) * level.accuracy.n for level in levels)
     right_of_first = _right_of_first([*ranked, *[(-1.0, False)] * without_answer])
     n = len(right_of_first) - 1
     risks = [1 - right_of_first[k] / k for k in range(1, n + 1)]
     return Calibration(
-        levels,
+        tuple(levels),
         error / len(ranked),
         _auc(ranked),
         {
@@ -107,11 +103,9 @@ def _right_of_first(ranked: Sequence[tuple[float, bool]]) -> list[float]:
     return sums
 
 
-def _auc(answers: Iterable[tuple[float, bool]]) -> float | None:
-    by_outcome: dict[bool, list[float]] = {True: [], False: []}
-    for confidence, is_right in answers:
-        by_outcome[is_right].append(confidence)
-    wrong, right = sorted(by_outcome[False]), by_outcome[True]
+def _auc(answers: Sequence[tuple[float, bool]]) -> float | None:
+    wrong = sorted(confidence for confidence, is_right in answers if not is_right)
+    right = [confidence for confidence, is_right in answers if is_right]
     if not wrong or not right:
         return None
     below = sum(bisect_left(wrong, each) + bisect_right(wrong, each) for each in right)

@@ -4,7 +4,7 @@ Two intervals that overlap do not say that two systems are alike, for both met t
 examples. Pairs do: McNemar's exact test and Newcombe's interval for right and wrong, a bootstrap of
 the pairs for graded scores (see `statistics`).
 
-It reads the rows of `report.verdict_rows`.
+It reads the rows of `verdicts.verdict_rows`.
 
 >>> a, b = ([{"example_id": "dev-0", "scores": {"exact_match": score}}] for score in (0, 1))
 >>> compare(a, b, "exact_match").only_b
@@ -66,9 +66,6 @@ class Comparison(NamedTuple):
     changed: tuple[Change, ...]
 
 
-# ------------------------------------------------------------------------------------------ reading
-
-
 def read_verdicts(path: Path) -> list[Row]:
     """The rows of a verdict file, or of `verdicts.jsonl` in the folder of a run."""
     file = path / "verdicts.jsonl" if path.is_dir() else path
@@ -79,19 +76,21 @@ def read_verdicts(path: Path) -> list[Row]:
             f"cannot read verdicts from '{file}' ({error.strerror}); give the folder of a run of "
             "txt2sql evaluate, or a file that --verdicts wrote"
         ) from None
-    return [_row(line, number, file) for number, line in enumerate(lines, start=1) if line.strip()]
-
-
-def _row(line: bytes, number: int, file: Path) -> Row:
-    try:
-        row = json.loads(line)
-    except ValueError:
-        row = None
-    if not isinstance(row, dict) or not {"example_id", "scores"} <= row.keys():
-        raise DataError(
-            f"line {number} of '{file}' is no verdict: a JSON object with 'example_id' and 'scores'"
-        )
-    return row
+    rows: list[Row] = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError:
+            row = None
+        if not isinstance(row, dict) or not {"example_id", "scores"} <= row.keys():
+            raise DataError(
+                f"line {number} of '{file}' is no verdict: a JSON object with 'example_id' and "
+                "'scores'"
+            )
+        rows.append(row)
+    return rows
 
 
 def read_report(path: Path) -> dict[str, Any]:
@@ -122,29 +121,43 @@ def unlike(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[str]:
         yield f"databases differ: the files of {', '.join(other[:3])}{more} are not the same"
 
 
-# ---------------------------------------------------------------------------------------- comparing
-
-
 def compare(a: Sequence[Row], b: Sequence[Row], metric: str = "execution_accuracy") -> Comparison:
     """Compare the scores of one metric over the examples that A and B share."""
-    pairs, unmatched_a, unmatched_b = _matched(a, b)
-    scored = [
-        (key, row_a, row_b, float(score_a), float(score_b))
-        for key, row_a, row_b in pairs
-        if (score_a := row_a["scores"].get(metric)) is not None
-        and (score_b := row_b["scores"].get(metric)) is not None
-    ]
-    if not scored:
-        shared = sorted(set(a[0]["scores"]) & set(b[0]["scores"]))
+    rows_a, rows_b = _by_key(a, "A"), _by_key(b, "B")
+    shared = [key for key in rows_a if key in rows_b]
+    if not shared:
+        raise DataError(
+            "A and B have no example in common (by 'example_id'); compare two runs on the same split"
+        )
+    scores_a, scores_b, changed = [], [], []
+    for key in shared:
+        row_a, row_b = rows_a[key], rows_b[key]
+        for name, what in (("db_id", "databases"), ("question", "questions")):
+            if name in row_a and name in row_b and row_a[name] != row_b[name]:
+                raise DataError(
+                    f"example {key} is not the same in A and B ({what} {row_a[name]!r} and "
+                    f"{row_b[name]!r}); compare two runs on the same split"
+                )
+        x, y = row_a["scores"].get(metric), row_b["scores"].get(metric)
+        if x is None or y is None:
+            continue
+        scores_a.append(float(x))
+        scores_b.append(float(y))
+        if x != y:
+            names = ("db_id", "question", "gold_sql")
+            db_id, question, gold = (str(row_a.get(name) or "") for name in names)
+            sql_a, sql_b = row_a.get("sql"), row_b.get("sql")
+            changed.append(Change(key, db_id, question, gold, float(x), float(y), sql_a, sql_b))
+    if not scores_a:
+        known = sorted(set(a[0]["scores"]) & set(b[0]["scores"]))
         raise DataError(
             f"no example has a score for '{metric}' on both sides; "
-            f"{'choose one of ' + ', '.join(shared) if shared else 'the two share no metric'}"
+            f"{'choose one of ' + ', '.join(known) if known else 'the two share no metric'}"
         )
-    scores_a, scores_b = [s[3] for s in scored], [s[4] for s in scored]
-    both = sum(x == y == 1 for x, y in zip(scores_a, scores_b))
-    only_a = sum(x > y for x, y in zip(scores_a, scores_b))
-    only_b = sum(x < y for x, y in zip(scores_a, scores_b))
-    neither = len(scored) - both - only_a - only_b
+    pairs = list(zip(scores_a, scores_b, strict=True))
+    both = sum(x == y == 1 for x, y in pairs)
+    only_a, only_b = sum(x > y for x, y in pairs), sum(x < y for x, y in pairs)
+    neither = len(pairs) - both - only_a - only_b
     binary = {*scores_a, *scores_b} <= {0.0, 1.0}
     return Comparison(
         metric=metric,
@@ -158,28 +171,11 @@ def compare(a: Sequence[Row], b: Sequence[Row], metric: str = "execution_accurac
         only_a=only_a,
         only_b=only_b,
         neither=neither,
-        unmatched_a=unmatched_a,
-        unmatched_b=unmatched_b,
-        unscored=len(pairs) - len(scored),
-        changed=tuple(_change(*pair) for pair in scored if pair[3] != pair[4]),
+        unmatched_a=len(a) - len(shared),
+        unmatched_b=len(b) - len(shared),
+        unscored=len(shared) - len(pairs),
+        changed=tuple(changed),
     )
-
-
-def _matched(a: Sequence[Row], b: Sequence[Row]) -> tuple[list[tuple[str, Row, Row]], int, int]:
-    """The pairs in A's order, and how many rows of each side have none."""
-    by_key_a, by_key_b = _by_key(a, "A"), _by_key(b, "B")
-    pairs = [(key, row, by_key_b[key]) for key, row in by_key_a.items() if key in by_key_b]
-    if not pairs:
-        raise DataError(
-            "A and B have no example in common (by 'example_id'); compare two runs on the same split"
-        )
-    for key, row_a, row_b in pairs:
-        if difference := _other_question(row_a, row_b):
-            raise DataError(
-                f"example {key} is not the same in A and B ({difference}); "
-                "compare two runs on the same split"
-            )
-    return pairs, len(a) - len(pairs), len(b) - len(pairs)
 
 
 def _by_key(rows: Sequence[Row], side: str) -> dict[str, Row]:
@@ -187,19 +183,6 @@ def _by_key(rows: Sequence[Row], side: str) -> dict[str, Row]:
     if len(by_key) != len(rows):
         raise DataError(f"{side} has several verdicts with the same 'example_id'; keep one of each")
     return by_key
-
-
-def _other_question(a: Row, b: Row) -> str:
-    """How two rows show that they are about different questions; empty when they do not."""
-    for name, what in (("db_id", "databases"), ("question", "questions")):
-        if name in a and name in b and a[name] != b[name]:
-            return f"{what} {a[name]!r} and {b[name]!r}"
-    return ""
-
-
-def _change(key: str, row_a: Row, row_b: Row, a: float, b: float) -> Change:
-    db_id, question, gold = (str(row_a.get(k) or "") for k in ("db_id", "question", "gold_sql"))
-    return Change(key, db_id, question, gold, a, b, row_a.get("sql"), row_b.get("sql"))
 
 
 def as_json(comparison: Comparison, a: str, b: str) -> dict[str, Any]:

@@ -22,7 +22,6 @@ from random import Random
 from typing import Any
 
 from txt2sql.errors import DatabaseError, ModelError
-from txt2sql.evaluation.gold import GoldResults, Key
 from txt2sql.evaluation.metrics import Metric
 from txt2sql.evaluation.report import Report, summarise
 from txt2sql.evaluation.verdicts import Judged
@@ -72,7 +71,9 @@ def judge(
     done = finished or {}
     broken = _broken_databases(examples, database)
     pending = [e for e in examples if e.id not in done and e.db_id not in broken]
-    new = predictor.predict([_question_only(example) for example in pending])
+    # Without what a predictor must not see.
+    questions = [Example(e.id, e.db_id, e.question, evidence=e.evidence) for e in pending]
+    new = predictor.predict(questions)
     for example in examples:
         if example.db_id in broken:
             verdicts = _gold_errors(example, metrics, broken[example.db_id])
@@ -80,7 +81,12 @@ def judge(
             continue
         prediction = done.get(example.id)
         if prediction is None:
-            prediction = _next_prediction(new, example, predictor.name)
+            prediction = next(new, None)
+            if prediction is None or prediction.example_id != example.id:
+                given = "nothing" if prediction is None else f"'{prediction.example_id}'"
+                raise ModelError(
+                    f"predictor '{predictor.name}' answered {given} where '{example.id}' was due"
+                )
             if record:
                 record(prediction)
         opened = database(example.db_id)
@@ -93,14 +99,12 @@ def judge_all(
     metrics: Sequence[Metric],
     database: Callable[[str], Database],
     *,
-    gold: GoldResults | None = None,
     processes: int | None = None,
-    done: Callable[[int, tuple[Verdict, ...]], None] = lambda position, verdicts: None,
+    done: Callable[[tuple[Verdict, ...]], None] = lambda verdicts: None,
 ) -> list[Judged]:
     """Every example with its prediction and verdicts, in order.
 
-    `gold` is what the metrics share, and gets the gold results of all processes; `done` is called
-    for each example as soon as it is judged.
+    `done` is called for each example as soon as it is judged.
     """
     tasks = list(zip(examples, predictions, strict=True))
     broken = _broken_databases(examples, database)
@@ -109,38 +113,37 @@ def judge_all(
         for i, example in enumerate(examples)
         if example.db_id in broken
     }
-    for position, errors in verdicts.items():
-        done(position, errors)
+    for errors in verdicts.values():
+        done(errors)
 
-    def work(position: int) -> tuple[list[_Row], dict[Key, bytes]]:
+    def work(position: int) -> list[_Row]:
         example, prediction = tasks[position]
         opened = database(example.db_id)
         made = (metric(example, prediction, opened) for metric in metrics)
-        rows: list[_Row] = [(v.outcome.value, v.score, v.reason, v.details) for v in made]
-        return rows, gold.drain() if gold else {}
+        return [(v.outcome.value, v.score, v.reason, v.details) for v in made]
 
     # The largest databases first, so that no process is left alone with one at the end.
     left = [position for position in range(len(tasks)) if position not in verdicts]
-    left.sort(key=lambda position: -_size(database, examples[position].db_id))
-    if (processes or _cores()) < 2 or len(left) < _MIN_PARALLEL or not can_spread():
+    ids = {examples[position].db_id for position in left}
+    sizes = {db_id: database(db_id).path.stat().st_size for db_id in ids}
+    left.sort(key=lambda position: -sizes[examples[position].db_id])
+    spreads = len(left) >= _MIN_PARALLEL and can_spread()
+    processes = (processes or len(os.sched_getaffinity(0))) if spreads else 1
+    if processes < 2:
         results = ((position, work(position)) for position in left)
     else:
         limits = [m.judging.limits for m in metrics if hasattr(m, "judging")]
         memory = max((limit.max_memory_bytes for limit in limits), default=256_000_000)
         results = (
             (left[i], work(left[i]) if isinstance(result, Lost) else result)
-            for i, result in spread(
-                work, left, processes=processes or _cores(), max_memory_bytes=memory
-            )
+            for i, result in spread(work, left, processes=processes, max_memory_bytes=memory)
         )
-    for position, (rows, gold_results) in results:
+    for position, rows in results:
         verdicts[position] = tuple(
             Verdict(examples[position].id, metric.name, Outcome(outcome), score, reason, details)
             for metric, (outcome, score, reason, details) in zip(metrics, rows, strict=True)
         )
-        if gold:
-            gold.stored.update(gold_results)
-        done(position, verdicts[position])
+        done(verdicts[position])
     return [_judged(example, made, verdicts[i]) for i, (example, made) in enumerate(tasks)]
 
 
@@ -173,29 +176,3 @@ def _judged(example: Example, prediction: Prediction, verdicts: tuple[Verdict, .
                 example = replace(example, difficulty=hardness)
                 break
     return Judged(example, prediction, verdicts)
-
-
-def _question_only(example: Example) -> Example:
-    """The example without what a predictor must not see."""
-    return Example(example.id, example.db_id, example.question, evidence=example.evidence)
-
-
-def _next_prediction(new: Iterator[Prediction], example: Example, name: str) -> Prediction:
-    prediction = next(new, None)
-    if prediction is None or prediction.example_id != example.id:
-        given = "nothing" if prediction is None else f"'{prediction.example_id}'"
-        raise ModelError(f"predictor '{name}' answered {given} where '{example.id}' was due")
-    return prediction
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _size(database: Callable[[str], Database], db_id: str) -> int:
-    try:
-        return database(db_id).path.stat().st_size
-    except OSError:
-        return 0

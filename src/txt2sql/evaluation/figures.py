@@ -35,13 +35,6 @@ HATCHES = ("", "//", "..", "xx", "\\\\", "--", "++")
 MARKERS = "osD^vPX"
 _MOST_BARS = 6
 """More runs than that, side by side, are no picture."""
-_NEEDS = {
-    "accuracy_by_hardness": "no run has its examples' hardness",
-    "accuracy_against_latency": "no run has times (predictions from a file carry none)",
-    "accuracy_against_cost": "no run has costs",
-    "risk_coverage": "no run has confidences",
-}
-"""Figure -> why it is left out when no run has its numbers."""
 
 
 class RunSummary(NamedTuple):
@@ -86,15 +79,6 @@ def read_summary(path: Path, metric: str = "execution_accuracy") -> RunSummary:
     )
 
 
-def with_unique_names(runs: Sequence[RunSummary], paths: Sequence[Path]) -> list[RunSummary]:
-    """The runs, named by their folders where several are of one model."""
-    names = [run.name for run in runs]
-    return [
-        run if names.count(run.name) == 1 else run._replace(name=path.resolve().name)
-        for run, path in zip(runs, paths, strict=True)
-    ]
-
-
 def draw(
     runs: Sequence[RunSummary], folder: Path, metric: str = "execution_accuracy"
 ) -> tuple[list[Path], list[str]]:
@@ -106,39 +90,41 @@ def draw(
             "evaluate all of them in one mode"
         )
     label = metric.replace("_", " ")
+    points: dict[str, tuple[str, str, str, dict[str, Sequence[tuple[float, Estimate | float]]]]]
+    points = {
+        "accuracy_against_latency": (
+            "no run has times (predictions from a file carry none)",
+            "median seconds per question",
+            label,
+            {run.name: [(run.seconds, run.accuracy)] for run in runs if run.seconds},
+        ),
+        "accuracy_against_cost": (
+            "no run has costs",
+            "dollars per 1,000 questions",
+            label,
+            {run.name: [(run.dollars, run.accuracy)] for run in runs if run.dollars is not None},
+        ),
+        "risk_coverage": (
+            "no run has confidences",
+            "coverage: the most confident answers, share of all questions",
+            "execution accuracy",
+            {run.name: [(x, 1 - risk) for x, risk in run.curve] for run in runs if run.curve},
+        ),
+    }
+    written, left_out = [], []
     with _styled():
-        figures: dict[str, Figure | None] = {
-            "accuracy_by_hardness": _by_hardness([run for run in runs if run.by_difficulty], label),
-            "accuracy_against_latency": _lines(
-                {run.name: [(run.seconds, run.accuracy)] for run in runs if run.seconds},
-                "median seconds per question",
-                label,
-                {run.accuracy.n for run in runs if run.seconds},
-            ),
-            "accuracy_against_cost": _lines(
-                {
-                    run.name: [(run.dollars, run.accuracy)]
-                    for run in runs
-                    if run.dollars is not None
-                },
-                "dollars per 1,000 questions",
-                label,
-                {run.accuracy.n for run in runs if run.dollars is not None},
-            ),
-            "risk_coverage": _lines(
-                {run.name: [(x, 1 - risk) for x, risk in run.curve] for run in runs if run.curve},
-                "coverage: the most confident answers, share of all questions",
-                "execution accuracy",
-                {run.accuracy.n for run in runs if run.curve},
-            ),
-        }
-        written = [
-            file
-            for name, figure in figures.items()
-            if figure is not None
-            for file in _save(figure, folder / name)
-        ]
-    return written, [f"{name}: {_NEEDS[name]}" for name, each in figures.items() if each is None]
+        if graded := [run for run in runs if run.by_difficulty]:
+            written += _save(_by_hardness(graded, label), folder / "accuracy_by_hardness")
+        else:
+            left_out.append("accuracy_by_hardness: no run has its examples' hardness")
+        for name, (lack, x_label, y_label, curves) in points.items():
+            if curves:
+                sizes = _n({run.accuracy.n for run in runs if run.name in curves})
+                figure = _lines(curves, x_label, f"{y_label} ({sizes})")
+                written += _save(figure, folder / name)
+            else:
+                left_out.append(f"{name}: {lack}")
+    return written, left_out
 
 
 def draw_rows(rows: Sequence[ResultRow], folder: Path) -> list[str]:
@@ -156,20 +142,13 @@ def draw_rows(rows: Sequence[ResultRow], folder: Path) -> list[str]:
         bars = sorted(scored, key=lambda pair: pair[0].source != "measured")[:_MOST_BARS]
         runs = [
             RunSummary(
-                f"{row.model}, {row.strategy}",
-                accuracy,
-                row.by_difficulty,
-                row.seconds,
-                row.per_1000,
-                row.mode,
+                f"{each.model}, {each.strategy}", accuracy, each.by_difficulty, each.seconds,
+                each.per_1000, each.mode,
             )
-            for row, accuracy in bars
-        ]
+            for each, accuracy in bars
+        ]  # fmt: skip
         left_out += [f"{data}: {reason}" for reason in draw(runs, own)[1]]
     return left_out
-
-
-# ------------------------------------------------------------------------------------------ drawing
 
 
 @contextmanager
@@ -216,44 +195,32 @@ def _blank(width: float, height: float, percent: str = "y") -> tuple[Figure, Axe
     return figure, axes
 
 
-def _errors(values: Sequence[Estimate]) -> list[list[float]]:
-    """Distances to the ends of the intervals, as matplotlib wants them: (2, n)."""
-    below = [max(value.mean - value.low, 0.0) for value in values]
-    return [below, [max(value.high - value.mean, 0.0) for value in values]]
-
-
 def _n(sizes: Collection[int]) -> str:
     """How many examples, or from how many to how many where runs differ."""
     low, high = min(sizes), max(sizes)
     return f"n = {low:,}" if low == high else f"n = {low:,} to {high:,}"
 
 
-def _by_hardness(runs: Sequence[RunSummary], label: str) -> Figure | None:
-    if not runs:
-        return None
+def _by_hardness(runs: Sequence[RunSummary], label: str) -> Figure:
     groups = ["all", *dict.fromkeys(level for run in runs for level in run.by_difficulty)]
     figure, axes = _blank(min(3.6 + 1.4 * len(runs), 11.0), 3.4 + 0.2 * len(runs))
     width = 0.8 / len(runs)
-    sizes: dict[str, set[int]] = {group: set() for group in groups}
     for index, (run, colour, hatch) in enumerate(zip(runs, cycle(COLOURS), cycle(HATCHES))):
         values = {"all": run.accuracy, **run.by_difficulty}
-        for group, value in values.items():
-            sizes[group].add(value.n)
-        positions = [i for i, group in enumerate(groups) if group in values]
-        heights = [values[groups[i]] for i in positions]
-        axes.bar(
-            [i + (index - (len(runs) - 1) / 2) * width for i in positions],
-            [value.mean for value in heights],
-            width * 0.92,
-            yerr=_errors(heights),
-            label=run.name,
-            color=colour,
-            hatch=hatch,
-            edgecolor=PANEL,
-            capsize=2,
-        )
+        places = [groups.index(name) + (index - (len(runs) - 1) / 2) * width for name in values]
+        means = [value.mean for value in values.values()]
+        style: dict[str, Any] = {"color": colour, "hatch": hatch, "edgecolor": PANEL}
+        axes.bar(places, means, width * 0.92, label=run.name, **style)
+        for x, value in zip(places, values.values(), strict=True):
+            axes.plot([x, x], [value.low, value.high], color="black", linewidth=0.9)
     axes.set(ylim=(0, 1), ylabel=label)
-    axes.set_xticks(range(len(groups)), [f"{group}\n{_n(n)}" for group, n in sizes.items()])
+    sizes = [
+        {run.accuracy.n for run in runs} if name == "all" else
+        {run.by_difficulty[name].n for run in runs if name in run.by_difficulty}
+        for name in groups
+    ]  # fmt: skip
+    labels = [f"{name}\n{_n(each)}" for name, each in zip(groups, sizes, strict=True)]
+    axes.set_xticks(range(len(groups)), labels)
     figure.legend(loc="outside upper center", frameon=False)
     return figure
 
@@ -262,11 +229,8 @@ def _lines(
     curves: Mapping[str, Sequence[tuple[float, Estimate | float]]],
     x_label: str,
     y_label: str,
-    sizes: Collection[int],
-) -> Figure | None:
+) -> Figure:
     """A line per name, or a point; estimates have their intervals."""
-    if not curves:
-        return None
     figure, axes = _blank(5.6, 3.4 + 0.2 * len(curves))
     for (name, points), colour, marker in zip(curves.items(), cycle(COLOURS), cycle(MARKERS)):
         xs = [x for x, _ in points]
@@ -276,7 +240,7 @@ def _lines(
         for x, y in points:
             if isinstance(y, Estimate):
                 axes.plot([x, x], [y.low, y.high], color="black", linewidth=0.9)
-    axes.set(xlabel=x_label, ylabel=f"{y_label} ({_n(sizes)})", xlim=(0, None))
+    axes.set(xlabel=x_label, ylabel=y_label, xlim=(0, None))
     figure.legend(loc="outside upper center", frameon=False)
     return figure
 
@@ -285,19 +249,13 @@ def _forest(scored: Sequence[tuple[ResultRow, Estimate]], data: str) -> Figure:
     """One line per model and strategy, the most accurate on top; open marks are published predictions."""
     ranked = sorted(scored, key=lambda pair: pair[1].mean)
     figure, axes = _blank(7.2, 1.3 + 0.27 * len(ranked), "x")
-    for source, face in (("measured", COLOURS[0]), ("published", PANEL)):
-        own = [(i, value) for i, (row, value) in enumerate(ranked) if row.source == source]
-        if own:
-            axes.errorbar(
-                [value.mean for _, value in own],
-                [i for i, _ in own],
-                xerr=_errors([value for _, value in own]),
-                fmt="o",
-                color=COLOURS[0],
-                markerfacecolor=face,
-                label="measured here" if source == "measured" else source,
-            )
+    for y, (row, value) in enumerate(ranked):
+        face = COLOURS[0] if row.source == "measured" else PANEL
+        axes.plot([value.low, value.high], [y, y], color=COLOURS[0])
+        axes.plot(value.mean, y, "o", color=COLOURS[0], markerfacecolor=face)
     axes.set_yticks(range(len(ranked)), [f"{row.model}, {row.strategy}" for row, _ in ranked])
-    axes.set_xlabel(f"execution accuracy on {data} ({_n({row.n for row, _ in ranked})})")
+    axes.set_xlabel(f"execution accuracy on {data} ({_n({value.n for _, value in ranked})})")
+    axes.plot([], [], "o", color=COLOURS[0], label="measured here")
+    axes.plot([], [], "o", color=COLOURS[0], markerfacecolor=PANEL, label="published")
     axes.legend(loc="lower right", frameon=False)
     return figure

@@ -25,7 +25,7 @@ import io
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -43,27 +43,29 @@ _SQL_KEYS = (
 
 _ID_KEYS = ("example_id", "id", "question_id", "instance_id", "index", "idx")
 _LIST_KEYS = ("predictions", "results", "data", "examples")
-_LEFT_OUT = ("tree", "dropped", "prompt", "readings")
-_FIELDS = tuple(f.name for f in fields(Prediction) if f.name not in _LEFT_OUT)
 _BIRD_MARK = "\t----- bird -----"
+
+_PLAIN = re.compile(r"(?:SELECT|WITH)\b", re.I)
+_WRAPPED = re.compile(r"[;\n]|```|<\||</|<think>", re.I)
+"""What a statement on one line does not have, unless more than a statement is there."""
+
+_GOES_ON = re.compile(r"\bFROM\b", re.I)
+_FENCE = re.compile(r"```.*?```", re.S)
+_CLOSED = re.compile(r";[ \t]*(?:\n|\Z)")
+_DB_ID = re.compile(r"\t.*\Z", re.S)
 
 
 def to_row(prediction: Prediction) -> dict[str, Any]:
     """A prediction as a JSON object, without its prompt and its search tree."""
-    return {name: getattr(prediction, name) for name in _FIELDS}
+    left_out = ("tree", "dropped", "prompt", "readings")
+    names = (field.name for field in fields(Prediction))
+    return {name: getattr(prediction, name) for name in names if name not in left_out}
 
 
 def from_row(row: Mapping[str, Any]) -> Prediction:
     """The prediction that `to_row` wrote."""
-    prompt_tokens, completion_tokens = row["tokens"]
-    return Prediction(
-        **{
-            **row,
-            "candidates": tuple(row["candidates"]),
-            "tokens": (prompt_tokens, completion_tokens),
-            "features": tuple(row.get("features", ())),
-        }
-    )
+    lists = {name: tuple(row.get(name, ())) for name in ("candidates", "tokens", "features")}
+    return Prediction(**{**row, **lists})
 
 
 @dataclass(slots=True)
@@ -150,13 +152,6 @@ def _statement(text: str) -> str | None:
     return sql
 
 
-_PLAIN = re.compile(r"(?:SELECT|WITH)\b", re.I)
-_WRAPPED = re.compile(r"[;\n]|```|<\||</|<think>", re.I)
-"""What a statement on one line does not have, unless more than a statement is there."""
-
-_GOES_ON = re.compile(r"\bFROM\b", re.I)
-
-
 def read_gold(path: Path) -> list[Example]:
     """The examples of a gold file in Spider's format: one `SQL<tab>db_id` per line, no questions."""
     examples: list[Example] = []
@@ -172,9 +167,6 @@ def read_gold(path: Path) -> list[Example]:
             raise DataError(f"line {number} of '{path}' is not 'SQL<tab>db_id'")
         examples.append(Example(f"{path.stem}-{len(examples)}", db_id.strip(), "", sql.strip()))
     return examples
-
-
-# ------------------------------------------------------------------------------------ forms of files
 
 
 class _Item(NamedTuple):
@@ -202,13 +194,13 @@ def _item(value: Any, path: Path, key: str = "") -> _Item:
         value = value[0] if value else None
     if not isinstance(value, dict):
         return _Item(value.split(_BIRD_MARK)[0] if isinstance(value, str) else None, key)
-    own_id = next((str(value[k]) for k in _ID_KEYS if value.get(k) not in (None, "")), "")
+    own_id = key or next((str(value[k]) for k in _ID_KEYS if value.get(k) not in (None, "")), "")
     seconds = value.get("seconds")
     seconds = float(seconds) if isinstance(seconds, (int, float)) and seconds > 0 else 0.0
     lower = {str(name).lower(): each for name, each in value.items()}
     name = next((name for name in _SQL_KEYS if name in lower), None)
     if isinstance(value.get("query"), dict) or (name is None and value.get("error")):
-        return _Item(json.dumps(value), key or own_id, seconds, is_sketch=True)
+        return _Item(json.dumps(value), own_id, seconds, is_sketch=True)
     if name is None:
         raise DataError(
             f"a prediction in '{path}' has none of the keys {', '.join(_SQL_KEYS)}, but "
@@ -217,68 +209,57 @@ def _item(value: Any, path: Path, key: str = "") -> _Item:
     text = lower[name]
     if isinstance(text, list):
         text = text[0] if text else None
-    return _Item(text if isinstance(text, str) else None, key or own_id, seconds)
+    return _Item(text if isinstance(text, str) else None, own_id, seconds)
 
 
 def _items(text: str, path: Path, count: int) -> list[_Item]:
     """The predictions of a file."""
+
+    def parsed(part: str, what: str) -> Any:
+        try:
+            return json.loads(part)
+        except ValueError as error:
+            raise DataError(f"cannot read {what} of '{path}' as JSON: {error}") from None
+
     start, suffix = text.lstrip()[:1], path.suffix.lower()
     if suffix in (".csv", ".tsv"):
-        return [_item(row, path) for row in _table(text, path)]
+        delimiter = "\t" if suffix == ".tsv" else ","
+        table = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+        try:
+            rows = [{str(k): v for k, v in row.items() if isinstance(v, str)} for row in table]
+        except csv.Error as error:
+            line = table.line_num
+            raise DataError(f"cannot read line {line} of '{path}' as CSV: {error}") from None
+        return [_item(row, path) for row in rows]
     if start == "[" and suffix != ".jsonl":
-        return [_item(each, path) for each in _parse(text, path, "the list")]
+        return [_item(each, path) for each in parsed(text, "the list")]
     if start == "{" and (suffix == ".json" or _BIRD_MARK.strip() in text):
-        whole = _parse(text, path, "the object")
+        whole = parsed(text, "the object")
         lists = (whole[key] for key in _LIST_KEYS if isinstance(whole.get(key), (list, dict)))
         inner = next(lists, whole)
-        if isinstance(inner, list):
-            return [_item(each, path) for each in inner]
-        return [_item(each, path, str(key)) for key, each in inner.items()]
+        keyed = inner.items() if isinstance(inner, dict) else (("", each) for each in inner)
+        return [_item(each, path, str(key)) for key, each in keyed]
     if suffix == ".jsonl" or start == "{":
         lines = enumerate(text.split("\n"), start=1)
-        return [_item(_parse(line, path, f"line {n}"), path) for n, line in lines if line.strip()]
+        return [_item(parsed(line, f"line {n}"), path) for n, line in lines if line.strip()]
     return [_Item(line) for line in _lines(text, count)]
 
 
 def _lines(text: str, count: int) -> list[str]:
     """One query per line; where there are not as many, one per block or per statement."""
-    lines = text.split("\n")
-    if lines[-1] == "":  # what follows the last line break is not a line
-        lines.pop()
-    forms: tuple[Callable[[], list[str]], ...] = (
-        lambda: lines,
-        lambda: [line for line in lines if line.strip()],
-        lambda: [line for line in lines if line.strip() and not line.lstrip().startswith("--")],
-        lambda: _FENCE.findall(text),
-        lambda: [part for part in _CLOSED.split(text) if part.strip()],
+    lines = text.removesuffix("\n").split("\n")
+    filled = [line for line in lines if line.strip()]
+    forms = (
+        lines,
+        filled,
+        [line for line in filled if not line.lstrip().startswith("--")],
+        _FENCE.findall(text),
+        [part for part in _CLOSED.split(text) if part.strip()],
     )
-    for form in forms:
-        parts = form()
+    for parts in forms:
         if len(parts) == count:
             return [_DB_ID.sub("", part) for part in parts]
     return lines
-
-
-_FENCE = re.compile(r"```.*?```", re.S)
-_CLOSED = re.compile(r";[ \t]*(?:\n|\Z)")
-_DB_ID = re.compile(r"\t.*\Z", re.S)
-
-
-def _table(text: str, path: Path) -> Iterator[dict[str, str]]:
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    try:
-        for row in reader:
-            yield {str(key): value for key, value in row.items() if isinstance(value, str)}
-    except csv.Error as error:
-        raise DataError(f"cannot read line {reader.line_num} of '{path}' as CSV: {error}") from None
-
-
-def _parse(text: str, path: Path, what: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise DataError(f"cannot read {what} of '{path}' as JSON: {error}") from None
 
 
 def _example_ids(own: Sequence[str], examples: Sequence[Example]) -> list[str] | None:

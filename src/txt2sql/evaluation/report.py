@@ -2,8 +2,7 @@
 
 No accuracy without n and a 95% interval. Examples whose gold query or database fails (GOLD_ERROR)
 are counted under `outcomes` but left out of every mean. `as_json` is what other
-programs read; `as_markdown`, `as_csv` and `print_report` write the same numbers for people. The classes
-are named tuples, which cost a starting command a tenth of what dataclasses do.
+programs read; `as_markdown`, `as_csv` and `print_report` write the same numbers for people.
 
 >>> summarise([]).metrics
 {}
@@ -12,17 +11,16 @@ are named tuples, which cost a starting command a tenth of what dataclasses do.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from txt2sql.evaluation import table
 from txt2sql.evaluation.calibration import Calibration, calibration
 from txt2sql.evaluation.statistics import Estimate, estimate, quantile
 from txt2sql.evaluation.table import Column, Table
-from txt2sql.evaluation.table import as_csv as table_as_csv
-from txt2sql.evaluation.table import as_markdown as table_as_markdown
 from txt2sql.evaluation.verdicts import CATEGORIES, EXECUTION, Judged, category
-from txt2sql.types import Outcome, Prediction, Verdict
+from txt2sql.types import Outcome, Verdict
 
 if TYPE_CHECKING:  # the folder of metrics loads what they need; whoever has verdicts has loaded it
     from txt2sql.evaluation.metrics.exact_set_match import ComponentScore
@@ -35,55 +33,10 @@ Estimates = Mapping[str, Estimate]
 """Metric -> estimate."""
 
 
-class OtherMode(NamedTuple):
-    """Execution accuracy in the mode that the report is not in, and how many verdicts differ."""
+class Report(NamedTuple):
+    """What an evaluation measured, in the order and under the names of its JSON."""
 
     mode: str
-    accuracy: Estimate
-    only_here: int
-    """Correct in the mode of the report, and not in the other."""
-    only_there: int
-
-
-class EmptyGold(NamedTuple):
-    """Examples whose gold result has no rows, so that many a wrong query is right by chance."""
-
-    n: int
-    share: float
-    without: Estimate
-    """Execution accuracy over the other examples."""
-
-
-class Efficiency(NamedTuple):
-    """Seconds per prediction; None where the predictions carry no times (read from a file)."""
-
-    median: float | None
-    p95: float | None
-    total: float | None
-    examples_per_second: float | None
-
-
-class Tokens(NamedTuple):
-    """Tokens read and written, over the `n` predictions that count them."""
-
-    prompt: int
-    completion: int
-    per_query: float
-    n: int
-
-
-class Spending(NamedTuple):
-    """Dollars, over the `n` predictions that carry a cost."""
-
-    total: float
-    per_query: float
-    per_1000: float
-    n: int
-
-
-class Report(NamedTuple):
-    """What an evaluation measured."""
-
     metrics: Estimates
     by_difficulty: Mapping[str, Estimates]
     by_database: Mapping[str, Estimates]
@@ -94,62 +47,65 @@ class Report(NamedTuple):
     """Category of `verdicts` -> number of examples, for those that occur."""
     components: Mapping[str, Mapping[str, ComponentScore]]
     """"all" and each difficulty -> component -> score; empty without component match."""
-    empty_gold: EmptyGold | None
-    other_mode: OtherMode | None
+    empty_gold: Mapping[str, Any] | None
+    """n and share of the examples whose gold result has no rows, so that many a wrong query is right
+    by chance, and execution accuracy `without` them."""
+    other_mode: Mapping[str, Any] | None
+    """Execution accuracy in the mode that the report is not in, and how many are correct only in one."""
     calibration: Calibration | None
     """Confidence against execution accuracy; None where no prediction has a confidence."""
-    efficiency: Efficiency
-    tokens: Tokens | None
-    spending: Spending | None
-    mode: str = "strict"
-
-
-# --------------------------------------------------------------------------------------- summing up
+    seconds: Mapping[str, float | None]
+    """Median, p95 and total of the predictions; None where they carry no times (read from a file)."""
+    examples_per_second: float | None
+    tokens: Mapping[str, float] | None
+    """Read and written, over the `n` predictions that count them."""
+    cost: Mapping[str, float] | None
+    """Dollars, over the `n` predictions that carry a cost."""
 
 
 def summarise(judged: Sequence[Judged], mode: str = "strict") -> Report:
     """Sum up verdicts, times and costs. `mode` is the mode that the verdicts were made in."""
     from txt2sql.evaluation.metrics.exact_set_match import aggregate
 
-    overall = _Scores()
-    by_difficulty: dict[str, _Scores] = {}
-    by_database: dict[str, _Scores] = {}
+    groups: dict[str, dict[str, _Scores]] = {"all": {}, "difficulty": {}, "database": {}}
+    groups["all"]["all"] = overall = _Scores()
     for example, _, verdicts in judged:
-        groups = [overall, by_database.setdefault(example.db_id, _Scores())]
-        if example.difficulty is not None:
-            groups.append(by_difficulty.setdefault(example.difficulty, _Scores()))
-        for group in groups:
-            for verdict in verdicts:
-                group.add(verdict)
+        names = {"all": "all", "difficulty": example.difficulty, "database": example.db_id}
+        for kind, name in names.items():
+            if name is not None:
+                groups[kind].setdefault(name, _Scores()).add(verdicts)
     primary = [item.primary for item in judged if item.verdicts]
     execution = [v for v in primary if v.metric == EXECUTION and v.outcome != Outcome.GOLD_ERROR]
     outcomes = Counter(verdict.outcome for verdict in primary)
     categories = Counter(map(category, primary))
-    predictions = [item.prediction for item in judged]
-    levels = sorted(by_difficulty, key=_rank)
-    groups_of_components = {"all": overall, **{name: by_difficulty[name] for name in levels}}
+    usual = {name: place for place, name in enumerate(_DIFFICULTIES)}
+    levels = dict(sorted(groups["difficulty"].items(), key=lambda kv: (usual.get(kv[0], 9), kv[0])))
+    databases = groups["database"] if len(groups["database"]) <= _MAX_DATABASES else {}
+    seconds = [item.prediction.seconds for item in judged]
+    total = sum(seconds)
     return Report(
+        mode=mode,
         metrics=overall.estimates(),
-        by_difficulty={name: by_difficulty[name].estimates() for name in levels},
-        by_database={
-            name: by_database[name].estimates()
-            for name in sorted(by_database)
-            if len(by_database) <= _MAX_DATABASES
-        },
+        by_difficulty={name: scores.estimates() for name, scores in levels.items()},
+        by_database={name: scores.estimates() for name, scores in sorted(databases.items())},
         outcomes={outcome.value: outcomes[outcome] for outcome in Outcome},
         categories={name: categories[name] for name in CATEGORIES if categories[name]},
         components={
             name: aggregate(group.partials)
-            for name, group in groups_of_components.items()
+            for name, group in {"all": overall, **levels}.items()
             if group.partials
         },
         empty_gold=_empty_gold(execution),
         other_mode=_other_mode(execution),
         calibration=_calibration(judged),
-        efficiency=efficiency(predictions),
-        tokens=token_use(predictions),
-        spending=spending(predictions),
-        mode=mode,
+        seconds={
+            "median": quantile(seconds, 0.5) if total > 0 else None,
+            "p95": quantile(seconds, 0.95) if total > 0 else None,
+            "total": total if total > 0 else None,
+        },
+        examples_per_second=len(seconds) / total if total > 0 else None,
+        tokens=_tokens([item.prediction.tokens for item in judged]),
+        cost=_cost([item.prediction.cost for item in judged]),
     )
 
 
@@ -160,124 +116,93 @@ class _Scores:
         self.by_metric: dict[str, list[float]] = {}
         self.partials: list[Mapping[str, Any]] = []
 
-    def add(self, verdict: Verdict) -> None:
-        """Count a verdict, unless its gold fails."""
-        scores = self.by_metric.setdefault(verdict.metric, [])
-        if verdict.outcome is not Outcome.GOLD_ERROR:
-            scores.append(verdict.score)
-            if verdict.details and "partial" in verdict.details:
-                self.partials.append(verdict.details["partial"])
+    def add(self, verdicts: Sequence[Verdict]) -> None:
+        """Count the verdicts on an example, but those whose gold fails."""
+        for verdict in verdicts:
+            scores = self.by_metric.setdefault(verdict.metric, [])
+            if verdict.outcome is not Outcome.GOLD_ERROR:
+                scores.append(verdict.score)
+                if verdict.details and "partial" in verdict.details:
+                    self.partials.append(verdict.details["partial"])
 
     def estimates(self) -> dict[str, Estimate]:
         """Metric -> estimate."""
         return {name: estimate(scores) for name, scores in self.by_metric.items()}
 
 
-def _rank(difficulty: str) -> tuple[int, str]:
-    usual = difficulty in _DIFFICULTIES
-    return _DIFFICULTIES.index(difficulty) if usual else len(_DIFFICULTIES), difficulty
-
-
-def _empty_gold(execution: Sequence[Verdict]) -> EmptyGold | None:
+def _empty_gold(execution: Sequence[Verdict]) -> dict[str, Any] | None:
     """None where no verdict holds more than a score, and so none can say that its gold is empty."""
     if not any(verdict.details for verdict in execution):
         return None
     rest = [v.score for v in execution if not (v.details and v.details.get("empty"))]
     n = len(execution) - len(rest)
-    return EmptyGold(n, n / len(execution), estimate(rest))
+    return {"n": n, "share": n / len(execution), "without": estimate(rest)}
 
 
-def _other_mode(execution: Sequence[Verdict]) -> OtherMode | None:
+def _other_mode(execution: Sequence[Verdict]) -> dict[str, Any] | None:
     """None where no verdict knows another mode. A verdict that alone knows none is the same there:
     what gives no result (no SQL, an error) gives none in any mode."""
-    mode, there = "", []
+    mode, pairs = "", Counter[tuple[bool, bool]]()
     for verdict in execution:
-        other = verdict.details.get("other_mode") if verdict.details else None
-        if other:
-            mode = other["mode"]
-        there.append(bool(other["correct"]) if other else verdict.correct)
+        there = verdict.correct
+        if verdict.details and (other := verdict.details.get("other_mode")):
+            mode, there = other["mode"], bool(other["correct"])
+        pairs[verdict.correct, there] += 1
     if not mode:
         return None
-    pairs = Counter(zip((verdict.correct for verdict in execution), there, strict=True))
-    accuracy = estimate([float(correct) for correct in there])
-    return OtherMode(mode, accuracy, pairs[True, False], pairs[False, True])
+    scores = [float(there) for (_, there), n in pairs.items() for _ in range(n)]
+    return {
+        "mode": mode,
+        "only_here": pairs[True, False],
+        "only_there": pairs[False, True],
+        **estimate(scores)._asdict(),
+    }
 
 
-def _calibration(judged: Iterable[Judged]) -> Calibration | None:
-    answers, without_answer = [], 0
-    for _, prediction, verdicts in judged:
-        for verdict in verdicts:
-            if verdict.metric == EXECUTION and verdict.outcome is not Outcome.GOLD_ERROR:
-                if prediction.sql is None:
-                    without_answer += 1
-                elif prediction.confidence is not None:
-                    answers.append((prediction.confidence, verdict.correct))
-    return calibration(answers, without_answer)
+def _calibration(judged: Sequence[Judged]) -> Calibration | None:
+    pairs = [
+        (prediction, verdict.correct)
+        for _, prediction, verdicts in judged
+        for verdict in verdicts
+        if verdict.metric == EXECUTION and verdict.outcome is not Outcome.GOLD_ERROR
+    ]
+    answers = [
+        (made.confidence, correct)
+        for made, correct in pairs
+        if made.sql is not None and made.confidence is not None
+    ]
+    return calibration(answers, sum(made.sql is None for made, _ in pairs))
 
 
-def efficiency(predictions: Iterable[Prediction]) -> Efficiency:
-    """Median, 95th percentile and total seconds, and predictions per second."""
-    seconds = [prediction.seconds for prediction in predictions]
-    total = sum(seconds)
-    if total <= 0:
-        return Efficiency(None, None, None, None)
-    return Efficiency(quantile(seconds, 0.5), quantile(seconds, 0.95), total, len(seconds) / total)
-
-
-def token_use(predictions: Iterable[Prediction]) -> Tokens | None:
-    """Tokens in all and per query; None when no prediction counts them."""
-    counted = [prediction.tokens for prediction in predictions if any(prediction.tokens)]
+def _tokens(pairs: Sequence[tuple[int, int]]) -> dict[str, float] | None:
+    counted = [pair for pair in pairs if any(pair)]
     if not counted:
         return None
     prompt, completion = map(sum, zip(*counted, strict=True))
-    return Tokens(prompt, completion, (prompt + completion) / len(counted), len(counted))
+    each, n = (prompt + completion) / len(counted), len(counted)
+    return {"prompt": prompt, "completion": completion, "per_query": each, "n": n}
 
 
-def spending(predictions: Iterable[Prediction]) -> Spending | None:
-    """Dollars in all, per query and per 1,000 queries; None when no prediction carries a cost."""
-    costs = [prediction.cost for prediction in predictions if prediction.cost is not None]
+def _cost(dollars: Sequence[float | None]) -> dict[str, float] | None:
+    costs = [each for each in dollars if each is not None]
     if not costs:
         return None
-    total = sum(costs)
-    return Spending(total, total / len(costs), 1000 * total / len(costs), len(costs))
-
-
-# ----------------------------------------------------------------------------------- for programs
+    total, n = sum(costs), len(costs)
+    return {"total": total, "per_query": total / n, "per_1000": 1000 * total / n, "n": n}
 
 
 def as_json(report: Report, facts: Mapping[str, Any]) -> dict[str, Any]:
     """The report and the facts of its run (dataset, split, model, versions, ...) as one object."""
-    times, other = report.efficiency, _plain(report.other_mode)
-    if other:
-        other |= other.pop("accuracy")
-    return {
-        **facts,
-        "mode": report.mode,
-        **{
-            name: _plain(getattr(report, name))
-            for name in ("metrics", "by_difficulty", "by_database", "outcomes", "categories")
-        },
-        "components": _plain(report.components),
-        "empty_gold": _plain(report.empty_gold),
-        "other_mode": other,
-        "calibration": _plain(report.calibration),
-        "seconds": {"median": times.median, "p95": times.p95, "total": times.total},
-        "examples_per_second": times.examples_per_second,
-        "tokens": _plain(report.tokens),
-        "cost": _plain(report.spending),
-    }
+    return {**facts, **plain(report)}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Named tuples as dicts, all the way down."""
     if hasattr(value, "_asdict"):
         value = value._asdict()
     if isinstance(value, Mapping):
-        return {name: _plain(item) for name, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, tuple) else value
-
-
-# ------------------------------------------------------------------------------------- for people
+        return {name: plain(item) for name, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, tuple) else value
 
 
 def _score_table(report: Report, name_of: Callable[[str], str]) -> Table:
@@ -298,13 +223,13 @@ def _score_table(report: Report, name_of: Callable[[str], str]) -> Table:
 
 def as_csv(report: Report) -> str:
     """One line per metric and group: metric, kind (all, difficulty, database), group, mean, its ends, n."""
-    return table_as_csv(_score_table(report, str))
+    return table.as_csv(_score_table(report, str))
 
 
-def tables(report: Report) -> list[Table]:
-    """The report as tables: scores, components, outcomes, confidence, coverage."""
+def as_markdown(report: Report, facts: Mapping[str, Any]) -> str:
+    """The report as a page: scores, components, outcomes, confidence, coverage; remarks, then facts."""
     sure, percent = report.calibration, "{:.1%}".format
-    return [
+    tables = [
         _score_table(report, words),
         Table(
             [
@@ -331,19 +256,11 @@ def tables(report: Report) -> list[Table]:
             [(name, value, value.n) for name, value in (sure.coverage.items() if sure else ())],
         ),
     ]  # fmt: skip
-
-
-def as_markdown(report: Report, facts: Mapping[str, Any]) -> str:
-    """The report as a page: its tables, remarks, then the facts of the run."""
     title = f"# {facts.get('model')} on {facts.get('dataset')} {facts.get('split')}"
-    pages = [text for table in tables(report) if (text := table_as_markdown(table))]
-    remarks_and_facts = [
-        *(f"- {name}: {text}" for name, text in remarks(report).items()),
-        *(f"- {name}: {_short(value)}" for name, value in facts.items()),
-    ]
-    return (
-        "\n\n".join([title, f"Mode: {report.mode}.", *pages, "\n".join(remarks_and_facts)]) + "\n"
-    )
+    pages = [text for each in tables if (text := table.as_markdown(each))]
+    listed = {**_remarks(report), **{name: _short(value) for name, value in facts.items()}}
+    lines = "\n".join(f"- {name}: {text}" for name, text in listed.items())
+    return "\n\n".join([title, f"Mode: {report.mode}.", *pages, lines]) + "\n"
 
 
 def print_report(report: Report, title: str, folder: Path) -> None:
@@ -358,7 +275,7 @@ def print_report(report: Report, title: str, folder: Path) -> None:
         f1 = (f"{name} {score.f1:.1%}" for name, score in components.items())
         lines.append(("component F1", ", ".join(f1)))
     counts = (f"{n:,} {words(name)}" for name, n in report.categories.items())
-    lines += [("outcomes", ", ".join(counts)), *remarks(report).items(), ("run", str(folder))]
+    lines += [("outcomes", ", ".join(counts)), *_remarks(report).items(), ("run", str(folder))]
     print_facts(f"{title} (mode: {report.mode})", lines)
 
 
@@ -368,42 +285,39 @@ def print_facts(title: str, lines: Sequence[tuple[str, str]]) -> None:
     print(title, "", *(f"{name:{width}}  {text}" for name, text in lines), sep="\n")
 
 
-def remarks(report: Report) -> dict[str, str]:
+def _remarks(report: Report) -> dict[str, str]:
     """What qualifies the scores and what they cost, each in a few words."""
     lines = {}
-    if (empty := report.empty_gold) and empty.n:
+    if (empty := report.empty_gold) and empty["n"]:
+        without = shown(empty["without"])
         lines["empty gold results"] = (
-            f"{empty.n:,} examples, {empty.share:.1%}; without them {shown(empty.without)}"
+            f"{empty['n']:,} examples, {empty['share']:.1%}; without them {without}"
         )
     if other := report.other_mode:
-        lines[f"in {other.mode} mode"] = (
-            f"{shown(other.accuracy)}; {other.only_there:,} correct only there, "
-            f"{other.only_here:,} only here"
+        accuracy = Estimate(*(other[name] for name in Estimate._fields))
+        lines[f"in {other['mode']} mode"] = (
+            f"{shown(accuracy)}; {other['only_there']:,} correct only there, "
+            f"{other['only_here']:,} only here"
         )
     if sure := report.calibration:
-        lines["calibration"] = f"confidence is {sure.error * 100:.1f} points off in the mean" + (
-            ""
-            if sure.auc is None
-            else f"; a right answer has more than a wrong one in {sure.auc:.1%}"
-        )
-        lines["selective"] = (
-            "; ".join(f"{k} most confident: {shown(v)}" for k, v in sure.coverage.items())
-            + f"; area under the risk-coverage curve {sure.risk_area:.3f}"
-        )
-    times = report.efficiency
-    if times.median is not None and times.p95 is not None:
+        lines["calibration"] = f"confidence is {sure.error * 100:.1f} points off in the mean"
+        if sure.auc is not None:
+            lines["calibration"] += f"; a right answer has more than a wrong one in {sure.auc:.1%}"
+        covered = "; ".join(f"{k} most confident: {shown(v)}" for k, v in sure.coverage.items())
+        lines["selective"] = f"{covered}; area under the risk-coverage curve {sure.risk_area:.3f}"
+    if report.examples_per_second is not None:
         lines["speed"] = (
-            f"{times.examples_per_second:.2f} examples per second, "
-            f"median {times.median:.3f} s, 95th percentile {times.p95:.3f} s"
+            f"{report.examples_per_second:.2f} examples per second, "
+            f"median {report.seconds['median']:.3f} s, 95th percentile {report.seconds['p95']:.3f} s"
         )
     if tokens := report.tokens:
         lines["tokens"] = (
-            f"{tokens.prompt:,} read, {tokens.completion:,} written, {tokens.per_query:,.0f} per query"
+            "{prompt:,} read, {completion:,} written, {per_query:,.0f} per query".format(**tokens)
         )
-    if cost := report.spending:
+    if cost := report.cost:
         lines["cost"] = (
-            f"${cost.total:.4g} in all, ${cost.per_query:.3g} per query, "
-            f"${cost.per_1000:.3g} per 1,000 queries"
+            "${total:.4g} in all, ${per_query:.3g} per query, "
+            "${per_1000:.3g} per 1,000 queries".format(**cost)
         )
     return lines
 
@@ -415,6 +329,17 @@ def shown(value: Estimate) -> str:
     '75.0%  (95% interval 30.1% to 95.4%, n = 4)'
     """
     return f"{value.mean:.1%}  (95% interval {value.low:.1%} to {value.high:.1%}, n = {value.n:,})"
+
+
+def shown_difference(gap: Estimate) -> str:
+    """The mean difference of pairs, in points."""
+    low, high = f"{100 * gap.low:+.1f}", f"{100 * gap.high:+.1f}"
+    return f"{100 * gap.mean:+.1f} points  (95% interval {low} to {high}, n = {gap.n:,} pairs)"
+
+
+def shown_p(p: float) -> str:
+    """A p value."""
+    return f"p = {p:.3f}" if p >= 0.001 else "p < 0.001"
 
 
 def words(name: str) -> str:

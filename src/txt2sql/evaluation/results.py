@@ -4,10 +4,6 @@ One row per model, strategy and data set: exact match (EM) and execution accurac
 intervals and n, median time of a question, dollars per 1,000 questions. A cell without a number says
 why ("no key", "not trained here"); no expected or quoted number ever stands in its place. On WikiSQL,
 EM is logical-form accuracy, its own exact match.
-
->>> row = ResultRow("spider dev", "gpt-4", "zero-shot", missing=dict.fromkeys(CELLS, "no key"))
->>> row.cells()[3:]
-('no key', 'no key', 'no key', 'no key', None, 0)
 """
 
 from __future__ import annotations
@@ -17,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from txt2sql import costs
+from txt2sql.evaluation.report import plain
 from txt2sql.evaluation.statistics import Estimate
 from txt2sql.evaluation.table import Column, Table
 
@@ -45,34 +42,10 @@ class ResultRow:
     facts: Mapping[str, Any] = field(default_factory=dict)
     """What it was made with: run, commit, tokens, dollars of an hour, simulations of a search."""
 
-    @property
-    def n(self) -> int:
-        """Questions that EX is over."""
-        return self.execution.n if self.execution else 0
-
-    def cells(self) -> tuple[Any, ...]:
-        """What the table shows of it."""
-        values = (self.exact, self.execution, self.seconds, self.per_1000)
-        return (
-            self.data,
-            self.model,
-            self.strategy,
-            *(
-                self.missing.get(name, "") if value is None else value
-                for name, value in zip(CELLS, values, strict=True)
-            ),
-            self.n or None,
-            self.unanswered,
-        )
-
     def as_json(self) -> dict[str, Any]:
         """All that is known of it."""
-        return {
-            **asdict(self),
-            "exact": self.exact and self.exact._asdict(),
-            "execution": self.execution and self.execution._asdict(),
-            "by_difficulty": {name: value._asdict() for name, value in self.by_difficulty.items()},
-        }
+        row: dict[str, Any] = plain(asdict(self))
+        return row
 
 
 def as_table(rows: Sequence[ResultRow]) -> Table:
@@ -80,14 +53,16 @@ def as_table(rows: Sequence[ResultRow]) -> Table:
     columns = [
         *map(Column, ("data", "model", "strategy", "EM", "EX")),
         Column("time", lambda s: f"{s * 1000:,.0f} ms" if s < 10 else f"{s:,.1f} s"),
-        Column("cost / 1,000", _dollars),
+        Column("cost / 1,000", lambda d: f"${d:,.2f}" if d >= 0.1 or not d else f"${d:.2g}"),
         *map(Column, ("n", "unanswered")),
     ]
-    return Table(columns, [row.cells() for row in rows])
-
-
-def _dollars(amount: float) -> str:
-    return f"${amount:,.2f}" if amount >= 0.1 or not amount else f"${amount:.2g}"
+    lines = []
+    for row in rows:
+        values = zip(CELLS, (row.exact, row.execution, row.seconds, row.per_1000), strict=True)
+        cells = [row.missing.get(name, "") if value is None else value for name, value in values]
+        n = row.execution.n or None if row.execution else None
+        lines.append((row.data, row.model, row.strategy, *cells, n, row.unanswered))
+    return Table(columns, lines)
 
 
 def from_report(
@@ -104,46 +79,39 @@ def from_report(
     Without a cost of its own, as hosted models have, the model ran here: its seconds are paid for at
     the hourly price of the hardware, all of them, those of votes and searches included.
     """
-    metrics = report.get("metrics") or {}
+    metrics, times = report.get("metrics") or {}, report.get("seconds") or {}
     execution, exact = _estimate(metrics, _EXECUTION), _estimate(metrics, _EXACT)
     unanswered = sum((report.get("unanswered") or {}).values())
     if not any(value and value.n for value in (execution, exact)):
-        nothing = dict.fromkeys(CELLS, "no answers")
+        missing = dict.fromkeys(CELLS, "no answers")
         return ResultRow(
-            data, model, strategy, missing=nothing, unanswered=unanswered, source=source
+            data, model, strategy, missing=missing, unanswered=unanswered, source=source
         )
-    seconds = (report.get("seconds") or {}).get("median")
-    per_1000, no_cost = _cost(report, hourly)
+    price = costs.per_hour(report.get("hardware") or {}, hourly)
+    per_1000, no_cost = _cost(report, price)
     elsewhere = "not published" if source == "published" else ""
     reasons = {
         "EM": "not measured" if exact is None else "",
         "EX": "not measured" if execution is None else "",
-        "time": elsewhere or "no times" if seconds is None else "",
+        "time": elsewhere or "no times" if times.get("median") is None else "",
         "cost": elsewhere or no_cost if per_1000 is None else "",
     }
     levels = (report.get("by_difficulty") or {}).items()
+    facts = {name: report.get(name) for name in ("run", "commit", "tokens", "seconds", "questions")}
     return ResultRow(
         data,
         model,
         strategy,
         exact,
         execution,
-        seconds,
+        times.get("median"),
         per_1000,
         {name: reason for name, reason in reasons.items() if reason},
         unanswered,
         str(report.get("mode", "")),
         source,
         {name: value for name, each in levels if (value := _estimate(each, _EXECUTION))},
-        {
-            "run": report.get("run"),
-            "commit": report.get("commit"),
-            "tokens": report.get("tokens"),
-            "dollars_per_hour": costs.per_hour(report.get("hardware") or {}, hourly),
-            "seconds": report.get("seconds"),
-            "questions": report.get("questions"),
-            "simulations": report.get("search"),
-        },
+        {**facts, "dollars_per_hour": price, "simulations": report.get("search")},
     )
 
 
@@ -152,7 +120,7 @@ def _estimate(metrics: Mapping[str, Any], names: Sequence[str]) -> Estimate | No
     return Estimate(**value) if value else None
 
 
-def _cost(report: Mapping[str, Any], hourly: Mapping[str, float]) -> tuple[float | None, str]:
+def _cost(report: Mapping[str, Any], price: float | None) -> tuple[float | None, str]:
     """Dollars per 1,000 questions, or None and why."""
     if report.get("cost"):
         return float(report["cost"]["per_1000"]), ""
@@ -160,7 +128,6 @@ def _cost(report: Mapping[str, Any], hourly: Mapping[str, float]) -> tuple[float
         return None, "no price"
     seconds = (report.get("seconds") or {}).get("total")
     judged = sum((report.get("outcomes") or {}).values())
-    price = costs.per_hour(report.get("hardware") or {}, hourly)
     if not seconds or not judged:
         return None, "no times"
     if price is None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from txt2sql.execution.database import Database
 from txt2sql.types import Example, Outcome, Prediction, QueryResult, Verdict
 
 EXECUTION = "execution_accuracy"
@@ -77,13 +78,32 @@ class Judged(NamedTuple):
         return next((v for v in self.verdicts if v.metric == EXECUTION), self.verdicts[0])
 
 
-def without_sql(prediction: Prediction) -> tuple[Outcome, str]:
-    """Outcome and reason of a prediction that has no SQL: the predictor's own sentence if it has one."""
+Finding = tuple[Outcome, str]
+"""Outcome and reason; the reason of what is correct is empty."""
+
+
+class RightOrWrong:
+    """A metric whose score is 1 or 0; its subclasses find outcome and reason."""
+
+    name: str
+
+    def judge(self, example: Example, prediction: Prediction, database: Database) -> Finding:
+        """Outcome and reason of one prediction on one database."""
+        raise NotImplementedError
+
+    def __call__(self, example: Example, prediction: Prediction, database: Database) -> Verdict:
+        """Judge one prediction on one database."""
+        outcome, reason = self.judge(example, prediction, database)
+        return Verdict(example.id, self.name, outcome, float(outcome is Outcome.CORRECT), reason)
+
+
+def without_sql(prediction: Prediction) -> Finding:
+    """Of a prediction that has no SQL: the predictor's own sentence if it has one."""
     return Outcome.NO_SQL, prediction.problem or "the completion holds no SQL"
 
 
-def failure(result: QueryResult) -> tuple[Outcome, str]:
-    """Outcome and reason of a statement that did not run to its end."""
+def failure(result: QueryResult) -> Finding:
+    """Of a statement that did not run to its end."""
     return Outcome.TIMEOUT if result.timed_out else Outcome.PREDICTION_ERROR, result.error or ""
 
 

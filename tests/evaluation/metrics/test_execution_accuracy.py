@@ -38,7 +38,6 @@ def judged(
         (CITIES, "SELECT DISTINCT city FROM shop"),  # a duplicate missing
         (CITIES, "SELECT city FROM shop UNION ALL SELECT 'Lisbon'"),  # a row too many
         (CITIES, "SELECT city, id FROM shop"),  # a column too many
-        (CITIES, "SELECT lower(city) FROM shop"),  # another case
         ("SELECT rating FROM shop", "SELECT coalesce(rating, 0) FROM shop"),  # 0 is not NULL
         ("SELECT id FROM shop ORDER BY opened", "SELECT id FROM shop ORDER BY opened DESC"),
         ("SELECT city FROM shop WHERE id = 9", CITIES),  # something where nothing is
@@ -82,11 +81,10 @@ def test_sql_without_end_is_a_timeout_and_rows_without_end_are_wrong(shop: Datab
     assert judged(shop, CITIES, endless.format("i")).outcome is Outcome.WRONG_RESULT
 
 
-@pytest.mark.parametrize("sql", [CITIES, None, "SELECT town FROM shop"])
-def test_a_failing_gold_is_never_the_models_fault(shop: Database, sql: str | None) -> None:
-    verdict = judged(shop, "SELECT town FROM shop", sql)
-    assert verdict.outcome is Outcome.GOLD_ERROR
-    assert "town" in verdict.reason
+def test_a_failing_gold_is_never_the_models_fault(shop: Database) -> None:
+    for sql in (CITIES, None, "SELECT town FROM shop"):
+        verdict = judged(shop, "SELECT town FROM shop", sql)
+        assert verdict.outcome is Outcome.GOLD_ERROR and "town" in verdict.reason
 
 
 @pytest.mark.parametrize(
@@ -155,13 +153,6 @@ def test_a_strict_order_is_free_within_ties(
     shop: Database, gold: str, sql: str, right: bool
 ) -> None:
     assert judged(shop, gold, sql).correct is right
-
-
-def test_an_empty_gold_result_is_told(shop: Database) -> None:
-    nothing = "SELECT city FROM shop WHERE id = 9"
-    assert (judged(shop, nothing, nothing).details or {})["empty"] is True
-    assert (judged(shop, nothing, CITIES).details or {})["empty"] is True
-    assert "empty" not in (judged(shop, CITIES, CITIES).details or {})
 
 
 def test_right_by_luck_on_one_database_is_wrong_on_a_suite(tmp_path: Path) -> None:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping
-from functools import cached_property, lru_cache, partial
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from txt2sql.errors import ConfigError
 from txt2sql.evaluation.gold import GoldResults
+from txt2sql.evaluation.metrics.answer_accuracy import AnswerAccuracy
+from txt2sql.evaluation.metrics.bird import BirdExecutionAccuracy
 from txt2sql.evaluation.metrics.exact_set_match import ComponentMatch, ExactSetMatch
 from txt2sql.evaluation.metrics.execution_accuracy import ExecutionAccuracy, TestSuiteAccuracy
 from txt2sql.evaluation.mode import Judging
@@ -22,7 +24,7 @@ from txt2sql.sql.spider_query import key_map
 from txt2sql.types import Example, Prediction, Schema, Verdict
 
 if TYPE_CHECKING:
-    from txt2sql.evaluation.metrics.logical_form import GoldForm
+    from txt2sql.sql.sketch import Sketch
 
 
 class Metric(Protocol):
@@ -57,62 +59,47 @@ class Context:
         self.split = split
         self.suites = suites
         self.gold = GoldResults(judging.limits)
+        self.keys = cache(self._keys)
+        self.has_forms = hasattr(source, "logical_forms")  # as WikiSQL has
 
-    def keys(self, db_id: str) -> Mapping[str, str] | None:
+    def _keys(self, db_id: str) -> Mapping[str, str] | None:
         """Column -> the column that stands for its foreign keys, as tables.json declares them."""
         entry_of = getattr(self.source, "entry", None)
         entry: Mapping[str, Any] | None = entry_of(db_id) if entry_of else None
         return key_map(entry) if entry is not None else None
 
-    @property
-    def has_forms(self) -> bool:
-        """Whether the data set has logical forms, as WikiSQL does."""
-        return hasattr(self.source, "logical_forms")
-
-    def form(self, example_id: str) -> GoldForm | None:
-        """The gold logical form of one example, where the data set has them."""
+    def form(self, example_id: str) -> Sketch | None:
+        """The gold query sketch of one example, where the data set has them."""
         return self._forms.get(example_id)
 
     @cached_property
-    def _forms(self) -> dict[str, GoldForm]:
+    def _forms(self) -> dict[str, Sketch]:
+        from txt2sql.sql.sketch import Sketch
+
         forms = getattr(self.source, "logical_forms", None)
         if forms is None or not self.split:
             return {}
-        return {form.example_id: form for form in forms(self.split)}
+        return {
+            form.example_id: Sketch(form.sel, form.agg, form.conds) for form in forms(self.split)
+        }
 
 
-# Those that are rarely asked for are loaded when they are: what is loaded here, every run waits for.
+# Those below load sqlglot, for which a run that does not ask for them need not wait.
 
 
 def _clause_jaccard(context: Context) -> Metric:
-    from txt2sql.evaluation.metrics.clause_jaccard import ClauseJaccard  # loads sqlglot
+    from txt2sql.evaluation.metrics.clause_jaccard import ClauseJaccard
 
     return ClauseJaccard(lru_cache(context.source.schema))
 
 
-def _logical_form(context: Context) -> Metric:
-    from txt2sql.evaluation.metrics.logical_form import LogicalFormAccuracy
+def _of_sketches(name: str, context: Context) -> Metric:
+    from txt2sql.evaluation.metrics import logical_form
 
-    return LogicalFormAccuracy(context.source.schema, context.form, context.judging.official)
-
-
-def _wikisql(context: Context) -> Metric:
-    from txt2sql.evaluation.metrics.logical_form import WikiSQLExecutionAccuracy
-
-    limits = context.judging.limits
-    return WikiSQLExecutionAccuracy(context.source.schema, context.form, limits)
-
-
-def _bird(name: str, context: Context) -> Metric:
-    from txt2sql.evaluation.metrics.bird import BirdMetric
-
-    return BirdMetric(name, context.judging.official, context.gold)
-
-
-def _answers(context: Context) -> Metric:
-    from txt2sql.evaluation.metrics.answer_accuracy import AnswerAccuracy
-
-    return AnswerAccuracy(context.judging.limits)
+    judging = context.judging
+    metric: type[logical_form.LogicalFormAccuracy | logical_form.WikiSQLExecutionAccuracy]
+    metric = getattr(logical_form, name)
+    return metric(context.source.schema, context.form, judging.official, judging.limits)
 
 
 METRICS: dict[str, Callable[[Context], Metric]] = {
@@ -121,11 +108,10 @@ METRICS: dict[str, Callable[[Context], Metric]] = {
     "exact_match": lambda c: ExactSetMatch(c.keys, c.judging.official),
     "component_match": lambda c: ComponentMatch(c.keys, c.judging.official),
     "clause_jaccard": _clause_jaccard,
-    "logical_form_accuracy": _logical_form,
-    "wikisql_execution_accuracy": _wikisql,
-    "answer_accuracy": _answers,
-    "bird_execution_accuracy": partial(_bird, "bird_execution_accuracy"),
-    "bird_soft_f1": partial(_bird, "bird_soft_f1"),
+    "logical_form_accuracy": lambda c: _of_sketches("LogicalFormAccuracy", c),
+    "wikisql_execution_accuracy": lambda c: _of_sketches("WikiSQLExecutionAccuracy", c),
+    "answer_accuracy": lambda c: AnswerAccuracy(c.judging.limits),
+    "bird_execution_accuracy": lambda c: BirdExecutionAccuracy(c.judging.official, c.gold),
 }
 """Name -> a new metric for a context."""
 

@@ -24,21 +24,20 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from txt2sql.evaluation.mode import LIMITS
-from txt2sql.evaluation.verdicts import failure, without_sql
+from txt2sql.evaluation.verdicts import Finding, RightOrWrong, failure, without_sql
 from txt2sql.execution.database import Database
 from txt2sql.execution.execute import Limits, execute
-from txt2sql.types import Cell, Example, Outcome, Prediction, Row, Verdict
+from txt2sql.types import Cell, Example, Outcome, Prediction, Row
 
-_SHOWN = 3
 _MAX_ROWS = 1000
 """No answer is a list as long as this."""
 
 _NUMBER = re.compile(
-    r"(?P<sign>[-+]?)\s*(?P<currency>[$€£¥]|us\$)?\s*(?P<digits>\d[\d,]*(?:\.\d+)?|\.\d+)"
+    r"(?P<sign>[-+]?)\s*(?:[$€£¥]|us\$)?\s*"
+    r"(?P<digits>\d{1,3}(?:,\d{2,3})*(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
     r"(?:e(?P<exponent>[-+]?\d+))?(?:st|nd|rd|th)?\s*(?P<unit>%|percent|[a-z°²³/.]+[23]?)?",
     re.I,
 )
-_GROUPS = re.compile(r"\d{1,3}(,\d{2,3})*(\.\d+)?|\d+(\.\d+)?|\.\d+")
 _MONTHS = {
     name: number
     for number, names in enumerate(
@@ -58,15 +57,12 @@ _DATES = (
 )
 """A text may be a date in several of these ways, as 05/06/1991 is."""
 
-_CENTURY = 69
-"""Two-digit years from here on are of the twentieth century, as in POSIX."""
-
 _NOTE = re.compile(r"\[[^\]]*\]|(?<=\S)\s*\([^()]*\)\s*$")
 _QUOTES = "\"'“”‘’ "
 _SEPARATOR = re.compile(r"\s*[,;|\n]\s*")
 
 
-class AnswerAccuracy:
+class AnswerAccuracy(RightOrWrong):
     """1 where the rows of the prediction are the answers. An example without answers is GOLD_ERROR."""
 
     name = "answer_accuracy"
@@ -74,14 +70,7 @@ class AnswerAccuracy:
     def __init__(self, limits: Limits = LIMITS) -> None:
         self.limits = limits
 
-    def __call__(self, example: Example, prediction: Prediction, database: Database) -> Verdict:
-        """Judge one prediction on one database."""
-        outcome, reason = self._judge(example, prediction, database)
-        return Verdict(example.id, self.name, outcome, float(outcome is Outcome.CORRECT), reason)
-
-    def _judge(
-        self, example: Example, prediction: Prediction, database: Database
-    ) -> tuple[Outcome, str]:
+    def judge(self, example: Example, prediction: Prediction, database: Database) -> Finding:
         if not example.answers:
             return Outcome.GOLD_ERROR, "the question has no answers on record"
         if not (prediction.sql and prediction.sql.strip()):
@@ -91,11 +80,8 @@ class AnswerAccuracy:
             return failure(result)
         if answers_match(result.rows, example.answers):
             return Outcome.CORRECT, ""
-        rows = ", ".join(map(str, result.rows[:_SHOWN])) or "no rows"
-        return Outcome.WRONG_RESULT, f"{rows} instead of {', '.join(example.answers[:_SHOWN])}"
-
-
-# --------------------------------------------------------------------------------- the comparison
+        rows = ", ".join(map(str, result.rows[:3])) or "no rows"
+        return Outcome.WRONG_RESULT, f"{rows} instead of {', '.join(example.answers[:3])}"
 
 
 class _Number(NamedTuple):
@@ -138,18 +124,16 @@ def _same(cells: Iterable[str], answers: Iterable[str]) -> bool:
 
 
 def _matches(result: _Value, target: _Value) -> bool:
-    if result.text == target.text and target.text:
-        return True
-    if result.dates & target.dates:
+    if (result.text == target.text and target.text) or result.dates & target.dates:
         return True
     if result.number is None or target.number is None:
         return False
     one, other = result.number, target.number
     if one.unit and other.unit and one.unit != other.unit:
         return False
-    if _close(one.value, other):
-        return True
-    return other.unit == "%" and not one.unit and _close(100 * one.value, other)
+    # 0.05 is 5%, too.
+    values = [one.value, 100 * one.value] if other.unit == "%" and not one.unit else [one.value]
+    return any(_close(value, other) for value in values)
 
 
 def _close(value: float, target: _Number) -> bool:
@@ -172,8 +156,7 @@ def _text(cell: Cell) -> str:
 def _value(raw: str) -> _Value:
     folded = unicodedata.normalize("NFKD", raw)
     folded = "".join(c for c in folded if not unicodedata.combining(c)).lower()
-    folded = re.sub(r"[‐‑‒–—−]", "-", folded)
-    line = " ".join(folded.split()).strip()
+    line = " ".join(re.sub(r"[‐‑‒–—−]", "-", folded).split())
     short = line
     while (cut := _NOTE.sub("", short).strip()) != short and cut:
         short = cut
@@ -186,19 +169,18 @@ def _value(raw: str) -> _Value:
 
 def _number(text: str) -> _Number | None:
     match = _NUMBER.fullmatch(text)
-    if match is None or not _GROUPS.fullmatch(match["digits"]):
+    if match is None:
         return None
     digits = match["digits"].replace(",", "")
     value = float(f"{match['sign']}{digits}e{match['exponent'] or 0}")
     unit = (match["unit"] or "").strip(".")
-    unit = "%" if unit == "percent" else unit
     if unit in _MONTHS or not math.isfinite(value):  # "13 august" is no 13
         return None
-    return _Number(value, len(digits.partition(".")[2]), unit)
+    return _Number(value, len(digits.partition(".")[2]), "%" if unit == "percent" else unit)
 
 
 def _dates(text: str) -> Iterator[tuple[int, int, int]]:
-    """(year, month, day) of every way to read the text as a date of the calendar; 0 for what it lacks."""
+    """Of every way to read the text as a date of the calendar."""
     for form in _DATES:
         match = re.fullmatch(form, text)
         if match is None or not (match["day"] or match["year"]):
@@ -207,7 +189,7 @@ def _dates(text: str) -> Iterator[tuple[int, int, int]]:
         month = int(name) if name.isdigit() else _MONTHS.get(name, 0)
         year, day = int(match["year"] or 0), int(match["day"] or 0)
         if len(match["year"] or "") == 2:
-            year += 1900 if year >= _CENTURY else 2000
+            year += 1900 if year >= 69 else 2000  # as in POSIX
         with suppress(ValueError):
             date(year or 2000, month, day or 1)
             yield year, month, day

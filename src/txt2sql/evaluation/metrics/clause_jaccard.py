@@ -30,25 +30,25 @@ class ClauseJaccard:
 
     def __call__(self, example: Example, prediction: Prediction, database: Database) -> Verdict:
         """Judge one prediction."""
+        outcome, reason, score = self._judge(example, prediction)
+        return Verdict(example.id, self.name, outcome, score, reason)
+
+    def _judge(self, example: Example, prediction: Prediction) -> tuple[Outcome, str, float]:
         schema = self.schema(example.db_id)
         gold = clause_items(example.gold_sql, schema)
         if gold is None:
-            reason = "the gold query cannot be parsed"
-            return Verdict(example.id, self.name, Outcome.GOLD_ERROR, 0.0, reason)
+            return Outcome.GOLD_ERROR, "the gold query cannot be parsed", 0.0
         if not (prediction.sql and prediction.sql.strip()):
-            outcome, reason = without_sql(prediction)
-            return Verdict(example.id, self.name, outcome, 0.0, reason)
+            return (*without_sql(prediction), 0.0)
         predicted = clause_items(prediction.sql, schema)
         if predicted is None:
-            reason = "the prediction cannot be parsed as one query"
-            return Verdict(example.id, self.name, Outcome.PREDICTION_ERROR, 0.0, reason)
+            return Outcome.PREDICTION_ERROR, "the prediction cannot be parsed as one query", 0.0
         outcome = Outcome.CORRECT if gold == predicted else Outcome.WRONG_RESULT
-        score, reason = jaccard(gold, predicted), difference(gold, predicted)
-        return Verdict(example.id, self.name, outcome, score, reason)
+        return outcome, _difference(gold, predicted), jaccard(gold, predicted)
 
 
-def difference(gold: Items, predicted: Items) -> str:
-    """What is missing and what is too much, for a person who reads verdicts."""
+def _difference(gold: Items, predicted: Items) -> str:
+    """What is missing and what is too much."""
     sentences = []
     for word, bag in (("missing", gold - predicted), ("extra", predicted - gold)):
         if bag:

@@ -4,8 +4,7 @@ Field's name: exact set match without values, the official metric of Spider (Yu 
 Two queries match when ten components agree (select, where, group, ... as sets) and FROM names the same
 tables; values, join conditions and the number of LIMIT are not compared. The verdicts are those of the
 official evaluator. Component match (Spider's partial matching) scores each of the ten on its own, all
-or nothing for one pair; `aggregate` sums them over examples as Spider does. `compare` is pure and
-memoised, so that both metrics share one parse and one comparison of each pair.
+or nothing for one pair; `aggregate` sums them over examples as Spider does.
 
 >>> schema = SpiderSchema({"singer": ("name", "age")})
 >>> compare(schema, "SELECT name, age FROM singer", "select age, name from singer").exact
@@ -35,10 +34,6 @@ from txt2sql.types import Example, Outcome, Prediction, Verdict
 Keys = Callable[[str], Mapping[str, str] | None]
 """db_id -> its foreign-key map (`spider_query.key_map`), or None: the keys that the file declares."""
 
-_REMEMBERED = 8192
-_LONG = 4000
-"""Characters beyond which a text is read anew each time: what is remembered stays small."""
-
 
 class Score(NamedTuple):
     """One component: all or nothing. `label_total` counts it in the gold, `pred_total` in the other."""
@@ -63,37 +58,37 @@ class Match(NamedTuple):
     hardness: str | None
 
 
-def compare(schema: SpiderSchema, gold: str, predicted: str) -> Match:
-    """Exact set match and the ten components of one pair of queries on one database."""
-    if len(gold) + len(predicted) > _LONG:
-        return _compare(schema, gold, predicted)
-    return _remembered_match(schema, gold, predicted)
-
-
 def hardness(sql: str, schema: SpiderSchema) -> str | None:
     """easy, medium, hard or extra; None when the query is not in Spider's subset of SQL."""
     query = parse(sql, schema)
     return query and level(query)
 
 
-def _compare(schema: SpiderSchema, gold: str, predicted: str) -> Match:
-    expected = _remembered_gold(schema, gold)
-    given = parse(predicted, schema)
+@lru_cache(4)  # the two metrics ask for each pair one after the other
+def compare(schema: SpiderSchema, gold: str, predicted: str) -> Match:
+    """Exact set match and the ten components of one pair of queries on one database."""
+    expected, given = _gold(schema, gold), parse(predicted, schema)
     if expected is None:
         return Match(False, {}, given is not None, None)
-    partial, exact = components(
-        expected[0], EMPTY if given is None else normalise(given, schema.keys)
-    )
+    form = EMPTY if given is None else normalise(given, schema.keys)
+    partial, exact = components(expected[0], form)
     return Match(exact, partial, given is not None, expected[1])
 
 
-_remembered_match = lru_cache(_REMEMBERED)(_compare)
-
-
-@lru_cache(_REMEMBERED)
-def _remembered_gold(schema: SpiderSchema, sql: str) -> tuple[Form, str] | None:
+@lru_cache(8192)
+def _gold(schema: SpiderSchema, sql: str) -> tuple[Form, str] | None:
     query = parse(sql, schema)
     return None if query is None else (normalise(query, schema.keys), level(query))
+
+
+_BAGS: dict[str, Callable[[Form], Sequence[Hashable]]] = {
+    "select": lambda form: form.select,
+    "select(no AGG)": lambda form: [item.expression for item in form.select],
+    "where": lambda form: form.where,
+    "where(no OP)": lambda form: [e if isinstance(e, str) else e.expression for e in form.where],
+    "group(no Having)": lambda form: [name.partition(".")[2] or name for name in form.group],
+}
+"""Component -> what of a query is compared as a multiset."""
 
 
 def components(gold: Form, predicted: Form) -> tuple[dict[str, Score], bool]:
@@ -101,22 +96,16 @@ def components(gold: Form, predicted: Form) -> tuple[dict[str, Score], bool]:
     group = bool(gold.group), bool(predicted.group)
     order = bool(gold.order[0]), bool(predicted.order[0])
     partial = {
-        "select": _bags(gold.select, predicted.select),
-        "select(no AGG)": _bags(
-            [item.expression for item in gold.select],
-            [item.expression for item in predicted.select],
-        ),
-        "where": _bags(gold.where, predicted.where),
-        "where(no OP)": _bags(_left_sides(gold), _left_sides(predicted)),
-        "group(no Having)": _bags(_unqualified(gold.group), _unqualified(predicted.group)),
+        name: _score(_same_bag(of(gold), of(predicted)), len(of(gold)), len(of(predicted)))
+        for name, of in _BAGS.items()
+    }
+    partial |= {
         "group": _score(
-            not any(group)
-            or (all(group) and gold.group == predicted.group and gold.having == predicted.having),
+            not any(group) or (gold.group == predicted.group and gold.having == predicted.having),
             *group,
         ),
         "order": _score(
-            not any(order)
-            or (all(order) and gold.order == predicted.order and gold.limit == predicted.limit),
+            not any(order) or (gold.order == predicted.order and gold.limit == predicted.limit),
             *order,
         ),
         "and/or": (
@@ -136,28 +125,12 @@ def components(gold: Form, predicted: Form) -> tuple[dict[str, Score], bool]:
     return partial, same
 
 
-@lru_cache(1024)
 def _score(same: bool, label_total: int, pred_total: int) -> Score:
     return Score(int(same), int(same), int(same), int(label_total), int(pred_total))
 
 
-def _bags(gold: Sequence[Hashable], predicted: Sequence[Hashable]) -> Score:
-    return _score(_same_bag(gold, predicted), len(gold), len(predicted))
-
-
 def _same_bag(gold: Sequence[Hashable], predicted: Sequence[Hashable]) -> bool:
-    """Equal as multisets."""
-    if gold == predicted:
-        return True
-    return 1 < len(gold) == len(predicted) and Counter(gold) == Counter(predicted)
-
-
-def _left_sides(form: Form) -> list[Hashable]:
-    return [each if isinstance(each, str) else each.expression for each in form.where]
-
-
-def _unqualified(columns: Sequence[str]) -> list[str]:
-    return [column.partition(".")[2] or column for column in columns]
+    return gold == predicted or Counter(gold) == Counter(predicted)
 
 
 def _branches(gold: Form, predicted: Form) -> Score:
@@ -172,7 +145,7 @@ def _branches(gold: Form, predicted: Form) -> Score:
     return _score(label_total == pred_total == matches, label_total, pred_total)
 
 
-class Matcher:
+class _Matcher:
     """Prediction -> Match on its database: what exact set match and component match share.
 
     `keys` gives the foreign-key map of a database. With `official`, every `value` in a prediction is
@@ -182,20 +155,6 @@ class Matcher:
     def __init__(self, keys: Keys | None = None, official: bool = True) -> None:
         self.keys = keys
         self.official = official
-        self._schemas: dict[Database, tuple[tuple[int, ...], SpiderSchema]] = {}
-
-    def schema(self, database: Database) -> SpiderSchema:
-        """The schema of a database as the official evaluator reads it; read again when it changed."""
-        try:
-            identity = sandbox.identity(str(database.path))
-        except OSError as problem:
-            raise _unreadable(database, problem) from problem
-        cached = self._schemas.get(database)
-        if cached is None or cached[0] != identity:
-            keys = self.keys(database.db_id) if self.keys else None
-            fixed = None if keys is None else frozenset(keys.items())
-            cached = self._schemas[database] = (identity, _read_schema(database, identity, fixed))
-        return cached[1]
 
     def judge(
         self, example: Example, prediction: Prediction, database: Database
@@ -204,38 +163,46 @@ class Matcher:
         predicted = prediction.sql or ""
         if self.official:
             predicted = official.prediction(predicted)
+        keys = self.keys(database.db_id) if self.keys else None
         try:
-            match = compare(self.schema(database), example.gold_sql, predicted)
+            schema = _schema(
+                database,
+                sandbox.identity(str(database.path)),  # a file that changed is read again
+                None if keys is None else frozenset(keys.items()),
+            )
         except DatabaseError as problem:
             return Outcome.GOLD_ERROR, str(problem), Match(False, {}, False, None)
-        return (*_outcome(match, prediction, predicted), match)
+        except (OSError, sqlite3.Error) as problem:
+            reason = f"cannot read the tables of '{database.path}' ({problem}); give a readable SQLite file"
+            return Outcome.GOLD_ERROR, reason, Match(False, {}, False, None)
+        match = compare(schema, example.gold_sql, predicted)
+        if match.hardness is None:
+            return Outcome.GOLD_ERROR, "the gold query is not in Spider's subset of SQL", match
+        if not predicted.strip():
+            return (*without_sql(prediction), match)
+        if not match.parsed:
+            reason = "not in Spider's subset of SQL, or names unknown columns"
+            return Outcome.PREDICTION_ERROR, reason, match
+        if match.exact:
+            return Outcome.CORRECT, "", match
+        differing = [name for name, score in match.partial.items() if not score.f1]
+        return Outcome.WRONG_RESULT, f"other {', '.join(differing) or 'tables'}", match
 
 
 @lru_cache(256)
-def _read_schema(
+def _schema(
     database: Database, identity: tuple[int, ...], keys: frozenset[tuple[str, str]] | None
 ) -> SpiderSchema:
-    """Tables in the order of sqlite_master, sqlite_sequence included, views not."""
+    """As the official evaluator reads it: tables in the order of sqlite_master, views not."""
     with closing(database.connect()) as connection:
-        try:
-            listed = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-            names = database.tables or tuple(name for (name,) in listed)
-            tables = {
-                name: tuple(
-                    row[1]
-                    for row in connection.execute(f"PRAGMA table_info({sandbox.quoted(name)})")
-                )
-                for name in names
-            }
-        except sqlite3.Error as problem:
-            raise _unreadable(database, problem) from problem
+        listed = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        tables = {
+            name: tuple(
+                row[1] for row in connection.execute(f"PRAGMA table_info({sandbox.quoted(name)})")
+            )
+            for name in database.tables or tuple(name for (name,) in listed)
+        }
     return SpiderSchema(tables, _declared_keys(database) if keys is None else dict(keys))
-
-
-def _unreadable(database: Database, problem: Exception) -> DatabaseError:
-    return DatabaseError(
-        f"cannot read the tables of '{database.path}' ({problem}); give a readable SQLite file"
-    )
 
 
 def _declared_keys(database: Database) -> dict[str, str]:
@@ -252,20 +219,7 @@ def _declared_keys(database: Database) -> dict[str, str]:
     return group_keys(list(places), pairs)
 
 
-def _outcome(match: Match, prediction: Prediction, predicted: str) -> tuple[Outcome, str]:
-    if match.hardness is None:
-        return Outcome.GOLD_ERROR, "the gold query is not in Spider's subset of SQL"
-    if not predicted.strip():
-        return without_sql(prediction)
-    if not match.parsed:
-        return Outcome.PREDICTION_ERROR, "not in Spider's subset of SQL, or names unknown columns"
-    if match.exact:
-        return Outcome.CORRECT, ""
-    differing = [name for name, score in match.partial.items() if not score.f1]
-    return Outcome.WRONG_RESULT, f"other {', '.join(differing) or 'tables'}"
-
-
-class ExactSetMatch(Matcher):
+class ExactSetMatch(_Matcher):
     """Score 1 where the whole query matches; `details` has the hardness of the gold query."""
 
     name = "exact_match"
@@ -277,7 +231,7 @@ class ExactSetMatch(Matcher):
         return Verdict(example.id, self.name, outcome, float(match.exact), reason, details)
 
 
-class ComponentMatch(Matcher):
+class ComponentMatch(_Matcher):
     """Scores between 0 and 1; an unreadable prediction scores 0, its parts those of an empty query."""
 
     name = "component_match"
@@ -317,14 +271,13 @@ def aggregate(partials: Iterable[Mapping[str, Mapping[str, Any]]]) -> dict[str, 
     for partial in partials:
         for name, score in partial.items():
             by_name.setdefault(name, []).append(score)
-    return {name: _aggregate(scores) for name, scores in by_name.items()}
-
-
-def _aggregate(scores: list[Mapping[str, Any]]) -> ComponentScore:
-    predicted = [score["acc"] for score in scores if score["pred_total"] > 0]
-    gold = [score["rec"] for score in scores if score["label_total"] > 0]
-    accuracy = sum(predicted) / len(predicted) if predicted else 0.0
-    recall = sum(gold) / len(gold) if gold else 0.0
-    # Nothing predicted and nothing in the gold is right.
-    f1 = 2 * accuracy * recall / (accuracy + recall) if accuracy or recall else 1.0
-    return ComponentScore(accuracy, recall, f1, len(predicted), len(gold))
+    scores = {}
+    for name, each in by_name.items():
+        predicted = [score["acc"] for score in each if score["pred_total"] > 0]
+        gold = [score["rec"] for score in each if score["label_total"] > 0]
+        accuracy = sum(predicted) / len(predicted) if predicted else 0.0
+        recall = sum(gold) / len(gold) if gold else 0.0
+        # Nothing predicted and nothing in the gold is right.
+        f1 = 2 * accuracy * recall / (accuracy + recall) if accuracy or recall else 1.0
+        scores[name] = ComponentScore(accuracy, recall, f1, len(predicted), len(gold))
+    return scores

@@ -15,7 +15,7 @@ the same one on every database.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -27,18 +27,13 @@ from txt2sql.evaluation.mode import Judging
 from txt2sql.evaluation.verdicts import failure, without_sql
 from txt2sql.execution.compare import same_as_official, same_result, same_up_to_ties
 from txt2sql.execution.database import Database
-from txt2sql.execution.execute import Limits, execute
+from txt2sql.execution.execute import execute
 from txt2sql.sql import is_ordered, official
 from txt2sql.sql.ties import with_order_keys
 from txt2sql.types import Example, Outcome, Prediction, QueryResult, Verdict
 
 _ordered = lru_cache(8192)(is_ordered)
 _with_order_keys = lru_cache(8192)(with_order_keys)
-
-
-@lru_cache(1024)
-def _up_to(limits: Limits, rows: int) -> Limits:
-    return replace(limits, max_rows=rows)
 
 
 _COMPARABLE = (Outcome.CORRECT, Outcome.WRONG_RESULT, Outcome.PREDICTION_ERROR)
@@ -57,35 +52,31 @@ class ExecutionAccuracy:
 
     name = "execution_accuracy"
 
-    def __init__(
-        self,
-        judging: Judging | None = None,
-        *,
-        databases: Callable[[Database], Sequence[Database]] = lambda database: (database,),
-        gold: GoldResults | None = None,
-    ) -> None:
+    def __init__(self, judging: Judging | None = None, *, gold: GoldResults | None = None) -> None:
         self.judging = judging or Judging()
-        self.databases = databases
         self.gold = gold or GoldResults(self.judging.limits)
         self._last: tuple[object, QueryResult] = (None, QueryResult())
 
+    def databases(self, database: Database) -> Sequence[Database]:
+        """All that a query is run on."""
+        return (database,)
+
     def __call__(self, example: Example, prediction: Prediction, database: Database) -> Verdict:
         """Judge one prediction on every database that goes with `database`."""
-        databases = tuple(self.databases(database))
-        finding = self._any(example, prediction, databases, self.judging.official)
+        databases = self.databases(database)
+        finding = self._find(example, prediction, databases, self.judging.official)
         details: dict[str, Any] = {"empty": True} if finding.empty else {}
         if self.judging.both and finding.outcome in _COMPARABLE:
-            other = self._any(example, prediction, databases, not self.judging.official)
+            other = self._find(example, prediction, databases, not self.judging.official)
             details["other_mode"] = {
                 "mode": "strict" if self.judging.official else "official",
                 "correct": other.outcome is Outcome.CORRECT,
             }
-        score = 1.0 if finding.outcome is Outcome.CORRECT else 0.0
-        return Verdict(
-            example.id, self.name, finding.outcome, score, finding.reason, details or None
-        )
+        outcome, reason, _ = finding
+        score = float(outcome is Outcome.CORRECT)
+        return Verdict(example.id, self.name, outcome, score, reason, details or None)
 
-    def _any(
+    def _find(
         self,
         example: Example,
         prediction: Prediction,
@@ -93,22 +84,21 @@ class ExecutionAccuracy:
         as_official: bool,
     ) -> _Finding:
         """Correct by one of the golds, else the finding by the first."""
-        first = self._all(example.gold_sql, prediction, databases, as_official)
+
+        def by(gold: str) -> _Finding:
+            """The finding on the first database that says no, else on the last."""
+            finding = _Finding(Outcome.GOLD_ERROR)
+            for database in databases:
+                finding = self._one(gold, prediction, database, as_official)
+                if finding.outcome is not Outcome.CORRECT:
+                    break
+            return finding
+
+        first = by(example.gold_sql)
         if first.outcome in (Outcome.CORRECT, Outcome.GOLD_ERROR, Outcome.NO_SQL):
             return first
-        others = (self._all(gold, prediction, databases, as_official) for gold in example.accepted)
+        others = map(by, example.accepted)
         return next((other for other in others if other.outcome is Outcome.CORRECT), first)
-
-    def _all(
-        self, gold: str, prediction: Prediction, databases: Sequence[Database], as_official: bool
-    ) -> _Finding:
-        """The finding on the first database that says no, else on the last."""
-        finding = _Finding(Outcome.GOLD_ERROR, "there is no database to run it on")
-        for database in databases:
-            finding = self._one(gold, prediction, database, as_official)
-            if finding.outcome is not Outcome.CORRECT:
-                break
-        return finding
 
     def _one(
         self, gold_sql: str, prediction: Prediction, database: Database, as_official: bool
@@ -134,15 +124,18 @@ class ExecutionAccuracy:
             same = same_result(gold, predicted, ordered) or (
                 ordered and self._differs_in_ties(gold_sql, gold, predicted, database)
             )
-        return _Finding(Outcome.CORRECT, empty=not gold.rows) if same else _wrong(gold, predicted)
+        if same:
+            return _Finding(Outcome.CORRECT, empty=not gold.rows)
+        if not predicted.ok:
+            return _Finding(*failure(predicted), not gold.rows)
+        return _Finding(Outcome.WRONG_RESULT, _difference(gold, predicted), not gold.rows)
 
     def _differs_in_ties(
         self, gold_sql: str, gold: QueryResult, predicted: QueryResult, database: Database
     ) -> bool:
         """Whether the prediction is another of the results that the gold order leaves open."""
-        if not predicted.ok or len(gold.rows) != len(predicted.rows):
-            return False
-        if len(gold.columns) != len(predicted.columns) or not gold.rows:
+        sizes = [(len(result.rows), len(result.columns)) for result in (gold, predicted)]
+        if not predicted.ok or sizes[0] != sizes[1] or not gold.rows:
             return False
         query = _with_order_keys(gold_sql)
         keyed = self.gold.result(database, query.sql) if query else None
@@ -154,32 +147,21 @@ class ExecutionAccuracy:
         # One row more than the gold has is wrong already, so nothing beyond it need be fetched.
         key = (database, sql, gold_rows + 1)
         if key != self._last[0]:  # the other mode mostly asks for the same
-            self._last = (key, execute(database, sql, _up_to(self.judging.limits, gold_rows + 1)))
+            limits = replace(self.judging.limits, max_rows=gold_rows + 1)
+            self._last = (key, execute(database, sql, limits))
         return self._last[1]
 
 
-def _wrong(gold: QueryResult, predicted: QueryResult) -> _Finding:
-    if not predicted.ok:
-        return _Finding(*failure(predicted), not gold.rows)
-    return _Finding(Outcome.WRONG_RESULT, difference(gold, predicted), not gold.rows)
-
-
-def difference(gold: QueryResult, predicted: QueryResult) -> str:
-    """In what the two results differ, for a person who reads verdicts."""
-    if len(predicted.columns) != len(gold.columns):
-        return f"{_count(len(predicted.columns), 'column')}, gold has {len(gold.columns)}"
-    if len(predicted.rows) > len(gold.rows):
+def _difference(gold: QueryResult, predicted: QueryResult) -> str:
+    """For a person who reads verdicts; `verdicts.category` knows these phrases."""
+    rows, columns = len(predicted.rows), len(predicted.columns)
+    if columns != len(gold.columns):
+        return f"{columns} column{'s' * (columns != 1)}, gold has {len(gold.columns)}"
+    if rows > len(gold.rows):
         return f"more rows than the gold's {len(gold.rows)}"
-    if len(predicted.rows) != len(gold.rows):
-        return f"{_count(len(predicted.rows), 'row')}, gold has {len(gold.rows)}"
+    if rows != len(gold.rows):
+        return f"{rows} row{'s' * (rows != 1)}, gold has {len(gold.rows)}"
     return "other values, or the same rows in another order"
-
-
-def _count(n: int, noun: str) -> str:
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
-
-
-# -------------------------------------------------------------------------------------- test suites
 
 
 @lru_cache(maxsize=4096)
@@ -211,11 +193,12 @@ class TestSuiteAccuracy(ExecutionAccuracy):
         folder: Path | None = None,
         gold: GoldResults | None = None,
     ) -> None:
-        super().__init__(
-            judging,
-            databases=lambda db: suite(folder or db.path.parent.parent, db.db_id),
-            gold=gold,
-        )
+        super().__init__(judging, gold=gold)
+        self.folder = folder
+
+    def databases(self, database: Database) -> Sequence[Database]:
+        """Every database of the suite."""
+        return suite(self.folder or database.path.parent.parent, database.db_id)
 
     def __call__(self, example: Example, prediction: Prediction, database: Database) -> Verdict:
         """Judge one prediction; without a suite for its db_id, nothing can be judged."""

@@ -17,66 +17,60 @@ import re
 from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any
 
 from txt2sql.evaluation.mode import LIMITS
-from txt2sql.evaluation.verdicts import failure, without_sql
+from txt2sql.evaluation.verdicts import Finding, RightOrWrong, failure, without_sql
 from txt2sql.execution.database import Database
 from txt2sql.execution.execute import Limits, execute
 from txt2sql.execution.sandbox import quoted
 from txt2sql.sql.sketch import AGGREGATES, OPERATORS, Sketch, sketch_of, sketch_of_json
-from txt2sql.types import Example, Outcome, Prediction, QueryResult, Schema, Table, Verdict
+from txt2sql.types import Example, Outcome, Prediction, QueryResult, Schema, Table
 
 
-class GoldForm(Protocol):
-    """What a gold logical form must have: positions, and conditions (column, operator, value)."""
-
-    @property
-    def sel(self) -> int: ...
-
-    @property
-    def agg(self) -> int: ...
-
-    @property
-    def conds(self) -> Sequence[tuple[int, int, Any]]: ...
-
-
-class _Sketches:
-    """Gold and predicted sketches of an example.
-
-    `gold` gives the gold logical form by example id; where it gives None, the sketch of the gold SQL
-    stands in. `schema` gives the schema of a db_id, whose first table the question is about.
-    """
+class _Sketches(RightOrWrong):
+    """`gold` gives the gold sketch by example id; where it gives None, that of the gold SQL stands in.
+    `schema` gives the schema of a db_id, whose first table the question is about."""
 
     def __init__(
-        self, gold: Callable[[str], GoldForm | None], schema: Callable[[str], Schema]
+        self,
+        schema: Callable[[str], Schema],
+        gold: Callable[[str], Sketch | None] = lambda _: None,
+        official: bool = True,
+        limits: Limits = LIMITS,
     ) -> None:
         self._gold = gold
-        self.table: Callable[[str], Table] = lru_cache(maxsize=1024)(
-            lambda db_id: schema(db_id).tables[0]
-        )
+        self._schema = lru_cache(1024)(schema)
+        self.official = official
+        self.limits = limits
 
-    def gold(self, example: Example) -> Sketch | None:
-        """The gold sketch, or None when there is none."""
-        form = self._gold(example.id)
-        if form is None:
-            return sketch_of(example.gold_sql, self.table(example.db_id))
-        return Sketch(form.sel, form.agg, tuple(form.conds))
-
-    def predicted(self, example: Example, prediction: Prediction) -> Sketch | tuple[Outcome, str]:
-        """The predicted sketch, or why there is none."""
-        sql = prediction.sql
-        if not (sql and sql.strip()):
-            return without_sql(prediction)
-        if sql.lstrip().startswith("{"):
-            sketch, what = sketch_of_json(sql), "no query sketch in the JSON"
-        else:
-            sketch = sketch_of(sql, self.table(example.db_id))
-            what = "the SQL has no query sketch: it is more than one column and conditions"
-        return (Outcome.PREDICTION_ERROR, what) if sketch is None else sketch
+    def gold(self, example: Example) -> tuple[Sketch | None, Table]:
+        """The gold sketch, or None, and the table it is about."""
+        table = self._schema(example.db_id).tables[0]
+        return self._gold(example.id) or sketch_of(example.gold_sql, table), table
 
 
-class LogicalFormAccuracy:
+_NO_GOLD = Outcome.GOLD_ERROR, "the gold query is no query sketch"
+
+
+def _predicted(prediction: Prediction, table: Table) -> Sketch | Finding:
+    """The predicted sketch, or why there is none."""
+    sql = prediction.sql
+    if not (sql and sql.strip()):
+        return without_sql(prediction)
+    if _is_json(sql):
+        sketch, why = sketch_of_json(sql), "no query sketch in the JSON"
+    else:
+        sketch = sketch_of(sql, table)
+        why = "the SQL has no query sketch: it is more than one column and conditions"
+    return sketch or (Outcome.PREDICTION_ERROR, why)
+
+
+def _is_json(text: str) -> bool:
+    return text.lstrip().startswith("{")
+
+
+class LogicalFormAccuracy(_Sketches):
     """Are the sketches equal?
 
     Official: condition values are compared as lower-cased text, so that 3 and 3.0 differ. Not
@@ -85,39 +79,28 @@ class LogicalFormAccuracy:
 
     name = "logical_form_accuracy"
 
-    def __init__(
-        self,
-        schema: Callable[[str], Schema],
-        gold: Callable[[str], GoldForm | None] = lambda example_id: None,
-        official: bool = True,
-    ) -> None:
-        self._sketches = _Sketches(gold, schema)
-        self.official = official
-
-    def __call__(self, example: Example, prediction: Prediction, database: Database) -> Verdict:
-        """Judge one prediction; the database is not asked."""
-        gold = self._sketches.gold(example)
+    def judge(self, example: Example, prediction: Prediction, database: Database) -> Finding:
+        gold, table = self.gold(example)
         if gold is None:
-            reason = "the gold query is no query sketch"
-            return Verdict(example.id, self.name, Outcome.GOLD_ERROR, 0.0, reason)
-        predicted = self._sketches.predicted(example, prediction)
+            return _NO_GOLD
+        predicted = _predicted(prediction, table)
         if not isinstance(predicted, Sketch):
-            return Verdict(example.id, self.name, predicted[0], 0.0, predicted[1])
-        table = self._sketches.table(example.db_id)
-        numeric = None if self.official else _numeric(table)
-        same = same_sketch(gold, predicted, numeric)
-        if not same and not (prediction.sql or "").lstrip().startswith("{"):
+            return predicted
+        numeric = None if self.official else [c.type == "number" for c in table.columns]
+        right = [gold]
+        if not _is_json(prediction.sql or ""):
             # SQL text cannot hold all that a logical form can, such as "1,405" for a number column:
             # what the gold form says as SQL is right too.
-            as_sql = sketch_of(example.gold_sql, table)
-            same = as_sql is not None and same_sketch(as_sql, predicted, numeric)
-        if same:
-            return Verdict(example.id, self.name, Outcome.CORRECT, 1.0)
-        reason = _difference(gold, predicted)
-        return Verdict(example.id, self.name, Outcome.WRONG_RESULT, 0.0, reason)
+            right += [sketch for sketch in [sketch_of(example.gold_sql, table)] if sketch]
+        if any(same_sketch(sketch, predicted, numeric) for sketch in right):
+            return Outcome.CORRECT, ""
+        if gold.sel != predicted.sel:
+            return Outcome.WRONG_RESULT, "another column is selected"
+        other = "another aggregate" if gold.agg != predicted.agg else "other conditions"
+        return Outcome.WRONG_RESULT, other
 
 
-class WikiSQLExecutionAccuracy:
+class WikiSQLExecutionAccuracy(_Sketches):
     """Do the sketches, rebuilt as SQL the official way, return the same list of values?
 
     Row order and duplicates count; two empty lists are the same. See `official_sql` for the quirks.
@@ -125,38 +108,21 @@ class WikiSQLExecutionAccuracy:
 
     name = "wikisql_execution_accuracy"
 
-    def __init__(
-        self,
-        schema: Callable[[str], Schema],
-        gold: Callable[[str], GoldForm | None] = lambda example_id: None,
-        limits: Limits = LIMITS,
-    ) -> None:
-        self._sketches = _Sketches(gold, schema)
-        self.limits = limits
-
-    def __call__(self, example: Example, prediction: Prediction, database: Database) -> Verdict:
-        """Judge one prediction on the database that holds the table."""
-        outcome, reason = self._judge(example, prediction, database)
-        score = 1.0 if outcome is Outcome.CORRECT else 0.0
-        return Verdict(example.id, self.name, outcome, score, reason)
-
-    def _judge(
-        self, example: Example, prediction: Prediction, database: Database
-    ) -> tuple[Outcome, str]:
-        table = self._sketches.table(example.db_id)
-        form = self._sketches.gold(example)
-        if form is None:
-            return Outcome.GOLD_ERROR, "the gold query is no query sketch"
-        gold = self._run(form, table, database)
-        if not gold.ok or gold.truncated:
-            return Outcome.GOLD_ERROR, f"the gold query fails: {gold.error or 'too many rows'}"
-        predicted = self._sketches.predicted(example, prediction)
+    def judge(self, example: Example, prediction: Prediction, database: Database) -> Finding:
+        gold, table = self.gold(example)
+        if gold is None:
+            return _NO_GOLD
+        expected = self._run(gold, table, database)
+        if not expected.ok or expected.truncated:
+            problem = expected.error or "too many rows"
+            return Outcome.GOLD_ERROR, f"the gold query fails: {problem}"
+        predicted = _predicted(prediction, table)
         if not isinstance(predicted, Sketch):
             return predicted
         result = self._run(predicted, table, database)
         if not result.ok:
             return failure(result)
-        if result.rows == gold.rows and not result.truncated:
+        if result.rows == expected.rows and not result.truncated:
             return Outcome.CORRECT, ""
         return Outcome.WRONG_RESULT, "other values, or the same in another order"
 
@@ -170,46 +136,26 @@ class WikiSQLExecutionAccuracy:
 def same_sketch(gold: Sketch, predicted: Sketch, numeric: Sequence[bool] | None = None) -> bool:
     """True when column, aggregate and the set of conditions are equal.
 
-    Values are compared as lower-cased text; with `numeric`, which tells the number columns, those of
-    number columns as numbers.
+    Values are compared as lower-cased text; with `numeric`, which tells the number columns, as SQLite
+    compares them with a column: as a number, or as text without a `.0`.
     """
-    if gold.sel != predicted.sel or gold.agg != predicted.agg:
-        return False
-    return _conditions(gold, numeric) == _conditions(predicted, numeric)
 
+    def comparable(column: int, value: Any) -> str | float:
+        if numeric is not None:
+            if 0 <= column < len(numeric) and numeric[column]:
+                number = read_number(value) if isinstance(value, str) else value
+                if isinstance(number, (int, float)) and not math.isnan(number):
+                    return number
+            if isinstance(value, float) and value.is_integer():
+                value = int(value)
+        return str(value).lower()
 
-def _conditions(
-    sketch: Sketch, numeric: Sequence[bool] | None
-) -> set[tuple[int, int, str | float]]:
-    if numeric is None:
-        return {(column, operator, str(value).lower()) for column, operator, value in sketch.conds}
-    return {
-        (column, operator, _typed(value, 0 <= column < len(numeric) and numeric[column]))
-        for column, operator, value in sketch.conds
-    }
-
-
-def _typed(value: Any, numeric: bool) -> str | float:
-    """The value as SQLite compares it with a column: as a number, or as text without a `.0`."""
-    if numeric:
-        number = read_number(value) if isinstance(value, str) else value
-        if isinstance(number, (int, float)) and not math.isnan(number):
-            return number
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return str(value).lower()
-
-
-def _numeric(table: Table) -> list[bool]:
-    return [column.type == "number" for column in table.columns]
-
-
-def _difference(gold: Sketch, predicted: Sketch) -> str:
-    if gold.sel != predicted.sel:
-        return "another column is selected"
-    if gold.agg != predicted.agg:
-        return "another aggregate"
-    return "other conditions"
+    conditions = [
+        {(column, operator, comparable(column, value)) for column, operator, value in sketch.conds}
+        for sketch in (gold, predicted)
+    ]
+    same_item = (gold.sel, gold.agg) == (predicted.sel, predicted.agg)
+    return same_item and conditions[0] == conditions[1]
 
 
 _NUMBER = re.compile(r"[-+]?\d*\.\d+|\d+")
@@ -235,12 +181,12 @@ def official_sql(sketch: Sketch, table: Table) -> str | None:
     numbers. It binds values by column, so of two conditions on one column both get the last value:
     `price > 3 AND price < 9` runs as `price > 9 AND price < 9`.
     """
-    width = len(table.columns)
     positions = [sketch.sel, *(column for column, _, _ in sketch.conds)]
-    operators = [operator for _, operator, _ in sketch.conds]
-    if not all(0 <= position < width for position in positions):
-        return None
-    if not (0 <= sketch.agg < len(AGGREGATES) and all(0 <= o < len(OPERATORS) for o in operators)):
+    if not (
+        all(0 <= position < len(table.columns) for position in positions)
+        and 0 <= sketch.agg < len(AGGREGATES)
+        and all(0 <= operator < len(OPERATORS) for _, operator, _ in sketch.conds)
+    ):
         return None
     values: dict[int, str] = {}
     for column, _, value in sketch.conds:
