@@ -175,7 +175,7 @@ def test_a_head_scores_the_state_of_a_steps_last_token(generator_of: Loaded) -> 
     [(_, steps, _)] = engine.expand([root])
     tree = engine.trees[root.tree]
     for step, score in zip(steps, engine.score([s.place for s in steps]), strict=True):
-        ids = [*generator.encode(prompt)[0], *tree.tokens[step.place.token].ids]
+        ids = [*generator.encode(prompt)[0], *tree.tokens[step.place.token].row.tokens]
         with torch.inference_mode():
             hidden = model.base_model(torch.tensor([ids])).last_hidden_state[0, -1]
         assert math.isclose(score, float(hidden.numpy() @ weights), abs_tol=1e-3)

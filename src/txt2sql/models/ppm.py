@@ -164,7 +164,7 @@ def tree_states(model: Any, prompt: Sequence[int], tree: TokenTree) -> Tensor:
     return states
 
 
-def answer_ids(tokenizer: Any, text: str, ended: bool) -> list[int]:
+def answer_ids(vocabulary: Any, text: str, ended: bool) -> list[int]:
     """The tokens of an answer so far, and the end token where it is whole, as a policy writes them."""
-    ids = list(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
-    return [*ids, int(tokenizer.eos_token_id)] if ended else ids
+    ids = list(vocabulary.encode(text))
+    return [*ids, int(vocabulary.tokenizer.eos_token_id)] if ended else ids
