@@ -20,13 +20,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from txt2sql.models.confidence import Weights, certainty, doubts, features
+from txt2sql.models.confidence import Weights, certainty, doubts, features, unmatched_words
 from txt2sql.models.grammar import sql_grammar
 from txt2sql.models.vote import ScoredAnswer, choose
 from txt2sql.models.vote import Weights as VoteWeights
@@ -39,6 +38,7 @@ from txt2sql.types import (
     Generator,
     Prediction,
     Prompt,
+    QueryResult,
     Sampling,
     Schema,
     ValueMatch,
@@ -47,34 +47,78 @@ from txt2sql.types import (
 if TYPE_CHECKING:
     from txt2sql.sql.repair import Repair
 
-MOST_READINGS = 3
-RIVAL = 0.2
+_READINGS = 3
+_RIVAL = 0.2
 """How likely another reading is at least, beside an answer that is sure, as a share of the answer's."""
-ONLY_WHAT_SAYS_SOMETHING = VoteWeights(empty=0.0)
-_CHECKED = 1024
-"""Statements whose check is remembered: each is asked for once as a candidate and again as the answer."""
+_DIVIDED = 0.4
+"""Log odds of an answer under the model, below which other readings are looked for though it is sure."""
+_SETTLED = 0.88
+"""How likely the model finds an answer, above which it is not asked whether there is none: a tenth of
+a second, and of 229 questions without an answer 2 got such a likely one."""
+_CHANNEL = 0.3
+"""The weight of how likely a candidate makes the question."""
 
 
 @dataclass(frozen=True, slots=True)
 class PredictorOptions:
-    """`beams` candidates are decoded; above 1 an executor chooses among them.
+    """How many examples are asked at a time, with a grammar or without.
 
     `second_beams` are decoded for an answer that fails, returns nothing or is unsure; below 2 it is final.
     """
 
     constrained: bool = True
-    beams: int = 1
     second_beams: int = 4
     batch_size: int = 32
-    divided: float = 0.4
-    """Log odds of an answer under the model, below which other readings are looked for though it is sure."""
-    settled: float = 0.88
-    """How likely the model finds an answer, above which it is not asked whether there is none: a tenth of
-    a second, and of 229 questions without an answer 2 got such a likely one."""
-    max_new_tokens: int | None = None
-    """None: `prompts.ANSWER_TOKENS`."""
-    channel: float = 0.3
-    """The weight of how likely a candidate makes the question; 0: how likely the question makes it alone."""
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A question that is being answered: what was written for it, and what that gives.
+
+    `repairs` are the statements of the completions as they may be run, where they have one.
+    """
+
+    example: Example
+    prompt: Prompt
+    schema: Schema
+    run: Executor | None
+    seconds: float = 0.0
+    completions: list[Completion] = field(default_factory=list)
+    repairs: list[tuple[Repair, Completion]] = field(default_factory=list)
+    results: dict[str, QueryResult] = field(default_factory=dict)
+    none: float | None = None
+    """log P(SELECT NULL): how likely the model finds it that the database has no answer."""
+
+    def add(self, completions: Sequence[Completion]) -> None:
+        from txt2sql.sql.repair import mend  # imports sqlglot
+
+        self.completions += completions
+        for completion in completions:
+            if written := extract_sql(completion.text):
+                self.repairs.append((mend(written, self.schema), completion))
+
+    @property
+    def candidates(self) -> dict[str, Completion]:
+        """The statements that may be run, in order, each with the first completion that says it."""
+        candidates: dict[str, Completion] = {}
+        for repair, completion in self.repairs:
+            if repair.sql:
+                candidates.setdefault(repair.sql, completion)
+        return candidates
+
+    @property
+    def suspects(self) -> set[str]:
+        return {repair.sql for repair, _ in self.repairs if repair.sql and repair.suspect}
+
+    def result(self, sql: str) -> QueryResult:
+        assert self.run is not None
+        if sql not in self.results:
+            self.results[sql] = self.run(self.example.db_id, sql)
+        return self.results[sql]
+
+    def fails(self, sql: str | None) -> bool:
+        """Whether an answer returns nothing or is hardly meant."""
+        return sql is None or sql in self.suspects or not self.result(sql).says_something
 
 
 class DirectPredictor:
@@ -97,8 +141,6 @@ class DirectPredictor:
         self.schemas, self.matches, self.executor = schemas, matches, executor
         self.options, self.weights = options, weights
         self.count: Callable[[str], int] = getattr(generator, "count_tokens", count_tokens)
-        self._mended = lru_cache(maxsize=_CHECKED)(self._mend)
-        self._none = lru_cache(maxsize=options.batch_size)(self._log_none)
 
     def prompt(self, example: Example) -> Prompt:
         """The prompt of an example, with its grammar when decoding is constrained."""
@@ -111,231 +153,148 @@ class DirectPredictor:
             previous=example.previous,
             count=self.count,
         )
-        if not self.options.constrained:
-            return prompt
-        return replace(prompt, grammar=sql_grammar(schema))
+        return replace(prompt, grammar=sql_grammar(schema)) if self.options.constrained else prompt
 
     def predict(self, examples: Sequence[Example]) -> Iterator[Prediction]:
         """One prediction per example, in order; a batch is asked at a time."""
         remaining = iter(examples)
         while batch := list(islice(remaining, self.options.batch_size)):
             start = time.perf_counter()
-            prompts = [self.prompt(example) for example in batch]
-            completions = self.generator.generate(prompts, self._sampling(self.options.beams))
-            seconds = (time.perf_counter() - start) / len(batch)
-            self._ahead(batch, completions)
-            predictions = [
-                self._choose(*each, seconds)
-                for each in zip(batch, prompts, completions, strict=True)
+            asked = [
+                _Asked(each, self.prompt(each), self.schemas(each.db_id), self.executor)
+                for each in batch
             ]
-            again = [
-                i
-                for i, each in enumerate(predictions)
-                if self._unconvincing(batch[i], each, completions[i])
-            ]
+            self._ask(asked, 1, start)
+            predictions = [self._choose(each) for each in asked]
+            again = [i for i, each in enumerate(asked) if self._doubtful(each, predictions[i])]
             if again:
-                start = time.perf_counter()
-                beams = self._sampling(self.options.second_beams)
-                more = self.generator.generate([prompts[i] for i in again], beams)
-                seconds = (time.perf_counter() - start) / len(again)
-                for i, others in zip(again, more, strict=True):
-                    completions[i] = [*completions[i], *others]
-                self._ahead([batch[i] for i in again], [completions[i] for i in again])
-                for i in again:
-                    best, spent = predictions[i], predictions[i].seconds + seconds
-                    if best.certainty == "sure" and not self._fails(batch[i], best, completions[i]):
-                        best = replace(best, seconds=spent)  # only its readings were looked for
-                    else:
-                        best = self._choose(batch[i], prompts[i], completions[i], spent)
-                    readings = self._readings(batch[i], best, completions[i])
-                    predictions[i] = replace(best, readings=readings)
+                self._ask([asked[i] for i in again], self.options.second_beams, time.perf_counter())
+            for i in again:
+                each, best = asked[i], predictions[i]
+                if best.certainty == "sure" and not each.fails(best.sql):
+                    best = replace(best, seconds=each.seconds)  # only its readings were looked for
+                else:
+                    best = self._choose(each)
+                predictions[i] = replace(best, readings=_readings(each, best))
             yield from predictions
 
-    def _unconvincing(
-        self, example: Example, prediction: Prediction, completions: Sequence[Completion]
-    ) -> bool:
+    def _ask(self, asked: Sequence[_Asked], beams: int, start: float) -> None:
+        # A grammar ends by itself; without one, the first statement of SQL text is enough.
+        stop = () if self.options.constrained else (";\n", "\n\n--")
+        sampling = Sampling(max_new_tokens=ANSWER_TOKENS, beams=beams, stop=stop)
+        completions = self.generator.generate([each.prompt for each in asked], sampling)
+        seconds = (time.perf_counter() - start) / len(asked)
+        for each, more in zip(asked, completions, strict=True):
+            each.seconds += seconds
+            each.add(more)
+        ahead = getattr(self.executor, "ahead", None)
+        if ahead is not None:
+            ahead([(each.example.db_id, sql) for each in asked for sql in each.candidates])
+
+    def _doubtful(self, asked: _Asked, prediction: Prediction) -> bool:
         """Whether a beam is worth its time: the answer fails, is unsure, or leaves room for another."""
         can = getattr(self.generator, "beam_search", False)
         if self.executor is None or self.options.second_beams < 2 or not can:
             return False
         unsure = prediction.certainty in ("unsure", "unknown")
         # What the model itself gives its text: half for each of two readings (log odds, see NAMES)
-        divided = prediction.certainty == "sure" and prediction.features[0] < self.options.divided
-        return unsure or divided or self._fails(example, prediction, completions)
+        divided = prediction.certainty == "sure" and prediction.features[0] < _DIVIDED
+        return unsure or divided or asked.fails(prediction.sql)
 
-    def _fails(
-        self, example: Example, prediction: Prediction, completions: Sequence[Completion]
-    ) -> bool:
-        """Whether an answer returns nothing or is hardly meant."""
-        assert self.executor is not None
-        if prediction.sql is None or prediction.sql in self._suspects(example, completions):
-            return True
-        return not self.executor(example.db_id, prediction.sql).says_something
-
-    def _suspects(self, example: Example, completions: Sequence[Completion]) -> set[str]:
-        repairs = [self._repair(example, completion) for completion in completions]
-        return {repair.sql for repair in repairs if repair and repair.sql and repair.suspect}
-
-    def _readings(
-        self, example: Example, prediction: Prediction, completions: Sequence[Completion]
-    ) -> tuple[str, ...]:
-        """The candidates that give something else than the answer does, one for each result; beside an
-        answer that is sure only those that are nearly as likely.
-        """
-        assert self.executor is not None
-        candidates = self._candidates(example, completions)
-        scores = {sql: sum(completion.logprobs) for sql, completion in candidates.items()}
-        least = -math.inf
-        if prediction.sql and prediction.certainty == "sure":
-            least = scores[prediction.sql] + math.log(RIVAL)
-        results = {self.executor(example.db_id, prediction.sql).key} if prediction.sql else set()
-        readings: list[str] = []
-        for sql, score in scores.items():
-            result = self.executor(example.db_id, sql)
-            if score >= least and result.says_something and result.key not in results:
-                results.add(result.key)
-                readings.append(sql)
-        return tuple(readings[:MOST_READINGS])
-
-    def channel(self, example: Example, prompt: Prompt, sqls: Sequence[str]) -> list[float]:
-        """The noisy channel: weighted log P(question | SQL) of each query; zeros where the model gives none,
-        and for a follow-up, which says too little.
-        """
-        score = getattr(self.generator, "score", None)
-        if score is None or not self.options.channel or example.previous:
-            return [0.0] * len(sqls)
-        likelihoods = score([question_prompt(prompt, sql) for sql in sqls], example.question)
-        return [self.options.channel * each for each in likelihoods]
-
-    def _ahead(
-        self,
-        batch: Sequence[Example],
-        completions: Sequence[Sequence[Completion]],
-    ) -> None:
-        ahead = getattr(self.executor, "ahead", None)
-        if ahead is not None:
-            ahead(
-                [
-                    (example.db_id, sql)
-                    for example, each in zip(batch, completions)
-                    for sql in self._candidates(example, each)
-                ]
-            )
-
-    def _sampling(self, beams: int) -> Sampling:
-        tokens = self.options.max_new_tokens or ANSWER_TOKENS
-        # A grammar ends by itself; without one, the first statement of SQL text is enough.
-        stop = () if self.options.constrained else (";\n", "\n\n--")
-        return Sampling(max_new_tokens=tokens, beams=beams, stop=stop)
-
-    def _choose(
-        self,
-        example: Example,
-        prompt: Prompt,
-        completions: Sequence[Completion],
-        seconds: float,
-    ) -> Prediction:
+    def _choose(self, asked: _Asked) -> Prediction:
         start = time.perf_counter()
-        candidates = self._candidates(example, completions)
+        candidates = asked.candidates
         sql = next(iter(candidates), None)
-        if len(candidates) > 1 and self.executor is not None:
-            suspects = self._suspects(example, completions)
-            sql = self._best(example, prompt, candidates, suspects, self.executor)
-        completion = completions[0] if sql is None else candidates[sql]
-        repairs = [r for c in completions if (r := self._repair(example, c))]
+        if len(candidates) > 1:
+            sql = self._best(asked)
+        completion = asked.completions[0] if sql is None else candidates[sql]
         prediction = Prediction(
-            example_id=example.id,
+            example_id=asked.example.id,
             sql=sql,
             completion=completion.text,
             candidates=tuple(candidates),
-            tokens=(completion.prompt_tokens, sum(c.completion_tokens for c in completions)),
+            tokens=(
+                completion.prompt_tokens,
+                sum(each.completion_tokens for each in asked.completions),
+            ),
             confidence=_probability(completion) if completion.logprobs else None,
-            dropped=prompt.dropped,
-            repaired=sql is not None and all(r.changed for r in repairs if r.sql == sql),
-            problem=repairs[0].problem if repairs and sql is None else "",
-            prompt=prompt,
+            dropped=asked.prompt.dropped,
+            repaired=sql is not None and all(r.changed for r, _ in asked.repairs if r.sql == sql),
+            problem=asked.repairs[0][0].problem if asked.repairs and sql is None else "",
+            prompt=asked.prompt,
         )
         if self.executor is not None and completion.logprobs:
-            declined = declines(completions[0].text)
-            prediction = self._weighed(example, prediction, completion, declined)
-        return replace(prediction, seconds=seconds + time.perf_counter() - start)
+            prediction = self._weighed(asked, prediction, completion)
+        return replace(prediction, seconds=asked.seconds + time.perf_counter() - start)
 
-    def _log_none(self, prompt: Prompt) -> float:
-        """log P(SELECT NULL): how likely the model finds it that the database has no answer."""
-        likelihood = getattr(self.generator, "likelihood", None)
-        return float(likelihood(prompt, ["SELECT NULL"])[0]) if likelihood else -math.inf
-
-    def _weighed(
-        self, example: Example, prediction: Prediction, completion: Completion, declined: bool
-    ) -> Prediction:
-        """The prediction with the features of its confidence, and with what fitted weights say of them."""
-        assert self.executor is not None and prediction.prompt is not None
-        result = self.executor(example.db_id, prediction.sql) if prediction.sql else None
-        schema, matches = self.schemas(example.db_id), prediction.prompt.matches
-        settled = _probability(completion) > self.options.settled
-        none = 0.0 if declined else -math.inf if settled else self._none(prediction.prompt)
-        signs = features(
-            prediction, example.question, schema, matches,
-            logprobs=completion.logprobs, result=result, none=none,
-        )  # fmt: skip
-        prediction = replace(prediction, features=signs)
-        if self.weights is None:
-            return prediction
-        confidence = self.weights.probability(signs)
-        doubt = doubts(prediction, example.question, schema, matches, result, declined)
-        return replace(
-            prediction, confidence=confidence, certainty=certainty(confidence), doubt=doubt
-        )
-
-    def _candidates(
-        self, example: Example, completions: Sequence[Completion]
-    ) -> dict[str, Completion]:
-        """The statements that may be run, in order, each with the first completion that says it."""
-        candidates: dict[str, Completion] = {}
-        for completion in completions:
-            if sql := self._sql(example, completion):
-                candidates.setdefault(sql, completion)
-        return candidates
-
-    def _sql(self, example: Example, completion: Completion) -> str | None:
-        """The statement of a completion as it may be run, None where there is none."""
-        repair = self._repair(example, completion)
-        return repair.sql if repair is not None else None
-
-    def _repair(self, example: Example, completion: Completion) -> Repair | None:
-        written = extract_sql(completion.text)
-        return self._mended(example.db_id, written) if written else None
-
-    def _mend(self, db_id: str, sql: str) -> Repair:
-        from txt2sql.sql.repair import mend  # imports sqlglot
-
-        return mend(sql, self.schemas(db_id))
-
-    def _best(
-        self,
-        example: Example,
-        prompt: Prompt,
-        candidates: Mapping[str, Completion],
-        suspects: Container[str],
-        run: Executor,
-    ) -> str:
+    def _best(self, asked: _Asked) -> str:
         """The candidate that the vote takes: of those that return something and are not suspect, else of
         those that return something, else of those that run.
         """
-        results = {sql: run(example.db_id, sql) for sql in candidates}
-        scores = {sql: sum(completion.logprobs) for sql, completion in candidates.items()}
+        scores = {sql: sum(completion.logprobs) for sql, completion in asked.candidates.items()}
+        results = {sql: asked.result(sql) for sql in scores}
         says = [sql for sql, result in results.items() if result.says_something]
-        if meant := [sql for sql in says if sql not in suspects]:
+        if meant := [sql for sql in says if sql not in asked.suspects]:
             results, says = {sql: results[sql] for sql in meant}, meant
         if len({results[sql].key for sql in says}) > 1:
-            for sql, likelihood in zip(says, self.channel(example, prompt, says), strict=True):
+            for sql, likelihood in zip(says, self._channel(asked, says), strict=True):
                 scores[sql] += likelihood
         highest = max(scores[sql] for sql in says or scores)
         answers = [
             ScoredAnswer(sql, math.exp(min(0.0, scores[sql] - highest)), 0, 0.0, result, i == 0)
             for i, (sql, result) in enumerate(results.items())
         ]
-        return choose(answers, ONLY_WHAT_SAYS_SOMETHING)[0].sql
+        return choose(answers, VoteWeights(empty=0.0))[0].sql
+
+    def _channel(self, asked: _Asked, sqls: Sequence[str]) -> list[float]:
+        """The noisy channel: weighted log P(question | SQL) of each query; zeros where the model gives none,
+        and for a follow-up, which says too little.
+        """
+        score = getattr(self.generator, "score", None)
+        if score is None or asked.example.previous:
+            return [0.0] * len(sqls)
+        prompts = [question_prompt(asked.prompt, sql) for sql in sqls]
+        return [_CHANNEL * each for each in score(prompts, asked.example.question)]
+
+    def _weighed(self, asked: _Asked, prediction: Prediction, completion: Completion) -> Prediction:
+        """The prediction with the features of its confidence, and with what fitted weights say of them."""
+        result = asked.result(prediction.sql) if prediction.sql else None
+        unmatched = unmatched_words(asked.example.question, asked.schema, asked.prompt.matches)
+        declined = declines(asked.completions[0].text)
+        none = -math.inf
+        if declined:
+            none = 0.0
+        elif _probability(completion) <= _SETTLED and hasattr(self.generator, "likelihood"):
+            if asked.none is None:
+                asked.none = float(self.generator.likelihood(asked.prompt, ["SELECT NULL"])[0])
+            none = asked.none
+        signs = features(prediction, unmatched, completion.logprobs, result, none)
+        prediction = replace(prediction, features=signs)
+        if self.weights is None:
+            return prediction
+        confidence = self.weights.probability(signs)
+        doubt = doubts(prediction, unmatched, result, declined)
+        return replace(
+            prediction, confidence=confidence, certainty=certainty(confidence), doubt=doubt
+        )
+
+
+def _readings(asked: _Asked, answer: Prediction) -> tuple[str, ...]:
+    """The candidates that give something else than the answer does, one for each result; beside an
+    answer that is sure only those that are nearly as likely.
+    """
+    scores = {sql: sum(completion.logprobs) for sql, completion in asked.candidates.items()}
+    least = -math.inf
+    if answer.sql and answer.certainty == "sure":
+        least = scores[answer.sql] + math.log(_RIVAL)
+    results = {asked.result(answer.sql).key} if answer.sql else set()
+    readings: list[str] = []
+    for sql, score in scores.items():
+        result = asked.result(sql)
+        if score >= least and result.says_something and result.key not in results:
+            results.add(result.key)
+            readings.append(sql)
+    return tuple(readings[:_READINGS])
 
 
 def _probability(completion: Completion) -> float:
