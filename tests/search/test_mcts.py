@@ -259,13 +259,6 @@ def test_nothing_is_waited_for_when_an_engine_says_that_time_is_over(clock: Cloc
     assert tree.reason == "0.2 seconds passed" and tree.simulations > 1
 
 
-def test_tokens_end_a_search() -> None:
-    game = Game(6, 3)
-    tree = tree_of(game.expand, game.value, num_simulations=10**6, tokens=300)
-    assert 300 <= tree.tokens < 450
-    assert tree.reason.endswith("tokens decoded")
-
-
 def test_a_search_that_is_settled_ends() -> None:
     def settled(tree: Tree[State]) -> str:
         return "enough" if tree.simulations >= 25 else ""

@@ -19,7 +19,7 @@ from txt2sql.models.tree_decoder import Place, Step
 from txt2sql.models.vote import Weights
 from txt2sql.search.mcts import Settings
 from txt2sql.search.predictor import SearchOptions, SearchPredictor
-from txt2sql.search.states import Question, state_key
+from txt2sql.search.states import Question
 from txt2sql.search.steps import split_steps
 from txt2sql.search.tree import as_html
 from txt2sql.serving.service import Service
@@ -147,8 +147,8 @@ def test_a_vote_that_is_over_ends_the_search(predictor: SearchPredictor) -> None
     assert result.tree.simulations < whole.tree.simulations
     assert result.candidates[0].sql == whole.candidates[0].sql
     assert early.search([unsure])[0].tree.simulations == SIMULATIONS
-    by_value = searching(early=True, vote=Weights(value=1.0))
-    assert by_value.search([sure])[0].tree.simulations == SIMULATIONS
+    weighed = searching(early=True, vote=Weights(preference=1.0))
+    assert weighed.search([sure])[0].tree.simulations == SIMULATIONS
 
 
 @pytest.mark.parametrize("preference", [0.0, 20.0])
@@ -179,9 +179,3 @@ def test_a_tree_is_plain_json_and_a_page(predictor: SearchPredictor) -> None:
 def test_a_model_that_runs_elsewhere_cannot_be_searched() -> None:
     with pytest.raises(ModelError, match="cannot be searched"):
         Service(sample.path(), ScriptedGenerator(["SELECT 1"]), search=SearchOptions())
-
-
-def test_answers_that_differ_in_space_alone_are_one_state() -> None:
-    one, other = ["SELECT  name", "FROM\nshops"], ["SELECT name", "FROM shops"]
-    assert state_key(one, True) == state_key(other, True) != state_key(one, False)
-    assert state_key(other, True) != state_key(["SELECT name FROM shops"], True)

@@ -241,7 +241,7 @@ class DirectPredictor:
                 scores[sql] += likelihood
         highest = max(scores[sql] for sql in says or scores)
         answers = [
-            ScoredAnswer(sql, math.exp(min(0.0, scores[sql] - highest)), 0, 0.0, result, i == 0)
+            ScoredAnswer(sql, math.exp(min(0.0, scores[sql] - highest)), 0, result, i == 0)
             for i, (sql, result) in enumerate(results.items())
         ]
         return choose(answers, VoteWeights(empty=0.0))[0].sql

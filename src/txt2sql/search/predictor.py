@@ -28,23 +28,25 @@ from txt2sql.search.states import (
 )
 from txt2sql.search.tree import as_json
 from txt2sql.sql.names import WROTE
-from txt2sql.types import Example, Executor, Prediction, Prompt
+from txt2sql.types import Example, Executor, Prediction
 
 
 @dataclass(frozen=True, slots=True)
 class SearchOptions:
-    """How questions are searched; `together` of them at a time, in one batch of the model."""
+    """How questions are searched; `together` of them at a time, in one batch of the model.
+
+    `temperature` is of the policy's probabilities when they become priors. `early`: stop as soon as no other
+    answer can win the vote, where probability alone decides it.
+    """
 
     mcts: Settings = field(default_factory=Settings)
     steps: Decoding = field(default_factory=Decoding)
     vote: Weights = field(default_factory=Weights)
     value: ValueSettings = field(default_factory=ValueSettings)
     temperature: float = 2.0
-    """Of the policy's probabilities when they become priors."""
     together: int = 1
     checked: bool = True
     early: bool = False
-    """Stop as soon as no other answer can win the vote, where probability alone decides it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +57,7 @@ class SearchResult:
     tree: Tree[State]
     answers: tuple[ScoredAnswer, ...]
     candidates: tuple[Candidate, ...]
-    tokens: tuple[int, int] = (0, 0)
-    seconds: float = 0.0
+    seconds: float
 
 
 class SearchPredictor:
@@ -80,10 +81,6 @@ class SearchPredictor:
         self.name = f"{direct.name}+search{options.mcts.num_simulations}"
         self.scored = scored
 
-    def prompt(self, example: Example) -> Prompt:
-        """The prompt of an example, as the model reads it."""
-        return self.direct.prompt(example)
-
     def predict(self, examples: Sequence[Example]) -> Iterator[Prediction]:
         """One prediction per example, in order; `options.together` are searched at a time."""
         remaining = iter(examples)
@@ -96,35 +93,25 @@ class SearchPredictor:
     ) -> list[SearchResult]:
         """The trees of some questions, searched together; see `mcts.TreeCallback`."""
         started = time.perf_counter()
+        direct, options = self.direct, self.options
         rendered = [
-            RenderedQuestion(
-                question,
-                self.direct.prompt(question.example()),
-                self.direct.schemas(question.db_id),
-            )
-            for question in questions
+            RenderedQuestion(each, direct.prompt(each.example()), direct.schemas(each.db_id))
+            for each in questions
         ]
-        expander = StepExpander(
-            self.engine, self.run, self.options.checked, self.options.temperature
-        )
-        value = StateValue(self.run, self.engine if self.scored else None, self.options.value)
+        expander = StepExpander(self.engine, self.run, options.checked, options.temperature)
+        value = StateValue(self.run, self.engine if self.scored else None, options.value)
+        settled = _decided if options.early and not options.vote.preference else None
         roots = expander.roots(rendered)
         try:
-            weights = self.options.vote
-            early = self.options.early and not (
-                weights.visits or weights.value or weights.preference
-            )
-            settled = decided if early else None
-            forest = search(roots, expander, value, self.options.mcts, settled, callback)
+            forest = search(roots, expander, value, options.mcts, settled, callback)
         finally:
             expander.free(roots)
         seconds = (time.perf_counter() - started) / len(rendered)
         results = []
         for question, tree in zip(rendered, forest, strict=True):
             answers = scored_answers(tree)
-            candidates = tuple(choose(answers, self.options.vote))
-            tokens = (0, tree.tokens)
-            results.append(SearchResult(question, tree, answers, candidates, tokens, seconds))
+            candidates = tuple(choose(answers, options.vote))
+            results.append(SearchResult(question, tree, answers, candidates, seconds))
         return results
 
 
@@ -143,7 +130,6 @@ def scored_answers(tree: Tree[State]) -> tuple[ScoredAnswer, ...]:
             state.sql,
             state.probability,
             visits[id(node)],
-            node.value if node.value is not None else -1.0,
             state.result,
             node is tree.first,
             state.score or 0.0,
@@ -153,7 +139,6 @@ def scored_answers(tree: Tree[State]) -> tuple[ScoredAnswer, ...]:
                 answer,
                 probability=answer.probability + other.probability,
                 visits=answer.visits + other.visits,
-                value=max(answer.value, other.value),
                 own=answer.own or other.own,
                 score=max(answer.score, other.score),
             )
@@ -161,14 +146,15 @@ def scored_answers(tree: Tree[State]) -> tuple[ScoredAnswer, ...]:
     return tuple(answers.values())
 
 
-def decided(tree: Tree[State]) -> str:
+def _decided(tree: Tree[State]) -> str:
     """Why a vote by probability is over: one answer that returns something has more than half."""
-    for node in tree.nodes:
-        state = node.state
-        reached = node.terminal and state.result is not None and state.result.says_something
-        if reached and state.probability > 0.5:
-            return "no other answer can win"
-    return ""
+    over = any(
+        node.state.result is not None
+        and node.state.result.says_something
+        and node.state.probability > 0.5
+        for node in tree.nodes
+    )
+    return "no other answer can win" if over else ""
 
 
 def prediction(result: SearchResult) -> Prediction:
@@ -181,7 +167,7 @@ def prediction(result: SearchResult) -> Prediction:
         sql=best.sql if best else None,
         completion=best.sql if best else "",
         candidates=tuple(candidate.sql for candidate in result.candidates),
-        tokens=result.tokens,
+        tokens=(0, result.tree.tokens),
         seconds=result.seconds,
         confidence=best.share if best else None,
         tree=as_json(result.tree, result.candidates),
