@@ -18,11 +18,10 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, decoders, pre_tokenizers
 
 from txt2sql.errors import ModelError
 from txt2sql.types import Prompt
@@ -128,22 +127,12 @@ def leading_tokens(tokenizer: Any) -> list[int]:
     return list(whole[: len(whole) - len(plain)]) if whole[-len(plain) :] == plain else []
 
 
-@cache
-def byte_level_table() -> dict[str, bytes]:
-    """Character -> byte of byte-level BPE: printable Latin-1 is itself, the rest follows 255."""
-    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    others = [byte for byte in range(256) if byte not in printable]
-    characters = [*printable, *range(256, 256 + len(others))]
-    return {chr(c): bytes([byte]) for c, byte in zip(characters, [*printable, *others])}
-
-
 def is_european(piece: str) -> bool:
     """Whether the text of a byte-level piece is ASCII or letters of the Latin script.
 
     Pieces of broken UTF-8 count: they spell what has no piece of its own.
     """
-    table = byte_level_table()
-    text = b"".join(table.get(char, char.encode()) for char in piece).decode(errors="replace")
+    text = decoders.ByteLevel().decode([piece])
     return all(
         ord(char) < 128 or char == "\ufffd" or "LATIN" in unicodedata.name(char, "")
         for char in text
@@ -176,7 +165,7 @@ def cut_vocabulary(
     parents: dict[str, tuple[str, ...]] = {}
     for pair in merges:
         parents.setdefault("".join(pair), pair)
-    stay = set(byte_level_table())
+    stay = set(pre_tokenizers.ByteLevel.alphabet())
     waiting = [piece for piece, number in vocabulary.items() if keep(piece, number)]
     while waiting:
         piece = waiting.pop()
