@@ -33,14 +33,11 @@ def decoder_of(loaded: LoadedModel) -> Decoder:
     """The Generator of a model in memory."""
     model, tokenizer, name = loaded.model, loaded.tokenizer, loaded.card.name
     # Chat models have several tokens that end an answer, and not all of them in one place.
-    ends: set[int] = set()
-    for each in (
-        model.generation_config.eos_token_id,
-        model.config.eos_token_id,
-        tokenizer.eos_token_id,
-    ):
-        ends.update(each if isinstance(each, list) else () if each is None else (each,))
-    vocabulary = HubVocabulary(tokenizer, sorted(ends))
+    ends = [tokenizer.eos_token_id]
+    for config in (model.generation_config, model.config):
+        each = config.eos_token_id
+        ends += each if isinstance(each, list) else [each]
+    vocabulary = HubVocabulary(tokenizer, [end for end in dict.fromkeys(ends) if end is not None])
     return Decoder(TorchEngine(model, name), vocabulary, name, folder=loaded.card.folder)
 
 
