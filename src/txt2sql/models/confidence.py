@@ -25,7 +25,7 @@ from txt2sql.errors import ModelError
 from txt2sql.prompts.copies import joined, name_parts, stem
 from txt2sql.runs import write_atomically
 from txt2sql.sql.text import DECLINED
-from txt2sql.types import Certainty, Column, Prediction, QueryResult, Schema, Table, ValueMatch  # noqa: F401 - the example above
+from txt2sql.types import Certainty, Column, Prediction, QueryResult, Schema, Table, ValueMatch
 
 SURE, KNOWN = 0.6, 0.1
 """From SURE on an answer is given as it is; below KNOWN it is better to say that one does not know."""
@@ -127,11 +127,11 @@ def unmatched_words(
     no cell that it mentions, and not that questions say them of any database.
     """
     texts = [text for match in matches for text in (match.span, match.value)]
-    for table in schema.tables:
-        for item in (table, *table.columns):
-            texts += (item.name, joined(name_parts(item.name)), item.words, item.comment)
-        for column in table.columns:
-            texts += column.samples
+    columns = [column for table in schema.tables for column in table.columns]
+    texts += [sample for column in columns for sample in column.samples]
+    items: list[Table | Column] = [*schema.tables, *columns]
+    for item in items:
+        texts += (item.name, joined(name_parts(item.name)), item.words, item.comment)
     known = {_root(word) for text in texts for word in _WORD.findall(text.lower())}
     known.update(_root(word) for text in texts for word in name_parts(text))
     words = _WORD.findall(question.lower())

@@ -165,7 +165,7 @@ class DirectPredictor:
                 for each in batch
             ]
             self._ask(asked, 1, start)
-            predictions = [self._choose(each) for each in asked]
+            predictions = [self._chosen(each) for each in asked]
             again = [i for i, each in enumerate(asked) if self._doubtful(each, predictions[i])]
             if again:
                 self._ask([asked[i] for i in again], self.options.second_beams, time.perf_counter())
@@ -174,7 +174,7 @@ class DirectPredictor:
                 if best.certainty == "sure" and not each.fails(best.sql):
                     best = replace(best, seconds=each.seconds)  # only its readings were looked for
                 else:
-                    best = self._choose(each)
+                    best = self._chosen(each)
                 predictions[i] = replace(best, readings=_readings(each, best))
             yield from predictions
 
@@ -201,7 +201,15 @@ class DirectPredictor:
         divided = prediction.certainty == "sure" and prediction.features[0] < _DIVIDED
         return unsure or divided or asked.fails(prediction.sql)
 
-    def _choose(self, asked: _Asked) -> Prediction:
+    def _choose(
+        self, example: Example, prompt: Prompt, completions: Sequence[Completion], seconds: float
+    ) -> Prediction:
+        schema = self.schemas(example.db_id)
+        asked = _Asked(example, prompt, schema, self.executor, seconds)
+        asked.add(completions)
+        return self._chosen(asked)
+
+    def _chosen(self, asked: _Asked) -> Prediction:
         start = time.perf_counter()
         candidates = asked.candidates
         sql = next(iter(candidates), None)

@@ -110,7 +110,8 @@ class FlatCache(DynamicCache):
 
     def truncate(self, length: int) -> None:
         """Forget every slot from `length` on."""
-        for layer in self.layers:
+        layers: list[Any] = self.layers
+        for layer in layers:
             layer.keys, layer.values = layer.keys[:, :, :length], layer.values[:, :, :length]
 
     def put(self, prefix: Array) -> Array:
