@@ -87,8 +87,7 @@ def test_logits_are_those_of_transformers_however_a_row_is_cut(
     for size in (1, 7, 20, len(tokens) - 28):
         part = tokens[start : start + size]
         sees = np.concatenate([np.tile(seen, (size, 1)), np.tri(size, dtype=bool)], 1)
-        positions = np.arange(start, start + size)
-        output, slots = engine.forward(np.array(part), positions, sees, cache, np.arange(size))
+        output, slots = engine.forward(np.array(part), sees, cache, np.arange(size))
         assert np.abs(output.logits - expected[start : start + size]).max() < TOLERANCE
         assert slots.tolist() == list(range(cache.length - size, cache.length))
         seen = np.concatenate([seen, np.ones(size, bool)])
@@ -107,18 +106,17 @@ def test_a_tree_of_rows_in_one_cache_has_the_logits_of_each_row_alone(
     cache = engine.cache()
     size = len(begin)
     first = np.concatenate([np.zeros((size, 1), bool), np.tri(size, dtype=bool)], 1)
-    engine.forward(np.array(begin), np.arange(size), first, cache, np.array([size - 1]))
+    engine.forward(np.array(begin), first, cache, np.array([size - 1]))
     total = sum(map(len, rows))
     sees = np.zeros((total, cache.length + total), bool)
     sees[:, 1 : cache.length] = True
-    positions, place = [], 0
+    place = 0
     for row in rows:
         end = place + len(row)
         sees[place:end, cache.length + place : cache.length + end] = np.tri(len(row), dtype=bool)
-        positions += range(size, size + len(row))
         place = end
     flat = np.array([token for row in rows for token in row])
-    output, _ = engine.forward(flat, np.array(positions), sees, cache, np.arange(total))
+    output, _ = engine.forward(flat, sees, cache, np.arange(total))
     place = 0
     for row in rows:
         expected = logits_of(generator.engine.model, [*begin, *row])[size:]
@@ -206,7 +204,7 @@ def read_whole(engine: OnnxEngine, tokens: list[int], **options: Any) -> np.ndar
     size = len(tokens)
     sees = np.concatenate([np.zeros((size, 1), bool), np.tri(size, dtype=bool)], 1)
     rows = np.arange(size)
-    return engine.forward(np.array(tokens), rows, sees, engine.cache(), rows, **options)[0].logits
+    return engine.forward(np.array(tokens), sees, engine.cache(), rows, **options)[0].logits
 
 
 def error_of(logits: np.ndarray[Any, Any], expected: np.ndarray[Any, Any]) -> float:

@@ -67,9 +67,8 @@ def test_a_tree_in_one_cache_has_the_logits_of_plain_forward_passes(generator: D
     prompt = [chance.randrange(6, 200) for _ in range(9)]
     cache = engine.cache()
     seen = np.tri(len(prompt), dtype=bool)
-    positions = np.arange(len(prompt))
-    engine.forward(np.array(prompt), positions, seen, cache, np.array([len(prompt) - 1]))
-    tree = [(list(positions), prompt)]  # the slots and the tokens of every branch
+    engine.forward(np.array(prompt), seen, cache, np.array([len(prompt) - 1]))
+    tree = [(list(range(len(prompt))), prompt)]  # the slots and the tokens of every branch
     for _ in range(3):
         grown = []
         for column in range(chance.randrange(1, 5)):
@@ -80,8 +79,7 @@ def test_a_tree_in_one_cache_has_the_logits_of_plain_forward_passes(generator: D
         for row, (slots, _) in zip(seen, grown, strict=True):
             row[slots] = True
         tokens = np.array([ids[-1] for _, ids in grown])
-        positions = np.array([len(ids) - 1 for _, ids in grown])
-        output, slots = engine.forward(tokens, positions, seen, cache, np.arange(len(grown)))
+        output, slots = engine.forward(tokens, seen, cache, np.arange(len(grown)))
         assert slots.tolist() == [branch[0][-1] for branch in grown]
         for logits, hidden, (_, ids) in zip(output.logits, output.hidden, grown, strict=True):
             with torch.inference_mode():

@@ -62,7 +62,6 @@ class Row:
 
     seen: Array = field(default_factory=lambda: np.zeros(0, bool))
     """(slots,) bool; shorter than the cache, it sees nothing of the rest."""
-    position: int = 0
     matcher: Any = None
     tokens: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
@@ -173,7 +172,7 @@ class Decoder:
         for start, members in groupby(encoded, key=lambda each: tuple(each[0][: each[1]])):
             cache, seen = self._prefix(start)
             for ids, shared, answer in members:
-                row = Row(seen, shared, waiting=[*ids[shared:], *answer])
+                row = Row(seen, waiting=[*ids[shared:], *answer])
                 # The token before each token says how likely that one is; nothing follows the last.
                 output = self.step(cache, [row], prefix=prefix, last=len(answer) + 1)
                 logprobs = _log_softmax(output.logits[:-1])
@@ -204,7 +203,7 @@ class Decoder:
         """The prefix of a prompt, and the row that reads the rest of it once it sees that prefix."""
         ids, shared = self.encode(prompt)
         matcher = None if prompt.grammar is None else self.grammars.matcher(prompt.grammar)
-        return tuple(ids[:shared]), Row(position=shared, matcher=matcher, waiting=ids[shared:])
+        return tuple(ids[:shared]), Row(matcher=matcher, waiting=ids[shared:])
 
     def prefill(self, prompt: Prompt) -> tuple[Any, Row, Output]:
         """Read a prompt: its cache, the row where answers begin, and what the model says there."""
@@ -245,18 +244,15 @@ class Decoder:
         # (tokens, slots + tokens): every token sees what its row has seen, of the new tokens only its
         # row's own up to itself, and nothing of the other rows, though all are read in one pass.
         seen = np.zeros((total, past + total), bool)
-        positions = np.empty(total, np.int64)
         for row, count, end in zip(rows, counts, ends, strict=True):
             start = end - count
             seen[start:end, : len(row.seen)] = row.seen
             seen[start:end, past + start : past + end] = np.tri(count, dtype=bool)
-            positions[start:end] = np.arange(row.position, row.position + count)
         tokens = np.array([token for row in rows for token in row.waiting], np.int64)
         wanted = (ends[:, None] + np.arange(-last, 0)).ravel()
-        output, slots = self.engine.forward(tokens, positions, seen, cache, wanted, prefix=prefix)
+        output, slots = self.engine.forward(tokens, seen, cache, wanted, prefix=prefix)
         for row, count, end in zip(rows, counts, ends, strict=True):
             row.see(slots[end - count : end])
-            row.position += count
             row.waiting = []
         return output
 
@@ -286,7 +282,7 @@ class Decoder:
         it, as long as it `goes_on`. Nothing is copied in the cache: rows see the slots of their beginning.
         """
         tokens, logprobs = [*row.tokens, token], [*row.logprobs, logprob]
-        grown = Row(row.seen, row.position, row.matcher, tokens, logprobs, [token], token in ends)
+        grown = Row(row.seen, row.matcher, tokens, logprobs, [token], token in ends)
         if row.matcher is None or grown.ended:
             return grown
         grown.matcher = row.matcher.deep_copy()

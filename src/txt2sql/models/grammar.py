@@ -2,33 +2,18 @@ r"""Schema -> a grammar of SQLite's SELECT over its tables and columns (constrai
 
 A context-free grammar in the Lark dialect that llguidance reads. It covers SELECT whole: every kind of
 join, nested queries, common table expressions, set operations, CASE, CAST, aggregates with FILTER,
-windows, and the functions of `sql.functions` with as many arguments as they take. What it cannot say,
-a model cannot write:
-
-- a table or column that the schema lacks, `table.column` where the column is another table's, a name
-  in another spelling, or one without the quotes that it needs;
-- any other statement, an unknown function, a join without a condition (a cross join is written as one);
-- an aggregate in WHERE, or in ORDER BY without groups, a window in HAVING, two columns where one is
-  compared;
-- double-quoted text, which SQLite would take for a string, but as an alias after AS; a backslash before a
-  quote; a format of STRFTIME that is none.
+windows, and the functions of `sql.functions` with as many arguments as they take. A model cannot write
+names that the schema lacks, or names without the quotes that they need; other statements, unknown
+functions, joins without a condition; an aggregate in WHERE, a window in HAVING, two columns where one is
+compared; double-quoted text, which SQLite would take for a string; a format of STRFTIME that is none.
 
 A grammar without context cannot tell where a name is in scope: a column of a table that FROM lacks
 passes. Names that a statement gives itself are allowed where it can have given one: as a whole after a
 WITH, in the clauses after a FROM that holds a nested query, in GROUP BY and ORDER BY after an AS. In the
 select list before such a FROM they must look computed (`num_songs`, `total`, `order_count`).
 
-Space is one blank, or a line break and up to twelve blanks. Literals and aliases are bounded (text 80
-characters, numbers 19 digits, aliases 30 characters), so no answer runs away in one.
-
-A lexeme takes the space around it with it: what stands before an operand the space after it, what stands
+Literals, aliases and space are bounded, so no answer runs away in one. A lexeme takes the space around it with it: what stands before an operand the space after it, what stands
 behind one the space before it. So a word and its space are one automaton, and masks are cheap.
-
-    sql_grammar(schema)
-    %llguidance {}
-    start: /[ \n]/? many_n SEMICOLON?
-    ...
-    TABLE: "singer" | "\"singer\""
 """
 
 from __future__ import annotations

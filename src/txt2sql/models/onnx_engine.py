@@ -5,7 +5,7 @@ and adapters beside it. See `Engine` for what it does, `cache` for how continuat
 
     engine = OnnxEngine(Path("models/bundled"))
     cache = engine.cache()
-    output = engine.forward(tokens, positions, seen, cache, rows=[-1])      # logits (1, vocabulary)
+    output, slots = engine.forward(tokens, seen, cache, rows)      # logits (rows, vocabulary)
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -35,8 +34,7 @@ MEMBERS = {
 _FORMAT = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(NamedTuple):
     """Of the rows asked for: logits (n, vocabulary) and the last hidden states (n, size)."""
 
     logits: Array
@@ -55,20 +53,14 @@ class Engine(Protocol):
         ...
 
     def forward(
-        self,
-        tokens: Array,
-        positions: Array,
-        seen: Array,
-        cache: Any,
-        rows: Array,
-        *,
-        prefix: bool = False,
+        self, tokens: Array, seen: Array, cache: Any, rows: Array, prefix: bool = False
     ) -> tuple[Output, Array]:
-        """Read tokens (time,) at positions (time,), all rows flat; write them into the cache.
+        """Read tokens (time,), all rows flat; write them into the cache.
 
         `seen` (time, cache.length + time) says which slots, and which of the tokens themselves, each
-        token attends to. Logits are given for the tokens at `rows`; the slots (time,) come second. A
-        `prefix`, the schema part of a prompt, is read without an adapter that is active after it.
+        token attends to: all that are before it in its row, and itself. Logits are given for the tokens at
+        `rows`; the slots (time,) come second. A `prefix`, the schema part of a prompt, is read without an
+        adapter that is active after it.
         """
         ...
 
@@ -163,20 +155,13 @@ class OnnxEngine:
         return Cache(self.layers, self.kv_heads, self.head_size)
 
     def forward(
-        self,
-        tokens: Array,
-        positions: Array,
-        seen: Array,
-        cache: Cache,
-        rows: Array,
-        *,
-        prefix: bool = False,
+        self, tokens: Array, seen: Array, cache: Cache, rows: Array, prefix: bool = False
     ) -> tuple[Output, Array]:  # see `Engine`
         # (time, slots + time) in two parts, as the graph attends to the cache and to the new tokens.
         mask = np.where(seen, np.float32(0), _UNSEEN)
         feeds = {
             "embeds": self._embeddings(tokens)[None],
-            "positions": positions.astype(np.int64)[None],
+            "positions": seen.sum(1)[None] - 1,
             "rows": rows.astype(np.int64),
             "mask_past": np.ascontiguousarray(mask[:, : cache.length]),
             "mask_new": np.ascontiguousarray(mask[:, cache.length :]),
@@ -199,8 +184,7 @@ class OnnxEngine:
         return Output(named["logits"], named["hidden"]), slots
 
 
-@dataclass(frozen=True, slots=True)
-class Adapter:
+class Adapter(NamedTuple):
     """A LoRA adapter: by layer a (rank, inputs) and b (outputs, rank), whose product is added.
 
     `activated`: it was trained to be active after the schema part of a prompt.
@@ -233,8 +217,7 @@ def read_adapter(folder: Path) -> Adapter:
         high = tensors.get(name.replace(".lora_A.", ".lora_B."))
         if end and high is not None:
             matrices[layer] = low.astype(np.float32), high.astype(np.float32) * np.float32(scale)
-    digest = hashlib.sha256(raw).hexdigest()
-    return Adapter(matrices, bool(prompt.get("activated")), digest)
+    return Adapter(matrices, bool(prompt.get("activated")), hashlib.sha256(raw).hexdigest())
 
 
 def is_plain_lora(facts: Mapping[str, Any]) -> bool:

@@ -57,14 +57,7 @@ class TorchEngine:
 
     @torch.inference_mode()
     def forward(
-        self,
-        tokens: Array,
-        positions: Array,
-        seen: Array,
-        cache: FlatCache,
-        rows: Array,
-        *,
-        prefix: bool = False,
+        self, tokens: Array, seen: Array, cache: FlatCache, rows: Array, prefix: bool = False
     ) -> tuple[Output, Array]:  # see `Engine`
         start = cache.length
         mask = additive_mask(torch.from_numpy(seen), self.model.dtype)
@@ -78,7 +71,7 @@ class TorchEngine:
             logits = self.model(
                 input_ids=torch.from_numpy(tokens)[None].to(self.device),
                 attention_mask=mask[None, None].to(self.device),  # (1, 1, time, slots + time)
-                position_ids=torch.from_numpy(positions)[None].to(self.device),
+                position_ids=torch.from_numpy(seen.sum(1) - 1)[None].to(self.device),
                 past_key_values=cache,
                 use_cache=True,
                 logits_to_keep=chosen,

@@ -121,9 +121,8 @@ class _Token:
 
 
 class _TokenTree(NamedTuple):
-    """The tokens of one question's answers over their cache; its prompt has `length` tokens."""
+    """The tokens of one question's answers over their cache."""
 
-    length: int
     cache: Any
     tokens: list[_Token]
 
@@ -185,7 +184,7 @@ class TreeDecoder:
             cache, row, output = self.decoder.prefill(prompt)
             root = _Token(row)
             self._read(root, output.logits[0], output.hidden[0])
-            self.trees[self._count] = _TokenTree(row.position, cache, [root])
+            self.trees[self._count] = _TokenTree(cache, [root])
             places.append(Place(self._count, 0))
             self._count += 1
         return places
@@ -299,8 +298,7 @@ class TreeDecoder:
 
     def _followed(self, each: _Open, beam: _Beam, number: int) -> Iterator[_Beam]:
         """After a token was read: the steps that end with it are noted, other tokens may go on."""
-        tree = self.trees[each.place.tree]
-        token = tree.tokens[number]
+        token = self.trees[each.place.tree].tokens[number]
         tokens = token.row.tokens
 
         def note(last: float, own: bool, ended: bool) -> None:
@@ -312,8 +310,8 @@ class TreeDecoder:
             each.steps.append((own, step))
 
         # An answer that is too long is cut, as `generate` does.
-        most = min(self.decoding.max_new_tokens, self.decoder.engine.context - tree.length)
-        if token.row.ended or len(tokens) >= most:
+        full = token.row.seen.sum() >= self.decoder.engine.context
+        if token.row.ended or full or len(tokens) >= self.decoding.max_new_tokens:
             note(0.0, beam.own, True)
             return
         text = token.text[len(each.start.text) :]
