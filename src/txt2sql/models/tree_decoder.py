@@ -7,8 +7,7 @@ batch whenever it is asked for and leaves it when it is done (continuous batchin
 open places go on by a token at a time, with those that the grammar then forces.
 
     engine = TreeDecoder(decoder, starts_step)
-    [root] = engine.prefill([prompt])
-    [(place, steps, tokens)] = engine.expand([root])
+    [(place, steps, tokens)] = engine.expand(engine.prefill([prompt]))
 """
 
 from __future__ import annotations
@@ -18,7 +17,8 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple, Protocol
+from itertools import accumulate, chain
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -74,35 +74,6 @@ class Decoding:
         return math.log(self.least) * max(1.0, length / 16)
 
 
-class Engine(Protocol):
-    """What a search asks of a model."""
-
-    name: str
-
-    def prefill(self, prompts: Sequence[Prompt]) -> list[Place]:
-        """Read prompts; the place where each answer begins. Trees read together are batched."""
-        ...
-
-    def expand(
-        self, places: Sequence[Place], until: float = math.inf
-    ) -> list[tuple[Place, tuple[Step, ...], int]]:
-        """Take places, return those that are done, with their steps and the tokens these cost.
-
-        The steps are distinct, the policy's own choice (token by token the likeliest) first, then by
-        falling probability. At least one place comes back while any is open, unless `until` (of
-        time.perf_counter) is as near as may be. An unfinished place is given only once.
-        """
-        ...
-
-    def score(self, places: Sequence[Place]) -> list[float]:
-        """What a value head says of the steps that end at these places."""
-        ...
-
-    def free(self, root: Place) -> None:
-        """Forget a tree and all that is open in it."""
-        ...
-
-
 Head = Callable[[Any], Any]
 """Hidden states (n, size) of the last tokens of steps -> scores (n,)."""
 
@@ -154,7 +125,7 @@ class _Open:
 
 
 class TreeDecoder:
-    """A search's Engine on a Decoder.
+    """What a search asks of a model.
 
     `starts(step, piece)`: does the text of a token begin a new step after a text? With a `head`, the end
     token of an answer is read as every other, so that "stop here" and "go on" are scored apart.
@@ -178,7 +149,8 @@ class TreeDecoder:
         self._count = 0
         self._pace = 0.0  # seconds of the last token
 
-    def prefill(self, prompts: Sequence[Prompt]) -> list[Place]:  # see `Engine`
+    def prefill(self, prompts: Sequence[Prompt]) -> list[Place]:
+        """Read prompts; the place where each answer begins."""
         places = []
         for prompt in prompts:
             cache, row, output = self.decoder.prefill(prompt)
@@ -189,7 +161,8 @@ class TreeDecoder:
             self._count += 1
         return places
 
-    def score(self, places: Sequence[Place]) -> list[float]:  # see `Engine`
+    def score(self, places: Sequence[Place]) -> list[float]:
+        """What the head says of the steps that end at these places. Raises ModelError without one."""
         if self.head is None:
             raise ModelError("this engine has no value head; give it one to score steps")
         if not places:
@@ -197,13 +170,20 @@ class TreeDecoder:
         states = [np.asarray(self.trees[p.tree].tokens[p.token].hidden) for p in places]
         return [float(score) for score in self.head(np.stack(states))]
 
-    def free(self, root: Place) -> None:  # see `Engine`
+    def free(self, root: Place) -> None:
+        """Forget a tree and all that is open in it."""
         self.trees.pop(root.tree, None)
         self._open = [each for each in self._open if each.place.tree != root.tree]
 
     def expand(
         self, places: Sequence[Place], until: float = math.inf
-    ) -> list[tuple[Place, tuple[Step, ...], int]]:  # see `Engine`
+    ) -> list[tuple[Place, tuple[Step, ...], int]]:
+        """Take places, return those that are done, with their steps and the tokens these cost.
+
+        The steps are distinct, the policy's own choice (token by token the likeliest) first, then by
+        falling probability. At least one place comes back while any is open, unless `until` (of
+        time.perf_counter) is as near as may be. An unfinished place is given only once.
+        """
         self._open += [self._opened(place) for place in places]
         while True:
             done = [each for each in self._open if not each.beams]
@@ -281,20 +261,14 @@ class TreeDecoder:
 
     def _advance(self) -> None:
         """Read the next token of every open beam, then see what can follow."""
-        taken: list[_Open] = []
-        rows = 0
-        for each in self._open:
-            if rows and rows + len(each.beams) > _ROWS:
-                break
-            taken.append(each)
-            rows += len(each.beams)
+        totals = accumulate(len(each.beams) for each in self._open)
+        taken = [each for each, rows in zip(self._open, totals) if rows <= _ROWS] or self._open[:1]
         beams = [(each, beam) for each in taken for beam in each.beams]
-        candidates: dict[int, list[_Beam]] = {id(each): [] for each in taken}
-        for (each, beam), number in zip(beams, self.read(beams), strict=True):
-            each.cost += 1
-            candidates[id(each)] += self._followed(each, beam, number)
+        numbers = iter(self.read(beams))
         for each in taken:
-            self._choose(each, candidates[id(each)])
+            each.cost += len(each.beams)
+            followed = [self._followed(each, beam, next(numbers)) for beam in each.beams]
+            self._choose(each, list(chain.from_iterable(followed)))
 
     def _followed(self, each: _Open, beam: _Beam, number: int) -> Iterator[_Beam]:
         """After a token was read: the steps that end with it are noted, other tokens may go on."""
@@ -366,3 +340,6 @@ class TreeDecoder:
             if own or step.logprob >= floor(step.tokens)
         ]
         return tuple(likely[: self.decoding.width])
+
+
+Engine = TreeDecoder

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from txt2sql.models.predictor import DirectPredictor
-from txt2sql.models.tree_decoder import Decoding, Engine
+from txt2sql.models.tree_decoder import Decoding, TreeDecoder
 from txt2sql.models.vote import Candidate, ScoredAnswer, Weights, choose
 from txt2sql.search.mcts import Settings, Tree, TreeCallback, search
 from txt2sql.search.states import (
@@ -69,7 +69,7 @@ class SearchPredictor:
     def __init__(
         self,
         direct: DirectPredictor,
-        engine: Engine,
+        engine: TreeDecoder,
         options: SearchOptions = SearchOptions(),
         *,
         scored: bool = False,

@@ -15,7 +15,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from txt2sql.models.tree_decoder import Engine, Place, Step
+from txt2sql.models.tree_decoder import Place, Step, TreeDecoder
 from txt2sql.search.mcts import Choice, Expansion
 from txt2sql.search.steps import fault, partial_fault, split_steps
 from txt2sql.sql.repair import mend
@@ -104,7 +104,7 @@ class StepExpander:
     above 1 brings the priors of likely and unlikely steps nearer to each other.
     """
 
-    engine: Engine
+    engine: TreeDecoder
     run: Executor
     checked: bool = True
     temperature: float = 1.0
@@ -189,7 +189,7 @@ class StateValue:
     """
 
     run: Executor
-    engine: Engine | None = None
+    engine: TreeDecoder | None = None
     settings: ValueSettings = ValueSettings()
 
     def __call__(self, states: Sequence[State]) -> list[float]:
