@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -15,7 +14,6 @@ import torch
 from txt2sql.errors import ModelError
 from txt2sql.models.decoder import Decoder
 from txt2sql.models.tree_decoder import Decoding, TreeDecoder
-from txt2sql.search.steps import clause, split_steps, starts_step
 from txt2sql.types import Prompt, Sampling
 
 Loaded = Callable[..., Decoder]
@@ -63,22 +61,6 @@ def test_the_first_steps_are_the_greedy_answer(
         assert steps[0].text.split(";")[0] == greedy.text.split(";")[0]
         if ";" not in greedy.text and greedy.completion_tokens < 24:
             assert total >= sum(greedy.logprobs) - 1e-3  # or more, if spelt in two ways
-
-
-def test_lines_of_reasoning_are_steps_and_clauses_follow(generator_of: Loaded) -> None:
-    generator = generator_of("phi")
-    engine = TreeDecoder(generator, starts_step, decoding=Decoding(width=3, max_new_tokens=48))
-    [prompt] = prompts("how many singers ?", grammar=THINKING)
-    [greedy] = generator.generate([prompt], Sampling(max_new_tokens=48))[0]
-    [place], texts, ended = engine.prefill([prompt]), [""], False
-    while not ended:
-        [(_, steps, _)] = engine.expand([place])
-        place, ended = steps[0].place, steps[0].ended
-        texts.append(steps[0].text)
-    made = [after[len(before) :].strip() for before, after in itertools.pairwise(texts)]
-    assert texts[-1] == greedy.text and made == split_steps(greedy.text)
-    kinds = [clause(step) for step in made]
-    assert kinds[0] == "reason" and kinds[-2:] == ["select", "from"]
 
 
 def test_steps_are_distinct_and_ranked_after_the_first(generator_of: Loaded) -> None:
