@@ -168,11 +168,12 @@ class Decoder:
         self, pairs: Sequence[tuple[Prompt, list[int]]], prefix: bool = False
     ) -> list[float]:
         scores: list[float] = []
-        encoded = [(*self.encode(prompt), answer) for prompt, answer in pairs]
-        for start, members in groupby(encoded, key=lambda each: tuple(each[0][: each[1]])):
+        rows = [(*self.begin(prompt), answer) for prompt, answer in pairs]
+        for start, members in groupby(rows, key=lambda each: each[0]):
             cache, seen = self._prefix(start)
-            for ids, shared, answer in members:
-                row = Row(seen, waiting=[*ids[shared:], *answer])
+            for _, row, answer in members:
+                row.seen = seen
+                row.waiting += answer
                 # The token before each token says how likely that one is; nothing follows the last.
                 output = self.step(cache, [row], prefix=prefix, last=len(answer) + 1)
                 logprobs = _log_softmax(output.logits[:-1])
@@ -322,7 +323,8 @@ class _Task:
         sampled = self.sampling.temperature > 0
         self.live = []
         for row in self._drawn(read) if sampled else self._likeliest(read):
-            (self.done if row.ended or self._stopped(row) else self.live).append(row)
+            ended = row.ended or (self.sampling.stop and self._text(row)[1])
+            (self.done if ended else self.live).append(row)
         if not sampled:
             # A row that ended competes with live ones, which can only become less likely.
             self.done = sorted(self.done, key=lambda row: -row.logprob)[: self.sampling.beams]
@@ -366,30 +368,21 @@ class _Task:
         grown.ended = grown.ended or len(grown.tokens) >= self.most
         return grown
 
-    def _stopped(self, row: Row) -> bool:
-        stop = self.sampling.stop
-        return bool(stop) and any(
-            mark in self.decoder.vocabulary.decode(row.tokens) for mark in stop
-        )
+    def _text(self, row: Row) -> tuple[str, bool]:
+        """What a row wrote, up to a text that ends it, and whether there is one."""
+        ended = row.tokens[-1] in self.decoder.vocabulary.end_ids
+        text = self.decoder.vocabulary.decode(row.tokens[:-1] if ended else row.tokens)
+        cuts = [text.find(mark) for mark in self.sampling.stop if mark in text]
+        return text[: min(cuts, default=len(text))], bool(cuts)
 
     def completions(self) -> list[Completion]:
         """What was written, likeliest first."""
-        rows = sorted(self.done, key=lambda row: -row.logprob)
-        completions = [self._completion(row) for row in rows]
+        completions = [
+            Completion(self._text(row)[0], tuple(row.logprobs), self.length, len(row.tokens))
+            for row in sorted(self.done, key=lambda row: -row.logprob)
+        ]
         if self.sampling.temperature > 0:
             return completions
         # Tokens spell some texts in two ways; the likelier one stands for both.
         distinct = {each.text: each for each in reversed(completions)}
         return list(reversed(distinct.values())) * self.sampling.n
-
-    def _completion(self, row: Row) -> Completion:
-        vocabulary = self.decoder.vocabulary
-        ended = bool(row.tokens) and row.tokens[-1] in vocabulary.end_ids
-        text = vocabulary.decode(row.tokens[:-1] if ended else row.tokens)
-        cuts = [text.find(mark) for mark in self.sampling.stop if mark in text]
-        return Completion(
-            text[: min(cuts)] if cuts else text,
-            tuple(row.logprobs),
-            self.length,
-            len(row.tokens),
-        )

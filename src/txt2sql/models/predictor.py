@@ -5,15 +5,10 @@ not run, returns nothing or is unsure, a small beam is decoded too. Candidates w
 (self-consistency, Wang et al. 2023), and each is as likely as query and question make each other: P(SQL |
 question) P(question | SQL)^channel, a noisy channel. Of those that return something the likeliest is
 taken, else the first that runs, else the first. An answer that is sure, but to which the model itself
-gives little more than half, stays; the beam then shows what else the question may mean. Other answers cost
-no more than a greedy one.
+gives little more than half, stays; the beam then shows what else the question may mean.
 
 No candidate is run whose names are out of scope or whose tables are joined without a condition: what
 can be repaired in one way is (`sql.repair`), and the rest loses to the next candidate.
-
->>> predictor = DirectPredictor(generator, {"shop": schema}.__getitem__, lambda _: ())  # doctest: +SKIP
->>> next(predictor.predict([example])).sql  # doctest: +SKIP
-'SELECT count(*) FROM shop'
 """
 
 from __future__ import annotations
@@ -28,7 +23,7 @@ from typing import TYPE_CHECKING
 from txt2sql.models.confidence import Weights, certainty, doubts, features, unmatched_words
 from txt2sql.models.grammar import sql_grammar
 from txt2sql.models.vote import ScoredAnswer, choose
-from txt2sql.models.vote import Weights as VoteWeights
+from txt2sql.models.vote import Weights as Vote
 from txt2sql.prompts import ANSWER_TOKENS, count_tokens, question_prompt, render
 from txt2sql.sql.text import declines, extract_sql
 from txt2sql.types import (
@@ -105,6 +100,11 @@ class _Asked:
             if repair.sql:
                 candidates.setdefault(repair.sql, completion)
         return candidates
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """The log-probabilities of the candidates."""
+        return {sql: sum(completion.logprobs) for sql, completion in self.candidates.items()}
 
     @property
     def suspects(self) -> set[str]:
@@ -212,19 +212,15 @@ class DirectPredictor:
     def _chosen(self, asked: _Asked) -> Prediction:
         start = time.perf_counter()
         candidates = asked.candidates
-        sql = next(iter(candidates), None)
-        if len(candidates) > 1:
-            sql = self._best(asked)
+        sql = self._best(asked) if len(candidates) > 1 else next(iter(candidates), None)
         completion = asked.completions[0] if sql is None else candidates[sql]
+        written = sum(each.completion_tokens for each in asked.completions)
         prediction = Prediction(
             example_id=asked.example.id,
             sql=sql,
             completion=completion.text,
             candidates=tuple(candidates),
-            tokens=(
-                completion.prompt_tokens,
-                sum(each.completion_tokens for each in asked.completions),
-            ),
+            tokens=(completion.prompt_tokens, written),
             confidence=_probability(completion) if completion.logprobs else None,
             dropped=asked.prompt.dropped,
             repaired=sql is not None and all(r.changed for r, _ in asked.repairs if r.sql == sql),
@@ -239,60 +235,49 @@ class DirectPredictor:
         """The candidate that the vote takes: of those that return something and are not suspect, else of
         those that return something, else of those that run.
         """
-        scores = {sql: sum(completion.logprobs) for sql, completion in asked.candidates.items()}
+        scores = asked.scores
         results = {sql: asked.result(sql) for sql in scores}
         says = [sql for sql, result in results.items() if result.says_something]
         if meant := [sql for sql in says if sql not in asked.suspects]:
             results, says = {sql: results[sql] for sql in meant}, meant
-        if len({results[sql].key for sql in says}) > 1:
-            for sql, likelihood in zip(says, self._channel(asked, says), strict=True):
-                scores[sql] += likelihood
+        score = getattr(self.generator, "score", None)
+        # The noisy channel; a follow-up says too little.
+        if score and len({results[sql].key for sql in says}) > 1 and not asked.example.previous:
+            prompts = [question_prompt(asked.prompt, sql) for sql in says]
+            for sql, likelihood in zip(says, score(prompts, asked.example.question), strict=True):
+                scores[sql] += _CHANNEL * likelihood
         highest = max(scores[sql] for sql in says or scores)
         answers = [
             ScoredAnswer(sql, math.exp(min(0.0, scores[sql] - highest)), 0, result, i == 0)
             for i, (sql, result) in enumerate(results.items())
         ]
-        return choose(answers, VoteWeights(empty=0.0))[0].sql
-
-    def _channel(self, asked: _Asked, sqls: Sequence[str]) -> list[float]:
-        """The noisy channel: weighted log P(question | SQL) of each query; zeros where the model gives none,
-        and for a follow-up, which says too little.
-        """
-        score = getattr(self.generator, "score", None)
-        if score is None or asked.example.previous:
-            return [0.0] * len(sqls)
-        prompts = [question_prompt(asked.prompt, sql) for sql in sqls]
-        return [_CHANNEL * each for each in score(prompts, asked.example.question)]
+        return choose(answers, Vote(empty=0.0))[0].sql
 
     def _weighed(self, asked: _Asked, prediction: Prediction, completion: Completion) -> Prediction:
         """The prediction with the features of its confidence, and with what fitted weights say of them."""
         result = asked.result(prediction.sql) if prediction.sql else None
         unmatched = unmatched_words(asked.example.question, asked.schema, asked.prompt.matches)
         declined = declines(asked.completions[0].text)
-        none = -math.inf
-        if declined:
-            none = 0.0
-        elif _probability(completion) <= _SETTLED and hasattr(self.generator, "likelihood"):
+        likelihood = getattr(self.generator, "likelihood", None)
+        none = 0.0 if declined else -math.inf
+        if not declined and likelihood and _probability(completion) <= _SETTLED:
             if asked.none is None:
-                asked.none = float(self.generator.likelihood(asked.prompt, ["SELECT NULL"])[0])
+                asked.none = float(likelihood(asked.prompt, ["SELECT NULL"])[0])
             none = asked.none
         signs = features(prediction, unmatched, completion.logprobs, result, none)
         prediction = replace(prediction, features=signs)
         if self.weights is None:
             return prediction
-        confidence = self.weights.probability(signs)
+        p = self.weights.probability(signs)
         doubt = doubts(prediction, unmatched, result, declined)
-        return replace(
-            prediction, confidence=confidence, certainty=certainty(confidence), doubt=doubt
-        )
+        return replace(prediction, confidence=p, certainty=certainty(p), doubt=doubt)
 
 
 def _readings(asked: _Asked, answer: Prediction) -> tuple[str, ...]:
     """The candidates that give something else than the answer does, one for each result; beside an
     answer that is sure only those that are nearly as likely.
     """
-    scores = {sql: sum(completion.logprobs) for sql, completion in asked.candidates.items()}
-    least = -math.inf
+    scores, least = asked.scores, -math.inf
     if answer.sql and answer.certainty == "sure":
         least = scores[answer.sql] + math.log(_RIVAL)
     results = {asked.result(answer.sql).key} if answer.sql else set()
