@@ -3,10 +3,6 @@
 Every token has a slot, whatever row it belongs to; a row is the slots that it sees. Slots are written
 in place, so a step costs nothing for what was read before. A prefix, the schema part of a prompt, can be
 taken out of one cache, stored on disk in half precision, and put into another.
-
-    cache = Cache(layers=24, kv_heads=2, head_size=64)
-    slots = cache.append(keys, values)         # (layers, time, kv heads * head size) each
-    prefix = cache.take(slots)                 # (2, layers, kv heads, time, head size)
 """
 
 from __future__ import annotations

@@ -174,6 +174,8 @@ _MEASURES = "count cnt total sum avg average min max rank num number ratio rate 
 """How such names end that begin with a name of the schema: `order_count`."""
 _ALIASES = "sub subquery sq temp tmp ranked inner_query outer_query prev cur curr next base"
 _CONTROL = re.compile("[\x7f-\x9f]")
+_Groups = dict[tuple[int, int], list[str]]
+"""(fewest, most) arguments -> names of functions."""
 _CONSONANTS = "b-df-hj-np-tv-xzB-DF-HJ-NP-TV-XZ"
 
 
@@ -207,34 +209,29 @@ def _rules() -> Iterable[str]:
     """Every rule in every mode, and the lexemes that no schema changes."""
     usable = [function for function in FUNCTIONS.values() if function.since <= _VERSION]
     modern = _VERSION >= (3, 39)
-    groups = {kind: _by_arguments(usable, kind) for kind in ("scalar", "aggregate", "window")}
+    kinds = {kind: _by_arguments(usable, kind) for kind in ("scalar", "aggregate", "window")}
+    groups = _filled(
+        _GROUPS,
+        OVER_AGGREGATES=_calls("aggregate", kinds, "expr_BASEa"),
+        AGGREGATES=_calls("aggregate", kinds, "expr_BASEp", distinct=True),
+        WINDOWS=_calls("window", kinds, "expr_BASEa"),
+    )
+    scalars = _calls("scalar", kinds, "expr_MODE")
+    expression = _filled(_EXPRESSION, SCALARS=scalars, FROM_THAT="FROM_THAT?" if modern else "")
     for base in ("cn", "pn", "sn", "fn", "fw"):
-        filled = {
-            "OVER_AGGREGATES": _calls("aggregate", groups, f"expr_{base}a"),
-            "AGGREGATES": _calls("aggregate", groups, f"expr_{base}p", distinct=True),
-            "WINDOWS": _calls("window", groups, f"expr_{base}a"),
-            "STARS_BASE": "ANY_STARS" if base == "fw" else "STARS",
-            "BASE": base,
-        }
-        yield from _filled(_GROUPS, filled)
+        names, context = base
+        stars = "ANY_STARS" if base == "fw" else "STARS"
+        yield from _filled(groups, STARS_BASE=stars, BASE=base).splitlines()
         for calls, call in _CALLS.items():
-            mode = base + calls
-            filled = {
-                "NAMES": _NAMES[base[0]],
-                "FROM_THAT": "FROM_THAT?" if modern else "",
-                "SCALARS": _calls("scalar", groups, f"expr_{mode}"),
-                "MODE": mode,
-                "BASE": base,
-                "CONTEXT": base[1],
-            }
-            yield from _filled(_EXPRESSION + call, filled)
+            rules = _filled(expression + call, NAMES=_NAMES[names], MODE=base + calls)
+            yield from _filled(rules, BASE=base, CONTEXT=context).splitlines()
     for how in ("many", "one"):
-        yield from _filled(_QUERY, {"HOW": how})
+        yield from _filled(_QUERY, HOW=how).splitlines()
     yield from _CORES.strip().splitlines()
     yield from map(_lexeme, _LEXEMES.strip().splitlines())
     yield from (_lexeme(f"{word}: @{word} _") for word in _BEFORE_OPERANDS.split())
     yield from (_lexeme(f"{word}: _ @{word} _") for word in _BETWEEN_OPERANDS.split())
-    for kind, by_arguments in groups.items():
+    for kind, by_arguments in kinds.items():
         for (low, high), names in by_arguments.items():
             words = " | ".join("@" + name.upper() for name in names)
             yield _lexeme(f'{kind.upper()}_{low}_{high}: ({words}) "(" ~')
@@ -244,16 +241,16 @@ def _rules() -> Iterable[str]:
     yield rf"IDENTIFIER: /[A-Za-z_][A-Za-z0-9_]{{0,29}}/ & ~/(?i:{'|'.join(sorted(KEYWORDS))})/"
 
 
-def _filled(template: str, values: Mapping[str, str]) -> list[str]:
-    """The lines of a template, in which placeholders are replaced one after the other."""
+def _filled(template: str, **values: str) -> str:
+    """A template in which placeholders are replaced one after the other."""
     for placeholder, value in values.items():
         template = template.replace(placeholder, value)
-    return template.strip().splitlines()
+    return template.strip()
 
 
-def _by_arguments(functions: Sequence[Function], kind: str) -> dict[tuple[int, int], list[str]]:
-    """(fewest, most) arguments -> names, of the functions that may be called as `kind`."""
-    groups: dict[tuple[int, int], list[str]] = {}
+def _by_arguments(functions: Sequence[Function], kind: str) -> _Groups:
+    """The functions that may be called as `kind`."""
+    groups: _Groups = {}
     for function in functions:
         low, high = function.min_args, function.max_args
         if function.bare or function.window != (kind == "window") or function.name == "strftime":
@@ -268,15 +265,10 @@ def _by_arguments(functions: Sequence[Function], kind: str) -> dict[tuple[int, i
     return groups
 
 
-def _calls(
-    kind: str,
-    groups: Mapping[str, Iterable[tuple[int, int]]],
-    expression: str,
-    distinct: bool = False,
-) -> str:
+def _calls(kind: str, kinds: Mapping[str, _Groups], expression: str, distinct: bool = False) -> str:
     """The alternatives of a rule for calls, one for each number of arguments."""
     calls = []
-    for low, high in groups[kind]:
+    for low, high in kinds[kind]:
         name, least = f"{kind.upper()}_{low}_{high}", max(low, 1)
         inside = " COMMA ".join([expression] * least)
         if high > least:

@@ -2,10 +2,6 @@
 
 Reads the folder that `onnx_export` writes: decoder.onnx with its weights, engine.json, tokenizer.json,
 and adapters beside it. See `Engine` for what it does, `cache` for how continuations share what was read.
-
-    engine = OnnxEngine(Path("models/bundled"))
-    cache = engine.cache()
-    output, slots = engine.forward(tokens, seen, cache, rows)      # logits (rows, vocabulary)
 """
 
 from __future__ import annotations
@@ -135,8 +131,7 @@ class OnnxEngine:
                     block = np.zeros((outputs, len(a)), np.float32)
                     if a.shape[1] != inputs or b.shape != (end - before, len(a)):
                         raise ModelError(
-                            f"the adapter in '{folder}' was made for another model; make it anew for "
-                            "this one"
+                            f"the adapter in '{folder}' was made for another model; make it anew for this one"
                         )
                     block[before:end] = b
                     lows.append(a)
@@ -167,11 +162,9 @@ class OnnxEngine:
             "mask_new": np.ascontiguousarray(mask[:, cache.length :]),
             **(self._plain if prefix and self.activated else self._adapter),
         }
-        for part, letter in enumerate("kv"):
-            for layer in range(self.layers):
-                for head in range(self.kv_heads):
-                    # (slots, head size) each, a view: a copy of the cache at every token is what naive exports do.
-                    feeds[f"{letter}.{layer}.{head}"] = cache.view(part, layer, head)
+        for part, layer, head in np.ndindex(2, self.layers, self.kv_heads):
+            # (slots, head size) each, a view: a copy of the cache at every token is what naive exports do.
+            feeds[f"{'kv'[part]}.{layer}.{head}"] = cache.view(part, layer, head)
         try:
             results = self._session.run(None, feeds)
         except Exception as problem:

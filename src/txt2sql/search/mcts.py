@@ -8,9 +8,6 @@ first simulation, which follows the policy's own choices to an end, so that ther
 Up to `wave` leaves are open at a time, in all trees together with those of other searches: whatever
 `expand` finishes is backed up at once and new leaves take its place, so a batch of a language model
 stays full. The same roots, functions and seed give the same trees.
-
-    forest = search([root], expand, value, Settings(num_simulations=100))
-    forest[0].root.edges[0].visits
 """
 
 from __future__ import annotations
@@ -135,6 +132,7 @@ class Tree(Generic[S]):
 
 
 TreeCallback = Callable[[Sequence[Tree[S]]], None]
+Settled = Callable[[Tree[S]], str]
 
 
 def search(
@@ -142,7 +140,7 @@ def search(
     expand: Expand[S],
     value: Value[S],
     settings: Settings = Settings(),
-    settled: Callable[[Tree[S]], str] | None = None,
+    settled: Settled[S] | None = None,
     callback: TreeCallback[S] | None = None,
 ) -> list[Tree[S]]:
     """One tree for each root, all searched at the same time.
@@ -180,11 +178,7 @@ class _Search(Generic[S]):
     """One tree while it is searched: the paths under way, by the leaf that each waits for."""
 
     def __init__(
-        self,
-        root: S,
-        value: Value[S],
-        settings: Settings,
-        settled: Callable[[Tree[S]], str] | None,
+        self, root: S, value: Value[S], settings: Settings, settled: Settled[S] | None
     ) -> None:
         self.settings, self.value, self.settled = settings, value, settled
         self.tree: Tree[S] = Tree(Node(root, 0))

@@ -1,17 +1,11 @@
-"""SearchPredictor: a tree of clauses for each question, and the answer that the vote chooses.
-
->>> predictor = SearchPredictor(direct, engine)  # doctest: +SKIP
->>> prediction = next(predictor.predict([example]))  # doctest: +SKIP
->>> prediction.sql, prediction.tree["reason"]  # doctest: +SKIP
-('SELECT count(*) FROM shop', 'all 100 simulations')
-"""
+"""SearchPredictor: a tree of clauses for each question, and the answer that the vote chooses."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 
 from txt2sql.models.predictor import DirectPredictor
@@ -126,35 +120,25 @@ def scored_answers(tree: Tree[State]) -> tuple[ScoredAnswer, ...]:
         state = node.state
         if not node.terminal or state.sql is None or state.result is None:
             continue
-        answer = ScoredAnswer(
+        # What was reached in several ways, or written in several and repaired to one, is one answer.
+        other = answers.get(state.sql) or ScoredAnswer(state.sql, 0.0, 0, state.result, score=-1.0)
+        answers[state.sql] = ScoredAnswer(
             state.sql,
-            state.probability,
-            visits[id(node)],
+            state.probability + other.probability,
+            visits[id(node)] + other.visits,
             state.result,
-            node is tree.first,
-            state.score or 0.0,
+            own=node is tree.first or other.own,
+            score=max(state.score or 0.0, other.score),
         )
-        if other := answers.get(state.sql):
-            answer = replace(
-                answer,
-                probability=answer.probability + other.probability,
-                visits=answer.visits + other.visits,
-                own=answer.own or other.own,
-                score=max(answer.score, other.score),
-            )
-        answers[state.sql] = answer
     return tuple(answers.values())
 
 
 def _decided(tree: Tree[State]) -> str:
     """Why a vote by probability is over: one answer that returns something has more than half."""
-    over = any(
-        node.state.result is not None
-        and node.state.result.says_something
-        and node.state.probability > 0.5
-        for node in tree.nodes
-    )
-    return "no other answer can win" if over else ""
+    for state in (node.state for node in tree.nodes):
+        if state.result and state.result.says_something and state.probability > 0.5:
+            return "no other answer can win"
+    return ""
 
 
 def prediction(result: SearchResult) -> Prediction:
