@@ -63,7 +63,6 @@ class Cache:
         return self._store[:, :, :, slots]
 
     def truncate(self, length: int) -> None:
-        """Forget every slot from `length` on."""
         self.length = max(1, min(length, self.length))
 
 

@@ -177,7 +177,6 @@ class Weights:
         return 1 / (1 + math.exp(-odds)) if odds > -700 else 0.0
 
     def save(self, path: Path) -> None:
-        """Write them as JSON."""
         write_atomically(path, json.dumps({"names": NAMES, **asdict(self)}, indent=2) + "\n")
 
     @classmethod

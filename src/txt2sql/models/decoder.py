@@ -60,22 +60,18 @@ def answers_without_torch(card: ModelCard) -> bool:
 class Row:
     """One continuation: what it sees in the cache, what it wrote, and what it reads next."""
 
-    seen: Array = field(default_factory=lambda: np.zeros(0, bool))
-    """(slots,) bool; shorter than the cache, it sees nothing of the rest."""
+    seen: Array = field(default_factory=lambda: np.zeros(0, bool))  # (slots,), of the rest nothing
     matcher: Any = None
     tokens: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
-    waiting: list[int] = field(default_factory=list)
-    """Tokens that were chosen or forced, and not read yet."""
+    waiting: list[int] = field(default_factory=list)  # chosen or forced, and not read yet
     ended: bool = False
 
     @property
     def logprob(self) -> float:
-        """Of all its tokens."""
         return float(sum(self.logprobs))
 
     def see(self, slots: Array) -> None:
-        """See some slots from now on, too."""
         seen = np.zeros(int(slots[-1]) + 1, bool)
         seen[: len(self.seen)] = self.seen
         seen[slots] = True
@@ -102,11 +98,9 @@ class Decoder:
 
     @cached_property
     def grammars(self) -> GrammarEngine:
-        """What restricts this model's tokens to a grammar."""
         return GrammarEngine(self.vocabulary, self.engine.vocabulary)
 
     def count_tokens(self, text: str) -> int:
-        """How many tokens a text has, for the budget of `prompts.render`."""
         return len(self.vocabulary.encode(text))
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Completion]]:
@@ -144,7 +138,6 @@ class Decoder:
         return [task.completions() for task in tasks]
 
     def _decode(self, cache: Any, seen: Array, tasks: Sequence[_Task]) -> None:
-        """All rows of all tasks go on by a step at a time, until none is left."""
         for task in tasks:
             task.live[0].seen = seen
         while rows := [row for task in tasks for row in task.live]:
@@ -333,7 +326,6 @@ class _Task:
                 self.live = [row for row in self.live if row.logprob > floor]
 
     def _likeliest(self, read: Sequence[tuple[Row, Array]]) -> list[Row]:
-        """The likeliest continuations of all live rows, at most `beams`."""
         width = self.sampling.beams
         candidates: list[tuple[float, int, int, float]] = []
         for i, (row, logits) in enumerate(read):
@@ -376,7 +368,6 @@ class _Task:
         return text[: min(cuts, default=len(text))], bool(cuts)
 
     def completions(self) -> list[Completion]:
-        """What was written, likeliest first."""
         completions = [
             Completion(self._text(row)[0], tuple(row.logprobs), self.length, len(row.tokens))
             for row in sorted(self.done, key=lambda row: -row.logprob)

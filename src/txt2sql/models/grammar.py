@@ -242,14 +242,12 @@ def _rules() -> Iterable[str]:
 
 
 def _filled(template: str, **values: str) -> str:
-    """A template in which placeholders are replaced one after the other."""
     for placeholder, value in values.items():
         template = template.replace(placeholder, value)
     return template.strip()
 
 
 def _by_arguments(functions: Sequence[Function], kind: str) -> _Groups:
-    """The functions that may be called as `kind`."""
     groups: _Groups = {}
     for function in functions:
         low, high = function.min_args, function.max_args

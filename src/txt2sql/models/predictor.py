@@ -43,15 +43,14 @@ if TYPE_CHECKING:
     from txt2sql.sql.repair import Repair
 
 _READINGS = 3
+_CHANNEL = 0.3  # the weight of how likely a candidate makes the question
+# How likely another reading is at least, beside an answer that is sure, as a share of the answer's.
 _RIVAL = 0.2
-"""How likely another reading is at least, beside an answer that is sure, as a share of the answer's."""
+# Log odds of an answer under the model, below which other readings are looked for though it is sure.
 _DIVIDED = 0.4
-"""Log odds of an answer under the model, below which other readings are looked for though it is sure."""
+# How likely the model finds an answer, above which it is not asked whether there is none: a tenth of a
+# second, and of 229 questions without an answer 2 got such a likely one.
 _SETTLED = 0.88
-"""How likely the model finds an answer, above which it is not asked whether there is none: a tenth of
-a second, and of 229 questions without an answer 2 got such a likely one."""
-_CHANNEL = 0.3
-"""The weight of how likely a candidate makes the question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +102,6 @@ class _Asked:
 
     @property
     def scores(self) -> dict[str, float]:
-        """The log-probabilities of the candidates."""
         return {sql: sum(completion.logprobs) for sql, completion in self.candidates.items()}
 
     @property

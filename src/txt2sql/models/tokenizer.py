@@ -90,7 +90,6 @@ def input_text(tokenizer: Any, prompt: Prompt) -> tuple[str, bool]:
 
 
 def _rendered(tokenizer: Any, turns: Sequence[tuple[str, str]], answer: bool = True) -> str:
-    """Turns (role, content) by a chat template; `answer`: with what opens the answer."""
     messages = [{"role": role, "content": content} for role, content in turns]
     options = {"tokenize": False, "add_generation_prompt": answer, "enable_thinking": False}
     return str(tokenizer.apply_chat_template(messages, **options))

@@ -30,7 +30,6 @@ def load(
 
 
 def decoder_of(loaded: LoadedModel) -> Decoder:
-    """The Generator of a model in memory."""
     model, tokenizer, name = loaded.model, loaded.tokenizer, loaded.card.name
     # Chat models have several tokens that end an answer, and not all of them in one place.
     ends = [tokenizer.eos_token_id]
@@ -98,11 +97,9 @@ class FlatCache(DynamicCache):
 
     @property
     def length(self) -> int:
-        """Slots in use."""
         return int(self.get_seq_length())
 
     def truncate(self, length: int) -> None:
-        """Forget every slot from `length` on."""
         layers: list[Any] = self.layers
         for layer in layers:
             layer.keys, layer.values = layer.keys[:, :, :length], layer.values[:, :, :length]

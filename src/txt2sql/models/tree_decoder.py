@@ -171,7 +171,6 @@ class TreeDecoder:
         return [float(score) for score in self.head(np.stack(states))]
 
     def free(self, root: Place) -> None:
-        """Forget a tree and all that is open in it."""
         self.trees.pop(root.tree, None)
         self._open = [each for each in self._open if each.place.tree != root.tree]
 
@@ -197,25 +196,14 @@ class TreeDecoder:
 
     # ----------------------------------------------------------------------------- reading tokens
 
-    def read(self, beams: Sequence[tuple[_Open, _Beam]]) -> list[int]:
-        """Read one token for each beam, and what is then forced, in one forward pass for each tree; the
-        numbers that the tokens have in their trees.
-        """
-        numbers = [0] * len(beams)
-        by_tree: dict[int, list[int]] = {}
-        for i, (each, _) in enumerate(beams):
-            by_tree.setdefault(each.place.tree, []).append(i)
-        # A tree has a cache of its own, so it has a forward pass of its own: (beams, vocabulary).
-        for number, members in by_tree.items():
-            tree = self.trees[number]
-            tokens = [self._next(tree, *beams[i]) for i in members]
-            output = self.decoder.step(tree.cache, [token.row for token in tokens])
-            read = zip(members, tokens, output.logits, output.hidden, strict=True)
-            for i, token, logits, hidden in read:
-                self._read(token, logits, hidden)
-                numbers[i] = len(tree.tokens)
-                tree.tokens.append(token)
-        return numbers
+    def read(self, tree: _TokenTree, beams: Sequence[tuple[_Open, _Beam]]) -> range:
+        """Read one token for each beam, and what is then forced; the numbers they have in the tree."""
+        tokens = [self._next(tree, *each) for each in beams]
+        output = self.decoder.step(tree.cache, [token.row for token in tokens])
+        for token, logits, hidden in zip(tokens, output.logits, output.hidden, strict=True):
+            self._read(token, logits, hidden)
+        tree.tokens.extend(tokens)
+        return range(len(tree.tokens) - len(tokens), len(tree.tokens))
 
     def _read(self, token: _Token, logits: Array, hidden: Array) -> None:
         token.hidden = hidden
@@ -224,7 +212,6 @@ class TreeDecoder:
             token.following = self.decoder.likeliest(token.row.matcher, logits, count)
 
     def _next(self, tree: _TokenTree, each: _Open, beam: _Beam) -> _Token:
-        """The token of a beam, its row waiting to be read."""
         parent = tree.tokens[beam.parent]
 
         def text(row: Row) -> str:
@@ -256,19 +243,20 @@ class TreeDecoder:
         return opened
 
     def _begins(self, text: str, token: int) -> bool:
-        """Whether a token begins a new step after a text."""
         return token not in self.ends and self.starts(text, self.pieces[token])
 
     def _advance(self) -> None:
-        """Read the next token of every open beam, then see what can follow."""
         totals = accumulate(len(each.beams) for each in self._open)
         taken = [each for each, rows in zip(self._open, totals) if rows <= _ROWS] or self._open[:1]
-        beams = [(each, beam) for each in taken for beam in each.beams]
-        numbers = iter(self.read(beams))
-        for each in taken:
-            each.cost += len(each.beams)
-            followed = [self._followed(each, beam, next(numbers)) for beam in each.beams]
-            self._choose(each, list(chain.from_iterable(followed)))
+        # A tree has a cache of its own, so it has a forward pass of its own: (beams, vocabulary).
+        for number in dict.fromkeys(each.place.tree for each in taken):
+            members = [each for each in taken if each.place.tree == number]
+            beams = [(each, beam) for each in members for beam in each.beams]
+            numbers = iter(self.read(self.trees[number], beams))
+            for each in members:
+                each.cost += len(each.beams)
+                followed = [self._followed(each, beam, next(numbers)) for beam in each.beams]
+                self._choose(each, list(chain.from_iterable(followed)))
 
     def _followed(self, each: _Open, beam: _Beam, number: int) -> Iterator[_Beam]:
         """After a token was read: the steps that end with it are noted, other tokens may go on."""

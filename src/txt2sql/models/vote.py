@@ -62,7 +62,6 @@ class Candidate:
 
     @property
     def own(self) -> bool:
-        """Whether the policy's own answer is among them."""
         return any(answer.own for answer in self.answers)
 
 

@@ -325,7 +325,6 @@ class _Search(Generic[S]):
             edge.pending -= 1
 
     def close(self, seconds: float) -> None:
-        """Forget the paths that were never finished."""
         for path in self.waiting.values():
             self._release(path)
         self.waiting.clear()

@@ -76,7 +76,6 @@ class State:
 
     @property
     def question(self) -> Question:
-        """The question that is being answered."""
         return self.rendered.question
 
     @property
@@ -85,7 +84,6 @@ class State:
         return math.exp(min(0.0, self.total))
 
     def following(self, step: Step) -> State:
-        """The state after one more step."""
         return State(
             rendered=self.rendered,
             place=step.place,
@@ -127,7 +125,6 @@ class StepExpander:
         return expansions
 
     def free(self, roots: Sequence[State]) -> None:
-        """Forget trees."""
         for root in roots:
             self.engine.free(root.place)
             self._waiting = {p: s for p, s in self._waiting.items() if p.tree != root.place.tree}
