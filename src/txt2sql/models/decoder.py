@@ -127,7 +127,14 @@ class Decoder:
                 cache, seen = self._prefix(prefix)
                 length = cache.length
                 for first in range(0, len(members), together):
-                    self._decode(cache, seen, members[first : first + together])
+                    part = members[first : first + together]
+                    for task in part:
+                        task.live[0].seen = seen
+                    # All rows of all tasks go on by a step at a time, until none is left.
+                    while rows := [row for task in part for row in task.live]:
+                        logits = iter(self.step(cache, rows).logits)
+                        for task in part:
+                            task.advance([(row, next(logits)) for row in task.live])
                     # The slots of these answers are free for the next ones; those of the prefix stay.
                     cache.truncate(length)
             except MemoryError as error:
@@ -136,14 +143,6 @@ class Decoder:
                     "tokens; use fewer beams or samples, or a smaller budget"
                 ) from error
         return [task.completions() for task in tasks]
-
-    def _decode(self, cache: Any, seen: Array, tasks: Sequence[_Task]) -> None:
-        for task in tasks:
-            task.live[0].seen = seen
-        while rows := [row for task in tasks for row in task.live]:
-            logits = iter(self.step(cache, rows).logits)
-            for task in tasks:
-                task.advance([(row, next(logits)) for row in task.live])
 
     def score(self, prompts: Sequence[Prompt], text: str) -> list[float]:
         """log P(text | prompt) for each prompt, by the model as it reads a schema part: where an adapter is

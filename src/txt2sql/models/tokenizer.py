@@ -67,8 +67,11 @@ class Vocabulary:
         """The prompt as the model reads it, in two parts: of the database, and of the question."""
         if self.chat is None or not prompt.messages:
             return prompt.prefix, prompt.text[len(prompt.prefix) :]
-        static, *turns = (m.content.join(self.chat[m.role]) for m in prompt.messages)
-        return static, "".join([*turns, *self.chat["answer"]])
+        turns = []
+        for message in prompt.messages:
+            before, after = self.chat[message.role]
+            turns.append(before + message.content + after)
+        return turns[0], "".join([*turns[1:], *self.chat["answer"]])
 
 
 def input_text(tokenizer: Any, prompt: Prompt) -> tuple[str, bool]:
