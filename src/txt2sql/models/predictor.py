@@ -66,7 +66,7 @@ class PredictorOptions:
 
 
 @dataclass(slots=True)
-class _Asked:
+class _Request:
     """A question that is being answered: what was written for it, and what that gives.
 
     `repairs` are the statements of the completions as they may be run, where they have one.
@@ -158,17 +158,19 @@ class DirectPredictor:
         remaining = iter(examples)
         while batch := list(islice(remaining, self.options.batch_size)):
             start = time.perf_counter()
-            asked = [
-                _Asked(each, self.prompt(each), self.schemas(each.db_id), self.executor)
+            requests = [
+                _Request(each, self.prompt(each), self.schemas(each.db_id), self.executor)
                 for each in batch
             ]
-            self._ask(asked, 1, start)
-            predictions = [self._chosen(each) for each in asked]
-            again = [i for i, each in enumerate(asked) if self._doubtful(each, predictions[i])]
+            self._ask(requests, 1, start)
+            predictions = [self._chosen(each) for each in requests]
+            again = [i for i, each in enumerate(requests) if self._doubtful(each, predictions[i])]
             if again:
-                self._ask([asked[i] for i in again], self.options.second_beams, time.perf_counter())
+                self._ask(
+                    [requests[i] for i in again], self.options.second_beams, time.perf_counter()
+                )
             for i in again:
-                each, best = asked[i], predictions[i]
+                each, best = requests[i], predictions[i]
                 if best.certainty == "sure" and not each.fails(best.sql):
                     best = replace(best, seconds=each.seconds)  # only its readings were looked for
                 else:
@@ -176,20 +178,20 @@ class DirectPredictor:
                 predictions[i] = replace(best, readings=_readings(each, best))
             yield from predictions
 
-    def _ask(self, asked: Sequence[_Asked], beams: int, start: float) -> None:
+    def _ask(self, requests: Sequence[_Request], beams: int, start: float) -> None:
         # A grammar ends by itself; without one, the first statement of SQL text is enough.
         stop = () if self.options.constrained else (";\n", "\n\n--")
         sampling = Sampling(max_new_tokens=ANSWER_TOKENS, beams=beams, stop=stop)
-        completions = self.generator.generate([each.prompt for each in asked], sampling)
-        seconds = (time.perf_counter() - start) / len(asked)
-        for each, more in zip(asked, completions, strict=True):
+        completions = self.generator.generate([each.prompt for each in requests], sampling)
+        seconds = (time.perf_counter() - start) / len(requests)
+        for each, more in zip(requests, completions, strict=True):
             each.seconds += seconds
             each.add(more)
         ahead = getattr(self.executor, "ahead", None)
         if ahead is not None:
-            ahead([(each.example.db_id, sql) for each in asked for sql in each.candidates])
+            ahead([(each.example.db_id, sql) for each in requests for sql in each.candidates])
 
-    def _doubtful(self, asked: _Asked, prediction: Prediction) -> bool:
+    def _doubtful(self, request: _Request, prediction: Prediction) -> bool:
         """Whether a beam is worth its time: the answer fails, is unsure, or leaves room for another."""
         can = getattr(self.generator, "beam_search", False)
         if self.executor is None or self.options.second_beams < 2 or not can:
@@ -197,52 +199,52 @@ class DirectPredictor:
         unsure = prediction.certainty in ("unsure", "unknown")
         # What the model itself gives its text: half for each of two readings (log odds, see NAMES)
         divided = prediction.certainty == "sure" and prediction.features[0] < _DIVIDED
-        return unsure or divided or asked.fails(prediction.sql)
+        return unsure or divided or request.fails(prediction.sql)
 
     def _choose(
         self, example: Example, prompt: Prompt, completions: Sequence[Completion], seconds: float
     ) -> Prediction:
         schema = self.schemas(example.db_id)
-        asked = _Asked(example, prompt, schema, self.executor, seconds)
-        asked.add(completions)
-        return self._chosen(asked)
+        request = _Request(example, prompt, schema, self.executor, seconds)
+        request.add(completions)
+        return self._chosen(request)
 
-    def _chosen(self, asked: _Asked) -> Prediction:
+    def _chosen(self, request: _Request) -> Prediction:
         start = time.perf_counter()
-        candidates = asked.candidates
-        sql = self._best(asked) if len(candidates) > 1 else next(iter(candidates), None)
-        completion = asked.completions[0] if sql is None else candidates[sql]
-        written = sum(each.completion_tokens for each in asked.completions)
+        candidates = request.candidates
+        sql = self._best(request) if len(candidates) > 1 else next(iter(candidates), None)
+        completion = request.completions[0] if sql is None else candidates[sql]
+        written = sum(each.completion_tokens for each in request.completions)
         prediction = Prediction(
-            example_id=asked.example.id,
+            example_id=request.example.id,
             sql=sql,
             completion=completion.text,
             candidates=tuple(candidates),
             tokens=(completion.prompt_tokens, written),
             confidence=_probability(completion) if completion.logprobs else None,
-            dropped=asked.prompt.dropped,
-            repaired=sql is not None and all(r.changed for r, _ in asked.repairs if r.sql == sql),
-            problem=asked.repairs[0][0].problem if asked.repairs and sql is None else "",
-            prompt=asked.prompt,
+            dropped=request.prompt.dropped,
+            repaired=sql is not None and all(r.changed for r, _ in request.repairs if r.sql == sql),
+            problem=request.repairs[0][0].problem if request.repairs and sql is None else "",
+            prompt=request.prompt,
         )
         if self.executor is not None and completion.logprobs:
-            prediction = self._weighed(asked, prediction, completion)
-        return replace(prediction, seconds=asked.seconds + time.perf_counter() - start)
+            prediction = self._weighed(request, prediction, completion)
+        return replace(prediction, seconds=request.seconds + time.perf_counter() - start)
 
-    def _best(self, asked: _Asked) -> str:
+    def _best(self, request: _Request) -> str:
         """The candidate that the vote takes: of those that return something and are not suspect, else of
         those that return something, else of those that run.
         """
-        scores = asked.scores
-        results = {sql: asked.result(sql) for sql in scores}
+        scores = request.scores
+        results = {sql: request.result(sql) for sql in scores}
         says = [sql for sql, result in results.items() if result.says_something]
-        if meant := [sql for sql in says if sql not in asked.suspects]:
+        if meant := [sql for sql in says if sql not in request.suspects]:
             results, says = {sql: results[sql] for sql in meant}, meant
         score = getattr(self.generator, "score", None)
         # The noisy channel; a follow-up says too little.
-        if score and len({results[sql].key for sql in says}) > 1 and not asked.example.previous:
-            prompts = [question_prompt(asked.prompt, sql) for sql in says]
-            for sql, likelihood in zip(says, score(prompts, asked.example.question), strict=True):
+        if score and len({results[sql].key for sql in says}) > 1 and not request.example.previous:
+            prompts = [question_prompt(request.prompt, sql) for sql in says]
+            for sql, likelihood in zip(says, score(prompts, request.example.question), strict=True):
                 scores[sql] += _CHANNEL * likelihood
         highest = max(scores[sql] for sql in says or scores)
         answers = [
@@ -251,17 +253,21 @@ class DirectPredictor:
         ]
         return choose(answers, Vote(empty=0.0))[0].sql
 
-    def _weighed(self, asked: _Asked, prediction: Prediction, completion: Completion) -> Prediction:
+    def _weighed(
+        self, request: _Request, prediction: Prediction, completion: Completion
+    ) -> Prediction:
         """The prediction with the features of its confidence, and with what fitted weights say of them."""
-        result = asked.result(prediction.sql) if prediction.sql else None
-        unmatched = unmatched_words(asked.example.question, asked.schema, asked.prompt.matches)
-        declined = declines(asked.completions[0].text)
+        result = request.result(prediction.sql) if prediction.sql else None
+        unmatched = unmatched_words(
+            request.example.question, request.schema, request.prompt.matches
+        )
+        declined = declines(request.completions[0].text)
         likelihood = getattr(self.generator, "likelihood", None)
         none = 0.0 if declined else -math.inf
         if not declined and likelihood and _probability(completion) <= _SETTLED:
-            if asked.none is None:
-                asked.none = float(likelihood(asked.prompt, ["SELECT NULL"])[0])
-            none = asked.none
+            if request.none is None:
+                request.none = float(likelihood(request.prompt, ["SELECT NULL"])[0])
+            none = request.none
         signs = features(prediction, unmatched, completion.logprobs, result, none)
         prediction = replace(prediction, features=signs)
         if self.weights is None:
@@ -271,17 +277,17 @@ class DirectPredictor:
         return replace(prediction, confidence=p, certainty=certainty(p), doubt=doubt)
 
 
-def _readings(asked: _Asked, answer: Prediction) -> tuple[str, ...]:
+def _readings(request: _Request, answer: Prediction) -> tuple[str, ...]:
     """The candidates that give something else than the answer does, one for each result; beside an
     answer that is sure only those that are nearly as likely.
     """
-    scores, least = asked.scores, -math.inf
+    scores, least = request.scores, -math.inf
     if answer.sql and answer.certainty == "sure":
         least = scores[answer.sql] + math.log(_RIVAL)
-    results = {asked.result(answer.sql).key} if answer.sql else set()
+    results = {request.result(answer.sql).key} if answer.sql else set()
     readings: list[str] = []
     for sql, score in scores.items():
-        result = asked.result(sql)
+        result = request.result(sql)
         if score >= least and result.says_something and result.key not in results:
             results.add(result.key)
             readings.append(sql)
