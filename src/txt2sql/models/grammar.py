@@ -219,12 +219,11 @@ def _rules() -> Iterable[str]:
     scalars = _calls("scalar", kinds, "expr_MODE")
     expression = _filled(_EXPRESSION, SCALARS=scalars, FROM_THAT="FROM_THAT?" if modern else "")
     for base in ("cn", "pn", "sn", "fn", "fw"):
-        names, context = base
         stars = "ANY_STARS" if base == "fw" else "STARS"
         yield from _filled(groups, STARS_BASE=stars, BASE=base).splitlines()
         for calls, call in _CALLS.items():
-            rules = _filled(expression + call, NAMES=_NAMES[names], MODE=base + calls)
-            yield from _filled(rules, BASE=base, CONTEXT=context).splitlines()
+            rules = _filled(expression + call, NAMES=_NAMES[base[0]], MODE=base + calls)
+            yield from _filled(rules, BASE=base, CONTEXT=base[1]).splitlines()
     for how in ("many", "one"):
         yield from _filled(_QUERY, HOW=how).splitlines()
     yield from _CORES.strip().splitlines()
