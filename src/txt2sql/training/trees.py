@@ -5,7 +5,7 @@ highest Q first; worse are those below which there is a wrong one, of the lowest
 whole answers to one question, they are compared across the tree ("answer" pairs), as rStar-Math does
 for its final step. All pairs of one prefix weigh together as much as one.
 
-Steps that mean the same never make a pair: the tree holds them as one node (`search.states.StepExpander`),
+Steps that mean the same never make a pair: the tree holds them as one node (`search.states.state_key`),
 where rStar-Math asks for an edit distance of 20 characters.
 
 >>> tree = JudgedTree("q", "shop", (JudgedNode("", edges=((1, 3, 0.9), (2, 1, -1.0))),
