@@ -33,7 +33,7 @@ from txt2sql.data import open_dataset
 from txt2sql.evaluation.calibration import Calibration, calibration
 from txt2sql.execution.compare import same_result
 from txt2sql.execution.execute import execute
-from txt2sql.models.confidence import KNOWN, SURE, Weights, fit
+from txt2sql.models.confidence import KNOWN, SURE, Weights
 from txt2sql.serving.requests import declined
 from txt2sql.serving.service import build_predictor
 from txt2sql.types import Example
@@ -49,6 +49,37 @@ class Answered(NamedTuple):
     def probability(self) -> float:
         """What the model gives its text."""
         return float(1 / (1 + np.exp(-self.features[0])))
+
+
+def fit(rows: Sequence[Sequence[float]], right: Sequence[bool], penalty: float = 1.0) -> Weights:
+    """The weights under which it is likeliest that those answers are right which are, `penalty` times
+    half their squares taken off (L2), by Newton's method.
+    """
+    if not rows:
+        raise ValueError("there are no answers to fit weights of confidence to")
+    x, y = np.asarray(rows, dtype=float), np.asarray(right, dtype=float)
+    mean, deviation = x.mean(axis=0), x.std(axis=0)
+    deviation[deviation < 1e-6] = 1.0
+    x = np.column_stack([(x - mean) / deviation, np.ones(len(x))])
+    # The bias needs some, for answers that are all right or all wrong.
+    penalties = np.array([penalty] * (x.shape[1] - 1) + [1e-3])
+
+    def loss(w: np.ndarray) -> float:
+        z = x @ w
+        return float(np.logaddexp(0.0, z).sum() - y @ z + penalties @ w**2 / 2)
+
+    w = np.zeros(x.shape[1])
+    for _ in range(100):
+        p = np.exp(-np.logaddexp(0.0, -(x @ w)))
+        gradient = x.T @ (p - y) + penalties * w
+        step = np.linalg.solve((x.T * (p * (1 - p))) @ x + np.diag(penalties), gradient)
+        while loss(w - step) > loss(w) and np.abs(step).max() > 1e-9:
+            step /= 2
+        w = w - step
+        if np.abs(step).max() <= 1e-9:
+            break
+    mean, deviation, slope = (tuple(each.tolist()) for each in (mean, deviation, w[:-1]))
+    return Weights(mean, deviation, slope, float(w[-1]))
 
 
 def main() -> None:

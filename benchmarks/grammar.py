@@ -278,10 +278,11 @@ def milliseconds(since: float) -> float:
 def measure(folder: str, quick: bool) -> dict[str, Any]:
     """Times over schemas that are new to the engine, by their number of tables."""
     from txt2sql.models.constraint import GrammarEngine
+    from txt2sql.models.tokenizer import Vocabulary
 
     tokenizer = tokenizer_of(folder)
-    size = len(tokenizer)
-    engine = GrammarEngine(tokenizer, size, [tokenizer.eos_token_id])
+    vocabulary = Vocabulary(tokenizer.backend_tokenizer, [tokenizer.eos_token_id])
+    engine = GrammarEngine(vocabulary, len(tokenizer))
     rng = random.Random(1)
     engine.matcher(sql_grammar(made_up(rng, 3)))
     report: dict[str, Any] = {}
@@ -291,20 +292,20 @@ def measure(folder: str, quick: bool) -> dict[str, Any]:
             schema = made_up(rng, tables)
             start = time.process_time()
             grammar = sql_grammar(schema)
-            engine.allowed(engine.matcher(grammar), size)
+            engine.allowed(engine.matcher(grammar))
             ready.append(milliseconds(start))
             tokens = tokenizer(query_of(schema), add_special_tokens=False)["input_ids"]
             for times in (first, again):
                 matcher = engine.matcher(grammar)
                 for token in tokens:
                     start = time.process_time()
-                    allowed = engine.allowed(matcher, size)
+                    allowed = engine.allowed(matcher)
                     times.append(milliseconds(start))
-                    if not (allowed[token] and matcher.consume_token(token)):
+                    if not (token in allowed and matcher.consume_token(token)):
                         raise ValueError(f"refused at {tokenizer.decode([token])!r}")
             matcher, i = engine.matcher(grammar), 0
             while i < len(tokens):
-                skipped = engine.forced(matcher)
+                skipped = matcher.compute_ff_tokens()
                 forced += len(skipped)
                 step = skipped or [tokens[i]]
                 matcher.consume_tokens(step)

@@ -154,7 +154,7 @@ def naive(greedy: DirectPredictor, example: Example, simulations: int) -> str | 
             counts[sql] = counts.get(sql, 0) + 1
     run = greedy.executor
     assert run is not None
-    votes = [ScoredAnswer(sql, n / simulations, n, 0.0, run(example.db_id, sql)) for sql, n in counts.items()]  # fmt: skip
+    votes = [ScoredAnswer(sql, n / simulations, n, run(example.db_id, sql)) for sql, n in counts.items()]  # fmt: skip
     candidates = choose(votes)
     return candidates[0].sql if candidates else None
 

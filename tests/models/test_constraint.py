@@ -7,12 +7,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from tokenizers import Tokenizer, models
-from transformers import PreTrainedTokenizerFast
 
 from txt2sql.errors import ModelError
-from txt2sql.models.constraint import GrammarEngine, token_bytes
+from txt2sql.models.constraint import GrammarEngine
 from txt2sql.models.decoder import Decoder
 from txt2sql.models.grammar import sql_grammar
+from txt2sql.models.tokenizer import Vocabulary
 from txt2sql.types import Column, Prompt, Sampling, Schema, Table
 
 Loaded = Callable[..., Decoder]
@@ -21,9 +21,8 @@ CHOICE = 'start: ("select" | "count") " " name\nname: "singer" | "age" | "a"\n'
 
 def test_a_tokenizer_that_cannot_be_read_says_so() -> None:
     words = Tokenizer(models.WordPiece({"[SEP]": 0, "sing": 1, "##er": 2}))
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, eos_token="[SEP]")
     with pytest.raises(ModelError, match="ask it without a grammar"):
-        token_bytes(tokenizer, 3)
+        GrammarEngine(Vocabulary(words, [0]), 3)
 
 
 @pytest.mark.parametrize("grammar", ["", "start: other", 'start: "a" |} "b"', 'a: "b"'])
@@ -71,9 +70,9 @@ def test_beams_find_every_sentence_with_its_probability(generator_of: Loaded) ->
 @pytest.mark.parametrize("seed", range(3))
 def test_forced_tokens_are_those_that_single_steps_choose(generator_of: Loaded, seed: int) -> None:
     """Greedy decoding under the same scores: token by token, and with forced tokens fed at once."""
-    tokenizer = generator_of("llama").vocabulary.tokenizer
-    size, end = len(tokenizer), tokenizer.eos_token_id
-    engine = GrammarEngine(tokenizer, size, [end])
+    vocabulary = generator_of("llama").vocabulary
+    size, [end] = len(vocabulary.tokenizer), vocabulary.end_ids
+    engine = GrammarEngine(vocabulary, size)
     columns = tuple(map(Column, ("singer_id", "singer_name", "Year of Birth", "größe")))
     tables = Table("singer", columns), Table("concert_stage", columns)
     grammar = sql_grammar(Schema("music", tables))
@@ -82,10 +81,10 @@ def test_forced_tokens_are_those_that_single_steps_choose(generator_of: Loaded, 
     def decoded(forcing: bool) -> tuple[list[int], int]:
         matcher, tokens, steps = engine.matcher(grammar), [], 0
         while len(tokens) < len(scores):
-            step = engine.forced(matcher) if forcing else []
+            step = matcher.compute_ff_tokens() if forcing else []
             if not step:
-                allowed = engine.allowed(matcher, size)
-                step = [int(np.where(allowed, scores[len(tokens)], -np.inf).argmax())]
+                allowed = engine.allowed(matcher)
+                step = [int(allowed[scores[len(tokens)][allowed].argmax()])]
                 steps += 1
             if step == [end] or not matcher.consume_tokens(step):
                 break

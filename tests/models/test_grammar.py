@@ -1,12 +1,9 @@
 from __future__ import annotations
 
-import importlib.util
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from itertools import islice
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -62,61 +59,44 @@ def database() -> Iterator[sqlite3.Connection]:
     [
         # names
         "SELECT salary FROM singer",
-        "SELECT Name FROM band",
         "SELECT name FROM singer",
         "SELECT singer.singer_id FROM singer",
-        "SELECT T1.salary FROM singer AS T1",
         "SELECT Name FROM singer WHERE num_songs > 3",
-        "SELECT Name FROM singer ORDER BY fame",
         "SELECT Name FROM sqlite_master",
         "SELECT total_price FROM order",
         'SELECT 2nd FROM "order"',
-        'SELECT größe FROM "order"',
-        "SELECT Home Town FROM concert",
         "SELECT `Name` FROM singer",
-        "SELECT [Name] FROM singer",
         "SELECT Name FROM main.singer",
         # text in double quotes, and a name in single ones
         'SELECT Name FROM singer WHERE Name = "Anna"',
-        'SELECT "Anna" FROM singer',
         "SELECT Name AS 'Anna' FROM singer",
         # other statements
         "SELECT Name FROM singer; DROP TABLE singer",
         "PRAGMA table_info(singer)",
-        "EXPLAIN SELECT Name FROM singer",
         "WITH x AS (SELECT Name FROM singer) DELETE FROM singer",
         # functions
         "SELECT load_extension('x') FROM singer",
         "SELECT substr(Name) FROM singer",
-        "SELECT round(age, 1, 2) FROM singer",
         "SELECT rank() FROM singer",
         "SELECT upper(DISTINCT Name) FROM singer",
-        "SELECT upper(Name) OVER () FROM singer",
         # where aggregates and windows may stand
         "SELECT Name FROM singer WHERE count(*) > 1",
         "SELECT Name FROM singer ORDER BY count(*) DESC",
-        "SELECT sum(count(*)) FROM singer",
         "SELECT Name FROM singer GROUP BY Name HAVING rank() OVER (ORDER BY age) = 1",
         # joins and shapes
         "SELECT Name FROM singer JOIN concert",
-        "SELECT Name FROM singer NATURAL JOIN concert ON age = year",
         "SELECT Name FROM singer WHERE id IN (SELECT * FROM concert)",
         "SELECT Name FROM singer HAVING count(*) > 1",
         "SELECT Name FROM singer LIMIT 3 UNION SELECT Name FROM singer",
-        "SELECT Name",
         "SELECT Name FROM singer WHERE (age = 1",
-        "SELECT Name, FROM singer",
         "",
         # literals, space, comments
         "SELECT Name FROM singer WHERE Name = 'it's'",
         "SELECT Name FROM singer WHERE Name = '" + "x" * 200 + "'",
-        "SELECT Name AS " + "x" * 60 + " FROM singer",
         "SELECT Name FROM singer WHERE age = " + "1" * 40,
         "SELECT" + "\n" + " " * 50 + "Name FROM singer",
-        "SELECT NameFROM singer",
         "SELECT Name FROM singer WHERE age = 1AND id = 2",
         "SELECT age --1 FROM singer",
-        "SELECT age /* 1 */ FROM singer",
         "Select Name From singer",
     ],
 )
@@ -188,11 +168,10 @@ def test_every_kind_of_query_is_accepted_and_compiles(
 
 
 def test_a_grammar_reads_what_its_tokenizer_writes(generator_of: Callable[..., Decoder]) -> None:
-    tokenizer = generator_of("llama", "metaspace").vocabulary.tokenizer
-    engine = GrammarEngine(tokenizer, len(tokenizer), [tokenizer.eos_token_id])
+    vocabulary = generator_of("llama", "metaspace").vocabulary
+    engine = GrammarEngine(vocabulary, len(vocabulary.tokenizer))
     matcher = engine.matcher(sql_grammar(SCHEMA))
-    sql = "SELECT Name FROM singer WHERE Name IS NULL"
-    ids = tokenizer(sql, add_special_tokens=False)["input_ids"]
+    ids = vocabulary.encode("SELECT Name FROM singer WHERE Name IS NULL")
     assert matcher.try_consume_tokens(ids) == len(ids) and matcher.is_accepting()
 
 
@@ -237,22 +216,3 @@ def test_any_column_name_makes_a_grammar_that_accepts_it(name: str) -> None:
 def test_a_schema_without_columns_has_no_grammar() -> None:
     with pytest.raises(ModelError, match="'empty' has no columns"):
         sql_grammar(Schema("empty", (Table("t", ()),)))
-
-
-def test_random_statements_compile() -> None:
-    """Every error left is of a name out of scope, which no grammar without context can know."""
-    path = Path(__file__).parents[2] / "benchmarks" / "grammar.py"
-    spec = importlib.util.spec_from_file_location("grammar_benchmark", path)
-    assert spec and spec.loader
-    benchmark = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(benchmark)
-    compiled = 0
-    for seed, ddl in enumerate(benchmark.SAMPLE_SCHEMAS):
-        with closing(sqlite3.connect(":memory:")) as connection:
-            connection.executescript(ddl)
-            drawn = benchmark.samples(benchmark.schema_of(connection, "samples"), seed + 10)
-            for sql in islice(drawn, 12):
-                error = benchmark.error_of(connection, sql)
-                assert not error or re.search(benchmark.SCOPE, error), f"{error}: {sql}"
-                compiled += not error
-    assert compiled > 5

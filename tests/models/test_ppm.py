@@ -14,29 +14,29 @@ from txt2sql.models.decoder import Decoder
 from txt2sql.models.ppm import (
     Preference,
     PreferenceHead,
-    TokenTree,
     find,
     save_preference,
-    tree_states,
+    step_states,
 )
+from txt2sql.types import Prompt
 
-PROMPT = [10, 20, 30, 40, 50]
-ANSWERS = ([11, 12, 13], [11, 12, 14, 15], [16])
+PROMPT = Prompt("how many singers ?", grammar='start: "SELECT"')
+STEPS = [("SELECT name", False), ("SELECT name FROM singer", True), ("select", True)] * 7
 
 
 @pytest.mark.parametrize("architecture", ["phi", "mistral", "qwen2"])
-def test_a_tree_in_one_pass_is_what_each_answer_alone_is(
+def test_steps_together_have_the_states_of_each_alone(
     architecture: str, generator_of: Callable[..., Decoder]
 ) -> None:
-    model = generator_of(architecture).engine.model
-    tree = TokenTree()
-    ends = [tree.add(answer) for answer in ANSWERS]
-    assert len(tree.tokens) == 6  # what answers share is there once
-    with torch.no_grad():
-        states = tree_states(model, PROMPT, tree)
-        for answer, end in zip(ANSWERS, ends, strict=True):
-            plain = model.base_model(input_ids=torch.tensor([[*PROMPT, *answer]]))
-            assert torch.allclose(states[end], plain.last_hidden_state[0, -1], atol=2e-5)
+    generator = generator_of(architecture)
+    states = step_states(generator, PROMPT, STEPS)
+    for state, (text, ended) in zip(states, STEPS[:3]):
+        end = generator.vocabulary.end_ids if ended else []
+        ids = [*generator.encode(PROMPT)[0], *generator.vocabulary.encode(text), *end]
+        with torch.no_grad():
+            plain = generator.engine.model.base_model(input_ids=torch.tensor([ids]))
+        assert torch.allclose(state, plain.last_hidden_state[0, -1], atol=2e-5)
+    assert torch.allclose(states[:3], states[-3:], atol=2e-5)
 
 
 @pytest.mark.parametrize("width", [0, 4])

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from copy import copy
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 
@@ -59,36 +57,6 @@ def test_the_score_of_a_text_is_its_logprob_under_plain_forward_passes(generator
         logprobs = forward(generator, prompt, tokens)  # (1 + tokens, vocabulary)
         expected = sum(float(row[token]) for row, token in zip(logprobs, tokens))
         assert score == pytest.approx(expected, abs=1e-3)
-
-
-def test_a_tree_in_one_cache_has_the_logits_of_plain_forward_passes(generator: Decoder) -> None:
-    """A prompt, then random branches, read a ragged level at a time, each blind to the others."""
-    chance, engine = random.Random(3), generator.engine
-    prompt = [chance.randrange(6, 200) for _ in range(9)]
-    cache = engine.cache()
-    seen = np.tri(len(prompt), dtype=bool)
-    positions = np.arange(len(prompt))
-    engine.forward(np.array(prompt), positions, seen, cache, np.array([len(prompt) - 1]))
-    tree = [(list(positions), prompt)]  # the slots and the tokens of every branch
-    for _ in range(3):
-        grown = []
-        for column in range(chance.randrange(1, 5)):
-            slots, ids = chance.choice(tree)
-            token = chance.randrange(6, 200)
-            grown.append(([*slots, cache.length + column], [*ids, token]))
-        seen = np.zeros((len(grown), cache.length + len(grown)), bool)
-        for row, (slots, _) in zip(seen, grown, strict=True):
-            row[slots] = True
-        tokens = np.array([ids[-1] for _, ids in grown])
-        positions = np.array([len(ids) - 1 for _, ids in grown])
-        output, slots = engine.forward(tokens, positions, seen, cache, np.arange(len(grown)))
-        assert slots.tolist() == [branch[0][-1] for branch in grown]
-        for logits, hidden, (_, ids) in zip(output.logits, output.hidden, grown, strict=True):
-            with torch.inference_mode():
-                plain = engine.model(torch.tensor([ids]), output_hidden_states=True)
-            assert logits == pytest.approx(plain.logits[0, -1].numpy(), abs=1e-4)
-            assert hidden == pytest.approx(plain.hidden_states[-1][0, -1].numpy(), abs=1e-4)
-        tree += grown
 
 
 def test_a_batch_gives_what_its_prompts_give_one_by_one(generator: Decoder) -> None:

@@ -15,7 +15,7 @@ def rows(*values: Row, columns: int = 1) -> QueryResult:
 
 
 def scored(sql: str, probability: float, result: QueryResult, own: bool = False) -> ScoredAnswer:
-    return ScoredAnswer(sql, probability, 1, 0.0, result, own)
+    return ScoredAnswer(sql, probability, 1, result, own)
 
 
 ONE, TWO = rows((1,)), rows((2,))
@@ -46,23 +46,16 @@ def test_the_likeliest_result_that_says_something_wins(votes: list[tuple], best:
 
 def test_a_preference_weighs_answers_but_saves_none_that_failed() -> None:
     votes = [
-        ScoredAnswer("likely", 0.5, 1, 0.0, ONE, score=-0.5),
-        ScoredAnswer("liked", 0.3, 1, 0.0, TWO, score=0.5),
-        ScoredAnswer("failed", 0.2, 1, 0.0, FAILED, score=1.0),
-        ScoredAnswer("empty", 0.3, 1, 0.0, rows(), score=0.6),
+        ScoredAnswer("likely", 0.5, 1, ONE, score=-0.5),
+        ScoredAnswer("liked", 0.3, 1, TWO, score=0.5),
+        ScoredAnswer("failed", 0.2, 1, FAILED, score=1.0),
+        ScoredAnswer("empty", 0.3, 1, rows(), score=0.6),
     ]
     for preference, best in ((0.0, "likely"), (0.4, "likely"), (0.6, "liked")):
         assert choose(votes, Weights(preference=preference))[0].sql == best
     assert choose(votes, Weights(preference=50.0))[-1].sql == "failed"
     with pytest.raises(ValueError, match="negative"):
         Weights(preference=-1)
-
-
-def test_visits_and_values_can_decide() -> None:
-    votes = [ScoredAnswer("one", 0.5, 1, -0.5, ONE), ScoredAnswer("two", 0.4, 9, 0.5, TWO)]
-    assert choose(votes)[0].sql == "one"
-    assert choose(votes, Weights(probability=0, visits=1))[0].sql == "two"
-    assert choose(votes, Weights(probability=0, value=1))[0].sql == "two"
 
 
 @pytest.mark.parametrize(

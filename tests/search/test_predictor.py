@@ -7,19 +7,21 @@ import math
 import typing
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from txt2sql import sample
-from txt2sql.errors import ModelError
+from txt2sql.config import load
+from txt2sql.errors import ConfigError, ModelError
 from txt2sql.models.scripted import ScriptedGenerator
-from txt2sql.models.tree_decoder import Place, Step
+from txt2sql.models.tree_decoder import Decoding, Place, Step
 from txt2sql.models.vote import Weights
 from txt2sql.search.mcts import Settings
 from txt2sql.search.predictor import SearchOptions, SearchPredictor
-from txt2sql.search.states import Question, state_key
+from txt2sql.search.states import Question, ValueSettings
 from txt2sql.search.steps import split_steps
 from txt2sql.search.tree import as_html
 from txt2sql.serving.service import Service
@@ -147,8 +149,8 @@ def test_a_vote_that_is_over_ends_the_search(predictor: SearchPredictor) -> None
     assert result.tree.simulations < whole.tree.simulations
     assert result.candidates[0].sql == whole.candidates[0].sql
     assert early.search([unsure])[0].tree.simulations == SIMULATIONS
-    by_value = searching(early=True, vote=Weights(value=1.0))
-    assert by_value.search([sure])[0].tree.simulations == SIMULATIONS
+    weighed = searching(early=True, vote=Weights(preference=1.0))
+    assert weighed.search([sure])[0].tree.simulations == SIMULATIONS
 
 
 @pytest.mark.parametrize("preference", [0.0, 20.0])
@@ -181,7 +183,13 @@ def test_a_model_that_runs_elsewhere_cannot_be_searched() -> None:
         Service(sample.path(), ScriptedGenerator(["SELECT 1"]), search=SearchOptions())
 
 
-def test_answers_that_differ_in_space_alone_are_one_state() -> None:
-    one, other = ["SELECT  name", "FROM\nshops"], ["SELECT name", "FROM shops"]
-    assert state_key(one, True) == state_key(other, True) != state_key(one, False)
-    assert state_key(other, True) != state_key(["SELECT name FROM shops"], True)
+def test_the_file_of_settings_holds_the_defaults_and_a_wrong_override_is_refused() -> None:
+    file = Path(__file__).parents[2] / "config" / "rstar_config.yaml"
+    kinds = {"mcts": Settings, "steps": Decoding, "value": ValueSettings, "vote": Weights}
+    for section, kind in kinds.items():
+        assert load(kind, file, section=section) == kind()
+    assert load(Settings, file, ["c_puct=2"], section="mcts").c_puct == 2.0
+    with pytest.raises(ConfigError, match="num_simulations"):
+        load(Settings, file, ["num_simulations=0"], section="mcts")
+    with pytest.raises(ConfigError, match="must not be negative"):
+        load(Weights, file, ["empty=-1"], section="vote")

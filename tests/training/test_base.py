@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from txt2sql.errors import ModelError
 from txt2sql.models import decoder
-from txt2sql.models.onnx_engine import OnnxEngine, as_array
+from txt2sql.models.onnx_engine import OnnxEngine
 from txt2sql.models.weights import read_gguf
 from txt2sql.training.base import build
 
@@ -42,7 +42,7 @@ def test_a_base_is_smaller_and_says_in_onnx_what_it_says_in_transformers(
     size = len(tokens)
     sees = np.concatenate([np.zeros((size, 1), bool), np.tri(size, dtype=bool)], 1)
     rows = np.arange(size)
-    output, _ = engine.forward(as_array(tokens), rows, sees, engine.cache(), rows)
+    output, _ = engine.forward(np.array(tokens), sees, engine.cache(), rows)
     assert np.abs(output.logits - expected).mean() < 0.05 * np.abs(expected).mean()
     answering = decoder.load(base / "onnx", threads=1)
     assert answering.vocabulary.end_ids == [model.generation_config.eos_token_id]

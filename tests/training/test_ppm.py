@@ -17,11 +17,9 @@ from txt2sql.models.decoder import Decoder
 from txt2sql.models.ppm import (  # fmt: skip
     Preference,
     PreferenceHead,
-    TokenTree,
-    answer_ids,
     find,
     save_preference,
-    tree_states,
+    step_states,
 )
 from txt2sql.models.predictor import DirectPredictor
 from txt2sql.models.tree_decoder import Decoding, TreeDecoder
@@ -156,11 +154,8 @@ def test_training_reads_the_states_that_a_search_scores(generator: Decoder) -> N
         steps += found
         places += [step.place for step in found if not step.ended]
     assert {step.ended for step in steps} == {True, False} and len(steps) > 4
-    tokens = TokenTree()
-    ends = [tokens.add(answer_ids(generator.vocabulary, s.text, s.ended)) for s in steps]
     with torch.no_grad():
-        states = tree_states(model_of(generator), generator.encode(prompt)[0], tokens)
-        expected = head(states[ends])
+        expected = head(step_states(generator, prompt, [(s.text, s.ended) for s in steps]))
     found_scores = torch.tensor(engine.score([step.place for step in steps]))
     assert torch.allclose(expected, found_scores, atol=1e-3)
     assert expected.std() > 0.01

@@ -3,10 +3,6 @@
 Every token has a slot, whatever row it belongs to; a row is the slots that it sees. Slots are written
 in place, so a step costs nothing for what was read before. A prefix, the schema part of a prompt, can be
 taken out of one cache, stored on disk in half precision, and put into another.
-
-    cache = Cache(layers=24, kv_heads=2, head_size=64)
-    slots = cache.append(keys, values)         # (layers, time, kv heads * head size) each
-    prefix = cache.take(slots)                 # (2, layers, kv heads, time, head size)
 """
 
 from __future__ import annotations
@@ -28,60 +24,45 @@ _VERSION = b"1"
 
 
 class Cache:
-    """`keys[layer][head]` and `values[layer][head]` are (capacity, head size), the first `length` used.
+    """Keys and values by layer, head and slot, of which the first `length` are used.
 
     Slot 0 holds zeros and is seen by no token, so that no array is ever empty.
     """
 
     def __init__(self, layers: int, kv_heads: int, head_size: int) -> None:
-        self.layers, self.kv_heads, self.head_size = layers, kv_heads, head_size
         self.length = 1
-        self.capacity = _GROWTH
-        self._store = self._empty(self.capacity)
-
-    def _empty(self, capacity: int) -> Array:
         # One block of memory: (keys or values, layer, head, slot, head size).
-        shape = (2, self.layers, self.kv_heads, capacity, self.head_size)
-        return np.zeros(shape, np.float32)
+        self._store = np.zeros((2, layers, kv_heads, _GROWTH, head_size), np.float32)
 
     def view(self, part: int, layer: int, head: int) -> Array:
         """(length, head size) of the keys (part 0) or values (part 1), without a copy."""
         return self._store[part, layer, head, : self.length]
 
-    def _reserve(self, count: int) -> Array:
-        """The next slots (count,), which are then in use."""
-        start, self.length = self.length, self.length + count
-        if self.length > self.capacity:
-            # Doubling: over a whole answer each slot is copied once at most, whatever its length.
-            self.capacity = max(self.length, 2 * self.capacity)
-            store = self._empty(self.capacity)
-            store[:, :, :, :start] = self._store[:, :, :, :start]
-            self._store = store
-        return np.arange(start, self.length)
-
     def append(self, keys: Sequence[Array], values: Sequence[Array]) -> Array:
         """Write new tokens, by layer (time, kv heads * head size); their slots (time,)."""
-        time = len(keys[0])
-        slots = self._reserve(time)
-        for part, layers in enumerate((keys, values)):
-            for layer, rows in enumerate(layers):
-                # (time, heads * size) -> (heads, time, size): attention reads one head at a time.
-                heads = rows.reshape(time, self.kv_heads, self.head_size).swapaxes(0, 1)
-                self._store[part, layer, :, self.length - time : self.length] = heads
-        return slots
+        _, layers, kv_heads, _, head_size = self._store.shape
+        # (time, heads * size) -> (heads, time, size): attention reads one head at a time.
+        new = np.stack([*keys, *values]).reshape(2, layers, -1, kv_heads, head_size)
+        return self.put(new.swapaxes(2, 3))
 
-    def put(self, prefix: Array) -> Array:
+    def put(self, new: Array) -> Array:
         """Write what `take` gave; the slots (time,)."""
-        slots = self._reserve(prefix.shape[3])
-        self._store[:, :, :, self.length - len(slots) : self.length] = prefix
-        return slots
+        start, self.length = self.length, self.length + new.shape[3]
+        capacity = self._store.shape[3]
+        if self.length > capacity:
+            # Doubling: over a whole answer each slot is copied once at most, whatever its length.
+            more = np.zeros_like(
+                self._store, shape=(*new.shape[:3], max(self.length, capacity), new.shape[4])
+            )
+            self._store = np.concatenate([self._store, more], 3)
+        self._store[:, :, :, start : self.length] = new
+        return np.arange(start, self.length)
 
     def take(self, slots: Array) -> Array:
         """(2, layers, kv heads, time, head size) of some slots."""
         return self._store[:, :, :, slots]
 
     def truncate(self, length: int) -> None:
-        """Forget every slot from `length` on."""
         self.length = max(1, min(length, self.length))
 
 
@@ -103,52 +84,40 @@ class PrefixStore:
     def load(self, tokens: Sequence[int]) -> Array | None:
         """The prefix of these tokens, or None where there is none or its file is damaged."""
         name = self._name(tokens)
-        if name in self._recent:
-            return self._recent[name]
-        if self.folder is None:
-            return None
+        if name in self._recent or self.folder is None:
+            return self._recent.get(name)
         path = self.folder / f"{name}.npz"
         try:
             with path.open("rb") as stream, np.load(stream) as file:
-                prefix, digest = file["prefix"], bytes(file["digest"])
+                prefix = file["prefix"]  # its checksum is checked
             os.utime(path)
         except Exception:  # absent, cut, or no such file at all: numpy raises many kinds
             return None
-        if digest != hashlib.sha256(prefix.tobytes()).digest() or prefix.shape[3] != len(tokens):
-            return None
-        self._remember(name, prefix)
-        return prefix  # type: ignore[no-any-return]
+        return self._remember(name, prefix)
 
     def save(self, tokens: Sequence[int], prefix: Array) -> Array:
         """Remember a prefix, on disk where that is possible. Returns it as it will be loaded."""
         name = self._name(tokens)
-        if self.folder is not None:
-            # In memory, too: the process that computes a prefix must answer as those that load it.
-            prefix = prefix.astype(np.float16)
-        self._remember(name, prefix)
         if self.folder is None:
-            return prefix
+            return self._remember(name, prefix)
+        # In memory, too: the process that computes a prefix must answer as those that load it.
+        prefix = self._remember(name, prefix.astype(np.float16))
         buffer = io.BytesIO()
-        digest = np.frombuffer(hashlib.sha256(prefix.tobytes()).digest(), np.uint8)
-        np.savez(buffer, prefix=prefix, digest=digest)
+        np.savez(buffer, prefix=prefix)
         try:
             write_atomically(self.folder / f"{name}.npz", buffer.getvalue())
-            self._shrink()
+            total = 0
+            files = sorted(self.folder.glob("*.npz"), key=lambda path: -path.stat().st_mtime)
+            for path in files:
+                total += path.stat().st_size
+                if total > self.max_bytes:
+                    path.unlink(missing_ok=True)
         except OSError:
             self.folder = None
         return prefix
 
-    def _remember(self, name: str, prefix: Array) -> None:
+    def _remember(self, name: str, prefix: Array) -> Array:
         self._recent[name] = prefix
         while len(self._recent) > 8:
             self._recent.pop(next(iter(self._recent)))
-
-    def _shrink(self) -> None:
-        assert self.folder is not None
-        files = sorted(self.folder.glob("*.npz"), key=lambda path: path.stat().st_mtime)
-        total = sum(path.stat().st_size for path in files)
-        for path in files:
-            if total <= self.max_bytes:
-                break
-            total -= path.stat().st_size
-            path.unlink(missing_ok=True)
+        return prefix

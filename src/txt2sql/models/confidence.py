@@ -16,12 +16,10 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
-
-import numpy as np
 
 from txt2sql.errors import ModelError
 from txt2sql.prompts.copies import joined, name_parts, stem
@@ -41,89 +39,77 @@ NAMES = (
 )  # fmt: skip
 """The features, in order."""
 
-_LEAST, _LEAST_TOKEN, _LEAST_NONE = 1e-6, -20.0, -8.0
-_STEPS, _CONVERGED = 100, 1e-9
-_LEAST_PENALTY = 1e-3
-"""Of the bias, for answers that are all right or all wrong."""
-
 _WORD = re.compile(r"[^\W_]+")
 _ENDING = re.compile(r"(?<=\w{3})(?:ing|ed|er|or|ion|ment|ity|al|ly|ance|ence|s|e)$")
 _COMMON = frozenset(
-    "a about above according across actually after again against ago all along alphabetical "
-    "alphabetically also always am among amount an and any anything are aren around as ascending "
-    "ask at available average averages avg be because been before being below best between biggest "
-    "both bottom break breakdown broken but by calculate can cheapest column come comes compare "
-    "compared compute consider contain containing contains correspond corresponding could couldn "
-    "count counts current currently data database date dates day days decreasing descending "
-    "describe detail details did didn differ difference different display distinct distribution do "
-    "does doesn doing don done double down during each earlier earliest eight either else entries "
-    "entry equal equals even ever every everything exactly exceed exist exists fewer fewest figure "
-    "figures find first five following for four frequency frequent from gave get gets give given "
-    "go got greater greatest group grouped had half has hasn have haven having he her here high "
-    "higher highest him his hour hours how however i if in include included includes including "
-    "increasing individual information into is isn it its just kind kinds know known knows large "
-    "larger largest last late later latest least less let like list listed long longer longest "
-    "look lot low lower lowest made make many match matching max maximum me mean median mention "
-    "min minimum missing month monthly months more most much must my name named names need neither "
-    "never new newest next nine no non none nor not nothing now null number numbers occur of off "
-    "often old older oldest on once one ones only or order ordered ordering other others otherwise "
-    "our out over overall own pair pairs part past per percent percentage percentages please "
-    "popular possible present previous proportion provide quarter question range rank ranked "
-    "ranking rather ratio recent recently record recorded records regardless related respective "
-    "respectively result results return row rows same say second see select separately seven shall "
-    "share short shorter shortest should show shown shows since single six small smaller smallest "
-    "so some something sort sorted specific such sum table take tell ten than that the their them "
-    "then there these they thing things third this those three through time times to today "
-    "together top total totals towards twice two type types under unique until up us use used "
-    "using value values various very want was wasn we week weekly weeks well were weren what when "
-    "where whether which while who whole whom whose why will with within without worst would "
-    "wouldn year yearly years yesterday yet you youngest your".split()
+    """
+    a about above according across actually after again against ago all along alphabetical
+    alphabetically also always am among amount an and any anything are aren around as ascending ask
+    at available average averages avg be because been before being below best between biggest both
+    bottom break breakdown broken but by calculate can cheapest column come comes compare compared
+    compute consider contain containing contains correspond corresponding could couldn count counts
+    current currently data database date dates day days decreasing descending describe detail
+    details did didn differ difference different display distinct distribution do does doesn doing
+    don done double down during each earlier earliest eight either else entries entry equal equals
+    even ever every everything exactly exceed exist exists fewer fewest figure figures find first
+    five following for four frequency frequent from gave get gets give given go got greater greatest
+    group grouped had half has hasn have haven having he her here high higher highest him his hour
+    hours how however i if in include included includes including increasing individual information
+    into is isn it its just kind kinds know known knows large larger largest last late later latest
+    least less let like list listed long longer longest look lot low lower lowest made make many
+    match matching max maximum me mean median mention min minimum missing month monthly months more
+    most much must my name named names need neither never new newest next nine no non none nor not
+    nothing now null number numbers occur of off often old older oldest on once one ones only or
+    order ordered ordering other others otherwise our out over overall own pair pairs part past per
+    percent percentage percentages please popular possible present previous proportion provide
+    quarter question range rank ranked ranking rather ratio recent recently record recorded records
+    regardless related respective respectively result results return row rows same say second see
+    select separately seven shall share short shorter shortest should show shown shows since single
+    six small smaller smallest so some something sort sorted specific such sum table take tell ten
+    than that the their them then there these they thing things third this those three through time
+    times to today together top total totals towards twice two type types under unique until up us
+    use used using value values various very want was wasn we week weekly weeks well were weren what
+    when where whether which while who whole whom whose why will with within without worst would
+    wouldn year yearly years yesterday yet you youngest your
+    """.split()
 )
 """What questions of any database say."""
 
 
 def features(
     prediction: Prediction,
-    question: str,
-    schema: Schema,
-    matches: Sequence[ValueMatch],
-    *,
+    unmatched: Sequence[str],
     logprobs: Sequence[float] = (),
     result: QueryResult | None = None,
     none: float = -math.inf,
 ) -> tuple[float, ...]:
-    """The signs of an answer, see `NAMES`. `logprobs` are those of the completion that was chosen,
-    `result` is what its statement gave, and `none` is log P(SELECT NULL), that the database has no answer.
-    What is not known counts as what it mostly is.
+    """The signs of an answer, see `NAMES`. `unmatched` are the words of the question that nothing explains,
+    `logprobs` those of the completion that was chosen, `result` is what its statement gave, and `none` is
+    log P(SELECT NULL), that the database has no answer. What is not known counts as what it mostly is.
     """
     confidence = 0.5 if prediction.confidence is None else prediction.confidence
-    probability = min(max(confidence, _LEAST), 1 - _LEAST)
+    probability = min(max(confidence, 1e-6), 1 - 1e-6)
     failed = prediction.sql is None or (result is not None and not result.ok)
     return (
         math.log(probability / (1 - probability)),
-        max(min(logprobs, default=0.0), _LEAST_TOKEN),
+        max(min(logprobs, default=0.0), -20.0),
         float(len(logprobs) or prediction.tokens[1]),
         float(failed),
         float(not failed and result is not None and not result.says_something),
         float(prediction.repaired),
         math.log1p(len(prediction.dropped)),
         float(len(prediction.candidates)),
-        float(len(unmatched_words(question, schema, matches))),
-        max(none, _LEAST_NONE),
+        float(len(unmatched)),
+        max(none, -8.0),
     )
 
 
 def doubts(
-    prediction: Prediction,
-    question: str,
-    schema: Schema,
-    matches: Sequence[ValueMatch],
-    result: QueryResult | None = None,
-    declined: bool = False,
+    prediction: Prediction, unmatched: Sequence[str], result: QueryResult | None, declined: bool
 ) -> str:
     """One sentence on what speaks against an answer; "" where nothing but a low probability does."""
-    if words := unmatched_words(question, schema, matches):
-        some = " or ".join(f"'{word}'" for word in words[:3])
+    if unmatched:
+        some = " or ".join(f"'{word}'" for word in unmatched[:3])
         return f"nothing in this database is called {some}"
     if declined:
         return DECLINED
@@ -140,11 +126,16 @@ def unmatched_words(
     """The words of a question that nothing explains: no name, comment or sample value of the schema,
     no cell that it mentions, and not that questions say them of any database.
     """
-    explained_roots = {root for text in _texts(schema, matches) for root in _roots(text)}
+    texts = [text for match in matches for text in (match.span, match.value)]
+    columns = [column for table in schema.tables for column in table.columns]
+    texts += [sample for column in columns for sample in column.samples]
+    items: list[Table | Column] = [*schema.tables, *columns]
+    for item in items:
+        texts += (item.name, joined(name_parts(item.name)), item.words, item.comment)
+    known = {_root(word) for text in texts for word in _WORD.findall(text.lower())}
+    known.update(_root(word) for text in texts for word in name_parts(text))
     words = _WORD.findall(question.lower())
-    pairs = [
-        pair for pair in pairwise(words) if _root("".join(pair)) in explained_roots
-    ]  # "e mail"
+    pairs = [pair for pair in pairwise(words) if _root("".join(pair)) in known]  # "e mail"
     explained = _COMMON.union(*pairs)
     return tuple(
         word
@@ -152,25 +143,8 @@ def unmatched_words(
         if len(word) > 1
         and not word[0].isdigit()
         and word not in explained
-        and _root(word) not in explained_roots
+        and _root(word) not in known
     )
-
-
-def _texts(schema: Schema, matches: Sequence[ValueMatch]) -> Iterator[str]:
-    items: Iterable[Table | Column]
-    for table in schema.tables:
-        for items in ((table,), table.columns):
-            for item in items:
-                yield from (item.name, joined(name_parts(item.name)), item.words, item.comment)
-        for column in table.columns:
-            yield from column.samples
-    for match in matches:
-        yield from (match.span, match.value)
-
-
-def _roots(text: str) -> Iterator[str]:
-    yield from map(_root, _WORD.findall(text.lower()))
-    yield from map(_root, name_parts(text))
 
 
 def _root(word: str) -> str:
@@ -199,10 +173,10 @@ class Weights:
     def probability(self, features: Sequence[float]) -> float:
         """How likely an answer of these features is right."""
         rows = zip(features, self.mean, self.deviation, self.slope, strict=True)
-        return float(_logistic(self.bias + sum(w * (x - m) / d for x, m, d, w in rows)))
+        odds = self.bias + sum(w * (x - m) / d for x, m, d, w in rows)
+        return 1 / (1 + math.exp(-odds)) if odds > -700 else 0.0
 
     def save(self, path: Path) -> None:
-        """Write them as JSON."""
         write_atomically(path, json.dumps({"names": NAMES, **asdict(self)}, indent=2) + "\n")
 
     @classmethod
@@ -227,41 +201,6 @@ def find(folders: Iterable[Path | None]) -> Weights | None:
         if folder is not None and (folder / FILE).is_file():
             return Weights.load(folder / FILE)
     return None
-
-
-def fit(rows: Sequence[Sequence[float]], right: Sequence[bool], penalty: float = 1.0) -> Weights:
-    """The weights under which it is likeliest that those answers are right which are, `penalty` times
-    half their squares taken off (L2), by Newton's method. Raises ValueError without answers.
-    """
-    if not rows:
-        raise ValueError("there are no answers to fit weights of confidence to")
-    x, y = np.asarray(rows, dtype=float), np.asarray(right, dtype=float)
-    mean, deviation = x.mean(axis=0), x.std(axis=0)
-    deviation[deviation < _LEAST] = 1.0
-    x = np.column_stack([(x - mean) / deviation, np.ones(len(x))])
-    penalties = np.full(x.shape[1], penalty)
-    penalties[-1] = _LEAST_PENALTY
-
-    def loss(w: np.ndarray) -> float:
-        z = x @ w
-        return float(np.logaddexp(0.0, z).sum() - y @ z + penalties @ w**2 / 2)
-
-    w = np.zeros(x.shape[1])
-    for _ in range(_STEPS):
-        p = _logistic(x @ w)
-        gradient = x.T @ (p - y) + penalties * w
-        step = np.linalg.solve((x.T * (p * (1 - p))) @ x + np.diag(penalties), gradient)
-        while loss(w - step) > loss(w) and np.abs(step).max() > _CONVERGED:
-            step /= 2
-        w = w - step
-        if np.abs(step).max() <= _CONVERGED:
-            break
-    mean, deviation, slope = (tuple(each.tolist()) for each in (mean, deviation, w[:-1]))
-    return Weights(mean, deviation, slope, float(w[-1]))
-
-
-def _logistic(z: np.ndarray | float) -> np.ndarray:
-    return np.asarray(np.exp(-np.logaddexp(0.0, -np.asarray(z))))
 
 
 def certainty(p: float) -> Certainty:

@@ -5,14 +5,15 @@ was chosen for it, together with those that the grammar then forces; its next to
 what the grammar allows. Greedy is a beam of one. The part of a prompt that depends on the database
 alone is read once and kept (`cache.PrefixStore`).
 
-    model = Decoder(OnnxEngine(folder), Vocabulary(folder), card)
+    model = Decoder(OnnxEngine(folder), Vocabulary.load(folder), card)
     model.generate([prompt], Sampling(beams=4))
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -21,28 +22,15 @@ import numpy as np
 
 from txt2sql.errors import ModelError
 from txt2sql.models.cache import PrefixStore
-from txt2sql.models.catalog import (
-    ADAPTER,
-    ModelCard,
-    is_exported,
-    read_json,
-    sources,
-)
+from txt2sql.models.catalog import ADAPTER, ModelCard, is_exported, read_json, sources
 from txt2sql.models.constraint import GrammarEngine
-from txt2sql.models.onnx_engine import (
-    Array,
-    Engine,
-    OnnxEngine,
-    Output,
-    as_array,
-    is_plain_lora,
-)
+from txt2sql.models.onnx_engine import Array, Engine, OnnxEngine, Output, is_plain_lora
 from txt2sql.models.tokenizer import Vocabulary
 from txt2sql.runs import cache_dir
 from txt2sql.types import Completion, Prompt, Sampling
 
 _CHUNK = 256
-"""Tokens of a prompt that are read together: attention scores take memory by their product."""
+"""Tokens of a prefix that are read together: attention scores take memory by their product."""
 _ROWS = 16
 """Rows that are decoded together, at most."""
 
@@ -58,7 +46,7 @@ def load(folder: Path, *, threads: int | None = None) -> Decoder:
     adapters = [each for each in (base / ADAPTER, *reversed(over)) if each and each.is_dir()]
     engine = OnnxEngine(base, adapters=adapters, threads=threads)
     prefixes = PrefixStore(cache_dir() / "prefixes", engine.identity)
-    return Decoder(engine, Vocabulary(base), folder.name, folder=folder, prefixes=prefixes)
+    return Decoder(engine, Vocabulary.load(base), folder.name, folder=folder, prefixes=prefixes)
 
 
 def answers_without_torch(card: ModelCard) -> bool:
@@ -72,20 +60,22 @@ def answers_without_torch(card: ModelCard) -> bool:
 class Row:
     """One continuation: what it sees in the cache, what it wrote, and what it reads next."""
 
-    seen: Array
-    """(slots,) bool; shorter than the cache, it sees nothing of the rest."""
-    position: int
+    seen: Array = field(default_factory=lambda: np.zeros(0, bool))  # (slots,), of the rest nothing
     matcher: Any = None
     tokens: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
-    waiting: list[int] = field(default_factory=list)
-    """Tokens that were chosen or forced, and not read yet."""
+    waiting: list[int] = field(default_factory=list)  # chosen or forced, and not read yet
     ended: bool = False
 
     @property
     def logprob(self) -> float:
-        """Of all its tokens."""
         return float(sum(self.logprobs))
+
+    def see(self, slots: Array) -> None:
+        seen = np.zeros(int(slots[-1]) + 1, bool)
+        seen[: len(self.seen)] = self.seen
+        seen[slots] = True
+        self.seen = seen
 
 
 class Decoder:
@@ -96,7 +86,7 @@ class Decoder:
     def __init__(
         self,
         engine: Engine,
-        vocabulary: Any,
+        vocabulary: Vocabulary,
         name: str,
         *,
         folder: Path | None = None,
@@ -105,18 +95,12 @@ class Decoder:
         self.engine, self.vocabulary = engine, vocabulary
         self.name, self.folder = name, folder
         self.prefixes = prefixes or PrefixStore(None, name)
-        self._grammars: GrammarEngine | None = None
 
+    @cached_property
     def grammars(self) -> GrammarEngine:
-        """What restricts this model's tokens to a grammar."""
-        if self._grammars is None:
-            self._grammars = GrammarEngine(
-                self.vocabulary, self.engine.vocabulary, self.vocabulary.end_ids
-            )
-        return self._grammars
+        return GrammarEngine(self.vocabulary, self.engine.vocabulary)
 
     def count_tokens(self, text: str) -> int:
-        """How many tokens a text has, for the budget of `prompts.render`."""
         return len(self.vocabulary.encode(text))
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Completion]]:
@@ -131,35 +115,34 @@ class Decoder:
             raise ModelError(
                 "beam search does not sample; set beams to 1, or temperature 0 and n 1"
             )
-        encoded = [self.encode(prompt) for prompt in prompts]
-        results: list[list[Completion]] = [[] for _ in prompts]
+        tasks = [_Task(self, prompt, sampling, i) for i, prompt in enumerate(prompts)]
         # Prompts of one database begin alike: their prefix is read once, and they share a cache.
-        by_prefix: dict[tuple[int, ...], list[int]] = {}
-        for i, (ids, shared) in enumerate(encoded):
-            by_prefix.setdefault(tuple(ids[:shared]), []).append(i)
+        by_prefix: dict[tuple[int, ...], list[_Task]] = {}
+        for task in tasks:
+            by_prefix.setdefault(task.prefix, []).append(task)
         width = max(sampling.beams, sampling.n if sampling.temperature > 0 else 1)
         together = max(1, _ROWS // width)
         for prefix, members in by_prefix.items():
             try:
                 cache, seen = self._prefix(prefix)
+                length = cache.length
                 for first in range(0, len(members), together):
                     part = members[first : first + together]
-                    length = cache.length
-                    tasks = [
-                        _Task(self, prompts[i], encoded[i][0], seen, len(prefix), sampling, i)
-                        for i in part
-                    ]
-                    self._decode(cache, tasks)
+                    for task in part:
+                        task.live[0].seen = seen
+                    # All rows of all tasks go on by a step at a time, until none is left.
+                    while rows := [row for task in part for row in task.live]:
+                        logits = iter(self.step(cache, rows).logits)
+                        for task in part:
+                            task.advance([(row, next(logits)) for row in task.live])
                     # The slots of these answers are free for the next ones; those of the prefix stay.
                     cache.truncate(length)
-                    for i, task in zip(part, tasks, strict=True):
-                        results[i] = task.completions()
             except MemoryError as error:
                 raise ModelError(
-                    f"'{self.name}' ran out of memory on a prompt of {len(encoded[members[0]][0])} "
+                    f"'{self.name}' ran out of memory on a prompt of {members[0].length} "
                     "tokens; use fewer beams or samples, or a smaller budget"
                 ) from error
-        return results
+        return [task.completions() for task in tasks]
 
     def score(self, prompts: Sequence[Prompt], text: str) -> list[float]:
         """log P(text | prompt) for each prompt, by the model as it reads a schema part: where an adapter is
@@ -176,31 +159,18 @@ class Decoder:
     def _scored(
         self, pairs: Sequence[tuple[Prompt, list[int]]], prefix: bool = False
     ) -> list[float]:
-        """log P(tokens | prompt) of each pair."""
         scores: list[float] = []
-        encoded = [(*self.encode(prompt), answer) for prompt, answer in pairs]
-        for start, members in groupby(encoded, key=lambda each: tuple(each[0][: each[1]])):
+        rows = [(*self.begin(prompt), answer) for prompt, answer in pairs]
+        for start, members in groupby(rows, key=lambda each: each[0]):
             cache, seen = self._prefix(start)
-            for ids, shared, answer in members:
-                row = Row(seen, shared, waiting=[*ids[shared:], *answer])
+            for _, row, answer in members:
+                row.seen = seen
+                row.waiting += answer
                 # The token before each token says how likely that one is; nothing follows the last.
                 output = self.step(cache, [row], prefix=prefix, last=len(answer) + 1)
-                logits = output.logits[:-1].astype(np.float64)
-                logits -= logits.max(1, keepdims=True)
-                logits -= np.log(np.exp(logits).sum(1, keepdims=True))
-                scores.append(float(logits[np.arange(len(answer)), answer].sum()))
+                logprobs = _log_softmax(output.logits[:-1])
+                scores.append(float(logprobs[np.arange(len(answer)), answer].sum()))
         return scores
-
-    def _decode(self, cache: Any, tasks: Sequence[_Task]) -> None:
-        """All rows of all tasks go on by a step at a time, until none is left."""
-        while rows := [(task, row) for task in tasks for row in task.live]:
-            read = self.step(cache, [row for _, row in rows]).logits
-            start = 0
-            for task in tasks:
-                count = len(task.live)
-                if count:
-                    task.advance(read[start : start + count])
-                start += count
 
     # ------------------------------------------------------------------------------- prompts
 
@@ -211,35 +181,34 @@ class Decoder:
         """
         static, question = self.vocabulary.prompt_text(prompt)
         ids = self.vocabulary.encode(static + question, first=True)
-        head = self.vocabulary.encode(static, first=True) if static else []
-        # A tokenizer may join the end of one part with the beginning of the other.
-        shared = next((i for i, (a, b) in enumerate(zip(ids, head)) if a != b), len(head))
-        shared = min(
-            shared, len(ids) - 1
-        )  # the last token is read anew: its logits begin the answer
         if len(ids) >= self.engine.context:
             raise ModelError(
                 f"the prompt has {len(ids)} tokens, '{self.name}' reads {self.engine.context - 1}; "
                 "render it with a smaller budget or take a model with a longer context"
             )
-        return ids, shared
+        head = self.vocabulary.encode(static, first=True) if static else []
+        # A tokenizer may join the end of one part with the beginning of the other.
+        shared = next((i for i, (a, b) in enumerate(zip(ids, head)) if a != b), len(head))
+        # The last token is read anew: its logits begin the answer.
+        return ids, min(shared, len(ids) - 1)
+
+    def begin(self, prompt: Prompt) -> tuple[tuple[int, ...], Row]:
+        """The prefix of a prompt, and the row that reads the rest of it once it sees that prefix."""
+        ids, shared = self.encode(prompt)
+        matcher = None if prompt.grammar is None else self.grammars.matcher(prompt.grammar)
+        return tuple(ids[:shared]), Row(matcher=matcher, waiting=ids[shared:])
 
     def prefill(self, prompt: Prompt) -> tuple[Any, Row, Output]:
         """Read a prompt: its cache, the row where answers begin, and what the model says there."""
-        ids, shared = self.encode(prompt)
-        cache, seen = self._prefix(tuple(ids[:shared]))
-        row = Row(seen, shared)
-        output = self._read(cache, row, ids[shared:])
-        if prompt.grammar is not None:
-            row.matcher = self.grammars().matcher(prompt.grammar)
-        return cache, row, output
+        prefix, row = self.begin(prompt)
+        cache, row.seen = self._prefix(prefix)
+        return cache, row, self.step(cache, [row])
 
     def _prefix(self, ids: tuple[int, ...]) -> tuple[Any, Array]:
         """A cache that holds the first tokens of prompts, and the slots (slots,) that see them."""
-        cache = self.engine.cache()
-        row = Row(np.zeros(0, bool), 0)
+        cache, row = self.engine.cache(), Row()
         if ids:
-            self._see(row, cache.put(self.prefix_states(ids)))
+            row.see(cache.put(self.prefix_states(ids)))
         return cache, row.seen
 
     def prefix_states(self, ids: Sequence[int]) -> Array:
@@ -249,84 +218,105 @@ class Decoder:
         """
         stored = self.prefixes.load(ids)
         if stored is None:
-            cache, row = self.engine.cache(), Row(np.zeros(0, bool), 0)
-            self._read(cache, row, ids, prefix=True)
+            cache, row = self.engine.cache(), Row()
+            for start in range(0, len(ids), _CHUNK):
+                row.waiting = list(ids[start : start + _CHUNK])
+                self.step(cache, [row], prefix=True)
             stored = self.prefixes.save(ids, cache.take(np.flatnonzero(row.seen)))
         return stored
 
-    def _read(self, cache: Any, row: Row, ids: Sequence[int], prefix: bool = False) -> Output:
-        """Read tokens of one row, a part at a time; what the model says after the last one."""
-        for start in range(0, len(ids), _CHUNK):
-            row.waiting = list(ids[start : start + _CHUNK])
-            output = self.step(cache, [row], prefix)
-        return output
-
-    @staticmethod
-    def _see(row: Row, slots: Array) -> None:
-        seen = np.zeros(int(slots[-1]) + 1, bool)
-        seen[: len(row.seen)] = row.seen
-        seen[slots] = True
-        row.seen = seen
+    # ------------------------------------------------------------------------------- tokens
 
     def step(self, cache: Any, rows: Sequence[Row], prefix: bool = False, last: int = 1) -> Output:
         """Every row reads what waits for it: logits (rows * last, vocabulary) and hidden states
         (rows * last, size) after the `last` tokens of each.
         """
         counts = [len(row.waiting) for row in rows]
+        ends = np.cumsum(counts)
         total, past = sum(counts), cache.length
         # (tokens, slots + tokens): every token sees what its row has seen, of the new tokens only its
         # row's own up to itself, and nothing of the other rows, though all are read in one pass.
         seen = np.zeros((total, past + total), bool)
-        positions = np.empty(total, np.int64)
-        start = 0
-        for row, count in zip(rows, counts, strict=True):
-            end = start + count
+        for row, count, end in zip(rows, counts, ends, strict=True):
+            start = end - count
             seen[start:end, : len(row.seen)] = row.seen
             seen[start:end, past + start : past + end] = np.tri(count, dtype=bool)
-            positions[start:end] = np.arange(row.position, row.position + count)
-            start = end
-        tokens = as_array([token for row in rows for token in row.waiting])
-        ends = np.cumsum(counts)
+        tokens = np.array([token for row in rows for token in row.waiting], np.int64)
         wanted = (ends[:, None] + np.arange(-last, 0)).ravel()
-        output, slots = self.engine.forward(tokens, positions, seen, cache, wanted, prefix=prefix)
+        output, slots = self.engine.forward(tokens, seen, cache, wanted, prefix=prefix)
         for row, count, end in zip(rows, counts, ends, strict=True):
-            self._see(row, slots[end - count : end])
-            row.position += count
+            row.see(slots[end - count : end])
             row.waiting = []
         return output
+
+    def following(self, matcher: Any, logits: Array) -> tuple[Array, Array]:
+        """The ids (n,) of the tokens that a grammar allows next, and their log-probabilities (n,)."""
+        ids = np.arange(len(logits)) if matcher is None else self.grammars.allowed(matcher)
+        # Log-softmax over the allowed tokens alone: what the grammar forbids leaves its probability to them.
+        return ids, _log_softmax(logits[ids])
+
+    def likeliest(self, matcher: Any, logits: Array, count: int) -> list[tuple[int, float]]:
+        """At most `count` tokens that may follow with their log-probabilities, likeliest first."""
+        ids, logprobs = self.following(matcher, logits)
+        count = min(count, len(ids))
+        best = np.sort(np.argpartition(-logprobs, count - 1)[:count])  # ties: as argmax has them
+        best = best[np.argsort(-logprobs[best], kind="stable")]
+        return list(zip(ids[best].tolist(), logprobs[best].tolist(), strict=True))
+
+    @staticmethod
+    def extend(
+        row: Row,
+        token: int,
+        logprob: float,
+        ends: Container[int],
+        goes_on: Callable[[Row, int], bool],
+    ) -> Row:
+        """The row that goes on with a token and, unless that `ends` it, with what the grammar forces after
+        it, as long as it `goes_on`. Nothing is copied in the cache: rows see the slots of their beginning.
+        """
+        tokens, logprobs = [*row.tokens, token], [*row.logprobs, logprob]
+        grown = Row(row.seen, row.matcher, tokens, logprobs, [token], token in ends)
+        if row.matcher is None or grown.ended:
+            return grown
+        grown.matcher = row.matcher.deep_copy()
+        grown.matcher.consume_token(token)
+        for forced in grown.matcher.compute_ff_tokens():
+            if not goes_on(grown, forced):
+                break
+            grown.matcher.consume_token(forced)
+            grown.tokens.append(forced)
+            grown.waiting.append(forced)
+            grown.logprobs.append(0.0)  # no choice, no surprise
+        return grown
+
+
+def _log_softmax(logits: Array) -> Array:
+    """(..., n) in double precision."""
+    logits = logits.astype(np.float64)
+    logits -= logits.max(-1, keepdims=True)
+    return np.asarray(logits - np.log(np.exp(logits).sum(-1, keepdims=True)))
 
 
 class _Task:
     """One prompt that is being answered: the rows that go on, and those that ended."""
 
-    def __init__(
-        self,
-        decoder: Decoder,
-        prompt: Prompt,
-        ids: Sequence[int],
-        seen: Array,
-        shared: int,
-        sampling: Sampling,
-        number: int,
-    ) -> None:
+    def __init__(self, decoder: Decoder, prompt: Prompt, sampling: Sampling, number: int) -> None:
         self.decoder, self.sampling = decoder, sampling
-        self.length = len(ids)
+        self.prefix, row = decoder.begin(prompt)
+        self.length = len(self.prefix) + len(row.waiting)
         self.most = min(sampling.max_new_tokens, decoder.engine.context - self.length)
         self.rng = np.random.default_rng([sampling.seed, number])
-        matcher = None
-        if prompt.grammar is not None:
-            matcher = decoder.grammars().matcher(prompt.grammar)
-        self.live = [Row(seen, shared, matcher, waiting=list(ids[shared:]))]
-        self.done: list[Row] = []
+        self.live, self.done = [row], list[Row]()
 
-    def advance(self, logits: Array) -> None:
-        """Choose what each live row reads next, from logits (rows, vocabulary)."""
-        scores = [self._logprobs(row, each) for row, each in zip(self.live, logits, strict=True)]
+    def advance(self, read: Sequence[tuple[Row, Array]]) -> None:
+        """Choose what each live row reads next, from its logits (vocabulary,)."""
+        if not read:
+            return
         sampled = self.sampling.temperature > 0
-        rows = self._drawn(scores) if sampled else self._likeliest(scores)
         self.live = []
-        for row in rows:
-            (self.done if row.ended or self._stopped(row) else self.live).append(row)
+        for row in self._drawn(read) if sampled else self._likeliest(read):
+            ended = row.ended or (self.sampling.stop and self._text(row)[1])
+            (self.done if ended else self.live).append(row)
         if not sampled:
             # A row that ended competes with live ones, which can only become less likely.
             self.done = sorted(self.done, key=lambda row: -row.logprob)[: self.sampling.beams]
@@ -334,91 +324,55 @@ class _Task:
                 floor = self.done[-1].logprob
                 self.live = [row for row in self.live if row.logprob > floor]
 
-    def _logprobs(self, row: Row, logits: Array) -> Array:
-        """(vocabulary,) log-probabilities of the next token among those that the grammar allows."""
-        # Log-softmax over the allowed tokens alone: what the grammar forbids leaves its probability to them.
-        scores = logits.astype(np.float64)
-        if row.matcher is not None:
-            allowed = self.decoder.grammars().allowed(row.matcher, len(scores))
-            scores = np.where(allowed, scores, -np.inf)
-        scores -= scores.max()
-        scores -= np.log(np.exp(scores).sum())
-        return scores
-
-    def _likeliest(self, scores: Sequence[Array]) -> list[Row]:
-        """The likeliest continuations of all live rows, at most `beams`."""
+    def _likeliest(self, read: Sequence[tuple[Row, Array]]) -> list[Row]:
         width = self.sampling.beams
-        candidates: list[tuple[float, int, int]] = []
-        for i, (row, values) in enumerate(zip(self.live, scores, strict=True)):
+        candidates: list[tuple[float, int, int, float]] = []
+        for i, (row, logits) in enumerate(read):
+            before = row.logprob
             # A beam of `width` can take all of its continuations from one row, never more.
-            likely = np.argpartition(-values, min(width, len(values) - 1))[: width + 1]
-            candidates += [
-                (row.logprob + float(values[t]), i, int(t)) for t in likely if values[t] > -np.inf
-            ]
-        candidates.sort(key=lambda each: (-each[0], each[1], each[2]))
-        return [self._extend(self.live[i], t, scores[i][t]) for _, i, t in candidates[:width]]
+            for token, logprob in self.decoder.likeliest(row.matcher, logits, width):
+                candidates.append((-before - logprob, i, token, logprob))
+        best = sorted(candidates)[:width]
+        return [self._extended(read[i][0], token, logprob) for _, i, token, logprob in best]
 
-    def _drawn(self, scores: Sequence[Array]) -> list[Row]:
+    def _drawn(self, read: Sequence[tuple[Row, Array]]) -> list[Row]:
         """A continuation of each live row, at first of all `n` samples, at random."""
-        pairs = list(zip(self.live, scores, strict=True))
-        if not self.live[0].tokens:
-            # All samples begin in the one row that has read the prompt; from here on each has its own.
-            pairs *= self.sampling.n
-        rows = []
-        for row, values in pairs:
-            token = _draw(values, self.sampling, self.rng)
-            rows.append(self._extend(row, token, values[token]))
+        temperature, rows = self.sampling.temperature, []
+        # All samples begin in the one row that has read the prompt; from here on each has its own.
+        times = 1 if read[0][0].tokens else self.sampling.n
+        choices = [(row, *self.decoder.following(row.matcher, logits)) for row, logits in read]
+        for row, ids, logprobs in choices * times:
+            shares = np.exp((logprobs - logprobs.max()) / temperature)
+            order = np.argsort(-shares, kind="stable")
+            mass = np.cumsum(shares[order]) / shares.sum()
+            # Nucleus sampling (Holtzman et al. 2020): the fewest tokens that hold `top_p` of the mass.
+            chosen = order[: int(np.searchsorted(mass, self.sampling.top_p)) + 1]
+            drawn = self.rng.choice(chosen, p=shares[chosen] / shares[chosen].sum())
+            rows.append(self._extended(row, int(ids[drawn]), float(logprobs[drawn])))
         return rows
 
-    def _extend(self, row: Row, token: int, logprob: float) -> Row:
-        """The row that goes on with a token, and with what the grammar forces after it."""
-        tokens, logprobs = [*row.tokens, token], [*row.logprobs, float(logprob)]
-        grown = Row(row.seen, row.position, row.matcher, tokens, logprobs, [token])
-        grown.ended = token in self.decoder.vocabulary.end_ids or len(tokens) >= self.most
-        if row.matcher is None or grown.ended:
-            return grown
-        grown.matcher = row.matcher.deep_copy()
-        grown.matcher.consume_token(token)
-        forced = self.decoder.grammars().forced(grown.matcher)[: self.most - len(tokens)]
-        for each in forced:
-            grown.matcher.consume_token(each)
-        grown.tokens += forced
-        grown.waiting += forced
-        # No choice, no surprise: a forced token has probability 1.
-        grown.logprobs += [0.0] * len(forced)
-        grown.ended = len(grown.tokens) >= self.most
+    def _extended(self, row: Row, token: int, logprob: float) -> Row:
+        def fits(row: Row, _forced: int) -> bool:
+            return len(row.tokens) < self.most
+
+        grown = self.decoder.extend(row, token, logprob, self.decoder.vocabulary.end_ids, fits)
+        grown.ended = grown.ended or len(grown.tokens) >= self.most
         return grown
 
-    def _stopped(self, row: Row) -> bool:
-        stop = self.sampling.stop
-        return bool(stop) and any(
-            mark in self.decoder.vocabulary.decode(row.tokens) for mark in stop
-        )
+    def _text(self, row: Row) -> tuple[str, bool]:
+        """What a row wrote, up to a text that ends it, and whether there is one."""
+        ended = row.tokens[-1] in self.decoder.vocabulary.end_ids
+        text = self.decoder.vocabulary.decode(row.tokens[:-1] if ended else row.tokens)
+        cuts = [text.find(mark) for mark in self.sampling.stop if mark in text]
+        return text[: min(cuts, default=len(text))], bool(cuts)
 
     def completions(self) -> list[Completion]:
-        """What was written, likeliest first."""
-        rows = sorted(self.done, key=lambda row: -row.logprob)
-        completions = [self._completion(row) for row in rows]
+        completions = [
+            Completion(self._text(row)[0], tuple(row.logprobs), self.length, len(row.tokens))
+            for row in sorted(self.done, key=lambda row: -row.logprob)
+        ]
         if self.sampling.temperature > 0:
             return completions
         # Tokens spell some texts in two ways; the likelier one stands for both.
         distinct = {each.text: each for each in reversed(completions)}
         return list(reversed(distinct.values())) * self.sampling.n
-
-    def _completion(self, row: Row) -> Completion:
-        vocabulary = self.decoder.vocabulary
-        ended = bool(row.tokens) and row.tokens[-1] in vocabulary.end_ids
-        text = vocabulary.decode(row.tokens[:-1] if ended else row.tokens)
-        cuts = [text.find(mark) for mark in self.sampling.stop if mark in text]
-        text = text[: min(cuts)] if cuts else text
-        return Completion(text, tuple(row.logprobs), self.length, len(row.tokens))
-
-
-def _draw(values: Array, sampling: Sampling, rng: np.random.Generator) -> int:
-    shares = np.exp((values - values.max()) / sampling.temperature)
-    order = np.argsort(-shares, kind="stable")
-    mass = np.cumsum(shares[order]) / shares.sum()
-    # Nucleus sampling (Holtzman et al. 2020): the fewest tokens that hold `top_p` of the mass.
-    count = int(np.searchsorted(mass, sampling.top_p)) + 1
-    chosen = order[:count]
-    return int(rng.choice(chosen, p=shares[chosen] / shares[chosen].sum()))

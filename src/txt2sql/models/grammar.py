@@ -2,33 +2,18 @@ r"""Schema -> a grammar of SQLite's SELECT over its tables and columns (constrai
 
 A context-free grammar in the Lark dialect that llguidance reads. It covers SELECT whole: every kind of
 join, nested queries, common table expressions, set operations, CASE, CAST, aggregates with FILTER,
-windows, and the functions of `sql.functions` with as many arguments as they take. What it cannot say,
-a model cannot write:
-
-- a table or column that the schema lacks, `table.column` where the column is another table's, a name
-  in another spelling, or one without the quotes that it needs;
-- any other statement, an unknown function, a join without a condition (a cross join is written as one);
-- an aggregate in WHERE, or in ORDER BY without groups, a window in HAVING, two columns where one is
-  compared;
-- double-quoted text, which SQLite would take for a string, but as an alias after AS; a backslash before a
-  quote; a format of STRFTIME that is none.
+windows, and the functions of `sql.functions` with as many arguments as they take. A model cannot write
+names that the schema lacks, or names without the quotes that they need; other statements, unknown
+functions, joins without a condition; an aggregate in WHERE, a window in HAVING, two columns where one is
+compared; double-quoted text, which SQLite would take for a string; a format of STRFTIME that is none.
 
 A grammar without context cannot tell where a name is in scope: a column of a table that FROM lacks
 passes. Names that a statement gives itself are allowed where it can have given one: as a whole after a
 WITH, in the clauses after a FROM that holds a nested query, in GROUP BY and ORDER BY after an AS. In the
 select list before such a FROM they must look computed (`num_songs`, `total`, `order_count`).
 
-Space is one blank, or a line break and up to twelve blanks. Literals and aliases are bounded (text 80
-characters, numbers 19 digits, aliases 30 characters), so no answer runs away in one.
-
-A lexeme takes the space around it with it: what stands before an operand the space after it, what stands
+Literals, aliases and space are bounded, so no answer runs away in one. A lexeme takes the space around it with it: what stands before an operand the space after it, what stands
 behind one the space before it. So a word and its space are one automaton, and masks are cheap.
-
-    sql_grammar(schema)
-    %llguidance {}
-    start: /[ \n]/? many_n SEMICOLON?
-    ...
-    TABLE: "singer" | "\"singer\""
 """
 
 from __future__ import annotations
@@ -36,7 +21,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 
 from txt2sql.errors import ModelError
@@ -59,13 +44,11 @@ compared_MODE: (COMPARISON | IS NOT? FROM_THAT | GLOB | LIKE) value_MODE | LIKE 
 value_MODE: MINUS? operand_MODE (ARITHMETIC MINUS? operand_MODE | SUBTRACT operand_MODE)*
 operand_MODE: (LITERAL | NAMES call_MODE | case_MODE | CAST expr_MODE AS_TYPE | LEFT (expr_MODE | one_CONTEXT) RIGHT) COLLATE?
 case_MODE: CASE (FIRST_WHEN | value_MODE WHEN) expr_MODE THEN expr_MODE (WHEN expr_MODE THEN expr_MODE)* (ELSE expr_MODE)? END
-"""
-_SCALARS = "call_MODE: SCALARS | STRFTIME (COMMA expr_MODE){0,4} RIGHT"
-_CALLS = {
-    "p": _SCALARS,
-    "a": f"{_SCALARS} | aggregate_BASE",
-    "f": f"{_SCALARS} | aggregate_BASE | window_BASE over_BASE",
-}
+terms_MODE: expr_MODE (COMMA expr_MODE)*
+orders_MODE: ordered_MODE (COMMA ordered_MODE)*
+ordered_MODE: expr_MODE DIRECTION? NULLS?
+call_MODE: SCALARS | STRFTIME (COMMA expr_MODE){0,4} RIGHT"""
+_CALLS = {"p": "", "a": " | aggregate_BASE", "f": " | aggregate_BASE | window_BASE over_BASE"}
 _NAMES = {
     "c": "",
     "p": "COLUMN | QUALIFIED | SHORT_COLUMN |",
@@ -77,13 +60,6 @@ aggregate_BASE: (COUNT STAR RIGHT | AGGREGATES) filter_BASE?
 filter_BASE: FILTER expr_BASEp RIGHT
 window_BASE: (COUNT STAR RIGHT | OVER_AGGREGATES) filter_BASE? | WINDOWS
 over_BASE: OVER (PARTITION terms_BASEa (ORDER_BY orders_BASEa FRAME? | ORDER_BY ordered_BASEa RANGE)? | ORDER orders_BASEa FRAME? | ORDER ordered_BASEa RANGE)? RIGHT
-terms_BASEp: expr_BASEp (COMMA expr_BASEp)*
-terms_BASEa: expr_BASEa (COMMA expr_BASEa)*
-orders_BASEa: ordered_BASEa (COMMA ordered_BASEa)*
-ordered_BASEp: expr_BASEp DIRECTION? NULLS?
-ordered_BASEa: expr_BASEa DIRECTION? NULLS?
-orders_BASEf: ordered_BASEf (COMMA ordered_BASEf)*
-ordered_BASEf: expr_BASEf DIRECTION? NULLS?
 where_BASE: WHERE expr_BASEp
 group_BASE: GROUP terms_BASEp (HAVING expr_BASEa)?
 tail_BASE: group_BASE order_BASE? | ORDER_BY ordered_BASEp (COMMA ordered_BASEp)*
@@ -126,34 +102,25 @@ recursive: IDENTIFIER AS_QUERY many_w RIGHT | IDENTIFIER LEFT IDENTIFIER RIGHT A
 """
 # ----------------------------------------------------------------------------------------------- lexemes
 # @WORD is a keyword in capitals or in small letters, _ is space, ~ is space or nothing.
+_BEFORE_OPERANDS = "SELECT DISTINCT WITH RECURSIVE NOT CASE"
+_BETWEEN_OPERANDS = "FROM WHERE HAVING ON AND WHEN THEN ELSE IS"
 _LEXEMES = r"""
 SEMICOLON: ~ ";"
-SELECT: @SELECT _
-DISTINCT: @DISTINCT _
-FROM: _ @FROM _
-WHERE: _ @WHERE _
 GROUP: _ @GROUP _ @BY _
-HAVING: _ @HAVING _
 ORDER_BY: _ @ORDER _ @BY _
 ORDER: @ORDER _ @BY _
 PARTITION: @PARTITION _ @BY _
 LIMIT: _ @LIMIT _ /[0-9]{1,9}/
 OFFSET: (_ @OFFSET _ | ~ "," ~) /[0-9]{1,9}/
 SET: _ (@UNION (_ @ALL)? | @INTERSECT | @EXCEPT) _
-WITH: @WITH _
-RECURSIVE: @RECURSIVE _
 AS_QUERY: _ @AS ~ "(" ~
 BESIDE: ~ "," ~ | _ (@CROSS | @NATURAL (_ (@LEFT (_ @OUTER)? | @INNER))?) _ @JOIN _
 JOIN: _ (OUTER (_ @OUTER)? _ | @INNER _)? @JOIN _
-ON: _ @ON _
 USING: _ @USING ~ "(" ~ COLUMN (~ "," ~ COLUMN)* ~ ")"
 DIRECTION: _ (@ASC | @DESC)
 NULLS: _ @NULLS _ (@FIRST | @LAST)
-NOT: @NOT _
 EXISTS: @EXISTS ~ "(" ~
 LOGIC: _ (@AND | @OR) _
-AND: _ @AND _
-IS: _ @IS _
 COMPARISON: ~ /=|==|!=|<>|<|<=|>|>=/ ~
 LIKE: _ (@NOT _)? @LIKE _
 GLOB: _ (@NOT _)? @GLOB _
@@ -168,11 +135,7 @@ COLLATE: _ @COLLATE _ (@NOCASE | @BINARY | @RTRIM)
 CAST: @CAST ~ "(" ~
 AS_TYPE: _ @AS _ (TYPE | (@DECIMAL | @NUMERIC) "(" /[0-9]{1,2}/ (~ "," ~ /[0-9]{1,2}/)? ")" | @VARCHAR "(" /[0-9]{1,4}/ ")") ~ ")"
 TYPE: @INTEGER | @INT | @REAL | @FLOAT | @DOUBLE | @NUMERIC | @DECIMAL | @TEXT | @VARCHAR | @CHAR | @DATE | @DATETIME | @BLOB | @BOOLEAN | @BIGINT
-CASE: @CASE _
 FIRST_WHEN: @WHEN _
-WHEN: _ @WHEN _
-THEN: _ @THEN _
-ELSE: _ @ELSE _
 END: _ @END
 COMMA: ~ "," ~
 LEFT: "(" ~
@@ -199,6 +162,7 @@ ANY_COLUMN: (IDENTIFIER & ~TABLE_WORD) "." (COLUMN | IDENTIFIER)
 STARS: (TABLE | SHORT_NAME) ".*"
 ANY_STARS: (TABLE | IDENTIFIER) ".*"
 SPACE: " " | / ?\n {0,12}/
+FROM_THAT: @DISTINCT _ @FROM _
 """
 _COMPUTED = (
     "num number cnt count total sum avg average min minimum max maximum rank rnk rn row_num n ratio "
@@ -210,6 +174,8 @@ _MEASURES = "count cnt total sum avg average min max rank num number ratio rate 
 """How such names end that begin with a name of the schema: `order_count`."""
 _ALIASES = "sub subquery sq temp tmp ranked inner_query outer_query prev cur curr next base"
 _CONTROL = re.compile("[\x7f-\x9f]")
+_Groups = dict[tuple[int, int], list[str]]
+"""(fewest, most) arguments -> names of functions."""
 _CONSONANTS = "b-df-hj-np-tv-xzB-DF-HJ-NP-TV-XZ"
 
 
@@ -242,44 +208,46 @@ def _fixed() -> tuple[str, ...]:
 def _rules() -> Iterable[str]:
     """Every rule in every mode, and the lexemes that no schema changes."""
     usable = [function for function in FUNCTIONS.values() if function.since <= _VERSION]
-    scalar, aggregate, window = (
-        _by_arguments(usable, kind) for kind in ("scalar", "aggregate", "window")
-    )
-    for base in ("cn", "pn", "sn", "fn", "fw"):
-        for rule in _GROUPS.strip().splitlines():
-            plain = _calls("AGGREGATE", aggregate, f"expr_{base}p", distinct=True)
-            over = _calls("AGGREGATE", aggregate, f"expr_{base}a")
-            rule = rule.replace("OVER_AGGREGATES", over).replace("AGGREGATES", plain)
-            rule = rule.replace("WINDOWS", _calls("WINDOW", window, f"expr_{base}a"))
-            rule = rule.replace("STARS_BASE", "ANY_STARS" if base == "fw" else "STARS")
-            yield rule.replace("BASE", base)
-        for calls, call in _CALLS.items():
-            mode = base + calls
-            text = _EXPRESSION.strip().replace("NAMES", _NAMES[base[0]])
-            text = text.replace("FROM_THAT", "FROM_THAT?" if _VERSION >= (3, 39) else "")
-            text += "\n" + call.replace("SCALARS", _calls("SCALAR", scalar, f"expr_{mode}"))
-            text = text.replace("MODE", mode).replace("BASE", base).replace("CONTEXT", base[1])
-            yield from text.splitlines()
-    for how in ("many", "one"):
-        yield from _QUERY.strip().replace("HOW", how).splitlines()
-    yield from _CORES.strip().splitlines()
-    for prefix, groups in (("SCALAR", scalar), ("AGGREGATE", aggregate), ("WINDOW", window)):
-        for (low, high), names in groups.items():
-            words = " | ".join("@" + name.upper() for name in names)
-            yield _lexeme(f'{prefix}_{low}_{high}: ({words}) "(" ~')
-    for line in _LEXEMES.strip().splitlines():
-        yield _lexeme(line)
     modern = _VERSION >= (3, 39)
+    kinds = {kind: _by_arguments(usable, kind) for kind in ("scalar", "aggregate", "window")}
+    groups = _filled(
+        _GROUPS,
+        OVER_AGGREGATES=_calls("aggregate", kinds, "expr_BASEa"),
+        AGGREGATES=_calls("aggregate", kinds, "expr_BASEp", distinct=True),
+        WINDOWS=_calls("window", kinds, "expr_BASEa"),
+    )
+    scalars = _calls("scalar", kinds, "expr_MODE")
+    expression = _filled(_EXPRESSION, SCALARS=scalars, FROM_THAT="FROM_THAT?" if modern else "")
+    for base in ("cn", "pn", "sn", "fn", "fw"):
+        stars = "ANY_STARS" if base == "fw" else "STARS"
+        yield from _filled(groups, STARS_BASE=stars, BASE=base).splitlines()
+        for calls, call in _CALLS.items():
+            rules = _filled(expression + call, NAMES=_NAMES[base[0]], MODE=base + calls)
+            yield from _filled(rules, BASE=base, CONTEXT=base[1]).splitlines()
+    for how in ("many", "one"):
+        yield from _filled(_QUERY, HOW=how).splitlines()
+    yield from _CORES.strip().splitlines()
+    yield from map(_lexeme, _LEXEMES.strip().splitlines())
+    yield from (_lexeme(f"{word}: @{word} _") for word in _BEFORE_OPERANDS.split())
+    yield from (_lexeme(f"{word}: _ @{word} _") for word in _BETWEEN_OPERANDS.split())
+    for kind, by_arguments in kinds.items():
+        for (low, high), names in by_arguments.items():
+            words = " | ".join("@" + name.upper() for name in names)
+            yield _lexeme(f'{kind.upper()}_{low}_{high}: ({words}) "(" ~')
     yield _lexeme(f"OUTER: @LEFT{' | @RIGHT | @FULL' if modern else ''}")
-    yield _lexeme("FROM_THAT: @DISTINCT _ @FROM _")
     bare = " | ".join("@" + function.name.upper() for function in usable if function.bare)
     yield _lexeme(f"LITERAL: TEXT | NUMBER | @NULL | @TRUE | @FALSE | {bare}")
     yield rf"IDENTIFIER: /[A-Za-z_][A-Za-z0-9_]{{0,29}}/ & ~/(?i:{'|'.join(sorted(KEYWORDS))})/"
 
 
-def _by_arguments(functions: Sequence[Function], kind: str) -> dict[tuple[int, int], list[str]]:
-    """(fewest, most) arguments -> names, of the functions that may be called as `kind`."""
-    groups: dict[tuple[int, int], list[str]] = {}
+def _filled(template: str, **values: str) -> str:
+    for placeholder, value in values.items():
+        template = template.replace(placeholder, value)
+    return template.strip()
+
+
+def _by_arguments(functions: Sequence[Function], kind: str) -> _Groups:
+    groups: _Groups = {}
     for function in functions:
         low, high = function.min_args, function.max_args
         if function.bare or function.window != (kind == "window") or function.name == "strftime":
@@ -294,16 +262,14 @@ def _by_arguments(functions: Sequence[Function], kind: str) -> dict[tuple[int, i
     return groups
 
 
-def _calls(
-    lexeme: str, groups: Iterable[tuple[int, int]], expression: str, distinct: bool = False
-) -> str:
+def _calls(kind: str, kinds: Mapping[str, _Groups], expression: str, distinct: bool = False) -> str:
     """The alternatives of a rule for calls, one for each number of arguments."""
     calls = []
-    for low, high in groups:
-        name = f"{lexeme}_{low}_{high}"
-        inside = " COMMA ".join([expression] * max(low, 1))
-        if high > max(low, 1):
-            inside += f" (COMMA {expression}){{0,{high - max(low, 1)}}}"
+    for low, high in kinds[kind]:
+        name, least = f"{kind.upper()}_{low}_{high}", max(low, 1)
+        inside = " COMMA ".join([expression] * least)
+        if high > least:
+            inside += f" (COMMA {expression}){{0,{high - least}}}"
         inside = "" if high == 0 else f" ({inside})?" if low == 0 else f" {inside}"
         calls.append(f"{name}{inside} RIGHT")
         if distinct and low == 1:
@@ -334,7 +300,7 @@ def _names(tables: Sequence[Table]) -> Iterable[str]:
         for t in tables
     )
     yield f"QUALIFIED: {' | '.join(qualified)}"
-    plain = [name for name in (t.name for t in tables) if quote_identifier(name) == name]
+    plain = [table.name for table in tables if quote_identifier(table.name) == table.name]
     yield f"TABLE_WORD: /(?i:{'|'.join(plain) or '0'})/"
     shorts = {short for table in tables for short in _shortened(table.name)}
     words = "|".join(sorted(shorts | {*_ALIASES.split()}))
@@ -342,31 +308,26 @@ def _names(tables: Sequence[Table]) -> Iterable[str]:
         f"SHORT_NAME: /[A-Za-z][0-9]{{0,2}}|[{_CONSONANTS}]{{2,4}}[0-9]?|({words})[0-9]?/"
         f" & IDENTIFIER & ~TABLE_WORD"
     )
-    parts = [name for name in (*plain, *columns) if quote_identifier(name) == name]
+    parts = [*plain, *(name for name in columns if quote_identifier(name) == name)]
     heads, tails = "|".join(_COMPUTED.split()), "|".join(_MEASURES.split())
     names = "|".join(sorted({*parts, *(part.lower() for part in parts)})) or "0"
     yield f"COMPUTED: /({heads})(_[A-Za-z0-9][A-Za-z0-9_]{{0,23}})?|({names})_({tails})/ & IDENTIFIER"
 
 
 def _spelled(name: str) -> str:
-    """A name of the schema: in double quotes, and bare too where that is safe."""
+    """A name of the schema as text of the grammar: in double quotes, and bare too where that is safe."""
     quoted = '"' + name.replace('"', '""') + '"'
-    return " | ".join(map(_literal, [name, quoted] if quote_identifier(name) == name else [quoted]))
-
-
-def _literal(text: str) -> str:
-    """A text as the grammar quotes it."""
-    quoted = json.dumps(text, ensure_ascii=False)
-    return _CONTROL.sub(lambda character: f"\\u{ord(character[0]):04x}", quoted)
+    texts = [name, quoted] if quote_identifier(name) == name else [quoted]
+    written = " | ".join(json.dumps(text, ensure_ascii=False) for text in texts)
+    return _CONTROL.sub(lambda character: f"\\u{ord(character[0]):04x}", written)
 
 
 def _shortened(name: str) -> Iterable[str]:
     """Short aliases that people give to a table: its first letters, and those of its words."""
     words = re.findall(r"[A-Za-z][a-z]*", name)
-    for start in {name, *words}:
-        for length in (2, 3, 4):
-            if re.fullmatch("[A-Za-z]+", start[:length]):
-                yield from (start[:length].lower(), start[:length].upper(), start[:length])
-    if len(words) > 1:
-        initials = "".join(word[0] for word in words)
+    initials = "".join(word[0] for word in words) if len(words) > 1 else ""
+    starts = (start[:length] for start in {name, *words} for length in (2, 3, 4))
+    for short in filter(re.compile("[A-Za-z]+").fullmatch, starts):
+        yield from (short, short.lower(), short.upper())
+    if initials:
         yield from (initials.lower(), initials.upper())

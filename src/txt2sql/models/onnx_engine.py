@@ -2,10 +2,6 @@
 
 Reads the folder that `onnx_export` writes: decoder.onnx with its weights, engine.json, tokenizer.json,
 and adapters beside it. See `Engine` for what it does, `cache` for how continuations share what was read.
-
-    engine = OnnxEngine(Path("models/bundled"))
-    cache = engine.cache()
-    output = engine.forward(tokens, positions, seen, cache, rows=[-1])      # logits (1, vocabulary)
 """
 
 from __future__ import annotations
@@ -13,11 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -36,8 +30,7 @@ MEMBERS = {
 _FORMAT = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(NamedTuple):
     """Of the rows asked for: logits (n, vocabulary) and the last hidden states (n, size)."""
 
     logits: Array
@@ -56,26 +49,24 @@ class Engine(Protocol):
         ...
 
     def forward(
-        self,
-        tokens: Array,
-        positions: Array,
-        seen: Array,
-        cache: Any,
-        rows: Array,
-        *,
-        prefix: bool = False,
+        self, tokens: Array, seen: Array, cache: Any, rows: Array, prefix: bool = False
     ) -> tuple[Output, Array]:
-        """Read tokens (time,) at positions (time,), all rows flat; write them into the cache.
+        """Read tokens (time,), all rows flat; write them into the cache.
 
         `seen` (time, cache.length + time) says which slots, and which of the tokens themselves, each
-        token attends to. Logits are given for the tokens at `rows`; the slots (time,) come second. A
-        `prefix`, the schema part of a prompt, is read without an adapter that is active after it.
+        token attends to: all that are before it in its row, and itself. Logits are given for the tokens at
+        `rows`; the slots (time,) come second. A `prefix`, the schema part of a prompt, is read without an
+        adapter that is active after it.
         """
         ...
 
 
 class OnnxEngine:
-    """An Engine on the CPU. `threads` of one forward pass; None: as many as the process may use."""
+    """An Engine on the CPU. `threads` of one forward pass; None: as many as the process may use.
+
+    `identity` is of what a prefix was computed with: the weights, and an adapter that reads it, too.
+    Raises ModelError for a folder that is damaged or of another version.
+    """
 
     def __init__(
         self, folder: Path, *, adapters: Sequence[Path] = (), threads: int | None = None
@@ -83,12 +74,11 @@ class OnnxEngine:
         import onnxruntime as runtime
 
         facts = _facts(folder)
-        self.folder, self.name = folder, folder.name
+        self.name = folder.name
         self.layers, self.kv_heads = int(facts["layers"]), int(facts["kv_heads"])
-        self.head_size, self.size = int(facts["head_size"]), int(facts["size"])
+        self.head_size = int(facts["head_size"])
         self.vocabulary, self.context = int(facts["vocabulary"]), int(facts["context"])
-        self.identity = str(facts["identity"])
-        """Of what a prefix was computed with: the weights, and an adapter that reads it, too."""
+        self._base = str(facts["identity"])
         self._linear = {k: (int(a), int(b)) for k, (a, b) in facts["linear"].items()}
         self._embeddings = _embeddings(folder, facts)
         options = runtime.SessionOptions()
@@ -108,10 +98,6 @@ class OnnxEngine:
                 "onnxruntime"
             ) from problem
         self._outputs = [each.name for each in self._session.get_outputs()]
-        self._adapter: dict[str, Array] = {}
-        self._plain: dict[str, Array] = {}
-        self.activated = True
-        self._base = self.identity
         self.adapt(adapters)
 
     def adapt(self, adapters: Sequence[Path]) -> None:
@@ -121,94 +107,64 @@ class OnnxEngine:
         Raises ModelError for one that is no plain LoRA, or was made for another model.
         """
         parts = [read_adapter(folder) for folder in adapters]
-        feeds: dict[str, Array] = {}
-        self._plain = {}
+        self._adapter: dict[str, Array] = {}
+        self._plain: dict[str, Array] = {}
+        known: set[str] = set()
         for name, (outputs, inputs) in self._linear.items():
+            layer, _, kind = name.partition(".")
+            members = [f"model.layers.{layer}.{member}" for member in MEMBERS[kind]]
+            known.update(members)
             # A rank of one, of zeros, stands for none: the graph takes no empty matrix.
-            self._plain[f"a.{name}"] = np.zeros((1, inputs), np.float32)
-            self._plain[f"b.{name}"] = np.zeros((outputs, 1), np.float32)
-            pairs = []
+            low = self._plain[f"a.{name}"] = np.zeros((1, inputs), np.float32)
+            high = self._plain[f"b.{name}"] = np.zeros((outputs, 1), np.float32)
+            keys = self.kv_heads * self.head_size
+            sizes = {"qkv": [outputs - 2 * keys, keys, keys], "gate_up": [outputs // 2] * 2}
+            ends = np.cumsum(sizes.get(kind, [outputs]))
+            # The ranks of members and of adapters add up: [b1 b2] @ [a1; a2] = b1 @ a1 + b2 @ a2.
+            lows, highs = [], []
             for folder, part in zip(adapters, parts, strict=True):
-                try:
-                    pairs.append(self._joined(name, part))
-                except ValueError:
-                    raise ModelError(
-                        f"the adapter in '{folder}' was made for another model; make it anew for this one"
-                    ) from None
-            # Adapters over each other add up: [b1 b2] @ [a1; a2] = b1 @ a1 + b2 @ a2.
-            low = [a for a, _ in pairs if len(a)]
-            high = [b for _, b in pairs if b.shape[1]]
-            feeds[f"a.{name}"] = np.concatenate(low) if low else self._plain[f"a.{name}"]
-            feeds[f"b.{name}"] = np.concatenate(high, 1) if high else self._plain[f"b.{name}"]
-        if left := [key for part in parts for key in part.matrices if key not in self._members]:
+                for member, end, before in zip(members, ends, [0, *ends], strict=False):
+                    if member not in part.matrices:
+                        continue
+                    a, b = part.matrices[member]
+                    # The joined layer gives q, k and v in one product; each b writes the outputs of its own part.
+                    block = np.zeros((outputs, len(a)), np.float32)
+                    if a.shape[1] != inputs or b.shape != (end - before, len(a)):
+                        raise ModelError(
+                            f"the adapter in '{folder}' was made for another model; make it anew for this one"
+                        )
+                    block[before:end] = b
+                    lows.append(a)
+                    highs.append(block)
+            self._adapter[f"a.{name}"] = np.concatenate(lows) if lows else low
+            self._adapter[f"b.{name}"] = np.concatenate(highs, 1) if highs else high
+        if left := [key for part in parts for key in part.matrices if key not in known]:
             raise ModelError(f"an adapter adapts '{left[0]}', which stays as it is here; merge it")
-        self._adapter = feeds
         # Activated adapters leave the schema parts as the base reads them.
-        self.activated = all(part.activated for part in parts)
-        self.identity = self._base
+        self.activated, self.identity = all(part.activated for part in parts), self._base
         if not self.activated:
             digests = "".join(part.digest for part in parts)
             self.identity = hashlib.sha256((self._base + digests).encode()).hexdigest()
 
-    @cached_property
-    def _members(self) -> frozenset[str]:
-        """The linear layers that an adapter may adapt, by their names in transformers."""
-        return frozenset(
-            f"model.layers.{name.partition('.')[0]}.{member}"
-            for name in self._linear
-            for member in MEMBERS[name.partition(".")[2]]
-        )
-
-    def _joined(self, name: str, adapter: Adapter) -> tuple[Array, Array]:
-        """a (rank, inputs) and b (outputs, rank) of a joined layer: the ranks of its members add up,
-        and b is block-diagonal. ValueError where the shapes do not fit.
-        """
-        layer, _, kind = name.partition(".")
-        outputs, inputs = self._linear[name]
-        keys = self.kv_heads * self.head_size
-        sizes = {"qkv": (outputs - 2 * keys, keys, keys), "gate_up": (outputs // 2, outputs // 2)}
-        low, blocks, start = [np.zeros((0, inputs), np.float32)], [], 0
-        for member, size in zip(MEMBERS[kind], sizes.get(kind, (outputs,)), strict=True):
-            a, b = adapter.matrices.get(f"model.layers.{layer}.{member}", (None, None))
-            if a is not None and b is not None:
-                # The joined layer gives q, k and v in one product; each b writes the outputs of its own part.
-                block = np.zeros((outputs, len(a)), np.float32)
-                block[start : start + size] = b
-                low.append(a)
-                blocks.append(block)
-            start += size
-        return np.concatenate(low), np.concatenate([np.zeros((outputs, 0), np.float32), *blocks], 1)
-
-    def cache(self) -> Cache:
-        """See `Engine.cache`."""
+    def cache(self) -> Cache:  # see `Engine`
         return Cache(self.layers, self.kv_heads, self.head_size)
 
     def forward(
-        self,
-        tokens: Array,
-        positions: Array,
-        seen: Array,
-        cache: Cache,
-        rows: Array,
-        *,
-        prefix: bool = False,
-    ) -> tuple[Output, Array]:
-        """See `Engine.forward`."""
+        self, tokens: Array, seen: Array, cache: Cache, rows: Array, prefix: bool = False
+    ) -> tuple[Output, Array]:  # see `Engine`
         # (time, slots + time) in two parts, as the graph attends to the cache and to the new tokens.
         mask = np.where(seen, np.float32(0), _UNSEEN)
         feeds = {
             "embeds": self._embeddings(tokens)[None],
-            "positions": positions.astype(np.int64)[None],
+            "positions": seen.sum(1)[None] - 1,
             "rows": rows.astype(np.int64),
             "mask_past": np.ascontiguousarray(mask[:, : cache.length]),
             "mask_new": np.ascontiguousarray(mask[:, cache.length :]),
             **(self._plain if prefix and self.activated else self._adapter),
         }
-        for part, letter in enumerate("kv"):
-            for layer in range(self.layers):
-                for head in range(self.kv_heads):
-                    # (slots, head size) each, a view: a copy of the cache at every token is what naive exports do.
-                    feeds[f"{letter}.{layer}.{head}"] = cache.view(part, layer, head)
+        for part, layer, head in np.ndindex(2, self.layers, self.kv_heads):
+            # (slots, head size) each, a view: a copy of the cache at every token is what naive exports do.
+            feeds[f"{'kv'[part]}.{layer}.{head}"] = cache.view(part, layer, head)
         try:
             results = self._session.run(None, feeds)
         except Exception as problem:
@@ -216,15 +172,12 @@ class OnnxEngine:
                 raise MemoryError(str(problem)) from problem
             raise
         named = dict(zip(self._outputs, results, strict=True))
-        slots = cache.append(
-            [named[f"k.new.{n}"] for n in range(self.layers)],
-            [named[f"v.new.{n}"] for n in range(self.layers)],
-        )
+        keys, values = ([named[f"{x}.new.{n}"] for n in range(self.layers)] for x in "kv")
+        slots = cache.append(keys, values)
         return Output(named["logits"], named["hidden"]), slots
 
 
-@dataclass(frozen=True, slots=True)
-class Adapter:
+class Adapter(NamedTuple):
     """A LoRA adapter: by layer a (rank, inputs) and b (outputs, rank), whose product is added.
 
     `activated`: it was trained to be active after the schema part of a prompt.
@@ -257,8 +210,7 @@ def read_adapter(folder: Path) -> Adapter:
         high = tensors.get(name.replace(".lora_A.", ".lora_B."))
         if end and high is not None:
             matrices[layer] = low.astype(np.float32), high.astype(np.float32) * np.float32(scale)
-    digest = hashlib.sha256(raw).hexdigest()
-    return Adapter(matrices, bool(prompt.get("activated")), digest)
+    return Adapter(matrices, bool(prompt.get("activated")), hashlib.sha256(raw).hexdigest())
 
 
 def is_plain_lora(facts: Mapping[str, Any]) -> bool:
@@ -269,7 +221,7 @@ def is_plain_lora(facts: Mapping[str, Any]) -> bool:
 
 def _facts(folder: Path) -> dict[str, Any]:
     try:
-        facts = json.loads((folder / "engine.json").read_text(encoding="utf-8"))
+        facts: dict[str, Any] = json.loads((folder / "engine.json").read_text(encoding="utf-8"))
         if facts["format"] != _FORMAT:
             raise ModelError(
                 f"the model in '{folder}' is of another version of txt2sql; export it again"
@@ -279,32 +231,25 @@ def _facts(folder: Path) -> dict[str, Any]:
                 raise ModelError(f"'{folder / file}' is cut short or damaged; install it again")
     except (OSError, ValueError, KeyError) as problem:
         raise ModelError(f"'{folder}' holds no exported model ({problem})") from problem
-    return dict(facts)
+    return facts
 
 
-def _embeddings(folder: Path, facts: Mapping[str, Any]) -> Any:
+def _embeddings(folder: Path, facts: Mapping[str, Any]) -> Callable[[Array], Array]:
     """A function: tokens (time,) -> embeddings (time, size) in float32."""
-    table = facts["embeddings"]
-    shape = (int(facts["vocabulary"]), int(facts["size"]))
+    rows, size = int(facts["vocabulary"]), int(facts["size"])
 
-    def mapped(part: Mapping[str, Any], kind: Any, dims: tuple[int, ...]) -> Array:
-        path, offset = folder / part["file"], int(part["offset"])
-        return np.memmap(path, kind, "r", offset, dims)
+    def mapped(name: str, kind: Any, *shape: int) -> Array:
+        part = facts["embeddings"][name]
+        return np.memmap(folder / part["file"], kind, "r", int(part["offset"]), shape)
 
-    if "levels" not in table:
-        weights = mapped(table["weights"], np.float32, shape)
+    if "levels" not in facts["embeddings"]:
+        weights = mapped("weights", np.float32, rows, size)
         return lambda tokens: np.asarray(weights[tokens], np.float32)
-    blocks = (shape[0], shape[1] // 32)
-    levels = mapped(table["levels"], np.uint8, (*blocks, 32))
-    scales = mapped(table["scales"], np.float16, blocks)
+    levels = mapped("levels", np.uint8, rows, size // 32, 32)
+    scales = mapped("scales", np.float16, rows, size // 32)
 
     def look_up(tokens: Array) -> Array:
         centred = levels[tokens].astype(np.float32) - 128
         return (centred * scales[tokens].astype(np.float32)[..., None]).reshape(len(tokens), -1)
 
     return look_up
-
-
-def as_array(values: Sequence[int]) -> Array:
-    """(n,) int64."""
-    return np.asarray(values, np.int64)

@@ -5,31 +5,25 @@ not run, returns nothing or is unsure, a small beam is decoded too. Candidates w
 (self-consistency, Wang et al. 2023), and each is as likely as query and question make each other: P(SQL |
 question) P(question | SQL)^channel, a noisy channel. Of those that return something the likeliest is
 taken, else the first that runs, else the first. An answer that is sure, but to which the model itself
-gives little more than half, stays; the beam then shows what else the question may mean. Other answers cost
-no more than a greedy one.
+gives little more than half, stays; the beam then shows what else the question may mean.
 
 No candidate is run whose names are out of scope or whose tables are joined without a condition: what
 can be repaired in one way is (`sql.repair`), and the rest loses to the next candidate.
-
->>> predictor = DirectPredictor(generator, {"shop": schema}.__getitem__, lambda _: ())  # doctest: +SKIP
->>> next(predictor.predict([example])).sql  # doctest: +SKIP
-'SELECT count(*) FROM shop'
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from txt2sql.models.confidence import Weights, certainty, doubts, features
+from txt2sql.models.confidence import Weights, certainty, doubts, features, unmatched_words
 from txt2sql.models.grammar import sql_grammar
 from txt2sql.models.vote import ScoredAnswer, choose
-from txt2sql.models.vote import Weights as VoteWeights
+from txt2sql.models.vote import Weights as Vote
 from txt2sql.prompts import ANSWER_TOKENS, count_tokens, question_prompt, render
 from txt2sql.sql.text import declines, extract_sql
 from txt2sql.types import (
@@ -39,6 +33,7 @@ from txt2sql.types import (
     Generator,
     Prediction,
     Prompt,
+    QueryResult,
     Sampling,
     Schema,
     ValueMatch,
@@ -47,34 +42,81 @@ from txt2sql.types import (
 if TYPE_CHECKING:
     from txt2sql.sql.repair import Repair
 
-MOST_READINGS = 3
-RIVAL = 0.2
-"""How likely another reading is at least, beside an answer that is sure, as a share of the answer's."""
-ONLY_WHAT_SAYS_SOMETHING = VoteWeights(empty=0.0)
-_CHECKED = 1024
-"""Statements whose check is remembered: each is asked for once as a candidate and again as the answer."""
+_READINGS = 3
+_CHANNEL = 0.3  # the weight of how likely a candidate makes the question
+# How likely another reading is at least, beside an answer that is sure, as a share of the answer's.
+_RIVAL = 0.2
+# Log odds of an answer under the model, below which other readings are looked for though it is sure.
+_DIVIDED = 0.4
+# How likely the model finds an answer, above which it is not asked whether there is none: a tenth of a
+# second, and of 229 questions without an answer 2 got such a likely one.
+_SETTLED = 0.88
 
 
 @dataclass(frozen=True, slots=True)
 class PredictorOptions:
-    """`beams` candidates are decoded; above 1 an executor chooses among them.
+    """How many examples are asked at a time, with a grammar or without.
 
     `second_beams` are decoded for an answer that fails, returns nothing or is unsure; below 2 it is final.
     """
 
     constrained: bool = True
-    beams: int = 1
     second_beams: int = 4
     batch_size: int = 32
-    divided: float = 0.4
-    """Log odds of an answer under the model, below which other readings are looked for though it is sure."""
-    settled: float = 0.88
-    """How likely the model finds an answer, above which it is not asked whether there is none: a tenth of
-    a second, and of 229 questions without an answer 2 got such a likely one."""
-    max_new_tokens: int | None = None
-    """None: `prompts.ANSWER_TOKENS`."""
-    channel: float = 0.3
-    """The weight of how likely a candidate makes the question; 0: how likely the question makes it alone."""
+
+
+@dataclass(slots=True)
+class _Request:
+    """A question that is being answered: what was written for it, and what that gives.
+
+    `repairs` are the statements of the completions as they may be run, where they have one.
+    """
+
+    example: Example
+    prompt: Prompt
+    schema: Schema
+    run: Executor | None
+    seconds: float = 0.0
+    completions: list[Completion] = field(default_factory=list)
+    repairs: list[tuple[Repair, Completion]] = field(default_factory=list)
+    results: dict[str, QueryResult] = field(default_factory=dict)
+    none: float | None = None
+    """log P(SELECT NULL): how likely the model finds it that the database has no answer."""
+
+    def add(self, completions: Sequence[Completion]) -> None:
+        from txt2sql.sql.repair import mend  # imports sqlglot
+
+        self.completions += completions
+        for completion in completions:
+            if written := extract_sql(completion.text):
+                self.repairs.append((mend(written, self.schema), completion))
+
+    @property
+    def candidates(self) -> dict[str, Completion]:
+        """The statements that may be run, in order, each with the first completion that says it."""
+        candidates: dict[str, Completion] = {}
+        for repair, completion in self.repairs:
+            if repair.sql:
+                candidates.setdefault(repair.sql, completion)
+        return candidates
+
+    @property
+    def scores(self) -> dict[str, float]:
+        return {sql: sum(completion.logprobs) for sql, completion in self.candidates.items()}
+
+    @property
+    def suspects(self) -> set[str]:
+        return {repair.sql for repair, _ in self.repairs if repair.sql and repair.suspect}
+
+    def result(self, sql: str) -> QueryResult:
+        assert self.run is not None
+        if sql not in self.results:
+            self.results[sql] = self.run(self.example.db_id, sql)
+        return self.results[sql]
+
+    def fails(self, sql: str | None) -> bool:
+        """Whether an answer returns nothing or is hardly meant."""
+        return sql is None or sql in self.suspects or not self.result(sql).says_something
 
 
 class DirectPredictor:
@@ -97,8 +139,6 @@ class DirectPredictor:
         self.schemas, self.matches, self.executor = schemas, matches, executor
         self.options, self.weights = options, weights
         self.count: Callable[[str], int] = getattr(generator, "count_tokens", count_tokens)
-        self._mended = lru_cache(maxsize=_CHECKED)(self._mend)
-        self._none = lru_cache(maxsize=options.batch_size)(self._log_none)
 
     def prompt(self, example: Example) -> Prompt:
         """The prompt of an example, with its grammar when decoding is constrained."""
@@ -111,231 +151,147 @@ class DirectPredictor:
             previous=example.previous,
             count=self.count,
         )
-        if not self.options.constrained:
-            return prompt
-        return replace(prompt, grammar=sql_grammar(schema))
+        return replace(prompt, grammar=sql_grammar(schema)) if self.options.constrained else prompt
 
     def predict(self, examples: Sequence[Example]) -> Iterator[Prediction]:
         """One prediction per example, in order; a batch is asked at a time."""
         remaining = iter(examples)
         while batch := list(islice(remaining, self.options.batch_size)):
             start = time.perf_counter()
-            prompts = [self.prompt(example) for example in batch]
-            completions = self.generator.generate(prompts, self._sampling(self.options.beams))
-            seconds = (time.perf_counter() - start) / len(batch)
-            self._ahead(batch, completions)
-            predictions = [
-                self._choose(*each, seconds)
-                for each in zip(batch, prompts, completions, strict=True)
+            requests = [
+                _Request(each, self.prompt(each), self.schemas(each.db_id), self.executor)
+                for each in batch
             ]
-            again = [
-                i
-                for i, each in enumerate(predictions)
-                if self._unconvincing(batch[i], each, completions[i])
-            ]
+            self._ask(requests, 1, start)
+            predictions = [self._chosen(each) for each in requests]
+            again = [i for i, each in enumerate(requests) if self._doubtful(each, predictions[i])]
             if again:
-                start = time.perf_counter()
-                beams = self._sampling(self.options.second_beams)
-                more = self.generator.generate([prompts[i] for i in again], beams)
-                seconds = (time.perf_counter() - start) / len(again)
-                for i, others in zip(again, more, strict=True):
-                    completions[i] = [*completions[i], *others]
-                self._ahead([batch[i] for i in again], [completions[i] for i in again])
-                for i in again:
-                    best, spent = predictions[i], predictions[i].seconds + seconds
-                    if best.certainty == "sure" and not self._fails(batch[i], best, completions[i]):
-                        best = replace(best, seconds=spent)  # only its readings were looked for
-                    else:
-                        best = self._choose(batch[i], prompts[i], completions[i], spent)
-                    readings = self._readings(batch[i], best, completions[i])
-                    predictions[i] = replace(best, readings=readings)
+                self._ask(
+                    [requests[i] for i in again], self.options.second_beams, time.perf_counter()
+                )
+            for i in again:
+                each, best = requests[i], predictions[i]
+                if best.certainty == "sure" and not each.fails(best.sql):
+                    best = replace(best, seconds=each.seconds)  # only its readings were looked for
+                else:
+                    best = self._chosen(each)
+                predictions[i] = replace(best, readings=_readings(each, best))
             yield from predictions
 
-    def _unconvincing(
-        self, example: Example, prediction: Prediction, completions: Sequence[Completion]
-    ) -> bool:
+    def _ask(self, requests: Sequence[_Request], beams: int, start: float) -> None:
+        # A grammar ends by itself; without one, the first statement of SQL text is enough.
+        stop = () if self.options.constrained else (";\n", "\n\n--")
+        sampling = Sampling(max_new_tokens=ANSWER_TOKENS, beams=beams, stop=stop)
+        completions = self.generator.generate([each.prompt for each in requests], sampling)
+        seconds = (time.perf_counter() - start) / len(requests)
+        for each, more in zip(requests, completions, strict=True):
+            each.seconds += seconds
+            each.add(more)
+        ahead = getattr(self.executor, "ahead", None)
+        if ahead is not None:
+            ahead([(each.example.db_id, sql) for each in requests for sql in each.candidates])
+
+    def _doubtful(self, request: _Request, prediction: Prediction) -> bool:
         """Whether a beam is worth its time: the answer fails, is unsure, or leaves room for another."""
         can = getattr(self.generator, "beam_search", False)
         if self.executor is None or self.options.second_beams < 2 or not can:
             return False
         unsure = prediction.certainty in ("unsure", "unknown")
         # What the model itself gives its text: half for each of two readings (log odds, see NAMES)
-        divided = prediction.certainty == "sure" and prediction.features[0] < self.options.divided
-        return unsure or divided or self._fails(example, prediction, completions)
-
-    def _fails(
-        self, example: Example, prediction: Prediction, completions: Sequence[Completion]
-    ) -> bool:
-        """Whether an answer returns nothing or is hardly meant."""
-        assert self.executor is not None
-        if prediction.sql is None or prediction.sql in self._suspects(example, completions):
-            return True
-        return not self.executor(example.db_id, prediction.sql).says_something
-
-    def _suspects(self, example: Example, completions: Sequence[Completion]) -> set[str]:
-        repairs = [self._repair(example, completion) for completion in completions]
-        return {repair.sql for repair in repairs if repair and repair.sql and repair.suspect}
-
-    def _readings(
-        self, example: Example, prediction: Prediction, completions: Sequence[Completion]
-    ) -> tuple[str, ...]:
-        """The candidates that give something else than the answer does, one for each result; beside an
-        answer that is sure only those that are nearly as likely.
-        """
-        assert self.executor is not None
-        candidates = self._candidates(example, completions)
-        scores = {sql: sum(completion.logprobs) for sql, completion in candidates.items()}
-        least = -math.inf
-        if prediction.sql and prediction.certainty == "sure":
-            least = scores[prediction.sql] + math.log(RIVAL)
-        results = {self.executor(example.db_id, prediction.sql).key} if prediction.sql else set()
-        readings: list[str] = []
-        for sql, score in scores.items():
-            result = self.executor(example.db_id, sql)
-            if score >= least and result.says_something and result.key not in results:
-                results.add(result.key)
-                readings.append(sql)
-        return tuple(readings[:MOST_READINGS])
-
-    def channel(self, example: Example, prompt: Prompt, sqls: Sequence[str]) -> list[float]:
-        """The noisy channel: weighted log P(question | SQL) of each query; zeros where the model gives none,
-        and for a follow-up, which says too little.
-        """
-        score = getattr(self.generator, "score", None)
-        if score is None or not self.options.channel or example.previous:
-            return [0.0] * len(sqls)
-        likelihoods = score([question_prompt(prompt, sql) for sql in sqls], example.question)
-        return [self.options.channel * each for each in likelihoods]
-
-    def _ahead(
-        self,
-        batch: Sequence[Example],
-        completions: Sequence[Sequence[Completion]],
-    ) -> None:
-        ahead = getattr(self.executor, "ahead", None)
-        if ahead is not None:
-            ahead(
-                [
-                    (example.db_id, sql)
-                    for example, each in zip(batch, completions)
-                    for sql in self._candidates(example, each)
-                ]
-            )
-
-    def _sampling(self, beams: int) -> Sampling:
-        tokens = self.options.max_new_tokens or ANSWER_TOKENS
-        # A grammar ends by itself; without one, the first statement of SQL text is enough.
-        stop = () if self.options.constrained else (";\n", "\n\n--")
-        return Sampling(max_new_tokens=tokens, beams=beams, stop=stop)
+        divided = prediction.certainty == "sure" and prediction.features[0] < _DIVIDED
+        return unsure or divided or request.fails(prediction.sql)
 
     def _choose(
-        self,
-        example: Example,
-        prompt: Prompt,
-        completions: Sequence[Completion],
-        seconds: float,
+        self, example: Example, prompt: Prompt, completions: Sequence[Completion], seconds: float
     ) -> Prediction:
+        schema = self.schemas(example.db_id)
+        request = _Request(example, prompt, schema, self.executor, seconds)
+        request.add(completions)
+        return self._chosen(request)
+
+    def _chosen(self, request: _Request) -> Prediction:
         start = time.perf_counter()
-        candidates = self._candidates(example, completions)
-        sql = next(iter(candidates), None)
-        if len(candidates) > 1 and self.executor is not None:
-            suspects = self._suspects(example, completions)
-            sql = self._best(example, prompt, candidates, suspects, self.executor)
-        completion = completions[0] if sql is None else candidates[sql]
-        repairs = [r for c in completions if (r := self._repair(example, c))]
+        candidates = request.candidates
+        sql = self._best(request) if len(candidates) > 1 else next(iter(candidates), None)
+        completion = request.completions[0] if sql is None else candidates[sql]
+        written = sum(each.completion_tokens for each in request.completions)
         prediction = Prediction(
-            example_id=example.id,
+            example_id=request.example.id,
             sql=sql,
             completion=completion.text,
             candidates=tuple(candidates),
-            tokens=(completion.prompt_tokens, sum(c.completion_tokens for c in completions)),
+            tokens=(completion.prompt_tokens, written),
             confidence=_probability(completion) if completion.logprobs else None,
-            dropped=prompt.dropped,
-            repaired=sql is not None and all(r.changed for r in repairs if r.sql == sql),
-            problem=repairs[0].problem if repairs and sql is None else "",
-            prompt=prompt,
+            dropped=request.prompt.dropped,
+            repaired=sql is not None and all(r.changed for r, _ in request.repairs if r.sql == sql),
+            problem=request.repairs[0][0].problem if request.repairs and sql is None else "",
+            prompt=request.prompt,
         )
         if self.executor is not None and completion.logprobs:
-            declined = declines(completions[0].text)
-            prediction = self._weighed(example, prediction, completion, declined)
-        return replace(prediction, seconds=seconds + time.perf_counter() - start)
+            prediction = self._weighed(request, prediction, completion)
+        return replace(prediction, seconds=request.seconds + time.perf_counter() - start)
 
-    def _log_none(self, prompt: Prompt) -> float:
-        """log P(SELECT NULL): how likely the model finds it that the database has no answer."""
-        likelihood = getattr(self.generator, "likelihood", None)
-        return float(likelihood(prompt, ["SELECT NULL"])[0]) if likelihood else -math.inf
-
-    def _weighed(
-        self, example: Example, prediction: Prediction, completion: Completion, declined: bool
-    ) -> Prediction:
-        """The prediction with the features of its confidence, and with what fitted weights say of them."""
-        assert self.executor is not None and prediction.prompt is not None
-        result = self.executor(example.db_id, prediction.sql) if prediction.sql else None
-        schema, matches = self.schemas(example.db_id), prediction.prompt.matches
-        settled = _probability(completion) > self.options.settled
-        none = 0.0 if declined else -math.inf if settled else self._none(prediction.prompt)
-        signs = features(
-            prediction, example.question, schema, matches,
-            logprobs=completion.logprobs, result=result, none=none,
-        )  # fmt: skip
-        prediction = replace(prediction, features=signs)
-        if self.weights is None:
-            return prediction
-        confidence = self.weights.probability(signs)
-        doubt = doubts(prediction, example.question, schema, matches, result, declined)
-        return replace(
-            prediction, confidence=confidence, certainty=certainty(confidence), doubt=doubt
-        )
-
-    def _candidates(
-        self, example: Example, completions: Sequence[Completion]
-    ) -> dict[str, Completion]:
-        """The statements that may be run, in order, each with the first completion that says it."""
-        candidates: dict[str, Completion] = {}
-        for completion in completions:
-            if sql := self._sql(example, completion):
-                candidates.setdefault(sql, completion)
-        return candidates
-
-    def _sql(self, example: Example, completion: Completion) -> str | None:
-        """The statement of a completion as it may be run, None where there is none."""
-        repair = self._repair(example, completion)
-        return repair.sql if repair is not None else None
-
-    def _repair(self, example: Example, completion: Completion) -> Repair | None:
-        written = extract_sql(completion.text)
-        return self._mended(example.db_id, written) if written else None
-
-    def _mend(self, db_id: str, sql: str) -> Repair:
-        from txt2sql.sql.repair import mend  # imports sqlglot
-
-        return mend(sql, self.schemas(db_id))
-
-    def _best(
-        self,
-        example: Example,
-        prompt: Prompt,
-        candidates: Mapping[str, Completion],
-        suspects: Container[str],
-        run: Executor,
-    ) -> str:
+    def _best(self, request: _Request) -> str:
         """The candidate that the vote takes: of those that return something and are not suspect, else of
         those that return something, else of those that run.
         """
-        results = {sql: run(example.db_id, sql) for sql in candidates}
-        scores = {sql: sum(completion.logprobs) for sql, completion in candidates.items()}
+        scores = request.scores
+        results = {sql: request.result(sql) for sql in scores}
         says = [sql for sql, result in results.items() if result.says_something]
-        if meant := [sql for sql in says if sql not in suspects]:
+        if meant := [sql for sql in says if sql not in request.suspects]:
             results, says = {sql: results[sql] for sql in meant}, meant
-        if len({results[sql].key for sql in says}) > 1:
-            for sql, likelihood in zip(says, self.channel(example, prompt, says), strict=True):
-                scores[sql] += likelihood
+        score = getattr(self.generator, "score", None)
+        # The noisy channel; a follow-up says too little.
+        if score and len({results[sql].key for sql in says}) > 1 and not request.example.previous:
+            prompts = [question_prompt(request.prompt, sql) for sql in says]
+            for sql, likelihood in zip(says, score(prompts, request.example.question), strict=True):
+                scores[sql] += _CHANNEL * likelihood
         highest = max(scores[sql] for sql in says or scores)
         answers = [
-            ScoredAnswer(sql, math.exp(min(0.0, scores[sql] - highest)), 0, 0.0, result, i == 0)
+            ScoredAnswer(sql, math.exp(min(0.0, scores[sql] - highest)), 0, result, i == 0)
             for i, (sql, result) in enumerate(results.items())
         ]
-        return choose(answers, ONLY_WHAT_SAYS_SOMETHING)[0].sql
+        return choose(answers, Vote(empty=0.0))[0].sql
+
+    def _weighed(
+        self, request: _Request, prediction: Prediction, completion: Completion
+    ) -> Prediction:
+        """The prediction with the features of its confidence, and with what fitted weights say of them."""
+        result = request.result(prediction.sql) if prediction.sql else None
+        unmatched = unmatched_words(
+            request.example.question, request.schema, request.prompt.matches
+        )
+        declined = declines(request.completions[0].text)
+        likelihood = getattr(self.generator, "likelihood", None)
+        none = 0.0 if declined else -math.inf
+        if not declined and likelihood and _probability(completion) <= _SETTLED:
+            if request.none is None:
+                request.none = float(likelihood(request.prompt, ["SELECT NULL"])[0])
+            none = request.none
+        signs = features(prediction, unmatched, completion.logprobs, result, none)
+        prediction = replace(prediction, features=signs)
+        if self.weights is None:
+            return prediction
+        p = self.weights.probability(signs)
+        doubt = doubts(prediction, unmatched, result, declined)
+        return replace(prediction, confidence=p, certainty=certainty(p), doubt=doubt)
+
+
+def _readings(request: _Request, answer: Prediction) -> tuple[str, ...]:
+    """The candidates that give something else than the answer does, one for each result; beside an
+    answer that is sure only those that are nearly as likely.
+    """
+    scores, least = request.scores, -math.inf
+    if answer.sql and answer.certainty == "sure":
+        least = scores[answer.sql] + math.log(_RIVAL)
+    results = {request.result(answer.sql).key} if answer.sql else set()
+    readings: list[str] = []
+    for sql, score in scores.items():
+        result = request.result(sql)
+        if score >= least and result.says_something and result.key not in results:
+            results.add(result.key)
+            readings.append(sql)
+    return tuple(readings[:_READINGS])
 
 
 def _probability(completion: Completion) -> float:

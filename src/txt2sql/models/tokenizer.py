@@ -1,144 +1,124 @@
-"""Text to tokens and back by a tokenizer.json, prompts in a model's own chat format, smaller vocabularies.
+"""Text to tokens and back, prompts in a model's own chat format, smaller vocabularies.
 
-`prompt.json` beside it says how a chat turn is written: the text before and after a system and a user
-message, and what opens the answer. `export` takes these from the model's chat template, so that
-answering needs neither transformers nor jinja2.
+`prompt.json` beside a tokenizer.json says how a chat turn is written: the text before and after a system
+and a user message, and what opens the answer. `export` takes these from the model's chat template, so
+that answering needs neither transformers nor jinja2.
 
-    vocabulary = Vocabulary(folder)
+    vocabulary = Vocabulary.load(folder)
     vocabulary.decode(vocabulary.encode("SELECT 1"))
 
 A byte-level BPE model can be cut to fewer pieces. Of Qwen2.5's 151,936, English, SQL and the main European
 languages use a quarter. The rest takes a third of the model's weights and a fifth of the time of every
 new token. A piece that is cut is spelled by shorter ones, at worst by its bytes, so every text can still
 be read and written.
-
-    cut = cut_vocabulary(json.loads(tokenizer_json), lambda piece, number: number < 40_000)
-    embeddings = embeddings[cut.pieces]      # rows of the pieces that stay, in their new order
 """
 
 from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, decoders, pre_tokenizers
 
 from txt2sql.errors import ModelError
 from txt2sql.types import Prompt
 
 
 class Vocabulary:
-    """The tokenizer of an exported model. It has what `constraint` asks of one of transformers, too."""
+    """A tokenizer, the tokens that end an answer, those that begin a text, and the texts around the
+    messages of a chat, by role.
+    """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self,
+        backend: Tokenizer,
+        end_ids: Sequence[int],
+        bos: Sequence[int] = (),
+        chat: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        self.backend, self.end_ids, self.bos = backend, list(end_ids), list(bos)
+        self.chat = chat
+
+    @classmethod
+    def load(cls, folder: Path) -> Vocabulary:
+        """That of an exported model. Raises ModelError where it is damaged."""
         try:
-            self.backend_tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+            backend = Tokenizer.from_file(str(folder / "tokenizer.json"))
             facts = json.loads((folder / "prompt.json").read_text(encoding="utf-8"))
+            return cls(backend, facts["end_ids"], facts.get("bos", ()), facts.get("chat"))
         except Exception as problem:  # tokenizers raises plain Exception
             raise ModelError(
                 f"the tokenizer in '{folder}' cannot be read ({problem}); install the model again"
             ) from problem
-        self.chat: dict[str, list[str]] | None = facts.get("chat")
-        self.end_ids = [int(each) for each in facts["end_ids"]]
-        self.bos: list[int] = [int(each) for each in facts.get("bos", ())]
-        self.bos_token_id = self.bos[0] if self.bos else None
-        self.eos_token_id = self.end_ids[0]
-        self.added_tokens_decoder: dict[int, Any] = (
-            self.backend_tokenizer.get_added_tokens_decoder()
-        )
-        self.all_special_ids = [i for i, t in self.added_tokens_decoder.items() if t.special]
 
     def encode(self, text: str, *, first: bool = False) -> list[int]:
         """Token ids; `first`: with what the model wants before a text."""
-        ids = list(self.backend_tokenizer.encode(text, add_special_tokens=False).ids)
+        ids = self.backend.encode(text, add_special_tokens=False).ids
         return [*self.bos, *ids] if first else ids
 
-    def decode(self, tokens: Sequence[int], **_: Any) -> str:
-        """The text of tokens without special ones; called as a tokenizer of transformers, too."""
-        return str(self.backend_tokenizer.decode(list(tokens), skip_special_tokens=True))
-
-    def get_vocab(self) -> dict[str, int]:
-        """Pieces and their ids."""
-        return dict(self.backend_tokenizer.get_vocab(with_added_tokens=True))
-
-    def __call__(self, text: str, **_: Any) -> dict[str, list[int]]:
-        """As a tokenizer of transformers is called."""
-        return {"input_ids": self.encode(text)}
+    def decode(self, tokens: Sequence[int]) -> str:
+        """The text of tokens without special ones."""
+        return str(self.backend.decode(tokens, skip_special_tokens=True))
 
     def prompt_text(self, prompt: Prompt) -> tuple[str, str]:
         """The prompt as the model reads it, in two parts: of the database, and of the question."""
         if self.chat is None or not prompt.messages:
             return prompt.prefix, prompt.text[len(prompt.prefix) :]
-        system, *rest = prompt.messages
-        static = self._turn(system.role, system.content)
-        turns = [self._turn(message.role, message.content) for message in rest]
-        return static, "".join([*turns, *self.chat["answer"]])
-
-    def _turn(self, role: str, content: str) -> str:
-        assert self.chat is not None
-        before, after = self.chat[role]
-        return before + content + after
+        turns = []
+        for message in prompt.messages:
+            before, after = self.chat[message.role]
+            turns.append(before + message.content + after)
+        return turns[0], "".join([*turns[1:], *self.chat["answer"]])
 
 
 def input_text(tokenizer: Any, prompt: Prompt) -> tuple[str, bool]:
     """What a model reads for a prompt, and whether the tokenizer must add its special tokens.
 
-    The chat template where tokenizer and prompt have one, else the plain text. Training uses this
-    same function. A template without a system role gets its text before the user's.
+    The chat template where tokenizer and prompt have one, else the plain text. A template without a
+    system role gets its text before the user's.
     """
     if not prompt.messages or not getattr(tokenizer, "chat_template", None):
         return prompt.text, True
     from jinja2 import TemplateError
 
-    turns = [{"role": m.role, "content": m.content} for m in prompt.messages]
-    options = {"tokenize": False, "add_generation_prompt": True, "enable_thinking": False}
+    turns = [(m.role, m.content) for m in prompt.messages]
     try:
-        return str(tokenizer.apply_chat_template(turns, **options)), False
+        return _rendered(tokenizer, turns), False
     except TemplateError:
         merged = "\n\n".join(message.content for message in prompt.messages)
-        turns = [{"role": "user", "content": merged}]
-        return str(tokenizer.apply_chat_template(turns, **options)), False
+        return _rendered(tokenizer, [("user", merged)]), False
 
 
-def decode(tokenizer: Any, tokens: Sequence[int]) -> str:
-    """The text of generated tokens without special tokens."""
-    text = tokenizer.decode(
-        list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False
-    )
-    return str(text)
+def _rendered(tokenizer: Any, turns: Sequence[tuple[str, str]], answer: bool = True) -> str:
+    messages = [{"role": role, "content": content} for role, content in turns]
+    options = {"tokenize": False, "add_generation_prompt": answer, "enable_thinking": False}
+    return str(tokenizer.apply_chat_template(messages, **options))
 
 
 def chat_format(tokenizer: Any) -> dict[str, list[str]] | None:
-    """The texts around messages that a chat template writes, or None for a model without one.
+    """The texts around messages that a chat template of transformers writes, None where there is none.
 
-    `tokenizer` is one of transformers. Raises ModelError for a template without a system message.
+    Raises ModelError for a template without a system message.
     """
     if not getattr(tokenizer, "chat_template", None):
         return None
-    marks = {"system": "\u0001S\u0001", "user": "\u0001U\u0001"}
-    turns = [{"role": role, "content": mark} for role, mark in marks.items()]
-    options = {"tokenize": False, "add_generation_prompt": True, "enable_thinking": False}
-    text = str(tokenizer.apply_chat_template(turns, **options))
-    without = str(
-        tokenizer.apply_chat_template(turns, **{**options, "add_generation_prompt": False})
-    )
-    if any(mark not in text for mark in marks.values()) or not text.startswith(without):
+    system, user = "\u0001S\u0001", "\u0001U\u0001"
+    turns = [("system", system), ("user", user)]
+    whole, without = (_rendered(tokenizer, turns, answer) for answer in (True, False))
+    if system not in whole or user not in whole or not whole.startswith(without):
         raise ModelError("the chat template of this model takes no system message")
-    before, _, rest = without.partition(marks["system"])
-    between, _, after = rest.partition(marks["user"])
+    before, _, rest = without.partition(system)
+    between, _, closing = rest.partition(user)
     # A system turn closes as a user's does; what is left of the text between opens the user's.
-    closing = after
     if not between.startswith(closing):
         raise ModelError("the chat template of this model closes its turns in different ways")
     return {
         "system": [before, closing],
         "user": [between[len(closing) :], closing],
-        "answer": [text[len(without) :]],
+        "answer": [whole[len(without) :]],
     }
 
 
@@ -149,37 +129,23 @@ def leading_tokens(tokenizer: Any) -> list[int]:
     return list(whole[: len(whole) - len(plain)]) if whole[-len(plain) :] == plain else []
 
 
-# ------------------------------------------------------------------------------ smaller vocabularies
-
-
-@cache
-def byte_level_table() -> dict[str, bytes]:
-    """Character -> byte of byte-level BPE: printable Latin-1 is itself, the rest follows 255."""
-    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    others = [byte for byte in range(256) if byte not in printable]
-    table = {chr(byte): bytes([byte]) for byte in printable}
-    return table | {chr(256 + i): bytes([byte]) for i, byte in enumerate(others)}
-
-
-@dataclass(frozen=True, slots=True)
-class CutVocabulary:
-    """`tokenizer` is the tokenizer.json of the smaller vocabulary; `pieces` are the old ids, by new id."""
-
-    tokenizer: dict[str, Any]
-    pieces: tuple[int, ...]
-
-
 def is_european(piece: str) -> bool:
     """Whether the text of a byte-level piece is ASCII or letters of the Latin script.
 
     Pieces of broken UTF-8 count: they spell what has no piece of its own.
     """
-    table = byte_level_table()
-    text = b"".join(table.get(char, char.encode()) for char in piece).decode(errors="replace")
+    text = decoders.ByteLevel().decode([piece])
     return all(
         ord(char) < 128 or char == "\ufffd" or "LATIN" in unicodedata.name(char, "")
         for char in text
     ) or text.strip() in ("€", "£", "°", "§", "–", "—", "’", "‘", "“", "”", "…", "·", "×", "²")
+
+
+class CutVocabulary(NamedTuple):
+    """`tokenizer` is the tokenizer.json of the smaller vocabulary; `pieces` are the old ids, by new id."""
+
+    tokenizer: dict[str, Any]
+    pieces: tuple[int, ...]
 
 
 def cut_vocabulary(
@@ -193,31 +159,31 @@ def cut_vocabulary(
     model = tokenizer["model"]
     if model.get("type") != "BPE" or "ByteLevel" not in str(tokenizer.get("pre_tokenizer")):
         raise ModelError("only a byte-level BPE vocabulary can be cut; keep this model's whole")
+    names = {token["content"]: token for token in tokenizer["added_tokens"]}
+    if unknown := [name for name in special if name not in names]:
+        raise ModelError(f"the tokenizer has no special token '{unknown[0]}'; name one it has")
     vocabulary: dict[str, int] = model["vocab"]
     merges = [tuple(m.split(" ", 1)) if isinstance(m, str) else tuple(m) for m in model["merges"]]
     parents: dict[str, tuple[str, ...]] = {}
     for pair in merges:
         parents.setdefault("".join(pair), pair)
-    stay: set[str] = set(byte_level_table())
+    stay = set(pre_tokenizers.ByteLevel.alphabet())
     waiting = [piece for piece, number in vocabulary.items() if keep(piece, number)]
     while waiting:
         piece = waiting.pop()
         if piece not in stay:
             stay.add(piece)
             waiting += parents.get(piece, ())
-    names = {token["content"]: token for token in tokenizer["added_tokens"]}
-    unknown = [name for name in special if name not in names]
-    if unknown:
-        raise ModelError(f"the tokenizer has no special token '{unknown[0]}'; name one it has")
     order = sorted((number, piece) for piece, number in vocabulary.items() if piece in stay)
     numbers = {piece: new for new, (_, piece) in enumerate(order)}
-    added = [{**names[name], "id": len(order) + i} for i, name in enumerate(special)]
-    smaller = dict(tokenizer)
-    smaller["added_tokens"] = added
-    smaller["model"] = {
-        **model,
-        "vocab": numbers,
-        "merges": [list(p) for p in merges if {*p, "".join(p)} <= numbers.keys()],
+    smaller = {
+        **tokenizer,
+        "added_tokens": [{**names[n], "id": len(order) + i} for i, n in enumerate(special)],
+        "model": {
+            **model,
+            "vocab": numbers,
+            "merges": [list(p) for p in merges if {*p, "".join(p)} <= numbers.keys()],
+        },
     }
     pieces = (*(old for old, _ in order), *(int(names[name]["id"]) for name in special))
     return CutVocabulary(smaller, pieces)

@@ -7,8 +7,7 @@ batch whenever it is asked for and leaves it when it is done (continuous batchin
 open places go on by a token at a time, with those that the grammar then forces.
 
     engine = TreeDecoder(decoder, starts_step)
-    [root] = engine.prefill([prompt])
-    [(place, steps, tokens)] = engine.expand([root])
+    [(place, steps, tokens)] = engine.expand(engine.prefill([prompt]))
 """
 
 from __future__ import annotations
@@ -16,19 +15,21 @@ from __future__ import annotations
 import heapq
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple, Protocol
+from itertools import accumulate, chain
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from txt2sql.errors import ModelError
-from txt2sql.models.constraint import token_bytes
 from txt2sql.models.decoder import Decoder, Row
 from txt2sql.models.onnx_engine import Array
-from txt2sql.models.tokenizer import decode
 from txt2sql.prompts import ANSWER_TOKENS
 from txt2sql.types import Prompt
+
+_ROWS = 128
+"""Tokens that are read together, at most."""
 
 
 class Place(NamedTuple):
@@ -57,45 +58,20 @@ class Decoding:
 
     A step less likely than `least`, in a step of more than 16 tokens less likely for each 16 of them,
     and what comes after steps that have `enough` of the probability between them, is not looked for.
+    `candidates` next tokens are looked at after each token. An answer has `max_new_tokens` at most.
     """
 
     width: int = 3
     least: float = 0.02
     enough: float = 0.97
     candidates: int = 12
-    """Next tokens that are looked at after each token."""
-    max_new_tokens: int | None = None
-    """Of an answer. None: `prompts.ANSWER_TOKENS`."""
-    max_rows: int = 128
+    max_new_tokens: int = ANSWER_TOKENS
 
-
-class Engine(Protocol):
-    """What a search asks of a model."""
-
-    name: str
-
-    def prefill(self, prompts: Sequence[Prompt]) -> list[Place]:
-        """Read prompts; the place where each answer begins. Trees read together are batched."""
-        ...
-
-    def expand(
-        self, places: Sequence[Place], until: float = math.inf
-    ) -> list[tuple[Place, tuple[Step, ...], int]]:
-        """Take places, return those that are done, with their steps and the tokens these cost.
-
-        The steps are distinct, the policy's own choice (token by token the likeliest) first, then by
-        falling probability. At least one place comes back while any is open, unless `until` (of
-        time.perf_counter) is as near as may be. An unfinished place is given only once.
+    def floor(self, length: int) -> float:
+        """The least log-probability of a step of so many tokens: long ones, such as lines of reasoning,
+        are all unlikely.
         """
-        ...
-
-    def score(self, places: Sequence[Place]) -> list[float]:
-        """What a value head says of the steps that end at these places."""
-        ...
-
-    def free(self, root: Place) -> None:
-        """Forget a tree and all that is open in it."""
-        ...
+        return math.log(self.least) * max(1.0, length / 16)
 
 
 Head = Callable[[Any], Any]
@@ -104,24 +80,20 @@ Head = Callable[[Any], Any]
 
 @dataclass(slots=True, eq=False)
 class _Token:
-    """A token that was read, with those that were forced after it. `ids` and `text` are of the whole
-    answer so far; `following` are (token, log-probability) of what can come next, likeliest first.
+    """A token that was read, with those that were forced after it: the row that ends with them and the
+    text of the whole answer so far. `following` are (token, log-probability) of what can come next,
+    likeliest first, `hidden` (size,) is for a value head.
     """
 
-    ids: tuple[int, ...]
-    text: str
     row: Row
+    text: str = ""
     following: list[tuple[int, float]] = field(default_factory=list)
     hidden: Array | None = None
-    """(size,) hidden state after it, for a value head."""
-    ended: bool = False
 
 
-@dataclass(slots=True, eq=False)
-class _TokenTree:
-    """The tokens of one question's answers over their cache; its prompt has `length` tokens."""
+class _TokenTree(NamedTuple):
+    """The tokens of one question's answers over their cache."""
 
-    length: int
     cache: Any
     tokens: list[_Token]
 
@@ -139,24 +111,21 @@ class _Beam(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class _Open:
-    """A place whose steps are being decoded; the text before it has `before` characters."""
+    """A place whose steps are being decoded. `steps` are those that were found, and whether each is the
+    policy's own; they have the probability `mass`. `length` counts the tokens of a beam.
+    """
 
     place: Place
-    before: int
+    start: _Token
     beams: list[_Beam] = field(default_factory=list)
     steps: list[tuple[bool, Step]] = field(default_factory=list)
     mass: float = 0.0
-    """Probability of the steps so far."""
     cost: int = 0
     length: int = 0
-    """Tokens that its beams have."""
-
-
-_DECODING = Decoding()
 
 
 class TreeDecoder:
-    """A search's Engine on a Decoder.
+    """What a search asks of a model.
 
     `starts(step, piece)`: does the text of a token begin a new step after a text? With a `head`, the end
     token of an answer is read as every other, so that "stop here" and "go on" are scored apart.
@@ -168,14 +137,11 @@ class TreeDecoder:
         starts: Callable[[str, str], bool],
         *,
         head: Head | None = None,
-        decoding: Decoding = _DECODING,
+        decoding: Decoding = Decoding(),
     ) -> None:
         self.decoder, self.name, self.head = decoder, decoder.name, head
         self.starts, self.decoding = starts, decoding
-        self.size = decoder.engine.vocabulary
-        self.most = decoding.max_new_tokens or ANSWER_TOKENS
-        pieces = token_bytes(decoder.vocabulary, self.size)
-        self.pieces = [piece.decode(errors="replace") for piece in pieces]
+        self.pieces = decoder.grammars.pieces()
         semicolons = [i for i, piece in enumerate(self.pieces) if piece.strip().startswith(";")]
         self.ends = frozenset([*decoder.vocabulary.end_ids, *semicolons])
         self.trees: dict[int, _TokenTree] = {}
@@ -184,36 +150,39 @@ class TreeDecoder:
         self._pace = 0.0  # seconds of the last token
 
     def prefill(self, prompts: Sequence[Prompt]) -> list[Place]:
-        """See `Engine.prefill`: a cache for each prompt, its schema part from the store."""
+        """Read prompts; the place where each answer begins."""
         places = []
         for prompt in prompts:
             cache, row, output = self.decoder.prefill(prompt)
-            following = self._following(output.logits[0], row.matcher)
-            root = _Token((), "", row, following, output.hidden[0])
-            self.trees[self._count] = _TokenTree(row.position, cache, [root])
+            root = _Token(row)
+            self._read(root, output.logits[0], output.hidden[0])
+            self.trees[self._count] = _TokenTree(cache, [root])
             places.append(Place(self._count, 0))
             self._count += 1
         return places
 
     def score(self, places: Sequence[Place]) -> list[float]:
-        """See `Engine.score`. Raises ModelError without a head."""
+        """What the head says of the steps that end at these places. Raises ModelError without one."""
         if self.head is None:
             raise ModelError("this engine has no value head; give it one to score steps")
         if not places:
             return []
-        tokens = [self.trees[place.tree].tokens[place.token] for place in places]
-        states = [np.asarray(token.hidden) for token in tokens]  # (size,) each
+        states = [np.asarray(self.trees[p.tree].tokens[p.token].hidden) for p in places]
         return [float(score) for score in self.head(np.stack(states))]
 
     def free(self, root: Place) -> None:
-        """See `Engine.free`."""
         self.trees.pop(root.tree, None)
         self._open = [each for each in self._open if each.place.tree != root.tree]
 
     def expand(
         self, places: Sequence[Place], until: float = math.inf
     ) -> list[tuple[Place, tuple[Step, ...], int]]:
-        """See `Engine.expand`."""
+        """Take places, return those that are done, with their steps and the tokens these cost.
+
+        The steps are distinct, the policy's own choice (token by token the likeliest) first, then by
+        falling probability. At least one place comes back while any is open, unless `until` (of
+        time.perf_counter) is as near as may be. An unfinished place is given only once.
+        """
         self._open += [self._opened(place) for place in places]
         while True:
             done = [each for each in self._open if not each.beams]
@@ -221,83 +190,51 @@ class TreeDecoder:
             # Where the next token would take longer than what is left twice over, it is not begun.
             if done or not self._open or now + self._pace / 2 >= until:
                 self._open = [each for each in self._open if each.beams]
-                return [(each.place, _ordered(each, self.decoding), each.cost) for each in done]
+                return [(each.place, self._ordered(each.steps), each.cost) for each in done]
             self._advance()
             self._pace = time.perf_counter() - now
 
     # ----------------------------------------------------------------------------- reading tokens
 
-    def read(self, beams: Sequence[tuple[_Open, _Beam]]) -> list[int]:
-        """Read one token for each beam, and what is then forced, in one forward pass for each tree; the
-        numbers that the tokens have in their trees.
-        """
-        numbers = [0] * len(beams)
-        by_tree: dict[int, list[int]] = {}
-        for i, (each, _) in enumerate(beams):
-            by_tree.setdefault(each.place.tree, []).append(i)
-        # A tree has a cache of its own, so it has a forward pass of its own: (beams, vocabulary).
-        for number, members in by_tree.items():
-            tree = self.trees[number]
-            tokens = [self._next(tree, *beams[i]) for i in members]
-            output = self.decoder.step(tree.cache, [token.row for token in tokens])
-            for n, (i, token) in enumerate(zip(members, tokens, strict=True)):
-                token.hidden = output.hidden[n]
-                if not token.ended:
-                    token.following = self._following(output.logits[n], token.row.matcher)
-                numbers[i] = len(tree.tokens)
-                tree.tokens.append(token)
-        return numbers
+    def read(self, tree: _TokenTree, beams: Sequence[tuple[_Open, _Beam]]) -> range:
+        """Read one token for each beam, and what is then forced; the numbers they have in the tree."""
+        tokens = [self._next(tree, *each) for each in beams]
+        output = self.decoder.step(tree.cache, [token.row for token in tokens])
+        for token, logits, hidden in zip(tokens, output.logits, output.hidden, strict=True):
+            self._read(token, logits, hidden)
+        tree.tokens.extend(tokens)
+        return range(len(tree.tokens) - len(tokens), len(tree.tokens))
+
+    def _read(self, token: _Token, logits: Array, hidden: Array) -> None:
+        token.hidden = hidden
+        if not token.row.ended:
+            count = self.decoding.candidates
+            token.following = self.decoder.likeliest(token.row.matcher, logits, count)
 
     def _next(self, tree: _TokenTree, each: _Open, beam: _Beam) -> _Token:
-        """The token of a beam, its row waiting to be read."""
-        parent, ended = tree.tokens[beam.parent], beam.token in self.ends
-        # Nothing is copied: the row sees the slots of its ancestors, and its siblings have theirs.
-        row = replace(parent.row, waiting=[beam.token])
-        token = _Token(
-            (*parent.ids, beam.token), parent.text + self.pieces[beam.token], row, ended=ended
-        )
-        if row.matcher is None or ended:
-            return token
-        row.matcher = row.matcher.deep_copy()
-        row.matcher.consume_token(beam.token)
-        for forced in self.decoder.grammars().forced(row.matcher):
-            piece = self.pieces[forced]
-            if forced in self.ends or self.starts(token.text[each.before :], piece):
-                break  # the next step
-            row.matcher.consume_token(forced)
-            row.waiting.append(forced)
-            token.ids, token.text = (*token.ids, forced), token.text + piece
-        return token
+        parent = tree.tokens[beam.parent]
 
-    def _following(self, logits: Array, matcher: Any) -> list[tuple[int, float]]:
-        """The likeliest next tokens with their log-probabilities among those that are allowed."""
-        allowed, values = None, logits  # (vocabulary,)
-        if matcher is not None:
-            allowed = np.flatnonzero(self.decoder.grammars().allowed(matcher, self.size))
-            values = logits[allowed]
-        highest = values.max()
-        logprobs = values - (highest + math.log(np.exp(values - highest).sum()))
-        count = min(self.decoding.candidates, len(logprobs))
-        best = np.sort(np.argpartition(-logprobs, count - 1)[:count])  # ties: as argmax has them
-        best = best[np.argsort(-logprobs[best], kind="stable")]
-        ids = best if allowed is None else allowed[best]
-        return list(zip(ids.tolist(), logprobs[best].tolist(), strict=True))
+        def text(row: Row) -> str:
+            return parent.text + "".join(self.pieces[token] for token in row.waiting)
+
+        def goes_on(row: Row, forced: int) -> bool:
+            begins = self.starts(text(row)[len(each.start.text) :], self.pieces[forced])
+            return forced not in self.ends and not begins
+
+        row = self.decoder.extend(parent.row, beam.token, 0.0, self.ends, goes_on)
+        return _Token(row, text(row))
 
     # ----------------------------------------------------------------------------- finding steps
 
     def _opened(self, place: Place) -> _Open:
         token = self.trees[place.tree].tokens[place.token]
-        opened = _Open(place, len(token.text))
-        first, mass = not token.ids, 0.0
-        likely = []
-        for following, logprob in token.following:
+        likely, scale = token.following, 0.0
+        if token.row.tokens:
             # Elsewhere than at the root the step has ended here: only a new one can follow.
-            if first or (
-                following not in self.ends and self.starts(token.text, self.pieces[following])
-            ):
-                likely.append((following, logprob))
-                mass += math.exp(logprob)
-        scale = 0.0 if first else math.log(mass) if mass else 0.0
+            likely = [each for each in likely if self._begins(token.text, each[0])]
+            mass = sum(math.exp(logprob) for _, logprob in likely)
+            scale = math.log(mass) if mass else 0.0
+        opened = _Open(place, token)
         candidates = [
             _Beam(logprob - scale, place.token, following, rank == 0)
             for rank, (following, logprob) in enumerate(likely)
@@ -305,106 +242,92 @@ class TreeDecoder:
         self._choose(opened, candidates)
         return opened
 
-    def _advance(self) -> None:
-        """Read the next token of every open beam, then see what can follow."""
-        taken: list[_Open] = []
-        rows = 0
-        for each in self._open:
-            if rows and rows + len(each.beams) > self.decoding.max_rows:
-                break
-            taken.append(each)
-            rows += len(each.beams)
-        beams = [(each, beam) for each in taken for beam in each.beams]
-        candidates: dict[int, list[_Beam]] = {id(each): [] for each in taken}
-        for (each, beam), number in zip(beams, self.read(beams), strict=True):
-            each.cost += 1
-            candidates[id(each)] += self._followed(each, beam, number)
-        for each in taken:
-            self._choose(each, candidates[id(each)])
+    def _begins(self, text: str, token: int) -> bool:
+        return token not in self.ends and self.starts(text, self.pieces[token])
 
-    def _followed(self, each: _Open, beam: _Beam, number: int) -> Iterable[_Beam]:
+    def _advance(self) -> None:
+        totals = accumulate(len(each.beams) for each in self._open)
+        taken = [each for each, rows in zip(self._open, totals) if rows <= _ROWS] or self._open[:1]
+        # A tree has a cache of its own, so it has a forward pass of its own: (beams, vocabulary).
+        for number in dict.fromkeys(each.place.tree for each in taken):
+            members = [each for each in taken if each.place.tree == number]
+            beams = [(each, beam) for each in members for beam in each.beams]
+            numbers = iter(self.read(self.trees[number], beams))
+            for each in members:
+                each.cost += len(each.beams)
+                followed = [self._followed(each, beam, next(numbers)) for beam in each.beams]
+                self._choose(each, list(chain.from_iterable(followed)))
+
+    def _followed(self, each: _Open, beam: _Beam, number: int) -> Iterator[_Beam]:
         """After a token was read: the steps that end with it are noted, other tokens may go on."""
-        tree = self.trees[each.place.tree]
-        token = tree.tokens[number]
-        length = len(token.ids)
+        token = self.trees[each.place.tree].tokens[number]
+        tokens = token.row.tokens
+
+        def note(last: float, own: bool, ended: bool) -> None:
+            """A step ends here; `last` is the log-probability of that."""
+            text = self.decoder.vocabulary.decode(tokens[:-1] if token.row.ended else tokens)
+            logprob, length = beam.logprob + last, len(tokens) - len(each.start.row.tokens)
+            step = Step(Place(each.place.tree, number), text, logprob, length, ended)
+            each.mass += math.exp(logprob)
+            each.steps.append((own, step))
+
         # An answer that is too long is cut, as `generate` does.
-        cut = length >= self.most or length + tree.length >= self.decoder.engine.context
-        if token.ended or cut:
-            self._note(each, beam, number, 0.0, beam.own, True)
+        full = token.row.seen.sum() >= self.decoder.engine.context
+        if token.row.ended or full or len(tokens) >= self.decoding.max_new_tokens:
+            note(0.0, beam.own, True)
             return
-        text = token.text[each.before :]
-        ending, own = 0.0, False
+        text = token.text[len(each.start.text) :]
+        ending, ends_own = 0.0, False
         for rank, (following, logprob) in enumerate(token.following):
-            likeliest = beam.own and rank == 0
+            own = beam.own and rank == 0
             if following in self.ends and self.head is None:
-                self._note(each, beam, number, logprob, likeliest, True)
-            elif following not in self.ends and self.starts(text, self.pieces[following]):
+                note(logprob, own, True)
+            elif self._begins(text, following):
                 ending += math.exp(logprob)
-                own = own or likeliest
+                ends_own = ends_own or own
             else:  # an end, too, where ends are read
-                yield _Beam(beam.logprob + logprob, number, following, likeliest)
+                yield _Beam(beam.logprob + logprob, number, following, own)
         if ending:
             # All tokens that begin a new step end this one: their probabilities add up.
-            self._note(each, beam, number, math.log(ending), own, False)
-
-    def _note(
-        self, each: _Open, beam: _Beam, number: int, last: float, own: bool, ended: bool
-    ) -> None:
-        """A step that ends with a token that was read; `last` is the logprob of ending there."""
-        tokens = self.trees[each.place.tree].tokens
-        token, before = tokens[number], tokens[each.place.token]
-        ids = token.ids[:-1] if token.ended else token.ids
-        step = Step(
-            Place(each.place.tree, number),
-            decode(self.decoder.vocabulary, ids),
-            beam.logprob + last,
-            len(token.ids) - len(before.ids),
-            ended,
-        )
-        each.mass += math.exp(step.logprob)
-        each.steps.append((own, step))
+            note(math.log(ending), ends_own, False)
 
     def _choose(self, each: _Open, candidates: Sequence[_Beam]) -> None:
         """Which tokens are read next: the likeliest that can still become one of the best steps."""
-        decoding = self.decoding
+        width = self.decoding.width
         each.length += 1
-        floor = _floor(decoding, each.length)
-        if each.mass >= decoding.enough:
+        floor = self.decoding.floor(each.length)
+        if each.mass >= self.decoding.enough:
             floor = 0.0
-        elif len(each.steps) >= decoding.width:
-            best = heapq.nlargest(decoding.width, (step.logprob for _, step in each.steps))
-            floor = max(floor, best[-1])
+        elif len(each.steps) >= width:
+            floor = max(floor, heapq.nlargest(width, (s.logprob for _, s in each.steps))[-1])
         # A beam below the floor could not end as one of the `width` likeliest steps: it is not read.
-        likely = heapq.nlargest(decoding.width, candidates)
+        likely = heapq.nlargest(width, candidates)
         each.beams = [beam for beam in likely if beam.logprob > floor]
         # The greedy continuation is never lost, so that the greedy answer is in every tree.
         own = next((beam for beam in candidates if beam.own), None)
         if own is not None and own not in each.beams:
             each.beams.append(own)
 
+    def _ordered(self, steps: Sequence[tuple[bool, Step]]) -> tuple[Step, ...]:
+        """The policy's own step, then the likeliest of the others; what tokens spell in two ways is one."""
 
-def _ordered(each: _Open, decoding: Decoding) -> tuple[Step, ...]:
-    """The policy's own step, then the likeliest of the others; what tokens spell in two ways is one."""
-    distinct: dict[tuple[str, bool], tuple[bool, Step]] = {}
-    for own, step in sorted(each.steps, key=_rank):
-        key = (step.text, step.ended)
-        if key in distinct:
-            first, likelier = distinct[key]
-            logprob = float(np.logaddexp(likelier.logprob, step.logprob))
-            distinct[key] = (first, replace(likelier, logprob=logprob))
-        else:
-            distinct[key] = own, step
-    ranked = sorted(distinct.values(), key=_rank)
-    likely = [step for own, step in ranked if own or step.logprob >= _floor(decoding, step.tokens)]
-    return tuple(likely[: decoding.width])
+        def rank(step: tuple[bool, Step]) -> tuple[bool, float]:
+            return not step[0], -step[1].logprob
+
+        distinct: dict[tuple[str, bool], tuple[bool, Step]] = {}
+        for own, step in sorted(steps, key=rank):
+            first, likelier = distinct.get((step.text, step.ended), (own, None))
+            if likelier is not None:
+                logprob = float(np.logaddexp(likelier.logprob, step.logprob))
+                step = replace(likelier, logprob=logprob)
+            distinct[step.text, step.ended] = first, step
+        floor = self.decoding.floor
+        likely = [
+            step
+            for own, step in sorted(distinct.values(), key=rank)
+            if own or step.logprob >= floor(step.tokens)
+        ]
+        return tuple(likely[: self.decoding.width])
 
 
-def _rank(step: tuple[bool, Step]) -> tuple[bool, float]:
-    return not step[0], -step[1].logprob
-
-
-def _floor(decoding: Decoding, length: int) -> float:
-    """The least log-probability of a step of so many tokens: long ones, such as lines of reasoning, are
-    all unlikely.
-    """
-    return math.log(decoding.least) * max(1.0, length / 16)
+Engine = TreeDecoder

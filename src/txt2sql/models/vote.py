@@ -1,12 +1,11 @@
 """The final choice: answers with equal results are one candidate, and the best candidate wins.
 
 Field's names: self-consistency by execution (Wang et al. 2023; Chen et al. 2023 for SQL), here
-weighted by the search. A candidate is weighed by the share that its answers have of the policy's
-probability, of the visits, and by the best value among them. What fails is no candidate; what returns
-nothing counts less.
+weighted by the policy: a candidate has the share that its answers have of the policy's probability. What
+fails is no candidate; what returns nothing counts less.
 
 >>> one, other = QueryResult(rows=((1,),)), QueryResult()
->>> choose([ScoredAnswer("a", 0.5, 10, 0.2, one), ScoredAnswer("b", 0.3, 5, 0.1, other)])[0].sql
+>>> choose([ScoredAnswer("a", 0.5, 10, one), ScoredAnswer("b", 0.3, 5, other)])[0].sql
 'a'
 """
 
@@ -21,32 +20,27 @@ from txt2sql.types import QueryResult
 
 @dataclass(frozen=True, slots=True)
 class ScoredAnswer:
-    """One whole answer of a tree: its probability under the policy, visits, value and result.
+    """One whole answer of a tree: its probability under the policy, visits and result.
 
-    `own` marks the policy's own (greedy) answer.
+    `own` marks the policy's own (greedy) answer. `score` is of a preference model, in [-1, 1].
     """
 
     sql: str
     probability: float
     visits: int
-    value: float
     result: QueryResult
     own: bool = False
     score: float = 0.0
-    """Of a preference model, in [-1, 1]; 0 without one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """How much each share says. `empty` multiplies what returns no rows or only NULLs.
+    """`empty` multiplies what returns no rows or only NULLs.
 
     `preference` is the weight of a preference model beside the policy: an answer counts its probability
     times exp(preference * score), a product of experts (Hinton 2002), where the best score is 0.
     """
 
-    probability: float = 1.0
-    visits: float = 0.0
-    value: float = 0.0
     empty: float = 0.05
     preference: float = 0.0
 
@@ -57,17 +51,17 @@ class Weights:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """Answers with one result. `sql` is the likeliest of them; `score` is comparable within a vote."""
+    """Answers with one result. `sql` is the likeliest of them; `score` is comparable within a vote, and
+    `share` is theirs of what policy and preference model give all answers that ran.
+    """
 
     sql: str
     score: float
     answers: tuple[ScoredAnswer, ...]
     share: float = 0.0
-    """Of what policy and preference model give all answers that ran: how sure the vote is."""
 
     @property
     def own(self) -> bool:
-        """Whether the policy's own answer is among them."""
         return any(answer.own for answer in self.answers)
 
 
@@ -88,7 +82,6 @@ def choose(answers: Sequence[ScoredAnswer], weights: Weights = Weights()) -> lis
         return answer.probability * math.exp(preference)
 
     mass = sum(map(weight_of, ran)) or 1.0
-    visits = sum(answer.visits for answer in ran) or 1
     candidates = []
     for members in clusters.values():
         best = max(members, key=lambda answer: (weight_of(answer), answer.own))
@@ -96,14 +89,8 @@ def choose(answers: Sequence[ScoredAnswer], weights: Weights = Weights()) -> lis
             candidates.append(Candidate(best.sql, -1.0, tuple(members)))
             continue
         # Self-consistency: different texts with one result are one candidate, and their masses add up.
-        weight = sum(map(weight_of, members))
-        score = (
-            weights.probability * weight / mass
-            + weights.visits * sum(answer.visits for answer in members) / visits
-            + weights.value * (1 + max(answer.value for answer in members)) / 2
-        )
-        if not best.result.says_something:
-            # Most questions ask for something that is there.
-            score *= weights.empty
-        candidates.append(Candidate(best.sql, score, tuple(members), weight / mass))
+        share = sum(map(weight_of, members)) / mass
+        # Most questions ask for something that is there.
+        score = share if best.result.says_something else share * weights.empty
+        candidates.append(Candidate(best.sql, score, tuple(members), share))
     return sorted(candidates, key=lambda c: (-c.score, not c.own, -c.answers[0].probability))

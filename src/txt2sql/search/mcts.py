@@ -8,9 +8,6 @@ first simulation, which follows the policy's own choices to an end, so that ther
 Up to `wave` leaves are open at a time, in all trees together with those of other searches: whatever
 `expand` finishes is backed up at once and new leaves take its place, so a batch of a language model
 stays full. The same roots, functions and seed give the same trees.
-
-    forest = search([root], expand, value, Settings(num_simulations=100))
-    forest[0].root.edges[0].visits
 """
 
 from __future__ import annotations
@@ -20,7 +17,7 @@ import random
 import time
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 S = TypeVar("S")
 
@@ -49,35 +46,32 @@ class Expansion(Generic[S]):
     refused: tuple[tuple[str, str], ...] = ()
 
 
-class Expand(Protocol[S]):
-    """Takes states to expand and returns those that are finished, of these or of earlier calls.
-
-    At least one comes back while any is open, unless `until` (of time.perf_counter) is as near as may
-    be.
-    """
-
-    def __call__(self, states: Sequence[S], until: float) -> list[tuple[S, Expansion[S]]]: ...
-
+Expand = Callable[[Sequence[S], float], list[tuple[S, Expansion[S]]]]
+"""Takes states to expand and returns those that are finished, of these or of earlier calls. At least one
+comes back while any is open, unless the time (of time.perf_counter) is as near as may be.
+"""
 
 Value = Callable[[Sequence[S]], Sequence[float]]
 """The values of states, each in [-1, 1]; terminal ones are asked about when they are first reached."""
 
+_COLLISIONS = 0.3
+"""A wave is full when so large a part of it met leaves that are open already."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a tree is searched. `seconds` and `tokens` end it early; the first answer is never cut."""
+    """How a tree is searched. `seconds` end it early; the first answer is never cut.
+
+    A child that was never visited is thought to have `first_play` less than its parent. `noise` is the part
+    of the root's priors that is random (Dirichlet 0.3): for data generation, not for answers.
+    """
 
     num_simulations: int = 100
     c_puct: float = 1.4
     wave: int = 16
     first_play: float = 0.2
-    """How much less than its parent a child that was never visited is thought to have."""
-    collisions: float = 0.3
-    """A wave is full when so large a part of it met leaves that are open already."""
     noise: float = 0.0
-    """Part of the root's priors that is random (Dirichlet 0.3): for data generation, not for answers."""
     seconds: float | None = None
-    tokens: int | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -123,7 +117,9 @@ class Node(Generic[S]):
 
 @dataclass(slots=True, eq=False)
 class Tree(Generic[S]):
-    """A searched tree: `simulations` is the sum of the visits of the root's edges."""
+    """A searched tree: `simulations` is the sum of the visits of the root's edges, `first` is where the
+    first of them ended, the policy's own answer, and `reason` is why there are no more.
+    """
 
     root: Node[S]
     nodes: list[Node[S]] = field(default_factory=list)
@@ -133,14 +129,10 @@ class Tree(Generic[S]):
     seconds: float = 0.0
     reason: str = ""
     first: Node[S] | None = None
-    """Where the first simulation ended: the policy's own answer."""
 
-
-Settled = Callable[[Tree[S]], str]
-"""Why a tree needs no more simulations, or ""."""
 
 TreeCallback = Callable[[Sequence[Tree[S]]], None]
-"""Called with the trees whenever leaves came back; what it raises ends the search."""
+Settled = Callable[[Tree[S]], str]
 
 
 def search(
@@ -151,7 +143,11 @@ def search(
     settled: Settled[S] | None = None,
     callback: TreeCallback[S] | None = None,
 ) -> list[Tree[S]]:
-    """One tree for each root, all searched at the same time."""
+    """One tree for each root, all searched at the same time.
+
+    `settled` says why a tree needs no more simulations, or "". `callback` is called with the trees whenever
+    leaves came back; what it raises ends the search.
+    """
     searches = [_Search(root, value, settings, settled) for root in roots]
     started = time.perf_counter()
     limit = math.inf if settings.seconds is None else started + settings.seconds
@@ -166,8 +162,7 @@ def search(
         if not expanding or all(each.tree.reason for each in searches):
             break
         answerless = any(each.tree.first is None for each in searches)
-        finished = expand(new, math.inf if answerless else limit)
-        for state, expansion in finished:
+        for state, expansion in (finished := expand(new, math.inf if answerless else limit)):
             each, node = expanding.pop(id(state))
             each.attach(node, expansion)
         if callback is not None:
@@ -196,24 +191,32 @@ class _Search(Generic[S]):
     def gather(self, limit: float) -> list[Node[S]]:
         """The leaves that this tree wants expanded now, looked for until `limit`."""
         leaves: list[Node[S]] = []
-        if self.leading is not None:
-            leaf = self._lead()
-            if leaf is not None:
-                leaves.append(leaf)
+        if (path := self.leading) is not None:
+            node = self._descend(path, own=True)
+            if node.ended:
+                self.leading, self.tree.first = None, node
+                if path:
+                    self._back_up(path, node)
+                else:
+                    self.tree.reason = "nothing can follow the root"
+            elif not node.open:
+                node.open = True
+                leaves.append(node)
         if self.tree.reason or self.tree.root.edges is None:
             return leaves
-        met, tried, settings = 0, 0, self.settings
-        while not self._done(time.perf_counter() >= limit) and len(self.waiting) < settings.wave:
-            if tried >= settings.wave and self.waiting:
+        met, tried, wave = 0, 0, self.settings.wave
+        while not self._done(time.perf_counter() >= limit) and len(self.waiting) < wave:
+            if tried >= wave and self.waiting:
                 break
             tried += 1
-            path, node = self._select()
+            path = []
+            node = self._descend(path)
             if node.ended:
-                self._back_up(path, self._value_of(node))
+                self._back_up(path, node)
             elif node.open:
                 self._release(path)
                 met += 1
-                if met > settings.collisions * settings.wave:
+                if met > _COLLISIONS * wave:
                     break
             else:
                 node.open = True
@@ -221,27 +224,17 @@ class _Search(Generic[S]):
                 leaves.append(node)
         return leaves
 
-    def _lead(self) -> Node[S] | None:
-        """Follow the policy's own choices; the leaf to expand next, None when it is open or at the end."""
-        path = self.leading
-        assert path is not None
+    def _descend(self, path: list[Edge[S]], own: bool = False) -> Node[S]:
+        """Go on with a path to a leaf or an end, by the policy's `own` choices or by the best ones; virtual
+        losses are left along the way.
+        """
         node = path[-1].node if path else self.tree.root
         while node.edges:
             # The first edge is the policy's own choice.
-            edge = node.edges[0]
+            edge = node.edges[0] if own else self._best(node, node.edges)
             edge.pending += 1
             path.append(edge)
             node = edge.node
-        if node.ended:
-            self.leading, self.tree.first = None, node
-            if path:
-                self._back_up(path, self._value_of(node))
-            else:
-                self.tree.reason = "nothing can follow the root"
-            return None
-        if node.open:
-            return None
-        node.open = True
         return node
 
     def _done(self, late: bool) -> bool:
@@ -255,43 +248,27 @@ class _Search(Generic[S]):
             return late  # the first answer is still to come
         elif late:
             tree.reason = f"{settings.seconds:g} seconds passed"
-        elif settings.tokens is not None and tree.tokens >= settings.tokens:
-            tree.reason = f"{tree.tokens:,} tokens decoded"
         elif self.settled is not None:
             tree.reason = self.settled(tree)
         return bool(tree.reason)
 
-    def _select(self) -> tuple[list[Edge[S]], Node[S]]:
-        """One descent to a leaf or an end; virtual losses are left along the way."""
-        path: list[Edge[S]] = []
-        node = self.tree.root
-        while node.edges and not node.terminal:
-            edge = self._best(node, node.edges)
-            edge.pending += 1
-            path.append(edge)
-            node = edge.node
-        return path, node
-
     def _best(self, node: Node[S], edges: Sequence[Edge[S]]) -> Edge[S]:
         """argmax of Q + c P sqrt(sum N) / (1 + N), where each visit under way counts as lost."""
         # sqrt(sum N) of PUCT counts visits under way too: other descents of this wave spread out.
-        spread = self.settings.c_puct * math.sqrt(
-            max(1, sum(edge.visits + edge.pending for edge in edges))
-        )
+        visited = max(1, sum(edge.visits + edge.pending for edge in edges))
+        spread = self.settings.c_puct * math.sqrt(visited)
         # First-play urgency: an unvisited child is a little worse than its parent, not unknown.
         urgency = max(-1.0, (node.value or 0.0) - self.settings.first_play)
-        best, highest = edges[0], -math.inf
-        for edge in edges:
+
+        def score(edge: Edge[S]) -> float:
             visits = edge.visits + edge.pending
+            mean = urgency if edge.node.value is None else edge.node.value
             if visits:
                 # Virtual loss: until it comes back, each visit under way counts as a lost one (-1).
                 mean = (edge.total - edge.pending) / visits
-            else:
-                mean = urgency if edge.node.value is None else edge.node.value
-            score = mean + spread * edge.prior / (1 + visits)
-            if score > highest:
-                best, highest = edge, score
-        return best
+            return mean + spread * edge.prior / (1 + visits)
+
+        return max(edges, key=score)
 
     def attach(self, node: Node[S], expansion: Expansion[S]) -> None:
         """Give a leaf its edges, then back up its value along the path that waits for it."""
@@ -304,7 +281,7 @@ class _Search(Generic[S]):
         children: dict[int, Edge[S]] = {}
         new: list[Node[S]] = []
         for choice in expansion.choices:
-            child = self.by_key.get(choice.key) if choice.key is not None else None
+            child = None if choice.key is None else self.by_key.get(choice.key)
             if child is None or child.depth <= node.depth:  # an edge only ever leads down
                 child = Node(choice.state, node.depth + 1, choice.terminal)
                 self.tree.nodes.append(child)
@@ -320,33 +297,27 @@ class _Search(Generic[S]):
             children[id(child)] = Edge(child, share)
             node.edges.append(children[id(child)])
         if node is self.tree.root and self.settings.noise:
-            self._disturb(node.edges)
+            # Gamma draws, normalised, are a Dirichlet draw: AlphaZero's noise at the root.
+            draws = [self.random.gammavariate(0.3, 1.0) for _ in node.edges]
+            part, drawn = self.settings.noise, sum(draws) or 1.0
+            for edge, draw in zip(node.edges, draws, strict=True):
+                edge.prior = (1 - part) * edge.prior + part * draw / drawn
         if new:
             for child, value in zip(new, self.value([each.state for each in new]), strict=True):
                 child.value = value
-        path = self.waiting.pop(id(node), None)
-        if path is not None:
-            self._back_up(path, self._value_of(node))
+        if (path := self.waiting.pop(id(node), None)) is not None:
+            self._back_up(path, node)
 
-    def _disturb(self, edges: Sequence[Edge[S]]) -> None:
-        # Gamma draws, normalised, are a Dirichlet draw: AlphaZero's noise at the root.
-        draws = [self.random.gammavariate(0.3, 1.0) for _ in edges]
-        part, mass = self.settings.noise, sum(draws) or 1.0
-        for edge, draw in zip(edges, draws, strict=True):
-            edge.prior = (1 - part) * edge.prior + part * draw / mass
-
-    def _value_of(self, node: Node[S]) -> float:
+    def _back_up(self, path: Sequence[Edge[S]], node: Node[S]) -> None:
+        """The value of the node at the end of a path is that of a simulation through all its edges."""
         if node.edges == [] and not node.terminal:
             node.value = -1.0  # a dead end, whatever it promised
         elif node.value is None:
             node.value = self.value([node.state])[0]
-        return node.value
-
-    def _back_up(self, path: Sequence[Edge[S]], value: float) -> None:
+        self._release(path)
         for edge in path:
             edge.visits += 1
-            edge.total += value
-            edge.pending -= 1
+            edge.total += node.value
         self.tree.simulations += 1
 
     def _release(self, path: Sequence[Edge[S]]) -> None:
@@ -354,7 +325,6 @@ class _Search(Generic[S]):
             edge.pending -= 1
 
     def close(self, seconds: float) -> None:
-        """Forget the paths that were never finished."""
         for path in self.waiting.values():
             self._release(path)
         self.waiting.clear()

@@ -1,21 +1,15 @@
-"""SearchPredictor: a tree of clauses for each question, and the answer that the vote chooses.
-
->>> predictor = SearchPredictor(direct, engine)  # doctest: +SKIP
->>> prediction = next(predictor.predict([example]))  # doctest: +SKIP
->>> prediction.sql, prediction.tree["reason"]  # doctest: +SKIP
-('SELECT count(*) FROM shop', 'all 100 simulations')
-"""
+"""SearchPredictor: a tree of clauses for each question, and the answer that the vote chooses."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 
 from txt2sql.models.predictor import DirectPredictor
-from txt2sql.models.tree_decoder import Decoding, Engine
+from txt2sql.models.tree_decoder import Decoding, TreeDecoder
 from txt2sql.models.vote import Candidate, ScoredAnswer, Weights, choose
 from txt2sql.search.mcts import Settings, Tree, TreeCallback, search
 from txt2sql.search.states import (
@@ -28,23 +22,25 @@ from txt2sql.search.states import (
 )
 from txt2sql.search.tree import as_json
 from txt2sql.sql.names import WROTE
-from txt2sql.types import Example, Executor, Prediction, Prompt
+from txt2sql.types import Example, Executor, Prediction
 
 
 @dataclass(frozen=True, slots=True)
 class SearchOptions:
-    """How questions are searched; `together` of them at a time, in one batch of the model."""
+    """How questions are searched; `together` of them at a time, in one batch of the model.
+
+    `temperature` is of the policy's probabilities when they become priors. `early`: stop as soon as no other
+    answer can win the vote, where probability alone decides it.
+    """
 
     mcts: Settings = field(default_factory=Settings)
     steps: Decoding = field(default_factory=Decoding)
     vote: Weights = field(default_factory=Weights)
     value: ValueSettings = field(default_factory=ValueSettings)
     temperature: float = 2.0
-    """Of the policy's probabilities when they become priors."""
     together: int = 1
     checked: bool = True
     early: bool = False
-    """Stop as soon as no other answer can win the vote, where probability alone decides it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +51,7 @@ class SearchResult:
     tree: Tree[State]
     answers: tuple[ScoredAnswer, ...]
     candidates: tuple[Candidate, ...]
-    tokens: tuple[int, int] = (0, 0)
-    seconds: float = 0.0
+    seconds: float
 
 
 class SearchPredictor:
@@ -68,7 +63,7 @@ class SearchPredictor:
     def __init__(
         self,
         direct: DirectPredictor,
-        engine: Engine,
+        engine: TreeDecoder,
         options: SearchOptions = SearchOptions(),
         *,
         scored: bool = False,
@@ -79,10 +74,6 @@ class SearchPredictor:
         self.run: Executor = direct.executor
         self.name = f"{direct.name}+search{options.mcts.num_simulations}"
         self.scored = scored
-
-    def prompt(self, example: Example) -> Prompt:
-        """The prompt of an example, as the model reads it."""
-        return self.direct.prompt(example)
 
     def predict(self, examples: Sequence[Example]) -> Iterator[Prediction]:
         """One prediction per example, in order; `options.together` are searched at a time."""
@@ -96,35 +87,25 @@ class SearchPredictor:
     ) -> list[SearchResult]:
         """The trees of some questions, searched together; see `mcts.TreeCallback`."""
         started = time.perf_counter()
+        direct, options = self.direct, self.options
         rendered = [
-            RenderedQuestion(
-                question,
-                self.direct.prompt(question.example()),
-                self.direct.schemas(question.db_id),
-            )
-            for question in questions
+            RenderedQuestion(each, direct.prompt(each.example()), direct.schemas(each.db_id))
+            for each in questions
         ]
-        expander = StepExpander(
-            self.engine, self.run, self.options.checked, self.options.temperature
-        )
-        value = StateValue(self.run, self.engine if self.scored else None, self.options.value)
+        expander = StepExpander(self.engine, self.run, options.checked, options.temperature)
+        value = StateValue(self.run, self.engine if self.scored else None, options.value)
+        settled = _decided if options.early and not options.vote.preference else None
         roots = expander.roots(rendered)
         try:
-            weights = self.options.vote
-            early = self.options.early and not (
-                weights.visits or weights.value or weights.preference
-            )
-            settled = decided if early else None
-            forest = search(roots, expander, value, self.options.mcts, settled, callback)
+            forest = search(roots, expander, value, options.mcts, settled, callback)
         finally:
             expander.free(roots)
         seconds = (time.perf_counter() - started) / len(rendered)
         results = []
         for question, tree in zip(rendered, forest, strict=True):
             answers = scored_answers(tree)
-            candidates = tuple(choose(answers, self.options.vote))
-            tokens = (0, tree.tokens)
-            results.append(SearchResult(question, tree, answers, candidates, tokens, seconds))
+            candidates = tuple(choose(answers, options.vote))
+            results.append(SearchResult(question, tree, answers, candidates, seconds))
         return results
 
 
@@ -139,34 +120,23 @@ def scored_answers(tree: Tree[State]) -> tuple[ScoredAnswer, ...]:
         state = node.state
         if not node.terminal or state.sql is None or state.result is None:
             continue
-        answer = ScoredAnswer(
+        # What was reached in several ways, or written in several and repaired to one, is one answer.
+        other = answers.get(state.sql) or ScoredAnswer(state.sql, 0.0, 0, state.result, score=-1.0)
+        answers[state.sql] = ScoredAnswer(
             state.sql,
-            state.probability,
-            visits[id(node)],
-            node.value if node.value is not None else -1.0,
+            state.probability + other.probability,
+            visits[id(node)] + other.visits,
             state.result,
-            node is tree.first,
-            state.score or 0.0,
+            own=node is tree.first or other.own,
+            score=max(state.score or 0.0, other.score),
         )
-        if other := answers.get(state.sql):
-            answer = replace(
-                answer,
-                probability=answer.probability + other.probability,
-                visits=answer.visits + other.visits,
-                value=max(answer.value, other.value),
-                own=answer.own or other.own,
-                score=max(answer.score, other.score),
-            )
-        answers[state.sql] = answer
     return tuple(answers.values())
 
 
-def decided(tree: Tree[State]) -> str:
+def _decided(tree: Tree[State]) -> str:
     """Why a vote by probability is over: one answer that returns something has more than half."""
-    for node in tree.nodes:
-        state = node.state
-        reached = node.terminal and state.result is not None and state.result.says_something
-        if reached and state.probability > 0.5:
+    for state in (node.state for node in tree.nodes):
+        if state.result and state.result.says_something and state.probability > 0.5:
             return "no other answer can win"
     return ""
 
@@ -181,7 +151,7 @@ def prediction(result: SearchResult) -> Prediction:
         sql=best.sql if best else None,
         completion=best.sql if best else "",
         candidates=tuple(candidate.sql for candidate in result.candidates),
-        tokens=result.tokens,
+        tokens=(0, result.tree.tokens),
         seconds=result.seconds,
         confidence=best.share if best else None,
         tree=as_json(result.tree, result.candidates),

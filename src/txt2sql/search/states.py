@@ -15,7 +15,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from txt2sql.models.tree_decoder import Engine, Place, Step
+from txt2sql.models.tree_decoder import Place, Step, TreeDecoder
 from txt2sql.search.mcts import Choice, Expansion
 from txt2sql.search.steps import fault, partial_fault, split_steps
 from txt2sql.sql.repair import mend
@@ -57,7 +57,8 @@ class RenderedQuestion:
 @dataclass(slots=True, eq=False)
 class State:
     """Where an answer stands. `text` is all of it, `step` its last step; `sql` the whole query at its
-    end, before that None. `total` is the log-probability of the text, of `tokens` tokens.
+    end, before that None, and `repaired` where it is not quite what the text says. `total` is the
+    log-probability of the text, of `tokens` tokens. `score` is the value head's, in (-1, 1).
     """
 
     rendered: RenderedQuestion
@@ -70,14 +71,11 @@ class State:
     ended: bool = False
     sql: str | None = None
     repaired: bool = False
-    """Whether `sql` is not quite what the text says: its names or joins were put right."""
     result: QueryResult | None = None
     score: float | None = None
-    """The score of the value head, in (-1, 1); None without one."""
 
     @property
     def question(self) -> Question:
-        """The question that is being answered."""
         return self.rendered.question
 
     @property
@@ -86,7 +84,6 @@ class State:
         return math.exp(min(0.0, self.total))
 
     def following(self, step: Step) -> State:
-        """The state after one more step."""
         return State(
             rendered=self.rendered,
             place=step.place,
@@ -99,22 +96,13 @@ class State:
         )
 
 
-def state_key(steps: list[str], ended: bool) -> tuple[object, ...]:
-    """States of one key mean the same and can be continued alike: equal but for space.
-
-    >>> state_key(["SELECT  name", "FROM shop"], False)
-    ('SELECT name', 'FROM shop', False)
-    """
-    return (*(" ".join(step.split()) for step in steps), ended)
-
-
 @dataclass(slots=True)
 class StepExpander:
     """Expands states with an engine. `checked` False lets every step into the tree; a `temperature`
     above 1 brings the priors of likely and unlikely steps nearer to each other.
     """
 
-    engine: Engine
+    engine: TreeDecoder
     run: Executor
     checked: bool = True
     temperature: float = 1.0
@@ -129,17 +117,14 @@ class StepExpander:
         self, states: Sequence[State], until: float
     ) -> list[tuple[State, Expansion[State]]]:
         """See `mcts.Expand`."""
-        for state in states:
-            self._waiting[state.place] = state
-        finished = self.engine.expand([state.place for state in states], until)
-        return [
-            (state, self._expansion(state, steps, tokens))
-            for place, steps, tokens in finished
-            for state in (self._waiting.pop(place),)
-        ]
+        self._waiting |= {state.place: state for state in states}
+        expansions = []
+        for place, steps, tokens in self.engine.expand([state.place for state in states], until):
+            state = self._waiting.pop(place)
+            expansions.append((state, self._expansion(state, steps, tokens)))
+        return expansions
 
     def free(self, roots: Sequence[State]) -> None:
-        """Forget trees."""
         for root in roots:
             self.engine.free(root.place)
             self._waiting = {p: s for p, s in self._waiting.items() if p.tree != root.place.tree}
@@ -148,70 +133,64 @@ class StepExpander:
         choices, refused = [], []
         for step in steps:
             following = state.following(step)
-            reason = self._repair(following) if following.ended else ""
-            if not reason and self.checked:
-                reason = self._fault(following) or ""
-            if reason:
+            if reason := self._fault(following):
                 refused.append((following.step, reason))
                 continue
             # p^(1/T); the tree makes them sum to 1.
             prior = math.exp(step.logprob / self.temperature)
-            steps_so_far = split_steps(following.text)
-            # Transpositions are of one question only: trees are searched side by side.
-            key = (state.place.tree, *state_key(steps_so_far, following.ended))
+            # Transpositions: answers of one question that are equal but for space can be continued alike.
+            clauses = [" ".join(each.split()) for each in split_steps(following.text)]
+            key = (state.place.tree, *clauses, following.ended)
             choices.append(Choice(following, prior, key, following.ended))
         return Expansion(tuple(choices), tokens, tuple(refused))
 
-    def _repair(self, state: State) -> str:
-        """Give a whole answer the query that may be run; why there is none, else ""."""
-        schema = state.rendered.schema
-        written = extract_sql(state.text)
-        if written is None:
-            state.sql = None
-            return ""
-        repair = mend(written, schema)
-        state.sql, state.repaired = repair.sql, repair.changed
-        return repair.problem
-
     def _fault(self, state: State) -> str | None:
+        """Why a state cannot be in the tree. A whole answer is given the query that may be run."""
+        schema = state.rendered.schema
+
         def run(sql: str) -> QueryResult:
             return self.run(state.question.db_id, sql)
 
         if not state.ended:
-            return partial_fault(state.text, state.rendered.schema, run)
+            return partial_fault(state.text, schema, run) if self.checked else None
+        if written := extract_sql(state.text):
+            repair = mend(written, schema)
+            state.sql, state.repaired = repair.sql, repair.changed
+            if repair.problem:
+                return repair.problem
+        if not self.checked:
+            return None
         return fault(state.sql, run) if state.sql is not None else "not a query"
 
 
 @dataclass(frozen=True, slots=True)
 class ValueSettings:
     """`confidence` scales what the policy's own probability says: below 1, less likely steps are tried
-    sooner. `head` is the part of a value that is the head's, where there is one; `empty` what a result
-    without rows costs.
+    sooner. `head` is the part of a value that is the head's, where there is one, whose score s is read as
+    tanh(s / temperature); `empty` is what a result without rows costs.
     """
 
     confidence: float = 0.25
     head: float = 0.6
     empty: float = 0.3
     temperature: float = 5.0
-    """A head's score s is read as tanh(s / temperature)."""
 
 
 @dataclass(frozen=True, slots=True)
 class StateValue:
-    """The value function of a search.
+    """The value function of a search: one value in [-1, 1] for each state.
 
     The value of a partial answer is the policy's mean probability of a token, mixed with the score of a
-    value head (process preference model) where there is one. A whole answer is run: a failure has the
-    value -1, and no rows cost something.
+    value head (process preference model) where there is an `engine` with one. A whole answer is run: a
+    failure has the value -1, and no rows cost something.
     """
 
     run: Executor
-    engine: Engine | None = None
-    """An engine with a value head; None: the policy's probability alone."""
+    engine: TreeDecoder | None = None
     settings: ValueSettings = ValueSettings()
 
     def __call__(self, states: Sequence[State]) -> list[float]:
-        """One value in [-1, 1] for each state; results and scores are stored in the states."""
+        """The values; results and scores are stored in the states."""
         if self.engine is not None:
             scores = self.engine.score([state.place for state in states])
             for state, score in zip(states, scores, strict=True):
@@ -227,11 +206,8 @@ class StateValue:
         if not state.ended:
             return value
         if state.result is None:
-            state.result = (
-                self.run(state.question.db_id, state.sql)
-                if state.sql
-                else QueryResult(error="no SQL")
-            )
+            none = QueryResult(error="no SQL")
+            state.result = self.run(state.question.db_id, state.sql) if state.sql else none
         if not state.result.ok:
             return -1.0
         return value if state.result.says_something else max(-1.0, value - self.settings.empty)

@@ -6,16 +6,11 @@ a fence, or prose.
 
 A partial query is made executable, to see early that it cannot be right: execution-guided decoding
 (Wang et al. 2018), with relaxations of what is not written yet. The closure of a prefix is a whole query
-that can run only if the prefix can be completed: a FROM with every column is added where it is missing.
-It is compiled, not run (LIMIT 0), so a check costs a fraction of a millisecond.
-
-SQLite reads a double-quoted name that it does not know as text, silently. Here names are written in
-backticks, which it does not forgive; what then is unknown and may be text is quoted as text, plainly.
+that can run only if the prefix can be completed. It is compiled, not run (LIMIT 0), so a check costs a
+fraction of a millisecond.
 
 >>> split_steps("select name from t where a in ( select b from u ) order by c asc")
 ['select name', 'from t', 'where a in ( select b from u )', 'order by c asc']
->>> closure("SELECT name", Schema("shop", (Table("t", (Column("name"),)),)))
-'SELECT name FROM (SELECT NULL AS `name`)'
 """
 
 from __future__ import annotations
@@ -23,18 +18,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from txt2sql.types import Column, QueryResult, Schema, Table  # noqa: F401 - the example above
+from txt2sql.types import QueryResult, Schema
 
-_STARTERS = ("select", "from", "where", "group", "having", "order", "limit", "union", "intersect")
-CLAUSES = frozenset((*_STARTERS, "except"))
+CLAUSES = frozenset("select from where group having order limit union intersect except".split())
 # A tokenizer may cut a keyword; three letters of it, where a word can end a clause, are enough.
 _CUT = frozenset(word[:size] for word in CLAUSES for size in range(3, len(word)))
 _PENDING = frozenset(
     "select distinct all by as on and or not in like between from join where having limit union "
     "intersect except , ( . = < > + - / | ! case when then else with is".split()
 )
-_SET_OPERATORS = frozenset(("union", "intersect", "except", "all"))
-_QUOTES = "'\"`"
 _WORDS = re.compile(r"\w+|[^\w\s]")
 _LINES = re.compile(r"[^\n]*\n|[^\n]+")
 _SPLIT = re.compile(r"\s*[\w]+|\s*[^\w\s]")
@@ -58,11 +50,10 @@ def starts_step(step: str, piece: str) -> bool:
     if not begins or not (piece[0].isspace() or step[-1].isspace() or step[-1] == ")"):
         return False
     last = _WORDS.findall(step[-40:])[-1].lower()
-    if last in _PENDING and not (word.startswith("sel") and last not in _SET_OPERATORS):
+    if last in _PENDING:
         return False
-    if word.startswith("sel") and last in _PENDING | _SET_OPERATORS:
-        return False
-    return _open_at_end(step) == (0, "")
+    rest = _QUOTED.sub("", step)  # what is left of quotes is open
+    return not re.search("['\"`]", rest) and rest.count("(") == rest.count(")")
 
 
 def _thoughts(text: str) -> tuple[int, bool]:
@@ -90,19 +81,6 @@ def _is_thought(line: str) -> bool:
     word = match[0] if match else ""
     is_clause = word.lower() in CLAUSES | _CUT | {"with"}
     return word.istitle() if is_clause else bool(word) and line[0] not in "(["
-
-
-def _open_at_end(text: str) -> tuple[int, str]:
-    """How many parentheses are open at the end of a text, and the quote that is, or ''."""
-    depth, quote = 0, ""
-    for char in text:
-        if quote:
-            quote = "" if char == quote else quote
-        elif char in _QUOTES:
-            quote = char
-        else:
-            depth += (char == "(") - (char == ")")
-    return depth, quote
 
 
 def split_steps(text: str) -> list[str]:
@@ -133,13 +111,8 @@ def clause(step: str) -> str:
     return word[0].lower() if word[0].lower() in CLAUSES | {"with"} else "reason"
 
 
-# ------------------------------------------------------------------------------- what cannot be right
-
-
-def closure(text: str, schema: Schema) -> str | None:
-    """A prefix of a query completed: before its FROM, every column of the schema is in reach. None where
-    nothing can be checked.
-    """
+def partial_fault(text: str, schema: Schema, run: Callable[[str], QueryResult]) -> str | None:
+    """Why a prefix cannot become a query that runs; None where it may."""
     steps = [step for step in split_steps(text) if clause(step) != "reason"]
     kinds = [clause(step) for step in steps]
     if not steps or kinds[0] != "select":
@@ -147,24 +120,20 @@ def closure(text: str, schema: Schema) -> str | None:
     last = max(
         i for i, kind in enumerate(kinds) if kind in ("select", "union", "intersect", "except")
     )
-    body = " ".join(step for step in steps if clause(step) != "limit")
     if "from" in kinds[last:]:
-        return body
+        return fault(" ".join(step for step in steps if clause(step) != "limit"), run)
+    # Before its FROM, every column of the schema is in reach.
     names = dict.fromkeys(c.name.lower() for table in schema.tables for c in table.columns)
     source = ", ".join(f"NULL AS `{name}`" for name in names)
-    head = " ".join(steps[:last])
-    return f"{head} {_QUALIFIER.sub('', steps[last])} FROM (SELECT {source})".strip()
-
-
-def partial_fault(text: str, schema: Schema, run: Callable[[str], QueryResult]) -> str | None:
-    """Why a prefix cannot become a query that runs; None where it may."""
-    closed = closure(text, schema)
-    return fault(closed, run) if closed else None
+    head, select = " ".join(steps[:last]), _QUALIFIER.sub("", steps[last])
+    return fault(f"{head} {select} FROM (SELECT {source})".strip(), run)
 
 
 def fault(sql: str, run: Callable[[str], QueryResult]) -> str | None:
-    """Why SQLite would not compile a query, or None. An unknown name in double quotes may be meant as
-    text; it is checked as text.
+    """Why SQLite would not compile a query, or None.
+
+    SQLite reads a double-quoted name that it does not know as text, silently. Here names are in backticks,
+    which it does not forgive; what then is unknown and may be text is quoted as text.
     """
     strict = in_backticks(sql).rstrip().rstrip(";")
     for _ in range(8):
@@ -180,16 +149,11 @@ def fault(sql: str, run: Callable[[str], QueryResult]) -> str | None:
 
 
 def in_backticks(sql: str) -> str:
-    """SQL whose double-quoted names are in backticks, which SQLite never takes for text.
-
-    >>> in_backticks('SELECT "a b", \\'say "x"\\' FROM t')
-    'SELECT `a b`, \\'say "x"\\' FROM t'
-    """
+    """SQL whose double-quoted names are in backticks, which SQLite never takes for text."""
 
     def name(match: re.Match[str]) -> str:
         inner = match[1]
-        if inner is None or "`" in inner:
-            return match[0]
-        return "`" + inner.replace('""', '"') + "`"
+        quotable = inner is not None and "`" not in inner
+        return "`" + inner.replace('""', '"') + "`" if quotable else match[0]
 
     return _QUOTED.sub(name, sql)

@@ -20,59 +20,39 @@ from importlib import resources
 from typing import Any
 
 from txt2sql.models.vote import Candidate
-from txt2sql.search.mcts import Tree
+from txt2sql.search.mcts import Node, Tree
 from txt2sql.search.states import State
-
-FORMAT = 1
 
 
 def as_json(tree: Tree[State], candidates: Sequence[Candidate] = ()) -> dict[str, Any]:
     """A tree as plain JSON values; `candidates` are the vote's, best first."""
-    numbers = {id(node): i for i, node in enumerate(tree.nodes)}
     chosen = candidates[0].sql if candidates else None
     winning = {answer.sql for answer in candidates[0].answers} if candidates else set()
-    nodes: list[dict[str, Any]] = [
-        {
-            "id": i,
-            "step": node.state.step,
-            "kind": "answer" if node.terminal else "step",
-            "value": _rounded(node.value),
-            "probability": _rounded(node.state.probability),
-            "score": _rounded(node.state.score),
-            "sql": node.state.sql,
-            "result": _result(node.state),
-            "own": node is tree.first,
-            "wins": node.terminal and node.state.sql in winning,
-            "refused": [{"step": step, "reason": reason} for step, reason in node.refused],
-            "edges": [
-                {
-                    "to": numbers[id(edge.node)],
-                    "visits": edge.visits,
-                    "q": _rounded(edge.mean),
-                    "prior": _rounded(edge.prior),
-                }
-                for edge in node.edges or ()
-            ],
-        }
-        for i, node in enumerate(tree.nodes)
-    ]
+    numbers = {id(node): i for i, node in enumerate(tree.nodes)}
     question = tree.root.state.question
     return {
-        "format": FORMAT,
+        "format": 1,
         "question": question.text,
         "db_id": question.db_id,
         "sql": chosen,
         "simulations": tree.simulations,
         "expansions": tree.expansions,
         "tokens": tree.tokens,
-        "seconds": _rounded(tree.seconds),
+        "seconds": round(tree.seconds, 5),
         "reason": tree.reason,
-        "nodes": nodes,
-        "path": _path(nodes, chosen),
+        "nodes": [
+            {
+                **_node(node, numbers),
+                "own": node is tree.first,
+                "wins": node.terminal and node.state.sql in winning,
+            }
+            for node in tree.nodes
+        ],
+        "path": _path(tree, numbers, chosen),
         "candidates": [
             {
                 "sql": candidate.sql,
-                "score": _rounded(candidate.score),
+                "score": round(candidate.score, 5),
                 "answers": len(candidate.answers),
                 "own": candidate.own,
                 "visits": sum(answer.visits for answer in candidate.answers),
@@ -82,38 +62,50 @@ def as_json(tree: Tree[State], candidates: Sequence[Candidate] = ()) -> dict[str
     }
 
 
-def _result(state: State) -> dict[str, Any] | None:
-    result = state.result
-    if result is None:
-        return None
+def _node(node: Node[State], numbers: Mapping[int, int]) -> dict[str, Any]:
+    state, result = node.state, node.state.result
     return {
-        "rows": len(result.rows),
-        "says_something": result.says_something,
-        "error": result.error,
+        "id": numbers[id(node)],
+        "step": state.step,
+        "kind": "answer" if node.terminal else "step",
+        "value": node.value and round(node.value, 5),
+        "probability": round(state.probability, 5),
+        "score": state.score and round(state.score, 5),
+        "sql": state.sql,
+        "result": None
+        if result is None
+        else {
+            "rows": len(result.rows),
+            "says_something": result.says_something,
+            "error": result.error,
+        },
+        "refused": [{"step": step, "reason": reason} for step, reason in node.refused],
+        "edges": [
+            {
+                "to": numbers[id(edge.node)],
+                "visits": edge.visits,
+                "q": round(edge.mean, 5),
+                "prior": round(edge.prior, 5),
+            }
+            for edge in node.edges or ()
+        ],
     }
 
 
-def _path(nodes: Sequence[dict[str, Any]], sql: str | None) -> list[int]:
+def _path(tree: Tree[State], numbers: Mapping[int, int], sql: str | None) -> list[int]:
     """The ids along the most visited way to the chosen answer, root first."""
-    if sql is None:
+    parents: dict[int, tuple[int, Node[State]]] = {}
+    for node in tree.nodes:
+        for edge in node.edges or ():
+            if id(edge.node) not in parents or edge.visits > parents[id(edge.node)][0]:
+                parents[id(edge.node)] = edge.visits, node
+    ends = [node for node in tree.nodes if node.terminal and node.state.sql == sql]
+    if sql is None or not ends:
         return []
-    parents: dict[int, tuple[int, int]] = {}
-    for node in nodes:
-        for edge in node["edges"]:
-            before = parents.get(edge["to"])
-            if before is None or edge["visits"] > before[1]:
-                parents[edge["to"]] = (node["id"], edge["visits"])
-    ends = [node for node in nodes if node["kind"] == "answer" and node["sql"] == sql]
-    at = max(ends, key=lambda node: node["probability"])["id"]
-    path = [at]
-    while at in parents:
-        at = parents[at][0]
-        path.append(at)
-    return path[::-1]
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 5)
+    path = [max(ends, key=lambda node: node.state.probability)]
+    while id(path[-1]) in parents:
+        path.append(parents[id(path[-1])][1])
+    return [numbers[id(node)] for node in reversed(path)]
 
 
 def as_html(tree: Mapping[str, Any]) -> str:

@@ -1,8 +1,8 @@
 """Training of the process preference model: Bradley-Terry on pairs of steps, then a scale and a vote.
 
 Source: rStar-Math (Guan et al. 2025), loss -log sigmoid(better - worse) over pairs from search trees
-(`trees`). The head reads hidden states of the frozen policy, all steps of a tree in one forward pass
-(`models.ppm.tree_states`). Databases that the head was not trained on then say
+(`trees`). The head reads hidden states of the frozen policy, as a search does
+(`models.ppm.step_states`). Databases that the head was not trained on then say
 
 - which epoch to keep, by its loss,
 - the scale of scores: tanh(s / 5) is the reward to be expected (Platt 1999 on whole answers),
@@ -30,7 +30,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from txt2sql.models.decoder import Decoder
-from txt2sql.models.ppm import Preference, PreferenceHead, TokenTree, answer_ids, tree_states
+from txt2sql.models.ppm import Preference, PreferenceHead, step_states
 from txt2sql.models.vote import Weights, choose
 from txt2sql.training.loop import Progress, silent
 from txt2sql.training.settings import PPMSettings
@@ -91,16 +91,11 @@ def read(
             chosen = pairs(tree, settings.margin, settings.per_side)
             numbers = {n for pair in chosen for n in (pair.better, pair.worse)}.union(tree.answers)
             if numbers:
-                tokens = TokenTree()
-                ends = []
+                steps = []
                 for number in sorted(numbers):
-                    node = tree.nodes[number]
-                    ends.append(tokens.add(answer_ids(policy.vocabulary, node.text, node.ended)))
+                    steps.append((tree.nodes[number].text, tree.nodes[number].ended))
                     result.rows[len(result.trees), number] = len(result.rows)
-                with torch.no_grad():
-                    # (tokens of the tree, size); only the last token of each step is kept.
-                    hidden = tree_states(model, policy.encode(prompts(tree))[0], tokens)
-                states.append(hidden[ends].float().cpu())
+                states.append(step_states(policy, prompts(tree), steps))
                 result.pairs += [(len(result.trees), pair) for pair in chosen]
                 result.trees.append(tree)
             advance(f"{len(result.pairs)} pairs")

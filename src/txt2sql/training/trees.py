@@ -80,7 +80,7 @@ class JudgedTree:
                 result = QueryResult(("n",), ((node.result,),)) if node.says else QueryResult()
             score = (scores or {}).get(i, 0.0)
             ballots.append(
-                ScoredAnswer(str(i), node.probability, 1, 0.0, result, own=node.own, score=score)
+                ScoredAnswer(str(i), node.probability, 1, result, own=node.own, score=score)
             )
         return ballots
 
