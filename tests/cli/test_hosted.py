@@ -148,7 +148,7 @@ def test_no_key_is_in_the_traceback_of_a_failure(
     """With everything that a traceback can show: causes, and the repr of every local variable."""
     from txt2sql.models.hosted import HostedPredictor
 
-    monkeypatch.setattr(HostedPredictor, "_prediction", lambda *_: 1 / 0)
+    monkeypatch.setattr(HostedPredictor, "_choose", lambda *_: 1 / 0)
     monkeypatch.setenv("TXT2SQL_DEBUG", "1")
     stub = StubProvider(ANSWERS)
     arguments = ["evaluate", "--dataset", str(shops), "--model"]

@@ -6,7 +6,6 @@ import os
 import runpy
 import signal
 import sqlite3
-import time
 from contextlib import closing
 from dataclasses import replace
 from importlib.util import find_spec
@@ -18,7 +17,8 @@ import pytest
 from txt2sql.costs import Price
 from txt2sql.errors import ConfigError, ModelError
 from txt2sql.models.api_keys import Keys
-from txt2sql.models.hosted import Answer, APIGenerator, RequestSettings, Unanswered, load
+from txt2sql.models.hosted import APIGenerator, RequestSettings, Unanswered, load
+from txt2sql.models.responses import Response
 from txt2sql.prompts import render
 from txt2sql.types import Column, Prompt, Sampling, Schema, Table
 
@@ -39,7 +39,7 @@ PROTOCOLS = {
     "anthropic": ("anthropic/claude-3-opus-20240229", ""),
 }
 SCHEMA = Schema("shop", (Table("shop", (Column("city"), Column("opened", "number"))),))
-FAST = RequestSettings(timeout_s=1.5, first_wait_s=0.01, longest_wait_s=0.05)
+FAST = RequestSettings(timeout_s=1.5, first_wait_s=0.01)
 PRICE = Price(30.0, 60.0)
 SECRET = "sk-test-0123456789abcdefghijklmnop"
 
@@ -49,7 +49,7 @@ def prompts(n: int) -> list[tuple[str, Prompt]]:
     return [(question, render(question, SCHEMA)) for question in questions]
 
 
-def ask(generator: APIGenerator, n: int) -> dict[str, Answer | Unanswered]:
+def ask(generator: APIGenerator, n: int) -> dict[str, Response | Unanswered]:
     return dict(generator.ask(prompts(n), Sampling()))
 
 
@@ -134,12 +134,17 @@ def test_a_provider_that_always_fails_is_left_alone(store: Path) -> None:
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_an_answer_has_text_tokens_and_a_price(store: Path, protocol: str) -> None:
     with StubProvider({"How many shops opened in year 0?": "SELECT 42"}) as url:
-        [(_, answer)] = hosted(url, store, protocol).ask(prompts(1), Sampling())
-    assert isinstance(answer, Answer)
-    completion = answer.completion
-    assert (completion.text, completion.completion_tokens) == ("SELECT 42", 3)
-    assert completion.prompt_tokens > 20 and answer.seconds > 0
-    assert answer.dollars == pytest.approx((30 * completion.prompt_tokens + 60 * 3) / 1e6)
+        generator = hosted(url, store, protocol)
+        [(_, answer)] = generator.ask(prompts(1), Sampling())
+    assert isinstance(answer, Response) and answer.seconds > 0
+    assert (answer.text, answer.completion_tokens) == ("SELECT 42", 3)
+    assert answer.prompt_tokens > 20
+    paid = (30 * answer.prompt_tokens + 60 * 3) / 1e6
+    assert (
+        generator.dollars(answer)
+        == pytest.approx(paid)
+        == generator.responses.spent(generator.name)
+    )
 
 
 def test_the_system_message_and_the_limits_reach_the_model(store: Path) -> None:
@@ -171,18 +176,16 @@ def test_requests_are_spaced_and_limited_in_number_and_a_pause_holds_for_all(sto
         ask(hosted(url, store.with_name("other"), settings=slow), 5)
         assert stub.times[-1] - stub.times[0] > 4 * 0.05 * 0.9
         stub.times.clear()
-        generator = hosted(url, store.with_name("paused"))
-        generator._pace.pause(0.2)  # as a provider's Retry-After makes it
-        start = time.monotonic()
-        ask(generator, 1)
-        assert stub.times[0] - start > 0.18
+        stub.faults, stub.kinds, stub.retry_after = 1.0, ("429",), 0.3
+        ask(hosted(url, store.with_name("paused"), settings=replace(FAST, attempts=2)), 2)
+        assert stub.times[2] - stub.times[1] > 0.25
 
 
 def answered_or_accounted(
-    stub: Any, generator: APIGenerator, answers: dict[str, Answer | Unanswered], n: int
+    stub: Any, generator: APIGenerator, answers: dict[str, Response | Unanswered], n: int
 ) -> None:
     assert len(answers) == n
-    good = {key for key, answer in answers.items() if isinstance(answer, Answer)}
+    good = {key for key, answer in answers.items() if isinstance(answer, Response)}
     assert all(stub.answered[question] == 1 for question in good), "asked again after an answer"
     assert all(answer.reason for answer in answers.values() if isinstance(answer, Unanswered))
     assert generator.responses.spent(generator.account) >= stub.bill - 1e-9
@@ -199,7 +202,7 @@ def test_with_three_of_ten_requests_failing_every_question_is_answered_once(
         again = ask(generator, 20)
     assert sum(stub.faults_given.values()) >= 3
     answered_or_accounted(stub, generator, answers, 20)
-    assert sum(isinstance(answer, Answer) for answer in again.values()) >= 19
+    assert sum(isinstance(answer, Response) for answer in again.values()) >= 19
 
 
 def test_the_budget_is_used_up_and_never_passed_not_by_a_second_run_either(store: Path) -> None:
@@ -218,7 +221,7 @@ def test_where_no_answer_gets_lost_the_books_agree_to_the_last_digit(store: Path
     with stub as url:
         generator = hosted(url, store, "anthropic", max_cost=0.5)
         answers = ask(generator, 20)
-    dollars = sum(a.dollars or 0 for a in answers.values() if isinstance(a, Answer))
+    dollars = sum(generator.dollars(a) or 0 for a in answers.values() if isinstance(a, Response))
     spent = generator.responses.spent(generator.account)
     assert (dollars, spent) == pytest.approx((stub.bill, stub.bill), abs=1e-9)
 
@@ -252,7 +255,7 @@ def test_a_kill_loses_nothing(store: Path) -> None:
         answers = dict(generator.ask(pairs, Sampling()))
     assert kill_after - 5 <= stored < len(pairs), "an answer was given before it was stored"
     assert set(answers) == {question for question, _ in pairs}
-    assert sum(isinstance(answer, Answer) for answer in answers.values()) >= len(pairs) - 5
+    assert sum(isinstance(answer, Response) for answer in answers.values()) >= len(pairs) - 5
     twice = sum(count - 1 for count in stub.answered.values())
     assert twice <= FAST.concurrency, "only what was under way when it died may be asked again"
     assert generator.responses.spent(generator.account) >= stub.bill - 1e-9
