@@ -32,7 +32,6 @@ COMMANDS = {
     "runs": "runs:runs",
     "synth": "synth:synth",
     "adapt": "adapt:adapt",
-    "merge": "export:merge",
     "export": "export:export",
     "data": "data:app",
     "train": "train:app",

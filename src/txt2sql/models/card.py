@@ -175,7 +175,7 @@ def _render(facts: Facts, adapter: bool) -> str:
         "## Use\n\nIn txt2sql, which renders the prompts it was trained on:",
         '    txt2sql ask --model FOLDER --db shop.sqlite "How many shops are there?"',
         "To have one model without peft, merge it into its base:\n\n"
-        "    txt2sql merge FOLDER --output merged"
+        "    txt2sql export FOLDER --output merged"
         if adapter
         else "",
         f"## Licences of its parts\n\n{'; '.join(licences)}." if licences else "",

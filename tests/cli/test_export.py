@@ -1,4 +1,4 @@
-"""`txt2sql merge` and `txt2sql export`: an adapter, from typing to asking."""
+"""`txt2sql export`: an adapter, from typing to asking."""
 
 from __future__ import annotations
 
@@ -32,25 +32,16 @@ def adapter(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
     return folder
 
 
-def test_what_cannot_be_merged_is_told_and_nothing_written(
+def test_what_cannot_be_exported_is_told_and_nothing_written(
     adapter: Path, tmp_path: Path, refused: Callable[..., str]
 ) -> None:
-    assert "no model" in refused("merge", "no", "--output", "out")
-    assert "nothing to merge" in refused("merge", "bundled", "--output", "out")
-    sentence = refused("merge", adapter, "--output", "out", "--dtype", "int4")
+    assert "no model" in refused("export", "no", "--output", "out")
+    sentence = refused("export", adapter, "--output", "out", "--dtype", "int4")
     assert "choose float32, float16 or bfloat16" in sentence
+    onnx = ("--output", "out", "--format", "onnx")
+    assert "--dtype is for" in refused("export", adapter, *onnx, "--dtype", "float16")
+    assert "choose 4, 8 or 32 bits" in refused("export", adapter, *onnx, "--bits", "5")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_options_of_export_that_do_not_go_together(
-    tmp_path: Path, refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    target = ("--format", "gguf", "--output", "x.gguf")
-    assert "--outtype" in refused("export", "bundled", *target, "--dtype", "float16")
-    (tmp_path / "config.json").write_text('{"model_type": "phi"}')
-    monkeypatch.delenv("LLAMA_CPP", raising=False)
-    monkeypatch.setenv("PATH", "")
-    assert "git clone" in refused("export", tmp_path, *target)
 
 
 def test_a_merged_model_answers(
@@ -58,9 +49,9 @@ def test_a_merged_model_answers(
 ) -> None:
     from txt2sql.models import torch_engine
 
-    done = txt2sql("merge", adapter, "--output", "merged")
+    done = txt2sql("export", adapter, "--output", "merged")
     assert (done.code, done.out.strip()) == (0, "merged")
-    assert "not empty" in refused("merge", adapter, "--output", "merged")
+    assert "not empty" in refused("export", adapter, "--output", "merged")
     # What it answers is chance.
     answer = txt2sql("ask", "--json", "--model", "merged", "How many shops are there?").json
     assert answer["model"] == "merged"
