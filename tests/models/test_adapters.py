@@ -80,7 +80,7 @@ def edit(adapter: Path, **changes: object) -> None:
 
 @pytest.mark.parametrize("settings", [{"r": 0}, {"alpha": 0}, {"dropout": 1.0}, {"targets": ()}])
 def test_settings_that_cannot_be_are_refused(settings: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=f"{next(iter(settings))} is|a rank is 1 or more"):
+    with pytest.raises(ValueError, match=f"{next(iter(settings))} is"):
         Adapter(**settings)
 
 

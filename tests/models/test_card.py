@@ -116,9 +116,7 @@ def test_an_adapter_that_nobody_else_could_load_is_not_uploaded(
     assert set(hub.files) == {"adapter_config.json"}
 
 
-def test_a_folder_is_uploaded_to_a_private_repository_and_a_file_alone(
-    hub: Hub, folder: Path
-) -> None:
+def test_a_folder_is_uploaded_to_a_private_repository(hub: Hub, folder: Path) -> None:
     def private(repository: dict[str, object]) -> bool:
         return True in (repository.get("private"), repository.get("visibility") == "private")
 
@@ -126,9 +124,8 @@ def test_a_folder_is_uploaded_to_a_private_repository_and_a_file_alone(
     assert hub.created[0]["name"] == "model" and hub.created[0]["organization"] == "me"
     assert private(hub.created[0])
     assert hub.files == {n: (folder / n).read_bytes() for n in ("config.json", "README.md")}
-    hub.files.clear()
-    push(folder / "config.json", "me/model", private=False)
-    assert not private(hub.created[1]) and set(hub.files) == {"config.json"}
+    push(folder, "me/model", private=False)
+    assert not private(hub.created[1])
 
 
 def test_a_card_says_what_is_known_and_no_path(tmp_path: Path) -> None:

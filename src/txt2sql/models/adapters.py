@@ -11,10 +11,6 @@ model answers. An entry that is damaged, or was made for other weights, is passe
     <cache folder>/adapters/<fingerprint>/      a PEFT adapter, with adapted.json beside its files
 
 Importing this module loads neither torch nor peft.
-
->>> adapted = attach(model, Adapter(r=16, dora=True, dropout=0.0), "phi")  # doctest: +SKIP
->>> find(schema, Path("shop.sqlite"))  # doctest: +SKIP
-(DatabaseAdapter(folder=PosixPath('.../adapters/5f0c…'), base='bundled', database='shop', ...), '')
 """
 
 from __future__ import annotations
@@ -40,6 +36,8 @@ from txt2sql.types import Schema
 ALL_LINEAR = "all-linear"
 """As the only target: every linear layer but the output layer (Dettmers et al. 2023)."""
 FILE = "adapted.json"
+# peft imports bitsandbytes, which on a CPU complains of a kernel that only 4-bit weights want.
+logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +55,9 @@ class Adapter:
     rslora: bool = False
 
     def __post_init__(self) -> None:
-        if self.r < 1:
-            raise ValueError(f"r is {self.r}, and a rank is 1 or more")
-        if self.alpha < 1:
-            raise ValueError(f"alpha is {self.alpha}, and it must be 1 or more")
+        for name, value in (("r", self.r), ("alpha", self.alpha)):
+            if value < 1:
+                raise ValueError(f"{name} is {value}, and it must be 1 or more")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout is {self.dropout}, and it must be 0 or more and below 1")
         if self.targets is not None and not self.targets:
@@ -82,11 +79,8 @@ def attach(
     if adapter.dora and adapter.dropout:
         # With dropout the inputs of the adapter differ from the layer's, and peft computes it twice.
         report("DoRA with dropout takes about 1.6 times as long per step; dropout 0 is faster")
-    _quiet_bitsandbytes()
     from peft import LoraConfig, TaskType, get_peft_model
-    from transformers.pytorch_utils import Conv1D
 
-    modules = dict(model.named_modules())
     config = LoraConfig(
         r=adapter.r,
         lora_alpha=adapter.alpha,
@@ -94,13 +88,10 @@ def attach(
         use_dora=adapter.dora,
         use_rslora=adapter.rslora,
         target_modules=list(targets),
-        fan_in_fan_out=any(
-            isinstance(modules[name], Conv1D) for name in _matching(modules, targets)
-        ),
         task_type=TaskType.CAUSAL_LM,
     )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # peft's, about its own future
+        warnings.simplefilter("ignore")  # peft's, about its own future and layers of GPT-2's kind
         adapted = get_peft_model(model, config)
     config.base_model_name_or_path = base_name(str(model.config._name_or_path or ""))
     return adapted
@@ -112,19 +103,28 @@ def target_modules(
     architecture: str = "",
     report: Callable[[str], None] = lambda line: None,
 ) -> tuple[str, ...]:
-    """Names of the modules to adapt, each of which the model has."""
+    """Names of the linear layers to adapt, or their ends, each of which the model has.
+
+    An unknown architecture gets an adapter at every linear layer but the output layer.
+    """
+    import torch
+    from transformers.pytorch_utils import Conv1D
+
     kind = architecture or str(model.config.model_type)
-    linear = linear_layers(model)
+    output = model.get_output_embeddings()
+    linear = [
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, (torch.nn.Linear, Conv1D)) and module is not output
+    ]
     wanted = adapter.targets or LORA_TARGETS.get(kind, ())
     if not wanted:
         report(f"no targets are known for '{kind}' models: every linear layer gets an adapter")
-    if not linear:
-        raise ModelError(f"this '{kind}' model has no linear layer that could get an adapter")
-    there = sorted({name.rsplit(".", 1)[-1] for name in linear})
     if not wanted or tuple(wanted) == (ALL_LINEAR,):
         return tuple(linear)
     for target in wanted:
-        if not _matching(linear, (target,)):
+        if not any(f".{name}".endswith(f".{target}") for name in linear):
+            there = sorted({name.rsplit(".", 1)[-1] for name in linear})
             near = difflib.get_close_matches(target, there, n=1)
             hint = f"did you mean '{near[0]}'? " if near else ""
             raise ModelError(
@@ -134,19 +134,6 @@ def target_modules(
     return tuple(wanted)
 
 
-def linear_layers(model: Any) -> list[str]:
-    """Full names of the layers that can get an adapter, quantised ones too; not the output layer."""
-    import torch
-    from transformers.pytorch_utils import Conv1D
-
-    output = model.get_output_embeddings()
-    return [
-        name
-        for name, module in model.named_modules()
-        if isinstance(module, (torch.nn.Linear, Conv1D)) and module is not output
-    ]
-
-
 def load_adapter(model: Any, folder: Path) -> Any:
     """The model with the adapter of a folder beside its weights, as a PeftModel to infer with.
 
@@ -154,7 +141,6 @@ def load_adapter(model: Any, folder: Path) -> Any:
     a damaged file raises whatever its reader does.
     """
     check_files(folder)
-    _quiet_bitsandbytes()
     from peft import PeftModel, get_peft_model_state_dict
     from peft.utils import load_peft_weights
 
@@ -197,12 +183,8 @@ def merged(adapted: Any) -> Any:
     import torch
     from peft.tuners.lora import LoraLayer
 
-    layers: dict[str, Any] = {
-        name: m for name, m in adapted.named_modules() if isinstance(m, LoraLayer)
-    }
-    if not layers:
-        return adapted
-    for name, layer in layers.items():
+    layers = [(n, m) for n, m in adapted.named_modules() if isinstance(m, LoraLayer)]
+    for name, layer in layers:
         weight = layer.get_base_layer().weight
         dtype = weight.dtype
         layer.float()
@@ -213,7 +195,7 @@ def merged(adapted: Any) -> Any:
                 f"'{name}' is not a number after merging in {str(dtype).removeprefix('torch.')}; "
                 "take another dtype (float32, bfloat16), or train the adapter again"
             )
-    return adapted.unload()
+    return adapted.unload() if layers else adapted
 
 
 def base_name(source: str) -> str:
@@ -222,17 +204,6 @@ def base_name(source: str) -> str:
     if not source or not folder.is_dir():
         return source
     return "bundled" if folder.resolve() == BUNDLED.resolve() else str(folder.resolve())
-
-
-def _quiet_bitsandbytes() -> None:
-    """peft imports bitsandbytes, which on a CPU complains of a kernel that only 4-bit weights want."""
-    logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
-
-
-def _matching(names: Any, targets: tuple[str, ...]) -> list[str]:
-    """The names that peft would adapt: equal to a target, or ending in one after a dot."""
-    ends = tuple(f".{target}" for target in targets)
-    return [name for name in names if name in targets or name.endswith(ends)]
 
 
 # ---------------------------------------------------------------------------------------- registry
@@ -246,8 +217,6 @@ class DatabaseAdapter:
     base: str
     database: str
     path: str
-    results: Mapping[str, Any]
-    """The accuracy before and after, as the report of `txt2sql adapt` has it."""
     weights: str
     """The mark of the base model's weights."""
 
@@ -292,7 +261,10 @@ def weights_mark(base: str) -> str:
 def put_to_use(
     schema: Schema, path: Path, adapter: Path, base: str, results: Mapping[str, Any]
 ) -> DatabaseAdapter:
-    """Have `adapter` answer for databases of this schema from now on, instead of any earlier one."""
+    """Have `adapter` answer for databases of this schema from now on, instead of any earlier one.
+
+    `results` are the accuracy before and after, as the report of `txt2sql adapt` has them.
+    """
     folder = _registered(schema)
     part, old = (folder.with_name(f".{folder.name}.{os.getpid()}.{end}") for end in ("part", "old"))
     for leftover in (part, old):
@@ -347,9 +319,8 @@ def entries() -> Iterator[DatabaseAdapter]:
 
 def forget(schema: Schema) -> bool:
     """Have the plain model answer again; False where no adapter was in use."""
-    folder = _registered(schema)
-    was_there = folder.is_dir()
-    shutil.rmtree(folder, ignore_errors=True)
+    was_there = _registered(schema).is_dir()
+    shutil.rmtree(_registered(schema), ignore_errors=True)
     return was_there
 
 
@@ -358,10 +329,10 @@ def _registered(schema: Schema) -> Path:
 
 
 def _read(folder: Path) -> DatabaseAdapter:
-    kinds = {"base": str, "database": str, "path": str, "measured": dict, "weights": str}
+    names = ("base", "database", "path", "weights")
     try:
         facts = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        if not all(isinstance(facts[key], kind) for key, kind in kinds.items()):
+        if not all(isinstance(facts[name], str) for name in names):
             raise TypeError(f"{FILE} lacks something")
         if not (folder / "adapter_config.json").is_file():
             raise OSError("adapter_config.json is missing")
@@ -369,4 +340,4 @@ def _read(folder: Path) -> DatabaseAdapter:
         raise ModelError(
             f"the adapter in '{folder}' is damaged ({error}); run txt2sql adapt again"
         ) from error
-    return DatabaseAdapter(folder, *(facts[key] for key in kinds))
+    return DatabaseAdapter(folder, *(facts[name] for name in names))
