@@ -38,16 +38,16 @@ def test_short_names_and_hub_ids_in_any_case() -> None:
     assert resolve("mistralai/mistral-7b-v0.1").name == "mistral-7b"
     assert resolve("bundled").folder == BUNDLED and resolve("bundled").architecture == "qwen2"
     other = resolve("someone/their.model-1")
-    assert (other.source, other.lora_targets) == (other.name, ())
+    assert (other.source, other.architecture) == (other.name, "")
 
 
 def test_a_folder_says_its_architecture_and_an_adapter_has_that_of_its_base(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "phi"}))
     card = resolve(str(tmp_path))
     assert card.source == str(tmp_path)
-    assert card.lora_targets == ("q_proj", "k_proj", "v_proj", "dense")
+    assert card.architecture == "phi"
     (tmp_path / "config.json").unlink()
     config = {"base_model_name_or_path": "microsoft/Phi-3.5-mini-instruct"}
     (tmp_path / "adapter_config.json").write_text(json.dumps(config))
-    assert resolve(tmp_path).lora_targets == ("qkv_proj", "o_proj")
+    assert resolve(tmp_path).architecture == "phi3"
     assert {card.architecture for card in MODELS.values()} <= LORA_TARGETS.keys()
