@@ -13,39 +13,20 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.numpy import load_file, save_file
 from torch import Tensor, nn
 
 from txt2sql.models.onnx_engine import MEMBERS
-from txt2sql.models.onnx_weights import BLOCK
+from txt2sql.models.onnx_weights import BLOCK, BlockWeights
 
 _LEVELS = 15
 _DAMPING = 0.01
 _SHRINKS = tuple(1 - 0.02 * i for i in range(16))
 """Shares of a block's range that are tried: clipping an outlier may serve the others better."""
-
-
-@dataclass(frozen=True, slots=True)
-class Quantised:
-    """A matrix (outputs, inputs) in blocks of BLOCK inputs.
-
-    levels: (outputs, inputs) uint8 in 0..15; scales and zeros: (outputs, inputs / BLOCK), zeros uint8.
-    """
-
-    levels: Tensor
-    scales: Tensor
-    zeros: Tensor
-
-    def dequantised(self) -> Tensor:
-        """(outputs, inputs) in the scales' precision."""
-        rows, columns = self.levels.shape
-        blocks = self.levels.view(rows, -1, BLOCK).float() - self.zeros.unsqueeze(-1).float()
-        return (blocks * self.scales.float().unsqueeze(-1)).view(rows, columns)
 
 
 def block_range(block: Tensor, weights: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -74,7 +55,7 @@ def _rounded(block: Tensor, scale: Tensor, zero: Tensor) -> Tensor:
     return (levels - zero[:, None]) * scale[:, None]
 
 
-def nearest(weight: Tensor) -> Quantised:
+def nearest(weight: Tensor) -> BlockWeights:
     """Every weight to its nearest level."""
     rows, columns = weight.shape
     blocks = weight.float().reshape(-1, BLOCK)
@@ -83,7 +64,7 @@ def nearest(weight: Tensor) -> Quantised:
     return _quantised(levels.view(rows, columns), scales.view(rows, -1), zeros.view(rows, -1))
 
 
-def gptq(weight: Tensor, hessian: Tensor) -> Quantised:
+def gptq(weight: Tensor, hessian: Tensor) -> BlockWeights:
     """Levels that keep `weight @ inputs`, where `hessian` (inputs, inputs) is the sum of x x^T.
 
     Columns are rounded from first to last; each error is spread over the columns to come by the
@@ -120,8 +101,10 @@ def gptq(weight: Tensor, hessian: Tensor) -> Quantised:
     return _quantised(levels, torch.stack(scales, 1), torch.stack(zeros, 1))
 
 
-def _quantised(levels: Tensor, scales: Tensor, zeros: Tensor) -> Quantised:
-    return Quantised(levels.to(torch.uint8), scales.half(), zeros.to(torch.uint8))
+def _quantised(levels: Tensor, scales: Tensor, zeros: Tensor) -> BlockWeights:
+    kinds = torch.uint8, torch.float16, torch.uint8
+    arrays = (each.to(kind).numpy() for each, kind in zip((levels, scales, zeros), kinds))
+    return BlockWeights(*arrays, bits=4)
 
 
 @torch.inference_mode()
@@ -129,14 +112,14 @@ def quantise_model(
     model: Any,
     rows: Sequence[Sequence[int]],
     report: Callable[[str], None] = print,
-) -> dict[str, Quantised]:
+) -> dict[str, BlockWeights]:
     """Quantise every linear layer of a causal model's blocks by GPTQ, in place, layer by layer.
 
     `rows` are calibration prompts with answers as token ids. A layer sees inputs that earlier
     quantised layers made, as it will when the model answers. Returns the levels by module name; the
     model holds the dequantised weights.
     """
-    result: dict[str, Quantised] = {}
+    result: dict[str, BlockWeights] = {}
     states, arguments = _first_states(model, rows)
     for number, layer in enumerate(model.model.layers):
         groups = list(_groups(layer))
@@ -144,7 +127,7 @@ def quantise_model(
         for group, moment in zip(groups, moments, strict=True):
             for name, module in group:
                 weight, quantised = module.weight.data, gptq(module.weight.data, moment)
-                rounded = quantised.dequantised()
+                rounded = torch.from_numpy(quantised.dequantised())
                 loss = _power(rounded - weight, moment) / _power(weight, moment)
                 report(f"layer {number} {name}: {loss:.1e}")
                 weight.copy_(rounded)
@@ -213,11 +196,12 @@ def _second_moments(
 
 # ------------------------------------------------------------------------------------- files
 
+_PARTS = ("levels", "scales", "zeros")
 LEVELS_FILE = "levels.safetensors"
 """Beside the dequantised weights of a base: the levels that they were made from."""
 
 
-def nearest_levels(model: Any) -> dict[str, Quantised]:
+def nearest_levels(model: Any) -> dict[str, BlockWeights]:
     """Every linear layer of the blocks by `nearest`, by module name."""
     return {
         f"model.layers.{name}": nearest(module.weight.data)
@@ -226,23 +210,23 @@ def nearest_levels(model: Any) -> dict[str, Quantised]:
     }
 
 
-def write_levels(levels: dict[str, Quantised], folder: Path) -> None:
+def write_levels(levels: dict[str, BlockWeights], folder: Path) -> None:
     """Write the levels of a quantised base beside its weights."""
-    tensors = {
-        f"{name}.{part}": getattr(quantised, part).contiguous()
+    arrays = {
+        f"{name}.{part}": getattr(quantised, part)
         for name, quantised in levels.items()
-        for part in ("levels", "scales", "zeros")
+        for part in _PARTS
     }
-    save_file(tensors, str(folder / LEVELS_FILE))
+    save_file(arrays, folder / LEVELS_FILE)
 
 
-def read_levels(folder: Path) -> dict[str, Quantised] | None:
+def read_levels(folder: Path) -> dict[str, BlockWeights] | None:
     """The levels beside a base, or None where it was not quantised."""
     path = folder / LEVELS_FILE
     if not path.is_file():
         return None
-    tensors = load_file(str(path))
+    arrays = load_file(path)
     return {
-        name: Quantised(*(tensors[f"{name}.{part}"] for part in ("levels", "scales", "zeros")))
-        for name in sorted({key.rpartition(".")[0] for key in tensors})
+        name: BlockWeights(*(arrays[f"{name}.{part}"] for part in _PARTS), bits=4)
+        for name in sorted({key.rpartition(".")[0] for key in arrays})
     }
