@@ -183,7 +183,9 @@ def merged(adapted: Any) -> Any:
     import torch
     from peft.tuners.lora import LoraLayer
 
-    layers = [(n, m) for n, m in adapted.named_modules() if isinstance(m, LoraLayer)]
+    layers: list[tuple[str, Any]] = [
+        (n, m) for n, m in adapted.named_modules() if isinstance(m, LoraLayer)
+    ]
     for name, layer in layers:
         weight = layer.get_base_layer().weight
         dtype = weight.dtype

@@ -162,7 +162,7 @@ def build(shape: Shape, tensors: Mapping[str, Array], quantised: Mapping[str, Bl
 
     def norm(source: str, weight: str, name: str) -> str:
         inputs = [source, constant(f"{name}.weight", tensors[weight])]
-        options = {"axis": -1, "epsilon": shape.epsilon, "stash_type": 1}
+        options: dict[str, Any] = {"axis": -1, "epsilon": shape.epsilon, "stash_type": 1}
         return add("SimplifiedLayerNormalization", inputs, name, **options)
 
     def attention(source: str, n: int) -> str:

@@ -97,8 +97,10 @@ class BlockWeights:
     def joined(cls, parts: Sequence[BlockWeights]) -> BlockWeights:
         """One matrix of the outputs of all."""
         names = ("levels", "scales", "zeros")
-        arrays = (np.concatenate([getattr(part, name) for part in parts]) for name in names)
-        return cls(*arrays, bits=parts[0].bits)
+        levels, scales, zeros = (
+            np.concatenate([getattr(part, name) for part in parts]) for name in names
+        )
+        return cls(levels, scales, zeros, parts[0].bits)
 
     def dequantised(self) -> Array:
         """(outputs, inputs) in single precision."""

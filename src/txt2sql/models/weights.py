@@ -36,6 +36,7 @@ from txt2sql.models.catalog import (
     read_json,
     resolve,
 )
+from txt2sql.models.onnx_weights import read_tensors
 
 _SOME_BILLIONS = 1_000_000_000
 _BEYOND_CACHE = 4_000_000
@@ -96,12 +97,7 @@ def _config_and_tokenizer(card: ModelCard) -> tuple[Any, Any]:
 
 
 def _read(
-    card: ModelCard,
-    config: Any,
-    tokenizer: Any,
-    device: str,
-    dtype: str | None,
-    options: dict[str, Any],
+    card: ModelCard, config: Any, tokenizer: Any, device: str, dtype: str | None, options: Any
 ) -> Any:
     """The model of a card, an adapter merged into its base; not yet on its device.
 
@@ -109,7 +105,15 @@ def _read(
     """
     folder = card.folder
     if folder is not None and is_exported(folder):
-        return _read_exported(card, folder, config, tokenizer, dtype)
+        with _explained(card):
+            model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+            model.load_state_dict(read_tensors(folder, config.to_dict()), strict=False)
+            model.tie_weights()
+            if (folder / ADAPTER).is_dir():
+                model = merged(load_adapter(model, folder / ADAPTER))
+            ends = read_json(folder / "prompt.json").get("end_ids")
+            model.generation_config.eos_token_id = ends or tokenizer.eos_token_id
+        return model if dtype in (None, "auto") else model.to(_dtype(dtype))
     if folder is not None and is_adapter(folder):
         check_files(folder)  # before the base is loaded, which takes minutes where it is large
         model = _read(base_of(folder), config, tokenizer, device, dtype, options)
@@ -136,26 +140,6 @@ def _read(
             "download or copy the model again"
         )
     return model
-
-
-def _read_exported(
-    card: ModelCard, folder: Path, config: Any, tokenizer: Any, dtype: str | None
-) -> Any:
-    """The model of an exported folder: its levels dequantised, and the adapter that lies beside them
-    merged in.
-    """
-    from txt2sql.models.onnx_weights import read_tensors
-
-    with _explained(card):
-        model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
-        model.load_state_dict(read_tensors(folder, config.to_dict()), strict=False)
-        model.tie_weights()
-        if (folder / ADAPTER).is_dir():
-            model = merged(load_adapter(model, folder / ADAPTER))
-        ends = read_json(folder / "prompt.json").get("end_ids")
-        model.generation_config.eos_token_id = ends or tokenizer.eos_token_id
-    named = _dtype(dtype) if dtype else torch.float32
-    return model.to(named) if isinstance(named, torch.dtype) else model
 
 
 def read_gguf(path: Path) -> tuple[Any, Any]:
@@ -193,17 +177,13 @@ def read_gguf(path: Path) -> tuple[Any, Any]:
 
 def choose_device(device: str | None = None) -> str:
     """The named device, when it is there, else the best one: cuda, mps, cpu."""
-    available = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
-    }
-    if device is None:
-        return next(name for name, present in available.items() if present)
-    if not available.get(device.split(":")[0], False):
-        names = ", ".join(name for name, present in available.items() if present)
-        raise ModelError(f"this machine has no device '{device}'; choose one of {names}")
-    return device
+    present = ["cuda"] * torch.cuda.is_available() + ["mps"] * torch.backends.mps.is_available()
+    present.append("cpu")
+    if device is not None and device.split(":")[0] not in present:
+        raise ModelError(
+            f"this machine has no device '{device}'; choose one of {', '.join(present)}"
+        )
+    return device or present[0]
 
 
 def choose_dtype(device: str, parameters: int = 0) -> torch.dtype:
