@@ -94,12 +94,9 @@ def test_what_cannot_be_asked_for_is_refused(store: Path) -> None:
 
 def test_no_server_is_no_answer_and_no_cost(store: Path) -> None:
     generator = hosted("http://127.0.0.1:9", store, max_cost=1.0)
-    answers = ask(generator, 2)
-    assert {type(answer) for answer in answers.values()} == {Unanswered}
-    assert "no connection" in str(answers)
-    assert generator.responses.spent(generator.account) == 0.0
     with pytest.raises(ModelError, match="gave no answer: no connection"):
         generator.generate([prompts(1)[0][1]], Sampling())
+    assert generator.responses.spent(generator.account) == 0.0
 
 
 @pytest.mark.parametrize(
@@ -132,12 +129,19 @@ def test_a_provider_that_always_fails_is_left_alone(store: Path) -> None:
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_an_answer_has_text_tokens_and_a_price(store: Path, protocol: str) -> None:
-    with StubProvider({"How many shops opened in year 0?": "SELECT 42"}) as url:
+def test_settings_reach_the_model_and_an_answer_has_text_tokens_and_a_price(
+    store: Path, protocol: str
+) -> None:
+    stub = StubProvider({"How many shops opened in year 0?": "SELECT 42"})
+    with stub as url:
         generator = hosted(url, store, protocol)
-        [(_, answer)] = generator.ask(prompts(1), Sampling())
+        [(_, answer)] = generator.ask(prompts(1), Sampling(temperature=0.7, seed=5))
     assert isinstance(answer, Response) and answer.seconds > 0
     assert (answer.text, answer.completion_tokens) == ("SELECT 42", 3)
+    [body] = stub.bodies
+    if protocol == "openai":
+        assert (body["seed"], body["temperature"], body["max_tokens"]) == (5, 0.7, 4096)
+        assert [m["role"] for m in body["messages"]] == ["system", "user"]
     assert answer.prompt_tokens > 20
     paid = (30 * answer.prompt_tokens + 60 * 3) / 1e6
     assert (
@@ -145,15 +149,6 @@ def test_an_answer_has_text_tokens_and_a_price(store: Path, protocol: str) -> No
         == pytest.approx(paid)
         == generator.responses.spent(generator.name)
     )
-
-
-def test_the_system_message_and_the_limits_reach_the_model(store: Path) -> None:
-    stub = StubProvider()
-    with stub as url:
-        hosted(url, store).generate([prompts(1)[0][1]], Sampling(temperature=0.7, seed=5))
-    [body] = stub.bodies
-    assert (body["seed"], body["temperature"], body["max_tokens"]) == (5, 0.7, 4096)
-    assert [m["role"] for m in body["messages"]] == ["system", "user"]
 
 
 def test_asking_again_is_free_and_the_same(store: Path) -> None:
@@ -192,15 +187,23 @@ def answered_or_accounted(
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("lossy", [True, False])
 def test_with_three_of_ten_requests_failing_every_question_is_answered_once(
-    store: Path, protocol: str
+    store: Path, protocol: str, lossy: bool
 ) -> None:
-    stub = StubProvider(faults=0.3, slow_s=2.0, seed=1)
+    kinds = {} if lossy else {"kinds": ("429", "500", "529")}  # then nothing is charged in vain
+    stub = StubProvider(faults=0.3, slow_s=2.0, seed=1, **kinds)
     with stub as url:
-        generator = hosted(url, store, protocol)
+        generator = hosted(url, store, protocol, max_cost=5.0)
         answers = ask(generator, 20)
         again = ask(generator, 20)
     assert sum(stub.faults_given.values()) >= 3
+    if not lossy:
+        dollars = sum(
+            generator.dollars(a) or 0 for a in answers.values() if isinstance(a, Response)
+        )
+        spent = generator.responses.spent(generator.account)
+        assert (dollars, spent) == pytest.approx((stub.bill, stub.bill), abs=1e-9)
     answered_or_accounted(stub, generator, answers, 20)
     assert sum(isinstance(answer, Response) for answer in again.values()) >= 19
 
@@ -214,16 +217,6 @@ def test_the_budget_is_used_up_and_never_passed_not_by_a_second_run_either(store
     assert "budget" in generator.stopped
     answered_or_accounted(stub, generator, answers, 40)
     assert stub.bill <= generator.responses.spent(generator.account) <= 0.05 + 1e-9
-
-
-def test_where_no_answer_gets_lost_the_books_agree_to_the_last_digit(store: Path) -> None:
-    stub = StubProvider(faults=0.3, kinds=("429", "500", "529"), seed=3)
-    with stub as url:
-        generator = hosted(url, store, "anthropic", max_cost=0.5)
-        answers = ask(generator, 20)
-    dollars = sum(generator.dollars(a) or 0 for a in answers.values() if isinstance(a, Response))
-    spent = generator.responses.spent(generator.account)
-    assert (dollars, spent) == pytest.approx((stub.bill, stub.bill), abs=1e-9)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs kill -9")
