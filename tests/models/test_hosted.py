@@ -125,7 +125,7 @@ def test_a_provider_that_always_fails_is_left_alone(store: Path) -> None:
         answers = ask(generator, 20)
     assert sum(stub.asked.values()) == 6
     assert "3 questions in a row got no answer" in generator.stopped
-    assert sum(isinstance(a, Unanswered) and not a.sent for a in answers.values()) == 17
+    assert sum(isinstance(answer, Unanswered) for answer in answers.values()) == 20
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -168,8 +168,8 @@ def test_requests_are_spaced_and_limited_in_number_and_a_pause_holds_for_all(sto
         assert 1 < stub.most_open <= 3
         stub.times.clear()
         slow = RequestSettings(concurrency=3, requests_per_minute=1200)
-        ask(hosted(url, store.with_name("other"), settings=slow), 5)
-        assert stub.times[-1] - stub.times[0] > 4 * 0.05 * 0.9
+        ask(hosted(url, store.with_name("other"), settings=slow), 9)
+        assert stub.times[-1] - stub.times[0] > 8 * 0.05 * 0.8  # the first may arrive late
         stub.times.clear()
         stub.faults, stub.kinds, stub.retry_after = 1.0, ("429",), 0.3
         ask(hosted(url, store.with_name("paused"), settings=replace(FAST, attempts=2)), 2)

@@ -67,15 +67,12 @@ class Adapter:
 def attach(
     model: Any,
     adapter: Adapter,
-    architecture: str = "",
     report: Callable[[str], None] = lambda line: None,
 ) -> Any:
     """The model with adapters at its target modules, as a PeftModel: only they are trainable.
 
-    `architecture` is a `model_type` (default: the model's own). `report` hears what a person should
-    know. Raises ModelError where a target is no module of this model.
+    `report` hears what a person should know. Raises ModelError where a target is no module of this model.
     """
-    targets = target_modules(model, adapter, architecture, report)
     if adapter.dora and adapter.dropout:
         # With dropout the inputs of the adapter differ from the layer's, and peft computes it twice.
         report("DoRA with dropout takes about 1.6 times as long per step; dropout 0 is faster")
@@ -87,20 +84,17 @@ def attach(
         lora_dropout=adapter.dropout,
         use_dora=adapter.dora,
         use_rslora=adapter.rslora,
-        target_modules=list(targets),
+        target_modules=list(target_modules(model, adapter, report)),
         task_type=TaskType.CAUSAL_LM,
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # peft's, about its own future and layers of GPT-2's kind
-        adapted = get_peft_model(model, config)
-    config.base_model_name_or_path = base_name(str(model.config._name_or_path or ""))
-    return adapted
+        return get_peft_model(model, config)
 
 
 def target_modules(
     model: Any,
     adapter: Adapter,
-    architecture: str = "",
     report: Callable[[str], None] = lambda line: None,
 ) -> tuple[str, ...]:
     """Names of the linear layers to adapt, or their ends, each of which the model has.
@@ -110,8 +104,7 @@ def target_modules(
     import torch
     from transformers.pytorch_utils import Conv1D
 
-    kind = architecture or str(model.config.model_type)
-    output = model.get_output_embeddings()
+    kind, output = str(model.config.model_type), model.get_output_embeddings()
     linear = [
         name
         for name, module in model.named_modules()

@@ -83,10 +83,9 @@ class RequestSettings:
 
 @dataclass(frozen=True, slots=True)
 class Unanswered:
-    """A prompt without an answer, and why. `sent` is False where nothing was sent for it."""
+    """A prompt without an answer, and why."""
 
     reason: str
-    sent: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,15 +229,15 @@ class APIGenerator:
         sizes = [len(m.content.encode("utf-8", "replace")) for m in messages]
         most_read = sum(sizes) + _TOKENS_OF_A_MESSAGE * len(sizes)
         highest_cost = of_tokens(self.price or _FREE, most_read, sampling.max_new_tokens)
-        reason, sent = "", False
+        reason = ""
         for attempt in range(self.settings.attempts):
             ticket = self._reserve(highest_cost)
             if ticket is None:
-                return self._unanswered(self.stopped, sent)
+                return Unanswered(self.keys.mask(self.stopped))
             reply = self._send(key, ticket, messages, sampling)
             if isinstance(reply, Response):
                 return reply
-            reason, sent = reply.reason, True
+            reason = reply.reason
             if reply.hopeless:
                 self._stop(reason)
             with self._lock:  # nobody starts before the provider wants more
@@ -250,7 +249,7 @@ class APIGenerator:
         self._failed_in_a_row += 1
         if self._failed_in_a_row >= self.settings.give_up_after:
             self._stop(f"{self._failed_in_a_row} questions in a row got no answer ({reason})")
-        return self._unanswered(reason, sent)
+        return Unanswered(self.keys.mask(reason))
 
     def _reserve(self, dollars: float) -> int | None:
         """A ticket for one request whose turn has come; None where the run was stopped before."""
@@ -331,20 +330,14 @@ class APIGenerator:
             self.stopped = self.stopped or reason
         self._halt.set()
 
-    def _unanswered(self, reason: str, sent: bool) -> Unanswered:
-        return Unanswered(self.keys.mask(reason), sent)
-
 
 @cache
 def _litellm() -> Any:
     """litellm, with nothing but what is needed: no price list fetched, no .env file read, no
     telemetry, no logs (they quote requests). Importing it takes seconds."""
-    for name, value in {
-        "LITELLM_MODE": "PRODUCTION",
-        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
-        "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS": "True",
-    }.items():
-        os.environ.setdefault(name, value)
+    os.environ.setdefault("LITELLM_MODE", "PRODUCTION")
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    os.environ.setdefault("LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS", "True")
     try:
         import litellm
     except ImportError:
@@ -423,6 +416,7 @@ class HostedPredictor(DirectPredictor):
             schema,
             matches=self.matches(example),
             evidence=example.evidence,
+            previous=example.previous,
             budget=_PROMPT_BUDGET,
             shots=answered.nearest(example.question, schema, self.shots) if answered else (),
         )
@@ -438,7 +432,7 @@ class HostedPredictor(DirectPredictor):
                 try:
                     prompt = self.prompt(example)
                 except PromptError as error:
-                    impossible.append((example, Unanswered(str(error), sent=False)))
+                    impossible.append((example, Unanswered(str(error))))
                 else:
                     yield (example, prompt), prompt
 

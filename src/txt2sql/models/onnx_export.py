@@ -90,7 +90,10 @@ def write(
         "context": shape.positions, "embeddings": table,
         "files": {f"weights-{i}.bin": size for i, size in enumerate(sizes)},
         "tensors": {name: [p["file"], p["offset"], p["bytes"]] for name, p in places.items()},
-        "linear": {f"{n}.{k}": v for n in range(shape.layers) for k, v in linear_shapes(shape).items()},
+        "linear": {
+            f"{n}.{name}": (sum(sizes), inputs)
+            for n in range(shape.layers) for name, (sizes, inputs) in linear_shapes(shape).items()
+        },
     }  # fmt: skip
     write_atomically(folder / "engine.json", json.dumps(facts, indent=1) + "\n")
     ends = model.generation_config.eos_token_id or tokenizer.eos_token_id
@@ -261,9 +264,9 @@ def build(shape: Shape, tensors: Mapping[str, Array], quantised: Mapping[str, Bl
             heads = [f"{part}.{n}.{h}" for h in range(shape.kv_heads)]
             inputs += [declare(head, ["slots", shape.head_size]) for head in heads]
             outputs.append(declare(f"{part}.new.{n}", ["time", shape.kv_heads * shape.head_size]))
-        for name, (rows, columns) in linear_shapes(shape).items():
+        for name, (sizes, columns) in linear_shapes(shape).items():
             inputs.append(declare(f"a.{n}.{name}", [f"rank.{n}.{name}", columns]))
-            inputs.append(declare(f"b.{n}.{name}", [rows, f"rank.{n}.{name}"]))
+            inputs.append(declare(f"b.{n}.{name}", [sum(sizes), f"rank.{n}.{name}"]))
     made = helper.make_graph(nodes, "decoder", inputs, outputs, initializers)
     opsets = [helper.make_opsetid("", 21), helper.make_opsetid(_MICROSOFT, 1)]
     return helper.make_model(made, opset_imports=opsets, ir_version=10, producer_name="txt2sql")

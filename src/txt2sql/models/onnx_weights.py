@@ -61,23 +61,14 @@ class Shape:
         )
 
 
-def member_sizes(shape: Shape) -> dict[str, tuple[int, ...]]:
-    """Outputs of each of MEMBERS."""
-    keys = shape.kv_heads * shape.head_size
+def linear_shapes(shape: Shape) -> dict[str, tuple[tuple[int, ...], int]]:
+    """Outputs of each of MEMBERS and the inputs of all, by the name of the joined layer."""
+    queries, keys = shape.heads * shape.head_size, shape.kv_heads * shape.head_size
     return {
-        "qkv": (shape.heads * shape.head_size, keys, keys),
-        "o": (shape.size,),
-        "gate_up": (shape.intermediate, shape.intermediate),
-        "down": (shape.size,),
-    }
-
-
-def linear_shapes(shape: Shape) -> dict[str, tuple[int, int]]:
-    """(outputs, inputs) of each joined layer."""
-    inputs = {"o": shape.heads * shape.head_size, "down": shape.intermediate}
-    return {
-        name: (sum(sizes), inputs.get(name, shape.size))
-        for name, sizes in member_sizes(shape).items()
+        "qkv": ((queries, keys, keys), shape.size),
+        "o": ((shape.size,), queries),
+        "gate_up": ((shape.intermediate, shape.intermediate), shape.size),
+        "down": ((shape.size,), shape.intermediate),
     }
 
 
@@ -173,9 +164,9 @@ def read_tensors(folder: Path, config: Mapping[str, Any]) -> dict[str, Tensor]:
         layer = f"model.layers.{n}"
         for norm, name in ("norm", "input_layernorm"), ("norm2", "post_attention_layernorm"):
             tensors[f"{layer}.{name}.weight"] = raw(places[f"{n}.{norm}.weight"], np.float32)
-        for kind, sizes in member_sizes(shape).items():
+        for kind, (sizes, inputs) in linear_shapes(shape).items():
             ends = np.cumsum(sizes)[:-1]
-            wholes = {"weight": matrix(f"{n}.{kind}", *linear_shapes(shape)[kind])}
+            wholes = {"weight": matrix(f"{n}.{kind}", sum(sizes), inputs)}
             if place := places.get(f"{n}.{kind}.bias"):
                 wholes["bias"] = raw(place, np.float32)
             for end, whole in wholes.items():
