@@ -44,8 +44,7 @@ def test_short_names_and_hub_ids_in_any_case() -> None:
 def test_a_folder_says_its_architecture_and_an_adapter_has_that_of_its_base(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "phi"}))
     card = resolve(str(tmp_path))
-    assert card.source == str(tmp_path)
-    assert card.architecture == "phi"
+    assert (card.source, card.architecture) == (str(tmp_path), "phi")
     (tmp_path / "config.json").unlink()
     config = {"base_model_name_or_path": "microsoft/Phi-3.5-mini-instruct"}
     (tmp_path / "adapter_config.json").write_text(json.dumps(config))

@@ -142,7 +142,7 @@ def load(
     return APIGenerator(model, keys, responses, settings, price, max_cost, account or model.name)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class APIGenerator:
     """Completes prompts with one hosted model. Its threads share one budget, one pace and one stop."""
 
