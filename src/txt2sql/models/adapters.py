@@ -24,6 +24,7 @@ import os
 import shutil
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -260,11 +261,6 @@ def put_to_use(
 
     `results` are the accuracy before and after, as the report of `txt2sql adapt` has them.
     """
-    folder = _registered(schema)
-    part, old = (folder.with_name(f".{folder.name}.{os.getpid()}.{end}") for end in ("part", "old"))
-    for leftover in (part, old):
-        shutil.rmtree(leftover, ignore_errors=True)
-    shutil.copytree(adapter, part)
     facts = {
         "base": base,
         "weights": weights_mark(base),
@@ -272,12 +268,27 @@ def put_to_use(
         "path": str(path.resolve()),
         "measured": dict(results),
     }
-    write_atomically(part / FILE, json.dumps(facts, indent=2) + "\n")
-    if folder.exists():
-        folder.rename(old)
-    part.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
-    return _read(folder)
+    with whole_folder(_registered(schema)) as part:
+        shutil.copytree(adapter, part, dirs_exist_ok=True)
+        write_atomically(part / FILE, json.dumps(facts, indent=2) + "\n")
+    return _read(_registered(schema))
+
+
+@contextmanager
+def whole_folder(target: Path) -> Iterator[Path]:
+    """A folder beside `target` to write into, that takes its place when all is written."""
+    part, old = (target.with_name(f".{target.name}.{end}") for end in ("part", "old"))
+    try:
+        for leftover in (part, old):
+            shutil.rmtree(leftover, ignore_errors=True)
+        part.mkdir(parents=True)
+        yield part
+        if target.is_dir():
+            target.rename(old)
+        part.rename(target)
+    finally:
+        for leftover in (part, old):
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def find(schema: Schema, path: Path) -> tuple[DatabaseAdapter | None, str]:

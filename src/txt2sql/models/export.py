@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from txt2sql.errors import ModelError
-from txt2sql.models.adapters import is_quantised
+from txt2sql.models.adapters import is_quantised, whole_folder
 from txt2sql.models.card import read_facts, write_card
 from txt2sql.models.catalog import ADAPTER, ModelCard, read_json, resolve, sources
 from txt2sql.models.weights import load_weights, quiet
@@ -138,17 +138,8 @@ def _new_folder(output: Path, force: bool, made_of: list[ModelCard]) -> Iterator
             raise ModelError(f"'{output}' is not empty; choose another output, or add --force")
         if not (output / "config.json").is_file():
             raise ModelError(f"'{output}' holds something else than a model; choose another output")
-    part, old = (output.with_name(f".{output.name}.{end}") for end in ("part", "old"))
     try:
-        for leftover in (part, old):
-            shutil.rmtree(leftover, ignore_errors=True)
-        part.mkdir(parents=True)
-        yield part
-        if output.is_dir():
-            output.rename(old)
-        part.rename(output)
+        with whole_folder(output) as part:
+            yield part
     except OSError as error:
         raise ModelError(f"'{output}' cannot be written: {error.strerror or error}") from error
-    finally:
-        for leftover in (part, old):
-            shutil.rmtree(leftover, ignore_errors=True)

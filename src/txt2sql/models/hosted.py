@@ -20,7 +20,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -181,36 +181,13 @@ class APIGenerator:
         if sampling.beams > 1 or sampling.n > 1:
             raise ModelError("a hosted model gives one answer, no beams; set beams and n to 1")
         sampling = replace(sampling, max_new_tokens=self.model.max_output_tokens)
-        pending: dict[Future[Response | Unanswered], K] = {}
-
-        def finished() -> Iterator[tuple[K, Response | Unanswered]]:
-            for future in wait(pending, return_when=FIRST_COMPLETED).done:
-                yield pending.pop(future), future.result()
-
         pool = ThreadPoolExecutor(self.settings.concurrency)
         try:
-            for name, prompt in prompts:
-                messages = prompt.messages or (Message("user", prompt.text),)
-                key = request_key(
-                    {  # everything that the answer depends on
-                        "route": self.model.route,
-                        "base": self.model.api_base,
-                        "messages": [[m.role, m.content] for m in messages],
-                        "max_tokens": sampling.max_new_tokens,
-                        "temperature": sampling.temperature,
-                        "top_p": sampling.top_p,
-                        "stop": sampling.stop,
-                        "seed": sampling.seed,
-                    }
-                )
-                if stored := self.responses.find(key):
-                    yield name, stored
-                    continue
-                pending[pool.submit(self._request, key, messages, sampling)] = name
-                while len(pending) >= 2 * self.settings.concurrency:
-                    yield from finished()
-            while pending:
-                yield from finished()
+            futures = {
+                pool.submit(self._request, prompt, sampling): name for name, prompt in prompts
+            }
+            for future in as_completed(futures):
+                yield futures[future], future.result()
         finally:  # also where the caller stops listening: what was not sent yet is not sent
             pool.shutdown(wait=True, cancel_futures=True)
 
@@ -219,11 +196,22 @@ class APIGenerator:
         read, written = response.prompt_tokens, response.completion_tokens
         return of_tokens(self.price, read, written) if self.price else None
 
-    def _request(
-        self, key: str, messages: Sequence[Message], sampling: Sampling
-    ) -> Response | Unanswered:
+    def _request(self, prompt: Prompt, sampling: Sampling) -> Response | Unanswered:
         """One answer, with as many attempts as are allowed and paid for."""
-        if stored := self.responses.find(key):  # the same question may have been queued twice
+        messages = prompt.messages or (Message("user", prompt.text),)
+        key = request_key(
+            {  # everything that the answer depends on
+                "route": self.model.route,
+                "base": self.model.api_base,
+                "messages": [[m.role, m.content] for m in messages],
+                "max_tokens": sampling.max_new_tokens,
+                "temperature": sampling.temperature,
+                "top_p": sampling.top_p,
+                "stop": sampling.stop,
+                "seed": sampling.seed,
+            }
+        )
+        if stored := self.responses.find(key):
             return stored
         # An upper bound: no tokenizer needs more than one token per byte.
         sizes = [len(m.content.encode("utf-8", "replace")) for m in messages]
