@@ -189,7 +189,6 @@ def push(source: Path, repository: str, *, private: bool = True) -> str:
     model is a folder of this machine, which nobody else could load.
     """
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HFValidationError
 
     base = base_of(source) if is_adapter(source) else None
     if base is not None and base.folder and base.name != "bundled":
@@ -205,18 +204,10 @@ def push(source: Path, repository: str, *, private: bool = True) -> str:
             ignore_patterns=[".*"],
             commit_message="Upload a text-to-SQL model",
         )
-    except HFValidationError as error:
-        raise ModelError(f"'{repository}' is no repository name; write owner/name") from error
     except Exception as error:  # the client lets through what its HTTP library raises
-        status = getattr(getattr(error, "response", None), "status_code", None)
-        if status in (401, 403):
-            raise ModelError(
-                f"the hub refused to write '{repository}'; set HF_TOKEN to one that may "
-                "(https://huggingface.co/settings/tokens)"
-            ) from error
-        reason = f"status {status}" if status else str(error) or type(error).__name__
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
         raise ModelError(
-            f"the hub cannot be reached ({reason}); '{source}' is whole, push it later: "
-            f"hf upload {repository} {source}"
+            f"the hub did not take '{repository}' ({reason}); a name is owner/name, and HF_TOKEN must "
+            f"be one that may write; '{source}' is whole: hf upload {repository} {source}"
         ) from error
     return str(url)

@@ -8,7 +8,6 @@ rounding would swallow it. Folders come into place whole or not at all.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -93,8 +92,6 @@ def export_onnx(
     written bit for bit, and nothing is rounded after training. Other weights are rounded to the
     nearest level. Raises ModelError for an architecture that has no graph.
     """
-    if importlib.util.find_spec("onnx") is None:
-        raise ModelError("writing ONNX needs the package onnx; pip install 'txt2sql[train]'")
     from txt2sql.models import quantise
     from txt2sql.models.onnx_export import write
 

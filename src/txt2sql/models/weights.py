@@ -148,8 +148,8 @@ def read_gguf(path: Path) -> tuple[Any, Any]:
     A converter writes tied embeddings twice, in two precisions. They are tied again, by the output
     head's, which are the more precise ones.
     """
-    if importlib.util.find_spec("gguf") is None:
-        raise ModelError("reading a GGUF file needs the package gguf; pip install gguf")
+    import gguf  # noqa: F401 (transformers asks for it in words of its own)
+
     folder, file = str(path.parent), path.name
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=file)
