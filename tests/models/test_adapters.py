@@ -186,7 +186,7 @@ def test_a_base_model_is_found_beside_its_adapter_and_has_a_name_that_lasts(
     edit(adapter, base_model_name_or_path="../base")
     (adapter.parent / "base").symlink_to(folder, target_is_directory=True)
     monkeypatch.chdir(folder.parent)
-    assert load_weights(adapter, device="cpu").card.architecture == "llama"
+    assert load_weights(adapter, device="cpu").model.config.model_type == "llama"
     assert base_name(folder.name) == str(folder.resolve())
     assert base_name(str(BUNDLED)) == "bundled"
     assert base_name("microsoft/phi-2") == "microsoft/phi-2"

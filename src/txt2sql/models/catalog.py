@@ -44,12 +44,11 @@ _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+$")
 class ModelCard:
     """One model. `source` is what transformers loads: a hub id or a folder.
 
-    `parameters` is 0 and `architecture` is "" where only the weights themselves could tell.
+    `parameters` is 0 where only the weights themselves could tell.
     """
 
     name: str
     hub_id: str
-    architecture: str = ""
     parameters: int = 0
     licence: str = ""
     folder: Path | None = None
@@ -63,30 +62,30 @@ class ModelCard:
 _LLAMA2, _LLAMA3 = "Llama 2 Community License", "Llama 3.2 Community License"
 _QWEN, _SMOL, _APACHE = "Qwen/Qwen2.5-Coder", "HuggingFaceTB/SmolLM2", "Apache-2.0"
 _TABLE = (
-    ("phi-2", "microsoft/phi-2", "phi", 2780, "MIT"),
-    ("llama-7b", "meta-llama/Llama-2-7b-hf", "llama", 6740, _LLAMA2),
-    ("mistral-7b", "mistralai/Mistral-7B-v0.1", "mistral", 7240, _APACHE),
-    ("qwen2.5-coder-0.5b", f"{_QWEN}-0.5B-Instruct", "qwen2", 494, _APACHE),
-    ("qwen2.5-coder-1.5b", f"{_QWEN}-1.5B-Instruct", "qwen2", 1540, _APACHE),
-    ("qwen2.5-coder-3b", f"{_QWEN}-3B-Instruct", "qwen2", 3090, "Qwen Research License"),
-    ("qwen2.5-coder-7b", f"{_QWEN}-7B-Instruct", "qwen2", 7620, _APACHE),
-    ("qwen3-0.6b", "Qwen/Qwen3-0.6B", "qwen3", 596, _APACHE),
-    ("qwen3-1.7b", "Qwen/Qwen3-1.7B", "qwen3", 1720, _APACHE),
-    ("qwen3-4b", "Qwen/Qwen3-4B", "qwen3", 4020, _APACHE),
-    ("llama-3.2-1b", "meta-llama/Llama-3.2-1B-Instruct", "llama", 1240, _LLAMA3),
-    ("llama-3.2-3b", "meta-llama/Llama-3.2-3B-Instruct", "llama", 3210, _LLAMA3),
-    ("smollm2-135m", f"{_SMOL}-135M-Instruct", "llama", 135, _APACHE),
-    ("smollm2-360m", f"{_SMOL}-360M-Instruct", "llama", 362, _APACHE),
-    ("smollm2-1.7b", f"{_SMOL}-1.7B-Instruct", "llama", 1710, _APACHE),
-    ("phi-3.5-mini", "microsoft/Phi-3.5-mini-instruct", "phi3", 3820, "MIT"),
-    ("phi-4-mini", "microsoft/Phi-4-mini-instruct", "phi3", 3840, "MIT"),
+    ("phi-2", "microsoft/phi-2", 2780, "MIT"),
+    ("llama-7b", "meta-llama/Llama-2-7b-hf", 6740, _LLAMA2),
+    ("mistral-7b", "mistralai/Mistral-7B-v0.1", 7240, _APACHE),
+    ("qwen2.5-coder-0.5b", f"{_QWEN}-0.5B-Instruct", 494, _APACHE),
+    ("qwen2.5-coder-1.5b", f"{_QWEN}-1.5B-Instruct", 1540, _APACHE),
+    ("qwen2.5-coder-3b", f"{_QWEN}-3B-Instruct", 3090, "Qwen Research License"),
+    ("qwen2.5-coder-7b", f"{_QWEN}-7B-Instruct", 7620, _APACHE),
+    ("qwen3-0.6b", "Qwen/Qwen3-0.6B", 596, _APACHE),
+    ("qwen3-1.7b", "Qwen/Qwen3-1.7B", 1720, _APACHE),
+    ("qwen3-4b", "Qwen/Qwen3-4B", 4020, _APACHE),
+    ("llama-3.2-1b", "meta-llama/Llama-3.2-1B-Instruct", 1240, _LLAMA3),
+    ("llama-3.2-3b", "meta-llama/Llama-3.2-3B-Instruct", 3210, _LLAMA3),
+    ("smollm2-135m", f"{_SMOL}-135M-Instruct", 135, _APACHE),
+    ("smollm2-360m", f"{_SMOL}-360M-Instruct", 362, _APACHE),
+    ("smollm2-1.7b", f"{_SMOL}-1.7B-Instruct", 1710, _APACHE),
+    ("phi-3.5-mini", "microsoft/Phi-3.5-mini-instruct", 3820, "MIT"),
+    ("phi-4-mini", "microsoft/Phi-4-mini-instruct", 3840, "MIT"),
 )
-"""Short name, hub id, architecture, millions of parameters, licence."""
+"""Short name, hub id, millions of parameters, licence."""
 MODELS: dict[str, ModelCard] = {
-    "bundled": ModelCard("bundled", "", "qwen2", 494_000_000, SHARE_ALIKE, BUNDLED)
+    "bundled": ModelCard("bundled", "", 494_000_000, SHARE_ALIKE, BUNDLED)
 } | {
-    name: ModelCard(name, hub_id, architecture, millions * 1_000_000, licence)
-    for name, hub_id, architecture, millions, licence in _TABLE
+    name: ModelCard(name, hub_id, millions * 1_000_000, licence)
+    for name, hub_id, millions, licence in _TABLE
 }
 
 
@@ -157,20 +156,16 @@ def resolve(name: str | Path) -> ModelCard:
         return catalogued
     folder = Path(text).expanduser()
     if text and folder.is_dir():
+        config = folder / "config.json"
         if is_adapter(folder) and not is_exported(folder):
-            try:
-                architecture = base_of(folder).architecture
-            except ModelError:
-                read_json(folder / "adapter_config.json")  # damage is told at once
-                architecture = ""  # loading the adapter says what is missing
-        elif (folder / "config.json").is_file() or is_exported(folder):
-            architecture = str(read_json(folder / "config.json").get("model_type", ""))
-        else:
+            config = folder / "adapter_config.json"
+        if not config.is_file() and not is_exported(folder):
             raise ModelError(
                 f"folder '{folder}' holds no model; it needs a config.json with weights, or an "
                 "adapter_config.json of a PEFT adapter"
             )
-        return ModelCard(folder.resolve().name, "", architecture, folder=folder)
+        read_json(config)  # damage is told at once
+        return ModelCard(folder.resolve().name, "", folder=folder)
     looks_like_path = text.startswith((".", "~", "/")) or "\\" in text
     if _HUB_ID.match(text) and not looks_like_path:
         return ModelCard(name=text, hub_id=text)
