@@ -360,10 +360,10 @@ def _fault(error: BaseException) -> _Fault:
         if isinstance(refusal, httpx.HTTPStatusError):
             status = refusal.response.status_code
             try:
-                asked = float(refusal.response.headers.get("retry-after", ""))
+                header_s = float(refusal.response.headers.get("retry-after", ""))
             except ValueError:  # none, or a date: then the usual wait does
-                asked = 0.0
-            wait_s = min(max(0.0, asked), _LONGEST_RETRY_AFTER_S)
+                header_s = 0.0
+            wait_s = min(max(0.0, header_s), _LONGEST_RETRY_AFTER_S)
             retry = status in _TEMPORARY or status >= 500
             return _Fault(f"HTTP {status}: {reason}", False, retry, status in _BAD_SETUP, wait_s)
     if isinstance(error, _litellm().BadRequestError) and len(causes) == 1:  # raised before sending

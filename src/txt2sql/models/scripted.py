@@ -26,7 +26,7 @@ class ScriptedGenerator:
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Completion]]:
         """The candidates of each prompt, at most `sampling.n` (or `sampling.beams`) of them."""
-        found = []
+        made: list[list[Completion]] = []
         for prompt in prompts:
             self.prompts.append(prompt)
             number = len(self.prompts)
@@ -35,5 +35,5 @@ class ScriptedGenerator:
             item = self.items[number - 1]
             candidates = [item] if isinstance(item, (str, Completion)) else item
             texts = candidates[: max(sampling.n, sampling.beams)]
-            found.append([Completion(each) if isinstance(each, str) else each for each in texts])
-        return found
+            made.append([Completion(each) if isinstance(each, str) else each for each in texts])
+        return made
