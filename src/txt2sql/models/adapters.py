@@ -131,8 +131,7 @@ def target_modules(
 def load_adapter(model: Any, folder: Path) -> Any:
     """The model with the adapter of a folder beside its weights, as a PeftModel to infer with.
 
-    Raises ModelError where the adapter's tensors are not those that its config and the model ask for;
-    a damaged file raises whatever its reader does.
+    Raises ModelError for tensors that do not fit; a damaged file raises whatever its reader does.
     """
     check_files(folder)
     from peft import PeftModel, get_peft_model_state_dict

@@ -115,7 +115,6 @@ def read_facts(folder: Path) -> Facts | None:
 
 
 def _render(facts: Facts, adapter: bool) -> str:
-    """The card of an adapter or a whole model."""
     bundled, title = MODELS["bundled"], Path(facts.base).name
     try:
         base = resolve(facts.base)
@@ -183,10 +182,9 @@ def _render(facts: Facts, adapter: bool) -> str:
 
 
 def push(source: Path, repository: str, *, private: bool = True) -> str:
-    """Upload a model folder to the hub; returns the address. A new repository is private.
+    """Upload a model folder to the hub; returns the address.
 
-    Raises ModelError for a name, a token or a connection that does not do, and for an adapter whose base
-    model is a folder of this machine, which nobody else could load.
+    Raises ModelError, also for an adapter whose base model is a folder of this machine.
     """
     from huggingface_hub import HfApi
 

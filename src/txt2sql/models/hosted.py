@@ -165,8 +165,7 @@ class APIGenerator:
         self._failed_in_a_row = 0
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Completion]]:
-        """One completion for each prompt. Raises ModelError where one got no answer; the others are
-        stored, so that asking again goes on."""
+        """One completion for each prompt. Raises ModelError where one got no answer."""
         completions: dict[int, Completion] = {}
         for i, answer in self.ask(enumerate(prompts), sampling):
             if isinstance(answer, Unanswered):
@@ -197,7 +196,6 @@ class APIGenerator:
         return of_tokens(self.price, read, written) if self.price else None
 
     def _request(self, prompt: Prompt, sampling: Sampling) -> Response | Unanswered:
-        """One answer, with as many attempts as are allowed and paid for."""
         messages = prompt.messages or (Message("user", prompt.text),)
         key = request_key(
             {  # everything that the answer depends on

@@ -30,7 +30,6 @@ _SHRINKS = tuple(1 - 0.02 * i for i in range(16))
 
 
 def _levels(block: Tensor, scale: Tensor, zero: Tensor) -> Tensor:
-    """The nearest levels of (rows, BLOCK) with a scale and a zero a row."""
     return (block / scale[:, None] + zero[:, None]).round().clamp(0, _LEVELS)
 
 

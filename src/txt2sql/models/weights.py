@@ -79,9 +79,9 @@ def load_tokenizer(name: str | Path) -> tuple[Any, Any]:
 
 
 def _config_and_tokenizer(card: ModelCard) -> tuple[Any, Any]:
-    """Those of a model; an adapter may have a tokenizer of its own beside its base's configuration."""
     if card.folder is not None and is_adapter(card.folder) and not is_exported(card.folder):
         config, tokenizer = _config_and_tokenizer(base_of(card.folder))
+        # An adapter may have a tokenizer of its own.
         if (card.folder / "tokenizer.json").is_file():
             with _explained(card):
                 tokenizer = AutoTokenizer.from_pretrained(str(card.folder), local_files_only=True)
@@ -279,7 +279,6 @@ def quiet() -> Iterator[None]:
 
 @contextmanager
 def _explained(card: ModelCard) -> Iterator[None]:
-    """Turn what transformers, the hub client and file readers raise into one ModelError."""
     from huggingface_hub import errors as hub
 
     try:
