@@ -8,32 +8,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from txt2sql.errors import ModelError
 from txt2sql.types import Completion, Prompt, Sampling
 
+_Script = str | Completion | Sequence[str | Completion]
+
 
 class ScriptedGenerator:
-    """Replays one item per prompt, in order: a completion, or several candidates, best first."""
+    """Replays completions in order, or by a text that the prompt contains.
 
-    name = "scripted"
+    A sequence gives one item per prompt. A mapping gives, for each prompt, the item of the first
+    key that `prompt.text` contains. An item is one completion or several candidates, best first.
+    """
 
-    def __init__(self, items: Sequence[str | Completion | Sequence[str | Completion]]) -> None:
-        self.items = items
+    def __init__(
+        self, completions: Sequence[_Script] | Mapping[str, _Script], name: str = "scripted"
+    ) -> None:
+        self.name = name
+        self._by_text = dict(completions) if isinstance(completions, Mapping) else None
+        self._in_order = [] if isinstance(completions, Mapping) else list(completions)
+        self._used = 0
         self.prompts: list[Prompt] = []
         """Every prompt asked so far, in order."""
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Completion]]:
         """The candidates of each prompt, at most `sampling.n` (or `sampling.beams`) of them."""
-        made: list[list[Completion]] = []
-        for prompt in prompts:
-            self.prompts.append(prompt)
-            number = len(self.prompts)
-            if number > len(self.items):
-                raise ModelError(f"the script has no completion for prompt {number}; add one to it")
-            item = self.items[number - 1]
-            candidates = [item] if isinstance(item, (str, Completion)) else item
-            texts = candidates[: max(sampling.n, sampling.beams)]
-            made.append([Completion(each) if isinstance(each, str) else each for each in texts])
-        return made
+        most = max(sampling.n, sampling.beams)
+        return [self._candidates(prompt)[:most] for prompt in prompts]
+
+    def _candidates(self, prompt: Prompt) -> list[Completion]:
+        self.prompts.append(prompt)
+        if self._by_text is not None:
+            item = next((i for key, i in self._by_text.items() if key in prompt.text), None)
+        else:
+            item = self._in_order[self._used] if self._used < len(self._in_order) else None
+            self._used += 1
+        if item is None:
+            raise ModelError(
+                f"the script has no completion for prompt {len(self.prompts)}; add one to it"
+            )
+        items = [item] if isinstance(item, (str, Completion)) else list(item)
+        return [Completion(one) if isinstance(one, str) else one for one in items]
