@@ -226,32 +226,23 @@ def test_a_schema_is_known_by_its_tables_and_columns_alone(
 
 
 @pytest.mark.parametrize(
-    ("file", "content"),
+    ("damage", "says"),
     [
-        (registry.FILE, "{"),
-        (registry.FILE, '{"base": 3}'),
-        (registry.FILE, None),
-        ("adapter_config.json", None),
+        (lambda used: (used.folder / registry.FILE).write_text("{"), "is damaged"),
+        (lambda used: (used.folder / registry.FILE).write_text('{"base": 3}'), "is damaged"),
+        (lambda used: (used.folder / registry.FILE).unlink(), "is damaged"),
+        (lambda used: (used.folder / "adapter_config.json").unlink(), "is damaged"),
+        (lambda used: (Path(used.base) / "model.safetensors").write_text("W"), "other weights"),
+        (lambda used: (Path(used.base) / "config.json").unlink(), "holds no model"),
     ],
 )
-def test_a_damaged_entry_is_passed_over_with_a_notice(
-    used: DatabaseAdapter, tmp_path: Path, file: str, content: str | None
+def test_an_adapter_that_cannot_be_used_is_passed_over_with_a_notice(
+    used: DatabaseAdapter, tmp_path: Path, damage: Callable[[DatabaseAdapter], None], says: str
 ) -> None:
-    (used.folder / file).unlink()
-    if content is not None:
-        (used.folder / file).write_text(content)
+    damage(used)
     adapter, notice = registry.find(SHOP, tmp_path / "shop.sqlite")
-    assert adapter is None and "is damaged" in notice and "\n" not in notice
-    assert list(registry.entries()) == []
-
-
-def test_an_adapter_for_other_weights_is_not_used(used: DatabaseAdapter, tmp_path: Path) -> None:
-    (Path(used.base) / "model.safetensors").write_bytes(b"Weights")
-    adapter, notice = registry.find(SHOP, tmp_path / "shop.sqlite")
-    assert adapter is None and "other weights" in notice
-    (Path(used.base) / "config.json").unlink()
-    adapter, notice = registry.find(SHOP, tmp_path / "shop.sqlite")
-    assert adapter is None and "holds no model" in notice
+    assert adapter is None and says in notice and "\n" not in notice
+    assert list(registry.entries()) == ([] if says == "is damaged" else [used])
 
 
 def test_a_later_adapter_takes_the_place_of_an_earlier_one(
