@@ -1,9 +1,7 @@
 """Costs: tokens and seconds -> dollars (inference cost, list prices). Pure arithmetic, no I/O.
 
-A hosted model costs what its tokens cost; a local one the seconds it keeps its hardware busy at that
-hardware's hourly price. A prediction carries all of its tokens and seconds, those of every vote and of
-every search step included, so nothing is left out here. Prices are dated, and every one of them can be
-overridden in config/model_config.yaml: a table of prices is out of date the day after it was made.
+A hosted model costs what its tokens cost, by litellm's list of prices; a local one the seconds it keeps
+its hardware busy at that hardware's hourly price. Prices can be overridden in config/model_config.yaml.
 
 >>> of_tokens(Price(2.5, 10.0), 1_000, 100)
 0.0035
@@ -13,8 +11,10 @@ overridden in config/model_config.yaml: a table of prices is out of date the day
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,34 +29,6 @@ class Price:
         if not (self.input >= 0 and self.output >= 0):
             raise ValueError(f"a price of ${self.input} and ${self.output} is not one")
 
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """Dollars per query and per 1,000 queries, over `n` queries, with the mean tokens of each."""
-
-    per_query: float
-    per_1000: float
-    total: float
-    n: int
-    tokens_in: float = 0.0
-    tokens_out: float = 0.0
-
-
-_AS_OF = "2026-11-23"
-PRICES: Mapping[str, Price] = {
-    "gpt-4": Price(30.0, 60.0, _AS_OF),
-    "gpt-4-turbo": Price(10.0, 30.0, _AS_OF),
-    "gpt-4o": Price(2.5, 10.0, _AS_OF),
-    "gpt-4o-mini": Price(0.15, 0.6, _AS_OF),
-    "gpt-5.6": Price(4.0, 20.0, _AS_OF),
-    "gemini-pro": Price(1.25, 10.0, _AS_OF),
-    "gemini-3.1-pro": Price(2.0, 12.0, _AS_OF),
-    "claude-3": Price(15.0, 75.0, _AS_OF),
-    "claude-sonnet-5": Price(2.0, 10.0, _AS_OF),
-    "claude-opus-5": Price(5.0, 25.0, _AS_OF),
-}
-"""By short name of `models.catalog.HOSTED`: list prices for prompts of ordinary length, without
-discounts for batches or cached prompts, as litellm 1.101.6 lists them on that day."""
 
 HOURLY: Mapping[str, float] = {
     "cpu core": 0.05,
@@ -81,7 +53,7 @@ def of_seconds(seconds: float, per_hour: float) -> float:
     return seconds * per_hour / 3600
 
 
-def per_hour(hardware: Mapping[str, object], hourly: Mapping[str, float] = HOURLY) -> float | None:
+def per_hour(hardware: Mapping[str, Any], hourly: Mapping[str, float] = HOURLY) -> float | None:
     """The hourly price of a machine as `runs.hardware` describes it; None where none is known.
 
     The GPUs where there are any, else the processor cores that may be used. A name counts when the
@@ -92,32 +64,7 @@ def per_hour(hardware: Mapping[str, object], hourly: Mapping[str, float] = HOURL
     >>> per_hour({"gpus": ["NVIDIA A100-SXM4-80GB, 81920 MiB"]})
     3.0
     """
-    gpus = hardware.get("gpus") or []
-    if isinstance(gpus, Sequence) and gpus:
-        each = [_gpu(str(name), hourly) for name in gpus]
-        known = [price for price in each if price is not None]
-        return sum(known) if len(known) == len(each) else None
-    cores = hardware.get("cores")
-    core = hourly.get("cpu core")
-    return cores * core if isinstance(cores, int) and core is not None else None
-
-
-def _gpu(name: str, hourly: Mapping[str, float]) -> float | None:
-    for known in sorted(hourly, key=len, reverse=True):
-        if known.lower() in name.lower() and known != "cpu core":
-            return hourly[known]
-    return None
-
-
-def summarise(dollars: Sequence[float], tokens: Sequence[tuple[int, int]] = ()) -> Cost | None:
-    """The cost of queries from the dollars of each; None without any.
-
-    >>> summarise([0.25, 0.75], [(100, 10), (300, 30)])
-    Cost(per_query=0.5, per_1000=500.0, total=1.0, n=2, tokens_in=200.0, tokens_out=20.0)
-    """
-    if not dollars:
-        return None
-    total, n = sum(dollars), len(dollars)
-    read = sum(pair[0] for pair in tokens) / len(tokens) if tokens else 0.0
-    written = sum(pair[1] for pair in tokens) / len(tokens) if tokens else 0.0
-    return Cost(total / n, 1000 * total / n, total, n, read, written)
+    names = sorted(hourly, key=len, reverse=True)
+    parts = hardware.get("gpus") or ["cpu core"] * (hardware.get("cores") or 0)
+    known = [next((n for n in names if n.lower() in str(part).lower()), "") for part in parts]
+    return math.fsum(hourly[name] for name in known) if parts and all(known) else None

@@ -92,18 +92,6 @@ def test_few_shot_shows_answered_questions_of_other_databases(
     assert "SELECT 22" not in shown, "an example of the very database gives its schema away"
 
 
-# ----------------------------------------------------------------------------------- no key anywhere
-
-
-def scan(folder: Path) -> list[str]:
-    """The files under a folder that hold something shaped like a key."""
-    return [
-        str(path.relative_to(folder))
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and KEY_SHAPED.search(path.read_bytes().decode("latin-1"))
-    ]
-
-
 @pytest.mark.parametrize(
     ("route", "fault"),
     [
@@ -132,10 +120,9 @@ def test_no_key_is_left_in_files_output_or_logs(
     captured = capfd.readouterr()
     for text in (captured.out, captured.err, caplog.text):
         assert not KEY_SHAPED.search(text)
-    assert scan(tmp_path) == []
-    assert cache_dir().is_dir()
-    (tmp_path / "a.log").write_text(f"used {SECRET}", encoding="utf-8")
-    assert scan(tmp_path) == ["a.log"], "a key would be noticed"
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert [p for p in files if KEY_SHAPED.search(p.read_bytes().decode("latin-1"))] == []
+    assert cache_dir().is_dir() and len(files) > 5
 
 
 def test_no_key_is_in_the_traceback_of_a_failure(
@@ -144,7 +131,7 @@ def test_no_key_is_in_the_traceback_of_a_failure(
     """With everything that a traceback can show: causes, and the repr of every local variable."""
     from txt2sql.models.hosted import HostedPredictor
 
-    monkeypatch.setattr(HostedPredictor, "_prediction", lambda *_: 1 / 0)
+    monkeypatch.setattr(HostedPredictor, "_choose", lambda *_: 1 / 0)
     monkeypatch.setenv("TXT2SQL_DEBUG", "1")
     stub = StubProvider(ANSWERS)
     arguments = ["evaluate", "--dataset", str(shops), "--model"]

@@ -11,7 +11,7 @@ import pytest
 from txt2sql.config import load
 from txt2sql.errors import ConfigError
 from txt2sql.models.adapters import Adapter
-from txt2sql.models.catalog import MODELS
+from txt2sql.models.catalog import LORA_TARGETS, MODELS
 from txt2sql.training.rewards import PRESETS
 from txt2sql.training.settings import (
     METHODS,
@@ -58,7 +58,7 @@ def test_what_suits_a_model_is_between_the_section_and_the_command_line(
     load: Any, section: str, model: str
 ) -> None:
     given = load(section, CONFIG, MODEL_CONFIG, [f"model={model}"])
-    assert given.adapter.targets == MODELS[model].lora_targets
+    assert given.adapter.targets == LORA_TARGETS[model.partition("-")[0]]
     assert (given.batch_tokens, given.gradient_checkpointing) == (2048, True)
     mine = load(section, CONFIG, MODEL_CONFIG, [f"model={model}", "batch_tokens=512"])
     assert mine.batch_tokens == 512

@@ -102,7 +102,7 @@ COMMANDS = {
     "no such config": "train lora --config nowhere.yaml",
     "a config that is no YAML": "train lora --config broken.yaml",
     "nothing to resume": "train lora --resume --output out",
-    "merge of what is no adapter": "merge nothing --output out",
+    "export of what is no model": "export nothing --output out",
     # usage
     "a number out of range": f"{ASK} --max-rows 0",
     "an option without its value": "evaluate",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel
 
 from txt2sql.errors import ModelError
 from txt2sql.models import adapters as registry
-from txt2sql.models.adapters import Adapter, attach, base_name
+from txt2sql.models.adapters import Adapter, DatabaseAdapter, attach, base_name
 from txt2sql.models.catalog import BUNDLED, LORA_TARGETS
 from txt2sql.models.weights import load_weights
 from txt2sql.types import Column, Schema, Table
@@ -61,16 +60,10 @@ def trained(start: Path | torch.nn.Module, kind: str, target: Path) -> torch.nn.
     return model.eval()
 
 
-@pytest.fixture(scope="module")
-def made(model_folder: Folder, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("made")
-    trained(model_folder("llama"), "dora", folder)
-    return folder
-
-
 @pytest.fixture
-def adapter(made: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(made, tmp_path / "adapter")
+def adapter(model_folder: Folder, tmp_path: Path) -> Path:
+    trained(model_folder("llama"), "dora", tmp_path / "adapter")
+    return tmp_path / "adapter"
 
 
 def edit(adapter: Path, **changes: object) -> None:
@@ -80,7 +73,7 @@ def edit(adapter: Path, **changes: object) -> None:
 
 @pytest.mark.parametrize("settings", [{"r": 0}, {"alpha": 0}, {"dropout": 1.0}, {"targets": ()}])
 def test_settings_that_cannot_be_are_refused(settings: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=f"{next(iter(settings))} is|a rank is 1 or more"):
+    with pytest.raises(ValueError, match=f"{next(iter(settings))} is"):
         Adapter(**settings)
 
 
@@ -150,11 +143,12 @@ def test_an_unknown_architecture_adapts_every_linear_layer_and_says_so(
     model_folder: Folder,
 ) -> None:
     lines: list[str] = []
-    model = attach(base(model_folder("qwen2")), KINDS["lora"], "new", lines.append)
+    adapter = Adapter(r=4, dora=True)
+    model = base(model_folder("qwen2"))
+    model.config.model_type = "new"
+    model = attach(model, adapter, lines.append)
     assert adapted(model) == {*LORA_TARGETS["qwen2"], "gate_proj", "up_proj", "down_proj"}
-    assert len(lines) == 1 and "'new'" in lines[0]
-    attach(base(model_folder("llama")), Adapter(dora=True), report=lines.append)
-    assert len(lines) == 2 and "1.6 times" in lines[1]  # the price of dropout in DoRA
+    assert "1.6 times" in lines[0] and "'new'" in lines[1]  # the price of dropout in DoRA
 
 
 def test_layers_that_store_their_weights_the_other_way_round_are_adapted(tmp_path: Path) -> None:
@@ -168,16 +162,13 @@ def test_layers_that_store_their_weights_the_other_way_round_are_adapted(tmp_pat
 
 def test_half_precision_is_summed_in_single(model_folder: Folder, tmp_path: Path) -> None:
     """Every merged bfloat16 weight is the nearest one to the sum in single precision."""
-    folder = model_folder("mistral")
-    exact = trained(folder, "dora", tmp_path).merge_and_unload().to(torch.bfloat16)
+    exact = trained(model_folder("mistral"), "dora", tmp_path).merge_and_unload().to(torch.bfloat16)
     merged = load_weights(tmp_path, device="cpu", dtype="bfloat16").model
-    half = base(folder).to(torch.bfloat16)
     name = "model.layers.1.self_attn.q_proj.weight"
     ours, best = merged.get_parameter(name), exact.get_parameter(name).float()
     assert ours.dtype == torch.bfloat16
     # The base itself is rounded before it is summed: two roundings at most, of 2^-9 each.
     assert (ours.float() - best).abs().max() <= 2**-7 * best.abs().max()
-    assert not torch.equal(ours, half.get_parameter(name))
 
 
 def test_an_adapter_over_an_adapter_adds_to_it(adapter: Path, tmp_path: Path) -> None:
@@ -188,20 +179,14 @@ def test_an_adapter_over_an_adapter_adds_to_it(adapter: Path, tmp_path: Path) ->
     assert torch.allclose(logits(loaded), logits(second), rtol=0, atol=TOLERANCE)
 
 
-def test_a_base_model_beside_the_adapter_is_found(
+def test_a_base_model_is_found_beside_its_adapter_and_has_a_name_that_lasts(
     model_folder: Folder, adapter: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    edit(adapter, base_model_name_or_path="../base")
-    (adapter.parent / "base").symlink_to(model_folder("llama"), target_is_directory=True)
-    monkeypatch.chdir(Path(__file__).parent)
-    assert load_weights(adapter, device="cpu").card.architecture == "llama"
-
-
-def test_base_models_have_names_that_last(
-    model_folder: Folder, monkeypatch: pytest.MonkeyPatch
-) -> None:
     folder = model_folder("llama")
+    edit(adapter, base_model_name_or_path="../base")
+    (adapter.parent / "base").symlink_to(folder, target_is_directory=True)
     monkeypatch.chdir(folder.parent)
+    assert load_weights(adapter, device="cpu").model.config.model_type == "llama"
     assert base_name(folder.name) == str(folder.resolve())
     assert base_name(str(BUNDLED)) == "bundled"
     assert base_name("microsoft/phi-2") == "microsoft/phi-2"
@@ -212,27 +197,20 @@ SHOP = Schema("shop", (Table("shop", (Column("id"), Column("city"))), SALE))
 
 
 @pytest.fixture
-def model(tmp_path: Path) -> Path:
-    """Files that look like a model's."""
-    folder = tmp_path / "model"
-    folder.mkdir()
-    (folder / "config.json").write_text('{"model_type": "llama"}')
-    (folder / "model.safetensors").write_bytes(b"weights")
-    return folder
-
-
-@pytest.fixture
-def used(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> registry.DatabaseAdapter:
-    """An adapter in use for SHOP, in a registry of its own."""
+def used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DatabaseAdapter:
+    """An adapter in use for SHOP, in a registry of its own; files that look like its model's."""
     monkeypatch.setenv("TXT2SQL_CACHE", str(tmp_path / "cache"))
-    folder = tmp_path / "adapter"
+    folder, model = tmp_path / "adapter", tmp_path / "model"
     folder.mkdir()
+    model.mkdir()
     (folder / "adapter_config.json").write_text("{}")
+    (model / "config.json").write_text('{"model_type": "llama"}')
+    (model / "model.safetensors").write_bytes(b"weights")
     return registry.put_to_use(SHOP, tmp_path / "shop.sqlite", folder, str(model), {"n": 3})
 
 
 def test_a_schema_is_known_by_its_tables_and_columns_alone(
-    used: registry.DatabaseAdapter, tmp_path: Path
+    used: DatabaseAdapter, tmp_path: Path
 ) -> None:
     shuffled = Table("Shop", (Column("City"), Column("Id")))
     other = Schema("copy", (Table("SALE", (Column("ID", "number"),)), shuffled))
@@ -248,44 +226,32 @@ def test_a_schema_is_known_by_its_tables_and_columns_alone(
 
 
 @pytest.mark.parametrize(
-    ("file", "content"),
+    ("damage", "says"),
     [
-        (registry.FILE, "{"),
-        (registry.FILE, '{"base": 3}'),
-        (registry.FILE, None),
-        ("adapter_config.json", None),
+        (lambda used: (used.folder / registry.FILE).write_text("{"), "is damaged"),
+        (lambda used: (used.folder / registry.FILE).write_text('{"base": 3}'), "is damaged"),
+        (lambda used: (used.folder / registry.FILE).unlink(), "is damaged"),
+        (lambda used: (used.folder / "adapter_config.json").unlink(), "is damaged"),
+        (lambda used: (Path(used.base) / "model.safetensors").write_text("W"), "other weights"),
+        (lambda used: (Path(used.base) / "config.json").unlink(), "holds no model"),
     ],
 )
-def test_a_damaged_entry_is_passed_over_with_a_notice(
-    used: registry.DatabaseAdapter, tmp_path: Path, file: str, content: str | None
+def test_an_adapter_that_cannot_be_used_is_passed_over_with_a_notice(
+    used: DatabaseAdapter, tmp_path: Path, damage: Callable[[DatabaseAdapter], None], says: str
 ) -> None:
-    (used.folder / file).unlink()
-    if content is not None:
-        (used.folder / file).write_text(content)
+    damage(used)
     adapter, notice = registry.find(SHOP, tmp_path / "shop.sqlite")
-    assert adapter is None and "is damaged" in notice and "\n" not in notice
-    assert list(registry.entries()) == []
-
-
-def test_an_adapter_for_other_weights_is_not_used(
-    used: registry.DatabaseAdapter, model: Path, tmp_path: Path
-) -> None:
-    (model / "model.safetensors").write_bytes(b"Weights")
-    notices = [registry.find(SHOP, tmp_path / "shop.sqlite")]
-    (model / "config.json").unlink()
-    notices.append(registry.find(SHOP, tmp_path / "shop.sqlite"))
-    for (adapter, notice), reason in zip(notices, ("other weights", "holds no model"), strict=True):
-        assert adapter is None and reason in notice
+    assert adapter is None and says in notice and "\n" not in notice
+    assert list(registry.entries()) == ([] if says == "is damaged" else [used])
 
 
 def test_a_later_adapter_takes_the_place_of_an_earlier_one(
-    used: registry.DatabaseAdapter, model: Path, tmp_path: Path
+    used: DatabaseAdapter, tmp_path: Path
 ) -> None:
-    again = registry.put_to_use(SHOP, tmp_path / "b.sqlite", tmp_path / "adapter", str(model), {})
+    again = registry.put_to_use(SHOP, tmp_path / "b.sqlite", tmp_path / "adapter", used.base, {})
     assert [each.path for each in registry.entries()] == [str(tmp_path / "b.sqlite")]
-    assert again.folder == used.folder
     assert json.loads((again.folder / registry.FILE).read_text())["measured"] == {}
-    assert [p.name for p in again.folder.parent.iterdir()] == [again.folder.name]
+    assert [p.name for p in again.folder.parent.iterdir()] == [used.folder.name]
     assert registry.forget(SHOP) is True
     assert registry.find(SHOP, tmp_path / "b.sqlite") == (None, "")
     assert list(registry.entries()) == [] and registry.forget(SHOP) is False

@@ -1,134 +1,61 @@
-"""Model cards, and their upload to a server on this machine that answers the hub client as the hub does."""
+"""Model cards, and their upload by the hub's client."""
 
 from __future__ import annotations
 
-import base64
 import json
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from huggingface_hub import HfApi
 
 from txt2sql.errors import ModelError
 from txt2sql.models.card import Facts, Result, push, read_facts, write_card
 
 
-class Hub(ThreadingHTTPServer):
-    """Takes every file in one commit; `status` is what it answers to a new repository."""
-
-    status = 200
-
-    def __init__(self) -> None:
-        self.created: list[dict[str, object]] = []
-        self.files: dict[str, bytes] = {}
-        super().__init__(("127.0.0.1", 0), _Handler)
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Hub
-
-    def log_message(self, *args: object) -> None:
-        pass
-
-    def answer(self, status: int, tree: object) -> None:
-        body = json.dumps(tree).encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def do_GET(self) -> None:
-        status = 404 if self.server.status != 200 else 200
-        self.answer(status, {"id": "me/model", "sha": "0" * 40, "siblings": []})
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        if self.path.endswith("/repos/create"):
-            self.server.created.append(json.loads(body))
-            self.answer(self.server.status, {"url": "https://huggingface.co/me/model"})
-        elif self.path.endswith("/validate-yaml"):
-            self.answer(200, {"errors": [], "warnings": []})
-        elif "/preupload/" in self.path:
-            names = [file["path"] for file in json.loads(body)["files"]]
-            modes = [{"path": n, "uploadMode": "regular", "shouldIgnore": False} for n in names]
-            self.answer(200, {"files": modes})
-        else:
-            for line in filter(None, body.splitlines()):
-                row = json.loads(line)
-                if row["key"] == "file":
-                    content = base64.b64decode(row["value"]["content"])
-                    self.server.files[row["value"]["path"]] = content
-            url = f"https://huggingface.co/me/model/commit/{'1' * 40}"
-            self.answer(200, {"commitUrl": url, "commitOid": "1" * 40})
-
-
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    from huggingface_hub import constants
-
-    monkeypatch.setenv("HF_TOKEN", "hf_test")
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    with Hub() as server:
-        monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{server.server_port}")
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "config.json").write_text('{"model_type": "phi"}')
-    (tmp_path / "README.md").write_text("---\nlicense: mit\n---\n")
-    (tmp_path / ".part").write_text("half")
     return tmp_path
 
 
-def test_a_token_that_may_not_write_and_a_hub_out_of_reach_are_reported(
-    hub: Hub, folder: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("name", ["my model", "me/model"])
+def test_a_name_that_is_none_and_a_hub_out_of_reach_are_reported(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    hub.status = 403
-    with pytest.raises(ModelError, match="refused to write 'me/model'; set HF_TOKEN"):
-        push(folder, "me/model")
-    assert not hub.files
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
-    with pytest.raises(ModelError, match="cannot be reached .* hf upload me/model"):
-        push(folder, "me/model")
+    says = rf"did not take '{name}' \(.*\); a name is owner/name, and HF_TOKEN .* hf upload {name}"
+    with pytest.raises(ModelError, match=says) as caught:
+        push(folder, name)
+    assert "\n" not in str(caught.value)
 
 
-def test_an_adapter_that_nobody_else_could_load_is_not_uploaded(
-    hub: Hub, folder: Path, tmp_path: Path
+def test_what_others_can_load_is_uploaded_to_a_private_repository(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(ModelError, match="'my model' is no repository name; write owner/name"):
-        push(folder, "my model")
-    adapter = tmp_path / "adapter"
+    calls: list[dict[str, Any]] = []
+
+    def create(api: HfApi, repo_id: str, **options: Any) -> Any:
+        calls.append({"repo_id": repo_id, **options})
+        return SimpleNamespace(repo_id=repo_id)
+
+    monkeypatch.setattr(HfApi, "create_repo", create)
+    monkeypatch.setattr(HfApi, "upload_folder", lambda api, **options: calls.append(options))
+    adapter = folder / "adapter"
     adapter.mkdir()
-    config = {"base_model_name_or_path": str(folder)}
-    (adapter / "adapter_config.json").write_text(json.dumps(config))
+    config = adapter / "adapter_config.json"
+    config.write_text(json.dumps({"base_model_name_or_path": str(folder)}))
     with pytest.raises(ModelError, match="lies on this machine only"):
         push(adapter, "me/model")
-    assert not hub.created
-    (adapter / "adapter_config.json").write_text('{"base_model_name_or_path": "bundled"}')
+    assert not calls
+    config.write_text('{"base_model_name_or_path": "bundled"}')
     push(adapter, "me/model")
-    assert set(hub.files) == {"adapter_config.json"}
-
-
-def test_a_folder_is_uploaded_to_a_private_repository_and_a_file_alone(
-    hub: Hub, folder: Path
-) -> None:
-    def private(repository: dict[str, object]) -> bool:
-        return True in (repository.get("private"), repository.get("visibility") == "private")
-
-    assert push(folder, "me/model").endswith("/me/model")
-    assert hub.created[0]["name"] == "model" and hub.created[0]["organization"] == "me"
-    assert private(hub.created[0])
-    assert hub.files == {n: (folder / n).read_bytes() for n in ("config.json", "README.md")}
-    hub.files.clear()
-    push(folder / "config.json", "me/model", private=False)
-    assert not private(hub.created[1]) and set(hub.files) == {"config.json"}
+    push(folder, "me/model", private=False)
+    assert [call.get("private") for call in calls] == [True, None, False, None]
+    assert [call.get("folder_path") for call in calls] == [None, adapter, None, folder]
+    assert calls[1]["ignore_patterns"] == [".*"]  # what was half written
 
 
 def test_a_card_says_what_is_known_and_no_path(tmp_path: Path) -> None:

@@ -1,22 +1,20 @@
-"""Merging and exporting: what is refused first, then that what is written asks like what was merged."""
+"""Exporting: what is refused first, then that what is written asks like what was merged."""
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from txt2sql.errors import ModelError
 from txt2sql.models import torch_engine
 from txt2sql.models.adapters import Adapter, attach
-from txt2sql.models.export import export_gguf, export_hf, find_converter, merge
+from txt2sql.models.export import export_hf
 from txt2sql.models.weights import load_weights
 from txt2sql.types import Prompt, Sampling
 
@@ -53,33 +51,22 @@ def test_a_merge_that_is_refused_loses_and_leaves_nothing(
 ) -> None:
     (tmp_path / "diary.txt").write_text("dear diary")
     with pytest.raises(ModelError, match="not empty"):
-        merge(adapter, tmp_path)
+        export_hf(adapter, tmp_path)
     with pytest.raises(ModelError, match="something else than a model"):
-        merge(adapter, tmp_path, force=True)
+        export_hf(adapter, tmp_path, force=True)
     with pytest.raises(ModelError, match="is a file"):
-        merge(adapter, tmp_path / "diary.txt", force=True)
-    with pytest.raises(ModelError, match="nothing to merge"):
-        merge(model_folder("llama"), tmp_path / "out")
+        export_hf(adapter, tmp_path / "diary.txt", force=True)
     broken = shutil.copytree(adapter, tmp_path / "broken")
     (broken / "adapter_model.safetensors").write_bytes(b"")
     with pytest.raises(ModelError, match="cannot be loaded"):
-        merge(broken, tmp_path / "out")
+        export_hf(broken, tmp_path / "out")
     assert left(tmp_path) == ["broken", "diary.txt"]
     base = model_folder("llama", "metaspace")
     before = left(adapter), left(base)
     for target in (adapter, base):
         with pytest.raises(ModelError, match="made of"):
-            merge(adapter, target, force=True)
+            export_hf(adapter, target, force=True)
     assert (left(adapter), left(base)) == before
-
-
-def test_a_sum_that_float16_cannot_hold_is_refused(adapter: Path, tmp_path: Path) -> None:
-    large = shutil.copytree(adapter, tmp_path / "large")
-    weights = load_file(large / "adapter_model.safetensors")
-    weights = {n: w * 1e6 if "magnitude" in n else w for n, w in weights.items()}
-    save_file(weights, large / "adapter_model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(ModelError, match="in float16; take another dtype"):
-        merge(large, tmp_path / "out", dtype="float16")
 
 
 def test_quantised_weights_are_not_merged_into(model_folder: Folder, tmp_path: Path) -> None:
@@ -93,7 +80,7 @@ def test_quantised_weights_are_not_merged_into(model_folder: Folder, tmp_path: P
     AutoTokenizer.from_pretrained(source).save_pretrained(tmp_path / "four")
     adapter = adapt(tmp_path / "four", tmp_path / "adapter")
     with pytest.raises(ModelError, match="are quantised, and an adapter is not merged into them"):
-        merge(adapter, tmp_path / "out")
+        export_hf(adapter, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -106,7 +93,7 @@ def test_a_merged_folder_is_the_adapter_in_one_and_replaces_another_when_forced(
     folder = shutil.copytree(base, tmp_path / "merged")
     (folder / "old.safetensors").write_text("")
     lines: list[str] = []
-    merge(adapter, folder, dtype=dtype, force=True, report=lines.append)
+    export_hf(adapter, folder, dtype=dtype, force=True, report=lines.append)
     assert left(tmp_path) == ["adapter", "base", "merged"]
     assert not {"adapter_config.json", "old.safetensors"} & {*left(folder)}
     assert json.loads((folder / "generation_config.json").read_text())["temperature"] == 0.9
@@ -126,72 +113,8 @@ def test_a_merged_folder_is_the_adapter_in_one_and_replaces_another_when_forced(
 
 def test_a_whole_model_is_exported_with_its_own_card(model_folder: Folder, tmp_path: Path) -> None:
     base = shutil.copytree(model_folder("qwen2"), tmp_path / "base")
-    (base / "README.md").write_text("# Mine\n")
-    (base / "tokenizer.model").write_bytes(b"sentencepiece")
+    for name in ("README.md", "tokenizer.model"):
+        (base / name).write_text("mine\n")
     folder = export_hf(base, tmp_path / "out", dtype="float16")
-    assert (folder / "README.md").read_text() == "# Mine\n"
-    assert (folder / "tokenizer.model").read_bytes() == b"sentencepiece"
+    assert {(folder / name).read_text() for name in ("README.md", "tokenizer.model")} == {"mine\n"}
     assert load_weights(folder, device="cpu", dtype="auto").model.dtype == torch.float16
-
-
-def script(folder: Path, code: str) -> Path:
-    """A program in the place of llama.cpp's converter."""
-    file = folder / "convert_hf_to_gguf.py"
-    file.write_text(f"import sys\n{code}\n")
-    return file
-
-
-def test_a_converter_that_is_nowhere_says_how_to_get_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("LLAMA_CPP", raising=False)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ModelError, match="is not on the PATH; git clone"):
-        find_converter()
-    monkeypatch.setenv("LLAMA_CPP", str(tmp_path))
-    with pytest.raises(ModelError, match="is not at .*; git clone"):
-        find_converter()
-    file = script(tmp_path, "")
-    assert find_converter() == find_converter(file) == file.resolve()
-
-
-def test_a_converter_that_fails_is_quoted_and_leaves_nothing(adapter: Path, tmp_path: Path) -> None:
-    home = tmp_path / "llama.cpp"
-    home.mkdir()
-    refusal = "sys.exit('ERROR: Model LlamaForCausalLM is not supported')"
-    refused = refusal, "could not convert 'model': ERROR: Model Llama"
-    for code, message in (refused, ("import no_such_package", "pip install no_such_package")):
-        script(home, code)
-        with pytest.raises(ModelError, match=message):
-            export_gguf(adapter, tmp_path / "x.gguf", converter=home)
-    with pytest.raises(ModelError, match="no GGUF type 'q9'"):
-        export_gguf(adapter, tmp_path / "x.gguf", converter=home, outtype="q9")
-    assert left(tmp_path) == ["llama.cpp"]
-
-
-def test_a_file_is_replaced_only_when_forced(model_folder: Folder, tmp_path: Path) -> None:
-    value = "sys.argv[sys.argv.index('--{}') + 1]".format
-    code = f"open({value('outfile')}, 'w').write({value('outtype')})"
-    file = script(tmp_path, code)
-    target = tmp_path / "x.gguf"
-    target.write_text("old")
-    with pytest.raises(ModelError, match="exists"):
-        export_gguf(model_folder("phi"), target, converter=file)
-    assert target.read_text() == "old"
-    export_gguf(model_folder("phi"), target, converter=file, outtype="q8_0", force=True)
-    assert target.read_text() == "q8_0"
-    assert left(tmp_path) == ["convert_hf_to_gguf.py", "x.gguf"]
-
-
-@pytest.mark.slow
-@pytest.mark.skipif("LLAMA_CPP" not in os.environ, reason="set LLAMA_CPP to a llama.cpp checkout")
-@pytest.mark.filterwarnings("ignore")
-def test_llama_cpp_takes_a_merged_llama(adapter: Path, tmp_path: Path) -> None:
-    pytest.importorskip("gguf")
-    file = export_gguf(adapter, tmp_path / "x.gguf", outtype="f32")
-    read = AutoModelForCausalLM.from_pretrained(
-        file.parent, gguf_file=file.name, dtype=torch.float32
-    )
-    merged = load_weights(adapter, device="cpu", dtype="float32").model
-    with torch.inference_mode():
-        assert torch.allclose(read(IDS).logits, merged(IDS).logits, atol=1e-5)

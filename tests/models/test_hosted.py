@@ -6,7 +6,6 @@ import os
 import runpy
 import signal
 import sqlite3
-import time
 from contextlib import closing
 from dataclasses import replace
 from importlib.util import find_spec
@@ -18,7 +17,8 @@ import pytest
 from txt2sql.costs import Price
 from txt2sql.errors import ConfigError, ModelError
 from txt2sql.models.api_keys import Keys
-from txt2sql.models.hosted import Answer, APIGenerator, RequestSettings, Unanswered, load
+from txt2sql.models.hosted import APIGenerator, RequestSettings, Unanswered, load
+from txt2sql.models.responses import Response
 from txt2sql.prompts import render
 from txt2sql.types import Column, Prompt, Sampling, Schema, Table
 
@@ -39,7 +39,7 @@ PROTOCOLS = {
     "anthropic": ("anthropic/claude-3-opus-20240229", ""),
 }
 SCHEMA = Schema("shop", (Table("shop", (Column("city"), Column("opened", "number"))),))
-FAST = RequestSettings(timeout_s=1.5, first_wait_s=0.01, longest_wait_s=0.05)
+FAST = RequestSettings(timeout_s=1.5, first_wait_s=0.01)
 PRICE = Price(30.0, 60.0)
 SECRET = "sk-test-0123456789abcdefghijklmnop"
 
@@ -49,7 +49,7 @@ def prompts(n: int) -> list[tuple[str, Prompt]]:
     return [(question, render(question, SCHEMA)) for question in questions]
 
 
-def ask(generator: APIGenerator, n: int) -> dict[str, Answer | Unanswered]:
+def ask(generator: APIGenerator, n: int) -> dict[str, Response | Unanswered]:
     return dict(generator.ask(prompts(n), Sampling()))
 
 
@@ -94,12 +94,9 @@ def test_what_cannot_be_asked_for_is_refused(store: Path) -> None:
 
 def test_no_server_is_no_answer_and_no_cost(store: Path) -> None:
     generator = hosted("http://127.0.0.1:9", store, max_cost=1.0)
-    answers = ask(generator, 2)
-    assert {type(answer) for answer in answers.values()} == {Unanswered}
-    assert "no connection" in str(answers)
-    assert generator.responses.spent(generator.account) == 0.0
     with pytest.raises(ModelError, match="gave no answer: no connection"):
         generator.generate([prompts(1)[0][1]], Sampling())
+    assert generator.responses.spent(generator.account) == 0.0
 
 
 @pytest.mark.parametrize(
@@ -128,27 +125,30 @@ def test_a_provider_that_always_fails_is_left_alone(store: Path) -> None:
         answers = ask(generator, 20)
     assert sum(stub.asked.values()) == 6
     assert "3 questions in a row got no answer" in generator.stopped
-    assert sum(isinstance(a, Unanswered) and not a.sent for a in answers.values()) == 17
+    assert sum(isinstance(answer, Unanswered) for answer in answers.values()) == 20
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_an_answer_has_text_tokens_and_a_price(store: Path, protocol: str) -> None:
-    with StubProvider({"How many shops opened in year 0?": "SELECT 42"}) as url:
-        [(_, answer)] = hosted(url, store, protocol).ask(prompts(1), Sampling())
-    assert isinstance(answer, Answer)
-    completion = answer.completion
-    assert (completion.text, completion.completion_tokens) == ("SELECT 42", 3)
-    assert completion.prompt_tokens > 20 and answer.seconds > 0
-    assert answer.dollars == pytest.approx((30 * completion.prompt_tokens + 60 * 3) / 1e6)
-
-
-def test_the_system_message_and_the_limits_reach_the_model(store: Path) -> None:
-    stub = StubProvider()
+def test_settings_reach_the_model_and_an_answer_has_text_tokens_and_a_price(
+    store: Path, protocol: str
+) -> None:
+    stub = StubProvider({"How many shops opened in year 0?": "SELECT 42"})
     with stub as url:
-        hosted(url, store).generate([prompts(1)[0][1]], Sampling(temperature=0.7, seed=5))
+        generator = hosted(url, store, protocol)
+        [(_, answer)] = generator.ask(prompts(1), Sampling(temperature=0.7, seed=5))
+    assert isinstance(answer, Response) and answer.seconds > 0
+    assert (answer.text, answer.completion_tokens) == ("SELECT 42", 3)
     [body] = stub.bodies
-    assert (body["seed"], body["temperature"], body["max_tokens"]) == (5, 0.7, 4096)
-    assert [m["role"] for m in body["messages"]] == ["system", "user"]
+    if protocol == "openai":
+        assert (body["seed"], body["temperature"], body["max_tokens"]) == (5, 0.7, 4096)
+        assert [m["role"] for m in body["messages"]] == ["system", "user"]
+    assert answer.prompt_tokens > 20
+    paid = (30 * answer.prompt_tokens + 60 * 3) / 1e6
+    assert (
+        generator.dollars(answer)
+        == pytest.approx(paid)
+        == generator.responses.spent(generator.name)
+    )
 
 
 def test_asking_again_is_free_and_the_same(store: Path) -> None:
@@ -168,38 +168,44 @@ def test_requests_are_spaced_and_limited_in_number_and_a_pause_holds_for_all(sto
         assert 1 < stub.most_open <= 3
         stub.times.clear()
         slow = RequestSettings(concurrency=3, requests_per_minute=1200)
-        ask(hosted(url, store.with_name("other"), settings=slow), 5)
-        assert stub.times[-1] - stub.times[0] > 4 * 0.05 * 0.9
+        ask(hosted(url, store.with_name("other"), settings=slow), 9)
+        assert stub.times[-1] - stub.times[0] > 8 * 0.05 * 0.8  # the first may arrive late
         stub.times.clear()
-        generator = hosted(url, store.with_name("paused"))
-        generator._pace.pause(0.2)  # as a provider's Retry-After makes it
-        start = time.monotonic()
-        ask(generator, 1)
-        assert stub.times[0] - start > 0.18
+        stub.faults, stub.kinds, stub.retry_after = 1.0, ("429",), 0.3
+        ask(hosted(url, store.with_name("paused"), settings=replace(FAST, attempts=2)), 2)
+        assert stub.times[2] - stub.times[1] > 0.25
 
 
 def answered_or_accounted(
-    stub: Any, generator: APIGenerator, answers: dict[str, Answer | Unanswered], n: int
+    stub: Any, generator: APIGenerator, answers: dict[str, Response | Unanswered], n: int
 ) -> None:
     assert len(answers) == n
-    good = {key for key, answer in answers.items() if isinstance(answer, Answer)}
+    good = {key for key, answer in answers.items() if isinstance(answer, Response)}
     assert all(stub.answered[question] == 1 for question in good), "asked again after an answer"
     assert all(answer.reason for answer in answers.values() if isinstance(answer, Unanswered))
     assert generator.responses.spent(generator.account) >= stub.bill - 1e-9
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("lossy", [True, False])
 def test_with_three_of_ten_requests_failing_every_question_is_answered_once(
-    store: Path, protocol: str
+    store: Path, protocol: str, lossy: bool
 ) -> None:
-    stub = StubProvider(faults=0.3, slow_s=2.0, seed=1)
+    kinds = {} if lossy else {"kinds": ("429", "500", "529")}  # then nothing is charged in vain
+    stub = StubProvider(faults=0.3, slow_s=2.0, seed=1, **kinds)
     with stub as url:
-        generator = hosted(url, store, protocol)
+        generator = hosted(url, store, protocol, max_cost=5.0)
         answers = ask(generator, 20)
         again = ask(generator, 20)
     assert sum(stub.faults_given.values()) >= 3
+    if not lossy:
+        dollars = sum(
+            generator.dollars(a) or 0 for a in answers.values() if isinstance(a, Response)
+        )
+        spent = generator.responses.spent(generator.account)
+        assert (dollars, spent) == pytest.approx((stub.bill, stub.bill), abs=1e-9)
     answered_or_accounted(stub, generator, answers, 20)
-    assert sum(isinstance(answer, Answer) for answer in again.values()) >= 19
+    assert sum(isinstance(answer, Response) for answer in again.values()) >= 19
 
 
 def test_the_budget_is_used_up_and_never_passed_not_by_a_second_run_either(store: Path) -> None:
@@ -211,16 +217,6 @@ def test_the_budget_is_used_up_and_never_passed_not_by_a_second_run_either(store
     assert "budget" in generator.stopped
     answered_or_accounted(stub, generator, answers, 40)
     assert stub.bill <= generator.responses.spent(generator.account) <= 0.05 + 1e-9
-
-
-def test_where_no_answer_gets_lost_the_books_agree_to_the_last_digit(store: Path) -> None:
-    stub = StubProvider(faults=0.3, kinds=("429", "500", "529"), seed=3)
-    with stub as url:
-        generator = hosted(url, store, "anthropic", max_cost=0.5)
-        answers = ask(generator, 20)
-    dollars = sum(a.dollars or 0 for a in answers.values() if isinstance(a, Answer))
-    spent = generator.responses.spent(generator.account)
-    assert (dollars, spent) == pytest.approx((stub.bill, stub.bill), abs=1e-9)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs kill -9")
@@ -252,7 +248,7 @@ def test_a_kill_loses_nothing(store: Path) -> None:
         answers = dict(generator.ask(pairs, Sampling()))
     assert kill_after - 5 <= stored < len(pairs), "an answer was given before it was stored"
     assert set(answers) == {question for question, _ in pairs}
-    assert sum(isinstance(answer, Answer) for answer in answers.values()) >= len(pairs) - 5
+    assert sum(isinstance(answer, Response) for answer in answers.values()) >= len(pairs) - 5
     twice = sum(count - 1 for count in stub.answered.values())
     assert twice <= FAST.concurrency, "only what was under way when it died may be asked again"
     assert generator.responses.spent(generator.account) >= stub.bill - 1e-9

@@ -26,7 +26,8 @@ from txt2sql.models.catalog import resolve
 from txt2sql.models.decoder import Decoder, answers_without_torch
 from txt2sql.models.export import export_onnx
 from txt2sql.models.onnx_engine import OnnxEngine, read_adapter
-from txt2sql.models.quantise import Quantised, gptq, nearest
+from txt2sql.models.onnx_weights import BlockWeights
+from txt2sql.models.quantise import gptq, nearest
 from txt2sql.models.weights import load_weights
 from txt2sql.types import Message, Prompt, Sampling
 
@@ -316,8 +317,8 @@ def test_gptq_keeps_outputs_better_than_rounding() -> None:
     torch.manual_seed(0)
     weight, inputs = torch.randn(64, 96), torch.randn(500, 96) @ torch.randn(96, 96)  # correlated
 
-    def loss(quantised: Quantised) -> float:
-        difference = (quantised.dequantised() - weight) @ inputs.T
+    def loss(quantised: BlockWeights) -> float:
+        difference = (torch.from_numpy(quantised.dequantised()) - weight) @ inputs.T
         return float(difference.square().mean() / (weight @ inputs.T).square().mean())
 
     assert loss(gptq(weight, inputs.T @ inputs)) < 0.7 * loss(nearest(weight)) < 0.01

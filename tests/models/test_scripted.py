@@ -18,9 +18,8 @@ def test_in_order_and_no_further() -> None:
 
 
 def test_by_what_the_prompt_says() -> None:
-    generator = ScriptedGenerator({"tell": "told", "a": ["x", "y", "z"]}, name="actor")
+    generator = ScriptedGenerator({"tell": "told", "a": ["x", "y", "z"]})
     made = generator.generate([ASK, TELL], Sampling(beams=2))
     assert [[c.text for c in one] for one in made] == [["x", "y"], ["told"]]
-    assert generator.name == "actor"
     with pytest.raises(ModelError):
         generator.generate([Prompt("other")], Sampling())

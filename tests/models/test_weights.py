@@ -18,13 +18,11 @@ Folder = Callable[..., Path]
 
 def test_a_saved_model_is_loaded_again(model_folder: Folder) -> None:
     source = model_folder("qwen2")
-    loaded = load_weights(source, device="cpu")
-    saved = load_file(source / "model.safetensors")
-    weights = loaded.model.state_dict()
+    model = load_weights(source, device="cpu").model
+    saved, weights = load_file(source / "model.safetensors"), model.state_dict()
     assert all(torch.equal(weights[name], value) for name, value in saved.items())
-    assert not loaded.model.training
-    half = load_weights(source, device="cpu", dtype="bfloat16")
-    assert half.model.dtype == torch.bfloat16
+    assert not model.training
+    assert load_weights(source, device="cpu", dtype="bfloat16").model.dtype == torch.bfloat16
 
 
 def test_an_encoder_decoder_is_refused(tmp_path: Path) -> None:

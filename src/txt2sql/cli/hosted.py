@@ -33,7 +33,7 @@ _SHOTS_SPLIT = "train"
 @dataclass(frozen=True)
 class Generalists:
     """The section `generalists` of config/model_config.yaml: how hosted models are asked, and prices
-    by name that replace those of `costs.PRICES`."""
+    by name that replace those of litellm's list."""
 
     asking: RequestSettings = field(default_factory=RequestSettings)
     prices: Mapping[str, Price] = field(default_factory=dict)

@@ -29,7 +29,6 @@ COMMANDS = {
     "runs": "runs:runs",
     "synth": "synth:synth",
     "adapt": "adapt:adapt",
-    "merge": "export:merge",
     "export": "export:export",
     "data": "data:app",
     "train": "train:app",

@@ -11,10 +11,6 @@ model answers. An entry that is damaged, or was made for other weights, is passe
     <cache folder>/adapters/<fingerprint>/      a PEFT adapter, with adapted.json beside its files
 
 Importing this module loads neither torch nor peft.
-
->>> adapted = attach(model, Adapter(r=16, dora=True, dropout=0.0), "phi")  # doctest: +SKIP
->>> find(schema, Path("shop.sqlite"))  # doctest: +SKIP
-(DatabaseAdapter(folder=PosixPath('.../adapters/5f0c…'), base='bundled', database='shop', ...), '')
 """
 
 from __future__ import annotations
@@ -28,6 +24,7 @@ import os
 import shutil
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +37,8 @@ from txt2sql.types import Schema
 ALL_LINEAR = "all-linear"
 """As the only target: every linear layer but the output layer (Dettmers et al. 2023)."""
 FILE = "adapted.json"
+# peft imports bitsandbytes, which on a CPU complains of a kernel that only 4-bit weights want.
+logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +56,9 @@ class Adapter:
     rslora: bool = False
 
     def __post_init__(self) -> None:
-        if self.r < 1:
-            raise ValueError(f"r is {self.r}, and a rank is 1 or more")
-        if self.alpha < 1:
-            raise ValueError(f"alpha is {self.alpha}, and it must be 1 or more")
+        for name, value in (("r", self.r), ("alpha", self.alpha)):
+            if value < 1:
+                raise ValueError(f"{name} is {value}, and it must be 1 or more")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout is {self.dropout}, and it must be 0 or more and below 1")
         if self.targets is not None and not self.targets:
@@ -70,61 +68,57 @@ class Adapter:
 def attach(
     model: Any,
     adapter: Adapter,
-    architecture: str = "",
     report: Callable[[str], None] = lambda line: None,
 ) -> Any:
     """The model with adapters at its target modules, as a PeftModel: only they are trainable.
 
-    `architecture` is a `model_type` (default: the model's own). `report` hears what a person should
-    know. Raises ModelError where a target is no module of this model.
+    `report` hears what a person should know. Raises ModelError where a target is no module of this model.
     """
-    targets = target_modules(model, adapter, architecture, report)
     if adapter.dora and adapter.dropout:
         # With dropout the inputs of the adapter differ from the layer's, and peft computes it twice.
         report("DoRA with dropout takes about 1.6 times as long per step; dropout 0 is faster")
-    _quiet_bitsandbytes()
     from peft import LoraConfig, TaskType, get_peft_model
-    from transformers.pytorch_utils import Conv1D
 
-    modules = dict(model.named_modules())
     config = LoraConfig(
         r=adapter.r,
         lora_alpha=adapter.alpha,
         lora_dropout=adapter.dropout,
         use_dora=adapter.dora,
         use_rslora=adapter.rslora,
-        target_modules=list(targets),
-        fan_in_fan_out=any(
-            isinstance(modules[name], Conv1D) for name in _matching(modules, targets)
-        ),
+        target_modules=list(target_modules(model, adapter, report)),
         task_type=TaskType.CAUSAL_LM,
     )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # peft's, about its own future
-        adapted = get_peft_model(model, config)
-    config.base_model_name_or_path = base_name(str(model.config._name_or_path or ""))
-    return adapted
+        warnings.simplefilter("ignore")  # peft's, about its own future and layers of GPT-2's kind
+        return get_peft_model(model, config)
 
 
 def target_modules(
     model: Any,
     adapter: Adapter,
-    architecture: str = "",
     report: Callable[[str], None] = lambda line: None,
 ) -> tuple[str, ...]:
-    """Names of the modules to adapt, each of which the model has."""
-    kind = architecture or str(model.config.model_type)
-    linear = linear_layers(model)
+    """Names of the linear layers to adapt, or their ends, each of which the model has.
+
+    An unknown architecture gets an adapter at every linear layer but the output layer.
+    """
+    import torch
+    from transformers.pytorch_utils import Conv1D
+
+    kind, output = str(model.config.model_type), model.get_output_embeddings()
+    linear = [
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, (torch.nn.Linear, Conv1D)) and module is not output
+    ]
     wanted = adapter.targets or LORA_TARGETS.get(kind, ())
     if not wanted:
         report(f"no targets are known for '{kind}' models: every linear layer gets an adapter")
-    if not linear:
-        raise ModelError(f"this '{kind}' model has no linear layer that could get an adapter")
-    there = sorted({name.rsplit(".", 1)[-1] for name in linear})
     if not wanted or tuple(wanted) == (ALL_LINEAR,):
         return tuple(linear)
     for target in wanted:
-        if not _matching(linear, (target,)):
+        if not any(f".{name}".endswith(f".{target}") for name in linear):
+            there = sorted({name.rsplit(".", 1)[-1] for name in linear})
             near = difflib.get_close_matches(target, there, n=1)
             hint = f"did you mean '{near[0]}'? " if near else ""
             raise ModelError(
@@ -134,27 +128,12 @@ def target_modules(
     return tuple(wanted)
 
 
-def linear_layers(model: Any) -> list[str]:
-    """Full names of the layers that can get an adapter, quantised ones too; not the output layer."""
-    import torch
-    from transformers.pytorch_utils import Conv1D
-
-    output = model.get_output_embeddings()
-    return [
-        name
-        for name, module in model.named_modules()
-        if isinstance(module, (torch.nn.Linear, Conv1D)) and module is not output
-    ]
-
-
 def load_adapter(model: Any, folder: Path) -> Any:
     """The model with the adapter of a folder beside its weights, as a PeftModel to infer with.
 
-    Raises ModelError where the adapter's tensors are not those that its config and the model ask for;
-    a damaged file raises whatever its reader does.
+    Raises ModelError for tensors that do not fit; a damaged file raises whatever its reader does.
     """
     check_files(folder)
-    _quiet_bitsandbytes()
     from peft import PeftModel, get_peft_model_state_dict
     from peft.utils import load_peft_weights
 
@@ -197,12 +176,10 @@ def merged(adapted: Any) -> Any:
     import torch
     from peft.tuners.lora import LoraLayer
 
-    layers: dict[str, Any] = {
-        name: m for name, m in adapted.named_modules() if isinstance(m, LoraLayer)
-    }
-    if not layers:
-        return adapted
-    for name, layer in layers.items():
+    layers: list[tuple[str, Any]] = [
+        (n, m) for n, m in adapted.named_modules() if isinstance(m, LoraLayer)
+    ]
+    for name, layer in layers:
         weight = layer.get_base_layer().weight
         dtype = weight.dtype
         layer.float()
@@ -213,7 +190,7 @@ def merged(adapted: Any) -> Any:
                 f"'{name}' is not a number after merging in {str(dtype).removeprefix('torch.')}; "
                 "take another dtype (float32, bfloat16), or train the adapter again"
             )
-    return adapted.unload()
+    return adapted.unload() if layers else adapted
 
 
 def base_name(source: str) -> str:
@@ -222,17 +199,6 @@ def base_name(source: str) -> str:
     if not source or not folder.is_dir():
         return source
     return "bundled" if folder.resolve() == BUNDLED.resolve() else str(folder.resolve())
-
-
-def _quiet_bitsandbytes() -> None:
-    """peft imports bitsandbytes, which on a CPU complains of a kernel that only 4-bit weights want."""
-    logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
-
-
-def _matching(names: Any, targets: tuple[str, ...]) -> list[str]:
-    """The names that peft would adapt: equal to a target, or ending in one after a dot."""
-    ends = tuple(f".{target}" for target in targets)
-    return [name for name in names if name in targets or name.endswith(ends)]
 
 
 # ---------------------------------------------------------------------------------------- registry
@@ -246,8 +212,6 @@ class DatabaseAdapter:
     base: str
     database: str
     path: str
-    results: Mapping[str, Any]
-    """The accuracy before and after, as the report of `txt2sql adapt` has it."""
     weights: str
     """The mark of the base model's weights."""
 
@@ -292,12 +256,10 @@ def weights_mark(base: str) -> str:
 def put_to_use(
     schema: Schema, path: Path, adapter: Path, base: str, results: Mapping[str, Any]
 ) -> DatabaseAdapter:
-    """Have `adapter` answer for databases of this schema from now on, instead of any earlier one."""
-    folder = _registered(schema)
-    part, old = (folder.with_name(f".{folder.name}.{os.getpid()}.{end}") for end in ("part", "old"))
-    for leftover in (part, old):
-        shutil.rmtree(leftover, ignore_errors=True)
-    shutil.copytree(adapter, part)
+    """Have `adapter` answer for databases of this schema from now on, instead of any earlier one.
+
+    `results` are the accuracy before and after, as the report of `txt2sql adapt` has them.
+    """
     facts = {
         "base": base,
         "weights": weights_mark(base),
@@ -305,12 +267,27 @@ def put_to_use(
         "path": str(path.resolve()),
         "measured": dict(results),
     }
-    write_atomically(part / FILE, json.dumps(facts, indent=2) + "\n")
-    if folder.exists():
-        folder.rename(old)
-    part.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
-    return _read(folder)
+    with whole_folder(_registered(schema)) as part:
+        shutil.copytree(adapter, part, dirs_exist_ok=True)
+        write_atomically(part / FILE, json.dumps(facts, indent=2) + "\n")
+    return _read(_registered(schema))
+
+
+@contextmanager
+def whole_folder(target: Path) -> Iterator[Path]:
+    """A folder beside `target` to write into, that takes its place when all is written."""
+    part, old = (target.with_name(f".{target.name}.{end}") for end in ("part", "old"))
+    try:
+        for leftover in (part, old):
+            shutil.rmtree(leftover, ignore_errors=True)
+        part.mkdir(parents=True)
+        yield part
+        if target.is_dir():
+            target.rename(old)
+        part.rename(target)
+    finally:
+        for leftover in (part, old):
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def find(schema: Schema, path: Path) -> tuple[DatabaseAdapter | None, str]:
@@ -347,9 +324,8 @@ def entries() -> Iterator[DatabaseAdapter]:
 
 def forget(schema: Schema) -> bool:
     """Have the plain model answer again; False where no adapter was in use."""
-    folder = _registered(schema)
-    was_there = folder.is_dir()
-    shutil.rmtree(folder, ignore_errors=True)
+    was_there = _registered(schema).is_dir()
+    shutil.rmtree(_registered(schema), ignore_errors=True)
     return was_there
 
 
@@ -358,10 +334,10 @@ def _registered(schema: Schema) -> Path:
 
 
 def _read(folder: Path) -> DatabaseAdapter:
-    kinds = {"base": str, "database": str, "path": str, "measured": dict, "weights": str}
+    names = ("base", "database", "path", "weights")
     try:
         facts = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        if not all(isinstance(facts[key], kind) for key, kind in kinds.items()):
+        if not all(isinstance(facts[name], str) for name in names):
             raise TypeError(f"{FILE} lacks something")
         if not (folder / "adapter_config.json").is_file():
             raise OSError("adapter_config.json is missing")
@@ -369,4 +345,4 @@ def _read(folder: Path) -> DatabaseAdapter:
         raise ModelError(
             f"the adapter in '{folder}' is damaged ({error}); run txt2sql adapt again"
         ) from error
-    return DatabaseAdapter(folder, *(facts[key] for key in kinds))
+    return DatabaseAdapter(folder, *(facts[name] for name in names))

@@ -1,10 +1,10 @@
 """Keys of hosted models (credentials): where they are found, and that they are never shown.
 
 A key comes from config/api_keys.yaml, else from the provider's usual environment variable. `Keys` has
-no readable repr, and `redact` takes keys out of any text before it is raised, logged or kept: the very
-keys in use, and whatever is shaped like one (a server may quote the header it was sent).
+no readable repr, and takes keys out of any text before it is raised, logged or kept: the very keys in
+use, and whatever is shaped like one (a server may quote the header it was sent).
 
->>> redact("401: bad key sk-proj-0123456789abcdefghij", ())
+>>> Keys({}).mask("401: bad key sk-proj-0123456789abcdefghij")
 '401: bad key [key]'
 """
 
@@ -13,9 +13,8 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from txt2sql.errors import ConfigError
 
@@ -68,19 +67,36 @@ class Keys:
         """The keyword arguments for litellm."""
         return dict(self._arguments)
 
-    def secrets(self) -> tuple[str, ...]:
-        """The texts that must not be shown."""
-        return tuple(value for name, value in self._arguments.items() if name not in _NOT_SECRET)
+    def mask(self, text: str, *, shapes: bool = True) -> str:
+        """The text with these keys masked, and, with `shapes`, whatever is shaped like a key."""
+        secrets = {value for name, value in self._arguments.items() if name not in _NOT_SECRET}
+        for secret in sorted(secrets, key=len, reverse=True):
+            if len(secret) > 5:  # "none", the key of a server that wants no key, is a word
+                text = text.replace(secret, _MASK)
+        return _SHAPES.sub(_MASK, text) if shapes else text
 
 
-def find_keys(provider: str, file: Path | None = None, *, api_base: str = "") -> Keys | None:
-    """The keys of a provider from `file` (default: config/api_keys.yaml), else the environment.
+def find_keys(provider: str, file: Path = FILE, *, api_base: str = "") -> Keys | None:
+    """The keys of a provider from a file, else the environment.
 
     None where there are none. A server named by its address and local runtimes may need no key.
     """
+    import yaml
+
     provider = "compatible" if api_base else provider
     wanted = VARIABLES.get(provider, {"api_key": (f"{provider.upper()}_API_KEY",)})
-    entry = _entries(file or FILE, required=file is not None).get(provider) or {}
+    try:
+        tree = (yaml.safe_load(file.read_text(encoding="utf-8")) if file.exists() else None) or {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read the file of keys '{file}': {error}") from None
+    except yaml.YAMLError as error:
+        # The message of a parser quotes the line it stumbled over, which holds a key.
+        mark = getattr(error, "problem_mark", None)
+        where = f" near line {mark.line + 1}" if mark else ""
+        raise ConfigError(f"the file of keys '{file}' is not valid YAML{where}") from None
+    if not isinstance(tree, dict):
+        raise ConfigError(f"the file of keys '{file}' should hold 'provider: key' lines")
+    entry = tree.get(provider) or {}
     entry = {"api_key": entry} if isinstance(entry, str) else entry
     if not isinstance(entry, dict) or not all(isinstance(v, str | None) for v in entry.values()):
         raise ConfigError(f"the entry '{provider}' of the file of keys should be text in quotes")
@@ -95,46 +111,11 @@ def find_keys(provider: str, file: Path | None = None, *, api_base: str = "") ->
             arguments[argument] = value.strip()
     if provider in ("compatible", *_KEYLESS):
         return Keys({"api_key": "none", **arguments})  # some clients insist on sending one
-    secrets = [name for name in wanted if name not in _NOT_SECRET]
-    return Keys(arguments) if all(name in arguments for name in secrets) else None
+    return Keys(arguments) if set(wanted) - set(_NOT_SECRET) <= set(arguments) else None
 
 
-def warning(file: Path | None = None) -> str:
+def warning(file: Path = FILE) -> str:
     """A sentence where other users of this machine can read the file of keys, else ""."""
-    path = file or FILE
-    try:
-        mode = path.stat().st_mode
-    except OSError:
-        return ""
-    if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
-        return f"others can read '{path}'; run: chmod 600 {path}"
+    if os.name == "posix" and file.exists() and stat.S_IMODE(file.stat().st_mode) & 0o077:
+        return f"others can read '{file}'; run: chmod 600 {file}"
     return ""
-
-
-def redact(text: str, secrets: Iterable[str]) -> str:
-    """The text with every given secret, and everything shaped like a key, masked."""
-    for secret in sorted(filter(None, secrets), key=len, reverse=True):
-        if len(secret) > 5:  # "none", the key of a server that wants no key, is a word
-            text = text.replace(secret, _MASK)
-    return _SHAPES.sub(_MASK, text)
-
-
-def _entries(file: Path, *, required: bool) -> dict[str, Any]:
-    import yaml
-
-    try:
-        tree = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        if required:
-            raise ConfigError(f"no file of keys '{file}'; copy api_keys.yaml.example") from None
-        return {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read the file of keys '{file}': {error}") from None
-    except yaml.YAMLError as error:
-        # The message of a parser quotes the line it stumbled over, which holds a key.
-        mark = getattr(error, "problem_mark", None)
-        where = f" near line {mark.line + 1}" if mark else ""
-        raise ConfigError(f"the file of keys '{file}' is not valid YAML{where}") from None
-    if tree is not None and not isinstance(tree, dict):
-        raise ConfigError(f"the file of keys '{file}' should hold 'provider: key' lines")
-    return tree or {}

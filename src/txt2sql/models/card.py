@@ -1,8 +1,8 @@
 """The model card of a fine-tuned model (Mitchell et al. 2019), and its upload to the Hugging Face hub.
 
 README.md, with the hub's front matter, is rendered from facts that lie beside the weights in
-training.json, so that merging and exporting write a card of their own kind. What was not measured or is
-not known is left out, never made up.
+training.json, so that exporting writes a card of its own kind. What was not measured or is not known
+is left out, never made up.
 
 >>> facts = Facts("phi-2", "lora", ("spider",), measured=(Result("spider dev", "execution_accuracy",
 ...     0.5, 100, 0.404, 0.596),))
@@ -20,15 +20,7 @@ from typing import Any
 import yaml
 
 from txt2sql.errors import ModelError
-from txt2sql.models.catalog import (
-    MODELS,
-    SHARE_ALIKE,
-    ModelCard,
-    base_of,
-    is_adapter,
-    read_json,
-    resolve,
-)
+from txt2sql.models.catalog import MODELS, SHARE_ALIKE, base_of, is_adapter, read_json, resolve
 from txt2sql.runs import write_atomically
 
 FILE = "training.json"
@@ -108,8 +100,7 @@ def write_card(folder: Path, facts: Facts) -> None:
 
 def read_facts(folder: Path) -> Facts | None:
     """The facts beside some weights, or those of an adapter made elsewhere; None without either."""
-    tree = read_json(folder / FILE)
-    if tree:
+    if tree := read_json(folder / FILE):
         try:
             lists = {name: tuple(tree[name]) for name in ("datasets", "held_out")}
             measured = tuple(Result(**row) for row in tree["measured"])
@@ -120,33 +111,29 @@ def read_facts(folder: Path) -> Facts | None:
         return None
     config = read_json(folder / "adapter_config.json")
     method = "dora" if config.get("use_dora") else "rslora" if config.get("use_rslora") else "lora"
-    names = {
-        "r": "r",
-        "alpha": "lora_alpha",
-        "dropout": "lora_dropout",
-        "targets": "target_modules",
-    }
-    adapter = {name: config.get(key) for name, key in names.items()}
-    base = str(config.get("base_model_name_or_path") or "")
-    return Facts(base, method, config={"adapter": adapter})
+    return Facts(str(config.get("base_model_name_or_path") or ""), method)
 
 
 def _render(facts: Facts, adapter: bool) -> str:
-    """The card of an adapter or a whole model."""
-    base = _public_base(facts)
-    licensed = [name for name in facts.datasets if name in _DATASETS]
+    bundled, title = MODELS["bundled"], Path(facts.base).name
+    try:
+        base = resolve(facts.base)
+    except ModelError:
+        base = None
+    if base and base.folder and base is not bundled:
+        base = None  # nobody else could get it
+    hub_id = base.hub_id if base else ""
     licence = base.licence if base else ""
-    if base and base.name == "bundled":
-        licence = SHARE_ALIKE
-    elif licence in ("MIT", "Apache-2.0") and "spider" in licensed:
+    licensed = [name for name in facts.datasets if name in _DATASETS]
+    licences = [f"the base model: {licence}"] if licence and hub_id else []
+    licences += [f"{name}: {_DATASETS[name][1]}" for name in licensed]
+    if licence in ("MIT", "Apache-2.0") and "spider" in licensed:
         licence = SHARE_ALIKE  # Spider's share-alike over a permissive base
     matter = {
         "library_name": "peft" if adapter else "transformers",
         "pipeline_tag": "text-generation",
-        "base_model": base.hub_id if base else None,
-        "base_model_relation": ("adapter" if adapter else "finetune")
-        if base and base.hub_id
-        else None,
+        "base_model": hub_id,
+        "base_model_relation": ("adapter" if adapter else "finetune") if hub_id else "",
         "license": _LICENCES.get(licence),
         "language": "en",
         "datasets": [_DATASETS[name][0] for name in licensed],
@@ -154,77 +141,52 @@ def _render(facts: Facts, adapter: bool) -> str:
         "tags": ["text-to-sql", "txt2sql", *([] if facts.method == "full" else [facts.method])],
     }
     front = yaml.safe_dump({key: value for key, value in matter.items() if value}, sort_keys=False)
-    title = Path(facts.base).name
-    if base and base.hub_id:
-        name = f"[{base.hub_id}](https://huggingface.co/{base.hub_id})"
-    else:
-        name = "the model that ships with txt2sql" if facts.base == "bundled" else title
+    name = "the model that ships with txt2sql" if base is bundled else title
+    if hub_id:
+        name = f"[{hub_id}](https://huggingface.co/{hub_id})"
     how = _METHODS.get(facts.method, facts.method)
     kind = f"An adapter ({how}) for {name}" if adapter else f"{name}, fine-tuned by {how}"
-    licences = [f"the base model: {base.licence}"] if base and base.licence and base.hub_id else []
-    licences += [f"{name}: {_DATASETS[name][1]}" for name in licensed]
-    parts = [
-        f"---\n{front}---\n\n# {title} for text-to-SQL",
-        f"{kind[0].upper()}{kind[1:]}: it answers questions about a SQL database with a query.",
-        "## Measured\n\n" + (_measured(facts) or "Nothing was measured."),
-        f"## Training data\n\n{', '.join(facts.datasets)}." if facts.datasets else "",
-        f"Not trained on: {', '.join(facts.held_out)}."
-        if facts.datasets and facts.held_out
-        else "",
-        _training(facts),
-        "## Use\n\nIn txt2sql, which renders the prompts it was trained on:",
-        '    txt2sql ask --model FOLDER --db shop.sqlite "How many shops are there?"',
-        "To have one model without peft, merge it into its base:\n\n"
-        "    txt2sql merge FOLDER --output merged"
-        if adapter
-        else "",
-        f"## Licences of its parts\n\n{'; '.join(licences)}." if licences else "",
-    ]
-    return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def _measured(facts: Facts) -> str:
-    rows = [
+    measured = [
         f"| {row.data} | {row.metric.replace('_', ' ')} | {row.n:,} | {row.mean:.1%} | "
         f"{row.low:.1%} to {row.high:.1%} |"
         for row in facts.measured
     ]
-    head = ["| data | metric | n | mean | 95% interval |", "|---|---|---|---|---|"]
-    return "\n".join([*head, *rows]) if rows else ""
-
-
-def _training(facts: Facts) -> str:
-    settings = dict(facts.config)
-    settings = {**(settings.pop("adapter", None) or {}), **settings}
-    rows = [f"| {name.replace('_', ' ')} | {value:,} |" for name, value in facts.trained.items()]
+    table = ["| data | metric | n | mean | 95% interval |", "|---|---|---|---|---|", *measured]
+    settings = {**(facts.config.get("adapter") or {}), **facts.config, "adapter": None}
+    training = [f"| {key.replace('_', ' ')} | {value:,} |" for key, value in facts.trained.items()]
     for key, value in settings.items():
         if value is not None:
             text = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
-            rows.append(f"| `{key}` | {text} |")
-    rows += [f"| {name} | {version} |" for name, version in facts.versions.items()]
-    rows += [f"| commit of txt2sql | {facts.commit} |"] if facts.commit else []
-    return "## Training\n\n| | |\n|---|---|\n" + "\n".join(rows) if rows else ""
-
-
-def _public_base(facts: Facts) -> ModelCard | None:
-    """The card of a base that others can get, too: not a folder of this machine."""
-    if facts.base in MODELS:
-        return MODELS[facts.base]
-    try:
-        card = resolve(facts.base)
-    except ModelError:
-        return None
-    return None if card.folder else card
+            training.append(f"| `{key}` | {text} |")
+    training += [f"| {package} | {version} |" for package, version in facts.versions.items()]
+    training += [f"| commit of txt2sql | {facts.commit} |"] if facts.commit else []
+    parts = [
+        f"---\n{front}---\n\n# {title} for text-to-SQL",
+        f"{kind[0].upper()}{kind[1:]}: it answers questions about a SQL database with a query.",
+        "## Measured\n\n" + ("\n".join(table) if measured else "Nothing was measured."),
+    ]
+    if facts.datasets:
+        parts.append(f"## Training data\n\n{', '.join(facts.datasets)}.")
+    if facts.datasets and facts.held_out:
+        parts.append(f"Not trained on: {', '.join(facts.held_out)}.")
+    if training:
+        parts.append("\n".join(["## Training\n\n| | |\n|---|---|", *training]))
+    parts.append("## Use\n\nIn txt2sql, which renders the prompts it was trained on:")
+    parts.append('    txt2sql ask --model FOLDER --db shop.sqlite "How many shops are there?"')
+    if adapter:
+        parts.append("To have one model without peft, merge it into its base:")
+        parts.append("    txt2sql export FOLDER --output merged")
+    if licences:
+        parts.append(f"## Licences of its parts\n\n{'; '.join(licences)}.")
+    return "\n\n".join(parts) + "\n"
 
 
 def push(source: Path, repository: str, *, private: bool = True) -> str:
-    """Upload a model folder or one file to the hub; returns the address. A new repository is private.
+    """Upload a model folder to the hub; returns the address.
 
-    Raises ModelError for a name, a token or a connection that does not do, and for an adapter whose base
-    model is a folder of this machine, which nobody else could load.
+    Raises ModelError, also for an adapter whose base model is a folder of this machine.
     """
     from huggingface_hub import HfApi
-    from huggingface_hub import errors as hub
 
     base = base_of(source) if is_adapter(source) else None
     if base is not None and base.folder and base.name != "bundled":
@@ -236,26 +198,14 @@ def push(source: Path, repository: str, *, private: bool = True) -> str:
         url = HfApi().create_repo(repository, private=private, exist_ok=True)
         HfApi().upload_folder(
             repo_id=url.repo_id,
-            folder_path=source if source.is_dir() else source.parent,
-            allow_patterns=None if source.is_dir() else [source.name],
+            folder_path=source,
             ignore_patterns=[".*"],
             commit_message="Upload a text-to-SQL model",
         )
-    except hub.HFValidationError as error:
-        raise ModelError(f"'{repository}' is no repository name; write owner/name") from error
-    except hub.HfHubHTTPError as error:
-        status = error.response.status_code
-        if status in (401, 403):
-            message = (
-                f"the hub refused to write '{repository}'; set HF_TOKEN to one that may "
-                "(https://huggingface.co/settings/tokens)"
-            )
-        else:
-            message = f"the hub answered with status {status}; push again later"
-        raise ModelError(message) from error
     except Exception as error:  # the client lets through what its HTTP library raises
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
         raise ModelError(
-            f"the hub cannot be reached ({str(error) or type(error).__name__}); '{source}' is whole, "
-            f"push it later: hf upload {repository} {source}"
+            f"the hub did not take '{repository}' ({reason}); a name is owner/name, and HF_TOKEN must "
+            f"be one that may write; '{source}' is whole: hf upload {repository} {source}"
         ) from error
     return str(url)

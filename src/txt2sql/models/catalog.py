@@ -27,17 +27,13 @@ ADAPTER, PREFERENCE = "adapter", "ppm.json"
 """The folder of an adapter that lies beside an exported model and always answers with it; the file of a
 preference model beside a policy, see `models.ppm`."""
 
+_ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 LORA_TARGETS: dict[str, tuple[str, ...]] = {
-    "gemma": ("q_proj", "k_proj", "v_proj", "o_proj"),
-    "gemma2": ("q_proj", "k_proj", "v_proj", "o_proj"),
+    **dict.fromkeys(("gemma", "gemma2", "llama", "mistral", "qwen2", "qwen3"), _ATTENTION),
     "gpt2": ("c_attn", "c_proj"),
     "gpt_neox": ("query_key_value", "dense"),
-    "llama": ("q_proj", "k_proj", "v_proj", "o_proj"),
-    "mistral": ("q_proj", "k_proj", "v_proj", "o_proj"),
     "phi": ("q_proj", "k_proj", "v_proj", "dense"),
     "phi3": ("qkv_proj", "o_proj"),
-    "qwen2": ("q_proj", "k_proj", "v_proj", "o_proj"),
-    "qwen3": ("q_proj", "k_proj", "v_proj", "o_proj"),
 }
 """What LoRA adapts by architecture (`model_type` of config.json): the attention projections."""
 
@@ -48,16 +44,13 @@ _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+$")
 class ModelCard:
     """One model. `source` is what transformers loads: a hub id or a folder.
 
-    `parameters` is 0 and `architecture` is "" where only the weights themselves could tell.
-    `gated` models must be agreed to on their hub page before they can be downloaded.
+    `parameters` is 0 where only the weights themselves could tell.
     """
 
     name: str
     hub_id: str
-    architecture: str = ""
     parameters: int = 0
     licence: str = ""
-    gated: bool = False
     folder: Path | None = None
 
     @property
@@ -65,40 +58,34 @@ class ModelCard:
         """The folder when there is one, else the hub id."""
         return str(self.folder) if self.folder else self.hub_id
 
-    @property
-    def lora_targets(self) -> tuple[str, ...]:
-        """The modules that LoRA adapts; empty for an architecture not in LORA_TARGETS."""
-        return LORA_TARGETS.get(self.architecture, ())
-
 
 _LLAMA2, _LLAMA3 = "Llama 2 Community License", "Llama 3.2 Community License"
 _QWEN, _SMOL, _APACHE = "Qwen/Qwen2.5-Coder", "HuggingFaceTB/SmolLM2", "Apache-2.0"
 _TABLE = (
-    ("phi-2", "microsoft/phi-2", "phi", 2780, "MIT"),
-    ("llama-7b", "meta-llama/Llama-2-7b-hf", "llama", 6740, _LLAMA2),
-    ("mistral-7b", "mistralai/Mistral-7B-v0.1", "mistral", 7240, _APACHE),
-    ("qwen2.5-coder-0.5b", f"{_QWEN}-0.5B-Instruct", "qwen2", 494, _APACHE),
-    ("qwen2.5-coder-1.5b", f"{_QWEN}-1.5B-Instruct", "qwen2", 1540, _APACHE),
-    ("qwen2.5-coder-3b", f"{_QWEN}-3B-Instruct", "qwen2", 3090, "Qwen Research License"),
-    ("qwen2.5-coder-7b", f"{_QWEN}-7B-Instruct", "qwen2", 7620, _APACHE),
-    ("qwen3-0.6b", "Qwen/Qwen3-0.6B", "qwen3", 596, _APACHE),
-    ("qwen3-1.7b", "Qwen/Qwen3-1.7B", "qwen3", 1720, _APACHE),
-    ("qwen3-4b", "Qwen/Qwen3-4B", "qwen3", 4020, _APACHE),
-    ("llama-3.2-1b", "meta-llama/Llama-3.2-1B-Instruct", "llama", 1240, _LLAMA3),
-    ("llama-3.2-3b", "meta-llama/Llama-3.2-3B-Instruct", "llama", 3210, _LLAMA3),
-    ("smollm2-135m", f"{_SMOL}-135M-Instruct", "llama", 135, _APACHE),
-    ("smollm2-360m", f"{_SMOL}-360M-Instruct", "llama", 362, _APACHE),
-    ("smollm2-1.7b", f"{_SMOL}-1.7B-Instruct", "llama", 1710, _APACHE),
-    ("phi-3.5-mini", "microsoft/Phi-3.5-mini-instruct", "phi3", 3820, "MIT"),
-    ("phi-4-mini", "microsoft/Phi-4-mini-instruct", "phi3", 3840, "MIT"),
+    ("phi-2", "microsoft/phi-2", 2780, "MIT"),
+    ("llama-7b", "meta-llama/Llama-2-7b-hf", 6740, _LLAMA2),
+    ("mistral-7b", "mistralai/Mistral-7B-v0.1", 7240, _APACHE),
+    ("qwen2.5-coder-0.5b", f"{_QWEN}-0.5B-Instruct", 494, _APACHE),
+    ("qwen2.5-coder-1.5b", f"{_QWEN}-1.5B-Instruct", 1540, _APACHE),
+    ("qwen2.5-coder-3b", f"{_QWEN}-3B-Instruct", 3090, "Qwen Research License"),
+    ("qwen2.5-coder-7b", f"{_QWEN}-7B-Instruct", 7620, _APACHE),
+    ("qwen3-0.6b", "Qwen/Qwen3-0.6B", 596, _APACHE),
+    ("qwen3-1.7b", "Qwen/Qwen3-1.7B", 1720, _APACHE),
+    ("qwen3-4b", "Qwen/Qwen3-4B", 4020, _APACHE),
+    ("llama-3.2-1b", "meta-llama/Llama-3.2-1B-Instruct", 1240, _LLAMA3),
+    ("llama-3.2-3b", "meta-llama/Llama-3.2-3B-Instruct", 3210, _LLAMA3),
+    ("smollm2-135m", f"{_SMOL}-135M-Instruct", 135, _APACHE),
+    ("smollm2-360m", f"{_SMOL}-360M-Instruct", 362, _APACHE),
+    ("smollm2-1.7b", f"{_SMOL}-1.7B-Instruct", 1710, _APACHE),
+    ("phi-3.5-mini", "microsoft/Phi-3.5-mini-instruct", 3820, "MIT"),
+    ("phi-4-mini", "microsoft/Phi-4-mini-instruct", 3840, "MIT"),
 )
-"""Short name, hub id, architecture, millions of parameters, licence."""
-_GATED = ("llama-7b", "mistral-7b", "llama-3.2-1b", "llama-3.2-3b")
+"""Short name, hub id, millions of parameters, licence."""
 MODELS: dict[str, ModelCard] = {
-    "bundled": ModelCard("bundled", "", "qwen2", 494_000_000, SHARE_ALIKE, folder=BUNDLED)
+    "bundled": ModelCard("bundled", "", 494_000_000, SHARE_ALIKE, BUNDLED)
 } | {
-    name: ModelCard(name, hub_id, architecture, millions * 1_000_000, licence, name in _GATED)
-    for name, hub_id, architecture, millions, licence in _TABLE
+    name: ModelCard(name, hub_id, millions * 1_000_000, licence)
+    for name, hub_id, millions, licence in _TABLE
 }
 
 
@@ -106,15 +93,13 @@ MODELS: dict[str, ModelCard] = {
 class HostedModel:
     """A model behind an API. `route` is litellm's name for it, provider/model.
 
-    `max_output_tokens` bounds an answer, the thinking of a reasoning model included. `retired` is the
-    day from which the provider may refuse it, where one was announced.
+    `max_output_tokens` bounds an answer, the thinking of a reasoning model included.
     """
 
     name: str
     route: str
-    max_output_tokens: int = 512
+    max_output_tokens: int
     api_base: str = ""
-    retired: str = ""
 
     @property
     def provider(self) -> str:
@@ -124,22 +109,21 @@ class HostedModel:
 
 _THINKS = 4096
 HOSTED: dict[str, HostedModel] = {
-    model.name: model
-    for model in (
-        HostedModel("gpt-4", "openai/gpt-4", retired="2026-10-23"),
-        HostedModel("gpt-4-turbo", "openai/gpt-4-turbo", retired="2026-10-23"),
-        HostedModel("gpt-4o", "openai/gpt-4o"),
-        HostedModel("gpt-4o-mini", "openai/gpt-4o-mini"),
-        HostedModel("gpt-5.6", "openai/gpt-5.6", _THINKS),
-        HostedModel("gemini-pro", "gemini/gemini-2.5-pro", _THINKS),
-        HostedModel("gemini-3.1-pro", "gemini/gemini-3.1-pro-preview", _THINKS),
-        HostedModel("claude-3", "anthropic/claude-3-opus-20240229", retired="2026-01-05"),
-        HostedModel("claude-sonnet-5", "anthropic/claude-sonnet-5", _THINKS),
-        HostedModel("claude-opus-5", "anthropic/claude-opus-5", _THINKS),
+    name: HostedModel(name, route, most)
+    for name, route, most in (
+        ("gpt-4", "openai/gpt-4", 512),
+        ("gpt-4-turbo", "openai/gpt-4-turbo", 512),
+        ("gpt-4o", "openai/gpt-4o", 512),
+        ("gpt-4o-mini", "openai/gpt-4o-mini", 512),
+        ("gpt-5.6", "openai/gpt-5.6", _THINKS),
+        ("gemini-pro", "gemini/gemini-2.5-pro", _THINKS),
+        ("gemini-3.1-pro", "gemini/gemini-3.1-pro-preview", _THINKS),
+        ("claude-3", "anthropic/claude-3-opus-20240229", 512),
+        ("claude-sonnet-5", "anthropic/claude-sonnet-5", _THINKS),
+        ("claude-opus-5", "anthropic/claude-opus-5", _THINKS),
     )
 }
-"""Generalist models by short name, with the days of retirement that litellm 1.101.6 lists. `gemini-pro`
-is the oldest Gemini Pro that is still served."""
+"""Generalist models by short name. `gemini-pro` is the oldest Gemini Pro that is still served."""
 
 
 def find_hosted(name: str) -> HostedModel | None:
@@ -172,7 +156,16 @@ def resolve(name: str | Path) -> ModelCard:
         return catalogued
     folder = Path(text).expanduser()
     if text and folder.is_dir():
-        return _folder_card(folder)
+        config = folder / "config.json"
+        if is_adapter(folder) and not is_exported(folder):
+            config = folder / "adapter_config.json"
+        if not config.is_file() and not is_exported(folder):
+            raise ModelError(
+                f"folder '{folder}' holds no model; it needs a config.json with weights, or an "
+                "adapter_config.json of a PEFT adapter"
+            )
+        read_json(config)  # damage is told at once
+        return ModelCard(folder.resolve().name, "", folder=folder)
     looks_like_path = text.startswith((".", "~", "/")) or "\\" in text
     if _HUB_ID.match(text) and not looks_like_path:
         return ModelCard(name=text, hub_id=text)
@@ -187,24 +180,6 @@ def resolve(name: str | Path) -> ModelCard:
         f"no model '{text}'; {hint} or give the hub id of a model (owner/name) or a folder that "
         "holds one"
     )
-
-
-def _folder_card(folder: Path) -> ModelCard:
-    """The card of a model that was saved or exported, or of an adapter, from its config.json."""
-    if is_adapter(folder) and not is_exported(folder):
-        read_json(folder / "adapter_config.json")
-        try:
-            architecture = base_of(folder).architecture
-        except ModelError:
-            architecture = ""  # loading the adapter says what is missing
-    elif (folder / "config.json").is_file() or is_exported(folder):
-        architecture = str(read_json(folder / "config.json").get("model_type", ""))
-    else:
-        raise ModelError(
-            f"folder '{folder}' holds no model; it needs a config.json with weights, or an "
-            "adapter_config.json of a PEFT adapter"
-        )
-    return ModelCard(folder.resolve().name, "", architecture, folder=folder)
 
 
 def is_exported(folder: Path | None) -> bool:
@@ -228,21 +203,16 @@ def base_of(adapter: Path) -> ModelCard:
     A relative path is looked for here, then beside the adapter. Raises ModelError where it is nowhere.
     """
     base = str(read_json(adapter / "adapter_config.json").get("base_model_name_or_path") or "")
-    if not base:
-        raise ModelError(
-            f"the adapter in '{adapter}' does not name its base model; set "
-            "base_model_name_or_path in its adapter_config.json"
-        )
-    beside = adapter / base
     here = Path(base).expanduser()
-    if here.resolve() == adapter.resolve():
+    if not base or here.resolve() == adapter.resolve():
+        problem = "names itself as its base model" if base else "does not name its base model"
         raise ModelError(
-            f"the adapter in '{adapter}' names itself as its base model; set "
-            "base_model_name_or_path in its adapter_config.json"
+            f"the adapter in '{adapter}' {problem}; set base_model_name_or_path in its "
+            "adapter_config.json"
         )
-    moved = not here.is_dir() and beside.is_dir()
+    moved = not here.is_dir() and (adapter / base).is_dir()
     try:
-        return resolve(beside if moved else base)
+        return resolve(adapter / base if moved else base)
     except ModelError as error:
         raise ModelError(
             f"the adapter in '{adapter}' was trained over '{base}', which is no model here; put it "

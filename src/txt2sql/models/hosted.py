@@ -7,38 +7,37 @@ too. Every response is written to disk before it counts: asking again is free an
     generator = load("gpt-4o", max_cost=2.0)
     generator.generate([render(question, schema)], Sampling())[0][0].text
 
-A question ends in exactly one of three ways: an Answer (stored, never sent again), an Unanswered with
-its reason (sent again by the next run), or it was not sent because the run stopped before it.
-
 Retries are ours, not litellm's, because a budget needs to know of each attempt whether it may be charged.
 The waits are exponential backoff with full jitter: Brooker, "Exponential Backoff and Jitter" (AWS, 2015).
 """
 
 from __future__ import annotations
 
+import logging
+import os
 import random
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from txt2sql.costs import PRICES, Price, of_tokens
+from txt2sql.costs import Price, of_tokens
 from txt2sql.errors import ConfigError, ModelError, PromptError
-from txt2sql.models.api_keys import Keys, find_keys, redact
+from txt2sql.models.api_keys import Keys, find_keys
 from txt2sql.models.catalog import HostedModel, find_hosted
-from txt2sql.models.hosted_request import Fault, library, most_tokens, send
 from txt2sql.models.predictor import DirectPredictor, PredictorOptions
 from txt2sql.models.responses import FILE, Response, Responses, request_key
-from txt2sql.prompts import render
-from txt2sql.prompts.shots import Shot, Shots
+from txt2sql.prompts import count_tokens, render
+from txt2sql.prompts.shots import Shots
 from txt2sql.runs import cache_dir
 from txt2sql.types import (
     Completion,
     Example,
-    Executor,
     Message,
     Prediction,
     Prompt,
@@ -47,20 +46,23 @@ from txt2sql.types import (
     ValueMatch,
 )
 
-K = TypeVar("K", bound=Hashable)
-_POLL_S = 0.2
+K = TypeVar("K")
 _FREE = Price(0.0, 0.0)
 _PROMPT_BUDGET = 6000
 """Tokens of a prompt: hosted models read far longer ones, but every token is paid for."""
+_TOKENS_OF_A_MESSAGE = 64
+"""More than any chat template writes around a message."""
+_TEMPORARY = (408, 409, 425, 429)
+_BAD_SETUP = (401, 402, 403, 404)
+_LONGEST_WAIT_S, _LONGEST_RETRY_AFTER_S = 60.0, 300.0
 
 
 @dataclass(frozen=True, slots=True)
 class RequestSettings:
     """How requests are sent.
 
-    Waits between attempts are drawn from [0, first_wait_s * 2**k], at most `longest_wait_s`, and never
-    shorter than Retry-After asks. After `give_up_after` questions in a row without any answer the rest
-    is not sent: a provider that refuses everything is not asked a thousand times.
+    Waits between attempts are drawn from [0, first_wait_s * 2**k] and never shorter than Retry-After
+    asks. After `give_up_after` questions in a row without any answer the rest is not sent.
     """
 
     concurrency: int = 8
@@ -68,31 +70,37 @@ class RequestSettings:
     attempts: int = 6
     timeout_s: float = 120.0
     first_wait_s: float = 1.0
-    longest_wait_s: float = 60.0
     give_up_after: int = 10
 
     def __post_init__(self) -> None:
-        if min(self.concurrency, self.attempts, self.give_up_after) < 1 or self.timeout_s <= 0:
-            raise ValueError("concurrency, attempts, give_up_after and timeout_s must be above 0")
-        if self.requests_per_minute is not None and self.requests_per_minute <= 0:
-            raise ValueError("requests_per_minute must be above 0")
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The completion of one prompt, the seconds of its request, its dollars (None without a price)."""
-
-    completion: Completion
-    seconds: float
-    dollars: float | None
+        pace = 1 if self.requests_per_minute is None else self.requests_per_minute
+        if min(self.concurrency, pace, self.attempts, self.timeout_s, self.give_up_after) <= 0:
+            raise ValueError(
+                "concurrency, requests_per_minute, attempts, timeout_s and give_up_after must be "
+                "above 0"
+            )
 
 
 @dataclass(frozen=True, slots=True)
 class Unanswered:
-    """A prompt without an answer, and why. `sent` is False where nothing was sent for it."""
+    """A prompt without an answer, and why."""
 
     reason: str
-    sent: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    """A request without a usable reply.
+
+    `charged` is False where the provider surely charges nothing. `retry` says whether another attempt
+    makes sense, `hopeless` that no other question would fare better (a wrong key, an unknown model).
+    """
+
+    reason: str
+    charged: bool
+    retry: bool = True
+    hopeless: bool = False
+    wait_s: float = 0.0
 
 
 def load(
@@ -119,7 +127,12 @@ def load(
             f"no key for '{model.name}'; fill in '{model.provider}' in config/api_keys.yaml (copy "
             "api_keys.yaml.example) or set the environment variable it names"
         )
-    price = price or PRICES.get(model.name) or _list_price(model)
+    if price is None and not model.api_base:  # a server named by its address has no list price
+        listed = _litellm().model_cost
+        entry = listed.get(model.route) or listed.get(model.route.partition("/")[2]) or {}
+        read, written = (entry.get(f"{way}_cost_per_token") for way in ("input", "output"))
+        if read is not None and written is not None:
+            price = Price(read * 1e6, written * 1e6)
     if max_cost is not None and price is None:
         raise ConfigError(
             f"no price is known for '{model.name}', so no budget can be kept; give one under "
@@ -129,44 +142,30 @@ def load(
     return APIGenerator(model, keys, responses, settings, price, max_cost, account or model.name)
 
 
-def _list_price(model: HostedModel) -> Price | None:
-    """What litellm's own list says; a server named by its address has no list price."""
-    if model.api_base:
-        return None
-    prices = library().model_cost
-    entry = prices.get(model.route) or prices.get(model.route.partition("/")[2]) or {}
-    read, written = entry.get("input_cost_per_token"), entry.get("output_cost_per_token")
-    return None if read is None or written is None else Price(read * 1e6, written * 1e6)
-
-
+@dataclass(eq=False, repr=False)
 class APIGenerator:
     """Completes prompts with one hosted model. Its threads share one budget, one pace and one stop."""
 
-    def __init__(
-        self,
-        model: HostedModel,
-        keys: Keys,
-        responses: Responses,
-        settings: RequestSettings,
-        price: Price | None,
-        max_cost: float | None,
-        account: str,
-    ) -> None:
-        self.model, self.name = model, model.name
-        self.settings, self.price = settings, price
-        self.max_cost, self.account = max_cost, account
-        self.responses = responses
-        self.stopped = ""
-        """Why nothing more is sent; "" while all is well."""
-        self._keys = keys
-        self._pace = _Pace(settings.requests_per_minute)
-        self._lock = threading.Lock()
+    model: HostedModel
+    keys: Keys
+    responses: Responses
+    settings: RequestSettings
+    price: Price | None
+    max_cost: float | None
+    account: str
+    stopped: str = ""
+    """Why nothing more is sent; "" while all is well."""
+
+    def __post_init__(self) -> None:
+        self.name = self.model.name
+        self._halt = threading.Event()
+        self._lock = threading.RLock()
+        self._next_start = 0.0
         self._in_flight = 0
         self._failed_in_a_row = 0
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Completion]]:
-        """One completion for each prompt. Raises ModelError where one got no answer; the others are
-        stored, so that asking again goes on."""
+        """One completion for each prompt. Raises ModelError where one got no answer."""
         completions: dict[int, Completion] = {}
         for i, answer in self.ask(enumerate(prompts), sampling):
             if isinstance(answer, Unanswered):
@@ -176,163 +175,205 @@ class APIGenerator:
 
     def ask(
         self, prompts: Iterable[tuple[K, Prompt]], sampling: Sampling
-    ) -> Iterator[tuple[K, Answer | Unanswered]]:
-        """Every prompt's answer or the reason there is none, each as soon as it comes."""
+    ) -> Iterator[tuple[K, Response | Unanswered]]:
+        """Every prompt's response or the reason there is none, each as soon as it comes."""
         if sampling.beams > 1 or sampling.n > 1:
             raise ModelError("a hosted model gives one answer, no beams; set beams and n to 1")
         sampling = replace(sampling, max_new_tokens=self.model.max_output_tokens)
-        pending: dict[Future[Answer | Unanswered], K] = {}
         pool = ThreadPoolExecutor(self.settings.concurrency)
         try:
-            for key, prompt in prompts:
-                messages = prompt.messages or (Message("user", prompt.text),)
-                request = self._request_key(messages, sampling)
-                if stored := self.responses.find(request):
-                    yield key, self._answer(stored)
-                    continue
-                pending[pool.submit(self._request, request, messages, sampling)] = key
-                while len(pending) >= 2 * self.settings.concurrency:
-                    yield from _finished(pending)
-            while pending:
-                yield from _finished(pending)
+            futures = {
+                pool.submit(self._request, prompt, sampling): name for name, prompt in prompts
+            }
+            for future in as_completed(futures):
+                yield futures[future], future.result()
         finally:  # also where the caller stops listening: what was not sent yet is not sent
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def _answer(self, response: Response) -> Answer:
+    def dollars(self, response: Response) -> float | None:
+        """What a response cost; None without a price."""
         read, written = response.prompt_tokens, response.completion_tokens
-        dollars = of_tokens(self.price, read, written) if self.price else None
-        return Answer(Completion(response.text, (), read, written), response.seconds, dollars)
+        return of_tokens(self.price, read, written) if self.price else None
 
-    def _request_key(self, messages: tuple[Message, ...], sampling: Sampling) -> str:
-        """The key of everything that the answer depends on."""
-        request = {
-            "route": self.model.route,
-            "base": self.model.api_base,
-            "messages": [[m.role, m.content] for m in messages],
-            "max_tokens": sampling.max_new_tokens,
-            "temperature": sampling.temperature,
-            "top_p": sampling.top_p,
-            "stop": sampling.stop,
-            "seed": sampling.seed,
-        }
-        return request_key(request)
-
-    def _request(
-        self, key: str, messages: tuple[Message, ...], sampling: Sampling
-    ) -> Answer | Unanswered:
-        """One answer, with as many attempts as are allowed and paid for."""
-        if stored := self.responses.find(key):  # the same question may have been queued twice
-            return self._answer(stored)
-        settings, reason, sent = self.settings, "", False
-        highest_cost = of_tokens(
-            self.price or _FREE, most_tokens(messages), sampling.max_new_tokens
+    def _request(self, prompt: Prompt, sampling: Sampling) -> Response | Unanswered:
+        messages = prompt.messages or (Message("user", prompt.text),)
+        key = request_key(
+            {  # everything that the answer depends on
+                "route": self.model.route,
+                "base": self.model.api_base,
+                "messages": [[m.role, m.content] for m in messages],
+                "max_tokens": sampling.max_new_tokens,
+                "temperature": sampling.temperature,
+                "top_p": sampling.top_p,
+                "stop": sampling.stop,
+                "seed": sampling.seed,
+            }
         )
-        for attempt in range(settings.attempts):
-            ticket = None
-            if self._pace.wait(lambda: bool(self.stopped)):
-                ticket = self._reserve(highest_cost)
+        if stored := self.responses.find(key):
+            return stored
+        # An upper bound: no tokenizer needs more than one token per byte.
+        sizes = [len(m.content.encode("utf-8", "replace")) for m in messages]
+        most_read = sum(sizes) + _TOKENS_OF_A_MESSAGE * len(sizes)
+        highest_cost = of_tokens(self.price or _FREE, most_read, sampling.max_new_tokens)
+        reason = ""
+        for attempt in range(self.settings.attempts):
+            ticket = self._reserve(highest_cost)
             if ticket is None:
-                return self._unanswered(self.stopped, sent)
+                return Unanswered(self.keys.mask(self.stopped))
             reply = self._send(key, ticket, messages, sampling)
             if isinstance(reply, Response):
-                return self._answer(reply)
-            reason, sent = reply.reason, True
+                return reply
+            reason = reply.reason
             if reply.hopeless:
                 self._stop(reason)
-            if not reply.retry or self.stopped:
+            with self._lock:  # nobody starts before the provider wants more
+                self._next_start = max(self._next_start, time.monotonic() + reply.wait_s)
+            longest = min(self.settings.first_wait_s * 2**attempt, _LONGEST_WAIT_S)
+            last = attempt + 1 == self.settings.attempts
+            if not reply.retry or last or self._halt.wait(random.uniform(0, longest)):
                 break
-            self._pace.pause(reply.wait_s)
-            if attempt + 1 < settings.attempts:
-                longest = min(settings.first_wait_s * 2**attempt, settings.longest_wait_s)
-                self._sleep(random.uniform(0, longest))
         self._failed_in_a_row += 1
-        if self._failed_in_a_row >= settings.give_up_after:
+        if self._failed_in_a_row >= self.settings.give_up_after:
             self._stop(f"{self._failed_in_a_row} questions in a row got no answer ({reason})")
-        return self._unanswered(reason, sent)
+        return Unanswered(self.keys.mask(reason))
+
+    def _reserve(self, dollars: float) -> int | None:
+        """A ticket for one request whose turn has come; None where the run was stopped before."""
+        pace = self.settings.requests_per_minute
+        left = 0.0
+        while not self._halt.wait(left):
+            with self._lock:
+                now = time.monotonic()
+                left = self._next_start - now
+                if left > 0:
+                    continue
+                ticket = self.responses.reserve(self.account, dollars, self.max_cost)
+                if ticket is not None:
+                    self._next_start = now + (60.0 / pace if pace else 0.0)
+                    self._in_flight += 1
+                    return ticket
+                left = 0.02  # what others in flight have reserved may become free
+                if not self._in_flight:
+                    spent = self.responses.spent(self.account)
+                    self._stop(
+                        f"the budget of ${self.max_cost:.2f} is used up (${spent:.4f} spent)"
+                    )
+        return None
 
     def _send(
-        self, key: str, ticket: int, messages: tuple[Message, ...], sampling: Sampling
-    ) -> Response | Fault:
+        self, key: str, ticket: int, messages: Sequence[Message], sampling: Sampling
+    ) -> Response | _Fault:
         """One attempt: its response is stored, and its reservation settled."""
-        secrets, arguments = self._keys.secrets(), self._keys.arguments()
-        if self.model.api_base:
-            arguments["api_base"] = self.model.api_base
         try:
-            reply = send(self.model.route, messages, sampling, self.settings.timeout_s, arguments)
-            if isinstance(reply, Fault):
-                self.responses.settle(ticket, None if reply.charged else 0.0)
-                return replace(reply, reason=redact(reply.reason, secrets))
-            for secret in secrets:  # a server that quotes its key has it stored nowhere
-                reply = replace(reply, text=reply.text.replace(secret, "[key]"))
-            cost = of_tokens(self.price or _FREE, reply.prompt_tokens, reply.completion_tokens)
-            self.responses.store(key, reply, ticket, cost)
+            response = self._complete(messages, sampling)
+        except Exception as error:  # whatever a client library raises is the fault of one request
+            fault = _fault(error)
+            self.responses.settle(ticket, None if fault.charged else 0.0)
+            return replace(fault, reason=self.keys.mask(fault.reason))
+        else:
+            self.responses.settle(ticket, self.dollars(response) or 0.0, key, response)
             self._failed_in_a_row = 0
-            return reply
+            return response
         finally:
             with self._lock:
                 self._in_flight -= 1
 
-    def _reserve(self, dollars: float) -> int | None:
-        """A ticket for one request, or None. While others are in flight, theirs may become free."""
-        while not self.stopped:
-            with self._lock:
-                others = self._in_flight
-                ticket = self.responses.reserve(self.account, dollars, self.max_cost)
-                if ticket is not None:
-                    self._in_flight += 1
-                    return ticket
-            if not others:
-                spent = self.responses.spent(self.account)
-                self._stop(f"the budget of ${self.max_cost:.2f} is used up (${spent:.4f} spent)")
-                break
-            time.sleep(_POLL_S / 10)
-        return None
+    def _complete(self, messages: Sequence[Message], sampling: Sampling) -> Response:
+        start = time.perf_counter()
+        server = {"api_base": self.model.api_base} if self.model.api_base else {}
+        reply = _litellm().completion(
+            model=self.model.route,
+            messages=[{"role": m.role, "content": m.content} for m in messages],
+            max_tokens=sampling.max_new_tokens,
+            temperature=sampling.temperature,
+            top_p=sampling.top_p if sampling.top_p < 1 else None,
+            stop=list(sampling.stop) or None,
+            seed=sampling.seed,
+            timeout=self.settings.timeout_s,
+            max_retries=0,
+            num_retries=0,
+            **{**self.keys.arguments(), **server},
+        )
+        choice, usage = reply.choices[0], getattr(reply, "usage", None)
+        text = choice.message.content or ""
+        read = getattr(usage, "prompt_tokens", 0) or 0
+        written = getattr(usage, "completion_tokens", 0) or 0
+        if not read:  # some local servers do not count
+            read = sum(count_tokens(message.content) for message in messages)
+            written = written or count_tokens(text)
+        return Response(
+            self.keys.mask(text, shapes=False),  # a server may quote the key it was sent
+            int(read),
+            int(written),
+            time.perf_counter() - start,
+            finish=str(choice.finish_reason or "stop"),
+            model=str(reply.model or ""),
+            at=time.time(),
+        )
 
     def _stop(self, reason: str) -> None:
         with self._lock:
             self.stopped = self.stopped or reason
-
-    def _unanswered(self, reason: str, sent: bool) -> Unanswered:
-        return Unanswered(redact(reason, self._keys.secrets()), sent)
-
-    def _sleep(self, seconds: float) -> None:
-        end = time.monotonic() + seconds
-        while not self.stopped and (left := end - time.monotonic()) > 0:
-            time.sleep(min(left, _POLL_S))
+        self._halt.set()
 
 
-def _finished(
-    pending: dict[Future[Answer | Unanswered], K],
-) -> Iterator[tuple[K, Answer | Unanswered]]:
-    done, _ = wait(pending, return_when=FIRST_COMPLETED)
-    for future in done:
-        yield pending.pop(future), future.result()
+@cache
+def _litellm() -> Any:
+    """litellm, with nothing but what is needed: no price list fetched, no .env file read, no
+    telemetry, no logs (they quote requests). Importing it takes seconds."""
+    os.environ.setdefault("LITELLM_MODE", "PRODUCTION")
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    os.environ.setdefault("LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS", "True")
+    try:
+        import litellm
+    except ImportError:
+        raise ConfigError(
+            'hosted models are asked through litellm; install it with pip install "txt2sql[api]"'
+        ) from None
+    # What its own types make of a newer pydantic is no business of who asks a question.
+    warnings.filterwarnings("ignore", message="Item '.*' on TypedDict class", category=UserWarning)
+    litellm.telemetry = False
+    litellm.suppress_debug_info = True
+    litellm.drop_params = True  # seed and temperature, where a model takes none
+    for name in ("LiteLLM", "httpx", "openai"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    return litellm
 
 
-class _Pace:
-    """Spaces the starts of requests, and holds all of them back while a provider asks for it."""
+def _fault(error: BaseException) -> _Fault:
+    """What an exception of litellm means.
 
-    def __init__(self, per_minute: float | None) -> None:
-        self._gap = 60.0 / per_minute if per_minute else 0.0
-        self._next = 0.0
-        self._lock = threading.Lock()
+    In litellm's own taxonomy a reply that is no JSON looks like a failing server. What matters here is
+    whether the provider refused (an httpx.HTTPStatusError among the causes: nothing is charged) or
+    whether the fate of the request is unknown (a timeout, a reply cut off: it may be charged).
+    """
+    import httpx
 
-    def wait(self, stopped: Callable[[], bool]) -> bool:
-        """Wait for one's turn; False where the run was stopped meanwhile."""
-        while not stopped():
-            with self._lock:
-                now = time.monotonic()
-                if now >= self._next:
-                    self._next = now + self._gap
-                    return True
-                left = self._next - now
-            time.sleep(min(left, _POLL_S))
-        return False
+    causes = [error]
+    while (cause := causes[-1].__cause__ or causes[-1].__context__) and cause not in causes:
+        causes.append(cause)
 
-    def pause(self, seconds: float) -> None:
-        """Nobody starts for so long."""
-        with self._lock:
-            self._next = max(self._next, time.monotonic() + seconds)
+    reason = " ".join(str(error).split())[:300]
+    for refusal in causes:
+        if isinstance(refusal, httpx.HTTPStatusError):
+            status = refusal.response.status_code
+            try:
+                header_s = float(refusal.response.headers.get("retry-after", ""))
+            except ValueError:  # none, or a date: then the usual wait does
+                header_s = 0.0
+            wait_s = min(max(0.0, header_s), _LONGEST_RETRY_AFTER_S)
+            retry = status in _TEMPORARY or status >= 500
+            return _Fault(f"HTTP {status}: {reason}", False, retry, status in _BAD_SETUP, wait_s)
+    if isinstance(error, _litellm().BadRequestError) and len(causes) == 1:  # raised before sending
+        return _Fault(reason, charged=False, retry=False)
+    for kinds, what, charged in (
+        ((httpx.ConnectError, httpx.ConnectTimeout), "no connection to the server", False),
+        ((httpx.TimeoutException, TimeoutError), "no reply in time", True),
+        (httpx.TransportError, "the reply was cut off", True),
+    ):
+        if any(isinstance(cause, kinds) for cause in causes):
+            return _Fault(what, charged)
+    return _Fault(f"a reply that cannot be read: {reason}", charged=True)
 
 
 class HostedPredictor(DirectPredictor):
@@ -345,56 +386,48 @@ class HostedPredictor(DirectPredictor):
         generator: APIGenerator,
         schemas: Callable[[str], Schema],
         matches: Callable[[Example], Sequence[ValueMatch]],
-        executor: Executor | None = None,
         answered: Shots | None = None,
         shots: int = 0,
     ) -> None:
         options = PredictorOptions(constrained=False, second_beams=0)
-        super().__init__(generator, schemas, matches, executor, options)
+        super().__init__(generator, schemas, matches, options=options)
         self.answered, self.shots = answered, shots
 
     def prompt(self, example: Example) -> Prompt:
         """The prompt of an example; hosted models take no grammar."""
         schema = self.schemas(example.db_id)
-        shots: tuple[Shot, ...] = ()
-        if self.answered is not None and self.shots:
-            shots = self.answered.nearest(example.question, schema, self.shots)
+        answered = self.answered if self.shots else None
         return render(
             example.question,
             schema,
             matches=self.matches(example),
             evidence=example.evidence,
+            previous=example.previous,
             budget=_PROMPT_BUDGET,
-            shots=shots,
+            shots=answered.nearest(example.question, schema, self.shots) if answered else (),
         )
 
     def answers(
         self, examples: Sequence[Example]
     ) -> Iterator[tuple[Example, Prediction | Unanswered]]:
         """Every example with its prediction or the reason there is none, as soon as it comes."""
-        prompts: dict[str, Prompt] = {}
-        by_id = {example.id: example for example in examples}
         impossible: list[tuple[Example, Unanswered]] = []
 
-        def rendered() -> Iterator[tuple[str, Prompt]]:
+        def rendered() -> Iterator[tuple[tuple[Example, Prompt], Prompt]]:
             for example in examples:
                 try:
-                    prompts[example.id] = self.prompt(example)
+                    prompt = self.prompt(example)
                 except PromptError as error:
-                    impossible.append((example, Unanswered(str(error), sent=False)))
-                    continue
-                yield example.id, prompts[example.id]
+                    impossible.append((example, Unanswered(str(error))))
+                else:
+                    yield (example, prompt), prompt
 
-        for example_id, answer in self.generator.ask(rendered(), Sampling()):
-            example, prompt = by_id[example_id], prompts.pop(example_id)
-            yield example, self._prediction(example, prompt, answer)
+        for (example, prompt), answer in self.generator.ask(rendered(), Sampling()):
+            if isinstance(answer, Unanswered):
+                yield example, answer
+                continue
+            chosen = self._choose(example, prompt, [answer.completion], answer.seconds)
+            tokens = (answer.prompt_tokens, answer.completion_tokens)
+            cost = self.generator.dollars(answer)
+            yield example, replace(chosen, tokens=tokens, seconds=answer.seconds, cost=cost)
         yield from impossible
-
-    def _prediction(
-        self, example: Example, prompt: Prompt, answer: Answer | Unanswered
-    ) -> Prediction | Unanswered:
-        if isinstance(answer, Unanswered):
-            return answer
-        chosen = self._choose(example, prompt, [answer.completion], answer.seconds)
-        tokens = (answer.completion.prompt_tokens, answer.completion.completion_tokens)
-        return replace(chosen, tokens=tokens, seconds=answer.seconds, cost=answer.dollars)

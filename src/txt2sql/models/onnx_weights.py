@@ -1,12 +1,9 @@
-"""The weights of an exported model: their shapes, their blocks of levels, and how they are read back.
-
->>> model.load_state_dict(read_tensors(folder, config), strict=False)  # doctest: +SKIP
-"""
+"""The weights of an exported model: their shapes, their blocks of levels, and how they are read back."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,29 +61,20 @@ class Shape:
         )
 
 
-def member_sizes(shape: Shape) -> dict[str, tuple[int, ...]]:
-    """Outputs of each of MEMBERS."""
-    keys = shape.kv_heads * shape.head_size
+def linear_shapes(shape: Shape) -> dict[str, tuple[tuple[int, ...], int]]:
+    """Outputs of each of MEMBERS and the inputs of all, by the name of the joined layer."""
+    queries, keys = shape.heads * shape.head_size, shape.kv_heads * shape.head_size
     return {
-        "qkv": (shape.heads * shape.head_size, keys, keys),
-        "o": (shape.size,),
-        "gate_up": (shape.intermediate, shape.intermediate),
-        "down": (shape.size,),
-    }
-
-
-def linear_shapes(shape: Shape) -> dict[str, tuple[int, int]]:
-    """(outputs, inputs) of each joined layer."""
-    inputs = {"o": shape.heads * shape.head_size, "down": shape.intermediate}
-    return {
-        name: (sum(sizes), inputs.get(name, shape.size))
-        for name, sizes in member_sizes(shape).items()
+        "qkv": ((queries, keys, keys), shape.size),
+        "o": ((shape.size,), queries),
+        "gate_up": ((shape.intermediate, shape.intermediate), shape.size),
+        "down": ((shape.size,), shape.intermediate),
     }
 
 
 @dataclass(frozen=True, slots=True)
 class BlockWeights:
-    """A matrix (outputs, inputs) as MatMulNBits reads it.
+    """A matrix (outputs, inputs) as MatMulNBits reads it: weight = (level - zero) * scale.
 
     levels: (outputs, inputs) uint8; scales and zeros: (outputs, inputs / BLOCK), zeros uint8.
     """
@@ -96,18 +84,33 @@ class BlockWeights:
     zeros: Array
     bits: int
 
+    @classmethod
+    def joined(cls, parts: Sequence[BlockWeights]) -> BlockWeights:
+        """One matrix of the outputs of all."""
+        names = ("levels", "scales", "zeros")
+        levels, scales, zeros = (
+            np.concatenate([getattr(part, name) for part in parts]) for name in names
+        )
+        return cls(levels, scales, zeros, parts[0].bits)
 
-def pack_levels(weights: BlockWeights) -> tuple[Array, Array, Array]:
-    """(levels, scales, zeros) in MatMulNBits' layout: two 4-bit levels a byte, the first one low."""
-    rows, columns = weights.levels.shape
-    blocks = weights.levels.reshape(rows, columns // BLOCK, BLOCK)
-    zeros = weights.zeros
-    if weights.bits == 4:
-        blocks = blocks[..., 0::2] | (blocks[..., 1::2] << 4)
-        if zeros.shape[1] % 2:
-            zeros = np.pad(zeros, ((0, 0), (0, 1)))
-        zeros = zeros[:, 0::2] | (zeros[:, 1::2] << 4)
-    return blocks, weights.scales.astype(np.float16).reshape(-1), zeros.reshape(-1)
+    def dequantised(self) -> Array:
+        """(outputs, inputs) in single precision."""
+        rows, columns = self.levels.shape
+        blocks = self.levels.reshape(rows, columns // BLOCK, BLOCK).astype(np.float32)
+        scales = self.scales.astype(np.float32)[..., None]
+        weights: Array = ((blocks - self.zeros[..., None]) * scales).reshape(rows, columns)
+        return weights
+
+    def packed(self) -> tuple[Array, Array, Array]:
+        """(levels, scales, zeros) in MatMulNBits' layout: two 4-bit levels a byte, the first one low."""
+        rows, columns = self.levels.shape
+        blocks, zeros = self.levels.reshape(rows, columns // BLOCK, BLOCK), self.zeros
+        if self.bits == 4:
+            blocks = blocks[..., 0::2] | (blocks[..., 1::2] << 4)
+            if zeros.shape[1] % 2:
+                zeros = np.pad(zeros, ((0, 0), (0, 1)))
+            zeros = zeros[:, 0::2] | (zeros[:, 1::2] << 4)
+        return blocks, self.scales.astype(np.float16).reshape(-1), zeros.reshape(-1)
 
 
 def round_to_blocks(weight: Array) -> BlockWeights:
@@ -122,7 +125,10 @@ def round_to_blocks(weight: Array) -> BlockWeights:
 
 
 def read_tensors(folder: Path, config: Mapping[str, Any]) -> dict[str, Tensor]:
-    """The weights in `folder` as transformers names them: levels times scales, in single precision. Raises ModelError for a folder of an older export."""
+    """The weights of an exported folder as transformers names them, in single precision.
+
+    Raises ModelError for a folder of an older export.
+    """
     facts = json.loads((folder / "engine.json").read_text(encoding="utf-8"))
     places = facts.get("tensors")
     if places is None:
@@ -131,54 +137,39 @@ def read_tensors(folder: Path, config: Mapping[str, Any]) -> dict[str, Tensor]:
         )
     shape = Shape.of(config)
 
-    def raw(name: str, kind: Any) -> Array:
-        file, offset, length = places[name]
+    def raw(place: Sequence[Any], kind: Any = np.uint8) -> Array:
+        file, offset, length = place
         values: Array = np.fromfile(folder / file, np.uint8, length, offset=offset).view(kind)
         return values
 
     def matrix(name: str, rows: int, columns: int) -> Array:
         """(rows, columns), whichever way it is stored."""
-        if f"{name}.weight" in places:
-            turned: Array = raw(f"{name}.weight", np.float32).reshape(columns, rows).T
+        if place := places.get(f"{name}.weight"):
+            turned: Array = raw(place, np.float32).reshape(columns, rows).T
             return turned
-        blocks = columns // BLOCK
-        levels, zeros = raw(f"{name}.levels", np.uint8), raw(f"{name}.zeros", np.uint8)
-        scales = raw(f"{name}.scales", np.float16).reshape(rows, blocks, 1).astype(np.float32)
+        levels, zeros = raw(places[f"{name}.levels"]), raw(places[f"{name}.zeros"])
         if len(levels) < rows * columns:  # two levels a byte, the first one low
-            levels, zeros = _halves(levels), _halves(zeros)
-        levels = levels.reshape(rows, blocks, BLOCK)
-        zeros = zeros.reshape(rows, -1)[:, :blocks, None]
-        return ((levels.astype(np.float32) - zeros) * scales).reshape(rows, columns)
+            levels, zeros = (np.stack([each & 15, each >> 4], -1) for each in (levels, zeros))
+        scales = raw(places[f"{name}.scales"], np.float16).reshape(rows, columns // BLOCK)
+        zeros = zeros.reshape(rows, -1)[:, : columns // BLOCK]
+        return BlockWeights(levels.reshape(rows, columns), scales, zeros, bits=8).dequantised()
 
-    tensors: dict[str, Array] = {
-        "model.norm.weight": raw("final.weight", np.float32),
-        "lm_head.weight": matrix("head", shape.vocabulary, shape.size),
-    }
-    table = facts["embeddings"].get("weights")
-    tensors["model.embed_tokens.weight"] = tensors["lm_head.weight"]
-    if table is not None:
-        values = np.fromfile(
-            folder / table["file"],
-            np.float32,
-            shape.vocabulary * shape.size,
-            offset=table["offset"],
-        )
+    head = matrix("head", shape.vocabulary, shape.size)
+    tensors = {"lm_head.weight": head, "model.embed_tokens.weight": head}
+    if table := facts["embeddings"].get("weights"):
+        values = raw((table["file"], table["offset"], table["bytes"]), np.float32)
         tensors["model.embed_tokens.weight"] = values.reshape(shape.vocabulary, shape.size)
-    sizes, shapes = member_sizes(shape), linear_shapes(shape)
+    tensors["model.norm.weight"] = raw(places["final.weight"], np.float32)
     for n in range(shape.layers):
         layer = f"model.layers.{n}"
-        tensors[f"{layer}.input_layernorm.weight"] = raw(f"{n}.norm.weight", np.float32)
-        tensors[f"{layer}.post_attention_layernorm.weight"] = raw(f"{n}.norm2.weight", np.float32)
-        for kind, members in MEMBERS.items():
-            whole, start = matrix(f"{n}.{kind}", *shapes[kind]), 0
-            bias = raw(f"{n}.{kind}.bias", np.float32) if f"{n}.{kind}.bias" in places else None
-            for member, size in zip(members, sizes[kind], strict=True):
-                tensors[f"{layer}.{member}.weight"] = whole[start : start + size]
-                if bias is not None:
-                    tensors[f"{layer}.{member}.bias"] = bias[start : start + size]
-                start += size
+        for norm, name in ("norm", "input_layernorm"), ("norm2", "post_attention_layernorm"):
+            tensors[f"{layer}.{name}.weight"] = raw(places[f"{n}.{norm}.weight"], np.float32)
+        for kind, (sizes, inputs) in linear_shapes(shape).items():
+            ends = np.cumsum(sizes)[:-1]
+            wholes = {"weight": matrix(f"{n}.{kind}", sum(sizes), inputs)}
+            if place := places.get(f"{n}.{kind}.bias"):
+                wholes["bias"] = raw(place, np.float32)
+            for end, whole in wholes.items():
+                for member, part in zip(MEMBERS[kind], np.split(whole, ends), strict=True):
+                    tensors[f"{layer}.{member}.{end}"] = part
     return {name: torch.from_numpy(np.ascontiguousarray(each)) for name, each in tensors.items()}
-
-
-def _halves(packed: Array) -> Array:
-    return np.stack([packed & 15, packed >> 4], -1).reshape(-1)

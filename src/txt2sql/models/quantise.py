@@ -11,18 +11,17 @@ MatMulNBits: weight = (level - zero) * scale, levels 0 to 15, one scale and zero
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.numpy import load_file, save_file
 from torch import Tensor, nn
 
 from txt2sql.models.onnx_engine import MEMBERS
-from txt2sql.models.onnx_weights import BLOCK
+from txt2sql.models.onnx_weights import BLOCK, BlockWeights
 
 _LEVELS = 15
 _DAMPING = 0.01
@@ -30,25 +29,11 @@ _SHRINKS = tuple(1 - 0.02 * i for i in range(16))
 """Shares of a block's range that are tried: clipping an outlier may serve the others better."""
 
 
-@dataclass(frozen=True, slots=True)
-class Quantised:
-    """A matrix (outputs, inputs) in blocks of BLOCK inputs.
-
-    levels: (outputs, inputs) uint8 in 0..15; scales and zeros: (outputs, inputs / BLOCK), zeros uint8.
-    """
-
-    levels: Tensor
-    scales: Tensor
-    zeros: Tensor
-
-    def dequantised(self) -> Tensor:
-        """(outputs, inputs) in the scales' precision."""
-        rows, columns = self.levels.shape
-        blocks = self.levels.view(rows, -1, BLOCK).float() - self.zeros.unsqueeze(-1).float()
-        return (blocks * self.scales.float().unsqueeze(-1)).view(rows, columns)
+def _levels(block: Tensor, scale: Tensor, zero: Tensor) -> Tensor:
+    return (block / scale[:, None] + zero[:, None]).round().clamp(0, _LEVELS)
 
 
-def block_range(block: Tensor, weights: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def _block_range(block: Tensor, weights: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Scale and zero (rows,) for a block (rows, BLOCK), with the least squared error over _SHRINKS.
 
     `weights` (BLOCK,) says how much an error of each input costs. Scales are rounded to float16, as
@@ -61,7 +46,8 @@ def block_range(block: Tensor, weights: Tensor | None = None) -> tuple[Tensor, T
         # The step as it will be stored, in half precision, and never 0.
         step = ((high - low) * shrink / _LEVELS).clamp(min=1e-7).half().float().clamp(min=6e-8)
         origin = (-low * shrink / step).round().clamp(0, _LEVELS)
-        error = (_rounded(block, step, origin) - block).square()
+        rounded = (_levels(block, step, origin) - origin[:, None]) * step[:, None]
+        error = (rounded - block).square()
         cost = (error * weights if weights is not None else error).sum(1)
         better = cost < best
         best = torch.where(better, cost, best)
@@ -69,21 +55,16 @@ def block_range(block: Tensor, weights: Tensor | None = None) -> tuple[Tensor, T
     return scale, zero
 
 
-def _rounded(block: Tensor, scale: Tensor, zero: Tensor) -> Tensor:
-    levels = (block / scale[:, None] + zero[:, None]).round().clamp(0, _LEVELS)
-    return (levels - zero[:, None]) * scale[:, None]
-
-
-def nearest(weight: Tensor) -> Quantised:
+def nearest(weight: Tensor) -> BlockWeights:
     """Every weight to its nearest level."""
     rows, columns = weight.shape
     blocks = weight.float().reshape(-1, BLOCK)
-    scales, zeros = block_range(blocks)  # (rows * blocks,)
-    levels = (blocks / scales[:, None] + zeros[:, None]).round().clamp(0, _LEVELS)
+    scales, zeros = _block_range(blocks)  # (rows * blocks,)
+    levels = _levels(blocks, scales, zeros)
     return _quantised(levels.view(rows, columns), scales.view(rows, -1), zeros.view(rows, -1))
 
 
-def gptq(weight: Tensor, hessian: Tensor) -> Quantised:
+def gptq(weight: Tensor, hessian: Tensor) -> BlockWeights:
     """Levels that keep `weight @ inputs`, where `hessian` (inputs, inputs) is the sum of x x^T.
 
     Columns are rounded from first to last; each error is spread over the columns to come by the
@@ -105,7 +86,7 @@ def gptq(weight: Tensor, hessian: Tensor) -> Quantised:
     for start in range(0, weight.shape[1], BLOCK):
         end = start + BLOCK
         block = weight[:, start:end]
-        scale, zero = block_range(block, cost[start:end])
+        scale, zero = _block_range(block, cost[start:end])
         errors = torch.empty_like(block)
         for i in range(BLOCK):
             column, pivot = block[:, i], factor[start + i, start + i]
@@ -120,8 +101,10 @@ def gptq(weight: Tensor, hessian: Tensor) -> Quantised:
     return _quantised(levels, torch.stack(scales, 1), torch.stack(zeros, 1))
 
 
-def _quantised(levels: Tensor, scales: Tensor, zeros: Tensor) -> Quantised:
-    return Quantised(levels.to(torch.uint8), scales.half(), zeros.to(torch.uint8))
+def _quantised(levels: Tensor, scales: Tensor, zeros: Tensor) -> BlockWeights:
+    return BlockWeights(
+        levels.to(torch.uint8).numpy(), scales.half().numpy(), zeros.to(torch.uint8).numpy(), bits=4
+    )
 
 
 @torch.inference_mode()
@@ -129,22 +112,26 @@ def quantise_model(
     model: Any,
     rows: Sequence[Sequence[int]],
     report: Callable[[str], None] = print,
-) -> dict[str, Quantised]:
+) -> dict[str, BlockWeights]:
     """Quantise every linear layer of a causal model's blocks by GPTQ, in place, layer by layer.
 
     `rows` are calibration prompts with answers as token ids. A layer sees inputs that earlier
     quantised layers made, as it will when the model answers. Returns the levels by module name; the
     model holds the dequantised weights.
     """
-    result: dict[str, Quantised] = {}
+    result: dict[str, BlockWeights] = {}
     states, arguments = _first_states(model, rows)
     for number, layer in enumerate(model.model.layers):
-        groups = list(_groups(layer))
-        moments = _second_moments(layer, [group[0][1] for group in groups], states, arguments)
+        linear = {n: m for n, m in layer.named_modules() if isinstance(m, nn.Linear)}
+        # Layers that see the same inputs, in the order in which they run.
+        groups = [[name for name in linear if name.endswith(ends)] for ends in MEMBERS.values()]
+        firsts = [linear[group[0]] for group in groups]
+        moments = _second_moments(layer, firsts, states, arguments)
         for group, moment in zip(groups, moments, strict=True):
-            for name, module in group:
-                weight, quantised = module.weight.data, gptq(module.weight.data, moment)
-                rounded = quantised.dequantised()
+            for name in group:
+                weight = linear[name].weight.data
+                quantised = gptq(weight, moment)
+                rounded = torch.from_numpy(quantised.dequantised())
                 loss = _power(rounded - weight, moment) / _power(weight, moment)
                 report(f"layer {number} {name}: {loss:.1e}")
                 weight.copy_(rounded)
@@ -159,35 +146,23 @@ def _power(weight: Tensor, moment: Tensor) -> float:
     return float(((weight @ moment) * weight).sum())
 
 
-def _groups(layer: Any) -> Iterator[list[tuple[str, nn.Linear]]]:
-    """Linear layers that see the same inputs, in the order in which they run."""
-    linear = {n: m for n, m in layer.named_modules() if isinstance(m, nn.Linear)}
-    for ends in MEMBERS.values():
-        group = [(name, module) for name, module in linear.items() if name.endswith(ends)]
-        if group:
-            yield group
-
-
 def _first_states(model: Any, rows: Sequence[Sequence[int]]) -> tuple[list[Tensor], list[Any]]:
     """Inputs of the first layer (1, time, size), and the other arguments that layers get."""
     states: list[Tensor] = []
     arguments: list[Any] = []
 
-    class Stop(Exception):
-        pass
-
     def hook(module: Any, positional: Any, named: Any) -> None:
+        named = {k: v for k, v in named.items() if k not in ("past_key_values", "use_cache")}
         states.append(positional[0] if positional else named.pop("hidden_states"))
-        arguments.append(
-            {k: v for k, v in named.items() if k not in ("past_key_values", "use_cache")}
-        )
-        raise Stop
+        arguments.append(named)
 
-    handle = model.model.layers[0].register_forward_pre_hook(hook, with_kwargs=True)
+    layers = model.model.layers
+    model.model.layers = layers[:1]
+    handle = layers[0].register_forward_pre_hook(hook, with_kwargs=True)
     for row in rows:
-        with contextlib.suppress(Stop):
-            model.model(input_ids=torch.tensor([list(row)]), use_cache=False)
+        model.model(input_ids=torch.tensor([list(row)]), use_cache=False)
     handle.remove()
+    model.model.layers = layers
     return states, arguments
 
 
@@ -196,14 +171,15 @@ def _second_moments(
 ) -> list[Tensor]:
     """For each linear layer, over its inputs x: the sum of x x^T, (inputs, inputs)."""
     sums = [torch.zeros(module.in_features, module.in_features) for module in modules]
-    handles = []
-    for module, total in zip(modules, sums, strict=True):
 
-        def add(module: Any, inputs: Any, total: Tensor = total) -> None:
-            x = inputs[0].reshape(-1, total.shape[0]).float()
-            total.addmm_(x.T, x)
+    def add(total: Tensor, module: Any, inputs: Any) -> None:
+        x = inputs[0].reshape(-1, total.shape[0]).float()
+        total.addmm_(x.T, x)
 
-        handles.append(module.register_forward_pre_hook(add))
+    handles = [
+        module.register_forward_pre_hook(partial(add, total))
+        for module, total in zip(modules, sums, strict=True)
+    ]
     for state, named in zip(states, arguments):
         layer(state, **named)
     for handle in handles:
@@ -217,7 +193,7 @@ LEVELS_FILE = "levels.safetensors"
 """Beside the dequantised weights of a base: the levels that they were made from."""
 
 
-def nearest_levels(model: Any) -> dict[str, Quantised]:
+def nearest_levels(model: Any) -> dict[str, BlockWeights]:
     """Every linear layer of the blocks by `nearest`, by module name."""
     return {
         f"model.layers.{name}": nearest(module.weight.data)
@@ -226,23 +202,24 @@ def nearest_levels(model: Any) -> dict[str, Quantised]:
     }
 
 
-def write_levels(levels: dict[str, Quantised], folder: Path) -> None:
+def write_levels(levels: dict[str, BlockWeights], folder: Path) -> None:
     """Write the levels of a quantised base beside its weights."""
-    tensors = {
-        f"{name}.{part}": getattr(quantised, part).contiguous()
+    arrays = {
+        f"{name}.{part}": getattr(quantised, part)
         for name, quantised in levels.items()
         for part in ("levels", "scales", "zeros")
     }
-    save_file(tensors, str(folder / LEVELS_FILE))
+    save_file(arrays, folder / LEVELS_FILE)
 
 
-def read_levels(folder: Path) -> dict[str, Quantised] | None:
+def read_levels(folder: Path) -> dict[str, BlockWeights] | None:
     """The levels beside a base, or None where it was not quantised."""
     path = folder / LEVELS_FILE
     if not path.is_file():
         return None
-    tensors = load_file(str(path))
+    arrays = load_file(path)
+    names = sorted({key.rpartition(".")[0] for key in arrays})
     return {
-        name: Quantised(*(tensors[f"{name}.{part}"] for part in ("levels", "scales", "zeros")))
-        for name in sorted({key.rpartition(".")[0] for key in tensors})
+        n: BlockWeights(arrays[f"{n}.levels"], arrays[f"{n}.scales"], arrays[f"{n}.zeros"], bits=4)
+        for n in names
     }

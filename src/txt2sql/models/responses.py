@@ -4,10 +4,6 @@ A response and its cost are stored in one transaction, so after a kill at any mo
 neither. Money is reserved before a request is sent (the most that it can cost) and settled when its
 fate is known; a reservation that a killed process left behind stays spent, because nobody can tell
 what the provider made of it. The sum of an account so never passes its limit, whatever happens.
-
->>> responses = Responses(Path("/tmp/doctest/responses.sqlite"))  # doctest: +SKIP
->>> ticket = responses.reserve("a run", 0.01, limit=1.0)  # doctest: +SKIP
->>> responses.store(request_key({}), Response("SELECT 1", 11, 3, 0.4), ticket, 0.0002)  # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -16,18 +12,18 @@ import hashlib
 import json
 import sqlite3
 import threading
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from txt2sql.errors import ConfigError
+from txt2sql.types import Completion
 
 FILE = "responses.sqlite"
 _ROUNDING = 1e-9
 """Dollars: what adding up floats may be off by."""
+_SPENT = "SELECT total(coalesce(spent, reserved)) FROM spending WHERE account = ?1"
 _TABLES = (
     "response (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     "spending (id INTEGER PRIMARY KEY, account TEXT NOT NULL, reserved REAL NOT NULL, spent REAL)",
@@ -50,6 +46,11 @@ class Response:
     at: float = 0.0
     """Seconds since 1970."""
 
+    @property
+    def completion(self) -> Completion:
+        """What was generated."""
+        return Completion(self.text, (), self.prompt_tokens, self.completion_tokens)
+
 
 def request_key(request: Mapping[str, Any]) -> str:
     """The key of everything that an answer depends on."""
@@ -61,12 +62,11 @@ class Responses:
     """The file, shared by the threads of one process and by processes."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
         self._lock = threading.Lock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(
-                path, timeout=60.0, isolation_level=None, check_same_thread=False
+                path, timeout=60.0, isolation_level="IMMEDIATE", check_same_thread=False
             )
             # A write-ahead log keeps every commit through a kill of the process without an fsync.
             self._connection.execute("PRAGMA journal_mode = WAL")
@@ -87,26 +87,24 @@ class Responses:
             ).fetchone()
         return Response(**json.loads(row[0])) if row else None
 
-    def store(self, key: str, response: Response, ticket: int, spent: float) -> None:
-        """Store a response and settle its reservation, both or neither."""
-        value = json.dumps({**asdict(response), "at": response.at or time.time()})
-        with self._transaction() as connection:
-            connection.execute("INSERT OR REPLACE INTO response VALUES (?, ?)", (key, value))
-            connection.execute("UPDATE spending SET spent = ? WHERE id = ?", (spent, ticket))
-
     def reserve(self, account: str, dollars: float, limit: float | None) -> int | None:
         """A ticket for a request that costs at most `dollars`; None where that could pass the limit."""
-        with self._transaction() as connection:
-            if limit is not None and self._sum(account) + dollars > limit + _ROUNDING:
-                return None
-            cursor = connection.execute(
-                "INSERT INTO spending (account, reserved) VALUES (?, ?)", (account, dollars)
+        with self._lock, self._connection as connection:
+            made = connection.execute(  # one statement: no other process comes in between
+                f"INSERT INTO spending (account, reserved) SELECT ?1, ?2 "
+                f"WHERE ?3 IS NULL OR ({_SPENT}) + ?2 <= ?3 + {_ROUNDING}",
+                (account, dollars, limit),
             )
-        return cursor.lastrowid
+            return made.lastrowid if made.rowcount else None
 
-    def settle(self, ticket: int, spent: float | None) -> None:
-        """What a request without a usable response cost; None keeps the whole reservation."""
-        with self._transaction() as connection:
+    def settle(
+        self, ticket: int, spent: float | None, key: str = "", response: Response | None = None
+    ) -> None:
+        """What a request cost (None: all that was reserved), and its response, both or neither."""
+        with self._lock, self._connection as connection:
+            if response is not None:
+                value = json.dumps(asdict(response))
+                connection.execute("INSERT OR REPLACE INTO response VALUES (?, ?)", (key, value))
             connection.execute(
                 "UPDATE spending SET spent = coalesce(?, reserved) WHERE id = ?", (spent, ticket)
             )
@@ -114,21 +112,4 @@ class Responses:
     def spent(self, account: str) -> float:
         """Dollars of an account so far, reservations that were never settled included."""
         with self._lock:
-            return self._sum(account)
-
-    def _sum(self, account: str) -> float:
-        row = self._connection.execute(
-            "SELECT total(coalesce(spent, reserved)) FROM spending WHERE account = ?", (account,)
-        ).fetchone()
-        return float(row[0])
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-            except BaseException:
-                self._connection.execute("ROLLBACK")
-                raise
-            self._connection.execute("COMMIT")
+            return float(self._connection.execute(_SPENT, (account,)).fetchone()[0])

@@ -23,13 +23,10 @@ class ScriptedGenerator:
     key that `prompt.text` contains. An item is one completion or several candidates, best first.
     """
 
-    def __init__(
-        self, completions: Sequence[_Script] | Mapping[str, _Script], name: str = "scripted"
-    ) -> None:
-        self.name = name
-        self._by_text = dict(completions) if isinstance(completions, Mapping) else None
-        self._in_order = [] if isinstance(completions, Mapping) else list(completions)
-        self._used = 0
+    name = "scripted"
+
+    def __init__(self, script: Sequence[_Script] | Mapping[str, _Script]) -> None:
+        self._script = script
         self.prompts: list[Prompt] = []
         """Every prompt asked so far, in order."""
 
@@ -40,14 +37,12 @@ class ScriptedGenerator:
 
     def _candidates(self, prompt: Prompt) -> list[Completion]:
         self.prompts.append(prompt)
-        if self._by_text is not None:
-            item = next((i for key, i in self._by_text.items() if key in prompt.text), None)
+        number = len(self.prompts)
+        if isinstance(self._script, Mapping):
+            item = next((i for key, i in self._script.items() if key in prompt.text), None)
         else:
-            item = self._in_order[self._used] if self._used < len(self._in_order) else None
-            self._used += 1
+            item = self._script[number - 1] if number <= len(self._script) else None
         if item is None:
-            raise ModelError(
-                f"the script has no completion for prompt {len(self.prompts)}; add one to it"
-            )
+            raise ModelError(f"the script has no completion for prompt {number}; add one to it")
         items = [item] if isinstance(item, (str, Completion)) else list(item)
         return [Completion(one) if isinstance(one, str) else one for one in items]

@@ -36,12 +36,12 @@ from txt2sql.models.catalog import (
     read_json,
     resolve,
 )
+from txt2sql.models.onnx_weights import read_tensors
 
 _SOME_BILLIONS = 1_000_000_000
 _BEYOND_CACHE = 4_000_000
 _ALIKE = 0.1
 """Relative difference of embeddings and head up to which two quantisations of one matrix are assumed."""
-_PROBE_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,44 +66,27 @@ def load_weights(
     card = resolve(name)
     device = choose_device(device)
     options = _quantisation(bits, device)
-    model, tokenizer = _read(card, device, dtype, options)
+    config, tokenizer = _config_and_tokenizer(card)
+    model = _read(card, config, tokenizer, device, dtype, options)
     if not options:
         model = model.to(device)
     return LoadedModel(card, model.eval(), tokenizer)
 
 
-def _read(card: ModelCard, device: str, dtype: str | None, options: dict[str, Any]) -> Any:
-    """The (model, tokenizer) of a card, an adapter merged into its base; not yet on its device.
-
-    An adapter stays beside quantised weights: merged into them, it would be rounded to 4 or 8 bits.
-    """
-    if is_exported(card.folder):
-        return _read_exported(card, dtype)
-    if not is_adapter(card.folder):
-        return _read_base(card, device, dtype, options)
-    assert card.folder is not None
-    base = base_of(card.folder)
-    check_files(card.folder)  # before the base is loaded, which takes minutes where it is large
-    model, tokenizer = _read(base, device, dtype, options)
-    with _explained(card):
-        tokenizer = _own_tokenizer(card.folder, tokenizer)
-        model = load_adapter(model, card.folder)
-        if not is_quantised(model):
-            model = merged(model)
-    return model, tokenizer
-
-
 def load_tokenizer(name: str | Path) -> tuple[Any, Any]:
     """The configuration and the tokenizer of a model, without its weights. Raises ModelError."""
-    card = resolve(name)
-    if not is_adapter(card.folder):
-        return _config_and_tokenizer(card, card.folder is not None or _on_this_machine(card))
-    assert card.folder is not None
-    config, tokenizer = load_tokenizer(base_of(card.folder).source)
-    return config, _own_tokenizer(card.folder, tokenizer)
+    return _config_and_tokenizer(resolve(name))
 
 
-def _config_and_tokenizer(card: ModelCard, local: bool) -> tuple[Any, Any]:
+def _config_and_tokenizer(card: ModelCard) -> tuple[Any, Any]:
+    if card.folder is not None and is_adapter(card.folder) and not is_exported(card.folder):
+        config, tokenizer = _config_and_tokenizer(base_of(card.folder))
+        # An adapter may have a tokenizer of its own.
+        if (card.folder / "tokenizer.json").is_file():
+            with _explained(card):
+                tokenizer = AutoTokenizer.from_pretrained(str(card.folder), local_files_only=True)
+        return config, tokenizer
+    local = _on_this_machine(card)
     with _explained(card):
         config = AutoConfig.from_pretrained(card.source, local_files_only=local)
         if config.is_encoder_decoder:
@@ -113,54 +96,50 @@ def _config_and_tokenizer(card: ModelCard, local: bool) -> tuple[Any, Any]:
         return config, AutoTokenizer.from_pretrained(card.source, local_files_only=local)
 
 
-def _own_tokenizer(adapter: Path, tokenizer: Any) -> Any:
-    """The tokenizer beside an adapter where there is one, else its base model's."""
-    if not (adapter / "tokenizer.json").is_file():
-        return tokenizer
-    return AutoTokenizer.from_pretrained(str(adapter), local_files_only=True)
+def _read(
+    card: ModelCard, config: Any, tokenizer: Any, device: str, dtype: str | None, options: Any
+) -> Any:
+    """The model of a card, an adapter merged into its base; not yet on its device.
 
-
-def _read_base(card: ModelCard, device: str, dtype: str | None, options: dict[str, Any]) -> Any:
-    local = card.folder is not None or _on_this_machine(card)
-    config, tokenizer = _config_and_tokenizer(card, local)
+    An adapter stays beside quantised weights: merged into them, it would be rounded to 4 or 8 bits.
+    """
+    folder = card.folder
+    if folder is not None and is_exported(folder):
+        with _explained(card):
+            model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+            model.load_state_dict(read_tensors(folder, config.to_dict()), strict=False)
+            model.tie_weights()
+            if (folder / ADAPTER).is_dir():
+                model = merged(load_adapter(model, folder / ADAPTER))
+            ends = read_json(folder / "prompt.json").get("end_ids")
+            model.generation_config.eos_token_id = ends or tokenizer.eos_token_id
+        return model if dtype in (None, "auto") else model.to(_dtype(dtype))
+    if folder is not None and is_adapter(folder):
+        check_files(folder)  # before the base is loaded, which takes minutes where it is large
+        model = _read(base_of(folder), config, tokenizer, device, dtype, options)
+        with _explained(card):
+            model = load_adapter(model, folder)
+            return model if is_quantised(model) else merged(model)
     with _explained(card):
-        size = card.parameters or (_size(config) if device == "cpu" else 0)
+        size = card.parameters
+        if not size and device == "cpu":
+            with torch.device("meta"):  # counted without allocating them
+                size = AutoModelForCausalLM.from_config(config).num_parameters()
         kind: Any = AutoModelForCausalLM  # its annotations leave out `output_loading_info`
         model, info = kind.from_pretrained(
             card.source,
             config=config,
             dtype=_dtype(dtype) if dtype else choose_dtype(device, size),
-            local_files_only=local,
+            local_files_only=_on_this_machine(card),
             output_loading_info=True,
             **options,
         )
-    if info["missing_keys"] or info["mismatched_keys"]:
-        lacking = sorted(str(key) for key in info["missing_keys"] or info["mismatched_keys"])
+    if lacking := sorted(map(str, info["missing_keys"] or info["mismatched_keys"])):
         raise ModelError(
             f"the weights of '{card.name}' lack {len(lacking)} tensors ({lacking[0]} ...); "
             "download or copy the model again"
         )
-    return model, tokenizer
-
-
-def _read_exported(card: ModelCard, dtype: str | None) -> Any:
-    """The (model, tokenizer) of an exported folder: its levels dequantised, and the adapter that lies
-    beside them merged in.
-    """
-    from txt2sql.models.onnx_weights import read_tensors
-
-    assert card.folder is not None
-    config, tokenizer = _config_and_tokenizer(card, local=True)
-    with _explained(card):
-        model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
-        model.load_state_dict(read_tensors(card.folder, config.to_dict()), strict=False)
-        model.tie_weights()
-        if (card.folder / ADAPTER).is_dir():
-            model = merged(load_adapter(model, card.folder / ADAPTER))
-        ends = read_json(card.folder / "prompt.json").get("end_ids")
-        model.generation_config.eos_token_id = ends or tokenizer.eos_token_id
-    named = _dtype(dtype) if dtype else torch.float32
-    return model.to(named) if isinstance(named, torch.dtype) else model, tokenizer
+    return model
 
 
 def read_gguf(path: Path) -> tuple[Any, Any]:
@@ -169,8 +148,8 @@ def read_gguf(path: Path) -> tuple[Any, Any]:
     A converter writes tied embeddings twice, in two precisions. They are tied again, by the output
     head's, which are the more precise ones.
     """
-    if importlib.util.find_spec("gguf") is None:
-        raise ModelError("reading a GGUF file needs the package gguf; pip install gguf")
+    import gguf  # noqa: F401 (transformers asks for it in words of its own)
+
     folder, file = str(path.parent), path.name
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=file)
@@ -198,17 +177,13 @@ def read_gguf(path: Path) -> tuple[Any, Any]:
 
 def choose_device(device: str | None = None) -> str:
     """The named device, when it is there, else the best one: cuda, mps, cpu."""
-    available = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
-    }
-    if device is None:
-        return next(name for name, present in available.items() if present)
-    if not available.get(device.split(":")[0], False):
-        names = ", ".join(name for name, present in available.items() if present)
-        raise ModelError(f"this machine has no device '{device}'; choose one of {names}")
-    return device
+    present = ["cuda"] * torch.cuda.is_available() + ["mps"] * torch.backends.mps.is_available()
+    present.append("cpu")
+    if device is not None and device.split(":")[0] not in present:
+        raise ModelError(
+            f"this machine has no device '{device}'; choose one of {', '.join(present)}"
+        )
+    return device or present[0]
 
 
 def choose_dtype(device: str, parameters: int = 0) -> torch.dtype:
@@ -224,13 +199,6 @@ def choose_dtype(device: str, parameters: int = 0) -> torch.dtype:
         return torch.float16
     native = parameters >= _BEYOND_CACHE and torch.ops.mkldnn._is_mkldnn_bf16_supported()
     return torch.bfloat16 if native or parameters >= _SOME_BILLIONS else torch.float32
-
-
-def _size(config: Any) -> int:
-    """The number of parameters of a config, counted without allocating them."""
-    with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config)
-        return sum(parameter.numel() for parameter in model.parameters())
 
 
 def _dtype(name: str) -> torch.dtype | str:
@@ -262,12 +230,17 @@ def _quantisation(bits: int, device: str) -> dict[str, Any]:
 
 
 def _on_this_machine(card: ModelCard) -> bool:
-    """True when the hub's cache holds the model; else the hub must be within reach."""
+    """Whether a folder or the hub's cache holds the model; else the hub must be within reach.
+
+    Without a network, the hub's client would try for half a minute.
+    """
     from huggingface_hub import constants, try_to_load_from_cache
 
+    if card.folder is not None:
+        return True
     files = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
-    cached = [try_to_load_from_cache(card.hub_id, file) for file in ("config.json", *files)]
-    if isinstance(cached[0], str) and any(isinstance(file, str) for file in cached[1:]):
+    config, *weights = (try_to_load_from_cache(card.hub_id, f) for f in ("config.json", *files))
+    if isinstance(config, str) and any(isinstance(file, str) for file in weights):
         return True
     if constants.HF_HUB_OFFLINE:
         raise ModelError(_unreachable(card, "HF_HUB_OFFLINE is set"))
@@ -275,7 +248,7 @@ def _on_this_machine(card: ModelCard) -> bool:
         hub = urlsplit(constants.ENDPOINT)
         try:
             port = hub.port or (80 if hub.scheme == "http" else 443)
-            socket.create_connection((hub.hostname or "", port), _PROBE_TIMEOUT_S).close()
+            socket.create_connection((hub.hostname or "", port), timeout=5.0).close()
         except OSError as error:
             raise ModelError(_unreachable(card, f"{hub.hostname} cannot be reached")) from error
     return False
@@ -306,7 +279,6 @@ def quiet() -> Iterator[None]:
 
 @contextmanager
 def _explained(card: ModelCard) -> Iterator[None]:
-    """Turn what transformers, the hub client and file readers raise into one ModelError."""
     from huggingface_hub import errors as hub
 
     try:
@@ -320,22 +292,25 @@ def _explained(card: ModelCard) -> Iterator[None]:
             "smaller one"
         ) from error
     except Exception as error:  # file readers raise anything, tokenizers even plain Exception
-        causes = [error, error.__cause__, error.__context__]
-        if any(isinstance(cause, hub.GatedRepoError) for cause in causes):
+        causes = (error, error.__cause__, error.__context__)
+
+        def caused_by(*kinds: type[BaseException]) -> bool:
+            return any(isinstance(cause, kinds) for cause in causes)
+
+        first = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        message = (
+            f"model '{card.name}' cannot be loaded ({first}); its files are incomplete or "
+            "damaged: download or copy it again"
+        )
+        if caused_by(hub.GatedRepoError):
             message = (
                 f"model '{card.name}' must be agreed to first: open "
                 f"https://huggingface.co/{card.hub_id}, accept its licence, then set HF_TOKEN"
             )
-        elif any(isinstance(cause, hub.RepositoryNotFoundError) for cause in causes):
+        elif caused_by(hub.RepositoryNotFoundError):
             message = (
                 f"the hub has no model '{card.hub_id}' (or HF_TOKEN may not see it); check its name"
             )
-        elif any(isinstance(cause, (hub.HfHubHTTPError, ConnectionError)) for cause in causes):
+        elif caused_by(hub.HfHubHTTPError, ConnectionError):
             message = _unreachable(card, "the hub did not answer")
-        else:
-            first = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-            message = (
-                f"model '{card.name}' cannot be loaded ({first}); its files are incomplete or "
-                "damaged: download or copy it again"
-            )
         raise ModelError(message) from error

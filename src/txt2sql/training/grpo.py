@@ -127,7 +127,7 @@ def load_policy(config: GRPOConfig) -> LoadedModel:
     )
     if hasattr(loaded.model, "get_base_model"):
         raise ModelError(
-            f"an adapter over 4-bit weights cannot be merged into them; run txt2sql merge "
+            f"an adapter over 4-bit weights cannot be merged into them; run txt2sql export "
             f"'{loaded.card.source}' first, or set bits to 16"
         )
     return loaded
