@@ -171,7 +171,7 @@ def test_over_http_it_wants_the_token_and_stops_what_nobody_waits_for() -> None:
             with pytest.raises(httpx.ReadTimeout):
                 await client.post(url, json=body(ENDLESS), headers=right, timeout=1)
         started = asyncio.get_running_loop().time()
-        while backend._running:
+        while backend.statements.requests:
             assert asyncio.get_running_loop().time() < started + 5
             await asyncio.sleep(0.02)
         server.stop()

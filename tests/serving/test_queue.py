@@ -19,7 +19,8 @@ from stand_ins import Hanging
 from txt2sql import sample
 from txt2sql.serving.backend import Backend
 from txt2sql.serving.gate import Gate
-from txt2sql.serving.queue import CLIENT, Event, FairQueue, Full, Load, Places, Ticket
+from txt2sql.serving.metrics import Metrics
+from txt2sql.serving.queue import CLIENT, Event, FairQueue, Load, Places, Refused, Ticket
 from txt2sql.serving.scheduler import Scheduler
 from txt2sql.serving.worker import Ask, ModelSettings
 from txt2sql.types import QueryResult
@@ -73,7 +74,7 @@ def test_who_fills_the_queue_keeps_nobody_else_out() -> None:
 
 def test_a_place_that_its_owner_left_goes_to_the_next() -> None:
     async def work() -> list[str]:
-        places, entered = Places(1, 64, 60.0, 1), []
+        places, entered = Places(1, 64, 1, lambda: None), []
 
         async def enter(client: str) -> None:
             await places.enter(client)
@@ -156,20 +157,21 @@ def test_a_refused_statement_or_question_is_told_and_counted() -> None:
     async def work(held: Held) -> None:
         tasks = held.ask("a", *(f"a{i}" for i in range(8)))
         await held.until(8)
-        with pytest.raises(Full, match="too many statements are waiting; ask again in 5 s"):
+        held.backend._places._seconds = 0.0
+        with pytest.raises(Refused, match="too many statements are waiting; ask again in 5 s"):
             await held.ask("b", "b0")[0]
         held.release(8)
         await asyncio.gather(*tasks)
         held.release()
         await held.ask("b", "b0")[0]  # under the places that came free
         held.backend.ask("How many?")
-        with pytest.raises(Full, match="too many questions"):
+        with pytest.raises(Refused, match="too many questions"):
             held.backend.ask("How many?")
         text = held.backend.prometheus().decode()
         assert 'txt2sql_refused_total{kind="statement"} 1.0' in text
         assert 'txt2sql_refused_total{kind="question"} 1.0' in text
 
-    with_statements(work, queue=1, statement_wait_s=0.0)
+    with_statements(work, queue=1)
 
 
 def test_the_gate_says_who_asks() -> None:
@@ -200,7 +202,7 @@ async def happened(ticket: Ticket) -> list[Event]:
 
 def test_questions_of_clients_share_a_batch() -> None:
     async def work() -> None:
-        scheduler = Scheduler(SETTINGS, Load(batch=3))
+        scheduler = Scheduler(SETTINGS, Load(batch=3), Metrics())
         order = ["a0", "a1", "a2", "a3", "b0", "b1"]
         tickets = [scheduler.submit(Ask(id, "How many?"), id[0]) for id in order]
         scheduler.ready = True
@@ -220,9 +222,9 @@ def test_questions_of_clients_share_a_batch() -> None:
 def test_what_a_hung_model_had_is_asked_again(tmp_path: Path) -> None:
     async def work() -> None:
         marker = tmp_path / "marker"
-        scheduler = Scheduler(ModelSettings(SETTINGS.database, Hanging(str(marker)), search=0))
+        settings = ModelSettings(SETTINGS.database, Hanging(str(marker)), search=0)
+        scheduler = Scheduler(settings, Load(), Metrics())
         await scheduler.start()
-        await scheduler.available()
         kill = scheduler.restart
 
         def restart() -> None:

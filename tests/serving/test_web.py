@@ -209,7 +209,7 @@ def test_a_statement_really_stops(served: Served) -> None:
     with ThreadPoolExecutor(1) as pool:
         start = time.perf_counter()
         slow = pool.submit(served.sql, ENDLESS, id=id)
-        while id not in served.backend._running:
+        while id not in served.backend.statements.requests:
             time.sleep(0.02)
         assert is_refusal(served.sql("SELECT 1", id=id), 422), "the id is in use"
         assert served.client.delete(f"/api/ask/{id}").status_code == 204

@@ -16,13 +16,12 @@ from txt2sql import sample
 from txt2sql.errors import ModelError
 from txt2sql.execution.pool import Limits
 from txt2sql.search.mcts import Choice, Expansion, Settings, search
+from txt2sql.serving import worker as worker_module
 from txt2sql.serving.service import Service
 from txt2sql.serving.worker import (
     STOPPED,
     Ask,
-    ModelSettings,
     ModelWorker,
-    SearchMonitor,
     Statements,
     Stopped,
     TicketLock,
@@ -36,7 +35,7 @@ def worker(model: Any) -> tuple[ModelWorker, Callable[[], tuple[Any, ...]]]:
     """A worker on the sample, and a function that gives the next message but `free`."""
     service = Service(sample.path(), model, limits=Limits(timeout_s=20.0))
     messages: queue.Queue[tuple[Any, ...]] = queue.Queue()
-    made = ModelWorker(service, ModelSettings(str(sample.path()), search=0), messages.put)
+    made = ModelWorker(service, False, messages.put)
 
     def heard() -> tuple[Any, ...]:
         while (message := messages.get(timeout=30))[0] == "free":
@@ -63,7 +62,7 @@ class Particular:
 
 def test_one_bad_question_does_not_spoil_the_others(capsys: pytest.CaptureFixture[str]) -> None:
     made, heard = worker(Particular())
-    made.batch([Ask("a", "How many?"), Ask("b", "too long"), Ask("c", "a bug"), Ask("d", "Which?")])
+    made.take([Ask("a", "How many?"), Ask("b", "too long"), Ask("c", "a bug"), Ask("d", "Which?")])
     messages = {message[1]: message for message in (heard() for _ in range(4))}
     assert [messages[id][0] for id in "abcd"] == ["answer", "failed", "failed", "answer"]
     assert messages["b"][2] == "the prompt is too long"
@@ -75,9 +74,9 @@ def test_one_bad_question_does_not_spoil_the_others(capsys: pytest.CaptureFixtur
 def test_a_slow_statement_is_stopped_and_holds_up_no_other_batch() -> None:
     made, heard = worker(Particular())
     start = time.perf_counter()
-    made.batch([Ask("slow", "an endless one")])
+    made.take([Ask("slow", "an endless one")])
     time.sleep(0.3)
-    made.batch([Ask("fast", "a plain question")])
+    made.take([Ask("fast", "a plain question")])
     assert heard()[:2] == ("answer", "fast")
     made.statements.stop("slow")
     assert heard() == ("stopped", "slow")
@@ -86,12 +85,13 @@ def test_a_slow_statement_is_stopped_and_holds_up_no_other_batch() -> None:
 
 def test_a_batch_that_is_stopped_before_it_is_computed_runs_nothing() -> None:
     made, heard = worker(Slow(0.3))
-    made.batch([Ask("a", "How many?"), Ask("b", "How many?")])
+    made.take([Ask("a", "How many?"), Ask("b", "How many?")])
     made.statements.stop("b")
     assert {heard()[:2] for _ in range(2)} == {("answer", "a"), ("stopped", "b")}
 
 
-def test_a_search_ends_between_two_waves() -> None:
+def test_a_search_ends_between_two_waves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_module, "_PROGRESS_S", 1000.0)  # nothing is reported of this one
     made, _ = worker(Particular())
     waves: list[int] = []
 
@@ -103,8 +103,7 @@ def test_a_search_ends_between_two_waves() -> None:
         return [(state, Expansion(tuple(each))) for state, each in zip(states, choices)]
 
     made.statements.begin("s")
-    watch = SearchMonitor(made, Ask("s", "How many?", 100_000), None)
-    watch.reported = time.perf_counter() + 1000  # nothing is reported of this one
+    watch = made.watching(Ask("s", "How many?", 100_000), None)
     roots: list[list[int]] = [[]]
     settings = Settings(num_simulations=100_000, wave=2)
     with ThreadPoolExecutor(1) as pool:

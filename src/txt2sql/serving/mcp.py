@@ -9,7 +9,6 @@ can act on. Results are cut to what a context window can hold; the result says w
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
@@ -21,13 +20,13 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp.types import ToolAnnotations
 from pydantic import BaseModel, Field
+from starlette.types import ASGIApp
 
 from txt2sql import __version__
 from txt2sql.serving.backend import Backend
-from txt2sql.serving.gate import App, Gate, Message, Receive, Send
-from txt2sql.serving.payload import Reading
-from txt2sql.serving.queue import Closed, Full
-from txt2sql.serving.service import cell
+from txt2sql.serving.gate import Gate
+from txt2sql.serving.queue import Refused
+from txt2sql.serving.service import Reading, cell
 from txt2sql.types import Column, Table
 
 MOST_ROWS = 1000
@@ -105,14 +104,7 @@ def create_server(backend: Backend) -> MCPServer:
                 done, of, sql = event.value
                 await context.report_progress(done, of, sql)
             elif event.kind == "answer":
-                answer = event.value
-                return Answer(
-                    **_rows(answer, max_rows).model_dump(),
-                    **{
-                        name: answer[name]
-                        for name in Answer.model_fields.keys() - Rows.model_fields
-                    },
-                )
+                return Answer(**{**event.value, **_rows(event.value, max_rows)})
             elif event.kind == "failed":
                 raise ToolError(event.value)
         raise ToolError("it was stopped")
@@ -120,7 +112,7 @@ def create_server(backend: Backend) -> MCPServer:
     @_guarded
     async def run_sql(sql: _Sql, max_rows: _Rows = _ROWS) -> Rows:
         """Run one SELECT, WITH or VALUES statement; anything that does more than read is refused."""
-        return _rows(await backend.sql(sql), max_rows)
+        return Rows(**_rows(await backend.sql(sql), max_rows))
 
     @_guarded
     async def describe_schema(
@@ -148,20 +140,19 @@ def _guarded(tool: Callable[..., Awaitable[BaseModel]]) -> Callable[..., Any]:
     async def guarded(*args: Any, **kwargs: Any) -> BaseModel:
         try:
             return await tool(*args, **kwargs)
-        except (Full, Closed, ValueError) as problem:
+        except Refused as problem:
             raise ToolError(str(problem)) from None
 
     return guarded
 
 
-def _rows(answer: Mapping[str, Any], max_rows: int) -> Rows:
+def _rows(answer: Mapping[str, Any], max_rows: int) -> dict[str, Any]:
+    """What `Rows` tells of an answer of the API, as much as fits."""
     if answer["error"] is not None:
-        wrote = (
-            f" The statement was: {answer['sql']}" if answer["question"] and answer["sql"] else ""
-        )
-        raise ToolError(f"{answer['error']}.{wrote}")
+        wrote = f" The statement was: {answer['sql']}" if answer["question"] else ""
+        raise ToolError(f"{answer['error']}.{wrote if answer['sql'] else ''}")
     rows: list[list[Any]] = []
-    size, whole = 0, True
+    size, whole = 0, not answer["truncated"]
     for row in answer["rows"][:max_rows]:
         cells = [_short(cell(value)) for value in row]
         size += len(json.dumps(cells, default=str))
@@ -169,13 +160,9 @@ def _rows(answer: Mapping[str, Any], max_rows: int) -> Rows:
             break
         whole = whole and all(a == cell(b) for a, b in zip(cells, row, strict=True))
         rows.append(cells)
-    return Rows(
-        sql=answer["sql"],
-        explanation=answer["explanation"],
-        columns=answer["columns"],
-        rows=rows,
-        truncated=answer["truncated"] or len(answer["rows"]) > len(rows) or not whole,
-    )
+    truncated = not whole or len(answer["rows"]) > len(rows)
+    facts = {name: answer[name] for name in ("sql", "explanation", "columns")}
+    return {**facts, "rows": rows, "truncated": truncated}
 
 
 def _short(value: Any) -> Any:
@@ -203,14 +190,18 @@ def _schema(backend: Backend, name: str, pattern: str, detail: str) -> dict[str,
         ]
     for level in _DETAILS[_DETAILS.index(detail) :]:
         described = _described(backend, tables, level)
-        if len(json.dumps(described, default=str)) <= MOST_CHARACTERS or level == "tables":
+        if _fits(described):
             break
     if level != detail:
         described["note"] = "shortened; name a table, or give a pattern, to see more of it"
-    while len(json.dumps(described, default=str)) > MOST_CHARACTERS:
+    while not _fits(described):
         described["tables"] = described["tables"][: len(described["tables"]) // 2]
         described["note"] = f"shortened; {len(tables):,} tables match: give a pattern"
     return described
+
+
+def _fits(described: dict[str, Any]) -> bool:
+    return len(json.dumps(described, default=str)) <= MOST_CHARACTERS
 
 
 def _matching(table: Table, text: str) -> tuple[Column, ...]:
@@ -222,68 +213,34 @@ def _matching(table: Table, text: str) -> tuple[Column, ...]:
 
 def _described(backend: Backend, tables: Sequence[Table], detail: str) -> dict[str, Any]:
     schema, names = backend.schema, {table.name for table in tables}
-
-    def column(each: Column) -> dict[str, Any]:
-        facts = {
-            "name": each.name,
-            "type": each.declared_type or each.type,
-            "primary_key": each.primary_key,
-            "comment": each.comment,
-        }
-        return {**facts, "values": list(map(_short, each.samples))} if detail == "values" else facts
-
     described: dict[str, Any] = {"database": schema.db_id, "dialect": schema.dialect}
+    described["tables"] = [{"name": t.name, "comment": t.comment} for t in tables]
     if detail == "tables":
-        return {**described, "tables": [{"name": t.name, "comment": t.comment} for t in tables]}
-    return {
-        **described,
-        "tables": [
-            {"name": t.name, "comment": t.comment, "columns": list(map(column, t.columns))}
-            for t in tables
-        ],
-        "foreign_keys": [
-            f"{key.table}.{key.column} = {key.referenced_table}.{key.referenced_column}"
-            for key in schema.foreign_keys
-            if key.table in names
-        ],
-    }
+        return described
+    for table, facts in zip(tables, described["tables"]):
+        facts["columns"] = [
+            {
+                "name": column.name,
+                "type": column.declared_type or column.type,
+                "primary_key": column.primary_key,
+                "comment": column.comment,
+                **({"values": list(map(_short, column.samples))} if detail == "values" else {}),
+            }
+            for column in table.columns
+        ]
+    described["foreign_keys"] = [
+        f"{key.table}.{key.column} = {key.referenced_table}.{key.referenced_column}"
+        for key in schema.foreign_keys
+        if key.table in names
+    ]
+    return described
 
 
-def create_app(server: MCPServer, *, token: str | None, hosts: tuple[str, ...]) -> App:
+def create_app(server: MCPServer, *, token: str | None, hosts: tuple[str, ...]) -> ASGIApp:
     """The server as streamable HTTP at /mcp, behind the same gate as the web service."""
     app = server.streamable_http_app(
         stateless_http=True,
         json_response=True,
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     )
-    return Gate(_until_gone(app), token=token, hosts={"localhost", *hosts}, public=())
-
-
-def _until_gone(app: App) -> App:
-    """The app, whose work ends when the client hangs up: a cancelled call stops its statement."""
-
-    async def watched(scope: Any, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await app(scope, receive, send)
-            return
-        messages: asyncio.Queue[Message] = asyncio.Queue()
-
-        async def listen() -> None:
-            while True:
-                message = await receive()
-                messages.put_nowait(message)
-                if message["type"] == "http.disconnect":
-                    return
-
-        working = asyncio.ensure_future(app(scope, messages.get, send))
-        leaving = asyncio.ensure_future(listen())
-        try:
-            await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
-            if working.done():
-                working.result()
-        finally:
-            leaving.cancel()
-            working.cancel()
-            await asyncio.gather(working, leaving, return_exceptions=True)
-
-    return watched
+    return Gate(app, token=token, hosts={"localhost", *hosts}, public=())

@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from types import FrameType
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from txt2sql.errors import ConfigError
 from txt2sql.serving.backend import Backend
-from txt2sql.serving.gate import App, is_loopback
+from txt2sql.serving.gate import is_loopback
 
 _CLOSING_S = 5
 _BACKLOG = 1024
@@ -80,7 +81,7 @@ def listen(access: Access) -> socket.socket:
 class Server(uvicorn.Server):
     """One server for one back end; `app` is what it serves of it."""
 
-    def __init__(self, backend: Backend, access: Access, app: App) -> None:
+    def __init__(self, backend: Backend, access: Access, app: ASGIApp) -> None:
         self.backend, self.access = backend, access
         self.url = ""
         self._draining: asyncio.Task[None] | None = None

@@ -1,6 +1,4 @@
-"""The service: one database, one model, questions in, answers out.
-
-The command line, the web service, chat programs and agents all use it.
+"""The service: one database, one model, questions in, answers out; everything that asks uses it.
 
 Nothing here raises for what a question or its SQL does: an `Answer` carries the error instead.
 What is broken from the start (no such database, no such model) raises a child of Text2SQLError.
@@ -12,6 +10,7 @@ What is broken from the start (no such database, no such model) raises a child o
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -29,7 +28,6 @@ from txt2sql.execution.values import ValueIndex, open_value_index
 from txt2sql.models import adapters, confidence
 from txt2sql.models.adapters import DatabaseAdapter
 from txt2sql.models.catalog import has_preference, resolve, sources
-from txt2sql.models.confidence import Weights
 from txt2sql.models.predictor import DirectPredictor, PredictorOptions
 from txt2sql.serving.requests import declined, is_sql, refers_back
 from txt2sql.types import (
@@ -65,8 +63,9 @@ class Reading:
 class Answer:
     """What one question got. `error` is one sentence when there is no SQL or it failed, else None.
 
-    `question` is "" where somebody typed the SQL. `seconds` is from the question to the rows;
-    `confidence` is a probability in [0, 1], see `Prediction` for `certainty`, `doubt` and `readings`.
+    `question` is "" where somebody typed the SQL. `seconds` is from the question to the rows. See
+    `Prediction` for `confidence`, `certainty`, `doubt`, `readings` and `dropped`, `search.tree` for `tree`;
+    `previous` is what the question was taken to follow.
     """
 
     question: str
@@ -86,23 +85,21 @@ class Answer:
     completion: str = ""
     candidates: tuple[str, ...] = ()
     tree: Mapping[str, Any] | None = None
-    """What a search looked at, see `search.tree`; None without one."""
     dropped: tuple[str, ...] = ()
-    """Tables and columns ("table" or "table.column") that the prompt had no room for."""
     previous: Turn | None = None
-    """What the question was taken to follow."""
 
     @classmethod
-    def of(cls, sql: str, result: QueryResult) -> Answer:
-        """What SQL gave that somebody typed."""
+    def of(cls, sql: str | None, result: QueryResult, question: str = "", **more: Any) -> Answer:
+        """What SQL gave, that somebody typed or that a model wrote for a question."""
         return cls(
-            question="",
-            sql=sql,
-            columns=result.columns,
-            rows=result.rows,
-            truncated=result.truncated,
-            seconds=result.seconds,
+            question,
+            sql,
+            result.columns,
+            result.rows,
+            result.truncated,
+            more.pop("seconds", 0.0) + result.seconds,
             error=result.error,
+            **more,
         )
 
     @property
@@ -145,34 +142,31 @@ class Service:
         self.limits = limits
         self._ran: dict[str, tuple[str, QueryResult]] = {}
         """Statements of the question that is being answered: each is executed once."""
-        self.adapted: DatabaseAdapter | None = None
-        self.notice = ""
-        if model is None:
-            self.adapted, self.notice = adapters.find(self.schema, Path(self.database.place))
-        self.direct = self._load(model, constrained)
-        self.direct.executor = lambda db_id, sql: self._run_once(sql)[1]
-        self.notice = "; ".join(filter(None, (self.notice, unmatched)))
-        self._predictor: DirectPredictor | SearchPredictor = self.direct
-        if search is not None:
-            self._predictor = self.searcher(search)
-        self.model = self.adapted.name if self.adapted else self._predictor.name
 
-    def _load(self, model: str | Path | Generator | None, constrained: bool) -> DirectPredictor:
-        def build(chosen: str | Path | Generator) -> DirectPredictor:
+        def load(chosen: str | Path | Generator) -> DirectPredictor:
             return build_predictor(
                 chosen,
                 lambda _: self.schema,
                 lambda _: self.database,
-                limits=self.limits,
+                limits=limits,
                 constrained=constrained,
             )
 
-        if self.adapted is not None:
-            try:
-                return build(self.adapted.folder)
-            except ModelError as error:
-                self.adapted, self.notice = None, f"{error}; the plain model answers"
-        return build(BUNDLED if model is None else model)
+        self.adapted: DatabaseAdapter | None = None
+        notice = ""
+        if model is None:
+            self.adapted, notice = adapters.find(self.schema, Path(self.database.place))
+        try:
+            self.direct = load(self.adapted.folder if self.adapted else model or BUNDLED)
+        except ModelError as error:
+            if self.adapted is None:
+                raise
+            self.adapted, notice = None, f"{error}; the plain model answers"
+            self.direct = load(BUNDLED)
+        self.notice = "; ".join(filter(None, (notice, unmatched)))
+        self.direct.executor = lambda db_id, sql: self._run_once(sql)[1]
+        self._predictor = self.searcher(search) if search is not None else self.direct
+        self.model = self.adapted.name if self.adapted else self._predictor.name
 
     def searcher(self, options: SearchOptions) -> SearchPredictor:
         """The same model with a search; a server is not asked to check every step of one."""
@@ -197,8 +191,7 @@ class Service:
         except PromptError as error:
             return Answer(question, None, model=self.model, error=str(error))
         answer = self.answer(question, prediction, self._run_once)
-        seconds = time.perf_counter() - start
-        return replace(answer, previous=previous, seconds=seconds)
+        return replace(answer, previous=previous, seconds=time.perf_counter() - start)
 
     def run_sql(self, sql: str) -> Answer:
         """Run one statement that somebody typed, in the database's own dialect."""
@@ -224,19 +217,17 @@ class Service:
         sql, result = None, QueryResult(error=reason)
         if prediction.sql:
             sql, result = run(prediction.sql)
-        return Answer(
-            question=question,
-            sql=sql,
-            columns=result.columns,
-            rows=result.rows,
-            truncated=result.truncated,
-            seconds=prediction.seconds + result.seconds,
+        readings = [native(reading, self.schema) for reading in prediction.readings]
+        return Answer.of(
+            sql,
+            result,
+            question,
+            seconds=prediction.seconds,
             model=self.model,
-            error=result.error,
             confidence=prediction.confidence,
             certainty=prediction.certainty,
             doubt=prediction.doubt,
-            readings=tuple(self._reading(sql) for sql in prediction.readings),
+            readings=tuple(Reading(each, explanation(each, self.schema)) for each in readings),
             prompt=prediction.prompt,
             matches=prediction.prompt.matches if prediction.prompt else (),
             completion=prediction.completion,
@@ -244,10 +235,6 @@ class Service:
             tree=prediction.tree,
             dropped=prediction.dropped,
         )
-
-    def _reading(self, sql: str) -> Reading:
-        sql = native(sql, self.schema)
-        return Reading(sql, explanation(sql, self.schema))
 
 
 def explanation(sql: str | None, schema: Schema) -> str | None:
@@ -268,7 +255,7 @@ def cell(value: Cell) -> Any:
     if isinstance(value, bytes):
         return f"x'{value.hex()}'"
     if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
+        return json.dumps(value)
     return value
 
 
@@ -294,7 +281,7 @@ def build_predictor(
     batch_size: int | None = None,
 ) -> DirectPredictor:
     """The predictor of a model over databases that are found by db_id. `limits` hold for what it tries."""
-    weights: Weights | None = None
+    weights = None
     if isinstance(model, (str, Path)):
         # A wrong name is an error before the seconds that importing torch takes.
         card = resolve(model)
@@ -308,12 +295,11 @@ def build_predictor(
 
             model = torch_engine.load(model)
 
-    options = PredictorOptions(constrained=constrained)
-
     @lru_cache(maxsize=64)
     def index(db_id: str) -> ValueIndex:
         return open_value_index(database(db_id))
 
+    options = PredictorOptions(constrained=constrained)
     return DirectPredictor(
         model,
         schema,
@@ -351,22 +337,15 @@ def searching(
 
 
 def run_native(
-    database: Database | UrlDatabase,
-    schema: Schema,
-    sql: str,
-    limits: Limits = DEFAULT_LIMITS,
+    database: Database | UrlDatabase, schema: Schema, sql: str, limits: Limits = DEFAULT_LIMITS
 ) -> tuple[str, QueryResult]:
-    """A model's statement in the dialect of the database, and its result.
-
-    Every model writes SQLite's SQL: it is translated for all other engines. SQL that a person typed is
-    run as it is.
-    """
+    """A model's statement in the dialect of the database, and its result."""
     sql = native(sql, schema)
     return sql, execute(database, sql, limits)
 
 
 def native(sql: str, schema: Schema) -> str:
-    """A model's statement in the dialect of its database."""
+    """A model's statement, which is SQLite's SQL, in the dialect of the database."""
     if schema.dialect == "sqlite":
         return sql
     from txt2sql.sql.translate import translate
