@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import queue
-import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,14 +17,7 @@ from txt2sql.execution.pool import Limits
 from txt2sql.search.mcts import Choice, Expansion, Settings, search
 from txt2sql.serving import worker as worker_module
 from txt2sql.serving.service import Service
-from txt2sql.serving.worker import (
-    STOPPED,
-    Ask,
-    ModelWorker,
-    Statements,
-    Stopped,
-    TicketLock,
-)
+from txt2sql.serving.worker import STOPPED, Ask, ModelWorker, Shared, Statements, Stopped
 from txt2sql.types import Completion, Prompt, QueryResult, Sampling
 
 from .conftest import ENDLESS
@@ -81,10 +73,7 @@ def test_a_slow_statement_is_stopped_and_holds_up_no_other_batch() -> None:
     made.statements.stop("slow")
     assert heard() == ("stopped", "slow")
     assert time.perf_counter() - start < 15
-
-
-def test_a_batch_that_is_stopped_before_it_is_computed_runs_nothing() -> None:
-    made, heard = worker(Slow(0.3))
+    made, heard = worker(Slow(0.3))  # and before it is computed
     made.take([Ask("a", "How many?"), Ask("b", "How many?")])
     made.statements.stop("b")
     assert {heard()[:2] for _ in range(2)} == {("answer", "a"), ("stopped", "b")}
@@ -118,26 +107,24 @@ def test_a_search_ends_between_two_waves(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_turns_go_round_in_the_order_they_were_asked_for() -> None:
-    turn, order, threads = TicketLock(), [], []
+    order: list[int] = []
 
-    def work(number: int) -> None:
-        for _ in range(3):
-            with turn:
-                order.append(number)
-                time.sleep(0.02)
+    class Engine:
+        def expand(self, number: int) -> int:
+            order.append(number)
+            time.sleep(0.02)
+            return 1 // number
 
-    with turn:
-        for number in range(3):
-            threads.append(threading.Thread(target=work, args=(number,)))
-            threads[-1].start()
+    with ThreadPoolExecutor(1) as thread, ThreadPoolExecutor(3) as pool:
+        shared = Shared(Engine(), thread, lambda: None)
+        thread.submit(time.sleep, 0.3)
+        for number in (1, 2, 3):
+            pool.submit(lambda number=number: [shared.expand(number) for _ in range(3)])
             time.sleep(0.05)
-    for thread in threads:
-        thread.join()
-    assert order == [0, 1, 2] * 3
-    with pytest.raises(RuntimeError), turn:
-        raise RuntimeError  # and a turn that fails is over, too
-    with turn:
-        pass
+        pool.shutdown()
+        assert order == [1, 2, 3] * 3
+        with pytest.raises(ZeroDivisionError):
+            shared.expand(0)
 
 
 def test_a_statement_runs_once_for_each_request() -> None:

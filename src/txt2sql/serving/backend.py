@@ -1,11 +1,8 @@
 """The back end that the web service and MCP share: a database, a model, the history of questions.
 
-It holds no model itself (that is `scheduler` and its process) and speaks no protocol (web.py, mcp.py):
-questions and statements come in, payloads of the API come out.
+It speaks no protocol: questions and statements come in, payloads of the API come out.
 
->>> backend = Backend(ModelSettings("shop.sqlite"))  # doctest: +SKIP
->>> await backend.start()  # doctest: +SKIP
->>> (await backend.sql("SELECT count(*) FROM shop"))["rows"]  # doctest: +SKIP
+>>> (await Backend(ModelSettings("shop.sqlite")).sql("SELECT count(*) FROM shop"))["rows"]  # doctest: +SKIP
 ((12,),)
 """
 
@@ -30,12 +27,11 @@ from txt2sql.execution.execute import execute
 from txt2sql.execution.pool import Limits
 from txt2sql.serving.history import History, place
 from txt2sql.serving.metrics import Metrics
-from txt2sql.serving.payload import columns, payload
+from txt2sql.serving.payload import columns, facts, payload
 from txt2sql.serving.queue import (
     CLIENT,
-    ENDS,
+    CLOSING,
     IN_USE,
-    SHUTTING_DOWN,
     Event,
     Load,
     Places,
@@ -45,7 +41,7 @@ from txt2sql.serving.queue import (
 from txt2sql.serving.requests import declined, is_sql, refers_back
 from txt2sql.serving.scheduler import Scheduler
 from txt2sql.serving.service import Answer, schema_with_tables
-from txt2sql.serving.suggestions import MOST_TABLES, Counted, beginning, counted, following
+from txt2sql.serving.suggestions import MOST_TABLES, UNKNOWN, Counted, beginning, counted, following
 from txt2sql.serving.worker import Ask, ModelSettings, Ran, Statements
 from txt2sql.types import QueryResult, Schema, Turn
 
@@ -80,7 +76,7 @@ class Backend:
         self.counts: dict[str, Counted] = {}
         self._examples: list[str] = []
         self._looking: asyncio.Task[None] | None = None
-        self.statements = Statements(lambda sql: self._execute(sql, settings.limits))
+        self.statements = Statements(self._execute)
         usual, refused = settings.limits, self.metrics.refused.labels("statement").inc
         waiting = (load.queue, math.ceil(usual.timeout_s), refused)
         self._places, self._files = Places(_STATEMENTS, *waiting), Places(1, *waiting)
@@ -94,15 +90,9 @@ class Backend:
         self._statements = ThreadPoolExecutor(_STATEMENTS, "statement")
         self._threads = ThreadPoolExecutor(4, "backend")
 
-    def _execute(self, sql: str, limits: Limits) -> Ran:
-        return sql, execute(self.database, sql, limits)
-
     async def start(self) -> None:
         """Start the model's process and wait until it answers. ModelError when it does not."""
-        try:
-            await self.scheduler.start()
-        except Refused as problem:
-            raise ModelError(str(problem)) from None
+        await self.scheduler.start()
 
     async def close(self) -> None:
         """End everything."""
@@ -126,43 +116,32 @@ class Backend:
         while (self.scheduler.open or self.statements.requests) and time.monotonic() < end:
             await asyncio.sleep(0.02)
 
-    # ------------------------------------------------------------------------------ how it goes
-
     def health(self) -> dict[str, Any]:
         """Whether questions can be answered now."""
         scheduler = self.scheduler
         status = "ok" if scheduler.ready else "loading"
-        if scheduler.closing:
-            status = "shutting down"
-        elif scheduler.broken is not None:
-            status = "broken"
-        return {
-            "status": status,
-            "version": __version__,
-            "model": scheduler.model,
-            "waiting": scheduler.waiting,
-            "restarts": scheduler.restarts,
-        }
-
-    def prometheus(self) -> bytes:
-        """The metrics as Prometheus reads them."""
-        self.metrics.waiting.set(self.scheduler.waiting)
-        self.metrics.open.set(len(self.scheduler.open))
-        self.metrics.model_up.set(self.scheduler.ready)
-        self.metrics.restarts.set(self.scheduler.restarts)
-        return self.metrics.text()
+        status = "broken" if scheduler.broken is not None else status
+        status = "shutting down" if scheduler.closing else status
+        told = facts(scheduler, "model waiting restarts")
+        return {"status": status, "version": __version__, **told}
 
     @property
     def notice(self) -> str:
         """What people should know: an adapter that cannot be used, a history that is not kept."""
         return "; ".join(filter(None, (self.scheduler.notice, self.history.notice)))
 
-    # ------------------------------------------------------------------------------ the database
-
     def describe(self) -> dict[str, Any]:
         """What `/api/database` tells."""
         schema, most = self.schema, self.settings.search
-        unknown = Counted(None, False)
+        tables, keys = [], []
+        for table in schema.tables:
+            count = self.counts.get(table.name, UNKNOWN)
+            told = [facts(each, "name type primary_key comment samples") for each in table.columns]
+            rows = {"rows": count.rows, "more_rows": count.more}
+            tables.append({**facts(table, "name comment"), **rows, "columns": told})
+        for key in schema.foreign_keys:
+            to = {"to_table": key.referenced_table, "to_column": key.referenced_column}
+            keys.append({**facts(key, "table column inferred score"), **to})
         return {
             "name": schema.db_id,
             "dialect": schema.dialect,
@@ -173,38 +152,7 @@ class Backend:
                 "default": min(DEFAULT_SEARCH, most),
                 "max": most,
             },
-            "schema": {
-                "tables": [
-                    {
-                        "name": table.name,
-                        "comment": table.comment,
-                        "rows": self.counts.get(table.name, unknown).rows,
-                        "more_rows": self.counts.get(table.name, unknown).more,
-                        "columns": [
-                            {
-                                "name": column.name,
-                                "type": column.type,
-                                "primary_key": column.primary_key,
-                                "comment": column.comment,
-                                "samples": column.samples,
-                            }
-                            for column in table.columns
-                        ],
-                    }
-                    for table in schema.tables
-                ],
-                "foreign_keys": [
-                    {
-                        "table": key.table,
-                        "column": key.column,
-                        "to_table": key.referenced_table,
-                        "to_column": key.referenced_column,
-                        "inferred": key.inferred,
-                        "score": key.score,
-                    }
-                    for key in schema.foreign_keys
-                ],
-            },
+            "schema": {"tables": tables, "foreign_keys": keys},
             "examples": self._examples,
             "complete": self._looking is not None and self._looking.done(),
         }
@@ -219,13 +167,11 @@ class Backend:
             return execute(self.database, sql, _COUNTING)
 
         for table in self.schema.tables[:MOST_TABLES]:
-            rows = await self._call(counted, table, count, self.database.spell)
-            if rows is not None:
-                self.counts[table.name] = rows
+            self.counts[table.name] = await self._call(counted, table, count, self.database.spell)
         candidates = beginning(self.schema, self.counts)
         if self.database.place == str(sample.path()):
             candidates = _SAMPLE_EXAMPLES
-        with suppress(Refused):
+        with suppress(Refused, ModelError):
             await self.scheduler.start()
             for question in candidates:  # one at a time, so that nobody waits for more than one
                 ticket = self.scheduler.submit(Ask(str(uuid.uuid4()), question))
@@ -254,8 +200,6 @@ class Backend:
             return ()
         return following(answer["question"] or "", answer["sql"], self.schema, self.counts)
 
-    # ------------------------------------------------------------------------------ questions
-
     async def turn(self, id: str) -> Turn | None:
         """What a question may follow: a stored answer, or nothing where its SQL did not run."""
         answer = await self.stored(id)
@@ -279,8 +223,11 @@ class Backend:
         if simulations and self.scheduler.ready and not self.scheduler.searchable:
             raise Refused("search: this model cannot be searched; ask with 0 simulations", 422)
         request = Ask(id or str(uuid.uuid4()), question, simulations)
-        if declined(question) or is_sql(question, self.schema):
-            return Ticket(request)
+        if (reason := declined(question)) or is_sql(question, self.schema):
+            ticket = Ticket(request)
+            if reason:
+                ticket.add("answer", Answer(question, None, error=reason))
+            return ticket
         if previous is None or not refers_back(question):
             previous = follows = None
         return self.scheduler.submit(replace(request, previous=previous), CLIENT.get(), follows)
@@ -288,32 +235,20 @@ class Backend:
     async def events(self, ticket: Ticket) -> AsyncIterator[Event]:
         """What happens to a question; the answer as payload. Who leaves has it stopped."""
         id = ticket.ask.id
-        typed = not ticket.over and id not in self.scheduler.open
         try:
-            if typed:
-                await self._typed(ticket)
+            if not ticket.over and id not in self.scheduler.open:  # SQL: the model is not asked
+                text = ticket.ask.question.strip()
+                try:
+                    ticket.add("answer", Answer.of(text, await self.run(text, id)))
+                except Refused as problem:
+                    ticket.add("failed", str(problem))
             async for event in ticket.events():
-                if event.kind in ENDS and not typed:
-                    seconds = time.monotonic() - ticket.accepted
-                    self.metrics.ended(ticket.ask.kind, event.kind, seconds)
                 if event.kind == "answer":
                     answer = replace(event.value, seconds=time.monotonic() - ticket.accepted)
                     event = Event("answer", await self._kept(id, answer, ticket.follows))
                 yield event
         finally:
             self.scheduler.stop(id)
-
-    async def _typed(self, ticket: Ticket) -> None:
-        """Answer what the model is not asked: SQL, or a wish to change something."""
-        text = ticket.ask.question
-        if reason := declined(text):
-            ticket.add("answer", Answer(text, None, error=reason))
-            return
-        try:
-            result = await self._run(ticket.ask.id, text.strip())
-            ticket.add("answer", Answer.of(text.strip(), result))
-        except Refused as problem:
-            ticket.add("failed", str(problem))
 
     async def answer(self, ticket: Ticket) -> dict[str, Any]:
         """The payload of the answer to a question. Raises Refused where it has none."""
@@ -332,51 +267,42 @@ class Backend:
             _log.warning("the history cannot be kept: %s", problem)
         return body
 
-    # ------------------------------------------------------------------------------ statements
-
     async def sql(self, sql: str, id: str | None = None) -> dict[str, Any]:
         """Run one statement that reads, and answer as for a question. Raises Refused."""
         id = id or str(uuid.uuid4())
-        return await self._kept(id, Answer.of(sql, await self._run(id, sql)))
+        return await self._kept(id, Answer.of(sql, await self.run(sql, id)))
 
     async def again(self, id: str, *, whole: bool = False) -> dict[str, Any] | None:
         """A stored answer with the rows that its statement gives now; None for no such answer. With
-        `whole`, within the limits of a file.
-        """
+        `whole`, within the limits of a file, one at a time; where that takes too long, the usual ones."""
         answer = await self.stored(id)
         if answer is None or not answer["sql"]:
             return answer and {**answer, "rows": ()}
-        sql = answer["sql"]
-        result = await (self._run_whole(sql) if whole else self._run(str(uuid.uuid4()), sql))
-        described = await self._call(
-            columns, sql, result.columns, result.rows, self.schema, result.error
-        )
-        now = {"truncated": result.truncated, "error": result.error, "rows": result.rows}
-        answer = {**answer, **described, **now}
+        sql, result = answer["sql"], None
+        if whole:
+            await self._files.enter(CLIENT.get())
+            try:
+                result = await self.run(sql, limits=self._whole)
+            finally:
+                self._files.leave()
+        if result is None or result.timed_out:
+            result = await self.run(sql)
+        described = await self._call(columns, sql, result, self.schema)
+        answer = {**answer, **described, **facts(result, "truncated error rows")}
         return {**answer, "next": self.next_questions(answer)}
-
-    async def _run_whole(self, sql: str) -> QueryResult:
-        """All rows for a file, one file at a time; where that takes too long, as many as usual."""
-        await self._files.enter(CLIENT.get())
-        try:
-            id = str(uuid.uuid4())
-            result = await self._run(id, sql, lambda sql: self._execute(sql, self._whole))
-        finally:
-            self._files.leave()
-        return await self._run(str(uuid.uuid4()), sql) if result.timed_out else result
-
-    async def checked(self, sql: str) -> str | None:
-        """Why a statement does not run, or None."""
-        return (await self._run(str(uuid.uuid4()), sql)).error
 
     async def stored(self, id: str) -> dict[str, Any] | None:
         """A stored answer without its rows; None for no such answer."""
         answer: dict[str, Any] | None = await self._call(self.history.get, id)
         return answer
 
-    async def _run(self, id: str, sql: str, run: Callable[[str], Ran] | None = None) -> QueryResult:
+    async def run(
+        self, sql: str, id: str | None = None, limits: Limits | None = None
+    ) -> QueryResult:
+        """What one statement that reads gives; `id` to stop it by. Raises Refused."""
+        id = id or str(uuid.uuid4())
         if self.scheduler.closing:
-            raise Refused(SHUTTING_DOWN, 503)
+            raise Refused(CLOSING, 503)
         if id in self.statements.requests:
             raise Refused(IN_USE, 422)
         self.statements.begin(id)
@@ -391,13 +317,16 @@ class Backend:
             self.statements.forget(id)
 
         loop = asyncio.get_running_loop()
-        running = loop.run_in_executor(self._statements, self.statements.run, id, sql, run)
+        running = loop.run_in_executor(self._statements, self.statements.run, id, sql, limits)
         running.add_done_callback(over)
         try:
             return (await asyncio.shield(running))[1]
         except asyncio.CancelledError:  # it runs for nobody
             self._threads.submit(self.statements.stop, id)
             raise
+
+    def _execute(self, sql: str, limits: Limits | None) -> Ran:
+        return sql, execute(self.database, sql, limits or self.settings.limits)
 
     async def stop(self, id: str) -> bool:
         """End a question or a statement; False when there is none of that id."""

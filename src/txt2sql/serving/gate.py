@@ -1,15 +1,12 @@
 """Who may come in, and how: an ASGI middleware in front of the whole service.
 
-- Host: a name that is not ours is refused, so that no web page reaches the service through a DNS
-  name of its own (DNS rebinding).
-- Origin: what another site's page sends is refused.
+- Host and Origin: names that are not ours are refused, so that no other site's page reaches the service,
+  by a DNS name of its own either (DNS rebinding).
 - Token: with one set, everything but the page's own files and /health wants it, as
   `Authorization: Bearer T` or the cookie that `/?token=T` sets.
 - Size: a body of more than 1 MB is refused.
 - Who hangs up is not worked for any more: a cancelled request stops its statement.
 - Every answer carries headers that keep a browser from doing more than the page needs (CSP).
-
->>> Gate(app, token="s3cret", hosts={"localhost"}, public={"/", "/health"})  # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -26,6 +23,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from txt2sql.serving.metrics import Metrics
 from txt2sql.serving.queue import CLIENT
 
 MOST_BODY_BYTES = 1_000_000
@@ -58,12 +56,18 @@ def is_loopback(host: str) -> bool:
 
 
 class Gate:
-    """Refuses what must not come in. `public` are the paths that want no token."""
+    """Refuses what must not come in, and counts. `public` are the paths that want no token."""
 
     def __init__(
-        self, app: ASGIApp, *, token: str | None, hosts: Iterable[str], public: Iterable[str]
+        self,
+        app: ASGIApp,
+        *,
+        token: str | None,
+        hosts: Iterable[str],
+        public: Iterable[str] = (),
+        metrics: Metrics | None = None,
     ) -> None:
-        self.app, self.token = app, token
+        self.app, self.token, self.metrics = app, token, metrics
         self.hosts = frozenset(host.lower() for host in hosts)
         self.public = frozenset(public)
         secret = (token or "").encode()
@@ -87,6 +91,9 @@ class Gate:
                 if scope["path"].startswith("/api/"):
                     headers["cache-control"] = "no-store"
                 message["headers"] = headers.raw
+                if self.metrics is not None:
+                    path = getattr(scope.get("route"), "path", None) or "other"
+                    self.metrics.requests.labels(path, str(message["status"])).inc()
             await send(message)
 
         response = self._refusal(request) or self._entrance(request)

@@ -1,14 +1,11 @@
 """What was asked of one database, and what people said of the answers: a SQLite file of our own.
 
-Rows are never stored: an answer that is opened again runs its statement again. With `None` for a
-path, everything is kept in memory and gone with the process.
+Rows are never stored: an answer that is opened again runs its statement again.
 
->>> history = History(None)
+>>> history = History(None)  # in memory
 >>> history.add("a", {"question": "How many?", "sql": "SELECT 1", "error": None}, rows=1)
->>> history.judge("a", good=True)
-True
->>> history.pairs()
-[('How many?', 'SELECT 1')]
+>>> history.judge("a", good=True), history.pairs()
+(True, [('How many?', 'SELECT 1')])
 """
 
 from __future__ import annotations
@@ -47,7 +44,7 @@ CREATE TABLE IF NOT EXISTS name (
 PRAGMA user_version = {_FORMAT};
 """
 _ADD = """
-INSERT OR REPLACE INTO answer (id, asked_at, question, sql, rows, error, payload)
+INSERT OR REPLACE INTO answer (id, asked_at, question, sql, error, rows, payload)
 VALUES (?, ?, ?, ?, ?, ?, ?)
 """
 _FORGET = """
@@ -130,9 +127,9 @@ class History:
         """Keep an answer's payload (rows left out), and forget what is too old."""
         stored = {key: value for key, value in payload.items() if key != "rows"}
         body = zlib.compress(json.dumps(stored, ensure_ascii=False).encode("utf-8", "replace"))
-        values = (id, _now(), stored["question"], stored["sql"], rows, stored["error"], body)
+        texts = [_text(stored[key]) for key in ("question", "sql", "error")]
         with self._lock, self._connection:
-            self._connection.execute(_ADD, [_text(value) for value in values])
+            self._connection.execute(_ADD, (id, _now(), *texts, rows, body))
             self._connection.execute(_FORGET, (MOST_ANSWERS,))
 
     def get(self, id: str) -> dict[str, Any] | None:

@@ -1,18 +1,14 @@
-"""The MCP server: tools for agents, on the official SDK (modelcontextprotocol.io).
+"""The MCP server: tools for agents that only read, on the official SDK (modelcontextprotocol.io).
 
-Three tools, all of which only read: `ask` (a question in plain language), `run_sql` (one statement of
-the agent's own) and `describe_schema`. What fails is an error result of one sentence, which the agent
-can act on. Results are cut to what a context window can hold; the result says when they are.
-
->>> await create_server(backend).run_stdio_async()  # doctest: +SKIP
+What fails is an error result of one sentence, which the agent can act on. Results are cut to what a
+context window can hold; the result says when they are.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
-from functools import wraps
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Annotated, Any, Literal
 
 from mcp.server.mcpserver import Context, MCPServer
@@ -25,9 +21,9 @@ from starlette.types import ASGIApp
 from txt2sql import __version__
 from txt2sql.serving.backend import Backend
 from txt2sql.serving.gate import Gate
+from txt2sql.serving.payload import facts
 from txt2sql.serving.queue import Refused
 from txt2sql.serving.service import Reading, cell
-from txt2sql.types import Column, Table
 
 MOST_ROWS = 1000
 MOST_CHARACTERS = 100_000
@@ -90,7 +86,6 @@ def create_server(backend: Backend) -> MCPServer:
         ),
     )
 
-    @_guarded
     async def ask(
         question: _Question,
         context: Context[Any, Any],
@@ -98,7 +93,8 @@ def create_server(backend: Backend) -> MCPServer:
         max_rows: _Rows = _ROWS,
     ) -> Answer:
         """Answer a question about the database: SQL, what it does in words, and its rows."""
-        ticket = backend.ask(question, search)
+        with _refusals():
+            ticket = backend.ask(question, search)
         async for event in backend.events(ticket):
             if event.kind == "progress":
                 done, of, sql = event.value
@@ -109,12 +105,11 @@ def create_server(backend: Backend) -> MCPServer:
                 raise ToolError(event.value)
         raise ToolError("it was stopped")
 
-    @_guarded
     async def run_sql(sql: _Sql, max_rows: _Rows = _ROWS) -> Rows:
         """Run one SELECT, WITH or VALUES statement; anything that does more than read is refused."""
-        return Rows(**_rows(await backend.sql(sql), max_rows))
+        with _refusals():
+            return Rows(**_rows(await backend.sql(sql), max_rows))
 
-    @_guarded
     async def describe_schema(
         table: Annotated[str, Field(description="One table; all of them without.")] = "",
         pattern: Annotated[
@@ -133,17 +128,13 @@ def create_server(backend: Backend) -> MCPServer:
     return server
 
 
-def _guarded(tool: Callable[..., Awaitable[BaseModel]]) -> Callable[..., Any]:
-    """The tool, with what the back end refuses as a sentence for the agent."""
-
-    @wraps(tool)
-    async def guarded(*args: Any, **kwargs: Any) -> BaseModel:
-        try:
-            return await tool(*args, **kwargs)
-        except Refused as problem:
-            raise ToolError(str(problem)) from None
-
-    return guarded
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """What the back end refuses is a sentence for the agent."""
+    try:
+        yield
+    except Refused as problem:
+        raise ToolError(str(problem)) from None
 
 
 def _rows(answer: Mapping[str, Any], max_rows: int) -> dict[str, Any]:
@@ -161,8 +152,8 @@ def _rows(answer: Mapping[str, Any], max_rows: int) -> dict[str, Any]:
         whole = whole and all(a == cell(b) for a, b in zip(cells, row, strict=True))
         rows.append(cells)
     truncated = not whole or len(answer["rows"]) > len(rows)
-    facts = {name: answer[name] for name in ("sql", "explanation", "columns")}
-    return {**facts, "rows": rows, "truncated": truncated}
+    told = {name: answer[name] for name in ("sql", "explanation", "columns")}
+    return {**told, "rows": rows, "truncated": truncated}
 
 
 def _short(value: Any) -> Any:
@@ -174,65 +165,50 @@ def _short(value: Any) -> Any:
 
 def _schema(backend: Backend, name: str, pattern: str, detail: str) -> dict[str, Any]:
     """A description of at most MOST_CHARACTERS: with less detail where it would be longer."""
-    schema = backend.schema
-    tables = list(schema.tables)
-    if name:
-        table = schema.table(name)
-        if table is None:
-            names = ", ".join(table.name for table in tables[:50])
-            raise ToolError(f"there is no table {name!r}; there are {names}")
-        tables = [table]
-    if pattern:
-        tables = [
-            replace(table, columns=columns)
-            for table in tables
-            if (columns := _matching(table, pattern.lower()))
-        ]
-    for level in _DETAILS[_DETAILS.index(detail) :]:
-        described = _described(backend, tables, level)
-        if _fits(described):
-            break
-    if level != detail:
-        described["note"] = "shortened; name a table, or give a pattern, to see more of it"
-    while not _fits(described):
-        described["tables"] = described["tables"][: len(described["tables"]) // 2]
-        described["note"] = f"shortened; {len(tables):,} tables match: give a pattern"
-    return described
-
-
-def _fits(described: dict[str, Any]) -> bool:
-    return len(json.dumps(described, default=str)) <= MOST_CHARACTERS
-
-
-def _matching(table: Table, text: str) -> tuple[Column, ...]:
-    """The columns with a text in their name or comment; all where the table's own has it."""
-    if text in f"{table.name} {table.comment}".lower():
-        return table.columns
-    return tuple(c for c in table.columns if text in f"{c.name} {c.comment}".lower())
-
-
-def _described(backend: Backend, tables: Sequence[Table], detail: str) -> dict[str, Any]:
-    schema, names = backend.schema, {table.name for table in tables}
-    described: dict[str, Any] = {"database": schema.db_id, "dialect": schema.dialect}
-    described["tables"] = [{"name": t.name, "comment": t.comment} for t in tables]
-    if detail == "tables":
-        return described
-    for table, facts in zip(tables, described["tables"]):
-        facts["columns"] = [
+    schema, text = backend.schema, pattern.lower()
+    table = schema.table(name)
+    if name and table is None:
+        names = ", ".join(table.name for table in schema.tables[:50])
+        raise ToolError(f"there is no table {name!r}; there are {names}")
+    tables: list[dict[str, Any]] = []
+    for each in (table,) if table else schema.tables:
+        whole = text in f"{each.name} {each.comment}".lower()
+        columns = [c for c in each.columns if whole or text in f"{c.name} {c.comment}".lower()]
+        told = [
             {
-                "name": column.name,
+                **facts(column, "name primary_key comment"),
                 "type": column.declared_type or column.type,
-                "primary_key": column.primary_key,
-                "comment": column.comment,
-                **({"values": list(map(_short, column.samples))} if detail == "values" else {}),
+                "values": [_short(sample) for sample in column.samples],
             }
-            for column in table.columns
+            for column in columns
         ]
+        if columns or not text:
+            tables.append({**facts(each, "name comment"), "columns": told})
+    described: dict[str, Any] = {"database": schema.db_id, "dialect": schema.dialect}
+    described["tables"] = tables
     described["foreign_keys"] = [
         f"{key.table}.{key.column} = {key.referenced_table}.{key.referenced_column}"
         for key in schema.foreign_keys
-        if key.table in names
+        if any(key.table == each["name"] for each in tables)
     ]
+
+    def fits() -> bool:
+        return len(json.dumps(described, default=str)) <= MOST_CHARACTERS
+
+    for level in _DETAILS[_DETAILS.index(detail) :]:
+        for about in tables if level != "values" else ():
+            for column in about["columns"]:
+                column.pop("values", None)
+        if level == "tables":
+            described["tables"] = [{"name": t["name"], "comment": t["comment"]} for t in tables]
+            described["foreign_keys"] = []
+        if fits():
+            break
+    if level != detail:
+        described["note"] = "shortened; name a table, or give a pattern, to see more of it"
+    while not fits():
+        described["tables"] = described["tables"][: len(described["tables"]) // 2]
+        described["note"] = f"shortened; {len(tables):,} tables match: give a pattern"
     return described
 
 
@@ -243,4 +219,4 @@ def create_app(server: MCPServer, *, token: str | None, hosts: tuple[str, ...]) 
         json_response=True,
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     )
-    return Gate(app, token=token, hosts={"localhost", *hosts}, public=())
+    return Gate(app, token=token, hosts={"localhost", *hosts})

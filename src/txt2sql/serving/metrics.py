@@ -19,7 +19,6 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -60,21 +59,3 @@ class Metrics:
     def text(self) -> bytes:
         """Everything, as it is scraped."""
         return generate_latest(self.registry)
-
-
-class Counted:
-    """ASGI middleware that counts requests by the route that took them."""
-
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self.app, self.metrics = app, metrics
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """See the ASGI specification."""
-
-        async def counted(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                path = getattr(scope.get("route"), "path", None) or "other"
-                self.metrics.requests.labels(path, str(message["status"])).inc()
-            await send(message)
-
-        await self.app(scope, receive, counted)

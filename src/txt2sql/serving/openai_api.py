@@ -1,12 +1,8 @@
 """OpenAI's chat protocol in front of the service, so that chat programs can ask the database.
 
-/v1/models and /v1/chat/completions, whole or streamed: enough for Open WebUI, LibreChat, LangChain and
-the official client. The question is the last message of the user, which may refer back to one that was
-answered here; what the answer says is its SQL and the first rows as a table in Markdown.
+The question is the last message of the user, which may refer back to one that was answered here; what the
+answer says is its SQL and the first rows as a table in Markdown.
 Source: https://platform.openai.com/docs/api-reference/chat
-
->>> OpenAI(base_url="http://127.0.0.1:8000/v1", api_key="none").chat.completions.create(
-...     model="txt2sql", messages=[{"role": "user", "content": "How many shops are there?"}])  # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -134,7 +130,7 @@ async def _stream(backend: Backend, ticket: Ticket) -> AsyncIterator[bytes]:
 
 def as_markdown(answer: Mapping[str, Any]) -> str:
     """An answer of the API as text: the SQL, then the first rows as a table, or why there are none."""
-    parts = []
+    parts, rows = [], answer["rows"]
     if answer["unknown"]:
         parts.append(f"{answer['unknown']}. What follows is a guess.")
     elif answer["certainty"] == "unsure":
@@ -144,10 +140,8 @@ def as_markdown(answer: Mapping[str, Any]) -> str:
         parts.append(f"{fence}sql\n{answer['sql']}\n{fence}")
     if answer["error"] is not None:
         return "\n\n".join([*parts, str(answer["error"])])
-    rows = answer["rows"]
-    table = [[_in_table(name) for name in answer["columns"]], ["---"] * len(answer["columns"])]
-    table += [[_in_table(value) for value in row] for row in rows[:_ROWS]]
-    parts.append("\n".join(f"| {' | '.join(row)} |" for row in table))
+    table = [answer["columns"], ["---"] * len(answer["columns"]), *rows[:_ROWS]]
+    parts.append("\n".join(f"| {' | '.join(map(_in_table, row))} |" for row in table))
     if not rows:
         parts.append("No rows.")
     elif len(rows) > _ROWS or answer["truncated"]:

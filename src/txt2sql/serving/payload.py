@@ -1,7 +1,6 @@
 """What the API takes and gives: bodies as pydantic models, and an answer as plain JSON values.
 
-Requests are checked by the models, and OpenAPI is made of them. An answer is a dict with the keys of
-`Answered`, its rows as they are: `encoded` writes them a few hundred at a time.
+An answer is a dict with the keys of `Answered`, its rows as they are, which `encoded` writes.
 
 >>> Question(question="How many shops are there?").search
 0
@@ -10,7 +9,7 @@ Requests are checked by the models, and OpenAPI is made of them. An answer is a 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -20,14 +19,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from txt2sql.execution.guard import MAX_SQL_CHARS
 from txt2sql.serving.chart import amounts, column_types, suggest
 from txt2sql.serving.service import Answer, Reading, cell, explanation
-from txt2sql.types import Row, Schema
+from txt2sql.types import QueryResult, Schema
 
 _ROWS_AT_A_TIME = 500
-_AS_IT_IS = "sql truncated model error certainty doubt candidates dropped tree rows".split()
-"""Fields of `service.Answer` that are told as they are."""
-
-
-# ------------------------------------------------------------------------------------------- models
 
 
 class _Body(BaseModel):
@@ -145,7 +139,9 @@ class Failed(BaseModel):
     error: str
 
 
-# ------------------------------------------------------------------------------------------ answers
+def facts(thing: object, names: str) -> dict[str, Any]:
+    """Some attributes, as they are."""
+    return {name: getattr(thing, name) for name in names.split()}
 
 
 def payload(id: str, answer: Answer, schema: Schema, previous: str | None = None) -> dict[str, Any]:
@@ -154,37 +150,29 @@ def payload(id: str, answer: Answer, schema: Schema, previous: str | None = None
         "id": id,
         "question": answer.question or None,
         "previous": previous,
-        **{name: getattr(answer, name) for name in _AS_IT_IS},
+        **facts(answer, "sql truncated model error certainty doubt candidates dropped tree rows"),
         "explanation": explanation(answer.sql, schema) if answer.error is None else None,
-        **columns(answer.sql, answer.columns, answer.rows, schema, answer.error),
+        **columns(answer.sql, answer, schema),
         "seconds": round(answer.seconds, 4),
         "confidence": None if answer.confidence is None else round(answer.confidence, 4),
         "unknown": answer.unknown or None,
         "readings": [asdict(reading) for reading in answer.readings],
-        "matches": [
-            {"table": m.table, "column": m.column, "value": m.value, "text": m.span}
-            for m in answer.matches
-        ],
+        "matches": [{**facts(m, "table column value"), "text": m.span} for m in answer.matches],
     }
 
 
-def columns(
-    sql: str | None,
-    names: Sequence[str],
-    rows: Sequence[Row],
-    schema: Schema,
-    error: str | None = None,
-) -> dict[str, Any]:
+def columns(sql: str | None, result: Answer | QueryResult, schema: Schema) -> dict[str, Any]:
     """What is said of the columns of a result: names, labels, types, which are quantities, a chart."""
     from txt2sql.sql.explain import labels, origins
 
+    names, rows = result.columns, result.rows
     types, cells = column_types(names, rows), origins(sql or "", names, schema.dialect)
     return {
-        "columns": list(names),
+        "columns": names,
         "labels": labels(sql or "", names, schema),
         "types": types,
         "amounts": amounts(types, cells),
-        "chart": suggest(types, rows, cells) if error is None else None,
+        "chart": suggest(types, rows, cells) if result.error is None else None,
     }
 
 

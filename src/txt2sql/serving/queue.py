@@ -1,7 +1,5 @@
 """Requests that wait: fair turns of clients, and what becomes of an accepted request.
 
-Of what waits, one client's is taken after the other's, each client's own in order.
-
 >>> queue = FairQueue[str](64)
 >>> for client, item in (("a", "a1"), ("a", "a2"), ("b", "b1")):
 ...     queue.add(client, item)
@@ -22,7 +20,7 @@ from txt2sql.serving.worker import Ask
 
 CLIENT: ContextVar[str] = ContextVar("client", default="")
 """For whom something is done: the remote address of a request, "" where there is none."""
-SHUTTING_DOWN = "the server is shutting down"
+CLOSING = "the server is shutting down"
 IN_USE = "a request of this id is under way; make a new one"
 ENDS = frozenset({"answer", "stopped", "failed"})
 _ALIVE_S = 15.0
@@ -51,8 +49,7 @@ class Refused(Exception):
 
 
 class Event(NamedTuple):
-    """What happens to a request: queued, started, progress, alive (nothing happened for a while), and
-    at the end one of ENDS."""
+    """What happens to a request: queued, started, progress, alive (nothing for a while), one of ENDS."""
 
     kind: str
     value: Any = None
@@ -132,20 +129,19 @@ class FairQueue(Generic[T]):
         return self._items.pop(0)[1]
 
     def remove(self, item: T) -> None:
-        """Take one out that is no longer wanted, if it is there; the turns of the rest are fair again."""
+        """Take one out, if it is there; the turns of the rest are fair again."""
         rest, self._items = [each for each in self._items if each[1] != item], []
         for client, each in rest:
             self.add(client, each)
 
 
 class Places:
-    """So many statements at a time; the rest wait for their turn, `seconds` at most. Who is refused
-    may come again in `again` seconds, and `refused` is told."""
+    """So many statements at a time; the rest wait for their turn. Who is refused may come again in
+    `again` seconds, and `refused` is told."""
 
-    def __init__(
-        self, places: int, most: int, again: int, refused: Callable[[], None], seconds: float = 30.0
-    ) -> None:
-        self._free, self._again, self._refused, self._seconds = places, again, refused, seconds
+    def __init__(self, places: int, most: int, again: int, refused: Callable[[], None]) -> None:
+        self._free, self._again, self._refused = places, again, refused
+        self._seconds = 30.0
         self._waiting: FairQueue[asyncio.Future[None]] = FairQueue(most)
 
     async def enter(self, client: str) -> None:

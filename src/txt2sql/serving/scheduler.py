@@ -1,10 +1,8 @@
 """The scheduler: a bounded queue in front of the model's process, batches out of it, and fair turns.
 
-Questions of all clients that wait when the model becomes free are computed as one batch (dynamic
-batching), clients by turns; searches run beside them, a few at a time. A full queue refuses and says when
-to come again. Every accepted request ends in exactly one of answer, stopped, failed: also when its
-deadline passes, when the process dies or hangs (it is asked once more, alone), or when the server
-shuts down.
+Questions that wait when the model becomes free are computed as one batch (dynamic batching), clients by
+turns; searches run beside them. Every accepted request ends in exactly one of answer, stopped, failed: also
+when its deadline passes, when the process dies or hangs (it is asked once more, alone), or at the end.
 
 >>> ticket = scheduler.submit(Ask("3f2c...", "How many shops are there?"))  # doctest: +SKIP
 >>> async for event in ticket.events(): ...  # doctest: +SKIP
@@ -23,8 +21,9 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from txt2sql.errors import ModelError
 from txt2sql.serving.metrics import Metrics
-from txt2sql.serving.queue import IN_USE, SHUTTING_DOWN, FairQueue, Load, Refused, Ticket
+from txt2sql.serving.queue import CLOSING, IN_USE, FairQueue, Load, Refused, Ticket
 from txt2sql.serving.worker import BATCHES, SEARCHES, Ask, ModelSettings
 
 _ATTEMPTS = 2
@@ -52,20 +51,22 @@ class Scheduler:
             "greedy": FairQueue(load.queue),
             "search": FairQueue(_SEARCHES_WAITING),
         }
-        self._seconds = {"greedy": 1.0, "search": 1.0}  # of a batch, of a search, smoothed
+        self._seconds = {"greedy": 1.0, "search": 1.0}  # that the last batch, the last search took
         self._running: dict[str, Ticket] = {}
         self._free, self._computing_since = True, 0.0
         self._hung_s = load.deadline_s + _HUNG_S
         self._process: asyncio.subprocess.Process | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
-
-    # ---------------------------------------------------------------------------------- requests
+        metrics.waiting.set_function(lambda: self.waiting)
+        metrics.open.set_function(lambda: len(self.open))
+        metrics.model_up.set_function(lambda: self.ready)
+        metrics.restarts.set_function(lambda: self.restarts)
 
     def submit(self, ask: Ask, client: str = "", follows: str | None = None) -> Ticket:
         """Accept a request of a client. Raises Refused."""
-        if self.closing or self.broken is not None:
-            raise Refused(SHUTTING_DOWN if self.closing else str(self.broken), 503)
+        if problem := CLOSING if self.closing else self.broken:
+            raise Refused(problem, 503)
         if ask.id in self.open:
             raise Refused(IN_USE, 422)
         queue = self._queues[ask.kind]
@@ -101,12 +102,11 @@ class Scheduler:
         if ticket.over:
             return
         ticket.add(kind, value)
+        self.metrics.ended(ticket.ask.kind, kind, time.monotonic() - ticket.accepted)
         del self.open[ticket.ask.id]
         self._queues[ticket.ask.kind].remove(ticket)
         if ticket.ask.id in self._running:
             self._send("stop", ticket.ask.id)
-
-    # ---------------------------------------------------------------------------------- dispatching
 
     def _dispatch(self) -> None:
         """Send what the model can take now."""
@@ -142,32 +142,27 @@ class Scheduler:
                 ticket.ask = replace(ticket.ask, seconds=max(_LEAST_SEARCH_S, 0.9 * left))
             self._running[ticket.ask.id] = ticket
             ticket.add("started")
-        begun = [(ticket, ticket.attempts) for ticket in tickets]
-        asyncio.get_running_loop().call_later(self._hung_s, self._overdue, begun)
+        asyncio.get_running_loop().call_later(self._hung_s, self._overdue, self._hung_s)
         self._send("ask", [ticket.ask for ticket in tickets])
 
-    def _overdue(self, begun: list[tuple[Ticket, int]]) -> None:
+    def _overdue(self, seconds: float) -> None:
         """What the model still has after so long, it will not answer."""
-        if any(
-            self._running.get(ticket.ask.id) is ticket and ticket.attempts == attempts
-            for ticket, attempts in begun
-        ):
-            _log.warning("the model gave no answer for %g s and is started again", self._hung_s)
+        began = min((t.started for t in self._running.values()), default=math.inf)
+        if time.monotonic() >= began + seconds:
+            _log.warning("the model gave no answer for %g s and is started again", seconds)
             self.restart()
 
     def _send(self, kind: str, body: Any) -> None:
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.write(pickle.dumps((kind, body)))
 
-    # ---------------------------------------------------------------------------------- the process
-
     async def start(self) -> None:
-        """Start the model's process, keep one running, and wait until it answers. Raises Refused when
-        it cannot be loaded."""
+        """Start the model's process, keep one running, and wait until it answers. Raises ModelError
+        when it cannot be loaded."""
         self._keeper = self._keeper or asyncio.create_task(self._keep())
         while not self.ready:
             if self.broken is not None:
-                raise Refused(self.broken, 503)
+                raise ModelError(self.broken)
             self._changed.clear()
             await self._changed.wait()
 
@@ -175,7 +170,7 @@ class Scheduler:
         """End everything; what is still open fails."""
         self.closing = True
         for ticket in list(self.open.values()):
-            self._end(ticket, "failed", f"{SHUTTING_DOWN}; ask again later")
+            self._end(ticket, "failed", f"{CLOSING}; ask again later")
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.gather(self._keeper, return_exceptions=True)
@@ -249,16 +244,13 @@ class Scheduler:
             self.broken = None if self.model else rest[0]
         elif kind == "free":
             self._free = True
-            self._took("greedy", self._computing_since)
+            self._seconds["greedy"] = time.monotonic() - self._computing_since
         elif ticket := self._running.get(rest[0]):
             if kind == "progress":
                 ticket.add(kind, rest[1:])
             else:
                 del self._running[rest[0]]
                 if ticket.ask.simulations:
-                    self._took("search", ticket.started)
+                    self._seconds["search"] = time.monotonic() - ticket.started
                 self._end(ticket, kind, *rest[1:])
         self._dispatch()
-
-    def _took(self, kind: str, since: float) -> None:
-        self._seconds[kind] = 0.7 * self._seconds[kind] + 0.3 * (time.monotonic() - since)

@@ -1,10 +1,8 @@
 """The service: one database, one model, questions in, answers out; everything that asks uses it.
 
 Nothing here raises for what a question or its SQL does: an `Answer` carries the error instead.
-What is broken from the start (no such database, no such model) raises a child of Text2SQLError.
 
->>> service = Service("shop.sqlite")  # doctest: +SKIP
->>> service.ask("How many shops are there?").rows  # doctest: +SKIP
+>>> Service("shop.sqlite").ask("How many shops are there?").rows  # doctest: +SKIP
 ((12,),)
 """
 
@@ -49,6 +47,9 @@ if TYPE_CHECKING:
     from txt2sql.search.predictor import SearchOptions, SearchPredictor
 
 BUNDLED = "bundled"
+_OF_THE_PREDICTION = (
+    "confidence", "certainty", "doubt", "prompt", "completion", "candidates", "tree", "dropped",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,17 +90,11 @@ class Answer:
     previous: Turn | None = None
 
     @classmethod
-    def of(cls, sql: str | None, result: QueryResult, question: str = "", **more: Any) -> Answer:
-        """What SQL gave, that somebody typed or that a model wrote for a question."""
+    def of(cls, sql: str | None, result: QueryResult, **more: Any) -> Answer:
+        """What SQL gave, that somebody typed or that a model wrote for a `question`."""
+        facts = {"question": "", "seconds": result.seconds, "error": result.error, **more}
         return cls(
-            question,
-            sql,
-            result.columns,
-            result.rows,
-            result.truncated,
-            more.pop("seconds", 0.0) + result.seconds,
-            error=result.error,
-            **more,
+            sql=sql, columns=result.columns, rows=result.rows, truncated=result.truncated, **facts
         )
 
     @property
@@ -117,13 +112,9 @@ class Answer:
 
 
 class Service:
-    """One open database and one loaded model.
-
-    Without `model`, the one that was adapted to this database answers, else the bundled one. `describe`
-    is a file of what tables and columns mean, see `execution.descriptions`. `notice` says where there
-    is an adapter that cannot be used, or a description of what is not there, else "". With `search`,
-    every answer is searched for.
-    """
+    """One open database and one loaded model, by default the one adapted to this database or the bundled
+    one. `describe` is a file of what tables and columns mean. `notice` says where an adapter cannot be used,
+    or a description is of what is not there. With `search`, every answer is searched for."""
 
     def __init__(
         self,
@@ -140,8 +131,7 @@ class Service:
         self.database: Database | UrlDatabase = database
         self.schema, unmatched = schema_with_tables(self.database, describe)
         self.limits = limits
-        self._ran: dict[str, tuple[str, QueryResult]] = {}
-        """Statements of the question that is being answered: each is executed once."""
+        self._run_once = lru_cache(maxsize=None)(self.run)  # until the next question
 
         def load(chosen: str | Path | Generator) -> DirectPredictor:
             return build_predictor(
@@ -175,10 +165,9 @@ class Service:
 
     def ask(self, question: str, previous: Turn | None = None) -> Answer:
         """Answer one question; `previous` is used where the question refers back. SQL is run as it is,
-        and a wish to change something gets a sentence.
-        """
+        and a wish to change something gets a sentence."""
         start = time.perf_counter()
-        self._ran = {}
+        self._run_once.cache_clear()
         if problem := declined(question):
             return Answer(question, None, error=problem)
         if is_sql(question, self.schema):
@@ -201,16 +190,8 @@ class Service:
         """The statement in the database's own dialect, and what it gave."""
         return run_native(self.database, self.schema, sql, self.limits)
 
-    def _run_once(self, sql: str) -> tuple[str, QueryResult]:
-        if sql not in self._ran:
-            self._ran[sql] = self.run(sql)
-        return self._ran[sql]
-
     def answer(
-        self,
-        question: str,
-        prediction: Prediction,
-        run: Callable[[str], tuple[str, QueryResult]],
+        self, question: str, prediction: Prediction, run: Callable[[str], tuple[str, QueryResult]]
     ) -> Answer:
         """The answer that a prediction makes, its statement run by `run`."""
         reason = prediction.problem or "the model wrote no SQL for this; try other words"
@@ -221,19 +202,12 @@ class Service:
         return Answer.of(
             sql,
             result,
-            question,
-            seconds=prediction.seconds,
+            question=question,
+            seconds=prediction.seconds + result.seconds,
             model=self.model,
-            confidence=prediction.confidence,
-            certainty=prediction.certainty,
-            doubt=prediction.doubt,
+            **{name: getattr(prediction, name) for name in _OF_THE_PREDICTION},
             readings=tuple(Reading(each, explanation(each, self.schema)) for each in readings),
-            prompt=prediction.prompt,
             matches=prediction.prompt.matches if prediction.prompt else (),
-            completion=prediction.completion,
-            candidates=prediction.candidates,
-            tree=prediction.tree,
-            dropped=prediction.dropped,
         )
 
 
@@ -263,8 +237,7 @@ def schema_with_tables(
     database: Database | UrlDatabase, describe: Path | None = None
 ) -> tuple[Schema, str]:
     """The schema of a database with what it means, and a sentence about descriptions of what is not
-    there. Raises DatabaseError for a database that has nothing to ask about.
-    """
+    there. Raises DatabaseError for a database without tables."""
     schema = database.schema()
     if not any(table.columns for table in schema.tables):
         raise DatabaseError(f"'{database.place}' holds no tables; give a database that has some")
@@ -346,8 +319,8 @@ def run_native(
 
 def native(sql: str, schema: Schema) -> str:
     """A model's statement, which is SQLite's SQL, in the dialect of the database."""
-    if schema.dialect == "sqlite":
-        return sql
-    from txt2sql.sql.translate import translate
+    if schema.dialect != "sqlite":
+        from txt2sql.sql.translate import translate
 
-    return translate(sql, schema)
+        sql = translate(sql, schema)
+    return sql

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 from collections.abc import AsyncIterator, Iterable, Iterator
 from functools import partial
@@ -48,6 +49,7 @@ _ASSETS = {f"/{path.name}": path for path in sorted(PAGE.iterdir())} | {
     f"/{name}": Path(search.__file__).parent / name for name in ("tree.js", "tree.css")
 }
 """The page's own files by address; nothing of the database is in them."""
+_FAILURES = (RequestValidationError, HTTPException, Refused, Exception)
 _SENTENCES = {404: "there is nothing at this address", 405: "this address takes other methods"}
 _WHY = {
     400: "the request cannot be understood",
@@ -73,8 +75,8 @@ def create_app(backend: Backend, *, token: str | None = None, hosts: Iterable[st
         redoc_url=None,
         redirect_slashes=False,
         responses=_failures(400, 401, 413),
+        exception_handlers=dict.fromkeys(_FAILURES, _failed),
     )
-    _handle_errors(app)
     _questions(app, backend)
     _history(app, backend)
     _files(app, backend)
@@ -82,9 +84,13 @@ def create_app(backend: Backend, *, token: str | None = None, hosts: Iterable[st
     openai_api.add_routes(app, backend)
     for address, path in {"/": PAGE / "index.html", **_ASSETS}.items():
         app.add_api_route(address, partial(_file, path), include_in_schema=False)
-    app.add_middleware(metrics.Counted, metrics=backend.metrics)
-    names = {"localhost", socket.gethostname(), *hosts}
-    app.add_middleware(Gate, token=token, hosts=names, public={"/", "/health", *_ASSETS})
+    app.add_middleware(
+        Gate,
+        token=token,
+        hosts={"localhost", socket.gethostname(), *hosts},
+        public={"/", "/health", *_ASSETS},
+        metrics=backend.metrics,
+    )
     return app
 
 
@@ -94,40 +100,27 @@ def _file(path: Path) -> Response:
 
 def _failures(*statuses: int, ok: dict[str, Any] | None = None) -> _Responses:
     """What a route may answer, for OpenAPI; `ok` is what it answers where all is well."""
-    failed = {status: {"model": Failed, "description": _WHY[status]} for status in statuses}
-    return {**({200: ok} if ok else {}), **failed}
+    answers: _Responses = {200: ok} if ok else {}
+    return answers | {each: {"model": Failed, "description": _WHY[each]} for each in statuses}
 
 
 def _content(type: str) -> dict[str, Any]:
     return {"content": {type: {}}}
 
 
-def _error(status: int, sentence: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    return JSONResponse({"error": " ".join(sentence.split())}, status, headers)
-
-
-def _handle_errors(app: FastAPI) -> None:
-    @app.exception_handler(RequestValidationError)
-    async def invalid(_: Request, error: RequestValidationError) -> Response:
+async def _failed(_: Request, error: Exception) -> Response:
+    status, headers = 500, {}
+    sentence = f"unexpected {type(error).__name__}; its traceback is on the console"
+    if isinstance(error, RequestValidationError):
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"] if part != "body")
-        return _error(422, f"{where or 'the body'}: {first['msg']}")
-
-    @app.exception_handler(HTTPException)
-    async def unknown(_: Request, error: HTTPException) -> Response:
-        sentence = _SENTENCES.get(error.status_code, str(error.detail))
-        return _error(error.status_code, sentence, dict(error.headers or {}))
-
-    @app.exception_handler(Refused)
-    async def refused(_: Request, error: Refused) -> Response:
-        return _error(error.status, str(error), error.headers)
-
-    @app.exception_handler(Exception)
-    async def unexpected(_: Request, error: Exception) -> Response:
-        return _error(500, f"unexpected {type(error).__name__}; its traceback is on the console")
-
-
-# ------------------------------------------------------------------------------------------ asking
+        status, sentence = 422, f"{where or 'the body'}: {first['msg']}"
+    elif isinstance(error, HTTPException):
+        status, headers = error.status_code, dict(error.headers or {})
+        sentence = _SENTENCES.get(status, str(error.detail))
+    elif isinstance(error, Refused):
+        status, headers, sentence = error.status, error.headers, str(error)
+    return JSONResponse({"error": " ".join(sentence.split())}, status, headers)
 
 
 def _questions(app: FastAPI, backend: Backend) -> None:
@@ -197,9 +190,6 @@ async def _stream(backend: Backend, ticket: Ticket) -> AsyncIterator[bytes]:
         yield b"event: " + kind.encode() + b"\ndata: " + body + b"\n\n"
 
 
-# ------------------------------------------------------------------------------------------ history
-
-
 def _history(app: FastAPI, backend: Backend) -> None:
     @app.get("/api/history")
     def history(
@@ -230,7 +220,7 @@ def _history(app: FastAPI, backend: Backend) -> None:
     @app.post("/api/feedback", status_code=204, responses=_failures(404, 422, 429, 503))
     async def feedback(body: Feedback) -> None:
         """Say whether an answer is right, or what would be: SQL that runs."""
-        if body.sql and (problem := await backend.checked(body.sql)):
+        if body.sql and (problem := (await backend.run(body.sql)).error):
             raise Refused(f"the SQL is not kept, since it does not run: {problem}", 422)
         judge = partial(backend.history.judge, str(body.id), body.good, body.sql or None)
         _known(await asyncio.to_thread(judge) or None)
@@ -259,12 +249,11 @@ def _files(app: FastAPI, backend: Backend) -> None:
         answer = _known(await backend.again(str(id), whole=True))
         if answer["error"] is not None:
             raise Refused(answer["error"], 409)
-        name = "".join(c if c.isascii() and c.isalnum() else "_" for c in backend.schema.db_id)
-        name, last = f"{name}-{str(id)[:8]}", ""
-        if answer["truncated"]:
-            count = len(answer["rows"])
-            name, last = f"{name}-first-{count}-rows", cut_off(count)
-        return answer, last, {"Content-Disposition": f'attachment; filename="{name}.{kind}"'}
+        name = re.sub("[^a-zA-Z0-9]", "_", backend.schema.db_id)
+        count = len(answer["rows"])
+        part, last = (f"-first-{count}-rows", cut_off(count)) if answer["truncated"] else ("", "")
+        name = f"{name}-{str(id)[:8]}{part}.{kind}"
+        return answer, last, {"Content-Disposition": f'attachment; filename="{name}"'}
 
     csv = _failures(404, 409, 422, 429, 503, ok=_content("text/csv"))
 
@@ -277,11 +266,9 @@ def _files(app: FastAPI, backend: Backend) -> None:
         return StreamingResponse(lines, media_type="text/csv", headers=headers)
 
     type = "application/vnd.apache.parquet"
+    binary = _failures(404, 409, 422, 429, 501, 503, ok=_content(type))
 
-    @app.get(
-        "/api/answers/{id}/rows.parquet",
-        responses=_failures(404, 409, 422, 429, 501, 503, ok=_content(type)),
-    )
+    @app.get("/api/answers/{id}/rows.parquet", responses=binary)
     async def rows_parquet(id: UUID) -> Response:
         """The rows that the statement of an answer gives now, for programs. A file that is not whole
         says so in its name and its metadata."""
@@ -291,9 +278,6 @@ def _files(app: FastAPI, backend: Backend) -> None:
         except ConfigError as problem:
             raise Refused(str(problem), 501) from None
         return Response(file, media_type=type, headers=headers)
-
-
-# ------------------------------------------------------------------------------------------ the rest
 
 
 def _state(app: FastAPI, backend: Backend) -> None:
@@ -308,7 +292,7 @@ def _state(app: FastAPI, backend: Backend) -> None:
     @app.get("/metrics", responses=text, response_class=PlainTextResponse)
     def prometheus() -> Response:
         """What Prometheus scrapes."""
-        return Response(backend.prometheus(), media_type=metrics.CONTENT_TYPE)
+        return Response(backend.metrics.text(), media_type=metrics.CONTENT_TYPE)
 
     @app.get("/docs", include_in_schema=False)
     def docs() -> Response:
@@ -322,12 +306,11 @@ def _description(document: dict[str, Any]) -> Iterator[str]:
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             yield f"\n{method.upper()} {path}"
-            yield f"  {operation.get('description') or operation['summary']}"
+            yield f"  {operation['description']}"
             for parameter in operation.get("parameters", ()):
                 yield f"  {parameter['name']} (in {parameter['in']})"
-            body = operation.get("requestBody", {}).get("content", {}).get("application/json")
-            if body:
-                name = body["schema"]["$ref"].rpartition("/")[2]
+            if body := operation.get("requestBody"):
+                name = body["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
                 schema = document["components"]["schemas"][name]
                 required = schema.get("required", ())
                 fields = (f if f in required else f"{f}?" for f in schema["properties"])

@@ -1,14 +1,10 @@
 """The process that holds the model: questions and searches in, answers out.
 
 It is apart from the server so that the model cannot hold up the server's event loop, and so that a crash
-of it (a kernel, a driver, memory) costs this process alone; the server starts another and asks again.
-Both ends of the pipe are this program on this machine: messages are pickled tuples.
-
-In: a ModelSettings, then ("ask", [Ask, ...]), one batch or one search, and ("stop", id). Out: ("ready",
-model, notice, searchable), ("free",) when the next batch can be computed, ("progress", id, simulations,
-of, sql), ("answer", id, Answer), ("stopped", id), ("failed", id, sentence), ("broken", sentence) at the start.
-
->>> python -c "from txt2sql.serving.worker import main; main()"  # doctest: +SKIP
+of it (a kernel, a driver, memory) costs this process alone. Messages are pickled tuples. In: a
+ModelSettings, then ("ask", [Ask, ...]), one batch or one search, and ("stop", id). Out: ("ready", model,
+notice, searchable), ("free",) when the next batch can be computed, ("progress", id, simulations, of, sql),
+("answer", id, Answer), ("stopped", id), ("failed", id, sentence), ("broken", sentence) at the start.
 """
 
 from __future__ import annotations
@@ -23,7 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import partial, wraps
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -58,8 +54,8 @@ class ModelSettings:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One question. `simulations` 0 is one greedy answer; a search ends after `seconds`. `previous` is
-    what it follows."""
+    """One question, which follows `previous`. `simulations` 0 is one greedy answer; a search ends after
+    `seconds`."""
 
     id: str
     question: str
@@ -69,11 +65,7 @@ class Ask:
 
     @property
     def kind(self) -> str:
-        """How it is answered: "greedy" or "search"."""
         return "search" if self.simulations else "greedy"
-
-
-# --------------------------------------------------------------------------------------- statements
 
 
 @dataclass(slots=True)
@@ -91,20 +83,19 @@ class Statements:
     requests apart by the db_id that their examples name. `run` executes one statement.
     """
 
-    def __init__(self, run: Callable[[str], Ran]) -> None:
+    def __init__(self, run: Callable[..., Ran]) -> None:
         self._run = run
         self._changed = threading.Condition()
         self.requests: dict[str, _Request] = {}
         self._pool = ThreadPoolExecutor(8, "statement")
 
     def begin(self, request: str) -> None:
-        """A request begins: from now on it can be stopped."""
+        """From now on the request can be stopped."""
         with self._changed:
             self.requests.setdefault(request, _Request())
 
-    def run(self, request: str, sql: str, run: Callable[[str], Ran] | None = None) -> Ran:
-        """Run a statement for a request, once; one that was stopped runs nothing more. `run` has
-        other limits than usual."""
+    def run(self, request: str, sql: str, *options: Any) -> Ran:
+        """Run a statement for a request, once; one that was stopped runs nothing more."""
         thread = threading.get_ident()
         with self._changed:
             state = self.requests.setdefault(request, _Request())
@@ -114,7 +105,7 @@ class Statements:
                 return state.results[sql]
             state.threads.add(thread)
         try:
-            result = state.results[sql] = (run or self._run)(sql)
+            result = state.results[sql] = self._run(sql, *options)
         finally:
             with self._changed:
                 state.threads.discard(thread)
@@ -151,55 +142,29 @@ class Statements:
             self.requests.pop(request, None)
 
 
-# ------------------------------------------------------------------------------- sharing one model
-
-
-class TicketLock:
-    """A lock that is had in the order it was asked for.
+class Shared:
+    """A generator, or an engine of a search, that computes in one thread, in the order it is asked.
 
     A batch of questions computes, then runs SQL, which may take seconds; a search computes a wave, then
-    checks its steps. Whoever computes holds the lock and nothing longer: beside one search, a batch of
-    questions waits for one wave at most.
+    checks its steps. Whoever computes has the thread and nothing longer: beside one search, a batch of
+    questions waits for one wave at most. `done` is called after each.
     """
 
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._next = self._serving = 0
-
-    def __enter__(self) -> None:
-        with self._changed:
-            ticket, self._next = self._next, self._next + 1
-            self._changed.wait_for(lambda: self._serving == ticket)
-
-    def __exit__(self, *_: object) -> None:
-        with self._changed:
-            self._serving += 1
-            self._changed.notify_all()
-
-
-class Shared:
-    """A generator or an engine of a search that computes under the lock; `done` is called after each."""
-
-    def __init__(self, model: Any, lock: TicketLock, done: Callable[[], None]) -> None:
-        self._model, self._lock, self._done = model, lock, done
+    def __init__(self, model: Any, thread: ThreadPoolExecutor, done: Callable[[], None]) -> None:
+        self._model, self._thread, self._done = model, thread, done
 
     def __getattr__(self, name: str) -> Any:
         attribute = getattr(self._model, name)
         if name not in ("generate", "score", "likelihood", "prefill", "expand"):
             return attribute
 
-        @wraps(attribute)
         def compute(*args: Any, **kwargs: Any) -> Any:
             try:
-                with self._lock:
-                    return attribute(*args, **kwargs)
+                return self._thread.submit(attribute, *args, **kwargs).result()
             finally:
                 self._done()
 
         return compute
-
-
-# --------------------------------------------------------------------------------------- the worker
 
 
 class Stopped(Exception):
@@ -222,12 +187,12 @@ class ModelWorker:
         with suppress(ModelError):
             self._idle += [service.searcher(SearchOptions()) for _ in range(SEARCHES * search)]
         self.searchable = bool(self._idle)
-        lock = TicketLock()
-        shared: Any = Shared(service.direct.generator, lock, self._computed)
+        thread = ThreadPoolExecutor(1, "model")
+        shared: Any = Shared(service.direct.generator, thread, self._computed)
         service.direct.executor, service.direct.generator = self.statements, shared
         for searcher in self._idle:
-            engine: Any = Shared(searcher.engine, lock, self._computed)
-            searcher.run, searcher.engine = self.statements, engine
+            shared = Shared(searcher.engine, thread, self._computed)
+            searcher.run, searcher.engine = self.statements, shared
         self._batches = ThreadPoolExecutor(BATCHES, "batch")
         self._searches = ThreadPoolExecutor(SEARCHES, "search")
         self._answers = ThreadPoolExecutor(8, "answer")
