@@ -6,7 +6,6 @@ import io
 import json
 import sys
 import uuid
-from typing import Any
 
 import pytest
 
@@ -131,25 +130,3 @@ def test_a_chat_goes_on(served: Served) -> None:
     assert "SELECT count(*) FROM shops" in say(question, reply, follow)
     assert "SELECT count(*) FROM shops" in say(question, reply, again, other, follow)
     assert "SELECT name" in say(question, other, follow)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_page_followup_and_start_afresh(browser: Any, served: Served) -> None:
-    page = browser.new_page()
-    page.goto(served.url)
-    for question, follows in (
-        ("Shops per city", 0), ("only in Lisbon", 1), ("", 0), ("only in Lisbon", 0)
-    ):  # fmt: skip
-        if question:
-            page.fill("#question", question)
-            page.press("#question", "Enter")
-            page.locator("#answer:not([aria-busy]) .answer").wait_for()
-        else:
-            page.get_by_role("button", name="Start afresh").click()
-        assert page.locator(".follows").count() == follows
-    page.fill("#question", "SELECT count(*) FROM books")
-    page.press("#question", "Enter")
-    page.locator("#tab-sql[aria-selected=true]").wait_for()
-    assert page.input_value("#own-sql").startswith("SELECT count(*)")
-    page.close()

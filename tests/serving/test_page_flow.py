@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 from urllib.request import urlopen
@@ -111,7 +110,7 @@ def test_an_answer_has_an_address_and_a_name(open_page: Open) -> None:
     expect(other.get_by_role("alert")).to_contain_text("no answer of this id")
 
 
-def test_history_feedback_and_what_is_exported(open_page: Open, asked_service: Served) -> None:
+def test_history_and_feedback(open_page: Open) -> None:
     page = open_page(expected="status of 422")
     reply = page.locator(".told")
     ask(page, "How many shops are there?")
@@ -126,11 +125,6 @@ def test_history_feedback_and_what_is_exported(open_page: Open, asked_service: S
         page.fill("#correction", f"SELECT count({column}) FROM staff")
         page.get_by_role("button", name="Send").click()
         expect(reply).to_contain_text(sentence)
-    with urlopen(asked_service.url + "api/feedback/export", timeout=20) as answer:
-        pairs = {each["question"]: each["sql"] for each in map(json.loads, answer)}
-    assert pairs["How many staff are there?"] == "SELECT count(staff_id) FROM staff"
-    assert re.fullmatch(r"(?i)select count\(\*\) from shops", pairs["How many shops are there?"])
-
     page.get_by_role("tab", name="History").click()
     past = page.locator(".pasts li").filter(has_text="How many shops are there?").first
     expect(past).to_contain_text("right")
@@ -193,3 +187,23 @@ def test_a_token_is_asked_for(
         expect(page.locator("#token-dialog")).to_be_hidden()
     finally:
         locked.close()
+
+
+def test_page_followup_and_start_afresh(browser: Any, served: Any) -> None:
+    page = browser.new_page()
+    page.goto(served.url)
+    for question, follows in (
+        ("Shops per city", 0), ("only in Lisbon", 1), ("", 0), ("only in Lisbon", 0)
+    ):  # fmt: skip
+        if question:
+            page.fill("#question", question)
+            page.press("#question", "Enter")
+            page.locator("#answer:not([aria-busy]) .answer").wait_for()
+        else:
+            page.get_by_role("button", name="Start afresh").click()
+        assert page.locator(".follows").count() == follows
+    page.fill("#question", "SELECT count(*) FROM books")
+    page.press("#question", "Enter")
+    page.locator("#tab-sql[aria-selected=true]").wait_for()
+    assert page.input_value("#own-sql").startswith("SELECT count(*)")
+    page.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,17 +16,13 @@ ANALYSTS = Path(__file__).parents[2] / "data" / "analysts"
 
 
 @pytest.fixture(scope="module")
-def items() -> list[dict[str, Any]]:
-    files = sorted(ANALYSTS.glob("*.jsonl"))
-    return [json.loads(line) for file in files for line in file.read_text("utf-8").splitlines()]
-
-
-@pytest.fixture(scope="module")
 def schema() -> Schema:
     return open_database(sample.path()).schema()
 
 
-def test_follow_ups_are_told_from_questions_that_stand_alone(items: list[dict[str, Any]]) -> None:
+def test_follow_ups_are_told_from_questions_that_stand_alone() -> None:
+    files = sorted(ANALYSTS.glob("*.jsonl"))
+    items = [json.loads(line) for file in files for line in file.read_text("utf-8").splitlines()]
     follow = [refers_back(each["question"]) for each in items if "previous" in each]
     alone = [refers_back(each["question"]) for each in items if "previous" not in each]
     assert sum(follow) / len(follow) >= 0.85 and len(follow) > 400

@@ -6,9 +6,12 @@ import asyncio
 import io
 import json
 import shutil
+import sqlite3
 import time
 import uuid
+import zlib
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +199,16 @@ def test_a_statement_really_stops(served: Served) -> None:
         assert slow.result().json()["error"] in ("interrupted", "stopped")
         assert time.perf_counter() - start < 1.9, "before its time is over"
     assert is_refusal(served.client.delete(f"/api/ask/{id}"), 404)
+
+
+def test_no_row_reaches_the_disk(served: Served) -> None:
+    served.sql("SELECT 'very' || ' secret ' || 'cell' FROM shops")
+    assert served.backend.history.path is not None
+    with closing(sqlite3.connect(served.backend.history.path)) as connection:
+        payloads = connection.execute("SELECT payload FROM answer").fetchall()
+        everything = "".join(connection.iterdump())
+    everything += "".join(zlib.decompress(payload).decode() for (payload,) in payloads)
+    assert "' secret '" in everything and "very secret cell" not in everything
 
 
 def test_without_history_nothing_is_on_disk_and_files_are_whole_or_say_that_they_are_not(

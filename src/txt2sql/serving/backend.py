@@ -27,7 +27,7 @@ from txt2sql.execution.execute import execute
 from txt2sql.execution.pool import Limits
 from txt2sql.serving.history import History, place
 from txt2sql.serving.metrics import Metrics
-from txt2sql.serving.payload import columns, facts, payload
+from txt2sql.serving.payload import columns, payload
 from txt2sql.serving.queue import (
     CLIENT,
     CLOSING,
@@ -40,7 +40,7 @@ from txt2sql.serving.queue import (
 )
 from txt2sql.serving.requests import declined, is_sql, refers_back
 from txt2sql.serving.scheduler import Scheduler
-from txt2sql.serving.service import Answer, schema_with_tables
+from txt2sql.serving.service import Answer, facts, schema_with_tables
 from txt2sql.serving.suggestions import MOST_TABLES, UNKNOWN, Counted, beginning, counted, following
 from txt2sql.serving.worker import Ask, ModelSettings, Ran, Statements
 from txt2sql.types import QueryResult, Schema, Turn
@@ -303,9 +303,8 @@ class Backend:
         id = id or str(uuid.uuid4())
         if self.scheduler.closing:
             raise Refused(CLOSING, 503)
-        if id in self.statements.requests:
+        if not self.statements.begin(id):
             raise Refused(IN_USE, 422)
-        self.statements.begin(id)
         try:
             await self._places.enter(CLIENT.get())
         except BaseException:

@@ -7,6 +7,8 @@
 - Size: a body of more than 1 MB is refused.
 - Who hangs up is not worked for any more: a cancelled request stops its statement.
 - Every answer carries headers that keep a browser from doing more than the page needs (CSP).
+
+>>> Gate(app, token="s3cret", hosts={"localhost"}, public={"/", "/health"})  # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -49,10 +51,8 @@ def is_address(host: str) -> bool:
 
 def is_loopback(host: str) -> bool:
     """True for an address that only this machine can reach."""
-    host = host.strip("[]")
-    return (
-        ipaddress.ip_address(host).is_loopback if is_address(host) else host.lower() == "localhost"
-    )
+    host = host.strip("[]").lower()
+    return host == "localhost" or (is_address(host) and ipaddress.ip_address(host).is_loopback)
 
 
 class Gate:
@@ -99,10 +99,10 @@ class Gate:
         response = self._refusal(request) or self._entrance(request)
         if response is None:
             CLIENT.set(request.client.host if request.client else "")
-            fits = await self._attend(scope, receive, guarded)
-            response = None if fits or started else _too_large()
-        if response is not None:
-            await response(scope, receive, guarded)
+            if await self._attend(scope, receive, guarded) or started:
+                return
+            response = _too_large()
+        await response(scope, receive, guarded)
 
     async def _attend(self, scope: Scope, receive: Receive, send: Send) -> bool:
         """Have the app answer until the client hangs up; False where it sends too much."""

@@ -2,6 +2,8 @@
 
 What fails is an error result of one sentence, which the agent can act on. Results are cut to what a
 context window can hold; the result says when they are.
+
+>>> await create_server(backend).run_stdio_async()  # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -21,9 +23,8 @@ from starlette.types import ASGIApp
 from txt2sql import __version__
 from txt2sql.serving.backend import Backend
 from txt2sql.serving.gate import Gate
-from txt2sql.serving.payload import facts
 from txt2sql.serving.queue import Refused
-from txt2sql.serving.service import Reading, cell
+from txt2sql.serving.service import Reading, cell, facts
 
 MOST_ROWS = 1000
 MOST_CHARACTERS = 100_000

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from txt2sql.execution.guard import MAX_SQL_CHARS
 from txt2sql.serving.chart import amounts, column_types, suggest
-from txt2sql.serving.service import Answer, Reading, cell, explanation
+from txt2sql.serving.service import Answer, Reading, cell, explanation, facts
 from txt2sql.types import QueryResult, Schema
 
 _ROWS_AT_A_TIME = 500
@@ -137,11 +137,6 @@ class Failed(BaseModel):
     """Why not, in one sentence."""
 
     error: str
-
-
-def facts(thing: object, names: str) -> dict[str, Any]:
-    """Some attributes, as they are."""
-    return {name: getattr(thing, name) for name in names.split()}
 
 
 def payload(id: str, answer: Answer, schema: Schema, previous: str | None = None) -> dict[str, Any]:

@@ -2,6 +2,9 @@
 
 On SIGTERM or Ctrl-C nothing new is accepted (503), what was accepted gets its answer up to a deadline,
 then the connections close. A second signal ends it at once.
+
+>>> await Server(backend, Access(port=8000), create_app(backend)).run_on(print)  # doctest: +SKIP
+http://127.0.0.1:8000
 """
 
 from __future__ import annotations

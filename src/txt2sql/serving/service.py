@@ -47,9 +47,6 @@ if TYPE_CHECKING:
     from txt2sql.search.predictor import SearchOptions, SearchPredictor
 
 BUNDLED = "bundled"
-_OF_THE_PREDICTION = (
-    "confidence", "certainty", "doubt", "prompt", "completion", "candidates", "tree", "dropped",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,10 +202,16 @@ class Service:
             question=question,
             seconds=prediction.seconds + result.seconds,
             model=self.model,
-            **{name: getattr(prediction, name) for name in _OF_THE_PREDICTION},
+            **facts(prediction, "confidence certainty doubt prompt candidates tree dropped"),
+            completion=prediction.completion,
             readings=tuple(Reading(each, explanation(each, self.schema)) for each in readings),
             matches=prediction.prompt.matches if prediction.prompt else (),
         )
+
+
+def facts(thing: object, names: str) -> dict[str, Any]:
+    """Some attributes, as they are."""
+    return {name: getattr(thing, name) for name in names.split()}
 
 
 def explanation(sql: str | None, schema: Schema) -> str | None:

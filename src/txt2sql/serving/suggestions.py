@@ -2,6 +2,11 @@
 
 All of it is made from the schema and from two cheap statements for each table. A category is a column
 of text with few different values; questions are made along categories, quantities and keys.
+
+>>> from txt2sql.types import Column, Schema, Table
+>>> schema = Schema("shop", (Table("books", (Column("genre"), Column("price", "number"))),))
+>>> following("Books?", "SELECT 1 FROM books", schema, {"books": Counted(183, False, ("genre",))})[:2]
+('How many books are there in each genre?', 'What is the average price of books?')
 """
 
 from __future__ import annotations

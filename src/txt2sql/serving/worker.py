@@ -5,6 +5,8 @@ of it (a kernel, a driver, memory) costs this process alone. Messages are pickle
 ModelSettings, then ("ask", [Ask, ...]), one batch or one search, and ("stop", id). Out: ("ready", model,
 notice, searchable), ("free",) when the next batch can be computed, ("progress", id, simulations, of, sql),
 ("answer", id, Answer), ("stopped", id), ("failed", id, sentence), ("broken", sentence) at the start.
+
+>>> python -c "from txt2sql.serving.worker import main; main()"  # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -89,10 +91,11 @@ class Statements:
         self.requests: dict[str, _Request] = {}
         self._pool = ThreadPoolExecutor(8, "statement")
 
-    def begin(self, request: str) -> None:
-        """From now on the request can be stopped."""
+    def begin(self, request: str) -> bool:
+        """From now on the request can be stopped; False for one that is under way."""
         with self._changed:
-            self.requests.setdefault(request, _Request())
+            new = _Request()
+            return self.requests.setdefault(request, new) is new
 
     def run(self, request: str, sql: str, *options: Any) -> Ran:
         """Run a statement for a request, once; one that was stopped runs nothing more."""
