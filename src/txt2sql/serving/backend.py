@@ -14,7 +14,7 @@ import math
 import sqlite3
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -88,7 +88,6 @@ class Backend:
         )
         """Limits of a file."""
         self._statements = ThreadPoolExecutor(_STATEMENTS, "statement")
-        self._threads = ThreadPoolExecutor(4, "backend")
 
     async def start(self) -> None:
         """Start the model's process and wait until it answers. ModelError when it does not."""
@@ -100,14 +99,10 @@ class Backend:
             self._looking.cancel()
         await self.scheduler.close()
         for id in list(self.statements.requests):
-            await self._call(self.statements.stop, id)
+            await asyncio.to_thread(self.statements.stop, id)
         await self.drain(math.inf)
-        await self._call(self.history.close)
+        await asyncio.to_thread(self.history.close)
         self._statements.shutdown()
-        self._threads.shutdown()
-
-    async def _call(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
 
     async def drain(self, seconds: float) -> None:
         """Take nothing more, and wait for what was accepted, at most so long."""
@@ -167,7 +162,9 @@ class Backend:
             return execute(self.database, sql, _COUNTING)
 
         for table in self.schema.tables[:MOST_TABLES]:
-            self.counts[table.name] = await self._call(counted, table, count, self.database.spell)
+            self.counts[table.name] = await asyncio.to_thread(
+                counted, table, count, self.database.spell
+            )
         candidates = beginning(self.schema, self.counts)
         if self.database.place == str(sample.path()):
             candidates = _SAMPLE_EXAMPLES
@@ -184,8 +181,10 @@ class Backend:
 
     async def refresh(self) -> bool:
         """Read the tables anew; True where they changed, and the model then starts again with them."""
-        schema, _ = await self._call(schema_with_tables, self.database, self.settings.describe)
-        changed = bool(_without_samples(schema) != _without_samples(self.schema))
+        schema, _ = await asyncio.to_thread(
+            schema_with_tables, self.database, self.settings.describe
+        )
+        changed = _without_samples(schema) != _without_samples(self.schema)
         if self._looking is not None:
             self._looking.cancel()
         self.schema, self.counts, self._examples, self._looking = schema, {}, [], None
@@ -259,10 +258,10 @@ class Backend:
 
     async def _kept(self, id: str, answer: Answer, follows: str | None = None) -> dict[str, Any]:
         """The payload of an answer, which goes into the history."""
-        body: dict[str, Any] = await self._call(payload, id, answer, self.schema, follows)
+        body = await asyncio.to_thread(payload, id, answer, self.schema, follows)
         body = {"next": self.next_questions(body), **body}
         try:
-            await self._call(self.history.add, id, body, len(answer.rows))
+            await asyncio.to_thread(self.history.add, id, body, len(answer.rows))
         except sqlite3.Error as problem:  # a full disk is no reason to withhold an answer
             _log.warning("the history cannot be kept: %s", problem)
         return body
@@ -287,14 +286,13 @@ class Backend:
                 self._files.leave()
         if result is None or result.timed_out:
             result = await self.run(sql)
-        described = await self._call(columns, sql, result, self.schema)
+        described = await asyncio.to_thread(columns, sql, result, self.schema)
         answer = {**answer, **described, **facts(result, "truncated error rows")}
         return {**answer, "next": self.next_questions(answer)}
 
     async def stored(self, id: str) -> dict[str, Any] | None:
         """A stored answer without its rows; None for no such answer."""
-        answer: dict[str, Any] | None = await self._call(self.history.get, id)
-        return answer
+        return await asyncio.to_thread(self.history.get, id)
 
     async def run(
         self, sql: str, id: str | None = None, limits: Limits | None = None
@@ -321,7 +319,7 @@ class Backend:
         try:
             return (await asyncio.shield(running))[1]
         except asyncio.CancelledError:  # it runs for nobody
-            self._threads.submit(self.statements.stop, id)
+            loop.run_in_executor(None, self.statements.stop, id)
             raise
 
     def _execute(self, sql: str, limits: Limits | None) -> Ran:
@@ -330,7 +328,7 @@ class Backend:
     async def stop(self, id: str) -> bool:
         """End a question or a statement; False when there is none of that id."""
         if id in self.statements.requests:
-            await self._call(self.statements.stop, id)
+            await asyncio.to_thread(self.statements.stop, id)
             return True
         return self.scheduler.stop(id)
 

@@ -17,7 +17,8 @@ import asyncio
 import hashlib
 import hmac
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Collection
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from starlette.datastructures import MutableHeaders
@@ -55,23 +56,20 @@ def is_loopback(host: str) -> bool:
     return host == "localhost" or (is_address(host) and ipaddress.ip_address(host).is_loopback)
 
 
+@dataclass
 class Gate:
     """Refuses what must not come in, and counts. `public` are the paths that want no token."""
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        *,
-        token: str | None,
-        hosts: Iterable[str],
-        public: Iterable[str] = (),
-        metrics: Metrics | None = None,
-    ) -> None:
-        self.app, self.token, self.metrics = app, token, metrics
-        self.hosts = frozenset(host.lower() for host in hosts)
-        self.public = frozenset(public)
-        secret = (token or "").encode()
+    app: ASGIApp
+    token: str | None
+    hosts: Collection[str]
+    public: Collection[str] = ()
+    metrics: Metrics | None = None
+
+    def __post_init__(self) -> None:
+        self.hosts = {host.lower() for host in self.hosts}
         # Not the token itself: cookies of one host go to every port of it.
+        secret = (self.token or "").encode()
         self.cookie = hmac.new(secret, b"txt2sql cookie", hashlib.sha256).hexdigest()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -130,9 +130,11 @@ class FairQueue(Generic[T]):
 
     def remove(self, item: T) -> None:
         """Take one out, if it is there; the turns of the rest are fair again."""
-        rest, self._items = [each for each in self._items if each[1] != item], []
-        for client, each in rest:
-            self.add(client, each)
+        rest = [each for each in self._items if each[1] != item]
+        if len(rest) < len(self):
+            self._items = []
+            for client, each in rest:
+                self.add(client, each)
 
 
 class Places:
