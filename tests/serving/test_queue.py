@@ -161,7 +161,9 @@ def test_a_refused_statement_or_question_is_told_and_counted() -> None:
         await asyncio.gather(*tasks)
         held.release()
         await held.ask("b", "b0")[0]  # under the places that came free
-        held.backend.ask("How many?")
+        held.backend.ask("How many?", id="x")
+        with pytest.raises(Refused, match="under way"):
+            held.backend.ask("SELECT 1", id="x")
         with pytest.raises(Refused, match="too many questions"):
             held.backend.ask("How many?")
         text = held.backend.metrics.text().decode()

@@ -117,8 +117,8 @@ class Backend:
         status = "ok" if scheduler.ready else "loading"
         status = "broken" if scheduler.broken is not None else status
         status = "shutting down" if scheduler.closing else status
-        told = facts(scheduler, "model waiting restarts")
-        return {"status": status, "version": __version__, **told}
+        state = facts(scheduler, "model waiting restarts")
+        return {"status": status, "version": __version__, **state}
 
     @property
     def notice(self) -> str:
@@ -131,9 +131,11 @@ class Backend:
         tables, keys = [], []
         for table in schema.tables:
             count = self.counts.get(table.name, UNKNOWN)
-            told = [facts(each, "name type primary_key comment samples") for each in table.columns]
+            fields = [
+                facts(each, "name type primary_key comment samples") for each in table.columns
+            ]
             rows = {"rows": count.rows, "more_rows": count.more}
-            tables.append({**facts(table, "name comment"), **rows, "columns": told})
+            tables.append({**facts(table, "name comment"), **rows, "columns": fields})
         for key in schema.foreign_keys:
             to = {"to_table": key.referenced_table, "to_column": key.referenced_column}
             keys.append({**facts(key, "table column inferred score"), **to})
@@ -222,6 +224,8 @@ class Backend:
         if simulations and self.scheduler.ready and not self.scheduler.searchable:
             raise Refused("search: this model cannot be searched; ask with 0 simulations", 422)
         request = Ask(id or str(uuid.uuid4()), question, simulations)
+        if request.id in self.scheduler.open:
+            raise Refused(IN_USE, 422)
         if (reason := declined(question)) or is_sql(question, self.schema):
             ticket = Ticket(request)
             if reason:
@@ -235,7 +239,7 @@ class Backend:
         """What happens to a question; the answer as payload. Who leaves has it stopped."""
         id = ticket.ask.id
         try:
-            if not ticket.over and id not in self.scheduler.open:  # SQL: the model is not asked
+            if not ticket.over and self.scheduler.open.get(id) is not ticket:  # SQL
                 text = ticket.ask.question.strip()
                 try:
                     ticket.add("answer", Answer.of(text, await self.run(text, id)))

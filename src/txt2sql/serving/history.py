@@ -182,7 +182,6 @@ class History:
             return self._connection.execute(_PAIRS).fetchall()
 
     def close(self) -> None:
-        """Close the file."""
         with self._lock:
             self._connection.close()
 

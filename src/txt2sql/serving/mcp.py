@@ -153,8 +153,8 @@ def _rows(answer: Mapping[str, Any], max_rows: int) -> dict[str, Any]:
         whole = whole and all(a == cell(b) for a, b in zip(cells, row, strict=True))
         rows.append(cells)
     truncated = not whole or len(answer["rows"]) > len(rows)
-    told = {name: answer[name] for name in ("sql", "explanation", "columns")}
-    return {**told, "rows": rows, "truncated": truncated}
+    about = {name: answer[name] for name in ("sql", "explanation", "columns")}
+    return {**about, "rows": rows, "truncated": truncated}
 
 
 def _short(value: Any) -> Any:
@@ -175,7 +175,7 @@ def _schema(backend: Backend, name: str, pattern: str, detail: str) -> dict[str,
     for each in (table,) if table else schema.tables:
         whole = text in f"{each.name} {each.comment}".lower()
         columns = [c for c in each.columns if whole or text in f"{c.name} {c.comment}".lower()]
-        told = [
+        fields = [
             {
                 **facts(column, "name primary_key comment"),
                 "type": column.declared_type or column.type,
@@ -184,7 +184,7 @@ def _schema(backend: Backend, name: str, pattern: str, detail: str) -> dict[str,
             for column in columns
         ]
         if columns or not text:
-            tables.append({**facts(each, "name comment"), "columns": told})
+            tables.append({**facts(each, "name comment"), "columns": fields})
     described: dict[str, Any] = {"database": schema.db_id, "dialect": schema.dialect}
     described["tables"] = tables
     described["foreign_keys"] = [

@@ -57,5 +57,4 @@ class Metrics:
             self.seconds.labels(kind).observe(seconds)
 
     def text(self) -> bytes:
-        """Everything, as it is scraped."""
         return generate_latest(self.registry)

@@ -121,11 +121,9 @@ class FairQueue(Generic[T]):
 
     @property
     def head(self) -> T:
-        """What is taken next."""
         return self._items[0][1]
 
     def take(self) -> T:
-        """The next."""
         return self._items.pop(0)[1]
 
     def remove(self, item: T) -> None:

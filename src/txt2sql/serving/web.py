@@ -237,10 +237,10 @@ def _history(app: FastAPI, backend: Backend) -> None:
         return Response("".join(f"{pair}\n" for pair in pairs), media_type="application/jsonl")
 
 
-def _known(found: Any) -> Any:
-    if found is None:
+def _known(answer: Any) -> Any:
+    if answer is None:
         raise Refused("there is no answer of this id", 404)
-    return found
+    return answer
 
 
 def _files(app: FastAPI, backend: Backend) -> None:

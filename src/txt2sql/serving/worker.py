@@ -116,7 +116,6 @@ class Statements:
         return result
 
     def __call__(self, db_id: str, sql: str) -> QueryResult:
-        """See `types.Executor`."""
         return self.run(db_id, sql)[1]
 
     def ahead(self, statements: Sequence[tuple[str, str]]) -> None:
@@ -135,7 +134,6 @@ class Statements:
                 self._changed.wait(_INTERRUPT_AGAIN_S)
 
     def stopped(self, request: str) -> bool:
-        """True after a Stop."""
         with self._changed:
             return request in self.requests and self.requests[request].stopped
 
