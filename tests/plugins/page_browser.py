@@ -145,6 +145,7 @@ def open_page(browser: Any, asked_service: Served) -> Iterator[Open]:
         for page in context.pages:
             wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
             harmed = page.evaluate("window.harmed")
+            accessible(page)
             assert wide <= 0, f"{wide} pixels wider than the window"
             assert harmed is None
         context.close()

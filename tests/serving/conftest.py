@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from queue import Queue
 from typing import Any
 
 import pytest
@@ -65,28 +66,18 @@ def start(stack: ExitStack, **options: Any) -> Served:
         search=0,
         describe=options.pop("describe", None),
     )
-    history = options.pop("history", True)
-    access = Access(port=0, **options)
-    ready: threading.Event = threading.Event()
-    made: list[Any] = []
+    history, access = options.pop("history", True), Access(port=0, **options)
+    made: Queue[Any] = Queue()
 
     async def main() -> None:
         backend = Backend(settings, history=history)
-        server = Server(
-            backend, access, create_app(backend, token=access.token, hosts=access.hosts)
-        )
-
-        def tell(url: str) -> None:
-            made.extend((url, backend, server, asyncio.get_running_loop()))
-            ready.set()
-
-        await server.run_on(tell)
+        app = create_app(backend, token=access.token, hosts=access.hosts)
+        server, loop = Server(backend, access, app), asyncio.get_running_loop()
+        await server.run_on(lambda url: made.put((url, backend, server, loop)))
 
     thread = threading.Thread(target=lambda: asyncio.run(main()), daemon=True)
     thread.start()
-    while not ready.wait(0.1):
-        assert thread.is_alive(), "the service did not start"
-    url, backend, server, loop = made
+    url, backend, server, loop = made.get(timeout=60)
 
     def end() -> None:
         loop.call_soon_threadsafe(server.stop)

@@ -6,7 +6,6 @@ import io
 import json
 import sys
 import uuid
-from typing import Any
 
 import pytest
 
@@ -106,19 +105,12 @@ def test_an_answer_of_the_history_can_be_followed(served: Served) -> None:
 
 
 def test_sql_and_wishes_are_answered_without_the_model(served: Served) -> None:
-    def answers() -> float:
-        lines = served.client.get("/metrics").text.splitlines()
-        count = 'txt2sql_questions_total{end="answer",kind="greedy"}'
-        return sum(float(line.split()[-1]) for line in lines if line.startswith(count))
-
-    before = answers()
     ran = served.ask("select count(*) from shops").json()
-    assert (ran["question"], ran["rows"], ran["error"]) == (None, [[7]], None)
+    assert (ran["question"], ran["rows"], ran["error"], ran["model"]) == (None, [[7]], None, "")
     assert served.ask("only in Lisbon", previous=ran["id"]).json()["previous"] == ran["id"]
     declined = served.ask("delete all shops").json()
-    assert declined["sql"] is None and "only read" in declined["error"]
+    assert declined["sql"] is None and "only read" in declined["error"] and not declined["model"]
     assert served.ask("only in Lisbon", previous=declined["id"]).json()["previous"] is None
-    assert answers() == before + 2
     headers = {"Accept": "text/event-stream"}
     text = served.client.post("/api/ask", json={"question": "SELECT 1"}, headers=headers).text
     assert text.startswith("event: answer\ndata: {") and '"rows": [[1]]' in text
@@ -138,29 +130,3 @@ def test_a_chat_goes_on(served: Served) -> None:
     assert "SELECT count(*) FROM shops" in say(question, reply, follow)
     assert "SELECT count(*) FROM shops" in say(question, reply, again, other, follow)
     assert "SELECT name" in say(question, other, follow)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_page_followup_and_start_afresh(browser: Any, served: Served) -> None:
-    page = browser.new_page()
-    page.goto(served.url)
-
-    def ask(text: str) -> None:
-        page.fill("#question", text)
-        page.press("#question", "Enter")
-        page.locator("#answer:not([aria-busy]) .answer").wait_for()
-
-    ask("Shops per city")
-    assert page.locator(".follows").count() == 0
-    ask("only in Lisbon")
-    page.get_by_text("follows: Shops per city").wait_for()
-    assert page.locator(".big").inner_text().startswith("7")
-    page.get_by_role("button", name="Start afresh").click()
-    assert page.locator(".answer").count() == 0 and page.input_value("#question") == ""
-    ask("only in Lisbon")
-    assert page.locator(".follows").count() == 0
-    ask("SELECT count(*) FROM books")
-    assert page.input_value("#own-sql").startswith("SELECT count(*)")
-    assert page.locator("#tab-sql").get_attribute("aria-selected") == "true"
-    page.close()

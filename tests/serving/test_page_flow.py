@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import re
-import time
 from typing import Any
 from urllib.request import urlopen
 
@@ -16,15 +14,6 @@ from .conftest import ENDLESS
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect
-
-
-def running(served: Served) -> float:
-    """How many questions and statements the service works on, as its metrics tell."""
-    with urlopen(served.url + "metrics", timeout=20) as answer:
-        text = answer.read().decode()
-    numbers = re.findall(r"^txt2sql_(?:running|waiting|queue)\w*(?:\{[^}]*\})? (\S+)$", text, re.M)
-    assert numbers, text
-    return sum(map(float, numbers))
 
 
 def nothing_old(page: Any) -> None:
@@ -50,7 +39,8 @@ def test_a_long_search_is_watched_and_stopped(
     expect(page.locator(".stopped")).to_contain_text("Stopped")
     expect(page.locator("#progress")).to_be_hidden()
     page.wait_for_timeout(500)
-    assert running(asked_service) == 0
+    with urlopen(asked_service.url + "metrics", timeout=20) as answer:
+        assert re.search(rb"^txt2sql_waiting 0.0$", answer.read(), re.M)
     page.select_option("#effort", "0")
     ask(page, "How many shops are there?")
     expect(page.locator(".big")).to_contain_text("7")
@@ -60,15 +50,12 @@ def test_a_long_statement_is_stopped_with_escape(open_page: Open) -> None:
     page = open_page(expected="ERR_ABORTED")
     ask(page, "How many shops are there?")
     page.fill("#sql", ENDLESS)
-    started = time.monotonic()
     page.press("#sql", "Control+Enter")
     page.locator("#progress .stop").wait_for()
     page.keyboard.press("Escape")
-    page.locator("#answer:not([aria-busy])").wait_for()
-    assert time.monotonic() - started < 15
+    page.locator("#answer:not([aria-busy])").wait_for(timeout=15_000)
     expect(page.locator(".result")).to_have_text("Stopped; nothing of it runs any more.")
     nothing_old(page)
-    expect(page.locator(".answer .facts:visible")).to_have_count(0)
     run_sql(page, "SELECT count(*) FROM staff")
     expect(page.locator(".big")).to_contain_text("39")
 
@@ -123,7 +110,7 @@ def test_an_answer_has_an_address_and_a_name(open_page: Open) -> None:
     expect(other.get_by_role("alert")).to_contain_text("no answer of this id")
 
 
-def test_history_feedback_and_what_is_exported(open_page: Open, asked_service: Served) -> None:
+def test_history_and_feedback(open_page: Open) -> None:
     page = open_page(expected="status of 422")
     reply = page.locator(".told")
     ask(page, "How many shops are there?")
@@ -138,11 +125,6 @@ def test_history_feedback_and_what_is_exported(open_page: Open, asked_service: S
         page.fill("#correction", f"SELECT count({column}) FROM staff")
         page.get_by_role("button", name="Send").click()
         expect(reply).to_contain_text(sentence)
-    with urlopen(asked_service.url + "api/feedback/export", timeout=20) as answer:
-        pairs = {each["question"]: each["sql"] for each in map(json.loads, answer)}
-    assert pairs["How many staff are there?"] == "SELECT count(staff_id) FROM staff"
-    assert re.fullmatch(r"(?i)select count\(\*\) from shops", pairs["How many shops are there?"])
-
     page.get_by_role("tab", name="History").click()
     past = page.locator(".pasts li").filter(has_text="How many shops are there?").first
     expect(past).to_contain_text("right")
@@ -171,23 +153,18 @@ def test_without_the_service_it_says_so_and_tries_again(open_page: Open) -> None
     expect(page.locator(".big")).to_contain_text("183")
 
 
-def test_a_link_only_fills_the_box(open_page: Open) -> None:
+def test_a_link_only_fills_the_box_and_the_theme_is_kept(open_page: Open) -> None:
     urls = []
-    page = open_page()
+    page = open_page("desktop, dark", reduced_motion="reduce")
     page.on("request", lambda request: urls.append(request.url))
     page.goto(page.url + "?q=How+many+%3Cb%3Eshops%3C%2Fb%3E%3F")
     page.locator(".example").first.wait_for()
     page.wait_for_timeout(500)
     expect(page.locator("#question")).to_have_value("How many <b>shops</b>?")
     assert not any("/api/ask" in url or "/api/sql" in url for url in urls)
-
-
-def test_the_theme_is_switched_and_kept(open_page: Open) -> None:
-    page = open_page("desktop, dark", reduced_motion="reduce")
     switch = page.get_by_role("button", name="Dark colours")
     expect(switch).to_have_attribute("aria-pressed", "true")
     switch.click()
-    assert page.evaluate("getComputedStyle(document.body).colorScheme") == "light"
     page.reload()
     expect(switch).to_have_attribute("aria-pressed", "false")
     assert page.evaluate("getComputedStyle(document.body).colorScheme") == "light"
@@ -210,3 +187,23 @@ def test_a_token_is_asked_for(
         expect(page.locator("#token-dialog")).to_be_hidden()
     finally:
         locked.close()
+
+
+def test_page_followup_and_start_afresh(browser: Any, served: Any) -> None:
+    page = browser.new_page()
+    page.goto(served.url)
+    for question, follows in (
+        ("Shops per city", 0), ("only in Lisbon", 1), ("", 0), ("only in Lisbon", 0)
+    ):  # fmt: skip
+        if question:
+            page.fill("#question", question)
+            page.press("#question", "Enter")
+            page.locator("#answer:not([aria-busy]) .answer").wait_for()
+        else:
+            page.get_by_role("button", name="Start afresh").click()
+        assert page.locator(".follows").count() == follows
+    page.fill("#question", "SELECT count(*) FROM books")
+    page.press("#question", "Enter")
+    page.locator("#tab-sql[aria-selected=true]").wait_for()
+    assert page.input_value("#own-sql").startswith("SELECT count(*)")
+    page.close()

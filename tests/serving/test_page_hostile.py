@@ -15,41 +15,32 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect
 
 
-def step(id: int, text: str, *edges: tuple[int, int], **more: Any) -> dict[str, Any]:
-    """A node of a search, see search/trajectory.py; `edges` are (to, visits)."""
-    plain = {"kind": "step", "value": 0.1, "probability": 0.5, "score": None, "sql": None}
-    ways = [{"to": to, "visits": visits, "q": 0.2, "prior": 0.5} for to, visits in edges]
-    flags = {"result": None, "own": False, "wins": False, "refused": []}
-    return {"id": id, "step": text, "edges": ways, **plain, **flags, **more}
-
-
 def hostile_tree() -> dict[str, Any]:
+    """A search, see search/trajectory.py, in whose texts there is markup."""
+    plain = {"kind": "step", "value": 0.1, "probability": 0.5, "score": None, "sql": None}
+    plain |= {"result": None, "own": False, "wins": False, "refused": [], "edges": []}
     rows = {"rows": 3, "says_something": True, "error": None}
     cut = [{"step": f"from {HOSTILE}", "reason": "no such table"}]
-    nodes = [
-        step(0, "", (1, 9), refused=cut),
-        step(1, "select 1", (2, 6), (3, 3), (4, 0)),
-        step(2, f"where name = {HOSTILE}", kind="answer", sql="SELECT 1", result=rows, wins=True),
-        step(3, "where no", kind="answer", sql="SELECT 2", result={**rows, "error": HOSTILE}),
-        step(4, "order by x"),
+
+    def edges(*ways: tuple[int, int]) -> list[dict[str, Any]]:
+        return [{"to": to, "visits": visits, "q": 0.2, "prior": 0.5} for to, visits in ways]
+
+    steps: list[dict[str, Any]] = [
+        {"step": "", "edges": edges((1, 9)), "refused": cut},
+        {"step": "select 1", "edges": edges((2, 6), (3, 3), (4, 0))},
+        {"step": f"where name = {HOSTILE}", "sql": "SELECT 1", "result": rows, "wins": True},
+        {"step": "where no", "sql": "SELECT 2", "result": {**rows, "error": HOSTILE}},
+        {"step": "order by x"},
     ]
+    kinds = ("step", "step", "answer", "answer", "step")
+    nodes = [plain | {"id": i, "kind": k} | each for i, (k, each) in enumerate(zip(kinds, steps))]
     candidates = [
         {"sql": "SELECT 1", "score": 0.8, "answers": 1, "own": True, "visits": 6},
         {"sql": "SELECT 2", "score": -1.0, "answers": 1, "own": False, "visits": 3},
     ]
-    return {
-        "question": HOSTILE,
-        "db_id": "books",
-        "sql": "SELECT 1",
-        "simulations": 9,
-        "expansions": 3,
-        "tokens": 20,
-        "seconds": 0.5,
-        "reason": "all 9 simulations",
-        "path": [0, 1, 2],
-        "nodes": nodes,
-        "candidates": candidates,
-    }
+    facts = {"question": HOSTILE, "db_id": "books", "sql": "SELECT 1", "simulations": 9}
+    facts |= {"expansions": 3, "tokens": 20, "seconds": 0.5, "reason": "all 9 simulations"}
+    return {**facts, "path": [0, 1, 2], "nodes": nodes, "candidates": candidates}
 
 
 def test_a_search_as_a_file_tells_what_was_cut_and_why(browser: Any, tmp_path: Path) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import threading
 from collections.abc import Awaitable, Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,14 @@ import pytest
 
 pytest.importorskip("fastapi", reason="the service needs the extra serve")
 
-import httpx
+from hypothesis import given
+from hypothesis import strategies as st
 from stand_ins import Hanging
 
 from txt2sql import sample
 from txt2sql.serving.backend import Backend
-from txt2sql.serving.gate import Gate
-from txt2sql.serving.queue import CLIENT, Event, FairQueue, Full, Load, Places, Ticket
+from txt2sql.serving.metrics import Metrics
+from txt2sql.serving.queue import CLIENT, FairQueue, Load, Places, Refused
 from txt2sql.serving.scheduler import Scheduler
 from txt2sql.serving.worker import Ask, ModelSettings
 from txt2sql.types import QueryResult
@@ -36,11 +37,7 @@ def queue_of(items: str, most: int = 64) -> FairQueue[str]:
 
 
 def emptied(queue: FairQueue[str]) -> list[str]:
-    taken = []
-    while queue:
-        taken.append(queue.head)
-        assert queue.take() == taken[-1]
-    return taken
+    return [queue.take() for _ in range(len(queue))]
 
 
 def test_clients_take_turns_and_each_keeps_its_order() -> None:
@@ -48,19 +45,23 @@ def test_clients_take_turns_and_each_keeps_its_order() -> None:
     queue.put_back("lost")
     for item in ("a1", "c5", "nothing of it"):
         queue.remove(item)
+    assert queue.head == "lost"
     assert emptied(queue) == ["lost", "a0", "b3", "a2", "b4"]
 
 
-def test_a_place_in_the_queue_is_where_it_says() -> None:
-    for seed in range(100):
-        chance = random.Random(seed)
-        queue = queue_of("".join(chance.choices("aaabbcd", k=chance.randrange(12))))
-        for _ in range(min(len(queue), chance.randrange(4))):
-            queue.take()
-        client = chance.choice("abcde")
-        before = queue.before(client)
-        queue.add(client, "mine")
-        assert emptied(queue).index("mine") == before
+@given(st.text("aaabbcd", max_size=12), st.integers(0, 4), st.sampled_from("abcde"))
+def test_a_place_in_the_queue_is_where_it_says(items: str, taken: int, client: str) -> None:
+    queue = queue_of(items)
+    for _ in range(min(len(queue), taken)):
+        queue.take()
+    before = queue.before(client)
+    queue.add(client, "mine")
+    order = emptied(queue)
+    assert order.index("mine") == before
+    own = [i for i, item in enumerate(order) if item[0] == client or item == "mine"]
+    for start, end in pairwise(own):  # of each other client one at most between two turns
+        between = [item[0] for item in order[start + 1 : end]]
+        assert len(set(between)) == len(between)
 
 
 def test_who_fills_the_queue_keeps_nobody_else_out() -> None:
@@ -73,7 +74,7 @@ def test_who_fills_the_queue_keeps_nobody_else_out() -> None:
 
 def test_a_place_that_its_owner_left_goes_to_the_next() -> None:
     async def work() -> list[str]:
-        places, entered = Places(1, 64, 60.0, 1), []
+        places, entered = Places(1, 64, 1, lambda: None), []
 
         async def enter(client: str) -> None:
             await places.enter(client)
@@ -94,11 +95,8 @@ def test_a_place_that_its_owner_left_goes_to_the_next() -> None:
     assert asyncio.run(work()) == ["a", "c", "d"]
 
 
-# --------------------------------------------------------------------------------------- statements
-
-
 class Held:
-    """A back end whose statements run as long as nobody releases them; `begun` are their names."""
+    """A back end whose statements run until somebody releases them; `begun` are their names."""
 
     def __init__(self, **load: Any) -> None:
         self.backend = Backend(SETTINGS, Load(**load), history=False)
@@ -107,7 +105,7 @@ class Held:
         self._done = threading.Semaphore(0)
         self.release = self._done.release
 
-    def _execute(self, sql: str) -> tuple[str, QueryResult]:
+    def _execute(self, sql: str, limits: Any) -> tuple[str, QueryResult]:
         self.begun.append(sql)
         self._done.acquire()
         return sql, QueryResult(rows=((1,),))
@@ -156,73 +154,31 @@ def test_a_refused_statement_or_question_is_told_and_counted() -> None:
     async def work(held: Held) -> None:
         tasks = held.ask("a", *(f"a{i}" for i in range(8)))
         await held.until(8)
-        with pytest.raises(Full, match="too many statements are waiting; ask again in 5 s"):
+        held.backend._places._seconds = 0.0
+        with pytest.raises(Refused, match="too many statements are waiting; ask again in 5 s"):
             await held.ask("b", "b0")[0]
         held.release(8)
         await asyncio.gather(*tasks)
         held.release()
         await held.ask("b", "b0")[0]  # under the places that came free
-        held.backend.ask("How many?")
-        with pytest.raises(Full, match="too many questions"):
+        held.backend.ask("How many?", id="x")
+        with pytest.raises(Refused, match="under way"):
+            held.backend.ask("SELECT 1", id="x")
+        with pytest.raises(Refused, match="too many questions"):
             held.backend.ask("How many?")
-        text = held.backend.prometheus().decode()
+        text = held.backend.metrics.text().decode()
         assert 'txt2sql_refused_total{kind="statement"} 1.0' in text
         assert 'txt2sql_refused_total{kind="question"} 1.0' in text
 
-    with_statements(work, queue=1, statement_wait_s=0.0)
-
-
-def test_the_gate_says_who_asks() -> None:
-    seen = []
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        seen.append(CLIENT.get())
-        await send({"type": "http.response.start", "status": 204, "headers": []})
-        await send({"type": "http.response.body", "body": b""})
-
-    async def run() -> None:
-        gate: Any = Gate(app, token=None, hosts=("localhost",), public=())
-        for address in ("10.0.0.7", "10.0.0.8"):
-            transport = httpx.ASGITransport(gate, client=(address, 1))
-            async with httpx.AsyncClient(transport=transport) as client:
-                await client.get("http://localhost/health")
-
-    asyncio.run(run())
-    assert seen == ["10.0.0.7", "10.0.0.8"]
-
-
-# ---------------------------------------------------------------------------------------- questions
-
-
-async def happened(ticket: Ticket) -> list[Event]:
-    return [event async for event in ticket.events()]
-
-
-def test_questions_of_clients_share_a_batch() -> None:
-    async def work() -> None:
-        scheduler = Scheduler(SETTINGS, Load(batch=3))
-        order = ["a0", "a1", "a2", "a3", "b0", "b1"]
-        tickets = [scheduler.submit(Ask(id, "How many?"), id[0]) for id in order]
-        scheduler.ready = True
-        batches = []
-        while scheduler.waiting:
-            scheduler._hear("free")
-            batches.append(sorted(scheduler._running))
-            for id in batches[-1]:
-                scheduler._hear("answer", id, None)
-        assert batches == [["a0", "a1", "b0"], ["a2", "a3", "b1"]]
-        places = [(await happened(ticket))[0] for ticket in tickets]
-        assert places == [("queued", place) for place in (1, 2, 3, 4, 2, 4)]
-
-    asyncio.run(work())
+    with_statements(work, queue=1)
 
 
 def test_what_a_hung_model_had_is_asked_again(tmp_path: Path) -> None:
     async def work() -> None:
         marker = tmp_path / "marker"
-        scheduler = Scheduler(ModelSettings(SETTINGS.database, Hanging(str(marker)), search=0))
+        settings = ModelSettings(SETTINGS.database, Hanging(str(marker)), search=0)
+        scheduler = Scheduler(settings, Load(), Metrics())
         await scheduler.start()
-        await scheduler.available()
         kill = scheduler.restart
 
         def restart() -> None:
@@ -235,10 +191,10 @@ def test_what_a_hung_model_had_is_asked_again(tmp_path: Path) -> None:
             scheduler._hung_s = hung_s
             tickets.append(scheduler.submit(Ask(question, question)))
         try:
-            ends = [(await happened(ticket))[-1] for ticket in tickets]
+            ends = [event for ticket in tickets async for event in ticket.events()]
         finally:
             await scheduler.close()
-        assert [(kind, value.rows) for kind, value in ends] == [("answer", ((1,),))] * 2
+        assert [value.rows for kind, value in ends if kind == "answer"] == [((1,),)] * 2
         assert scheduler.restarts == 1
 
     asyncio.run(work())

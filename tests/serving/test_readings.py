@@ -16,10 +16,7 @@ from txt2sql.serving.openai_api import as_markdown
 from txt2sql.serving.payload import payload
 from txt2sql.serving.service import Answer, Reading, Service
 
-READINGS = (
-    Reading("SELECT 11 AS n", "The number 11."),
-    Reading("SELECT 12 AS n", None),
-)
+READINGS = (Reading("SELECT 11 AS n", "The number 11."), Reading("SELECT 12 AS n", None))
 UNSURE = Answer(
     "How many?", "SELECT 10 AS n", ("n",), ((10,),), confidence=0.4, certainty="unsure",
     readings=READINGS,
@@ -29,15 +26,12 @@ UNKNOWN = replace(
 )
 
 
-def test_an_unsure_answer_is_shown_with_its_other_readings(capsys: Any) -> None:
+def test_an_answer_is_shown_with_how_sure_it_is(capsys: Any) -> None:
     display.answer(replace(UNSURE, doubt="nothing here is called 'llama'"), 20)
     text = capsys.readouterr().out
     assert "10" in text and "unsure, confidence 40%" in text
     assert "1  The number 11." in text and "2  SELECT 12 AS n" in text
     assert "nothing here is called 'llama'" in text
-
-
-def test_what_is_not_known_is_guessed_on_request_only(capsys: Any) -> None:
     display.answer(UNKNOWN, 20)
     text = capsys.readouterr().out
     assert "I do not know: nothing in this database is called 'llama'" in text
@@ -77,10 +71,6 @@ def test_the_number_of_a_reading_runs_it_at_the_prompt(
     monkeypatch.setitem(sys.modules, "readline", None)
     shell.converse(service, 20, False)
     text = capsys.readouterr().out
-    places = (
-        text.index("I do not know"),
-        text.index("SELECT 10 AS n"),
-        text.rindex("SELECT 12 AS n"),
-    )
-    assert list(places) == sorted(places)
+    assert text.index("I do not know") < text.index("SELECT 10 AS n")
+    assert text.index("SELECT 10 AS n") < text.rindex("SELECT 12 AS n")
     assert [turn and turn.sql for turn in turns] == [None, "SELECT 12 AS n"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,17 +16,13 @@ ANALYSTS = Path(__file__).parents[2] / "data" / "analysts"
 
 
 @pytest.fixture(scope="module")
-def items() -> list[dict[str, Any]]:
-    files = sorted(ANALYSTS.glob("*.jsonl"))
-    return [json.loads(line) for file in files for line in file.read_text("utf-8").splitlines()]
-
-
-@pytest.fixture(scope="module")
 def schema() -> Schema:
     return open_database(sample.path()).schema()
 
 
-def test_follow_ups_are_told_from_questions_that_stand_alone(items: list[dict[str, Any]]) -> None:
+def test_follow_ups_are_told_from_questions_that_stand_alone() -> None:
+    files = sorted(ANALYSTS.glob("*.jsonl"))
+    items = [json.loads(line) for file in files for line in file.read_text("utf-8").splitlines()]
     follow = [refers_back(each["question"]) for each in items if "previous" in each]
     alone = [refers_back(each["question"]) for each in items if "previous" not in each]
     assert sum(follow) / len(follow) >= 0.85 and len(follow) > 400
@@ -35,53 +30,44 @@ def test_follow_ups_are_told_from_questions_that_stand_alone(items: list[dict[st
     assert [each["question"] for each in items if declined(each["question"])] == []
 
 
-@pytest.mark.parametrize(
-    ("question", "back"),
-    [
-        ("ok, now sort by price", True),
-        ("What about Porto?", True),
-        ("how many are they", True),
-        ("by city instead", True),
-        ("", False),
-        ("How many shops are there in Lisbon?", False),
-        ("how many orders this month", False),
-        ("authors and the number of their books", False),
-    ],
-)
-def test_the_wording_tells(question: str, back: bool) -> None:
-    assert refers_back(question) is back
+def test_the_wording_tells() -> None:
+    for question in (
+        "ok, now sort by price",
+        "What about Porto?",
+        "how many are they",
+        "by city instead",
+    ):
+        assert refers_back(question), question
+    for question in ("", "How many shops are there in Lisbon?", "how many orders this month"):
+        assert not refers_back(question), question
 
 
-@pytest.mark.parametrize(
-    ("text", "wish"),
-    [
-        ("Please delete customer 17.", True),
-        ("add a new shop", True),
-        ("set the price of Emma to 5", True),
-        ("drop table shops", True),
-        ("UPDATE shops SET city = 'Faro'", True),
-        ("which orders were deleted?", False),
-        ("add their email", False),
-        ("who changed the price of Emma to 5?", False),
-    ],
-)
-def test_wishes_to_change_something_are_declined(text: str, wish: bool) -> None:
-    assert bool(declined(text)) is wish
+def test_wishes_to_change_something_are_declined() -> None:
+    for text in (
+        "Please delete customer 17.",
+        "add a new shop",
+        "set the price of Emma to 5",
+        "drop table shops",
+        "UPDATE shops SET city = 'Faro'",
+    ):
+        assert declined(text), text
+    for text in ("which orders were deleted?", "add their email", "who changed the price to 5?"):
+        assert not declined(text), text
 
 
-@pytest.mark.parametrize(
-    ("text", "sql"),
-    [
-        ("select name from shops", True),
-        ("WITH a AS (SELECT 1) SELECT * FROM a", True),
-        ("select * from shps", True),
-        ("EXPLAIN SELECT 1", True),
-        ("SELECT 1; SELECT 2", False),
-        ("select the customers from Lisbon", False),
-        ("with phone numbers please", False),
-        ("DELETE FROM shops", False),
-        ("SELECT " + "(" * 6000, False),
-    ],
-)
-def test_sql_is_told_from_plain_words(text: str, sql: bool, schema: Schema) -> None:
-    assert is_sql(text, schema) is sql
+def test_sql_is_told_from_plain_words(schema: Schema) -> None:
+    for text in (
+        "select name from shops",
+        "WITH a AS (SELECT 1) SELECT * FROM a",
+        "select * from shps",
+        "EXPLAIN SELECT 1",
+    ):
+        assert is_sql(text, schema), text
+    for text in (
+        "SELECT 1; SELECT 2",
+        "select the customers from Lisbon",
+        "with phone numbers please",
+        "DELETE FROM shops",
+        "SELECT " + "(" * 6000,
+    ):
+        assert not is_sql(text, schema), text

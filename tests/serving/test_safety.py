@@ -1,8 +1,7 @@
-"""The safety matrix at the doors: attacks of every kind on every engine, through the API and through MCP.
+"""Attacks of every kind on every engine, through the API and through MCP; all of them: tests/execution.
 
 The role may do anything and the model is bypassed (`/api/sql`, `run_sql`): nothing has an effect, and
-each attack is refused or stopped with one sentence. What the walls behind the doors hold off is tested
-in tests/execution/test_safety.py, with all attacks there are.
+each attack is refused or stopped with one sentence.
 """
 
 from __future__ import annotations
@@ -27,11 +26,10 @@ from .conftest import Serve
 
 ATTACKS = Path(__file__).parents[1] / "fixtures" / "safety" / "attacks.json"
 OF_A_KIND = 4
+TOGETHER = 4
 LIMITS = Limits(timeout_s=0.3, max_memory_bytes=128_000_000)
 MARGIN_S = 8.0
 """A busy machine starts a process slowly; a sleep of nine seconds is longer than that."""
-
-_TOGETHER = 4
 
 Attacked = Callable[[str], tuple[str, Callable[[], Any]]]
 
@@ -96,7 +94,7 @@ def test_no_attack_has_an_effect(
 
     async def run() -> None:
         settings = ModelSettings(url, ScriptedGenerator([]), limits=LIMITS, search=0)
-        backend, turns = Backend(settings, history=False), asyncio.Semaphore(_TOGETHER)
+        backend, turns = Backend(settings, history=False), asyncio.Semaphore(TOGETHER)
 
         async def attack(each: dict[str, Any]) -> None:
             async with turns:

@@ -14,7 +14,8 @@ import pytest
 from stand_ins import Mortal, Slow
 
 from txt2sql import sample
-from txt2sql.serving.queue import ENDS, Closed, Event, Full, Load, Ticket
+from txt2sql.serving.metrics import Metrics
+from txt2sql.serving.queue import ENDS, Event, Load, Refused, Ticket
 from txt2sql.serving.scheduler import Scheduler
 from txt2sql.serving.worker import Ask, ModelSettings
 
@@ -27,10 +28,10 @@ def with_scheduler(
 
     async def run() -> None:
         settings = ModelSettings(str(sample.path()), model, search=0)
-        scheduler = Scheduler(settings, Load(**load), sizes.append)
-        await scheduler.start()
+        scheduler = Scheduler(settings, Load(**load), Metrics())
+        scheduler.metrics.batch.observe = sizes.append
         try:
-            await scheduler.available()
+            await scheduler.start()
             await work(scheduler)
         finally:
             await scheduler.close()
@@ -64,18 +65,18 @@ def test_a_full_queue_refuses_says_when_to_come_and_loses_nothing() -> None:
         while scheduler.waiting:
             await asyncio.sleep(0.01)
         waiting = [scheduler.submit(ask(i)) for i in range(1, 7)]
-        with pytest.raises(KeyError):
+        with pytest.raises(Refused, match="under way"):
             scheduler.submit(ask(3))
-        with pytest.raises(Full, match="ask again in") as full:
+        with pytest.raises(Refused, match="ask again in") as full:
             scheduler.submit(ask(7))
-        assert 1 <= full.value.seconds <= 60
+        assert 1 <= int(full.value.headers["Retry-After"]) <= 60
         stopped = [scheduler.stop(f"request-{id}") for id in ("2", "2", "of nobody")]
         assert stopped == [True, False, False]
         ends = await ended(first, *waiting)
         assert kinds(ends) == ["answer", "answer", "stopped", *["answer"] * 4]
         rows = [end.value.rows[0][0] for end in ends if end.kind == "answer"]
         assert rows == [1, 4, 4, 4, 4, 1]
-        assert (scheduler.open, scheduler.waiting) == (0, 0)
+        assert (scheduler.open, scheduler.waiting) == ({}, 0)
         assert kinds(await ended(scheduler.submit(ask(3)))) == ["answer"]
 
     assert with_scheduler(work, Slow(0.3), queue=6, batch=4) == [1, 4, 1, 1]
@@ -115,11 +116,10 @@ def test_a_deadline_is_kept_and_an_end_is_orderly() -> None:
         assert "within 0.4 s" in ends[0].value
         assert time.monotonic() - start < 0.9
         late = scheduler.submit(ask(2))
-        draining = asyncio.create_task(scheduler.drain(0.1))
-        await asyncio.sleep(0)
-        with pytest.raises(Closed, match="shutting down"):
+        scheduler.closing = True
+        with pytest.raises(Refused, match="shutting down"):
             scheduler.submit(ask(3))
-        await draining
+        await asyncio.sleep(0.1)
         assert not late.over
         await scheduler.close()
         [end] = await ended(late)

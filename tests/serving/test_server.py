@@ -67,14 +67,11 @@ def test_it_listens_where_it_can_and_its_answers_wait_for_no_acknowledgement() -
             listen(Access(port=listening.getsockname()[1]))
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "example.org"])
-def test_other_machines_are_let_in_only_with_a_token_or_on_demand(host: str) -> None:
-    with pytest.raises(ConfigError, match="token"):
-        Access(host)
-    assert Access(host, token="t").host == Access(host, insecure=True).host == host
-
-
-@pytest.mark.parametrize("token", ["", " ", "naïve", "a\nb"])
-def test_a_token_that_no_header_can_carry_is_refused(token: str) -> None:
-    with pytest.raises(ConfigError, match="token"):
-        Access(token=token)
+def test_other_machines_are_let_in_only_with_a_token_that_a_header_can_carry() -> None:
+    for host in ("0.0.0.0", "192.168.1.5", "::", "example.org"):
+        with pytest.raises(ConfigError, match="token"):
+            Access(host)
+        assert Access(host, token="t").host == Access(host, insecure=True).host == host
+    for token in ("", " ", "naïve", "a\nb"):
+        with pytest.raises(ConfigError, match="token"):
+            Access(token=token)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import queue
-import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,17 +15,9 @@ from txt2sql import sample
 from txt2sql.errors import ModelError
 from txt2sql.execution.pool import Limits
 from txt2sql.search.mcts import Choice, Expansion, Settings, search
+from txt2sql.serving import worker as worker_module
 from txt2sql.serving.service import Service
-from txt2sql.serving.worker import (
-    STOPPED,
-    Ask,
-    ModelSettings,
-    ModelWorker,
-    SearchMonitor,
-    Statements,
-    Stopped,
-    TicketLock,
-)
+from txt2sql.serving.worker import STOPPED, Ask, ModelWorker, Shared, Statements, Stopped
 from txt2sql.types import Completion, Prompt, QueryResult, Sampling
 
 from .conftest import ENDLESS
@@ -36,7 +27,7 @@ def worker(model: Any) -> tuple[ModelWorker, Callable[[], tuple[Any, ...]]]:
     """A worker on the sample, and a function that gives the next message but `free`."""
     service = Service(sample.path(), model, limits=Limits(timeout_s=20.0))
     messages: queue.Queue[tuple[Any, ...]] = queue.Queue()
-    made = ModelWorker(service, ModelSettings(str(sample.path()), search=0), messages.put)
+    made = ModelWorker(service, False, messages.put)
 
     def heard() -> tuple[Any, ...]:
         while (message := messages.get(timeout=30))[0] == "free":
@@ -63,7 +54,7 @@ class Particular:
 
 def test_one_bad_question_does_not_spoil_the_others(capsys: pytest.CaptureFixture[str]) -> None:
     made, heard = worker(Particular())
-    made.batch([Ask("a", "How many?"), Ask("b", "too long"), Ask("c", "a bug"), Ask("d", "Which?")])
+    made.take([Ask("a", "How many?"), Ask("b", "too long"), Ask("c", "a bug"), Ask("d", "Which?")])
     messages = {message[1]: message for message in (heard() for _ in range(4))}
     assert [messages[id][0] for id in "abcd"] == ["answer", "failed", "failed", "answer"]
     assert messages["b"][2] == "the prompt is too long"
@@ -75,23 +66,21 @@ def test_one_bad_question_does_not_spoil_the_others(capsys: pytest.CaptureFixtur
 def test_a_slow_statement_is_stopped_and_holds_up_no_other_batch() -> None:
     made, heard = worker(Particular())
     start = time.perf_counter()
-    made.batch([Ask("slow", "an endless one")])
+    made.take([Ask("slow", "an endless one")])
     time.sleep(0.3)
-    made.batch([Ask("fast", "a plain question")])
+    made.take([Ask("fast", "a plain question")])
     assert heard()[:2] == ("answer", "fast")
     made.statements.stop("slow")
     assert heard() == ("stopped", "slow")
     assert time.perf_counter() - start < 15
-
-
-def test_a_batch_that_is_stopped_before_it_is_computed_runs_nothing() -> None:
-    made, heard = worker(Slow(0.3))
-    made.batch([Ask("a", "How many?"), Ask("b", "How many?")])
+    made, heard = worker(Slow(0.3))  # and before it is computed
+    made.take([Ask("a", "How many?"), Ask("b", "How many?")])
     made.statements.stop("b")
     assert {heard()[:2] for _ in range(2)} == {("answer", "a"), ("stopped", "b")}
 
 
-def test_a_search_ends_between_two_waves() -> None:
+def test_a_search_ends_between_two_waves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_module, "_PROGRESS_S", 1000.0)  # nothing is reported of this one
     made, _ = worker(Particular())
     waves: list[int] = []
 
@@ -103,8 +92,7 @@ def test_a_search_ends_between_two_waves() -> None:
         return [(state, Expansion(tuple(each))) for state, each in zip(states, choices)]
 
     made.statements.begin("s")
-    watch = SearchMonitor(made, Ask("s", "How many?", 100_000), None)
-    watch.reported = time.perf_counter() + 1000  # nothing is reported of this one
+    watch = made.watching(Ask("s", "How many?", 100_000), None)
     roots: list[list[int]] = [[]]
     settings = Settings(num_simulations=100_000, wave=2)
     with ThreadPoolExecutor(1) as pool:
@@ -119,26 +107,24 @@ def test_a_search_ends_between_two_waves() -> None:
 
 
 def test_turns_go_round_in_the_order_they_were_asked_for() -> None:
-    turn, order, threads = TicketLock(), [], []
+    order: list[int] = []
 
-    def work(number: int) -> None:
-        for _ in range(3):
-            with turn:
-                order.append(number)
-                time.sleep(0.02)
+    class Engine:
+        def expand(self, number: int) -> int:
+            order.append(number)
+            time.sleep(0.02)
+            return 1 // number
 
-    with turn:
-        for number in range(3):
-            threads.append(threading.Thread(target=work, args=(number,)))
-            threads[-1].start()
+    with ThreadPoolExecutor(1) as thread, ThreadPoolExecutor(3) as pool:
+        shared = Shared(Engine(), thread, lambda: None)
+        thread.submit(time.sleep, 0.3)
+        for number in (1, 2, 3):
+            pool.submit(lambda number=number: [shared.expand(number) for _ in range(3)])
             time.sleep(0.05)
-    for thread in threads:
-        thread.join()
-    assert order == [0, 1, 2] * 3
-    with pytest.raises(RuntimeError), turn:
-        raise RuntimeError  # and a turn that fails is over, too
-    with turn:
-        pass
+        pool.shutdown()
+        assert order == [1, 2, 3] * 3
+        with pytest.raises(ZeroDivisionError):
+            shared.expand(0)
 
 
 def test_a_statement_runs_once_for_each_request() -> None:

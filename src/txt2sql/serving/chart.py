@@ -1,12 +1,7 @@
 """Does a result want a picture, and which? A pure function over columns and rows.
 
-One number is shown large; numbers along dates are a line; one number for each name is bars, where
-there are few names; two columns of numbers are points. Everything else is better read as a table.
-
 >>> suggest(["text", "number"], [("Lisbon", 3), ("Porto", 1)])
 {'kind': 'bar', 'x': 0, 'y': [1]}
->>> suggest(["text", "text"], [("Lisbon", "Porto")]) is None
-True
 """
 
 from __future__ import annotations
@@ -33,18 +28,16 @@ _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 def column_types(columns: Sequence[str], rows: Sequence[Row]) -> list[str]:
     """For each column "number", "text", "date" or "other" (bytes, mixed, nothing but NULL)."""
-    return [_type([row[i] for row in rows]) for i in range(len(columns))]
-
-
-def _type(values: Sequence[Any]) -> str:
-    present = [value for value in values if value is not None]
-    if not present:
-        return "other"
-    if all(isinstance(value, (int, float)) for value in present):
-        return "number"
-    if all(isinstance(value, str) for value in present):
-        return "date" if all(_DATE.fullmatch(value) for value in present) else "text"
-    return "other"
+    types = []
+    for i in range(len(columns)):
+        values = [row[i] for row in rows if row[i] is not None]
+        if values and all(isinstance(value, (int, float)) for value in values):
+            types.append("number")
+        elif values and all(isinstance(value, str) for value in values):
+            types.append("date" if all(_DATE.fullmatch(str(v)) for v in values) else "text")
+        else:
+            types.append("other")
+    return types
 
 
 def amounts(types: Sequence[str], columns: Sequence[str]) -> list[int]:
@@ -76,51 +69,29 @@ def suggest(
     y = amounts(types, names)[:MOST_SERIES]
     if not rows or not y:
         return None
-    along = _along(types, names, rows)
-    if along is not None:
-        return {"kind": "line", "x": along, "y": y}
+    sizes = [len({row[i] for row in rows}) for i in range(len(types))]
+    years = [bool(_YEAR.fullmatch(_CAMEL.sub("_", name))) for name in names]
+    dated = [i for i, t in enumerate(types) if t == "date" or (t == "number" and years[i])]
+    for x in dated:
+        if sizes[x] == len(rows) and all(row[x] is not None for row in rows):
+            return {"kind": "line", "x": x, "y": y}
     labels = [i for i, type in enumerate(types) if type == "text"]
-    distinct = [i for i in labels if len({row[i] for row in rows}) == len(rows)]
-    if distinct and len(rows) <= MOST_BARS:
-        return {"kind": "bar", "x": distinct[0], "y": y}
-    if two := _two_dimensions(types, names, rows, y[0]):
-        return two
-    if not labels and len(y) == 2 and len(types) == 2 and len(rows) >= _LEAST_POINTS:
-        return {"kind": "scatter", "x": y[0], "y": [y[1]]}
-    return None
-
-
-def _two_dimensions(
-    types: Sequence[str], names: Sequence[str], rows: Sequence[Row], y: int
-) -> dict[str, Any] | None:
-    """Two columns whose pairs are distinct; dates and years are the axis, else the one of more values."""
-    dated = [i for i, type in enumerate(types) if type == "date" or _is_year(type, names[i])]
-    both = sorted({*dated, *(i for i, type in enumerate(types) if type == "text")})
-    if len(both) != 2 or len({(row[both[0]], row[both[1]]) for row in rows}) < len(rows):
-        return None
-    sizes = {i: len({row[i] for row in rows}) for i in both}
-    x, series = sorted(both, key=lambda i: (i not in dated, -sizes[i]))
-    summed = not _NO_SUM.search(names[y]) and all(float(row[y] or 0) >= 0 for row in rows)
-    if min(sizes.values()) < 2 or sizes[series] > (MOST_BARS if summed else MOST_COLOURS):
-        return None
-    if x in dated and sizes[x] > _LONG_LINE and sizes[series] <= MOST_COLOURS:
-        kind = "line"
-    elif sizes[x] > MOST_BARS:
-        return None
-    else:
+    for x in labels:
+        if sizes[x] == len(rows) <= MOST_BARS:
+            return {"kind": "bar", "x": x, "y": y}
+    both = sorted({*dated, *labels})
+    if len(both) == 2 and len({(row[both[0]], row[both[1]]) for row in rows}) == len(rows):
+        # Dates and years are the axis, else the one of more values.
+        x, series = sorted(both, key=lambda i: (i not in dated, -sizes[i]))
+        summed = not _NO_SUM.search(names[y[0]])
+        summed = summed and all(float(row[y[0]] or 0) >= 0 for row in rows)
         kind = "stacked" if summed else "bar"
-    return {"kind": kind, "x": x, "y": [y], "series": series}
-
-
-def _is_year(type: str, name: str) -> bool:
-    return type == "number" and bool(_YEAR.fullmatch(_CAMEL.sub("_", name)))
-
-
-def _along(types: Sequence[str], names: Sequence[str], rows: Sequence[Row]) -> int | None:
-    """The column of dates or years that a line can follow: each once."""
-    for i, type in enumerate(types):
-        if type == "date" or _is_year(type, names[i]):
-            values = [row[i] for row in rows]
-            if None not in values and len(set(values)) == len(values):
-                return i
+        if x in dated and sizes[x] > _LONG_LINE and sizes[series] <= MOST_COLOURS:
+            kind = "line"
+        many = MOST_BARS if summed else MOST_COLOURS
+        fits = kind == "line" or sizes[x] <= MOST_BARS
+        if min(sizes[x], sizes[series]) > 1 and sizes[series] <= many and fits:
+            return {"kind": kind, "x": x, "y": y[:1], "series": series}
+    if not labels and len(y) == len(types) == 2 and len(rows) >= _LEAST_POINTS:
+        return {"kind": "scatter", "x": y[0], "y": [y[1]]}
     return None

@@ -1,11 +1,11 @@
 """Who may come in, and how: an ASGI middleware in front of the whole service.
 
-- Host: a name that is not ours is refused, so that no web page reaches the service through a DNS
-  name of its own (DNS rebinding).
-- Origin: what another site's page sends is refused.
+- Host and Origin: names that are not ours are refused, so that no other site's page reaches the service,
+  by a DNS name of its own either (DNS rebinding).
 - Token: with one set, everything but the page's own files and /health wants it, as
   `Authorization: Bearer T` or the cookie that `/?token=T` sets.
 - Size: a body of more than 1 MB is refused.
+- Who hangs up is not worked for any more: a cancelled request stops its statement.
 - Every answer carries headers that keep a browser from doing more than the page needs (CSP).
 
 >>> Gate(app, token="s3cret", hosts={"localhost"}, public={"/", "/health"})  # doctest: +SKIP
@@ -13,21 +13,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import ipaddress
-import json
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from http.cookies import CookieError, SimpleCookie
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from collections.abc import Collection
+from dataclasses import dataclass
+from urllib.parse import urlsplit
 
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from txt2sql.serving.metrics import Metrics
 from txt2sql.serving.queue import CLIENT
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 MOST_BODY_BYTES = 1_000_000
 COOKIE = "txt2sql"
@@ -42,150 +42,134 @@ _HEADERS = {
 }
 
 
+def is_address(host: str) -> bool:
+    """True for an address in figures."""
+    try:
+        return bool(ipaddress.ip_address(host))
+    except ValueError:
+        return False
+
+
 def is_loopback(host: str) -> bool:
     """True for an address that only this machine can reach."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
+    host = host.strip("[]").lower()
+    return host == "localhost" or (is_address(host) and ipaddress.ip_address(host).is_loopback)
 
 
+@dataclass
 class Gate:
-    """Refuses what must not come in. `public` are the paths that want no token."""
+    """Refuses what must not come in, and counts. `public` are the paths that want no token."""
 
-    def __init__(
-        self, app: App, *, token: str | None, hosts: Iterable[str], public: Iterable[str]
-    ) -> None:
-        self.app, self.token = app, token
-        self.hosts = frozenset(host.lower() for host in hosts)
-        self.public = frozenset(public)
-        secret = (token or "").encode()
+    app: ASGIApp
+    token: str | None
+    hosts: Collection[str]
+    public: Collection[str] = ()
+    metrics: Metrics | None = None
+
+    def __post_init__(self) -> None:
+        self.hosts = {host.lower() for host in self.hosts}
         # Not the token itself: cookies of one host go to every port of it.
+        secret = (self.token or "").encode()
         self.cookie = hmac.new(secret, b"txt2sql cookie", hashlib.sha256).hexdigest()
 
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        """See the ASGI specification."""
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
         if scope["type"] != "http":
-            if scope["type"] == "lifespan":
-                await self.app(scope, receive, send)
             return
-        body = _Body(receive)
+        request, started = Request(scope), False
 
         async def guarded(message: Message) -> None:
+            nonlocal started
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *_encoded(_HEADERS)]
+                started = True
+                headers = MutableHeaders(raw=list(message.get("headers", ())))
+                headers.update(_HEADERS)
                 if scope["path"].startswith("/api/"):
-                    message["headers"].append((b"cache-control", b"no-store"))
+                    headers["cache-control"] = "no-store"
+                message["headers"] = headers.raw
+                if self.metrics is not None:
+                    path = getattr(scope.get("route"), "path", None) or "other"
+                    self.metrics.requests.labels(path, str(message["status"])).inc()
             await send(message)
 
-        headers = {
-            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
-        }
-        refusal = self._refusal(scope, headers)
-        if refusal is not None:
-            await _refuse(guarded, *refusal)
-            return
-        if scope["path"] == "/" and self._enters(scope):
-            await self._let_in(guarded)
-            return
+        response = self._refusal(request) or self._entrance(request)
+        if response is None:
+            CLIENT.set(request.client.host if request.client else "")
+            if await self._attend(scope, receive, guarded) or started:
+                return
+            response = _too_large()
+        await response(scope, receive, guarded)
 
-        CLIENT.set((scope.get("client") or ("",))[0])
+    async def _attend(self, scope: Scope, receive: Receive, send: Send) -> bool:
+        """Have the app answer until the client hangs up; False where it sends too much."""
+        messages: asyncio.Queue[Message] = asyncio.Queue()
 
-        async def sized(message: Message) -> None:
-            if not body.too_large:
-                await guarded(message)
+        async def listen() -> bool:
+            size, message = 0, await receive()
+            while message["type"] != "http.disconnect":
+                size += len(message.get("body", b""))
+                if size > MOST_BODY_BYTES:
+                    return False
+                messages.put_nowait(message)
+                message = await receive()
+            return True
 
-        await self.app(scope, body.receive, sized)
-        if body.too_large:
-            await _refuse(guarded, 413, _TOO_LARGE)
+        working = asyncio.ensure_future(self.app(scope, messages.get, send))
+        listening = asyncio.ensure_future(listen())
+        try:
+            await asyncio.wait({working, listening}, return_when=asyncio.FIRST_COMPLETED)
+            if working.done():
+                working.result()
+                return True
+            return listening.result()
+        finally:
+            for task in (working, listening):
+                task.cancel()
+            await asyncio.gather(working, listening, return_exceptions=True)
 
-    def _refusal(
-        self, scope: MutableMapping[str, Any], headers: dict[str, str]
-    ) -> tuple[int, str] | None:
-        if not self._is_ours(headers.get("host", "")):
-            return 400, "this host name is not served here; allow it with --allow-host"
+    def _refusal(self, request: Request) -> Response | None:
+        headers = request.headers
+        try:
+            host = (urlsplit(f"//{headers.get('host', '')}").hostname or "").lower()
+        except ValueError:
+            host = ""
+        # An address in figures is ours: a name is what a stranger's DNS could point at us.
+        if host not in self.hosts and not is_address(host):
+            return _refused(400, "this host name is not served here; allow it with --allow-host")
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc.lower() != headers["host"].lower():
-            return 403, "a page of another site may not use this service"
+            return _refused(403, "a page of another site may not use this service")
         length = headers.get("content-length", "0")
         if length.isdigit() and int(length) > MOST_BODY_BYTES:
-            return 413, _TOO_LARGE
-        if self.token is None or scope["path"] in self.public or self._known(headers):
+            return _too_large()
+        if self.token is None or request.scope["path"] in self.public or self._known(request):
             return None
-        return 401, "this needs the access token, as 'Authorization: Bearer TOKEN'"
+        sentence = "this needs the access token, as 'Authorization: Bearer TOKEN'"
+        return _refused(401, sentence, {"www-authenticate": "Bearer"})
 
-    def _is_ours(self, host: str) -> bool:
-        """An address in figures is ours: a name is what a stranger's DNS could point at us."""
-        try:
-            name = (urlsplit(f"//{host}").hostname or "").lower()
-        except ValueError:
-            return False
-        if name in self.hosts:
+    def _known(self, request: Request) -> bool:
+        kind, _, given = request.headers.get("authorization", "").partition(" ")
+        if kind.lower() == "bearer" and _same(given.strip(), self.token or ""):
             return True
-        try:
-            ipaddress.ip_address(name)
-        except ValueError:
-            return False
-        return True
+        return _same(request.cookies.get(COOKIE, ""), self.cookie)
 
-    def _known(self, headers: dict[str, str]) -> bool:
-        kind, _, given = headers.get("authorization", "").partition(" ")
-        if kind.lower() == "bearer" and self._is_token(given.strip()):
-            return True
-        try:
-            cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-        except CookieError:
-            return False
-        return cookie is not None and hmac.compare_digest(
-            cookie.value.encode("utf-8", "replace"), self.cookie.encode()
-        )
-
-    def _is_token(self, given: str) -> bool:
-        return hmac.compare_digest(
-            given.encode("utf-8", "replace"), (self.token or "").encode("utf-8", "replace")
-        )
-
-    def _enters(self, scope: MutableMapping[str, Any]) -> bool:
-        given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
-        return self.token is not None and bool(given) and self._is_token(given)
-
-    async def _let_in(self, send: Send) -> None:
+    def _entrance(self, request: Request) -> Response | None:
         """Set the cookie, and take the token out of the address bar."""
+        given = request.query_params.get("token", "")
+        if request.scope["path"] != "/" or not self.token or not _same(given, self.token):
+            return None
         cookie = f"{COOKIE}={self.cookie}; Path=/; HttpOnly; SameSite=Strict"
-        headers = _encoded({"location": "./", "set-cookie": cookie, "content-length": "0"})
-        await send({"type": "http.response.start", "status": 303, "headers": headers})
-        await send({"type": "http.response.body", "body": b""})
+        return Response(status_code=303, headers={"location": "./", "set-cookie": cookie})
 
 
-_TOO_LARGE = f"the request is larger than {MOST_BODY_BYTES // 1_000_000} MB"
+def _same(given: str, secret: str) -> bool:
+    return hmac.compare_digest(given.encode("utf-8", "replace"), secret.encode("utf-8", "replace"))
 
 
-class _Body:
-    """A body as it comes: its length need not be declared beforehand, and it ends when it is too large."""
-
-    def __init__(self, receive: Receive) -> None:
-        self._receive, self._bytes = receive, 0
-        self.too_large = False
-
-    async def receive(self) -> Message:
-        if self.too_large:
-            return {"type": "http.disconnect"}
-        message = await self._receive()
-        self._bytes += len(message.get("body", b""))
-        if self._bytes > MOST_BODY_BYTES:
-            self.too_large = True
-            return {"type": "http.disconnect"}
-        return message
+def _too_large() -> Response:
+    return _refused(413, f"the request is larger than {MOST_BODY_BYTES // 1_000_000} MB")
 
 
-async def _refuse(send: Send, status: int, sentence: str) -> None:
-    body = json.dumps({"error": sentence}).encode()
-    headers = {"content-type": "application/json", "content-length": str(len(body))}
-    if status == 401:
-        headers["www-authenticate"] = "Bearer"
-    await send({"type": "http.response.start", "status": status, "headers": _encoded(headers)})
-    await send({"type": "http.response.body", "body": body})
-
-
-def _encoded(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
-    return [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+def _refused(status: int, sentence: str, headers: dict[str, str] | None = None) -> Response:
+    return JSONResponse({"error": sentence}, status, headers)

@@ -1,14 +1,11 @@
 """What was asked of one database, and what people said of the answers: a SQLite file of our own.
 
-Rows are never stored: an answer that is opened again runs its statement again. With `None` for a
-path, everything is kept in memory and gone with the process.
+Rows are never stored: an answer that is opened again runs its statement again.
 
->>> history = History(None)
+>>> history = History(None)  # in memory
 >>> history.add("a", {"question": "How many?", "sql": "SELECT 1", "error": None}, rows=1)
->>> history.judge("a", good=True)
-True
->>> list(history.pairs())
-[('How many?', 'SELECT 1')]
+>>> history.judge("a", good=True), history.pairs()
+(True, [('How many?', 'SELECT 1')])
 """
 
 from __future__ import annotations
@@ -19,8 +16,7 @@ import os
 import sqlite3
 import threading
 import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import closing
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -31,7 +27,9 @@ MOST_ANSWERS = 1000
 """The oldest answers beyond so many are forgotten, but for those that somebody judged or named."""
 
 _FORMAT = 1
-_TABLES = """
+_OPEN = f"""
+PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;
+PRAGMA secure_delete = ON;
 CREATE TABLE IF NOT EXISTS answer (
     number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, asked_at TEXT NOT NULL, question TEXT,
     sql TEXT, rows INTEGER NOT NULL, error TEXT, payload BLOB NOT NULL
@@ -43,17 +41,23 @@ CREATE TABLE IF NOT EXISTS feedback (
 CREATE TABLE IF NOT EXISTS name (
     id TEXT PRIMARY KEY REFERENCES answer (id) ON DELETE CASCADE, name TEXT NOT NULL
 );
+PRAGMA user_version = {_FORMAT};
+"""
+_ADD = """
+INSERT OR REPLACE INTO answer (id, asked_at, question, sql, error, rows, payload)
+VALUES (?, ?, ?, ?, ?, ?, ?)
 """
 _FORGET = """
 DELETE FROM answer WHERE number <= (SELECT max(number) FROM answer) - ?
 AND id NOT IN (SELECT id FROM feedback) AND id NOT IN (SELECT id FROM name)
 """
 _LIST = """
-SELECT answer.id, asked_at, question, answer.sql, rows, error, good, feedback.sql, name FROM answer
+SELECT good, feedback.sql, answer.id, name, asked_at, question, answer.sql, rows, error FROM answer
 LEFT JOIN feedback USING (id) LEFT JOIN name USING (id)
 WHERE ? = '' OR instr(folded(name, question, answer.sql), ?)
 ORDER BY number DESC LIMIT ?
 """
+_LISTED = ("id", "name", "asked_at", "question", "sql", "rows", "error")
 _PAIRS = """
 SELECT question, coalesce(feedback.sql, answer.sql) FROM feedback JOIN answer USING (id)
 WHERE question IS NOT NULL AND (good OR feedback.sql IS NOT NULL)
@@ -73,18 +77,21 @@ class History:
     def __init__(self, path: Path | None) -> None:
         self.path, self._lock, self.notice = path, threading.Lock(), ""
         try:
-            self._open()
-        except sqlite3.OperationalError as problem:
-            self._keep_none(problem)
-        except sqlite3.DatabaseError as problem:  # no database, or of another version
-            aside = self._set_aside()
-            self.notice = f"the history was damaged ({problem}); it is set aside as '{aside}'"
             try:
                 self._open()
-            except (OSError, sqlite3.Error) as again:
-                self._keep_none(again)
-        except OSError as problem:
-            self._keep_none(problem)
+            except sqlite3.OperationalError:
+                raise
+            except sqlite3.DatabaseError as problem:  # no database, or of another version
+                aside = self._set_aside()
+                self.notice = f"the history was damaged ({problem}); it is set aside as '{aside}'"
+                self._open()
+        except (OSError, sqlite3.Error) as problem:
+            # A full or read-only disk is no reason not to answer.
+            self.notice = (
+                f"the history in '{path}' cannot be kept ({problem}); it ends with this service"
+            )
+            self.path = None
+            self._open()
 
     def _open(self) -> None:
         if self.path is not None:
@@ -92,18 +99,15 @@ class History:
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
         self._connection = sqlite3.connect(self.path or ":memory:", check_same_thread=False)
         try:
-            self._prepare()
+            self._connection.create_function("folded", -1, _folded)
+            if self._one("PRAGMA user_version") not in (0, _FORMAT):
+                raise sqlite3.DatabaseError("it was written by another version")
+            if (problem := self._one("PRAGMA quick_check(1)")) != "ok":
+                raise sqlite3.DatabaseError(str(problem))
+            self._connection.executescript(_OPEN)
         except sqlite3.Error:
             self._connection.close()
             raise
-
-    def _keep_none(self, problem: Exception) -> None:
-        """Go on in memory: a full or read-only disk is no reason not to answer."""
-        self.notice = (
-            f"the history in '{self.path}' cannot be kept ({problem}); it ends with this service"
-        )
-        self.path = None
-        self._open()
 
     def _set_aside(self) -> Path:
         assert self.path is not None
@@ -112,44 +116,27 @@ class History:
             number += 1
         for end in ("-wal", "-shm"):
             self.path.with_name(self.path.name + end).unlink(missing_ok=True)
-        self.path.rename(aside)
-        return aside
+        return self.path.rename(aside)
 
-    def _prepare(self) -> None:
-        self._connection.create_function("folded", -1, _folded)
-        version = self._connection.execute("PRAGMA user_version").fetchone()[0]
-        if version not in (0, _FORMAT):
-            raise sqlite3.DatabaseError("it was written by another version")
-        problem = self._connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if problem != "ok":
-            raise sqlite3.DatabaseError(str(problem))
-        self._connection.executescript(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; "
-            "PRAGMA secure_delete = ON;" + _TABLES + f"PRAGMA user_version = {_FORMAT};"
-        )
+    def _one(self, sql: str, *values: Any) -> Any:
+        """The first cell that a statement gives, or None."""
+        row = self._connection.execute(sql, values).fetchone()
+        return row[0] if row else None
 
     def add(self, id: str, payload: Mapping[str, Any], rows: int) -> None:
         """Keep an answer's payload (rows left out), and forget what is too old."""
         stored = {key: value for key, value in payload.items() if key != "rows"}
         body = zlib.compress(json.dumps(stored, ensure_ascii=False).encode("utf-8", "replace"))
-        values = (id, _now(), stored["question"], stored["sql"], rows, stored["error"], body)
-        marks = ", ".join("?" * len(values))
+        texts = [_text(stored[key]) for key in ("question", "sql", "error")]
         with self._lock, self._connection:
-            self._connection.execute(
-                "INSERT OR REPLACE INTO answer (id, asked_at, question, sql, rows, error, payload) "
-                f"VALUES ({marks})",
-                tuple(_text(value) for value in values),
-            )
+            self._connection.execute(_ADD, (id, _now(), *texts, rows, body))
             self._connection.execute(_FORGET, (MOST_ANSWERS,))
 
     def get(self, id: str) -> dict[str, Any] | None:
         """The payload of an answer, without rows."""
         with self._lock:
-            row = self._connection.execute(
-                "SELECT payload FROM answer WHERE id = ?", (id,)
-            ).fetchone()
-        payload: dict[str, Any] | None = json.loads(zlib.decompress(row[0])) if row else None
-        return payload
+            body = self._one("SELECT payload FROM answer WHERE id = ?", id)
+        return dict(json.loads(zlib.decompress(body))) if body else None
 
     def latest(self, limit: int, search: str = "") -> list[dict[str, Any]]:
         """The newest answers, each in a few words; with `search` those whose words hold it."""
@@ -158,28 +145,29 @@ class History:
             rows = self._connection.execute(_LIST, (wanted, wanted, limit)).fetchall()
         return [
             {
-                "id": id,
-                "name": name,
-                "asked_at": asked_at,
-                "question": question,
-                "sql": sql,
-                "rows": count,
-                "error": error,
+                **dict(zip(_LISTED, listed)),
                 "feedback": None if good is None else {"good": bool(good), "sql": corrected},
             }
-            for id, asked_at, question, sql, count, error, good, corrected, name in rows
+            for good, corrected, *listed in rows
         ]
 
     def rename(self, id: str, name: str) -> bool:
         """Give an answer a name, "" for none; False for no such answer."""
+        if name.strip():
+            return self._say(id, "INSERT OR REPLACE INTO name VALUES (?, ?)", _text(name.strip()))
+        return self._say(id, "DELETE FROM name WHERE id = ?")
+
+    def judge(self, id: str, good: bool, sql: str | None = None) -> bool:
+        """Somebody says whether an answer is right, or what would be; False for no such answer."""
+        statement = "INSERT OR REPLACE INTO feedback VALUES (?, ?, ?, ?)"
+        return self._say(id, statement, good, _text(sql), _now())
+
+    def _say(self, id: str, statement: str, *values: Any) -> bool:
         with self._lock, self._connection:
-            if not self._connection.execute("SELECT 1 FROM answer WHERE id = ?", (id,)).fetchone():
-                return False
-            self._connection.execute("DELETE FROM name WHERE id = ?", (id,))
-            if name.strip():
-                row = (id, _text(name.strip()))
-                self._connection.execute("INSERT INTO name VALUES (?, ?)", row)
-        return True
+            exists = self._one("SELECT 1 FROM answer WHERE id = ?", id) is not None
+            if exists:
+                self._connection.execute(statement, (id, *values))
+        return exists
 
     def clear(self) -> None:
         """Forget everything, what people said of it too, and leave nothing of it in the file."""
@@ -188,24 +176,12 @@ class History:
                 self._connection.execute("DELETE FROM answer")
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
-    def judge(self, id: str, good: bool, sql: str | None = None) -> bool:
-        """Somebody says whether an answer is right, or what would be; False for no such answer."""
-        with self._lock, self._connection:
-            if not self._connection.execute("SELECT 1 FROM answer WHERE id = ?", (id,)).fetchone():
-                return False
-            self._connection.execute(
-                "INSERT OR REPLACE INTO feedback VALUES (?, ?, ?, ?)",
-                (id, good, _text(sql), _now()),
-            )
-        return True
-
-    def pairs(self) -> Iterator[tuple[str, str]]:
+    def pairs(self) -> list[tuple[str, str]]:
         """Questions with the SQL that somebody accepted or corrected, oldest first."""
-        with self._lock, closing(self._connection.execute(_PAIRS)) as cursor:
-            yield from cursor.fetchall()
+        with self._lock:
+            return self._connection.execute(_PAIRS).fetchall()
 
     def close(self) -> None:
-        """Close the file."""
         with self._lock:
             self._connection.close()
 

@@ -1,19 +1,16 @@
-"""The MCP server: tools for agents, on the official SDK (modelcontextprotocol.io).
+"""The MCP server: tools for agents that only read, on the official SDK (modelcontextprotocol.io).
 
-Three tools, all of which only read: `ask` (a question in plain language), `run_sql` (one statement of
-the agent's own) and `describe_schema`. What fails is an error result of one sentence, which the agent
-can act on. Results are cut to what a context window can hold; the result says when they are.
+What fails is an error result of one sentence, which the agent can act on. Results are cut to what a
+context window can hold; the result says when they are.
 
 >>> await create_server(backend).run_stdio_async()  # doctest: +SKIP
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
-from functools import wraps
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Annotated, Any, Literal
 
 from mcp.server.mcpserver import Context, MCPServer
@@ -21,14 +18,13 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp.types import ToolAnnotations
 from pydantic import BaseModel, Field
+from starlette.types import ASGIApp
 
 from txt2sql import __version__
 from txt2sql.serving.backend import Backend
-from txt2sql.serving.gate import App, Gate, Message, Receive, Send
-from txt2sql.serving.payload import Reading
-from txt2sql.serving.queue import Closed, Full
-from txt2sql.serving.service import cell
-from txt2sql.types import Column, Table
+from txt2sql.serving.gate import Gate
+from txt2sql.serving.queue import Refused
+from txt2sql.serving.service import Reading, cell, facts
 
 MOST_ROWS = 1000
 MOST_CHARACTERS = 100_000
@@ -91,7 +87,6 @@ def create_server(backend: Backend) -> MCPServer:
         ),
     )
 
-    @_guarded
     async def ask(
         question: _Question,
         context: Context[Any, Any],
@@ -99,30 +94,23 @@ def create_server(backend: Backend) -> MCPServer:
         max_rows: _Rows = _ROWS,
     ) -> Answer:
         """Answer a question about the database: SQL, what it does in words, and its rows."""
-        ticket = backend.ask(question, search)
+        with _refusals():
+            ticket = backend.ask(question, search)
         async for event in backend.events(ticket):
             if event.kind == "progress":
                 done, of, sql = event.value
                 await context.report_progress(done, of, sql)
             elif event.kind == "answer":
-                answer = event.value
-                return Answer(
-                    **_rows(answer, max_rows).model_dump(),
-                    **{
-                        name: answer[name]
-                        for name in Answer.model_fields.keys() - Rows.model_fields
-                    },
-                )
+                return Answer(**{**event.value, **_rows(event.value, max_rows)})
             elif event.kind == "failed":
                 raise ToolError(event.value)
         raise ToolError("it was stopped")
 
-    @_guarded
     async def run_sql(sql: _Sql, max_rows: _Rows = _ROWS) -> Rows:
         """Run one SELECT, WITH or VALUES statement; anything that does more than read is refused."""
-        return _rows(await backend.sql(sql), max_rows)
+        with _refusals():
+            return Rows(**_rows(await backend.sql(sql), max_rows))
 
-    @_guarded
     async def describe_schema(
         table: Annotated[str, Field(description="One table; all of them without.")] = "",
         pattern: Annotated[
@@ -141,27 +129,22 @@ def create_server(backend: Backend) -> MCPServer:
     return server
 
 
-def _guarded(tool: Callable[..., Awaitable[BaseModel]]) -> Callable[..., Any]:
-    """The tool, with what the back end refuses as a sentence for the agent."""
-
-    @wraps(tool)
-    async def guarded(*args: Any, **kwargs: Any) -> BaseModel:
-        try:
-            return await tool(*args, **kwargs)
-        except (Full, Closed, ValueError) as problem:
-            raise ToolError(str(problem)) from None
-
-    return guarded
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """What the back end refuses is a sentence for the agent."""
+    try:
+        yield
+    except Refused as problem:
+        raise ToolError(str(problem)) from None
 
 
-def _rows(answer: Mapping[str, Any], max_rows: int) -> Rows:
+def _rows(answer: Mapping[str, Any], max_rows: int) -> dict[str, Any]:
+    """What `Rows` tells of an answer of the API, as much as fits."""
     if answer["error"] is not None:
-        wrote = (
-            f" The statement was: {answer['sql']}" if answer["question"] and answer["sql"] else ""
-        )
-        raise ToolError(f"{answer['error']}.{wrote}")
+        wrote = f" The statement was: {answer['sql']}" if answer["question"] else ""
+        raise ToolError(f"{answer['error']}.{wrote if answer['sql'] else ''}")
     rows: list[list[Any]] = []
-    size, whole = 0, True
+    size, whole = 0, not answer["truncated"]
     for row in answer["rows"][:max_rows]:
         cells = [_short(cell(value)) for value in row]
         size += len(json.dumps(cells, default=str))
@@ -169,13 +152,9 @@ def _rows(answer: Mapping[str, Any], max_rows: int) -> Rows:
             break
         whole = whole and all(a == cell(b) for a, b in zip(cells, row, strict=True))
         rows.append(cells)
-    return Rows(
-        sql=answer["sql"],
-        explanation=answer["explanation"],
-        columns=answer["columns"],
-        rows=rows,
-        truncated=answer["truncated"] or len(answer["rows"]) > len(rows) or not whole,
-    )
+    truncated = not whole or len(answer["rows"]) > len(rows)
+    about = {name: answer[name] for name in ("sql", "explanation", "columns")}
+    return {**about, "rows": rows, "truncated": truncated}
 
 
 def _short(value: Any) -> Any:
@@ -187,103 +166,58 @@ def _short(value: Any) -> Any:
 
 def _schema(backend: Backend, name: str, pattern: str, detail: str) -> dict[str, Any]:
     """A description of at most MOST_CHARACTERS: with less detail where it would be longer."""
-    schema = backend.schema
-    tables = list(schema.tables)
-    if name:
-        table = schema.table(name)
-        if table is None:
-            names = ", ".join(table.name for table in tables[:50])
-            raise ToolError(f"there is no table {name!r}; there are {names}")
-        tables = [table]
-    if pattern:
-        tables = [
-            replace(table, columns=columns)
-            for table in tables
-            if (columns := _matching(table, pattern.lower()))
+    schema, text = backend.schema, pattern.lower()
+    table = schema.table(name)
+    if name and table is None:
+        names = ", ".join(table.name for table in schema.tables[:50])
+        raise ToolError(f"there is no table {name!r}; there are {names}")
+    tables: list[dict[str, Any]] = []
+    for each in (table,) if table else schema.tables:
+        whole = text in f"{each.name} {each.comment}".lower()
+        columns = [c for c in each.columns if whole or text in f"{c.name} {c.comment}".lower()]
+        fields = [
+            {
+                **facts(column, "name primary_key comment"),
+                "type": column.declared_type or column.type,
+                "values": [_short(sample) for sample in column.samples],
+            }
+            for column in columns
         ]
+        if columns or not text:
+            tables.append({**facts(each, "name comment"), "columns": fields})
+    described: dict[str, Any] = {"database": schema.db_id, "dialect": schema.dialect}
+    described["tables"] = tables
+    described["foreign_keys"] = [
+        f"{key.table}.{key.column} = {key.referenced_table}.{key.referenced_column}"
+        for key in schema.foreign_keys
+        if any(key.table == each["name"] for each in tables)
+    ]
+
+    def fits() -> bool:
+        return len(json.dumps(described, default=str)) <= MOST_CHARACTERS
+
     for level in _DETAILS[_DETAILS.index(detail) :]:
-        described = _described(backend, tables, level)
-        if len(json.dumps(described, default=str)) <= MOST_CHARACTERS or level == "tables":
+        for about in tables if level != "values" else ():
+            for column in about["columns"]:
+                column.pop("values", None)
+        if level == "tables":
+            described["tables"] = [{"name": t["name"], "comment": t["comment"]} for t in tables]
+            described["foreign_keys"] = []
+        if fits():
             break
     if level != detail:
         described["note"] = "shortened; name a table, or give a pattern, to see more of it"
-    while len(json.dumps(described, default=str)) > MOST_CHARACTERS:
+    while not fits():
         described["tables"] = described["tables"][: len(described["tables"]) // 2]
         described["note"] = f"shortened; {len(tables):,} tables match: give a pattern"
     return described
 
 
-def _matching(table: Table, text: str) -> tuple[Column, ...]:
-    """The columns with a text in their name or comment; all where the table's own has it."""
-    if text in f"{table.name} {table.comment}".lower():
-        return table.columns
-    return tuple(c for c in table.columns if text in f"{c.name} {c.comment}".lower())
-
-
-def _described(backend: Backend, tables: Sequence[Table], detail: str) -> dict[str, Any]:
-    schema, names = backend.schema, {table.name for table in tables}
-
-    def column(each: Column) -> dict[str, Any]:
-        facts = {
-            "name": each.name,
-            "type": each.declared_type or each.type,
-            "primary_key": each.primary_key,
-            "comment": each.comment,
-        }
-        return {**facts, "values": list(map(_short, each.samples))} if detail == "values" else facts
-
-    described: dict[str, Any] = {"database": schema.db_id, "dialect": schema.dialect}
-    if detail == "tables":
-        return {**described, "tables": [{"name": t.name, "comment": t.comment} for t in tables]}
-    return {
-        **described,
-        "tables": [
-            {"name": t.name, "comment": t.comment, "columns": list(map(column, t.columns))}
-            for t in tables
-        ],
-        "foreign_keys": [
-            f"{key.table}.{key.column} = {key.referenced_table}.{key.referenced_column}"
-            for key in schema.foreign_keys
-            if key.table in names
-        ],
-    }
-
-
-def create_app(server: MCPServer, *, token: str | None, hosts: tuple[str, ...]) -> App:
+def create_app(server: MCPServer, *, token: str | None, hosts: tuple[str, ...]) -> ASGIApp:
     """The server as streamable HTTP at /mcp, behind the same gate as the web service."""
     app = server.streamable_http_app(
         stateless_http=True,
         json_response=True,
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     )
-    return Gate(_until_gone(app), token=token, hosts={"localhost", *hosts}, public=())
-
-
-def _until_gone(app: App) -> App:
-    """The app, whose work ends when the client hangs up: a cancelled call stops its statement."""
-
-    async def watched(scope: Any, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await app(scope, receive, send)
-            return
-        messages: asyncio.Queue[Message] = asyncio.Queue()
-
-        async def listen() -> None:
-            while True:
-                message = await receive()
-                messages.put_nowait(message)
-                if message["type"] == "http.disconnect":
-                    return
-
-        working = asyncio.ensure_future(app(scope, messages.get, send))
-        leaving = asyncio.ensure_future(listen())
-        try:
-            await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
-            if working.done():
-                working.result()
-        finally:
-            leaving.cancel()
-            working.cancel()
-            await asyncio.gather(working, leaving, return_exceptions=True)
-
-    return watched
+    return Gate(app, token=token, hosts={"localhost", *hosts})

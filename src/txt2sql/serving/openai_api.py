@@ -1,12 +1,10 @@
 """OpenAI's chat protocol in front of the service, so that chat programs can ask the database.
 
-/v1/models and /v1/chat/completions, whole or streamed: enough for Open WebUI, LibreChat, LangChain and
-the official client. The question is the last message of the user, which may
-refer back to one that was answered here; what the answer says is its SQL and
-the first rows as a table in Markdown. Source: https://platform.openai.com/docs/api-reference/chat
+The question is the last message of the user, which may refer back to one that was answered here; what the
+answer says is its SQL and the first rows as a table in Markdown.
+Source: https://platform.openai.com/docs/api-reference/chat
 
->>> OpenAI(base_url="http://127.0.0.1:8000/v1", api_key="none").chat.completions.create(
-...     model="txt2sql", messages=[{"role": "user", "content": "How many shops are there?"}])  # doctest: +SKIP
+>>> OpenAI(base_url="http://127.0.0.1:8000/v1", api_key="none").models.list()  # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -23,7 +21,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel, Field
 
 from txt2sql.serving.backend import Backend
-from txt2sql.serving.queue import Closed, Full, Ticket
+from txt2sql.serving.queue import Refused, Ticket
 from txt2sql.serving.service import cell
 from txt2sql.types import Turn
 
@@ -48,7 +46,6 @@ class ChatMessage(BaseModel):
 
     @property
     def text(self) -> str:
-        """What it says."""
         if isinstance(self.content, list):
             return "\n".join(part.text for part in self.content if part.type == "text")
         return self.content or ""
@@ -74,30 +71,33 @@ def add_routes(app: FastAPI, backend: Backend) -> None:
     @app.post("/v1/chat/completions", include_in_schema=False)
     async def complete(body: ChatRequest) -> Response:
         question = next((m.text for m in reversed(body.messages) if m.role == "user"), "").strip()
-        if not question:
-            return _error(400, "the last message of the user is empty; ask a question")
-        if len(question) > 10_000:
-            return _error(400, "the question has more than 10,000 characters; ask a shorter one")
         try:
+            if not question:
+                raise Refused("the last message of the user is empty; ask a question", 400)
+            if len(question) > 10_000:
+                sentence = "the question has more than 10,000 characters; ask a shorter one"
+                raise Refused(sentence, 400)
             ticket = backend.ask(question, previous=_previous(body.messages))
-        except Full as problem:
-            return _error(429, str(problem), {"Retry-After": str(problem.seconds)})
-        except Closed as problem:
-            return _error(503, str(problem))
-        if body.stream:
-            return StreamingResponse(_stream(backend, ticket), media_type="text/event-stream")
-        status, text = await _answer(backend, ticket)
-        if status != 200:
-            return _error(status, text)
-        choice = {
-            "index": 0,
-            "message": {"role": "assistant", "content": text},
-            "finish_reason": "stop",
-            "logprobs": None,
-        }
+            if body.stream:
+                return StreamingResponse(_stream(backend, ticket), media_type="text/event-stream")
+            text = await asyncio.to_thread(as_markdown, await backend.answer(ticket))
+        except Refused as problem:
+            kind = "invalid_request_error" if problem.status < 500 else "server_error"
+            error = {"message": str(problem), "type": kind, "param": None, "code": None}
+            return JSONResponse({"error": error}, problem.status, problem.headers)
+        choice = {"message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
         usage = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
-        facts = _head(ticket, "chat.completion")
-        return JSONResponse({**facts, "choices": [choice], "usage": usage})
+        return JSONResponse({**_completion(ticket, "chat.completion", **choice), "usage": usage})
+
+
+def _completion(ticket: Ticket, kind: str, **choice: Any) -> dict[str, Any]:
+    return {
+        "id": f"chatcmpl-{ticket.ask.id}",
+        "object": kind,
+        "created": int(time.time()),
+        "model": MODEL,
+        "choices": [{"index": 0, **choice, "logprobs": None}],
+    }
 
 
 def _previous(messages: Sequence[ChatMessage]) -> Turn | None:
@@ -112,43 +112,26 @@ def _previous(messages: Sequence[ChatMessage]) -> Turn | None:
     return turn
 
 
-async def _answer(backend: Backend, ticket: Ticket) -> tuple[int, str]:
-    kind, value = await backend.outcome(ticket)
-    if kind == "answer":
-        return 200, await asyncio.to_thread(as_markdown, value)
-    return (503, str(value)) if kind == "failed" else (409, "it was stopped")
-
-
 async def _stream(backend: Backend, ticket: Ticket) -> AsyncIterator[bytes]:
     """The role first, so that a client sees that it is heard; then the whole answer as one piece."""
 
-    def chunk(delta: Mapping[str, Any], reason: str | None = None) -> bytes:
-        choice = {"index": 0, "delta": delta, "finish_reason": reason, "logprobs": None}
-        data = {**_head(ticket, "chat.completion.chunk"), "choices": [choice]}
+    def chunk(reason: str | None = None, **delta: str) -> bytes:
+        kind = "chat.completion.chunk"
+        data = _completion(ticket, kind, delta=delta, finish_reason=reason)
         return b"data: " + json.dumps(data).encode() + b"\n\n"
 
-    yield chunk({"role": "assistant", "content": ""})
-    _, text = await _answer(backend, ticket)
-    yield chunk({"content": text})
-    yield chunk({}, "stop")
-    yield b"data: [DONE]\n\n"
-
-
-def _head(ticket: Ticket, kind: str) -> dict[str, Any]:
-    return {
-        "id": f"chatcmpl-{ticket.ask.id}", "object": kind, "created": int(time.time()), "model": MODEL,
-    }  # fmt: skip
-
-
-def _error(status: int, sentence: str, headers: dict[str, str] | None = None) -> Response:
-    kind = "invalid_request_error" if status < 500 else "server_error"
-    error = {"message": sentence, "type": kind, "param": None, "code": None}
-    return JSONResponse({"error": error}, status, headers)
+    yield chunk(role="assistant", content="")
+    try:
+        text = await asyncio.to_thread(as_markdown, await backend.answer(ticket))
+    except Refused as problem:
+        text = str(problem)
+    yield chunk(content=text)
+    yield chunk("stop") + b"data: [DONE]\n\n"
 
 
 def as_markdown(answer: Mapping[str, Any]) -> str:
     """An answer of the API as text: the SQL, then the first rows as a table, or why there are none."""
-    parts = []
+    parts, rows = [], answer["rows"]
     if answer["unknown"]:
         parts.append(f"{answer['unknown']}. What follows is a guess.")
     elif answer["certainty"] == "unsure":
@@ -158,10 +141,8 @@ def as_markdown(answer: Mapping[str, Any]) -> str:
         parts.append(f"{fence}sql\n{answer['sql']}\n{fence}")
     if answer["error"] is not None:
         return "\n\n".join([*parts, str(answer["error"])])
-    rows = answer["rows"]
-    table = [[_in_table(name) for name in answer["columns"]], ["---"] * len(answer["columns"])]
-    table += [[_in_table(value) for value in row] for row in rows[:_ROWS]]
-    parts.append("\n".join(f"| {' | '.join(row)} |" for row in table))
+    table = [answer["columns"], ["---"] * len(answer["columns"]), *rows[:_ROWS]]
+    parts.append("\n".join(f"| {' | '.join(map(_in_table, row))} |" for row in table))
     if not rows:
         parts.append("No rows.")
     elif len(rows) > _ROWS or answer["truncated"]:

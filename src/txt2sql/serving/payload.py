@@ -1,7 +1,6 @@
 """What the API takes and gives: bodies as pydantic models, and an answer as plain JSON values.
 
-Requests are checked by the models, and OpenAPI is made of them. An answer is a dict with the keys of
-`Answered`, its rows as they are: `encoded` writes them a few hundred at a time.
+An answer is a dict with the keys of `Answered`, its rows as they are, which `encoded` writes.
 
 >>> Question(question="How many shops are there?").search
 0
@@ -10,7 +9,8 @@ Requests are checked by the models, and OpenAPI is made of them. An answer is a 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -18,13 +18,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from txt2sql.execution.guard import MAX_SQL_CHARS
 from txt2sql.serving.chart import amounts, column_types, suggest
-from txt2sql.serving.service import Answer, cell, explanation
-from txt2sql.types import Cell, Row, Schema
+from txt2sql.serving.service import Answer, Reading, cell, explanation, facts
+from txt2sql.types import QueryResult, Schema
 
 _ROWS_AT_A_TIME = 500
-
-
-# ------------------------------------------------------------------------------------------- models
 
 
 class _Body(BaseModel):
@@ -78,13 +75,6 @@ class Chart(BaseModel):
     x: int | None
     y: list[int]
     series: int | None = None
-
-
-class Reading(BaseModel):
-    """Another statement that a question may mean, and what it does."""
-
-    sql: str
-    explanation: str | None
 
 
 class Answered(BaseModel):
@@ -149,69 +139,45 @@ class Failed(BaseModel):
     error: str
 
 
-# ------------------------------------------------------------------------------------------ answers
-
-
 def payload(id: str, answer: Answer, schema: Schema, previous: str | None = None) -> dict[str, Any]:
-    """The Answer of the API; rows last, and still as they are. `previous` is the id of what it follows."""
+    """An answer as `Answered` has it, its rows still as they are. `previous` is the id of what it follows."""
     return {
         "id": id,
         "question": answer.question or None,
         "previous": previous,
-        "sql": answer.sql,
+        **facts(answer, "sql truncated model error certainty doubt candidates dropped tree rows"),
         "explanation": explanation(answer.sql, schema) if answer.error is None else None,
-        **columns(answer.sql, answer.columns, answer.rows, schema, answer.error),
-        "truncated": answer.truncated,
+        **columns(answer.sql, answer, schema),
         "seconds": round(answer.seconds, 4),
-        "model": answer.model,
-        "error": answer.error,
         "confidence": None if answer.confidence is None else round(answer.confidence, 4),
-        "certainty": answer.certainty,
         "unknown": answer.unknown or None,
-        "doubt": answer.doubt,
-        "readings": [
-            {"sql": each.sql, "explanation": each.explanation} for each in answer.readings
-        ],
-        "matches": [
-            {"table": m.table, "column": m.column, "value": m.value, "text": m.span}
-            for m in answer.matches
-        ],
-        "candidates": list(answer.candidates),
-        "dropped": list(answer.dropped),
-        "tree": answer.tree,
-        "rows": answer.rows,
+        "readings": [asdict(reading) for reading in answer.readings],
+        "matches": [{**facts(m, "table column value"), "text": m.span} for m in answer.matches],
     }
 
 
-def columns(
-    sql: str | None,
-    names: Sequence[str],
-    rows: Sequence[Row],
-    schema: Schema,
-    error: str | None = None,
-) -> dict[str, Any]:
+def columns(sql: str | None, result: Answer | QueryResult, schema: Schema) -> dict[str, Any]:
     """What is said of the columns of a result: names, labels, types, which are quantities, a chart."""
     from txt2sql.sql.explain import labels, origins
 
+    names, rows = result.columns, result.rows
     types, cells = column_types(names, rows), origins(sql or "", names, schema.dialect)
     return {
-        "columns": list(names),
+        "columns": names,
         "labels": labels(sql or "", names, schema),
         "types": types,
         "amounts": amounts(types, cells),
-        "chart": suggest(types, rows, cells) if error is None else None,
+        "chart": suggest(types, rows, cells) if result.error is None else None,
     }
 
 
 def encoded(answer: Mapping[str, Any]) -> bytes:
     """As JSON. Rows are written a few hundred at a time: other threads get their turn meanwhile."""
+    parts = []
+    for at in range(0, len(answer["rows"]), _ROWS_AT_A_TIME):
+        rows = answer["rows"][at : at + _ROWS_AT_A_TIME]
+        cells = [[cell(value) for value in row] for row in rows]
+        parts.append(json.dumps(cells, ensure_ascii=False, allow_nan=False)[1:-1])
     head = {key: value for key, value in answer.items() if key != "rows"}
     start = json.dumps(head, ensure_ascii=False, allow_nan=False)
-    rows = ",".join(_parts(answer["rows"]))
-    return f'{start[:-1]}, "rows": [{rows}]}}'.encode("utf-8", "replace")
-
-
-def _parts(rows: Sequence[Sequence[Cell]]) -> Iterator[str]:
-    for at in range(0, len(rows), _ROWS_AT_A_TIME):
-        part = [[cell(value) for value in row] for row in rows[at : at + _ROWS_AT_A_TIME]]
-        yield json.dumps(part, ensure_ascii=False, allow_nan=False)[1:-1]
+    return f'{start[:-1]}, "rows": [{",".join(parts)}]}}'.encode("utf-8", "replace")

@@ -1,7 +1,5 @@
 """Requests that wait: fair turns of clients, and what becomes of an accepted request.
 
-Of what waits, one client's is taken after the other's, each client's own in order.
-
 >>> queue = FairQueue[str](64)
 >>> for client, item in (("a", "a1"), ("a", "a2"), ("b", "b1")):
 ...     queue.add(client, item)
@@ -13,8 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -23,58 +20,47 @@ from txt2sql.serving.worker import Ask
 
 CLIENT: ContextVar[str] = ContextVar("client", default="")
 """For whom something is done: the remote address of a request, "" where there is none."""
+CLOSING = "the server is shutting down"
+IN_USE = "a request of this id is under way; make a new one"
+ENDS = frozenset({"answer", "stopped", "failed"})
+_ALIVE_S = 15.0
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How much is taken on: questions and searches that may wait, questions computed together, and
-    the seconds after which an accepted request is given up. Of statements, `queue` may wait, too,
-    each `statement_wait_s` at most."""
+    """How much is taken on: questions that may wait (and as many statements), questions computed
+    together, and the seconds after which an accepted question is given up."""
 
     queue: int = 64
     batch: int = 16
-    searches_waiting: int = 8
     deadline_s: float = 60.0
-    statement_wait_s: float = 30.0
-    hung_s: float | None = None
-    """Seconds that a question may be with the model before its process is taken to hang, and started
-    again; None: half a minute more than the deadline."""
 
 
-DEFAULT_LOAD = Load()
+class Refused(Exception):
+    """Why something is not done, in one sentence; `status` is HTTP's word for it. After `seconds`, it
+    may be tried again."""
 
-
-class Full(Exception):
-    """The queue is full; come again after `seconds`."""
-
-    def __init__(self, seconds: int, what: str = "questions") -> None:
-        super().__init__(f"too many {what} are waiting; ask again in {seconds} s")
-        self.seconds = seconds
-
-
-class Closed(Exception):
-    """The server is shutting down, or has no model."""
+    def __init__(self, sentence: str, status: int, seconds: int | None = None) -> None:
+        super().__init__(sentence)
+        self.status = status
+        self.headers = {} if seconds is None else {"Retry-After": str(seconds)}
 
 
 class Event(NamedTuple):
-    """What happens to a request: queued, started, progress, and at the end answer, stopped, failed."""
+    """What happens to a request: queued, started, progress, alive (nothing for a while), one of ENDS."""
 
     kind: str
     value: Any = None
 
 
-ENDS = frozenset({"answer", "stopped", "failed"})
-
-
 @dataclass(eq=False)
 class Ticket:
-    """An accepted request; one that is `aside` does not wait for the model."""
+    """An accepted request. `follows` is the id of the answer that `ask.previous` is."""
 
     ask: Ask
-    deadline: float
-    aside: bool = False
+    follows: str | None = None
     attempts: int = 0
     over: bool = False
     started: float = 0.0
@@ -89,11 +75,13 @@ class Ticket:
 
     async def events(self) -> AsyncIterator[Event]:
         """Everything that happens to it, the end last."""
-        while True:
-            event = await self._events.get()
+        event = Event("")
+        while event.kind not in ENDS:
+            try:
+                event = await asyncio.wait_for(self._events.get(), _ALIVE_S)
+            except asyncio.TimeoutError:
+                event = Event("alive")
             yield event
-            if event.kind in ENDS:
-                return
 
 
 class FairQueue(Generic[T]):
@@ -102,76 +90,74 @@ class FairQueue(Generic[T]):
 
     def __init__(self, most: int) -> None:
         self.most = most
-        self._first: deque[T] = deque()
-        self._lanes: dict[str, deque[T]] = {}  # in the order of their turns
+        self._items: list[tuple[object, T]] = []  # with their clients, in the order of their turns
 
     def __len__(self) -> int:
-        return len(self._first) + sum(map(len, self._lanes.values()))
+        return len(self._items)
 
     def full(self, client: str) -> bool:
         """Whether no more of a client's may wait."""
-        return len(self) >= (self.most if client in self._lanes else 2 * self.most)
+        waits = any(owner == client for owner, _ in self._items)
+        return len(self) >= (self.most if waits else 2 * self.most)
 
-    def before(self, client: str) -> int:
-        """How many go before the next that a client adds."""
-        own = len(self._lanes.get(client, ()))
-        order = list(self._lanes)
-        place = order.index(client) if client in self._lanes else len(order)
-        turns = (min(len(self._lanes[c]), own + (i < place)) for i, c in enumerate(order))
-        return len(self._first) + sum(turns)
+    def before(self, client: object) -> int:
+        """How many go before the next that a client adds: after its last, one of each other client."""
+        clients = [owner for owner, _ in self._items]
+        seen: set[object] = set()
+        own = [place for place, owner in enumerate(clients, 1) if owner == client]
+        for place in range(own[-1] if own else 0, len(clients)):
+            if clients[place] in seen:
+                return place
+            seen.add(clients[place])
+        return len(clients)
 
-    def add(self, client: str, item: T) -> None:
-        """The last of its client."""
-        self._lanes.setdefault(client, deque()).append(item)
+    def add(self, client: object, item: T) -> None:
+        """Let it wait for the client's next turn."""
+        self._items.insert(self.before(client), (client, item))
 
     def put_back(self, item: T) -> None:
-        """Before everything."""
-        self._first.appendleft(item)
+        """Before everything, as of a client of its own."""
+        self._items.insert(0, (object(), item))
 
     @property
     def head(self) -> T:
-        """What is taken next."""
-        return self._first[0] if self._first else next(iter(self._lanes.values()))[0]
+        return self._items[0][1]
 
     def take(self) -> T:
-        """The next; its client's turn comes after all others'."""
-        if self._first:
-            return self._first.popleft()
-        client = next(iter(self._lanes))
-        lane = self._lanes.pop(client)
-        item = lane.popleft()
-        if lane:
-            self._lanes[client] = lane
-        return item
+        return self._items.pop(0)[1]
 
     def remove(self, item: T) -> None:
-        """Take one out that is no longer wanted, if it is there."""
-        self._first = deque(each for each in self._first if each != item)
-        lanes = {c: deque(i for i in lane if i != item) for c, lane in self._lanes.items()}
-        self._lanes = {client: lane for client, lane in lanes.items() if lane}
+        """Take one out, if it is there; the turns of the rest are fair again."""
+        rest = [each for each in self._items if each[1] != item]
+        if len(rest) < len(self):
+            self._items = []
+            for client, each in rest:
+                self.add(client, each)
 
 
 class Places:
-    """So many statements at a time; the rest wait for their turn, `seconds` at most. `Full` says to come
-    again in `again` seconds."""
+    """So many statements at a time; the rest wait for their turn. Who is refused may come again in
+    `again` seconds, and `refused` is told."""
 
-    def __init__(self, places: int, most: int, seconds: float, again: int) -> None:
-        self._free, self._seconds, self._again = places, seconds, again
+    def __init__(self, places: int, most: int, again: int, refused: Callable[[], None]) -> None:
+        self._free, self._again, self._refused = places, again, refused
+        self._seconds = 30.0
         self._waiting: FairQueue[asyncio.Future[None]] = FairQueue(most)
 
     async def enter(self, client: str) -> None:
-        """Take a place. Raises Full where too many wait, or none came free in time."""
+        """Take a place. Raises Refused where too many wait, or none came free in time."""
         if self._free:
             self._free -= 1
             return
-        if self._waiting.full(client):
-            raise Full(self._again, "statements")
         turn = asyncio.get_running_loop().create_future()
-        self._waiting.add(client, turn)
         try:
-            await asyncio.wait({turn}, timeout=self._seconds)
+            if not self._waiting.full(client):
+                self._waiting.add(client, turn)
+                await asyncio.wait({turn}, timeout=self._seconds)
             if not turn.done():
-                raise Full(self._again, "statements")
+                self._refused()
+                sentence = f"too many statements are waiting; ask again in {self._again} s"
+                raise Refused(sentence, 429, self._again)
         except BaseException:
             if turn.done():  # whoever wanted it has gone
                 self.leave()

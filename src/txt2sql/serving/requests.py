@@ -3,12 +3,8 @@
 The wording alone decides: the words that follow-ups begin with (English and German), pronouns before
 which no noun stands, "instead".
 
->>> refers_back("only those in Lisbon"), refers_back("How many shops are in Lisbon?")
-(True, False)
->>> declined("delete all orders")
-'nothing here can be changed, the database is only read; ask a question about it'
->>> declined("which orders were deleted?")
-''
+>>> refers_back("only those in Lisbon"), declined("which orders were deleted?")
+(True, '')
 """
 
 from __future__ import annotations

@@ -3,8 +3,7 @@
 On SIGTERM or Ctrl-C nothing new is accepted (503), what was accepted gets its answer up to a deadline,
 then the connections close. A second signal ends it at once.
 
->>> access = Access(port=8000)  # doctest: +SKIP
->>> asyncio.run(Server(backend, access, create_app(backend)).run_on(print))  # doctest: +SKIP
+>>> await Server(backend, Access(port=8000), create_app(backend)).run_on(print)  # doctest: +SKIP
 http://127.0.0.1:8000
 """
 
@@ -17,10 +16,11 @@ from dataclasses import dataclass
 from types import FrameType
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from txt2sql.errors import ConfigError
 from txt2sql.serving.backend import Backend
-from txt2sql.serving.gate import App, is_loopback
+from txt2sql.serving.gate import is_loopback
 
 _CLOSING_S = 5
 _BACKLOG = 1024
@@ -28,14 +28,14 @@ _BACKLOG = 1024
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Where it listens and whom it lets in. `drain_s`: how long accepted requests have at the end."""
+    """Where it listens and whom it lets in. `names` are further host names that it is reached by;
+    `drain_s`: how long accepted requests have at the end."""
 
     host: str = "127.0.0.1"
     port: int = 8000
     token: str | None = None
     insecure: bool = False
     names: tuple[str, ...] = ()
-    """Further host names that it is reached by."""
     drain_s: float = 30.0
 
     def __post_init__(self) -> None:
@@ -80,28 +80,21 @@ def listen(access: Access) -> socket.socket:
 class Server(uvicorn.Server):
     """One server for one back end; `app` is what it serves of it."""
 
-    def __init__(self, backend: Backend, access: Access, app: App) -> None:
+    def __init__(self, backend: Backend, access: Access, app: ASGIApp) -> None:
         self.backend, self.access = backend, access
-        self.url = ""
         self._draining: asyncio.Task[None] | None = None
-        super().__init__(
-            uvicorn.Config(
-                app,
-                log_level="warning",
-                timeout_graceful_shutdown=_CLOSING_S,
-                server_header=False,
-            )
-        )
+        config = uvicorn.Config(app, log_level="warning", server_header=False)
+        config.timeout_graceful_shutdown = _CLOSING_S
+        super().__init__(config)
 
     async def run_on(self, ready: Callable[[str], None]) -> None:
         """Start the back end, listen, tell the address, and serve until a signal ends it."""
         listening = listen(self.access)
         host = self.access.host.strip("[]")
         shown = f"[{host}]" if ":" in host else host
-        self.url = f"http://{shown}:{listening.getsockname()[1]}"
         try:
             await self.backend.start()
-            ready(self.url)
+            ready(f"http://{shown}:{listening.getsockname()[1]}")
             await self.serve([listening])
         finally:
             await self.backend.close()

@@ -1,17 +1,14 @@
-"""The service: one database, one model, questions in, answers out.
-
-The command line, the web service, chat programs and agents all use it.
+"""The service: one database, one model, questions in, answers out; everything that asks uses it.
 
 Nothing here raises for what a question or its SQL does: an `Answer` carries the error instead.
-What is broken from the start (no such database, no such model) raises a child of Text2SQLError.
 
->>> service = Service("shop.sqlite")  # doctest: +SKIP
->>> service.ask("How many shops are there?").rows  # doctest: +SKIP
+>>> Service("shop.sqlite").ask("How many shops are there?").rows  # doctest: +SKIP
 ((12,),)
 """
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -29,7 +26,6 @@ from txt2sql.execution.values import ValueIndex, open_value_index
 from txt2sql.models import adapters, confidence
 from txt2sql.models.adapters import DatabaseAdapter
 from txt2sql.models.catalog import has_preference, resolve, sources
-from txt2sql.models.confidence import Weights
 from txt2sql.models.predictor import DirectPredictor, PredictorOptions
 from txt2sql.serving.requests import declined, is_sql, refers_back
 from txt2sql.types import (
@@ -65,8 +61,9 @@ class Reading:
 class Answer:
     """What one question got. `error` is one sentence when there is no SQL or it failed, else None.
 
-    `question` is "" where somebody typed the SQL. `seconds` is from the question to the rows;
-    `confidence` is a probability in [0, 1], see `Prediction` for `certainty`, `doubt` and `readings`.
+    `question` is "" where somebody typed the SQL. `seconds` is from the question to the rows. See
+    `Prediction` for `confidence`, `certainty`, `doubt`, `readings` and `dropped`, `search.tree` for `tree`;
+    `previous` is what the question was taken to follow.
     """
 
     question: str
@@ -86,23 +83,15 @@ class Answer:
     completion: str = ""
     candidates: tuple[str, ...] = ()
     tree: Mapping[str, Any] | None = None
-    """What a search looked at, see `search.tree`; None without one."""
     dropped: tuple[str, ...] = ()
-    """Tables and columns ("table" or "table.column") that the prompt had no room for."""
     previous: Turn | None = None
-    """What the question was taken to follow."""
 
     @classmethod
-    def of(cls, sql: str, result: QueryResult) -> Answer:
-        """What SQL gave that somebody typed."""
+    def of(cls, sql: str | None, result: QueryResult, **more: Any) -> Answer:
+        """What SQL gave, that somebody typed or that a model wrote for a `question`."""
+        facts = {"question": "", "seconds": result.seconds, "error": result.error, **more}
         return cls(
-            question="",
-            sql=sql,
-            columns=result.columns,
-            rows=result.rows,
-            truncated=result.truncated,
-            seconds=result.seconds,
-            error=result.error,
+            sql=sql, columns=result.columns, rows=result.rows, truncated=result.truncated, **facts
         )
 
     @property
@@ -120,13 +109,9 @@ class Answer:
 
 
 class Service:
-    """One open database and one loaded model.
-
-    Without `model`, the one that was adapted to this database answers, else the bundled one. `describe`
-    is a file of what tables and columns mean, see `execution.descriptions`. `notice` says where there
-    is an adapter that cannot be used, or a description of what is not there, else "". With `search`,
-    every answer is searched for.
-    """
+    """One open database and one loaded model, by default the one adapted to this database or the bundled
+    one. `describe` is a file of what tables and columns mean. `notice` says where an adapter cannot be used,
+    or a description is of what is not there. With `search`, every answer is searched for."""
 
     def __init__(
         self,
@@ -143,36 +128,32 @@ class Service:
         self.database: Database | UrlDatabase = database
         self.schema, unmatched = schema_with_tables(self.database, describe)
         self.limits = limits
-        self._ran: dict[str, tuple[str, QueryResult]] = {}
-        """Statements of the question that is being answered: each is executed once."""
-        self.adapted: DatabaseAdapter | None = None
-        self.notice = ""
-        if model is None:
-            self.adapted, self.notice = adapters.find(self.schema, Path(self.database.place))
-        self.direct = self._load(model, constrained)
-        self.direct.executor = lambda db_id, sql: self._run_once(sql)[1]
-        self.notice = "; ".join(filter(None, (self.notice, unmatched)))
-        self._predictor: DirectPredictor | SearchPredictor = self.direct
-        if search is not None:
-            self._predictor = self.searcher(search)
-        self.model = self.adapted.name if self.adapted else self._predictor.name
+        self._run_once = lru_cache(maxsize=None)(self.run)  # until the next question
 
-    def _load(self, model: str | Path | Generator | None, constrained: bool) -> DirectPredictor:
-        def build(chosen: str | Path | Generator) -> DirectPredictor:
+        def load(chosen: str | Path | Generator) -> DirectPredictor:
             return build_predictor(
                 chosen,
                 lambda _: self.schema,
                 lambda _: self.database,
-                limits=self.limits,
+                limits=limits,
                 constrained=constrained,
             )
 
-        if self.adapted is not None:
-            try:
-                return build(self.adapted.folder)
-            except ModelError as error:
-                self.adapted, self.notice = None, f"{error}; the plain model answers"
-        return build(BUNDLED if model is None else model)
+        self.adapted: DatabaseAdapter | None = None
+        notice = ""
+        if model is None:
+            self.adapted, notice = adapters.find(self.schema, Path(self.database.place))
+        try:
+            self.direct = load(self.adapted.folder if self.adapted else model or BUNDLED)
+        except ModelError as error:
+            if self.adapted is None:
+                raise
+            self.adapted, notice = None, f"{error}; the plain model answers"
+            self.direct = load(BUNDLED)
+        self.notice = "; ".join(filter(None, (notice, unmatched)))
+        self.direct.executor = lambda db_id, sql: self._run_once(sql)[1]
+        self._predictor = self.searcher(search) if search is not None else self.direct
+        self.model = self.adapted.name if self.adapted else self._predictor.name
 
     def searcher(self, options: SearchOptions) -> SearchPredictor:
         """The same model with a search; a server is not asked to check every step of one."""
@@ -181,10 +162,9 @@ class Service:
 
     def ask(self, question: str, previous: Turn | None = None) -> Answer:
         """Answer one question; `previous` is used where the question refers back. SQL is run as it is,
-        and a wish to change something gets a sentence.
-        """
+        and a wish to change something gets a sentence."""
         start = time.perf_counter()
-        self._ran = {}
+        self._run_once.cache_clear()
         if problem := declined(question):
             return Answer(question, None, error=problem)
         if is_sql(question, self.schema):
@@ -197,8 +177,7 @@ class Service:
         except PromptError as error:
             return Answer(question, None, model=self.model, error=str(error))
         answer = self.answer(question, prediction, self._run_once)
-        seconds = time.perf_counter() - start
-        return replace(answer, previous=previous, seconds=seconds)
+        return replace(answer, previous=previous, seconds=time.perf_counter() - start)
 
     def run_sql(self, sql: str) -> Answer:
         """Run one statement that somebody typed, in the database's own dialect."""
@@ -208,46 +187,31 @@ class Service:
         """The statement in the database's own dialect, and what it gave."""
         return run_native(self.database, self.schema, sql, self.limits)
 
-    def _run_once(self, sql: str) -> tuple[str, QueryResult]:
-        if sql not in self._ran:
-            self._ran[sql] = self.run(sql)
-        return self._ran[sql]
-
     def answer(
-        self,
-        question: str,
-        prediction: Prediction,
-        run: Callable[[str], tuple[str, QueryResult]],
+        self, question: str, prediction: Prediction, run: Callable[[str], tuple[str, QueryResult]]
     ) -> Answer:
         """The answer that a prediction makes, its statement run by `run`."""
         reason = prediction.problem or "the model wrote no SQL for this; try other words"
         sql, result = None, QueryResult(error=reason)
         if prediction.sql:
             sql, result = run(prediction.sql)
-        return Answer(
+        readings = [native(reading, self.schema) for reading in prediction.readings]
+        return Answer.of(
+            sql,
+            result,
             question=question,
-            sql=sql,
-            columns=result.columns,
-            rows=result.rows,
-            truncated=result.truncated,
             seconds=prediction.seconds + result.seconds,
             model=self.model,
-            error=result.error,
-            confidence=prediction.confidence,
-            certainty=prediction.certainty,
-            doubt=prediction.doubt,
-            readings=tuple(self._reading(sql) for sql in prediction.readings),
-            prompt=prediction.prompt,
-            matches=prediction.prompt.matches if prediction.prompt else (),
+            **facts(prediction, "confidence certainty doubt prompt candidates tree dropped"),
             completion=prediction.completion,
-            candidates=prediction.candidates,
-            tree=prediction.tree,
-            dropped=prediction.dropped,
+            readings=tuple(Reading(each, explanation(each, self.schema)) for each in readings),
+            matches=prediction.prompt.matches if prediction.prompt else (),
         )
 
-    def _reading(self, sql: str) -> Reading:
-        sql = native(sql, self.schema)
-        return Reading(sql, explanation(sql, self.schema))
+
+def facts(thing: object, names: str) -> dict[str, Any]:
+    """Some attributes, as they are."""
+    return {name: getattr(thing, name) for name in names.split()}
 
 
 def explanation(sql: str | None, schema: Schema) -> str | None:
@@ -268,7 +232,7 @@ def cell(value: Cell) -> Any:
     if isinstance(value, bytes):
         return f"x'{value.hex()}'"
     if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
+        return json.dumps(value)
     return value
 
 
@@ -276,8 +240,7 @@ def schema_with_tables(
     database: Database | UrlDatabase, describe: Path | None = None
 ) -> tuple[Schema, str]:
     """The schema of a database with what it means, and a sentence about descriptions of what is not
-    there. Raises DatabaseError for a database that has nothing to ask about.
-    """
+    there. Raises DatabaseError for a database without tables."""
     schema = database.schema()
     if not any(table.columns for table in schema.tables):
         raise DatabaseError(f"'{database.place}' holds no tables; give a database that has some")
@@ -294,7 +257,7 @@ def build_predictor(
     batch_size: int | None = None,
 ) -> DirectPredictor:
     """The predictor of a model over databases that are found by db_id. `limits` hold for what it tries."""
-    weights: Weights | None = None
+    weights = None
     if isinstance(model, (str, Path)):
         # A wrong name is an error before the seconds that importing torch takes.
         card = resolve(model)
@@ -308,12 +271,11 @@ def build_predictor(
 
             model = torch_engine.load(model)
 
-    options = PredictorOptions(constrained=constrained)
-
     @lru_cache(maxsize=64)
     def index(db_id: str) -> ValueIndex:
         return open_value_index(database(db_id))
 
+    options = PredictorOptions(constrained=constrained)
     return DirectPredictor(
         model,
         schema,
@@ -351,24 +313,17 @@ def searching(
 
 
 def run_native(
-    database: Database | UrlDatabase,
-    schema: Schema,
-    sql: str,
-    limits: Limits = DEFAULT_LIMITS,
+    database: Database | UrlDatabase, schema: Schema, sql: str, limits: Limits = DEFAULT_LIMITS
 ) -> tuple[str, QueryResult]:
-    """A model's statement in the dialect of the database, and its result.
-
-    Every model writes SQLite's SQL: it is translated for all other engines. SQL that a person typed is
-    run as it is.
-    """
+    """A model's statement in the dialect of the database, and its result."""
     sql = native(sql, schema)
     return sql, execute(database, sql, limits)
 
 
 def native(sql: str, schema: Schema) -> str:
-    """A model's statement in the dialect of its database."""
-    if schema.dialect == "sqlite":
-        return sql
-    from txt2sql.sql.translate import translate
+    """A model's statement, which is SQLite's SQL, in the dialect of the database."""
+    if schema.dialect != "sqlite":
+        from txt2sql.sql.translate import translate
 
-    return translate(sql, schema)
+        sql = translate(sql, schema)
+    return sql
