@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from txt2sql.models.confidence import Weights, certainty, doubts, features, unmatched_words
 from txt2sql.models.grammar import sql_grammar
-from txt2sql.models.vote import ScoredAnswer, choose
+from txt2sql.models.vote import Candidate, ScoredAnswer, choose
 from txt2sql.models.vote import Weights as Vote
 from txt2sql.prompts import ANSWER_TOKENS, count_tokens, question_prompt, render
 from txt2sql.sql.text import declines, extract_sql
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 _READINGS = 3
 _CHANNEL = 0.3  # the weight of how likely a candidate makes the question
+_CHANNELLED = 8  # so many candidates, the likeliest, are asked that
 # How likely another reading is at least, beside an answer that is sure, as a share of the answer's.
 _RIVAL = 0.2
 # Log odds of an answer under the model, below which other readings are looked for though it is sure.
@@ -232,26 +233,51 @@ class DirectPredictor:
         return replace(prediction, seconds=request.seconds + time.perf_counter() - start)
 
     def _best(self, request: _Request) -> str:
-        """The candidate that the vote takes: of those that return something and are not suspect, else of
-        those that return something, else of those that run.
+        """The candidate that the vote takes: of those that return something the likeliest that is not
+        suspect, else the likeliest, else of those that run.
         """
-        scores = request.scores
-        results = {sql: request.result(sql) for sql in scores}
-        says = [sql for sql, result in results.items() if result.says_something]
-        if meant := [sql for sql in says if sql not in request.suspects]:
-            results, says = {sql: results[sql] for sql in meant}, meant
-        score = getattr(self.generator, "score", None)
-        # The noisy channel; a follow-up says too little.
-        if score and len({results[sql].key for sql in says}) > 1 and not request.example.previous:
-            prompts = [question_prompt(request.prompt, sql) for sql in says]
-            for sql, likelihood in zip(says, score(prompts, request.example.question), strict=True):
-                scores[sql] += _CHANNEL * likelihood
-        highest = max(scores[sql] for sql in says or scores)
+        scores, suspects = request.scores, request.suspects
+        highest = max(scores.values())
         answers = [
-            ScoredAnswer(sql, math.exp(min(0.0, scores[sql] - highest)), 0, result, i == 0)
-            for i, (sql, result) in enumerate(results.items())
+            ScoredAnswer(
+                sql,
+                math.exp(score - highest),
+                0,
+                request.result(sql),
+                i == 0,
+                suspect=sql in suspects,
+            )
+            for i, (sql, score) in enumerate(scores.items())
         ]
-        return choose(answers, Vote(empty=0.0))[0].sql
+        return self.vote(request.example, request.prompt, answers, Vote(empty=0.0))[0].sql
+
+    def vote(
+        self, example: Example, prompt: Prompt, answers: Sequence[ScoredAnswer], weights: Vote
+    ) -> list[Candidate]:
+        """The candidates, best first. What is suspect takes no part where something else returns something.
+        Where what they return differs, an answer counts by how likely it and the question make each other
+        (a noisy channel).
+        """
+        meant = [each for each in answers if not each.suspect]
+        if any(each.result.says_something for each in meant):
+            answers = meant
+        said = [i for i, each in enumerate(answers) if each.result.says_something]
+        said = sorted(said, key=lambda i: -answers[i].probability)[:_CHANNELLED]
+        score = getattr(self.generator, "score", None)
+        differ = len({answers[i].result.key for i in said}) > 1
+        if score and differ and not example.previous:  # a follow-up says too little
+            prompts = [question_prompt(prompt, answers[i].sql) for i in said]
+            channel = dict(zip(said, score(prompts, example.question), strict=True))
+            least, most = min(channel.values()), max(channel.values())
+            answers = [
+                replace(
+                    each,
+                    probability=each.probability
+                    * math.exp(_CHANNEL * (channel.get(i, least) - most)),
+                )
+                for i, each in enumerate(answers)
+            ]
+        return choose(answers, weights)
 
     def _weighed(
         self, request: _Request, prediction: Prediction, completion: Completion

@@ -328,6 +328,3 @@ class TreeDecoder:
             if own or step.logprob >= floor(step.tokens)
         ]
         return tuple(likely[: self.decoding.width])
-
-
-Engine = TreeDecoder

@@ -22,7 +22,8 @@ from txt2sql.types import QueryResult
 class ScoredAnswer:
     """One whole answer of a tree: its probability under the policy, visits and result.
 
-    `own` marks the policy's own (greedy) answer. `score` is of a preference model, in [-1, 1].
+    `own` marks the policy's own (greedy) answer, `suspect` one that is hardly meant (`sql.repair`). `score`
+    is of a preference model, in [-1, 1].
     """
 
     sql: str
@@ -31,6 +32,7 @@ class ScoredAnswer:
     result: QueryResult
     own: bool = False
     score: float = 0.0
+    suspect: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from itertools import islice
 
 from txt2sql.models.predictor import DirectPredictor
 from txt2sql.models.tree_decoder import Decoding, TreeDecoder
-from txt2sql.models.vote import Candidate, ScoredAnswer, Weights, choose
+from txt2sql.models.vote import Candidate, ScoredAnswer, Weights
 from txt2sql.search.mcts import Settings, Tree, TreeCallback, search
 from txt2sql.search.states import (
     Question,
@@ -104,7 +104,8 @@ class SearchPredictor:
         results = []
         for question, tree in zip(rendered, forest, strict=True):
             answers = scored_answers(tree)
-            candidates = tuple(choose(answers, options.vote))
+            asked = question.question.example()
+            candidates = tuple(direct.vote(asked, question.prompt, answers, options.vote))
             results.append(SearchResult(question, tree, answers, candidates, seconds))
         return results
 
@@ -129,6 +130,7 @@ def scored_answers(tree: Tree[State]) -> tuple[ScoredAnswer, ...]:
             state.result,
             own=node is tree.first or other.own,
             score=max(state.score or 0.0, other.score),
+            suspect=state.suspect,
         )
     return tuple(answers.values())
 

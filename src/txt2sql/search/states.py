@@ -57,7 +57,8 @@ class RenderedQuestion:
 @dataclass(slots=True, eq=False)
 class State:
     """Where an answer stands. `text` is all of it, `step` its last step; `sql` the whole query at its
-    end, before that None, and `repaired` where it is not quite what the text says. `total` is the
+    end, before that None, `repaired` where it is not quite what the text says, `suspect` where that is
+    hardly meant. `total` is the
     log-probability of the text, of `tokens` tokens. `score` is the value head's, in (-1, 1).
     """
 
@@ -71,6 +72,7 @@ class State:
     ended: bool = False
     sql: str | None = None
     repaired: bool = False
+    suspect: bool = False
     result: QueryResult | None = None
     score: float | None = None
 
@@ -155,7 +157,7 @@ class StepExpander:
             return partial_fault(state.text, schema, run) if self.checked else None
         if written := extract_sql(state.text):
             repair = mend(written, schema)
-            state.sql, state.repaired = repair.sql, repair.changed
+            state.sql, state.repaired, state.suspect = repair.sql, repair.changed, repair.suspect
             if repair.problem:
                 return repair.problem
         if not self.checked:

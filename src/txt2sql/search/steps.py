@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from txt2sql.sql.repair import mend
 from txt2sql.types import QueryResult, Schema
 
 CLAUSES = frozenset("select from where group having order limit union intersect except".split())
@@ -121,7 +122,12 @@ def partial_fault(text: str, schema: Schema, run: Callable[[str], QueryResult]) 
         i for i, kind in enumerate(kinds) if kind in ("select", "union", "intersect", "except")
     )
     if "from" in kinds[last:]:
-        return fault(" ".join(step for step in steps if clause(step) != "limit"), run)
+        prefix = " ".join(step for step in steps if clause(step) != "limit")
+        reason = fault(prefix, run)
+        if reason and "column" in reason:  # a whole answer would be mended: so may this one be
+            repaired = mend(prefix, schema).sql
+            return fault(repaired, run) if repaired else reason
+        return reason
     # Before its FROM, every column of the schema is in reach.
     names = dict.fromkeys(c.name.lower() for table in schema.tables for c in table.columns)
     source = ", ".join(f"NULL AS `{name}`" for name in names)
