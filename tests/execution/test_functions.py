@@ -15,7 +15,6 @@ from txt2sql.evaluation.gold import lasts
 from txt2sql.execution.guard import Rules, check
 from txt2sql.execution.sandbox import Authorizer
 from txt2sql.sql.functions import FUNCTIONS, MANY, MYSQL_FUNCTIONS, Function
-from txt2sql.sql.rewrite_dates import places
 from txt2sql.sql.translate import translate
 from txt2sql.types import Column, Schema, Table
 
@@ -91,15 +90,6 @@ def test_the_authorizer_and_the_memory_agree_with_the_table_on_what_is_volatile(
         assert authorizer.volatile == function.volatile, function.name
         if function.volatile:
             assert not lasts(f"SELECT {call(function, function.min_args)}"), function.name
-
-
-def test_a_form_has_as_many_places_as_arguments_and_calls_what_may_be_called() -> None:
-    for function in FUNCTIONS.values():
-        for dialect, form in function.forms.items():
-            assert function.min_args <= places(form) <= function.max_args
-            assert sqlglot.parse_one(form, read=dialect)
-            if dialect == "mysql":
-                assert check(f"SELECT {form}", Rules("mysql", MYSQL_FUNCTIONS)).error is None
 
 
 TYPES = {

@@ -82,7 +82,7 @@ TRANSLATED = {
     "SELECT kind, count(*) FROM pet": (P, "SELECT MIN(kind) AS kind, COUNT(*) FROM pet"),
     "SELECT kind, max(owner) FROM pet": (P, "SELECT (ARRAY_AGG(kind ORDER BY owner DESC NULLS LAST))[1] AS kind, MAX(owner) FROM pet"),
     "SELECT kind, MAX(owner) FROM pet": (D, "SELECT ARG_MAX(kind, owner) AS kind, MAX(owner) FROM pet"),
-    "SELECT kind, Max(owner) FROM pet": (M, "SELECT kind, owner AS max_owner FROM pet ORDER BY owner DESC LIMIT 1"),
+    "SELECT kind, Max(owner) FROM pet": (M, "SELECT NULLIF(SUBSTRING_INDEX(GROUP_CONCAT(COALESCE(kind, '\x1e') ORDER BY owner DESC SEPARATOR '\x1f'), CHAR(31), 1), '\x1e') AS kind, MAX(owner) FROM pet"),
     "SELECT name FROM student GROUP BY stuid": (P, 'SELECT "Name" FROM "Student" GROUP BY "StuID"'),
     "SELECT Name FROM student GROUP BY stuid": (D, "SELECT ANY_VALUE(Name) AS Name FROM Student GROUP BY StuID"),
     "SELECT * FROM pet GROUP BY kind": (M, "SELECT MIN(pet.owner) AS owner, pet.kind FROM pet GROUP BY kind"),
