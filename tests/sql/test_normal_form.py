@@ -55,7 +55,7 @@ def connection() -> Iterator[sqlite3.Connection]:
         "SELECT id FROM concert, `order item` WHERE concert.id = concert_id",  # ambiguous
         "SELECT name FROM singer NATURAL JOIN `order item`",
         "SELECT count(*) FROM singer JOIN concert",
-        "SELECT * FROM singer JOIN `order item` USING (name)",  # USING takes a column out of *
+        "SELECT age FROM singer JOIN `order item` USING (name)",
         'SELECT "count(*)" FROM (SELECT count(*) FROM singer)',  # a column, and text were it rewritten
         "SELECT CAST('12x' AS STRING) FROM singer",
     ],
@@ -93,8 +93,6 @@ select a.name from singer a join concert b join `order item` c on b.id = c.conce
     SELECT Singer.Name FROM Singer JOIN concert ON Singer.Singer_ID = concert.singer_id JOIN "Order Item" ON concert.ID = "Order Item".concert_id
 select name from singer left outer join concert on concert.singer_id = singer.singer_id
     SELECT Name FROM Singer LEFT JOIN concert ON Singer.Singer_ID = concert.singer_id
-select year, singer_id from singer s join concert using (singer_id)
-    SELECT Year, Singer.Singer_ID FROM Singer JOIN concert ON Singer.Singer_ID = concert.singer_id
 select a.name, b.name from singer a join singer b on a.age = b.age
     SELECT T1.Name, T2.Name FROM Singer AS T1 JOIN Singer AS T2 ON T1.Age = T2.Age
 select name from singer s where age = (select max(age) from singer where country = s.country)
