@@ -13,7 +13,7 @@ import re
 from collections.abc import Hashable, Iterator
 from itertools import count
 
-from sqlglot import exp
+from sqlglot import Dialect, exp
 
 from txt2sql.sql.resolve import BOOLEAN, INTEGER, NUMBER, UNKNOWN, Resolver, projections
 from txt2sql.sql.rewrite_dates import filled
@@ -22,17 +22,10 @@ from txt2sql.types import Table
 
 _LOWER = re.compile(r"[a-z_][a-z0-9_]*$")
 _ANY_CASE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*$")
-# Reserved somewhere, and likely as the name of a table or a column.
-_RESERVED = frozenset(
-    "all analyze and any array as asc between both by case cast change character check collate column "
-    "condition constraint create cross cube current_date database default delete desc describe "
-    "distinct div do drop else end except exists false fetch for foreign from full function grant "
-    "group grouping groups having if in index inner insert intersect interval into is join key keys "
-    "lag last_value lateral lead leading left like limit lines load localtime lock match natural not "
-    "null of offset on only option or order outer over partition percent_rank placing primary "
-    "procedure range rank read recursive references release repeat replace right row row_number rows "
-    "schema schemas select session_user show some system table then to trailing true union unique "
-    "update usage use user using values when where window with write".split()
+# PostgreSQL's are those of Redshift and a few; sqlglot itself puts those of the others in quotes.
+_RESERVED = Dialect.get_or_raise("redshift").generator_class.RESERVED_KEYWORDS | set(
+    "asymmetric collation concurrently current_catalog current_role current_schema fetch lateral "
+    "returning symmetric system_user tablesample variadic window".split()
 )
 
 
@@ -161,7 +154,9 @@ def spelled_tables(table: Node, resolver: Resolver) -> None:
 
 def reserved(name: Node, resolver: Resolver) -> None:
     """Names that would be read as keywords."""
-    if name.name.lower() in _RESERVED:
+    lowered, postgres = name.name.lower(), resolver.dialect == "postgres"
+    if not name.quoted and (lowered in _RESERVED if postgres else lowered == "offset"):  # MariaDB's
+        name.set("this", lowered if postgres else name.name)
         name.set("quoted", True)
 
 
@@ -294,12 +289,9 @@ def order_of_distinct_rows(select: Node, resolver: Resolver) -> None:
 
 
 def order_of_counts(term: Node, resolver: Resolver) -> None:
-    """NULLs come first in SQLite and are told to; a count, and a key, is never NULL."""
-    meaning = resolver.find(term.this) if isinstance(term.this, exp.Column) else None
-    key = meaning is not None and meaning.column is not None and meaning.column.primary_key
-    if resolver.dialect != "mysql" and (key or isinstance(term.this, exp.Count)):
-        last = resolver.dialect == "postgres" and bool(term.args.get("desc"))
-        term.set("nulls_first", last)
+    """NULLs come first in SQLite and are told to; a count is never NULL."""
+    if resolver.dialect != "mysql" and isinstance(term.this, exp.Count):
+        term.set("nulls_first", resolver.dialect == "postgres" and bool(term.args.get("desc")))
 
 
 def limits(limit: Node, resolver: Resolver) -> None:
