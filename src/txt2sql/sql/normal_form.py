@@ -24,12 +24,12 @@ from __future__ import annotations
 import re
 from itertools import count
 
-from sqlglot import exp, parse
+from sqlglot import exp, parse_one
 from sqlglot.dialects.sqlite import SQLite
 from sqlglot.errors import SqlglotError
 
 from txt2sql.identifiers import quote_identifier
-from txt2sql.sql.names import FORGIVEN, Kind, Names, resolve
+from txt2sql.sql.names import FORGIVEN, Kind, Names, resolved
 from txt2sql.sql.sources import Node, Scope, Source
 from txt2sql.types import Schema
 
@@ -43,27 +43,18 @@ class _Doubt(Exception):
 def canonical_sql(sql: str, schema: Schema) -> str:
     """The one spelling of a SELECT statement, or the statement as it is where that is in doubt."""
     text = sql.strip().rstrip(";").rstrip()
+    names = None
+    if len(text) <= _MAX_CHARS and not _STRING_TYPE.search(text):
+        names = resolved(text, schema)
+    if names is None or any(not each.expressions for each in names.tree.find_all(exp.Select)):
+        return text
     try:
-        if len(text) > _MAX_CHARS or not _is_query(text) or _STRING_TYPE.search(text):
-            return text
-        names = resolve(text, schema)
-        if names is None:
-            return text
         _Rewriter(names).rewrite()
         canonical = _Generator(dialect="sqlite", comments=False).generate(names.tree, copy=False)
-        return canonical if _is_query(canonical) else text
+        parse_one(canonical, read="sqlite")
     except (_Doubt, SqlglotError, RecursionError, ValueError):
         return text
-
-
-def _is_query(sql: str) -> bool:
-    """Whether it is one SELECT statement."""
-    trees = [tree for tree in parse(sql, read="sqlite") if tree is not None]
-    return (
-        len(trees) == 1
-        and isinstance(trees[0], exp.Query)
-        and all(select.expressions for select in trees[0].find_all(exp.Select))
-    )
+    return canonical
 
 
 class _Rewriter:
@@ -83,8 +74,7 @@ class _Rewriter:
             raise _Doubt
         for scope in self.scopes:
             _check_joins(scope)
-            resolved = {id(column): scope.sources[number] for column, number in scope.resolved}
-            self.owners.update(resolved)
+            self.owners |= {id(column): scope.sources[number] for column, number in scope.resolved}
         for fault in names.faults:  # nothing is called so: SQLite takes it for text
             if fault.problem.kind is Kind.QUOTED_TEXT:
                 around = fault.scope.outwards() if fault.scope else ()
@@ -132,17 +122,15 @@ class _Rewriter:
             taken = {self.names[s].lower() for around in scope.outwards() for s in around.sources}
             for source in scope.sources:
                 if not self.names[source] and source.base:
-                    numbered = (f"T{number}" for number in count(1))
-                    self.names[source] = next(
-                        n for n in numbered if n.lower() not in taken | reserved
-                    )
-                    taken.add(self.names[source].lower())
+                    number = next(n for n in count(1) if f"t{n}" not in taken | reserved)
+                    self.names[source] = f"T{number}"
+                    taken.add(f"t{number}")
         for source in self.sources:
             if source.base:
                 _spell(source.node.this, source.base)
-                named = self.names[source] != source.base
+                name = self.names[source]
                 alias = (
-                    exp.TableAlias(this=exp.to_identifier(self.names[source])) if named else None
+                    exp.TableAlias(this=exp.to_identifier(name)) if name != source.base else None
                 )
                 source.node.set("alias", alias)
 
@@ -248,11 +236,7 @@ def _check_joins(scope: Scope) -> None:
 
 def _spell_output(node: Node, compound: Node) -> None:
     """The ORDER BY of a compound query names its outputs."""
-    first = compound
-    while isinstance(first, (exp.SetOperation, exp.Subquery)):
-        first = first.this
-    outputs = {projection.alias_or_name.lower() for projection in first.expressions}
-    if node.table or node.name.lower() not in outputs:
+    if node.table or node.name.lower() not in map(str.lower, compound.named_selects):
         raise _Doubt
     _spell(node.this, node.name)
 
@@ -273,11 +257,9 @@ def _owner(node: Node, scope: Scope) -> Source | None:
 
 def _is_hidden(node: Node, scope: Scope) -> bool:
     """Whether ORDER BY would take the bare name for an alias of something else."""
-    if not isinstance(node.parent, exp.Ordered):
-        return False
-    for item in scope.select.expressions:
+    for item in scope.select.expressions if isinstance(node.parent, exp.Ordered) else ():
         if isinstance(item, exp.Alias) and item.alias.lower() == node.name.lower():
-            return not (isinstance(item.this, exp.Column) and item.this.name == node.name)
+            return not isinstance(item.this, exp.Column) or item.this.name != node.name
     return False
 
 
