@@ -21,7 +21,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from txt2sql.sql.sources import Node, entries
+from txt2sql.sql.sources import Node, conjuncts, entries
 from txt2sql.types import Schema
 
 _MAX_CHARS, _MAX_SENTENCE, _MAX_PART = 5_000, 400, 60
@@ -48,12 +48,6 @@ _WORDS: dict[Any, str] = {
 _COMPARISONS = (exp.EQ, exp.Is, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE)
 _ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Div)
 _CLAUSES = "expressions from_ joins where group having order limit offset distinct".split()
-_PATTERNS = {  # whether it begins, and ends, with %
-    (True, True): ("contain", ""),
-    (True, False): ("end", " with"),
-    (False, True): ("begin", " with"),
-    (False, False): ("equal", ""),
-}
 _PARTS_OF_DATES = {"%Y": "Year", "%Y-%m": "Month", "%m": "Month", "%Y-%m-%d": "Day", "%d": "Day"}
 _WRAPPERS = (exp.Round, exp.Cast, exp.Paren, exp.TsOrDsToTimestamp, exp.TsOrDsToDate)
 _FAILURES = (SqlglotError, RecursionError, ValueError)
@@ -164,9 +158,13 @@ class _Select:
         _only(join, "this", "side", "kind", "on", "using")
         if join.side not in ("", "LEFT") or join.kind not in ("", "INNER", "OUTER", "CROSS"):
             raise _Tangled
-        on = join.args.get("on")
-        tests = list(on.flatten()) if isinstance(on, exp.And) else [on] if on else []
-        if conditions := [self.condition(test) for test in tests if not _equates_columns(test)]:
+        tests = conjuncts(join.args["on"]) if join.args.get("on") else ()
+        conditions = [
+            self.condition(test)
+            for test in tests
+            if not isinstance(test, exp.EQ) or {type(test.left), type(test.right)} != {exp.Column}
+        ]
+        if conditions:
             name += f" (where {' and '.join(conditions)})"
         return f"{name} (where there are any)" if join.side else name
 
@@ -180,11 +178,10 @@ class _Select:
             return f"different {_listed([self.name(each) for each in node.expressions])}"
         if isinstance(node, exp.Count):
             _only(node, "this", "big_int")
-            counted = (
-                "rows" if isinstance(node.this, (exp.Star, exp.Literal)) else self.name(node.this)
-            )
-            with_ = isinstance(node.this, (exp.Star, exp.Literal, exp.Distinct))
-            return f"the number of {'' if with_ else 'rows with '}{counted}"
+            if isinstance(node.this, (exp.Star, exp.Literal)):
+                return "the number of rows"
+            rows = "" if isinstance(node.this, exp.Distinct) else "rows with "
+            return f"the number of {rows}{self.name(node.this)}"
         if isinstance(node, _ARITHMETIC):
             return f"{self.name(node.left)} {_WORDS[type(node)]} {self.name(node.right)}"
         if isinstance(node, exp.Subquery):
@@ -205,11 +202,11 @@ class _Select:
     def condition(self, node: Node, no: str = "") -> str:
         """What must hold; `no` is "not " where it must not."""
         if isinstance(node, exp.Connector):
-            parts = [(part, self.condition(part)) for part in node.flatten()]
-            said = (
-                f"({text})" if isinstance(part, exp.Connector) else text for part, text in parts
-            )
-            return f" {node.key} ".join(said)
+            texts = []
+            for part in node.flatten():
+                text = self.condition(part)
+                texts.append(f"({text})" if isinstance(part, exp.Connector) else text)
+            return f" {node.key} ".join(texts)
         if isinstance(node, exp.Paren):
             return self.condition(node.this)
         if isinstance(node, exp.Not):
@@ -230,9 +227,8 @@ class _Select:
             said = f"{_WORDS[type(node)]} {no}{self.name(node.right)}"
         elif isinstance(node, exp.Between):
             _only(node, "this", "low", "high", "negate")
-            said = (
-                f"is {no}between {self.name(node.args['low'])} and {self.name(node.args['high'])}"
-            )
+            low, high = self.name(node.args["low"]), self.name(node.args["high"])
+            said = f"is {no}between {low} and {high}"
         elif isinstance(node, exp.In):
             _only(node, "this", "expressions", "query", "negate")
             query, values = node.args.get("query"), map(self.name, node.expressions)
@@ -243,18 +239,15 @@ class _Select:
         return f"{self.name(node.this)} {said}"
 
 
-def _equates_columns(test: Node) -> bool:
-    sides = (test.left, test.right) if isinstance(test, exp.EQ) else (test,)
-    return all(isinstance(side, exp.Column) for side in sides)
-
-
 def _like(pattern: Node, no: str) -> str:
     """%x% contains, x% begins with, %x ends with."""
     text = pattern.this if isinstance(pattern, exp.Literal) else ""
     inner = text.strip("%")
     if not inner or "%" in inner or "_" in inner:
         return f"is {no}like {_verbatim(pattern)}"
-    verb, rest = _PATTERNS[text.startswith("%"), text.endswith("%")]
+    open_ends = text[0] == "%", text[-1] == "%"
+    verb = ("equal", "begin", "end", "contain")[2 * open_ends[0] + open_ends[1]]
+    rest = " with" if sum(open_ends) == 1 else ""
     return f"{f'does not {verb}' if no else f'{verb}s'}{rest} '{inner}'"
 
 
@@ -354,23 +347,19 @@ def _label(tree: exp.Select, node: Node, name: str, schema: Schema) -> str:
         words = _Select(tree).name(node).removeprefix("the ")
     except _FAILURES:
         return name
-    return (
-        name
-        if words == node.sql("sqlite", comments=False)
-        else _spaced(words[0].upper() + words[1:])
-    )
+    same = words == node.sql(dialect="sqlite", comments=False)
+    return name if same else _spaced(words[:1].upper() + words[1:])
 
 
 def _counted_table(tree: exp.Select, node: exp.Count, schema: Schema) -> str:
     """The table whose rows are counted: the one whose keys lead to all the others, else ""."""
     tables = {e.alias_or_name.lower(): e.name for e, _ in entries(tree) if isinstance(e, exp.Table)}
-    names = {name.lower(): name for name in tables.values()}
+    names = {name.lower() for name in tables.values()}
     if isinstance(node.this, exp.Column):
-        alone = next(iter(tables.values())) if len(tables) == 1 else ""
-        owner = tables.get(node.this.table.lower(), alone)
-        table = schema.table(owner)
+        alone = min(tables.values()) if len(tables) == 1 else ""
+        table = schema.table(tables.get(node.this.table.lower(), alone))
         column = table.column(node.this.name) if table else None
-        return owner if column is not None and column.primary_key else ""
+        return table.name if table and column and column.primary_key else ""
     if not isinstance(node.this, (exp.Star, exp.Literal)):
         return ""
     referenced = {
