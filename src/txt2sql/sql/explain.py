@@ -357,9 +357,10 @@ def _counted_table(tree: exp.Select, node: exp.Count, schema: Schema) -> str:
     names = {name.lower() for name in tables.values()}
     if isinstance(node.this, exp.Column):
         alone = min(tables.values()) if len(tables) == 1 else ""
-        table = schema.table(tables.get(node.this.table.lower(), alone))
+        owner = tables.get(node.this.table.lower(), alone)
+        table = schema.table(owner)
         column = table.column(node.this.name) if table else None
-        return table.name if table and column and column.primary_key else ""
+        return owner if column is not None and column.primary_key else ""
     if not isinstance(node.this, (exp.Star, exp.Literal)):
         return ""
     referenced = {
