@@ -15,8 +15,6 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache, reduce
-from typing import NamedTuple
-
 import sqlglot
 from sqlglot import exp
 
@@ -25,6 +23,7 @@ from txt2sql.sql.sources import Node
 
 _FUNCTIONS = frozenset({"date", "datetime", "time", "julianday", "unixepoch", "strftime"})
 _SHIFT = re.compile(r"([+-]?)\s*(\d+)\s+(day|month|year|hour|minute|second)s?$")
+_HOURS = re.compile(r"(hour|minute|second)s?$")
 _START = re.compile(r"start of (day|month|year)$")
 _WEEKDAY = re.compile(r"weekday ([0-6])(?:\.0)?$")
 _ZONES = {"localtime", "utc"}
@@ -87,38 +86,28 @@ def _parsed(template: str, dialect: str) -> Node:
     return sqlglot.parse_one(template, read=dialect)
 
 
-class _Call(NamedTuple):
-    """A `moment` of None is now."""
-
-    function: str
-    moment: Node | None
-    modifiers: tuple[str, ...]
-    format: str = ""
-
-
 class _Unlike(Exception):
     """Nothing in the other engine says the same."""
 
 
 def date(node: Node, resolver: Resolver) -> Node | None:
     """What a call of a date function is in the dialect; None for what is none, or cannot be said."""
-    call, dialect = _call(node), resolver.dialect
-    if call is None:
+    dialect, (name, moment, modifiers, form) = resolver.dialect, _call(node)
+    if not name:
         return None
+    whole_days = name == "date" and not any(_HOURS.search(each) for each in modifiers)
     try:
-        moment = _moment(call, dialect)
-        if call.function == "strftime":
-            return _formatted(call.format, moment, dialect)
+        at = _moment(moment, modifiers, "date" if whole_days else "datetime", dialect)
+        if name == "strftime":
+            return _formatted(form, at, dialect)
     except _Unlike:
         return None
-    if call.function in ("julianday", "unixepoch"):
-        return filled(
-            _FORMS["%J" if call.function == "julianday" else "%s"][dialect], dialect, moment
-        )
-    if call.function == "time":
-        return exp.cast(exp.cast(moment, "datetime") if call.moment is None else moment, "time")
-    is_date = isinstance(moment, exp.CurrentDate) or moment.is_type("date")
-    return moment if call.function == "datetime" or is_date else exp.cast(moment, "date")
+    if name in ("julianday", "unixepoch"):
+        return filled(_FORMS["%J" if name == "julianday" else "%s"][dialect], dialect, at)
+    if name == "time":
+        return exp.cast(exp.cast(at, "datetime") if moment is None else at, "time")
+    is_date = isinstance(at, exp.CurrentDate) or at.is_type("date")
+    return at if name == "datetime" or is_date else exp.cast(at, "date")
 
 
 def digits(node: Node) -> bool:
@@ -126,12 +115,12 @@ def digits(node: Node) -> bool:
     while isinstance(node, (exp.Paren, exp.Min, exp.Max)):
         node = node.this
     if isinstance(node, exp.Substring):  # substr(order_date, 1, 4)
-        return isinstance(node.this, exp.Cast) or _call(node.this) is not None
-    call = _call(node)
-    return call is not None and call.format in _DIGITS
+        return isinstance(node.this, exp.Cast) or _call(node.this)[0] != ""
+    return _call(node)[3] in _DIGITS
 
 
-def _call(node: Node) -> _Call | None:
+def _call(node: Node) -> tuple[str, Node | None, list[str], str]:
+    """(function, time value or None for now, modifiers, format); the function is "" for what is none."""
     name, arguments = "", []
     if isinstance(node, exp.Anonymous):
         name, arguments = node.name.lower(), list(node.expressions)
@@ -145,31 +134,28 @@ def _call(node: Node) -> _Call | None:
     if name == "strftime" and arguments and isinstance(arguments[0], exp.Literal):
         form, arguments = arguments[0].name, arguments[1:]
     modifiers = arguments[1:]
-    if name not in _FUNCTIONS or (name == "strftime" and not form):
-        return None
-    if not all(isinstance(each, exp.Literal) and each.is_string for each in modifiers):
-        return None
+    literal = all(isinstance(each, exp.Literal) and each.is_string for each in modifiers)
+    if name not in _FUNCTIONS or (name == "strftime" and not form) or not literal:
+        return "", None, [], ""
     moment = arguments[0] if arguments else None
     if isinstance(moment, exp.Literal) and moment.name.lower() == "now":
         moment = None
-    return _Call(name, moment, tuple(each.name.lower().strip() for each in modifiers), form)
+    return name, moment, [each.name.lower().strip() for each in modifiers], form
 
 
-def _moment(call: _Call, dialect: str) -> Node:
-    """The moment of a call; as a DATE where only whole days count."""
-    modifiers = [each for each in call.modifiers if each not in _ZONES]
-    if call.moment is not None and len(modifiers) < len(call.modifiers):
+def _moment(value: Node | None, modifiers: list[str], unit: str, dialect: str) -> Node:
+    """The moment of a call, as a DATE or TIMESTAMP."""
+    steps = [each for each in modifiers if each not in _ZONES]
+    if value is not None and len(steps) < len(modifiers):
         raise _Unlike  # the zone of the values is not known
-    by_hours = any(re.search(r"(hour|minute|second)s?$", each) for each in modifiers)
-    unit = "date" if call.function == "date" and not by_hours else "datetime"
-    if "unixepoch" in modifiers[:1] and call.moment is not None:
-        moment = _as(filled(_FORMS["unixepoch"][dialect], dialect, call.moment), unit)
-        modifiers = modifiers[1:]
-    elif call.moment is None:
+    if value is None:
         moment = exp.CurrentDate() if unit == "date" else exp.CurrentTimestamp()
+    elif steps and steps[0] == "unixepoch":
+        moment = _as(filled(_FORMS["unixepoch"][dialect], dialect, value), unit)
+        steps = steps[1:]
     else:
-        moment = exp.cast(call.moment.copy(), unit)
-    for modifier in modifiers:
+        moment = exp.cast(value.copy(), unit)
+    for modifier in steps:
         moment = _moved(moment, modifier, unit, dialect)
     return moment
 

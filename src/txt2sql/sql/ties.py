@@ -55,7 +55,7 @@ def with_order_keys(gold_sql: str) -> TieQuery | None:
         tokens = _SQLITE.tokenize(gold_sql)
         trees = [tree for tree in _SQLITE.parser().parse(tokens, gold_sql) if tree is not None]
         return _with_keys(gold_sql, tokens, *trees)
-    except (SqlglotError, RecursionError, TypeError, ValueError):
+    except (SqlglotError, RecursionError, LookupError, TypeError, ValueError):
         return None
 
 
@@ -72,9 +72,12 @@ def _with_keys(sql: str, tokens: Sequence[Any], tree: Node) -> TieQuery:
         depth += kind == "L_PAREN"
     start = kinds.index("SELECT") + 1
     start += kinds[start] in ("DISTINCT", "ALL")
-    clause = next(i for i in range(start, len(kinds)) if kinds[i] in _CLAUSES and kinds[i - 1] != "DISTINCT")  # fmt: skip
+    clause = start + 1  # FROM, but that of IS DISTINCT FROM
+    while kinds[clause] not in _CLAUSES or kinds[clause - 1] == "DISTINCT":
+        clause += 1
     by = kinds.index("ORDER_BY", clause)
-    end = next((i for i in range(by, len(kinds)) if kinds[i] in ("LIMIT", "SEMICOLON")), len(kinds))
+    ends = (i for i in range(by, len(kinds)) if kinds[i] in ("LIMIT", "SEMICOLON"))
+    end = next(ends, len(kinds))
 
     items = []
     for node, (first, last) in zip(tree.expressions, _parts(kinds, start, clause), strict=True):
@@ -86,21 +89,17 @@ def _with_keys(sql: str, tokens: Sequence[Any], tree: Node) -> TieQuery:
         if last - first > 2 and tokens[last - 2].text.upper() == "NULLS":
             last -= 2
         last -= kinds[last - 1] in ("ASC", "DESC")
-        keys.append(
-            _key(term.this, sql[tokens[first].start : tokens[last - 1].end + 1], sql, items)
-        )
-    if tree.args.get("distinct") and not {_plain(k) for k, _ in keys} <= {
-        _plain(i) for i, _ in items
-    }:
+        text = sql[tokens[first].start : tokens[last - 1].end + 1]
+        keys.append(_key(term.this, text, sql, items))
+    selected = {_plain(item) for item, _ in items}
+    if tree.args.get("distinct") and any(_plain(key) not in selected for key, _ in keys):
         raise _NotPlain
     columns = "".join(f', {text} AS "{_KEY}{i}"' for i, (_, text) in enumerate(keys, 1))
     where = tokens[clause].start
     shown = f"{sql[:where]}{columns} {sql[where : tokens[end - 1].end + 1]}"
     limit, offset = (tree.args.get(name) for name in ("limit", "offset"))
-    unlimited = limit is None or isinstance(limit.expression, exp.Neg)
-    return TieQuery(
-        shown, len(keys), _number(offset) if offset else 0, None if unlimited else _number(limit)
-    )
+    rows = None if limit is None or isinstance(limit.expression, exp.Neg) else _number(limit)
+    return TieQuery(shown, len(keys), _number(offset) if offset else 0, rows)
 
 
 def _parts(kinds: Sequence[str], start: int, end: int) -> list[tuple[int, int]]:
