@@ -22,6 +22,7 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
 from hashlib import blake2b
+from itertools import accumulate
 
 from sqlglot import MappingSchema, exp, parse
 from sqlglot.optimizer.qualify import qualify
@@ -50,11 +51,8 @@ def clause_items(sql: str, schema: Schema) -> Items | None:
 
     The counter is shared between callers: do not change it.
     """
-    depth = deepest = 0
-    for bracket in re.findall(r"[()]", sql[:_MAX_CHARS]):
-        depth += 1 if bracket == "(" else -1
-        deepest = max(deepest, depth)
-    if len(sql) > _MAX_CHARS or deepest > _MAX_DEPTH or "\0" in sql:
+    steps = (1 if bracket == "(" else -1 for bracket in re.findall(r"[()]", sql[:_MAX_CHARS]))
+    if len(sql) > _MAX_CHARS or max(accumulate(steps), default=0) > _MAX_DEPTH or "\0" in sql:
         return None
     try:
         trees = [tree for tree in parse(sql, read="sqlite") if tree is not None]
@@ -96,7 +94,8 @@ class _Query:
     """
 
     def __init__(self, outer: _Query | None, backwards: bool) -> None:
-        self.outer, self.backwards = outer, backwards
+        self.backwards = backwards
+        self.outwards: list[_Query] = [self, *(outer.outwards if outer else ())]
         self.sources: dict[str, tuple[str, dict[str, str]]] = {}
         self.ctes: dict[str, _Query] = {}
         self.items: Items = Counter()
@@ -108,12 +107,6 @@ class _Query:
     def name(self) -> str:
         """All its items in one text."""
         return _short(f"({_whole(self.items)})")
-
-    def outwards(self) -> Iterator[_Query]:
-        query: _Query | None = self
-        while query is not None:
-            yield query
-            query = query.outer
 
     def below(self, node: Node) -> _Query:
         """A query inside this one."""
@@ -135,9 +128,9 @@ class _Query:
             raise ValueError(f"not a query: {node.key}")
         for place, key in enumerate(_parts(node, "order"), 1):
             direction = "desc" if key.args.get("desc") else "asc"
-            usual = bool(key.args.get("nulls_first")) is not bool(key.args.get("desc"))
-            nulls = "" if usual else " nulls other"
-            self.add("order", key.this, f"{place}: ", f" {direction}{nulls}")
+            if bool(key.args.get("nulls_first")) is bool(key.args.get("desc")):
+                direction += " nulls other"
+            self.add("order", key.this, f"{place}: ", f" {direction}")
         for clause in ("limit", "offset"):
             if given := node.args.get(clause):
                 self.add(clause, given.expression)
@@ -170,15 +163,14 @@ class _Query:
         ]
         conditions: list[tuple[Node, str]] = []
         for i, (entry, join, inner) in enumerate(listed):
-            count, number = names.count(names[i]), names[: i + 1].count(names[i])
-            number = count + 1 - number if self.backwards else number
-            name = names[i] if count == 1 else f"{names[i]}#{number}"
-            outputs = inner.outputs if inner else {}
-            qualified = {column: f"{name}.{text}" for column, text in outputs.items()}
-            self.sources[entry.alias_or_name.lower()] = (name, qualified)
+            number = (names[i:] if self.backwards else names[: i + 1]).count(names[i])
+            name = names[i] if names.count(names[i]) == 1 else f"{names[i]}#{number}"
             self.items["from", names[i]] += 1
+            outputs: dict[str, str] = {}
             if inner:
+                outputs = {column: f"{name}.{text}" for column, text in inner.outputs.items()}
                 self.include(f"from {name}", inner)
+            self.sources[entry.alias_or_name.lower()] = (name, outputs)
             clause = "where"
             if join is not None and (join.side or join.method):
                 clause = f"{join.method} {join.side} join {name}".lower().strip()
@@ -191,8 +183,8 @@ class _Query:
         """The query that an entry of FROM stands for, None for a table."""
         if isinstance(entry, exp.Subquery):
             return self.below(entry)
-        ctes = (each.ctes.get(entry.name.lower()) for each in self.outwards() if not entry.db)
-        return next((each for each in ctes if each is not None), None)
+        ctes = (each.ctes.get(entry.name.lower()) for each in self.outwards if not entry.db)
+        return next(filter(None, ctes), None)
 
     def set_operation(self, node: Node) -> None:
         """UNION and INTERSECT have sides in any order, so each side is one item as a whole too."""
@@ -213,8 +205,10 @@ class _Query:
 
     def add(self, clause: str, node: Node, before: str = "", after: str = "") -> str:
         """Add the item of an expression, and under its name those of the subqueries in it."""
-        self.inner = []
-        text = self.position(node, clause) or self.text(node)
+        self.inner, text = [], ""
+        if clause in ("group", "order") and isinstance(node, exp.Literal) and node.name.isdecimal():
+            text = dict(enumerate(self.selected, 1)).get(int(node.name), "")
+        text = text or self.text(node)
         self.items[clause, _short(before + text + after)] += 1
         for number, each in enumerate(self.inner, 1):
             self.include(f"{clause} {text} {number}", each)
@@ -271,20 +265,13 @@ class _Query:
     def column(self, node: Node) -> str:
         """A column by the name of its source; or the select item, or the string, that it is."""
         name, table = node.name.lower(), node.table.lower()
-        for around in self.outwards():
+        for around in self.outwards:
             if table in around.sources:
                 source, outputs = around.sources[table]
                 return outputs.get(name) or f"{source}.{name}"
         if name in self.outputs:
             return self.outputs[name]
         return _string(node.this.meta["written"]) if node.this.args.get("quoted") else name
-
-    def position(self, node: Node, clause: str) -> str | None:
-        """The select item that a key like `2` stands for."""
-        if clause in ("group", "order") and isinstance(node, exp.Literal) and node.name.isdecimal():
-            place = int(node.name) - 1
-            return self.selected[place] if 0 <= place < len(self.selected) else None
-        return None
 
     def joins(self, node: Node) -> bool:
         """Whether it equates columns of two sources of this very FROM."""

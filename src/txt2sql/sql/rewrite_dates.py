@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache, reduce
+
 import sqlglot
 from sqlglot import exp
 
