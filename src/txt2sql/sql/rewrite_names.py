@@ -15,7 +15,7 @@ from itertools import count
 
 from sqlglot import Dialect, exp
 
-from txt2sql.sql.resolve import BOOLEAN, INTEGER, NUMBER, UNKNOWN, Resolver, projections
+from txt2sql.sql.resolve import BOOLEAN, INTEGER, NUMBER, UNKNOWN, Meaning, Resolver, projections
 from txt2sql.sql.rewrite_dates import filled
 from txt2sql.sql.sources import Node
 from txt2sql.types import Table
@@ -123,12 +123,7 @@ def spelled_columns(column: Node, resolver: Resolver) -> None:
     """Names as the schema spells them, in quotes where the engine needs them."""
     meaning = resolver.find(column)
     if meaning is not None and isinstance(column.this, exp.Identifier):
-        origin = meaning
-        while isinstance(origin.projection, exp.Column):  # a column that is handed on as it is
-            inner = resolver.find(origin.projection)
-            if inner is None or inner.projection is origin.projection:
-                break
-            origin = inner
+        origin = _origin(meaning, resolver)
         if origin.column is not None:
             _spell(column.this, origin.name, resolver)
         elif isinstance(meaning.projection, exp.Alias):
@@ -140,6 +135,13 @@ def spelled_columns(column: Node, resolver: Resolver) -> None:
             if isinstance(source, Table) and name == column.table.lower() == source.name.lower():
                 _spell(column.args["table"], source.name, resolver)
         select = select.find_ancestor(exp.Select)
+
+
+def _origin(meaning: Meaning, resolver: Resolver) -> Meaning:
+    """Where a column that is handed on as it is comes from."""
+    column = meaning.projection
+    inner = resolver.find(column) if isinstance(column, exp.Column) else None
+    return meaning if inner is None else _origin(inner, resolver)
 
 
 def spelled_tables(table: Node, resolver: Resolver) -> None:
