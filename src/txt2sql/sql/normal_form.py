@@ -50,7 +50,9 @@ def canonical_sql(sql: str, schema: Schema) -> str:
         return text
     try:
         _Rewriter(names).rewrite()
-        canonical = _Generator(dialect="sqlite", comments=False).generate(names.tree, copy=False)
+        canonical: str = _Generator(dialect="sqlite", comments=False).generate(
+            names.tree, copy=False
+        )
         parse_one(canonical, read="sqlite")
     except (_Doubt, SqlglotError, RecursionError, ValueError):
         return text
@@ -77,8 +79,8 @@ class _Rewriter:
             self.owners |= {id(column): scope.sources[number] for column, number in scope.resolved}
         for fault in names.faults:  # nothing is called so: SQLite takes it for text
             if fault.problem.kind is Kind.QUOTED_TEXT:
-                around = fault.scope.outwards() if fault.scope else ()
-                if any(source.table is None for scope in around for source in scope.sources):
+                scopes = fault.scope.outwards() if fault.scope else ()
+                if any(source.table is None for scope in scopes for source in scope.sources):
                     raise _Doubt  # "count(*)" may be the name of an output
                 fault.node.replace(exp.Literal.string(fault.node.name))
         by_select = {id(scope.select): scope for scope in self.scopes}
@@ -86,10 +88,10 @@ class _Rewriter:
             home = node.find_ancestor(exp.Select, exp.SetOperation)
             if isinstance(home, exp.SetOperation):
                 _spell_output(node, home)
-            elif scope := by_select.get(id(home)):
-                self.columns[scope].append(node)
+            elif around := by_select.get(id(home)):
+                self.columns[around].append(node)
                 if id(node) not in self.owners:
-                    self.owners[id(node)] = _owner(node, scope)
+                    self.owners[id(node)] = _owner(node, around)
 
     def rewrite(self) -> None:
         self.name_sources()
@@ -213,8 +215,8 @@ class _Rewriter:
         for i, condition in conditions.items():
             joins[i].set("on", exp.and_(*condition, copy=False, wrap=False))
             joins[i].set("kind", None)
-        condition = exp.and_(*rest, copy=False, wrap=False) if rest else None
-        select.set("where", exp.Where(this=condition) if rest else None)
+        left = exp.Where(this=exp.and_(*rest, copy=False, wrap=False)) if rest else None
+        select.set("where", left)
 
     def ends(self, node: Node, order: dict[Source, int]) -> tuple[int, int] | None:
         """The positions of the two sources whose columns are equated, else None."""

@@ -149,6 +149,7 @@ def _moment(value: Node | None, modifiers: list[str], unit: str, dialect: str) -
     steps = [each for each in modifiers if each not in _ZONES]
     if value is not None and len(steps) < len(modifiers):
         raise _Unlike  # the zone of the values is not known
+    moment: Node
     if value is None:
         moment = exp.CurrentDate() if unit == "date" else exp.CurrentTimestamp()
     elif steps and steps[0] == "unixepoch":

@@ -75,12 +75,12 @@ def aliases_in_conditions(node: Node, resolver: Resolver) -> Node | None:
     In an ORDER BY, only where it stands inside an expression. In a HAVING, MySQL has it the other way
     round: it takes the alias, and not what that stands for.
     """
-    mysql = resolver.dialect == "mysql"
+    mysql, select = resolver.dialect == "mysql", node.parent
     if isinstance(node, exp.Having):
-        for item in node.parent.expressions if mysql else ():
+        for item in select.expressions if mysql and select else ():
             if isinstance(item, exp.Alias) and not item.find(exp.AggFunc):
                 for same in list(node.find_all(type(item.this))):
-                    if same == item.this and same.find_ancestor(exp.Select) is node.parent:
+                    if same == item.this and same.find_ancestor(exp.Select) is select:
                         same.replace(exp.column(item.args["alias"].copy()))
         return None
     item = _projection(node)

@@ -84,16 +84,17 @@ def _read(sql: str, table: Table) -> Sketch:
     if len(trees) != 1 or any(token.comments for token in tokens):
         raise _NoSketch
     (tree,) = trees
-    item, source, where = tree.expressions, tree.args.get("from_"), tree.args.get("where")
     _only(tree, exp.Select, "expressions", "from_", "where")
-    _only(source and source.this, exp.Table, "this", "alias")
+    item, from_, where = tree.expressions, tree.args.get("from_"), tree.args.get("where")
+    source: Node = from_.this if from_ else None
+    _only(source, exp.Table, "this", "alias")
     for name in tree.find_all(exp.Identifier):
         if not name.quoted and name.name.lower() in RESERVED:
             raise _NoSketch
-    if len(item) != 1 or source.this.name.lower() != table.name.lower():
+    if len(item) != 1 or source.name.lower() != table.name.lower():
         raise _NoSketch
     columns = {column.name.lower(): position for position, column in enumerate(table.columns)}
-    qualifiers = ("", source.this.alias_or_name.lower())
+    qualifiers = ("", source.alias_or_name.lower())
 
     def operand(node: Node) -> tuple[int | None, Any]:
         """(column, None) or (None, value)."""
@@ -113,15 +114,16 @@ def _read(sql: str, table: Table) -> Sketch:
     sel, _ = operand(selected)
     if sel is None:
         raise _NoSketch
-    conds = []
+    conds: list[tuple[int, int, Any]] = []
     for condition in conjuncts(where.this) if where else ():
         operator = _OPERATORS.index(type(condition))
         (left, value), (right, other) = operand(condition.this), operand(condition.expression)
-        if (left is None) == (right is None):
+        if left is not None and right is None:
+            conds.append((left, operator, other))
+        elif left is None and right is not None:
+            conds.append((right, _FLIPPED[operator], value))
+        else:
             raise _NoSketch  # two columns, or none
-        conds.append(
-            (left, operator, other) if right is None else (right, _FLIPPED[operator], value)
-        )
     return Sketch(sel, agg, tuple(conds))
 
 
