@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Iterator
-from itertools import count
 
 from sqlglot import Dialect, exp
+from sqlglot.helper import find_new_name
 
 from txt2sql.sql.resolve import BOOLEAN, INTEGER, NUMBER, UNKNOWN, Meaning, Resolver, projections
 from txt2sql.sql.rewrite_dates import filled
@@ -98,12 +98,14 @@ def aliases_in_conditions(node: Node, resolver: Resolver) -> Node | None:
 def subqueries(query: Node, resolver: Resolver) -> None:
     """A derived table has a name; a subquery for one value gives one row; MySQL takes no LIMIT in IN."""
     parent, inner = query.parent, query.this
+    taken = {other.alias for other in query.root().find_all(exp.Subquery)}
     if isinstance(parent, (exp.From, exp.Join)):
         if not query.alias:
-            query.set("alias", exp.TableAlias(this=exp.to_identifier(_free(query, "derived"))))
+            name = exp.to_identifier(find_new_name(taken, "derived_1"))
+            query.set("alias", exp.TableAlias(this=name))
     elif isinstance(parent, exp.In):
         if resolver.dialect == "mysql" and inner.args.get("limit"):
-            derived = inner.subquery(_free(query, "limited"))
+            derived = inner.subquery(find_new_name(taken, "limited_1"))
             query.set("this", exp.select("*").from_(derived))
     elif isinstance(inner, exp.Select) and not isinstance(
         parent, (exp.SetOperation, exp.Exists, exp.CTE, exp.Subquery, type(None))
@@ -111,12 +113,6 @@ def subqueries(query: Node, resolver: Resolver) -> None:
         aggregated = any(item.find(exp.AggFunc) for item in inner.expressions)
         if not inner.args.get("limit") and (inner.args.get("group") or not aggregated):
             inner.limit(1, copy=False)
-
-
-def _free(query: Node, name: str) -> str:
-    """A name that no derived table has."""
-    taken = {other.alias for other in query.root().find_all(exp.Subquery)}
-    return next(free for i in count(1) if (free := f"{name}_{i}") not in taken)
 
 
 def spelled_columns(column: Node, resolver: Resolver) -> None:

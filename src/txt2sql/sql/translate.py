@@ -29,10 +29,7 @@ from txt2sql.types import Schema
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?:[ T]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?$")
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.NullSafeEQ, exp.NullSafeNEQ)
-_BOOLEANS = {
-    **dict.fromkeys("1 true t yes y".split(), 1),
-    **dict.fromkeys("0 false f no n".split(), 0),
-}
+_TRUE, _FALSE = ("1", "true", "t", "yes", "y"), ("0", "false", "f", "no", "n")
 
 
 def comparisons(node: Node, resolver: Resolver) -> None:
@@ -61,10 +58,10 @@ def _alike(node: Node, other: Node, resolver: Resolver) -> None:
             kind = TEXT
         if kind == TEXT and not other.is_string and not isinstance(node, exp.Literal):
             other.replace(exp.Literal.string(other.name))
-        elif kind == BOOLEAN and other.name.lower() in _BOOLEANS:
-            value = _BOOLEANS[other.name.lower()]
-            number = exp.Literal.number(value)
-            other.replace(number if resolver.dialect == "mysql" else exp.Boolean(this=bool(value)))
+        elif kind == BOOLEAN and other.name.lower() in _TRUE + _FALSE:
+            true = other.name.lower() in _TRUE
+            number = exp.Literal.number(int(true))
+            other.replace(number if resolver.dialect == "mysql" else exp.Boolean(this=true))
         return
     unlike = resolver.kind(other)
     if resolver.dialect == "mysql" or isinstance(node, exp.Literal):
