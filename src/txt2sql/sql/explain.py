@@ -25,28 +25,37 @@ from txt2sql.sql.sources import Node, conjuncts, entries
 from txt2sql.types import Schema
 
 _MAX_CHARS, _MAX_SENTENCE, _MAX_PART = 5_000, 400, 60
-_WORDS: dict[Any, str] = {
-    exp.EQ: "is",
-    exp.Is: "is",
-    exp.NEQ: "is not",
-    exp.GT: "is more than",
-    exp.GTE: "is at least",
-    exp.LT: "is less than",
-    exp.LTE: "is at most",
-    exp.Avg: "the average",
-    exp.Sum: "the sum of",
-    exp.Min: "the smallest",
-    exp.Max: "the largest",
-    exp.Add: "plus",
-    exp.Sub: "minus",
-    exp.Mul: "times",
-    exp.Div: "divided by",
+_SETS = {
     exp.Union: "together with",
     exp.Except: "but without",
     exp.Intersect: "and of that only what is also in",
 }
-_COMPARISONS = (exp.EQ, exp.Is, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE)
-_ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Div)
+_FORMS: dict[Any, str] = {
+    exp.EQ: "{this} is {no}{expression}",
+    exp.Is: "{this} is {no}{expression}",
+    exp.NEQ: "{this} is not {no}{expression}",
+    exp.GT: "{this} is more than {no}{expression}",
+    exp.GTE: "{this} is at least {no}{expression}",
+    exp.LT: "{this} is less than {no}{expression}",
+    exp.LTE: "{this} is at most {no}{expression}",
+    exp.Between: "{this} is {no}between {low} and {high}",
+    exp.In: "{this} is {no}one of {expressions}",
+    exp.Exists: "there is {no}{this}",
+    exp.Count: "the number of rows with {this}",
+    exp.Avg: "the average {this}",
+    exp.Sum: "the sum of {this}",
+    exp.Min: "the smallest {this}",
+    exp.Max: "the largest {this}",
+    exp.Distinct: "different {expressions}",
+    exp.Add: "{this} plus {expression}",
+    exp.Sub: "{this} minus {expression}",
+    exp.Mul: "{this} times {expression}",
+    exp.Div: "{this} divided by {expression}",
+    exp.Paren: "{this}",
+}
+"""How a node is said; one with a part that has no place here is not."""
+_NEGATED = (exp.In, exp.Like, exp.ILike, exp.Between, exp.Is, exp.Exists)
+_UNSAID = {"negate", "big_int", "typed", "safe"}
 _CLAUSES = "expressions from_ joins where group having order limit offset distinct".split()
 _PARTS_OF_DATES = {"%Y": "Year", "%Y-%m": "Month", "%m": "Month", "%Y-%m-%d": "Day", "%d": "Day"}
 _WRAPPERS = (exp.Round, exp.Cast, exp.Paren, exp.TsOrDsToTimestamp, exp.TsOrDsToDate)
@@ -72,7 +81,7 @@ def _query(tree: Node) -> str:
     tree = tree.unnest()
     if isinstance(tree, exp.SetOperation):
         _only(tree, "this", "expression", "distinct", "order", "limit", "offset")
-        word = _WORDS[type(tree)]
+        word = _SETS[type(tree)]
         return f"{_query(tree.left)}, {word} {_phrase(tree.right)}{_order(tree, _verbatim)}"
     if not isinstance(tree, exp.Select) or not tree.expressions:
         raise _Tangled
@@ -105,7 +114,7 @@ class _Select:
         only = self.columns[0].unalias()
         if len(self.columns) > 1 or self.tree.args.get("group") or not isinstance(only, exp.Count):
             return f"shows {self.phrase()}"
-        return f"counts the {self.name(only).removeprefix('the number of ')}{self.rest()}"
+        return f"counts the {self.say(only).removeprefix('the number of ')}{self.rest()}"
 
     def phrase(self) -> str:
         if len(self.columns) == 1 and isinstance(self.columns[0], exp.Star):
@@ -119,19 +128,19 @@ class _Select:
 
     def column(self, column: Node) -> str:
         name = column.alias if isinstance(column, exp.Alias) else ""
-        shown = self.name(column.unalias())
+        shown = self.say(column.unalias())
         return f"{shown} (as {name})" if name and name.lower() not in shown.lower() else shown
 
     def rest(self) -> str:
         """All that follows the columns."""
         tree, text = self.tree, f" of {_listed(self.sources)}" if self.sources else ""
         if where := tree.args.get("where"):
-            text += f" where {self.condition(where.this)}"
+            text += f" where {self.say(where.this)}"
         if group := tree.args.get("group"):
             _only(group, "expressions")
             text += f", for each {_listed([self.key(each) for each in group.expressions])}"
         if having := tree.args.get("having"):
-            text += f"; only where {self.condition(having.this)}"
+            text += f"; only where {self.say(having.this)}"
         return text + _order(tree, self.key)
 
     def key(self, term: Node) -> str:
@@ -142,7 +151,7 @@ class _Select:
         elif isinstance(term, exp.Column) and not term.table:
             aliased = [column for column in self.columns if isinstance(column, exp.Alias)]
             term = next((column.this for column in aliased if column.alias == term.name), term)
-        return self.name(term)
+        return self.say(term)
 
     def source(self, entry: Node, join: Node | None) -> str:
         """Rows that belong together by columns need no words; any other condition does."""
@@ -160,7 +169,7 @@ class _Select:
             raise _Tangled
         tests = conjuncts(join.args["on"]) if join.args.get("on") else ()
         conditions = [
-            self.condition(test)
+            self.say(test)
             for test in tests
             if not isinstance(test, exp.EQ) or {type(test.left), type(test.right)} != {exp.Column}
         ]
@@ -168,28 +177,57 @@ class _Select:
             name += f" (where {' and '.join(conditions)})"
         return f"{name} (where there are any)" if join.side else name
 
-    def name(self, node: Node) -> str:
-        """A value: a column, a literal, an aggregate, arithmetic."""
-        if isinstance(node, exp.Paren):
-            return self.name(node.this)
+    def say(self, node: Node, no: str = "") -> str:
+        """A value, or a condition; `no` is "not " where it must not hold."""
         if isinstance(node, exp.Column):
             return self.column_name(node)
-        if isinstance(node, exp.Distinct):
-            return f"different {_listed([self.name(each) for each in node.expressions])}"
-        if isinstance(node, exp.Count):
-            _only(node, "this", "big_int")
-            if isinstance(node.this, (exp.Star, exp.Literal)):
-                return "the number of rows"
-            rows = "" if isinstance(node.this, exp.Distinct) else "rows with "
-            return f"the number of {rows}{self.name(node.this)}"
-        if isinstance(node, _ARITHMETIC):
-            return f"{self.name(node.left)} {_WORDS[type(node)]} {self.name(node.right)}"
-        if isinstance(node, exp.Subquery):
-            return f"({_phrase(node)})"
-        if type(node) in _WORDS and isinstance(node, exp.AggFunc):
-            _only(node, "this")
-            return f"{_WORDS[type(node)]} {self.name(node.this)}"
-        return _verbatim(node)
+        if isinstance(node, exp.Query):
+            return f"({_phrase(node)})" if isinstance(node, exp.Subquery) else _phrase(node)
+        if isinstance(node, exp.Connector):
+            texts = []
+            for part in node.flatten():
+                text = self.say(part)
+                texts.append(f"({text})" if isinstance(part, exp.Connector) else text)
+            return f" {node.key} ".join(texts)
+        if isinstance(node, exp.Not):
+            inner = node.this.unnest()
+            return (
+                self.say(inner, "not ")
+                if isinstance(inner, _NEGATED)
+                else f"not ({self.say(inner)})"
+            )
+        if node.args.get("negate"):
+            no = "" if no else "not "
+        if isinstance(node, (exp.Like, exp.ILike)):
+            return f"{self.say(node.this)} {_like(node.expression, no)}"
+        form, inner = _FORMS.get(type(node)), node.this
+        if form is None:
+            return _verbatim(node)
+        if isinstance(node, exp.Count) and isinstance(inner, (exp.Star, exp.Literal)):
+            return "the number of rows"
+        if isinstance(node, exp.Binary) and isinstance(node.right, exp.Null):
+            known = bool(no) != isinstance(node, exp.NEQ)
+            return f"{self.say(inner)} is {'known' if known else 'not known'}"
+        if isinstance(node, exp.Count) and isinstance(inner, exp.Distinct):
+            form = "the number of {this}"
+        elif isinstance(node, exp.In) and node.args.get("query"):
+            form = "{this} is {no}among {query}"
+        elif isinstance(node, exp.Exists):
+            no = "no " if no else ""
+        parts, word = {}, "or" if isinstance(node, exp.In) else "and"
+        for name, part in node.args.items():
+            if part and name not in _UNSAID:
+                if f"{{{name}}}" not in form:
+                    raise _Tangled
+                listed = part if isinstance(part, list) else [part]
+                parts[name] = _listed([self.part(each, node) for each in listed], word)
+        return form.format(no=no, **parts)
+
+    def part(self, part: Node, node: Node) -> str:
+        if isinstance(node, exp.In) and part.arg_key == "query":
+            return _phrase(part)
+        condition = isinstance(part, exp.Predicate) and not isinstance(node, exp.Paren)
+        return _verbatim(part) if condition else self.say(part)
 
     def column_name(self, node: exp.Column) -> str:
         if isinstance(node.this, exp.Star):
@@ -198,45 +236,6 @@ class _Select:
         if not node.table or (source is not None and len(self.aliases) == 1):
             return str(node.name)
         return f"{source.name if isinstance(source, exp.Table) else node.table}.{node.name}"
-
-    def condition(self, node: Node, no: str = "") -> str:
-        """What must hold; `no` is "not " where it must not."""
-        if isinstance(node, exp.Connector):
-            texts = []
-            for part in node.flatten():
-                text = self.condition(part)
-                texts.append(f"({text})" if isinstance(part, exp.Connector) else text)
-            return f" {node.key} ".join(texts)
-        if isinstance(node, exp.Paren):
-            return self.condition(node.this)
-        if isinstance(node, exp.Not):
-            inner = node.this.unnest()
-            if isinstance(inner, (exp.In, exp.Like, exp.ILike, exp.Between, exp.Is, exp.Exists)):
-                return self.condition(inner, "not ")
-            return f"not ({self.condition(inner)})"
-        if isinstance(node, exp.Exists):
-            return f"there is {'no ' if no else ''}{_phrase(node.this)}"
-        if node.args.get("negate"):
-            no = "" if no else "not "
-        if isinstance(node, (exp.Like, exp.ILike)):
-            return f"{self.name(node.this)} {_like(node.expression, no)}"
-        if isinstance(node, _COMPARISONS):
-            if isinstance(node.right, exp.Null):
-                known = bool(no) != isinstance(node, exp.NEQ)
-                return f"{self.name(node.left)} is {'known' if known else 'not known'}"
-            said = f"{_WORDS[type(node)]} {no}{self.name(node.right)}"
-        elif isinstance(node, exp.Between):
-            _only(node, "this", "low", "high", "negate")
-            low, high = self.name(node.args["low"]), self.name(node.args["high"])
-            said = f"is {no}between {low} and {high}"
-        elif isinstance(node, exp.In):
-            _only(node, "this", "expressions", "query", "negate")
-            query, values = node.args.get("query"), map(self.name, node.expressions)
-            among = f"among {_phrase(query)}" if query else f"one of {_listed([*values], 'or')}"
-            said = f"is {no}{among}"
-        else:
-            return _verbatim(node)
-        return f"{self.name(node.this)} {said}"
 
 
 def _like(pattern: Node, no: str) -> str:
@@ -344,7 +343,7 @@ def _label(tree: exp.Select, node: Node, name: str, schema: Schema) -> str:
         part = _PARTS_OF_DATES.get(node.text("format"))
         return _spaced(f"{part} of {column.name}") if part else name
     try:
-        words = _Select(tree).name(node).removeprefix("the ")
+        words = _Select(tree).say(node).removeprefix("the ")
     except _FAILURES:
         return name
     same = words == node.sql(dialect="sqlite", comments=False)
