@@ -233,7 +233,7 @@ class _Query:
         if isinstance(node, exp.Column):
             return self.column(node)
         if isinstance(node, exp.Literal):
-            return _string(node.name) if node.is_string else _number(node.name)
+            return _string(node.name) if node.is_string else f"{float(node.name):.15g}"
         if isinstance(node, exp.Count) and isinstance(node.this, (exp.Literal, exp.Star)):
             return "count(*)"
         if isinstance(node, exp.Connector):
@@ -294,13 +294,6 @@ def _conjuncts(node: Node) -> Iterator[Node]:
 
 def _parts(node: Node, clause: str) -> list[Node]:
     return list(node.args[clause].expressions) if node.args.get(clause) else []
-
-
-def _number(text: str) -> str:
-    try:
-        return f"{float(text):.15g}"
-    except ValueError:
-        return text
 
 
 def _string(text: str) -> str:

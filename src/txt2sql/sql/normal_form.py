@@ -75,7 +75,16 @@ class _Rewriter:
         if any(fault.problem.kind not in FORGIVEN for fault in names.faults):
             raise _Doubt
         for scope in self.scopes:
-            _check_joins(scope)
+            joins = scope.select.args.get("joins") or ()
+            if any(join.method or join.args.get("using") for join in joins):
+                raise _Doubt
+            for source in scope.sources:
+                if (
+                    source.columns is None
+                    or source.node.args.get("db")
+                    or source.node.args.get("pivots")
+                ):
+                    raise _Doubt  # a table-valued function, a table of another database
             self.owners |= {id(column): scope.sources[number] for column, number in scope.resolved}
         for fault in names.faults:  # nothing is called so: SQLite takes it for text
             if fault.problem.kind is Kind.QUOTED_TEXT:
@@ -87,7 +96,10 @@ class _Rewriter:
         for node in self.tree.find_all(exp.Column):
             home = node.find_ancestor(exp.Select, exp.SetOperation)
             if isinstance(home, exp.SetOperation):
-                _spell_output(node, home)
+                outputs = map(str.lower, home.named_selects)  # which ORDER BY names
+                if node.table or node.name.lower() not in outputs:
+                    raise _Doubt
+                _spell(node.this, node.name)
             elif around := by_select.get(id(home)):
                 self.columns[around].append(node)
                 if id(node) not in self.owners:
@@ -225,22 +237,6 @@ class _Rewriter:
         owners = [self.owners.get(id(side)) for side in (node.this, node.expression)]
         left, right = (order.get(owner, -1) if owner else -1 for owner in owners)
         return None if min(left, right) < 0 or left == right else (left, right)
-
-
-def _check_joins(scope: Scope) -> None:
-    for source in scope.sources:
-        if source.columns is None or source.node.args.get("db") or source.node.args.get("pivots"):
-            raise _Doubt  # a table-valued function, a table of another database
-    for join in scope.select.args.get("joins") or ():
-        if join.method or join.args.get("using"):
-            raise _Doubt
-
-
-def _spell_output(node: Node, compound: Node) -> None:
-    """The ORDER BY of a compound query names its outputs."""
-    if node.table or node.name.lower() not in map(str.lower, compound.named_selects):
-        raise _Doubt
-    _spell(node.this, node.name)
 
 
 def _owner(node: Node, scope: Scope) -> Source | None:

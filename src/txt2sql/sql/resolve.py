@@ -20,7 +20,7 @@ from txt2sql.types import Column, Schema, Table
 
 INTEGER, NUMBER, TEXT, TIME, BOOLEAN, UNKNOWN = "integer", "number", "text", "time", "boolean", ""
 _INTEGER = re.compile(
-    r"(?:big|small|medium|tiny|u|hu)*int(?:eger|\d)?|(?:big|small)?serial|year", re.I
+    r"((big|small|medium|tiny|u|hu)*int(eger|\d)?|(big|small)?serial|year)([( ]|$)", re.I
 )
 _DOUBLE = re.compile(r"real|double|float", re.I)
 _ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Mod, exp.Div)
@@ -99,7 +99,13 @@ class Resolver:
     def kind(self, node: Node | None) -> str:
         """The kind of values that an expression has, UNKNOWN where that is not clear."""
         if isinstance(node, exp.Column):
-            return self._column_kind(node)
+            meaning = self.find(node)
+            if meaning is None or meaning.column is None:
+                return self.kind(meaning.projection) if meaning is not None else UNKNOWN
+            kind, declared = meaning.column.type, meaning.column.declared_type
+            if kind in (NUMBER, TIME) and _INTEGER.match(declared):
+                return INTEGER
+            return kind if kind != "other" else UNKNOWN
         if isinstance(node, exp.Literal):
             whole = node.this.lstrip("-").isdigit()
             return TEXT if node.is_string else INTEGER if whole else NUMBER
@@ -120,15 +126,6 @@ class Resolver:
             function = FUNCTIONS.get(name.lower())
             return function.kind if function is not None else UNKNOWN
         return UNKNOWN
-
-    def _column_kind(self, node: exp.Column) -> str:
-        meaning = self.find(node)
-        if meaning is None or meaning.column is None:
-            return self.kind(meaning.projection) if meaning is not None else UNKNOWN
-        kind, declared = meaning.column.type, re.split(r"[( ]", meaning.column.declared_type)[0]
-        if kind in (NUMBER, TIME) and _INTEGER.fullmatch(declared):
-            return INTEGER
-        return kind if kind != "other" else UNKNOWN
 
     def is_double(self, column: exp.Column) -> bool:
         """Whether a column holds binary floating point."""

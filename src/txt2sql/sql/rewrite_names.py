@@ -166,19 +166,19 @@ def _spell(identifier: Node, name: str, resolver: Resolver) -> None:
 
 def columns_beside_aggregates(select: Node, resolver: Resolver) -> None:
     """Every column that is neither grouped nor aggregated gets an aggregate around it."""
-    aggregates = [node for node in _own(select, exp.AggFunc) if not _windowed(node)]
+    aggregates = set()
+    for node in _own(select, exp.AggFunc):
+        holder = node.parent.parent if isinstance(node.parent, exp.Filter) else node.parent
+        if not isinstance(holder, exp.Window):
+            aggregates.add(node)
     group = select.args.get("group")
     if not aggregates and group is None:
         return
     keys = [_key(select, item) for item in (group.expressions if group else ())]
-    different = set(aggregates)
-    extreme = next(iter(different)) if len(different) == 1 else None  # whose row the others are of
-    if not isinstance(extreme, (exp.Min, exp.Max)):
-        extreme = None
-    loose = [
-        each for each in _own(select, exp.Column) if not _settled(each, select, keys, resolver)
-    ]
-    for column in loose:
+    only = aggregates.pop() if len(aggregates) == 1 else None  # whose row the others are of
+    extreme = only if isinstance(only, (exp.Min, exp.Max)) else None
+    columns = list(_own(select, exp.Column))
+    for column in [each for each in columns if not _settled(each, select, keys, resolver)]:
         wrapped = _wrapped(column, extreme, resolver)
         if column.parent is select:  # an item of the select list keeps its name
             wrapped = exp.alias_(wrapped, column.name)
@@ -191,11 +191,6 @@ def _own(select: Node, kind: type[exp.Expr]) -> Iterator[Node]:
         for node in part.find_all(kind) if part is not None else ():
             if node.find_ancestor(exp.Select) is select:
                 yield node
-
-
-def _windowed(node: Node) -> bool:
-    holder = node.parent.parent if isinstance(node.parent, exp.Filter) else node.parent
-    return isinstance(holder, exp.Window)
 
 
 def _key(select: Node, item: Node) -> Node:
