@@ -1,10 +1,9 @@
 """The functions that a statement may call: one table for the grammar, the guards and the translation.
 
-Every built-in function of SQLite that only computes: scalar, date, aggregate and window functions. Left
-out is what reaches outside the database (load_extension, readfile), what tells of the program instead of
-the data (changes, sqlite_version), and what only makes large values (zeroblob, randomblob). What a call
-can still make large, as replace() and printf() can, ends at the cell and memory limits of execution.
-Source: sqlite.org/lang_corefunc, lang_aggfunc, lang_datefunc, lang_mathfunc, windowfunctions, json1.
+Every built-in function of SQLite that only computes. Left out is what reaches outside the database
+(load_extension, readfile), what tells of the program instead of the data (changes, sqlite_version), and
+what only makes large values (zeroblob, randomblob). What a call can still make large, as replace() and
+printf() can, ends at the cell and memory limits of execution. Source: sqlite.org/lang_corefunc etc.
 
 >>> FUNCTIONS["round"].max_args, FUNCTIONS["sum"].aggregate, FUNCTIONS["rank"].window
 (2, True, True)
@@ -116,33 +115,25 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType({entry.name: entry for entr
 """By name, in lower case."""
 
 MYSQL_FUNCTIONS = frozenset(
-    # numbers
-    "abs acos asin atan atan2 ceil ceiling conv cos cot crc32 degrees exp floor format ln log log10 "
-    "log2 mod pi pow power radians rand round sign sin sqrt tan truncate "
-    # text
-    "ascii bin bit_length char_length character_length concat concat_ws elt field find_in_set hex "
-    "insert instr lcase left length locate lower lpad ltrim mid oct octet_length ord position quote "
-    "regexp_instr regexp_like regexp_replace regexp_substr replace reverse right rpad rtrim soundex "
-    "strcmp substr substring substring_index trim ucase unhex upper convert "
-    "md5 sha sha1 sha2 to_base64 from_base64 uuid "
-    # dates
-    "adddate addtime curdate current_date current_time current_timestamp curtime date date_add "
-    "date_format date_sub datediff day dayname dayofmonth dayofweek dayofyear from_days from_unixtime "
-    "hour last_day localtime localtimestamp makedate maketime microsecond minute month monthname now "
-    "period_add period_diff quarter sec_to_time second str_to_date subdate subtime time time_format "
-    "time_to_sec timediff timestamp timestampadd timestampdiff to_days to_seconds unix_timestamp "
-    "utc_date utc_time utc_timestamp week weekday weekofyear year yearweek "
-    # choices and conversions
-    "cast coalesce greatest if ifnull interval isnull least nullif "
-    # aggregates and windows
-    "any_value avg bit_and bit_or bit_xor count group_concat json_arrayagg json_objectagg max min std "
-    "stddev stddev_pop stddev_samp sum var_pop var_samp variance cume_dist dense_rank first_value lag "
-    "last_value lead median nth_value ntile percent_rank percentile_cont percentile_disc rank row_number "
-    # JSON
-    "json_array json_contains json_depth json_exists json_extract json_keys json_length json_object "
-    "json_query json_quote json_search json_type json_unquote json_valid json_value "
-    # words that a parenthesis may follow
-    "against binary bit decimal double integer match rollup signed unsigned".split()
+    "abs acos asin atan atan2 ceil ceiling conv cos cot crc32 degrees exp floor format ln log "
+    "log10 log2 mod pi pow power radians rand round sign sin sqrt tan truncate ascii bin "
+    "bit_length char_length character_length concat concat_ws elt field find_in_set hex insert "
+    "instr lcase left length locate lower lpad ltrim mid oct octet_length ord position quote "
+    "regexp_instr regexp_like regexp_replace regexp_substr replace reverse right rpad rtrim "
+    "soundex strcmp substr substring substring_index trim ucase unhex upper convert md5 sha sha1 "
+    "sha2 to_base64 from_base64 uuid adddate addtime curdate current_date current_time "
+    "current_timestamp curtime date date_add date_format date_sub datediff day dayname dayofmonth "
+    "dayofweek dayofyear from_days from_unixtime hour last_day localtime localtimestamp makedate "
+    "maketime microsecond minute month monthname now period_add period_diff quarter sec_to_time "
+    "second str_to_date subdate subtime time time_format time_to_sec timediff timestamp "
+    "timestampadd timestampdiff to_days to_seconds unix_timestamp utc_date utc_time utc_timestamp "
+    "week weekday weekofyear year yearweek cast coalesce greatest if ifnull interval isnull least "
+    "nullif any_value avg bit_and bit_or bit_xor count group_concat json_arrayagg json_objectagg "
+    "max min std stddev stddev_pop stddev_samp sum var_pop var_samp variance cume_dist dense_rank "
+    "first_value lag last_value lead median nth_value ntile percent_rank percentile_cont "
+    "percentile_disc rank row_number json_array json_contains json_depth json_exists json_extract "
+    "json_keys json_length json_object json_query json_quote json_search json_type json_unquote "
+    "json_valid json_value against binary bit decimal double integer match rollup signed unsigned".split()
 )
 """What MySQL and MariaDB have that only computes: what reads a file, sleeps, locks, writes a variable or
 tells of the server is not among them. PostgreSQL and DuckDB say in their catalogues what a function does

@@ -1,9 +1,8 @@
 """What the columns of a parsed statement stand for, and the kind of values that an expression has.
 
-Field's name: name resolution and type inference. Both look at the tree as it is at the moment, because
-the rules of translation change it between two questions. A source is a table of the schema or a query
-(derived table, common table expression) whose projections are resolved in turn; a name is looked up in
-the query that it stands in, then in the ones around it.
+Name resolution and type inference look at the tree as it is at the moment, because the rules of
+translation change it between two questions. A source is a table of the schema or a query (derived table,
+common table expression) whose projections are resolved in turn.
 """
 
 from __future__ import annotations

@@ -1,14 +1,9 @@
 """Rules of translation about dates: SQLite's date functions, which compute with text.
 
-A call is (function, time value, modifiers), as in sqlite.org/lang_datefunc.html. The time value becomes
-a DATE or TIMESTAMP, each modifier a step of interval arithmetic, and the function what is read from the
-result. A call with a modifier or a format that is not understood stays as it is, and the server says so.
+In a call (sqlite.org/lang_datefunc.html) the time value becomes a DATE or TIMESTAMP, each modifier a step
+of interval arithmetic, and the function what is read from the result. A call with a modifier or a format that is not understood stays as it is, and the server says so.
 Months are added as the server adds them: a month after 31 January is the last day of February, where
 SQLite counts on to 3 March.
-
->>> call = sqlglot.parse_one("date('now', 'start of month')", read="sqlite")  # doctest: +SKIP
->>> date(call, Resolver(schema)).sql("postgres")  # doctest: +SKIP
-"CAST(DATE_TRUNC('MONTH', CURRENT_DATE) AS DATE)"
 """
 
 from __future__ import annotations

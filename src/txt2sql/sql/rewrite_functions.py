@@ -26,7 +26,7 @@ def as_text(node: Node, kind: str = "") -> Node:
 
 def filtered(node: Node, resolver: Resolver) -> Node | None:
     """MySQL has no FILTER: what is not to be counted is NULL."""
-    if resolver.dialect != "mysql" or not isinstance(node.this, exp.AggFunc):
+    if not isinstance(node.this, exp.AggFunc):
         return None
     aggregate: Node = node.this.copy()
     place = aggregate.this
@@ -56,9 +56,9 @@ def total(node: Node, resolver: Resolver) -> None:
 
 def summed(node: Node, resolver: Resolver) -> None:
     """sum(), avg(), min() and max() of conditions and of text."""
-    if resolver.dialect == "mysql" or isinstance(node.this, exp.Distinct):
-        return
     kind = resolver.kind(node.this)
+    if isinstance(node.this, exp.Distinct):
+        return
     if kind == BOOLEAN:
         node.set("this", exp.cast(node.this.copy(), "int"))
     elif kind == TEXT and isinstance(node, (exp.Sum, exp.Avg)):
@@ -68,7 +68,7 @@ def summed(node: Node, resolver: Resolver) -> None:
 def listed(node: Node, resolver: Resolver) -> None:
     """group_concat() takes text."""
     inner = node.this.expressions[0] if isinstance(node.this, exp.Distinct) else node.this
-    if resolver.dialect == "postgres" and resolver.kind(inner) != TEXT:
+    if resolver.kind(inner) != TEXT:
         inner.replace(as_text(inner))
 
 
@@ -94,10 +94,10 @@ def logarithm(node: Node, resolver: Resolver) -> Node | None:
     return None
 
 
-def hexadecimal(node: Node, resolver: Resolver) -> Node | None:
+def hexadecimal(node: Node, resolver: Resolver) -> Node:
     """PostgreSQL's own is of whole numbers."""
     form = "UPPER(ENCODE(CONVERT_TO(CAST(_0 AS TEXT), 'UTF8'), 'hex'))"
-    return filled(form, "postgres", node.this) if resolver.dialect == "postgres" else None
+    return filled(form, "postgres", node.this)
 
 
 def cast(node: Node, resolver: Resolver) -> Node | None:
@@ -147,8 +147,7 @@ def joined_text(node: Node, resolver: Resolver) -> None:
     """a || b is text, also of conditions and of two numbers."""
     kinds = [resolver.kind(side) for side in (node.left, node.right)]
     for side, kind in zip((node.left, node.right), kinds, strict=True):
-        untyped = TEXT not in kinds and kind in (INTEGER, NUMBER, TIME)
-        if resolver.dialect != "mysql" and (kind == BOOLEAN or untyped):
+        if kind == BOOLEAN or (TEXT not in kinds and kind in (INTEGER, NUMBER, TIME)):
             side.replace(as_text(side, kind))
 
 

@@ -1,10 +1,8 @@
 """Rules of translation about names and groups: quotes, aliases, stars, spelling; aggregates and order.
 
-SQLite reads a name in double quotes that nothing is called as text, lets aliases of the select list
-stand in conditions, and finds names whatever their case; servers do none of these. It takes a column
-that is not grouped from some row of the group: from the row with the maximum when max() is the only
-aggregate, likewise min() (sqlite.org/lang_select.html#bareagg). Others want an aggregate, or to see that
-the group determines the column: the primary key of its table is grouped.
+SQLite takes a column that is not grouped from some row of the group: from the row with the maximum when
+max() is the only aggregate, likewise min() (sqlite.org/lang_select.html#bareagg). Others want an
+aggregate, or to see that the group determines the column: the primary key of its table is grouped.
 """
 
 from __future__ import annotations
@@ -273,7 +271,7 @@ def order_of_distinct_rows(select: Node, resolver: Resolver) -> None:
         and not _among(term.this, chosen, resolver)
     ]
     combined = any(item.find(exp.AggFunc, exp.Star) for item in chosen)
-    if loose and not combined and resolver.dialect != "mysql":
+    if loose and not combined:
         for term in loose:
             edge = exp.Max if term.args.get("desc") else exp.Min
             term.set("this", edge(this=term.this.copy()))
@@ -283,7 +281,7 @@ def order_of_distinct_rows(select: Node, resolver: Resolver) -> None:
 
 def order_of_counts(term: Node, resolver: Resolver) -> None:
     """NULLs come first in SQLite and are told to; a count is never NULL."""
-    if resolver.dialect != "mysql" and isinstance(term.this, exp.Count):
+    if isinstance(term.this, exp.Count):
         term.set("nulls_first", resolver.dialect == "postgres" and bool(term.args.get("desc")))
 
 

@@ -2,14 +2,9 @@
 
 sqlglot knows each grammar and most functions; what it cannot know is the schema. So names are spelled
 as the schema has them, and each rule of RULES mends one thing that SQLite lets pass and others do not,
-or answer differently: comparisons of unlike types, LIKE without case, whole-number division, columns
-beside an aggregate, text in double quotes. A rule is a function here, where it is about types, or in
-rewrite_*.py. A literal takes the type of the column that it meets; a column that is treated as text
-becomes text; a whole number divided by a whole number stays one; true and false become numbers where
-they are summed. Source: sqlite.org/datatype3.html (affinity, comparison) and lang_datefunc.html.
-
->>> translate("SELECT name FROM shops WHERE city LIKE 'lis%'", schema)  # doctest: +SKIP
-"SELECT name FROM shops WHERE city ILIKE 'lis%'"
+or answer differently: a literal takes the type of the column that it meets, a whole number divided by a
+whole number stays one, true and false become numbers where they are summed. The rules here are about
+types. Source: sqlite.org/datatype3.html (affinity, comparison).
 """
 
 from __future__ import annotations
@@ -75,8 +70,6 @@ def _alike(node: Node, other: Node, resolver: Resolver) -> None:
 def branches(node: Node, resolver: Resolver) -> None:
     """What an expression or a column of a UNION may give has one type: text where one is text, and
     numbers where conditions stand beside numbers."""
-    if resolver.dialect == "mysql":
-        return
     if isinstance(node, exp.SetOperation):
         for pair in zip(projections(node.left), projections(node.right), strict=False):
             _one_type([item.unalias() for item in pair], resolver)
@@ -105,14 +98,12 @@ def conditions(node: Node, resolver: Resolver) -> None:
     if isinstance(node.parent, exp.Case) and node.parent.this is not None:
         return  # CASE x WHEN 1: a value
     for operand in (node.this, node.args.get("expression")):
-        if resolver.dialect != "mysql" and resolver.kind(operand) in (INTEGER, NUMBER):
+        if resolver.kind(operand) in (INTEGER, NUMBER):
             operand.replace(exp.NEQ(this=operand.copy(), expression=exp.Literal.number(0)))
 
 
-def patterns(node: Node, resolver: Resolver) -> Node | None:
+def patterns(node: Node, resolver: Resolver) -> Node:
     """LIKE does not look at case, and takes numbers and dates for text."""
-    if resolver.dialect == "mysql":
-        return None
     if resolver.kind(node.this) in (INTEGER, NUMBER, TIME, BOOLEAN):
         node.set("this", as_text(node.this))
     pattern = node.expression
@@ -124,7 +115,7 @@ def patterns(node: Node, resolver: Resolver) -> Node | None:
 
 def backslashes(node: Node, resolver: Resolver) -> Node | None:
     """MySQL reads a backslash in a string in one way or another, as its sql_mode says."""
-    if resolver.dialect != "mysql" or not node.is_string or "\\" not in node.name:
+    if not node.is_string or "\\" not in node.name:
         return None
     parts: list[Node] = []
     for part in node.name.split("\\"):
@@ -148,42 +139,44 @@ def division(node: Node, resolver: Resolver) -> Node | None:
 
 Rule = Callable[[Node, Resolver], Node | None]
 
-RULES: tuple[tuple[Rule, tuple[type[exp.Expr], ...]], ...] = (
-    (rewrite_names.text_in_double_quotes, (exp.Column,)),
-    (rewrite_names.columns_of_tables, (exp.CTE,)),
-    (rewrite_names.stars_that_are_grouped, (exp.Select,)),
-    (rewrite_names.aliases_in_conditions, (exp.Column, exp.Having)),
-    (
-        rewrite_functions.of_text,
-        (exp.Lower, exp.Upper, exp.Substring, exp.Length, exp.StrPosition, exp.Trim, exp.Replace),
-    ),
-    (rewrite_functions.cast, (exp.Cast,)),
-    (rewrite_functions.total, (exp.Anonymous,)),
-    (rewrite_functions.filtered, (exp.Filter,)),
-    (rewrite_functions.summed, (exp.Sum, exp.Avg, exp.Min, exp.Max)),
-    (rewrite_functions.listed, (exp.GroupConcat,)),
-    (rewrite_functions.rounded, (exp.Round,)),
-    (rewrite_functions.logarithm, (exp.Log,)),
-    (rewrite_functions.hexadecimal, (exp.Hex,)),
-    (rewrite_functions.operands, (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod, exp.Neg)),
-    (rewrite_functions.joined_text, (exp.DPipe,)),
-    (rewrite_dates.date, (exp.Func,)),
-    (branches, (exp.Case, exp.If, exp.Coalesce, exp.Lag, exp.Lead, exp.SetOperation)),
-    (comparisons, (*_COMPARISONS, exp.Is, exp.In, exp.Between, exp.Case)),
-    (conditions, (exp.Where, exp.Having, exp.And, exp.Or, exp.Not, exp.If)),
-    (patterns, (exp.Like,)),
-    (backslashes, (exp.Literal,)),
-    (division, (exp.Div,)),
-    (rewrite_names.columns_beside_aggregates, (exp.Select,)),
-    (rewrite_names.order_of_distinct_rows, (exp.Select,)),
-    (rewrite_names.order_of_counts, (exp.Ordered,)),
-    (rewrite_names.limits, (exp.Limit,)),
-    (rewrite_names.subqueries, (exp.Subquery,)),
-    (rewrite_names.spelled_columns, (exp.Column,)),
-    (rewrite_names.spelled_tables, (exp.Table,)),
-    (rewrite_names.reserved, (exp.Identifier,)),
+_ALL, _STRICT = ("postgres", "mysql", "duckdb"), ("postgres", "duckdb")
+_OF_TEXT = (exp.Lower, exp.Upper, exp.Substring, exp.Length, exp.StrPosition, exp.Trim, exp.Replace)
+_CHOICES = (exp.Case, exp.If, exp.Coalesce, exp.Lag, exp.Lead, exp.SetOperation)
+_CONDITIONS = (exp.Where, exp.Having, exp.And, exp.Or, exp.Not, exp.If)
+RULES: tuple[tuple[Rule, tuple[str, ...], tuple[type[exp.Expr], ...]], ...] = (
+    (rewrite_names.text_in_double_quotes, _ALL, (exp.Column,)),
+    (rewrite_names.columns_of_tables, _ALL, (exp.CTE,)),
+    (rewrite_names.stars_that_are_grouped, _ALL, (exp.Select,)),
+    (rewrite_names.aliases_in_conditions, _ALL, (exp.Column, exp.Having)),
+    (rewrite_functions.of_text, _ALL, _OF_TEXT),
+    (rewrite_functions.cast, _ALL, (exp.Cast,)),
+    (rewrite_functions.total, _ALL, (exp.Anonymous,)),
+    (rewrite_functions.filtered, ("mysql",), (exp.Filter,)),
+    (rewrite_functions.summed, _STRICT, (exp.Sum, exp.Avg, exp.Min, exp.Max)),
+    (rewrite_functions.listed, ("postgres",), (exp.GroupConcat,)),
+    (rewrite_functions.rounded, _ALL, (exp.Round,)),
+    (rewrite_functions.logarithm, _ALL, (exp.Log,)),
+    (rewrite_functions.hexadecimal, ("postgres",), (exp.Hex,)),
+    (rewrite_functions.operands, _ALL, (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod, exp.Neg)),
+    (rewrite_functions.joined_text, _STRICT, (exp.DPipe,)),
+    (rewrite_dates.date, _ALL, (exp.Func,)),
+    (branches, _STRICT, _CHOICES),
+    (comparisons, _ALL, (*_COMPARISONS, exp.Is, exp.In, exp.Between, exp.Case)),
+    (conditions, _STRICT, _CONDITIONS),
+    (patterns, _STRICT, (exp.Like,)),
+    (backslashes, ("mysql",), (exp.Literal,)),
+    (division, _ALL, (exp.Div,)),
+    (rewrite_names.columns_beside_aggregates, _ALL, (exp.Select,)),
+    (rewrite_names.order_of_distinct_rows, _STRICT, (exp.Select,)),
+    (rewrite_names.order_of_counts, _STRICT, (exp.Ordered,)),
+    (rewrite_names.limits, _ALL, (exp.Limit,)),
+    (rewrite_names.subqueries, _ALL, (exp.Subquery,)),
+    (rewrite_names.spelled_columns, _ALL, (exp.Column,)),
+    (rewrite_names.spelled_tables, _ALL, (exp.Table,)),
+    (rewrite_names.reserved, _ALL, (exp.Identifier,)),
 )
-"""Each rule with the nodes that it looks at, those inside others first; what it gives takes the place."""
+"""Each rule with the engines that need it and the nodes that it looks at, those inside others first; what
+it gives takes the place of the node."""
 
 
 def translate(sql: str, schema: Schema) -> str:
@@ -196,8 +189,9 @@ def translate(sql: str, schema: Schema) -> str:
         if len(statements) != 1 or not isinstance(tree, exp.Query):
             return sql
         resolver = Resolver(schema)
-        for rule, kinds in RULES:
-            for node in reversed(list(tree.find_all(*kinds))):
+        for rule, dialects, kinds in RULES:
+            nodes = list(tree.find_all(*kinds)) if schema.dialect in dialects else []
+            for node in reversed(nodes):
                 if (replacement := rule(node, resolver)) is not None:
                     node.replace(replacement)
         return tree.sql(dialect=schema.dialect, comments=False, unsupported_level=ErrorLevel.IGNORE)
