@@ -83,17 +83,22 @@ class Resolver:
         select = column.find_ancestor(exp.Select, exp.SetOperation)
         if isinstance(select, exp.SetOperation):  # its ORDER BY sees what it selects
             return _output(select, "", column.name)
+        for source, meaning in self.in_sight(column):
+            if not isinstance(meaning, Table):
+                if output := _output(meaning, source, column.name):
+                    return output
+            elif owned := meaning.column(column.name):
+                return Meaning(source, owned, meaning)
+        return None
+
+    def in_sight(self, column: exp.Column) -> Iterator[tuple[str, Table | Node]]:
+        """The known sources that the column may be of, from the query that it stands in outwards."""
+        select = column.find_ancestor(exp.Select)
         while select is not None:
             for source, meaning in self.sources(select):
-                if column.table.lower() not in ("", source) or meaning is None:
-                    continue
-                if not isinstance(meaning, Table):
-                    if output := _output(meaning, source, column.name):
-                        return output
-                elif owned := meaning.column(column.name):
-                    return Meaning(source, owned, meaning)
+                if column.table.lower() in ("", source) and meaning is not None:
+                    yield source, meaning
             select = select.find_ancestor(exp.Select)
-        return None
 
     def kind(self, node: Node | None) -> str:
         """The kind of values that an expression has, UNKNOWN where that is not clear."""

@@ -123,12 +123,9 @@ def spelled_columns(column: Node, resolver: Resolver) -> None:
         elif isinstance(meaning.projection, exp.Alias):
             column.this.set("quoted", meaning.projection.args["alias"].quoted)
             column.this.set("this", meaning.name)
-    select = column.find_ancestor(exp.Select)
-    while select is not None and column.table:
-        for name, source in resolver.sources(select):
-            if isinstance(source, Table) and name == column.table.lower() == source.name.lower():
-                _spell(column.args["table"], source.name, resolver)
-        select = select.find_ancestor(exp.Select)
+    for source, table in resolver.in_sight(column):
+        if column.table and isinstance(table, Table) and source == table.name.lower():
+            _spell(column.args["table"], table.name, resolver)
 
 
 def _origin(meaning: Meaning, resolver: Resolver) -> Meaning:
