@@ -59,7 +59,8 @@ _UNSAID = {"negate", "big_int", "typed", "safe"}
 _CLAUSES = "expressions from_ joins where group having order limit offset distinct".split()
 _PARTS_OF_DATES = {"%Y": "Year", "%Y-%m": "Month", "%m": "Month", "%Y-%m-%d": "Day", "%d": "Day"}
 _WRAPPERS = (exp.Round, exp.Cast, exp.Paren, exp.TsOrDsToTimestamp, exp.TsOrDsToDate)
-_FAILURES = (SqlglotError, RecursionError, ValueError)
+# Of hostile text sqlglot builds trees that lack what every query has.
+_FAILURES = (SqlglotError, RecursionError, ValueError, LookupError, AttributeError, TypeError)
 
 
 class _Tangled(ValueError):
@@ -203,7 +204,7 @@ class _Select:
         form, inner = _FORMS.get(type(node)), node.this
         if form is None:
             return _verbatim(node)
-        if isinstance(node, exp.Count) and isinstance(inner, (exp.Star, exp.Literal)):
+        if isinstance(node, exp.Count) and isinstance(inner, (exp.Star, exp.Literal, type(None))):
             return "the number of rows"
         if isinstance(node, exp.Binary) and isinstance(node.right, exp.Null):
             known = bool(no) != isinstance(node, exp.NEQ)

@@ -54,7 +54,7 @@ def canonical_sql(sql: str, schema: Schema) -> str:
             names.tree, copy=False
         )
         parse_one(canonical, read="sqlite")
-    except (_Doubt, SqlglotError, RecursionError, ValueError):
+    except (_Doubt, SqlglotError, RecursionError, ValueError, AttributeError):
         return text
     return canonical
 

@@ -195,5 +195,5 @@ def translate(sql: str, schema: Schema) -> str:
                 if (replacement := rule(node, resolver)) is not None:
                     node.replace(replacement)
         return tree.sql(dialect=schema.dialect, comments=False, unsupported_level=ErrorLevel.IGNORE)
-    except (SqlglotError, RecursionError, ValueError):
-        return sql
+    except (SqlglotError, RecursionError, ValueError, LookupError, AttributeError, TypeError):
+        return sql  # of hostile text sqlglot builds trees that lack what every query has
