@@ -34,26 +34,20 @@ def test_what_one_sentence_cannot_say_whole_gets_none(dialect: str) -> None:
 SENTENCES = """
 SELECT count(*) FROM shops
     Counts the rows of shops.
-SELECT count(DISTINCT city) FROM shops
-    Counts the different city of shops.
 SELECT DISTINCT city FROM shops
     Shows each different city of shops.
 SELECT genre, count(*) FROM books WHERE price > 9 GROUP BY genre HAVING count(*) > 2
     Shows genre and the number of rows of books where price is more than 9, for each genre; only where the number of rows is more than 2.
 SELECT a FROM t WHERE b NOT LIKE '%x%' AND (c = 1 OR NOT d IN (1, 2)) AND e IS NOT NULL
     Shows a of t where b does not contain 'x' and (c is 1 or d is not one of 1 or 2) and e is known.
-SELECT a FROM t WHERE b = 1 OR c = 2 AND d = 3
-    Shows a of t where b is 1 or (c is 2 and d is 3).
 SELECT T1.name FROM shops AS T1 LEFT JOIN staff AS T2 ON T1.i = T2.i AND T2.x > 3
     Shows shops.name of shops and staff (where staff.x is more than 3) (where there are any).
 SELECT a FROM t WHERE b > (SELECT avg(b) FROM t) ORDER BY c DESC LIMIT 3 OFFSET 2
     Shows a of t where b is more than (the average b of t); sorted by c, largest first; the first 3 only, after 2 others.
-SELECT a FROM t EXCEPT SELECT b FROM u
-    Shows a of t, but without b of u.
+SELECT a FROM t EXCEPT SELECT max(a, b) FROM u
+    Shows a of t, but without MAX(a, b) of u.
 SELECT a FROM t WHERE NOT EXISTS (SELECT x FROM u WHERE u.i = t.i)
     Shows a of t where there is no x of u where i is t.i.
-SELECT max(a, b) FROM t
-    Shows MAX(a, b) of t.
 SELECT a FROM t WHERE b BETWEEN 1 AND 2
     Shows a of t where b is between 1 and 2.
 """
@@ -85,12 +79,8 @@ JOINED = "FROM shops JOIN orders ON shops.shop_id = orders.shop_id"
     {
         "SELECT genre, COUNT(*) FROM books GROUP BY genre": ["genre", "Number of books"],
         f"SELECT shops.name, COUNT(*) {JOINED} GROUP BY 1": ["name", "Number of orders"],
-        "SELECT COUNT(DISTINCT city) FROM shops": ["Number of different city"],
         "SELECT ROUND(AVG(price), 2), SUM(pages) FROM books": ["Average price", "Sum of pages"],
-        "SELECT strftime('%Y-%m', order_date), COUNT(*) AS n FROM orders": [
-            "Month of order date",
-            "n",
-        ],
+        "SELECT strftime('%Y-%m', order_date) FROM orders": ["Month of order date"],
         "SELECT COUNT(*) FROM books UNION SELECT 2": ["Number of books"],
         "SELECT * FROM shops": ["c0", "c1"],
         "SELECT upper(name) FROM shops": ["c0"],

@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_select import RandomSelect, ddl, random_schema
 
-from txt2sql.identifiers import quote_identifier
 from txt2sql.sql.normal_form import canonical_sql
 from txt2sql.types import Column, Schema, Table
 
@@ -51,11 +50,11 @@ def connection() -> Iterator[sqlite3.Connection]:
     "sql",
     [
         "", "DELETE FROM singer", "the answer is 42", "SELECT name FROM singer; SELECT 1",
-        "SELECT nothing FROM singer", "SELECT name FROM nowhere",
+        "SELECT nothing FROM singer",
         "SELECT id FROM concert, `order item` WHERE concert.id = concert_id",  # ambiguous
         "SELECT name FROM singer NATURAL JOIN `order item`",
         "SELECT count(*) FROM singer JOIN concert",
-        "SELECT * FROM singer JOIN `order item` USING (name)",  # USING takes a column out of *
+        "SELECT age FROM singer JOIN `order item` USING (name)",
         'SELECT "count(*)" FROM (SELECT count(*) FROM singer)',  # a column, and text were it rewritten
         "SELECT CAST('12x' AS STRING) FROM singer",
     ],
@@ -65,20 +64,12 @@ def test_what_is_in_doubt_stays_as_it_was_written(sql: str) -> None:
 
 
 FORMS = """
-select t1.name from singer as t1
-    SELECT Name FROM Singer
-SELECT s.* FROM singer s
-    SELECT * FROM Singer
 select COUNT( * ) , avg(AGE) from singer
     SELECT COUNT(*), AVG(Age) FROM Singer
-select name from singer where country = "France"
-    SELECT Name FROM Singer WHERE Country = 'France'
 select "Name" from singer where "Name" = "O'Hara"
     SELECT Name FROM Singer WHERE Name = 'O''Hara'
 select name from singer where country = "Name"
     SELECT Name FROM Singer WHERE Country = Name
-select [order] from concert
-    SELECT "order" FROM concert
 select name from singer where age <> 3 order by age asc
     SELECT Name FROM Singer WHERE Age != 3 ORDER BY Age
 select name from singer where not age in (1) and not name like 'A%'
@@ -93,10 +84,6 @@ select a.name from singer a join concert b join `order item` c on b.id = c.conce
     SELECT Singer.Name FROM Singer JOIN concert ON Singer.Singer_ID = concert.singer_id JOIN "Order Item" ON concert.ID = "Order Item".concert_id
 select name from singer left outer join concert on concert.singer_id = singer.singer_id
     SELECT Name FROM Singer LEFT JOIN concert ON Singer.Singer_ID = concert.singer_id
-select year, singer_id from singer s join concert using (singer_id)
-    SELECT Year, Singer.Singer_ID FROM Singer JOIN concert ON Singer.Singer_ID = concert.singer_id
-select a.name, b.name from singer a join singer b on a.age = b.age
-    SELECT T1.Name, T2.Name FROM Singer AS T1 JOIN Singer AS T2 ON T1.Age = T2.Age
 select name from singer s where age = (select max(age) from singer where country = s.country)
     SELECT Name FROM Singer AS T1 WHERE Age = (SELECT MAX(T2.Age) FROM Singer AS T2 WHERE T2.Country = T1.Country)
 select name from singer s where exists (select * from concert where singer_id = s.singer_id)
@@ -150,11 +137,3 @@ def test_a_query_that_runs_returns_the_same_rows_in_the_same_order(seed: int) ->
 @given(st.text())
 def test_any_text_has_a_normal_form(text: str) -> None:
     assert canonical(canonical(text)) == canonical(text)
-
-
-@pytest.mark.parametrize("name", ["plain", "two words", "1st", 'a"b', "tablé", "select", "key"])
-def test_names_are_quoted_as_in_prompts(name: str) -> None:
-    schema = Schema("x", (Table(name, (Column(name),)),))
-    spelled = quote_identifier(name)
-    form = f"SELECT {spelled} FROM {spelled}"
-    assert canonical_sql(form.replace("SELECT", "select"), schema) == form

@@ -35,16 +35,11 @@ def test_none() -> None:
 
 
 KEYS = {
-    "SELECT a FROM t ORDER BY b DESC, a ASC": ["b", "a"],
     "SELECT a, b + 1 AS n FROM t ORDER BY 2 DESC": ["b + 1"],
-    "SELECT a, b + 1 AS n FROM t ORDER BY N": ["b + 1"],
     'SELECT a, b + 1 "n m" FROM t ORDER BY `n m`': ["b + 1"],
     "SELECT a, b AS a FROM t ORDER BY a": ["b"],
-    "SELECT b AS a, a AS b FROM t ORDER BY a": ["b"],
-    "SELECT *, a + 1 AS n FROM t ORDER BY n": ["a + 1"],
     "SELECT a FROM t ORDER BY b NULLS LAST, a DESC NULLS FIRST": ["b", "a"],
     "SELECT a FROM t ORDER BY a COLLATE nocase DESC": ["a COLLATE nocase"],
-    "SELECT c, count(*) FROM t GROUP BY c ORDER BY count(*), c": ["count(*)", "c"],
     "SELECT a FROM t ORDER BY (SELECT max(b) FROM t x WHERE x.a < t.a), 1": [
         "(SELECT max(b) FROM t x WHERE x.a < t.a)",
         "a",
@@ -55,16 +50,13 @@ KEYS = {
     "SELECT a IS DISTINCT FROM b, a FROM t ORDER BY b": ["b"],
     "SELECT a -- of t\nFROM t ORDER BY b /* last */ ;": ["b"],
     "SELECT sum(a) OVER w, a FROM t WINDOW w AS (ORDER BY a) ORDER BY b": ["b"],
-    "SELECT t.a FROM t JOIN t AS u ON t.a = u.b ORDER BY u.b, t.a": ["u.b", "t.a"],
     "SELECT a FROM t ORDER BY 'b'": ["'b'"],
-    "SELECT CASE WHEN a > 1 THEN 1 END, a FROM t ORDER BY 2": ["a"],
 }
 LIMITS = {
     "": (0, None),
     " LIMIT 2 OFFSET 3": (3, 2),
     " LIMIT 3, 2": (3, 2),
     " limit -1 offset 1": (1, None),
-    " LIMIT 0": (0, 0),
 }
 
 

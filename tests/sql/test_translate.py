@@ -32,31 +32,25 @@ TRANSLATED = {
     "SELECT Student.NAME FROM student": (P, 'SELECT "Student"."Name" FROM "Student"'),
     "SELECT s.stuid FROM student AS s": (M, "SELECT s.StuID FROM Student AS s"),
     'SELECT "order" FROM student': (M, "SELECT `order` FROM Student"),
-    "SELECT kind AS order FROM pet": (P, 'SELECT kind AS "order" FROM pet'),
     'SELECT kind FROM pet WHERE kind = "cat"': (P, "SELECT kind FROM pet WHERE kind = 'cat'"),
     "SELECT name FROM (SELECT name FROM student)": (P, 'SELECT "Name" FROM (SELECT "Name" FROM "Student") AS derived_1'),
     "SELECT name FROM student UNION SELECT kind FROM pet ORDER BY name": (P, 'SELECT "Name" FROM "Student" UNION SELECT kind FROM pet ORDER BY "Name" NULLS FIRST'),
     "SELECT age * 2 AS twice FROM student WHERE twice > 4": (D, "SELECT age * 2 AS twice FROM Student WHERE (age * 2) > 4"),
     # types
     "SELECT 1 FROM student WHERE zip = 5": (P, "SELECT 1 FROM \"Student\" WHERE zip = '5'"),
-    "SELECT 1 FROM student WHERE active = 1": (D, "SELECT 1 FROM Student WHERE active = TRUE"),
     "SELECT 1 FROM student WHERE active = 'true'": (M, "SELECT 1 FROM Student WHERE active = 1"),
     "SELECT 1 FROM pet WHERE owner": (P, "SELECT 1 FROM pet WHERE owner <> 0"),
     "SELECT 1 FROM pet WHERE kind NOT LIKE 'C%'": (P, "SELECT 1 FROM pet WHERE kind NOT ILIKE 'C%'"),
-    "SELECT 1 FROM pet WHERE owner LIKE '1%'": (D, "SELECT 1 FROM pet WHERE CAST(owner AS TEXT) ILIKE '1%'"),
     "SELECT 1 FROM pet WHERE kind = 'a\\b'": (M, "SELECT 1 FROM pet WHERE kind = CONCAT('a', CHAR(92), 'b')"),
     "SELECT 1 FROM student WHERE born > '2001' AND born = '2001-02-03'": (P, "SELECT 1 FROM \"Student\" WHERE CAST(born AS TEXT) > '2001' AND born = '2001-02-03'"),
     # computing
     "SELECT age / 2 FROM student": (M, "SELECT age DIV 2 FROM Student"),
-    "SELECT gpa / 2 FROM student": (D, "SELECT gpa / 2 FROM Student"),
     "SELECT age / owner FROM student, pet": (D, "SELECT age // NULLIF(owner, 0) FROM Student CROSS JOIN pet"),
     "SELECT sum(age > 3) FROM student": (P, 'SELECT SUM(CAST(age > 3 AS INT)) FROM "Student"'),
     "SELECT CAST(gpa AS INTEGER) FROM student": (P, 'SELECT CAST(TRUNC(gpa) AS BIGINT) FROM "Student"'),
     "SELECT substr(kind, -2) FROM pet": (P, "SELECT RIGHT(kind, 2) FROM pet"),
-    "SELECT total(owner) FROM pet": (D, "SELECT COALESCE(SUM(owner), 0.0) FROM pet"),
     "SELECT age % 2, gpa % 2 FROM student": (D, "SELECT age % 2, CAST(TRUNC(gpa) AS BIGINT) % 2 FROM Student"),
     "SELECT round(gpa, 1) FROM student": (M, "SELECT ROUND(CAST(gpa AS DECIMAL(65, 12)), 1) FROM Student"),
-    "SELECT max(active) FROM student": (P, 'SELECT MAX(CAST(active AS INT)) FROM "Student"'),
     "SELECT age - active FROM student": (P, 'SELECT age - CAST(active AS INT) FROM "Student"'),
     "SELECT log(age) FROM student": (M, "SELECT LOG(10, age) FROM Student"),
     "SELECT coalesce(age, 'none') FROM student": (P, "SELECT COALESCE(CAST(age AS TEXT), 'none') FROM \"Student\""),
@@ -75,16 +69,14 @@ TRANSLATED = {
     "SELECT count(DISTINCT kind) FILTER (WHERE owner > 1) FROM pet": (M, "SELECT COUNT(DISTINCT CASE WHEN owner > 1 THEN kind END) FROM pet"),
     "SELECT total(owner) OVER (ORDER BY kind) FROM pet": (D, "SELECT COALESCE(SUM(owner) OVER (ORDER BY kind NULLS FIRST), 0.0) FROM pet"),
     # limits and unions
-    "SELECT kind FROM pet LIMIT -1": (P, "SELECT kind FROM pet"),
     "SELECT kind FROM pet LIMIT -1 OFFSET 2": (M, "SELECT kind FROM pet LIMIT 9223372036854775807 OFFSET 2"),
     "SELECT owner FROM pet UNION SELECT kind FROM pet": (P, "SELECT CAST(owner AS TEXT) FROM pet UNION SELECT kind FROM pet"),
     # groups
     "SELECT kind, count(*) FROM pet": (P, "SELECT MIN(kind) AS kind, COUNT(*) FROM pet"),
     "SELECT kind, max(owner) FROM pet": (P, "SELECT (ARRAY_AGG(kind ORDER BY owner DESC NULLS LAST))[1] AS kind, MAX(owner) FROM pet"),
     "SELECT kind, MAX(owner) FROM pet": (D, "SELECT ARG_MAX(kind, owner) AS kind, MAX(owner) FROM pet"),
-    "SELECT kind, Max(owner) FROM pet": (M, "SELECT kind, owner AS max_owner FROM pet ORDER BY owner DESC LIMIT 1"),
+    "SELECT kind, Max(owner) FROM pet": (M, "SELECT NULLIF(SUBSTRING_INDEX(GROUP_CONCAT(COALESCE(kind, '\x1e') ORDER BY owner DESC SEPARATOR '\x1f'), CHAR(31), 1), '\x1e') AS kind, MAX(owner) FROM pet"),
     "SELECT name FROM student GROUP BY stuid": (P, 'SELECT "Name" FROM "Student" GROUP BY "StuID"'),
-    "SELECT Name FROM student GROUP BY stuid": (D, "SELECT ANY_VALUE(Name) AS Name FROM Student GROUP BY StuID"),
     "SELECT * FROM pet GROUP BY kind": (M, "SELECT MIN(pet.owner) AS owner, pet.kind FROM pet GROUP BY kind"),
     "SELECT DISTINCT kind FROM pet ORDER BY owner": (P, "SELECT kind FROM pet GROUP BY kind ORDER BY MIN(owner) NULLS FIRST"),
     "SELECT kind FROM pet GROUP BY kind ORDER BY count(*) DESC": (P, "SELECT kind FROM pet GROUP BY kind ORDER BY COUNT(*) DESC"),
@@ -101,7 +93,12 @@ def test_translated(sql: str) -> None:
     assert translate(sql, SCHEMAS[dialect]) == expected
 
 
-@pytest.mark.parametrize("sql", ["", "no SQL", "SELECT", "DROP TABLE pet", "SELECT 1; SELECT 2"])
+CIRCLE = "WITH a AS (SELECT x FROM b), b AS (SELECT x FROM a) SELECT x FROM a"
+
+
+@pytest.mark.parametrize(
+    "sql", ["", "no SQL", "SELECT", "DROP TABLE pet", "SELECT 1; SELECT 2", CIRCLE]
+)
 def test_what_is_no_query_and_what_is_for_sqlite_stay_as_they_are(sql: str) -> None:
     assert [translate(sql, schema) for schema in SCHEMAS.values()] == [sql] * 3
     plain = 'SELECT  "x" FROM pet -- as it is'

@@ -20,9 +20,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import blake2b
+from itertools import accumulate
 
 from sqlglot import MappingSchema, exp, parse
 from sqlglot.optimizer.qualify import qualify
@@ -51,11 +51,8 @@ def clause_items(sql: str, schema: Schema) -> Items | None:
 
     The counter is shared between callers: do not change it.
     """
-    depth = deepest = 0
-    for bracket in re.findall(r"[()]", sql[:_MAX_CHARS]):
-        depth += 1 if bracket == "(" else -1
-        deepest = max(deepest, depth)
-    if len(sql) > _MAX_CHARS or deepest > _MAX_DEPTH or "\0" in sql:
+    steps = (1 if bracket == "(" else -1 for bracket in re.findall(r"[()]", sql[:_MAX_CHARS]))
+    if len(sql) > _MAX_CHARS or max(accumulate(steps), default=0) > _MAX_DEPTH or "\0" in sql:
         return None
     try:
         trees = [tree for tree in parse(sql, read="sqlite") if tree is not None]
@@ -74,7 +71,7 @@ def clause_items(sql: str, schema: Schema) -> Items | None:
             identify=False,
         )
         # Tables that one FROM lists twice are numbered: in that of two orders which reads first.
-        readings = [_Reader(backwards).query(tree, None).items for backwards in (False, True)]
+        readings = [_Query(None, backwards).read(tree).items for backwards in (False, True)]
         return min(readings, key=_whole)
     except Exception:  # whatever a parser does with arbitrary text, RecursionError included
         return None
@@ -89,119 +86,107 @@ def _mapping(schema: Schema) -> MappingSchema:
     return MappingSchema(columns, dialect="sqlite", normalize=False)
 
 
-@dataclass(slots=True)
-class _Source:
-    """One entry of a FROM: its name in items, and what the columns of a query in brackets say."""
-
-    name: str
-    outputs: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
 class _Query:
-    """A query while it is read, and then: what is in sight in it, its items, its select list."""
+    """A query while it is read, and then: what is in sight in it, its items, its select list.
 
-    outer: _Query | None
-    sources: dict[str, _Source] = field(default_factory=dict)
-    ctes: dict[str, _Query] = field(default_factory=dict)
-    items: Items = field(default_factory=Counter)
-    selected: list[str] = field(default_factory=list)
-    outputs: dict[str, str] = field(default_factory=dict)
+    `sources` has of each entry of the FROM its name in items, and what its columns say where it is a
+    query; `inner` are the subqueries of the expression that is being read.
+    """
+
+    def __init__(self, outer: _Query | None, backwards: bool) -> None:
+        self.backwards = backwards
+        self.outwards: list[_Query] = [self, *(outer.outwards if outer else ())]
+        self.sources: dict[str, tuple[str, dict[str, str]]] = {}
+        self.ctes: dict[str, _Query] = {}
+        self.items: Items = Counter()
+        self.selected: list[str] = []
+        self.outputs: dict[str, str] = {}
+        self.inner: list[_Query] = []
 
     @property
     def name(self) -> str:
         """All its items in one text."""
         return _short(f"({_whole(self.items)})")
 
-    def outwards(self) -> Iterator[_Query]:
-        query: _Query | None = self
-        while query is not None:
-            yield query
-            query = query.outer
+    def below(self, node: Node) -> _Query:
+        """A query inside this one."""
+        return _Query(self, self.backwards).read(node)
 
-
-class _Reader:
-    def __init__(self, backwards: bool) -> None:
-        self.backwards = backwards
-        self.inner: list[_Query] = []
-        """The subqueries of the expression that is being read."""
-
-    def query(self, node: Node, outer: _Query | None) -> _Query:
+    def read(self, node: Node) -> _Query:
         """Read a SELECT or a set operation."""
-        node, query = node.unnest(), _Query(outer)
+        node = node.unnest()
         for cte in node.ctes:
-            query.ctes[cte.alias.lower()] = _Query(query)  # what it is in itself, if it recurs
-            query.ctes[cte.alias.lower()] = self.query(cte.this, query)
+            self.ctes[cte.alias.lower()] = _Query(
+                self, self.backwards
+            )  # what a recursive one reads
+            self.ctes[cte.alias.lower()] = self.below(cte.this)
         if isinstance(node, exp.Select):
-            self.select(node, query)
+            self.select(node)
         elif isinstance(node, exp.SetOperation):
-            self.set_operation(node, query)
+            self.set_operation(node)
         else:
             raise ValueError(f"not a query: {node.key}")
         for place, key in enumerate(_parts(node, "order"), 1):
             direction = "desc" if key.args.get("desc") else "asc"
-            usual = bool(key.args.get("nulls_first")) is not bool(key.args.get("desc"))
-            nulls = "" if usual else " nulls other"
-            self.add(query, "order", key.this, f"{place}: ", f" {direction}{nulls}")
+            if bool(key.args.get("nulls_first")) is bool(key.args.get("desc")):
+                direction += " nulls other"
+            self.add("order", key.this, f"{place}: ", f" {direction}")
         for clause in ("limit", "offset"):
             if given := node.args.get(clause):
-                self.add(query, clause, given.expression)
-        return query
+                self.add(clause, given.expression)
+        return self
 
-    def select(self, node: Node, query: _Query) -> None:
-        """The clauses of one SELECT."""
+    def select(self, node: Node) -> None:
         if not node.expressions:
             raise ValueError("nothing is selected")
-        conditions = self.sources(node, query)
+        conditions = self.from_(node)
         for item in node.expressions:
-            text = self.add(query, "select", item)
-            query.selected.append(text)
-            query.outputs.setdefault(item.alias_or_name.lower(), text)
+            text = self.add("select", item)
+            self.selected.append(text)
+            self.outputs.setdefault(item.alias_or_name.lower(), text)
         if node.args.get("distinct"):
-            query.items["distinct", ""] += 1
+            self.items["distinct", ""] += 1
         conditions += [(node.args[c].this, c) for c in ("where", "having") if node.args.get(c)]
         for condition, clause in conditions:
             for conjunct in _conjuncts(condition):
-                joins = clause == "where" and _joins(conjunct, query)
-                self.add(query, "join" if joins else clause, conjunct)
+                joins = clause == "where" and self.joins(conjunct)
+                self.add("join" if joins else clause, conjunct)
         for key in _parts(node, "group"):
-            self.add(query, "group", key)
+            self.add("group", key)
 
-    def sources(self, node: Node, query: _Query) -> list[tuple[Node, str]]:
+    def from_(self, node: Node) -> list[tuple[Node, str]]:
         """Read FROM and its joins; their conditions, each with the clause that it belongs to."""
-        listed = list(entries(node))
-        derived = [self.derived(entry, query) for entry, _ in listed]
+        listed = [(entry, join, self.derived(entry)) for entry, join in entries(node)]
         names = [
-            "(query)" if inner else _short(entry.name.lower() or self.text(entry.this, query))
-            for (entry, _), inner in zip(listed, derived, strict=True)
+            "(query)" if inner else _short(entry.name.lower() or self.text(entry.this))
+            for entry, _, inner in listed
         ]
         conditions: list[tuple[Node, str]] = []
-        for i, ((entry, join), inner) in enumerate(zip(listed, derived, strict=True)):
-            count, number = names.count(names[i]), names[: i + 1].count(names[i])
-            number = count + 1 - number if self.backwards else number
-            name = names[i] if count == 1 else f"{names[i]}#{number}"
-            outputs = inner.outputs if inner else {}
-            source = _Source(name, {column: f"{name}.{text}" for column, text in outputs.items()})
-            query.sources[entry.alias_or_name.lower()] = source
-            query.items["from", names[i]] += 1
+        for i, (entry, join, inner) in enumerate(listed):
+            number = (names[i:] if self.backwards else names[: i + 1]).count(names[i])
+            name = names[i] if names.count(names[i]) == 1 else f"{names[i]}#{number}"
+            self.items["from", names[i]] += 1
+            outputs: dict[str, str] = {}
             if inner:
-                self.include(query, f"from {name}", inner)
+                outputs = {column: f"{name}.{text}" for column, text in inner.outputs.items()}
+                self.include(f"from {name}", inner)
+            self.sources[entry.alias_or_name.lower()] = (name, outputs)
             clause = "where"
             if join is not None and (join.side or join.method):
                 clause = f"{join.method} {join.side} join {name}".lower().strip()
-                query.items["from", clause] += 1
+                self.items["from", clause] += 1
             if join is not None and join.args.get("on"):
                 conditions.append((join.args["on"], clause))
         return conditions
 
-    def derived(self, entry: Node, query: _Query) -> _Query | None:
+    def derived(self, entry: Node) -> _Query | None:
         """The query that an entry of FROM stands for, None for a table."""
         if isinstance(entry, exp.Subquery):
-            return self.query(entry, query)
-        ctes = (each.ctes.get(entry.name.lower()) for each in query.outwards() if not entry.db)
-        return next((each for each in ctes if each is not None), None)
+            return self.below(entry)
+        ctes = (each.ctes.get(entry.name.lower()) for each in self.outwards if not entry.db)
+        return next(filter(None, ctes), None)
 
-    def set_operation(self, node: Node, query: _Query) -> None:
+    def set_operation(self, node: Node) -> None:
         """UNION and INTERSECT have sides in any order, so each side is one item as a whole too."""
         kind, distinct, sides = type(node), bool(node.args.get("distinct")), [node.expression]
         below = node.this
@@ -209,68 +194,67 @@ class _Reader:
             sides.append(below.expression)
             below = below.this
         name = node.key if distinct else f"{node.key} all"
-        for i, side in enumerate(self.query(each, query) for each in (below, *reversed(sides))):
+        for i, side in enumerate(self.below(each) for each in (below, *reversed(sides))):
             if i == 0:
-                query.selected, query.outputs = side.selected, side.outputs
+                self.selected, self.outputs = side.selected, side.outputs
             if kind is exp.Except:
-                self.include(query, f"{name} {'right' if i else 'left'}", side)
+                self.include(f"{name} {'right' if i else 'left'}", side)
             else:
-                query.items[name, side.name] += 1
-                self.include(query, name, side)
+                self.items[name, side.name] += 1
+                self.include(name, side)
 
-    def add(self, query: _Query, clause: str, node: Node, before: str = "", after: str = "") -> str:
+    def add(self, clause: str, node: Node, before: str = "", after: str = "") -> str:
         """Add the item of an expression, and under its name those of the subqueries in it."""
-        text = _position(node, clause, query) or self.text(node, query)
-        inner, self.inner = self.inner, []
-        query.items[clause, _short(before + text + after)] += 1
-        for number, each in enumerate(inner, 1):
-            self.include(query, f"{clause} {text} {number}", each)
+        self.inner, text = [], ""
+        if clause in ("group", "order") and isinstance(node, exp.Literal) and node.name.isdecimal():
+            text = dict(enumerate(self.selected, 1)).get(int(node.name), "")
+        text = text or self.text(node)
+        self.items[clause, _short(before + text + after)] += 1
+        for number, each in enumerate(self.inner, 1):
+            self.include(f"{clause} {text} {number}", each)
             text = text.replace(f"(query {number})", each.name, 1)
         return _short(text)
 
-    def include(self, query: _Query, prefix: str, inner: _Query) -> None:
+    def include(self, prefix: str, inner: _Query) -> None:
         """Add the items of an inner query under a prefix."""
-        if query.items.total() + inner.items.total() > _MAX_ITEMS:
+        if self.items.total() + inner.items.total() > _MAX_ITEMS:
             raise ValueError("too many items")
         for (clause, text), count in inner.items.items():
-            query.items[_short(f"{prefix} / {clause}"), text] += count
+            self.items[_short(f"{prefix} / {clause}"), text] += count
 
-    def text(self, node: Node, query: _Query) -> str:
+    def text(self, node: Node) -> str:
         """An expression in one spelling: operands in order where their order means nothing."""
+        kind = type(node)
         if isinstance(node, exp.Query):
-            outer, self.inner = self.inner, []
-            inner = self.query(node, query)
-            self.inner = [*outer, inner]
+            self.inner.append(self.below(node))
             return f"(query {len(self.inner)})"
         if isinstance(node, (exp.Paren, exp.Alias)):
-            return self.text(node.this, query)
+            return self.text(node.this)
         if isinstance(node, exp.Column):
-            return _column(node, query)
+            return self.column(node)
         if isinstance(node, exp.Literal):
-            return _string(node.name) if node.is_string else _number(node.name)
+            return _string(node.name) if node.is_string else f"{float(node.name):.15g}"
         if isinstance(node, exp.Count) and isinstance(node.this, (exp.Literal, exp.Star)):
             return "count(*)"
         if isinstance(node, exp.Connector):
-            operands = sorted({self.text(each, query) for each in node.flatten()})
+            operands = sorted({self.text(each) for each in node.flatten()})
             return f"({f' {node.key} '.join(operands)})" if len(operands) > 1 else operands[0]
         if isinstance(node, exp.Not) and isinstance(node.this.unnest(), exp.EQ):
-            equal = node.this.unnest()
-            return self.text(exp.NEQ(this=equal.this, expression=equal.expression), query)
-        if type(node) in _FLIPPED:
-            kind = _FLIPPED[type(node)]
-            return self.text(kind(this=node.expression, expression=node.this), query)
-        if type(node) in _SIGNS:
-            sides = [self.text(side, query) for side in (node.this, node.expression)]
+            return self.text(exp.NEQ(**node.this.unnest().args))
+        if kind in _FLIPPED:
+            return self.text(_FLIPPED[kind](this=node.expression, expression=node.this))
+        if kind in _SIGNS:
+            sides = [self.text(side) for side in (node.this, node.expression)]
             if isinstance(node, _SYMMETRIC):
                 sides.sort()
-            return f"({f' {_SIGNS[type(node)]} '.join(sides)})"
+            return f"({f' {_SIGNS[kind]} '.join(sides)})"
         if isinstance(node, exp.In) and node.expressions:
             equal = [exp.EQ(this=node.this, expression=each) for each in node.expressions]
-            return self.text(exp.or_(*equal, copy=False), query)
+            return self.text(exp.or_(*equal, copy=False))
         if isinstance(node, exp.Identifier):
             return str(node.name).lower()
         arguments = [
-            self.text(part, query) if isinstance(part, exp.Expr) else f"{key} {part}".lower()
+            self.text(part) if isinstance(part, exp.Expr) else f"{key} {part}".lower()
             for key, argument in node.args.items()
             for part in (argument if isinstance(argument, list) else [argument])
             if part not in (None, False) and key not in ("negate", "big_int")
@@ -278,25 +262,22 @@ class _Reader:
         text = f"{node.key}({', '.join(arguments)})"
         return f"not({text})" if node.args.get("negate") else text
 
+    def column(self, node: Node) -> str:
+        """A column by the name of its source; or the select item, or the string, that it is."""
+        name, table = node.name.lower(), node.table.lower()
+        for around in self.outwards:
+            if table in around.sources:
+                source, outputs = around.sources[table]
+                return outputs.get(name) or f"{source}.{name}"
+        if name in self.outputs:
+            return self.outputs[name]
+        return _string(node.this.meta["written"]) if node.this.args.get("quoted") else name
 
-def _column(node: Node, query: _Query) -> str:
-    """A column by the name of its source; or the select item, or the string, that it is."""
-    name, table = node.name.lower(), node.table.lower()
-    for around in query.outwards():
-        if table in around.sources:
-            source = around.sources[table]
-            return source.outputs.get(name) or f"{source.name}.{name}"
-    if name in query.outputs:
-        return query.outputs[name]
-    return _string(node.this.meta["written"]) if node.this.args.get("quoted") else name
-
-
-def _position(node: Node, clause: str, query: _Query) -> str | None:
-    """The select item that a key like `2` stands for."""
-    if clause in ("group", "order") and isinstance(node, exp.Literal) and node.name.isdecimal():
-        place = int(node.name) - 1
-        return query.selected[place] if 0 <= place < len(query.selected) else None
-    return None
+    def joins(self, node: Node) -> bool:
+        """Whether it equates columns of two sources of this very FROM."""
+        sides = [node.this.unnest(), node.expression.unnest()] if isinstance(node, exp.EQ) else []
+        tables = {side.table.lower() for side in sides if isinstance(side, exp.Column)}
+        return len(tables) == 2 and tables <= self.sources.keys()
 
 
 def _conjuncts(node: Node) -> Iterator[Node]:
@@ -311,22 +292,8 @@ def _conjuncts(node: Node) -> Iterator[Node]:
         yield node
 
 
-def _joins(node: Node, query: _Query) -> bool:
-    """Whether it equates columns of two sources of this very FROM."""
-    sides = [node.this.unnest(), node.expression.unnest()] if isinstance(node, exp.EQ) else []
-    tables = {side.table.lower() for side in sides if isinstance(side, exp.Column)}
-    return len(tables) == 2 and tables <= query.sources.keys()
-
-
 def _parts(node: Node, clause: str) -> list[Node]:
     return list(node.args[clause].expressions) if node.args.get(clause) else []
-
-
-def _number(text: str) -> str:
-    try:
-        return f"{float(text):.15g}"
-    except ValueError:
-        return text
 
 
 def _string(text: str) -> str:

@@ -14,42 +14,53 @@ meant. A statement that one sentence cannot hold gets none; a column that has a 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from txt2sql.sql.sources import Node
+from txt2sql.sql.sources import Node, conjuncts, entries
 from txt2sql.types import Schema
 
 _MAX_CHARS, _MAX_SENTENCE, _MAX_PART = 5_000, 400, 60
-_WORDS: dict[Any, str] = {
-    exp.EQ: "is",
-    exp.Is: "is",
-    exp.NEQ: "is not",
-    exp.GT: "is more than",
-    exp.GTE: "is at least",
-    exp.LT: "is less than",
-    exp.LTE: "is at most",
-    exp.Avg: "the average",
-    exp.Sum: "the sum of",
-    exp.Min: "the smallest",
-    exp.Max: "the largest",
-    exp.Add: "plus",
-    exp.Sub: "minus",
-    exp.Mul: "times",
-    exp.Div: "divided by",
+_SETS = {
     exp.Union: "together with",
     exp.Except: "but without",
     exp.Intersect: "and of that only what is also in",
 }
-_COMPARISONS = (exp.EQ, exp.Is, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE)
-_ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Div)
+_FORMS: dict[Any, str] = {
+    exp.EQ: "{this} is {no}{expression}",
+    exp.Is: "{this} is {no}{expression}",
+    exp.NEQ: "{this} is not {no}{expression}",
+    exp.GT: "{this} is more than {no}{expression}",
+    exp.GTE: "{this} is at least {no}{expression}",
+    exp.LT: "{this} is less than {no}{expression}",
+    exp.LTE: "{this} is at most {no}{expression}",
+    exp.Between: "{this} is {no}between {low} and {high}",
+    exp.In: "{this} is {no}one of {expressions}",
+    exp.Exists: "there is {no}{this}",
+    exp.Count: "the number of rows with {this}",
+    exp.Avg: "the average {this}",
+    exp.Sum: "the sum of {this}",
+    exp.Min: "the smallest {this}",
+    exp.Max: "the largest {this}",
+    exp.Distinct: "different {expressions}",
+    exp.Add: "{this} plus {expression}",
+    exp.Sub: "{this} minus {expression}",
+    exp.Mul: "{this} times {expression}",
+    exp.Div: "{this} divided by {expression}",
+    exp.Paren: "{this}",
+}
+"""How a node is said; one with a part that has no place here is not."""
+_NEGATED = (exp.In, exp.Like, exp.ILike, exp.Between, exp.Is, exp.Exists)
+_UNSAID = {"negate", "big_int", "typed", "safe"}
 _CLAUSES = "expressions from_ joins where group having order limit offset distinct".split()
 _PARTS_OF_DATES = {"%Y": "Year", "%Y-%m": "Month", "%m": "Month", "%Y-%m-%d": "Day", "%d": "Day"}
 _WRAPPERS = (exp.Round, exp.Cast, exp.Paren, exp.TsOrDsToTimestamp, exp.TsOrDsToDate)
-_FAILURES = (SqlglotError, RecursionError, ValueError)
+# Of hostile text sqlglot builds trees that lack what every query has.
+_FAILURES = (SqlglotError, RecursionError, ValueError, LookupError, AttributeError, TypeError)
 
 
 class _Tangled(ValueError):
@@ -68,11 +79,10 @@ def explain(sql: str, dialect: str = "sqlite") -> str | None:
 
 
 def _query(tree: Node) -> str:
-    if isinstance(tree, exp.Subquery):
-        tree = tree.this
+    tree = tree.unnest()
     if isinstance(tree, exp.SetOperation):
         _only(tree, "this", "expression", "distinct", "order", "limit", "offset")
-        word = _WORDS[type(tree)]
+        word = _SETS[type(tree)]
         return f"{_query(tree.left)}, {word} {_phrase(tree.right)}{_order(tree, _verbatim)}"
     if not isinstance(tree, exp.Select) or not tree.expressions:
         raise _Tangled
@@ -81,8 +91,7 @@ def _query(tree: Node) -> str:
 
 def _phrase(tree: Node) -> str:
     """A query as part of a sentence: "the average price of books"."""
-    while isinstance(tree, exp.Subquery):
-        tree = tree.this
+    tree = tree.unnest()
     return _Select(tree).phrase() if isinstance(tree, exp.Select) else f"({_query(tree)})"
 
 
@@ -97,95 +106,131 @@ class _Select:
 
     def __init__(self, tree: exp.Select) -> None:
         _only(tree, *_CLAUSES)
-        self.tree = tree
-        from_, joins = tree.args.get("from_"), tree.args.get("joins") or []
-        entries = [from_.this] if from_ else []
-        self.aliases = {e.alias_or_name.lower(): e for e in (*entries, *(j.this for j in joins))}
-        self.sources = [*map(self._source, entries), *map(self._joined, joins)]
+        self.tree, self.columns = tree, tree.expressions
+        listed = list(entries(tree))
+        self.aliases = {entry.alias_or_name.lower(): entry for entry, _ in listed}
+        self.sources = [self.source(entry, join) for entry, join in listed]
 
     def sentence(self) -> str:
-        columns = self.tree.expressions
-        only = columns[0].unalias()
-        if len(columns) == 1 and not self.tree.args.get("group") and isinstance(only, exp.Count):
-            return f"counts the {self._count(only).removeprefix('the number of ')}{self._rest()}"
-        return f"shows {self.phrase()}"
+        only = self.columns[0].unalias()
+        if len(self.columns) > 1 or self.tree.args.get("group") or not isinstance(only, exp.Count):
+            return f"shows {self.phrase()}"
+        return f"counts the {self.say(only).removeprefix('the number of ')}{self.rest()}"
 
     def phrase(self) -> str:
-        columns = self.tree.expressions
-        everything = len(columns) == 1 and isinstance(columns[0], exp.Star)
-        shown = "everything" if everything else _listed([self._column(c) for c in columns])
+        if len(self.columns) == 1 and isinstance(self.columns[0], exp.Star):
+            shown = "everything"
+        else:
+            shown = _listed([self.column(each) for each in self.columns])
         if distinct := self.tree.args.get("distinct"):
             _only(distinct)
             shown = f"each different {shown}"
-        return shown + self._rest()
+        return shown + self.rest()
 
-    def _column(self, column: Node) -> str:
+    def column(self, column: Node) -> str:
         name = column.alias if isinstance(column, exp.Alias) else ""
-        shown = self.name(column.unalias())
+        shown = self.say(column.unalias())
         return f"{shown} (as {name})" if name and name.lower() not in shown.lower() else shown
 
-    def _rest(self) -> str:
+    def rest(self) -> str:
         """All that follows the columns."""
-        tree, text = self.tree, ""
-        if self.sources:
-            text += f" of {_listed(self.sources)}"
+        tree, text = self.tree, f" of {_listed(self.sources)}" if self.sources else ""
         if where := tree.args.get("where"):
-            text += f" where {self.condition(where.this)}"
+            text += f" where {self.say(where.this)}"
         if group := tree.args.get("group"):
             _only(group, "expressions")
-            text += f", for each {_listed([self._key(each) for each in group.expressions])}"
+            text += f", for each {_listed([self.key(each) for each in group.expressions])}"
         if having := tree.args.get("having"):
-            text += f"; only where {self.condition(having.this)}"
-        return text + _order(tree, self._key)
+            text += f"; only where {self.say(having.this)}"
+        return text + _order(tree, self.key)
 
-    def _key(self, term: Node) -> str:
+    def key(self, term: Node) -> str:
         """A column, which GROUP BY and ORDER BY may call by its position or alias."""
         if isinstance(term, exp.Literal) and not term.is_string:
-            position = int(term.this)
-            if 0 < position <= len(self.tree.expressions):
-                term = self.tree.expressions[position - 1].unalias()
+            if 0 < int(term.this) <= len(self.columns):
+                term = self.columns[int(term.this) - 1].unalias()
         elif isinstance(term, exp.Column) and not term.table:
-            aliased = [c for c in self.tree.expressions if isinstance(c, exp.Alias)]
-            term = next((c.this for c in aliased if c.alias == term.name), term)
-        return self.name(term)
+            aliased = [column for column in self.columns if isinstance(column, exp.Alias)]
+            term = next((column.this for column in aliased if column.alias == term.name), term)
+        return self.say(term)
 
-    def _source(self, source: Node) -> str:
-        if isinstance(source, exp.Table) and source.name:
-            _only(source, "this", "alias", "db", "catalog")
-            return str(source.name)
-        if isinstance(source, exp.Subquery):
-            return f"({_phrase(source)})"
-        raise _Tangled
-
-    def _joined(self, join: Node) -> str:
+    def source(self, entry: Node, join: Node | None) -> str:
         """Rows that belong together by columns need no words; any other condition does."""
+        if isinstance(entry, exp.Table) and entry.name:
+            _only(entry, "this", "alias", "db", "catalog")
+            name = str(entry.name)
+        elif isinstance(entry, exp.Subquery):
+            name = f"({_phrase(entry)})"
+        else:
+            raise _Tangled
+        if join is None:
+            return name
         _only(join, "this", "side", "kind", "on", "using")
         if join.side not in ("", "LEFT") or join.kind not in ("", "INNER", "OUTER", "CROSS"):
             raise _Tangled
-        name, on = self._source(join.this), join.args.get("on")
-        tests = list(on.flatten()) if isinstance(on, exp.And) else [on] if on else []
-        if conditions := [self.condition(test) for test in tests if not _equates_columns(test)]:
+        tests = conjuncts(join.args["on"]) if join.args.get("on") else ()
+        conditions = [
+            self.say(test)
+            for test in tests
+            if not isinstance(test, exp.EQ) or {type(test.left), type(test.right)} != {exp.Column}
+        ]
+        if conditions:
             name += f" (where {' and '.join(conditions)})"
         return f"{name} (where there are any)" if join.side else name
 
-    def name(self, node: Node) -> str:
-        """A value: a column, a literal, an aggregate, arithmetic."""
-        if isinstance(node, exp.Paren):
-            return self.name(node.this)
+    def say(self, node: Node, no: str = "") -> str:
+        """A value, or a condition; `no` is "not " where it must not hold."""
         if isinstance(node, exp.Column):
-            return self._column_name(node)
-        if isinstance(node, exp.Count):
-            return self._count(node)
-        if isinstance(node, _ARITHMETIC):
-            return f"{self.name(node.left)} {_WORDS[type(node)]} {self.name(node.right)}"
-        if isinstance(node, exp.Subquery):
-            return f"({_phrase(node)})"
-        if type(node) in _WORDS and isinstance(node, exp.AggFunc):
-            _only(node, "this")
-            return f"{_WORDS[type(node)]} {self._distinct(node.this)}"
-        return _verbatim(node)
+            return self.column_name(node)
+        if isinstance(node, exp.Query):
+            return f"({_phrase(node)})" if isinstance(node, exp.Subquery) else _phrase(node)
+        if isinstance(node, exp.Connector):
+            texts = []
+            for part in node.flatten():
+                text = self.say(part)
+                texts.append(f"({text})" if isinstance(part, exp.Connector) else text)
+            return f" {node.key} ".join(texts)
+        if isinstance(node, exp.Not):
+            inner = node.this.unnest()
+            return (
+                self.say(inner, "not ")
+                if isinstance(inner, _NEGATED)
+                else f"not ({self.say(inner)})"
+            )
+        if node.args.get("negate"):
+            no = "" if no else "not "
+        if isinstance(node, (exp.Like, exp.ILike)):
+            return f"{self.say(node.this)} {_like(node.expression, no)}"
+        form, inner = _FORMS.get(type(node)), node.this
+        if form is None:
+            return _verbatim(node)
+        if isinstance(node, exp.Count) and isinstance(inner, (exp.Star, exp.Literal, type(None))):
+            return "the number of rows"
+        if isinstance(node, exp.Binary) and isinstance(node.right, exp.Null):
+            known = bool(no) != isinstance(node, exp.NEQ)
+            return f"{self.say(inner)} is {'known' if known else 'not known'}"
+        if isinstance(node, exp.Count) and isinstance(inner, exp.Distinct):
+            form = "the number of {this}"
+        elif isinstance(node, exp.In) and node.args.get("query"):
+            form = "{this} is {no}among {query}"
+        elif isinstance(node, exp.Exists):
+            no = "no " if no else ""
+        parts, word = {}, "or" if isinstance(node, exp.In) else "and"
+        for name, part in node.args.items():
+            if part and name not in _UNSAID:
+                if f"{{{name}}}" not in form:
+                    raise _Tangled
+                listed = part if isinstance(part, list) else [part]
+                parts[name] = _listed([self.part(each, node) for each in listed], word)
+        return form.format(no=no, **parts)
 
-    def _column_name(self, node: exp.Column) -> str:
+    def part(self, part: Node, node: Node) -> str:
+        if isinstance(node, exp.In) and part.arg_key == "query":
+            return _phrase(part)
+        condition = isinstance(part, exp.Predicate) and not isinstance(node, exp.Paren)
+        return _verbatim(part) if condition else self.say(part)
+
+    def column_name(self, node: exp.Column) -> str:
         if isinstance(node.this, exp.Star):
             return f"everything of {node.table}"
         source = self.aliases.get(node.table.lower())
@@ -193,79 +238,17 @@ class _Select:
             return str(node.name)
         return f"{source.name if isinstance(source, exp.Table) else node.table}.{node.name}"
 
-    def _count(self, node: exp.Count) -> str:
-        _only(node, "this", "big_int")
-        if isinstance(node.this, exp.Distinct):
-            return f"the number of {self._distinct(node.this)}"
-        if isinstance(node.this, (exp.Star, exp.Literal)):
-            return "the number of rows"
-        return f"the number of rows with {self.name(node.this)}"
 
-    def _distinct(self, node: Node) -> str:
-        if isinstance(node, exp.Distinct):
-            return f"different {_listed([self.name(each) for each in node.expressions])}"
-        return self.name(node)
-
-    def condition(self, node: Node, negated: str = "") -> str:
-        """What must hold; `negated` is "not " where it must not."""
-        if isinstance(node, exp.Connector):
-            parts = [each.unnest() for each in node.flatten()]
-            texts = (
-                f"({self.condition(part)})"
-                if isinstance(part, exp.Connector)
-                else self.condition(part)
-                for part in parts
-            )
-            return f" {node.key} ".join(texts)
-        if isinstance(node, exp.Paren):
-            return self.condition(node.this)
-        if isinstance(node, exp.Not):
-            inner = node.this.unnest()
-            if isinstance(inner, (exp.In, exp.Like, exp.ILike, exp.Between, exp.Is, exp.Exists)):
-                return self.condition(inner, "not ")
-            return f"not ({self.condition(inner)})"
-        if node.args.get("negate"):
-            negated = "" if negated else "not "
-        if isinstance(node, _COMPARISONS):
-            name = self.name(node.left)
-            if isinstance(node.right, exp.Null):
-                is_null = bool(negated) == isinstance(node, exp.NEQ)
-                return f"{name} is {'not known' if is_null else 'known'}"
-            return f"{name} {_WORDS[type(node)]} {negated}{self.name(node.right)}"
-        if isinstance(node, exp.Between):
-            _only(node, "this", "low", "high", "negate")
-            low, high = self.name(node.args["low"]), self.name(node.args["high"])
-            return f"{self.name(node.this)} is {negated}between {low} and {high}"
-        if isinstance(node, exp.In):
-            _only(node, "this", "expressions", "query", "negate")
-            if query := node.args.get("query"):
-                return f"{self.name(node.this)} is {negated}among {_phrase(query)}"
-            values = _listed([self.name(each) for each in node.expressions], "or")
-            return f"{self.name(node.this)} is {negated}one of {values}"
-        if isinstance(node, (exp.Like, exp.ILike)):
-            return f"{self.name(node.this)} {_like(node.expression, negated)}"
-        if isinstance(node, exp.Exists):
-            return f"there is {'no ' if negated else ''}{_phrase(node.this)}"
-        return _verbatim(node)
-
-
-def _equates_columns(test: Node) -> bool:
-    return isinstance(test, exp.EQ) and all(
-        isinstance(side, exp.Column) for side in (test.left, test.right)
-    )
-
-
-def _like(pattern: Node, negated: str) -> str:
+def _like(pattern: Node, no: str) -> str:
     """%x% contains, x% begins with, %x ends with."""
     text = pattern.this if isinstance(pattern, exp.Literal) else ""
     inner = text.strip("%")
     if not inner or "%" in inner or "_" in inner:
-        return f"is {negated}like {_verbatim(pattern)}"
-    if text.startswith("%"):
-        verb, rest = ("contain", "") if text.endswith("%") else ("end", " with")
-    else:
-        verb, rest = ("begin", " with") if text.endswith("%") else ("equal", "")
-    return f"{f'does not {verb}' if negated else f'{verb}s'}{rest} '{inner}'"
+        return f"is {no}like {_verbatim(pattern)}"
+    open_ends = text[0] == "%", text[-1] == "%"
+    verb = ("equal", "begin", "end", "contain")[2 * open_ends[0] + open_ends[1]]
+    rest = " with" if sum(open_ends) == 1 else ""
+    return f"{f'does not {verb}' if no else f'{verb}s'}{rest} '{inner}'"
 
 
 def _order(tree: Node, name: Callable[[Node], str]) -> str:
@@ -341,12 +324,10 @@ def _unwrapped(node: Node) -> Node:
 
 def _labelled(sql: str, columns: int, dialect: str) -> exp.Select | None:
     """The SELECT that names the columns of a statement, where it has one expression for each."""
-    if len(sql) > _MAX_CHARS:
-        return None
-    try:
-        tree: Node = sqlglot.parse_one(sql, read=dialect)
-    except _FAILURES:
-        return None
+    tree: Node = None
+    if len(sql) <= _MAX_CHARS:
+        with suppress(*_FAILURES):
+            tree = sqlglot.parse_one(sql, read=dialect)
     while isinstance(tree, (exp.Subquery, exp.SetOperation)):
         tree = tree.this
     fits = isinstance(tree, exp.Select) and len(tree.expressions) == columns
@@ -357,34 +338,31 @@ def _label(tree: exp.Select, node: Node, name: str, schema: Schema) -> str:
     if isinstance(node, (exp.Alias, exp.Column, exp.Star)):
         return name
     node = _unwrapped(node)
+    if isinstance(node, exp.Count) and (table := _counted_table(tree, node, schema)):
+        return _spaced(f"Number of {table}")
+    if isinstance(node, exp.TimeToStr) and (column := node.find(exp.Column)):
+        part = _PARTS_OF_DATES.get(node.text("format"))
+        return _spaced(f"{part} of {column.name}") if part else name
     try:
-        if isinstance(node, exp.Count) and (table := _counted_table(tree, node, schema)):
-            return f"Number of {_spaced(table)}"
-        if isinstance(node, exp.TimeToStr) and (column := node.find(exp.Column)):
-            part = _PARTS_OF_DATES.get(node.text("format"))
-            return f"{part} of {_spaced(column.name)}" if part else name
-        words = _Select(tree).name(node).removeprefix("the ")
+        words = _Select(tree).say(node).removeprefix("the ")
     except _FAILURES:
         return name
-    if words == node.sql(dialect="sqlite", comments=False):
-        return name
-    return _spaced(words[:1].upper() + words[1:])
+    same = words == node.sql(dialect="sqlite", comments=False)
+    return name if same else _spaced(words[:1].upper() + words[1:])
 
 
 def _counted_table(tree: exp.Select, node: exp.Count, schema: Schema) -> str:
     """The table whose rows are counted: the one whose keys lead to all the others, else ""."""
-    from_, joins = tree.args.get("from_"), tree.args.get("joins") or []
-    entries = [*([from_.this] if from_ else []), *(join.this for join in joins)]
-    tables = {e.alias_or_name.lower(): e.name for e in entries if isinstance(e, exp.Table)}
+    tables = {e.alias_or_name.lower(): e.name for e, _ in entries(tree) if isinstance(e, exp.Table)}
+    names = {name.lower() for name in tables.values()}
     if isinstance(node.this, exp.Column):
-        alone = next(iter(tables.values())) if len(tables) == 1 else ""
-        owner = tables.get(node.this.table.lower()) or alone
+        alone = min(tables.values()) if len(tables) == 1 else ""
+        owner = tables.get(node.this.table.lower(), alone)
         table = schema.table(owner)
         column = table.column(node.this.name) if table else None
         return owner if column is not None and column.primary_key else ""
     if not isinstance(node.this, (exp.Star, exp.Literal)):
         return ""
-    names = {name.lower() for name in tables.values()}
     referenced = {
         key.referenced_table.lower()
         for key in schema.foreign_keys

@@ -10,7 +10,8 @@ Field's name: SQL normalisation (canonicalisation) by name resolution. One way o
     text                     in single quotes, also where it stood in double ones
 
 The rows and their order stay as they are. What cannot be resolved with certainty (a name that no
-table has, a name that two have, NATURAL, a join without a condition) stays as it was written. A canonical query is its own canonical form.
+table has, a name that two have, NATURAL, USING, a join without a condition) stays as it was written. A
+canonical query is its own canonical form.
 
 >>> from txt2sql.types import Column, Table
 >>> schema = Schema("shop", (Table("Sale", (Column("Price"),)),))
@@ -21,14 +22,14 @@ table has, a name that two have, NATURAL, a join without a condition) stays as i
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from itertools import count
 
-from sqlglot import exp, parse
+from sqlglot import exp, parse_one
 from sqlglot.dialects.sqlite import SQLite
 from sqlglot.errors import SqlglotError
 
 from txt2sql.identifiers import quote_identifier
-from txt2sql.sql.names import FORGIVEN, Kind, Names, resolve
+from txt2sql.sql.names import FORGIVEN, Kind, Names, resolved
 from txt2sql.sql.sources import Node, Scope, Source
 from txt2sql.types import Schema
 
@@ -42,29 +43,20 @@ class _Doubt(Exception):
 def canonical_sql(sql: str, schema: Schema) -> str:
     """The one spelling of a SELECT statement, or the statement as it is where that is in doubt."""
     text = sql.strip().rstrip(";").rstrip()
-    try:
-        if _query(text) is None or _STRING_TYPE.search(text):
-            return text
-        names = resolve(text, schema)
-        if names is None:
-            return text
-        _Rewriter(names).rewrite()
-        canonical = _Generator(dialect="sqlite", comments=False).generate(names.tree, copy=False)
-        return canonical if _query(canonical) is not None else text
-    except (_Doubt, SqlglotError, RecursionError, ValueError):
+    names = None
+    if len(text) <= _MAX_CHARS and not _STRING_TYPE.search(text):
+        names = resolved(text, schema)
+    if names is None or any(not each.expressions for each in names.tree.find_all(exp.Select)):
         return text
-
-
-def _query(sql: str) -> Node | None:
-    """The tree of one SELECT statement, else None."""
-    if len(sql) > _MAX_CHARS:
-        return None
-    statements = [tree for tree in parse(sql, read="sqlite") if tree is not None]
-    if len(statements) != 1 or not isinstance(statements[0], exp.Query):
-        return None
-    if any(not select.expressions for select in statements[0].find_all(exp.Select)):
-        return None
-    return statements[0]
+    try:
+        _Rewriter(names).rewrite()
+        canonical: str = _Generator(dialect="sqlite", comments=False).generate(
+            names.tree, copy=False
+        )
+        parse_one(canonical, read="sqlite")
+    except (_Doubt, SqlglotError, RecursionError, ValueError, AttributeError):
+        return text
+    return canonical
 
 
 class _Rewriter:
@@ -76,32 +68,42 @@ class _Rewriter:
 
     def __init__(self, names: Names) -> None:
         self.tree, self.scopes = names.tree, names.scopes
+        self.sources = [source for scope in self.scopes for source in scope.sources]
+        self.names = {source: source.base or source.node.alias for source in self.sources}
         self.owners: dict[int, Source | None] = {}
         self.columns: dict[Scope, list[Node]] = {scope: [] for scope in names.scopes}
-        self.names: dict[Source, str] = {}
-        quoted = [fault for fault in names.faults if fault.problem.kind is Kind.QUOTED_TEXT]
         if any(fault.problem.kind not in FORGIVEN for fault in names.faults):
             raise _Doubt
-        for fault in quoted:  # nothing is called so: SQLite takes it for text
-            around = fault.scope.outwards() if fault.scope else ()
-            if any(source.table is None for scope in around for source in scope.sources):
-                raise _Doubt  # "count(*)" may be the name of an output
         for scope in self.scopes:
-            _check_joins(scope)
-            resolved = {id(column): scope.sources[number] for column, number in scope.resolved}
-            self.owners.update(resolved)
-        for fault in quoted:
-            fault.node.replace(exp.Literal.string(fault.node.name))
+            joins = scope.select.args.get("joins") or ()
+            if any(join.method or join.args.get("using") for join in joins):
+                raise _Doubt
+            for source in scope.sources:
+                if (
+                    source.columns is None
+                    or source.node.args.get("db")
+                    or source.node.args.get("pivots")
+                ):
+                    raise _Doubt  # a table-valued function, a table of another database
+            self.owners |= {id(column): scope.sources[number] for column, number in scope.resolved}
+        for fault in names.faults:  # nothing is called so: SQLite takes it for text
+            if fault.problem.kind is Kind.QUOTED_TEXT:
+                scopes = fault.scope.outwards() if fault.scope else ()
+                if any(source.table is None for scope in scopes for source in scope.sources):
+                    raise _Doubt  # "count(*)" may be the name of an output
+                fault.node.replace(exp.Literal.string(fault.node.name))
         by_select = {id(scope.select): scope for scope in self.scopes}
         for node in self.tree.find_all(exp.Column):
             home = node.find_ancestor(exp.Select, exp.SetOperation)
             if isinstance(home, exp.SetOperation):
-                _spell_output(node, home)
-            elif id(home) in by_select:
-                scope = by_select[id(home)]
-                self.columns[scope].append(node)
+                outputs = map(str.lower, home.named_selects)  # which ORDER BY names
+                if node.table or node.name.lower() not in outputs:
+                    raise _Doubt
+                _spell(node.this, node.name)
+            elif around := by_select.get(id(home)):
+                self.columns[around].append(node)
                 if id(node) not in self.owners:
-                    self.owners[id(node)] = _owner(node, scope)
+                    self.owners[id(node)] = _owner(node, around)
 
     def rewrite(self) -> None:
         self.name_sources()
@@ -109,20 +111,14 @@ class _Rewriter:
             self.qualify(scope)
             self.join(scope)
             _tidy(scope.select)
-        for node in self.tree.find_all(exp.Alias, exp.TableAlias, exp.CTE):
-            if isinstance(node.args.get("alias"), exp.Identifier):
-                _spell(node.args["alias"], node.args["alias"].name)
-            if isinstance(node, exp.TableAlias):
-                for name in (node.this, *(node.args.get("columns") or ())):
-                    if isinstance(name, exp.Identifier):
-                        _spell(name, name.name)
+        for node in self.tree.find_all(exp.Alias, exp.TableAlias):
+            for name in (node.args.get("alias"), node.this, *(node.args.get("columns") or ())):
+                if isinstance(name, exp.Identifier):
+                    _spell(name, name.name)
 
     def name_sources(self) -> None:
         """Give every source its name: that of its table, else the alias it has, else T1, T2, ..."""
-        sources = [source for scope in self.scopes for source in scope.sources]
-        self.names = {source: source.base or source.node.alias for source in sources}
-        reserved = {(source.base or self.names[source]).lower() for source in sources}
-        reserved |= {source.base.lower() for source in sources}
+        reserved = {each.lower() for s in self.sources for each in (s.base, self.names[s]) if each}
         for scope in self.scopes:
             in_sight = [s for around in scope.outwards() for s in around.sources]
             for source in scope.sources:
@@ -134,22 +130,23 @@ class _Rewriter:
                     and (other in scope.sources or self.is_read_inside(scope, other))
                 ]
                 for one in (source, *clash) if clash else ():
-                    if one.base and self.names[one] == one.base:
+                    if one.base:
                         self.names[one] = ""
         for scope in self.scopes:
             taken = {self.names[s].lower() for around in scope.outwards() for s in around.sources}
             for source in scope.sources:
                 if not self.names[source] and source.base:
-                    number = 1
-                    while f"t{number}" in taken | reserved:
-                        number += 1
+                    number = next(n for n in count(1) if f"t{n}" not in taken | reserved)
                     self.names[source] = f"T{number}"
                     taken.add(f"t{number}")
-        for source in filter(lambda source: source.base, sources):
-            _spell(source.node.this, source.base)
-            name = self.names[source]
-            alias = exp.TableAlias(this=exp.to_identifier(name)) if name != source.base else None
-            source.node.set("alias", alias)
+        for source in self.sources:
+            if source.base:
+                _spell(source.node.this, source.base)
+                name = self.names[source]
+                alias = (
+                    exp.TableAlias(this=exp.to_identifier(name)) if name != source.base else None
+                )
+                source.node.set("alias", alias)
 
     def is_read_inside(self, middle: Scope, source: Source) -> bool:
         """Whether a SELECT, or one inside it, reads columns of a source of one around it."""
@@ -163,34 +160,31 @@ class _Rewriter:
         in_sight = [source for around in scope.outwards() for source in around.sources]
         several = len(scope.sources) > 1
         for node in self.columns[scope]:
-            name, source, star = node.name.lower(), self.owners[id(node)], node.is_star
+            source = self.owners[id(node)]
             if source is None:
                 _spell(node.this, node.name)
-                continue
-            if star:
-                shared = several or source not in scope.sources
+            elif node.is_star:
+                if several or source not in scope.sources:
+                    self.name_table(node, source)
+                else:
+                    node.replace(exp.Star())
             else:
-                _spell(node.this, _columns(source).get(name, node.name))
-                shared = sum(name in _columns(other) for other in in_sight) > 1
-            if shared or _is_hidden(node, scope):
-                self.name_table(node, source)
-            elif star and not several:
-                node.replace(exp.Star())
-            elif not star:
+                name = node.name.lower()
+                _spell(node.this, (source.columns or {}).get(name, node.name))
+                shared = sum(name in (other.columns or ()) for other in in_sight) > 1
                 node.set("table", None)
+                if shared or _is_hidden(node, scope):
+                    self.name_table(node, source)
 
     def name_table(self, column: Node, source: Source) -> None:
         if name := self.names[source]:
-            column.set("table", _identifier(name))
+            identifier = exp.to_identifier(name)
+            _spell(identifier, name)
+            column.set("table", identifier)
 
     def join(self, scope: Scope) -> None:
-        """Conditions between two tables go to the later one's ON, its own side last."""
+        """In ON every column is qualified, that of the later table last in an equation."""
         joins = scope.select.args.get("joins") or []
-        for join, source in zip(joins, scope.sources[1:], strict=True):
-            if using := join.args.get("using"):
-                pairs = [self.equation(scope, source, name.name.lower()) for name in using]
-                join.set("on", exp.and_(*pairs, copy=False, wrap=False))
-                join.set("using", None)
         order = {source: position for position, source in enumerate(scope.sources)}
         if any(_conditionless(join) for join in joins):
             if any(join.side for join in joins):  # in an outer join ON and WHERE are not the same
@@ -205,82 +199,44 @@ class _Rewriter:
                 if owner is not None:
                     self.name_table(column, owner)
             for part in join.args["on"].find_all(exp.EQ):
-                ends = self.linked(part, order)
-                if ends is not None and ends[0] > ends[1]:
+                left, right = self.ends(part, order) or (0, 0)
+                if left > right:
                     this, expression = part.this, part.expression
                     part.set("this", expression)
                     part.set("expression", this)
 
-    def equation(self, scope: Scope, later: Source, name: str) -> Node:
-        """What USING (name) says."""
-        earlier = next((source for source in scope.sources if name in _columns(source)), later)
-        if earlier is later or name not in _columns(later):
-            raise _Doubt
-        sides = []
-        for source in (earlier, later):
-            if not self.names[source]:
-                raise _Doubt
-            column = exp.column(_columns(source)[name], table=_identifier(self.names[source]))
-            _spell(column.this, column.name)
-            sides.append(column)
-        return exp.EQ(this=sides[0], expression=sides[1])
-
     def spread(self, select: Node, joins: list[Node], order: dict[Source, int]) -> None:
         """Give every inner join the equations that link its table to an earlier one."""
         where = select.args.get("where")
-        rest = _conjuncts(where.this) if where else []
-        conditions = [[] if _conditionless(j) else _conjuncts(j.args["on"]) for j in joins]
-        for parts in (*conditions, rest):
-            for part in list(parts):
-                ends = self.linked(part, order)
-                if ends is None or parts is conditions[max(ends) - 1]:
-                    continue
-                if parts is rest and not _conditionless(joins[max(ends) - 1]):
-                    continue
-                parts[:] = [other for other in parts if other is not part]
-                conditions[max(ends) - 1].append(part)
-        if not all(any(self.linked(part, order) for part in parts) for parts in conditions):
+        parts = [(-1, part) for part in _conjuncts(where.this)] if where else []
+        for i, join in reversed(list(enumerate(joins))):
+            if not _conditionless(join):
+                parts[:0] = [(i, part) for part in _conjuncts(join.args["on"])]
+        conditions: dict[int, list[Node]] = {i: [] for i in range(-1, len(joins))}
+        linked = set()
+        for home, part in parts:
+            ends = self.ends(part, order)
+            target = max(ends) - 1 if ends else home
+            if home < 0 <= target and not _conditionless(joins[target]):
+                target = home
+            conditions[target].append(part)
+            linked |= {target} if ends else set()
+        if not linked.issuperset(range(len(joins))):
             raise _Doubt
-        for join, parts in zip(joins, conditions, strict=True):
-            join.set("on", exp.and_(*parts, copy=False, wrap=False))
-            join.set("kind", None)
-        condition = exp.and_(*rest, copy=False, wrap=False) if rest else None
-        select.set("where", exp.Where(this=condition) if rest else None)
+        rest = conditions.pop(-1)
+        for i, condition in conditions.items():
+            joins[i].set("on", exp.and_(*condition, copy=False, wrap=False))
+            joins[i].set("kind", None)
+        left = exp.Where(this=exp.and_(*rest, copy=False, wrap=False)) if rest else None
+        select.set("where", left)
 
-    def linked(self, node: Node, order: dict[Source, int]) -> tuple[int, int] | None:
+    def ends(self, node: Node, order: dict[Source, int]) -> tuple[int, int] | None:
         """The positions of the two sources whose columns are equated, else None."""
         if not isinstance(node, exp.EQ):
             return None
         owners = [self.owners.get(id(side)) for side in (node.this, node.expression)]
-        left, right = (order.get(owner) if owner is not None else None for owner in owners)
-        return None if left is None or right is None or left == right else (left, right)
-
-
-def _check_joins(scope: Scope) -> None:
-    for source in scope.sources:
-        if source.columns is None or source.node.args.get("db") or source.node.args.get("pivots"):
-            raise _Doubt  # a table-valued function, a table of another database
-    joins = scope.select.args.get("joins") or ()
-    using = [join for join in joins if join.args.get("using")]
-    if any(join.method for join in joins) or any(j.side not in ("", "LEFT") for j in using):
-        raise _Doubt
-    if using and any(projection.is_star for projection in scope.select.expressions):
-        raise _Doubt
-
-
-def _columns(source: Source) -> Mapping[str, str]:
-    return source.columns or {}
-
-
-def _spell_output(node: Node, compound: Node) -> None:
-    """The ORDER BY of a compound query names its outputs."""
-    first = compound
-    while isinstance(first, (exp.SetOperation, exp.Subquery)):
-        first = first.this
-    outputs = {projection.alias_or_name.lower() for projection in first.expressions}
-    if node.table or node.name.lower() not in outputs:
-        raise _Doubt
-    _spell(node.this, node.name)
+        left, right = (order.get(owner, -1) if owner else -1 for owner in owners)
+        return None if min(left, right) < 0 or left == right else (left, right)
 
 
 def _owner(node: Node, scope: Scope) -> Source | None:
@@ -299,11 +255,9 @@ def _owner(node: Node, scope: Scope) -> Source | None:
 
 def _is_hidden(node: Node, scope: Scope) -> bool:
     """Whether ORDER BY would take the bare name for an alias of something else."""
-    if not isinstance(node.parent, exp.Ordered):
-        return False
-    for item in scope.select.expressions:
+    for item in scope.select.expressions if isinstance(node.parent, exp.Ordered) else ():
         if isinstance(item, exp.Alias) and item.alias.lower() == node.name.lower():
-            return not (isinstance(item.this, exp.Column) and item.this.name == node.name)
+            return not isinstance(item.this, exp.Column) or item.this.name != node.name
     return False
 
 
@@ -312,19 +266,12 @@ def _spell(identifier: Node, name: str) -> None:
     identifier.set("quoted", quote_identifier(name) != name)
 
 
-def _identifier(name: str) -> Node:
-    identifier = exp.to_identifier(name)
-    _spell(identifier, name)
-    return identifier
-
-
 def _conjuncts(condition: Node) -> list[Node]:
     return list(condition.flatten()) if isinstance(condition, exp.And) else [condition]
 
 
 def _conditionless(join: Node) -> bool:
-    condition = join.args.get("on")
-    return condition is None or (isinstance(condition, exp.Boolean) and bool(condition.this))
+    return join.args.get("on") in (None, exp.true())
 
 
 def _tidy(select: Node) -> None:
@@ -355,6 +302,9 @@ _STRING_TYPE = re.compile(r"\bAS\s+STRING\b", re.I)
 """A number to SQLite, the same as TEXT to sqlglot."""
 
 
+_NEGATED = (exp.In, exp.Between, exp.Like, exp.Glob)
+
+
 class _Generator(SQLite.Generator):  # type: ignore[misc, valid-type]
     """SQLite's text as it is usually written."""
 
@@ -377,19 +327,11 @@ class _Generator(SQLite.Generator):  # type: ignore[misc, valid-type]
         return f"CAST({self.sql(expression, 'this')} AS {kind})"
 
     def not_sql(self, expression: Node) -> str:
-        inner = expression.this
-        if isinstance(inner, exp.In):
-            text, operator = self.in_sql(inner), " IN "
-        elif isinstance(inner, exp.Between):
-            text, operator = self.between_sql(inner), " BETWEEN "
-        elif isinstance(inner, exp.Is) and isinstance(inner.expression, exp.Null):
-            return f"{self.sql(inner, 'this')} IS NOT NULL"
-        elif type(inner) in (exp.Like, exp.Glob) and not inner.args.get("negate"):
-            operator = "LIKE" if isinstance(inner, exp.Like) else "GLOB"
-            return str(self.binary(inner, f"NOT {operator}"))
-        else:
-            return str(super().not_sql(expression))
+        inner, text = expression.this, self.sql(expression, "this")
         left = self.sql(inner, "this")
-        if not text.startswith(left + operator):
-            return str(super().not_sql(expression))
-        return f"{left} NOT{text[len(left) :]}"
+        if isinstance(inner, exp.Is) and isinstance(inner.expression, exp.Null):
+            return f"{left} IS NOT NULL"
+        is_plain = isinstance(inner, _NEGATED) and not inner.args.get("negate")
+        if is_plain and text.startswith((f"{left} {inner.key.upper()} ", f"{left} IN ")):
+            return f"{left} NOT{text[len(left) :]}"
+        return str(super().not_sql(expression))

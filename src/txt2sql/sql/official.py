@@ -39,16 +39,8 @@ def as_executed(sql: str, keep_distinct: bool) -> str:
 
 
 def _first_without_distinct(sql: str) -> str:
-    parts: list[str] = []
-    start = 0
-    for match in _PIECE.finditer(sql):
-        piece = match.group()
-        if piece == ";":
-            return "".join((*parts, sql[start : match.end()]))
-        if piece.lower() == "distinct":
-            parts.append(sql[start : match.start()])
-            start = match.end()
-    return "".join((*parts, sql[start:]))
+    end = next((piece.end() for piece in _PIECE.finditer(sql) if piece[0] == ";"), len(sql))
+    return _PIECE.sub(lambda piece: "" if piece[0].lower() == "distinct" else piece[0], sql[:end])
 
 
 def is_ordered(gold_sql: str) -> bool:
