@@ -31,7 +31,7 @@ the song 'Summer of 2010' | 31 February 2024 | before 2018-03-17 07:13:53 | call
 
 @pytest.mark.parametrize("question", ["", *re.split(r" \| |\n", NO_DATE.strip())])
 def test_no_date(question: str) -> None:
-    assert [p for p in periods(question, TODAY) if not p.weak] == []
+    assert list(periods(question, TODAY)) == []
 
 
 DATES = {

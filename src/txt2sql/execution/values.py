@@ -17,6 +17,7 @@ is bounded: see the constants below.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import sqlite3
@@ -35,7 +36,7 @@ from typing import Any, TypeVar
 from txt2sql.errors import DatabaseError
 from txt2sql.execution import sandbox
 from txt2sql.execution.database import Database
-from txt2sql.execution.hints import SAMPLE_CHARS, Hints, dump, load, read_facts
+from txt2sql.execution.hints import SAMPLE_CHARS, Hints, load, read_facts
 from txt2sql.execution.names import (
     COMMON,
     WORD,
@@ -89,7 +90,7 @@ MAX_BUILD_S = 120.0
 processor time, so that a busy machine builds the same index as an idle one."""
 MAX_AGE_S = 3_600.0
 """How long the index of a server's content is believed."""
-_VERSION = "4"
+_VERSION = "5"
 _KEPT_OPEN = 32
 _KEYS_PER_QUERY = 500
 _MAX_FOUND = 10_000
@@ -462,7 +463,7 @@ def _build(database: Database | UrlDatabase, index: sqlite3.Connection) -> None:
             facts = read_facts(schema, lambda sql: _rows(connection, sql), database.quote, _sampled)
         cells = islice(_keyed(content, words), MAX_CELLS)
         index.executemany("INSERT INTO cells VALUES (?, ?, ?, ?)", cells)
-        index.executemany("INSERT INTO facts VALUES (?)", ((dump(fact),) for fact in facts))
+        index.executemany("INSERT INTO facts VALUES (?)", ((json.dumps(fact),) for fact in facts))
     index.execute("CREATE INDEX by_key ON cells (key)")
     index.execute("CREATE TABLE words (word TEXT PRIMARY KEY) WITHOUT ROWID")
     index.executemany(
