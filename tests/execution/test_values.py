@@ -206,15 +206,6 @@ def test_only_the_start_of_a_long_question_counts(index: ValueIndex) -> None:
     assert time.thread_time() - start < 2.0
 
 
-def test_a_literal_is_spelt_as_its_cell(index: ValueIndex) -> None:
-    for text, spelt in {"jfk": " JFK", "BOGOTA": "Bogotá", "Paris": "Paris", "": ""}.items():
-        assert index.spell("t", "name", text) == spelt
-    assert index.spell("t", "id", "jfk") == index.spell("u", "name", "jfk") == "jfk"
-    # The ninth word differs: another value, not another spelling.
-    other = "One two three four five six seven eight ten"
-    assert index.spell("t", "name", other) == other
-
-
 # Broken and stale caches
 
 
@@ -449,11 +440,3 @@ def test_every_match_is_a_cell(index: ValueIndex, question: str, limit: int) -> 
         if match.score >= values.FOLDED:
             assert " ".join(fold(match.span)) == " ".join(fold(match.value))
             assert match.score in (1.0, 0.9, 0.8)
-
-
-@given(WORDS)
-def test_spelling_changes_neither_a_cell_nor_what_is_unknown(index: ValueIndex, text: str) -> None:
-    spelt = index.spell("t", "name", text)
-    assert spelt == text or (spelt in CELLS and fold(spelt) == fold(text))
-    if text in CELLS:
-        assert spelt == text
