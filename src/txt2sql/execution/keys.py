@@ -87,8 +87,9 @@ def infer_keys(schema: Schema, reader: SqlReader) -> tuple[ForeignKey, ...]:
 
     A column that a declared key already uses needs none.
     """
-    names, contents = _Names(schema), _Contents(schema, reader)
-    composites = names.composites()
+    names = _Names(schema)
+    composites, named = names.composites(), names.pairs()
+    contents = _Contents(reader)
     contents.read(place for pairs in composites for p in pairs for place in (p.child, p.parent))
     keys: list[ForeignKey] = []
     constraint = max((key.constraint for key in schema.foreign_keys), default=0)
@@ -103,7 +104,7 @@ def infer_keys(schema: Schema, reader: SqlReader) -> tuple[ForeignKey, ...]:
     parts = {(key.table, key.column, key.referenced_table, key.referenced_column) for key in keys}
     keys += [
         ForeignKey(*pair.child, *pair.parent, score=round(pair.score, 2))
-        for pair in best(pair for pair in _judged(names, contents) if pair.score >= THRESHOLD)
+        for pair in best(pair for pair in _judged(named, contents) if pair.score >= THRESHOLD)
         if (*pair.child, *pair.parent) not in parts
     ]
     keys += _by_values(names, contents, {(key.table, key.column) for key in keys})
@@ -113,7 +114,7 @@ def infer_keys(schema: Schema, reader: SqlReader) -> tuple[ForeignKey, ...]:
 
 def candidates(schema: Schema, reader: SqlReader) -> list[Candidate]:
     """Every pair of columns that names propose and that types and sampled rows do not rule out."""
-    return _judged(_Names(schema), _Contents(schema, reader))
+    return _judged(_Names(schema).pairs(), _Contents(reader))
 
 
 def best(pairs: Iterable[Candidate]) -> list[Candidate]:
@@ -126,18 +127,13 @@ def best(pairs: Iterable[Candidate]) -> list[Candidate]:
     return list(chosen.values())
 
 
-def _judged(names: _Names, contents: _Contents) -> list[Candidate]:
+def _judged(named: Sequence[Candidate], contents: _Contents) -> list[Candidate]:
     """The named pairs that the rows allow, with what the rows say."""
-    named = names.pairs()
     contents.read(place for pair in named for place in (pair.child, pair.parent))
-    allowed = []
+    allowed = [pair for pair in named if contents.allow(pair)]
     strongest: dict[Place, float] = defaultdict(float)
-    for pair in named:
-        said = contents.compare(pair)
-        if said is not None:
-            pair.features.update(said)
-            allowed.append(pair)
-            strongest[pair.child] = max(strongest[pair.child], pair.strength)
+    for pair in allowed:
+        strongest[pair.child] = max(strongest[pair.child], pair.strength)
     for pair in allowed:
         pair.features["outnamed"] = float(pair.strength < strongest[pair.child])
     return allowed
@@ -189,20 +185,15 @@ _WITHIN = frozenset(
     _stems("parent previous next predecessor successor original prerequisite prereq followup")
 )
 """Words of a column that refers to its own table."""
-_WITHIN_PEOPLE = frozenset(
-    _stems("manager boss supervisor superior mentor spouse reports reporting chief lead")
-)
-"""The same in a table of people."""
-_TOWARDS = frozenset(("by", "to"))
 _PEOPLE = frozenset(_stems("employee staff person people user worker member"))
 _ROLES = frozenset(
     _stems(
-        "manager boss supervisor mentor author owner creator editor assignee approver seller agent "
-        "rep representative created updated modified approved assigned reported person salesperson "
-        "male female husband wife"
+        "manager boss supervisor superior mentor author owner creator editor assignee approver seller "
+        "agent rep representative created updated modified approved assigned reported reports person "
+        "reporting salesperson male female husband wife spouse chief lead"
     )
 )
-"""Words of a column that refers to a table of people."""
+"""Words of a column that refers to a table of people, which may be its own."""
 
 
 class _Name(NamedTuple):
@@ -251,6 +242,12 @@ class _Names:
         self.keys = {t.name: [c.name for c in t.columns if c.primary_key] for t in schema.tables}
         self._entities = {name: _stems(natural_name(name)) for name in self.tables}
         self._names = {place: parse(place[1]) for place in self.columns}
+        self._called = {
+            (place[0], called): place
+            for place, name in reversed(self._names.items())
+            for called in (name.plain, name.words)
+        }
+        self._strict = schema.dialect != "sqlite"  # whose columns compare across types
         self._declared = {(key.table, key.column) for key in schema.foreign_keys}
 
     def may_refer(self, place: Place) -> bool:
@@ -259,6 +256,9 @@ class _Names:
         declared = column.declared_type.upper()
         typed = column.type != "boolean" and not any(mark in declared for mark in _BINARY)
         return typed and place not in self._declared
+
+    def _comparable(self, one: Place, other: Place) -> bool:
+        return not self._strict or self.columns[one].type == self.columns[other].type
 
     def is_key(self, place: Place) -> bool:
         """Whether a column is all of the primary key of its table."""
@@ -272,28 +272,29 @@ class _Names:
         """Every pair that names propose, of columns that no declared key uses yet."""
         labels, same = self._labels()
         people = [p for word in sorted(_PEOPLE) for p, kind in labels[word] if kind == "table"]
-        pairs = []
+        pairs: list[Candidate] = []
         for child, name in self._names.items():
             if not self.may_refer(child):
                 continue
             proposed = [
-                self._pair(child, parent, "tail" if at else "full", kind == "part")
+                ("tail" if at else "full", kind == "part", parent)
                 for at in range(1 if name.plural else len(name.words))  # home_games counts games
                 for parent, kind in labels.get("".join(name.words[at:]), ())
             ]
-            others = [("same", p) for p in same.get(name.plain, ()) if p[0] != child[0]]
-            if self._is_within(name, child[0]):
-                others += [("within", (child[0], key)) for key in self.keys[child[0]][:1]]
-            if set(name.words) & _ROLES and (
-                name.keyed or len(name.words) < 2 or name.words[-1] in _TOWARDS
-            ):  # a modified_date is no person
-                others += [("role", place) for place in people]
-            proposed += [self._pair(child, parent, form) for form, parent in others]
+            proposed += [("same", False, p) for p in same.get(name.plain, ()) if p[0] != child[0]]
+            words = set(name.words)
+            if words & _WITHIN and words - _WITHIN <= set(self._entities[child[0]]):
+                proposed += [("within", False, (child[0], key)) for key in self.keys[child[0]][:1]]
+            # a modified_date is no person
+            if words & _ROLES and (name.keyed or len(words) < 2 or name.words[-1] in ("by", "to")):
+                proposed += [("within" if p[0] == child[0] else "role", False, p) for p in people]
             strongest: dict[Place, Candidate] = {}
-            for pair in sorted(proposed, key=lambda pair: -pair.strength):
-                if pair.parent != child:
-                    strongest.setdefault(pair.parent, pair)
-            pairs += list(strongest.values())[:_MAX_PARENTS]
+            for form, part, parent in sorted(proposed, key=lambda one: one[1] - _STRENGTH[one[0]]):
+                if parent not in strongest and parent != child and self._comparable(child, parent):
+                    strongest[parent] = self._pair(child, parent, form, part)
+                    if len(strongest) == _MAX_PARENTS:
+                        break
+            pairs += strongest.values()
         return pairs
 
     def _home(self, place: Place) -> bool:
@@ -308,12 +309,6 @@ class _Names:
             and not set(name[1:]) & set("aeiou")
             and all(letter in letters for letter in name)
         )
-
-    def _is_within(self, name: _Name, table: str) -> bool:
-        """Whether a name means another row of its table: `parent_id`, `manager_id` of employees."""
-        words, entity = set(name.words), set(self._entities[table])
-        roles = words & (_WITHIN | _WITHIN_PEOPLE if entity & _PEOPLE else _WITHIN)
-        return bool(roles) and words - roles - _TOWARDS <= entity
 
     def _labels(self) -> tuple[dict[str, list[tuple[Place, str]]], dict[str, list[Place]]]:
         """What a column may be called to mean a key: a name of its table, its own; its plain name."""
@@ -355,7 +350,8 @@ class _Names:
             for child in self.keys if 2 <= len(key) <= _MAX_PARTS else ():
                 partners = [self._partner((parent, column), child) for column in key]
                 places = [place for place in partners if place and place not in self._declared]
-                if child != parent and len(set(places)) == len(key):
+                whole = {column for _, column in places} >= set(self.keys[child] or ("",))
+                if child != parent and len(set(places)) == len(key) and not whole:
                     ends = zip(places, key, strict=True)
                     proposals.append([self._pair(p, (parent, column)) for p, column in ends])
         return proposals
@@ -364,11 +360,8 @@ class _Names:
         """The column of a table that means a part of a key: by name, or by its table's name."""
         name, entity = self._names[parent], self._entities[parent[0]]
         generic = not name.words or name.plain in _GENERIC  # name of city: city
-        for place in self.tables[child]:
-            other = self._names[place]
-            if other.words == entity if generic else other.plain == name.plain:
-                return place
-        return None
+        place = self._called.get((child, entity if generic else name.plain))
+        return place if place and self._comparable(place, parent) else None
 
 
 # ------------------------------------------------------------------------------------- the contents
@@ -389,13 +382,13 @@ class _Sample:
             if text:
                 self.values.setdefault(text, cell)
         self.filled = sum(map(bool, self.texts))
-        self.unique = len(self.values) == self.filled
         self.fractions = any(isinstance(cell, float) for cell in self.values.values())
+        self.may_be_key = len(self.values) == self.filled and not self.fractions
 
     @property
     def lists_codes(self) -> bool:
         """Whether a small table's column has another short text in each row."""
-        full = self.whole and self.unique and self.filled == len(self.texts)
+        full = self.whole and self.may_be_key and self.filled == len(self.texts)
         numbers = all(text.lstrip("-").isdigit() for text in self.values)
         return full and len(self.values) >= _MIN_CODES and not numbers
 
@@ -403,12 +396,9 @@ class _Sample:
 class _Contents:
     """Samples of the columns that some pair names."""
 
-    def __init__(self, schema: Schema, reader: SqlReader) -> None:
-        self._reader = reader
-        self._strict = schema.dialect != "sqlite"  # whose columns compare across types
-        self._types = {(t.name, c.name): c.type for t in schema.tables for c in t.columns}
+    def __init__(self, reader: SqlReader) -> None:
+        self._reader, self._stored = reader, reader.stored()
         self.samples: dict[Place, _Sample] = {}
-        self._stored: frozenset[str] | None = None
 
     def read(self, places: Iterable[Place]) -> None:
         """Read the first rows of these columns, each table once, but for those read already."""
@@ -416,30 +406,20 @@ class _Contents:
         for table, column in places:
             if (table, column) not in self.samples:
                 tables[table][column] = None
-        if tables and self._stored is None:
-            self._stored = self._reader.stored()
         for table, columns in tables.items():
-            stored = table in (self._stored or ())
+            stored = table in self._stored
             rows = self._reader.rows(table, list(columns), SCANNED_ROWS) if stored else None
             for at, column in enumerate(columns if rows is not None else ()):
                 self.samples[table, column] = _Sample([row[at] for row in rows or ()])
 
-    def compare(self, pair: Candidate) -> dict[str, float] | None:
-        """What the rows say of a pair; None where it can be no key."""
-        if not self._possible(pair):
-            return None
+    def allow(self, pair: Candidate) -> bool:
+        """Whether a pair may be a key by its rows; they become features of it."""
         child, parent = self.samples.get(pair.child), self.samples.get(pair.parent)
-        if (child and child.fractions) or (parent and (parent.fractions or not parent.unique)):
-            return None
-        share = self._share(pair, child, parent) if child and parent else None
-        if child is None or share is None:
-            return {}
-        return {"included": float(share >= _INCLUDED), "excluded": 1 - share}
-
-    def _possible(self, pair: Candidate) -> bool:
-        """Whether the referred table is one, and the two columns can be compared."""
-        same = self._types[pair.child] == self._types[pair.parent]
-        return pair.parent[0] in (self._stored or ()) and (same or not self._strict)
+        possible = not (child and child.fractions) and (parent is None or parent.may_be_key)
+        share = self._share(pair, child, parent) if possible and child and parent else None
+        if share is not None:
+            pair.features.update(included=float(share >= _INCLUDED), excluded=1 - share)
+        return possible and pair.parent[0] in self._stored
 
     def _share(self, pair: Candidate, child: _Sample, parent: _Sample) -> float | None:
         """The share of the child's values that the parent has; None: rows not read may have them."""
@@ -456,26 +436,22 @@ class _Contents:
 
     def composite_score(self, pairs: Sequence[Candidate]) -> float:
         """How sure a composite key is: by its names where the rows say nothing."""
-        if not all(map(self._possible, pairs)):
-            return 0.0
         anchored = any(pair.features["parent home"] for pair in pairs)
-        unread = 0.7 if anchored else 0.0
-        children = [self.samples.get(pair.child) for pair in pairs]
-        parents = [self.samples.get(pair.parent) for pair in pairs]
-        if not all(sample and sample.values for sample in (*children, *parents)):
+        unread = 0.7 if anchored and pairs[0].parent[0] in self._stored else 0.0
+        children = [self.samples[p.child] for p in pairs if p.child in self.samples]
+        parents = [self.samples[p.parent] for p in pairs if p.parent in self.samples]
+        rows, others = _tuples(children), _tuples(parents)
+        if len(children) < len(pairs) or len(parents) < len(pairs) or not rows or not others:
             return unread
-        rows = _tuples(children)
-        share = len(rows & _tuples(parents)) / len(rows) if rows else 0.0
+        share = len(rows & others) / len(rows)
         if share >= _INCLUDED and len(rows) > 2:
             return 0.9
-        whole = all(sample and sample.whole for sample in parents)
-        return 0.0 if rows and whole and share <= 0.8 else unread
+        return unread if share > 0.8 or not parents[0].whole else 0.0
 
 
-def _tuples(samples: Iterable[_Sample | None]) -> set[tuple[str, ...]]:
+def _tuples(samples: Iterable[_Sample]) -> set[tuple[str, ...]]:
     """The rows of several columns of one table, without those that have a NULL."""
-    rows = zip(*(sample.texts for sample in samples if sample), strict=True)
-    return {row for row in rows if all(row)}
+    return {row for row in zip(*(sample.texts for sample in samples), strict=True) if all(row)}
 
 
 # ------------------------------------------------------------------------------------------ reading
