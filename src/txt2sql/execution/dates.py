@@ -195,19 +195,15 @@ def _directed(
             return
     elif turn and kind == "since" and turn[0].lower().startswith("from") and not later:
         kind = turn = None
-    start, end = turn.start() if turn else mark.start(), mark.end()
-    if kind == "since":
-        end += later.end() if later else 0
-        yield Period((start, end), period.start)
-    elif kind == "until":
-        end += earlier.end() if earlier else 0
-        yield Period((start, end), None, period.end)
-    elif kind == "before":
-        yield Period((start, end), None, period.start)
-    elif kind == "after":
-        yield Period((start, end), period.end)
-    else:
-        yield period
+    suffix = {"since": later, "until": earlier}.get(kind or "")
+    span = (turn or mark).start(), (mark.end() + (suffix.end() if suffix else 0))
+    ends = {
+        "since": (period.start, None),
+        "until": (None, period.end),
+        "before": (None, period.start),
+        "after": (period.end, None),
+    }
+    yield Period(span, *ends[kind]) if kind else period
 
 
 def _last_begun(period: Period, today: Day) -> Period:
@@ -410,32 +406,23 @@ def _literal(form: DateFormat, moment: Moment, dialect: str) -> str:
 
 
 def _unpadded(place: str, form: DateFormat, start: Moment | None, end: Moment | None) -> str | None:
-    """5/1/2025: patterns for one day, month or year, numbers for years."""
-    if any(m and m.modifiers is not None for m in (start, end)):
+    """5/1/2025: a pattern for one day, month or year."""
+    if not start or not end or start.modifiers is not None or end.modifiers is not None:
         return None
-    tail = "%" if form.timed else ""
-    whole = all(_whole(m, "year") for m in (start, end) if m)
-    if start and end:
-        year, month, day = start.day.year, start.day.month, start.day.day
-        if whole and end.day.year == year + 1:
-            return f"{place} LIKE '%{form.mark}{year}{tail}'"
-        one_day = (end.day - start.day).days == 1
-        if form.kind != "unclear" and (
-            one_day or (day == 1 and end.day == _months_on(start.day, 1))
-        ):
-            pair = (f"{month}", f"{day}" if one_day else "%")
-            first, second = pair if form.kind == "mdy" else pair[::-1]
-            text = f"{first}{form.mark}{second}{form.mark}{year}"
-            if one_day and not form.timed:
-                return f"{place} = '{text}'"
-            return f"{place} LIKE '{text}{' ' if one_day else ''}{tail}'"
-    if form.timed or not whole:
+    year, month, day = start.day.year, start.day.month, start.day.day
+    if start.day == Day(year, 1, 1) and end.day == Day(year + 1, 1, 1):
+        text = f"%{form.mark}{year}"
+    elif form.kind != "unclear" and (
+        (one_day := end.day == start.day + datetime.timedelta(1))
+        or (day == 1 and end.day == _months_on(start.day, 1))
+    ):
+        parts = [str(month), str(day) if one_day else "%"]
+        text = form.mark.join((*(parts if form.kind == "mdy" else parts[::-1]), str(year)))
+    else:
         return None
-    years = f"CAST(substr({place}, -4) AS INTEGER)"
-    return _both(
-        start and f"{years} >= {start.day.year}",
-        end and f"{years} < {end.day.year}",
-    )
+    if form.timed:
+        text += "%"
+    return f"{place} LIKE '{text}'" if "%" in text else f"{place} = '{text}'"
 
 
 def _part_condition(
