@@ -78,7 +78,6 @@ IMPLIED = {
     "guests who have a mobile phone": "guests.mobile_phone <> ''",
     "invoices without a due date": "invoices.due_date IS NULL",
     "bookings that were not returned": '"bookings 2".returned_on IS NULL',
-    "bookings that have been returned": '"bookings 2".returned_on IS NOT NULL',
     "guests born in 1990": "guests.date_of_birth >= '1990-01-01' AND guests.date_of_birth < '1991-01-01'",
     "bookings that were booked before 2025": f"{BOOKED} < '2025-01-01'",
     "rooms built between 1990 and 2010": "rooms.built >= 1990 AND rooms.built <= 2010",

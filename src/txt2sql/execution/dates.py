@@ -158,7 +158,7 @@ def _assembled(question: str, marks: list[re.Match[str]], today: Day) -> Iterato
             years = True
         elif _BY.search(head):
             continue
-        yield from _directed(mark, period, turn, head, tail, today)
+        yield from _directed(mark, period, turn, head, tail)
 
 
 def _range(first: Period, last: Period, span: tuple[int, int]) -> Iterator[Period]:
@@ -176,16 +176,11 @@ def _directed(
     turn: re.Match[str] | None,
     head: str,
     tail: str,
-    today: Day,
 ) -> Iterator[Period]:
     """The period as its preposition turns it: "before 2020" ends where 2020 starts."""
-    if mark["bare"]:
-        if not _MODAL.search(head) and "month" not in mark["bare"].lower():
-            return
-        if turn and turn["since"] and turn[0].lower().startswith("from"):
-            return
-        period = _last_begun(period, today) if turn else period
-    elif period.part and turn:
+    if period.part and turn:
+        return  # of which year?
+    if mark["bare"] and not _MODAL.search(head) and "month" not in mark["bare"].lower():
         return
     later, earlier = _LATER.match(tail), _EARLIER.match(tail)
     kind = turn.lastgroup if turn else "since" if later else "until" if earlier else None
@@ -204,15 +199,6 @@ def _directed(
         "after": (period.end, None),
     }
     yield Period(span, *ends[kind]) if kind else period
-
-
-def _last_begun(period: Period, today: Day) -> Period:
-    """The last May that began: "since May"."""
-    number = int(period.part[1][0]) if period.part else 1
-    back = number > today.month
-    steps = ("start of year", *_shift(number - 1, "month"), *(["-1 year"] if back else []))
-    day = Day(today.year - back, number, 1)
-    return Period(period.span, Moment(day, steps), Moment(_months_on(day, 1), (*steps, "+1 month")))
 
 
 def _period(mark: re.Match[str], today: Day) -> Period | None:

@@ -168,11 +168,11 @@ _BETWEEN_NOT = _words(
     "accept accepts allow allows use uses using require requires need needs provide provides"
 )
 _PREFIXES = ("un", "in", "non", "dis", "im", "ir")
-_OPPOSITES = _table(
-    "male: female; female: male; open: closed; closed: open; public: private; private: public; "
-    "enabled: disabled; disabled: enabled; married: single; single: married; alive: dead deceased; "
-    "dead deceased: alive; online: offline; offline: online; full: empty; empty: full"
-)
+_OPPOSITES = [
+    set(pair.split("/"))
+    for pair in "male/female open/closed public/private enabled/disabled married/single alive/dead "
+    "online/offline full/empty".split()
+]
 _UNDECIDED_BEFORE = _words("whether if amount total sum much money average price fee")
 _UNDECIDED_AFTER = _words(
     "or is was flag status statuses column field by for more less over than at price amount to rate rates "
@@ -370,29 +370,27 @@ class Hints:
                 if phrase in self._tables:  # "without orders" asks for no row, not for no number
                     places = [place for place in places if place.phrase == (*phrase, "id")]
                 end = first + size
-                if _ends(question, end, following):
+                over = end >= len(question.words) or question.plain[end] in following
+                if (
+                    over
+                    or question.text[question.spans[end - 1][1] : question.spans[end][0]].strip()
+                ):
                     span = question.text[match.start() : question.spans[end - 1][1]]
                     for place in self._named(question, places):
                         yield place.missing(present, span, SURE)
 
     def _happened(self, question: _Question) -> Iterator[ValueMatch]:
-        """ "not shipped" where a shipping date is NULL, "been shipped" where it is not."""
+        """ "not shipped" where a shipping date is NULL."""
         for i, word in enumerate(question.words if self._events else ()):
-            start, present = _negated(question, i), False
-            if start is None and i and question.words[i - 1] in ("been", "already"):
-                start, present = i - 1, _ends(question, i + 1, _AFTER_WITH)
-                if not present:
-                    continue
-            if start is None:
-                bare = next((word[len(p) :] for p in ("un", "non") if word.startswith(p)), "")
-                if len(bare) < 4:
-                    continue
+            start = _negated(question, i)
+            bare = next((word[len(p) :] for p in ("un", "non") if word.startswith(p)), "")
+            if start is None and len(bare) > 3:
                 start, word = i, bare
             done = word.endswith("ed") or word in ("paid", "sent", "sold", "done", "seen")
-            if done and (present or not _undecided(question, i, i)):
+            if start is not None and done and not _undecided(question, i, i):
                 places = [place for place in self._events if _related(word, place.telling[0])]
                 for place in self._named(question, places):
-                    yield place.missing(present, question.span(start, i), LIKELY)
+                    yield place.missing(False, question.span(start, i), LIKELY)
 
 
 def _evidence(question: _Question, place: _NamedColumn) -> float:
@@ -481,7 +479,7 @@ def _mentions(question: _Question, root: tuple[str, ...]) -> Iterator[tuple[bool
         if first < 0 or list(question.words[first:i]) != head:
             continue
         plain, other = word.replace("ll", "l"), last.replace("ll", "l")
-        turned = word in _OPPOSITES.get(last, ()) or _prefixed(plain, other)
+        turned = {word, last} in _OPPOSITES or _prefixed(plain, other)
         if plain == other or turned or _prefixed(other, plain):
             if _undecided(question, first, i):
                 yield from ((True, ""), (False, ""))
@@ -519,11 +517,3 @@ def _phrases(place: _NamedColumn) -> set[tuple[str, ...]]:
             words = words[:-1]
             phrases.add(words)
     return {words for words in phrases if words and words[0] not in _GENERIC and words != ("name",)}
-
-
-def _ends(question: _Question, i: int, following: frozenset[str]) -> bool:
-    """Whether a noun phrase is over before word `i`."""
-    if i >= len(question.words):
-        return True
-    gap = question.text[question.spans[i - 1][1] : question.spans[i][0]]
-    return bool(gap.strip()) or question.plain[i] in following
