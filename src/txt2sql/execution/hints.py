@@ -22,7 +22,7 @@ from txt2sql.execution.dates import Period, condition, periods
 from txt2sql.execution.names import WORD, fold, key
 from txt2sql.identifiers import quote_identifier
 from txt2sql.sql.date_formats import DateFormat, date_format
-from txt2sql.types import Column, Schema, Table, ValueMatch
+from txt2sql.types import Schema, ValueMatch
 
 MAX_DATES, MAX_HINTS = 3, 6
 SURE, LIKELY = 0.7, 0.65
@@ -33,7 +33,6 @@ SAMPLED_ROWS = 300
 SAMPLE_CHARS = 40
 MAX_CODES = 12
 """A text column with more distinct values in its sample holds no codes."""
-_COLUMNS_PER_QUERY = 200
 
 Sql = Callable[[str], Sequence[Sequence[Any]]]
 """Runs a statement of ours; no rows where it fails."""
@@ -63,56 +62,45 @@ def read_facts(
     """The facts of every column, in the schema's order; `cell` spells how one of the sample is read."""
     keys = {(key.table, key.column) for key in schema.foreign_keys}
     for table in schema.tables:
-        for start in range(0, len(table.columns), _COLUMNS_PER_QUERY):
-            columns = table.columns[start : start + _COLUMNS_PER_QUERY]
-            yield from _read(table, columns, keys, ask, quote, cell)
-
-
-def _read(
-    table: Table,
-    columns: Sequence[Column],
-    keys: set[tuple[str, str]],
-    ask: Sql,
-    quote: Callable[[str], str],
-    cell: Callable[[str], str],
-) -> Iterator[ColumnFacts]:
-    wanted = ["count(*)"]
-    for column in columns:
-        name = quote(column.name)
-        wanted.append(f"count({name})")
-        wanted.append(f"count(NULLIF({name}, ''))" if column.type == "text" else f"count({name})")
-        ranged = column.type in ("number", "time")
-        wanted += [f"min({name})", f"max({name})"] if ranged else ["NULL", "NULL"]
-    source = quote(table.name)
-    sampled = ", ".join(cell(quote(column.name)) for column in columns)
-    sample = ask(f"SELECT {sampled} FROM {source} LIMIT {SAMPLED_ROWS}")
-    totals = ask(f"SELECT {', '.join(wanted)} FROM {source}") if sample else ()
-    alone = sum(column.primary_key for column in table.columns) == 1
-    for i, column in enumerate(columns):
-        cells = [row[i] for row in sample]
-        nulls, empties = None in cells, "" in cells
-        if totals:
-            count, filled, longer, low, high = totals[0][0], *totals[0][4 * i + 1 : 4 * i + 5]
-            nulls, empties = filled < count, empties or longer < filled
-            cells += [low, high]
-        values = [
-            cell[:SAMPLE_CHARS] if isinstance(cell, str) else cell
-            for cell in dict.fromkeys(cells)
-            if isinstance(cell, (int, float, str)) and cell != ""
-        ]
-        words = column.words or column.name
-        yield ColumnFacts(
-            table.name,
-            column.name,
-            table.words or table.name,
-            words,
-            column.type,
-            (table.name, column.name) in keys or (column.primary_key and alone),
-            nulls,
-            empties,
-            tuple(sorted(values, key=repr)) if len(values) <= MAX_CODES else (),
-            date_format(words, column.type, values),
-        )
+        wanted = ["count(*)"]
+        for column in table.columns:
+            name = quote(column.name)
+            wanted.append(f"count({name})")
+            filled = f"NULLIF({name}, '')" if column.type == "text" else name
+            wanted.append(f"count({filled})")
+            ranged = column.type in ("number", "time")
+            wanted += [f"min({name})", f"max({name})"] if ranged else ["NULL", "NULL"]
+        source = quote(table.name)
+        sampled = ", ".join(cell(quote(column.name)) for column in table.columns)
+        sample = ask(f"SELECT {sampled} FROM {source} LIMIT {SAMPLED_ROWS}")
+        # Engines refuse it for hundreds of columns, whose facts are those of the sample.
+        totals = ask(f"SELECT {', '.join(wanted)} FROM {source}") if sample else ()
+        alone = sum(column.primary_key for column in table.columns) == 1
+        for i, column in enumerate(table.columns):
+            cells = [row[i] for row in sample]
+            nulls, empties = None in cells, "" in cells
+            if totals:
+                count, filled, longer, low, high = totals[0][0], *totals[0][4 * i + 1 : 4 * i + 5]
+                nulls, empties = filled < count, empties or longer < filled
+                cells += [low, high]
+            values = [
+                cell[:SAMPLE_CHARS] if isinstance(cell, str) else cell
+                for cell in dict.fromkeys(cells)
+                if isinstance(cell, (int, float, str)) and cell != ""
+            ]
+            words = column.words or column.name
+            yield ColumnFacts(
+                table.name,
+                column.name,
+                table.words or table.name,
+                words,
+                column.type,
+                (table.name, column.name) in keys or (column.primary_key and alone),
+                nulls,
+                empties,
+                tuple(sorted(values, key=repr)) if len(values) <= MAX_CODES else (),
+                date_format(words, column.type, values),
+            )
 
 
 def load(text: str) -> ColumnFacts:
