@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import datetime
 import re
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from typing import NamedTuple
 
 from txt2sql.sql.date_formats import DateFormat, iso_day
@@ -272,34 +274,31 @@ def _months_on(day: Day, months: int) -> Day:
 
 
 def _relative(span: tuple[int, int], text: str, today: Day) -> Period | None:
-    days = {"yesterday": -1, "today": 0, "tomorrow": 1}
-    if text in days:
-        start, end = (
-            Moment(today + datetime.timedelta(shift), _shift(shift, "day"))
-            for shift in (days[text], days[text] + 1)
-        )
-        return Period(span, start, end)
-    which, *middle, unit = text.split()
-    unit = unit.removesuffix("s")
-    if middle:
-        number = int(middle[0]) if middle[0].isdigit() else _NUMBERS[middle[0]]
-        if not number or unit == "quarter":
+    with closing(sqlite3.connect(":memory:")) as connection:
+
+        def moment(*steps: str) -> Moment:
+            marks = ", ?" * len(steps)
+            (day,) = connection.execute(f"SELECT date(?{marks})", (str(today), *steps)).fetchone()
+            return Moment(Day.fromisoformat(day), steps)
+
+        days = {"yesterday": -1, "today": 0, "tomorrow": 1}
+        if text in days:
+            start, end = (_shift(shift, "day") for shift in (days[text], days[text] + 1))
+            return Period(span, moment(*start), moment(*end))
+        which, *middle, unit = text.split()
+        unit = unit.removesuffix("s")
+        if middle:
+            number = int(middle[0]) if middle[0].isdigit() else _NUMBERS[middle[0]]
+            if not number or unit == "quarter":
+                return None
+            if which == "next":
+                return Period(span, moment(), moment(*_shift(number, unit), "+1 day"))
+            return Period(span, moment(*_shift(-number, unit)))
+        if unit == "day":
             return None
-        number = number if which == "next" else -number
-        months = {"month": number, "year": 12 * number}.get(unit)
-        if months:  # as SQLite overflows
-            far = _months_on(today, months) + datetime.timedelta(today.day - 1)
-        else:
-            far = today + datetime.timedelta(number * (7 if unit == "week" else 1))
-        steps = _shift(number, unit)
-        if which != "next":
-            return Period(span, Moment(far, steps))
-        end = Moment(far + datetime.timedelta(1), (*steps, "+1 day"))
-        return Period(span, Moment(today, ()), end)
-    if unit == "day":
-        return None
-    shift = {"this": 0, "current": 0, "next": 1}.get(which, -1)
-    return Period(span, _unit_start(today, unit, shift), _unit_start(today, unit, shift + 1))
+        first = {"this": 0, "current": 0, "next": 1}.get(which, -1)
+        start, end = (_unit_start(today, unit, shift) for shift in (first, first + 1))
+        return Period(span, moment(*start), moment(*end))
 
 
 def _shift(number: int, unit: str) -> tuple[str, ...]:
@@ -308,21 +307,13 @@ def _shift(number: int, unit: str) -> tuple[str, ...]:
     return (f"{number:+} {unit}{'' if abs(number) == 1 else 's'}",) if number else ()
 
 
-def _unit_start(today: Day, unit: str, shift: int) -> Moment:
-    """Where this week, month, quarter or year starts, or one `shift` of them away."""
-    if unit == "week":  # Monday
-        start = today - datetime.timedelta(today.weekday())
-        moved = start + datetime.timedelta(7 * shift)
-        # 'weekday 0' is the coming Sunday, or today.
-        return Moment(moved, ("weekday 0", f"{7 * shift - 6:+} days"))
+def _unit_start(today: Day, unit: str, shift: int) -> tuple[str, ...]:
+    """The steps to where this week, month, quarter or year starts, or one `shift` of them away."""
+    if unit == "week":  # from the coming Sunday, or today, to a Monday
+        return ("weekday 0", f"{7 * shift - 6:+} days")
     if unit == "quarter":
-        since = (today.month - 1) % 3
-        start = _months_on(today.replace(day=1), -since + 3 * shift)
-        months = 3 * shift - since
-        return Moment(start, ("start of month", *_shift(months, "month")))
-    first = today.replace(day=1) if unit == "month" else Day(today.year, 1, 1)
-    start = _months_on(first, shift * (1 if unit == "month" else 12))
-    return Moment(start, (f"start of {unit}", *_shift(shift, unit)))
+        return ("start of month", *_shift(3 * shift - (today.month - 1) % 3, "month"))
+    return (f"start of {unit}", *_shift(shift, unit))
 
 
 # -------------------------------------------------------------------------------- the condition
