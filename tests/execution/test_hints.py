@@ -73,6 +73,7 @@ IMPLIED = {
     "Unpaid bookings": "\"bookings 2\".paid = 'N'",
     "unsettled invoices": "invoices.settled = 0",
     "guests who are not members": "guests.is_member = 0",
+    "non-confirmed bookings": "\"bookings 2\".state <> 'confirmed'",
     "female guests": "guests.sex = 'F'",
     "guests with no mobile phone": "(guests.mobile_phone IS NULL OR guests.mobile_phone = '')",
     "guests who have a mobile phone": "guests.mobile_phone <> ''",

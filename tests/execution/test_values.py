@@ -182,6 +182,7 @@ def test_a_hint_takes_the_place_of_its_words(tmp_path: Path) -> None:
         "sales in May 2024": "sales.sold_on >= '2024-05-01' AND sales.sold_on < '2024-06-01'",
         "sales to May in 2024": "buyer = May",
         "sales to Fall 2024": "buyer = Fall 2024",
+        "sales that are not paid": "sales.state <> 'paid'",
         "paid sales": "state = paid",
     }.items():
         match = index.match(question)[0]

@@ -1,4 +1,4 @@
-"""Conditions that a question implies though no cell is spelt in it: dates, flags, genders, NULL.
+"""Conditions that a question implies though no cell is spelt in it: dates, flags, codes, NULL.
 
 "orders placed in May 2025", "unpaid invoices", "customers without an email": each becomes an SQL
 condition on the column that the facts of the columns (read once with the value index: date format,
@@ -256,6 +256,7 @@ class Hints:
             if {"sex", "gender"} & set(place.phrase) and 0 < len(place.facts.values) <= 4
         ]
         self._missing: dict[tuple[str, ...], list[_NamedColumn]] = {}
+        self._codes: dict[str, list[tuple[_NamedColumn, str]]] = {}
         for place in places:
             values = _truth(place.facts)
             root = _flag_root(place, values) if values else ()
@@ -264,6 +265,11 @@ class Hints:
                 self._flags.setdefault(root, []).append(
                     (place, ("TRUE", "FALSE") if typed else values)
                 )
+            plain = place.facts.type == "text" and not place.facts.key and not place.facts.date
+            for value in place.facts.values if plain and not values else ():
+                word = key(str(value))
+                if len(word) > 2 and " " not in word:
+                    self._codes.setdefault(word, []).append((place, str(value)))
             if place.facts.nulls or place.facts.empties:
                 for phrase in _phrases(place):
                     self._missing.setdefault(phrase, []).append(place)
@@ -280,7 +286,7 @@ class Hints:
         question = _Question(text)
         made = list(self._dated(question))
         taken: set[str] = set()
-        for part in (self._flagged, self._gendered, self._empty, self._happened):
+        for part in (self._flagged, self._coded, self._gendered, self._empty, self._happened):
             others = [match for match in part(question) if match.span.casefold() not in taken]
             taken |= {match.span.casefold() for match in others}
             made += others
@@ -322,6 +328,27 @@ class Hints:
                     if place in named:
                         value = yes if holds else no
                         yield place.hint(value, span, f"{place.sql} = {value}", SURE)
+
+    def _coded(self, question: _Question) -> Iterator[ValueMatch]:
+        """ "not confirmed" or "unconfirmed", where that is one of the codes of a column."""
+        for i, word in enumerate(question.words):
+            start, code = _negated(question, i), word
+            if start is None:
+                code = next(
+                    (word[len(p) :] for p in _PREFIXES if _prefixed(word, word[len(p) :])), ""
+                )
+                start = i
+            # "no members" asks for no row of them
+            if (
+                code in self._codes
+                and not _undecided(question, i, i)
+                and (question.plain[start] not in ("no", "without"))
+            ):
+                named = self._named(question, [place for place, _ in self._codes[code]])
+                for place, value in self._codes[code]:
+                    if place in named:
+                        sql = f"{place.sql} <> {_text(value)}"
+                        yield place.hint(value, question.span(start, i), sql, LIKELY)
 
     def _gendered(self, question: _Question) -> Iterator[ValueMatch]:
         words = [(i, word) for i, word in enumerate(question.words) if word in _GENDERS]

@@ -115,7 +115,7 @@ class ValueIndex:
 
     def match(self, question: str, limit: int = MAX_MATCHES) -> tuple[ValueMatch, ...]:
         """What the question mentions, at most `limit`: cells as they are spelt, the longest first,
-        cells in another spelling, conditions (dates, flags, genders, NULL), cells that a word of the
+        cells in another spelling, conditions (dates, flags, codes, NULL), cells that a word of the
         question misspells.
         """
         question = question[:MAX_QUESTION_CHARS]
