@@ -66,8 +66,8 @@ def examine(database: Database | UrlDatabase, descriptions: Path | None = None) 
         findings = [Finding(OK, what), *_writable_file(database.path)]
     else:
         examiner = {"postgresql": _postgresql, "mysql": _mysql, "duckdb": _duckdb}
-        engine, version, role, found = examiner[database.address.engine](database)
-        findings = [*_own_walls(database, schema), *found]
+        engine, version, role, by_engine = examiner[database.address.engine](database)
+        findings = [*_own_walls(database, schema), *by_engine]
     columns = [column for table in schema.tables for column in table.columns]
     if described := sum(bool(column.comment) for column in columns):
         findings.append(Finding(OK, f"{described} of {len(columns)} columns are described"))
