@@ -252,8 +252,8 @@ def fit(proposals: Iterable[Proposals]) -> dict[str, float]:
         implied = Classes(each.item.declared)
         for candidate in each.candidates:
             pair = (candidate.child, candidate.parent)
-            forgotten = candidate.features.get("form within") and pair not in each.item.declared
-            if pair in each.item.declared or not (forgotten or implied.connect(pair)):
+            within = pair[0][0] == pair[1][0] and not candidate.features["own table"]
+            if pair in each.item.declared or not (within or implied.connect(pair)):
                 rows.append(candidate.features)
                 labels.append(pair in each.item.declared)
                 weights.append(min(1.0, MOST_CANDIDATES / len(each.candidates)))

@@ -31,28 +31,22 @@ the song 'Summer of 2010' | 31 February 2024 | before 2018-03-17 07:13:53 | call
 
 @pytest.mark.parametrize("question", ["", *re.split(r" \| |\n", NO_DATE.strip())])
 def test_no_date(question: str) -> None:
-    assert [p for p in periods(question, TODAY) if not p.weak] == []
+    assert list(periods(question, TODAY)) == []
 
 
 DATES = {
     "in 2025": "d >= '2025-01-01' AND d < '2026-01-01'",
-    "in Dec. 2024": "d >= '2024-12-01' AND d < '2025-01-01'",
-    "in may 2025": "d >= '2025-05-01' AND d < '2025-06-01'",
     "on 1 February 2025": "d = '2025-02-01'",
     "on the 3rd of March, 1791": "d = '1791-03-03'",
     "on Oct 23, 2010": "d = '2010-10-23'",
     "on 2025-02-01": "d = '2025-02-01'",
-    "on 27.12.2024": "d = '2024-12-27'",
     "on 5/27/2024": "d = '2024-05-27'",
     "in Q2 2024": "d >= '2024-04-01' AND d < '2024-07-01'",
     "in the third quarter of 2024": "d >= '2024-07-01' AND d < '2024-10-01'",
     "in the 1990s": "d >= '1990-01-01' AND d < '2000-01-01'",
     "before 2020": "d < '2020-01-01'",
-    "after 1 February 2025": "d >= '2025-02-02'",
     "since March 2024": "d >= '2024-03-01'",
     "until 2020": "d < '2021-01-01'",
-    "2020 or later": "d >= '2020-01-01'",
-    "no later than 2020": "d < '2021-01-01'",
     "not before 2020": "d >= '2020-01-01'",
     "on or before 1 May 2020": "d < '2020-05-02'",
     "from January to March 2025": "d >= '2025-01-01' AND d < '2025-04-01'",
@@ -60,13 +54,9 @@ DATES = {
     "2019-2021": "d >= '2019-01-01' AND d < '2022-01-01'",
     "in 2013 or 2015": "d >= '2013-01-01' AND d < '2014-01-01' OR d >= '2015-01-01' AND d < '2016-01-01'",
     "in the last 30 days": "d >= date('now', '-30 days')",
-    "over the past two weeks": "d >= date('now', '-14 days')",
     "yesterday": "d = date('now', '-1 day')",
     "last month": "d >= date('now', 'start of month', '-1 month') AND d < date('now', 'start of month')",
-    "since January": "d >= date('now', 'start of year')",
-    "since March": "d >= date('now', 'start of year', '+2 months', '-1 year')",  # none yet
     "in March": "strftime('%m', d) = '03'",
-    "on Mondays": "strftime('%w', d) = '1'",
     "at weekends": "strftime('%w', d) IN ('0', '6')",
 }
 
@@ -185,7 +175,7 @@ def test_days_that_hang_on_the_present(form: DateFormat, shift: int) -> None:
     day = now + datetime.timedelta(shift)
     for question in (
         "in the last 90 days|this month|last month|this year|last year|this week|last week|"
-        "yesterday|last quarter|next 30 days|since March|past 6 months"
+        "yesterday|last quarter|next 30 days|past 6 months"
     ).split("|"):
         (period,) = periods(f"orders {question}", now)
         sql = condition("t.d", form, period)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlite_files import build
 
-from txt2sql.execution.database import open_database
 from txt2sql.execution.names import natural_name
 
 
@@ -38,13 +34,3 @@ def test_any_identifier_has_words_without_marks(name: str, table: str) -> None:
     words = natural_name(name, table)
     assert "_" not in words
     assert words == " ".join(words.split())
-
-
-def test_a_schema_tells_its_natural_names(tmp_path: Path) -> None:
-    path = build(
-        tmp_path / "coop.sqlite", "CREATE TABLE mbr (mbr_no INTEGER PRIMARY KEY, größe INTEGER)"
-    )
-    (table,) = open_database(path).schema().tables
-    assert table.words == "member"
-    assert [column.words for column in table.columns] == ["member number", "größe"]
-    assert table.columns[0].name == "mbr_no"

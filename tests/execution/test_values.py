@@ -7,7 +7,6 @@ import re
 import sqlite3
 import subprocess
 import sys
-import threading
 import time
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
@@ -171,15 +170,6 @@ def test_other_spellings(people: ValueIndex, case: str) -> None:
     assert ", ".join(matched(people, question)) == expected.strip()
 
 
-def test_order_of_the_kinds(people: ValueIndex) -> None:
-    made = people.match("Elisabeth, the movies, Dutch, luis, Margaret, Springfield North")
-    assert [m.value for m in made] == (
-        ["Springfield North", "LUIS", "Luis", "Margaret", "movie", "Netherlands", "Elizabeth"]
-    )
-    assert made[-1].score == values.TYPO < min(m.score for m in made[:-1])
-    assert matched(people, "Elisabeth, Margaret")[:1] == ["Margaret"]
-
-
 def test_a_hint_takes_the_place_of_its_words(tmp_path: Path) -> None:
     path = build(
         tmp_path / "shop.sqlite",
@@ -207,15 +197,6 @@ def test_only_the_start_of_a_long_question_counts(index: ValueIndex) -> None:
     assert time.thread_time() - start < 2.0
 
 
-def test_a_literal_is_spelt_as_its_cell(index: ValueIndex) -> None:
-    for text, spelt in {"jfk": " JFK", "BOGOTA": "Bogotá", "Paris": "Paris", "": ""}.items():
-        assert index.spell("t", "name", text) == spelt
-    assert index.spell("t", "id", "jfk") == index.spell("u", "name", "jfk") == "jfk"
-    # The ninth word differs: another value, not another spelling.
-    other = "One two three four five six seven eight ten"
-    assert index.spell("t", "name", other) == other
-
-
 # Broken and stale caches
 
 
@@ -229,28 +210,13 @@ def test_rebuilt_when_the_database_changes_and_the_old_file_removed(
     other = database(tmp_path / "b.sqlite", ("Paris",))
     assert matched(open_value_index(base, cache), "York, Oslo") == ["York"]
     open_value_index(other, cache)
-    before = files(cache)
     with closing(sqlite3.connect(base.path)) as writer, writer:
         writer.execute("PRAGMA journal_mode = WAL")
-        writer.execute("PRAGMA wal_autocheckpoint = 0")
-        open_value_index(base, cache)
         writer.execute("UPDATE t SET name = 'Oslo' WHERE name = 'York'")
         writer.commit()  # into the write-ahead log alone
         assert matched(open_value_index(base, cache), "York, Oslo") == ["Oslo"]
-    assert len(before) == len(files(cache)) == 2
-    assert len(set(before) & set(files(cache))) == 1
+    assert len(files(cache)) == 2
     assert matched(open_value_index(other, cache), "Paris") == ["Paris"]
-
-
-def test_built_once_and_used_again(
-    base: Database, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    open_value_index(base, cache)
-    before = listing(cache)
-    values._opened.cache_clear()  # as a new process would
-    monkeypatch.delattr(values, "_build")
-    assert matched(open_value_index(base, cache), "York") == ["York"]
-    assert listing(cache) == before
 
 
 def test_damaged_file_is_built_again(tmp_path: Path, base: Database, cache: Path) -> None:
@@ -279,18 +245,12 @@ def test_file_that_goes_bad_while_it_is_open(tmp_path: Path, cache: Path, remove
     assert matched(open_value_index(base, cache), "word8 with more") == ["word8 with more"]
 
 
-@pytest.mark.parametrize("kind", ["a file", "a folder in the way", "no home"])
+@pytest.mark.parametrize("kind", ["a file", "no home"])
 def test_cache_that_cannot_be_used(
     base: Database, cache: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if kind == "a file":
-        cache.write_text("mine")
-    elif kind == "a folder in the way":
-        open_value_index(base, cache)
-        (file,) = cache.iterdir()
-        file.unlink()
-        (file / "full").mkdir(parents=True)
-    else:
+    cache.write_text("mine")
+    if kind == "no home":
         monkeypatch.delenv("TXT2SQL_CACHE")
         monkeypatch.setattr(Path, "expanduser", Mock(side_effect=RuntimeError("no home")))
     place = None if kind == "no home" else cache
@@ -298,8 +258,7 @@ def test_cache_that_cannot_be_used(
     assert matched(index, "York") == ["York"]
     # Without a home there is no name to remember it by; else it is not built for every question.
     assert kind == "no home" or open_value_index(base, place) is index
-    assert kind != "a file" or cache.read_text() == "mine"
-    assert kind != "a folder in the way" or files(cache) == [file.name]
+    assert cache.read_text() == "mine"
 
 
 SCRIPT = """
@@ -344,15 +303,9 @@ def test_left_by_a_killed_build(base: Database, cache: Path) -> None:
 
 
 def test_threads_share_an_index(index: ValueIndex) -> None:
-    barrier = threading.Barrier(4)
-
-    def look_up(number: int) -> set[str]:
-        barrier.wait()
-        word = ("York", "France")[number % 2]
-        return {value for _ in range(100) for value in matched(index, word)}
-
     with ThreadPoolExecutor(4) as pool:
-        assert list(pool.map(look_up, range(4))) == [{"York"}, {"France"}] * 2
+        found = list(pool.map(lambda word: matched(index, word), ["York", "France"] * 200))
+    assert found == [["York"], ["France"]] * 200
 
 
 # The database
@@ -372,18 +325,17 @@ def test_database_that_is_gone_or_locked(base: Database, cache: Path) -> None:
 
 
 def test_odd_names(tmp_path: Path) -> None:
-    folder = tmp_path / "50% off? #1 [x]"
-    base = database(folder / 'na"me é.sqlite')
-    index = open_value_index(Database(base.path, "../../a/b\0\n" + "c" * 300), folder / "cache?#%")
-    assert matched(index, "York") == ["York"]
-    assert len(files(folder / "cache?#%")) == 1
+    path = tmp_path / "50% off? #1 [x]" / 'na"me é.sqlite'
+    path.parent.mkdir()
     build(
-        base.path,
+        path,
         'CREATE TABLE "or""der" ("se""lect" TEXT COLLATE NOCASE)',
         'INSERT INTO "or""der" VALUES (\'Quito\')',
     )
-    (match,) = open_value_index(base, folder / "cache?#%").match("quito")
+    index = open_value_index(Database(path, "../../a/b\0\n" + "c" * 300), tmp_path / "cache?#%")
+    (match,) = index.match("quito")
     assert (match.table, match.column) == ('or"der', 'se"lect')
+    assert len(files(tmp_path / "cache?#%")) == 1
 
 
 def test_only_the_named_tables_and_nothing_cached(base: Database, cache: Path) -> None:
@@ -450,11 +402,3 @@ def test_every_match_is_a_cell(index: ValueIndex, question: str, limit: int) -> 
         if match.score >= values.FOLDED:
             assert " ".join(fold(match.span)) == " ".join(fold(match.value))
             assert match.score in (1.0, 0.9, 0.8)
-
-
-@given(WORDS)
-def test_spelling_changes_neither_a_cell_nor_what_is_unknown(index: ValueIndex, text: str) -> None:
-    spelt = index.spell("t", "name", text)
-    assert spelt == text or (spelt in CELLS and fold(spelt) == fold(text))
-    if text in CELLS:
-        assert spelt == text

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import datetime
 import re
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from typing import NamedTuple
 
 from txt2sql.sql.date_formats import DateFormat, iso_day
@@ -32,15 +34,13 @@ class Moment(NamedTuple):
 class Period(NamedTuple):
     """From `start` to before `end`, either may be open; or every `part` of a year or a week.
 
-    `part` is a format of strftime and its values: ("%m", ("05",)) is any May. `weak` is a number
-    that may well be no year.
+    `part` is a format of strftime and its values: ("%m", ("05",)) is any May.
     """
 
     span: tuple[int, int]
     start: Moment | None = None
     end: Moment | None = None
     part: tuple[str, tuple[str, ...]] | None = None
-    weak: bool = False
 
 
 _MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
@@ -112,9 +112,6 @@ _QUANTITY = re.compile(
     r"seats?|words?|pages?|calories|copies|pieces|hp|cc|mb|gb|watts?|%)\b",
     re.I,
 )
-_OVER = re.compile(
-    r"\b(?:than|over|under|above|below|least|most|exceed\w*|equals?|to|by)\s+$", re.I
-)
 _BY = re.compile(r"\bby\s+(?:the\s+)?$", re.I)
 _MODAL = re.compile(r"\b(?:in|during|of|since|before|after|until|from|every|each|for)\s+$", re.I)
 
@@ -135,114 +132,78 @@ def _assembled(question: str, marks: list[re.Match[str]], today: Day) -> Iterato
     """Two moments that are the ends of a range become one period."""
     i, years = 0, False
     while i < len(marks):
-        mark, period = marks[i], _period(question, marks[i], today)
+        mark, period = marks[i], _period(marks[i], today)
         i += 1
-        head = question[: mark.start()]
+        head, tail = question[: mark.start()], question[mark.end() :]
         if i < len(marks):
             gap = question[mark.end() : marks[i].start()]
             between = _BETWEEN.search(head) if _AND.fullmatch(gap) else None
             if between or _TO.fullmatch(gap):
-                last = _period(question, marks[i], today)
-                start = between or _FROM.search(head)
+                last = _period(marks[i], today)
+                start = between or _FROM.search(head) or mark
                 if period and last and (period.start or period.part) and last.end:
                     i += 1
-                    if whole := _range(period, last, (start or mark).start(), marks[i - 1].end()):
-                        yield whole
+                    yield from _range(period, last, (start.start(), marks[i - 1].end()))
                     continue
-                if _TO.fullmatch(gap) is None or gap.strip():
+                if between or gap.strip():
                     i += 1  # a range of which one end is no date
                     continue
         turn = _BEFORE.search(head)
-        negated = _NEGATED.search(head) and not (turn and turn["not"])
-        if period is None or negated or (not mark["year"] and _BY.search(head)):
+        if period is None or (_NEGATED.search(head) and not (turn and turn["not"])):
             continue
-        if mark["year"]:
+        if mark["year"]:  # a number of four digits may be something else
+            signs = (_STRONG.search(head), _LATER.match(tail), _EARLIER.match(tail))
+            sure = any(signs) or "year" in mark[0].lower()
             listed = years and re.search(r"(?:,|\band|\bor)\s+(?:in\s+)?$", head, re.I)
-            doubt = _doubt(question, mark)
-            if doubt is None and not listed:
+            if not listed and (not sure or _QUANTITY.match(tail)):
                 continue
             years = True
-            period = period._replace(weak=bool(doubt) and not listed)
-        yield from _directed(question, mark, period, today)
+        elif _BY.search(head):
+            continue
+        yield from _directed(mark, period, turn, head, tail)
 
 
-def _doubt(question: str, mark: re.Match[str]) -> bool | None:
-    """Whether a number of four digits may be no year; None where it surely is none."""
-    head, tail = question[: mark.start()], question[mark.end() :]
-    if _QUANTITY.match(tail):
-        return None
-    if _STRONG.search(head) or "year" in mark["year"].lower():
-        return False
-    return None if _OVER.search(head) else True
+def _range(first: Period, last: Period, span: tuple[int, int]) -> Iterator[Period]:
+    start = first.start
+    if first.part and first.part[0] == "%m" and last.start and not last.part:
+        # from January to March 2025
+        start = Moment(Day(last.start.day.year, int(first.part[1][0]), 1))
+    if start and last.end and start.day < last.end.day:
+        yield Period(span, start, last.end)
 
 
-def _range(first: Period, last: Period, start: int, end: int) -> Period | None:
-    if first.part and first.part[0] == "%m" and last.end:  # from January to March 2025
-        if last.start is None or last.part:
-            return None
-        day = Day(last.start.day.year, int(first.part[1][0]), 1)
-        first = first._replace(start=Moment(day))
-    if first.start is None or last.end is None or first.start.day >= last.end.day:
-        return None
-    return Period((start, end), first.start, last.end)
-
-
-def _directed(question: str, mark: re.Match[str], period: Period, today: Day) -> Iterator[Period]:
+def _directed(
+    mark: re.Match[str],
+    period: Period,
+    turn: re.Match[str] | None,
+    head: str,
+    tail: str,
+) -> Iterator[Period]:
     """The period as its preposition turns it: "before 2020" ends where 2020 starts."""
-    head, tail = question[: mark.start()], question[mark.end() :]
-    turn = _BEFORE.search(head)
-    if period.part:
-        if mark["bare"]:
-            lower = mark["bare"][0].islower()
-            if not _MODAL.search(head) and (lower or "month" not in mark["bare"].lower()):
-                return
-            if turn:
-                period = _this_year(period, today)
-                if period.start is None:
-                    return
-        elif turn:
-            return
-    start = period.span[0]
-    kind = turn.lastgroup if turn else None
+    if period.part and turn:
+        return  # of which year?
+    if mark["bare"] and not _MODAL.search(head) and "month" not in mark["bare"].lower():
+        return
     later, earlier = _LATER.match(tail), _EARLIER.match(tail)
-    if turn and kind:
-        start = turn.start()
-        if turn["not"]:
-            kind = {"before": "since", "after": "until"}.get(kind)
-            if kind is None:
-                return
-        if kind == "since" and turn[0].lower().startswith("from") and not later:
-            kind, start = None, period.span[0]
-            if mark["bare"]:
-                return
-    if kind == "since" or (later and not turn):
-        end = mark.end() + (later.end() if later else 0)
-        yield Period((start, end), period.start, None, None, period.weak)
-    elif kind == "until" or (earlier and not turn):
-        end = mark.end() + (earlier.end() if earlier else 0)
-        yield Period((start, end), None, period.end, None, period.weak)
-    elif kind == "before":
-        yield Period((start, mark.end()), None, period.start, None, period.weak)
-    elif kind == "after":
-        yield Period((start, mark.end()), period.end, None, None, period.weak)
-    else:
-        yield period
+    kind = turn.lastgroup if turn else "since" if later else "until" if earlier else None
+    if turn and turn["not"]:
+        kind = {"before": "since", "after": "until"}.get(kind or "")
+        if kind is None:
+            return
+    elif turn and kind == "since" and turn[0].lower().startswith("from") and not later:
+        kind = turn = None
+    suffix = {"since": later, "until": earlier}.get(kind or "")
+    span = (turn or mark).start(), (mark.end() + (suffix.end() if suffix else 0))
+    ends = {
+        "since": (period.start, None),
+        "until": (None, period.end),
+        "before": (None, period.start),
+        "after": (period.end, None),
+    }
+    yield Period(span, *ends[kind]) if kind else period
 
 
-def _this_year(period: Period, today: Day) -> Period:
-    """The last May that began: "since May"."""
-    assert period.part is not None
-    number = int(period.part[1][0])
-    back = number > today.month
-    steps = ("start of year", *_shift(number - 1, "month"), *(["-1 year"] if back else []))
-    day = Day(today.year - back, number, 1)
-    following = Day(day.year + number // 12, number % 12 + 1, 1)
-    return Period(
-        period.span, Moment(day, steps), Moment(following, (*steps, "+1 month")), None, period.weak
-    )
-
-
-def _period(question: str, mark: re.Match[str], today: Day) -> Period | None:
+def _period(mark: re.Match[str], today: Day) -> Period | None:
     """What one mention means by itself."""
     kind = mark.lastgroup or ""
     text = mark[kind].lower()
@@ -285,10 +246,8 @@ def _start(kind: str, text: str, digits: list[int]) -> tuple[Day, int]:
 
 
 def _month(text: str) -> int:
-    for word in re.findall(r"[a-z]+", text):
-        if word[:3] in _MONTHS and re.fullmatch(_MONTH, word):
-            return _MONTHS.index(word[:3]) + 1
-    raise ValueError(text)
+    names = (word[:3] for word in re.findall(r"[a-z]+", text) if re.fullmatch(_MONTH, word))
+    return _MONTHS.index(next(names)) + 1
 
 
 def _quarter(text: str) -> int:
@@ -299,17 +258,14 @@ def _quarter(text: str) -> int:
 
 
 def _part(text: str) -> tuple[str, tuple[str, ...]] | None:
-    if text.startswith("weekend"):
-        return "%w", ("0", "6")
-    for number, name in enumerate(_WEEKDAYS):
-        if text.startswith(name):
-            return "%w", (str(number),)
-    if "quarter" in text or text.startswith("q"):
-        if text.startswith("last"):
-            return None
-        first = 3 * _quarter(text) - 2
-        return "%m", tuple(f"{month:02}" for month in range(first, first + 3))
-    return "%m", (f"{_month(text):02}",)
+    days = {"weekend": ("0", "6")} | {day: (str(i),) for i, day in enumerate(_WEEKDAYS)}
+    if text.rstrip("s") in days:
+        return "%w", days[text.rstrip("s")]
+    if text.startswith("last"):
+        return None
+    quarter = "quarter" in text or text.startswith("q")
+    first = 3 * _quarter(text) - 2 if quarter else _month(text)
+    return "%m", tuple(f"{month:02}" for month in range(first, first + (3 if quarter else 1)))
 
 
 def _months_on(day: Day, months: int) -> Day:
@@ -318,29 +274,31 @@ def _months_on(day: Day, months: int) -> Day:
 
 
 def _relative(span: tuple[int, int], text: str, today: Day) -> Period | None:
-    fixed = {"yesterday": -1, "today": 0, "tomorrow": 1}
-    if text in fixed:
-        start, end = (
-            Moment(today + datetime.timedelta(shift), _shift(shift, "day"))
-            for shift in (fixed[text], fixed[text] + 1)
-        )
-        return Period(span, start, end)
-    which, *middle, unit = text.split()
-    unit = unit.removesuffix("s")
-    if middle:
-        number = _NUMBERS.get(middle[0]) if not middle[0].isdigit() else int(middle[0])
-        if not number or unit == "quarter":
+    with closing(sqlite3.connect(":memory:")) as connection:
+
+        def moment(*steps: str) -> Moment:
+            marks = ", ?" * len(steps)
+            (day,) = connection.execute(f"SELECT date(?{marks})", (str(today), *steps)).fetchone()
+            return Moment(Day.fromisoformat(day), steps)
+
+        days = {"yesterday": -1, "today": 0, "tomorrow": 1}
+        if text in days:
+            start, end = (_shift(shift, "day") for shift in (days[text], days[text] + 1))
+            return Period(span, moment(*start), moment(*end))
+        which, *middle, unit = text.split()
+        unit = unit.removesuffix("s")
+        if middle:
+            number = int(middle[0]) if middle[0].isdigit() else _NUMBERS[middle[0]]
+            if not number or unit == "quarter":
+                return None
+            if which == "next":
+                return Period(span, moment(), moment(*_shift(number, unit), "+1 day"))
+            return Period(span, moment(*_shift(-number, unit)))
+        if unit == "day":
             return None
-        number = number if which == "next" else -number
-        far, steps = _moved(today, number, unit), _shift(number, unit)
-        if which != "next":
-            return Period(span, Moment(far, steps), None)
-        end = Moment(far + datetime.timedelta(1), (*steps, "+1 day"))
-        return Period(span, Moment(today, ()), end)
-    if unit == "day":
-        return None
-    shift = {"this": 0, "current": 0, "next": 1}.get(which, -1)
-    return Period(span, _unit_start(today, unit, shift), _unit_start(today, unit, shift + 1))
+        first = {"this": 0, "current": 0, "next": 1}.get(which, -1)
+        start, end = (_unit_start(today, unit, shift) for shift in (first, first + 1))
+        return Period(span, moment(*start), moment(*end))
 
 
 def _shift(number: int, unit: str) -> tuple[str, ...]:
@@ -349,28 +307,13 @@ def _shift(number: int, unit: str) -> tuple[str, ...]:
     return (f"{number:+} {unit}{'' if abs(number) == 1 else 's'}",) if number else ()
 
 
-def _moved(today: Day, number: int, unit: str) -> Day:
-    if unit in ("day", "week"):
-        return today + datetime.timedelta(number * (7 if unit == "week" else 1))
-    count = number * (12 if unit == "year" else 1)
-    return _months_on(today, count) + datetime.timedelta(today.day - 1)  # as SQLite overflows
-
-
-def _unit_start(today: Day, unit: str, shift: int) -> Moment:
-    """Where this week, month, quarter or year starts, or one `shift` of them away."""
-    if unit == "week":  # Monday
-        start = today - datetime.timedelta(today.weekday())
-        moved = start + datetime.timedelta(7 * shift)
-        # 'weekday 0' is the coming Sunday, or today.
-        return Moment(moved, ("weekday 0", f"{7 * shift - 6:+} days"))
+def _unit_start(today: Day, unit: str, shift: int) -> tuple[str, ...]:
+    """The steps to where this week, month, quarter or year starts, or one `shift` of them away."""
+    if unit == "week":  # from the coming Sunday, or today, to a Monday
+        return ("weekday 0", f"{7 * shift - 6:+} days")
     if unit == "quarter":
-        since = (today.month - 1) % 3
-        start = _months_on(today.replace(day=1), -since + 3 * shift)
-        months = 3 * shift - since
-        return Moment(start, ("start of month", *_shift(months, "month")))
-    first = today.replace(day=1) if unit == "month" else Day(today.year, 1, 1)
-    start = _months_on(first, shift * (1 if unit == "month" else 12))
-    return Moment(start, (f"start of {unit}", *_shift(shift, unit)))
+        return ("start of month", *_shift(3 * shift - (today.month - 1) % 3, "month"))
+    return (f"start of {unit}", *_shift(shift, unit))
 
 
 # -------------------------------------------------------------------------------- the condition
@@ -388,22 +331,21 @@ def condition(place: str, form: DateFormat, period: Period, dialect: str = "sqli
     if dialect != "sqlite" and not portable:
         return None
     if period.part:
-        return _part_condition(place, form, period.part, dialect)
+        return _part_condition(place, form, *period.part, dialect)
     start, end = period.start, period.end
-    if form.kind == "year":
-        return _in_years(place, form, start, end, dialect)
-    if form.kind == "unclear" or (form.kind in ("dmy", "mdy") and not form.padded):
+    if form.kind == "unclear" or not form.padded:
         return _unpadded(place, form, start, end)
-    if form.kind == "month" and any(m and not _whole(m, "month") for m in (start, end)):
+    if not all(_whole(m, form.kind) for m in (start, end) if m):
         return None
     left = iso_day(place, form) if form.kind in ("dmy", "mdy", "seconds", "millis") else place
-    days = (end.day - start.day).days if start and end else 0
-    if start and not form.timed and 0 < days < (32 if form.kind == "month" else 2):
+    longest = {"year": 366, "month": 31}.get(form.kind, 1)
+    if start and end and not form.timed and 0 < (end.day - start.day).days <= longest:
         return f"{left} = {_literal(form, start, dialect)}"
-    return _both(
-        start and f"{left} >= {_literal(form, start, dialect)}",
-        end and f"{left} < {_literal(form, end, dialect)}",
-    )
+    below = end and f"{left} < {_literal(form, end, dialect)}"
+    if end and form.kind == "year" and end.modifiers is None:
+        last = Moment(end.day - datetime.timedelta(1))
+        below = f"{left} <= {_literal(form, last, dialect)}"
+    return _both(start and f"{left} >= {_literal(form, start, dialect)}", below)
 
 
 def _both(*conditions: str | None) -> str | None:
@@ -411,7 +353,9 @@ def _both(*conditions: str | None) -> str | None:
 
 
 def _whole(moment: Moment, unit: str) -> bool:
-    """Whether a moment is the start of a month or year on any day that the question is asked."""
+    """Whether a moment starts a month or year, if that is the unit, on any day that it is asked."""
+    if unit not in ("month", "year"):
+        return True
     if moment.modifiers is None:
         return moment.day.day == 1 and (unit == "month" or moment.day.month == 1)
     first, *shifts = moment.modifiers or ("",)
@@ -438,72 +382,45 @@ def _literal(form: DateFormat, moment: Moment, dialect: str) -> str:
     return made if form.text else f"CAST({made} AS INTEGER)"
 
 
-def _in_years(
-    place: str, form: DateFormat, start: Moment | None, end: Moment | None, dialect: str
-) -> str | None:
-    if any(m and not _whole(m, "year") for m in (start, end)):
-        return None
-    if start and end and end.day.year == start.day.year + 1:
-        return f"{place} = {_literal(form, start, dialect)}"
-    last = ""
-    if end and end.modifiers is None:
-        year = Moment(Day(end.day.year - 1, 1, 1))
-        last = f"{place} <= {_literal(form, year, dialect)}"
-    elif end:
-        last = f"{place} < {_literal(form, end, dialect)}"
-    return _both(start and f"{place} >= {_literal(form, start, dialect)}", last)
-
-
 def _unpadded(place: str, form: DateFormat, start: Moment | None, end: Moment | None) -> str | None:
-    """5/1/2025: patterns for one day, month or year, numbers for years."""
-    if any(m and m.modifiers is not None for m in (start, end)):
+    """5/1/2025: a pattern for one day, month or year."""
+    if not start or not end or start.modifiers is not None or end.modifiers is not None:
         return None
-    tail = "%" if form.timed else ""
-    if start and end:
-        days = (end.day - start.day).days
-        year, month, day = start.day.year, str(start.day.month), str(start.day.day)
-        if form.padded:
-            month, day = month.zfill(2), day.zfill(2)
-        if _whole(start, "year") and end.day == Day(year + 1, 1, 1):
-            return f"{place} LIKE '%{form.mark}{year}{tail}'"
-        if form.kind == "unclear":
-            return None
-        if days == 1 or (start.day.day == 1 and end.day == _months_on(start.day, 1)):
-            pair = (month, day if days == 1 else "%")
-            first, second = pair if form.kind == "mdy" else pair[::-1]
-            text = f"{first}{form.mark}{second}{form.mark}{year}"
-            if days == 1:
-                return f"{place} LIKE '{text} %'" if form.timed else f"{place} = '{text}'"
-            return f"{place} LIKE '{text}{tail}'"
-    if form.timed or any(m and not _whole(m, "year") for m in (start, end)):
+    year, month, day = start.day.year, start.day.month, start.day.day
+    if start.day == Day(year, 1, 1) and end.day == Day(year + 1, 1, 1):
+        text = f"%{form.mark}{year}"
+    elif form.kind != "unclear" and (
+        (one_day := end.day == start.day + datetime.timedelta(1))
+        or (day == 1 and end.day == _months_on(start.day, 1))
+    ):
+        parts = [str(month), str(day) if one_day else "%"]
+        text = form.mark.join((*(parts if form.kind == "mdy" else parts[::-1]), str(year)))
+    else:
         return None
-    years = f"CAST(substr({place}, -4) AS INTEGER)"
-    return _both(
-        start and f"{years} >= {start.day.year}",
-        end and f"{years} < {end.day.year}",
-    )
+    if form.timed:
+        text += "%"
+    return f"{place} LIKE '{text}'" if "%" in text else f"{place} = '{text}'"
 
 
 def _part_condition(
-    place: str, form: DateFormat, part: tuple[str, tuple[str, ...]], dialect: str
+    place: str, form: DateFormat, pattern: str, values: tuple[str, ...], dialect: str
 ) -> str | None:
-    pattern, values = part
-    if form.kind in ("year", "unclear") or (form.kind == "month" and pattern != "%m"):
+    unpadded = form.kind in ("dmy", "mdy") and not form.padded
+    if form.kind in ("year", "unclear"):
+        return None
+    if pattern != "%m" and (form.kind == "month" or unpadded or dialect != "sqlite"):
         return None
     listed = ", ".join(f"'{value}'" for value in values)
+    left = f"strftime('{pattern}', {iso_day(place, form)})" if not unpadded else place
     if dialect != "sqlite":
-        if pattern != "%m" or form.kind != "ymd":
+        if form.kind != "ymd":
             return None
         left, listed = f"EXTRACT(MONTH FROM {place})", ", ".join(str(int(v)) for v in values)
     elif form.kind == "month":
         left = f"substr({place}, 6, 2)"
-    elif form.kind in ("dmy", "mdy") and not form.padded:
-        if pattern != "%m":
-            return None
+    elif unpadded:
         month = "{}/%" if form.kind == "mdy" else "%/{}/%"
         texts = [month.format(int(value)).replace("/", form.mark) for value in values]
         either = " OR ".join(f"{place} LIKE '{text}'" for text in texts)
         return either if len(texts) == 1 else f"({either})"
-    else:
-        left = f"strftime('{pattern}', {iso_day(place, form)})"
     return f"{left} = {listed}" if len(values) == 1 else f"{left} IN ({listed})"

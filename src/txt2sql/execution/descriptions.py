@@ -40,7 +40,6 @@ MAX_CHARS = 120
 Meanings = Mapping[tuple[str, str], str]
 """(table, column) -> what it means; the column "" stands for the table itself."""
 
-_BESIDE = (".describe.yaml", ".describe.yml")
 _FOLDER = "database_description"
 _MAX_NAMED = 3
 _EXAMPLE = "write lines such as 'customers.status: 1 active, 2 left'"
@@ -54,18 +53,14 @@ def described_schema(
     The second is a sentence about names that the database does not have, or "". What the file says
     outranks the comments of the database. Raises ConfigError for a file that cannot be read.
     """
-    path = file if file is not None else _beside(database)
-    if path is None:
+    paths = [file] if file else []
+    if file is None and isinstance(database, Database):
+        beside = database.path.with_name(f"{database.path.stem}.describe.yaml")
+        paths = [path for path in (beside, beside.with_suffix(".yml")) if path.is_file()]
+    if not paths:
         return schema, ""
-    meanings = read_meanings(path)
-    return with_meanings(schema, meanings), _strangers(schema, meanings, path)
-
-
-def _beside(database: Database | UrlDatabase) -> Path | None:
-    if isinstance(database, UrlDatabase):
-        return None
-    paths = (database.path.with_name(database.path.stem + ending) for ending in _BESIDE)
-    return next((path for path in paths if path.is_file()), None)
+    meanings = read_meanings(paths[0])
+    return with_meanings(schema, meanings), _strangers(schema, meanings, paths[0])
 
 
 def read_meanings(path: Path) -> Meanings:
@@ -79,22 +74,20 @@ def read_meanings(path: Path) -> Meanings:
                     f"no CSV file is in '{path}'; give BIRD's {_FOLDER}, or a YAML file"
                 )
             return dict(pair for file in files for pair in _csv_meanings(file))
-        if path.suffix.lower() == ".csv":
-            meanings = dict(_csv_meanings(path))
-            if not meanings:
-                raise ConfigError(
-                    f"'{path}' describes nothing: a CSV file needs the columns original_column_name and "
-                    "column_description, as BIRD's have, and the name of its table"
-                )
+        if path.suffix.lower() != ".csv":
+            return dict(_yaml_meanings(path.read_text(encoding="utf-8-sig"), path))
+        if meanings := dict(_csv_meanings(path)):
             return meanings
-        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise ConfigError(
             f"cannot read the descriptions in '{path}': {reason}; give a YAML file, a CSV file or a "
             "folder of them"
         ) from None
-    return dict(_yaml_meanings(text, path))
+    raise ConfigError(
+        f"'{path}' describes nothing: a CSV file needs the columns original_column_name and "
+        "column_description, as BIRD's have, and the name of its table"
+    )
 
 
 def _yaml_meanings(text: str, path: Path) -> Iterator[tuple[tuple[str, str], str]]:
@@ -102,62 +95,52 @@ def _yaml_meanings(text: str, path: Path) -> Iterator[tuple[tuple[str, str], str
 
     try:
         # Every scalar is text: a column may be called `no` or `on`, which YAML reads as booleans.
-        tree = yaml.load(text, yaml.BaseLoader)
+        tree = yaml.load(text, yaml.BaseLoader) or {}
     except (yaml.YAMLError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"'{path}' is not valid YAML: {reason}; {_EXAMPLE}") from None
     if not isinstance(tree, dict):
-        if tree:
-            raise ConfigError(f"'{path}' should hold names and what they mean; {_EXAMPLE}")
-        return
+        raise ConfigError(f"'{path}' should hold names and what they mean; {_EXAMPLE}")
     for name, entry in tree.items():
-        table, _, column = str(name).partition(".")
+        table, _, column = (part.strip() for part in str(name).partition("."))
         if isinstance(entry, str):
-            yield (table.strip(), column.strip()), entry
+            yield (table, column), entry
             continue
-        columns = entry.get("columns", {}) if isinstance(entry, dict) else None
-        if isinstance(entry, dict) and not {"columns", "description"} & entry.keys():
-            columns = entry
-        if column or not isinstance(columns, (dict, str)):
+        described = isinstance(entry, dict) and {"columns", "description"} & entry.keys()
+        columns = (entry.get("columns") or {}) if described else entry
+        if column or not isinstance(columns, dict):
             raise ConfigError(f"'{path}': {name} should be a text, or have columns; {_EXAMPLE}")
-        if columns is not entry:
-            yield (table, ""), _text(entry.get("description", ""), f"{name}.description", path)
-        for other, meaning in columns.items() if isinstance(columns, dict) else ():
+        own = {"": entry.get("description", "")} if described else {}
+        for other, meaning in {**own, **columns}.items():
             if isinstance(meaning, dict):
                 meaning = meaning.get("description", "")
-            yield (str(name), str(other)), _text(meaning, f"{name}.{other}", path)
-
-
-def _text(meaning: object, name: str, path: Path) -> str:
-    if not isinstance(meaning, str):
-        raise ConfigError(f"'{path}': the meaning of {name} should be a text; {_EXAMPLE}")
-    return meaning
+            if not isinstance(meaning, str):
+                where = f"{name}.{other or 'description'}"
+                raise ConfigError(f"'{path}': the meaning of {where} should be a text; {_EXAMPLE}")
+            yield (table, str(other)), meaning
 
 
 def _strangers(schema: Schema, meanings: Meanings, path: Path) -> str:
     """One sentence about described names that the schema does not have."""
-    names: dict[str, list[str]] = {}  # -> those it could have meant
+    parts: dict[str, str] = {}
     for table_name, column_name in meanings:
         table = schema.table(table_name)
         if table is None:
-            names[table_name] = [table.name for table in schema.tables]
+            name, others = table_name, [table.name for table in schema.tables]
         elif column_name and table.column(column_name) is None:
-            names[f"{table.name}.{column_name}"] = [f"{table.name}.{c.name}" for c in table.columns]
-    if not names:
-        return ""
-    parts = []
-    for name, others in list(names.items())[:_MAX_NAMED]:
+            name = f"{table.name}.{column_name}"
+            others = [f"{table.name}.{column.name}" for column in table.columns]
+        else:
+            continue
         lower = {other.lower(): other for other in others}
         near = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.5)
-        parts.append(f"'{name}'" + (f" (did you mean '{lower[near[0]]}'?)" if near else ""))
-    more = len(names) - len(parts)
-    ending = f" and {more} more" if more else ""
-    return (
-        f"'{path.name}' describes names that the database does not have: {', '.join(parts)}{ending}"
-    )
-
-
-# ------------------------------------------------------------------------------------------ data sets
+        parts[name] = f"'{name}'" + (f" (did you mean '{lower[near[0]]}'?)" if near else "")
+    if not parts:
+        return ""
+    more = len(parts) - _MAX_NAMED
+    listed = ", ".join(list(parts.values())[:_MAX_NAMED])
+    ending = f" and {more} more" if more > 0 else ""
+    return f"'{path.name}' describes names that the database does not have: {listed}{ending}"
 
 
 def column_meanings(roots: Iterable[Path], database: Path, db_id: str) -> Meanings:
@@ -199,9 +182,7 @@ def with_meanings(schema: Schema, meanings: Meanings) -> Schema:
 
 def shortened(text: str, longest: int = MAX_CHARS) -> str:
     """One line of whole words, without what annotators added for other annotators."""
-    line = _folded(
-        re.split(r"common\s?sense (?:evidence|reasoning)", text, maxsplit=1, flags=re.I)[0]
-    )
+    line = _folded(re.split(r"common\s?sense (?:evidence|reasoning)", text, flags=re.I)[0])
     if len(line) > longest:
         line = line[: longest + 1].rpartition(" ")[0] or line[:longest]
     return line.rstrip(" .,;:-(")
@@ -227,25 +208,19 @@ def _descriptions(path: Path) -> dict[str, Any]:
 
 
 def _csv_meanings(path: Path) -> Iterator[tuple[tuple[str, str], str]]:
-    """What one of BIRD's files says of the columns of the table that it is called after."""
-    for row in _rows(path):
-        column = row.get("original_column_name", "").strip()
-        texts = (row.get(key, "") for key in ("column_description", "value_description"))
-        if column:
-            meaning = "; ".join(filter(None, map(_folded, texts)))
-            yield (path.stem, column), meaning or row.get("column_name", "")
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    """The lines of a CSV file; BIRD's are in several encodings."""
+    """What one of BIRD's files, in one of several encodings, says of the columns of the table that it
+    is called after.
+    """
     data = path.read_bytes()
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = data.decode("cp1252", "replace")
-    reader = csv.DictReader(io.StringIO(text))
-    return [
-        {key.strip().lstrip("\ufeff"): value or "" for key, value in row.items() if key}
-        for row in reader
-        if all(not isinstance(value, list) for value in row.values())
-    ]
+    for cells in csv.DictReader(io.StringIO(text)):
+        if any(isinstance(value, list) for value in cells.values()):
+            continue  # more cells than columns
+        row = {name.strip().lstrip("\ufeff"): value or "" for name, value in cells.items() if name}
+        if column := row.get("original_column_name", "").strip():
+            texts = (row.get(name, "") for name in ("column_description", "value_description"))
+            meaning = "; ".join(filter(None, map(_folded, texts)))
+            yield (path.stem, column), meaning or row.get("column_name", "")

@@ -24,7 +24,6 @@ from txt2sql.execution.remote import UrlDatabase, driver_options, run
 from txt2sql.types import ForeignKey, Schema
 
 OK, ADVICE, DANGER = "ok", "advice", "danger"
-_LOOPBACK = ("", "localhost", "127.0.0.1", "::1")
 _REPORT = "report this as a bug of txt2sql"
 
 
@@ -56,10 +55,6 @@ class Examination:
         return all(finding.level != DANGER for finding in self.findings)
 
 
-Described = tuple[str, str, str, list[Finding]]
-"""Engine, version and role, and what was found."""
-
-
 def examine(database: Database | UrlDatabase, descriptions: Path | None = None) -> Examination:
     """Look at the database as a question would meet it. Raises DatabaseError when it cannot be read,
     and ConfigError where `descriptions` of its columns cannot.
@@ -71,25 +66,16 @@ def examine(database: Database | UrlDatabase, descriptions: Path | None = None) 
         findings = [Finding(OK, what), *_writable_file(database.path)]
     else:
         examiner = {"postgresql": _postgresql, "mysql": _mysql, "duckdb": _duckdb}
-        engine, version, role, findings = examiner[database.address.engine](database)
-        findings = [*_own_walls(database, schema), *findings]
-    return Examination(
-        place=database.place,
-        engine=engine,
-        version=version,
-        role=role,
-        tables=len(schema.tables),
-        findings=(*findings, *_meanings(schema, strangers)),
-        inferred_keys=tuple(key for key in schema.foreign_keys if key.inferred),
-    )
-
-
-def _meanings(schema: Schema, strangers: str) -> Iterator[Finding]:
+        engine, version, role, by_engine = examiner[database.address.engine](database)
+        findings = [*_own_walls(database, schema), *by_engine]
     columns = [column for table in schema.tables for column in table.columns]
     if described := sum(bool(column.comment) for column in columns):
-        yield Finding(OK, f"{described} of {len(columns)} columns are described")
+        findings.append(Finding(OK, f"{described} of {len(columns)} columns are described"))
     if strangers:
-        yield Finding(ADVICE, strangers, "correct the names in the file")
+        findings.append(Finding(ADVICE, strangers, "correct the names in the file"))
+    inferred = tuple(key for key in schema.foreign_keys if key.inferred)
+    tables = len(schema.tables)
+    return Examination(database.place, engine, version, role, tables, tuple(findings), inferred)
 
 
 def _own_walls(database: UrlDatabase, schema: Schema) -> Iterator[Finding]:
@@ -122,7 +108,8 @@ def _cell(database: UrlDatabase, sql: str) -> Any:
 
 def _in_the_clear(database: UrlDatabase, encrypted: bool, option: str) -> Iterator[Finding]:
     host = str(driver_options(database.address).get("host", ""))
-    if host not in _LOOPBACK and not host.startswith("/") and not encrypted:
+    local = host in ("", "localhost", "127.0.0.1", "::1") or host.startswith("/")
+    if not local and not encrypted:
         what = "the connection to another machine is not encrypted: rows and password can be read"
         yield Finding(DANGER, what, f"turn TLS on at the server and add {option} to the URL")
 
@@ -145,7 +132,7 @@ _OWN_ROLE = (
 )
 
 
-def _postgresql(database: UrlDatabase) -> Described:
+def _postgresql(database: UrlDatabase) -> tuple[str, str, str, list[Finding]]:
     version = str(_cell(database, "SELECT current_setting('server_version')") or "").split(" ")[0]
     role = _cell(database, "SELECT quote_ident(current_user)")
     findings: list[Finding] = []
@@ -172,7 +159,7 @@ _WRITING_RIGHTS = frozenset(
 )
 
 
-def _mysql(database: UrlDatabase) -> Described:
+def _mysql(database: UrlDatabase) -> tuple[str, str, str, list[Finding]]:
     version = str(_cell(database, "SELECT version()") or "")
     grants = [str(row[0]) for row in database.rows("SHOW GRANTS")]
     everywhere = {right for grant in grants if " ON *.* " in grant for right in _rights(grant)}
@@ -200,13 +187,11 @@ def _rights(grant: str) -> list[str]:
     return [right.strip().upper().partition(" (")[0] for right in listed.split(",")]
 
 
-def _duckdb(database: UrlDatabase) -> Described:
+def _duckdb(database: UrlDatabase) -> tuple[str, str, str, list[Finding]]:
     version = str(_cell(database, "SELECT version()") or "").lstrip("v")
     closed = _cell(database, "SELECT current_setting('enable_external_access')")
     locked = _cell(database, "SELECT current_setting('lock_configuration')")
+    walls = Finding(DANGER, "other files can be reached", _REPORT)
     if closed in (False, 0, "false") and locked in (True, 1, "true"):
-        what = "other files and the network are shut off, and the settings are locked"
-        walls = Finding(OK, what)
-    else:
-        walls = Finding(DANGER, "other files can be reached", _REPORT)
+        walls = Finding(OK, "other files and the network are shut off, and the settings are locked")
     return "DuckDB", version, "", [walls, *_writable_file(database.address.name)]

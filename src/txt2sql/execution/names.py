@@ -15,15 +15,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import lru_cache
 
 WORD = re.compile(r"\w+")
 _BORDER = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[A-Za-z])(?=\d)")
 _MARKS = re.compile(r"[\W_]+")
-_SHORTEST, _LONGEST = 3, 5
-"""Letters of an abbreviation that the name of its table explains."""
-
-# ------------------------------------------------------------------------------------- one form
+_SHORTEST, _LONGEST = 3, 5  # letters of an abbreviation that the name of its table explains
 
 
 def singular(word: str) -> str:
@@ -75,9 +71,6 @@ def key(text: str) -> str:
     return " ".join(fold(text))
 
 
-# ------------------------------------------------------------------------------- identifiers
-
-
 def split_identifier(name: str) -> str:
     """`singerID_in_Show2` -> `singer id in show 2`."""
     return " ".join(_MARKS.split(_BORDER.sub(" ", name))).strip().lower()
@@ -86,13 +79,8 @@ def split_identifier(name: str) -> str:
 def natural_name(name: str, table: str = "") -> str:
     """The words of an identifier; a column's `table` may explain what it abbreviates."""
     words = split_identifier(name).split()
-    around = _explaining(table)
+    around = tuple(singular(word) for word in split_identifier(table).split())
     return " ".join(_written_out(word, around, len(words) == 1) for word in words)
-
-
-@lru_cache(maxsize=256)
-def _explaining(table: str) -> tuple[str, ...]:
-    return tuple(singular(word) for word in split_identifier(table).split())
 
 
 def _written_out(word: str, around: tuple[str, ...], alone: bool) -> str:
@@ -103,75 +91,51 @@ def _written_out(word: str, around: tuple[str, ...], alone: bool) -> str:
         return word
     if len(around) > 1 and word == "".join(other[0] for other in around):
         return " ".join(USUAL.get(other, other) for other in around)
-    return next((other for other in around if abbreviates(word, other)), word)
-
-
-def abbreviates(word: str, whole: str) -> bool:
-    """Whether a word is the beginning of another, or its consonants in order: `cmplt`, `complaint`."""
-    if not _SHORTEST <= len(word) <= _LONGEST or len(whole) < len(word) + 2:
-        return False
-    if whole.startswith(word):
-        return True
-    letters = iter(whole)
-    return (
-        word[0] == whole[0]
-        and not set(word[1:]) & set("aeiou")
-        and all(letter in letters for letter in word)
-    )
+    short = _SHORTEST <= len(word) <= _LONGEST
+    consonants = not set(word[1:]) & set("aeiou")  # in order: `cmplt` of `complaint`
+    pattern = re.compile(word if not consonants else ".*".join(word))
+    return next((o for o in around if short and len(o) >= len(word) + 2 and pattern.match(o)), word)
 
 
 USUAL: dict[str, str] = dict(
     pair.split("=")
     for pair in """
-    acct=account addr=address amt=amount apmt=appointment appt=appointment attr=attribute bal=balance
-    bldg=building cd=code cmt=comment cnt=count cntry=country coll=collection cntct=contact
-    ctgry=category ctry=country cust=customer dept=department desc=description descr=description
-    dest=destination dob=date_of_birth doc=document dt=date emp=employee empl=employee equip=equipment
-    flr=floor fname=first_name freq=frequency govt=government grp=group hosp=hospital hr=hour
-    hrs=hours img=image instr=instructor lang=language lname=last_name lvl=level mbr=member
-    mfr=manufacturer mgmt=management mgr=manager mins=minutes mkt=market mos=months msg=message
-    mth=month mtg=meeting mtr=meter nbr=number nm=name no=number nr=number num=number obj=object
-    org=organization pct=percent perf=performance pkg=package pmt=payment pop=population prod=product
-    proj=project pt=point pwd=password pymt=payment qty=quantity rgn=region rm=room sal=salary
-    sched=schedule sem=semester sess=session src=source stu=student svc=service sz=size tel=telephone
-    tot=total trans=transaction trx=transaction ttl=total txn=transaction typ=type univ=university
-    usr=user val=value veh=vehicle vol=volume wk=week wt=weight yr=year yrs=years
+    acct=account addr=address amt=amount apmt=appointment appt=appointment attr=attribute
+    bal=balance bldg=building cd=code cmt=comment cnt=count cntry=country coll=collection
+    cntct=contact ctgry=category ctry=country cust=customer dept=department desc=description
+    descr=description dest=destination dob=date_of_birth doc=document dt=date emp=employee
+    empl=employee equip=equipment flr=floor fname=first_name freq=frequency govt=government
+    grp=group hosp=hospital hr=hour hrs=hours img=image instr=instructor lang=language
+    lname=last_name lvl=level mbr=member mfr=manufacturer mgmt=management mgr=manager mins=minutes
+    mkt=market mos=months msg=message mth=month mtg=meeting mtr=meter nbr=number nm=name no=number
+    nr=number num=number obj=object org=organization pct=percent perf=performance pkg=package
+    pmt=payment pop=population prod=product proj=project pt=point pwd=password pymt=payment
+    qty=quantity rgn=region rm=room sal=salary sched=schedule sem=semester sess=session src=source
+    stu=student svc=service sz=size tel=telephone tot=total trans=transaction trx=transaction
+    ttl=total txn=transaction typ=type univ=university usr=user val=value veh=vehicle vol=volume
+    wk=week wt=weight yr=year yrs=years
     """.split()
 )
 """Abbreviations that mean one thing in nearly every database."""
-
-# --------------------------------------------------------------------------------- misspellings
 
 
 def distance(one: str, other: str, most: int) -> int:
     """The edit distance of two words, or more than `most` as soon as it is more."""
     if abs(len(one) - len(other)) > most:
         return most + 1
-    start, shorter = 0, min(len(one), len(other))
-    while start < shorter and one[start] == other[start]:
-        start += 1
-    end = 0
-    while end < shorter - start and one[-1 - end] == other[-1 - end]:
-        end += 1
-    a, b = one[start : len(one) - end], other[start : len(other) - end]
-    if not a or not b:
-        return len(a) + len(b)
-    if len(a) == len(b) == 1 or (len(a) == 2 and a == b[::-1]):
-        return 1
-    if most == 1:
-        return 2
-    before: list[int] = []
-    row = list(range(len(b) + 1))
-    for i, left in enumerate(a, 1):
-        before, last, row = row, before, [i]
-        for j, right in enumerate(b, 1):
+    last: list[int] = []
+    before = list(range(len(other) + 1))
+    for i, left in enumerate(one, 1):
+        row = [i]
+        for j, right in enumerate(other, 1):
             cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (left != right))
-            if i > 1 and j > 1 and left == b[j - 2] and a[i - 2] == right:
+            if i > 1 and j > 1 and (left, one[i - 2]) == (other[j - 2], right):
                 cost = min(cost, last[j - 2] + 1)
             row.append(cost)
         if min(row) > most:
             return most + 1
-    return row[-1]
+        last, before = before, row
+    return before[-1]
 
 
 def correctable(word: str) -> bool:
@@ -188,87 +152,75 @@ COMMON = frozenset(
     """
     about above according account across active actual added address affiliated after again against
     along alphabet alphabetic alphabetical alphabetically already although always among amount
-    another answer appear arranged ascending assigned associated available average become been
-    before began begin being belong below besides better between bigger biggest birth bottom bought
-    bring built calculate called category cheap cheaper cheapest choose class close closest code
-    collected come common company compare complete compute consist contact contain containing
-    content corresponding cost could count counts create created current currently customer database
-    date dates decreasing delivered descending describe description detail different difference
-    directed display distinct does doing done during earlier earliest each earn either email
-    employee empty enough enter entire equal even event ever every exact exactly except excluding
-    exist expensive extract famous fastest fetch female fewer fewest field figure final find first
-    following format found four frequent frequently from full genre further gender general get give
-    given gives goes good great greater greatest gross group grouped handled happen happened have
-    having held help here high higher highest hold hour identifier identify include included
-    including increasing individual information instead into involved issued item join kind know
-    language large larger largest last late later latest least leave length less letter level like
-    list listed listing little live lives living located location long longer longest lose lost
-    lower lowest made main maintain major make male management many match maximum mean meaning
-    member mention method middle might minimum minute missing model money month monthly more most
-    move much multiple must name named names near need never newest next nobody none normal nothing
-    number numbers obtained occur offer often older oldest once only open opened order ordered
-    orders origin other others ought output over overall owned owner part participate particular
-    people percent percentage perform period person phone pick place placed plain played please
-    popular position possible present previous price primary print produce produced provide
-    published purchase quantity quarter query quickly range rank rate rating rather reach received
-    recent recently record recorded records registered related released remain report required
-    respective respectively result results retrieve return returned returns right salary same score
-    second select sells separate serve served several shall share shared shipped short shorter
-    shortest should show shown shows simple since single small smaller smallest sold some someone
-    something sort sorted specific spent started start starts starting state status still stored
-    student studied such taken takes taught teach teaches teacher tell than thank that their them
-    themselves then there these they thing things think this those though three through throughout
-    time times title titles today together total toward towards type types under unique unit unknown
-    until updated usage used user uses using usually value values various very visit want wanted
-    week weekly weight well went were what whatever when where whether which while whole whom whose
-    will with within without word worked working works worse worst would write written wrong year
-    yearly years yesterday young younger youngest yours
+    another answer appear arranged ascending assigned associated available average become before
+    began begin being belong below besides better between bigger biggest birth bottom bought bring
+    built calculate called category cheap cheaper cheapest choose class close closest collected
+    common company compare complete compute consist contact contain containing content
+    corresponding could count counts create created current currently customer database decreasing
+    delivered descending describe description detail difference different directed display distinct
+    doing during earlier earliest either email employee empty enough enter entire equal event every
+    exact exactly except excluding exist expensive extract famous fastest female fetch fewer fewest
+    field figure final first following format found frequent frequently further gender general
+    genre given great greater greatest gross group grouped handled happen happened having higher
+    highest identifier identify include included including increasing individual information
+    instead involved issued language large larger largest later latest least leave length letter
+    level listed listing little living located location longer longest lower lowest maintain major
+    management match maximum meaning member mention method middle might minimum minute missing
+    model money month monthly multiple named never newest nobody normal nothing number numbers
+    obtained occur offer often older oldest opened order ordered orders origin other others ought
+    output overall owned owner participate particular people percent percentage perform period
+    person phone place placed plain played please popular position possible present previous price
+    primary print produce produced provide published purchase quantity quarter query quickly range
+    rather rating reach received recent recently record recorded records registered related
+    released remain report required respective respectively result results retrieve return returned
+    returns right salary score second select separate serve served several shall share shared
+    shipped short shorter shortest should shown simple since single small smaller smallest someone
+    something sorted specific spent start started starting starts state status still stored student
+    studied taken taught teach teacher teaches thank their themselves there these thing things
+    think those though three through throughout title titles today together total toward towards
+    under unique unknown until updated usage using usually value values various visit wanted weekly
+    weight whatever where whether which while whole whose within without worked working worse worst
+    would write written wrong yearly yesterday young younger youngest
     """.split()
 )
-"""Words of questions in general: they are meant as they stand, whatever cell is near them."""
-
-# ---------------------------------------------------------------------------------- nationalities
+"""Words of questions, of five letters or more: they are meant as they stand, whatever cell is near."""
 
 _PEOPLES = """
-afghan: afghanistan; albanian: albania; algerian: algeria; american: united states, usa, us,
-united states of america, u s a, u s; argentine, argentinian: argentina; armenian: armenia;
-australian, aussie: australia; austrian: austria; azerbaijani: azerbaijan; bangladeshi:
-bangladesh; belarusian: belarus; belgian: belgium; bolivian: bolivia; bosnian: bosnia and
-herzegovina, bosnia; brazilian: brazil; british: united kingdom, uk, u k, great britain, britain;
-bulgarian: bulgaria; cambodian: cambodia; cameroonian: cameroon; canadian: canada; chilean: chile;
-chinese: china; colombian: colombia; costa rican: costa rica; croatian, croat: croatia; cuban:
-cuba; cypriot: cyprus; czech: czech republic, czechia; danish, dane: denmark; dominican: dominican
-republic; dutch: netherlands, the netherlands, holland; ecuadorian: ecuador; egyptian: egypt;
-english: england; estonian: estonia; ethiopian: ethiopia; filipino, philippine: philippines;
-finnish, finn: finland; french: france; georgian: georgia; german: germany; ghanaian: ghana;
-greek: greece; guatemalan: guatemala; hungarian: hungary; icelandic: iceland; indian: india;
-indonesian: indonesia; iranian, persian: iran; iraqi: iraq; irish: ireland; israeli: israel;
-italian: italy; jamaican: jamaica; japanese: japan; jordanian: jordan; kazakh: kazakhstan; kenyan:
-kenya; korean, south korean: south korea, korea, republic of korea; kuwaiti: kuwait; latvian:
-latvia; lebanese: lebanon; lithuanian: lithuania; luxembourgish: luxembourg; malaysian: malaysia;
-maltese: malta; mexican: mexico; moroccan: morocco; nepalese, nepali: nepal; new zealander: new
-zealand; nigerian: nigeria; north korean: north korea; norwegian: norway; pakistani: pakistan;
-peruvian: peru; polish: poland; portuguese: portugal; romanian: romania; russian: russia, russian
-federation; saudi, saudi arabian: saudi arabia; scottish: scotland; serbian: serbia; singaporean:
-singapore; slovak, slovakian: slovakia; slovenian, slovene: slovenia; south african: south africa;
-spanish, spaniard: spain; sri lankan: sri lanka; swedish, swede: sweden; swiss: switzerland;
-syrian: syria; taiwanese: taiwan; thai: thailand; tunisian: tunisia; turkish, turk: turkey;
-ukrainian: ukraine; uruguayan: uruguay; venezuelan: venezuela; vietnamese: vietnam, viet nam;
-welsh: wales
+afghan: afghanistan; albanian: albania; algerian: algeria; american: united states, usa, us, united
+states of america, u s a, u s; argentine, argentinian: argentina; armenian: armenia; australian,
+aussie: australia; austrian: austria; azerbaijani: azerbaijan; bangladeshi: bangladesh; belarusian:
+belarus; belgian: belgium; bolivian: bolivia; bosnian: bosnia and herzegovina, bosnia; brazilian:
+brazil; british: united kingdom, uk, u k, great britain, britain; bulgarian: bulgaria; cambodian:
+cambodia; cameroonian: cameroon; canadian: canada; chilean: chile; chinese: china; colombian:
+colombia; costa rican: costa rica; croatian, croat: croatia; cuban: cuba; cypriot: cyprus; czech:
+czech republic, czechia; danish, dane: denmark; dominican: dominican republic; dutch: netherlands,
+the netherlands, holland; ecuadorian: ecuador; egyptian: egypt; english: england; estonian:
+estonia; ethiopian: ethiopia; filipino, philippine: philippines; finnish, finn: finland; french:
+france; georgian: georgia; german: germany; ghanaian: ghana; greek: greece; guatemalan: guatemala;
+hungarian: hungary; icelandic: iceland; indian: india; indonesian: indonesia; iranian, persian:
+iran; iraqi: iraq; irish: ireland; israeli: israel; italian: italy; jamaican: jamaica; japanese:
+japan; jordanian: jordan; kazakh: kazakhstan; kenyan: kenya; korean, south korean: south korea,
+korea, republic of korea; kuwaiti: kuwait; latvian: latvia; lebanese: lebanon; lithuanian:
+lithuania; luxembourgish: luxembourg; malaysian: malaysia; maltese: malta; mexican: mexico;
+moroccan: morocco; nepalese, nepali: nepal; new zealander: new zealand; nigerian: nigeria; north
+korean: north korea; norwegian: norway; pakistani: pakistan; peruvian: peru; polish: poland;
+portuguese: portugal; romanian: romania; russian: russia, russian federation; saudi, saudi arabian:
+saudi arabia; scottish: scotland; serbian: serbia; singaporean: singapore; slovak, slovakian:
+slovakia; slovenian, slovene: slovenia; south african: south africa; spanish, spaniard: spain; sri
+lankan: sri lanka; swedish, swede: sweden; swiss: switzerland; syrian: syria; taiwanese: taiwan;
+thai: thailand; tunisian: tunisia; turkish, turk: turkey; ukrainian: ukraine; uruguayan: uruguay;
+venezuelan: venezuela; vietnamese: vietnam, viet nam; welsh: wales
 """
 
 
-@lru_cache(maxsize=1)
-def _forms() -> dict[str, tuple[str, ...]]:
-    forms: dict[str, tuple[str, ...]] = {}
-    for group in " ".join(_PEOPLES.split()).split("; "):
-        people, _, countries = group.partition(":")
-        names = [name.strip() for name in f"{countries},{people}".split(",")]
-        for name in names:
-            forms[key(name)] = tuple(other for other in names if other != name)
-    return forms
+_FORMS: dict[str, tuple[str, ...]] = {}
+for _group in " ".join(_PEOPLES.split()).split("; "):
+    _people, _, _countries = _group.partition(":")
+    _same = [name.strip() for name in f"{_countries},{_people}".split(",")]
+    for _name in _same:
+        _FORMS[key(_name)] = tuple(other for other in _same if other != _name)
 
 
 def other_forms(name: str) -> tuple[str, ...]:
     """The other names of a country or of its people, by its folded name; countries first."""
-    return _forms().get(name, ())
+    return _FORMS.get(name, ())

@@ -17,6 +17,8 @@ is bounded: see the constants below.
 from __future__ import annotations
 
 import hashlib
+import json
+import math
 import os
 import re
 import sqlite3
@@ -25,17 +27,17 @@ import tempfile
 import threading
 import time
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
 from functools import cached_property, lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from txt2sql.errors import DatabaseError
 from txt2sql.execution import sandbox
 from txt2sql.execution.database import Database
-from txt2sql.execution.hints import SAMPLE_CHARS, Hints, dump, load, read_facts
+from txt2sql.execution.hints import SAMPLE_CHARS, Hints, load, read_facts
 from txt2sql.execution.names import (
     COMMON,
     WORD,
@@ -76,7 +78,6 @@ Span = tuple[int, int, int]
 Mention = tuple[ValueMatch, Span]
 Cell = tuple[str, str, str, str]
 """(folded words, table, column, value)"""
-Answer = TypeVar("Answer")
 
 MAX_CELL_CHARS = 80
 MAX_CELLS_PER_COLUMN = 50_000
@@ -89,14 +90,12 @@ MAX_BUILD_S = 120.0
 processor time, so that a busy machine builds the same index as an idle one."""
 MAX_AGE_S = 3_600.0
 """How long the index of a server's content is believed."""
-_VERSION = "4"
-_KEPT_OPEN = 32
+_VERSION = "5"
 _KEYS_PER_QUERY = 500
 _MAX_FOUND = 10_000
 _MAX_NEAR = 2_000
 """Words with the start of a misspelt one that are compared with it."""
 _MAX_WORDS = 500_000
-_STALE_PART_S = 3_600
 
 # ------------------------------------------------------------------------------- what is mentioned
 
@@ -111,8 +110,7 @@ class ValueIndex:
     @cached_property
     def hints(self) -> Hints:
         """What the facts of the columns make of a question."""
-        rows = self._read(lambda: self._connection.execute("SELECT fact FROM facts").fetchall())
-        facts = [load(text) for (text,) in rows]
+        facts = [load(text) for (text,) in self._read("SELECT fact FROM facts")]
         return Hints(facts, self.database.dialect, self.database.spell)
 
     def match(self, question: str, limit: int = MAX_MATCHES) -> tuple[ValueMatch, ...]:
@@ -123,12 +121,17 @@ class ValueIndex:
         question = question[:MAX_QUESTION_CHARS]
         spans = _spans(question)
         cells = [_mention(question, spans[gram], row) for gram, *row in self.find(spans)]
-        cells += self._other_forms(question, spans, [span for _, span in cells])
-        plain = _chosen(cells)
-        hints = self.hints.match(question)
-        plain, hints = _settled(question, plain, hints)
-        plain = plain[: max(0, limit - len(hints))]
-        made = [*(match for match, _ in plain), *hints]
+        # France for "French", where no cell is "French" or a part of it.
+        forms: dict[str, Span] = {}
+        for gram, (start, end, words) in spans.items():
+            if words <= MAX_FORM_WORDS and not any(a < end and start < b for _, (a, b, _) in cells):
+                for name in other_forms(gram):
+                    forms.setdefault(key(name), (start, end, words))
+        cells += [
+            _mention(question, forms[gram], row, OTHER_FORM) for gram, *row in self.find(forms)
+        ]
+        plain, hints = _settled(_chosen(cells), self.hints.match(question))
+        made = [*(match for match, _ in plain[: max(0, limit - len(hints))]), *hints]
         if len(made) < limit:
             cells_made = {(match.table, match.column, match.value) for match in made}
             typos = [
@@ -139,44 +142,22 @@ class ValueIndex:
             made += [match for match, _ in _chosen(typos)][:MAX_TYPOS]
         return tuple(made[:limit])
 
-    def _other_forms(
-        self, question: str, spans: dict[str, Span], taken: list[Span]
-    ) -> list[Mention]:
-        """France for "French", where no cell is "French" or a part of it."""
-        forms: dict[str, Span] = {}
-        for gram, span in spans.items():
-            if span[2] > MAX_FORM_WORDS or not (names := other_forms(gram)):
-                continue
-            if not any(a < span[1] and span[0] < b for a, b, _ in taken):
-                for name in names:
-                    forms.setdefault(key(name), span)
-        return [
-            _mention(question, forms[gram], row, OTHER_FORM)
-            for gram, *row in (self.find(forms) if forms else ())
-        ]
-
     def _typos(
         self, question: str, spans: dict[str, Span], made: Sequence[ValueMatch]
     ) -> Iterator[Mention]:
         """Cells of which one word is misspelt in the question."""
-        covered = {word for match in made for word in fold(match.span)}
-        names = self.hints.names
+        known = {word for match in made for word in fold(match.span)} | self.hints.names
         cased = question.lstrip()[:1].isupper() and not question.isupper()
         words = [
             word
             for word, (start, end, size) in spans.items()
             if size == 1
             and allowed(word)
-            and word not in covered
-            and word not in names
+            and word not in known
             and question[start:end].lower() not in COMMON
         ][:MAX_MISSPELT]
         for word in words:
-            most, letters = allowed(word), set(word)
-            if any(
-                len(letters.difference(name)) <= most and distance(word, name, most) <= most
-                for name in names
-            ):
+            if any(_close(word, name) is not None for name in self.hints.names):
                 continue  # a misspelt name of a table or column
             for other in self.near(word)[:MAX_NEAR]:
                 grams = {
@@ -191,17 +172,17 @@ class ValueIndex:
                     if not small or (row[0], row[1]) in self.hints.few:
                         yield _mention(question, span, row, TYPO)
 
-    def spell(self, table: str, column: str, text: str) -> str:
-        """The text as the column spells it (case, accents, spaces), or as it is."""
-        spelt = [row[3] for row in self.find([key(text)]) if row[1:3] == (table, column)]
-        if text in spelt or not spelt:
-            return text
-        return min(spelt, key=lambda value: (value.casefold() != text.casefold(), len(value)))
-
     def find(self, keys: Iterable[str]) -> list[Cell]:
         """Every cell that has one of the keys."""
-        wanted = list(keys)
-        return self._read(lambda: self._look_up(wanted))
+        wanted, rows = list(keys), []
+        for start in range(0, len(wanted), _KEYS_PER_QUERY):
+            part = wanted[start : start + _KEYS_PER_QUERY]
+            marks = ",".join("?" * len(part))
+            rows += self._read(
+                f"SELECT key, tbl, col, value FROM cells WHERE key IN ({marks}) LIMIT {_MAX_FOUND}",
+                part,
+            )
+        return rows
 
     def near(self, word: str) -> list[str]:
         """Words of cells that are few edits away from a folded word, the nearest first.
@@ -210,48 +191,37 @@ class ValueIndex:
         there is mostly another word.
         """
         most = allowed(word)
-        return self._read(lambda: self._near(word, most)) if most else []
+        if not most or self._read("SELECT 1 FROM words WHERE word = ?", [word]):
+            return []
+        start = word[: len(word) // 2 - 1 if most == 1 else len(word) // 3]
+        others = self._read(
+            "SELECT word FROM words WHERE word >= ? AND word < ? "
+            f"AND length(word) BETWEEN ? AND ? LIMIT {_MAX_NEAR}",
+            [start, start[:-1] + chr(ord(start[-1]) + 1), len(word) - most, len(word) + most],
+        )
+        near = [(away, o) for (o,) in others if (away := _close(word, o)) is not None]
+        return [other for _, other in sorted(near)]
 
-    def _read(self, look_up: Callable[[], Answer]) -> Answer:
+    def _read(self, sql: str, values: Sequence[str | int] = ()) -> list[Any]:
         with self._lock:
             try:
-                return look_up()
+                return self._connection.execute(sql, values).fetchall()
             except sqlite3.Error:  # the file went bad after it was opened
                 self._connection.close()
                 self._connection = _in_memory(self.database)
-                return look_up()
-
-    def _near(self, word: str, most: int) -> list[str]:
-        rows = self._connection.execute("SELECT 1 FROM words WHERE word = ?", [word]).fetchall()
-        if rows:
-            return []  # it is a word of this database
-        start = word[: len(word) // 2 - 1 if most == 1 else len(word) // 3]
-        near, letters = [], set(word)
-        for (other,) in self._connection.execute(
-            "SELECT word FROM words WHERE word >= ? AND word < ? "
-            f"AND length(word) BETWEEN ? AND ? LIMIT {_MAX_NEAR}",
-            (start, start[:-1] + chr(ord(start[-1]) + 1), len(word) - most, len(word) + most),
-        ):
-            if len(letters.difference(other)) > most:
-                continue  # each edit takes one letter away at most
-            away = distance(word, other, most)
-            if away <= most:
-                near.append((away, other))
-        return [other for _, other in sorted(near)]
-
-    def _look_up(self, wanted: list[str]) -> list[Cell]:
-        rows: list[Cell] = []
-        for start in range(0, len(wanted), _KEYS_PER_QUERY):
-            part = wanted[start : start + _KEYS_PER_QUERY]
-            marks = ",".join("?" * len(part))
-            rows += self._connection.execute(
-                f"SELECT key, tbl, col, value FROM cells WHERE key IN ({marks}) LIMIT {_MAX_FOUND}",
-                part,
-            ).fetchall()
-        return rows
+                return self._connection.execute(sql, values).fetchall()
 
     def __del__(self) -> None:
         self._connection.close()
+
+
+def _close(word: str, other: str) -> int | None:
+    """How many edits away a word is that a misspelt one may mean."""
+    most = allowed(word)
+    if len(set(word).difference(other)) > most:  # each edit takes one letter away at most
+        return None
+    away = distance(word, other, most)
+    return away if away <= most else None
 
 
 def _mention(question: str, span: Span, row: Sequence[str], score: float = 0.0) -> Mention:
@@ -289,44 +259,32 @@ def _rank(mention: Mention) -> tuple[int, int, float, str, str, str]:
 
 def _chosen(mentions: list[Mention]) -> list[Mention]:
     """Drop what lies inside a longer mention, cap the columns per mention, order by likeness."""
-    taken: list[tuple[int, int]] = []
-    columns: dict[tuple[int, int], set[tuple[str, str]]] = {}
+    seen: dict[tuple[int, int], set[tuple[str, str]]] = {}
     chosen = []
-    for match, span in sorted(mentions, key=_rank):
-        start, end, _ = span
-        if any(a <= start and end <= b and (a, b) != (start, end) for a, b in taken):
+    for match, (start, end, words) in sorted(mentions, key=_rank):
+        if any(a <= start and end <= b and (a, b) != (start, end) for a, b in seen):
             continue
-        place = (match.table, match.column)
-        seen = columns.setdefault((start, end), set())
-        if place in seen or len(seen) >= MAX_COLUMNS_PER_SPAN:
-            continue
-        if not seen:
-            taken.append((start, end))
-        seen.add(place)
-        chosen.append((match, span))
+        columns = seen.setdefault((start, end), set())
+        if (match.table, match.column) not in columns and len(columns) < MAX_COLUMNS_PER_SPAN:
+            columns.add((match.table, match.column))
+            chosen.append((match, (start, end, words)))
     return sorted(chosen, key=lambda mention: mention[0].score < CASE)
 
 
 def _settled(
-    question: str, mentions: list[Mention], hints: list[ValueMatch]
+    mentions: list[Mention], hints: list[ValueMatch]
 ) -> tuple[list[Mention], list[ValueMatch]]:
     """A cell that is a longer mention wins over a hint, and a hint over the cells inside it."""
     wide = [match.span for match, (*_, words) in mentions if words > 1 and match.score >= FOLDED]
     hints = [
         hint for hint in hints if not any(hint.span in text and hint.span != text for text in wide)
     ]
-    inside = [hint for hint in hints if hint.span]
-    plain = [
-        (match, span)
-        for match, span in mentions
-        if not any(
-            match.span in hint.span
-            and (
-                match.span != hint.span or (match.table, match.column) == (hint.table, hint.column)
-            )
-            for hint in inside
-        )
-    ]
+
+    def hidden(match: ValueMatch, hint: ValueMatch) -> bool:
+        same = (match.table, match.column) == (hint.table, hint.column)
+        return match.span in hint.span and (match.span != hint.span or same)
+
+    plain = [m for m in mentions if not any(hidden(m[0], hint) for hint in hints)]
     return plain, hints
 
 
@@ -372,7 +330,7 @@ def _origin(database: Database | UrlDatabase) -> tuple[str, tuple[int, ...]]:
         raise DatabaseError(f"cannot read '{path}': {problem.strerror}") from problem
 
 
-@lru_cache(maxsize=_KEPT_OPEN)
+@lru_cache(maxsize=32)
 def _opened(database: Database | UrlDatabase, file: Path, mark: tuple[int, ...]) -> ValueIndex:
     """The index as the file has it; built first where there is none, which has no `mark`, or one
     that is damaged.
@@ -398,11 +356,7 @@ def _digest(*parts: str) -> str:
 
 def _in_memory(database: Database | UrlDatabase) -> sqlite3.Connection:
     index = sqlite3.connect(":memory:", check_same_thread=False)
-    try:
-        _build(database, index)
-    except BaseException:
-        index.close()
-        raise
+    _build(database, index)
     return index
 
 
@@ -443,7 +397,7 @@ def _remove_older(file: Path) -> None:
     for other in file.parent.glob(f"*-{source}-*"):
         with suppress(OSError):  # someone else removed it first, or has it open
             age_s = time.time() - other.stat().st_mtime
-            if other != file and (other.suffix != ".part" or age_s > _STALE_PART_S):
+            if other != file and (other.suffix != ".part" or age_s > 3_600):
                 other.unlink()
 
 
@@ -459,10 +413,12 @@ def _build(database: Database | UrlDatabase, index: sqlite3.Connection) -> None:
         else:
             connection = stack.enter_context(closing(database.connect()))
             content = _cells(connection, schema)
-            facts = read_facts(schema, lambda sql: _rows(connection, sql), database.quote, _sampled)
+            facts = read_facts(
+                schema, lambda sql: list(_rows(connection, sql)), database.quote, _sampled
+            )
         cells = islice(_keyed(content, words), MAX_CELLS)
         index.executemany("INSERT INTO cells VALUES (?, ?, ?, ?)", cells)
-        index.executemany("INSERT INTO facts VALUES (?)", ((dump(fact),) for fact in facts))
+        index.executemany("INSERT INTO facts VALUES (?)", ((json.dumps(fact),) for fact in facts))
     index.execute("CREATE INDEX by_key ON cells (key)")
     index.execute("CREATE TABLE words (word TEXT PRIMARY KEY) WITHOUT ROWID")
     index.executemany(
@@ -477,27 +433,6 @@ def _sampled(name: str) -> str:
         f"CASE typeof({name}) WHEN 'text' THEN substr({name}, 1, {SAMPLE_CHARS}) "
         f"WHEN 'blob' THEN NULL ELSE {name} END"
     )
-
-
-def _rows(connection: sqlite3.Connection, sql: str) -> list[Any]:
-    """What a statement of ours gives within the processor time of a column; [] where it fails."""
-    stop = time.thread_time() + MAX_COLUMN_CPU_S
-    connection.set_progress_handler(lambda: time.thread_time() > stop, 1_000)
-    try:
-        return connection.execute(sql).fetchall()
-    except sqlite3.Error:
-        return []
-
-
-def _cells(connection: sqlite3.Connection, schema: Schema) -> Iterator[tuple[str, str, str]]:
-    connection.text_factory = _strict
-    if sys.version_info >= (3, 11):
-        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_READ_BYTES)
-    end = time.monotonic() + MAX_BUILD_S
-    for table in schema.tables:
-        for column in table.columns:
-            for value in _values(connection, table.name, column.name, end):
-                yield table.name, column.name, value
 
 
 def _keyed(cells: Iterable[tuple[str, str, str]], noted: set[str]) -> Iterator[Cell]:
@@ -518,22 +453,36 @@ def _strict(raw: bytes) -> str:
         return ""
 
 
-def _values(connection: sqlite3.Connection, table: str, column: str, end: float) -> Iterator[str]:
-    """The distinct short texts of a column, as far as they can be read in time."""
+def _cells(connection: sqlite3.Connection, schema: Schema) -> Iterator[tuple[str, str, str]]:
+    """The distinct short texts of every column, as far as they can be read in time."""
+    connection.text_factory = _strict
+    if sys.version_info >= (3, 11):
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_READ_BYTES)
+    end = time.monotonic() + MAX_BUILD_S
+    for table in schema.tables:
+        for column in table.columns:
+            name = sandbox.quoted(column.name)
+            sql = (
+                f"SELECT DISTINCT {name} FROM {sandbox.quoted(table.name)} WHERE typeof({name}) = "
+                f"'text' AND length({name}) <= {MAX_CELL_CHARS} LIMIT {MAX_CELLS_PER_COLUMN}"
+            )
+            for (value,) in _rows(connection, sql, end):
+                if len(value) <= MAX_CELL_CHARS:  # length() stops at a NUL
+                    yield table.name, column.name, value
+
+
+def _rows(connection: sqlite3.Connection, sql: str, end: float = math.inf) -> Iterator[Any]:
+    """What a statement of ours gives within the processor time of a column, and before `end`; a broken
+    view has nothing to offer.
+    """
     stop = time.thread_time() + MAX_COLUMN_CPU_S
     connection.set_progress_handler(
         lambda: time.thread_time() > stop or time.monotonic() > end, 1_000
     )
-    name = sandbox.quoted(column)
     try:
-        for (value,) in connection.execute(
-            f"SELECT DISTINCT {name} FROM {sandbox.quoted(table)} WHERE typeof({name}) = 'text' "
-            f"AND length({name}) <= {MAX_CELL_CHARS} LIMIT {MAX_CELLS_PER_COLUMN}"
-        ):
-            if len(value) <= MAX_CELL_CHARS:  # length() stops at a NUL
-                yield value
-    except sqlite3.Error as problem:  # a broken view has no cells to offer
+        yield from connection.execute(sql)
+    except sqlite3.Error as problem:
         if "locked" in str(problem):  # an index without this column would be believed later
             raise DatabaseError(
-                f"'{table}' is being written to ({problem}); try again in a moment"
+                f"the database is being written to ({problem}); try again in a moment"
             ) from problem
