@@ -97,7 +97,7 @@ SELECT minutes FROM visits JOIN members WHERE town = 'Rome'
 SELECT town FROM members, visits WHERE minutes > 5
     SELECT town FROM members JOIN visits ON visits.member_id = members.id WHERE minutes > 5
 SELECT town FROM members JOIN visits ON minutes > 5
-    SELECT town FROM members JOIN visits ON minutes > 5 AND visits.member_id = members.id
+    SELECT town FROM members JOIN visits ON visits.member_id = members.id AND minutes > 5
 SELECT id FROM members JOIN visits ON members.id = visits.id
     SELECT members.id FROM members JOIN visits ON members.id = visits.id
 SELECT max(value) FROM members

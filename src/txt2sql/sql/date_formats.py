@@ -5,12 +5,11 @@ years, YYYY-MM: the format is seen from sample values. A model that reads a colu
 another format gets nothing or nonsense from it, without an error; `read_as_stored` puts that right where
 the column's format leaves one way to read what was meant.
 
->>> from txt2sql.types import Table
->>> read_as_stored(
-...     "SELECT strftime('%Y', paid_at) FROM bill",
-...     Schema("s", (Table("bill", (Column("paid_at", "number", samples=("1738368000",)),)),)),
-... )
-"SELECT strftime('%Y', paid_at, 'unixepoch') FROM bill"
+>>> from txt2sql.sql.names import resolve
+>>> from txt2sql.types import Schema, Table
+>>> bill = Table("bill", (Column("paid_at", "number", samples=("1738368000",)),))
+>>> read_as_stored(resolve("SELECT date(paid_at) FROM bill", Schema("s", (bill,))))
+[(12, 19, "paid_at, 'unixepoch'")]
 """
 
 from __future__ import annotations
@@ -21,9 +20,9 @@ from typing import Any, NamedTuple
 
 from sqlglot import exp
 
-from txt2sql.sql.names import COMPARISONS, Kind, Problem, resolved
-from txt2sql.sql.sources import Edit, Node, edited, span
-from txt2sql.types import Column, Schema
+from txt2sql.sql.names import COMPARISONS, Kind, Names, Problem
+from txt2sql.sql.sources import Edit, Node, span
+from txt2sql.types import Column
 
 FIRST_YEAR, LAST_YEAR = 1500, 2100
 _LEAST_SHARE = 0.9
@@ -139,7 +138,6 @@ _SLICES = {
 """What substr(date, start, length) gives in each format, as strftime writes it."""
 _ANYWHERE = {**_SLICES["compact"], **_SLICES["dmy"], **_SLICES["ymd"]}
 _FUNCTIONS = frozenset(("date", "datetime", "julianday", "strftime", "time", "unixepoch"))
-_MAY_READ_DATES = re.compile(r"date|time|julian|unixepoch|substr|\d{4}", re.I)
 _TIMED = re.compile(r"\d{4}-\d\d|\d\d:\d\d")
 _FROM_UNIX = re.compile(r"\s*,\s*'unixepoch'", re.I)
 _EQUAL = re.compile(r"\s*=\s*")
@@ -164,18 +162,16 @@ def column_format(column: Column, dated: bool = False) -> DateFormat | None:
     return date_format(f"{words} date" if dated else words, column.type, values) if values else None
 
 
-def read_as_stored(sql: str, schema: Schema) -> str | Problem:
-    """The statement with each column of dates read in the format that it stores; the problem where it takes
+def read_as_stored(names: Names) -> list[Edit] | Problem:
+    """What makes a query read each column of dates in the format that it stores; the problem where it takes
     a date from a column that has none.
 
     Mends date functions of Unix times and of texts that are not ISO, parts that are cut out at the places
     of another format, and comparisons with a date, month or year of another format.
     """
-    if not _MAY_READ_DATES.search(sql):
-        return sql  # which spares parsing it
-    names = resolved(sql, schema)
+    sql = names.sql
     edits = []
-    for scope in names.scopes if names is not None else ():
+    for scope in names.scopes:
         for node, number in scope.resolved:
             table = scope.sources[number].table
             column = table.column(node.name) if table is not None else None
@@ -193,7 +189,7 @@ def read_as_stored(sql: str, schema: Schema) -> str | Problem:
                 continue
             if (edit := _edit(sql, node, place, form)) is not None:
                 edits.append(edit)
-    return edited(sql, edits)
+    return edits
 
 
 def _in_function(column: exp.Column) -> bool:

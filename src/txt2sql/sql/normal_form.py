@@ -46,7 +46,7 @@ def canonical_sql(sql: str, schema: Schema) -> str:
         if _query(text) is None or _STRING_TYPE.search(text):
             return text
         names = resolve(text, schema)
-        if names is None:
+        if names.tree is None:
             return text
         _Rewriter(names).rewrite()
         canonical = _Generator(dialect="sqlite", comments=False).generate(names.tree, copy=False)
@@ -79,8 +79,8 @@ class _Rewriter:
         self.owners: dict[int, Source | None] = {}
         self.columns: dict[Scope, list[Node]] = {scope: [] for scope in names.scopes}
         self.names: dict[Source, str] = {}
-        quoted = [fault for fault in names.faults if fault.problem.kind is Kind.QUOTED_TEXT]
-        if any(fault.problem.kind not in FORGIVEN for fault in names.faults):
+        quoted = [fault for fault in names.problems if fault.kind is Kind.QUOTED_TEXT]
+        if any(fault.kind not in FORGIVEN for fault in names.problems):
             raise _Doubt
         for fault in quoted:  # nothing is called so: SQLite takes it for text
             around = fault.scope.outwards() if fault.scope else ()
