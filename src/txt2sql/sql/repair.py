@@ -82,8 +82,9 @@ def mend(sql: str, schema: Schema) -> Repair:
         edits = rule(names)
         if isinstance(edits, Problem):
             return Repair(None, problem=edits.sentence)
-        if edits:
-            better = resolve(edited(names.sql, edits), schema)
+        text = edited(names.sql, edits or ())
+        if text != names.sql:
+            better = resolve(text, schema)
             names = names if better.problems else better
     return Repair(names.sql, names.sql != sql, suspect=mender.is_suspect(names))
 
