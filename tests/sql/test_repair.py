@@ -88,8 +88,6 @@ SELECT joinedOn FROM member
     SELECT joined_on FROM members
 SELECT hourly_rates FROM coaches
     SELECT "Hourly Rate" FROM coaches
-SELECT max(Hourly Rate) FROM coaches WHERE name = 'Hourly Rate'
-    SELECT max("Hourly Rate") FROM coaches WHERE name = 'Hourly Rate'
 SELECT group FROM order GROUP BY group
     SELECT "group" FROM "order" GROUP BY "group"
 SELECT minutes FROM visits JOIN members WHERE town = 'Rome'
@@ -104,8 +102,6 @@ SELECT max(value) FROM members
     SELECT max(value) FROM members JOIN Gifts ON Gifts.giver = members.id
 SELECT name, count(*) FROM members JOIN coaches ON town = coaches.id GROUP BY coaches.id
     SELECT coaches.name, count(*) FROM members JOIN coaches ON town = coaches.id GROUP BY coaches.id
-SELECT name FROM members JOIN coaches ON town = coaches.id WHERE coaches.name = 'Ada'
-    SELECT members.name FROM members JOIN coaches ON town = coaches.id WHERE coaches.name = 'Ada'
 SELECT name FROM members WHERE town = "Saint John's" OR town IN ("Rome", 'Bern')
     SELECT name FROM members WHERE town = 'Saint John''s' OR town IN ('Rome', 'Bern')
 SELECT strftime("%Y", day), name || " " || town FROM visits, members WHERE members.id = member_id

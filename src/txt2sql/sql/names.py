@@ -138,10 +138,8 @@ def resolve(sql: str, schema: Schema) -> Names:
 
 @dataclass(slots=True, eq=False)
 class _Output:
-    """What a query gives: its columns as those of a FROM entry, and whether it is one row at most.
-
-    `given` are the columns (source, name) that it gives, looked up in its `scope`; `spread` the names
-    that its stars stand for.
+    """What a query gives: its columns as those of a FROM entry, whether it is one row at most, the
+    columns (source, name) of its `scope` among them, and the names that its stars stand for.
     """
 
     columns: Mapping[str, str] | None
@@ -154,10 +152,9 @@ class _Output:
         """Whether a compound query with this part can be ordered by a name."""
         if self.columns is None or self.scope is None:
             return True
-        if not qualifier and name in self.scope.aliases:
-            return True
         numbers = self.scope.find(name, qualifier)
-        return len(numbers) == 1 and (numbers[0], name) in self.given
+        given = len(numbers) == 1 and (numbers[0], name) in self.given
+        return given or (not qualifier and name in self.scope.aliases)
 
 
 @dataclass(slots=True, eq=False)
@@ -195,13 +192,13 @@ class _Walk:
             return self.select(node, outer, common)
         if not isinstance(node, exp.SetOperation):
             return _Output(None)
+        order = _expressions(node, "order")
         parts = []  # a chain of UNIONs is a deep tree: its parts from the last to the first
-        left = node
-        while isinstance(left, exp.SetOperation):
-            parts.append(left.expression)
-            left = left.this
-        outputs = [self.query(part, outer, common) for part in (left, *reversed(parts))]
-        for term in _expressions(node, "order"):
+        while isinstance(node, exp.SetOperation):
+            parts.append(node.expression)
+            node = node.this
+        outputs = [self.query(part, outer, common) for part in (node, *reversed(parts))]
+        for term in order:
             name = term.this
             while isinstance(name, (exp.Collate, exp.Paren)):
                 name = name.this
@@ -310,7 +307,7 @@ class _Walk:
         if table.output is None:
             names = [name.name for name in table.node.args["alias"].args.get("columns") or ()]
             listed = {name.lower(): name for name in names} or None
-            table.output = _Output(listed or _names(table.node.this))  # what a recursive one reads
+            table.output = _Output(listed)  # what a recursive one reads
             output = self.query(table.node.this, scope.outer, table.around)
             table.output = _Output(listed or output.columns, row=output.row)
         return table.output
@@ -407,23 +404,20 @@ class _Walk:
             while isinstance(inner, (exp.Alias, exp.Paren, exp.Collate)):
                 inner = inner.this
             qualifier = inner.table.lower() if isinstance(inner, exp.Column) else ""
+            name = projection.alias
             if isinstance(inner, exp.Star) or (qualifier and isinstance(inner.this, exp.Star)):
                 for number, source in enumerate(scope.sources):
                     if qualifier in ("", source.alias):
-                        if source.columns is None:
-                            output.columns = None
-                        for lower, name in (source.columns or {}).items():
-                            columns.setdefault(lower, name)
+                        output.columns = None if source.columns is None else output.columns
+                        for lower, each in (source.columns or {}).items():
+                            columns.setdefault(lower, each)
                             output.given.add((number, lower))
                             output.spread.add(lower)
-                continue
-            name = projection.alias
-            if isinstance(inner, exp.Column):
-                lower = inner.name.lower()
-                numbers = scope.find(lower, qualifier)
-                output.given |= {(number, lower) for number in numbers}
+            elif isinstance(inner, exp.Column):
+                numbers = scope.find(inner.name.lower(), qualifier)
+                output.given.update((number, inner.name.lower()) for number in numbers)
                 owner = scope.sources[numbers[0]].columns if numbers else None
-                name = name or (owner or {}).get(lower, inner.name)
+                name = name or (owner or {}).get(inner.name.lower(), inner.name)
             if name:
                 columns.setdefault(name.lower(), name)
         return output
@@ -471,15 +465,6 @@ def _possible(side: Node, value: Node) -> bool:
         return value.is_string and re.fullmatch(form, value.name) is not None
     counted = isinstance(side, exp.Substring) and not literal.is_string and value.is_string
     return not counted or len(value.name) <= int(literal.name)
-
-
-def _names(query: Node) -> Mapping[str, str] | None:
-    """The columns that the first part of a query names, None where a star hides them."""
-    while isinstance(query, (exp.SetOperation, exp.Subquery)):
-        query = query.this
-    if not isinstance(query, exp.Select) or any(p.is_star for p in query.expressions):
-        return None
-    return {p.alias_or_name.lower(): p.alias_or_name for p in query.expressions if p.alias_or_name}
 
 
 def _one_row(select: exp.Select) -> bool:

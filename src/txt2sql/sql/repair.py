@@ -22,7 +22,7 @@ from itertools import pairwise
 
 from sqlglot import exp
 
-from txt2sql.identifiers import RESERVED, quote_identifier
+from txt2sql.identifiers import quote_identifier
 from txt2sql.sql.date_formats import read_as_stored
 from txt2sql.sql.names import COMPARISONS, Kind, Names, Problem, check, resolve
 from txt2sql.sql.sources import Edit, Node, Scope, Source, components, edited, from_end, span
@@ -31,8 +31,6 @@ from txt2sql.types import ForeignKey, Schema, Table
 
 _ROUNDS = 8
 """Of mending a problem and looking again; a statement with more problems is not what was meant."""
-
-_QUOTED = r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|\[[^\]]*\]"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,46 +119,15 @@ class _Mender:
 
     def repaired(self, sql: str) -> Names | None:
         """The statement without problems, None where they have more than one reading."""
-        names = resolve(sql, self.schema)
         for _ in range(_ROUNDS):
+            names = resolve(sql, self.schema)
             if not names.problems:
                 return names
-            better = self.with_quotes(names)
-            if better is None:
-                edits = next((e for p in names.problems if (e := self.edits(p, names))), None)
-                if edits is None:
-                    return None
-                better = resolve(edited(names.sql, edits), self.schema)
-            names = better
+            edits = next((e for p in names.problems if (e := self.edits(p, names))), None)
+            if edits is None:
+                return None
+            sql = edited(names.sql, edits)
         return None
-
-    def with_quotes(self, names: Names) -> Names | None:
-        """The statement with quotes around names that need them, where that leaves less to mend."""
-        every = {
-            name for t in self.schema.tables for name in (t.name, *(c.name for c in t.columns))
-        }
-        spaced = {
-            " ".join(name.lower().split()): name
-            for name in every
-            if quote_identifier(name) != name and name.strip() and name.lower() not in RESERVED
-        }
-        if not spaced:
-            return None
-        longest_first = sorted(spaced, key=len, reverse=True)
-        pattern = "|".join(r"\s+".join(map(re.escape, name.split())) for name in longest_first)
-
-        def quoted(match: re.Match[str]) -> str:
-            if match[1] is None:
-                return match[0]
-            return quote_identifier(spaced[" ".join(match[1].lower().split())])
-
-        text = re.sub(rf"{_QUOTED}|(?<!\w)({pattern})(?!\w)", quoted, names.sql, flags=re.I)
-        better = resolve(text, self.schema) if text != names.sql else names
-        unreadable = names.problems[0].kind is Kind.UNREADABLE
-        fewer = len(better.problems) < len(names.problems) + unreadable
-        if not fewer or any(problem.kind is Kind.UNREADABLE for problem in better.problems):
-            return None
-        return better
 
     def edits(self, problem: Problem, names: Names) -> Sequence[Edit] | None:
         """What mends one problem, None where that is not plain."""
@@ -458,10 +425,8 @@ def _fold(name: str) -> str:
 
 
 def _qualified(column: exp.Column, scope: Scope) -> list[Edit] | None:
-    """Qualify an ambiguous name with the source that it must mean.
-
-    With the first, if all that have it are equated on it. Else a selected name is that of what the
-    query groups by, and not the one that the query fixes (`shop.name = 'Old Mill'`).
+    """Qualify an ambiguous name with the source that it must mean: with the first, if all that have it are
+    equated on it, else with that of what the query groups by.
     """
     name = column.name.lower()
     having = [i for i, source in enumerate(scope.sources) if source.has(name)]
@@ -470,33 +435,12 @@ def _qualified(column: exp.Column, scope: Scope) -> list[Edit] | None:
     together = any(set(having) <= set(c) for c in components(len(scope.sources), equal))
     meant = having[:1] if together and not outer else []
     if not meant and column.find_ancestor(exp.Select) is scope.select:
-        grouped = {
-            _referred((i, node.name.lower()), scope)
-            for node, i in scope.resolved
-            if isinstance(node.parent, exp.Group) and node is not column
-        }
-        fixed = {
-            i
-            for node, i in scope.resolved
-            if node.table and node.name.lower() == name and isinstance(node.parent, exp.EQ)
-            if isinstance(node.parent.expression, exp.Literal)
-        }
-        meant = [i for i in having if (i in grouped if grouped else i not in fixed)]
+        groups = [(n, i) for n, i in scope.resolved if isinstance(n.parent, exp.Group)]
+        meant = [i for i in having if any(n is not column and i == at for n, at in groups)]
     if column.table or len(meant) != 1 or not scope.sources[meant[0]].label:
         return None
     start, _ = span(column.this)
     return [(start, start, f"{scope.sources[meant[0]].label}.")]
-
-
-def _referred(place: tuple[int, str], scope: Scope) -> int:
-    """The source whose key a column is equated with, else its own."""
-    for pair in scope.equalities:
-        for one, (number, name) in (pair, pair[::-1]):
-            table = scope.sources[number].table
-            key = table.column(name) if table is not None else None
-            if one == place and key is not None and key.primary_key:
-                return number
-    return place[0]
 
 
 def _has(table: Table | None, name: str) -> bool:
