@@ -1,7 +1,7 @@
-"""Copies of tables in a schema: staging and backup tables, numbered series, views of one table.
+"""Copies of tables in a schema: staging and backup tables, numbered series.
 
-Real databases keep `stg_orders_202301`, `customers_bak`, `orders_old` and the view `active_customers`
-beside the tables that questions are about. Under a token budget copies should not crowd those out.
+Real databases keep `stg_orders_202301`, `customers_bak` and `orders_old` beside the tables that questions
+are about. Under a token budget copies should not crowd those out.
 
 >>> orders = (Column("id", primary_key=True), Column("total"))
 >>> copies = (Table("orders", orders), Table("orders_bak", orders))
@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence, Set
 
 from txt2sql.types import Column, Schema, Table  # noqa: F401 - the example above
 
-COPY_WEIGHT, _VIEW_WEIGHT = 0.05, 0.5
+COPY_WEIGHT = 0.05
 _SERIES = 3
 """So many tables of one shape whose names differ in digits only are a series."""
 
@@ -71,25 +71,15 @@ def copy_weights(schema: Schema, stems: Set[str], named: Set[str]) -> dict[str, 
     It is 0 where another table of a series stands for it. `stems` are the stems of the question and
     `named` the tables that it names: those are no copies, nor are backups where it asks for backups.
     """
-    columns = {t.name: frozenset(c.name.lower() for c in t.columns) for t in schema.tables}
-    keyed = {
-        t.name: columns[t.name] for t in schema.tables if any(c.primary_key for c in t.columns)
-    }
+    columns = {t.name: [column.name.lower() for column in t.columns] for t in schema.tables}
     originals = {joined(name_parts(name)): own for name, own in columns.items()}
-    series: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    series: dict[tuple[str, ...], list[str]] = {}
     weights = {}
-    for table in schema.tables:
-        own = columns[table.name]
-        if len(own) > 1 and table.name not in keyed and any(map(own.issubset, keyed.values())):
-            weights[table.name] = _VIEW_WEIGHT
-        if _is_copy(table.name, columns, originals, stems):
-            weights[table.name] = COPY_WEIGHT
-        if re.search(r"\d", table.name):
-            shape = (
-                re.sub(r"\d+", "#", table.name.lower()),
-                tuple(c.name.lower() for c in table.columns),
-            )
-            series.setdefault(shape, []).append(table.name)
+    for name, own in columns.items():
+        if _is_copy(name, own, originals, stems):
+            weights[name] = COPY_WEIGHT
+        if re.search(r"\d", name):
+            series.setdefault((re.sub(r"\d+", "#", name.lower()), *own), []).append(name)
     dates = tuple(word for word in stems if word.isdigit() and len(word) > 3)  # as of 2023
     for members in series.values():
         if len(members) >= _SERIES:
@@ -101,7 +91,7 @@ def copy_weights(schema: Schema, stems: Set[str], named: Set[str]) -> dict[str, 
 
 
 def _is_copy(
-    name: str, columns: Mapping[str, Set[str]], originals: Mapping[str, Set[str]], stems: Set[str]
+    name: str, columns: Sequence[str], originals: Mapping[str, Sequence[str]], stems: Set[str]
 ) -> bool:
     rest = name_parts(name)
     marks: list[str] = []
@@ -114,5 +104,5 @@ def _is_copy(
         return False
     if not marks or not _SURE_MARKS.isdisjoint(marks):
         return bool(marks)
-    own, original = columns[name], originals.get(joined(rest), frozenset())
-    return 2 * len(own & original) > len(own)
+    original = originals.get(joined(rest), ())
+    return 2 * sum(column in original for column in columns) > len(columns)
