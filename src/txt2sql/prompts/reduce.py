@@ -230,45 +230,33 @@ def _links(schema: Schema, tables: Set[str]) -> _Links:
 
 
 def _bridges(chosen: Sequence[_Place], links: _Links, schema: Schema) -> Iterator[_Place]:
-    """The ends of the foreign keys of a forest of shortest paths that links the chosen tables.
+    """The ends of the foreign keys between the chosen tables, and those on the way to them.
 
-    One breadth-first search from all of them gives each table its nearest; paths that meet are
-    joined shortest first, as Kruskal's algorithm does (Mehlhorn's Steiner tree approximation).
+    Each table is joined to the nearest of those before it (the shortest-path heuristic for Steiner trees,
+    Takahashi and Matsuyama 1980).
     """
-    # Table -> its nearest chosen table, in how many steps, and the last of them
-    reached: dict[str, tuple[str, int, str, ForeignKey | None]] = {
-        table: (table, 0, table, None) for table, _ in chosen
-    }
-    group = {table: table for table in reached}
-    queue = deque(reached)
-    meetings: list[tuple[int, str, str, ForeignKey]] = []
-    while queue:
-        here = queue.popleft()
-        home, steps, _, _ = reached[here]
-        for there, key in links.get(here, ()):
-            if there not in reached:
-                reached[there] = (home, steps + 1, here, key)
-                if steps + 1 < _LONGEST_BRIDGE:
-                    queue.append(there)
-            elif reached[there][0] != home:
-                meetings.append((steps + reached[there][1] + 1, here, there, key))
+    kept: set[str] = set()
+    for table in dict.fromkeys(table for table, _ in chosen):
+        came_from = {table: ""}
+        queue = deque([(table, 0)])
+        while queue:
+            here, steps = queue.popleft()
+            if here in kept:
+                while here:  # back to the table
+                    kept.add(here)
+                    here = came_from[here]
+                break
+            for there, _ in links.get(here, ()) if steps < _LONGEST_BRIDGE else ():
+                if there not in came_from:
+                    came_from[there] = here
+                    queue.append((there, steps + 1))
+        kept.add(table)
     surest: dict[frozenset[str], float] = {}
-    for length, here, there, meeting in sorted(meetings, key=lambda each: each[0]):
-        one, other = group[reached[here][0]], group[reached[there][0]]
-        if one == other or length > _LONGEST_BRIDGE:
-            continue
-        group.update({table: one for table, number in group.items() if number == other})
-        path = [meeting]
-        for end in (here, there):
-            _, _, before, last = reached[end]
-            while last is not None:
-                path.append(last)
-                _, _, before, last = reached[before]
-        for key in path:
+    for key in schema.foreign_keys:
+        if key.table in kept and key.referenced_table in kept:
             pair = frozenset((key.table, key.referenced_table))
             surest[pair] = max(surest.get(pair, 0.0), key.score)
-    # With them those as sure that join the same two tables: home and away, composite ones.
-    for key in schema.foreign_keys:
+    for key in schema.foreign_keys:  # as sure ones, too: home and away, composite ones
         if key.score >= surest.get(frozenset((key.table, key.referenced_table)), 2.0):
             yield key.table, key.column
             yield key.referenced_table, key.referenced_column
