@@ -279,6 +279,13 @@ def test_rows_that_only_a_join_repeats_are_listed_once(sql: str, repeats: bool) 
     assert mend(sql, SCHEMA).sql == want
 
 
+def test_a_key_within_one_row_repeats_nothing() -> None:
+    staff = Table("staff", (Column("id", "number", True), Column("boss", "number")))
+    schema = Schema("s", (staff,), (ForeignKey("staff", "boss", "staff", "id"),))
+    sql = "SELECT id FROM staff WHERE boss = id"
+    assert mend(sql, schema).sql == sql
+
+
 @pytest.mark.parametrize(
     ("sql", "suspect"),
     [

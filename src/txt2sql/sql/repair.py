@@ -352,7 +352,8 @@ class _Mender:
                 table = scope.sources[i].table
                 primary = [c.name.lower() for c in table.columns if c.primary_key] if table else []
                 key = (_table(scope.sources[i]), here), (_table(scope.sources[j]), there)
-                if j in listed and key in self.pairs and primary != [here]:  # which is one to one
+                one_to_one = primary == [here]
+                if i != j and j in listed and key in self.pairs and not one_to_one:
                     return [(start.end(), start.end(), " DISTINCT")]
         return None
 
