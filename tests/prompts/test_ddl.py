@@ -141,16 +141,11 @@ def test_matches_are_shown_for_kept_columns_only() -> None:
         ValueMatch("singer", "cntry", "It's", "it's"),
         ValueMatch("singer", "gone", "x", "x"),
         ValueMatch("gone", "cntry", "x", "x"),
+        ValueMatch("singer", "cntry", "", "without", condition="singer.cntry IS NULL"),
     ]
     text = render("q", SCHEMA, matches=matches).text
-    assert "-- Values: singer.cntry = 'It''s'\n" in text
+    assert "-- Values: singer.cntry = 'It''s'; singer.cntry IS NULL\n" in text
     assert "gone" not in text
-
-
-def test_a_match_with_a_condition_shows_the_condition() -> None:
-    match = ValueMatch("singer", "cntry", "", "without", condition="singer.cntry IS NULL")
-    prompt = render("q", SCHEMA, matches=[match])
-    assert prompt.messages[1].content == "Values: singer.cntry IS NULL\nQuestion: q"
 
 
 def test_samples_go_before_columns_and_what_is_left_out_is_said() -> None:
@@ -162,8 +157,3 @@ def test_samples_go_before_columns_and_what_is_left_out_is_said() -> None:
     assert count_tokens(tighter.text) <= 250
     assert "t.column_49" in tighter.dropped and "t.column_47" not in tighter.dropped
     assert "-- Left out for length: t.column_" in tighter.text and "more\n" in tighter.text
-
-
-def test_the_callers_count_is_used() -> None:
-    prompt = render("q", SCHEMA, budget=10, count=lambda text: 11)
-    assert "order" in prompt.dropped

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import doctest
-
 from hypothesis import given
 from hypothesis import strategies as st
 
-from txt2sql.prompts import Shot, render, shots
+from txt2sql.prompts import Shot, render
 from txt2sql.prompts.shots import Shots, mask
 from txt2sql.types import Column, Example, Schema, Table
 
@@ -43,11 +41,6 @@ def test_what_is_asked_counts_not_what_it_is_asked_about() -> None:
     assert nearest == (Shot("Which species has the most animals?", "SELECT species ..."),)
 
 
-def test_nothing_to_learn_from_is_no_shot() -> None:
-    assert Shots([]).nearest("How many?", SHOP, 3) == ()
-    assert Shots(ANSWERED).nearest("Xyzzy", SHOP, 3) == ()
-
-
 def test_names_and_values_are_masked() -> None:
     question = 'How many Shops in "Porto" or New York opened after 1999-01-01?'
     assert mask(question, SHOP) == (
@@ -72,7 +65,4 @@ def test_any_question_gets_at_most_k(question: str, k: int) -> None:
     nearest = Shots(ANSWERED).nearest(question, SHOP, k)
     assert len(nearest) <= k
     assert len(set(nearest)) == len(nearest)
-
-
-def test_the_example_of_the_module_holds() -> None:
-    assert doctest.testmod(shots).failed == 0
+    assert Shots([]).nearest(question, SHOP, k) == ()

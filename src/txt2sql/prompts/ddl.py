@@ -1,13 +1,11 @@
 """A prompt: CREATE TABLE statements with sample values, then the question.
 
-A prompt has two parts. The schema part is the same for every question about a database, so its keys
-and values are computed once and cached, and rows of training share it. The question part holds the
-matched values, evidence, examples, and the question. The model writes SQLite's SQL whatever the
-engine is; `sql.translate` makes the engine's own of it.
+The schema part is the same for every question about a database, so its keys and values are computed
+once. The question part holds the matched values, evidence, examples, and the question. The model writes
+SQLite's SQL whatever the engine is; `sql.translate` makes the engine's own of it.
 
-`text` is for base models (phi-2, Llama-2): everything but the tables is SQL comments, so that the
-likeliest continuation is the query. `messages` says the same to models with a chat template: the
-schema part is the system message.
+`text` is for base models: everything but the tables is SQL comments, so that the likeliest continuation is
+the query. `messages` says the same to models with a chat template: the schema part is the system message.
 
     -- SQLite tables, with examples of their values
     CREATE TABLE singer (
@@ -45,6 +43,7 @@ _SYSTEM = (
 )
 _BREAKS = ("Cc", "Cs", "Zl", "Zp")
 _TYPES = {"number": "NUMERIC", "text": "TEXT", "time": "DATE", "boolean": "BOOLEAN"}
+_SPELLINGS = {"INT": "INTEGER", "VARCHAR": "TEXT", "CHARACTER VARYING": "TEXT", "CHAR": "TEXT"}
 _TOKEN = re.compile(r"[A-Za-z]+|\d|[^\w\s]+|\s*\n\s*|[^\W\da-zA-Z]|_")
 _NUMBER = re.compile(r"-?\d+(\.\d+)?$")
 
@@ -67,8 +66,9 @@ def render(
 ) -> Prompt:
     """The schema part, reduced where it would exceed the budget, and the question part.
 
-    `previous` is the turn that a follow-up refers to. `budget` is in tokens as `count` counts them. `shots` are answered questions to learn from, the
-    nearest last. Raises PromptError for an empty question or a schema without columns.
+    `previous` is the turn that a follow-up refers to. `budget` is in tokens as `count` counts them. `shots`
+    are answered questions to learn from, the nearest last. Raises PromptError for an empty question or a
+    schema without columns.
     """
     if not question.strip():
         raise PromptError("the question is empty; ask something about the database")
@@ -77,36 +77,42 @@ def render(
             f"database '{schema.db_id}' has no tables; give one that has tables to ask about"
         )
     longest = min(_MAX_QUESTION_CHARS, 2 * budget)
-    lines = [f"Question: {fold(question, longest)}"]
-    if evidence.strip():
-        lines.insert(0, f"Note: {fold(evidence, longest)}")
-    if previous is not None:
-        turn = f"Previous question: {fold(previous.question, longest)}"
-        lines[:0] = [turn, f"Its SQL: {fold(previous.sql, longest)}"]
+    turn = (previous.question, previous.sql) if previous else ("", "")
+    heads = ("Previous question", "Its SQL", "Note", "Question")
+    asked = dict(zip(heads, (*turn, evidence.strip(), question), strict=True))
+    examples = [
+        f"Question: {fold(shot.question, _MAX_QUESTION_CHARS)}\n"
+        f"SQL: {fold(shot.sql, _MAX_QUESTION_CHARS).rstrip('; ')}"
+        for shot in shots
+    ]
+    if examples:
+        examples = ["Answered questions about other databases:", *examples, "Now this database:"]
 
-    def question_part(candidate: Schema) -> list[str]:
-        return [*_answered(shots), *_values(candidate, matches), *lines]
-
-    def schema_part(candidate: Schema, dropped: Sequence[str], samples: bool) -> list[str]:
-        tables = [_table(table, candidate, samples) for table in candidate.tables]
-        return [*tables, *_left_out(dropped)]
+    def parts(
+        candidate: Schema, dropped: Sequence[str], samples: bool
+    ) -> tuple[list[str], list[str]]:
+        """The lines of the schema part, and those of the question part."""
+        static = [_table(table, candidate, samples) for table in candidate.tables]
+        if dropped:
+            named = ", ".join(fold(name, 60) for name in dropped[:_MAX_NAMED_DROPS])
+            more = len(dropped) - _MAX_NAMED_DROPS
+            static.append(f"-- Left out for length: {named}" + f" and {more} more" * (more > 0))
+        lines = [f"{head}: {fold(text, longest)}" for head, text in asked.items() if text]
+        return static, [*examples, *_values(candidate, matches), *lines]
 
     def fits(candidate: Schema, samples: bool = False) -> bool:
         # Most candidates of a large schema are far too large: a column costs three tokens or more.
         if 3 * sum(len(table.columns) for table in candidate.tables) > budget:
             return False
         dropped = () if candidate is schema else ("table.column",) * _MAX_NAMED_DROPS
-        static, request = schema_part(candidate, dropped, samples), question_part(candidate)
-        return count(_text(static, request)) + count(_SYSTEM) <= budget
+        return count(_text(*parts(candidate, dropped, samples))) + count(_SYSTEM) <= budget
 
-    words = "\n".join(
-        [question, evidence, *((previous.question, previous.sql) if previous else ())]
-    )
+    words = "\n".join([question, evidence, *(turn if previous else ())])
     schema, copies = without_copies(words, schema)
     # A column that is needed helps more than sample values do, so those go first.
     samples = fits(schema, True)
     reduced, dropped = (schema, ()) if samples else reduce_schema(words, schema, matches, fits)
-    static, request = schema_part(reduced, dropped, samples), question_part(reduced)
+    static, request = parts(reduced, dropped, samples)
     return Prompt(
         text=_text(static, request),
         prefix=_text(static, []),
@@ -126,17 +132,6 @@ def _text(static: Sequence[str], request: Sequence[str]) -> str:
     return "\n".join([_HEAD, *static, *ending, ""])
 
 
-def _answered(shots: Sequence[Shot]) -> list[str]:
-    if not shots:
-        return []
-    pairs = [
-        f"Question: {fold(shot.question, _MAX_QUESTION_CHARS)}\n"
-        f"SQL: {fold(shot.sql, _MAX_QUESTION_CHARS).rstrip('; ')}"
-        for shot in shots
-    ]
-    return ["Answered questions about other databases:", *pairs, "Now this database:"]
-
-
 def fold(text: str, longest: int) -> str:
     """One line of at most `longest` characters that cannot end its comment, a fence or a chat turn.
 
@@ -151,19 +146,27 @@ def fold(text: str, longest: int) -> str:
 
 def _table(table: Table, schema: Schema, samples: bool) -> str:
     """One CREATE TABLE statement, a line a column; one space before it, as a token of BPE has."""
-    primary = [column.name for column in table.columns if column.primary_key]
-    inline, below = _references(table, schema)
+    primary = [quote_identifier(column.name) for column in table.columns if column.primary_key]
+    groups: dict[int, list[ForeignKey]] = {}
+    for number, key in enumerate(schema.foreign_keys):
+        if key.table == table.name:
+            groups.setdefault(key.constraint or -number - 1, []).append(key)
+    inline: dict[str, str] = {}
+    below = [f"PRIMARY KEY ({', '.join(primary)})"] if len(primary) > 1 else []
+    for keys in sorted(groups.values(), key=lambda keys: keys[0].constraint > 0):
+        own = ", ".join(quote_identifier(key.column) for key in keys)
+        other = ", ".join(quote_identifier(key.referenced_column) for key in keys)
+        target = f"REFERENCES {quote_identifier(keys[0].referenced_table)}({other})"
+        if keys[0].constraint or own in inline:  # composite and further ones
+            below.append(f"FOREIGN KEY ({own}) {target}")
+        else:
+            inline[own] = target
     items = []
     for column in table.columns:
-        parts = [
-            quote_identifier(column.name),
-            _type(column),
-            "PRIMARY KEY" if primary == [column.name] else "",
-            inline.get(column.name, ""),
-        ]
+        name = quote_identifier(column.name)
+        key_text = "PRIMARY KEY" if primary == [name] else ""
+        parts = (name, _type(column), key_text, inline.get(name, ""))
         items.append((" ".join(filter(None, parts)), _comment(column, samples)))
-    if len(primary) > 1:
-        items.append((f"PRIMARY KEY ({', '.join(map(quote_identifier, primary))})", ""))
     items += [(line, "") for line in below]
     rows = [
         f" {text}{',' if i < len(items) else ''}{comment}"
@@ -174,50 +177,27 @@ def _table(table: Table, schema: Schema, samples: bool) -> str:
     return "\n".join([head, *rows, ");"])
 
 
-def _references(table: Table, schema: Schema) -> tuple[dict[str, str], list[str]]:
-    """The foreign keys of a table: one beside its column, composite and further ones below."""
-    inline: dict[str, str] = {}
-    below: list[str] = []
-    composite: dict[int, list[ForeignKey]] = {}
-    for key in schema.foreign_keys:
-        if key.table != table.name:
-            continue
-        target = f"REFERENCES {quote_identifier(key.referenced_table)}({quote_identifier(key.referenced_column)})"
-        if key.constraint:
-            composite.setdefault(key.constraint, []).append(key)
-        elif key.column in inline:
-            below.append(f"FOREIGN KEY ({quote_identifier(key.column)}) {target}")
-        else:
-            inline[key.column] = target
-    for keys in composite.values():
-        own = ", ".join(quote_identifier(key.column) for key in keys)
-        other = ", ".join(quote_identifier(key.referenced_column) for key in keys)
-        below.append(
-            f"FOREIGN KEY ({own}) REFERENCES {quote_identifier(keys[0].referenced_table)}({other})"
-        )
-    return inline, below
-
-
 def _type(column: Column) -> str:
     """The declared type without its length, as SQLite and most people's tables spell it."""
     declared = re.sub(r"\s*\(.*", "", column.declared_type).strip().upper()
-    return {"INT": "INTEGER", "VARCHAR": "TEXT", "CHARACTER VARYING": "TEXT", "CHAR": "TEXT"}.get(
-        declared, declared[:_MAX_VALUE_CHARS]
-    ) or _TYPES.get(column.type, "")
+    return _SPELLINGS.get(declared, declared[:_MAX_VALUE_CHARS]) or _TYPES.get(column.type, "")
 
 
-def is_numeric(column: Column) -> bool:
+def _is_numeric(column: Column) -> bool:
     """Whether SQLite's type affinity makes numbers of texts that look like some."""
     declared = column.declared_type.upper() or _TYPES.get(column.type, "")
-    if any(part in declared for part in ("CHAR", "CLOB", "TEXT", "STRING", "BLOB", "ENUM")):
-        return False
-    return bool(declared)
+    texts = ("CHAR", "CLOB", "TEXT", "STRING", "BLOB", "ENUM")
+    return bool(declared) and not any(part in declared for part in texts)
 
 
 def _comment(column: Column, samples: bool) -> str:
-    numeric = is_numeric(column)
-    shown = ", ".join(_literal(value, numeric) for value in (column.samples if samples else ()))
-    parts = [part for part in (_meaning(column.comment, column.name), shown) if part]
+    """What the database says of a column, and samples as a query would spell them."""
+    shown = []
+    for value in column.samples if samples else ():
+        text = fold(value, _MAX_VALUE_CHARS)
+        bare = _is_numeric(column) and _NUMBER.match(text)
+        shown.append(text if bare else "'" + text.replace("'", "''") + "'")
+    parts = [part for part in (_meaning(column.comment, column.name), ", ".join(shown)) if part]
     return f" -- {': '.join(parts)}" if parts else ""
 
 
@@ -229,18 +209,10 @@ def question_prompt(prompt: Prompt, sql: str) -> Prompt:
     return Prompt(text, messages, prompt.prefix)
 
 
-def _literal(value: str, numeric: bool) -> str:
-    """A sample as a query would spell it."""
-    text = fold(value, _MAX_VALUE_CHARS)
-    return text if numeric and _NUMBER.match(text) else "'" + text.replace("'", "''") + "'"
-
-
 def _meaning(words: str, name: str) -> str:
     """What a comment says, where it says more than the name does."""
-    letters = re.sub(r"[\W_]", "", name).lower()
-    if not words or re.sub(r"[\W_]", "", words).lower() == letters:
-        return ""
-    return fold(words, _MAX_MEANING_CHARS)
+    said, own = (re.sub(r"[\W_]", "", text).lower() for text in (words, name))
+    return fold(words, _MAX_MEANING_CHARS) if words and said != own else ""
 
 
 def _values(schema: Schema, matches: Sequence[ValueMatch]) -> list[str]:
@@ -250,21 +222,10 @@ def _values(schema: Schema, matches: Sequence[ValueMatch]) -> list[str]:
         table = schema.table(match.table)
         if table is None or table.column(match.column) is None:
             continue
-        if match.condition:
-            conditions[fold(match.condition, 3 * _MAX_VALUE_CHARS)] = None
-        else:
+        condition = fold(match.condition, 3 * _MAX_VALUE_CHARS)
+        if not condition:
             value = fold(match.value, _MAX_VALUE_CHARS).replace("'", "''")
-            conditions[
-                f"{quote_identifier(match.table)}.{quote_identifier(match.column)} = '{value}'"
-            ] = None
-    if not conditions:
-        return []
-    return ["Values: " + "; ".join(list(conditions)[:_MAX_MATCHES])]
-
-
-def _left_out(dropped: Sequence[str]) -> list[str]:
-    if not dropped:
-        return []
-    named = ", ".join(fold(name, 60) for name in dropped[:_MAX_NAMED_DROPS])
-    more = len(dropped) - _MAX_NAMED_DROPS
-    return [f"-- Left out for length: {named}" + (f" and {more} more" if more > 0 else "")]
+            place = f"{quote_identifier(match.table)}.{quote_identifier(match.column)}"
+            condition = f"{place} = '{value}'"
+        conditions[condition] = None
+    return ["Values: " + "; ".join(list(conditions)[:_MAX_MATCHES])] if conditions else []

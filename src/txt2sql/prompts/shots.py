@@ -1,9 +1,8 @@
 """Few-shot examples (in-context learning): answered questions, chosen by likeness, shown in the prompt.
 
-Questions are masked first (names of their own schema, values and numbers become one mark each), so
-that what is compared is what is asked, not what it is asked about: masked question similarity and
-pairs of question and SQL as in DAIL-SQL (Gao et al. 2023, arXiv:2308.15363). The measure is BM25
-(Robertson and Zaragoza, 2009) over words and pairs of words.
+Names of their own schema, values and numbers are masked, so that what is compared is what is asked, not
+what it is asked about, as in DAIL-SQL (Gao et al. 2023, arXiv:2308.15363). The measure is BM25 (Robertson
+and Zaragoza, 2009) over words and pairs of words.
 
 >>> schema = Schema("shop", (Table("shop", (Column("city"),)),))
 >>> mask("How many shops are in Lisbon since 1999?", schema)
@@ -20,10 +19,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
-from txt2sql.types import Column, Example, Schema, Table  # noqa: F401 - the example above
+from txt2sql.prompts.copies import name_parts, stem
+from txt2sql.types import Column, Example, Schema, Table
 
 _PIECES = re.compile(r"\"[^\"]*\"|(?<!\w)'[^']*'(?!\w)|[^\W\d_]+|\d[\d.,:/-]*|[?]")
-_NAME_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _NAME, _VALUE = "<name>", "<value>"
 _K1, _B = 1.2, 0.75
 _SHORTEST_NAME = 3
@@ -41,12 +40,11 @@ class Shots:
     """Answered questions that are found by likeness; built once, asked for every question."""
 
     def __init__(self, answered: Iterable[tuple[Example, Schema]]) -> None:
-        self.items: list[tuple[str, Shot]] = []
-        """(db_id, shot) in the order given."""
+        self.items: list[tuple[str, Shot]] = []  # (db_id, shot) in the order given
+        self._found: dict[str, list[tuple[int, int]]] = {}  # term -> (item, count)
         lengths: list[int] = []
-        self._found: dict[str, list[tuple[int, int]]] = {}
         for example, schema in answered:
-            terms = _terms(mask(example.question, schema))
+            terms = _terms(example.question, schema)
             for term, count in Counter(terms).items():
                 self._found.setdefault(term, []).append((len(self.items), count))
             lengths.append(len(terms))
@@ -61,15 +59,14 @@ class Shots:
         """
         scores: dict[int, float] = {}
         n = len(self.items)
-        for term in set(_terms(mask(question, schema))):
+        for term in set(_terms(question, schema)):
             places = self._found.get(term, ())
             idf = math.log(1 + (n - len(places) + 0.5) / (len(places) + 0.5))
             for place, count in places:
                 gain = idf * count * (_K1 + 1) / (count + self._norm[place])
                 scores[place] = scores.get(place, 0.0) + gain
         best: dict[str, Shot] = {}
-        ranked = heapq.nsmallest(50 * k, scores, key=lambda place: (-scores[place], place))
-        for place in ranked:
+        for place in heapq.nsmallest(50 * k, scores, key=lambda place: (-scores[place], place)):
             db_id, shot = self.items[place]
             if db_id != schema.db_id and len(best) < k:
                 best.setdefault(shot.sql, shot)
@@ -78,31 +75,22 @@ class Shots:
 
 def mask(question: str, schema: Schema) -> tuple[str, ...]:
     """The words of a question, lower-cased, with names of the schema and values as marks."""
-    names = _names(schema)
+    items: list[Table | Column] = [*schema.tables, *(c for t in schema.tables for c in t.columns)]
+    texts = [text for item in items for text in (item.name, item.words)]
+    parts = {part for text in texts for part in name_parts(text)}
+    names = {stem(part) for part in parts if len(part) >= _SHORTEST_NAME}
     pieces: list[str] = []
     for position, piece in enumerate(_PIECES.findall(question)):
         word = piece.lower()
-        if _stem(word) in names:
-            piece = _NAME
+        if stem(word) in names:
+            word = _NAME
         elif piece[0].isdigit() or piece[0] in "\"'" or (piece[0].isupper() and position):
-            piece = _VALUE
-        else:
-            piece = word
-        if not (pieces and piece == pieces[-1] and piece in (_NAME, _VALUE)):
-            pieces.append(piece)  # a name of several words is one name
+            word = _VALUE
+        if not (pieces and word == pieces[-1] and word in (_NAME, _VALUE)):
+            pieces.append(word)  # a name of several words is one name
     return tuple(pieces)
 
 
-def _names(schema: Schema) -> set[str]:
-    texts = [text for t in schema.tables for text in (t.name, t.words)]
-    texts += [text for t in schema.tables for c in t.columns for text in (c.name, c.words)]
-    words = {_stem(word.lower()) for text in texts for word in _NAME_WORDS.findall(text)}
-    return {word for word in words if len(word) >= _SHORTEST_NAME}
-
-
-def _stem(word: str) -> str:
-    return word[:-1] if len(word) > _SHORTEST_NAME and word.endswith("s") else word
-
-
-def _terms(words: tuple[str, ...]) -> list[str]:
+def _terms(question: str, schema: Schema) -> list[str]:
+    words = mask(question, schema)
     return [*words, *(f"{a} {b}" for a, b in pairwise(words))]

@@ -5,12 +5,11 @@ years, YYYY-MM: the format is seen from sample values. A model that reads a colu
 another format gets nothing or nonsense from it, without an error; `read_as_stored` puts that right where
 the column's format leaves one way to read what was meant.
 
->>> from txt2sql.types import Table
->>> read_as_stored(
-...     "SELECT strftime('%Y', paid_at) FROM bill",
-...     Schema("s", (Table("bill", (Column("paid_at", "number", samples=("1738368000",)),)),)),
-... )
-"SELECT strftime('%Y', paid_at, 'unixepoch') FROM bill"
+>>> from txt2sql.sql.names import resolve
+>>> from txt2sql.types import Schema, Table
+>>> bill = Table("bill", (Column("paid_at", "number", samples=("1738368000",)),))
+>>> read_as_stored(resolve("SELECT date(paid_at) FROM bill", Schema("s", (bill,))))
+[(12, 19, "paid_at, 'unixepoch'")]
 """
 
 from __future__ import annotations
@@ -21,9 +20,9 @@ from typing import Any, NamedTuple
 
 from sqlglot import exp
 
-from txt2sql.sql.names import COMPARISONS, Kind, Problem, resolved
-from txt2sql.sql.sources import Edit, Node, edited, span
-from txt2sql.types import Column, Schema
+from txt2sql.sql.names import COMPARISONS, Kind, Names, Problem
+from txt2sql.sql.sources import Edit, Node, span
+from txt2sql.types import Column
 
 FIRST_YEAR, LAST_YEAR = 1500, 2100
 _LEAST_SHARE = 0.9
@@ -41,7 +40,6 @@ _TIME_NAMES = frozenset(
     "date time timestamp at on ts created updated modified epoch day when since until".split()
 )
 _UNIX = (100_000_000, 4_200_000_000)  # 1973 to 2103
-_UNIX_MILLIS = (1000 * _UNIX[0], 1000 * _UNIX[1])
 
 
 class DateFormat(NamedTuple):
@@ -63,27 +61,30 @@ def date_format(words: str, column_type: str, values: Sequence[Any]) -> DateForm
     name = set(words.lower().split())
     done = any(word.endswith("ed") for word in name)  # issued, first appeared
     timely = done or column_type == "time" or bool(name & (_TIME_NAMES | _YEAR_NAMES))
-    if not timely and not any(isinstance(value, str) for value in values[:5]):
-        return None
     texts = [value.strip() for value in values if isinstance(value, str)]
     numbers = [value for value in values if isinstance(value, (int, float))]
+    if not timely and not any(isinstance(value, str) for value in values[:5]):
+        return None
     if texts and len(texts) >= _LEAST_SHARE * len(values):
         return _text_format(name, texts)
-    if not numbers or len(numbers) < _LEAST_SHARE * len(values):
-        return None
-    if any(number != int(number) for number in numbers if abs(number) < 1e15):
+    whole = all(number == int(number) for number in numbers if abs(number) < 1e15)
+    if not numbers or len(numbers) < _LEAST_SHARE * len(values) or not whole:
         return None
 
     def within(low: float, high: float) -> bool:
         return sum(low <= number <= high for number in numbers) >= _LEAST_SHARE * len(numbers)
 
-    if (name & _YEAR_NAMES or column_type == "time" or done) and within(FIRST_YEAR, LAST_YEAR):
-        return DateFormat("year", text=False)
-    if all(_COMPACT.fullmatch(f"{number:.0f}") for number in numbers):
-        return DateFormat("compact", text=False) if timely else None
-    if timely and within(*_UNIX):
-        return DateFormat("seconds", text=False)
-    return DateFormat("millis", text=False) if timely and within(*_UNIX_MILLIS) else None
+    yearly = name & _YEAR_NAMES or column_type == "time" or done
+    kind = ""
+    if yearly and within(FIRST_YEAR, LAST_YEAR):
+        kind = "year"
+    elif all(_COMPACT.fullmatch(f"{number:.0f}") for number in numbers):
+        kind = "compact"
+    elif within(*_UNIX):
+        kind = "seconds"
+    elif within(1000 * _UNIX[0], 1000 * _UNIX[1]):
+        kind = "millis"
+    return DateFormat(kind, text=False) if kind and timely else None
 
 
 def _text_format(name: set[str], texts: list[str]) -> DateFormat | None:
@@ -128,8 +129,6 @@ def iso_day(place: str, form: DateFormat) -> str:
     return f"{year} || '-' || {month} || '-' || {day}"
 
 
-# ------------------------------------------------------------- statements that read another format
-
 _SLICES = {
     "ymd": {(1, 4): "%Y", (6, 2): "%m", (9, 2): "%d", (1, 7): "%Y-%m"},
     "dmy": {(7, 4): "%Y", (-4, 0): "%Y", (4, 2): "%m", (1, 2): "%d", (9, 2): "%y"},
@@ -139,21 +138,49 @@ _SLICES = {
 """What substr(date, start, length) gives in each format, as strftime writes it."""
 _ANYWHERE = {**_SLICES["compact"], **_SLICES["dmy"], **_SLICES["ymd"]}
 _FUNCTIONS = frozenset(("date", "datetime", "julianday", "strftime", "time", "unixepoch"))
-_MAY_READ_DATES = re.compile(r"date|time|julian|unixepoch|substr|\d{4}", re.I)
 _TIMED = re.compile(r"\d{4}-\d\d|\d\d:\d\d")
 _FROM_UNIX = re.compile(r"\s*,\s*'unixepoch'", re.I)
-_EQUAL = re.compile(r"\s*=\s*")
-_SIGN = re.compile(r"\s*(?:[<>]=?|=|!=|<>)\s*|\s+(?:NOT\s+)?BETWEEN\s+", re.I)
-_VALUE = re.compile(r"'[^']*'|\d+")
-_AND = re.compile(r"\s+AND\s+", re.I)
-_ISO_VALUE = re.compile(r"'\d{4}-\d\d-\d\d'")
-_PART_VALUES = {
-    "%Y": re.compile(r"'?((?:1[5-9]|20)\d\d)'?"),
-    "%Y-%m": re.compile(r"'(\d{4}-(?:0[1-9]|1[0-2]))'"),
-}
 
 
-def column_format(column: Column, dated: bool = False) -> DateFormat | None:
+def read_as_stored(names: Names) -> list[Edit] | Problem:
+    """What makes a query read each column of dates in the format that it stores; the problem where it takes
+    a date from a column that has none.
+
+    Mends date functions of Unix times and of texts that are not ISO, parts that are cut out at the places
+    of another format, and comparisons with a date, month or year of another format.
+    """
+    edits: list[Edit] = []
+    for scope in names.scopes:
+        for node, number in scope.resolved:
+            table = scope.sources[number].table
+            column = table.column(node.name) if table is not None else None
+            place = span(node.args.get("table") or node.this)[0], span(node.this)[1]
+            if column is None or place[0] < 0:
+                continue
+            called = isinstance(node.parent, (exp.Date, exp.TsOrDsToTimestamp)) or (
+                isinstance(node.parent, exp.Anonymous) and node.parent.name.lower() in _FUNCTIONS
+            )
+            form = _column_format(column, called)
+            unix = _FROM_UNIX.match(names.sql, place[1])
+            timed = any(map(_TIMED.match, column.samples))
+            if form is None and called and not unix and column.samples and not timed:
+                # Of 36,000 golds 1 takes a date from a column without dates, and is wrong.
+                return Problem(Kind.NO_DATE, column.name)
+            if form is None or form.kind == "unclear" or not form.padded:
+                continue
+            name = names.sql[slice(*place)]
+            if called and form.kind in ("seconds", "millis"):
+                value = name if form.kind == "seconds" else f"{name} / 1000"
+                edits.append((*place, value if unix else f"{value}, 'unixepoch'"))
+            elif called:
+                edits.append((place[0], unix.end() if unix else place[1], iso_day(name, form)))
+            elif form.kind not in ("month", "year") and node is node.parent.this:
+                edits += _cut(names.sql, node.parent, place, form)
+                edits += _compared(node.parent, name, place, form)
+    return edits
+
+
+def _column_format(column: Column, dated: bool) -> DateFormat | None:
     """The format of the dates of a column by its samples; `dated` where it is known to have dates."""
     values: list[Any] = list(column.samples)
     if column.type == "number":
@@ -164,107 +191,43 @@ def column_format(column: Column, dated: bool = False) -> DateFormat | None:
     return date_format(f"{words} date" if dated else words, column.type, values) if values else None
 
 
-def read_as_stored(sql: str, schema: Schema) -> str | Problem:
-    """The statement with each column of dates read in the format that it stores; the problem where it takes
-    a date from a column that has none.
-
-    Mends date functions of Unix times and of texts that are not ISO, parts that are cut out at the places
-    of another format, and comparisons with a date, month or year of another format.
-    """
-    if not _MAY_READ_DATES.search(sql):
-        return sql  # which spares parsing it
-    names = resolved(sql, schema)
-    edits = []
-    for scope in names.scopes if names is not None else ():
-        for node, number in scope.resolved:
-            table = scope.sources[number].table
-            column = table.column(node.name) if table is not None else None
-            place = span(node.args.get("table") or node.this)[0], span(node.this)[1]
-            if column is None or place[0] < 0:
-                continue
-            called = _in_function(node)
-            form = column_format(column, dated=called)
-            if form is None and called and not _FROM_UNIX.match(sql, place[1]):
-                timed = any(map(_TIMED.match, column.samples))
-                # Of 36,000 golds 1 takes a date from a column without dates, and is wrong.
-                if column.samples and not timed:
-                    return Problem(Kind.NO_DATE, column.name)
-            if form is None or form.kind == "unclear" or not form.padded:
-                continue
-            if (edit := _edit(sql, node, place, form)) is not None:
-                edits.append(edit)
-    return edited(sql, edits)
+def _cut(sql: str, parent: Node, place: tuple[int, int], form: DateFormat) -> list[Edit]:
+    """The part of a date in the place of a substr() that cuts where another format has it."""
+    start = re.search(r"\bsubstr(?:ing)?\s*\(\s*$", sql[: place[0]], re.I)
+    if not isinstance(parent, exp.Substring) or start is None:
+        return []
+    cut = _number(parent.args.get("start")), _number(parent.args.get("length"))
+    if cut not in _ANYWHERE or cut in _SLICES.get(form.kind, {}):
+        return []
+    part = _part(sql[slice(*place)], form, _ANYWHERE[cut])
+    return [(start.start(), sql.index(")", place[1]) + 1, part)]
 
 
-def _in_function(column: exp.Column) -> bool:
-    """Whether it is the time value of a date function."""
-    parent = column.parent
-    called = isinstance(parent, exp.Anonymous) and parent.name.lower() in _FUNCTIONS
-    return called or isinstance(parent, (exp.Date, exp.TsOrDsToTimestamp))
-
-
-def _edit(sql: str, node: Node, place: tuple[int, int], form: DateFormat) -> Edit | None:
-    start, end = place
-    name, parent = sql[start:end], node.parent
-    if _in_function(node):
-        unix = _FROM_UNIX.match(sql, end)
-        if form.kind in ("seconds", "millis"):
-            value = name if form.kind == "seconds" else f"{name} / 1000"
-            wanted = value + ("" if unix else ", 'unixepoch'")
-        else:
-            end, wanted = (unix.end() if unix else end), iso_day(name, form)
-    elif isinstance(parent, exp.Substring) and node is parent.this:
-        at, size = parent.args.get("start"), parent.args.get("length")
-        cut = _number(at), _number(size)
-        part = _ANYWHERE.get(cut)
-        if part is None or cut in _SLICES.get(form.kind, {}) or form.kind in ("month", "year"):
-            return None
-        end = sql.index(")", end) + 1
-        before = re.search(r"\bsubstr(?:ing)?\s*\(\s*$", sql[:start], re.I)
-        if before is None:
-            return None
-        start, wanted = before.start(), _part(name, form, part)
-    elif isinstance(parent, (*COMPARISONS, exp.Between)) and node is parent.this:
-        return _compared(sql, place, form)
-    else:
-        return None
-    return (start, end, wanted) if sql[start:end] != wanted else None
-
-
-def _compared(sql: str, place: tuple[int, int], form: DateFormat) -> Edit | None:
-    """The edit for a column that is compared with a literal of another format."""
-    start, end = place
-    name, sign = sql[start:end], _SIGN.match(sql, end)
-    value = _VALUE.match(sql, sign.end()) if sign else None
-    if sign is None or value is None or form.kind in ("month", "year"):
-        return None
-    if _EQUAL.fullmatch(sign[0]):
-        for part, pattern in _PART_VALUES.items():
-            if match := pattern.fullmatch(value[0]):
-                return start, value.end(), f"{_part(name, form, part)} = '{match[1]}'"
+def _compared(parent: Node, name: str, place: tuple[int, int], form: DateFormat) -> list[Edit]:
+    """The edits for a column that is compared with literals of another format."""
+    if not isinstance(parent, (*COMPARISONS, exp.Between)):
+        return []
+    sides = [parent.args[side] for side in ("expression", "low", "high") if parent.args.get(side)]
+    values = [side for side in sides if isinstance(side, exp.Literal) and span(side)[0] >= 0]
+    if values[:1] != sides[:1]:
+        return []
+    text, equal = values[0].name, isinstance(parent, exp.EQ)
+    for part, pattern in (("%Y", _YEAR_TEXT), ("%Y-%m", _MONTH_TEXT)):
+        if equal and pattern.fullmatch(text):
+            return [(*place, _part(name, form, part)), (*span(values[0]), f"'{text}'")]
     iso = form.kind == "ymd" and form.mark == "-"
-    if _ISO_VALUE.fullmatch(value[0]):
-        if not iso:
-            return start, end, iso_day(name, form)
-        if form.timed and _EQUAL.fullmatch(sign[0]):
-            return start, end, f"date({name})"
-        return None
-    if not iso:
-        return None
-    wanted: list[str] = []
-    at: re.Match[str] | None = value
-    while at is not None:  # the literals, two after BETWEEN
-        dmy, ymd = _DMY.fullmatch(at[0][1:-1]), _COMPACT.fullmatch(at[0].strip("'"))
+    if values[0].is_string and re.fullmatch(r"\d{4}-\d\d-\d\d", text):
+        if iso:
+            return [(*place, f"date({name})")] if form.timed and equal else []
+        return [(*place, iso_day(name, form))]
+    edits: list[Edit] = []
+    for value in values if iso else ():
+        dmy, ymd = _DMY.fullmatch(value.name), _COMPACT.fullmatch(value.name)
         if dmy and dmy[2] == ".":
-            wanted.append(f"'{dmy[4]}-{dmy[3]:0>2}-{dmy[1]:0>2}'")
+            edits.append((*span(value), f"'{dmy[4]}-{dmy[3]:0>2}-{dmy[1]:0>2}'"))
         elif ymd:
-            wanted.append(f"'{ymd[0][:4]}-{ymd[0][4:6]}-{ymd[0][6:]}'")
-        else:
-            return None
-        last = at.end()
-        following = _AND.match(sql, last) if "BETWEEN" in sign[0].upper() else None
-        at = _VALUE.match(sql, following.end()) if following and len(wanted) < 2 else None
-    return value.start(), last, " AND ".join(wanted)
+            edits.append((*span(value), f"'{ymd[0][:4]}-{ymd[0][4:6]}-{ymd[0][6:]}'"))
+    return edits if len(edits) == len(values) else []
 
 
 def _part(place: str, form: DateFormat, part: str) -> str:

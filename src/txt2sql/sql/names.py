@@ -3,14 +3,13 @@
 Field's name: name resolution, the part of semantic analysis that a database does when it prepares a
 statement. The rules are those of SQLite (resolve.c): a name belongs to the innermost query that has
 such a column; a result alias is seen by WHERE, ON, GROUP BY, HAVING and ORDER BY; columns that USING
-or NATURAL merge are one. SQLite forgives four mistakes silently, and they are reported as well: a
+or NATURAL merge are one. SQLite forgives three mistakes silently, and they are reported as well: a
 double-quoted word that is no column is read as text, a join without a condition pairs every row with
-every other, an EXISTS whose query does not depend on the row is true of all rows or of none, and so is
-a column compared with itself.
+every other, and a condition may be the same for all rows.
 
 >>> shop = Schema("s", (Table("shop", (Column("id"),)), Table("staff", (Column("name"),))))
 >>> [(problem.kind.name, problem.name) for problem in check("SELECT name FROM shop", shop)]
-[('OUT_OF_SCOPE', 'name')]
+[('UNKNOWN_COLUMN', 'name')]
 >>> [problem.kind.name for problem in check("SELECT id FROM shop, staff", shop)]
 ['JOIN_WITHOUT_CONDITION']
 """
@@ -19,74 +18,63 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import Enum
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Any
 
 from sqlglot import Dialect, exp
 from sqlglot.errors import SqlglotError
 
 from txt2sql.identifiers import RESERVED
 from txt2sql.sql.sources import (
+    OUTER,
     QUERIES,
     ROWID,
-    FromClause,
     Node,
     Scope,
     Source,
     components,
     conjuncts,
     entries,
-    from_clauses,
     span,
     unquoted,
 )
-from txt2sql.types import Column, Schema, Table
+from txt2sql.types import Column, Schema, Table  # noqa: F401 - the example above
 
-OUTER = -1
-"""Stands for all sources of the queries around one, where the sources of that one are numbered."""
-
+COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE)
+WROTE = "the model wrote SQL"
+"""How every sentence about a problem begins."""
 
 _SQLITE = Dialect.get_or_raise("sqlite")
-COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE)
-_TIME_PARTS = {"Y": r"\d{4}", "m": r"\d\d", "d": r"\d\d", "H": r"\d\d", "w": "[0-6]"}
+_TIME_PARTS = {"%Y": r"\d{4}", "%m": r"\d\d", "%d": r"\d\d", "%H": r"\d\d", "%w": "[0-6]"}
 """What strftime gives for its commonest directives, as patterns."""
-_UNREADABLE = (SqlglotError, RecursionError, ValueError, AttributeError, TypeError)
-"""What resolving may raise: of hostile text sqlglot builds trees that lack what every query has."""
 _CATALOG = frozenset(("sqlite_master", "sqlite_schema", "sqlite_temp_master", "sqlite_temp_schema"))
 
 
 class Kind(Enum):
     """What may be wrong."""
 
-    UNREADABLE = "unreadable"
-    RESERVED_WORD = "reserved word without quotes"
-    UNKNOWN_TABLE = "unknown table"
-    UNKNOWN_COLUMN = "unknown column"
-    OUT_OF_SCOPE = "column of a table that is not read"
-    UNKNOWN_ALIAS = "unknown alias"
-    AMBIGUOUS = "ambiguous column"
-    QUOTED_TEXT = "quoted word that is no column"
-    JOIN_WITHOUT_CONDITION = "join without a condition"
-    SAME_FOR_ALL_ROWS = "condition that is the same for all rows"
-    NO_DATE = "date of a column that has none"
+    UNREADABLE = auto()
+    RESERVED_WORD = auto()
+    UNKNOWN_TABLE = auto()
+    UNKNOWN_COLUMN = auto()
+    AMBIGUOUS = auto()
+    QUOTED_TEXT = auto()
+    JOIN_WITHOUT_CONDITION = auto()
+    SAME_FOR_ALL_ROWS = auto()
+    NO_DATE = auto()
 
 
 FORGIVEN = (Kind.QUOTED_TEXT, Kind.JOIN_WITHOUT_CONDITION, Kind.SAME_FOR_ALL_ROWS)
 """What SQLite runs all the same."""
 
-WROTE = "the model wrote SQL"
-"""How every sentence about a problem begins."""
-
-_NO_COLUMN = "with a column that its tables do not have"
 _SENTENCES = {
     Kind.UNREADABLE: "that cannot be read",
     Kind.RESERVED_WORD: "that cannot be read",
     Kind.UNKNOWN_TABLE: "with a table that the database does not have",
-    Kind.UNKNOWN_COLUMN: _NO_COLUMN,
-    Kind.OUT_OF_SCOPE: _NO_COLUMN,
-    Kind.UNKNOWN_ALIAS: _NO_COLUMN,
+    Kind.UNKNOWN_COLUMN: "with a column that its tables do not have",
     Kind.AMBIGUOUS: "with a column that several of its tables have",
-    Kind.QUOTED_TEXT: _NO_COLUMN,
+    Kind.QUOTED_TEXT: "with a column that its tables do not have",
     Kind.JOIN_WITHOUT_CONDITION: "that joins a table without a condition",
     Kind.SAME_FOR_ALL_ROWS: "with a condition that is the same for all rows",
     Kind.NO_DATE: "that takes a date from a column without dates",
@@ -95,10 +83,14 @@ _SENTENCES = {
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong. `name` is the name as the statement writes it, or the joined table."""
+    """One thing that is wrong, and where: the node that has it (of a join without a condition, the
+    numbers of its sources) and the scope of that. `name` is as the statement writes it.
+    """
 
     kind: Kind
     name: str
+    node: Node = field(default=None, compare=False)
+    scope: Scope | None = field(default=None, compare=False)
 
     @property
     def sentence(self) -> str:
@@ -108,37 +100,61 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
-    """A problem where it is: the node that has it, and the scope of that."""
+class Names:
+    """A query with its scopes, an outer one before those inside it, and its problems in no certain
+    order; `tree` is None where the text is no query, which is the guard's to refuse.
+    """
 
-    problem: Problem
-    node: Node = None
-    scope: Scope | None = None
+    sql: str
+    tokens: list[Any]
+    tree: Node
+    scopes: list[Scope]
+    problems: list[Problem]
+
+
+def check(sql: str, schema: Schema) -> tuple[Problem, ...]:
+    """What is wrong with the names of one statement of SQLite's, each once; () where nothing is."""
+    return tuple(dict.fromkeys(resolve(sql, schema).problems))
+
+
+def resolve(sql: str, schema: Schema) -> Names:
+    """Look up every name of one query; of text that cannot be read, that is the one problem."""
+    try:
+        tokens = _SQLITE.tokenize(sql)
+        trees = [tree for tree in _SQLITE.parser().parse(tokens, sql) if tree is not None]
+        if len(trees) != 1 or not isinstance(trees[0], QUERIES):
+            return Names(sql, tokens, None, [], [])
+        walk = _Walk(sql, schema)
+        walk.query(trees[0], None, {})
+        walk.constant_conditions(trees[0])
+        for name in trees[0].find_all(exp.Identifier):
+            if not name.args.get("quoted") and name.name.lower() in RESERVED:
+                walk.report(Kind.RESERVED_WORD, name.name, name, None)
+        return Names(sql, tokens, trees[0], walk.scopes, walk.problems)
+    except (SqlglotError, RecursionError, ValueError, AttributeError, TypeError):
+        # Of hostile text sqlglot builds trees that lack what every query has.
+        return Names(sql, [], None, [], [Problem(Kind.UNREADABLE, "")])
 
 
 @dataclass(slots=True, eq=False)
 class _Output:
-    """What a query gives: its columns as those of a FROM entry, and whether it is one row at most.
-
-    The ORDER BY of a compound query has the `aliases` of its parts and the columns (source, name) that
-    they give, looked up in the `scope` of each. That of a SELECT takes the names `first` before it
-    looks for columns.
+    """What a query gives: its columns as those of a FROM entry, whether it is one row at most, the
+    columns (source, name) of its `scope` among them, and the names that its stars stand for.
     """
 
     columns: Mapping[str, str] | None
     row: bool = False
     scope: Scope | None = None
-    given: frozenset[tuple[int, str]] = frozenset()
-    first: frozenset[str] = frozenset()
+    given: set[tuple[int, str]] = field(default_factory=set)
+    spread: set[str] = field(default_factory=set)
 
     def sorts(self, name: str, qualifier: str) -> bool:
         """Whether a compound query with this part can be ordered by a name."""
         if self.columns is None or self.scope is None:
             return True
-        if not qualifier and name in self.scope.aliases:
-            return True
         numbers = self.scope.find(name, qualifier)
-        return len(numbers) == 1 and (numbers[0], name) in self.given
+        given = len(numbers) == 1 and (numbers[0], name) in self.given
+        return given or (not qualifier and name in self.scope.aliases)
 
 
 @dataclass(slots=True, eq=False)
@@ -146,73 +162,25 @@ class _CommonTable:
     """A common table expression; its query is looked at when it is first read, as SQLite does."""
 
     node: Node
-    around: Mapping[str, _CommonTable]
+    around: _Common
     output: _Output | None = None
 
 
-def check(sql: str, schema: Schema) -> tuple[Problem, ...]:
-    """What is wrong with the names of one statement of SQLite's; () where nothing is.
-
-    A statement that is no SELECT has no problem here: the guard of the database refuses it.
-    """
-    return tuple(dict.fromkeys(fault.problem for fault in faults(sql, schema)))
-
-
-def faults(sql: str, schema: Schema) -> list[Fault]:
-    """The same with the places, in no certain order."""
-    try:
-        names = resolve(sql, schema)
-    except _UNREADABLE:
-        return [Fault(Problem(Kind.UNREADABLE, ""))]
-    if names is None:
-        return []
-    for name in names.tree.find_all(exp.Identifier):
-        if not name.args.get("quoted") and name.name.lower() in RESERVED:
-            names.faults.append(Fault(Problem(Kind.RESERVED_WORD, name.name), name))
-    return names.faults
-
-
-@dataclass(frozen=True, slots=True)
-class Names:
-    """A statement with its scopes, an outer one before those inside it, and its faults."""
-
-    tree: Node
-    scopes: list[Scope]
-    faults: list[Fault]
-
-
-def resolve(sql: str, schema: Schema) -> Names | None:
-    """Look up every name of one query; None where the text is something else. Raises as sqlglot does."""
-    tokens = _SQLITE.tokenize(sql)
-    trees = [tree for tree in _SQLITE.parser().parse(tokens, sql) if tree is not None]
-    if len(trees) != 1 or not isinstance(trees[0], QUERIES):
-        return None
-    walk = _Walk(sql, schema, from_clauses(tokens))
-    walk.query(trees[0], None, {})
-    walk.constant_conditions(trees[0])
-    return Names(trees[0], walk.scopes, walk.faults)
-
-
-def resolved(sql: str, schema: Schema) -> Names | None:
-    """The same; None, too, where the text cannot be read."""
-    try:
-        return resolve(sql, schema)
-    except _UNREADABLE:
-        return None
+_Common = Mapping[str, _CommonTable]
 
 
 class _Walk:
-    """Goes through one statement; `faults` is what it meets."""
+    """Goes through one statement; `problems` is what it meets."""
 
-    def __init__(self, sql: str, schema: Schema, clauses: list[FromClause]) -> None:
-        self.sql, self.schema, self.clauses = sql, schema, clauses
-        self.faults: list[Fault] = []
+    def __init__(self, sql: str, schema: Schema) -> None:
+        self.sql, self.schema = sql, schema
+        self.problems: list[Problem] = []
         self.scopes: list[Scope] = []
 
     def report(self, kind: Kind, name: str, node: Node, scope: Scope | None) -> None:
-        self.faults.append(Fault(Problem(kind, name), node, scope))
+        self.problems.append(Problem(kind, name, node, scope))
 
-    def query(self, node: Node, outer: Scope | None, common: Mapping[str, _CommonTable]) -> _Output:
+    def query(self, node: Node, outer: Scope | None, common: _Common) -> _Output:
         """Look at a query whose names are looked up in `outer` when it does not have them."""
         if with_ := node.args.get("with_"):
             inner = dict(common)  # the tables of one WITH see each other
@@ -224,18 +192,13 @@ class _Walk:
             return self.select(node, outer, common)
         if not isinstance(node, exp.SetOperation):
             return _Output(None)
+        order = _expressions(node, "order")
         parts = []  # a chain of UNIONs is a deep tree: its parts from the last to the first
-        left = node
-        while isinstance(left, exp.SetOperation):
-            parts.append(left.expression)
-            left = left.this
-        outputs = [self.query(part, outer, common) for part in (left, *reversed(parts))]
-        self.order_of_compound(node, outputs)
-        return _Output(outputs[0].columns)
-
-    def order_of_compound(self, node: Node, outputs: list[_Output]) -> None:
-        order = node.args.get("order")
-        for term in order.expressions if order else ():
+        while isinstance(node, exp.SetOperation):
+            parts.append(node.expression)
+            node = node.this
+        outputs = [self.query(part, outer, common) for part in (node, *reversed(parts))]
+        for term in order:
             name = term.this
             while isinstance(name, (exp.Collate, exp.Paren)):
                 name = name.this
@@ -243,16 +206,13 @@ class _Walk:
                 output.sorts(name.name.lower(), name.table.lower()) for output in outputs
             ):
                 self.report(Kind.UNKNOWN_COLUMN, self.text(name), name, None)
+        return _Output(outputs[0].columns)
 
-    def select(
-        self, node: exp.Select, outer: Scope | None, common: Mapping[str, _CommonTable]
-    ) -> _Output:
+    def select(self, node: exp.Select, outer: Scope | None, common: _Common) -> _Output:
         scope = Scope(outer, node)
         self.scopes.append(scope)
-        linked: list[set[int]] = []
         for entry, join in entries(node):
-            linked += self.source(entry, join, scope, common)
-        scope.clause = self.clause_of(node)
+            self.source(entry, join, scope, common)
         aliases: dict[str, frozenset[int]] = {}
         for projection in node.expressions:
             scope.used = set()
@@ -260,20 +220,17 @@ class _Walk:
             if isinstance(projection, exp.Alias):
                 aliases.setdefault(projection.alias.lower(), frozenset(scope.used))
         scope.aliases = aliases
-        conditions = [join.args.get("on") for _, join in entries(node) if join is not None]
-        if where := node.args.get("where"):
-            conditions.append(where.this)
-        for condition in conditions:
+        conditions = [source.join.args.get("on") for source in scope.sources if source.join]
+        where = node.args.get("where")
+        for condition in (*conditions, where.this if where else None):
             for conjunct in conjuncts(condition) if condition is not None else ():
                 scope.used = set()
                 before = len(scope.resolved)
                 self.visit(conjunct, scope, common)
-                linked.append(scope.used)
+                scope.linked.append(scope.used)
                 if isinstance(conjunct, exp.EQ) and len(scope.resolved) == before + 2:
-                    first, second = (
-                        (number, column.name.lower()) for column, number in scope.resolved[before:]
-                    )
-                    scope.equalities.append((first, second))
+                    one, other = ((i, c.name.lower()) for c, i in scope.resolved[before:])
+                    scope.equalities.append((one, other))
         scope.used = set()  # what the clauses below read connects nothing
         if having := node.args.get("having"):
             self.visit(having, scope, common)
@@ -281,81 +238,81 @@ class _Walk:
         if group := node.args.get("group"):
             self.visit(group, scope, common)
         output = self.output(node, scope)
-        order = node.args.get("order")
-        for term in order.expressions if order else ():
+        named = aliases.keys() | output.spread  # which come before columns
+        for term in _expressions(node, "order"):
             name = term.this
-            if not (isinstance(name, exp.Column) and not name.table and name.name.lower() in output.first):  # fmt: skip
+            if not isinstance(name, exp.Column) or name.table or name.name.lower() not in named:
                 self.visit(term, scope, common)
         scope.outer = outer
         for window in node.args.get("windows") or ():
             self.visit(window, scope, common)
-        self.joins(scope, linked)
+        self.joins(scope)
         return output
 
-    def source(
-        self, entry: Node, join: Node, scope: Scope, common: Mapping[str, _CommonTable]
-    ) -> list[set[int]]:
-        """Add one entry of a FROM; which sources that connects by itself."""
-        number = len(scope.sources)
+    def source(self, entry: Node, join: Node, scope: Scope, common: _Common) -> None:
+        """Add one entry of a FROM, and what it is connected with by itself."""
+        number, earlier = len(scope.sources), scope.sources[:]
         source = self.opened(entry, scope, common)
-        source.join, source.node = join, entry
+        source.join = join
         scope.sources.append(source)
-        linked = []
         if isinstance(entry, exp.Table) and not isinstance(entry.this, exp.Identifier):
             scope.used = set()  # a function of a table: json_each(t.tags)
             self.visit(entry.this, scope, common)
-            linked.append(scope.used | {number})
+            scope.linked.append(scope.used | {number})
         if join is None:
-            return linked
-        shared: set[str] = {name.name.lower() for name in join.args.get("using") or ()}
+            return
+        shared: set[str] = set()
         for name in join.args.get("using") or ():
-            sides = [source, *(s for s in scope.sources[:-1] if s.columns is None or s.has(name.name.lower()))]  # fmt: skip
-            if len(sides) < 2 or not (source.columns is None or source.has(name.name.lower())):
+            lower = name.name.lower()
+            shared.add(lower)
+            if not source.may_have(lower) or not any(s.may_have(lower) for s in earlier):
                 self.report(Kind.UNKNOWN_COLUMN, name.name, name, None)
         if join.args.get("method") == "NATURAL":
-            earlier = {name for s in scope.sources[:-1] for name in s.columns or ()}
-            shared |= earlier & set(source.columns or ())
-            if source.columns is None or any(s.columns is None for s in scope.sources):
-                linked.append({number, 0})
-        for name in shared:
-            sides_with = {i for i, s in enumerate(scope.sources[:-1]) if s.has(name) or s.columns is None}  # fmt: skip
-            linked.append({number, *sides_with})
+            shared |= {name for s in earlier for name in s.columns or ()} & set(
+                source.columns or ()
+            )
+            if any(s.columns is None for s in scope.sources):
+                scope.linked.append({number, 0})
+        for shared_name in shared:
+            having = {i for i, s in enumerate(earlier) if s.may_have(shared_name)}
+            scope.linked.append({number, *having})
         source.merged = frozenset(shared)
-        return linked
 
-    def opened(self, entry: Node, scope: Scope, common: Mapping[str, _CommonTable]) -> Source:
+    def opened(self, entry: Node, scope: Scope, common: _Common) -> Source:
         alias = entry.args.get("alias")
         name = alias.this if alias is not None else None
+        source = Source(self.text(name) if name is not None else "", entry, name)
         if isinstance(entry, exp.Subquery):
             output = self.query(entry, scope.outer, common)
-            return Source(
-                self.text(name) if name is not None else "", output.columns, row=output.row
-            )
-        label = self.text(name if name is not None else entry.this)
-        if not isinstance(entry, exp.Table) or not isinstance(entry.this, exp.Identifier):
-            return Source(label, None, row=True)
-        common_table = common.get(entry.name.lower()) if not entry.db else None
-        if common_table is not None:
-            output = self.common(common_table, scope)
-            return Source(label, output.columns, row=output.row, base=common_table.node.alias)
+            source.columns, source.row = output.columns, output.row
+            return source
+        if name is None:
+            source.name, source.label = entry.this, self.text(entry.this)
         table = self.schema.table(entry.name)
-        if table is not None:
-            columns = {column.name.lower(): column.name for column in table.columns}
-            return Source(label, columns, table, base=table.name)
-        if entry.name.lower() not in _CATALOG:
+        if not isinstance(entry, exp.Table) or not isinstance(entry.this, exp.Identifier):
+            source.row = True
+        elif not entry.db and entry.name.lower() in common:
+            common_table = common[entry.name.lower()]
+            output = self.common(common_table, scope)
+            source.columns, source.row = output.columns, output.row
+            source.base = common_table.node.alias
+        elif table is not None:
+            source.columns = {column.name.lower(): column.name for column in table.columns}
+            source.table, source.base = table, table.name
+        elif entry.name.lower() not in _CATALOG:
             self.report(Kind.UNKNOWN_TABLE, self.text(entry.this), entry.this, scope)
-        return Source(label, None)
+        return source
 
     def common(self, table: _CommonTable, scope: Scope) -> _Output:
         if table.output is None:
             names = [name.name for name in table.node.args["alias"].args.get("columns") or ()]
             listed = {name.lower(): name for name in names} or None
-            table.output = _Output(listed or _names(table.node.this))  # what a recursive one reads
+            table.output = _Output(listed)  # what a recursive one reads
             output = self.query(table.node.this, scope.outer, table.around)
             table.output = _Output(listed or output.columns, row=output.row)
         return table.output
 
-    def visit(self, node: Node, scope: Scope, common: Mapping[str, _CommonTable]) -> None:
+    def visit(self, node: Node, scope: Scope, common: _Common) -> None:
         """Look up every column of an expression, and into the queries inside it."""
         stack = [node]
         while stack:
@@ -370,10 +327,12 @@ class _Walk:
                 stack += reversed(list(node.iter_expressions()))
 
     def constant_conditions(self, tree: Node) -> None:
-        """Report the conditions that are true of all rows or of none."""
+        """Report EXISTS of a query that does not depend on the row, comparisons of an expression with
+        itself, and those with a literal that cannot be.
+        """
         for scope in self.scopes:
             parent, among_rows = scope.select.parent, scope.outer and scope.outer.sources
-            if isinstance(parent, exp.Exists) and among_rows and not scope.correlated:
+            if isinstance(parent, exp.Exists) and among_rows and not scope.passing:
                 self.report(Kind.SAME_FOR_ALL_ROWS, "EXISTS", parent, None)
         # A column node -> (scope, number of its source, name)
         places = {
@@ -396,13 +355,11 @@ class _Walk:
     def column(self, node: exp.Column, scope: Scope) -> None:
         name, qualifier = node.name.lower(), node.table.lower()
         if node.db.lower() not in ("", "main"):  # t.u.name: what comes first is a database
-            self.report(Kind.UNKNOWN_ALIAS, f"{node.db}.{self.text(node)}", None, None)
+            self.report(Kind.UNKNOWN_COLUMN, f"{node.db}.{self.text(node)}", node, None)
             return
-        qualified = False
         inner: list[Scope] = []
         for around in scope.outwards():
             named = {i for i, s in enumerate(around.sources) if s.alias == qualifier != ""}
-            qualified = qualified or bool(named)
             if named and isinstance(node.this, exp.Star):
                 return
             numbers = around.find(name, qualifier)
@@ -419,106 +376,51 @@ class _Walk:
                 continue
             for passed in inner:
                 passed.used.add(OUTER)
-                passed.correlated = True
-                if not qualifier:
-                    passed.passing.add(name)
+                passed.passing.append(node)
             return
-        self.unresolved(node, scope, qualified)
+        quoted = not qualifier and self.text(node).startswith('"')
+        self.report(
+            Kind.QUOTED_TEXT if quoted else Kind.UNKNOWN_COLUMN, self.text(node), node, scope
+        )
 
-    def unresolved(self, node: exp.Column, scope: Scope, qualified: bool) -> None:
-        """Report a column that no scope has."""
-        start, _ = span(node.this)
-        if not node.table:
-            if self.sql[start : start + 1] == '"':
-                return self.report(Kind.QUOTED_TEXT, self.text(node), node, scope)
-            owners = bool(tables_with(self.schema, node.name))
-        elif qualified:
-            owners = bool(tables_with(self.schema, node.name))
-        else:
-            table = self.schema.table(node.table)
-            if table is None or isinstance(node.this, exp.Star):
-                return self.report(Kind.UNKNOWN_ALIAS, self.text(node), node, scope)
-            owners = table.column(node.name) is not None
-        kind = Kind.OUT_OF_SCOPE if owners else Kind.UNKNOWN_COLUMN
-        return self.report(kind, self.text(node), node, scope)
-
-    def joins(self, scope: Scope, linked: list[set[int]]) -> None:
+    def joins(self, scope: Scope) -> None:
         """Report the sources that no condition connects with the others."""
-        count = len(scope.sources)
-        if count < 2:
-            return
-        if any(join and join.args.get("kind") == "CROSS" for _, join in entries(scope.select)):
-            linked += self.crossed(scope)
-        for component in components(count, linked)[1:]:
-            rows = [scope.sources[i].row for i in component]
-            if not all(rows):
-                first = scope.sources[component[0]]
-                self.report(Kind.JOIN_WITHOUT_CONDITION, unquoted(first.label), component, scope)
-
-    def crossed(self, scope: Scope) -> list[set[int]]:
-        """The sources that a written CROSS JOIN connects; sqlglot reads a comma as one, too."""
-        joins = scope.clause.joins if scope.clause else []
-        top = scope.select.args.get("joins") or ()
-        if len(joins) != len(top):
-            return []
-        words = {id(join): word for join, (word, _, _) in zip(top, joins, strict=True)}
-        return [
-            {i, i - 1}
-            for i, source in enumerate(scope.sources)
-            if source.join is not None and words.get(id(source.join)) == "CROSS"
+        crosses = [
+            source.join and source.join.args.get("kind") == "CROSS" for source in scope.sources
         ]
-
-    def clause_of(self, select: exp.Select) -> FromClause | None:
-        """Where the FROM of a query is: the innermost clause around a name that stands in it."""
-        from_ = select.args.get("from_")
-        if from_ is None:
-            return None
-        entry = from_.this
-        alias = entry.args.get("alias")
-        if alias is not None:
-            at = span(alias.this)[0]
-        else:
-            while isinstance(entry, exp.Subquery) and isinstance(entry.this, exp.Table):
-                entry = entry.this
-            at = span(entry.this)[0] if isinstance(entry, exp.Table) else -1
-        around = [clause for clause in self.clauses if clause.start <= at < clause.end]
-        return around[-1] if around else None
+        # To sqlglot a comma is a CROSS JOIN, too.
+        if any(crosses) and re.search(r"\bCROSS\s+JOIN\b", self.sql, re.I):
+            scope.linked += [{i, i - 1} for i, cross in enumerate(crosses) if cross]
+        for component in components(len(scope.sources), scope.linked)[1:]:
+            if not all(scope.sources[i].row for i in component):
+                label = unquoted(scope.sources[component[0]].label)
+                self.report(Kind.JOIN_WITHOUT_CONDITION, label, component, scope)
 
     def output(self, node: exp.Select, scope: Scope) -> _Output:
         columns: dict[str, str] = {}
-        given: set[tuple[int, str]] = set()
-        spread: dict[tuple[str, str], Source] = {}
-        complete = True
+        output = _Output(columns, not scope.sources or _one_row(node), scope)
         for projection in node.expressions:
             inner = projection
             while isinstance(inner, (exp.Alias, exp.Paren, exp.Collate)):
                 inner = inner.this
             qualifier = inner.table.lower() if isinstance(inner, exp.Column) else ""
+            name = projection.alias
             if isinstance(inner, exp.Star) or (qualifier and isinstance(inner.this, exp.Star)):
                 for number, source in enumerate(scope.sources):
-                    if qualifier and source.alias != qualifier:
-                        continue
-                    complete = complete and source.columns is not None
-                    for lower, name in (source.columns or {}).items():
-                        columns.setdefault(lower, name)
-                        given.add((number, lower))
-                        other = spread.setdefault((source.alias, lower), source)
-                        twice = other is not source and lower not in source.merged
-                        if twice and other.table and source.table:
-                            self.report(Kind.AMBIGUOUS, name, inner, scope)
-                continue
-            name = projection.alias
-            if isinstance(inner, exp.Column):
-                lower = inner.name.lower()
-                numbers = scope.find(lower, qualifier)
-                given |= {(number, lower) for number in numbers}
+                    if qualifier in ("", source.alias):
+                        output.columns = None if source.columns is None else output.columns
+                        for lower, each in (source.columns or {}).items():
+                            columns.setdefault(lower, each)
+                            output.given.add((number, lower))
+                            output.spread.add(lower)
+            elif isinstance(inner, exp.Column):
+                numbers = scope.find(inner.name.lower(), qualifier)
+                output.given.update((number, inner.name.lower()) for number in numbers)
                 owner = scope.sources[numbers[0]].columns if numbers else None
-                name = name or (owner or {}).get(lower, inner.name)
+                name = name or (owner or {}).get(inner.name.lower(), inner.name)
             if name:
                 columns.setdefault(name.lower(), name)
-        row = not scope.sources or _one_row(node)
-        first = frozenset(scope.aliases.keys() | {name for _, name in spread})
-        return _Output(columns if complete else None, row, scope, frozenset(given), first)
+        return output
 
     def text(self, node: Node) -> str:
         """A name as the statement writes it, with its qualifier."""
@@ -529,15 +431,13 @@ class _Walk:
         return self.sql[start:end] if start >= 0 else str(node.name)
 
 
-def tables_with(schema: Schema, name: str) -> list[tuple[Table, Column]]:
-    """The tables that have a column of that name, each with it."""
-    return [
-        (table, column) for table in schema.tables if (column := table.column(name)) is not None
-    ]
+def _expressions(node: Node, clause: str) -> list[Node]:
+    clause_node = node.args.get(clause)
+    return clause_node.expressions if clause_node else []
 
 
 def _same(left: Node, right: Node, places: Mapping[int, tuple[int, int, str]]) -> bool:
-    """Whether both sides are one expression over the same columns of the same sources; False without columns."""
+    """Whether both sides are one expression over the same columns; False without columns."""
     columns, stack = 0, [(left, right)]
     while stack:
         left, right = stack.pop()
@@ -557,32 +457,14 @@ def _same(left: Node, right: Node, places: Mapping[int, tuple[int, int, str]]) -
 
 def _possible(side: Node, value: Node) -> bool:
     """Whether a literal can be what a part of a date or of a text gives."""
-    if not isinstance(value, exp.Literal):
+    literal = side.args.get("format" if isinstance(side, exp.TimeToStr) else "length")
+    if not isinstance(value, exp.Literal) or not isinstance(literal, exp.Literal):
         return True
     if isinstance(side, exp.TimeToStr):
-        form = side.args["format"]
-        if not isinstance(form, exp.Literal):
-            return True
-        pattern = re.sub(
-            r"%(.)|(.)",
-            lambda m: re.escape(m[2]) if m[2] else _TIME_PARTS.get(m[1], ".*"),
-            form.name,
-        )
-        return value.is_string and re.fullmatch(pattern, value.name) is not None
-    if isinstance(side, exp.Substring):
-        length = side.args.get("length")
-        if isinstance(length, exp.Literal) and not length.is_string and value.is_string:
-            return len(value.name) <= int(length.name)
-    return True
-
-
-def _names(query: Node) -> Mapping[str, str] | None:
-    """The columns that the first part of a query names, None where a star hides them."""
-    while isinstance(query, (exp.SetOperation, exp.Subquery)):
-        query = query.this
-    if not isinstance(query, exp.Select) or any(p.is_star for p in query.expressions):
-        return None
-    return {p.alias_or_name.lower(): p.alias_or_name for p in query.expressions if p.alias_or_name}
+        form = re.sub("%.", lambda m: _TIME_PARTS.get(m[0], ".*"), re.escape(literal.name))
+        return value.is_string and re.fullmatch(form, value.name) is not None
+    counted = isinstance(side, exp.Substring) and not literal.is_string and value.is_string
+    return not counted or len(value.name) <= int(literal.name)
 
 
 def _one_row(select: exp.Select) -> bool:
@@ -590,16 +472,12 @@ def _one_row(select: exp.Select) -> bool:
     limit = select.args.get("limit")
     if limit is not None and limit.expression is not None and limit.expression.name == "1":
         return True
-    if select.args.get("group"):
-        return False
-    for projection in select.expressions:
-        stack = [projection]
-        while stack:
-            node = stack.pop()
-            if isinstance(node, exp.AggFunc) or (
-                isinstance(node, exp.Anonymous) and node.name.lower() == "total"
-            ):
-                return True
-            if not isinstance(node, (*QUERIES, exp.Window)):
-                stack += node.iter_expressions()
+    stack = [] if select.args.get("group") else list(select.expressions)
+    while stack:
+        node = stack.pop()
+        total = isinstance(node, exp.Anonymous) and node.name.lower() == "total"
+        if total or isinstance(node, exp.AggFunc):
+            return True
+        if not isinstance(node, (*QUERIES, exp.Window)):
+            stack += node.iter_expressions()
     return False

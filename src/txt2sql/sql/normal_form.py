@@ -29,7 +29,7 @@ from sqlglot.dialects.sqlite import SQLite
 from sqlglot.errors import SqlglotError
 
 from txt2sql.identifiers import quote_identifier
-from txt2sql.sql.names import FORGIVEN, Kind, Names, resolved
+from txt2sql.sql.names import FORGIVEN, Kind, Names, resolve
 from txt2sql.sql.sources import Node, Scope, Source
 from txt2sql.types import Schema
 
@@ -43,10 +43,10 @@ class _Doubt(Exception):
 def canonical_sql(sql: str, schema: Schema) -> str:
     """The one spelling of a SELECT statement, or the statement as it is where that is in doubt."""
     text = sql.strip().rstrip(";").rstrip()
-    names = None
-    if len(text) <= _MAX_CHARS and not _STRING_TYPE.search(text):
-        names = resolved(text, schema)
-    if names is None or any(not each.expressions for each in names.tree.find_all(exp.Select)):
+    if len(text) > _MAX_CHARS or _STRING_TYPE.search(text):
+        return text
+    names = resolve(text, schema)
+    if names.tree is None or not all(each.expressions for each in names.tree.find_all(exp.Select)):
         return text
     try:
         _Rewriter(names).rewrite()
@@ -72,7 +72,7 @@ class _Rewriter:
         self.names = {source: source.base or source.node.alias for source in self.sources}
         self.owners: dict[int, Source | None] = {}
         self.columns: dict[Scope, list[Node]] = {scope: [] for scope in names.scopes}
-        if any(fault.problem.kind not in FORGIVEN for fault in names.faults):
+        if any(problem.kind not in FORGIVEN for problem in names.problems):
             raise _Doubt
         for scope in self.scopes:
             joins = scope.select.args.get("joins") or ()
@@ -86,12 +86,12 @@ class _Rewriter:
                 ):
                     raise _Doubt  # a table-valued function, a table of another database
             self.owners |= {id(column): scope.sources[number] for column, number in scope.resolved}
-        for fault in names.faults:  # nothing is called so: SQLite takes it for text
-            if fault.problem.kind is Kind.QUOTED_TEXT:
-                scopes = fault.scope.outwards() if fault.scope else ()
+        for problem in names.problems:  # nothing is called so: SQLite takes it for text
+            if problem.kind is Kind.QUOTED_TEXT:
+                scopes = problem.scope.outwards() if problem.scope else ()
                 if any(source.table is None for scope in scopes for source in scope.sources):
                     raise _Doubt  # "count(*)" may be the name of an output
-                fault.node.replace(exp.Literal.string(fault.node.name))
+                problem.node.replace(exp.Literal.string(problem.node.name))
         by_select = {id(scope.select): scope for scope in self.scopes}
         for node in self.tree.find_all(exp.Column):
             home = node.find_ancestor(exp.Select, exp.SetOperation)

@@ -1,13 +1,7 @@
-"""The FROM of a query: where it stands in the text, its sources, and what they are connected by.
+"""The FROM of a query: its sources, what they are connected by, and where it ends in the text.
 
 A source is one entry of a FROM (a table, a derived table, a common table expression); a scope is what
-the names of one SELECT can refer to. The tree comes from sqlglot, which keeps the offsets of names but
-not those of keywords and commas: they come from its tokens.
-
->>> import sqlglot
->>> [clause] = from_clauses(sqlglot.tokenize("SELECT a FROM t, u WHERE b = 1", read="sqlite"))
->>> clause
-FromClause(start=9, end=18, joins=[(',', 15, 16)])
+the names of one SELECT can refer to. The tree comes from sqlglot, which keeps the offsets of names.
 """
 
 from __future__ import annotations
@@ -28,6 +22,8 @@ Edit = tuple[int, int, str]
 
 QUERIES = (exp.Select, exp.SetOperation, exp.Subquery)
 ROWID = frozenset(("rowid", "_rowid_", "oid"))
+OUTER = -1
+"""Stands for all sources of the queries around one, where the sources of that one are numbered."""
 
 _ENDS = frozenset(
     ("WHERE", "GROUP", "GROUP BY", "HAVING", "ORDER", "ORDER BY", "WINDOW", "LIMIT", "UNION",
@@ -35,35 +31,24 @@ _ENDS = frozenset(
 )  # fmt: skip
 
 
-@dataclass(slots=True)
-class FromClause:
-    """Where a FROM is in the text: offsets of its first character, and after its last.
-
-    `joins` has for each join of it the text that joins ("," or "CROSS", ...), and its offsets.
-    """
-
-    start: int
-    end: int = 0
-    joins: list[tuple[str, int, int]] = field(default_factory=list)
-
-
 @dataclass(slots=True, eq=False)
 class Source:
     """One entry of a FROM. `columns` are its names by their lower case, None where they are unknown.
 
-    `label` is its alias or name as written, `base` the name of its table or common table expression,
-    empty for a query in brackets; `row` says that it has one row at most; `merged` are the
-    names that USING or NATURAL made one with those of an earlier source.
+    `label` is its alias or name as written, and `name` that identifier; `base` is the name of its table
+    or common table expression, empty for a query in brackets; `row` says that it has one row at most;
+    `merged` are the names that USING or NATURAL made one with those of an earlier source.
     """
 
     label: str
-    columns: Mapping[str, str] | None
-    table: Table | None = None
+    node: Node
+    name: Node = None
     join: Node = None
+    columns: Mapping[str, str] | None = None
+    table: Table | None = None
     row: bool = False
     merged: frozenset[str] = frozenset()
     base: str = ""
-    node: Node = None
 
     @property
     def alias(self) -> str:
@@ -76,25 +61,27 @@ class Source:
             return True
         return self.table is not None and name in ROWID
 
+    def may_have(self, name: str) -> bool:
+        return self.columns is None or self.has(name)
+
 
 @dataclass(slots=True, eq=False)
 class Scope:
     """The names in sight in one SELECT; `outer` is that of the query around it.
 
-    `resolved` are the columns that refer to one of its sources, by number; `equalities` the pairs of
-    columns that a condition equates; `passing` the plain names that are looked up further out. It is
-    `correlated` when any name is.
+    `resolved` are the columns that refer to one of its sources, by number; `passing` those that are
+    looked up further out. `linked` are sources that a condition connects, and `equalities` the pairs
+    of columns, (source, name), that one equates; `used` are the sources of the condition at hand.
     """
 
     outer: Scope | None
     select: Node
-    clause: FromClause | None = None
     sources: list[Source] = field(default_factory=list)
     aliases: dict[str, frozenset[int]] = field(default_factory=dict)
-    used: set[int] = field(default_factory=set)
     resolved: list[tuple[Node, int]] = field(default_factory=list)
-    passing: set[str] = field(default_factory=set)
-    correlated: bool = False
+    passing: list[Node] = field(default_factory=list)
+    used: set[int] = field(default_factory=set)
+    linked: list[set[int]] = field(default_factory=list)
     equalities: list[tuple[tuple[int, str], tuple[int, str]]] = field(default_factory=list)
 
     def outwards(self) -> Iterator[Scope]:
@@ -121,45 +108,18 @@ class Scope:
         return numbers or possible[:1]
 
 
-def from_clauses(tokens: list[Any]) -> list[FromClause]:
-    """The FROM clauses of a statement, an outer one before those inside it."""
-    clauses: list[FromClause] = []
-    frames: list[tuple[bool, FromClause | None]] = [(False, None)]  # SELECT was read; the open FROM
-    previous = end = None
-    joining: tuple[str, int] | None = None  # the first word of a join, and its offset
+def from_end(tokens: list[Any], start: int) -> int:
+    """Where the FROM ends in the text whose first entry is named at `start`."""
+    depth, end = 0, start
     for token in tokens:
-        selecting, clause = frames[-1]
+        if token.start < start:
+            continue
         word = token.text.upper() if token.token_type.name not in ("IDENTIFIER", "STRING") else ""
-        if word == "(":
-            frames.append((False, None))
-        elif word == ")" and len(frames) > 1:
-            if clause is not None:
-                clause.end = end or clause.end
-            frames.pop()
-        elif word == "SELECT":
-            frames[-1] = (True, None)
-        elif word == "FROM" and selecting and previous != "DISTINCT":
-            clause = FromClause(token.start)
-            clauses.append(clause)
-            frames[-1] = (False, clause)
-        elif clause is not None:
-            if word in _ENDS:
-                clause.end = end or clause.end
-                frames[-1] = (False, None)
-            elif word == ",":
-                clause.joins.append((",", token.start, token.end + 1))
-            elif word == "JOIN":
-                first, start = joining or (word, token.start)
-                clause.joins.append((first, start, token.end + 1))
-        if word in ("NATURAL", "LEFT", "RIGHT", "FULL", "INNER", "CROSS"):
-            joining = joining or (word, token.start)
-        elif word != "OUTER":
-            joining = None
-        previous, end = word, token.end + 1
-    for _, clause in frames:
-        if clause is not None:
-            clause.end = end or clause.end
-    return clauses
+        depth += (word == "(") - (word == ")")
+        if depth < 0 or (depth == 0 and word in _ENDS):
+            break
+        end = token.end + 1
+    return end
 
 
 def entries(select: Node) -> Iterator[tuple[Node, Node]]:
@@ -171,11 +131,8 @@ def entries(select: Node) -> Iterator[tuple[Node, Node]]:
 
 
 def _opened(entry: Node, join: Node) -> Iterator[tuple[Node, Node]]:
-    if (
-        isinstance(entry, exp.Subquery)
-        and not isinstance(entry.this, QUERIES[:2])
-        and not entry.alias
-    ):
+    joined = isinstance(entry, exp.Subquery) and not isinstance(entry.this, QUERIES[:2])
+    if joined and not entry.alias:
         yield from _opened(entry.this, join)
     else:
         yield entry, join
@@ -195,23 +152,16 @@ def conjuncts(node: Node) -> Iterator[Node]:
             yield node
 
 
-def components(count: int, linked: list[set[int]]) -> list[list[int]]:
+def components(count: int, linked: Iterable[set[int]]) -> list[list[int]]:
     """The sources 0 to `count` - 1 in groups that are connected, by their first."""
-    group = list(range(count + 1))  # the last is OUTER
-
-    def root(i: int) -> int:
-        while group[i] != i:
-            i = group[i]
-        return i
-
+    group = list(range(count + 1))  # the last is that of OUTER
     for together in linked:
-        roots = sorted(root(i % (count + 1)) for i in together)
-        for other in roots[1:]:
-            group[root(other)] = roots[0]
-    groups: dict[int, list[int]] = {}
-    for i in range(count):
-        groups.setdefault(root(i), []).append(i)
-    return list(groups.values())
+        merged = {group[i] for i in together}
+        group = [min(merged) if number in merged else number for number in group]
+    found: dict[int, list[int]] = {}
+    for i, number in enumerate(group[:count]):
+        found.setdefault(number, []).append(i)
+    return list(found.values())
 
 
 def span(node: Node) -> tuple[int, int]:

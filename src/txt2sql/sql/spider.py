@@ -1,14 +1,13 @@
 """Spider's SQL subset: the grammar that decides what exact set match can read, and how.
 
-Field's name: Spider SQL parser (Yu et al., "Spider", EMNLP 2018). Its verdicts are the official ones,
-so this parser accepts and rejects what the official one does, oddities included: aliases hold for the
-whole query, a table may be aliased only with AS, `<>` and IS NULL are unknown, what follows a complete
-query is ignored. For every other purpose sqlglot reads SQL.
+Field's name: Spider SQL parser (Yu et al., "Spider", EMNLP 2018). This parser accepts and rejects what the
+official one does, oddities included: aliases hold for the whole query, a table may be aliased only with
+AS, `<>` and IS NULL are unknown, what follows a complete query is ignored.
 
-The evaluator cuts SQL with an English word tokeniser, and that decides which queries it can read: `age = 3`
-is three tokens, `age=3` is one and cannot be read, `age>3` is three again. `tokenise` makes the same cuts in
-one pass, in time linear in the text. Source: the rules of the Penn Treebank tokeniser (Marcus et al. 1993)
-and those of Punkt (Kiss and Strunk 2006) for where a sentence, and with it a full stop, ends.
+The evaluator cuts SQL with an English word tokeniser: `age = 3` is three tokens, `age=3` is one and cannot
+be read, `age>3` is three again. `tokenise` makes the same cuts in time linear in the text, by the rules of
+the Penn Treebank tokeniser (Marcus et al. 1993) and those of Punkt (Kiss and Strunk 2006) for where a
+sentence, and with it a full stop, ends.
 
 >>> schema = SpiderSchema({"singer": ("name", "age")})
 >>> query = parse("SELECT T1.Name FROM singer AS T1 WHERE T1.Age > 20", schema)
@@ -21,6 +20,8 @@ True
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from itertools import count
 
 from txt2sql.sql.spider_query import (
     Column,
@@ -39,23 +40,17 @@ _CUT = r"\s;@#$%&?!*()\[\]{}<>«»“”„‘’\u2012-\u2015`"
 """White space, and the characters that stand alone."""
 
 
-def _tokens(word: str) -> re.Pattern[str]:
-    """Words of the characters outside `word`, with single dots and dashes inside; the rest singly."""
-    inner = rf"(?:\.(?!\.)|-(?!-))[^{word}.-]*"
-    return re.compile(rf"[^{word}.-]+(?:{inner})*|(?:{inner})+|`+|--|\.\.+|\S")
+# Words with single dots and dashes inside; the rest singly.
+_INNER = rf"(?:\.(?!\.)|-(?!-))[^{_CUT}.-]*"
+_TOKEN = re.compile(rf"[^{_CUT}.-]+(?:{_INNER})*|(?:{_INNER})+|`+|--|\.\.+|\S")
 
-
-_TOKEN = _tokens(_CUT + ",:")
-
-# What asks for more work: a comma or colon stands alone unless a digit follows, of two in a row the
-# second stays with what comes after it, and some English words are two.
-_ODD = re.compile(r"[,:][\d,:]|cannot|gimme|gonna|gotta|lemme|wanna")
-_COMMA = re.compile(r"([,:])(\D)")
+# A comma or colon stands alone unless a digit follows, of two in a row the second stays with what comes
+# after it, and some English words are two.
+_COMMA = re.compile(r"([,:])(\D|$)")
 _CONTRACTION = re.compile(
     r"\b(?:(can)(not)|(gim)(me)|(gon)(na)|(got)(ta)|(lem)(me)"
     rf"|(wan)(na)(?=$|[{_CUT}]|--|\.\.))\b"
 )
-_ODD_TOKEN = _tokens(_CUT)
 
 # A full stop before white space or one of these characters may end a sentence; then it stands alone.
 # Not so after a number when a small letter follows, nor after a single letter when any does.
@@ -84,32 +79,15 @@ def tokenise(sql: str) -> list[str] | None:
         text = _QUOTED.sub(hide, text)
     if "." in text:
         text = _split_stops(text)
-    text = text.lower()
-    tokens: list[str] = _odd_tokens(text) if _ODD.search(text) else _TOKEN.findall(text)
-    if "=" in tokens and (">" in tokens or "<" in tokens or "!" in tokens):
-        tokens = _join_comparisons(tokens)
-    if quoted:
-        tokens = [quoted.get(token, token) for token in tokens]
-    return tokens
-
-
-def _odd_tokens(text: str) -> list[str]:
-    text = _COMMA.sub(r" \1 \2", text)
-    if text.endswith((",", ":")):
-        text = f"{text[:-1]} {text[-1]}"
+    text = _COMMA.sub(r" \1 \2", text.lower())
     text = _CONTRACTION.sub(lambda match: f" {' '.join(filter(None, match.groups()))} ", text)
-    return _ODD_TOKEN.findall(text)
-
-
-def _join_comparisons(tokens: list[str]) -> list[str]:
-    """`>` `=` -> `>=`, and so for `<` and `!`."""
-    joined: list[str] = []
-    for token in tokens:
-        if token == "=" and joined and joined[-1] in ("!", ">", "<"):
-            joined[-1] += "="
+    tokens: list[str] = []
+    for token in _TOKEN.findall(text):
+        if token == "=" and tokens and tokens[-1] in ("!", ">", "<"):
+            tokens[-1] += "="
         else:
-            joined.append(token)
-    return joined
+            tokens.append(quoted.get(token, token))
+    return tokens
 
 
 def _split_stops(text: str) -> str:
@@ -143,15 +121,13 @@ def _split_stop(run: re.Match[str]) -> str:
 MAX_DEPTH = 100
 """Deepest nesting of queries that is read."""
 
-_AGGREGATES = {"none": "", "max": "max", "min": "min", "count": "count", "sum": "sum", "avg": "avg"}
-_ARITHMETIC = {"none": "", "-": "-", "+": "+", "*": "*", "/": "/"}
+_AGGREGATES = {"none": "", **{name: name for name in ("max", "min", "count", "sum", "avg")}}
+_ARITHMETIC = {"none": "", **{sign: sign for sign in "-+*/"}}
 _COMPARISONS = frozenset("not between = > < >= <= != in like is exists".split())
 _SET_OPERATORS = ("intersect", "union", "except")
 
 # "" is the mark at the end of the tokens.
-_CLAUSES = frozenset(
-    ["select", "from", "where", "group", "order", "limit", "intersect", "union", "except", ""]
-)
+_CLAUSES = frozenset(["select", "from", "where", "group", "order", "limit", *_SET_OPERATORS, ""])
 _SOURCES_END = _CLAUSES | {")", ";"}
 _CONDITIONS_END = _SOURCES_END | {"join", "on", "as"}
 _VALUE_END = _CLAUSES | {"join", "on", "as", ",", ")", "and"}
@@ -187,15 +163,19 @@ class _Reader:
 
     def take(self, token: str) -> bool:
         """Step over `token` if it is next."""
-        if self.tokens[self.at] == token:
-            self.at += 1
-            return True
-        return False
+        found = self.tokens[self.at] == token
+        self.at += found
+        return found
 
     def expect(self, token: str) -> None:
-        if self.tokens[self.at] != token:
+        if not self.take(token):
             raise _Unreadable
-        self.at += 1
+
+    def word(self, words: Mapping[str, str]) -> str | None:
+        """Step over one of the words if it is next; what it stands for."""
+        meaning = words.get(self.tokens[self.at])
+        self.at += meaning is not None
+        return meaning
 
     def query(self) -> Query:
         """FROM is read first, since it says which tables SELECT may name."""
@@ -204,12 +184,11 @@ class _Reader:
             raise _Unreadable
         tokens = self.tokens
         block = self.take("(")
+        self.expect("select")
         start = self.at
-        if tokens[start] != "select":
-            raise _Unreadable
         self.at = tokens.index("from", start) + 1
         tables, on, own = self.sources()
-        after, self.at = self.at, start + 1
+        after, self.at = self.at, start
         distinct = self.take("distinct")
         select = self.items(own)
         self.at = after
@@ -232,19 +211,8 @@ class _Reader:
             self.at += 1
             branches[operator] = self.query()
         self.depth -= 1
-        return Query(
-            distinct,
-            select,
-            tables,
-            on,
-            where,
-            group,
-            having,
-            direction,
-            order,
-            limit,
-            *branches.values(),
-        )
+        clauses = (distinct, select, tables, on, where, group, having, direction, order, limit)
+        return Query(*clauses, *branches.values())
 
     def semicolons(self) -> None:
         while self.take(";"):
@@ -252,7 +220,7 @@ class _Reader:
 
     def sources(self) -> tuple[tuple[str | Query, ...], Conditions, list[str]]:
         """Tables and queries of FROM, the conditions of ON, and the names of the tables."""
-        tokens, names = self.tokens, self.names
+        tokens = self.tokens
         tables: list[str | Query] = []
         own: list[str] = []
         on: list[Condition | str] = []
@@ -262,7 +230,7 @@ class _Reader:
                 tables.append(self.query())
             else:
                 self.take("join")
-                table = names[tokens[self.at]]
+                table = self.names[tokens[self.at]]
                 if table not in self.schema.ids:
                     raise _Unreadable
                 self.at += 3 if tokens[self.at + 1] == "as" else 1
@@ -280,24 +248,17 @@ class _Reader:
 
     def items(self, own: list[str]) -> tuple[Item, ...]:
         """Commas between what SELECT lists may be missing."""
-        tokens = self.tokens
         items = []
-        while (token := tokens[self.at]) not in _CLAUSES:
-            aggregate = _AGGREGATES.get(token)
-            if aggregate is not None:
-                self.at += 1
-            items.append(Item(aggregate or "", self.expression(own)))
+        while self.tokens[self.at] not in _CLAUSES:
+            items.append(Item(self.word(_AGGREGATES) or "", self.expression(own)))
             self.take(",")
         return tuple(items)
 
     def expression(self, own: list[str]) -> Expression:
         block = self.take("(")
         left = self.column(own)
-        right = None
-        operator = _ARITHMETIC.get(self.tokens[self.at])
-        if operator is not None:
-            self.at += 1
-            right = self.column(own)
+        operator = self.word(_ARITHMETIC)
+        right = self.column(own) if operator is not None else None
         if block:
             self.expect(")")
         return Expression(operator or "", left, right)
@@ -305,9 +266,8 @@ class _Reader:
     def column(self, own: list[str]) -> Column:
         """A parenthesis before an aggregate is never closed."""
         block = self.take("(")
-        aggregate = _AGGREGATES.get(self.tokens[self.at])
+        aggregate = self.word(_AGGREGATES)
         if aggregate is not None:
-            self.at += 1
             self.expect("(")
         distinct = self.take("distinct")
         column = self.column_id(own)
@@ -324,9 +284,9 @@ class _Reader:
         if "." in token:
             table, name = token.split(".")
             column = f"{self.names[table]}.{name}"
-            if column not in self.schema.ids:
-                raise _Unreadable
-            return column
+            if column in self.schema.ids:
+                return column
+            raise _Unreadable
         for table in own:
             if token in self.schema.tables[table]:
                 return f"{table}.{token}"
@@ -372,9 +332,7 @@ class _Reader:
                 value = float(token)
                 self.at += 1
             except ValueError:
-                end = start
-                while tokens[end] not in _VALUE_END:
-                    end += 1
+                end = next(i for i in count(start) if tokens[i] in _VALUE_END)
                 distinct = self.take("distinct")
                 value = Column("", self.column_id(own), distinct)
                 if block or self.at > end:
@@ -399,9 +357,7 @@ class _Reader:
         expressions = []
         while self.tokens[self.at] not in _SOURCES_END:
             expressions.append(self.expression(own))
-            if self.tokens[self.at] in ("asc", "desc"):
-                direction = self.tokens[self.at]
-                self.at += 1
+            direction = self.word({"asc": "asc", "desc": "desc"}) or direction
             if not self.take(","):
                 break
         return direction, tuple(expressions)

@@ -1,24 +1,19 @@
 """What Spider's parser makes of a query: its parts, its hardness, and its form for exact set match.
 
-Field's names: the `sql` structure of Spider, its hardness (easy, medium, hard, extra) and the
-normalisation before exact set match (Yu et al., EMNLP 2018). Everything is an immutable tuple, so that
-parts of queries are compared and counted as they stand. What is kept and what is forgotten is the
-official evaluator's: literals go everywhere but in queries inside FROM; DISTINCT goes, and foreign keys
-become the column that stands for them, in the outermost query and its set operations only; a query
-compared with a value stays a tree, of which only the literals go.
+Field's names: hardness (easy, medium, hard, extra) and the normalisation before exact set match (Yu et al.,
+EMNLP 2018). What is kept is what the official evaluator keeps: literals go everywhere but in queries inside
+FROM; DISTINCT goes, and foreign keys become the column that stands for them, in the outermost query and its
+set operations only.
 
 >>> from txt2sql.sql.spider import parse
 >>> schema = SpiderSchema({"singer": ("name", "age")})
 >>> level(parse("SELECT name FROM singer WHERE age > 20 ORDER BY age", schema))
 'medium'
->>> query = parse("SELECT DISTINCT name FROM singer WHERE age > 20", schema)
->>> normalise(query, {}).where[0].value is None
-True
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple, TypeAlias
 
@@ -92,20 +87,14 @@ class SpiderSchema:
     __slots__ = ("ids", "keys", "tables")
 
     def __init__(
-        self,
-        tables: Mapping[str, tuple[str, ...]],
-        keys: Mapping[str, str] | None = None,
+        self, tables: Mapping[str, tuple[str, ...]], keys: Mapping[str, str] | None = None
     ) -> None:
         self.tables = {
-            name.lower(): frozenset(column.lower() for column in columns)
-            for name, columns in tables.items()
+            name.lower(): frozenset(map(str.lower, columns)) for name, columns in tables.items()
         }
         self.keys = dict(keys or {})
         columns = (f"{table}.{column}" for table, own in self.tables.items() for column in own)
         self.ids = frozenset(["*", *self.tables, *columns])
-
-
-# ---------------------------------------------------------------------------------------- hardness
 
 
 LEVELS = ("easy", "medium", "hard", "extra")
@@ -113,7 +102,18 @@ LEVELS = ("easy", "medium", "hard", "extra")
 
 def level(query: Query) -> str:
     """One of LEVELS, as the official evaluator grades a gold query."""
-    clauses, nested, lists = _clauses(query), _nested(query), _lists(query)
+    conditions, connectors = _conditions(query)
+    clauses = (
+        sum(map(bool, (query.where, query.group, query.direction, query.limit)))
+        + max(len(query.tables) - 1, 0)
+        + connectors.count("or")
+        + sum(condition.operator == "like" for condition in conditions)
+    )
+    # Queries compared with, and the other side of a set operation; those in FROM do not count.
+    values = [value for each in conditions for value in (each.value, each.upper)]
+    branches = (query.intersect, query.except_, query.union)
+    nested = sum(isinstance(part, Query) for part in chain(values, branches))
+    lists = _lists(query)
     if nested == 0:
         if clauses <= 1 and lists == 0:
             return "easy"
@@ -121,42 +121,20 @@ def level(query: Query) -> str:
             return "medium"
         if (clauses <= 2 and lists > 2) or (clauses == 3 and lists <= 2):
             return "hard"
-    elif nested == 1 and clauses <= 1 and lists == 0:
-        return "hard"
-    return "extra"
+    return "hard" if nested == 1 and clauses <= 1 and lists == 0 else "extra"
 
 
-def conditions(query: Query) -> list[Condition]:
-    """Those of ON, WHERE and HAVING: what stands at the even places of the lists."""
-    listed = chain(query.on[::2], query.where[::2], query.having[::2])
-    return [condition for condition in listed if not isinstance(condition, str)]
-
-
-def connectors(query: Query) -> list[Condition | str]:
-    """What stands at the odd places: "and" and "or", unless one is missing."""
-    return [*query.on[1::2], *query.where[1::2], *query.having[1::2]]
-
-
-def _clauses(query: Query) -> int:
-    return (
-        bool(query.where)
-        + bool(query.group)
-        + bool(query.direction)
-        + query.limit
-        + max(len(query.tables) - 1, 0)
-        + connectors(query).count("or")
-        + sum(condition.operator == "like" for condition in conditions(query))
-    )
-
-
-def _nested(query: Query) -> int:
-    """Queries compared with, and the other side of a set operation; those in FROM do not count."""
-    values = [value for each in conditions(query) for value in (each.value, each.upper)]
-    branches = (query.intersect, query.except_, query.union)
-    return sum(isinstance(part, Query) for part in chain(values, branches))
+def _conditions(query: Query) -> tuple[list[Condition], list[Condition | str]]:
+    """Of ON, WHERE and HAVING: the conditions, at the even places of the lists, and what stands at the odd
+    ones, "and" and "or" unless one is missing.
+    """
+    lists = (query.on, query.where, query.having)
+    even = [each for listed in lists for each in listed[::2] if not isinstance(each, str)]
+    return even, [each for listed in lists for each in listed[1::2]]
 
 
 def _lists(query: Query) -> int:
+    """How many of these are more than one: aggregates, and what SELECT, WHERE and GROUP BY list."""
     # The official count of aggregates takes NOT, and each AND or OR in HAVING, for one.
     aggregates = chain(
         (item.aggregate for item in query.select),
@@ -166,15 +144,8 @@ def _lists(query: Query) -> int:
         (each.right.aggregate for each in query.order if each.right),
         (isinstance(each, str) or each.negated for each in query.having),
     )
-    return (
-        (sum(map(bool, aggregates)) > 1)
-        + (len(query.select) > 1)
-        + (len(query.where) > 1)
-        + (len(query.group) > 1)
-    )
-
-
-# ----------------------------------------------------------------------------------- normalisation
+    counts = (sum(map(bool, aggregates)), len(query.select), len(query.where), len(query.group))
+    return sum(count > 1 for count in counts)
 
 
 class Form(NamedTuple):
@@ -208,28 +179,13 @@ def normalise(
         tables = frozenset(query.tables)
 
     def column(given: Column) -> Column:
-        stands = keys.get(given.id)
-        if stands is not None and given.id.partition(".")[0] in tables:
-            return Column(given.aggregate, stands, False)
-        return Column(given.aggregate, given.id, False) if given.distinct else given
+        rewritten = given.id in keys and given.id.partition(".")[0] in tables
+        return Column(given.aggregate, keys[given.id] if rewritten else given.id, False)
 
     def expression(given: Expression) -> Expression:
-        left, right = column(given.left), given.right and column(given.right)
-        if left is given.left and right is given.right:
-            return given
-        return Expression(given.operator, left, right)
+        return Expression(given.operator, column(given.left), given.right and column(given.right))
 
-    def rewritten(given: Conditions) -> Conditions:
-        parts = list(_blank_conditions(given))
-        for place in range(0, len(parts), 2):
-            each = parts[place]
-            if not isinstance(each, str):
-                parts[place] = Condition(
-                    each.negated, each.operator, expression(each.expression), each.value, each.upper
-                )
-        return tuple(parts)
-
-    where = rewritten(query.where) if query.where else ()
+    where = _blank_conditions(query.where, expression)
     branches = (query.intersect, query.union, query.except_)
     return Form(
         select=tuple([Item(item.aggregate, expression(item.expression)) for item in query.select]),
@@ -237,7 +193,7 @@ def normalise(
         where=where[::2],
         connectors=frozenset(where[1::2]),
         group=tuple([column(each).id for each in query.group]),
-        having=rewritten(query.having) if query.having else (),
+        having=_blank_conditions(query.having, expression),
         order=(query.direction, tuple([expression(each) for each in query.order])),
         limit=query.limit,
         keywords=_keywords(query),
@@ -247,8 +203,10 @@ def normalise(
 
 def _keywords(query: Query) -> frozenset[str]:
     """Clauses and operators that occur in the outermost query."""
-    words = {query.direction, "order"} if query.direction else set()
-    clauses = {
+    conditions, connectors = _conditions(query)
+    occurring = {
+        query.direction: query.direction,
+        "order": query.direction,
         "where": query.where,
         "group": query.group,
         "having": query.having,
@@ -256,49 +214,38 @@ def _keywords(query: Query) -> frozenset[str]:
         "intersect": query.intersect,
         "union": query.union,
         "except": query.except_,
+        "or": "or" in connectors,
+        "not": any(condition.negated for condition in conditions),
+        "in": any(condition.operator == "in" for condition in conditions),
+        "like": any(condition.operator == "like" for condition in conditions),
     }
-    words.update([name for name, clause in clauses.items() if clause])
-    if query.on or query.where or query.having:
-        if "or" in connectors(query):
-            words.add("or")
-        for condition in conditions(query):
-            if condition.negated:
-                words.add("not")
-            if condition.operator in ("in", "like"):
-                words.add(condition.operator)
-    return frozenset(words)
+    return frozenset([word for word, there in occurring.items() if there])
 
 
-def _blank(query: Query) -> Query:
-    """The query without the literals of its conditions; queries in its FROM keep theirs."""
-    return query._replace(
-        on=_blank_conditions(query.on),
-        where=_blank_conditions(query.where),
-        having=_blank_conditions(query.having),
-        intersect=query.intersect and _blank(query.intersect),
-        union=query.union and _blank(query.union),
-        except_=query.except_ and _blank(query.except_),
+def _blank(value: Value) -> Query | None:
+    """A query without the literals of its conditions, though not of queries in its FROM; else None."""
+    if not isinstance(value, Query):
+        return None
+    return value._replace(
+        on=_blank_conditions(value.on),
+        where=_blank_conditions(value.where),
+        having=_blank_conditions(value.having),
+        intersect=_blank(value.intersect),
+        union=_blank(value.union),
+        except_=_blank(value.except_),
     )
 
 
-def _blank_conditions(given: Conditions) -> Conditions:
+def _blank_conditions(
+    given: Conditions, expression: Callable[[Expression], Expression] = lambda each: each
+) -> Conditions:
     """Only even places are conditions to the official evaluator, even where a connector is missing."""
     parts = list(given)
-    for place in range(0, len(parts), 2):
-        each = parts[place]
-        if not isinstance(each, str):
-            parts[place] = Condition(
-                each.negated,
-                each.operator,
-                each.expression,
-                _blank_value(each.value),
-                _blank_value(each.upper),
-            )
+    for place, each in enumerate(parts):
+        if place % 2 == 0 and not isinstance(each, str):
+            left, values = expression(each.expression), (_blank(each.value), _blank(each.upper))
+            parts[place] = Condition(each.negated, each.operator, left, *values)
     return tuple(parts)
-
-
-def _blank_value(value: Value) -> Query | None:
-    return _blank(value) if isinstance(value, Query) else None
 
 
 def key_map(entry: Mapping[str, Any] | None) -> dict[str, str] | None:
@@ -337,7 +284,7 @@ def group_keys(columns: Sequence[str], pairs: Iterable[tuple[int, int]]) -> dict
     for pair in pairs:
         group = next((group for group in groups if not group.isdisjoint(pair)), None)
         if group is None:
-            group = set()
-            groups.append(group)
-        group.update(pair)
+            groups.append(set(pair))
+        else:
+            group.update(pair)
     return {columns[at]: columns[min(group)] for group in groups for at in sorted(group)}

@@ -1,9 +1,7 @@
 """What a model wrote -> the SQL in it; and questions about SQL that need only its text.
 
-A completion wraps its query in fences, prose, JSON, prefixes, reasoning and explanations.
-`extract_sql` finds the first statement and cuts what follows it. A statement that is SQL but wrong
-is returned as it stands: judging it is the database's work, not this module's. Nothing here raises,
-whatever the input.
+A completion wraps its query in fences, prose, JSON, prefixes, reasoning and explanations. A statement
+that is SQL but wrong is returned as it stands. Nothing here raises, whatever the input.
 
 >>> extract_sql("Here you are:\\n```sql\\nSELECT name FROM singer;\\n```\\nThis lists the singers.")
 'SELECT name FROM singer'
@@ -19,8 +17,7 @@ from collections.abc import Iterator
 
 DECLINED = "the model found nothing in this database that answers it"
 _LONGEST = 50_000
-"""Characters of a completion that are read: far above any `max_new_tokens`, so that a runaway
-completion costs milliseconds."""
+"""Characters of a completion that are read, so that a runaway one costs milliseconds."""
 
 _THINKING = re.compile(r"<think>.*?(?:</think>|\Z)|\A.*?</think>", re.S | re.I)
 _FENCE = re.compile(r"```[ \t]*(\w*)[ \t]*\n?(.*?)(?:```|\Z)", re.S)
@@ -38,10 +35,11 @@ _AT_HEAD = re.compile(
 )
 _TOKEN = re.compile(
     r"(?P<end>;|```|<\|[^|\n]{1,40}\|>|</?(?:s|sql|answer|code|query)>)"
-    r"|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|`[^`]*`|\[[^\]]*\]|--[^\n]*|/\*.*?\*/"
-    r"|(?P<word>\w+)|(?P<space>\s+)|(?P<other>.)",
+    r"|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|`[^`]*`|\[[^\]]*\]"
+    r"|(?P<gap>--[^\n]*|/\*.*?\*/|\s+)|(?P<word>\w+)|.",
     re.S,
 )
+"""What may end a statement, quoted text, gaps with comments, words, and single characters."""
 
 
 def extract_sql(completion: str) -> str | None:
@@ -50,12 +48,8 @@ def extract_sql(completion: str) -> str | None:
     Text inside code fences comes before text outside them. A completion which holds no statement
     (a refusal, prose, a question back) gives None.
     """
-    text = _THINKING.sub("", completion[:_LONGEST])
-    for candidate in _candidates(text):
-        sql = _first_statement(candidate)
-        if sql is not None:
-            return sql
-    return None
+    candidates = _candidates(_THINKING.sub("", completion[:_LONGEST]))
+    return next(filter(None, map(_first_statement, candidates)), None)
 
 
 def declines(sql: str) -> bool:
@@ -72,15 +66,16 @@ def is_ordered(sql: str) -> bool:
     True
     """
     depth, previous = 0, ""
-    for kind, token in _tokens(sql[:_LONGEST]):
+    for match in _TOKEN.finditer(sql[:_LONGEST]):
+        kind, token = match.lastgroup, match[0].lower()
         if kind == "end":
             return False
         if token in "()":
             depth += 1 if token == "(" else -1
-        elif depth == 0 and previous == "order" and kind == "word" and token.lower() == "by":
+        elif depth == 0 and previous == "order" and kind == "word" and token == "by":
             return True
-        if kind != "space" and not _is_comment(token):
-            previous = token.lower() if kind == "word" else ""
+        if kind != "gap":
+            previous = token if kind == "word" else ""
     return False
 
 
@@ -105,23 +100,17 @@ def normalise(sql: str) -> str:
     if parsed is not None:
         return parsed
     # Folding can join a quote mark to another and so move where quotes end: until nothing changes.
-    while (folded := _folded(sql)) != sql:
-        sql = folded
-    return folded
-
-
-def _folded(sql: str) -> str:
-    """Without comments and the final `;`, white space outside quotes as one space."""
-    parts: list[str] = []
-    for kind, token in _tokens(sql):
-        gap = kind == "space" or _is_comment(token)
-        if not gap:
-            parts.append(token)
-        elif parts and parts[-1] != " ":
-            parts.append(" ")
-    while parts and parts[-1] in (" ", ";"):
-        parts.pop()
-    return "".join(parts)
+    before = ""
+    while sql != before:
+        before, parts = sql, [""]
+        for match in _TOKEN.finditer(sql):
+            part = " " if match.lastgroup == "gap" else match[0]
+            if part != " " or parts[-1] not in ("", " "):
+                parts.append(part)
+        while parts[-1] in (" ", ";"):
+            parts.pop()
+        sql = "".join(parts)
+    return sql
 
 
 def _candidates(text: str) -> Iterator[str]:
@@ -130,8 +119,8 @@ def _candidates(text: str) -> Iterator[str]:
     blocks = _FENCE.findall(text)
     for _, body in blocks:
         yield from _json_values(body)
-    yield from (body for language, body in blocks if language.lower() in ("sql", "sqlite"))
-    yield from (body for language, body in blocks if language.lower() not in ("sql", "sqlite"))
+    blocks.sort(key=lambda block: block[0].lower() not in ("sql", "sqlite"))
+    yield from (body for _, body in blocks)
     yield text
 
 
@@ -151,9 +140,8 @@ def _json_values(text: str) -> Iterator[str]:
 def _first_statement(text: str) -> str | None:
     """The first statement that opens a line or follows `SQL:`, else one in the middle of prose."""
     for match in _AT_HEAD.finditer(text):
-        quoted = text[: match.start("sql")].endswith("`") and not text[
-            : match.start("sql")
-        ].endswith("```")
+        before = text[: match.start("sql")]
+        quoted = before.endswith("`") and not before.endswith("```")
         sql, sound = _cut(text[match.start("sql") :], quoted)
         # "Select the rows you want." opens a line too: prose capitalises, SQL in doubt does not.
         if sound or not match["sql"].istitle():
@@ -172,12 +160,8 @@ def _cut(text: str, inline: bool) -> tuple[str, bool]:
     """
     if inline and (closing := text.find("`")) > 0:
         text = text[:closing]
-    position = 0
-    for kind, token in _tokens(text):
-        if kind == "end":
-            break
-        position += len(token)
-    whole = _trim(text[:position])
+    ends = (match.start() for match in _TOKEN.finditer(text) if match.lastgroup == "end")
+    whole = _trim(text[: next(ends, None)])
     if _parse(whole) is not None:
         return whole, True
     lines = whole.split("\n")
@@ -191,15 +175,6 @@ def _cut(text: str, inline: bool) -> tuple[str, bool]:
 def _trim(sql: str) -> str:
     """Without white space and comment lines at the end (the next question of a base model)."""
     return re.sub(r"(?:\s*\n[ \t]*(?:--|#)[^\n]*)+\Z", "", sql.strip()).strip()
-
-
-def _tokens(sql: str) -> Iterator[tuple[str | None, str]]:
-    """(kind, text) of each piece; quoted text and comments are one piece of kind None."""
-    return ((match.lastgroup, match[0]) for match in _TOKEN.finditer(sql))
-
-
-def _is_comment(token: str) -> bool:
-    return len(token) > 1 and token.startswith(("--", "/*"))
 
 
 def _parse(sql: str) -> str | None:
