@@ -5,11 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import signal
 import sqlite3
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from copy import deepcopy
@@ -42,34 +38,6 @@ TINY = AdaptConfig(count=60, held_out=10, steps=2, batch_tokens=512,
 
 def quiet(line: str) -> None:
     """Nothing."""
-
-
-@pytest.fixture
-def shops(tmp_path: Path) -> Database:
-    """Three tables with rows."""
-    path = tmp_path / "shops.sqlite"
-    with closing(sqlite3.connect(path)) as connection:
-        connection.executescript(
-            "CREATE TABLE town (id INTEGER PRIMARY KEY, name TEXT, people INTEGER);"
-            "CREATE TABLE shop (id INTEGER PRIMARY KEY, name TEXT, size INTEGER, opened INTEGER,"
-            " town_id INTEGER REFERENCES town (id));"
-            "CREATE TABLE sale (id INTEGER PRIMARY KEY, shop_id INTEGER REFERENCES shop (id),"
-            " amount REAL, kind TEXT);"
-        )
-        towns = ("Lisbon", "Porto", "Faro", "Braga", "Evora")
-        connection.executemany(
-            "INSERT INTO town VALUES (?, ?, ?)", [(i, t, 1000 * i) for i, t in enumerate(towns)]
-        )
-        connection.executemany(
-            "INSERT INTO shop VALUES (?, ?, ?, ?, ?)",
-            [(i, f"{towns[i % 5]} Books {i}", 10 * i, 1990 + i, i % 5) for i in range(20)],
-        )
-        connection.executemany(
-            "INSERT INTO sale VALUES (?, ?, ?, ?)",
-            [(i, i % 20, 1.5 * i, ("card", "cash")[i % 2]) for i in range(60)],
-        )
-        connection.commit()
-    return open_database(path)
 
 
 @pytest.fixture(scope="module")
@@ -408,43 +376,6 @@ def test_a_run_is_not_continued_under_other_settings(
         connection.execute("ALTER TABLE shop ADD COLUMN colour TEXT")
     with pytest.raises(ConfigError, match="schema"):
         adapt(shops, TINY, output, answering_for(output, ""), model=str(tiny_model), report=quiet)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_a_run_that_is_killed_in_every_stage_ends_like_one_that_is_not(
-    shops: Database, tiny_model: Path, tmp_path: Path
-) -> None:
-    command = [sys.executable, "-m", "txt2sql", "adapt", "--db", str(shops.path), "--json",
-               "--model", str(tiny_model), "-n", "60"]  # fmt: skip
-    for setting in ("held_out=10", "steps=6", "batch_tokens=512"):
-        command += ["--set", setting]
-    run = tmp_path / "killed"
-    for mark in (
-        "data/train.json",
-        "before.jsonl",
-        "sft/run.json",
-        "sft/checkpoints",
-        "after.jsonl",
-    ):
-        with subprocess.Popen(
-            [*command, "--output", str(run)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        ) as process:
-            while process.poll() is None and not (run / mark).exists():
-                time.sleep(0.005)
-            process.send_signal(signal.SIGKILL)
-        assert process.returncode == -signal.SIGKILL, mark
-    outs = [
-        subprocess.run([*command, "--output", str(folder)], capture_output=True, check=True).stdout
-        for folder in (run, tmp_path / "whole")
-    ]
-    one, other = map(json.loads, outs)
-    assert one["measured"] == other["measured"]
-    weights = [
-        (folder / "adapter" / "adapter_model.safetensors").read_bytes()
-        for folder in (run, tmp_path / "whole")
-    ]
-    assert weights[0] == weights[1]
 
 
 @pytest.mark.slow

@@ -154,13 +154,7 @@ class RStarOptions:
         "Of the policy.", "--learning_rate", setting="policy_training.learning_rate"
     )
     seed: int | None = option("Of questions, search and training.", setting="seed")
-    processes: int | None = option(
-        "Processes that search; on a Ray cluster, its GPUs or CPUs.", setting="rollouts.processes"
-    )
-    ray: str | None = option(
-        "Search on a Ray cluster: an address, auto, or local.",
-        setting="rollouts.ray", metavar="ADDRESS",
-    )  # fmt: skip
+    processes: int | None = option("Processes that search.", setting="rollouts.processes")
     use_wandb: bool = option(
         "Log to Weights & Biases, too; offline if need be.",
         "--use_wandb", default=False, setting="use_wandb",
@@ -287,7 +281,6 @@ def rstar(options: RStarOptions) -> None:
       txt2sql train rstar --model phi-2 --num_rounds 5 --mcts_simulations 100
       txt2sql train rstar --cot_examples 200 --set evolution.measured=100
       txt2sql train rstar --set ppm.shuffled=true --output results/rstar-shuffled
-      txt2sql train rstar --model phi-2 --ray auto
     """
     from txt2sql.cli.progress import steps
     from txt2sql.config import load

@@ -20,7 +20,7 @@ import os
 import random
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -84,9 +84,12 @@ def traces(tree: JudgedTree, example: Example, level: str, most: int) -> list[Tr
     rStar-Math ranks them, then by probability; answers that mean the same once.
     """
     by_meaning: dict[str, tuple[tuple[float, float, float], Trace]] = {}
-    for steps, qs, number in _right_paths(tree):
+    stack: list[tuple[int, tuple[str, ...], tuple[float, ...]]] = [(0, (), ())]
+    while stack:  # every visited path: (number of the node, steps, Q of each)
+        number, steps, qs = stack.pop()
         node = tree.nodes[number]
-        if node.sql is None:
+        stack += [(to, (*steps, tree.nodes[to].step), (*qs, q)) for to, n, q in node.edges if n]
+        if not node.right or not steps or node.sql is None:
             continue
         # Q of a step is the mean value of the simulations through it: a path of good Q is right for a reason.
         mean = sum(qs) / len(qs)
@@ -102,29 +105,14 @@ def traces(tree: JudgedTree, example: Example, level: str, most: int) -> list[Tr
     return [trace for _, trace in best[:most]]
 
 
-def _right_paths(tree: JudgedTree) -> Iterator[tuple[tuple[str, ...], tuple[float, ...], int]]:
-    """(steps, Q of each, number of the answer) of every visited path to a right answer."""
-    stack: list[tuple[int, tuple[str, ...], tuple[float, ...]]] = [(0, (), ())]
-    while stack:
-        number, steps, qs = stack.pop()
-        if tree.nodes[number].right and steps:
-            yield steps, qs, number
-        stack += [
-            (to, (*steps, tree.nodes[to].step), (*qs, q))
-            for to, visits, q in tree.nodes[number].edges
-            if visits
-        ]
-
-
 def bootstrap(example: Example, schema: Schema, run: Callable[[str], QueryResult], level: str) -> Trace | None:  # fmt: skip
     """A gold query cut into clauses; None where a clause does not compile, or the query fails."""
     query = normalise(example.gold_sql)
     steps = split_steps(query)
-    for count in range(1, len(steps)):
-        # Each prefix must run as a query of its own: a trace is learnt step by step.
-        if partial_fault(" ".join(steps[:count]), schema, run) is not None:
-            return None
-    if not run(query).ok:
+    # Each prefix must run as a query of its own: a trace is learnt step by step.
+    prefixes = (" ".join(steps[:count]) for count in range(1, len(steps)))
+    faults = (partial_fault(prefix, schema, run) for prefix in prefixes)
+    if any(fault is not None for fault in faults) or not run(query).ok:
         return None
     return Trace(
         example.id, example.db_id, example.question, example.evidence, query, tuple(steps), level, "gold"
@@ -167,7 +155,7 @@ def write_traces(chosen: Sequence[Trace], dataset: Dataset, folder: Path) -> Non
     part = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    rows: list[Mapping[str, str]] = [
+    rows = [
         {"db_id": t.db_id, "question": t.question, "evidence": t.evidence, "query": t.query}
         for t in chosen
     ]
@@ -175,8 +163,7 @@ def write_traces(chosen: Sequence[Trace], dataset: Dataset, folder: Path) -> Non
     lines = "".join(json.dumps(asdict(trace)) + "\n" for trace in chosen)
     write_atomically(part / "traces.jsonl", lines)
     for name in ("tables.json", "database"):
-        source = (dataset.root / name).resolve()
-        if source.exists():
+        if (source := (dataset.root / name).resolve()).exists():
             os.symlink(source, part / name)
     shutil.rmtree(folder, ignore_errors=True)
     part.rename(folder)

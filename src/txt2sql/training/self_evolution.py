@@ -32,7 +32,6 @@ from pathlib import Path
 from typing import Any
 
 from txt2sql.config import as_mapping, load
-from txt2sql.data import DATASETS
 from txt2sql.execution.execute import execute
 from txt2sql.models import torch_engine
 from txt2sql.models.adapters import Adapter
@@ -49,7 +48,7 @@ from txt2sql.training.cot_synthesis import (
     stratified,
     traces,
     write_traces,
-)
+)  # fmt: skip
 from txt2sql.training.loop import LARGE, Progress, Report, Tracker, replace_folder, silent
 from txt2sql.training.rollouts import Actor, Job, Row, batched, rollouts
 from txt2sql.training.settings import RolloutSettings, RStarConfig, SFTConfig
@@ -71,7 +70,7 @@ def evolve(config: RStarConfig, report: Report = print, progress: Progress = sil
     Raises a child of Text2SQLError for what a person can mend.
     """
     output = Path(config.output_dir).expanduser()
-    loop.prepare(config)
+    loop.prepare(config.threads)
     resolve(config.model)  # what is misspelt is told before anything is written
     run = Evolution(config, output, report, progress)
     settings = as_mapping(replace(config, **_CHANGEABLE))
@@ -112,8 +111,8 @@ class Round:
 
 
 class Evolution:
-    """One run: what each round does, in its order. All that a round needs to know of those before it is
-    read off their files, so a run that goes on does the same.
+    """What each round does, in its order. All that a round needs to know of those before it is read off
+    their files, so a run that goes on does the same.
     """
 
     def __init__(
@@ -142,6 +141,9 @@ class Evolution:
         if not (checkpoint / "trained.json").is_file():
             self.train_preference(number)
         accuracy = self.accuracy(number)
+        ever: dict[str, bool] = {}
+        for question, was_solved in self._searched(number):
+            ever[question] = ever.get(question, False) or was_solved
         before = [each.search for each in rounds_of(self.output) if each.number < number]
         row = Round(
             number=number,
@@ -150,7 +152,8 @@ class Evolution:
             traces=sum(1 for _ in read_rows(work / "traces" / "traces.jsonl")),
             **accuracy,
             **json.loads((checkpoint / "trained.json").read_text(encoding="utf-8")),
-            **self._coverage(number),
+            searched=len(ever),
+            coverage=sum(ever.values()) / len(ever),
         )
         _write_json(checkpoint / "round.json", asdict(row))
         replace_folder(checkpoint, self.output / f"round_{number}")
@@ -172,14 +175,16 @@ class Evolution:
         return self.output / f"round_{best}" if best else self.config.model
 
     def _best(self, number: int) -> int:
-        """The promoted round before `number`; 0: the base."""
         return promoted([each for each in rounds_of(self.output) if each.number < number])
 
     def plan(self, number: int) -> list[tuple[Example, int]]:
         """The questions of a round with their simulations: unsolved ones first, to at most half; then
         those that were never searched; then the others. Always the same for a run.
         """
-        evolution, failures = self.config.evolution, self._failures(number)
+        evolution = self.config.evolution
+        failures: dict[str, int] = {}  # rounds in a row that a question stayed unsolved
+        for question, was_solved in self._searched(number - 1):
+            failures[question] = 0 if was_solved else failures.get(question, 0) + 1
         order = list(self.questions.train_set)
         random.Random(f"{self.config.seed} round {number}").shuffle(order)
         count = evolution.questions_per_round or evolution.cot_examples_per_round
@@ -194,25 +199,11 @@ class Evolution:
             for each in [*hard, *new, *rest][:count]
         ]
 
-    def _failures(self, number: int) -> dict[str, int]:
-        """How many rounds in a row a question stayed unsolved, of those that were searched before."""
-        failures: dict[str, int] = {}
-        for before in range(1, number):
-            for question, was_solved in self._solved(before).items():
-                failures[question] = 0 if was_solved else failures.get(question, 0) + 1
-        return failures
-
-    def _solved(self, number: int) -> dict[str, bool]:
-        """Which questions of a round were solved."""
-        rows = read_rows(self.work(number) / "trees.jsonl")
-        return {row["question_id"]: solved(row) for row in rows}
-
-    def _coverage(self, number: int) -> dict[str, Any]:
-        ever: dict[str, bool] = {}
+    def _searched(self, number: int) -> Iterator[tuple[str, bool]]:
+        """Each question that was searched in the rounds up to this one, and whether it was solved."""
         for k in range(1, number + 1):
-            for question, was_solved in self._solved(k).items():
-                ever[question] = ever.get(question, False) or was_solved
-        return {"searched": len(ever), "coverage": sum(ever.values()) / len(ever)}
+            for row in read_rows(self.work(k) / "trees.jsonl"):
+                yield row["question_id"], solved(row)
 
     def trees(self, number: int) -> list[JudgedTree]:
         """Those of all rounds up to this one, the newest of each question."""
@@ -225,14 +216,12 @@ class Evolution:
         return list(newest.values())
 
     def grow(self, number: int) -> None:
-        """Search what is left to search of a round's questions.
-
-        Questions are always searched beside the same others, so that a run that goes on grows the same
-        trees, down to the last bit of what the model computes.
-        """
+        """Search what is left to search of a round's questions."""
         planned: dict[int, list[str]] = defaultdict(list)
         for example, simulations in self.plan(number):
             planned[simulations].append(example.id)
+        # Questions are always searched beside the same others, so that a run that goes on grows the
+        # same trees, down to the last bit of what the model computes.
         jobs = [
             Job("grow", ids, simulations)
             for simulations, questions in sorted(planned.items())
@@ -249,18 +238,10 @@ class Evolution:
         jobs = [job for job in jobs if not rows.keys() >= set(job.ids)]
         if not jobs:
             return rows
-        # Others may work in another folder, and have no TXT2SQL_DATA.
-        if isinstance(policy, Path) or ("/" in policy and Path(policy).is_dir()):
-            policy = Path(policy).resolve()
-        config, root = self.config, self.questions.dataset.root.resolve()
-        if config.dataset in DATASETS:
-            config = replace(config, data=str(root.parent))
-        else:
-            config = replace(config, dataset=str(root))
         left = sum(each not in rows for job in jobs for each in job.ids)
         right = made = 0
         with self.progress(label, left) as advance:
-            for _, new in rollouts(config, policy, jobs, self.questions):
+            for _, new in rollouts(self.config, policy, jobs, self.questions):
                 for row in new:
                     if row[key] not in rows:
                         rows[row[key]] = row
@@ -274,26 +255,21 @@ class Evolution:
         """Write the traces that a round learns from; what they are, in words."""
         evolution, dataset = self.config.evolution, self.questions.dataset
         trees = self.trees(number)
-        candidates: list[Trace] = []
+        gold = sum(tree.solved for tree in trees) < evolution.bootstrap_below * len(trees)
+        found: list[Trace] = []
+        from_gold: list[Trace | None] = []
         for tree in trees:
-            example = self.by_id[tree.question_id]
-            level = hardness_of(example, dataset.schema(example.db_id))
-            candidates += traces(tree, example, level, evolution.per_question)
-        if sum(tree.solved for tree in trees) < evolution.bootstrap_below * len(trees):
-            candidates += self._from_gold([tree for tree in trees if not tree.solved])
+            example, schema = self.by_id[tree.question_id], dataset.schema(tree.db_id)
+            level = hardness_of(example, schema)
+            found += traces(tree, example, level, evolution.per_question)
+            if gold and not tree.solved:
+                run = partial(execute, dataset.database(tree.db_id))
+                from_gold.append(bootstrap(example, schema, run, level))
+        candidates = [*found, *(trace for trace in from_gold if trace)]
         chosen = stratified(candidates, evolution.cot_examples_per_round, self.config.seed + number)
         write_traces(chosen, dataset, self.work(number) / "traces")
         own = sum(trace.source == "search" for trace in chosen)
         return f"{own} traces from search, {len(chosen) - own} from gold queries"
-
-    def _from_gold(self, trees: Sequence[JudgedTree]) -> Iterator[Trace]:
-        dataset = self.questions.dataset
-        for tree in trees:
-            example, schema = self.by_id[tree.question_id], dataset.schema(tree.db_id)
-            run = partial(execute, dataset.database(tree.db_id))
-            trace = bootstrap(example, schema, run, hardness_of(example, schema))
-            if trace is not None:
-                yield trace
 
     # ------------------------------------------------------------------- policy and preference model
 
@@ -316,20 +292,15 @@ class Evolution:
         )  # fmt: skip
         return sft.train(settings, self.report, self.progress) is not None
 
-    def better_policy(self, number: int) -> Path:
-        """The policy of a round: the fine-tuned one, or that it searched with, where that one answers
-        more of the held-out questions by itself. A base that lies in no folder is not copied.
-        """
-        before = resolve(self.policy(number)).folder
-        greedy = self.accuracy(self._best(number))["greedy"]
-        if before and self.fine_tuned(number)["greedy"] < greedy:
-            return before
-        return self.work(number) / "policy" / "model"
-
     def train_preference(self, number: int) -> None:
         """A round's policy with a preference model of all trees so far."""
         checkpoint = self.work(number) / "checkpoint"
-        replace_folder(self.better_policy(number), checkpoint, without=_OF_A_ROUND)
+        # The policy that it searched with, where that one answers more of the held-out questions by
+        # itself. A base that lies in no folder is not copied.
+        before = resolve(self.policy(number)).folder
+        worse = self.fine_tuned(number)["greedy"] < self.accuracy(self._best(number))["greedy"]
+        better = before if before and worse else self.work(number) / "policy" / "model"
+        replace_folder(better, checkpoint, without=_OF_A_ROUND)
         policy = torch_engine.load(checkpoint)
         actor = Actor(policy, None, self.questions, self.config)
 

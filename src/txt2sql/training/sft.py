@@ -12,7 +12,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,18 +31,12 @@ from txt2sql.runs import commit, versions
 from txt2sql.training import loop
 from txt2sql.training.batches import answer_loss, collate
 from txt2sql.training.data import draw_batches, open_train_sets
-from txt2sql.training.loop import LARGE, Progress, Report, silent
+from txt2sql.training.loop import LARGE, Progress, Report, Run, silent
 from txt2sql.training.plan import out_of_memory_explained
 from txt2sql.training.selection import validate
-from txt2sql.training.settings import SFTConfig, TuningConfig, run_folder
+from txt2sql.training.settings import SFTConfig, TuningConfig
 
 __all__ = ["SFTConfig", "train"]
-
-_CHANGEABLE: Mapping[str, Any] = {
-    "output": "", "data": None, "max_minutes": None, "threads": None, "log_every": 10,
-    "checkpoint_every": 100, "gradient_checkpointing": None, "use_wandb": False, "push_to_hub": "",
-}  # fmt: skip
-"""What may differ when a run goes on; noted as its default."""
 
 
 def train(
@@ -55,25 +48,21 @@ def train(
     `report` gets lines to read; `progress(label, steps)` gives a function to call after each step.
     `resume` wants a run to go on with. Raises a child of Text2SQLError for what a person can mend.
     """
-    deadline = time.monotonic() + 60 * config.max_minutes if config.max_minutes else float("inf")
-    output, settings = run_folder(config), as_mapping(replace(config, **_CHANGEABLE))
-    if not loop.resumable(config, output, settings, resume, report):
-        return output / "model"
-    if not loop.is_main_process():
-        report, progress = (lambda line: None), silent
-    loop.prepare(config)
+    run = Run(config, report, progress, resume=resume)
+    if run.finished():
+        return run.output / "model"
     loaded = load(config)
     sets = open_train_sets(config, loaded.tokenizer)
     longest = loop.longest_example(config, loaded.model.config)
-    batches = draw_batches(sets, config, longest=longest, progress=progress)
-    report(batches.describe(longest))
+    batches = draw_batches(sets, config, longest=longest, progress=run.progress)
+    run.report(batches.describe(longest))
     with loop.main_first():
-        loop.open_run_anew(output, settings, config.seed)
+        run.open()
 
     parameters = int(loaded.model.num_parameters())
-    model = adapted(loaded, config, report)
+    model = adapted(loaded, config, run.report)
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    report(f"{config.method}: {trained:,} weights are trained beside {parameters:,}")
+    run.report(f"{config.method}: {trained:,} weights are trained beside {parameters:,}")
     steps = batches.steps(config)
     every = config.measure_every or max(1, round(batches.epoch * steps / len(batches.groups)))
     facts = {"examples": batches.examples, "tokens": batches.tokens, "trained weights": trained}
@@ -81,7 +70,8 @@ def train(
 
     def save(folder: Path) -> None:
         save_model(model, loaded, folder)
-        write_card(folder, card_facts(config, loaded, {"steps": trainer.state.global_step, **facts}, scores))  # fmt: skip
+        counts = {"steps": trainer.state.global_step, **facts}
+        write_card(folder, card_facts(config, loaded, counts, scores))
 
     def accuracy() -> Mapping[str, float]:
         scores.clear()
@@ -91,24 +81,12 @@ def train(
 
     validates = any(each.validation.examples for each in sets)
     if validates and config.bits == 4 and loaded.model.device.type == "cpu":
-        validates = (
-            False  # bitsandbytes would pack the weights in a way that is not trained through
-        )
-        report("4-bit weights on a CPU are not validated: measure with txt2sql evaluate")
+        # bitsandbytes would pack the weights in a way that is not trained through.
+        validates = False
+        run.report("4-bit weights on a CPU are not validated: measure with txt2sql evaluate")
     trainer = Trainer(
         model=model,
-        args=loop.arguments(
-            transformers.TrainingArguments,
-            **loop.shared_arguments(config, output, steps, parameters),
-            per_device_train_batch_size=1,  # an item is a batch
-            gradient_accumulation_steps=config.accumulate,
-            train_sampling_strategy="sequential",  # they are shuffled already
-            remove_unused_columns=False,
-            weight_decay=config.weight_decay,
-            save_steps=config.checkpoint_every,
-            eval_strategy="steps" if validates else "no",
-            eval_steps=every,
-        ),
+        args=training_arguments(config, run, steps, parameters, every if validates else None),
         train_dataset=batches.groups,
         eval_dataset=[],  # `accuracy` has its own questions
         data_collator=partial(collate, pad=pad_id(loaded)),
@@ -116,10 +94,25 @@ def train(
         accuracy=accuracy,
     )
     with out_of_memory_explained(config, loaded.model, batches.longest):
-        return loop.run(
-            trainer, config, output, save, score="execution_accuracy/", label="fine-tune",
-            deadline=deadline, report=report, progress=progress,
-        )  # fmt: skip
+        return run.train(trainer, save, score="execution_accuracy/", label="fine-tune")
+
+
+def training_arguments(
+    config: SFTConfig, run: Run, steps: int, parameters: int, every: int | None, **own: Any
+) -> transformers.TrainingArguments:
+    """The arguments of `Trainer`; it is evaluated `every` so many steps, None: never."""
+    fixed = {
+        "per_device_train_batch_size": 1,  # an item is a batch
+        "gradient_accumulation_steps": config.accumulate,
+        "train_sampling_strategy": "sequential",  # they are shuffled already
+        "remove_unused_columns": False,
+        "weight_decay": config.weight_decay,
+        "save_steps": config.checkpoint_every,
+        "eval_strategy": "steps" if every else "no",
+        "eval_steps": every,
+    }
+    kind = transformers.TrainingArguments
+    return loop.arguments(kind, config, run.output, steps, parameters, fixed | own)
 
 
 class Trainer(transformers.Trainer):
@@ -203,12 +196,10 @@ def save_model(model: Any, loaded: LoadedModel, folder: Path) -> None:
     state = None
     if not hasattr(model, "get_base_model"):
         copies: dict[tuple[int, ...], Tensor] = {}  # tied weights stay tied
-        state = {
-            name: copies.setdefault(
-                (tensor.data_ptr(), *tensor.shape), tensor.to("cpu", torch.bfloat16)
-            )
-            for name, tensor in model.state_dict().items()
-        }
+        state = {}
+        for name, tensor in model.state_dict().items():
+            key = (tensor.data_ptr(), *tensor.shape)
+            state[name] = copies.setdefault(key, tensor.to("cpu", torch.bfloat16))
     model.save_pretrained(str(folder), state_dict=state)
     loaded.tokenizer.save_pretrained(folder)
 
@@ -237,7 +228,8 @@ def card_facts(
     method: str = "",
 ) -> Facts:
     """What the model card says of a run."""
-    questions = config.validation_questions
+    held_out = f"{config.held_out:.0%} of the training databases"
+    questions = f"the split {config.measure_split}" if config.measure_split else held_out
     return Facts(
         base=base_name(loaded.card.source),
         method=method or config.method,
