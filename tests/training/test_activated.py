@@ -17,7 +17,7 @@ from txt2sql.models.adapters import Adapter
 from txt2sql.models.export import export_onnx
 from txt2sql.runs import read_rows
 from txt2sql.training import activated
-from txt2sql.training.activated import Activated, ActivatedConfig, Group, Pair, collate, train
+from txt2sql.training.activated import Activated, ActivatedConfig, Group, collate, train
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
 FILE = Path(__file__).parents[2] / "config" / "bundled_model.yaml"
@@ -44,8 +44,9 @@ def group(model: Activated) -> Group:
         ("how many singers ?", "SELECT count(*) FROM singer"),
         ("names", "SELECT name FROM singer"),
     ]
-    made = tuple(Pair(tuple(encode(q)), (*encode(a), end)) for q, a in pairs)
-    return Group("test", tuple(encode(SCHEMA)), made)
+    prefix = list(encode(SCHEMA))
+    made = [([*prefix, *encode(q)], [*encode(a), end]) for q, a in pairs]
+    return Group("test", len(prefix), made)
 
 
 def loss(model: Activated, *groups: Group) -> float:
@@ -66,26 +67,26 @@ def test_the_loss_of_rows_together_is_that_of_each_alone(
 ) -> None:
     model = disturbed(Activated(config))
     both = group(model)
-    alone = [replace(both, pairs=(pair,)) for pair in both.pairs]
+    alone = [replace(both, pairs=[pair]) for pair in both.pairs]
     expected = loss(model, alone[0])
     assert loss(model, both) == pytest.approx(expected + loss(model, alone[1]), rel=1e-4)
     # A group that does not fit memory is cut into parts of the same loss.
     large = replace(both, pairs=both.pairs * 4)
     assert list(large.parts()) == [large]
-    tokens = sum(len(pair.question) + len(pair.answer) for pair in large.pairs)
-    monkeypatch.setattr(activated, "_SCORES", tokens * (len(large.prefix) + tokens) // 4)
+    monkeypatch.setattr(activated, "_SCORES", large.tokens * (large.shared + large.tokens) // 4)
     parts = list(large.parts())
-    assert len(parts) > 1 and sum((part.pairs for part in parts), ()) == large.pairs
+    assert len(parts) > 1 and [pair for part in parts for pair in part.pairs] == large.pairs
     assert loss(model, *parts) == pytest.approx(loss(model, large), rel=1e-5)
     # By a plain forward pass: the schema part without the adapter gives the keys and values.
     model.model.get_base_model().set_attn_implementation("sdpa")
     with torch.inference_mode(), model.model.disable_adapter():
-        past = model.model(torch.tensor([both.prefix]), use_cache=True).past_key_values
-    pair = both.pairs[0]
-    ids = torch.tensor([[*pair.question, *pair.answer]])
+        prompt, answer = both.pairs[0]
+        prefix = torch.tensor([prompt[: both.shared]])
+        past = model.model(prefix, use_cache=True).past_key_values
+    question = prompt[both.shared :]
     with torch.no_grad():
-        logits = model.model(ids, past_key_values=past).logits[0, len(pair.question) - 1 : -1]
-    plain = cross_entropy(logits, torch.tensor(pair.answer), reduction="sum")
+        logits = model.model(torch.tensor([[*question, *answer]]), past_key_values=past).logits
+    plain = cross_entropy(logits[0, len(question) - 1 : -1], torch.tensor(answer), reduction="sum")
     assert float(plain) == pytest.approx(expected, rel=1e-3)
 
 
@@ -109,13 +110,13 @@ def test_answers_are_learnt_and_the_engine_answers_as_it_was_trained(
     before = engine.identity  # type: ignore[attr-defined]
     engine.adapt([folder])  # type: ignore[attr-defined]
     assert engine.identity == before  # cached schema parts stay valid
-    for pair in both.pairs:
-        cache, seen = model.decoder._prefix(both.prefix)
-        written = (*pair.question, *pair.answer[:-1])
-        row = decoder.Row(seen, len(both.prefix), waiting=list(written))
+    for prompt, answer in both.pairs:
+        written = [*prompt, *answer[:-1]]
+        cache, seen = model.decoder._prefix(tuple(prompt[: both.shared]))
+        row = decoder.Row(seen, both.shared, waiting=written[both.shared :])
         logits = torch.from_numpy(model.decoder.step(cache, [row]).logits)
-        one = Group("test", both.prefix, (Pair(written, pair.answer[-1:]),))
-        told = cross_entropy(logits, torch.tensor(pair.answer[-1:]))
+        one = Group("test", both.shared, [(written, answer[-1:])])
+        told = cross_entropy(logits, torch.tensor(answer[-1:]))
         assert float(told) == pytest.approx(loss(model, one), abs=1e-3)
 
 

@@ -44,8 +44,8 @@ from txt2sql.models.torch_engine import additive_mask
 from txt2sql.prompts.reduce import without_copies
 from txt2sql.runs import write_atomically
 from txt2sql.sql.normal_form import canonical_sql
-from txt2sql.training import sft
-from txt2sql.training.batches import IGNORED
+from txt2sql.training import batches, sft
+from txt2sql.training.batches import Example as Pair
 from txt2sql.training.data import draw_epoch, prompter, split_examples
 from txt2sql.training.loop import Progress, Report, Run, half_precision, silent
 from txt2sql.training.settings import Final, Schedule, SFTConfig
@@ -113,30 +113,28 @@ class ActivatedConfig(SFTConfig):
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
-    """A question part and its answer as token ids."""
-
-    question: tuple[int, ...]
-    answer: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Group:
-    """Questions of one database of a data set; `prefix` are the token ids of its schema part."""
+    """Questions of one database of a data set: the first `shared` tokens of their prompts are its schema
+    part.
+    """
 
     source: str
-    prefix: tuple[int, ...]
-    pairs: tuple[Pair, ...]
+    shared: int
+    pairs: list[Pair]
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens are read after the schema part."""
+        return sum(len(prompt) + len(answer) - self.shared for prompt, answer in self.pairs)
 
     def parts(self) -> Iterator[Group]:
         """Smaller groups whose scores fit memory: a layer holds one for each token and slot."""
-        lengths = [len(pair.question) + len(pair.answer) for pair in self.pairs]
-        count = 1
-        while (tokens := sum(lengths) / count) * (len(self.prefix) + tokens) > _SCORES:
-            count += 1
-        size = -(-len(self.pairs) // count)
-        for start in range(0, len(self.pairs), size):
-            yield replace(self, pairs=self.pairs[start : start + size])
+        parts = 1
+        while self.tokens / parts * (self.shared + self.tokens / parts) > _SCORES:
+            parts += 1
+        most = -(-len(self.pairs) // parts)
+        for start in range(0, len(self.pairs), most):
+            yield replace(self, pairs=self.pairs[start : start + most])
 
 
 # ---------------------------------------------------------------------------------------------- data
@@ -152,54 +150,54 @@ class Source:
         self.prompt = prompter(
             self.dataset, decoder.count_tokens, config.evidence_dropout, config.seed
         )
-        self._pair = cache(self._make_pair)
+        self._tokens = cache(self._read)
         # (pass) -> its chunks in random order
         self.order = lru_cache(maxsize=4)(lambda turn: self.chunks(self.train_set, turn))
 
     def chunks(self, examples: Sequence[Example], turn: int = 0) -> list[tuple[Example, ...]]:
         """Examples of one database each, `group` of them, in an order that differs by `turn`."""
-        size, seed = self.config.group, f"{self.config.seed} {self.dataset.name} {turn}"
+        most, seed = self.config.group, f"{self.config.seed} {self.dataset.name} {turn}"
         by_database: dict[str, list[Example]] = {}
         for example in examples:
             by_database.setdefault(example.db_id, []).append(example)
         chunks: list[tuple[Example, ...]] = []
         for db_id, own in sorted(by_database.items()):
             order = random.Random(f"{seed} {db_id}").sample(own, len(own))
-            chunks += [tuple(order[i : i + size]) for i in range(0, len(order), size)]
+            chunks += [tuple(order[i : i + most]) for i in range(0, len(order), most)]
         random.Random(seed).shuffle(chunks)
         return chunks
 
     def groups(self, chunk: Sequence[Example]) -> Iterator[Group]:
         """Token ids of a chunk; nothing where the schema is too long to be shown whole."""
-        made = [pair for example in chunk if (pair := self._pair(example))]
-        if made and len(made[0][0]) <= self.config.max_length:
-            prefix = made[0][0]
-            pairs = tuple(pair for own, pair in made if own == prefix)
-            yield from Group(self.dataset.name, prefix, pairs).parts()
+        made = [tokens for example in chunk if (tokens := self._tokens(example))]
+        if made and made[0][1] <= self.config.max_length:
+            (prompt, _), shared = made[0]
+            prefix = prompt[:shared]
+            same = [pair for pair, own in made if own == shared and pair[0][:shared] == prefix]
+            yield from Group(self.dataset.name, shared, same).parts()
 
-    def _make_pair(self, example: Example) -> tuple[tuple[int, ...], Pair] | None:
+    def _read(self, example: Example) -> tuple[Pair, int] | None:
         schema, prompt = self.dataset.schema(example.db_id), self.prompt(example)
         if len(prompt.dropped) > len(without_copies(example.question, schema)[1]):
             return None  # it was reduced to what this question needs, and shares its schema part with none
         ids, shared = self.decoder.encode(prompt)
         vocabulary = self.decoder.vocabulary
         answer = vocabulary.encode(canonical_sql(example.gold_sql, schema))
-        pair = Pair(tuple(ids[shared:]), (*answer, vocabulary.end_ids[0]))
-        return (tuple(ids[:shared]), pair) if len(pair.answer) < 256 else None
+        return ((ids, [*answer, vocabulary.end_ids[0]]), shared) if len(answer) < 255 else None
 
 
 def draw(config: ActivatedConfig, sources: Sequence[Source], progress: Progress) -> list[Group]:
     """The groups of all epochs, or of as many as `max_steps` take, in the order of training."""
     orders = [source.order for source in sources]
-    size = len(draw_epoch(orders, config.shares, config.seed, 0))
-    visits = round(size * config.epochs)
+    epoch = len(draw_epoch(orders, config.shares, config.seed, 0))
+    visits = round(epoch * config.epochs)
     most = config.max_steps * config.accumulate if config.max_steps else None
     groups: list[Group] = []
     with progress("drawing examples", most or visits) as advance:
         for number in count():
             chosen = draw_epoch(orders, config.shares, config.seed, number)
             if most is None:
-                chosen = chosen[: max(0, visits - number * size)]
+                chosen = chosen[: max(0, visits - number * epoch)]
             before = len(groups)
             for i, chunk in chosen:
                 if most is None or len(groups) < most:
@@ -215,25 +213,21 @@ def draw(config: ActivatedConfig, sources: Sequence[Source], progress: Progress)
 
 
 def collate(groups: Sequence[Group]) -> dict[str, Any]:
-    """A group as tensors: `input_ids`, `owners` (which row a token belongs to) and `labels`, all (time,),
-    and its `prefix`. Rows stand beside each other, and only the last part of a group is padding.
+    """A group as `batches.collate` has it, its `prefix` (shared,) apart: (1, time) tokens after it, which
+    see (1, 1, time, shared + time).
     """
     (group,) = groups
-    rows = [[*pair.question, *pair.answer][:-1] for pair in group.pairs]
-    if padding := -sum(map(len, rows)) % _MULTIPLE:
-        rows.append([group.pairs[0].answer[-1]] * padding)
-    inputs = torch.tensor([token for row in rows for token in row])
-    labels = torch.full_like(inputs, IGNORED)
-    end = 0
-    for row, pair in zip(rows, group.pairs):
-        end += len(row)
-        # Labels stand one token ahead: the last token of a question predicts the first of its answer.
-        labels[end - len(pair.answer) : end] = torch.tensor(pair.answer)
+    shared = group.shared
+    width = shared + -(-group.tokens // _MULTIPLE) * _MULTIPLE
+    row = [(*pair, shared if i else 0) for i, pair in enumerate(group.pairs)]
+    inputs = batches.collate([[row]], width=width)
     return {
-        "input_ids": inputs,
-        "owners": torch.tensor([i for i, row in enumerate(rows) for _ in row]),
-        "labels": labels,
-        "prefix": torch.tensor(group.prefix),
+        "prefix": inputs["input_ids"][0, :shared],
+        "input_ids": inputs["input_ids"][:, shared:],
+        "position_ids": inputs["position_ids"][:, shared:],
+        "attention_mask": inputs["attention_mask"][:, :, shared:],
+        "logits_to_keep": inputs["logits_to_keep"] - shared,
+        "labels": inputs["labels"],
     }
 
 
@@ -316,49 +310,37 @@ class Activated:
             block.register_forward_hook(lambda *call: call[-1].detach())
 
     def loss(self, inputs: dict[str, Any]) -> tuple[Tensor, Tensor]:
-        """Of a collated group, the summed cross-entropy of its answers, and which of them (pairs,) would
-        be written whole, token by token.
-        """
-        labels, owners = inputs["labels"], inputs["owners"]
-        chosen = labels != IGNORED
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.precision == torch.bfloat16):
-            hidden = self._hidden(tuple(inputs["prefix"].tolist()), inputs["input_ids"], owners)
-            # (answer tokens, vocabulary)
-            logits = self.model.get_base_model().lm_head(hidden[chosen])
-        logits = logits.float()
-        right = torch.ones(int(owners[chosen].max()) + 1, dtype=torch.bool)
-        right[owners[chosen][logits.argmax(-1) != labels[chosen]]] = False
-        return functional.cross_entropy(logits, labels[chosen], reduction="sum"), right
+        """Of a collated group, the summed cross-entropy of its answers, and which of their tokens
+        (answer tokens,) are the likeliest.
 
-    def _hidden(self, prefix: tuple[int, ...], inputs: Tensor, owners: Tensor) -> Tensor:
-        """(time, size) of all rows, flat.
-
-        A token sees the prefix, whose keys and values are given, and its own row up to itself. So the
-        keys of a prefix stand in memory once, and no row is padded.
+        A token sees the prefix, whose keys and values are given, and its own question up to itself. So
+        the keys of a prefix stand in memory once, and no question is padded.
         """
-        stored = self._prefix_states(prefix)  # (2, layers, kv heads, time, head size)
-        states = torch.from_numpy(stored).to(self.precision)
+        labels = inputs["labels"][0]
+        # (2, layers, kv heads, time, head size)
+        states = torch.from_numpy(self._prefix_states(tuple(inputs["prefix"].tolist())))
         past = DynamicCache()
         for layer in range(states.shape[1]):
-            past.update(states[0, layer][None], states[1, layer][None], layer)
-        time = len(inputs)
-        steps = torch.arange(time)
-        first = torch.searchsorted(owners, owners)  # where the row of each token begins
-        # (time, time), block-diagonal and causal; all of the prefix is seen, so it needs no mask of its own.
-        own = (owners[:, None] == owners[None]) & (steps[:, None] >= steps[None])
-        seen = torch.cat([torch.ones(time, len(prefix), dtype=torch.bool), own], 1)
-        positions = len(prefix) + steps - first
-        return self._read(inputs, seen, past, positions[None]).last_hidden_state[0]  # type: ignore[no-any-return]
+            keys, values = states[:, layer, None].to(self.precision)
+            past.update(keys, values, layer)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.precision == torch.bfloat16):
+            hidden = self._run(
+                inputs["input_ids"], inputs["attention_mask"], past, inputs["position_ids"]
+            )
+            # (answer tokens, vocabulary)
+            logits = self.model.get_base_model().lm_head(hidden[0, inputs["logits_to_keep"]])
+        logits = logits.float()
+        return functional.cross_entropy(logits, labels, reduction="sum"), logits.argmax(
+            -1
+        ) == labels
 
-    def _read(self, inputs: Tensor, seen: Tensor, past: Any, positions: Tensor | None) -> Any:
-        """The base over tokens (time,) that see slots (time, slots); `past` is extended by them."""
-        return self.model.get_base_model().model(
-            input_ids=inputs[None],
-            attention_mask=additive_mask(seen, self.precision)[None, None],
-            past_key_values=past,
-            position_ids=positions,
-            use_cache=True,
-        )
+    def _run(self, ids: Tensor, seen: Tensor, past: Any, positions: Tensor | None = None) -> Any:
+        """Hidden states of tokens (1, time) that see (1, 1, time, slots); `past` is extended by them."""
+        output = self.model.get_base_model().model(
+            input_ids=ids, attention_mask=additive_mask(seen, self.precision),
+            past_key_values=past, position_ids=positions, use_cache=True,
+        )  # fmt: skip
+        return output.last_hidden_state
 
     def _prefix_states(self, ids: tuple[int, ...]) -> Array:
         """The base's keys and values of a schema part, as `Decoder.prefix_states` gives them."""
@@ -369,9 +351,9 @@ class Activated:
             past = DynamicCache()
             with torch.inference_mode(), self.model.disable_adapter():
                 for start in range(0, len(ids), _CHUNK):
-                    part = torch.tensor(ids[start : start + _CHUNK])
-                    slots = torch.arange(start + len(part))
-                    self._read(part, slots[start:, None] >= slots[None], past, None)
+                    part = torch.tensor([ids[start : start + _CHUNK]])
+                    slots = torch.arange(start + part.shape[1])
+                    self._run(part, (slots[start:, None] >= slots)[None, None], past)
             whole: list[Any] = list(past.layers)
             layers = [(layer.keys[0], layer.values[0]) for layer in whole]
             states = torch.stack([torch.stack(part) for part in zip(*layers, strict=True)])
@@ -385,15 +367,15 @@ class Activated:
         """
         sums: dict[str, Array] = {}
         for group in groups:
-            inputs = collate([group])
-            loss, right = self.loss(inputs)
-            tokens = int((inputs["labels"] != IGNORED).sum())
-            new = np.array([float(loss), tokens, int(right.sum()), len(group.pairs)])
+            loss, hits = self.loss(collate([group]))
+            answers = hits.split([len(answer) for _, answer in group.pairs])
+            whole = sum(bool(answer.all()) for answer in answers)
+            new = np.array([float(loss), len(hits), whole, len(answers)])
             sums[group.source] = sums.get(group.source, 0) + new
         numbers = {}
-        for name, (loss, tokens, right, pairs) in sums.items():
-            numbers[f"held_out_loss/{name}"] = round(loss / tokens, 4)
-            numbers[f"held_out_accuracy/{name}"] = round(right / pairs, 3)
+        for name, (total, tokens, right, asked) in sums.items():
+            numbers[f"held_out_loss/{name}"] = round(total / tokens, 4)
+            numbers[f"held_out_accuracy/{name}"] = round(right / asked, 3)
         return numbers
 
 

@@ -210,7 +210,7 @@ class Run(transformers.TrainerCallback):
     ) -> None:  # fmt: skip
         self.config, self.output = config, run_folder(config)
         self.deadline = time.monotonic() + 60 * (config.max_minutes or float("inf"))
-        free = {
+        free: dict[str, Any] = {
             each.name: each.default
             for each in fields(config)
             if each.name in _CHANGEABLE.union(changeable)

@@ -98,7 +98,7 @@ class Actor:
         """The result of an answer to learn from."""
         return execute(self.dataset.database(db_id), sql, _LIMITS)
 
-    def right(self, example: Example, sql: str) -> bool:
+    def right(self, example: Example, sql: str | None) -> bool:
         """The one judge's verdict."""
         database = self.dataset.database(example.db_id)
         return self.judge(example, Prediction(example.id, sql), database).correct

@@ -120,6 +120,8 @@ class Trainer(transformers.Trainer):
 
     def __init__(self, *, accuracy: Any = dict, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        # Labels stand where they are predicted, so that all of them count.
+        self._loss_shifts_labels = False
         self.accuracy = accuracy
         self.rate = (time.monotonic(), 0)
 
