@@ -9,12 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from tests.training import methods
 from torch.nn.functional import cross_entropy
 
 from txt2sql.config import load
 from txt2sql.models import decoder
-from txt2sql.models.adapters import Adapter
-from txt2sql.models.export import export_onnx
 from txt2sql.runs import read_rows
 from txt2sql.training import activated
 from txt2sql.training.activated import Activated, ActivatedConfig, Group, collate, train
@@ -27,14 +26,11 @@ WEIGHTS = "adapter_model.safetensors"
 
 @pytest.fixture
 def config(tiny_lm: Callable[..., Path], tmp_path: Path, tiny_spider: Path) -> ActivatedConfig:
-    folder = tiny_lm("qwen2", chat=True)
-    engine = export_onnx(folder, tmp_path / "engine", bits=32)
-    return ActivatedConfig(
-        model=str(folder), engine=str(engine), output=str(tmp_path / "run"), shares=None,
-        datasets=(str(tiny_spider),), adapter=Adapter(r=4, alpha=8, dropout=0.0), bf16=False,
-        learning_rate=5e-3, max_steps=6, group=3, accumulate=2, measured=4, measure_every=3,
-        checkpoint_every=2, threads=1, held_out=0.2,
+    made: ActivatedConfig = methods.config(
+        "activated", tmp_path / "run", tiny_spider, tiny_lm("qwen2", chat=True), measured=4,
+        measure_every=3,
     )  # fmt: skip
+    return made
 
 
 def group(model: Activated) -> Group:

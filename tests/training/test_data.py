@@ -12,8 +12,14 @@ from transformers import AutoTokenizer
 from txt2sql.data import open_dataset
 from txt2sql.errors import ConfigError
 from txt2sql.models import torch_engine
-from txt2sql.training.data import Batches, TrainSet, draw_batches, open_train_sets
-from txt2sql.training.selection import ValidationSet, is_held_out
+from txt2sql.training.data import (
+    Batches,
+    TrainSet,
+    ValidationSet,
+    draw_batches,
+    is_held_out,
+    open_train_sets,
+)
 from txt2sql.training.settings import SFTConfig
 
 

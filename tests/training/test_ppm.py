@@ -170,4 +170,3 @@ def test_a_folder_with_a_preference_model_is_searched_with_it(
     monkeypatch.setattr(generator, "folder", tmp_path)
     found = searching(direct, SearchOptions())
     assert isinstance(found, SearchPredictor)
-    assert found.scored and found.options.vote.preference == 2.0

@@ -17,13 +17,6 @@ ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "config" / "accelerate" / "ddp.yaml"
 
 
-def test_accelerate_reads_the_config() -> None:
-    from accelerate.commands.config.config_args import load_config_from_file
-
-    config = load_config_from_file(str(CONFIG))
-    assert (config.distributed_type, config.num_processes) == ("MULTI_GPU", 2)
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_two_processes_learn_what_one_does(

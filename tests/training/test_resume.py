@@ -10,79 +10,27 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from tests.training.methods import quiet, rows, rstar, train, weights
 
-from txt2sql.config import load
 from txt2sql.errors import ConfigError
 from txt2sql.execution.database import Database
-from txt2sql.models.adapters import Adapter
-from txt2sql.models.export import export_onnx
-from txt2sql.runs import read_rows
-from txt2sql.training import activated, grpo, sft
-from txt2sql.training.activated import ActivatedConfig
 from txt2sql.training.loop import newest_checkpoint
 from txt2sql.training.self_evolution import evolve
-from txt2sql.training.settings import GRPOConfig, RStarConfig, SFTConfig
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")
 ROOT = Path(__file__).parents[2]
-Train = Callable[..., Path | None]
-LORA = Adapter(r=4, alpha=16, dropout=0.1)
-COMMON: dict[str, Any] = {
-    "held_out": 0.2, "measured": 0, "epochs": 1, "learning_rate": 1e-2, "log_every": 1, "threads": 1,
-    "bf16": False, "max_steps": 6, "patience": None,
-}  # fmt: skip
-
-
-def train(method: str, output: Path, data: Path, model: Path, **changes: Any) -> Path | None:
-    """One of the methods in `output`; `report` hears its lines."""
-    given = {key: changes.pop(key) for key in ("report", "resume") if key in changes}
-    report = given.pop("report", lambda line: None)
-    common = {"model": str(model), "output": str(output), "datasets": (str(data),), **COMMON}
-    if method == "grpo":
-        config = GRPOConfig(
-            **{**common, "adapter": Adapter(r=4, alpha=16, dropout=0.0), "group": 4, "prompts": 4,
-               "max_new_tokens": 8, "filter_samples": 0, "save_every": 2,
-               "rewards": {"execution": 0.9, "executes": 0.1}, **changes},
-        )  # fmt: skip
-        return grpo.train(config, report, **given)
-    if method == "activated":
-        engine = output.parent / "engine"
-        if not engine.exists():
-            export_onnx(model, engine, bits=32)
-        own = ActivatedConfig(
-            **{**common, "engine": str(engine), "adapter": Adapter(r=4, alpha=8, dropout=0.0),
-               "shares": None, "group": 3, "accumulate": 2, "checkpoint_every": 2, **changes},
-        )  # fmt: skip
-        return activated.train(own, report)
-    adapters = {"lora": LORA, "dora": replace(LORA, dora=True), "full": None}
-    tuning = SFTConfig(
-        **{**common, "adapter": adapters[method], "batch_tokens": 2048, "checkpoint_every": 2,
-           **changes},
-    )  # fmt: skip
-    return sft.train(tuning, report, **given)
-
-
-def rows(run: Path) -> list[dict[str, Any]]:
-    """What was logged, without the times."""
-    return [
-        {k: v for k, v in row.items() if "time" not in k and "second" not in k}
-        for row in read_rows(run / "metrics.jsonl")
-    ]
 
 
 def same(one: Path, other: Path) -> None:
     """Two finished runs have the same logs and weights."""
     assert rows(one) == rows(other)
-    first, second = (
-        load_file(next((run / "model").glob("*model.safetensors"))) for run in (one, other)
-    )
+    first, second = weights(one), weights(other)
     assert first.keys() == second.keys()
     assert all(torch.equal(first[name], second[name]) for name in first)
 
@@ -163,7 +111,7 @@ def test_a_killed_run_goes_on_to_the_same_adapter(
     model = tiny_lm("qwen2", chat=method == "activated")
     changes = {"max_steps": 12, "measured": 2}
     call = (
-        "from pathlib import Path; from tests.training.test_resume import train;"
+        "from pathlib import Path; from tests.training.methods import train;"
         f"train({method!r}, Path({str(tmp_path / 'cut')!r}), Path({str(tiny_spider)!r}), "
         f"Path({str(model)!r}), **{changes!r})"
     )
@@ -173,20 +121,6 @@ def test_a_killed_run_goes_on_to_the_same_adapter(
     same(tmp_path / "cut", tmp_path / "whole")
 
 
-def rstar(output: Path, data: Path, model: Path, *changes: str) -> RStarConfig:
-    """Two rounds of self-evolution, as small as they get."""
-    return load(
-        RStarConfig,
-        None,
-        [
-            f"model={model}", f"dataset={data}", f"output_dir={output}", "evolution.num_rounds=2",
-            "evolution.cot_examples_per_round=4", "evolution.held_out=0.2", "evolution.measured=2",
-            "evolution.together=2", "mcts.num_simulations=2", "policy_training.epochs=1",
-            "steps.width=2", "steps.max_new_tokens=12", "threads=1", *changes,
-        ],
-    )  # fmt: skip
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_self_evolution_that_is_killed_anywhere_goes_on(
@@ -194,7 +128,8 @@ def test_self_evolution_that_is_killed_anywhere_goes_on(
 ) -> None:
     arguments = (tmp_path / "cut", tiny_spider, tiny_lm())
     call = (
-        "from pathlib import Path; from tests.training.test_resume import evolve, rstar;"
+        "from pathlib import Path; from txt2sql.training.self_evolution import evolve;"
+        "from tests.training.methods import rstar;"
         f"evolve(rstar(*map(Path, {tuple(map(str, arguments))!r})), lambda line: None)"
     )
     marks = (
@@ -205,7 +140,7 @@ def test_self_evolution_that_is_killed_anywhere_goes_on(
         "2/held_out.jsonl",
     )
     killed(call, tmp_path / "cut", tuple(f"rounds/{mark}" for mark in marks))
-    evolve(rstar(tmp_path / "whole", *arguments[1:]), lambda line: None)
+    evolve(rstar(tmp_path / "whole", *arguments[1:]), quiet)
     for number in (1, 2):
         for file in (f"rounds/{number}/trees.jsonl", f"round_{number}/round.json"):
             one, other = ((tmp_path / name / file).read_text() for name in ("cut", "whole"))

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable
 from dataclasses import replace
+from multiprocessing import active_children
 from pathlib import Path
-from threading import Event, Thread
+from threading import Thread
 
 import pytest
-from tests.training.test_resume import rstar
-from tests.training.test_self_evolution import made, quiet
+from tests.training.methods import quiet, rstar
+from tests.training.test_self_evolution import made
 
 from txt2sql.errors import ConfigError, ModelError
 from txt2sql.training.cot_synthesis import open_questions
@@ -73,45 +71,17 @@ def test_processes_grow_the_same_trees(
     assert grown(settings, jobs, processes=2) == expected
 
 
-def _descendants(parent: int) -> Iterator[tuple[int, str]]:
-    """(process, command line) of all processes below one."""
-    for entry in Path("/proc").iterdir():
-        try:
-            status = (entry / "stat").read_text().rsplit(")", 1)[1].split()
-            if entry.name.isdigit() and int(status[1]) == parent:
-                yield int(entry.name), (entry / "cmdline").read_text().replace("\0", " ")
-                yield from _descendants(int(entry.name))
-        except (OSError, IndexError):
-            continue
-
-
-@contextmanager
-def killing(title: str) -> Iterator[None]:
-    """Within it, a process of this one is killed as soon as its command line has the title."""
-    over = Event()
-
-    def watch() -> None:
-        while not over.wait(0.05):
-            for process, command in _descendants(os.getpid()):
-                if title in command:
-                    os.kill(process, signal.SIGKILL)
-                    return
-
-    watching = Thread(target=watch, daemon=True)
-    watching.start()
-    try:
-        yield
-    finally:
-        over.set()
-        watching.join()
-
-
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
 def test_a_process_that_dies_ends_the_run_with_a_sentence(
     settings: RStarConfig, jobs: list[Job]
 ) -> None:
-    with killing("multiprocessing.spawn"), pytest.raises(ModelError, match="too little memory"):
+    def kill() -> None:
+        while not (children := active_children()):
+            time.sleep(0.05)
+        children[0].kill()
+
+    Thread(target=kill, daemon=True).start()
+    with pytest.raises(ModelError, match="too little memory"):
         grown(settings, jobs, processes=2)
 
 

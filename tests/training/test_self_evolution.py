@@ -9,10 +9,11 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from safetensors.torch import load_file
-from tests.training.test_resume import rstar
+from tests.training.methods import quiet, rstar
 
 import txt2sql.training
 from txt2sql.config import load
@@ -22,15 +23,11 @@ from txt2sql.runs import read_rows
 from txt2sql.search.mcts import Settings
 from txt2sql.training import settings as training_settings
 from txt2sql.training.cot_synthesis import open_questions
-from txt2sql.training.selection import is_held_out
-from txt2sql.training.self_evolution import Evolution, Round, evolve, promoted, rounds_of, table
+from txt2sql.training.data import is_held_out
+from txt2sql.training.self_evolution import Evolution, evolve, promoted, rounds_of, table
 from txt2sql.training.settings import RStarConfig
 
 FILE = Path(__file__).parents[2] / "config" / "rstar_config.yaml"
-
-
-def quiet(line: str) -> None:
-    """Nothing."""
 
 
 class Stopped(Exception):
@@ -54,7 +51,7 @@ def stopping(after: int) -> Callable[..., object]:
     return progress
 
 
-def made(output: Path) -> tuple[list[Round], list[dict[str, object]]]:
+def made(output: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     trees = [row for k in (1, 2) for row in read_rows(output / "rounds" / str(k) / "trees.jsonl")]
     return rounds_of(output), trees
 
@@ -74,7 +71,7 @@ def test_each_round_is_whole_and_a_run_that_ended_early_goes_on(
     assert evolve(settings, quiet) == tmp_path / "round_1"
     assert list(read_rows(tmp_path / "rounds" / "1" / "trees.jsonl"))[: len(searched)] == searched
     [found] = rounds_of(tmp_path)
-    assert found.traces > 0 and found.n == 2 and found.searched == 4
+    assert found["traces"] > 0 and found["n"] == 2 and found["searched"] == 4
     assert load_weights(tmp_path / "round_1").model
     kept = read_rows(tmp_path / "rounds" / "1" / "traces" / "traces.jsonl")
     assert not [row for row in kept if is_held_out(row["db_id"], 0.2)]
@@ -92,14 +89,16 @@ def test_a_policy_that_fine_tuning_made_worse_is_not_kept(
     monkeypatch.setattr(Evolution, "fine_tuned", lambda *_: {"greedy": -0.5})
     evolve(settings, quiet)
     [found] = rounds_of(tmp_path)
-    assert found.fine_tuned == -0.5
+    assert found["fine_tuned"] == -0.5
     kept, before, tuned = (
         load_file(folder / "model.safetensors")
         for folder in (tmp_path / "round_1", base, tmp_path / "rounds/1/policy/model")
     )
     assert all((kept[name] == before[name]).all() for name in kept)
     assert any((kept[name] != tuned[name]).any() for name in kept)
-    assert json.loads((tmp_path / "round_1" / "trained.json").read_text())["pairs"] == found.pairs
+    assert (
+        json.loads((tmp_path / "round_1" / "trained.json").read_text())["pairs"] == found["pairs"]
+    )
 
 
 def test_the_door_opens_the_training_split_only(tmp_path: Path, tiny_spider: Path) -> None:
@@ -159,11 +158,15 @@ def test_the_file_holds_the_defaults() -> None:
 
 
 def test_only_a_better_round_is_searched_with() -> None:
-    row = Round(1, 0.5, 0.6, 0.8, 10, 4, 0.7, 1.0, 8, 0.5, 3, True, 0.4)
-    worse = dataclasses.replace(row, number=2, search=0.5, promoted=False, ppm_accuracy=None)
+    row = {
+        "number": 1, "greedy": 0.5, "search": 0.6, "oracle": 0.8, "n": 10, "pairs": 4,
+        "ppm_accuracy": 0.7, "vote": 1.0, "searched": 8, "coverage": 0.5, "traces": 3,
+        "promoted": True, "fine_tuned": 0.4,
+    }  # fmt: skip
+    worse = {**row, "number": 2, "search": 0.5, "promoted": False, "ppm_accuracy": None}
     assert promoted([]) == 0
     assert promoted([row, worse]) == 1
-    assert promoted([row, worse, dataclasses.replace(row, number=3)]) == 3
+    assert promoted([row, worse, {**row, "number": 3}]) == 3
     shown = table([row, worse], {"greedy": 0.4, "search": 0.5, "oracle": 0.6, "n": 10})
     assert "| base |  | 40.0% | 50.0% | 60.0% | 10 |" in shown
     assert "| 1 | 40.0% | 50.0% | 60.0% | 80.0% | 10 | 4 | 70.0% | 50.0% of 8 | 3 | yes |" in shown

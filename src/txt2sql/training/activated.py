@@ -19,7 +19,6 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
-from itertools import count
 from math import ceil
 from pathlib import Path
 from types import MethodType
@@ -46,7 +45,7 @@ from txt2sql.runs import write_atomically
 from txt2sql.sql.normal_form import canonical_sql
 from txt2sql.training import batches, sft
 from txt2sql.training.batches import Example as Pair
-from txt2sql.training.data import draw_epoch, prompter, split_examples
+from txt2sql.training.data import epochs_of, prompter, split_examples
 from txt2sql.training.loop import Progress, Report, Run, half_precision, silent
 from txt2sql.training.settings import Final, Schedule, SFTConfig
 from txt2sql.types import Example
@@ -54,10 +53,8 @@ from txt2sql.types import Example
 Array = np.ndarray[Any, Any]
 _MULTIPLE = 64
 """Tokens of a group are padded to a multiple of this: oneDNN compiles its kernels for every length anew."""
-_SCORES = 1_200_000
-"""Attention scores of a head that a step holds for its backward pass, at most."""
-_CHUNK = 1024
-"""Tokens of a schema part that are read together."""
+_SCORES = 1_200_000  # attention scores of a head that a step holds for its backward pass, at most
+_CHUNK = 1024  # tokens of a schema part that are read together
 _WEIGHTS = "adapter_model.safetensors"
 LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
@@ -68,10 +65,8 @@ class ActivatedConfig(SFTConfig):
     stand for. `accumulate` counts groups, `max_length` tokens of a schema part.
     """
 
-    engine: str = ""
-    """Folder of the same base as it was exported: it computes the schema parts."""
-    start: str | None = None
-    """Folder of an adapter of the same rank to start from; None: a new one."""
+    engine: str = ""  # folder of the same base as it was exported: it computes the schema parts
+    start: str | None = None  # folder of an adapter of the same rank to start from
     datasets: tuple[str, ...] = ("spider", "spider_syn", "cosql", "bird_train", "wikisql")
     shares: tuple[float, ...] | None = (0.34, 0.14, 0.14, 0.3, 0.08)  # of the groups of an epoch
     held_out: float = 0.06
@@ -84,10 +79,8 @@ class ActivatedConfig(SFTConfig):
     """Share of the trained weights in the adapter that is saved; the rest is what `start` had (WiSE-FT,
     Wortsman et al. 2022)."""
     schedule: Schedule = "constant"
-    cooldown: float = 0.0
-    """Share of the steps, at the end, over which the learning rate falls to zero."""
-    group: int = 12
-    """Examples of one database that are read together; fewer where they would not fit memory."""
+    cooldown: float = 0.0  # share of the steps, at the end, with a learning rate that falls to 0
+    group: int = 12  # examples of one database that are read together, where they fit memory
     accumulate: int = 4
     max_steps: int | None = 1000
     max_length: int = 4096
@@ -188,28 +181,21 @@ class Source:
 
 def draw(config: ActivatedConfig, sources: Sequence[Source], progress: Progress) -> list[Group]:
     """The groups of all epochs, or of as many as `max_steps` take, in the order of training."""
-    orders = [source.order for source in sources]
-    epoch = len(draw_epoch(orders, config.shares, config.seed, 0))
-    visits = round(epoch * config.epochs)
-    most = config.max_steps * config.accumulate if config.max_steps else None
+    most = (config.max_steps or 0) * config.accumulate
     groups: list[Group] = []
-    with progress("drawing examples", most or visits) as advance:
-        for number in count():
-            chosen = draw_epoch(orders, config.shares, config.seed, number)
-            if most is None:
-                chosen = chosen[: max(0, visits - number * epoch)]
+    epochs = epochs_of(config, [each.order for each in sources], lambda: len(groups) >= most)
+    with progress("drawing examples", most) as advance:
+        for chosen in epochs:
             before = len(groups)
             for i, chunk in chosen:
-                if most is None or len(groups) < most:
-                    new = list(sources[i].groups(chunk))
-                    groups += new
-                    for _ in new:
-                        advance("")
+                for group in sources[i].groups(chunk) if not most or len(groups) < most else ():
+                    groups.append(group)
+                    advance("")
             if len(groups) == before:
                 break
     if not groups:
         raise ConfigError(f"every schema has more than {config.max_length} tokens; set max_length higher")  # fmt: skip
-    return groups[:most]
+    return groups[: most or None]
 
 
 def collate(groups: Sequence[Group]) -> dict[str, Any]:

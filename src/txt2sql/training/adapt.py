@@ -83,7 +83,16 @@ def adapt(
         raise DatabaseError(f"'{database.path}' holds no tables; give a database that has some")
     # What is wrong with the pairs is told before a run is begun with them.
     pairs, left_out = read_given(given, database, report) if given else ([], [])
-    run = open_run(output, _settings(config, schema, model, pairs), config.seed)
+    texts = json.dumps([[pair.question, pair.sql] for pair in pairs]).encode()
+    # What decides a run's pairs, answers and adapter.
+    settings = {
+        **as_mapping(config),
+        "model": model,
+        "weights": adapters.weights_mark(model),
+        "schema": adapters.fingerprint(schema),
+        "pairs": hashlib.sha256(texts).hexdigest()[:16] if pairs else "",
+    }
+    run = open_run(output, settings, config.seed)
     adaptation = Adaptation(run, database, schema, config, model, report, progress)
     adaptation.prepare(pairs)
     before = adaptation.validate("before", lambda: predictor_of(model))
@@ -92,20 +101,6 @@ def adapt(
         return None
     after = adaptation.validate("after", lambda: predictor_of(adapter))
     return adaptation.conclude(before, after, adapter, left_out, force)
-
-
-def _settings(
-    config: AdaptConfig, schema: Schema, model: str, given: Sequence[Pair]
-) -> dict[str, Any]:
-    """What a run goes on under: what decides its pairs, answers and adapter."""
-    pairs = json.dumps([[pair.question, pair.sql] for pair in given]).encode()
-    return {
-        **as_mapping(config),
-        "model": model,
-        "weights": adapters.weights_mark(model),
-        "schema": adapters.fingerprint(schema),
-        "pairs": hashlib.sha256(pairs).hexdigest()[:16] if given else "",
-    }
 
 
 class Adaptation:

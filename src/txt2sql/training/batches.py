@@ -49,7 +49,19 @@ def pack(examples: Sequence[Example], width: int, least: int = LEAST) -> list[li
     """Examples that begin alike share their prefix; these trees stand in rows of at most `width`, the
     longest first, each where it still fits.
     """
-    trees = [part for prefix, run in _runs(examples, least) for part in _parts(prefix, run, width)]
+    trees: list[list[Placed]] = []
+    for prefix, run in _runs(examples, least):
+        trees, left = [*trees, []], width
+        for prompt, answer in run:
+            needed = len(prompt) + len(answer) - prefix
+            if (
+                trees[-1] and needed > left
+            ):  # cut where a row is full, each part with the prefix anew
+                trees.append([])
+            if not trees[-1]:
+                left = width - prefix
+            trees[-1].append((prompt, answer, prefix if trees[-1] else 0))
+            left -= needed
     rows: list[list[Placed]] = []
     room: list[int] = []
     for tree in sorted(trees, key=size, reverse=True):
@@ -88,21 +100,6 @@ def _runs(examples: Sequence[Example], least: int) -> Iterator[tuple[int, list[E
         run, prefix = [example], 0
     if run:
         yield prefix, run
-
-
-def _parts(prefix: int, run: Sequence[Example], width: int) -> Iterator[list[Placed]]:
-    """The trees of a run, cut where a row is full, each with the prefix anew."""
-    tree: list[Placed] = []
-    room = 0
-    for prompt, answer in run:
-        needed = len(prompt) + len(answer) - prefix
-        if not tree or needed > room:
-            if tree:
-                yield tree
-            tree, room = [], width - prefix
-        tree.append((prompt, answer, prefix if tree else 0))
-        room -= needed
-    yield tree
 
 
 def collate(groups: Sequence[Group], pad: int = 0, width: int = 0) -> dict[str, Any]:

@@ -12,25 +12,31 @@ from __future__ import annotations
 
 import random
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from itertools import count
 from math import ceil
 from typing import Any, TypeVar
 
+import torch
+
 from txt2sql.data import Dataset, open_dataset
 from txt2sql.data.gold import stands_alone, with_gold
 from txt2sql.errors import ConfigError
-from txt2sql.evaluation.evaluate import draw
+from txt2sql.evaluation.evaluate import draw, evaluate
+from txt2sql.evaluation.metrics.execution_accuracy import ExecutionAccuracy
+from txt2sql.evaluation.mode import Judging
+from txt2sql.evaluation.statistics import Estimate
 from txt2sql.execution.values import open_value_index
+from txt2sql.models.decoder import Decoder
+from txt2sql.models.predictor import DirectPredictor
 from txt2sql.models.tokenizer import input_text
 from txt2sql.prompts import render
 from txt2sql.sql.normal_form import canonical_sql
 from txt2sql.training import batches
 from txt2sql.training.batches import Group
 from txt2sql.training.loop import Progress, process_count, silent
-from txt2sql.training.selection import ValidationSet, is_held_out
 from txt2sql.training.settings import SFTConfig, TuningConfig
 from txt2sql.types import Example, Prompt
 
@@ -38,6 +44,41 @@ T = TypeVar("T")
 _POOL, _WIDTH = 4096, 2048
 """Examples that are packed together, and tokens of a row: of more examples, more share a schema. Attention
 takes time by the square of the width."""
+
+
+def is_held_out(db_id: str, share: float) -> bool:
+    """Whether a training database measures progress instead of being trained on."""
+    return random.Random(f"held out {db_id}").random() < share
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationSet:
+    """Questions of one data set that measure progress."""
+
+    dataset: Dataset
+    examples: Sequence[Example]
+
+    def predictor(self, decoder: Decoder) -> DirectPredictor:
+        """What answers its questions, as in inference."""
+        index = lru_cache(maxsize=8)(lambda db_id: open_value_index(self.dataset.database(db_id)))
+        return DirectPredictor(
+            decoder, self.dataset.schema, lambda example: index(example.db_id).match(example.question)
+        )  # fmt: skip
+
+
+def validate(decoder: Decoder, sets: Sequence[ValidationSet]) -> dict[str, Estimate]:
+    """Execution accuracy by data set, greedy and constrained by the grammar. Leaves torch's random state
+    alone.
+    """
+    judge = ExecutionAccuracy(Judging(both=False))
+    with torch.random.fork_rng():
+        return {
+            each.dataset.name: evaluate(
+                each.examples, each.predictor(decoder), [judge], each.dataset.database
+            ).metrics[judge.name]
+            for each in sets
+            if each.examples
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,27 +197,31 @@ def token_count(tokenizer: Any, text: str) -> int:
     return len(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
 
 
-def draw_epoch(
-    passes: Sequence[Callable[[int], Sequence[T]]],
-    shares: Sequence[float] | None,
-    seed: int,
-    number: int,
-) -> list[tuple[int, T]]:
-    """(data set, item) of an epoch: the first data set whole, the others by their share.
+def epochs_of(
+    config: SFTConfig, passes: Sequence[Callable[[int], Sequence[T]]], enough: Callable[[], bool]
+) -> Iterator[list[tuple[int, T]]]:
+    """(data set, item) of each epoch, the last one cut; with `max_steps` until there are `enough`.
 
-    `passes` give, for each data set, its items in the order of one pass; an epoch goes on where the one
-    before ended, so every item is seen before one is seen again.
+    `passes` give, for each data set, its items in the order of one pass. An epoch has the first data set
+    whole and the others by their shares, each going on where the epoch before ended.
     """
-    first = len(passes[0](0))
-    chosen: list[tuple[int, T]] = []
-    for i, order in enumerate(passes):
-        size = len(order(0))
-        wanted = size if shares is None else max(1, round(first * shares[i] / shares[0]))
-        for visit in range(number * wanted, (number + 1) * wanted):
-            turn, place = divmod(visit, size)
-            chosen.append((i, order(turn)[place]))
-    random.Random(f"{seed} epoch {number}").shuffle(chosen)
-    return chosen
+    sizes = [len(order(0)) for order in passes]
+    shares = config.shares
+    wanted = sizes
+    if shares is not None:
+        wanted = [max(1, round(sizes[0] * share / shares[0])) for share in shares]
+    left = round(sum(wanted) * config.epochs)
+    for number in count():
+        if left <= 0 if config.max_steps is None else enough():
+            return
+        chosen: list[tuple[int, T]] = []
+        for i, order in enumerate(passes):
+            for visit in range(number * wanted[i], (number + 1) * wanted[i]):
+                turn, place = divmod(visit, sizes[i])
+                chosen.append((i, order(turn)[place]))
+        random.Random(f"{config.seed} epoch {number}").shuffle(chosen)
+        yield chosen if config.max_steps else chosen[:left]
+        left -= len(chosen)
 
 
 def draw_batches(
@@ -192,19 +237,13 @@ def draw_batches(
 
         return order
 
-    orders = [passes(each) for each in sets]
-    size = len(draw_epoch(orders, config.shares, config.seed, 0))
-    visits = round(size * config.epochs)
-    most = config.max_steps * config.accumulate * process_count() if config.max_steps else None
+    most = (config.max_steps or 0) * config.accumulate * process_count()
     groups: list[Group] = []
     first = too_long = 0
+    epochs = epochs_of(config, [passes(each) for each in sets], lambda: len(groups) >= most)
+    visits = round(sum(each.size for each in sets) * config.epochs)
     with progress("drawing examples", visits) as advance:
-        for number in count():
-            chosen = draw_epoch(orders, config.shares, config.seed, number)
-            if most is None:
-                chosen = chosen[: max(0, visits - number * size)]
-            if not chosen or (most is not None and len(groups) >= most):
-                break
+        for number, chosen in enumerate(epochs):
             epoch: list[Group] = []
             for start in range(0, len(chosen), _POOL):
                 examples = []

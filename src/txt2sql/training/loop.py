@@ -23,8 +23,8 @@ import socket
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
@@ -33,6 +33,7 @@ from typing import Any, TypeVar
 import torch
 import transformers
 from torch import distributed
+from transformers.integrations import TensorBoardCallback, WandbCallback
 
 from txt2sql.config import as_mapping
 from txt2sql.errors import ConfigError
@@ -83,14 +84,9 @@ def is_main_process() -> bool:
     return process_count() == 1 or bool(_processes().is_main_process)
 
 
-@contextmanager
-def main_first() -> Iterator[None]:
+def main_first() -> AbstractContextManager[Any]:
     """The main process goes through the block, then the others."""
-    if process_count() == 1:
-        yield
-        return
-    with _processes().main_process_first():
-        yield
+    return nullcontext() if process_count() == 1 else _processes().main_process_first()
 
 
 def _processes() -> Any:
@@ -226,7 +222,6 @@ class Run(transformers.TrainerCallback):
         self.advance: Callable[[str], None] = lambda note: None
         self.terminated = self.interrupted = False
         self.note = ""
-        self.tracker: Tracker | None = None
         prepare(config.threads)
 
     def open(self) -> None:
@@ -270,8 +265,14 @@ class Run(transformers.TrainerCallback):
         step, steps = _step(checkpoint), trainer.args.max_steps
         if checkpoint:
             self.report(f"going on at step {step}")
+        if is_main_process():
+            forget_rows(output / "metrics.jsonl", step)
+            for board in _boards(self.config, output, step):
+                trainer.add_callback(board)
         with self.progress(label, steps - step) as self.advance, self._listening():
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        if self.config.use_wandb and is_main_process():
+            importlib.import_module("wandb").finish()
         if self.interrupted:
             self.report(f"stopped at step {trainer.state.global_step} of {steps}; run it again to go on")  # fmt: skip
             return None
@@ -289,20 +290,14 @@ class Run(transformers.TrainerCallback):
                 write_atomically(output / "finished.json", "{}\n")
         return folder
 
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Open the logs at the step the run goes on from."""
-        if state.is_world_process_zero:
-            settings = {"model": self.config.model, "datasets": list(self.config.datasets)}
-            self.tracker = Tracker(
-                self.output, settings, state.global_step, use_wandb=self.config.use_wandb
-            )
+    # What transformers.TrainerCallback asks for.
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         """One row of numbers."""
         numbers = {name: v for name, v in (logs or {}).items() if isinstance(v, (int, float))}
-        if self.tracker is None or "train_runtime" in numbers:
+        if not state.is_world_process_zero or "train_runtime" in numbers:
             return
-        self.tracker.log({"step": state.global_step, **numbers})
+        append_row(self.output / "metrics.jsonl", {"step": state.global_step, **numbers})
         names = dict.fromkeys([*_SHOWN, *(n for n in numbers if n.startswith(self.score))])
         words = [f"{name} {numbers[name]:.4g}" for name in names if name in numbers]
         self.report("  ".join([f"step {state.global_step}", *words]))
@@ -350,11 +345,6 @@ class Run(transformers.TrainerCallback):
         elif stop:
             self.interrupted = control.should_save = control.should_training_stop = True
 
-    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Write out the logs."""
-        if self.tracker is not None:
-            self.tracker.close()
-
     @contextmanager
     def _listening(self) -> Iterator[None]:
         """While it lasts, SIGTERM ends the run after the step under way, with a checkpoint."""
@@ -375,62 +365,38 @@ class Run(transformers.TrainerCallback):
 # ---------------------------------------------------------------------------------------------- logs
 
 
-class Tracker:
-    """Writes rows of numbers: metrics.jsonl always, TensorBoard where it is installed, W&B when asked.
-
-    A run that goes on from `step` forgets what it logged after that.
-    """
-
-    def __init__(
-        self, output: Path, config: Mapping[str, Any], step: int, *, use_wandb: bool = False
-    ) -> None:
-        self.file = output / "metrics.jsonl"
-        output.mkdir(parents=True, exist_ok=True)
-        rows = list(read_rows(self.file))
-        kept = [row for row in rows if row["step"] <= step]
-        if len(kept) < len(rows):
-            write_atomically(self.file, "".join(json.dumps(row) + "\n" for row in kept))
-        self._board: Any = None
-        if importlib.util.find_spec("tensorboard") is not None:
-            with warnings.catch_warnings():
-                warnings.simplefilter(
-                    "ignore"
-                )  # its imports warn of things that are its own business
-                module: Any = importlib.import_module("torch.utils.tensorboard")
-            self._board = module.SummaryWriter(str(output / "tensorboard"), purge_step=step + 1)
-        self._wandb = _wandb(output, config) if use_wandb else None
-
-    def log(self, row: Mapping[str, float]) -> None:
-        """One row; `step` is its place."""
-        append_row(self.file, row)
-        numbers = {name: value for name, value in row.items() if name != "step"}
-        if self._board is not None:
-            for name, value in numbers.items():
-                self._board.add_scalar(name, value, int(row["step"]))
-        if self._wandb is not None:
-            self._wandb.log(numbers, step=int(row["step"]))
-
-    def close(self) -> None:
-        """Write out what is buffered."""
-        if self._board is not None:
-            self._board.close()
-        if self._wandb is not None:
-            self._wandb.finish()
+def forget_rows(file: Path, step: int) -> None:
+    """Keep the rows of a log up to a step: a run that goes on from it logs the others again."""
+    rows = list(read_rows(file))
+    kept = [row for row in rows if row["step"] <= step]
+    if len(kept) < len(rows):
+        write_atomically(file, "".join(json.dumps(row) + "\n" for row in kept))
 
 
-def _wandb(output: Path, config: Mapping[str, Any]) -> Any:
-    try:
-        wandb: Any = importlib.import_module("wandb")
-    except ImportError:
-        raise ConfigError(
-            "use_wandb needs Weights & Biases; pip install 'txt2sql[wandb]', or leave it out"
-        ) from None
-    mode = os.environ.get("WANDB_MODE", "online")
-    if "WANDB_MODE" not in os.environ:
+def _boards(config: TuningConfig, output: Path, step: int) -> list[transformers.TrainerCallback]:
+    """What logs to TensorBoard, where it is installed, and to W&B, when asked."""
+    boards: list[transformers.TrainerCallback] = []
+    if importlib.util.find_spec("tensorboard") is not None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # its imports warn of things that are its own business
+            module: Any = importlib.import_module("torch.utils.tensorboard")
+        writer = module.SummaryWriter(str(output / "tensorboard"), purge_step=step + 1)
+        boards.append(TensorBoardCallback(writer))
+    if config.use_wandb:
         try:
-            socket.create_connection(("api.wandb.ai", 443), timeout=3).close()
-        except OSError:  # kept in the run's folder, from where `wandb sync` uploads it
-            mode = "offline"
-    # One id per folder, so that a run that goes on is one run there, too.
-    return wandb.init(project="txt2sql", name=output.name, id=f"txt2sql-{output.name}", mode=mode,
-                      dir=str(output), config=dict(config), resume="allow")  # fmt: skip
+            wandb: Any = importlib.import_module("wandb")
+        except ImportError:
+            raise ConfigError(
+                "use_wandb needs Weights & Biases; pip install 'txt2sql[wandb]', or leave it out"
+            ) from None
+        mode = os.environ.get("WANDB_MODE", "online")
+        if "WANDB_MODE" not in os.environ:
+            try:
+                socket.create_connection(("api.wandb.ai", 443), timeout=3).close()
+            except OSError:  # kept in the run's folder, from where `wandb sync` uploads it
+                mode = "offline"
+        # One id per folder, so that a run that goes on is one run there, too.
+        wandb.init(project="txt2sql", name=output.name, id=f"txt2sql-{output.name}", mode=mode,
+                   dir=str(output), config=as_mapping(config), resume="allow")  # fmt: skip
+        boards.append(WandbCallback())
+    return boards

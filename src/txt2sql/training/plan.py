@@ -27,7 +27,7 @@ from txt2sql.models.adapters import Adapter, attach
 from txt2sql.models.catalog import resolve
 from txt2sql.models.weights import load_tokenizer
 from txt2sql.training import loop
-from txt2sql.training.data import Batches, draw_batches, open_train_sets
+from txt2sql.training.data import draw_batches, open_train_sets
 from txt2sql.training.loop import LARGE, Progress, checkpoints_gradients, silent
 from txt2sql.training.settings import SFTConfig, run_folder
 
@@ -67,7 +67,14 @@ def plan(config: SFTConfig, progress: Progress = silent) -> Plan:
         sets, config, longest=loop.longest_example(config, shape), progress=progress
     )
     parameters, trained = count_parameters(shape, config.adapter)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device, half = "cuda" if torch.cuda.is_available() else "cpu", loop.half_precision(config.bf16)
+    # Forwards and backwards through every weight but the embeddings, gradients of what is trained, the
+    # output layer on answers; attention between tokens is left out.
+    table = int(shape.vocab_size * shape.hidden_size)
+    inner = parameters - table * (1 if shape.tie_word_embeddings else 2)
+    passes = 6 if checkpoints_gradients(config, parameters) else 4
+    operations = (passes * inner + 2.0 * trained) * batches.tokens
+    operations += 4.0 * table * batches.answer_tokens
     facts = {
         "method": config.method,
         "model": resolve(config.model).name,
@@ -84,7 +91,7 @@ def plan(config: SFTConfig, progress: Progress = silent) -> Plan:
         "parameters": parameters,
         "trained": trained,
         "device": device,
-        "seconds": _seconds(config, shape, parameters, trained, batches, device),
+        "seconds": operations / (_UTILISATION * _speed(device, half is not None)),
     }
     memory = estimate(
         shape,
@@ -127,20 +134,9 @@ def out_of_memory_explained(config: SFTConfig, model: Any, longest: int) -> Iter
         ) from error
 
 
-def _seconds(
-    config: SFTConfig, shape: Any, parameters: int, trained: int, batches: Batches, device: str
-) -> float:
-    """Of all steps: forwards and backwards through every weight but the embeddings, gradients of what is
-    trained, the output layer on answers; attention between tokens is left out.
-    """
-    table = int(shape.vocab_size * shape.hidden_size)
-    inner = parameters - table * (1 if shape.tie_word_embeddings else 2)
-    passes = 6 if checkpoints_gradients(config, parameters) else 4
-    operations = (passes * inner + 2.0 * trained) * batches.tokens
-    operations += 4.0 * table * batches.answer_tokens
-    # The speed of this machine: a large matrix product, the best of a few.
+def _speed(device: str, half: bool) -> float:
+    """Operations per second in a large matrix product, the best of a few."""
     size = 8192 if device == "cuda" else 1024
-    half = loop.half_precision(config.bf16) is not None
     a = torch.ones(size, size, device=device, dtype=torch.bfloat16 if half else torch.float32)
     best = float("inf")
     for _ in range(8):
@@ -149,7 +145,7 @@ def _seconds(
         if device == "cuda":
             torch.cuda.synchronize()
         best = min(best, time.perf_counter() - start)
-    return operations * best / (_UTILISATION * 2 * size**3)
+    return 2 * size**3 / best
 
 
 def count_parameters(config: PreTrainedConfig, adapter: Adapter | None) -> tuple[int, int]:

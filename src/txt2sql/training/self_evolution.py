@@ -26,12 +26,12 @@ import random
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from txt2sql.config import as_mapping, load
+from txt2sql.config import as_mapping
 from txt2sql.execution.execute import execute
 from txt2sql.models import torch_engine
 from txt2sql.models.adapters import Adapter
@@ -39,28 +39,40 @@ from txt2sql.models.catalog import resolve
 from txt2sql.models.ppm import FACTS, WEIGHTS, save_preference
 from txt2sql.models.weights import load_weights
 from txt2sql.runs import append_row, open_run, read_rows, write_atomically
+from txt2sql.training import cot_synthesis as cot
 from txt2sql.training import loop, ppm, sft
-from txt2sql.training.cot_synthesis import (
-    Trace,
-    bootstrap,
-    hardness_of,
-    open_questions,
-    stratified,
-    traces,
-    write_traces,
-)  # fmt: skip
-from txt2sql.training.loop import LARGE, Progress, Report, Tracker, replace_folder, silent
+from txt2sql.training.loop import LARGE, Progress, Report, forget_rows, replace_folder, silent
 from txt2sql.training.rollouts import Actor, Job, Row, batched, rollouts
 from txt2sql.training.settings import RolloutSettings, RStarConfig, SFTConfig
 from txt2sql.training.trees import JudgedTree, from_row, solved
 from txt2sql.types import Example, Prompt
 
-_OF_A_ROUND = (FACTS, WEIGHTS, "round.json", "trained.json")
-"""What lies in a round's folder beside its policy."""
+_OF_A_ROUND = (FACTS, WEIGHTS, "round.json", "trained.json")  # beside its policy
 _CHANGEABLE: Mapping[str, Any] = {
     "output_dir": "", "data": None, "threads": None, "use_wandb": False,
     "rollouts": RolloutSettings(),
 }  # fmt: skip
+
+
+_COLUMNS = {
+    "round": "{number}",
+    "fine-tuned greedy EX": "{fine_tuned:.1%}",
+    "greedy EX": "{greedy:.1%}",
+    "search EX": "{search:.1%}",
+    "oracle": "{oracle:.1%}",
+    "n": "{n}",
+    "pairs": "{pairs:,}",
+    "PPM accuracy": "{ppm}",
+    "coverage": "{coverage:.1%} of {searched:,}",
+    "traces": "{traces:,}",
+    "promoted": "{yes}",
+}
+"""Of the table of rounds. Accuracies are of `n` questions on training databases that are held out. `oracle`
+is how often any answer of the tree is right, a bound and no result; `fine_tuned` is the greedy one of the
+policy that the round has trained: where it is lower than that of the policy before, that one stays.
+`coverage` is the share of the `searched` training questions that were ever solved; `ppm_accuracy` that of
+pairs put in order, on databases that the preference model was not trained on.
+"""
 
 
 def evolve(config: RStarConfig, report: Report = print, progress: Progress = silent) -> Path | None:
@@ -85,31 +97,6 @@ def evolve(config: RStarConfig, report: Report = print, progress: Progress = sil
     return output / f"round_{best}"
 
 
-@dataclass(frozen=True, slots=True)
-class Round:
-    """One round. Accuracies are of `n` questions on training databases that are held out; `oracle` is
-    how often any answer of the tree is right, a bound and no result; `fine_tuned` is the greedy one of
-    the policy that the round has trained: where it is lower than that of the policy before, that one
-    stays. `coverage` is the share of the `searched` training questions that were ever solved;
-    `ppm_accuracy` that of pairs put in order, on databases that the preference model was not trained on;
-    `vote` its weight in the final choice.
-    """
-
-    number: int
-    greedy: float
-    search: float
-    oracle: float
-    n: int
-    pairs: int
-    ppm_accuracy: float | None
-    vote: float
-    searched: int
-    coverage: float
-    traces: int
-    promoted: bool
-    fine_tuned: float
-
-
 class Evolution:
     """What each round does, in its order. All that a round needs to know of those before it is read off
     their files, so a run that goes on does the same.
@@ -120,7 +107,7 @@ class Evolution:
     ) -> None:
         self.config, self.output = config, output
         self.report, self.progress = report, progress
-        self.questions = open_questions(config)
+        self.questions = cot.open_questions(config)
         self.by_id = {example.id: example for example in self.questions.train_set}
         self.started, self.done = time.monotonic(), 0
 
@@ -144,25 +131,25 @@ class Evolution:
         ever: dict[str, bool] = {}
         for question, was_solved in self._searched(number):
             ever[question] = ever.get(question, False) or was_solved
-        before = [each.search for each in rounds_of(self.output) if each.number < number]
-        row = Round(
-            number=number,
-            promoted=accuracy["search"] > max([self.accuracy(0)["search"], *before]),
-            fine_tuned=self.fine_tuned(number)["greedy"],
-            traces=sum(1 for _ in read_rows(work / "traces" / "traces.jsonl")),
+        before = [row["search"] for row in rounds_of(self.output, number)]
+        row = {
+            "number": number,
+            "promoted": accuracy["search"] > max([self.accuracy(0)["search"], *before]),
+            "fine_tuned": self.fine_tuned(number)["greedy"],
+            "traces": sum(1 for _ in read_rows(work / "traces" / "traces.jsonl")),
             **accuracy,
             **json.loads((checkpoint / "trained.json").read_text(encoding="utf-8")),
-            searched=len(ever),
-            coverage=sum(ever.values()) / len(ever),
-        )
-        _write_json(checkpoint / "round.json", asdict(row))
+            "searched": len(ever),
+            "coverage": sum(ever.values()) / len(ever),
+        }
+        _write_json(checkpoint / "round.json", row)
         replace_folder(checkpoint, self.output / f"round_{number}")
         self.done += 1
         left = (time.monotonic() - self.started) / self.done / 60
         left *= self.config.evolution.num_rounds - number
         self.report(
-            f"round {number} of {self.config.evolution.num_rounds}: greedy {row.greedy:.1%}, "
-            f"search {row.search:.1%} of {row.n}{', promoted' if row.promoted else ''}; "
+            f"round {number} of {self.config.evolution.num_rounds}: greedy {row['greedy']:.1%}, "
+            f"search {row['search']:.1%} of {row['n']}{', promoted' if row['promoted'] else ''}; "
             f"about {left:.0f} minutes left"
         )
         return True
@@ -175,7 +162,7 @@ class Evolution:
         return self.output / f"round_{best}" if best else self.config.model
 
     def _best(self, number: int) -> int:
-        return promoted([each for each in rounds_of(self.output) if each.number < number])
+        return promoted(rounds_of(self.output, number))
 
     def plan(self, number: int) -> list[tuple[Example, int]]:
         """The questions of a round with their simulations: unsolved ones first, to at most half; then
@@ -256,18 +243,20 @@ class Evolution:
         evolution, dataset = self.config.evolution, self.questions.dataset
         trees = self.trees(number)
         gold = sum(tree.solved for tree in trees) < evolution.bootstrap_below * len(trees)
-        found: list[Trace] = []
-        from_gold: list[Trace | None] = []
+        found: list[cot.Trace] = []
+        from_gold: list[cot.Trace | None] = []
         for tree in trees:
             example, schema = self.by_id[tree.question_id], dataset.schema(tree.db_id)
-            level = hardness_of(example, schema)
-            found += traces(tree, example, level, evolution.per_question)
+            level = cot.hardness_of(example, schema)
+            found += cot.traces(tree, example, level, evolution.per_question)
             if gold and not tree.solved:
                 run = partial(execute, dataset.database(tree.db_id))
-                from_gold.append(bootstrap(example, schema, run, level))
+                from_gold.append(cot.bootstrap(example, schema, run, level))
         candidates = [*found, *(trace for trace in from_gold if trace)]
-        chosen = stratified(candidates, evolution.cot_examples_per_round, self.config.seed + number)
-        write_traces(chosen, dataset, self.work(number) / "traces")
+        chosen = cot.stratified(
+            candidates, evolution.cot_examples_per_round, self.config.seed + number
+        )
+        cot.write_traces(chosen, dataset, self.work(number) / "traces")
         own = sum(trace.source == "search" for trace in chosen)
         return f"{own} traces from search, {len(chosen) - own} from gold queries"
 
@@ -289,6 +278,7 @@ class Evolution:
             learning_rate=training.learning_rate, batch_tokens=training.batch_tokens,
             accumulate=training.accumulate, max_length=training.max_length,
             adapter=None if whole else Adapter(), final="last", threads=self.config.threads,
+            use_wandb=self.config.use_wandb,
         )  # fmt: skip
         return sft.train(settings, self.report, self.progress) is not None
 
@@ -347,45 +337,35 @@ class Evolution:
 
     def log(self, number: int) -> None:
         """Bring the table and the logs up to date with a round that is done."""
-        rows = [each for each in rounds_of(self.output) if each.number <= number]
+        rows = rounds_of(self.output, number + 1)
         write_atomically(self.output / "rounds.md", table(rows, self.accuracy(0)))
-        tracker = Tracker(
-            self.output, as_mapping(self.config), number - 1, use_wandb=self.config.use_wandb
-        )
-        numbers = {k: float(v) for k, v in asdict(rows[-1]).items() if isinstance(v, (int, float))}
-        del numbers["number"]
-        tracker.log({"step": number, **numbers})
-        tracker.close()
+        forget_rows(self.output / "metrics.jsonl", number - 1)
+        numbers = {k: float(v) for k, v in rows[-1].items() if v is not None and k != "number"}
+        append_row(self.output / "metrics.jsonl", {"step": number, **numbers})
 
 
 def _write_json(file: Path, facts: Mapping[str, Any]) -> None:
     write_atomically(file, json.dumps(facts, indent=1) + "\n")
 
 
-def rounds_of(output: Path) -> list[Round]:
-    """The rounds of a run that are done, in order."""
+def rounds_of(output: Path, before: int = 2**31) -> list[dict[str, Any]]:
+    """The rounds of a run that are done, in order: what _COLUMNS says."""
     files = sorted(output.glob("round_*/round.json"), key=lambda f: int(f.parent.name[6:]))
-    # JSON is YAML, so that the one reader of settings checks these, too.
-    return [load(Round, file) for file in files]
+    rows = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    return [row for row in rows if row["number"] < before]
 
 
-def promoted(rounds: Sequence[Round]) -> int:
+def promoted(rounds: Sequence[Mapping[str, Any]]) -> int:
     """The number of the round to search with: the last that was better than all before it; 0: none."""
-    return max((each.number for each in rounds if each.promoted), default=0)
+    return max((row["number"] for row in rounds if row["promoted"]), default=0)
 
 
-def table(rounds: Sequence[Round], base: Mapping[str, Any]) -> str:
+def table(rounds: Sequence[Mapping[str, Any]], base: Mapping[str, Any]) -> str:
     """Markdown: a line for each round, the base model first."""
-    names = ("round", "fine-tuned greedy EX", "greedy EX", "search EX", "oracle", "n", "pairs",
-             "PPM accuracy", "coverage", "traces", "promoted")  # fmt: skip
     shares = [f"{base[key]:.1%}" for key in ("greedy", "search", "oracle")]
-    lines = [names, ("---",) * len(names), ("base", "", *shares, str(base["n"]), *[""] * 5)]
-    for each in rounds:
-        accuracy = "" if each.ppm_accuracy is None else f"{each.ppm_accuracy:.1%}"
-        lines.append((
-            str(each.number), f"{each.fine_tuned:.1%}", f"{each.greedy:.1%}", f"{each.search:.1%}",
-            f"{each.oracle:.1%}", str(each.n), f"{each.pairs:,}", accuracy,
-            f"{each.coverage:.1%} of {each.searched:,}", f"{each.traces:,}",
-            "yes" if each.promoted else "",
-        ))  # fmt: skip
+    lines = [[*_COLUMNS], ["---"] * len(_COLUMNS), ["base", "", *shares, str(base["n"]), *[""] * 5]]
+    for row in rounds:
+        ppm = "" if row["ppm_accuracy"] is None else f"{row['ppm_accuracy']:.1%}"
+        words = {**row, "ppm": ppm, "yes": "yes" if row["promoted"] else ""}
+        lines.append([text.format(**words) for text in _COLUMNS.values()])
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)

@@ -10,30 +10,29 @@ PosixPath('results/lora-bundled/model')
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
+from peft.helpers import DoraCaching
 from torch import Tensor
 
 from txt2sql.config import as_mapping
 from txt2sql.evaluation.statistics import Estimate
 from txt2sql.models.adapters import attach, base_name
 from txt2sql.models.card import Facts, Result, write_card
-from txt2sql.models.decoder import Decoder
 from txt2sql.models.torch_engine import decoder_of
 from txt2sql.models.weights import LoadedModel, choose_dtype, load_weights
 from txt2sql.runs import commit, versions
 from txt2sql.training import loop
 from txt2sql.training.batches import answer_loss, collate
-from txt2sql.training.data import draw_batches, open_train_sets
+from txt2sql.training.data import draw_batches, open_train_sets, validate
 from txt2sql.training.loop import LARGE, Progress, Report, Run, silent
 from txt2sql.training.plan import out_of_memory_explained
-from txt2sql.training.selection import validate
 from txt2sql.training.settings import SFTConfig, TuningConfig
 
 __all__ = ["SFTConfig", "train"]
@@ -60,7 +59,12 @@ def train(
         run.open()
 
     parameters = int(loaded.model.num_parameters())
-    model = adapted(loaded, config, run.report)
+    model: Any = loaded.model
+    model.set_attn_implementation("sdpa")
+    if config.adapter is not None:
+        torch.manual_seed(config.seed)
+        model = attach(model, config.adapter, report=run.report)
+        model.peft_config["default"].base_model_name_or_path = base_name(loaded.card.source)
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     run.report(f"{config.method}: {trained:,} weights are trained beside {parameters:,}")
     steps = batches.steps(config)
@@ -75,8 +79,11 @@ def train(
 
     def accuracy() -> Mapping[str, float]:
         scores.clear()
-        with in_place(model, loaded) as decoder:
-            scores.update(validate(decoder, [each.validation for each in sets]))
+        model.eval()
+        # Else every token computes DoRA's norms of all weights anew.
+        with DoraCaching() if config.adapter else nullcontext():
+            scores.update(validate(decoder_of(loaded), [each.validation for each in sets]))
+        model.train()
         return {f"execution_accuracy/{name}": each.mean for name, each in scores.items()}
 
     validates = any(each.validation.examples for each in sets)
@@ -89,7 +96,8 @@ def train(
         args=training_arguments(config, run, steps, parameters, every if validates else None),
         train_dataset=batches.groups,
         eval_dataset=[],  # `accuracy` has its own questions
-        data_collator=partial(collate, pad=pad_id(loaded)),
+        # What fills a batch is never attended to, so any token will do.
+        data_collator=partial(collate, pad=loaded.tokenizer.pad_token_id or 0),
         compute_loss_func=answer_loss,
         accuracy=accuracy,
     )
@@ -123,7 +131,7 @@ class Trainer(transformers.Trainer):
         # Labels stand where they are predicted, so that all of them count.
         self._loss_shifts_labels = False
         self.accuracy = accuracy
-        self.rate = (time.monotonic(), 0)
+        self.since, self.tokens = time.monotonic(), 0
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """The numbers, in the main process alone; for all, where a process holds its part of the run."""
@@ -137,25 +145,22 @@ class Trainer(transformers.Trainer):
         self.control = self.callback_handler.on_evaluate(
             self.args, self.state, self.control, metrics
         )
-        since, tokens = self.rate
-        self.rate = since + time.monotonic() - start, tokens  # the speed is of training alone
+        self.since += time.monotonic() - start  # the speed is of training alone
         return metrics
 
     def training_step(
         self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any
     ) -> Tensor:
         """One batch, whose tokens are counted."""
-        since, tokens = self.rate
-        self.rate = since, tokens + inputs["input_ids"].numel()
+        self.tokens += inputs["input_ids"].numel()
         return super().training_step(model, inputs, *args, **kwargs)
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
         """Logs, with the tokens read in a second, padding among them."""
         if "loss" in logs:
-            since, tokens = self.rate
             now = time.monotonic()
-            logs["tokens_per_second"] = round(tokens / max(now - since, 1e-9))
-            self.rate = now, 0
+            logs["tokens_per_second"] = round(self.tokens / max(now - self.since, 1e-9))
+            self.since, self.tokens = now, 0
         super().log(logs, *args, **kwargs)
 
 
@@ -176,23 +181,6 @@ def load(config: TuningConfig) -> LoadedModel:
     return loaded
 
 
-def adapted(loaded: LoadedModel, config: TuningConfig, report: Report) -> Any:
-    """The model as it is trained: with a new adapter, or whole."""
-    loaded.model.set_attn_implementation("sdpa")
-    if config.adapter is None:
-        return loaded.model
-    torch.manual_seed(config.seed)
-    model = attach(loaded.model, config.adapter, report=report)
-    model.peft_config["default"].base_model_name_or_path = base_name(loaded.card.source)
-    return model
-
-
-def pad_id(loaded: LoadedModel) -> int:
-    """The token that fills a batch; it is never attended to, so any will do."""
-    pad = loaded.tokenizer.pad_token_id
-    return int(loaded.tokenizer.eos_token_id if pad is None else pad)
-
-
 def save_model(model: Any, loaded: LoadedModel, folder: Path) -> None:
     """The adapter, or the model in half precision, with its tokenizer."""
     state = None
@@ -204,22 +192,6 @@ def save_model(model: Any, loaded: LoadedModel, folder: Path) -> None:
             state[name] = copies.setdefault(key, tensor.to("cpu", torch.bfloat16))
     model.save_pretrained(str(folder), state_dict=state)
     loaded.tokenizer.save_pretrained(folder)
-
-
-@contextmanager
-def in_place(model: Any, loaded: LoadedModel) -> Iterator[Decoder]:
-    """A generator over the model in memory, which is then trained on."""
-    caching: Any = nullcontext()
-    if hasattr(model, "get_base_model"):
-        from peft.helpers import DoraCaching
-
-        caching = DoraCaching()  # else every token computes the norms of all weights anew
-    model.eval()
-    try:
-        with caching:
-            yield decoder_of(loaded)
-    finally:
-        model.train()
 
 
 def card_facts(
