@@ -130,9 +130,6 @@ class Group:
             yield replace(self, pairs=self.pairs[start : start + most])
 
 
-# ---------------------------------------------------------------------------------------------- data
-
-
 class Source:
     """The questions of one data set, as groups of token ids."""
 
@@ -140,9 +137,8 @@ class Source:
         self.config, self.decoder = config, decoder
         self.dataset = open_dataset(name, config.data_root)
         self.train_set, self.held_out = split_examples(config, self.dataset, first)
-        self.prompt = prompter(
-            self.dataset, decoder.count_tokens, config.evidence_dropout, config.seed
-        )
+        dropout, seed = config.evidence_dropout, config.seed
+        self.prompt = prompter(self.dataset, decoder.count_tokens, dropout, seed)
         self._tokens = cache(self._read)
         # (pass) -> its chunks in random order
         self.order = lru_cache(maxsize=4)(lambda turn: self.chunks(self.train_set, turn))
@@ -215,9 +211,6 @@ def collate(groups: Sequence[Group]) -> dict[str, Any]:
         "logits_to_keep": inputs["logits_to_keep"] - shared,
         "labels": inputs["labels"],
     }
-
-
-# --------------------------------------------------------------------------------------------- model
 
 
 def _fused(self: Any, x: Tensor) -> Tensor:
@@ -359,9 +352,9 @@ class Activated:
             new = np.array([float(loss), len(hits), whole, len(answers)])
             sums[group.source] = sums.get(group.source, 0) + new
         numbers = {}
-        for name, (total, tokens, right, asked) in sums.items():
+        for name, (total, tokens, right, answers) in sums.items():
             numbers[f"held_out_loss/{name}"] = round(total / tokens, 4)
-            numbers[f"held_out_accuracy/{name}"] = round(right / asked, 3)
+            numbers[f"held_out_accuracy/{name}"] = round(right / answers, 3)
         return numbers
 
 
@@ -382,12 +375,8 @@ class Trainer(sft.Trainer):
 
 
 def train(
-    config: ActivatedConfig,
-    report: Report = print,
-    progress: Progress = silent,
-    *,
-    merged: bool = False,
-) -> Path | None:
+    config: ActivatedConfig, report: Report = print, progress: Progress = silent, *, merged: bool = False
+) -> Path | None:  # fmt: skip
     """Train, or go on with the run in its folder: the folder of the adapter, or None where SIGTERM or
     `max_minutes` ended it before. `merged`: see `Activated`.
 

@@ -14,8 +14,6 @@ fine-tuned on whole prompts (`sft`). Every stage keeps what it has done, so a ru
     ├── sft/                     the fine-tuning run
     ├── adapter/                 what came of it, part of the way from the model (WiSE-FT)
     └── report.json, report.md   what came of it
-
->>> adapt(open_database("shop.sqlite"), AdaptConfig(), Path("results/shop"), predictor_of)  # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -146,21 +144,16 @@ class Adaptation:
         todo = any(example.id not in finished for example in every)
         # Where every answer is there, nobody is asked.
         predictor: Any = load() if todo else SimpleNamespace(name="nobody", predict=iter)
-        right = count = 0
-        judged = []
+        right, judged = 0, []
         with self.progress(f"asking {when}", len(every)) as advance:
             for item in judge(
-                every,
-                predictor,
-                [ExecutionAccuracy(Judging(both=False))],
-                lambda _: self.database,
+                every, predictor, [ExecutionAccuracy(Judging(both=False))], lambda _: self.database,
                 finished=finished,
                 record=lambda prediction: self.run.append(when, to_row(prediction)),
-            ):
+            ):  # fmt: skip
                 judged.append(item)
-                count += 1
                 right += item.verdicts[0].correct
-                advance(f"EX {right / count:.1%}")
+                advance(f"EX {right / len(judged):.1%}")
         for row in verdict_rows(judged):
             rows[str(row["example_id"]).partition("-")[0]].append(row)
         if todo:
@@ -216,29 +209,24 @@ class Adaptation:
         return trained
 
     def conclude(
-        self,
-        before: Mapping[str, Sequence[Mapping[str, Any]]],
+        self, before: Mapping[str, Sequence[Mapping[str, Any]]],
         after: Mapping[str, Sequence[Mapping[str, Any]]],
-        adapter: Path,
-        left_out: Sequence[str],
-        force: bool,
-    ) -> dict[str, Any]:
+        adapter: Path, left_out: Sequence[str], force: bool,
+    ) -> dict[str, Any]:  # fmt: skip
         """Compare, decide, put to use, and write the report."""
         comparisons = {part: compare(before[part], after[part]) for part in before if before[part]}
         better, why = verdict(comparisons)
         numbers = {
             part: {
-                "before": each.a._asdict(),
-                "after": each.b._asdict(),
-                "difference": each.difference._asdict(),
-                "p": each.p,
-                "only_before": each.only_a,
-                "only_after": each.only_b,
+                "before": each.a._asdict(), "after": each.b._asdict(),
+                "difference": each.difference._asdict(), "p": each.p,
+                "only_before": each.only_a, "only_after": each.only_b,
             }
             for part, each in comparisons.items()
-        }
+        }  # fmt: skip
         if better or force:
             adapters.put_to_use(self.schema, self.database.path, adapter, self.model, numbers)
+        made, given = len(examples(self.data, "train", "")), self.state.get("given_train", 0)
         facts = {
             "database": str(self.database.path),
             "db_id": self.database.db_id,
@@ -247,10 +235,7 @@ class Adaptation:
             "adapter": str(adapter),
             "used": better or force,
             "why": why if better or not force else f"{why}; put to use all the same, as asked",
-            "trained_on": {
-                "made": len(examples(self.data, "train", "")),
-                "given": self.state.get("given_train", 0),
-            },
+            "trained_on": {"made": made, "given": given},
             "left_out": list(left_out),
             "measured": numbers,
             "seconds": self.state["seconds"],

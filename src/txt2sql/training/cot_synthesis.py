@@ -7,10 +7,6 @@ thinks most of. Where the policy solves next to nothing, gold queries cut into c
 
 `open_questions` alone opens a data set: its split `train` and no other, without the databases that are
 held out.
-
->>> questions = open_questions(config)  # doctest: +SKIP
->>> len(questions.train_set), len(questions.held_out)  # doctest: +SKIP
-(8403, 251)
 """
 
 from __future__ import annotations
@@ -50,17 +46,16 @@ class Questions:
 def open_questions(config: RStarConfig) -> Questions:
     """The questions of a run. Raises ConfigError where nothing would be left to learn or measure."""
     dataset = open_dataset(config.dataset, config.data_root)
-    train_set: list[Example] = []
-    held_out: list[Example] = []
+    parts: tuple[list[Example], list[Example]] = ([], [])
     for example in with_gold(dataset, SPLIT):
-        held = is_held_out(example.db_id, config.evolution.held_out)
-        (held_out if held else train_set).append(example)
+        parts[is_held_out(example.db_id, config.evolution.held_out)].append(example)
+    train_set, held_out = map(tuple, parts)
     if not train_set or not held_out:
         raise ConfigError(
             f"of '{dataset.name}' {len(train_set)} questions are left to learn from and "
             f"{len(held_out)} to measure on; choose another evolution.held_out"
         )
-    return Questions(dataset, tuple(train_set), tuple(held_out))
+    return Questions(dataset, train_set, held_out)
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,9 +139,6 @@ def plan(config: GRPOConfig) -> Plan:
     return Plan(facts, memory)
 
 
-# ------------------------------------------------------------------------------------------ questions
-
-
 @dataclass(frozen=True, slots=True)
 class Question:
     """An example of a data set, with its prompt and the prompt's length."""
@@ -215,9 +212,8 @@ def choose(
     """
     rates = {int(row["position"]): float(row["right"]) for row in read_rows(file)}
     order = random.Random(config.seed).sample(range(len(questions)), len(questions))
-    sampling = Sampling(
-        config.max_new_tokens, config.filter_samples, config.temperature, stop=STOPS
-    )
+    limits = (config.max_new_tokens, config.filter_samples, config.temperature)
+    sampling = Sampling(*limits, stop=STOPS)
     chosen: list[int] = []
     left_out: Counter[str] = Counter()
     for start in range(0, len(order), _TOGETHER):
@@ -245,9 +241,6 @@ def choose(
     return sorted(chosen), left_out
 
 
-# -------------------------------------------------------------------------------------- trl's trainer
-
-
 def make_trainer(
     config: GRPOConfig, run: Run, policy: LoadedModel, questions: Sequence[Question],
     held_out: Sequence[Question], judge: Judge,
@@ -260,10 +253,8 @@ def make_trainer(
 
     adapter, tokenizer, count = config.adapter, policy.tokenizer, len(questions)
     every = [*questions, *held_out]
-    prompts = [
-        {"prompt": prompt_of(tokenizer, question.prompt), "position": i}
-        for i, question in enumerate(every)
-    ]
+    texts = (prompt_of(tokenizer, question.prompt) for question in every)
+    prompts = [{"prompt": text, "position": i} for i, text in enumerate(texts)]
     args = arguments(
         config, run.output, count, max(question.tokens for question in every), len(held_out),
         int(policy.model.num_parameters()),

@@ -33,7 +33,7 @@ from typing import Any, TypeVar
 import torch
 import transformers
 from torch import distributed
-from transformers.integrations import TensorBoardCallback, WandbCallback
+from transformers.integrations.integration_utils import TensorBoardCallback, WandbCallback
 
 from txt2sql.config import as_mapping
 from txt2sql.errors import ConfigError
@@ -53,7 +53,6 @@ _CHANGEABLE = {
     "gradient_checkpointing", "use_wandb", "push_to_hub",
 }  # fmt: skip
 """What may differ when a run goes on; noted as its default."""
-
 OWN = {
     "output_dir", "max_steps", "learning_rate", "lr_scheduler_type", "warmup_steps", "bf16", "fp16",
     "use_cpu", "logging_steps", "save_strategy", "seed", "data_seed", "disable_tqdm", "report_to",
@@ -69,9 +68,6 @@ Progress = Callable[[str, int], AbstractContextManager[Callable[[str], None]]]
 def silent(label: str, total: int) -> Iterator[Callable[[str], None]]:
     """Progress that shows nothing."""
     yield lambda note: None
-
-
-# ------------------------------------------------------------------------------------------- devices
 
 
 def process_count() -> int:
@@ -129,9 +125,6 @@ def longest_example(config: TuningConfig, shape: Any) -> int:
     return min([config.max_length, *(int(limit) for limit in limits if limit)])
 
 
-# ------------------------------------------------------------------------------------------- folders
-
-
 def newest_checkpoint(folder: Path) -> Path | None:
     """The checkpoint of the highest step that is whole: its state is written last. Others are removed."""
     for checkpoint in sorted(folder.glob("checkpoint-*"), key=_step, reverse=True):
@@ -157,9 +150,6 @@ def replace_folder(source: Path, target: Path, without: Sequence[str] = ()) -> N
         target.rename(old)
     part.rename(target)
     shutil.rmtree(old, ignore_errors=True)
-
-
-# --------------------------------------------------------------------------------------- the trainer
 
 
 def arguments(
@@ -362,15 +352,12 @@ class Run(transformers.TrainerCallback):
             signal.signal(signal.SIGTERM, before)
 
 
-# ---------------------------------------------------------------------------------------------- logs
-
-
 def forget_rows(file: Path, step: int) -> None:
     """Keep the rows of a log up to a step: a run that goes on from it logs the others again."""
     rows = list(read_rows(file))
-    kept = [row for row in rows if row["step"] <= step]
-    if len(kept) < len(rows):
-        write_atomically(file, "".join(json.dumps(row) + "\n" for row in kept))
+    before = [row for row in rows if row["step"] <= step]
+    if len(before) < len(rows):
+        write_atomically(file, "".join(json.dumps(row) + "\n" for row in before))
 
 
 def _boards(config: TuningConfig, output: Path, step: int) -> list[transformers.TrainerCallback]:

@@ -46,13 +46,14 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """What trains, and what validates: synthetic pairs and given ones."""
+    """What trains, and what validates: synthetic pairs and given ones. `given_train` of those in `train`
+    are given, each as often as gives them a fifth of all.
+    """
 
     train: tuple[Pair, ...]
-    """Synthetic pairs; then the given ones that train, each as often as gives them a fifth of all."""
     synthetic: tuple[Pair, ...]
     given: tuple[Pair, ...]
-    given_train: int = 0  # how many given pairs train
+    given_train: int = 0
 
 
 def statement(sql: str, schema: Schema) -> str:
@@ -142,14 +143,14 @@ def make_split(
             "give a database with more rows or columns"
         )
     # Given pairs, by statement; all validate where there are few.
-    validation: list[Pair] = []
-    train: list[Pair] = []
+    validation: dict[Pair, str] = {}
+    train: dict[Pair, str] = {}
     for pair in given:
-        draw = random.Random(f"given {statement(pair.sql, schema)}").random()
+        key = statement(pair.sql, schema)
+        draw = random.Random(f"given {key}").random()
         trains = len(given) >= FEW_PAIRS and draw < config.given_share
-        (train if trains else validation).append(pair)
-    held_out = {statement(pair.sql, schema) for pair in validation}
-    trained = {statement(pair.sql, schema) for pair in train}
+        (train if trains else validation)[pair] = key
+    held_out, trained = set(validation.values()), set(train.values())
     groups: dict[str, list[Pair]] = {}
     for each in made:
         if (key := statement(each.sql, schema)) not in held_out:
@@ -167,7 +168,7 @@ def make_split(
     pairs = [pair for group in groups.values() for pair in group]
     random.Random(f"{config.seed} order").shuffle(pairs)
     repeats = max(1, round(_GIVEN_SHARE * len(pairs) / len(train))) if train else 0
-    return Split((*pairs, *(train * repeats)), tuple(synthetic), tuple(validation), len(train))
+    return Split((*pairs, *([*train] * repeats)), tuple(synthetic), tuple(validation), len(train))
 
 
 PARTS = ("train", "synthetic", "given")

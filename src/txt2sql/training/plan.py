@@ -94,15 +94,11 @@ def plan(config: SFTConfig, progress: Progress = silent) -> Plan:
         "seconds": operations / (_UTILISATION * _speed(device, half is not None)),
     }
     memory = estimate(
-        shape,
-        config.adapter,
-        bits=config.bits,
-        batch=max(1, config.batch_tokens // batches.longest),
-        length=batches.longest,
-        answer=max(1, batches.longest // 8),
-        checkpointing=checkpoints_gradients(config, parameters),
+        shape, config.adapter, bits=config.bits,
+        batch=max(1, config.batch_tokens // batches.longest), length=batches.longest,
+        answer=max(1, batches.longest // 8), checkpointing=checkpoints_gradients(config, parameters),
         dtype=torch.float32 if config.adapter is None or parameters < LARGE else torch.bfloat16,
-    )
+    )  # fmt: skip
     return Plan(facts, memory)
 
 
@@ -158,16 +154,10 @@ def count_parameters(config: PreTrainedConfig, adapter: Adapter | None) -> tuple
 
 
 def estimate(
-    config: PreTrainedConfig,
-    adapter: Adapter | None,
-    *,
-    bits: int = 16,
-    batch: int = 1,
-    length: int = 1024,
-    answer: int = 64,
-    checkpointing: bool = True,
+    config: PreTrainedConfig, adapter: Adapter | None, *, bits: int = 16, batch: int = 1,
+    length: int = 1024, answer: int = 64, checkpointing: bool = True,
     dtype: torch.dtype = torch.bfloat16,
-) -> dict[str, int]:
+) -> dict[str, int]:  # fmt: skip
     """Bytes by what they hold in one step on `batch` examples of `length` tokens, `answer` of them learnt.
 
     Without an adapter every weight is trained. Weights are `dtype`, or NF4 with `bits` 4, and products

@@ -162,12 +162,10 @@ class RewardFunction:
         **_: Any,
     ) -> list[float]:  # fmt: skip
         """What each answer earns."""
-        texts = [
-            each if isinstance(each, str) else str(each[-1]["content"]) for each in completions
-        ]
-        answers = [
-            self.judge(*self.questions[i], text) for i, text in zip(position, texts, strict=True)
-        ]
+        answers = []
+        for i, each in zip(position, completions, strict=True):
+            text = each if isinstance(each, str) else str(each[-1]["content"])
+            answers.append(self.judge(*self.questions[i], text))
         for name in self.weights:
             # Unweighted, so that runs of other weights can be compared.
             log_metric(f"reward/{name}", sum(map(REWARDS[name], answers)) / len(answers))

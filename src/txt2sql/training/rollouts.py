@@ -72,12 +72,11 @@ class Actor:
         self.judge = ExecutionAccuracy(Judging(both=False))
         index = lru_cache(maxsize=64)(lambda db_id: open_value_index(self.dataset.database(db_id)))
         self.direct = DirectPredictor(
-            decoder,
-            self.dataset.schema,
+            decoder, self.dataset.schema,
             lambda example: index(example.db_id).match(example.question),
             lambda db_id, sql: execute(self.dataset.database(db_id), sql),
             PredictorOptions(second_beams=0),
-        )
+        )  # fmt: skip
         head = preference.scores if preference else None
         self.engine = TreeDecoder(decoder, starts_step, head=head, decoding=config.steps)
         vote = config.vote

@@ -14,9 +14,6 @@ next one starts from the best. Questions that stay unsolved come first and get m
 
 Every stage leaves a whole file or folder, or rows, so a run that was killed at any moment goes on where
 it was when the same command is given again.
-
->>> evolve(RStarConfig(evolution=EvolutionSettings(num_rounds=2)))  # doctest: +SKIP
-PosixPath('results/rstar/round_2')
 """
 
 from __future__ import annotations
@@ -142,7 +139,7 @@ class Evolution:
             "searched": len(ever),
             "coverage": sum(ever.values()) / len(ever),
         }
-        _write_json(checkpoint / "round.json", row)
+        write_atomically(checkpoint / "round.json", json.dumps(row, indent=1) + "\n")
         replace_folder(checkpoint, self.output / f"round_{number}")
         self.done += 1
         left = (time.monotonic() - self.started) / self.done / 60
@@ -153,8 +150,6 @@ class Evolution:
             f"about {left:.0f} minutes left"
         )
         return True
-
-    # ------------------------------------------------------------------ search on training questions
 
     def policy(self, number: int) -> Path | str:
         """What round `number` searches with: the best round before it, at first the base."""
@@ -243,24 +238,22 @@ class Evolution:
         evolution, dataset = self.config.evolution, self.questions.dataset
         trees = self.trees(number)
         gold = sum(tree.solved for tree in trees) < evolution.bootstrap_below * len(trees)
-        found: list[cot.Trace] = []
+        searched: list[cot.Trace] = []
         from_gold: list[cot.Trace | None] = []
         for tree in trees:
             example, schema = self.by_id[tree.question_id], dataset.schema(tree.db_id)
             level = cot.hardness_of(example, schema)
-            found += cot.traces(tree, example, level, evolution.per_question)
+            searched += cot.traces(tree, example, level, evolution.per_question)
             if gold and not tree.solved:
                 run = partial(execute, dataset.database(tree.db_id))
                 from_gold.append(cot.bootstrap(example, schema, run, level))
-        candidates = [*found, *(trace for trace in from_gold if trace)]
+        candidates = [*searched, *(trace for trace in from_gold if trace)]
         chosen = cot.stratified(
             candidates, evolution.cot_examples_per_round, self.config.seed + number
         )
         cot.write_traces(chosen, dataset, self.work(number) / "traces")
         own = sum(trace.source == "search" for trace in chosen)
         return f"{own} traces from search, {len(chosen) - own} from gold queries"
-
-    # ------------------------------------------------------------------- policy and preference model
 
     def train_policy(self, number: int) -> bool:
         """Fine-tune the base on the traces, or go on with it; False when it was stopped."""
@@ -308,9 +301,7 @@ class Evolution:
             facts |= {"pairs": preference.validation["pairs"], "vote": preference.vote}
             if preference.validation["unseen"]:
                 facts["ppm_accuracy"] = preference.validation["pair_accuracy"]["all"][0]
-        _write_json(checkpoint / "trained.json", facts)
-
-    # --------------------------------------------------------------------------------------- measuring
+        write_atomically(checkpoint / "trained.json", json.dumps(facts, indent=1) + "\n")
 
     def accuracy(self, number: int) -> dict[str, Any]:
         """Greedy, searched and any answer (oracle) on held-out questions, of the base (0) or a round."""
@@ -329,11 +320,9 @@ class Evolution:
         ids = [example.id for example in examples[: evolution.measured]]
         jobs = [Job("measure", part) for part in batched(ids, evolution.together)]
         by_id = self._search(f"round {number}: measuring", policy, jobs, work / name, "id")
-        means = {
-            key: sum(by_id[each][key] for each in ids) / len(ids)
-            for key in ("greedy", "search", "oracle")
-        }
-        return {**means, "n": len(ids)}
+        rows = [by_id[each] for each in ids]
+        kinds = ("greedy", "search", "oracle")
+        return {"n": len(rows), **{kind: sum(r[kind] for r in rows) / len(rows) for kind in kinds}}
 
     def log(self, number: int) -> None:
         """Bring the table and the logs up to date with a round that is done."""
@@ -342,10 +331,6 @@ class Evolution:
         forget_rows(self.output / "metrics.jsonl", number - 1)
         numbers = {k: float(v) for k, v in rows[-1].items() if v is not None and k != "number"}
         append_row(self.output / "metrics.jsonl", {"step": number, **numbers})
-
-
-def _write_json(file: Path, facts: Mapping[str, Any]) -> None:
-    write_atomically(file, json.dumps(facts, indent=1) + "\n")
 
 
 def rounds_of(output: Path, before: int = 2**31) -> list[dict[str, Any]]:

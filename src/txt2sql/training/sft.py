@@ -164,9 +164,6 @@ class Trainer(transformers.Trainer):
         super().log(logs, *args, **kwargs)
 
 
-# ----------------------------------------------------------------------------------------- the model
-
-
 def load(config: TuningConfig) -> LoadedModel:
     """The weights as they are trained: single precision, but frozen ones of large models."""
     if config.bits == 4:
@@ -195,26 +192,18 @@ def save_model(model: Any, loaded: LoadedModel, folder: Path) -> None:
 
 
 def card_facts(
-    config: TuningConfig,
-    loaded: LoadedModel,
-    trained: Mapping[str, int],
-    scores: Mapping[str, Estimate],
-    method: str = "",
-) -> Facts:
+    config: TuningConfig, loaded: LoadedModel, trained: Mapping[str, int],
+    scores: Mapping[str, Estimate], method: str = "",
+) -> Facts:  # fmt: skip
     """What the model card says of a run."""
     held_out = f"{config.held_out:.0%} of the training databases"
     questions = f"the split {config.measure_split}" if config.measure_split else held_out
-    return Facts(
-        base=base_name(loaded.card.source),
-        method=method or config.method,
-        datasets=config.datasets,
-        held_out=(questions,),
-        measured=tuple(
-            Result(f"{name} {questions}", "execution_accuracy", **each._asdict())
-            for name, each in scores.items()
-        ),
-        trained=trained,
-        config=as_mapping(config),
-        versions=versions(),
-        commit=commit(),
+    measured = tuple(
+        Result(f"{name} {questions}", "execution_accuracy", **each._asdict())
+        for name, each in scores.items()
     )
+    return Facts(
+        base=base_name(loaded.card.source), method=method or config.method,
+        datasets=config.datasets, held_out=(questions,), measured=measured, trained=trained,
+        config=as_mapping(config), versions=versions(), commit=commit(),
+    )  # fmt: skip
