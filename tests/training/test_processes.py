@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -12,6 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+
+from txt2sql.runs import read_rows
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "config" / "accelerate" / "ddp.yaml"
@@ -35,7 +36,7 @@ def test_two_processes_learn_what_one_does(
         )  # fmt: skip
         assert done.returncode == 0, done.stderr[-3000:]
         assert done.stderr.count("weights are trained beside") == 1
-    rows = [json.loads(line) for line in (tmp_path / "two" / "metrics.jsonl").open()]
+    rows = list(read_rows(tmp_path / "two" / "metrics.jsonl"))
     losses = [row["loss"] for row in rows if "loss" in row]
     assert len(losses) == 6 and min(losses[3:]) < losses[0] - 0.05
     assert [row["step"] for row in rows if "execution_accuracy/tiny" in row] == [3, 6]

@@ -109,7 +109,7 @@ def test_a_killed_run_goes_on_to_the_same_adapter(
     method: str, tmp_path: Path, tiny_lm: Callable[..., Path], tiny_spider: Path
 ) -> None:
     model = tiny_lm("qwen2", chat=method == "activated")
-    changes = {"max_steps": 12, "measured": 2}
+    changes = {"max_steps": 12, "measured": 2, "patience": None}
     call = (
         "from pathlib import Path; from tests.training.methods import train;"
         f"train({method!r}, Path({str(tmp_path / 'cut')!r}), Path({str(tiny_spider)!r}), "

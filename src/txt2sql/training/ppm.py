@@ -53,9 +53,8 @@ class TreeStates:
         are exchanged at random.
         """
         rows = [[self.rows[t, pair.better], self.rows[t, pair.worse]] for t, pair in self.pairs]
-        for sides in rows if flip else ():
-            if flip and flip.random() < 0.5:
-                sides.reverse()
+        if flip is not None:
+            rows = [sides[::-1] if flip.random() < 0.5 else sides for sides in rows]
         better, worse = torch.tensor(rows, dtype=torch.long).reshape(-1, 2).T
         return better, worse, torch.tensor([pair.weight for _, pair in self.pairs])
 
@@ -79,19 +78,18 @@ def read(
         for tree in trees:
             chosen = pairs(tree, settings.margin, settings.per_side)
             numbers = {n for pair in chosen for n in (pair.better, pair.worse)}.union(tree.answers)
+            tokens, ends = TokenTree(), []
+            for number in sorted(numbers):
+                node = tree.nodes[number]
+                ends.append(tokens.add(answer_ids(policy.vocabulary, node.text, node.ended)))
+                result.rows[len(result.trees), number] = len(result.rows)
             if numbers:
-                tokens = TokenTree()
-                ends = []
-                for number in sorted(numbers):
-                    node = tree.nodes[number]
-                    ends.append(tokens.add(answer_ids(policy.vocabulary, node.text, node.ended)))
-                    result.rows[len(result.trees), number] = len(result.rows)
                 with torch.no_grad():
                     # (tokens of the tree, size); only the last token of each step is kept.
                     hidden = tree_states(model, policy.encode(prompts(tree))[0], tokens)
                 states.append(hidden[ends].float().cpu())
-                result.pairs += [(len(result.trees), pair) for pair in chosen]
-                result.trees.append(tree)
+            result.pairs += [(len(result.trees), pair) for pair in chosen]
+            result.trees.append(tree)
             advance(f"{len(result.pairs)} pairs")
     if states:
         result.states = torch.cat(states)

@@ -127,9 +127,8 @@ def pairs(tree: JudgedTree, margin: float = 0.5, per_side: int = 2) -> list[Pair
         # A step may lead to right and to wrong answers: then it can be either, and Q decides.
         better = [e for e in edges if True in outcomes[e[0]]][:per_side]
         worse = [e for e in reversed(edges) if False in outcomes[e[0]]][:per_side]
-        apart = [
-            (b[0], w[0]) for b in better for w in worse if b[0] != w[0] and b[2] - w[2] >= margin
-        ]
+        sides = ((b, w) for b in better for w in worse if b[0] != w[0])
+        apart = [(b[0], w[0]) for b, w in sides if b[2] - w[2] >= margin]
         chosen += [Pair(b, w, 1 / len(apart), clause(tree.nodes[b].step)) for b, w in apart]
     # Whole answers are compared across the tree, the likeliest first: those the vote has to tell apart.
     ranked = sorted(tree.answers, key=lambda i: -tree.nodes[i].probability)
