@@ -37,7 +37,7 @@ from txt2sql.search.predictor import SearchOptions
 from txt2sql.search.states import Question
 from txt2sql.serving.service import build_predictor, searching
 from txt2sql.sql.text import extract_sql
-from txt2sql.training.selection import is_held_out
+from txt2sql.training.data import is_held_out
 from txt2sql.types import Example, Prediction, Sampling
 
 NAIVE = 10

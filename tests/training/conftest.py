@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from tiny_models import build, byte_level
 
+from txt2sql.execution.database import Database, open_database
+
 TOWNS = ("Lisbon", "Porto", "Faro", "Braga")
 
 
@@ -67,3 +69,31 @@ def tiny_lm(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         return path
 
     return folder
+
+
+@pytest.fixture
+def shops(tmp_path: Path) -> Database:
+    """Three tables with rows."""
+    path = tmp_path / "shops.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(
+            "CREATE TABLE town (id INTEGER PRIMARY KEY, name TEXT, people INTEGER);"
+            "CREATE TABLE shop (id INTEGER PRIMARY KEY, name TEXT, size INTEGER, opened INTEGER,"
+            " town_id INTEGER REFERENCES town (id));"
+            "CREATE TABLE sale (id INTEGER PRIMARY KEY, shop_id INTEGER REFERENCES shop (id),"
+            " amount REAL, kind TEXT);"
+        )
+        towns = ("Lisbon", "Porto", "Faro", "Braga", "Evora")
+        connection.executemany(
+            "INSERT INTO town VALUES (?, ?, ?)", [(i, t, 1000 * i) for i, t in enumerate(towns)]
+        )
+        connection.executemany(
+            "INSERT INTO shop VALUES (?, ?, ?, ?, ?)",
+            [(i, f"{towns[i % 5]} Books {i}", 10 * i, 1990 + i, i % 5) for i in range(20)],
+        )
+        connection.executemany(
+            "INSERT INTO sale VALUES (?, ?, ?, ?)",
+            [(i, i % 20, 1.5 * i, ("card", "cash")[i % 2]) for i in range(60)],
+        )
+        connection.commit()
+    return open_database(path)

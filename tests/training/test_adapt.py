@@ -5,13 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import signal
 import sqlite3
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +15,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.training.methods import quiet
 
 from txt2sql.errors import ConfigError, DataError, ModelError
 from txt2sql.evaluation.comparison import Comparison, compare
@@ -31,7 +28,6 @@ from txt2sql.models.decoder import answers_without_torch
 from txt2sql.models.export import export_onnx
 from txt2sql.models.weights import load_weights
 from txt2sql.serving.service import Service, build_predictor
-from txt2sql.training import adapt as adapting
 from txt2sql.training.adapt import AdaptConfig, adapt, scaled, verdict
 from txt2sql.training.pairs import Pair, examples, make_split, read_given, statement
 from txt2sql.types import Column, Example, Prediction, Predictor, Schema, Table
@@ -40,43 +36,10 @@ TINY = AdaptConfig(count=60, held_out=10, steps=2, batch_tokens=512,
                    adapter=Adapter(r=2, alpha=4, dropout=0.0))  # fmt: skip
 
 
-def quiet(line: str) -> None:
-    """Nothing."""
-
-
 @pytest.fixture
-def shops(tmp_path: Path) -> Database:
-    """Three tables with rows."""
-    path = tmp_path / "shops.sqlite"
-    with closing(sqlite3.connect(path)) as connection:
-        connection.executescript(
-            "CREATE TABLE town (id INTEGER PRIMARY KEY, name TEXT, people INTEGER);"
-            "CREATE TABLE shop (id INTEGER PRIMARY KEY, name TEXT, size INTEGER, opened INTEGER,"
-            " town_id INTEGER REFERENCES town (id));"
-            "CREATE TABLE sale (id INTEGER PRIMARY KEY, shop_id INTEGER REFERENCES shop (id),"
-            " amount REAL, kind TEXT);"
-        )
-        towns = ("Lisbon", "Porto", "Faro", "Braga", "Evora")
-        connection.executemany(
-            "INSERT INTO town VALUES (?, ?, ?)", [(i, t, 1000 * i) for i, t in enumerate(towns)]
-        )
-        connection.executemany(
-            "INSERT INTO shop VALUES (?, ?, ?, ?, ?)",
-            [(i, f"{towns[i % 5]} Books {i}", 10 * i, 1990 + i, i % 5) for i in range(20)],
-        )
-        connection.executemany(
-            "INSERT INTO sale VALUES (?, ?, ?, ?)",
-            [(i, i % 20, 1.5 * i, ("card", "cash")[i % 2]) for i in range(60)],
-        )
-        connection.commit()
-    return open_database(path)
-
-
-@pytest.fixture(scope="module")
-def tiny_model(tmp_path_factory: pytest.TempPathFactory, tiny_lm: Callable[..., Path]) -> Path:
+def tiny_model(tiny_lm: Callable[..., Path], tmp_path: Path) -> Path:
     """A decoder of two layers that answers with whatever the grammar allows."""
-    folder = tmp_path_factory.mktemp("tiny") / "plain"
-    return Path(shutil.copytree(tiny_lm(), folder))
+    return Path(shutil.copytree(tiny_lm(), tmp_path / "plain"))
 
 
 class Knowing:
@@ -105,9 +68,6 @@ def answering_for(output: Path, model: Path | str) -> Callable[[str | Path], Pre
     return lambda name: Knowing(lambda: {} if str(name) == str(model) else golds(output))
 
 
-# --------------------------------------------------------------------------------------------- pairs
-
-
 @pytest.mark.parametrize("seed", range(3))
 def test_no_statement_that_measures_is_trained_on(shops: Database, seed: int) -> None:
     schema = shops.schema()
@@ -124,6 +84,8 @@ def test_no_statement_that_measures_is_trained_on(shops: Database, seed: int) ->
     assert not taught & {statement(pair.sql, schema) for pair in measured}
     assert not asked & {pair.question.lower() for pair in measured}
     assert split.given_train + len(split.given) == 60
+    few = make_split(shops, schema, given[:19], config)  # of which none trains
+    assert (few.given, few.given_train) == (tuple(given[:19]), 0)
 
 
 def test_a_statement_is_the_same_with_other_values_and_names() -> None:
@@ -138,13 +100,6 @@ def test_a_statement_is_the_same_with_other_values_and_names() -> None:
         "WITH a AS (SELECT name FROM shop) SELECT * FROM a",
     ):
         assert statement(other, schema) != one
-
-
-def test_few_given_pairs_all_measure(shops: Database) -> None:
-    given = [Pair(f"Shop {i}?", f"SELECT name FROM shop LIMIT {i}") for i in range(19)]
-    split = make_split(shops, shops.schema(), given, AdaptConfig(count=40, held_out=8))
-    assert split.given == tuple(given)
-    assert split.given_train == 0
 
 
 def test_given_pairs_that_fail_are_named_by_line(shops: Database, tmp_path: Path) -> None:
@@ -194,9 +149,6 @@ def test_a_database_without_rows_is_refused_and_one_table_is_enough(tmp_path: Pa
     assert len(split.synthetic) >= 5
 
 
-# ------------------------------------------------------------------------------------------- verdict
-
-
 def compared(only_before: int, only_after: int, both: int = 20, neither: int = 20) -> Comparison:
     scores = [(0, 1)] * only_after + [(1, 0)] * only_before + [(1, 1)] * both + [(0, 0)] * neither
 
@@ -212,25 +164,16 @@ def compared(only_before: int, only_after: int, both: int = 20, neither: int = 2
 @pytest.mark.parametrize(
     ("made", "given", "used"),
     [
-        ((20, 5), None, False),
-        ((5, 5), None, False),
-        ((3, 6), None, False),
-        ((5, 20), (4, 3), False),
-        ((5, 20), None, True),
-        ((5, 20), (3, 3), True),
-        ((5, 20), (3, 9), True),
-        ((6, 6), (3, 9), False),
+        ((20, 5), None, False), ((5, 5), None, False), ((3, 6), None, False), ((5, 20), (4, 3), False),
+        ((5, 20), None, True), ((5, 20), (3, 3), True), ((5, 20), (3, 9), True), ((6, 6), (3, 9), False),
     ],
-)
+)  # fmt: skip
 def test_only_what_is_surely_better_is_used(
     made: tuple[int, int], given: tuple[int, int] | None, used: bool
 ) -> None:
     found = {"synthetic": compared(*made)} | ({"given": compared(*given)} if given else {})
     better, why = verdict(found)
     assert better is used, why
-
-
-# ------------------------------------------------------------------------------------------ the whole
 
 
 def state_of(database: Database) -> tuple[str, list[str]]:
@@ -315,62 +258,34 @@ def test_a_run_goes_on_after_a_stop_in_any_stage(
 
         yield advance
 
-    def again() -> object:
-        return adapt(shops, TINY, output, lambda name: known, model=model, report=quiet,
-                     progress=stopping)  # fmt: skip
-
-    for _ in range(10):
-        try:
-            found = again()
-            break
-        except _Killed:
-            continue
+    found = None
+    while found is None:
+        with suppress(_Killed):
+            found = adapt(shops, TINY, output, lambda name: known, model=model, report=quiet,
+                          progress=stopping)  # fmt: skip
     assert {"making questions", "asking before", "fine-tune", "asking after"} <= set(reached)
-    assert found is not None
     measured = len(golds(output))
     assert measured <= known.asked <= 2 * measured + 4  # what was answered is not asked again
-    asked = known.asked
-    assert again() is not None
-    assert known.asked == asked
 
 
-def test_an_exported_model_is_tuned_after_its_schema_part_and_goes_on_after_a_stop(
+def test_an_exported_model_is_tuned_after_its_schema_part(
     shops: Database, tiny_lm: Callable[..., Path], tmp_path: Path
 ) -> None:
     engine = export_onnx(tiny_lm("qwen2", chat=True), tmp_path / "engine", bits=32)
-    config = replace(TINY, steps=12, strength=1.0)
-
-    @contextmanager
-    def stopping(label: str, total: int) -> Iterator[Callable[[str], None]]:
-        steps = iter(range(total + 1))
-
-        def advance(note: str) -> None:
-            if label == "fine-tune" and next(steps) == 10:
-                raise _Killed
-
-        yield advance
-
-    def run(output: Path, **progress: Any) -> dict[str, Any] | None:
-        known = answering_for(output, engine)
-        return adapt(shops, config, output, known, model=str(engine), report=quiet, **progress)
-
-    with pytest.raises(_Killed):
-        run(tmp_path / "cut", progress=stopping)
-    weights = []
-    for name in ("cut", "whole"):
-        report = run(tmp_path / name)
-        assert report is not None
-        adapter = Path(report["adapter"])
-        weights.append((adapter / "adapter_model.safetensors").read_bytes())
-        assert json.loads((adapter / "prompt.json").read_text()) == {"activated": True}
-    assert weights[0] == weights[1]
+    config = replace(TINY, steps=4, strength=1.0)
+    output = tmp_path / "run"
+    known = answering_for(output, engine)
+    report = adapt(shops, config, output, known, model=str(engine), report=quiet)
+    assert report is not None
+    adapter = Path(report["adapter"])
+    assert json.loads((adapter / "prompt.json").read_text()) == {"activated": True}
     noted = json.loads((adapter / "adapter_config.json").read_text())
     assert noted["base_model_name_or_path"] == str(engine.resolve())
     assert answers_without_torch(resolve(adapter))
     decoder = decoders.load(adapter)
     plain = decoders.load(engine)
     assert decoder.engine.identity == plain.engine.identity  # type: ignore[attr-defined]
-    assert not list((tmp_path / "whole" / "sft").glob("weights"))
+    assert not (output / "sft" / "weights").exists()
     adapters.forget(shops.schema())
 
 
@@ -399,8 +314,12 @@ def test_a_run_is_not_continued_under_other_settings(
     shops: Database, tiny_model: Path, tmp_path: Path
 ) -> None:
     output = tmp_path / "run"
-    settings = adapting._settings(TINY, shops.schema(), str(tiny_model), [])
-    adapting.open_run(output, settings, 0)
+
+    def killed(name: str | Path) -> Predictor:
+        raise _Killed
+
+    with pytest.raises(_Killed):
+        adapt(shops, TINY, output, killed, model=str(tiny_model), report=quiet)
     other = AdaptConfig(**{**{f: getattr(TINY, f) for f in TINY.__dataclass_fields__}, "steps": 3})
     with pytest.raises(ConfigError, match="steps = 2, not 3"):
         adapt(shops, other, output, answering_for(output, ""), model=str(tiny_model), report=quiet)
@@ -408,43 +327,6 @@ def test_a_run_is_not_continued_under_other_settings(
         connection.execute("ALTER TABLE shop ADD COLUMN colour TEXT")
     with pytest.raises(ConfigError, match="schema"):
         adapt(shops, TINY, output, answering_for(output, ""), model=str(tiny_model), report=quiet)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_a_run_that_is_killed_in_every_stage_ends_like_one_that_is_not(
-    shops: Database, tiny_model: Path, tmp_path: Path
-) -> None:
-    command = [sys.executable, "-m", "txt2sql", "adapt", "--db", str(shops.path), "--json",
-               "--model", str(tiny_model), "-n", "60"]  # fmt: skip
-    for setting in ("held_out=10", "steps=6", "batch_tokens=512"):
-        command += ["--set", setting]
-    run = tmp_path / "killed"
-    for mark in (
-        "data/train.json",
-        "before.jsonl",
-        "sft/run.json",
-        "sft/checkpoints",
-        "after.jsonl",
-    ):
-        with subprocess.Popen(
-            [*command, "--output", str(run)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        ) as process:
-            while process.poll() is None and not (run / mark).exists():
-                time.sleep(0.005)
-            process.send_signal(signal.SIGKILL)
-        assert process.returncode == -signal.SIGKILL, mark
-    outs = [
-        subprocess.run([*command, "--output", str(folder)], capture_output=True, check=True).stdout
-        for folder in (run, tmp_path / "whole")
-    ]
-    one, other = map(json.loads, outs)
-    assert one["measured"] == other["measured"]
-    weights = [
-        (folder / "adapter" / "adapter_model.safetensors").read_bytes()
-        for folder in (run, tmp_path / "whole")
-    ]
-    assert weights[0] == weights[1]
 
 
 @pytest.mark.slow

@@ -19,10 +19,7 @@ from txt2sql.training.base import build
 
 
 def test_a_base_is_smaller_and_says_in_onnx_what_it_says_in_transformers(
-    tiny_lm: Callable[..., Path],
-    tiny_spider: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    tiny_lm: Callable[..., Path], tiny_spider: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("txt2sql.training.base._FREQUENT", 100)
     source = tiny_lm("qwen2", chat=True)

@@ -97,25 +97,6 @@ def test_it_is_the_loss_that_transformers_computes() -> None:
     assert float(half) == pytest.approx(expected / 2, rel=1e-5)
 
 
-def test_a_suffix_does_not_see_another() -> None:
-    model, (schema, _) = model_of("llama"), examples()[0]
-    rows: list[Example] = [([*schema, i], [i, 2]) for i in (5, 6, 7)]
-    (tree,) = pack(rows, 200, least=8)
-    assert [shared for *_, shared in tree] == [0, len(schema), len(schema)]
-    changed = [tree[0], ([*schema, 99], [98, 2], len(schema)), tree[2]]
-
-    def gradient(row: list[batches.Placed]) -> torch.Tensor:
-        """Of the losses of the first and the last example."""
-        inputs = collate([[row]])
-        labels = inputs.pop("labels").clone()
-        labels[0, 2:4] = IGNORED
-        model.zero_grad()
-        answer_loss(model(**inputs), labels).backward()
-        return next(p.grad.clone() for name, p in model.named_parameters() if "q_proj" in name)
-
-    assert torch.allclose(gradient(tree), gradient(changed), atol=1e-6)
-
-
 def test_the_same_prompt_twice_keeps_a_token_to_answer_from() -> None:
     (row,) = pack([([7] * 80, [9, 2]), ([7] * 80, [8, 2])], width=200)
     assert [shared for *_, shared in row] == [0, 79]

@@ -40,15 +40,6 @@ def test_of_the_right_answers_the_best_are_kept_and_each_once() -> None:
     assert traces(JudgedTree("q", "shop_0", (JudgedNode(""),)), QUESTION, "easy", 2) == []
 
 
-def test_a_path_is_told_step_by_step_and_ranked_by_the_mean() -> None:
-    tree = JudgedTree("q", "shop_0", (
-        JudgedNode("", edges=((1, 2, 0.0), (2, 2, 0.6))),
-        JudgedNode("x", "x", edges=((3, 2, 1.0),)), JudgedNode("y", "y", edges=((4, 2, 1.0),)),
-        leaf("one", True, "SELECT 1", 0.9), leaf("two", True, "SELECT 2", 0.1),
-    ))  # fmt: skip
-    assert [(t.steps, t.q) for t in traces(tree, QUESTION, "easy", 9)] == [(("y", "two"), 0.8), (("x", "one"), 0.5)]  # fmt: skip
-
-
 @pytest.mark.parametrize("gold", [
     "SELECT nothing FROM shop", "SELECT town FROM nowhere", "SELECT town FROM shop WHERE sise > 1",
     "not SQL",

@@ -12,8 +12,14 @@ from transformers import AutoTokenizer
 from txt2sql.data import open_dataset
 from txt2sql.errors import ConfigError
 from txt2sql.models import torch_engine
-from txt2sql.training.data import Batches, TrainSet, draw_batches, open_train_sets
-from txt2sql.training.selection import ValidationSet, is_held_out
+from txt2sql.training.data import (
+    Batches,
+    TrainSet,
+    ValidationSet,
+    draw_batches,
+    is_held_out,
+    open_train_sets,
+)
 from txt2sql.training.settings import SFTConfig
 
 
@@ -87,18 +93,17 @@ def test_databases_that_validate_are_not_trained_on(
 ) -> None:
     tokenizer = AutoTokenizer.from_pretrained(tiny_lm())
     held = {f"shop_{n}" for n in range(6) if is_held_out(f"shop_{n}", 0.5)}
-
-    def sizes(**changes: object) -> tuple[int, int]:
-        (train_set,) = open_train_sets(config(tiny_spider, **changes), tokenizer)
-        return train_set.size, len(train_set.validation.examples)
-
     assert 0 < len(held) < 6
     (half,) = open_train_sets(config(tiny_spider, held_out=0.5), tokenizer)
     assert {example.db_id for example in half.validation.examples} == held
     assert half.size == (6 - len(held)) * 4
-    assert sizes(held_out=0.5, limit=5, measured=2) == (5, 2)
-    assert sizes(measure_split="train", measured=7) == (24, 7)
-    assert sizes(held_out=1.0) == (24, 0)
+    for changes, sizes in (
+        ({"held_out": 0.5, "limit": 5, "measured": 2}, (5, 2)),
+        ({"measure_split": "train", "measured": 7}, (24, 7)),
+        ({"held_out": 1.0}, (24, 0)),
+    ):
+        (made,) = open_train_sets(config(tiny_spider, **changes), tokenizer)
+        assert (made.size, len(made.validation.examples)) == sizes
 
 
 def test_other_data_sets_are_drawn_to_fit_the_first() -> None:

@@ -2,67 +2,26 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import os
-import shutil
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-import yaml
 from safetensors.torch import load_file
+from tests.training.methods import config, rows, train, weights
 
-from txt2sql.config import as_mapping
 from txt2sql.data import open_dataset
 from txt2sql.data.gold import with_gold
 from txt2sql.errors import ConfigError
 from txt2sql.models.adapters import Adapter
 from txt2sql.models.catalog import resolve
-from txt2sql.runs import read_rows
-from txt2sql.training.grpo import GRPOConfig, Question, choose, plan, train
-from txt2sql.training.loop import newest_checkpoint
+from txt2sql.training.grpo import GRPOConfig, Question, choose, plan
 from txt2sql.training.rewards import Judge, RewardFunction
 from txt2sql.types import Completion, Prompt, Sampling
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")
 DORA = Adapter(r=4, alpha=16, dropout=0.0, dora=True)
-
-
-def config(output: Path, data: Path, model: Path, **changes: Any) -> GRPOConfig:
-    base = GRPOConfig(
-        model=str(model), output=str(output), datasets=(str(data),), held_out=0.2, measured=0,
-        epochs=1, max_steps=4, learning_rate=1e-2, kl=0.1, group=4, prompts=4, max_new_tokens=8,
-        filter_samples=0, bf16=False, threads=1, save_every=2,
-        adapter=Adapter(r=4, alpha=16, dropout=0.0),
-    )  # fmt: skip
-    return dataclasses.replace(base, **changes)
-
-
-def quiet(line: str) -> None:
-    """Nothing."""
-
-
-def rows(run: Path, name: str = "reward") -> list[dict[str, Any]]:
-    """What was logged of each step, without the times."""
-    logged = [row for row in read_rows(run / "metrics.jsonl") if name in row]
-    return [
-        {k: v for k, v in row.items() if "time" not in k and "second" not in k} for row in logged
-    ]
-
-
-def weights(run: Path) -> dict[str, torch.Tensor]:
-    return load_file(run / "model" / "adapter_model.safetensors")
-
-
-def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
-    return first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)
 
 
 @pytest.mark.parametrize(
@@ -87,39 +46,35 @@ def test_answers_that_earn_more_become_likelier(
         return [float((head[ids, 0] > 0).float().mean()) for ids in completion_ids]
 
     monkeypatch.setattr(RewardFunction, "__call__", reward)
-    settings = config(
-        tmp_path / "run", tiny_spider, base, max_steps=14, limit=4, group=8, learning_rate=3e-2,
+    run = tmp_path / "run"
+    folder = train(
+        "grpo", run, tiny_spider, base, max_steps=14, limit=4, group=8, learning_rate=3e-2,
         max_new_tokens=2, **changes,
     )  # fmt: skip
-    assert train(settings, quiet) == tmp_path / "run" / "model"
-    curve = [row["reward"] for row in rows(tmp_path / "run")]
+    assert folder == run / "model" == resolve(folder).folder
+    curve = [row["reward"] for row in rows(run, "reward")]
     first, later = curve[:2], curve[3:]
     assert sum(later) / len(later) > sum(first) / len(first) + 0.05, curve
-    saved = weights(tmp_path / "run")
+    saved = weights(run)
     assert all(saved[name].abs().max() > 0 for name in saved)
     assert ("lora_magnitude" in " ".join(saved)) == (changes.get("adapter") == DORA)
-    assert resolve(tmp_path / "run" / "model").folder == tmp_path / "run" / "model"
-    assert "GRPO" in (tmp_path / "run" / "model" / "README.md").read_text()
+    assert "GRPO" in (folder / "README.md").read_text()
 
 
 def test_rewards_are_logged_and_a_run_that_gets_no_better_ends(
     tmp_path: Path, tiny_lm: Callable[..., Path], tiny_spider: Path
 ) -> None:
-    lines: list[str] = []
-    settings = config(
-        tmp_path / "run", tiny_spider, tiny_lm("llama"), rewards={"execution": 0.9, "executes": 0.1},
-        measured=4, patience=1, max_steps=8,
-    )  # fmt: skip
-    assert train(settings, lines.append) is not None
-    first = rows(tmp_path / "run")[0]
+    run, lines = tmp_path / "run", list[str]()
+    changes = {"measured": 4, "patience": 1, "max_steps": 8}
+    assert train("grpo", run, tiny_spider, tiny_lm("llama"), lines.append, **changes) is not None
     logged = {"reward/execution", "reward/executes", "right", "hacks", "kl", "entropy", "grad_norm"}
-    assert logged <= first.keys()
+    assert logged <= rows(run, "reward")[0].keys()
     # Nothing is answered rightly at random, so the second measurement is no better and ends the run.
-    assert [row["step"] for row in rows(tmp_path / "run", "eval_right")] == [2, 4]
-    assert max(row["step"] for row in rows(tmp_path / "run")) == 4
+    assert [row["step"] for row in rows(run, "eval_right")] == [2, 4]
+    assert max(row["step"] for row in rows(run, "reward")) == 4
     assert any(line.startswith("step 2  eval_reward") for line in lines)
-    assert any("tensorboard" in str(path) for path in (tmp_path / "run").rglob("events*"))
-    facts = json.loads((tmp_path / "run" / "model" / "training.json").read_text())
+    assert any("tensorboard" in str(path) for path in run.rglob("events*"))
+    facts = json.loads((run / "model" / "training.json").read_text())
     assert (facts["measured"][0]["mean"], facts["measured"][0]["n"]) == (0.0, 4)
 
 
@@ -161,83 +116,16 @@ def test_questions_that_all_or_no_samples_answer_are_left_out(
     assert four is not None and len(four[0]) == 4
 
 
-def start(settings: GRPOConfig, folder: Path) -> subprocess.Popen[bytes]:
-    """`txt2sql train grpo` with these settings, in a process of its own."""
-    (folder / "own.yaml").write_text(yaml.safe_dump({"grpo": as_mapping(settings)}))
-    command = [sys.executable, "-m", "txt2sql", "train", "grpo", "--config", "own.yaml"]
-    return subprocess.Popen(
-        command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-
-
-@pytest.mark.slow  # SIGTERM, below, is the quick test of going on
-def test_a_killed_run_goes_on_to_the_same_adapter(
+def test_an_adapter_is_a_base_again(
     tmp_path: Path, tiny_lm: Callable[..., Path], tiny_spider: Path
 ) -> None:
-    whole = config(
-        tmp_path / "whole", tiny_spider, tiny_lm("llama"), max_steps=12, measured=2, save_every=3,
-        patience=None, rewards={"execution": 0.9, "executes": 0.1},
-    )  # fmt: skip
-    train(whole, quiet)
-    cut = dataclasses.replace(whole, output=str(tmp_path / "cut"))
-    process = start(cut, tmp_path)
-    while process.poll() is None and len(rows(tmp_path / "cut")) < 7:
-        time.sleep(0.002)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL
-    lines: list[str] = []
-    train(cut, lines.append, resume=True)
-    assert any(line.startswith("going on at step") for line in lines)
-    assert rows(tmp_path / "cut") == rows(tmp_path / "whole")
-    assert same(weights(tmp_path / "cut"), weights(tmp_path / "whole"))
-
-
-def test_sigterm_saves_and_the_same_run_goes_on(
-    tmp_path: Path, tiny_lm: Callable[..., Path], tiny_spider: Path
-) -> None:
-    settings = config(tmp_path / "run", tiny_spider, tiny_lm("llama"), save_every=100)
-    lines: list[str] = []
-
-    def terminate(line: str) -> None:
-        lines.append(line)
-        if line.startswith("step 1 "):
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    assert train(settings, terminate) is None
-    assert lines[-1].startswith("stopped at step") and not (tmp_path / "run" / "model").exists()
-    # A checkpoint whose last file was not written, as a kill leaves it, is none.
-    (checkpoint,) = (tmp_path / "run" / "checkpoints").glob("checkpoint-*")
-    half = shutil.copytree(checkpoint, checkpoint.with_name("checkpoint-3"))
-    state = (half / "trainer_state.json").read_text()
-    (half / "trainer_state.json").write_text(state[: len(state) // 2])
-    assert newest_checkpoint(half.parent) == checkpoint and not half.exists()
-    assert train(settings, lines.append) is not None
-    train(dataclasses.replace(settings, output=str(tmp_path / "whole")), quiet)
-    assert rows(tmp_path / "run") == rows(tmp_path / "whole")
-    assert same(weights(tmp_path / "run"), weights(tmp_path / "whole"))
-
-
-def test_a_run_goes_on_only_as_it_was_started_and_is_a_base_again(
-    tmp_path: Path, tiny_lm: Callable[..., Path], tiny_spider: Path
-) -> None:
-    settings = config(tmp_path / "run", tiny_spider, tiny_lm("llama"), max_steps=2)
-    with pytest.raises(ConfigError, match="no run to resume"):
-        train(settings, quiet, resume=True)
-    assert train(dataclasses.replace(settings, max_minutes=1e-9), quiet) is None
-    with pytest.raises(ConfigError, match="kl"):
-        train(dataclasses.replace(settings, kl=0.5), quiet)
-    first = train(settings, quiet)
+    first = train("grpo", tmp_path / "a", tiny_spider, tiny_lm("llama"), max_steps=1)
     assert first is not None
-    lines: list[str] = []
-    train(settings, lines.append)
-    assert "is finished" in lines[-1]
-    second = train(config(tmp_path / "b", tiny_spider, first, max_steps=1), quiet)
+    second = train("grpo", tmp_path / "b", tiny_spider, first, max_steps=1)
     assert second is not None
     noted = json.loads((second / "adapter_config.json").read_text())
     assert noted["base_model_name_or_path"] == str(first)
-    (row,) = rows(tmp_path / "b")
+    (row,) = rows(tmp_path / "b", "reward")
     assert row["kl"] == pytest.approx(0, abs=1e-6)  # it starts from what it is measured to
 
 
@@ -256,56 +144,18 @@ def test_settings_that_cannot_be_trained_with_are_named(
     tiny_spider: Path,
 ) -> None:  # fmt: skip
     with pytest.raises(ConfigError, match=message):
-        train(config(tmp_path / "run", tiny_spider, tiny_lm("llama"), **changes), quiet)
+        train("grpo", tmp_path / "run", tiny_spider, tiny_lm("llama"), **changes)
 
 
 def test_the_plan_says_what_the_run_then_does(
     tmp_path: Path, tiny_lm: Callable[..., Path], tiny_spider: Path
 ) -> None:
-    settings = config(tmp_path / "run", tiny_spider, tiny_lm("llama"), max_steps=None)
-    facts = plan(settings).as_mapping()
-    assert not (tmp_path / "run").exists()
+    run = tmp_path / "run"
+    arguments = ("grpo", run, tiny_spider, tiny_lm("llama"))
+    facts = plan(config(*arguments, max_steps=None)).as_mapping()
+    assert not run.exists()
     assert (facts["questions"], facts["steps"], facts["answers"]) == (24, 6, 96)
     assert facts["memory_total"] > 5e8
-    train(settings, quiet)
-    assert max(row["step"] for row in rows(tmp_path / "run")) == facts["steps"]
-    assert sum(tensor.numel() for tensor in weights(tmp_path / "run").values()) == facts["trained"]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("typed", "hub_id", "architecture"),
-    [
-        ("--model mistral-7b --epochs 5", "mistralai/Mistral-7B-v0.1", "mistral"),
-        ("--model phi-2 --preset recommended --dora", "microsoft/phi-2", "phi"),
-    ],
-)
-def test_the_command_as_typed_trains_the_model_of_that_name(
-    typed: str, hub_id: str, architecture: str, tmp_path: Path,
-    tiny_lm: Callable[..., Path], tiny_spider: Path,
-) -> None:  # fmt: skip
-    """A stand-in lies where the hub's cache would have the model. A random model answers nothing, so
-    no question would pass the filter: it alone is set otherwise.
-    """
-    root = Path(__file__).parents[2]
-    home = tmp_path / "hub" / f"models--{hub_id.replace('/', '--')}"
-    shutil.copytree(tiny_lm(architecture), home / "snapshots" / "one")
-    (home / "refs").mkdir()
-    (home / "refs" / "main").write_text("one")
-    shutil.copytree(tiny_spider, tmp_path / "data" / "spider")
-    shutil.copytree(root / "config", tmp_path / "config")
-    extra = ["--max_steps", "2", "--set", "filter_samples=0", "--set", "max_new_tokens=24"]
-    done = subprocess.run(
-        [sys.executable, root / "experiments" / "train_grpo.py", *typed.split(), *extra],
-        cwd=tmp_path, capture_output=True, text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "HF_HOME": str(tmp_path),
-             "HF_HUB_OFFLINE": "1", "TXT2SQL_DATA": str(tmp_path / "data")},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    folder, dora = tmp_path / done.stdout.strip(), "--dora" in typed
-    name = f"grpo-{'dora-' * dora}{typed.split()[1]}"
-    assert folder == tmp_path / "results" / name / "model"
-    noted = json.loads((folder / "adapter_config.json").read_text())
-    assert (noted["base_model_name_or_path"], noted["use_dora"]) == (hub_id, dora)
-    wanted = {"q_proj", "k_proj", "v_proj", "dense" if architecture == "phi" else "o_proj"}
-    assert set(noted["target_modules"]) == wanted
+    train(*arguments, max_steps=None)
+    assert max(row["step"] for row in rows(run, "reward")) == facts["steps"]
+    assert sum(tensor.numel() for tensor in weights(run).values()) == facts["trained"]

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable
 from dataclasses import replace
+from multiprocessing import active_children
 from pathlib import Path
-from threading import Event, Thread
+from threading import Thread
 
 import pytest
-from tests.training.test_self_evolution import config, made, quiet
+from tests.training.methods import quiet, rstar
+from tests.training.test_self_evolution import made
 
 from txt2sql.errors import ConfigError, ModelError
 from txt2sql.training.cot_synthesis import open_questions
@@ -27,7 +26,7 @@ Trees = dict[Job, list[Row]]
 def settings(
     tmp_path_factory: pytest.TempPathFactory, tiny_spider: Path, tiny_lm: Callable[..., Path]
 ) -> RStarConfig:
-    return config(tmp_path_factory.mktemp("run"), tiny_spider, tiny_lm())
+    return rstar(tmp_path_factory.mktemp("run"), tiny_spider, tiny_lm())
 
 
 @pytest.fixture(scope="module")
@@ -50,11 +49,6 @@ def grown(settings: RStarConfig, jobs: list[Job], **asked: object) -> Trees:
     return dict(found)
 
 
-def test_questions_are_searched_in_the_same_company() -> None:
-    assert batched(list("abcde"), 2) == [("a", "b"), ("c", "d"), ("e",)]
-    assert batched([], 2) == []
-
-
 def test_trees_belong_to_their_questions(expected: Trees, jobs: list[Job]) -> None:
     for job in jobs:
         name = "id" if job.work == "measure" else "question_id"
@@ -70,14 +64,6 @@ def test_a_question_that_is_held_out_is_never_learnt_from(
         grown(settings, [Job("measure", jobs[0].ids)])
 
 
-def test_without_ray_it_says_what_to_do(
-    settings: RStarConfig, jobs: list[Job], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(ConfigError, match=r"txt2sql\[ray\]"):
-        grown(settings, jobs, ray="local")
-
-
 @pytest.mark.slow
 def test_processes_grow_the_same_trees(
     settings: RStarConfig, jobs: list[Job], expected: Trees
@@ -85,79 +71,25 @@ def test_processes_grow_the_same_trees(
     assert grown(settings, jobs, processes=2) == expected
 
 
-def _descendants(parent: int) -> Iterator[tuple[int, str]]:
-    """(process, command line) of all processes below one."""
-    for entry in Path("/proc").iterdir():
-        try:
-            status = (entry / "stat").read_text().rsplit(")", 1)[1].split()
-            if entry.name.isdigit() and int(status[1]) == parent:
-                yield int(entry.name), (entry / "cmdline").read_text().replace("\0", " ")
-                yield from _descendants(int(entry.name))
-        except (OSError, IndexError):
-            continue
-
-
-@contextmanager
-def killing(title: str, times: int) -> Iterator[list[int]]:
-    """Within it, so many processes of this one are killed, each as soon as its command line has the title."""
-    killed: list[int] = []
-    over = Event()
-
-    def watch() -> None:
-        while len(killed) < times and not over.wait(0.05):
-            for process, command in _descendants(os.getpid()):
-                if title in command and process not in killed and len(killed) < times:
-                    os.kill(process, signal.SIGKILL)
-                    killed.append(process)
-
-    watching = Thread(target=watch, daemon=True)
-    watching.start()
-    try:
-        yield killed
-    finally:
-        over.set()
-        watching.join()
-
-
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
 def test_a_process_that_dies_ends_the_run_with_a_sentence(
     settings: RStarConfig, jobs: list[Job]
 ) -> None:
-    with (
-        killing("multiprocessing.spawn", 1),
-        pytest.raises(ModelError, match="too little memory"),
-    ):
+    def kill() -> None:
+        while not (children := active_children()):
+            time.sleep(0.05)
+        children[0].kill()
+
+    Thread(target=kill, daemon=True).start()
+    with pytest.raises(ModelError, match="too little memory"):
         grown(settings, jobs, processes=2)
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
-@pytest.mark.timeout(600)  # a busy machine starts a cluster slowly
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
-def test_a_ray_cluster_grows_the_same_trees_though_a_worker_is_killed(
-    settings: RStarConfig, jobs: list[Job], expected: Trees
-) -> None:
-    pytest.importorskip("ray")
-    with killing("ray::_work", 1) as killed:
-        assert grown(settings, jobs, ray="local", processes=2) == expected
-    assert killed
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
-def test_a_cluster_that_is_not_there_is_told(settings: RStarConfig, jobs: list[Job]) -> None:
-    pytest.importorskip("ray")
-    with pytest.raises(ConfigError, match="ray start"):
-        grown(settings, jobs, ray="auto")
 
 
 @pytest.mark.slow
 def test_a_run_may_go_on_with_more_processes(
     tmp_path: Path, tiny_spider: Path, tiny_lm: Callable[..., Path]
 ) -> None:
-    alone = config(tmp_path / "alone", tiny_spider, tiny_lm(), "evolution.num_rounds=1")
+    alone = rstar(tmp_path / "alone", tiny_spider, tiny_lm(), "evolution.num_rounds=1")
     evolve(alone, quiet)
     spread = replace(alone, output_dir=str(tmp_path / "spread"))
     (tmp_path / "spread" / "rounds" / "1").mkdir(parents=True)

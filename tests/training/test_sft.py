@@ -2,74 +2,37 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from tests.training.methods import config, rows, train, weights
 from transformers import AutoModelForCausalLM
 
-from txt2sql.config import as_mapping
-from txt2sql.errors import ConfigError, ModelError
+from txt2sql.errors import ModelError
 from txt2sql.models import torch_engine
 from txt2sql.models.adapters import Adapter
-from txt2sql.models.card import push
 from txt2sql.models.catalog import LORA_TARGETS
 from txt2sql.models.weights import load_weights
-from txt2sql.runs import read_rows
-from txt2sql.training.loop import newest_checkpoint
 from txt2sql.training.plan import out_of_memory_explained, plan
 from txt2sql.training.settings import SFTConfig
-from txt2sql.training.sft import train
 from txt2sql.types import Prompt, Sampling
-
-TARGETS = {
-    "phi": {"q_proj", "k_proj", "v_proj", "dense"},
-    "llama": {"q_proj", "k_proj", "v_proj", "o_proj"},
-    "mistral": {"q_proj", "k_proj", "v_proj", "o_proj"},
-    "qwen2": {"q_proj", "k_proj", "v_proj", "o_proj"},
-}
-
-
-def config(output: Path, data: Path, model: Path, **changes: object) -> SFTConfig:
-    base = SFTConfig(
-        model=str(model), output=str(output), datasets=(str(data),), held_out=0.2, measured=0,
-        batch_tokens=2048, epochs=1, max_steps=6, learning_rate=1e-2, log_every=1,
-        checkpoint_every=2, bf16=False, threads=1, adapter=Adapter(r=4, alpha=16, dropout=0.1),
-    )  # fmt: skip
-    return dataclasses.replace(base, **changes)  # type: ignore[arg-type]
-
-
-def quiet(line: str) -> None:
-    """Nothing."""
 
 
 def losses(run: Path) -> dict[int, float]:
-    return {row["step"]: row["loss"] for row in read_rows(run / "metrics.jsonl") if "loss" in row}
-
-
-def weights(run: Path) -> dict[str, torch.Tensor]:
-    (file,) = (run / "model").glob("*model.safetensors")
-    return load_file(file)
-
-
-def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
-    return first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)
+    return {row["step"]: row["loss"] for row in rows(run, "loss")}
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")  # peft against a newer transformers
 @pytest.mark.parametrize(
-    ("architecture", "chat"),
-    [("phi", False), ("llama", True), ("mistral", False), ("qwen2", True)],
+    ("architecture", "chat"), [("phi", False), ("llama", True), ("mistral", False), ("qwen2", True)]
 )
 def test_the_right_modules_learn_and_the_folder_answers_as_what_was_trained(
     architecture: str, chat: bool, tmp_path: Path, tiny_lm: Callable[..., Path], tiny_spider: Path
@@ -78,8 +41,8 @@ def test_the_right_modules_learn_and_the_folder_answers_as_what_was_trained(
     dora = architecture in ("mistral", "qwen2")
     adapter = Adapter(r=4, alpha=16, dropout=0.0, dora=dora)
     lines: list[str] = []
-    settings = config(tmp_path / "run", tiny_spider, base, adapter=adapter, limit=4, max_steps=8)
-    folder = train(settings, lines.append)
+    changes = {"adapter": adapter, "limit": 4, "max_steps": 8}
+    folder = train("lora", tmp_path / "run", tiny_spider, base, lines.append, **changes)
     assert folder == tmp_path / "run" / "model"
     curve = list(losses(tmp_path / "run").values())
     assert len(curve) == 8 and curve[-1] < curve[0] - 0.5
@@ -89,7 +52,8 @@ def test_the_right_modules_learn_and_the_folder_answers_as_what_was_trained(
     assert {name.split(".")[-2] if "lora_A" in name or "lora_B" in name else name.split(".")[-1]
             for name in saved} <= parts  # fmt: skip
     adapted = {name.split(".lora_")[0].rsplit(".", 1)[-1] for name in saved}
-    assert adapted == TARGETS[architecture] == set(LORA_TARGETS[architecture])
+    attention = {"q_proj", "k_proj", "v_proj", "dense" if architecture == "phi" else "o_proj"}
+    assert adapted == attention == set(LORA_TARGETS[architecture])
     assert all(saved[name].abs().max() > 0 for name in saved)
     # What has a gradient is what is saved: nothing else was trained.
     assert f"{sum(t.numel() for t in saved.values()):,} weights are trained" in lines[1]
@@ -113,29 +77,24 @@ def test_the_right_modules_learn_and_the_folder_answers_as_what_was_trained(
 def test_the_best_by_execution_accuracy_is_kept(
     tmp_path: Path, tiny_lm: Callable[..., Path], tiny_spider: Path
 ) -> None:
-    steps = config(
-        tmp_path / "run", tiny_spider, tiny_lm(), measured=5, measure_every=2, patience=1
-    )
-    lines: list[str] = []
-    folder = train(steps, lines.append)
+    run, lines = tmp_path / "run", list[str]()
+    changes = {"measured": 5, "measure_every": 2, "patience": 1}
+    folder = train("lora", run, tiny_spider, tiny_lm(), lines.append, **changes)
     assert folder is not None
-    rows = list(read_rows(tmp_path / "run" / "metrics.jsonl"))
-    validated = [row["step"] for row in rows if "execution_accuracy/tiny" in row]
+    validated = [row["step"] for row in rows(run, "execution_accuracy/tiny")]
     # Nothing is answered rightly at random, so the second validation is no better and ends the run.
     assert validated == [2, 4] and max(losses(tmp_path / "run")) == 4
     assert any("best is of step 2" in line for line in lines)
-    assert same(load_file(folder / "adapter_model.safetensors"),
-                load_file(tmp_path / "run" / "best" / "adapter_model.safetensors"))  # fmt: skip
+    kept = load_file(run / "best" / "adapter_model.safetensors")
+    assert all(torch.equal(kept[name], value) for name, value in weights(run).items())
     card = (folder / "README.md").read_text()
     assert "execution accuracy" in card and "0.0%" in card
-    assert train(steps, lines.append) == folder
-    assert "is finished" in lines[-1]
 
 
 def test_every_weight_is_trained_where_there_is_no_adapter(
     tmp_path: Path, tiny_lm: Callable[..., Path], tiny_spider: Path
 ) -> None:
-    folder = train(config(tmp_path / "run", tiny_spider, tiny_lm(), adapter=None), quiet)
+    folder = train("full", tmp_path / "run", tiny_spider, tiny_lm())
     assert folder is not None and not (folder / "adapter_config.json").exists()
     before = load_file(tiny_lm() / "model.safetensors")
     after = load_file(folder / "model.safetensors")
@@ -150,13 +109,16 @@ def test_every_weight_is_trained_where_there_is_no_adapter(
 @pytest.mark.parametrize(
     ("typed", "hub_id", "architecture"),
     [
-        ("train_lora.py --model phi-2 --epochs 3", "microsoft/phi-2", "phi"),
-        ("train_dora.py --model llama-7b --epochs 3", "meta-llama/Llama-2-7b-hf", "llama"),
-        ("train_lora.py --model mistral-7b", "mistralai/Mistral-7B-v0.1", "mistral"),
-        ("train_lora.py --model qwen2.5-coder-0.5b", "Qwen/Qwen2.5-Coder-0.5B-Instruct", "qwen2"),
+        ("lora --model phi-2 --epochs 3", "microsoft/phi-2", "phi"),
+        ("dora --model llama-7b --epochs 3", "meta-llama/Llama-2-7b-hf", "llama"),
+        ("lora --model mistral-7b", "mistralai/Mistral-7B-v0.1", "mistral"),
+        ("lora --model qwen2.5-coder-0.5b", "Qwen/Qwen2.5-Coder-0.5B-Instruct", "qwen2"),
+        # A random model answers nothing, so no question would pass the filter.
+        ("grpo --model phi-2 --preset recommended --dora --max_steps 2 --set filter_samples=0 "
+         "--set max_new_tokens=24", "microsoft/phi-2", "phi"),
     ],
-)
-def test_a_door_as_typed_trains_the_model_of_that_name(
+)  # fmt: skip
+def test_a_script_as_typed_trains_the_model_of_that_name(
     typed: str, hub_id: str, architecture: str, tmp_path: Path,
     tiny_lm: Callable[..., Path], tiny_spider: Path,
 ) -> None:  # fmt: skip
@@ -168,20 +130,21 @@ def test_a_door_as_typed_trains_the_model_of_that_name(
     (home / "refs" / "main").write_text("one")
     shutil.copytree(tiny_spider, tmp_path / "data" / "spider")
     shutil.copytree(root / "config", tmp_path / "config")
-    door, *arguments = typed.split()
+    method, *arguments = typed.split()
     done = subprocess.run(
-        [sys.executable, root / "experiments" / door, *arguments], cwd=tmp_path,
+        [sys.executable, root / "experiments" / f"train_{method}.py", *arguments], cwd=tmp_path,
         capture_output=True, text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "HF_HOME": str(tmp_path),
              "HF_HUB_OFFLINE": "1", "TXT2SQL_DATA": str(tmp_path / "data")},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+    dora = "dora" in typed
+    name = f"{method}-{'dora-' * (dora and method == 'grpo')}{arguments[1]}"
     folder = tmp_path / done.stdout.strip()
-    assert folder == tmp_path / "results" / f"{door[6:10]}-{arguments[1]}" / "model"
+    assert folder == tmp_path / "results" / name / "model"
     noted = json.loads((folder / "adapter_config.json").read_text())
-    assert noted["base_model_name_or_path"] == hub_id
-    assert set(noted["target_modules"]) == TARGETS[architecture]
-    assert noted["use_dora"] == door.startswith("train_dora")
+    assert (noted["base_model_name_or_path"], noted["use_dora"]) == (hub_id, dora)
+    assert set(noted["target_modules"]) == set(LORA_TARGETS[architecture])
 
 
 @pytest.mark.slow
@@ -190,115 +153,21 @@ def test_weights_in_4_bits_are_trained_beside_on_a_cpu_too(
     tmp_path: Path, tiny_lm: Callable[..., Path], tiny_spider: Path
 ) -> None:
     pytest.importorskip("bitsandbytes")
-    plan = config(tmp_path / "run", tiny_spider, tiny_lm("llama"), bits=4, limit=4, max_steps=8,
-                  measured=2, measure_every=2, patience=None, final="last")  # fmt: skip
-    folder = train(plan, quiet)
+    run = tmp_path / "run"
+    folder = train(
+        "lora", run, tiny_spider, tiny_lm("llama"), bits=4, limit=4, max_steps=8, measured=2,
+        measure_every=2, patience=None, final="last",
+    )  # fmt: skip
     assert folder is not None
-    rows = list(read_rows(tmp_path / "run" / "metrics.jsonl"))
-    norms = [row["grad_norm"] for row in rows if "loss" in row]
+    norms = [row["grad_norm"] for row in rows(run, "loss")]
     # bitsandbytes packs weights that answer on a CPU, and packed ones give other gradients.
     assert min(norms[2:]) > norms[0] / 3
-    curve = list(losses(tmp_path / "run").values())
+    curve = list(losses(run).values())
     assert curve[-1] < curve[0] - 0.5
     assert load_weights(folder, device="cpu").model
 
 
-def start(plan: SFTConfig, folder: Path) -> subprocess.Popen[bytes]:
-    """`txt2sql train lora` with these settings, in a process of its own."""
-    import yaml
-
-    (folder / "own.yaml").write_text(yaml.safe_dump({"lora": as_mapping(plan)}))
-    command = [sys.executable, "-m", "txt2sql", "train", "lora", "--config", "own.yaml"]
-    return subprocess.Popen(
-        command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-
-
-def wait_for_step(process: subprocess.Popen[bytes], run: Path, step: int) -> None:
-    while max(losses(run), default=0) < step and process.poll() is None:
-        time.sleep(0.002)
-
-
-@pytest.mark.slow
-def test_a_killed_run_goes_on_to_the_same_adapter(
-    tmp_path: Path, tiny_lm: Callable[..., Path], tiny_spider: Path
-) -> None:
-    whole = config(tmp_path / "whole", tiny_spider, tiny_lm(), max_steps=16, batch_tokens=256,
-                   measured=2, measure_every=9, checkpoint_every=3)  # fmt: skip
-    train(whole, quiet)
-    cut = dataclasses.replace(whole, output=str(tmp_path / "cut"))
-    process = start(cut, tmp_path)
-    wait_for_step(process, tmp_path / "cut", 5)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL and max(losses(tmp_path / "cut")) < 16
-    # As if it had been killed while it wrote: the state, which is written last, is missing or not whole.
-    newest = newest_checkpoint(tmp_path / "cut" / "checkpoints")
-    assert newest is not None
-    step = int(newest.name.split("-")[1])
-    shutil.copytree(newest, newest.with_name("checkpoint-97"))
-    (newest.with_name("checkpoint-97") / "trainer_state.json").write_bytes(b"{")
-    newest.with_name("checkpoint-98").mkdir()
-    lines: list[str] = []
-    train(cut, lines.append, resume=True)
-    assert f"going on at step {step}" in lines
-    assert losses(tmp_path / "cut") == losses(tmp_path / "whole")
-    assert same(weights(tmp_path / "cut"), weights(tmp_path / "whole"))
-
-
-@pytest.mark.parametrize(
-    "adapter", [Adapter(r=4, dropout=0.1, dora=True), pytest.param(None, marks=pytest.mark.slow)]
-)
-def test_sigterm_saves_and_the_same_run_goes_on(
-    adapter: Adapter | None, tmp_path: Path, tiny_lm: Callable[..., Path], tiny_spider: Path
-) -> None:
-    plan = config(tmp_path / "run", tiny_spider, tiny_lm(), checkpoint_every=1000, adapter=adapter)
-    lines: list[str] = []
-
-    def terminate(line: str) -> None:
-        lines.append(line)
-        if line.startswith("step 2"):
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    before = signal.getsignal(signal.SIGTERM)
-    assert train(plan, terminate) is None
-    assert signal.getsignal(signal.SIGTERM) is before
-    assert lines[-1] == "stopped at step 3 of 6; run it again to go on"
-    assert not (tmp_path / "run" / "model").exists()
-    assert train(plan, lines.append) is not None
-    assert "going on at step 3" in lines
-    whole = dataclasses.replace(plan, output=str(tmp_path / "whole"))
-    train(whole, quiet)
-    assert same(weights(tmp_path / "run"), weights(tmp_path / "whole"))
-
-
-def test_a_run_goes_on_only_as_it_was_started(
-    tmp_path: Path, tiny_lm: Callable[..., Path], tiny_spider: Path
-) -> None:
-    plan = config(tmp_path / "run", tiny_spider, tiny_lm(), max_steps=2)
-    with pytest.raises(ConfigError, match="no run to resume"):
-        train(plan, quiet, resume=True)
-    assert train(dataclasses.replace(plan, max_minutes=1e-9), quiet) is None
-    with pytest.raises(ConfigError, match="learning_rate"):
-        train(dataclasses.replace(plan, learning_rate=1e-3), quiet)
-    assert train(dataclasses.replace(plan, log_every=2), quiet) is not None
-
-
-def test_settings_may_change_until_something_is_learnt(
-    tmp_path: Path, tiny_lm: Callable[..., Path], tiny_spider: Path
-) -> None:
-    plan = config(tmp_path / "run", tiny_spider, tiny_lm(), max_steps=1)
-    train(plan, quiet)
-    for left in ("checkpoints", "finished.json"):  # as after running out of memory at once
-        path = tmp_path / "run" / left
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-    assert train(dataclasses.replace(plan, batch_tokens=512), quiet) is not None
-
-
-def test_running_out_of_memory_names_settings_that_fit(
-    tiny_lm: Callable[..., Path],
-) -> None:
+def test_running_out_of_memory_names_settings_that_fit(tiny_lm: Callable[..., Path]) -> None:
     model = AutoModelForCausalLM.from_pretrained(tiny_lm("llama"))
     plan = SFTConfig(batch_tokens=8192)
     with (
@@ -313,41 +182,25 @@ def test_running_out_of_memory_names_settings_that_fit(
 def test_the_plan_counts_what_the_run_then_does(
     tmp_path: Path, tiny_lm: Callable[..., Path], tiny_spider: Path
 ) -> None:
-    settings = config(tmp_path / "run", tiny_spider, tiny_lm(), max_steps=None, epochs=2)
-    made = plan(settings)
+    arguments, lines = ("lora", tmp_path / "run", tiny_spider, tiny_lm()), list[str]()
+    facts = plan(config(*arguments, max_steps=None, epochs=2)).as_mapping()
     assert not (tmp_path / "run").exists()
-    lines: list[str] = []
-    train(settings, lines.append)
-    facts = made.as_mapping()
+    train(*arguments, lines.append, max_steps=None, epochs=2)
     assert facts["examples"] == 48
     assert f"{facts['tokens']:,} tokens in {facts['batches']} batches" in lines[0]
     assert f"{facts['trained']:,} weights are trained beside {facts['parameters']:,}" in lines[1]
     assert facts["steps"] == max(losses(tmp_path / "run"))
     assert facts["seconds"] > 0 and facts["memory_total"] > 5e8
-    assert "steps:" in str(made) and "GB on a GPU" in str(made)
 
 
 def test_a_finished_adapter_is_a_base_again(
     tmp_path: Path, tiny_lm: Callable[..., Path], tiny_spider: Path
 ) -> None:
-    first = train(config(tmp_path / "a", tiny_spider, tiny_lm(), max_steps=1), quiet)
+    first = train("lora", tmp_path / "a", tiny_spider, tiny_lm(), max_steps=1)
     assert first is not None
     adapter = Adapter(r=4, alpha=8, rslora=True)
-    second = train(config(tmp_path / "b", tiny_spider, first, adapter=adapter, max_steps=1), quiet)
+    second = train("lora", tmp_path / "b", tiny_spider, first, adapter=adapter, max_steps=1)
     assert second is not None
     noted = json.loads((second / "adapter_config.json").read_text())
     assert (noted["base_model_name_or_path"], noted["use_rslora"]) == (str(first), True)
     assert load_weights(second, device="cpu").card.folder == second
-
-
-def test_an_upload_that_fails_keeps_the_model_and_says_how(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from huggingface_hub import constants
-
-    assert SFTConfig().push_to_hub == ""
-    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
-    (tmp_path / "README.md").write_text("# a model\n")
-    with pytest.raises(ModelError, match="hf upload someone/model"):
-        push(tmp_path, "someone/model")
-    assert (tmp_path / "README.md").is_file()

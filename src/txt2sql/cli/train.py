@@ -119,13 +119,7 @@ class RStarOptions:
     cot_examples: int | None = option(
         "Traces of a round, at most.", "--cot_examples", setting="evolution.cot_examples_per_round"
     )
-    processes: int | None = option(
-        "Processes that search; on a Ray cluster, its GPUs or CPUs.", setting="rollouts.processes"
-    )
-    ray: str | None = option(
-        "Search on a Ray cluster: an address, auto, or local.",
-        setting="rollouts.ray", metavar="ADDRESS",
-    )  # fmt: skip
+    processes: int | None = option("Processes that search.", setting="rollouts.processes")
 
 
 _OF_RSTAR = {
@@ -248,7 +242,6 @@ def rstar(run: RunOptions, options: RStarOptions) -> None:
       txt2sql train rstar --model phi-2 --num_rounds 5 --mcts_simulations 100
       txt2sql train rstar --cot_examples 200 --set evolution.measured=100
       txt2sql train rstar --set ppm.shuffled=true --output results/rstar-shuffled
-      txt2sql train rstar --model phi-2 --ray auto
     """
     from txt2sql.cli.progress import steps
     from txt2sql.config import load

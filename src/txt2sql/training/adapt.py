@@ -14,8 +14,6 @@ fine-tuned on whole prompts (`sft`). Every stage keeps what it has done, so a ru
     ├── sft/                     the fine-tuning run
     ├── adapter/                 what came of it, part of the way from the model (WiSE-FT)
     └── report.json, report.md   what came of it
-
->>> adapt(open_database("shop.sqlite"), AdaptConfig(), Path("results/shop"), predictor_of)  # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -24,9 +22,9 @@ import hashlib
 import json
 import shutil
 import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from txt2sql.config import as_mapping
@@ -40,20 +38,13 @@ from txt2sql.evaluation.predictions import from_row, to_row
 from txt2sql.evaluation.verdicts import verdict_rows
 from txt2sql.execution.database import Database
 from txt2sql.models import adapters
-from txt2sql.models.adapters import base_name
+from txt2sql.models.adapters import Adapter, base_name
 from txt2sql.models.catalog import ADAPTER, is_exported, read_json, resolve, sources
 from txt2sql.runs import Run, open_run, write_atomically
 from txt2sql.training.loop import Progress, Report, silent
-from txt2sql.training.pairs import (
-    PARTS,
-    Pair,
-    examples,
-    make_split,
-    read_given,
-    write_split,
-)
+from txt2sql.training.pairs import PARTS, Pair, examples, make_split, read_given, write_split
 from txt2sql.training.settings import AdaptConfig, SFTConfig
-from txt2sql.types import Example, Predictor, Schema
+from txt2sql.types import Predictor, Schema
 
 __all__ = ["AdaptConfig", "adapt"]
 
@@ -90,7 +81,16 @@ def adapt(
         raise DatabaseError(f"'{database.path}' holds no tables; give a database that has some")
     # What is wrong with the pairs is told before a run is begun with them.
     pairs, left_out = read_given(given, database, report) if given else ([], [])
-    run = open_run(output, _settings(config, schema, model, pairs), config.seed)
+    texts = json.dumps([[pair.question, pair.sql] for pair in pairs]).encode()
+    # What decides a run's pairs, answers and adapter.
+    settings = {
+        **as_mapping(config),
+        "model": model,
+        "weights": adapters.weights_mark(model),
+        "schema": adapters.fingerprint(schema),
+        "pairs": hashlib.sha256(texts).hexdigest()[:16] if pairs else "",
+    }
+    run = open_run(output, settings, config.seed)
     adaptation = Adaptation(run, database, schema, config, model, report, progress)
     adaptation.prepare(pairs)
     before = adaptation.validate("before", lambda: predictor_of(model))
@@ -99,20 +99,6 @@ def adapt(
         return None
     after = adaptation.validate("after", lambda: predictor_of(adapter))
     return adaptation.conclude(before, after, adapter, left_out, force)
-
-
-def _settings(
-    config: AdaptConfig, schema: Schema, model: str, given: Sequence[Pair]
-) -> dict[str, Any]:
-    """What a run goes on under: what decides its pairs, answers and adapter."""
-    pairs = json.dumps([[pair.question, pair.sql] for pair in given]).encode()
-    return {
-        **as_mapping(config),
-        "model": model,
-        "weights": adapters.weights_mark(model),
-        "schema": adapters.fingerprint(schema),
-        "pairs": hashlib.sha256(pairs).hexdigest()[:16] if given else "",
-    }
 
 
 class Adaptation:
@@ -151,29 +137,25 @@ class Adaptation:
     def validate(self, when: str, load: Callable[[], Predictor]) -> dict[str, list[dict[str, Any]]]:
         """Verdict rows by part; what was answered before is not asked again."""
         start = time.monotonic()
-        parts = {part: examples(self.data, part, self.database.db_id) for part in VALIDATION}
         finished = {row["example_id"]: from_row(row) for row in self.run.rows(when)}
+        parts = {part: examples(self.data, part, self.database.db_id) for part in VALIDATION}
         every = [example for part in parts.values() for example in part]
+        rows: dict[str, list[dict[str, Any]]] = {part: [] for part in parts}
         todo = any(example.id not in finished for example in every)
-        predictor = load() if todo else _Nobody()
-        rows: dict[str, list[dict[str, Any]]] = {}
+        # Where every answer is there, nobody is asked.
+        predictor: Any = load() if todo else SimpleNamespace(name="nobody", predict=iter)
+        right, judged = 0, []
         with self.progress(f"asking {when}", len(every)) as advance:
-            right = count = 0
-            for part, questions in parts.items():
-                judged = []
-                for item in judge(
-                    questions,
-                    predictor,
-                    [ExecutionAccuracy(Judging(both=False))],
-                    lambda _: self.database,
-                    finished=finished,
-                    record=lambda prediction: self.run.append(when, to_row(prediction)),
-                ):
-                    judged.append(item)
-                    count += 1
-                    right += item.verdicts[0].correct
-                    advance(f"EX {right / count:.1%}")
-                rows[part] = list(verdict_rows(judged))
+            for item in judge(
+                every, predictor, [ExecutionAccuracy(Judging(both=False))], lambda _: self.database,
+                finished=finished,
+                record=lambda prediction: self.run.append(when, to_row(prediction)),
+            ):  # fmt: skip
+                judged.append(item)
+                right += item.verdicts[0].correct
+                advance(f"EX {right / len(judged):.1%}")
+        for row in verdict_rows(judged):
+            rows[str(row["example_id"]).partition("-")[0]].append(row)
         if todo:
             self._took(f"asking {when}", start)
         return rows
@@ -185,90 +167,66 @@ class Adaptation:
         if target.is_dir():
             return target
         self.report(f"fine-tuning on {len(examples(self.data, 'train', '')):,} questions")
-        adapter = self.config.adapter
+        config, adapter = self.config, self.config.adapter
+        common: dict[str, Any] = {
+            "output": str(folder), "datasets": (str(self.data),), "held_out": 0.0, "measured": 0,
+            "max_steps": config.steps, "learning_rate": config.learning_rate, "patience": None,
+            "final": "last", "seed": config.seed,
+        }  # fmt: skip
         plain = not (adapter.dora or adapter.rslora or adapter.targets)
-        activated = plain and answers_activated(self.model)
-        trained = self._train_activated(folder) if activated else self._train_whole(folder)
+        if plain and answers_activated(self.model):
+            trained = self._train_activated(folder / "weights", common)
+        else:
+            from txt2sql.training import sft
+
+            whole = SFTConfig(
+                model=self.model, adapter=adapter, batch_tokens=config.batch_tokens,
+                checkpoint_every=25, **common,
+            )  # fmt: skip
+            trained = sft.train(whole, self.report, self.progress)
         self._took("fine-tuning", start)
         if trained is None:
             return None
-        return scaled(trained, target, self.config.strength, base_name(resolve(self.model).source))
+        return scaled(trained, target, config.strength, base_name(resolve(self.model).source))
 
-    def _train_whole(self, folder: Path) -> Path | None:
-        """On whole prompts."""
-        from txt2sql.training import sft
-
-        config = self.config
-        return sft.train(
-            SFTConfig(
-                model=self.model, output=str(folder), datasets=(str(self.data),), held_out=0.0,
-                measured=0, max_steps=config.steps, adapter=config.adapter,
-                learning_rate=config.learning_rate, batch_tokens=config.batch_tokens,
-                checkpoint_every=25, patience=None, final="last", seed=config.seed,
-            ),
-            self.report,
-            self.progress,
-        )  # fmt: skip
-
-    def _train_activated(self, folder: Path) -> Path | None:
-        """By activated LoRA, beside the adapters that the model has."""
-        import torch
-
+    def _train_activated(self, weights: Path, common: Mapping[str, Any]) -> Path | None:
+        """By activated LoRA, beside the adapters that the model has: `weights` have them merged in."""
         from txt2sql.models.export import export_hf
         from txt2sql.training import activated
-        from txt2sql.training.loop import half_precision
 
-        class Run(activated.Run):
-            """The schema part is read by the base alone, while the weights here have the model's own
-            adapters merged in: its states come from the engine whatever the precision.
-            """
-
-            def _prefix_states(self, ids: tuple[int, ...]) -> activated.Array:
-                return self.decoder.prefix_states(ids)
-
-        config, weights = self.config, folder / "weights"
+        config = self.config
         if not (weights / "config.json").is_file():
             export_hf(self.model, weights)
         settings = activated.ActivatedConfig(
-            model=str(weights), engine=str(resolve(self.model).folder), output=str(folder),
-            datasets=(str(self.data),), shares=(1.0,), held_out=0.0, rank=config.adapter.r,
-            alpha=config.adapter.alpha, learning_rate=config.learning_rate,
-            warmup=max(1, config.steps // 20), cooldown=config.steps // 3, max_steps=config.steps,
-            group=max(1, config.batch_tokens // _TOKENS), groups=1,
-            bf16=half_precision(None) == torch.bfloat16, seed=config.seed,
+            model=str(weights), engine=str(resolve(self.model).folder), shares=None,
+            adapter=Adapter(config.adapter.r, config.adapter.alpha, 0.0),
+            warmup=0.05, cooldown=1 / 3, group=max(1, config.batch_tokens // _TOKENS),
+            accumulate=1, **common,
         )  # fmt: skip
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # peft against a newer transformers
-            run, checkpoint = Run(settings), folder / "checkpoint"
-        if checkpoint.is_dir():
-            run.load(checkpoint)
-        source = activated.Source(str(self.data), settings, run.decoder)
-        source.name = "adapt"  # the order of questions depends on it, and not on where the run lies
-        with self.progress("fine-tune", config.steps - run.step) as advance:
-            groups = activated.plan([source], settings)
-            finished = activated.fit(
-                run, groups, folder, lambda row: advance(f"loss {row['loss']:.3f}")
-            )
-        if not finished:
-            self.report(f"stopped at step {run.step} of {config.steps}; run it again to go on")
-            return None
-        shutil.rmtree(weights)
-        return checkpoint
+        trained = activated.train(settings, self.report, self.progress, merged=True)
+        if trained is not None:
+            shutil.rmtree(weights)
+        return trained
 
     def conclude(
-        self,
-        before: Mapping[str, Sequence[Mapping[str, Any]]],
+        self, before: Mapping[str, Sequence[Mapping[str, Any]]],
         after: Mapping[str, Sequence[Mapping[str, Any]]],
-        adapter: Path,
-        left_out: Sequence[str],
-        force: bool,
-    ) -> dict[str, Any]:
+        adapter: Path, left_out: Sequence[str], force: bool,
+    ) -> dict[str, Any]:  # fmt: skip
         """Compare, decide, put to use, and write the report."""
         comparisons = {part: compare(before[part], after[part]) for part in before if before[part]}
         better, why = verdict(comparisons)
-        numbers = {part: _numbers(comparison) for part, comparison in comparisons.items()}
+        numbers = {
+            part: {
+                "before": each.a._asdict(), "after": each.b._asdict(),
+                "difference": each.difference._asdict(), "p": each.p,
+                "only_before": each.only_a, "only_after": each.only_b,
+            }
+            for part, each in comparisons.items()
+        }  # fmt: skip
         if better or force:
             adapters.put_to_use(self.schema, self.database.path, adapter, self.model, numbers)
+        made, given = len(examples(self.data, "train", "")), self.state.get("given_train", 0)
         facts = {
             "database": str(self.database.path),
             "db_id": self.database.db_id,
@@ -277,10 +235,7 @@ class Adaptation:
             "adapter": str(adapter),
             "used": better or force,
             "why": why if better or not force else f"{why}; put to use all the same, as asked",
-            "trained_on": {
-                "made": len(examples(self.data, "train", "")),
-                "given": self.state.get("given_train", 0),
-            },
+            "trained_on": {"made": made, "given": given},
             "left_out": list(left_out),
             "measured": numbers,
             "seconds": self.state["seconds"],
@@ -296,19 +251,6 @@ class Adaptation:
         seconds = self.state["seconds"]
         seconds[stage] = round(seconds.get(stage, 0) + time.monotonic() - start, 1)
         self.run.save_state(self.state)
-
-
-class _Nobody:
-    """The predictor where every answer is there already."""
-
-    name = "nobody"
-
-    def predict(self, examples: Sequence[Example]) -> Any:
-        """Nothing: nothing is asked."""
-        return iter(())
-
-
-# ----------------------------------------------------------------------------------------- adapters
 
 
 def answers_activated(model: str) -> bool:
@@ -332,7 +274,7 @@ def scaled(adapter: Path, target: Path, share: float, base: str) -> Path:
     part = target.with_name(f".{target.name}.part")
     for leftover in (part, target):
         shutil.rmtree(leftover, ignore_errors=True)
-    shutil.copytree(adapter, part, ignore=shutil.ignore_patterns("state.pt"))
+    shutil.copytree(adapter, part)
     facts = read_json(part / "adapter_config.json")
     facts["base_model_name_or_path"] = base
     write_atomically(part / "adapter_config.json", json.dumps(facts, indent=2) + "\n")
@@ -345,9 +287,6 @@ def scaled(adapter: Path, target: Path, share: float, base: str) -> Path:
     save_file(tensors, part / _WEIGHTS, metadata={"format": "pt"})
     part.rename(target)
     return target
-
-
-# ------------------------------------------------------------------------------------------- report
 
 
 def verdict(comparisons: Mapping[str, Comparison]) -> tuple[bool, str]:
@@ -363,18 +302,6 @@ def verdict(comparisons: Mapping[str, Comparison]) -> tuple[bool, str]:
         return False, "that it answers more of the made questions may be chance"
     given_too = ", and no fewer of the given ones" if given is not None else ""
     return True, f"it answers more of the made questions{given_too}"
-
-
-def _numbers(comparison: Comparison) -> dict[str, Any]:
-    """One comparison, ready for JSON."""
-    return {
-        "before": comparison.a._asdict(),
-        "after": comparison.b._asdict(),
-        "difference": comparison.difference._asdict(),
-        "p": comparison.p,
-        "only_before": comparison.only_a,
-        "only_after": comparison.only_b,
-    }
 
 
 def _page(facts: Mapping[str, Any], comparisons: Mapping[str, Comparison]) -> str:

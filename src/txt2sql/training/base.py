@@ -3,9 +3,6 @@
 What ships is quantised before tuning: an adapter learns over the very weights that answer, and nothing
 is rounded afterwards. The folder holds the model twice, as transformers loads it (dequantised) and, under
 `onnx/`, as it answers.
-
->>> build(Path("qwen.gguf"), Path("base"), data=Path("data/raw"))  # doctest: +SKIP
-PosixPath('base')
 """
 
 from __future__ import annotations
@@ -13,7 +10,8 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -50,14 +48,15 @@ def build(
 
     The texts of `datasets` say which pieces stay; prompts of the first one calibrate the rounding.
     """
-    path = Path(source)
-    if path.suffix == ".gguf":
-        model, tokenizer = read_gguf(path)
+    if Path(source).suffix == ".gguf":
+        model, tokenizer = read_gguf(Path(source))
     else:
         loaded = load_weights(source, device="cpu", dtype="float32")
         model, tokenizer = loaded.model, loaded.tokenizer
     output.mkdir(parents=True, exist_ok=True)
-    cut(model, tokenizer, output, texts(datasets, data))
+    every = (open_dataset(name, data).examples("train") for name in datasets)
+    texts = ((e.question, e.gold_sql, e.evidence) for examples in every for e in examples)
+    cut(model, tokenizer, output, chain.from_iterable(texts))
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(str(output))
@@ -71,27 +70,27 @@ def build(
     return output
 
 
-def texts(datasets: Sequence[str], data: Path | None) -> Iterator[str]:
-    """Questions, queries and evidence of the training splits."""
-    for name in datasets:
-        for example in open_dataset(name, data).examples("train"):
-            yield from (example.question, example.gold_sql, example.evidence)
-
-
-def cut(model: Any, tokenizer: Any, output: Path, corpus: Iterator[str]) -> None:
+def cut(model: Any, tokenizer: Any, output: Path, texts: Iterable[str]) -> None:
     """Cut the vocabulary of a model in place to the pieces of frequent European words and those that
     the texts use; write the tokenizer of the smaller one.
     """
     whole = json.loads(tokenizer.backend_tokenizer.to_str())
     counts: Counter[int] = Counter()
-    for encoding in Tokenizer.from_str(json.dumps(whole)).encode_batch(list(corpus)):
+    for encoding in Tokenizer.from_str(json.dumps(whole)).encode_batch(list(texts)):
         counts.update(encoding.ids)
 
     def keep(piece: str, number: int) -> bool:
         wanted = number < _FREQUENT or counts[number] >= _SEEN
         return (wanted and is_european(piece)) or counts[number] >= _SEEN_ELSEWHERE
 
-    special = [tokenizer.pad_token, *_turns(tokenizer)]
+    # The special tokens that the chat template writes.
+    turns = [{"role": role, "content": "x"} for role in ("system", "user")]
+    text = str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
+    names = [str(token.content) for token in tokenizer.added_tokens_decoder.values()]
+    used = [name for name in names if name in text]
+    if not used:
+        raise ModelError("the chat template of this model writes no special token")
+    special = [tokenizer.pad_token, *used]
     smaller = cut_vocabulary(whole, keep, tuple(dict.fromkeys([*special, tokenizer.eos_token])))
     tokenizer.save_pretrained(output)
     write_atomically(output / "tokenizer.json", json.dumps(smaller.tokenizer, ensure_ascii=False))
@@ -108,17 +107,6 @@ def cut(model: Any, tokenizer: Any, output: Path, corpus: Iterator[str]) -> None
                 setattr(config, name, [numbers[each] for each in old if each in numbers])
             elif old is not None:
                 setattr(config, name, numbers.get(old))
-
-
-def _turns(tokenizer: Any) -> list[str]:
-    """The special tokens that a chat template writes."""
-    turns = [{"role": role, "content": "x"} for role in ("system", "user")]
-    text = str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
-    names = [str(token.content) for token in tokenizer.added_tokens_decoder.values()]
-    used = [name for name in names if name in text]
-    if not used:
-        raise ModelError("the chat template of this model writes no special token")
-    return used
 
 
 def calibration(tokenizer: Any, dataset: Dataset) -> Iterator[list[int]]:

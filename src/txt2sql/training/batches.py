@@ -14,14 +14,14 @@ alone, and belongs to its answer: the output head runs on positions before answe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-T = TypeVar("T")
 Tokens = Sequence[int]
 Example = tuple[Tokens, Tokens]
 """Token ids of a prompt and of its answer, which ends with the end token."""
@@ -31,8 +31,7 @@ Group = list[list[Placed]]
 """The rows of a batch."""
 
 IGNORED = -100
-LEAST = 64
-"""Tokens of a prefix that is worth sharing."""
+LEAST = 64  # tokens of a prefix that is worth sharing
 _SUFFIXES = 4096
 """A segment that is a multiple of this is a shared prefix, which the segments up to the next one see."""
 
@@ -50,28 +49,35 @@ def pack(examples: Sequence[Example], width: int, least: int = LEAST) -> list[li
     """Examples that begin alike share their prefix; these trees stand in rows of at most `width`, the
     longest first, each where it still fits.
     """
-    trees = [part for prefix, run in _runs(examples, least) for part in _parts(prefix, run, width)]
-    return [[placed for tree in row for placed in tree] for row in _first_fit(trees, size, width)]
+    trees: list[list[Placed]] = []
+    for prefix, run in _runs(examples, least):
+        trees, left = [*trees, []], width
+        for prompt, answer in run:
+            needed = len(prompt) + len(answer) - prefix
+            if (
+                trees[-1] and needed > left
+            ):  # cut where a row is full, each part with the prefix anew
+                trees.append([])
+            if not trees[-1]:
+                left = width - prefix
+            trees[-1].append((prompt, answer, prefix if trees[-1] else 0))
+            left -= needed
+    rows: list[list[Placed]] = []
+    room: list[int] = []
+    for tree in sorted(trees, key=size, reverse=True):
+        # First-fit decreasing: within 11/9 of the fewest rows.
+        chosen = next((i for i, left in enumerate(room) if left >= size(tree)), len(rows))
+        if chosen == len(rows):
+            rows.append([])
+            room.append(max(width, size(tree)))
+        rows[chosen] += tree
+        room[chosen] -= size(tree)
+    return rows
 
 
 def size(row: Sequence[Placed]) -> int:
     """Tokens of a row, shared ones once."""
     return sum(len(prompt) + len(answer) - shared for prompt, answer, shared in row)
-
-
-def _first_fit(items: Iterable[T], length: Callable[[T], int], width: int) -> list[list[T]]:
-    """Bins of at most `width`, or of one larger item: the largest first, each where it still fits."""
-    bins: list[list[T]] = []
-    room: list[int] = []
-    for item in sorted(items, key=length, reverse=True):
-        # First-fit decreasing: within 11/9 of the fewest bins.
-        chosen = next((i for i, left in enumerate(room) if left >= length(item)), len(bins))
-        if chosen == len(bins):
-            bins.append([])
-            room.append(max(width, length(item)))
-        bins[chosen].append(item)
-        room[chosen] -= length(item)
-    return bins
 
 
 def _runs(examples: Sequence[Example], least: int) -> Iterator[tuple[int, list[Example]]]:
@@ -81,9 +87,10 @@ def _runs(examples: Sequence[Example], least: int) -> Iterator[tuple[int, list[E
     run: list[Example] = []
     prefix = 0
     for example in sorted(examples, key=lambda example: list(example[0])):
-        # A token of the prompt must be left, to begin the answer from.
-        shared = _common(run[0][0], example[0]) if run else 0
-        shared = min(shared, len(example[0]) - 1, *(len(prompt) - 1 for prompt, _ in run))
+        # A token of each prompt must be left, to begin the answer from.
+        shared = min(len(prompt) - 1 for prompt, _ in (*run, example)) if run else 0
+        alike = (a == b for a, b in zip(run[0][0], example[0])) if run else ()
+        shared = next((i for i, same in enumerate(islice(alike, shared)) if not same), shared)
         if shared >= least and (len(run) == 1 or len(run) * (prefix - shared) < prefix):
             run.append(example)
             prefix = shared
@@ -95,36 +102,13 @@ def _runs(examples: Sequence[Example], least: int) -> Iterator[tuple[int, list[E
         yield prefix, run
 
 
-def _common(first: Tokens, second: Tokens) -> int:
-    """How many tokens two prompts begin with alike."""
-    for i, (one, other) in enumerate(zip(first, second)):
-        if one != other:
-            return i
-    return min(len(first), len(second))
-
-
-def _parts(prefix: int, run: Sequence[Example], width: int) -> Iterator[list[Placed]]:
-    """The trees of a run, cut where a row is full, each with the prefix anew."""
-    tree: list[Placed] = []
-    room = 0
-    for prompt, answer in run:
-        needed = len(prompt) + len(answer) - prefix
-        if not tree or needed > room:
-            if tree:
-                yield tree
-            tree, room = [], width - prefix
-        tree.append((prompt, answer, prefix if tree else 0))
-        room -= needed
-    yield tree
-
-
-def collate(groups: Sequence[Group], pad: int = 0) -> dict[str, Any]:
+def collate(groups: Sequence[Group], pad: int = 0, width: int = 0) -> dict[str, Any]:
     """A batch as a causal language model takes it: `input_ids` and `position_ids` (batch, time), a mask
     (batch, 1, time, time), and `labels` (batch, chosen) of the positions `logits_to_keep` (chosen,), -100
-    where a row has no answer token.
+    where a row has no answer token. `width`: the least time.
     """
     (rows,) = groups
-    shape = (len(rows), max(map(size, rows)))
+    shape = (len(rows), max(width, *map(size, rows)))
     inputs, labels = torch.full(shape, pad), torch.full(shape, IGNORED)
     segments, positions = torch.zeros(shape, dtype=torch.int32), torch.zeros(shape).long()
     for i, row in enumerate(rows):
@@ -148,27 +132,20 @@ def collate(groups: Sequence[Group], pad: int = 0) -> dict[str, Any]:
             suffix += 1
             put([*prompt[prefix:], *answer], prefix, tree * _SUFFIXES + suffix)
             labels[i, end - len(answer) : end] = torch.tensor(answer)
+    causal = torch.ones(shape[1], shape[1], dtype=torch.bool).tril()
+    # (batch, time, 1) against (batch, 1, time). Padding, segment 0, is a prefix too, but stands on the
+    # right, where nothing sees it.
+    own, other = segments[:, :, None], segments[:, None, :]
+    seen = causal & ((own == other) | (own - own % _SUFFIXES == other))
     # A position says what comes after it: labels move by one.
     chosen = (labels[:, 1:] != IGNORED).any(0).nonzero()[:, 0]
     return {
         "input_ids": inputs,
         "position_ids": positions,
-        "attention_mask": mask(segments),
+        "attention_mask": seen[:, None],
         "logits_to_keep": chosen,
         "labels": labels[:, chosen + 1],
     }
-
-
-def mask(segments: Tensor) -> Tensor:
-    """What each position may see, (batch, 1, time, time): its own segment and its prefix, up to itself.
-
-    Padding, segment 0, is a prefix too, but stands on the right, where nothing sees it.
-    """
-    time = segments.shape[1]
-    # (1, time, time), and below (batch, time, 1) against (batch, 1, time)
-    causal = torch.ones(time, time, dtype=torch.bool).tril()[None]
-    own, other = segments[:, :, None], segments[:, None, :]
-    return (causal & ((own == other) | (own - own % _SUFFIXES == other)))[:, None]
 
 
 def answer_loss(outputs: Any, labels: Tensor, num_items_in_batch: Any = None) -> Tensor:

@@ -7,10 +7,6 @@ thinks most of. Where the policy solves next to nothing, gold queries cut into c
 
 `open_questions` alone opens a data set: its split `train` and no other, without the databases that are
 held out.
-
->>> questions = open_questions(config)  # doctest: +SKIP
->>> len(questions.train_set), len(questions.held_out)  # doctest: +SKIP
-(8403, 251)
 """
 
 from __future__ import annotations
@@ -20,7 +16,7 @@ import os
 import random
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -32,7 +28,7 @@ from txt2sql.runs import write_atomically
 from txt2sql.search.steps import partial_fault, split_steps
 from txt2sql.sql.spider_query import SpiderSchema
 from txt2sql.sql.text import normalise
-from txt2sql.training.selection import is_held_out
+from txt2sql.training.data import is_held_out
 from txt2sql.training.settings import SPLIT, RStarConfig
 from txt2sql.training.trees import JudgedTree
 from txt2sql.types import Example, QueryResult, Schema
@@ -50,17 +46,16 @@ class Questions:
 def open_questions(config: RStarConfig) -> Questions:
     """The questions of a run. Raises ConfigError where nothing would be left to learn or measure."""
     dataset = open_dataset(config.dataset, config.data_root)
-    train_set: list[Example] = []
-    held_out: list[Example] = []
+    parts: tuple[list[Example], list[Example]] = ([], [])
     for example in with_gold(dataset, SPLIT):
-        held = is_held_out(example.db_id, config.evolution.held_out)
-        (held_out if held else train_set).append(example)
+        parts[is_held_out(example.db_id, config.evolution.held_out)].append(example)
+    train_set, held_out = map(tuple, parts)
     if not train_set or not held_out:
         raise ConfigError(
             f"of '{dataset.name}' {len(train_set)} questions are left to learn from and "
             f"{len(held_out)} to measure on; choose another evolution.held_out"
         )
-    return Questions(dataset, tuple(train_set), tuple(held_out))
+    return Questions(dataset, train_set, held_out)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +79,12 @@ def traces(tree: JudgedTree, example: Example, level: str, most: int) -> list[Tr
     rStar-Math ranks them, then by probability; answers that mean the same once.
     """
     by_meaning: dict[str, tuple[tuple[float, float, float], Trace]] = {}
-    for steps, qs, number in _right_paths(tree):
+    stack: list[tuple[int, tuple[str, ...], tuple[float, ...]]] = [(0, (), ())]
+    while stack:  # every visited path: (number of the node, steps, Q of each)
+        number, steps, qs = stack.pop()
         node = tree.nodes[number]
-        if node.sql is None:
+        stack += [(to, (*steps, tree.nodes[to].step), (*qs, q)) for to, n, q in node.edges if n]
+        if not node.right or not steps or node.sql is None:
             continue
         # Q of a step is the mean value of the simulations through it: a path of good Q is right for a reason.
         mean = sum(qs) / len(qs)
@@ -102,29 +100,14 @@ def traces(tree: JudgedTree, example: Example, level: str, most: int) -> list[Tr
     return [trace for _, trace in best[:most]]
 
 
-def _right_paths(tree: JudgedTree) -> Iterator[tuple[tuple[str, ...], tuple[float, ...], int]]:
-    """(steps, Q of each, number of the answer) of every visited path to a right answer."""
-    stack: list[tuple[int, tuple[str, ...], tuple[float, ...]]] = [(0, (), ())]
-    while stack:
-        number, steps, qs = stack.pop()
-        if tree.nodes[number].right and steps:
-            yield steps, qs, number
-        stack += [
-            (to, (*steps, tree.nodes[to].step), (*qs, q))
-            for to, visits, q in tree.nodes[number].edges
-            if visits
-        ]
-
-
 def bootstrap(example: Example, schema: Schema, run: Callable[[str], QueryResult], level: str) -> Trace | None:  # fmt: skip
     """A gold query cut into clauses; None where a clause does not compile, or the query fails."""
     query = normalise(example.gold_sql)
     steps = split_steps(query)
-    for count in range(1, len(steps)):
-        # Each prefix must run as a query of its own: a trace is learnt step by step.
-        if partial_fault(" ".join(steps[:count]), schema, run) is not None:
-            return None
-    if not run(query).ok:
+    # Each prefix must run as a query of its own: a trace is learnt step by step.
+    prefixes = (" ".join(steps[:count]) for count in range(1, len(steps)))
+    faults = (partial_fault(prefix, schema, run) for prefix in prefixes)
+    if any(fault is not None for fault in faults) or not run(query).ok:
         return None
     return Trace(
         example.id, example.db_id, example.question, example.evidence, query, tuple(steps), level, "gold"
@@ -167,7 +150,7 @@ def write_traces(chosen: Sequence[Trace], dataset: Dataset, folder: Path) -> Non
     part = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    rows: list[Mapping[str, str]] = [
+    rows = [
         {"db_id": t.db_id, "question": t.question, "evidence": t.evidence, "query": t.query}
         for t in chosen
     ]
@@ -175,8 +158,7 @@ def write_traces(chosen: Sequence[Trace], dataset: Dataset, folder: Path) -> Non
     lines = "".join(json.dumps(asdict(trace)) + "\n" for trace in chosen)
     write_atomically(part / "traces.jsonl", lines)
     for name in ("tables.json", "database"):
-        source = (dataset.root / name).resolve()
-        if source.exists():
+        if (source := (dataset.root / name).resolve()).exists():
             os.symlink(source, part / name)
     shutil.rmtree(folder, ignore_errors=True)
     part.rename(folder)

@@ -21,29 +21,25 @@ import difflib
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import datasets
 import torch
 
-from txt2sql.config import as_mapping
 from txt2sql.data import Dataset, open_dataset
 from txt2sql.errors import ConfigError, DatabaseError, ModelError
 from txt2sql.evaluation.statistics import wilson
-from txt2sql.execution.values import open_value_index
 from txt2sql.models.adapters import base_name, target_modules
 from txt2sql.models.card import write_card
 from txt2sql.models.torch_engine import decoder_of
 from txt2sql.models.weights import LoadedModel, load_tokenizer, load_weights
-from txt2sql.prompts import render
 from txt2sql.runs import append_row, read_rows
 from txt2sql.training import loop
-from txt2sql.training.data import split_examples, token_count
-from txt2sql.training.loop import Progress, Report, silent
+from txt2sql.training.data import prompter, split_examples, token_count
+from txt2sql.training.loop import Progress, Report, Run, silent
 from txt2sql.training.plan import Plan, count_parameters, estimate
 from txt2sql.training.rewards import STOPS, Judge, RewardFunction
 from txt2sql.training.settings import GRPOConfig, run_folder
@@ -52,11 +48,6 @@ from txt2sql.types import Example, Generator, Prompt, Sampling
 
 __all__ = ["GRPOConfig", "plan", "train"]
 
-_CHANGEABLE: Mapping[str, Any] = {
-    "output": "", "data": None, "max_minutes": None, "threads": None, "log_every": 1,
-    "gradient_checkpointing": None, "use_wandb": False, "push_to_hub": "",
-}  # fmt: skip
-"""What may differ when a run goes on; noted as its default."""
 _TOGETHER = 16
 """Questions that are sampled together."""
 
@@ -65,42 +56,42 @@ def train(
     config: GRPOConfig, report: Report = print, progress: Progress = silent, *, resume: bool = False
 ) -> Path | None:
     """Train, or go on with the run in its folder: the folder of the finished adapter, or None when
-    SIGTERM or `max_minutes` ended it before.
-
-    `report` gets lines to read; `progress(label, steps)` gives a function to call after each step.
-    `resume` wants a run to go on with. Raises a child of Text2SQLError for what a person can mend.
+    SIGTERM or `max_minutes` ended it before. Arguments and errors: see `sft.train`.
     """
-    deadline = time.monotonic() + 60 * config.max_minutes if config.max_minutes else float("inf")
-    output, settings = run_folder(config), as_mapping(replace(config, **_CHANGEABLE))
-    if not loop.resumable(config, output, settings, resume, report):
-        return output / "model"
-    if not loop.is_main_process():
-        report, progress = (lambda line: None), silent
-    loop.prepare(config)
+    run = Run(config, report, progress, resume=resume)
+    if run.finished():
+        return run.output / "model"
     datasets.disable_progress_bars()
-    policy = load_policy(config)
+    # Its own weights stay as they are, so they are held in half precision where the hardware has it.
+    half = str(loop.half_precision(config.bf16) or torch.float32).removeprefix("torch.")
+    policy = load_weights(config.model, bits=config.bits, dtype=half if config.bits == 16 else None)
+    if hasattr(policy.model, "get_base_model"):
+        raise ModelError(
+            f"an adapter over 4-bit weights cannot be merged into them; run txt2sql export "
+            f"'{policy.card.source}' first, or set bits to 16"
+        )
     longest = loop.longest_example(config, policy.model.config) - config.max_new_tokens
     questions, held_out, left_out = open_questions(config, policy.tokenizer, longest)
     judge = Judge(config.timeout_s)
     with loop.main_first():
-        loop.open_run_anew(output, settings, config.seed)
+        run.open()
         if config.filter_samples:
             chosen = choose(
-                questions, decoder_of(policy), judge, config, output / "pass_rates.jsonl",
-                stopped=lambda: time.monotonic() > deadline,
+                questions, decoder_of(policy), judge, config, run.output / "pass_rates.jsonl",
+                stopped=lambda: time.monotonic() > run.deadline,
             )  # fmt: skip
             if chosen is None:
-                report("stopped while choosing questions; run it again to go on")
+                run.report("stopped while choosing questions; run it again to go on")
                 return None
             questions, left_out = [questions[i] for i in chosen[0]], left_out + chosen[1]
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in left_out.items())
-    report(f"{len(questions):,} questions to learn from{'; left out: ' * bool(reasons)}{reasons}")
+    run.report(f"{len(questions):,} questions to learn from{'; left out: ' * bool(reasons)}{reasons}")  # fmt: skip
     if len(questions) < config.prompts:
         raise ConfigError(
             f"{len(questions)} questions are too few for a step of {config.prompts}; "
             "widen filter_low and filter_high, or take fewer prompts"
         )
-    trainer = make_trainer(config, output, policy, questions, held_out, judge, report)
+    trainer = make_trainer(config, run, policy, questions, held_out, judge)
 
     def save(folder: Path) -> None:
         trainer.save_model(str(folder))
@@ -111,26 +102,7 @@ def train(
         counts = {"steps": step, "sampled answers": step * config.prompts * config.group}
         write_card(folder, card_facts(config, policy, counts, scores, "grpo"))
 
-    return loop.run(
-        trainer, config, output, save, score="eval_right", label="GRPO", deadline=deadline,
-        report=report, progress=progress,
-    )  # fmt: skip
-
-
-def load_policy(config: GRPOConfig) -> LoadedModel:
-    """The model that is learnt on top of, an adapter merged into it. Its own weights stay as they are,
-    so they are held in half precision where the hardware has it.
-    """
-    dtype = str(loop.half_precision(config.bf16) or torch.float32).removeprefix("torch.")
-    loaded = load_weights(
-        config.model, bits=config.bits, dtype=dtype if config.bits == 16 else None
-    )
-    if hasattr(loaded.model, "get_base_model"):
-        raise ModelError(
-            f"an adapter over 4-bit weights cannot be merged into them; run txt2sql export "
-            f"'{loaded.card.source}' first, or set bits to 16"
-        )
-    return loaded
+    return run.train(trainer, save, score="eval_right", label="GRPO")
 
 
 def plan(config: GRPOConfig) -> Plan:
@@ -167,9 +139,6 @@ def plan(config: GRPOConfig) -> Plan:
     return Plan(facts, memory)
 
 
-# ------------------------------------------------------------------------------------------ questions
-
-
 @dataclass(frozen=True, slots=True)
 class Question:
     """An example of a data set, with its prompt and the prompt's length."""
@@ -191,36 +160,26 @@ def open_questions(
     left_out: Counter[str] = Counter()
     for number, name in enumerate(config.datasets):
         dataset = open_dataset(name, config.data_root)
+        prompt_for = prompter(dataset, lambda text: token_count(tokenizer, text))
         parts = split_examples(config, dataset, number == 0)
         for examples, questions in zip(parts, (train, held_out), strict=True):
             for example in examples:
                 try:
-                    question = _question(example, dataset, tokenizer)
+                    prompt = prompt_for(example)
                 except DatabaseError:
                     left_out["whose database cannot be read"] += 1
                     continue
-                if question.tokens <= longest:
-                    questions.append(question)
+                text = prompt_of(tokenizer, prompt)
+                if not isinstance(text, str):
+                    text = tokenizer.apply_chat_template(
+                        text, tokenize=False, add_generation_prompt=True
+                    )
+                tokens = token_count(tokenizer, text)
+                if tokens <= longest:
+                    questions.append(Question(example, dataset, prompt, tokens))
                 else:
                     left_out["too long"] += 1
     return train, held_out, left_out
-
-
-_index = lru_cache(64)(open_value_index)
-
-
-def _question(example: Example, dataset: Dataset, tokenizer: Any) -> Question:
-    prompt = render(
-        example.question,
-        dataset.schema(example.db_id),
-        matches=_index(dataset.database(example.db_id)).match(example.question),
-        evidence=example.evidence,
-        count=lambda text: token_count(tokenizer, text),
-    )
-    text = prompt_of(tokenizer, prompt)
-    if not isinstance(text, str):
-        text = tokenizer.apply_chat_template(text, tokenize=False, add_generation_prompt=True)
-    return Question(example, dataset, prompt, token_count(tokenizer, text))
 
 
 def prompt_of(tokenizer: Any, prompt: Prompt) -> list[dict[str, str]] | str:
@@ -253,9 +212,8 @@ def choose(
     """
     rates = {int(row["position"]): float(row["right"]) for row in read_rows(file)}
     order = random.Random(config.seed).sample(range(len(questions)), len(questions))
-    sampling = Sampling(
-        config.max_new_tokens, config.filter_samples, config.temperature, stop=STOPS
-    )
+    limits = (config.max_new_tokens, config.filter_samples, config.temperature)
+    sampling = Sampling(*limits, stop=STOPS)
     chosen: list[int] = []
     left_out: Counter[str] = Counter()
     for start in range(0, len(order), _TOGETHER):
@@ -283,40 +241,28 @@ def choose(
     return sorted(chosen), left_out
 
 
-# -------------------------------------------------------------------------------------- trl's trainer
-
-
 def make_trainer(
-    config: GRPOConfig,
-    output: Path,
-    policy: LoadedModel,
-    questions: Sequence[Question],
-    held_out: Sequence[Question],
-    judge: Judge,
-    report: Report,
-) -> Any:
+    config: GRPOConfig, run: Run, policy: LoadedModel, questions: Sequence[Question],
+    held_out: Sequence[Question], judge: Judge,
+) -> Any:  # fmt: skip
     """trl's trainer over questions to train on and to validate by, with a new adapter: without it, the
     policy is the reference.
     """
     from peft import LoraConfig
     from trl.trainer.grpo_trainer import GRPOTrainer
 
-    adapter, tokenizer = config.adapter, policy.tokenizer
+    adapter, tokenizer, count = config.adapter, policy.tokenizer, len(questions)
     every = [*questions, *held_out]
-    prompts = [
-        {"prompt": prompt_of(tokenizer, question.prompt), "position": i}
-        for i, question in enumerate(every)
-    ]
-    count = len(questions)
+    texts = (prompt_of(tokenizer, question.prompt) for question in every)
+    prompts = [{"prompt": text, "position": i} for i, text in enumerate(texts)]
     args = arguments(
-        config, output, count, max(question.tokens for question in every), len(held_out),
+        config, run.output, count, max(question.tokens for question in every), len(held_out),
         int(policy.model.num_parameters()),
     )  # fmt: skip
-    # One more than is needed: the last epoch is mostly cut by max_steps.
-    epochs = range(1 + args.max_steps * config.prompts // count)
-    order = [
-        i for epoch in epochs for i in random.Random(f"{config.seed} {epoch}").sample(range(count), count)
-    ]  # fmt: skip
+    order: list[int] = []
+    # One epoch more than is needed: the last is mostly cut by max_steps.
+    for epoch in range(1 + args.max_steps * config.prompts // count):
+        order += random.Random(f"{config.seed} {epoch}").sample(range(count), count)
     items = [(question.example, question.dataset) for question in every]
     reward: Any = RewardFunction(items, judge, config.rewards)
     trainer: Any = GRPOTrainer(
@@ -330,7 +276,7 @@ def make_trainer(
         peft_config=LoraConfig(
             r=adapter.r, lora_alpha=adapter.alpha, lora_dropout=adapter.dropout, use_dora=adapter.dora,
             use_rslora=adapter.rslora, task_type="CAUSAL_LM",
-            target_modules=list(target_modules(policy.model, adapter, report=report)),
+            target_modules=list(target_modules(policy.model, adapter, report=run.report)),
         ),
     )  # fmt: skip
     trainer.model.peft_config["default"].base_model_name_or_path = base_name(policy.card.source)
@@ -352,7 +298,6 @@ def arguments(
     rows = max(n for n in range(1, answers + 1) if answers % n == 0 and (n == 1 or n <= room))
     steps = config.max_steps or max(1, round(questions // config.prompts * config.epochs))
     own: dict[str, Any] = {
-        **loop.shared_arguments(config, output, steps, parameters),
         "per_device_train_batch_size": rows, "per_device_eval_batch_size": rows,
         "gradient_accumulation_steps": answers // rows, "num_generations": config.group,
         "num_generations_eval": 1, "beta": config.kl, "temperature": config.temperature,
@@ -364,20 +309,18 @@ def arguments(
         # As published (Shao et al. 2024): a mean over each answer's tokens, advantages over the group's spread.
         "loss_type": "grpo", "scale_rewards": "group", "disable_dropout": True,
         "use_bias_correction_kl": False, "chat_template_kwargs": {"enable_thinking": False},
-        **{name: own.pop(name) for name in (
-            "save_total_limit", "dataloader_pin_memory", "gradient_checkpointing",
-            "gradient_checkpointing_kwargs",
-        )},
     }  # fmt: skip
     names = {each.name for each in dataclasses.fields(Arguments)}
     for name in config.trl:
-        if name in own:
+        if name in own or name in loop.OWN:
             raise ConfigError(f"trl.{name} is set by a setting of txt2sql's own; leave it out")
         if name not in names:
             near = difflib.get_close_matches(name, names, n=1)
             hint = f"; did you mean '{near[0]}'?" if near else ""
             raise ConfigError(f"trl.{name} is no argument of trl's GRPOConfig{hint}")
     try:
-        return loop.arguments(Arguments, **own, **{**usual, **config.trl})
+        return loop.arguments(
+            Arguments, config, output, steps, parameters, {**own, **usual, **config.trl}
+        )
     except (TypeError, ValueError) as error:
         raise ConfigError(f"trl refuses these settings: {error}") from error

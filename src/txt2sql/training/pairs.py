@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,8 +31,7 @@ from txt2sql.types import Example, Schema
 
 FEW_PAIRS = 20
 """Fewer given pairs than this all validate: half of them would neither teach nor tell much."""
-
-_LEAST = 20
+_LEAST = 20  # synthetic pairs
 _GIVEN_SHARE = 0.2
 _VALUE = re.compile(r"'[^']*(?:''[^']*)*'|\b\d+(?:\.\d+)?\b")
 
@@ -47,22 +46,19 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """What trains, and what validates: synthetic pairs and given ones."""
+    """What trains, and what validates: synthetic pairs and given ones. `given_train` of those in `train`
+    are given, each as often as gives them a fifth of all.
+    """
 
     train: tuple[Pair, ...]
-    """Synthetic pairs; then the given ones that train, each as often as gives them a fifth of all."""
     synthetic: tuple[Pair, ...]
     given: tuple[Pair, ...]
     given_train: int = 0
-    """How many given pairs train."""
 
 
 def statement(sql: str, schema: Schema) -> str:
     """What a statement is held out by: its normal form with every value as `?`."""
     return _VALUE.sub("?", normalise(canonical_sql(sql, schema)).lower())
-
-
-# -------------------------------------------------------------------------------------- given pairs
 
 
 def read_given(
@@ -74,9 +70,24 @@ def read_given(
     `question<tab>SQL`. Every SQL is executed; `report` gets what fails. Raises DataError for a file that
     holds no pair that can be used.
     """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"cannot read pairs from '{path}': {error}") from None
+    if text.lstrip().startswith("["):
+        try:
+            items = [_of_object(item, database.db_id) for item in json.loads(text)]
+        except ValueError as error:
+            raise DataError(f"cannot read '{path}' as JSON: {error}") from None
+        entries = [(f"item {number}", item) for number, item in enumerate(items, 1)]
+    else:
+        lines = enumerate(text.split("\n"), 1)
+        entries = [
+            (f"line {n}", _of_line(line, database.db_id)) for n, line in lines if line.strip()
+        ]
     pairs: dict[Pair, None] = {}
     wrong: list[str] = []
-    for where, pair in _entries(path, database.db_id):
+    for where, pair in entries:
         if isinstance(pair, str):
             wrong.append(f"{where}: {pair}")
         elif (result := execute(database, pair.sql, LIMITS)).ok:
@@ -93,31 +104,15 @@ def read_given(
     return list(pairs), wrong
 
 
-def _entries(path: Path, db_id: str) -> Iterator[tuple[str, Pair | str]]:
-    """(where it stands, a pair or what is wrong with it)."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot read pairs from '{path}': {error}") from None
-    if text.lstrip().startswith("["):
+def _of_line(line: str, db_id: str) -> Pair | str:
+    """A pair, or what is wrong with it."""
+    if line.lstrip().startswith("{"):
         try:
-            items = json.loads(text)
-        except ValueError as error:
-            raise DataError(f"cannot read '{path}' as JSON: {error}") from None
-        for number, item in enumerate(items, start=1):
-            yield f"item {number}", _of_object(item, db_id)
-        return
-    for number, line in enumerate(text.split("\n"), start=1):
-        question, _, sql = (part.strip() for part in line.partition("\t"))
-        if line.lstrip().startswith("{"):
-            try:
-                yield f"line {number}", _of_object(json.loads(line), db_id)
-            except ValueError:
-                yield f"line {number}", "is not JSON"
-        elif question and sql:
-            yield f"line {number}", Pair(question, sql)
-        elif line.strip():
-            yield f"line {number}", "is not question<tab>SQL"
+            return _of_object(json.loads(line), db_id)
+        except ValueError:
+            return "is not JSON"
+    question, _, sql = (part.strip() for part in line.partition("\t"))
+    return Pair(question, sql) if question and sql else "is not question<tab>SQL"
 
 
 def _of_object(item: Any, db_id: str) -> Pair | str:
@@ -130,41 +125,32 @@ def _of_object(item: Any, db_id: str) -> Pair | str:
     return Pair(question.strip(), sql.strip())
 
 
-# -------------------------------------------------------------------------------------------- splits
-
-
 def make_split(
-    database: Database,
-    schema: Schema,
-    given: Sequence[Pair],
-    config: AdaptConfig,
+    database: Database, schema: Schema, given: Sequence[Pair], config: AdaptConfig,
     advance: Callable[[int], None] = lambda made: None,
-) -> Split:
+) -> Split:  # fmt: skip
     """Synthesise pairs and split them and the given ones by statement.
 
     Raises DataError where too few can be made of the database.
     """
     made, _ = synthesise(
-        [Source(database, schema)],
-        config.count + config.held_out,
-        seed=config.seed,
-        exclude=[pair.question for pair in given],
-        advance=advance,
-    )
+        [Source(database, schema)], config.count + config.held_out, seed=config.seed,
+        exclude=[pair.question for pair in given], advance=advance,
+    )  # fmt: skip
     if len(made) < _LEAST:
         raise DataError(
             f"only {len(made)} questions could be made of '{database.db_id}', too few to adapt to; "
             "give a database with more rows or columns"
         )
     # Given pairs, by statement; all validate where there are few.
-    validation: list[Pair] = []
-    train: list[Pair] = []
+    validation: dict[Pair, str] = {}
+    train: dict[Pair, str] = {}
     for pair in given:
-        draw = random.Random(f"given {statement(pair.sql, schema)}").random()
+        key = statement(pair.sql, schema)
+        draw = random.Random(f"given {key}").random()
         trains = len(given) >= FEW_PAIRS and draw < config.given_share
-        (train if trains else validation).append(pair)
-    held_out = {statement(pair.sql, schema) for pair in validation}
-    trained = {statement(pair.sql, schema) for pair in train}
+        (train if trains else validation)[pair] = key
+    held_out, trained = set(validation.values()), set(train.values())
     groups: dict[str, list[Pair]] = {}
     for each in made:
         if (key := statement(each.sql, schema)) not in held_out:
@@ -182,10 +168,8 @@ def make_split(
     pairs = [pair for group in groups.values() for pair in group]
     random.Random(f"{config.seed} order").shuffle(pairs)
     repeats = max(1, round(_GIVEN_SHARE * len(pairs) / len(train))) if train else 0
-    return Split((*pairs, *(train * repeats)), tuple(synthetic), tuple(validation), len(train))
+    return Split((*pairs, *([*train] * repeats)), tuple(synthetic), tuple(validation), len(train))
 
-
-# ------------------------------------------------------------------------------------------- storage
 
 PARTS = ("train", "synthetic", "given")
 """Files of the folder; the last one is written last."""
@@ -194,10 +178,9 @@ PARTS = ("train", "synthetic", "given")
 def write_split(split: Split, database: Database, folder: Path) -> None:
     """A data set in Spider's layout, with a link to the database."""
     for part in PARTS:
-        pairs: Iterable[Pair] = getattr(split, part)
         rows = [
             {"db_id": database.db_id, "question": pair.question, "query": pair.sql}
-            for pair in pairs
+            for pair in getattr(split, part)
         ]
         spider.write_split(folder, part, rows, [database])
 

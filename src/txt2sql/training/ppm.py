@@ -9,10 +9,6 @@ Source: rStar-Math (Guan et al. 2025), loss -log sigmoid(better - worse) over pa
 - how much the head counts beside the policy in the final vote.
 
 With `shuffled`, which of a pair is the better is drawn at random: the control that a gain is held against.
-
->>> preference = train(policy, trees, prompts, PPMSettings())  # doctest: +SKIP
->>> preference.validation["pair_accuracy"]  # doctest: +SKIP
-{'all': [0.81, 940], 'answer': [0.84, 410], 'select': [0.77, 320], 'where': [0.8, 210]}
 """
 
 from __future__ import annotations
@@ -45,25 +41,21 @@ _BATCH = 64
 
 @dataclass(slots=True)
 class TreeStates:
-    """Trees with hidden states (rows, size) of the nodes that count; `rows` maps (tree, node) to a row."""
+    """Trees with hidden states (rows, size) of the nodes that count."""
 
     trees: list[JudgedTree]
     states: Tensor
-    rows: dict[tuple[int, int], int]
-    pairs: list[tuple[int, Pair]]
-    """(number of the tree, pair)"""
+    rows: dict[tuple[int, int], int]  # (tree, node) -> row
+    pairs: list[tuple[int, Pair]]  # (tree, pair)
 
     def sides(self, flip: random.Random | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """(rows of the better steps, of the worse, weights), each (pairs,); with `flip`, better and worse
         are exchanged at random.
         """
-        rows: list[list[int]] = []
-        for tree, pair in self.pairs:
-            sides = [self.rows[tree, pair.better], self.rows[tree, pair.worse]]
-            if flip is not None and flip.random() < 0.5:
-                sides.reverse()
-            rows.append(sides)
-        better, worse = torch.tensor(rows).T if rows else torch.zeros(2, 0, dtype=torch.long)
+        rows = [[self.rows[t, pair.better], self.rows[t, pair.worse]] for t, pair in self.pairs]
+        if flip is not None:
+            rows = [sides[::-1] if flip.random() < 0.5 else sides for sides in rows]
+        better, worse = torch.tensor(rows, dtype=torch.long).reshape(-1, 2).T
         return better, worse, torch.tensor([pair.weight for _, pair in self.pairs])
 
     def answers(self) -> tuple[list[tuple[int, int]], Tensor, Tensor]:
@@ -75,13 +67,9 @@ class TreeStates:
 
 
 def read(
-    policy: Decoder,
-    trees: Sequence[JudgedTree],
-    prompts: Callable[[JudgedTree], Prompt],
-    settings: PPMSettings,
-    progress: Progress = silent,
-    label: str = "reading trees",
-) -> TreeStates:
+    policy: Decoder, trees: Sequence[JudgedTree], prompts: Callable[[JudgedTree], Prompt],
+    settings: PPMSettings, progress: Progress = silent, label: str = "reading trees",
+) -> TreeStates:  # fmt: skip
     """The hidden states of paired steps and of all answers, one forward pass for each tree."""
     model: Any = getattr(policy.engine, "model", None)  # of a TorchEngine
     result = TreeStates([], torch.zeros(0, int(model.config.hidden_size)), {}, [])
@@ -105,25 +93,19 @@ def read(
 
 
 def train(
-    policy: Decoder,
-    trees: Sequence[JudgedTree],
-    prompts: Callable[[JudgedTree], Prompt],
-    settings: PPMSettings,
-    seed: int = 0,
-    progress: Progress = silent,
-) -> Preference | None:
+    policy: Decoder, trees: Sequence[JudgedTree], prompts: Callable[[JudgedTree], Prompt],
+    settings: PPMSettings, seed: int = 0, progress: Progress = silent,
+) -> Preference | None:  # fmt: skip
     """The preference model of a policy; None where the trees hold no pair to learn from."""
 
     def validates(tree: JudgedTree) -> bool:
         return random.Random(f"preference {tree.db_id}").random() < settings.validation
 
-    train_set = read(
-        policy, [tree for tree in trees if not validates(tree)], prompts, settings, progress
-    )
+    parts = [[tree for tree in trees if validates(tree) is held] for held in (False, True)]
+    train_set = read(policy, parts[0], prompts, settings, progress)
     if not train_set.pairs:
         return None
-    rest = [tree for tree in trees if validates(tree)]
-    validation = read(policy, rest, prompts, settings, progress, "reading trees to validate")
+    validation = read(policy, parts[1], prompts, settings, progress, "reading trees to validate")
     unseen = bool(validation.pairs)
     if not unseen:  # so few databases that none is left to validate on
         validation = train_set
@@ -205,30 +187,22 @@ def scale(head: PreferenceHead, validation: TreeStates) -> None:
     head.shift.fill_(half * (shift - slope * middle))
 
 
-def scores(head: PreferenceHead, validation: TreeStates) -> list[dict[int, float]]:
-    """By tree, the expected reward in (-1, 1) of each whole answer."""
-    nodes, rows, _ = validation.answers()
-    with torch.no_grad():
-        values = torch.tanh(head(validation.states[rows]) / _TEMPERATURE).tolist()
-    result: list[dict[int, float]] = [{} for _ in validation.trees]
-    for (tree, number), value in zip(nodes, values, strict=True):
-        result[tree][number] = value
-    return result
-
-
-def chosen_right(tree: JudgedTree, scores: dict[int, float], weights: Weights) -> bool:
-    """Whether the vote would choose a right answer."""
-    candidates = choose(tree.ballots(scores), weights)
-    return bool(candidates) and bool(tree.nodes[int(candidates[0].sql)].right)
-
-
 def vote_weight(head: PreferenceHead, validation: TreeStates) -> float:
     """The one of VOTES with which the most questions are answered rightly."""
-    by_tree = list(zip(validation.trees, scores(head, validation), strict=True))
+    nodes, rows, _ = validation.answers()
+    with torch.no_grad():
+        # (answers,): the expected reward in (-1, 1) of each whole answer.
+        values = torch.tanh(head(validation.states[rows]) / _TEMPERATURE).tolist()
+    scores: list[dict[int, float]] = [{} for _ in validation.trees]
+    for (tree, number), value in zip(nodes, values, strict=True):
+        scores[tree][number] = value
 
     def right(weight: float) -> int:
-        weights = replace(Weights(), preference=weight)
-        return sum(chosen_right(tree, each, weights) for tree, each in by_tree)
+        weights, count = replace(Weights(), preference=weight), 0
+        for tree, each in zip(validation.trees, scores, strict=True):
+            candidates = choose(tree.ballots(each), weights)
+            count += bool(candidates and tree.nodes[int(candidates[0].sql)].right)
+        return count
 
     return max(VOTES, key=lambda weight: (right(weight), -weight))
 

@@ -1,14 +1,15 @@
 """Rewards of GRPO: execution accuracy plus component match, each between 0 and 1 and weighted.
 
-A `Judge` executes an answer and compares its clauses with the gold query's. A wrong answer never earns as much as a right one: partial credit is for wrong answers,
-a right one has all of it. What only looks right (reward hacking) earns nothing: a query that reads none
-of the gold query's tables, one that reads the catalogue, and several statements at once. Where the gold
-query returns nothing, an answer is right only if all clauses match.
+A `Judge` executes an answer and compares its clauses with the gold query's. A wrong answer never earns as
+much as a right one: partial credit is for wrong answers, a right one has all of it. What only looks right
+(reward hacking) earns nothing: a query that reads none of the gold query's tables, one that reads the
+catalogue, and several statements at once. Where the gold query returns nothing, an answer is right only
+if all clauses match.
 
 The weights of `sparse` are those of Arctic-Text2SQL-R1 (Yao et al. 2025), those of `dense` follow
 Reasoning-SQL (Pourreza et al. 2025).
 
->>> wrong, right = Answer(AnswerOutcome.WRONG_RESULT, 0.8), Answer(AnswerOutcome.CORRECT, 0.6)
+>>> wrong, right = Answer("wrong", 0.8), Answer("right", 0.6)
 >>> [round(reward(each, PRESETS["mission"]), 2) for each in (wrong, right)]
 [0.8, 2.0]
 """
@@ -17,7 +18,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import Enum
 from functools import lru_cache
 from typing import Any
 
@@ -30,43 +30,33 @@ from txt2sql.sql.text import extract_sql
 from txt2sql.types import Example, Outcome, Prediction
 
 
-class AnswerOutcome(Enum):
-    """What a sampled answer is to a reward."""
-
-    CORRECT = "right"
-    WRONG_RESULT = "wrong"
-    ERROR = "error"
-    TIMEOUT = "late"
-    NO_SQL = "none"
-    HACK = "hack"
-    """It goes for the reward instead of the question."""
-    UNSCORABLE = "gold?"
-    """The gold query fails, so nothing can be said."""
-
-
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A judged answer; `jaccard` is the index of its clause items and the gold query's."""
+    """A judged answer; `jaccard` is the index of its clause items and the gold query's.
 
-    outcome: AnswerOutcome
+    `outcome`: "right", "wrong", "error", "late", "none" (no SQL), "hack" (it goes for the reward instead
+    of the question), or "gold?" (the gold query fails, so nothing can be said).
+    """
+
+    outcome: str
     jaccard: float = 0.0
 
     @property
     def is_right(self) -> bool:
         """Whether it answers the question."""
-        return self.outcome is AnswerOutcome.CORRECT
+        return self.outcome == "right"
 
 
+OUTCOMES = {
+    Outcome.CORRECT: "right",
+    Outcome.WRONG_RESULT: "wrong",
+    Outcome.PREDICTION_ERROR: "error",
+    Outcome.TIMEOUT: "late",
+    Outcome.NO_SQL: "none",
+    Outcome.GOLD_ERROR: "gold?",
+}
 STOPS = (";\n", "\n\n--")
 """Where inference stops reading: a base model may go on with questions of its own."""
-_OUTCOMES = {
-    Outcome.CORRECT: AnswerOutcome.CORRECT,
-    Outcome.WRONG_RESULT: AnswerOutcome.WRONG_RESULT,
-    Outcome.PREDICTION_ERROR: AnswerOutcome.ERROR,
-    Outcome.TIMEOUT: AnswerOutcome.TIMEOUT,
-    Outcome.NO_SQL: AnswerOutcome.NO_SQL,
-    Outcome.GOLD_ERROR: AnswerOutcome.UNSCORABLE,
-}
 _CATALOGUE = ("sqlite_", "pragma_")
 
 
@@ -88,7 +78,7 @@ class Judge:
         text = text[: min((text.find(mark) for mark in STOPS if mark in text), default=len(text))]
         sql = extract_sql(text)
         if sql and extract_sql(text.partition(sql)[2].partition(";")[2]):
-            return Answer(AnswerOutcome.HACK)  # several statements
+            return Answer("hack")  # several statements
         answer: Answer = self._rate(example, dataset, sql)
         return answer
 
@@ -97,16 +87,16 @@ class Judge:
         verdict = self._execution(example, Prediction(example.id, sql), database)
         gold = clause_items(example.gold_sql, schema)
         items = clause_items(sql, schema) if sql else None
-        outcome = _OUTCOMES[verdict.outcome]
-        # Of clause items of the qualified trees: partial credit that executing cannot give.
-        index = jaccard(items, gold) if items and gold else 0.0
-        if outcome is AnswerOutcome.UNSCORABLE:
+        outcome = OUTCOMES[verdict.outcome]
+        if outcome == "gold?":
             return Answer(outcome)
         if items is not None and _avoids(items, gold):
-            return Answer(AnswerOutcome.HACK)
+            return Answer("hack")
+        # Of clause items of the qualified trees: partial credit that executing cannot give.
+        index = jaccard(items, gold) if items and gold else 0.0
         empty = bool((verdict.details or {}).get("empty"))
-        if outcome is AnswerOutcome.CORRECT and empty and index < 1:
-            outcome = AnswerOutcome.WRONG_RESULT  # many a query returns nothing
+        if outcome == "right" and empty and index < 1:
+            outcome = "wrong"  # many a query returns nothing
         return Answer(outcome, index)
 
 
@@ -123,28 +113,14 @@ def _tables(items: Mapping[tuple[str, str], int]) -> set[str]:
     return {text.partition("#")[0] for text in entries} - {"(query)"}
 
 
-def execution(answer: Answer) -> float:
-    """1 for a right answer."""
-    return float(answer.is_right)
-
-
-def component(answer: Answer) -> float:
-    """The Jaccard index; 1 for a right answer, which may be written otherwise."""
-    return 1.0 if answer.is_right else answer.jaccard
-
-
-def executes(answer: Answer) -> float:
-    """1 for a query that runs to its end, whatever it returns."""
-    return float(answer.outcome in (AnswerOutcome.CORRECT, AnswerOutcome.WRONG_RESULT))
-
-
 REWARDS: dict[str, Callable[[Answer], float]] = {
-    "execution": execution,
-    "component": component,
-    "executes": executes,
+    "execution": lambda answer: float(answer.is_right),
+    # A right answer may be written otherwise than the gold query.
+    "component": lambda answer: 1.0 if answer.is_right else answer.jaccard,
+    # It runs to its end, whatever it returns.
+    "executes": lambda answer: float(answer.outcome in ("right", "wrong")),
 }
 """Name, as in a config's `rewards`, -> the reward."""
-
 PRESETS: dict[str, Mapping[str, float]] = {
     "mission": {"execution": 1.0, "component": 1.0},
     "sparse": {"execution": 0.9, "executes": 0.1},
@@ -176,34 +152,24 @@ class RewardFunction:
     __name__ = "reward"
 
     def __init__(
-        self,
-        questions: Sequence[tuple[Example, Dataset]],
-        judge: Judge,
-        weights: Mapping[str, float],
-    ) -> None:
+        self, questions: Sequence[tuple[Example, Dataset]], judge: Judge, weights: Mapping[str, float]
+    ) -> None:  # fmt: skip
         self.questions, self.judge, self.weights = questions, judge, weights
 
     def __call__(
-        self,
-        *,
-        completions: Sequence[Any],
-        position: Sequence[int],
-        log_metric: Callable[[str, float], None],
-        log_extra: Callable[[str, list[Any]], None],
+        self, *, completions: Sequence[Any], position: Sequence[int],
+        log_metric: Callable[[str, float], None], log_extra: Callable[[str, list[Any]], None],
         **_: Any,
-    ) -> list[float]:
+    ) -> list[float]:  # fmt: skip
         """What each answer earns."""
-        texts = [
-            each if isinstance(each, str) else str(each[-1]["content"]) for each in completions
-        ]
-        answers = [
-            self.judge(*self.questions[i], text) for i, text in zip(position, texts, strict=True)
-        ]
+        answers = []
+        for i, each in zip(position, completions, strict=True):
+            text = each if isinstance(each, str) else str(each[-1]["content"])
+            answers.append(self.judge(*self.questions[i], text))
         for name in self.weights:
             # Unweighted, so that runs of other weights can be compared.
             log_metric(f"reward/{name}", sum(map(REWARDS[name], answers)) / len(answers))
         log_metric("right", sum(answer.is_right for answer in answers) / len(answers))
-        hacks = sum(answer.outcome is AnswerOutcome.HACK for answer in answers)
-        log_metric("hacks", hacks / len(answers))
-        log_extra("outcome", [answer.outcome.value for answer in answers])
+        log_metric("hacks", sum(answer.outcome == "hack" for answer in answers) / len(answers))
+        log_extra("outcome", [answer.outcome for answer in answers])
         return [reward(answer, self.weights) for answer in answers]

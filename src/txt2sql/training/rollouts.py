@@ -2,21 +2,12 @@
 
 It is `txt2sql evaluate --search` with two differences: whole answers of questions to learn from are worth
 what the one judge says of them, and there is noise at the root. Held-out questions are searched as any
-question is, without their gold.
-
-A job is a few questions, by id, that are searched together. Whoever does it opens the training questions
-through `cot_synthesis.open_questions` and keeps the policy for the next job, so only ids, settings and
-trees travel. What comes out depends on the job alone, not on who did it or when. More processes are a
-pool on this machine, or tasks of a Ray cluster (Moritz et al. 2018).
-
->>> actor = open_actor("bundled", open_questions(config), config)  # doctest: +SKIP
->>> actor.rows(Job("grow", ("spider-train-0",), 100))[0]["simulations"]  # doctest: +SKIP
-100
+question is, without their gold. A job is a few questions that are searched together; what comes out
+depends on it alone, not on which process did it or when.
 """
 
 from __future__ import annotations
 
-import logging
 import os
 import random
 from collections.abc import Iterator, Sequence
@@ -24,7 +15,6 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import islice
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from threading import Thread
@@ -32,7 +22,7 @@ from typing import Any, Literal
 
 import torch
 
-from txt2sql.errors import ConfigError, ModelError
+from txt2sql.errors import ModelError
 from txt2sql.evaluation.metrics.execution_accuracy import ExecutionAccuracy
 from txt2sql.evaluation.mode import Judging
 from txt2sql.execution.execute import Limits, execute
@@ -58,9 +48,7 @@ _LIMITS = Limits(timeout_s=1.0)
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Questions, by id, that are asked together: "grow" trees of so many `simulations`, or "measure"
-    held-out ones.
-    """
+    """Questions, by id, asked together: "grow" trees of so many `simulations`, or "measure" held-out ones."""
 
     work: Literal["grow", "measure"]
     ids: tuple[str, ...]
@@ -68,11 +56,7 @@ class Job:
 
 
 def batched(ids: Sequence[str], size: int) -> list[tuple[str, ...]]:
-    """Questions as they are searched together.
-
-    >>> batched(["a", "b", "c"], 2)
-    [('a', 'b'), ('c',)]
-    """
+    """Questions as they are searched together."""
     return [tuple(ids[start : start + size]) for start in range(0, len(ids), size)]
 
 
@@ -80,24 +64,19 @@ class Actor:
     """A policy over the databases of a data set, with its preference model where it has one."""
 
     def __init__(
-        self,
-        decoder: Decoder,
-        preference: Preference | None,
-        questions: Questions,
-        config: RStarConfig,
-    ) -> None:
+        self, decoder: Decoder, preference: Preference | None, questions: Questions, config: RStarConfig
+    ) -> None:  # fmt: skip
         self.dataset, self.config = questions.dataset, config
         self.train_set = {example.id: example for example in questions.train_set}
         self.held_out = {example.id: example for example in questions.held_out}
         self.judge = ExecutionAccuracy(Judging(both=False))
         index = lru_cache(maxsize=64)(lambda db_id: open_value_index(self.dataset.database(db_id)))
         self.direct = DirectPredictor(
-            decoder,
-            self.dataset.schema,
+            decoder, self.dataset.schema,
             lambda example: index(example.db_id).match(example.question),
             lambda db_id, sql: execute(self.dataset.database(db_id), sql),
             PredictorOptions(second_beams=0),
-        )
+        )  # fmt: skip
         head = preference.scores if preference else None
         self.engine = TreeDecoder(decoder, starts_step, head=head, decoding=config.steps)
         vote = config.vote
@@ -132,15 +111,10 @@ class Actor:
         searched = predictor.search([Question.of(example) for example in examples])
         for example, each in zip(examples, searched, strict=True):
             marks = {answer.sql: self.right(example, answer.sql) for answer in each.answers}
-            best = each.candidates[0].sql if each.candidates else ""
-            rows.append(
-                {
-                    "id": example.id,
-                    "greedy": any(marks[answer.sql] for answer in each.answers if answer.own),
-                    "search": marks.get(best, False),
-                    "oracle": any(marks.values()),
-                }
-            )
+            greedy = any(marks[answer.sql] for answer in each.answers if answer.own)
+            best = marks.get(each.candidates[0].sql, False) if each.candidates else False
+            oracle = any(marks.values())
+            rows.append({"id": example.id, "greedy": greedy, "search": best, "oracle": oracle})
         return rows
 
     def grow(self, examples: Sequence[Example], simulations: int) -> list[JudgedTree]:
@@ -186,52 +160,43 @@ def open_actor(policy: Path | str, questions: Questions, config: RStarConfig) ->
     return Actor(decoder, find(decoder.folder), questions, config)
 
 
-# ----------------------------------------------------------------------------------------- processes
-
-
 def rollouts(
     config: RStarConfig, policy: Path | str, jobs: Sequence[Job], questions: Questions | None = None
 ) -> Iterator[tuple[Job, list[Row]]]:
-    """Every job once, with its rows, in whatever order they are done.
-
-    Raises ConfigError without Ray where it is asked for, and ModelError where a process died.
+    """Every job once, with its rows, in whatever order they are done. Raises ModelError where a process
+    died.
     """
-    processes = min(config.rollouts.processes or 1, len(jobs))
-    if config.rollouts.ray is not None:
-        yield from _on_ray(config, str(policy), jobs)
-    elif processes > 1:
-        yield from _in_processes(config, str(policy), jobs, processes)
-    elif jobs:
-        actor = open_actor(policy, questions or open_questions(config), config)
-        for job in jobs:
-            yield job, actor.rows(job)
-
-
-@lru_cache(maxsize=1)
-def _actor(config: RStarConfig, policy: str, threads: int | None) -> Actor:
-    """This process's actor, as long as the policy stays the same."""
-    if threads:
-        torch.set_num_threads(threads)
-    return open_actor(policy, open_questions(config), config)
-
-
-def _work(config: RStarConfig, policy: str, threads: int | None, job: Job) -> list[Row]:
-    return _actor(config, policy, threads).rows(job)
-
-
-def _in_processes(
-    config: RStarConfig, policy: str, jobs: Sequence[Job], count: int
-) -> Iterator[tuple[Job, list[Row]]]:
+    count = min(config.rollouts.processes or 1, len(jobs))
+    if count < 2:
+        if jobs:
+            actor = open_actor(policy, questions or open_questions(config), config)
+            yield from ((job, actor.rows(job)) for job in jobs)
+        return
     threads = config.threads or max(1, (os.cpu_count() or 1) // count)
     pool = ProcessPoolExecutor(count, get_context("spawn"), _end_with_parent)
     try:
-        futures = {pool.submit(_work, config, policy, threads, job): job for job in jobs}
+        # Each process opens the training questions itself: only ids, settings and trees travel.
+        futures = {pool.submit(_work, config, str(policy), threads, job): job for job in jobs}
         for future in as_completed(futures):
             yield futures[future], future.result()
     except BrokenProcessPool as error:
-        raise ModelError(_DIED.format(f"one of {count} processes")) from error
+        raise ModelError(
+            f"one of {count} processes died while it searched; there may be too little memory: lower "
+            "rollouts.processes or evolution.together, and run it again to go on"
+        ) from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+@lru_cache(maxsize=1)
+def _actor(config: RStarConfig, policy: str, threads: int) -> Actor:
+    """This process's actor, as long as the policy stays the same."""
+    torch.set_num_threads(threads)
+    return open_actor(policy, open_questions(config), config)
+
+
+def _work(config: RStarConfig, policy: str, threads: int, job: Job) -> list[Row]:
+    return _actor(config, policy, threads).rows(job)
 
 
 def _end_with_parent() -> None:
@@ -244,54 +209,3 @@ def _end_with_parent() -> None:
         os._exit(1)
 
     Thread(target=watch, daemon=True).start()
-
-
-def _on_ray(
-    config: RStarConfig, policy: str, jobs: Sequence[Job]
-) -> Iterator[tuple[Job, list[Row]]]:
-    try:
-        import ray
-    except ImportError as error:
-        raise ConfigError(
-            "rollouts.ray needs Ray; install it with `pip install 'txt2sql[ray]'`"
-        ) from error
-    settings, joined = config.rollouts, ray.is_initialized()
-    if not joined:
-        cpus = settings.processes if settings.ray == "local" else None
-        try:
-            ray.init(address=settings.ray, num_cpus=cpus, log_to_driver=False, logging_level=logging.ERROR)  # fmt: skip
-        except (ConnectionError, ValueError) as error:
-            raise ConfigError(
-                f"there is no Ray cluster at '{settings.ray}' ({error}); start one with "
-                "`ray start --head`, or set rollouts.ray to local"
-            ) from error
-    try:
-        resources = ray.cluster_resources()
-        gpus = resources.get("GPU", 0.0)
-        count = settings.processes or int(gpus or resources.get("CPU", 1.0)) or 1
-        # A process keeps its actor: with a GPU, Ray would end it after each call.
-        task = ray.remote(num_cpus=1, num_gpus=min(1.0, gpus / count), max_calls=0)(_work)
-        waiting = iter(jobs)
-        running: dict[Any, Job] = {}
-        while True:
-            for job in islice(waiting, count - len(running)):
-                running[task.remote(config, policy, config.threads, job)] = job
-            if not running:
-                return
-            done = ray.wait(list(running))[0][0]
-            try:
-                rows = ray.get(done)
-            except ray.exceptions.RayTaskError as error:  # of our own, on the other side
-                raise error.cause from error
-            except ray.exceptions.RayError as error:
-                raise ModelError(_DIED.format("one of the cluster's processes")) from error
-            yield running.pop(done), rows
-    finally:
-        if not joined:
-            ray.shutdown()
-
-
-_DIED = (
-    "{} died while it searched; there may be too little memory: lower rollouts.processes or "
-    "evolution.together, and run it again to go on"
-)

@@ -14,9 +14,6 @@ next one starts from the best. Questions that stay unsolved come first and get m
 
 Every stage leaves a whole file or folder, or rows, so a run that was killed at any moment goes on where
 it was when the same command is given again.
-
->>> evolve(RStarConfig(evolution=EvolutionSettings(num_rounds=2)))  # doctest: +SKIP
-PosixPath('results/rstar/round_2')
 """
 
 from __future__ import annotations
@@ -26,13 +23,12 @@ import random
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from txt2sql.config import as_mapping, load
-from txt2sql.data import DATASETS
+from txt2sql.config import as_mapping
 from txt2sql.execution.execute import execute
 from txt2sql.models import torch_engine
 from txt2sql.models.adapters import Adapter
@@ -40,28 +36,40 @@ from txt2sql.models.catalog import resolve
 from txt2sql.models.ppm import FACTS, WEIGHTS, save_preference
 from txt2sql.models.weights import load_weights
 from txt2sql.runs import append_row, open_run, read_rows, write_atomically
+from txt2sql.training import cot_synthesis as cot
 from txt2sql.training import loop, ppm, sft
-from txt2sql.training.cot_synthesis import (
-    Trace,
-    bootstrap,
-    hardness_of,
-    open_questions,
-    stratified,
-    traces,
-    write_traces,
-)
-from txt2sql.training.loop import LARGE, Progress, Report, Tracker, replace_folder, silent
+from txt2sql.training.loop import LARGE, Progress, Report, forget_rows, replace_folder, silent
 from txt2sql.training.rollouts import Actor, Job, Row, batched, rollouts
 from txt2sql.training.settings import RolloutSettings, RStarConfig, SFTConfig
 from txt2sql.training.trees import JudgedTree, from_row, solved
 from txt2sql.types import Example, Prompt
 
-_OF_A_ROUND = (FACTS, WEIGHTS, "round.json", "trained.json")
-"""What lies in a round's folder beside its policy."""
+_OF_A_ROUND = (FACTS, WEIGHTS, "round.json", "trained.json")  # beside its policy
 _CHANGEABLE: Mapping[str, Any] = {
     "output_dir": "", "data": None, "threads": None, "use_wandb": False,
     "rollouts": RolloutSettings(),
 }  # fmt: skip
+
+
+_COLUMNS = {
+    "round": "{number}",
+    "fine-tuned greedy EX": "{fine_tuned:.1%}",
+    "greedy EX": "{greedy:.1%}",
+    "search EX": "{search:.1%}",
+    "oracle": "{oracle:.1%}",
+    "n": "{n}",
+    "pairs": "{pairs:,}",
+    "PPM accuracy": "{ppm}",
+    "coverage": "{coverage:.1%} of {searched:,}",
+    "traces": "{traces:,}",
+    "promoted": "{yes}",
+}
+"""Of the table of rounds. Accuracies are of `n` questions on training databases that are held out. `oracle`
+is how often any answer of the tree is right, a bound and no result; `fine_tuned` is the greedy one of the
+policy that the round has trained: where it is lower than that of the policy before, that one stays.
+`coverage` is the share of the `searched` training questions that were ever solved; `ppm_accuracy` that of
+pairs put in order, on databases that the preference model was not trained on.
+"""
 
 
 def evolve(config: RStarConfig, report: Report = print, progress: Progress = silent) -> Path | None:
@@ -71,7 +79,7 @@ def evolve(config: RStarConfig, report: Report = print, progress: Progress = sil
     Raises a child of Text2SQLError for what a person can mend.
     """
     output = Path(config.output_dir).expanduser()
-    loop.prepare(config)
+    loop.prepare(config.threads)
     resolve(config.model)  # what is misspelt is told before anything is written
     run = Evolution(config, output, report, progress)
     settings = as_mapping(replace(config, **_CHANGEABLE))
@@ -86,34 +94,9 @@ def evolve(config: RStarConfig, report: Report = print, progress: Progress = sil
     return output / f"round_{best}"
 
 
-@dataclass(frozen=True, slots=True)
-class Round:
-    """One round. Accuracies are of `n` questions on training databases that are held out; `oracle` is
-    how often any answer of the tree is right, a bound and no result; `fine_tuned` is the greedy one of
-    the policy that the round has trained: where it is lower than that of the policy before, that one
-    stays. `coverage` is the share of the `searched` training questions that were ever solved;
-    `ppm_accuracy` that of pairs put in order, on databases that the preference model was not trained on;
-    `vote` its weight in the final choice.
-    """
-
-    number: int
-    greedy: float
-    search: float
-    oracle: float
-    n: int
-    pairs: int
-    ppm_accuracy: float | None
-    vote: float
-    searched: int
-    coverage: float
-    traces: int
-    promoted: bool
-    fine_tuned: float
-
-
 class Evolution:
-    """One run: what each round does, in its order. All that a round needs to know of those before it is
-    read off their files, so a run that goes on does the same.
+    """What each round does, in its order. All that a round needs to know of those before it is read off
+    their files, so a run that goes on does the same.
     """
 
     def __init__(
@@ -121,7 +104,7 @@ class Evolution:
     ) -> None:
         self.config, self.output = config, output
         self.report, self.progress = report, progress
-        self.questions = open_questions(config)
+        self.questions = cot.open_questions(config)
         self.by_id = {example.id: example for example in self.questions.train_set}
         self.started, self.done = time.monotonic(), 0
 
@@ -142,29 +125,31 @@ class Evolution:
         if not (checkpoint / "trained.json").is_file():
             self.train_preference(number)
         accuracy = self.accuracy(number)
-        before = [each.search for each in rounds_of(self.output) if each.number < number]
-        row = Round(
-            number=number,
-            promoted=accuracy["search"] > max([self.accuracy(0)["search"], *before]),
-            fine_tuned=self.fine_tuned(number)["greedy"],
-            traces=sum(1 for _ in read_rows(work / "traces" / "traces.jsonl")),
+        ever: dict[str, bool] = {}
+        for question, was_solved in self._searched(number):
+            ever[question] = ever.get(question, False) or was_solved
+        before = [row["search"] for row in rounds_of(self.output, number)]
+        row = {
+            "number": number,
+            "promoted": accuracy["search"] > max([self.accuracy(0)["search"], *before]),
+            "fine_tuned": self.fine_tuned(number)["greedy"],
+            "traces": sum(1 for _ in read_rows(work / "traces" / "traces.jsonl")),
             **accuracy,
             **json.loads((checkpoint / "trained.json").read_text(encoding="utf-8")),
-            **self._coverage(number),
-        )
-        _write_json(checkpoint / "round.json", asdict(row))
+            "searched": len(ever),
+            "coverage": sum(ever.values()) / len(ever),
+        }
+        write_atomically(checkpoint / "round.json", json.dumps(row, indent=1) + "\n")
         replace_folder(checkpoint, self.output / f"round_{number}")
         self.done += 1
         left = (time.monotonic() - self.started) / self.done / 60
         left *= self.config.evolution.num_rounds - number
         self.report(
-            f"round {number} of {self.config.evolution.num_rounds}: greedy {row.greedy:.1%}, "
-            f"search {row.search:.1%} of {row.n}{', promoted' if row.promoted else ''}; "
+            f"round {number} of {self.config.evolution.num_rounds}: greedy {row['greedy']:.1%}, "
+            f"search {row['search']:.1%} of {row['n']}{', promoted' if row['promoted'] else ''}; "
             f"about {left:.0f} minutes left"
         )
         return True
-
-    # ------------------------------------------------------------------ search on training questions
 
     def policy(self, number: int) -> Path | str:
         """What round `number` searches with: the best round before it, at first the base."""
@@ -172,14 +157,16 @@ class Evolution:
         return self.output / f"round_{best}" if best else self.config.model
 
     def _best(self, number: int) -> int:
-        """The promoted round before `number`; 0: the base."""
-        return promoted([each for each in rounds_of(self.output) if each.number < number])
+        return promoted(rounds_of(self.output, number))
 
     def plan(self, number: int) -> list[tuple[Example, int]]:
         """The questions of a round with their simulations: unsolved ones first, to at most half; then
         those that were never searched; then the others. Always the same for a run.
         """
-        evolution, failures = self.config.evolution, self._failures(number)
+        evolution = self.config.evolution
+        failures: dict[str, int] = {}  # rounds in a row that a question stayed unsolved
+        for question, was_solved in self._searched(number - 1):
+            failures[question] = 0 if was_solved else failures.get(question, 0) + 1
         order = list(self.questions.train_set)
         random.Random(f"{self.config.seed} round {number}").shuffle(order)
         count = evolution.questions_per_round or evolution.cot_examples_per_round
@@ -194,25 +181,11 @@ class Evolution:
             for each in [*hard, *new, *rest][:count]
         ]
 
-    def _failures(self, number: int) -> dict[str, int]:
-        """How many rounds in a row a question stayed unsolved, of those that were searched before."""
-        failures: dict[str, int] = {}
-        for before in range(1, number):
-            for question, was_solved in self._solved(before).items():
-                failures[question] = 0 if was_solved else failures.get(question, 0) + 1
-        return failures
-
-    def _solved(self, number: int) -> dict[str, bool]:
-        """Which questions of a round were solved."""
-        rows = read_rows(self.work(number) / "trees.jsonl")
-        return {row["question_id"]: solved(row) for row in rows}
-
-    def _coverage(self, number: int) -> dict[str, Any]:
-        ever: dict[str, bool] = {}
+    def _searched(self, number: int) -> Iterator[tuple[str, bool]]:
+        """Each question that was searched in the rounds up to this one, and whether it was solved."""
         for k in range(1, number + 1):
-            for question, was_solved in self._solved(k).items():
-                ever[question] = ever.get(question, False) or was_solved
-        return {"searched": len(ever), "coverage": sum(ever.values()) / len(ever)}
+            for row in read_rows(self.work(k) / "trees.jsonl"):
+                yield row["question_id"], solved(row)
 
     def trees(self, number: int) -> list[JudgedTree]:
         """Those of all rounds up to this one, the newest of each question."""
@@ -225,14 +198,12 @@ class Evolution:
         return list(newest.values())
 
     def grow(self, number: int) -> None:
-        """Search what is left to search of a round's questions.
-
-        Questions are always searched beside the same others, so that a run that goes on grows the same
-        trees, down to the last bit of what the model computes.
-        """
+        """Search what is left to search of a round's questions."""
         planned: dict[int, list[str]] = defaultdict(list)
         for example, simulations in self.plan(number):
             planned[simulations].append(example.id)
+        # Questions are always searched beside the same others, so that a run that goes on grows the
+        # same trees, down to the last bit of what the model computes.
         jobs = [
             Job("grow", ids, simulations)
             for simulations, questions in sorted(planned.items())
@@ -249,18 +220,10 @@ class Evolution:
         jobs = [job for job in jobs if not rows.keys() >= set(job.ids)]
         if not jobs:
             return rows
-        # Others may work in another folder, and have no TXT2SQL_DATA.
-        if isinstance(policy, Path) or ("/" in policy and Path(policy).is_dir()):
-            policy = Path(policy).resolve()
-        config, root = self.config, self.questions.dataset.root.resolve()
-        if config.dataset in DATASETS:
-            config = replace(config, data=str(root.parent))
-        else:
-            config = replace(config, dataset=str(root))
         left = sum(each not in rows for job in jobs for each in job.ids)
         right = made = 0
         with self.progress(label, left) as advance:
-            for _, new in rollouts(config, policy, jobs, self.questions):
+            for _, new in rollouts(self.config, policy, jobs, self.questions):
                 for row in new:
                     if row[key] not in rows:
                         rows[row[key]] = row
@@ -274,28 +237,23 @@ class Evolution:
         """Write the traces that a round learns from; what they are, in words."""
         evolution, dataset = self.config.evolution, self.questions.dataset
         trees = self.trees(number)
-        candidates: list[Trace] = []
-        for tree in trees:
-            example = self.by_id[tree.question_id]
-            level = hardness_of(example, dataset.schema(example.db_id))
-            candidates += traces(tree, example, level, evolution.per_question)
-        if sum(tree.solved for tree in trees) < evolution.bootstrap_below * len(trees):
-            candidates += self._from_gold([tree for tree in trees if not tree.solved])
-        chosen = stratified(candidates, evolution.cot_examples_per_round, self.config.seed + number)
-        write_traces(chosen, dataset, self.work(number) / "traces")
-        own = sum(trace.source == "search" for trace in chosen)
-        return f"{own} traces from search, {len(chosen) - own} from gold queries"
-
-    def _from_gold(self, trees: Sequence[JudgedTree]) -> Iterator[Trace]:
-        dataset = self.questions.dataset
+        gold = sum(tree.solved for tree in trees) < evolution.bootstrap_below * len(trees)
+        searched: list[cot.Trace] = []
+        from_gold: list[cot.Trace | None] = []
         for tree in trees:
             example, schema = self.by_id[tree.question_id], dataset.schema(tree.db_id)
-            run = partial(execute, dataset.database(tree.db_id))
-            trace = bootstrap(example, schema, run, hardness_of(example, schema))
-            if trace is not None:
-                yield trace
-
-    # ------------------------------------------------------------------- policy and preference model
+            level = cot.hardness_of(example, schema)
+            searched += cot.traces(tree, example, level, evolution.per_question)
+            if gold and not tree.solved:
+                run = partial(execute, dataset.database(tree.db_id))
+                from_gold.append(cot.bootstrap(example, schema, run, level))
+        candidates = [*searched, *(trace for trace in from_gold if trace)]
+        chosen = cot.stratified(
+            candidates, evolution.cot_examples_per_round, self.config.seed + number
+        )
+        cot.write_traces(chosen, dataset, self.work(number) / "traces")
+        own = sum(trace.source == "search" for trace in chosen)
+        return f"{own} traces from search, {len(chosen) - own} from gold queries"
 
     def train_policy(self, number: int) -> bool:
         """Fine-tune the base on the traces, or go on with it; False when it was stopped."""
@@ -313,23 +271,19 @@ class Evolution:
             learning_rate=training.learning_rate, batch_tokens=training.batch_tokens,
             accumulate=training.accumulate, max_length=training.max_length,
             adapter=None if whole else Adapter(), final="last", threads=self.config.threads,
+            use_wandb=self.config.use_wandb,
         )  # fmt: skip
         return sft.train(settings, self.report, self.progress) is not None
-
-    def better_policy(self, number: int) -> Path:
-        """The policy of a round: the fine-tuned one, or that it searched with, where that one answers
-        more of the held-out questions by itself. A base that lies in no folder is not copied.
-        """
-        before = resolve(self.policy(number)).folder
-        greedy = self.accuracy(self._best(number))["greedy"]
-        if before and self.fine_tuned(number)["greedy"] < greedy:
-            return before
-        return self.work(number) / "policy" / "model"
 
     def train_preference(self, number: int) -> None:
         """A round's policy with a preference model of all trees so far."""
         checkpoint = self.work(number) / "checkpoint"
-        replace_folder(self.better_policy(number), checkpoint, without=_OF_A_ROUND)
+        # The policy that it searched with, where that one answers more of the held-out questions by
+        # itself. A base that lies in no folder is not copied.
+        before = resolve(self.policy(number)).folder
+        worse = self.fine_tuned(number)["greedy"] < self.accuracy(self._best(number))["greedy"]
+        better = before if before and worse else self.work(number) / "policy" / "model"
+        replace_folder(better, checkpoint, without=_OF_A_ROUND)
         policy = torch_engine.load(checkpoint)
         actor = Actor(policy, None, self.questions, self.config)
 
@@ -347,9 +301,7 @@ class Evolution:
             facts |= {"pairs": preference.validation["pairs"], "vote": preference.vote}
             if preference.validation["unseen"]:
                 facts["ppm_accuracy"] = preference.validation["pair_accuracy"]["all"][0]
-        _write_json(checkpoint / "trained.json", facts)
-
-    # --------------------------------------------------------------------------------------- measuring
+        write_atomically(checkpoint / "trained.json", json.dumps(facts, indent=1) + "\n")
 
     def accuracy(self, number: int) -> dict[str, Any]:
         """Greedy, searched and any answer (oracle) on held-out questions, of the base (0) or a round."""
@@ -368,53 +320,37 @@ class Evolution:
         ids = [example.id for example in examples[: evolution.measured]]
         jobs = [Job("measure", part) for part in batched(ids, evolution.together)]
         by_id = self._search(f"round {number}: measuring", policy, jobs, work / name, "id")
-        means = {
-            key: sum(by_id[each][key] for each in ids) / len(ids)
-            for key in ("greedy", "search", "oracle")
-        }
-        return {**means, "n": len(ids)}
+        rows = [by_id[each] for each in ids]
+        kinds = ("greedy", "search", "oracle")
+        return {"n": len(rows), **{kind: sum(r[kind] for r in rows) / len(rows) for kind in kinds}}
 
     def log(self, number: int) -> None:
         """Bring the table and the logs up to date with a round that is done."""
-        rows = [each for each in rounds_of(self.output) if each.number <= number]
+        rows = rounds_of(self.output, number + 1)
         write_atomically(self.output / "rounds.md", table(rows, self.accuracy(0)))
-        tracker = Tracker(
-            self.output, as_mapping(self.config), number - 1, use_wandb=self.config.use_wandb
-        )
-        numbers = {k: float(v) for k, v in asdict(rows[-1]).items() if isinstance(v, (int, float))}
-        del numbers["number"]
-        tracker.log({"step": number, **numbers})
-        tracker.close()
+        forget_rows(self.output / "metrics.jsonl", number - 1)
+        numbers = {k: float(v) for k, v in rows[-1].items() if v is not None and k != "number"}
+        append_row(self.output / "metrics.jsonl", {"step": number, **numbers})
 
 
-def _write_json(file: Path, facts: Mapping[str, Any]) -> None:
-    write_atomically(file, json.dumps(facts, indent=1) + "\n")
-
-
-def rounds_of(output: Path) -> list[Round]:
-    """The rounds of a run that are done, in order."""
+def rounds_of(output: Path, before: int = 2**31) -> list[dict[str, Any]]:
+    """The rounds of a run that are done, in order: what _COLUMNS says."""
     files = sorted(output.glob("round_*/round.json"), key=lambda f: int(f.parent.name[6:]))
-    # JSON is YAML, so that the one reader of settings checks these, too.
-    return [load(Round, file) for file in files]
+    rows = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    return [row for row in rows if row["number"] < before]
 
 
-def promoted(rounds: Sequence[Round]) -> int:
+def promoted(rounds: Sequence[Mapping[str, Any]]) -> int:
     """The number of the round to search with: the last that was better than all before it; 0: none."""
-    return max((each.number for each in rounds if each.promoted), default=0)
+    return max((row["number"] for row in rounds if row["promoted"]), default=0)
 
 
-def table(rounds: Sequence[Round], base: Mapping[str, Any]) -> str:
+def table(rounds: Sequence[Mapping[str, Any]], base: Mapping[str, Any]) -> str:
     """Markdown: a line for each round, the base model first."""
-    names = ("round", "fine-tuned greedy EX", "greedy EX", "search EX", "oracle", "n", "pairs",
-             "PPM accuracy", "coverage", "traces", "promoted")  # fmt: skip
     shares = [f"{base[key]:.1%}" for key in ("greedy", "search", "oracle")]
-    lines = [names, ("---",) * len(names), ("base", "", *shares, str(base["n"]), *[""] * 5)]
-    for each in rounds:
-        accuracy = "" if each.ppm_accuracy is None else f"{each.ppm_accuracy:.1%}"
-        lines.append((
-            str(each.number), f"{each.fine_tuned:.1%}", f"{each.greedy:.1%}", f"{each.search:.1%}",
-            f"{each.oracle:.1%}", str(each.n), f"{each.pairs:,}", accuracy,
-            f"{each.coverage:.1%} of {each.searched:,}", f"{each.traces:,}",
-            "yes" if each.promoted else "",
-        ))  # fmt: skip
+    lines = [[*_COLUMNS], ["---"] * len(_COLUMNS), ["base", "", *shares, str(base["n"]), *[""] * 5]]
+    for row in rounds:
+        ppm = "" if row["ppm_accuracy"] is None else f"{row['ppm_accuracy']:.1%}"
+        words = {**row, "ppm": ppm, "yes": "yes" if row["promoted"] else ""}
+        lines.append([text.format(**words) for text in _COLUMNS.values()])
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from txt2sql.config import load
 from txt2sql.models.adapters import Adapter
@@ -23,6 +23,8 @@ from txt2sql.search.mcts import Settings
 from txt2sql.search.states import ValueSettings
 from txt2sql.training.rewards import PRESETS, check_weights
 
+T = TypeVar("T", bound="TuningConfig")
+
 METHODS: dict[str, tuple[str, ...]] = {
     "lora": ("adapter.dora=false", "adapter.rslora=false"),
     "dora": ("adapter.dora=true",),
@@ -31,17 +33,15 @@ METHODS: dict[str, tuple[str, ...]] = {
     "full": ("adapter=null",),
 }
 """Section of config/training_config.yaml and subcommand of `txt2sql train` -> what makes it so."""
-
 GRPO_SECTIONS = {"mission": "grpo", "recommended": "grpo_recommended"}
 """Preset, as `--preset` names it, -> section of config/training_config.yaml."""
-
 Schedule = Literal["cosine", "linear", "constant"]
+Final = Literal["best", "last"]
 SPLIT = "train"
 """The only split that self-evolution ever opens; no setting names another."""
 
 
 def _positive(config: Any, *names: str) -> None:
-    """Raise ValueError where a number is not above 0; a whole number is 1 or more then."""
     for name in names:
         value = getattr(config, name)
         if value is not None and value <= 0:
@@ -53,10 +53,8 @@ def _positive(config: Any, *names: str) -> None:
 class RunConfig:
     """What every run sets."""
 
-    model: str = "bundled"
-    """A short name of the catalogue, a hub id, or a folder."""
-    data: str | None = None
-    """Root that holds spider/ and wikisql/."""
+    model: str = "bundled"  # a short name of the catalogue, a hub id, or a folder
+    data: str | None = None  # root that holds spider/ and wikisql/
     threads: int | None = None
     use_wandb: bool = False
     seed: int = 0
@@ -71,46 +69,29 @@ class RunConfig:
 class TuningConfig(RunConfig):
     """What supervised fine-tuning and GRPO share. `datasets` are names, or folders in Spider's layout."""
 
-    output: str = ""
-    """The run's folder; empty: results/<kind>-<model>[-<data set>]."""
+    output: str = ""  # empty: results/<kind>-<model>[-<data set>]
     datasets: tuple[str, ...] = ("spider",)
     split: str = "train"
-    limit: int | None = None
-    """At most so many examples of each data set."""
-    held_out: float = 0.04
-    """Share of the training databases that is never trained on and measures progress."""
-    measured: int = 100
-    """Held-out questions of each data set that are asked at every validation; 0: none."""
-    measure_split: str | None = None
-    """A split of the first data set to validate on instead of held-out training databases."""
+    limit: int | None = None  # of each data set, at most
+    held_out: float = 0.04  # share of the training databases, which only measure
+    measured: int = 100  # held-out questions of each data set, at every validation
+    measure_split: str | None = None  # of the first data set, instead of held-out databases
     epochs: float = 3.0
-    max_steps: int | None = None
-    """Stop after so many steps, whatever `epochs` says."""
-    max_minutes: float | None = None
-    """Save and stop after this time; the same command then goes on."""
-    adapter: Adapter | None = field(default_factory=Adapter)
-    """None: every weight is trained."""
-    bits: Literal[4, 16] = 16
-    """4: the frozen weights are quantised (QLoRA)."""
+    max_steps: int | None = None  # whatever `epochs` says
+    max_minutes: float | None = None  # then save and stop; the same command goes on
+    adapter: Adapter | None = field(default_factory=Adapter)  # None: every weight is trained
+    bits: Literal[4, 16] = 16  # 4: the frozen weights are quantised (QLoRA)
     learning_rate: float = 2e-4
     schedule: Schedule = "cosine"
-    warmup: float = 0.03
-    """Share of the steps."""
-    batch_tokens: int = 4096
-    """Tokens that a device reads at once, at most, with padding."""
-    max_length: int = 2048
-    """Longer examples are left out and counted: cutting one would cut its SQL."""
-    gradient_checkpointing: bool | None = None
-    """Compute activations twice instead of holding them; None: from 1B parameters on."""
-    bf16: bool | None = None
-    """None: where the hardware has it."""
+    warmup: float = 0.03  # share of the steps
+    batch_tokens: int = 4096  # that a device reads at once, at most, with padding
+    max_length: int = 2048  # longer examples are left out: cutting would cut their SQL
+    gradient_checkpointing: bool | None = None  # None: from 1B parameters on
+    bf16: bool | None = None  # None: where the hardware has it
     log_every: int = 10
-    patience: int | None = 3
-    """Validations without a better one before the run ends; None: never."""
-    final: Literal["best", "last"] = "best"
-    """The weights that the run ends with: the best by execution accuracy, or the last."""
-    push_to_hub: str = ""
-    """A hub repository (owner/name) that gets the finished adapter."""
+    patience: int | None = 3  # validations without a better one before the end
+    final: Final = "best"  # weights, by validation
+    push_to_hub: str = ""  # a hub repository (owner/name) that gets the adapter
 
     def __post_init__(self) -> None:
         if not self.datasets:
@@ -133,13 +114,6 @@ class TuningConfig(RunConfig):
         """What the run's folder is named after."""
         return self.method
 
-    @property
-    def validation_questions(self) -> str:
-        """Which questions of a data set measure progress, in words."""
-        if self.measure_split:
-            return f"the split {self.measure_split}"
-        return f"{self.held_out:.0%} of the training databases"
-
 
 @dataclass(frozen=True)
 class SFTConfig(TuningConfig):
@@ -147,13 +121,10 @@ class SFTConfig(TuningConfig):
 
     shares: tuple[float, ...] | None = None
     """Of an epoch's examples, by data set: the others are drawn to fit the first. None: all of all."""
-    evidence_dropout: float = 0.5
-    """How often the evidence of a question that can be answered without it is left out."""
+    evidence_dropout: float = 0.5  # of questions that can be answered without evidence
     weight_decay: float = 0.0
-    accumulate: int = 1
-    """Batches of one step."""
-    measure_every: int | None = None
-    """Steps between validations; None: once an epoch."""
+    accumulate: int = 1  # batches of one step
+    measure_every: int | None = None  # steps; None: an epoch
     checkpoint_every: int = 100
 
     def __post_init__(self) -> None:
@@ -179,31 +150,22 @@ class GRPOConfig(TuningConfig):
     batch_tokens: int = 8192
     log_every: int = 1
     patience: int | None = 4
-    group: int = 8
-    """Answers to a question (G)."""
-    prompts: int = 8
-    """Questions of a step."""
+    group: int = 8  # answers to a question (G)
+    prompts: int = 8  # questions of a step
     temperature: float = 1.0
     max_new_tokens: int = 256
     rewards: dict[str, float] = field(default_factory=lambda: dict(PRESETS["mission"]))
-    """Weights by name; see training/rewards.py."""
-    kl: float = 0.1
-    """Weight of the divergence from the reference (beta); 0: none is computed."""
+    kl: float = 0.1  # weight of the divergence from the reference (beta); 0: none is computed
     filter_samples: int = 8
     """Answers sampled to each question before training, to leave out those that all or none of them
     answer (pass@k); 0: take every question.
     """
     filter_low: float = 0.1
-    filter_high: float = 0.9
-    """The share of right answers that a question must lie between."""
-    filter_enough: int | None = None
-    """Stop when so many questions are chosen; None: try them all."""
-    timeout_s: float = 1.0
-    """Of one sampled statement; its gold query has five times as long."""
-    save_every: int = 50
-    """Steps between checkpoints; the held-out questions are answered at each."""
-    trl: dict[str, Any] = field(default_factory=dict)
-    """Arguments of trl's GRPOConfig, as `{loss_type: dapo, use_vllm: true}`."""
+    filter_high: float = 0.9  # between these shares of right answers
+    filter_enough: int | None = None  # stop when so many are chosen; None: try all
+    timeout_s: float = 1.0  # of one sampled statement; its gold query has five times as long
+    save_every: int = 50  # steps between checkpoints, each with a validation
+    trl: dict[str, Any] = field(default_factory=dict)  # any of trl's arguments
 
     def __post_init__(self) -> None:
         TuningConfig.__post_init__(self)
@@ -226,19 +188,15 @@ class GRPOConfig(TuningConfig):
 class AdaptConfig:
     """What `txt2sql adapt --set` sets; docs/adapt.md says what was measured of the defaults."""
 
-    count: int = 2000
-    """Synthetic pairs to train on; fewer where the database has no more to ask."""
-    held_out: int = 300
-    """Synthetic pairs to validate on, at most a quarter of all."""
-    given_share: float = 0.5
-    """Of the given pairs, the share that trains."""
+    count: int = 2000  # synthetic pairs to train on, where the database has so much to ask
+    held_out: int = 300  # synthetic pairs to validate on, at most a quarter of all
+    given_share: float = 0.5  # of the given pairs, the share that trains
     steps: int = 150
     learning_rate: float = 5e-4
     batch_tokens: int = 1536
     """Tokens of a step; of questions and answers alone where the adapter is activated after the schema."""
     adapter: Adapter = field(default_factory=lambda: Adapter(r=16, alpha=32, dropout=0.0))
-    strength: float = 0.5
-    """How far the weights go from the model's own to the fine-tuned ones (WiSE-FT)."""
+    strength: float = 0.5  # of the way to the fine-tuned weights (WiSE-FT)
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -256,24 +214,17 @@ class EvolutionSettings:
     """How rounds go. A share `held_out` of the training databases is never learnt from: it measures."""
 
     num_rounds: int = 5
-    cot_examples_per_round: int = 1000
-    """Verified traces that a round learns from, at most."""
-    questions_per_round: int | None = None
-    """Questions that are searched in a round; None: as many as traces are wanted."""
+    cot_examples_per_round: int = 1000  # verified traces to learn from, at most
+    questions_per_round: int | None = None  # None: as many as traces
     bootstrap_below: float = 0.2
     """Where fewer of the questions are solved, gold queries cut into clauses fill up the traces."""
-    per_question: int = 2
-    """Traces of one question, at most."""
-    harder: float = 2.0
-    """How many times as many simulations a question gets for each time it stayed unsolved."""
+    per_question: int = 2  # traces of one question, at most
+    harder: float = 2.0  # times the simulations, for each time a question stayed unsolved
     most_simulations: int = 400
     held_out: float = 0.04
-    measured: int = 250
-    """Held-out questions, at most, that decide whether a round is promoted."""
-    noise: float = 0.25
-    """Part of the root's priors that is random while traces are looked for."""
-    together: int = 8
-    """Questions that are searched at a time."""
+    measured: int = 250  # held-out questions that decide whether a round is promoted
+    noise: float = 0.25  # part of the root's priors that is random
+    together: int = 8  # questions that are searched at a time
 
     def __post_init__(self) -> None:
         _positive(self, "num_rounds", "cot_examples_per_round", "per_question", "together")
@@ -289,8 +240,7 @@ class PolicySettings:
 
     epochs: float = 3.0
     learning_rate: float = 2e-5
-    method: Literal["auto", "full", "lora"] = "auto"
-    """auto: every weight of models that are smaller than 1B parameters."""
+    method: Literal["auto", "full", "lora"] = "auto"  # auto: full below 1B parameters
     batch_tokens: int = 4096
     accumulate: int = 1
     max_length: int = 2048
@@ -304,16 +254,11 @@ class PPMSettings:
     learning_rate: float = 1e-3
     weight_decay: float = 0.1
     dropout: float = 0.1
-    width: int = 256
-    """Of the head's inner layer; 0: one linear layer, as in rStar-Math."""
-    margin: float = 0.5
-    """The least difference in Q of two steps that are compared."""
-    per_side: int = 2
-    """Better and worse steps at one prefix, each at most."""
-    validation: float = 0.15
-    """Share of the databases learnt from that fits the scale and the weight in the vote instead."""
-    shuffled: bool = False
-    """The control: which of a pair is the better is drawn at random."""
+    width: int = 256  # of the head's inner layer; 0: one linear layer, as in rStar-Math
+    margin: float = 0.5  # the least difference in Q of two steps that are compared
+    per_side: int = 2  # better and worse steps at one prefix, each at most
+    validation: float = 0.15  # share of the databases, for the scale and the weight in the vote
+    shuffled: bool = False  # the control: which of a pair is the better is drawn at random
 
     def __post_init__(self) -> None:
         _positive(self, "epochs", "per_side")
@@ -325,12 +270,7 @@ class PPMSettings:
 class RolloutSettings:
     """Who searches: what comes out is the same, and a run may go on with others."""
 
-    processes: int | None = None
-    """How many; None: this one, or of a Ray cluster as many as it has GPUs, else CPUs."""
-    ray: str | None = None
-    """"local" starts a Ray cluster on this machine; "auto" or an address joins one whose machines have
-    txt2sql and see the run's folders at the same paths.
-    """
+    processes: int | None = None  # None: this one
 
     def __post_init__(self) -> None:
         _positive(self, "processes")
@@ -369,8 +309,7 @@ class ModelConfig:
     """config/model_config.yaml: settings by the model's name in the catalogue, or its folder's."""
 
     models: dict[str, ModelSettings] = field(default_factory=dict)
-    generalists: Any = None
-    """How hosted models are asked and what they cost: cli/hosted.py reads it."""
+    generalists: Any = None  # hosted models: cli/hosted.py reads them
 
 
 def load_sft(
@@ -380,10 +319,7 @@ def load_sft(
     overrides: Sequence[str] = (),
 ) -> SFTConfig:
     """The settings of one of METHODS. Without a file they are the defaults. Raises ConfigError."""
-    changes = [*METHODS[section], *overrides]
-    config = load(SFTConfig, file, changes, section=section if file else "")
-    suited = _suited(config, models, [each.name for each in fields(ModelSettings)])
-    return load(SFTConfig, file, [*suited, *changes], section=section if file else "")
+    return _load(SFTConfig, section, file, models, [*METHODS[section], *overrides], ())
 
 
 def load_grpo(
@@ -393,23 +329,25 @@ def load_grpo(
     overrides: Sequence[str] = (),
 ) -> GRPOConfig:
     """The settings of a section for GRPO, whose learning rate is its own. Raises ConfigError."""
-    config = load(GRPOConfig, file, overrides, section=section if file else "")
-    names = ["batch_tokens", "max_length", "gradient_checkpointing", "targets"]
-    suited = _suited(config, models, names)
-    return load(GRPOConfig, file, [*suited, *overrides], section=section if file else "")
+    return _load(GRPOConfig, section, file, models, overrides, ("learning_rate", "accumulate"))
 
 
-def _suited(config: TuningConfig, models: Path | None, names: Sequence[str]) -> list[str]:
-    """What config/model_config.yaml has for the model of a run, as overrides."""
+def _load(
+    kind: type[T], section: str, file: Path | None, models: Path | None,
+    overrides: Sequence[str], but: Sequence[str],
+) -> T:  # fmt: skip
+    """A section, what suits its model `but` some settings, and the command line."""
+    section = section if file else ""
+    config = load(kind, file, overrides, section=section)
     own = load(ModelConfig, models).models.get(resolve(config.model).name, ModelSettings())
     suited = []
-    for name in names:
+    for name in (each.name for each in fields(own) if each.name not in but):
         value = getattr(own, name)
         if value is not None and not (name == "targets" and config.adapter is None):
             path = "adapter.targets" if name == "targets" else name
             text = list(value) if isinstance(value, tuple) else str(value).lower()
             suited.append(f"{path}={text}")
-    return suited
+    return load(kind, file, [*suited, *overrides], section=section)
 
 
 def run_folder(config: TuningConfig) -> Path:

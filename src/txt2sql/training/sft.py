@@ -10,40 +10,32 @@ PosixPath('results/lora-bundled/model')
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
-from dataclasses import replace
+from collections.abc import Mapping
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
+from peft.helpers import DoraCaching
 from torch import Tensor
 
 from txt2sql.config import as_mapping
 from txt2sql.evaluation.statistics import Estimate
 from txt2sql.models.adapters import attach, base_name
 from txt2sql.models.card import Facts, Result, write_card
-from txt2sql.models.decoder import Decoder
 from txt2sql.models.torch_engine import decoder_of
 from txt2sql.models.weights import LoadedModel, choose_dtype, load_weights
 from txt2sql.runs import commit, versions
 from txt2sql.training import loop
 from txt2sql.training.batches import answer_loss, collate
-from txt2sql.training.data import draw_batches, open_train_sets
-from txt2sql.training.loop import LARGE, Progress, Report, silent
+from txt2sql.training.data import draw_batches, open_train_sets, validate
+from txt2sql.training.loop import LARGE, Progress, Report, Run, silent
 from txt2sql.training.plan import out_of_memory_explained
-from txt2sql.training.selection import validate
-from txt2sql.training.settings import SFTConfig, TuningConfig, run_folder
+from txt2sql.training.settings import SFTConfig, TuningConfig
 
 __all__ = ["SFTConfig", "train"]
-
-_CHANGEABLE: Mapping[str, Any] = {
-    "output": "", "data": None, "max_minutes": None, "threads": None, "log_every": 10,
-    "checkpoint_every": 100, "gradient_checkpointing": None, "use_wandb": False, "push_to_hub": "",
-}  # fmt: skip
-"""What may differ when a run goes on; noted as its default."""
 
 
 def train(
@@ -55,25 +47,26 @@ def train(
     `report` gets lines to read; `progress(label, steps)` gives a function to call after each step.
     `resume` wants a run to go on with. Raises a child of Text2SQLError for what a person can mend.
     """
-    deadline = time.monotonic() + 60 * config.max_minutes if config.max_minutes else float("inf")
-    output, settings = run_folder(config), as_mapping(replace(config, **_CHANGEABLE))
-    if not loop.resumable(config, output, settings, resume, report):
-        return output / "model"
-    if not loop.is_main_process():
-        report, progress = (lambda line: None), silent
-    loop.prepare(config)
+    run = Run(config, report, progress, resume=resume)
+    if run.finished():
+        return run.output / "model"
     loaded = load(config)
     sets = open_train_sets(config, loaded.tokenizer)
     longest = loop.longest_example(config, loaded.model.config)
-    batches = draw_batches(sets, config, longest=longest, progress=progress)
-    report(batches.describe(longest))
+    batches = draw_batches(sets, config, longest=longest, progress=run.progress)
+    run.report(batches.describe(longest))
     with loop.main_first():
-        loop.open_run_anew(output, settings, config.seed)
+        run.open()
 
     parameters = int(loaded.model.num_parameters())
-    model = adapted(loaded, config, report)
+    model: Any = loaded.model
+    model.set_attn_implementation("sdpa")
+    if config.adapter is not None:
+        torch.manual_seed(config.seed)
+        model = attach(model, config.adapter, report=run.report)
+        model.peft_config["default"].base_model_name_or_path = base_name(loaded.card.source)
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    report(f"{config.method}: {trained:,} weights are trained beside {parameters:,}")
+    run.report(f"{config.method}: {trained:,} weights are trained beside {parameters:,}")
     steps = batches.steps(config)
     every = config.measure_every or max(1, round(batches.epoch * steps / len(batches.groups)))
     facts = {"examples": batches.examples, "tokens": batches.tokens, "trained weights": trained}
@@ -81,45 +74,53 @@ def train(
 
     def save(folder: Path) -> None:
         save_model(model, loaded, folder)
-        write_card(folder, card_facts(config, loaded, {"steps": trainer.state.global_step, **facts}, scores))  # fmt: skip
+        counts = {"steps": trainer.state.global_step, **facts}
+        write_card(folder, card_facts(config, loaded, counts, scores))
 
     def accuracy() -> Mapping[str, float]:
         scores.clear()
-        with in_place(model, loaded) as decoder:
-            scores.update(validate(decoder, [each.validation for each in sets]))
+        model.eval()
+        # Else every token computes DoRA's norms of all weights anew.
+        with DoraCaching() if config.adapter else nullcontext():
+            scores.update(validate(decoder_of(loaded), [each.validation for each in sets]))
+        model.train()
         return {f"execution_accuracy/{name}": each.mean for name, each in scores.items()}
 
     validates = any(each.validation.examples for each in sets)
     if validates and config.bits == 4 and loaded.model.device.type == "cpu":
-        validates = (
-            False  # bitsandbytes would pack the weights in a way that is not trained through
-        )
-        report("4-bit weights on a CPU are not validated: measure with txt2sql evaluate")
+        # bitsandbytes would pack the weights in a way that is not trained through.
+        validates = False
+        run.report("4-bit weights on a CPU are not validated: measure with txt2sql evaluate")
     trainer = Trainer(
         model=model,
-        args=loop.arguments(
-            transformers.TrainingArguments,
-            **loop.shared_arguments(config, output, steps, parameters),
-            per_device_train_batch_size=1,  # an item is a batch
-            gradient_accumulation_steps=config.accumulate,
-            train_sampling_strategy="sequential",  # they are shuffled already
-            remove_unused_columns=False,
-            weight_decay=config.weight_decay,
-            save_steps=config.checkpoint_every,
-            eval_strategy="steps" if validates else "no",
-            eval_steps=every,
-        ),
+        args=training_arguments(config, run, steps, parameters, every if validates else None),
         train_dataset=batches.groups,
         eval_dataset=[],  # `accuracy` has its own questions
-        data_collator=partial(collate, pad=pad_id(loaded)),
+        # What fills a batch is never attended to, so any token will do.
+        data_collator=partial(collate, pad=loaded.tokenizer.pad_token_id or 0),
         compute_loss_func=answer_loss,
         accuracy=accuracy,
     )
     with out_of_memory_explained(config, loaded.model, batches.longest):
-        return loop.run(
-            trainer, config, output, save, score="execution_accuracy/", label="fine-tune",
-            deadline=deadline, report=report, progress=progress,
-        )  # fmt: skip
+        return run.train(trainer, save, score="execution_accuracy/", label="fine-tune")
+
+
+def training_arguments(
+    config: SFTConfig, run: Run, steps: int, parameters: int, every: int | None, **own: Any
+) -> transformers.TrainingArguments:
+    """The arguments of `Trainer`; it is evaluated `every` so many steps, None: never."""
+    fixed = {
+        "per_device_train_batch_size": 1,  # an item is a batch
+        "gradient_accumulation_steps": config.accumulate,
+        "train_sampling_strategy": "sequential",  # they are shuffled already
+        "remove_unused_columns": False,
+        "weight_decay": config.weight_decay,
+        "save_steps": config.checkpoint_every,
+        "eval_strategy": "steps" if every else "no",
+        "eval_steps": every,
+    }
+    kind = transformers.TrainingArguments
+    return loop.arguments(kind, config, run.output, steps, parameters, fixed | own)
 
 
 class Trainer(transformers.Trainer):
@@ -127,8 +128,10 @@ class Trainer(transformers.Trainer):
 
     def __init__(self, *, accuracy: Any = dict, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        # Labels stand where they are predicted, so that all of them count.
+        self._loss_shifts_labels = False
         self.accuracy = accuracy
-        self.rate = (time.monotonic(), 0)
+        self.since, self.tokens = time.monotonic(), 0
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """The numbers, in the main process alone; for all, where a process holds its part of the run."""
@@ -142,29 +145,23 @@ class Trainer(transformers.Trainer):
         self.control = self.callback_handler.on_evaluate(
             self.args, self.state, self.control, metrics
         )
-        since, tokens = self.rate
-        self.rate = since + time.monotonic() - start, tokens  # the speed is of training alone
+        self.since += time.monotonic() - start  # the speed is of training alone
         return metrics
 
     def training_step(
         self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any
     ) -> Tensor:
         """One batch, whose tokens are counted."""
-        since, tokens = self.rate
-        self.rate = since, tokens + inputs["input_ids"].numel()
+        self.tokens += inputs["input_ids"].numel()
         return super().training_step(model, inputs, *args, **kwargs)
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
         """Logs, with the tokens read in a second, padding among them."""
         if "loss" in logs:
-            since, tokens = self.rate
             now = time.monotonic()
-            logs["tokens_per_second"] = round(tokens / max(now - since, 1e-9))
-            self.rate = now, 0
+            logs["tokens_per_second"] = round(self.tokens / max(now - self.since, 1e-9))
+            self.since, self.tokens = now, 0
         super().log(logs, *args, **kwargs)
-
-
-# ----------------------------------------------------------------------------------------- the model
 
 
 def load(config: TuningConfig) -> LoadedModel:
@@ -181,74 +178,32 @@ def load(config: TuningConfig) -> LoadedModel:
     return loaded
 
 
-def adapted(loaded: LoadedModel, config: TuningConfig, report: Report) -> Any:
-    """The model as it is trained: with a new adapter, or whole."""
-    loaded.model.set_attn_implementation("sdpa")
-    if config.adapter is None:
-        return loaded.model
-    torch.manual_seed(config.seed)
-    model = attach(loaded.model, config.adapter, report=report)
-    model.peft_config["default"].base_model_name_or_path = base_name(loaded.card.source)
-    return model
-
-
-def pad_id(loaded: LoadedModel) -> int:
-    """The token that fills a batch; it is never attended to, so any will do."""
-    pad = loaded.tokenizer.pad_token_id
-    return int(loaded.tokenizer.eos_token_id if pad is None else pad)
-
-
 def save_model(model: Any, loaded: LoadedModel, folder: Path) -> None:
     """The adapter, or the model in half precision, with its tokenizer."""
     state = None
     if not hasattr(model, "get_base_model"):
         copies: dict[tuple[int, ...], Tensor] = {}  # tied weights stay tied
-        state = {
-            name: copies.setdefault(
-                (tensor.data_ptr(), *tensor.shape), tensor.to("cpu", torch.bfloat16)
-            )
-            for name, tensor in model.state_dict().items()
-        }
+        state = {}
+        for name, tensor in model.state_dict().items():
+            key = (tensor.data_ptr(), *tensor.shape)
+            state[name] = copies.setdefault(key, tensor.to("cpu", torch.bfloat16))
     model.save_pretrained(str(folder), state_dict=state)
     loaded.tokenizer.save_pretrained(folder)
 
 
-@contextmanager
-def in_place(model: Any, loaded: LoadedModel) -> Iterator[Decoder]:
-    """A generator over the model in memory, which is then trained on."""
-    caching: Any = nullcontext()
-    if hasattr(model, "get_base_model"):
-        from peft.helpers import DoraCaching
-
-        caching = DoraCaching()  # else every token computes the norms of all weights anew
-    model.eval()
-    try:
-        with caching:
-            yield decoder_of(loaded)
-    finally:
-        model.train()
-
-
 def card_facts(
-    config: TuningConfig,
-    loaded: LoadedModel,
-    trained: Mapping[str, int],
-    scores: Mapping[str, Estimate],
-    method: str = "",
-) -> Facts:
+    config: TuningConfig, loaded: LoadedModel, trained: Mapping[str, int],
+    scores: Mapping[str, Estimate], method: str = "",
+) -> Facts:  # fmt: skip
     """What the model card says of a run."""
-    questions = config.validation_questions
-    return Facts(
-        base=base_name(loaded.card.source),
-        method=method or config.method,
-        datasets=config.datasets,
-        held_out=(questions,),
-        measured=tuple(
-            Result(f"{name} {questions}", "execution_accuracy", **each._asdict())
-            for name, each in scores.items()
-        ),
-        trained=trained,
-        config=as_mapping(config),
-        versions=versions(),
-        commit=commit(),
+    held_out = f"{config.held_out:.0%} of the training databases"
+    questions = f"the split {config.measure_split}" if config.measure_split else held_out
+    measured = tuple(
+        Result(f"{name} {questions}", "execution_accuracy", **each._asdict())
+        for name, each in scores.items()
     )
+    return Facts(
+        base=base_name(loaded.card.source), method=method or config.method,
+        datasets=config.datasets, held_out=(questions,), measured=measured, trained=trained,
+        config=as_mapping(config), versions=versions(), commit=commit(),
+    )  # fmt: skip

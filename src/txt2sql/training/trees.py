@@ -5,9 +5,6 @@ highest Q first; worse are those below which there is a wrong one, of the lowest
 whole answers to one question, they are compared across the tree ("answer" pairs), as rStar-Math does
 for its final step. All pairs of one prefix weigh together as much as one.
 
-Steps that mean the same never make a pair: the tree holds them as one node (`search.states.state_key`),
-where rStar-Math asks for an edit distance of 20 characters.
-
 >>> tree = JudgedTree("q", "shop", (JudgedNode("", edges=((1, 3, 0.9), (2, 1, -1.0))),
 ...     JudgedNode("a", ended=True, right=True), JudgedNode("b", ended=True, right=False)))
 >>> [(pair.better, pair.worse, pair.kind) for pair in pairs(tree)]
@@ -16,8 +13,9 @@ where rStar-Math asks for an edit distance of 20 characters.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from functools import cache
 from typing import Any
 
 from txt2sql.models.vote import ScoredAnswer
@@ -67,17 +65,17 @@ class JudgedTree:
     @property
     def solved(self) -> bool:
         """Whether some answer is right."""
-        return any(self.nodes[i].right for i in self.answers)
+        return any(node.right for node in self.nodes)
 
     def ballots(self, scores: dict[int, float] | None = None) -> list[ScoredAnswer]:
         """What the final vote gets of this tree; results are told apart by their numbers."""
         ballots = []
         for i in self.answers:
-            node = self.nodes[i]
+            node, result = self.nodes[i], QueryResult()
             if node.result is None:
                 result = QueryResult(error="failed")
-            else:
-                result = QueryResult(("n",), ((node.result,),)) if node.says else QueryResult()
+            elif node.says:
+                result = QueryResult(("n",), ((node.result,),))
             score = (scores or {}).get(i, 0.0)
             ballots.append(
                 ScoredAnswer(str(i), node.probability, 1, result, own=node.own, score=score)
@@ -102,25 +100,20 @@ def judged(tree: Tree[State], right: Callable[[State], bool]) -> JudgedTree:
     nodes = []
     for each in tree.nodes:
         state = each.state
-        result = state.result if each.terminal else None
-        ran = result is not None and result.ok
-        nodes.append(
-            JudgedNode(
-                text=state.text,
-                step=state.step,
-                ended=each.terminal,
-                right=right(state) if result is not None else None,
-                sql=state.sql,
-                probability=round(state.probability, 8),
-                own=each is tree.first,
-                result=results.setdefault(result.key, len(results)) if ran and result else None,
-                says=bool(ran and result and result.says_something),
-                edges=tuple(
-                    (numbers[id(edge.node)], edge.visits, round(edge.mean, 5))
-                    for edge in each.edges or ()
-                ),
-            )
+        node = JudgedNode(
+            text=state.text, step=state.step, ended=each.terminal, sql=state.sql,
+            probability=round(state.probability, 8), own=each is tree.first,
+            edges=tuple(
+                (numbers[id(edge.node)], edge.visits, round(edge.mean, 5))
+                for edge in each.edges or ()
+            ),
         )  # fmt: skip
+        if each.terminal and (result := state.result) is not None:
+            node = replace(node, right=right(state))
+            if result.ok:
+                number = results.setdefault(result.key, len(results))
+                node = replace(node, result=number, says=bool(result.says_something))
+        nodes.append(node)
     question = tree.root.state.question
     return JudgedTree(question.id, question.db_id, tuple(nodes), tree.simulations)
 
@@ -134,31 +127,25 @@ def pairs(tree: JudgedTree, margin: float = 0.5, per_side: int = 2) -> list[Pair
         # A step may lead to right and to wrong answers: then it can be either, and Q decides.
         better = [e for e in edges if True in outcomes[e[0]]][:per_side]
         worse = [e for e in reversed(edges) if False in outcomes[e[0]]][:per_side]
-        apart = [
-            (b[0], w[0]) for b in better for w in worse if b[0] != w[0] and b[2] - w[2] >= margin
-        ]
-        chosen += _weighed(apart, lambda i: clause(tree.nodes[i].step))
-    ranked = sorted(tree.answers, key=lambda i: -tree.nodes[i].probability)
+        sides = ((b, w) for b in better for w in worse if b[0] != w[0])
+        apart = [(b[0], w[0]) for b, w in sides if b[2] - w[2] >= margin]
+        chosen += [Pair(b, w, 1 / len(apart), clause(tree.nodes[b].step)) for b, w in apart]
     # Whole answers are compared across the tree, the likeliest first: those the vote has to tell apart.
+    ranked = sorted(tree.answers, key=lambda i: -tree.nodes[i].probability)
     right = [i for i in ranked if tree.nodes[i].right][: 2 * per_side]
     wrong = [i for i in ranked if not tree.nodes[i].right][: 2 * per_side]
-    return [*chosen, *_weighed([(b, w) for b in right for w in wrong], lambda _: "answer")]
-
-
-def _weighed(chosen: Sequence[tuple[int, int]], kind: Callable[[int], str]) -> list[Pair]:
-    return [Pair(better, worse, 1 / len(chosen), kind(better)) for better, worse in chosen]
+    weight = 1 / max(1, len(right) * len(wrong))
+    return [*chosen, *(Pair(b, w, weight, "answer") for b in right for w in wrong)]
 
 
 def _outcomes(tree: JudgedTree) -> list[frozenset[bool]]:
     """Of each node, which outcomes the answers at and below it had."""
-    outcomes: dict[int, frozenset[bool]] = {}
 
+    @cache
     def of(number: int) -> frozenset[bool]:
-        if number not in outcomes:
-            node = tree.nodes[number]
-            own = frozenset() if node.right is None else frozenset((node.right,))
-            outcomes[number] = own.union(*(of(to) for to, _, _ in node.edges))
-        return outcomes[number]
+        node = tree.nodes[number]
+        own = frozenset() if node.right is None else frozenset((node.right,))
+        return own.union(*(of(to) for to, _, _ in node.edges))
 
     return [of(number) for number in range(len(tree.nodes))]
 
@@ -167,11 +154,7 @@ def to_row(tree: JudgedTree) -> dict[str, Any]:
     """A tree as plain JSON values, without what is as it mostly is."""
     usual = asdict(JudgedNode(""))
     rows = [
-        {
-            name: value
-            for name, value in asdict(node).items()
-            if value != usual[name] or type(value) is not type(usual[name])
-        }
+        {name: value for name, value in asdict(node).items() if value != usual[name]}
         for node in tree.nodes
     ]
     return {**asdict(tree), "nodes": rows}
