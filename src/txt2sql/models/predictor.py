@@ -261,13 +261,13 @@ class DirectPredictor:
         meant = [each for each in answers if not each.suspect]
         if any(each.result.says_something for each in meant):
             answers = meant
-        said = [i for i, each in enumerate(answers) if each.result.says_something]
-        said = sorted(said, key=lambda i: -answers[i].probability)[:_CHANNELLED]
+        says = [i for i, each in enumerate(answers) if each.result.says_something]
+        says = sorted(says, key=lambda i: -answers[i].probability)[:_CHANNELLED]
         score = getattr(self.generator, "score", None)
-        differ = len({answers[i].result.key for i in said}) > 1
+        differ = len({answers[i].result.key for i in says}) > 1
         if score and differ and not example.previous:  # a follow-up says too little
-            prompts = [question_prompt(prompt, answers[i].sql) for i in said]
-            channel = dict(zip(said, score(prompts, example.question), strict=True))
+            prompts = [question_prompt(prompt, answers[i].sql) for i in says]
+            channel = dict(zip(says, score(prompts, example.question), strict=True))
             least, most = min(channel.values()), max(channel.values())
             answers = [
                 replace(

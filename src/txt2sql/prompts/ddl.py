@@ -79,7 +79,7 @@ def render(
     longest = min(_MAX_QUESTION_CHARS, 2 * budget)
     turn = (previous.question, previous.sql) if previous else ("", "")
     heads = ("Previous question", "Its SQL", "Note", "Question")
-    asked = dict(zip(heads, (*turn, evidence.strip(), question), strict=True))
+    texts = dict(zip(heads, (*turn, evidence.strip(), question), strict=True))
     examples = [
         f"Question: {fold(shot.question, _MAX_QUESTION_CHARS)}\n"
         f"SQL: {fold(shot.sql, _MAX_QUESTION_CHARS).rstrip('; ')}"
@@ -97,7 +97,7 @@ def render(
             named = ", ".join(fold(name, 60) for name in dropped[:_MAX_NAMED_DROPS])
             more = len(dropped) - _MAX_NAMED_DROPS
             static.append(f"-- Left out for length: {named}" + f" and {more} more" * (more > 0))
-        lines = [f"{head}: {fold(text, longest)}" for head, text in asked.items() if text]
+        lines = [f"{head}: {fold(text, longest)}" for head, text in texts.items() if text]
         return static, [*examples, *_values(candidate, matches), *lines]
 
     def fits(candidate: Schema, samples: bool = False) -> bool:
@@ -211,8 +211,8 @@ def question_prompt(prompt: Prompt, sql: str) -> Prompt:
 
 def _meaning(words: str, name: str) -> str:
     """What a comment says, where it says more than the name does."""
-    said, own = (re.sub(r"[\W_]", "", text).lower() for text in (words, name))
-    return fold(words, _MAX_MEANING_CHARS) if words and said != own else ""
+    described, own = (re.sub(r"[\W_]", "", text).lower() for text in (words, name))
+    return fold(words, _MAX_MEANING_CHARS) if words and described != own else ""
 
 
 def _values(schema: Schema, matches: Sequence[ValueMatch]) -> list[str]:

@@ -78,11 +78,11 @@ def reduce_schema(
         step = step * 2 if growing else step // 2
     dropped: list[str] = []
     for table in schema.tables:
-        kept = best.table(table.name)
-        if kept is None:
+        remaining = best.table(table.name)
+        if remaining is None:
             dropped.append(table.name)
         else:
-            names = {column.name for column in kept.columns}
+            names = {column.name for column in remaining.columns}
             dropped += [f"{table.name}.{c.name}" for c in table.columns if c.name not in names]
     return best, tuple(dropped)
 
@@ -106,8 +106,8 @@ def rank_columns(
 
     Tables that another one of their series stands for are left out.
     """
-    asked = _Question(question, schema)
-    weights = {table.name: asked.weights.get(table.name, 1.0) for table in schema.tables}
+    mentions = _Question(question, schema)
+    weights = {table.name: mentions.weights.get(table.name, 1.0) for table in schema.tables}
     tables = [table for table in schema.tables if weights[table.name]]
     table_idf = _idf([chain(*_texts(table)) for table in schema.tables])
     column_idf = _idf([chain(*_texts(c)) for table in schema.tables for c in table.columns])
@@ -118,14 +118,14 @@ def rank_columns(
     scores: dict[str, list[float]] = {}
     totals: dict[str, float] = {}
     for table in tables:
-        named = table.name in asked.named
+        named = table.name in mentions.named
         own = scores[table.name] = [
-            asked.likeness(column, column_idf, named)
-            * (_NAMED_COLUMN if asked.names(column) else 1)
+            mentions.likeness(column, column_idf, named)
+            * (_NAMED_COLUMN if mentions.names(column) else 1)
             + _MATCH_BONUS * mentioned.get((table.name.lower(), column.name.lower()), 0.0)
             for column in table.columns
         ]
-        shared = _TABLE_WEIGHT * asked.likeness(table, table_idf, named)
+        shared = _TABLE_WEIGHT * mentions.likeness(table, table_idf, named)
         shared += _BEST_COLUMN_WEIGHT * max(own, default=0.0)
         totals[table.name] = weights[table.name] * (shared + _NAMED_TABLE * named)
     links = _links(schema, totals.keys())
@@ -235,25 +235,25 @@ def _bridges(chosen: Sequence[_Place], links: _Links, schema: Schema) -> Iterato
     Each table is joined to the nearest of those before it (the shortest-path heuristic for Steiner trees,
     Takahashi and Matsuyama 1980).
     """
-    kept: set[str] = set()
+    linked: set[str] = set()
     for table in dict.fromkeys(table for table, _ in chosen):
         came_from = {table: ""}
         queue = deque([(table, 0)])
         while queue:
             here, steps = queue.popleft()
-            if here in kept:
+            if here in linked:
                 while here:  # back to the table
-                    kept.add(here)
+                    linked.add(here)
                     here = came_from[here]
                 break
             for there, _ in links.get(here, ()) if steps < _LONGEST_BRIDGE else ():
                 if there not in came_from:
                     came_from[there] = here
                     queue.append((there, steps + 1))
-        kept.add(table)
+        linked.add(table)
     surest: dict[frozenset[str], float] = {}
     for key in schema.foreign_keys:
-        if key.table in kept and key.referenced_table in kept:
+        if key.table in linked and key.referenced_table in linked:
             pair = frozenset((key.table, key.referenced_table))
             surest[pair] = max(surest.get(pair, 0.0), key.score)
     for key in schema.foreign_keys:  # as sure ones, too: home and away, composite ones

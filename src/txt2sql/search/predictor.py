@@ -104,8 +104,8 @@ class SearchPredictor:
         results = []
         for question, tree in zip(rendered, forest, strict=True):
             answers = scored_answers(tree)
-            asked = question.question.example()
-            candidates = tuple(direct.vote(asked, question.prompt, answers, options.vote))
+            example = question.question.example()
+            candidates = tuple(direct.vote(example, question.prompt, answers, options.vote))
             results.append(SearchResult(question, tree, answers, candidates, seconds))
         return results
 

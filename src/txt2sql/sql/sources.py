@@ -158,10 +158,10 @@ def components(count: int, linked: Iterable[set[int]]) -> list[list[int]]:
     for together in linked:
         merged = {group[i] for i in together}
         group = [min(merged) if number in merged else number for number in group]
-    found: dict[int, list[int]] = {}
+    groups: dict[int, list[int]] = {}
     for i, number in enumerate(group[:count]):
-        found.setdefault(number, []).append(i)
-    return list(found.values())
+        groups.setdefault(number, []).append(i)
+    return list(groups.values())
 
 
 def span(node: Node) -> tuple[int, int]:

@@ -163,9 +163,9 @@ class _Reader:
 
     def take(self, token: str) -> bool:
         """Step over `token` if it is next."""
-        found = self.tokens[self.at] == token
-        self.at += found
-        return found
+        matches = self.tokens[self.at] == token
+        self.at += matches
+        return matches
 
     def expect(self, token: str) -> None:
         if not self.take(token):
