@@ -78,6 +78,11 @@ NO_KEY = {
     "another attribute of it": f"""{CUSTOMERS}
         CREATE TABLE sale (n INT, customer_name TEXT, customer_since TEXT);
         INSERT INTO sale VALUES (1, 'Ann', '2024'), (2, 'Bo', '2025')""",
+    "the key of a table whose name says a role": """
+        CREATE TABLE landowner (owner_id INTEGER PRIMARY KEY, tel TEXT);
+        CREATE TABLE emp (emp_id INTEGER PRIMARY KEY, name TEXT);
+        INSERT INTO landowner VALUES (1, 'a'), (2, 'b');
+        INSERT INTO emp VALUES (1, 'x'), (2, 'y'), (3, 'z')""",
     "a code that nothing explains": f"{CODES} UPDATE deals SET owner = 'XX' WHERE deal = 'a'",
     "codes tell no rows apart": f"{CODES} INSERT INTO \"Sales Reps\" VALUES ('AH', 'Al')",
 }

@@ -106,6 +106,10 @@ SELECT max(value) FROM members
     SELECT max(value) FROM members JOIN Gifts ON Gifts.giver = members.id
 SELECT name, count(*) FROM members JOIN coaches ON town = coaches.id GROUP BY coaches.id
     SELECT coaches.name, count(*) FROM members JOIN coaches ON town = coaches.id GROUP BY coaches.id
+SELECT name, count(*) FROM members JOIN coaches ON town = coaches.id GROUP BY town
+    SELECT coaches.name, count(*) FROM members JOIN coaches ON town = coaches.id GROUP BY town
+SELECT name FROM members JOIN coaches ON town = coaches.id WHERE coaches.name = 'Ann'
+    SELECT members.name FROM members JOIN coaches ON town = coaches.id WHERE coaches.name = 'Ann'
 SELECT name FROM members WHERE town = "Saint John's" OR town IN ("Rome", 'Bern')
     SELECT name FROM members WHERE town = 'Saint John''s' OR town IN ('Rome', 'Bern')
 SELECT strftime("%Y", day), name || " " || town FROM visits, members WHERE members.id = member_id

@@ -176,8 +176,15 @@ def _stems(words: str) -> tuple[str, ...]:
     return tuple(map(stem, words.split()))
 
 
+def _entity(table: str) -> tuple[str, ...]:
+    """Stems of what a table is about: `dim_customers` -> (customer,)."""
+    mark, _, rest = table.lower().partition("_")
+    return _stems(natural_name(rest if rest and mark in _TABLE_MARKS else table))
+
+
 _KEY_WORDS = frozenset("id identifier key code number ref reference fk pk sk uuid guid".split())
 _LEADING = frozenset("id pk fk key ref".split())
+_TABLE_MARKS = frozenset("tbl tb dim fact fct ref lookup lkp mst stg".split())
 _GENERIC = frozenset("id name code key no number nr title type value".split())
 _FUSED = re.compile(r"(.*?[a-z]{2})(id|key|code|no|num|nbr|ref)")
 _BINARY = ("BLOB", "BINARY", "BYTEA", "JSON", "[]", "GEOMETRY")
@@ -240,7 +247,7 @@ class _Names:
         self.columns = {(t.name, c.name): c for t in schema.tables for c in t.columns}
         self.tables = {t.name: [(t.name, c.name) for c in t.columns] for t in schema.tables}
         self.keys = {t.name: [c.name for c in t.columns if c.primary_key] for t in schema.tables}
-        self._entities = {name: _stems(natural_name(name)) for name in self.tables}
+        self._entities = {name: _entity(name) for name in self.tables}
         self._names = {place: parse(place[1]) for place in self.columns}
         self._called = {
             (place[0], called): place
@@ -285,8 +292,9 @@ class _Names:
             words = set(name.words)
             if words & _WITHIN and words - _WITHIN <= set(self._entities[child[0]]):
                 proposed += [("within", False, (child[0], key)) for key in self.keys[child[0]][:1]]
-            # a modified_date is no person
-            if words & _ROLES and (name.keyed or len(words) < 2 or name.words[-1] in ("by", "to")):
+            # a modified_date is no person; the key of landowners is an owner_id of its own
+            person = name.keyed or len(words) < 2 or name.words[-1] in ("by", "to")
+            if words & _ROLES and person and not self.is_key(child):
                 proposed += [("within" if p[0] == child[0] else "role", False, p) for p in people]
             strongest: dict[Place, Candidate] = {}
             for form, part, parent in sorted(proposed, key=lambda one: one[1] - _STRENGTH[one[0]]):

@@ -421,7 +421,8 @@ def _fold(name: str) -> str:
 
 def _qualified(column: exp.Column, scope: Scope) -> list[Edit] | None:
     """Qualify an ambiguous name with the source that it must mean: with the first, if all that have it are
-    equated on it, else with that of what the query groups by.
+    equated on it; else with that of what the query groups by, and not with the one that the query fixes
+    (`shop.name = 'Old Mill'`).
     """
     name = column.name.lower()
     having = [i for i, source in enumerate(scope.sources) if source.has(name)]
@@ -430,12 +431,35 @@ def _qualified(column: exp.Column, scope: Scope) -> list[Edit] | None:
     together = any(set(having) <= set(c) for c in components(len(scope.sources), equal))
     meant = having[:1] if together and not outer else []
     if not meant and column.find_ancestor(exp.Select) is scope.select:
-        groups = [(n, i) for n, i in scope.resolved if isinstance(n.parent, exp.Group)]
-        meant = [i for i in having if any(n is not column and i == at for n, at in groups)]
+        grouped = {
+            _referred((i, node.name.lower()), scope)
+            for node, i in scope.resolved
+            if isinstance(node.parent, exp.Group) and node is not column
+        }
+        fixed = {
+            i
+            for node, i in scope.resolved
+            if node.table
+            and node.name.lower() == name
+            and isinstance(node.parent, exp.EQ)
+            and isinstance(node.parent.expression, exp.Literal)
+        }
+        meant = [i for i in having if (i in grouped if grouped else i not in fixed)]
     if column.table or len(meant) != 1 or not scope.sources[meant[0]].label:
         return None
     start, _ = span(column.this)
     return [(start, start, f"{scope.sources[meant[0]].label}.")]
+
+
+def _referred(place: tuple[int, str], scope: Scope) -> int:
+    """The source whose key a column is equated with, else its own."""
+    for pair in scope.equalities:
+        for one, (number, name) in (pair, pair[::-1]):
+            table = scope.sources[number].table
+            key = table.column(name) if table is not None else None
+            if one == place and key is not None and key.primary_key:
+                return number
+    return place[0]
 
 
 def _table(source: Source) -> str:
