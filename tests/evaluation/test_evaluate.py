@@ -12,7 +12,7 @@ from txt2sql.errors import ModelError
 from txt2sql.evaluation.evaluate import evaluate, judge
 from txt2sql.evaluation.metrics.execution_accuracy import ExecutionAccuracy
 from txt2sql.execution.database import Database
-from txt2sql.types import Example, Outcome, Prediction
+from txt2sql.types import Example, Outcome, Prediction, Turn
 
 Find = Callable[[str], Database]
 COUNT = "SELECT count(*) FROM shop"
@@ -39,9 +39,10 @@ def test_every_way_to_fail_is_told_from_the_others(find: Find, table_predictor: 
 
 def test_a_predictor_never_sees_the_gold(find: Find, table_predictor: type) -> None:
     predictor = table_predictor({"a": COUNT})
-    whole = replace(example("a"), accepted=("SELECT 3",))
+    turn = Turn("Which towns?", "SELECT 1")
+    whole = replace(example("a"), accepted=("SELECT 3",), previous=turn)
     list(judge([whole], predictor, [ExecutionAccuracy()], find))
-    assert predictor.seen == [Example("a", "shop", "question a", evidence="hint")]
+    assert predictor.seen == [Example("a", "shop", "question a", evidence="hint", previous=turn)]
 
 
 def test_finished_examples_are_judged_again_but_not_asked_again(

@@ -72,7 +72,10 @@ def judge(
     broken = _broken_databases(examples, database)
     pending = [e for e in examples if e.id not in done and e.db_id not in broken]
     # Without what a predictor must not see.
-    questions = [Example(e.id, e.db_id, e.question, evidence=e.evidence) for e in pending]
+    questions = [
+        Example(e.id, e.db_id, e.question, evidence=e.evidence, previous=e.previous)
+        for e in pending
+    ]
     new = predictor.predict(questions)
     for example in examples:
         if example.db_id in broken:
