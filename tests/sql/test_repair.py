@@ -66,6 +66,8 @@ SELECT id FROM members JOIN coaches ON members.name = coaches.name
     two have it
 SELECT town FROM members AS T1 LEFT JOIN members AS T1 ON T1.id = T1.colour
     T1 is two
+SELECT * FROM members AS T1 CROSS JOIN members AS T1
+    T1 is two
 SELECT sum(minutes) FROM visits WHERE value > 9
     each visit would meet each gift
 SELECT FROM WHERE
