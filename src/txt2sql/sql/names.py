@@ -410,8 +410,7 @@ class _Walk:
                     if qualifier in ("", source.alias):
                         output.columns = None if source.columns is None else output.columns
                         for lower, each in (source.columns or {}).items():
-                            same = [scope.sources[i].table for i in scope.find(lower, source.alias)]
-                            if len([table for table in same if table]) > 1:  # of one alias
+                            if len(scope.find(lower, source.alias)) > 1:  # two of one alias
                                 self.report(Kind.AMBIGUOUS, each, inner, scope)
                             columns.setdefault(lower, each)
                             output.given.add((number, lower))
