@@ -58,8 +58,10 @@ def runs(
 
 def _described(file: Path) -> dict[str, Any]:
     """What a run's folder says of it; `headline` is its number in words, "" while it has none."""
-    folder, made = file.parent, _json(file)
-    config, report = made.get("config"), _json(file.parent / "report.json")
+    from txt2sql.runs import read_object
+
+    folder, made = file.parent, read_object(file)
+    config, report = made.get("config"), read_object(file.parent / "report.json")
     config = config if isinstance(config, dict) else {}
     names = [config.get(key) for key in ("method", "model", "dataset", "split")]
     headline, number = _judged(report) or _trained(folder) or ("", None)
@@ -107,12 +109,3 @@ def _trained(folder: Path) -> tuple[str, dict[str, Any]] | None:
     data = key.partition("/")[2]
     headline = f"EX {value:.1%} held out{f' ({data})' if data else ''} at step {at:,} of {step:,}"
     return headline, {"metric": key, "mean": value, "step": at}
-
-
-def _json(file: Path) -> dict[str, Any]:
-    """A JSON object; {} where the file is absent or damaged: a list of runs shows the others."""
-    try:
-        value = jsonlib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
