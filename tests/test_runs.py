@@ -143,3 +143,12 @@ def test_the_cache_is_where_the_environment_says(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("TXT2SQL_CACHE", "")
     monkeypatch.setenv("HOME", "/home/somebody")
     assert runs.cache_dir() == Path("/home/somebody/.cache/txt2sql")
+
+
+def test_cores_are_known_where_the_system_does_not_tell_which(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert runs.cores() >= 1
+    monkeypatch.delattr("os.sched_getaffinity", raising=False)
+    monkeypatch.setattr("os.cpu_count", lambda: None)
+    assert runs.cores() == 1

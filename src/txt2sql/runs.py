@@ -204,20 +204,25 @@ def commit() -> str | None:
     return _output("git", "-C", str(package), "describe", *every)
 
 
+def cores() -> int:
+    """Processor cores that this process may use; only Linux tells which those are."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
 def hardware() -> dict[str, Any]:
     """Processor, cores that may be used, memory, GPUs."""
     gpus = _output("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader")
     memory = None
     if hasattr(os, "sysconf"):
         memory = round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     names = Path("/proc/cpuinfo")
     lines = names.read_text(encoding="utf-8", errors="replace") if names.exists() else ""
     processor = re.search(r"^model name\s*:\s*(.*)$", lines, re.M)
     return {
         "machine": platform.machine(),
         "processor": processor[1].strip() if processor else platform.processor(),
-        "cores": cores,
+        "cores": cores(),
         "memory_gib": memory,
         "gpus": gpus.splitlines() if gpus else [],
         "system": platform.platform(),

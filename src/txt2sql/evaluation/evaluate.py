@@ -13,7 +13,6 @@ worker that may be killed, so that every prediction gets its verdict.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -27,6 +26,7 @@ from txt2sql.evaluation.report import Report, summarise
 from txt2sql.evaluation.verdicts import Judged
 from txt2sql.execution.database import Database
 from txt2sql.execution.pool import Lost, can_spread, spread
+from txt2sql.runs import cores
 from txt2sql.types import Example, Outcome, Prediction, Predictor, Verdict
 
 _Row = tuple[str, float, str, Mapping[str, Any] | None]
@@ -131,7 +131,7 @@ def judge_all(
     sizes = {db_id: database(db_id).path.stat().st_size for db_id in ids}
     left.sort(key=lambda position: -sizes[examples[position].db_id])
     spreads = len(left) >= _MIN_PARALLEL and can_spread()
-    processes = (processes or len(os.sched_getaffinity(0))) if spreads else 1
+    processes = (processes or cores()) if spreads else 1
     if processes < 2:
         results = ((position, work(position)) for position in left)
     else:

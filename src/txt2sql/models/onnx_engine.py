@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -17,6 +16,7 @@ import numpy as np
 
 from txt2sql.errors import ModelError
 from txt2sql.models.cache import Cache
+from txt2sql.runs import cores
 
 Array = np.ndarray[Any, Any]
 _UNSEEN = np.float32(-1e9)
@@ -82,7 +82,7 @@ class OnnxEngine:
         self._linear = {k: (int(a), int(b)) for k, (a, b) in facts["linear"].items()}
         self._embeddings = _embeddings(folder, facts)
         options = runtime.SessionOptions()
-        options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
+        options.intra_op_num_threads = threads or cores()
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         # Threads that wait by spinning take the cores from whoever else runs on this machine.
