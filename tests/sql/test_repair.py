@@ -309,3 +309,17 @@ def test_a_key_within_one_row_repeats_nothing() -> None:
 )
 def test_what_runs_and_is_hardly_meant_is_suspect(sql: str, suspect: bool) -> None:
     assert mend(sql, SCHEMA).suspect is suspect
+
+
+def test_words_are_not_added_up() -> None:
+    columns = (
+        Column("rep", samples=("Ann", "Bo")),
+        Column("amount", samples=("1,200 EUR", "80 EUR")),
+        Column("share", "number", samples=("0.2",)),
+        Column("unseen"),
+    )
+    schema = Schema("s", (Table("deals", columns),))
+    suspects = [
+        each.name for each in columns if mend(f"SELECT SUM({each.name}) FROM deals", schema).suspect
+    ]
+    assert suspects == ["rep"]
