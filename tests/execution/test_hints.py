@@ -127,3 +127,52 @@ def test_a_missing_value_far_down_is_seen(tmp_path: Path) -> None:
     index = open_value_index(open_database(path))
     assert conditions(index, "parcels not delivered") == ["parcels.delivered_at IS NULL"]
     assert conditions(index, "lost parcels") == ["parcels.lost = 1"]
+
+
+PRACTICE = """
+CREATE TABLE clinics (id INTEGER PRIMARY KEY, name TEXT, opened TEXT);
+INSERT INTO clinics VALUES (1, 'North', '1999-01-01');
+CREATE TABLE patients (id INTEGER PRIMARY KEY, clinic_id INTEGER, name TEXT, birth_date TEXT);
+INSERT INTO patients VALUES (1, 1, 'Ada', '1950-03-01'), (2, 1, 'Ben', '2015-03-02');
+CREATE TABLE visits (id INTEGER PRIMARY KEY, patient_id INTEGER, clinic_id INTEGER, starts_at TEXT,
+  minutes INTEGER, paid_on TEXT);
+INSERT INTO visits VALUES (1, 1, 1, '2025-01-03 10:00', 20, '2025-02-01'), (2, 2, 1, '2025-03-05 11:30', 15, NULL);
+"""
+BORN = "patients.birth_date {} date('now', '-{} years')"
+
+
+@pytest.mark.parametrize(
+    ("question", "column"),
+    [
+        ("how many visits last month", "visits.starts_at"),
+        ("takings in the last 30 days", "visits.starts_at"),
+        ("patients seen last week", "visits.starts_at"),
+        ("visits paid last year", "visits.paid_on"),
+        ("clinics opened last year", "clinics.opened"),
+        ("visits in the last week of March", ""),
+        ("visits in 2024", ""),
+        ("how long is a visit today", "visits.starts_at"),
+        ("what can be done today", ""),
+    ],
+)
+def test_what_hangs_on_today_is_of_the_date_of_what_happens(
+    tmp_path: Path, question: str, column: str
+) -> None:
+    index = open_value_index(open_database(build(tmp_path / "p.sqlite", PRACTICE)), tmp_path)
+    assert [each.split(" ")[0] for each in conditions(index, question)] == [column][: bool(column)]
+
+
+@pytest.mark.parametrize(
+    ("question", "want"),
+    [
+        ("patients older than 70", [BORN.format("<", 70)]),
+        ("how many patients under 18 are there", [BORN.format(">=", 18)]),
+        ("who is younger than 18 years", [BORN.format(">=", 18)]),
+        ("patients 65 or older", [BORN.format("<", 65)]),
+        ("visits over 15 minutes", []),
+        ("clinics with more than 70 visits", []),
+    ],
+)
+def test_an_age_is_a_date_of_birth(tmp_path: Path, question: str, want: list[str]) -> None:
+    index = open_value_index(open_database(build(tmp_path / "p.sqlite", PRACTICE)), tmp_path)
+    assert conditions(index, question) == want

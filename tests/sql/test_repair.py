@@ -311,6 +311,31 @@ def test_what_runs_and_is_hardly_meant_is_suspect(sql: str, suspect: bool) -> No
     assert mend(sql, SCHEMA).suspect is suspect
 
 
+def test_texts_that_two_tables_happen_to_have_do_not_join_them() -> None:
+    schema = Schema(
+        "practice",
+        (
+            table("clinics", "id", "name", "town"),
+            table("doctors", "id", "clinic_id", "name"),
+            table("patients", "id", "town"),
+            table("visits", "id", "doctor_id", "patient_id", "fee"),
+        ),
+        (
+            ForeignKey("visits", "doctor_id", "doctors", "id"),
+            ForeignKey("visits", "patient_id", "patients", "id"),
+            ForeignKey("doctors", "clinic_id", "clinics", "id"),
+        ),
+    )
+    visits = (
+        "SELECT clinics.name, SUM(fee) FROM visits JOIN patients ON visits.patient_id = patients.id"
+    )
+    sql = f"{visits} JOIN clinics ON patients.town = clinics.town GROUP BY clinics.name"
+    keys = "JOIN doctors ON doctors.id = visits.doctor_id JOIN clinics ON clinics.id = doctors.clinic_id"
+    assert mend(sql, schema).sql == f"{visits} {keys} GROUP BY clinics.name"
+    towns = "SELECT clinics.name FROM patients JOIN clinics ON patients.town = clinics.town"
+    assert mend(towns, schema).sql == towns  # every way of keys would multiply the rows
+
+
 def test_words_are_not_added_up() -> None:
     columns = (
         Column("rep", samples=("Ann", "Bo")),

@@ -42,6 +42,11 @@ class Period(NamedTuple):
     end: Moment | None = None
     part: tuple[str, tuple[str, ...]] | None = None
 
+    @property
+    def relative(self) -> bool:
+        """Whether it hangs on what day it is."""
+        return any(end is not None and end.modifiers is not None for end in (self.start, self.end))
+
 
 _MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
 _MONTH = (
@@ -75,7 +80,7 @@ _MOMENT = re.compile(
         |quarter\s+[1-4](?:\s+of|\s+in)?\s+{_YEAR})(?!\w)
     |(?P<relative>today|yesterday|tomorrow
         |(?:this|current|last|previous|past|next)\s+{_UNIT}(?!\s+\d)
-        |(?:last|past|previous|next)\s+{_COUNT}\s+{_UNIT}s?)(?!\w)
+        |(?:last|past|previous|next)\s+{_COUNT}\s+{_UNIT}s?)(?!\w|\s+of\b)
     |(?P<decade>(?:the\s+)?{_CENTURY}\d0[’']?s|the\s+[’']?[3-9]0[’']?s)(?!\w)
     |(?P<year>(?:(?:the\s+)?years?\s+(?:of\s+)?)?{_YEAR})(?![\w%/]|-(?!{_YEAR}\b)|[.,:]\d)
     |(?P<bare>(?:the\s+month\s+of\s+)?{_MONTH})(?!\w)
@@ -126,6 +131,32 @@ def periods(question: str, today: Day | None = None) -> tuple[Period, ...]:
         if not any(a <= match.start() < b for a, b in quoted)
     ]
     return tuple(_assembled(question, marks, today))
+
+
+_OLD = r"(?:years?(?:\s+old|\s+of\s+age)?|y/?o)"
+_AGE = re.compile(
+    rf"""\b(?:(?P<over>(?P<sure1>older\s+than|aged?\s+(?:over|above)|over\s+the\s+age\s+of)|over|above)
+    |(?P<under>(?P<sure2>younger\s+than|aged?\s+(?:under|below)|under\s+the\s+age\s+of)|under|below))
+    \s+(?P<years>\d{{1,3}})(?P<sure3>\s+{_OLD})?
+    |(?P<least>\d{{1,3}})\s+(?:{_OLD}\s+)?(?:or|and)\s+(?:(?P<sure4>older)|over|above)""",
+    re.I | re.X,
+)
+
+
+def ages(question: str, today: Day | None = None) -> Iterator[tuple[Period, bool]]:
+    """When those were born whose age a question limits, and whether it can be nothing but an age.
+
+    >>> [(period.end.modifiers, sure) for period, sure in ages("members older than 70 by town")]
+    [(('-70 years',), True)]
+    """
+    today = today or Day.today()
+    for mark in _AGE.finditer(question):
+        years = int(mark["years"] or mark["least"])
+        leap = today.month == 2 and today.day == 29
+        born = today.replace(year=max(1, today.year - years), day=28 if leap else today.day)
+        day = Moment(born, (f"-{years} years",))
+        period = Period(mark.span(), day) if mark["under"] else Period(mark.span(), None, day)
+        yield period, any(mark[f"sure{i}"] for i in (1, 2, 3, 4))
 
 
 def _assembled(question: str, marks: list[re.Match[str]], today: Day) -> Iterator[Period]:

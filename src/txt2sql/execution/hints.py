@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from txt2sql.execution.dates import Period, condition, periods
+from txt2sql.execution.dates import Period, ages, condition, periods
 from txt2sql.execution.names import WORD, fold, key
 from txt2sql.identifiers import quote_identifier
 from txt2sql.sql.date_formats import DateFormat, date_format
@@ -26,6 +27,7 @@ from txt2sql.types import Schema, ValueMatch
 
 MAX_DATES, MAX_HINTS = 3, 6
 SURE, LIKELY = 0.7, 0.65
+_BIRTH = frozenset(("birth", "birthdate", "birthday", "born", "dob"))
 
 # ------------------------------------------------------------------------------ facts of columns
 
@@ -249,6 +251,9 @@ class Hints:
         self.few = {(item.table, item.column) for item in facts if item.values}
         """The columns that hold few different values."""
         self._dates = [place for place in places if place.facts.date]
+        self._keys = Counter(
+            p.table for p in places if p.facts.key or {"id", "key"} & set(p.phrase)
+        )
         self._flags: dict[tuple[str, ...], list[tuple[_NamedColumn, tuple[str, str]]]] = {}
         self._genders = [
             place
@@ -286,7 +291,8 @@ class Hints:
         question = _Question(text)
         made = list(self._dated(question))
         taken: set[str] = set()
-        for part in (self._flagged, self._coded, self._gendered, self._empty, self._happened):
+        parts = self._aged, self._flagged, self._coded, self._gendered, self._empty, self._happened
+        for part in parts:
             others = [match for match in part(question) if match.span.casefold() not in taken]
             taken |= {match.span.casefold() for match in others}
             made += others
@@ -298,6 +304,7 @@ class Hints:
     def _dated(self, question: _Question) -> Iterator[ValueMatch]:
         mentioned = periods(question.text) if self._dates else ()
         evidence = [(p, _evidence(question, p)) for p in (self._dates if mentioned else ())]
+        usual = {place: score + self._usual(place) for place, score in evidence}
         count = 0
         for period in mentioned:
             options = [
@@ -313,10 +320,35 @@ class Hints:
             only = len(self._dates) == 1 and any(set(t) <= question.bag for t in self._tables)
             clear = best >= (0.0 if only else 2.0) and ahead >= 0.25
             partly = best >= 1.0 and ahead >= 0.7 and not place.distinctive
+            if not clear and not partly and period.relative:
+                # A model can name a year by itself, but does not know what day it is today.
+                place = max((each for _, each, _ in options), key=lambda each: usual[each])
+                sql = next(sql for _, each, sql in options if each is place)
+                named = set(place.table) <= question.bag
+                today = question.text[slice(*period.span)].lower() == "today"
+                clear = usual[place] >= 2.0 and (named or not today)
             if (clear or partly) and count < MAX_DATES:
                 count += 1
                 span = question.text[slice(*period.span)]
                 yield place.hint(span, span, sql, SURE if best >= 3.0 else LIKELY)
+
+    def _aged(self, question: _Question) -> Iterator[ValueMatch]:
+        """ "older than 70", where there is a date of birth and no age."""
+        births = [] if "age" in self.names else [p for p in self._dates if _BIRTH & set(p.phrase)]
+        for period, sure in ages(question.text) if births else ():
+            span = question.text[slice(*period.span)]
+            for place in self._named(question, births):
+                assert place.facts.date is not None
+                sql = condition(place.sql, place.facts.date, period, self._dialect)
+                if sql and (sure or set(place.table) <= question.bag):
+                    yield place.hint(span, span, sql, LIKELY)
+
+    def _usual(self, place: _NamedColumn) -> float:
+        """What speaks for a date column where the question says nothing: it is always there, and its table
+        is of what happens between others, which refers to many.
+        """
+        born = bool(_BIRTH & set(place.phrase))
+        return 0.8 * self._keys[place.table] + 0.5 * (not place.facts.nulls) - 9.0 * born
 
     def _flagged(self, question: _Question) -> Iterator[ValueMatch]:
         for root, flags in self._flags.items():

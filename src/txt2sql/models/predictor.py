@@ -90,7 +90,8 @@ class _Request:
         self.completions += completions
         for completion in completions:
             if written := extract_sql(completion.text):
-                self.repairs.append((mend(written, self.schema), completion))
+                repair = mend(written, self.schema, self.prompt.matches)
+                self.repairs.append((repair, completion))
 
     @property
     def candidates(self) -> dict[str, Completion]:

@@ -160,7 +160,7 @@ def read_as_stored(names: Names) -> list[Edit] | Problem:
             called = isinstance(node.parent, (exp.Date, exp.TsOrDsToTimestamp)) or (
                 isinstance(node.parent, exp.Anonymous) and node.parent.name.lower() in _FUNCTIONS
             )
-            form = _column_format(column, called)
+            form = column_format(column, called)
             unix = _FROM_UNIX.match(names.sql, place[1])
             timed = any(map(_TIMED.match, column.samples))
             if form is None and called and not unix and column.samples and not timed:
@@ -180,7 +180,7 @@ def read_as_stored(names: Names) -> list[Edit] | Problem:
     return edits
 
 
-def _column_format(column: Column, dated: bool) -> DateFormat | None:
+def column_format(column: Column, dated: bool = False) -> DateFormat | None:
     """The format of the dates of a column by its samples; `dated` where it is known to have dates."""
     values: list[Any] = list(column.samples)
     if column.type == "number":
