@@ -348,3 +348,53 @@ def test_words_are_not_added_up() -> None:
         each.name for each in columns if mend(f"SELECT SUM({each.name}) FROM deals", schema).suspect
     ]
     assert suspects == ["rep"]
+
+
+PHARMACY = Schema(
+    "pharmacy",
+    (
+        Table("drugs", (Column("drug_id", "number", True), Column("brand_name"), Column("price", "number"))),
+        Table("staff", (Column("id", "number", True), Column("FirstName"), Column("LastName"))),
+        Table("shelves", (Column("shelf_id", "number", True), Column("row_name"), Column("room_name"))),
+        table("sales", "sale_id", "drug_id", "StaffId", "shelf_id", "day"),
+    ),
+    (
+        ForeignKey("sales", "drug_id", "drugs", "drug_id"),
+        ForeignKey("sales", "StaffId", "staff", "id"),
+        ForeignKey("sales", "shelf_id", "shelves", "shelf_id"),
+    ),
+)  # fmt: skip
+BY_NAME = """
+SELECT drug_id FROM drugs WHERE price > 9
+    SELECT brand_name FROM drugs WHERE price > 9
+SELECT d.drug_id, price FROM drugs AS d
+    SELECT d.brand_name, price FROM drugs AS d
+SELECT drug_id, COUNT(*) FROM sales GROUP BY drug_id
+    SELECT drugs.brand_name, COUNT(*) FROM sales JOIN drugs ON drugs.drug_id = sales.drug_id GROUP BY sales.drug_id
+SELECT s.drug_id FROM sales AS s JOIN drugs AS d ON s.drug_id = d.drug_id ORDER BY price LIMIT 1
+    SELECT d.brand_name FROM sales AS s JOIN drugs AS d ON s.drug_id = d.drug_id ORDER BY price LIMIT 1
+SELECT StaffId FROM sales GROUP BY StaffId ORDER BY COUNT(*) DESC LIMIT 1
+    SELECT staff.FirstName, staff.LastName FROM sales JOIN staff ON staff.id = sales.StaffId GROUP BY StaffId ORDER BY COUNT(*) DESC LIMIT 1
+SELECT drug_id, brand_name FROM drugs
+    SELECT drug_id, brand_name FROM drugs
+SELECT shelf_id FROM shelves
+    SELECT shelf_id FROM shelves
+SELECT sale_id FROM sales
+    SELECT sale_id FROM sales
+SELECT drug_id FROM drugs EXCEPT SELECT drug_id FROM sales
+    SELECT drug_id FROM drugs EXCEPT SELECT drug_id FROM sales
+SELECT COUNT(drug_id) FROM drugs WHERE drug_id IN (SELECT drug_id FROM sales)
+    SELECT COUNT(drug_id) FROM drugs WHERE drug_id IN (SELECT drug_id FROM sales)
+"""
+
+
+@pytest.mark.parametrize(("sql", "want"), pairs(BY_NAME))
+def test_what_has_a_name_is_listed_by_it_unless_its_id_is_asked_for(sql: str, want: str) -> None:
+    assert mend(sql, PHARMACY, (), "which are they?").sql == want
+    for question in (
+        "",
+        "what is the id of each",
+        "the drug_id, StaffId and shelf id",
+        "drug numbers",
+    ):
+        assert mend(sql, PHARMACY, (), question).sql == mend(sql, PHARMACY).sql

@@ -90,7 +90,7 @@ class _Request:
         self.completions += completions
         for completion in completions:
             if written := extract_sql(completion.text):
-                repair = mend(written, self.schema, self.prompt.matches)
+                repair = mend(written, self.schema, self.prompt.matches, self.example.question)
                 self.repairs.append((repair, completion))
 
     @property

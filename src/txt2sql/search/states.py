@@ -156,7 +156,7 @@ class StepExpander:
         if not state.ended:
             return partial_fault(state.text, schema, run) if self.checked else None
         if written := extract_sql(state.text):
-            repair = mend(written, schema, state.rendered.prompt.matches)
+            repair = mend(written, schema, state.rendered.prompt.matches, state.question.text)
             state.sql, state.repaired, state.suspect = repair.sql, repair.changed, repair.suspect
             if repair.problem:
                 return repair.problem

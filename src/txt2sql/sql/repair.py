@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 from sqlglot import exp
@@ -30,6 +31,11 @@ from txt2sql.sql.sources import Edit, Node, Scope, Source, components, edited, f
 from txt2sql.sql.text import DECLINED, declines
 from txt2sql.types import ForeignKey, Schema, Table, ValueMatch
 
+_ASKS_FOR_ID = re.compile(
+    r"\b(?:ids?|identifiers?|keys?|numbers?|nos?|codes?|numm?ern?|nr)\b|#", re.I
+)
+_IS_ID = re.compile(r"(?:^|[\W_])(?i:id|key)$|(?<=[a-z])(?:Id|ID|Key)$")
+_IS_NAME = re.compile(r"(?:^|[\W_])(?i:name|title|label)$|(?<=[a-z])(?:Name|Title|Label)$")
 _ROUNDS = 8
 """Of mending a problem and looking again; a statement with more problems is not what was meant."""
 
@@ -67,10 +73,13 @@ class Repair:
     """Whether it may be run and is hardly meant: it may only lose to another candidate."""
 
 
-def mend(sql: str, schema: Schema, matches: Sequence[ValueMatch] = ()) -> Repair:
+def mend(
+    sql: str, schema: Schema, matches: Sequence[ValueMatch] = (), question: str = ""
+) -> Repair:
     """A statement that a model wrote, as it may be run on a database of the schema's engine.
 
-    `matches` are those of the question: dates that hang on today are taken from them.
+    `matches` are those of the question: dates that hang on today are taken from them. Where the question
+    does not ask for an id, what has a name is listed by its name.
     """
     if declines(sql):
         return Repair(None, problem=DECLINED)
@@ -80,7 +89,8 @@ def mend(sql: str, schema: Schema, matches: Sequence[ValueMatch] = ()) -> Repair
     names = mender.repaired(sql)
     if names is None:
         return Repair(None, problem=check(sql, schema)[0].sentence)
-    for rule in (mender.along_keys, mender.along_keys, read_as_stored, mender.each_once):
+    by_name = partial(mender.by_name, question)
+    for rule in (mender.along_keys, mender.along_keys, read_as_stored, by_name, mender.each_once):
         edits = rule(names)
         if isinstance(edits, Problem):
             return Repair(None, problem=edits.sentence)
@@ -376,6 +386,64 @@ class _Mender:
                     return [(start.end(), start.end(), " DISTINCT")]
         return None
 
+    def by_name(self, question: str, names: Names) -> list[Edit] | None:
+        """Names in the place of ids that are listed, where a question does not ask for them.
+
+        A model lists drugs as drug_id where their name is a brand_name. Of 390 golds of people's questions
+        none lists an id that was not asked for, of 7,000 of Spider 15.
+        """
+        scope = next((each for each in names.scopes if each.select is names.tree), None)
+        if scope is None or not question or _ASKS_FOR_ID.search(question):
+            return None
+        listed = {id(each) for each in names.tree.expressions}
+        shown = {(i, column.name.lower()) for column, i in scope.resolved if id(column) in listed}
+        for column, number in scope.resolved:
+            is_id = id(column) in listed and _IS_ID.search(column.name)
+            if not is_id or _letters(column.name) in _letters(question):
+                continue
+            home, owner, bridge = self.owner(scope, number, column.name.lower())
+            naming = _naming(home) if home is not None else []
+            if not naming or any((owner, name.lower()) in shown for name in naming):
+                continue
+            joins, label, more = bridge or ("", scope.sources[owner].label, [])
+            qualify = f"{label}." if column.table or owner != number else ""
+            start, end = span(column.args.get("table") or column.this)[0], span(column.this)[1]
+            edits = [edit for edit in more if not start <= edit[0] < end]
+            edits.append(
+                (start, end, ", ".join(qualify + quote_identifier(name) for name in naming))
+            )
+            if joins:
+                where = from_end(names.tokens, span(scope.sources[0].name)[0])
+                edits.append((where, where, joins))
+            return edits
+        return None
+
+    def owner(
+        self, scope: Scope, number: int, name: str
+    ) -> tuple[Table | None, int, tuple[str, str, list[Edit]] | None]:
+        """The table whose rows a column identifies, by its source; where that has to be joined, its number
+        is -1 and the join comes with it. (None, ...) where there is none or it cannot be told.
+        """
+        source = scope.sources[number]
+        if source.table is None:
+            return None, -1, None
+        place = (source.table.name.lower(), name)
+        refers = [there for here, there in self.pairs if here == place]
+        home = self.schema.table(refers[0][0]) if len(refers) == 1 else source.table
+        keys = [each.name.lower() for each in home.columns if each.primary_key] if home else []
+        if home is None or len(keys) != 1 or (home is source.table and keys[0] != name):
+            return None, -1, None
+        if home is source.table:
+            return home, number, None
+        owners = [i for i, each in enumerate(scope.sources) if each.table is home]
+        equal = [i for i in owners if {(number, name), (i, keys[0])} in map(set, scope.equalities)]
+        if owners:
+            return (home, equal[0], None) if len(owners) == len(equal) == 1 else (None, -1, None)
+        ends = (source.table.name.lower(), home.name.lower())
+        key = [each for each in self.keys if (each.table, each.other) == ends]
+        bridge = self.bridge(source, key, scope) if len(key) == 1 else None
+        return (home, -1, bridge) if bridge is not None else (None, -1, None)
+
     def is_suspect(self, names: Names) -> bool:
         """Whether a statement runs and yet is hardly meant: it equates columns that no key connects, or the
         keys of two tables by IN, selects a column twice, adds up words, or takes totals from totals.
@@ -414,6 +482,17 @@ class _Mender:
                     if not self.connected(*one, *other):
                         return True
         return False
+
+
+def _letters(text: str) -> str:
+    return re.sub(r"[\W_]", "", text).lower()
+
+
+def _naming(table: Table) -> list[str]:
+    """The one column that names a row, or the two of a person's name."""
+    names = [column.name for column in table.columns if _IS_NAME.search(column.name)]
+    parts = {re.sub(r"[\W_]*name$", "", name, flags=re.I).lower() for name in names}
+    return names if len(names) == 1 or parts in ({"first", "last"}, {"given", "family"}) else []
 
 
 def _is_total(query: Node) -> bool:
