@@ -25,6 +25,8 @@ INSERT INTO "bookings 2" VALUES (1, 1, '27.12.2024', '2025/01/03', 'Y', 'confirm
   (3, 2, '14.02.2025', '2025/06/01', 'N', 'no show', 900, '2025-07-01');
 CREATE TABLE rooms (id INTEGER PRIMARY KEY, label TEXT, retired INTEGER, built INTEGER, seats INTEGER);
 INSERT INTO rooms VALUES (1, 'Blue', 0, 1999, 2), (2, 'Red', 1, 2015, 2030);
+CREATE TABLE tickets (id INTEGER PRIMARY KEY, opened_at TEXT, closed_at TEXT);
+INSERT INTO tickets VALUES (1, '2025-01-03', NULL), (2, '2025-02-03', '2025-02-04');
 CREATE TABLE invoices (id INTEGER PRIMARY KEY, customer TEXT, issued INTEGER, settled BOOLEAN,
   amount INTEGER, due_date DATE);
 INSERT INTO invoices VALUES (1, 'Ada', 1735689600, 0, 40000000, '2025-02-01'),
@@ -55,7 +57,7 @@ NOTHING = """
 list the guests and their mobile phone | guests without bookings | was booking 3 paid or not?
 which rooms are retired or not retired | show the paid flag of every booking | bookings per month
 amount paid by each guest | how many male and female guests are there | no more than 5 rooms
-guests with a mobile phone number of 123 | rooms with 2015 seats | invoices of more than 2025
+guests with a mobile phone number of 123 | open rooms | rooms with 2015 seats | invoices of more than 2025
 in what year was each room built? | guests from 1,500 towns | in March 2025 what happened?
 """  # the last: which of the dates?
 
@@ -78,6 +80,7 @@ IMPLIED = {
     "guests with no mobile phone": "(guests.mobile_phone IS NULL OR guests.mobile_phone = '')",
     "guests who have a mobile phone": "guests.mobile_phone <> ''",
     "invoices without a due date": "invoices.due_date IS NULL",
+    "open tickets by room": "tickets.closed_at IS NULL",
     "bookings that were not returned": '"bookings 2".returned_on IS NULL',
     "guests born in 1990": "guests.date_of_birth >= '1990-01-01' AND guests.date_of_birth < '1991-01-01'",
     "bookings that were booked before 2025": f"{BOOKED} < '2025-01-01'",

@@ -27,6 +27,11 @@ from txt2sql.types import Schema, ValueMatch
 
 MAX_DATES, MAX_HINTS = 3, 6
 SURE, LIKELY = 0.7, 0.65
+_DONE = ("paid", "sent", "sold", "done", "seen")
+_OPEN, _CLOSED = (
+    ("open", "pending", "ongoing", "unfinished"),
+    ("closed", "resolved", "finished", "completed"),
+)
 _BIRTH = frozenset(("birth", "birthdate", "birthday", "born", "dob"))
 
 # ------------------------------------------------------------------------------ facts of columns
@@ -427,15 +432,20 @@ class Hints:
                         yield place.missing(present, span, SURE)
 
     def _happened(self, question: _Question) -> Iterator[ValueMatch]:
-        """ "not shipped" where a shipping date is NULL."""
+        """ "not shipped" where a shipping date is NULL, and "open" where one of closing is."""
         for i, word in enumerate(question.words if self._events else ()):
             start = _negated(question, i)
             bare = next((word[len(p) :] for p in ("un", "non") if word.startswith(p)), "")
             if start is None and len(bare) > 3:
                 start, word = i, bare
-            done = word.endswith("ed") or word in ("paid", "sent", "sold", "done", "seen")
-            if start is not None and done and not _undecided(question, i, i):
-                places = [place for place in self._events if _related(word, place.telling[0])]
+            places = self._events
+            if start is None and word in _OPEN and word not in self._codes.keys() | self.names:
+                start, words = i, list(_CLOSED)
+                places = [place for place in places if set(place.table) <= question.bag]
+            else:
+                words = [word] if word.endswith("ed") or word in _DONE else []
+            if start is not None and not _undecided(question, i, i):
+                places = [p for p in places if any(_related(w, p.telling[0]) for w in words)]
                 for place in self._named(question, places):
                     yield place.missing(False, question.span(start, i), LIKELY)
 
