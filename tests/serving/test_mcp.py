@@ -90,7 +90,8 @@ def test_what_fails_is_an_error_of_one_sentence() -> None:
 def test_tools_answer() -> None:
     async def conversation(client: Client) -> None:
         tools = (await client.list_tools()).tools
-        assert sorted(tool.name for tool in tools) == ["ask", "describe_schema", "run_sql"]
+        names = ["ask", "describe_schema", "explain", "run_sql", "search_values"]
+        assert sorted(tool.name for tool in tools) == names
         for tool in tools:
             assert tool.description and tool.output_schema is not None
             assert tool.annotations is not None and tool.annotations.read_only_hint
@@ -105,6 +106,18 @@ def test_tools_answer() -> None:
         assert len(value(await client.call_tool("describe_schema", {}))["tables"]) == 8
         [table] = value(await client.call_tool("describe_schema", {"table": "SHOPS"}))["tables"]
         assert table["columns"][1]["values"]
+        question = {"text": "shops in Lisbbon without a manager, orders of May 2025"}
+        cells = value(await client.call_tool("search_values", question))["cells"]
+        assert {("shops", "city", "Lisbon"), ("customers", "city", "Lisbon")} <= {
+            (each["table"], each["column"], each["value"]) for each in cells
+        }
+        assert any("'2025-05-01'" in each["condition"] for each in cells)
+        dropped = {"sql": "DELETE FROM shops"}
+        for statement, text in (
+            ({"sql": "SELECT count(*) FROM shops"}, "Counts the rows of shops."),
+            (dropped, ""),
+        ):
+            assert value(await client.call_tool("explain", statement)) == {"explanation": text}
 
     talk(conversation)
 

@@ -104,7 +104,7 @@ def mcp(
     ),
     port: int = option("With --http: the port.", default=8001, min=0, max=65535),
 ) -> None:
-    """Give agents a database: tools ask, run_sql and describe_schema (MCP).
+    """Give agents a database: tools to ask it, look at it and run SQL (MCP).
 
     Nothing can be changed: run_sql takes one statement that reads. Nothing is kept of what is asked.
     Address, token and host names are for --http.

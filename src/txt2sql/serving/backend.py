@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from txt2sql import __version__, sample
@@ -25,6 +26,7 @@ from txt2sql.errors import ModelError
 from txt2sql.execution.database import open_database
 from txt2sql.execution.execute import execute
 from txt2sql.execution.pool import Limits
+from txt2sql.execution.values import ValueIndex, open_value_index
 from txt2sql.serving.history import History, place
 from txt2sql.serving.metrics import Metrics
 from txt2sql.serving.payload import columns, payload
@@ -43,7 +45,7 @@ from txt2sql.serving.scheduler import Scheduler
 from txt2sql.serving.service import Answer, facts, schema_with_tables
 from txt2sql.serving.suggestions import MOST_TABLES, UNKNOWN, Counted, beginning, counted, following
 from txt2sql.serving.worker import Ask, ModelSettings, Ran, Statements
-from txt2sql.types import QueryResult, Schema, Turn
+from txt2sql.types import QueryResult, Schema, Turn, ValueMatch
 
 DEFAULT_SEARCH = 50
 MOST_EXAMPLES = 5
@@ -88,6 +90,14 @@ class Backend:
         )
         """Limits of a file."""
         self._statements = ThreadPoolExecutor(_STATEMENTS, "statement")
+
+    def matches(self, text: str) -> tuple[ValueMatch, ...]:
+        """The cells of the database that a text mentions."""
+        return self._index.match(text)
+
+    @cached_property
+    def _index(self) -> ValueIndex:
+        return open_value_index(self.database)
 
     async def start(self) -> None:
         """Start the model's process and wait until it answers. ModelError when it does not."""

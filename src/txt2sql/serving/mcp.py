@@ -8,6 +8,7 @@ context window can hold; the result says when they are.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ from txt2sql import __version__
 from txt2sql.serving.backend import Backend
 from txt2sql.serving.gate import Gate
 from txt2sql.serving.queue import Refused
-from txt2sql.serving.service import Reading, cell, facts
+from txt2sql.serving.service import Reading, cell, explanation, facts
 
 MOST_ROWS = 1000
 MOST_CHARACTERS = 100_000
@@ -63,6 +64,27 @@ class Answer(Rows):
     unknown: str | None
     readings: list[Reading]
     dropped: list[str]
+
+
+class Cell(BaseModel):
+    """A value in a column; `condition` where more than equality is meant: a date, a flag, NULL."""
+
+    table: str
+    column: str
+    value: str
+    condition: str
+
+
+class Cells(BaseModel):
+    """The cells that a text mentions, the surest first."""
+
+    cells: list[Cell]
+
+
+class Meaning(BaseModel):
+    """What a statement computes; "" where no sentence says it."""
+
+    explanation: str
 
 
 class Description(BaseModel):
@@ -124,7 +146,20 @@ def create_server(backend: Backend) -> MCPServer:
         """The tables with columns, types, keys, comments and some values of each column."""
         return Description(**_schema(backend, table, pattern, detail))
 
-    for tool in (ask, run_sql, describe_schema):
+    async def search_values(text: _Question) -> Cells:
+        """The values that a text mentions, misspelt or in another form: which columns hold them, and the
+        conditions that dates, flags and codes in it imply.
+        """
+        matches = await asyncio.to_thread(backend.matches, text)
+        named = (facts(each, "table column condition") for each in matches)
+        values = (_short(each.value) for each in matches)
+        return Cells(cells=[Cell(**n, value=v) for n, v in zip(named, values, strict=True)])
+
+    async def explain(sql: _Sql) -> Meaning:
+        """One sentence on what a statement computes; it is not run."""
+        return Meaning(explanation=explanation(sql, backend.schema) or "")
+
+    for tool in (ask, run_sql, describe_schema, search_values, explain):
         server.add_tool(tool, annotations=_READS)
     return server
 
