@@ -38,6 +38,9 @@ from txt2sql.serving.requests import declined
 from txt2sql.serving.service import build_predictor
 from txt2sql.types import Example
 
+UNANSWERABLE = 0.25
+"""The weight of a question without an answer in the fit: people put few of them."""
+
 
 class Answered(NamedTuple):
     """An answer: the features of its confidence, and whether it is right."""
@@ -51,14 +54,22 @@ class Answered(NamedTuple):
         return float(1 / (1 + np.exp(-self.features[0])))
 
 
-def fit(rows: Sequence[Sequence[float]], right: Sequence[bool], penalty: float = 1.0) -> Weights:
-    """The weights under which it is likeliest that those answers are right which are, `penalty` times
-    half their squares taken off (L2), by Newton's method.
+def fit(
+    rows: Sequence[Sequence[float]],
+    right: Sequence[bool],
+    weights: Sequence[float] | None = None,
+    penalty: float = 1.0,
+) -> Weights:
+    """The logistic regression of `right` on `rows`, L2-penalised, by Newton's method.
+
+    `weights` are those of the answers in the loss; 1 each without them.
     """
     if not rows:
         raise ValueError("there are no answers to fit weights of confidence to")
     x, y = np.asarray(rows, dtype=float), np.asarray(right, dtype=float)
-    mean, deviation = x.mean(axis=0), x.std(axis=0)
+    c = np.ones(len(x)) if weights is None else np.asarray(weights, dtype=float)
+    mean = np.average(x, axis=0, weights=c)
+    deviation = np.sqrt(np.average((x - mean) ** 2, axis=0, weights=c))
     deviation[deviation < 1e-6] = 1.0
     x = np.column_stack([(x - mean) / deviation, np.ones(len(x))])
     # The bias needs some, for answers that are all right or all wrong.
@@ -66,13 +77,13 @@ def fit(rows: Sequence[Sequence[float]], right: Sequence[bool], penalty: float =
 
     def loss(w: np.ndarray) -> float:
         z = x @ w
-        return float(np.logaddexp(0.0, z).sum() - y @ z + penalties @ w**2 / 2)
+        return float(c @ (np.logaddexp(0.0, z) - y * z) + penalties @ w**2 / 2)
 
     w = np.zeros(x.shape[1])
     for _ in range(100):
         p = np.exp(-np.logaddexp(0.0, -(x @ w)))
-        gradient = x.T @ (p - y) + penalties * w
-        step = np.linalg.solve((x.T * (p * (1 - p))) @ x + np.diag(penalties), gradient)
+        gradient = x.T @ (c * (p - y)) + penalties * w
+        step = np.linalg.solve((x.T * (c * p * (1 - p))) @ x + np.diag(penalties), gradient)
         while loss(w - step) > loss(w) and np.abs(step).max() > 1e-9:
             step /= 2
         w = w - step
@@ -98,8 +109,10 @@ def main() -> None:
     rows = [row for path in given.fit for row in read(path)]
     rows += [row for half in halves for row in half[::2]]
     unanswerable = [row for each in given.unanswerable for row in ask(given.model, each)]
+    importance = [1.0] * len(rows)
     rows += [row for row in unanswerable[::2] if row]
-    weights = fit([row.features for row in rows], [row.right for row in rows])
+    importance += [UNANSWERABLE] * (len(rows) - len(importance))
+    weights = fit([row.features for row in rows], [row.right for row in rows], importance)
     print(f"fitted to {len(rows):,} answers, {sum(row.right for row in rows):,} of them right")
     if given.save:
         weights.save(given.save)

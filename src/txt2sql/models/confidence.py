@@ -27,7 +27,7 @@ from txt2sql.runs import write_atomically
 from txt2sql.sql.text import DECLINED
 from txt2sql.types import Certainty, Column, Prediction, QueryResult, Schema, Table, ValueMatch
 
-SURE, KNOWN = 0.6, 0.1
+SURE, KNOWN = 0.6, 0.2
 """From SURE on an answer is given as it is; below KNOWN it is better to say that one does not know."""
 
 FILE = "confidence.json"
@@ -40,14 +40,14 @@ NAMES = (
 """The features, in order."""
 
 _WORD = re.compile(r"[^\W_]+")
-_ENDING = re.compile(r"(?<=\w{3})(?:ing|ed|er|or|ion|ment|ity|al|ly|ance|ence|s|e)$")
+_ENDING = re.compile(r"(?<=\w{3})(?:ing|ed|er|or|ion|ment|ity|al|ly|ance|ence|y|s|e)$")
 _COMMON = frozenset(
     """
     a about above according across actually after again against ago all along alphabetical
     alphabetically also always am among amount an and any anything are aren around as ascending ask
     at available average averages avg be because been before being below best between biggest both
     bottom break breakdown broken but by calculate can cheapest column come comes compare compared
-    compute consider contain containing contains correspond corresponding could couldn count counts
+    compute consider contain containing contains correspond corresponding could couldn count counts cumulative
     current currently data database date dates day days decreasing descending describe detail
     details did didn differ difference different display distinct distribution do does doesn doing
     don done double down during each earlier earliest eight either else entries entry equal equals
@@ -55,19 +55,19 @@ _COMMON = frozenset(
     five following for four frequency frequent from gave get gets give given go got greater greatest
     group grouped had half has hasn have haven having he her here high higher highest him his hour
     hours how however i if in include included includes including increasing individual information
-    into is isn it its just kind kinds know known knows large larger largest last late later latest
+    into is isn it its joined just kind kinds know known knows large larger largest last late later latest
     least less let like list listed long longer longest look lot low lower lowest made make many
     match matching max maximum me mean median mention min minimum missing month monthly months more
-    most much must my name named names need neither never new newest next nine no non none nor not
+    most moved much must my name named names need neither never new newest next nine no non none nor not
     nothing now null number numbers occur of off often old older oldest on once one ones only or
     order ordered ordering other others otherwise our out over overall own pair pairs part past per
     percent percentage percentages please popular possible present previous proportion provide
     quarter question range rank ranked ranking rather ratio recent recently record recorded records
-    regardless related respective respectively result results return row rows same say second see
+    regardless related respective respectively result results return row rows running same say second see
     select separately seven shall share short shorter shortest should show shown shows since single
-    six small smaller smallest so some something sort sorted specific such sum table take tell ten
+    six small smaller smallest so some something sort sorted specific such sum table take taken takes tell ten
     than that the their them then there these they thing things third this those three through time
-    times to today together top total totals towards twice two type types under unique until up us
+    times to today together took top total totals towards twice two type types under unique until up us
     use used using value values various very want was wasn we week weekly weeks well were weren what
     when where whether which while who whole whom whose why will with within without worst would
     wouldn year yearly years yesterday yet you youngest your
@@ -158,7 +158,7 @@ def _root(word: str) -> str:
         word = shorter
     if len(word) > 3 and word[-1] == word[-2]:
         return word[:-1]
-    return word[:-1] + "i" if word.endswith("y") else word
+    return word
 
 
 @dataclass(frozen=True, slots=True)
