@@ -99,6 +99,15 @@ def test_fitted_weights_give_probabilities_that_can_be_believed() -> None:
     assert result.error < 0.05 and result.auc > 0.75
 
 
+def test_an_answer_of_weight_two_counts_as_two() -> None:
+    rows, _, right = judged(60)
+    twice = benchmark.fit(
+        [*rows.tolist(), *rows[:20].tolist()], [*right.tolist(), *right[:20].tolist()]
+    )
+    weighed = benchmark.fit(rows.tolist(), right.tolist(), [2.0] * 20 + [1.0] * 40)
+    assert weighed.slope == pytest.approx(twice.slope) and weighed.bias == pytest.approx(twice.bias)
+
+
 @pytest.mark.parametrize("right", [[True] * 4, [False] * 4, [False, False, True, True]])
 def test_answers_that_can_be_told_apart_without_fault_are_fitted(right: list[bool]) -> None:
     rows = [[x, 1.0] for x in (0.0, 1.0, 100.0, 101.0)]
