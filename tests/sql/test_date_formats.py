@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -112,3 +113,32 @@ def test_a_date_of_a_column_without_dates_is_refused(column: str) -> None:
     mended = mend(sql, SCHEMA)
     assert mended.sql is None
     assert f"({column})" in mended.problem
+
+
+@pytest.mark.parametrize(
+    ("written", "want"),
+    [
+        ("SELECT id FROM t ORDER BY german", [2, 3, 1]),
+        ("SELECT id FROM t ORDER BY german DESC LIMIT 1", [1]),
+        ("SELECT MIN(german) FROM t", ["2023-12-31"]),
+        ("SELECT id FROM t WHERE german > iso", [1, 3]),
+        ("SELECT id FROM t WHERE german = due", [3]),
+        ("SELECT id FROM t ORDER BY iso", [3, 2, 1]),
+    ],
+)
+def test_texts_that_begin_with_the_day_are_ordered_as_dates(
+    written: str, want: list[object]
+) -> None:
+    rows = [
+        (1, "01.06.2025", "2025-05-31", "02.06.2025"),
+        (2, "31.12.2023", "2024-02-01", "01.01.2024"),
+        (3, "15.03.2024", "2023-01-01", "15.03.2024"),
+    ]
+    columns = [Column("id", "number", True)]
+    for i, name in enumerate(("german", "iso", "due"), 1):
+        columns.append(Column(name, samples=tuple(str(row[i]) for row in rows)))
+    sql = mend(written, Schema("s", (Table("t", tuple(columns)),))).sql
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("CREATE TABLE t (id INTEGER, german TEXT, iso TEXT, due TEXT)")
+        connection.executemany("INSERT INTO t VALUES (?, ?, ?, ?)", rows)
+        assert [row[0] for row in connection.execute(sql or "")] == want

@@ -356,11 +356,13 @@ PHARMACY = Schema(
         Table("drugs", (Column("drug_id", "number", True), Column("brand_name"), Column("price", "number"))),
         Table("staff", (Column("id", "number", True), Column("FirstName"), Column("LastName"))),
         Table("shelves", (Column("shelf_id", "number", True), Column("row_name"), Column("room_name"))),
-        table("sales", "sale_id", "drug_id", "StaffId", "shelf_id", "day"),
+        Table("buyers", (Column("Buyer No", "number", True), Column("First Name"), Column("Surname"))),
+        table("sales", "sale_id", "drug_id", "StaffId", "shelf_id", "day", "Buyer No"),
     ),
     (
         ForeignKey("sales", "drug_id", "drugs", "drug_id"),
         ForeignKey("sales", "StaffId", "staff", "id"),
+        ForeignKey("sales", "Buyer No", "buyers", "Buyer No"),
         ForeignKey("sales", "shelf_id", "shelves", "shelf_id"),
     ),
 )  # fmt: skip
@@ -377,6 +379,8 @@ SELECT StaffId FROM sales GROUP BY StaffId ORDER BY COUNT(*) DESC LIMIT 1
     SELECT staff.FirstName, staff.LastName FROM sales JOIN staff ON staff.id = sales.StaffId GROUP BY StaffId ORDER BY COUNT(*) DESC LIMIT 1
 SELECT drug_id, brand_name FROM drugs
     SELECT drug_id, brand_name FROM drugs
+SELECT DISTINCT "Buyer No" FROM sales WHERE day > 3
+    SELECT DISTINCT buyers."First Name", buyers.Surname FROM sales JOIN buyers ON buyers."Buyer No" = sales."Buyer No" WHERE day > 3
 SELECT shelf_id FROM shelves
     SELECT shelf_id FROM shelves
 SELECT sale_id FROM sales

@@ -147,7 +147,8 @@ def read_as_stored(names: Names) -> list[Edit] | Problem:
     a date from a column that has none.
 
     Mends date functions of Unix times and of texts that are not ISO, parts that are cut out at the places
-    of another format, and comparisons with a date, month or year of another format.
+    of another format, comparisons with a date, month or year of another format, and the order of texts
+    that do not begin with the year.
     """
     edits: list[Edit] = []
     for scope in names.scopes:
@@ -174,10 +175,20 @@ def read_as_stored(names: Names) -> list[Edit] | Problem:
                 edits.append((*place, value if unix else f"{value}, 'unixepoch'"))
             elif called:
                 edits.append((place[0], unix.end() if unix else place[1], iso_day(name, form)))
+            elif form.kind in ("dmy", "mdy") and not form.timed and _is_ordered(node):
+                edits.append((*place, iso_day(name, form)))
             elif form.kind not in ("month", "year") and node is node.parent.this:
                 edits += _cut(names.sql, node.parent, place, form)
                 edits += _compared(node.parent, name, place, form)
     return edits
+
+
+def _is_ordered(node: Node) -> bool:
+    """Whether it tells which of several dates is earlier."""
+    parent = node.parent
+    if isinstance(parent, (exp.GT, exp.GTE, exp.LT, exp.LTE)):
+        return isinstance(parent.this, exp.Column) and isinstance(parent.expression, exp.Column)
+    return isinstance(parent, (exp.Ordered, exp.Min, exp.Max))
 
 
 def column_format(column: Column, dated: bool = False) -> DateFormat | None:

@@ -34,8 +34,10 @@ from txt2sql.types import ForeignKey, Schema, Table, ValueMatch
 _ASKS_FOR_ID = re.compile(
     r"\b(?:ids?|identifiers?|keys?|numbers?|nos?|codes?|numm?ern?|nr)\b|#", re.I
 )
-_IS_ID = re.compile(r"(?:^|[\W_])(?i:id|key)$|(?<=[a-z])(?:Id|ID|Key)$")
-_IS_NAME = re.compile(r"(?:^|[\W_])(?i:name|title|label)$|(?<=[a-z])(?:Name|Title|Label)$")
+_IS_ID = re.compile(r"(?:^|[\W_])(?i:id|key|number|no|nr)$|(?<=[a-z])(?:Id|ID|Key|Number|No|Nr)$")
+_NAME = r"name|title|label|(?:first|last|sur|fore|given|family|full)name"
+_IS_NAME = re.compile(rf"(?:^|[\W_])(?i:{_NAME})$|(?<=[a-z])(?:Name|Title|Label)$")
+_WHOLE_NAMES = ({"first", "last"}, {"first", "sur"}, {"fore", "sur"}, {"given", "family"})
 _ROUNDS = 8
 """Of mending a problem and looking again; a statement with more problems is not what was meant."""
 
@@ -491,8 +493,8 @@ def _letters(text: str) -> str:
 def _naming(table: Table) -> list[str]:
     """The one column that names a row, or the two of a person's name."""
     names = [column.name for column in table.columns if _IS_NAME.search(column.name)]
-    parts = {re.sub(r"[\W_]*name$", "", name, flags=re.I).lower() for name in names}
-    return names if len(names) == 1 or parts in ({"first", "last"}, {"given", "family"}) else []
+    parts = {_letters(name).removesuffix("name") for name in names}
+    return names if len(names) == 1 or parts in _WHOLE_NAMES else []
 
 
 def _is_total(query: Node) -> bool:
