@@ -108,6 +108,13 @@ def test_the_likeliest_that_runs_is_taken_and_a_faulty_answer_decoded_anew_with_
     assert beam.batches == batches
 
 
+def test_that_nothing_happened_lately_is_an_answer() -> None:
+    lately = f"{EMPTY} WHERE id > DATE('now', '-7 days')"
+    beam = Beam(lately, GOOD)
+    assert answer(beam).sql == lately
+    assert beam.batches == [1]
+
+
 def test_the_beam_can_be_left_out_or_missing() -> None:
     beam, poor = Beam(BROKEN, GOOD), Beam(BROKEN, GOOD)
     poor.beam_search = False

@@ -142,3 +142,21 @@ def test_texts_that_begin_with_the_day_are_ordered_as_dates(
         connection.execute("CREATE TABLE t (id INTEGER, german TEXT, iso TEXT, due TEXT)")
         connection.executemany("INSERT INTO t VALUES (?, ?, ?, ?)", rows)
         assert [row[0] for row in connection.execute(sql or "")] == want
+
+
+@pytest.mark.parametrize(
+    ("expression", "want"),
+    [
+        ("german - iso", 0),
+        ("(stamp - iso) / 3600.0", 10.5),
+        ("(stamp - slashed) / 60", 630),
+        ("stamp - american", 10.5 / 24),
+        ("day_key - iso", 0),
+        ("price - 2", 10),
+        ("paid_at - 1742898000", 600),
+    ],
+)
+def test_dates_are_subtracted_as_dates(
+    shop: sqlite3.Connection, expression: str, want: float
+) -> None:
+    assert value(shop, expression) == pytest.approx(want, abs=1e-4)

@@ -25,7 +25,7 @@ from txt2sql.models.grammar import sql_grammar
 from txt2sql.models.vote import Candidate, ScoredAnswer, choose
 from txt2sql.models.vote import Weights as Vote
 from txt2sql.prompts import ANSWER_TOKENS, count_tokens, question_prompt, render
-from txt2sql.sql.text import declines, extract_sql
+from txt2sql.sql.text import declines, depends_on_today, extract_sql
 from txt2sql.types import (
     Completion,
     Example,
@@ -118,7 +118,10 @@ class _Request:
 
     def fails(self, sql: str | None) -> bool:
         """Whether an answer returns nothing or is hardly meant."""
-        return sql is None or sql in self.suspects or not self.result(sql).says_something
+        if sql is None or sql in self.suspects:
+            return True
+        result = self.result(sql)
+        return not result.says_something and not (result.ok and depends_on_today(sql))
 
 
 class DirectPredictor:
@@ -285,6 +288,8 @@ class DirectPredictor:
     ) -> Prediction:
         """The prediction with the features of its confidence, and with what fitted weights say of them."""
         result = request.result(prediction.sql) if prediction.sql else None
+        if result is not None and result.ok and depends_on_today(prediction.sql or ""):
+            result = None  # that nothing happened lately tells nothing
         unmatched = unmatched_words(
             request.example.question, request.schema, request.prompt.matches
         )

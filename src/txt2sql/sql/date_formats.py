@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from sqlglot import exp
 
 from txt2sql.sql.names import COMPARISONS, Kind, Names, Problem
-from txt2sql.sql.sources import Edit, Node, span
+from txt2sql.sql.sources import Edit, Node, Scope, span
 from txt2sql.types import Column
 
 FIRST_YEAR, LAST_YEAR = 1500, 2100
@@ -137,6 +137,7 @@ _SLICES = {
 }
 """What substr(date, start, length) gives in each format, as strftime writes it."""
 _ANYWHERE = {**_SLICES["compact"], **_SLICES["dmy"], **_SLICES["ymd"]}
+_TEXTS = ("ymd", "dmy", "mdy", "compact")
 _FUNCTIONS = frozenset(("date", "datetime", "julianday", "strftime", "time", "unixepoch"))
 _TIMED = re.compile(r"\d{4}-\d\d|\d\d:\d\d")
 _FROM_UNIX = re.compile(r"\s*,\s*'unixepoch'", re.I)
@@ -147,8 +148,8 @@ def read_as_stored(names: Names) -> list[Edit] | Problem:
     a date from a column that has none.
 
     Mends date functions of Unix times and of texts that are not ISO, parts that are cut out at the places
-    of another format, comparisons with a date, month or year of another format, and the order of texts
-    that do not begin with the year.
+    of another format, comparisons with a date, month or year of another format, differences of texts, and the
+    order of texts that do not begin with the year.
     """
     edits: list[Edit] = []
     for scope in names.scopes:
@@ -175,12 +176,37 @@ def read_as_stored(names: Names) -> list[Edit] | Problem:
                 edits.append((*place, value if unix else f"{value}, 'unixepoch'"))
             elif called:
                 edits.append((place[0], unix.end() if unix else place[1], iso_day(name, form)))
+            elif form.kind in _TEXTS and _is_subtracted(node, scope):
+                day = name if form.kind == "ymd" and form.mark == "-" else iso_day(name, form)
+                edits.append((*place, f"{_seconds(node.parent)}JULIANDAY({day})"))
             elif form.kind in ("dmy", "mdy") and not form.timed and _is_ordered(node):
                 edits.append((*place, iso_day(name, form)))
             elif form.kind not in ("month", "year") and node is node.parent.this:
                 edits += _cut(names.sql, node.parent, place, form)
                 edits += _compared(node.parent, name, place, form)
     return edits
+
+
+def _is_subtracted(node: Node, scope: Scope) -> bool:
+    """Whether it and another column of dates are subtracted as if they were numbers."""
+    sides = (node.parent.this, node.parent.expression) if isinstance(node.parent, exp.Sub) else ()
+    other = next((side for side in sides if side is not node), None)
+    for column, number in scope.resolved:
+        table = scope.sources[number].table
+        cell = table.column(column.name) if table is not None else None
+        if column is other and cell is not None:
+            form = column_format(cell)
+            return form is not None and form.kind in _TEXTS
+    return False
+
+
+def _seconds(difference: Node) -> str:
+    """What makes days seconds, where a difference is divided by how many a minute, an hour or a day has."""
+    outer = difference.parent
+    while isinstance(outer, exp.Paren):
+        outer = outer.parent
+    divisor = outer.expression.name if isinstance(outer, exp.Div) else ""
+    return "86400 * " if divisor.removesuffix(".0") in ("60", "3600", "86400") else ""
 
 
 def _is_ordered(node: Node) -> bool:

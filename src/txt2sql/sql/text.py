@@ -52,6 +52,11 @@ def extract_sql(completion: str) -> str | None:
     return next(filter(None, map(_first_statement, candidates)), None)
 
 
+def depends_on_today(sql: str) -> bool:
+    """Whether a statement asks what day it is."""
+    return "'now'" in sql
+
+
 def declines(sql: str) -> bool:
     """Whether a statement is `SELECT NULL`: what the bundled model writes where a database has no answer."""
     return re.fullmatch(r"\s*SELECT\s+NULL\s*;?\s*", sql, re.I) is not None
