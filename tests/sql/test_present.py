@@ -75,6 +75,19 @@ def test_what_says_no_date_or_several_things_is_left_alone(sql: str) -> None:
     assert mend(sql, SCHEMA, [HINT]).sql == sql
 
 
+def test_a_year_of_the_question_and_another_date_than_of_birth_stay() -> None:
+    sql = "SELECT COUNT(*) FROM visits WHERE starts_at LIKE '2024%' AND fee > 3"
+    assert mend(sql, SCHEMA, [HINT], "visits in 2024 of last year's patients").sql == sql
+    assert mend(sql, SCHEMA, [OLD], "visits of patients over 70").sql == sql
+    born = (
+        "birth_date > '1970-01-01' AND (starts_at >= '2024-01-01') AND (starts_at < '2025-01-01')"
+    )
+    joined = "SELECT COUNT(*) FROM visits JOIN patients ON visits.patient_id = patients.id WHERE "
+    assert mend(joined + born, SCHEMA, [HINT], "").sql == joined + (
+        f"birth_date > '1970-01-01' AND ({LAST_YEAR.format('starts_at')})"
+    )
+
+
 def test_two_hints_are_left_to_the_model() -> None:
     sql = "SELECT COUNT(*) FROM visits WHERE starts_at LIKE '2019%'"
     assert mend(sql, SCHEMA, [HINT, OLD]).sql == sql

@@ -6,6 +6,7 @@ A model that was asked for last year writes some year. The hint of the question 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 import sqlglot
@@ -17,10 +18,11 @@ from txt2sql.types import ValueMatch
 
 _COMPARES = (exp.EQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Between, exp.Like)
 _BIRTH = ("birth", "born", "dob")
+_YEAR = re.compile(r"(?<!\d)\d{4}")
 _YEAR_DAYS = "365.25"
 
 
-def as_of_today(names: Names, matches: Sequence[ValueMatch]) -> str:
+def as_of_today(names: Names, matches: Sequence[ValueMatch], question: str = "") -> str:
     """The statement with the one relative date of its question as the hint has it, and with ages in years;
     as it is where it says nothing of such a date, or more than one thing. Changes the tree of `names`.
 
@@ -36,35 +38,40 @@ def as_of_today(names: Names, matches: Sequence[ValueMatch]) -> str:
     hints = [match for match in matches if "'now'" in match.condition]
     changed = _in_years(names)
     if len(hints) == 1:
-        changed = _as_hinted(names, hints[0]) or changed
+        changed = _as_hinted(names, hints[0], question) or changed
     return str(names.tree.sql(dialect="sqlite")) if changed else names.sql
 
 
-def _as_hinted(names: Names, hint: ValueMatch) -> bool:
+def _as_hinted(names: Names, hint: ValueMatch, question: str) -> bool:
     place = (hint.table.lower(), hint.column.lower())
-    dated = [each for each in _dated(names) if each[0] == place] or list(_dated(names))
+    every = list(_dated(names, question))
+    dated = [each for each in every if each[0] == place]
+    if not dated and not _is_birth(hint.column):  # the model may know better which date is meant
+        dated = every
     comparisons = [node for _, node, _ in dated]
     # One thing is said of one column: the comparisons are of one condition.
-    if (
-        len({where for where, *_ in dated}) != 1
-        or len({id(_whole(node)) for node in comparisons}) != 1
-    ):
+    if len({where for where, *_ in dated}) != 1 or len({id(_whole(n)) for n in comparisons}) != 1:
         return False
-    column = dated[0][2]
     condition = sqlglot.parse_one(hint.condition, read="sqlite")
-    for each in list(condition.find_all(exp.Column)):
-        each.replace(column.copy()) if each is not condition else None
+    for column in list(condition.find_all(exp.Column)):
+        column.replace(dated[0][2].copy())
     first, *others = comparisons
     for node in others:
-        parent = node.parent
-        assert parent is not None
-        parent.replace(parent.expression if node is parent.this else parent.this)
+        while isinstance(node.parent, exp.Paren):
+            node = node.parent
+        both = node.parent
+        assert isinstance(both, exp.And)
+        both.replace(both.expression if node is both.this else both.this)
     first.replace(condition)
     return True
 
 
-def _dated(names: Names) -> Iterator[tuple[tuple[str, str], exp.Expression, exp.Column]]:
-    """The comparisons of a column of dates with a date: table and column, comparison, and the column in it."""
+def _dated(
+    names: Names, question: str
+) -> Iterator[tuple[tuple[str, str], exp.Expression, exp.Column]]:
+    """The comparisons of a column of dates with a date that no year of the question explains: table and
+    column, comparison, and the column in it.
+    """
     columns = {
         id(node): (scope.sources[number].table, node)
         for scope in names.scopes
@@ -76,9 +83,11 @@ def _dated(names: Names) -> Iterator[tuple[tuple[str, str], exp.Expression, exp.
         column = table.column(within[0].name) if table is not None else None
         if table is None or column is None or column_format(column) is None:
             continue
-        literal = comparison.find(exp.Literal, exp.CurrentDate, exp.CurrentTimestamp)
+        literals = list(comparison.find_all(exp.Literal, exp.CurrentDate, exp.CurrentTimestamp))
+        years = [year for each in literals for year in _YEAR.findall(each.name)]
         negated = isinstance(comparison.parent, (exp.Not, exp.Or))
-        if literal is not None and not comparison.find(exp.Query) and not negated:
+        explained = any(year in question for year in years)
+        if literals and not explained and not comparison.find(exp.Query) and not negated:
             yield (table.name.lower(), column.name.lower()), comparison, within[0]
 
 
@@ -95,11 +104,7 @@ def _in_years(names: Names) -> bool:
     for difference in list(names.tree.find_all(exp.Sub)):
         sides = [_day(difference.this), _day(difference.expression)]
         births = [each for each in sides if isinstance(each, exp.Column)]
-        if (
-            len(births) != 1
-            or None in sides
-            or not any(w in births[0].name.lower() for w in _BIRTH)
-        ):
+        if len(births) != 1 or None in sides or not _is_birth(births[0].name):
             continue
         birth, now = (difference.this, difference.expression)
         if not isinstance(sides[0], exp.Column):
@@ -115,6 +120,10 @@ def _in_years(names: Names) -> bool:
             difference.replace(days)
             changed = True
     return changed
+
+
+def _is_birth(column: str) -> bool:
+    return any(word in column.lower() for word in _BIRTH)
 
 
 def _day(node: exp.Expression) -> exp.Expression | None:

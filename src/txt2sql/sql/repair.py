@@ -100,7 +100,7 @@ def mend(
         if text != names.sql:
             better = resolve(text, schema)
             names = names if better.problems else better
-    today = resolve(as_of_today(resolve(names.sql, schema), matches), schema)
+    today = resolve(as_of_today(resolve(names.sql, schema), matches, question), schema)
     names = names if today.problems else today
     return Repair(names.sql, names.sql != sql, suspect=mender.is_suspect(names))
 
