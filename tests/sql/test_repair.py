@@ -108,6 +108,8 @@ SELECT max(value) FROM members
     SELECT max(value) FROM members JOIN Gifts ON Gifts.giver = members.id
 SELECT name, count(*) FROM members JOIN coaches ON town = coaches.id GROUP BY coaches.id
     SELECT coaches.name, count(*) FROM members JOIN coaches ON town = coaches.id GROUP BY coaches.id
+SELECT name, count(*) FROM members JOIN coaches ON members.id = coaches.id GROUP BY coaches.id
+    SELECT coaches.name, count(*) FROM members JOIN coaches ON members.id = coaches.id GROUP BY coaches.id
 SELECT name, count(*) FROM members JOIN coaches ON town = coaches.id GROUP BY town
     SELECT coaches.name, count(*) FROM members JOIN coaches ON town = coaches.id GROUP BY town
 SELECT name FROM members JOIN coaches ON town = coaches.id WHERE coaches.name = 'Ann'

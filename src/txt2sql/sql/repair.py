@@ -558,13 +558,13 @@ def _qualified(column: exp.Column, scope: Scope) -> list[Edit] | None:
 
 
 def _referred(place: tuple[int, str], scope: Scope) -> int:
-    """The source whose key a column is equated with, else its own."""
-    for pair in scope.equalities:
-        for one, (number, name) in (pair, pair[::-1]):
-            table = scope.sources[number].table
-            key = table.column(name) if table is not None else None
-            if one == place and key is not None and key.primary_key:
-                return number
+    """The source whose key a column is, its own before one that it is equated with; else its own."""
+    equal = [{place}, *(set(pair) for pair in scope.equalities if place in pair)]
+    for number, name in (each for places in equal for each in places):
+        table = scope.sources[number].table
+        key = table.column(name) if table is not None else None
+        if key is not None and key.primary_key:
+            return number
     return place[0]
 
 
