@@ -48,3 +48,12 @@ def test_a_folder_is_its_own_source_and_an_adapter_is_made_over_its_base(tmp_pat
     config = {"base_model_name_or_path": "microsoft/Phi-3.5-mini-instruct"}
     (tmp_path / "adapter_config.json").write_text(json.dumps(config))
     assert [card.name for card in sources(resolve(tmp_path))] == [tmp_path.name, "phi-3.5-mini"]
+
+
+def test_adapters_over_each_other_are_refused(tmp_path: Path) -> None:
+    for one, other in (("a", "b"), ("b", "a")):
+        (tmp_path / one).mkdir()
+        config = {"base_model_name_or_path": str(tmp_path / other)}
+        (tmp_path / one / "adapter_config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError, match="made over itself"):
+        sources(resolve(tmp_path / "a"))

@@ -221,10 +221,16 @@ def base_of(adapter: Path) -> ModelCard:
 
 
 def sources(card: ModelCard) -> list[ModelCard]:
-    """The card and, where it is an adapter, what it is made over, down to whole weights."""
+    """The card and, where it is an adapter, what it is made over, down to whole weights. Raises ModelError
+    for adapters that are made over each other.
+    """
     chain = [card]
     while (folder := chain[-1].folder) is not None and is_adapter(folder):
         chain.append(base_of(folder))
+        if chain[-1].folder in [each.folder for each in chain[:-1]]:
+            raise ModelError(
+                f"the adapter in '{folder}' is made over itself; name its base in adapter_config.json"
+            )
     return chain
 
 
