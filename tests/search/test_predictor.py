@@ -145,7 +145,7 @@ def test_a_vote_that_is_over_ends_the_search(predictor: SearchPredictor) -> None
     sure, unsure = (Question(q, "sample", q) for q in QUESTIONS[:2])
     early = searching(early=True)
     [whole], [result] = predictor.search([sure]), early.search([sure])
-    assert result.tree.reason == "no other answer can win"
+    assert result.tree.reason == "one answer has more than half"
     assert result.tree.simulations < whole.tree.simulations
     assert result.candidates[0].sql == whole.candidates[0].sql
     assert early.search([unsure])[0].tree.simulations == SIMULATIONS

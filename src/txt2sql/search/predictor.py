@@ -29,8 +29,8 @@ from txt2sql.types import Example, Executor, Prediction
 class SearchOptions:
     """How questions are searched; `together` of them at a time, in one batch of the model.
 
-    `temperature` is of the policy's probabilities when they become priors. `early`: stop as soon as no other
-    answer can win the vote, where probability alone decides it.
+    `temperature` is of the policy's probabilities when they become priors. `early`: stop as soon as one
+    answer that returns something has more than half of the probability.
     """
 
     mcts: Settings = field(default_factory=Settings)
@@ -139,7 +139,7 @@ def _decided(tree: Tree[State]) -> str:
     """Why a vote by probability is over: one answer that returns something has more than half."""
     for state in (node.state for node in tree.nodes):
         if state.result and state.result.says_something and state.probability > 0.5:
-            return "no other answer can win"
+            return "one answer has more than half"
     return ""
 
 
