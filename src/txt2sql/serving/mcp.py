@@ -8,6 +8,7 @@ context window can hold; the result says when they are.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,10 +22,12 @@ from pydantic import BaseModel, Field
 from starlette.types import ASGIApp
 
 from txt2sql import __version__
+from txt2sql.errors import DatabaseError
 from txt2sql.serving.backend import Backend
 from txt2sql.serving.gate import Gate
 from txt2sql.serving.queue import Refused
-from txt2sql.serving.service import Reading, cell, facts
+from txt2sql.serving.served import ServedDatabase
+from txt2sql.serving.service import Reading, cell, explanation, facts
 
 MOST_ROWS = 1000
 MOST_CHARACTERS = 100_000
@@ -41,6 +44,9 @@ _Question = Annotated[str, Field(min_length=1, max_length=10_000, pattern=r"\S")
 _Sql = Annotated[str, Field(min_length=1, max_length=100_000)]
 _Search = Annotated[
     int, Field(ge=0, description="Simulations of a tree search, such as 50: slower, better.")
+]
+_Database = Annotated[
+    str, Field(description="The name of a database, see list_databases; the first one without.")
 ]
 _Rows = Annotated[int, Field(ge=1, le=MOST_ROWS, description="Rows to return at most.")]
 
@@ -65,6 +71,43 @@ class Answer(Rows):
     dropped: list[str]
 
 
+class Column(BaseModel):
+    """A column with cells that match: how many different ones, and some of them."""
+
+    table: str
+    column: str
+    count: int
+    values: list[str]
+
+
+class Columns(BaseModel):
+    """The columns that hold a text, those with exactly this text first."""
+
+    database: str
+    columns: list[Column]
+
+
+class Explanation(BaseModel):
+    """What a statement computes, null where one sentence cannot say it."""
+
+    sql: str
+    explanation: str | None
+
+
+class Database(BaseModel):
+    """A database in a few words; `tables` counts."""
+
+    name: str
+    dialect: str
+    tables: int
+
+
+class Databases(BaseModel):
+    """The databases that are served, the one that is meant without a name first."""
+
+    databases: list[Database]
+
+
 class Description(BaseModel):
     """A schema, with as much detail as was asked for and fits."""
 
@@ -77,12 +120,14 @@ class Description(BaseModel):
 
 def create_server(backend: Backend) -> MCPServer:
     """The server of a back end that was started."""
-    name, dialect = backend.schema.db_id, backend.schema.dialect
+    names = ", ".join(f"{each['name']} ({each['dialect']})" for each in backend.overview())
+    one = f"The database {backend.first.name}, in {backend.first.schema.dialect}'s SQL."
+    some = f"The databases {names}: every tool takes the name of one."
     server = MCPServer(
         "txt2sql",
         version=__version__,
         instructions=(
-            f"The database {name}, in {dialect}'s SQL. Nothing can be changed. `ask` has a small "
+            f"{some if backend.settings.others else one} Nothing can be changed. `ask` has a small "
             "language model write the SQL, so read what it wrote; `describe_schema` before `run_sql`."
         ),
     )
@@ -92,11 +137,13 @@ def create_server(backend: Backend) -> MCPServer:
         context: Context[Any, Any],
         search: _Search = 0,
         max_rows: _Rows = _ROWS,
+        database: _Database = "",
     ) -> Answer:
         """Answer a question about the database: SQL, what it does in words, and its rows."""
         with _refusals():
-            ticket = backend.ask(question, search)
-        async for event in backend.events(ticket):
+            served = backend.of(database)
+            ticket = served.ask(question, search)
+        async for event in served.events(ticket):
             if event.kind == "progress":
                 done, of, sql = event.value
                 await context.report_progress(done, of, sql)
@@ -106,10 +153,10 @@ def create_server(backend: Backend) -> MCPServer:
                 raise ToolError(event.value)
         raise ToolError("it was stopped")
 
-    async def run_sql(sql: _Sql, max_rows: _Rows = _ROWS) -> Rows:
+    async def run_sql(sql: _Sql, max_rows: _Rows = _ROWS, database: _Database = "") -> Rows:
         """Run one SELECT, WITH or VALUES statement; anything that does more than read is refused."""
         with _refusals():
-            return Rows(**_rows(await backend.sql(sql), max_rows))
+            return Rows(**_rows(await backend.of(database).sql(sql), max_rows))
 
     async def describe_schema(
         table: Annotated[str, Field(description="One table; all of them without.")] = "",
@@ -120,11 +167,45 @@ def create_server(backend: Backend) -> MCPServer:
             Literal["tables", "columns", "values"],
             Field(description="Names of tables; their columns too; or values of these as well."),
         ] = "values",
+        database: _Database = "",
     ) -> Description:
         """The tables with columns, types, keys, comments and some values of each column."""
-        return Description(**_schema(backend, table, pattern, detail))
+        with _refusals():
+            return Description(**_schema(backend.of(database), table, pattern, detail))
 
-    for tool in (ask, run_sql, describe_schema):
+    async def search_values(
+        text: Annotated[
+            str,
+            Field(
+                min_length=1,
+                max_length=200,
+                pattern=r"[^\s*]",
+                description="What a cell has in it, such as lisbon; with *, what a whole cell is like.",
+            ),
+        ],
+        database: _Database = "",
+    ) -> Columns:
+        """Find which columns hold a value, and how it is spelt there: among short texts, without regard to
+        case and accents. Ten cells of a column at most; `count` says how many there are."""
+        with _refusals():
+            served = backend.of(database)
+            columns = await asyncio.to_thread(served.values, text)
+        return Columns(
+            database=served.name,
+            columns=[Column(table=t, column=c, count=n, values=v) for t, c, n, v in columns],
+        )
+
+    async def explain(sql: _Sql, database: _Database = "") -> Explanation:
+        """Say in one sentence what a statement computes, without running it."""
+        with _refusals():
+            schema = backend.of(database).schema
+        return Explanation(sql=sql, explanation=explanation(sql, schema))
+
+    async def list_databases() -> Databases:
+        """The names of the databases, with their SQL's dialect and their number of tables."""
+        return Databases(databases=[Database(**each) for each in backend.overview()])
+
+    for tool in (ask, run_sql, describe_schema, search_values, explain, list_databases):
         server.add_tool(tool, annotations=_READS)
     return server
 
@@ -134,7 +215,7 @@ def _refusals() -> Iterator[None]:
     """What the back end refuses is a sentence for the agent."""
     try:
         yield
-    except Refused as problem:
+    except (Refused, DatabaseError) as problem:
         raise ToolError(str(problem)) from None
 
 
@@ -164,9 +245,9 @@ def _short(value: Any) -> Any:
     return value
 
 
-def _schema(backend: Backend, name: str, pattern: str, detail: str) -> dict[str, Any]:
+def _schema(served: ServedDatabase, name: str, pattern: str, detail: str) -> dict[str, Any]:
     """A description of at most MOST_CHARACTERS: with less detail where it would be longer."""
-    schema, text = backend.schema, pattern.lower()
+    schema, text = served.schema, pattern.lower()
     table = schema.table(name)
     if name and table is None:
         names = ", ".join(table.name for table in schema.tables[:50])
@@ -185,7 +266,7 @@ def _schema(backend: Backend, name: str, pattern: str, detail: str) -> dict[str,
         ]
         if columns or not text:
             tables.append({**facts(each, "name comment"), "columns": fields})
-    described: dict[str, Any] = {"database": schema.db_id, "dialect": schema.dialect}
+    described: dict[str, Any] = {"database": served.name, "dialect": schema.dialect}
     described["tables"] = tables
     described["foreign_keys"] = [
         f"{key.table}.{key.column} = {key.referenced_table}.{key.referenced_column}"
