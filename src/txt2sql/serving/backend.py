@@ -175,7 +175,7 @@ def distinct_names(databases: Sequence[Database | UrlDatabase]) -> list[str]:
         for each in databases
     ]
     for depth in (1, 2, 3):
-        count = Counter(names)
+        count = Counter(name for name, _ in set(zip(names, folders)))
         names = [
             "/".join((*folder[-depth:], each.db_id)) if count[name] > 1 else name
             for name, folder, each in zip(names, folders, databases)

@@ -244,7 +244,7 @@ def _history(app: FastAPI, backend: Backend) -> None:
 
     jsonl = _failures(ok=_content("application/jsonl"))
 
-    @app.get("/api/feedback/export", responses=jsonl, response_class=PlainTextResponse)
+    @app.get("/api/feedback/export", responses=jsonl)
     def export(database: _Name = "") -> Response:
         """Questions with the SQL that was accepted or corrected: what `txt2sql adapt` learns from."""
         served = backend.of(database)
