@@ -246,7 +246,7 @@ def test_a_database_is_chosen_and_everything_is_of_it(
         page.get_by_role("button", name="Tables and history").click()
         page.get_by_role("tab", name="History").click()
         expect(page.locator(".pasts li")).to_have_count(1)
-        expect(page.get_by_placeholder("Search the history of small")).to_be_visible()
+        expect(page.get_by_placeholder("History of small")).to_be_visible()
         page.keyboard.press("Escape")
 
         page.go_back()

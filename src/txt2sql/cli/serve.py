@@ -120,7 +120,7 @@ def mcp(
     ),
     port: int = option("With --http: the port.", default=8001, min=0, max=65535),
 ) -> None:
-    """Give agents databases: tools ask, run_sql, describe_schema, search_values and explain (MCP).
+    """Give agents databases to ask, to search and to run SQL on (MCP).
 
     Nothing can be changed: run_sql takes one statement that reads. Nothing is kept of what is asked.
     Address, token and host names are for --http.

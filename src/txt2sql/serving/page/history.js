@@ -97,5 +97,5 @@ export function makeHistory(place, { open, again }) {
     else list.replaceChildren(make("p", { class: "empty" }, wanted ? "Nothing in the history holds this." : "Questions you ask are kept here, on this machine."));
   }
 
-  return { refresh, of(name) { search.placeholder = "Search the history of " + name; } };
+  return { refresh, of(name) { search.placeholder = "History of " + name; } };
 }
