@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,13 @@ from txt2sql.execution.database import Database, open_database
 from txt2sql.execution.execute import execute
 from txt2sql.execution.pool import Limits
 from txt2sql.execution.remote import UrlDatabase
+from txt2sql.serving.history import History, place
 from txt2sql.serving.metrics import Metrics
 from txt2sql.serving.queue import CLIENT, CLOSING, IN_USE, Load, Places, Refused
 from txt2sql.serving.scheduler import Scheduler
 from txt2sql.serving.served import ServedDatabase
 from txt2sql.serving.service import facts
-from txt2sql.serving.worker import ModelSettings, Ran, Statements
+from txt2sql.serving.worker import ModelSettings, Statements
 from txt2sql.types import QueryResult
 
 _STATEMENTS = 8
@@ -47,11 +49,13 @@ class Backend:
         self.settings = settings
         self.metrics = Metrics()
         self.scheduler = Scheduler(settings, load, self.metrics)
-        self.statements = Statements(self._execute)
+        self.statements = Statements(
+            lambda sql, database, limits: (sql, execute(database, sql, limits))
+        )
         usual, refused = settings.limits, self.metrics.refused.labels("statement").inc
         waiting = (load.queue, math.ceil(usual.timeout_s), refused)
-        self._places, self.files = Places(_STATEMENTS, *waiting), Places(1, *waiting)
-        self.whole = replace(
+        self._places, self._files = Places(_STATEMENTS, *waiting), Places(1, *waiting)
+        self._whole = replace(
             usual,
             timeout_s=4 * usual.timeout_s,
             max_rows=10 * usual.max_rows,
@@ -61,7 +65,15 @@ class Backend:
         self._statements = ThreadPoolExecutor(_STATEMENTS, "statement")
         opened = [open_database(each) for each in settings.databases]
         self.databases = {
-            name: ServedDatabase(self, number, name, database, history)
+            name: ServedDatabase(
+                database,
+                name,
+                number,
+                settings,
+                self.scheduler,
+                History(place(database.place) if history else None),
+                partial(self.run, database),
+            )
             for number, (name, database) in enumerate(zip(distinct_names(opened), opened))
         }
         self.first = next(iter(self.databases.values()))
@@ -124,9 +136,22 @@ class Backend:
         database: Database | UrlDatabase,
         sql: str,
         id: str | None = None,
-        limits: Limits | None = None,
+        *,
+        whole: bool = False,
     ) -> QueryResult:
-        """What one statement that reads gives; `id` to stop it by. Raises Refused."""
+        """What one statement that reads gives; `id` to stop it by. With `whole`, within the limits of a
+        file, one at a time. Raises Refused."""
+        if not whole:
+            return await self._run(database, sql, id, self.settings.limits)
+        await self._files.enter(CLIENT.get())
+        try:
+            return await self._run(database, sql, id, self._whole)
+        finally:
+            self._files.leave()
+
+    async def _run(
+        self, database: Database | UrlDatabase, sql: str, id: str | None, limits: Limits
+    ) -> QueryResult:
         id = id or str(uuid.uuid4())
         if self.scheduler.closing:
             raise Refused(CLOSING, 503)
@@ -152,9 +177,6 @@ class Backend:
         except asyncio.CancelledError:  # it runs for nobody
             loop.run_in_executor(None, self.statements.stop, id)
             raise
-
-    def _execute(self, sql: str, database: Database | UrlDatabase, limits: Limits | None) -> Ran:
-        return sql, execute(database, sql, limits or self.settings.limits)
 
     async def stop(self, id: str) -> bool:
         """End a question or a statement; False when there is none of that id."""

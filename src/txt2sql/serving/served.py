@@ -7,10 +7,10 @@ import logging
 import sqlite3
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from txt2sql import sample
 from txt2sql.errors import ModelError
@@ -19,17 +19,15 @@ from txt2sql.execution.execute import execute
 from txt2sql.execution.pool import Limits
 from txt2sql.execution.remote import UrlDatabase
 from txt2sql.execution.values import open_value_index
-from txt2sql.serving.history import History, place
+from txt2sql.serving.history import History
 from txt2sql.serving.payload import columns, payload
 from txt2sql.serving.queue import CLIENT, IN_USE, Event, Refused, Ticket
 from txt2sql.serving.requests import declined, is_sql, refers_back
+from txt2sql.serving.scheduler import Scheduler
 from txt2sql.serving.service import Answer, facts, schema_with_tables
 from txt2sql.serving.suggestions import MOST_TABLES, UNKNOWN, Counted, beginning, counted, following
-from txt2sql.serving.worker import Ask, Loaded
+from txt2sql.serving.worker import Ask, Loaded, ModelSettings
 from txt2sql.types import QueryResult, Schema, Turn
-
-if TYPE_CHECKING:
-    from txt2sql.serving.backend import Backend
 
 DEFAULT_SEARCH = 50
 MOST_EXAMPLES = 5
@@ -45,24 +43,27 @@ _log = logging.getLogger(__name__)
 
 
 class ServedDatabase:
-    """One database of a back end, the one of this `number` in its settings."""
+    """One database of a back end, the one of this `number` in its settings. `run` runs a statement on it,
+    see `Backend.run`. Use it on the back end's event loop."""
 
     def __init__(
         self,
-        backend: Backend,
-        number: int,
-        name: str,
         database: Database | UrlDatabase,
-        history: bool,
+        name: str,
+        number: int,
+        settings: ModelSettings,
+        scheduler: Scheduler,
+        history: History,
+        run: Callable[..., Awaitable[QueryResult]],
     ) -> None:
-        self.backend, self.number, self.name = backend, number, name
-        self.database, self.scheduler = database, backend.scheduler
-        self.schema, _ = schema_with_tables(database, backend.settings.describe)
-        self.history = History(place(database.place) if history else None)
+        self.database, self.name, self.number = database, name, number
+        self.settings, self.scheduler = settings, scheduler
+        self.history, self.run = history, run
+        self.schema, _ = schema_with_tables(database, settings.describe)
         self.counts: dict[str, Counted] = {}
         self._examples: list[str] = []
         self._looking: asyncio.Task[None] | None = None
-        self.label = {"database": name} if backend.settings.others else {}
+        self.label = {"database": name} if settings.others else {}
         """What tells its answers from those of others, where there are some."""
 
     @property
@@ -76,7 +77,7 @@ class ServedDatabase:
 
     def describe(self) -> dict[str, Any]:
         """What `/api/database` tells."""
-        schema, most = self.schema, self.backend.settings.search
+        schema, most = self.schema, self.settings.search
         tables, keys = [], []
         for table in schema.tables:
             count = self.counts.get(table.name, UNKNOWN)
@@ -140,7 +141,7 @@ class ServedDatabase:
     async def refresh(self) -> bool:
         """Read the tables anew; True where they changed, and the model then starts again with them."""
         schema, _ = await asyncio.to_thread(
-            schema_with_tables, self.database, self.backend.settings.describe
+            schema_with_tables, self.database, self.settings.describe
         )
         changed = _without_samples(schema) != _without_samples(self.schema)
         self.look_no_more()
@@ -174,10 +175,8 @@ class ServedDatabase:
     ) -> Ticket:
         """Accept a question; `previous`, the answer of the id `follows`, is used where it refers back.
         Raises Refused."""
-        if simulations > self.backend.settings.search:
-            raise Refused(
-                f"search: at most {self.backend.settings.search} simulations are done here", 422
-            )
+        if simulations > self.settings.search:
+            raise Refused(f"search: at most {self.settings.search} simulations are done here", 422)
         if simulations and self.scheduler.ready and not self._loaded.searchable:
             raise Refused("search: this model cannot be searched; ask with 0 simulations", 422)
         request = Ask(id or str(uuid.uuid4()), question, simulations, database=self.number)
@@ -240,11 +239,7 @@ class ServedDatabase:
             return answer and {**answer, "rows": ()}
         sql, result = answer["sql"], None
         if whole:
-            await self.backend.files.enter(CLIENT.get())
-            try:
-                result = await self.run(sql, limits=self.backend.whole)
-            finally:
-                self.backend.files.leave()
+            result = await self.run(sql, whole=True)
         if result is None or result.timed_out:
             result = await self.run(sql)
         described = await asyncio.to_thread(columns, sql, result, self.schema)
@@ -259,12 +254,6 @@ class ServedDatabase:
     def values(self, text: str) -> list[tuple[str, str, int, list[str]]]:
         """Which columns hold a text or pattern, see `ValueIndex.search`. Raises DatabaseError."""
         return open_value_index(self.database).search(text)
-
-    async def run(
-        self, sql: str, id: str | None = None, limits: Limits | None = None
-    ) -> QueryResult:
-        """What one statement that reads gives; `id` to stop it by. Raises Refused."""
-        return await self.backend.run(self.database, sql, id, limits)
 
 
 def _without_samples(schema: Schema) -> Schema:
