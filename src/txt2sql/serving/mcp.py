@@ -199,7 +199,8 @@ def create_server(backend: Backend) -> MCPServer:
         """Say in one sentence what a statement computes, without running it."""
         with _refusals():
             schema = backend.of(database).schema
-        return Explanation(sql=sql, explanation=explanation(sql, schema))
+        sentence = await asyncio.to_thread(explanation, sql, schema)
+        return Explanation(sql=sql, explanation=sentence)
 
     async def list_databases() -> Databases:
         """The names of the databases, with their SQL's dialect and their number of tables."""

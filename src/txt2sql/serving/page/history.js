@@ -97,5 +97,12 @@ export function makeHistory(place, { open, again }) {
     else list.replaceChildren(make("p", { class: "empty" }, wanted ? "Nothing in the history holds this." : "Questions you ask are kept here, on this machine."));
   }
 
-  return { refresh, of(name) { search.placeholder = "History of " + name; } };
+  // What is shown from now on is another database's.
+  function of(name) {
+    latest += 1;
+    search.placeholder = "History of " + name;
+    list.replaceChildren();
+  }
+
+  return { refresh, of };
 }
