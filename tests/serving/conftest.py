@@ -65,6 +65,7 @@ def start(stack: ExitStack, **options: Any) -> Served:
         limits=options.pop("limits", Limits(timeout_s=2.0)),
         search=0,
         describe=options.pop("describe", None),
+        others=tuple(map(str, options.pop("others", ()))),
     )
     history, access = options.pop("history", True), Access(port=0, **options)
     made: Queue[Any] = Queue()

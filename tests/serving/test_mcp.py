@@ -31,9 +31,12 @@ from .conftest import ENDLESS
 SCRIPT = {"How many shops": "SELECT count(*) FROM shops", "bad": "DROP TABLE shops", "": "?"}
 
 
-def back_end(database: Path | None = None, timeout_s: float = 20.0) -> Backend:
+def back_end(
+    database: Path | None = None, timeout_s: float = 20.0, others: tuple[str, ...] = ()
+) -> Backend:
     place, limits = str(database or sample.path()), Limits(timeout_s=timeout_s)
-    settings = ModelSettings(place, ScriptedGenerator(SCRIPT), limits=limits, search=0)
+    model = ScriptedGenerator(SCRIPT)
+    settings = ModelSettings(place, model, limits=limits, search=0, others=others)
     return Backend(settings, history=False)
 
 
@@ -71,6 +74,8 @@ def test_what_fails_is_an_error_of_one_sentence() -> None:
             ("ask", {"question": "what?"}, "no SQL"),
             ("ask", {"question": "How many shops?", "search": 5}, "at most 0"),
             ("describe_schema", {"table": "shop"}, "no table 'shop'"),
+            ("run_sql", {"sql": "SELECT 1", "database": "x"}, "choose one of 'bookshops'"),
+            ("search_values", {"text": "x", "database": "x"}, "no database 'x'"),
         ):
             result = await client.call_tool(tool, arguments)
             [content] = result.content
@@ -81,6 +86,7 @@ def test_what_fails_is_an_error_of_one_sentence() -> None:
             ("ask", {"question": " "}),
             ("ask", {}),
             ("run_sql", {"sql": "SELECT 1", "max_rows": 10**9}),
+            ("search_values", {"text": " * "}),
         ):
             assert (await client.call_tool(tool, arguments)).is_error
 
@@ -90,8 +96,8 @@ def test_what_fails_is_an_error_of_one_sentence() -> None:
 def test_tools_answer() -> None:
     async def conversation(client: Client) -> None:
         tools = (await client.list_tools()).tools
-        names = ["ask", "describe_schema", "explain", "run_sql", "search_values"]
-        assert sorted(tool.name for tool in tools) == names
+        names = "ask describe_schema explain list_databases run_sql search_values"
+        assert sorted(tool.name for tool in tools) == names.split()
         for tool in tools:
             assert tool.description and tool.output_schema is not None
             assert tool.annotations is not None and tool.annotations.read_only_hint
@@ -106,20 +112,77 @@ def test_tools_answer() -> None:
         assert len(value(await client.call_tool("describe_schema", {}))["tables"]) == 8
         [table] = value(await client.call_tool("describe_schema", {"table": "SHOPS"}))["tables"]
         assert table["columns"][1]["values"]
-        question = {"text": "shops in Lisbbon without a manager, orders of May 2025"}
-        cells = value(await client.call_tool("search_values", question))["cells"]
-        assert {("shops", "city", "Lisbon"), ("customers", "city", "Lisbon")} <= {
-            (each["table"], each["column"], each["value"]) for each in cells
-        }
-        assert any("'2025-05-01'" in each["condition"] for each in cells)
-        dropped = {"sql": "DELETE FROM shops"}
-        for statement, text in (
-            ({"sql": "SELECT count(*) FROM shops"}, "Counts the rows of shops."),
-            (dropped, ""),
-        ):
-            assert value(await client.call_tool("explain", statement)) == {"explanation": text}
 
     talk(conversation)
+
+
+def test_a_statement_is_explained_and_not_run() -> None:
+    async def conversation(client: Client) -> None:
+        for sql, sentence in (
+            ("SELECT count(*) FROM nowhere", "Counts the rows of nowhere."),
+            (ENDLESS, None),
+            ("DROP TABLE shops", None),
+        ):
+            explained = value(await client.call_tool("explain", {"sql": sql}))
+            assert explained == {"sql": sql, "explanation": sentence}
+
+    talk(conversation)
+
+
+def test_values_are_searched_by_text_and_by_pattern(tmp_path: Path) -> None:
+    path = build(
+        tmp_path / "towns.sqlite",
+        "CREATE TABLE towns (name TEXT, mayor TEXT); CREATE TABLE shops (town TEXT, code TEXT);"
+        "INSERT INTO towns VALUES ('São Paulo', 'Paulo Reis'), ('Paulo', NULL), ('50% off_season', 'x');"
+        "INSERT INTO shops SELECT 'São Paulo', 'c-' || value FROM json_each('[1,2,3,4,5,6,7,8,9,10,11]')",
+    )
+
+    async def conversation(client: Client) -> None:
+        async def search(text: str) -> list[tuple[str, str, int, list[str]]]:
+            result = value(await client.call_tool("search_values", {"text": text}))
+            assert result["database"] == "towns"
+            return [tuple(each.values()) for each in result["columns"]]
+
+        assert await search("nobody") == await search("c_1") == []
+        assert await search("PAULO") == [
+            ("towns", "name", 2, ["Paulo", "São Paulo"]),
+            ("shops", "town", 1, ["São Paulo"]),
+            ("towns", "mayor", 1, ["Paulo Reis"]),
+        ]
+        assert await search("sao*") == [
+            ("shops", "town", 1, ["São Paulo"]),
+            ("towns", "name", 1, ["São Paulo"]),
+        ]
+        assert await search("0% off_") == [("towns", "name", 1, ["50% off_season"])]
+        [(table, column, count, values)] = await search("c-*")
+        assert (table, column, count, len(values)) == ("shops", "code", 11, 10)
+
+    talk(conversation, database=path)
+
+
+def test_each_tool_takes_the_name_of_a_database(tmp_path: Path) -> None:
+    path = build(
+        tmp_path / "small.sqlite", "CREATE TABLE shops (x TEXT); INSERT INTO shops VALUES ('a')"
+    )
+
+    async def conversation(client: Client) -> None:
+        [first, second] = value(await client.call_tool("list_databases", {}))["databases"]
+        assert (first["tables"], second["tables"]) == (8, 1)
+        assert second["name"] == "small" and "small (sqlite)" in (client.instructions or "")
+
+        async def rows(tool: str, **arguments: str) -> Any:
+            return value(await client.call_tool(tool, arguments))["rows"]
+
+        for name, count in ((first["name"], 7), ("small", 1), ("", 7)):
+            assert await rows("ask", question="How many shops?", database=name) == [[count]]
+            assert await rows("run_sql", sql="SELECT count(*) FROM shops", database=name) == [
+                [count]
+            ]
+        for tool, arguments in (("describe_schema", {}), ("search_values", {"text": "a"})):
+            result = value(await client.call_tool(tool, {**arguments, "database": "small"}))
+            assert result["database"] == "small"
+
+    talk(conversation, others=(str(path),))
 
 
 def test_answers_fit_a_context_window(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from urllib.request import urlopen
 
 import pytest
 from page_browser import Open, Served, accessible, ask, run_sql
+from sqlite_files import build
 
 from .conftest import ENDLESS
 
@@ -207,3 +208,63 @@ def test_page_followup_and_start_afresh(browser: Any, served: Any) -> None:
     page.locator("#tab-sql[aria-selected=true]").wait_for()
     assert page.input_value("#own-sql").startswith("SELECT count(*)")
     page.close()
+
+
+def test_a_database_is_chosen_and_everything_is_of_it(
+    open_page: Open, asked_service: Served, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("two")
+    small = build(
+        folder / "small.sqlite",
+        "CREATE TABLE planets (planet_name TEXT, moons INT);"
+        "INSERT INTO planets VALUES ('Mars', 2), ('Earth', 1)",
+    )
+    both = Served(folder, "--db", str(small), "--search", "0")
+    try:
+        page = open_page("phone, light", at=both, expected="status of 404|ERR_CONNECTION_REFUSED")
+        chooser = page.get_by_role("combobox", name="Database")
+        page.locator(".example").first.wait_for()
+        accessible(page)
+        ask(page, "How many shops are there?")
+        expect(page.locator(".big")).to_contain_text("7")
+        books = page.url
+        assert "#database=books&answer=" in books
+        page.get_by_role("tab", name="SQL", exact=True).click()
+        page.fill("#own-sql", "SELECT 1 FROM books")
+
+        chooser.select_option("small")
+        expect(page.locator(".answer")).to_have_count(0)
+        expect(page.locator("#afresh")).to_be_hidden()
+        expect(page.locator("#own-sql")).to_have_value("")
+        expect(page.locator("#schema .name").first).to_have_text("planets")
+        page.locator("#own-sql").press_sequentially("SELECT plan")
+        expect(page.get_by_role("option", name="planets")).to_have_count(1)
+        run_sql(page, "SELECT count(*) FROM planets", "#own-sql")
+        expect(page.locator(".big")).to_contain_text("2")
+        assert "#database=small&answer=" in page.url
+        planets = page.url
+        page.get_by_role("button", name="Tables and history").click()
+        page.get_by_role("tab", name="History").click()
+        expect(page.locator(".pasts li")).to_have_count(1)
+        expect(page.get_by_placeholder("History of small")).to_be_visible()
+        page.keyboard.press("Escape")
+
+        page.go_back()
+        page.go_back()
+        expect(chooser).to_have_value("books")
+        expect(page.locator(".big")).to_contain_text("7")
+        expect(page.locator("#own-sql")).to_have_value("SELECT 1 FROM books")
+        other = open_page("desktop, dark", planets[len(both.url) :], at=both, expected="REFUSED")
+        expect(other.get_by_role("combobox", name="Database")).to_have_value("small")
+        expect(other.locator(".big")).to_contain_text("2")
+        other.locator(".example").first.wait_for(state="attached")
+        accessible(other)
+        page.goto(both.url + "#database=gone")
+        page.reload()
+        expect(page.get_by_role("alert")).to_contain_text("choose one of 'books', 'small'")
+        chooser.select_option("books")
+        expect(page.locator("#schema .name").first).to_be_attached()
+        expect(page.get_by_role("alert")).to_have_count(0)
+    finally:
+        both.close()
+    expect(open_page().get_by_role("combobox", name="Database")).to_be_hidden()

@@ -105,7 +105,7 @@ class Held:
         self._done = threading.Semaphore(0)
         self.release = self._done.release
 
-    def _execute(self, sql: str, limits: Any) -> tuple[str, QueryResult]:
+    def _execute(self, sql: str, *_: Any) -> tuple[str, QueryResult]:
         self.begun.append(sql)
         self._done.acquire()
         return sql, QueryResult(rows=((1,),))
@@ -113,7 +113,7 @@ class Held:
     def ask(self, client: str, *names: str) -> list[asyncio.Task[Any]]:
         async def ask(name: str) -> Any:
             CLIENT.set(client)
-            return await self.backend.sql(name)
+            return await self.backend.first.sql(name)
 
         return [asyncio.create_task(ask(name)) for name in names]
 
@@ -161,11 +161,11 @@ def test_a_refused_statement_or_question_is_told_and_counted() -> None:
         await asyncio.gather(*tasks)
         held.release()
         await held.ask("b", "b0")[0]  # under the places that came free
-        held.backend.ask("How many?", id="x")
+        held.backend.first.ask("How many?", id="x")
         with pytest.raises(Refused, match="under way"):
-            held.backend.ask("SELECT 1", id="x")
+            held.backend.first.ask("SELECT 1", id="x")
         with pytest.raises(Refused, match="too many questions"):
-            held.backend.ask("How many?")
+            held.backend.first.ask("How many?")
         text = held.backend.metrics.text().decode()
         assert 'txt2sql_refused_total{kind="statement"} 1.0' in text
         assert 'txt2sql_refused_total{kind="question"} 1.0' in text

@@ -24,8 +24,9 @@ from txt2sql.errors import ModelError
 from txt2sql.execution.database import open_database
 from txt2sql.execution.pool import Limits
 from txt2sql.models.scripted import ScriptedGenerator
-from txt2sql.serving.backend import _SAMPLE_EXAMPLES, Backend
+from txt2sql.serving.backend import Backend
 from txt2sql.serving.queue import CLIENT, Refused
+from txt2sql.serving.served import _SAMPLE_EXAMPLES
 from txt2sql.serving.worker import ModelSettings
 from txt2sql.training.pairs import read_given
 
@@ -157,7 +158,7 @@ def test_who_asks_is_known(served: Served, monkeypatch: pytest.MonkeyPatch) -> N
     async def sql(sql: str, id: str | None) -> None:
         raise Refused(f"nothing for {CLIENT.get()}", 503)
 
-    monkeypatch.setattr(served.backend, "sql", sql)
+    monkeypatch.setattr(served.backend.first, "sql", sql)
     assert served.sql("SELECT 1").json() == {"error": "nothing for 127.0.0.1"}
 
 
@@ -203,8 +204,8 @@ def test_a_statement_really_stops(served: Served) -> None:
 
 def test_no_row_reaches_the_disk(served: Served) -> None:
     served.sql("SELECT 'very' || ' secret ' || 'cell' FROM shops")
-    assert served.backend.history.path is not None
-    with closing(sqlite3.connect(served.backend.history.path)) as connection:
+    assert served.backend.first.history.path is not None
+    with closing(sqlite3.connect(served.backend.first.history.path)) as connection:
         payloads = connection.execute("SELECT payload FROM answer").fetchall()
         everything = "".join(connection.iterdump())
     everything += "".join(zlib.decompress(payload).decode() for (payload,) in payloads)
@@ -287,4 +288,4 @@ def test_health_metrics_and_the_description(served: Served) -> None:
     assert "txt2sql_model_up 1.0" in text
     docs = served.client.get("/docs").text
     assert "POST /api/ask" in docs
-    assert "body: {question, search?, id?, previous?}" in docs
+    assert "body: {question, search?, id?, previous?, database?}" in docs

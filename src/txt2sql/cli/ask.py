@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from txt2sql.cli.options import NoConstrainedOption, Target, grouped, option
+from txt2sql.cli.options import DatabaseOption, NoConstrainedOption, Target, grouped, option
 from txt2sql.errors import PromptError
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ SHOWN_ROWS = 20
 
 @grouped
 def ask(
+    *,
+    db: DatabaseOption = None,
     target: Target,
     questions: Annotated[
         list[str] | None,
@@ -71,7 +73,7 @@ def ask(
             )
         lines = chain((first,), lines)
     with display.working("loading the model"):
-        service = _service(target, max_rows, not no_constrained, search)
+        service = _service(db, target, max_rows, not no_constrained, search)
     if service.notice:
         print(f"txt2sql: {service.notice}", file=sys.stderr)
     if not questions:
@@ -83,7 +85,11 @@ def ask(
 
 
 def _service(
-    target: Target, max_rows: int | None, constrained: bool, simulations: int | None
+    db: str | None,
+    target: Target,
+    max_rows: int | None,
+    constrained: bool,
+    simulations: int | None,
 ) -> Service:
     from txt2sql import sample
     from txt2sql.execution.execute import Limits
@@ -96,7 +102,7 @@ def _service(
 
         options = SearchOptions(mcts=Settings(num_simulations=simulations), early=True)
     return Service(
-        target.db or sample.path(),
+        db or sample.path(),
         target.model,
         limits=Limits(timeout_s=target.timeout, max_rows=max(max_rows or 0, Limits().max_rows)),
         constrained=constrained,

@@ -98,6 +98,15 @@ DatabaseOption = Annotated[
         "[default: the sample]",
     ),
 ]
+DatabasesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--db",
+        metavar="PATH|URL",
+        help="SQLite or DuckDB file, or postgresql://, mysql://, mariadb://, duckdb://; may be "
+        "repeated  [default: the sample]",
+    ),
+]
 ModelOption = Annotated[
     str | None,
     typer.Option(
@@ -150,9 +159,8 @@ SetOption = Annotated[
 
 @dataclass(frozen=True)
 class Target:
-    """Which database is asked, and which model answers."""
+    """Which model answers, and what it is told of the database."""
 
-    db: DatabaseOption = None
     model: ModelOption = None
     timeout: float = option("Seconds a query may run.", default=5.0, metavar="S", min=0.01)
     describe: DescribeOption = None

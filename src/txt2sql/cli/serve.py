@@ -1,4 +1,4 @@
-"""`txt2sql serve` and `txt2sql mcp`: one database for people (a page, a JSON API) and for agents (MCP)."""
+"""`txt2sql serve` and `txt2sql mcp`: databases for people (a page, a JSON API) and for agents (MCP)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from txt2sql.cli.options import Listening, Target, grouped, option
+from txt2sql.cli.options import DatabasesOption, Listening, Target, grouped, option
+from txt2sql.errors import ConfigError
 
 if TYPE_CHECKING:
     from txt2sql.execution.pool import Limits
@@ -15,14 +16,18 @@ if TYPE_CHECKING:
 
 
 def _settings(
-    target: Target, listening: Listening, port: int, limits: Limits
+    db: list[str] | None, target: Target, listening: Listening, port: int, limits: Limits
 ) -> tuple[ModelSettings, Access]:
     """What a server answers with, and who may reach it."""
     from txt2sql import sample
     from txt2sql.serving.server import Access
     from txt2sql.serving.worker import ModelSettings
 
-    database = target.db or str(sample.path())
+    database, *others = dict.fromkeys(db or [str(sample.path())])
+    if others and target.describe:
+        raise ConfigError(
+            "--describe is of one database; with several, put <database>.describe.yaml beside each file"
+        )
     hosts = tuple(listening.allow_host or ())
     return (
         ModelSettings(
@@ -31,6 +36,7 @@ def _settings(
             limits=limits,
             search=listening.search,
             describe=target.describe,
+            others=tuple(others),
         ),
         Access(listening.host, port, listening.token, listening.insecure, hosts),
     )
@@ -55,16 +61,19 @@ class LoadOptions:
 
 
 @grouped
-def serve(target: Target, listening: Listening, options: LoadOptions) -> None:
-    """Ask a database on a web page, and by a JSON API.
+def serve(
+    *, db: DatabasesOption = None, target: Target, listening: Listening, options: LoadOptions
+) -> None:
+    """Ask databases on a web page, and by a JSON API.
 
-    The database is only read. Questions of several people are answered together; Ctrl-C ends it once
+    They are only read. Questions of several people are answered together; Ctrl-C ends it once
     what was asked is answered. The page is at /, the API is described at /docs.
 
     \b
     Examples:
       txt2sql serve
       txt2sql serve --db shop.sqlite --port 8080
+      txt2sql serve --db shop.sqlite --db library.sqlite
       txt2sql serve --db postgresql://reader@localhost/shop --search 300
       TXT2SQL_TOKEN=s3cret txt2sql serve --db shop.sqlite --host 0.0.0.0
     """
@@ -79,7 +88,7 @@ def serve(target: Target, listening: Listening, options: LoadOptions) -> None:
     from txt2sql.serving.web import create_app
 
     limits = Limits(timeout_s=target.timeout, max_rows=options.max_rows)
-    settings, access = _settings(target, listening, options.port, limits)
+    settings, access = _settings(db, target, listening, options.port, limits)
     load = Load(queue=options.queue, batch=options.batch, deadline_s=options.deadline)
     backend = Backend(settings, load, history=not options.no_history)
     with ExitStack() as loading:
@@ -89,7 +98,12 @@ def serve(target: Target, listening: Listening, options: LoadOptions) -> None:
             loading.close()
             if backend.notice:
                 print(f"txt2sql: {backend.notice}", file=sys.stderr)
-            print(f"{backend.schema.db_id} is served at {url}", file=sys.stderr, flush=True)
+            names = " and ".join(backend.databases)
+            print(
+                f"{names} {'are' if settings.others else 'is'} served at {url}",
+                file=sys.stderr,
+                flush=True,
+            )
 
         app = create_app(backend, token=access.token, hosts=access.hosts)
         asyncio.run(Server(backend, access, app).run_on(ready))
@@ -97,6 +111,8 @@ def serve(target: Target, listening: Listening, options: LoadOptions) -> None:
 
 @grouped
 def mcp(
+    *,
+    db: DatabasesOption = None,
     target: Target,
     listening: Listening,
     http: bool = option(
@@ -104,7 +120,7 @@ def mcp(
     ),
     port: int = option("With --http: the port.", default=8001, min=0, max=65535),
 ) -> None:
-    """Give agents a database: tools to ask it, look at it and run SQL (MCP).
+    """Give agents databases to ask, to search and to run SQL on (MCP).
 
     Nothing can be changed: run_sql takes one statement that reads. Nothing is kept of what is asked.
     Address, token and host names are for --http.
@@ -122,7 +138,7 @@ def mcp(
     from txt2sql.serving.mcp import create_app, create_server
     from txt2sql.serving.server import Server
 
-    settings, access = _settings(target, listening, port, Limits(timeout_s=target.timeout))
+    settings, access = _settings(db, target, listening, port, Limits(timeout_s=target.timeout))
 
     async def run() -> None:
         backend = Backend(settings, history=False)

@@ -96,6 +96,17 @@ _MAX_FOUND = 10_000
 _MAX_NEAR = 2_000
 """Words with the start of a misspelt one that are compared with it."""
 _MAX_WORDS = 500_000
+MAX_SEARCHED = 500
+_SEARCH = """
+SELECT tbl, col, n, value FROM (
+    SELECT *, count(*) OVER (PARTITION BY tbl, col) AS n, min(away) OVER (PARTITION BY tbl, col) AS best,
+    row_number() OVER (PARTITION BY tbl, col ORDER BY away, value) AS place FROM (
+        SELECT tbl, col, value, CASE WHEN key = ? THEN 0 ELSE length(value) END AS away FROM cells
+        WHERE key LIKE ? ESCAPE '\\' OR value LIKE ? ESCAPE '\\'
+    )
+) WHERE place <= 10 ORDER BY best, tbl, col, place LIMIT ?
+"""
+"""Ten cells of each column at most: those that are the text itself, then the shortest."""
 
 # ------------------------------------------------------------------------------- what is mentioned
 
@@ -183,6 +194,24 @@ class ValueIndex:
                 part,
             )
         return rows
+
+    def search(self, text: str) -> list[tuple[str, str, int, list[str]]]:
+        """Columns with a cell that has the text in it, or that is like a pattern in which * stands for
+        anything: (table, column, how many such cells, some of them), the best first.
+
+        Case and accents do not matter.
+        """
+        bare = "" if "*" in text else "%"
+        likes = []
+        for parts in ([key(part) for part in text.split("*")], text.split("*")):
+            escaped = (re.sub(r"([\\%_])", r"\\\1", part) for part in parts)
+            likes.append(bare + "%".join(escaped) + bare)
+        if not key(text):
+            likes[0] = likes[1]
+        columns: dict[tuple[str, str, int], list[str]] = {}
+        for *column, value in self._read(_SEARCH, [key(text), *likes, MAX_SEARCHED]):
+            columns.setdefault(tuple(column), []).append(value)
+        return [(*column, values) for column, values in columns.items()]
 
     def near(self, word: str) -> list[str]:
         """Words of cells that are few edits away from a folded word, the nearest first.

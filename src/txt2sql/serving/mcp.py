@@ -22,9 +22,11 @@ from pydantic import BaseModel, Field
 from starlette.types import ASGIApp
 
 from txt2sql import __version__
+from txt2sql.errors import DatabaseError
 from txt2sql.serving.backend import Backend
 from txt2sql.serving.gate import Gate
 from txt2sql.serving.queue import Refused
+from txt2sql.serving.served import ServedDatabase
 from txt2sql.serving.service import Reading, cell, explanation, facts
 
 MOST_ROWS = 1000
@@ -42,6 +44,9 @@ _Question = Annotated[str, Field(min_length=1, max_length=10_000, pattern=r"\S")
 _Sql = Annotated[str, Field(min_length=1, max_length=100_000)]
 _Search = Annotated[
     int, Field(ge=0, description="Simulations of a tree search, such as 50: slower, better.")
+]
+_Database = Annotated[
+    str, Field(description="The name of a database, see list_databases; the first one without.")
 ]
 _Rows = Annotated[int, Field(ge=1, le=MOST_ROWS, description="Rows to return at most.")]
 
@@ -66,25 +71,41 @@ class Answer(Rows):
     dropped: list[str]
 
 
-class Cell(BaseModel):
-    """A value in a column; `condition` where more than equality is meant: a date, a flag, NULL."""
+class Column(BaseModel):
+    """A column with cells that match: how many different ones, and some of them."""
 
     table: str
     column: str
-    value: str
-    condition: str
+    count: int
+    values: list[str]
 
 
-class Cells(BaseModel):
-    """The cells that a text mentions, the surest first."""
+class Columns(BaseModel):
+    """The columns that hold a text, those with exactly this text first."""
 
-    cells: list[Cell]
+    database: str
+    columns: list[Column]
 
 
-class Meaning(BaseModel):
-    """What a statement computes; "" where no sentence says it."""
+class Explanation(BaseModel):
+    """What a statement computes, null where one sentence cannot say it."""
 
-    explanation: str
+    sql: str
+    explanation: str | None
+
+
+class Database(BaseModel):
+    """A database in a few words; `tables` counts."""
+
+    name: str
+    dialect: str
+    tables: int
+
+
+class Databases(BaseModel):
+    """The databases that are served, the one that is meant without a name first."""
+
+    databases: list[Database]
 
 
 class Description(BaseModel):
@@ -99,12 +120,14 @@ class Description(BaseModel):
 
 def create_server(backend: Backend) -> MCPServer:
     """The server of a back end that was started."""
-    name, dialect = backend.schema.db_id, backend.schema.dialect
+    names = ", ".join(f"{each['name']} ({each['dialect']})" for each in backend.overview())
+    one = f"The database {backend.first.name}, in {backend.first.schema.dialect}'s SQL."
+    some = f"The databases {names}: every tool takes the name of one."
     server = MCPServer(
         "txt2sql",
         version=__version__,
         instructions=(
-            f"The database {name}, in {dialect}'s SQL. Nothing can be changed. `ask` has a small "
+            f"{some if backend.settings.others else one} Nothing can be changed. `ask` has a small "
             "language model write the SQL, so read what it wrote; `describe_schema` before `run_sql`."
         ),
     )
@@ -114,11 +137,13 @@ def create_server(backend: Backend) -> MCPServer:
         context: Context[Any, Any],
         search: _Search = 0,
         max_rows: _Rows = _ROWS,
+        database: _Database = "",
     ) -> Answer:
         """Answer a question about the database: SQL, what it does in words, and its rows."""
         with _refusals():
-            ticket = backend.ask(question, search)
-        async for event in backend.events(ticket):
+            served = backend.of(database)
+            ticket = served.ask(question, search)
+        async for event in served.events(ticket):
             if event.kind == "progress":
                 done, of, sql = event.value
                 await context.report_progress(done, of, sql)
@@ -128,10 +153,10 @@ def create_server(backend: Backend) -> MCPServer:
                 raise ToolError(event.value)
         raise ToolError("it was stopped")
 
-    async def run_sql(sql: _Sql, max_rows: _Rows = _ROWS) -> Rows:
+    async def run_sql(sql: _Sql, max_rows: _Rows = _ROWS, database: _Database = "") -> Rows:
         """Run one SELECT, WITH or VALUES statement; anything that does more than read is refused."""
         with _refusals():
-            return Rows(**_rows(await backend.sql(sql), max_rows))
+            return Rows(**_rows(await backend.of(database).sql(sql), max_rows))
 
     async def describe_schema(
         table: Annotated[str, Field(description="One table; all of them without.")] = "",
@@ -142,24 +167,46 @@ def create_server(backend: Backend) -> MCPServer:
             Literal["tables", "columns", "values"],
             Field(description="Names of tables; their columns too; or values of these as well."),
         ] = "values",
+        database: _Database = "",
     ) -> Description:
         """The tables with columns, types, keys, comments and some values of each column."""
-        return Description(**_schema(backend, table, pattern, detail))
+        with _refusals():
+            return Description(**_schema(backend.of(database), table, pattern, detail))
 
-    async def search_values(text: _Question) -> Cells:
-        """The values that a text mentions, misspelt or in another form: which columns hold them, and the
-        conditions that dates, flags and codes in it imply.
-        """
-        matches = await asyncio.to_thread(backend.matches, text)
-        named = (facts(each, "table column condition") for each in matches)
-        values = (_short(each.value) for each in matches)
-        return Cells(cells=[Cell(**n, value=v) for n, v in zip(named, values, strict=True)])
+    async def search_values(
+        text: Annotated[
+            str,
+            Field(
+                min_length=1,
+                max_length=200,
+                pattern=r"[^\s*]",
+                description="What a cell has in it, such as lisbon; with *, what a whole cell is like.",
+            ),
+        ],
+        database: _Database = "",
+    ) -> Columns:
+        """Find which columns hold a value, and how it is spelt there: among short texts, without regard to
+        case and accents. Ten cells of a column at most; `count` says how many there are."""
+        with _refusals():
+            served = backend.of(database)
+            columns = await asyncio.to_thread(served.values, text)
+        return Columns(
+            database=served.name,
+            columns=[Column(table=t, column=c, count=n, values=v) for t, c, n, v in columns],
+        )
 
-    async def explain(sql: _Sql) -> Meaning:
-        """One sentence on what a statement computes; it is not run."""
-        return Meaning(explanation=explanation(sql, backend.schema) or "")
+    async def explain(sql: _Sql, database: _Database = "") -> Explanation:
+        """Say in one sentence what a statement computes, without running it."""
+        with _refusals():
+            schema = backend.of(database).schema
+        sentence = await asyncio.to_thread(explanation, sql, schema)
+        return Explanation(sql=sql, explanation=sentence)
 
-    for tool in (ask, run_sql, describe_schema, search_values, explain):
+    async def list_databases() -> Databases:
+        """The names of the databases, with their SQL's dialect and their number of tables."""
+        return Databases(databases=[Database(**each) for each in backend.overview()])
+
+    for tool in (ask, run_sql, describe_schema, search_values, explain, list_databases):
         server.add_tool(tool, annotations=_READS)
     return server
 
@@ -169,7 +216,7 @@ def _refusals() -> Iterator[None]:
     """What the back end refuses is a sentence for the agent."""
     try:
         yield
-    except Refused as problem:
+    except (Refused, DatabaseError) as problem:
         raise ToolError(str(problem)) from None
 
 
@@ -199,9 +246,9 @@ def _short(value: Any) -> Any:
     return value
 
 
-def _schema(backend: Backend, name: str, pattern: str, detail: str) -> dict[str, Any]:
+def _schema(served: ServedDatabase, name: str, pattern: str, detail: str) -> dict[str, Any]:
     """A description of at most MOST_CHARACTERS: with less detail where it would be longer."""
-    schema, text = backend.schema, pattern.lower()
+    schema, text = served.schema, pattern.lower()
     table = schema.table(name)
     if name and table is None:
         names = ", ".join(table.name for table in schema.tables[:50])
@@ -220,7 +267,7 @@ def _schema(backend: Backend, name: str, pattern: str, detail: str) -> dict[str,
         ]
         if columns or not text:
             tables.append({**facts(each, "name comment"), "columns": fields})
-    described: dict[str, Any] = {"database": schema.db_id, "dialect": schema.dialect}
+    described: dict[str, Any] = {"database": served.name, "dialect": schema.dialect}
     described["tables"] = tables
     described["foreign_keys"] = [
         f"{key.table}.{key.column} = {key.referenced_table}.{key.referenced_column}"

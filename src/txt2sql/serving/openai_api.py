@@ -22,13 +22,14 @@ from pydantic import BaseModel, Field
 
 from txt2sql.serving.backend import Backend
 from txt2sql.serving.queue import Refused, Ticket
+from txt2sql.serving.served import ServedDatabase
 from txt2sql.serving.service import cell
 from txt2sql.types import Turn
 
 MODEL = "txt2sql"
 _ROWS, _CELL_CHARACTERS = 20, 200
-_OUR_SQL = re.compile(r"\s*(`{3,})sql\n(.+?)\n\1\s+\|", re.S)
-"""The beginning of an answer, see `as_markdown`."""
+_OUR_SQL = re.compile(r"\s*(`{3,})sql(?: (\S+))?\n(.+?)\n\1\s+\|", re.S)
+"""The beginning of an answer, see `as_markdown`: the mark of its database, and its SQL."""
 
 
 class Part(BaseModel):
@@ -65,64 +66,77 @@ def add_routes(app: FastAPI, backend: Backend) -> None:
 
     @app.get("/v1/models", include_in_schema=False)
     def models() -> dict[str, Any]:
-        card = {"id": MODEL, "object": "model", "created": 0, "owned_by": MODEL}
-        return {"object": "list", "data": [card]}
+        names = [f"{MODEL}/{name}" for name in backend.databases if backend.settings.others]
+        card = {"object": "model", "created": 0, "owned_by": MODEL}
+        return {"object": "list", "data": [{"id": each, **card} for each in (MODEL, *names)]}
 
     @app.post("/v1/chat/completions", include_in_schema=False)
     async def complete(body: ChatRequest) -> Response:
         question = next((m.text for m in reversed(body.messages) if m.role == "user"), "").strip()
+        kind, _, name = body.model.partition("/")
+        one = kind == MODEL and name and backend.settings.others
+        model = body.model if one else MODEL
         try:
+            served = backend.of(name if one else "")
             if not question:
                 raise Refused("the last message of the user is empty; ask a question", 400)
             if len(question) > 10_000:
                 sentence = "the question has more than 10,000 characters; ask a shorter one"
                 raise Refused(sentence, 400)
-            ticket = backend.ask(question, previous=_previous(body.messages))
+            ticket = served.ask(question, previous=_previous(body.messages, _mark(served.label)))
             if body.stream:
-                return StreamingResponse(_stream(backend, ticket), media_type="text/event-stream")
-            text = await asyncio.to_thread(as_markdown, await backend.answer(ticket))
+                events = _stream(served, ticket, model)
+                return StreamingResponse(events, media_type="text/event-stream")
+            text = await asyncio.to_thread(as_markdown, await served.answer(ticket))
         except Refused as problem:
             kind = "invalid_request_error" if problem.status < 500 else "server_error"
             error = {"message": str(problem), "type": kind, "param": None, "code": None}
             return JSONResponse({"error": error}, problem.status, problem.headers)
         choice = {"message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
         usage = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
-        return JSONResponse({**_completion(ticket, "chat.completion", **choice), "usage": usage})
+        completion = _completion(ticket, model, "chat.completion", **choice)
+        return JSONResponse({**completion, "usage": usage})
 
 
-def _completion(ticket: Ticket, kind: str, **choice: Any) -> dict[str, Any]:
+def _completion(ticket: Ticket, model: str, kind: str, **choice: Any) -> dict[str, Any]:
     return {
         "id": f"chatcmpl-{ticket.ask.id}",
         "object": kind,
         "created": int(time.time()),
-        "model": MODEL,
+        "model": model,
         "choices": [{"index": 0, **choice, "logprobs": None}],
     }
 
 
-def _previous(messages: Sequence[ChatMessage]) -> Turn | None:
-    """The last turn before the question that was answered with SQL of ours, and rows."""
+def _mark(answer: Mapping[str, Any]) -> str | None:
+    """The database of an answer as one word, None where one is served."""
+    name = answer.get("database")
+    return name and re.sub(r"[\s`]", "_", name)
+
+
+def _previous(messages: Sequence[ChatMessage], mark: str | None) -> Turn | None:
+    """The last turn before the question that this database answered with SQL of ours, and rows."""
     question, turn = "", None
     last = max(i for i, message in enumerate(messages) if message.role == "user")
     for message in messages[:last]:
         if message.role == "user":
             question = message.text
         elif message.role == "assistant" and (match := _OUR_SQL.match(message.text)):
-            turn = Turn(question, match[2])
+            turn = Turn(question, match[3]) if match[2] == mark else None
     return turn
 
 
-async def _stream(backend: Backend, ticket: Ticket) -> AsyncIterator[bytes]:
+async def _stream(served: ServedDatabase, ticket: Ticket, model: str) -> AsyncIterator[bytes]:
     """The role first, so that a client sees that it is heard; then the whole answer as one piece."""
 
     def chunk(reason: str | None = None, **delta: str) -> bytes:
         kind = "chat.completion.chunk"
-        data = _completion(ticket, kind, delta=delta, finish_reason=reason)
+        data = _completion(ticket, model, kind, delta=delta, finish_reason=reason)
         return b"data: " + json.dumps(data).encode() + b"\n\n"
 
     yield chunk(role="assistant", content="")
     try:
-        text = await asyncio.to_thread(as_markdown, await backend.answer(ticket))
+        text = await asyncio.to_thread(as_markdown, await served.answer(ticket))
     except Refused as problem:
         text = str(problem)
     yield chunk(content=text)
@@ -138,7 +152,8 @@ def as_markdown(answer: Mapping[str, Any]) -> str:
         parts.append(f"I am not sure of this: about {answer['confidence']:.0%}.")
     if answer["sql"]:
         fence = "`" * 3 if "```" not in answer["sql"] else "`" * 5
-        parts.append(f"{fence}sql\n{answer['sql']}\n{fence}")
+        language = " ".join(filter(None, ("sql", _mark(answer))))
+        parts.append(f"{fence}{language}\n{answer['sql']}\n{fence}")
     if answer["error"] is not None:
         return "\n\n".join([*parts, str(answer["error"])])
     table = [answer["columns"], ["---"] * len(answer["columns"]), *rows[:_ROWS]]

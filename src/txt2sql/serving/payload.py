@@ -22,6 +22,8 @@ from txt2sql.serving.service import Answer, Reading, cell, explanation, facts
 from txt2sql.types import QueryResult, Schema
 
 _ROWS_AT_A_TIME = 500
+_Database = Annotated[str, Field(max_length=1000)]
+"""The name of the database that is meant, "" for the first."""
 
 
 class _Body(BaseModel):
@@ -36,6 +38,7 @@ class Question(_Body):
     search: Annotated[int, Field(ge=0)] = 0
     id: UUID | None = None
     previous: UUID | None = None
+    database: _Database = ""
 
 
 class Statement(_Body):
@@ -43,6 +46,7 @@ class Statement(_Body):
 
     sql: Annotated[str, Field(min_length=1, max_length=MAX_SQL_CHARS)]
     id: UUID | None = None
+    database: _Database = ""
 
 
 class Feedback(_Body):
@@ -51,12 +55,14 @@ class Feedback(_Body):
     id: UUID
     good: bool
     sql: Annotated[str | None, Field(max_length=MAX_SQL_CHARS)] = None
+    database: _Database = ""
 
 
 class Name(_Body):
     """What an answer is called in the history; "" for its question again."""
 
     name: Annotated[str, Field(max_length=200)]
+    database: _Database = ""
 
 
 class Match(BaseModel):
@@ -83,6 +89,7 @@ class Answered(BaseModel):
     `confidence` comes to: an answer that is unsure has a `doubt`, and where it is not known, `unknown` says so in a
     sentence and the rows are a guess. `readings` are what else the question may mean.
 
+    `database` is its name where several are served.
     `labels` say in words what the columns are, `amounts` are the places of those that hold quantities.
     """
 
@@ -111,6 +118,7 @@ class Answered(BaseModel):
     dropped: list[str]
     next: list[str]
     tree: dict[str, Any] | None
+    database: str | None = None
 
 
 class Judged(BaseModel):
@@ -131,6 +139,7 @@ class Past(BaseModel):
     rows: int
     error: str | None
     feedback: Judged | None
+    database: str | None = None
 
 
 class Failed(BaseModel):

@@ -126,6 +126,12 @@ class FairQueue(Generic[T]):
     def take(self) -> T:
         return self._items.pop(0)[1]
 
+    def take_more(self, most: int, fits: Callable[[T], bool]) -> list[T]:
+        """The next that fit."""
+        taken = [item for _, item in self._items if fits(item)][:most]
+        self._items = [pair for pair in self._items if pair[1] not in taken]
+        return taken
+
     def remove(self, item: T) -> None:
         """Take one out, if it is there; the turns of the rest are fair again."""
         rest = [each for each in self._items if each[1] != item]

@@ -19,12 +19,13 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from txt2sql.errors import ModelError
 from txt2sql.serving.metrics import Metrics
 from txt2sql.serving.queue import CLOSING, IN_USE, FairQueue, Load, Refused, Ticket
-from txt2sql.serving.worker import BATCHES, SEARCHES, Ask, ModelSettings
+from txt2sql.serving.worker import BATCHES, SEARCHES, Ask, Loaded, ModelSettings
 
 _ATTEMPTS = 2
 _LEAST_SEARCH_S = 0.1
@@ -41,7 +42,7 @@ class Scheduler:
 
     def __init__(self, settings: ModelSettings, load: Load, metrics: Metrics) -> None:
         self.settings, self.load, self.metrics = settings, load, metrics
-        self.model, self.notice, self.searchable = "", "", False
+        self.loaded = [Loaded()] * len(settings.databases)
         self.broken: str | None = None
         self.ready = self.closing = False
         self.restarts = 0
@@ -113,11 +114,10 @@ class Scheduler:
         questions, searches = self._queues.values()
         while self._free and self._may_go("greedy", BATCHES * self.load.batch):
             self._free, self._computing_since = False, time.monotonic()
-            batch = [questions.take()]
-            while questions and len(batch) < self.load.batch:
-                if batch[0].attempts or questions.head.attempts:
-                    break
-                batch.append(questions.take())
+            first = questions.take()
+            batch = [first]
+            if not first.attempts:
+                batch += questions.take_more(self.load.batch - 1, partial(_together, first))
             self.metrics.batch.observe(len(batch))
             self._start(batch)
         while self._may_go("search", SEARCHES):
@@ -190,7 +190,7 @@ class Scheduler:
             await self._run()
             tries += 1
             answered, self.ready = self.ready, False
-            if not self.model and tries == _STARTS and self.broken is None:
+            if not self.loaded[0].model and tries == _STARTS and self.broken is None:
                 self.broken = "the model's process does not start; its errors are on the console"
             self._changed.set()
             if self.broken is not None:
@@ -237,11 +237,11 @@ class Scheduler:
 
     def _hear(self, kind: str, *rest: Any) -> None:
         if kind == "ready":
-            self.model, self.notice, self.searchable = rest
+            [self.loaded] = rest
             self.ready = True
             self._changed.set()
         elif kind == "broken":
-            self.broken = None if self.model else rest[0]
+            self.broken = None if self.loaded[0].model else rest[0]
         elif kind == "free":
             self._free = True
             self._seconds["greedy"] = time.monotonic() - self._computing_since
@@ -254,3 +254,8 @@ class Scheduler:
                     self._seconds["search"] = time.monotonic() - ticket.started
                 self._end(ticket, kind, *rest[1:])
         self._dispatch()
+
+
+def _together(first: Ticket, other: Ticket) -> bool:
+    """Whether a question may be computed in the batch of another."""
+    return not other.attempts and other.ask.database == first.ask.database

@@ -26,6 +26,7 @@ from txt2sql.execution.values import ValueIndex, open_value_index
 from txt2sql.models import adapters, confidence
 from txt2sql.models.adapters import DatabaseAdapter
 from txt2sql.models.catalog import has_preference, resolve, sources
+from txt2sql.models.confidence import Weights
 from txt2sql.models.predictor import DirectPredictor, PredictorOptions
 from txt2sql.serving.requests import declined, is_sql, refers_back
 from txt2sql.types import (
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from txt2sql.search.predictor import SearchOptions, SearchPredictor
 
 BUNDLED = "bundled"
+LoadModel = Callable[[str | Path], tuple[Generator, Weights | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,8 @@ class Answer:
 class Service:
     """One open database and one loaded model, by default the one adapted to this database or the bundled
     one. `describe` is a file of what tables and columns mean. `notice` says where an adapter cannot be used,
-    or a description is of what is not there. With `search`, every answer is searched for."""
+    or a description is of what is not there. With `search`, every answer is searched for. Services with one
+    `load_model` that caches share the models in memory."""
 
     def __init__(
         self,
@@ -122,6 +125,7 @@ class Service:
         constrained: bool = True,
         search: SearchOptions | None = None,
         describe: Path | None = None,
+        load_model: LoadModel | None = None,
     ) -> None:
         if isinstance(database, (str, Path)):
             database = open_database(database)
@@ -137,6 +141,7 @@ class Service:
                 lambda _: self.database,
                 limits=limits,
                 constrained=constrained,
+                load_model=load_model,
             )
 
         self.adapted: DatabaseAdapter | None = None
@@ -247,6 +252,20 @@ def schema_with_tables(
     return described_schema(schema, database, describe)
 
 
+def open_model(model: str | Path) -> tuple[Generator, Weights | None]:
+    """A model, and the weights of its confidence where it has some. Raises ModelError."""
+    # A wrong name is an error before the seconds that importing torch takes.
+    card = resolve(model)
+    from txt2sql.models import decoder
+
+    weights = confidence.find(each.folder for each in sources(card))
+    if card.folder is not None and decoder.answers_without_torch(card):
+        return decoder.load(card.folder), weights
+    from txt2sql.models import torch_engine
+
+    return torch_engine.load(model), weights
+
+
 def build_predictor(
     model: str | Path | Generator,
     schema: Callable[[str], Schema],
@@ -255,21 +274,12 @@ def build_predictor(
     limits: Limits = DEFAULT_LIMITS,
     constrained: bool = True,
     batch_size: int | None = None,
+    load_model: LoadModel | None = None,
 ) -> DirectPredictor:
     """The predictor of a model over databases that are found by db_id. `limits` hold for what it tries."""
     weights = None
     if isinstance(model, (str, Path)):
-        # A wrong name is an error before the seconds that importing torch takes.
-        card = resolve(model)
-        from txt2sql.models import decoder
-
-        weights = confidence.find(each.folder for each in sources(card))
-        if card.folder is not None and decoder.answers_without_torch(card):
-            model = decoder.load(card.folder)
-        else:
-            from txt2sql.models import torch_engine
-
-            model = torch_engine.load(model)
+        model, weights = (load_model or open_model)(model)
 
     @lru_cache(maxsize=64)
     def index(db_id: str) -> ValueIndex:

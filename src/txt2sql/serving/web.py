@@ -43,6 +43,7 @@ from txt2sql.serving.payload import (
     encoded,
 )
 from txt2sql.serving.queue import Refused, Ticket
+from txt2sql.serving.served import ServedDatabase
 
 PAGE = Path(__file__).parent / "page"
 _ASSETS = {f"/{path.name}": path for path in sorted(PAGE.iterdir())} | {
@@ -54,7 +55,7 @@ _SENTENCES = {404: "there is nothing at this address", 405: "this address takes 
 _WHY = {
     400: "the request cannot be understood",
     401: "the access token is missing or wrong",
-    404: "nothing of this id",
+    404: "nothing of this id or name",
     409: "it was stopped",
     413: "the request is too large",
     422: "the body does not fit",
@@ -62,6 +63,7 @@ _WHY = {
     501: "a package is missing",
     503: "no answer can be given now",
 }
+_Name = Annotated[str, Query(max_length=1000)]
 _Responses = dict[int | str, dict[str, Any]]
 
 
@@ -69,12 +71,12 @@ def create_app(backend: Backend, *, token: str | None = None, hosts: Iterable[st
     """The application of a back end that was started. `hosts` are further names it goes by."""
     app = FastAPI(
         title="txt2sql",
-        description=f"Ask the database {backend.schema.db_id} in plain language.",
+        description=f"Ask the database {', '.join(backend.databases)} in plain language.",
         version=__version__,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        responses=_failures(400, 401, 413),
+        responses=_failures(400, 401, 404, 413),
         exception_handlers=dict.fromkeys(_FAILURES, _failed),
     )
     _questions(app, backend)
@@ -124,18 +126,26 @@ async def _failed(_: Request, error: Exception) -> Response:
 
 
 def _questions(app: FastAPI, backend: Backend) -> None:
+    @app.get("/api/databases")
+    async def databases() -> list[dict[str, Any]]:
+        """The databases that are served. Everywhere else, `database` is the name of one; the first is
+        meant without."""
+        return backend.overview()
+
     @app.get("/api/database")
-    async def database() -> dict[str, Any]:
-        """The database: its tables, and what may be asked of it. Rows are counted and examples tried
+    async def one_database(database: _Name = "") -> dict[str, Any]:
+        """A database: its tables, and what may be asked of it. Rows are counted and examples tried
         in the background: ask again until `complete`."""
-        backend.look_around()
-        return backend.describe()
+        served = backend.of(database)
+        served.look_around()
+        return served.describe()
 
     @app.post("/api/database/refresh", responses=_failures(503))
-    async def refresh() -> dict[str, Any]:
+    async def refresh(database: _Name = "") -> dict[str, Any]:
         """Read the tables anew, and tell the model of them."""
+        served = backend.of(database)
         try:
-            return {"changed": await backend.refresh(), **backend.describe()}
+            return {"changed": await served.refresh(), **served.describe()}
         except Text2SQLError as problem:
             raise Refused(str(problem), 503) from None
 
@@ -146,11 +156,12 @@ def _questions(app: FastAPI, backend: Backend) -> None:
         """Ask a question. With `Accept: text/event-stream`, events are sent as they happen: queued,
         started, progress, then answer, stopped or error."""
         follows, id = _text(body.previous), _text(body.id)
-        previous = await backend.turn(follows) if follows else None
-        ticket = backend.ask(body.question, body.search, id, previous, follows)
+        served = backend.of(body.database)
+        previous = await served.turn(follows) if follows else None
+        ticket = served.ask(body.question, body.search, id, previous, follows)
         if "text/event-stream" in request.headers.get("accept", ""):
-            return StreamingResponse(_stream(backend, ticket), media_type="text/event-stream")
-        return await asyncio.to_thread(_json, await backend.answer(ticket))
+            return StreamingResponse(_stream(served, ticket), media_type="text/event-stream")
+        return await asyncio.to_thread(_json, await served.answer(ticket))
 
     @app.delete("/api/ask/{id}", status_code=204, responses=_failures(404, 422))
     async def stop(id: UUID) -> None:
@@ -161,7 +172,7 @@ def _questions(app: FastAPI, backend: Backend) -> None:
     @app.post("/api/sql", responses=_failures(422, 429, 503, ok={"model": Answered}))
     async def sql(body: Statement) -> Response:
         """Run one statement that reads, within the same limits as an answer's."""
-        return _json(await backend.sql(body.sql, _text(body.id)))
+        return _json(await backend.of(body.database).sql(body.sql, _text(body.id)))
 
 
 def _text(id: UUID | None) -> str | None:
@@ -172,9 +183,9 @@ def _json(answer: dict[str, Any]) -> Response:
     return Response(encoded(answer), media_type="application/json")
 
 
-async def _stream(backend: Backend, ticket: Ticket) -> AsyncIterator[bytes]:
+async def _stream(served: ServedDatabase, ticket: Ticket) -> AsyncIterator[bytes]:
     """Server-sent events (html.spec.whatwg.org, 9.2), and a comment now and then to keep it open."""
-    async for kind, value in backend.events(ticket):
+    async for kind, value in served.events(ticket):
         if kind == "alive":
             yield b": still here\n\n"
             continue
@@ -191,48 +202,55 @@ async def _stream(backend: Backend, ticket: Ticket) -> AsyncIterator[bytes]:
 
 
 def _history(app: FastAPI, backend: Backend) -> None:
-    @app.get("/api/history")
+    @app.get("/api/history", response_model_exclude_unset=True)
     def history(
+        database: _Name = "",
         limit: Annotated[int, Query(ge=1, le=1000)] = 50,
         search: Annotated[str, Query(max_length=1000)] = "",
     ) -> list[Past]:
         """What was asked and run, newest first; with `search` where name, question or SQL hold it."""
-        return [Past(**each) for each in backend.history.latest(limit, search)]
+        served = backend.of(database)
+        return [Past(**{**each, **served.label}) for each in served.history.latest(limit, search)]
 
     @app.delete("/api/history", status_code=204)
-    def forget() -> None:
+    def forget(database: _Name = "") -> None:
         """Forget all of it, and what was said of the answers."""
-        backend.history.clear()
+        backend.of(database).history.clear()
 
     stored = _failures(404, 422, 429, 503, ok={"model": Answered})
 
     @app.get("/api/answers/{id}", responses=stored)
-    async def stored_answer(id: UUID, rows: Annotated[int, Query(ge=0, le=1)] = 0) -> Response:
+    async def stored_answer(
+        id: UUID, rows: Annotated[int, Query(ge=0, le=1)] = 0, database: _Name = ""
+    ) -> Response:
         """A stored answer; with `rows=1`, with the rows that its statement gives now."""
-        answer = await (backend.again(str(id)) if rows else backend.stored(str(id)))
+        served = backend.of(database)
+        answer = await (served.again(str(id)) if rows else served.stored(str(id)))
         return _json({"rows": (), **_known(answer)})
 
     @app.patch("/api/answers/{id}", status_code=204, responses=_failures(404, 422))
     def rename(id: UUID, body: Name) -> None:
         """Name an answer of the history."""
-        _known(backend.history.rename(str(id), body.name) or None)
+        _known(backend.of(body.database).history.rename(str(id), body.name) or None)
 
     @app.post("/api/feedback", status_code=204, responses=_failures(404, 422, 429, 503))
     async def feedback(body: Feedback) -> None:
         """Say whether an answer is right, or what would be: SQL that runs."""
-        if body.sql and (problem := (await backend.run(body.sql)).error):
+        served = backend.of(body.database)
+        if body.sql and (problem := (await served.run(body.sql)).error):
             raise Refused(f"the SQL is not kept, since it does not run: {problem}", 422)
-        judge = partial(backend.history.judge, str(body.id), body.good, body.sql or None)
+        judge = partial(served.history.judge, str(body.id), body.good, body.sql or None)
         _known(await asyncio.to_thread(judge) or None)
 
     jsonl = _failures(ok=_content("application/jsonl"))
 
-    @app.get("/api/feedback/export", responses=jsonl, response_class=PlainTextResponse)
-    def export() -> Response:
+    @app.get("/api/feedback/export", responses=jsonl)
+    def export(database: _Name = "") -> Response:
         """Questions with the SQL that was accepted or corrected: what `txt2sql adapt` learns from."""
+        served = backend.of(database)
         pairs = (
-            json.dumps({"question": question, "sql": sql, "db_id": backend.schema.db_id})
-            for question, sql in backend.history.pairs()
+            json.dumps({"question": question, "sql": sql, "db_id": served.schema.db_id})
+            for question, sql in served.history.pairs()
         )
         return Response("".join(f"{pair}\n" for pair in pairs), media_type="application/jsonl")
 
@@ -244,12 +262,13 @@ def _known(answer: Any) -> Any:
 
 
 def _files(app: FastAPI, backend: Backend) -> None:
-    async def rows(id: UUID, kind: str) -> tuple[dict[str, Any], str, dict[str, str]]:
+    async def rows(id: UUID, kind: str, name: str) -> tuple[dict[str, Any], str, dict[str, str]]:
         """An answer with all its rows, the last line of its file, and the file's headers."""
-        answer = _known(await backend.again(str(id), whole=True))
+        served = backend.of(name)
+        answer = _known(await served.again(str(id), whole=True))
         if answer["error"] is not None:
             raise Refused(answer["error"], 409)
-        name = re.sub("[^a-zA-Z0-9]", "_", backend.schema.db_id)
+        name = re.sub("[^a-zA-Z0-9]", "_", served.name)
         count = len(answer["rows"])
         part, last = (f"-first-{count}-rows", cut_off(count)) if answer["truncated"] else ("", "")
         name = f"{name}-{str(id)[:8]}{part}.{kind}"
@@ -258,10 +277,10 @@ def _files(app: FastAPI, backend: Backend) -> None:
     csv = _failures(404, 409, 422, 429, 503, ok=_content("text/csv"))
 
     @app.get("/api/answers/{id}/rows.csv", responses=csv)
-    async def rows_csv(id: UUID) -> Response:
+    async def rows_csv(id: UUID, database: _Name = "") -> Response:
         """The rows that the statement of an answer gives now, for spreadsheets. A file that is not
         whole says so in its name and its last line."""
-        answer, last, headers = await rows(id, "csv")
+        answer, last, headers = await rows(id, "csv", database)
         lines = csv_lines(answer["columns"], answer["rows"], last)
         return StreamingResponse(lines, media_type="text/csv", headers=headers)
 
@@ -269,10 +288,10 @@ def _files(app: FastAPI, backend: Backend) -> None:
     binary = _failures(404, 409, 422, 429, 501, 503, ok=_content(type))
 
     @app.get("/api/answers/{id}/rows.parquet", responses=binary)
-    async def rows_parquet(id: UUID) -> Response:
+    async def rows_parquet(id: UUID, database: _Name = "") -> Response:
         """The rows that the statement of an answer gives now, for programs. A file that is not whole
         says so in its name and its metadata."""
-        answer, last, headers = await rows(id, "parquet")
+        answer, last, headers = await rows(id, "parquet", database)
         try:
             file = await asyncio.to_thread(parquet, answer["columns"], answer["rows"], last)
         except ConfigError as problem:

@@ -2,8 +2,8 @@
 
 It is apart from the server so that the model cannot hold up the server's event loop, and so that a crash
 of it (a kernel, a driver, memory) costs this process alone. Messages are pickled tuples. In: a
-ModelSettings, then ("ask", [Ask, ...]), one batch or one search, and ("stop", id). Out: ("ready", model,
-notice, searchable), ("free",) when the next batch can be computed, ("progress", id, simulations, of, sql),
+ModelSettings, then ("ask", [Ask, ...]), one batch of one database or one search, and ("stop", id). Out:
+("ready", [Loaded, ...]), one for each database, ("free",) when the next batch can be computed, ("progress", id, simulations, of, sql),
 ("answer", id, Answer), ("stopped", id), ("failed", id, sentence), ("broken", sentence) at the start.
 
 >>> python -c "from txt2sql.serving.worker import main; main()"  # doctest: +SKIP
@@ -21,13 +21,13 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from txt2sql.errors import ModelError, Text2SQLError
 from txt2sql.execution.pool import DEFAULT_LIMITS, Limits, interrupt
-from txt2sql.serving.service import Answer, Service
+from txt2sql.serving.service import Answer, Service, open_model
 from txt2sql.types import Example, Generator, Prediction, QueryResult, Turn
 
 SEARCHES = 2
@@ -45,25 +45,40 @@ Ran = tuple[str, QueryResult]
 @dataclass(frozen=True, slots=True)
 class ModelSettings:
     """What is opened. `search`: the most simulations a question may ask for; `describe`: a file of what
-    tables and columns mean."""
+    tables and columns mean; `others`: further databases."""
 
     database: str
     model: str | Path | Generator | None = None
     limits: Limits = DEFAULT_LIMITS
     search: int = 100
     describe: Path | None = None
+    others: tuple[str, ...] = ()
+
+    @property
+    def databases(self) -> tuple[str, ...]:
+        """The paths or URLs of all."""
+        return (self.database, *self.others)
+
+
+class Loaded(NamedTuple):
+    """The model of one database, what people should know of it, and whether it can be searched."""
+
+    model: str = ""
+    notice: str = ""
+    searchable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
     """One question, which follows `previous`. `simulations` 0 is one greedy answer; a search ends after
-    `seconds`."""
+    `seconds`. `database` is the place of its database in `ModelSettings.databases`."""
 
     id: str
     question: str
     simulations: int = 0
     seconds: float | None = None
     previous: Turn | None = None
+    database: int = 0
 
     @property
     def kind(self) -> str:
@@ -174,10 +189,14 @@ class Stopped(Exception):
 
 class ModelWorker:
     """One service, and the threads that compute with it; `send` takes its messages. With `search`,
-    questions may be searched for, where the model can be searched."""
+    questions may be searched for, where the model can be searched. Models compute in `thread`."""
 
     def __init__(
-        self, service: Service, search: bool, send: Callable[[tuple[Any, ...]], None]
+        self,
+        service: Service,
+        search: bool,
+        send: Callable[[tuple[Any, ...]], None],
+        thread: ThreadPoolExecutor | None = None,
     ) -> None:
         from txt2sql.search.predictor import SearchOptions, SearchPredictor
 
@@ -188,7 +207,7 @@ class ModelWorker:
         with suppress(ModelError):
             self._idle += [service.searcher(SearchOptions()) for _ in range(SEARCHES * search)]
         self.searchable = bool(self._idle)
-        thread = ThreadPoolExecutor(1, "model")
+        thread = thread or ThreadPoolExecutor(1, "model")
         shared: Any = Shared(service.direct.generator, thread, self._computed)
         service.direct.executor, service.direct.generator = self.statements, shared
         for searcher in self._idle:
@@ -311,22 +330,28 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
             answers.flush()
 
     settings: ModelSettings = pickle.load(requests)
+    thread = ThreadPoolExecutor(1, "model")
+    options: dict[str, Any] = {
+        "limits": settings.limits,
+        "describe": settings.describe,
+        "load_model": cache(open_model),
+    }
     try:
-        service = Service(
-            settings.database, settings.model, limits=settings.limits, describe=settings.describe
-        )
-        worker = ModelWorker(service, settings.search > 0, send)
+        services = [Service(each, settings.model, **options) for each in settings.databases]
+        workers = [ModelWorker(each, settings.search > 0, send, thread) for each in services]
     except Text2SQLError as problem:
         send(("broken", str(problem)))
         return
-    send(("ready", service.model, service.notice, worker.searchable))
+    loaded = [Loaded(w.service.model, w.service.notice, w.searchable) for w in workers]
+    send(("ready", loaded))
     stops = ThreadPoolExecutor(2, "stop")
     while True:
         kind, body = pickle.load(requests)
         if kind == "ask":
-            worker.take(body)
+            workers[body[0].database].take(body)
         else:
-            stops.submit(worker.statements.stop, body)
+            for worker in workers:
+                stops.submit(worker.statements.stop, body)
 
 
 def main() -> None:

@@ -18,7 +18,13 @@ function exactly(key, value, context) {
   return /^-?\d+$/.test(context.source) ? BigInt(context.source) : value;
 }
 
+let named = ""; // the database that everything is about; "" where there is one
+export const use = name => { named = name; };
+export const chosen = () => named;
+
 async function send(path, { method = "GET", body, accept, signal } = {}) {
+  if (named && body) body = { ...body, database: named };
+  else if (named) path += (path.includes("?") ? "&" : "?") + "database=" + encodeURIComponent(named);
   const headers = {};
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (accept) headers.Accept = accept;
@@ -38,6 +44,7 @@ async function read(path, options) {
   return JSON.parse(await (await send(path, options)).text(), exactly);
 }
 
+export const databases = () => read("api/databases");
 export const database = () => read("api/database");
 export const refresh = () => read("api/database/refresh", { method: "POST" });
 export const history = search => read("api/history?limit=100&search=" + encodeURIComponent(search));

@@ -20,7 +20,7 @@ function judged(feedback) {
 
 export function makeHistory(place, { open, again }) {
   const list = make("div"), search = make("input", { type: "search", id: "past-search", placeholder: "Search the history", autocomplete: "off", spellcheck: "false" });
-  let later = 0;
+  let later = 0, latest = 0;
   search.addEventListener("input", () => { clearTimeout(later); later = setTimeout(refresh, 200); });
   place.replaceChildren(make("label", { class: "filter" }, make("span", { class: "hidden-text" }, "Search the history"), search), list);
   const clear = clearing(); // made once: a new answer's refresh does not take back a press that asks whether one is sure
@@ -82,7 +82,7 @@ export function makeHistory(place, { open, again }) {
   }
 
   async function refresh() {
-    const wanted = search.value.trim();
+    const wanted = search.value.trim(), mine = ++latest;
     let pasts;
     try {
       pasts = await api.history(wanted);
@@ -90,12 +90,19 @@ export function makeHistory(place, { open, again }) {
       list.replaceChildren(make("p", { class: "empty" }, problem.message));
       return;
     }
-    if (wanted !== search.value.trim()) return; // a later search has another answer
+    if (mine !== latest) return; // a later search, or another database, has another answer
     if (list.querySelector(".naming")) return; // a name is being typed
     clear.hidden = !pasts.length;
     if (pasts.length) list.replaceChildren(make("ol", { class: "pasts" }, ...pasts.map(entry)));
     else list.replaceChildren(make("p", { class: "empty" }, wanted ? "Nothing in the history holds this." : "Questions you ask are kept here, on this machine."));
   }
 
-  return { refresh };
+  // What is shown from now on is another database's.
+  function of(name) {
+    latest += 1;
+    search.placeholder = "History of " + name;
+    list.replaceChildren();
+  }
+
+  return { refresh, of };
 }

@@ -10,10 +10,11 @@ import { showSchema } from "./schema.js";
 import { coloured, laidOut, makeEditor, put } from "./sql.js";
 
 const NAMES = { sqlite: "SQLite", postgres: "PostgreSQL", postgresql: "PostgreSQL", mysql: "MySQL", mariadb: "MariaDB", duckdb: "DuckDB" };
-const [question, place, progress, effort] = ["question", "answer", "progress", "effort"].map(find);
+const [question, place, progress, effort, databases] = ["question", "answer", "progress", "effort", "databases"].map(find);
 let database = null, view = null, running = null, last = question;
 let turn = 0; // what began last; whatever ends later shows nothing any more
 let thread = null; // the id of the last answer: the service tells by its words whether a question follows it
+const written = new Map(); // SQL without a question, by database
 const quiet = matchMedia("(prefers-reduced-motion: reduce)");
 const narrow = matchMedia("(max-width: 56rem)");
 
@@ -158,8 +159,17 @@ function askNext(text) {
   ask(text);
 }
 
-// Every answer has an address, which shows it again: for Back, for a bookmark, for somebody else.
-const address = id => location.origin + location.pathname + "#answer=" + id;
+// Every answer has an address, which shows it again: for Back, for a bookmark, for somebody else. Where
+// there are several databases, it says which.
+function hash(id, name = api.chosen()) {
+  const parts = [name && "database=" + encodeURIComponent(name), id && "answer=" + id].filter(Boolean);
+  return parts.length ? "#" + parts.join("&") : "";
+}
+const address = id => location.origin + location.pathname + hash(id);
+
+function addressed() {
+  return databases.hidden ? "" : new URLSearchParams(location.hash.slice(1)).get("database") || databases.options[0].value;
+}
 
 function remember(answer) {
   if (answer.id && answer.sql && answer.error === null) thread = answer.id;
@@ -169,17 +179,19 @@ function remember(answer) {
 function arrived(answer) {
   remember(answer);
   history.refresh();
-  if (answer.id && location.hash !== "#answer=" + answer.id) window.history.pushState(null, "", "#answer=" + answer.id);
+  if (answer.id && location.hash !== hash(answer.id)) window.history.pushState(null, "", hash(answer.id));
 }
 
 function openAddress() {
-  const id = /^#answer=([\w-]+)$/.exec(location.hash);
-  if (location.hash && !id) return; // a place on the page
+  const parts = new URLSearchParams(location.hash.slice(1)), id = parts.get("answer");
+  if (location.hash && !id && !parts.has("database")) return; // a place on the page
   if (running) {
     running.stop();
     running.done();
   }
-  if (id) return openStored(id[1], false);
+  const name = addressed();
+  if (name !== api.chosen()) useDatabase(name);
+  if (id) return openStored(id, false);
   turn += 1;
   view = thread = null;
   find("afresh").hidden = true;
@@ -289,35 +301,43 @@ function wantToken() {
 }
 
 function fillEfforts({ available, default: usual, max }) {
+  const before = effort.value;
+  effort.length = 1;
+  find("effort-label").hidden = !available || !max;
   if (!available || !max) return;
-  find("effort-label").hidden = false;
   const steps = [...new Set([20, usual, 100, 300].filter(each => each > 0 && each <= max))].sort((a, b) => a - b);
   if (!steps.length) steps.push(max);
   effort.append(...steps.map(each => make("option", { value: each }, "Search, " + each + " simulations")));
+  if (steps.includes(Number(before))) effort.value = before;
 }
 
 // What is known once the model is loaded, the rows are counted and the examples tried; until then the
 // service can be asked already.
 async function aboutModel() {
+  const mine = database;
   find("model").textContent = database.model || "loading the model…";
   find("notice").textContent = database.notice || "";
   find("notice").hidden = !database.notice;
-  if (database.model && effort.length === 1) fillEfforts(database.search);
+  if (database.model && !database.efforts) fillEfforts(database.search);
+  database.efforts = Boolean(database.model);
   const shown = find("examples").children.length;
   if (shown > database.examples.length) find("examples").replaceChildren();
   find("examples").append(...database.examples.slice(find("examples").children.length).map(each => button(each, { class: "example", onclick: () => askNext(each) })));
   browser.counts(database.schema);
   if (database.model && database.complete) return;
   await new Promise(later => setTimeout(later, 1500));
-  const now = await api.database().catch(() => ({}));
+  const now = mine === database && await api.database().catch(() => ({}));
+  if (mine !== database) return; // of another one by now
   Object.assign(database, now);
   return aboutModel();
 }
 
 async function refresh() {
+  const name = api.chosen();
   find("refresh").disabled = true;
   try {
     const now = await api.refresh();
+    if (name !== api.chosen()) return;
     database = now;
     browser.show(database.schema);
     useSchema(database);
@@ -330,13 +350,48 @@ async function refresh() {
   }
 }
 
+// Another database: of the one before only the question stays, and its SQL for when one comes back.
+function useDatabase(name) {
+  if (api.chosen()) {
+    written.set(api.chosen(), own.text);
+    own.text = written.get(name) || "";
+  }
+  api.use(name);
+  databases.value = name;
+  database = thread = null;
+  find("afresh").hidden = true;
+  find("examples").replaceChildren();
+  browser.show({ tables: [], foreign_keys: [] });
+  history.of(name);
+  say("Asking " + name);
+  return load();
+}
+
+function unopened(problem) {
+  if (problem.status === 401) return wantToken();
+  place.replaceChildren(failure(problem.message, button("Try again", { class: "quiet", onclick: () => location.reload() }, "again")));
+}
+
 async function open() {
   try {
-    database = await api.database();
+    databases.append(...(await api.databases()).map(each => make("option", { value: each.name }, each.name)));
   } catch (problem) {
-    if (problem.status === 401) return wantToken();
-    place.replaceChildren(failure(problem.message, button("Try again", { class: "quiet", onclick: () => location.reload() }, "again")));
-    return;
+    return unopened(problem);
+  }
+  databases.hidden = databases.length === 1;
+  find("database").hidden = !databases.hidden;
+  await (databases.hidden ? load() : useDatabase(addressed()));
+  if (database && location.hash.includes("answer=")) openAddress();
+}
+
+async function load() {
+  const name = api.chosen();
+  try {
+    const now = await api.database();
+    if (name !== api.chosen()) return;
+    database = now;
+  } catch (problem) {
+    return name === api.chosen() ? unopened(problem) : null;
   }
   find("database").textContent = database.name;
   find("dialect").textContent = NAMES[database.dialect] || database.dialect;
@@ -346,7 +401,6 @@ async function open() {
   useSchema(database);
   aboutModel();
   history.refresh();
-  if (location.hash) openAddress();
 }
 
 // ------------------------------------------------------------------------------------------- wiring
@@ -380,11 +434,15 @@ find("by-sql").prepend(own.element);
 find("run-button").addEventListener("click", runOwn);
 find("refresh").addEventListener("click", refresh);
 find("afresh").addEventListener("click", () => {
-  window.history.pushState(null, "", location.pathname);
+  window.history.pushState(null, "", location.pathname + hash(null));
   openAddress();
   question.value = "";
   grow();
   question.focus();
+});
+databases.addEventListener("change", () => {
+  window.history.pushState(null, "", hash(null, databases.value));
+  openAddress();
 });
 find("side-button").addEventListener("click", () => openSide(!document.body.classList.contains("side-open")));
 find("side-close").addEventListener("click", () => openSide(false));
