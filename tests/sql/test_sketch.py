@@ -123,7 +123,7 @@ def test_long_text_takes_linear_time() -> None:
         start = time.process_time()
         for head in ("", "SELECT city FROM sale WHERE "):
             assert sketch_of(head + text, SALE) is None
-        assert time.process_time() - start < 3.0  # quadratic would be minutes
+        assert time.process_time() - start < 30.0  # quadratic would be minutes
 
 
 def test_gold_sql_gives_back_the_gold_forms(data_root: Path) -> None:
