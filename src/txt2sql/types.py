@@ -123,7 +123,7 @@ class ValueMatch:
 
     `span` is the text of the question that matched; `score` is in (0, 1], 1 for an exact match.
     `condition` is an SQL condition on the column where it is more than `column = value`: a range of
-    dates, a flag, NULL.
+    dates, a flag, NULL; `relative` where that depends on what day it is.
     """
 
     table: str
@@ -132,6 +132,7 @@ class ValueMatch:
     span: str
     score: float = 1.0
     condition: str = ""
+    relative: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,10 +33,16 @@ SCHEMA = Schema(
 )
 LAST_YEAR = "{0} >= DATE('now', 'start of year', '-1 year') AND {0} < DATE('now', 'start of year')"
 HINT = ValueMatch(
-    "visits", "starts_at", "", "last year", 0.65, LAST_YEAR.format("visits.starts_at")
+    "visits", "starts_at", "", "last year", 0.65, LAST_YEAR.format("visits.starts_at"), True
 )
 OLD = ValueMatch(
-    "patients", "birth_date", "", "over 70", 0.65, "patients.birth_date < date('now', '-70 years')"
+    "patients",
+    "birth_date",
+    "",
+    "over 70",
+    0.65,
+    "patients.birth_date < date('now', '-70 years')",
+    True,
 )
 
 

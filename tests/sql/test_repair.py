@@ -404,3 +404,29 @@ def test_what_has_a_name_is_listed_by_it_unless_its_id_is_asked_for(sql: str, wa
         "drug numbers",
     ):
         assert mend(sql, PHARMACY, (), question).sql == mend(sql, PHARMACY).sql
+
+
+@pytest.mark.parametrize(
+    ("sql", "want"),
+    [
+        ("SELECT day, town FROM visits", "SELECT day, town FROM visits JOIN members ON members.id = visits.member_id"),
+        ("SELECT nothing FROM members", "SELECT nothing FROM members"),
+        ("SELECT FROM WHERE", "SELECT FROM WHERE"),
+        ("SELECT town FROM members, bills", None),
+        ("SELECT sum(minutes - minutes) FROM visits", None),
+    ],
+)  # fmt: skip
+def test_other_engines_get_what_can_be_mended_and_refuse_names_themselves(
+    sql: str, want: str | None
+) -> None:
+    assert mend(sql, replace(SCHEMA, dialect="postgresql")).sql == want
+
+
+def test_without_a_declared_key_what_others_refer_to_is_the_key() -> None:
+    drugs = Table("drugs", (Column("drug_id", "number"), Column("brand_name")))
+    sales = table("sales", "sale_id", "drug_id")
+    schema = Schema("s", (drugs, sales), (ForeignKey("sales", "drug_id", "drugs", "drug_id", 0.9),))
+    assert (
+        mend("SELECT drug_id FROM drugs", schema, (), "list the drugs").sql
+        == "SELECT brand_name FROM drugs"
+    )

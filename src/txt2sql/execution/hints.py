@@ -224,8 +224,10 @@ class _NamedColumn:
             word for word in self.telling if not any(_related(word, other) for other in self.table)
         ]
 
-    def hint(self, value: str, span: str, sql: str, score: float) -> ValueMatch:
-        return ValueMatch(self.facts.table, self.facts.column, value, span, score, sql)
+    def hint(
+        self, value: str, span: str, sql: str, score: float, relative: bool = False
+    ) -> ValueMatch:
+        return ValueMatch(self.facts.table, self.facts.column, value, span, score, sql, relative)
 
     def missing(self, present: bool, span: str, score: float) -> ValueMatch:
         """The hint that there is no value, or that there is one."""
@@ -335,7 +337,8 @@ class Hints:
             if (clear or partly) and count < MAX_DATES:
                 count += 1
                 span = question.text[slice(*period.span)]
-                yield place.hint(span, span, sql, SURE if best >= 3.0 else LIKELY)
+                score = SURE if best >= 3.0 else LIKELY
+                yield place.hint(span, span, sql, score, period.relative)
 
     def _aged(self, question: _Question) -> Iterator[ValueMatch]:
         """ "older than 70", where there is a date of birth and no age."""
@@ -346,7 +349,7 @@ class Hints:
                 assert place.facts.date is not None
                 sql = condition(place.sql, place.facts.date, period, self._dialect)
                 if sql and (sure or set(place.table) <= question.bag):
-                    yield place.hint(span, span, sql, LIKELY)
+                    yield place.hint(span, span, sql, LIKELY, True)
 
     def _usual(self, place: _NamedColumn) -> float:
         """What speaks for a date column where the question says nothing: it is always there, and its table

@@ -29,13 +29,13 @@ def as_of_today(names: Names, matches: Sequence[ValueMatch], question: str = "")
     >>> from txt2sql.sql.names import resolve
     >>> from txt2sql.types import Schema, Table
     >>> schema = Schema("s", (Table("sales", (Column("day", samples=("2024-05-01",)),)),))
-    >>> hint = ValueMatch("sales", "day", "", "since yesterday", condition="day >= date('now', '-1 day')")
+    >>> hint = ValueMatch("sales", "day", "", "since yesterday", 1.0, "day >= date('now', '-1 day')", True)
     >>> as_of_today(resolve("SELECT COUNT(*) FROM sales WHERE day = '2019-01-01'", schema), [hint])
     "SELECT COUNT(*) FROM sales WHERE day >= DATE('now', '-1 day')"
     """
     if names.tree is None:
         return names.sql
-    hints = [match for match in matches if "'now'" in match.condition]
+    hints = [match for match in matches if match.relative]
     changed = _in_years(names)
     if len(hints) == 1:
         changed = _as_hinted(names, hints[0], question) or changed

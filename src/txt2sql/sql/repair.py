@@ -25,7 +25,7 @@ from sqlglot import exp
 
 from txt2sql.identifiers import quote_identifier
 from txt2sql.sql.date_formats import read_as_stored
-from txt2sql.sql.names import COMPARISONS, Kind, Names, Problem, check, resolve
+from txt2sql.sql.names import COMPARISONS, FORGIVEN, Kind, Names, Problem, check, resolve
 from txt2sql.sql.present import as_of_today
 from txt2sql.sql.sources import Edit, Node, Scope, Source, components, edited, from_end, span
 from txt2sql.sql.text import DECLINED, declines
@@ -78,24 +78,26 @@ class Repair:
 def mend(
     sql: str, schema: Schema, matches: Sequence[ValueMatch] = (), question: str = ""
 ) -> Repair:
-    """A statement that a model wrote, as it may be run on a database of the schema's engine.
+    """A statement that a model wrote, in SQLite's SQL, as it may be run or translated for another engine.
+    Other engines refuse unknown names themselves: what has one and cannot be mended goes to them as it is.
 
     `matches` are those of the question: dates that hang on today are taken from them. Where the question
     does not ask for an id, what has a name is listed by its name.
     """
     if declines(sql):
         return Repair(None, problem=DECLINED)
-    if schema.dialect != "sqlite":  # every other engine refuses unknown names itself
-        return Repair(sql)
+    as_it_is = Repair(sql) if schema.dialect != "sqlite" else None
     mender = _Mender(schema)
     names = mender.repaired(sql)
     if names is None:
-        return Repair(None, problem=check(sql, schema)[0].sentence)
+        problems = check(sql, schema)
+        runs = all(each.kind in FORGIVEN for each in problems)
+        return (None if runs else as_it_is) or Repair(None, problem=problems[0].sentence)
     by_name = partial(mender.by_name, question)
     for rule in (mender.along_keys, mender.along_keys, read_as_stored, by_name, mender.each_once):
         edits = rule(names)
         if isinstance(edits, Problem):
-            return Repair(None, problem=edits.sentence)
+            return as_it_is or Repair(None, problem=edits.sentence)
         text = edited(names.sql, edits or ())
         if text != names.sql:
             better = resolve(text, schema)
@@ -432,8 +434,12 @@ class _Mender:
         place = (source.table.name.lower(), name)
         refers = [there for here, there in self.pairs if here == place]
         home = self.schema.table(refers[0][0]) if len(refers) == 1 else source.table
-        keys = [each.name.lower() for each in home.columns if each.primary_key] if home else []
-        if home is None or len(keys) != 1 or (home is source.table and keys[0] != name):
+        if home is None:
+            return None, -1, None
+        keys = [each.name.lower() for each in home.columns if each.primary_key] or [
+            *{column for _, (table, column) in self.pairs if table == home.name.lower()}
+        ]
+        if len(keys) != 1 or (home is source.table and keys[0] != name):
             return None, -1, None
         if home is source.table:
             return home, number, None
