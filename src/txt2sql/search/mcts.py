@@ -204,6 +204,8 @@ class _Search(Generic[S]):
                 leaves.append(node)
         if self.tree.reason or self.tree.root.edges is None:
             return leaves
+        if self.leading is not None and self.settings.seconds is not None:
+            return leaves  # a deadline cuts all but the first answer: nothing may hold that one up
         met, tried, wave = 0, 0, self.settings.wave
         while not self._done(time.perf_counter() >= limit) and len(self.waiting) < wave:
             if tried >= wave and self.waiting:
