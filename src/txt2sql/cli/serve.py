@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -23,7 +24,10 @@ def _settings(
     from txt2sql.serving.server import Access
     from txt2sql.serving.worker import ModelSettings
 
-    database, *others = dict.fromkeys(db or [str(sample.path())])
+    once: dict[str, str] = {}
+    for each in db or [str(sample.path())]:  # one file may be spelt in several ways
+        once.setdefault(os.path.realpath(each) if os.path.exists(each) else each, each)
+    database, *others = once.values()
     if others and target.describe:
         raise ConfigError(
             "--describe is of one database; with several, put <database>.describe.yaml beside each file"

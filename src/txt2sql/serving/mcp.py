@@ -72,7 +72,7 @@ class Answer(Rows):
 
 
 class Column(BaseModel):
-    """A column with cells that match: how many different ones, and some of them."""
+    """A column with cells that match: how many different ones of those looked at, and some of them."""
 
     table: str
     column: str
@@ -186,7 +186,8 @@ def create_server(backend: Backend) -> MCPServer:
         database: _Database = "",
     ) -> Columns:
         """Find which columns hold a value, and how it is spelt there: among short texts, without regard to
-        case and accents. Ten cells of a column at most; `count` says how many there are."""
+        case and accents. Ten cells of a column at most; `count` says how many there are among its first 50,000,
+        so that a value may be missing from a longer one: run_sql tells."""
         with _refusals():
             served = backend.of(database)
             columns = await asyncio.to_thread(served.values, text)
