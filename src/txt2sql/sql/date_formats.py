@@ -154,8 +154,7 @@ def read_as_stored(names: Names) -> list[Edit] | Problem:
     edits: list[Edit] = []
     for scope in names.scopes:
         for node, number in scope.resolved:
-            table = scope.sources[number].table
-            column = table.column(node.name) if table is not None else None
+            column = scope.sources[number].column(node.name)
             place = span(node.args.get("table") or node.this)[0], span(node.this)[1]
             if column is None or place[0] < 0:
                 continue
@@ -192,8 +191,7 @@ def _is_subtracted(node: Node, scope: Scope) -> bool:
     sides = (node.parent.this, node.parent.expression) if isinstance(node.parent, exp.Sub) else ()
     other = next((side for side in sides if side is not node), None)
     for column, number in scope.resolved:
-        table = scope.sources[number].table
-        cell = table.column(column.name) if table is not None else None
+        cell = scope.sources[number].column(column.name)
         if column is other and cell is not None:
             form = column_format(cell)
             return form is not None and form.kind in _TEXTS

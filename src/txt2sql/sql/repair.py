@@ -573,8 +573,7 @@ def _referred(place: tuple[int, str], scope: Scope) -> int:
     """The source whose key a column is, its own before one that it is equated with; else its own."""
     equal = [{place}, *(set(pair) for pair in scope.equalities if place in pair)]
     for number, name in (each for places in equal for each in places):
-        table = scope.sources[number].table
-        key = table.column(name) if table is not None else None
+        key = scope.sources[number].column(name)
         if key is not None and key.primary_key:
             return number
     return place[0]

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from txt2sql.types import Table
+from txt2sql.types import Column, Table
 
 Node = Any
 """A node of sqlglot's tree; the base class of nodes has another name from version to version."""
@@ -54,6 +54,10 @@ class Source:
     def alias(self) -> str:
         """What qualifies its columns, in lower case."""
         return unquoted(self.label).lower()
+
+    def column(self, name: str) -> Column | None:
+        """The column of its table; None where it is no table or has none of that name."""
+        return self.table.column(name) if self.table is not None else None
 
     def has(self, name: str) -> bool:
         """Whether it certainly has a column; every table of a database has a rowid."""
