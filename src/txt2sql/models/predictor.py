@@ -25,6 +25,7 @@ from txt2sql.models.grammar import sql_grammar
 from txt2sql.models.vote import Candidate, ScoredAnswer, choose
 from txt2sql.models.vote import Weights as Vote
 from txt2sql.prompts import ANSWER_TOKENS, count_tokens, question_prompt, render
+from txt2sql.prompts.copies import copy_weights
 from txt2sql.sql.text import declines, depends_on_today, extract_sql
 from txt2sql.types import (
     Completion,
@@ -180,7 +181,10 @@ class DirectPredictor:
                     best = replace(best, seconds=each.seconds)  # only its readings were looked for
                 else:
                     best = self._chosen(each)
-                predictions[i] = replace(best, readings=_readings(each, best))
+                predictions[i] = best
+            for i, (each, best) in enumerate(zip(requests, predictions, strict=True)):
+                if each.run is not None:
+                    predictions[i] = replace(best, readings=_readings(each, best))
             yield from predictions
 
     def _ask(self, requests: Sequence[_Request], beams: int, start: float) -> None:
@@ -310,20 +314,29 @@ class DirectPredictor:
 
 
 def _readings(request: _Request, answer: Prediction) -> tuple[str, ...]:
-    """The candidates that give something else than the answer does, one for each result; beside an
-    answer that is sure only those that are nearly as likely.
+    """Statements that give something else than the answer does, one for each result: what words of the
+    question may mean as well, then candidates; beside an answer that is sure only those that are nearly as
+    likely.
     """
+    from txt2sql.sql.readings import readings  # imports sqlglot
+
     scores, least = request.scores, -math.inf
+    texts: list[str] = []
+    if answer.sql and not request.example.previous:  # a follow-up says too little
+        matches, question = request.prompt.matches, request.example.question
+        copies = copy_weights(request.schema, frozenset(), frozenset())
+        texts += readings(question, answer.sql, request.schema, matches, copies)
     if answer.sql and answer.certainty == "sure":
         least = scores[answer.sql] + math.log(_RIVAL)
+    texts += [sql for sql, score in scores.items() if score >= least]
     results = {request.result(answer.sql).key} if answer.sql else set()
-    readings: list[str] = []
-    for sql, score in scores.items():
-        result = request.result(sql)
-        if score >= least and result.says_something and result.key not in results:
+    different: list[str] = []
+    for sql in texts:
+        if len(different) < _READINGS and (result := request.result(sql)).says_something:
+            if result.key not in results:
+                different.append(sql)
             results.add(result.key)
-            readings.append(sql)
-    return tuple(readings[:_READINGS])
+    return tuple(different)
 
 
 def _probability(completion: Completion) -> float:

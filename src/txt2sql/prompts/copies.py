@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence, Set
 
+from txt2sql.identifiers import joined, name_parts, stem
 from txt2sql.types import Column, Schema, Table  # noqa: F401 - the example above
 
 COPY_WEIGHT = 0.05
@@ -31,38 +32,6 @@ _MARKS = {
     "raw": "unprocessed",
 }  # fmt: skip
 """The words that mark a copy, and how people say them."""
-
-_PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_a-zA-Z]+")
-_IRREGULAR = {"people": "person", "children": "child", "men": "man", "women": "woman"}
-
-
-def name_parts(name: str) -> list[str]:
-    """The words of an identifier in lower case.
-
-    >>> name_parts("stg_OrderItems2023")
-    ['stg', 'order', 'items', '2023']
-    """
-    return [part.lower() for part in _PART.findall(name)]
-
-
-def stem(word: str) -> str:
-    """The singular of a plural, as far as endings tell.
-
-    >>> [stem(word) for word in ("cities", "boxes", "users", "class")]
-    ['city', 'box', 'user', 'class']
-    """
-    if word in _IRREGULAR:
-        return _IRREGULAR[word]
-    if len(word) > 4 and word.endswith("ies"):
-        return word[:-3] + "y"
-    if word.endswith(("sses", "xes", "ches", "shes")):
-        return word[:-2]
-    return word[:-1] if len(word) > 3 and word[-1] == "s" and word[-2] not in "su" else word
-
-
-def joined(words: Sequence[str]) -> str:
-    """One spelling of a name, whatever separates its words."""
-    return "".join(map(stem, words))
 
 
 def copy_weights(schema: Schema, stems: Set[str], named: Set[str]) -> dict[str, float]:

@@ -19,7 +19,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from itertools import chain, takewhile
 
-from txt2sql.prompts.copies import COPY_WEIGHT, copy_weights, joined, name_parts, stem
+from txt2sql.identifiers import joined, name_parts, stem
+from txt2sql.prompts.copies import COPY_WEIGHT, copy_weights
 from txt2sql.types import Column, ForeignKey, Schema, Table, ValueMatch
 
 _WORD = re.compile(r"[^\W_]+")
