@@ -286,12 +286,18 @@ class _Reader:
         key = next((c for c in entity.columns if c.primary_key), name) if is_label else name
         select = f"SELECT {', '.join(self.full(*each) for each in shown)} FROM"
         end = f"{'DESC' if ordered.args.get('desc') else 'ASC'} {self.tree.args['limit'].sql('sqlite').strip()}"
-        own = [
-            f"{select} {quote_identifier(entity.name)} ORDER BY {self.full(entity, column)} {end}"
+        numbers = [
+            (column, set(map(stem, name_parts(column.name))))
             for column in entity.columns
             if is_label and column.type == "number" and (entity.name, column.name) not in self.keys
-            if not set(map(stem, name_parts(column.name))) & (_LABELS | _OF_DATES)
-        ]  # fmt: skip
+        ]
+        # Its size may be any number of its own; its success is told by few.
+        own = [
+            f"{select} {quote_identifier(entity.name)} ORDER BY {self.full(entity, column)} {end}"
+            for column, words in numbers
+            if not words & (_LABELS | _OF_DATES)
+            and (size or words & (_QUANTITY | _MONEY | _RATING))
+        ]
         central = Counter(table.name for pair in self.references for table in pair)
         children = [t for t, other in self.references if other is entity is not t]
         children = sorted(dict.fromkeys(children), key=lambda table: -central[table.name])
