@@ -27,15 +27,24 @@ from txt2sql.types import Column, Schema, Table, ValueMatch
 
 _WORD = re.compile(r"[^\W_]+")
 _SIZE = re.compile(r"\b(?:biggest|largest|smallest|greatest|größte[rns]?|kleinste[rns]?)\b", re.I)
-_SUCCESS = re.compile(
-    r"\b(?:best|worst|top|main|leading|(?:most|least) (?:popular|successful|important|active|valuable)|"
-    r"(?:beste|beliebteste|erfolgreichste)[rns]?)\b(?!-)",
+_SUPERLATIVE = re.compile(
+    r"\b(?:best|worst|top|main|leading|\w{3,}est|(?:most|least) (\w+)|"
+    r"(?:beste|beliebteste|erfolgreichste|aktivste)[rns]?)\b(?!-)",
     re.I,
 )
-_BY = re.compile(r"\b(?:by|in terms of|nach)\b", re.I)
-_TRADE = re.compile(
-    r"\b(?:sales|sold|sells?|selling|used|usage|returns?|returned|consumption|verkauft|verkäufe)\b",
+_TOLD = re.compile(
+    r"\b(?:highest|lowest|oldest|youngest|newest|latest|earliest|longest|shortest|cheapest|dearest|heaviest|"
+    r"lightest|tallest|deepest|fastest|slowest|nearest|closest|fewest|interest|request|guest|forest|west|test|"
+    r"latest|(?:most|least) (?:of|recent\w*|expensive|often|frequent\w*|common\w*)|by|in terms of|nach)\b",
     re.I,
+)
+"""What says itself by what something is the first."""
+_TRADE = re.compile(
+    r"\b(?:how much|sales|sold|sells?|selling|used|usage|returns?|returned|consumption|verkauft|verkäufe|wie viel)\b",
+    re.I,
+)
+_COUNTED = re.compile(
+    r"\b(?:numbers? of|counts?|how (?:many|often)|anzahl|wie (?:viele|oft))\b", re.I
 )
 _MEASURED = re.compile(
     r"\b(?:numbers? of|counts?|copies|units|pieces|items|shares|value|worth|revenue|turnover|amount|money|"
@@ -45,16 +54,22 @@ _MEASURED = re.compile(
 """What says how sales are counted; a rate has its own measure."""
 
 # The words of columns, by what adding them up or comparing them says.
-_QUANTITY = frozenset("quantity qty unit piece copy volume kwh minute min hour hr".split())
-_MONEY = frozenset("amount amt total revenue turnover value net gross paid sum".split())
-_RATING = frozenset(("rating", "score", "star", "grade"))
-_PRICE = frozenset(("price",))
-_PARTS_OF_IT = frozenset("discount tax vat tip shipping target offset tz budget".split())
-_DATE = frozenset(("date", "on", "at", "timestamp", "datetime"))
-_OF_DATES = _DATE | set("day month year time ts utc valid from to".split())
-_LABELS = frozenset(
-    "id key no nr number code cd zip postcode phone version name title desc description is has type".split()
+_QUANTITY = frozenset(
+    "quantity qty unit piece copy volume kwh minute min hour hr weight wt kg litre liter pallet period".split()
 )
+_MONEY = frozenset("amount amt total revenue turnover value net gross paid sum fee betrag".split())
+_BILLED = frozenset("amount amt total sum fee betrag".split())
+_RATING = frozenset(("rating", "score", "star", "grade", "mark"))
+_PRICE = frozenset(("price",))
+_PARTS_OF_IT = frozenset(
+    "discount tax vat tip shipping target offset tz budget limit dose cost received".split()
+)
+_DATE = frozenset(("date", "on", "at", "timestamp", "datetime", "dt", "datum"))
+_OF_DATES = _DATE | set("day month year yr time ts utc valid from to jahr".split())
+_LABELS = frozenset(
+    "id key no nr nm number code cd zip postcode phone version name title desc description is has type".split()
+)
+_DAY = re.compile(r"(?:\d{4}-\d\d-\d\d|\d\d?[./]\d\d?[./]\d{4})\b")
 
 
 def readings(
@@ -112,12 +127,26 @@ class _Reader:
             if {key.table, key.referenced_table} <= by_name.keys()
         ]
         """Pairs of tables, the first of which has a key to the second."""
+        self.referenced = {(k.table, k.column): k.referenced_table for k in schema.foreign_keys}
+        self.rivals = {
+            key: [
+                c
+                for (t, c), o in self.referenced.items()
+                if (t, o) == (key[0], other) and c != key[1]
+            ]
+            for key, other in self.referenced.items()
+        }
+        """For each column with a key, the others of its table with one to the same table."""
         self.keys = {(k.table, k.column) for k in schema.foreign_keys}
         self.keys |= {(k.referenced_table, k.referenced_column) for k in schema.foreign_keys}
 
     def all(self) -> Iterator[Node | str]:
         yield from self.by_another_date()
+        yield from self.by_another_key()
         yield from self.of_another_column()
+        yield from self.of_another_table()
+        yield from self.of_a_sibling()
+        yield from self.of_all()
         order = self.tree.args.get("order")
         if order and self.tree.args.get("limit"):
             yield from self.all_of_the_first(order.expressions[0])
@@ -166,7 +195,9 @@ class _Reader:
         where = self.tree.args.get("where")
         if len(dates) != 1 or self.says_when(dates[0][1]):
             return
-        if where and len({n.name for n in where.find_all(exp.Column)}) > 1:
+        if {"from", "to", "start", "end", "until"} & set(name_parts(dates[0][1].name)):
+            return  # of a span
+        if where and (where.find(exp.Is) or len({n.name for n in where.find_all(exp.Column)}) > 1):
             return  # the state that is asked for tells its date
         table = dates[0][0]
         for column in table.columns:
@@ -206,52 +237,144 @@ class _Reader:
                     elif same_word or same_value:
                         yield self.replaced((table, own), other, column)
 
+    def by_another_key(self) -> Iterator[Node]:
+        """Joined by the other key between two tables: shipments from a depot, shipments to it."""
+        for join in self.tree.args.get("joins") or ():
+            condition = join.args.get("on")
+            if not isinstance(condition, exp.EQ):
+                continue
+            for side in (condition.this, condition.expression):
+                owner = self.owner(side) if isinstance(side, exp.Column) else None
+                if owner is None:
+                    continue
+                for column in self.rivals.get((owner[0].name, owner[1].name), ()):
+                    own = set(name_parts(owner[1].name)) - set(name_parts(column))
+                    if any(part[:4] == word[:4] for part in own for word in self.words):
+                        continue
+                    tree = self.tree.copy()
+                    for each in list(tree.find_all(exp.Column)):
+                        if self.owner(each) == owner:
+                            each.set(
+                                "this",
+                                exp.to_identifier(
+                                    column, quoted=quote_identifier(column) != column
+                                ),
+                            )
+                    yield tree
+
+    def of_another_table(self) -> Iterator[Node]:
+        """The same of another table that holds what is compared, where none is named: all called Hansen."""
+        columns = self.columns()
+        tables = list(self.tables.values())
+        if len(tables) > 1 or self.said(tables[0].name) or not self.tree.args.get("where"):
+            return
+        for other in self.others:
+            cells = [(m.table, m.column) for m in self.matches if m.table == other.name]
+            if other in tables or not all(other.column(own.name) for _, own in columns):
+                continue
+            if any((other.name, own.name) in cells for _, own in columns):
+                tree = self.tree.copy()
+                tree.find(exp.Table).replace(
+                    exp.to_table(quote_identifier(other.name), dialect="sqlite")
+                )
+                yield tree
+
+    def of_a_sibling(self) -> Iterator[Node]:
+        """The sum or average of another column in the same unit: what was claimed, what was paid."""
+        aggregates = list(self.tree.find_all(exp.Sum, exp.Avg))
+        if len(aggregates) != 1 or not isinstance(aggregates[0].this, exp.Column):
+            return
+        owner = self.owner(aggregates[0].this)
+        if owner is None:
+            return
+        table, own = owner
+        parts = [stem(part) for part in name_parts(own.name)]
+        of_table = {word[:4] for word in map(stem, name_parts(table.name))}
+        if any(
+            part[:4] == word[:4]
+            for part in parts
+            for word in self.words
+            if word[:4] not in of_table
+        ):
+            return
+        for column in table.columns:
+            others = [stem(part) for part in name_parts(column.name)]
+            alike = column is not own and column.type == "number" and len(others) == len(parts) > 1
+            if alike and others[-1] == parts[-1] and not set(others) & (_LABELS | _PARTS_OF_IT):
+                yield self.replaced(owner, table, column)
+
+    def of_all(self) -> Iterator[str]:
+        """So many per one, with those that have none: appointments per doctor, of all doctors."""
+        ratio = self.tree.find(exp.Div)
+        counted = ratio.expression if ratio else None
+        if not isinstance(counted, exp.Count) or not isinstance(counted.this, exp.Distinct):
+            return
+        owner = self.owner(counted.this.expressions[0])
+        key = (owner[0].name, owner[1].name) if owner else ("", "")
+        if referenced := self.referenced.get(key):
+            text, old = self.tree.sql("sqlite"), counted.sql("sqlite")
+            yield text.replace(old, f"(SELECT COUNT(*) FROM {quote_identifier(referenced)})")
+
     # ------------------------------------------------------------------------ another measure
 
     def of_another_amount(self) -> Iterator[Node]:
         """Sales that are counted, or added up in pieces or in money."""
         aggregates = list(self.tree.find_all(exp.Count, exp.Sum))
-        if (
-            len(aggregates) != 1
-            or not _TRADE.search(self.question)
-            or _MEASURED.search(self.question)
-        ):
+        if len(aggregates) != 1 or isinstance(aggregates[0].parent, exp.Binary):  # a rate
             return
-        old, how_many = aggregates[0], "how many" in self.question.lower()
+        old, how_many = aggregates[0], _COUNTED.search(self.question)
+        traded = _TRADE.search(self.question) and not _MEASURED.search(self.question)
         summed = old.find(exp.Column) if isinstance(old, exp.Sum) else None
         if summed is not None and (how_many or self.said(summed.name)):
             return
-        if isinstance(old.parent, exp.Binary):  # a rate
+        if not traded:
+            if not how_many and isinstance(old, exp.Count) and self.tree.args.get("group"):
+                yield from self.billed(old)
             return
         for table in self.tables.values():
             if any((other, table) in self.references for other in self.tables.values()):
                 continue
             for value in self.totals(table):
-                tree = self.tree.copy()
-                for each in list(tree.find_all(type(old))):
-                    if each == old:
-                        each.replace(sqlglot.parse_one(value, dialect="sqlite"))
-                yield tree
+                yield self.with_measure(old, value)
+
+    def with_measure(self, old: Node, new: str) -> Node:
+        tree = self.tree.copy()
+        for each in list(tree.find_all(type(old))):
+            if each == old:
+                each.replace(sqlglot.parse_one(new, dialect="sqlite"))
+        return tree
+
+    def billed(self, old: Node) -> Iterator[Node]:
+        """What invoices come to, in the place of how many there are."""
+        for table in self.tables.values():
+            if self.said(table.name) and (money := self.first(_BILLED, table)):
+                yield self.with_measure(old, f"SUM({money})")
+
+    def first(self, words: frozenset[str], *tables: Table) -> str | None:
+        """The first number of tables with one of the words in its name."""
+        options = [
+            (bool(parts & _PARTS_OF_IT), "net" not in parts, self.text(each, column))
+            for each in tables
+            for column in each.columns
+            for parts in [{stem(part) for part in name_parts(column.name)}]
+            if column.type == "number" and parts & words and not parts & _LABELS
+        ]
+        best = min(options, key=lambda each: each[:2], default=None)
+        return best[2] if best and not best[0] else None
 
     def totals(self, table: Table) -> list[str]:
         """What of the rows of a table adds up: pieces, money, ratings, or the rows themselves."""
-
-        def first(words: frozenset[str], *tables: Table) -> str | None:
-            options = [
-                (bool(parts & _PARTS_OF_IT), "net" not in parts, self.text(each, column))
-                for each in tables
-                for column in each.columns
-                for parts in [{stem(part) for part in name_parts(column.name)}]
-                if column.type == "number" and parts & words and not parts & _LABELS
-            ]
-            best = min(options, key=lambda each: each[:2], default=None)
-            return best[2] if best and not best[0] else None
-
-        quantity, money = first(_QUANTITY, table), first(_MONEY, table)
-        price = first(_PRICE, table, *(other for each, other in self.references if each is table))
-        rating = first(_RATING, table)
-        if quantity and price and not money:
-            money = f"{quantity} * {price}"
+        quantity, rating = self.first(_QUANTITY, table), self.first(_RATING, table)
+        money = self.first(_MONEY, table)
+        parents = [other for each, other in self.references if each is table]
+        price = self.first(_PRICE, table) or self.first(_PRICE, *parents)
+        if price and not money and quantity:
+            money = (
+                f"{quantity} * {price}"
+                if "unit" in price or not self.first(_PRICE, table)
+                else price
+            )
+        money = money or self.first(_PRICE, table)
         sums = [quantity and f"SUM({quantity})", money and f"SUM({money})"]
         return [each for each in (*sums, rating and f"AVG({rating})", "COUNT(*)") if each]
 
@@ -270,10 +393,14 @@ class _Reader:
 
     def by_another_measure(self, ordered: Node) -> Iterator[str]:
         """The first by other measures: its own numbers, what refers to it counted or added up."""
-        size, success = _SIZE.search(self.question), _SUCCESS.search(self.question)
+        size, superlative = _SIZE.search(self.question), _SUPERLATIVE.search(self.question)
         measure = ordered.this.find(exp.Column)
         items = [self.owner(n) for n in self.tree.expressions if isinstance(n, exp.Column)]
-        if not (size or success) or _BY.search(self.question) or self.tree.args.get("where"):
+        if not superlative or _TOLD.search(self.question) or self.tree.args.get("where"):
+            return
+        noun = stem((superlative.group(1) or "").lower())  # of "the most orders"
+        names = (name for t in self.others for name in (t.name, *(c.name for c in t.columns)))
+        if noun in _QUANTITY | _MONEY or any(noun in map(stem, name_parts(name)) for name in names):
             return
         if measure is not None and self.said(measure.name):
             return
@@ -285,7 +412,8 @@ class _Reader:
         is_label = not labels.isdisjoint(map(stem, name_parts(name.name)))
         key = next((c for c in entity.columns if c.primary_key), name) if is_label else name
         select = f"SELECT {', '.join(self.full(*each) for each in shown)} FROM"
-        end = f"{'DESC' if ordered.args.get('desc') else 'ASC'} {self.tree.args['limit'].sql('sqlite').strip()}"
+        least = re.search(r"\b(?:smallest|least|worst|kleinste)", self.question, re.I)
+        end = f"{'ASC' if least else 'DESC'} {self.tree.args['limit'].sql('sqlite').strip()}"
         numbers = [
             (column, set(map(stem, name_parts(column.name))))
             for column in entity.columns
@@ -300,8 +428,10 @@ class _Reader:
         ]
         central = Counter(table.name for pair in self.references for table in pair)
         children = [t for t, other in self.references if other is entity is not t]
+        children += [] if is_label else [entity]
         children = sorted(dict.fromkeys(children), key=lambda table: -central[table.name])
         below = [t for t, other in self.references if other in children and t not in children]
+        shown_in = [table for table in self.tables.values() if table is not entity]
         self.labels = {}
         counted, added = [], []
         for table in dict.fromkeys([*children, *below]):
@@ -311,7 +441,15 @@ class _Reader:
                     added.append(text)
                 elif table in children:
                     counted.append(text)
-        yield from [*own[:1], *counted[:2], *own[1:], *added] if size else [*added, *counted, *own]
+        here = [
+            text
+            for text in added
+            if any(f"FROM {quote_identifier(t.name)} " in text for t in shown_in)
+        ]
+        added = [*here, *(text for text in added if text not in here)]
+        yield from (
+            [*own[:1], *counted[:2], *added[:2], *own[1:]] if size else [*added, *counted, *own]
+        )
 
     @staticmethod
     def full(table: Table, column: Column) -> str:
@@ -319,4 +457,6 @@ class _Reader:
 
 
 def _is_date(column: Column) -> bool:
+    if column.samples and column.type == "text":
+        return all(_DAY.match(sample) for sample in column.samples)
     return column.type == "time" or not _DATE.isdisjoint(name_parts(column.name))
