@@ -59,7 +59,7 @@ _QUANTITY = frozenset(
 )
 _MONEY = frozenset("amount amt total revenue turnover value net gross paid sum fee betrag".split())
 _BILLED = frozenset("amount amt total sum fee betrag".split())
-_RATING = frozenset(("rating", "score", "star", "grade", "mark"))
+_RATING = frozenset(("rating", "score", "star", "grade", "mark", "severity"))
 _PRICE = frozenset(("price",))
 _PARTS_OF_IT = frozenset(
     "discount tax vat tip shipping target offset tz budget limit dose cost received".split()
