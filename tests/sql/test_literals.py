@@ -16,7 +16,7 @@ CHECKED_OUT = (ValueMatch("stays", "state", "checked_out", "checked out"),)
 
 
 @pytest.mark.parametrize(
-    ("question", "sql", "as_said"),
+    ("question", "sql", "stated"),
     [
         ("list all 5 star stays", "SELECT name FROM stays WHERE stars = 5 LIMIT 5", "SELECT name FROM stays WHERE stars = 5"),
         ("how many mention breakfast?", "SELECT COUNT(*) FROM stays WHERE comment LIKE '%lovely breakfast%'", "SELECT COUNT(*) FROM stays WHERE comment LIKE '%breakfast%'"),
@@ -27,8 +27,8 @@ CHECKED_OUT = (ValueMatch("stays", "state", "checked_out", "checked out"),)
         ("total hours", "SELECT SUM(DurationMs) / 3600 FROM stays", "SELECT SUM(DurationMs) / 3600000.0 FROM stays"),
     ],
 )  # fmt: skip
-def test_values_are_put_as_the_question_says_them(question: str, sql: str, as_said: str) -> None:
-    assert mend(sql, STAYS, CHECKED_OUT, question).sql == as_said
+def test_values_are_put_as_the_question_says_them(question: str, sql: str, stated: str) -> None:
+    assert mend(sql, STAYS, CHECKED_OUT, question).sql == stated
 
 
 @pytest.mark.parametrize(

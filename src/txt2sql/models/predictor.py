@@ -26,7 +26,7 @@ from txt2sql.models.vote import Candidate, ScoredAnswer, choose
 from txt2sql.models.vote import Weights as Vote
 from txt2sql.prompts import ANSWER_TOKENS, count_tokens, question_prompt, render
 from txt2sql.prompts.copies import copy_weights
-from txt2sql.sql.text import declines, depends_on_today, extract_sql
+from txt2sql.sql.text import declines, extract_sql, none_is_an_answer
 from txt2sql.types import (
     Completion,
     Example,
@@ -122,7 +122,7 @@ class _Request:
         if sql is None or sql in self.suspects:
             return True
         result = self.result(sql)
-        return not result.says_something and not (result.ok and depends_on_today(sql))
+        return not result.says_something and not (result.ok and none_is_an_answer(sql))
 
 
 class DirectPredictor:
@@ -292,8 +292,8 @@ class DirectPredictor:
     ) -> Prediction:
         """The prediction with the features of its confidence, and with what fitted weights say of them."""
         result = request.result(prediction.sql) if prediction.sql else None
-        if result is not None and result.ok and depends_on_today(prediction.sql or ""):
-            result = None  # that nothing happened lately tells nothing
+        if result is not None and result.ok and none_is_an_answer(prediction.sql or ""):
+            result = None  # that it is empty tells nothing
         unmatched = unmatched_words(
             request.example.question, request.schema, request.prompt.matches
         )

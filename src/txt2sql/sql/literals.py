@@ -33,22 +33,22 @@ _SPAN = re.compile(rf"\b(an?|one|half an|\d+(?:\.\d+)?) ({_UNIT})\b", re.I)
 _FACTORS = frozenset((60.0, 3600.0, 1000.0, 60_000.0, 3_600_000.0))
 
 
-def as_said(names: Names, matches: Sequence[ValueMatch], question: str) -> str:
+def with_stated_values(names: Names, matches: Sequence[ValueMatch], question: str) -> str:
     """The statement with its values as the question says them; changes the tree of `names`.
 
     >>> from txt2sql.sql.names import resolve
     >>> from txt2sql.types import Column, Schema, Table
     >>> schema = Schema("s", (Table("films", (Column("title"), Column("length_sec", "number"))),))
-    >>> as_said(resolve("SELECT title FROM films WHERE length_sec > 60", schema), (), "longer than an hour")
+    >>> with_stated_values(resolve("SELECT title FROM films WHERE length_sec > 60", schema), (), "longer than an hour")
     'SELECT title FROM films WHERE length_sec > 3600'
     """
     if names.tree is None or not question:
         return names.sql
-    said = {stem(word) for word in _WORD.findall(question.lower())}
+    stems = {stem(word) for word in _WORD.findall(question.lower())}
     changes = [
         *_without_limit(names.tree, question),
-        *_patterns(names.tree, said),
-        *_values(names, matches, said),
+        *_patterns(names.tree, stems),
+        *_values(names, matches, stems),
         *_units(names, question),
     ]
     for old, new in changes:
@@ -73,7 +73,7 @@ def _without_limit(tree: Node, question: str) -> Iterator[_Change]:
         yield limit, None
 
 
-def _patterns(tree: Node, said: set[str]) -> Iterator[_Change]:
+def _patterns(tree: Node, stems: set[str]) -> Iterator[_Change]:
     """LIKE '%lovely breakfast%' of a question that says breakfast alone."""
     for like in tree.find_all(exp.Like):
         pattern = like.expression.name if isinstance(like.expression, exp.Literal) else ""
@@ -81,18 +81,18 @@ def _patterns(tree: Node, said: set[str]) -> Iterator[_Change]:
         if len(words) > 1 and re.fullmatch(r"%[^\d%]+%", pattern):
             runs = [
                 list(run)
-                for is_said, run in groupby(words, lambda w: stem(w.lower()) in said)
-                if is_said
+                for in_question, run in groupby(words, lambda w: stem(w.lower()) in stems)
+                if in_question
             ]
             if len(runs) == 1 and len(runs[0]) < len(words):
                 yield like.expression, exp.Literal.string(f"%{' '.join(runs[0])}%")
 
 
-def _values(names: Names, matches: Sequence[ValueMatch], said: set[str]) -> Iterator[_Change]:
+def _values(names: Names, matches: Sequence[ValueMatch], stems: set[str]) -> Iterator[_Change]:
     """A value that nothing in the question says, where it says one other of the same column."""
     used = {literal.name for literal in names.tree.find_all(exp.Literal)}
     for column, literal in _compared(names, exp.EQ):
-        if not literal.is_string or said & {stem(w.lower()) for w in _WORD.findall(literal.name)}:
+        if not literal.is_string or stems & {stem(w.lower()) for w in _WORD.findall(literal.name)}:
             continue
         options = {
             m.value
@@ -120,7 +120,7 @@ def _compared(names: Names, *kinds: type[exp.Expression]) -> Iterator[tuple[tupl
 
 def _units(names: Names, question: str) -> Iterator[_Change]:
     """Spans of time in the unit of the column that they are compared with, sums in the unit asked for."""
-    spans, asked = _SPAN.findall(question), {unit.lower() for unit in _IN_UNIT.findall(question)}
+    spans, wanted = _SPAN.findall(question), {unit.lower() for unit in _IN_UNIT.findall(question)}
     compared = [
         (literal, unit)
         for (_, name), literal in _compared(names, *COMPARISONS)
@@ -132,12 +132,12 @@ def _units(names: Names, question: str) -> Iterator[_Change]:
         value = (float(number) if count is None else count) * _SECONDS[word.lower()] / unit
         if float(literal.name) != value:
             yield literal, exp.Literal.number(f"{value:g}" if value < 1e6 else f"{value:.0f}")
-    for ratio in names.tree.find_all(exp.Div) if len(asked) == 1 else ():
+    for ratio in names.tree.find_all(exp.Div) if len(wanted) == 1 else ():
         units = {_unit(column.name) for column in ratio.this.find_all(exp.Column)} - {None}
         factor = ratio.expression
         if len(units) != 1 or not isinstance(factor, exp.Literal) or factor.is_string:
             continue
-        right = _SECONDS[next(iter(asked))] / (units.pop() or 1.0)
+        right = _SECONDS[next(iter(wanted))] / (units.pop() or 1.0)
         if float(factor.name) in _FACTORS and float(factor.name) != right in _FACTORS:
             yield factor, exp.Literal.number(f"{right:.1f}")
 

@@ -21,6 +21,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from txt2sql.identifiers import name_parts, quote_identifier, stem
+from txt2sql.sql.date_formats import column_format
 from txt2sql.sql.repair import mend
 from txt2sql.sql.sources import Node
 from txt2sql.types import Column, Schema, Table, ValueMatch
@@ -69,7 +70,6 @@ _OF_DATES = _DATE | set("day month year yr time ts utc valid from to jahr".split
 _LABELS = frozenset(
     "id key no nr nm number code cd zip postcode phone version name title desc description is has type".split()
 )
-_DAY = re.compile(r"(?:\d{4}-\d\d-\d\d|\d\d?[./]\d\d?[./]\d{4})\b")
 
 
 def readings(
@@ -153,7 +153,7 @@ class _Reader:
             yield from self.by_another_measure(order.expressions[0])
         yield from self.of_another_amount()
 
-    def said(self, name: str) -> frozenset[str]:
+    def stated(self, name: str) -> frozenset[str]:
         """The words of a name that the question says."""
         return self.words.intersection(map(stem, name_parts(name)))
 
@@ -191,8 +191,9 @@ class _Reader:
 
     def by_another_date(self) -> Iterator[Node]:
         """The other dates of a table, where the question does not say which one it asks for."""
-        dates = [each for each in self.columns() if _is_date(each[1])]
-        where = self.tree.args.get("where")
+        where, group = self.tree.args.get("where"), self.tree.args.get("group")
+        used = {node.name for part in (where, group) if part for node in part.find_all(exp.Column)}
+        dates = [each for each in self.columns() if _is_date(each[1]) and each[1].name in used]
         if len(dates) != 1 or self.says_when(dates[0][1]):
             return
         if {"from", "to", "start", "end", "until"} & set(name_parts(dates[0][1].name)):
@@ -207,14 +208,14 @@ class _Reader:
     def says_when(self, column: Column) -> bool:
         """Whether the question says what sets a date apart, as "opened" does `opened_at`."""
         own = set(map(stem, name_parts(column.name))) - _OF_DATES
-        return any(word[:4] == said[:4] for word in own for said in self.words)
+        return any(word[:4] == other[:4] for word in own for other in self.words)
 
     def of_another_column(self) -> Iterator[Node]:
         """Columns of other tables that a word or a value of the question names as well."""
         columns = self.columns()
         averages = self.tree.find(exp.Avg) is not None
         for table, own in columns:
-            said = self.said(own.name) - _LABELS - _OF_DATES
+            words = self.stated(own.name) - _LABELS - _OF_DATES
             spans = {m.span for m in self.matches if (m.table, m.column) == (table.name, own.name)}
             if own.primary_key or _is_date(own) or (table.name, own.name) in self.keys:
                 continue
@@ -222,14 +223,16 @@ class _Reader:
             for other in self.others:
                 below = averages and (other, table) in self.references
                 beside = any((each, other) in self.references for each in self.tables.values())
-                if other is table or not (alone or below or (beside and not self.said(table.name))):
+                if other is table or not (
+                    alone or below or (beside and not self.stated(table.name))
+                ):
                     continue
                 for column in other.columns:
                     cell = (other.name, column.name)
                     same_value = any(
                         (m.table, m.column) == cell and m.span in spans for m in self.matches
                     )
-                    same_word = said and said == self.said(column.name)
+                    same_word = words and words == self.stated(column.name)
                     if column.type != own.type or cell in self.keys:
                         continue
                     if alone and same_word:
@@ -266,7 +269,7 @@ class _Reader:
         """The same of another table that holds what is compared, where none is named: all called Hansen."""
         columns = self.columns()
         tables = list(self.tables.values())
-        if len(tables) > 1 or self.said(tables[0].name) or not self.tree.args.get("where"):
+        if len(tables) > 1 or self.stated(tables[0].name) or not self.tree.args.get("where"):
             return
         for other in self.others:
             cells = [(m.table, m.column) for m in self.matches if m.table == other.name]
@@ -325,7 +328,7 @@ class _Reader:
         old, how_many = aggregates[0], _COUNTED.search(self.question)
         traded = _TRADE.search(self.question) and not _MEASURED.search(self.question)
         summed = old.find(exp.Column) if isinstance(old, exp.Sum) else None
-        if summed is not None and (how_many or self.said(summed.name)):
+        if summed is not None and (how_many or self.stated(summed.name)):
             return
         if not traded:
             if not how_many and isinstance(old, exp.Count) and self.tree.args.get("group"):
@@ -347,7 +350,7 @@ class _Reader:
     def billed(self, old: Node) -> Iterator[Node]:
         """What invoices come to, in the place of how many there are."""
         for table in self.tables.values():
-            if self.said(table.name) and (money := self.first(_BILLED, table)):
+            if self.stated(table.name) and (money := self.first(_BILLED, table)):
                 yield self.with_measure(old, f"SUM({money})")
 
     def first(self, words: frozenset[str], *tables: Table) -> str | None:
@@ -402,7 +405,7 @@ class _Reader:
         names = (name for t in self.others for name in (t.name, *(c.name for c in t.columns)))
         if noun in _QUANTITY | _MONEY or any(noun in map(stem, name_parts(name)) for name in names):
             return
-        if measure is not None and self.said(measure.name):
+        if measure is not None and self.stated(measure.name):
             return
         shown = [item for item in items if item is not None]
         if not shown or len(shown) < len(self.tree.expressions):
@@ -457,6 +460,7 @@ class _Reader:
 
 
 def _is_date(column: Column) -> bool:
-    if column.samples and column.type == "text":
-        return all(_DAY.match(sample) for sample in column.samples)
+    form = column_format(column)
+    if column.samples:
+        return form is not None and form.kind != "year"
     return column.type == "time" or not _DATE.isdisjoint(name_parts(column.name))

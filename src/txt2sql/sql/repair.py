@@ -25,7 +25,7 @@ from sqlglot import exp
 
 from txt2sql.identifiers import quote_identifier
 from txt2sql.sql.date_formats import read_as_stored
-from txt2sql.sql.literals import as_said
+from txt2sql.sql.literals import with_stated_values
 from txt2sql.sql.names import COMPARISONS, FORGIVEN, Kind, Names, Problem, check, resolve
 from txt2sql.sql.present import as_of_today
 from txt2sql.sql.sources import Edit, Node, Scope, Source, components, edited, from_end, span
@@ -104,8 +104,8 @@ def mend(
         # It changes the tree that it is given.
         today = as_of_today(resolve(names.sql, schema), matches, question)
         names = mender.changed(names, today)
-    if (said := as_said(names, matches, question)) != names.sql:
-        names = mender.changed(resolve(names.sql, schema), said)  # the tree is changed, too
+    if (stated := with_stated_values(names, matches, question)) != names.sql:
+        names = mender.changed(resolve(names.sql, schema), stated)  # the tree is changed, too
     return Repair(names.sql, names.sql != sql, suspect=mender.is_suspect(names))
 
 

@@ -40,6 +40,7 @@ _TOKEN = re.compile(
     re.S,
 )
 """What may end a statement, quoted text, gaps with comments, words, and single characters."""
+_WITHOUT = re.compile(r"\bNOT\s+(?:IN\s*\(\s*SELECT|EXISTS)\b|\bEXCEPT\b", re.I)
 
 
 def extract_sql(completion: str) -> str | None:
@@ -52,9 +53,11 @@ def extract_sql(completion: str) -> str | None:
     return next(filter(None, map(_first_statement, candidates)), None)
 
 
-def depends_on_today(sql: str) -> bool:
-    """Whether a statement asks what day it is."""
-    return "'now'" in sql
+def none_is_an_answer(sql: str) -> bool:
+    """Whether it would tell something that a statement returns nothing: it asks for what happened lately, or
+    for what has no partner, as rooms that were never booked.
+    """
+    return "'now'" in sql or _WITHOUT.search(sql) is not None
 
 
 def declines(sql: str) -> bool:
