@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 
 import sqlglot
 from sqlglot import exp
@@ -128,15 +128,6 @@ class _Reader:
         ]
         """Pairs of tables, the first of which has a key to the second."""
         self.referenced = {(k.table, k.column): k.referenced_table for k in schema.foreign_keys}
-        self.rivals = {
-            key: [
-                c
-                for (t, c), o in self.referenced.items()
-                if (t, o) == (key[0], other) and c != key[1]
-            ]
-            for key, other in self.referenced.items()
-        }
-        """For each column with a key, the others of its table with one to the same table."""
         self.keys = {(k.table, k.column) for k in schema.foreign_keys}
         self.keys |= {(k.referenced_table, k.referenced_column) for k in schema.foreign_keys}
 
@@ -207,8 +198,12 @@ class _Reader:
 
     def says_when(self, column: Column) -> bool:
         """Whether the question says what sets a date apart, as "opened" does `opened_at`."""
-        own = set(map(stem, name_parts(column.name))) - _OF_DATES
-        return any(word[:4] == other[:4] for word in own for other in self.words)
+        return self.hints_at(set(name_parts(column.name)) - _OF_DATES)
+
+    def hints_at(self, parts: Iterable[str], but: Container[str] = ()) -> bool:
+        """Whether the question has a word that begins as one of these, and not as one of `but`."""
+        beginnings = {stem(part)[:4] for part in parts if part[:4] not in but}
+        return any(word[:4] in beginnings for word in self.words)
 
     def of_another_column(self) -> Iterator[Node]:
         """Columns of other tables that a word or a value of the question names as well."""
@@ -248,22 +243,18 @@ class _Reader:
                 continue
             for side in (condition.this, condition.expression):
                 owner = self.owner(side) if isinstance(side, exp.Column) else None
-                if owner is None:
+                if owner is None or (owner[0].name, owner[1].name) not in self.referenced:
                     continue
-                for column in self.rivals.get((owner[0].name, owner[1].name), ()):
-                    own = set(name_parts(owner[1].name)) - set(name_parts(column))
-                    if any(part[:4] == word[:4] for part in own for word in self.words):
+                to = self.referenced.get((owner[0].name, owner[1].name))
+                for column in owner[0].columns:
+                    if (
+                        column is owner[1]
+                        or self.referenced.get((owner[0].name, column.name)) != to
+                    ):
                         continue
-                    tree = self.tree.copy()
-                    for each in list(tree.find_all(exp.Column)):
-                        if self.owner(each) == owner:
-                            each.set(
-                                "this",
-                                exp.to_identifier(
-                                    column, quoted=quote_identifier(column) != column
-                                ),
-                            )
-                    yield tree
+                    apart = set(name_parts(owner[1].name)) - set(name_parts(column.name))
+                    if not self.hints_at(apart):
+                        yield self.replaced(owner, owner[0], column)
 
     def of_another_table(self) -> Iterator[Node]:
         """The same of another table that holds what is compared, where none is named: all called Hansen."""
@@ -292,13 +283,7 @@ class _Reader:
             return
         table, own = owner
         parts = [stem(part) for part in name_parts(own.name)]
-        of_table = {word[:4] for word in map(stem, name_parts(table.name))}
-        if any(
-            part[:4] == word[:4]
-            for part in parts
-            for word in self.words
-            if word[:4] not in of_table
-        ):
+        if self.hints_at(parts, {part[:4] for part in name_parts(table.name)}):
             return
         for column in table.columns:
             others = [stem(part) for part in name_parts(column.name)]
