@@ -14,8 +14,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from txt2sql.errors import DataError
-from txt2sql.sql.spider import MAX_DEPTH, parse, tokenise
-from txt2sql.sql.spider_query import Query, SpiderSchema, group_keys, key_map, level, normalise
+from txt2sql.sql.spider import (
+    MAX_DEPTH,
+    Query,
+    SpiderSchema,
+    group_keys,
+    key_map,
+    level,
+    normalise,
+    parse,
+    tokenise,
+)
 
 CASES = Path(__file__).parents[1] / "fixtures" / "sql" / "spider"
 SCHEMA = SpiderSchema(

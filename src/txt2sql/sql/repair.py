@@ -2,9 +2,8 @@
 
 A column of another table brings that table in along the one shortest path of keys; a column under the
 wrong qualifier gets the right one; a near spelling becomes the name; a join gets the one key between
-its tables; a quoted word that is compared and no column anywhere becomes text. What has two readings
-is left alone, and None says so. Then a statement of a model is mended where it runs and cannot be meant:
-joins that no key connects, dates in another format, rows that a join repeats.
+its tables; a quoted word that is compared and no column anywhere becomes text. Then a statement is mended
+where it runs and cannot be meant: joins that no key connects, dates in another format, repeated rows.
 
 >>> from txt2sql.types import Column
 >>> tables = (Table("shop", (Column("id"), Column("city"))), Table("staff", (Column("shop_id"),)))
@@ -18,7 +17,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import pairwise
 
 from sqlglot import exp
@@ -38,23 +36,23 @@ _IS_ID = re.compile(r"(?:^|[\W_])(?i:id|key|number|no|nr)$|(?<=[a-z])(?:Id|ID|Ke
 _NAME = r"name|title|label|(?:first|last|sur|fore|given|family|full)name"
 _IS_NAME = re.compile(rf"(?:^|[\W_])(?i:{_NAME})$|(?<=[a-z])(?:Name|Title|Label)$")
 _WHOLE_NAMES = ({"first", "last"}, {"first", "sur"}, {"fore", "sur"}, {"given", "family"})
-_ROUNDS = 8
-"""Of mending a problem and looking again; a statement with more problems is not what was meant."""
+_ROUNDS = 8  # a statement with more problems is not what was meant
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """All columns of one key between two tables, (here, there) each, seen from one of them."""
+    """All columns of one key between two tables, (here, there) each, seen from one of them, which `refers`
+    to the other one (many rows to one) or is referred to.
+    """
 
     table: str
     other: str
     pairs: tuple[tuple[str, str], ...]
     refers: bool
-    """Whether the table refers to the other one: many rows to one."""
     declared: bool
 
     def condition(self, label: str, other: str) -> str:
-        """The condition that joins the table under one label to the other table under another."""
+        """What joins the table under one label to the other table under another."""
         return " AND ".join(
             f"{other}.{quote_identifier(there)} = {label}.{quote_identifier(here)}"
             for here, there in self.pairs
@@ -87,54 +85,48 @@ def mend(
     if declines(sql):
         return Repair(None, problem=DECLINED)
     as_it_is = Repair(sql) if schema.dialect != "sqlite" else None
-    mender = _Mender(schema)
+    mender = _Mender(schema, question)
     names = mender.repaired(sql)
     if names is None:
         problems = check(sql, schema)
         runs = all(each.kind in FORGIVEN for each in problems)
         return (None if runs else as_it_is) or Repair(None, problem=problems[0].sentence)
-    by_name = partial(mender.by_name, question)
-    for rule in (mender.along_keys, mender.along_keys, read_as_stored, by_name, mender.each_once):
+    along_keys = mender.along_keys
+    for rule in (along_keys, along_keys, read_as_stored, mender.by_name, mender.each_once):
         edits = rule(names)
         if isinstance(edits, Problem):
             return as_it_is or Repair(None, problem=edits.sentence)
         names = mender.changed(names, edited(names.sql, edits or ()))
     if any(match.relative for match in matches) or "JULIANDAY" in names.sql.upper():
-        # It changes the tree that it is given.
+        # as_of_today changes the tree that it is given
         today = as_of_today(resolve(names.sql, schema), matches, question)
         names = mender.changed(names, today)
     return Repair(names.sql, names.sql != sql, suspect=mender.is_suspect(names))
 
 
 def repair(sql: str, schema: Schema) -> str | None:
-    """The statement itself where nothing is wrong with it, one that means what it plainly meant, or
-    None where that is not plain.
-    """
+    """The statement with its names mended, None where one has more than one reading."""
     names = _Mender(schema).repaired(sql)
     return names.sql if names is not None else None
 
 
 class _Mender:
-    """Mends statements on one schema."""
-
-    def __init__(self, schema: Schema) -> None:
-        self.schema = schema
-        self.pairs = [
-            ((k.table.lower(), k.column.lower()), (k.referenced_table.lower(), k.referenced_column.lower()))
-            for k in schema.foreign_keys
-        ]  # fmt: skip
-        """The columns of keys, each with the one that it refers to."""
+    def __init__(self, schema: Schema, question: str = "") -> None:
+        self.schema, self.question = schema, question
         self.keys = list(_keys(schema.foreign_keys))
+        # (table, column) of each key, and the place that it refers to
+        self.pairs = [
+            ((key.table, here.lower()), (key.other, there.lower()))
+            for key in self.keys
+            if key.refers
+            for here, there in key.pairs
+        ]
 
     def changed(self, names: Names, sql: str) -> Names:
-        """A statement with another text; as it was where that one has problems."""
-        if sql == names.sql:
-            return names
-        better = resolve(sql, self.schema)
+        better = resolve(sql, self.schema) if sql != names.sql else names
         return names if better.problems else better
 
     def repaired(self, sql: str) -> Names | None:
-        """The statement without problems, None where they have more than one reading."""
         for _ in range(_ROUNDS):
             names = resolve(sql, self.schema)
             if not names.problems:
@@ -146,10 +138,9 @@ class _Mender:
         return None
 
     def edits(self, problem: Problem, names: Names) -> Sequence[Edit] | None:
-        """What mends one problem, None where that is not plain."""
         kind, node, scope = problem.kind, problem.node, problem.scope
         if kind is Kind.RESERVED_WORD:
-            return [_replaced(node, quote_identifier(node.name))]
+            return [(*span(node), quote_identifier(node.name))]
         if kind is Kind.UNKNOWN_TABLE:
             return _respelt(node, [table.name for table in self.schema.tables])
         aliases = [source.alias for source in scope.sources] if scope is not None else []
@@ -162,7 +153,7 @@ class _Mender:
         if kind is Kind.AMBIGUOUS:
             return _qualified(node, scope)
         if kind is Kind.QUOTED_TEXT and self.is_text(node):
-            return [_replaced(node.this, "'" + node.name.replace("'", "''") + "'")]
+            return [(*span(node.this), "'" + node.name.replace("'", "''") + "'")]
         qualifier = node.table.lower()
         near = [
             name
@@ -194,7 +185,6 @@ class _Mender:
         return compares and node is parent.expression
 
     def requalified(self, column: exp.Column, scope: Scope) -> list[Edit] | None:
-        """The right qualifier in the place of a wrong one, if only one source has the column."""
         qualifier = column.args.get("table")
         around = scope.outer.outwards() if scope.outer is not None else ()
         if qualifier is None or any(
@@ -207,7 +197,7 @@ class _Mender:
             owners = [source for source in owners if source.table is meant]
         elif any(source.columns is None for source in scope.sources):
             return None
-        return [_replaced(qualifier, owners[0].label)] if len(owners) == 1 else None
+        return [(*span(qualifier), owners[0].label)] if len(owners) == 1 else None
 
     def joined(self, column: exp.Column, scope: Scope, names: Names) -> list[Edit] | None:
         """Join the one table that has the column and that keys lead to, along the one shortest path."""
@@ -237,7 +227,7 @@ class _Mender:
         end = from_end(names.tokens, start)
         edits = [(end, end, text), *preserving]
         if column.table:
-            edits.append(_replaced(column.args["table"], label))
+            edits.append((*span(column.args["table"]), label))
         return edits
 
     def condition(self, component: Sequence[int], scope: Scope, sql: str) -> list[Edit] | None:
@@ -274,13 +264,15 @@ class _Mender:
         in 21, never rightly; of 10,900 golds with joins 5, of one database, equate such texts. Left as they
         are: other texts, numbers of one name, and tables between which there is no one shortest path of keys.
         """
-        for scope in names.scopes:
-            for number, source in enumerate(scope.sources):
-                if edits := self.along_key(number, source, scope, names.sql):
-                    return edits
-        return None
+        found = (
+            self.along_key(number, scope, names.sql)
+            for scope in names.scopes
+            for number in range(len(scope.sources))
+        )
+        return next(filter(None, found), None)
 
-    def along_key(self, number: int, source: Source, scope: Scope, sql: str) -> list[Edit] | None:
+    def along_key(self, number: int, scope: Scope, sql: str) -> list[Edit] | None:
+        source = scope.sources[number]
         join = source.join
         condition = join.args.get("on") if join is not None and not join.args.get("side") else None
         if source.table is None or not isinstance(condition, exp.EQ):
@@ -341,7 +333,7 @@ class _Mender:
         ]
         every = ", ".join(f"{source.label}.*" for source in scope.sources)
         stars = [each for each in scope.select.expressions if isinstance(each, exp.Star)]
-        return text, label, [*edits, *(_replaced(star, every) for star in stars)]
+        return text, label, [*edits, *((*span(star), every) for star in stars)]
 
     def paths(self, sources: Sequence[Source], target: Table) -> list[_Path]:
         """The shortest paths of keys from a source to a table; where one of them is declared, that one."""
@@ -396,13 +388,14 @@ class _Mender:
                     return [(start.end(), start.end(), " DISTINCT")]
         return None
 
-    def by_name(self, question: str, names: Names) -> list[Edit] | None:
+    def by_name(self, names: Names) -> list[Edit] | None:
         """Names in the place of ids that are listed, where a question does not ask for them.
 
         A model lists drugs as drug_id where their name is a brand_name. Of 390 golds of people's questions
         none lists an id that was not asked for, of 7,000 of Spider 15.
         """
         scope = next((each for each in names.scopes if each.select is names.tree), None)
+        question = self.question
         if scope is None or not question or _ASKS_FOR_ID.search(question):
             return None
         listed = {id(each) for each in names.tree.expressions}
@@ -516,17 +509,12 @@ def _is_total(query: Node) -> bool:
     return all(isinstance(each.unalias(), exp.AggFunc) for each in query.expressions)
 
 
-def _replaced(identifier: Node, text: str) -> Edit:
-    start, end = span(identifier)
-    return start, end, text
-
-
 def _respelt(identifier: Node, names: Sequence[str]) -> list[Edit] | None:
     """The one of the names that is spelt nearly as the identifier is."""
     near = [name for name in names if _fold(name) == _fold(identifier.name)]
     if len(near) != 1 or near[0].lower() == identifier.name.lower():
         return None
-    return [_replaced(identifier, quote_identifier(near[0]))]
+    return [(*span(identifier), quote_identifier(near[0]))]
 
 
 def _fold(name: str) -> str:
