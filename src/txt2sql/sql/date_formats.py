@@ -1,9 +1,10 @@
-"""How the columns of a database store dates, and SQL that reads them so.
+"""How the columns of a database store dates, SQL that reads them so, and SQL that depends on today.
 
 ISO dates and times, YYYY/MM/DD, DD.MM.YYYY, MM/DD/YYYY, 20250501, Unix seconds and milliseconds, whole
-years, YYYY-MM: the format is seen from sample values. A model that reads a column as if it were of
-another format gets nothing or nonsense from it, without an error; `read_as_stored` puts that right where
-the column's format leaves one way to read what was meant.
+years, YYYY-MM: the format is seen from sample values. A model that reads a column in another format gets
+nothing or nonsense, without an error; `read_as_stored` puts that right where there is one way to read what
+was meant. Nor does a model know what "last year" is: the hint of the question (`execution.dates`) does, and
+`as_of_today` puts it in the place of what was written about that column of dates.
 
 >>> from txt2sql.sql.names import resolve
 >>> from txt2sql.types import Schema, Table
@@ -15,18 +16,17 @@ the column's format leaves one way to read what was meant.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from sqlglot import exp
+from sqlglot import exp, parse_one
 
 from txt2sql.sql.names import COMPARISONS, Kind, Names, Problem
 from txt2sql.sql.sources import Edit, Node, Scope, span
-from txt2sql.types import Column
+from txt2sql.types import Column, ValueMatch
 
 FIRST_YEAR, LAST_YEAR = 1500, 2100
-_LEAST_SHARE = 0.9
-"""Of the sample, in one format."""
+_LEAST_SHARE = 0.9  # of the sample, in one format
 _YMD = re.compile(r"(\d{4})([-/])(\d\d)\2(\d\d)([ T]\d\d:\d\d.*)?")
 _DMY = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4})(\s.*)?")
 _MONTH_TEXT = re.compile(r"\d{4}-(?:0[1-9]|1[0-2])")
@@ -75,15 +75,13 @@ def date_format(words: str, column_type: str, values: Sequence[Any]) -> DateForm
         return sum(low <= number <= high for number in numbers) >= _LEAST_SHARE * len(numbers)
 
     yearly = name & _YEAR_NAMES or column_type == "time" or done
-    kind = ""
-    if yearly and within(FIRST_YEAR, LAST_YEAR):
-        kind = "year"
-    elif all(_COMPACT.fullmatch(f"{number:.0f}") for number in numbers):
-        kind = "compact"
-    elif within(*_UNIX):
-        kind = "seconds"
-    elif within(1000 * _UNIX[0], 1000 * _UNIX[1]):
-        kind = "millis"
+    kinds = {
+        "year": yearly and within(FIRST_YEAR, LAST_YEAR),
+        "compact": all(_COMPACT.fullmatch(f"{number:.0f}") for number in numbers),
+        "seconds": within(*_UNIX),
+        "millis": within(1000 * _UNIX[0], 1000 * _UNIX[1]),
+    }
+    kind = next((kind for kind, fits in kinds.items() if fits), "")
     return DateFormat(kind, text=False) if kind and timely else None
 
 
@@ -92,7 +90,6 @@ def _text_format(name: set[str], texts: list[str]) -> DateFormat | None:
         return None
 
     def matches(pattern: re.Pattern[str]) -> list[re.Match[str]]:
-        """Those of the texts, where they are nearly all."""
         matched = [match for text in texts if (match := pattern.fullmatch(text))]
         return matched if len(matched) >= _LEAST_SHARE * len(texts) else []
 
@@ -129,13 +126,13 @@ def iso_day(place: str, form: DateFormat) -> str:
     return f"{year} || '-' || {month} || '-' || {day}"
 
 
+# What substr(date, start, length) gives in each format, as strftime writes it.
 _SLICES = {
     "ymd": {(1, 4): "%Y", (6, 2): "%m", (9, 2): "%d", (1, 7): "%Y-%m"},
     "dmy": {(7, 4): "%Y", (-4, 0): "%Y", (4, 2): "%m", (1, 2): "%d", (9, 2): "%y"},
     "mdy": {(7, 4): "%Y", (-4, 0): "%Y", (1, 2): "%m", (4, 2): "%d", (9, 2): "%y"},
     "compact": {(1, 4): "%Y", (5, 2): "%m", (7, 2): "%d"},
 }
-"""What substr(date, start, length) gives in each format, as strftime writes it."""
 _ANYWHERE = {**_SLICES["compact"], **_SLICES["dmy"], **_SLICES["ymd"]}
 _TEXTS = ("ymd", "dmy", "mdy", "compact")
 _FUNCTIONS = frozenset(("date", "datetime", "julianday", "strftime", "time", "unixepoch"))
@@ -146,10 +143,6 @@ _FROM_UNIX = re.compile(r"\s*,\s*'unixepoch'", re.I)
 def read_as_stored(names: Names) -> list[Edit] | Problem:
     """What makes a query read each column of dates in the format that it stores; the problem where it takes
     a date from a column that has none.
-
-    Mends date functions of Unix times and of texts that are not ISO, parts that are cut out at the places
-    of another format, comparisons with a date, month or year of another format, differences of texts, and the
-    order of texts that do not begin with the year.
     """
     edits: list[Edit] = []
     for scope in names.scopes:
@@ -187,7 +180,7 @@ def read_as_stored(names: Names) -> list[Edit] | Problem:
 
 
 def _is_subtracted(node: Node, scope: Scope) -> bool:
-    """Whether it and another column of dates are subtracted as if they were numbers."""
+    # From it or from it another column of dates, as if they were numbers.
     sides = (node.parent.this, node.parent.expression) if isinstance(node.parent, exp.Sub) else ()
     other = next((side for side in sides if side is not node), None)
     for column, number in scope.resolved:
@@ -208,7 +201,6 @@ def _seconds(difference: Node) -> str:
 
 
 def _is_ordered(node: Node) -> bool:
-    """Whether it tells which of several dates is earlier."""
     parent = node.parent
     if isinstance(parent, (exp.GT, exp.GTE, exp.LT, exp.LTE)):
         return isinstance(parent.this, exp.Column) and isinstance(parent.expression, exp.Column)
@@ -227,7 +219,7 @@ def column_format(column: Column, dated: bool = False) -> DateFormat | None:
 
 
 def _cut(sql: str, parent: Node, place: tuple[int, int], form: DateFormat) -> list[Edit]:
-    """The part of a date in the place of a substr() that cuts where another format has it."""
+    # The part of a date in the place of a substr() that cuts where another format has it.
     start = re.search(r"\bsubstr(?:ing)?\s*\(\s*$", sql[: place[0]], re.I)
     if not isinstance(parent, exp.Substring) or start is None:
         return []
@@ -239,7 +231,6 @@ def _cut(sql: str, parent: Node, place: tuple[int, int], form: DateFormat) -> li
 
 
 def _compared(parent: Node, name: str, place: tuple[int, int], form: DateFormat) -> list[Edit]:
-    """The edits for a column that is compared with literals of another format."""
     if not isinstance(parent, (*COMPARISONS, exp.Between)):
         return []
     sides = [parent.args[side] for side in ("expression", "low", "high") if parent.args.get(side)]
@@ -274,8 +265,124 @@ def _part(place: str, form: DateFormat, part: str) -> str:
 
 
 def _number(node: Node) -> int:
-    """An integer that is written out, else 0."""
     sign = -1 if isinstance(node, exp.Neg) else 1
     literal = node.this if sign < 0 else node
     known = isinstance(literal, exp.Literal) and literal.name.isdigit()
     return sign * int(literal.name) if known else 0
+
+
+# What depends on today, which a model cannot know.
+
+_COMPARES = (exp.EQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Between, exp.Like)
+_BIRTH = re.compile("birth|born|dob", re.I)
+_YEAR = re.compile(r"(?<!\d)\d{4}")
+
+
+def as_of_today(names: Names, matches: Sequence[ValueMatch], question: str = "") -> str:
+    """The statement with the one relative date of its question as the hint has it, and with ages in years;
+    as it is where it says nothing of such a date, or more than one thing. Changes the tree of `names`.
+
+    >>> from txt2sql.sql.names import resolve
+    >>> from txt2sql.types import Schema, Table
+    >>> schema = Schema("s", (Table("sales", (Column("day", samples=("2024-05-01",)),)),))
+    >>> hint = ValueMatch("sales", "day", "", "since yesterday", 1.0, "day >= date('now', '-1 day')", True)
+    >>> as_of_today(resolve("SELECT COUNT(*) FROM sales WHERE day = '2019-01-01'", schema), [hint])
+    "SELECT COUNT(*) FROM sales WHERE day >= DATE('now', '-1 day')"
+    """
+    if names.tree is None:
+        return names.sql
+    hints = [match for match in matches if match.relative]
+    changed = _in_years(names)
+    if len(hints) == 1:
+        changed = _as_hinted(names, hints[0], question) or changed
+    return str(names.tree.sql(dialect="sqlite")) if changed else names.sql
+
+
+def _as_hinted(names: Names, hint: ValueMatch, question: str) -> bool:
+    place = (hint.table.lower(), hint.column.lower())
+    every = list(_dated(names, question))
+    dated = [each for each in every if each[0] == place]
+    if not dated and not _BIRTH.search(
+        hint.column
+    ):  # the model may know better which date is meant
+        dated = every
+    comparisons = [node for _, node, _ in dated]
+    # One thing is said of one column: the comparisons are of one condition.
+    if len({where for where, *_ in dated}) != 1 or len({id(_whole(n)) for n in comparisons}) != 1:
+        return False
+    condition = parse_one(hint.condition, read="sqlite")
+    for column in list(condition.find_all(exp.Column)):
+        column.replace(dated[0][2].copy())
+    first, *others = comparisons
+    for node in others:
+        while isinstance(node.parent, exp.Paren):
+            node = node.parent
+        both = node.parent  # an AND
+        both.replace(both.expression if node is both.this else both.this)
+    first.replace(condition)
+    return True
+
+
+def _dated(names: Names, question: str) -> Iterator[tuple[tuple[str, str], Node, Node]]:
+    """The comparisons of a column of dates with a date that no year of the question explains: table and
+    column, comparison, and the column in it.
+    """
+    columns = {
+        id(node): (scope.sources[number].table, node)
+        for scope in names.scopes
+        for node, number in scope.resolved
+    }
+    for comparison in names.tree.find_all(*_COMPARES):
+        within = list(comparison.find_all(exp.Column))
+        table = columns.get(id(within[0]), (None, None))[0] if len(within) == 1 else None
+        column = table.column(within[0].name) if table is not None else None
+        if table is None or column is None or column_format(column) is None:
+            continue
+        literals = list(comparison.find_all(exp.Literal, exp.CurrentDate, exp.CurrentTimestamp))
+        years = [year for each in literals for year in _YEAR.findall(each.name)]
+        negated = isinstance(comparison.parent, (exp.Not, exp.Or))
+        explained = any(year in question for year in years)
+        if literals and not explained and not comparison.find(exp.Query) and not negated:
+            yield (table.name.lower(), column.name.lower()), comparison, within[0]
+
+
+def _whole(node: Node) -> Node:
+    """The conjunction that a condition is part of."""
+    while isinstance(node.parent, (exp.And, exp.Paren)):
+        node = node.parent
+    return node
+
+
+def _in_years(names: Names) -> bool:
+    """Make days between a birth and now years."""
+    changed = False
+    for difference in list(names.tree.find_all(exp.Sub)):
+        sides = [(side, _day(side)) for side in (difference.this, difference.expression)]
+        sides.sort(key=lambda side: isinstance(side[1], exp.Column))
+        (now, present), (birth, column) = sides
+        if not isinstance(column, exp.Column) or not _BIRTH.search(column.name):
+            continue
+        if present is None or isinstance(present, exp.Column):
+            continue
+        outer = difference.parent
+        while isinstance(outer, (exp.Paren, exp.Cast)):
+            outer = outer.parent
+        days: Node = exp.Sub(this=now.copy(), expression=birth.copy())
+        if not isinstance(outer, exp.Div):
+            years = exp.Literal.number("365.25")
+            days = exp.Div(this=exp.paren(days), expression=years, typed=True, safe=True)
+        if days != difference:
+            difference.replace(days)
+            changed = True
+    return changed
+
+
+def _day(node: Node) -> Node | None:
+    """What JULIANDAY is called with: a column, or the present."""
+    called = isinstance(node, exp.Anonymous) and node.name.upper() == "JULIANDAY"
+    if not called or len(node.expressions) != 1:
+        return None
+    (argument,) = node.expressions
+    known = isinstance(argument, (exp.Column, exp.CurrentDate, exp.CurrentTimestamp))
+    now = isinstance(argument, exp.Literal) and argument.this == "now"
+    return argument if known or now else None

@@ -19,7 +19,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum, auto
+from enum import Enum
 from typing import Any
 
 from sqlglot import Dialect, exp
@@ -46,39 +46,27 @@ WROTE = "the model wrote SQL"
 """How every sentence about a problem begins."""
 
 _SQLITE = Dialect.get_or_raise("sqlite")
+# What strftime gives for its commonest directives, as patterns.
 _TIME_PARTS = {"%Y": r"\d{4}", "%m": r"\d\d", "%d": r"\d\d", "%H": r"\d\d", "%w": "[0-6]"}
-"""What strftime gives for its commonest directives, as patterns."""
 _CATALOG = frozenset(("sqlite_master", "sqlite_schema", "sqlite_temp_master", "sqlite_temp_schema"))
 
 
 class Kind(Enum):
-    """What may be wrong."""
+    """What may be wrong, each with a number and what a sentence says of it."""
 
-    UNREADABLE = auto()
-    RESERVED_WORD = auto()
-    UNKNOWN_TABLE = auto()
-    UNKNOWN_COLUMN = auto()
-    AMBIGUOUS = auto()
-    QUOTED_TEXT = auto()
-    JOIN_WITHOUT_CONDITION = auto()
-    SAME_FOR_ALL_ROWS = auto()
-    NO_DATE = auto()
+    UNREADABLE = 1, "that cannot be read"
+    RESERVED_WORD = 2, "that cannot be read"
+    UNKNOWN_TABLE = 3, "with a table that the database does not have"
+    UNKNOWN_COLUMN = 4, "with a column that its tables do not have"
+    AMBIGUOUS = 5, "with a column that several of its tables have"
+    QUOTED_TEXT = 6, "with a column that its tables do not have"
+    JOIN_WITHOUT_CONDITION = 7, "that joins a table without a condition"
+    SAME_FOR_ALL_ROWS = 8, "with a condition that is the same for all rows"
+    NO_DATE = 9, "that takes a date from a column without dates"
 
 
 FORGIVEN = (Kind.QUOTED_TEXT, Kind.JOIN_WITHOUT_CONDITION, Kind.SAME_FOR_ALL_ROWS)
 """What SQLite runs all the same."""
-
-_SENTENCES = {
-    Kind.UNREADABLE: "that cannot be read",
-    Kind.RESERVED_WORD: "that cannot be read",
-    Kind.UNKNOWN_TABLE: "with a table that the database does not have",
-    Kind.UNKNOWN_COLUMN: "with a column that its tables do not have",
-    Kind.AMBIGUOUS: "with a column that several of its tables have",
-    Kind.QUOTED_TEXT: "with a column that its tables do not have",
-    Kind.JOIN_WITHOUT_CONDITION: "that joins a table without a condition",
-    Kind.SAME_FOR_ALL_ROWS: "with a condition that is the same for all rows",
-    Kind.NO_DATE: "that takes a date from a column without dates",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +84,7 @@ class Problem:
     def sentence(self) -> str:
         """For the person who asked."""
         named = f" ({self.name})" if self.name else ""
-        return f"{WROTE} {_SENTENCES[self.kind]}{named}; ask in other words"
+        return f"{WROTE} {self.kind.value[1]}{named}; ask in other words"
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +158,6 @@ _Common = Mapping[str, _CommonTable]
 
 
 class _Walk:
-    """Goes through one statement; `problems` is what it meets."""
-
     def __init__(self, sql: str, schema: Schema) -> None:
         self.sql, self.schema = sql, schema
         self.problems: list[Problem] = []
@@ -181,7 +167,6 @@ class _Walk:
         self.problems.append(Problem(kind, name, node, scope))
 
     def query(self, node: Node, outer: Scope | None, common: _Common) -> _Output:
-        """Look at a query whose names are looked up in `outer` when it does not have them."""
         if with_ := node.args.get("with_"):
             inner = dict(common)  # the tables of one WITH see each other
             inner.update((cte.alias.lower(), _CommonTable(cte, inner)) for cte in with_.expressions)
@@ -250,7 +235,6 @@ class _Walk:
         return output
 
     def source(self, entry: Node, join: Node, scope: Scope, common: _Common) -> None:
-        """Add one entry of a FROM, and what it is connected with by itself."""
         number, earlier = len(scope.sources), scope.sources[:]
         source = self.opened(entry, scope, common)
         source.join = join
@@ -268,9 +252,8 @@ class _Walk:
             if not source.may_have(lower) or not any(s.may_have(lower) for s in earlier):
                 self.report(Kind.UNKNOWN_COLUMN, name.name, name, None)
         if join.args.get("method") == "NATURAL":
-            shared |= {name for s in earlier for name in s.columns or ()} & set(
-                source.columns or ()
-            )
+            before = {name for s in earlier for name in s.columns or ()}
+            shared |= before & set(source.columns or ())
             if any(s.columns is None for s in scope.sources):
                 scope.linked.append({number, 0})
         for shared_name in shared:
@@ -313,7 +296,6 @@ class _Walk:
         return table.output
 
     def visit(self, node: Node, scope: Scope, common: _Common) -> None:
-        """Look up every column of an expression, and into the queries inside it."""
         stack = [node]
         while stack:
             node = stack.pop()
@@ -379,15 +361,11 @@ class _Walk:
                 passed.passing.append(node)
             return
         quoted = not qualifier and self.text(node).startswith('"')
-        self.report(
-            Kind.QUOTED_TEXT if quoted else Kind.UNKNOWN_COLUMN, self.text(node), node, scope
-        )
+        kind = Kind.QUOTED_TEXT if quoted else Kind.UNKNOWN_COLUMN
+        self.report(kind, self.text(node), node, scope)
 
     def joins(self, scope: Scope) -> None:
-        """Report the sources that no condition connects with the others."""
-        crosses = [
-            source.join and source.join.args.get("kind") == "CROSS" for source in scope.sources
-        ]
+        crosses = [s.join and s.join.args.get("kind") == "CROSS" for s in scope.sources]
         # To sqlglot a comma is a CROSS JOIN, too.
         if any(crosses) and re.search(r"\bCROSS\s+JOIN\b", self.sql, re.I):
             scope.linked += [{i, i - 1} for i, cross in enumerate(crosses) if cross]

@@ -22,9 +22,8 @@ from itertools import pairwise
 from sqlglot import exp
 
 from txt2sql.identifiers import quote_identifier
-from txt2sql.sql.date_formats import read_as_stored
+from txt2sql.sql.date_formats import as_of_today, read_as_stored
 from txt2sql.sql.names import COMPARISONS, FORGIVEN, Kind, Names, Problem, check, resolve
-from txt2sql.sql.present import as_of_today
 from txt2sql.sql.sources import Edit, Node, Scope, Source, components, edited, from_end, span
 from txt2sql.sql.text import DECLINED, declines
 from txt2sql.types import ForeignKey, Schema, Table, ValueMatch
@@ -169,7 +168,6 @@ class _Mender:
         )
 
     def is_text(self, column: Node) -> bool:
-        """Whether a quoted word can only be meant as text."""
         if not re.search(r"\w", column.name) or "%" in column.name:
             return True
         if any(table.column(column.name) for table in self.schema.tables):
@@ -201,11 +199,11 @@ class _Mender:
 
     def joined(self, column: exp.Column, scope: Scope, names: Names) -> list[Edit] | None:
         """Join the one table that has the column and that keys lead to, along the one shortest path."""
+        if not scope.sources or any(source.columns is None for source in scope.sources):
+            return None
         qualifier = column.table.lower()
         wrong = not qualifier or any(source.alias == qualifier for source in scope.sources)
         meant = None if wrong else self.schema.table(qualifier)
-        if not scope.sources or any(source.columns is None for source in scope.sources):
-            return None
         ways = [
             paths
             for table in self.schema.tables
@@ -225,10 +223,8 @@ class _Mender:
             return None
         text, label, preserving = bridge
         end = from_end(names.tokens, start)
-        edits = [(end, end, text), *preserving]
-        if column.table:
-            edits.append((*span(column.args["table"]), label))
-        return edits
+        renamed = [(*span(column.args["table"]), label)] if column.table else []
+        return [(end, end, text), *preserving, *renamed]
 
     def condition(self, component: Sequence[int], scope: Scope, sql: str) -> list[Edit] | None:
         """Add ON to a join without one, if there is exactly one key between its sides."""
@@ -257,12 +253,11 @@ class _Mender:
         return edits
 
     def along_keys(self, names: Names) -> list[Edit] | None:
-        """The keys in the place of a join that equates columns which no key connects.
+        """The keys in the place of a join that equates columns which no key connects: numbers, or the texts
+        that both tables happen to have, as the towns of a customer and a shop.
 
-        A model that does not see how two tables are connected equates any of their numbers, or the texts
-        that both happen to have, as the towns of a customer and a shop. Of 390 questions it equated numbers
-        in 21, never rightly; of 10,900 golds with joins 5, of one database, equate such texts. Left as they
-        are: other texts, numbers of one name, and tables between which there is no one shortest path of keys.
+        Of 390 questions the model equated such numbers in 21, never rightly; of 10,900 golds with joins 5, of
+        one database, equate such texts.
         """
         found = (
             self.along_key(number, scope, names.sql)
@@ -301,7 +296,6 @@ class _Mender:
         return [(start, after, text.removeprefix(" JOIN ")), *preserving]
 
     def is_attribute(self, table: Table | None, name: str) -> bool:
-        """Whether a column holds text that is no key."""
         cell = table.column(name) if table is not None else None
         if table is None or cell is None or cell.primary_key or cell.type != "text":
             return False
@@ -317,9 +311,8 @@ class _Mender:
         labels = {source.alias for around in scope.outwards() for source in around.sources}
         brought = {column.name.lower() for table in tables for column in table.columns}
         passing = {column.name.lower() for column in scope.passing if not column.table}
-        if not first.label or labels & {table.name.lower() for table in tables}:
-            return None
-        if brought & (scope.aliases.keys() | passing):
+        taken = labels & {table.name.lower() for table in tables}
+        if not first.label or taken or brought & (scope.aliases.keys() | passing):
             return None
         text, label = "", first.label
         for key, table in zip(keys, tables, strict=True):
@@ -363,10 +356,7 @@ class _Mender:
 
     def each_once(self, names: Names) -> list[Edit] | None:
         """DISTINCT where a statement lists columns of one table, and repeats their rows only because it joins
-        a table that refers to that one.
-
-        Who wants the customers that ordered wants each of them once. Of 660 answers 9 repeated rows so; none
-        of them was right, 4 are with DISTINCT.
+        a table that refers to that one. Of 660 answers 9 repeated rows so, none rightly.
         """
         if not isinstance(names.tree, exp.Select):
             return None
@@ -389,10 +379,8 @@ class _Mender:
         return None
 
     def by_name(self, names: Names) -> list[Edit] | None:
-        """Names in the place of ids that are listed, where a question does not ask for them.
-
-        A model lists drugs as drug_id where their name is a brand_name. Of 390 golds of people's questions
-        none lists an id that was not asked for, of 7,000 of Spider 15.
+        """Names in the place of ids that are listed, where a question does not ask for them. Of 390 golds of
+        people's questions none lists such an id, of 7,000 of Spider 15.
         """
         scope = next((each for each in names.scopes if each.select is names.tree), None)
         question = self.question
@@ -404,17 +392,19 @@ class _Mender:
             is_id = id(column) in listed and _IS_ID.search(column.name)
             if not is_id or _letters(column.name) in _letters(question):
                 continue
-            home, owner, bridge = self.owner(scope, number, column.name.lower())
-            naming = _naming(home) if home is not None else []
+            found = self.owner(scope, number, column.name.lower())
+            if found is None:
+                continue
+            home, owner, bridge = found
+            naming = _naming(home)
             if not naming or any((owner, name.lower()) in shown for name in naming):
                 continue
             joins, label, more = bridge or ("", scope.sources[owner].label, [])
             qualify = f"{label}." if column.table or owner != number else ""
             start, end = span(column.args.get("table") or column.this)[0], span(column.this)[1]
             edits = [edit for edit in more if not start <= edit[0] < end]
-            edits.append(
-                (start, end, ", ".join(qualify + quote_identifier(name) for name in naming))
-            )
+            text = ", ".join(qualify + quote_identifier(name) for name in naming)
+            edits.append((start, end, text))
             if joins:
                 where = from_end(names.tokens, span(scope.sources[0].name)[0])
                 edits.append((where, where, joins))
@@ -423,40 +413,35 @@ class _Mender:
 
     def owner(
         self, scope: Scope, number: int, name: str
-    ) -> tuple[Table | None, int, tuple[str, str, list[Edit]] | None]:
-        """The table whose rows a column identifies, by its source; where that has to be joined, its number
-        is -1 and the join comes with it. (None, ...) where there is none or it cannot be told.
+    ) -> tuple[Table, int, tuple[str, str, list[Edit]] | None] | None:
+        """The table whose rows a column identifies, and its source; where that has to be joined, -1 and the
+        join. None where it cannot be told.
         """
         source = scope.sources[number]
-        if source.table is None:
-            return None, -1, None
-        place = (source.table.name.lower(), name)
-        refers = [there for here, there in self.pairs if here == place]
+        refers = [there for here, there in self.pairs if here == (_table(source), name)]
         home = self.schema.table(refers[0][0]) if len(refers) == 1 else source.table
         if home is None:
-            return None, -1, None
+            return None
         keys = [each.name.lower() for each in home.columns if each.primary_key] or [
             *{column for _, (table, column) in self.pairs if table == home.name.lower()}
         ]
         if len(keys) != 1 or (home is source.table and keys[0] != name):
-            return None, -1, None
+            return None
         if home is source.table:
             return home, number, None
         owners = [i for i, each in enumerate(scope.sources) if each.table is home]
         equal = [i for i in owners if {(number, name), (i, keys[0])} in map(set, scope.equalities)]
         if owners:
-            return (home, equal[0], None) if len(owners) == len(equal) == 1 else (None, -1, None)
-        ends = (source.table.name.lower(), home.name.lower())
+            return (home, equal[0], None) if len(owners) == len(equal) == 1 else None
+        ends = (_table(source), home.name.lower())
         key = [each for each in self.keys if (each.table, each.other) == ends]
         bridge = self.bridge(source, key, scope) if len(key) == 1 else None
-        return (home, -1, bridge) if bridge is not None else (None, -1, None)
+        return (home, -1, bridge) if bridge is not None else None
 
     def is_suspect(self, names: Names) -> bool:
         """Whether a statement runs and yet is hardly meant: it equates columns that no key connects, or the
         keys of two tables by IN, selects a column twice, adds up words, or takes totals from totals.
-
-        Of 660 answers 10 were such, none of them right; of 25,900 golds 0.4%, most of them for a key that
-        the data set names wrongly.
+        Of 660 answers 10 were such, none right; of 25,900 golds 0.4%.
         """
         columns = {
             id(column): (scope.sources[number].table, column.name)
@@ -503,14 +488,12 @@ def _naming(table: Table) -> list[str]:
 
 
 def _is_total(query: Node) -> bool:
-    """Whether a query is aggregates over all rows and nothing else."""
     if not isinstance(query, exp.Select) or query.args.get("group"):
         return False
     return all(isinstance(each.unalias(), exp.AggFunc) for each in query.expressions)
 
 
 def _respelt(identifier: Node, names: Sequence[str]) -> list[Edit] | None:
-    """The one of the names that is spelt nearly as the identifier is."""
     near = [name for name in names if _fold(name) == _fold(identifier.name)]
     if len(near) != 1 or near[0].lower() == identifier.name.lower():
         return None
@@ -542,13 +525,12 @@ def _qualified(column: exp.Column, scope: Scope) -> list[Edit] | None:
             for node, i in scope.resolved
             if isinstance(node.parent, exp.Group) and node is not column
         }
+        equated = [each for each in scope.resolved if isinstance(each[0].parent, exp.EQ)]
         fixed = {
             i
-            for node, i in scope.resolved
-            if node.table
-            and node.name.lower() == name
-            and isinstance(node.parent, exp.EQ)
-            and isinstance(node.parent.expression, exp.Literal)
+            for node, i in equated
+            if node.table and node.name.lower() == name
+            if isinstance(node.parent.expression, exp.Literal)
         }
         meant = [i for i in having if (i in grouped if grouped else i not in fixed)]
     if column.table or len(meant) != 1 or not scope.sources[meant[0]].label:
@@ -558,7 +540,7 @@ def _qualified(column: exp.Column, scope: Scope) -> list[Edit] | None:
 
 
 def _referred(place: tuple[int, str], scope: Scope) -> int:
-    """The source whose key a column is, its own before one that it is equated with; else its own."""
+    # The source whose key a column is, its own before one that it is equated with; else its own.
     equal = [{place}, *(set(pair) for pair in scope.equalities if place in pair)]
     for number, name in (each for places in equal for each in places):
         key = scope.sources[number].column(name)
@@ -589,7 +571,6 @@ def _shortest(sources: Sequence[Source], target: Table, keys: Sequence[Key]) -> 
 
 
 def _keys(foreign_keys: Sequence[ForeignKey]) -> Iterator[Key]:
-    """Each key from both of its sides; the columns of a composite one together."""
     groups: dict[tuple[str, str, int], list[ForeignKey]] = {}
     for number, key in enumerate(dict.fromkeys(foreign_keys)):
         tables = key.table.lower(), key.referenced_table.lower()

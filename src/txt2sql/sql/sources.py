@@ -24,11 +24,7 @@ QUERIES = (exp.Select, exp.SetOperation, exp.Subquery)
 ROWID = frozenset(("rowid", "_rowid_", "oid"))
 OUTER = -1
 """Stands for all sources of the queries around one, where the sources of that one are numbered."""
-
-_ENDS = frozenset(
-    ("WHERE", "GROUP", "GROUP BY", "HAVING", "ORDER", "ORDER BY", "WINDOW", "LIMIT", "UNION",
-     "INTERSECT", "EXCEPT", ";")
-)  # fmt: skip
+_ENDS = "WHERE GROUP HAVING ORDER WINDOW LIMIT UNION INTERSECT EXCEPT ;".split()
 
 
 @dataclass(slots=True, eq=False)
@@ -120,7 +116,7 @@ def from_end(tokens: list[Any], start: int) -> int:
             continue
         word = token.text.upper() if token.token_type.name not in ("IDENTIFIER", "STRING") else ""
         depth += (word == "(") - (word == ")")
-        if depth < 0 or (depth == 0 and word in _ENDS):
+        if depth < 0 or (depth == 0 and word.removesuffix(" BY") in _ENDS):
             break
         end = token.end + 1
     return end
@@ -169,10 +165,7 @@ def components(count: int, linked: Iterable[set[int]]) -> list[list[int]]:
 
 
 def span(node: Node) -> tuple[int, int]:
-    """The offsets of an identifier in the text: of its first character, and after its last.
-
-    (-1, -1) for one that is not in the text.
-    """
+    """Where an identifier starts and ends in the text; (-1, -1) for one that is not in it."""
     start = node.meta.get("start", -1)
     return start, node.meta.get("end", -2) + 1
 
