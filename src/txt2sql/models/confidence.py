@@ -22,7 +22,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from txt2sql.errors import ModelError
-from txt2sql.prompts.copies import joined, name_parts, stem
+from txt2sql.prompts.reduce import joined, name_parts, stem
 from txt2sql.runs import write_atomically
 from txt2sql.sql.text import DECLINED
 from txt2sql.types import Certainty, Column, Prediction, QueryResult, Schema, Table, ValueMatch

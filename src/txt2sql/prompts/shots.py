@@ -19,7 +19,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
-from txt2sql.prompts.copies import name_parts, stem
+from txt2sql.prompts.reduce import name_parts, stem
 from txt2sql.types import Column, Example, Schema, Table
 
 _PIECES = re.compile(r"\"[^\"]*\"|(?<!\w)'[^']*'(?!\w)|[^\W\d_]+|\d[\d.,:/-]*|[?]")

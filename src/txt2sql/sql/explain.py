@@ -30,6 +30,7 @@ _SETS = {
     exp.Except: "but without",
     exp.Intersect: "and of that only what is also in",
 }
+# How a node is said; one with a part that has no place here is not.
 _FORMS: dict[Any, str] = {
     exp.EQ: "{this} is {no}{expression}",
     exp.Is: "{this} is {no}{expression}",
@@ -53,7 +54,6 @@ _FORMS: dict[Any, str] = {
     exp.Div: "{this} divided by {expression}",
     exp.Paren: "{this}",
 }
-"""How a node is said; one with a part that has no place here is not."""
 _NEGATED = (exp.In, exp.Like, exp.ILike, exp.Between, exp.Is, exp.Exists)
 _UNSAID = {"negate", "big_int", "typed", "safe"}
 _CLAUSES = "expressions from_ joins where group having order limit offset distinct".split()
@@ -96,14 +96,11 @@ def _phrase(tree: Node) -> str:
 
 
 def _only(node: Node, *parts: str) -> None:
-    """Raise where a node has more parts than these, of which nothing would be said."""
     if any(value and name not in parts for name, value in node.args.items()):
         raise _Tangled
 
 
 class _Select:
-    """One SELECT, and how its parts are called."""
-
     def __init__(self, tree: exp.Select) -> None:
         _only(tree, *_CLAUSES)
         self.tree, self.columns = tree, tree.expressions
@@ -133,7 +130,6 @@ class _Select:
         return f"{shown} (as {name})" if name and name.lower() not in shown.lower() else shown
 
     def rest(self) -> str:
-        """All that follows the columns."""
         tree, text = self.tree, f" of {_listed(self.sources)}" if self.sources else ""
         if where := tree.args.get("where"):
             text += f" where {self.say(where.this)}"
@@ -155,7 +151,7 @@ class _Select:
         return self.say(term)
 
     def source(self, entry: Node, join: Node | None) -> str:
-        """Rows that belong together by columns need no words; any other condition does."""
+        # Rows that belong together by columns need no words; any other condition does.
         if isinstance(entry, exp.Table) and entry.name:
             _only(entry, "this", "alias", "db", "catalog")
             name = str(entry.name)
@@ -192,11 +188,8 @@ class _Select:
             return f" {node.key} ".join(texts)
         if isinstance(node, exp.Not):
             inner = node.this.unnest()
-            return (
-                self.say(inner, "not ")
-                if isinstance(inner, _NEGATED)
-                else f"not ({self.say(inner)})"
-            )
+            negated = isinstance(inner, _NEGATED)
+            return self.say(inner, "not ") if negated else f"not ({self.say(inner)})"
         if node.args.get("negate"):
             no = "" if no else "not "
         if isinstance(node, (exp.Like, exp.ILike)):
@@ -240,7 +233,7 @@ class _Select:
 
 
 def _like(pattern: Node, no: str) -> str:
-    """%x% contains, x% begins with, %x ends with."""
+    # %x% contains, x% begins with, %x ends with
     text = pattern.this if isinstance(pattern, exp.Literal) else ""
     inner = text.strip("%")
     if not inner or "%" in inner or "_" in inner:
@@ -274,14 +267,10 @@ def _listed(parts: Sequence[str], word: str = "and") -> str:
 
 
 def _verbatim(node: Node) -> str:
-    """As it stands in the statement, where that is short."""
     text: str = node.sql(dialect="sqlite", comments=False)
     if len(text) > _MAX_PART or node.find(exp.Select):
         raise _Tangled
     return text
-
-
-# --------------------------------------------------------------------------------------- labels
 
 
 def labels(sql: str, columns: Sequence[str], schema: Schema) -> list[str]:
@@ -339,16 +328,16 @@ def _label(tree: exp.Select, node: Node, name: str, schema: Schema) -> str:
         return name
     node = _unwrapped(node)
     if isinstance(node, exp.Count) and (table := _counted_table(tree, node, schema)):
-        return _spaced(f"Number of {table}")
+        return f"Number of {table}".replace("_", " ")
     if isinstance(node, exp.TimeToStr) and (column := node.find(exp.Column)):
         part = _PARTS_OF_DATES.get(node.text("format"))
-        return _spaced(f"{part} of {column.name}") if part else name
+        return f"{part} of {column.name}".replace("_", " ") if part else name
     try:
         words = _Select(tree).say(node).removeprefix("the ")
     except _FAILURES:
         return name
     same = words == node.sql(dialect="sqlite", comments=False)
-    return name if same else _spaced(words[:1].upper() + words[1:])
+    return name if same else (words[:1].upper() + words[1:]).replace("_", " ")
 
 
 def _counted_table(tree: exp.Select, node: exp.Count, schema: Schema) -> str:
@@ -370,7 +359,3 @@ def _counted_table(tree: exp.Select, node: exp.Count, schema: Schema) -> str:
     }
     left = [name for name in tables.values() if name.lower() not in referenced]
     return left[0] if len(left) == 1 else ""
-
-
-def _spaced(name: str) -> str:
-    return name.replace("_", " ")

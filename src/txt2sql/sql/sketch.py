@@ -3,7 +3,6 @@
 A sketch is {selected column, aggregate, conditions joined by AND}, all by position in one table
 (Zhong et al., "Seq2SQL", 2017). Names may be quoted in every way of SQLite, qualified by the table or
 its alias, conditions parenthesised or written backwards. Everything else has no sketch, which is None.
-Linear in the text; nothing raises, whatever the text.
 
 >>> from txt2sql.types import Column
 >>> table = Table("sale", (Column("City"), Column("Price", "number")))
@@ -31,8 +30,7 @@ OPERATORS = ("=", ">", "<")
 _AGGREGATES = (None, exp.Max, exp.Min, exp.Count, exp.Sum, exp.Avg)
 _OPERATORS = (exp.EQ, exp.GT, exp.LT)
 _FLIPPED = (0, 2, 1)
-_LONGEST_INTEGER = 4000
-"""Digits; Python refuses to read more than 4,300."""
+_LONGEST_INTEGER = 4000  # digits; Python refuses to read more than 4,300
 _SQLITE = Dialect.get_or_raise("sqlite")
 
 
@@ -45,14 +43,9 @@ class Sketch:
     conds: tuple[tuple[int, int, Any], ...] = ()
 
 
-class _NoSketch(ValueError):
-    """The text is outside the subset."""
-
-
 def sketch_of(sql: str, table: Table) -> Sketch | None:
-    """The sketch that the text stands for over `table`, or None where it has none.
-
-    String values keep their case, and numbers are as Python reads them: `3.0` is the float 3.0.
+    """The sketch that the text stands for over `table`, or None where it has none. Numbers are as Python reads
+    them: `3.0` is the float 3.0.
     """
     try:
         return _read(sql, table)
@@ -82,7 +75,7 @@ def _read(sql: str, table: Table) -> Sketch:
     tokens = _SQLITE.tokenize(sql)
     trees = [tree for tree in _SQLITE.parser().parse(tokens, sql) if tree is not None]
     if len(trees) != 1 or any(token.comments for token in tokens):
-        raise _NoSketch
+        raise ValueError
     (tree,) = trees
     _only(tree, exp.Select, "expressions", "from_", "where")
     item, from_, where = tree.expressions, tree.args.get("from_"), tree.args.get("where")
@@ -90,21 +83,21 @@ def _read(sql: str, table: Table) -> Sketch:
     _only(source, exp.Table, "this", "alias")
     for name in tree.find_all(exp.Identifier):
         if not name.quoted and name.name.lower() in RESERVED:
-            raise _NoSketch
+            raise ValueError
     if len(item) != 1 or source.name.lower() != table.name.lower():
-        raise _NoSketch
+        raise ValueError
     columns = {column.name.lower(): position for position, column in enumerate(table.columns)}
     qualifiers = ("", source.alias_or_name.lower())
 
     def operand(node: Node) -> tuple[int | None, Any]:
-        """(column, None) or (None, value)."""
+        # (column, None) or (None, value)
         if not isinstance(node, exp.Column):
             return None, _value(node)
         position = columns.get(node.name.lower())
         if position is None and not node.table and sql[span(node.this)[0]] == '"':
             return None, node.name  # SQLite takes it for a string
         if position is None or node.table.lower() not in qualifiers or node.args.get("db"):
-            raise _NoSketch
+            raise ValueError
         return position, None
 
     selected, agg = item[0].unalias(), 0
@@ -113,7 +106,7 @@ def _read(sql: str, table: Table) -> Sketch:
         selected, agg = selected.this, _AGGREGATES.index(type(selected))
     sel, _ = operand(selected)
     if sel is None:
-        raise _NoSketch
+        raise ValueError
     conds: list[tuple[int, int, Any]] = []
     for condition in conjuncts(where.this) if where else ():
         operator = _OPERATORS.index(type(condition))
@@ -123,20 +116,20 @@ def _read(sql: str, table: Table) -> Sketch:
         elif left is None and right is not None:
             conds.append((right, _FLIPPED[operator], value))
         else:
-            raise _NoSketch  # two columns, or none
+            raise ValueError  # two columns, or none
     return Sketch(sel, agg, tuple(conds))
 
 
 def _only(node: Node, kind: type[exp.Expr], *parts: str) -> None:
     if not isinstance(node, kind) or any(v and name not in parts for name, v in node.args.items()):
-        raise _NoSketch
+        raise ValueError
 
 
 def _value(node: Node) -> str | int | float:
     sign = -1 if isinstance(node, exp.Neg) else 1
     literal = node.this if isinstance(node, exp.Neg) else node
     if not isinstance(literal, exp.Literal) or (literal.is_string and sign < 0):
-        raise _NoSketch
+        raise ValueError
     if literal.is_string:
         return literal.name
     whole = literal.name.isdigit() and len(literal.name) <= _LONGEST_INTEGER

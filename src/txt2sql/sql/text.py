@@ -16,8 +16,7 @@ import re
 from collections.abc import Iterator
 
 DECLINED = "the model found nothing in this database that answers it"
-_LONGEST = 50_000
-"""Characters of a completion that are read, so that a runaway one costs milliseconds."""
+_LONGEST = 50_000  # characters of a completion that are read: a runaway one costs milliseconds
 
 _THINKING = re.compile(r"<think>.*?(?:</think>|\Z)|\A.*?</think>", re.S | re.I)
 _FENCE = re.compile(r"```[ \t]*(\w*)[ \t]*\n?(.*?)(?:```|\Z)", re.S)
@@ -33,20 +32,18 @@ _AT_HEAD = re.compile(
     rf"(?P<sql>{_START.pattern})",
     re.I,
 )
+# What may end a statement, quoted text, gaps with comments, words, and single characters.
 _TOKEN = re.compile(
     r"(?P<end>;|```|<\|[^|\n]{1,40}\|>|</?(?:s|sql|answer|code|query)>)"
     r"|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|`[^`]*`|\[[^\]]*\]"
     r"|(?P<gap>--[^\n]*|/\*.*?\*/|\s+)|(?P<word>\w+)|.",
     re.S,
 )
-"""What may end a statement, quoted text, gaps with comments, words, and single characters."""
 
 
 def extract_sql(completion: str) -> str | None:
-    """The first SQL statement of a completion without its `;`, or None when there is none.
-
-    Text inside code fences comes before text outside them. A completion which holds no statement
-    (a refusal, prose, a question back) gives None.
+    """The first SQL statement of a completion without its `;`, one in a code fence before others; None where
+    there is none (a refusal, prose, a question back).
     """
     candidates = _candidates(_THINKING.sub("", completion[:_LONGEST]))
     return next(filter(None, map(_first_statement, candidates)), None)
@@ -64,8 +61,6 @@ def declines(sql: str) -> bool:
 
 def is_ordered(sql: str) -> bool:
     """True when the outermost query of the (first) statement has an ORDER BY.
-
-    An ORDER BY inside parentheses (a subquery, a window, an aggregate) orders nothing outside them.
 
     >>> is_ordered("SELECT a FROM t WHERE b = 'order by' ORDER BY a")
     True
@@ -119,7 +114,7 @@ def normalise(sql: str) -> str:
 
 
 def _candidates(text: str) -> Iterator[str]:
-    """The places where SQL may stand, most explicit first."""
+    # The places where SQL may stand, most explicit first.
     yield from _json_values(text)
     blocks = _FENCE.findall(text)
     for _, body in blocks:
@@ -130,7 +125,6 @@ def _candidates(text: str) -> Iterator[str]:
 
 
 def _json_values(text: str) -> Iterator[str]:
-    """Values of the keys `sql` and `query` when the text is a JSON object."""
     if not text.lstrip().startswith("{"):
         return
     try:
@@ -159,10 +153,7 @@ def _first_statement(text: str) -> str | None:
 
 
 def _cut(text: str, inline: bool) -> tuple[str, bool]:
-    """The statement at the start of `text` without what follows it, and whether it parses.
-
-    `inline` says that a single backtick closes it.
-    """
+    # `inline` says that a single backtick closes it.
     if inline and (closing := text.find("`")) > 0:
         text = text[:closing]
     ends = (match.start() for match in _TOKEN.finditer(text) if match.lastgroup == "end")

@@ -38,16 +38,10 @@ class TieQuery:
     limit: int | None = None
 
 
-class _NotPlain(ValueError):
-    """The keys cannot be shown."""
-
-
 def with_order_keys(gold_sql: str) -> TieQuery | None:
-    """The query with its keys, or None when its outermost SELECT has no order or is not plain.
-
-    Not plain: a set operation, DISTINCT with a key that is not selected, a key by position beside a
-    `*`, a random key, a LIMIT that is not a number. A query that fails when it runs (a key that
-    computes with an alias) tells nothing either.
+    """The query with its keys, or None when its outermost SELECT has no order or is not plain: a set
+    operation, DISTINCT with a key that is not selected, a key by position beside a `*`, a random key, a LIMIT
+    that is not a number.
     """
     if len(gold_sql) > _LONGEST or _KEY in gold_sql:
         return None
@@ -62,7 +56,7 @@ def with_order_keys(gold_sql: str) -> TieQuery | None:
 def _with_keys(sql: str, tokens: Sequence[Any], tree: Node) -> TieQuery:
     order = tree.args.get("order")
     if not isinstance(tree, exp.Select) or order is None or order.find(exp.Rand):
-        raise _NotPlain
+        raise ValueError
     # The tokens outside brackets by their kinds, and where the SELECT has what.
     depth, kinds = 0, []
     for token in tokens:
@@ -93,7 +87,7 @@ def _with_keys(sql: str, tokens: Sequence[Any], tree: Node) -> TieQuery:
         keys.append(_key(term.this, text, sql, items))
     selected = {_plain(item) for item, _ in items}
     if tree.args.get("distinct") and any(_plain(key) not in selected for key, _ in keys):
-        raise _NotPlain
+        raise ValueError
     columns = "".join(f', {text} AS "{_KEY}{i}"' for i, (_, text) in enumerate(keys, 1))
     where = tokens[clause].start
     shown = f"{sql[:where]}{columns} {sql[where : tokens[end - 1].end + 1]}"
@@ -103,29 +97,27 @@ def _with_keys(sql: str, tokens: Sequence[Any], tree: Node) -> TieQuery:
 
 
 def _parts(kinds: Sequence[str], start: int, end: int) -> list[tuple[int, int]]:
-    """The parts between the commas."""
     commas = [i for i in range(start, end) if kinds[i] == "COMMA"]
     return list(zip([start, *(i + 1 for i in commas)], [*commas, end], strict=True))
 
 
 def _key(node: Node, text: str, sql: str, items: Sequence[tuple[Node, str]]) -> tuple[Node, str]:
-    """What one ORDER BY term sorts by, as SQLite reads it: a position, an alias, an expression."""
+    # A term is a position, an alias or an expression to SQLite.
     if isinstance(node, exp.Literal) and not node.is_string:
         place = int(node.name)
         if not 0 < place <= len(items) or any(item.is_star for item, _ in items[:place]):
-            raise _NotPlain
+            raise ValueError
         return items[place - 1]
     aliases = {item.alias.lower(): (item, as_) for item, as_ in reversed(items) if item.alias}
     if isinstance(node, exp.Column) and not node.table and node.name.lower() in aliases:
         return aliases[node.name.lower()]
     for name in node.find_all(exp.Identifier):
         if name.name.lower() in aliases and sql[span(name)[0]] == '"':
-            raise _NotPlain  # in the select list it would be a string
+            raise ValueError  # in the select list it would be a string
     return node, text
 
 
 def _plain(node: Node) -> str:
-    """An expression in one spelling."""
     node = node.unalias().copy()
     for name in node.find_all(exp.Identifier):
         name.replace(exp.to_identifier(name.name.lower(), quoted=False))
@@ -134,5 +126,5 @@ def _plain(node: Node) -> str:
 
 def _number(clause: Node) -> int:
     if not isinstance(clause.expression, exp.Literal) or not clause.expression.name.isdecimal():
-        raise _NotPlain
+        raise ValueError
     return int(clause.expression.name)
