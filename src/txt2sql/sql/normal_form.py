@@ -36,7 +36,7 @@ from txt2sql.types import Schema
 _MAX_CHARS = 20_000
 
 
-class _Doubt(Exception):
+class _Doubt(ValueError):
     """The query may mean something else once it is written anew."""
 
 
@@ -50,10 +50,10 @@ def canonical_sql(sql: str, schema: Schema) -> str:
         return text
     try:
         _Rewriter(names).rewrite()
-        generator = _Generator(dialect="sqlite", comments=False)
+        generator = Generator(dialect="sqlite", comments=False)
         canonical: str = generator.generate(names.tree, copy=False)
         parse_one(canonical, read="sqlite")
-    except (_Doubt, SqlglotError, RecursionError, ValueError, AttributeError):
+    except (SqlglotError, RecursionError, ValueError, AttributeError):
         return text
     return canonical
 
@@ -285,8 +285,8 @@ _STRING_TYPE = re.compile(r"\bAS\s+STRING\b", re.I)  # a number to SQLite, TEXT 
 _NEGATED = (exp.In, exp.Between, exp.Like, exp.Glob)
 
 
-class _Generator(SQLite.Generator):  # type: ignore[misc, valid-type]
-    """SQLite's text as it is usually written."""
+class Generator(SQLite.Generator):  # type: ignore[misc, valid-type]
+    """SQLite's text as it is usually written; ValueError where it may mean something else."""
 
     def neq_sql(self, expression: Node) -> str:
         return str(self.binary(expression, "!="))
