@@ -1,11 +1,10 @@
-"""What the names in a SELECT refer to, and what is wrong with them before it is run.
+"""What the names in a SELECT refer to (name resolution), and what is wrong with them before it is run.
 
-Field's name: name resolution, the part of semantic analysis that a database does when it prepares a
-statement. The rules are those of SQLite (resolve.c): a name belongs to the innermost query that has
-such a column; a result alias is seen by WHERE, ON, GROUP BY, HAVING and ORDER BY; columns that USING
-or NATURAL merge are one. SQLite forgives three mistakes silently, and they are reported as well: a
-double-quoted word that is no column is read as text, a join without a condition pairs every row with
-every other, and a condition may be the same for all rows.
+The rules are those of SQLite (resolve.c): a name belongs to the innermost query that has such a column; a
+result alias is seen by WHERE, ON, GROUP BY, HAVING and ORDER BY; columns that USING or NATURAL merge are
+one. SQLite forgives three mistakes silently, and they are reported as well: a double-quoted word that is no
+column is read as text, a join without a condition pairs every row with every other, and a condition may be
+the same for all rows.
 
 >>> shop = Schema("s", (Table("shop", (Column("id"),)), Table("staff", (Column("name"),))))
 >>> [(problem.kind.name, problem.name) for problem in check("SELECT name FROM shop", shop)]
@@ -71,8 +70,8 @@ FORGIVEN = (Kind.QUOTED_TEXT, Kind.JOIN_WITHOUT_CONDITION, Kind.SAME_FOR_ALL_ROW
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong, and where: the node that has it (of a join without a condition, the
-    numbers of its sources) and the scope of that. `name` is as the statement writes it.
+    """One thing that is wrong, `name` as the statement writes it, and where: the node that has it (of a join
+    without a condition, the numbers of its sources) and the scope of that.
     """
 
     kind: Kind
@@ -89,8 +88,8 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """A query with its scopes, an outer one before those inside it, and its problems in no certain
-    order; `tree` is None where the text is no query, which is the guard's to refuse.
+    """A query with its scopes, an outer one before those inside it, and its problems; `tree` is None where the
+    text is no query, which is the guard's to refuse.
     """
 
     sql: str
@@ -147,11 +146,9 @@ class _Output:
 
 @dataclass(slots=True, eq=False)
 class _CommonTable:
-    """A common table expression; its query is looked at when it is first read, as SQLite does."""
-
     node: Node
     around: _Common
-    output: _Output | None = None
+    output: _Output | None = None  # once it is read, as SQLite does
 
 
 _Common = Mapping[str, _CommonTable]
@@ -184,13 +181,11 @@ class _Walk:
             node = node.this
         outputs = [self.query(part, outer, common) for part in (node, *reversed(parts))]
         for term in order:
-            name = term.this
-            while isinstance(name, (exp.Collate, exp.Paren)):
-                name = name.this
-            if isinstance(name, exp.Column) and not any(
-                output.sorts(name.name.lower(), name.table.lower()) for output in outputs
-            ):
-                self.report(Kind.UNKNOWN_COLUMN, self.text(name), name, None)
+            name = _inside(term.this, exp.Collate, exp.Paren)
+            if isinstance(name, exp.Column):
+                place = name.name.lower(), name.table.lower()
+                if not any(output.sorts(*place) for output in outputs):
+                    self.report(Kind.UNKNOWN_COLUMN, self.text(name), name, None)
         return _Output(outputs[0].columns)
 
     def select(self, node: exp.Select, outer: Scope | None, common: _Common) -> _Output:
@@ -309,14 +304,13 @@ class _Walk:
                 stack += reversed(list(node.iter_expressions()))
 
     def constant_conditions(self, tree: Node) -> None:
-        """Report EXISTS of a query that does not depend on the row, comparisons of an expression with
-        itself, and those with a literal that cannot be.
-        """
+        # EXISTS of a query that does not depend on the row, comparisons of an expression with itself, and
+        # those with a literal that cannot be.
         for scope in self.scopes:
             parent, among_rows = scope.select.parent, scope.outer and scope.outer.sources
             if isinstance(parent, exp.Exists) and among_rows and not scope.passing:
                 self.report(Kind.SAME_FOR_ALL_ROWS, "EXISTS", parent, None)
-        # A column node -> (scope, number of its source, name)
+        # a column's id -> (scope, number of its source, name)
         places = {
             id(node): (id(scope), number, node.name.lower())
             for scope in self.scopes
@@ -378,9 +372,7 @@ class _Walk:
         columns: dict[str, str] = {}
         output = _Output(columns, not scope.sources or _one_row(node), scope)
         for projection in node.expressions:
-            inner = projection
-            while isinstance(inner, (exp.Alias, exp.Paren, exp.Collate)):
-                inner = inner.this
+            inner = _inside(projection, exp.Alias, exp.Paren, exp.Collate)
             qualifier = inner.table.lower() if isinstance(inner, exp.Column) else ""
             name = projection.alias
             if isinstance(inner, exp.Star) or (qualifier and isinstance(inner.this, exp.Star)):
@@ -414,6 +406,12 @@ class _Walk:
 def _expressions(node: Node, clause: str) -> list[Node]:
     clause_node = node.args.get(clause)
     return clause_node.expressions if clause_node else []
+
+
+def _inside(node: Node, *kinds: type[exp.Expr]) -> Node:
+    while isinstance(node, kinds):
+        node = node.this
+    return node
 
 
 def _same(left: Node, right: Node, places: Mapping[int, tuple[int, int, str]]) -> bool:

@@ -67,26 +67,17 @@ def stars_that_are_grouped(select: Node, resolver: Resolver) -> None:
 
 def aliases_in_conditions(node: Node, resolver: Resolver) -> Node | None:
     """`SELECT a * b AS total ... WHERE total > 5`: what the alias stands for is put in its place; in an ORDER
-    BY only inside an expression. In a HAVING MySQL takes the alias, and not what that stands for.
+    BY only inside an expression, and not in a HAVING of MySQL, which takes the alias.
     """
-    mysql, select = resolver.dialect == "mysql", node.parent
-    if isinstance(node, exp.Having):
-        for item in select.expressions if mysql and select else ():
-            if isinstance(item, exp.Alias) and not item.find(exp.AggFunc):
-                for same in list(node.find_all(type(item.this))):
-                    if same == item.this and same.find_ancestor(exp.Select) is select:
-                        same.replace(exp.column(item.args["alias"].copy()))
-        return None
     item = _projection(node)
     clause = node.find_ancestor(exp.Where, exp.Having, exp.Order, exp.Group, exp.Select)
-    if item is None or isinstance(clause, (exp.Select, type(None))):
+    if item is None or node.table or isinstance(clause, (exp.Select, type(None))):
         return None
-    if node.table or resolver.find(node) is not None or (mysql and isinstance(clause, exp.Having)):
-        return None
+    taken = resolver.dialect == "mysql" and isinstance(clause, exp.Having)
     direct = isinstance(node.parent, (exp.Ordered, exp.Group))
-    if not direct and not isinstance(clause.parent, exp.SetOperation):
-        return exp.paren(item.this.copy())
-    return None
+    if taken or direct or isinstance(clause.parent, exp.SetOperation) or resolver.find(node):
+        return None
+    return exp.paren(item.this.copy())
 
 
 def subqueries(query: Node, resolver: Resolver) -> None:
@@ -168,8 +159,7 @@ def columns_beside_aggregates(select: Node, resolver: Resolver) -> None:
     keys = [_key(select, item) for item in (group.expressions if group else ())]
     only = aggregates.pop() if len(aggregates) == 1 else None  # whose row the others are of
     extreme = only if isinstance(only, (exp.Min, exp.Max)) else None
-    columns = list(_own(select, exp.Column))
-    for column in [each for each in columns if not _settled(each, select, keys, resolver)]:
+    for column in [c for c in _own(select, exp.Column) if not _settled(c, select, keys, resolver)]:
         wrapped = _wrapped(column, extreme, resolver)
         if column.parent is select:  # an item of the select list keeps its name
             wrapped = exp.alias_(wrapped, column.name)

@@ -290,7 +290,7 @@ RULES: tuple[tuple[Rule, tuple[str, ...], tuple[type[exp.Expr], ...]], ...] = (
     (rewrite_names.text_in_double_quotes, _ALL, (exp.Column,)),
     (rewrite_names.columns_of_tables, _ALL, (exp.CTE,)),
     (rewrite_names.stars_that_are_grouped, _ALL, (exp.Select,)),
-    (rewrite_names.aliases_in_conditions, _ALL, (exp.Column, exp.Having)),
+    (rewrite_names.aliases_in_conditions, _ALL, (exp.Column,)),
     (of_text, _ALL, _OF_TEXT),
     (cast, _ALL, (exp.Cast,)),
     (total, _ALL, (exp.Anonymous,)),
