@@ -87,9 +87,9 @@ def test_odd_queries_are_read_as_official_reads_them() -> None:
     assert (len(skipped.where), skipped.direction) == (1, "asc")
     # Set operations nest to the right.
     query = read(f"{FROM} UNION {FROM} EXCEPT {FROM}")
-    assert query.except_ is None
-    assert query.union is not None
-    assert query.union.except_ == read(FROM)
+    intersect, union, except_ = query.branches
+    assert intersect is None and except_ is None and union is not None
+    assert union.branches == (None, None, read(FROM))
     # What follows a complete query is ignored.
     assert read(f"{FROM} WHERE age > 3 ) junk ( ") == read(f"{FROM} WHERE age > 3")
 

@@ -59,27 +59,29 @@ class Key:
 
 
 _Path = tuple[Source, list[Key]]
+_Bridge = tuple[str, str, list[Edit]]
 
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """A statement that may be run, or None with the sentence that says why there is none."""
+    """A statement that may be run, or None with the sentence that says why there is none; a `suspect` one is
+    hardly meant: it may only lose to another candidate.
+    """
 
     sql: str | None
     changed: bool = False
     problem: str = ""
     suspect: bool = False
-    """Whether it may be run and is hardly meant: it may only lose to another candidate."""
 
 
 def mend(
     sql: str, schema: Schema, matches: Sequence[ValueMatch] = (), question: str = ""
 ) -> Repair:
-    """A statement that a model wrote, in SQLite's SQL, as it may be run or translated for another engine.
-    Other engines refuse unknown names themselves: what has one and cannot be mended goes to them as it is.
+    """A statement that a model wrote, in SQLite's SQL, as it may be run or translated for another engine. Other
+    engines refuse unknown names themselves: what has one and cannot be mended goes to them as it is.
 
-    `matches` are those of the question: dates that hang on today are taken from them. Where the question
-    does not ask for an id, what has a name is listed by its name.
+    Dates that hang on today are taken from the `matches` of the question. Where the question does not ask for
+    an id, what has a name is listed by its name.
     """
     if declines(sql):
         return Repair(None, problem=DECLINED)
@@ -161,11 +163,8 @@ class _Mender:
             for lower, name in (source.columns or {}).items()
             if lower not in source.merged
         ]
-        return (
-            self.requalified(node, scope)
-            or _respelt(node.this, near)
-            or self.joined(node, scope, names)
-        )
+        renamed = self.requalified(node, scope) or _respelt(node.this, near)
+        return renamed or self.joined(node, scope, names)
 
     def is_text(self, column: Node) -> bool:
         if not re.search(r"\w", column.name) or "%" in column.name:
@@ -184,10 +183,10 @@ class _Mender:
 
     def requalified(self, column: exp.Column, scope: Scope) -> list[Edit] | None:
         qualifier = column.args.get("table")
-        around = scope.outer.outwards() if scope.outer is not None else ()
-        if qualifier is None or any(
-            s.alias == qualifier.name.lower() for o in around for s in o.sources
-        ):
+        outer = {
+            s.alias for around in scope.outwards() if around is not scope for s in around.sources
+        }
+        if qualifier is None or qualifier.name.lower() in outer:
             return None
         owners = [s for s in scope.sources if s.has(column.name.lower()) and s.label]
         meant = self.schema.table(qualifier.name)
@@ -301,9 +300,7 @@ class _Mender:
             return False
         return all((table.name.lower(), name.lower()) not in pair for pair in self.pairs)
 
-    def bridge(
-        self, first: Source, keys: Sequence[Key], scope: Scope
-    ) -> tuple[str, str, list[Edit]] | None:
+    def bridge(self, first: Source, keys: Sequence[Key], scope: Scope) -> _Bridge | None:
         """The joins along a path of keys, the label of its last table, and what else must change so that
         everything refers to what it did before; None where a name would be another's.
         """
@@ -413,7 +410,7 @@ class _Mender:
 
     def owner(
         self, scope: Scope, number: int, name: str
-    ) -> tuple[Table, int, tuple[str, str, list[Edit]] | None] | None:
+    ) -> tuple[Table, int, _Bridge | None] | None:
         """The table whose rows a column identifies, and its source; where that has to be joined, -1 and the
         join. None where it cannot be told.
         """

@@ -61,9 +61,8 @@ class Condition(NamedTuple):
 
 
 class Query(NamedTuple):
-    """A query as read. Lists of conditions hold conditions and, between them, "and" or "or".
-
-    `direction` is "" without ORDER BY; the last ASC or DESC holds for all of its expressions.
+    """A query as read. Lists of conditions hold conditions and, between them, "and" or "or"; `direction` is ""
+    without ORDER BY, and the last ASC or DESC holds for all of its expressions.
     """
 
     distinct: bool
@@ -76,9 +75,8 @@ class Query(NamedTuple):
     direction: str
     order: tuple[Expression, ...]
     limit: bool
-    intersect: Query | None
-    union: Query | None
-    except_: Query | None
+    branches: tuple[Query | None, ...]
+    """Other side of INTERSECT, UNION and EXCEPT."""
 
 
 Value: TypeAlias = "Column | Query | str | float | None"
@@ -237,7 +235,7 @@ class _Reader:
         return meaning
 
     def query(self) -> Query:
-        """FROM is read first, since it says which tables SELECT may name."""
+        # FROM is read first, since it says which tables SELECT may name.
         self.depth += 1
         if self.depth > MAX_DEPTH:
             raise ValueError
@@ -266,14 +264,10 @@ class _Reader:
             self.expect(")")
         while self.take(";"):
             pass
-        branches: dict[str, Query | None] = dict.fromkeys(_SET_OPERATORS)
-        operator = tokens[self.at]
-        if operator in branches:
-            self.at += 1
-            branches[operator] = self.query()
+        branches = tuple([self.query() if self.take(word) else None for word in _SET_OPERATORS])
         self.depth -= 1
         clauses = (distinct, select, tables, on, where, group, having, direction, order, limit)
-        return Query(*clauses, *branches.values())
+        return Query(*clauses, branches)
 
     def sources(self) -> tuple[tuple[str | Query, ...], Conditions, list[str]]:
         """Tables and queries of FROM, the conditions of ON, and the names of the tables."""
@@ -304,11 +298,10 @@ class _Reader:
         return tuple(tables), tuple(on), own
 
     def items(self, own: list[str]) -> tuple[Item, ...]:
-        """Commas between what SELECT lists may be missing."""
         items = []
         while self.tokens[self.at] not in _CLAUSES:
             items.append(Item(self.word(_AGGREGATES) or "", self.expression(own)))
-            self.take(",")
+            self.take(",")  # which may be missing
         return tuple(items)
 
     def expression(self, own: list[str]) -> Expression:
@@ -447,8 +440,7 @@ def level(query: Query) -> str:
     )
     # Queries compared with, and the other side of a set operation; those in FROM do not count.
     values = [value for each in conditions for value in (each.value, each.upper)]
-    branches = (query.intersect, query.except_, query.union)
-    nested = sum(isinstance(part, Query) for part in chain(values, branches))
+    nested = sum(isinstance(part, Query) for part in chain(values, query.branches))
     lists = _lists(query)
     if nested == 0:
         if clauses <= 1 and lists == 0:
@@ -485,9 +477,8 @@ def _lists(query: Query) -> int:
 
 
 class Form(NamedTuple):
-    """What is compared of a query; all of it hashable.
-
-    `where` holds conditions only, `connectors` what stands between them; `group` holds ids.
+    """What is compared of a query: `where` holds conditions only, `connectors` what stands between them,
+    `group` ids.
     """
 
     select: tuple[Item, ...]
@@ -500,7 +491,6 @@ class Form(NamedTuple):
     limit: bool
     keywords: frozenset[str]
     branches: tuple[Form | None, ...]
-    """Other side of INTERSECT, UNION and EXCEPT."""
 
 
 EMPTY = Form((), (), (), frozenset(), (), (), ("", ()), False, frozenset(), (None, None, None))
@@ -522,7 +512,6 @@ def normalise(
         return Expression(given.operator, column(given.left), given.right and column(given.right))
 
     where = _blank_conditions(query.where, expression)
-    branches = (query.intersect, query.union, query.except_)
     return Form(
         select=tuple([Item(item.aggregate, expression(item.expression)) for item in query.select]),
         tables=query.tables,
@@ -533,7 +522,7 @@ def normalise(
         order=(query.direction, tuple([expression(each) for each in query.order])),
         limit=query.limit,
         keywords=_keywords(query),
-        branches=tuple([branch and normalise(branch, keys, tables) for branch in branches]),
+        branches=tuple([branch and normalise(branch, keys, tables) for branch in query.branches]),
     )
 
 
@@ -546,15 +535,12 @@ def _keywords(query: Query) -> frozenset[str]:
         "group": query.group,
         "having": query.having,
         "limit": query.limit,
-        "intersect": query.intersect,
-        "union": query.union,
-        "except": query.except_,
+        **dict(zip(_SET_OPERATORS, query.branches, strict=True)),
         "or": "or" in connectors,
         "not": any(condition.negated for condition in conditions),
-        "in": any(condition.operator == "in" for condition in conditions),
-        "like": any(condition.operator == "like" for condition in conditions),
     }
-    return frozenset([word for word, there in occurring.items() if there])
+    operators = {condition.operator for condition in conditions} & {"in", "like"}
+    return operators.union([word for word, there in occurring.items() if there])
 
 
 def _blank(value: Value) -> Query | None:
@@ -565,9 +551,7 @@ def _blank(value: Value) -> Query | None:
         on=_blank_conditions(value.on),
         where=_blank_conditions(value.where),
         having=_blank_conditions(value.having),
-        intersect=_blank(value.intersect),
-        union=_blank(value.union),
-        except_=_blank(value.except_),
+        branches=tuple(map(_blank, value.branches)),
     )
 
 
@@ -608,18 +592,15 @@ def key_map(entry: Mapping[str, Any] | None) -> dict[str, str] | None:
 
 
 def group_keys(columns: Sequence[str], pairs: Iterable[tuple[int, int]]) -> dict[str, str]:
-    """Foreign keys as groups of columns; the first column of each stands for all.
-
-    A pair joins the first group that has either of its columns; groups that meet later stay apart, as
-    in the official evaluator.
+    """Foreign keys as groups of columns; the first column of each stands for all. A pair joins the first group
+    that has either of its columns; groups that meet later stay apart, as in the official evaluator.
     """
     groups: list[set[int]] = []
     for pair in pairs:
         group = next((group for group in groups if not group.isdisjoint(pair)), None)
         if group is None:
-            groups.append(set(pair))
-        else:
-            group.update(pair)
+            groups.append(group := set())
+        group.update(pair)
     return {columns[at]: columns[min(group)] for group in groups for at in sorted(group)}
 
 
