@@ -287,11 +287,7 @@ def _select(schema: Schema, places: Iterable[_Place]) -> Schema:
 
 
 def name_parts(name: str) -> list[str]:
-    """The words of an identifier in lower case.
-
-    >>> name_parts("stg_OrderItems2023")
-    ['stg', 'order', 'items', '2023']
-    """
+    """The words of an identifier in lower case."""
     return [part.lower() for part in _PART.findall(name)]
 
 

@@ -5,24 +5,18 @@ years, YYYY-MM: the format is seen from sample values. A model that reads a colu
 nothing or nonsense, without an error; `read_as_stored` puts that right where there is one way to read what
 was meant. Nor does a model know what "last year" is: the hint of the question (`execution.dates`) does, and
 `as_of_today` puts it in the place of what was written about that column of dates.
-
->>> from txt2sql.sql.names import resolve
->>> from txt2sql.types import Schema, Table
->>> bill = Table("bill", (Column("paid_at", "number", samples=("1738368000",)),))
->>> read_as_stored(resolve("SELECT date(paid_at) FROM bill", Schema("s", (bill,))))
-[(12, 19, "paid_at, 'unixepoch'")]
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlglot import exp, parse_one
 
 from txt2sql.sql.names import COMPARISONS, Kind, Names, Problem
-from txt2sql.sql.sources import Edit, Node, Scope, span
+from txt2sql.sql.sources import Edit, Node, Source, owners, span
 from txt2sql.types import Column, ValueMatch
 
 FIRST_YEAR, LAST_YEAR = 1500, 2100
@@ -109,21 +103,23 @@ def _text_format(name: set[str], texts: list[str]) -> DateFormat | None:
     return DateFormat("year") if name & _YEAR_NAMES and matches(_YEAR_TEXT) else None
 
 
+_YMD_PARTS = "substr({{0}}, {}, 4) || '-' || substr({{0}}, {}, 2) || '-' || substr({{0}}, {}, 2)"
+_ISO_DAYS = {
+    "month": "{0} || '-01'",
+    "year": "{0} || '-01-01'",
+    "seconds": "date({0}, 'unixepoch')",
+    "millis": "date({0} / 1000, 'unixepoch')",
+    "dmy": _YMD_PARTS.format(7, 4, 1),
+    "mdy": _YMD_PARTS.format(7, 1, 4),
+    "compact": _YMD_PARTS.format(1, 5, 7),
+}
+
+
 def iso_day(place: str, form: DateFormat) -> str:
     """An expression that is the column's day as ISO text; of a month or year, the first."""
-    if form.kind in ("month", "year"):
-        return f"{place} || '{'-01' if form.kind == 'month' else '-01-01'}'"
-    if form.kind == "seconds":
-        return f"date({place}, 'unixepoch')"
-    if form.kind == "millis":
-        return f"date({place} / 1000, 'unixepoch')"
     if form.kind == "ymd":
         return place if form.mark == "-" else f"replace({place}, '{form.mark}', '-')"
-    starts = {"dmy": (7, 4, 1), "mdy": (7, 1, 4), "compact": (1, 5, 7)}[form.kind]
-    year, month, day = (
-        f"substr({place}, {start}, {size})" for start, size in zip(starts, (4, 2, 2), strict=True)
-    )
-    return f"{year} || '-' || {month} || '-' || {day}"
+    return _ISO_DAYS[form.kind].format(place)
 
 
 # What substr(date, start, length) gives in each format, as strftime writes it.
@@ -135,6 +131,7 @@ _SLICES = {
 }
 _ANYWHERE = {**_SLICES["compact"], **_SLICES["dmy"], **_SLICES["ymd"]}
 _TEXTS = ("ymd", "dmy", "mdy", "compact")
+_DATED = (exp.Date, exp.TsOrDsToTimestamp)
 _FUNCTIONS = frozenset(("date", "datetime", "julianday", "strftime", "time", "unixepoch"))
 _TIMED = re.compile(r"\d{4}-\d\d|\d\d:\d\d")
 _FROM_UNIX = re.compile(r"\s*,\s*'unixepoch'", re.I)
@@ -145,15 +142,15 @@ def read_as_stored(names: Names) -> list[Edit] | Problem:
     a date from a column that has none.
     """
     edits: list[Edit] = []
+    owner = owners(names.scopes)
     for scope in names.scopes:
         for node, number in scope.resolved:
-            column = scope.sources[number].column(node.name)
+            column, parent = scope.sources[number].column(node.name), node.parent
             place = span(node.args.get("table") or node.this)[0], span(node.this)[1]
             if column is None or place[0] < 0:
                 continue
-            called = isinstance(node.parent, (exp.Date, exp.TsOrDsToTimestamp)) or (
-                isinstance(node.parent, exp.Anonymous) and node.parent.name.lower() in _FUNCTIONS
-            )
+            function = parent.name.lower() if isinstance(parent, exp.Anonymous) else ""
+            called = isinstance(parent, _DATED) or function in _FUNCTIONS
             form = column_format(column, called)
             unix = _FROM_UNIX.match(names.sql, place[1])
             timed = any(map(_TIMED.match, column.samples))
@@ -168,27 +165,23 @@ def read_as_stored(names: Names) -> list[Edit] | Problem:
                 edits.append((*place, value if unix else f"{value}, 'unixepoch'"))
             elif called:
                 edits.append((place[0], unix.end() if unix else place[1], iso_day(name, form)))
-            elif form.kind in _TEXTS and _is_subtracted(node, scope):
-                day = name if form.kind == "ymd" and form.mark == "-" else iso_day(name, form)
-                edits.append((*place, f"{_seconds(node.parent)}JULIANDAY({day})"))
+            elif form.kind in _TEXTS and _is_subtracted(node, owner):
+                edits.append((*place, f"{_seconds(parent)}JULIANDAY({iso_day(name, form)})"))
             elif form.kind in ("dmy", "mdy") and not form.timed and _is_ordered(node):
                 edits.append((*place, iso_day(name, form)))
-            elif form.kind not in ("month", "year") and node is node.parent.this:
-                edits += _cut(names.sql, node.parent, place, form)
-                edits += _compared(node.parent, name, place, form)
+            elif form.kind not in ("month", "year") and node is parent.this:
+                edits += _cut(names.sql, parent, place, form)
+                edits += _compared(parent, name, place, form)
     return edits
 
 
-def _is_subtracted(node: Node, scope: Scope) -> bool:
+def _is_subtracted(node: Node, owner: Mapping[int, Source]) -> bool:
     # From it or from it another column of dates, as if they were numbers.
     sides = (node.parent.this, node.parent.expression) if isinstance(node.parent, exp.Sub) else ()
     other = next((side for side in sides if side is not node), None)
-    for column, number in scope.resolved:
-        cell = scope.sources[number].column(column.name)
-        if column is other and cell is not None:
-            form = column_format(cell)
-            return form is not None and form.kind in _TEXTS
-    return False
+    cell = owner[id(other)].column(other.name) if id(other) in owner else None
+    form = column_format(cell) if cell is not None else None
+    return form is not None and form.kind in _TEXTS
 
 
 def _seconds(difference: Node) -> str:
@@ -281,13 +274,6 @@ _YEAR = re.compile(r"(?<!\d)\d{4}")
 def as_of_today(names: Names, matches: Sequence[ValueMatch], question: str = "") -> str:
     """The statement with the one relative date of its question as the hint has it, and with ages in years;
     as it is where it says nothing of such a date, or more than one thing. Changes the tree of `names`.
-
-    >>> from txt2sql.sql.names import resolve
-    >>> from txt2sql.types import Schema, Table
-    >>> schema = Schema("s", (Table("sales", (Column("day", samples=("2024-05-01",)),)),))
-    >>> hint = ValueMatch("sales", "day", "", "since yesterday", 1.0, "day >= date('now', '-1 day')", True)
-    >>> as_of_today(resolve("SELECT COUNT(*) FROM sales WHERE day = '2019-01-01'", schema), [hint])
-    "SELECT COUNT(*) FROM sales WHERE day >= DATE('now', '-1 day')"
     """
     if names.tree is None:
         return names.sql
@@ -302,10 +288,8 @@ def _as_hinted(names: Names, hint: ValueMatch, question: str) -> bool:
     place = (hint.table.lower(), hint.column.lower())
     every = list(_dated(names, question))
     dated = [each for each in every if each[0] == place]
-    if not dated and not _BIRTH.search(
-        hint.column
-    ):  # the model may know better which date is meant
-        dated = every
+    if not dated and not _BIRTH.search(hint.column):
+        dated = every  # the model may know better which date is meant
     comparisons = [node for _, node, _ in dated]
     # One thing is said of one column: the comparisons are of one condition.
     if len({where for where, *_ in dated}) != 1 or len({id(_whole(n)) for n in comparisons}) != 1:
@@ -327,23 +311,19 @@ def _dated(names: Names, question: str) -> Iterator[tuple[tuple[str, str], Node,
     """The comparisons of a column of dates with a date that no year of the question explains: table and
     column, comparison, and the column in it.
     """
-    columns = {
-        id(node): (scope.sources[number].table, node)
-        for scope in names.scopes
-        for node, number in scope.resolved
-    }
+    owner = owners(names.scopes)
     for comparison in names.tree.find_all(*_COMPARES):
         within = list(comparison.find_all(exp.Column))
-        table = columns.get(id(within[0]), (None, None))[0] if len(within) == 1 else None
-        column = table.column(within[0].name) if table is not None else None
-        if table is None or column is None or column_format(column) is None:
+        source = owner.get(id(within[0])) if len(within) == 1 else None
+        column = source.column(within[0].name) if source is not None else None
+        if source is None or column is None or column_format(column) is None:
             continue
         literals = list(comparison.find_all(exp.Literal, exp.CurrentDate, exp.CurrentTimestamp))
         years = [year for each in literals for year in _YEAR.findall(each.name)]
         negated = isinstance(comparison.parent, (exp.Not, exp.Or))
         explained = any(year in question for year in years)
         if literals and not explained and not comparison.find(exp.Query) and not negated:
-            yield (table.name.lower(), column.name.lower()), comparison, within[0]
+            yield (source.base.lower(), column.name.lower()), comparison, within[0]
 
 
 def _whole(node: Node) -> Node:

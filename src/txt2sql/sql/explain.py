@@ -21,7 +21,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from txt2sql.sql.sources import Node, conjuncts, entries
+from txt2sql.sql.sources import Node, conjuncts, entries, only
 from txt2sql.types import Schema
 
 _MAX_CHARS, _MAX_SENTENCE, _MAX_PART = 5_000, 400, 60
@@ -63,10 +63,6 @@ _WRAPPERS = (exp.Round, exp.Cast, exp.Paren, exp.TsOrDsToTimestamp, exp.TsOrDsTo
 _FAILURES = (SqlglotError, RecursionError, ValueError, LookupError, AttributeError, TypeError)
 
 
-class _Tangled(ValueError):
-    """More than one sentence can say."""
-
-
 def explain(sql: str, dialect: str = "sqlite") -> str | None:
     """One sentence, or None where the statement is not understood or too long for one."""
     if len(sql) > _MAX_CHARS:
@@ -81,11 +77,11 @@ def explain(sql: str, dialect: str = "sqlite") -> str | None:
 def _query(tree: Node) -> str:
     tree = tree.unnest()
     if isinstance(tree, exp.SetOperation):
-        _only(tree, "this", "expression", "distinct", "order", "limit", "offset")
+        only(tree, "this", "expression", "distinct", "order", "limit", "offset")
         word = _SETS[type(tree)]
         return f"{_query(tree.left)}, {word} {_phrase(tree.right)}{_order(tree, _verbatim)}"
     if not isinstance(tree, exp.Select) or not tree.expressions:
-        raise _Tangled
+        raise ValueError
     return _Select(tree).sentence()
 
 
@@ -95,14 +91,9 @@ def _phrase(tree: Node) -> str:
     return _Select(tree).phrase() if isinstance(tree, exp.Select) else f"({_query(tree)})"
 
 
-def _only(node: Node, *parts: str) -> None:
-    if any(value and name not in parts for name, value in node.args.items()):
-        raise _Tangled
-
-
 class _Select:
     def __init__(self, tree: exp.Select) -> None:
-        _only(tree, *_CLAUSES)
+        only(tree, *_CLAUSES)
         self.tree, self.columns = tree, tree.expressions
         listed = list(entries(tree))
         self.aliases = {entry.alias_or_name.lower(): entry for entry, _ in listed}
@@ -120,7 +111,7 @@ class _Select:
         else:
             shown = _listed([self.column(each) for each in self.columns])
         if distinct := self.tree.args.get("distinct"):
-            _only(distinct)
+            only(distinct)
             shown = f"each different {shown}"
         return shown + self.rest()
 
@@ -134,7 +125,7 @@ class _Select:
         if where := tree.args.get("where"):
             text += f" where {self.say(where.this)}"
         if group := tree.args.get("group"):
-            _only(group, "expressions")
+            only(group, "expressions")
             text += f", for each {_listed([self.key(each) for each in group.expressions])}"
         if having := tree.args.get("having"):
             text += f"; only where {self.say(having.this)}"
@@ -153,17 +144,17 @@ class _Select:
     def source(self, entry: Node, join: Node | None) -> str:
         # Rows that belong together by columns need no words; any other condition does.
         if isinstance(entry, exp.Table) and entry.name:
-            _only(entry, "this", "alias", "db", "catalog")
+            only(entry, "this", "alias", "db", "catalog")
             name = str(entry.name)
         elif isinstance(entry, exp.Subquery):
             name = f"({_phrase(entry)})"
         else:
-            raise _Tangled
+            raise ValueError
         if join is None:
             return name
-        _only(join, "this", "side", "kind", "on", "using")
+        only(join, "this", "side", "kind", "on", "using")
         if join.side not in ("", "LEFT") or join.kind not in ("", "INNER", "OUTER", "CROSS"):
-            raise _Tangled
+            raise ValueError
         tests = conjuncts(join.args["on"]) if join.args.get("on") else ()
         conditions = [
             self.say(test)
@@ -212,7 +203,7 @@ class _Select:
         for name, part in node.args.items():
             if part and name not in _UNSAID:
                 if f"{{{name}}}" not in form:
-                    raise _Tangled
+                    raise ValueError
                 listed = part if isinstance(part, list) else [part]
                 parts[name] = _listed([self.part(each, node) for each in listed], word)
         return form.format(no=no, **parts)
@@ -254,7 +245,7 @@ def _order(tree: Node, name: Callable[[Node], str]) -> str:
         text += f"; sorted by {', then by '.join(keys)}"
     limit, offset = tree.args.get("limit"), tree.args.get("offset")
     if offset and not limit:
-        raise _Tangled
+        raise ValueError
     if limit:
         count = _verbatim(limit.args.get("expression") or limit.args.get("count") or limit)
         text += "; the first only" if count == "1" else f"; the first {count} only"
@@ -269,7 +260,7 @@ def _listed(parts: Sequence[str], word: str = "and") -> str:
 def _verbatim(node: Node) -> str:
     text: str = node.sql(dialect="sqlite", comments=False)
     if len(text) > _MAX_PART or node.find(exp.Select):
-        raise _Tangled
+        raise ValueError
     return text
 
 

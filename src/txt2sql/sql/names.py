@@ -5,12 +5,6 @@ result alias is seen by WHERE, ON, GROUP BY, HAVING and ORDER BY; columns that U
 one. SQLite forgives three mistakes silently, and they are reported as well: a double-quoted word that is no
 column is read as text, a join without a condition pairs every row with every other, and a condition may be
 the same for all rows.
-
->>> shop = Schema("s", (Table("shop", (Column("id"),)), Table("staff", (Column("name"),))))
->>> [(problem.kind.name, problem.name) for problem in check("SELECT name FROM shop", shop)]
-[('UNKNOWN_COLUMN', 'name')]
->>> [problem.kind.name for problem in check("SELECT id FROM shop, staff", shop)]
-['JOIN_WITHOUT_CONDITION']
 """
 
 from __future__ import annotations
@@ -35,10 +29,11 @@ from txt2sql.sql.sources import (
     components,
     conjuncts,
     entries,
+    owners,
     span,
     unquoted,
 )
-from txt2sql.types import Column, Schema, Table  # noqa: F401 - the example above
+from txt2sql.types import Schema
 
 COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE)
 WROTE = "the model wrote SQL"
@@ -310,15 +305,10 @@ class _Walk:
             parent, among_rows = scope.select.parent, scope.outer and scope.outer.sources
             if isinstance(parent, exp.Exists) and among_rows and not scope.passing:
                 self.report(Kind.SAME_FOR_ALL_ROWS, "EXISTS", parent, None)
-        # a column's id -> (scope, number of its source, name)
-        places = {
-            id(node): (id(scope), number, node.name.lower())
-            for scope in self.scopes
-            for node, number in scope.resolved
-        }
+        owner = owners(self.scopes)
         for node in tree.find_all(*COMPARISONS, exp.In, exp.Sub, exp.Div):
             right = node.args.get("expression")  # of IN: none, but a list
-            if right is not None and _same(node.this, right, places):
+            if right is not None and _same(node.this, right, owner):
                 joins = isinstance(node.find_ancestor(exp.Join, exp.Select), exp.Join)
                 # In a join such a comparison is seen as a join of nothing.
                 if not (joins and isinstance(node, COMPARISONS)):
@@ -414,14 +404,15 @@ def _inside(node: Node, *kinds: type[exp.Expr]) -> Node:
     return node
 
 
-def _same(left: Node, right: Node, places: Mapping[int, tuple[int, int, str]]) -> bool:
+def _same(left: Node, right: Node, owner: Mapping[int, Source]) -> bool:
     """Whether both sides are one expression over the same columns; False without columns."""
     columns, stack = 0, [(left, right)]
     while stack:
         left, right = stack.pop()
         if isinstance(left, exp.Column):
-            place = places.get(id(left))
-            if place is None or place != places.get(id(right)):
+            source = owner.get(id(left))
+            other = owner.get(id(right))
+            if source is None or source is not other or left.name.lower() != right.name.lower():
                 return False
             columns += 1
             continue

@@ -30,14 +30,10 @@ from sqlglot.errors import SqlglotError
 
 from txt2sql.identifiers import quote_identifier
 from txt2sql.sql.names import FORGIVEN, Kind, Names, resolve
-from txt2sql.sql.sources import Node, Scope, Source
+from txt2sql.sql.sources import Node, Scope, Source, owners
 from txt2sql.types import Schema
 
 _MAX_CHARS = 20_000
-
-
-class _Doubt(ValueError):
-    """The query may mean something else once it is written anew."""
 
 
 def canonical_sql(sql: str, schema: Schema) -> str:
@@ -66,24 +62,23 @@ class _Rewriter:
         self.tree, self.scopes = names.tree, names.scopes
         self.sources = [source for scope in self.scopes for source in scope.sources]
         self.names = {source: source.base or source.node.alias for source in self.sources}
-        self.owners: dict[int, Source | None] = {}
+        self.owners: dict[int, Source | None] = {**owners(names.scopes)}
         self.columns: dict[Scope, list[Node]] = {scope: [] for scope in names.scopes}
         if any(problem.kind not in FORGIVEN for problem in names.problems):
-            raise _Doubt
+            raise ValueError
         for scope in self.scopes:
             joins = scope.select.args.get("joins") or ()
             if any(join.method or join.args.get("using") for join in joins):
-                raise _Doubt
+                raise ValueError
             for source in scope.sources:
                 node = source.node
                 if source.columns is None or node.args.get("db") or node.args.get("pivots"):
-                    raise _Doubt  # a table-valued function, a table of another database
-            self.owners |= {id(column): scope.sources[number] for column, number in scope.resolved}
+                    raise ValueError  # a table-valued function, a table of another database
         for problem in names.problems:  # nothing is called so: SQLite takes it for text
             if problem.kind is Kind.QUOTED_TEXT:
                 scopes = problem.scope.outwards() if problem.scope else ()
                 if any(source.table is None for scope in scopes for source in scope.sources):
-                    raise _Doubt  # "count(*)" may be the name of an output
+                    raise ValueError  # "count(*)" may be the name of an output
                 problem.node.replace(exp.Literal.string(problem.node.name))
         by_select = {id(scope.select): scope for scope in self.scopes}
         for node in self.tree.find_all(exp.Column):
@@ -91,7 +86,7 @@ class _Rewriter:
             if isinstance(home, exp.SetOperation):
                 outputs = map(str.lower, home.named_selects)  # which ORDER BY names
                 if node.table or node.name.lower() not in outputs:
-                    raise _Doubt
+                    raise ValueError
                 _spell(node.this, node.name)
             elif around := by_select.get(id(home)):
                 self.columns[around].append(node)
@@ -176,7 +171,7 @@ class _Rewriter:
         order = {source: position for position, source in enumerate(scope.sources)}
         if any(_conditionless(join) for join in joins):
             if any(join.side for join in joins):  # in an outer join ON and WHERE are not the same
-                raise _Doubt
+                raise ValueError
             self.spread(scope.select, joins, order)
         here = {id(column) for column in self.columns[scope]}
         for join in joins:
@@ -210,7 +205,7 @@ class _Rewriter:
             conditions[target].append(part)
             linked |= {target} if ends else set()
         if not linked.issuperset(range(len(joins))):
-            raise _Doubt
+            raise ValueError
         rest = conditions.pop(-1)
         for i, condition in conditions.items():
             joins[i].set("on", exp.and_(*condition, copy=False, wrap=False))
@@ -236,7 +231,7 @@ def _owner(node: Node, scope: Scope) -> Source | None:
             return found
     numbers = [] if name in scope.aliases and not qualifier else scope.find(name, qualifier)
     if len(numbers) > 1:
-        raise _Doubt
+        raise ValueError
     return scope.sources[numbers[0]] if numbers else None
 
 
@@ -302,7 +297,7 @@ class Generator(SQLite.Generator):  # type: ignore[misc, valid-type]
         # With a type of the same affinity: the rest of a type's name means nothing to SQLite.
         name = expression.to.this.name
         if name not in _AFFINITIES:
-            raise _Doubt
+            raise ValueError
         return f"CAST({self.sql(expression, 'this')} AS {_AFFINITIES[name]})"
 
     def not_sql(self, expression: Node) -> str:

@@ -108,6 +108,11 @@ class Scope:
         return numbers or possible[:1]
 
 
+def owners(scopes: Iterable[Scope]) -> dict[int, Source]:
+    """The source of each column, by the id of its node."""
+    return {id(node): scope.sources[i] for scope in scopes for node, i in scope.resolved}
+
+
 def from_end(tokens: list[Any], start: int) -> int:
     """Where the FROM ends in the text whose first entry is named at `start`."""
     depth, end = 0, start
@@ -138,6 +143,12 @@ def _opened(entry: Node, join: Node) -> Iterator[tuple[Node, Node]]:
         yield entry, join
     for inner in entry.args.get("joins") or ():
         yield from _opened(inner.this, inner)
+
+
+def only(node: Node, *parts: str) -> None:
+    """ValueError where a node has more parts than these."""
+    if any(value and name not in parts for name, value in node.args.items()):
+        raise ValueError
 
 
 def conjuncts(node: Node) -> Iterator[Node]:
