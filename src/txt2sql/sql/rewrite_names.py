@@ -80,6 +80,15 @@ def aliases_in_conditions(node: Node, resolver: Resolver) -> Node | None:
     return exp.paren(item.this.copy())
 
 
+def aliases_in_having(having: Node, resolver: Resolver) -> None:
+    """MySQL takes an alias there, and not what it stands for."""
+    for item in having.parent.expressions if having.parent else ():
+        if isinstance(item, exp.Alias) and not item.find(exp.AggFunc):
+            for same in list(having.find_all(type(item.this))):
+                if same == item.this and same.find_ancestor(exp.Select) is having.parent:
+                    same.replace(exp.column(item.args["alias"].copy()))
+
+
 def subqueries(query: Node, resolver: Resolver) -> None:
     """A derived table has a name; a subquery for one value gives one row; MySQL takes no LIMIT in IN."""
     parent, inner = query.parent, query.this

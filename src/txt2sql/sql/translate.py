@@ -217,6 +217,12 @@ def logarithm(node: Node, resolver: Resolver) -> Node | None:
     return None
 
 
+def hexadecimal(node: Node, resolver: Resolver) -> Node:
+    """PostgreSQL's own is of whole numbers."""
+    form = "UPPER(ENCODE(CONVERT_TO(CAST(_0 AS TEXT), 'UTF8'), 'hex'))"
+    return filled(form, "postgres", node.this)
+
+
 def cast(node: Node, resolver: Resolver) -> Node | None:
     """CAST(2.7 AS INTEGER) is 2 where others round; CAST('12 km' AS INTEGER) is 12."""
     dialect, kind = resolver.dialect, resolver.kind(node.this)
@@ -291,6 +297,7 @@ RULES: tuple[tuple[Rule, tuple[str, ...], tuple[type[exp.Expr], ...]], ...] = (
     (rewrite_names.columns_of_tables, _ALL, (exp.CTE,)),
     (rewrite_names.stars_that_are_grouped, _ALL, (exp.Select,)),
     (rewrite_names.aliases_in_conditions, _ALL, (exp.Column,)),
+    (rewrite_names.aliases_in_having, ("mysql",), (exp.Having,)),
     (of_text, _ALL, _OF_TEXT),
     (cast, _ALL, (exp.Cast,)),
     (total, _ALL, (exp.Anonymous,)),
@@ -299,6 +306,7 @@ RULES: tuple[tuple[Rule, tuple[str, ...], tuple[type[exp.Expr], ...]], ...] = (
     (listed, ("postgres",), (exp.GroupConcat,)),
     (rounded, _ALL, (exp.Round,)),
     (logarithm, _ALL, (exp.Log,)),
+    (hexadecimal, ("postgres",), (exp.Hex,)),
     (operands, _ALL, (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod, exp.Neg)),
     (joined_text, _STRICT, (exp.DPipe,)),
     (rewrite_dates.date, _ALL, (exp.Func,)),
