@@ -36,11 +36,6 @@ def names(schema: Schema) -> list[str]:
     return [table.name for table in schema.tables]
 
 
-def test_a_schema_that_fits_or_has_no_columns_is_left_alone() -> None:
-    assert reduce_schema("weights", SHOP, (), at_most(100)) == (SHOP, ())
-    assert reduce_schema("x", Schema("e", ()), (), lambda schema: False) == (Schema("e", ()), ())
-
-
 def test_a_table_between_two_kept_ones_is_kept_with_its_keys() -> None:
     question = "nationality of customers and the weight of products"
     reduced, _ = reduce_schema(question, SHOP, (), at_most(7))

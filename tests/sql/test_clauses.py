@@ -68,12 +68,6 @@ def test_items_are_named_by_clause() -> None:
     ]  # fmt: skip
 
 
-def test_columns_find_their_tables() -> None:
-    assert ("select", "song.year") in read("SELECT year FROM singer JOIN song")
-    assert ("select", "id") in read("SELECT id FROM singer JOIN song")  # ambiguous
-    assert ("select", "nothing") in read("SELECT nothing FROM singer")
-
-
 NO_QUERY = """
  | ; | -- | SELECT | SELECT FROM | SELECT 1 FROM | SELECT 1; SELECT 2 | VALUES (1) | SELECT 'open
 DROP TABLE singer | INSERT INTO singer SELECT 1 | PRAGMA table_info(singer) | EXPLAIN SELECT 1

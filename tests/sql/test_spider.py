@@ -14,8 +14,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from txt2sql.errors import DataError
-from txt2sql.sql.spider import MAX_DEPTH, parse, tokenise
-from txt2sql.sql.spider_query import Query, SpiderSchema, group_keys, key_map, level, normalise
+from txt2sql.sql.spider import (
+    MAX_DEPTH,
+    Query,
+    SpiderSchema,
+    group_keys,
+    key_map,
+    level,
+    normalise,
+    parse,
+    tokenise,
+)
 
 CASES = Path(__file__).parents[1] / "fixtures" / "sql" / "spider"
 SCHEMA = SpiderSchema(
@@ -78,9 +87,9 @@ def test_odd_queries_are_read_as_official_reads_them() -> None:
     assert (len(skipped.where), skipped.direction) == (1, "asc")
     # Set operations nest to the right.
     query = read(f"{FROM} UNION {FROM} EXCEPT {FROM}")
-    assert query.except_ is None
-    assert query.union is not None
-    assert query.union.except_ == read(FROM)
+    intersect, union, except_ = query.branches
+    assert intersect is None and except_ is None and union is not None
+    assert union.branches == (None, None, read(FROM))
     # What follows a complete query is ignored.
     assert read(f"{FROM} WHERE age > 3 ) junk ( ") == read(f"{FROM} WHERE age > 3")
 

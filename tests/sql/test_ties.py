@@ -41,11 +41,11 @@ KEYS = {
     "SELECT a FROM t ORDER BY b NULLS LAST, a DESC NULLS FIRST": ["b", "a"],
     "SELECT a FROM t ORDER BY a COLLATE nocase DESC": ["a COLLATE nocase"],
     "SELECT a FROM t ORDER BY (SELECT max(b) FROM t x WHERE x.a < t.a), 1": [
-        "(SELECT max(b) FROM t x WHERE x.a < t.a)",
+        "(SELECT MAX(b) FROM t AS x WHERE x.a < t.a)",
         "a",
     ],
     "SELECT DISTINCT a, c FROM t ORDER BY C, 1": ["C", "a"],
-    "SELECT DISTINCT lower(c) FROM t ORDER BY LOWER( c )": ["LOWER( c )"],
+    "SELECT DISTINCT lower(c) FROM t ORDER BY LOWER( c )": ["LOWER(c)"],
     "WITH x AS (SELECT a FROM t ORDER BY b) SELECT a FROM x ORDER BY a": ["a"],
     "SELECT a IS DISTINCT FROM b, a FROM t ORDER BY b": ["b"],
     "SELECT a -- of t\nFROM t ORDER BY b /* last */ ;": ["b"],

@@ -25,7 +25,7 @@ from txt2sql.models.grammar import sql_grammar
 from txt2sql.models.vote import Candidate, ScoredAnswer, choose
 from txt2sql.models.vote import Weights as Vote
 from txt2sql.prompts import ANSWER_TOKENS, count_tokens, question_prompt, render
-from txt2sql.prompts.copies import copy_weights
+from txt2sql.prompts.reduce import copy_weights
 from txt2sql.sql.text import declines, extract_sql, none_is_an_answer
 from txt2sql.types import (
     Completion,

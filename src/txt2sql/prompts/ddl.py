@@ -29,8 +29,7 @@ from txt2sql.prompts.reduce import reduce_schema, without_copies
 from txt2sql.prompts.shots import Shot
 from txt2sql.types import Column, ForeignKey, Message, Prompt, Schema, Table, Turn, ValueMatch
 
-BUDGET = 4096
-"""Tokens of a prompt. A schema that does not fit is reduced to what the question needs."""
+BUDGET = 4096  # tokens of a prompt
 ANSWER_TOKENS = 256
 """How long an answer may be, where nothing else is said."""
 
@@ -64,11 +63,9 @@ def render(
     count: Callable[[str], int] = count_tokens,
     shots: Sequence[Shot] = (),
 ) -> Prompt:
-    """The schema part, reduced where it would exceed the budget, and the question part.
-
-    `previous` is the turn that a follow-up refers to. `budget` is in tokens as `count` counts them. `shots`
-    are answered questions to learn from, the nearest last. Raises PromptError for an empty question or a
-    schema without columns.
+    """The schema part, reduced where it would exceed the budget (tokens as `count` counts them), and the
+    question part. `previous` is the turn that a follow-up refers to; of `shots` the nearest is the last.
+    Raises PromptError for an empty question or a schema without columns.
     """
     if not question.strip():
         raise PromptError("the question is empty; ask something about the database")
@@ -88,17 +85,15 @@ def render(
     if examples:
         examples = ["Answered questions about other databases:", *examples, "Now this database:"]
 
-    def parts(
-        candidate: Schema, dropped: Sequence[str], samples: bool
-    ) -> tuple[list[str], list[str]]:
+    def parts(schema: Schema, dropped: Sequence[str], samples: bool) -> tuple[list[str], list[str]]:
         """The lines of the schema part, and those of the question part."""
-        static = [_table(table, candidate, samples) for table in candidate.tables]
+        static = [_table(table, schema, samples) for table in schema.tables]
         if dropped:
             named = ", ".join(fold(name, 60) for name in dropped[:_MAX_NAMED_DROPS])
             more = len(dropped) - _MAX_NAMED_DROPS
             static.append(f"-- Left out for length: {named}" + f" and {more} more" * (more > 0))
         lines = [f"{head}: {fold(text, longest)}" for head, text in texts.items() if text]
-        return static, [*examples, *_values(candidate, matches), *lines]
+        return static, [*examples, *_values(schema, matches), *lines]
 
     def fits(candidate: Schema, samples: bool = False) -> bool:
         # Most candidates of a large schema are far too large: a column costs three tokens or more.

@@ -5,9 +5,13 @@ the question, each weighted by its idf as in BM25 (Robertson and Zaragoza, 2009)
 share the part that their longest common prefix makes up (`nation` and `nationality`). Words of a
 comment count half. A table that the question names comes with its columns, and cells that the
 question mentions outrank any name. Keys come with their table, and so do the tables that link the
-kept ones along the shortest foreign-key path, declared or inferred. Copies (copies.py) come last.
+kept ones along the shortest foreign-key path, declared or inferred. Copies (staging and backup tables,
+numbered series) come last, for real databases keep them beside the tables that questions are about.
 
-    kept, dropped = reduce_schema(question, schema, matches, lambda s: len(render(s)) < 2000)
+>>> orders = (Column("id", primary_key=True), Column("total"))
+>>> copies = (Table("orders", orders), Table("orders_bak", orders))
+>>> without_copies("How many orders?", Schema("shop", copies))[1]
+('orders_bak',)
 """
 
 from __future__ import annotations
@@ -20,8 +24,7 @@ from dataclasses import replace
 from itertools import chain, takewhile
 
 from txt2sql.identifiers import joined, name_parts, stem
-from txt2sql.prompts.copies import COPY_WEIGHT, copy_weights
-from txt2sql.types import Column, ForeignKey, Schema, Table, ValueMatch
+from txt2sql.types import Column, Schema, Table, ValueMatch
 
 _WORD = re.compile(r"[^\W_]+")
 _STOP = frozenset(
@@ -32,23 +35,32 @@ _STOP = frozenset(
 _PREFIXES = frozenset("tbl t dim fact fct dbo vw v".split())
 """First words of a table's name that nobody says."""
 _SHORTEST_PREFIX, _LEAST_SHARED = 4, 0.5
-_LONGEST_NAME = 6
-"""In words: longer names are not looked for as a whole."""
+_LONGEST_NAME = 6  # in words: longer names are not looked for as a whole
 _TABLE_WEIGHT, _BEST_COLUMN_WEIGHT, _COMMENT_WEIGHT = 0.7, 0.2, 0.5
+# What a named table adds to its columns; factors of a named column, and of words that name another table.
 _NAMED_TABLE, _NAMED_COLUMN, _SPENT = 1.5, 1.3, 0.5
-"""What a named table adds to its columns; factors of a named column, and of words that are the name of
-another table.
-"""
 _MATCH_BONUS = 20.0
+# What names things (`last_name`, `title`) is asked for in other words; a table one key away helps.
 _NAMING, _NEIGHBOUR = 0.8, 0.5
-"""What names things (`last_name`, `title`) is asked for in other words; a table one key away helps."""
 _NAMING_WORDS = frozenset("name title first last fname lname".split())
-_LONGEST_BRIDGE = 3
-"""In foreign-key steps: kept tables farther apart than this are left unconnected."""
+_LONGEST_BRIDGE = 3  # keys: kept tables farther apart than this are left unconnected
 
-_Place = tuple[str, str]
-"""A table and a column."""
-_Links = dict[str, list[tuple[str, ForeignKey]]]
+COPY_WEIGHT = 0.05
+_SERIES = 3  # so many tables of one shape whose names differ in digits only
+# The words that mark a copy, and how people say them; some do whatever the table is of, the others where
+# it has most columns of another.
+_SURE_MARKS = frozenset(("stg", "staging", "tmp", "bak", "bkp", "bkup", "backup"))
+_MARKS = {
+    "stg": "staging", "staging": "stg", "tmp": "temporary", "bak": "backup", "bkp": "backup",
+    "bkup": "backup", "backup": "bak", "temp": "temporary", "old": "former", "new": "newer",
+    "copy": "duplicate", "log": "logged", "history": "historical", "hist": "history",
+    "archive": "archived", "arch": "archive", "archived": "archive", "audit": "audited",
+    "snapshot": "snap", "deprecated": "old", "v": "version", "dup": "duplicate",
+    "raw": "unprocessed",
+}  # fmt: skip
+
+_Place = tuple[str, str]  # a table and a column
+_Links = dict[str, list[str]]
 
 
 def reduce_schema(
@@ -79,12 +91,11 @@ def reduce_schema(
         step = step * 2 if growing else step // 2
     dropped: list[str] = []
     for table in schema.tables:
-        remaining = best.table(table.name)
-        if remaining is None:
+        if (rest := best.table(table.name)) is None:
             dropped.append(table.name)
         else:
-            names = {column.name for column in remaining.columns}
-            dropped += [f"{table.name}.{c.name}" for c in table.columns if c.name not in names]
+            kept = {column.name for column in rest.columns}
+            dropped += [f"{table.name}.{c.name}" for c in table.columns if c.name not in kept]
     return best, tuple(dropped)
 
 
@@ -103,9 +114,8 @@ def without_copies(question: str, schema: Schema) -> tuple[Schema, tuple[str, ..
 def rank_columns(
     question: str, schema: Schema, matches: Sequence[ValueMatch] = ()
 ) -> list[tuple[str, str]]:
-    """The (table, column) pairs, the one that matters most to the question first; ties in order.
-
-    Tables that another one of their series stands for are left out.
+    """The (table, column) pairs, the one that matters most to the question first; ties in order. Tables that
+    another one of their series stands for are left out.
     """
     mentions = _Question(question, schema)
     weights = {table.name: mentions.weights.get(table.name, 1.0) for table in schema.tables}
@@ -132,7 +142,7 @@ def rank_columns(
     links = _links(schema, totals.keys())
     ranked: list[tuple[float, str, str]] = []
     for table in tables:
-        near = max((totals[other] for other, _ in links.get(table.name, ())), default=0.0)
+        near = max((totals[other] for other in links.get(table.name, ())), default=0.0)
         for column, score in zip(table.columns, scores[table.name], strict=True):
             score += _NAMING * (not _NAMING_WORDS.isdisjoint(_texts(column)[0]))
             score = weights[table.name] * (score + _NEIGHBOUR * near) + totals[table.name]
@@ -142,11 +152,8 @@ def rank_columns(
 
 
 class _Question:
-    """What a question about a schema names, and how much each of its tables matters as a copy.
-
-    `runs` are runs of its words, joined and in the singular; `spent` the stems that the names of named
-    tables are made of: in the names of other tables they say less.
-    """
+    # `runs` are runs of its words, joined and in the singular; `spent` the stems that the names of named
+    # tables are made of: in the names of other tables they say less.
 
     def __init__(self, question: str, schema: Schema) -> None:
         self.text = question.lower()
@@ -179,7 +186,6 @@ class _Question:
         return len(item.name) > 1 and not item.name.isascii() and item.name.lower() in self.text
 
     def likeness(self, item: Table | Column, idf: Mapping[str, float], own: bool) -> float:
-        """How much of a name's words it has, and half of how much of its comment's."""
         words, comment = _texts(item)
         return self.score(words, idf, own) + _COMMENT_WEIGHT * self.score(comment, idf, own)
 
@@ -208,8 +214,6 @@ class _Question:
 def _texts(item: Table | Column) -> tuple[list[str], list[str]]:
     """The words of a name, and those of its comment that it does not have."""
     words = item.words.lower().split() if item.words else name_parts(item.name)
-    if not item.comment:
-        return words, []
     known = {*words, *_STOP}
     return words, [w for w in dict.fromkeys(_WORD.findall(item.comment.lower())) if w not in known]
 
@@ -225,16 +229,14 @@ def _links(schema: Schema, tables: Set[str]) -> _Links:
     links: _Links = {}
     for key in sorted(schema.foreign_keys, key=lambda key: -key.score):
         if key.table in tables and key.referenced_table in tables:
-            links.setdefault(key.table, []).append((key.referenced_table, key))
-            links.setdefault(key.referenced_table, []).append((key.table, key))
+            links.setdefault(key.table, []).append(key.referenced_table)
+            links.setdefault(key.referenced_table, []).append(key.table)
     return links
 
 
 def _bridges(chosen: Sequence[_Place], links: _Links, schema: Schema) -> Iterator[_Place]:
-    """The ends of the foreign keys between the chosen tables, and those on the way to them.
-
-    Each table is joined to the nearest of those before it (the shortest-path heuristic for Steiner trees,
-    Takahashi and Matsuyama 1980).
+    """The ends of the keys between the chosen tables, and those on the way to them: each is joined to the
+    nearest of those before it (shortest-path heuristic for Steiner trees, Takahashi and Matsuyama 1980).
     """
     linked: set[str] = set()
     for table in dict.fromkeys(table for table, _ in chosen):
@@ -247,7 +249,7 @@ def _bridges(chosen: Sequence[_Place], links: _Links, schema: Schema) -> Iterato
                     linked.add(here)
                     here = came_from[here]
                 break
-            for there, _ in links.get(here, ()) if steps < _LONGEST_BRIDGE else ():
+            for there in links.get(here, ()) if steps < _LONGEST_BRIDGE else ():
                 if there not in came_from:
                     came_from[there] = here
                     queue.append((there, steps + 1))
@@ -271,8 +273,8 @@ def _select(schema: Schema, places: Iterable[_Place]) -> Schema:
     tables: list[Table] = []
     for table in schema.tables:
         if names := wanted.get(table.name):
-            columns = tuple([c for c in table.columns if c.name in names or c.primary_key])
-            names.update([column.name for column in columns])
+            names.update([column.name for column in table.columns if column.primary_key])
+            columns = tuple([column for column in table.columns if column.name in names])
             tables.append(replace(table, columns=columns))
     keys = tuple(
         key
@@ -281,3 +283,46 @@ def _select(schema: Schema, places: Iterable[_Place]) -> Schema:
         and key.referenced_column in wanted.get(key.referenced_table, ())
     )
     return replace(schema, tables=tuple(tables), foreign_keys=keys)
+
+
+def copy_weights(schema: Schema, stems: Set[str], named: Set[str]) -> dict[str, float]:
+    """Table -> what its likeness to the question counts for, below 1 for a copy.
+
+    It is 0 where another table of a series stands for it. `stems` are the stems of the question and
+    `named` the tables that it names: those are no copies, nor are backups where it asks for backups.
+    """
+    columns = {t.name: [column.name.lower() for column in t.columns] for t in schema.tables}
+    originals = {joined(name_parts(name)): own for name, own in columns.items()}
+    series: dict[tuple[str, ...], list[str]] = {}
+    weights = {}
+    for name, own in columns.items():
+        if _is_copy(name, own, originals, stems):
+            weights[name] = COPY_WEIGHT
+        if re.search(r"\d", name):
+            series.setdefault((re.sub(r"\d+", "#", name.lower()), *own), []).append(name)
+    dates = tuple(word for word in stems if word.isdigit() and len(word) > 3)  # as of 2023
+    for members in series.values():
+        if len(members) >= _SERIES:
+            members.sort(key=lambda name: [int(number) for number in re.findall(r"\d+", name)])
+            meant = [n for n in members if re.sub(r"\D", "", n).startswith(dates)]
+            shown = {members[-1], *meant[-1:]}
+            weights.update({name: 0.0 for name in members if name not in shown})
+    return {name: weight for name, weight in weights.items() if name not in named}
+
+
+def _is_copy(
+    name: str, columns: Sequence[str], originals: Mapping[str, Sequence[str]], stems: Set[str]
+) -> bool:
+    rest = name_parts(name)
+    marks: list[str] = []
+    for place in (-1, 0):  # orders_bak_2023, stg_orders
+        while len(rest) > 1 and (rest[place].isdigit() or rest[place] in _MARKS):
+            marks.append(rest.pop(place))
+    if marks and rest[0] == "of":  # "Copy of Orders"
+        rest = rest[1:]
+    if any({mark, stem(mark), _MARKS.get(mark, mark)} & stems for mark in marks):
+        return False
+    if not marks or not _SURE_MARKS.isdisjoint(marks):
+        return bool(marks)
+    original = originals.get(joined(rest), ())
+    return 2 * sum(column in original for column in columns) > len(columns)

@@ -3,8 +3,7 @@
 Field's name: component matching (Yu et al., EMNLP 2018), made graded and, over sqlglot's qualified tree,
 open to any SQL that SQLite runs. Aliases, the order of conjuncts, select items and joined tables, the
 sides of a comparison, a comma or an INNER JOIN make no difference. A subquery stands as `(query 1)` in
-the item that holds it, and its own items follow under that item's name; a CTE is read as the derived
-table that it stands for.
+the item that holds it, and its own items follow under that item's name, a CTE as a derived table.
 
 >>> from txt2sql.types import Column, Table
 >>> schema = Schema("music", (Table("singer", (Column("name"), Column("age"))),))
@@ -47,9 +46,8 @@ def jaccard(a: Items, b: Items) -> float:
 
 @lru_cache(maxsize=4096)
 def clause_items(sql: str, schema: Schema) -> Items | None:
-    """The items of one query, or None when it is not one query that can be parsed. Never raises.
-
-    The counter is shared between callers: do not change it.
+    """The items of one query, or None when it is not one query that can be parsed. Never raises; callers share
+    the counter.
     """
     steps = (1 if bracket == "(" else -1 for bracket in re.findall(r"[()]", sql[:_MAX_CHARS]))
     if len(sql) > _MAX_CHARS or max(accumulate(steps), default=0) > _MAX_DEPTH or "\0" in sql:
@@ -87,11 +85,8 @@ def _mapping(schema: Schema) -> MappingSchema:
 
 
 class _Query:
-    """A query while it is read, and then: what is in sight in it, its items, its select list.
-
-    `sources` has of each entry of the FROM its name in items, and what its columns say where it is a
-    query; `inner` are the subqueries of the expression that is being read.
-    """
+    # `sources` has of each entry of the FROM its name in items, and what its columns say where it is a
+    # query; `inner` are the subqueries of the expression that is being read.
 
     def __init__(self, outer: _Query | None, backwards: bool) -> None:
         self.backwards = backwards
@@ -105,21 +100,17 @@ class _Query:
 
     @property
     def name(self) -> str:
-        """All its items in one text."""
         return _short(f"({_whole(self.items)})")
 
     def below(self, node: Node) -> _Query:
-        """A query inside this one."""
         return _Query(self, self.backwards).read(node)
 
     def read(self, node: Node) -> _Query:
-        """Read a SELECT or a set operation."""
         node = node.unnest()
         for cte in node.ctes:
-            self.ctes[cte.alias.lower()] = _Query(
-                self, self.backwards
-            )  # what a recursive one reads
-            self.ctes[cte.alias.lower()] = self.below(cte.this)
+            name = cte.alias.lower()
+            self.ctes[name] = _Query(self, self.backwards)  # what a recursive one reads
+            self.ctes[name] = self.below(cte.this)
         if isinstance(node, exp.Select):
             self.select(node)
         elif isinstance(node, exp.SetOperation):
@@ -180,7 +171,6 @@ class _Query:
         return conditions
 
     def derived(self, entry: Node) -> _Query | None:
-        """The query that an entry of FROM stands for, None for a table."""
         if isinstance(entry, exp.Subquery):
             return self.below(entry)
         ctes = (each.ctes.get(entry.name.lower()) for each in self.outwards if not entry.db)
@@ -216,7 +206,6 @@ class _Query:
         return _short(text)
 
     def include(self, prefix: str, inner: _Query) -> None:
-        """Add the items of an inner query under a prefix."""
         if self.items.total() + inner.items.total() > _MAX_ITEMS:
             raise ValueError("too many items")
         for (clause, text), count in inner.items.items():
@@ -274,7 +263,7 @@ class _Query:
         return _string(node.this.meta["written"]) if node.this.args.get("quoted") else name
 
     def joins(self, node: Node) -> bool:
-        """Whether it equates columns of two sources of this very FROM."""
+        # Whether it equates columns of two sources of this very FROM.
         sides = [node.this.unnest(), node.expression.unnest()] if isinstance(node, exp.EQ) else []
         tables = {side.table.lower() for side in sides if isinstance(side, exp.Column)}
         return len(tables) == 2 and tables <= self.sources.keys()

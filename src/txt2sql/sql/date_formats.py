@@ -1,32 +1,26 @@
-"""How the columns of a database store dates, and SQL that reads them so.
+"""How the columns of a database store dates, SQL that reads them so, and SQL that depends on today.
 
 ISO dates and times, YYYY/MM/DD, DD.MM.YYYY, MM/DD/YYYY, 20250501, Unix seconds and milliseconds, whole
-years, YYYY-MM: the format is seen from sample values. A model that reads a column as if it were of
-another format gets nothing or nonsense from it, without an error; `read_as_stored` puts that right where
-the column's format leaves one way to read what was meant.
-
->>> from txt2sql.sql.names import resolve
->>> from txt2sql.types import Schema, Table
->>> bill = Table("bill", (Column("paid_at", "number", samples=("1738368000",)),))
->>> read_as_stored(resolve("SELECT date(paid_at) FROM bill", Schema("s", (bill,))))
-[(12, 19, "paid_at, 'unixepoch'")]
+years, YYYY-MM: the format is seen from sample values. A model that reads a column in another format gets
+nothing or nonsense, without an error; `read_as_stored` puts that right where there is one way to read what
+was meant. Nor does a model know what "last year" is: the hint of the question (`execution.dates`) does, and
+`as_of_today` puts it in the place of what was written about that column of dates.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlglot import exp
+from sqlglot import exp, parse_one
 
 from txt2sql.sql.names import COMPARISONS, Kind, Names, Problem
-from txt2sql.sql.sources import Edit, Node, Scope, span
-from txt2sql.types import Column
+from txt2sql.sql.sources import Edit, Node, Source, owners, span
+from txt2sql.types import Column, ValueMatch
 
 FIRST_YEAR, LAST_YEAR = 1500, 2100
-_LEAST_SHARE = 0.9
-"""Of the sample, in one format."""
+_LEAST_SHARE = 0.9  # of the sample, in one format
 _YMD = re.compile(r"(\d{4})([-/])(\d\d)\2(\d\d)([ T]\d\d:\d\d.*)?")
 _DMY = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4})(\s.*)?")
 _MONTH_TEXT = re.compile(r"\d{4}-(?:0[1-9]|1[0-2])")
@@ -75,15 +69,13 @@ def date_format(words: str, column_type: str, values: Sequence[Any]) -> DateForm
         return sum(low <= number <= high for number in numbers) >= _LEAST_SHARE * len(numbers)
 
     yearly = name & _YEAR_NAMES or column_type == "time" or done
-    kind = ""
-    if yearly and within(FIRST_YEAR, LAST_YEAR):
-        kind = "year"
-    elif all(_COMPACT.fullmatch(f"{number:.0f}") for number in numbers):
-        kind = "compact"
-    elif within(*_UNIX):
-        kind = "seconds"
-    elif within(1000 * _UNIX[0], 1000 * _UNIX[1]):
-        kind = "millis"
+    kinds = {
+        "year": yearly and within(FIRST_YEAR, LAST_YEAR),
+        "compact": all(_COMPACT.fullmatch(f"{number:.0f}") for number in numbers),
+        "seconds": within(*_UNIX),
+        "millis": within(1000 * _UNIX[0], 1000 * _UNIX[1]),
+    }
+    kind = next((kind for kind, fits in kinds.items() if fits), "")
     return DateFormat(kind, text=False) if kind and timely else None
 
 
@@ -92,7 +84,6 @@ def _text_format(name: set[str], texts: list[str]) -> DateFormat | None:
         return None
 
     def matches(pattern: re.Pattern[str]) -> list[re.Match[str]]:
-        """Those of the texts, where they are nearly all."""
         matched = [match for text in texts if (match := pattern.fullmatch(text))]
         return matched if len(matched) >= _LEAST_SHARE * len(texts) else []
 
@@ -112,32 +103,35 @@ def _text_format(name: set[str], texts: list[str]) -> DateFormat | None:
     return DateFormat("year") if name & _YEAR_NAMES and matches(_YEAR_TEXT) else None
 
 
+_YMD_PARTS = "substr({{0}}, {}, 4) || '-' || substr({{0}}, {}, 2) || '-' || substr({{0}}, {}, 2)"
+_ISO_DAYS = {
+    "month": "{0} || '-01'",
+    "year": "{0} || '-01-01'",
+    "seconds": "date({0}, 'unixepoch')",
+    "millis": "date({0} / 1000, 'unixepoch')",
+    "dmy": _YMD_PARTS.format(7, 4, 1),
+    "mdy": _YMD_PARTS.format(7, 1, 4),
+    "compact": _YMD_PARTS.format(1, 5, 7),
+}
+
+
 def iso_day(place: str, form: DateFormat) -> str:
     """An expression that is the column's day as ISO text; of a month or year, the first."""
-    if form.kind in ("month", "year"):
-        return f"{place} || '{'-01' if form.kind == 'month' else '-01-01'}'"
-    if form.kind == "seconds":
-        return f"date({place}, 'unixepoch')"
-    if form.kind == "millis":
-        return f"date({place} / 1000, 'unixepoch')"
     if form.kind == "ymd":
         return place if form.mark == "-" else f"replace({place}, '{form.mark}', '-')"
-    starts = {"dmy": (7, 4, 1), "mdy": (7, 1, 4), "compact": (1, 5, 7)}[form.kind]
-    year, month, day = (
-        f"substr({place}, {start}, {size})" for start, size in zip(starts, (4, 2, 2), strict=True)
-    )
-    return f"{year} || '-' || {month} || '-' || {day}"
+    return _ISO_DAYS[form.kind].format(place)
 
 
+# What substr(date, start, length) gives in each format, as strftime writes it.
 _SLICES = {
     "ymd": {(1, 4): "%Y", (6, 2): "%m", (9, 2): "%d", (1, 7): "%Y-%m"},
     "dmy": {(7, 4): "%Y", (-4, 0): "%Y", (4, 2): "%m", (1, 2): "%d", (9, 2): "%y"},
     "mdy": {(7, 4): "%Y", (-4, 0): "%Y", (1, 2): "%m", (4, 2): "%d", (9, 2): "%y"},
     "compact": {(1, 4): "%Y", (5, 2): "%m", (7, 2): "%d"},
 }
-"""What substr(date, start, length) gives in each format, as strftime writes it."""
 _ANYWHERE = {**_SLICES["compact"], **_SLICES["dmy"], **_SLICES["ymd"]}
 _TEXTS = ("ymd", "dmy", "mdy", "compact")
+_DATED = (exp.Date, exp.TsOrDsToTimestamp)
 _FUNCTIONS = frozenset(("date", "datetime", "julianday", "strftime", "time", "unixepoch"))
 _TIMED = re.compile(r"\d{4}-\d\d|\d\d:\d\d")
 _FROM_UNIX = re.compile(r"\s*,\s*'unixepoch'", re.I)
@@ -146,21 +140,17 @@ _FROM_UNIX = re.compile(r"\s*,\s*'unixepoch'", re.I)
 def read_as_stored(names: Names) -> list[Edit] | Problem:
     """What makes a query read each column of dates in the format that it stores; the problem where it takes
     a date from a column that has none.
-
-    Mends date functions of Unix times and of texts that are not ISO, parts that are cut out at the places
-    of another format, comparisons with a date, month or year of another format, differences of texts, and the
-    order of texts that do not begin with the year.
     """
     edits: list[Edit] = []
+    owner = owners(names.scopes)
     for scope in names.scopes:
         for node, number in scope.resolved:
-            column = scope.sources[number].column(node.name)
+            column, parent = scope.sources[number].column(node.name), node.parent
             place = span(node.args.get("table") or node.this)[0], span(node.this)[1]
             if column is None or place[0] < 0:
                 continue
-            called = isinstance(node.parent, (exp.Date, exp.TsOrDsToTimestamp)) or (
-                isinstance(node.parent, exp.Anonymous) and node.parent.name.lower() in _FUNCTIONS
-            )
+            function = parent.name.lower() if isinstance(parent, exp.Anonymous) else ""
+            called = isinstance(parent, _DATED) or function in _FUNCTIONS
             form = column_format(column, called)
             unix = _FROM_UNIX.match(names.sql, place[1])
             timed = any(map(_TIMED.match, column.samples))
@@ -175,27 +165,23 @@ def read_as_stored(names: Names) -> list[Edit] | Problem:
                 edits.append((*place, value if unix else f"{value}, 'unixepoch'"))
             elif called:
                 edits.append((place[0], unix.end() if unix else place[1], iso_day(name, form)))
-            elif form.kind in _TEXTS and _is_subtracted(node, scope):
-                day = name if form.kind == "ymd" and form.mark == "-" else iso_day(name, form)
-                edits.append((*place, f"{_seconds(node.parent)}JULIANDAY({day})"))
+            elif form.kind in _TEXTS and _is_subtracted(node, owner):
+                edits.append((*place, f"{_seconds(parent)}JULIANDAY({iso_day(name, form)})"))
             elif form.kind in ("dmy", "mdy") and not form.timed and _is_ordered(node):
                 edits.append((*place, iso_day(name, form)))
-            elif form.kind not in ("month", "year") and node is node.parent.this:
-                edits += _cut(names.sql, node.parent, place, form)
-                edits += _compared(node.parent, name, place, form)
+            elif form.kind not in ("month", "year") and node is parent.this:
+                edits += _cut(names.sql, parent, place, form)
+                edits += _compared(parent, name, place, form)
     return edits
 
 
-def _is_subtracted(node: Node, scope: Scope) -> bool:
-    """Whether it and another column of dates are subtracted as if they were numbers."""
+def _is_subtracted(node: Node, owner: Mapping[int, Source]) -> bool:
+    # From it or from it another column of dates, as if they were numbers.
     sides = (node.parent.this, node.parent.expression) if isinstance(node.parent, exp.Sub) else ()
     other = next((side for side in sides if side is not node), None)
-    for column, number in scope.resolved:
-        cell = scope.sources[number].column(column.name)
-        if column is other and cell is not None:
-            form = column_format(cell)
-            return form is not None and form.kind in _TEXTS
-    return False
+    cell = owner[id(other)].column(other.name) if id(other) in owner else None
+    form = column_format(cell) if cell is not None else None
+    return form is not None and form.kind in _TEXTS
 
 
 def _seconds(difference: Node) -> str:
@@ -208,7 +194,6 @@ def _seconds(difference: Node) -> str:
 
 
 def _is_ordered(node: Node) -> bool:
-    """Whether it tells which of several dates is earlier."""
     parent = node.parent
     if isinstance(parent, (exp.GT, exp.GTE, exp.LT, exp.LTE)):
         return isinstance(parent.this, exp.Column) and isinstance(parent.expression, exp.Column)
@@ -227,7 +212,7 @@ def column_format(column: Column, dated: bool = False) -> DateFormat | None:
 
 
 def _cut(sql: str, parent: Node, place: tuple[int, int], form: DateFormat) -> list[Edit]:
-    """The part of a date in the place of a substr() that cuts where another format has it."""
+    # The part of a date in the place of a substr() that cuts where another format has it.
     start = re.search(r"\bsubstr(?:ing)?\s*\(\s*$", sql[: place[0]], re.I)
     if not isinstance(parent, exp.Substring) or start is None:
         return []
@@ -239,7 +224,6 @@ def _cut(sql: str, parent: Node, place: tuple[int, int], form: DateFormat) -> li
 
 
 def _compared(parent: Node, name: str, place: tuple[int, int], form: DateFormat) -> list[Edit]:
-    """The edits for a column that is compared with literals of another format."""
     if not isinstance(parent, (*COMPARISONS, exp.Between)):
         return []
     sides = [parent.args[side] for side in ("expression", "low", "high") if parent.args.get(side)]
@@ -274,8 +258,111 @@ def _part(place: str, form: DateFormat, part: str) -> str:
 
 
 def _number(node: Node) -> int:
-    """An integer that is written out, else 0."""
     sign = -1 if isinstance(node, exp.Neg) else 1
     literal = node.this if sign < 0 else node
     known = isinstance(literal, exp.Literal) and literal.name.isdigit()
     return sign * int(literal.name) if known else 0
+
+
+# What depends on today, which a model cannot know.
+
+_COMPARES = (exp.EQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Between, exp.Like)
+_BIRTH = re.compile("birth|born|dob", re.I)
+_YEAR = re.compile(r"(?<!\d)\d{4}")
+
+
+def as_of_today(names: Names, matches: Sequence[ValueMatch], question: str = "") -> str:
+    """The statement with the one relative date of its question as the hint has it, and with ages in years;
+    as it is where it says nothing of such a date, or more than one thing. Changes the tree of `names`.
+    """
+    if names.tree is None:
+        return names.sql
+    hints = [match for match in matches if match.relative]
+    changed = _in_years(names)
+    if len(hints) == 1:
+        changed = _as_hinted(names, hints[0], question) or changed
+    return str(names.tree.sql(dialect="sqlite")) if changed else names.sql
+
+
+def _as_hinted(names: Names, hint: ValueMatch, question: str) -> bool:
+    place = (hint.table.lower(), hint.column.lower())
+    every = list(_dated(names, question))
+    dated = [each for each in every if each[0] == place]
+    if not dated and not _BIRTH.search(hint.column):
+        dated = every  # the model may know better which date is meant
+    comparisons = [node for _, node, _ in dated]
+    # One thing is said of one column: the comparisons are of one condition.
+    if len({where for where, *_ in dated}) != 1 or len({id(_whole(n)) for n in comparisons}) != 1:
+        return False
+    condition = parse_one(hint.condition, read="sqlite")
+    for column in list(condition.find_all(exp.Column)):
+        column.replace(dated[0][2].copy())
+    first, *others = comparisons
+    for node in others:
+        while isinstance(node.parent, exp.Paren):
+            node = node.parent
+        both = node.parent  # an AND
+        both.replace(both.expression if node is both.this else both.this)
+    first.replace(condition)
+    return True
+
+
+def _dated(names: Names, question: str) -> Iterator[tuple[tuple[str, str], Node, Node]]:
+    """The comparisons of a column of dates with a date that no year of the question explains: table and
+    column, comparison, and the column in it.
+    """
+    owner = owners(names.scopes)
+    for comparison in names.tree.find_all(*_COMPARES):
+        within = list(comparison.find_all(exp.Column))
+        source = owner.get(id(within[0])) if len(within) == 1 else None
+        column = source.column(within[0].name) if source is not None else None
+        if source is None or column is None or column_format(column) is None:
+            continue
+        literals = list(comparison.find_all(exp.Literal, exp.CurrentDate, exp.CurrentTimestamp))
+        years = [year for each in literals for year in _YEAR.findall(each.name)]
+        negated = isinstance(comparison.parent, (exp.Not, exp.Or))
+        explained = any(year in question for year in years)
+        if literals and not explained and not comparison.find(exp.Query) and not negated:
+            yield (source.base.lower(), column.name.lower()), comparison, within[0]
+
+
+def _whole(node: Node) -> Node:
+    """The conjunction that a condition is part of."""
+    while isinstance(node.parent, (exp.And, exp.Paren)):
+        node = node.parent
+    return node
+
+
+def _in_years(names: Names) -> bool:
+    """Make days between a birth and now years."""
+    changed = False
+    for difference in list(names.tree.find_all(exp.Sub)):
+        sides = [(side, _day(side)) for side in (difference.this, difference.expression)]
+        sides.sort(key=lambda side: isinstance(side[1], exp.Column))
+        (now, present), (birth, column) = sides
+        if not isinstance(column, exp.Column) or not _BIRTH.search(column.name):
+            continue
+        if present is None or isinstance(present, exp.Column):
+            continue
+        outer = difference.parent
+        while isinstance(outer, (exp.Paren, exp.Cast)):
+            outer = outer.parent
+        days: Node = exp.Sub(this=now.copy(), expression=birth.copy())
+        if not isinstance(outer, exp.Div):
+            years = exp.Literal.number("365.25")
+            days = exp.Div(this=exp.paren(days), expression=years, typed=True, safe=True)
+        if days != difference:
+            difference.replace(days)
+            changed = True
+    return changed
+
+
+def _day(node: Node) -> Node | None:
+    """What JULIANDAY is called with: a column, or the present."""
+    called = isinstance(node, exp.Anonymous) and node.name.upper() == "JULIANDAY"
+    if not called or len(node.expressions) != 1:
+        return None
+    (argument,) = node.expressions
+    known = isinstance(argument, (exp.Column, exp.CurrentDate, exp.CurrentTimestamp))
+    now = isinstance(argument, exp.Literal) and argument.this == "now"
+    return argument if known or now else None

@@ -21,7 +21,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from txt2sql.sql.sources import Node, conjuncts, entries
+from txt2sql.sql.sources import Node, conjuncts, entries, only
 from txt2sql.types import Schema
 
 _MAX_CHARS, _MAX_SENTENCE, _MAX_PART = 5_000, 400, 60
@@ -30,6 +30,7 @@ _SETS = {
     exp.Except: "but without",
     exp.Intersect: "and of that only what is also in",
 }
+# How a node is said; one with a part that has no place here is not.
 _FORMS: dict[Any, str] = {
     exp.EQ: "{this} is {no}{expression}",
     exp.Is: "{this} is {no}{expression}",
@@ -53,7 +54,6 @@ _FORMS: dict[Any, str] = {
     exp.Div: "{this} divided by {expression}",
     exp.Paren: "{this}",
 }
-"""How a node is said; one with a part that has no place here is not."""
 _NEGATED = (exp.In, exp.Like, exp.ILike, exp.Between, exp.Is, exp.Exists)
 _UNSAID = {"negate", "big_int", "typed", "safe"}
 _CLAUSES = "expressions from_ joins where group having order limit offset distinct".split()
@@ -61,10 +61,6 @@ _PARTS_OF_DATES = {"%Y": "Year", "%Y-%m": "Month", "%m": "Month", "%Y-%m-%d": "D
 _WRAPPERS = (exp.Round, exp.Cast, exp.Paren, exp.TsOrDsToTimestamp, exp.TsOrDsToDate)
 # Of hostile text sqlglot builds trees that lack what every query has.
 _FAILURES = (SqlglotError, RecursionError, ValueError, LookupError, AttributeError, TypeError)
-
-
-class _Tangled(ValueError):
-    """More than one sentence can say."""
 
 
 def explain(sql: str, dialect: str = "sqlite") -> str | None:
@@ -81,11 +77,11 @@ def explain(sql: str, dialect: str = "sqlite") -> str | None:
 def _query(tree: Node) -> str:
     tree = tree.unnest()
     if isinstance(tree, exp.SetOperation):
-        _only(tree, "this", "expression", "distinct", "order", "limit", "offset")
+        only(tree, "this", "expression", "distinct", "order", "limit", "offset")
         word = _SETS[type(tree)]
         return f"{_query(tree.left)}, {word} {_phrase(tree.right)}{_order(tree, _verbatim)}"
     if not isinstance(tree, exp.Select) or not tree.expressions:
-        raise _Tangled
+        raise ValueError
     return _Select(tree).sentence()
 
 
@@ -95,17 +91,9 @@ def _phrase(tree: Node) -> str:
     return _Select(tree).phrase() if isinstance(tree, exp.Select) else f"({_query(tree)})"
 
 
-def _only(node: Node, *parts: str) -> None:
-    """Raise where a node has more parts than these, of which nothing would be said."""
-    if any(value and name not in parts for name, value in node.args.items()):
-        raise _Tangled
-
-
 class _Select:
-    """One SELECT, and how its parts are called."""
-
     def __init__(self, tree: exp.Select) -> None:
-        _only(tree, *_CLAUSES)
+        only(tree, *_CLAUSES)
         self.tree, self.columns = tree, tree.expressions
         listed = list(entries(tree))
         self.aliases = {entry.alias_or_name.lower(): entry for entry, _ in listed}
@@ -123,7 +111,7 @@ class _Select:
         else:
             shown = _listed([self.column(each) for each in self.columns])
         if distinct := self.tree.args.get("distinct"):
-            _only(distinct)
+            only(distinct)
             shown = f"each different {shown}"
         return shown + self.rest()
 
@@ -133,12 +121,11 @@ class _Select:
         return f"{shown} (as {name})" if name and name.lower() not in shown.lower() else shown
 
     def rest(self) -> str:
-        """All that follows the columns."""
         tree, text = self.tree, f" of {_listed(self.sources)}" if self.sources else ""
         if where := tree.args.get("where"):
             text += f" where {self.say(where.this)}"
         if group := tree.args.get("group"):
-            _only(group, "expressions")
+            only(group, "expressions")
             text += f", for each {_listed([self.key(each) for each in group.expressions])}"
         if having := tree.args.get("having"):
             text += f"; only where {self.say(having.this)}"
@@ -155,19 +142,19 @@ class _Select:
         return self.say(term)
 
     def source(self, entry: Node, join: Node | None) -> str:
-        """Rows that belong together by columns need no words; any other condition does."""
+        # Rows that belong together by columns need no words; any other condition does.
         if isinstance(entry, exp.Table) and entry.name:
-            _only(entry, "this", "alias", "db", "catalog")
+            only(entry, "this", "alias", "db", "catalog")
             name = str(entry.name)
         elif isinstance(entry, exp.Subquery):
             name = f"({_phrase(entry)})"
         else:
-            raise _Tangled
+            raise ValueError
         if join is None:
             return name
-        _only(join, "this", "side", "kind", "on", "using")
+        only(join, "this", "side", "kind", "on", "using")
         if join.side not in ("", "LEFT") or join.kind not in ("", "INNER", "OUTER", "CROSS"):
-            raise _Tangled
+            raise ValueError
         tests = conjuncts(join.args["on"]) if join.args.get("on") else ()
         conditions = [
             self.say(test)
@@ -192,11 +179,8 @@ class _Select:
             return f" {node.key} ".join(texts)
         if isinstance(node, exp.Not):
             inner = node.this.unnest()
-            return (
-                self.say(inner, "not ")
-                if isinstance(inner, _NEGATED)
-                else f"not ({self.say(inner)})"
-            )
+            negated = isinstance(inner, _NEGATED)
+            return self.say(inner, "not ") if negated else f"not ({self.say(inner)})"
         if node.args.get("negate"):
             no = "" if no else "not "
         if isinstance(node, (exp.Like, exp.ILike)):
@@ -219,7 +203,7 @@ class _Select:
         for name, part in node.args.items():
             if part and name not in _UNSAID:
                 if f"{{{name}}}" not in form:
-                    raise _Tangled
+                    raise ValueError
                 listed = part if isinstance(part, list) else [part]
                 parts[name] = _listed([self.part(each, node) for each in listed], word)
         return form.format(no=no, **parts)
@@ -240,7 +224,7 @@ class _Select:
 
 
 def _like(pattern: Node, no: str) -> str:
-    """%x% contains, x% begins with, %x ends with."""
+    # %x% contains, x% begins with, %x ends with
     text = pattern.this if isinstance(pattern, exp.Literal) else ""
     inner = text.strip("%")
     if not inner or "%" in inner or "_" in inner:
@@ -261,7 +245,7 @@ def _order(tree: Node, name: Callable[[Node], str]) -> str:
         text += f"; sorted by {', then by '.join(keys)}"
     limit, offset = tree.args.get("limit"), tree.args.get("offset")
     if offset and not limit:
-        raise _Tangled
+        raise ValueError
     if limit:
         count = _verbatim(limit.args.get("expression") or limit.args.get("count") or limit)
         text += "; the first only" if count == "1" else f"; the first {count} only"
@@ -274,14 +258,10 @@ def _listed(parts: Sequence[str], word: str = "and") -> str:
 
 
 def _verbatim(node: Node) -> str:
-    """As it stands in the statement, where that is short."""
     text: str = node.sql(dialect="sqlite", comments=False)
     if len(text) > _MAX_PART or node.find(exp.Select):
-        raise _Tangled
+        raise ValueError
     return text
-
-
-# --------------------------------------------------------------------------------------- labels
 
 
 def labels(sql: str, columns: Sequence[str], schema: Schema) -> list[str]:
@@ -339,16 +319,16 @@ def _label(tree: exp.Select, node: Node, name: str, schema: Schema) -> str:
         return name
     node = _unwrapped(node)
     if isinstance(node, exp.Count) and (table := _counted_table(tree, node, schema)):
-        return _spaced(f"Number of {table}")
+        return f"Number of {table}".replace("_", " ")
     if isinstance(node, exp.TimeToStr) and (column := node.find(exp.Column)):
         part = _PARTS_OF_DATES.get(node.text("format"))
-        return _spaced(f"{part} of {column.name}") if part else name
+        return f"{part} of {column.name}".replace("_", " ") if part else name
     try:
         words = _Select(tree).say(node).removeprefix("the ")
     except _FAILURES:
         return name
     same = words == node.sql(dialect="sqlite", comments=False)
-    return name if same else _spaced(words[:1].upper() + words[1:])
+    return name if same else (words[:1].upper() + words[1:]).replace("_", " ")
 
 
 def _counted_table(tree: exp.Select, node: exp.Count, schema: Schema) -> str:
@@ -370,7 +350,3 @@ def _counted_table(tree: exp.Select, node: exp.Count, schema: Schema) -> str:
     }
     left = [name for name in tables.values() if name.lower() not in referenced]
     return left[0] if len(left) == 1 else ""
-
-
-def _spaced(name: str) -> str:
-    return name.replace("_", " ")

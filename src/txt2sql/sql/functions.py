@@ -4,9 +4,6 @@ Every built-in function of SQLite that only computes. Left out is what reaches o
 (load_extension, readfile), what tells of the program instead of the data (changes, sqlite_version), and
 what only makes large values (zeroblob, randomblob). What a call can still make large, as replace() and
 printf() can, ends at the cell and memory limits of execution. Source: sqlite.org/lang_corefunc etc.
-
->>> FUNCTIONS["round"].max_args, FUNCTIONS["sum"].aggregate, FUNCTIONS["rank"].window
-(2, True, True)
 """
 
 from __future__ import annotations

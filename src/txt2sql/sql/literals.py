@@ -15,7 +15,7 @@ from sqlglot import exp
 
 from txt2sql.identifiers import name_parts, stem
 from txt2sql.sql.names import COMPARISONS, Names
-from txt2sql.sql.sources import Node
+from txt2sql.sql.sources import Node, owners
 from txt2sql.types import ValueMatch
 
 _WORD = re.compile(r"[^\W_]+")
@@ -107,15 +107,11 @@ def _values(names: Names, matches: Sequence[ValueMatch], stems: set[str]) -> Ite
 
 def _compared(names: Names, *kinds: type[exp.Expression]) -> Iterator[tuple[tuple[str, str], Node]]:
     """The columns that are compared with a literal, table and name, and the literal."""
-    columns = {
-        id(node): (table.name, node.name)
-        for scope in names.scopes
-        for node, number in scope.resolved
-        if number >= 0 and (table := scope.sources[number].table) is not None
-    }
+    sources = owners(names.scopes)
     for comparison in names.tree.find_all(*kinds):
-        if id(comparison.this) in columns and isinstance(comparison.expression, exp.Literal):
-            yield columns[id(comparison.this)], comparison.expression
+        column, source = comparison.this, sources.get(id(comparison.this))
+        if source and source.table and isinstance(comparison.expression, exp.Literal):
+            yield (source.table.name, column.name), comparison.expression
 
 
 def _units(names: Names, question: str) -> Iterator[_Change]:

@@ -1,17 +1,10 @@
-"""What the names in a SELECT refer to, and what is wrong with them before it is run.
+"""What the names in a SELECT refer to (name resolution), and what is wrong with them before it is run.
 
-Field's name: name resolution, the part of semantic analysis that a database does when it prepares a
-statement. The rules are those of SQLite (resolve.c): a name belongs to the innermost query that has
-such a column; a result alias is seen by WHERE, ON, GROUP BY, HAVING and ORDER BY; columns that USING
-or NATURAL merge are one. SQLite forgives three mistakes silently, and they are reported as well: a
-double-quoted word that is no column is read as text, a join without a condition pairs every row with
-every other, and a condition may be the same for all rows.
-
->>> shop = Schema("s", (Table("shop", (Column("id"),)), Table("staff", (Column("name"),))))
->>> [(problem.kind.name, problem.name) for problem in check("SELECT name FROM shop", shop)]
-[('UNKNOWN_COLUMN', 'name')]
->>> [problem.kind.name for problem in check("SELECT id FROM shop, staff", shop)]
-['JOIN_WITHOUT_CONDITION']
+The rules are those of SQLite (resolve.c): a name belongs to the innermost query that has such a column; a
+result alias is seen by WHERE, ON, GROUP BY, HAVING and ORDER BY; columns that USING or NATURAL merge are
+one. SQLite forgives three mistakes silently, and they are reported as well: a double-quoted word that is no
+column is read as text, a join without a condition pairs every row with every other, and a condition may be
+the same for all rows.
 """
 
 from __future__ import annotations
@@ -19,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum, auto
+from enum import Enum
 from typing import Any
 
 from sqlglot import Dialect, exp
@@ -36,55 +29,44 @@ from txt2sql.sql.sources import (
     components,
     conjuncts,
     entries,
+    owners,
     span,
     unquoted,
 )
-from txt2sql.types import Column, Schema, Table  # noqa: F401 - the example above
+from txt2sql.types import Schema
 
 COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE)
 WROTE = "the model wrote SQL"
 """How every sentence about a problem begins."""
 
 _SQLITE = Dialect.get_or_raise("sqlite")
+# What strftime gives for its commonest directives, as patterns.
 _TIME_PARTS = {"%Y": r"\d{4}", "%m": r"\d\d", "%d": r"\d\d", "%H": r"\d\d", "%w": "[0-6]"}
-"""What strftime gives for its commonest directives, as patterns."""
 _CATALOG = frozenset(("sqlite_master", "sqlite_schema", "sqlite_temp_master", "sqlite_temp_schema"))
 
 
 class Kind(Enum):
-    """What may be wrong."""
+    """What may be wrong, each with a number and what a sentence says of it."""
 
-    UNREADABLE = auto()
-    RESERVED_WORD = auto()
-    UNKNOWN_TABLE = auto()
-    UNKNOWN_COLUMN = auto()
-    AMBIGUOUS = auto()
-    QUOTED_TEXT = auto()
-    JOIN_WITHOUT_CONDITION = auto()
-    SAME_FOR_ALL_ROWS = auto()
-    NO_DATE = auto()
+    UNREADABLE = 1, "that cannot be read"
+    RESERVED_WORD = 2, "that cannot be read"
+    UNKNOWN_TABLE = 3, "with a table that the database does not have"
+    UNKNOWN_COLUMN = 4, "with a column that its tables do not have"
+    AMBIGUOUS = 5, "with a column that several of its tables have"
+    QUOTED_TEXT = 6, "with a column that its tables do not have"
+    JOIN_WITHOUT_CONDITION = 7, "that joins a table without a condition"
+    SAME_FOR_ALL_ROWS = 8, "with a condition that is the same for all rows"
+    NO_DATE = 9, "that takes a date from a column without dates"
 
 
 FORGIVEN = (Kind.QUOTED_TEXT, Kind.JOIN_WITHOUT_CONDITION, Kind.SAME_FOR_ALL_ROWS)
 """What SQLite runs all the same."""
 
-_SENTENCES = {
-    Kind.UNREADABLE: "that cannot be read",
-    Kind.RESERVED_WORD: "that cannot be read",
-    Kind.UNKNOWN_TABLE: "with a table that the database does not have",
-    Kind.UNKNOWN_COLUMN: "with a column that its tables do not have",
-    Kind.AMBIGUOUS: "with a column that several of its tables have",
-    Kind.QUOTED_TEXT: "with a column that its tables do not have",
-    Kind.JOIN_WITHOUT_CONDITION: "that joins a table without a condition",
-    Kind.SAME_FOR_ALL_ROWS: "with a condition that is the same for all rows",
-    Kind.NO_DATE: "that takes a date from a column without dates",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong, and where: the node that has it (of a join without a condition, the
-    numbers of its sources) and the scope of that. `name` is as the statement writes it.
+    """One thing that is wrong, `name` as the statement writes it, and where: the node that has it (of a join
+    without a condition, the numbers of its sources) and the scope of that.
     """
 
     kind: Kind
@@ -96,13 +78,13 @@ class Problem:
     def sentence(self) -> str:
         """For the person who asked."""
         named = f" ({self.name})" if self.name else ""
-        return f"{WROTE} {_SENTENCES[self.kind]}{named}; ask in other words"
+        return f"{WROTE} {self.kind.value[1]}{named}; ask in other words"
 
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """A query with its scopes, an outer one before those inside it, and its problems in no certain
-    order; `tree` is None where the text is no query, which is the guard's to refuse.
+    """A query with its scopes, an outer one before those inside it, and its problems; `tree` is None where the
+    text is no query, which is the guard's to refuse.
     """
 
     sql: str
@@ -159,19 +141,15 @@ class _Output:
 
 @dataclass(slots=True, eq=False)
 class _CommonTable:
-    """A common table expression; its query is looked at when it is first read, as SQLite does."""
-
     node: Node
     around: _Common
-    output: _Output | None = None
+    output: _Output | None = None  # once it is read, as SQLite does
 
 
 _Common = Mapping[str, _CommonTable]
 
 
 class _Walk:
-    """Goes through one statement; `problems` is what it meets."""
-
     def __init__(self, sql: str, schema: Schema) -> None:
         self.sql, self.schema = sql, schema
         self.problems: list[Problem] = []
@@ -181,7 +159,6 @@ class _Walk:
         self.problems.append(Problem(kind, name, node, scope))
 
     def query(self, node: Node, outer: Scope | None, common: _Common) -> _Output:
-        """Look at a query whose names are looked up in `outer` when it does not have them."""
         if with_ := node.args.get("with_"):
             inner = dict(common)  # the tables of one WITH see each other
             inner.update((cte.alias.lower(), _CommonTable(cte, inner)) for cte in with_.expressions)
@@ -199,13 +176,11 @@ class _Walk:
             node = node.this
         outputs = [self.query(part, outer, common) for part in (node, *reversed(parts))]
         for term in order:
-            name = term.this
-            while isinstance(name, (exp.Collate, exp.Paren)):
-                name = name.this
-            if isinstance(name, exp.Column) and not any(
-                output.sorts(name.name.lower(), name.table.lower()) for output in outputs
-            ):
-                self.report(Kind.UNKNOWN_COLUMN, self.text(name), name, None)
+            name = _inside(term.this, exp.Collate, exp.Paren)
+            if isinstance(name, exp.Column):
+                place = name.name.lower(), name.table.lower()
+                if not any(output.sorts(*place) for output in outputs):
+                    self.report(Kind.UNKNOWN_COLUMN, self.text(name), name, None)
         return _Output(outputs[0].columns)
 
     def select(self, node: exp.Select, outer: Scope | None, common: _Common) -> _Output:
@@ -250,7 +225,6 @@ class _Walk:
         return output
 
     def source(self, entry: Node, join: Node, scope: Scope, common: _Common) -> None:
-        """Add one entry of a FROM, and what it is connected with by itself."""
         number, earlier = len(scope.sources), scope.sources[:]
         source = self.opened(entry, scope, common)
         source.join = join
@@ -268,9 +242,8 @@ class _Walk:
             if not source.may_have(lower) or not any(s.may_have(lower) for s in earlier):
                 self.report(Kind.UNKNOWN_COLUMN, name.name, name, None)
         if join.args.get("method") == "NATURAL":
-            shared |= {name for s in earlier for name in s.columns or ()} & set(
-                source.columns or ()
-            )
+            before = {name for s in earlier for name in s.columns or ()}
+            shared |= before & set(source.columns or ())
             if any(s.columns is None for s in scope.sources):
                 scope.linked.append({number, 0})
         for shared_name in shared:
@@ -313,7 +286,6 @@ class _Walk:
         return table.output
 
     def visit(self, node: Node, scope: Scope, common: _Common) -> None:
-        """Look up every column of an expression, and into the queries inside it."""
         stack = [node]
         while stack:
             node = stack.pop()
@@ -327,22 +299,16 @@ class _Walk:
                 stack += reversed(list(node.iter_expressions()))
 
     def constant_conditions(self, tree: Node) -> None:
-        """Report EXISTS of a query that does not depend on the row, comparisons of an expression with
-        itself, and those with a literal that cannot be.
-        """
+        # EXISTS of a query that does not depend on the row, comparisons of an expression with itself, and
+        # those with a literal that cannot be.
         for scope in self.scopes:
             parent, among_rows = scope.select.parent, scope.outer and scope.outer.sources
             if isinstance(parent, exp.Exists) and among_rows and not scope.passing:
                 self.report(Kind.SAME_FOR_ALL_ROWS, "EXISTS", parent, None)
-        # A column node -> (scope, number of its source, name)
-        places = {
-            id(node): (id(scope), number, node.name.lower())
-            for scope in self.scopes
-            for node, number in scope.resolved
-        }
+        owner = owners(self.scopes)
         for node in tree.find_all(*COMPARISONS, exp.In, exp.Sub, exp.Div):
             right = node.args.get("expression")  # of IN: none, but a list
-            if right is not None and _same(node.this, right, places):
+            if right is not None and _same(node.this, right, owner):
                 joins = isinstance(node.find_ancestor(exp.Join, exp.Select), exp.Join)
                 # In a join such a comparison is seen as a join of nothing.
                 if not (joins and isinstance(node, COMPARISONS)):
@@ -379,15 +345,11 @@ class _Walk:
                 passed.passing.append(node)
             return
         quoted = not qualifier and self.text(node).startswith('"')
-        self.report(
-            Kind.QUOTED_TEXT if quoted else Kind.UNKNOWN_COLUMN, self.text(node), node, scope
-        )
+        kind = Kind.QUOTED_TEXT if quoted else Kind.UNKNOWN_COLUMN
+        self.report(kind, self.text(node), node, scope)
 
     def joins(self, scope: Scope) -> None:
-        """Report the sources that no condition connects with the others."""
-        crosses = [
-            source.join and source.join.args.get("kind") == "CROSS" for source in scope.sources
-        ]
+        crosses = [s.join and s.join.args.get("kind") == "CROSS" for s in scope.sources]
         # To sqlglot a comma is a CROSS JOIN, too.
         if any(crosses) and re.search(r"\bCROSS\s+JOIN\b", self.sql, re.I):
             scope.linked += [{i, i - 1} for i, cross in enumerate(crosses) if cross]
@@ -400,9 +362,7 @@ class _Walk:
         columns: dict[str, str] = {}
         output = _Output(columns, not scope.sources or _one_row(node), scope)
         for projection in node.expressions:
-            inner = projection
-            while isinstance(inner, (exp.Alias, exp.Paren, exp.Collate)):
-                inner = inner.this
+            inner = _inside(projection, exp.Alias, exp.Paren, exp.Collate)
             qualifier = inner.table.lower() if isinstance(inner, exp.Column) else ""
             name = projection.alias
             if isinstance(inner, exp.Star) or (qualifier and isinstance(inner.this, exp.Star)):
@@ -438,14 +398,21 @@ def _expressions(node: Node, clause: str) -> list[Node]:
     return clause_node.expressions if clause_node else []
 
 
-def _same(left: Node, right: Node, places: Mapping[int, tuple[int, int, str]]) -> bool:
+def _inside(node: Node, *kinds: type[exp.Expr]) -> Node:
+    while isinstance(node, kinds):
+        node = node.this
+    return node
+
+
+def _same(left: Node, right: Node, owner: Mapping[int, Source]) -> bool:
     """Whether both sides are one expression over the same columns; False without columns."""
     columns, stack = 0, [(left, right)]
     while stack:
         left, right = stack.pop()
         if isinstance(left, exp.Column):
-            place = places.get(id(left))
-            if place is None or place != places.get(id(right)):
+            source = owner.get(id(left))
+            other = owner.get(id(right))
+            if source is None or source is not other or left.name.lower() != right.name.lower():
                 return False
             columns += 1
             continue

@@ -30,14 +30,10 @@ from sqlglot.errors import SqlglotError
 
 from txt2sql.identifiers import quote_identifier
 from txt2sql.sql.names import FORGIVEN, Kind, Names, resolve
-from txt2sql.sql.sources import Node, Scope, Source
+from txt2sql.sql.sources import Node, Scope, Source, owners
 from txt2sql.types import Schema
 
 _MAX_CHARS = 20_000
-
-
-class _Doubt(Exception):
-    """The query may mean something else once it is written anew."""
 
 
 def canonical_sql(sql: str, schema: Schema) -> str:
@@ -50,47 +46,39 @@ def canonical_sql(sql: str, schema: Schema) -> str:
         return text
     try:
         _Rewriter(names).rewrite()
-        canonical: str = _Generator(dialect="sqlite", comments=False).generate(
-            names.tree, copy=False
-        )
+        generator = Generator(dialect="sqlite", comments=False)
+        canonical: str = generator.generate(names.tree, copy=False)
         parse_one(canonical, read="sqlite")
-    except (_Doubt, SqlglotError, RecursionError, ValueError, AttributeError):
+    except (SqlglotError, RecursionError, ValueError, AttributeError):
         return text
     return canonical
 
 
 class _Rewriter:
-    """Writes the names of one statement anew, of which all are certain.
-
-    `owners` has the source of each column by the column's id; None for an alias or a row number. `names`
-    are what the columns of each source are qualified with from now on.
-    """
+    # `owners` has the source of each column by the column's id; None for an alias or a row number. `names`
+    # are what the columns of each source are qualified with from now on.
 
     def __init__(self, names: Names) -> None:
         self.tree, self.scopes = names.tree, names.scopes
         self.sources = [source for scope in self.scopes for source in scope.sources]
         self.names = {source: source.base or source.node.alias for source in self.sources}
-        self.owners: dict[int, Source | None] = {}
+        self.owners: dict[int, Source | None] = {**owners(names.scopes)}
         self.columns: dict[Scope, list[Node]] = {scope: [] for scope in names.scopes}
         if any(problem.kind not in FORGIVEN for problem in names.problems):
-            raise _Doubt
+            raise ValueError
         for scope in self.scopes:
             joins = scope.select.args.get("joins") or ()
             if any(join.method or join.args.get("using") for join in joins):
-                raise _Doubt
+                raise ValueError
             for source in scope.sources:
-                if (
-                    source.columns is None
-                    or source.node.args.get("db")
-                    or source.node.args.get("pivots")
-                ):
-                    raise _Doubt  # a table-valued function, a table of another database
-            self.owners |= {id(column): scope.sources[number] for column, number in scope.resolved}
+                node = source.node
+                if source.columns is None or node.args.get("db") or node.args.get("pivots"):
+                    raise ValueError  # a table-valued function, a table of another database
         for problem in names.problems:  # nothing is called so: SQLite takes it for text
             if problem.kind is Kind.QUOTED_TEXT:
                 scopes = problem.scope.outwards() if problem.scope else ()
                 if any(source.table is None for scope in scopes for source in scope.sources):
-                    raise _Doubt  # "count(*)" may be the name of an output
+                    raise ValueError  # "count(*)" may be the name of an output
                 problem.node.replace(exp.Literal.string(problem.node.name))
         by_select = {id(scope.select): scope for scope in self.scopes}
         for node in self.tree.find_all(exp.Column):
@@ -98,7 +86,7 @@ class _Rewriter:
             if isinstance(home, exp.SetOperation):
                 outputs = map(str.lower, home.named_selects)  # which ORDER BY names
                 if node.table or node.name.lower() not in outputs:
-                    raise _Doubt
+                    raise ValueError
                 _spell(node.this, node.name)
             elif around := by_select.get(id(home)):
                 self.columns[around].append(node)
@@ -117,7 +105,7 @@ class _Rewriter:
                     _spell(name, name.name)
 
     def name_sources(self) -> None:
-        """Give every source its name: that of its table, else the alias it has, else T1, T2, ..."""
+        # Its table's, else the alias it has, else T1, T2, ...
         reserved = {each.lower() for s in self.sources for each in (s.base, self.names[s]) if each}
         for scope in self.scopes:
             in_sight = [s for around in scope.outwards() for s in around.sources]
@@ -142,11 +130,8 @@ class _Rewriter:
         for source in self.sources:
             if source.base:
                 _spell(source.node.this, source.base)
-                name = self.names[source]
-                alias = (
-                    exp.TableAlias(this=exp.to_identifier(name)) if name != source.base else None
-                )
-                source.node.set("alias", alias)
+                alias = exp.TableAlias(this=exp.to_identifier(self.names[source]))
+                source.node.set("alias", alias if self.names[source] != source.base else None)
 
     def is_read_inside(self, middle: Scope, source: Source) -> bool:
         """Whether a SELECT, or one inside it, reads columns of a source of one around it."""
@@ -156,7 +141,6 @@ class _Rewriter:
         )
 
     def qualify(self, scope: Scope) -> None:
-        """Columns stand bare but in ON, and where two sources in sight have a column of that name."""
         in_sight = [source for around in scope.outwards() for source in around.sources]
         several = len(scope.sources) > 1
         for node in self.columns[scope]:
@@ -183,12 +167,11 @@ class _Rewriter:
             column.set("table", identifier)
 
     def join(self, scope: Scope) -> None:
-        """In ON every column is qualified, that of the later table last in an equation."""
         joins = scope.select.args.get("joins") or []
         order = {source: position for position, source in enumerate(scope.sources)}
         if any(_conditionless(join) for join in joins):
             if any(join.side for join in joins):  # in an outer join ON and WHERE are not the same
-                raise _Doubt
+                raise ValueError
             self.spread(scope.select, joins, order)
         here = {id(column) for column in self.columns[scope]}
         for join in joins:
@@ -222,7 +205,7 @@ class _Rewriter:
             conditions[target].append(part)
             linked |= {target} if ends else set()
         if not linked.issuperset(range(len(joins))):
-            raise _Doubt
+            raise ValueError
         rest = conditions.pop(-1)
         for i, condition in conditions.items():
             joins[i].set("on", exp.and_(*condition, copy=False, wrap=False))
@@ -243,13 +226,12 @@ def _owner(node: Node, scope: Scope) -> Source | None:
     """The source of a star, or of a name that ORDER BY takes from among the outputs."""
     name, qualifier = node.name.lower(), node.table.lower()
     if node.is_star:
-        for around in scope.outwards():
-            for source in around.sources:
-                if source.alias == qualifier:
-                    return source
+        sources = (source for around in scope.outwards() for source in around.sources)
+        if found := next((source for source in sources if source.alias == qualifier), None):
+            return found
     numbers = [] if name in scope.aliases and not qualifier else scope.find(name, qualifier)
     if len(numbers) > 1:
-        raise _Doubt
+        raise ValueError
     return scope.sources[numbers[0]] if numbers else None
 
 
@@ -287,26 +269,19 @@ def _tidy(select: Node) -> None:
             ordered.set("desc", None)
 
 
+# What SQLite makes of the types that sqlglot reads. DATE is a number to it, as any other word is.
 _AFFINITIES = {
-    "INTEGER": ("INT", "BIGINT", "SMALLINT", "TINYINT", "MEDIUMINT"),
-    "REAL": ("FLOAT", "DOUBLE"),
-    "TEXT": ("TEXT", "VARCHAR", "NVARCHAR", "CHAR", "NCHAR"),
-    "BLOB": ("VARBINARY",),
-    "NUMERIC": ("DECIMAL", "BOOLEAN"),
-    "DATE": ("DATE",),
-    "DATETIME": ("DATETIME",),
+    **dict.fromkeys(("INT", "BIGINT", "SMALLINT", "TINYINT", "MEDIUMINT"), "INTEGER"),
+    **dict.fromkeys(("TEXT", "VARCHAR", "NVARCHAR", "CHAR", "NCHAR"), "TEXT"),
+    **{"FLOAT": "REAL", "DOUBLE": "REAL", "VARBINARY": "BLOB", "DATE": "DATE"},
+    **{"DECIMAL": "NUMERIC", "BOOLEAN": "NUMERIC", "DATETIME": "DATETIME"},
 }
-"""What SQLite makes of the types that sqlglot reads. DATE is a number to it, as any other word is."""
-
-_STRING_TYPE = re.compile(r"\bAS\s+STRING\b", re.I)
-"""A number to SQLite, the same as TEXT to sqlglot."""
-
-
+_STRING_TYPE = re.compile(r"\bAS\s+STRING\b", re.I)  # a number to SQLite, TEXT to sqlglot
 _NEGATED = (exp.In, exp.Between, exp.Like, exp.Glob)
 
 
-class _Generator(SQLite.Generator):  # type: ignore[misc, valid-type]
-    """SQLite's text as it is usually written."""
+class Generator(SQLite.Generator):  # type: ignore[misc, valid-type]
+    """SQLite's text as it is usually written; ValueError where it may mean something else."""
 
     def neq_sql(self, expression: Node) -> str:
         return str(self.binary(expression, "!="))
@@ -319,12 +294,11 @@ class _Generator(SQLite.Generator):  # type: ignore[misc, valid-type]
         return str(self.func("SUBSTR", expression.this, start, length))
 
     def cast_sql(self, expression: Node, safe_prefix: str | None = None) -> str:
-        """With a type of the same affinity: the rest of a type's name means nothing to SQLite."""
+        # With a type of the same affinity: the rest of a type's name means nothing to SQLite.
         name = expression.to.this.name
-        kind = next((kind for kind, names in _AFFINITIES.items() if name in names), "")
-        if not kind:
-            raise _Doubt
-        return f"CAST({self.sql(expression, 'this')} AS {kind})"
+        if name not in _AFFINITIES:
+            raise ValueError
+        return f"CAST({self.sql(expression, 'this')} AS {_AFFINITIES[name]})"
 
     def not_sql(self, expression: Node) -> str:
         inner, text = expression.this, self.sql(expression, "this")

@@ -2,9 +2,8 @@
 
 A column of another table brings that table in along the one shortest path of keys; a column under the
 wrong qualifier gets the right one; a near spelling becomes the name; a join gets the one key between
-its tables; a quoted word that is compared and no column anywhere becomes text. What has two readings
-is left alone, and None says so. Then a statement of a model is mended where it runs and cannot be meant:
-joins that no key connects, dates in another format, rows that a join repeats.
+its tables; a quoted word that is compared and no column anywhere becomes text. Then a statement is mended
+where it runs and cannot be meant: joins that no key connects, dates in another format, repeated rows.
 
 >>> from txt2sql.types import Column
 >>> tables = (Table("shop", (Column("id"), Column("city"))), Table("staff", (Column("shop_id"),)))
@@ -18,17 +17,25 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import pairwise
 
 from sqlglot import exp
 
 from txt2sql.identifiers import quote_identifier
-from txt2sql.sql.date_formats import read_as_stored
+from txt2sql.sql.date_formats import as_of_today, read_as_stored
 from txt2sql.sql.literals import with_stated_values
 from txt2sql.sql.names import COMPARISONS, FORGIVEN, Kind, Names, Problem, check, resolve
-from txt2sql.sql.present import as_of_today
-from txt2sql.sql.sources import Edit, Node, Scope, Source, components, edited, from_end, span
+from txt2sql.sql.sources import (
+    Edit,
+    Node,
+    Scope,
+    Source,
+    components,
+    edited,
+    from_end,
+    owners,
+    span,
+)
 from txt2sql.sql.text import DECLINED, declines
 from txt2sql.types import ForeignKey, Schema, Table, ValueMatch
 
@@ -39,23 +46,23 @@ _IS_ID = re.compile(r"(?:^|[\W_])(?i:id|key|number|no|nr)$|(?<=[a-z])(?:Id|ID|Ke
 _NAME = r"name|title|label|(?:first|last|sur|fore|given|family|full)name"
 _IS_NAME = re.compile(rf"(?:^|[\W_])(?i:{_NAME})$|(?<=[a-z])(?:Name|Title|Label)$")
 _WHOLE_NAMES = ({"first", "last"}, {"first", "sur"}, {"fore", "sur"}, {"given", "family"})
-_ROUNDS = 8
-"""Of mending a problem and looking again; a statement with more problems is not what was meant."""
+_ROUNDS = 8  # a statement with more problems is not what was meant
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """All columns of one key between two tables, (here, there) each, seen from one of them."""
+    """All columns of one key between two tables, (here, there) each, seen from one of them, which `refers`
+    to the other one (many rows to one) or is referred to.
+    """
 
     table: str
     other: str
     pairs: tuple[tuple[str, str], ...]
     refers: bool
-    """Whether the table refers to the other one: many rows to one."""
     declared: bool
 
     def condition(self, label: str, other: str) -> str:
-        """The condition that joins the table under one label to the other table under another."""
+        """What joins the table under one label to the other table under another."""
         return " AND ".join(
             f"{other}.{quote_identifier(there)} = {label}.{quote_identifier(here)}"
             for here, there in self.pairs
@@ -63,45 +70,47 @@ class Key:
 
 
 _Path = tuple[Source, list[Key]]
+_Bridge = tuple[str, str, list[Edit]]
 
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """A statement that may be run, or None with the sentence that says why there is none."""
+    """A statement that may be run, or None with the sentence that says why there is none; a `suspect` one is
+    hardly meant: it may only lose to another candidate.
+    """
 
     sql: str | None
     changed: bool = False
     problem: str = ""
     suspect: bool = False
-    """Whether it may be run and is hardly meant: it may only lose to another candidate."""
 
 
 def mend(
     sql: str, schema: Schema, matches: Sequence[ValueMatch] = (), question: str = ""
 ) -> Repair:
-    """A statement that a model wrote, in SQLite's SQL, as it may be run or translated for another engine.
-    Other engines refuse unknown names themselves: what has one and cannot be mended goes to them as it is.
+    """A statement that a model wrote, in SQLite's SQL, as it may be run or translated for another engine. Other
+    engines refuse unknown names themselves: what has one and cannot be mended goes to them as it is.
 
-    `matches` are those of the question: dates that hang on today are taken from them. Where the question
-    does not ask for an id, what has a name is listed by its name.
+    Dates that hang on today are taken from the `matches` of the question. Where the question does not ask for
+    an id, what has a name is listed by its name.
     """
     if declines(sql):
         return Repair(None, problem=DECLINED)
     as_it_is = Repair(sql) if schema.dialect != "sqlite" else None
-    mender = _Mender(schema)
+    mender = _Mender(schema, question)
     names = mender.repaired(sql)
     if names is None:
         problems = check(sql, schema)
         runs = all(each.kind in FORGIVEN for each in problems)
         return (None if runs else as_it_is) or Repair(None, problem=problems[0].sentence)
-    by_name = partial(mender.by_name, question)
-    for rule in (mender.along_keys, mender.along_keys, read_as_stored, by_name, mender.each_once):
+    along_keys = mender.along_keys
+    for rule in (along_keys, along_keys, read_as_stored, mender.by_name, mender.each_once):
         edits = rule(names)
         if isinstance(edits, Problem):
             return as_it_is or Repair(None, problem=edits.sentence)
         names = mender.changed(names, edited(names.sql, edits or ()))
     if any(match.relative for match in matches) or "JULIANDAY" in names.sql.upper():
-        # It changes the tree that it is given.
+        # as_of_today changes the tree that it is given
         today = as_of_today(resolve(names.sql, schema), matches, question)
         names = mender.changed(names, today)
     if (stated := with_stated_values(names, matches, question)) != names.sql:
@@ -110,34 +119,28 @@ def mend(
 
 
 def repair(sql: str, schema: Schema) -> str | None:
-    """The statement itself where nothing is wrong with it, one that means what it plainly meant, or
-    None where that is not plain.
-    """
+    """The statement with its names mended, None where one has more than one reading."""
     names = _Mender(schema).repaired(sql)
     return names.sql if names is not None else None
 
 
 class _Mender:
-    """Mends statements on one schema."""
-
-    def __init__(self, schema: Schema) -> None:
-        self.schema = schema
-        self.pairs = [
-            ((k.table.lower(), k.column.lower()), (k.referenced_table.lower(), k.referenced_column.lower()))
-            for k in schema.foreign_keys
-        ]  # fmt: skip
-        """The columns of keys, each with the one that it refers to."""
+    def __init__(self, schema: Schema, question: str = "") -> None:
+        self.schema, self.question = schema, question
         self.keys = list(_keys(schema.foreign_keys))
+        # (table, column) of each key, and the place that it refers to
+        self.pairs = [
+            ((key.table, here.lower()), (key.other, there.lower()))
+            for key in self.keys
+            if key.refers
+            for here, there in key.pairs
+        ]
 
     def changed(self, names: Names, sql: str) -> Names:
-        """A statement with another text; as it was where that one has problems."""
-        if sql == names.sql:
-            return names
-        better = resolve(sql, self.schema)
+        better = resolve(sql, self.schema) if sql != names.sql else names
         return names if better.problems else better
 
     def repaired(self, sql: str) -> Names | None:
-        """The statement without problems, None where they have more than one reading."""
         for _ in range(_ROUNDS):
             names = resolve(sql, self.schema)
             if not names.problems:
@@ -149,10 +152,9 @@ class _Mender:
         return None
 
     def edits(self, problem: Problem, names: Names) -> Sequence[Edit] | None:
-        """What mends one problem, None where that is not plain."""
         kind, node, scope = problem.kind, problem.node, problem.scope
         if kind is Kind.RESERVED_WORD:
-            return [_replaced(node, quote_identifier(node.name))]
+            return [(*span(node), quote_identifier(node.name))]
         if kind is Kind.UNKNOWN_TABLE:
             return _respelt(node, [table.name for table in self.schema.tables])
         aliases = [source.alias for source in scope.sources] if scope is not None else []
@@ -165,7 +167,7 @@ class _Mender:
         if kind is Kind.AMBIGUOUS:
             return _qualified(node, scope)
         if kind is Kind.QUOTED_TEXT and self.is_text(node):
-            return [_replaced(node.this, "'" + node.name.replace("'", "''") + "'")]
+            return [(*span(node.this), "'" + node.name.replace("'", "''") + "'")]
         qualifier = node.table.lower()
         near = [
             name
@@ -174,14 +176,10 @@ class _Mender:
             for lower, name in (source.columns or {}).items()
             if lower not in source.merged
         ]
-        return (
-            self.requalified(node, scope)
-            or _respelt(node.this, near)
-            or self.joined(node, scope, names)
-        )
+        renamed = self.requalified(node, scope) or _respelt(node.this, near)
+        return renamed or self.joined(node, scope, names)
 
     def is_text(self, column: Node) -> bool:
-        """Whether a quoted word can only be meant as text."""
         if not re.search(r"\w", column.name) or "%" in column.name:
             return True
         if any(table.column(column.name) for table in self.schema.tables):
@@ -197,12 +195,11 @@ class _Mender:
         return compares and node is parent.expression
 
     def requalified(self, column: exp.Column, scope: Scope) -> list[Edit] | None:
-        """The right qualifier in the place of a wrong one, if only one source has the column."""
         qualifier = column.args.get("table")
-        around = scope.outer.outwards() if scope.outer is not None else ()
-        if qualifier is None or any(
-            s.alias == qualifier.name.lower() for o in around for s in o.sources
-        ):
+        outer = {
+            s.alias for around in scope.outwards() if around is not scope for s in around.sources
+        }
+        if qualifier is None or qualifier.name.lower() in outer:
             return None
         owners = [s for s in scope.sources if s.has(column.name.lower()) and s.label]
         meant = self.schema.table(qualifier.name)
@@ -210,15 +207,15 @@ class _Mender:
             owners = [source for source in owners if source.table is meant]
         elif any(source.columns is None for source in scope.sources):
             return None
-        return [_replaced(qualifier, owners[0].label)] if len(owners) == 1 else None
+        return [(*span(qualifier), owners[0].label)] if len(owners) == 1 else None
 
     def joined(self, column: exp.Column, scope: Scope, names: Names) -> list[Edit] | None:
         """Join the one table that has the column and that keys lead to, along the one shortest path."""
+        if not scope.sources or any(source.columns is None for source in scope.sources):
+            return None
         qualifier = column.table.lower()
         wrong = not qualifier or any(source.alias == qualifier for source in scope.sources)
         meant = None if wrong else self.schema.table(qualifier)
-        if not scope.sources or any(source.columns is None for source in scope.sources):
-            return None
         ways = [
             paths
             for table in self.schema.tables
@@ -238,10 +235,8 @@ class _Mender:
             return None
         text, label, preserving = bridge
         end = from_end(names.tokens, start)
-        edits = [(end, end, text), *preserving]
-        if column.table:
-            edits.append(_replaced(column.args["table"], label))
-        return edits
+        renamed = [(*span(column.args["table"]), label)] if column.table else []
+        return [(end, end, text), *preserving, *renamed]
 
     def condition(self, component: Sequence[int], scope: Scope, sql: str) -> list[Edit] | None:
         """Add ON to a join without one, if there is exactly one key between its sides."""
@@ -270,20 +265,21 @@ class _Mender:
         return edits
 
     def along_keys(self, names: Names) -> list[Edit] | None:
-        """The keys in the place of a join that equates columns which no key connects.
+        """The keys in the place of a join that equates columns which no key connects: numbers, or the texts
+        that both tables happen to have, as the towns of a customer and a shop.
 
-        A model that does not see how two tables are connected equates any of their numbers, or the texts
-        that both happen to have, as the towns of a customer and a shop. Of 390 questions it equated numbers
-        in 21, never rightly; of 10,900 golds with joins 5, of one database, equate such texts. Left as they
-        are: other texts, numbers of one name, and tables between which there is no one shortest path of keys.
+        Of 390 questions the model equated such numbers in 21, never rightly; of 10,900 golds with joins 5, of
+        one database, equate such texts.
         """
-        for scope in names.scopes:
-            for number, source in enumerate(scope.sources):
-                if edits := self.along_key(number, source, scope, names.sql):
-                    return edits
-        return None
+        found = (
+            self.along_key(number, scope, names.sql)
+            for scope in names.scopes
+            for number in range(len(scope.sources))
+        )
+        return next(filter(None, found), None)
 
-    def along_key(self, number: int, source: Source, scope: Scope, sql: str) -> list[Edit] | None:
+    def along_key(self, number: int, scope: Scope, sql: str) -> list[Edit] | None:
+        source = scope.sources[number]
         join = source.join
         condition = join.args.get("on") if join is not None and not join.args.get("side") else None
         if source.table is None or not isinstance(condition, exp.EQ):
@@ -292,15 +288,14 @@ class _Mender:
         sides = [(i, c) for c, i in scope.resolved if c.table and any(c is end for end in ends)]
         if len(sides) != 2 or {i for i, _ in sides} - set(range(number)) != {number}:
             return None
-        (one, here), (other, there) = ((scope.sources[i].table, c.name) for i, c in sides)
+        (one, here), (other, there) = ((scope.sources[i], c.name) for i, c in sides)
         paths = self.paths(scope.sources[:number], source.table)
         if len(paths) != 1:
             return None
         first, keys = paths[0]
         chance = here.lower() == there.lower() and all(key.refers for key in keys)
-        if self.connected(one, here, other, there) and not (
-            chance and self.is_attribute(one, here) and self.is_attribute(other, there)
-        ):
+        chance = chance and self.is_attribute(one, here) and self.is_attribute(other, there)
+        if not chance and self.connected(one, here, other, there):
             return None
         bridge = self.bridge(first, keys[:-1], scope)
         if bridge is None or join.this is not source.node:
@@ -311,16 +306,13 @@ class _Mender:
         after = max(span(side.this)[1] for side in ends)
         return [(start, after, text.removeprefix(" JOIN ")), *preserving]
 
-    def is_attribute(self, table: Table | None, name: str) -> bool:
+    def is_attribute(self, source: Source, name: str) -> bool:
         """Whether a column holds text that is no key."""
-        cell = table.column(name) if table is not None else None
-        if table is None or cell is None or cell.primary_key or cell.type != "text":
-            return False
-        return all((table.name.lower(), name.lower()) not in pair for pair in self.pairs)
+        cell, place = source.column(name), (_table(source), name.lower())
+        text = cell is not None and cell.type == "text" and not cell.primary_key
+        return text and all(place not in pair for pair in self.pairs)
 
-    def bridge(
-        self, first: Source, keys: Sequence[Key], scope: Scope
-    ) -> tuple[str, str, list[Edit]] | None:
+    def bridge(self, first: Source, keys: Sequence[Key], scope: Scope) -> _Bridge | None:
         """The joins along a path of keys, the label of its last table, and what else must change so that
         everything refers to what it did before; None where a name would be another's.
         """
@@ -328,9 +320,8 @@ class _Mender:
         labels = {source.alias for around in scope.outwards() for source in around.sources}
         brought = {column.name.lower() for table in tables for column in table.columns}
         passing = {column.name.lower() for column in scope.passing if not column.table}
-        if not first.label or labels & {table.name.lower() for table in tables}:
-            return None
-        if brought & (scope.aliases.keys() | passing):
+        taken = labels & {table.name.lower() for table in tables}
+        if not first.label or taken or brought & (scope.aliases.keys() | passing):
             return None
         text, label = "", first.label
         for key, table in zip(keys, tables, strict=True):
@@ -344,7 +335,7 @@ class _Mender:
         ]
         every = ", ".join(f"{source.label}.*" for source in scope.sources)
         stars = [each for each in scope.select.expressions if isinstance(each, exp.Star)]
-        return text, label, [*edits, *(_replaced(star, every) for star in stars)]
+        return text, label, [*edits, *((*span(star), every) for star in stars)]
 
     def paths(self, sources: Sequence[Source], target: Table) -> list[_Path]:
         """The shortest paths of keys from a source to a table; where one of them is declared, that one."""
@@ -353,16 +344,15 @@ class _Mender:
         surest = _shortest(sources, target, declared)
         return surest if len(surest) == 1 else paths
 
-    def connected(self, one: Table | None, here: str, other: Table | None, there: str) -> bool:
+    def connected(self, one: Source, here: str, other: Source, there: str) -> bool:
         """Whether two columns may be meant to be equal: by keys, by name, or as texts. A number that refers
         to another table, and the keys of two tables, are not; of others nobody knows.
         """
-        if one is None or other is None or here.lower() == there.lower():
-            return True
         cells = [cell for cell in (one.column(here), other.column(there)) if cell is not None]
-        if len(cells) < 2 or all(cell.type == "text" for cell in cells):
+        same = here.lower() == there.lower() or all(cell.type == "text" for cell in cells)
+        if same or len(cells) < 2:
             return True
-        start, end = (one.name.lower(), here.lower()), (other.name.lower(), there.lower())
+        start, end = (_table(one), here.lower()), (_table(other), there.lower())
         refers = any(child in (start, end) for child, _ in self.pairs)
         if not refers and not all(cell.primary_key for cell in cells):
             return True
@@ -374,10 +364,7 @@ class _Mender:
 
     def each_once(self, names: Names) -> list[Edit] | None:
         """DISTINCT where a statement lists columns of one table, and repeats their rows only because it joins
-        a table that refers to that one.
-
-        Who wants the customers that ordered wants each of them once. Of 660 answers 9 repeated rows so; none
-        of them was right, 4 are with DISTINCT.
+        a table that refers to that one. Of 660 answers 9 repeated rows so, none rightly.
         """
         if not isinstance(names.tree, exp.Select):
             return None
@@ -399,13 +386,12 @@ class _Mender:
                     return [(start.end(), start.end(), " DISTINCT")]
         return None
 
-    def by_name(self, question: str, names: Names) -> list[Edit] | None:
-        """Names in the place of ids that are listed, where a question does not ask for them.
-
-        A model lists drugs as drug_id where their name is a brand_name. Of 390 golds of people's questions
-        none lists an id that was not asked for, of 7,000 of Spider 15.
+    def by_name(self, names: Names) -> list[Edit] | None:
+        """Names in the place of ids that are listed, where a question does not ask for them. Of 390 golds of
+        people's questions none lists such an id, of 7,000 of Spider 15.
         """
         scope = next((each for each in names.scopes if each.select is names.tree), None)
+        question = self.question
         if scope is None or not question or _ASKS_FOR_ID.search(question):
             return None
         listed = {id(each) for each in names.tree.expressions}
@@ -414,17 +400,19 @@ class _Mender:
             is_id = id(column) in listed and _IS_ID.search(column.name)
             if not is_id or _letters(column.name) in _letters(question):
                 continue
-            home, owner, bridge = self.owner(scope, number, column.name.lower())
-            naming = _naming(home) if home is not None else []
+            found = self.owner(scope, number, column.name.lower())
+            if found is None:
+                continue
+            home, owner, bridge = found
+            naming = _naming(home)
             if not naming or any((owner, name.lower()) in shown for name in naming):
                 continue
             joins, label, more = bridge or ("", scope.sources[owner].label, [])
             qualify = f"{label}." if column.table or owner != number else ""
             start, end = span(column.args.get("table") or column.this)[0], span(column.this)[1]
             edits = [edit for edit in more if not start <= edit[0] < end]
-            edits.append(
-                (start, end, ", ".join(qualify + quote_identifier(name) for name in naming))
-            )
+            text = ", ".join(qualify + quote_identifier(name) for name in naming)
+            edits.append((start, end, text))
             if joins:
                 where = from_end(names.tokens, span(scope.sources[0].name)[0])
                 edits.append((where, where, joins))
@@ -433,58 +421,49 @@ class _Mender:
 
     def owner(
         self, scope: Scope, number: int, name: str
-    ) -> tuple[Table | None, int, tuple[str, str, list[Edit]] | None]:
-        """The table whose rows a column identifies, by its source; where that has to be joined, its number
-        is -1 and the join comes with it. (None, ...) where there is none or it cannot be told.
+    ) -> tuple[Table, int, _Bridge | None] | None:
+        """The table whose rows a column identifies, and its source; where that has to be joined, -1 and the
+        join. None where it cannot be told.
         """
         source = scope.sources[number]
-        if source.table is None:
-            return None, -1, None
-        place = (source.table.name.lower(), name)
-        refers = [there for here, there in self.pairs if here == place]
+        refers = [there for here, there in self.pairs if here == (_table(source), name)]
         home = self.schema.table(refers[0][0]) if len(refers) == 1 else source.table
         if home is None:
-            return None, -1, None
+            return None
         keys = [each.name.lower() for each in home.columns if each.primary_key] or [
             *{column for _, (table, column) in self.pairs if table == home.name.lower()}
         ]
         if len(keys) != 1 or (home is source.table and keys[0] != name):
-            return None, -1, None
+            return None
         if home is source.table:
             return home, number, None
         owners = [i for i, each in enumerate(scope.sources) if each.table is home]
         equal = [i for i in owners if {(number, name), (i, keys[0])} in map(set, scope.equalities)]
         if owners:
-            return (home, equal[0], None) if len(owners) == len(equal) == 1 else (None, -1, None)
-        ends = (source.table.name.lower(), home.name.lower())
+            return (home, equal[0], None) if len(owners) == len(equal) == 1 else None
+        ends = (_table(source), home.name.lower())
         key = [each for each in self.keys if (each.table, each.other) == ends]
         bridge = self.bridge(source, key, scope) if len(key) == 1 else None
-        return (home, -1, bridge) if bridge is not None else (None, -1, None)
+        return (home, -1, bridge) if bridge is not None else None
 
     def is_suspect(self, names: Names) -> bool:
         """Whether a statement runs and yet is hardly meant: it equates columns that no key connects, or the
         keys of two tables by IN, selects a column twice, adds up words, or takes totals from totals.
-
-        Of 660 answers 10 were such, none of them right; of 25,900 golds 0.4%, most of them for a key that
-        the data set names wrongly.
+        Of 660 answers 10 were such, none right; of 25,900 golds 0.4%.
         """
-        columns = {
-            id(column): (scope.sources[number].table, column.name)
-            for scope in names.scopes
-            for column, number in scope.resolved
-        }
+        owner = owners(names.scopes)
         wanted = (exp.EQ, exp.In, exp.Except, exp.Intersect, exp.Select, exp.Sum, exp.Avg)
         for node in names.tree.find_all(*wanted) if names.tree is not None else ():
             if isinstance(node, exp.SetOperation):
                 if _is_total(node.this) or _is_total(node.expression):
                     return True
             elif isinstance(node, exp.Select):
-                selected = [each.sql() for each in node.expressions if id(each) in columns]
+                selected = [each.sql() for each in node.expressions if id(each) in owner]
                 if len(set(selected)) < len(selected):
                     return True
             elif isinstance(node, (exp.Sum, exp.Avg)):
-                table, name = columns.get(id(node.this), (None, ""))
-                cell = table.column(name) if table is not None else None
+                source = owner.get(id(node.this))
+                cell = source.column(node.this.name) if source is not None else None
                 text = "".join(cell.samples) if cell is not None and cell.type == "text" else ""
                 if text and not re.search(r"\d", text):
                     return True
@@ -494,10 +473,9 @@ class _Mender:
                     query = query.this
                 if isinstance(query, exp.Select) and len(query.expressions) == 1:
                     query = query.expressions[0]
-                if id(node.this) in columns and id(query) in columns:
-                    one, other = columns[id(node.this)], columns[id(query)]
-                    if not self.connected(*one, *other):
-                        return True
+                one, other = owner.get(id(node.this)), owner.get(id(query))
+                if one and other and not self.connected(one, node.this.name, other, query.name):
+                    return True
         return False
 
 
@@ -513,23 +491,16 @@ def _naming(table: Table) -> list[str]:
 
 
 def _is_total(query: Node) -> bool:
-    """Whether a query is aggregates over all rows and nothing else."""
     if not isinstance(query, exp.Select) or query.args.get("group"):
         return False
     return all(isinstance(each.unalias(), exp.AggFunc) for each in query.expressions)
 
 
-def _replaced(identifier: Node, text: str) -> Edit:
-    start, end = span(identifier)
-    return start, end, text
-
-
 def _respelt(identifier: Node, names: Sequence[str]) -> list[Edit] | None:
-    """The one of the names that is spelt nearly as the identifier is."""
     near = [name for name in names if _fold(name) == _fold(identifier.name)]
     if len(near) != 1 or near[0].lower() == identifier.name.lower():
         return None
-    return [_replaced(identifier, quote_identifier(near[0]))]
+    return [(*span(identifier), quote_identifier(near[0]))]
 
 
 def _fold(name: str) -> str:
@@ -557,13 +528,12 @@ def _qualified(column: exp.Column, scope: Scope) -> list[Edit] | None:
             for node, i in scope.resolved
             if isinstance(node.parent, exp.Group) and node is not column
         }
+        equated = [each for each in scope.resolved if isinstance(each[0].parent, exp.EQ)]
         fixed = {
             i
-            for node, i in scope.resolved
-            if node.table
-            and node.name.lower() == name
-            and isinstance(node.parent, exp.EQ)
-            and isinstance(node.parent.expression, exp.Literal)
+            for node, i in equated
+            if node.table and node.name.lower() == name
+            if isinstance(node.parent.expression, exp.Literal)
         }
         meant = [i for i in having if (i in grouped if grouped else i not in fixed)]
     if column.table or len(meant) != 1 or not scope.sources[meant[0]].label:
@@ -573,7 +543,7 @@ def _qualified(column: exp.Column, scope: Scope) -> list[Edit] | None:
 
 
 def _referred(place: tuple[int, str], scope: Scope) -> int:
-    """The source whose key a column is, its own before one that it is equated with; else its own."""
+    # The source whose key a column is, its own before one that it is equated with; else its own.
     equal = [{place}, *(set(pair) for pair in scope.equalities if place in pair)]
     for number, name in (each for places in equal for each in places):
         key = scope.sources[number].column(name)
@@ -604,7 +574,6 @@ def _shortest(sources: Sequence[Source], target: Table, keys: Sequence[Key]) -> 
 
 
 def _keys(foreign_keys: Sequence[ForeignKey]) -> Iterator[Key]:
-    """Each key from both of its sides; the columns of a composite one together."""
     groups: dict[tuple[str, str, int], list[ForeignKey]] = {}
     for number, key in enumerate(dict.fromkeys(foreign_keys)):
         tables = key.table.lower(), key.referenced_table.lower()

@@ -47,9 +47,8 @@ _CASTS = {
 
 @dataclass(frozen=True)
 class Meaning:
-    """What a column stands for: a column of a table, or a projection of a query.
-
-    `source` is the name that its source has in the statement, in lower case.
+    """What a column stands for: a column of a table, or a projection of a query; `source` is the name of
+    that in the statement, in lower case.
     """
 
     source: str
@@ -106,10 +105,9 @@ class Resolver:
             meaning = self.find(node)
             if meaning is None or meaning.column is None:
                 return self.kind(meaning.projection) if meaning is not None else UNKNOWN
-            kind, declared = meaning.column.type, meaning.column.declared_type
-            if kind in (NUMBER, TIME) and _INTEGER.match(declared):
-                return INTEGER
-            return kind if kind != "other" else UNKNOWN
+            kind = meaning.column.type
+            whole = kind in (NUMBER, TIME) and _INTEGER.match(meaning.column.declared_type)
+            return INTEGER if whole else kind if kind != "other" else UNKNOWN
         if isinstance(node, exp.Literal):
             whole = node.this.lstrip("-").isdigit()
             return TEXT if node.is_string else INTEGER if whole else NUMBER
@@ -158,10 +156,9 @@ def _first_value(node: Node) -> Node | None:
 
 
 def _output(query: Node, source: str, name: str) -> Meaning | None:
-    for projection in projections(query):
-        if projection.alias_or_name.lower() == name.lower():
-            return Meaning(source, projection=projection)
-    return None
+    named = (item for item in projections(query) if item.alias_or_name.lower() == name.lower())
+    found = next(named, None)
+    return None if found is None else Meaning(source, projection=found)
 
 
 def _common_table(node: exp.Table) -> Node | None:

@@ -1,9 +1,9 @@
 """Rules of translation about dates: SQLite's date functions, which compute with text.
 
 In a call (sqlite.org/lang_datefunc.html) the time value becomes a DATE or TIMESTAMP, each modifier a step
-of interval arithmetic, and the function what is read from the result. A call with a modifier or a format that is not understood stays as it is, and the server says so.
-Months are added as the server adds them: a month after 31 January is the last day of February, where
-SQLite counts on to 3 March.
+of interval arithmetic, and the function what is read from the result. A call with a modifier or a format
+that is not understood stays as it is, and the server says so. A month after 31 January is the last day of
+February, as the server adds months, where SQLite counts on to 3 March.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _WEEKDAY = re.compile(r"weekday ([0-6])(?:\.0)?$")
 _ZONES = {"localtime", "utc"}
 _SHORT = {"%F": "%Y-%m-%d", "%T": "%H:%M:%S", "%R": "%H:%M"}
 _PLAIN = frozenset("%Y %m %d %H %M %S %j".split())
-_DIGITS = _PLAIN | {"%w", "%W", "%s", "%u"}
+_DIGITS = _PLAIN | {"%w", "%W", "%s"}
 # PostgreSQL's to_char counts weeks and weekdays in other ways, MySQL has no epoch that is free of time
 # zones. _0 is a moment, or seconds; _1 a weekday.
 _FORMS = {
@@ -43,11 +43,6 @@ _FORMS = {
         "postgres": "CAST(EXTRACT(DOW FROM _0) AS INT)",
         "mysql": "(DAYOFWEEK(_0) - 1)",
         "duckdb": "DAYOFWEEK(_0)",
-    },
-    "%u": {
-        "postgres": "CAST(EXTRACT(ISODOW FROM _0) AS INT)",
-        "mysql": "(WEEKDAY(_0) + 1)",
-        "duckdb": "ISODOW(_0)",
     },
     "%W": {
         "postgres": "LPAD(CAST(CAST(FLOOR((EXTRACT(DOY FROM _0) + 7 - EXTRACT(ISODOW FROM _0)) / 7) "
@@ -174,7 +169,7 @@ def _moved(moment: Node, modifier: str, unit: str, dialect: str) -> Node:
 
 
 def _as(moment: Node, unit: str) -> Node:
-    """A DATE stays one; sums of timestamps are timestamps without a cast."""
+    # A DATE stays one; sums of timestamps are timestamps without a cast.
     return exp.cast(moment, unit) if unit == "date" else exp.paren(moment, copy=False)
 
 

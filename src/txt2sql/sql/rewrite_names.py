@@ -44,10 +44,8 @@ def columns_of_tables(table: Node, resolver: Resolver) -> None:
 
 def _projection(column: exp.Column) -> Node | None:
     """The item of the select list around it that has this alias."""
-    for item in projections(column.find_ancestor(exp.Select, exp.SetOperation)):
-        if isinstance(item, exp.Alias) and item.alias.lower() == column.name.lower():
-            return item
-    return None
+    items = projections(column.find_ancestor(exp.Select, exp.SetOperation))
+    return next((item for item in items if item.alias.lower() == column.name.lower()), None)
 
 
 def stars_that_are_grouped(select: Node, resolver: Resolver) -> None:
@@ -68,29 +66,27 @@ def stars_that_are_grouped(select: Node, resolver: Resolver) -> None:
 
 
 def aliases_in_conditions(node: Node, resolver: Resolver) -> Node | None:
-    """`SELECT a * b AS total ... WHERE total > 5`: what the alias stands for is put in its place.
-
-    In an ORDER BY, only where it stands inside an expression. In a HAVING, MySQL has it the other way
-    round: it takes the alias, and not what that stands for.
+    """`SELECT a * b AS total ... WHERE total > 5`: what the alias stands for is put in its place; in an ORDER
+    BY only inside an expression, and not in a HAVING of MySQL, which takes the alias.
     """
-    mysql, select = resolver.dialect == "mysql", node.parent
-    if isinstance(node, exp.Having):
-        for item in select.expressions if mysql and select else ():
-            if isinstance(item, exp.Alias) and not item.find(exp.AggFunc):
-                for same in list(node.find_all(type(item.this))):
-                    if same == item.this and same.find_ancestor(exp.Select) is select:
-                        same.replace(exp.column(item.args["alias"].copy()))
-        return None
     item = _projection(node)
     clause = node.find_ancestor(exp.Where, exp.Having, exp.Order, exp.Group, exp.Select)
-    if item is None or isinstance(clause, (exp.Select, type(None))):
+    if item is None or node.table or isinstance(clause, (exp.Select, type(None))):
         return None
-    if node.table or resolver.find(node) is not None or (mysql and isinstance(clause, exp.Having)):
-        return None
+    taken = resolver.dialect == "mysql" and isinstance(clause, exp.Having)
     direct = isinstance(node.parent, (exp.Ordered, exp.Group))
-    if not direct and not isinstance(clause.parent, exp.SetOperation):
-        return exp.paren(item.this.copy())
-    return None
+    if taken or direct or isinstance(clause.parent, exp.SetOperation) or resolver.find(node):
+        return None
+    return exp.paren(item.this.copy())
+
+
+def aliases_in_having(having: Node, resolver: Resolver) -> None:
+    """MySQL takes an alias there, and not what it stands for."""
+    for item in having.parent.expressions if having.parent else ():
+        if isinstance(item, exp.Alias) and not item.find(exp.AggFunc):
+            for same in list(having.find_all(type(item.this))):
+                if same == item.this and same.find_ancestor(exp.Select) is having.parent:
+                    same.replace(exp.column(item.args["alias"].copy()))
 
 
 def subqueries(query: Node, resolver: Resolver) -> None:
@@ -129,7 +125,7 @@ def spelled_columns(column: Node, resolver: Resolver) -> None:
 
 
 def _origin(meaning: Meaning, resolver: Resolver) -> Meaning:
-    """Where a column that is handed on as it is comes from."""
+    # Where a column that is handed on as it is comes from.
     column = meaning.projection
     inner = resolver.find(column) if isinstance(column, exp.Column) else None
     return meaning if inner is None else _origin(inner, resolver)
@@ -172,8 +168,7 @@ def columns_beside_aggregates(select: Node, resolver: Resolver) -> None:
     keys = [_key(select, item) for item in (group.expressions if group else ())]
     only = aggregates.pop() if len(aggregates) == 1 else None  # whose row the others are of
     extreme = only if isinstance(only, (exp.Min, exp.Max)) else None
-    columns = list(_own(select, exp.Column))
-    for column in [each for each in columns if not _settled(each, select, keys, resolver)]:
+    for column in [c for c in _own(select, exp.Column) if not _settled(c, select, keys, resolver)]:
         wrapped = _wrapped(column, extreme, resolver)
         if column.parent is select:  # an item of the select list keeps its name
             wrapped = exp.alias_(wrapped, column.name)
@@ -181,7 +176,6 @@ def columns_beside_aggregates(select: Node, resolver: Resolver) -> None:
 
 
 def _own(select: Node, kind: type[exp.Expr]) -> Iterator[Node]:
-    """What stands in the select list, HAVING and ORDER BY of this query and of none inside it."""
     for part in (*select.expressions, select.args.get("having"), select.args.get("order")):
         for node in part.find_all(kind) if part is not None else ():
             if node.find_ancestor(exp.Select) is select:
@@ -189,7 +183,7 @@ def _own(select: Node, kind: type[exp.Expr]) -> Iterator[Node]:
 
 
 def _key(select: Node, item: Node) -> Node:
-    """What is grouped: positions and aliases stand for an item of the select list."""
+    # Positions and aliases stand for an item of the select list.
     if isinstance(item, exp.Literal) and not item.is_string:
         place = int(item.name) - 1
         if 0 <= place < len(select.expressions):
@@ -200,7 +194,7 @@ def _key(select: Node, item: Node) -> Node:
 
 def _settled(column: Node, select: Node, keys: list[Node], resolver: Resolver) -> bool:
     """Whether the column has one value in each group, or is no column of a source at all."""
-    node: Node | None = column
+    node = column
     while node is not None and node is not select:
         if isinstance(node, (exp.AggFunc, exp.Filter)) or _among(node, keys, resolver):
             return True
@@ -229,9 +223,9 @@ def _among(node: Node, keys: list[Node], resolver: Resolver) -> bool:
 
 # Of the row with the extreme; characters that no value holds stand for NULL and between the rows.
 _OF_EXTREME = {
-    "duckdb": "ARG_{extreme}(_0, _1)",
-    "postgres": "(ARRAY_AGG(_0 ORDER BY _1 {direction} NULLS LAST))[1]",
-    "mysql": "NULLIF(SUBSTRING_INDEX(GROUP_CONCAT(COALESCE(_0, '\x1e') ORDER BY _1 {direction} "
+    "duckdb": "ARG_{0}(_0, _1)",
+    "postgres": "(ARRAY_AGG(_0 ORDER BY _1 {1} NULLS LAST))[1]",
+    "mysql": "NULLIF(SUBSTRING_INDEX(GROUP_CONCAT(COALESCE(_0, '\x1e') ORDER BY _1 {1} "
     "SEPARATOR '\x1f'), CHAR(31), 1), '\x1e')",
 }
 
@@ -241,11 +235,8 @@ def _wrapped(column: Node, extreme: Node | None, resolver: Resolver) -> Node:
     kind, dialect = resolver.kind(column), resolver.dialect
     if extreme is not None:
         number = kind in (INTEGER, NUMBER) and dialect == "mysql"
-        largest = isinstance(extreme, exp.Max)
-        template = _OF_EXTREME[dialect] + (" + 0" if number else "")
-        template = template.format(
-            extreme="MAX" if largest else "MIN", direction="DESC" if largest else "ASC"
-        )
+        words = ("MAX", "DESC") if isinstance(extreme, exp.Max) else ("MIN", "ASC")
+        template = _OF_EXTREME[dialect].format(*words) + (" + 0" if number else "")
         return filled(template, dialect, column, extreme.this)
     if dialect == "duckdb":
         return exp.AnyValue(this=column.copy())
@@ -263,9 +254,8 @@ def order_of_distinct_rows(select: Node, resolver: Resolver) -> None:
     loose = [
         term
         for term in order.expressions
-        if not isinstance(term.this, exp.Literal)
-        and not (isinstance(term.this, exp.Column) and _projection(term.this))
-        and not _among(term.this, chosen, resolver)
+        if not isinstance(term.this, exp.Literal) and not _among(term.this, chosen, resolver)
+        if not (isinstance(term.this, exp.Column) and _projection(term.this))
     ]
     combined = any(item.find(exp.AggFunc, exp.Star) for item in chosen)
     if loose and not combined:

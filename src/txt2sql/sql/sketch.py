@@ -3,14 +3,6 @@
 A sketch is {selected column, aggregate, conditions joined by AND}, all by position in one table
 (Zhong et al., "Seq2SQL", 2017). Names may be quoted in every way of SQLite, qualified by the table or
 its alias, conditions parenthesised or written backwards. Everything else has no sketch, which is None.
-Linear in the text; nothing raises, whatever the text.
-
->>> from txt2sql.types import Column
->>> table = Table("sale", (Column("City"), Column("Price", "number")))
->>> sketch_of('SELECT MAX(price) FROM sale WHERE City = \\'Porto\\' AND 3 < "Price"', table)
-Sketch(sel=1, agg=1, conds=((0, 0, 'Porto'), (1, 1, 3)))
->>> sketch_of("SELECT city FROM sale ORDER BY price", table) is None
-True
 """
 
 from __future__ import annotations
@@ -19,11 +11,11 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from sqlglot import Dialect, exp
+from sqlglot import exp, parse
 from sqlglot.errors import SqlglotError
 
 from txt2sql.identifiers import RESERVED
-from txt2sql.sql.sources import Node, conjuncts, span
+from txt2sql.sql.sources import Node, conjuncts, only, span
 from txt2sql.types import Table
 
 AGGREGATES = ("", "MAX", "MIN", "COUNT", "SUM", "AVG")
@@ -31,9 +23,7 @@ OPERATORS = ("=", ">", "<")
 _AGGREGATES = (None, exp.Max, exp.Min, exp.Count, exp.Sum, exp.Avg)
 _OPERATORS = (exp.EQ, exp.GT, exp.LT)
 _FLIPPED = (0, 2, 1)
-_LONGEST_INTEGER = 4000
-"""Digits; Python refuses to read more than 4,300."""
-_SQLITE = Dialect.get_or_raise("sqlite")
+_LONGEST_INTEGER = 4000  # digits; Python refuses to read more than 4,300
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +35,14 @@ class Sketch:
     conds: tuple[tuple[int, int, Any], ...] = ()
 
 
-class _NoSketch(ValueError):
-    """The text is outside the subset."""
-
-
 def sketch_of(sql: str, table: Table) -> Sketch | None:
-    """The sketch that the text stands for over `table`, or None where it has none.
-
-    String values keep their case, and numbers are as Python reads them: `3.0` is the float 3.0.
+    """The sketch that the text stands for over `table`, or None where it has none. Numbers are as Python reads
+    them: `3.0` is the float 3.0.
     """
     try:
-        return _read(sql, table)
-    except (SqlglotError, RecursionError, ValueError):
+        (tree,) = (tree for tree in parse(sql, read="sqlite") if tree is not None)
+        return _read(tree, sql, table)
+    except (SqlglotError, RecursionError, ValueError, LookupError, AttributeError):
         return None
 
 
@@ -77,66 +63,58 @@ def sketch_of_json(text: str) -> Sketch | None:
     return Sketch(query["sel"], query["agg"], conds)
 
 
-def _read(sql: str, table: Table) -> Sketch:
+def _read(tree: Node, sql: str, table: Table) -> Sketch:
     """SELECT item FROM table [WHERE condition AND ...] [;]"""
-    tokens = _SQLITE.tokenize(sql)
-    trees = [tree for tree in _SQLITE.parser().parse(tokens, sql) if tree is not None]
-    if len(trees) != 1 or any(token.comments for token in tokens):
-        raise _NoSketch
-    (tree,) = trees
-    _only(tree, exp.Select, "expressions", "from_", "where")
-    item, from_, where = tree.expressions, tree.args.get("from_"), tree.args.get("where")
-    source: Node = from_.this if from_ else None
-    _only(source, exp.Table, "this", "alias")
-    for name in tree.find_all(exp.Identifier):
-        if not name.quoted and name.name.lower() in RESERVED:
-            raise _NoSketch
-    if len(item) != 1 or source.name.lower() != table.name.lower():
-        raise _NoSketch
+    only(tree, "expressions", "from_", "where")
+    (item,), source, where = tree.expressions, tree.args["from_"].this, tree.args.get("where")
+    only(source, "this", "alias")
+    reserved = any(
+        not name.quoted and name.name.lower() in RESERVED for name in tree.find_all(exp.Identifier)
+    )
+    if reserved or any(node.comments for node in tree.walk()):
+        raise ValueError
+    if not isinstance(tree, exp.Select) or source.name.lower() != table.name.lower():
+        raise ValueError
     columns = {column.name.lower(): position for position, column in enumerate(table.columns)}
     qualifiers = ("", source.alias_or_name.lower())
 
     def operand(node: Node) -> tuple[int | None, Any]:
-        """(column, None) or (None, value)."""
+        # (column, None) or (None, value)
         if not isinstance(node, exp.Column):
             return None, _value(node)
         position = columns.get(node.name.lower())
         if position is None and not node.table and sql[span(node.this)[0]] == '"':
             return None, node.name  # SQLite takes it for a string
         if position is None or node.table.lower() not in qualifiers or node.args.get("db"):
-            raise _NoSketch
+            raise ValueError
         return position, None
 
-    selected, agg = item[0].unalias(), 0
-    if isinstance(selected, exp.AggFunc) and type(selected) in _AGGREGATES:
-        _only(selected, type(selected), "this", "big_int")
+    selected, agg = item.unalias(), 0
+    if type(selected) in _AGGREGATES:
+        only(selected, "this", "big_int")
         selected, agg = selected.this, _AGGREGATES.index(type(selected))
     sel, _ = operand(selected)
-    if sel is None:
-        raise _NoSketch
     conds: list[tuple[int, int, Any]] = []
     for condition in conjuncts(where.this) if where else ():
         operator = _OPERATORS.index(type(condition))
         (left, value), (right, other) = operand(condition.this), operand(condition.expression)
-        if left is not None and right is None:
-            conds.append((left, operator, other))
-        elif left is None and right is not None:
-            conds.append((right, _FLIPPED[operator], value))
-        else:
-            raise _NoSketch  # two columns, or none
+        if (left is None) is (right is None):
+            raise ValueError  # two columns, or none
+        flipped = left is None
+        place = right if flipped else left
+        conds.append(
+            (place, _FLIPPED[operator] if flipped else operator, value if flipped else other)
+        )
+    if sel is None:
+        raise ValueError
     return Sketch(sel, agg, tuple(conds))
-
-
-def _only(node: Node, kind: type[exp.Expr], *parts: str) -> None:
-    if not isinstance(node, kind) or any(v and name not in parts for name, v in node.args.items()):
-        raise _NoSketch
 
 
 def _value(node: Node) -> str | int | float:
     sign = -1 if isinstance(node, exp.Neg) else 1
     literal = node.this if isinstance(node, exp.Neg) else node
     if not isinstance(literal, exp.Literal) or (literal.is_string and sign < 0):
-        raise _NoSketch
+        raise ValueError
     if literal.is_string:
         return literal.name
     whole = literal.name.isdigit() and len(literal.name) <= _LONGEST_INTEGER

@@ -24,11 +24,7 @@ QUERIES = (exp.Select, exp.SetOperation, exp.Subquery)
 ROWID = frozenset(("rowid", "_rowid_", "oid"))
 OUTER = -1
 """Stands for all sources of the queries around one, where the sources of that one are numbered."""
-
-_ENDS = frozenset(
-    ("WHERE", "GROUP", "GROUP BY", "HAVING", "ORDER", "ORDER BY", "WINDOW", "LIMIT", "UNION",
-     "INTERSECT", "EXCEPT", ";")
-)  # fmt: skip
+_ENDS = "WHERE GROUP HAVING ORDER WINDOW LIMIT UNION INTERSECT EXCEPT ;".split()
 
 
 @dataclass(slots=True, eq=False)
@@ -112,6 +108,11 @@ class Scope:
         return numbers or possible[:1]
 
 
+def owners(scopes: Iterable[Scope]) -> dict[int, Source]:
+    """The source of each column, by the id of its node."""
+    return {id(node): scope.sources[i] for scope in scopes for node, i in scope.resolved}
+
+
 def from_end(tokens: list[Any], start: int) -> int:
     """Where the FROM ends in the text whose first entry is named at `start`."""
     depth, end = 0, start
@@ -120,7 +121,7 @@ def from_end(tokens: list[Any], start: int) -> int:
             continue
         word = token.text.upper() if token.token_type.name not in ("IDENTIFIER", "STRING") else ""
         depth += (word == "(") - (word == ")")
-        if depth < 0 or (depth == 0 and word in _ENDS):
+        if depth < 0 or (depth == 0 and word.removesuffix(" BY") in _ENDS):
             break
         end = token.end + 1
     return end
@@ -142,6 +143,12 @@ def _opened(entry: Node, join: Node) -> Iterator[tuple[Node, Node]]:
         yield entry, join
     for inner in entry.args.get("joins") or ():
         yield from _opened(inner.this, inner)
+
+
+def only(node: Node, *parts: str) -> None:
+    """ValueError where a node has more parts than these."""
+    if any(value and name not in parts for name, value in node.args.items()):
+        raise ValueError
 
 
 def conjuncts(node: Node) -> Iterator[Node]:
@@ -169,10 +176,7 @@ def components(count: int, linked: Iterable[set[int]]) -> list[list[int]]:
 
 
 def span(node: Node) -> tuple[int, int]:
-    """The offsets of an identifier in the text: of its first character, and after its last.
-
-    (-1, -1) for one that is not in the text.
-    """
+    """Where an identifier starts and ends in the text; (-1, -1) for one that is not in it."""
     start = node.meta.get("start", -1)
     return start, node.meta.get("end", -2) + 1
 

@@ -5,8 +5,6 @@ that is SQL but wrong is returned as it stands. Nothing here raises, whatever th
 
 >>> extract_sql("Here you are:\\n```sql\\nSELECT name FROM singer;\\n```\\nThis lists the singers.")
 'SELECT name FROM singer'
->>> is_ordered("SELECT * FROM (SELECT a FROM t ORDER BY a)")
-False
 """
 
 from __future__ import annotations
@@ -16,8 +14,7 @@ import re
 from collections.abc import Iterator
 
 DECLINED = "the model found nothing in this database that answers it"
-_LONGEST = 50_000
-"""Characters of a completion that are read, so that a runaway one costs milliseconds."""
+_LONGEST = 50_000  # characters of a completion that are read: a runaway one costs milliseconds
 
 _THINKING = re.compile(r"<think>.*?(?:</think>|\Z)|\A.*?</think>", re.S | re.I)
 _FENCE = re.compile(r"```[ \t]*(\w*)[ \t]*\n?(.*?)(?:```|\Z)", re.S)
@@ -33,21 +30,19 @@ _AT_HEAD = re.compile(
     rf"(?P<sql>{_START.pattern})",
     re.I,
 )
+# What may end a statement, quoted text, gaps with comments, words, and single characters.
 _TOKEN = re.compile(
     r"(?P<end>;|```|<\|[^|\n]{1,40}\|>|</?(?:s|sql|answer|code|query)>)"
     r"|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|`[^`]*`|\[[^\]]*\]"
     r"|(?P<gap>--[^\n]*|/\*.*?\*/|\s+)|(?P<word>\w+)|.",
     re.S,
 )
-"""What may end a statement, quoted text, gaps with comments, words, and single characters."""
 _WITHOUT = re.compile(r"\bNOT\s+(?:IN\s*\(\s*SELECT|EXISTS)\b|\bEXCEPT\b", re.I)
 
 
 def extract_sql(completion: str) -> str | None:
-    """The first SQL statement of a completion without its `;`, or None when there is none.
-
-    Text inside code fences comes before text outside them. A completion which holds no statement
-    (a refusal, prose, a question back) gives None.
+    """The first SQL statement of a completion without its `;`, one in a code fence before others; None where
+    there is none (a refusal, prose, a question back).
     """
     candidates = _candidates(_THINKING.sub("", completion[:_LONGEST]))
     return next(filter(None, map(_first_statement, candidates)), None)
@@ -68,8 +63,6 @@ def declines(sql: str) -> bool:
 def is_ordered(sql: str) -> bool:
     """True when the outermost query of the (first) statement has an ORDER BY.
 
-    An ORDER BY inside parentheses (a subquery, a window, an aggregate) orders nothing outside them.
-
     >>> is_ordered("SELECT a FROM t WHERE b = 'order by' ORDER BY a")
     True
     """
@@ -88,11 +81,7 @@ def is_ordered(sql: str) -> bool:
 
 
 def is_statement(sql: str) -> bool:
-    """True when it is one SQL statement that parses.
-
-    >>> is_statement("SELECT count(*) FROM sale"), is_statement("SELECT I cannot tell from this")
-    (True, False)
-    """
+    """True when it is one SQL statement that parses."""
     return len(sql) <= _LONGEST and _parse(sql) is not None
 
 
@@ -100,9 +89,6 @@ def normalise(sql: str) -> str:
     """One line, keywords in capitals, comments and the final `;` gone: for display and for dedup.
 
     Text that sqlglot cannot parse only has its white space folded (outside quotes).
-
-    >>> normalise("select  a\\nfrom t -- all of them")
-    'SELECT a FROM t'
     """
     parsed = _parse(sql)
     if parsed is not None:
@@ -122,7 +108,7 @@ def normalise(sql: str) -> str:
 
 
 def _candidates(text: str) -> Iterator[str]:
-    """The places where SQL may stand, most explicit first."""
+    # The places where SQL may stand, most explicit first.
     yield from _json_values(text)
     blocks = _FENCE.findall(text)
     for _, body in blocks:
@@ -133,7 +119,6 @@ def _candidates(text: str) -> Iterator[str]:
 
 
 def _json_values(text: str) -> Iterator[str]:
-    """Values of the keys `sql` and `query` when the text is a JSON object."""
     if not text.lstrip().startswith("{"):
         return
     try:
@@ -162,10 +147,7 @@ def _first_statement(text: str) -> str | None:
 
 
 def _cut(text: str, inline: bool) -> tuple[str, bool]:
-    """The statement at the start of `text` without what follows it, and whether it parses.
-
-    `inline` says that a single backtick closes it.
-    """
+    # `inline` says that a single backtick closes it.
     if inline and (closing := text.find("`")) > 0:
         text = text[:closing]
     ends = (match.start() for match in _TOKEN.finditer(text) if match.lastgroup == "end")

@@ -1,28 +1,25 @@
 """The gold query with its ORDER BY keys in sight, so that ties in its order can be told.
 
 SQL leaves the order of rows with equal keys open, and with LIMIT also which of them are kept
-(sqlite.org/lang_select.html). The tree says what the keys are; the query is changed as text, by
-inserting them and cutting LIMIT, because a parser that writes SQL anew may write other SQL.
+(sqlite.org/lang_select.html).
 
 >>> with_order_keys("SELECT name AS n FROM singer ORDER BY age DESC, n LIMIT 3").sql
-'SELECT name AS n , age AS "__order_key_1", name AS "__order_key_2" FROM singer ORDER BY age DESC, n'
+'SELECT name AS n, age AS "__order_key_1", name AS "__order_key_2" FROM singer ORDER BY age DESC, n'
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from sqlglot import Dialect, exp
+from sqlglot import exp, parse
 from sqlglot.errors import SqlglotError
 
-from txt2sql.sql.sources import Node, span
+from txt2sql.sql.normal_form import Generator
+from txt2sql.sql.sources import Node
 
 _LONGEST = 50_000
 _KEY = "__order_key_"
-_CLAUSES = {"FROM", "WHERE", "GROUP_BY", "HAVING", "WINDOW", "ORDER_BY"}
-_SQLITE = Dialect.get_or_raise("sqlite")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,94 +35,52 @@ class TieQuery:
     limit: int | None = None
 
 
-class _NotPlain(ValueError):
-    """The keys cannot be shown."""
-
-
 def with_order_keys(gold_sql: str) -> TieQuery | None:
-    """The query with its keys, or None when its outermost SELECT has no order or is not plain.
-
-    Not plain: a set operation, DISTINCT with a key that is not selected, a key by position beside a
-    `*`, a random key, a LIMIT that is not a number. A query that fails when it runs (a key that
-    computes with an alias) tells nothing either.
+    """The query with its keys, or None when its outermost SELECT has no order or is not plain: a set
+    operation, DISTINCT with a key that is not selected, a key by position beside a `*`, a random key, a LIMIT
+    that is not a number.
     """
     if len(gold_sql) > _LONGEST or _KEY in gold_sql:
         return None
     try:
-        tokens = _SQLITE.tokenize(gold_sql)
-        trees = [tree for tree in _SQLITE.parser().parse(tokens, gold_sql) if tree is not None]
-        return _with_keys(gold_sql, tokens, *trees)
+        return _with_keys(*(tree for tree in parse(gold_sql, read="sqlite") if tree is not None))
     except (SqlglotError, RecursionError, LookupError, TypeError, ValueError):
         return None
 
 
-def _with_keys(sql: str, tokens: Sequence[Any], tree: Node) -> TieQuery:
+def _with_keys(tree: Node) -> TieQuery:
     order = tree.args.get("order")
     if not isinstance(tree, exp.Select) or order is None or order.find(exp.Rand):
-        raise _NotPlain
-    # The tokens outside brackets by their kinds, and where the SELECT has what.
-    depth, kinds = 0, []
-    for token in tokens:
-        kind = token.token_type.name
-        depth -= kind == "R_PAREN"
-        kinds.append(kind if depth == 0 else "")
-        depth += kind == "L_PAREN"
-    start = kinds.index("SELECT") + 1
-    start += kinds[start] in ("DISTINCT", "ALL")
-    clause = start + 1  # FROM, but that of IS DISTINCT FROM
-    while kinds[clause] not in _CLAUSES or kinds[clause - 1] == "DISTINCT":
-        clause += 1
-    by = kinds.index("ORDER_BY", clause)
-    ends = (i for i in range(by, len(kinds)) if kinds[i] in ("LIMIT", "SEMICOLON"))
-    end = next(ends, len(kinds))
-
-    items = []
-    for node, (first, last) in zip(tree.expressions, _parts(kinds, start, clause), strict=True):
-        if isinstance(node, exp.Alias):
-            last -= 2 if kinds[last - 2] == "ALIAS" else 1
-        items.append((node, sql[tokens[first].start : tokens[last - 1].end + 1]))
-    keys = []
-    for term, (first, last) in zip(order.expressions, _parts(kinds, by + 1, end), strict=True):
-        if last - first > 2 and tokens[last - 2].text.upper() == "NULLS":
-            last -= 2
-        last -= kinds[last - 1] in ("ASC", "DESC")
-        text = sql[tokens[first].start : tokens[last - 1].end + 1]
-        keys.append(_key(term.this, text, sql, items))
-    selected = {_plain(item) for item, _ in items}
-    if tree.args.get("distinct") and any(_plain(key) not in selected for key, _ in keys):
-        raise _NotPlain
-    columns = "".join(f', {text} AS "{_KEY}{i}"' for i, (_, text) in enumerate(keys, 1))
-    where = tokens[clause].start
-    shown = f"{sql[:where]}{columns} {sql[where : tokens[end - 1].end + 1]}"
-    limit, offset = (tree.args.get(name) for name in ("limit", "offset"))
+        raise ValueError
+    items = tree.expressions
+    keys = [_key(term.this, items) for term in order.expressions]
+    selected = {_plain(item) for item in items}
+    if tree.args.get("distinct") and not selected.issuperset(map(_plain, keys)):
+        raise ValueError
+    limit, offset = (tree.args.pop(name, None) for name in ("limit", "offset"))
     rows = None if limit is None or isinstance(limit.expression, exp.Neg) else _number(limit)
-    return TieQuery(shown, len(keys), _number(offset) if offset else 0, rows)
+    shown = [exp.alias_(key.copy(), f"{_KEY}{i}", quoted=True) for i, key in enumerate(keys, 1)]
+    tree.set("expressions", [*items, *shown])
+    sql = Generator(dialect="sqlite", comments=False).generate(tree, copy=False)
+    return TieQuery(sql, len(keys), _number(offset) if offset else 0, rows)
 
 
-def _parts(kinds: Sequence[str], start: int, end: int) -> list[tuple[int, int]]:
-    """The parts between the commas."""
-    commas = [i for i in range(start, end) if kinds[i] == "COMMA"]
-    return list(zip([start, *(i + 1 for i in commas)], [*commas, end], strict=True))
-
-
-def _key(node: Node, text: str, sql: str, items: Sequence[tuple[Node, str]]) -> tuple[Node, str]:
-    """What one ORDER BY term sorts by, as SQLite reads it: a position, an alias, an expression."""
+def _key(node: Node, items: Sequence[Node]) -> Node:
+    # A term is a position, an alias or an expression to SQLite.
     if isinstance(node, exp.Literal) and not node.is_string:
         place = int(node.name)
-        if not 0 < place <= len(items) or any(item.is_star for item, _ in items[:place]):
-            raise _NotPlain
-        return items[place - 1]
-    aliases = {item.alias.lower(): (item, as_) for item, as_ in reversed(items) if item.alias}
+        if not 0 < place <= len(items) or any(item.is_star for item in items[:place]):
+            raise ValueError
+        return items[place - 1].unalias()
+    aliases = {item.alias.lower(): item.this for item in reversed(items) if item.alias}
     if isinstance(node, exp.Column) and not node.table and node.name.lower() in aliases:
         return aliases[node.name.lower()]
-    for name in node.find_all(exp.Identifier):
-        if name.name.lower() in aliases and sql[span(name)[0]] == '"':
-            raise _NotPlain  # in the select list it would be a string
-    return node, text
+    if any(name.quoted and name.name.lower() in aliases for name in node.find_all(exp.Identifier)):
+        raise ValueError  # in the select list it would be a string
+    return node
 
 
 def _plain(node: Node) -> str:
-    """An expression in one spelling."""
     node = node.unalias().copy()
     for name in node.find_all(exp.Identifier):
         name.replace(exp.to_identifier(name.name.lower(), quoted=False))
@@ -134,5 +89,5 @@ def _plain(node: Node) -> str:
 
 def _number(clause: Node) -> int:
     if not isinstance(clause.expression, exp.Literal) or not clause.expression.name.isdecimal():
-        raise _NotPlain
+        raise ValueError
     return int(clause.expression.name)

@@ -26,7 +26,7 @@ from txt2sql.errors import ConfigError
 from txt2sql.evaluation.metrics.exact_set_match import hardness
 from txt2sql.runs import write_atomically
 from txt2sql.search.steps import partial_fault, split_steps
-from txt2sql.sql.spider_query import SpiderSchema
+from txt2sql.sql.spider import SpiderSchema
 from txt2sql.sql.text import normalise
 from txt2sql.training.data import is_held_out
 from txt2sql.training.settings import SPLIT, RStarConfig

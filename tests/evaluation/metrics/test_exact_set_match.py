@@ -20,7 +20,7 @@ from txt2sql.evaluation.metrics.exact_set_match import (
     compare,
 )
 from txt2sql.execution.database import Database, open_database
-from txt2sql.sql.spider_query import SpiderSchema
+from txt2sql.sql.spider import SpiderSchema
 from txt2sql.types import Example, Outcome, Prediction, Verdict
 
 FILE = Path(__file__).parents[2] / "fixtures" / "sql" / "spider" / "matches.jsonl"

@@ -20,7 +20,7 @@ from txt2sql.evaluation.metrics.exact_set_match import ComponentMatch, ExactSetM
 from txt2sql.evaluation.metrics.execution_accuracy import ExecutionAccuracy, TestSuiteAccuracy
 from txt2sql.evaluation.mode import Judging
 from txt2sql.execution.database import Database
-from txt2sql.sql.spider_query import key_map
+from txt2sql.sql.spider import key_map
 from txt2sql.types import Example, Prediction, Schema, Verdict
 
 if TYPE_CHECKING:

@@ -26,13 +26,12 @@ from txt2sql.errors import DatabaseError
 from txt2sql.evaluation.verdicts import without_sql
 from txt2sql.execution import sandbox
 from txt2sql.execution.database import Database
-from txt2sql.sql import official
-from txt2sql.sql.spider import parse
-from txt2sql.sql.spider_query import EMPTY, Form, SpiderSchema, group_keys, level, normalise
+from txt2sql.sql import spider
+from txt2sql.sql.spider import EMPTY, Form, SpiderSchema, group_keys, level, normalise, parse
 from txt2sql.types import Example, Outcome, Prediction, Verdict
 
 Keys = Callable[[str], Mapping[str, str] | None]
-"""db_id -> its foreign-key map (`spider_query.key_map`), or None: the keys that the file declares."""
+"""db_id -> its foreign-key map (`spider.key_map`), or None: the keys that the file declares."""
 
 
 class Score(NamedTuple):
@@ -162,7 +161,7 @@ class _Matcher:
         """Outcome, reason and Match; a prediction without SQL is compared as an unreadable one."""
         predicted = prediction.sql or ""
         if self.official:
-            predicted = official.prediction(predicted)
+            predicted = spider.prediction(predicted)
         keys = self.keys(database.db_id) if self.keys else None
         try:
             schema = _schema(

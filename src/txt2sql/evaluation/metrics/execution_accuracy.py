@@ -28,7 +28,7 @@ from txt2sql.evaluation.verdicts import failure, without_sql
 from txt2sql.execution.compare import same_as_official, same_result, same_up_to_ties
 from txt2sql.execution.database import Database
 from txt2sql.execution.execute import execute
-from txt2sql.sql import is_ordered, official
+from txt2sql.sql import is_ordered, spider
 from txt2sql.sql.ties import with_order_keys
 from txt2sql.types import Example, Outcome, Prediction, QueryResult, Verdict
 
@@ -105,7 +105,7 @@ class ExecutionAccuracy:
     ) -> _Finding:
         keep = self.judging.keep_distinct
         if as_official:
-            gold_sql = official.as_executed(gold_sql, keep)
+            gold_sql = spider.as_executed(gold_sql, keep)
         gold = self.gold.result(database, gold_sql)
         if not gold.ok:
             return _Finding(Outcome.GOLD_ERROR, f"the gold query fails: {gold.error}")
@@ -115,10 +115,10 @@ class ExecutionAccuracy:
         if not (sql and sql.strip()):
             return _Finding(*without_sql(prediction), not gold.rows)
         if as_official:
-            sql = official.as_executed(official.prediction(sql), keep)
+            sql = spider.as_executed(spider.prediction(sql), keep)
         predicted = gold if sql == gold_sql else self._predicted(database, sql, len(gold.rows))
         if as_official:
-            same = same_as_official(gold, predicted, official.is_ordered(gold_sql))
+            same = same_as_official(gold, predicted, spider.is_ordered(gold_sql))
         else:
             ordered = _ordered(gold_sql)
             same = same_result(gold, predicted, ordered) or (
