@@ -9,8 +9,7 @@ import pytest
 from tokenizers import Tokenizer, models
 
 from txt2sql.errors import ModelError
-from txt2sql.models.constraint import GrammarEngine
-from txt2sql.models.decoder import Decoder
+from txt2sql.models.decoder import Decoder, GrammarEngine
 from txt2sql.models.grammar import sql_grammar
 from txt2sql.models.tokenizer import Vocabulary
 from txt2sql.types import Column, Prompt, Sampling, Schema, Table

@@ -12,8 +12,7 @@ from llguidance import LLMatcher, LLTokenizer
 
 from txt2sql.errors import ModelError
 from txt2sql.identifiers import KEYWORDS, quote_identifier
-from txt2sql.models.constraint import GrammarEngine
-from txt2sql.models.decoder import Decoder
+from txt2sql.models.decoder import Decoder, GrammarEngine
 from txt2sql.models.grammar import sql_grammar
 from txt2sql.types import Column, Schema, Table
 

@@ -16,9 +16,14 @@ import pytest
 
 from txt2sql.costs import Price
 from txt2sql.errors import ConfigError, ModelError
-from txt2sql.models.api_keys import Keys
-from txt2sql.models.hosted import APIGenerator, RequestSettings, Unanswered, load
-from txt2sql.models.responses import Response
+from txt2sql.models.hosted import (
+    APIGenerator,
+    Keys,
+    RequestSettings,
+    Response,
+    Unanswered,
+    load,
+)
 from txt2sql.prompts import render
 from txt2sql.types import Column, Prompt, Sampling, Schema, Table
 

@@ -21,13 +21,11 @@ from safetensors.torch import load_file, save_file
 
 from txt2sql.errors import ModelError
 from txt2sql.models import decoder
-from txt2sql.models.cache import PrefixStore
 from txt2sql.models.catalog import resolve
-from txt2sql.models.decoder import Decoder, answers_without_torch
+from txt2sql.models.decoder import Decoder, PrefixStore, answers_without_torch
 from txt2sql.models.export import export_onnx
 from txt2sql.models.onnx_engine import OnnxEngine, read_adapter
-from txt2sql.models.onnx_weights import BlockWeights
-from txt2sql.models.quantise import gptq, nearest
+from txt2sql.models.quantise import BlockWeights, gptq, nearest
 from txt2sql.models.weights import load_weights
 from txt2sql.types import Message, Prompt, Sampling
 

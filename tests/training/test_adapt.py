@@ -28,8 +28,17 @@ from txt2sql.models.decoder import answers_without_torch
 from txt2sql.models.export import export_onnx
 from txt2sql.models.weights import load_weights
 from txt2sql.serving.service import Service, build_predictor
-from txt2sql.training.adapt import AdaptConfig, adapt, scaled, verdict
-from txt2sql.training.pairs import Pair, examples, make_split, read_given, statement
+from txt2sql.training.adapt import (
+    AdaptConfig,
+    Pair,
+    adapt,
+    examples,
+    make_split,
+    read_given,
+    scaled,
+    statement,
+    verdict,
+)
 from txt2sql.types import Column, Example, Prediction, Predictor, Schema, Table
 
 TINY = AdaptConfig(count=60, held_out=10, steps=2, batch_tokens=512,

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from torch.nn import functional
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from txt2sql.training import batches
-from txt2sql.training.batches import (
+from txt2sql.training import data as batches
+from txt2sql.training.data import (
     IGNORED,
-    Example,
     Group,
+    TokenPair,
     answer_loss,
     batches_of,
     collate,
@@ -32,7 +32,7 @@ SMALL = {
 }  # fmt: skip
 
 
-def examples() -> list[Example]:
+def examples() -> list[TokenPair]:
     """Four questions on each of three databases, and two that stand alone."""
     rng = random.Random(0)
 
@@ -40,7 +40,7 @@ def examples() -> list[Example]:
         return [rng.randrange(5, 100) for _ in range(rng.randint(1, most))]
 
     schemas = [words(20) + words(20) + [i] * 9 for i in range(3)]
-    rows: list[Example] = [(schema + words(9), [*words(6), 2]) for schema in schemas * 4]
+    rows: list[TokenPair] = [(schema + words(9), [*words(6), 2]) for schema in schemas * 4]
     return [*rows, ([7, 8], [9, 2]), ([8], [2])]
 
 
@@ -100,7 +100,7 @@ def test_it_is_the_loss_that_transformers_computes() -> None:
 def test_the_same_prompt_twice_keeps_a_token_to_answer_from() -> None:
     (row,) = pack([([7] * 80, [9, 2]), ([7] * 80, [8, 2])], width=200)
     assert [shared for *_, shared in row] == [0, 79]
-    different: list[Example] = [([i] * 40, [i, 2]) for i in range(5, 15)]
+    different: list[TokenPair] = [([i] * 40, [i, 2]) for i in range(5, 15)]
     assert all(shared == 0 for row in pack(different, width=100) for *_, shared in row)
 
 

@@ -9,7 +9,9 @@ import pytest
 
 from txt2sql.data import open_dataset
 from txt2sql.execution.execute import execute
-from txt2sql.training.cot_synthesis import (
+from txt2sql.training.trees import (
+    JudgedNode,
+    JudgedTree,
     Trace,
     bootstrap,
     hardness_of,
@@ -17,7 +19,6 @@ from txt2sql.training.cot_synthesis import (
     traces,
     write_traces,
 )
-from txt2sql.training.trees import JudgedNode, JudgedTree
 from txt2sql.types import Example, QueryResult
 
 QUESTION = Example("q", "shop_0", "How many?", gold_sql="SELECT count(*) FROM shop")

@@ -14,10 +14,9 @@ from tests.training.methods import quiet, rstar
 from tests.training.test_self_evolution import made
 
 from txt2sql.errors import ConfigError, ModelError
-from txt2sql.training.cot_synthesis import open_questions
-from txt2sql.training.rollouts import Job, Row, batched, rollouts
-from txt2sql.training.self_evolution import evolve
+from txt2sql.training.self_evolution import Job, Row, batched, evolve, rollouts
 from txt2sql.training.settings import RolloutSettings, RStarConfig
+from txt2sql.training.trees import open_questions
 
 Trees = dict[Job, list[Row]]
 

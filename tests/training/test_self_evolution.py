@@ -22,10 +22,10 @@ from txt2sql.models.weights import load_weights
 from txt2sql.runs import read_rows
 from txt2sql.search.mcts import Settings
 from txt2sql.training import settings as training_settings
-from txt2sql.training.cot_synthesis import open_questions
 from txt2sql.training.data import is_held_out
 from txt2sql.training.self_evolution import Evolution, evolve, promoted, rounds_of, table
 from txt2sql.training.settings import RStarConfig
+from txt2sql.training.trees import open_questions
 
 FILE = Path(__file__).parents[2] / "config" / "rstar_config.yaml"
 

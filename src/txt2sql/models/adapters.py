@@ -43,9 +43,8 @@ logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """What is trained beside the frozen weights.
-
-    `targets` are names of modules, or ALL_LINEAR alone; None takes LORA_TARGETS of the architecture.
+    """What is trained beside the frozen weights. `targets` are names of modules, or ALL_LINEAR
+    alone; None takes LORA_TARGETS of the architecture.
     """
 
     r: int = 16
@@ -98,9 +97,8 @@ def target_modules(
     adapter: Adapter,
     report: Callable[[str], None] = lambda line: None,
 ) -> tuple[str, ...]:
-    """Names of the linear layers to adapt, or their ends, each of which the model has.
-
-    An unknown architecture gets an adapter at every linear layer but the output layer.
+    """Names of the linear layers to adapt, or their ends, each of which the model has. An unknown
+    architecture gets an adapter at every linear layer but the output layer.
     """
     import torch
     from transformers.pytorch_utils import Conv1D
@@ -130,7 +128,6 @@ def target_modules(
 
 def load_adapter(model: Any, folder: Path) -> Any:
     """The model with the adapter of a folder beside its weights, as a PeftModel to infer with.
-
     Raises ModelError for tensors that do not fit; a damaged file raises whatever its reader does.
     """
     check_files(folder)
@@ -169,9 +166,8 @@ def is_quantised(model: Any) -> bool:
 
 def merged(adapted: Any) -> Any:
     """The base model with its LoRA or DoRA adapters added into its weights; other kinds stay live.
-
-    Each layer is summed in single precision and rounded once, to the type that it has. Raises ModelError
-    where a sum is no number of that type.
+    Each layer is summed in single precision and rounded once, to the type that it has. Raises
+    ModelError where a sum is no number of that type.
     """
     import torch
     from peft.tuners.lora import LoraLayer
@@ -257,7 +253,6 @@ def put_to_use(
     schema: Schema, path: Path, adapter: Path, base: str, results: Mapping[str, Any]
 ) -> DatabaseAdapter:
     """Have `adapter` answer for databases of this schema from now on, instead of any earlier one.
-
     `results` are the accuracy before and after, as the report of `txt2sql adapt` has them.
     """
     facts = {

@@ -64,11 +64,10 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of a training run.
-
-    `base` is a name that catalog.resolve takes, `method` one of lora, dora, qlora, rslora, full, grpo.
-    `datasets` are names or folders; `held_out` says in words or by name what was not trained on;
-    `trained` has counts such as steps, examples, tokens, seconds, trainable parameters.
+    """What is known of a training run. `base` is a name that catalog.resolve takes, `method` one of
+    lora, dora, qlora, rslora, full, grpo. `datasets` are names or folders; `held_out` says in words
+    or by name what was not trained on; `trained` has counts such as steps, examples, tokens,
+    seconds, trainable parameters.
     """
 
     base: str
@@ -83,9 +82,8 @@ class Facts:
 
 
 def write_card(folder: Path, facts: Facts) -> None:
-    """Write README.md, and the facts it is made of, into a folder with an adapter or a model.
-
-    Paths of this machine are left out; a base model that is a folder keeps its name, as ./name.
+    """Write README.md, and the facts it is made of, into a folder with an adapter or a model. Paths
+    of this machine are left out; a base model that is a folder keeps its name, as ./name.
     """
     local = facts.base not in MODELS and Path(facts.base).expanduser().is_dir()
     facts = replace(
@@ -182,9 +180,8 @@ def _render(facts: Facts, adapter: bool) -> str:
 
 
 def push(source: Path, repository: str, *, private: bool = True) -> str:
-    """Upload a model folder to the hub; returns the address.
-
-    Raises ModelError, also for an adapter whose base model is a folder of this machine.
+    """Upload a model folder to the hub; returns the address. Raises ModelError, also for an adapter
+    whose base model is a folder of this machine.
     """
     from huggingface_hub import HfApi
 

@@ -42,9 +42,8 @@ _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+$")
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """One model. `source` is what transformers loads: a hub id or a folder.
-
-    `parameters` is 0 where only the weights themselves could tell.
+    """One model. `source` is what transformers loads: a hub id or a folder. `parameters` is 0 where
+    only the weights themselves could tell.
     """
 
     name: str
@@ -91,9 +90,8 @@ MODELS: dict[str, ModelCard] = {
 
 @dataclass(frozen=True, slots=True)
 class HostedModel:
-    """A model behind an API. `route` is litellm's name for it, provider/model.
-
-    `max_output_tokens` bounds an answer, the thinking of a reasoning model included.
+    """A model behind an API. `route` is litellm's name for it, provider/model. `max_output_tokens`
+    bounds an answer, the thinking of a reasoning model included.
     """
 
     name: str
@@ -145,9 +143,8 @@ def find_hosted(name: str) -> HostedModel | None:
 
 
 def resolve(name: str | Path) -> ModelCard:
-    """The card of a short name, a hub id or a folder.
-
-    Raises ModelError for a name that is none of these, naming the nearest short names.
+    """The card of a short name, a hub id or a folder. Raises ModelError for a name that is none of
+    these, naming the nearest short names.
     """
     text = str(name).strip()
     by_id = {card.hub_id.lower(): card for card in MODELS.values() if card.hub_id}
@@ -198,9 +195,8 @@ def has_preference(folder: Path | None) -> bool:
 
 
 def base_of(adapter: Path) -> ModelCard:
-    """The card of the model that the adapter in a folder was trained over.
-
-    A relative path is looked for here, then beside the adapter. Raises ModelError where it is nowhere.
+    """The card of the model that the adapter in a folder was trained over. A relative path is
+    looked for here, then beside the adapter. Raises ModelError where it is nowhere.
     """
     base = str(read_json(adapter / "adapter_config.json").get("base_model_name_or_path") or "")
     here = Path(base).expanduser()

@@ -11,22 +11,24 @@ alone is read once and kept (`cache.PrefixStore`).
 
 from __future__ import annotations
 
+import hashlib
+import io
+import os
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from llguidance import LLMatcher, LLTokenizer
 
 from txt2sql.errors import ModelError
-from txt2sql.models.cache import PrefixStore
 from txt2sql.models.catalog import ADAPTER, ModelCard, is_exported, read_json, sources
-from txt2sql.models.constraint import GrammarEngine
 from txt2sql.models.onnx_engine import Array, Engine, OnnxEngine, Output, is_plain_lora
 from txt2sql.models.tokenizer import Vocabulary
-from txt2sql.runs import cache_dir
+from txt2sql.runs import cache_dir, write_atomically
 from txt2sql.types import Completion, Prompt, Sampling
 
 _CHUNK = 256
@@ -36,9 +38,8 @@ _ROWS = 16
 
 
 def load(folder: Path, *, threads: int | None = None) -> Decoder:
-    """The Generator of a model that `txt2sql export` wrote, or of LoRA adapters over one.
-
-    Raises ModelError where it is damaged.
+    """The Generator of a model that `txt2sql export` wrote, or of LoRA adapters over one. Raises
+    ModelError where it is damaged.
     """
     *over, base = (c.folder for c in sources(ModelCard(folder.name, "", folder=folder)))
     if base is None:
@@ -104,10 +105,9 @@ class Decoder:
         return len(self.vocabulary.encode(text))
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Completion]]:
-        """`sampling.n` (or `sampling.beams`) completions for each prompt, likeliest first.
-
-        Raises ModelError for a prompt longer than the model's context, a grammar that does not parse,
-        or too little memory.
+        """`sampling.n` (or `sampling.beams`) completions for each prompt, likeliest first. Raises
+        ModelError for a prompt longer than the model's context, a grammar that does not parse, or
+        too little memory.
         """
         if sampling.max_new_tokens < 1 or sampling.n < 1 or sampling.beams < 1:
             raise ModelError("max_new_tokens, n and beams must be 1 or more")
@@ -175,9 +175,8 @@ class Decoder:
     # ------------------------------------------------------------------------------- prompts
 
     def encode(self, prompt: Prompt) -> tuple[list[int], int]:
-        """The token ids of a prompt, and how many of them are its prefix.
-
-        Raises ModelError where they exceed the context.
+        """The token ids of a prompt, and how many of them are its prefix. Raises ModelError where
+        they exceed the context.
         """
         static, question = self.vocabulary.prompt_text(prompt)
         ids = self.vocabulary.encode(static + question, first=True)
@@ -212,9 +211,8 @@ class Decoder:
         return cache, row.seen
 
     def prefix_states(self, ids: Sequence[int]) -> Array:
-        """The keys and values of a prefix: (2, layers, kv heads, time, head size).
-
-        What a later process will load is what this one answers from.
+        """The keys and values of a prefix: (2, layers, kv heads, time, head size). What a later
+        process will load is what this one answers from.
         """
         stored = self.prefixes.load(ids)
         if stored is None:
@@ -376,3 +374,107 @@ class _Task:
         # Tokens spell some texts in two ways; the likelier one stands for both.
         distinct = {each.text: each for each in reversed(completions)}
         return list(reversed(distinct.values())) * self.sampling.n
+
+
+_VERSION = b"1"
+
+
+class PrefixStore:
+    """Prefixes on disk by what made them: the weights, the adapter and the tokens. They are in half
+    precision there. The oldest are deleted when `max_bytes` are exceeded. A folder that cannot be
+    written is no error: every process then computes prefixes anew. Memory holds the last few.
+    """
+
+    def __init__(self, folder: Path | None, model: str, max_bytes: int = 1_000_000_000) -> None:
+        self.folder, self.model, self.max_bytes = folder, model, max_bytes
+        self._recent: dict[str, Array] = {}
+
+    def _name(self, tokens: Sequence[int]) -> str:
+        parts = (_VERSION, self.model.encode(), np.asarray(tokens, np.int64).tobytes())
+        return hashlib.sha256(b"\0".join(parts)).hexdigest()[:32]
+
+    def load(self, tokens: Sequence[int]) -> Array | None:
+        """The prefix of these tokens, or None where there is none or its file is damaged."""
+        name = self._name(tokens)
+        if name in self._recent or self.folder is None:
+            return self._recent.get(name)
+        path = self.folder / f"{name}.npz"
+        try:
+            with path.open("rb") as stream, np.load(stream) as file:
+                prefix = file["prefix"]  # its checksum is checked
+            os.utime(path)
+        except Exception:  # absent, cut, or no such file at all: numpy raises many kinds
+            return None
+        return self._remember(name, prefix)
+
+    def save(self, tokens: Sequence[int], prefix: Array) -> Array:
+        """Remember a prefix, on disk where that is possible. Returns it as it will be loaded."""
+        name = self._name(tokens)
+        if self.folder is None:
+            return self._remember(name, prefix)
+        # In memory, too: the process that computes a prefix must answer as those that load it.
+        prefix = self._remember(name, prefix.astype(np.float16))
+        buffer = io.BytesIO()
+        np.savez(buffer, prefix=prefix)
+        try:
+            write_atomically(self.folder / f"{name}.npz", buffer.getvalue())
+            total = 0
+            files = sorted(self.folder.glob("*.npz"), key=lambda path: -path.stat().st_mtime)
+            for path in files:
+                total += path.stat().st_size
+                if total > self.max_bytes:
+                    path.unlink(missing_ok=True)
+        except OSError:
+            self.folder = None
+        return prefix
+
+    def _remember(self, name: str, prefix: Array) -> Array:
+        self._recent[name] = prefix
+        while len(self._recent) > 8:
+            self._recent.pop(next(iter(self._recent)))
+        return prefix
+
+
+class GrammarEngine:
+    """Matchers for one tokenizer; the most recent grammars stay compiled. Raises ModelError for a
+    tokenizer without an end token, or of a kind that llguidance cannot read.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, size: int) -> None:
+        if not vocabulary.end_ids:
+            raise ModelError("a grammar needs a tokenizer with an end token; set its eos_token")
+        self.size, self.end_ids = size, vocabulary.end_ids
+        try:
+            text = vocabulary.backend.to_str()
+            self._tokens = LLTokenizer(text, n_vocab=size, eos_token=self.end_ids)
+        except ValueError as problem:
+            raise ModelError(
+                f"a grammar cannot restrict this model ({problem}); ask it without a grammar"
+            ) from problem
+        self._compiled = lru_cache(maxsize=256)(self._compile)
+
+    def _compile(self, grammar: str) -> LLMatcher:
+        matcher = LLMatcher(self._tokens, grammar, log_level=0)
+        if matcher.is_error():
+            reason = matcher.get_error().strip().splitlines()[0][:200]
+            raise ModelError(f"the grammar cannot be used ({reason}); correct it")
+        return matcher
+
+    def matcher(self, grammar: str) -> LLMatcher:
+        """A matcher at the start of the grammar. Raises ModelError for a grammar that is none."""
+        return self._compiled(grammar).deep_copy()
+
+    def allowed(self, matcher: LLMatcher) -> np.ndarray[Any, Any]:
+        """The ids of the tokens that may follow; only the end where nothing else may."""
+        # One bit a token, in words that go past the vocabulary's end.
+        packed = np.frombuffer(matcher.compute_bitmask(), dtype=np.uint8)
+        allowed = np.flatnonzero(np.unpackbits(packed, bitorder="little")[: self.size])
+        return allowed if len(allowed) else np.array(self.end_ids)
+
+    def pieces(self) -> list[str]:
+        """The text that each token adds, by id; "" for special ones."""
+        tokens = self._tokens
+        return [
+            "" if tokens.is_special_token(i) else tokens.decode_bytes([i]).decode(errors="replace")
+            for i in range(self.size)
+        ]

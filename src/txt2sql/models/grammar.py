@@ -180,9 +180,8 @@ _CONSONANTS = "b-df-hj-np-tv-xzB-DF-HJ-NP-TV-XZ"
 
 
 def sql_grammar(schema: Schema) -> str:
-    """The grammar of the SELECT statements over `schema`.
-
-    Raises ModelError for a schema without columns.
+    """The grammar of the SELECT statements over `schema`. Raises ModelError for a schema without
+    columns.
     """
     tables = [table for table in schema.tables if table.columns]
     if not tables:

@@ -56,9 +56,8 @@ _SETTLED = 0.88
 
 @dataclass(frozen=True, slots=True)
 class PredictorOptions:
-    """How many examples are asked at a time, with a grammar or without.
-
-    `second_beams` are decoded for an answer that fails, returns nothing or is unsure; below 2 it is final.
+    """How many examples are asked at a time, with a grammar or without. `second_beams` are decoded
+    for an answer that fails, returns nothing or is unsure; below 2 it is final.
     """
 
     constrained: bool = True
@@ -68,9 +67,8 @@ class PredictorOptions:
 
 @dataclass(slots=True)
 class _Request:
-    """A question that is being answered: what was written for it, and what that gives.
-
-    `repairs` are the statements of the completions as they may be run, where they have one.
+    """A question that is being answered: what was written for it, and what that gives. `repairs`
+    are the statements of the completions as they may be run, where they have one.
     """
 
     example: Example
@@ -125,10 +123,9 @@ class _Request:
 
 
 class DirectPredictor:
-    """Answers examples with one generator. `weights` turn its probabilities into fitted confidences.
-
-    An executor that has `ahead` is told first which statements it will be asked for: it may run them
-    at the same time.
+    """Answers examples with one generator. `weights` turn its probabilities into fitted
+    confidences. An executor that has `ahead` is told first which statements it will be asked for:
+    it may run them at the same time.
     """
 
     def __init__(

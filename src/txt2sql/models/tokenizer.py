@@ -75,9 +75,8 @@ class Vocabulary:
 
 
 def input_text(tokenizer: Any, prompt: Prompt) -> tuple[str, bool]:
-    """What a model reads for a prompt, and whether the tokenizer must add its special tokens.
-
-    The chat template where tokenizer and prompt have one, else the plain text. A template without a
+    """What a model reads for a prompt, and whether the tokenizer must add its special tokens. The
+    chat template where tokenizer and prompt have one, else the plain text. A template without a
     system role gets its text before the user's.
     """
     if not prompt.messages or not getattr(tokenizer, "chat_template", None):
@@ -99,9 +98,8 @@ def _rendered(tokenizer: Any, turns: Sequence[tuple[str, str]], answer: bool = T
 
 
 def chat_format(tokenizer: Any) -> dict[str, list[str]] | None:
-    """The texts around messages that a chat template of transformers writes, None where there is none.
-
-    Raises ModelError for a template without a system message.
+    """The texts around messages that a chat template of transformers writes, None where there is
+    none. Raises ModelError for a template without a system message.
     """
     if not getattr(tokenizer, "chat_template", None):
         return None
@@ -130,9 +128,8 @@ def leading_tokens(tokenizer: Any) -> list[int]:
 
 
 def is_european(piece: str) -> bool:
-    """Whether the text of a byte-level piece is ASCII or letters of the Latin script.
-
-    Pieces of broken UTF-8 count: they spell what has no piece of its own.
+    """Whether the text of a byte-level piece is ASCII or letters of the Latin script. Pieces of
+    broken UTF-8 count: they spell what has no piece of its own.
     """
     text = decoders.ByteLevel().decode([piece])
     return all(
@@ -152,9 +149,8 @@ def cut_vocabulary(
     tokenizer: dict[str, Any], keep: Callable[[str, int], bool], special: tuple[str, ...]
 ) -> CutVocabulary:
     """The vocabulary of the pieces for which `keep(piece, id)` holds, of all that these are merged
-    from, of single bytes, and of the special tokens named.
-
-    `tokenizer` is the content of a tokenizer.json. Raises ModelError where it is no byte-level BPE.
+    from, of single bytes, and of the special tokens named. `tokenizer` is the content of a
+    tokenizer.json. Raises ModelError where it is no byte-level BPE.
     """
     model = tokenizer["model"]
     if model.get("type") != "BPE" or "ByteLevel" not in str(tokenizer.get("pre_tokenizer")):

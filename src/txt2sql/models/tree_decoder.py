@@ -54,11 +54,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
-    """How steps are proposed: at most `width` for a place, by a beam of as many.
-
-    A step less likely than `least`, in a step of more than 16 tokens less likely for each 16 of them,
-    and what comes after steps that have `enough` of the probability between them, is not looked for.
-    `candidates` next tokens are looked at after each token. An answer has `max_new_tokens` at most.
+    """How steps are proposed: at most `width` for a place, by a beam of as many. A step less likely
+    than `least`, in a step of more than 16 tokens less likely for each 16 of them, and what comes
+    after steps that have `enough` of the probability between them, is not looked for. `candidates`
+    next tokens are looked at after each token. An answer has `max_new_tokens` at most.
     """
 
     width: int = 3
@@ -125,10 +124,9 @@ class _Open:
 
 
 class TreeDecoder:
-    """What a search asks of a model.
-
-    `starts(step, piece)`: does the text of a token begin a new step after a text? With a `head`, the end
-    token of an answer is read as every other, so that "stop here" and "go on" are scored apart.
+    """What a search asks of a model. `starts(step, piece)`: does the text of a token begin a new
+    step after a text? With a `head`, the end token of an answer is read as every other, so that
+    "stop here" and "go on" are scored apart.
     """
 
     def __init__(
@@ -177,9 +175,8 @@ class TreeDecoder:
     def expand(
         self, places: Sequence[Place], until: float = math.inf
     ) -> list[tuple[Place, tuple[Step, ...], int]]:
-        """Take places, return those that are done, with their steps and the tokens these cost.
-
-        The steps are distinct, the policy's own choice (token by token the likeliest) first, then by
+        """Take places, return those that are done, with their steps and the tokens these cost. The
+        steps are distinct, the policy's own choice (token by token the likeliest) first, then by
         falling probability. At least one place comes back while any is open, unless `until` (of
         time.perf_counter) is as near as may be. An unfinished place is given only once.
         """

@@ -20,10 +20,9 @@ from txt2sql.types import QueryResult
 
 @dataclass(frozen=True, slots=True)
 class ScoredAnswer:
-    """One whole answer of a tree: its probability under the policy, visits and result.
-
-    `own` marks the policy's own (greedy) answer, `suspect` one that is hardly meant (`sql.repair`). `score`
-    is of a preference model, in [-1, 1].
+    """One whole answer of a tree: its probability under the policy, visits and result. `own` marks
+    the policy's own (greedy) answer, `suspect` one that is hardly meant (`sql.repair`). `score` is
+    of a preference model, in [-1, 1].
     """
 
     sql: str
@@ -37,10 +36,9 @@ class ScoredAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """`empty` multiplies what returns no rows or only NULLs.
-
-    `preference` is the weight of a preference model beside the policy: an answer counts its probability
-    times exp(preference * score), a product of experts (Hinton 2002), where the best score is 0.
+    """`empty` multiplies what returns no rows or only NULLs. `preference` is the weight of a
+    preference model beside the policy: an answer counts its probability times exp(preference *
+    score), a product of experts (Hinton 2002), where the best score is 0.
     """
 
     empty: float = 0.05
@@ -68,9 +66,8 @@ class Candidate:
 
 
 def choose(answers: Sequence[ScoredAnswer], weights: Weights = Weights()) -> list[Candidate]:
-    """The candidates, best first; what failed comes last. [] without answers.
-
-    Ties go to the policy's own answer, then to the likelier.
+    """The candidates, best first; what failed comes last. [] without answers. Ties go to the
+    policy's own answer, then to the likelier.
     """
     clusters: dict[Hashable, list[ScoredAnswer]] = {}
     for answer in answers:

@@ -36,7 +36,7 @@ from txt2sql.models.catalog import (
     read_json,
     resolve,
 )
-from txt2sql.models.onnx_weights import read_tensors
+from txt2sql.models.quantise import read_tensors
 
 _SOME_BILLIONS = 1_000_000_000
 _BEYOND_CACHE = 4_000_000
@@ -56,12 +56,10 @@ class LoadedModel:
 def load_weights(
     name: str | Path, *, device: str | None = None, dtype: str | None = None, bits: int = 16
 ) -> LoadedModel:
-    """Load a model by short name, hub id or folder.
-
-    `device` is cuda, mps or cpu (default: the first that is there); `dtype` a torch dtype's name
-    (default: see `choose_dtype`; "auto": as stored); `bits` 4 or 8 quantises on load (bitsandbytes; 4
-    on a GPU or, slowly, a CPU; 8 on a GPU).
-    Raises ModelError for everything that can go wrong with a model's name or files.
+    """Load a model by short name, hub id or folder. `device` is cuda, mps or cpu (default: the
+    first that is there); `dtype` a torch dtype's name (default: see `choose_dtype`; "auto": as
+    stored); `bits` 4 or 8 quantises on load (bitsandbytes; 4 on a GPU or, slowly, a CPU; 8 on a
+    GPU). Raises ModelError for everything that can go wrong with a model's name or files.
     """
     card = resolve(name)
     device = choose_device(device)
@@ -99,9 +97,8 @@ def _config_and_tokenizer(card: ModelCard) -> tuple[Any, Any]:
 def _read(
     card: ModelCard, config: Any, tokenizer: Any, device: str, dtype: str | None, options: Any
 ) -> Any:
-    """The model of a card, an adapter merged into its base; not yet on its device.
-
-    An adapter stays beside quantised weights: merged into them, it would be rounded to 4 or 8 bits.
+    """The model of a card, an adapter merged into its base; not yet on its device. An adapter stays
+    beside quantised weights: merged into them, it would be rounded to 4 or 8 bits.
     """
     folder = card.folder
     if folder is not None and is_exported(folder):
@@ -143,9 +140,8 @@ def _read(
 
 
 def read_gguf(path: Path) -> tuple[Any, Any]:
-    """The (model, tokenizer) of a file, in single precision. Raises ModelError for a damaged one.
-
-    A converter writes tied embeddings twice, in two precisions. They are tied again, by the output
+    """The (model, tokenizer) of a file, in single precision. Raises ModelError for a damaged one. A
+    converter writes tied embeddings twice, in two precisions. They are tied again, by the output
     head's, which are the more precise ones.
     """
     import gguf  # noqa: F401 (transformers asks for it in words of its own)
@@ -187,11 +183,10 @@ def choose_device(device: str | None = None) -> str:
 
 
 def choose_dtype(device: str, parameters: int = 0) -> torch.dtype:
-    """bfloat16 on GPUs that have it, else float16; on a CPU bfloat16 where that is faster or needed.
-
-    On a CPU, decoding reads every weight once per token: half the bytes are half the time where
-    bfloat16 is native and the weights exceed the processor's cache, and for models of 1B or more the
-    memory decides. Elsewhere float32.
+    """bfloat16 on GPUs that have it, else float16; on a CPU bfloat16 where that is faster or
+    needed. On a CPU, decoding reads every weight once per token: half the bytes are half the time
+    where bfloat16 is native and the weights exceed the processor's cache, and for models of 1B or
+    more the memory decides. Elsewhere float32.
     """
     if device.startswith("cuda"):
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
@@ -231,7 +226,6 @@ def _quantisation(bits: int, device: str) -> dict[str, Any]:
 
 def _on_this_machine(card: ModelCard) -> bool:
     """Whether a folder or the hub's cache holds the model; else the hub must be within reach.
-
     Without a network, the hub's client would try for half a minute.
     """
     from huggingface_hub import constants, try_to_load_from_cache

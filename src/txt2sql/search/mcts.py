@@ -24,9 +24,8 @@ S = TypeVar("S")
 
 @dataclass(frozen=True, slots=True)
 class Choice(Generic[S]):
-    """A state that can follow; `prior` is the policy's weight, relative to its siblings.
-
-    States of one `key` are one node of the tree; None is no other state's key.
+    """A state that can follow; `prior` is the policy's weight, relative to its siblings. States of
+    one `key` are one node of the tree; None is no other state's key.
     """
 
     state: S
@@ -60,10 +59,9 @@ _COLLISIONS = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a tree is searched. `seconds` end it early; the first answer is never cut.
-
-    A child that was never visited is thought to have `first_play` less than its parent. `noise` is the part
-    of the root's priors that is random (Dirichlet 0.3): for data generation, not for answers.
+    """How a tree is searched. `seconds` end it early; the first answer is never cut. A child that
+    was never visited is thought to have `first_play` less than its parent. `noise` is the part of
+    the root's priors that is random (Dirichlet 0.3): for data generation, not for answers.
     """
 
     num_simulations: int = 100
@@ -143,10 +141,9 @@ def search(
     settled: Settled[S] | None = None,
     callback: TreeCallback[S] | None = None,
 ) -> list[Tree[S]]:
-    """One tree for each root, all searched at the same time.
-
-    `settled` says why a tree needs no more simulations, or "". `callback` is called with the trees whenever
-    leaves came back; what it raises ends the search.
+    """One tree for each root, all searched at the same time. `settled` says why a tree needs no
+    more simulations, or "". `callback` is called with the trees whenever leaves came back; what it
+    raises ends the search.
     """
     searches = [_Search(root, value, settings, settled) for root in roots]
     started = time.perf_counter()

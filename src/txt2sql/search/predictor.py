@@ -28,9 +28,8 @@ from txt2sql.types import Example, Executor, Prediction
 @dataclass(frozen=True, slots=True)
 class SearchOptions:
     """How questions are searched; `together` of them at a time, in one batch of the model.
-
-    `temperature` is of the policy's probabilities when they become priors. `early`: stop as soon as one
-    answer that returns something has more than half of the probability.
+    `temperature` is of the policy's probabilities when they become priors. `early`: stop as soon as
+    one answer that returns something has more than half of the probability.
     """
 
     mcts: Settings = field(default_factory=Settings)
@@ -55,9 +54,8 @@ class SearchResult:
 
 
 class SearchPredictor:
-    """Answers examples by search over what `direct` asks and `engine` proposes.
-
-    `scored`: the engine has a value head, which then judges states.
+    """Answers examples by search over what `direct` asks and `engine` proposes. `scored`: the
+    engine has a value head, which then judges states.
     """
 
     def __init__(

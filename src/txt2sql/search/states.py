@@ -180,11 +180,10 @@ class ValueSettings:
 
 @dataclass(frozen=True, slots=True)
 class StateValue:
-    """The value function of a search: one value in [-1, 1] for each state.
-
-    The value of a partial answer is the policy's mean probability of a token, mixed with the score of a
-    value head (process preference model) where there is an `engine` with one. A whole answer is run: a
-    failure has the value -1, and no rows cost something.
+    """The value function of a search: one value in [-1, 1] for each state. The value of a partial
+    answer is the policy's mean probability of a token, mixed with the score of a value head
+    (process preference model) where there is an `engine` with one. A whole answer is run: a failure
+    has the value -1, and no rows cost something.
     """
 
     run: Executor

@@ -71,9 +71,8 @@ def _thoughts(text: str) -> tuple[int, bool]:
 
 
 def _is_thought(line: str) -> bool:
-    """Whether a line at the head of an answer is reasoning: a comment, a fence, or prose.
-
-    Prose may begin with a clause's word, too, but with a capital: "Where the town is Faro."
+    """Whether a line at the head of an answer is reasoning: a comment, a fence, or prose. Prose may
+    begin with a clause's word, too, but with a capital: "Where the town is Faro.".
     """
     line = line.lstrip()
     if not line or line.startswith(("--", "```", "/*")):
@@ -136,10 +135,9 @@ def partial_fault(text: str, schema: Schema, run: Callable[[str], QueryResult]) 
 
 
 def fault(sql: str, run: Callable[[str], QueryResult]) -> str | None:
-    """Why SQLite would not compile a query, or None.
-
-    SQLite reads a double-quoted name that it does not know as text, silently. Here names are in backticks,
-    which it does not forgive; what then is unknown and may be text is quoted as text.
+    """Why SQLite would not compile a query, or None. SQLite reads a double-quoted name that it does
+    not know as text, silently. Here names are in backticks, which it does not forgive; what then is
+    unknown and may be text is quoted as text.
     """
     strict = in_backticks(sql).rstrip().rstrip(";")
     for _ in range(8):

@@ -37,20 +37,18 @@ from txt2sql.data import open_dataset
 from txt2sql.errors import ConfigError, ModelError
 from txt2sql.models import decoder as decoders
 from txt2sql.models.adapters import Adapter, attach
-from txt2sql.models.cache import PrefixStore
-from txt2sql.models.decoder import Decoder
+from txt2sql.models.decoder import Decoder, PrefixStore
+from txt2sql.models.onnx_engine import Array
 from txt2sql.models.torch_engine import additive_mask
 from txt2sql.prompts.reduce import without_copies
 from txt2sql.runs import write_atomically
 from txt2sql.sql.normal_form import canonical_sql
-from txt2sql.training import batches, sft
-from txt2sql.training.batches import Example as Pair
-from txt2sql.training.data import epochs_of, prompter, split_examples
+from txt2sql.training import data, sft
+from txt2sql.training.data import TokenPair, epochs_of, prompter, split_examples
 from txt2sql.training.loop import Progress, Report, Run, half_precision, silent
 from txt2sql.training.settings import Final, Schedule, SFTConfig
 from txt2sql.types import Example
 
-Array = np.ndarray[Any, Any]
 _MULTIPLE = 64
 """Tokens of a group are padded to a multiple of this: oneDNN compiles its kernels for every length anew."""
 _SCORES = 1_200_000  # attention scores of a head that a step holds for its backward pass, at most
@@ -113,7 +111,7 @@ class Group:
 
     source: str
     shared: int
-    pairs: list[Pair]
+    pairs: list[TokenPair]
 
     @property
     def tokens(self) -> int:
@@ -165,7 +163,7 @@ class Source:
             same = [pair for pair, own in made if own == shared and pair[0][:shared] == prefix]
             yield from Group(self.dataset.name, shared, same).parts()
 
-    def _read(self, example: Example) -> tuple[Pair, int] | None:
+    def _read(self, example: Example) -> tuple[TokenPair, int] | None:
         schema, prompt = self.dataset.schema(example.db_id), self.prompt(example)
         if len(prompt.dropped) > len(without_copies(example.question, schema)[1]):
             return None  # it was reduced to what this question needs, and shares its schema part with none
@@ -195,14 +193,14 @@ def draw(config: ActivatedConfig, sources: Sequence[Source], progress: Progress)
 
 
 def collate(groups: Sequence[Group]) -> dict[str, Any]:
-    """A group as `batches.collate` has it, its `prefix` (shared,) apart: (1, time) tokens after it, which
+    """A group as `data.collate` has it, its `prefix` (shared,) apart: (1, time) tokens after it, which
     see (1, 1, time, shared + time).
     """
     (group,) = groups
     shared = group.shared
     width = shared + -(-group.tokens // _MULTIPLE) * _MULTIPLE
     row = [(*pair, shared if i else 0) for i, pair in enumerate(group.pairs)]
-    inputs = batches.collate([[row]], width=width)
+    inputs = data.collate([[row]], width=width)
     return {
         "prefix": inputs["input_ids"][0, :shared],
         "input_ids": inputs["input_ids"][:, shared:],
@@ -251,10 +249,9 @@ AttentionInterface.register(_ATTENTION, _attend)
 
 
 class Activated:
-    """A base with its adapter, the prefixes of schemas, and the loss of groups.
-
-    In bfloat16 the base here computes prefixes itself, ten times as fast as the engine, unless it is
-    `merged` with other adapters: then what it would compute is not what the engine answers from.
+    """A base with its adapter, the prefixes of schemas, and the loss of groups. In bfloat16 the
+    base here computes prefixes itself, ten times as fast as the engine, unless it is `merged` with
+    other adapters: then what it would compute is not what the engine answers from.
     """
 
     def __init__(self, config: ActivatedConfig, merged: bool = False) -> None:
@@ -290,10 +287,9 @@ class Activated:
 
     def loss(self, inputs: dict[str, Any]) -> tuple[Tensor, Tensor]:
         """Of a collated group, the summed cross-entropy of its answers, and which of their tokens
-        (answer tokens,) are the likeliest.
-
-        A token sees the prefix, whose keys and values are given, and its own question up to itself. So
-        the keys of a prefix stand in memory once, and no question is padded.
+        (answer tokens,) are the likeliest. A token sees the prefix, whose keys and values are
+        given, and its own question up to itself. So the keys of a prefix stand in memory once, and
+        no question is padded.
         """
         labels = inputs["labels"][0]
         # (2, layers, kv heads, time, head size)
@@ -377,10 +373,9 @@ class Trainer(sft.Trainer):
 def train(
     config: ActivatedConfig, report: Report = print, progress: Progress = silent, *, merged: bool = False
 ) -> Path | None:  # fmt: skip
-    """Train, or go on with the run in its folder: the folder of the adapter, or None where SIGTERM or
-    `max_minutes` ended it before. `merged`: see `Activated`.
-
-    Raises a child of Text2SQLError for what a person can mend.
+    """Train, or go on with the run in its folder: the folder of the adapter, or None where SIGTERM
+    or `max_minutes` ended it before. `merged`: see `Activated`. Raises a child of Text2SQLError for
+    what a person can mend.
     """
     run = Run(config, report, progress, changeable=("max_steps", "cooldown", "average"))
     if run.finished():

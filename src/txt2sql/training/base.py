@@ -44,9 +44,8 @@ def build(
     datasets: Sequence[str] = TEXTS,
     report: Callable[[str], None] = print,
 ) -> Path:
-    """Write the base made of `source`, a GGUF file, a folder or a hub id, into `output`.
-
-    The texts of `datasets` say which pieces stay; prompts of the first one calibrate the rounding.
+    """Write the base made of `source`, a GGUF file, a folder or a hub id, into `output`. The texts
+    of `datasets` say which pieces stay; prompts of the first one calibrate the rounding.
     """
     if Path(source).suffix == ".gguf":
         model, tokenizer = read_gguf(Path(source))

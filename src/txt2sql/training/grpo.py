@@ -206,7 +206,6 @@ def choose(
     stopped: Callable[[], bool] = lambda: False,
 ) -> tuple[list[int], Counter[str]] | None:
     """Positions of the questions to learn from, and what is left out and why; None when `stopped`.
-
     `filter_enough` of them, or all whose share of right answers lies between `filter_low` and
     `filter_high`. The shares are appended to `file`, from where a killed run goes on.
     """

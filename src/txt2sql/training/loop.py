@@ -185,9 +185,8 @@ def arguments(
 
 class Run(transformers.TrainerCallback):
     """A run in its folder, whom it tells, and what happens between the steps of its trainer.
-
-    `resume` wants a run to go on with; settings `changeable` may differ from those it was begun with.
-    Raises ConfigError for other settings than those of the run that is there.
+    `resume` wants a run to go on with; settings `changeable` may differ from those it was begun
+    with. Raises ConfigError for other settings than those of the run that is there.
     """
 
     def __init__(
@@ -238,11 +237,10 @@ class Run(transformers.TrainerCallback):
     def train(
         self, trainer: Any, save: Callable[[Path], None], *, score: str, label: str
     ) -> Path | None:
-        """Train to the end, or from the newest checkpoint on: the folder of the finished model, or None
-        where SIGTERM or the deadline came before.
-
-        `save` writes the model into a folder. `score` is the beginning of the names of the logged
-        numbers whose mean says which weights are best.
+        """Train to the end, or from the newest checkpoint on: the folder of the finished model, or
+        None where SIGTERM or the deadline came before. `save` writes the model into a folder.
+        `score` is the beginning of the names of the logged numbers whose mean says which weights
+        are best.
         """
         self.save, self.score, output = save, score, self.output
         # Else peft asks the hub at every checkpoint whether the embeddings were resized. They never are.

@@ -32,10 +32,9 @@ from txt2sql.types import Example, Outcome, Prediction
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A judged answer; `jaccard` is the index of its clause items and the gold query's.
-
-    `outcome`: "right", "wrong", "error", "late", "none" (no SQL), "hack" (it goes for the reward instead
-    of the question), or "gold?" (the gold query fails, so nothing can be said).
+    """A judged answer; `jaccard` is the index of its clause items and the gold query's. `outcome`:
+    "right", "wrong", "error", "late", "none" (no SQL), "hack" (it goes for the reward instead of
+    the question), or "gold?" (the gold query fails, so nothing can be said).
     """
 
     outcome: str
@@ -61,9 +60,8 @@ _CATALOGUE = ("sqlite_", "pragma_")
 
 
 class Judge:
-    """Executes answers under limits and compares clauses; the same answer is judged once.
-
-    A statement may take `timeout_s`, and its gold query five times as long.
+    """Executes answers under limits and compares clauses; the same answer is judged once. A
+    statement may take `timeout_s`, and its gold query five times as long.
     """
 
     def __init__(self, timeout_s: float) -> None:

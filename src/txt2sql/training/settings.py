@@ -139,7 +139,6 @@ class SFTConfig(TuningConfig):
 @dataclass(frozen=True)
 class GRPOConfig(TuningConfig):
     """A step samples `group` answers to each of `prompts` questions, then changes the weights once.
-
     An adapter as `model` is merged into its base, which is what KL is measured to.
     """
 
@@ -158,8 +157,7 @@ class GRPOConfig(TuningConfig):
     kl: float = 0.1  # weight of the divergence from the reference (beta); 0: none is computed
     filter_samples: int = 8
     """Answers sampled to each question before training, to leave out those that all or none of them
-    answer (pass@k); 0: take every question.
-    """
+    answer (pass@k); 0: take every question."""
     filter_low: float = 0.1
     filter_high: float = 0.9  # between these shares of right answers
     filter_enough: int | None = None  # stop when so many are chosen; None: try all

@@ -29,8 +29,7 @@ from txt2sql.models.torch_engine import decoder_of
 from txt2sql.models.weights import LoadedModel, choose_dtype, load_weights
 from txt2sql.runs import commit, versions
 from txt2sql.training import loop
-from txt2sql.training.batches import answer_loss, collate
-from txt2sql.training.data import draw_batches, open_train_sets, validate
+from txt2sql.training.data import answer_loss, collate, draw_batches, open_train_sets, validate
 from txt2sql.training.loop import LARGE, Progress, Report, Run, silent
 from txt2sql.training.plan import out_of_memory_explained
 from txt2sql.training.settings import SFTConfig, TuningConfig
@@ -41,11 +40,10 @@ __all__ = ["SFTConfig", "train"]
 def train(
     config: SFTConfig, report: Report = print, progress: Progress = silent, *, resume: bool = False
 ) -> Path | None:
-    """Fine-tune, or go on with the run in its folder: the folder of the finished adapter or model, or
-    None when SIGTERM or `max_minutes` ended it before.
-
-    `report` gets lines to read; `progress(label, steps)` gives a function to call after each step.
-    `resume` wants a run to go on with. Raises a child of Text2SQLError for what a person can mend.
+    """Fine-tune, or go on with the run in its folder: the folder of the finished adapter or model,
+    or None when SIGTERM or `max_minutes` ended it before. `report` gets lines to read;
+    `progress(label, steps)` gives a function to call after each step. `resume` wants a run to go on
+    with. Raises a child of Text2SQLError for what a person can mend.
     """
     run = Run(config, report, progress, resume=resume)
     if run.finished():
