@@ -1,12 +1,9 @@
 """Fine-tuning of an adapter that is active after the schema only: activated LoRA.
 
 The schema part of a prompt is read by the base model without the adapter; question and answer are read
-with it (Greenewald et al. 2025, arXiv:2504.12397). So the keys and values of a database's schema are
-computed once, and serve every step of training, every question and every adapter. A step costs the
-tokens of questions and answers alone: with a schema of 600 tokens a tenth of what whole prompts cost.
-
-It runs on the CPU, in the loop of all training (`loop`): a batch is some questions of one database, and
-`Activated.loss` is what its answers cost.
+with it (Greenewald et al. 2025, arXiv:2504.12397). So the keys and values of a schema are computed once,
+and serve every step of training, every question and every adapter. A step costs the tokens of questions
+and answers alone: with a schema of 600 tokens a tenth of what whole prompts cost. It runs on the CPU.
 
 >>> train(ActivatedConfig(model="base", engine="base-onnx", output="run"))  # doctest: +SKIP
 PosixPath('run/model')
@@ -16,9 +13,10 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, lru_cache
+from functools import lru_cache
+from itertools import chain
 from math import ceil
 from pathlib import Path
 from types import MethodType
@@ -31,6 +29,7 @@ from peft.tuners.lora import Linear as LoraLinear
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional
+from torch.utils.data import IterableDataset
 from transformers import AttentionInterface, AutoModelForCausalLM, DynamicCache
 
 from txt2sql.data import open_dataset
@@ -99,7 +98,6 @@ class ActivatedConfig(SFTConfig):
 
     @property
     def kind(self) -> str:
-        """See `TuningConfig.kind`."""
         return "activated"
 
 
@@ -137,7 +135,6 @@ class Source:
         self.train_set, self.held_out = split_examples(config, self.dataset, first)
         dropout, seed = config.evidence_dropout, config.seed
         self.prompt = prompter(self.dataset, decoder.count_tokens, dropout, seed)
-        self._tokens = cache(self._read)
         # (pass) -> its chunks in random order
         self.order = lru_cache(maxsize=4)(lambda turn: self.chunks(self.train_set, turn))
 
@@ -156,7 +153,7 @@ class Source:
 
     def groups(self, chunk: Sequence[Example]) -> Iterator[Group]:
         """Token ids of a chunk; nothing where the schema is too long to be shown whole."""
-        made = [tokens for example in chunk if (tokens := self._tokens(example))]
+        made = [tokens for example in chunk if (tokens := self._read(example))]
         if made and made[0][1] <= self.config.max_length:
             (prompt, _), shared = made[0]
             prefix = prompt[:shared]
@@ -173,23 +170,31 @@ class Source:
         return ((ids, [*answer, vocabulary.end_ids[0]]), shared) if len(answer) < 255 else None
 
 
-def draw(config: ActivatedConfig, sources: Sequence[Source], progress: Progress) -> list[Group]:
+def draw(config: ActivatedConfig, sources: Sequence[Source]) -> Iterator[Group]:
     """The groups of all epochs, or of as many as `max_steps` take, in the order of training."""
-    most = (config.max_steps or 0) * config.accumulate
-    groups: list[Group] = []
-    epochs = epochs_of(config, [each.order for each in sources], lambda: len(groups) >= most)
-    with progress("drawing examples", most) as advance:
-        for chosen in epochs:
-            before = len(groups)
-            for i, chunk in chosen:
-                for group in sources[i].groups(chunk) if not most or len(groups) < most else ():
-                    groups.append(group)
-                    advance("")
-            if len(groups) == before:
-                break
-    if not groups:
+    most = config.max_steps and config.max_steps * config.accumulate
+    made = 0
+    for chosen in epochs_of(config, [each.order for each in sources]):
+        before = made
+        for group in chain.from_iterable(sources[i].groups(chunk) for i, chunk in chosen):
+            if made == most:
+                return
+            made += 1
+            yield group
+        if made == before:
+            break
+    if not made:
         raise ConfigError(f"every schema has more than {config.max_length} tokens; set max_length higher")  # fmt: skip
-    return groups[: most or None]
+
+
+class Stream(IterableDataset):  # type: ignore[type-arg]
+    """Groups that are made when they are read: no more than one is held."""
+
+    def __init__(self, groups: Callable[[], Iterable[Group]]) -> None:
+        self.groups = groups
+
+    def __iter__(self) -> Iterator[Group]:
+        return iter(self.groups())
 
 
 def collate(groups: Sequence[Group]) -> dict[str, Any]:
@@ -305,9 +310,8 @@ class Activated:
             # (answer tokens, vocabulary)
             logits = self.model.get_base_model().lm_head(hidden[0, inputs["logits_to_keep"]])
         logits = logits.float()
-        return functional.cross_entropy(logits, labels, reduction="sum"), logits.argmax(
-            -1
-        ) == labels
+        total = functional.cross_entropy(logits, labels, reduction="sum")
+        return total, logits.argmax(-1) == labels
 
     def _run(self, ids: Tensor, seen: Tensor, past: Any, positions: Tensor | None = None) -> Any:
         """Hidden states of tokens (1, time) that see (1, 1, time, slots); `past` is extended by them."""
@@ -355,8 +359,6 @@ class Activated:
 
 
 class Trainer(sft.Trainer):
-    """Trainer whose batches are groups."""
-
     def __init__(self, activated: Activated, **kwargs: Any) -> None:
         super().__init__(model=activated.model, data_collator=collate, **kwargs)
         self.activated = activated
@@ -366,7 +368,6 @@ class Trainer(sft.Trainer):
     def compute_loss(
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Tensor:
-        """The loss of a group."""
         return self.activated.loss(inputs)[0] / num_items_in_batch  # type: ignore[no-any-return]
 
 
@@ -385,11 +386,10 @@ def train(
     sources = [Source(name, config, decoder, not i) for i, name in enumerate(config.datasets)]
     if not all(source.train_set for source in sources):
         raise ConfigError("a data set has no training example; check datasets and split")
-    groups = draw(config, sources, run.progress)
     chunks = ((source, each) for source in sources for each in source.chunks(source.held_out))
     held_out = [group for source, chunk in chunks for group in source.groups(chunk)]
     run.open()
-    steps = config.max_steps or ceil(len(groups) / config.accumulate)
+    steps = config.max_steps or ceil(sum(1 for _ in draw(config, sources)) / config.accumulate)
     cooled = {"num_decay_steps": round(config.cooldown * steps), "decay_type": "linear"}
     trainer = Trainer(
         activated,
@@ -397,10 +397,11 @@ def train(
             config, run, steps, 0, config.measure_every if held_out else None,
             # The loss has its own autocast.
             use_cpu=True, dataloader_pin_memory=False, bf16=False, fp16=False,
+            accelerator_config={"dispatch_batches": False},  # which would cut a group into rows
             **({"lr_scheduler_type": "warmup_stable_decay", "lr_scheduler_kwargs": cooled}
                if config.cooldown else {}),
         ),
-        train_dataset=groups,
+        train_dataset=Stream(lambda: draw(config, sources)),
         eval_dataset=[],
         accuracy=lambda: activated.validate(held_out),
     )  # fmt: skip

@@ -2,6 +2,16 @@
 
 A prompt is what `txt2sql ask` would send. The answer is gold SQL in normal form, and the end token. The
 same settings draw the same batches in the same order, so a run that goes on draws them again.
+
+Prompts of one database begin alike, and in a causal model what stands first does not depend on what
+follows. So a row holds the shared prefix once, and each example is a suffix that sees the prefix and
+itself; its positions go on where the prefix ends. Examples that share nothing stand beside each other
+(packing, Krell et al. 2021). The loss of an example is what it would be alone, and of its answer only.
+
+>>> rows = [([1, 2, 3, 4], [9]), ([1, 2, 3, 5], [8]), ([1, 2, 3, 6], [7])]
+>>> [row] = pack(rows, width=16, least=2)
+>>> [shared for *_, shared in row], size(row)
+([0, 3, 3], 9)
 """
 
 from __future__ import annotations
@@ -36,6 +46,7 @@ from txt2sql.training.loop import Progress, process_count, silent
 from txt2sql.training.settings import SFTConfig, TuningConfig
 from txt2sql.types import Example, Prompt
 
+T = TypeVar("T")
 Tokens = Sequence[int]
 TokenPair = tuple[Tokens, Tokens]
 """Token ids of a prompt and of its answer, which ends with the end token."""
@@ -46,8 +57,13 @@ Group = list[list[Placed]]
 
 IGNORED = -100
 LEAST = 64  # tokens of a prefix that is worth sharing
+# A segment that is a multiple of this is a shared prefix, which the segments up to the next one see.
 _SUFFIXES = 4096
-"""A segment that is a multiple of this is a shared prefix, which the segments up to the next one see."""
+# Examples that are packed together, and tokens of a row: of more examples, more share a schema, but
+# attention takes time by the square of the width.
+_POOL, _WIDTH = 4096, 2048
+
+# --------------------------------------------------------------------------------------------- batches
 
 
 def batches_of(
@@ -68,9 +84,7 @@ def pack(examples: Sequence[TokenPair], width: int, least: int = LEAST) -> list[
         trees, left = [*trees, []], width
         for prompt, answer in run:
             needed = len(prompt) + len(answer) - prefix
-            if (
-                trees[-1] and needed > left
-            ):  # cut where a row is full, each part with the prefix anew
+            if trees[-1] and needed > left:  # a full row is cut, each part with the prefix anew
                 trees.append([])
             if not trees[-1]:
                 left = width - prefix
@@ -173,10 +187,7 @@ def answer_loss(outputs: Any, labels: Tensor, num_items_in_batch: Any = None) ->
     return total / count
 
 
-T = TypeVar("T")
-_POOL, _WIDTH = 4096, 2048
-"""Examples that are packed together, and tokens of a row: of more examples, more share a schema. Attention
-takes time by the square of the width."""
+# ------------------------------------------------------------------------------------------- questions
 
 
 def is_held_out(db_id: str, share: float) -> bool:
@@ -226,7 +237,9 @@ class TrainSet:
 
 @dataclass(frozen=True, slots=True)
 class Batches:
-    """All batches of a run in order, and what they hold; tokens that examples share count once."""
+    """All batches of a run in order, and what they hold; tokens that examples share count once. `epoch`
+    counts the batches of one epoch.
+    """
 
     groups: list[Group]
     examples: int
@@ -234,7 +247,7 @@ class Batches:
     tokens: int
     answer_tokens: int
     longest: int
-    epoch: int  # batches of one epoch
+    epoch: int
 
     def describe(self, limit: int) -> str:
         """One line for people."""
@@ -258,11 +271,10 @@ def split_examples(
     if config.measured and config.measure_split is not None:
         validation = with_gold(dataset, config.measure_split) if first else []
     elif config.measured:
-        ids = {example.db_id for example in examples}
-        out = {db_id for db_id in ids if is_held_out(db_id, config.held_out)}
-        out = out if out != ids else set()  # something must be left to train on
-        validation = [example for example in examples if example.db_id in out]
-        examples = [example for example in examples if example.db_id not in out]
+        out = {e.db_id for e in examples if is_held_out(e.db_id, config.held_out)}
+        if any(example.db_id not in out for example in examples):  # something is left to train on
+            validation = [example for example in examples if example.db_id in out]
+            examples = [example for example in examples if example.db_id not in out]
     return (
         draw(examples, config.limit, config.seed),
         draw(validation, config.measured, config.seed),
@@ -309,40 +321,40 @@ def open_train_sets(config: SFTConfig, tokenizer: Any) -> list[TrainSet]:
 
 def _open(config: SFTConfig, dataset: Dataset, tokenizer: Any, first: bool) -> TrainSet:
     examples, validation = split_examples(config, dataset, first)
-    prompt = prompter(
-        dataset, lambda text: token_count(tokenizer, text), config.evidence_dropout, config.seed
-    )
+
+    def encode(text: str, special: bool = False) -> list[int]:
+        ids: list[int] = tokenizer(text, add_special_tokens=special, verbose=False)["input_ids"]
+        return ids
+
+    prompt = prompter(dataset, lambda text: len(encode(text)), config.evidence_dropout, config.seed)
 
     @cache
     def tokens(position: int) -> TokenPair:
         example = examples[position]
-        text, special = input_text(tokenizer, prompt(example))
-        prompt_ids = tokenizer(text, add_special_tokens=special, verbose=False)["input_ids"]
-        answer = canonical_sql(example.gold_sql, dataset.schema(example.db_id))
-        answer_ids = tokenizer(answer, add_special_tokens=False, verbose=False)["input_ids"]
-        return array("i", prompt_ids), array("i", [*answer_ids, int(tokenizer.eos_token_id)])
+        prompt_ids = encode(*input_text(tokenizer, prompt(example)))
+        answer = encode(canonical_sql(example.gold_sql, dataset.schema(example.db_id)))
+        return array("i", prompt_ids), array("i", [*answer, int(tokenizer.eos_token_id)])
 
     return TrainSet(dataset.name, len(examples), tokens, ValidationSet(dataset, validation))
 
 
-def token_count(tokenizer: Any, text: str) -> int:
-    """How many tokens a text has."""
-    return len(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+# --------------------------------------------------------------------------------------------- drawing
 
 
 def epochs_of(
-    config: SFTConfig, passes: Sequence[Callable[[int], Sequence[T]]], enough: Callable[[], bool]
+    config: SFTConfig, passes: Sequence[Callable[[int], Sequence[T]]]
 ) -> Iterator[list[tuple[int, T]]]:
-    """(data set, item) of each epoch, the last one cut; with `max_steps` until there are `enough`.
-    `passes` give, for each data set, its items in the order of one pass. An epoch has the first
-    data set whole and the others by their shares, each going on where the epoch before ended.
+    """(data set, item) of each epoch, the last one cut; with `max_steps` epochs without end.
+
+    `passes` give, for each data set, its items in the order of one pass. An epoch has the first data set
+    whole and the others by their shares, each going on where the epoch before ended.
     """
     wanted = sizes = [len(order(0)) for order in passes]
     if shares := config.shares:
         wanted = [max(1, round(sizes[0] * share / shares[0])) for share in shares]
     left = round(sum(wanted) * config.epochs)
     for number in count():
-        if left <= 0 if config.max_steps is None else enough():
+        if left <= 0 and config.max_steps is None:
             return
         chosen: list[tuple[int, T]] = []
         for i, order in enumerate(passes):
@@ -370,10 +382,11 @@ def draw_batches(
     most = (config.max_steps or 0) * config.accumulate * process_count()
     groups: list[Group] = []
     first = too_long = 0
-    epochs = epochs_of(config, [passes(each) for each in sets], lambda: len(groups) >= most)
     visits = round(sum(each.size for each in sets) * config.epochs)
     with progress("drawing examples", visits) as advance:
-        for number, chosen in enumerate(epochs):
+        for number, chosen in enumerate(epochs_of(config, [passes(each) for each in sets])):
+            if most and len(groups) >= most:
+                break
             epoch: list[Group] = []
             for start in range(0, len(chosen), _POOL):
                 examples = []
