@@ -14,8 +14,7 @@ from txt2sql.training.trees import (
     JudgedTree,
     Trace,
     bootstrap,
-    hardness_of,
-    stratified,
+    chosen_traces,
     traces,
     write_traces,
 )
@@ -35,10 +34,10 @@ def test_of_the_right_answers_the_best_are_kept_and_each_once() -> None:
         leaf("c", False, "SELECT 3"), leaf("d", True, "select  1"), leaf("e", True, "SELECT 5"),
         leaf("f", True, None),
     ))  # fmt: skip
-    found = traces(tree, QUESTION, "easy", 2)
+    found = traces(tree, QUESTION, 2)
     assert [(t.query, t.steps, t.q) for t in found] == [("select  1", ("d",), 0.95), ("SELECT 2", ("b",), 0.8)]  # fmt: skip
-    assert len(traces(tree, QUESTION, "easy", 1)) == 1
-    assert traces(JudgedTree("q", "shop_0", (JudgedNode(""),)), QUESTION, "easy", 2) == []
+    assert len(traces(tree, QUESTION, 1)) == 1
+    assert traces(JudgedTree("q", "shop_0", (JudgedNode(""),)), QUESTION, 2) == []
 
 
 @pytest.mark.parametrize("gold", [
@@ -52,7 +51,7 @@ def test_a_gold_query_with_a_step_that_fails_is_no_trace(gold: str, tiny_spider:
     def run(sql: str) -> QueryResult:
         return execute(dataset.database("shop_0"), sql)
 
-    assert bootstrap(example, dataset.schema("shop_0"), run, "easy") is None
+    assert bootstrap(example, dataset.schema("shop_0"), run) is None
 
 
 def test_a_gold_query_is_cut_into_clauses(tiny_spider: Path) -> None:
@@ -60,31 +59,27 @@ def test_a_gold_query_is_cut_into_clauses(tiny_spider: Path) -> None:
     gold = "SELECT town FROM shop WHERE size > 1 ORDER BY size LIMIT 1"
     example = Example("q", "shop_0", "?", gold_sql=gold)
     schema = dataset.schema("shop_0")
-    found = bootstrap(example, schema, lambda sql: execute(dataset.database("shop_0"), sql), "easy")
+    found = bootstrap(example, schema, lambda sql: execute(dataset.database("shop_0"), sql))
     assert found is not None and found.source == "gold"
     assert [step.split()[0].upper() for step in found.steps] == ["SELECT", "FROM", "WHERE", "ORDER", "LIMIT"]  # fmt: skip
-    assert hardness_of(example, schema) == "hard"
-    assert hardness_of(Example("q", "shop_0", "?", gold_sql="PRAGMA x"), schema) == "other"
 
 
-def trace(number: int, level: str, source: str = "search") -> Trace:
-    return Trace(f"q{number}", "shop_0", "?", "", f"SELECT {number}", ("SELECT",), level, source)
+def trace(number: int, source: str = "search") -> Trace:
+    return Trace(f"q{number}", "shop_0", "?", "", f"SELECT {number}", ("SELECT",), source)
 
 
-def test_levels_keep_their_shares_and_gold_comes_last() -> None:
-    easy = [trace(n, "easy") for n in range(30)] + [trace(n, "easy", "gold") for n in range(30, 60)]
-    hard = [trace(n, "hard") for n in range(100, 120)]
-    kept = stratified([*easy, *hard], 40, 0)
-    assert sum(t.hardness == "hard" for t in kept) == 10
-    assert all(t.source == "search" for t in kept)
-    assert stratified([*easy, *hard], 40, 0) == kept != stratified([*easy, *hard], 40, 1)
-    assert len(stratified([*easy, *hard], 1000, 0)) == 80
-    twice = [trace(0, "easy"), trace(0, "easy"), trace(1, "easy"), trace(2, "easy")]
-    assert {t.question_id for t in stratified(twice, 3, 0)} == {"q0", "q1", "q2"}
+def test_gold_comes_last_and_every_question_before_one_twice() -> None:
+    every = [trace(n) for n in range(50)] + [trace(n, "gold") for n in range(50, 80)]
+    kept = chosen_traces(every, 40, 0)
+    assert len(kept) == 40 and all(t.source == "search" for t in kept)
+    assert chosen_traces(every, 40, 0) == kept != chosen_traces(every, 40, 1)
+    assert len(chosen_traces(every, 1000, 0)) == 80
+    twice = [trace(0), trace(0), trace(1), trace(2)]
+    assert {t.question_id for t in chosen_traces(twice, 3, 0)} == {"q0", "q1", "q2"}
 
 
 def test_traces_are_a_data_set_with_their_provenance(tmp_path: Path, tiny_spider: Path) -> None:
-    kept = [trace(1, "easy"), trace(2, "hard", "gold")]
+    kept = [trace(1), trace(2, "gold")]
     write_traces(kept, open_dataset(tiny_spider), tmp_path / "traces")
     found = open_dataset(tmp_path / "traces")
     assert [(e.db_id, e.gold_sql) for e in found.examples("train")] == [("shop_0", "SELECT 1"), ("shop_0", "SELECT 2")]  # fmt: skip

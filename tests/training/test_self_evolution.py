@@ -121,10 +121,10 @@ def test_no_setting_names_a_split_and_no_other_code_reads_questions() -> None:
     assert training_settings.SPLIT == "train"
     assert not [f.name for f in dataclasses.fields(RStarConfig) if "split" in f.name]
     folder = Path(txt2sql.training.__file__).parent
-    for name in ("cot_synthesis", "ppm", "rollouts", "self_evolution", "trees"):
+    for name in ("ppm", "self_evolution", "trees"):
         code = (folder / f"{name}.py").read_text(encoding="utf-8")
         assert '"dev"' not in code and '"test"' not in code and ".examples(" not in code, name
-        wanted = ["with_gold(dataset, SPLIT)"] if name == "cot_synthesis" else []
+        wanted = ["with_gold(dataset, SPLIT)"] if name == "trees" else []
         assert re.findall(r"with_gold\(.*?\)", code) == wanted
 
 

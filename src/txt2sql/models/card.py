@@ -1,12 +1,7 @@
 """The model card of a fine-tuned model (Mitchell et al. 2019), and its upload to the Hugging Face hub.
 
-README.md, with the hub's front matter, is rendered from facts that lie beside the weights in
-training.json, so that exporting writes a card of its own kind. What was not measured or is not known
-is left out, never made up.
-
->>> facts = Facts("phi-2", "lora", ("spider",), measured=(Result("spider dev", "execution_accuracy",
-...     0.5, 100, 0.404, 0.596),))
->>> write_card(Path("results/lora-phi-2/model"), facts)  # doctest: +SKIP
+README.md is rendered from facts that lie beside the weights in training.json, so that exporting writes
+a card of its own kind. What was not measured or is not known is left out, never made up.
 """
 
 from __future__ import annotations
@@ -67,8 +62,7 @@ class Facts:
     """What is known of a training run. `base` is a name that catalog.resolve takes, `method` one of
     lora, dora, qlora, rslora, full, grpo. `datasets` are names or folders; `held_out` says in words
     or by name what was not trained on; `trained` has counts such as steps, examples, tokens,
-    seconds, trainable parameters.
-    """
+    seconds, trainable parameters."""
 
     base: str
     method: str
@@ -83,8 +77,7 @@ class Facts:
 
 def write_card(folder: Path, facts: Facts) -> None:
     """Write README.md, and the facts it is made of, into a folder with an adapter or a model. Paths
-    of this machine are left out; a base model that is a folder keeps its name, as ./name.
-    """
+    of this machine are left out; a base model that is a folder keeps its name, as ./name."""
     local = facts.base not in MODELS and Path(facts.base).expanduser().is_dir()
     facts = replace(
         facts,
@@ -181,8 +174,7 @@ def _render(facts: Facts, adapter: bool) -> str:
 
 def push(source: Path, repository: str, *, private: bool = True) -> str:
     """Upload a model folder to the hub; returns the address. Raises ModelError, also for an adapter
-    whose base model is a folder of this machine.
-    """
+    whose base model is a folder of this machine."""
     from huggingface_hub import HfApi
 
     base = base_of(source) if is_adapter(source) else None

@@ -1,14 +1,8 @@
 """Confidence: how likely an answer is right, from what is known of it once it has run.
 
-A model's own probability is of its words, not of its being right. A logistic regression over a few
-signs of an answer (`NAMES`) turns it into one that can be believed (Platt scaling with more than one
-sign). Its weights are fitted to answers that were judged, and are a small JSON file.
-
->>> schema = Schema("shop", (Table("orders", (Column("id"), Column("total"))),))
->>> unmatched_words("What is the average total of refunded orders?", schema, ())
-('refunded',)
->>> [certainty(p) for p in (0.9, 0.3, 0.01)]
-['sure', 'unsure', 'unknown']
+A logistic regression over a few signs of an answer (`NAMES`) turns the model's own probability, which is
+of its words, into one of being right (Platt scaling with more than one sign). Its weights are fitted to
+answers that were judged, and are a small JSON file.
 """
 
 from __future__ import annotations
@@ -123,9 +117,8 @@ def doubts(
 def unmatched_words(
     question: str, schema: Schema, matches: Sequence[ValueMatch]
 ) -> tuple[str, ...]:
-    """The words of a question that nothing explains: no name, comment or sample value of the schema,
-    no cell that it mentions, and not that questions say them of any database.
-    """
+    """The words of a question that nothing explains: no name, comment or sample value of the
+    schema, no cell that it mentions, and not that questions say them of any database."""
     texts = [text for match in matches for text in (match.span, match.value)]
     columns = [column for table in schema.tables for column in table.columns]
     texts += [sample for column in columns for sample in column.samples]

@@ -3,10 +3,7 @@
 Rows are continuations of prompts in one flat cache. At every step each live row reads the token that
 was chosen for it, together with those that the grammar then forces; its next token is chosen among
 what the grammar allows. Greedy is a beam of one. The part of a prompt that depends on the database
-alone is read once and kept (`cache.PrefixStore`).
-
-    model = Decoder(OnnxEngine(folder), Vocabulary.load(folder), card)
-    model.generate([prompt], Sampling(beams=4))
+alone is read once and kept (`PrefixStore`).
 """
 
 from __future__ import annotations
@@ -31,16 +28,13 @@ from txt2sql.models.tokenizer import Vocabulary
 from txt2sql.runs import cache_dir, write_atomically
 from txt2sql.types import Completion, Prompt, Sampling
 
-_CHUNK = 256
-"""Tokens of a prefix that are read together: attention scores take memory by their product."""
-_ROWS = 16
-"""Rows that are decoded together, at most."""
+_CHUNK = 256  # tokens of a prefix that are read together: scores take memory by their product
+_ROWS = 16  # rows that are decoded together, at most
 
 
 def load(folder: Path, *, threads: int | None = None) -> Decoder:
     """The Generator of a model that `txt2sql export` wrote, or of LoRA adapters over one. Raises
-    ModelError where it is damaged.
-    """
+    ModelError where it is damaged."""
     *over, base = (c.folder for c in sources(ModelCard(folder.name, "", folder=folder)))
     if base is None:
         raise ModelError(f"'{folder}' is an adapter over a model that is not exported")
@@ -80,8 +74,6 @@ class Row:
 
 
 class Decoder:
-    """A Generator over an Engine: completes prompts, one or many together."""
-
     beam_search = True
 
     def __init__(
@@ -107,8 +99,7 @@ class Decoder:
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Completion]]:
         """`sampling.n` (or `sampling.beams`) completions for each prompt, likeliest first. Raises
         ModelError for a prompt longer than the model's context, a grammar that does not parse, or
-        too little memory.
-        """
+        too little memory."""
         if sampling.max_new_tokens < 1 or sampling.n < 1 or sampling.beams < 1:
             raise ModelError("max_new_tokens, n and beams must be 1 or more")
         if sampling.beams > 1 and (sampling.temperature > 0 or sampling.n > 1):
@@ -145,9 +136,8 @@ class Decoder:
         return [task.completions() for task in tasks]
 
     def score(self, prompts: Sequence[Prompt], text: str) -> list[float]:
-        """log P(text | prompt) for each prompt, by the model as it reads a schema part: where an adapter is
-        active after that only, by the base.
-        """
+        """log P(text | prompt) for each prompt, by the model as it reads a schema part: where an
+        adapter is active after that only, by the base."""
         answer = self.vocabulary.encode(text)
         return self._scored([(prompt, answer) for prompt in prompts], prefix=True)
 
@@ -176,8 +166,7 @@ class Decoder:
 
     def encode(self, prompt: Prompt) -> tuple[list[int], int]:
         """The token ids of a prompt, and how many of them are its prefix. Raises ModelError where
-        they exceed the context.
-        """
+        they exceed the context."""
         static, question = self.vocabulary.prompt_text(prompt)
         ids = self.vocabulary.encode(static + question, first=True)
         if len(ids) >= self.engine.context:
@@ -204,7 +193,6 @@ class Decoder:
         return cache, row, self.step(cache, [row])
 
     def _prefix(self, ids: tuple[int, ...]) -> tuple[Any, Array]:
-        """A cache that holds the first tokens of prompts, and the slots (slots,) that see them."""
         cache, row = self.engine.cache(), Row()
         if ids:
             row.see(cache.put(self.prefix_states(ids)))
@@ -212,8 +200,7 @@ class Decoder:
 
     def prefix_states(self, ids: Sequence[int]) -> Array:
         """The keys and values of a prefix: (2, layers, kv heads, time, head size). What a later
-        process will load is what this one answers from.
-        """
+        process will load is what this one answers from."""
         stored = self.prefixes.load(ids)
         if stored is None:
             cache, row = self.engine.cache(), Row()
@@ -227,8 +214,7 @@ class Decoder:
 
     def step(self, cache: Any, rows: Sequence[Row], prefix: bool = False, last: int = 1) -> Output:
         """Every row reads what waits for it: logits (rows * last, vocabulary) and hidden states
-        (rows * last, size) after the `last` tokens of each.
-        """
+        (rows * last, size) after the `last` tokens of each."""
         counts = [len(row.waiting) for row in rows]
         ends = np.cumsum(counts)
         total, past = sum(counts), cache.length
@@ -289,15 +275,12 @@ class Decoder:
 
 
 def _log_softmax(logits: Array) -> Array:
-    """(..., n) in double precision."""
     logits = logits.astype(np.float64)
     logits -= logits.max(-1, keepdims=True)
     return np.asarray(logits - np.log(np.exp(logits).sum(-1, keepdims=True)))
 
 
 class _Task:
-    """One prompt that is being answered: the rows that go on, and those that ended."""
-
     def __init__(self, decoder: Decoder, prompt: Prompt, sampling: Sampling, number: int) -> None:
         self.decoder, self.sampling = decoder, sampling
         self.prefix, row = decoder.begin(prompt)
@@ -307,7 +290,6 @@ class _Task:
         self.live, self.done = [row], list[Row]()
 
     def advance(self, read: Sequence[tuple[Row, Array]]) -> None:
-        """Choose what each live row reads next, from its logits (vocabulary,)."""
         if not read:
             return
         sampled = self.sampling.temperature > 0
@@ -334,7 +316,6 @@ class _Task:
         return [self._extended(read[i][0], token, logprob) for _, i, token, logprob in best]
 
     def _drawn(self, read: Sequence[tuple[Row, Array]]) -> list[Row]:
-        """A continuation of each live row, at first of all `n` samples, at random."""
         temperature, rows = self.sampling.temperature, []
         # All samples begin in the one row that has read the prompt; from here on each has its own.
         times = 1 if read[0][0].tokens else self.sampling.n
@@ -358,7 +339,6 @@ class _Task:
         return grown
 
     def _text(self, row: Row) -> tuple[str, bool]:
-        """What a row wrote, up to a text that ends it, and whether there is one."""
         ended = row.tokens[-1] in self.decoder.vocabulary.end_ids
         text = self.decoder.vocabulary.decode(row.tokens[:-1] if ended else row.tokens)
         cuts = [text.find(mark) for mark in self.sampling.stop if mark in text]
@@ -382,8 +362,7 @@ _VERSION = b"1"
 class PrefixStore:
     """Prefixes on disk by what made them: the weights, the adapter and the tokens. They are in half
     precision there. The oldest are deleted when `max_bytes` are exceeded. A folder that cannot be
-    written is no error: every process then computes prefixes anew. Memory holds the last few.
-    """
+    written is no error: every process then computes prefixes anew. Memory holds the last few."""
 
     def __init__(self, folder: Path | None, model: str, max_bytes: int = 1_000_000_000) -> None:
         self.folder, self.model, self.max_bytes = folder, model, max_bytes
@@ -436,9 +415,11 @@ class PrefixStore:
 
 
 class GrammarEngine:
-    """Matchers for one tokenizer; the most recent grammars stay compiled. Raises ModelError for a
-    tokenizer without an end token, or of a kind that llguidance cannot read.
-    """
+    """Constrained decoding: matchers for one tokenizer; the most recent grammars stay compiled.
+    llguidance (Earley parsing with lexemes derived on the fly) does the work. Where a grammar
+    leaves one continuation, as after the first letters of a name, its tokens need no step of the
+    model each (forced or fast-forward tokens). Raises ModelError for a tokenizer that llguidance
+    cannot read."""
 
     def __init__(self, vocabulary: Vocabulary, size: int) -> None:
         if not vocabulary.end_ids:

@@ -3,7 +3,15 @@
 An adapter is merged into the 16- or 32-bit weights of its base, never into quantised ones, whose
 rounding would swallow it. Folders come into place whole or not at all.
 
->>> export_hf("results/dora-phi-2/model", Path("merged"))  # doctest: +SKIP
+The ONNX graph is made for trees of continuations over one flat cache, and written node by node: Llama,
+Mistral and Qwen2 are one architecture. Tokens of any number of rows come flat, a mask tells what each one
+sees, keys and values of the past are inputs that are read in place, and each linear layer takes a low-rank
+adapter as an input.
+
+    embeds (1, time, size)   positions (1, time)   rows (n,): which tokens need logits
+    mask_past (time, slots)  mask_new (time, time): 0 where a token is seen, else a large negative number
+    k.L.H, v.L.H (slots, head size)                  a.L.NAME (rank, inputs), b.L.NAME (outputs, rank)
+    -> logits (n, vocabulary), hidden (n, size), k.new.L, v.new.L (time, kv heads * head size)
 """
 
 from __future__ import annotations
@@ -52,8 +60,7 @@ def export_hf(
 ) -> Path:
     """Write a model, or an adapter merged into its base, with its card into `output`. `dtype` is
     that of the written weights (default: the base's own). `force` replaces a model that is there.
-    Raises ModelError.
-    """
+    Raises ModelError."""
     from huggingface_hub import try_to_load_from_cache
 
     made_of = sources(resolve(name))
@@ -104,8 +111,7 @@ def export_onnx(
     """Write a model for ONNX Runtime into `output`, in 4, 8 or 32 bits; adapters are merged first.
     In 4 bits, an adapter over a base that was quantised by `quantise` stays beside it: the base is
     written bit for bit, and nothing is rounded after training. Other weights are rounded to the
-    nearest level. Raises ModelError for an architecture that has no graph.
-    """
+    nearest level. Raises ModelError for an architecture that has no graph."""
     from txt2sql.models.export import write
 
     if bits not in (4, 8, 32):
@@ -134,8 +140,7 @@ def export_onnx(
 def _new_folder(output: Path, force: bool, made_of: list[ModelCard]) -> Iterator[Path]:
     """A folder beside `output` to write into, that takes its place when all is written. Raises
     ModelError for an output that is not empty, unless `force` is set and it holds a model, and for
-    one that holds what it is made of.
-    """
+    one that holds what it is made of."""
     output = output.expanduser().resolve()
     for card in made_of:
         if card.folder and card.folder.resolve().is_relative_to(output):
@@ -164,8 +169,7 @@ def write(
     """Write a causal model of transformers and its tokenizer for `onnx_engine`: decoder.onnx, its
     weights in files of at most 64 MB that are mapped, engine.json and prompt.json. `levels`, in 4
     bits, are those of its linear layers; 8 bits are rounded here. The output head, and with it the
-    table of embeddings, is in 8 bits unless `bits` is 32.
-    """
+    table of embeddings, is in 8 bits unless `bits` is 32."""
     config = model.config.to_dict()
     tensors = {name: tensor.float().numpy() for name, tensor in model.state_dict().items()}
     quantised: dict[str, BlockWeights] = {}
@@ -180,7 +184,6 @@ def write(
     digest, sizes = hashlib.sha256(), [0]
 
     def place(raw: bytes) -> dict[str, Any]:
-        """Where these bytes are now: a file's name and an offset."""
         if sizes[-1] and sizes[-1] + len(raw) > _MAX_FILE_BYTES:
             sizes.append(0)
         name, padding = f"weights-{len(sizes) - 1}.bin", -sizes[-1] % _PAGE  # maps begin at pages
@@ -229,9 +232,8 @@ def write(
 
 def build(shape: Shape, tensors: Mapping[str, Array], quantised: Mapping[str, BlockWeights]) -> Any:
     """The graph of a model. `tensors` are its weights by name; `quantised` takes the place of some.
-
-    Names are those of transformers (model.layers.0.self_attn.q_proj, without .weight in `quantised`).
-    """
+    Names are those of transformers (model.layers.0.self_attn.q_proj, without .weight in
+    `quantised`)."""
     nodes: list[Any] = []
     initializers: list[Any] = []
 
@@ -272,9 +274,8 @@ def build(shape: Shape, tensors: Mapping[str, Array], quantised: Mapping[str, Bl
         return product
 
     def adapted(source: str, n: int, kind: str) -> str:
-        """Layer n's `kind` of MEMBERS, plus source @ a^T @ b^T, where a (rank, inputs) and
-        b (outputs, rank) are inputs.
-        """
+        """Layer n's `kind` of MEMBERS, plus source @ a^T @ b^T, where a (rank, inputs) and b
+        (outputs, rank) are inputs."""
         name = f"{n}.{kind}"
         product = linear(source, [f"model.layers.{n}.{member}" for member in MEMBERS[kind]], name)
         flat = add("Squeeze", [source, "zero"], f"{name}.flat")

@@ -1,12 +1,9 @@
 """Hosted models (generalists, through their APIs): concurrent, within a budget, resumable.
 
-Any model that litellm has a route to, and every server that speaks OpenAI's protocol, so that a local
-vLLM, Ollama or llama.cpp server is a Generator, too. A response is on disk before it counts: asking
-again is free and gives the same. Retries are ours, because a budget needs to know of each attempt whether
-it may be charged; their waits are exponential backoff with full jitter (Brooker, AWS, 2015).
-
-    generator = load("gpt-4o", max_cost=2.0)
-    generator.generate([render(question, schema)], Sampling())[0][0].text
+Any model that litellm has a route to, and every server that speaks OpenAI's protocol (vLLM, Ollama,
+llama.cpp). A response is on disk before it counts: asking again is free and gives the same. Retries are
+ours, because a budget needs to know of each attempt whether it may be charged; their waits are exponential
+backoff with full jitter (Brooker, AWS, 2015).
 """
 
 from __future__ import annotations
@@ -103,9 +100,8 @@ class Keys:
         return f"Keys({', '.join(sorted(self.arguments))})"
 
     def mask(self, text: str, *, shapes: bool = True) -> str:
-        """The text with these keys masked, and, with `shapes`, whatever is shaped like a key: a server
-        may quote the header it was sent.
-        """
+        """The text with these keys masked, and, with `shapes`, whatever is shaped like a key: a
+        server may quote the header it was sent."""
         secrets = {value for name, value in self.arguments.items() if name not in _NOT_SECRET}
         for secret in sorted(secrets, key=len, reverse=True):
             if len(secret) > 5:  # "none", the key of a server that wants no key, is a word
@@ -115,8 +111,7 @@ class Keys:
 
 def find_keys(provider: str, file: Path = KEYS_FILE, *, api_base: str = "") -> Keys | None:
     """The keys of a provider from a file, else the environment; None where some are lacking. A
-    server named by its address and local runtimes may need no key. Raises ConfigError.
-    """
+    server named by its address and local runtimes may need no key. Raises ConfigError."""
     import yaml
 
     provider = "compatible" if api_base else provider
@@ -171,8 +166,7 @@ CREATE TABLE IF NOT EXISTS spending
 class Response:
     """One answer as it came: text, tokens as billed, seconds of the request that succeeded.
     `finish` is why it ended (stop, length, content_filter); `model` is what the server says it is;
-    `at` counts seconds since 1970.
-    """
+    `at` counts seconds since 1970."""
 
     text: str
     prompt_tokens: int
@@ -192,8 +186,7 @@ class Responses:
     threads of one process and other processes share. A response and its cost are stored in one
     transaction. Money is reserved before a request is sent (the most that it can cost) and settled
     when its fate is known; what a killed process has reserved stays spent, because nobody can tell
-    what the provider made of it. So an account never passes its limit.
-    """
+    what the provider made of it. So an account never passes its limit."""
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.Lock()
@@ -254,8 +247,7 @@ class Responses:
 class RequestSettings:
     """How requests are sent. Waits between attempts are drawn from [0, first_wait_s * 2**k] and
     never shorter than Retry-After asks. After `give_up_after` questions in a row without any answer
-    the rest is not sent.
-    """
+    the rest is not sent."""
 
     concurrency: int = 8
     requests_per_minute: float | None = None
@@ -284,8 +276,7 @@ class Unanswered:
 class _Fault:
     """A request without a usable reply. `charged` is False where the provider surely charges
     nothing. `retry` says whether another attempt makes sense, `hopeless` that no other question
-    would fare better (a wrong key, an unknown model).
-    """
+    would fare better (a wrong key, an unknown model)."""
 
     reason: str
     charged: bool
@@ -306,8 +297,7 @@ def load(
 ) -> APIGenerator:
     """The Generator of a hosted model by short name or `api:ROUTE[@URL]`. `max_cost` bounds, in
     dollars, what is spent under `account` in all, by earlier processes, too. Raises ModelError for
-    an unknown name, ConfigError without a key.
-    """
+    an unknown name, ConfigError without a key."""
     model = find_hosted(name) if isinstance(name, str) else name
     if model is None:
         raise ModelError(f"no hosted model '{name}'; write api:PROVIDER/MODEL for one by its route")
@@ -335,8 +325,7 @@ def load(
 @dataclass(eq=False, repr=False)
 class APIGenerator:
     """Completes prompts with one hosted model. Its threads share one budget, one pace and one stop.
-    `stopped` is why nothing more is sent; "" while all is well.
-    """
+    `stopped` is why nothing more is sent; "" while all is well."""
 
     model: HostedModel
     keys: Keys
@@ -430,7 +419,6 @@ class APIGenerator:
         return Unanswered(self.keys.mask(reason))
 
     def _reserve(self, dollars: float) -> int | None:
-        """A ticket for one request whose turn has come; None where the run was stopped before."""
         pace = self.settings.requests_per_minute
         left = 0.0
         while not self._halt.wait(left):
@@ -455,7 +443,6 @@ class APIGenerator:
     def _send(
         self, key: str, ticket: int, messages: Sequence[Message], sampling: Sampling
     ) -> Response | _Fault:
-        """One attempt: its response is stored, and its reservation settled."""
         try:
             response = self._complete(messages, sampling)
         except Exception as error:  # whatever a client library raises is the fault of one request
@@ -536,8 +523,7 @@ def _fault(error: BaseException) -> _Fault:
     """What an exception of litellm means. In litellm's own taxonomy a reply that is no JSON looks
     like a failing server. What matters here is whether the provider refused (an
     httpx.HTTPStatusError among the causes: nothing is charged) or whether the fate of the request
-    is unknown (a timeout, a reply cut off: it may be charged).
-    """
+    is unknown (a timeout, a reply cut off: it may be charged)."""
     import httpx
 
     causes = [error]

@@ -1,12 +1,9 @@
-"""Weights in 4 bits: blocks of 32 with a scale and a zero point each, chosen by GPTQ.
+"""Weights in blocks of 32 with a scale and a zero point each, in 4 bits chosen by GPTQ; and read back.
 
 Rounding each weight to the nearest level loses answers; GPTQ (Frantar et al., ICLR 2023) rounds the
 columns of a matrix one after the other and lets the columns to come make up for each error, weighted
 by the inputs that the layer sees on calibration prompts. The levels are those of ONNX Runtime's
-MatMulNBits: weight = (level - zero) * scale, levels 0 to 15, one scale and zero per 32 inputs.
-
-    levels = quantise_model(model, rows)     # in place: every linear layer holds dequantised weights
-    write_levels(levels, folder)
+MatMulNBits: weight = (level - zero) * scale.
 """
 
 from __future__ import annotations
@@ -85,8 +82,7 @@ def linear_shapes(shape: Shape) -> dict[str, tuple[tuple[int, ...], int]]:
 @dataclass(frozen=True, slots=True)
 class BlockWeights:
     """A matrix (outputs, inputs) as MatMulNBits reads it: weight = (level - zero) * scale. levels:
-    (outputs, inputs) uint8; scales and zeros: (outputs, inputs / BLOCK), zeros uint8.
-    """
+    (outputs, inputs) uint8; scales and zeros: (outputs, inputs / BLOCK), zeros uint8."""
 
     levels: Array
     scales: Array
@@ -135,8 +131,7 @@ def round_to_blocks(weight: Array) -> BlockWeights:
 
 def read_tensors(folder: Path, config: Mapping[str, Any]) -> dict[str, Tensor]:
     """The weights of an exported folder as transformers names them, in single precision. Raises
-    ModelError for a folder of an older export.
-    """
+    ModelError for a folder of an older export."""
     facts = json.loads((folder / "engine.json").read_text(encoding="utf-8"))
     places = facts.get("tensors")
     if places is None:
@@ -196,8 +191,7 @@ def _levels(block: Tensor, scale: Tensor, zero: Tensor) -> Tensor:
 def _block_range(block: Tensor, weights: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Scale and zero (rows,) for a block (rows, BLOCK), with the least squared error over _SHRINKS.
     `weights` (BLOCK,) says how much an error of each input costs. Scales are rounded to float16, as
-    they are stored.
-    """
+    they are stored."""
     low, high = block.amin(1).clamp(max=0), block.amax(1).clamp(min=0)
     best = torch.full_like(low, float("inf"))
     scale, zero = torch.ones_like(low), torch.zeros_like(low)
@@ -226,8 +220,7 @@ def nearest(weight: Tensor) -> BlockWeights:
 def gptq(weight: Tensor, hessian: Tensor) -> BlockWeights:
     """Levels that keep `weight @ inputs`, where `hessian` (inputs, inputs) is the sum of x x^T.
     Columns are rounded from first to last; each error is spread over the columns to come by the
-    inverse Hessian's Cholesky factor, within a block at once and beyond it lazily.
-    """
+    inverse Hessian's Cholesky factor, within a block at once and beyond it lazily."""
     weight, hessian = weight.float().clone(), hessian.float().clone()
     diagonal = hessian.diagonal()
     dead = diagonal == 0
@@ -267,15 +260,12 @@ def _quantised(levels: Tensor, scales: Tensor, zeros: Tensor) -> BlockWeights:
 
 @torch.inference_mode()
 def quantise_model(
-    model: Any,
-    rows: Sequence[Sequence[int]],
-    report: Callable[[str], None] = print,
+    model: Any, rows: Sequence[Sequence[int]], report: Callable[[str], None] = print
 ) -> dict[str, BlockWeights]:
     """Quantise every linear layer of a causal model's blocks by GPTQ, in place, layer by layer.
     `rows` are calibration prompts with answers as token ids. A layer sees inputs that earlier
     quantised layers made, as it will when the model answers. Returns the levels by module name; the
-    model holds the dequantised weights.
-    """
+    model holds the dequantised weights."""
     result: dict[str, BlockWeights] = {}
     states, arguments = _first_states(model, rows)
     for number, layer in enumerate(model.model.layers):
@@ -299,12 +289,10 @@ def quantise_model(
 
 
 def _power(weight: Tensor, moment: Tensor) -> float:
-    """Sum of squares of `weight @ x` over the calibration inputs."""
     return float(((weight @ moment) * weight).sum())
 
 
 def _first_states(model: Any, rows: Sequence[Sequence[int]]) -> tuple[list[Tensor], list[Any]]:
-    """Inputs of the first layer (1, time, size), and the other arguments that layers get."""
     states: list[Tensor] = []
     arguments: list[Any] = []
 

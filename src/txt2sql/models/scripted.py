@@ -19,8 +19,7 @@ _Script = str | Completion | Sequence[str | Completion]
 class ScriptedGenerator:
     """Replays completions in order, or by a text that the prompt contains. A sequence gives one
     item per prompt. A mapping gives, for each prompt, the item of the first key that `prompt.text`
-    contains. An item is one completion or several candidates, best first.
-    """
+    contains. An item is one completion or several candidates, best first."""
 
     name = "scripted"
 

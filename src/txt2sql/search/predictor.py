@@ -29,8 +29,7 @@ from txt2sql.types import Example, Executor, Prediction
 class SearchOptions:
     """How questions are searched; `together` of them at a time, in one batch of the model.
     `temperature` is of the policy's probabilities when they become priors. `early`: stop as soon as
-    one answer that returns something has more than half of the probability.
-    """
+    one answer that returns something has more than half of the probability."""
 
     mcts: Settings = field(default_factory=Settings)
     steps: Decoding = field(default_factory=Decoding)
@@ -55,8 +54,7 @@ class SearchResult:
 
 class SearchPredictor:
     """Answers examples by search over what `direct` asks and `engine` proposes. `scored`: the
-    engine has a value head, which then judges states.
-    """
+    engine has a value head, which then judges states."""
 
     def __init__(
         self,
@@ -134,7 +132,6 @@ def scored_answers(tree: Tree[State]) -> tuple[ScoredAnswer, ...]:
 
 
 def _decided(tree: Tree[State]) -> str:
-    """Why a vote by probability is over: one answer that returns something has more than half."""
     for state in (node.state for node in tree.nodes):
         if state.result and state.result.says_something and state.probability > 0.5:
             return "one answer has more than half"

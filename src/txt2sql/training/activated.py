@@ -58,9 +58,8 @@ LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_
 
 @dataclass(frozen=True)
 class ActivatedConfig(SFTConfig):
-    """Settings of one run. `model` is the folder of the base in full precision: what its quantised levels
-    stand for. `accumulate` counts groups, `max_length` tokens of a schema part.
-    """
+    """Settings of one run. `model` is the folder of the base in full precision: what its quantised
+    levels stand for. `accumulate` counts groups, `max_length` tokens of a schema part."""
 
     engine: str = ""  # folder of the same base as it was exported: it computes the schema parts
     start: str | None = None  # folder of an adapter of the same rank to start from
@@ -103,9 +102,8 @@ class ActivatedConfig(SFTConfig):
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Questions of one database of a data set: the first `shared` tokens of their prompts are its schema
-    part.
-    """
+    """Questions of one database of a data set: the first `shared` tokens of their prompts are its
+    schema part."""
 
     source: str
     shared: int
@@ -198,9 +196,8 @@ class Stream(IterableDataset):  # type: ignore[type-arg]
 
 
 def collate(groups: Sequence[Group]) -> dict[str, Any]:
-    """A group as `data.collate` has it, its `prefix` (shared,) apart: (1, time) tokens after it, which
-    see (1, 1, time, shared + time).
-    """
+    """A group as `data.collate` has it, its `prefix` (shared,) apart: (1, time) tokens after it,
+    which see (1, 1, time, shared + time)."""
     (group,) = groups
     shared = group.shared
     width = shared + -(-group.tokens // _MULTIPLE) * _MULTIPLE
@@ -217,9 +214,8 @@ def collate(groups: Sequence[Group]) -> dict[str, Any]:
 
 
 def _fused(self: Any, x: Tensor) -> Tensor:
-    """peft's forward of a linear layer under LoRA, (..., inputs) -> (..., outputs), in three kernels
-    instead of seven: a fifth of a step on a CPU.
-    """
+    """peft's forward of a linear layer under LoRA, (..., inputs) -> (..., outputs), in three
+    kernels instead of seven: a fifth of a step on a CPU."""
     base = self.base_layer
     # (..., outputs); the base is frozen, so its product needs no more than x's gradient.
     product = functional.linear(x, base.weight, base.bias)
@@ -256,8 +252,7 @@ AttentionInterface.register(_ATTENTION, _attend)
 class Activated:
     """A base with its adapter, the prefixes of schemas, and the loss of groups. In bfloat16 the
     base here computes prefixes itself, ten times as fast as the engine, unless it is `merged` with
-    other adapters: then what it would compute is not what the engine answers from.
-    """
+    other adapters: then what it would compute is not what the engine answers from."""
 
     def __init__(self, config: ActivatedConfig, merged: bool = False) -> None:
         half = half_precision(config.bf16) == torch.bfloat16
@@ -294,8 +289,7 @@ class Activated:
         """Of a collated group, the summed cross-entropy of its answers, and which of their tokens
         (answer tokens,) are the likeliest. A token sees the prefix, whose keys and values are
         given, and its own question up to itself. So the keys of a prefix stand in memory once, and
-        no question is padded.
-        """
+        no question is padded."""
         labels = inputs["labels"][0]
         # (2, layers, kv heads, time, head size)
         states = torch.from_numpy(self._prefix_states(tuple(inputs["prefix"].tolist())))
@@ -314,7 +308,6 @@ class Activated:
         return total, logits.argmax(-1) == labels
 
     def _run(self, ids: Tensor, seen: Tensor, past: Any, positions: Tensor | None = None) -> Any:
-        """Hidden states of tokens (1, time) that see (1, 1, time, slots); `past` is extended by them."""
         output = self.model.get_base_model().model(
             input_ids=ids, attention_mask=additive_mask(seen, self.precision),
             past_key_values=past, position_ids=positions, use_cache=True,
@@ -322,7 +315,6 @@ class Activated:
         return output.last_hidden_state
 
     def _prefix_states(self, ids: tuple[int, ...]) -> Array:
-        """The base's keys and values of a schema part, as `Decoder.prefix_states` gives them."""
         if not self.computes_prefixes:
             return self.decoder.prefix_states(ids)
         stored = self.decoder.prefixes.load(ids)
@@ -341,9 +333,8 @@ class Activated:
 
     @torch.no_grad()
     def validate(self, groups: Sequence[Group]) -> dict[str, float]:
-        """By data set: loss of an answer token, and share of answers that are whole under gold's own
-        tokens (an upper bound of exact answers).
-        """
+        """By data set: loss of an answer token, and share of answers that are whole under gold's
+        own tokens (an upper bound of exact answers)."""
         sums: dict[str, Array] = {}
         for group in groups:
             loss, hits = self.loss(collate([group]))
@@ -376,8 +367,7 @@ def train(
 ) -> Path | None:  # fmt: skip
     """Train, or go on with the run in its folder: the folder of the adapter, or None where SIGTERM
     or `max_minutes` ended it before. `merged`: see `Activated`. Raises a child of Text2SQLError for
-    what a person can mend.
-    """
+    what a person can mend."""
     run = Run(config, report, progress, changeable=("max_steps", "cooldown", "average"))
     if run.finished():
         return run.output / "model"

@@ -1,18 +1,17 @@
 """Adapting a small model to one database: `txt2sql adapt`.
 
-Field's names: domain adaptation by synthetic data and a low-rank adapter. Pairs are synthesised for the
-database (`pairs`), the model as it is answers those held out, an adapter is fine-tuned, answers the same
-questions, and is put to use for this database where it does better (`models.adapters`). A model that
-answers from ONNX, as the bundled one, is fine-tuned by activated LoRA (`activated`): a step reads questions
-and answers alone, and the adapted model shares the stored schema part with the plain one. Others are
-fine-tuned on whole prompts (`sft`). Every stage keeps what it has done, so a run that was killed goes on.
+Domain adaptation by synthetic data and a low-rank adapter. Pairs are synthesised for the database, the
+model as it is answers those held out, an adapter is fine-tuned, answers the same questions, and is put to
+use for this database where it does better (`models.adapters`). A statement is held out with every other
+that differs from it in values alone, and with every question asked for it. A model that answers from ONNX
+is fine-tuned by activated LoRA (`activated`), others on whole prompts (`sft`). Every stage keeps what it
+has done, so a run that was killed goes on.
 
     results/adapt-shop-5f0c/
     ├── run.json, config.yaml    settings, commit, versions
     ├── data/                    pairs in Spider's layout: train, synthetic and given
-    ├── before.jsonl             answers of the model as it is; after.jsonl those of the adapted one
-    ├── sft/                     the fine-tuning run
-    ├── adapter/                 what came of it, part of the way from the model (WiSE-FT)
+    ├── before.jsonl, after.jsonl    answers of the model as it is, and of the adapted one
+    ├── sft/, adapter/           the fine-tuning run, and part of the way to it (WiSE-FT)
     └── report.json, report.md   what came of it
 """
 
@@ -70,9 +69,8 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """What trains, and what validates: synthetic pairs and given ones. `given_train` of those in `train`
-    are given, each as often as gives them a fifth of all.
-    """
+    """What trains, and what validates: synthetic pairs and given ones. `given_train` of those in
+    `train` are given, each as often as gives them a fifth of all."""
 
     train: tuple[Pair, ...]
     synthetic: tuple[Pair, ...]
@@ -91,8 +89,7 @@ def read_given(
     """The pairs of a user's file, and what is wrong with those left out, each with its line. JSON
     in Spider's shape, lines of such objects (what `txt2sql serve` exports), or lines
     `question<tab>SQL`. Every SQL is executed; `report` gets what fails. Raises DataError for a file
-    that holds no pair that can be used.
-    """
+    that holds no pair that can be used."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -128,7 +125,6 @@ def read_given(
 
 
 def _of_line(line: str, db_id: str) -> Pair | str:
-    """A pair, or what is wrong with it."""
     if line.lstrip().startswith("{"):
         try:
             return _of_object(json.loads(line), db_id)
@@ -153,8 +149,7 @@ def make_split(
     advance: Callable[[int], None] = lambda made: None,
 ) -> Split:  # fmt: skip
     """Synthesise pairs and split them and the given ones by statement. Raises DataError where too
-    few can be made of the database.
-    """
+    few can be made of the database."""
     made, _ = synthesise(
         [Source(database, schema)], config.count + config.held_out, seed=config.seed,
         exclude=[pair.question for pair in given], advance=advance,
@@ -241,8 +236,7 @@ def adapt(
 ) -> dict[str, Any] | None:
     """Adapt `model`, or go on with the run in `output`: its report, or None when SIGTERM ended the
     fine-tuning before. `given` is a file of pairs (`pairs.read_given`); `force` puts the adapter to
-    use whatever was measured. Raises a child of Text2SQLError for what a person can mend.
-    """
+    use whatever was measured. Raises a child of Text2SQLError for what a person can mend."""
     schema = database.schema()
     if not any(table.columns for table in schema.tables):
         raise DatabaseError(f"'{database.path}' holds no tables; give a database that has some")
@@ -357,7 +351,6 @@ class Adaptation:
         return scaled(trained, target, config.strength, base_name(resolve(self.model).source))
 
     def _train_activated(self, weights: Path, common: Mapping[str, Any]) -> Path | None:
-        """By activated LoRA, beside the adapters that the model has: `weights` have them merged in."""
         from txt2sql.models.export import export_hf
         from txt2sql.training import activated
 
@@ -414,7 +407,6 @@ class Adaptation:
         return facts
 
     def _took(self, stage: str, start: float) -> None:
-        """Add to the seconds of a stage. Those of a run that was killed in it are not counted."""
         seconds = self.state["seconds"]
         seconds[stage] = round(seconds.get(stage, 0) + time.monotonic() - start, 1)
         self.run.save_state(self.state)
@@ -433,32 +425,26 @@ def scaled(adapter: Path, target: Path, share: float, base: str) -> Path:
     """Write the LoRA adapter that goes `share` of the way from `base` to the fine-tuned weights.
     Field's name: WiSE-FT, weight-space interpolation (Wortsman et al., CVPR 2022, "Robust
     fine-tuning of zero-shot models"). For LoRA the way is straight, base + share * alpha / r * B A,
-    so that scaling every B is enough.
-    """
+    so that scaling every B is enough."""
     from safetensors.torch import load_file, save_file
 
-    part = target.with_name(f".{target.name}.part")
-    for leftover in (part, target):
-        shutil.rmtree(leftover, ignore_errors=True)
-    shutil.copytree(adapter, part)
-    facts = read_json(part / "adapter_config.json")
-    facts["base_model_name_or_path"] = base
-    write_atomically(part / "adapter_config.json", json.dumps(facts, indent=2) + "\n")
-    tensors = load_file(part / _WEIGHTS)
+    tensors = load_file(adapter / _WEIGHTS)
     names = [name for name in tensors if ".lora_B." in name or ".lora_embedding_B" in name]
     if share != 1 and (not names or any("lora_magnitude" in name for name in tensors)):
         raise ModelError(f"'{adapter}' is no plain LoRA adapter; set strength to 1 to use it whole")
     for name in names:
         tensors[name] = tensors[name] * share
-    save_file(tensors, part / _WEIGHTS, metadata={"format": "pt"})
-    part.rename(target)
+    facts = read_json(adapter / "adapter_config.json") | {"base_model_name_or_path": base}
+    with adapters.whole_folder(target) as part:
+        shutil.copytree(adapter, part, dirs_exist_ok=True)
+        write_atomically(part / "adapter_config.json", json.dumps(facts, indent=2) + "\n")
+        save_file(tensors, part / _WEIGHTS, metadata={"format": "pt"})
     return target
 
 
 def verdict(comparisons: Mapping[str, Comparison]) -> tuple[bool, str]:
-    """Whether to use an adapter, and why: surely better on made questions (McNemar's exact test), and,
-    where there are given ones, not worse on them.
-    """
+    """Whether to use an adapter, and why: surely better on made questions (McNemar's exact test),
+    and, where there are given ones, not worse on them."""
     made, given = comparisons.get("synthetic"), comparisons.get("given")
     if given is not None and given.difference.mean < 0:
         return False, "it answers fewer of the given questions"
@@ -471,7 +457,6 @@ def verdict(comparisons: Mapping[str, Comparison]) -> tuple[bool, str]:
 
 
 def _page(facts: Mapping[str, Any], comparisons: Mapping[str, Comparison]) -> str:
-    """The report to read, in Markdown."""
     lines = [
         f"# {facts['model']} adapted to {facts['db_id']}",
         "",

@@ -1,8 +1,7 @@
 """The base that adapters are trained over: a smaller vocabulary, and 4-bit weights by GPTQ.
 
-What ships is quantised before tuning: an adapter learns over the very weights that answer, and nothing
-is rounded afterwards. The folder holds the model twice, as transformers loads it (dequantised) and, under
-`onnx/`, as it answers.
+What ships is quantised before tuning: an adapter learns over the very weights that answer. The folder
+holds the model as transformers loads it (dequantised) and, under `onnx/`, as it answers.
 """
 
 from __future__ import annotations
@@ -45,8 +44,7 @@ def build(
     report: Callable[[str], None] = print,
 ) -> Path:
     """Write the base made of `source`, a GGUF file, a folder or a hub id, into `output`. The texts
-    of `datasets` say which pieces stay; prompts of the first one calibrate the rounding.
-    """
+    of `datasets` say which pieces stay; prompts of the first one calibrate the rounding."""
     if Path(source).suffix == ".gguf":
         model, tokenizer = read_gguf(Path(source))
     else:
@@ -70,9 +68,8 @@ def build(
 
 
 def cut(model: Any, tokenizer: Any, output: Path, texts: Iterable[str]) -> None:
-    """Cut the vocabulary of a model in place to the pieces of frequent European words and those that
-    the texts use; write the tokenizer of the smaller one.
-    """
+    """Cut the vocabulary of a model in place to the pieces of frequent European words and those
+    that the texts use; write the tokenizer of the smaller one."""
     whole = json.loads(tokenizer.backend_tokenizer.to_str())
     counts: Counter[int] = Counter()
     for encoding in Tokenizer.from_str(json.dumps(whole)).encode_batch(list(texts)):

@@ -76,9 +76,8 @@ def batches_of(
 
 
 def pack(examples: Sequence[TokenPair], width: int, least: int = LEAST) -> list[list[Placed]]:
-    """Examples that begin alike share their prefix; these trees stand in rows of at most `width`, the
-    longest first, each where it still fits.
-    """
+    """Examples that begin alike share their prefix; these trees stand in rows of at most `width`,
+    the longest first, each where it still fits."""
     trees: list[list[Placed]] = []
     for prefix, run in _runs(examples, least):
         trees, left = [*trees, []], width
@@ -109,9 +108,8 @@ def size(row: Sequence[Placed]) -> int:
 
 
 def _runs(examples: Sequence[TokenPair], least: int) -> Iterator[tuple[int, list[TokenPair]]]:
-    """Examples that begin alike, and how many tokens they share; a shorter prefix for one more example
-    only where that saves tokens.
-    """
+    """Examples that begin alike, and how many tokens they share; a shorter prefix for one more
+    example only where that saves tokens."""
     run: list[TokenPair] = []
     prefix = 0
     for example in sorted(examples, key=lambda example: list(example[0])):
@@ -131,10 +129,9 @@ def _runs(examples: Sequence[TokenPair], least: int) -> Iterator[tuple[int, list
 
 
 def collate(groups: Sequence[Group], pad: int = 0, width: int = 0) -> dict[str, Any]:
-    """A batch as a causal language model takes it: `input_ids` and `position_ids` (batch, time), a mask
-    (batch, 1, time, time), and `labels` (batch, chosen) of the positions `logits_to_keep` (chosen,), -100
-    where a row has no answer token. `width`: the least time.
-    """
+    """A batch as a causal language model takes it: `input_ids` and `position_ids` (batch, time), a
+    mask (batch, 1, time, time), and `labels` (batch, chosen) of the positions `logits_to_keep`
+    (chosen,), -100 where a row has no answer token. `width`: the least time."""
     (rows,) = groups
     shape = (len(rows), max(width, *map(size, rows)))
     inputs, labels = torch.full(shape, pad), torch.full(shape, IGNORED)
@@ -211,9 +208,8 @@ class ValidationSet:
 
 
 def validate(decoder: Decoder, sets: Sequence[ValidationSet]) -> dict[str, Estimate]:
-    """Execution accuracy by data set, greedy and constrained by the grammar. Leaves torch's random state
-    alone.
-    """
+    """Execution accuracy by data set, greedy and constrained by the grammar. Leaves torch's random
+    state alone."""
     judge = ExecutionAccuracy(Judging(both=False))
     with torch.random.fork_rng():
         return {
@@ -237,9 +233,8 @@ class TrainSet:
 
 @dataclass(frozen=True, slots=True)
 class Batches:
-    """All batches of a run in order, and what they hold; tokens that examples share count once. `epoch`
-    counts the batches of one epoch.
-    """
+    """All batches of a run in order, and what they hold; tokens that examples share count once.
+    `epoch` counts the batches of one epoch."""
 
     groups: list[Group]
     examples: int
@@ -345,10 +340,8 @@ def epochs_of(
     config: SFTConfig, passes: Sequence[Callable[[int], Sequence[T]]]
 ) -> Iterator[list[tuple[int, T]]]:
     """(data set, item) of each epoch, the last one cut; with `max_steps` epochs without end.
-
-    `passes` give, for each data set, its items in the order of one pass. An epoch has the first data set
-    whole and the others by their shares, each going on where the epoch before ended.
-    """
+    `passes` give, for each data set, its items in the order of one pass. An epoch has the first
+    data set whole and the others by their shares, each going on where the epoch before ended."""
     wanted = sizes = [len(order(0)) for order in passes]
     if shares := config.shares:
         wanted = [max(1, round(sizes[0] * share / shares[0])) for share in shares]

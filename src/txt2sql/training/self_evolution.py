@@ -1,11 +1,10 @@
 """Self-evolution (rStar-SQL): a policy searches, learns from what it got right, and searches again.
 
 Source: rStar-Math (Guan et al. 2025). Each round: training questions are searched with the best policy
-and its preference model so far; verified traces are taken from the trees (`cot_synthesis`); the policy is
+and its preference model so far; verified traces are taken from the trees (`trees`); the policy is
 fine-tuned on them, from the base model every time; a preference model is trained on its trunk (`ppm`); and
 both are measured on training databases that are held out. A round that is no better is not promoted: the
-next one starts from the best. Questions that stay unsolved come first and get more simulations
-(curriculum, hard example mining).
+next one starts from the best. Questions that stay unsolved come first and get more simulations.
 
     results/rstar/
     ├── config.yaml, run.json, metrics.jsonl, rounds.md     the table of rounds
@@ -13,7 +12,8 @@ next one starts from the best. Questions that stay unsolved come first and get m
     └── rounds/<k>/                 trees.jsonl, traces/, policy/, held_out.jsonl: where to go on
 
 Every stage leaves a whole file or folder, or rows, so a run that was killed at any moment goes on where
-it was when the same command is given again.
+it was when the same command is given again. A job is a few questions that are searched together; what
+comes out depends on it alone, not on which process did it or when.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -62,21 +61,21 @@ from txt2sql.training.trees import (
     Questions,
     Trace,
     bootstrap,
+    chosen_traces,
     from_row,
-    hardness_of,
     judged,
     open_questions,
     solved,
-    stratified,
     to_row,
     traces,
     write_traces,
 )
-from txt2sql.types import Example, Prediction, Prompt, QueryResult
+from txt2sql.types import Example, Prediction, QueryResult
 
 Row = dict[str, Any]
-_LIMITS = Limits(timeout_s=1.0)
-"""Of an answer to learn from: one that takes longer mostly joins without end."""
+_LIMITS = Limits(
+    timeout_s=1.0
+)  # an answer to learn from that takes longer mostly joins without end
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +93,9 @@ def batched(ids: Sequence[str], size: int) -> list[tuple[str, ...]]:
 
 
 class Actor:
-    """A policy over the databases of a data set, with its preference model where it has one."""
+    """A policy over the databases of a data set, with its preference model where it has one. Whole
+    answers of questions to learn from are worth what the one judge says of them; held-out questions
+    are searched as any question is, without their gold."""
 
     def __init__(
         self, decoder: Decoder, preference: Preference | None, questions: Questions, config: RStarConfig
@@ -126,10 +127,6 @@ class Actor:
         examples = [self.train_set[each] for each in job.ids]
         return [to_row(tree) for tree in self.grow(examples, job.simulations)]
 
-    def run(self, db_id: str, sql: str) -> QueryResult:
-        """The result of an answer to learn from."""
-        return execute(self.dataset.database(db_id), sql, _LIMITS)
-
     def right(self, example: Example, sql: str | None) -> bool:
         """The one judge's verdict."""
         database = self.dataset.database(example.db_id)
@@ -151,13 +148,17 @@ class Actor:
         return rows
 
     def grow(self, examples: Sequence[Example], simulations: int) -> list[JudgedTree]:
-        """Trees of training questions whose answers are worth what the judge says of them."""
+        """Trees of training questions, with noise at the root."""
         by_id = {example.id: example for example in examples}
         questions = [
             RenderedQuestion(Question.of(e), self.direct.prompt(e), self.direct.schemas(e.db_id))
             for e in examples
         ]
-        plain = StateValue(self.run, self.engine if self.engine.head else None, self.options.value)
+
+        def run(db_id: str, sql: str) -> QueryResult:
+            return execute(self.dataset.database(db_id), sql, _LIMITS)
+
+        plain = StateValue(run, self.engine if self.engine.head else None, self.options.value)
 
         def right(state: State) -> bool:
             result = state.result
@@ -178,7 +179,7 @@ class Actor:
             self.config.mcts, num_simulations=simulations, noise=self.config.evolution.noise,
             seed=random.Random(f"{self.config.seed} {examples[0].id}").randrange(2**31),
         )  # fmt: skip
-        expander = StepExpander(self.engine, self.run, True, self.options.temperature)
+        expander = StepExpander(self.engine, run, True, self.options.temperature)
         roots = expander.roots(questions)
         try:
             forest: list[Tree[State]] = search(roots, expander, value, settings)
@@ -195,23 +196,21 @@ def open_actor(policy: Path | str, questions: Questions, config: RStarConfig) ->
 
 def rollouts(
     config: RStarConfig, policy: Path | str, jobs: Sequence[Job], questions: Questions | None = None
-) -> Iterator[tuple[Job, list[Row]]]:
-    """Every job once, with its rows, in whatever order they are done. Raises ModelError where a process
-    died.
-    """
+) -> Iterator[list[Row]]:
+    """The rows of every job, in whatever order they are done, in this process or in many. Raises
+    ModelError where a process died."""
     count = min(config.rollouts.processes or 1, len(jobs))
     if count < 2:
         if jobs:
             actor = open_actor(policy, questions or open_questions(config), config)
-            yield from ((job, actor.rows(job)) for job in jobs)
+            yield from map(actor.rows, jobs)
         return
     threads = config.threads or max(1, (os.cpu_count() or 1) // count)
     pool = ProcessPoolExecutor(count, get_context("spawn"), _end_with_parent)
     try:
         # Each process opens the training questions itself: only ids, settings and trees travel.
-        futures = {pool.submit(_work, config, str(policy), threads, job): job for job in jobs}
-        for future in as_completed(futures):
-            yield futures[future], future.result()
+        futures = [pool.submit(_work, config, str(policy), threads, job) for job in jobs]
+        yield from (future.result() for future in as_completed(futures))
     except BrokenProcessPool as error:
         raise ModelError(
             f"one of {count} processes died while it searched; there may be too little memory: lower "
@@ -223,7 +222,6 @@ def rollouts(
 
 @lru_cache(maxsize=1)
 def _actor(config: RStarConfig, policy: str, threads: int) -> Actor:
-    """This process's actor, as long as the policy stays the same."""
     torch.set_num_threads(threads)
     return open_actor(policy, open_questions(config), config)
 
@@ -233,7 +231,6 @@ def _work(config: RStarConfig, policy: str, threads: int, job: Job) -> list[Row]
 
 
 def _end_with_parent() -> None:
-    """A process whose parent was killed would wait for work for ever."""
     parent = parent_process()
     assert parent is not None
 
@@ -243,6 +240,8 @@ def _end_with_parent() -> None:
 
     Thread(target=watch, daemon=True).start()
 
+
+# ---------------------------------------------------------------------------------------------- rounds
 
 _OF_A_ROUND = (FACTS, WEIGHTS, "round.json", "trained.json")  # beside its policy
 _CHANGEABLE: Mapping[str, Any] = {
@@ -275,8 +274,7 @@ pairs put in order, on databases that the preference model was not trained on.
 def evolve(config: RStarConfig, report: Report = print, progress: Progress = silent) -> Path | None:
     """Run all rounds, or go on with the run in its folder: the folder of the promoted round, or of
     the last where none was better than the base. None when SIGTERM ended a fine-tuning before its
-    end. Raises a child of Text2SQLError for what a person can mend.
-    """
+    end. Raises a child of Text2SQLError for what a person can mend."""
     output = Path(config.output_dir).expanduser()
     loop.prepare(config.threads)
     resolve(config.model)  # what is misspelt is told before anything is written
@@ -294,9 +292,8 @@ def evolve(config: RStarConfig, report: Report = print, progress: Progress = sil
 
 
 class Evolution:
-    """What each round does, in its order. All that a round needs to know of those before it is read off
-    their files, so a run that goes on does the same.
-    """
+    """What each round does, in its order. All that a round needs to know of those before it is read
+    off their files, so a run that goes on does the same."""
 
     def __init__(
         self, config: RStarConfig, output: Path, report: Report = print, progress: Progress = silent
@@ -305,7 +302,6 @@ class Evolution:
         self.report, self.progress = report, progress
         self.questions = open_questions(config)
         self.by_id = {example.id: example for example in self.questions.train_set}
-        self.started, self.done = time.monotonic(), 0
 
     def work(self, number: int) -> Path:
         """Where a round keeps what it is made from."""
@@ -340,28 +336,20 @@ class Evolution:
         }
         write_atomically(checkpoint / "round.json", json.dumps(row, indent=1) + "\n")
         replace_folder(checkpoint, self.output / f"round_{number}")
-        self.done += 1
-        left = (time.monotonic() - self.started) / self.done / 60
-        left *= self.config.evolution.num_rounds - number
         self.report(
             f"round {number} of {self.config.evolution.num_rounds}: greedy {row['greedy']:.1%}, "
-            f"search {row['search']:.1%} of {row['n']}{', promoted' if row['promoted'] else ''}; "
-            f"about {left:.0f} minutes left"
+            f"search {row['search']:.1%} of {row['n']}{', promoted' if row['promoted'] else ''}"
         )
         return True
 
     def policy(self, number: int) -> Path | str:
         """What round `number` searches with: the best round before it, at first the base."""
-        best = self._best(number)
+        best = promoted(rounds_of(self.output, number))
         return self.output / f"round_{best}" if best else self.config.model
 
-    def _best(self, number: int) -> int:
-        return promoted(rounds_of(self.output, number))
-
     def plan(self, number: int) -> list[tuple[Example, int]]:
-        """The questions of a round with their simulations: unsolved ones first, to at most half; then
-        those that were never searched; then the others. Always the same for a run.
-        """
+        """The questions of a round with their simulations: unsolved ones first, to at most half;
+        then those that were never searched; then the others. Always the same for a run."""
         evolution = self.config.evolution
         failures: dict[str, int] = {}  # rounds in a row that a question stayed unsolved
         for question, was_solved in self._searched(number - 1):
@@ -371,17 +359,15 @@ class Evolution:
         count = evolution.questions_per_round or evolution.cot_examples_per_round
         hard = [example for example in order if failures.get(example.id)][: (count + 1) // 2]
         taken = {example.id for example in hard}
-        new = [e for e in order if e.id not in failures]
-        rest = [e for e in order if e.id in failures and e.id not in taken]
+        others = sorted((e for e in order if e.id not in taken), key=lambda e: e.id in failures)
         simulations = self.config.mcts.num_simulations
         most = max(evolution.most_simulations, simulations)
         return [
             (each, min(most, round(simulations * evolution.harder ** failures.get(each.id, 0))))
-            for each in [*hard, *new, *rest][:count]
+            for each in [*hard, *others][:count]
         ]
 
     def _searched(self, number: int) -> Iterator[tuple[str, bool]]:
-        """Each question that was searched in the rounds up to this one, and whether it was solved."""
         for k in range(1, number + 1):
             for row in read_rows(self.work(k) / "trees.jsonl"):
                 yield row["question_id"], solved(row)
@@ -397,7 +383,6 @@ class Evolution:
         return list(newest.values())
 
     def grow(self, number: int) -> None:
-        """Search what is left to search of a round's questions."""
         planned: dict[int, list[str]] = defaultdict(list)
         for example, simulations in self.plan(number):
             planned[simulations].append(example.id)
@@ -414,7 +399,6 @@ class Evolution:
     def _search(
         self, label: str, policy: Path | str, jobs: Sequence[Job], file: Path, key: str
     ) -> dict[str, Row]:
-        """The rows of all jobs by `key`; those that are not in `file` yet are made and appended."""
         rows = {row[key]: row for row in read_rows(file)}
         jobs = [job for job in jobs if not rows.keys() >= set(job.ids)]
         if not jobs:
@@ -422,7 +406,7 @@ class Evolution:
         left = sum(each not in rows for job in jobs for each in job.ids)
         right = made = 0
         with self.progress(label, left) as advance:
-            for _, new in rollouts(self.config, policy, jobs, self.questions):
+            for new in rollouts(self.config, policy, jobs, self.questions):
                 for row in new:
                     if row[key] not in rows:
                         rows[row[key]] = row
@@ -441,13 +425,14 @@ class Evolution:
         from_gold: list[Trace | None] = []
         for tree in trees:
             example, schema = self.by_id[tree.question_id], dataset.schema(tree.db_id)
-            level = hardness_of(example, schema)
-            searched += traces(tree, example, level, evolution.per_question)
+            searched += traces(tree, example, evolution.per_question)
             if gold and not tree.solved:
                 run = partial(execute, dataset.database(tree.db_id))
-                from_gold.append(bootstrap(example, schema, run, level))
+                from_gold.append(bootstrap(example, schema, run))
         candidates = [*searched, *(trace for trace in from_gold if trace)]
-        chosen = stratified(candidates, evolution.cot_examples_per_round, self.config.seed + number)
+        chosen = chosen_traces(
+            candidates, evolution.cot_examples_per_round, self.config.seed + number
+        )
         write_traces(chosen, dataset, self.work(number) / "traces")
         own = sum(trace.source == "search" for trace in chosen)
         return f"{own} traces from search, {len(chosen) - own} from gold queries"
@@ -478,18 +463,16 @@ class Evolution:
         # The policy that it searched with, where that one answers more of the held-out questions by
         # itself. A base that lies in no folder is not copied.
         before = resolve(self.policy(number)).folder
-        worse = self.fine_tuned(number)["greedy"] < self.accuracy(self._best(number))["greedy"]
+        best = promoted(rounds_of(self.output, number))
+        worse = self.fine_tuned(number)["greedy"] < self.accuracy(best)["greedy"]
         better = before if before and worse else self.work(number) / "policy" / "model"
         replace_folder(better, checkpoint, without=_OF_A_ROUND)
         policy = torch_engine.load(checkpoint)
-        actor = Actor(policy, None, self.questions, self.config)
-
-        def prompts(tree: JudgedTree) -> Prompt:
-            return actor.direct.prompt(self.by_id[tree.question_id])
-
+        direct = Actor(policy, None, self.questions, self.config).direct
         preference = ppm.train(
-            policy, self.trees(number), prompts, self.config.ppm, self.config.seed, self.progress
-        )
+            policy, self.trees(number), lambda tree: direct.prompt(self.by_id[tree.question_id]),
+            self.config.ppm, self.config.seed, self.progress,
+        )  # fmt: skip
         facts: dict[str, Any] = {"pairs": 0, "ppm_accuracy": None, "vote": 0.0}
         if preference is None:
             self.report(f"round {number}: no tree holds a right and a wrong answer; no PPM")

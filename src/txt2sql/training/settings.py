@@ -1,7 +1,5 @@
-"""Settings of training runs: what they are, where they come from, and where a run lies.
-
-A section of config/training_config.yaml, then what config/model_config.yaml has for the model, then the
-command line: the later wins.
+"""Settings of training runs: a section of config/training_config.yaml, then what config/model_config.yaml
+has for the model, then the command line: the later wins.
 
 >>> run_folder(SFTConfig(model="phi-2", adapter=Adapter(dora=True, dropout=0.0))).as_posix()
 'results/dora-phi-2'
@@ -139,8 +137,7 @@ class SFTConfig(TuningConfig):
 @dataclass(frozen=True)
 class GRPOConfig(TuningConfig):
     """A step samples `group` answers to each of `prompts` questions, then changes the weights once.
-    An adapter as `model` is merged into its base, which is what KL is measured to.
-    """
+    An adapter as `model` is merged into its base, which is what KL is measured to."""
 
     epochs: float = 5.0
     adapter: Adapter = field(default_factory=lambda: Adapter(r=16, alpha=32, dropout=0.0))
@@ -334,7 +331,6 @@ def _load(
     kind: type[T], section: str, file: Path | None, models: Path | None,
     overrides: Sequence[str], but: Sequence[str],
 ) -> T:  # fmt: skip
-    """A section, what suits its model `but` some settings, and the command line."""
     section = section if file else ""
     config = load(kind, file, overrides, section=section)
     own = load(ModelConfig, models).models.get(resolve(config.model).name, ModelSettings())

@@ -1,10 +1,7 @@
 """Supervised fine-tuning (SFT) with LoRA, DoRA, QLoRA, rsLoRA or of every weight: `txt2sql train`.
 
-transformers' Trainer and peft do the work (`loop`). The project's own are the batches (`data`, `batches`)
-and that a run is validated by execution accuracy.
-
->>> train(SFTConfig(model="bundled", max_steps=100))  # doctest: +SKIP
-PosixPath('results/lora-bundled/model')
+transformers' Trainer and peft do the work (`loop`). The project's own are the batches (`data`) and that a
+run is validated by execution accuracy.
 """
 
 from __future__ import annotations
@@ -43,8 +40,7 @@ def train(
     """Fine-tune, or go on with the run in its folder: the folder of the finished adapter or model,
     or None when SIGTERM or `max_minutes` ended it before. `report` gets lines to read;
     `progress(label, steps)` gives a function to call after each step. `resume` wants a run to go on
-    with. Raises a child of Text2SQLError for what a person can mend.
-    """
+    with. Raises a child of Text2SQLError for what a person can mend."""
     run = Run(config, report, progress, resume=resume)
     if run.finished():
         return run.output / "model"

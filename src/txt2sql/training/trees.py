@@ -1,14 +1,11 @@
-"""Judged search trees, and the preference pairs in them, after rStar-Math (Guan et al. 2025, section 3.3).
+"""Judged search trees; the preference pairs and the verified traces in them, after rStar-Math (Guan et al. 2025).
 
 At every prefix of a tree: better are the steps below which there is a right answer, those of the
-highest Q first; worse are those below which there is a wrong one, of the lowest Q. Where both are
-whole answers to one question, they are compared across the tree ("answer" pairs), as rStar-Math does
-for its final step. All pairs of one prefix weigh together as much as one.
+highest Q first; worse are those below which there is a wrong one, of the lowest Q. Whole answers to one
+question are compared across the tree, too. All pairs of one prefix weigh together as much as one.
 
->>> tree = JudgedTree("q", "shop", (JudgedNode("", edges=((1, 3, 0.9), (2, 1, -1.0))),
-...     JudgedNode("a", ended=True, right=True), JudgedNode("b", ended=True, right=False)))
->>> [(pair.better, pair.worse, pair.kind) for pair in pairs(tree)]
-[(1, 2, 'reason'), (1, 2, 'answer')]
+A trace is the clauses of one right answer, in order: every step compiles, the end is right by the one
+judge. `open_questions` alone opens a data set: its split `train`, without the databases held out.
 """
 
 from __future__ import annotations
@@ -16,8 +13,7 @@ from __future__ import annotations
 import json
 import os
 import random
-import shutil
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
@@ -27,13 +23,12 @@ from typing import Any
 from txt2sql.data import Dataset, open_dataset
 from txt2sql.data.gold import with_gold
 from txt2sql.errors import ConfigError
-from txt2sql.evaluation.metrics.exact_set_match import hardness
+from txt2sql.models.adapters import whole_folder
 from txt2sql.models.vote import ScoredAnswer
 from txt2sql.runs import write_atomically
 from txt2sql.search.mcts import Tree
 from txt2sql.search.states import State
 from txt2sql.search.steps import clause, partial_fault, split_steps
-from txt2sql.sql.spider_query import SpiderSchema
 from txt2sql.sql.text import normalise
 from txt2sql.training.data import is_held_out
 from txt2sql.training.settings import SPLIT, RStarConfig
@@ -47,8 +42,7 @@ Edge = tuple[int, int, float]
 class JudgedNode:
     """A state of a searched tree: `text` is the answer so far, `step` its last step. Of whole
     answers that were reached: whether they are `right`, and which of the tree's `result`s they have
-    (None: it failed); `says`: it returned something. `own`: the greedy answer.
-    """
+    (None: it failed); `says`: it returned something. `own`: the greedy answer."""
 
     text: str
     step: str = ""
@@ -153,8 +147,6 @@ def pairs(tree: JudgedTree, margin: float = 0.5, per_side: int = 2) -> list[Pair
 
 
 def _outcomes(tree: JudgedTree) -> list[frozenset[bool]]:
-    """Of each node, which outcomes the answers at and below it had."""
-
     @cache
     def of(number: int) -> frozenset[bool]:
         node = tree.nodes[number]
@@ -222,16 +214,14 @@ class Trace:
     evidence: str
     query: str
     steps: tuple[str, ...]
-    hardness: str
     source: str
     q: float = 1.0
     probability: float = 0.0
 
 
-def traces(tree: JudgedTree, example: Example, level: str, most: int) -> list[Trace]:
+def traces(tree: JudgedTree, example: Example, most: int) -> list[Trace]:
     """The best right answers of a tree, by mean Q of their steps and then by the lowest, as
-    rStar-Math ranks them, then by probability; answers that mean the same once.
-    """
+    rStar-Math ranks them, then by probability; answers that mean the same once."""
     by_meaning: dict[str, tuple[tuple[float, float, float], Trace]] = {}
     stack: list[tuple[int, tuple[str, ...], tuple[float, ...]]] = [(0, (), ())]
     while stack:  # every visited path: (number of the node, steps, Q of each)
@@ -245,7 +235,7 @@ def traces(tree: JudgedTree, example: Example, level: str, most: int) -> list[Tr
         rank = (mean, min(qs), node.probability)
         trace = Trace(
             example.id, example.db_id, example.question, example.evidence, node.sql, steps,
-            level, "search", round(mean, 4), node.probability,
+            "search", round(mean, 4), node.probability,
         )  # fmt: skip
         key = normalise(node.sql).lower()
         if key not in by_meaning or rank > by_meaning[key][0]:
@@ -254,7 +244,7 @@ def traces(tree: JudgedTree, example: Example, level: str, most: int) -> list[Tr
     return [trace for _, trace in best[:most]]
 
 
-def bootstrap(example: Example, schema: Schema, run: Callable[[str], QueryResult], level: str) -> Trace | None:  # fmt: skip
+def bootstrap(example: Example, schema: Schema, run: Callable[[str], QueryResult]) -> Trace | None:
     """A gold query cut into clauses; None where a clause does not compile, or the query fails."""
     query = normalise(example.gold_sql)
     steps = split_steps(query)
@@ -263,56 +253,33 @@ def bootstrap(example: Example, schema: Schema, run: Callable[[str], QueryResult
     faults = (partial_fault(prefix, schema, run) for prefix in prefixes)
     if any(fault is not None for fault in faults) or not run(query).ok:
         return None
-    return Trace(
-        example.id, example.db_id, example.question, example.evidence, query, tuple(steps), level, "gold"
-    )  # fmt: skip
+    asked = (example.id, example.db_id, example.question, example.evidence)
+    return Trace(*asked, query, tuple(steps), "gold")
 
 
-def hardness_of(example: Example, schema: Schema) -> str:
-    """easy, medium, hard, extra; "other" for queries beyond Spider's subset of SQL."""
-    tables = {
-        table.name.lower(): tuple(c.name.lower() for c in table.columns) for table in schema.tables
-    }
-    return hardness(example.gold_sql, SpiderSchema(tables)) or "other"
-
-
-def stratified(candidates: Iterable[Trace], most: int, seed: int) -> list[Trace]:
-    """At most `most` traces: levels of hardness keep the shares they have, questions come before second
-    traces of one, and what was bootstrapped comes last.
-    """
-    pools: dict[str, list[tuple[bool, int, float, Trace]]] = defaultdict(list)
-    seen: dict[str, int] = defaultdict(int)
-    draw = random.Random(f"{seed} traces")
+def chosen_traces(candidates: Iterable[Trace], most: int, seed: int) -> list[Trace]:
+    """At most `most` traces: what was bootstrapped comes last, second traces of a question come
+    after the first ones of all, and chance decides among equals."""
+    draw, seen = random.Random(f"{seed} traces"), Counter[str]()
+    ranked: list[tuple[bool, int, float, Trace]] = []
     for trace in candidates:
-        # Found traces before gold ones, first traces before second ones, and chance among equals.
-        order = (trace.source == "gold", seen[trace.question_id], draw.random())
+        ranked.append((trace.source == "gold", seen[trace.question_id], draw.random(), trace))
         seen[trace.question_id] += 1
-        pools[trace.hardness].append((*order, trace))
-    total = sum(map(len, pools.values()))
-    chosen: list[Trace] = []
-    for level in sorted(pools):
-        ranked = sorted(pools[level], key=lambda each: each[:3])
-        share = len(ranked) if total <= most else max(1, round(most * len(ranked) / total))
-        chosen += [trace for *_, trace in ranked[:share]]
-    return chosen[:most]
+    return [trace for *_, trace in sorted(ranked, key=lambda each: each[:3])[:most]]
 
 
 def write_traces(chosen: Sequence[Trace], dataset: Dataset, folder: Path) -> None:
     """A folder in Spider's layout that fine-tuning reads: the traces as its split `train`, the tables
     and databases of the data set they come from, and `traces.jsonl` with the provenance of each.
     """
-    part = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
     rows = [
         {"db_id": t.db_id, "question": t.question, "evidence": t.evidence, "query": t.query}
         for t in chosen
     ]
-    write_atomically(part / f"{SPLIT}.json", json.dumps(rows, indent=1) + "\n")
-    lines = "".join(json.dumps(asdict(trace)) + "\n" for trace in chosen)
-    write_atomically(part / "traces.jsonl", lines)
-    for name in ("tables.json", "database"):
-        if (source := (dataset.root / name).resolve()).exists():
-            os.symlink(source, part / name)
-    shutil.rmtree(folder, ignore_errors=True)
-    part.rename(folder)
+    with whole_folder(folder) as part:
+        write_atomically(part / f"{SPLIT}.json", json.dumps(rows, indent=1) + "\n")
+        lines = "".join(json.dumps(asdict(trace)) + "\n" for trace in chosen)
+        write_atomically(part / "traces.jsonl", lines)
+        for name in ("tables.json", "database"):
+            if (source := (dataset.root / name).resolve()).exists():
+                os.symlink(source, part / name)
