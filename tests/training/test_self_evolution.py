@@ -9,7 +9,6 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from safetensors.torch import load_file
@@ -18,12 +17,21 @@ from tests.training.methods import quiet, rstar
 import txt2sql.training
 from txt2sql.config import load
 from txt2sql.errors import ConfigError
+from txt2sql.models import torch_engine
 from txt2sql.models.weights import load_weights
 from txt2sql.runs import read_rows
 from txt2sql.search.mcts import Settings
 from txt2sql.training import settings as training_settings
 from txt2sql.training.data import is_held_out
-from txt2sql.training.self_evolution import Evolution, evolve, promoted, rounds_of, table
+from txt2sql.training.self_evolution import (
+    Actor,
+    Evolution,
+    Job,
+    evolve,
+    promoted,
+    rounds_of,
+    table,
+)
 from txt2sql.training.settings import RStarConfig
 from txt2sql.training.trees import open_questions
 
@@ -49,11 +57,6 @@ def stopping(after: int) -> Callable[..., object]:
         yield advance
 
     return progress
-
-
-def made(output: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    trees = [row for k in (1, 2) for row in read_rows(output / "rounds" / str(k) / "trees.jsonl")]
-    return rounds_of(output), trees
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")  # peft against a newer transformers
@@ -114,6 +117,17 @@ def test_the_door_opens_the_training_split_only(tmp_path: Path, tiny_spider: Pat
     assert all(is_held_out(e.db_id, 0.2) for e in door.held_out)
     with pytest.raises(ConfigError, match="held_out"):
         open_questions(rstar(tmp_path, root, root, "evolution.held_out=0.000001"))
+
+
+def test_a_question_that_is_held_out_is_never_learnt_from(
+    tmp_path: Path, tiny_spider: Path, tiny_lm: Callable[..., Path]
+) -> None:
+    settings = rstar(tmp_path, tiny_spider, tiny_lm())
+    questions = open_questions(settings)
+    actor = Actor(torch_engine.load(settings.model), None, questions, settings)
+    for work, examples in (("grow", questions.held_out), ("measure", questions.train_set)):
+        with pytest.raises(KeyError):
+            actor.rows(Job(work, (examples[0].id,), 3))
 
 
 def test_no_setting_names_a_split_and_no_other_code_reads_questions() -> None:

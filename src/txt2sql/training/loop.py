@@ -47,7 +47,7 @@ LARGE = 1_000_000_000
 """Parameters from which activations are computed twice and frozen weights are in half precision."""
 _SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
 """A `schedule`, and what transformers calls it."""
-_SHOWN = "reward right hacks kl loss tokens_per_second eval_reward eval_right".split()
+_SHOWN = "reward right hacks kl loss eval_reward eval_right".split()
 _CHANGEABLE = {
     "output", "data", "max_minutes", "threads", "log_every", "checkpoint_every",
     "gradient_checkpointing", "use_wandb", "push_to_hub",

@@ -12,30 +12,22 @@ next one starts from the best. Questions that stay unsolved come first and get m
     └── rounds/<k>/                 trees.jsonl, traces/, policy/, held_out.jsonl: where to go on
 
 Every stage leaves a whole file or folder, or rows, so a run that was killed at any moment goes on where
-it was when the same command is given again. A job is a few questions that are searched together; what
-comes out depends on it alone, not on which process did it or when.
+it was when the same command is given again.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import random
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from multiprocessing import get_context, parent_process
+from itertools import chain
 from pathlib import Path
-from threading import Thread
 from typing import Any, Literal
 
-import torch
-
 from txt2sql.config import as_mapping
-from txt2sql.errors import ModelError
 from txt2sql.evaluation.metrics.execution_accuracy import ExecutionAccuracy
 from txt2sql.evaluation.mode import Judging
 from txt2sql.execution.execute import Limits, execute
@@ -55,7 +47,7 @@ from txt2sql.search.states import Question, RenderedQuestion, State, StateValue,
 from txt2sql.search.steps import starts_step
 from txt2sql.training import loop, ppm, sft
 from txt2sql.training.loop import LARGE, Progress, Report, forget_rows, replace_folder, silent
-from txt2sql.training.settings import RolloutSettings, RStarConfig, SFTConfig
+from txt2sql.training.settings import RStarConfig, SFTConfig
 from txt2sql.training.trees import (
     JudgedTree,
     Questions,
@@ -188,65 +180,11 @@ class Actor:
         return [judged(tree, right) for tree in forest]
 
 
-def open_actor(policy: Path | str, questions: Questions, config: RStarConfig) -> Actor:
-    """A policy by name or folder, with the preference model that its folder holds."""
-    decoder = torch_engine.load(policy)
-    return Actor(decoder, find(decoder.folder), questions, config)
-
-
-def rollouts(
-    config: RStarConfig, policy: Path | str, jobs: Sequence[Job], questions: Questions | None = None
-) -> Iterator[list[Row]]:
-    """The rows of every job, in whatever order they are done, in this process or in many. Raises
-    ModelError where a process died."""
-    count = min(config.rollouts.processes or 1, len(jobs))
-    if count < 2:
-        if jobs:
-            actor = open_actor(policy, questions or open_questions(config), config)
-            yield from map(actor.rows, jobs)
-        return
-    threads = config.threads or max(1, (os.cpu_count() or 1) // count)
-    pool = ProcessPoolExecutor(count, get_context("spawn"), _end_with_parent)
-    try:
-        # Each process opens the training questions itself: only ids, settings and trees travel.
-        futures = [pool.submit(_work, config, str(policy), threads, job) for job in jobs]
-        yield from (future.result() for future in as_completed(futures))
-    except BrokenProcessPool as error:
-        raise ModelError(
-            f"one of {count} processes died while it searched; there may be too little memory: lower "
-            "rollouts.processes or evolution.together, and run it again to go on"
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-@lru_cache(maxsize=1)
-def _actor(config: RStarConfig, policy: str, threads: int) -> Actor:
-    torch.set_num_threads(threads)
-    return open_actor(policy, open_questions(config), config)
-
-
-def _work(config: RStarConfig, policy: str, threads: int, job: Job) -> list[Row]:
-    return _actor(config, policy, threads).rows(job)
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    assert parent is not None
-
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
-
-    Thread(target=watch, daemon=True).start()
-
-
 # ---------------------------------------------------------------------------------------------- rounds
 
 _OF_A_ROUND = (FACTS, WEIGHTS, "round.json", "trained.json")  # beside its policy
 _CHANGEABLE: Mapping[str, Any] = {
-    "output_dir": "", "data": None, "threads": None, "use_wandb": False,
-    "rollouts": RolloutSettings(),
+    "output_dir": "", "data": None, "threads": None, "use_wandb": False
 }  # fmt: skip
 
 
@@ -403,17 +341,18 @@ class Evolution:
         jobs = [job for job in jobs if not rows.keys() >= set(job.ids)]
         if not jobs:
             return rows
+        decoder = torch_engine.load(policy)
+        actor = Actor(decoder, find(decoder.folder), self.questions, self.config)
         left = sum(each not in rows for job in jobs for each in job.ids)
         right = made = 0
         with self.progress(label, left) as advance:
-            for new in rollouts(self.config, policy, jobs, self.questions):
-                for row in new:
-                    if row[key] not in rows:
-                        rows[row[key]] = row
-                        append_row(file, row)
-                        right += solved(row) if "nodes" in row else row["search"]
-                        made += 1
-                        advance(f"{right / made:.0%} solved")
+            for row in chain.from_iterable(map(actor.rows, jobs)):
+                if row[key] not in rows:
+                    rows[row[key]] = row
+                    append_row(file, row)
+                    right += solved(row) if "nodes" in row else row["search"]
+                    made += 1
+                    advance(f"{right / made:.0%} solved")
         return rows
 
     def synthesise(self, number: int) -> str:

@@ -262,16 +262,6 @@ class PPMSettings:
 
 
 @dataclass(frozen=True)
-class RolloutSettings:
-    """Who searches: what comes out is the same, and a run may go on with others."""
-
-    processes: int | None = None  # None: this one
-
-    def __post_init__(self) -> None:
-        _positive(self, "processes")
-
-
-@dataclass(frozen=True)
 class RStarConfig(RunConfig):
     """config/rstar_config.yaml: self-evolution. `dataset` is a name, or a folder in Spider's layout."""
 
@@ -284,7 +274,6 @@ class RStarConfig(RunConfig):
     evolution: EvolutionSettings = field(default_factory=EvolutionSettings)
     policy_training: PolicySettings = field(default_factory=PolicySettings)
     ppm: PPMSettings = field(default_factory=PPMSettings)
-    rollouts: RolloutSettings = field(default_factory=RolloutSettings)
 
 
 @dataclass(frozen=True)
@@ -308,21 +297,15 @@ class ModelConfig:
 
 
 def load_sft(
-    section: str,
-    file: Path | None = None,
-    models: Path | None = None,
-    overrides: Sequence[str] = (),
-) -> SFTConfig:
+    section: str, file: Path | None = None, models: Path | None = None, overrides: Sequence[str] = ()
+) -> SFTConfig:  # fmt: skip
     """The settings of one of METHODS. Without a file they are the defaults. Raises ConfigError."""
     return _load(SFTConfig, section, file, models, [*METHODS[section], *overrides], ())
 
 
 def load_grpo(
-    section: str,
-    file: Path | None = None,
-    models: Path | None = None,
-    overrides: Sequence[str] = (),
-) -> GRPOConfig:
+    section: str, file: Path | None = None, models: Path | None = None, overrides: Sequence[str] = ()
+) -> GRPOConfig:  # fmt: skip
     """The settings of a section for GRPO, whose learning rate is its own. Raises ConfigError."""
     return _load(GRPOConfig, section, file, models, overrides, ("learning_rate", "accumulate"))
 

@@ -6,7 +6,6 @@ run is validated by execution accuracy.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from contextlib import nullcontext
 from functools import partial
@@ -125,11 +124,9 @@ class Trainer(transformers.Trainer):
         # Labels stand where they are predicted, so that all of them count.
         self._loss_shifts_labels = False
         self.accuracy = accuracy
-        self.since, self.tokens = time.monotonic(), 0
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """The numbers, in the main process alone; for all, where a process holds its part of the run."""
-        start = time.monotonic()
         metrics = dict(self.accuracy()) if self.is_world_process_zero() else {}
         if loop.process_count() > 1:
             from accelerate.utils import broadcast_object_list
@@ -139,23 +136,7 @@ class Trainer(transformers.Trainer):
         self.control = self.callback_handler.on_evaluate(
             self.args, self.state, self.control, metrics
         )
-        self.since += time.monotonic() - start  # the speed is of training alone
         return metrics
-
-    def training_step(
-        self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any
-    ) -> Tensor:
-        """One batch, whose tokens are counted."""
-        self.tokens += inputs["input_ids"].numel()
-        return super().training_step(model, inputs, *args, **kwargs)
-
-    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
-        """Logs, with the tokens read in a second, padding among them."""
-        if "loss" in logs:
-            now = time.monotonic()
-            logs["tokens_per_second"] = round(self.tokens / max(now - self.since, 1e-9))
-            self.since, self.tokens = now, 0
-        super().log(logs, *args, **kwargs)
 
 
 def load(config: TuningConfig) -> LoadedModel:
