@@ -305,7 +305,6 @@ def entries() -> Iterator[DatabaseAdapter]:
 
 
 def forget(schema: Schema) -> bool:
-    """Have the plain model answer again; False where no adapter was in use."""
     was_there = _registered(schema).is_dir()
     shutil.rmtree(_registered(schema), ignore_errors=True)
     return was_there

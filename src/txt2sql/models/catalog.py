@@ -50,7 +50,6 @@ class ModelCard:
 
     @property
     def source(self) -> str:
-        """The folder when there is one, else the hub id."""
         return str(self.folder) if self.folder else self.hub_id
 
 
@@ -96,7 +95,6 @@ class HostedModel:
 
     @property
     def provider(self) -> str:
-        """The part of the route that says whose API it is."""
         return self.route.partition("/")[0]
 
 
@@ -184,7 +182,6 @@ def is_adapter(folder: Path | None) -> bool:
 
 
 def has_preference(folder: Path | None) -> bool:
-    """Whether a preference model lies beside a policy."""
     return folder is not None and (folder / PREFERENCE).is_file()
 
 

@@ -164,7 +164,6 @@ class Weights:
     bias: float
 
     def probability(self, features: Sequence[float]) -> float:
-        """How likely an answer of these features is right."""
         rows = zip(features, self.mean, self.deviation, self.slope, strict=True)
         odds = self.bias + sum(w * (x - m) / d for x, m, d, w in rows)
         return 1 / (1 + math.exp(-odds)) if odds > -700 else 0.0
@@ -197,5 +196,4 @@ def find(folders: Iterable[Path | None]) -> Weights | None:
 
 
 def certainty(p: float) -> Certainty:
-    """What to tell people of a probability to be right."""
     return "sure" if p >= SURE else "unsure" if p >= KNOWN else "unknown"

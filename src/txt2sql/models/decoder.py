@@ -142,7 +142,6 @@ class Decoder:
         return self._scored([(prompt, answer) for prompt in prompts], prefix=True)
 
     def likelihood(self, prompt: Prompt, texts: Sequence[str]) -> list[float]:
-        """log P(text | prompt) of each text as a whole answer."""
         end = self.vocabulary.end_ids[0]
         return self._scored([(prompt, [*self.vocabulary.encode(text), end]) for text in texts])
 

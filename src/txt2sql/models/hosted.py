@@ -206,7 +206,6 @@ class Responses:
             ) from None
 
     def find(self, key: str) -> Response | None:
-        """The response of a request, where it was answered before."""
         query = "SELECT value FROM response WHERE key = ?"
         with self._lock:
             row = self._connection.execute(query, (key,)).fetchone()
@@ -267,8 +266,6 @@ class RequestSettings:
 
 @dataclass(frozen=True, slots=True)
 class Unanswered:
-    """A prompt without an answer, and why."""
-
     reason: str
 
 
@@ -345,7 +342,6 @@ class APIGenerator:
         self._failed_in_a_row = 0
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Completion]]:
-        """One completion for each prompt. Raises ModelError where one got no answer."""
         completions: dict[int, Completion] = {}
         for i, answer in self.ask(enumerate(prompts), sampling):
             if isinstance(answer, Unanswered):
@@ -371,7 +367,6 @@ class APIGenerator:
             pool.shutdown(wait=True, cancel_futures=True)
 
     def dollars(self, response: Response) -> float | None:
-        """What a response cost; None without a price."""
         read, written = response.prompt_tokens, response.completion_tokens
         return of_tokens(self.price, read, written) if self.price else None
 
@@ -571,7 +566,6 @@ class HostedPredictor(DirectPredictor):
         self.answered, self.shots = answered, shots
 
     def prompt(self, example: Example) -> Prompt:
-        """The prompt of an example; hosted models take no grammar."""
         schema = self.schemas(example.db_id)
         answered = self.answered if self.shots else None
         return render(

@@ -245,7 +245,6 @@ def read_adapter(folder: Path) -> Adapter:
 
 
 def is_plain_lora(facts: Mapping[str, Any]) -> bool:
-    """Whether an adapter_config.json is of an adapter that only adds b @ a to linear layers."""
     other = facts.get("use_dora") or facts.get("modules_to_save") or facts.get("rank_pattern")
     return not other and facts.get("bias", "none") == "none"
 

@@ -72,7 +72,6 @@ class Preference:
 
     @torch.inference_mode()
     def scores(self, hidden: Array) -> list[float]:
-        """Of hidden states (n, size) in numpy, as a search has them."""
         return list(self.head(torch.from_numpy(hidden)).tolist())
 
 

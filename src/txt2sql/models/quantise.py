@@ -29,8 +29,6 @@ BLOCK = 32
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What a graph needs to know of a model's configuration."""
-
     layers: int
     size: int
     heads: int
@@ -91,7 +89,6 @@ class BlockWeights:
 
     @classmethod
     def joined(cls, parts: Sequence[BlockWeights]) -> BlockWeights:
-        """One matrix of the outputs of all."""
         names = ("levels", "scales", "zeros")
         levels, scales, zeros = (
             np.concatenate([getattr(part, name) for part in parts]) for name in names
@@ -209,7 +206,6 @@ def _block_range(block: Tensor, weights: Tensor | None = None) -> tuple[Tensor, 
 
 
 def nearest(weight: Tensor) -> BlockWeights:
-    """Every weight to its nearest level."""
     rows, columns = weight.shape
     blocks = weight.float().reshape(-1, BLOCK)
     scales, zeros = _block_range(blocks)  # (rows * blocks,)
@@ -339,7 +335,6 @@ LEVELS_FILE = "levels.safetensors"
 
 
 def nearest_levels(model: Any) -> dict[str, BlockWeights]:
-    """Every linear layer of the blocks by `nearest`, by module name."""
     return {
         f"model.layers.{name}": nearest(module.weight.data)
         for name, module in model.model.layers.named_modules()
@@ -348,7 +343,6 @@ def nearest_levels(model: Any) -> dict[str, BlockWeights]:
 
 
 def write_levels(levels: dict[str, BlockWeights], folder: Path) -> None:
-    """Write the levels of a quantised base beside its weights."""
     arrays = {
         f"{name}.{part}": getattr(quantised, part)
         for name, quantised in levels.items()
@@ -358,7 +352,6 @@ def write_levels(levels: dict[str, BlockWeights], folder: Path) -> None:
 
 
 def read_levels(folder: Path) -> dict[str, BlockWeights] | None:
-    """The levels beside a base, or None where it was not quantised."""
     path = folder / LEVELS_FILE
     if not path.is_file():
         return None

@@ -29,7 +29,6 @@ class ScriptedGenerator:
         """Every prompt asked so far, in order."""
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Completion]]:
-        """The candidates of each prompt, at most `sampling.n` (or `sampling.beams`) of them."""
         most = max(sampling.n, sampling.beams)
         return [self._candidates(prompt)[:most] for prompt in prompts]
 

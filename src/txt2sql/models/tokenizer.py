@@ -36,7 +36,6 @@ class Vocabulary:
 
     @classmethod
     def load(cls, folder: Path) -> Vocabulary:
-        """That of an exported model. Raises ModelError where it is damaged."""
         try:
             backend = Tokenizer.from_file(str(folder / "tokenizer.json"))
             facts = json.loads((folder / "prompt.json").read_text(encoding="utf-8"))
@@ -52,7 +51,6 @@ class Vocabulary:
         return [*self.bos, *ids] if first else ids
 
     def decode(self, tokens: Sequence[int]) -> str:
-        """The text of tokens without special ones."""
         return str(self.backend.decode(tokens, skip_special_tokens=True))
 
     def prompt_text(self, prompt: Prompt) -> tuple[str, str]:

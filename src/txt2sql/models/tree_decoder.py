@@ -136,7 +136,6 @@ class TreeDecoder:
         self._pace = 0.0  # seconds of the last token
 
     def prefill(self, prompts: Sequence[Prompt]) -> list[Place]:
-        """Read prompts; the place where each answer begins."""
         places = []
         for prompt in prompts:
             cache, row, output = self.decoder.prefill(prompt)

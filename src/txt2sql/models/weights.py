@@ -43,8 +43,6 @@ _ALIKE = 0.1
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A model in evaluation mode on its device, its tokenizer and its card."""
-
     card: ModelCard
     model: Any
     tokenizer: Any

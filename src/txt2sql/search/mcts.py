@@ -85,7 +85,6 @@ class Edge(Generic[S]):
 
     @property
     def mean(self) -> float:
-        """Q, the mean value of the simulations that came this way."""
         return self.total / self.visits if self.visits else 0.0
 
 

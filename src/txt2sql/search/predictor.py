@@ -43,8 +43,6 @@ class SearchOptions:
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """One question's tree, its whole answers, and the candidates, best first."""
-
     rendered: RenderedQuestion
     tree: Tree[State]
     answers: tuple[ScoredAnswer, ...]
@@ -72,7 +70,6 @@ class SearchPredictor:
         self.scored = scored
 
     def predict(self, examples: Sequence[Example]) -> Iterator[Prediction]:
-        """One prediction per example, in order; `options.together` are searched at a time."""
         remaining = iter(examples)
         while batch := list(islice(remaining, self.options.together)):
             for result in self.search([Question.of(example) for example in batch]):

@@ -31,11 +31,9 @@ class Question:
 
     @classmethod
     def of(cls, example: Example) -> Question:
-        """The question of an example, and nothing else of it."""
         return cls(example.id, example.db_id, example.question, example.evidence, example.previous)
 
     def example(self) -> Example:
-        """The question as predictors take it, without a gold query."""
         return Example(
             self.id, self.db_id, self.text, evidence=self.evidence, previous=self.previous
         )
@@ -43,8 +41,6 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class RenderedQuestion:
-    """A question with its prompt, and the schema of its database."""
-
     question: Question
     prompt: Prompt
     schema: Schema
@@ -77,7 +73,6 @@ class State:
 
     @property
     def probability(self) -> float:
-        """What the policy gives the text so far."""
         return math.exp(min(0.0, self.total))
 
     def following(self, step: Step) -> State:
@@ -105,14 +100,12 @@ class StepExpander:
     _waiting: dict[Place, State] = field(default_factory=dict)
 
     def roots(self, questions: Sequence[RenderedQuestion]) -> list[State]:
-        """The states before any step; their trees are read by the model together."""
         places = self.engine.prefill([each.prompt for each in questions])
         return [State(each, place) for each, place in zip(questions, places, strict=True)]
 
     def __call__(
         self, states: Sequence[State], until: float
     ) -> list[tuple[State, Expansion[State]]]:
-        """See `mcts.Expand`."""
         self._waiting |= {state.place: state for state in states}
         expansions = []
         for place, steps, tokens in self.engine.expand([state.place for state in states], until):

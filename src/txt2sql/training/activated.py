@@ -111,7 +111,6 @@ class Group:
 
     @property
     def tokens(self) -> int:
-        """How many tokens are read after the schema part."""
         return sum(len(prompt) + len(answer) - self.shared for prompt, answer in self.pairs)
 
     def parts(self) -> Iterator[Group]:
@@ -125,8 +124,6 @@ class Group:
 
 
 class Source:
-    """The questions of one data set, as groups of token ids."""
-
     def __init__(self, name: str, config: ActivatedConfig, decoder: Decoder, first: bool) -> None:
         self.config, self.decoder = config, decoder
         self.dataset = open_dataset(name, config.data_root)
@@ -186,8 +183,6 @@ def draw(config: ActivatedConfig, sources: Sequence[Source]) -> Iterator[Group]:
 
 
 class Stream(IterableDataset):  # type: ignore[type-arg]
-    """Groups that are made when they are read: no more than one is held."""
-
     def __init__(self, groups: Callable[[], Iterable[Group]]) -> None:
         self.groups = groups
 

@@ -61,8 +61,6 @@ _VALUE = re.compile(r"'[^']*(?:''[^']*)*'|\b\d+(?:\.\d+)?\b")
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A question with its SQL."""
-
     question: str
     sql: str
 
@@ -193,7 +191,6 @@ PARTS = ("train", "synthetic", "given")
 
 
 def write_split(split: Split, database: Database, folder: Path) -> None:
-    """A data set in Spider's layout, with a link to the database."""
     for part in PARTS:
         rows = [
             {"db_id": database.db_id, "question": pair.question, "query": pair.sql}
@@ -203,7 +200,6 @@ def write_split(split: Split, database: Database, folder: Path) -> None:
 
 
 def examples(folder: Path, part: str, db_id: str) -> list[Example]:
-    """The pairs of a part, as what is asked and judged."""
     rows: list[dict[str, Any]] = json.loads((folder / f"{part}.json").read_text(encoding="utf-8"))
     return [
         Example(f"{part}-{i}", db_id, row["question"], row["query"]) for i, row in enumerate(rows)
@@ -263,8 +259,6 @@ def adapt(
 
 
 class Adaptation:
-    """The stages of one run."""
-
     def __init__(
         self, run: Run, database: Database, schema: Schema, config: AdaptConfig, model: str,
         report: Report, progress: Progress,

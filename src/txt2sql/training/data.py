@@ -194,13 +194,10 @@ def is_held_out(db_id: str, share: float) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ValidationSet:
-    """Questions of one data set that measure progress."""
-
     dataset: Dataset
     examples: Sequence[Example]
 
     def predictor(self, decoder: Decoder) -> DirectPredictor:
-        """What answers its questions, as in inference."""
         index = lru_cache(maxsize=8)(lambda db_id: open_value_index(self.dataset.database(db_id)))
         return DirectPredictor(
             decoder, self.dataset.schema, lambda example: index(example.db_id).match(example.question)
@@ -245,7 +242,6 @@ class Batches:
     epoch: int
 
     def describe(self, limit: int) -> str:
-        """One line for people."""
         left_out = f"; left out: {self.too_long} of more than {limit} tokens"
         return (
             f"{self.examples:,} examples of all epochs, {self.tokens:,} tokens in "
@@ -253,7 +249,6 @@ class Batches:
         )
 
     def steps(self, config: SFTConfig) -> int:
-        """Updates of the weights in a run."""
         return config.max_steps or ceil(len(self.groups) / (config.accumulate * process_count()))
 
 
@@ -302,7 +297,6 @@ def prompter(
 
 
 def open_train_sets(config: SFTConfig, tokenizer: Any) -> list[TrainSet]:
-    """The data sets of a run, each with something to train on."""
     sets = []
     for number, name in enumerate(config.datasets):
         train_set = _open(config, open_dataset(name, config.data_root), tokenizer, number == 0)

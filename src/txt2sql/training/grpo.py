@@ -133,8 +133,6 @@ def plan(config: GRPOConfig) -> Plan:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """An example of a data set, with its prompt and the prompt's length."""
-
     example: Example
     dataset: Dataset
     prompt: Prompt

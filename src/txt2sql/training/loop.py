@@ -66,7 +66,6 @@ Progress = Callable[[str, int], AbstractContextManager[Callable[[str], None]]]
 
 @contextmanager
 def silent(label: str, total: int) -> Iterator[Callable[[str], None]]:
-    """Progress that shows nothing."""
     yield lambda note: None
 
 
@@ -76,7 +75,6 @@ def process_count() -> int:
 
 
 def is_main_process() -> bool:
-    """Whether this process reports and writes for all."""
     return process_count() == 1 or bool(_processes().is_main_process)
 
 
@@ -92,7 +90,6 @@ def _processes() -> Any:
 
 
 def prepare(threads: int | None) -> None:
-    """Set threads, and silence libraries that print beside the run's own lines."""
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     if threads:
@@ -114,7 +111,6 @@ def half_precision(bf16: bool | None) -> torch.dtype | None:
 
 
 def checkpoints_gradients(config: TuningConfig, parameters: int) -> bool:
-    """Whether activations are computed twice instead of held."""
     chosen = config.gradient_checkpointing
     return parameters >= LARGE if chosen is None else chosen
 
@@ -220,7 +216,6 @@ class Run(transformers.TrainerCallback):
             open_run(self.output, self.settings, self.config.seed)
 
     def finished(self) -> bool:
-        """Whether nothing is left to do, which is reported."""
         if not (self.output / "finished.json").is_file():
             return False
         self.report(f"the run in '{self.output}' is finished; give another output to train again")
@@ -272,7 +267,6 @@ class Run(transformers.TrainerCallback):
     # What transformers.TrainerCallback asks for.
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
-        """One row of numbers."""
         numbers = {name: v for name, v in (logs or {}).items() if isinstance(v, (int, float))}
         if not state.is_world_process_zero or "train_runtime" in numbers:
             return

@@ -41,7 +41,6 @@ class Plan:
     memory: Mapping[str, int]
 
     def as_mapping(self) -> dict[str, Any]:
-        """As JSON can hold it."""
         memory = {name: size for name, size in self.memory.items() if size}
         return {**self.facts, "memory": memory, "memory_total": sum(memory.values())}
 

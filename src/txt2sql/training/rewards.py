@@ -36,7 +36,6 @@ class Answer:
 
     @property
     def is_right(self) -> bool:
-        """Whether it answers the question."""
         return self.outcome == "right"
 
 
@@ -118,7 +117,6 @@ PRESETS: dict[str, Mapping[str, float]] = {
 
 
 def reward(answer: Answer, weights: Mapping[str, float]) -> float:
-    """The weighted sum of an answer's rewards."""
     return sum(weight * REWARDS[name](answer) for name, weight in weights.items())
 
 

@@ -80,7 +80,6 @@ class Job:
 
 
 def batched(ids: Sequence[str], size: int) -> list[tuple[str, ...]]:
-    """Questions as they are searched together."""
     return [tuple(ids[start : start + size]) for start in range(0, len(ids), size)]
 
 
@@ -120,7 +119,6 @@ class Actor:
         return [to_row(tree) for tree in self.grow(examples, job.simulations)]
 
     def right(self, example: Example, sql: str | None) -> bool:
-        """The one judge's verdict."""
         database = self.dataset.database(example.db_id)
         return self.judge(example, Prediction(example.id, sql), database).correct
 
@@ -242,7 +240,6 @@ class Evolution:
         self.by_id = {example.id: example for example in self.questions.train_set}
 
     def work(self, number: int) -> Path:
-        """Where a round keeps what it is made from."""
         return self.output / "rounds" / str(number)
 
     def round(self, number: int) -> bool:
@@ -428,7 +425,6 @@ class Evolution:
         return self._measure(number, policy, "held_out.jsonl")
 
     def fine_tuned(self, number: int) -> dict[str, Any]:
-        """The same of the policy that a round has fine-tuned, without a preference model."""
         return self._measure(number, self.work(number) / "policy" / "model", "fine_tuned.jsonl")
 
     def _measure(self, number: int, policy: Path | str, name: str) -> dict[str, Any]:
@@ -444,7 +440,6 @@ class Evolution:
         return {"n": len(rows), **{kind: sum(r[kind] for r in rows) / len(rows) for kind in kinds}}
 
     def log(self, number: int) -> None:
-        """Bring the table and the logs up to date with a round that is done."""
         rows = rounds_of(self.output, number + 1)
         write_atomically(self.output / "rounds.md", table(rows, self.accuracy(0)))
         forget_rows(self.output / "metrics.jsonl", number - 1)
@@ -465,7 +460,6 @@ def promoted(rounds: Sequence[Mapping[str, Any]]) -> int:
 
 
 def table(rounds: Sequence[Mapping[str, Any]], base: Mapping[str, Any]) -> str:
-    """Markdown: a line for each round, the base model first."""
     shares = [f"{base[key]:.1%}" for key in ("greedy", "search", "oracle")]
     lines = [[*_COLUMNS], ["---"] * len(_COLUMNS), ["base", "", *shares, str(base["n"]), *[""] * 5]]
     for row in rounds:

@@ -49,8 +49,6 @@ def _positive(config: Any, *names: str) -> None:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """What every run sets."""
-
     model: str = "bundled"  # a short name of the catalogue, a hub id, or a folder
     data: str | None = None  # root that holds spider/ and wikisql/
     threads: int | None = None
@@ -59,7 +57,6 @@ class RunConfig:
 
     @property
     def data_root(self) -> Path | None:
-        """`data` as a path."""
         return Path(self.data).expanduser() if self.data else None
 
 
@@ -100,7 +97,6 @@ class TuningConfig(RunConfig):
 
     @property
     def method(self) -> str:
-        """One of METHODS."""
         if self.adapter is None:
             return "full"
         if self.bits == 4:
@@ -109,7 +105,6 @@ class TuningConfig(RunConfig):
 
     @property
     def kind(self) -> str:
-        """What the run's folder is named after."""
         return self.method
 
 
@@ -175,7 +170,6 @@ class GRPOConfig(TuningConfig):
 
     @property
     def kind(self) -> str:
-        """See `TuningConfig.kind`."""
         return "grpo-dora" if self.adapter.dora else "grpo"
 
 
@@ -243,8 +237,6 @@ class PolicySettings:
 
 @dataclass(frozen=True)
 class PPMSettings:
-    """How the preference model is trained."""
-
     epochs: int = 20
     learning_rate: float = 1e-3
     weight_decay: float = 0.1

@@ -117,8 +117,6 @@ def training_arguments(
 
 
 class Trainer(transformers.Trainer):
-    """Trainer whose evaluation is `accuracy`, numbers by name."""
-
     def __init__(self, *, accuracy: Any = dict, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         # Labels stand where they are predicted, so that all of them count.

@@ -67,12 +67,10 @@ class JudgedTree:
 
     @property
     def answers(self) -> list[int]:
-        """The numbers of the whole answers that were reached."""
         return [i for i, node in enumerate(self.nodes) if node.right is not None]
 
     @property
     def solved(self) -> bool:
-        """Whether some answer is right."""
         return any(node.right for node in self.nodes)
 
     def ballots(self, scores: dict[int, float] | None = None) -> list[ScoredAnswer]:
@@ -157,7 +155,6 @@ def _outcomes(tree: JudgedTree) -> list[frozenset[bool]]:
 
 
 def to_row(tree: JudgedTree) -> dict[str, Any]:
-    """A tree as plain JSON values, without what is as it mostly is."""
     usual = asdict(JudgedNode(""))
     rows = [
         {name: value for name, value in asdict(node).items() if value != usual[name]}
@@ -172,7 +169,6 @@ def solved(row: dict[str, Any]) -> bool:
 
 
 def from_row(row: dict[str, Any]) -> JudgedTree:
-    """What `to_row` wrote."""
     nodes = []
     for node in row["nodes"]:
         edges = tuple((int(to), int(visits), float(q)) for to, visits, q in node.get("edges", ()))
