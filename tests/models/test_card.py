@@ -70,7 +70,7 @@ def test_a_card_says_what_is_known_and_no_path(tmp_path: Path) -> None:
         "# phi-2 for text-to-SQL",
         "| spider dev | execution accuracy | 100 | 50.0% | 40.4% to 59.6% |",
         "spider, mine.\n\nNot trained on: spider dev.",
-        "| steps | 1,200 |\n| `r` | 16 |\n| `epochs` | 3 |\n| peft | 0.21 |",
+        "trained:\n  steps: 1200\nconfig:\n  adapter:\n    r: 16\n  epochs: 3\nversions:\n  peft: '0.21'\n",
         "the base model: MIT; spider: CC BY-SA 4.0.",
     ):
         assert text in card

@@ -143,14 +143,8 @@ def _render(facts: Facts, adapter: bool) -> str:
         for row in facts.measured
     ]
     table = ["| data | metric | n | mean | 95% interval |", "|---|---|---|---|---|", *measured]
-    settings = {**(facts.config.get("adapter") or {}), **facts.config, "adapter": None}
-    training = [f"| {key.replace('_', ' ')} | {value:,} |" for key, value in facts.trained.items()]
-    for key, value in settings.items():
-        if value is not None:
-            text = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
-            training.append(f"| `{key}` | {text} |")
-    training += [f"| {package} | {version} |" for package, version in facts.versions.items()]
-    training += [f"| commit of txt2sql | {facts.commit} |"] if facts.commit else []
+    about = {key: getattr(facts, key) for key in ("trained", "config", "versions", "commit")}
+    about = {key: value for key, value in about.items() if value}
     parts = [
         f"---\n{front}---\n\n# {title} for text-to-SQL",
         f"{kind[0].upper()}{kind[1:]}: it answers questions about a SQL database with a query.",
@@ -160,8 +154,8 @@ def _render(facts: Facts, adapter: bool) -> str:
         parts.append(f"## Training data\n\n{', '.join(facts.datasets)}.")
     if facts.datasets and facts.held_out:
         parts.append(f"Not trained on: {', '.join(facts.held_out)}.")
-    if training:
-        parts.append("\n".join(["## Training\n\n| | |\n|---|---|", *training]))
+    if about:
+        parts.append(f"## Training\n\n```yaml\n{yaml.safe_dump(about, sort_keys=False)}```")
     parts.append("## Use\n\nIn txt2sql, which renders the prompts it was trained on:")
     parts.append('    txt2sql ask --model FOLDER --db shop.sqlite "How many shops are there?"')
     if adapter:

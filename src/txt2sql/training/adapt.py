@@ -22,7 +22,6 @@ import json
 import random
 import re
 import shutil
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,10 +51,18 @@ from txt2sql.training.loop import Progress, Report, silent
 from txt2sql.training.settings import AdaptConfig, SFTConfig
 from txt2sql.types import Example, Predictor, Schema
 
-FEW_PAIRS = 20
-"""Fewer given pairs than this all validate: half of them would neither teach nor tell much."""
+PredictorOf = Callable[[str | Path], Predictor]
+"""The predictor of a model, by name or folder, over the database: what `txt2sql ask` asks."""
+PARTS = ("train", "synthetic", "given")
+"""Files of the folder of pairs; the last one is written last."""
+VALIDATION = {"synthetic": "made questions", "given": "given questions"}
+"""The parts that validate, and what people call them."""
+FEW_PAIRS = 20  # fewer given pairs all validate: half of them would neither teach nor tell much
 _LEAST = 20  # synthetic pairs
 _GIVEN_SHARE = 0.2
+_SURE = 0.05
+_TOKENS = 128  # of a question with its answer, at most
+_WEIGHTS = "adapter_model.safetensors"
 _VALUE = re.compile(r"'[^']*(?:''[^']*)*'|\b\d+(?:\.\d+)?\b")
 
 
@@ -67,13 +74,12 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """What trains, and what validates: synthetic pairs and given ones. `given_train` of those in
-    `train` are given, each as often as gives them a fifth of all."""
+    """What trains, and what validates: synthetic pairs and given ones. Given pairs that train stand
+    there as often as gives them a fifth of all."""
 
     train: tuple[Pair, ...]
     synthetic: tuple[Pair, ...]
     given: tuple[Pair, ...]
-    given_train: int = 0
 
 
 def statement(sql: str, schema: Schema) -> str:
@@ -183,11 +189,7 @@ def make_split(
     pairs = [pair for group in groups.values() for pair in group]
     random.Random(f"{config.seed} order").shuffle(pairs)
     repeats = max(1, round(_GIVEN_SHARE * len(pairs) / len(train))) if train else 0
-    return Split((*pairs, *([*train] * repeats)), tuple(synthetic), tuple(validation), len(train))
-
-
-PARTS = ("train", "synthetic", "given")
-"""Files of the folder; the last one is written last."""
+    return Split((*pairs, *([*train] * repeats)), tuple(synthetic), tuple(validation))
 
 
 def write_split(split: Split, database: Database, folder: Path) -> None:
@@ -204,18 +206,6 @@ def examples(folder: Path, part: str, db_id: str) -> list[Example]:
     return [
         Example(f"{part}-{i}", db_id, row["question"], row["query"]) for i, row in enumerate(rows)
     ]
-
-
-__all__ = ["AdaptConfig", "adapt"]
-
-PredictorOf = Callable[[str | Path], Predictor]
-"""The predictor of a model, by name or folder, over the database: what `txt2sql ask` asks."""
-VALIDATION = {"synthetic": "made questions", "given": "given questions"}
-"""The parts that validate, and what people call them."""
-_SURE = 0.05
-_TOKENS = 128
-"""A question with its answer has about so many, at most."""
-_WEIGHTS = "adapter_model.safetensors"
 
 
 def adapt(
@@ -255,7 +245,7 @@ def adapt(
     if adapter is None:
         return None
     after = adaptation.validate("after", lambda: predictor_of(adapter))
-    return adaptation.conclude(before, after, adapter, left_out, force)
+    return adaptation.conclude(before, after, adapter, len(pairs), left_out, force)
 
 
 class Adaptation:
@@ -267,14 +257,12 @@ class Adaptation:
         self.config, self.model = config, model
         self.report, self.progress = report, progress
         self.data = run.folder / "data"
-        self.state: dict[str, Any] = run.state() or {"seconds": {}}
 
     def prepare(self, given: Sequence[Pair]) -> None:
         """Make the pairs and write their parts."""
         if (self.data / f"{PARTS[-1]}.json").is_file():
             link_database(self.database, self.data)  # it may have been moved since
             return
-        start = time.monotonic()
         made = 0
         with self.progress("making questions", self.config.count + self.config.held_out) as step:
 
@@ -285,13 +273,10 @@ class Adaptation:
                 made = max(made, count)
 
             split = make_split(self.database, self.schema, given, self.config, advance)
-        self.state["given_train"] = split.given_train
-        self._took("making questions", start)
         write_split(split, self.database, self.data)
 
     def validate(self, when: str, load: Callable[[], Predictor]) -> dict[str, list[dict[str, Any]]]:
         """Verdict rows by part; what was answered before is not asked again."""
-        start = time.monotonic()
         finished = {row["example_id"]: from_row(row) for row in self.run.rows(when)}
         parts = {part: examples(self.data, part, self.database.db_id) for part in VALIDATION}
         every = [example for part in parts.values() for example in part]
@@ -311,13 +296,10 @@ class Adaptation:
                 advance(f"EX {right / len(judged):.1%}")
         for row in verdict_rows(judged):
             rows[str(row["example_id"]).partition("-")[0]].append(row)
-        if todo:
-            self._took(f"asking {when}", start)
         return rows
 
     def train(self) -> Path | None:
         """Fine-tune the adapter: its folder, or None when it was stopped before."""
-        start = time.monotonic()
         target, folder = self.run.folder / "adapter", self.run.folder / "sft"
         if target.is_dir():
             return target
@@ -339,7 +321,6 @@ class Adaptation:
                 checkpoint_every=25, **common,
             )  # fmt: skip
             trained = sft.train(whole, self.report, self.progress)
-        self._took("fine-tuning", start)
         if trained is None:
             return None
         return scaled(trained, target, config.strength, base_name(resolve(self.model).source))
@@ -365,7 +346,7 @@ class Adaptation:
     def conclude(
         self, before: Mapping[str, Sequence[Mapping[str, Any]]],
         after: Mapping[str, Sequence[Mapping[str, Any]]],
-        adapter: Path, left_out: Sequence[str], force: bool,
+        adapter: Path, given: int, left_out: Sequence[str], force: bool,
     ) -> dict[str, Any]:  # fmt: skip
         """Compare, decide, put to use, and write the report."""
         comparisons = {part: compare(before[part], after[part]) for part in before if before[part]}
@@ -380,7 +361,7 @@ class Adaptation:
         }  # fmt: skip
         if better or force:
             adapters.put_to_use(self.schema, self.database.path, adapter, self.model, numbers)
-        made, given = len(examples(self.data, "train", "")), self.state.get("given_train", 0)
+        made, held_out = (len(examples(self.data, part, "")) for part in ("train", "given"))
         facts = {
             "database": str(self.database.path),
             "db_id": self.database.db_id,
@@ -389,21 +370,15 @@ class Adaptation:
             "adapter": str(adapter),
             "used": better or force,
             "why": why if better or not force else f"{why}; put to use all the same, as asked",
-            "trained_on": {"made": made, "given": given},
+            "trained_on": {"made": made, "given": given - held_out},
             "left_out": list(left_out),
             "measured": numbers,
-            "seconds": self.state["seconds"],
             "config": as_mapping(self.config),
             **self.run.made_with(),
         }
         write_atomically(self.run.folder / "report.md", _page(facts, comparisons))
         write_atomically(self.run.folder / "report.json", json.dumps(facts, indent=2) + "\n")
         return facts
-
-    def _took(self, stage: str, start: float) -> None:
-        seconds = self.state["seconds"]
-        seconds[stage] = round(seconds.get(stage, 0) + time.monotonic() - start, 1)
-        self.run.save_state(self.state)
 
 
 def answers_activated(model: str) -> bool:
@@ -451,26 +426,23 @@ def verdict(comparisons: Mapping[str, Comparison]) -> tuple[bool, str]:
 
 
 def _page(facts: Mapping[str, Any], comparisons: Mapping[str, Comparison]) -> str:
-    lines = [
-        f"# {facts['model']} adapted to {facts['db_id']}",
-        "",
-        f"The adapter is {'in use' if facts['used'] else 'not used'}: {facts['why']}.",
-        "",
-        "Execution accuracy on questions whose SQL was not trained on, with any values:",
-        "",
+    parts = [
+        f"# {facts['model']} adapted to {facts['db_id']}\n",
+        f"The adapter is {'in use' if facts['used'] else 'not used'}: {facts['why']}.\n",
+        "Execution accuracy on questions whose SQL was not trained on, with any values:\n",
         "| questions | n | before | after | difference, 95% interval | McNemar's p |",
         "|---|---|---|---|---|---|",
     ]
     for part, each in comparisons.items():
         gap = each.difference
-        lines.append(
+        parts.append(
             f"| {VALIDATION[part]} | {each.a.n:,} | {each.a.mean:.1%} | {each.b.mean:.1%} | "
             f"{100 * gap.mean:+.1f} points, {100 * gap.low:+.1f} to {100 * gap.high:+.1f} | "
             f"{each.p:.3f} |"
         )
     for part, each in comparisons.items():
-        lines += ["", f"## {VALIDATION[part].capitalize()} that changed", ""]
+        parts.append(f"\n## {VALIDATION[part].capitalize()} that changed\n")
         for change in each.changed[:20]:
             sign = "now right" if change.b > change.a else "now wrong"
-            lines.append(f"- {sign}: {change.question}  \n  `{change.b_sql or 'no SQL'}`")
-    return "\n".join(lines) + "\n"
+            parts.append(f"- {sign}: {change.question}  \n  `{change.b_sql or 'no SQL'}`")
+    return "\n".join(parts) + "\n"
