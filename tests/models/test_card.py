@@ -20,18 +20,6 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("name", ["my model", "me/model"])
-def test_a_name_that_is_none_and_a_hub_out_of_reach_are_reported(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
-    says = rf"did not take '{name}' \(.*\); a name is owner/name, and HF_TOKEN .* hf upload {name}"
-    with pytest.raises(ModelError, match=says) as caught:
-        push(folder, name)
-    assert "\n" not in str(caught.value)
-
-
 def test_what_others_can_load_is_uploaded_to_a_private_repository(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

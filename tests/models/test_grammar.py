@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -9,12 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from llguidance import LLMatcher, LLTokenizer
+from tokenizers import Tokenizer, models
 
 from txt2sql.errors import ModelError
 from txt2sql.identifiers import KEYWORDS, quote_identifier
 from txt2sql.models.decoder import Decoder, GrammarEngine
 from txt2sql.models.grammar import sql_grammar
-from txt2sql.types import Column, Schema, Table
+from txt2sql.models.tokenizer import Vocabulary
+from txt2sql.types import Column, Prompt, Sampling, Schema, Table
 
 NAMES = {
     "singer": ("id", "Name", "age", "number_of_songs"),
@@ -166,14 +169,6 @@ def test_every_kind_of_query_is_accepted_and_compiles(
         database.execute(f"EXPLAIN {sql}")
 
 
-def test_a_grammar_reads_what_its_tokenizer_writes(generator_of: Callable[..., Decoder]) -> None:
-    vocabulary = generator_of("llama", "metaspace").vocabulary
-    engine = GrammarEngine(vocabulary, len(vocabulary.tokenizer))
-    matcher = engine.matcher(sql_grammar(SCHEMA))
-    ids = vocabulary.encode("SELECT Name FROM singer WHERE Name IS NULL")
-    assert matcher.try_consume_tokens(ids) == len(ids) and matcher.is_accepting()
-
-
 TRICKY = [
     *sorted(KEYWORDS),
     *"count Rank not_null isbn ordered select_all T1 2nd ñandú 日期 a-b a.b x;y ` \\n end_date".split(),
@@ -203,15 +198,58 @@ def test_any_names_are_accepted_as_sqlite_reads_them(names: list[str]) -> None:
                     assert "ambiguous" in str(error) or "no such column" in str(error), sql
 
 
-@given(st.text(st.characters(codec="utf-8"), min_size=1, max_size=12))
-@settings(max_examples=10)
-def test_any_column_name_makes_a_grammar_that_accepts_it(name: str) -> None:
-    accepts = by_bytes(Schema("odd", (Table("t", (Column(name),)),)))
-    quoted = name.replace('"', '""')
-    assert accepts(f'SELECT "{quoted}" FROM t')
-    assert quote_identifier(name) != name or accepts(f"SELECT {name} FROM t")
-
-
 def test_a_schema_without_columns_has_no_grammar() -> None:
     with pytest.raises(ModelError, match="'empty' has no columns"):
         sql_grammar(Schema("empty", (Table("t", ()),)))
+
+
+Loaded = Callable[..., Decoder]
+CHOICE = 'start: ("select" | "count") " " name\nname: "singer" | "age" | "a"\n'
+
+
+def test_a_tokenizer_that_cannot_be_read_says_so() -> None:
+    words = Tokenizer(models.WordPiece({"[SEP]": 0, "sing": 1, "##er": 2}))
+    with pytest.raises(ModelError, match="ask it without a grammar"):
+        GrammarEngine(Vocabulary(words, [0]), 3)
+
+
+@pytest.mark.parametrize("grammar", ["", "start: other", 'start: "a" |} "b"', 'a: "b"'])
+def test_a_grammar_that_is_none_says_so(generator_of: Loaded, grammar: str) -> None:
+    generator = generator_of("llama")
+    with pytest.raises(ModelError, match="grammar"):
+        generator.generate([Prompt("x", grammar=grammar)], Sampling(4))
+
+
+@pytest.mark.parametrize("kind", ["plain", "metaspace"])
+@pytest.mark.parametrize(
+    "sampling",
+    [Sampling(20), Sampling(20, beams=4), Sampling(20, n=6, temperature=2.0)],
+    ids=["greedy", "beams", "samples"],
+)
+def test_only_the_language_comes_out(generator_of: Loaded, kind: str, sampling: Sampling) -> None:
+    generator = generator_of("llama", kind)
+    number = 'start: "-"? /[1-9][0-9]?/ " " /[a-c]/'
+    prompts = [Prompt("one", grammar=CHOICE), Prompt("two", grammar=number), Prompt("three")]
+    first, second, third = generator.generate(prompts, sampling)
+    assert first and second and third
+    for completion in first:
+        assert re.fullmatch("(select|count) (singer|age|a)", completion.text.strip())
+    for completion in second:
+        assert re.fullmatch("-?[1-9][0-9]? [a-c]", completion.text.strip())
+    free = generator.generate([Prompt("three")], sampling)[0]
+    if sampling.temperature == 0:
+        assert [c.text for c in free] == [c.text for c in third]
+
+
+def test_beams_find_every_sentence_with_its_probability(generator_of: Loaded) -> None:
+    generator = generator_of("qwen2")
+    grammar = 'start: "a" | "b" | "c"'
+    sampling = Sampling(8, beams=16)
+    prompt = Prompt("x", grammar=grammar)
+    beams = generator.generate([prompt], sampling)[0]
+    assert {c.text.strip() for c in beams} == {"a", "b", "c"}
+    total = sum(math.exp(sum(c.logprobs)) for c in beams)
+    assert 0.3 < total <= 1 + 1e-3  # of the few ways to write a sentence the likeliest is told
+    greedy = generator.generate([prompt], Sampling(8))[0][0]
+    same = [beam for beam in beams if beam.text == greedy.text]
+    assert greedy.logprobs in [pytest.approx(beam.logprobs, abs=1e-4) for beam in same]

@@ -46,11 +46,6 @@ def prompts() -> list[Prompt]:
     return [prompt(question) for question in QUESTIONS]
 
 
-@pytest.fixture(scope="module", params=["llama", "qwen2"])
-def architecture(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 @pytest.fixture(scope="module")
 def exported(
     tmp_path_factory: pytest.TempPathFactory, model_folder: Callable[..., Path]
@@ -183,20 +178,6 @@ def tuned(model: Any, folder: Path, base: Path | None = None, seed: int = 1, **o
     adapted.peft_config["default"].base_model_name_or_path = str(base or "nowhere")
     adapted.save_pretrained(str(folder), save_embedding_layers=False)
     return adapted.merge_and_unload().eval()
-
-
-def test_an_adapter_beside_the_model_is_that_of_peft(
-    architecture: str, exported: Exported, generator_of: Loaded, tmp_path: Path
-) -> None:
-    generator = generator_of(architecture, "chat")
-    folder = shutil.copytree(exported(architecture), tmp_path / "model")
-    merged = tuned(generator.engine.model, folder / "adapter", lora_dropout=0.1, use_rslora=True)
-    tokens = generator.vocabulary.tokenizer(STATIC)["input_ids"]
-    expected = logits_of(merged, tokens)
-    answering = decoder.load(folder, threads=1)
-    assert np.abs(read_whole(answering.engine, tokens) - expected).max() < TOLERANCE
-    assert np.abs(expected - logits_of(generator.engine.model, tokens)).max() > 1
-    assert np.abs(logits_of(load_weights(folder).model, tokens) - expected).max() < TOLERANCE
 
 
 def test_adapters_over_an_exported_model_add_up(

@@ -6,7 +6,6 @@ import random
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from txt2sql.data import open_dataset
 from txt2sql.execution.database import open_database
 from txt2sql.execution.execute import execute
 from txt2sql.search.steps import clause, fault, partial_fault, split_steps, starts_step
-from txt2sql.types import Column, ForeignKey, QueryResult, Schema, Table
+from txt2sql.types import QueryResult, Schema
 
 Run = Callable[[str], QueryResult]
 NUMBERS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)"
@@ -127,22 +126,6 @@ def test_a_prefix_is_refused_for_unknown_columns_and_not_for_what_is_not_written
     shop: tuple[Run, Schema], prefix: str, hopeless: bool
 ) -> None:
     assert (partial_fault(prefix, shop[1], shop[0]) is not None) is hopeless
-
-
-def test_a_prefix_stays_where_a_whole_answer_would_be_mended() -> None:
-    """A column of a table that one key leads to: the answer gets the join, so the prefix may."""
-    shop = Table("shop", (Column("id", primary_key=True), Column("name")))
-    sale = Table("sale", (Column("shop_id"), Column("amount")))
-    joined = Schema("shops", (shop, sale), (ForeignKey("sale", "shop_id", "shop", "id"),))
-    apart = replace(joined, foreign_keys=())
-
-    def run(sql: str) -> QueryResult:
-        lacks = "amount" in sql and "JOIN" not in sql
-        return QueryResult(error="no such column: amount" if lacks else None)
-
-    prefix = "SELECT name FROM shop ORDER BY amount DESC"
-    assert partial_fault(prefix, joined, run) is None
-    assert partial_fault(prefix, apart, run) == "no such column: amount"
 
 
 def test_no_prefix_of_a_gold_query_is_refused(data_root: Path) -> None:

@@ -54,23 +54,6 @@ def test_an_example_is_what_inference_asks_and_the_gold_query(
     assert "shop.town = 'Lisbon'" in tokenizer.decode(train_set.tokens(1)[0])
 
 
-def test_epochs_are_all_examples_in_another_order(
-    tiny_lm: Callable[..., Path], tiny_spider: Path
-) -> None:
-    tokenizer = AutoTokenizer.from_pretrained(tiny_lm())
-    plan = config(tiny_spider, measured=0, epochs=2.5, batch_tokens=256)
-    sets = open_train_sets(plan, tokenizer)
-    batches, again = (draw_batches(sets, plan, longest=1024) for _ in range(2))
-    assert batches.examples == 24 + 24 + 12
-    assert batches == again
-    assert batches.answer_tokens == sum(len(answer) for _, answer in examples(batches))
-    assert batches.tokens <= sum(len(p) + len(a) for p, a in examples(batches))
-    other = draw_batches(sets, dataclasses.replace(plan, seed=1), longest=1024)
-    assert batches.groups != other.groups
-    few = draw_batches(sets, dataclasses.replace(plan, max_steps=40, accumulate=2), longest=1024)
-    assert len(few.groups) >= 80
-
-
 def test_what_is_too_long_is_counted_and_left_out_never_cut(
     tiny_lm: Callable[..., Path], tiny_spider: Path
 ) -> None:

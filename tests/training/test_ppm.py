@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 from tiny_models import build, byte_level
 
 from txt2sql import sample
+from txt2sql.errors import ModelError
 from txt2sql.execution.database import open_database
 from txt2sql.models.decoder import Decoder
 from txt2sql.models.ppm import (  # fmt: skip
@@ -23,9 +25,8 @@ from txt2sql.models.ppm import (  # fmt: skip
 from txt2sql.models.predictor import DirectPredictor
 from txt2sql.models.tree_decoder import Decoding, TreeDecoder
 from txt2sql.search.predictor import SearchOptions, SearchPredictor
-from txt2sql.search.states import Question
 from txt2sql.serving.service import build_predictor, searching
-from txt2sql.training.ppm import TreeStates, fit, pair_accuracy, read, scale, train, vote_weight
+from txt2sql.training.ppm import TreeStates, fit, pair_accuracy, scale, vote_weight
 from txt2sql.training.settings import PPMSettings
 from txt2sql.training.trees import JudgedNode, JudgedTree, pairs
 from txt2sql.types import Prompt
@@ -136,23 +137,6 @@ def test_training_reads_the_states_that_a_search_scores(generator: Decoder) -> N
     assert expected.std() > 0.01
 
 
-def test_pairs_are_read_once_for_each_tree(direct: DirectPredictor, generator: Decoder) -> None:
-    edges = ((1, 2, 1.0), (2, 1, -1.0))
-    root = JudgedNode("", edges=edges)
-    right = JudgedNode(
-        "SELECT COUNT(*) FROM shop", "FROM shop", True, True, "a", 0.5, True, 0, True
-    )
-    wrong = JudgedNode("SELECT name FROM shop", "FROM shop", True, False, "b", 0.4, False, 1, True)
-    trees = [JudgedTree(str(i), "sample", (root, right, wrong)) for i in range(2)]
-    prompt = direct.prompt(Question("q", "sample", "How many shops are there?").example())
-    found = read(generator, trees, lambda _: prompt, PPMSettings())
-    assert found.states.shape == (4, model_of(generator).config.hidden_size)
-    assert torch.allclose(found.states[:2], found.states[2:])
-    assert not torch.allclose(found.states[0], found.states[1])
-    preference = train(generator, trees, lambda _: prompt, PPMSettings(epochs=2))
-    assert preference is not None and preference.validation["pairs"] == 4
-
-
 def test_a_folder_with_a_preference_model_is_searched_with_it(
     tmp_path: Path, direct: DirectPredictor, generator: Decoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -165,3 +149,31 @@ def test_a_folder_with_a_preference_model_is_searched_with_it(
     monkeypatch.setattr(generator, "folder", tmp_path)
     found = searching(direct, SearchOptions())
     assert isinstance(found, SearchPredictor)
+
+
+PROMPT = Prompt("how many singers ?", grammar='start: "SELECT"')
+STEPS = [("SELECT name", False), ("SELECT name FROM singer", True), ("select", True)] * 7
+
+
+@pytest.mark.parametrize("width", [0, 4])
+def test_a_preference_model_lies_beside_its_policy(width: int, tmp_path: Path) -> None:
+    assert find(None) is find(tmp_path) is None
+    head = PreferenceHead(8, width).eval()
+    head.scale.fill_(3.0)
+    head.shift.fill_(-1.0)
+    save_preference(Preference(head, 1.5, {"pairs": 7}), tmp_path)
+    preference = find(tmp_path)
+    assert (preference.vote, preference.validation) == (1.5, {"pairs": 7})
+    states = torch.randn(5, 8)
+    assert torch.equal(preference.head(states), head(states))
+    assert torch.allclose(head(states), 3 * head.raw(states) - 1)
+    assert preference.scores(states.numpy()) == pytest.approx(head(states).tolist())
+
+
+def test_a_damaged_one_is_reported(tmp_path: Path) -> None:
+    save_preference(Preference(PreferenceHead(8)), tmp_path)
+    facts = json.loads((tmp_path / "ppm.json").read_text())
+    for text in (json.dumps({**facts, "size": 9}), "{"):
+        (tmp_path / "ppm.json").write_text(text)
+        with pytest.raises(ModelError, match="damaged"):
+            find(tmp_path)

@@ -28,9 +28,7 @@ from txt2sql.training.self_evolution import (
     Evolution,
     Job,
     evolve,
-    promoted,
     rounds_of,
-    table,
 )
 from txt2sql.training.settings import RStarConfig
 from txt2sql.training.trees import open_questions
@@ -169,18 +167,3 @@ def test_the_file_holds_the_defaults() -> None:
     assert load(RStarConfig, FILE, ["policy_training.learning_rate=1e-4"]).policy_training != RStarConfig().policy_training  # fmt: skip
     with pytest.raises(ConfigError, match="held_out"):
         load(RStarConfig, FILE, ["evolution.held_out=0"])
-
-
-def test_only_a_better_round_is_searched_with() -> None:
-    row = {
-        "number": 1, "greedy": 0.5, "search": 0.6, "oracle": 0.8, "n": 10, "pairs": 4,
-        "ppm_accuracy": 0.7, "vote": 1.0, "searched": 8, "coverage": 0.5, "traces": 3,
-        "promoted": True, "fine_tuned": 0.4,
-    }  # fmt: skip
-    worse = {**row, "number": 2, "search": 0.5, "promoted": False, "ppm_accuracy": None}
-    assert promoted([]) == 0
-    assert promoted([row, worse]) == 1
-    assert promoted([row, worse, {**row, "number": 3}]) == 3
-    shown = table([row, worse], {"greedy": 0.4, "search": 0.5, "oracle": 0.6, "n": 10})
-    assert "| base |  | 40.0% | 50.0% | 60.0% | 10 |" in shown
-    assert "| 1 | 40.0% | 50.0% | 60.0% | 80.0% | 10 | 4 | 70.0% | 50.0% of 8 | 3 | yes |" in shown
