@@ -32,15 +32,6 @@ def test_a_folder_without_a_model_says_so(tmp_path: Path) -> None:
             resolve(tmp_path)
 
 
-def test_a_folder_is_its_own_source_and_an_adapter_is_made_over_its_base(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text(json.dumps({"model_type": "phi"}))
-    assert [card.source for card in sources(resolve(str(tmp_path)))] == [str(tmp_path)]
-    (tmp_path / "config.json").unlink()
-    config = {"base_model_name_or_path": "microsoft/Phi-3.5-mini-instruct"}
-    (tmp_path / "adapter_config.json").write_text(json.dumps(config))
-    assert [card.name for card in sources(resolve(tmp_path))] == [tmp_path.name, "phi-3.5-mini"]
-
-
 def test_adapters_over_each_other_are_refused(tmp_path: Path) -> None:
     for one, other in (("a", "b"), ("b", "a")):
         (tmp_path / one).mkdir()

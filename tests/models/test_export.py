@@ -94,12 +94,3 @@ def test_a_merged_folder_is_the_adapter_in_one_and_replaces_another_when_forced(
     one, other = (torch_engine.load(x, device="cpu", dtype=dtype) for x in (adapter, folder))
     ask = [Prompt("SELECT")], Sampling(max_new_tokens=8)
     assert one.generate(*ask) == other.generate(*ask)
-
-
-def test_a_whole_model_is_exported_with_its_own_card(model_folder: Folder, tmp_path: Path) -> None:
-    base = shutil.copytree(model_folder("qwen2"), tmp_path / "base")
-    for name in ("README.md", "tokenizer.model"):
-        (base / name).write_text("mine\n")
-    folder = export_hf(base, tmp_path / "out", dtype="float16")
-    assert {(folder / name).read_text() for name in ("README.md", "tokenizer.model")} == {"mine\n"}
-    assert load_weights(folder, device="cpu", dtype="auto").model.dtype == torch.float16

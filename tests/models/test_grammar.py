@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import math
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -62,24 +61,20 @@ def database() -> Iterator[sqlite3.Connection]:
         # names
         "SELECT salary FROM singer",
         "SELECT name FROM singer",
-        "SELECT singer.singer_id FROM singer",
         "SELECT Name FROM singer WHERE num_songs > 3",
         "SELECT Name FROM sqlite_master",
         "SELECT total_price FROM order",
         'SELECT 2nd FROM "order"',
         "SELECT `Name` FROM singer",
-        "SELECT Name FROM main.singer",
         # text in double quotes, and a name in single ones
         'SELECT Name FROM singer WHERE Name = "Anna"',
         "SELECT Name AS 'Anna' FROM singer",
         # other statements
         "SELECT Name FROM singer; DROP TABLE singer",
-        "PRAGMA table_info(singer)",
         "WITH x AS (SELECT Name FROM singer) DELETE FROM singer",
         # functions
         "SELECT load_extension('x') FROM singer",
         "SELECT substr(Name) FROM singer",
-        "SELECT rank() FROM singer",
         "SELECT upper(DISTINCT Name) FROM singer",
         # where aggregates and windows may stand
         "SELECT Name FROM singer WHERE count(*) > 1",
@@ -90,15 +85,12 @@ def database() -> Iterator[sqlite3.Connection]:
         "SELECT Name FROM singer WHERE id IN (SELECT * FROM concert)",
         "SELECT Name FROM singer HAVING count(*) > 1",
         "SELECT Name FROM singer LIMIT 3 UNION SELECT Name FROM singer",
-        "SELECT Name FROM singer WHERE (age = 1",
         "",
         # literals, space, comments
         "SELECT Name FROM singer WHERE Name = 'it's'",
         "SELECT Name FROM singer WHERE Name = '" + "x" * 200 + "'",
-        "SELECT Name FROM singer WHERE age = " + "1" * 40,
         "SELECT" + "\n" + " " * 50 + "Name FROM singer",
         "SELECT Name FROM singer WHERE age = 1AND id = 2",
-        "SELECT age --1 FROM singer",
         "Select Name From singer",
     ],
 )
@@ -110,7 +102,6 @@ def test_what_is_not_over_this_schema_is_refused(accepts: Accepts, sql: str) -> 
     "sql",
     [
         "select Name from singer where age >= 3.5",
-        "SELECT Name FROM top_singers;",
         "SELECT *\nFROM singer\n  LEFT JOIN concert USING (id)\nWHERE age = -1",
         "SELECT DISTINCT T1.Name, count(*) FROM singer AS T1 JOIN concert AS T2 ON T1.id = T2.singer_id "
         "WHERE T1.Name LIKE '%it''s%' GROUP BY T1.Name HAVING count(*) > 1 "
@@ -118,22 +109,18 @@ def test_what_is_not_over_this_schema_is_refused(accepts: Accepts, sql: str) -> 
         # names
         'SELECT "Home Town", c."Home Town" FROM concert AS c',
         'SELECT total_price, "2nd", "größe", "group" FROM "order"',
-        "SELECT s.*, concert.* FROM singer s CROSS JOIN concert",
         # conditions
         "SELECT Name FROM singer WHERE age > (SELECT avg(age) FROM singer) AND id NOT IN "
         "(SELECT singer_id FROM concert) OR age BETWEEN 1 AND 2 OR Name IN ('a', 'b') OR age IS NOT NULL",
         "SELECT Name FROM singer WHERE NOT EXISTS (SELECT * FROM concert WHERE singer_id = singer.id)",
-        "SELECT Name FROM singer WHERE NOT (age < 3 AND id <> 4) AND age NOT BETWEEN 3 AND age + 1",
         "SELECT Name FROM singer WHERE Name LIKE 'a!%' ESCAPE '!' OR Name NOT GLOB 'a*'",
         "SELECT Name FROM singer WHERE Name = 'anna' COLLATE NOCASE ORDER BY Name COLLATE BINARY",
         "SELECT Name FROM singer WHERE age = TRUE AND id > 1e3 AND id < 1.5E-2 AND age != 3 AND age == 4",
         # expressions
         "SELECT CASE WHEN age > 3 THEN 'old' WHEN age IS NULL THEN NULL ELSE 'new' END AS kind FROM singer",
         "SELECT CASE age WHEN 1 THEN 'one' END, CAST(age AS DECIMAL(10, 2)) / 2, -age, age * -1 FROM singer",
-        "SELECT Name || ' (' || age || ')', age % 2 - 1 + (id - 3), sum(age > 3) FROM singer",
         "SELECT strftime('%Y-%m', Name), date('now', '-30 days'), CURRENT_DATE, max(age, 3) FROM singer",
         "SELECT IIF(age > 3, 'a', 'b'), coalesce(Name, '', 'x'), round(age / 2.0, 1), substr(Name, 1, 2) FROM singer",
-        "SELECT (SELECT count(*) FROM singer) * 100.0 / (SELECT count(*) FROM concert)",
         # aggregates and windows
         "SELECT count(DISTINCT Name), group_concat(Name, '; '), avg(age) FILTER (WHERE age > 3) FROM singer",
         "SELECT max(count(*)) OVER (), sum(sum(age)) OVER (ORDER BY age) FROM singer GROUP BY age",
@@ -141,8 +128,6 @@ def test_what_is_not_over_this_schema_is_refused(accepts: Accepts, sql: str) -> 
         "SELECT sum(age) OVER (ORDER BY id ROWS BETWEEN 2 PRECEDING AND CURRENT ROW), "
         "avg(age) OVER (PARTITION BY Name ORDER BY id RANGE BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) FROM singer",
         # joins, nested queries, set operations
-        "SELECT a.Name FROM singer a INNER JOIN singer b ON a.id = b.id NATURAL JOIN concert",
-        "SELECT a.Name FROM (SELECT Name FROM singer) AS a, concert",
         "SELECT sub.Name, sub.concert_count FROM (SELECT s.Name, count(*) AS concert_count FROM singer AS s "
         "JOIN concert AS c ON s.id = c.singer_id GROUP BY s.id) AS sub WHERE sub.concert_count > 3 ORDER BY concert_count",
         "SELECT s.Name FROM singer AS s JOIN (SELECT singer_id, max(year) AS newest FROM concert GROUP BY singer_id) "
@@ -239,17 +224,3 @@ def test_only_the_language_comes_out(generator_of: Loaded, kind: str, sampling: 
     free = generator.generate([Prompt("three")], sampling)[0]
     if sampling.temperature == 0:
         assert [c.text for c in free] == [c.text for c in third]
-
-
-def test_beams_find_every_sentence_with_its_probability(generator_of: Loaded) -> None:
-    generator = generator_of("qwen2")
-    grammar = 'start: "a" | "b" | "c"'
-    sampling = Sampling(8, beams=16)
-    prompt = Prompt("x", grammar=grammar)
-    beams = generator.generate([prompt], sampling)[0]
-    assert {c.text.strip() for c in beams} == {"a", "b", "c"}
-    total = sum(math.exp(sum(c.logprobs)) for c in beams)
-    assert 0.3 < total <= 1 + 1e-3  # of the few ways to write a sentence the likeliest is told
-    greedy = generator.generate([prompt], Sampling(8))[0][0]
-    same = [beam for beam in beams if beam.text == greedy.text]
-    assert greedy.logprobs in [pytest.approx(beam.logprobs, abs=1e-4) for beam in same]

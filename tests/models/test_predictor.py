@@ -182,12 +182,6 @@ def test_where_no_candidate_may_be_run_the_answer_is_a_sentence() -> None:
     )
 
 
-def test_an_engine_that_refuses_unknown_names_itself_gets_the_models_own_sql() -> None:
-    direct = predictor(Beam("SELECT s.town FROM shop s, LATERAL f(s.id)"), Run())
-    direct.schemas = lambda db_id: replace(SCHEMA, dialect="postgres")
-    assert next(direct.predict(EXAMPLES[:1])).sql == "SELECT s.town FROM shop s, LATERAL f(s.id)"
-
-
 def weighed(direct: DirectPredictor, bias: float) -> DirectPredictor:
     """As it is, and as sure of every answer as the bias says."""
     zeros = (0.0,) * len(NAMES)
@@ -207,15 +201,6 @@ def test_an_unsure_answer_has_other_readings_beside_it(bias: float, certainty: s
     assert (prediction.sql, prediction.certainty) == (GOOD, certainty)
     assert prediction.confidence == pytest.approx(1 / (1 + math.exp(-bias)))
     assert (prediction.readings, beam.batches) == ((OTHER,), [1, 1])
-
-
-@pytest.mark.parametrize(("share", "readings"), [(0.9, ()), (0.5, (OTHER,))])
-def test_a_sure_answer_has_the_readings_that_are_nearly_as_likely(
-    share: float, readings: tuple[str, ...]
-) -> None:
-    beam = Beam(GOOD, SAME, UNLIKELY, OTHER, share=share)
-    [prediction] = weighed(predictor(beam, Run()), 3.0).predict(EXAMPLES[:1])
-    assert (prediction.sql, prediction.certainty, prediction.readings) == (GOOD, "sure", readings)
 
 
 def test_an_unsure_answer_is_voted_on_by_result() -> None:

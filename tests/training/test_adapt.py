@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 import pytest
 from tests.training.methods import quiet
 
-from txt2sql.errors import ConfigError, DataError
+from txt2sql.errors import DataError
 from txt2sql.evaluation.comparison import Comparison, compare
 from txt2sql.execution.database import Database, open_database
 from txt2sql.models import adapters
@@ -261,25 +260,6 @@ def test_an_exported_model_is_tuned_after_its_schema_part(
     assert decoder.engine.identity == plain.engine.identity  # type: ignore[attr-defined]
     assert not (output / "sft" / "weights").exists()
     adapters.forget(shops.schema())
-
-
-def test_a_run_is_not_continued_under_other_settings(
-    shops: Database, tiny_model: Path, tmp_path: Path
-) -> None:
-    output = tmp_path / "run"
-
-    def killed(name: str | Path) -> Predictor:
-        raise _Killed
-
-    with pytest.raises(_Killed):
-        adapt(shops, TINY, output, killed, model=str(tiny_model), report=quiet)
-    other = AdaptConfig(**{**{f: getattr(TINY, f) for f in TINY.__dataclass_fields__}, "steps": 3})
-    with pytest.raises(ConfigError, match="steps = 2, not 3"):
-        adapt(shops, other, output, answering_for(output, ""), model=str(tiny_model), report=quiet)
-    with closing(sqlite3.connect(shops.path)) as connection, connection:
-        connection.execute("ALTER TABLE shop ADD COLUMN colour TEXT")
-    with pytest.raises(ConfigError, match="schema"):
-        adapt(shops, TINY, output, answering_for(output, ""), model=str(tiny_model), report=quiet)
 
 
 @pytest.mark.slow

@@ -14,7 +14,6 @@ from txt2sql.errors import ConfigError
 from txt2sql.models import torch_engine
 from txt2sql.training.data import (
     Batches,
-    TrainSet,
     ValidationSet,
     draw_batches,
     is_held_out,
@@ -87,15 +86,3 @@ def test_databases_that_validate_are_not_trained_on(
     ):
         (made,) = open_train_sets(config(tiny_spider, **changes), tokenizer)
         assert (made.size, len(made.validation.examples)) == sizes
-
-
-def test_other_data_sets_are_drawn_to_fit_the_first() -> None:
-    none = ValidationSet(None, ())  # type: ignore[arg-type]
-    first = TrainSet("first", 10, lambda position: ([7, position + 10], [2]), none)
-    second = TrainSet("second", 100, lambda position: ([8, position + 10], [2]), none)
-    plan = SFTConfig(datasets=("a", "b"), shares=(0.25, 0.75), epochs=4)
-    prompts = [prompt for prompt, _ in examples(draw_batches([first, second], plan, longest=64))]
-    assert sum(kind == 7 for kind, _ in prompts) == 40
-    of_second = [token for kind, token in prompts if kind == 8]
-    assert len(of_second) == 120
-    assert len(set(of_second)) == 100  # all were seen before one is seen again

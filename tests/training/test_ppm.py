@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ import torch
 from tiny_models import build, byte_level
 
 from txt2sql import sample
-from txt2sql.errors import ModelError
 from txt2sql.execution.database import open_database
 from txt2sql.models.decoder import Decoder
 from txt2sql.models.ppm import (  # fmt: skip
@@ -168,12 +166,3 @@ def test_a_preference_model_lies_beside_its_policy(width: int, tmp_path: Path) -
     assert torch.equal(preference.head(states), head(states))
     assert torch.allclose(head(states), 3 * head.raw(states) - 1)
     assert preference.scores(states.numpy()) == pytest.approx(head(states).tolist())
-
-
-def test_a_damaged_one_is_reported(tmp_path: Path) -> None:
-    save_preference(Preference(PreferenceHead(8)), tmp_path)
-    facts = json.loads((tmp_path / "ppm.json").read_text())
-    for text in (json.dumps({**facts, "size": 9}), "{"):
-        (tmp_path / "ppm.json").write_text(text)
-        with pytest.raises(ModelError, match="damaged"):
-            find(tmp_path)

@@ -22,8 +22,7 @@ from tests.training.methods import config, quiet, rows, rstar, train, weights
 
 from txt2sql.errors import ConfigError
 from txt2sql.execution.database import Database
-from txt2sql.runs import append_row, read_rows
-from txt2sql.training.loop import _boards, forget_rows, newest_checkpoint
+from txt2sql.training.loop import _boards, newest_checkpoint
 from txt2sql.training.self_evolution import evolve
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")
@@ -204,16 +203,6 @@ def test_a_run_goes_on_only_as_it_was_started(
     assert run(log_every=2) is not None
 
 
-def test_settings_may_change_until_something_is_learnt(
-    tmp_path: Path, tiny_lm: Callable[..., Path], tiny_spider: Path
-) -> None:
-    run = tmp_path / "run"
-    train("lora", run, tiny_spider, tiny_lm(), max_steps=1)
-    shutil.rmtree(run / "checkpoints", ignore_errors=True)  # as after running out of memory at once
-    (run / "finished.json").unlink()
-    assert train("lora", run, tiny_spider, tiny_lm(), max_steps=1, batch_tokens=512) is not None
-
-
 def test_wandb_works_offline(
     tmp_path: Path, tiny_lm: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -235,11 +224,3 @@ def test_wandb_works_offline(
     (given,) = opened
     assert (given["mode"], given["id"]) == ("offline", "txt2sql-run")
     assert given["config"]["epochs"] == 1
-
-
-def test_steps_that_a_kill_took_back_are_forgotten(tmp_path: Path) -> None:
-    file = tmp_path / "metrics.jsonl"
-    for step in (1, 2, 3):
-        append_row(file, {"step": step})
-    forget_rows(file, 2)
-    assert [row["step"] for row in read_rows(file)] == [1, 2]

@@ -15,7 +15,6 @@ from safetensors.torch import load_file
 from tests.training.methods import quiet, rstar
 
 import txt2sql.training
-from txt2sql.config import load
 from txt2sql.errors import ConfigError
 from txt2sql.models import torch_engine
 from txt2sql.models.weights import load_weights
@@ -160,10 +159,3 @@ def test_what_stays_unsolved_comes_first_and_gets_more(
     assert len(second) == 4 and len(hard) == 2  # at most half, 4 simulations cut to the most
     assert set(hard) < {example.id for example, _ in first[1:]}
     assert not {e.id for e, _ in second[2:]} & {e.id for e, _ in first}
-
-
-def test_the_file_holds_the_defaults() -> None:
-    assert load(RStarConfig, FILE) == RStarConfig()
-    assert load(RStarConfig, FILE, ["policy_training.learning_rate=1e-4"]).policy_training != RStarConfig().policy_training  # fmt: skip
-    with pytest.raises(ConfigError, match="held_out"):
-        load(RStarConfig, FILE, ["evolution.held_out=0"])

@@ -46,29 +46,17 @@ _PRIVATE = {"output", "data", "push_to_hub", "use_wandb", "threads", "model", "d
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """One measured share: mean and 95% interval, all between 0 and 1, of n questions."""
-
-    data: str
-    metric: str
-    mean: float
-    n: int
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True)
 class Facts:
     """What is known of a training run. `base` is a name that catalog.resolve takes, `method` one of
     lora, dora, qlora, rslora, full, grpo. `datasets` are names or folders; `held_out` says in words
-    or by name what was not trained on; `trained` has counts such as steps, examples, tokens,
-    seconds, trainable parameters."""
+    or by name what was not trained on; `trained` has counts such as steps, examples, tokens.
+    `measured` are shares: `data`, `metric`, `n` questions, `mean` and the 95% interval `low` to `high`."""
 
     base: str
     method: str
     datasets: tuple[str, ...] = ()
     held_out: tuple[str, ...] = ()
-    measured: tuple[Result, ...] = ()
+    measured: tuple[Mapping[str, Any], ...] = ()
     trained: Mapping[str, float] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -93,9 +81,8 @@ def read_facts(folder: Path) -> Facts | None:
     """The facts beside some weights, or those of an adapter made elsewhere; None without either."""
     if tree := read_json(folder / FILE):
         try:
-            lists = {name: tuple(tree[name]) for name in ("datasets", "held_out")}
-            measured = tuple(Result(**row) for row in tree["measured"])
-            return Facts(**{**tree, **lists, "measured": measured})
+            lists = {name: tuple(tree[name]) for name in ("datasets", "held_out", "measured")}
+            return Facts(**{**tree, **lists})
         except (TypeError, KeyError) as error:
             raise ModelError(f"'{folder / FILE}' is damaged; remove it to go on without") from error
     if not is_adapter(folder):
@@ -128,7 +115,7 @@ def _render(facts: Facts, adapter: bool) -> str:
         "license": _LICENCES.get(licence),
         "language": "en",
         "datasets": [_DATASETS[name][0] for name in licensed],
-        "metrics": sorted({row.metric for row in facts.measured}),
+        "metrics": sorted({row["metric"] for row in facts.measured}),
         "tags": ["text-to-sql", "txt2sql", *([] if facts.method == "full" else [facts.method])],
     }
     front = yaml.safe_dump({key: value for key, value in matter.items() if value}, sort_keys=False)
@@ -138,8 +125,8 @@ def _render(facts: Facts, adapter: bool) -> str:
     how = _METHODS.get(facts.method, facts.method)
     kind = f"An adapter ({how}) for {name}" if adapter else f"{name}, fine-tuned by {how}"
     measured = [
-        f"| {row.data} | {row.metric.replace('_', ' ')} | {row.n:,} | {row.mean:.1%} | "
-        f"{row.low:.1%} to {row.high:.1%} |"
+        f"| {row['data']} | {row['metric'].replace('_', ' ')} | {row['n']:,} | {row['mean']:.1%} | "
+        f"{row['low']:.1%} to {row['high']:.1%} |"
         for row in facts.measured
     ]
     table = ["| data | metric | n | mean | 95% interval |", "|---|---|---|---|---|", *measured]

@@ -12,7 +12,7 @@ import json
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from tokenizers import Tokenizer, decoders, pre_tokenizers
 
@@ -125,17 +125,10 @@ def is_european(piece: str) -> bool:
     ) or text.strip() in ("€", "£", "°", "§", "–", "—", "’", "‘", "“", "”", "…", "·", "×", "²")
 
 
-class CutVocabulary(NamedTuple):
-    """`tokenizer` is the tokenizer.json of the smaller vocabulary; `pieces` are the old ids, by new id."""
-
-    tokenizer: dict[str, Any]
-    pieces: tuple[int, ...]
-
-
 def cut_vocabulary(
     tokenizer: dict[str, Any], keep: Callable[[str, int], bool], special: tuple[str, ...]
-) -> CutVocabulary:
-    """The vocabulary of the pieces for which `keep(piece, id)` holds, of all that these are merged
+) -> tuple[dict[str, Any], tuple[int, ...]]:
+    """A smaller tokenizer.json, and its pieces' old ids by new id: those for which `keep(piece, id)` holds, of all that these are merged
     from, of single bytes, and of the special tokens named. `tokenizer` is the content of a
     tokenizer.json. Raises ModelError where it is no byte-level BPE."""
     model = tokenizer["model"]
@@ -168,4 +161,4 @@ def cut_vocabulary(
         },
     }
     pieces = (*(old for old, _ in order), *(int(names[name]["id"]) for name in special))
-    return CutVocabulary(smaller, pieces)
+    return smaller, pieces

@@ -87,13 +87,14 @@ def cut(model: Any, tokenizer: Any, output: Path, texts: Iterable[str]) -> None:
     if not used:
         raise ModelError("the chat template of this model writes no special token")
     special = [tokenizer.pad_token, *used]
-    smaller = cut_vocabulary(whole, keep, tuple(dict.fromkeys([*special, tokenizer.eos_token])))
+    special = list(dict.fromkeys([*special, tokenizer.eos_token]))
+    smaller, pieces = cut_vocabulary(whole, keep, tuple(special))
     tokenizer.save_pretrained(output)
-    write_atomically(output / "tokenizer.json", json.dumps(smaller.tokenizer, ensure_ascii=False))
-    numbers = {old: new for new, old in enumerate(smaller.pieces)}
+    write_atomically(output / "tokenizer.json", json.dumps(smaller, ensure_ascii=False))
+    numbers = {old: new for new, old in enumerate(pieces)}
     # (pieces that stay, size): rows of the table in the new numbers; the output head is tied to it.
-    weights = model.get_input_embeddings().weight.data[torch.tensor(smaller.pieces)].clone()
-    model.resize_token_embeddings(len(smaller.pieces))
+    weights = model.get_input_embeddings().weight.data[torch.tensor(pieces)].clone()
+    model.resize_token_embeddings(len(pieces))
     model.get_input_embeddings().weight.data = weights
     model.tie_weights()
     for config in (model.config, model.generation_config):

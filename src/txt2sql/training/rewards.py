@@ -20,7 +20,7 @@ from txt2sql.data import Dataset
 from txt2sql.evaluation.gold import GoldResults
 from txt2sql.evaluation.metrics.execution_accuracy import ExecutionAccuracy
 from txt2sql.evaluation.mode import LIMITS, Judging
-from txt2sql.sql.clauses import Items, clause_items, jaccard
+from txt2sql.sql.clauses import clause_items, jaccard
 from txt2sql.sql.text import extract_sql
 from txt2sql.types import Example, Outcome, Prediction
 
@@ -80,20 +80,17 @@ class Judge:
         outcome = OUTCOMES[verdict.outcome]
         if outcome == "gold?":
             return Answer(outcome)
-        if items is not None and _avoids(items, gold):
-            return Answer("hack")
+        if items is not None:
+            tables, wanted = _tables(items), _tables(gold or {})
+            catalogue = any(name.startswith(_CATALOGUE) for name in tables - wanted)
+            if catalogue or (wanted and not tables & wanted):
+                return Answer("hack")
         # Of clause items of the qualified trees: partial credit that executing cannot give.
         index = jaccard(items, gold) if items and gold else 0.0
         empty = bool((verdict.details or {}).get("empty"))
         if outcome == "right" and empty and index < 1:
             outcome = "wrong"  # many a query returns nothing
         return Answer(outcome, index)
-
-
-def _avoids(items: Items, gold: Items | None) -> bool:
-    tables, wanted = _tables(items), _tables(gold or {})
-    catalogue = any(name.startswith(_CATALOGUE) for name in tables - wanted)
-    return catalogue or bool(wanted and not tables & wanted)
 
 
 def _tables(items: Mapping[tuple[str, str], int]) -> set[str]:

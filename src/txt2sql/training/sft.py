@@ -20,7 +20,7 @@ from torch import Tensor
 from txt2sql.config import as_mapping
 from txt2sql.evaluation.statistics import Estimate
 from txt2sql.models.adapters import attach, base_name
-from txt2sql.models.card import Facts, Result, write_card
+from txt2sql.models.card import Facts, write_card
 from txt2sql.models.torch_engine import decoder_of
 from txt2sql.models.weights import LoadedModel, choose_dtype, load_weights
 from txt2sql.runs import commit, versions
@@ -172,7 +172,7 @@ def card_facts(
     held_out = f"{config.held_out:.0%} of the training databases"
     questions = f"the split {config.measure_split}" if config.measure_split else held_out
     measured = tuple(
-        Result(f"{name} {questions}", "execution_accuracy", **each._asdict())
+        {"data": f"{name} {questions}", "metric": "execution_accuracy", **each._asdict()}
         for name, each in scores.items()
     )
     return Facts(
