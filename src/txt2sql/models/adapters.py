@@ -59,9 +59,8 @@ class Adapter:
 
 
 def attach(model: Any, adapter: Adapter, report: Callable[[str], None] = lambda line: None) -> Any:
-    """The model with adapters at its target modules, as a PeftModel: only they are trainable. `report`
-    hears what a person should know. Raises ModelError where a target is no module of this model.
-    """
+    """The model with adapters at its target modules, as a PeftModel: only they are trainable.
+    Raises ModelError where a target is no module of this model."""
     from peft import get_peft_model
 
     config = lora_config(model, adapter, report)
@@ -121,8 +120,7 @@ def target_modules(
 
 def load_adapter(model: Any, folder: Path) -> Any:
     """The model with the adapter of a folder beside its weights, as a PeftModel to infer with.
-    Raises ModelError for tensors that do not fit; a damaged file raises whatever its reader does.
-    """
+    Raises ModelError for tensors that do not fit."""
     check_files(folder)
     from peft import PeftModel, get_peft_model_state_dict
     from peft.utils import load_peft_weights
@@ -157,9 +155,8 @@ def is_quantised(model: Any) -> bool:
 
 
 def merged(adapted: Any) -> Any:
-    """The base model with its LoRA or DoRA adapters added into its weights; other kinds stay live.
-    Each layer is summed in single precision and rounded once, to the type that it has. Raises
-    ModelError where a sum is no number of that type."""
+    """The base model with its LoRA or DoRA adapters added into its weights, each layer summed in
+    single precision and rounded once. Raises ModelError where a sum is no number."""
     import torch
     from peft.tuners.lora import LoraLayer
 
@@ -208,11 +205,7 @@ class DatabaseAdapter:
 
 
 def fingerprint(schema: Schema) -> str:
-    """What identifies a schema: the names of its tables and columns, in any order and case.
-
-    >>> len(fingerprint(Schema("shop", ())))
-    16
-    """
+    """What identifies a schema: the names of its tables and columns, in any order and case."""
     tables = sorted(
         (table.name.lower(), sorted(column.name.lower() for column in table.columns))
         for table in schema.tables

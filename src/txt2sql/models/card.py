@@ -47,10 +47,9 @@ _PRIVATE = {"output", "data", "push_to_hub", "use_wandb", "threads", "model", "d
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of a training run. `base` is a name that catalog.resolve takes, `method` one of
-    lora, dora, qlora, rslora, full, grpo. `datasets` are names or folders; `held_out` says in words
-    or by name what was not trained on; `trained` has counts such as steps, examples, tokens.
-    `measured` are shares: `data`, `metric`, `n` questions, `mean` and the 95% interval `low` to `high`."""
+    """What is known of a training run. `trained` has counts such as steps, examples, tokens;
+    `measured` are shares: `data`, `metric`, `n` questions, `mean` and the 95% interval `low` to
+    `high`."""
 
     base: str
     method: str

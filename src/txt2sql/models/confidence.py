@@ -77,10 +77,9 @@ def features(
     result: QueryResult | None = None,
     none: float = -math.inf,
 ) -> tuple[float, ...]:
-    """The signs of an answer, see `NAMES`. `unmatched` are the words of the question that nothing explains,
-    `logprobs` those of the completion that was chosen, `result` is what its statement gave, and `none` is
-    log P(SELECT NULL), that the database has no answer. What is not known counts as what it mostly is.
-    """
+    """The signs of an answer, see `NAMES`. `unmatched` are words of the question that nothing
+    explains, `logprobs` those of the completion, `result` what its statement gave, `none` log
+    P(SELECT NULL)."""
     confidence = 0.5 if prediction.confidence is None else prediction.confidence
     probability = min(max(confidence, 1e-6), 1 - 1e-6)
     failed = prediction.sql is None or (result is not None and not result.ok)

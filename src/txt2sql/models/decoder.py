@@ -98,8 +98,8 @@ class Decoder:
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Completion]]:
         """`sampling.n` (or `sampling.beams`) completions for each prompt, likeliest first. Raises
-        ModelError for a prompt longer than the model's context, a grammar that does not parse, or
-        too little memory."""
+        ModelError for a prompt that is too long, a grammar that does not parse, or too little
+        memory."""
         if sampling.max_new_tokens < 1 or sampling.n < 1 or sampling.beams < 1:
             raise ModelError("max_new_tokens, n and beams must be 1 or more")
         if sampling.beams > 1 and (sampling.temperature > 0 or sampling.n > 1):
@@ -254,9 +254,9 @@ class Decoder:
         ends: Container[int],
         goes_on: Callable[[Row, int], bool],
     ) -> Row:
-        """The row that goes on with a token and, unless that `ends` it, with what the grammar forces after
-        it, as long as it `goes_on`. Nothing is copied in the cache: rows see the slots of their beginning.
-        """
+        """The row that goes on with a token and, unless that `ends` it, with what the grammar
+        forces after it, as long as it `goes_on`. Rows see the slots of their beginning: nothing is
+        copied."""
         tokens, logprobs = [*row.tokens, token], [*row.logprobs, logprob]
         grown = Row(row.seen, row.matcher, tokens, logprobs, [token], token in ends)
         if row.matcher is None or grown.ended:
@@ -414,11 +414,8 @@ class PrefixStore:
 
 
 class GrammarEngine:
-    """Constrained decoding: matchers for one tokenizer; the most recent grammars stay compiled.
-    llguidance (Earley parsing with lexemes derived on the fly) does the work. Where a grammar
-    leaves one continuation, as after the first letters of a name, its tokens need no step of the
-    model each (forced or fast-forward tokens). Raises ModelError for a tokenizer that llguidance
-    cannot read."""
+    """Constrained decoding by llguidance: matchers for one tokenizer; the most recent grammars stay
+    compiled. Raises ModelError for a tokenizer that it cannot read."""
 
     def __init__(self, vocabulary: Vocabulary, size: int) -> None:
         if not vocabulary.end_ids:

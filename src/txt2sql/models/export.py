@@ -58,9 +58,8 @@ def export_hf(
     force: bool = False,
     report: Report = lambda line: None,
 ) -> Path:
-    """Write a model, or an adapter merged into its base, with its card into `output`. `dtype` is
-    that of the written weights (default: the base's own). `force` replaces a model that is there.
-    Raises ModelError."""
+    """Write a model, or an adapter merged into its base, with its card into `output`, in `dtype`
+    (default: the base's own). `force` replaces a model that is there. Raises ModelError."""
     from huggingface_hub import try_to_load_from_cache
 
     made_of = sources(resolve(name))
@@ -108,12 +107,9 @@ def export_onnx(
     force: bool = False,
     report: Report = lambda line: None,
 ) -> Path:
-    """Write a model for ONNX Runtime into `output`, in 4, 8 or 32 bits; adapters are merged first.
-    In 4 bits, an adapter over a base that was quantised by `quantise` stays beside it: the base is
-    written bit for bit, and nothing is rounded after training. Other weights are rounded to the
-    nearest level. Raises ModelError for an architecture that has no graph."""
-    from txt2sql.models.export import write
-
+    """Write a model for ONNX Runtime into `output`, in 4, 8 or 32 bits; adapters are merged first,
+    but one over a base in 4 bits stays beside it. Raises ModelError for an architecture without a
+    graph."""
     if bits not in (4, 8, 32):
         raise ModelError(f"no {bits}-bit export to ONNX; choose 4, 8 or 32 bits")
     made_of = sources(resolve(name))
@@ -139,8 +135,7 @@ def export_onnx(
 @contextmanager
 def _new_folder(output: Path, force: bool, made_of: list[ModelCard]) -> Iterator[Path]:
     """A folder beside `output` to write into, that takes its place when all is written. Raises
-    ModelError for an output that is not empty, unless `force` is set and it holds a model, and for
-    one that holds what it is made of."""
+    ModelError where that would lose something."""
     output = output.expanduser().resolve()
     for card in made_of:
         if card.folder and card.folder.resolve().is_relative_to(output):
@@ -166,10 +161,9 @@ _MAX_FILE_BYTES, _PAGE = 64_000_000, 4096
 def write(
     model: Any, tokenizer: Any, folder: Path, *, bits: int, levels: Mapping[str, BlockWeights]
 ) -> None:
-    """Write a causal model of transformers and its tokenizer for `onnx_engine`: decoder.onnx, its
-    weights in files of at most 64 MB that are mapped, engine.json and prompt.json. `levels`, in 4
-    bits, are those of its linear layers; 8 bits are rounded here. The output head, and with it the
-    table of embeddings, is in 8 bits unless `bits` is 32."""
+    """Write a causal model of transformers and its tokenizer for `onnx_engine`. `levels`, in 4
+    bits, are those of its linear layers; 8 bits are rounded here. The output head is in 8 bits
+    unless `bits` is 32."""
     config = model.config.to_dict()
     tensors = {name: tensor.float().numpy() for name, tensor in model.state_dict().items()}
     quantised: dict[str, BlockWeights] = {}
@@ -231,9 +225,8 @@ def write(
 
 
 def build(shape: Shape, tensors: Mapping[str, Array], quantised: Mapping[str, BlockWeights]) -> Any:
-    """The graph of a model. `tensors` are its weights by name; `quantised` takes the place of some.
-    Names are those of transformers (model.layers.0.self_attn.q_proj, without .weight in
-    `quantised`)."""
+    """The graph of a model. `tensors` are its weights by transformers' names; `quantised` (names
+    without .weight) takes the place of some."""
     nodes: list[Any] = []
     initializers: list[Any] = []
 

@@ -165,8 +165,7 @@ CREATE TABLE IF NOT EXISTS spending
 @dataclass(frozen=True, slots=True)
 class Response:
     """One answer as it came: text, tokens as billed, seconds of the request that succeeded.
-    `finish` is why it ended (stop, length, content_filter); `model` is what the server says it is;
-    `at` counts seconds since 1970."""
+    `finish` is why it ended, `model` what the server says it is, `at` counts seconds since 1970."""
 
     text: str
     prompt_tokens: int
@@ -182,11 +181,10 @@ class Response:
 
 
 class Responses:
-    """What models answered and what it cost: a cache and a ledger in one SQLite file, which the
-    threads of one process and other processes share. A response and its cost are stored in one
-    transaction. Money is reserved before a request is sent (the most that it can cost) and settled
-    when its fate is known; what a killed process has reserved stays spent, because nobody can tell
-    what the provider made of it. So an account never passes its limit."""
+    """A cache and a ledger in one SQLite file, shared by threads and processes. Money is reserved
+    before a request is sent (the most that it can cost) and settled, with its response, in one
+    transaction; what a killed process has reserved stays spent. So an account never passes its
+    limit."""
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.Lock()
@@ -244,9 +242,9 @@ class Responses:
 
 @dataclass(frozen=True, slots=True)
 class RequestSettings:
-    """How requests are sent. Waits between attempts are drawn from [0, first_wait_s * 2**k] and
-    never shorter than Retry-After asks. After `give_up_after` questions in a row without any answer
-    the rest is not sent."""
+    """How requests are sent. Waits are drawn from [0, first_wait_s * 2**k] and never shorter than
+    Retry-After. After `give_up_after` questions in a row without any answer the rest is not
+    sent."""
 
     concurrency: int = 8
     requests_per_minute: float | None = None
@@ -272,8 +270,7 @@ class Unanswered:
 @dataclass(frozen=True, slots=True)
 class _Fault:
     """A request without a usable reply. `charged` is False where the provider surely charges
-    nothing. `retry` says whether another attempt makes sense, `hopeless` that no other question
-    would fare better (a wrong key, an unknown model)."""
+    nothing; `hopeless`: no other question would fare better (a wrong key, an unknown model)."""
 
     reason: str
     charged: bool
@@ -515,10 +512,8 @@ def _litellm() -> Any:
 
 
 def _fault(error: BaseException) -> _Fault:
-    """What an exception of litellm means. In litellm's own taxonomy a reply that is no JSON looks
-    like a failing server. What matters here is whether the provider refused (an
-    httpx.HTTPStatusError among the causes: nothing is charged) or whether the fate of the request
-    is unknown (a timeout, a reply cut off: it may be charged)."""
+    """What an exception of litellm means: did the provider refuse (an httpx.HTTPStatusError among
+    the causes: nothing is charged), or is the fate of the request unknown (it may be charged)?"""
     import httpx
 
     causes = [error]

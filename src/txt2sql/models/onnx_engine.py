@@ -91,17 +91,16 @@ class Engine(Protocol):
         self, tokens: Array, seen: Array, cache: Any, rows: Array, prefix: bool = False
     ) -> tuple[Output, Array]:
         """Read tokens (time,), all rows flat; write them into the cache. `seen` (time, cache.length
-        + time) says which slots, and which of the tokens themselves, each token attends to: all
-        that are before it in its row, and itself. Logits are given for the tokens at `rows`; the
-        slots (time,) come second. A `prefix`, the schema part of a prompt, is read without an
-        adapter that is active after it."""
+        + time) says which slots and tokens each one attends to. Logits are of the tokens at `rows`;
+        the slots (time,) come second. A `prefix` is read without an adapter that is active after
+        it."""
         ...
 
 
 class OnnxEngine:
-    """An Engine on the CPU. `threads` of one forward pass; None: as many as the process may use.
-    `identity` is of what a prefix was computed with: the weights, and an adapter that reads it,
-    too. Raises ModelError for a folder that is damaged or of another version."""
+    """An Engine on the CPU. `identity` is of what a prefix was computed with: the weights, and an
+    adapter that reads it, too. Raises ModelError for a folder that is damaged or of another
+    version."""
 
     def __init__(
         self, folder: Path, *, adapters: Sequence[Path] = (), threads: int | None = None
@@ -136,9 +135,8 @@ class OnnxEngine:
         self.adapt(adapters)
 
     def adapt(self, adapters: Sequence[Path]) -> None:
-        """Answer with the LoRA adapters in some folders from now on, one over the other; without
-        any, with the model as it is. Raises ModelError for one that is no plain LoRA, or was made
-        for another model."""
+        """Answer with the LoRA adapters in some folders from now on, one over the other. Raises
+        ModelError for one that is no plain LoRA, or was made for another model."""
         parts = [read_adapter(folder) for folder in adapters]
         self._adapter: dict[str, Array] = {}
         self._plain: dict[str, Array] = {}

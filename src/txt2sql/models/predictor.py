@@ -116,8 +116,8 @@ class _Request:
 
 class DirectPredictor:
     """Answers examples with one generator. `weights` turn its probabilities into fitted
-    confidences. An executor that has `ahead` is told first which statements it will be asked for:
-    it may run them at the same time."""
+    confidences. An executor that has `ahead` is told first which statements it will be asked
+    for."""
 
     def __init__(
         self,
@@ -244,9 +244,8 @@ class DirectPredictor:
     def vote(
         self, example: Example, prompt: Prompt, answers: Sequence[ScoredAnswer], weights: Vote
     ) -> list[Candidate]:
-        """The candidates, best first. What is suspect takes no part where something else returns
-        something. Where what they return differs, an answer counts by how likely it and the
-        question make each other (a noisy channel)."""
+        """The candidates, best first; what is suspect only where nothing else returns something.
+        Where results differ, an answer counts by how likely it and the question make each other."""
         meant = [each for each in answers if not each.suspect]
         if any(each.result.says_something for each in meant):
             answers = meant

@@ -187,8 +187,7 @@ def _levels(block: Tensor, scale: Tensor, zero: Tensor) -> Tensor:
 
 def _block_range(block: Tensor, weights: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Scale and zero (rows,) for a block (rows, BLOCK), with the least squared error over _SHRINKS.
-    `weights` (BLOCK,) says how much an error of each input costs. Scales are rounded to float16, as
-    they are stored."""
+    `weights` (BLOCK,) says how much an error of each input costs."""
     low, high = block.amin(1).clamp(max=0), block.amax(1).clamp(min=0)
     best = torch.full_like(low, float("inf"))
     scale, zero = torch.ones_like(low), torch.zeros_like(low)
@@ -214,9 +213,9 @@ def nearest(weight: Tensor) -> BlockWeights:
 
 
 def gptq(weight: Tensor, hessian: Tensor) -> BlockWeights:
-    """Levels that keep `weight @ inputs`, where `hessian` (inputs, inputs) is the sum of x x^T.
-    Columns are rounded from first to last; each error is spread over the columns to come by the
-    inverse Hessian's Cholesky factor, within a block at once and beyond it lazily."""
+    """Levels that keep `weight @ inputs`, where `hessian` (inputs, inputs) is the sum of x x^T:
+    each column's error is spread over the columns to come by the inverse Hessian's Cholesky
+    factor."""
     weight, hessian = weight.float().clone(), hessian.float().clone()
     diagonal = hessian.diagonal()
     dead = diagonal == 0
@@ -258,10 +257,9 @@ def _quantised(levels: Tensor, scales: Tensor, zeros: Tensor) -> BlockWeights:
 def quantise_model(
     model: Any, rows: Sequence[Sequence[int]], report: Callable[[str], None] = print
 ) -> dict[str, BlockWeights]:
-    """Quantise every linear layer of a causal model's blocks by GPTQ, in place, layer by layer.
-    `rows` are calibration prompts with answers as token ids. A layer sees inputs that earlier
-    quantised layers made, as it will when the model answers. Returns the levels by module name; the
-    model holds the dequantised weights."""
+    """Quantise every linear layer of a causal model's blocks by GPTQ, in place: a layer sees inputs
+    that earlier quantised layers made. `rows` are calibration prompts with answers as token ids.
+    Returns the levels by module name."""
     result: dict[str, BlockWeights] = {}
     states, arguments = _first_states(model, rows)
     for number, layer in enumerate(model.model.layers):

@@ -17,9 +17,8 @@ _Script = str | Completion | Sequence[str | Completion]
 
 
 class ScriptedGenerator:
-    """Replays completions in order, or by a text that the prompt contains. A sequence gives one
-    item per prompt. A mapping gives, for each prompt, the item of the first key that `prompt.text`
-    contains. An item is one completion or several candidates, best first."""
+    """Replays completions in order (a sequence), or by a text that the prompt contains (a mapping).
+    An item is one completion or several candidates, best first."""
 
     name = "scripted"
 

@@ -65,9 +65,9 @@ class Vocabulary:
 
 
 def input_text(tokenizer: Any, prompt: Prompt) -> tuple[str, bool]:
-    """What a model reads for a prompt, and whether the tokenizer must add its special tokens. The
-    chat template where tokenizer and prompt have one, else the plain text. A template without a
-    system role gets its text before the user's."""
+    """What a model reads for a prompt, by its chat template where there is one, and whether the
+    tokenizer must add its special tokens. A template without a system role gets its text before the
+    user's."""
     if not prompt.messages or not getattr(tokenizer, "chat_template", None):
         return prompt.text, True
     from jinja2 import TemplateError
@@ -128,9 +128,9 @@ def is_european(piece: str) -> bool:
 def cut_vocabulary(
     tokenizer: dict[str, Any], keep: Callable[[str, int], bool], special: tuple[str, ...]
 ) -> tuple[dict[str, Any], tuple[int, ...]]:
-    """A smaller tokenizer.json, and its pieces' old ids by new id: those for which `keep(piece, id)` holds, of all that these are merged
-    from, of single bytes, and of the special tokens named. `tokenizer` is the content of a
-    tokenizer.json. Raises ModelError where it is no byte-level BPE."""
+    """A smaller tokenizer.json, and its pieces' old ids by new id: those for which `keep(piece,
+    id)` holds, all that they are merged from, single bytes and `special` tokens. Raises
+    ModelError."""
     model = tokenizer["model"]
     if model.get("type") != "BPE" or "ByteLevel" not in str(tokenizer.get("pre_tokenizer")):
         raise ModelError("only a byte-level BPE vocabulary can be cut; keep this model's whole")

@@ -37,9 +37,8 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step. `text` is the whole answer up to its end; `logprob` is of the step, and of its ending
-    there, after its place. `ended`: the answer is whole. `tokens` counts those of the step.
-    """
+    """One step. `text` is the whole answer up to its end; `logprob` is of the step, and of its
+    ending there, after its place. `ended`: the answer is whole."""
 
     place: Place
     text: str
@@ -50,10 +49,9 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
-    """How steps are proposed: at most `width` for a place, by a beam of as many. A step less likely
-    than `least`, in a step of more than 16 tokens less likely for each 16 of them, and what comes
-    after steps that have `enough` of the probability between them, is not looked for. `candidates`
-    next tokens are looked at after each token. An answer has `max_new_tokens` at most."""
+    """How steps are proposed: at most `width` for a place, by a beam of as many that looks at
+    `candidates` next tokens. Steps less likely than `least`, or after `enough` of the probability,
+    are not looked for."""
 
     width: int = 3
     least: float = 0.02
@@ -74,8 +72,7 @@ Head = Callable[[Any], Any]
 @dataclass(slots=True, eq=False)
 class _Token:
     """A token that was read, with those that were forced after it: the row that ends with them and
-    the text of the whole answer so far. `following` are (token, log-probability) of what can come
-    next, likeliest first, `hidden` (size,) is for a value head."""
+    the whole text so far. `following` are (token, log-probability), likeliest first."""
 
     row: Row
     text: str = ""
@@ -114,8 +111,8 @@ class _Open:
 
 class TreeDecoder:
     """What a search asks of a model. `starts(step, piece)`: does the text of a token begin a new
-    step after a text? With a `head`, the end token of an answer is read as every other, so that
-    "stop here" and "go on" are scored apart."""
+    step? With a `head`, the end token is read as every other, so that stopping and going on are
+    scored apart."""
 
     def __init__(
         self,
@@ -162,10 +159,9 @@ class TreeDecoder:
     def expand(
         self, places: Sequence[Place], until: float = math.inf
     ) -> list[tuple[Place, tuple[Step, ...], int]]:
-        """Take places, return those that are done, with their steps and the tokens these cost. The
-        steps are distinct, the policy's own choice (token by token the likeliest) first, then by
-        falling probability. At least one place comes back while any is open, unless `until` (of
-        time.perf_counter) is as near as may be. An unfinished place is given only once."""
+        """Take places, return those that are done, with their distinct steps, the policy's own
+        choice first, and the tokens these cost. At least one comes back while any is open, unless
+        `until` (of time.perf_counter) is near. An unfinished place is given only once."""
         self._open += [self._opened(place) for place in places]
         while True:
             done = [each for each in self._open if not each.beams]

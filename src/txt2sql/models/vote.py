@@ -16,8 +16,8 @@ from txt2sql.types import QueryResult
 @dataclass(frozen=True, slots=True)
 class ScoredAnswer:
     """One whole answer of a tree: its probability under the policy, visits and result. `own` marks
-    the policy's own (greedy) answer, `suspect` one that is hardly meant (`sql.repair`). `score` is
-    of a preference model, in [-1, 1]."""
+    the greedy answer, `suspect` one that is hardly meant; `score` is of a preference model, in [-1,
+    1]."""
 
     sql: str
     probability: float
@@ -30,9 +30,8 @@ class ScoredAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """`empty` multiplies what returns no rows or only NULLs. `preference` is the weight of a
-    preference model beside the policy: an answer counts its probability times exp(preference *
-    score), a product of experts (Hinton 2002), where the best score is 0."""
+    """`empty` multiplies what returns no rows or only NULLs. With `preference` an answer counts its
+    probability times exp(preference * score), a product of experts (Hinton 2002)."""
 
     empty: float = 0.05
     preference: float = 0.0

@@ -51,10 +51,9 @@ class LoadedModel:
 def load_weights(
     name: str | Path, *, device: str | None = None, dtype: str | None = None, bits: int = 16
 ) -> LoadedModel:
-    """Load a model by short name, hub id or folder. `device` is cuda, mps or cpu (default: the
-    first that is there); `dtype` a torch dtype's name (default: see `choose_dtype`; "auto": as
-    stored); `bits` 4 or 8 quantises on load (bitsandbytes; 4 on a GPU or, slowly, a CPU; 8 on a
-    GPU). Raises ModelError for everything that can go wrong with a model's name or files."""
+    """Load a model by short name, hub id or folder. `device` and `dtype` default to what suits the
+    machine ("auto": as stored); `bits` 4 or 8 quantises on load. Raises ModelError for everything
+    that can go wrong with a model's name or files."""
     card = resolve(name)
     device = choose_device(device)
     options = _quantisation(bits, device)
@@ -127,9 +126,9 @@ def _read(
 
 
 def read_gguf(path: Path) -> tuple[Any, Any]:
-    """The (model, tokenizer) of a file, in single precision. Raises ModelError for a damaged one. A
-    converter writes tied embeddings twice, in two precisions. They are tied again, by the output
-    head's, which are the more precise ones."""
+    """The (model, tokenizer) of a file, in single precision. Raises ModelError for a damaged one.
+    Tied embeddings that a converter wrote twice are tied again, by the output head's, which are the
+    more precise."""
     import gguf  # noqa: F401 (transformers asks for it in words of its own)
 
     folder, file = str(path.parent), path.name
@@ -169,10 +168,9 @@ def choose_device(device: str | None = None) -> str:
 
 
 def choose_dtype(device: str, parameters: int = 0) -> torch.dtype:
-    """bfloat16 on GPUs that have it, else float16; on a CPU bfloat16 where that is faster or
-    needed. On a CPU, decoding reads every weight once per token: half the bytes are half the time
-    where bfloat16 is native and the weights exceed the processor's cache, and for models of 1B or
-    more the memory decides. Elsewhere float32."""
+    """bfloat16 on GPUs that have it, else float16. On a CPU, decoding reads every weight once per
+    token: bfloat16 where it is native and the weights exceed the cache, or from 1B parameters on;
+    else float32."""
     if device.startswith("cuda"):
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
     if device.startswith("mps"):

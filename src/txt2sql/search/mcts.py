@@ -54,9 +54,9 @@ _COLLISIONS = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a tree is searched. `seconds` end it early; the first answer is never cut. A child that
-    was never visited is thought to have `first_play` less than its parent. `noise` is the part of
-    the root's priors that is random (Dirichlet 0.3): for data generation, not for answers."""
+    """How a tree is searched. `seconds` end it early; the first answer is never cut. An unvisited
+    child is thought to have `first_play` less than its parent. `noise` is the random part of the
+    root's priors."""
 
     num_simulations: int = 100
     c_puct: float = 1.4
@@ -134,8 +134,8 @@ def search(
     callback: TreeCallback[S] | None = None,
 ) -> list[Tree[S]]:
     """One tree for each root, all searched at the same time. `settled` says why a tree needs no
-    more simulations, or "". `callback` is called with the trees whenever leaves came back; what it
-    raises ends the search."""
+    more simulations, or "". `callback` is called whenever leaves came back; what it raises ends the
+    search."""
     searches = [_Search(root, value, settings, settled) for root in roots]
     started = time.perf_counter()
     limit = math.inf if settings.seconds is None else started + settings.seconds

@@ -27,9 +27,9 @@ from txt2sql.types import Example, Executor, Prediction
 
 @dataclass(frozen=True, slots=True)
 class SearchOptions:
-    """How questions are searched; `together` of them at a time, in one batch of the model.
-    `temperature` is of the policy's probabilities when they become priors. `early`: stop as soon as
-    one answer that returns something has more than half of the probability."""
+    """How questions are searched, `together` of them at a time. `temperature` is of the priors.
+    `early`: stop as soon as one answer that returns something has more than half of the
+    probability."""
 
     mcts: Settings = field(default_factory=Settings)
     steps: Decoding = field(default_factory=Decoding)

@@ -48,10 +48,9 @@ class RenderedQuestion:
 
 @dataclass(slots=True, eq=False)
 class State:
-    """Where an answer stands. `text` is all of it, `step` its last step; `sql` the whole query at
-    its end, before that None, `repaired` where it is not quite what the text says, `suspect` where
-    that is hardly meant. `total` is the log-probability of the text, of `tokens` tokens. `score` is
-    the value head's, in (-1, 1)."""
+    """Where an answer stands: its whole `text`, its last `step`, and at its end the `sql`,
+    `repaired` where it is not quite what the text says. `total` is the text's log-probability,
+    `score` the value head's, in (-1, 1)."""
 
     rendered: RenderedQuestion
     place: Place
@@ -153,9 +152,9 @@ class StepExpander:
 
 @dataclass(frozen=True, slots=True)
 class ValueSettings:
-    """`confidence` scales what the policy's own probability says: below 1, less likely steps are
-    tried sooner. `head` is the part of a value that is the head's, where there is one, whose score
-    s is read as tanh(s / temperature); `empty` is what a result without rows costs."""
+    """`confidence` scales what the policy's own probability says, `head` is the part of a value
+    that is the head's, whose score s is read as tanh(s / temperature), `empty` what a result
+    without rows costs."""
 
     confidence: float = 0.25
     head: float = 0.6
@@ -165,10 +164,9 @@ class ValueSettings:
 
 @dataclass(frozen=True, slots=True)
 class StateValue:
-    """The value function of a search: one value in [-1, 1] for each state. The value of a partial
-    answer is the policy's mean probability of a token, mixed with the score of a value head
-    (process preference model) where there is an `engine` with one. A whole answer is run: a failure
-    has the value -1, and no rows cost something."""
+    """The value function of a search, in [-1, 1]. Of a partial answer it is the policy's mean
+    probability of a token, mixed with the score of a value head; a whole answer is run, and a
+    failure has -1."""
 
     run: Executor
     engine: TreeDecoder | None = None

@@ -58,11 +58,7 @@ def split_steps(text: str) -> list[str]:
 
 
 def clause(step: str) -> str:
-    """What kind of step a text is: its first word where it begins a clause, else "other".
-
-    >>> clause("order by [c3] desc")
-    'order'
-    """
+    """What kind of step a text is: its first word where it begins a clause, else "other"."""
     word = _WORDS.search(step)
     return word[0].lower() if word and word[0].lower() in CLAUSES | {"with"} else "other"
 
@@ -92,8 +88,8 @@ def partial_fault(text: str, schema: Schema, run: Callable[[str], QueryResult]) 
 
 def fault(sql: str, run: Callable[[str], QueryResult]) -> str | None:
     """Why SQLite would not compile a query, or None. SQLite reads a double-quoted name that it does
-    not know as text, silently. Here names are in backticks, which it does not forgive; what then is
-    unknown and may be text is quoted as text."""
+    not know as text; here names are in backticks, which it does not forgive, and what may be text
+    is quoted as text."""
     strict = in_backticks(sql).rstrip().rstrip(";")
     for _ in range(8):
         # From the outside: at its own end, LIMIT 0 lets the parts of a UNION and its like run first.

@@ -246,8 +246,8 @@ AttentionInterface.register(_ATTENTION, _attend)
 
 class Activated:
     """A base with its adapter, the prefixes of schemas, and the loss of groups. In bfloat16 the
-    base here computes prefixes itself, ten times as fast as the engine, unless it is `merged` with
-    other adapters: then what it would compute is not what the engine answers from."""
+    base computes prefixes itself, ten times as fast as the engine, unless it is `merged` with other
+    adapters."""
 
     def __init__(self, config: ActivatedConfig, merged: bool = False) -> None:
         half = half_precision(config.bf16) == torch.bfloat16
@@ -283,8 +283,7 @@ class Activated:
     def loss(self, inputs: dict[str, Any]) -> tuple[Tensor, Tensor]:
         """Of a collated group, the summed cross-entropy of its answers, and which of their tokens
         (answer tokens,) are the likeliest. A token sees the prefix, whose keys and values are
-        given, and its own question up to itself. So the keys of a prefix stand in memory once, and
-        no question is padded."""
+        given, and its own question."""
         labels = inputs["labels"][0]
         # (2, layers, kv heads, time, head size)
         states = torch.from_numpy(self._prefix_states(tuple(inputs["prefix"].tolist())))
@@ -361,8 +360,7 @@ def train(
     config: ActivatedConfig, report: Report = print, progress: Progress = silent, *, merged: bool = False
 ) -> Path | None:  # fmt: skip
     """Train, or go on with the run in its folder: the folder of the adapter, or None where SIGTERM
-    or `max_minutes` ended it before. `merged`: see `Activated`. Raises a child of Text2SQLError for
-    what a person can mend."""
+    or `max_minutes` ended it before. Raises a child of Text2SQLError for what a person can mend."""
     run = Run(config, report, progress, changeable=("max_steps", "cooldown", "average"))
     if run.finished():
         return run.output / "model"

@@ -90,10 +90,9 @@ def statement(sql: str, schema: Schema) -> str:
 def read_given(
     path: Path, database: Database, report: Callable[[str], None]
 ) -> tuple[list[Pair], list[str]]:
-    """The pairs of a user's file, and what is wrong with those left out, each with its line. JSON
-    in Spider's shape, lines of such objects (what `txt2sql serve` exports), or lines
-    `question<tab>SQL`. Every SQL is executed; `report` gets what fails. Raises DataError for a file
-    that holds no pair that can be used."""
+    """The pairs of a user's file (JSON in Spider's shape, lines of such objects, or lines
+    `question<tab>SQL`) whose SQL runs, and what is wrong with the others. Raises DataError for a
+    file without any."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -220,9 +219,9 @@ def adapt(
     report: Report = print,
     progress: Progress = silent,
 ) -> dict[str, Any] | None:
-    """Adapt `model`, or go on with the run in `output`: its report, or None when SIGTERM ended the
-    fine-tuning before. `given` is a file of pairs (`pairs.read_given`); `force` puts the adapter to
-    use whatever was measured. Raises a child of Text2SQLError for what a person can mend."""
+    """Adapt `model`, or go on with the run in `output`: its report, or None when SIGTERM ended it.
+    `given` is a file of pairs; `force` puts the adapter to use whatever was measured. Raises a
+    Text2SQLError."""
     schema = database.schema()
     if not any(table.columns for table in schema.tables):
         raise DatabaseError(f"'{database.path}' holds no tables; give a database that has some")
@@ -391,10 +390,9 @@ def answers_activated(model: str) -> bool:
 
 
 def scaled(adapter: Path, target: Path, share: float, base: str) -> Path:
-    """Write the LoRA adapter that goes `share` of the way from `base` to the fine-tuned weights.
-    Field's name: WiSE-FT, weight-space interpolation (Wortsman et al., CVPR 2022, "Robust
-    fine-tuning of zero-shot models"). For LoRA the way is straight, base + share * alpha / r * B A,
-    so that scaling every B is enough."""
+    """Write the LoRA adapter that goes `share` of the way from `base` to the fine-tuned weights:
+    WiSE-FT (Wortsman et al., CVPR 2022). For LoRA the way is straight, so that scaling every B is
+    enough."""
     from safetensors.torch import load_file, save_file
 
     tensors = load_file(adapter / _WEIGHTS)

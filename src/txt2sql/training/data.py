@@ -274,9 +274,8 @@ def split_examples(
 def prompter(
     dataset: Dataset, counted: Callable[[str], int], dropout: float = 0.0, seed: int = 0
 ) -> Callable[[Example], Prompt]:
-    """What renders the questions of a data set as inference would, but without the evidence of a share
-    `dropout` of those that can be answered without it. A question has the same prompt on every visit.
-    """
+    """What renders the questions of a data set as inference would, but without the evidence of a
+    share `dropout` of those that can be answered without it; the same on every visit."""
     index = lru_cache(maxsize=64)(lambda db_id: open_value_index(dataset.database(db_id)))
 
     def prompt(example: Example) -> Prompt:
@@ -334,8 +333,8 @@ def epochs_of(
     config: SFTConfig, passes: Sequence[Callable[[int], Sequence[T]]]
 ) -> Iterator[list[tuple[int, T]]]:
     """(data set, item) of each epoch, the last one cut; with `max_steps` epochs without end.
-    `passes` give, for each data set, its items in the order of one pass. An epoch has the first
-    data set whole and the others by their shares, each going on where the epoch before ended."""
+    `passes` give a data set's items in the order of one pass. An epoch has the first data set whole
+    and the others by their shares."""
     wanted = sizes = [len(order(0)) for order in passes]
     if shares := config.shares:
         wanted = [max(1, round(sizes[0] * share / shares[0])) for share in shares]

@@ -194,8 +194,7 @@ def choose(
     stopped: Callable[[], bool] = lambda: False,
 ) -> tuple[list[int], Counter[str]] | None:
     """Positions of the questions to learn from, and what is left out and why; None when `stopped`.
-    `filter_enough` of them, or all whose share of right answers lies between `filter_low` and
-    `filter_high`. The shares are appended to `file`, from where a killed run goes on."""
+    The shares of right answers are appended to `file`, from where a killed run goes on."""
     rates = {int(row["position"]): float(row["right"]) for row in read_rows(file)}
     order = random.Random(config.seed).sample(range(len(questions)), len(questions))
     limits = (config.max_new_tokens, config.filter_samples, config.temperature)

@@ -174,9 +174,9 @@ def arguments(
 
 
 class Run(transformers.TrainerCallback):
-    """A run in its folder, whom it tells, and what happens between the steps of its trainer.
-    `resume` wants a run to go on with; settings `changeable` may differ from those it was begun
-    with. Raises ConfigError for other settings than those of the run that is there."""
+    """A run in its folder, and what happens between the steps of its trainer. Settings `changeable`
+    may differ from those it was begun with. Raises ConfigError for other settings than the run that
+    is there has."""
 
     def __init__(
         self, config: TuningConfig, report: Report, progress: Progress, *, resume: bool = False,
@@ -225,9 +225,8 @@ class Run(transformers.TrainerCallback):
         self, trainer: Any, save: Callable[[Path], None], *, score: str, label: str
     ) -> Path | None:
         """Train to the end, or from the newest checkpoint on: the folder of the finished model, or
-        None where SIGTERM or the deadline came before. `save` writes the model into a folder.
-        `score` is the beginning of the names of the logged numbers whose mean says which weights
-        are best."""
+        None where SIGTERM or the deadline came before. The mean of the logged numbers whose names
+        begin with `score` says which weights are best."""
         self.save, self.score, output = save, score, self.output
         # Else peft asks the hub at every checkpoint whether the embeddings were resized. They never are.
         if hasattr(trainer.model, "peft_config"):

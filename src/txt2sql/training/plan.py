@@ -153,8 +153,8 @@ def estimate(
     dtype: torch.dtype = torch.bfloat16,
 ) -> dict[str, int]:  # fmt: skip
     """Bytes by what they hold in one step on `batch` examples of `length` tokens, `answer` of them
-    learnt. Without an adapter every weight is trained. Weights are `dtype`, or NF4 with `bits` 4,
-    and products are in bfloat16 by autocast. Adapters are float32, but bfloat16 on NF4."""
+    learnt. Weights are `dtype`, or NF4 with `bits` 4; products are in bfloat16; adapters float32,
+    but bfloat16 on NF4."""
     parameters, trained = count_parameters(config, adapter)
     width, layers = config.hidden_size, config.num_hidden_layers
     embeddings = config.vocab_size * width * (1 if config.tie_word_embeddings else 2)

@@ -84,9 +84,8 @@ def batched(ids: Sequence[str], size: int) -> list[tuple[str, ...]]:
 
 
 class Actor:
-    """A policy over the databases of a data set, with its preference model where it has one. Whole
-    answers of questions to learn from are worth what the one judge says of them; held-out questions
-    are searched as any question is, without their gold."""
+    """A policy over the databases of a data set. Whole answers of questions to learn from are worth
+    what the one judge says of them; held-out questions are searched without their gold."""
 
     def __init__(
         self, decoder: Decoder, preference: Preference | None, questions: Questions, config: RStarConfig
@@ -209,8 +208,8 @@ pairs put in order, on databases that the preference model was not trained on.
 
 def evolve(config: RStarConfig, report: Report = print, progress: Progress = silent) -> Path | None:
     """Run all rounds, or go on with the run in its folder: the folder of the promoted round, or of
-    the last where none was better than the base. None when SIGTERM ended a fine-tuning before its
-    end. Raises a child of Text2SQLError for what a person can mend."""
+    the last where none was better than the base. None when SIGTERM ended a fine-tuning. Raises a
+    Text2SQLError."""
     output = Path(config.output_dir).expanduser()
     loop.prepare(config.threads)
     resolve(config.model)  # what is misspelt is told before anything is written

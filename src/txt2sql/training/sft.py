@@ -37,9 +37,8 @@ def train(
     config: SFTConfig, report: Report = print, progress: Progress = silent, *, resume: bool = False
 ) -> Path | None:
     """Fine-tune, or go on with the run in its folder: the folder of the finished adapter or model,
-    or None when SIGTERM or `max_minutes` ended it before. `report` gets lines to read;
-    `progress(label, steps)` gives a function to call after each step. `resume` wants a run to go on
-    with. Raises a child of Text2SQLError for what a person can mend."""
+    or None when SIGTERM or `max_minutes` ended it before. `resume` wants a run to go on with.
+    Raises a Text2SQLError."""
     run = Run(config, report, progress, resume=resume)
     if run.finished():
         return run.output / "model"

@@ -40,9 +40,9 @@ Edge = tuple[int, int, float]
 
 @dataclass(frozen=True, slots=True)
 class JudgedNode:
-    """A state of a searched tree: `text` is the answer so far, `step` its last step. Of whole
-    answers that were reached: whether they are `right`, and which of the tree's `result`s they have
-    (None: it failed); `says`: it returned something. `own`: the greedy answer."""
+    """A state of a searched tree. Of whole answers that were reached: whether they are `right`,
+    which of the tree's `result`s they have (None: it failed), and whether that `says` something.
+    `own`: the greedy answer."""
 
     text: str
     step: str = ""
@@ -265,9 +265,8 @@ def chosen_traces(candidates: Iterable[Trace], most: int, seed: int) -> list[Tra
 
 
 def write_traces(chosen: Sequence[Trace], dataset: Dataset, folder: Path) -> None:
-    """A folder in Spider's layout that fine-tuning reads: the traces as its split `train`, the tables
-    and databases of the data set they come from, and `traces.jsonl` with the provenance of each.
-    """
+    """A folder in Spider's layout that fine-tuning reads: the traces as its split `train`, tables
+    and databases of their data set, and `traces.jsonl` with the provenance of each."""
     rows = [
         {"db_id": t.db_id, "question": t.question, "evidence": t.evidence, "query": t.query}
         for t in chosen
