@@ -120,7 +120,7 @@ def test_questions_that_all_or_no_samples_answer_are_left_out(
     ("changes", "message"),
     [
         ({"prompts": 25}, "24 questions are too few for a step of 25"),
-        ({"trl": {"los_type": "dapo"}}, "trl.los_type .* did you mean 'loss_type'"),
+        ({"trl": {"los_type": "dapo"}}, "trl refuses these settings: .*'los_type'"),
         ({"trl": {"beta": 0.5}}, "trl.beta is set by"),
         ({"trl": {"generation_batch_size": 3}}, "trl refuses these settings"),
         ({"max_length": 12}, "too few"),

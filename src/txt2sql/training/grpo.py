@@ -9,8 +9,6 @@ are left out (offline difficulty filter, by pass@k). `pass_rates.jsonl` holds th
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
 import random
 import time
 from collections import Counter
@@ -42,8 +40,7 @@ from txt2sql.types import Example, Generator, Prompt, Sampling
 
 __all__ = ["GRPOConfig", "plan", "train"]
 
-_TOGETHER = 16
-"""Questions that are sampled together."""
+_TOGETHER = 16  # questions that are sampled together
 
 
 def train(
@@ -247,10 +244,9 @@ def make_trainer(
     for epoch in range(1 + args.max_steps * config.prompts // count):
         order += random.Random(f"{config.seed} {epoch}").sample(range(count), count)
     items = [(question.example, question.dataset) for question in every]
-    reward: Any = RewardFunction(items, judge, config.rewards)
     trainer: Any = GRPOTrainer(
         model=policy.model,
-        reward_funcs=reward,
+        reward_funcs=RewardFunction(items, judge, config.rewards),  # type: ignore[arg-type]
         args=args,
         # All epochs in a row: trl's own shuffling would begin anew where a run is resumed.
         train_dataset=datasets.Dataset.from_list(prompts[:count]).select(order),
@@ -289,14 +285,9 @@ def arguments(
         "loss_type": "grpo", "scale_rewards": "group", "disable_dropout": True,
         "use_bias_correction_kl": False, "chat_template_kwargs": {"enable_thinking": False},
     }  # fmt: skip
-    names = {each.name for each in dataclasses.fields(Arguments)}
     for name in config.trl:
         if name in own or name in loop.OWN:
             raise ConfigError(f"trl.{name} is set by a setting of txt2sql's own; leave it out")
-        if name not in names:
-            near = difflib.get_close_matches(name, names, n=1)
-            hint = f"; did you mean '{near[0]}'?" if near else ""
-            raise ConfigError(f"trl.{name} is no argument of trl's GRPOConfig{hint}")
     try:
         return loop.arguments(
             Arguments, config, output, steps, parameters, {**own, **usual, **config.trl}
