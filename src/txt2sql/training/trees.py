@@ -249,8 +249,8 @@ def bootstrap(example: Example, schema: Schema, run: Callable[[str], QueryResult
     faults = (partial_fault(prefix, schema, run) for prefix in prefixes)
     if any(fault is not None for fault in faults) or not run(query).ok:
         return None
-    asked = (example.id, example.db_id, example.question, example.evidence)
-    return Trace(*asked, query, tuple(steps), "gold")
+    question = (example.id, example.db_id, example.question, example.evidence)
+    return Trace(*question, query, tuple(steps), "gold")
 
 
 def chosen_traces(candidates: Iterable[Trace], most: int, seed: int) -> list[Trace]:
