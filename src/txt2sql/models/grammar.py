@@ -169,8 +169,7 @@ _MEASURES = "count cnt total sum avg average min max rank num number ratio rate 
 """How such names end that begin with a name of the schema: `order_count`."""
 _ALIASES = "sub subquery sq temp tmp ranked inner_query outer_query prev cur curr next base"
 _CONTROL = re.compile("[\x7f-\x9f]")
-_Groups = dict[tuple[int, int], list[str]]
-"""(fewest, most) arguments -> names of functions."""
+_Groups = dict[tuple[int, int], list[str]]  # (fewest, most) arguments -> names of functions
 _CONSONANTS = "b-df-hj-np-tv-xzB-DF-HJ-NP-TV-XZ"
 
 

@@ -23,8 +23,7 @@ from torch import Tensor, nn
 from txt2sql.errors import ModelError
 from txt2sql.models.onnx_engine import MEMBERS, Array
 
-BLOCK = 32
-"""Inputs that share a scale and a zero point."""
+BLOCK = 32  # inputs that share a scale and a zero point
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,7 @@ from txt2sql.models.onnx_engine import Array
 from txt2sql.prompts import ANSWER_TOKENS
 from txt2sql.types import Prompt
 
-_ROWS = 128
-"""Tokens that are read together, at most."""
+_ROWS = 128  # tokens that are read together, at most
 
 
 class Place(NamedTuple):
@@ -65,8 +64,7 @@ class Decoding:
         return math.log(self.least) * max(1.0, length / 16)
 
 
-Head = Callable[[Any], Any]
-"""Hidden states (n, size) of the last tokens of steps -> scores (n,)."""
+Head = Callable[[Any], Any]  # hidden states (n, size) of the last tokens of steps -> scores (n,)
 
 
 @dataclass(slots=True, eq=False)

@@ -48,8 +48,7 @@ comes back while any is open, unless the time (of time.perf_counter) is as near 
 Value = Callable[[Sequence[S]], Sequence[float]]
 """The values of states, each in [-1, 1]; terminal ones are asked about when they are first reached."""
 
-_COLLISIONS = 0.3
-"""A wave is full when so large a part of it met leaves that are open already."""
+_COLLISIONS = 0.3  # a wave is full when so large a part of it met leaves that are open already
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,8 +52,7 @@ TokenPair = tuple[Tokens, Tokens]
 """Token ids of a prompt and of its answer, which ends with the end token."""
 Placed = tuple[Tokens, Tokens, int]
 """An example, and how many tokens of its prompt are the prefix of the example before; 0: none."""
-Group = list[list[Placed]]
-"""The rows of a batch."""
+Group = list[list[Placed]]  # the rows of a batch
 
 IGNORED = -100
 LEAST = 64  # tokens of a prefix that is worth sharing

@@ -415,7 +415,7 @@ class Evolution:
             save_preference(preference, checkpoint)
             facts |= {"pairs": preference.validation["pairs"], "vote": preference.vote}
             if preference.validation["unseen"]:
-                facts["ppm_accuracy"] = preference.validation["pair_accuracy"]["all"][0]
+                facts["ppm_accuracy"] = preference.validation["pair_accuracy"]
         write_atomically(checkpoint / "trained.json", json.dumps(facts, indent=1) + "\n")
 
     def accuracy(self, number: int) -> dict[str, Any]:

@@ -35,8 +35,7 @@ GRPO_SECTIONS = {"mission": "grpo", "recommended": "grpo_recommended"}
 """Preset, as `--preset` names it, -> section of config/training_config.yaml."""
 Schedule = Literal["cosine", "linear", "constant"]
 Final = Literal["best", "last"]
-SPLIT = "train"
-"""The only split that self-evolution ever opens; no setting names another."""
+SPLIT = "train"  # the only split that self-evolution ever opens; no setting names another
 
 
 def _positive(config: Any, *names: str) -> None:

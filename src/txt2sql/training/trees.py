@@ -34,8 +34,7 @@ from txt2sql.training.data import is_held_out
 from txt2sql.training.settings import SPLIT, RStarConfig
 from txt2sql.types import Example, QueryResult, Schema
 
-Edge = tuple[int, int, float]
-"""(number of the node, visits, Q)"""
+Edge = tuple[int, int, float]  # (number of the node, visits, Q)
 
 
 @dataclass(frozen=True, slots=True)
