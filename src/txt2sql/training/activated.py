@@ -38,7 +38,7 @@ from txt2sql.models import decoder as decoders
 from txt2sql.models.adapters import Adapter, attach
 from txt2sql.models.decoder import Decoder, PrefixStore
 from txt2sql.models.onnx_engine import Array
-from txt2sql.models.torch_engine import additive_mask
+from txt2sql.models.torch_engine import TorchEngine, additive_mask
 from txt2sql.prompts.reduce import without_copies
 from txt2sql.runs import write_atomically
 from txt2sql.sql.normal_form import canonical_sql
@@ -51,7 +51,6 @@ from txt2sql.types import Example
 _MULTIPLE = 64
 """Tokens of a group are padded to a multiple of this: oneDNN compiles its kernels for every length anew."""
 _SCORES = 1_200_000  # attention scores of a head that a step holds for its backward pass, at most
-_CHUNK = 1024  # tokens of a schema part that are read together
 _WEIGHTS = "adapter_model.safetensors"
 LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
@@ -252,11 +251,9 @@ class Activated:
     def __init__(self, config: ActivatedConfig, merged: bool = False) -> None:
         half = half_precision(config.bf16) == torch.bfloat16
         self.precision = torch.bfloat16 if half else torch.float32
-        self.computes_prefixes = half and not merged
         self.decoder = decoders.load(Path(config.engine).expanduser(), threads=config.threads)
         store = self.decoder.prefixes
-        made_by = store.model + (" bfloat16" if self.computes_prefixes else "")
-        self.decoder.prefixes = PrefixStore(store.folder, made_by, max_bytes=20_000_000_000)
+        store.max_bytes = 20_000_000_000
         source = str(Path(config.model).expanduser())
         base = AutoModelForCausalLM.from_pretrained(source, dtype=self.precision)
         torch.manual_seed(config.seed)
@@ -268,6 +265,11 @@ class Activated:
             if isinstance(layer, LoraLinear):
                 layer.forward = MethodType(_fused, layer)  # type: ignore[method-assign]
         self.model.peft_config["default"].base_model_name_or_path = config.model
+        self.prefix_decoder = self.decoder
+        if half and not merged:
+            store = PrefixStore(store.folder, f"{store.model} bfloat16", store.max_bytes)
+            engine, vocabulary = TorchEngine(base, "base"), self.decoder.vocabulary
+            self.prefix_decoder = Decoder(engine, vocabulary, "base", prefixes=store)
         if config.start:
             try:
                 weights = load_peft_weights(str(Path(config.start).expanduser()), device="cpu")
@@ -285,45 +287,24 @@ class Activated:
         (answer tokens,) are the likeliest. A token sees the prefix, whose keys and values are
         given, and its own question."""
         labels = inputs["labels"][0]
-        # (2, layers, kv heads, time, head size)
-        states = torch.from_numpy(self._prefix_states(tuple(inputs["prefix"].tolist())))
+        with self.model.disable_adapter():  # (2, layers, kv heads, time, head size)
+            prefix = self.prefix_decoder.prefix_states(inputs["prefix"].tolist())
+        states = torch.from_numpy(prefix)
         past = DynamicCache()
         for layer in range(states.shape[1]):
             keys, values = states[:, layer, None].to(self.precision)
             past.update(keys, values, layer)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.precision == torch.bfloat16):
-            hidden = self._run(
-                inputs["input_ids"], inputs["attention_mask"], past, inputs["position_ids"]
-            )
+            hidden = self.model.get_base_model().model(
+                input_ids=inputs["input_ids"], position_ids=inputs["position_ids"],
+                attention_mask=additive_mask(inputs["attention_mask"], self.precision),
+                past_key_values=past, use_cache=True,
+            ).last_hidden_state  # fmt: skip
             # (answer tokens, vocabulary)
             logits = self.model.get_base_model().lm_head(hidden[0, inputs["logits_to_keep"]])
         logits = logits.float()
         total = functional.cross_entropy(logits, labels, reduction="sum")
         return total, logits.argmax(-1) == labels
-
-    def _run(self, ids: Tensor, seen: Tensor, past: Any, positions: Tensor | None = None) -> Any:
-        output = self.model.get_base_model().model(
-            input_ids=ids, attention_mask=additive_mask(seen, self.precision),
-            past_key_values=past, position_ids=positions, use_cache=True,
-        )  # fmt: skip
-        return output.last_hidden_state
-
-    def _prefix_states(self, ids: tuple[int, ...]) -> Array:
-        if not self.computes_prefixes:
-            return self.decoder.prefix_states(ids)
-        stored = self.decoder.prefixes.load(ids)
-        if stored is None:
-            past = DynamicCache()
-            with torch.inference_mode(), self.model.disable_adapter():
-                for start in range(0, len(ids), _CHUNK):
-                    part = torch.tensor([ids[start : start + _CHUNK]])
-                    slots = torch.arange(start + part.shape[1])
-                    self._run(part, (slots[start:, None] >= slots)[None, None], past)
-            whole: list[Any] = list(past.layers)
-            layers = [(layer.keys[0], layer.values[0]) for layer in whole]
-            states = torch.stack([torch.stack(part) for part in zip(*layers, strict=True)])
-            stored = self.decoder.prefixes.save(ids, states.float().numpy())
-        return stored
 
     @torch.no_grad()
     def validate(self, groups: Sequence[Group]) -> dict[str, float]:
