@@ -11,7 +11,7 @@ from itertools import islice
 from txt2sql.models.predictor import DirectPredictor
 from txt2sql.models.tree_decoder import Decoding, TreeDecoder
 from txt2sql.models.vote import Candidate, ScoredAnswer, Weights
-from txt2sql.search.mcts import Settings, Tree, TreeCallback, search
+from txt2sql.search.mcts import Settings, Tree, TreeCallback, Value, search
 from txt2sql.search.states import (
     Question,
     RenderedQuestion,
@@ -75,31 +75,40 @@ class SearchPredictor:
             for result in self.search([Question.of(example) for example in batch]):
                 yield prediction(result)
 
-    def search(
-        self, questions: Sequence[Question], callback: TreeCallback[State] | None = None
-    ) -> list[SearchResult]:
-        """The trees of some questions, searched together; see `mcts.TreeCallback`."""
-        started = time.perf_counter()
+    def forest(
+        self,
+        questions: Sequence[Question],
+        callback: TreeCallback[State] | None = None,
+        value: Value[State] | None = None,
+    ) -> list[Tree[State]]:
+        """The trees of some questions, searched together; `value` takes the place of `StateValue`."""
         direct, options = self.direct, self.options
         rendered = [
             RenderedQuestion(each, direct.prompt(each.example()), direct.schemas(each.db_id))
             for each in questions
         ]
         expander = StepExpander(self.engine, self.run, options.checked, options.temperature)
-        value = StateValue(self.run, self.engine if self.scored else None, options.value)
+        value = value or StateValue(self.run, self.engine if self.scored else None, options.value)
         settled = _decided if options.early and not options.vote.preference else None
         roots = expander.roots(rendered)
         try:
-            forest = search(roots, expander, value, options.mcts, settled, callback)
+            return search(roots, expander, value, options.mcts, settled, callback)
         finally:
             expander.free(roots)
-        seconds = (time.perf_counter() - started) / len(rendered)
+
+    def search(
+        self, questions: Sequence[Question], callback: TreeCallback[State] | None = None
+    ) -> list[SearchResult]:
+        """The trees of some questions and what the vote makes of them; see `mcts.TreeCallback`."""
+        started = time.perf_counter()
+        forest = self.forest(questions, callback)
+        seconds = (time.perf_counter() - started) / len(forest)
         results = []
-        for question, tree in zip(rendered, forest, strict=True):
-            answers = scored_answers(tree)
-            example = question.question.example()
-            candidates = tuple(direct.vote(example, question.prompt, answers, options.vote))
-            results.append(SearchResult(question, tree, answers, candidates, seconds))
+        for tree in forest:
+            rendered, answers = tree.root.state.rendered, scored_answers(tree)
+            example = rendered.question.example()
+            vote = self.direct.vote(example, rendered.prompt, answers, self.options.vote)
+            results.append(SearchResult(rendered, tree, answers, tuple(vote), seconds))
         return results
 
 

@@ -30,7 +30,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import IterableDataset
-from transformers import AttentionInterface, AutoModelForCausalLM, DynamicCache
+from transformers import AttentionInterface, AutoModelForCausalLM
 
 from txt2sql.data import open_dataset
 from txt2sql.errors import ConfigError, ModelError
@@ -38,7 +38,7 @@ from txt2sql.models import decoder as decoders
 from txt2sql.models.adapters import Adapter, attach
 from txt2sql.models.decoder import Decoder, PrefixStore
 from txt2sql.models.onnx_engine import Array
-from txt2sql.models.torch_engine import TorchEngine, additive_mask
+from txt2sql.models.torch_engine import FlatCache, TorchEngine, additive_mask
 from txt2sql.prompts.reduce import without_copies
 from txt2sql.runs import write_atomically
 from txt2sql.sql.normal_form import canonical_sql
@@ -289,11 +289,8 @@ class Activated:
         labels = inputs["labels"][0]
         with self.model.disable_adapter():  # (2, layers, kv heads, time, head size)
             prefix = self.prefix_decoder.prefix_states(inputs["prefix"].tolist())
-        states = torch.from_numpy(prefix)
-        past = DynamicCache()
-        for layer in range(states.shape[1]):
-            keys, values = states[:, layer, None].to(self.precision)
-            past.update(keys, values, layer)
+        past = FlatCache(torch.device("cpu"), self.precision)
+        past.put(prefix)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.precision == torch.bfloat16):
             hidden = self.model.get_base_model().model(
                 input_ids=inputs["input_ids"], position_ids=inputs["position_ids"],

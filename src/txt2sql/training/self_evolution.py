@@ -41,9 +41,8 @@ from txt2sql.models.predictor import DirectPredictor, PredictorOptions
 from txt2sql.models.tree_decoder import TreeDecoder
 from txt2sql.models.weights import load_weights
 from txt2sql.runs import append_row, open_run, read_rows, write_atomically
-from txt2sql.search.mcts import Tree, search
 from txt2sql.search.predictor import SearchOptions, SearchPredictor
-from txt2sql.search.states import Question, RenderedQuestion, State, StateValue, StepExpander
+from txt2sql.search.states import Question, State, StateValue
 from txt2sql.search.steps import starts_step
 from txt2sql.training import loop, ppm, sft
 from txt2sql.training.loop import LARGE, Progress, Report, forget_rows, replace_folder, silent
@@ -139,10 +138,6 @@ class Actor:
     def grow(self, examples: Sequence[Example], simulations: int) -> list[JudgedTree]:
         """Trees of training questions, with noise at the root."""
         by_id = {example.id: example for example in examples}
-        questions = [
-            RenderedQuestion(Question.of(e), self.direct.prompt(e), self.direct.schemas(e.db_id))
-            for e in examples
-        ]
 
         def run(db_id: str, sql: str) -> QueryResult:
             return execute(self.dataset.database(db_id), sql, _LIMITS)
@@ -168,12 +163,9 @@ class Actor:
             self.config.mcts, num_simulations=simulations, noise=self.config.evolution.noise,
             seed=random.Random(f"{self.config.seed} {examples[0].id}").randrange(2**31),
         )  # fmt: skip
-        expander = StepExpander(self.engine, run, True, self.options.temperature)
-        roots = expander.roots(questions)
-        try:
-            forest: list[Tree[State]] = search(roots, expander, value, settings)
-        finally:
-            expander.free(roots)
+        searcher = SearchPredictor(self.direct, self.engine, replace(self.options, mcts=settings))
+        searcher.run = run
+        forest = searcher.forest([Question.of(example) for example in examples], value=value)
         return [judged(tree, right) for tree in forest]
 
 
