@@ -20,13 +20,13 @@ from tokenizers import Tokenizer
 from txt2sql.data import Dataset, open_dataset
 from txt2sql.data.gold import with_gold
 from txt2sql.errors import ModelError
-from txt2sql.execution.values import open_value_index
 from txt2sql.models.export import export_onnx
 from txt2sql.models.quantise import quantise_model, write_levels
 from txt2sql.models.tokenizer import cut_vocabulary, input_text, is_european
 from txt2sql.models.weights import load_weights, read_gguf
 from txt2sql.prompts import render
 from txt2sql.runs import write_atomically
+from txt2sql.training.data import matcher
 
 TEXTS = ("spider", "spider_syn", "cosql", "bird_train", "wikisql", "wtq")
 """Data sets whose questions and queries say which pieces of the vocabulary are used."""
@@ -111,15 +111,14 @@ def calibration(tokenizer: Any, dataset: Dataset) -> Iterator[list[int]]:
     examples = with_gold(dataset, "train")
     random.Random(0).shuffle(examples)
     by_database: Counter[str] = Counter()
-    made = 0
+    match, made = matcher(dataset), 0
     for example in examples:
         if made == _CALIBRATION:
             return
         # Many schemas rather than many questions: most tokens of a prompt are of its schema.
         if by_database[example.db_id] == _BY_DATABASE:
             continue
-        matches = open_value_index(dataset.database(example.db_id)).match(example.question)
-        prompt = render(example.question, dataset.schema(example.db_id), matches=matches)
+        prompt = render(example.question, dataset.schema(example.db_id), matches=match(example))
         text, _ = input_text(tokenizer, prompt)
         row = [
             *tokenizer(text, add_special_tokens=False)["input_ids"],

@@ -44,7 +44,7 @@ from txt2sql.prompts import render
 from txt2sql.sql.normal_form import canonical_sql
 from txt2sql.training.loop import Progress, process_count, silent
 from txt2sql.training.settings import SFTConfig, TuningConfig
-from txt2sql.types import Example, Prompt
+from txt2sql.types import Example, Prompt, ValueMatch
 
 T = TypeVar("T")
 Tokens = Sequence[int]
@@ -191,16 +191,19 @@ def is_held_out(db_id: str, share: float) -> bool:
     return random.Random(f"held out {db_id}").random() < share
 
 
+def matcher(dataset: Dataset) -> Callable[[Example], Sequence[ValueMatch]]:
+    """What finds the cells that a question mentions."""
+    index = lru_cache(maxsize=64)(lambda db_id: open_value_index(dataset.database(db_id)))
+    return lambda example: index(example.db_id).match(example.question)
+
+
 @dataclass(frozen=True, slots=True)
 class ValidationSet:
     dataset: Dataset
     examples: Sequence[Example]
 
     def predictor(self, decoder: Decoder) -> DirectPredictor:
-        index = lru_cache(maxsize=8)(lambda db_id: open_value_index(self.dataset.database(db_id)))
-        return DirectPredictor(
-            decoder, self.dataset.schema, lambda example: index(example.db_id).match(example.question)
-        )  # fmt: skip
+        return DirectPredictor(decoder, self.dataset.schema, matcher(self.dataset))
 
 
 def validate(decoder: Decoder, sets: Sequence[ValidationSet]) -> dict[str, Estimate]:
@@ -275,11 +278,10 @@ def prompter(
 ) -> Callable[[Example], Prompt]:
     """What renders the questions of a data set as inference would, but without the evidence of a
     share `dropout` of those that can be answered without it; the same on every visit."""
-    index = lru_cache(maxsize=64)(lambda db_id: open_value_index(dataset.database(db_id)))
+    match = matcher(dataset)
 
     def prompt(example: Example) -> Prompt:
-        schema, previous = dataset.schema(example.db_id), example.previous
-        matches = index(example.db_id).match(example.question)
+        schema, previous, matches = dataset.schema(example.db_id), example.previous, match(example)
         drawn = dropout and random.Random(f"{seed} evidence {example.id}").random() < dropout
         return render(
             example.question,

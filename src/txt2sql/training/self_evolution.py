@@ -22,7 +22,7 @@ import random
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
@@ -31,7 +31,6 @@ from txt2sql.config import as_mapping
 from txt2sql.evaluation.metrics.execution_accuracy import ExecutionAccuracy
 from txt2sql.evaluation.mode import Judging
 from txt2sql.execution.execute import Limits, execute
-from txt2sql.execution.values import open_value_index
 from txt2sql.models import torch_engine
 from txt2sql.models.adapters import Adapter
 from txt2sql.models.catalog import resolve
@@ -45,6 +44,7 @@ from txt2sql.search.predictor import SearchOptions, SearchPredictor
 from txt2sql.search.states import Question, State, StateValue
 from txt2sql.search.steps import starts_step
 from txt2sql.training import loop, ppm, sft
+from txt2sql.training.data import matcher
 from txt2sql.training.loop import LARGE, Progress, Report, forget_rows, replace_folder, silent
 from txt2sql.training.settings import RStarConfig, SFTConfig
 from txt2sql.training.trees import (
@@ -93,10 +93,8 @@ class Actor:
         self.train_set = {example.id: example for example in questions.train_set}
         self.held_out = {example.id: example for example in questions.held_out}
         self.judge = ExecutionAccuracy(Judging(both=False))
-        index = lru_cache(maxsize=64)(lambda db_id: open_value_index(self.dataset.database(db_id)))
         self.direct = DirectPredictor(
-            decoder, self.dataset.schema,
-            lambda example: index(example.db_id).match(example.question),
+            decoder, self.dataset.schema, matcher(self.dataset),
             lambda db_id, sql: execute(self.dataset.database(db_id), sql),
             PredictorOptions(second_beams=0),
         )  # fmt: skip
@@ -376,11 +374,10 @@ class Evolution:
             whole = int(base.num_parameters()) < LARGE
         settings = SFTConfig(
             model=self.config.model, output=str(folder), measured=0, seed=self.config.seed,
-            datasets=(str(self.work(number) / "traces"),), epochs=training.epochs,
-            learning_rate=training.learning_rate, batch_tokens=training.batch_tokens,
-            accumulate=training.accumulate, max_length=training.max_length,
-            adapter=None if whole else Adapter(), final="last", threads=self.config.threads,
+            datasets=(str(self.work(number) / "traces"),), final="last",
+            adapter=None if whole else Adapter(), threads=self.config.threads,
             use_wandb=self.config.use_wandb,
+            **{name: value for name, value in vars(training).items() if name != "method"},
         )  # fmt: skip
         return sft.train(settings, self.report, self.progress) is not None
 
