@@ -277,7 +277,7 @@ def milliseconds(since: float) -> float:
 
 def measure(folder: str, quick: bool) -> dict[str, Any]:
     """Times over schemas that are new to the engine, by their number of tables."""
-    from txt2sql.models.constraint import GrammarEngine
+    from txt2sql.models.decoder import GrammarEngine
     from txt2sql.models.tokenizer import Vocabulary
 
     tokenizer = tokenizer_of(folder)

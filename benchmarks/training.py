@@ -40,15 +40,21 @@ from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, TrainingA
 
 from txt2sql.models.adapters import Adapter, attach
 from txt2sql.models.catalog import BUNDLED
-from txt2sql.training.batches import IGNORED, Example, answer_loss, batches_of, collate
-from txt2sql.training.data import open_train_sets
+from txt2sql.training.data import (
+    IGNORED,
+    TokenPair,
+    answer_loss,
+    batches_of,
+    collate,
+    open_train_sets,
+)
 from txt2sql.training.settings import SFTConfig
 
 WORDS = 4096
 BATCH_TOKENS = {"cpu": 4096, "cuda": 16384}
 
 
-def rows_of(data: Path | None, count: int, tokenizer: Any) -> list[Example]:
+def rows_of(data: Path | None, count: int, tokenizer: Any) -> list[TokenPair]:
     """Token rows of random questions of Spider's training split; made up without data."""
     rng = random.Random(0)
     if data is None:
@@ -82,7 +88,7 @@ def small_llama() -> Any:
     return attach(LlamaForCausalLM(config), Adapter(dropout=0.0))
 
 
-def plainly(rows: Sequence[Example]) -> dict[str, Tensor]:
+def plainly(rows: Sequence[TokenPair]) -> dict[str, Tensor]:
     """Rows as Trainer's users collate them: padded on the right, prompts without loss."""
     width = max(len(prompt) + len(answer) for prompt, answer in rows)
     inputs = torch.zeros(len(rows), width, dtype=torch.long)
@@ -208,7 +214,7 @@ def losses(logits: Tensor, labels: Tensor) -> list[float]:
     return sorted(each.tolist())
 
 
-def check_losses(model: Any, rows: Sequence[Example]) -> float:
+def check_losses(model: Any, rows: Sequence[TokenPair]) -> float:
     """The largest difference of a token's loss between both layouts, in single precision."""
     model, device = model.eval(), model.device
     batch = {name: each.to(device) for name, each in plainly(rows).items()}

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from txt2sql.errors import ConfigError
-from txt2sql.models.api_keys import FILE, VARIABLES, Keys, find_keys, warning
+from txt2sql.models.hosted import KEYS_FILE, VARIABLES, Keys, find_keys, warning
 
 SECRET = "sk-proj-Abc123Def456Ghi789"
 
@@ -29,9 +29,9 @@ def keys_file(tmp_path: Path, text: str) -> Path:
     return path
 
 
-def arguments(provider: str, file: Path = FILE, api_base: str = "") -> dict[str, str] | None:
+def arguments(provider: str, file: Path = KEYS_FILE, api_base: str = "") -> dict[str, str] | None:
     keys = find_keys(provider, file, api_base=api_base)
-    return keys.arguments() if keys else None
+    return keys.arguments if keys else None
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from txt2sql.errors import ModelError
-from txt2sql.models.catalog import BUNDLED, MODELS, resolve, sources
+from txt2sql.models.catalog import resolve, sources
 
 
 @pytest.mark.parametrize(
@@ -30,24 +30,6 @@ def test_a_folder_without_a_model_says_so(tmp_path: Path) -> None:
         (tmp_path / "config.json").write_text(text)
         with pytest.raises(ModelError, match=reason):
             resolve(tmp_path)
-
-
-def test_short_names_and_hub_ids_in_any_case() -> None:
-    assert resolve("phi-2").hub_id == "microsoft/phi-2"
-    assert resolve("LLAMA-7B") is resolve("meta-llama/Llama-2-7b-hf") is MODELS["llama-7b"]
-    assert resolve("mistralai/mistral-7b-v0.1").name == "mistral-7b"
-    assert resolve("bundled").folder == BUNDLED
-    other = resolve("someone/their.model-1")
-    assert other.source == other.hub_id == other.name
-
-
-def test_a_folder_is_its_own_source_and_an_adapter_is_made_over_its_base(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text(json.dumps({"model_type": "phi"}))
-    assert [card.source for card in sources(resolve(str(tmp_path)))] == [str(tmp_path)]
-    (tmp_path / "config.json").unlink()
-    config = {"base_model_name_or_path": "microsoft/Phi-3.5-mini-instruct"}
-    (tmp_path / "adapter_config.json").write_text(json.dumps(config))
-    assert [card.name for card in sources(resolve(tmp_path))] == [tmp_path.name, "phi-3.5-mini"]
 
 
 def test_adapters_over_each_other_are_refused(tmp_path: Path) -> None:

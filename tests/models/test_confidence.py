@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import math
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from txt2sql.errors import ModelError
-from txt2sql.evaluation.calibration import calibration
 from txt2sql.models.confidence import (
-    KNOWN,
     NAMES,
-    SURE,
     Weights,
-    certainty,
     features,
     unmatched_words,
 )
@@ -72,54 +66,6 @@ def test_an_answer_has_signs_and_what_is_unknown_is_taken_as_usual() -> None:
         assert (signs["failed"], signs["empty"]) == (failed, 0)
 
 
-def judged(count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Features of very different size, how likely each is right, and whether it is."""
-    chance = np.random.default_rng(7)
-    rows = chance.normal(size=(count, len(NAMES)))
-    likely = 1 / (1 + np.exp(-(0.5 + rows @ np.linspace(-1, 1, len(NAMES)))))
-    right = chance.random(count) < likely
-    rows = rows * np.logspace(-3, 3, len(NAMES)) + 5
-    rows[:, 0] = 1.0  # says nothing
-    return rows, likely, right
-
-
-FILE = Path(__file__).parents[2] / "benchmarks" / "confidence.py"
-spec = importlib.util.spec_from_file_location("confidence_benchmark", FILE)
-assert spec and spec.loader
-benchmark = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(benchmark)
-
-
-def test_fitted_weights_give_probabilities_that_can_be_believed() -> None:
-    rows, _, right = judged(2000)
-    weights = benchmark.fit(rows[:1000].tolist(), right[:1000].tolist())
-    given = [weights.probability(row) for row in rows[1000:].tolist()]
-    result = calibration(zip(given, right[1000:].tolist(), strict=True))
-    assert result is not None and result.auc is not None
-    assert result.error < 0.05 and result.auc > 0.75
-
-
-def test_an_answer_of_weight_two_counts_as_two() -> None:
-    rows, _, right = judged(60)
-    twice = benchmark.fit(
-        [*rows.tolist(), *rows[:20].tolist()], [*right.tolist(), *right[:20].tolist()]
-    )
-    weighed = benchmark.fit(rows.tolist(), right.tolist(), [2.0] * 20 + [1.0] * 40)
-    assert weighed.slope == pytest.approx(twice.slope) and weighed.bias == pytest.approx(twice.bias)
-
-
-@pytest.mark.parametrize("right", [[True] * 4, [False] * 4, [False, False, True, True]])
-def test_answers_that_can_be_told_apart_without_fault_are_fitted(right: list[bool]) -> None:
-    rows = [[x, 1.0] for x in (0.0, 1.0, 100.0, 101.0)]
-    weights = benchmark.fit(rows, right)
-    given = [weights.probability(row) for row in rows]
-    assert [p > 0.5 for p in given] == right
-    assert all(0 < p < 1 for p in given)
-    assert 0 <= weights.probability((1e9, 1.0)) <= 1
-    with pytest.raises(ValueError, match="no answers"):
-        benchmark.fit([], [])
-
-
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
@@ -141,8 +87,3 @@ def test_weights_come_back_from_their_file_and_others_are_refused(
         Weights.load(file)
     with pytest.raises(ModelError, match="cannot read"):
         Weights.load(tmp_path / "nothing")
-
-
-def test_a_probability_is_sure_unsure_or_unknown() -> None:
-    levels = [certainty(p) for p in (1.0, SURE, SURE - 1e-9, KNOWN, KNOWN - 1e-9, 0.0)]
-    assert levels == "sure sure unsure unsure unknown unknown".split()

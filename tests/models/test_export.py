@@ -69,21 +69,6 @@ def test_a_merge_that_is_refused_loses_and_leaves_nothing(
     assert (left(adapter), left(base)) == before
 
 
-def test_quantised_weights_are_not_merged_into(model_folder: Folder, tmp_path: Path) -> None:
-    pytest.importorskip("bitsandbytes")
-    from transformers import BitsAndBytesConfig
-
-    four = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_compute_dtype=torch.float32)
-    source = model_folder("llama", "metaspace")
-    model = AutoModelForCausalLM.from_pretrained(source, quantization_config=four)
-    model.save_pretrained(tmp_path / "four")
-    AutoTokenizer.from_pretrained(source).save_pretrained(tmp_path / "four")
-    adapter = adapt(tmp_path / "four", tmp_path / "adapter")
-    with pytest.raises(ModelError, match="are quantised, and an adapter is not merged into them"):
-        export_hf(adapter, tmp_path / "out")
-    assert not (tmp_path / "out").exists()
-
-
 def test_a_merged_folder_is_the_adapter_in_one_and_replaces_another_when_forced(
     model_folder: Folder, tmp_path: Path
 ) -> None:
@@ -109,12 +94,3 @@ def test_a_merged_folder_is_the_adapter_in_one_and_replaces_another_when_forced(
     one, other = (torch_engine.load(x, device="cpu", dtype=dtype) for x in (adapter, folder))
     ask = [Prompt("SELECT")], Sampling(max_new_tokens=8)
     assert one.generate(*ask) == other.generate(*ask)
-
-
-def test_a_whole_model_is_exported_with_its_own_card(model_folder: Folder, tmp_path: Path) -> None:
-    base = shutil.copytree(model_folder("qwen2"), tmp_path / "base")
-    for name in ("README.md", "tokenizer.model"):
-        (base / name).write_text("mine\n")
-    folder = export_hf(base, tmp_path / "out", dtype="float16")
-    assert {(folder / name).read_text() for name in ("README.md", "tokenizer.model")} == {"mine\n"}
-    assert load_weights(folder, device="cpu", dtype="auto").model.dtype == torch.float16

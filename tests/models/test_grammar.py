@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from llguidance import LLMatcher, LLTokenizer
+from tokenizers import Tokenizer, models
 
 from txt2sql.errors import ModelError
 from txt2sql.identifiers import KEYWORDS, quote_identifier
-from txt2sql.models.constraint import GrammarEngine
-from txt2sql.models.decoder import Decoder
+from txt2sql.models.decoder import Decoder, GrammarEngine
 from txt2sql.models.grammar import sql_grammar
-from txt2sql.types import Column, Schema, Table
+from txt2sql.models.tokenizer import Vocabulary
+from txt2sql.types import Column, Prompt, Sampling, Schema, Table
 
 NAMES = {
     "singer": ("id", "Name", "age", "number_of_songs"),
@@ -60,24 +61,20 @@ def database() -> Iterator[sqlite3.Connection]:
         # names
         "SELECT salary FROM singer",
         "SELECT name FROM singer",
-        "SELECT singer.singer_id FROM singer",
         "SELECT Name FROM singer WHERE num_songs > 3",
         "SELECT Name FROM sqlite_master",
         "SELECT total_price FROM order",
         'SELECT 2nd FROM "order"',
         "SELECT `Name` FROM singer",
-        "SELECT Name FROM main.singer",
         # text in double quotes, and a name in single ones
         'SELECT Name FROM singer WHERE Name = "Anna"',
         "SELECT Name AS 'Anna' FROM singer",
         # other statements
         "SELECT Name FROM singer; DROP TABLE singer",
-        "PRAGMA table_info(singer)",
         "WITH x AS (SELECT Name FROM singer) DELETE FROM singer",
         # functions
         "SELECT load_extension('x') FROM singer",
         "SELECT substr(Name) FROM singer",
-        "SELECT rank() FROM singer",
         "SELECT upper(DISTINCT Name) FROM singer",
         # where aggregates and windows may stand
         "SELECT Name FROM singer WHERE count(*) > 1",
@@ -88,15 +85,12 @@ def database() -> Iterator[sqlite3.Connection]:
         "SELECT Name FROM singer WHERE id IN (SELECT * FROM concert)",
         "SELECT Name FROM singer HAVING count(*) > 1",
         "SELECT Name FROM singer LIMIT 3 UNION SELECT Name FROM singer",
-        "SELECT Name FROM singer WHERE (age = 1",
         "",
         # literals, space, comments
         "SELECT Name FROM singer WHERE Name = 'it's'",
         "SELECT Name FROM singer WHERE Name = '" + "x" * 200 + "'",
-        "SELECT Name FROM singer WHERE age = " + "1" * 40,
         "SELECT" + "\n" + " " * 50 + "Name FROM singer",
         "SELECT Name FROM singer WHERE age = 1AND id = 2",
-        "SELECT age --1 FROM singer",
         "Select Name From singer",
     ],
 )
@@ -108,7 +102,6 @@ def test_what_is_not_over_this_schema_is_refused(accepts: Accepts, sql: str) -> 
     "sql",
     [
         "select Name from singer where age >= 3.5",
-        "SELECT Name FROM top_singers;",
         "SELECT *\nFROM singer\n  LEFT JOIN concert USING (id)\nWHERE age = -1",
         "SELECT DISTINCT T1.Name, count(*) FROM singer AS T1 JOIN concert AS T2 ON T1.id = T2.singer_id "
         "WHERE T1.Name LIKE '%it''s%' GROUP BY T1.Name HAVING count(*) > 1 "
@@ -116,22 +109,18 @@ def test_what_is_not_over_this_schema_is_refused(accepts: Accepts, sql: str) -> 
         # names
         'SELECT "Home Town", c."Home Town" FROM concert AS c',
         'SELECT total_price, "2nd", "größe", "group" FROM "order"',
-        "SELECT s.*, concert.* FROM singer s CROSS JOIN concert",
         # conditions
         "SELECT Name FROM singer WHERE age > (SELECT avg(age) FROM singer) AND id NOT IN "
         "(SELECT singer_id FROM concert) OR age BETWEEN 1 AND 2 OR Name IN ('a', 'b') OR age IS NOT NULL",
         "SELECT Name FROM singer WHERE NOT EXISTS (SELECT * FROM concert WHERE singer_id = singer.id)",
-        "SELECT Name FROM singer WHERE NOT (age < 3 AND id <> 4) AND age NOT BETWEEN 3 AND age + 1",
         "SELECT Name FROM singer WHERE Name LIKE 'a!%' ESCAPE '!' OR Name NOT GLOB 'a*'",
         "SELECT Name FROM singer WHERE Name = 'anna' COLLATE NOCASE ORDER BY Name COLLATE BINARY",
         "SELECT Name FROM singer WHERE age = TRUE AND id > 1e3 AND id < 1.5E-2 AND age != 3 AND age == 4",
         # expressions
         "SELECT CASE WHEN age > 3 THEN 'old' WHEN age IS NULL THEN NULL ELSE 'new' END AS kind FROM singer",
         "SELECT CASE age WHEN 1 THEN 'one' END, CAST(age AS DECIMAL(10, 2)) / 2, -age, age * -1 FROM singer",
-        "SELECT Name || ' (' || age || ')', age % 2 - 1 + (id - 3), sum(age > 3) FROM singer",
         "SELECT strftime('%Y-%m', Name), date('now', '-30 days'), CURRENT_DATE, max(age, 3) FROM singer",
         "SELECT IIF(age > 3, 'a', 'b'), coalesce(Name, '', 'x'), round(age / 2.0, 1), substr(Name, 1, 2) FROM singer",
-        "SELECT (SELECT count(*) FROM singer) * 100.0 / (SELECT count(*) FROM concert)",
         # aggregates and windows
         "SELECT count(DISTINCT Name), group_concat(Name, '; '), avg(age) FILTER (WHERE age > 3) FROM singer",
         "SELECT max(count(*)) OVER (), sum(sum(age)) OVER (ORDER BY age) FROM singer GROUP BY age",
@@ -139,8 +128,6 @@ def test_what_is_not_over_this_schema_is_refused(accepts: Accepts, sql: str) -> 
         "SELECT sum(age) OVER (ORDER BY id ROWS BETWEEN 2 PRECEDING AND CURRENT ROW), "
         "avg(age) OVER (PARTITION BY Name ORDER BY id RANGE BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) FROM singer",
         # joins, nested queries, set operations
-        "SELECT a.Name FROM singer a INNER JOIN singer b ON a.id = b.id NATURAL JOIN concert",
-        "SELECT a.Name FROM (SELECT Name FROM singer) AS a, concert",
         "SELECT sub.Name, sub.concert_count FROM (SELECT s.Name, count(*) AS concert_count FROM singer AS s "
         "JOIN concert AS c ON s.id = c.singer_id GROUP BY s.id) AS sub WHERE sub.concert_count > 3 ORDER BY concert_count",
         "SELECT s.Name FROM singer AS s JOIN (SELECT singer_id, max(year) AS newest FROM concert GROUP BY singer_id) "
@@ -165,14 +152,6 @@ def test_every_kind_of_query_is_accepted_and_compiles(
     assert accepts(sql)
     if MODERN or not re.search("FULL|RIGHT", sql):
         database.execute(f"EXPLAIN {sql}")
-
-
-def test_a_grammar_reads_what_its_tokenizer_writes(generator_of: Callable[..., Decoder]) -> None:
-    vocabulary = generator_of("llama", "metaspace").vocabulary
-    engine = GrammarEngine(vocabulary, len(vocabulary.tokenizer))
-    matcher = engine.matcher(sql_grammar(SCHEMA))
-    ids = vocabulary.encode("SELECT Name FROM singer WHERE Name IS NULL")
-    assert matcher.try_consume_tokens(ids) == len(ids) and matcher.is_accepting()
 
 
 TRICKY = [
@@ -204,15 +183,44 @@ def test_any_names_are_accepted_as_sqlite_reads_them(names: list[str]) -> None:
                     assert "ambiguous" in str(error) or "no such column" in str(error), sql
 
 
-@given(st.text(st.characters(codec="utf-8"), min_size=1, max_size=12))
-@settings(max_examples=10)
-def test_any_column_name_makes_a_grammar_that_accepts_it(name: str) -> None:
-    accepts = by_bytes(Schema("odd", (Table("t", (Column(name),)),)))
-    quoted = name.replace('"', '""')
-    assert accepts(f'SELECT "{quoted}" FROM t')
-    assert quote_identifier(name) != name or accepts(f"SELECT {name} FROM t")
-
-
 def test_a_schema_without_columns_has_no_grammar() -> None:
     with pytest.raises(ModelError, match="'empty' has no columns"):
         sql_grammar(Schema("empty", (Table("t", ()),)))
+
+
+Loaded = Callable[..., Decoder]
+CHOICE = 'start: ("select" | "count") " " name\nname: "singer" | "age" | "a"\n'
+
+
+def test_a_tokenizer_that_cannot_be_read_says_so() -> None:
+    words = Tokenizer(models.WordPiece({"[SEP]": 0, "sing": 1, "##er": 2}))
+    with pytest.raises(ModelError, match="ask it without a grammar"):
+        GrammarEngine(Vocabulary(words, [0]), 3)
+
+
+@pytest.mark.parametrize("grammar", ["", "start: other", 'start: "a" |} "b"', 'a: "b"'])
+def test_a_grammar_that_is_none_says_so(generator_of: Loaded, grammar: str) -> None:
+    generator = generator_of("llama")
+    with pytest.raises(ModelError, match="grammar"):
+        generator.generate([Prompt("x", grammar=grammar)], Sampling(4))
+
+
+@pytest.mark.parametrize("kind", ["plain", "metaspace"])
+@pytest.mark.parametrize(
+    "sampling",
+    [Sampling(20), Sampling(20, beams=4), Sampling(20, n=6, temperature=2.0)],
+    ids=["greedy", "beams", "samples"],
+)
+def test_only_the_language_comes_out(generator_of: Loaded, kind: str, sampling: Sampling) -> None:
+    generator = generator_of("llama", kind)
+    number = 'start: "-"? /[1-9][0-9]?/ " " /[a-c]/'
+    prompts = [Prompt("one", grammar=CHOICE), Prompt("two", grammar=number), Prompt("three")]
+    first, second, third = generator.generate(prompts, sampling)
+    assert first and second and third
+    for completion in first:
+        assert re.fullmatch("(select|count) (singer|age|a)", completion.text.strip())
+    for completion in second:
+        assert re.fullmatch("-?[1-9][0-9]? [a-c]", completion.text.strip())
+    free = generator.generate([Prompt("three")], sampling)[0]
+    if sampling.temperature == 0:
+        assert [c.text for c in free] == [c.text for c in third]

@@ -21,13 +21,11 @@ from safetensors.torch import load_file, save_file
 
 from txt2sql.errors import ModelError
 from txt2sql.models import decoder
-from txt2sql.models.cache import PrefixStore
 from txt2sql.models.catalog import resolve
-from txt2sql.models.decoder import Decoder, answers_without_torch
+from txt2sql.models.decoder import Decoder, PrefixStore, answers_without_torch
 from txt2sql.models.export import export_onnx
 from txt2sql.models.onnx_engine import OnnxEngine, read_adapter
-from txt2sql.models.onnx_weights import BlockWeights
-from txt2sql.models.quantise import gptq, nearest
+from txt2sql.models.quantise import BlockWeights, gptq, nearest
 from txt2sql.models.weights import load_weights
 from txt2sql.types import Message, Prompt, Sampling
 
@@ -46,11 +44,6 @@ def prompts() -> list[Prompt]:
         return Prompt(STATIC + question, messages, prefix=STATIC, grammar=GRAMMAR)
 
     return [prompt(question) for question in QUESTIONS]
-
-
-@pytest.fixture(scope="module", params=["llama", "qwen2"])
-def architecture(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
 
 
 @pytest.fixture(scope="module")
@@ -185,20 +178,6 @@ def tuned(model: Any, folder: Path, base: Path | None = None, seed: int = 1, **o
     adapted.peft_config["default"].base_model_name_or_path = str(base or "nowhere")
     adapted.save_pretrained(str(folder), save_embedding_layers=False)
     return adapted.merge_and_unload().eval()
-
-
-def test_an_adapter_beside_the_model_is_that_of_peft(
-    architecture: str, exported: Exported, generator_of: Loaded, tmp_path: Path
-) -> None:
-    generator = generator_of(architecture, "chat")
-    folder = shutil.copytree(exported(architecture), tmp_path / "model")
-    merged = tuned(generator.engine.model, folder / "adapter", lora_dropout=0.1, use_rslora=True)
-    tokens = generator.vocabulary.tokenizer(STATIC)["input_ids"]
-    expected = logits_of(merged, tokens)
-    answering = decoder.load(folder, threads=1)
-    assert np.abs(read_whole(answering.engine, tokens) - expected).max() < TOLERANCE
-    assert np.abs(expected - logits_of(generator.engine.model, tokens)).max() > 1
-    assert np.abs(logits_of(load_weights(folder).model, tokens) - expected).max() < TOLERANCE
 
 
 def test_adapters_over_an_exported_model_add_up(

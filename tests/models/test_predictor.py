@@ -115,13 +115,6 @@ def test_that_nothing_happened_lately_is_an_answer() -> None:
     assert beam.batches == [1]
 
 
-def test_the_beam_can_be_left_out_or_missing() -> None:
-    beam, poor = Beam(BROKEN, GOOD), Beam(BROKEN, GOOD)
-    poor.beam_search = False
-    assert (answer(beam, second_beams=0).sql, answer(poor).sql) == (BROKEN, BROKEN)
-    assert (beam.batches, poor.batches) == ([1], [1])
-
-
 def test_predictions_come_in_order_and_only_the_failures_of_a_batch_are_asked_again() -> None:
     class Mixed(Beam):
         def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Completion]]:
@@ -140,18 +133,6 @@ def test_without_an_executor_the_greedy_answer_is_taken_and_repaired() -> None:
     for text, expected in ((BROKEN, (BROKEN, False)), (JOINLESS, (MENDED, True))):
         [prediction] = predictor(Beam(text, GOOD), None).predict(EXAMPLES[:1])
         assert (prediction.sql, prediction.repaired) == expected
-
-
-def test_an_answer_has_confidence_tokens_and_time() -> None:
-    prediction = answer(Beam(GOOD))
-    assert prediction.confidence == pytest.approx(0.5)
-    assert prediction.tokens == (7, 3) and prediction.seconds > 0
-
-    class Silent(Beam):
-        def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Completion]]:
-            return [[Completion(GOOD)] for _ in prompts]
-
-    assert answer(Silent()).confidence is None
 
 
 def test_the_prompt_has_matches_grammar_and_the_turn_before() -> None:
@@ -201,20 +182,6 @@ def test_where_no_candidate_may_be_run_the_answer_is_a_sentence() -> None:
     )
 
 
-def test_the_whole_schema_counts_not_what_fits_the_prompt() -> None:
-    wide = Table("wide", tuple(Column(f"column_{i}") for i in range(2000)))
-    direct = predictor(Beam("SELECT column_1999 FROM wide"), Run(), constrained=False)
-    direct.schemas = lambda db_id: replace(SCHEMA, tables=(*SCHEMA.tables, wide))
-    assert "column_1999" not in direct.prompt(EXAMPLES[0]).text
-    assert next(direct.predict(EXAMPLES[:1])).sql == "SELECT column_1999 FROM wide"
-
-
-def test_an_engine_that_refuses_unknown_names_itself_gets_the_models_own_sql() -> None:
-    direct = predictor(Beam("SELECT s.town FROM shop s, LATERAL f(s.id)"), Run())
-    direct.schemas = lambda db_id: replace(SCHEMA, dialect="postgres")
-    assert next(direct.predict(EXAMPLES[:1])).sql == "SELECT s.town FROM shop s, LATERAL f(s.id)"
-
-
 def weighed(direct: DirectPredictor, bias: float) -> DirectPredictor:
     """As it is, and as sure of every answer as the bias says."""
     zeros = (0.0,) * len(NAMES)
@@ -234,15 +201,6 @@ def test_an_unsure_answer_has_other_readings_beside_it(bias: float, certainty: s
     assert (prediction.sql, prediction.certainty) == (GOOD, certainty)
     assert prediction.confidence == pytest.approx(1 / (1 + math.exp(-bias)))
     assert (prediction.readings, beam.batches) == ((OTHER,), [1, 1])
-
-
-@pytest.mark.parametrize(("share", "readings"), [(0.9, ()), (0.5, (OTHER,))])
-def test_a_sure_answer_has_the_readings_that_are_nearly_as_likely(
-    share: float, readings: tuple[str, ...]
-) -> None:
-    beam = Beam(GOOD, SAME, UNLIKELY, OTHER, share=share)
-    [prediction] = weighed(predictor(beam, Run()), 3.0).predict(EXAMPLES[:1])
-    assert (prediction.sql, prediction.certainty, prediction.readings) == (GOOD, "sure", readings)
 
 
 def test_an_unsure_answer_is_voted_on_by_result() -> None:
@@ -282,10 +240,3 @@ def test_a_model_that_finds_no_answer_declines_and_leaves_a_guess() -> None:
     assert "nothing in this database" in guess.doubt
     assert guess.features[NAMES.index("none")] == 0
     assert answer(Beam("SELECT NULL", "select null;")).sql is None
-
-
-def test_doubt_says_what_speaks_against_an_answer() -> None:
-    direct = weighed(predictor(Beam(EMPTY), Run()), -9.0)
-    for noun, doubt in (("llamas", "'llamas'"), ("shops", "no row")):
-        question = replace(EXAMPLES[0], question=f"how many {noun} are there?")
-        assert doubt in next(direct.predict([question])).doubt

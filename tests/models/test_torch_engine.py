@@ -50,15 +50,6 @@ def test_greedy_is_the_argmax_and_its_logprobs_are_the_models(generator: Decoder
         assert answer.logprobs == pytest.approx(values, abs=1e-3)
 
 
-def test_the_score_of_a_text_is_its_logprob_under_plain_forward_passes(generator: Decoder) -> None:
-    text = "how many singers ?"
-    tokens = generator.vocabulary.encode(text)
-    for prompt, score in zip(PROMPTS, generator.score(PROMPTS, text), strict=True):
-        logprobs = forward(generator, prompt, tokens)  # (1 + tokens, vocabulary)
-        expected = sum(float(row[token]) for row, token in zip(logprobs, tokens))
-        assert score == pytest.approx(expected, abs=1e-3)
-
-
 def test_a_batch_gives_what_its_prompts_give_one_by_one(generator: Decoder) -> None:
     for sampling in (SHORT, Sampling(max_new_tokens=8, beams=3)):
         together = generator.generate(PROMPTS, sampling)

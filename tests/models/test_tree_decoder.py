@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 
-from txt2sql.errors import ModelError
 from txt2sql.models.decoder import Decoder
 from txt2sql.models.tree_decoder import Decoding, TreeDecoder
 from txt2sql.types import Prompt, Sampling
@@ -64,17 +62,6 @@ def test_the_first_steps_are_the_greedy_answer(
             assert total >= sum(greedy.logprobs) - 1e-3  # or more, if spelt in two ways
 
 
-def test_steps_are_distinct_and_ranked_after_the_first(generator_of: Loaded) -> None:
-    engine = engine_of(generator_of("llama"), width=5, least=1e-6, enough=1.0)
-    [(_, steps, tokens)] = engine.expand(engine.prefill(prompts("age of a singer")))
-    assert len({(step.text, step.ended) for step in steps}) == len(steps) >= 4
-    texts = [step.text.strip() for step in steps]
-    assert all(text.startswith("select ") and "from" not in text for text in texts)
-    ranks = [step.logprob for step in steps[1:]]
-    assert ranks == sorted(ranks, reverse=True)
-    assert tokens >= len(steps)
-
-
 def test_the_probabilities_of_all_answers_sum_to_one(generator_of: Loaded) -> None:
     grammar = 'start: "select " name " from " name\nname: "singer" | "age"\n'
     engine = engine_of(generator_of("phi"), width=200, least=1e-9, enough=2.0, candidates=60)
@@ -93,35 +80,6 @@ def test_the_probabilities_of_all_answers_sum_to_one(generator_of: Loaded) -> No
     nouns = ("singer", "age")
     assert set(mass) == {f"select {one} from {two}" for one in nouns for two in nouns}
     assert 0.9 < sum(mass.values()) <= 1 + 1e-4
-
-
-def test_questions_together_get_the_steps_they_get_alone(generator_of: Loaded) -> None:
-    generator = generator_of("bert")
-    texts = ["how many singers", "age", "the name of every singer there is , and the song"]
-    together = engine_of(generator)
-    waiting = roots = together.prefill(prompts(*texts))
-    made: dict[int, tuple] = {}
-    while len(made) < len(texts):
-        made |= {place.tree: steps for place, steps, _ in together.expand(waiting)}
-        waiting = []
-    for root, text in zip(roots, texts, strict=True):
-        alone = engine_of(generator)
-        [(_, expected, _)] = alone.expand(alone.prefill(prompts(text)))
-        assert [step.text for step in made[root.tree]] == [step.text for step in expected]
-        logprobs = [step.logprob for step in made[root.tree]]
-        assert logprobs == pytest.approx([step.logprob for step in expected], abs=1e-4)
-
-
-def test_a_place_that_is_freed_does_not_come_back(generator_of: Loaded) -> None:
-    engine = engine_of(generator_of("llama"))
-    one, two = engine.prefill(prompts("age", "name"))
-    assert engine.expand([one, two], until=time.perf_counter() - 1) == []
-    engine.free(one)
-    assert [place for place, _, _ in engine.expand([])] == [two]
-    with pytest.raises(KeyError):
-        engine.expand([one])
-    with pytest.raises(ModelError, match="no value head"):
-        engine.score([two])
 
 
 def test_a_token_that_would_come_too_late_is_not_begun(

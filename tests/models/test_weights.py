@@ -8,28 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import T5Config
 
 from txt2sql.errors import ModelError
-from txt2sql.models.weights import choose_device, choose_dtype, load_tokenizer, load_weights
+from txt2sql.models.weights import choose_device, choose_dtype, load_weights
 
 Folder = Callable[..., Path]
-
-
-def test_a_saved_model_is_loaded_again(model_folder: Folder) -> None:
-    source = model_folder("qwen2")
-    model = load_weights(source, device="cpu").model
-    saved, weights = load_file(source / "model.safetensors"), model.state_dict()
-    assert all(torch.equal(weights[name], value) for name, value in saved.items())
-    assert not model.training
-    assert load_weights(source, device="cpu", dtype="bfloat16").model.dtype == torch.bfloat16
-
-
-def test_an_encoder_decoder_is_refused(tmp_path: Path) -> None:
-    T5Config(num_layers=1).save_pretrained(tmp_path)
-    for read in (load_weights, load_tokenizer):
-        with pytest.raises(ModelError, match="choose a decoder-only model such as phi-2"):
-            read(tmp_path)
 
 
 def other_weights(folder: Path, **changes: torch.Tensor | None) -> None:

@@ -16,6 +16,7 @@ import pytest
 from txt2sql import sample
 from txt2sql.config import load
 from txt2sql.errors import ConfigError, ModelError
+from txt2sql.models.predictor import DirectPredictor
 from txt2sql.models.scripted import ScriptedGenerator
 from txt2sql.models.tree_decoder import Decoding, Place, Step
 from txt2sql.models.vote import Weights
@@ -25,7 +26,17 @@ from txt2sql.search.states import Question, ValueSettings
 from txt2sql.search.steps import split_steps
 from txt2sql.search.tree import as_html
 from txt2sql.serving.service import Service
-from txt2sql.types import Example, Prompt, Turn
+from txt2sql.types import (
+    Column,
+    Example,
+    ForeignKey,
+    Prediction,
+    Prompt,
+    QueryResult,
+    Schema,
+    Table,
+    Turn,
+)
 
 SIMULATIONS = 24
 ANSWERS = {
@@ -118,29 +129,6 @@ def test_a_follow_up_is_searched_with_the_turn_before(predictor: SearchPredictor
     assert "-- Its SQL: SELECT COUNT(*) FROM books\n" in result.rendered.prompt.text
 
 
-def test_the_first_answer_is_the_models_own(predictor: SearchPredictor) -> None:
-    """Clause by clause the likeliest, whatever the whole answers have."""
-    results = predictor.search([Question(q, "sample", q) for q in QUESTIONS])
-    for question, own, result in zip(QUESTIONS, (0, 0, 2), results, strict=True):
-        assert result.rendered.question.text == question
-        first = result.tree.first
-        assert first is not None and first.state.text == list(ANSWERS[question])[own]
-        assert [b.sql for b in result.answers if b.own] == [first.state.sql]
-
-
-def test_every_answer_in_a_tree_runs_and_the_chosen_is_one_of_them(
-    predictor: SearchPredictor,
-) -> None:
-    [result] = predictor.search([Question("q", "sample", QUESTIONS[1])])
-    assert {b.sql for b in result.answers} == {*ANSWERS[QUESTIONS[1]]} - {
-        "SELECT opened FROM shops"
-    }
-    assert all(answer.result.ok for answer in result.answers)
-    assert sum(b.probability for b in result.answers) == pytest.approx(0.9)
-    assert result.candidates[0].sql in {answer.sql for answer in result.answers}
-    assert sum(edge.visits for edge in result.tree.root.edges or ()) == SIMULATIONS
-
-
 def test_a_vote_that_is_over_ends_the_search(predictor: SearchPredictor) -> None:
     sure, unsure = (Question(q, "sample", q) for q in QUESTIONS[:2])
     early = searching(early=True)
@@ -193,3 +181,72 @@ def test_the_file_of_settings_holds_the_defaults_and_a_wrong_override_is_refused
         load(Settings, file, ["num_simulations=0"], section="mcts")
     with pytest.raises(ConfigError, match="must not be negative"):
         load(Weights, file, ["empty=-1"], section="vote")
+
+
+HARBOURS = Table("harbours", (Column("id"), Column("town")))
+TRIPS = Table("trips", (Column("harbour_id"), Column("price")))
+KEYS = (ForeignKey("trips", "harbour_id", "harbours", "id"),)
+SCHEMA = Schema("ferry", (HARBOURS, TRIPS), KEYS)
+
+
+class OneStep:
+    """An engine whose steps are whole answers, each half as likely as the one before."""
+
+    name = "one step"
+
+    def __init__(self, *answers: str) -> None:
+        self.answers = answers
+
+    def prefill(self, prompts: Sequence[Prompt]) -> list[Place]:
+        return [Place(tree, 0) for tree, _ in enumerate(prompts)]
+
+    def expand(
+        self, places: Sequence[Place], until: float = math.inf
+    ) -> list[tuple[Place, tuple[Step, ...], int]]:
+        def step(place: Place, i: int, text: str) -> Step:
+            return Step(Place(place.tree, i), text, math.log(0.5**i), 1, True)
+
+        texts = list(enumerate(self.answers, start=1))
+        return [
+            (place, tuple(step(place, *each) for each in texts), len(texts)) for place in places
+        ]
+
+    def free(self, root: Place) -> None:
+        pass
+
+
+def searched_answers(*answers: str, checked: bool) -> tuple[Prediction, list[str]]:
+    """What a search of these answers predicts, and what it ran."""
+    ran: list[str] = []
+
+    def run(db_id: str, sql: str) -> QueryResult:
+        ran.append(sql)
+        return QueryResult(("n",), ((len(sql),),))
+
+    direct = DirectPredictor(ScriptedGenerator([]), lambda db_id: SCHEMA, lambda example: (), run)
+    options = SearchOptions(Settings(num_simulations=8), checked=checked)
+    predictor = SearchPredictor(direct, OneStep(*answers), options)
+    [prediction] = predictor.predict([Example("1", "ferry", "Where do ferries go?")])
+    return prediction, [sql for sql in ran if "LIMIT 0" not in sql]
+
+
+@pytest.mark.parametrize("checked", [True, False])
+@pytest.mark.parametrize(
+    "faulty", ['SELECT "Sailors" FROM trips', "SELECT a.town FROM harbours a, harbours b"]
+)
+def test_a_whole_answer_with_wrong_names_is_never_run(faulty: str, checked: bool) -> None:
+    prediction, ran = searched_answers(faulty, "SELECT town FROM harbours", checked=checked)
+    assert (prediction.sql, prediction.repaired) == ("SELECT town FROM harbours", False)
+    assert ran == ["SELECT town FROM harbours"]
+    alone, ran = searched_answers(faulty, checked=checked)
+    assert (alone.sql, ran) == (None, [])
+    assert alone.problem.startswith("the model wrote SQL with ") or "joins" in alone.problem
+
+
+@pytest.mark.parametrize("checked", [True, False])
+def test_a_whole_answer_that_can_be_repaired_is_searched_as_it_is_run(checked: bool) -> None:
+    mended = "SELECT DISTINCT town FROM trips JOIN harbours ON harbours.id = trips.harbour_id"
+    prediction, ran = searched_answers("SELECT town FROM trips", checked=checked)
+    assert (prediction.sql, prediction.repaired, ran) == (mended, True, [mended])
+    both, _ = searched_answers("SELECT town FROM trips", mended, checked=checked)
+    assert (both.sql, both.repaired) == (mended, False)  # the model wrote it as well

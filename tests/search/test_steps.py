@@ -6,7 +6,6 @@ import random
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from txt2sql.data import open_dataset
 from txt2sql.execution.database import open_database
 from txt2sql.execution.execute import execute
 from txt2sql.search.steps import clause, fault, partial_fault, split_steps, starts_step
-from txt2sql.types import Column, ForeignKey, QueryResult, Schema, Table
+from txt2sql.types import QueryResult, Schema
 
 Run = Callable[[str], QueryResult]
 NUMBERS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)"
@@ -36,39 +35,26 @@ NUMBERS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)"
         ("select a", " fromage", False),  # another word
         ("select a", "from", False),  # no space: part of a name
         ("from t", " join", False),  # joins are part of FROM
-        ("-- the rows", " from", False),  # reasoning goes to the end of its line
         ("group", " by", False),
-        ("Where the town is Faro we", " select", False),  # so does prose
-        ("```sql", "select", False),
-        ("-- one line\n", "\n", False),  # an empty line is no step
-        ("-- of a\u2028", "select", False),  # nor is any other break a line's end
         ("select [c1]", " from", True),
         ("SELECT count(*)", " FROM", True),
         ("SELECT a", " HAV", True),  # the first piece of a keyword
         ("from t", " union", True),
         ("from ( select a from u )", " where", True),
         ("where a = 'it''s'", " order", True),
-        ("-- one line\n\n", "We", True),
-        ("We need names.\n", " select", True),
-        ("```sql\n", "SELECT", True),
-        ("-- from t\nSELECT a", " from", True),  # of a whole answer so far
     ],
 )
-def test_a_step_begins_with_a_clause_or_a_line(step: str, piece: str, begins: bool) -> None:
+def test_a_step_begins_with_a_clause(step: str, piece: str, begins: bool) -> None:
     assert starts_step(step, piece) is begins
 
 
-def test_an_answer_is_cut_before_clauses_and_after_lines_of_reasoning() -> None:
+def test_an_answer_is_cut_before_clauses() -> None:
     query = (
         "select a , count ( * ) from t join u where a in ( select b from v where c = 'from d' ) "
         "group by a having count ( * ) > 1 order by a asc limit 3 except select a from t"
     )
     expected = "select from where group having order limit except from".split()
     assert [clause(step) for step in split_steps(query)] == expected
-    prose = "-- We count|Where: none.||```sql|SELECT count(*)|FROM singer".split("|")
-    assert split_steps("\n".join(prose)) == [line for line in prose if line]
-    assert [clause(line) for line in prose if line] == [*["reason"] * 3, "select", "from"]
-    assert split_steps("-- done\nI select from") == ["-- done", "I select from"]
 
 
 @given(st.lists(st.sampled_from("select from a , ( ) where 'x y' group by -- = 1".split(" "))))
@@ -140,22 +126,6 @@ def test_a_prefix_is_refused_for_unknown_columns_and_not_for_what_is_not_written
     shop: tuple[Run, Schema], prefix: str, hopeless: bool
 ) -> None:
     assert (partial_fault(prefix, shop[1], shop[0]) is not None) is hopeless
-
-
-def test_a_prefix_stays_where_a_whole_answer_would_be_mended() -> None:
-    """A column of a table that one key leads to: the answer gets the join, so the prefix may."""
-    shop = Table("shop", (Column("id", primary_key=True), Column("name")))
-    sale = Table("sale", (Column("shop_id"), Column("amount")))
-    joined = Schema("shops", (shop, sale), (ForeignKey("sale", "shop_id", "shop", "id"),))
-    apart = replace(joined, foreign_keys=())
-
-    def run(sql: str) -> QueryResult:
-        lacks = "amount" in sql and "JOIN" not in sql
-        return QueryResult(error="no such column: amount" if lacks else None)
-
-    prefix = "SELECT name FROM shop ORDER BY amount DESC"
-    assert partial_fault(prefix, joined, run) is None
-    assert partial_fault(prefix, apart, run) == "no such column: amount"
 
 
 def test_no_prefix_of_a_gold_query_is_refused(data_root: Path) -> None:

@@ -28,7 +28,7 @@ from txt2sql.serving.backend import Backend
 from txt2sql.serving.queue import CLIENT, Refused
 from txt2sql.serving.served import _SAMPLE_EXAMPLES
 from txt2sql.serving.worker import ModelSettings
-from txt2sql.training.pairs import read_given
+from txt2sql.training.adapt import read_given
 
 from .conftest import ENDLESS, Serve, Served
 

@@ -12,7 +12,6 @@ from safetensors.torch import load_file
 from tests.training import methods
 from torch.nn.functional import cross_entropy
 
-from txt2sql.config import load
 from txt2sql.models import decoder
 from txt2sql.runs import read_rows
 from txt2sql.training import activated
@@ -139,9 +138,3 @@ def test_held_out_databases_measure_and_a_second_run_starts_from_the_first(
         torch.testing.assert_close(saved[2][name], torch.lerp(value, saved[1][name], 0.25))
         # Nothing is learnt in the first block, which is frozen.
         assert torch.equal(saved[1][name], value) == (".layers.0." in name), name
-
-
-def test_the_file_is_of_the_bundled_model() -> None:
-    given = load(ActivatedConfig, FILE)
-    assert (given.adapter.r, given.group, given.accumulate) == (32, 12, 4)
-    assert given.max_steps and 15 < given.warmup * given.max_steps < 25

@@ -12,15 +12,13 @@ from hypothesis import strategies as st
 from torch.nn import functional
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from txt2sql.training import batches
-from txt2sql.training.batches import (
+from txt2sql.training import data as batches
+from txt2sql.training.data import (
     IGNORED,
-    Example,
     Group,
-    answer_loss,
+    TokenPair,
     batches_of,
     collate,
-    pack,
     size,
 )
 
@@ -32,7 +30,7 @@ SMALL = {
 }  # fmt: skip
 
 
-def examples() -> list[Example]:
+def examples() -> list[TokenPair]:
     """Four questions on each of three databases, and two that stand alone."""
     rng = random.Random(0)
 
@@ -40,7 +38,7 @@ def examples() -> list[Example]:
         return [rng.randrange(5, 100) for _ in range(rng.randint(1, most))]
 
     schemas = [words(20) + words(20) + [i] * 9 for i in range(3)]
-    rows: list[Example] = [(schema + words(9), [*words(6), 2]) for schema in schemas * 4]
+    rows: list[TokenPair] = [(schema + words(9), [*words(6), 2]) for schema in schemas * 4]
     return [*rows, ([7, 8], [9, 2]), ([8], [2])]
 
 
@@ -81,27 +79,6 @@ def test_losses_are_those_of_the_examples_alone(kind: str, monkeypatch: pytest.M
     assert losses(model, packed) == pytest.approx(alone, abs=1e-3)
     monkeypatch.setattr(batches, "_SUFFIXES", 1)  # a mask that forgets the shared prefix
     assert losses(model, shared) != pytest.approx(alone, abs=1e-1)
-
-
-def test_it_is_the_loss_that_transformers_computes() -> None:
-    model, (prompt, answer) = model_of("phi"), examples()[0]
-    ids = torch.tensor([[*prompt, *answer]])
-    labels = torch.tensor([[IGNORED] * len(prompt) + list(answer)])
-    with torch.no_grad():
-        expected = float(model(input_ids=ids, labels=labels).loss)
-        inputs = collate([[[(prompt, answer, 0)]]])
-        outputs, labels = model(**inputs), inputs["labels"]
-    assert outputs.logits.shape[1] == len(answer)  # no logits of prompts
-    assert float(answer_loss(outputs, labels)) == pytest.approx(expected, rel=1e-5)
-    half = answer_loss(outputs, labels, 2 * len(answer))
-    assert float(half) == pytest.approx(expected / 2, rel=1e-5)
-
-
-def test_the_same_prompt_twice_keeps_a_token_to_answer_from() -> None:
-    (row,) = pack([([7] * 80, [9, 2]), ([7] * 80, [8, 2])], width=200)
-    assert [shared for *_, shared in row] == [0, 79]
-    different: list[Example] = [([i] * 40, [i, 2]) for i in range(5, 15)]
-    assert all(shared == 0 for row in pack(different, width=100) for *_, shared in row)
 
 
 @settings(max_examples=60, deadline=None)

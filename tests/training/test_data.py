@@ -14,7 +14,6 @@ from txt2sql.errors import ConfigError
 from txt2sql.models import torch_engine
 from txt2sql.training.data import (
     Batches,
-    TrainSet,
     ValidationSet,
     draw_batches,
     is_held_out,
@@ -54,23 +53,6 @@ def test_an_example_is_what_inference_asks_and_the_gold_query(
     assert "shop.town = 'Lisbon'" in tokenizer.decode(train_set.tokens(1)[0])
 
 
-def test_epochs_are_all_examples_in_another_order(
-    tiny_lm: Callable[..., Path], tiny_spider: Path
-) -> None:
-    tokenizer = AutoTokenizer.from_pretrained(tiny_lm())
-    plan = config(tiny_spider, measured=0, epochs=2.5, batch_tokens=256)
-    sets = open_train_sets(plan, tokenizer)
-    batches, again = (draw_batches(sets, plan, longest=1024) for _ in range(2))
-    assert batches.examples == 24 + 24 + 12
-    assert batches == again
-    assert batches.answer_tokens == sum(len(answer) for _, answer in examples(batches))
-    assert batches.tokens <= sum(len(p) + len(a) for p, a in examples(batches))
-    other = draw_batches(sets, dataclasses.replace(plan, seed=1), longest=1024)
-    assert batches.groups != other.groups
-    few = draw_batches(sets, dataclasses.replace(plan, max_steps=40, accumulate=2), longest=1024)
-    assert len(few.groups) >= 80
-
-
 def test_what_is_too_long_is_counted_and_left_out_never_cut(
     tiny_lm: Callable[..., Path], tiny_spider: Path
 ) -> None:
@@ -104,15 +86,3 @@ def test_databases_that_validate_are_not_trained_on(
     ):
         (made,) = open_train_sets(config(tiny_spider, **changes), tokenizer)
         assert (made.size, len(made.validation.examples)) == sizes
-
-
-def test_other_data_sets_are_drawn_to_fit_the_first() -> None:
-    none = ValidationSet(None, ())  # type: ignore[arg-type]
-    first = TrainSet("first", 10, lambda position: ([7, position + 10], [2]), none)
-    second = TrainSet("second", 100, lambda position: ([8, position + 10], [2]), none)
-    plan = SFTConfig(datasets=("a", "b"), shares=(0.25, 0.75), epochs=4)
-    prompts = [prompt for prompt, _ in examples(draw_batches([first, second], plan, longest=64))]
-    assert sum(kind == 7 for kind, _ in prompts) == 40
-    of_second = [token for kind, token in prompts if kind == 8]
-    assert len(of_second) == 120
-    assert len(set(of_second)) == 100  # all were seen before one is seen again

@@ -23,9 +23,8 @@ from txt2sql.models.ppm import (  # fmt: skip
 from txt2sql.models.predictor import DirectPredictor
 from txt2sql.models.tree_decoder import Decoding, TreeDecoder
 from txt2sql.search.predictor import SearchOptions, SearchPredictor
-from txt2sql.search.states import Question
 from txt2sql.serving.service import build_predictor, searching
-from txt2sql.training.ppm import TreeStates, fit, pair_accuracy, read, scale, train, vote_weight
+from txt2sql.training.ppm import TreeStates, fit, pair_accuracy, scale, vote_weight
 from txt2sql.training.settings import PPMSettings
 from txt2sql.training.trees import JudgedNode, JudgedTree, pairs
 from txt2sql.types import Prompt
@@ -66,7 +65,7 @@ def test_a_shuffled_control_learns_nothing_and_has_no_say() -> None:
     learnt, checked = drawn(0), drawn(1)
     head = fit(learnt, checked, replace(SETTINGS, shuffled=True))
     honest = fit(learnt, checked, SETTINGS)
-    assert pair_accuracy(honest, checked)["all"][0] > 0.97
+    assert pair_accuracy(honest, checked) > 0.97
     noise = (honest.raw(checked.states).std() / 3).item()
     assert head.raw(checked.states).std().item() < noise
 
@@ -136,23 +135,6 @@ def test_training_reads_the_states_that_a_search_scores(generator: Decoder) -> N
     assert expected.std() > 0.01
 
 
-def test_pairs_are_read_once_for_each_tree(direct: DirectPredictor, generator: Decoder) -> None:
-    edges = ((1, 2, 1.0), (2, 1, -1.0))
-    root = JudgedNode("", edges=edges)
-    right = JudgedNode(
-        "SELECT COUNT(*) FROM shop", "FROM shop", True, True, "a", 0.5, True, 0, True
-    )
-    wrong = JudgedNode("SELECT name FROM shop", "FROM shop", True, False, "b", 0.4, False, 1, True)
-    trees = [JudgedTree(str(i), "sample", (root, right, wrong)) for i in range(2)]
-    prompt = direct.prompt(Question("q", "sample", "How many shops are there?").example())
-    found = read(generator, trees, lambda _: prompt, PPMSettings())
-    assert found.states.shape == (4, model_of(generator).config.hidden_size)
-    assert torch.allclose(found.states[:2], found.states[2:])
-    assert not torch.allclose(found.states[0], found.states[1])
-    preference = train(generator, trees, lambda _: prompt, PPMSettings(epochs=2))
-    assert preference is not None and preference.validation["pairs"] == 4
-
-
 def test_a_folder_with_a_preference_model_is_searched_with_it(
     tmp_path: Path, direct: DirectPredictor, generator: Decoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -165,3 +147,22 @@ def test_a_folder_with_a_preference_model_is_searched_with_it(
     monkeypatch.setattr(generator, "folder", tmp_path)
     found = searching(direct, SearchOptions())
     assert isinstance(found, SearchPredictor)
+
+
+PROMPT = Prompt("how many singers ?", grammar='start: "SELECT"')
+STEPS = [("SELECT name", False), ("SELECT name FROM singer", True), ("select", True)] * 7
+
+
+@pytest.mark.parametrize("width", [0, 4])
+def test_a_preference_model_lies_beside_its_policy(width: int, tmp_path: Path) -> None:
+    assert find(None) is find(tmp_path) is None
+    head = PreferenceHead(8, width).eval()
+    head.scale.fill_(3.0)
+    head.shift.fill_(-1.0)
+    save_preference(Preference(head, 1.5, {"pairs": 7}), tmp_path)
+    preference = find(tmp_path)
+    assert (preference.vote, preference.validation) == (1.5, {"pairs": 7})
+    states = torch.randn(5, 8)
+    assert torch.equal(preference.head(states), head(states))
+    assert torch.allclose(head(states), 3 * head.raw(states) - 1)
+    assert preference.scores(states.numpy()) == pytest.approx(head(states).tolist())

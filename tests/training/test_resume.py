@@ -6,21 +6,23 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.training.methods import quiet, rows, rstar, train, weights
+from tests.training.methods import config, quiet, rows, rstar, train, weights
 
 from txt2sql.errors import ConfigError
 from txt2sql.execution.database import Database
-from txt2sql.training.loop import newest_checkpoint
+from txt2sql.training.loop import _boards, newest_checkpoint
 from txt2sql.training.self_evolution import evolve
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")
@@ -201,11 +203,24 @@ def test_a_run_goes_on_only_as_it_was_started(
     assert run(log_every=2) is not None
 
 
-def test_settings_may_change_until_something_is_learnt(
-    tmp_path: Path, tiny_lm: Callable[..., Path], tiny_spider: Path
+def test_wandb_works_offline(
+    tmp_path: Path, tiny_lm: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = tmp_path / "run"
-    train("lora", run, tiny_spider, tiny_lm(), max_steps=1)
-    shutil.rmtree(run / "checkpoints", ignore_errors=True)  # as after running out of memory at once
-    (run / "finished.json").unlink()
-    assert train("lora", run, tiny_spider, tiny_lm(), max_steps=1, batch_tokens=512) is not None
+    opened: list[dict[str, Any]] = []
+
+    def unreachable(*_: Any, **__: Any) -> None:
+        raise OSError
+
+    monkeypatch.setattr(socket, "create_connection", unreachable)
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    settings = config("lora", tmp_path / "run", tmp_path, tiny_lm(), use_wandb=True)
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    with pytest.raises(ConfigError, match="wandb"):
+        _boards(settings, tmp_path / "run", 0)
+    stand_in = SimpleNamespace(init=lambda **given: opened.append(given))
+    monkeypatch.setitem(sys.modules, "wandb", stand_in)
+    monkeypatch.setattr("txt2sql.training.loop.WandbCallback", object)
+    assert len(_boards(settings, tmp_path / "run", 0)) == 2
+    (given,) = opened
+    assert (given["mode"], given["id"]) == ("offline", "txt2sql-run")
+    assert given["config"]["epochs"] == 1

@@ -100,25 +100,6 @@ def test_no_wrong_answer_earns_as_much_as_a_right_one(
 
 
 @pytest.mark.parametrize(
-    ("preset", "outcome", "jaccard", "value"),
-    [
-        ("mission", "hack", 0.0, 0.0),
-        ("mission", "wrong", 0.9, 0.9),
-        ("mission", "right", 0.2, 2.0),
-        ("sparse", "error", 0.9, 0.0),
-        ("sparse", "wrong", 0.9, 0.1),
-        ("sparse", "right", 0.2, 1.0),
-        ("dense", "late", 0.5, 0.1),
-        ("dense", "wrong", 0.5, 0.2),
-        ("dense", "right", 0.2, 1.0),
-    ],
-)
-def test_what_an_answer_earns(preset: str, outcome: str, jaccard: float, value: float) -> None:
-    check_weights(PRESETS[preset])
-    assert reward(Answer(outcome, jaccard), PRESETS[preset]) == pytest.approx(value)
-
-
-@pytest.mark.parametrize(
     ("broken", "message"),
     [
         ({"component": 1.0}, "give the reward execution a weight above 0"),

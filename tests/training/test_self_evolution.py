@@ -9,23 +9,28 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from safetensors.torch import load_file
 from tests.training.methods import quiet, rstar
 
 import txt2sql.training
-from txt2sql.config import load
 from txt2sql.errors import ConfigError
+from txt2sql.models import torch_engine
 from txt2sql.models.weights import load_weights
 from txt2sql.runs import read_rows
 from txt2sql.search.mcts import Settings
 from txt2sql.training import settings as training_settings
-from txt2sql.training.cot_synthesis import open_questions
 from txt2sql.training.data import is_held_out
-from txt2sql.training.self_evolution import Evolution, evolve, promoted, rounds_of, table
+from txt2sql.training.self_evolution import (
+    Actor,
+    Evolution,
+    Job,
+    evolve,
+    rounds_of,
+)
 from txt2sql.training.settings import RStarConfig
+from txt2sql.training.trees import open_questions
 
 FILE = Path(__file__).parents[2] / "config" / "rstar_config.yaml"
 
@@ -49,11 +54,6 @@ def stopping(after: int) -> Callable[..., object]:
         yield advance
 
     return progress
-
-
-def made(output: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    trees = [row for k in (1, 2) for row in read_rows(output / "rounds" / str(k) / "trees.jsonl")]
-    return rounds_of(output), trees
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")  # peft against a newer transformers
@@ -116,15 +116,26 @@ def test_the_door_opens_the_training_split_only(tmp_path: Path, tiny_spider: Pat
         open_questions(rstar(tmp_path, root, root, "evolution.held_out=0.000001"))
 
 
+def test_a_question_that_is_held_out_is_never_learnt_from(
+    tmp_path: Path, tiny_spider: Path, tiny_lm: Callable[..., Path]
+) -> None:
+    settings = rstar(tmp_path, tiny_spider, tiny_lm())
+    questions = open_questions(settings)
+    actor = Actor(torch_engine.load(settings.model), None, questions, settings)
+    for work, examples in (("grow", questions.held_out), ("measure", questions.train_set)):
+        with pytest.raises(KeyError):
+            actor.rows(Job(work, (examples[0].id,), 3))
+
+
 def test_no_setting_names_a_split_and_no_other_code_reads_questions() -> None:
     """Self-evolution reads questions through `with_gold` in one module, and asks for SPLIT."""
     assert training_settings.SPLIT == "train"
     assert not [f.name for f in dataclasses.fields(RStarConfig) if "split" in f.name]
     folder = Path(txt2sql.training.__file__).parent
-    for name in ("cot_synthesis", "ppm", "rollouts", "self_evolution", "trees"):
+    for name in ("ppm", "self_evolution", "trees"):
         code = (folder / f"{name}.py").read_text(encoding="utf-8")
         assert '"dev"' not in code and '"test"' not in code and ".examples(" not in code, name
-        wanted = ["with_gold(dataset, SPLIT)"] if name == "cot_synthesis" else []
+        wanted = ["with_gold(dataset, SPLIT)"] if name == "trees" else []
         assert re.findall(r"with_gold\(.*?\)", code) == wanted
 
 
@@ -148,25 +159,3 @@ def test_what_stays_unsolved_comes_first_and_gets_more(
     assert len(second) == 4 and len(hard) == 2  # at most half, 4 simulations cut to the most
     assert set(hard) < {example.id for example, _ in first[1:]}
     assert not {e.id for e, _ in second[2:]} & {e.id for e, _ in first}
-
-
-def test_the_file_holds_the_defaults() -> None:
-    assert load(RStarConfig, FILE) == RStarConfig()
-    assert load(RStarConfig, FILE, ["policy_training.learning_rate=1e-4"]).policy_training != RStarConfig().policy_training  # fmt: skip
-    with pytest.raises(ConfigError, match="held_out"):
-        load(RStarConfig, FILE, ["evolution.held_out=0"])
-
-
-def test_only_a_better_round_is_searched_with() -> None:
-    row = {
-        "number": 1, "greedy": 0.5, "search": 0.6, "oracle": 0.8, "n": 10, "pairs": 4,
-        "ppm_accuracy": 0.7, "vote": 1.0, "searched": 8, "coverage": 0.5, "traces": 3,
-        "promoted": True, "fine_tuned": 0.4,
-    }  # fmt: skip
-    worse = {**row, "number": 2, "search": 0.5, "promoted": False, "ppm_accuracy": None}
-    assert promoted([]) == 0
-    assert promoted([row, worse]) == 1
-    assert promoted([row, worse, {**row, "number": 3}]) == 3
-    shown = table([row, worse], {"greedy": 0.4, "search": 0.5, "oracle": 0.6, "n": 10})
-    assert "| base |  | 40.0% | 50.0% | 60.0% | 10 |" in shown
-    assert "| 1 | 40.0% | 50.0% | 60.0% | 80.0% | 10 | 4 | 70.0% | 50.0% of 8 | 3 | yes |" in shown

@@ -17,13 +17,11 @@ from tests.training.methods import config, rows, train, weights
 from transformers import AutoModelForCausalLM
 
 from txt2sql.errors import ModelError
-from txt2sql.models import torch_engine
 from txt2sql.models.adapters import Adapter
 from txt2sql.models.catalog import LORA_TARGETS
 from txt2sql.models.weights import load_weights
 from txt2sql.training.plan import out_of_memory_explained, plan
 from txt2sql.training.settings import SFTConfig
-from txt2sql.types import Prompt, Sampling
 
 
 def losses(run: Path) -> dict[int, float]:
@@ -91,20 +89,6 @@ def test_the_best_by_execution_accuracy_is_kept(
     assert "execution accuracy" in card and "0.0%" in card
 
 
-def test_every_weight_is_trained_where_there_is_no_adapter(
-    tmp_path: Path, tiny_lm: Callable[..., Path], tiny_spider: Path
-) -> None:
-    folder = train("full", tmp_path / "run", tiny_spider, tiny_lm())
-    assert folder is not None and not (folder / "adapter_config.json").exists()
-    before = load_file(tiny_lm() / "model.safetensors")
-    after = load_file(folder / "model.safetensors")
-    assert before.keys() == after.keys()
-    changed = [name for name in before if not torch.equal(before[name].bfloat16(), after[name])]
-    assert len(changed) > len(before) / 2
-    answering = torch_engine.load(folder, device="cpu")
-    assert answering.generate([Prompt("SELECT")], Sampling(max_new_tokens=2))
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("typed", "hub_id", "architecture"),
@@ -147,26 +131,6 @@ def test_a_script_as_typed_trains_the_model_of_that_name(
     assert set(noted["target_modules"]) == set(LORA_TARGETS[architecture])
 
 
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")
-def test_weights_in_4_bits_are_trained_beside_on_a_cpu_too(
-    tmp_path: Path, tiny_lm: Callable[..., Path], tiny_spider: Path
-) -> None:
-    pytest.importorskip("bitsandbytes")
-    run = tmp_path / "run"
-    folder = train(
-        "lora", run, tiny_spider, tiny_lm("llama"), bits=4, limit=4, max_steps=8, measured=2,
-        measure_every=2, patience=None, final="last",
-    )  # fmt: skip
-    assert folder is not None
-    norms = [row["grad_norm"] for row in rows(run, "loss")]
-    # bitsandbytes packs weights that answer on a CPU, and packed ones give other gradients.
-    assert min(norms[2:]) > norms[0] / 3
-    curve = list(losses(run).values())
-    assert curve[-1] < curve[0] - 0.5
-    assert load_weights(folder, device="cpu").model
-
-
 def test_running_out_of_memory_names_settings_that_fit(tiny_lm: Callable[..., Path]) -> None:
     model = AutoModelForCausalLM.from_pretrained(tiny_lm("llama"))
     plan = SFTConfig(batch_tokens=8192)
@@ -191,16 +155,3 @@ def test_the_plan_counts_what_the_run_then_does(
     assert f"{facts['trained']:,} weights are trained beside {facts['parameters']:,}" in lines[1]
     assert facts["steps"] == max(losses(tmp_path / "run"))
     assert facts["seconds"] > 0 and facts["memory_total"] > 5e8
-
-
-def test_a_finished_adapter_is_a_base_again(
-    tmp_path: Path, tiny_lm: Callable[..., Path], tiny_spider: Path
-) -> None:
-    first = train("lora", tmp_path / "a", tiny_spider, tiny_lm(), max_steps=1)
-    assert first is not None
-    adapter = Adapter(r=4, alpha=8, rslora=True)
-    second = train("lora", tmp_path / "b", tiny_spider, first, adapter=adapter, max_steps=1)
-    assert second is not None
-    noted = json.loads((second / "adapter_config.json").read_text())
-    assert (noted["base_model_name_or_path"], noted["use_rslora"]) == (str(first), True)
-    assert load_weights(second, device="cpu").card.folder == second

@@ -230,8 +230,8 @@ def _cell(row: RowPlan, part: Part, options: TableOptions, content: str) -> Cell
 
     from txt2sql.evaluation.mode import judge_version
     from txt2sql.evaluation.provenance import ANSWERING, text_hash, weights_hash
-    from txt2sql.models.api_keys import find_keys
     from txt2sql.models.catalog import find_hosted, resolve
+    from txt2sql.models.hosted import find_keys
 
     hosted, name = find_hosted(row.model), row.folder or row.model
     missing = weights = ""

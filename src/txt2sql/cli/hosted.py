@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from txt2sql.config import load as load_config
 from txt2sql.costs import Price
-from txt2sql.models.api_keys import warning
-from txt2sql.models.hosted import HostedPredictor, RequestSettings, Unanswered, load
+from txt2sql.models.hosted import HostedPredictor, RequestSettings, Unanswered, load, warning
 from txt2sql.runs import Run
 
 if TYPE_CHECKING:

@@ -119,7 +119,6 @@ class RStarOptions:
     cot_examples: int | None = option(
         "Traces of a round, at most.", "--cot_examples", setting="evolution.cot_examples_per_round"
     )
-    processes: int | None = option("Processes that search.", setting="rollouts.processes")
 
 
 _OF_RSTAR = {

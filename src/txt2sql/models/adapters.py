@@ -3,14 +3,10 @@
 LoRA (Hu et al. 2021) adds `alpha / r * B A` to a frozen weight; DoRA (Liu et al. 2024) also learns the
 length of each row of the sum; rsLoRA (Kalajdzievski 2023) scales by `alpha / sqrt(r)` instead.
 
-The registry says which adapter answers for which database: those that `txt2sql adapt` made, by schema.
-A database is identified by the names of its tables and columns, so an adapter stays in use when the file
-moves, when rows come and go, and for every database of that schema. After a change of schema the plain
-model answers. An entry that is damaged, or was made for other weights, is passed over with a notice.
-
-    <cache folder>/adapters/<fingerprint>/      a PEFT adapter, with adapted.json beside its files
-
-Importing this module loads neither torch nor peft.
+The registry, `<cache folder>/adapters/<fingerprint>/`, says which adapter of `txt2sql adapt` answers for
+which database. A database is identified by the names of its tables and columns; after a change of schema
+the plain model answers. An entry that is damaged, or was made for other weights, is passed over with a
+notice. Importing this module loads neither torch nor peft.
 """
 
 from __future__ import annotations
@@ -34,8 +30,7 @@ from txt2sql.models.catalog import BUNDLED, LORA_TARGETS, resolve
 from txt2sql.runs import cache_dir, write_atomically
 from txt2sql.types import Schema
 
-ALL_LINEAR = "all-linear"
-"""As the only target: every linear layer but the output layer (Dettmers et al. 2023)."""
+ALL_LINEAR = "all-linear"  # as the only target: every linear layer but the output layer
 FILE = "adapted.json"
 # peft imports bitsandbytes, which on a CPU complains of a kernel that only 4-bit weights want.
 logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
@@ -43,10 +38,8 @@ logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """What is trained beside the frozen weights.
-
-    `targets` are names of modules, or ALL_LINEAR alone; None takes LORA_TARGETS of the architecture.
-    """
+    """What is trained beside the frozen weights. `targets` are names of modules, or ALL_LINEAR
+    alone; None takes LORA_TARGETS of the architecture."""
 
     r: int = 16
     alpha: int = 32
@@ -56,52 +49,49 @@ class Adapter:
     rslora: bool = False
 
     def __post_init__(self) -> None:
-        for name, value in (("r", self.r), ("alpha", self.alpha)):
-            if value < 1:
-                raise ValueError(f"{name} is {value}, and it must be 1 or more")
+        for name in ("r", "alpha"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, and it must be 1 or more")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout is {self.dropout}, and it must be 0 or more and below 1")
         if self.targets is not None and not self.targets:
             raise ValueError("targets is empty; leave it out to take those of the architecture")
 
 
-def attach(
-    model: Any,
-    adapter: Adapter,
-    report: Callable[[str], None] = lambda line: None,
-) -> Any:
+def attach(model: Any, adapter: Adapter, report: Callable[[str], None] = lambda line: None) -> Any:
     """The model with adapters at its target modules, as a PeftModel: only they are trainable.
+    Raises ModelError where a target is no module of this model."""
+    from peft import get_peft_model
 
-    `report` hears what a person should know. Raises ModelError where a target is no module of this model.
-    """
+    config = lora_config(model, adapter, report)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # peft's, about its own future and layers of GPT-2's kind
+        return get_peft_model(model, config)
+
+
+def lora_config(model: Any, adapter: Adapter, report: Callable[[str], None]) -> Any:
+    """What peft calls an adapter for this model."""
+    from peft import LoraConfig
+
     if adapter.dora and adapter.dropout:
         # With dropout the inputs of the adapter differ from the layer's, and peft computes it twice.
         report("DoRA with dropout takes about 1.6 times as long per step; dropout 0 is faster")
-    from peft import LoraConfig, TaskType, get_peft_model
-
-    config = LoraConfig(
+    return LoraConfig(
         r=adapter.r,
         lora_alpha=adapter.alpha,
         lora_dropout=adapter.dropout,
         use_dora=adapter.dora,
         use_rslora=adapter.rslora,
         target_modules=list(target_modules(model, adapter, report)),
-        task_type=TaskType.CAUSAL_LM,
+        task_type="CAUSAL_LM",
     )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # peft's, about its own future and layers of GPT-2's kind
-        return get_peft_model(model, config)
 
 
 def target_modules(
-    model: Any,
-    adapter: Adapter,
-    report: Callable[[str], None] = lambda line: None,
+    model: Any, adapter: Adapter, report: Callable[[str], None] = lambda line: None
 ) -> tuple[str, ...]:
-    """Names of the linear layers to adapt, or their ends, each of which the model has.
-
-    An unknown architecture gets an adapter at every linear layer but the output layer.
-    """
+    """Names of the linear layers to adapt, or their ends, each of which the model has. An unknown
+    architecture gets an adapter at every linear layer but the output layer."""
     import torch
     from transformers.pytorch_utils import Conv1D
 
@@ -130,9 +120,7 @@ def target_modules(
 
 def load_adapter(model: Any, folder: Path) -> Any:
     """The model with the adapter of a folder beside its weights, as a PeftModel to infer with.
-
-    Raises ModelError for tensors that do not fit; a damaged file raises whatever its reader does.
-    """
+    Raises ModelError for tensors that do not fit."""
     check_files(folder)
     from peft import PeftModel, get_peft_model_state_dict
     from peft.utils import load_peft_weights
@@ -163,16 +151,12 @@ def check_files(folder: Path) -> None:
 
 
 def is_quantised(model: Any) -> bool:
-    """Whether the weights are held in 8 bits or fewer."""
     return getattr(model.config, "quantization_config", None) is not None
 
 
 def merged(adapted: Any) -> Any:
-    """The base model with its LoRA or DoRA adapters added into its weights; other kinds stay live.
-
-    Each layer is summed in single precision and rounded once, to the type that it has. Raises ModelError
-    where a sum is no number of that type.
-    """
+    """The base model with its LoRA or DoRA adapters added into its weights, each layer summed in
+    single precision and rounded once. Raises ModelError where a sum is no number."""
     import torch
     from peft.tuners.lora import LoraLayer
 
@@ -206,27 +190,22 @@ def base_name(source: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseAdapter:
-    """One adapter in use. `database` is the name of the database it was made on, `path` its file."""
+    """One adapter in use. `database` is the name of the database it was made on, `path` its file,
+    `weights` the mark of the base model's weights."""
 
     folder: Path
     base: str
     database: str
     path: str
     weights: str
-    """The mark of the base model's weights."""
 
     @property
     def name(self) -> str:
-        """Its name in answers: bundled+shop."""
         return f"{Path(self.base).name}+{self.database}"
 
 
 def fingerprint(schema: Schema) -> str:
-    """What identifies a schema: the names of its tables and columns, in any order and case.
-
-    >>> len(fingerprint(Schema("shop", ())))
-    16
-    """
+    """What identifies a schema: the names of its tables and columns, in any order and case."""
     tables = sorted(
         (table.name.lower(), sorted(column.name.lower() for column in table.columns))
         for table in schema.tables
@@ -235,9 +214,8 @@ def fingerprint(schema: Schema) -> str:
 
 
 def weights_mark(base: str) -> str:
-    """Tells the weights of a folder from others by their sizes, beginnings and ends; hub ids stand for
-    themselves. Raises ModelError for an unknown model.
-    """
+    """Tells the weights of a folder from others by their sizes, beginnings and ends; hub ids stand
+    for themselves. Raises ModelError for an unknown model."""
     card = resolve(base)
     if card.folder is None:
         return card.hub_id
@@ -257,9 +235,7 @@ def put_to_use(
     schema: Schema, path: Path, adapter: Path, base: str, results: Mapping[str, Any]
 ) -> DatabaseAdapter:
     """Have `adapter` answer for databases of this schema from now on, instead of any earlier one.
-
-    `results` are the accuracy before and after, as the report of `txt2sql adapt` has them.
-    """
+    `results` are the accuracy before and after, as the report of `txt2sql adapt` has them."""
     facts = {
         "base": base,
         "weights": weights_mark(base),
@@ -314,7 +290,6 @@ def find(schema: Schema, path: Path) -> tuple[DatabaseAdapter | None, str]:
 
 
 def entries() -> Iterator[DatabaseAdapter]:
-    """Every adapter in use that can be read."""
     for folder in sorted((cache_dir() / "adapters").glob("[!.]*")):
         try:
             yield _read(folder)
@@ -323,7 +298,6 @@ def entries() -> Iterator[DatabaseAdapter]:
 
 
 def forget(schema: Schema) -> bool:
-    """Have the plain model answer again; False where no adapter was in use."""
     was_there = _registered(schema).is_dir()
     shutil.rmtree(_registered(schema), ignore_errors=True)
     return was_there

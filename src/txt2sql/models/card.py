@@ -1,12 +1,7 @@
 """The model card of a fine-tuned model (Mitchell et al. 2019), and its upload to the Hugging Face hub.
 
-README.md, with the hub's front matter, is rendered from facts that lie beside the weights in
-training.json, so that exporting writes a card of its own kind. What was not measured or is not known
-is left out, never made up.
-
->>> facts = Facts("phi-2", "lora", ("spider",), measured=(Result("spider dev", "execution_accuracy",
-...     0.5, 100, 0.404, 0.596),))
->>> write_card(Path("results/lora-phi-2/model"), facts)  # doctest: +SKIP
+README.md is rendered from facts that lie beside the weights in training.json, so that exporting writes
+a card of its own kind. What was not measured or is not known is left out, never made up.
 """
 
 from __future__ import annotations
@@ -51,31 +46,16 @@ _PRIVATE = {"output", "data", "push_to_hub", "use_wandb", "threads", "model", "d
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """One measured share: mean and 95% interval, all between 0 and 1, of n questions."""
-
-    data: str
-    metric: str
-    mean: float
-    n: int
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of a training run.
-
-    `base` is a name that catalog.resolve takes, `method` one of lora, dora, qlora, rslora, full, grpo.
-    `datasets` are names or folders; `held_out` says in words or by name what was not trained on;
-    `trained` has counts such as steps, examples, tokens, seconds, trainable parameters.
-    """
+    """What is known of a training run. `trained` has counts such as steps, examples, tokens;
+    `measured` are shares: `data`, `metric`, `n` questions, `mean` and the 95% interval `low` to
+    `high`."""
 
     base: str
     method: str
     datasets: tuple[str, ...] = ()
     held_out: tuple[str, ...] = ()
-    measured: tuple[Result, ...] = ()
+    measured: tuple[Mapping[str, Any], ...] = ()
     trained: Mapping[str, float] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -83,10 +63,8 @@ class Facts:
 
 
 def write_card(folder: Path, facts: Facts) -> None:
-    """Write README.md, and the facts it is made of, into a folder with an adapter or a model.
-
-    Paths of this machine are left out; a base model that is a folder keeps its name, as ./name.
-    """
+    """Write README.md, and the facts it is made of, into a folder with an adapter or a model. Paths
+    of this machine are left out; a base model that is a folder keeps its name, as ./name."""
     local = facts.base not in MODELS and Path(facts.base).expanduser().is_dir()
     facts = replace(
         facts,
@@ -102,9 +80,8 @@ def read_facts(folder: Path) -> Facts | None:
     """The facts beside some weights, or those of an adapter made elsewhere; None without either."""
     if tree := read_json(folder / FILE):
         try:
-            lists = {name: tuple(tree[name]) for name in ("datasets", "held_out")}
-            measured = tuple(Result(**row) for row in tree["measured"])
-            return Facts(**{**tree, **lists, "measured": measured})
+            lists = {name: tuple(tree[name]) for name in ("datasets", "held_out", "measured")}
+            return Facts(**{**tree, **lists})
         except (TypeError, KeyError) as error:
             raise ModelError(f"'{folder / FILE}' is damaged; remove it to go on without") from error
     if not is_adapter(folder):
@@ -137,7 +114,7 @@ def _render(facts: Facts, adapter: bool) -> str:
         "license": _LICENCES.get(licence),
         "language": "en",
         "datasets": [_DATASETS[name][0] for name in licensed],
-        "metrics": sorted({row.metric for row in facts.measured}),
+        "metrics": sorted({row["metric"] for row in facts.measured}),
         "tags": ["text-to-sql", "txt2sql", *([] if facts.method == "full" else [facts.method])],
     }
     front = yaml.safe_dump({key: value for key, value in matter.items() if value}, sort_keys=False)
@@ -147,19 +124,13 @@ def _render(facts: Facts, adapter: bool) -> str:
     how = _METHODS.get(facts.method, facts.method)
     kind = f"An adapter ({how}) for {name}" if adapter else f"{name}, fine-tuned by {how}"
     measured = [
-        f"| {row.data} | {row.metric.replace('_', ' ')} | {row.n:,} | {row.mean:.1%} | "
-        f"{row.low:.1%} to {row.high:.1%} |"
+        f"| {row['data']} | {row['metric'].replace('_', ' ')} | {row['n']:,} | {row['mean']:.1%} | "
+        f"{row['low']:.1%} to {row['high']:.1%} |"
         for row in facts.measured
     ]
     table = ["| data | metric | n | mean | 95% interval |", "|---|---|---|---|---|", *measured]
-    settings = {**(facts.config.get("adapter") or {}), **facts.config, "adapter": None}
-    training = [f"| {key.replace('_', ' ')} | {value:,} |" for key, value in facts.trained.items()]
-    for key, value in settings.items():
-        if value is not None:
-            text = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
-            training.append(f"| `{key}` | {text} |")
-    training += [f"| {package} | {version} |" for package, version in facts.versions.items()]
-    training += [f"| commit of txt2sql | {facts.commit} |"] if facts.commit else []
+    about = {key: getattr(facts, key) for key in ("trained", "config", "versions", "commit")}
+    about = {key: value for key, value in about.items() if value}
     parts = [
         f"---\n{front}---\n\n# {title} for text-to-SQL",
         f"{kind[0].upper()}{kind[1:]}: it answers questions about a SQL database with a query.",
@@ -169,8 +140,8 @@ def _render(facts: Facts, adapter: bool) -> str:
         parts.append(f"## Training data\n\n{', '.join(facts.datasets)}.")
     if facts.datasets and facts.held_out:
         parts.append(f"Not trained on: {', '.join(facts.held_out)}.")
-    if training:
-        parts.append("\n".join(["## Training\n\n| | |\n|---|---|", *training]))
+    if about:
+        parts.append(f"## Training\n\n```yaml\n{yaml.safe_dump(about, sort_keys=False)}```")
     parts.append("## Use\n\nIn txt2sql, which renders the prompts it was trained on:")
     parts.append('    txt2sql ask --model FOLDER --db shop.sqlite "How many shops are there?"')
     if adapter:
@@ -182,10 +153,8 @@ def _render(facts: Facts, adapter: bool) -> str:
 
 
 def push(source: Path, repository: str, *, private: bool = True) -> str:
-    """Upload a model folder to the hub; returns the address.
-
-    Raises ModelError, also for an adapter whose base model is a folder of this machine.
-    """
+    """Upload a model folder to the hub; returns the address. Raises ModelError, also for an adapter
+    whose base model is a folder of this machine."""
     from huggingface_hub import HfApi
 
     base = base_of(source) if is_adapter(source) else None

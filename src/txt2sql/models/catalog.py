@@ -1,13 +1,10 @@
-"""Models by name: what `--model` accepts and what is known about each (a model card in short).
+"""Models by name: what `--model` accepts and what is known about each.
 
-A name is a short name of MODELS, the hub id of any causal language model, or a folder with
-weights or with a PEFT adapter. Sizes and licences are those of the hub's model cards.
-Models that others host (HOSTED) are asked through their APIs; `api:ROUTE` names any other of them.
+A name is a short name of MODELS, the hub id of any causal language model, or a folder with weights or
+with a PEFT adapter. HOSTED are asked through their APIs; `api:ROUTE` names any other of these.
 
 >>> resolve("phi-2").hub_id
 'microsoft/phi-2'
->>> resolve("someone/their-model").hub_id
-'someone/their-model'
 """
 
 from __future__ import annotations
@@ -42,10 +39,8 @@ _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+$")
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """One model. `source` is what transformers loads: a hub id or a folder.
-
-    `parameters` is 0 where only the weights themselves could tell.
-    """
+    """One model. `source` is what transformers loads: a hub id or a folder. `parameters` is 0 where
+    only the weights themselves could tell."""
 
     name: str
     hub_id: str
@@ -55,7 +50,6 @@ class ModelCard:
 
     @property
     def source(self) -> str:
-        """The folder when there is one, else the hub id."""
         return str(self.folder) if self.folder else self.hub_id
 
 
@@ -91,10 +85,8 @@ MODELS: dict[str, ModelCard] = {
 
 @dataclass(frozen=True, slots=True)
 class HostedModel:
-    """A model behind an API. `route` is litellm's name for it, provider/model.
-
-    `max_output_tokens` bounds an answer, the thinking of a reasoning model included.
-    """
+    """A model behind an API. `route` is litellm's name for it, provider/model. `max_output_tokens`
+    bounds an answer, the thinking of a reasoning model included."""
 
     name: str
     route: str
@@ -103,7 +95,6 @@ class HostedModel:
 
     @property
     def provider(self) -> str:
-        """The part of the route that says whose API it is."""
         return self.route.partition("/")[0]
 
 
@@ -145,10 +136,8 @@ def find_hosted(name: str) -> HostedModel | None:
 
 
 def resolve(name: str | Path) -> ModelCard:
-    """The card of a short name, a hub id or a folder.
-
-    Raises ModelError for a name that is none of these, naming the nearest short names.
-    """
+    """The card of a short name, a hub id or a folder. Raises ModelError for a name that is none of
+    these, naming the nearest short names."""
     text = str(name).strip()
     by_id = {card.hub_id.lower(): card for card in MODELS.values() if card.hub_id}
     catalogued = MODELS.get(text.lower()) or by_id.get(text.lower())
@@ -193,15 +182,12 @@ def is_adapter(folder: Path | None) -> bool:
 
 
 def has_preference(folder: Path | None) -> bool:
-    """Whether a preference model lies beside a policy."""
     return folder is not None and (folder / PREFERENCE).is_file()
 
 
 def base_of(adapter: Path) -> ModelCard:
-    """The card of the model that the adapter in a folder was trained over.
-
-    A relative path is looked for here, then beside the adapter. Raises ModelError where it is nowhere.
-    """
+    """The card of the model that the adapter in a folder was trained over. A relative path is
+    looked for here, then beside the adapter. Raises ModelError where it is nowhere."""
     base = str(read_json(adapter / "adapter_config.json").get("base_model_name_or_path") or "")
     here = Path(base).expanduser()
     if not base or here.resolve() == adapter.resolve():
@@ -221,9 +207,8 @@ def base_of(adapter: Path) -> ModelCard:
 
 
 def sources(card: ModelCard) -> list[ModelCard]:
-    """The card and, where it is an adapter, what it is made over, down to whole weights. Raises ModelError
-    for adapters that are made over each other.
-    """
+    """The card and, where it is an adapter, what it is made over, down to whole weights. Raises
+    ModelError for adapters that are made over each other."""
     chain = [card]
     while (folder := chain[-1].folder) is not None and is_adapter(folder):
         chain.append(base_of(folder))

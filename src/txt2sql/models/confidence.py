@@ -1,14 +1,8 @@
 """Confidence: how likely an answer is right, from what is known of it once it has run.
 
-A model's own probability is of its words, not of its being right. A logistic regression over a few
-signs of an answer (`NAMES`) turns it into one that can be believed (Platt scaling with more than one
-sign). Its weights are fitted to answers that were judged, and are a small JSON file.
-
->>> schema = Schema("shop", (Table("orders", (Column("id"), Column("total"))),))
->>> unmatched_words("What is the average total of refunded orders?", schema, ())
-('refunded',)
->>> [certainty(p) for p in (0.9, 0.3, 0.01)]
-['sure', 'unsure', 'unknown']
+A logistic regression over a few signs of an answer (`NAMES`) turns the model's own probability, which is
+of its words, into one of being right (Platt scaling with more than one sign). Its weights are fitted to
+answers that were judged, and are a small JSON file.
 """
 
 from __future__ import annotations
@@ -83,10 +77,9 @@ def features(
     result: QueryResult | None = None,
     none: float = -math.inf,
 ) -> tuple[float, ...]:
-    """The signs of an answer, see `NAMES`. `unmatched` are the words of the question that nothing explains,
-    `logprobs` those of the completion that was chosen, `result` is what its statement gave, and `none` is
-    log P(SELECT NULL), that the database has no answer. What is not known counts as what it mostly is.
-    """
+    """The signs of an answer, see `NAMES`. `unmatched` are words of the question that nothing
+    explains, `logprobs` those of the completion, `result` what its statement gave, `none` log
+    P(SELECT NULL)."""
     confidence = 0.5 if prediction.confidence is None else prediction.confidence
     probability = min(max(confidence, 1e-6), 1 - 1e-6)
     failed = prediction.sql is None or (result is not None and not result.ok)
@@ -123,9 +116,8 @@ def doubts(
 def unmatched_words(
     question: str, schema: Schema, matches: Sequence[ValueMatch]
 ) -> tuple[str, ...]:
-    """The words of a question that nothing explains: no name, comment or sample value of the schema,
-    no cell that it mentions, and not that questions say them of any database.
-    """
+    """The words of a question that nothing explains: no name, comment or sample value of the
+    schema, no cell that it mentions, and not that questions say them of any database."""
     texts = [text for match in matches for text in (match.span, match.value)]
     columns = [column for table in schema.tables for column in table.columns]
     texts += [sample for column in columns for sample in column.samples]
@@ -171,7 +163,6 @@ class Weights:
     bias: float
 
     def probability(self, features: Sequence[float]) -> float:
-        """How likely an answer of these features is right."""
         rows = zip(features, self.mean, self.deviation, self.slope, strict=True)
         odds = self.bias + sum(w * (x - m) / d for x, m, d, w in rows)
         return 1 / (1 + math.exp(-odds)) if odds > -700 else 0.0
@@ -204,5 +195,4 @@ def find(folders: Iterable[Path | None]) -> Weights | None:
 
 
 def certainty(p: float) -> Certainty:
-    """What to tell people of a probability to be right."""
     return "sure" if p >= SURE else "unsure" if p >= KNOWN else "unknown"

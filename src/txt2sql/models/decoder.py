@@ -3,43 +3,38 @@
 Rows are continuations of prompts in one flat cache. At every step each live row reads the token that
 was chosen for it, together with those that the grammar then forces; its next token is chosen among
 what the grammar allows. Greedy is a beam of one. The part of a prompt that depends on the database
-alone is read once and kept (`cache.PrefixStore`).
-
-    model = Decoder(OnnxEngine(folder), Vocabulary.load(folder), card)
-    model.generate([prompt], Sampling(beams=4))
+alone is read once and kept (`PrefixStore`).
 """
 
 from __future__ import annotations
 
+import hashlib
+import io
+import os
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from llguidance import LLMatcher, LLTokenizer
 
 from txt2sql.errors import ModelError
-from txt2sql.models.cache import PrefixStore
 from txt2sql.models.catalog import ADAPTER, ModelCard, is_exported, read_json, sources
-from txt2sql.models.constraint import GrammarEngine
 from txt2sql.models.onnx_engine import Array, Engine, OnnxEngine, Output, is_plain_lora
 from txt2sql.models.tokenizer import Vocabulary
-from txt2sql.runs import cache_dir
+from txt2sql.runs import cache_dir, write_atomically
 from txt2sql.types import Completion, Prompt, Sampling
 
-_CHUNK = 256
-"""Tokens of a prefix that are read together: attention scores take memory by their product."""
-_ROWS = 16
-"""Rows that are decoded together, at most."""
+_CHUNK = 256  # tokens of a prefix that are read together: scores take memory by their product
+_ROWS = 16  # rows that are decoded together, at most
 
 
 def load(folder: Path, *, threads: int | None = None) -> Decoder:
-    """The Generator of a model that `txt2sql export` wrote, or of LoRA adapters over one.
-
-    Raises ModelError where it is damaged.
-    """
+    """The Generator of a model that `txt2sql export` wrote, or of LoRA adapters over one. Raises
+    ModelError where it is damaged."""
     *over, base = (c.folder for c in sources(ModelCard(folder.name, "", folder=folder)))
     if base is None:
         raise ModelError(f"'{folder}' is an adapter over a model that is not exported")
@@ -79,8 +74,6 @@ class Row:
 
 
 class Decoder:
-    """A Generator over an Engine: completes prompts, one or many together."""
-
     beam_search = True
 
     def __init__(
@@ -104,11 +97,9 @@ class Decoder:
         return len(self.vocabulary.encode(text))
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Completion]]:
-        """`sampling.n` (or `sampling.beams`) completions for each prompt, likeliest first.
-
-        Raises ModelError for a prompt longer than the model's context, a grammar that does not parse,
-        or too little memory.
-        """
+        """`sampling.n` (or `sampling.beams`) completions for each prompt, likeliest first. Raises
+        ModelError for a prompt that is too long, a grammar that does not parse, or too little
+        memory."""
         if sampling.max_new_tokens < 1 or sampling.n < 1 or sampling.beams < 1:
             raise ModelError("max_new_tokens, n and beams must be 1 or more")
         if sampling.beams > 1 and (sampling.temperature > 0 or sampling.n > 1):
@@ -145,14 +136,12 @@ class Decoder:
         return [task.completions() for task in tasks]
 
     def score(self, prompts: Sequence[Prompt], text: str) -> list[float]:
-        """log P(text | prompt) for each prompt, by the model as it reads a schema part: where an adapter is
-        active after that only, by the base.
-        """
+        """log P(text | prompt) for each prompt, by the model as it reads a schema part: where an
+        adapter is active after that only, by the base."""
         answer = self.vocabulary.encode(text)
         return self._scored([(prompt, answer) for prompt in prompts], prefix=True)
 
     def likelihood(self, prompt: Prompt, texts: Sequence[str]) -> list[float]:
-        """log P(text | prompt) of each text as a whole answer."""
         end = self.vocabulary.end_ids[0]
         return self._scored([(prompt, [*self.vocabulary.encode(text), end]) for text in texts])
 
@@ -175,10 +164,8 @@ class Decoder:
     # ------------------------------------------------------------------------------- prompts
 
     def encode(self, prompt: Prompt) -> tuple[list[int], int]:
-        """The token ids of a prompt, and how many of them are its prefix.
-
-        Raises ModelError where they exceed the context.
-        """
+        """The token ids of a prompt, and how many of them are its prefix. Raises ModelError where
+        they exceed the context."""
         static, question = self.vocabulary.prompt_text(prompt)
         ids = self.vocabulary.encode(static + question, first=True)
         if len(ids) >= self.engine.context:
@@ -205,17 +192,14 @@ class Decoder:
         return cache, row, self.step(cache, [row])
 
     def _prefix(self, ids: tuple[int, ...]) -> tuple[Any, Array]:
-        """A cache that holds the first tokens of prompts, and the slots (slots,) that see them."""
         cache, row = self.engine.cache(), Row()
         if ids:
             row.see(cache.put(self.prefix_states(ids)))
         return cache, row.seen
 
     def prefix_states(self, ids: Sequence[int]) -> Array:
-        """The keys and values of a prefix: (2, layers, kv heads, time, head size).
-
-        What a later process will load is what this one answers from.
-        """
+        """The keys and values of a prefix: (2, layers, kv heads, time, head size). What a later
+        process will load is what this one answers from."""
         stored = self.prefixes.load(ids)
         if stored is None:
             cache, row = self.engine.cache(), Row()
@@ -229,8 +213,7 @@ class Decoder:
 
     def step(self, cache: Any, rows: Sequence[Row], prefix: bool = False, last: int = 1) -> Output:
         """Every row reads what waits for it: logits (rows * last, vocabulary) and hidden states
-        (rows * last, size) after the `last` tokens of each.
-        """
+        (rows * last, size) after the `last` tokens of each."""
         counts = [len(row.waiting) for row in rows]
         ends = np.cumsum(counts)
         total, past = sum(counts), cache.length
@@ -271,9 +254,9 @@ class Decoder:
         ends: Container[int],
         goes_on: Callable[[Row, int], bool],
     ) -> Row:
-        """The row that goes on with a token and, unless that `ends` it, with what the grammar forces after
-        it, as long as it `goes_on`. Nothing is copied in the cache: rows see the slots of their beginning.
-        """
+        """The row that goes on with a token and, unless that `ends` it, with what the grammar
+        forces after it, as long as it `goes_on`. Rows see the slots of their beginning: nothing is
+        copied."""
         tokens, logprobs = [*row.tokens, token], [*row.logprobs, logprob]
         grown = Row(row.seen, row.matcher, tokens, logprobs, [token], token in ends)
         if row.matcher is None or grown.ended:
@@ -291,15 +274,12 @@ class Decoder:
 
 
 def _log_softmax(logits: Array) -> Array:
-    """(..., n) in double precision."""
     logits = logits.astype(np.float64)
     logits -= logits.max(-1, keepdims=True)
     return np.asarray(logits - np.log(np.exp(logits).sum(-1, keepdims=True)))
 
 
 class _Task:
-    """One prompt that is being answered: the rows that go on, and those that ended."""
-
     def __init__(self, decoder: Decoder, prompt: Prompt, sampling: Sampling, number: int) -> None:
         self.decoder, self.sampling = decoder, sampling
         self.prefix, row = decoder.begin(prompt)
@@ -309,7 +289,6 @@ class _Task:
         self.live, self.done = [row], list[Row]()
 
     def advance(self, read: Sequence[tuple[Row, Array]]) -> None:
-        """Choose what each live row reads next, from its logits (vocabulary,)."""
         if not read:
             return
         sampled = self.sampling.temperature > 0
@@ -336,7 +315,6 @@ class _Task:
         return [self._extended(read[i][0], token, logprob) for _, i, token, logprob in best]
 
     def _drawn(self, read: Sequence[tuple[Row, Array]]) -> list[Row]:
-        """A continuation of each live row, at first of all `n` samples, at random."""
         temperature, rows = self.sampling.temperature, []
         # All samples begin in the one row that has read the prompt; from here on each has its own.
         times = 1 if read[0][0].tokens else self.sampling.n
@@ -360,7 +338,6 @@ class _Task:
         return grown
 
     def _text(self, row: Row) -> tuple[str, bool]:
-        """What a row wrote, up to a text that ends it, and whether there is one."""
         ended = row.tokens[-1] in self.decoder.vocabulary.end_ids
         text = self.decoder.vocabulary.decode(row.tokens[:-1] if ended else row.tokens)
         cuts = [text.find(mark) for mark in self.sampling.stop if mark in text]
@@ -376,3 +353,105 @@ class _Task:
         # Tokens spell some texts in two ways; the likelier one stands for both.
         distinct = {each.text: each for each in reversed(completions)}
         return list(reversed(distinct.values())) * self.sampling.n
+
+
+_VERSION = b"1"
+
+
+class PrefixStore:
+    """Prefixes on disk by what made them: the weights, the adapter and the tokens. They are in half
+    precision there. The oldest are deleted when `max_bytes` are exceeded. A folder that cannot be
+    written is no error: every process then computes prefixes anew. Memory holds the last few."""
+
+    def __init__(self, folder: Path | None, model: str, max_bytes: int = 1_000_000_000) -> None:
+        self.folder, self.model, self.max_bytes = folder, model, max_bytes
+        self._recent: dict[str, Array] = {}
+
+    def _name(self, tokens: Sequence[int]) -> str:
+        parts = (_VERSION, self.model.encode(), np.asarray(tokens, np.int64).tobytes())
+        return hashlib.sha256(b"\0".join(parts)).hexdigest()[:32]
+
+    def load(self, tokens: Sequence[int]) -> Array | None:
+        """The prefix of these tokens, or None where there is none or its file is damaged."""
+        name = self._name(tokens)
+        if name in self._recent or self.folder is None:
+            return self._recent.get(name)
+        path = self.folder / f"{name}.npz"
+        try:
+            with path.open("rb") as stream, np.load(stream) as file:
+                prefix = file["prefix"]  # its checksum is checked
+            os.utime(path)
+        except Exception:  # absent, cut, or no such file at all: numpy raises many kinds
+            return None
+        return self._remember(name, prefix)
+
+    def save(self, tokens: Sequence[int], prefix: Array) -> Array:
+        """Remember a prefix, on disk where that is possible. Returns it as it will be loaded."""
+        name = self._name(tokens)
+        if self.folder is None:
+            return self._remember(name, prefix)
+        # In memory, too: the process that computes a prefix must answer as those that load it.
+        prefix = self._remember(name, prefix.astype(np.float16))
+        buffer = io.BytesIO()
+        np.savez(buffer, prefix=prefix)
+        try:
+            write_atomically(self.folder / f"{name}.npz", buffer.getvalue())
+            total = 0
+            files = sorted(self.folder.glob("*.npz"), key=lambda path: -path.stat().st_mtime)
+            for path in files:
+                total += path.stat().st_size
+                if total > self.max_bytes:
+                    path.unlink(missing_ok=True)
+        except OSError:
+            self.folder = None
+        return prefix
+
+    def _remember(self, name: str, prefix: Array) -> Array:
+        self._recent[name] = prefix
+        while len(self._recent) > 8:
+            self._recent.pop(next(iter(self._recent)))
+        return prefix
+
+
+class GrammarEngine:
+    """Constrained decoding by llguidance: matchers for one tokenizer; the most recent grammars stay
+    compiled. Raises ModelError for a tokenizer that it cannot read."""
+
+    def __init__(self, vocabulary: Vocabulary, size: int) -> None:
+        if not vocabulary.end_ids:
+            raise ModelError("a grammar needs a tokenizer with an end token; set its eos_token")
+        self.size, self.end_ids = size, vocabulary.end_ids
+        try:
+            text = vocabulary.backend.to_str()
+            self._tokens = LLTokenizer(text, n_vocab=size, eos_token=self.end_ids)
+        except ValueError as problem:
+            raise ModelError(
+                f"a grammar cannot restrict this model ({problem}); ask it without a grammar"
+            ) from problem
+        self._compiled = lru_cache(maxsize=256)(self._compile)
+
+    def _compile(self, grammar: str) -> LLMatcher:
+        matcher = LLMatcher(self._tokens, grammar, log_level=0)
+        if matcher.is_error():
+            reason = matcher.get_error().strip().splitlines()[0][:200]
+            raise ModelError(f"the grammar cannot be used ({reason}); correct it")
+        return matcher
+
+    def matcher(self, grammar: str) -> LLMatcher:
+        """A matcher at the start of the grammar. Raises ModelError for a grammar that is none."""
+        return self._compiled(grammar).deep_copy()
+
+    def allowed(self, matcher: LLMatcher) -> np.ndarray[Any, Any]:
+        """The ids of the tokens that may follow; only the end where nothing else may."""
+        # One bit a token, in words that go past the vocabulary's end.
+        packed = np.frombuffer(matcher.compute_bitmask(), dtype=np.uint8)
+        allowed = np.flatnonzero(np.unpackbits(packed, bitorder="little")[: self.size])
+        return allowed if len(allowed) else np.array(self.end_ids)
+
+    def pieces(self) -> list[str]:
+        """The text that each token adds, by id; "" for special ones."""
+        tokens = self._tokens
+        return [
+            "" if tokens.is_special_token(i) else tokens.decode_bytes([i]).decode(errors="replace")
+            for i in range(self.size)
+        ]

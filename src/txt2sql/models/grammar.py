@@ -1,19 +1,14 @@
-r"""Schema -> a grammar of SQLite's SELECT over its tables and columns (constrained decoding).
+"""Schema -> a grammar of SQLite's SELECT over its tables and columns (constrained decoding).
 
-A context-free grammar in the Lark dialect that llguidance reads. It covers SELECT whole: every kind of
-join, nested queries, common table expressions, set operations, CASE, CAST, aggregates with FILTER,
-windows, and the functions of `sql.functions` with as many arguments as they take. A model cannot write
-names that the schema lacks, or names without the quotes that they need; other statements, unknown
-functions, joins without a condition; an aggregate in WHERE, a window in HAVING, two columns where one is
-compared; double-quoted text, which SQLite would take for a string; a format of STRFTIME that is none.
+A context-free grammar in the Lark dialect that llguidance reads. It covers SELECT whole, with the
+functions of `sql.functions`. A model cannot write names that the schema lacks, or names without the
+quotes that they need; other statements, unknown functions, joins without a condition; an aggregate in
+WHERE, a window in HAVING, two columns where one is compared; double-quoted text.
 
 A grammar without context cannot tell where a name is in scope: a column of a table that FROM lacks
-passes. Names that a statement gives itself are allowed where it can have given one: as a whole after a
-WITH, in the clauses after a FROM that holds a nested query, in GROUP BY and ORDER BY after an AS. In the
-select list before such a FROM they must look computed (`num_songs`, `total`, `order_count`).
-
-Literals, aliases and space are bounded, so no answer runs away in one. A lexeme takes the space around it with it: what stands before an operand the space after it, what stands
-behind one the space before it. So a word and its space are one automaton, and masks are cheap.
+passes. Names that a statement gives itself are allowed where it can have given one; in the select list
+before a FROM that holds a nested query they must look computed (`num_songs`, `total`, `order_count`).
+Literals, aliases and space are bounded. A lexeme takes the space around it with it, so masks are cheap.
 """
 
 from __future__ import annotations
@@ -174,16 +169,13 @@ _MEASURES = "count cnt total sum avg average min max rank num number ratio rate 
 """How such names end that begin with a name of the schema: `order_count`."""
 _ALIASES = "sub subquery sq temp tmp ranked inner_query outer_query prev cur curr next base"
 _CONTROL = re.compile("[\x7f-\x9f]")
-_Groups = dict[tuple[int, int], list[str]]
-"""(fewest, most) arguments -> names of functions."""
+_Groups = dict[tuple[int, int], list[str]]  # (fewest, most) arguments -> names of functions
 _CONSONANTS = "b-df-hj-np-tv-xzB-DF-HJ-NP-TV-XZ"
 
 
 def sql_grammar(schema: Schema) -> str:
-    """The grammar of the SELECT statements over `schema`.
-
-    Raises ModelError for a schema without columns.
-    """
+    """The grammar of the SELECT statements over `schema`. Raises ModelError for a schema without
+    columns."""
     tables = [table for table in schema.tables if table.columns]
     if not tables:
         raise ModelError(f"database '{schema.db_id}' has no columns; give one that has tables")
@@ -193,7 +185,6 @@ def sql_grammar(schema: Schema) -> str:
 
 @cache
 def _fixed() -> tuple[str, ...]:
-    """The rules and lexemes that are the same for every schema, without those that nothing uses."""
     rules = {line.partition(":")[0]: line for line in _rules()}
     used: set[str] = set()
     waiting = ["statement", "SEMICOLON", "SHORT_NAME", "COMPUTED"]
@@ -206,7 +197,6 @@ def _fixed() -> tuple[str, ...]:
 
 
 def _rules() -> Iterable[str]:
-    """Every rule in every mode, and the lexemes that no schema changes."""
     usable = [function for function in FUNCTIONS.values() if function.since <= _VERSION]
     modern = _VERSION >= (3, 39)
     kinds = {kind: _by_arguments(usable, kind) for kind in ("scalar", "aggregate", "window")}
@@ -263,7 +253,6 @@ def _by_arguments(functions: Sequence[Function], kind: str) -> _Groups:
 
 
 def _calls(kind: str, kinds: Mapping[str, _Groups], expression: str, distinct: bool = False) -> str:
-    """The alternatives of a rule for calls, one for each number of arguments."""
     calls = []
     for low, high in kinds[kind]:
         name, least = f"{kind.upper()}_{low}_{high}", max(low, 1)
@@ -278,7 +267,6 @@ def _calls(kind: str, kinds: Mapping[str, _Groups], expression: str, distinct: b
 
 
 def _lexeme(line: str) -> str:
-    """A line in which keywords and space are abbreviated, written out."""
     name, _, body = line.partition(": ")
     out = []
     for part in re.split(r"""("[^"]*"|/(?:[^/\\]|\\.)*/)""", body):
@@ -291,7 +279,6 @@ def _lexeme(line: str) -> str:
 
 
 def _names(tables: Sequence[Table]) -> Iterable[str]:
-    """The lexemes of a schema's names, and of those that statements give to what they use."""
     columns = {c.name: _spelled(c.name) for table in tables for c in table.columns}
     yield f"TABLE: {' | '.join(_spelled(table.name) for table in tables)}"
     yield f"COLUMN: {' | '.join(columns.values())}"
@@ -315,7 +302,6 @@ def _names(tables: Sequence[Table]) -> Iterable[str]:
 
 
 def _spelled(name: str) -> str:
-    """A name of the schema as text of the grammar: in double quotes, and bare too where that is safe."""
     quoted = '"' + name.replace('"', '""') + '"'
     texts = [name, quoted] if quote_identifier(name) == name else [quoted]
     written = " | ".join(json.dumps(text, ensure_ascii=False) for text in texts)
@@ -323,7 +309,6 @@ def _spelled(name: str) -> str:
 
 
 def _shortened(name: str) -> Iterable[str]:
-    """Short aliases that people give to a table: its first letters, and those of its words."""
     words = re.findall(r"[A-Za-z][a-z]*", name)
     initials = "".join(word[0] for word in words) if len(words) > 1 else ""
     starts = (start[:length] for start in {name, *words} for length in (2, 3, 4))

@@ -1,37 +1,35 @@
 """Hosted models (generalists, through their APIs): concurrent, within a budget, resumable.
 
-Any model that litellm has a route to: OpenAI, Gemini, Anthropic, Azure, Bedrock, OpenRouter, and every
-server that speaks OpenAI's protocol, so that a local vLLM, Ollama or llama.cpp server is a Generator,
-too. Every response is written to disk before it counts: asking again is free and gives the same.
-
-    generator = load("gpt-4o", max_cost=2.0)
-    generator.generate([render(question, schema)], Sampling())[0][0].text
-
-Retries are ours, not litellm's, because a budget needs to know of each attempt whether it may be charged.
-The waits are exponential backoff with full jitter: Brooker, "Exponential Backoff and Jitter" (AWS, 2015).
+Any model that litellm has a route to, and every server that speaks OpenAI's protocol (vLLM, Ollama,
+llama.cpp). A response is on disk before it counts: asking again is free and gives the same. Retries are
+ours, because a budget needs to know of each attempt whether it may be charged; their waits are exponential
+backoff with full jitter (Brooker, AWS, 2015).
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import os
 import random
+import re
+import sqlite3
+import stat
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 from txt2sql.costs import Price, of_tokens
 from txt2sql.errors import ConfigError, ModelError, PromptError
-from txt2sql.models.api_keys import Keys, find_keys
 from txt2sql.models.catalog import HostedModel, find_hosted
 from txt2sql.models.predictor import DirectPredictor, PredictorOptions
-from txt2sql.models.responses import FILE, Response, Responses, request_key
 from txt2sql.prompts import count_tokens, render
 from txt2sql.prompts.shots import Shots
 from txt2sql.runs import cache_dir
@@ -47,23 +45,206 @@ from txt2sql.types import (
 )
 
 K = TypeVar("K")
-_FREE = Price(0.0, 0.0)
-_PROMPT_BUDGET = 6000
-"""Tokens of a prompt: hosted models read far longer ones, but every token is paid for."""
-_TOKENS_OF_A_MESSAGE = 64
-"""More than any chat template writes around a message."""
+_PROMPT_BUDGET = 6000  # tokens: hosted models read far longer prompts, but every token is paid for
+_TOKENS_OF_A_MESSAGE = 64  # more than any chat template writes around a message
 _TEMPORARY = (408, 409, 425, 429)
 _BAD_SETUP = (401, 402, 403, 404)
 _LONGEST_WAIT_S, _LONGEST_RETRY_AFTER_S = 60.0, 300.0
 
+# ------------------------------------------------------------------------------------------------ keys
+
+KEYS_FILE = Path("config") / "api_keys.yaml"
+VARIABLES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "openai": {"api_key": ("OPENAI_API_KEY",)},
+    "anthropic": {"api_key": ("ANTHROPIC_API_KEY",)},
+    "gemini": {"api_key": ("GEMINI_API_KEY", "GOOGLE_API_KEY")},
+    "openrouter": {"api_key": ("OPENROUTER_API_KEY",)},
+    "azure": {
+        "api_key": ("AZURE_API_KEY",),
+        "api_base": ("AZURE_API_BASE",),
+        "api_version": ("AZURE_API_VERSION",),
+    },
+    "bedrock": {
+        "aws_access_key_id": ("AWS_ACCESS_KEY_ID",),
+        "aws_secret_access_key": ("AWS_SECRET_ACCESS_KEY",),
+        "aws_region_name": ("AWS_REGION_NAME", "AWS_REGION"),
+    },
+    "compatible": {"api_key": ("TXT2SQL_API_KEY",)},
+}
+"""Provider -> litellm's argument -> environment variables that may hold it. `compatible` is any server
+that is named by its address: it must not be handed the key of the provider whose protocol it speaks."""
+_KEYLESS = ("compatible", "hosted_vllm", "ollama", "ollama_chat", "llamafile", "lm_studio")
+_NOT_SECRET = ("api_base", "api_version", "aws_region_name")
+_SHAPES = re.compile(
+    r"""\b(?:sk|pk|rk|gsk|xai|hf|ghp|r8)[-_][A-Za-z0-9_-]{16,}   # OpenAI, Anthropic, OpenRouter, ...
+    |\bAIza[A-Za-z0-9_-]{20,}                                    # Google
+    |\b(?:AKIA|ASIA)[A-Z0-9]{12,}                                # Amazon
+    |(?<=Bearer\ )[A-Za-z0-9._~+/-]{12,}=*
+    |(?<=://)[^/\s@]+(?=@)                                       # user:password@host
+    |(?<=[?&]key=)[^&\s"']+""",
+    re.VERBOSE,
+)
+
+
+class Keys:
+    """The credentials of one provider: litellm's `arguments`, which printing does not show.
+
+    >>> Keys({}).mask("401: bad key sk-proj-0123456789abcdefghij")
+    '401: bad key [key]'
+    """
+
+    def __init__(self, arguments: Mapping[str, str]) -> None:
+        self.arguments = dict(arguments)
+
+    def __repr__(self) -> str:
+        return f"Keys({', '.join(sorted(self.arguments))})"
+
+    def mask(self, text: str, *, shapes: bool = True) -> str:
+        """The text with these keys masked, and, with `shapes`, whatever is shaped like a key: a
+        server may quote the header it was sent."""
+        secrets = {value for name, value in self.arguments.items() if name not in _NOT_SECRET}
+        for secret in sorted(secrets, key=len, reverse=True):
+            if len(secret) > 5:  # "none", the key of a server that wants no key, is a word
+                text = text.replace(secret, "[key]")
+        return _SHAPES.sub("[key]", text) if shapes else text
+
+
+def find_keys(provider: str, file: Path = KEYS_FILE, *, api_base: str = "") -> Keys | None:
+    """The keys of a provider from a file, else the environment; None where some are lacking. A
+    server named by its address and local runtimes may need no key. Raises ConfigError."""
+    import yaml
+
+    provider = "compatible" if api_base else provider
+    wanted = VARIABLES.get(provider, {"api_key": (f"{provider.upper()}_API_KEY",)})
+    try:
+        tree = (yaml.safe_load(file.read_text(encoding="utf-8")) if file.exists() else None) or {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read the file of keys '{file}': {error}") from None
+    except yaml.YAMLError as error:
+        # The message of a parser quotes the line it stumbled over, which holds a key.
+        mark = getattr(error, "problem_mark", None)
+        where = f" near line {mark.line + 1}" if mark else ""
+        raise ConfigError(f"the file of keys '{file}' is not valid YAML{where}") from None
+    if not isinstance(tree, dict):
+        raise ConfigError(f"the file of keys '{file}' should hold 'provider: key' lines")
+    entry = tree.get(provider) or {}
+    entry = {"api_key": entry} if isinstance(entry, str) else entry
+    if not isinstance(entry, dict) or not all(isinstance(v, str | None) for v in entry.values()):
+        raise ConfigError(f"the entry '{provider}' of the file of keys should be text in quotes")
+    if unknown := set(entry) - set(wanted):
+        raise ConfigError(
+            f"the entry '{provider}' of the file of keys has {', '.join(sorted(unknown))}; "
+            f"it may have {', '.join(wanted)}"
+        )
+    arguments = (
+        {"api_key": "none"} if provider in _KEYLESS else {}
+    )  # some clients insist on sending one
+    for argument, variables in wanted.items():
+        if value := entry.get(argument) or next(filter(None, map(os.environ.get, variables)), ""):
+            arguments[argument] = value.strip()
+    return Keys(arguments) if set(wanted) - set(_NOT_SECRET) <= set(arguments) else None
+
+
+def warning(file: Path = KEYS_FILE) -> str:
+    """A sentence where other users of this machine can read the file of keys, else ""."""
+    if os.name == "posix" and file.exists() and stat.S_IMODE(file.stat().st_mode) & 0o077:
+        return f"others can read '{file}'; run: chmod 600 {file}"
+    return ""
+
+
+# ------------------------------------------------------------------------------------------- responses
+
+_SPENT = "SELECT total(coalesce(spent, reserved)) FROM spending WHERE account = ?1"
+_TABLES = """
+CREATE TABLE IF NOT EXISTS response (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS spending
+    (id INTEGER PRIMARY KEY, account TEXT NOT NULL, reserved REAL NOT NULL, spent REAL);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One answer as it came: text, tokens as billed, seconds of the request that succeeded.
+    `finish` is why it ended, `model` what the server says it is, `at` counts seconds since 1970."""
+
+    text: str
+    prompt_tokens: int
+    completion_tokens: int
+    seconds: float
+    finish: str = "stop"
+    model: str = ""
+    at: float = 0.0
+
+    @property
+    def completion(self) -> Completion:
+        return Completion(self.text, (), self.prompt_tokens, self.completion_tokens)
+
+
+class Responses:
+    """A cache and a ledger in one SQLite file, shared by threads and processes. Money is reserved
+    before a request is sent (the most that it can cost) and settled, with its response, in one
+    transaction; what a killed process has reserved stays spent. So an account never passes its
+    limit."""
+
+    def __init__(self, path: Path) -> None:
+        self._lock = threading.Lock()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(
+                path, timeout=60.0, isolation_level="IMMEDIATE", check_same_thread=False
+            )
+            # A write-ahead log keeps every commit through a kill of the process without an fsync.
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = NORMAL")
+            self._connection.executescript(_TABLES)
+        except (OSError, sqlite3.Error) as error:
+            raise ConfigError(
+                f"cannot keep responses in '{path}': {error}; set TXT2SQL_CACHE to a folder that "
+                "can be written"
+            ) from None
+
+    def find(self, key: str) -> Response | None:
+        query = "SELECT value FROM response WHERE key = ?"
+        with self._lock:
+            row = self._connection.execute(query, (key,)).fetchone()
+        return Response(**json.loads(row[0])) if row else None
+
+    def reserve(self, account: str, dollars: float, limit: float | None) -> int | None:
+        """A ticket for a request that costs at most `dollars`; None where that could pass the limit."""
+        with self._lock, self._connection as connection:
+            made = connection.execute(  # one statement: no other process comes in between
+                f"INSERT INTO spending (account, reserved) SELECT ?1, ?2 "
+                f"WHERE ?3 IS NULL OR ({_SPENT}) + ?2 <= ?3 + 1e-9",  # what adding up floats may be off by
+                (account, dollars, limit),
+            )
+            return made.lastrowid if made.rowcount else None
+
+    def settle(
+        self, ticket: int, spent: float | None, key: str = "", response: Response | None = None
+    ) -> None:
+        """What a request cost (None: all that was reserved), and its response, both or neither."""
+        with self._lock, self._connection as connection:
+            if response is not None:
+                value = json.dumps(asdict(response))
+                connection.execute("INSERT OR REPLACE INTO response VALUES (?, ?)", (key, value))
+            connection.execute(
+                "UPDATE spending SET spent = coalesce(?, reserved) WHERE id = ?", (spent, ticket)
+            )
+
+    def spent(self, account: str) -> float:
+        """Dollars of an account so far, reservations that were never settled included."""
+        with self._lock:
+            return float(self._connection.execute(_SPENT, (account,)).fetchone()[0])
+
+
+# -------------------------------------------------------------------------------------------- requests
+
 
 @dataclass(frozen=True, slots=True)
 class RequestSettings:
-    """How requests are sent.
-
-    Waits between attempts are drawn from [0, first_wait_s * 2**k] and never shorter than Retry-After
-    asks. After `give_up_after` questions in a row without any answer the rest is not sent.
-    """
+    """How requests are sent. Waits are drawn from [0, first_wait_s * 2**k] and never shorter than
+    Retry-After. After `give_up_after` questions in a row without any answer the rest is not
+    sent."""
 
     concurrency: int = 8
     requests_per_minute: float | None = None
@@ -83,18 +264,13 @@ class RequestSettings:
 
 @dataclass(frozen=True, slots=True)
 class Unanswered:
-    """A prompt without an answer, and why."""
-
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class _Fault:
-    """A request without a usable reply.
-
-    `charged` is False where the provider surely charges nothing. `retry` says whether another attempt
-    makes sense, `hopeless` that no other question would fare better (a wrong key, an unknown model).
-    """
+    """A request without a usable reply. `charged` is False where the provider surely charges
+    nothing; `hopeless`: no other question would fare better (a wrong key, an unknown model)."""
 
     reason: str
     charged: bool
@@ -113,11 +289,9 @@ def load(
     account: str = "",
     store: Path | None = None,
 ) -> APIGenerator:
-    """The Generator of a hosted model by short name or `api:ROUTE[@URL]`.
-
-    `max_cost` bounds, in dollars, what is spent under `account` in all, by earlier processes, too.
-    Raises ModelError for an unknown name, ConfigError without a key.
-    """
+    """The Generator of a hosted model by short name or `api:ROUTE[@URL]`. `max_cost` bounds, in
+    dollars, what is spent under `account` in all, by earlier processes, too. Raises ModelError for
+    an unknown name, ConfigError without a key."""
     model = find_hosted(name) if isinstance(name, str) else name
     if model is None:
         raise ModelError(f"no hosted model '{name}'; write api:PROVIDER/MODEL for one by its route")
@@ -138,13 +312,14 @@ def load(
             f"no price is known for '{model.name}', so no budget can be kept; give one under "
             "`prices` in config/model_config.yaml"
         )
-    responses = Responses(store or cache_dir() / FILE)
+    responses = Responses(store or cache_dir() / "responses.sqlite")
     return APIGenerator(model, keys, responses, settings, price, max_cost, account or model.name)
 
 
 @dataclass(eq=False, repr=False)
 class APIGenerator:
-    """Completes prompts with one hosted model. Its threads share one budget, one pace and one stop."""
+    """Completes prompts with one hosted model. Its threads share one budget, one pace and one stop.
+    `stopped` is why nothing more is sent; "" while all is well."""
 
     model: HostedModel
     keys: Keys
@@ -154,7 +329,6 @@ class APIGenerator:
     max_cost: float | None
     account: str
     stopped: str = ""
-    """Why nothing more is sent; "" while all is well."""
 
     def __post_init__(self) -> None:
         self.name = self.model.name
@@ -165,7 +339,6 @@ class APIGenerator:
         self._failed_in_a_row = 0
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Completion]]:
-        """One completion for each prompt. Raises ModelError where one got no answer."""
         completions: dict[int, Completion] = {}
         for i, answer in self.ask(enumerate(prompts), sampling):
             if isinstance(answer, Unanswered):
@@ -191,30 +364,30 @@ class APIGenerator:
             pool.shutdown(wait=True, cancel_futures=True)
 
     def dollars(self, response: Response) -> float | None:
-        """What a response cost; None without a price."""
         read, written = response.prompt_tokens, response.completion_tokens
         return of_tokens(self.price, read, written) if self.price else None
 
     def _request(self, prompt: Prompt, sampling: Sampling) -> Response | Unanswered:
         messages = prompt.messages or (Message("user", prompt.text),)
-        key = request_key(
-            {  # everything that the answer depends on
-                "route": self.model.route,
-                "base": self.model.api_base,
-                "messages": [[m.role, m.content] for m in messages],
-                "max_tokens": sampling.max_new_tokens,
-                "temperature": sampling.temperature,
-                "top_p": sampling.top_p,
-                "stop": sampling.stop,
-                "seed": sampling.seed,
-            }
-        )
+        request = {  # everything that the answer depends on
+            "route": self.model.route,
+            "base": self.model.api_base,
+            "messages": [[m.role, m.content] for m in messages],
+            "max_tokens": sampling.max_new_tokens,
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "stop": sampling.stop,
+            "seed": sampling.seed,
+        }
+        text = json.dumps(request, sort_keys=True, ensure_ascii=False)
+        key = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
         if stored := self.responses.find(key):
             return stored
         # An upper bound: no tokenizer needs more than one token per byte.
         sizes = [len(m.content.encode("utf-8", "replace")) for m in messages]
         most_read = sum(sizes) + _TOKENS_OF_A_MESSAGE * len(sizes)
-        highest_cost = of_tokens(self.price or _FREE, most_read, sampling.max_new_tokens)
+        price = self.price or Price(0.0, 0.0)
+        highest_cost = of_tokens(price, most_read, sampling.max_new_tokens)
         reason = ""
         for attempt in range(self.settings.attempts):
             ticket = self._reserve(highest_cost)
@@ -238,7 +411,6 @@ class APIGenerator:
         return Unanswered(self.keys.mask(reason))
 
     def _reserve(self, dollars: float) -> int | None:
-        """A ticket for one request whose turn has come; None where the run was stopped before."""
         pace = self.settings.requests_per_minute
         left = 0.0
         while not self._halt.wait(left):
@@ -263,7 +435,6 @@ class APIGenerator:
     def _send(
         self, key: str, ticket: int, messages: Sequence[Message], sampling: Sampling
     ) -> Response | _Fault:
-        """One attempt: its response is stored, and its reservation settled."""
         try:
             response = self._complete(messages, sampling)
         except Exception as error:  # whatever a client library raises is the fault of one request
@@ -292,7 +463,7 @@ class APIGenerator:
             timeout=self.settings.timeout_s,
             max_retries=0,
             num_retries=0,
-            **{**self.keys.arguments(), **server},
+            **{**self.keys.arguments, **server},
         )
         choice, usage = reply.choices[0], getattr(reply, "usage", None)
         text = choice.message.content or ""
@@ -341,12 +512,8 @@ def _litellm() -> Any:
 
 
 def _fault(error: BaseException) -> _Fault:
-    """What an exception of litellm means.
-
-    In litellm's own taxonomy a reply that is no JSON looks like a failing server. What matters here is
-    whether the provider refused (an httpx.HTTPStatusError among the causes: nothing is charged) or
-    whether the fate of the request is unknown (a timeout, a reply cut off: it may be charged).
-    """
+    """What an exception of litellm means: did the provider refuse (an httpx.HTTPStatusError among
+    the causes: nothing is charged), or is the fate of the request unknown (it may be charged)?"""
     import httpx
 
     causes = [error]
@@ -394,7 +561,6 @@ class HostedPredictor(DirectPredictor):
         self.answered, self.shots = answered, shots
 
     def prompt(self, example: Example) -> Prompt:
-        """The prompt of an example; hosted models take no grammar."""
         schema = self.schemas(example.db_id)
         answered = self.answered if self.shots else None
         return render(

@@ -1,7 +1,7 @@
 """A causal language model on ONNX Runtime: numpy in, numpy out, no torch.
 
-Reads the folder that `onnx_export` writes: decoder.onnx with its weights, engine.json, tokenizer.json,
-and adapters beside it. See `Engine` for what it does, `cache` for how continuations share what was read.
+Reads the folder that `export` writes: decoder.onnx with its weights, engine.json, tokenizer.json, and
+adapters beside it.
 """
 
 from __future__ import annotations
@@ -15,10 +15,51 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from txt2sql.errors import ModelError
-from txt2sql.models.cache import Cache
 from txt2sql.runs import cores
 
 Array = np.ndarray[Any, Any]
+_GROWTH = 256
+
+
+class Cache:
+    """Keys and values by layer, head and slot, of which the first `length` are used. Slot 0 holds
+    zeros and is seen by no token, so that no array is ever empty."""
+
+    def __init__(self, layers: int, kv_heads: int, head_size: int) -> None:
+        self.length = 1
+        # One block of memory: (keys or values, layer, head, slot, head size).
+        self._store = np.zeros((2, layers, kv_heads, _GROWTH, head_size), np.float32)
+
+    def view(self, part: int, layer: int, head: int) -> Array:  # (length, head size), no copy
+        return self._store[part, layer, head, : self.length]
+
+    def append(self, keys: Sequence[Array], values: Sequence[Array]) -> Array:
+        """Write new tokens, by layer (time, kv heads * head size); their slots (time,)."""
+        _, layers, kv_heads, _, head_size = self._store.shape
+        # (time, heads * size) -> (heads, time, size): attention reads one head at a time.
+        new = np.stack([*keys, *values]).reshape(2, layers, -1, kv_heads, head_size)
+        return self.put(new.swapaxes(2, 3))
+
+    def put(self, new: Array) -> Array:  # what `take` gave -> slots (time,)
+        start, self.length = self.length, self.length + new.shape[3]
+        capacity = self._store.shape[3]
+        if self.length > capacity:
+            # Doubling: over a whole answer each slot is copied once at most, whatever its length.
+            more = np.zeros_like(
+                self._store, shape=(*new.shape[:3], max(self.length, capacity), new.shape[4])
+            )
+            self._store = np.concatenate([self._store, more], 3)
+        self._store[:, :, :, start : self.length] = new
+        return np.arange(start, self.length)
+
+    def take(self, slots: Array) -> Array:
+        """(2, layers, kv heads, time, head size) of some slots."""
+        return self._store[:, :, :, slots]
+
+    def truncate(self, length: int) -> None:
+        self.length = max(1, min(length, self.length))
+
+
 _UNSEEN = np.float32(-1e9)
 MEMBERS = {
     "qkv": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
@@ -44,29 +85,22 @@ class Engine(Protocol):
     vocabulary: int
     context: int
 
-    def cache(self) -> Any:
-        """An empty cache of this model's shape: a `cache.Cache`, or what is used like one."""
-        ...
+    def cache(self) -> Any: ...  # an empty `Cache`, or what is used like one
 
     def forward(
         self, tokens: Array, seen: Array, cache: Any, rows: Array, prefix: bool = False
     ) -> tuple[Output, Array]:
-        """Read tokens (time,), all rows flat; write them into the cache.
-
-        `seen` (time, cache.length + time) says which slots, and which of the tokens themselves, each
-        token attends to: all that are before it in its row, and itself. Logits are given for the tokens at
-        `rows`; the slots (time,) come second. A `prefix`, the schema part of a prompt, is read without an
-        adapter that is active after it.
-        """
+        """Read tokens (time,), all rows flat; write them into the cache. `seen` (time, cache.length
+        + time) says which slots and tokens each one attends to. Logits are of the tokens at `rows`;
+        the slots (time,) come second. A `prefix` is read without an adapter that is active after
+        it."""
         ...
 
 
 class OnnxEngine:
-    """An Engine on the CPU. `threads` of one forward pass; None: as many as the process may use.
-
-    `identity` is of what a prefix was computed with: the weights, and an adapter that reads it, too.
-    Raises ModelError for a folder that is damaged or of another version.
-    """
+    """An Engine on the CPU. `identity` is of what a prefix was computed with: the weights, and an
+    adapter that reads it, too. Raises ModelError for a folder that is damaged or of another
+    version."""
 
     def __init__(
         self, folder: Path, *, adapters: Sequence[Path] = (), threads: int | None = None
@@ -101,11 +135,8 @@ class OnnxEngine:
         self.adapt(adapters)
 
     def adapt(self, adapters: Sequence[Path]) -> None:
-        """Answer with the LoRA adapters in some folders from now on, one over the other; without any,
-        with the model as it is.
-
-        Raises ModelError for one that is no plain LoRA, or was made for another model.
-        """
+        """Answer with the LoRA adapters in some folders from now on, one over the other. Raises
+        ModelError for one that is no plain LoRA, or was made for another model."""
         parts = [read_adapter(folder) for folder in adapters]
         self._adapter: dict[str, Array] = {}
         self._plain: dict[str, Array] = {}
@@ -179,9 +210,7 @@ class OnnxEngine:
 
 class Adapter(NamedTuple):
     """A LoRA adapter: by layer a (rank, inputs) and b (outputs, rank), whose product is added.
-
-    `activated`: it was trained to be active after the schema part of a prompt.
-    """
+    `activated`: it was trained to be active after the schema part of a prompt."""
 
     matrices: Mapping[str, tuple[Array, Array]]
     activated: bool
@@ -214,7 +243,6 @@ def read_adapter(folder: Path) -> Adapter:
 
 
 def is_plain_lora(facts: Mapping[str, Any]) -> bool:
-    """Whether an adapter_config.json is of an adapter that only adds b @ a to linear layers."""
     other = facts.get("use_dora") or facts.get("modules_to_save") or facts.get("rank_pattern")
     return not other and facts.get("bias", "none") == "none"
 

@@ -1,12 +1,9 @@
 """Process preference model (PPM): how good a step of an answer is, from the policy's hidden states.
 
-Field's name and source: PPM, Guan et al. 2025 (rStar-Math), trained on pairs of steps with a
-Bradley-Terry loss (`training/ppm.py`). Here it is a small head on the hidden state of a step's last
-token, which a search has computed anyway, so a score costs next to nothing. It lies beside the weights
-of its policy (ppm.safetensors, ppm.json) and is of use for no other.
-
-Scores s are scaled so that tanh(s / 5), as a search reads them, is the reward to be expected of an
-answer, 1 for right and -1 for wrong: fitted on databases that the head was not trained on.
+After rStar-Math (Guan et al. 2025), a small head on the hidden state of a step's last token, which a
+search has computed anyway. It lies beside the weights of its policy (ppm.safetensors, ppm.json) and is of
+use for no other. Scores s are scaled so that tanh(s / 5) is the reward to be expected of an answer, 1 for
+right and -1 for wrong.
 """
 
 from __future__ import annotations
@@ -66,9 +63,8 @@ class PreferenceHead(nn.Module):
 
 @dataclass(frozen=True, slots=True)
 class Preference:
-    """A trained head, how much it counts in the final vote, and its results: both on databases that it was
-    not trained on.
-    """
+    """A trained head, how much it counts in the final vote, and its results: both on databases that
+    it was not trained on."""
 
     head: PreferenceHead
     vote: float = 0.0
@@ -76,7 +72,6 @@ class Preference:
 
     @torch.inference_mode()
     def scores(self, hidden: Array) -> list[float]:
-        """Of hidden states (n, size) in numpy, as a search has them."""
         return list(self.head(torch.from_numpy(hidden)).tolist())
 
 
@@ -108,9 +103,8 @@ def find(folder: Path | None) -> Preference | None:
 
 
 def step_states(policy: Decoder, prompt: Prompt, steps: Sequence[tuple[str, bool]]) -> Tensor:
-    """The policy's last hidden states (steps, size) after answers so far, each given as its text and whether
-    it is whole: what a search scores.
-    """
+    """The policy's last hidden states (steps, size) after answers so far, each given as its text
+    and whether it is whole: what a search scores."""
     vocabulary = policy.vocabulary
     cache, row, _ = policy.prefill(replace(prompt, grammar=None))
     length, states = cache.length, []

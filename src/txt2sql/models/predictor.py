@@ -1,14 +1,10 @@
 """DirectPredictor: one prompt, one answer: greedy, with a beam where the answer fails or is unsure.
 
-With an executor the answer is guided by execution (Wang et al. 2018): when the greedy answer does
-not run, returns nothing or is unsure, a small beam is decoded too. Candidates with one result are one
+With an executor the answer is guided by execution (Wang et al. 2018): when the greedy answer does not
+run, returns nothing or is unsure, a small beam is decoded too. Candidates with one result are one
 (self-consistency, Wang et al. 2023), and each is as likely as query and question make each other: P(SQL |
-question) P(question | SQL)^channel, a noisy channel. Of those that return something the likeliest is
-taken, else the first that runs, else the first. An answer that is sure, but to which the model itself
-gives little more than half, stays; the beam then shows what else the question may mean.
-
-No candidate is run whose names are out of scope or whose tables are joined without a condition: what
-can be repaired in one way is (`sql.repair`), and the rest loses to the next candidate.
+question) P(question | SQL)^channel, a noisy channel. Candidates whose names are out of scope, or whose
+tables are joined without a condition, are repaired (`sql.repair`) or never run.
 """
 
 from __future__ import annotations
@@ -57,10 +53,8 @@ _SETTLED = 0.88
 
 @dataclass(frozen=True, slots=True)
 class PredictorOptions:
-    """How many examples are asked at a time, with a grammar or without.
-
-    `second_beams` are decoded for an answer that fails, returns nothing or is unsure; below 2 it is final.
-    """
+    """How many examples are asked at a time, with a grammar or without. `second_beams` are decoded
+    for an answer that fails, returns nothing or is unsure; below 2 it is final."""
 
     constrained: bool = True
     second_beams: int = 4
@@ -69,10 +63,8 @@ class PredictorOptions:
 
 @dataclass(slots=True)
 class _Request:
-    """A question that is being answered: what was written for it, and what that gives.
-
-    `repairs` are the statements of the completions as they may be run, where they have one.
-    """
+    """A question that is being answered: what was written for it, and what that gives. `repairs`
+    are the statements of the completions as they may be run, where they have one."""
 
     example: Example
     prompt: Prompt
@@ -96,7 +88,6 @@ class _Request:
 
     @property
     def candidates(self) -> dict[str, Completion]:
-        """The statements that may be run, in order, each with the first completion that says it."""
         candidates: dict[str, Completion] = {}
         for repair, completion in self.repairs:
             if repair.sql:
@@ -118,7 +109,6 @@ class _Request:
         return self.results[sql]
 
     def fails(self, sql: str | None) -> bool:
-        """Whether an answer returns nothing or is hardly meant."""
         if sql is None or sql in self.suspects:
             return True
         result = self.result(sql)
@@ -126,11 +116,9 @@ class _Request:
 
 
 class DirectPredictor:
-    """Answers examples with one generator. `weights` turn its probabilities into fitted confidences.
-
-    An executor that has `ahead` is told first which statements it will be asked for: it may run them
-    at the same time.
-    """
+    """Answers examples with one generator. `weights` turn its probabilities into fitted
+    confidences. An executor that has `ahead` is told first which statements it will be asked
+    for."""
 
     def __init__(
         self,
@@ -201,7 +189,6 @@ class DirectPredictor:
             ahead([(each.example.db_id, sql) for each in requests for sql in each.candidates])
 
     def _doubtful(self, request: _Request, prediction: Prediction) -> bool:
-        """Whether a beam is worth its time: the answer fails, is unsure, or leaves room for another."""
         can = getattr(self.generator, "beam_search", False)
         if self.executor is None or self.options.second_beams < 2 or not can:
             return False
@@ -241,9 +228,8 @@ class DirectPredictor:
         return replace(prediction, seconds=request.seconds + time.perf_counter() - start)
 
     def _best(self, request: _Request) -> str:
-        """The candidate that the vote takes: of those that return something the likeliest that is not
-        suspect, else the likeliest, else of those that run.
-        """
+        """The candidate that the vote takes: of those that return something the likeliest that is
+        not suspect, else the likeliest, else of those that run."""
         scores, suspects = request.scores, request.suspects
         highest = max(scores.values())
         answers = [
@@ -262,10 +248,8 @@ class DirectPredictor:
     def vote(
         self, example: Example, prompt: Prompt, answers: Sequence[ScoredAnswer], weights: Vote
     ) -> list[Candidate]:
-        """The candidates, best first. What is suspect takes no part where something else returns something.
-        Where what they return differs, an answer counts by how likely it and the question make each other
-        (a noisy channel).
-        """
+        """The candidates, best first; what is suspect only where nothing else returns something.
+        Where results differ, an answer counts by how likely it and the question make each other."""
         meant = [each for each in answers if not each.suspect]
         if any(each.result.says_something for each in meant):
             answers = meant
@@ -290,7 +274,6 @@ class DirectPredictor:
     def _weighed(
         self, request: _Request, prediction: Prediction, completion: Completion
     ) -> Prediction:
-        """The prediction with the features of its confidence, and with what fitted weights say of them."""
         result = request.result(prediction.sql) if prediction.sql else None
         if result is not None and result.ok and none_is_an_answer(prediction.sql or ""):
             result = None  # that it is empty tells nothing
@@ -340,5 +323,4 @@ def _readings(request: _Request, answer: Prediction) -> tuple[str, ...]:
 
 
 def _probability(completion: Completion) -> float:
-    """Of all its tokens under the model; 1 where the model does not tell."""
     return math.exp(min(0.0, sum(completion.logprobs)))

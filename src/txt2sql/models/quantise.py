@@ -1,27 +1,178 @@
-"""Weights in 4 bits: blocks of 32 with a scale and a zero point each, chosen by GPTQ.
+"""Weights in blocks of 32 with a scale and a zero point each, in 4 bits chosen by GPTQ; and read back.
 
 Rounding each weight to the nearest level loses answers; GPTQ (Frantar et al., ICLR 2023) rounds the
 columns of a matrix one after the other and lets the columns to come make up for each error, weighted
 by the inputs that the layer sees on calibration prompts. The levels are those of ONNX Runtime's
-MatMulNBits: weight = (level - zero) * scale, levels 0 to 15, one scale and zero per 32 inputs.
-
-    levels = quantise_model(model, rows)     # in place: every linear layer holds dequantised weights
-    write_levels(levels, folder)
+MatMulNBits: weight = (level - zero) * scale.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.numpy import load_file, save_file
 from torch import Tensor, nn
 
-from txt2sql.models.onnx_engine import MEMBERS
-from txt2sql.models.onnx_weights import BLOCK, BlockWeights
+from txt2sql.errors import ModelError
+from txt2sql.models.onnx_engine import MEMBERS, Array
+
+BLOCK = 32  # inputs that share a scale and a zero point
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    layers: int
+    size: int
+    heads: int
+    kv_heads: int
+    head_size: int
+    intermediate: int
+    vocabulary: int
+    epsilon: float
+    theta: float
+    positions: int
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> Shape:
+        """From a config.json. Raises ModelError for an architecture that the graph does not describe."""
+        kind = str(config.get("model_type"))
+        if kind not in ("llama", "mistral", "qwen2") or config.get("hidden_act") != "silu":
+            raise ModelError(
+                f"no ONNX graph for a model of type '{kind}'; export a Llama, Mistral or Qwen2 model"
+            )
+        rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
+        if rope.get("rope_type", "default") != "default":
+            raise ModelError(f"no ONNX graph for rotary positions of type '{rope['rope_type']}'")
+        heads = int(config["num_attention_heads"])
+        return cls(
+            layers=int(config["num_hidden_layers"]),
+            size=int(config["hidden_size"]),
+            heads=heads,
+            kv_heads=int(config.get("num_key_value_heads") or heads),
+            head_size=int(config.get("head_dim") or config["hidden_size"] // heads),
+            intermediate=int(config["intermediate_size"]),
+            vocabulary=int(config["vocab_size"]),
+            epsilon=float(config["rms_norm_eps"]),
+            theta=float(rope.get("rope_theta") or config.get("rope_theta") or 10_000.0),
+            positions=min(int(config["max_position_embeddings"]), 8192),
+        )
+
+
+def linear_shapes(shape: Shape) -> dict[str, tuple[tuple[int, ...], int]]:
+    """Outputs of each of MEMBERS and the inputs of all, by the name of the joined layer."""
+    queries, keys = shape.heads * shape.head_size, shape.kv_heads * shape.head_size
+    return {
+        "qkv": ((queries, keys, keys), shape.size),
+        "o": ((shape.size,), queries),
+        "gate_up": ((shape.intermediate, shape.intermediate), shape.size),
+        "down": ((shape.size,), shape.intermediate),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class BlockWeights:
+    """A matrix (outputs, inputs) as MatMulNBits reads it: weight = (level - zero) * scale. levels:
+    (outputs, inputs) uint8; scales and zeros: (outputs, inputs / BLOCK), zeros uint8."""
+
+    levels: Array
+    scales: Array
+    zeros: Array
+    bits: int
+
+    @classmethod
+    def joined(cls, parts: Sequence[BlockWeights]) -> BlockWeights:
+        names = ("levels", "scales", "zeros")
+        levels, scales, zeros = (
+            np.concatenate([getattr(part, name) for part in parts]) for name in names
+        )
+        return cls(levels, scales, zeros, parts[0].bits)
+
+    def dequantised(self) -> Array:
+        """(outputs, inputs) in single precision."""
+        rows, columns = self.levels.shape
+        blocks = self.levels.reshape(rows, columns // BLOCK, BLOCK).astype(np.float32)
+        scales = self.scales.astype(np.float32)[..., None]
+        weights: Array = ((blocks - self.zeros[..., None]) * scales).reshape(rows, columns)
+        return weights
+
+    def packed(self) -> tuple[Array, Array, Array]:
+        """(levels, scales, zeros) in MatMulNBits' layout: two 4-bit levels a byte, the first one low."""
+        rows, columns = self.levels.shape
+        blocks, zeros = self.levels.reshape(rows, columns // BLOCK, BLOCK), self.zeros
+        if self.bits == 4:
+            blocks = blocks[..., 0::2] | (blocks[..., 1::2] << 4)
+            if zeros.shape[1] % 2:
+                zeros = np.pad(zeros, ((0, 0), (0, 1)))
+            zeros = zeros[:, 0::2] | (zeros[:, 1::2] << 4)
+        return blocks, self.scales.astype(np.float16).reshape(-1), zeros.reshape(-1)
+
+
+def round_to_blocks(weight: Array) -> BlockWeights:
+    """A float matrix in 8 bits, symmetric, each weight to its nearest level."""
+    rows, columns = weight.shape
+    blocks = weight.astype(np.float32).reshape(rows, columns // BLOCK, BLOCK)
+    scales = np.abs(blocks).max(-1).clip(1e-8) / 127
+    scales = scales.astype(np.float16).astype(np.float32).clip(6e-8)
+    levels = (np.rint(blocks / scales[..., None]) + 128).clip(1, 255).astype(np.uint8)
+    zeros = np.full(scales.shape, 128, np.uint8)
+    return BlockWeights(levels.reshape(rows, columns), scales, zeros, 8)
+
+
+def read_tensors(folder: Path, config: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The weights of an exported folder as transformers names them, in single precision. Raises
+    ModelError for a folder of an older export."""
+    facts = json.loads((folder / "engine.json").read_text(encoding="utf-8"))
+    places = facts.get("tensors")
+    if places is None:
+        raise ModelError(
+            f"the model in '{folder}' was exported by an older version; export it again"
+        )
+    shape = Shape.of(config)
+
+    def raw(place: Sequence[Any], kind: Any = np.uint8) -> Array:
+        file, offset, length = place
+        values: Array = np.fromfile(folder / file, np.uint8, length, offset=offset).view(kind)
+        return values
+
+    def matrix(name: str, rows: int, columns: int) -> Array:
+        """(rows, columns), whichever way it is stored."""
+        if place := places.get(f"{name}.weight"):
+            turned: Array = raw(place, np.float32).reshape(columns, rows).T
+            return turned
+        levels, zeros = raw(places[f"{name}.levels"]), raw(places[f"{name}.zeros"])
+        if len(levels) < rows * columns:  # two levels a byte, the first one low
+            levels, zeros = (np.stack([each & 15, each >> 4], -1) for each in (levels, zeros))
+        scales = raw(places[f"{name}.scales"], np.float16).reshape(rows, columns // BLOCK)
+        zeros = zeros.reshape(rows, -1)[:, : columns // BLOCK]
+        return BlockWeights(levels.reshape(rows, columns), scales, zeros, bits=8).dequantised()
+
+    head = matrix("head", shape.vocabulary, shape.size)
+    tensors = {"lm_head.weight": head, "model.embed_tokens.weight": head}
+    if table := facts["embeddings"].get("weights"):
+        values = raw((table["file"], table["offset"], table["bytes"]), np.float32)
+        tensors["model.embed_tokens.weight"] = values.reshape(shape.vocabulary, shape.size)
+    tensors["model.norm.weight"] = raw(places["final.weight"], np.float32)
+    for n in range(shape.layers):
+        layer = f"model.layers.{n}"
+        for norm, name in ("norm", "input_layernorm"), ("norm2", "post_attention_layernorm"):
+            tensors[f"{layer}.{name}.weight"] = raw(places[f"{n}.{norm}.weight"], np.float32)
+        for kind, (sizes, inputs) in linear_shapes(shape).items():
+            ends = np.cumsum(sizes)[:-1]
+            wholes = {"weight": matrix(f"{n}.{kind}", sum(sizes), inputs)}
+            if place := places.get(f"{n}.{kind}.bias"):
+                wholes["bias"] = raw(place, np.float32)
+            for end, whole in wholes.items():
+                for member, part in zip(MEMBERS[kind], np.split(whole, ends), strict=True):
+                    tensors[f"{layer}.{member}.{end}"] = part
+    return {name: torch.from_numpy(np.ascontiguousarray(each)) for name, each in tensors.items()}
+
 
 _LEVELS = 15
 _DAMPING = 0.01
@@ -35,10 +186,7 @@ def _levels(block: Tensor, scale: Tensor, zero: Tensor) -> Tensor:
 
 def _block_range(block: Tensor, weights: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Scale and zero (rows,) for a block (rows, BLOCK), with the least squared error over _SHRINKS.
-
-    `weights` (BLOCK,) says how much an error of each input costs. Scales are rounded to float16, as
-    they are stored.
-    """
+    `weights` (BLOCK,) says how much an error of each input costs."""
     low, high = block.amin(1).clamp(max=0), block.amax(1).clamp(min=0)
     best = torch.full_like(low, float("inf"))
     scale, zero = torch.ones_like(low), torch.zeros_like(low)
@@ -56,7 +204,6 @@ def _block_range(block: Tensor, weights: Tensor | None = None) -> tuple[Tensor, 
 
 
 def nearest(weight: Tensor) -> BlockWeights:
-    """Every weight to its nearest level."""
     rows, columns = weight.shape
     blocks = weight.float().reshape(-1, BLOCK)
     scales, zeros = _block_range(blocks)  # (rows * blocks,)
@@ -65,11 +212,9 @@ def nearest(weight: Tensor) -> BlockWeights:
 
 
 def gptq(weight: Tensor, hessian: Tensor) -> BlockWeights:
-    """Levels that keep `weight @ inputs`, where `hessian` (inputs, inputs) is the sum of x x^T.
-
-    Columns are rounded from first to last; each error is spread over the columns to come by the
-    inverse Hessian's Cholesky factor, within a block at once and beyond it lazily.
-    """
+    """Levels that keep `weight @ inputs`, where `hessian` (inputs, inputs) is the sum of x x^T:
+    each column's error is spread over the columns to come by the inverse Hessian's Cholesky
+    factor."""
     weight, hessian = weight.float().clone(), hessian.float().clone()
     diagonal = hessian.diagonal()
     dead = diagonal == 0
@@ -109,16 +254,11 @@ def _quantised(levels: Tensor, scales: Tensor, zeros: Tensor) -> BlockWeights:
 
 @torch.inference_mode()
 def quantise_model(
-    model: Any,
-    rows: Sequence[Sequence[int]],
-    report: Callable[[str], None] = print,
+    model: Any, rows: Sequence[Sequence[int]], report: Callable[[str], None] = print
 ) -> dict[str, BlockWeights]:
-    """Quantise every linear layer of a causal model's blocks by GPTQ, in place, layer by layer.
-
-    `rows` are calibration prompts with answers as token ids. A layer sees inputs that earlier
-    quantised layers made, as it will when the model answers. Returns the levels by module name; the
-    model holds the dequantised weights.
-    """
+    """Quantise every linear layer of a causal model's blocks by GPTQ, in place: a layer sees inputs
+    that earlier quantised layers made. `rows` are calibration prompts with answers as token ids.
+    Returns the levels by module name."""
     result: dict[str, BlockWeights] = {}
     states, arguments = _first_states(model, rows)
     for number, layer in enumerate(model.model.layers):
@@ -142,12 +282,10 @@ def quantise_model(
 
 
 def _power(weight: Tensor, moment: Tensor) -> float:
-    """Sum of squares of `weight @ x` over the calibration inputs."""
     return float(((weight @ moment) * weight).sum())
 
 
 def _first_states(model: Any, rows: Sequence[Sequence[int]]) -> tuple[list[Tensor], list[Any]]:
-    """Inputs of the first layer (1, time, size), and the other arguments that layers get."""
     states: list[Tensor] = []
     arguments: list[Any] = []
 
@@ -194,7 +332,6 @@ LEVELS_FILE = "levels.safetensors"
 
 
 def nearest_levels(model: Any) -> dict[str, BlockWeights]:
-    """Every linear layer of the blocks by `nearest`, by module name."""
     return {
         f"model.layers.{name}": nearest(module.weight.data)
         for name, module in model.model.layers.named_modules()
@@ -203,7 +340,6 @@ def nearest_levels(model: Any) -> dict[str, BlockWeights]:
 
 
 def write_levels(levels: dict[str, BlockWeights], folder: Path) -> None:
-    """Write the levels of a quantised base beside its weights."""
     arrays = {
         f"{name}.{part}": getattr(quantised, part)
         for name, quantised in levels.items()
@@ -213,7 +349,6 @@ def write_levels(levels: dict[str, BlockWeights], folder: Path) -> None:
 
 
 def read_levels(folder: Path) -> dict[str, BlockWeights] | None:
-    """The levels beside a base, or None where it was not quantised."""
     path = folder / LEVELS_FILE
     if not path.is_file():
         return None

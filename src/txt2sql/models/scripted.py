@@ -17,11 +17,8 @@ _Script = str | Completion | Sequence[str | Completion]
 
 
 class ScriptedGenerator:
-    """Replays completions in order, or by a text that the prompt contains.
-
-    A sequence gives one item per prompt. A mapping gives, for each prompt, the item of the first
-    key that `prompt.text` contains. An item is one completion or several candidates, best first.
-    """
+    """Replays completions in order (a sequence), or by a text that the prompt contains (a mapping).
+    An item is one completion or several candidates, best first."""
 
     name = "scripted"
 
@@ -31,7 +28,6 @@ class ScriptedGenerator:
         """Every prompt asked so far, in order."""
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Completion]]:
-        """The candidates of each prompt, at most `sampling.n` (or `sampling.beams`) of them."""
         most = max(sampling.n, sampling.beams)
         return [self._candidates(prompt)[:most] for prompt in prompts]
 

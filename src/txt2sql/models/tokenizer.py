@@ -1,16 +1,9 @@
 """Text to tokens and back, prompts in a model's own chat format, smaller vocabularies.
 
-`prompt.json` beside a tokenizer.json says how a chat turn is written: the text before and after a system
-and a user message, and what opens the answer. `export` takes these from the model's chat template, so
-that answering needs neither transformers nor jinja2.
-
-    vocabulary = Vocabulary.load(folder)
-    vocabulary.decode(vocabulary.encode("SELECT 1"))
-
-A byte-level BPE model can be cut to fewer pieces. Of Qwen2.5's 151,936, English, SQL and the main European
-languages use a quarter. The rest takes a third of the model's weights and a fifth of the time of every
-new token. A piece that is cut is spelled by shorter ones, at worst by its bytes, so every text can still
-be read and written.
+`prompt.json` beside a tokenizer.json says how a chat turn is written: `export` takes it from the model's
+chat template, so that answering needs neither transformers nor jinja2. A byte-level BPE model can be cut
+to fewer pieces: of Qwen2.5's 151,936, English, SQL and the main European languages use a quarter. A piece
+that is cut is spelled by shorter ones, at worst by its bytes.
 """
 
 from __future__ import annotations
@@ -19,7 +12,7 @@ import json
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from tokenizers import Tokenizer, decoders, pre_tokenizers
 
@@ -29,8 +22,7 @@ from txt2sql.types import Prompt
 
 class Vocabulary:
     """A tokenizer, the tokens that end an answer, those that begin a text, and the texts around the
-    messages of a chat, by role.
-    """
+    messages of a chat, by role."""
 
     def __init__(
         self,
@@ -44,7 +36,6 @@ class Vocabulary:
 
     @classmethod
     def load(cls, folder: Path) -> Vocabulary:
-        """That of an exported model. Raises ModelError where it is damaged."""
         try:
             backend = Tokenizer.from_file(str(folder / "tokenizer.json"))
             facts = json.loads((folder / "prompt.json").read_text(encoding="utf-8"))
@@ -60,7 +51,6 @@ class Vocabulary:
         return [*self.bos, *ids] if first else ids
 
     def decode(self, tokens: Sequence[int]) -> str:
-        """The text of tokens without special ones."""
         return str(self.backend.decode(tokens, skip_special_tokens=True))
 
     def prompt_text(self, prompt: Prompt) -> tuple[str, str]:
@@ -75,11 +65,9 @@ class Vocabulary:
 
 
 def input_text(tokenizer: Any, prompt: Prompt) -> tuple[str, bool]:
-    """What a model reads for a prompt, and whether the tokenizer must add its special tokens.
-
-    The chat template where tokenizer and prompt have one, else the plain text. A template without a
-    system role gets its text before the user's.
-    """
+    """What a model reads for a prompt, by its chat template where there is one, and whether the
+    tokenizer must add its special tokens. A template without a system role gets its text before the
+    user's."""
     if not prompt.messages or not getattr(tokenizer, "chat_template", None):
         return prompt.text, True
     from jinja2 import TemplateError
@@ -99,10 +87,8 @@ def _rendered(tokenizer: Any, turns: Sequence[tuple[str, str]], answer: bool = T
 
 
 def chat_format(tokenizer: Any) -> dict[str, list[str]] | None:
-    """The texts around messages that a chat template of transformers writes, None where there is none.
-
-    Raises ModelError for a template without a system message.
-    """
+    """The texts around messages that a chat template of transformers writes, None where there is
+    none. Raises ModelError for a template without a system message."""
     if not getattr(tokenizer, "chat_template", None):
         return None
     system, user = "\u0001S\u0001", "\u0001U\u0001"
@@ -130,10 +116,8 @@ def leading_tokens(tokenizer: Any) -> list[int]:
 
 
 def is_european(piece: str) -> bool:
-    """Whether the text of a byte-level piece is ASCII or letters of the Latin script.
-
-    Pieces of broken UTF-8 count: they spell what has no piece of its own.
-    """
+    """Whether the text of a byte-level piece is ASCII or letters of the Latin script. Pieces of
+    broken UTF-8 count: they spell what has no piece of its own."""
     text = decoders.ByteLevel().decode([piece])
     return all(
         ord(char) < 128 or char == "\ufffd" or "LATIN" in unicodedata.name(char, "")
@@ -141,21 +125,12 @@ def is_european(piece: str) -> bool:
     ) or text.strip() in ("€", "£", "°", "§", "–", "—", "’", "‘", "“", "”", "…", "·", "×", "²")
 
 
-class CutVocabulary(NamedTuple):
-    """`tokenizer` is the tokenizer.json of the smaller vocabulary; `pieces` are the old ids, by new id."""
-
-    tokenizer: dict[str, Any]
-    pieces: tuple[int, ...]
-
-
 def cut_vocabulary(
     tokenizer: dict[str, Any], keep: Callable[[str, int], bool], special: tuple[str, ...]
-) -> CutVocabulary:
-    """The vocabulary of the pieces for which `keep(piece, id)` holds, of all that these are merged
-    from, of single bytes, and of the special tokens named.
-
-    `tokenizer` is the content of a tokenizer.json. Raises ModelError where it is no byte-level BPE.
-    """
+) -> tuple[dict[str, Any], tuple[int, ...]]:
+    """A smaller tokenizer.json, and its pieces' old ids by new id: those for which `keep(piece,
+    id)` holds, all that they are merged from, single bytes and `special` tokens. Raises
+    ModelError."""
     model = tokenizer["model"]
     if model.get("type") != "BPE" or "ByteLevel" not in str(tokenizer.get("pre_tokenizer")):
         raise ModelError("only a byte-level BPE vocabulary can be cut; keep this model's whole")
@@ -186,4 +161,4 @@ def cut_vocabulary(
         },
     }
     pieces = (*(old for old, _ in order), *(int(names[name]["id"]) for name in special))
-    return CutVocabulary(smaller, pieces)
+    return smaller, pieces

@@ -25,7 +25,6 @@ from txt2sql.types import Prompt
 def load(
     name: str | Path, *, device: str | None = None, dtype: str | None = None, bits: int = 16
 ) -> Decoder:
-    """The Generator of a model by short name, hub id or folder; see `weights.load_weights`."""
     return decoder_of(load_weights(name, device=device, dtype=dtype, bits=bits))
 
 
@@ -41,8 +40,6 @@ def decoder_of(loaded: LoadedModel) -> Decoder:
 
 
 class TorchEngine:
-    """An Engine over a model of transformers in memory, where it is and in its precision."""
-
     def __init__(self, model: Any, name: str) -> None:
         self.model, self.name = model, name
         self.device = next(model.parameters()).device
@@ -136,7 +133,6 @@ class HubVocabulary(Vocabulary):
         self.tokenizer = tokenizer
 
     def prompt_text(self, prompt: Prompt) -> tuple[str, str]:
-        """The prompt as the model reads it, in two parts: of the database, and of the question."""
         text, plain = input_text(self.tokenizer, prompt)
         static = prompt.prefix if plain else prompt.messages[0].content
         # A template may trim or rewrite a message; then nothing of the prompt is shared.

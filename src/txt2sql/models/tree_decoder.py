@@ -1,13 +1,9 @@
 """The engine of a tree search over a `Decoder`: which steps can follow a step, by a small beam within it.
 
-A *step* is a clause of a query (or a line of reasoning). Where one ends, the model's own probability
-says: that of a token which begins a new step, or of the end. The tokens of all answers to a question
-form a tree over one flat cache, so that a token is read once whatever follows it. A place joins the
-batch whenever it is asked for and leaves it when it is done (continuous batching, Yu et al. 2022): all
-open places go on by a token at a time, with those that the grammar then forces.
-
-    engine = TreeDecoder(decoder, starts_step)
-    [(place, steps, tokens)] = engine.expand(engine.prefill([prompt]))
+A *step* is a clause of a query. Where one ends, the model's own probability says: that of a token which
+begins a new step, or of the end. The tokens of all answers to a question form a tree over one flat cache,
+so that a token is read once whatever follows it. All open places go on by a token at a time, with those
+that the grammar then forces (continuous batching, Yu et al. 2022).
 """
 
 from __future__ import annotations
@@ -28,8 +24,7 @@ from txt2sql.models.onnx_engine import Array
 from txt2sql.prompts import ANSWER_TOKENS
 from txt2sql.types import Prompt
 
-_ROWS = 128
-"""Tokens that are read together, at most."""
+_ROWS = 128  # tokens that are read together, at most
 
 
 class Place(NamedTuple):
@@ -41,9 +36,8 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step. `text` is the whole answer up to its end; `logprob` is of the step, and of its ending
-    there, after its place. `ended`: the answer is whole. `tokens` counts those of the step.
-    """
+    """One step. `text` is the whole answer up to its end; `logprob` is of the step, and of its
+    ending there, after its place. `ended`: the answer is whole."""
 
     place: Place
     text: str
@@ -54,12 +48,9 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
-    """How steps are proposed: at most `width` for a place, by a beam of as many.
-
-    A step less likely than `least`, in a step of more than 16 tokens less likely for each 16 of them,
-    and what comes after steps that have `enough` of the probability between them, is not looked for.
-    `candidates` next tokens are looked at after each token. An answer has `max_new_tokens` at most.
-    """
+    """How steps are proposed: at most `width` for a place, by a beam of as many that looks at
+    `candidates` next tokens. Steps less likely than `least`, or after `enough` of the probability,
+    are not looked for."""
 
     width: int = 3
     least: float = 0.02
@@ -68,22 +59,18 @@ class Decoding:
     max_new_tokens: int = ANSWER_TOKENS
 
     def floor(self, length: int) -> float:
-        """The least log-probability of a step of so many tokens: long ones, such as lines of reasoning,
-        are all unlikely.
-        """
+        """The least log-probability of a step of so many tokens: long ones, such as lines of
+        reasoning, are all unlikely."""
         return math.log(self.least) * max(1.0, length / 16)
 
 
-Head = Callable[[Any], Any]
-"""Hidden states (n, size) of the last tokens of steps -> scores (n,)."""
+Head = Callable[[Any], Any]  # hidden states (n, size) of the last tokens of steps -> scores (n,)
 
 
 @dataclass(slots=True, eq=False)
 class _Token:
-    """A token that was read, with those that were forced after it: the row that ends with them and the
-    text of the whole answer so far. `following` are (token, log-probability) of what can come next,
-    likeliest first, `hidden` (size,) is for a value head.
-    """
+    """A token that was read, with those that were forced after it: the row that ends with them and
+    the whole text so far. `following` are (token, log-probability), likeliest first."""
 
     row: Row
     text: str = ""
@@ -92,16 +79,13 @@ class _Token:
 
 
 class _TokenTree(NamedTuple):
-    """The tokens of one question's answers over their cache."""
-
     cache: Any
     tokens: list[_Token]
 
 
 class _Beam(NamedTuple):
-    """A token that may be read next: log-probability since the step's place, the number of the token it
-    follows, and whether the policy would have chosen just this, token by token.
-    """
+    """A token that may be read next: log-probability since the step's place, the number of the
+    token it follows, and whether the policy would have chosen just this, token by token."""
 
     logprob: float
     parent: int
@@ -111,9 +95,8 @@ class _Beam(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class _Open:
-    """A place whose steps are being decoded. `steps` are those that were found, and whether each is the
-    policy's own; they have the probability `mass`. `length` counts the tokens of a beam.
-    """
+    """A place whose steps are being decoded. `steps` are those that were found, and whether each is
+    the policy's own; they have the probability `mass`. `length` counts the tokens of a beam."""
 
     place: Place
     start: _Token
@@ -125,11 +108,9 @@ class _Open:
 
 
 class TreeDecoder:
-    """What a search asks of a model.
-
-    `starts(step, piece)`: does the text of a token begin a new step after a text? With a `head`, the end
-    token of an answer is read as every other, so that "stop here" and "go on" are scored apart.
-    """
+    """What a search asks of a model. `starts(step, piece)`: does the text of a token begin a new
+    step? With a `head`, the end token is read as every other, so that stopping and going on are
+    scored apart."""
 
     def __init__(
         self,
@@ -150,7 +131,6 @@ class TreeDecoder:
         self._pace = 0.0  # seconds of the last token
 
     def prefill(self, prompts: Sequence[Prompt]) -> list[Place]:
-        """Read prompts; the place where each answer begins."""
         places = []
         for prompt in prompts:
             cache, row, output = self.decoder.prefill(prompt)
@@ -177,12 +157,9 @@ class TreeDecoder:
     def expand(
         self, places: Sequence[Place], until: float = math.inf
     ) -> list[tuple[Place, tuple[Step, ...], int]]:
-        """Take places, return those that are done, with their steps and the tokens these cost.
-
-        The steps are distinct, the policy's own choice (token by token the likeliest) first, then by
-        falling probability. At least one place comes back while any is open, unless `until` (of
-        time.perf_counter) is as near as may be. An unfinished place is given only once.
-        """
+        """Take places, return those that are done, with their distinct steps, the policy's own
+        choice first, and the tokens these cost. At least one comes back while any is open, unless
+        `until` (of time.perf_counter) is near. An unfinished place is given only once."""
         self._open += [self._opened(place) for place in places]
         while True:
             done = [each for each in self._open if not each.beams]
@@ -259,12 +236,10 @@ class TreeDecoder:
                 self._choose(each, list(chain.from_iterable(followed)))
 
     def _followed(self, each: _Open, beam: _Beam, number: int) -> Iterator[_Beam]:
-        """After a token was read: the steps that end with it are noted, other tokens may go on."""
         token = self.trees[each.place.tree].tokens[number]
         tokens = token.row.tokens
 
         def note(last: float, own: bool, ended: bool) -> None:
-            """A step ends here; `last` is the log-probability of that."""
             text = self.decoder.vocabulary.decode(tokens[:-1] if token.row.ended else tokens)
             logprob, length = beam.logprob + last, len(tokens) - len(each.start.row.tokens)
             step = Step(Place(each.place.tree, number), text, logprob, length, ended)
@@ -292,7 +267,6 @@ class TreeDecoder:
             note(math.log(ending), ends_own, False)
 
     def _choose(self, each: _Open, candidates: Sequence[_Beam]) -> None:
-        """Which tokens are read next: the likeliest that can still become one of the best steps."""
         width = self.decoding.width
         each.length += 1
         floor = self.decoding.floor(each.length)
@@ -309,8 +283,6 @@ class TreeDecoder:
             each.beams.append(own)
 
     def _ordered(self, steps: Sequence[tuple[bool, Step]]) -> tuple[Step, ...]:
-        """The policy's own step, then the likeliest of the others; what tokens spell in two ways is one."""
-
         def rank(step: tuple[bool, Step]) -> tuple[bool, float]:
             return not step[0], -step[1].logprob
 

@@ -1,12 +1,7 @@
 """The final choice: answers with equal results are one candidate, and the best candidate wins.
 
-Field's names: self-consistency by execution (Wang et al. 2023; Chen et al. 2023 for SQL), here
-weighted by the policy: a candidate has the share that its answers have of the policy's probability. What
-fails is no candidate; what returns nothing counts less.
-
->>> one, other = QueryResult(rows=((1,),)), QueryResult()
->>> choose([ScoredAnswer("a", 0.5, 10, one), ScoredAnswer("b", 0.3, 5, other)])[0].sql
-'a'
+Self-consistency by execution (Wang et al. 2023; Chen et al. 2023), weighted by the policy: a candidate
+has the share that its answers have of the policy's probability. What fails is no candidate.
 """
 
 from __future__ import annotations
@@ -20,11 +15,9 @@ from txt2sql.types import QueryResult
 
 @dataclass(frozen=True, slots=True)
 class ScoredAnswer:
-    """One whole answer of a tree: its probability under the policy, visits and result.
-
-    `own` marks the policy's own (greedy) answer, `suspect` one that is hardly meant (`sql.repair`). `score`
-    is of a preference model, in [-1, 1].
-    """
+    """One whole answer of a tree: its probability under the policy, visits and result. `own` marks
+    the greedy answer, `suspect` one that is hardly meant; `score` is of a preference model, in [-1,
+    1]."""
 
     sql: str
     probability: float
@@ -37,11 +30,8 @@ class ScoredAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """`empty` multiplies what returns no rows or only NULLs.
-
-    `preference` is the weight of a preference model beside the policy: an answer counts its probability
-    times exp(preference * score), a product of experts (Hinton 2002), where the best score is 0.
-    """
+    """`empty` multiplies what returns no rows or only NULLs. With `preference` an answer counts its
+    probability times exp(preference * score), a product of experts (Hinton 2002)."""
 
     empty: float = 0.05
     preference: float = 0.0
@@ -53,9 +43,8 @@ class Weights:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """Answers with one result. `sql` is the likeliest of them; `score` is comparable within a vote, and
-    `share` is theirs of what policy and preference model give all answers that ran.
-    """
+    """Answers with one result. `sql` is the likeliest of them; `score` is comparable within a vote,
+    and `share` is theirs of what policy and preference model give all answers that ran."""
 
     sql: str
     score: float
@@ -68,10 +57,8 @@ class Candidate:
 
 
 def choose(answers: Sequence[ScoredAnswer], weights: Weights = Weights()) -> list[Candidate]:
-    """The candidates, best first; what failed comes last. [] without answers.
-
-    Ties go to the policy's own answer, then to the likelier.
-    """
+    """The candidates, best first; what failed comes last. [] without answers. Ties go to the
+    policy's own answer, then to the likelier."""
     clusters: dict[Hashable, list[ScoredAnswer]] = {}
     for answer in answers:
         key: Hashable = answer.result.key if answer.result.ok else ("failed", answer.sql)

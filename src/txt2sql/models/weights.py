@@ -1,11 +1,8 @@
 """Weights from a hub or a folder into memory: model and tokenizer, or one sentence on what to do.
 
-What is already on this machine is used without asking the network. A PEFT adapter folder is loaded
-over its base model and merged into it, as a DoRA adapter beside its weights decodes five times slower.
-Weights that are missing from a file are an error, never random numbers.
-
-    loaded = load_weights("phi-2")
-    loaded.model.generate(...)
+What is already on this machine is used without asking the network. A PEFT adapter is loaded over its base
+and merged into it, as a DoRA adapter beside its weights decodes five times slower. Weights that are
+missing from a file are an error, never random numbers.
 """
 
 from __future__ import annotations
@@ -36,18 +33,16 @@ from txt2sql.models.catalog import (
     read_json,
     resolve,
 )
-from txt2sql.models.onnx_weights import read_tensors
+from txt2sql.models.quantise import read_tensors
 
 _SOME_BILLIONS = 1_000_000_000
 _BEYOND_CACHE = 4_000_000
+# Relative difference of embeddings and head up to which two quantisations of one matrix are assumed.
 _ALIKE = 0.1
-"""Relative difference of embeddings and head up to which two quantisations of one matrix are assumed."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A model in evaluation mode on its device, its tokenizer and its card."""
-
     card: ModelCard
     model: Any
     tokenizer: Any
@@ -56,33 +51,23 @@ class LoadedModel:
 def load_weights(
     name: str | Path, *, device: str | None = None, dtype: str | None = None, bits: int = 16
 ) -> LoadedModel:
-    """Load a model by short name, hub id or folder.
-
-    `device` is cuda, mps or cpu (default: the first that is there); `dtype` a torch dtype's name
-    (default: see `choose_dtype`; "auto": as stored); `bits` 4 or 8 quantises on load (bitsandbytes; 4
-    on a GPU or, slowly, a CPU; 8 on a GPU).
-    Raises ModelError for everything that can go wrong with a model's name or files.
-    """
+    """Load a model by short name, hub id or folder. `device` and `dtype` default to what suits the
+    machine ("auto": as stored); `bits` 4 or 8 quantises on load. Raises ModelError for everything
+    that can go wrong with a model's name or files."""
     card = resolve(name)
     device = choose_device(device)
     options = _quantisation(bits, device)
-    config, tokenizer = _config_and_tokenizer(card)
+    config, tokenizer = load_tokenizer(card)
     model = _read(card, config, tokenizer, device, dtype, options)
-    if not options:
-        model = model.to(device)
-    return LoadedModel(card, model.eval(), tokenizer)
+    return LoadedModel(card, (model if options else model.to(device)).eval(), tokenizer)
 
 
-def load_tokenizer(name: str | Path) -> tuple[Any, Any]:
+def load_tokenizer(name: str | Path | ModelCard) -> tuple[Any, Any]:
     """The configuration and the tokenizer of a model, without its weights. Raises ModelError."""
-    return _config_and_tokenizer(resolve(name))
-
-
-def _config_and_tokenizer(card: ModelCard) -> tuple[Any, Any]:
+    card = name if isinstance(name, ModelCard) else resolve(name)
     if card.folder is not None and is_adapter(card.folder) and not is_exported(card.folder):
-        config, tokenizer = _config_and_tokenizer(base_of(card.folder))
-        # An adapter may have a tokenizer of its own.
-        if (card.folder / "tokenizer.json").is_file():
+        config, tokenizer = load_tokenizer(base_of(card.folder))
+        if (card.folder / "tokenizer.json").is_file():  # an adapter may have one of its own
             with _explained(card):
                 tokenizer = AutoTokenizer.from_pretrained(str(card.folder), local_files_only=True)
         return config, tokenizer
@@ -99,10 +84,8 @@ def _config_and_tokenizer(card: ModelCard) -> tuple[Any, Any]:
 def _read(
     card: ModelCard, config: Any, tokenizer: Any, device: str, dtype: str | None, options: Any
 ) -> Any:
-    """The model of a card, an adapter merged into its base; not yet on its device.
-
-    An adapter stays beside quantised weights: merged into them, it would be rounded to 4 or 8 bits.
-    """
+    """The model of a card, an adapter merged into its base; not yet on its device. An adapter stays
+    beside quantised weights: merged into them, it would be rounded to 4 or 8 bits."""
     folder = card.folder
     if folder is not None and is_exported(folder):
         with _explained(card):
@@ -144,10 +127,8 @@ def _read(
 
 def read_gguf(path: Path) -> tuple[Any, Any]:
     """The (model, tokenizer) of a file, in single precision. Raises ModelError for a damaged one.
-
-    A converter writes tied embeddings twice, in two precisions. They are tied again, by the output
-    head's, which are the more precise ones.
-    """
+    Tied embeddings that a converter wrote twice are tied again, by the output head's, which are the
+    more precise."""
     import gguf  # noqa: F401 (transformers asks for it in words of its own)
 
     folder, file = str(path.parent), path.name
@@ -187,12 +168,9 @@ def choose_device(device: str | None = None) -> str:
 
 
 def choose_dtype(device: str, parameters: int = 0) -> torch.dtype:
-    """bfloat16 on GPUs that have it, else float16; on a CPU bfloat16 where that is faster or needed.
-
-    On a CPU, decoding reads every weight once per token: half the bytes are half the time where
-    bfloat16 is native and the weights exceed the processor's cache, and for models of 1B or more the
-    memory decides. Elsewhere float32.
-    """
+    """bfloat16 on GPUs that have it, else float16. On a CPU, decoding reads every weight once per
+    token: bfloat16 where it is native and the weights exceed the cache, or from 1B parameters on;
+    else float32."""
     if device.startswith("cuda"):
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
     if device.startswith("mps"):
@@ -230,10 +208,8 @@ def _quantisation(bits: int, device: str) -> dict[str, Any]:
 
 
 def _on_this_machine(card: ModelCard) -> bool:
-    """Whether a folder or the hub's cache holds the model; else the hub must be within reach.
-
-    Without a network, the hub's client would try for half a minute.
-    """
+    """Whether a folder or the hub's cache holds the model; else the hub must be within reach, as
+    its client would try for half a minute."""
     from huggingface_hub import constants, try_to_load_from_cache
 
     if card.folder is not None:
@@ -292,25 +268,25 @@ def _explained(card: ModelCard) -> Iterator[None]:
             "smaller one"
         ) from error
     except Exception as error:  # file readers raise anything, tokenizers even plain Exception
-        causes = (error, error.__cause__, error.__context__)
-
-        def caused_by(*kinds: type[BaseException]) -> bool:
-            return any(isinstance(cause, kinds) for cause in causes)
-
         first = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
         message = (
             f"model '{card.name}' cannot be loaded ({first}); its files are incomplete or "
             "damaged: download or copy it again"
         )
-        if caused_by(hub.GatedRepoError):
-            message = (
+        for kinds, sentence in (
+            (
+                hub.GatedRepoError,
                 f"model '{card.name}' must be agreed to first: open "
-                f"https://huggingface.co/{card.hub_id}, accept its licence, then set HF_TOKEN"
-            )
-        elif caused_by(hub.RepositoryNotFoundError):
-            message = (
-                f"the hub has no model '{card.hub_id}' (or HF_TOKEN may not see it); check its name"
-            )
-        elif caused_by(hub.HfHubHTTPError, ConnectionError):
-            message = _unreachable(card, "the hub did not answer")
+                f"https://huggingface.co/{card.hub_id}, accept its licence, then set HF_TOKEN",
+            ),
+            (
+                hub.RepositoryNotFoundError,
+                f"the hub has no model '{card.hub_id}' (or HF_TOKEN may not see it); check its name",
+            ),
+            ((hub.HfHubHTTPError, ConnectionError), _unreachable(card, "the hub did not answer")),
+        ):
+            causes = (error, error.__cause__, error.__context__)
+            if any(isinstance(cause, kinds) for cause in causes):
+                message = sentence
+                break
         raise ModelError(message) from error

@@ -1,13 +1,10 @@
 """Monte Carlo tree search with a policy prior: PUCT on edges, leaves in parallel, no SQL.
 
-Field's names: PUCT (Silver et al. 2017, AlphaGo Zero), virtual loss and leaf parallelisation (Chaslot
-et al. 2008), transpositions, first-play urgency. Statistics are kept on edges, so that one node can
-be reached in several ways. The value of a leaf is what `value` says of it: nothing is rolled out, but for the
-first simulation, which follows the policy's own choices to an end, so that there always is an answer.
-
-Up to `wave` leaves are open at a time, in all trees together with those of other searches: whatever
-`expand` finishes is backed up at once and new leaves take its place, so a batch of a language model
-stays full. The same roots, functions and seed give the same trees.
+PUCT (Silver et al. 2017, AlphaGo Zero), virtual loss and leaf parallelisation (Chaslot et al. 2008),
+transpositions, first-play urgency. Statistics are kept on edges, so that one node can be reached in
+several ways. Nothing is rolled out, but for the first simulation, which follows the policy's own choices
+to an end, so that there always is an answer. Up to `wave` leaves are open at a time, in all trees
+together, so a batch of a language model stays full. The same roots, functions and seed give the same trees.
 """
 
 from __future__ import annotations
@@ -24,10 +21,8 @@ S = TypeVar("S")
 
 @dataclass(frozen=True, slots=True)
 class Choice(Generic[S]):
-    """A state that can follow; `prior` is the policy's weight, relative to its siblings.
-
-    States of one `key` are one node of the tree; None is no other state's key.
-    """
+    """A state that can follow; `prior` is the policy's weight, relative to its siblings. States of
+    one `key` are one node of the tree; None is no other state's key."""
 
     state: S
     prior: float
@@ -38,8 +33,7 @@ class Choice(Generic[S]):
 @dataclass(frozen=True, slots=True)
 class Expansion(Generic[S]):
     """What follows a state, the policy's own choice first; what it cost; and what was refused, as
-    (text, reason) for people to read.
-    """
+    (text, reason) for people to read."""
 
     choices: tuple[Choice[S], ...]
     tokens: int = 0
@@ -54,17 +48,14 @@ comes back while any is open, unless the time (of time.perf_counter) is as near 
 Value = Callable[[Sequence[S]], Sequence[float]]
 """The values of states, each in [-1, 1]; terminal ones are asked about when they are first reached."""
 
-_COLLISIONS = 0.3
-"""A wave is full when so large a part of it met leaves that are open already."""
+_COLLISIONS = 0.3  # a wave is full when so large a part of it met leaves that are open already
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a tree is searched. `seconds` end it early; the first answer is never cut.
-
-    A child that was never visited is thought to have `first_play` less than its parent. `noise` is the part
-    of the root's priors that is random (Dirichlet 0.3): for data generation, not for answers.
-    """
+    """How a tree is searched. `seconds` end it early; the first answer is never cut. An unvisited
+    child is thought to have `first_play` less than its parent. `noise` is the random part of the
+    root's priors."""
 
     num_simulations: int = 100
     c_puct: float = 1.4
@@ -93,7 +84,6 @@ class Edge(Generic[S]):
 
     @property
     def mean(self) -> float:
-        """Q, the mean value of the simulations that came this way."""
         return self.total / self.visits if self.visits else 0.0
 
 
@@ -117,9 +107,8 @@ class Node(Generic[S]):
 
 @dataclass(slots=True, eq=False)
 class Tree(Generic[S]):
-    """A searched tree: `simulations` is the sum of the visits of the root's edges, `first` is where the
-    first of them ended, the policy's own answer, and `reason` is why there are no more.
-    """
+    """A searched tree: `simulations` is the sum of the visits of the root's edges, `first` is where
+    the first of them ended, the policy's own answer, and `reason` is why there are no more."""
 
     root: Node[S]
     nodes: list[Node[S]] = field(default_factory=list)
@@ -143,11 +132,9 @@ def search(
     settled: Settled[S] | None = None,
     callback: TreeCallback[S] | None = None,
 ) -> list[Tree[S]]:
-    """One tree for each root, all searched at the same time.
-
-    `settled` says why a tree needs no more simulations, or "". `callback` is called with the trees whenever
-    leaves came back; what it raises ends the search.
-    """
+    """One tree for each root, all searched at the same time. `settled` says why a tree needs no
+    more simulations, or "". `callback` is called whenever leaves came back; what it raises ends the
+    search."""
     searches = [_Search(root, value, settings, settled) for root in roots]
     started = time.perf_counter()
     limit = math.inf if settings.seconds is None else started + settings.seconds
@@ -175,8 +162,6 @@ def search(
 
 
 class _Search(Generic[S]):
-    """One tree while it is searched: the paths under way, by the leaf that each waits for."""
-
     def __init__(
         self, root: S, value: Value[S], settings: Settings, settled: Settled[S] | None
     ) -> None:
@@ -189,7 +174,6 @@ class _Search(Generic[S]):
         self.random = random.Random(settings.seed)
 
     def gather(self, limit: float) -> list[Node[S]]:
-        """The leaves that this tree wants expanded now, looked for until `limit`."""
         leaves: list[Node[S]] = []
         if (path := self.leading) is not None:
             node = self._descend(path, own=True)
@@ -227,9 +211,8 @@ class _Search(Generic[S]):
         return leaves
 
     def _descend(self, path: list[Edge[S]], own: bool = False) -> Node[S]:
-        """Go on with a path to a leaf or an end, by the policy's `own` choices or by the best ones; virtual
-        losses are left along the way.
-        """
+        """Go on with a path to a leaf or an end, by the policy's `own` choices or by the best ones;
+        virtual losses are left along the way."""
         node = path[-1].node if path else self.tree.root
         while node.edges:
             # The first edge is the policy's own choice.
@@ -255,7 +238,6 @@ class _Search(Generic[S]):
         return bool(tree.reason)
 
     def _best(self, node: Node[S], edges: Sequence[Edge[S]]) -> Edge[S]:
-        """argmax of Q + c P sqrt(sum N) / (1 + N), where each visit under way counts as lost."""
         # sqrt(sum N) of PUCT counts visits under way too: other descents of this wave spread out.
         visited = max(1, sum(edge.visits + edge.pending for edge in edges))
         spread = self.settings.c_puct * math.sqrt(visited)
@@ -273,7 +255,6 @@ class _Search(Generic[S]):
         return max(edges, key=score)
 
     def attach(self, node: Node[S], expansion: Expansion[S]) -> None:
-        """Give a leaf its edges, then back up its value along the path that waits for it."""
         node.open = False
         node.refused = expansion.refused
         self.tree.tokens += expansion.tokens
@@ -311,7 +292,6 @@ class _Search(Generic[S]):
             self._back_up(path, node)
 
     def _back_up(self, path: Sequence[Edge[S]], node: Node[S]) -> None:
-        """The value of the node at the end of a path is that of a simulation through all its edges."""
         if node.edges == [] and not node.terminal:
             node.value = -1.0  # a dead end, whatever it promised
         elif node.value is None:

@@ -11,7 +11,7 @@ from itertools import islice
 from txt2sql.models.predictor import DirectPredictor
 from txt2sql.models.tree_decoder import Decoding, TreeDecoder
 from txt2sql.models.vote import Candidate, ScoredAnswer, Weights
-from txt2sql.search.mcts import Settings, Tree, TreeCallback, search
+from txt2sql.search.mcts import Settings, Tree, TreeCallback, Value, search
 from txt2sql.search.states import (
     Question,
     RenderedQuestion,
@@ -27,11 +27,9 @@ from txt2sql.types import Example, Executor, Prediction
 
 @dataclass(frozen=True, slots=True)
 class SearchOptions:
-    """How questions are searched; `together` of them at a time, in one batch of the model.
-
-    `temperature` is of the policy's probabilities when they become priors. `early`: stop as soon as one
-    answer that returns something has more than half of the probability.
-    """
+    """How questions are searched, `together` of them at a time. `temperature` is of the priors.
+    `early`: stop as soon as one answer that returns something has more than half of the
+    probability."""
 
     mcts: Settings = field(default_factory=Settings)
     steps: Decoding = field(default_factory=Decoding)
@@ -45,8 +43,6 @@ class SearchOptions:
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """One question's tree, its whole answers, and the candidates, best first."""
-
     rendered: RenderedQuestion
     tree: Tree[State]
     answers: tuple[ScoredAnswer, ...]
@@ -55,10 +51,8 @@ class SearchResult:
 
 
 class SearchPredictor:
-    """Answers examples by search over what `direct` asks and `engine` proposes.
-
-    `scored`: the engine has a value head, which then judges states.
-    """
+    """Answers examples by search over what `direct` asks and `engine` proposes. `scored`: the
+    engine has a value head, which then judges states."""
 
     def __init__(
         self,
@@ -76,37 +70,45 @@ class SearchPredictor:
         self.scored = scored
 
     def predict(self, examples: Sequence[Example]) -> Iterator[Prediction]:
-        """One prediction per example, in order; `options.together` are searched at a time."""
         remaining = iter(examples)
         while batch := list(islice(remaining, self.options.together)):
             for result in self.search([Question.of(example) for example in batch]):
                 yield prediction(result)
 
-    def search(
-        self, questions: Sequence[Question], callback: TreeCallback[State] | None = None
-    ) -> list[SearchResult]:
-        """The trees of some questions, searched together; see `mcts.TreeCallback`."""
-        started = time.perf_counter()
+    def forest(
+        self,
+        questions: Sequence[Question],
+        callback: TreeCallback[State] | None = None,
+        value: Value[State] | None = None,
+    ) -> list[Tree[State]]:
+        """The trees of some questions, searched together; `value` takes the place of `StateValue`."""
         direct, options = self.direct, self.options
         rendered = [
             RenderedQuestion(each, direct.prompt(each.example()), direct.schemas(each.db_id))
             for each in questions
         ]
         expander = StepExpander(self.engine, self.run, options.checked, options.temperature)
-        value = StateValue(self.run, self.engine if self.scored else None, options.value)
+        value = value or StateValue(self.run, self.engine if self.scored else None, options.value)
         settled = _decided if options.early and not options.vote.preference else None
         roots = expander.roots(rendered)
         try:
-            forest = search(roots, expander, value, options.mcts, settled, callback)
+            return search(roots, expander, value, options.mcts, settled, callback)
         finally:
             expander.free(roots)
-        seconds = (time.perf_counter() - started) / len(rendered)
+
+    def search(
+        self, questions: Sequence[Question], callback: TreeCallback[State] | None = None
+    ) -> list[SearchResult]:
+        """The trees of some questions and what the vote makes of them; see `mcts.TreeCallback`."""
+        started = time.perf_counter()
+        forest = self.forest(questions, callback)
+        seconds = (time.perf_counter() - started) / len(forest)
         results = []
-        for question, tree in zip(rendered, forest, strict=True):
-            answers = scored_answers(tree)
-            example = question.question.example()
-            candidates = tuple(direct.vote(example, question.prompt, answers, options.vote))
-            results.append(SearchResult(question, tree, answers, candidates, seconds))
+        for tree in forest:
+            rendered, answers = tree.root.state.rendered, scored_answers(tree)
+            example = rendered.question.example()
+            vote = self.direct.vote(example, rendered.prompt, answers, self.options.vote)
+            results.append(SearchResult(rendered, tree, answers, tuple(vote), seconds))
         return results
 
 
@@ -136,7 +138,6 @@ def scored_answers(tree: Tree[State]) -> tuple[ScoredAnswer, ...]:
 
 
 def _decided(tree: Tree[State]) -> str:
-    """Why a vote by probability is over: one answer that returns something has more than half."""
     for state in (node.state for node in tree.nodes):
         if state.result and state.result.says_something and state.probability > 0.5:
             return "one answer has more than half"

@@ -1,12 +1,8 @@
 """States of the search: an answer so far, how it goes on (`StepExpander`), what it is worth (`StateValue`).
 
-`Question` is all that a search is given of an example; there is no field for its answer.
-
-An engine's steps become states. Each is checked by its executable relaxation (`steps.partial_fault`)
-before it enters the tree. A whole answer whose names are wrong enters only if it can be repaired.
-
->>> Question.of(Example("dev-0", "shop", "How many shops?", gold_sql="SELECT 1")).text
-'How many shops?'
+`Question` is all that a search is given of an example; there is no field for its answer. Each step is
+checked by its executable relaxation (`steps.partial_fault`) before it enters the tree. A whole answer
+whose names are wrong enters only if it can be repaired.
 """
 
 from __future__ import annotations
@@ -35,11 +31,9 @@ class Question:
 
     @classmethod
     def of(cls, example: Example) -> Question:
-        """The question of an example, and nothing else of it."""
         return cls(example.id, example.db_id, example.question, example.evidence, example.previous)
 
     def example(self) -> Example:
-        """The question as predictors take it, without a gold query."""
         return Example(
             self.id, self.db_id, self.text, evidence=self.evidence, previous=self.previous
         )
@@ -47,8 +41,6 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class RenderedQuestion:
-    """A question with its prompt, and the schema of its database."""
-
     question: Question
     prompt: Prompt
     schema: Schema
@@ -56,11 +48,9 @@ class RenderedQuestion:
 
 @dataclass(slots=True, eq=False)
 class State:
-    """Where an answer stands. `text` is all of it, `step` its last step; `sql` the whole query at its
-    end, before that None, `repaired` where it is not quite what the text says, `suspect` where that is
-    hardly meant. `total` is the
-    log-probability of the text, of `tokens` tokens. `score` is the value head's, in (-1, 1).
-    """
+    """Where an answer stands: its whole `text`, its last `step`, and at its end the `sql`,
+    `repaired` where it is not quite what the text says. `total` is the text's log-probability,
+    `score` the value head's, in (-1, 1)."""
 
     rendered: RenderedQuestion
     place: Place
@@ -82,7 +72,6 @@ class State:
 
     @property
     def probability(self) -> float:
-        """What the policy gives the text so far."""
         return math.exp(min(0.0, self.total))
 
     def following(self, step: Step) -> State:
@@ -101,8 +90,7 @@ class State:
 @dataclass(slots=True)
 class StepExpander:
     """Expands states with an engine. `checked` False lets every step into the tree; a `temperature`
-    above 1 brings the priors of likely and unlikely steps nearer to each other.
-    """
+    above 1 brings the priors of likely and unlikely steps nearer to each other."""
 
     engine: TreeDecoder
     run: Executor
@@ -111,14 +99,12 @@ class StepExpander:
     _waiting: dict[Place, State] = field(default_factory=dict)
 
     def roots(self, questions: Sequence[RenderedQuestion]) -> list[State]:
-        """The states before any step; their trees are read by the model together."""
         places = self.engine.prefill([each.prompt for each in questions])
         return [State(each, place) for each, place in zip(questions, places, strict=True)]
 
     def __call__(
         self, states: Sequence[State], until: float
     ) -> list[tuple[State, Expansion[State]]]:
-        """See `mcts.Expand`."""
         self._waiting |= {state.place: state for state in states}
         expansions = []
         for place, steps, tokens in self.engine.expand([state.place for state in states], until):
@@ -147,7 +133,6 @@ class StepExpander:
         return Expansion(tuple(choices), tokens, tuple(refused))
 
     def _fault(self, state: State) -> str | None:
-        """Why a state cannot be in the tree. A whole answer is given the query that may be run."""
         schema = state.rendered.schema
 
         def run(sql: str) -> QueryResult:
@@ -167,10 +152,9 @@ class StepExpander:
 
 @dataclass(frozen=True, slots=True)
 class ValueSettings:
-    """`confidence` scales what the policy's own probability says: below 1, less likely steps are tried
-    sooner. `head` is the part of a value that is the head's, where there is one, whose score s is read as
-    tanh(s / temperature); `empty` is what a result without rows costs.
-    """
+    """`confidence` scales what the policy's own probability says, `head` is the part of a value
+    that is the head's, whose score s is read as tanh(s / temperature), `empty` what a result
+    without rows costs."""
 
     confidence: float = 0.25
     head: float = 0.6
@@ -180,12 +164,9 @@ class ValueSettings:
 
 @dataclass(frozen=True, slots=True)
 class StateValue:
-    """The value function of a search: one value in [-1, 1] for each state.
-
-    The value of a partial answer is the policy's mean probability of a token, mixed with the score of a
-    value head (process preference model) where there is an `engine` with one. A whole answer is run: a
-    failure has the value -1, and no rows cost something.
-    """
+    """The value function of a search, in [-1, 1]. Of a partial answer it is the policy's mean
+    probability of a token, mixed with the score of a value head; a whole answer is run, and a
+    failure has -1."""
 
     run: Executor
     engine: TreeDecoder | None = None

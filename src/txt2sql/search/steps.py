@@ -1,13 +1,9 @@
-"""Steps: one clause of a query, or one line of reasoning before it; and what makes a step impossible.
+"""Steps: one clause of a query (FROM with its joins is one); and what makes a step impossible.
 
-A query is cut before the words that begin a clause (FROM with its joins is one clause), outside
-parentheses and quotes, so a subquery is inside one step. Before the query, a line is a step: a comment,
-a fence, or prose.
-
-A partial query is made executable, to see early that it cannot be right: execution-guided decoding
-(Wang et al. 2018), with relaxations of what is not written yet. The closure of a prefix is a whole query
-that can run only if the prefix can be completed. It is compiled, not run (LIMIT 0), so a check costs a
-fraction of a millisecond.
+A query is cut before the words that begin a clause, outside parentheses and quotes, so a subquery is
+inside one step. A partial query is made executable, to see early that it cannot be right: execution-guided
+decoding (Wang et al. 2018), with relaxations of what is not written yet. The closure of a prefix is a
+whole query that can run only if the prefix can be completed. It is compiled, not run (LIMIT 0).
 
 >>> split_steps("select name from t where a in ( select b from u ) order by c asc")
 ['select name', 'from t', 'where a in ( select b from u )', 'order by c asc']
@@ -29,7 +25,6 @@ _PENDING = frozenset(
     "intersect except , ( . = < > + - / | ! case when then else with is".split()
 )
 _WORDS = re.compile(r"\w+|[^\w\s]")
-_LINES = re.compile(r"[^\n]*\n|[^\n]+")
 _SPLIT = re.compile(r"\s*[\w]+|\s*[^\w\s]")
 _QUOTED = re.compile(r"""'(?:[^']|'')*'|`[^`]*`|"((?:[^"]|"")*)\"""")
 _QUALIFIER = re.compile(r"\b\w+\s*\.\s*(?=[\w*`\"])")
@@ -37,18 +32,12 @@ _MISSING = re.compile(r"no such column: (.+)$")
 
 
 def starts_step(step: str, piece: str) -> bool:
-    """Whether `piece`, the text of the next token, begins a new step after a text: of a whole answer
-    so far, or of its last step.
-    """
+    """Whether `piece`, the text of the next token, begins a new step after a text: of a whole
+    answer so far, or of its last step."""
     word = piece.strip().lower()
-    begins = word in CLAUSES or word in _CUT
-    if not step.strip() or not (begins or (word and step[-1].isspace())):
+    if not step.strip() or word not in CLAUSES | _CUT:
         return False
-    thought, thinking = _thoughts(step)
-    if thinking or not step[thought:].strip():
-        return not thinking  # a line of reasoning has ended
-    step = step[thought:]
-    if not begins or not (piece[0].isspace() or step[-1].isspace() or step[-1] == ")"):
+    if not (piece[0].isspace() or step[-1].isspace() or step[-1] == ")"):
         return False
     last = _WORDS.findall(step[-40:])[-1].lower()
     if last in _PENDING:
@@ -57,64 +46,26 @@ def starts_step(step: str, piece: str) -> bool:
     return not re.search("['\"`]", rest) and rest.count("(") == rest.count(")")
 
 
-def _thoughts(text: str) -> tuple[int, bool]:
-    """Where the lines of reasoning end that a text begins with, and whether the last is still open."""
-    at = 0
-    for line in _LINES.findall(text):
-        if _is_thought(line):
-            if not line.endswith("\n"):
-                return at, True
-        elif line.strip():
-            break
-        at += len(line)
-    return at, False
-
-
-def _is_thought(line: str) -> bool:
-    """Whether a line at the head of an answer is reasoning: a comment, a fence, or prose.
-
-    Prose may begin with a clause's word, too, but with a capital: "Where the town is Faro."
-    """
-    line = line.lstrip()
-    if not line or line.startswith(("--", "```", "/*")):
-        return bool(line)
-    match = _WORDS.match(line)
-    word = match[0] if match else ""
-    is_clause = word.lower() in CLAUSES | _CUT | {"with"}
-    return word.istitle() if is_clause else bool(word) and line[0] not in "(["
-
-
 def split_steps(text: str) -> list[str]:
     """A whole answer cut into its steps, without the space around them."""
-    thought, _ = _thoughts(text)
-    steps = [line.strip() for line in text[:thought].split("\n") if line.strip()]
-    step, rest = "", text[thought:]
-    if _thoughts(rest)[1]:  # a line of reasoning that is still open
-        return [*steps, rest.strip()]
-    for piece in _SPLIT.findall(rest):
+    steps, step = [], ""
+    for piece in _SPLIT.findall(text):
         if starts_step(step, piece):
             steps.append(step.strip())
             step = ""
         step += piece
-    step += rest[len(rest.rstrip()) :]
     return [*steps, step.strip()] if step.strip() else steps
 
 
 def clause(step: str) -> str:
-    """What kind of step a text is: its first word where it begins a clause, else "reason".
-
-    >>> clause("order by [c3] desc")
-    'order'
-    """
+    """What kind of step a text is: its first word where it begins a clause, else "other"."""
     word = _WORDS.search(step)
-    if word is None or _is_thought(step):
-        return "reason"
-    return word[0].lower() if word[0].lower() in CLAUSES | {"with"} else "reason"
+    return word[0].lower() if word and word[0].lower() in CLAUSES | {"with"} else "other"
 
 
 def partial_fault(text: str, schema: Schema, run: Callable[[str], QueryResult]) -> str | None:
     """Why a prefix cannot become a query that runs; None where it may."""
-    steps = [step for step in split_steps(text) if clause(step) != "reason"]
+    steps = [step for step in split_steps(text) if clause(step) != "other"]
     kinds = [clause(step) for step in steps]
     if not steps or kinds[0] != "select":
         return None
@@ -136,11 +87,9 @@ def partial_fault(text: str, schema: Schema, run: Callable[[str], QueryResult]) 
 
 
 def fault(sql: str, run: Callable[[str], QueryResult]) -> str | None:
-    """Why SQLite would not compile a query, or None.
-
-    SQLite reads a double-quoted name that it does not know as text, silently. Here names are in backticks,
-    which it does not forgive; what then is unknown and may be text is quoted as text.
-    """
+    """Why SQLite would not compile a query, or None. SQLite reads a double-quoted name that it does
+    not know as text; here names are in backticks, which it does not forgive, and what may be text
+    is quoted as text."""
     strict = in_backticks(sql).rstrip().rstrip(";")
     for _ in range(8):
         # From the outside: at its own end, LIMIT 0 lets the parts of a UNION and its like run first.

@@ -1,13 +1,8 @@
 """A searched tree as JSON, and as one HTML file: no server, no network, read with mouse, keys or screen reader.
 
-The terminal, the HTML file and the web page draw the same JSON. The page draws it with tree.js and
-tree.css, which the web page of the service loads too, so the file also carries the data. Arrow keys walk
-the tree, Enter shows a step's details, `c` the chosen path; light and dark follow the system.
+The terminal, the HTML file and the web page draw the same JSON, both pages with tree.js and tree.css.
 
     {"format": 1, "question": ..., "sql": ..., "reason": ..., "nodes": [{"id", "step", "edges", ...}]}
-
->>> "<title>How many shops?" in as_html({"question": "How many shops?", "nodes": [], "path": []})
-True
 """
 
 from __future__ import annotations
@@ -93,7 +88,6 @@ def _node(node: Node[State], numbers: Mapping[int, int]) -> dict[str, Any]:
 
 
 def _path(tree: Tree[State], numbers: Mapping[int, int], sql: str | None) -> list[int]:
-    """The ids along the most visited way to the chosen answer, root first."""
     parents: dict[int, tuple[int, Node[State]]] = {}
     for node in tree.nodes:
         for edge in node.edges or ():

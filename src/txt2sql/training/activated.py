@@ -1,12 +1,9 @@
 """Fine-tuning of an adapter that is active after the schema only: activated LoRA.
 
 The schema part of a prompt is read by the base model without the adapter; question and answer are read
-with it (Greenewald et al. 2025, arXiv:2504.12397). So the keys and values of a database's schema are
-computed once, and serve every step of training, every question and every adapter. A step costs the
-tokens of questions and answers alone: with a schema of 600 tokens a tenth of what whole prompts cost.
-
-It runs on the CPU, in the loop of all training (`loop`): a batch is some questions of one database, and
-`Activated.loss` is what its answers cost.
+with it (Greenewald et al. 2025, arXiv:2504.12397). So the keys and values of a schema are computed once,
+and serve every step of training, every question and every adapter. A step costs the tokens of questions
+and answers alone: with a schema of 600 tokens a tenth of what whole prompts cost. It runs on the CPU.
 
 >>> train(ActivatedConfig(model="base", engine="base-onnx", output="run"))  # doctest: +SKIP
 PosixPath('run/model')
@@ -16,9 +13,10 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, lru_cache
+from functools import lru_cache
+from itertools import chain
 from math import ceil
 from pathlib import Path
 from types import MethodType
@@ -31,39 +29,36 @@ from peft.tuners.lora import Linear as LoraLinear
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional
-from transformers import AttentionInterface, AutoModelForCausalLM, DynamicCache
+from torch.utils.data import IterableDataset
+from transformers import AttentionInterface, AutoModelForCausalLM
 
 from txt2sql.data import open_dataset
 from txt2sql.errors import ConfigError, ModelError
 from txt2sql.models import decoder as decoders
 from txt2sql.models.adapters import Adapter, attach
-from txt2sql.models.cache import PrefixStore
-from txt2sql.models.decoder import Decoder
-from txt2sql.models.torch_engine import additive_mask
+from txt2sql.models.decoder import Decoder, PrefixStore
+from txt2sql.models.onnx_engine import Array
+from txt2sql.models.torch_engine import FlatCache, TorchEngine, additive_mask
 from txt2sql.prompts.reduce import without_copies
 from txt2sql.runs import write_atomically
 from txt2sql.sql.normal_form import canonical_sql
-from txt2sql.training import batches, sft
-from txt2sql.training.batches import Example as Pair
-from txt2sql.training.data import epochs_of, prompter, split_examples
+from txt2sql.training import data, sft
+from txt2sql.training.data import TokenPair, epochs_of, prompter, split_examples
 from txt2sql.training.loop import Progress, Report, Run, half_precision, silent
 from txt2sql.training.settings import Final, Schedule, SFTConfig
 from txt2sql.types import Example
 
-Array = np.ndarray[Any, Any]
 _MULTIPLE = 64
 """Tokens of a group are padded to a multiple of this: oneDNN compiles its kernels for every length anew."""
 _SCORES = 1_200_000  # attention scores of a head that a step holds for its backward pass, at most
-_CHUNK = 1024  # tokens of a schema part that are read together
 _WEIGHTS = "adapter_model.safetensors"
 LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
 @dataclass(frozen=True)
 class ActivatedConfig(SFTConfig):
-    """Settings of one run. `model` is the folder of the base in full precision: what its quantised levels
-    stand for. `accumulate` counts groups, `max_length` tokens of a schema part.
-    """
+    """Settings of one run. `model` is the folder of the base in full precision: what its quantised
+    levels stand for. `accumulate` counts groups, `max_length` tokens of a schema part."""
 
     engine: str = ""  # folder of the same base as it was exported: it computes the schema parts
     start: str | None = None  # folder of an adapter of the same rank to start from
@@ -101,23 +96,20 @@ class ActivatedConfig(SFTConfig):
 
     @property
     def kind(self) -> str:
-        """See `TuningConfig.kind`."""
         return "activated"
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Questions of one database of a data set: the first `shared` tokens of their prompts are its schema
-    part.
-    """
+    """Questions of one database of a data set: the first `shared` tokens of their prompts are its
+    schema part."""
 
     source: str
     shared: int
-    pairs: list[Pair]
+    pairs: list[TokenPair]
 
     @property
     def tokens(self) -> int:
-        """How many tokens are read after the schema part."""
         return sum(len(prompt) + len(answer) - self.shared for prompt, answer in self.pairs)
 
     def parts(self) -> Iterator[Group]:
@@ -131,15 +123,12 @@ class Group:
 
 
 class Source:
-    """The questions of one data set, as groups of token ids."""
-
     def __init__(self, name: str, config: ActivatedConfig, decoder: Decoder, first: bool) -> None:
         self.config, self.decoder = config, decoder
         self.dataset = open_dataset(name, config.data_root)
         self.train_set, self.held_out = split_examples(config, self.dataset, first)
         dropout, seed = config.evidence_dropout, config.seed
         self.prompt = prompter(self.dataset, decoder.count_tokens, dropout, seed)
-        self._tokens = cache(self._read)
         # (pass) -> its chunks in random order
         self.order = lru_cache(maxsize=4)(lambda turn: self.chunks(self.train_set, turn))
 
@@ -158,14 +147,14 @@ class Source:
 
     def groups(self, chunk: Sequence[Example]) -> Iterator[Group]:
         """Token ids of a chunk; nothing where the schema is too long to be shown whole."""
-        made = [tokens for example in chunk if (tokens := self._tokens(example))]
+        made = [tokens for example in chunk if (tokens := self._read(example))]
         if made and made[0][1] <= self.config.max_length:
             (prompt, _), shared = made[0]
             prefix = prompt[:shared]
             same = [pair for pair, own in made if own == shared and pair[0][:shared] == prefix]
             yield from Group(self.dataset.name, shared, same).parts()
 
-    def _read(self, example: Example) -> tuple[Pair, int] | None:
+    def _read(self, example: Example) -> tuple[TokenPair, int] | None:
         schema, prompt = self.dataset.schema(example.db_id), self.prompt(example)
         if len(prompt.dropped) > len(without_copies(example.question, schema)[1]):
             return None  # it was reduced to what this question needs, and shares its schema part with none
@@ -175,34 +164,39 @@ class Source:
         return ((ids, [*answer, vocabulary.end_ids[0]]), shared) if len(answer) < 255 else None
 
 
-def draw(config: ActivatedConfig, sources: Sequence[Source], progress: Progress) -> list[Group]:
+def draw(config: ActivatedConfig, sources: Sequence[Source]) -> Iterator[Group]:
     """The groups of all epochs, or of as many as `max_steps` take, in the order of training."""
-    most = (config.max_steps or 0) * config.accumulate
-    groups: list[Group] = []
-    epochs = epochs_of(config, [each.order for each in sources], lambda: len(groups) >= most)
-    with progress("drawing examples", most) as advance:
-        for chosen in epochs:
-            before = len(groups)
-            for i, chunk in chosen:
-                for group in sources[i].groups(chunk) if not most or len(groups) < most else ():
-                    groups.append(group)
-                    advance("")
-            if len(groups) == before:
-                break
-    if not groups:
+    most = config.max_steps and config.max_steps * config.accumulate
+    made = 0
+    for chosen in epochs_of(config, [each.order for each in sources]):
+        before = made
+        for group in chain.from_iterable(sources[i].groups(chunk) for i, chunk in chosen):
+            if made == most:
+                return
+            made += 1
+            yield group
+        if made == before:
+            break
+    if not made:
         raise ConfigError(f"every schema has more than {config.max_length} tokens; set max_length higher")  # fmt: skip
-    return groups[: most or None]
+
+
+class Stream(IterableDataset):  # type: ignore[type-arg]
+    def __init__(self, groups: Callable[[], Iterable[Group]]) -> None:
+        self.groups = groups
+
+    def __iter__(self) -> Iterator[Group]:
+        return iter(self.groups())
 
 
 def collate(groups: Sequence[Group]) -> dict[str, Any]:
-    """A group as `batches.collate` has it, its `prefix` (shared,) apart: (1, time) tokens after it, which
-    see (1, 1, time, shared + time).
-    """
+    """A group as `data.collate` has it, its `prefix` (shared,) apart: (1, time) tokens after it,
+    which see (1, 1, time, shared + time)."""
     (group,) = groups
     shared = group.shared
     width = shared + -(-group.tokens // _MULTIPLE) * _MULTIPLE
     row = [(*pair, shared if i else 0) for i, pair in enumerate(group.pairs)]
-    inputs = batches.collate([[row]], width=width)
+    inputs = data.collate([[row]], width=width)
     return {
         "prefix": inputs["input_ids"][0, :shared],
         "input_ids": inputs["input_ids"][:, shared:],
@@ -214,9 +208,8 @@ def collate(groups: Sequence[Group]) -> dict[str, Any]:
 
 
 def _fused(self: Any, x: Tensor) -> Tensor:
-    """peft's forward of a linear layer under LoRA, (..., inputs) -> (..., outputs), in three kernels
-    instead of seven: a fifth of a step on a CPU.
-    """
+    """peft's forward of a linear layer under LoRA, (..., inputs) -> (..., outputs), in three
+    kernels instead of seven: a fifth of a step on a CPU."""
     base = self.base_layer
     # (..., outputs); the base is frozen, so its product needs no more than x's gradient.
     product = functional.linear(x, base.weight, base.bias)
@@ -251,20 +244,16 @@ AttentionInterface.register(_ATTENTION, _attend)
 
 
 class Activated:
-    """A base with its adapter, the prefixes of schemas, and the loss of groups.
-
-    In bfloat16 the base here computes prefixes itself, ten times as fast as the engine, unless it is
-    `merged` with other adapters: then what it would compute is not what the engine answers from.
-    """
+    """A base with its adapter, the prefixes of schemas, and the loss of groups. In bfloat16 the
+    base computes prefixes itself, ten times as fast as the engine, unless it is `merged` with other
+    adapters."""
 
     def __init__(self, config: ActivatedConfig, merged: bool = False) -> None:
         half = half_precision(config.bf16) == torch.bfloat16
         self.precision = torch.bfloat16 if half else torch.float32
-        self.computes_prefixes = half and not merged
         self.decoder = decoders.load(Path(config.engine).expanduser(), threads=config.threads)
         store = self.decoder.prefixes
-        made_by = store.model + (" bfloat16" if self.computes_prefixes else "")
-        self.decoder.prefixes = PrefixStore(store.folder, made_by, max_bytes=20_000_000_000)
+        store.max_bytes = 20_000_000_000
         source = str(Path(config.model).expanduser())
         base = AutoModelForCausalLM.from_pretrained(source, dtype=self.precision)
         torch.manual_seed(config.seed)
@@ -276,6 +265,11 @@ class Activated:
             if isinstance(layer, LoraLinear):
                 layer.forward = MethodType(_fused, layer)  # type: ignore[method-assign]
         self.model.peft_config["default"].base_model_name_or_path = config.model
+        self.prefix_decoder = self.decoder
+        if half and not merged:
+            store = PrefixStore(store.folder, f"{store.model} bfloat16", store.max_bytes)
+            engine, vocabulary = TorchEngine(base, "base"), self.decoder.vocabulary
+            self.prefix_decoder = Decoder(engine, vocabulary, "base", prefixes=store)
         if config.start:
             try:
                 weights = load_peft_weights(str(Path(config.start).expanduser()), device="cpu")
@@ -290,60 +284,29 @@ class Activated:
 
     def loss(self, inputs: dict[str, Any]) -> tuple[Tensor, Tensor]:
         """Of a collated group, the summed cross-entropy of its answers, and which of their tokens
-        (answer tokens,) are the likeliest.
-
-        A token sees the prefix, whose keys and values are given, and its own question up to itself. So
-        the keys of a prefix stand in memory once, and no question is padded.
-        """
+        (answer tokens,) are the likeliest. A token sees the prefix, whose keys and values are
+        given, and its own question."""
         labels = inputs["labels"][0]
-        # (2, layers, kv heads, time, head size)
-        states = torch.from_numpy(self._prefix_states(tuple(inputs["prefix"].tolist())))
-        past = DynamicCache()
-        for layer in range(states.shape[1]):
-            keys, values = states[:, layer, None].to(self.precision)
-            past.update(keys, values, layer)
+        with self.model.disable_adapter():  # (2, layers, kv heads, time, head size)
+            prefix = self.prefix_decoder.prefix_states(inputs["prefix"].tolist())
+        past = FlatCache(torch.device("cpu"), self.precision)
+        past.put(prefix)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.precision == torch.bfloat16):
-            hidden = self._run(
-                inputs["input_ids"], inputs["attention_mask"], past, inputs["position_ids"]
-            )
+            hidden = self.model.get_base_model().model(
+                input_ids=inputs["input_ids"], position_ids=inputs["position_ids"],
+                attention_mask=additive_mask(inputs["attention_mask"], self.precision),
+                past_key_values=past, use_cache=True,
+            ).last_hidden_state  # fmt: skip
             # (answer tokens, vocabulary)
             logits = self.model.get_base_model().lm_head(hidden[0, inputs["logits_to_keep"]])
         logits = logits.float()
-        return functional.cross_entropy(logits, labels, reduction="sum"), logits.argmax(
-            -1
-        ) == labels
-
-    def _run(self, ids: Tensor, seen: Tensor, past: Any, positions: Tensor | None = None) -> Any:
-        """Hidden states of tokens (1, time) that see (1, 1, time, slots); `past` is extended by them."""
-        output = self.model.get_base_model().model(
-            input_ids=ids, attention_mask=additive_mask(seen, self.precision),
-            past_key_values=past, position_ids=positions, use_cache=True,
-        )  # fmt: skip
-        return output.last_hidden_state
-
-    def _prefix_states(self, ids: tuple[int, ...]) -> Array:
-        """The base's keys and values of a schema part, as `Decoder.prefix_states` gives them."""
-        if not self.computes_prefixes:
-            return self.decoder.prefix_states(ids)
-        stored = self.decoder.prefixes.load(ids)
-        if stored is None:
-            past = DynamicCache()
-            with torch.inference_mode(), self.model.disable_adapter():
-                for start in range(0, len(ids), _CHUNK):
-                    part = torch.tensor([ids[start : start + _CHUNK]])
-                    slots = torch.arange(start + part.shape[1])
-                    self._run(part, (slots[start:, None] >= slots)[None, None], past)
-            whole: list[Any] = list(past.layers)
-            layers = [(layer.keys[0], layer.values[0]) for layer in whole]
-            states = torch.stack([torch.stack(part) for part in zip(*layers, strict=True)])
-            stored = self.decoder.prefixes.save(ids, states.float().numpy())
-        return stored
+        total = functional.cross_entropy(logits, labels, reduction="sum")
+        return total, logits.argmax(-1) == labels
 
     @torch.no_grad()
     def validate(self, groups: Sequence[Group]) -> dict[str, float]:
-        """By data set: loss of an answer token, and share of answers that are whole under gold's own
-        tokens (an upper bound of exact answers).
-        """
+        """By data set: loss of an answer token, and share of answers that are whole under gold's
+        own tokens (an upper bound of exact answers)."""
         sums: dict[str, Array] = {}
         for group in groups:
             loss, hits = self.loss(collate([group]))
@@ -359,8 +322,6 @@ class Activated:
 
 
 class Trainer(sft.Trainer):
-    """Trainer whose batches are groups."""
-
     def __init__(self, activated: Activated, **kwargs: Any) -> None:
         super().__init__(model=activated.model, data_collator=collate, **kwargs)
         self.activated = activated
@@ -370,18 +331,14 @@ class Trainer(sft.Trainer):
     def compute_loss(
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Tensor:
-        """The loss of a group."""
         return self.activated.loss(inputs)[0] / num_items_in_batch  # type: ignore[no-any-return]
 
 
 def train(
     config: ActivatedConfig, report: Report = print, progress: Progress = silent, *, merged: bool = False
 ) -> Path | None:  # fmt: skip
-    """Train, or go on with the run in its folder: the folder of the adapter, or None where SIGTERM or
-    `max_minutes` ended it before. `merged`: see `Activated`.
-
-    Raises a child of Text2SQLError for what a person can mend.
-    """
+    """Train, or go on with the run in its folder: the folder of the adapter, or None where SIGTERM
+    or `max_minutes` ended it before. Raises a child of Text2SQLError for what a person can mend."""
     run = Run(config, report, progress, changeable=("max_steps", "cooldown", "average"))
     if run.finished():
         return run.output / "model"
@@ -390,11 +347,10 @@ def train(
     sources = [Source(name, config, decoder, not i) for i, name in enumerate(config.datasets)]
     if not all(source.train_set for source in sources):
         raise ConfigError("a data set has no training example; check datasets and split")
-    groups = draw(config, sources, run.progress)
     chunks = ((source, each) for source in sources for each in source.chunks(source.held_out))
     held_out = [group for source, chunk in chunks for group in source.groups(chunk)]
     run.open()
-    steps = config.max_steps or ceil(len(groups) / config.accumulate)
+    steps = config.max_steps or ceil(sum(1 for _ in draw(config, sources)) / config.accumulate)
     cooled = {"num_decay_steps": round(config.cooldown * steps), "decay_type": "linear"}
     trainer = Trainer(
         activated,
@@ -402,10 +358,11 @@ def train(
             config, run, steps, 0, config.measure_every if held_out else None,
             # The loss has its own autocast.
             use_cpu=True, dataloader_pin_memory=False, bf16=False, fp16=False,
+            accelerator_config={"dispatch_batches": False},  # which would cut a group into rows
             **({"lr_scheduler_type": "warmup_stable_decay", "lr_scheduler_kwargs": cooled}
                if config.cooldown else {}),
         ),
-        train_dataset=groups,
+        train_dataset=Stream(lambda: draw(config, sources)),
         eval_dataset=[],
         accuracy=lambda: activated.validate(held_out),
     )  # fmt: skip

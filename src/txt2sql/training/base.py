@@ -1,8 +1,7 @@
 """The base that adapters are trained over: a smaller vocabulary, and 4-bit weights by GPTQ.
 
-What ships is quantised before tuning: an adapter learns over the very weights that answer, and nothing
-is rounded afterwards. The folder holds the model twice, as transformers loads it (dequantised) and, under
-`onnx/`, as it answers.
+What ships is quantised before tuning: an adapter learns over the very weights that answer. The folder
+holds the model as transformers loads it (dequantised) and, under `onnx/`, as it answers.
 """
 
 from __future__ import annotations
@@ -21,13 +20,13 @@ from tokenizers import Tokenizer
 from txt2sql.data import Dataset, open_dataset
 from txt2sql.data.gold import with_gold
 from txt2sql.errors import ModelError
-from txt2sql.execution.values import open_value_index
 from txt2sql.models.export import export_onnx
 from txt2sql.models.quantise import quantise_model, write_levels
 from txt2sql.models.tokenizer import cut_vocabulary, input_text, is_european
 from txt2sql.models.weights import load_weights, read_gguf
 from txt2sql.prompts import render
 from txt2sql.runs import write_atomically
+from txt2sql.training.data import matcher
 
 TEXTS = ("spider", "spider_syn", "cosql", "bird_train", "wikisql", "wtq")
 """Data sets whose questions and queries say which pieces of the vocabulary are used."""
@@ -44,10 +43,8 @@ def build(
     datasets: Sequence[str] = TEXTS,
     report: Callable[[str], None] = print,
 ) -> Path:
-    """Write the base made of `source`, a GGUF file, a folder or a hub id, into `output`.
-
-    The texts of `datasets` say which pieces stay; prompts of the first one calibrate the rounding.
-    """
+    """Write the base made of `source`, a GGUF file, a folder or a hub id, into `output`. The texts
+    of `datasets` say which pieces stay; prompts of the first one calibrate the rounding."""
     if Path(source).suffix == ".gguf":
         model, tokenizer = read_gguf(Path(source))
     else:
@@ -71,9 +68,8 @@ def build(
 
 
 def cut(model: Any, tokenizer: Any, output: Path, texts: Iterable[str]) -> None:
-    """Cut the vocabulary of a model in place to the pieces of frequent European words and those that
-    the texts use; write the tokenizer of the smaller one.
-    """
+    """Cut the vocabulary of a model in place to the pieces of frequent European words and those
+    that the texts use; write the tokenizer of the smaller one."""
     whole = json.loads(tokenizer.backend_tokenizer.to_str())
     counts: Counter[int] = Counter()
     for encoding in Tokenizer.from_str(json.dumps(whole)).encode_batch(list(texts)):
@@ -91,13 +87,14 @@ def cut(model: Any, tokenizer: Any, output: Path, texts: Iterable[str]) -> None:
     if not used:
         raise ModelError("the chat template of this model writes no special token")
     special = [tokenizer.pad_token, *used]
-    smaller = cut_vocabulary(whole, keep, tuple(dict.fromkeys([*special, tokenizer.eos_token])))
+    special = list(dict.fromkeys([*special, tokenizer.eos_token]))
+    smaller, pieces = cut_vocabulary(whole, keep, tuple(special))
     tokenizer.save_pretrained(output)
-    write_atomically(output / "tokenizer.json", json.dumps(smaller.tokenizer, ensure_ascii=False))
-    numbers = {old: new for new, old in enumerate(smaller.pieces)}
+    write_atomically(output / "tokenizer.json", json.dumps(smaller, ensure_ascii=False))
+    numbers = {old: new for new, old in enumerate(pieces)}
     # (pieces that stay, size): rows of the table in the new numbers; the output head is tied to it.
-    weights = model.get_input_embeddings().weight.data[torch.tensor(smaller.pieces)].clone()
-    model.resize_token_embeddings(len(smaller.pieces))
+    weights = model.get_input_embeddings().weight.data[torch.tensor(pieces)].clone()
+    model.resize_token_embeddings(len(pieces))
     model.get_input_embeddings().weight.data = weights
     model.tie_weights()
     for config in (model.config, model.generation_config):
@@ -114,15 +111,14 @@ def calibration(tokenizer: Any, dataset: Dataset) -> Iterator[list[int]]:
     examples = with_gold(dataset, "train")
     random.Random(0).shuffle(examples)
     by_database: Counter[str] = Counter()
-    made = 0
+    match, made = matcher(dataset), 0
     for example in examples:
         if made == _CALIBRATION:
             return
         # Many schemas rather than many questions: most tokens of a prompt are of its schema.
         if by_database[example.db_id] == _BY_DATABASE:
             continue
-        matches = open_value_index(dataset.database(example.db_id)).match(example.question)
-        prompt = render(example.question, dataset.schema(example.db_id), matches=matches)
+        prompt = render(example.question, dataset.schema(example.db_id), matches=match(example))
         text, _ = input_text(tokenizer, prompt)
         row = [
             *tokenizer(text, add_special_tokens=False)["input_ids"],

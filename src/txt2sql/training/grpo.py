@@ -1,23 +1,14 @@
 """GRPO, reinforcement learning on executed SQL (Shao et al. 2024, DeepSeekMath): `txt2sql train grpo`.
 
 The policy samples a group of answers to each question; answers that are executed and earn more than the
-mean of their group (`rewards`) become likelier. trl's GRPOTrainer samples and optimises. This module
-gives it what it asks for: a dataset of prompts, a reward function, callbacks (`loop`). vLLM and several
-GPUs come from trl: any of its arguments may stand under the setting `trl`.
-
-Where all answers of a group earn the same, the group teaches nothing. So the policy first answers every
-question a few times, and those it always or never gets right are left out (offline difficulty filter, by
-pass@k; Yu et al. 2025, DAPO, does the same while it trains). `pass_rates.jsonl` in the run's folder holds
-the share of right samples of each question.
-
->>> train(GRPOConfig(model="results/lora-phi-2/model", max_steps=200))  # doctest: +SKIP
-PosixPath('results/grpo-model/model')
+mean of their group (`rewards`) become likelier. trl's GRPOTrainer samples and optimises; any of its
+arguments may stand under the setting `trl`. Where all answers of a group earn the same, the group teaches
+nothing: so the policy first answers every question a few times, and those it always or never gets right
+are left out (offline difficulty filter, by pass@k). `pass_rates.jsonl` holds the shares.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
 import random
 import time
 from collections import Counter
@@ -32,13 +23,14 @@ import torch
 from txt2sql.data import Dataset, open_dataset
 from txt2sql.errors import ConfigError, DatabaseError, ModelError
 from txt2sql.evaluation.statistics import wilson
-from txt2sql.models.adapters import base_name, target_modules
+from txt2sql.models.adapters import base_name, lora_config
 from txt2sql.models.card import write_card
+from txt2sql.models.tokenizer import input_text
 from txt2sql.models.torch_engine import decoder_of
 from txt2sql.models.weights import LoadedModel, load_tokenizer, load_weights
 from txt2sql.runs import append_row, read_rows
 from txt2sql.training import loop
-from txt2sql.training.data import prompter, split_examples, token_count
+from txt2sql.training.data import prompter, split_examples
 from txt2sql.training.loop import Progress, Report, Run, silent
 from txt2sql.training.plan import Plan, count_parameters, estimate
 from txt2sql.training.rewards import STOPS, Judge, RewardFunction
@@ -48,16 +40,14 @@ from txt2sql.types import Example, Generator, Prompt, Sampling
 
 __all__ = ["GRPOConfig", "plan", "train"]
 
-_TOGETHER = 16
-"""Questions that are sampled together."""
+_TOGETHER = 16  # questions that are sampled together
 
 
 def train(
     config: GRPOConfig, report: Report = print, progress: Progress = silent, *, resume: bool = False
 ) -> Path | None:
     """Train, or go on with the run in its folder: the folder of the finished adapter, or None when
-    SIGTERM or `max_minutes` ended it before. Arguments and errors: see `sft.train`.
-    """
+    SIGTERM or `max_minutes` ended it before. Arguments and errors: see `sft.train`."""
     run = Run(config, report, progress, resume=resume)
     if run.finished():
         return run.output / "model"
@@ -106,9 +96,8 @@ def train(
 
 
 def plan(config: GRPOConfig) -> Plan:
-    """What `train` would do, without its weights: steps are the most there can be, as questions that
-    teach nothing are left out only then. Raises as `train` does.
-    """
+    """What `train` would do, without its weights: steps are the most there can be, as questions
+    that teach nothing are left out only then. Raises as `train` does."""
     shape, tokenizer = load_tokenizer(config.model)
     longest = loop.longest_example(config, shape) - config.max_new_tokens
     questions, held_out, left_out = open_questions(config, tokenizer, longest)
@@ -141,8 +130,6 @@ def plan(config: GRPOConfig) -> Plan:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """An example of a data set, with its prompt and the prompt's length."""
-
     example: Example
     dataset: Dataset
     prompt: Prompt
@@ -152,15 +139,18 @@ class Question:
 def open_questions(
     config: GRPOConfig, tokenizer: Any, longest: int
 ) -> tuple[list[Question], list[Question], Counter[str]]:
-    """The questions to train on, those that validate, and what is left out and why. A prompt has at most
-    `longest` tokens.
-    """
+    """The questions to train on, those that validate, and what is left out and why. A prompt has at
+    most `longest` tokens."""
+
+    def count(text: str) -> int:
+        return len(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+
     train: list[Question] = []
     held_out: list[Question] = []
     left_out: Counter[str] = Counter()
     for number, name in enumerate(config.datasets):
         dataset = open_dataset(name, config.data_root)
-        prompt_for = prompter(dataset, lambda text: token_count(tokenizer, text))
+        prompt_for = prompter(dataset, count)
         parts = split_examples(config, dataset, number == 0)
         for examples, questions in zip(parts, (train, held_out), strict=True):
             for example in examples:
@@ -169,12 +159,7 @@ def open_questions(
                 except DatabaseError:
                     left_out["whose database cannot be read"] += 1
                     continue
-                text = prompt_of(tokenizer, prompt)
-                if not isinstance(text, str):
-                    text = tokenizer.apply_chat_template(
-                        text, tokenize=False, add_generation_prompt=True
-                    )
-                tokens = token_count(tokenizer, text)
+                tokens = count(input_text(tokenizer, prompt)[0])
                 if tokens <= longest:
                     questions.append(Question(example, dataset, prompt, tokens))
                 else:
@@ -206,10 +191,7 @@ def choose(
     stopped: Callable[[], bool] = lambda: False,
 ) -> tuple[list[int], Counter[str]] | None:
     """Positions of the questions to learn from, and what is left out and why; None when `stopped`.
-
-    `filter_enough` of them, or all whose share of right answers lies between `filter_low` and
-    `filter_high`. The shares are appended to `file`, from where a killed run goes on.
-    """
+    The shares of right answers are appended to `file`, from where a killed run goes on."""
     rates = {int(row["position"]): float(row["right"]) for row in read_rows(file)}
     order = random.Random(config.seed).sample(range(len(questions)), len(questions))
     limits = (config.max_new_tokens, config.filter_samples, config.temperature)
@@ -245,13 +227,11 @@ def make_trainer(
     config: GRPOConfig, run: Run, policy: LoadedModel, questions: Sequence[Question],
     held_out: Sequence[Question], judge: Judge,
 ) -> Any:  # fmt: skip
-    """trl's trainer over questions to train on and to validate by, with a new adapter: without it, the
-    policy is the reference.
-    """
-    from peft import LoraConfig
+    """trl's trainer over questions to train on and to validate by, with a new adapter: without it,
+    the policy is the reference."""
     from trl.trainer.grpo_trainer import GRPOTrainer
 
-    adapter, tokenizer, count = config.adapter, policy.tokenizer, len(questions)
+    tokenizer, count = policy.tokenizer, len(questions)
     every = [*questions, *held_out]
     texts = (prompt_of(tokenizer, question.prompt) for question in every)
     prompts = [{"prompt": text, "position": i} for i, text in enumerate(texts)]
@@ -264,20 +244,15 @@ def make_trainer(
     for epoch in range(1 + args.max_steps * config.prompts // count):
         order += random.Random(f"{config.seed} {epoch}").sample(range(count), count)
     items = [(question.example, question.dataset) for question in every]
-    reward: Any = RewardFunction(items, judge, config.rewards)
     trainer: Any = GRPOTrainer(
         model=policy.model,
-        reward_funcs=reward,
+        reward_funcs=RewardFunction(items, judge, config.rewards),  # type: ignore[arg-type]
         args=args,
         # All epochs in a row: trl's own shuffling would begin anew where a run is resumed.
         train_dataset=datasets.Dataset.from_list(prompts[:count]).select(order),
         eval_dataset=datasets.Dataset.from_list(prompts[count:]) if held_out else None,
         processing_class=tokenizer,
-        peft_config=LoraConfig(
-            r=adapter.r, lora_alpha=adapter.alpha, lora_dropout=adapter.dropout, use_dora=adapter.dora,
-            use_rslora=adapter.rslora, task_type="CAUSAL_LM",
-            target_modules=list(target_modules(policy.model, adapter, report=run.report)),
-        ),
+        peft_config=lora_config(policy.model, config.adapter, run.report),
     )  # fmt: skip
     trainer.model.peft_config["default"].base_model_name_or_path = base_name(policy.card.source)
     return trainer
@@ -310,14 +285,9 @@ def arguments(
         "loss_type": "grpo", "scale_rewards": "group", "disable_dropout": True,
         "use_bias_correction_kl": False, "chat_template_kwargs": {"enable_thinking": False},
     }  # fmt: skip
-    names = {each.name for each in dataclasses.fields(Arguments)}
     for name in config.trl:
         if name in own or name in loop.OWN:
             raise ConfigError(f"trl.{name} is set by a setting of txt2sql's own; leave it out")
-        if name not in names:
-            near = difflib.get_close_matches(name, names, n=1)
-            hint = f"; did you mean '{near[0]}'?" if near else ""
-            raise ConfigError(f"trl.{name} is no argument of trl's GRPOConfig{hint}")
     try:
         return loop.arguments(
             Arguments, config, output, steps, parameters, {**own, **usual, **config.trl}

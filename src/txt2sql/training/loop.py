@@ -1,13 +1,12 @@
 """One training run around transformers' Trainer: resume, logs, validation, keep best, and the end.
 
-Every kind of training goes through `Run`: fine-tuning, activated LoRA and GRPO (trl's GRPOTrainer is a
-Trainer). It logs numbers to metrics.jsonl, TensorBoard and W&B; goes on from the newest whole checkpoint;
-keeps the best weights by validation; stops early; and saves and ends at SIGTERM or a deadline.
+Every kind of training goes through `Run`. It logs numbers to metrics.jsonl, TensorBoard and W&B; goes on
+from the newest whole checkpoint; keeps the best weights by validation; stops early; and saves and ends at
+SIGTERM or a deadline.
 
     results/lora-phi-2/
     ├── config.yaml, run.json, metrics.jsonl, tensorboard/
-    ├── checkpoints/         where to go on
-    ├── best/                the best weights by validation
+    ├── checkpoints/, best/  where to go on, and the best weights by validation
     └── model/               the finished model: txt2sql ask --model results/lora-phi-2/model
 """
 
@@ -37,6 +36,7 @@ from transformers.integrations.integration_utils import TensorBoardCallback, Wan
 
 from txt2sql.config import as_mapping
 from txt2sql.errors import ConfigError
+from txt2sql.models.adapters import whole_folder
 from txt2sql.models.card import push
 from txt2sql.models.weights import choose_device
 from txt2sql.runs import append_row, open_run, read_rows, write_atomically
@@ -47,7 +47,7 @@ LARGE = 1_000_000_000
 """Parameters from which activations are computed twice and frozen weights are in half precision."""
 _SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
 """A `schedule`, and what transformers calls it."""
-_SHOWN = "reward right hacks kl loss tokens_per_second eval_reward eval_right".split()
+_SHOWN = "reward right hacks kl loss eval_reward eval_right".split()
 _CHANGEABLE = {
     "output", "data", "max_minutes", "threads", "log_every", "checkpoint_every",
     "gradient_checkpointing", "use_wandb", "push_to_hub",
@@ -66,7 +66,6 @@ Progress = Callable[[str, int], AbstractContextManager[Callable[[str], None]]]
 
 @contextmanager
 def silent(label: str, total: int) -> Iterator[Callable[[str], None]]:
-    """Progress that shows nothing."""
     yield lambda note: None
 
 
@@ -76,7 +75,6 @@ def process_count() -> int:
 
 
 def is_main_process() -> bool:
-    """Whether this process reports and writes for all."""
     return process_count() == 1 or bool(_processes().is_main_process)
 
 
@@ -92,7 +90,6 @@ def _processes() -> Any:
 
 
 def prepare(threads: int | None) -> None:
-    """Set threads, and silence libraries that print beside the run's own lines."""
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     if threads:
@@ -114,7 +111,6 @@ def half_precision(bf16: bool | None) -> torch.dtype | None:
 
 
 def checkpoints_gradients(config: TuningConfig, parameters: int) -> bool:
-    """Whether activations are computed twice instead of held."""
     chosen = config.gradient_checkpointing
     return parameters >= LARGE if chosen is None else chosen
 
@@ -142,14 +138,8 @@ def _step(checkpoint: Path | None) -> int:
 
 def replace_folder(source: Path, target: Path, without: Sequence[str] = ()) -> None:
     """Put a copy of `source`, `without` some names, in the place of `target`; a kill leaves one whole."""
-    part, old = (target.with_name(f".{target.name}.{end}") for end in ("part", "old"))
-    for leftover in (part, old):
-        shutil.rmtree(leftover, ignore_errors=True)
-    shutil.copytree(source, part, ignore=shutil.ignore_patterns(*without))
-    if target.is_dir():
-        target.rename(old)
-    part.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
+    with whole_folder(target) as part:
+        shutil.copytree(source, part, ignore=shutil.ignore_patterns(*without), dirs_exist_ok=True)
 
 
 def arguments(
@@ -184,11 +174,9 @@ def arguments(
 
 
 class Run(transformers.TrainerCallback):
-    """A run in its folder, whom it tells, and what happens between the steps of its trainer.
-
-    `resume` wants a run to go on with; settings `changeable` may differ from those it was begun with.
-    Raises ConfigError for other settings than those of the run that is there.
-    """
+    """A run in its folder, and what happens between the steps of its trainer. Settings `changeable`
+    may differ from those it was begun with. Raises ConfigError for other settings than the run that
+    is there has."""
 
     def __init__(
         self, config: TuningConfig, report: Report, progress: Progress, *, resume: bool = False,
@@ -215,9 +203,8 @@ class Run(transformers.TrainerCallback):
         prepare(config.threads)
 
     def open(self) -> None:
-        """Note the settings, or check that they are those noted. Where nothing was learnt yet, say for
-        want of memory, other settings begin anew.
-        """
+        """Note the settings, or check that they are those noted. Where nothing was learnt yet, say
+        for want of memory, other settings begin anew."""
         try:
             open_run(self.output, self.settings, self.config.seed)
         except ConfigError:
@@ -229,7 +216,6 @@ class Run(transformers.TrainerCallback):
             open_run(self.output, self.settings, self.config.seed)
 
     def finished(self) -> bool:
-        """Whether nothing is left to do, which is reported."""
         if not (self.output / "finished.json").is_file():
             return False
         self.report(f"the run in '{self.output}' is finished; give another output to train again")
@@ -238,12 +224,9 @@ class Run(transformers.TrainerCallback):
     def train(
         self, trainer: Any, save: Callable[[Path], None], *, score: str, label: str
     ) -> Path | None:
-        """Train to the end, or from the newest checkpoint on: the folder of the finished model, or None
-        where SIGTERM or the deadline came before.
-
-        `save` writes the model into a folder. `score` is the beginning of the names of the logged
-        numbers whose mean says which weights are best.
-        """
+        """Train to the end, or from the newest checkpoint on: the folder of the finished model, or
+        None where SIGTERM or the deadline came before. The mean of the logged numbers whose names
+        begin with `score` says which weights are best."""
         self.save, self.score, output = save, score, self.output
         # Else peft asks the hub at every checkpoint whether the embeddings were resized. They never are.
         if hasattr(trainer.model, "peft_config"):
@@ -283,7 +266,6 @@ class Run(transformers.TrainerCallback):
     # What transformers.TrainerCallback asks for.
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
-        """One row of numbers."""
         numbers = {name: v for name, v in (logs or {}).items() if isinstance(v, (int, float))}
         if not state.is_world_process_zero or "train_runtime" in numbers:
             return
@@ -294,7 +276,6 @@ class Run(transformers.TrainerCallback):
         self.note = words[0] if words else ""
 
     def _scores(self, state: Any) -> list[tuple[int, float]]:
-        """(step, mean score) of every validation; checkpoints hold those so far (`log_history`)."""
         scores = []
         for row in state.log_history:
             if values := [value for name, value in row.items() if name.startswith(self.score)]:
@@ -302,7 +283,6 @@ class Run(transformers.TrainerCallback):
         return scores
 
     def _best(self, state: Any) -> tuple[int, float] | None:
-        """The first (step, score) of the highest."""
         return max(self._scores(state), key=lambda each: each[1], default=None)
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -311,12 +291,8 @@ class Run(transformers.TrainerCallback):
         if best is None:
             return
         if best[0] == state.global_step and state.is_world_process_zero:
-            # Written beside, then moved: a kill leaves the best before or the best now.
-            part = self.output / ".best"
-            shutil.rmtree(part, ignore_errors=True)
-            self.save(part)
-            replace_folder(part, self.output / "best")
-            shutil.rmtree(part)
+            with whole_folder(self.output / "best") as part:
+                self.save(part)
         later = sum(step > best[0] for step, _ in self._scores(state))
         if self.config.patience is not None and later >= self.config.patience:
             control.should_training_stop, control.should_save = True, False
@@ -337,7 +313,6 @@ class Run(transformers.TrainerCallback):
 
     @contextmanager
     def _listening(self) -> Iterator[None]:
-        """While it lasts, SIGTERM ends the run after the step under way, with a checkpoint."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -361,7 +336,6 @@ def forget_rows(file: Path, step: int) -> None:
 
 
 def _boards(config: TuningConfig, output: Path, step: int) -> list[transformers.TrainerCallback]:
-    """What logs to TensorBoard, where it is installed, and to W&B, when asked."""
     boards: list[transformers.TrainerCallback] = []
     if importlib.util.find_spec("tensorboard") is not None:
         with warnings.catch_warnings():

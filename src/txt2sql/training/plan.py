@@ -1,13 +1,9 @@
 """What a run would do, before it does: examples, steps, memory of a GPU, time (`--dry-run`).
 
 Examples are drawn and tokenised as they would be; weights are not loaded, so a model of 7B is planned on
-a laptop. Memory of a training step is one formula: parameters are counted on the model's own class, built
-on torch's meta device; weights, gradients and Adam's two moments follow from their number, activations
-from layers, width and tokens (counted as in Korthikanti et al. 2022). Tests hold the total to within 20%
-of recorded allocations.
-
->>> sum(estimate(config, Adapter(r=16), bits=4).values())  # doctest: +SKIP
-5380000000
+a laptop. Memory of a training step is one formula: parameters are counted on torch's meta device; weights,
+gradients and Adam's two moments follow from their number, activations from layers, width and tokens
+(Korthikanti et al. 2022). Tests hold the total to within 20% of recorded allocations.
 """
 
 from __future__ import annotations
@@ -45,7 +41,6 @@ class Plan:
     memory: Mapping[str, int]
 
     def as_mapping(self) -> dict[str, Any]:
-        """As JSON can hold it."""
         memory = {name: size for name, size in self.memory.items() if size}
         return {**self.facts, "memory": memory, "memory_total": sum(memory.values())}
 
@@ -131,7 +126,6 @@ def out_of_memory_explained(config: SFTConfig, model: Any, longest: int) -> Iter
 
 
 def _speed(device: str, half: bool) -> float:
-    """Operations per second in a large matrix product, the best of a few."""
     size = 8192 if device == "cuda" else 1024
     a = torch.ones(size, size, device=device, dtype=torch.bfloat16 if half else torch.float32)
     best = float("inf")
@@ -158,11 +152,9 @@ def estimate(
     length: int = 1024, answer: int = 64, checkpointing: bool = True,
     dtype: torch.dtype = torch.bfloat16,
 ) -> dict[str, int]:  # fmt: skip
-    """Bytes by what they hold in one step on `batch` examples of `length` tokens, `answer` of them learnt.
-
-    Without an adapter every weight is trained. Weights are `dtype`, or NF4 with `bits` 4, and products
-    are in bfloat16 by autocast. Adapters are float32, but bfloat16 on NF4.
-    """
+    """Bytes by what they hold in one step on `batch` examples of `length` tokens, `answer` of them
+    learnt. Weights are `dtype`, or NF4 with `bits` 4; products are in bfloat16; adapters float32,
+    but bfloat16 on NF4."""
     parameters, trained = count_parameters(config, adapter)
     width, layers = config.hidden_size, config.num_hidden_layers
     embeddings = config.vocab_size * width * (1 if config.tie_word_embeddings else 2)

@@ -1,14 +1,9 @@
 """Training of the process preference model: Bradley-Terry on pairs of steps, then a scale and a vote.
 
-Source: rStar-Math (Guan et al. 2025), loss -log sigmoid(better - worse) over pairs from search trees
-(`trees`). The head reads hidden states of the frozen policy, as a search does
-(`models.ppm.step_states`). Databases that the head was not trained on then say
-
-- which epoch to keep, by its loss,
-- the scale of scores: tanh(s / 5) is the reward to be expected (Platt 1999 on whole answers),
-- how much the head counts beside the policy in the final vote.
-
-With `shuffled`, which of a pair is the better is drawn at random: the control that a gain is held against.
+After rStar-Math (Guan et al. 2025), loss -log sigmoid(better - worse) over pairs from search trees. The
+head reads hidden states of the frozen policy, as a search does. Databases that it was not trained on say
+which epoch to keep, the scale of scores (tanh(s / 5) is the reward to be expected) and how much the head
+counts in the final vote. With `shuffled`, which of a pair is the better is drawn at random: the control.
 """
 
 from __future__ import annotations
@@ -16,7 +11,6 @@ from __future__ import annotations
 import copy
 import math
 import random
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -49,9 +43,8 @@ class TreeStates:
     pairs: list[tuple[int, Pair]]  # (tree, pair)
 
     def sides(self, flip: random.Random | None = None) -> tuple[Tensor, Tensor, Tensor]:
-        """(rows of the better steps, of the worse, weights), each (pairs,); with `flip`, better and worse
-        are exchanged at random.
-        """
+        """(rows of the better steps, of the worse, weights), each (pairs,); with `flip`, better and
+        worse are exchanged at random."""
         rows = [[self.rows[t, pair.better], self.rows[t, pair.worse]] for t, pair in self.pairs]
         if flip is not None:
             rows = [sides[::-1] if flip.random() < 0.5 else sides for sides in rows]
@@ -207,13 +200,9 @@ def vote_weight(head: PreferenceHead, validation: TreeStates) -> float:
     return max(VOTES, key=lambda weight: (right(weight), -weight))
 
 
-def pair_accuracy(head: PreferenceHead, validation: TreeStates) -> dict[str, list[float]]:
-    """By kind of step and in all: [share of pairs in the right order, number of pairs]."""
+def pair_accuracy(head: PreferenceHead, validation: TreeStates) -> float:
+    """The share of pairs in the right order."""
     better, worse, _ = validation.sides()
     with torch.no_grad():
         right = head.raw(validation.states[better]) > head.raw(validation.states[worse])
-    marks: dict[str, list[bool]] = defaultdict(list)
-    for (_, pair), mark in zip(validation.pairs, right.tolist(), strict=True):
-        marks[pair.kind].append(mark)
-        marks["all"].append(mark)
-    return {kind: [sum(m) / len(m), len(m)] for kind, m in sorted(marks.items())}
+    return float(right.double().mean())

@@ -1,17 +1,12 @@
 """Rewards of GRPO: execution accuracy plus component match, each between 0 and 1 and weighted.
 
-A `Judge` executes an answer and compares its clauses with the gold query's. A wrong answer never earns as
-much as a right one: partial credit is for wrong answers, a right one has all of it. What only looks right
-(reward hacking) earns nothing: a query that reads none of the gold query's tables, one that reads the
-catalogue, and several statements at once. Where the gold query returns nothing, an answer is right only
-if all clauses match.
+A wrong answer never earns as much as a right one: partial credit is for wrong answers, a right one has
+all of it. What only looks right (reward hacking) earns nothing: a query that reads none of the gold
+query's tables, one that reads the catalogue, and several statements at once. Where the gold query returns
+nothing, an answer is right only if all clauses match.
 
 The weights of `sparse` are those of Arctic-Text2SQL-R1 (Yao et al. 2025), those of `dense` follow
 Reasoning-SQL (Pourreza et al. 2025).
-
->>> wrong, right = Answer("wrong", 0.8), Answer("right", 0.6)
->>> [round(reward(each, PRESETS["mission"]), 2) for each in (wrong, right)]
-[0.8, 2.0]
 """
 
 from __future__ import annotations
@@ -25,25 +20,22 @@ from txt2sql.data import Dataset
 from txt2sql.evaluation.gold import GoldResults
 from txt2sql.evaluation.metrics.execution_accuracy import ExecutionAccuracy
 from txt2sql.evaluation.mode import LIMITS, Judging
-from txt2sql.sql.clauses import Items, clause_items, jaccard
+from txt2sql.sql.clauses import clause_items, jaccard
 from txt2sql.sql.text import extract_sql
 from txt2sql.types import Example, Outcome, Prediction
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A judged answer; `jaccard` is the index of its clause items and the gold query's.
-
-    `outcome`: "right", "wrong", "error", "late", "none" (no SQL), "hack" (it goes for the reward instead
-    of the question), or "gold?" (the gold query fails, so nothing can be said).
-    """
+    """A judged answer; `jaccard` is the index of its clause items and the gold query's. `outcome`:
+    "right", "wrong", "error", "late", "none" (no SQL), "hack" (it goes for the reward instead of
+    the question), or "gold?" (the gold query fails, so nothing can be said)."""
 
     outcome: str
     jaccard: float = 0.0
 
     @property
     def is_right(self) -> bool:
-        """Whether it answers the question."""
         return self.outcome == "right"
 
 
@@ -61,10 +53,8 @@ _CATALOGUE = ("sqlite_", "pragma_")
 
 
 class Judge:
-    """Executes answers under limits and compares clauses; the same answer is judged once.
-
-    A statement may take `timeout_s`, and its gold query five times as long.
-    """
+    """Executes answers under limits and compares clauses; the same answer is judged once. A
+    statement may take `timeout_s`, and its gold query five times as long."""
 
     def __init__(self, timeout_s: float) -> None:
         limits = replace(LIMITS, timeout_s=timeout_s)
@@ -90,8 +80,11 @@ class Judge:
         outcome = OUTCOMES[verdict.outcome]
         if outcome == "gold?":
             return Answer(outcome)
-        if items is not None and _avoids(items, gold):
-            return Answer("hack")
+        if items is not None:
+            tables, wanted = _tables(items), _tables(gold or {})
+            catalogue = any(name.startswith(_CATALOGUE) for name in tables - wanted)
+            if catalogue or (wanted and not tables & wanted):
+                return Answer("hack")
         # Of clause items of the qualified trees: partial credit that executing cannot give.
         index = jaccard(items, gold) if items and gold else 0.0
         empty = bool((verdict.details or {}).get("empty"))
@@ -100,15 +93,7 @@ class Judge:
         return Answer(outcome, index)
 
 
-def _avoids(items: Items, gold: Items | None) -> bool:
-    """Whether a query reads the catalogue, or none of the tables that the gold query reads."""
-    tables, wanted = _tables(items), _tables(gold or {})
-    catalogue = any(name.startswith(_CATALOGUE) for name in tables - wanted)
-    return catalogue or bool(wanted and not tables & wanted)
-
-
 def _tables(items: Mapping[tuple[str, str], int]) -> set[str]:
-    """The tables of every FROM, subqueries included; a table that one FROM lists twice is numbered."""
     entries = {text for clause, text in items if clause.split(" / ")[-1] == "from"}
     return {text.partition("#")[0] for text in entries} - {"(query)"}
 
@@ -129,7 +114,6 @@ PRESETS: dict[str, Mapping[str, float]] = {
 
 
 def reward(answer: Answer, weights: Mapping[str, float]) -> float:
-    """The weighted sum of an answer's rewards."""
     return sum(weight * REWARDS[name](answer) for name, weight in weights.items())
 
 

@@ -1,11 +1,10 @@
 """Self-evolution (rStar-SQL): a policy searches, learns from what it got right, and searches again.
 
 Source: rStar-Math (Guan et al. 2025). Each round: training questions are searched with the best policy
-and its preference model so far; verified traces are taken from the trees (`cot_synthesis`); the policy is
+and its preference model so far; verified traces are taken from the trees (`trees`); the policy is
 fine-tuned on them, from the base model every time; a preference model is trained on its trunk (`ppm`); and
 both are measured on training databases that are held out. A round that is no better is not promoted: the
-next one starts from the best. Questions that stay unsolved come first and get more simulations
-(curriculum, hard example mining).
+next one starts from the best. Questions that stay unsolved come first and get more simulations.
 
     results/rstar/
     ├── config.yaml, run.json, metrics.jsonl, rounds.md     the table of rounds
@@ -20,34 +19,159 @@ from __future__ import annotations
 
 import json
 import random
-import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from txt2sql.config import as_mapping
-from txt2sql.execution.execute import execute
+from txt2sql.evaluation.metrics.execution_accuracy import ExecutionAccuracy
+from txt2sql.evaluation.mode import Judging
+from txt2sql.execution.execute import Limits, execute
 from txt2sql.models import torch_engine
 from txt2sql.models.adapters import Adapter
 from txt2sql.models.catalog import resolve
-from txt2sql.models.ppm import FACTS, WEIGHTS, save_preference
+from txt2sql.models.decoder import Decoder
+from txt2sql.models.ppm import FACTS, WEIGHTS, Preference, find, save_preference
+from txt2sql.models.predictor import DirectPredictor, PredictorOptions
+from txt2sql.models.tree_decoder import TreeDecoder
 from txt2sql.models.weights import load_weights
 from txt2sql.runs import append_row, open_run, read_rows, write_atomically
-from txt2sql.training import cot_synthesis as cot
+from txt2sql.search.predictor import SearchOptions, SearchPredictor
+from txt2sql.search.states import Question, State, StateValue
+from txt2sql.search.steps import starts_step
 from txt2sql.training import loop, ppm, sft
+from txt2sql.training.data import matcher
 from txt2sql.training.loop import LARGE, Progress, Report, forget_rows, replace_folder, silent
-from txt2sql.training.rollouts import Actor, Job, Row, batched, rollouts
-from txt2sql.training.settings import RolloutSettings, RStarConfig, SFTConfig
-from txt2sql.training.trees import JudgedTree, from_row, solved
-from txt2sql.types import Example, Prompt
+from txt2sql.training.settings import RStarConfig, SFTConfig
+from txt2sql.training.trees import (
+    JudgedTree,
+    Questions,
+    Trace,
+    bootstrap,
+    chosen_traces,
+    from_row,
+    judged,
+    open_questions,
+    solved,
+    to_row,
+    traces,
+    write_traces,
+)
+from txt2sql.types import Example, Prediction, QueryResult
+
+Row = dict[str, Any]
+_LIMITS = Limits(
+    timeout_s=1.0
+)  # an answer to learn from that takes longer mostly joins without end
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Questions, by id, asked together: "grow" trees of so many `simulations`, or "measure" held-out ones."""
+
+    work: Literal["grow", "measure"]
+    ids: tuple[str, ...]
+    simulations: int = 0
+
+
+def batched(ids: Sequence[str], size: int) -> list[tuple[str, ...]]:
+    return [tuple(ids[start : start + size]) for start in range(0, len(ids), size)]
+
+
+class Actor:
+    """A policy over the databases of a data set. Whole answers of questions to learn from are worth
+    what the one judge says of them; held-out questions are searched without their gold."""
+
+    def __init__(
+        self, decoder: Decoder, preference: Preference | None, questions: Questions, config: RStarConfig
+    ) -> None:  # fmt: skip
+        self.dataset, self.config = questions.dataset, config
+        self.train_set = {example.id: example for example in questions.train_set}
+        self.held_out = {example.id: example for example in questions.held_out}
+        self.judge = ExecutionAccuracy(Judging(both=False))
+        self.direct = DirectPredictor(
+            decoder, self.dataset.schema, matcher(self.dataset),
+            lambda db_id, sql: execute(self.dataset.database(db_id), sql),
+            PredictorOptions(second_beams=0),
+        )  # fmt: skip
+        head = preference.scores if preference else None
+        self.engine = TreeDecoder(decoder, starts_step, head=head, decoding=config.steps)
+        vote = config.vote
+        if preference and not vote.preference:
+            vote = replace(vote, preference=preference.vote)
+        self.options = SearchOptions(
+            config.mcts, config.steps, vote, config.value, together=config.evolution.together
+        )
+
+    def rows(self, job: Job) -> list[Row]:
+        """A row for each question of a job; only held-out questions are measured, and no others."""
+        if job.work == "measure":
+            return self.measure([self.held_out[each] for each in job.ids])
+        examples = [self.train_set[each] for each in job.ids]
+        return [to_row(tree) for tree in self.grow(examples, job.simulations)]
+
+    def right(self, example: Example, sql: str | None) -> bool:
+        database = self.dataset.database(example.db_id)
+        return self.judge(example, Prediction(example.id, sql), database).correct
+
+    def measure(self, examples: Sequence[Example]) -> list[Row]:
+        """Whether the greedy answer, the searched one and any answer of the tree (oracle) are right."""
+        predictor = SearchPredictor(
+            self.direct, self.engine, self.options, scored=self.engine.head is not None
+        )
+        rows = []
+        searched = predictor.search([Question.of(example) for example in examples])
+        for example, each in zip(examples, searched, strict=True):
+            marks = {answer.sql: self.right(example, answer.sql) for answer in each.answers}
+            greedy = any(marks[answer.sql] for answer in each.answers if answer.own)
+            best = marks.get(each.candidates[0].sql, False) if each.candidates else False
+            oracle = any(marks.values())
+            rows.append({"id": example.id, "greedy": greedy, "search": best, "oracle": oracle})
+        return rows
+
+    def grow(self, examples: Sequence[Example], simulations: int) -> list[JudgedTree]:
+        """Trees of training questions, with noise at the root."""
+        by_id = {example.id: example for example in examples}
+
+        def run(db_id: str, sql: str) -> QueryResult:
+            return execute(self.dataset.database(db_id), sql, _LIMITS)
+
+        plain = StateValue(run, self.engine if self.engine.head else None, self.options.value)
+
+        def right(state: State) -> bool:
+            result = state.result
+            if result is None or not result.ok or result.truncated or state.repaired:
+                return False
+            example = by_id[state.question.id]
+            gold = self.judge.gold.result(self.dataset.database(example.db_id), example.gold_sql)
+            # The judge would run it again to say so.
+            return len(gold.rows) == len(result.rows) and self.right(example, state.sql)
+
+        def value(states: Sequence[State]) -> list[float]:
+            return [
+                (1.0 if right(state) else -1.0) if state.ended else estimate
+                for state, estimate in zip(states, plain(states), strict=True)
+            ]
+
+        settings = replace(
+            self.config.mcts, num_simulations=simulations, noise=self.config.evolution.noise,
+            seed=random.Random(f"{self.config.seed} {examples[0].id}").randrange(2**31),
+        )  # fmt: skip
+        searcher = SearchPredictor(self.direct, self.engine, replace(self.options, mcts=settings))
+        searcher.run = run
+        forest = searcher.forest([Question.of(example) for example in examples], value=value)
+        return [judged(tree, right) for tree in forest]
+
+
+# ---------------------------------------------------------------------------------------------- rounds
 
 _OF_A_ROUND = (FACTS, WEIGHTS, "round.json", "trained.json")  # beside its policy
 _CHANGEABLE: Mapping[str, Any] = {
-    "output_dir": "", "data": None, "threads": None, "use_wandb": False,
-    "rollouts": RolloutSettings(),
+    "output_dir": "", "data": None, "threads": None, "use_wandb": False
 }  # fmt: skip
 
 
@@ -73,11 +197,9 @@ pairs put in order, on databases that the preference model was not trained on.
 
 
 def evolve(config: RStarConfig, report: Report = print, progress: Progress = silent) -> Path | None:
-    """Run all rounds, or go on with the run in its folder: the folder of the promoted round, or of the
-    last where none was better than the base. None when SIGTERM ended a fine-tuning before its end.
-
-    Raises a child of Text2SQLError for what a person can mend.
-    """
+    """Run all rounds, or go on with the run in its folder: the folder of the promoted round, or of
+    the last where none was better than the base. None when SIGTERM ended a fine-tuning. Raises a
+    Text2SQLError."""
     output = Path(config.output_dir).expanduser()
     loop.prepare(config.threads)
     resolve(config.model)  # what is misspelt is told before anything is written
@@ -95,21 +217,18 @@ def evolve(config: RStarConfig, report: Report = print, progress: Progress = sil
 
 
 class Evolution:
-    """What each round does, in its order. All that a round needs to know of those before it is read off
-    their files, so a run that goes on does the same.
-    """
+    """What each round does, in its order. All that a round needs to know of those before it is read
+    off their files, so a run that goes on does the same."""
 
     def __init__(
         self, config: RStarConfig, output: Path, report: Report = print, progress: Progress = silent
     ) -> None:
         self.config, self.output = config, output
         self.report, self.progress = report, progress
-        self.questions = cot.open_questions(config)
+        self.questions = open_questions(config)
         self.by_id = {example.id: example for example in self.questions.train_set}
-        self.started, self.done = time.monotonic(), 0
 
     def work(self, number: int) -> Path:
-        """Where a round keeps what it is made from."""
         return self.output / "rounds" / str(number)
 
     def round(self, number: int) -> bool:
@@ -141,28 +260,20 @@ class Evolution:
         }
         write_atomically(checkpoint / "round.json", json.dumps(row, indent=1) + "\n")
         replace_folder(checkpoint, self.output / f"round_{number}")
-        self.done += 1
-        left = (time.monotonic() - self.started) / self.done / 60
-        left *= self.config.evolution.num_rounds - number
         self.report(
             f"round {number} of {self.config.evolution.num_rounds}: greedy {row['greedy']:.1%}, "
-            f"search {row['search']:.1%} of {row['n']}{', promoted' if row['promoted'] else ''}; "
-            f"about {left:.0f} minutes left"
+            f"search {row['search']:.1%} of {row['n']}{', promoted' if row['promoted'] else ''}"
         )
         return True
 
     def policy(self, number: int) -> Path | str:
         """What round `number` searches with: the best round before it, at first the base."""
-        best = self._best(number)
+        best = promoted(rounds_of(self.output, number))
         return self.output / f"round_{best}" if best else self.config.model
 
-    def _best(self, number: int) -> int:
-        return promoted(rounds_of(self.output, number))
-
     def plan(self, number: int) -> list[tuple[Example, int]]:
-        """The questions of a round with their simulations: unsolved ones first, to at most half; then
-        those that were never searched; then the others. Always the same for a run.
-        """
+        """The questions of a round with their simulations: unsolved ones first, to at most half;
+        then those that were never searched; then the others. Always the same for a run."""
         evolution = self.config.evolution
         failures: dict[str, int] = {}  # rounds in a row that a question stayed unsolved
         for question, was_solved in self._searched(number - 1):
@@ -172,17 +283,15 @@ class Evolution:
         count = evolution.questions_per_round or evolution.cot_examples_per_round
         hard = [example for example in order if failures.get(example.id)][: (count + 1) // 2]
         taken = {example.id for example in hard}
-        new = [e for e in order if e.id not in failures]
-        rest = [e for e in order if e.id in failures and e.id not in taken]
+        others = sorted((e for e in order if e.id not in taken), key=lambda e: e.id in failures)
         simulations = self.config.mcts.num_simulations
         most = max(evolution.most_simulations, simulations)
         return [
             (each, min(most, round(simulations * evolution.harder ** failures.get(each.id, 0))))
-            for each in [*hard, *new, *rest][:count]
+            for each in [*hard, *others][:count]
         ]
 
     def _searched(self, number: int) -> Iterator[tuple[str, bool]]:
-        """Each question that was searched in the rounds up to this one, and whether it was solved."""
         for k in range(1, number + 1):
             for row in read_rows(self.work(k) / "trees.jsonl"):
                 yield row["question_id"], solved(row)
@@ -198,7 +307,6 @@ class Evolution:
         return list(newest.values())
 
     def grow(self, number: int) -> None:
-        """Search what is left to search of a round's questions."""
         planned: dict[int, list[str]] = defaultdict(list)
         for example, simulations in self.plan(number):
             planned[simulations].append(example.id)
@@ -215,22 +323,22 @@ class Evolution:
     def _search(
         self, label: str, policy: Path | str, jobs: Sequence[Job], file: Path, key: str
     ) -> dict[str, Row]:
-        """The rows of all jobs by `key`; those that are not in `file` yet are made and appended."""
         rows = {row[key]: row for row in read_rows(file)}
         jobs = [job for job in jobs if not rows.keys() >= set(job.ids)]
         if not jobs:
             return rows
+        decoder = torch_engine.load(policy)
+        actor = Actor(decoder, find(decoder.folder), self.questions, self.config)
         left = sum(each not in rows for job in jobs for each in job.ids)
         right = made = 0
         with self.progress(label, left) as advance:
-            for _, new in rollouts(self.config, policy, jobs, self.questions):
-                for row in new:
-                    if row[key] not in rows:
-                        rows[row[key]] = row
-                        append_row(file, row)
-                        right += solved(row) if "nodes" in row else row["search"]
-                        made += 1
-                        advance(f"{right / made:.0%} solved")
+            for row in chain.from_iterable(map(actor.rows, jobs)):
+                if row[key] not in rows:
+                    rows[row[key]] = row
+                    append_row(file, row)
+                    right += solved(row) if "nodes" in row else row["search"]
+                    made += 1
+                    advance(f"{right / made:.0%} solved")
         return rows
 
     def synthesise(self, number: int) -> str:
@@ -238,20 +346,19 @@ class Evolution:
         evolution, dataset = self.config.evolution, self.questions.dataset
         trees = self.trees(number)
         gold = sum(tree.solved for tree in trees) < evolution.bootstrap_below * len(trees)
-        searched: list[cot.Trace] = []
-        from_gold: list[cot.Trace | None] = []
+        searched: list[Trace] = []
+        from_gold: list[Trace | None] = []
         for tree in trees:
             example, schema = self.by_id[tree.question_id], dataset.schema(tree.db_id)
-            level = cot.hardness_of(example, schema)
-            searched += cot.traces(tree, example, level, evolution.per_question)
+            searched += traces(tree, example, evolution.per_question)
             if gold and not tree.solved:
                 run = partial(execute, dataset.database(tree.db_id))
-                from_gold.append(cot.bootstrap(example, schema, run, level))
+                from_gold.append(bootstrap(example, schema, run))
         candidates = [*searched, *(trace for trace in from_gold if trace)]
-        chosen = cot.stratified(
+        chosen = chosen_traces(
             candidates, evolution.cot_examples_per_round, self.config.seed + number
         )
-        cot.write_traces(chosen, dataset, self.work(number) / "traces")
+        write_traces(chosen, dataset, self.work(number) / "traces")
         own = sum(trace.source == "search" for trace in chosen)
         return f"{own} traces from search, {len(chosen) - own} from gold queries"
 
@@ -267,11 +374,10 @@ class Evolution:
             whole = int(base.num_parameters()) < LARGE
         settings = SFTConfig(
             model=self.config.model, output=str(folder), measured=0, seed=self.config.seed,
-            datasets=(str(self.work(number) / "traces"),), epochs=training.epochs,
-            learning_rate=training.learning_rate, batch_tokens=training.batch_tokens,
-            accumulate=training.accumulate, max_length=training.max_length,
-            adapter=None if whole else Adapter(), final="last", threads=self.config.threads,
+            datasets=(str(self.work(number) / "traces"),), final="last",
+            adapter=None if whole else Adapter(), threads=self.config.threads,
             use_wandb=self.config.use_wandb,
+            **{name: value for name, value in vars(training).items() if name != "method"},
         )  # fmt: skip
         return sft.train(settings, self.report, self.progress) is not None
 
@@ -281,18 +387,16 @@ class Evolution:
         # The policy that it searched with, where that one answers more of the held-out questions by
         # itself. A base that lies in no folder is not copied.
         before = resolve(self.policy(number)).folder
-        worse = self.fine_tuned(number)["greedy"] < self.accuracy(self._best(number))["greedy"]
+        best = promoted(rounds_of(self.output, number))
+        worse = self.fine_tuned(number)["greedy"] < self.accuracy(best)["greedy"]
         better = before if before and worse else self.work(number) / "policy" / "model"
         replace_folder(better, checkpoint, without=_OF_A_ROUND)
         policy = torch_engine.load(checkpoint)
-        actor = Actor(policy, None, self.questions, self.config)
-
-        def prompts(tree: JudgedTree) -> Prompt:
-            return actor.direct.prompt(self.by_id[tree.question_id])
-
+        direct = Actor(policy, None, self.questions, self.config).direct
         preference = ppm.train(
-            policy, self.trees(number), prompts, self.config.ppm, self.config.seed, self.progress
-        )
+            policy, self.trees(number), lambda tree: direct.prompt(self.by_id[tree.question_id]),
+            self.config.ppm, self.config.seed, self.progress,
+        )  # fmt: skip
         facts: dict[str, Any] = {"pairs": 0, "ppm_accuracy": None, "vote": 0.0}
         if preference is None:
             self.report(f"round {number}: no tree holds a right and a wrong answer; no PPM")
@@ -300,7 +404,7 @@ class Evolution:
             save_preference(preference, checkpoint)
             facts |= {"pairs": preference.validation["pairs"], "vote": preference.vote}
             if preference.validation["unseen"]:
-                facts["ppm_accuracy"] = preference.validation["pair_accuracy"]["all"][0]
+                facts["ppm_accuracy"] = preference.validation["pair_accuracy"]
         write_atomically(checkpoint / "trained.json", json.dumps(facts, indent=1) + "\n")
 
     def accuracy(self, number: int) -> dict[str, Any]:
@@ -309,7 +413,6 @@ class Evolution:
         return self._measure(number, policy, "held_out.jsonl")
 
     def fine_tuned(self, number: int) -> dict[str, Any]:
-        """The same of the policy that a round has fine-tuned, without a preference model."""
         return self._measure(number, self.work(number) / "policy" / "model", "fine_tuned.jsonl")
 
     def _measure(self, number: int, policy: Path | str, name: str) -> dict[str, Any]:
@@ -325,7 +428,6 @@ class Evolution:
         return {"n": len(rows), **{kind: sum(r[kind] for r in rows) / len(rows) for kind in kinds}}
 
     def log(self, number: int) -> None:
-        """Bring the table and the logs up to date with a round that is done."""
         rows = rounds_of(self.output, number + 1)
         write_atomically(self.output / "rounds.md", table(rows, self.accuracy(0)))
         forget_rows(self.output / "metrics.jsonl", number - 1)
@@ -346,7 +448,6 @@ def promoted(rounds: Sequence[Mapping[str, Any]]) -> int:
 
 
 def table(rounds: Sequence[Mapping[str, Any]], base: Mapping[str, Any]) -> str:
-    """Markdown: a line for each round, the base model first."""
     shares = [f"{base[key]:.1%}" for key in ("greedy", "search", "oracle")]
     lines = [[*_COLUMNS], ["---"] * len(_COLUMNS), ["base", "", *shares, str(base["n"]), *[""] * 5]]
     for row in rounds:

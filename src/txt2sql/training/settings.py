@@ -1,7 +1,5 @@
-"""Settings of training runs: what they are, where they come from, and where a run lies.
-
-A section of config/training_config.yaml, then what config/model_config.yaml has for the model, then the
-command line: the later wins.
+"""Settings of training runs: a section of config/training_config.yaml, then what config/model_config.yaml
+has for the model, then the command line: the later wins.
 
 >>> run_folder(SFTConfig(model="phi-2", adapter=Adapter(dora=True, dropout=0.0))).as_posix()
 'results/dora-phi-2'
@@ -37,8 +35,7 @@ GRPO_SECTIONS = {"mission": "grpo", "recommended": "grpo_recommended"}
 """Preset, as `--preset` names it, -> section of config/training_config.yaml."""
 Schedule = Literal["cosine", "linear", "constant"]
 Final = Literal["best", "last"]
-SPLIT = "train"
-"""The only split that self-evolution ever opens; no setting names another."""
+SPLIT = "train"  # the only split that self-evolution ever opens; no setting names another
 
 
 def _positive(config: Any, *names: str) -> None:
@@ -51,8 +48,6 @@ def _positive(config: Any, *names: str) -> None:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """What every run sets."""
-
     model: str = "bundled"  # a short name of the catalogue, a hub id, or a folder
     data: str | None = None  # root that holds spider/ and wikisql/
     threads: int | None = None
@@ -61,7 +56,6 @@ class RunConfig:
 
     @property
     def data_root(self) -> Path | None:
-        """`data` as a path."""
         return Path(self.data).expanduser() if self.data else None
 
 
@@ -102,7 +96,6 @@ class TuningConfig(RunConfig):
 
     @property
     def method(self) -> str:
-        """One of METHODS."""
         if self.adapter is None:
             return "full"
         if self.bits == 4:
@@ -111,7 +104,6 @@ class TuningConfig(RunConfig):
 
     @property
     def kind(self) -> str:
-        """What the run's folder is named after."""
         return self.method
 
 
@@ -139,9 +131,7 @@ class SFTConfig(TuningConfig):
 @dataclass(frozen=True)
 class GRPOConfig(TuningConfig):
     """A step samples `group` answers to each of `prompts` questions, then changes the weights once.
-
-    An adapter as `model` is merged into its base, which is what KL is measured to.
-    """
+    An adapter as `model` is merged into its base, which is what KL is measured to."""
 
     epochs: float = 5.0
     adapter: Adapter = field(default_factory=lambda: Adapter(r=16, alpha=32, dropout=0.0))
@@ -158,8 +148,7 @@ class GRPOConfig(TuningConfig):
     kl: float = 0.1  # weight of the divergence from the reference (beta); 0: none is computed
     filter_samples: int = 8
     """Answers sampled to each question before training, to leave out those that all or none of them
-    answer (pass@k); 0: take every question.
-    """
+    answer (pass@k); 0: take every question."""
     filter_low: float = 0.1
     filter_high: float = 0.9  # between these shares of right answers
     filter_enough: int | None = None  # stop when so many are chosen; None: try all
@@ -180,7 +169,6 @@ class GRPOConfig(TuningConfig):
 
     @property
     def kind(self) -> str:
-        """See `TuningConfig.kind`."""
         return "grpo-dora" if self.adapter.dora else "grpo"
 
 
@@ -248,8 +236,6 @@ class PolicySettings:
 
 @dataclass(frozen=True)
 class PPMSettings:
-    """How the preference model is trained."""
-
     epochs: int = 20
     learning_rate: float = 1e-3
     weight_decay: float = 0.1
@@ -267,16 +253,6 @@ class PPMSettings:
 
 
 @dataclass(frozen=True)
-class RolloutSettings:
-    """Who searches: what comes out is the same, and a run may go on with others."""
-
-    processes: int | None = None  # None: this one
-
-    def __post_init__(self) -> None:
-        _positive(self, "processes")
-
-
-@dataclass(frozen=True)
 class RStarConfig(RunConfig):
     """config/rstar_config.yaml: self-evolution. `dataset` is a name, or a folder in Spider's layout."""
 
@@ -289,7 +265,6 @@ class RStarConfig(RunConfig):
     evolution: EvolutionSettings = field(default_factory=EvolutionSettings)
     policy_training: PolicySettings = field(default_factory=PolicySettings)
     ppm: PPMSettings = field(default_factory=PPMSettings)
-    rollouts: RolloutSettings = field(default_factory=RolloutSettings)
 
 
 @dataclass(frozen=True)
@@ -313,21 +288,15 @@ class ModelConfig:
 
 
 def load_sft(
-    section: str,
-    file: Path | None = None,
-    models: Path | None = None,
-    overrides: Sequence[str] = (),
-) -> SFTConfig:
+    section: str, file: Path | None = None, models: Path | None = None, overrides: Sequence[str] = ()
+) -> SFTConfig:  # fmt: skip
     """The settings of one of METHODS. Without a file they are the defaults. Raises ConfigError."""
     return _load(SFTConfig, section, file, models, [*METHODS[section], *overrides], ())
 
 
 def load_grpo(
-    section: str,
-    file: Path | None = None,
-    models: Path | None = None,
-    overrides: Sequence[str] = (),
-) -> GRPOConfig:
+    section: str, file: Path | None = None, models: Path | None = None, overrides: Sequence[str] = ()
+) -> GRPOConfig:  # fmt: skip
     """The settings of a section for GRPO, whose learning rate is its own. Raises ConfigError."""
     return _load(GRPOConfig, section, file, models, overrides, ("learning_rate", "accumulate"))
 
@@ -336,7 +305,6 @@ def _load(
     kind: type[T], section: str, file: Path | None, models: Path | None,
     overrides: Sequence[str], but: Sequence[str],
 ) -> T:  # fmt: skip
-    """A section, what suits its model `but` some settings, and the command line."""
     section = section if file else ""
     config = load(kind, file, overrides, section=section)
     own = load(ModelConfig, models).models.get(resolve(config.model).name, ModelSettings())

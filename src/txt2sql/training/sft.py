@@ -1,15 +1,11 @@
 """Supervised fine-tuning (SFT) with LoRA, DoRA, QLoRA, rsLoRA or of every weight: `txt2sql train`.
 
-transformers' Trainer and peft do the work (`loop`). The project's own are the batches (`data`, `batches`)
-and that a run is validated by execution accuracy.
-
->>> train(SFTConfig(model="bundled", max_steps=100))  # doctest: +SKIP
-PosixPath('results/lora-bundled/model')
+transformers' Trainer and peft do the work (`loop`). The project's own are the batches (`data`) and that a
+run is validated by execution accuracy.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from contextlib import nullcontext
 from functools import partial
@@ -24,13 +20,12 @@ from torch import Tensor
 from txt2sql.config import as_mapping
 from txt2sql.evaluation.statistics import Estimate
 from txt2sql.models.adapters import attach, base_name
-from txt2sql.models.card import Facts, Result, write_card
+from txt2sql.models.card import Facts, write_card
 from txt2sql.models.torch_engine import decoder_of
 from txt2sql.models.weights import LoadedModel, choose_dtype, load_weights
 from txt2sql.runs import commit, versions
 from txt2sql.training import loop
-from txt2sql.training.batches import answer_loss, collate
-from txt2sql.training.data import draw_batches, open_train_sets, validate
+from txt2sql.training.data import answer_loss, collate, draw_batches, open_train_sets, validate
 from txt2sql.training.loop import LARGE, Progress, Report, Run, silent
 from txt2sql.training.plan import out_of_memory_explained
 from txt2sql.training.settings import SFTConfig, TuningConfig
@@ -41,12 +36,9 @@ __all__ = ["SFTConfig", "train"]
 def train(
     config: SFTConfig, report: Report = print, progress: Progress = silent, *, resume: bool = False
 ) -> Path | None:
-    """Fine-tune, or go on with the run in its folder: the folder of the finished adapter or model, or
-    None when SIGTERM or `max_minutes` ended it before.
-
-    `report` gets lines to read; `progress(label, steps)` gives a function to call after each step.
-    `resume` wants a run to go on with. Raises a child of Text2SQLError for what a person can mend.
-    """
+    """Fine-tune, or go on with the run in its folder: the folder of the finished adapter or model,
+    or None when SIGTERM or `max_minutes` ended it before. `resume` wants a run to go on with.
+    Raises a Text2SQLError."""
     run = Run(config, report, progress, resume=resume)
     if run.finished():
         return run.output / "model"
@@ -124,18 +116,14 @@ def training_arguments(
 
 
 class Trainer(transformers.Trainer):
-    """Trainer whose evaluation is `accuracy`, numbers by name."""
-
     def __init__(self, *, accuracy: Any = dict, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         # Labels stand where they are predicted, so that all of them count.
         self._loss_shifts_labels = False
         self.accuracy = accuracy
-        self.since, self.tokens = time.monotonic(), 0
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """The numbers, in the main process alone; for all, where a process holds its part of the run."""
-        start = time.monotonic()
         metrics = dict(self.accuracy()) if self.is_world_process_zero() else {}
         if loop.process_count() > 1:
             from accelerate.utils import broadcast_object_list
@@ -145,23 +133,7 @@ class Trainer(transformers.Trainer):
         self.control = self.callback_handler.on_evaluate(
             self.args, self.state, self.control, metrics
         )
-        self.since += time.monotonic() - start  # the speed is of training alone
         return metrics
-
-    def training_step(
-        self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any
-    ) -> Tensor:
-        """One batch, whose tokens are counted."""
-        self.tokens += inputs["input_ids"].numel()
-        return super().training_step(model, inputs, *args, **kwargs)
-
-    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
-        """Logs, with the tokens read in a second, padding among them."""
-        if "loss" in logs:
-            now = time.monotonic()
-            logs["tokens_per_second"] = round(self.tokens / max(now - self.since, 1e-9))
-            self.since, self.tokens = now, 0
-        super().log(logs, *args, **kwargs)
 
 
 def load(config: TuningConfig) -> LoadedModel:
@@ -199,7 +171,7 @@ def card_facts(
     held_out = f"{config.held_out:.0%} of the training databases"
     questions = f"the split {config.measure_split}" if config.measure_split else held_out
     measured = tuple(
-        Result(f"{name} {questions}", "execution_accuracy", **each._asdict())
+        {"data": f"{name} {questions}", "metric": "execution_accuracy", **each._asdict()}
         for name, each in scores.items()
     )
     return Facts(
