@@ -1,15 +1,8 @@
 """Configuration: a YAML file and `key=value` overrides become one validated, frozen dataclass.
 
-The dataclass is the whole specification: its field names are the keys, its annotations the types,
-its defaults the defaults. An unknown key, a wrong type or a missing value raises ConfigError with
-the path of the field. A class adds its own rules by raising ValueError in `__post_init__`.
-
->>> @dataclasses.dataclass(frozen=True)
-... class Search:
-...     simulations: int = 100
-...     c_puct: float = 1.4
->>> load(Search, overrides=["simulations=8"])
-Search(simulations=8, c_puct=1.4)
+Its field names are the keys, its annotations the types, its defaults the defaults. An unknown key, a
+wrong type or a missing value raises ConfigError with the path of the field. A class adds its own rules
+by raising ValueError in `__post_init__`.
 """
 
 from __future__ import annotations
@@ -37,7 +30,7 @@ _KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: 
 
 
 class _MisfitError(Exception):
-    """A value that does not fit its field: (path of the field, what is wrong)."""
+    pass
 
 
 class _Text(str):
@@ -105,7 +98,6 @@ def _read(path: Path) -> dict[Any, Any]:
 
 
 def _apply(tree: dict[Any, Any], override: str) -> None:
-    """Put `a.b=value` into the tree."""
     key, equals, value = override.partition("=")
     parts = key.strip().split(".")
     if not equals or not all(parts):
@@ -120,7 +112,6 @@ def _apply(tree: dict[Any, Any], override: str) -> None:
 
 
 def _convert(value: Any, kind: Any, where: str) -> Any:
-    """`value` as the annotation `kind` wants it, or _MisfitError."""
     if dataclasses.is_dataclass(kind):
         return _build(_parsed(value, where), typing.cast("type[Any]", kind), where)
     if kind is Any:

@@ -9,11 +9,6 @@
 
 A process may be killed at any moment: whole files are replaced atomically (write beside, fsync,
 rename), and a row that was cut off at the end of a .jsonl file is dropped on the next read or append.
-
->>> run = open_run(Path("results/try"), {"model": "bundled"}, seed=7)  # doctest: +SKIP
->>> run.append("predictions", {"id": "dev-0", "sql": "SELECT 1"})      # doctest: +SKIP
->>> [row["id"] for row in run.rows("predictions")]                     # doctest: +SKIP
-['dev-0']
 """
 
 from __future__ import annotations
@@ -246,7 +241,6 @@ def versions() -> dict[str, str]:
 
 
 def _output(*command: str) -> str | None:
-    """What a command prints, or None when it is absent or fails."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
     except (subprocess.SubprocessError, OSError):

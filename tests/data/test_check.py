@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from txt2sql.data import open_dataset
-from txt2sql.data.check import SplitSize, check
-from txt2sql.data.gold import GoldFault, with_gold
+from txt2sql.data.gold import GoldFault, SplitSize, check, with_gold
 from txt2sql.errors import DataError
 
 

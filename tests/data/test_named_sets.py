@@ -11,8 +11,7 @@ import pytest
 from tests.data.conftest import QUESTIONS, TABLES, write_database
 
 from txt2sql.data import open_dataset
-from txt2sql.data.check import check
-from txt2sql.data.gold import with_gold
+from txt2sql.data.gold import check, with_gold
 from txt2sql.data.spider import SpiderDataset
 from txt2sql.errors import DatabaseError, DataError
 from txt2sql.execution.descriptions import shortened

@@ -82,7 +82,7 @@ def download(
 @app.command()
 def info(dataset: DatasetOption = "all", data: _Data = None, json: JsonOption = False) -> None:
     """Show the splits of the data sets: questions, databases, and where they lie."""
-    from txt2sql.data.check import sizes
+    from txt2sql.data.gold import sizes
 
     rows = [
         {"dataset": opened.name, **asdict(size), "folder": str(opened.root)}
@@ -102,7 +102,7 @@ def check(dataset: DatasetOption = "all", data: _Data = None, json: JsonOption =
     Gold SQL that is missing, no SELECT statement, names a table its database lacks or does not run
     is counted by kind, with the ids of its questions. Exit code 1 when something is wrong.
     """
-    from txt2sql.data.check import check as examine
+    from txt2sql.data.gold import check as examine
 
     reports: dict[str, Any] = {}
     for opened in _open(dataset, data):
@@ -178,7 +178,6 @@ def preprocess(
 
 
 def _open(dataset: str, data: Path | None) -> list[Dataset]:
-    """The data sets that are meant; of `all`, those that are there, but at least one."""
     from txt2sql.data import DATASETS, PAGES, dataset_root, open_dataset
     from txt2sql.errors import DataError
 

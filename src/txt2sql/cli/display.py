@@ -2,14 +2,6 @@
 
 Cells come from a stranger's database, so control characters are shown as escapes and never reach
 the terminal.
-
-    SELECT count(*) FROM shop
-
-    count(*)
-    ────────
-          12
-
-    1 row · 0.21 s · confidence 97%
 """
 
 from __future__ import annotations
@@ -97,7 +89,6 @@ def _readings(console: Console, answer: Answer) -> None:
 
 
 def _rows(console: Console, answer: Answer, max_rows: int) -> int:
-    """Print the table; how many columns did not fit."""
     shown = answer.rows[:max_rows]
     cells = [[_cell(value) for value in row] for row in shown]
     names = [Text(shorten(name)) for name in answer.columns]

@@ -11,7 +11,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -197,7 +197,7 @@ def evaluate(
         **config,
         "seed": questions.seed,
         **run.made_with(),
-        "judging": {**mode.settings(), "metrics": [metric.name for metric in metrics]},
+        "judging": {**asdict(mode), "metrics": [metric.name for metric in metrics]},
         "run": str(folder),
         "unanswered": unanswered,
     }
@@ -216,7 +216,6 @@ def evaluate(
 
 
 def _hashes(source: Dataset, examples: list[Example]) -> dict[str, Any]:
-    """The hashes of what is asked and of the databases it is asked about."""
     from txt2sql.errors import DatabaseError
     from txt2sql.evaluation.provenance import file_hash, text_hash
 
@@ -232,7 +231,6 @@ def _hashes(source: Dataset, examples: list[Example]) -> dict[str, Any]:
 
 
 def _folder_name(config: Mapping[str, Any]) -> str:
-    """Readable to a person, and different for any two configurations."""
     from txt2sql.evaluation.provenance import text_hash
 
     words = f"evaluate-{config['model']}-{config['dataset']}-{config['split']}"
@@ -299,7 +297,6 @@ def _judge_file(
     predictor: Predictor,
     processes: int | None,
 ) -> list[Judged]:
-    """Judge the predictions of a file, over all cores."""
     from txt2sql.cli.progress import steps
     from txt2sql.evaluation.evaluate import judge_all
     from txt2sql.evaluation.predictions import to_row
@@ -316,7 +313,6 @@ def _judge_file(
 
 
 def _running(advance: Callable[[str], None]) -> Callable[[tuple[Verdict, ...]], None]:
-    """Progress that shows the accuracy so far."""
     correct = judged = 0
 
     def count(verdicts: tuple[Verdict, ...]) -> None:
@@ -363,7 +359,6 @@ def continue_run(
 
 
 def _nobody() -> Predictor:
-    """For a run in which nothing is left to ask."""
     from txt2sql.evaluation.predictions import FilePredictor
 
     return FilePredictor("none", {})
@@ -376,7 +371,6 @@ def _write(
     folder: Path,
     options: OutputOptions,
 ) -> None:
-    """Write the report of a run in its forms, and print it."""
     from txt2sql.evaluation.report import as_csv, as_json, as_markdown, print_report
     from txt2sql.evaluation.verdicts import verdict_rows
     from txt2sql.runs import write_atomically

@@ -1,8 +1,7 @@
 """`txt2sql evaluate-all`: every model and strategy on every data set, in one results table.
 
 A cell of the table is one run of `txt2sql evaluate` in a process of its own, so that what one dies of
-(memory, a broken model) leaves the others. What a cell depends on is hashed: while the hash is the same
-the run is not made again, and a run that was stopped goes on.
+leaves the others. While the hash of what a cell depends on is the same, it is not measured again.
 """
 
 from __future__ import annotations
@@ -257,7 +256,6 @@ def _cell(row: RowPlan, part: Part, options: TableOptions, content: str) -> Cell
 
 
 def _trained(rows: Sequence[RowPlan]) -> Iterator[RowPlan]:
-    """The models that were trained here and stand in no row."""
     from txt2sql.models.card import read_facts
 
     known = {Path(row.folder).resolve() for row in rows if row.folder}
@@ -272,7 +270,6 @@ def _trained(rows: Sequence[RowPlan]) -> Iterator[RowPlan]:
 
 
 def _evaluated(cells: Sequence[Cell], folder: Path, options: TableOptions) -> list[Result]:
-    """Every cell in order: hosted models beside each other and beside the local ones."""
     from txt2sql.cli.progress import steps
 
     results: dict[str, Result] = {}
@@ -305,7 +302,6 @@ def _evaluated(cells: Sequence[Cell], folder: Path, options: TableOptions) -> li
 
 
 def _remembered(cell: Cell, folder: Path) -> dict[str, Any] | None:
-    """The report of a cell that was measured before, with the same of everything."""
     try:
         index = jsonlib.loads((folder / f"{cell.name}.json").read_text(encoding="utf-8"))
         report: dict[str, Any] = index["report"]
@@ -317,7 +313,6 @@ def _remembered(cell: Cell, folder: Path) -> dict[str, Any] | None:
 
 
 def _measure(cell: Cell, folder: Path, budget: Sequence[str]) -> Result:
-    """Run a cell. Its messages go to <name>.log."""
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / f"{cell.name}.log"
     with log.open("w", encoding="utf-8") as messages:
@@ -346,7 +341,6 @@ def _accuracy(report: dict[str, Any]) -> str:
 
 
 def _remarks(rows: Sequence[ResultRow], options: TableOptions) -> list[str]:
-    """What a reader must know to trust the numbers."""
     measured = [row for row in rows if row.source == "measured"]
     prices = {price for row in measured if (price := row.facts.get("dollars_per_hour"))}
     listed = " or ".join(f"${price:.2g}" for price in sorted(prices))

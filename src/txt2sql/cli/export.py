@@ -1,7 +1,4 @@
-"""`txt2sql export`: a model for other programs, or for the hub.
-
-$ txt2sql export results/dora-phi-2/model --output merged
-"""
+"""`txt2sql export`: a model for other programs, or for the hub."""
 
 from __future__ import annotations
 

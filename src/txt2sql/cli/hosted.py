@@ -1,7 +1,5 @@
-"""Asking hosted models for `txt2sql evaluate`.
-
-Predictions are appended to the run as they come, in any order. A question without an answer is counted
-with its reason and asked again by the same command.
+"""Asking hosted models for `txt2sql evaluate`: a question without an answer is counted with its reason
+and asked again by the same command.
 """
 
 from __future__ import annotations

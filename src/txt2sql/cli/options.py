@@ -1,14 +1,5 @@
-"""Options that several commands share, each written once, and groups of options as dataclasses.
-
-A command takes a group as one parameter, and `grouped` makes one option of each of its fields:
-
->>> @dataclass(frozen=True)
-... class Output:
-...     verbose: bool = option("Say more.", "--verbose", default=False)
->>> @grouped
-... def show(output: Output, json: JsonOption = False) -> None: ...
->>> list(inspect.signature(show).parameters)
-['verbose', 'json']
+"""Options that several commands share, each written once, and groups of options as dataclasses, which
+`grouped` makes into one option for each of their fields.
 """
 
 from __future__ import annotations

@@ -1,9 +1,4 @@
-"""Progress of long work on standard error: a bar on a terminal, else a plain line now and then.
-
->>> with steps("dev", total=1034) as advance:  # doctest: +SKIP
-...     for item in work:
-...         advance("EX 61.2%")
-"""
+"""Progress of long work on standard error: a bar on a terminal, else a plain line now and then."""
 
 from __future__ import annotations
 

@@ -57,7 +57,6 @@ def runs(
 
 
 def _described(file: Path) -> dict[str, Any]:
-    """What a run's folder says of it; `headline` is its number in words, "" while it has none."""
     from txt2sql.runs import read_object
 
     folder, made = file.parent, read_object(file)
@@ -93,7 +92,6 @@ def _judged(report: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
 
 
 def _trained(folder: Path) -> tuple[str, dict[str, Any]] | None:
-    """The best of the accuracies that a training logged, and at which step it was."""
     from txt2sql.runs import read_rows
 
     step, measured = 0, []

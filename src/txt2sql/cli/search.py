@@ -1,15 +1,4 @@
-"""`txt2sql search`: one question answered by a tree search, and the tree of what was tried.
-
-`--explain` draws it: steps with visits (N), mean value (Q) and prior (P).
-
-    question  ·  100 simulations, 14 expansions, 0.41 s
-    ├── ● select count ( * )          N 97  Q  0.24  P 0.91
-    │   └── ● from [t0]               N 97  ...
-    └── ✗ select [c9]                 no such column
-
-$ txt2sql search --explain "How many shops are there?"
-$ txt2sql search --db shop.sqlite --html tree.html "Which shop is the oldest?"
-"""
+"""`txt2sql search`: one question answered by a tree search, and the tree of what was tried."""
 
 from __future__ import annotations
 

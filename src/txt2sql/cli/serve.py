@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 def _settings(
     db: list[str] | None, target: Target, listening: Listening, port: int, limits: Limits
 ) -> tuple[ModelSettings, Access]:
-    """What a server answers with, and who may reach it."""
     from txt2sql import sample
     from txt2sql.serving.server import Access
     from txt2sql.serving.worker import ModelSettings

@@ -1,10 +1,4 @@
-"""The interactive prompt of `txt2sql ask`: a read-eval-print loop (REPL) with history.
-
-txt2sql> How many shops are there?
-txt2sql> .schema shop
-txt2sql> only in Lisbon
-txt2sql> exit
-"""
+"""The interactive prompt of `txt2sql ask`: a read-eval-print loop (REPL) with history."""
 
 from __future__ import annotations
 
@@ -65,7 +59,6 @@ def questions(lines: Iterable[str]) -> Iterator[str]:
 def _respond(
     line: str, last: Answer | None, service: Service, max_rows: int, explain: bool, guess: bool
 ) -> Answer | None:
-    """Do what a line says; the answer that the next line is about."""
     command, _, argument = line.partition(" ")
     if line == NEW:
         return None
@@ -93,7 +86,6 @@ def _respond(
 
 @contextmanager
 def _history() -> Iterator[None]:
-    """Line editing and a history file, where this Python has readline."""
     try:
         import readline
     except ImportError:  # Windows: input() still reads, without history

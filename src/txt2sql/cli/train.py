@@ -133,7 +133,6 @@ _report = partial(typer.echo, err=True)
 
 
 def _existing(file: Path) -> Path | None:
-    """A file of the checkout where it is there: an installed txt2sql has its own defaults."""
     return file if file.is_file() else None
 
 
@@ -165,8 +164,6 @@ _HELP = """; type the same command again to go on with a run that was stopped.
 
 
 def _tuning(section: str) -> Callable[..., None]:
-    """The subcommand of one method; all take the same options."""
-
     def train(run: RunOptions, training: TrainingOptions, tuning: TuningOptions) -> None:
         from txt2sql.cli.progress import steps
         from txt2sql.training.settings import load_sft

@@ -1,17 +1,14 @@
 """Downloads: a data set from its official place, or from a URL, archive or folder, to one folder.
 
-Places: the links on yale-lily.github.io/spider and github.com/salesforce/WikiSQL. The folder appears
-under its name only when the archive arrived whole, was extracted and has the expected layout; until
-then everything lies in hidden files beside it, from which the same command goes on. Nothing of an archive
-is written outside its folder (no absolute or `..` names, no links, no devices), nor more than a limit,
-whatever it declares.
-
->>> download("wikisql", Path("data/raw/wikisql"))  # doctest: +SKIP
-Downloaded(name='wikisql', folder=PosixPath('data/raw/wikisql'), source='https://...', ...)
+The folder appears under its name only when the archive arrived whole, was extracted and has the
+expected layout; until then everything lies in hidden files beside it, from which the same command goes
+on. Nothing of an archive is written outside its folder (no absolute or `..` names, no links, no
+devices), nor more than a limit, whatever it declares.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import lzma
 import shutil
@@ -22,38 +19,47 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any
+from typing import Any, NamedTuple
 
-from txt2sql.data.fetch import Patience, Progress, direct_url, fetch, sha256_of
+from txt2sql.data.fetch import Patience, Progress, direct_url, fetch
 from txt2sql.errors import DownloadError
 from txt2sql.runs import read_object, write_atomically
 
-REQUIRED = {
-    "spider": ("dev.json", "train_spider.json", "tables.json", "database"),
-    "wikisql": ("train.jsonl", "train.tables.jsonl", "dev.jsonl", "dev.tables.jsonl"),
-}
-"""What the official release of each data set holds at least."""
-
 MAX_BYTES = 16 * 2**30
 MAX_MEMBERS = 200_000
-_DAMAGE = (
-    zipfile.BadZipFile,
-    tarfile.TarError,
-    zlib.error,
-    lzma.LZMAError,
-    EOFError,
-    ValueError,
-    RuntimeError,
-)
+_DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError)
+_DAMAGE = (*_DAMAGE, ValueError, RuntimeError)
 _LITTER = ("__MACOSX", ".DS_Store")
+
+
+class Place(NamedTuple):
+    """Where a data set officially lies, its licence, and what its release holds at least."""
+
+    url: str
+    licence: str
+    required: tuple[str, ...]
+
+
+PLACES = {
+    "spider": Place(  # linked from yale-lily.github.io/spider
+        direct_url("https://drive.google.com/uc?id=1403EGqzIDoHMdQF4c9Bkyl7dZLZ5Wt6J"),
+        "CC BY-SA 4.0",
+        ("dev.json", "train_spider.json", "tables.json", "database"),
+    ),
+    "wikisql": Place(
+        "https://github.com/salesforce/WikiSQL/raw/master/data.tar.bz2",
+        "BSD-3-Clause",
+        ("train.jsonl", "train.tables.jsonl", "dev.jsonl", "dev.tables.jsonl"),
+    ),
+}
 
 
 def missing(name: str, folder: Path) -> tuple[str, ...]:
     """What the data set `name` lacks in `folder`; empty when it is complete."""
-    lacking = [part for part in REQUIRED[name] if not (folder / part).exists()]
+    lacking = tuple(part for part in PLACES[name].required if not (folder / part).exists())
     if name == "spider" and not lacking and not any(folder.glob("database/*/*.sqlite")):
-        lacking.append("database/<db_id>/<db_id>.sqlite")
-    return tuple(lacking)
+        return ("database/<db_id>/<db_id>.sqlite",)
+    return lacking
 
 
 def find_layout(name: str, folder: Path) -> Path:
@@ -62,9 +68,9 @@ def find_layout(name: str, folder: Path) -> Path:
         for candidate in sorted(folder.glob(pattern)) if pattern else [folder]:
             if candidate.is_dir() and not missing(name, candidate):
                 return candidate
-    wanted = ", ".join(REQUIRED[name])
     raise DownloadError(
-        f"no {name} data set in it: {wanted} must lie in one folder; give another --source"
+        f"no {name} data set in it: {', '.join(PLACES[name].required)} must lie in one folder; "
+        "give another --source"
     )
 
 
@@ -123,7 +129,6 @@ def _opened(archive: Path) -> Any:
 
 
 def _members(packed: Any) -> Iterator[tuple[str, int, bool, Any]]:
-    """Name, size and whether it is a plain file or folder, of each member of a zip or tar."""
     if isinstance(packed, tarfile.TarFile):
         for info in packed:
             yield info.name, info.size, info.isfile() or info.isdir(), info
@@ -132,29 +137,6 @@ def _members(packed: Any) -> Iterator[tuple[str, int, bool, Any]]:
             kind = stat.S_IFMT(entry.external_attr >> 16)
             plain = kind in (0, stat.S_IFREG, stat.S_IFDIR)
             yield entry.filename, entry.file_size, plain, entry
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a data set officially lies, and its licence."""
-
-    url: str
-    page: str
-    licence: str
-
-
-PLACES = {
-    "spider": Place(
-        direct_url("https://drive.google.com/uc?id=1403EGqzIDoHMdQF4c9Bkyl7dZLZ5Wt6J"),
-        "https://yale-lily.github.io/spider",
-        "CC BY-SA 4.0",
-    ),
-    "wikisql": Place(
-        "https://github.com/salesforce/WikiSQL/raw/master/data.tar.bz2",
-        "https://github.com/salesforce/WikiSQL",
-        "BSD-3-Clause",
-    ),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,19 +181,18 @@ def download(
         shutil.rmtree(extracted, ignore_errors=True)  # left by a run that was killed
         if "://" in source:
             return _from_url(name, folder, direct_url(source), sha256, progress, patience)
-        path = Path(source).expanduser()
+        path, digest = Path(source).expanduser(), None
         if path.is_dir():
             if sha256:
                 raise DownloadError("--sha256 is of an archive; leave it out for a folder")
             _copy_tree(find_layout(name, path), extracted, progress)
-            _install(name, extracted, folder, source)
-            return Downloaded(name, folder, source)
-        if not path.is_file():
+        elif path.is_file():
+            digest = _verified(path, sha256, source)
+            extract(path, extracted, progress)
+        else:
             raise DownloadError(
                 f"no file or folder '{path}'; give --source a URL, an archive or a folder"
             )
-        digest = _verified(path, sha256, source)
-        extract(path, extracted, progress)
         _install(name, extracted, folder, source)
         return Downloaded(name, folder, source, digest)
     except OSError as error:
@@ -226,11 +207,9 @@ def download(
 
 def _occupied(name: str, folder: Path) -> bool:
     """Is the complete data set there? A folder with something else raises DownloadError."""
-    if not folder.exists():
-        return False
-    if not folder.is_dir():
+    if folder.is_file():
         raise DownloadError(f"'{folder}' is a file; choose a folder with --dest")
-    if not any(path.name != ".gitkeep" for path in folder.iterdir()):
+    if not folder.exists() or all(path.name == ".gitkeep" for path in folder.iterdir()):
         return False
     lacking = missing(name, folder)
     if lacking:
@@ -249,10 +228,11 @@ def _from_url(
     progress: Progress | None,
     patience: Patience | None,
 ) -> Downloaded:
-    archive = folder.parent / f".{folder.name}.download"
-    extracted = folder.parent / f".{folder.name}.extracting"
-    record = folder.parent / f".{folder.name}.source.json"
-    if read_object(archive.with_name(archive.name + ".json")).get("url") != url:
+    archive, extracted, record, about = (
+        folder.parent / f".{folder.name}.{end}"
+        for end in ("download", "extracting", "source.json", "download.json")
+    )
+    if read_object(about).get("url") != url:
         archive.unlink(missing_ok=True)  # finished, but of another address
     fetch(url, archive, progress, patience)
     before = read_object(record)
@@ -270,14 +250,17 @@ def _from_url(
         archive.unlink(missing_ok=True)  # the next run must not meet it again
         raise DownloadError(f"{error} (the downloaded file was removed)") from None
     write_atomically(record, json.dumps({"url": url, "sha256": digest}, indent=2) + "\n")
-    for leftover in (archive, archive.with_name(archive.name + ".json")):
-        leftover.unlink(missing_ok=True)
+    archive.unlink(missing_ok=True)
+    about.unlink(missing_ok=True)
     return Downloaded(name, folder, url, digest)
 
 
 def _verified(archive: Path, sha256: str | None, source: str) -> str:
-    """The archive's SHA-256, held against the one given."""
-    digest = sha256_of(archive)
+    hashed = hashlib.sha256()
+    with archive.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            hashed.update(chunk)
+    digest = hashed.hexdigest()
     if sha256 is not None and digest != sha256.strip().lower():
         raise DownloadError(
             f"'{source}' has SHA-256 {digest}, not {sha256}; correct --sha256 or download it again"
@@ -301,7 +284,6 @@ def _copy_tree(source: Path, target: Path, progress: Progress | None) -> None:
 
 
 def _install(name: str, extracted: Path, folder: Path, source: str) -> None:
-    """Give the extracted data set its name, in place of what was there before."""
     try:
         inner = find_layout(name, extracted)
     except DownloadError as error:

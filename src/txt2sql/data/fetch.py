@@ -2,15 +2,11 @@
 
 Source followed: RFC 9110 (range requests, If-Range). The bytes go to `<file>.part`, with what is
 known of them (`url, etag, size`) beside it in `<file>.json`; only a file that arrived whole gets
-its name. Running it again goes on where the last run stopped, however that ended.
-
->>> direct_url("https://drive.google.com/file/d/abc123/view?usp=sharing")
-'https://drive.usercontent.google.com/download?id=abc123&export=download&confirm=t'
+its name.
 """
 
 from __future__ import annotations
 
-import hashlib
 import http.client
 import json
 import os
@@ -18,10 +14,10 @@ import re
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from txt2sql.errors import DownloadError
 from txt2sql.runs import read_object, write_atomically
@@ -43,7 +39,7 @@ class Patience:
 
 
 class _BrokenError(Exception):
-    """The connection ended early or never began: worth another try."""
+    pass
 
 
 def direct_url(url: str) -> str:
@@ -52,15 +48,6 @@ def direct_url(url: str) -> str:
     if not share:
         return url
     return f"https://drive.usercontent.google.com/download?id={share[1]}&export=download&confirm=t"
-
-
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def fetch(
@@ -81,7 +68,7 @@ def fetch(
     while True:
         before = _size(part)
         try:
-            _receive(url, part, progress, patience.timeout_s)
+            _receive(url, part, path.with_name(path.name + ".json"), progress, patience.timeout_s)
             break
         except _BrokenError as error:
             failures = 0 if _size(part) > before else failures + 1
@@ -95,119 +82,87 @@ def fetch(
     return path
 
 
-def _receive(url: str, part: Path, progress: Progress | None, timeout_s: float) -> None:
+def _receive(
+    url: str, part: Path, about: Path, progress: Progress | None, timeout_s: float
+) -> None:
     """One connection: append to `part` what it lacks. Raises _BrokenError when that was not all."""
-    note = _note(part, url)
-    have = _size(part) if note else 0
-    if not note:
+    note = read_object(about)
+    if note.get("url") != url:  # of another file, or none
         part.unlink(missing_ok=True)
+    have = _size(part)
     headers = {"User-Agent": "txt2sql", "Accept-Encoding": "identity"}
     if have:
         headers["Range"] = f"bytes={have}-"
         if note.get("etag"):
             headers["If-Range"] = note["etag"]
+    request = urllib.request.Request
     try:
-        response = urllib.request.urlopen(
-            urllib.request.Request(url, headers=headers), timeout=timeout_s
-        )
+        response = urllib.request.urlopen(request(url, headers=headers), timeout=timeout_s)
     except urllib.error.HTTPError as error:
         error.close()
         if error.code == 416 and have:
             if error.headers.get("Content-Range") == f"bytes */{have}":
                 return  # the server says that there is no more
             part.unlink(missing_ok=True)
-        raise _http_fault(url, error) from error
+        answer = f"answers {error.code} {error.reason}"
+        if error.code in _GIVEN_UP:
+            raise DownloadError(
+                f"'{url}' {answer}: the link is dead or closed; bring the archive another way and "
+                "pass it with --source URL|FILE|FOLDER"
+            ) from error
+        raise _BrokenError(f"the server {answer}") from error
     except (OSError, http.client.HTTPException) as error:
         raise _BrokenError(f"no answer ({getattr(error, 'reason', None) or error})") from error
     except ValueError as error:
         raise DownloadError(f"'{url}' is not an address; give another --source") from error
     with response:
-        _copy(url, response, part, have, note.get("size"), progress)
-
-
-def _copy(
-    url: str,
-    response: http.client.HTTPResponse,
-    part: Path,
-    have: int,
-    expected: int | None,
-    progress: Progress | None,
-) -> None:
-    start = re.match(r"bytes (\d+)-", response.headers.get("Content-Range") or "")
-    resumed = response.status == 206 and start is not None and int(start[1]) == have
-    if response.status == 206 and not resumed:
-        part.unlink(missing_ok=True)
-        raise _BrokenError("the server sent another part than was asked for")
-    if not resumed:
-        have = 0
-    length = response.headers.get("Content-Length")
-    total = have + int(length) if length and length.isdigit() else None
-    if resumed and total is not None and expected not in (None, total):
-        part.unlink(missing_ok=True)
-        raise _BrokenError(f"the file has changed from {expected:,} to {total:,} bytes")
-    if "text/html" in (response.headers.get("Content-Type") or ""):
-        raise _web_page(url)
-    etag = response.headers.get("ETag") or ""
-    about = {"url": url, "etag": "" if etag.startswith("W/") else etag, "size": total}
-    write_atomically(_about(part), json.dumps(about) + "\n")
-    with part.open("ab" if resumed else "wb") as file:
-        try:
-            have = _pump(url, response, file, have, total, progress)
-        finally:
-            file.flush()
-            os.fsync(file.fileno())
+        start = re.match(r"bytes (\d+)-", response.headers.get("Content-Range") or "")
+        resumed = response.status == 206
+        if resumed and not (start and int(start[1]) == have):
+            part.unlink(missing_ok=True)
+            raise _BrokenError("the server sent another part than was asked for")
+        have = have if resumed else 0
+        length = response.headers.get("Content-Length")
+        total = have + int(length) if length and length.isdigit() else None
+        expected = note.get("size")
+        if resumed and total is not None and expected not in (None, total):
+            part.unlink(missing_ok=True)
+            raise _BrokenError(f"the file has changed from {expected:,} to {total:,} bytes")
+        if "text/html" in (response.headers.get("Content-Type") or ""):
+            raise _web_page(url)
+        etag = response.headers.get("ETag") or ""
+        etag = "" if etag.startswith("W/") else etag
+        write_atomically(about, json.dumps({"url": url, "etag": etag, "size": total}) + "\n")
+        with part.open("ab" if resumed else "wb") as file:
+            try:
+                for chunk in _chunks(response, file):
+                    if have == 0 and re.match(rb"\s*<(!doctype\s+html|html)", chunk[:200], re.I):
+                        raise _web_page(url)
+                    file.write(chunk)
+                    file.flush()  # what arrived before a kill is not fetched twice
+                    have += len(chunk)
+                    if progress is not None:
+                        progress("download", have, total)
+            finally:
+                file.flush()
+                os.fsync(file.fileno())
     if total is not None and have != total:
         raise _BrokenError(f"the connection broke after {have:,} of {total:,} bytes")
 
 
-def _pump(
-    url: str,
-    response: http.client.HTTPResponse,
-    file: IO[bytes],
-    have: int,
-    total: int | None,
-    progress: Progress | None,
-) -> int:
-    while True:
-        try:
-            chunk = response.read1(_CHUNK)
-        except http.client.IncompleteRead as error:
-            file.write(error.partial)
-            raise _BrokenError(f"the connection broke after {have:,} bytes") from error
-        except (OSError, http.client.HTTPException) as error:
-            raise _BrokenError(f"the connection broke after {have:,} bytes ({error})") from error
-        if not chunk:
-            return have
-        if have == 0 and re.match(rb"\s*<(!doctype\s+html|html)", chunk[:200], re.IGNORECASE):
-            raise _web_page(url)
-        file.write(chunk)
-        file.flush()  # what arrived before a kill is not fetched twice
-        have += len(chunk)
-        if progress is not None:
-            progress("download", have, total)
-
-
-def _about(part: Path) -> Path:
-    return part.with_name(part.name.removesuffix(".part") + ".json")
-
-
-def _note(part: Path, url: str) -> dict[str, Any]:
-    """What was written down of a part of this `url`; empty when it cannot be gone on with."""
-    about = read_object(_about(part)) if part.is_file() else {}
-    return about if about.get("url") == url else {}
+def _chunks(response: http.client.HTTPResponse, file: IO[bytes]) -> Iterator[bytes]:
+    try:
+        while chunk := response.read1(_CHUNK):
+            yield chunk
+    except http.client.IncompleteRead as error:
+        file.write(error.partial)
+        raise _BrokenError(f"the connection broke after {file.tell():,} bytes") from error
+    except (OSError, http.client.HTTPException) as error:
+        raise _BrokenError(f"the connection broke after {file.tell():,} bytes ({error})") from error
 
 
 def _size(part: Path) -> int:
     return part.stat().st_size if part.is_file() else 0
-
-
-def _http_fault(url: str, error: urllib.error.HTTPError) -> Exception:
-    if error.code in _GIVEN_UP:
-        return DownloadError(
-            f"'{url}' answers {error.code} {error.reason}: the link is dead or closed; bring the "
-            "archive another way and pass it with --source URL|FILE|FOLDER"
-        )
-    return _BrokenError(f"the server answers {error.code} {error.reason}")
 
 
 def _web_page(url: str) -> DownloadError:

@@ -3,12 +3,8 @@
     <out>/<dataset>/<split>.jsonl            one row per question, also of those that fail
     <out>/<dataset>/<split>.summary.json     what the rows came to, and what they were made of
 
-A row has what trl's SFTTrainer reads (`prompt`, `completion`), the matched values, what did not fit the
-prompt, and how many rows the gold query returned, or in `error` why it failed. Nothing is done again while
-the data files and the version are unchanged; a run that was killed goes on with the next question.
-
->>> preprocess(open_dataset("spider"), "dev", Path("data/processed/spider")).summary["n"]  # doctest: +SKIP
-1034
+Nothing is done again while the data files and the version are unchanged; a run that was killed goes on
+with the next question.
 """
 
 from __future__ import annotations
@@ -134,7 +130,6 @@ def _row(dataset: Dataset, example: Example) -> dict[str, Any]:
 
 
 def _summary(split: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Counts of rows, and lengths of prompts in characters."""
     lengths = sorted(len(row["prompt"]) for row in rows if row["prompt"] is not None)
     return {
         "split": split,

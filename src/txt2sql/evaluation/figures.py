@@ -1,11 +1,7 @@
 """Figures of runs: accuracy by hardness, against latency, cost and coverage; a forest plot of a table.
 
-Each is written as PNG and SVG on a light panel, so that it reads the same on a dark page. Colours are
-those of Okabe and Ito (2008), which people with any colour vision tell apart; hatches and markers tell
-runs apart without colour. Every mean has its 95% interval. Needs matplotlib (extra `figures`).
-
->>> draw([read_summary(Path("results/run"))], Path("figures"))  # doctest: +SKIP
-([PosixPath('figures/accuracy_by_hardness.png'), ...], [])
+Each is written as PNG and SVG on a light panel, in the colours of Okabe and Ito (2008), which people
+with any colour vision tell apart. Every mean has its 95% interval. Needs matplotlib (extra `figures`).
 """
 
 from __future__ import annotations
@@ -172,7 +168,6 @@ def _styled() -> Iterator[None]:
 
 
 def _save(figure: Figure, path: Path) -> list[Path]:
-    """Write a figure as path.png and path.svg."""
     written = [path.with_name(f"{path.name}.{kind}") for kind in ("png", "svg")]
     for file in written:
         page, kind = BytesIO(), file.suffix[1:]
@@ -183,7 +178,6 @@ def _save(figure: Figure, path: Path) -> list[Path]:
 
 
 def _blank(width: float, height: float, percent: str = "y") -> tuple[Figure, Axes]:
-    """An empty figure in inches, with percent and a grid along one axis."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import PercentFormatter
 
@@ -196,7 +190,6 @@ def _blank(width: float, height: float, percent: str = "y") -> tuple[Figure, Axe
 
 
 def _n(sizes: Collection[int]) -> str:
-    """How many examples, or from how many to how many where runs differ."""
     low, high = min(sizes), max(sizes)
     return f"n = {low:,}" if low == high else f"n = {low:,} to {high:,}"
 
@@ -230,7 +223,6 @@ def _lines(
     x_label: str,
     y_label: str,
 ) -> Figure:
-    """A line per name, or a point; estimates have their intervals."""
     figure, axes = _blank(5.6, 3.4 + 0.2 * len(curves))
     for (name, points), colour, marker in zip(curves.items(), cycle(COLOURS), cycle(MARKERS)):
         xs = [x for x, _ in points]
@@ -246,7 +238,6 @@ def _lines(
 
 
 def _forest(scored: Sequence[tuple[ResultRow, Estimate]], data: str) -> Figure:
-    """One line per model and strategy, the most accurate on top; open marks are published predictions."""
     ranked = sorted(scored, key=lambda pair: pair[1].mean)
     figure, axes = _blank(7.2, 1.3 + 0.27 * len(ranked), "x")
     for y, (row, value) in enumerate(ranked):

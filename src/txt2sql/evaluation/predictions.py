@@ -6,14 +6,10 @@
     .jsonl           a text or an object per line
     .csv, .tsv       a header, and a row per prediction
 
-In objects and tables SQL stands under `sql`, `prediction`, `output` or the like. Ids (`id`,
-`question_id`, `index`) decide which example is meant where all of them are of the split; everything
-else goes by position. Fences, prose, reasoning and further statements around the SQL are cut off, and
-a completion that goes on after "SELECT" gets it back. WikiSQL's query sketches (`{"query": {"sel":
-...}}`) are handed on as JSON, for the metrics that read them.
+Ids (`id`, `question_id`, `index`) decide which example is meant where all of them are of the split;
+everything else goes by position. What stands around the SQL is cut off, and a completion that goes on
+after "SELECT" gets it back. WikiSQL's query sketches are handed on as JSON.
 
->>> from_row(to_row(Prediction("dev-0", "SELECT 1"))).sql
-'SELECT 1'
 >>> statement("```sql\\nSELECT 1;\\n```"), statement("count(*) FROM sale")
 ('SELECT 1', 'SELECT count(*) FROM sale')
 """
@@ -189,7 +185,6 @@ class _Item(NamedTuple):
 
 
 def _item(value: Any, path: Path, key: str = "") -> _Item:
-    """A text, an object that holds one, or a list of candidates, the best first."""
     if isinstance(value, list):
         value = value[0] if value else None
     if not isinstance(value, dict):
@@ -213,8 +208,6 @@ def _item(value: Any, path: Path, key: str = "") -> _Item:
 
 
 def _items(text: str, path: Path, count: int) -> list[_Item]:
-    """The predictions of a file."""
-
     def parsed(part: str, what: str) -> Any:
         try:
             return json.loads(part)

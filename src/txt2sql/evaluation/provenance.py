@@ -1,12 +1,5 @@
-"""Provenance: what a result was made from, as content hashes (SHA-256).
-
-A run may only go on from predictions that the same weights, the same code and the same data made;
-these hashes are how it knows.
-
-The code is a version that is raised by hand: a changed docstring makes no other predictions.
-
->>> len(text_hash("SELECT 1"))
-64
+"""Provenance: what a result was made from, as content hashes (SHA-256). A run may only go on from
+predictions that the same weights, the same code and the same data made.
 """
 
 from __future__ import annotations

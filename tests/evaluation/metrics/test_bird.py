@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from txt2sql.evaluation.gold import GoldResults
-from txt2sql.evaluation.metrics.bird import BirdExecutionAccuracy
+from txt2sql.evaluation.metrics.execution_accuracy import BirdExecutionAccuracy
+from txt2sql.evaluation.mode import GoldResults
 from txt2sql.execution.database import Database, find_database
 from txt2sql.execution.execute import Limits
 from txt2sql.types import Example, Outcome, Prediction, Verdict

@@ -175,7 +175,6 @@ class Part:
 
 
 def _listed(columns: Sequence[ColumnProfile]) -> Part:
-    """Columns beside each other: their words in the plural and in the singular."""
     words, nouns = [plural(c.noun) for c in columns], [c.noun for c in columns]
     return Part(
         sql=", ".join(c.sql for c in columns),
@@ -278,7 +277,6 @@ class Draft:
         return Condition(sql, f"that have {an(child.noun)} {part.phrase}", clock=part.clock)
 
     def _of_row(self, table: int, row: Row) -> Condition:
-        """A condition on one column that the row meets."""
         owner, rng = self.profile.tables[table], self.rng
         free = {i: c.kind for i, c in enumerate(owner.columns) if (table, i) not in self.used}
         narrow = ("id", "empty", "long", *(("code", "name", "text") if self.broad else ()))
@@ -356,7 +354,6 @@ class Draft:
         return operator, f"{operator} {literal(limit)}", mention(limit, rng)
 
     def _in_time(self, owner: str, column: ColumnProfile, cell: Cell) -> Condition:
-        """A time that a cell lies in, by the format that its column stores."""
         form, rng = column.date, self.rng
         day = day_of(cell, form) if form else None
         if form is None or day is None or not 1900 <= day.year < 2100:

@@ -1,7 +1,7 @@
 """What can be asked of a database: its nouns, what each column holds, how its tables join.
 
-Read once per database, within a budget of SQLite opcodes rather than of time, so that the same file
-always gives the same profile.
+Read within a budget of SQLite opcodes rather than of time, so that the same file always gives the same
+profile.
 
 >>> plural("city"), plural("date of birth"), singular("addresses"), noun("num employees")
 ('cities', 'dates of birth', 'address', 'number of employees')

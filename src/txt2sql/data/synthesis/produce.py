@@ -105,8 +105,6 @@ def plain(question: str) -> str:
 
 @dataclass
 class _Writer:
-    """The pairs of one database; no question and no statement comes twice."""
-
     source: Source
     profile: Profile
     prefix: str
@@ -144,7 +142,6 @@ class _Writer:
         text: str,
         excluded: Collection[str],
     ) -> str:
-        """Why this is no new pair; "" when it is one."""
         if question is None:
             return "does not fit the database"
         if text in excluded:

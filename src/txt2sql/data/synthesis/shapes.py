@@ -1,8 +1,7 @@
 """The table of shapes: what analysts ask, each an SQL template with the wordings that ask for it.
 
-Both name parts: `{by.words}` are the words of what rows are grouped by. Parts are drawn in the order in
-which the SQL names them, then the conditions. A wording whose parts have nothing to say is passed over.
-One that ends in "?" or "." is a whole question, others get a request ("show the ...").
+Both name parts: `{by.words}` are the words of what rows are grouped by. A wording whose parts have
+nothing to say is passed over. One that ends in "?" or "." is a whole question, others get a request.
 """
 
 from __future__ import annotations

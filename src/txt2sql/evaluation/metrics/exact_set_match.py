@@ -2,15 +2,12 @@
 
 Field's name: exact set match without values, the official metric of Spider (Yu et al., EMNLP 2018).
 Two queries match when ten components agree (select, where, group, ... as sets) and FROM names the same
-tables; values, join conditions and the number of LIMIT are not compared. The verdicts are those of the
-official evaluator. Component match (Spider's partial matching) scores each of the ten on its own, all
-or nothing for one pair; `aggregate` sums them over examples as Spider does.
+tables; values, join conditions and the number of LIMIT are not compared. Component match (Spider's
+partial matching) scores each of the ten on its own.
 
 >>> schema = SpiderSchema({"singer": ("name", "age")})
 >>> compare(schema, "SELECT name, age FROM singer", "select age, name from singer").exact
 True
->>> hardness("SELECT name FROM singer", schema)
-'easy'
 """
 
 from __future__ import annotations
@@ -207,16 +204,12 @@ def _schema(
 
 def _declared_keys(database: Database) -> dict[str, str]:
     schema = database.schema(infer=False)
-    columns = [f"{table.name}.{column.name}" for table in schema.tables for column in table.columns]
-    places = {name.lower(): place for place, name in enumerate(columns)}
+    names = [f"{t.name}.{column.name}".lower() for t in schema.tables for column in t.columns]
     pairs = [
-        (
-            places[f"{key.table}.{key.column}".lower()],
-            places[f"{key.referenced_table}.{key.referenced_column}".lower()],
-        )
+        (f"{key.table}.{key.column}", f"{key.referenced_table}.{key.referenced_column}")
         for key in schema.foreign_keys
     ]
-    return group_keys(list(places), pairs)
+    return group_keys(names, [(names.index(a.lower()), names.index(b.lower())) for a, b in pairs])
 
 
 class ExactSetMatch(_Matcher):
@@ -225,7 +218,6 @@ class ExactSetMatch(_Matcher):
     name = "exact_match"
 
     def __call__(self, example: Example, prediction: Prediction, database: Database) -> Verdict:
-        """Judge one prediction; its database is read, nothing is executed."""
         outcome, reason, match = self.judge(example, prediction, database)
         details = {"hardness": match.hardness, "parsed": match.parsed}
         return Verdict(example.id, self.name, outcome, float(match.exact), reason, details)
@@ -237,12 +229,11 @@ class ComponentMatch(_Matcher):
     name = "component_match"
 
     def __call__(self, example: Example, prediction: Prediction, database: Database) -> Verdict:
-        """Judge one prediction; its database is read, nothing is executed."""
         outcome, reason, match = self.judge(example, prediction, database)
-        partial = {name: part._asdict() for name, part in match.partial.items()}
-        score = 0.0
-        if outcome in (Outcome.CORRECT, Outcome.WRONG_RESULT):
-            score = sum(part.f1 for part in match.partial.values()) / len(match.partial)
+        readable = outcome in (Outcome.CORRECT, Outcome.WRONG_RESULT)
+        parts = match.partial
+        score = sum(part.f1 for part in parts.values()) / len(parts) if readable else 0.0
+        partial = {name: part._asdict() for name, part in parts.items()}
         details = {"hardness": match.hardness, "partial": partial}
         return Verdict(example.id, self.name, outcome, score, reason, details)
 
@@ -262,17 +253,11 @@ def aggregate(partials: Iterable[Mapping[str, Mapping[str, Any]]]) -> dict[str, 
 
     Accuracy is the mean over the examples whose prediction has the component, recall over those whose
     gold has it, and F1 the harmonic mean of these two, not the mean of the examples' F1.
-
-    >>> row = {"where": {"acc": 1, "rec": 1, "f1": 1, "label_total": 2, "pred_total": 2}}
-    >>> aggregate([row])["where"].f1
-    1.0
     """
-    by_name: dict[str, list[Mapping[str, Any]]] = {}
-    for partial in partials:
-        for name, score in partial.items():
-            by_name.setdefault(name, []).append(score)
+    rows = list(partials)
     scores = {}
-    for name, each in by_name.items():
+    for name in dict.fromkeys(name for row in rows for name in row):
+        each = [row[name] for row in rows if name in row]
         predicted = [score["acc"] for score in each if score["pred_total"] > 0]
         gold = [score["rec"] for score in each if score["label_total"] > 0]
         accuracy = sum(predicted) / len(predicted) if predicted else 0.0

@@ -2,12 +2,7 @@
 
 Both compare query sketches {selected column, aggregate, conditions} by position in one table (Zhong
 et al., "Seq2SQL", 2017; behaviour of the evaluator in salesforce/WikiSQL). A prediction is SQL text,
-of which the sketch is read, or a sketch in the JSON of that evaluator's prediction files. LF asks
-whether the sketches are equal, EX whether the SQL rebuilt from them returns the same list.
-
->>> gold, predicted = Sketch(2, 3, ((0, 0, "Porto"),)), Sketch(2, 3, ((0, 0, "PORTO"),))
->>> same_sketch(gold, predicted)
-True
+of which the sketch is read, or a sketch in the JSON of that evaluator's prediction files.
 """
 
 from __future__ import annotations
@@ -54,20 +49,15 @@ _NO_GOLD = Outcome.GOLD_ERROR, "the gold query is no query sketch"
 
 
 def _predicted(prediction: Prediction, table: Table) -> Sketch | Finding:
-    """The predicted sketch, or why there is none."""
-    sql = prediction.sql
-    if not (sql and sql.strip()):
+    sql = (prediction.sql or "").strip()
+    if not sql:
         return without_sql(prediction)
-    if _is_json(sql):
+    if sql.startswith("{"):
         sketch, why = sketch_of_json(sql), "no query sketch in the JSON"
     else:
         sketch = sketch_of(sql, table)
         why = "the SQL has no query sketch: it is more than one column and conditions"
     return sketch or (Outcome.PREDICTION_ERROR, why)
-
-
-def _is_json(text: str) -> bool:
-    return text.lstrip().startswith("{")
 
 
 class LogicalFormAccuracy(_Sketches):
@@ -88,7 +78,7 @@ class LogicalFormAccuracy(_Sketches):
             return predicted
         numeric = None if self.official else [c.type == "number" for c in table.columns]
         right = [gold]
-        if not _is_json(prediction.sql or ""):
+        if not (prediction.sql or "").lstrip().startswith("{"):
             # SQL text cannot hold all that a logical form can, such as "1,405" for a number column:
             # what the gold form says as SQL is right too.
             right += [sketch for sketch in [sketch_of(example.gold_sql, table)] if sketch]
