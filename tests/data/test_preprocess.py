@@ -27,8 +27,8 @@ def test_a_failing_gold_is_listed_and_not_hidden(spider: Path, tmp_path: Path) -
     before = {path: path.stat().st_mtime_ns for path in spider.rglob("*")}
     done = run(spider, tmp_path / "out")
     assert [done.summary[key] for key in ("n", "ran", "failed", "empty")] == [4, 3, 1, 1]
-    assert [line.partition(":")[0] for line in done.failures] == ["dev-3"]
-    assert "no such column: nowhere" in done.failures[0]
+    assert [line.partition(":")[0] for line in done.failures()] == ["dev-3"]
+    assert "no such column: nowhere" in done.failures()[0]
     assert len(list(read_rows(done.path))) == 4
     assert {path: path.stat().st_mtime_ns for path in spider.rglob("*")} == before
 
@@ -48,7 +48,7 @@ def test_a_missing_database_fails_its_questions_only(spider: Path, tmp_path: Pat
     (spider / "dev.json").write_text(json.dumps(questions))
     done = run(spider, tmp_path / "out")
     assert done.summary["failed"] == 2
-    assert done.failures[0].startswith("dev-0: no database 'lost'")
+    assert done.failures()[0].startswith("dev-0: no database 'lost'")
 
 
 def test_questions_without_gold_are_no_failures(spider: Path, tmp_path: Path) -> None:

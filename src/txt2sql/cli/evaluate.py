@@ -9,8 +9,9 @@ from __future__ import annotations
 import json as jsonlib
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -157,7 +158,7 @@ def evaluate(
     mode = Judging(judging.mode, judging.keep_distinct, not judging.one_mode, limits)
     context = Context(mode, source, "" if gold else split, judging.test_suite)
     metrics = choose(context, judging.metrics)
-    load: Callable[[], Predictor] = _nobody
+    load: Callable[[], Predictor] | None = None
     hosted = file = None
     if predictor.predictions:
         file = read_predictions(predictor.predictions, whole, as_written=mode.official)
@@ -203,15 +204,15 @@ def evaluate(
     }
     report = summarise(judged, mode.label)
     _write(report, judged, facts, folder, output)
-    if judged and not report.metrics[metrics[0].name].n:
+    unjudged = bool(judged) and not report.metrics[metrics[0].name].n
+    if unjudged:
         reason = judged[0].verdicts[0].reason
         print(
             f"no question of {place} could be judged: {reason}; "
             "`txt2sql data check` lists what is wrong",
             file=sys.stderr,
         )
-        raise typer.Exit(1)
-    if unanswered:
+    if unjudged or unanswered:
         raise typer.Exit(1)
 
 
@@ -297,7 +298,6 @@ def _judge_file(
     predictor: Predictor,
     processes: int | None,
 ) -> list[Judged]:
-    from txt2sql.cli.progress import steps
     from txt2sql.evaluation.evaluate import judge_all
     from txt2sql.evaluation.predictions import to_row
     from txt2sql.runs import write_atomically
@@ -305,23 +305,25 @@ def _judge_file(
     answers = list(predictor.predict(examples))
     rows = (jsonlib.dumps(to_row(answer)) + "\n" for answer in answers)
     write_atomically(run.folder / "predictions.jsonl", "".join(rows))
-    with steps("evaluate", len(examples)) as advance:
-        done = _running(advance)
+    with _progress(len(examples)) as done:
         return judge_all(
             examples, answers, metrics, source.database, processes=processes, done=done
         )
 
 
-def _running(advance: Callable[[str], None]) -> Callable[[tuple[Verdict, ...]], None]:
-    correct = judged = 0
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[tuple[Verdict, ...]], None]]:
+    """Shows the accuracy so far."""
+    from txt2sql.cli.progress import steps
 
-    def count(verdicts: tuple[Verdict, ...]) -> None:
-        nonlocal correct, judged
-        correct += verdicts[0].correct
-        judged += 1
-        advance(f"EX {correct / judged:.1%}")
+    correct = Counter[bool]()
+    with steps("evaluate", total) as advance:
 
-    return count
+        def count(verdicts: tuple[Verdict, ...]) -> None:
+            correct[verdicts[0].correct] += 1
+            advance(f"EX {correct[True] / correct.total():.1%}")
+
+        yield count
 
 
 def continue_run(
@@ -329,18 +331,17 @@ def continue_run(
     source: Dataset,
     metrics: Sequence[Metric],
     examples: list[Example],
-    load: Callable[[], Predictor],
+    load: Callable[[], Predictor] | None,
 ) -> list[Judged]:
     """Judge every example; the model is loaded only when something is left to ask it."""
-    from txt2sql.cli.progress import steps
     from txt2sql.evaluation.evaluate import judge
-    from txt2sql.evaluation.predictions import from_row, to_row
+    from txt2sql.evaluation.predictions import FilePredictor, from_row, to_row
 
     finished = {row["example_id"]: from_row(row) for row in run.rows("predictions")}
     left = sum(example.id not in finished for example in examples)
     if finished:
         print(f"going on with {run.folder}: {left:,} examples left to ask", file=sys.stderr)
-    predictor = load() if left else _nobody()
+    predictor = load() if load and left else FilePredictor("none", {})
 
     def record(prediction: Prediction) -> None:
         if prediction.tree is not None:
@@ -348,20 +349,13 @@ def continue_run(
         run.append("predictions", to_row(prediction))
 
     judged: list[Judged] = []
-    with steps("evaluate", len(examples)) as advance:
-        count = _running(advance)
+    with _progress(len(examples)) as count:
         for item in judge(
             examples, predictor, metrics, source.database, finished=finished, record=record
         ):
             judged.append(item)
             count(item.verdicts)
     return judged
-
-
-def _nobody() -> Predictor:
-    from txt2sql.evaluation.predictions import FilePredictor
-
-    return FilePredictor("none", {})
 
 
 def _write(

@@ -25,16 +25,15 @@ COMMANDS = {
     "evaluate": "evaluate:evaluate",
     "evaluate-all": "evaluate_all:evaluate_all",
     "search": "search:search",
-    "compare": "compare:compare",
+    "compare": "runs:compare",
     "runs": "runs:runs",
-    "synth": "synth:synth",
+    "synth": "data:synth",
     "adapt": "adapt:adapt",
     "export": "export:export",
     "data": "data:app",
     "train": "train:app",
 }
 """Name -> module of this package and what is in it: a function, or a Typer with commands of its own."""
-
 
 _EXTRAS = {
     "train": "accelerate datasets huggingface_hub jinja2 onnx peft tensorboard torch transformers trl",

@@ -43,9 +43,8 @@ class Processed:
     summary: dict[str, Any]
     made: int
 
-    @property
     def failures(self) -> list[str]:
-        """`id: error` of each question that failed."""
+        """`id: error` of each question that failed, read from the file."""
         return [f"{row['id']}: {row['error']}" for row in read_rows(self.path) if row["error"]]
 
 
@@ -97,18 +96,10 @@ def preprocess(
 
 
 def _row(dataset: Dataset, example: Example) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "id": example.id,
-        "db_id": example.db_id,
-        "question": example.question,
-        "difficulty": example.difficulty,
-        "prompt": None,
-        "completion": example.gold_sql,
-        "values": [],
-        "dropped": [],
-        "rows": None,
-        "error": None,
-    }
+    names = ("id", "db_id", "question", "difficulty")
+    row: dict[str, Any] = {name: getattr(example, name) for name in names}
+    row |= {"prompt": None, "completion": example.gold_sql, "values": [], "dropped": []}
+    row |= {"rows": None, "error": None}
     try:
         database = dataset.database(example.db_id)
         matches = open_value_index(database).match(example.question)

@@ -29,23 +29,23 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 # Seven to six colours: 42 runs until two look alike.
 HATCHES = ("", "//", "..", "xx", "\\\\", "--", "++")
 MARKERS = "osD^vPX"
-_MOST_BARS = 6
-"""More runs than that, side by side, are no picture."""
+_MOST_BARS = 6  # more runs than that, side by side, are no picture
+
+
+_Curves = Mapping[str, Sequence[tuple[float, Estimate | float]]]
 
 
 class RunSummary(NamedTuple):
-    """What figures show of a run."""
+    """What figures show of a run: median `seconds` of a question, `dollars` per 1,000 questions, and
+    `curve`, (coverage, share of wrong answers) of execution accuracy."""
 
     name: str
     accuracy: Estimate
     by_difficulty: Mapping[str, Estimate]
     seconds: float | None
-    """Median seconds per question."""
     dollars: float | None
-    """Dollars per 1,000 questions."""
     mode: str = "strict"
     curve: tuple[tuple[float, float], ...] = ()
-    """(coverage, share of wrong answers), of execution accuracy."""
 
 
 def read_summary(path: Path, metric: str = "execution_accuracy") -> RunSummary:
@@ -86,34 +86,25 @@ def draw(
             "evaluate all of them in one mode"
         )
     label = metric.replace("_", " ")
-    points: dict[str, tuple[str, str, str, dict[str, Sequence[tuple[float, Estimate | float]]]]]
-    points = {
-        "accuracy_against_latency": (
-            "no run has times (predictions from a file carry none)",
-            "median seconds per question",
-            label,
-            {run.name: [(run.seconds, run.accuracy)] for run in runs if run.seconds},
-        ),
-        "accuracy_against_cost": (
-            "no run has costs",
-            "dollars per 1,000 questions",
-            label,
-            {run.name: [(run.dollars, run.accuracy)] for run in runs if run.dollars is not None},
-        ),
-        "risk_coverage": (
-            "no run has confidences",
-            "coverage: the most confident answers, share of all questions",
-            "execution accuracy",
-            {run.name: [(x, 1 - risk) for x, risk in run.curve] for run in runs if run.curve},
-        ),
+    times: _Curves = {run.name: [(run.seconds, run.accuracy)] for run in runs if run.seconds}
+    costs: _Curves = {
+        run.name: [(run.dollars, run.accuracy)] for run in runs if run.dollars is not None
     }
+    risks: _Curves = {run.name: [(x, 1 - y) for x, y in run.curve] for run in runs if run.curve}
+    points = (
+        ("accuracy_against_latency", times, "median seconds per question", label,
+         "no run has times (predictions from a file carry none)"),
+        ("accuracy_against_cost", costs, "dollars per 1,000 questions", label, "no run has costs"),
+        ("risk_coverage", risks, "coverage: the most confident answers, share of all questions",
+         "execution accuracy", "no run has confidences"),
+    )  # fmt: skip
     written, left_out = [], []
     with _styled():
         if graded := [run for run in runs if run.by_difficulty]:
             written += _save(_by_hardness(graded, label), folder / "accuracy_by_hardness")
         else:
             left_out.append("accuracy_by_hardness: no run has its examples' hardness")
-        for name, (lack, x_label, y_label, curves) in points.items():
+        for name, curves, x_label, y_label, lack in points:
             if curves:
                 sizes = _n({run.accuracy.n for run in runs if run.name in curves})
                 figure = _lines(curves, x_label, f"{y_label} ({sizes})")
@@ -207,22 +198,14 @@ def _by_hardness(runs: Sequence[RunSummary], label: str) -> Figure:
         for x, value in zip(places, values.values(), strict=True):
             axes.plot([x, x], [value.low, value.high], color="black", linewidth=0.9)
     axes.set(ylim=(0, 1), ylabel=label)
-    sizes = [
-        {run.accuracy.n for run in runs} if name == "all" else
-        {run.by_difficulty[name].n for run in runs if name in run.by_difficulty}
-        for name in groups
-    ]  # fmt: skip
-    labels = [f"{name}\n{_n(each)}" for name, each in zip(groups, sizes, strict=True)]
-    axes.set_xticks(range(len(groups)), labels)
+    shown = [{"all": run.accuracy, **run.by_difficulty} for run in runs]
+    sizes = {name: {values[name].n for values in shown if name in values} for name in groups}
+    axes.set_xticks(range(len(groups)), [f"{name}\n{_n(each)}" for name, each in sizes.items()])
     figure.legend(loc="outside upper center", frameon=False)
     return figure
 
 
-def _lines(
-    curves: Mapping[str, Sequence[tuple[float, Estimate | float]]],
-    x_label: str,
-    y_label: str,
-) -> Figure:
+def _lines(curves: _Curves, x_label: str, y_label: str) -> Figure:
     figure, axes = _blank(5.6, 3.4 + 0.2 * len(curves))
     for (name, points), colour, marker in zip(curves.items(), cycle(COLOURS), cycle(MARKERS)):
         xs = [x for x, _ in points]

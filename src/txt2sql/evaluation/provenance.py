@@ -13,10 +13,9 @@ if TYPE_CHECKING:
     from txt2sql.models.catalog import ModelCard
 
 ANSWERING = 1
-"""The version of the code that makes predictions out of questions: what a model is shown (`prompts`,
-value index, introspection), how it decodes (`models`, `search`) and how its text becomes SQL (`sql`).
-Raise it with every change after which the same weights may answer otherwise: then no run goes on from
-predictions of before. Where tests/golden show other SQL, it has to be raised."""
+"""The version of the code that makes predictions out of questions. Raise it with every change after
+which the same weights may answer otherwise: then no run goes on from predictions of before. Where
+tests/golden show other SQL, it has to be raised."""
 
 _BLOCK = 1 << 20
 _SAMPLED_BLOCKS = 256
