@@ -13,7 +13,6 @@ import re
 import types
 import typing
 from collections.abc import Hashable, Iterable, Mapping
-from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -117,10 +116,12 @@ def _convert(value: Any, kind: Any, where: str) -> Any:
     if kind is Any:
         return _parsed(value, where)
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin in (typing.Union, types.UnionType):
-        return _union(value, arguments, where)
-    if origin is typing.Literal or (isinstance(kind, type) and issubclass(kind, Enum)):
-        choices = {str(getattr(each, "value", each)): each for each in arguments or kind}
+    if origin in (typing.Union, types.UnionType):  # with None
+        is_null = isinstance(value, _Text) and value.strip().lower() in ("", "~", "null", "none")
+        [kind] = (each for each in arguments if each is not type(None))
+        return None if value is None or is_null else _convert(value, kind, where)
+    if origin is typing.Literal:
+        choices = {str(each): each for each in arguments}
         # True and 1 are equal to Python; their texts tell them apart.
         if str(value) in choices:
             return choices[str(value)]
@@ -156,22 +157,6 @@ def _build(value: Any, cls: type[Any], where: str) -> Any:
         return cls(**given)
     except ValueError as error:
         raise _MisfitError(where, f"does not fit: {error}") from None
-
-
-def _union(value: Any, kinds: tuple[Any, ...], where: str) -> Any:
-    is_null = isinstance(value, _Text) and value.strip().lower() in ("", "~", "null", "none")
-    if type(None) in kinds and (value is None or is_null):
-        return None
-    kinds = tuple(kind for kind in kinds if kind is not type(None))
-    if len(kinds) == 1:
-        return _convert(value, kinds[0], where)
-    for kind in kinds:
-        try:
-            return _convert(value, kind, where)
-        except _MisfitError:
-            continue  # a union fits when any of its kinds does
-    names = " or ".join(_KINDS.get(kind, getattr(kind, "__name__", str(kind))) for kind in kinds)
-    raise _MisfitError(where, f"should be {names}, not {value!r}")
 
 
 def _tuple(value: Any, kinds: tuple[Any, ...], where: str) -> tuple[Any, ...]:
@@ -219,8 +204,6 @@ def _plain(value: Any) -> Any:
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
-    if isinstance(value, Enum):
-        return value.value
     return str(value) if isinstance(value, Path) else value
 
 

@@ -29,10 +29,7 @@ from typing import Any
 
 from txt2sql.errors import ConfigError, DataError
 
-_PACKAGES = (
-    "txt2sql", "torch", "transformers", "tokenizers", "sqlglot", "numpy",
-    "accelerate", "peft", "trl",
-)  # fmt: skip
+_PACKAGES = "txt2sql torch transformers tokenizers sqlglot numpy accelerate peft trl".split()
 
 
 def cache_dir() -> Path:
@@ -101,15 +98,9 @@ class Run:
     folder: Path
 
     def made_with(self) -> dict[str, Any]:
-        """Commit, hardware and versions, as they are now."""
         return _made_with()
 
-    def log(self, **metrics: Any) -> None:
-        """Append one line to metrics.jsonl."""
-        append_row(self.folder / "metrics.jsonl", metrics)
-
     def append(self, name: str, row: Mapping[str, Any]) -> None:
-        """Append one line to <name>.jsonl."""
         append_row(self.folder / f"{name}.jsonl", row)
 
     def rows(self, name: str) -> Iterator[dict[str, Any]]:
@@ -117,19 +108,13 @@ class Run:
         return read_rows(self.folder / f"{name}.jsonl")
 
     def save_state(self, state: Mapping[str, Any]) -> None:
-        """Replace the resume state."""
         write_atomically(self.folder / "state.json", json.dumps(state, indent=2) + "\n")
 
     def state(self) -> dict[str, Any]:
         """The last saved resume state; empty at the first start."""
         path = self.folder / "state.json"
-        if not path.exists():
-            return {}
-        try:
-            state = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
-            state = None
-        if not isinstance(state, dict):
+        state = read_object(path)
+        if not state and path.exists() and path.read_text(encoding="utf-8").split() != ["{}"]:
             raise DataError(f"'{path}' is damaged; remove it and run again")
         return state
 
@@ -206,7 +191,6 @@ def cores() -> int:
 
 
 def hardware() -> dict[str, Any]:
-    """Processor, cores that may be used, memory, GPUs."""
     gpus = _output("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader")
     memory = None
     if hasattr(os, "sysconf"):
@@ -227,15 +211,14 @@ def hardware() -> dict[str, Any]:
 def versions() -> dict[str, str]:
     """Python, SQLite and the packages that results depend on, as far as they are installed.
 
-    Read off the names of the installed metadata folders, `<name>-<version>.dist-info`:
-    importlib.metadata takes longer to load than many an evaluation does to run.
+    Read off the names of the installed metadata folders: importlib.metadata takes longer to load than
+    many an evaluation does to run.
     """
     installed: dict[str, str] = {}
     for folder in filter(os.path.isdir, sys.path):
-        for entry in os.listdir(folder):
-            if entry.endswith(".dist-info"):
-                name, _, version = entry.removesuffix(".dist-info").partition("-")
-                installed.setdefault(name.lower(), version)
+        for entry in Path(folder).glob("*.dist-info"):
+            name, _, version = entry.stem.partition("-")
+            installed.setdefault(name.lower(), version)
     builtin = {"python": platform.python_version(), "sqlite": sqlite3.sqlite_version}
     return builtin | {name: installed[name] for name in _PACKAGES if name in installed}
 

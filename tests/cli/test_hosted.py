@@ -6,14 +6,13 @@ import json
 import re
 import runpy
 import shutil
-import traceback
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from txt2sql.cli.main import application, main
+from txt2sql.cli.main import main
 from txt2sql.runs import cache_dir
 
 from .conftest import Command
@@ -123,19 +122,3 @@ def test_no_key_is_left_in_files_output_or_logs(
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert [p for p in files if KEY_SHAPED.search(p.read_bytes().decode("latin-1"))] == []
     assert cache_dir().is_dir() and len(files) > 5
-
-
-def test_no_key_is_in_the_traceback_of_a_failure(
-    shops: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With everything that a traceback can show: causes, and the repr of every local variable."""
-    from txt2sql.models.hosted import HostedPredictor
-
-    monkeypatch.setattr(HostedPredictor, "_choose", lambda *_: 1 / 0)
-    monkeypatch.setenv("TXT2SQL_DEBUG", "1")
-    stub = StubProvider(ANSWERS)
-    arguments = ["evaluate", "--dataset", str(shops), "--model"]
-    with stub as url, pytest.raises(ZeroDivisionError) as caught:
-        application()([*arguments, f"api:openai/stub@{url}/v1"], standalone_mode=False)
-    shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
-    assert not KEY_SHAPED.search("".join(shown.format()))

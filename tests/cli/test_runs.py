@@ -22,12 +22,6 @@ def made(folder: Path, started: str = "2026-01-02T10:00:00+00:00", **config: Any
     return folder
 
 
-def test_no_runs_are_told(tmp_path: Path, txt2sql: Command) -> None:
-    done = txt2sql("runs", tmp_path)
-    assert (done.code, done.out) == (0, "") and "no runs yet" in done.err
-    assert txt2sql("runs", tmp_path, "--json").json == []
-
-
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"config": 3}', '{"metrics": {"a": 1}}'])
 def test_a_damaged_run_does_not_hide_the_others(
     tmp_path: Path, content: str, txt2sql: Command

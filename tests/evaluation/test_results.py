@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from txt2sql.evaluation.results import CELLS, ResultRow, as_table, from_report, ordered
+from txt2sql.evaluation.results import CELLS, ResultRow, as_table, from_report
 from txt2sql.evaluation.statistics import wilson
 from txt2sql.evaluation.table import as_csv, as_markdown, print_table
 
@@ -62,12 +62,6 @@ def test_a_row_has_the_price_and_the_metric_of_its_kind_of_run() -> None:
     forms = {"wikisql_execution_accuracy": VALUE, "logical_form_accuracy": wilson(2, 4)._asdict()}
     wikisql = row({**REPORT, "metrics": forms})
     assert (wikisql.execution, wikisql.exact) == (wilson(3, 4), wilson(2, 4))
-
-
-def test_the_most_accurate_comes_first_and_rows_without_numbers_last() -> None:
-    weak = row({**REPORT, "metrics": {"execution_accuracy": wilson(1, 4)._asdict()}})
-    best, none, other = row(REPORT), nothing("b", "x"), nothing("z", "x", "wikisql dev")
-    assert ordered([none, weak, other, best]) == [best, weak, none, other]
 
 
 def test_no_accuracy_stands_without_interval_and_n(capsys: pytest.CaptureFixture[str]) -> None:

@@ -113,9 +113,3 @@ def test_the_paired_interval_holds_the_difference_and_turns_with_the_sides(
     turned = paired_difference(both, only_b, only_a, neither)
     assert -1 <= result.low <= result.mean <= result.high <= 1
     assert (turned.low, turned.high) == pytest.approx((-result.high, -result.low))
-
-
-def test_quantiles_interpolate_between_neighbours() -> None:
-    assert quantile([4.0, 1.0, 3.0, 2.0, 5.0], 0.9) == pytest.approx(4.6)
-    with pytest.raises(ValueError, match="no values"):
-        quantile([], 0.5)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from txt2sql.cli.options import DatabaseOption, NoConstrainedOption, Target, grouped, option
+from txt2sql.cli.options import DatabaseOption, NoConstrainedOption, Target, flag, grouped, option
 from txt2sql.errors import PromptError
 
 if TYPE_CHECKING:
@@ -27,18 +27,12 @@ def ask(
         list[str] | None,
         typer.Argument(metavar="QUESTION", help="Questions; without one, a prompt opens."),
     ] = None,
-    json: bool = option("Print one JSON object per question.", "--json", default=False),
-    explain: bool = option(
-        "Show the prompt, matched values and candidates.", "--explain", default=False
-    ),
-    max_rows: int | None = option(
-        "Rows to show  [default: 20; with --json 10000]", metavar="N", min=1
-    ),
+    json: bool = flag("Print one JSON object per question.", "--json"),
+    explain: bool = flag("Show the prompt, matched values and candidates.", "--explain"),
+    max_rows: int | None = option("Rows to show  [default: 20; JSON 10000]", metavar="N", min=1),
     no_constrained: NoConstrainedOption = False,
-    search: int | None = option(
-        "Think longer: a tree search of N simulations.", metavar="N", min=1
-    ),
-    guess: bool = option("Show a guess where the answer is not known.", "--guess", default=False),
+    search: int | None = option("A tree search of N simulations.", metavar="N", min=1),
+    guess: bool = flag("Show a guess where the answer is not known.", "--guess"),
 ) -> None:
     """Ask a database questions.
 
@@ -52,11 +46,8 @@ def ask(
       txt2sql ask "How many shops are there?"
       txt2sql ask --db shop.sqlite "How many shops are there?" "only those in Lisbon"
       txt2sql ask --db shop.sqlite                  (opens a prompt)
-      txt2sql ask --db shop.sqlite "SELECT count(*) FROM shop"
       txt2sql ask --db postgresql://reader@localhost/shop "How many shops are there?"
       txt2sql ask --json --db shop.sqlite "How many shops are there?" | jq .rows
-      txt2sql ask --search 100 "How many shops are there?"
-      txt2sql ask --db shop.sqlite --describe meanings.yaml "How many orders are unpaid?"
       txt2sql ask --model Qwen/Qwen2.5-Coder-1.5B-Instruct "How many shops are there?"
     """
     from txt2sql.cli import display, shell

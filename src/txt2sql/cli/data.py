@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from txt2sql.cli.options import DataOption, DatasetOption, JsonOption, grouped, option
+from txt2sql.cli.options import DataOption, DatasetOption, JsonOption, flag, grouped, option
 from txt2sql.cli.progress import stages
 from txt2sql.errors import ConfigError, DataError
 
@@ -44,21 +44,16 @@ def download(
     dest: Path | None = option(
         "The folder to make  [default: $TXT2SQL_DATA/NAME, else data/raw/NAME]", metavar="DIR"
     ),
-    source: str | None = option(
-        "A URL, zip, tar or folder in place of the official one.", metavar="URL|FILE|DIR"
-    ),
+    source: str | None = option("In place of the official one.", metavar="URL|FILE"),
     sha256: str | None = option("What the archive's SHA-256 must be.", metavar="HEX"),
-    force: bool = option("Download again and replace what is there.", "--force", default=False),
-    retries: int = option(
-        "Tries without progress before giving up.", default=5, metavar="N", min=0
-    ),
+    force: bool = flag("Download again and replace what is there.", "--force"),
+    retries: int = option("Tries without progress.", default=5, metavar="N", min=0),
     json: JsonOption = False,
 ) -> None:
     """Bring a data set here from its official place; run again to go on after an interruption."""
     from txt2sql.data import dataset_root
-    from txt2sql.data.download import PLACES
+    from txt2sql.data.download import PLACES, Patience
     from txt2sql.data.download import download as fetch
-    from txt2sql.data.fetch import Patience
 
     with stages(name, in_bytes=True) as progress:
         done = fetch(
@@ -128,12 +123,8 @@ def check(dataset: DatasetOption = "all", data: _Data = None, json: JsonOption =
 def preprocess(
     dataset: DatasetOption = "all",
     data: _Data = None,
-    out: Path = option(
-        "Where the processed data sets go.", default=Path("data/processed"), metavar="DIR"
-    ),
-    split: list[str] | None = option(
-        "Only this split; may be given several times.", metavar="NAME"
-    ),
+    out: Path = option("Where it goes.", default=Path("data/processed"), metavar="DIR"),
+    split: list[str] | None = option("Only this split; repeatable.", metavar="NAME"),
     limit: int | None = option("Only the first N questions.", metavar="N", min=1),
     json: JsonOption = False,
 ) -> None:
@@ -201,8 +192,6 @@ def _print(rows: Sequence[Mapping[str, Any]]) -> None:
 
 @dataclass(frozen=True)
 class SynthOptions:
-    """Which databases are asked about, and where the pairs go."""
-
     output: Path = option(
         "A .jsonl file, or a folder in Spider's layout.", default=..., metavar="FILE|FOLDER"
     )
@@ -224,7 +213,6 @@ def synth(options: SynthOptions) -> None:
     \b
     Examples:
       txt2sql synth --db shop.sqlite -n 1000 --output shop-pairs
-      txt2sql synth --db a.sqlite --db b.sqlite --output pairs.jsonl
       txt2sql synth --dataset spider --split train -n 20000 --output results/synthetic
     """
     from txt2sql.data import open_dataset

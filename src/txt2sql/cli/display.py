@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 
 _CELL_CHARS = 40
 _NAMED_DROPS = 6
-_PIPE_WIDTH = 400
-"""Characters per line where there is no terminal to fit."""
+_PIPE_WIDTH = 400  # characters per line where there is no terminal to fit
 
 
 def terminal(to_stderr: bool = False) -> Console:
@@ -90,25 +89,25 @@ def _readings(console: Console, answer: Answer) -> None:
 
 def _rows(console: Console, answer: Answer, max_rows: int) -> int:
     shown = answer.rows[:max_rows]
-    cells = [[_cell(value) for value in row] for row in shown]
     names = [Text(shorten(name)) for name in answer.columns]
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
-    left = console.width - 4
-    for index, column in enumerate(zip(names, *cells, strict=True)):
-        left -= max(text.cell_len for text in column) + 3
+    left, columns = console.width - 4, []
+    for index, name in enumerate(names):
+        values = [row[index] for row in shown]
+        columns.append([_cell(value) for value in values])
+        left -= max(text.cell_len for text in (name, *columns[-1])) + 3
         if left < 0 and index:
             break
-        values = [row[index] for row in shown]
         numeric = bool(values) and all(v is None or isinstance(v, (int, float)) for v in values)
-        table.add_column(names[index], justify="right" if numeric else "left", no_wrap=True)
-    for row in cells:
-        table.add_row(*row[: len(table.columns)])
+        table.add_column(name, justify="right" if numeric else "left", no_wrap=True)
+    for row in zip(*columns[: len(table.columns)], strict=True):
+        table.add_row(*row)
     console.print(Padding(table, (0, 0, 0, 2), expand=False))
-    more = len(answer.rows) - len(shown)
-    if more or answer.truncated:
-        count = f"{more:,} more row{'s' * (more != 1)}" if more else "more rows"
-        beyond = " or more" if more and answer.truncated else ""
-        console.print(Text(f"  … {count}{beyond}", style="dim"))
+    if more := len(answer.rows) - len(shown):
+        beyond = " or more" if answer.truncated else ""
+        console.print(Text(f"  … {more:,} more row{'s' * (more != 1)}{beyond}", style="dim"))
+    elif answer.truncated:
+        console.print(Text("  … more rows", style="dim"))
     return len(names) - len(table.columns)
 
 
@@ -163,7 +162,6 @@ def answer_json(answer: Answer, max_rows: int | None) -> str:
 
 
 def explanation(answer: Answer, to_stderr: bool = False) -> None:
-    """Print what the model was shown and what it considered."""
     console = terminal(to_stderr)
     if answer.prompt is not None:
         _section(console, "prompt", answer.prompt.text)
@@ -186,7 +184,6 @@ def _section(console: Console, title: str, body: str) -> None:
 
 
 def greeting(schema: Schema, model: str) -> None:
-    """Print what one is connected to."""
     names = ", ".join(printable(table.name) for table in schema.tables[:8])
     more = f" and {len(schema.tables) - 8} more" if len(schema.tables) > 8 else ""
     console = terminal()

@@ -28,7 +28,6 @@ def doctor(
     Examples:
       txt2sql doctor --db shop.sqlite
       txt2sql doctor --db postgresql://reader@localhost/shop
-      txt2sql doctor --db mysql://reader@localhost/shop --json
     """
     from txt2sql import sample
     from txt2sql.execution.database import open_database

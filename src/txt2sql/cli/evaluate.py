@@ -27,6 +27,7 @@ from txt2sql.cli.options import (
     ModeOption,
     NoConstrainedOption,
     SeedOption,
+    flag,
     grouped,
     option,
 )
@@ -46,8 +47,6 @@ loads it when something is left to ask it."""
 
 @dataclass(frozen=True)
 class QuestionOptions:
-    """What is asked."""
-
     dataset: DatasetOption
     data: Path | None = option("Where the data set lies  [default: data/raw/NAME]", metavar="DIR")
     split: str = option("The split to measure on.", default="dev", metavar="NAME")
@@ -60,20 +59,12 @@ class QuestionOptions:
 
 @dataclass(frozen=True)
 class PredictorOptions:
-    """Who answers, and how."""
-
     model: str = option("Catalogue name, hub id or folder.", default="bundled", metavar="NAME|PATH")
-    predictions: Path | None = option(
-        "Judge these predictions instead of asking a model.", metavar="FILE"
-    )
+    predictions: Path | None = option("Judge these instead of asking a model.", metavar="FILE")
     batch_size: int | None = option("Examples per model call.", metavar="N", min=1)
     no_constrained: NoConstrainedOption = False
-    greedy: bool = option(
-        "Keep the first answer, whether it runs or not.", "--greedy", default=False
-    )
-    search: int | None = option(
-        "A tree search of N simulations for each answer.", metavar="N", min=1
-    )
+    greedy: bool = flag("Keep the first answer, whether it runs or not.", "--greedy")
+    search: int | None = option("A tree search of N simulations.", metavar="N", min=1)
     shots: int = option("Hosted models: answered questions to show.", default=0, metavar="N", min=0)
     max_cost: MaxCostOption = None
     account: str = option(
@@ -83,36 +74,20 @@ class PredictorOptions:
 
 @dataclass(frozen=True)
 class JudgingOptions:
-    """How answers are judged."""
-
     mode: ModeOption = "strict"
-    keep_distinct: bool = option(
-        "Official mode: keep every DISTINCT.", "--keep-distinct", default=False
-    )
-    metrics: str | None = option(
-        "Only these metrics  [default: those of the data set]", metavar="A,B"
-    )
-    one_mode: bool = option("Leave out what the other mode says.", "--one-mode", default=False)
-    test_suite: Path | None = option(
-        "Also test-suite accuracy: DIR/<db_id>/*.sqlite.", metavar="DIR"
-    )
-    timeout: float = option(
-        "Seconds that one statement may take.", default=30.0, metavar="S", min=0.1
-    )
+    keep_distinct: bool = flag("Official mode: keep every DISTINCT.", "--keep-distinct")
+    metrics: str | None = option("Only these  [default: those of the data set]", metavar="A,B")
+    one_mode: bool = flag("Leave out what the other mode says.", "--one-mode")
+    test_suite: Path | None = option("Also judge on DIR/<db_id>/*.sqlite.", metavar="DIR")
+    timeout: float = option("Seconds of one statement.", default=30.0, metavar="S", min=0.1)
     processes: int | None = option("Judging processes  [default: cores]", metavar="N", min=1)
 
 
 @dataclass(frozen=True)
 class OutputOptions:
-    """Where the report goes."""
-
-    output: Path | None = option(
-        "The run's folder  [default: results/<what is run>]", metavar="FOLDER"
-    )
+    output: Path | None = option("The run's folder  [default: results/…]", metavar="FOLDER")
     verdicts: Path | None = option("Also write one JSON line per example.", metavar="FILE")
-    figures: bool = option(
-        "Also draw the report, into figures/ of the run.", "--figures", default=False
-    )
+    figures: bool = flag("Also draw the report, into figures/ of the run.", "--figures")
     json: JsonOption = False
 
 
@@ -131,11 +106,8 @@ def evaluate(
     \b
     Examples:
       txt2sql evaluate --dataset spider --data data/raw/spider
-      txt2sql evaluate --dataset wikisql --split dev --limit 500 --json
-      txt2sql evaluate --dataset spider --model checkpoints/mine --verdicts verdicts.jsonl
       txt2sql evaluate --dataset spider --predictions predicted.txt --mode official
       txt2sql evaluate --dataset my_folder --gold gold.sql --predictions predicted.json
-      txt2sql evaluate --dataset spider --search 100
       txt2sql evaluate --dataset spider --model gpt-4o --shots 5 --max-cost 3
     """
     from txt2sql import runs
@@ -313,7 +285,6 @@ def _judge_file(
 
 @contextmanager
 def _progress(total: int) -> Iterator[Callable[[tuple[Verdict, ...]], None]]:
-    """Shows the accuracy so far."""
     from txt2sql.cli.progress import steps
 
     correct = Counter[bool]()

@@ -38,20 +38,15 @@ if TYPE_CHECKING:
 CONFIG = Path("config") / "evaluation_config.yaml"
 _HOSTED_AT_ONCE = 4
 _TRAINED = ("results", "checkpoints")
-_METHODS = {"lora": "LoRA", "dora": "DoRA", "qlora": "QLoRA", "rslora": "rsLoRA"}
-_METHODS |= {"full": "fine-tuned", "grpo": "GRPO", "rstar": "rStar-SQL"}
 
 
 @dataclass(frozen=True)
 class Part:
-    """A split of a data set."""
-
     dataset: str
     split: str = "dev"
 
     @property
     def name(self) -> str:
-        """As the table shows it."""
         return f"{Path(self.dataset).name} {self.split}"
 
 
@@ -94,15 +89,12 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """Readable, and a file name."""
         words = f"{self.part.name}-{self.model}-{self.strategy}-{self.source}"
         return re.sub(r"[^A-Za-z0-9._]+", "-", words).strip("-")
 
 
 @dataclass(frozen=True)
 class TableOptions:
-    """What is compared, and where the table goes."""
-
     config: Path | None = option(
         "What to compare  [default: config/evaluation_config.yaml]", metavar="FILE"
     )
@@ -115,13 +107,10 @@ class TableOptions:
     )
     max_cost: MaxCostOption = None
     jobs: int = option("Local models measured at the same time.", default=1, metavar="N", min=1)
-    output: Path = option(
-        "Where table and figures go.", default=Path("results/evaluate_all"), metavar="DIR"
-    )
+    output: Path = option("Where it goes.", default=Path("results/evaluate_all"), metavar="DIR")
     json: JsonOption = False
 
     def command(self, part: Part, *who: str) -> tuple[str, ...]:
-        """What follows `txt2sql evaluate`."""
         limit = ["--limit", str(self.limit)] if self.limit else []
         data = ["--data", str(self.data)] if self.data else []
         given = [*data, *limit, "--seed", str(self.seed), "--mode", self.mode]
@@ -138,7 +127,6 @@ def evaluate_all(options: TableOptions) -> None:
     \b
     Examples:
       txt2sql evaluate-all
-      txt2sql evaluate-all --limit 200
       txt2sql evaluate-all --mode official --published predictions --max-cost 20
     """
     from txt2sql.config import load
@@ -243,8 +231,11 @@ def _cell(row: RowPlan, part: Part, options: TableOptions, content: str) -> Cell
 
 def _trained(rows: Sequence[RowPlan]) -> Iterator[RowPlan]:
     """The models that were trained here and stand in no row."""
+    from txt2sql.cli.train import METHODS
     from txt2sql.models.card import read_facts
 
+    methods = {name: label for name, (label, _) in METHODS.items()}
+    methods |= {"grpo": "GRPO", "rstar": "rStar-SQL"}
     known = {Path(row.folder).resolve() for row in rows if row.folder}
     names = ("config.json", "adapter_config.json")
     files = [f for root in _TRAINED for f in Path(root).glob("*/**/model/*config.json")]
@@ -252,7 +243,7 @@ def _trained(rows: Sequence[RowPlan]) -> Iterator[RowPlan]:
         if folder.resolve() not in known:
             facts = read_facts(folder)
             model = Path(facts.base).name if facts else folder.parent.name
-            method = _METHODS.get(facts.method, facts.method) if facts else "trained here"
+            method = methods.get(facts.method, facts.method) if facts else "trained here"
             yield RowPlan(model, f"{method} ({folder.parent.name})", folder=str(folder))
 
 

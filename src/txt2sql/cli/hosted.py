@@ -38,7 +38,6 @@ class Generalists:
 
 
 def identity(model: HostedModel, source: Dataset, shots: int) -> dict[str, Any]:
-    """What identifies a run that asks this model."""
     from txt2sql.evaluation.provenance import ANSWERING, file_hash, text_hash
 
     facts: dict[str, Any] = {

@@ -68,7 +68,6 @@ def txt2sql(
 
 
 def application(names: Iterable[str] = COMMANDS) -> typer.Typer:
-    """The command with these subcommands."""
     app = typer.Typer(
         name="txt2sql",
         no_args_is_help=True,

@@ -29,7 +29,6 @@ def runs(
 
     \b
     Examples:
-      txt2sql runs
       txt2sql runs results --json
     """
     from txt2sql.errors import DataError
@@ -119,9 +118,7 @@ def compare(
     a: Annotated[Path, typer.Argument(metavar="A", help="A run's folder, or a verdict file.")],
     b: Annotated[Path, typer.Argument(metavar="B", help="Another, over the same examples.")],
     metric: str = option("The metric to compare.", default="execution_accuracy", metavar="NAME"),
-    changes: int = option(
-        "Changed examples to show; JSON has them all.", default=10, metavar="N", min=0
-    ),
+    changes: int = option("Changed examples to show.", default=10, metavar="N", min=0),
     json: JsonOption = False,
 ) -> None:
     """Say whether B is better than A, and on which examples.
@@ -133,7 +130,6 @@ def compare(
     Examples:
       txt2sql compare results/small results/large
       txt2sql compare results/small results/large --metric exact_match --changes 50
-      txt2sql compare verdicts_a.jsonl verdicts_b.jsonl --json
     """
     from txt2sql.evaluation import comparison
 
@@ -180,7 +176,6 @@ def _print(result: Comparison, names: tuple[Path, Path], shown_changes: int) -> 
     print_facts(words(result.metric), lines)
 
     def one_line(text: str | None) -> str:
-        """Nothing in it that a terminal would obey."""
         return printable(" ".join((text or "").split()))
 
     for change in result.changed[:shown_changes]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from txt2sql.cli.options import DatabaseOption, JsonOption, ModelOption, grouped, option
+from txt2sql.cli.options import DatabaseOption, JsonOption, ModelOption, flag, grouped, option
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,12 +22,8 @@ def search(
     db: DatabaseOption = None,
     model: ModelOption = None,
     simulations: int = option("How often the tree is walked.", default=100, metavar="N", min=1),
-    seconds: float | None = option(
-        "Stop then; the first answer is never cut.", metavar="S", min=0.001
-    ),
-    explain: bool = option(
-        "Draw the tree: steps, visits, values, the choice.", "--explain", default=False
-    ),
+    seconds: float | None = option("Stop after the first answer then.", metavar="S", min=0.001),
+    explain: bool = flag("Draw the tree: steps, visits, values, the choice.", "--explain"),
     html: Path | None = option("Write the tree as a page of its own.", metavar="FILE"),
     json: JsonOption = False,
 ) -> None:
@@ -38,7 +34,6 @@ def search(
 
     \b
     Examples:
-      txt2sql search "How many shops are there?"
       txt2sql search --explain --db shop.sqlite "Which shop is the oldest?"
       txt2sql search --html tree.html --simulations 300 "Which shop is the oldest?"
     """
@@ -68,12 +63,11 @@ def search(
         raise typer.Exit(1)
 
 
-_SHOWN = 2
-"""Steps of a node that are drawn though they were hardly visited."""
+_SHOWN = 2  # steps of a node that are drawn though they were hardly visited
 
 
 def draw(console: Console, tree: Mapping[str, Any]) -> None:
-    """Print the tree of `search.tree`, then its candidates."""
+    """Print the tree of `search.tree`, then its candidates: visits (N), mean value (Q), prior (P)."""
     from rich.text import Text
     from rich.tree import Tree
 
@@ -88,19 +82,19 @@ def draw(console: Console, tree: Mapping[str, Any]) -> None:
 
     def grow(branch: Tree, number: int) -> None:
         drawn.add(number)
-        node = nodes[number]
-        edges = sorted(node["edges"], key=lambda edge: (-edge["visits"], -edge["prior"]))
+        edges = sorted(nodes[number]["edges"], key=lambda edge: (-edge["visits"], -edge["prior"]))
         for position, edge in enumerate(edges):
-            if position >= _SHOWN and not edge["visits"] and edge["to"] not in chosen:
+            to = edge["to"]
+            if position >= _SHOWN and not edge["visits"] and to not in chosen:
                 left = len(edges) - position
                 branch.add(Text(f"… {left} more, never visited", style="dim"))
                 break
-            label = _label(nodes[edge["to"]], edge, edge["to"] in chosen)
-            if edge["to"] in drawn:
+            label = _label(nodes[to], edge, to in chosen)
+            if to in drawn:
                 branch.add(label.append("   same as above", style="dim"))
             else:
-                grow(branch.add(label), edge["to"])
-        for refused in node["refused"]:
+                grow(branch.add(label), to)
+        for refused in nodes[number]["refused"]:
             text = f"✗ {printable(refused['step'])}   {printable(refused['reason'])}"
             branch.add(Text(text, style="dim red"))
 
@@ -111,9 +105,8 @@ def draw(console: Console, tree: Mapping[str, Any]) -> None:
     for candidate in tree["candidates"]:
         score = "failed" if candidate["score"] < 0 else f"{candidate['score']:.3f}"
         own = "  (the model's own)" if candidate["own"] else ""
-        line = Text.assemble(
-            (f"  {score:>6}  ", "dim"), printable(candidate["sql"]), (own, "yellow")
-        )
+        sql = printable(candidate["sql"])
+        line = Text.assemble((f"  {score:>6}  ", "dim"), sql, (own, "yellow"))
         console.print(line, soft_wrap=True)
     console.print()
 
@@ -125,15 +118,14 @@ def _label(node: Mapping[str, Any], edge: Mapping[str, Any], chosen: bool) -> Te
 
     text = Text("● " if chosen else "", style="green")
     text.append(printable(node["step"]) or "(end)", style="bold green" if chosen else "default")
-    numbers = f"   N {edge['visits']}  Q {edge['q']:.2f}  P {edge['prior']:.2f}"
+    text.append(f"   N {edge['visits']}  Q {edge['q']:.2f}  P {edge['prior']:.2f}", style="dim")
     if node["score"] is not None:
-        numbers += f"  preference {node['score']:.2f}"
-    text.append(numbers, style="dim")
+        text.append(f"  preference {node['score']:.2f}", style="dim")
     if (result := node["result"]) and result["error"]:
         text.append(f"   fails: {printable(result['error'])}", style="red")
     elif result:
-        wins, count = "chosen result, " if node["wins"] else "", result["rows"]
-        text.append(f"   {wins}{count:,} row{'s' * (count != 1)}", style="cyan")
+        wins = "chosen result, " if node["wins"] else ""
+        text.append(f"   {wins}{result['rows']:,} row{'s' * (result['rows'] != 1)}", style="cyan")
     if node["own"]:
         text.append("   the model's own answer", style="yellow")
     return text

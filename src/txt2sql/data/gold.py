@@ -18,7 +18,7 @@ from enum import Enum
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from txt2sql.data.fetch import Progress
+from txt2sql.data.download import Progress
 from txt2sql.errors import DataError, Text2SQLError
 from txt2sql.execution.execute import Limits, execute
 from txt2sql.execution.guard import check_read_only
@@ -34,8 +34,6 @@ _GRAMMAR_ERRORS = ("syntax error", "incomplete input", "unrecognized token", "cl
 
 
 class GoldFault(str, Enum):
-    """Why a gold query cannot be used."""
-
     MISSING = "no gold SQL"
     NOT_SQL = "gold that is no SELECT statement"
     UNKNOWN_TABLE = "gold that names a table its database lacks"
@@ -117,8 +115,6 @@ def stands_alone(example: Example, matches: Sequence[ValueMatch]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class SplitSize:
-    """One split in numbers."""
-
     split: str
     questions: int
     databases: int
@@ -150,7 +146,6 @@ class Checked:
 
 
 def sizes(dataset: Dataset) -> tuple[SplitSize, ...]:
-    """Questions and databases of every split."""
     by_split = {name: [e.db_id for e in dataset.examples(name)] for name in dataset.splits}
     return tuple(SplitSize(name, len(ids), len(set(ids))) for name, ids in by_split.items())
 

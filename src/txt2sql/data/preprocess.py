@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import txt2sql
-from txt2sql.data.fetch import Progress
+from txt2sql.data.download import Progress
 from txt2sql.errors import DatabaseError, DataError, PromptError
 from txt2sql.execution.execute import Limits, execute
 from txt2sql.execution.values import open_value_index

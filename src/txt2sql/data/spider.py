@@ -86,7 +86,6 @@ class SpiderDataset:
 
     @cached_property
     def has_answers(self) -> bool:
-        """Whether its questions come with answers instead of SQL."""
         example = next(self.examples(self.splits[0]), None)
         return example is not None and example.answers is not None and not example.gold_sql
 
@@ -102,11 +101,9 @@ class SpiderDataset:
                 yield _example(item, path, number)
 
     def count(self, split: str) -> int:
-        """How many questions a split has."""
         return sum(len(_read_items(path)) for path in self._parts(split))
 
     def files(self, split: str) -> tuple[Path, ...]:
-        """Every file that a split depends on."""
         patterns = (*_TABLES, "descriptions.json", *_DATABASES, "*/*/database_description/*.csv")
         used = (path for root in self._roots for each in patterns for path in root.glob(each))
         return (*self._parts(split), *sorted(used))
@@ -156,7 +153,6 @@ class SpiderDataset:
         return self._schemas[db_id]
 
     def entry(self, db_id: str) -> dict[str, Any] | None:
-        """The item of tables.json as it stands there, or None."""
         return self._entries.get(db_id)
 
     @cached_property

@@ -147,12 +147,10 @@ class WikiSQLDataset:
             yield Example(form.example_id, table.id, question, form_to_sql(form, table))
 
     def count(self, split: str) -> int:
-        """How many questions a split has."""
         with self._questions(split).open("rb") as file:
             return sum(1 for line in file if line.strip())
 
     def files(self, split: str) -> tuple[Path, ...]:
-        """Every file that a split depends on."""
         return self._questions(split), self._tables(split)
 
     def logical_forms(self, split: str) -> Iterator[LogicalForm]:
@@ -160,7 +158,6 @@ class WikiSQLDataset:
         return (form for form, _ in self._read_questions(split))
 
     def table(self, db_id: str) -> WikiTable:
-        """One table by its id."""
         return self._table(self._split_of(db_id), db_id)
 
     def schema(self, db_id: str) -> Schema:

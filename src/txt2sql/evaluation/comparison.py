@@ -176,7 +176,6 @@ def _by_key(rows: Sequence[Row], side: str) -> dict[str, Row]:
 
 
 def as_json(comparison: Comparison, a: str, b: str) -> dict[str, Any]:
-    """The comparison of the runs `a` and `b` for other programs."""
     counts = ("both", "only_a", "only_b", "neither", "unscored")
     return {
         "metric": comparison.metric,

@@ -45,12 +45,10 @@ class Judging:
 
     @property
     def official(self) -> bool:
-        """Whether the official evaluator's verdicts are wanted."""
         return self.mode == "official"
 
     @property
     def label(self) -> str:
-        """The mode in words, for a report."""
         return f"{self.mode}, DISTINCT kept" if self.official and self.keep_distinct else self.mode
 
 
@@ -62,7 +60,6 @@ class GoldResults:
         self._results: dict[tuple[Path, str], QueryResult] = {}
 
     def result(self, database: Database, sql: str) -> QueryResult:
-        """The result of one gold statement."""
         key = (database.path, sql)
         if key not in self._results:
             self._results[key] = execute(database, sql, self.limits)

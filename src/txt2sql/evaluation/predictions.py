@@ -72,7 +72,6 @@ class FilePredictor:
     notes: tuple[str, ...] = ()
 
     def predict(self, examples: Sequence[Example]) -> Iterator[Prediction]:
-        """The recorded prediction of each example; one without SQL where there is none."""
         for example in examples:
             yield self.answers.get(example.id) or Prediction(example.id, None)
 

@@ -22,7 +22,6 @@ _SAMPLED_BLOCKS = 256
 
 
 def text_hash(text: str) -> str:
-    """The hash of a text."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -308,7 +308,6 @@ def shown(value: Estimate) -> str:
 
 
 def shown_difference(gap: Estimate) -> str:
-    """The mean difference of pairs, in points."""
     low, high = f"{100 * gap.low:+.1f}", f"{100 * gap.high:+.1f}"
     return f"{100 * gap.mean:+.1f} points  (95% interval {low} to {high}, n = {gap.n:,} pairs)"
 

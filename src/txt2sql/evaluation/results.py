@@ -41,13 +41,11 @@ class ResultRow:
     """What it was made with: run, commit, tokens, dollars of an hour, simulations of a search."""
 
     def as_json(self) -> dict[str, Any]:
-        """All that is known of it."""
         row: dict[str, Any] = plain(asdict(self))
         return row
 
 
 def as_table(rows: Sequence[ResultRow]) -> Table:
-    """The table of rows, in their order."""
     columns = [
         *map(Column, ("data", "model", "strategy", "EM", "EX")),
         Column("time", lambda s: f"{s * 1000:,.0f} ms" if s < 10 else f"{s:,.1f} s"),

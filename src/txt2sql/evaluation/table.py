@@ -16,7 +16,6 @@ _PIPE_WIDTH = 200  # characters of a line where there is no terminal to fit
 
 
 def show(value: Any) -> str:
-    """A cell as text."""
     if value is None:
         return ""
     if isinstance(value, Estimate):
@@ -51,7 +50,6 @@ class Table(NamedTuple):
         return lines
 
     def numeric(self) -> list[bool]:
-        """Which columns hold numbers."""
         return [
             any(isinstance(row[i], (int, float, Estimate)) for row in self.rows)
             for i in range(len(self.columns))
@@ -70,7 +68,6 @@ def as_markdown(table: Table) -> str:
 
 
 def as_csv(table: Table) -> str:
-    """The table for a program."""
     import csv
     from io import StringIO
 

@@ -70,7 +70,6 @@ class Judged(NamedTuple):
 
     @property
     def primary(self) -> Verdict:
-        """The verdict that outcomes are counted by."""
         return next((v for v in self.verdicts if v.metric == EXECUTION), self.verdicts[0])
 
 
@@ -83,7 +82,6 @@ class RightOrWrong:
     name: str
 
     def judge(self, example: Example, prediction: Prediction, database: Database) -> Finding:
-        """Outcome and reason of one prediction on one database."""
         raise NotImplementedError
 
     def __call__(self, example: Example, prediction: Prediction, database: Database) -> Verdict:

@@ -27,14 +27,14 @@ from txt2sql.runs import write_atomically
 from txt2sql.sql.normal_form import canonical_sql
 from txt2sql.types import Schema
 
+__all__ = ["Pair", "Report", "Source", "summary", "synthesise", "write_pairs"]
+
 _OPCODES, _FETCHED, _FAILURES = 200_000, 200, 200  # so many failures in a row end a database
 _NO_ROWS = "has no rows, so every query would come back empty; fill a table"
 Entry = Callable[[str], Mapping[str, Any] | None]
 
 
 class Source(NamedTuple):
-    """One database to ask, with the schema whose words are used."""
-
     database: Database
     schema: Schema
 
@@ -120,7 +120,6 @@ class _Writer:
     failures: int = 0
 
     def extend(self, wanted: int, report: Report) -> None:
-        """Write up to `wanted` more pairs, fewer where too many attempts in a row fail."""
         target, schema = len(self.pairs) + wanted, self.source.schema
         with closing(self.source.database.connect()) as connection:
             connection.text_factory = bytes

@@ -67,7 +67,6 @@ _PLACES = frozenset("named called in from located not outside".split())
 _ADJECTIVES = frozenset("status type kind category genre colour color class level".split())
 """Columns whose values stand before the noun: pending orders."""
 
-
 _SHOWN = ("category", "text", "number", "date", "flag", "code", "long")
 _UNITS = ("month", "month", "month", "year", "year", "quarter", "day")
 _FUNCTIONS = (("AVG", "average"), ("AVG", "mean"), ("MAX", "highest"), ("MIN", "lowest"))
@@ -81,7 +80,6 @@ class Unfit(Exception):
 
 
 def literal(value: Cell) -> str:
-    """A value as SQL."""
     if isinstance(value, str):
         return "'" + value.replace("'", "''") + "'"
     if isinstance(value, float) and value == int(value) and abs(value) < 1e15:
@@ -90,13 +88,12 @@ def literal(value: Cell) -> str:
 
 
 def mention(value: Cell, rng: random.Random) -> str:
-    """A value as a person writes it."""
-    chance = rng.random()
-    if isinstance(value, str) and chance < 0.15 and not any(mark in value for mark in "'\""):
-        return f"'{value}'" if chance < 0.08 else f'"{value}"'
-    if isinstance(value, str):
-        return value.lower() if chance > 0.9 else value
-    return literal(value)
+    if not isinstance(value, str):
+        return literal(value)
+    forms = [value] * 15 + [value.lower()] * 2
+    if not any(mark in value for mark in "'\""):
+        forms += [f"'{value}'", f'"{value}"']
+    return rng.choice(forms)
 
 
 def rounded(number: float) -> int:
@@ -106,10 +103,8 @@ def rounded(number: float) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """`phrase` follows the noun, or `adjective` stands before it.
-
-    `rank` orders phrases: places 0, times 1, others 2, other tables 3. `clock` is the day (ISO) that
-    'now' must be for a row to meet it.
+    """`phrase` follows the noun, or `adjective` stands before it. `rank` orders phrases: places 0,
+    times 1, others 2, other tables 3. `clock` is the day (ISO) that 'now' must be for a row to meet it.
     """
 
     sql: str
@@ -130,7 +125,6 @@ class Condition:
 
 
 def day_of(cell: Cell, form: DateFormat) -> Day | None:
-    """The day that a cell of a date column means, None where it means none."""
     text = str(cell).strip()
     try:
         if form.kind in ("seconds", "millis"):
@@ -212,13 +206,11 @@ class Draft:
         return self.rng.choice(options)
 
     def column(self, *kinds: str) -> ColumnProfile:
-        """A column of the subject of some kinds that nothing is about yet."""
         place = self.pick([i for i in self.table.of(*kinds) if (self.root, i) not in self.used])
         self.used.add((self.root, place))
         return self.table.columns[place]
 
     def names(self, table: int | None = None) -> list[ColumnProfile]:
-        """The columns that say which row of the subject, or of an ancestor, it is."""
         owner = self.profile.tables[self.join(self.root if table is None else table)]
         if not owner.names:
             raise Unfit
@@ -278,10 +270,10 @@ class Draft:
 
     def _of_row(self, table: int, row: Row) -> Condition:
         owner, rng = self.profile.tables[table], self.rng
-        free = {i: c.kind for i, c in enumerate(owner.columns) if (table, i) not in self.used}
-        narrow = ("id", "empty", "long", *(("code", "name", "text") if self.broad else ()))
-        usable = [i for i, kind in free.items() if kind not in narrow]
-        place = self.pick(usable + [i for i in usable if free[i] in ("category", "date", "flag")])
+        wide = ("category", "date", "flag")
+        kinds = (*wide, *wide, "number", *(() if self.broad else ("code", "name", "text")))
+        usable = [i for kind in kinds for i in owner.of(kind) if (table, i) not in self.used]
+        place = self.pick(usable)
         self.used.add((table, place))
         column, cell = owner.columns[place], row[place]
         kind, word = column.kind, column.noun
@@ -307,7 +299,7 @@ class Draft:
         if frame in "<>" and word in DEGREES and rng.random() < 0.5:
             phrase = f"{DEGREES[word][frame == '<']} than {value}"
         before = frame == "equal" and kind == "category" and word.rpartition(" ")[2] in _ADJECTIVES
-        adjective = str(cell).lower() if before and re.fullmatch("[A-Za-z]+", str(cell)) else ""
+        adjective = str(cell).lower() if before and str(cell).isalpha() else ""
         rank = 0 if phrase.partition(" ")[0] in _PLACES else 2
         return Condition(f"{column.sql} {test}", phrase, rank, adjective)
 
@@ -337,8 +329,7 @@ class Draft:
     def _number_test(self, column: ColumnProfile, cell: float) -> tuple[str, str, str]:
         """The same for a number: a limit near it, a range, the number itself, or the average."""
         rng, chance = self.rng, self.rng.random()
-        numbers = [value for value in column.values if isinstance(value, (int, float))]
-        limit, other = cell, rng.choice(numbers or [cell])
+        limit, other = cell, rng.choice(column.numbers or (cell,))
         if rng.random() < 0.6:
             limit, other = rounded(limit), rounded(other)
         if chance < 0.1:
@@ -392,7 +383,6 @@ class Draft:
 
     @property
     def source(self) -> str:
-        """FROM and the joins."""
         text = f"FROM {quote(self.table.name)}"
         for edge in self.joins:
             text += f" JOIN {quote(self.profile.tables[edge.parent].name)} ON {edge.column.sql} = {edge.target.sql}"
@@ -400,7 +390,6 @@ class Draft:
 
     @property
     def rows(self) -> str:
-        """FROM, the joins and WHERE."""
         clauses = [*(condition.sql for condition in self.conditions), *self.clauses]
         return self.source + (f" WHERE {' AND '.join(clauses)}" if clauses else "")
 
@@ -441,7 +430,7 @@ class Draft:
         elif additive:
             raise Unfit
         name = f"{word} {column.noun.removeprefix('total ')}"
-        values = sorted(value for value in column.values if isinstance(value, (int, float)))
+        values = sorted(column.numbers)
         middle = str(round(values[len(values) // 2])) if values else ""
         return Part(sql=f"{function}({column.sql})", words=name, name=name, middle=middle)
 
@@ -453,7 +442,6 @@ class Draft:
     part_total = partialmethod(part_figure, additive=True)
 
     def part_by(self) -> Part:
-        """A period, or a category or another table."""
         dated = any((self.root, i) not in self.used for i in self.table.of("date"))
         return self._period() if dated and self.rng.random() < 0.35 else self.part_other()
 
@@ -483,7 +471,6 @@ class Draft:
         return self._group(outputs, group, role, entity=role, columns=names)
 
     def _period(self, series: bool = False) -> Part:
-        """The month, year, quarter or day of a date; in a series none is missing."""
         column = self.column("date")
         assert column.date is not None
         fit = [(unit, sql) for unit in _UNITS if (sql := bucket(column.date, unit, column.sql))]
@@ -501,21 +488,7 @@ class Draft:
 
     part_time = partialmethod(_period, series=True)
 
-    def part_band(self) -> Part:
-        """Three ranges of a number."""
-        column = self.column("number")
-        numbers = sorted(value for value in column.values if isinstance(value, (int, float)))
-        low, high = (rounded(numbers[len(numbers) * i // 3]) for i in (1, 2)) if numbers else (0, 0)
-        if not len(numbers) > 5 or not numbers[0] < low < high:
-            raise Unfit
-        labels = f"under {low}", f"{low} to {high}", f"{high} or more"
-        tests = zip((f"< {low}", f"< {high}", f">= {high}"), labels, strict=True)
-        cases = " ".join(f"WHEN {column.sql} {test} THEN '{label}'" for test, label in tests)
-        words = f"{column.noun} {self.pick(('range', 'bracket', 'band'))} ({', '.join(labels)})"
-        return self._group(f"CASE {cases} END AS bracket", "bracket", words)
-
     def part_ranked(self) -> Part:
-        """The first rows of each group by a key."""
         group, names, key = self.part_other(), self.names(), self.part_key()
         columns = [*group.columns, *names, key.column]
         plain = [quote(c.name) for c in columns]
@@ -532,7 +505,6 @@ class Draft:
         return Part(sql=column.sql, one=literal(one), other=literal(other), **words)
 
     def part_counted(self) -> Part:
-        """A condition that some of the rows meet."""
         condition = self.condition()
         if condition.clock or not condition.predicate:
             raise Unfit

@@ -67,7 +67,6 @@ class Context:
 
     @property
     def has_forms(self) -> bool:
-        """Whether the data set has gold query sketches."""
         return hasattr(self.source, "logical_forms")
 
 

@@ -89,7 +89,6 @@ _BAGS: dict[str, Callable[[Form], Sequence[Hashable]]] = {
 
 
 def components(gold: Form, predicted: Form) -> tuple[dict[str, Score], bool]:
-    """The ten components, and whether all of them and the tables of FROM agree."""
     group = bool(gold.group), bool(predicted.group)
     order = bool(gold.order[0]), bool(predicted.order[0])
     partial = {
@@ -131,7 +130,6 @@ def _same_bag(gold: Sequence[Hashable], predicted: Sequence[Hashable]) -> bool:
 
 
 def _branches(gold: Form, predicted: Form) -> Score:
-    """INTERSECT, UNION and EXCEPT: the other side of each must match exactly."""
     pairs = list(zip(gold.branches, predicted.branches, strict=True))
     matches = sum(
         own is not None and theirs is not None and components(own, theirs)[1]

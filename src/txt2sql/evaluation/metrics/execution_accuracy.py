@@ -49,7 +49,6 @@ class ExecutionAccuracy:
         self._last: tuple[object, QueryResult] = (None, QueryResult())
 
     def databases(self, database: Database) -> Sequence[Database]:
-        """All that a query is run on."""
         return (database,)
 
     def __call__(self, example: Example, prediction: Prediction, database: Database) -> Verdict:
@@ -185,7 +184,6 @@ class TestSuiteAccuracy(ExecutionAccuracy):
         self.folder = folder
 
     def databases(self, database: Database) -> Sequence[Database]:
-        """Every database of the suite."""
         return suite(self.folder or database.path.parent.parent, database.db_id)
 
     def __call__(self, example: Example, prediction: Prediction, database: Database) -> Verdict:
