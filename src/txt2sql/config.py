@@ -57,10 +57,8 @@ def load(
     section: str = "",
 ) -> T:
     """Build the dataclass `cls` from the YAML file `path`, then from `key=value` overrides.
-
     `section` names the top-level key of the file that holds this class; overrides are relative to
-    it. Dots reach into nested dataclasses (`mcts.c_puct=2`). Raises ConfigError.
-    """
+    it. Dots reach into nested dataclasses (`mcts.c_puct=2`). Raises ConfigError."""
     tree: dict[Any, Any] = _read(Path(path)) if path is not None else {}
     if section:
         if path is not None and section not in tree:

@@ -120,11 +120,9 @@ class Run:
 
 
 def open_run(folder: Path, config: Mapping[str, Any], seed: int = 0) -> Run:
-    """Start a run in `folder`, or go on with the one that is there.
-
-    `config` is the resolved configuration (`config.as_mapping`). A run goes on only under the
-    configuration and seed it was started with: rows made under two of them are worth nothing.
-    """
+    """Start a run in `folder`, or go on with the one that is there. `config` is the resolved
+    configuration (`config.as_mapping`). A run goes on only under the configuration and seed it was
+    started with: rows made under two of them are worth nothing."""
     given = json.loads(json.dumps(dict(config)))
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -209,11 +207,9 @@ def hardware() -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Python, SQLite and the packages that results depend on, as far as they are installed.
-
-    Read off the names of the installed metadata folders: importlib.metadata takes longer to load than
-    many an evaluation does to run.
-    """
+    """Python, SQLite and the packages that results depend on, as far as they are installed. Read
+    off the names of the installed metadata folders: importlib.metadata takes longer to load than
+    many an evaluation does to run."""
     installed: dict[str, str] = {}
     for folder in filter(os.path.isdir, sys.path):
         for entry in Path(folder).glob("*.dist-info"):

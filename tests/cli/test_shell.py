@@ -15,7 +15,7 @@ SESSION = """
 import fcntl, signal, sys, termios
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # so that the terminal's Ctrl-C reaches this process
-from txt2sql.cli.shell import converse
+from txt2sql.cli.ask import converse
 from txt2sql.models.scripted import ScriptedGenerator
 from txt2sql.serving.service import Service
 script = {"How many": "SELECT count(*) FROM shop", "": "no"}

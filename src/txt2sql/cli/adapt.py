@@ -53,14 +53,12 @@ def adapt(options: AdaptOptions) -> None:
 
     if options.listed:
         entries = list(adapters.entries())
+        lines = [f"{each.name}  made on {each.path}\n  {each.folder}" for each in entries]
         if options.json:
             facts = [{"name": e.name, "path": e.path, "adapter": str(e.folder)} for e in entries]
-            print(codec.dumps(facts))
-            return
-        for each in entries:
-            print(f"{each.name}  made on {each.path}\n  {each.folder}")
-        if not entries:
-            print("no adapter is in use; txt2sql adapt --db shop.sqlite makes one")
+            lines = [codec.dumps(facts)]
+        nothing = "no adapter is in use; txt2sql adapt --db shop.sqlite makes one"
+        print("\n".join(lines) or nothing)
         return
     if options.db is None:
         raise ConfigError("say which database to adapt to: --db with a SQLite file")

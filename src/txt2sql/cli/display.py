@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from textwrap import indent
 from typing import TYPE_CHECKING
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from txt2sql.serving.service import Answer
 
 _CELL_CHARS = 40
-_NAMED_DROPS = 6
+_NAMED = 8
 _PIPE_WIDTH = 400  # characters per line where there is no terminal to fit
 
 
@@ -70,12 +71,15 @@ def answer(answer: Answer, max_rows: int, echo: bool = True, guess: bool = False
     else:
         console.print(Text("  error: " + printable(answer.error), style="red"))
     if answer.dropped:
-        named = ", ".join(shorten(name) for name in answer.dropped[:_NAMED_DROPS])
-        more = len(answer.dropped) - _NAMED_DROPS
-        named += f" and {more} more" if more > 0 else ""
+        named = _listed(shorten(name) for name in answer.dropped)
         console.print(Text(f"  not shown to the model for length: {named}", style="dim"))
     _readings(console, answer)
     console.print()
+
+
+def _listed(names: Iterable[str]) -> str:
+    first, rest = (each := list(names))[:_NAMED], each[_NAMED:]
+    return ", ".join(first) + (f" and {len(rest)} more" if rest else "")
 
 
 def _readings(console: Console, answer: Answer) -> None:
@@ -119,11 +123,11 @@ def _cell(value: Cell) -> Text:
     return Text(shorten(str(value)))
 
 
-def _facts(answer: Answer, hidden_columns: int) -> str:
+def _facts(answer: Answer, hidden: int) -> str:
     count = len(answer.rows)
     facts = [f"{count:,}{'+' * answer.truncated} row{'s' * (count != 1)}"]
-    if hidden_columns:
-        facts.append(f"{hidden_columns} more column{'s' * (hidden_columns != 1)} did not fit")
+    if hidden:
+        facts.append(f"{hidden} more column{'s' * (hidden != 1)} did not fit")
     facts.append(f"{answer.seconds:.2f} s")
     if answer.confidence is not None:
         word = "unsure, " if answer.certainty in ("unsure", "unknown") else ""
@@ -184,10 +188,9 @@ def _section(console: Console, title: str, body: str) -> None:
 
 
 def greeting(schema: Schema, model: str) -> None:
-    names = ", ".join(printable(table.name) for table in schema.tables[:8])
-    more = f" and {len(schema.tables) - 8} more" if len(schema.tables) > 8 else ""
+    names = _listed(printable(table.name) for table in schema.tables)
     console = terminal()
-    console.print(Text.assemble((schema.db_id, "bold"), f": {names}{more}"))
+    console.print(Text.assemble((schema.db_id, "bold"), f": {names}"))
     console.print(Text(f"model {model}; ask a question, .help for help, Ctrl-D to leave", "dim"))
 
 

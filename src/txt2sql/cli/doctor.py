@@ -37,14 +37,10 @@ def doctor(
     if json:
         names = ("engine", "version", "role", "tables", "safe", "findings")
         facts = {name: getattr(examination, name) for name in names}
+        ends = {"table": "table", "column": "column", "to_table": "referenced_table"}
+        ends |= {"to_column": "referenced_column", "score": "score"}
         keys = [
-            {
-                "table": key.table,
-                "column": key.column,
-                "to_table": key.referenced_table,
-                "to_column": key.referenced_column,
-                "score": key.score,
-            }
+            {name: getattr(key, own) for name, own in ends.items()}
             for key in examination.inferred_keys
         ]
         facts = {"database": examination.place, **facts, "inferred_keys": keys}

@@ -269,10 +269,11 @@ def _evaluated(cells: Sequence[Cell], folder: Path, options: TableOptions) -> li
                 for cell in left
             ]
             for future in as_completed(futures):
-                cell = done[future.result().name] = future.result()
+                cell = future.result()
+                done[cell.name] = cell
                 outcome = _accuracy(cell.report) if cell.report else cell.missing
                 advance(f"{cell.model}, {cell.strategy}, {cell.part.name}: {outcome}")
-    return [cell for each in cells if (cell := done[each.name])]
+    return [done[cell.name] or cell for cell in cells]
 
 
 def _remembered(cell: Cell, folder: Path) -> Cell | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -17,8 +18,7 @@ class Format(str, Enum):
     ONNX = "onnx"
 
 
-def _report(line: str) -> None:
-    typer.echo(line, err=True)
+_report = partial(typer.echo, err=True)
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ COMMANDS = {
     "doctor": "doctor:doctor",
     "evaluate": "evaluate:evaluate",
     "evaluate-all": "evaluate_all:evaluate_all",
-    "search": "search:search",
+    "search": "ask:search",
     "compare": "runs:compare",
     "runs": "runs:runs",
     "synth": "data:synth",
@@ -109,8 +109,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             _fail(f"this needs {package}; pip install 'txt2sql[{extra}]'")
         if os.environ.get("TXT2SQL_DEBUG"):
             raise
-        kind = type(error).__name__
-        _fail(f"unexpected {kind}: {error} (set TXT2SQL_DEBUG=1 to see the traceback)")
+        name = type(error).__name__
+        _fail(f"unexpected {name}: {error} (set TXT2SQL_DEBUG=1 to see the traceback)")
 
 
 def _fail(sentence: str) -> None:

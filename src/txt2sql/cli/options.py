@@ -15,12 +15,10 @@ import typer
 
 
 def option(help: str, *names: str, default: Any = None, setting: str = "", **details: Any) -> Any:
-    """A field of a group, or a parameter of a `grouped` command: an option with its help.
-
-    `default` is ... for an option that must be given. `setting` is the key that a configuration has
-    for it, see `overrides`, and names the option where `names` do not; else that is the field's name.
-    Details are typer's (metavar, min, ...).
-    """
+    """A field of a group, or a parameter of a `grouped` command: an option with its help. `default`
+    is ... for an option that must be given. `setting` is the key that a configuration has for it,
+    see `overrides`, and names the option where `names` do not; else that is the field's name.
+    Details are typer's (metavar, min, ...)."""
     if setting and not names:
         names = (f"--{setting.rpartition('.')[2]}",)
     metadata = {"option": typer.Option(*names, help=help, **details), "setting": setting}

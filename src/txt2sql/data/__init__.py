@@ -87,10 +87,9 @@ _FOLDERS = {
 
 
 def dataset_root(name: str, root: Path | None = None) -> Path:
-    """Where a named data set lies: the argument, else $TXT2SQL_DATA/<name>, else data/raw/<name>.
-
-    A `root` that holds a folder of that name (one root for all data sets) is taken to mean that one.
-    """
+    """Where a named data set lies: the argument, else $TXT2SQL_DATA/<name>, else data/raw/<name>. A
+    `root` that holds a folder of that name (one root for all data sets) is taken to mean that
+    one."""
     base = root if root is not None else Path(os.environ.get("TXT2SQL_DATA") or Path("data", "raw"))
     for folder in (name, *_FOLDERS.get(name, ())):
         if (base / folder).is_dir():
@@ -99,10 +98,8 @@ def dataset_root(name: str, root: Path | None = None) -> Path:
 
 
 def open_dataset(name_or_folder: str | Path, root: Path | None = None) -> Dataset:
-    """Open a data set of DATASETS, or a folder in Spider's, BIRD's or WikiSQL's layout.
-
-    Raises DataError with what to do when it is unknown, missing or in another layout.
-    """
+    """Open a data set of DATASETS, or a folder in Spider's, BIRD's or WikiSQL's layout. Raises
+    DataError with what to do when it is unknown, missing or in another layout."""
     text = str(name_or_folder)
     if text in DATASETS:
         folder = dataset_root(text, root)

@@ -37,8 +37,8 @@ MAX_BYTES = 16 * 2**30
 MAX_MEMBERS = 200_000
 _CHUNK = 1 << 18
 _GIVEN_UP = (400, 401, 403, 404, 405, 410, 451)
-_DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError)
-_DAMAGE = (*_DAMAGE, ValueError, RuntimeError)
+_DAMAGED = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError)
+_DAMAGE = (*_DAMAGED, ValueError, RuntimeError)
 _LITTER = ("__MACOSX", ".DS_Store")
 
 
@@ -66,11 +66,10 @@ def direct_url(url: str) -> str:
 def fetch(
     url: str, path: Path, progress: Progress | None = None, patience: Patience | None = None
 ) -> Path:
-    """Bring `url` to `path`, whole or not at all. A `path` that is there already was whole, and is kept.
-
-    The bytes go to `<path>.part`, with what is known of them (url, etag, size) beside it in
-    `<path>.json`, and the next run goes on where the last one stopped. Raises DownloadError with what to do; lets OSError of the disk (full, no permission) through.
-    """
+    """Bring `url` to `path`, whole or not at all. A `path` that is there already was whole, and is
+    kept. The bytes go to `<path>.part`, with what is known of them (url, etag, size) beside it in
+    `<path>.json`, and the next run goes on where the last one stopped. Raises DownloadError with
+    what to do; lets OSError of the disk (full, no permission) through."""
     if path.is_file():
         return path
     if not re.match(r"https?://", url):
@@ -241,10 +240,8 @@ def unsafe(name: str) -> bool:
 def extract(
     archive: Path, target: Path, progress: Progress | None = None, max_bytes: int = MAX_BYTES
 ) -> None:
-    """Extract a zip or tar into the new folder `target`; on any fault remove it again.
-
-    Raises DownloadError for a damaged or unsafe archive and lets OSError (a full disk) through.
-    """
+    """Extract a zip or tar into the new folder `target`; on any fault remove it again. Raises
+    DownloadError for a damaged or unsafe archive and lets OSError (a full disk) through."""
     target.mkdir(parents=True)
     count = total = 0
     try:
@@ -318,11 +315,9 @@ def download(
     progress: Progress | None = None,
     patience: Patience | None = None,
 ) -> Downloaded:
-    """Make `folder` hold the data set `name`, from its official place or from `source`.
-
-    `source` is a URL, or a zip or tar file; `sha256` is what the archive must have;
-    `force` replaces a folder that is there. Raises DownloadError with what to do.
-    """
+    """Make `folder` hold the data set `name`, from its official place or from `source`. `source` is
+    a URL, or a zip or tar file; `sha256` is what the archive must have; `force` replaces a folder
+    that is there. Raises DownloadError with what to do."""
     if name not in PLACES:
         from txt2sql.data import PAGES
 

@@ -66,9 +66,8 @@ def with_gold(dataset: Dataset, split: str) -> list[Example]:
 
 def usable(examples: Iterable[Example], place: str, *, answers: bool = False) -> list[Example]:
     """The examples that have a gold query which parses, or, with `answers`, answers in its place.
-
-    One line on standard error says how many are left out and why. Raises DataError where none is left.
-    """
+    One line on standard error says how many are left out and why. Raises DataError where none is
+    left."""
     good: list[Example] = []
     bad: list[Example] = []
     faults: Counter[GoldFault] = Counter()
@@ -105,8 +104,7 @@ def _is_select(sql: str) -> bool:
 
 def stands_alone(example: Example, matches: Sequence[ValueMatch]) -> bool:
     """Whether a question can be answered without its evidence: every literal of its gold SQL is in
-    the question, or is a cell that was matched.
-    """
+    the question, or is a cell that was matched."""
     text = example.question.lower()
     values = {match.value.lower() for match in matches}
     literals = [(a or b).replace("''", "'").lower() for a, b in _LITERAL.findall(example.gold_sql)]
@@ -182,9 +180,9 @@ def check(dataset: Dataset, progress: Progress | None = None) -> Checked:
     pairs = [pair for pair in unique.values() if pair[1].db_id in readable]
     for number, (split, example) in enumerate(pairs, start=1):
         if example.gold_sql or example.answers is None:  # answers need no gold query
-            fault, error = run_fault(example, dataset)
+            fault, why = run_fault(example, dataset)
             if fault is not None:
-                faults.setdefault((split, fault), []).append((example.id, error))
+                faults.setdefault((split, fault), []).append((example.id, why))
         progress("gold queries", number, len(pairs))
     bad = tuple(
         BadGold(split, fault, tuple(example_id for example_id, _ in cases), cases[0][1])

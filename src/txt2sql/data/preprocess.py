@@ -56,10 +56,9 @@ def preprocess(
     limit: int | None = None,
     progress: Progress | None = None,
 ) -> Processed:
-    """Write `folder/<split>.jsonl`; a `limit` takes the first questions only, into `<split>-first<limit>`.
-
-    `progress` is called after each question. Raises DataError with what to do.
-    """
+    """Write `folder/<split>.jsonl`; a `limit` takes the first questions only, into
+    `<split>-first<limit>`. `progress` is called after each question. Raises DataError with what to
+    do."""
     name = split if limit is None else f"{split}-first{limit}"
     path, noted = folder / f"{name}.jsonl", folder / f"{name}.summary.json"
     digest = hashlib.sha256(repr((_FORMAT, split, txt2sql.__version__)).encode())

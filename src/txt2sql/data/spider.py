@@ -45,11 +45,9 @@ _HEAD_BYTES = 1 << 16
 
 
 class SpiderDataset:
-    """A folder in Spider's layout.
-
-    The split `train` stands for the files of `train`, one after the other. `beside` is a folder whose
-    databases and tables.json are used where `root` has no databases of its own.
-    """
+    """A folder in Spider's layout. The split `train` stands for the files of `train`, one after the
+    other. `beside` is a folder whose databases and tables.json are used where `root` has no
+    databases of its own."""
 
     def __init__(
         self,
@@ -90,11 +88,8 @@ class SpiderDataset:
         return example is not None and example.answers is not None and not example.gold_sql
 
     def examples(self, split: str) -> Iterator[Example]:
-        """The questions of a split, in file order.
-
-        The id is `<file>-<question_id>` where the file numbers its questions, as BIRD's do, else
-        `<file>-<index>`, counted from 0.
-        """
+        """The questions of a split, in file order. The id is `<file>-<question_id>` where the file
+        numbers its questions, as BIRD's do, else `<file>-<index>`, counted from 0."""
         for path in self._parts(split):
             items = _read_items(path)
             for number, item in zip(_numbers(items), items, strict=True):
@@ -166,10 +161,9 @@ class SpiderDataset:
 
 
 def merge_entry(schema: Schema, entry: dict[str, Any]) -> Schema:
-    """`schema` with natural names and foreign keys from an item of tables.json, which replace inferred ones.
-
-    Names are matched without regard to case; what the item declares but the file lacks is left out.
-    """
+    """`schema` with natural names and foreign keys from an item of tables.json, which replace
+    inferred ones. Names are matched without regard to case; what the item declares but the file
+    lacks is left out."""
     try:
         tables = [str(name) for name in entry["table_names_original"]]
         columns = [(int(at), str(name)) for at, name in entry["column_names_original"]]
@@ -284,10 +278,8 @@ def write_split(
     databases: Sequence[Database],
     entries: Sequence[Mapping[str, Any]] = (),
 ) -> None:
-    """A split in Spider's layout: its rows, links to the databases, tables.json where there are entries.
-
-    The rows are written last. Raises DataError where links are not possible.
-    """
+    """A split in Spider's layout: its rows, links to the databases, tables.json where there are
+    entries. The rows are written last. Raises DataError where links are not possible."""
     try:
         for database in databases:
             link_database(database, folder)

@@ -65,10 +65,8 @@ class WikiTable:
 
 
 def form_to_sql(form: LogicalForm, table: WikiTable) -> str:
-    """The SQL text of a logical form, with the table's real column names.
-
-    Raises DataError when the form points outside the table or the operators.
-    """
+    """The SQL text of a logical form, with the table's real column names. Raises DataError when the
+    form points outside the table or the operators."""
     try:
         selected = quote(table.header[form.sel])
         aggregate = AGGREGATES[form.agg]
@@ -88,11 +86,8 @@ def form_to_sql(form: LogicalForm, table: WikiTable) -> str:
 
 
 def parse_number(text: str) -> int | float | None:
-    """A condition value on a real column as a number, or None where there is none.
-
-    As the official evaluator reads it: the whole text with thousands separators, else the first
-    number in it.
-    """
+    """A condition value on a real column as a number, or None where there is none. As the official
+    evaluator reads it: the whole text with thousands separators, else the first number in it."""
     text = text.strip()
     if re.fullmatch(r"[-+]?(\d[\d,]*\.?\d*|\.\d+)", text):
         text = text.replace(",", "")

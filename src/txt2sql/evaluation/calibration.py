@@ -32,14 +32,12 @@ class Level(NamedTuple):
 
 
 class Calibration(NamedTuple):
-    """Confidence against correctness.
-
-    `levels` are those that have answers, from low to high. `error` is the expected calibration error:
-    |confidence - accuracy| of the levels, weighted by their answers. `auc` is the area under the ROC
-    curve, None where all are right or all are wrong. `coverage` is the accuracy on the half, and the
-    four fifths, of the questions with the highest confidence. `risk_area` is the mean, over all
-    coverages, of the share of wrong answers; `curve` has at most 100 points (coverage, that share).
-    """
+    """Confidence against correctness. `levels` are those that have answers, from low to high.
+    `error` is the expected calibration error: |confidence - accuracy| of the levels, weighted by
+    their answers. `auc` is the area under the ROC curve, None where all are right or all are wrong.
+    `coverage` is the accuracy on the half, and the four fifths, of the questions with the highest
+    confidence. `risk_area` is the mean, over all coverages, of the share of wrong answers; `curve`
+    has at most 100 points (coverage, that share)."""
 
     levels: tuple[Level, ...]
     error: float
@@ -52,10 +50,8 @@ class Calibration(NamedTuple):
 def calibration(
     answers: Iterable[tuple[float, bool]], without_answer: int = 0
 ) -> Calibration | None:
-    """Sum up (confidence in [0, 1], right) of each answer; None without answers.
-
-    `without_answer` questions have no SQL. They are wrong, and the last to be covered.
-    """
+    """Sum up (confidence in [0, 1], right) of each answer; None without answers. `without_answer`
+    questions have no SQL. They are wrong, and the last to be covered."""
     ranked = sorted(answers, reverse=True)
     if not ranked:
         return None

@@ -38,11 +38,9 @@ class Change(NamedTuple):
 
 class Comparison(NamedTuple):
     """What two sets of verdicts say about one metric, over the examples that both score.
-
-    `difference` is B's mean minus A's, `p` McNemar's exact, two-sided, None for graded scores. `both`
-    counts what both get fully right, `only_a` and `only_b` where one scores more, `neither` the rest;
-    `unscored` examples of both have no score on one side (the gold query failed).
-    """
+    `difference` is B's mean minus A's, `p` McNemar's exact, two-sided, None for graded scores.
+    `both` counts what both get fully right, `only_a` and `only_b` where one scores more, `neither`
+    the rest; `unscored` examples of both have no score on one side (the gold query failed)."""
 
     metric: str
     a: Estimate
@@ -136,8 +134,11 @@ def compare(a: Sequence[Row], b: Sequence[Row], metric: str = "execution_accurac
             continue
         pairs.append((float(x), float(y)))
         if x != y:
-            texts = [str(row_a.get(name) or "") for name in ("db_id", "question", "gold_sql")]
-            changed.append(Change(key, *texts, *pairs[-1], row_a.get("sql"), row_b.get("sql")))
+            db_id, question, gold = (
+                str(row_a.get(n) or "") for n in ("db_id", "question", "gold_sql")
+            )
+            sql = row_a.get("sql"), row_b.get("sql")
+            changed.append(Change(key, db_id, question, gold, *pairs[-1], *sql))
     if not pairs:
         known = sorted(set(a[0]["scores"]) & set(b[0]["scores"]))
         raise DataError(

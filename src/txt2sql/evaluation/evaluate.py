@@ -53,12 +53,10 @@ def judge(
     finished: Mapping[str, Prediction] | None = None,
     record: Callable[[Prediction], None] | None = None,
 ) -> Iterator[Judged]:
-    """Every example with its prediction and verdicts, in order, as soon as they exist.
-
-    `finished` holds predictions by example id that need not be made again; `record` is called with
-    each new prediction before it is judged, so that a crash loses at most the one being made.
-    A database that cannot be read makes its examples GOLD_ERROR; the predictor never sees them.
-    """
+    """Every example with its prediction and verdicts, in order, as soon as they exist. `finished`
+    holds predictions by example id that need not be made again; `record` is called with each new
+    prediction before it is judged, so that a crash loses at most the one being made. A database
+    that cannot be read makes its examples GOLD_ERROR; the predictor never sees them."""
     done = finished or {}
     broken = _broken_databases(examples, database)
     pending = [e for e in examples if e.id not in done and e.db_id not in broken]
@@ -96,10 +94,8 @@ def judge_all(
     processes: int | None = None,
     done: Callable[[tuple[Verdict, ...]], None] = lambda verdicts: None,
 ) -> list[Judged]:
-    """Every example with its prediction and verdicts, in order.
-
-    `done` is called for each example as soon as it is judged.
-    """
+    """Every example with its prediction and verdicts, in order. `done` is called for each example
+    as soon as it is judged."""
     tasks = list(zip(examples, predictions, strict=True))
     ids = {example.db_id for example in examples}
     broken = _broken_databases(examples, database)

@@ -79,10 +79,8 @@ class FilePredictor:
 def read_predictions(
     path: Path, examples: Sequence[Example], *, as_written: bool = False
 ) -> FilePredictor:
-    """The predictions in a file for all examples of a split, in the split's order.
-
-    `as_written` leaves whatever stands around their SQL, as the benchmarks' own scripts do.
-    """
+    """The predictions in a file for all examples of a split, in the split's order. `as_written`
+    leaves whatever stands around their SQL, as the benchmarks' own scripts do."""
     items = _items(_read(path, "predictions"), path, len(examples))
     ids = _example_ids([item.id for item in items], examples)
     notes: list[str] = []
@@ -245,10 +243,8 @@ def _lines(text: str, count: int) -> list[str]:
 
 
 def _example_ids(own: Sequence[str], examples: Sequence[Example]) -> list[str] | None:
-    """The example that each prediction is for, or None where ids do not say.
-
-    An id is that of an example, its number in its file, or its position in the split.
-    """
+    """The example that each prediction is for, or None where ids do not say. An id is that of an
+    example, its number in its file, or its position in the split."""
     if not own or not all(own) or len(set(own)) < len(own):
         return None
     whole = {example.id: example.id for example in examples}

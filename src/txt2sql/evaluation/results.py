@@ -70,22 +70,19 @@ def from_report(
     hourly: Mapping[str, float] = costs.HOURLY,
     source: str = "measured",
 ) -> ResultRow:
-    """The row of a report.json.
-
-    Without a cost of its own, as hosted models have, the model ran here: its seconds are paid for at
-    the hourly price of the hardware, all of them, those of votes and searches included.
-    """
+    """The row of a report.json. Without a cost of its own, as hosted models have, the model ran
+    here: its seconds are paid for at the hourly price of the hardware, all of them, those of votes
+    and searches included."""
     metrics, times = report.get("metrics") or {}, report.get("seconds") or {}
     execution, exact = _estimate(metrics, _EXECUTION), _estimate(metrics, _EXACT)
     price = costs.per_hour(report.get("hardware") or {}, hourly)
     per_1000, no_cost = _cost(report, price)
     elsewhere = "not published" if source == "published" else ""
-    values = (exact, execution, times.get("median"), per_1000)
-    if any(value and value.n for value in (execution, exact)):
-        reasons = ("not measured", "not measured", elsewhere or "no times", elsewhere or no_cost)
-        missing = {cell: why for cell, value, why in zip(CELLS, values, reasons) if value is None}
-    else:
-        missing, values = dict.fromkeys(CELLS, "no answers"), (None,) * len(CELLS)
+    values: tuple[Any, ...] = (exact, execution, times.get("median"), per_1000)
+    reasons = ("not measured", "not measured", elsewhere or "no times", elsewhere or no_cost)
+    if not any(value and value.n for value in (execution, exact)):
+        values, reasons = (None,) * len(CELLS), ("no answers",) * len(CELLS)
+    missing = {cell: why for cell, value, why in zip(CELLS, values, reasons) if value is None}
     levels = (report.get("by_difficulty") or {}).items()
     facts = {name: report.get(name) for name in ("run", "commit", "tokens", "seconds", "questions")}
     return ResultRow(

@@ -112,11 +112,9 @@ def _first(names: Mapping[str, str], reason: str) -> str | None:
 
 
 def verdict_rows(judged: Iterable[Judged]) -> Iterator[dict[str, Any]]:
-    """One JSON object per example: question, gold, prediction, scores.
-
-    `exact` and `exec` are 1 or 0 by exact match and execution accuracy, `partial` the component
-    scores; null where that metric was not computed or the gold query cannot be judged.
-    """
+    """One JSON object per example: question, gold, prediction, scores. `exact` and `exec` are 1 or
+    0 by exact match and execution accuracy, `partial` the component scores; null where that metric
+    was not computed or the gold query cannot be judged."""
     for i, item in enumerate(judged):
         example, prediction, verdicts = item
         usable = {v.metric: v for v in verdicts if v.outcome is not Outcome.GOLD_ERROR}

@@ -67,12 +67,10 @@ def synthesise(
     exclude: Collection[str] = (),
     advance: Callable[[int], None] = lambda made: None,
 ) -> tuple[list[Pair], Report]:
-    """`count` pairs, or fewer when the databases have no more to give, in the order of the databases.
-
-    `exclude` holds questions that must not come out (those a model will be tested on); `advance` is
-    called with how many pairs there are. Raises DataError where no database has rows, DatabaseError
-    where two have one name.
-    """
+    """`count` pairs, or fewer when the databases have no more to give, in the order of the
+    databases. `exclude` holds questions that must not come out (those a model will be tested on);
+    `advance` is called with how many pairs there are. Raises DataError where no database has rows,
+    DatabaseError where two have one name."""
     start = time.monotonic()
     report = Report(count)
     if not sources:
@@ -185,11 +183,9 @@ def write_pairs(
     sources: Sequence[Source],
     entry: Entry = lambda db_id: None,
 ) -> None:
-    """Store pairs as `output`: JSON lines (.jsonl), or a folder in Spider's layout.
-
-    The folder has train.json, links to the databases, and tables.json with the items that `entry`
-    has for them. Raises DataError where it cannot be written.
-    """
+    """Store pairs as `output`: JSON lines (.jsonl), or a folder in Spider's layout. The folder has
+    train.json, links to the databases, and tables.json with the items that `entry` has for them.
+    Raises DataError where it cannot be written."""
     rows = [
         {"db_id": p.db_id, "question": p.question, "query": p.sql, "kind": p.kind} for p in pairs
     ]

@@ -180,12 +180,11 @@ def _listed(columns: Sequence[ColumnProfile]) -> Part:
 
 
 class Draft:
-    """A question on its way: its subject, a row that is among the answers, its conditions.
-
-    `used` has the (table, column) that no further part shall be about; column -1 is the whole table.
-    `clauses` are further conditions, which are not put into words. Conditions of a `broad` one are met
-    by many rows: there is something to count. `part_x` draws the part that templates call `{x}`.
-    """
+    """A question on its way: its subject, a row that is among the answers, its conditions. `used`
+    has the (table, column) that no further part shall be about; column -1 is the whole table.
+    `clauses` are further conditions, which are not put into words. Conditions of a `broad` one are
+    met by many rows: there is something to count. `part_x` draws the part that templates call
+    `{x}`."""
 
     def __init__(self, profile: Profile, rng: random.Random, root: int) -> None:
         self.profile, self.rng, self.root = profile, rng, root

@@ -93,12 +93,11 @@ def an(words: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ColumnProfile:
-    """One column. `noun` is how it is said, `sql` its qualified name, `values` distinct cells to name.
-
-    `kind`: id (a key), code, name, category (shared texts), text, long (texts too long to name),
-    number, date, flag, empty. A sum of it means something where it is `additive`, SQL sorts it as a
-    person does where it is `sortable` (`24.12.2024` is no such date), rows are "in" a `place`.
-    """
+    """One column. `noun` is how it is said, `sql` its qualified name, `values` distinct cells to
+    name. `kind`: id (a key), code, name, category (shared texts), text, long (texts too long to
+    name), number, date, flag, empty. A sum of it means something where it is `additive`, SQL sorts
+    it as a person does where it is `sortable` (`24.12.2024` is no such date), rows are "in" a
+    `place`."""
 
     name: str
     noun: str
@@ -120,10 +119,8 @@ class ColumnProfile:
 
 @dataclass(frozen=True)
 class TableProfile:
-    """One table; `noun` is singular, `rows` a sample.
-
-    `key` is the position of its primary key, where that is one column.
-    """
+    """One table; `noun` is singular, `rows` a sample. `key` is the position of its primary key,
+    where that is one column."""
 
     name: str
     noun: str

@@ -38,10 +38,8 @@ class Question(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """One kind of question: how often it is tried, its SQL and its wordings.
-
-    `conditions` are the shares of questions with no, one, two ... conditions.
-    """
+    """One kind of question: how often it is tried, its SQL and its wordings. `conditions` are the
+    shares of questions with no, one, two ... conditions."""
 
     kind: str
     weight: float

@@ -32,12 +32,10 @@ class Metric(Protocol):
 
 
 class Context:
-    """What metrics need beyond an example, its prediction and its database.
-
-    `source` is a `data.Dataset`. Spider's also has `entry(db_id)`, the item of tables.json, and
-    `has_answers`, which is true where questions come with answers instead of SQL; WikiSQL's has
-    `logical_forms(split)`.
-    """
+    """What metrics need beyond an example, its prediction and its database. `source` is a
+    `data.Dataset`. Spider's also has `entry(db_id)`, the item of tables.json, and `has_answers`,
+    which is true where questions come with answers instead of SQL; WikiSQL's has
+    `logical_forms(split)`."""
 
     def __init__(
         self, judging: Judging, source: Any, split: str = "", suites: Path | None = None

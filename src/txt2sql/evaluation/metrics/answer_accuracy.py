@@ -94,11 +94,9 @@ class _Value(NamedTuple):
 
 
 def answers_match(rows: Sequence[Row], answers: Sequence[str]) -> bool:
-    """Whether the rows are the answers: each cell one of them, each of them in a cell.
-
-    Rows of several columns are no answer, but for a single row with one cell for each answer. One
-    cell may hold a list.
-    """
+    """Whether the rows are the answers: each cell one of them, each of them in a cell. Rows of
+    several columns are no answer, but for a single row with one cell for each answer. One cell may
+    hold a list."""
     if not answers or len(rows) > _MAX_ROWS:
         return False
     if rows and len(rows[0]) > 1 and (len(rows) > 1 or len(rows[0]) != len(answers)):

@@ -43,11 +43,9 @@ class Score(NamedTuple):
 
 
 class Match(NamedTuple):
-    """How a prediction compares with its gold query.
-
-    `hardness` is None when the gold query cannot be read, `parsed` false when the predicted cannot:
-    `partial`, component -> Score, is then that of an empty query.
-    """
+    """How a prediction compares with its gold query. `hardness` is None when the gold query cannot
+    be read, `parsed` false when the predicted cannot: `partial`, component -> Score, is then that
+    of an empty query."""
 
     exact: bool
     partial: Mapping[str, Score]
@@ -141,11 +139,9 @@ def _branches(gold: Form, predicted: Form) -> Score:
 
 
 class _Matcher:
-    """Prediction -> Match on its database: what exact set match and component match share.
-
-    `keys` gives the foreign-key map of a database. With `official`, every `value` in a prediction is
-    read as `1`, as the official evaluator does since its 2020 edition; this is the one difference.
-    """
+    """Prediction -> Match on its database: what exact set match and component match share. `keys`
+    gives the foreign-key map of a database. With `official`, every `value` in a prediction is read
+    as `1`, as the official evaluator does since its 2020 edition; this is the one difference."""
 
     def __init__(self, keys: Keys | None = None, official: bool = True) -> None:
         self.keys = keys
@@ -248,10 +244,8 @@ class ComponentScore(NamedTuple):
 
 def aggregate(partials: Iterable[Mapping[str, Mapping[str, Any]]]) -> dict[str, ComponentScore]:
     """Component -> score over many examples, from {acc, rec, f1, label_total, pred_total} of each.
-
-    Accuracy is the mean over the examples whose prediction has the component, recall over those whose
-    gold has it, and F1 the harmonic mean of these two, not the mean of the examples' F1.
-    """
+    Accuracy is the mean over the examples whose prediction has the component, recall over those
+    whose gold has it, and F1 the harmonic mean of these two, not the mean of the examples' F1."""
     rows = list(partials)
     scores = {}
     for name in dict.fromkeys(name for row in rows for name in row):

@@ -165,10 +165,8 @@ def suite(folder: Path, db_id: str) -> tuple[Database, ...]:
 
 class TestSuiteAccuracy(ExecutionAccuracy):
     """Test-suite accuracy (TS): right on every database of a distilled suite, not on one by luck.
-
-    Source: Zhong, Yu and Klein, EMNLP 2020. The suite of a db_id is every SQLite file of one folder, as
-    in their release, in `folder` or beside each database.
-    """
+    Source: Zhong, Yu and Klein, EMNLP 2020. The suite of a db_id is every SQLite file of one
+    folder, as in their release, in `folder` or beside each database."""
 
     name = "test_suite_accuracy"
     __test__ = False  # for pytest, which takes the name for its own
@@ -194,12 +192,10 @@ class TestSuiteAccuracy(ExecutionAccuracy):
 
 
 class BirdExecutionAccuracy(RightOrWrong):
-    """BIRD's EX: do gold and predicted return the same set of rows? Duplicates and the order of rows
-    never count, the order of columns always does.
-
-    `official` makes a prediction without SQL one that returns no rows, which is right where the gold
-    returns none, as the scripts of bird-bench/mini_dev do; else it is NO_SQL.
-    """
+    """BIRD's EX: do gold and predicted return the same set of rows? Duplicates and the order of
+    rows never count, the order of columns always does. `official` makes a prediction without SQL
+    one that returns no rows, which is right where the gold returns none, as the scripts of
+    bird-bench/mini_dev do; else it is NO_SQL."""
 
     name = "bird_execution_accuracy"
 

@@ -61,11 +61,9 @@ def _predicted(prediction: Prediction, table: Table) -> Sketch | Finding:
 
 
 class LogicalFormAccuracy(_Sketches):
-    """Are the sketches equal?
-
-    Official: condition values are compared as lower-cased text, so that 3 and 3.0 differ. Not
-    official: as numbers on number columns (3, 3.0 and "3" are equal), else as text.
-    """
+    """Are the sketches equal? Official: condition values are compared as lower-cased text, so that
+    3 and 3.0 differ. Not official: as numbers on number columns (3, 3.0 and "3" are equal), else as
+    text."""
 
     name = "logical_form_accuracy"
 
@@ -91,10 +89,8 @@ class LogicalFormAccuracy(_Sketches):
 
 
 class WikiSQLExecutionAccuracy(_Sketches):
-    """Do the sketches, rebuilt as SQL the official way, return the same list of values?
-
-    Row order and duplicates count; two empty lists are the same. See `official_sql` for the quirks.
-    """
+    """Do the sketches, rebuilt as SQL the official way, return the same list of values? Row order
+    and duplicates count; two empty lists are the same. See `official_sql` for the quirks."""
 
     name = "wikisql_execution_accuracy"
 
@@ -124,11 +120,9 @@ class WikiSQLExecutionAccuracy(_Sketches):
 
 
 def same_sketch(gold: Sketch, predicted: Sketch, numeric: Sequence[bool] | None = None) -> bool:
-    """True when column, aggregate and the set of conditions are equal.
-
-    Values are compared as lower-cased text; with `numeric`, which tells the number columns, as SQLite
-    compares them with a column: as a number, or as text without a `.0`.
-    """
+    """True when column, aggregate and the set of conditions are equal. Values are compared as
+    lower-cased text; with `numeric`, which tells the number columns, as SQLite compares them with a
+    column: as a number, or as text without a `.0`."""
 
     def comparable(column: int, value: Any) -> str | float:
         if numeric is not None:
@@ -152,11 +146,9 @@ _NUMBER = re.compile(r"[-+]?\d*\.\d+|\d+")
 
 
 def read_number(text: str) -> float | None:
-    """The number in a condition value as the official evaluator finds it, or None.
-
-    The whole text with `,` between thousands, else the first number in it, whose sign counts only if
-    it has a decimal point.
-    """
+    """The number in a condition value as the official evaluator finds it, or None. The whole text
+    with `,` between thousands, else the first number in it, whose sign counts only if it has a
+    decimal point."""
     try:
         return float(Decimal(text.replace(",", "")))
     except (InvalidOperation, ValueError):  # ValueError: a signalling NaN
@@ -165,12 +157,10 @@ def read_number(text: str) -> float | None:
 
 
 def official_sql(sketch: Sketch, table: Table) -> str | None:
-    """The SQL that the official evaluator runs for a sketch, or None where it would fail.
-
-    Strings are lower-cased, as the cells are; the strings compared with number columns become
-    numbers. It binds values by column, so of two conditions on one column both get the last value:
-    `price > 3 AND price < 9` runs as `price > 9 AND price < 9`.
-    """
+    """The SQL that the official evaluator runs for a sketch, or None where it would fail. Strings
+    are lower-cased, as the cells are; the strings compared with number columns become numbers. It
+    binds values by column, so of two conditions on one column both get the last value: `price > 3
+    AND price < 9` runs as `price > 9 AND price < 9`."""
     positions = [sketch.sel, *(column for column, _, _ in sketch.conds)]
     if not (
         all(0 <= position < len(table.columns) for position in positions)
