@@ -47,7 +47,6 @@ HELD_OUT = 0.06
 
 
 def main() -> None:
-    """Print medians and ratios, and one JSON object last."""
     parser = argparse.ArgumentParser(description=str(__doc__).split("\n\n")[0])
     parser.add_argument("--data", type=Path)
     parser.add_argument("--model", default="bundled")
