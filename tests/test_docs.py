@@ -23,7 +23,6 @@ LINK = re.compile(r'(?:href|src)="([^"]*)"')
 
 
 def module(name: str) -> ModuleType:
-    """A module of docs/, which is no package."""
     spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
     assert spec is not None and spec.loader is not None
     loaded = importlib.util.module_from_spec(spec)
@@ -33,7 +32,6 @@ def module(name: str) -> ModuleType:
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, str]:
-    """The built site, page by page."""
     site = tmp_path_factory.mktemp("site")
     done = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", site],

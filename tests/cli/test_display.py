@@ -22,8 +22,6 @@ def answer(*rows: Row, columns: tuple[str, ...] = ("name",), **others: object) -
 
 @pytest.fixture
 def shown(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    """What is printed of an answer."""
-
     def show(answer: Answer, max_rows: int = 20) -> str:
         display.answer(answer, max_rows)
         return capsys.readouterr().out
@@ -70,7 +68,6 @@ def test_json_is_always_one_valid_line(rows: list[Row]) -> None:
 
 
 def test_a_bar_on_a_terminal_has_no_thread_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
-    """Judging forks, which only a process with one thread may do."""
     before = threading.active_count()
     with progress._bars("judged", in_bytes=False) as show:
         for done in range(3):

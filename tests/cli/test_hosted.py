@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import runpy
-import shutil
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -69,26 +68,6 @@ def test_what_got_no_answer_is_told_and_asked_again_and_nothing_twice(
         assert report["cost"]["total"] == pytest.approx(stub.bill)
         assert report["tokens"]["n"] == report["cost"]["n"] == 4
         assert report["unanswered"] == {}
-
-
-def test_few_shot_shows_answered_questions_of_other_databases(
-    shops: Path, shop: Path, txt2sql: Command
-) -> None:
-    learnt = [
-        {"db_id": "zoo", "question": "How many animals are there?", "query": "SELECT 11"},
-        {"db_id": "shop", "question": "How many shops are there?", "query": "SELECT 22"},
-    ]
-    (shops / "train.json").write_text(json.dumps(learnt), encoding="utf-8")
-    shutil.copytree(shop.parent, shops / "database" / "zoo")
-    (shops / "database" / "zoo" / "shop.sqlite").rename(shops / "database" / "zoo" / "zoo.sqlite")
-    stub = StubProvider(ANSWERS)
-    with stub as url:
-        model = f"api:openai/stub@{url}/v1"
-        done = txt2sql("evaluate", "--dataset", shops, "--model", model, "--json", "--shots", "2")
-    assert (done.code, done.json["shots"]) == (0, 2)
-    shown = stub.bodies[0]["messages"][-1]["content"]
-    assert shown.index("SELECT 11") < shown.index("Now this database:")
-    assert "SELECT 22" not in shown, "an example of the very database gives its schema away"
 
 
 @pytest.mark.parametrize(

@@ -25,8 +25,6 @@ print("left")
 
 
 class Terminal:
-    """A session under a pseudo-terminal: type into it, wait for what it shows."""
-
     def __init__(self, database: Path) -> None:
         self.master, slave = os.openpty()
         self.child = subprocess.Popen(
@@ -41,7 +39,6 @@ class Terminal:
         self.text = ""
 
     def type(self, text: str, then: str = "txt2sql> ") -> str:
-        """What is shown after this was typed, until `then`."""
         os.write(self.master, text.encode())
         return self.wait_for(then)
 

@@ -15,8 +15,6 @@ from .conftest import Command
 
 @pytest.fixture
 def synth(txt2sql: Command) -> Callable[..., list[Any]]:
-    """The pairs that are written to a file."""
-
     def run(output: str, *arguments: object) -> list[Any]:
         assert txt2sql("synth", *arguments, "--output", output).code == 0
         return [json.loads(line) for line in Path(output).read_text("utf-8").splitlines()]

@@ -26,7 +26,6 @@ MODEL_CONFIG = ROOT / "config" / "model_config.yaml"
 
 @pytest.fixture
 def train_set(shops: Path) -> Path:
-    """The shops as a data set to train on."""
     (shops / "dev.json").rename(shops / "train.json")
     return shops
 

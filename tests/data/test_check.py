@@ -73,13 +73,3 @@ def test_a_missing_database_is_named_with_its_questions(spider: Path) -> None:
     problems = check(open_dataset(spider)).problems
     assert len(problems) == 1
     assert problems[0].startswith("4 questions on shops: no database 'shops'")
-
-
-def test_a_damaged_split_does_not_hide_the_others(spider: Path) -> None:
-    (spider / "train_others.json").write_text("[{")
-    report = check(open_dataset(spider))
-    assert [size.split for size in report.splits] == ["dev", "train_spider"]
-    assert [problem.split(":")[0] for problem in report.problems][:2] == [
-        "split train_others",
-        "split train",
-    ]

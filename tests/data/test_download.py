@@ -21,7 +21,6 @@ QUICK = Patience(retries=1, backoff_s=0.01, timeout_s=5)
 
 @pytest.fixture
 def packed(spider: Path) -> bytes:
-    """The tiny Spider data set as the bytes of a zip with a top folder."""
     archive = shutil.make_archive(str(spider.parent / "packed"), "zip", spider.parent, spider.name)
     return Path(archive).read_bytes()
 
@@ -35,7 +34,6 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def beside(folder: Path) -> set[str]:
-    """What lies in the same folder, but for what the fixtures made."""
     return {path.name for path in folder.parent.iterdir()} - {"tiny-spider", "packed.zip"}
 
 

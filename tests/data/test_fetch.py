@@ -92,9 +92,3 @@ def test_a_web_page_is_not_an_archive(site, tmp_path: Path, content_type: str) -
     with pytest.raises(DownloadError, match="is a web page, not an archive"):
         fetch(site.url, tmp_path / "file", patience=QUICK)
     assert not (tmp_path / "file").exists()
-
-
-@pytest.mark.parametrize("url", ["ftp://example.org/x", "file:///etc/passwd", "http://"])
-def test_only_web_addresses(tmp_path: Path, url: str) -> None:
-    with pytest.raises(DownloadError, match="--source"):
-        fetch(url, tmp_path / "file", patience=Patience(0, 0, 1))

@@ -22,7 +22,6 @@ def write_json(path: Path, value: Any) -> None:
 
 @pytest.fixture
 def root(tmp_path: Path, spider: Path) -> Path:
-    """A folder of data sets with Spider in it."""
     shutil.copytree(spider, tmp_path / "sets" / "spider")
     return tmp_path / "sets"
 
@@ -57,7 +56,6 @@ def test_without_spider_beside_it_the_sentence_says_what_is_missing(tmp_path: Pa
 
 
 def bird(root: Path, split: str, databases: str) -> Path:
-    """A folder as BIRD releases it."""
     items = [
         {
             "question_id": 17 + number,

@@ -40,12 +40,6 @@ def test_a_row_has_what_trainers_read(spider: Path, tmp_path: Path) -> None:
     assert (row["id"], row["rows"], row["error"]) == ("dev-1", 1, None)
 
 
-def test_questions_without_gold_are_no_failures(spider: Path, tmp_path: Path) -> None:
-    (spider / "test.json").write_text('[{"db_id": "shops", "question": "How many?"}]')
-    summary = run(spider, tmp_path / "out", "test").summary
-    assert [summary[key] for key in ("n", "ran", "failed", "without_gold")] == [1, 0, 0, 1]
-
-
 def test_unchanged_inputs_are_not_worked_on_again(spider: Path, tmp_path: Path) -> None:
     first = run(spider, tmp_path / "out")
     before = files(tmp_path / "out")

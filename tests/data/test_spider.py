@@ -86,14 +86,6 @@ def test_a_damaged_tables_json_says_what_is_wrong(spider: Path) -> None:
         SpiderDataset(spider).schema("shops")
 
 
-def test_positions_outside_tables_json_are_left_out(spider: Path) -> None:
-    entry = json.loads((spider / "tables.json").read_text())
-    entry[0]["foreign_keys"] = [[999, 1], [0, 1], [-1, 1]]
-    (spider / "tables.json").write_text(json.dumps(entry))
-    keys = SpiderDataset(spider).schema("shops").foreign_keys
-    assert keys == (ForeignKey("Sale", "shop", "shop", "Shop_ID"),)
-
-
 def test_the_real_one(data_root: Path) -> None:
     dataset = SpiderDataset(data_root / "spider")
     assert dataset.count("dev") == 1034

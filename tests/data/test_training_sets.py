@@ -34,7 +34,6 @@ def dev(data_root: Path) -> list[Example]:
 
 
 def words(question: str) -> str:
-    """A question without case, punctuation and white space."""
     return "".join(c for c in question.lower() if c.isalnum())
 
 

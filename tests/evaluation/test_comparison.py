@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from txt2sql.errors import DataError
-from txt2sql.evaluation.comparison import compare, read_report, read_verdicts
+from txt2sql.evaluation.comparison import compare, read_verdicts
 from txt2sql.evaluation.statistics import estimate, mcnemar, paired_difference
 
 
 def row(i: int, score: float | None, **others: Any) -> dict[str, Any]:
-    """A row as `verdict_rows` gives it, as far as a comparison reads it."""
     texts = {"db_id": "shop", "question": f"Question {i}?", "gold_sql": f"SELECT {i}"}
     made = {"sql": f"SELECT {i}, {score}", "scores": {"execution_accuracy": score}}
     return {"i": i, "example_id": f"dev-{i}", **texts, **made, **others}
@@ -79,16 +77,3 @@ def test_a_line_that_is_no_verdict_is_named(tmp_path: Path, line: str) -> None:
     file.write_text(f"{first}\n\n{line}", encoding="utf-8")
     with pytest.raises(DataError, match="line 3 of"):
         read_verdicts(file)
-
-
-def test_a_run_and_its_file_are_the_same(tmp_path: Path) -> None:
-    file = tmp_path / "verdicts.jsonl"
-    file.write_text("".join(json.dumps(row(i, 1.0)) + "\n" for i in range(3)), encoding="utf-8")
-    assert read_verdicts(tmp_path) == read_verdicts(file) == rows(1.0, 1.0, 1.0)
-    assert read_report(tmp_path) == {}
-    (tmp_path / "report.json").write_text('{"mode": "strict"}', encoding="utf-8")
-    assert read_report(tmp_path) == read_report(file) == {"mode": "strict"}
-    assert read_report(tmp_path / "other.jsonl") == {}
-    (tmp_path / "report.json").write_text("{", encoding="utf-8")
-    with pytest.raises(DataError, match="evaluate that run again"):
-        read_report(tmp_path)

@@ -46,7 +46,6 @@ JUDGED = [
 
 
 def printed(report: Report) -> Any:
-    """The JSON of a report after a round trip through text."""
     return json.loads(json.dumps(as_json(report, {"model": "m", "split": "dev"})))
 
 
@@ -61,19 +60,6 @@ def test_json_keeps_the_contract() -> None:
     assert (result["mode"], result["model"], result["split"]) == ("strict", "m", "dev")
     unknown = ("tokens", "cost", "empty_gold", "other_mode", "calibration")
     assert [result[name] for name in unknown] == [None] * 5
-
-
-def test_empty_gold_results_are_counted_and_set_aside() -> None:
-    report = summarise(
-        [
-            item("a", CORRECT, details={"empty": True}),
-            item("b", CORRECT),
-            item("c", WRONG, details={"empty": False}),
-            item("d", GOLD_ERROR, details={"empty": True}),
-        ]
-    )
-    assert report.empty_gold == {"n": 1, "share": 1 / 3, "without": wilson(1, 2)}
-    assert printed(report)["empty_gold"]["without"]["mean"] == 0.5
 
 
 def test_modes_are_compared_verdict_by_verdict() -> None:

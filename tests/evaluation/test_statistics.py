@@ -42,7 +42,6 @@ def test_wilson_agrees_with_published_intervals(
 
 
 def test_few_examples_say_little_and_none_say_nothing() -> None:
-    """A bootstrap of one score, or of a few that are equal, would have no width."""
     assert estimate([]) == Estimate(0.0, 0, 0.0, 1.0)
     assert paired_difference(0, 0, 0, 0) == graded_difference([], []) == Estimate(0.0, 0, -1.0, 1.0)
     for few in ([0.5], [0.9, 0.9, 0.9]):

@@ -113,10 +113,10 @@ def evaluate(
     from txt2sql import runs
     from txt2sql.data import open_dataset
     from txt2sql.data.gold import usable
-    from txt2sql.evaluation.evaluate import draw
+    from txt2sql.evaluation.evaluate import draw, judge_all
     from txt2sql.evaluation.metrics import Context, choose
     from txt2sql.evaluation.mode import LIMITS, Judging
-    from txt2sql.evaluation.predictions import read_gold, read_predictions
+    from txt2sql.evaluation.predictions import read_gold, read_predictions, to_row
     from txt2sql.evaluation.provenance import text_hash
     from txt2sql.evaluation.report import summarise
 
@@ -163,7 +163,18 @@ def evaluate(
         budget = (predictor.account or str(folder.resolve()), predictor.max_cost)
         examples, unanswered = ask_all(run, hosted, source, examples, predictor.shots, budget)
     if file:
-        judged = _judge_file(run, source, metrics, examples, file, judging.processes)
+        answered = list(file.predict(examples))
+        rows = "".join(jsonlib.dumps(to_row(answer)) + "\n" for answer in answered)
+        runs.write_atomically(folder / "predictions.jsonl", rows)
+        with _progress(len(examples)) as done:
+            judged = judge_all(
+                examples,
+                answered,
+                metrics,
+                source.database,
+                processes=judging.processes,
+                done=done,
+            )
     else:
         judged = continue_run(run, source, metrics, examples, load)
     facts = {
@@ -260,27 +271,6 @@ def of_model(options: PredictorOptions, source: Dataset) -> Identified:
         **({"search": options.search} if options.search else {}),
     }
     return identity, load
-
-
-def _judge_file(
-    run: Run,
-    source: Dataset,
-    metrics: Sequence[Metric],
-    examples: list[Example],
-    predictor: Predictor,
-    processes: int | None,
-) -> list[Judged]:
-    from txt2sql.evaluation.evaluate import judge_all
-    from txt2sql.evaluation.predictions import to_row
-    from txt2sql.runs import write_atomically
-
-    answers = list(predictor.predict(examples))
-    rows = (jsonlib.dumps(to_row(answer)) + "\n" for answer in answers)
-    write_atomically(run.folder / "predictions.jsonl", "".join(rows))
-    with _progress(len(examples)) as done:
-        return judge_all(
-            examples, answers, metrics, source.database, processes=processes, done=done
-        )
 
 
 @contextmanager

@@ -54,3 +54,11 @@ def test_a_part_counts_by_its_share_and_the_reason_names_it() -> None:
     same = "select T1.CITY from Shop as T1 where 2000.0 < T1.opened and T1.rating > 4;"
     verdict = judge(QUERIES[1], same)
     assert (verdict.outcome, verdict.score, verdict.reason) == (Outcome.CORRECT, 1.0, "")
+
+
+@pytest.mark.parametrize("one", QUERIES)
+@pytest.mark.parametrize("other", QUERIES)
+def test_the_score_is_the_same_both_ways_and_one_for_equals_alone(one: str, other: str) -> None:
+    score = judge(one, other).score
+    assert score == judge(other, one).score
+    assert (0 <= score < 1) if one != other else score == 1

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 import sqlite_files
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from txt2sql.evaluation.metrics.exact_set_match import (
     ComponentMatch,
@@ -98,16 +100,6 @@ def test_only_official_reads_value_as_1(stage: Database) -> None:
     assert judged(stage, *pair, strict).outcome is Outcome.PREDICTION_ERROR
 
 
-def test_keys_that_the_file_declares_are_taken_where_none_are_given(tmp_path: Path) -> None:
-    seat = "CREATE TABLE seat (stadium_id REFERENCES stadium(id), id INTEGER PRIMARY KEY)"
-    database = build(tmp_path / "stage.sqlite", seat)
-    join = "FROM stadium AS T1 JOIN seat AS T2 ON T1.id = T2.stadium_id"
-    pair = f"SELECT T1.id {join}", f"SELECT T2.stadium_id {join}"
-    assert not judged(database, *pair, ExactSetMatch(lambda db_id: {})).correct
-    assert judged(database, *pair, ExactSetMatch(lambda db_id: None)).correct
-    assert judged(database, *pair, ExactSetMatch()).correct
-
-
 CONDITIONS = ["age > 3", "id = 4", "name LIKE 'x'", "country NOT IN ('y')", "age < id"]
 ITEMS = ["name", "age", "count(*)", "max(age)", "count(DISTINCT id)", "age - id"]
 
@@ -140,3 +132,19 @@ def test_component_match_scores_ten_parts_each_all_or_nothing(stage: Database) -
     verdict, _ = parts("SELECT count(*) FROM singer JOIN singer", "SELECT count(*) FROM singer")
     assert verdict.outcome is Outcome.WRONG_RESULT
     assert (verdict.reason, verdict.score) == ("other tables", 1.0)
+
+
+@settings(max_examples=25)
+@given(st.permutations(ITEMS), st.permutations(CONDITIONS), st.integers(1, 5), st.data())
+def test_order_within_select_and_where_never_counts(
+    items: list[str], conditions: list[str], n: int, data: st.DataObject
+) -> None:
+    def written(listed: list[str], filtered: list[str]) -> str:
+        return f"SELECT {', '.join(listed)} FROM singer WHERE {' AND '.join(filtered)}"
+
+    listed, filtered = items[:n], conditions[:n]
+    gold = written(listed, filtered)
+    shuffled = written(data.draw(st.permutations(listed)), data.draw(st.permutations(filtered)))
+    assert compare(SCHEMA, gold, shuffled).exact
+    assert not compare(SCHEMA, gold, written(items[: n + 1], filtered)).exact
+    assert not compare(SCHEMA, gold, written(listed, [*filtered, filtered[0]])).exact
