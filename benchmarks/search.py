@@ -100,9 +100,7 @@ def plain_transformers(model: str, greedy: DirectPredictor) -> Callable[[Example
 
 
 def times(
-    greedy: DirectPredictor,
-    peers: dict[str, Callable[[Example], object]],
-    examples: list[Example],
+    greedy: DirectPredictor, peers: dict[str, Callable[[Example], object]], examples: list[Example]
 ) -> dict[str, Any]:
     """Medians of each way to answer, and of the ratios question by question."""
     ways: dict[str, Callable[[Example], object]] = {

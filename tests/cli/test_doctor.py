@@ -18,9 +18,7 @@ def test_an_unsafe_database_is_exit_code_1(
     assert done.out.rstrip().endswith("not safe to use")
 
 
-def test_what_cannot_be_opened_is_one_sentence_without_secrets(
-    refused: Callable[..., str],
-) -> None:
+def test_what_cannot_be_opened_is_one_sentence_without_secrets(refused: Callable[..., str]) -> None:
     sentence = refused("doctor", "--db", "postgresql://ann:s3cret@127.0.0.1:1/x", "--json")
     assert "cannot use 'postgresql://ann@127.0.0.1:1/x'" in sentence and "s3cret" not in sentence
 

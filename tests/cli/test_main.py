@@ -101,10 +101,7 @@ def test_a_package_that_is_absent(
     ],
 )
 def test_a_script_is_a_command_and_no_more(
-    script: str,
-    command: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    script: str, command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert len((ROOT / script).read_text(encoding="utf-8").splitlines()) <= 40
     monkeypatch.setattr(sys, "argv", [script, "--help"])

@@ -11,11 +11,7 @@ import pytest
 from txt2sql.config import load
 from txt2sql.errors import ConfigError
 from txt2sql.models.catalog import MODELS
-from txt2sql.training.settings import (
-    ModelConfig,
-    load_grpo,
-    load_sft,
-)
+from txt2sql.training.settings import ModelConfig, load_grpo, load_sft
 
 from .conftest import Command
 

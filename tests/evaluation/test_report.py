@@ -7,12 +7,7 @@ from typing import Any
 
 import pytest
 
-from txt2sql.evaluation.report import (
-    Report,
-    as_json,
-    as_markdown,
-    summarise,
-)
+from txt2sql.evaluation.report import Report, as_json, as_markdown, summarise
 from txt2sql.evaluation.statistics import wilson
 from txt2sql.evaluation.verdicts import Judged
 from txt2sql.types import Example, Outcome, Prediction, Verdict

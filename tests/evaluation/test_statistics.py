@@ -91,8 +91,7 @@ def test_mcnemar_agrees_with_hand_counts(only_a: int, only_b: int, p: float) -> 
 # Fagerland, Lydersen and Laake, "Recommended tests and confidence intervals for paired binomial
 # proportions", 2014: airway hyper-responsiveness; and a table of Newcombe 1998. B - A here.
 @pytest.mark.parametrize(
-    ("table", "low", "high"),
-    [((1, 1, 7, 12), 0.026, 0.507), ((20, 12, 2, 16), -0.3292, -0.0562)],
+    ("table", "low", "high"), [((1, 1, 7, 12), 0.026, 0.507), ((20, 12, 2, 16), -0.3292, -0.0562)]
 )
 def test_paired_differences_agree_with_published_intervals(
     table: tuple[int, int, int, int], low: float, high: float

@@ -190,9 +190,7 @@ def mariadb() -> Iterator[Server]:
     try:
         with (
             _await(
-                lambda: _root(folder / "socket"),
-                process,
-                (pymysql.err.OperationalError, OSError),
+                lambda: _root(folder / "socket"), process, (pymysql.err.OperationalError, OSError)
             ) as connection,
             connection.cursor() as cursor,
         ):

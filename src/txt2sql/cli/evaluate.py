@@ -77,7 +77,6 @@ class JudgingOptions:
     mode: ModeOption = "strict"
     keep_distinct: bool = flag("Official mode: keep every DISTINCT.", "--keep-distinct")
     metrics: str | None = option("Only these  [default: those of the data set]", metavar="A,B")
-    one_mode: bool = flag("Leave out what the other mode says.", "--one-mode")
     test_suite: Path | None = option("Also judge on DIR/<db_id>/*.sqlite.", metavar="DIR")
     timeout: float = option("Seconds of one statement.", default=30.0, metavar="S", min=0.1)
     processes: int | None = option("Judging processes  [default: cores]", metavar="N", min=1)
@@ -87,7 +86,6 @@ class JudgingOptions:
 class OutputOptions:
     output: Path | None = option("The run's folder  [default: results/…]", metavar="FOLDER")
     verdicts: Path | None = option("Also write one JSON line per example.", metavar="FILE")
-    figures: bool = flag("Also draw the report, into figures/ of the run.", "--figures")
     json: JsonOption = False
 
 
@@ -127,7 +125,7 @@ def evaluate(
     whole = read_gold(gold) if gold else list(source.examples(split))
     examples = draw(usable(whole, place, answers=True), questions.limit, questions.seed)
     limits = replace(LIMITS, timeout_s=judging.timeout)
-    mode = Judging(judging.mode, judging.keep_distinct, not judging.one_mode, limits)
+    mode = Judging(judging.mode, judging.keep_distinct, limits=limits)
     context = Context(mode, source, "" if gold else split, judging.test_suite)
     metrics = choose(context, judging.metrics)
     load: Callable[[], Predictor] | None = None
@@ -168,12 +166,7 @@ def evaluate(
         runs.write_atomically(folder / "predictions.jsonl", rows)
         with _progress(len(examples)) as done:
             judged = judge_all(
-                examples,
-                answered,
-                metrics,
-                source.database,
-                processes=judging.processes,
-                done=done,
+                examples, answered, metrics, source.database, processes=judging.processes, done=done
             )
     else:
         judged = continue_run(run, source, metrics, examples, load)
@@ -326,7 +319,7 @@ def _write(
     folder: Path,
     options: OutputOptions,
 ) -> None:
-    from txt2sql.evaluation.report import as_csv, as_json, as_markdown, print_report
+    from txt2sql.evaluation.report import as_json, as_markdown, print_report
     from txt2sql.evaluation.verdicts import verdict_rows
     from txt2sql.runs import write_atomically
 
@@ -335,19 +328,12 @@ def _write(
     files = {
         folder / "verdicts.jsonl": verdicts,
         folder / "report.md": as_markdown(report, facts),
-        folder / "report.csv": as_csv(report),
         folder / "report.json": jsonlib.dumps(result, indent=2) + "\n",
     }
     if options.verdicts:
         files[options.verdicts] = verdicts
     for path, text in files.items():
         write_atomically(path, text)
-    if options.figures:
-        from txt2sql.evaluation.figures import draw, read_summary
-
-        metric = next(iter(report.metrics))
-        for reason in draw([read_summary(folder, metric)], folder / "figures", metric)[1]:
-            print(f"left out: {reason}", file=sys.stderr)
     if options.json:
         print(jsonlib.dumps(result))
     else:

@@ -106,7 +106,6 @@ class TableOptions:
         "Add a row for every file of predictions  [default: verdicts/ in --data]", metavar="DIR"
     )
     max_cost: MaxCostOption = None
-    jobs: int = option("Local models measured at the same time.", default=1, metavar="N", min=1)
     output: Path = option("Where it goes.", default=Path("results/evaluate_all"), metavar="DIR")
     json: JsonOption = False
 
@@ -258,7 +257,7 @@ def _evaluated(cells: Sequence[Cell], folder: Path, options: TableOptions) -> li
         budget += ["--max-cost", str(options.max_cost)]
     if left:
         with (
-            ThreadPoolExecutor(options.jobs) as local,
+            ThreadPoolExecutor(1) as local,
             ThreadPoolExecutor(_HOSTED_AT_ONCE) as hosted,
             steps("evaluate all", len(left)) as advance,
         ):

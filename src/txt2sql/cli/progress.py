@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from itertools import count
 
 PLAIN_EVERY_S = 5.0
@@ -67,28 +65,16 @@ def _bars(label: str, in_bytes: bool) -> Iterator[Show]:
 
 
 def _lines(label: str, in_bytes: bool) -> Show:
-    start = time.monotonic()
-    last: dict[str, tuple[float, int]] = {}  # stage -> when and how much at its last line
-
-    def clock(seconds: float) -> str:
-        return re.sub(r"^0:0?", "", str(timedelta(seconds=round(seconds))))
+    last: dict[str, float] = {}  # stage -> when its last line was printed
 
     def show(stage: str, done: int, total: int | None, note: str = "") -> None:
         now = time.monotonic()
-        at, before = last.setdefault(stage, (now if total else 0.0, 0))
-        if done != total and now - at < PLAIN_EVERY_S:
+        if done != total and now - last.setdefault(stage, now if total else 0.0) < PLAIN_EVERY_S:
             return
-        last[stage] = now, done
-        when = ""
-        if total is not None and done >= total:
-            when = f"  {clock(now - start)} in all"
-        elif total is not None and done > max(before, 1):
-            # By the speed since the last line: the first steps of a resumed run take no time. The first
-            # step of a batch waits for the whole batch, so alone it tells nothing.
-            when = f"  {clock((now - at) / (done - before) * (total - done))} left"
+        last[stage] = now
         counts = [each for each in (done, total) if each is not None]
         amount = "/".join(f"{n / 1e6:,.1f} MB" if in_bytes else f"{n:,}" for n in counts)
         name = f"{label} {stage}".strip()
-        print(f"{name}: {amount}  {note}{when}".rstrip(), file=sys.stderr, flush=True)
+        print(f"{name}: {amount}  {note}".rstrip(), file=sys.stderr, flush=True)
 
     return show

@@ -7,7 +7,7 @@ are counted under `outcomes` but left out of every mean.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -187,26 +187,6 @@ def plain(value: Any) -> Any:
     return [plain(item) for item in value] if isinstance(value, tuple) else value
 
 
-def _score_table(report: Report, name_of: Callable[[str], str]) -> Table:
-    kinds = {
-        "all": {"all": report.metrics},
-        "difficulty": report.by_difficulty,
-        "database": report.by_database,
-    }
-    rows = [
-        (name_of(metric), kind, group, value, value.n)
-        for kind, groups in kinds.items()
-        for group, values in groups.items()
-        for metric, value in values.items()
-    ]
-    return Table([Column(name) for name in ("metric", "kind", "group", "mean", "n")], rows)
-
-
-def as_csv(report: Report) -> str:
-    """One line per metric and group: metric, kind (all, difficulty, database), group, mean, its ends, n."""
-    return table.as_csv(_score_table(report, str))
-
-
 def as_markdown(report: Report, facts: Mapping[str, Any]) -> str:
     """The report as a page: scores, components, outcomes, confidence, coverage; remarks, then facts."""
     sure, percent = report.calibration, "{:.1%}".format
@@ -223,8 +203,19 @@ def as_markdown(report: Report, facts: Mapping[str, Any]) -> str:
     ]
     covered = [(name, value, value.n) for name, value in (sure.coverage.items() if sure else ())]
     accuracy, n = Column("accuracy"), Column("n")
+    kinds = {
+        "all": {"all": report.metrics},
+        "difficulty": report.by_difficulty,
+        "database": report.by_database,
+    }
+    means = [
+        (words(metric), kind, group, value, value.n)
+        for kind, groups in kinds.items()
+        for group, values in groups.items()
+        for metric, value in values.items()
+    ]
     tables = [
-        _score_table(report, words),
+        Table([*map(Column, ("metric", "kind", "group", "mean")), n], means),
         Table(
             [*map(Column, ("component", "group")), *shares, *map(Column, ("predicted", "gold"))],
             components,

@@ -14,11 +14,7 @@ import sqlite_files
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from txt2sql.evaluation.metrics.exact_set_match import (
-    ComponentMatch,
-    ExactSetMatch,
-    compare,
-)
+from txt2sql.evaluation.metrics.exact_set_match import ComponentMatch, ExactSetMatch, compare
 from txt2sql.execution.database import Database, open_database
 from txt2sql.sql.spider_query import SpiderSchema
 from txt2sql.types import Example, Outcome, Prediction, Verdict
@@ -50,10 +46,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Database:
 
 
 def judged(
-    database: Database,
-    gold: str,
-    sql: str | None,
-    metric: Callable[..., Verdict] | None = None,
+    database: Database, gold: str, sql: str | None, metric: Callable[..., Verdict] | None = None
 ) -> Verdict:
     metric = metric or ExactSetMatch(lambda db_id: KEYS)
     return metric(Example("e", database.db_id, "?", gold), Prediction("e", sql), database)
