@@ -78,10 +78,12 @@ def from_report(
     price = costs.per_hour(report.get("hardware") or {}, hourly)
     per_1000, no_cost = _cost(report, price)
     elsewhere = "not published" if source == "published" else ""
-    values: tuple[Any, ...] = (exact, execution, times.get("median"), per_1000)
-    reasons = ("not measured", "not measured", elsewhere or "no times", elsewhere or no_cost)
+    seconds = times.get("median")
+    reasons = ["not measured", "not measured", elsewhere or "no times", elsewhere or no_cost]
     if not any(value and value.n for value in (execution, exact)):
-        values, reasons = (None,) * len(CELLS), ("no answers",) * len(CELLS)
+        exact = execution = seconds = per_1000 = None
+        reasons = ["no answers"] * len(CELLS)
+    values = (exact, execution, seconds, per_1000)
     missing = {cell: why for cell, value, why in zip(CELLS, values, reasons) if value is None}
     levels = (report.get("by_difficulty") or {}).items()
     facts = {name: report.get(name) for name in ("run", "commit", "tokens", "seconds", "questions")}
@@ -89,13 +91,16 @@ def from_report(
         data,
         model,
         strategy,
-        *values,
-        missing,
-        sum((report.get("unanswered") or {}).values()),
-        str(report.get("mode", "")),
-        source,
-        {name: value for name, each in levels if (value := _estimate(each, _EXECUTION))},
-        {**facts, "dollars_per_hour": price, "simulations": report.get("search")},
+        exact,
+        execution,
+        seconds,
+        per_1000,
+        missing=missing,
+        unanswered=sum((report.get("unanswered") or {}).values()),
+        mode=str(report.get("mode", "")),
+        source=source,
+        by_difficulty={k: each for k, of in levels if (each := _estimate(of, _EXECUTION))},
+        facts={**facts, "dollars_per_hour": price, "simulations": report.get("search")},
     )
 
 
