@@ -32,14 +32,9 @@ Keys = Callable[[str], Mapping[str, str] | None]
 """db_id -> its foreign-key map (`spider_query.key_map`), or None: the keys that the file declares."""
 
 
-class Score(NamedTuple):
-    """One component: all or nothing. `label_total` counts it in the gold, `pred_total` in the other."""
-
-    acc: int
-    rec: int
-    f1: int
-    label_total: int
-    pred_total: int
+Score = dict[str, int]
+"""acc, rec and f1 of one component, all or nothing; label_total counts it in the gold query, pred_total
+in the other."""
 
 
 class Match(NamedTuple):
@@ -87,55 +82,37 @@ _BAGS: dict[str, Callable[[Form], Sequence[Hashable]]] = {
 
 
 def components(gold: Form, predicted: Form) -> tuple[dict[str, Score], bool]:
-    group = bool(gold.group), bool(predicted.group)
-    order = bool(gold.order[0]), bool(predicted.order[0])
-    partial = {
-        name: _score(_same_bag(of(gold), of(predicted)), len(of(gold)), len(of(predicted)))
-        for name, of in _BAGS.items()
+    """The ten components, and whether all of them and the tables of FROM agree."""
+    parts: dict[str, tuple[bool, int, int]] = {}
+    for name, of in _BAGS.items():
+        own, theirs = of(gold), of(predicted)
+        parts[name] = _same_bag(own, theirs), len(own), len(theirs)
+    one, other = int(bool(gold.group)), int(bool(predicted.group))
+    same = not (one or other) or (gold.group, gold.having) == (predicted.group, predicted.having)
+    parts["group"] = same, one, other
+    one, other = int(bool(gold.order[0])), int(bool(predicted.order[0]))
+    same = not (one or other) or (gold.order, gold.limit) == (predicted.order, predicted.limit)
+    parts["order"] = same, one, other
+    # Where they differ, the official evaluator reports these two totals the wrong way round.
+    same = gold.connectors == predicted.connectors
+    totals = (1, 1) if same else (len(predicted.connectors), len(gold.connectors))
+    parts["and/or"] = same, *totals
+    pairs = list(zip(gold.branches, predicted.branches, strict=True))
+    matches = sum(bool(a and b and components(a, b)[1]) for a, b in pairs)
+    one, other = sum(a is not None for a, _ in pairs), sum(b is not None for _, b in pairs)
+    parts["IUEN"] = one == other == matches, one, other
+    one, other = len(gold.keywords), len(predicted.keywords)
+    parts["keywords"] = gold.keywords == predicted.keywords, one, other
+    scores = {
+        name: {**dict.fromkeys(("acc", "rec", "f1"), int(same)), "label_total": a, "pred_total": b}
+        for name, (same, a, b) in parts.items()
     }
-    partial |= {
-        "group": _score(
-            not any(group) or (gold.group == predicted.group and gold.having == predicted.having),
-            *group,
-        ),
-        "order": _score(
-            not any(order) or (gold.order == predicted.order and gold.limit == predicted.limit),
-            *order,
-        ),
-        "and/or": (
-            _score(True, 1, 1)
-            if gold.connectors == predicted.connectors
-            # The official evaluator reports these two totals the wrong way round.
-            else _score(False, len(predicted.connectors), len(gold.connectors))
-        ),
-        "IUEN": _branches(gold, predicted),
-        "keywords": _score(
-            gold.keywords == predicted.keywords, len(gold.keywords), len(predicted.keywords)
-        ),
-    }
-    same = all(score.f1 for score in partial.values()) and (
-        not gold.tables or _same_bag(gold.tables, predicted.tables)
-    )
-    return partial, same
-
-
-def _score(same: bool, label_total: int, pred_total: int) -> Score:
-    return Score(int(same), int(same), int(same), int(label_total), int(pred_total))
+    exact = all(same for same, _, _ in parts.values())
+    return scores, exact and (not gold.tables or _same_bag(gold.tables, predicted.tables))
 
 
 def _same_bag(gold: Sequence[Hashable], predicted: Sequence[Hashable]) -> bool:
     return gold == predicted or Counter(gold) == Counter(predicted)
-
-
-def _branches(gold: Form, predicted: Form) -> Score:
-    pairs = list(zip(gold.branches, predicted.branches, strict=True))
-    matches = sum(
-        own is not None and theirs is not None and components(own, theirs)[1]
-        for own, theirs in pairs
-    )
-    label_total = sum(own is not None for own, _ in pairs)
-    pred_total = sum(theirs is not None for _, theirs in pairs)
-    return _score(label_total == pred_total == matches, label_total, pred_total)
 
 
 class _Matcher:
@@ -176,7 +153,7 @@ class _Matcher:
             return Outcome.PREDICTION_ERROR, reason, match
         if match.exact:
             return Outcome.CORRECT, "", match
-        differing = [name for name, score in match.partial.items() if not score.f1]
+        differing = [name for name, score in match.partial.items() if not score["f1"]]
         return Outcome.WRONG_RESULT, f"other {', '.join(differing) or 'tables'}", match
 
 
@@ -226,9 +203,8 @@ class ComponentMatch(_Matcher):
         outcome, reason, match = self.judge(example, prediction, database)
         readable = outcome in (Outcome.CORRECT, Outcome.WRONG_RESULT)
         parts = match.partial
-        score = sum(part.f1 for part in parts.values()) / len(parts) if readable else 0.0
-        partial = {name: part._asdict() for name, part in parts.items()}
-        details = {"hardness": match.hardness, "partial": partial}
+        score = sum(part["f1"] for part in parts.values()) / len(parts) if readable else 0.0
+        details = {"hardness": match.hardness, "partial": parts}
         return Verdict(example.id, self.name, outcome, score, reason, details)
 
 
