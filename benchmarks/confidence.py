@@ -50,7 +50,6 @@ class Answered(NamedTuple):
 
     @property
     def probability(self) -> float:
-        """What the model gives its text."""
         return float(1 / (1 + np.exp(-self.features[0])))
 
 
@@ -94,7 +93,6 @@ def fit(
 
 
 def main() -> None:
-    """Parse the arguments, fit, and print what was measured."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     for name in ("fit", "halves", "test"):
         parser.add_argument(f"--{name}", type=Path, nargs="*", default=[])
@@ -151,7 +149,6 @@ def main() -> None:
 
 
 def read(path: Path) -> list[Answered]:
-    """The answers of a file of verdicts that were judged."""
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     return [
         Answered(tuple(row["features"]), bool(row["exec"]))
@@ -214,13 +211,11 @@ def measure(answers: Sequence[Answered], weights: Weights) -> tuple[Calibration,
 
 
 def share(values: Iterable[bool]) -> float:
-    """The share of true ones; 0 of none."""
     whole = list(values)
     return sum(whole) / len(whole) if whole else 0.0
 
 
 def text(each: Calibration) -> str:
-    """Accuracy at half coverage, with its interval."""
     value = each.coverage["50%"]
     return f"{value.mean:.1%} [{value.low:.1%}, {value.high:.1%}]"
 

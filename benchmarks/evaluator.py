@@ -62,7 +62,6 @@ print(json.dumps(verdicts))
 
 
 def main() -> None:
-    """Compare and print; one JSON object last."""
     arguments = _arguments()
     with tempfile.TemporaryDirectory() as scratch:
         result = compare(arguments, Path(scratch))
@@ -70,7 +69,6 @@ def main() -> None:
 
 
 def compare(arguments: argparse.Namespace, scratch: Path) -> dict[str, Any]:
-    """Verdicts first, then times in turn."""
     dataset = open_dataset("spider", arguments.data)
     examples = list(dataset.examples("dev"))[: 100 if arguments.quick else None]
     predictions = _predictions(arguments.predictions, examples)
@@ -171,8 +169,6 @@ def _run(command: list[str], folder: Path, **environment: str) -> str:
 
 
 class Time(NamedTuple):
-    """Of a whole process with its children, in seconds."""
-
     wall: float
     processor: float
 

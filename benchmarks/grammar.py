@@ -1,16 +1,16 @@
-"""The grammar of SQL: what it costs, which gold queries it accepts, and whether its samples compile.
+"""The grammar of SQL: what it costs, and which gold queries it accepts.
 
 Without an option it measures time over schemas of 5, 25 and 100 tables with ten columns each: a grammar
 for a new schema (text, compilation, first mask), the mask of each step of a usual query, and how many
-tokens of that query are forced, so that a model needs no step for them. The vocabulary is a byte-level
-BPE of 32,000, trained here on the Python standard library, or that of `--tokenizer FOLDER`.
+tokens of that query are forced, so that a model needs no step for them. The vocabulary is the bundled
+model's, or that of `--tokenizer FOLDER`.
 
 `--acceptance` counts the gold queries that SQLite compiles and the grammar accepts, byte by byte, in the
-normal form that models are trained on; `--refused FILE` gets what it refuses, with the place where it stops. `--samples N` walks the grammar at random and compiles each sample.
+normal form that models are trained on; `--refused FILE` gets what it refuses, with the place where it
+stops.
 
     python benchmarks/grammar.py [--quick] [--tokenizer FOLDER]
     python benchmarks/grammar.py --acceptance --data DIR
-    python benchmarks/grammar.py --samples 2000
 """
 
 from __future__ import annotations
@@ -20,27 +20,22 @@ import json
 import os
 import platform
 import random
-import re
 import sqlite3
 import statistics
-import sysconfig
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper
+from llguidance import LLMatcher, LLTokenizer
 
-from txt2sql.identifiers import quote_identifier
+from txt2sql.models.catalog import BUNDLED
 from txt2sql.models.grammar import sql_grammar
-from txt2sql.sql.functions import FUNCTIONS
 from txt2sql.sql.normal_form import canonical_sql
 from txt2sql.types import Column, Schema, Table
 
-VOCABULARY = 32_000
 WORDS = (
     "singer concert stadium country name year age city price order product customer address phone "
     "student course teacher grade school team player match score game flight airport airline pilot"
@@ -53,24 +48,9 @@ SETS = {
     "spider-syn": ("spider_syn_train/train.json", "spider/database"),
     "bird train": ("bird_train/train.json", "bird_train/database"),
 }
-SAMPLE_SCHEMAS = (
-    """CREATE TABLE singer (id INTEGER PRIMARY KEY, Name TEXT, age INT, "number of songs" INT);
-    CREATE TABLE concert (id INT, singer_id INT, "Home Town" TEXT, "order" INT, größe REAL, rank INT);
-    CREATE TABLE "order" (total_price REAL, "2nd" TEXT, date TEXT, key INT)""",
-    "CREATE TABLE t (a INT, b TEXT, c REAL, d TEXT)",
-)
-SCOPE = (
-    "no such column|no such table|ambiguous|cannot join using column|not present in both"
-    "|ORDER BY term does not match|circular reference|duplicate WITH table name"
-)
-"""Errors of names that are not in scope, which a grammar without context cannot know."""
-
-
-# -------------------------------------------------------------------------------------------- schemas
 
 
 def schema_of(connection: sqlite3.Connection, name: str) -> Schema:
-    """The tables, views and columns of an open database."""
     names = connection.execute(
         "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%'"
     ).fetchall()
@@ -100,9 +80,6 @@ def query_of(schema: Schema) -> str:
         f"ON T1.{one.columns[0].name} = T2.{other.columns[0].name} WHERE T2.{other.columns[1].name} "
         f"LIKE '%France%' GROUP BY T1.{one.columns[1].name} ORDER BY count(*) DESC LIMIT 3"
     )
-
-
-# ----------------------------------------------------------------------------------------- acceptance
 
 
 def acceptor(grammar: str) -> Callable[[str], tuple[bool, int]]:
@@ -149,73 +126,6 @@ def acceptance(data: Path, refused: Path | None) -> None:
         refused.write_text("\n".join(rows) + "\n")
 
 
-# -------------------------------------------------------------------------------------------- samples
-
-
-class _Pieces:
-    """A vocabulary to walk a grammar with: every byte, and its keywords and the names of a schema."""
-
-    eos_token_id, bos_token_id = 256, None
-
-    def __init__(self, grammar: str, schema: Schema) -> None:
-        words = sorted({*re.findall(r"/([A-Z]{2,})\|", grammar)})
-        names = [t.name for t in schema.tables] + [c.name for t in schema.tables for c in t.columns]
-        spelled = [quote_identifier(name) for name in names]
-        self.calls = {f"{word}(".encode() for word in words if word.lower() in FUNCTIONS}
-        shapes = (" {}", "{} ", " {} ")
-        self.words = {shape.format(word).encode() for word in words for shape in shapes}
-        self.names = {name.encode() for name in spelled}
-        self.tokens = [bytes([i]) for i in range(256)] + [b""]
-        self.tokens += sorted(self.calls | self.words | self.names)
-        self.special_token_ids = [256]
-
-    def __call__(self, text: str | bytes) -> list[int]:
-        return list(text if isinstance(text, bytes) else text.encode())
-
-    def weight(self, token: bytes, depth: int, late: bool) -> float:
-        """How likely a token is drawn; `late` ones end what is open."""
-        if token in self.calls:
-            return 0.02 if late else 0.1
-        if token in self.words:
-            word = token.strip()
-            if word in (b"FROM", b"THEN", b"END", b"AS"):
-                return 30.0
-            rare = late or word == b"WITH" or (word == b"SELECT" and depth > 3)
-            return 0.05 if rare else 1.0
-        if token in self.names:
-            return 6.0
-        if token in (b")", b"'"):
-            return 100.0 if late else 10.0
-        if token in (b"(", b","):
-            return 0.02 if late or depth > 4 else 1.0
-        return {b"*": 0.2, b" ": 1.0, b"\n": 0.02, b".": 0.01}.get(token, 0.05)
-
-
-def samples(schema: Schema, seed: int) -> Iterator[str]:
-    """Statements of the grammar, drawn at random."""
-    rng = random.Random(seed)
-    grammar = sql_grammar(schema)
-    pieces = _Pieces(grammar, schema)
-    size = len(pieces.tokens)
-    tokenizer = LLTokenizer(TokenizerWrapper(pieces), n_vocab=size, eos_token=[256])
-    start = LLMatcher(tokenizer, '%llguidance {"no_forcing": true}\n' + grammar, log_level=0)
-    while True:
-        matcher, text, depth, soft = start.deep_copy(), b"", 0, rng.choice((20, 60, 120, 240))
-        while len(text) < 600:
-            bits = np.frombuffer(matcher.compute_bitmask(), dtype=np.uint8)
-            allowed = np.flatnonzero(np.unpackbits(bits, bitorder="little")[:size]).tolist()
-            late = len(text) > soft
-            if allowed == [256] or (256 in allowed and (late or rng.random() < 0.1)):
-                yield text.decode()
-                break
-            allowed = [i for i in allowed if i != 256]
-            weights = [pieces.weight(pieces.tokens[i], depth, late) for i in allowed]
-            drawn = rng.choices(allowed, weights)[0]
-            text += pieces.tokens[drawn]
-            depth += pieces.tokens[drawn].count(b"(") - pieces.tokens[drawn].count(b")")
-            matcher.consume_token(drawn)
-
-
 def error_of(connection: sqlite3.Connection, sql: str) -> str:
     """What SQLite says when it compiles a statement; "" where it does."""
     try:
@@ -225,62 +135,18 @@ def error_of(connection: sqlite3.Connection, sql: str) -> str:
     return ""
 
 
-def compile_samples(count: int) -> None:
-    """Print how many samples compile, and the errors of the others by kind."""
-    errors: Counter[str] = Counter()
-    examples: dict[str, str] = {}
-    for seed, ddl in enumerate(SAMPLE_SCHEMAS):
-        connection = sqlite3.connect(":memory:")
-        connection.executescript(ddl)
-        drawn = samples(schema_of(connection, "samples"), seed)
-        for _ in range(count // len(SAMPLE_SCHEMAS)):
-            sql = next(drawn)
-            error = error_of(connection, sql)
-            if error and not re.search(SCOPE, error):
-                examples.setdefault(error, sql)
-            scope = re.search(SCOPE, error)
-            errors[f"scope: {scope[0]}" if scope else error or "compiled"] += 1
-    for error, times in errors.most_common():
-        print(f"{times:6} {error}")
-        if error in examples:
-            print(f"       {examples[error]}")
-
-
-# ----------------------------------------------------------------------------------------------- time
-
-
-def tokenizer_of(folder: str) -> Any:
-    """A byte-level BPE tokenizer, as Qwen, SmolLM2 and Llama-3 have."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import AutoTokenizer, PreTrainedTokenizerFast
-
-    if folder:
-        return AutoTokenizer.from_pretrained(folder)
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY,
-        special_tokens=["<end>"],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    library = sorted(Path(sysconfig.get_paths()["stdlib"]).glob("*.py"))
-    tokenizer.train_from_iterator([f.read_text(errors="replace") for f in library], trainer)
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<end>", pad_token="<end>")
-
-
 def milliseconds(since: float) -> float:
-    """Processor time (other processes may share the machine)."""
     return (time.process_time() - since) * 1e3
 
 
 def measure(folder: str, quick: bool) -> dict[str, Any]:
     """Times over schemas that are new to the engine, by their number of tables."""
+    from transformers import AutoTokenizer
+
     from txt2sql.models.decoder import GrammarEngine
     from txt2sql.models.tokenizer import Vocabulary
 
-    tokenizer = tokenizer_of(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder or BUNDLED)
     vocabulary = Vocabulary(tokenizer.backend_tokenizer, [tokenizer.eos_token_id])
     engine = GrammarEngine(vocabulary, len(tokenizer))
     rng = random.Random(1)
@@ -324,22 +190,17 @@ def measure(folder: str, quick: bool) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure and print; the last line of a run for time is JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer schemas, under a minute")
     parser.add_argument("--tokenizer", default="", help="a folder with a byte-level tokenizer")
     parser.add_argument("--acceptance", action="store_true", help="count accepted gold queries")
     parser.add_argument("--data", type=Path, default=os.environ.get("TXT2SQL_DATA"))
     parser.add_argument("--refused", type=Path, help="write what is not accepted to this file")
-    parser.add_argument("--samples", type=int, default=0, help="compile so many random samples")
     options = parser.parse_args()
     if options.acceptance:
         if options.data is None:
             parser.error("name the folder of the data sets: --data DIR")
         acceptance(Path(options.data), options.refused)
-    if options.samples:
-        compile_samples(options.samples)
-    if options.acceptance or options.samples:
         return
     by_tables = measure(options.tokenizer, options.quick)
     report = {

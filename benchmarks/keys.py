@@ -8,12 +8,9 @@ Every column of a composite key counts as one key.
                  `b.x -> c.x` follows that a.x and b.x join. This is what a join needs, and what the
                  precision and recall of the JSON line count.
 
-What is inferred and not declared counts as wrong, though most of it is a key that was forgotten:
-Spider's `bike_1` declares no key of `trip.start_station_id`, `hr_1` none of
-`departments.LOCATION_ID`, six databases none of a column such as `Products.parent_product_id`. Of the
+What is inferred and not declared counts as wrong, though most of it is a key that was forgotten: of the
 60 such keys that `--verbose` listed when the weights were fitted, three are wrong or doubtful to a
 reader. With `--hide-primary-keys` primary keys are hidden, too, as in files made from spreadsheets.
-Databases without any declared key are left out.
 
 The peer takes a column that is called like another table's single primary key, but for `id` and
 `name`, and looks at nothing else. `ours` and `peer` are F1 of equivalent keys over both sources.
@@ -63,8 +60,6 @@ Pair = tuple[Place, Place]
 
 
 class Classes:
-    """Which columns keys connect. Field's name: disjoint sets."""
-
     def __init__(self, pairs: Iterable[Pair]) -> None:
         self._parents: dict[Place, Place] = {}
         for one, other in pairs:
@@ -80,8 +75,6 @@ class Classes:
 
 
 class Unread:
-    """A reader that finds no rows."""
-
     def __init__(self, stored: frozenset[str]) -> None:
         self._stored = stored
 
@@ -97,8 +90,6 @@ class Unread:
 
 @dataclass(frozen=True)
 class Item:
-    """One database, its declared keys, and its schema without them."""
-
     source: str
     database: Database
     declared: frozenset[Pair]
@@ -195,7 +186,6 @@ def _pair(key: ForeignKey) -> Pair:
 
 
 def without_primary_keys(schema: Schema) -> Schema:
-    """The schema as if no primary key were declared."""
     return replace(
         schema,
         tables=tuple(
@@ -233,7 +223,6 @@ class Proposals:
 
 
 def propose(item: Item) -> Proposals:
-    """Read a database once."""
     with closing(item.database.connect()) as connection:
         proposed = keys.candidates(item.schema, item.reader(connection))
         inferred = keys.infer_keys(item.schema, item.reader(connection))
@@ -274,7 +263,6 @@ FEATURES = tuple(keys.WEIGHTS)
 def judged(
     proposals: Iterable[Proposals], weights: Mapping[str, float], counts: dict[str, Counts]
 ) -> None:
-    """Add what these weights infer to the counts of each source."""
     fitted, keys.WEIGHTS = keys.WEIGHTS, weights
     for each in proposals:
         chosen = keys.best(c for c in each.candidates if c.score >= keys.THRESHOLD)
@@ -288,7 +276,6 @@ VIEWS = {"": (False, False), ", no primary keys": (True, False), ", no rows": (F
 
 
 def fit_and_check(root: Path, quick: bool) -> None:
-    """Print the weights, and their accuracy on what was left out."""
     views = [[propose(item) for item in items(root, quick, *hidden)] for hidden in VIEWS.values()]
     everything = [each for view in views for each in view]
     for name, value in fit(everything).items():
@@ -315,7 +302,6 @@ def fit_and_check(root: Path, quick: bool) -> None:
 
 
 def main() -> None:
-    """Measure and print; the last line is JSON."""
     parser = argparse.ArgumentParser(description="inferred foreign keys against declared ones")
     parser.add_argument("--data", default=os.environ.get("TXT2SQL_DATA"))
     parser.add_argument("--quick", action="store_true", help="15 databases of each source")

@@ -47,7 +47,6 @@ HELD_OUT = 0.06
 
 
 def main() -> None:
-    """Print medians and ratios, and one JSON object last."""
     parser = argparse.ArgumentParser(description=str(__doc__).split("\n\n")[0])
     parser.add_argument("--data", type=Path)
     parser.add_argument("--model", default="bundled")
@@ -101,9 +100,7 @@ def plain_transformers(model: str, greedy: DirectPredictor) -> Callable[[Example
 
 
 def times(
-    greedy: DirectPredictor,
-    peers: dict[str, Callable[[Example], object]],
-    examples: list[Example],
+    greedy: DirectPredictor, peers: dict[str, Callable[[Example], object]], examples: list[Example]
 ) -> dict[str, Any]:
     """Medians of each way to answer, and of the ratios question by question."""
     ways: dict[str, Callable[[Example], object]] = {

@@ -45,8 +45,6 @@ QUESTIONS = [
 
 @dataclass
 class Turn:
-    """What the clients saw while one service was asked."""
-
     seconds: float = 0.0
     statuses: Counter[int] = field(default_factory=Counter)
     latencies: list[float] = field(default_factory=list)
@@ -61,8 +59,6 @@ class Turn:
 
 
 class Service:
-    """`txt2sql serve` in a process of its own."""
-
     def __init__(self, *options: str) -> None:
         command = [sys.executable, "-m", "txt2sql", "serve", "--port", "0", "--no-history"]
         self.process = subprocess.Popen(
@@ -85,7 +81,6 @@ class Service:
         self.process.stderr.close()
 
     def kill_model(self) -> None:
-        """End the model's process without a warning."""
         os.kill(self.model(), signal.SIGKILL)
 
     def model(self) -> int:
@@ -94,12 +89,10 @@ class Service:
         return max(map(int, children.read_text().split()), key=resident)
 
     def memory(self) -> tuple[float, float]:
-        """Megabytes of server and model."""
         return resident(self.process.pid), resident(self.model())
 
 
 def resident(pid: int) -> float:
-    """Megabytes of memory that a process holds."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:
@@ -109,7 +102,6 @@ def resident(pid: int) -> float:
 
 
 async def client(http: httpx.AsyncClient, turn: Turn, end: float, chance: random.Random) -> None:
-    """Ask until the end."""
     while time.monotonic() < end:
         start = time.monotonic()
         try:
@@ -185,7 +177,6 @@ def measure(clients: int, seconds: float, kill: bool, peer: bool = True) -> dict
 
 
 def main() -> None:
-    """Measure, print for people, and the one line for programs."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--clients", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=60.0)

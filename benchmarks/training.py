@@ -73,12 +73,10 @@ def rows_of(data: Path | None, count: int, tokenizer: Any) -> list[TokenPair]:
 
 
 def folded(tokens: Sequence[int]) -> list[int]:
-    """Tokens of a smaller vocabulary."""
     return [9 + token % (WORDS - 9) for token in tokens]
 
 
 def small_llama() -> Any:
-    """A model with adapters, ready to train."""
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=WORDS, hidden_size=256, intermediate_size=704, num_hidden_layers=4,
@@ -116,7 +114,6 @@ class Side:
     place: int = 0
 
     def made(self, groups: Sequence[Any]) -> transformers.Trainer:
-        """A trainer over these batches, in order."""
         numbers = datasets.Dataset.from_dict({"input_ids": [[i] for i in range(len(groups))]})
         return self.trainer(
             self.model, numbers, lambda records: self.collate(groups[records[0]["input_ids"][0]]),
@@ -124,7 +121,6 @@ class Side:
         )  # fmt: skip
 
     def train(self, steps: int, counted: bool) -> None:
-        """Some steps of it, over the next batches."""
         chosen = [self.groups[(self.place + i) % len(self.groups)] for i in range(steps)]
         self.place += steps
         trainer = self.made(chosen)
@@ -137,7 +133,6 @@ class Side:
             self.examples += sum(map(self.count, chosen))
 
     def measure(self) -> None:
-        """The peak of a step of the largest batch."""
         largest = max(self.groups, key=lambda group: self.collate(group)["input_ids"].numel())
         inputs = self.collate(largest)
         trainer = self.made([largest])
@@ -158,15 +153,12 @@ class Side:
 
 
 def step(trainer: transformers.Trainer, inputs: dict[str, Tensor]) -> None:
-    """Forwards and backwards."""
     trainer.current_gradient_accumulation_steps = 1
     with torch.autocast(trainer.args.device.type, torch.bfloat16):
         trainer.training_step(trainer.model, inputs)
 
 
 class Clock(transformers.TrainerCallback):
-    """Seconds from the first step to the last."""
-
     seconds = 0.0
 
     def on_train_begin(self, *_: Any, **__: Any) -> None:
@@ -177,7 +169,6 @@ class Clock(transformers.TrainerCallback):
 
 
 def now() -> float:
-    """Processor time on a CPU, wall time on a GPU once it is done."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
         return time.perf_counter()
@@ -185,7 +176,6 @@ def now() -> float:
 
 
 def quiet(folder: str, steps: int) -> dict[str, Any]:
-    """Settings that have no part in the comparison."""
     return {
         "output_dir": folder, "max_steps": steps, "bf16": True, "report_to": [],
         "save_strategy": "no", "logging_strategy": "no", "disable_tqdm": True,
@@ -196,8 +186,6 @@ def quiet(folder: str, steps: int) -> dict[str, Any]:
 
 
 def trainer_of(folder: str, **options: Any) -> Callable[..., transformers.Trainer]:
-    """transformers' Trainer over batches that are made already."""
-
     def make(model: Any, data: Any, collate: Any, steps: int) -> transformers.Trainer:
         args = TrainingArguments(**quiet(folder, steps))
         return transformers.Trainer(
@@ -208,7 +196,6 @@ def trainer_of(folder: str, **options: Any) -> Callable[..., transformers.Traine
 
 
 def losses(logits: Tensor, labels: Tensor) -> list[float]:
-    """Of all answer tokens, in ascending order."""
     chosen = labels != IGNORED
     each = functional.cross_entropy(logits[chosen].float(), labels[chosen], reduction="none")
     return sorted(each.tolist())
@@ -233,7 +220,6 @@ TOKENIZER.model_max_length = 10**9  # prompts are not for the bundled model
 
 
 def main() -> None:
-    """Print the comparison."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--data", type=Path, default=os.environ.get("TXT2SQL_DATA"))

@@ -40,5 +40,4 @@ def data_root() -> Path:
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep every test out of the user's own cache folder."""
     monkeypatch.setenv("TXT2SQL_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))

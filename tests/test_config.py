@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from enum import Enum
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,11 +14,6 @@ from hypothesis import strategies as st
 
 from txt2sql.config import as_mapping, load
 from txt2sql.errors import ConfigError
-
-
-class Strategy(Enum):
-    LORA = "lora"
-    DORA = "dora"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,13 +32,11 @@ class Config:
     epochs: int = 3
     learning_rate: float = 1e-5
     resume: bool = False
-    strategy: Strategy = Strategy.LORA
     style: Literal["plain", "chat"] = "plain"
     targets: tuple[str, ...] = ("q_proj",)
     betas: tuple[float, float] = (0.9, 0.999)
     output: Path | None = None
     limit: int | None = None
-    batch: int | Literal["auto"] = "auto"
     search: Search = Search()
     teacher: Search | None = None
     prices: Mapping[str, float] = dataclasses.field(default_factory=dict)
@@ -71,13 +63,12 @@ WRONG = [
     ("model: m\nlearning_rate: fast", "learning_rate should be a number, not 'fast'"),
     ("model: m\nlearning_rate: true", "learning_rate should be a number, not True"),
     ("model: m\nresume: 1", "resume should be true or false, not 1"),
-    ("model: m\nstrategy: lore", "strategy should be one of lora, dora, not 'lore'; did you mean"),
+    ("model: m\nstyle: chad", "style should be one of plain, chat, not 'chad'; did you mean"),
     ("model: m\nstyle: 3", "style should be one of plain, chat, not 3"),
     ("model: m\ntargets: q_proj", "targets should be a list, not 'q_proj'"),
     ("model: m\ntargets: [q, 3]", "targets[1] should be text, not 3"),
     ("model: m\nbetas: [0.9]", "betas should be a list of 2 values, not 1"),
     ("model: m\nlimit: all", "limit should be a whole number, not 'all'"),
-    ("model: m\nbatch: big", "batch should be a whole number or"),
     ("model: m\nsearch: 5", "search should have 'key: value' lines, not 5"),
     ("model: m\nsearch: {num_simulations: 0}", "search does not fit: num_simulations must be at"),
     ("model: m\nteacher: {c_puct: x}", "teacher.c_puct should be a number, not 'x'"),
@@ -110,7 +101,7 @@ def test_a_wrong_file_is_explained(text: str, message: str, tmp_path: Path) -> N
         ("epochs=[", "epochs cannot be read as a YAML value: '['"),
         ("epoch=4", "epoch is not a known key; did you mean 'epochs'?"),
         ("search.c_put=4", "search.c_put is not a known key; did you mean 'c_puct'?"),
-        ("strategy=null", "strategy should be one of lora, dora"),
+        ("style=null", "style should be one of plain, chat"),
         ("resume=1", "resume should be true or false, not 1"),
         ("targets=[q, yes]", "targets[1] should be text, not True"),
         ("model.name=x", "reaches into 'model', which has no keys"),
@@ -181,13 +172,11 @@ configs = st.builds(
     epochs=st.integers(),
     learning_rate=numbers,
     resume=st.booleans(),
-    strategy=st.sampled_from(Strategy),
     style=st.sampled_from(["plain", "chat"]),
     targets=st.lists(st.text()).map(tuple),
     betas=st.tuples(numbers, numbers),
     output=st.none() | st.from_regex(r"[a-z]{1,8}(/[a-z]{1,8}){0,2}", fullmatch=True).map(Path),
     limit=st.none() | st.integers(),
-    batch=st.just("auto") | st.integers(),
     search=searches,
     teacher=st.none() | searches,
     prices=st.dictionaries(st.text(), numbers),
@@ -223,7 +212,7 @@ def test_any_yaml_is_a_config_or_a_config_error(
 
 @given(st.text())
 def test_any_override_is_a_config_or_a_config_error(override: str) -> None:
-    for key in ("epochs", "search", "targets", "learning_rate", "teacher", "batch", "prices"):
+    for key in ("epochs", "search", "targets", "learning_rate", "teacher", "prices"):
         try:
             assert isinstance(load(Config, overrides=["model=m", f"{key}={override}"]), Config)
         except ConfigError as error:

@@ -100,23 +100,6 @@ def test_a_wrong_import_is_found(file: str, source: str) -> None:
     assert len(faults(source, file)) == 1
 
 
-@pytest.mark.parametrize(
-    ("file", "source"),
-    [
-        ("models/hf.py", "import torch\nfrom txt2sql.prompts import render"),
-        (
-            "execution/execute.py",
-            "from txt2sql.execution.guard import is_read\nfrom . import guard",
-        ),
-        ("cli/main.py", "from txt2sql import __version__"),
-        ("cli/main.py", "from txt2sql.serving.service import Service"),
-        ("sql/text.py", "import sqlglot\nfrom txt2sql.errors import ConfigError"),
-    ],
-)
-def test_a_right_import_is_not(file: str, source: str) -> None:
-    assert faults(source, file) == []
-
-
 def test_every_module_keeps_the_layers() -> None:
     modules = sorted(SOURCE.rglob("*.py"))
     assert modules

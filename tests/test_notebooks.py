@@ -10,12 +10,6 @@ from typing import Any
 import pytest
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
-NAMES = [
-    "01_data_exploration",
-    "02_model_training",
-    "03_results_analysis",
-    "04_comparison_visualization",
-]
 
 
 def cells(path: Path, kind: str) -> list[dict[str, Any]]:
@@ -24,18 +18,12 @@ def cells(path: Path, kind: str) -> list[dict[str, Any]]:
 
 
 def code(path: Path) -> ast.Module:
-    """All cells as one program."""
     return ast.parse("\n".join("".join(cell["source"]) for cell in cells(path, "code")))
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the notebooks leave for one another."""
     return tmp_path_factory.mktemp("results")
-
-
-def test_all_are_here() -> None:
-    assert [path.stem for path in NOTEBOOKS] == NAMES
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

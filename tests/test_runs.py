@@ -79,26 +79,17 @@ def test_a_killed_writer_leaves_whole_rows_and_goes_on(tmp_path: Path) -> None:
     assert run.state()["done"] in (len(ids), len(ids) - 1)
 
 
-def test_a_failed_write_keeps_the_old_file_and_leaves_nothing(tmp_path: Path) -> None:
-    path = tmp_path / "state.json"
-    runs.write_atomically(path, "old")
-    with pytest.raises(UnicodeEncodeError):
-        runs.write_atomically(path, "\ud800")
-    assert path.read_text(encoding="utf-8") == "old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
 def test_a_run_goes_on_only_under_its_own_configuration(tmp_path: Path) -> None:
     folder = tmp_path / "results" / "a"
     config = {"model": "m", "search": {"n": 1}}
     run = runs.open_run(folder, config, seed=7)
-    run.log(step=1, loss=0.5)
+    run.append("metrics", {"step": 1, "loss": 0.5})
     with pytest.raises(ConfigError, match=r"run with search\.n = 1, not 2"):
         runs.open_run(folder, {"model": "m", "search": {"n": 2}}, seed=7)
     with pytest.raises(ConfigError, match="seed of the run = 7, not 8"):
         runs.open_run(folder, config, seed=8)
     again = runs.open_run(folder, config, seed=7)
-    again.log(step=2, loss=0.25)
+    again.append("metrics", {"step": 2, "loss": 0.25})
     assert [row["loss"] for row in again.rows("metrics")] == [0.5, 0.25]
 
 
@@ -129,26 +120,3 @@ def test_the_state_is_empty_at_first_and_explained_when_damaged(tmp_path: Path) 
     (tmp_path / "run" / "state.json").write_text("{", encoding="utf-8")
     with pytest.raises(DataError, match=r"state\.json' is damaged; remove it"):
         run.state()
-
-
-def test_a_folder_that_cannot_be_made_is_explained(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("", encoding="utf-8")
-    with pytest.raises(ConfigError, match="cannot keep a run in"):
-        runs.open_run(tmp_path / "file", {})
-
-
-def test_the_cache_is_where_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TXT2SQL_CACHE", "/somewhere/else")
-    assert runs.cache_dir() == Path("/somewhere/else")
-    monkeypatch.setenv("TXT2SQL_CACHE", "")
-    monkeypatch.setenv("HOME", "/home/somebody")
-    assert runs.cache_dir() == Path("/home/somebody/.cache/txt2sql")
-
-
-def test_cores_are_known_where_the_system_does_not_tell_which(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    assert runs.cores() >= 1
-    monkeypatch.delattr("os.sched_getaffinity", raising=False)
-    monkeypatch.setattr("os.cpu_count", lambda: None)
-    assert runs.cores() == 1

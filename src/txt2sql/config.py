@@ -1,15 +1,8 @@
 """Configuration: a YAML file and `key=value` overrides become one validated, frozen dataclass.
 
-The dataclass is the whole specification: its field names are the keys, its annotations the types,
-its defaults the defaults. An unknown key, a wrong type or a missing value raises ConfigError with
-the path of the field. A class adds its own rules by raising ValueError in `__post_init__`.
-
->>> @dataclasses.dataclass(frozen=True)
-... class Search:
-...     simulations: int = 100
-...     c_puct: float = 1.4
->>> load(Search, overrides=["simulations=8"])
-Search(simulations=8, c_puct=1.4)
+Its field names are the keys, its annotations the types, its defaults the defaults. An unknown key, a
+wrong type or a missing value raises ConfigError with the path of the field. A class adds its own rules
+by raising ValueError in `__post_init__`.
 """
 
 from __future__ import annotations
@@ -20,7 +13,6 @@ import re
 import types
 import typing
 from collections.abc import Hashable, Iterable, Mapping
-from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,7 +29,7 @@ _KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: 
 
 
 class _MisfitError(Exception):
-    """A value that does not fit its field: (path of the field, what is wrong)."""
+    pass
 
 
 class _Text(str):
@@ -65,10 +57,8 @@ def load(
     section: str = "",
 ) -> T:
     """Build the dataclass `cls` from the YAML file `path`, then from `key=value` overrides.
-
     `section` names the top-level key of the file that holds this class; overrides are relative to
-    it. Dots reach into nested dataclasses (`mcts.c_puct=2`). Raises ConfigError.
-    """
+    it. Dots reach into nested dataclasses (`mcts.c_puct=2`). Raises ConfigError."""
     tree: dict[Any, Any] = _read(Path(path)) if path is not None else {}
     if section:
         if path is not None and section not in tree:
@@ -105,7 +95,6 @@ def _read(path: Path) -> dict[Any, Any]:
 
 
 def _apply(tree: dict[Any, Any], override: str) -> None:
-    """Put `a.b=value` into the tree."""
     key, equals, value = override.partition("=")
     parts = key.strip().split(".")
     if not equals or not all(parts):
@@ -120,16 +109,17 @@ def _apply(tree: dict[Any, Any], override: str) -> None:
 
 
 def _convert(value: Any, kind: Any, where: str) -> Any:
-    """`value` as the annotation `kind` wants it, or _MisfitError."""
     if dataclasses.is_dataclass(kind):
         return _build(_parsed(value, where), typing.cast("type[Any]", kind), where)
     if kind is Any:
         return _parsed(value, where)
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin in (typing.Union, types.UnionType):
-        return _union(value, arguments, where)
-    if origin is typing.Literal or (isinstance(kind, type) and issubclass(kind, Enum)):
-        choices = {str(getattr(each, "value", each)): each for each in arguments or kind}
+    if origin in (typing.Union, types.UnionType):  # with None
+        is_null = isinstance(value, _Text) and value.strip().lower() in ("", "~", "null", "none")
+        [kind] = (each for each in arguments if each is not type(None))
+        return None if value is None or is_null else _convert(value, kind, where)
+    if origin is typing.Literal:
+        choices = {str(each): each for each in arguments}
         # True and 1 are equal to Python; their texts tell them apart.
         if str(value) in choices:
             return choices[str(value)]
@@ -165,22 +155,6 @@ def _build(value: Any, cls: type[Any], where: str) -> Any:
         return cls(**given)
     except ValueError as error:
         raise _MisfitError(where, f"does not fit: {error}") from None
-
-
-def _union(value: Any, kinds: tuple[Any, ...], where: str) -> Any:
-    is_null = isinstance(value, _Text) and value.strip().lower() in ("", "~", "null", "none")
-    if type(None) in kinds and (value is None or is_null):
-        return None
-    kinds = tuple(kind for kind in kinds if kind is not type(None))
-    if len(kinds) == 1:
-        return _convert(value, kinds[0], where)
-    for kind in kinds:
-        try:
-            return _convert(value, kind, where)
-        except _MisfitError:
-            continue  # a union fits when any of its kinds does
-    names = " or ".join(_KINDS.get(kind, getattr(kind, "__name__", str(kind))) for kind in kinds)
-    raise _MisfitError(where, f"should be {names}, not {value!r}")
 
 
 def _tuple(value: Any, kinds: tuple[Any, ...], where: str) -> tuple[Any, ...]:
@@ -228,8 +202,6 @@ def _plain(value: Any) -> Any:
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
-    if isinstance(value, Enum):
-        return value.value
     return str(value) if isinstance(value, Path) else value
 
 

@@ -9,11 +9,6 @@
 
 A process may be killed at any moment: whole files are replaced atomically (write beside, fsync,
 rename), and a row that was cut off at the end of a .jsonl file is dropped on the next read or append.
-
->>> run = open_run(Path("results/try"), {"model": "bundled"}, seed=7)  # doctest: +SKIP
->>> run.append("predictions", {"id": "dev-0", "sql": "SELECT 1"})      # doctest: +SKIP
->>> [row["id"] for row in run.rows("predictions")]                     # doctest: +SKIP
-['dev-0']
 """
 
 from __future__ import annotations
@@ -34,10 +29,7 @@ from typing import Any
 
 from txt2sql.errors import ConfigError, DataError
 
-_PACKAGES = (
-    "txt2sql", "torch", "transformers", "tokenizers", "sqlglot", "numpy",
-    "accelerate", "peft", "trl",
-)  # fmt: skip
+_PACKAGES = "txt2sql torch transformers tokenizers sqlglot numpy accelerate peft trl".split()
 
 
 def cache_dir() -> Path:
@@ -106,15 +98,9 @@ class Run:
     folder: Path
 
     def made_with(self) -> dict[str, Any]:
-        """Commit, hardware and versions, as they are now."""
         return _made_with()
 
-    def log(self, **metrics: Any) -> None:
-        """Append one line to metrics.jsonl."""
-        append_row(self.folder / "metrics.jsonl", metrics)
-
     def append(self, name: str, row: Mapping[str, Any]) -> None:
-        """Append one line to <name>.jsonl."""
         append_row(self.folder / f"{name}.jsonl", row)
 
     def rows(self, name: str) -> Iterator[dict[str, Any]]:
@@ -122,29 +108,21 @@ class Run:
         return read_rows(self.folder / f"{name}.jsonl")
 
     def save_state(self, state: Mapping[str, Any]) -> None:
-        """Replace the resume state."""
         write_atomically(self.folder / "state.json", json.dumps(state, indent=2) + "\n")
 
     def state(self) -> dict[str, Any]:
         """The last saved resume state; empty at the first start."""
         path = self.folder / "state.json"
-        if not path.exists():
-            return {}
-        try:
-            state = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
-            state = None
-        if not isinstance(state, dict):
+        state = read_object(path)
+        if not state and path.exists() and path.read_text(encoding="utf-8").split() != ["{}"]:
             raise DataError(f"'{path}' is damaged; remove it and run again")
         return state
 
 
 def open_run(folder: Path, config: Mapping[str, Any], seed: int = 0) -> Run:
-    """Start a run in `folder`, or go on with the one that is there.
-
-    `config` is the resolved configuration (`config.as_mapping`). A run goes on only under the
-    configuration and seed it was started with: rows made under two of them are worth nothing.
-    """
+    """Start a run in `folder`, or go on with the one that is there. `config` is the resolved
+    configuration (`config.as_mapping`). A run goes on only under the configuration and seed it was
+    started with: rows made under two of them are worth nothing."""
     given = json.loads(json.dumps(dict(config)))
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -211,7 +189,6 @@ def cores() -> int:
 
 
 def hardware() -> dict[str, Any]:
-    """Processor, cores that may be used, memory, GPUs."""
     gpus = _output("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader")
     memory = None
     if hasattr(os, "sysconf"):
@@ -230,23 +207,19 @@ def hardware() -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Python, SQLite and the packages that results depend on, as far as they are installed.
-
-    Read off the names of the installed metadata folders, `<name>-<version>.dist-info`:
-    importlib.metadata takes longer to load than many an evaluation does to run.
-    """
+    """Python, SQLite and the packages that results depend on, as far as they are installed. Read
+    off the names of the installed metadata folders: importlib.metadata takes longer to load than
+    many an evaluation does to run."""
     installed: dict[str, str] = {}
     for folder in filter(os.path.isdir, sys.path):
-        for entry in os.listdir(folder):
-            if entry.endswith(".dist-info"):
-                name, _, version = entry.removesuffix(".dist-info").partition("-")
-                installed.setdefault(name.lower(), version)
+        for entry in Path(folder).glob("*.dist-info"):
+            name, _, version = entry.stem.partition("-")
+            installed.setdefault(name.lower(), version)
     builtin = {"python": platform.python_version(), "sqlite": sqlite3.sqlite_version}
     return builtin | {name: installed[name] for name in _PACKAGES if name in installed}
 
 
 def _output(*command: str) -> str | None:
-    """What a command prints, or None when it is absent or fails."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
     except (subprocess.SubprocessError, OSError):

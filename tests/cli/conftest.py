@@ -22,8 +22,6 @@ QUESTIONS = [
 
 
 class Done(NamedTuple):
-    """How a command ended, and what it printed."""
-
     code: int
     out: str
     err: str
@@ -38,7 +36,6 @@ Command = Callable[..., Done]
 
 @pytest.fixture(autouse=True)
 def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs go to results/ in the working folder."""
     monkeypatch.chdir(tmp_path)
 
 
@@ -85,13 +82,11 @@ def shops(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def shop(shops: Path) -> Path:
-    """The database of the data set."""
     return shops / "database" / "shop" / "shop.sqlite"
 
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a model with random weights."""
     from tiny_models import build, byte_level
 
     folder = tmp_path_factory.mktemp("model") / "tiny"

@@ -10,7 +10,6 @@ from .conftest import Command
 
 
 def run(folder: Path, scores: list[float], mode: str = "strict", **others: Any) -> Path:
-    """The folder of a run with one verdict per score."""
     folder.mkdir()
     rows = [
         {

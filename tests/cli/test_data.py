@@ -15,7 +15,6 @@ from .conftest import Command
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """The sample database as a data set in Spider's official layout."""
     root = tmp_path / "sets" / "spider"
     shutil.copytree(sample.folder() / "database", root / "database")
     for name in ("dev", "train_spider"):

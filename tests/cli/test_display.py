@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from txt2sql.cli import display, progress
 from txt2sql.serving.service import Answer
-from txt2sql.types import Prompt, Row, ValueMatch
+from txt2sql.types import Row
 
 
 def answer(*rows: Row, columns: tuple[str, ...] = ("name",), **others: object) -> Answer:
@@ -22,8 +22,6 @@ def answer(*rows: Row, columns: tuple[str, ...] = ("name",), **others: object) -
 
 @pytest.fixture
 def shown(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    """What is printed of an answer."""
-
     def show(answer: Answer, max_rows: int = 20) -> str:
         display.answer(answer, max_rows)
         return capsys.readouterr().out
@@ -57,13 +55,6 @@ def test_rows_and_columns_beyond_the_limits_are_counted(shown: Callable[..., str
     assert "more columns did not fit" in text and "0 more columns" not in text
 
 
-def test_null_bytes_numbers_and_long_text_are_told_apart(shown: Callable[..., str]) -> None:
-    row = (None, b"\x00\x01", 1.5, "", "x" * 10_000)
-    text = shown(answer(row, columns=tuple("abcde")))
-    assert all(part in text for part in ("NULL", "<2 bytes>", "1.5", "x" * 39 + "…"))
-    assert "x" * 40 not in text
-
-
 @settings(max_examples=60)
 @given(
     st.lists(
@@ -76,34 +67,7 @@ def test_json_is_always_one_valid_line(rows: list[Row]) -> None:
     assert len(json.loads(line, parse_constant=pytest.fail)["rows"]) == len(rows)
 
 
-def test_what_the_model_was_not_shown_is_said(shown: Callable[..., str]) -> None:
-    names = tuple(f"t{n}\x1b.c" for n in range(9))
-    text = shown(answer(("x",), dropped=names))
-    assert "not shown to the model for length: t0\\x1b.c" in text and "and 3 more" in text
-    assert json.loads(display.answer_json(answer(dropped=names), None))["dropped"] == list(names)
-    assert "not shown" not in shown(answer(("x",)))
-
-
-def test_an_explanation_shows_what_the_model_was_given(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    given = answer(
-        prompt=Prompt("the prompt\x1b\non two lines"),
-        dropped=("log.line",),
-        matches=(ValueMatch("shop", "city", "Lisbon", "lisbon", 0.9),),
-        candidates=("SELECT 1", "SELECT 2"),
-    )
-    display.explanation(given)
-    text = capsys.readouterr().out
-    assert "the prompt\\x1b\n  on two lines" in text
-    assert all(part in text for part in ("shop.city = 'Lisbon'", "log.line", "SELECT 2"))
-    display.explanation(given, to_stderr=True)
-    captured = capsys.readouterr()
-    assert (captured.out, captured.err) == ("", text)
-
-
 def test_a_bar_on_a_terminal_has_no_thread_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
-    """Judging forks, which only a process with one thread may do."""
     before = threading.active_count()
     with progress._bars("judged", in_bytes=False) as show:
         for done in range(3):

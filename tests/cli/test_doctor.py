@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
-
-from sqlite_files import build
 
 from .conftest import Command
 
@@ -21,9 +18,7 @@ def test_an_unsafe_database_is_exit_code_1(
     assert done.out.rstrip().endswith("not safe to use")
 
 
-def test_what_cannot_be_opened_is_one_sentence_without_secrets(
-    refused: Callable[..., str],
-) -> None:
+def test_what_cannot_be_opened_is_one_sentence_without_secrets(refused: Callable[..., str]) -> None:
     sentence = refused("doctor", "--db", "postgresql://ann:s3cret@127.0.0.1:1/x", "--json")
     assert "cannot use 'postgresql://ann@127.0.0.1:1/x'" in sentence and "s3cret" not in sentence
 
@@ -36,18 +31,3 @@ def test_a_safe_database_is_exit_code_0(engine_url: Callable[[str], str], txt2sq
     assert all({"level", "what", "mend"} == set(each) for each in facts["findings"])
     done = txt2sql("doctor")
     assert done.code == 0 and "SQLite" in done.out and "8 tables" in done.out
-
-
-def test_keys_that_nobody_declared_are_listed(tmp_path: Path, txt2sql: Command) -> None:
-    path = build(
-        tmp_path / "shop.sqlite",
-        "CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT)",
-        "CREATE TABLE sale (n INTEGER PRIMARY KEY, cust_no INTEGER)",
-    )
-    done = txt2sql("doctor", "--db", path)
-    assert done.code == 0 and "sale.cust_no -> customers.id" in done.out
-    [key] = txt2sql("doctor", "--db", path, "--json").json["inferred_keys"]
-    assert 0.5 < key.pop("score") < 1
-    assert key == {
-        "table": "sale", "column": "cust_no", "to_table": "customers", "to_column": "id"
-    }  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import runpy
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,8 +17,6 @@ from txt2sql.models.catalog import HOSTED, MODELS, find_hosted
 from .conftest import Command
 
 ROOT = Path(__file__).parents[2]
-STUB = ROOT / "tests" / "fixtures" / "stub_provider.py"
-StubProvider = runpy.run_path(str(STUB))["StubProvider"]
 RIGHT = ["SELECT count(*) FROM shop", "SELECT DISTINCT city FROM shop"]
 ANSWERS = ["SELECT id FROM shop ORDER BY opened LIMIT 1", "SELECT nothing FROM shop"]
 
@@ -125,34 +122,3 @@ def test_models_trained_here_are_listed(tmp_path: Path, shops: Path) -> None:
         ("phi-2", "LoRA (lora-x)"),
         ("odd", "trained here (odd)"),
     }
-
-
-@pytest.mark.slow
-def test_hosted_models_share_one_budget(
-    tmp_path: Path, evaluate_all: Measure, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pytest.importorskip("litellm", reason="needs the extra api")
-    monkeypatch.setenv("TXT2SQL_CACHE", str(tmp_path / "cache"))
-    prices = {"openai-stub": {"input": 30, "output": 60}}
-    asking = {"concurrency": 1, "timeout_s": 20}
-    content = {"models": {}, "generalists": {"asking": asking, "prices": prices}}
-    write(tmp_path / "config" / "model_config.yaml", content)
-    stub = StubProvider({}, price=(30.0, 60.0))
-    with stub as url:
-        model = {"model": f"api:openai/stub@{url}/v1", "strategy": "zero-shot"}
-
-        def measure(dollars: str) -> tuple[int, dict[str, Any]]:
-            code, rows, _ = evaluate_all(model, options=("--max-cost", dollars))
-            [row] = [row for row in rows if row["data"] != "wikisql dev"]
-            return code, row
-
-        code, row = measure("0.262")
-        assert code == 1
-        assert 0 < row["execution"]["n"] < 4
-        assert row["unanswered"] == 4 - row["execution"]["n"]
-        assert stub.bill <= 0.262
-        code, row = measure("9")
-    assert code == 0
-    assert (row["execution"]["n"], row["unanswered"]) == (4, 0)
-    assert row["per_1000"] == pytest.approx(1000 * stub.bill / 4)
-    assert set(stub.answered.values()) == {1}

@@ -18,18 +18,6 @@ from .conftest import Command
 ROOT = Path(__file__).parents[2]
 
 
-def test_a_place_that_cannot_be_written_is_named(
-    shops: Path, tmp_path: Path, txt2sql: Command
-) -> None:
-    (tmp_path / "file").touch()
-    (tmp_path / "p.txt").write_text("SELECT 1\n" * 4)
-    given = ["--dataset", shops, "--predictions", "p.txt", "--verdicts", "file/v.jsonl", "--json"]
-    done = txt2sql("evaluate", *given, "--output", tmp_path / "run")
-    assert (done.code, done.out) == (1, "")
-    sentence = done.err.splitlines()[-1]
-    assert sentence.startswith("txt2sql: cannot use 'file'") and "another place" in sentence
-
-
 def test_an_unexpected_error_says_how_to_see_more(
     txt2sql: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,10 +101,7 @@ def test_a_package_that_is_absent(
     ],
 )
 def test_a_script_is_a_command_and_no_more(
-    script: str,
-    command: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    script: str, command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert len((ROOT / script).read_text(encoding="utf-8").splitlines()) <= 40
     monkeypatch.setattr(sys, "argv", [script, "--help"])

@@ -22,26 +22,6 @@ def made(folder: Path, started: str = "2026-01-02T10:00:00+00:00", **config: Any
     return folder
 
 
-def test_no_runs_are_told(tmp_path: Path, txt2sql: Command) -> None:
-    done = txt2sql("runs", tmp_path)
-    assert (done.code, done.out) == (0, "") and "no runs yet" in done.err
-    assert txt2sql("runs", tmp_path, "--json").json == []
-
-
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"config": 3}', '{"metrics": {"a": 1}}'])
-def test_a_damaged_run_does_not_hide_the_others(
-    tmp_path: Path, content: str, txt2sql: Command
-) -> None:
-    for name in ("report", "run"):
-        folder = made(tmp_path / name, model="small")
-        (folder / f"{name}.json").write_text(content, encoding="utf-8")
-    made(tmp_path / "sound", model="small")
-    done = txt2sql("runs", tmp_path)
-    assert done.code == 0
-    assert len(done.out.splitlines()) == 5  # two of them are the head
-    assert all(name in done.out for name in ("report", "run", "sound"))
-
-
 def test_the_newest_comes_first_with_its_number(tmp_path: Path, txt2sql: Command) -> None:
     judged = made(tmp_path / "a", model="small", dataset="spider", split="dev")
     (judged / "report.json").write_text(json.dumps(REPORT), encoding="utf-8")
@@ -61,3 +41,17 @@ def test_the_newest_comes_first_with_its_number(tmp_path: Path, txt2sql: Command
     assert shown[2].rstrip().endswith("no number yet, unfinished")
     runs = txt2sql("runs", tmp_path, "--json").json
     assert [run["finished"] for run in runs] == [False, True, False]
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"config": 3}', '{"metrics": {"a": 1}}'])
+def test_a_damaged_run_does_not_hide_the_others(
+    tmp_path: Path, content: str, txt2sql: Command
+) -> None:
+    for name in ("report", "run"):
+        folder = made(tmp_path / name, model="small")
+        (folder / f"{name}.json").write_text(content, encoding="utf-8")
+    made(tmp_path / "sound", model="small")
+    done = txt2sql("runs", tmp_path)
+    assert done.code == 0
+    assert len(done.out.splitlines()) == 5  # two of them are the head
+    assert all(name in done.out for name in ("report", "run", "sound"))

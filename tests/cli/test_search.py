@@ -8,14 +8,12 @@ from pathlib import Path
 from .conftest import Command
 
 
-def test_a_tree_is_drawn_and_written(txt2sql: Command) -> None:
+def test_a_tree_is_written(txt2sql: Command) -> None:
     question = "Which shops have more than 3 employees?"
-    options = ("--explain", "--simulations", "3", "--html", "tree.html")
+    options = ("--simulations", "3", "--html", "tree.html")
     done = txt2sql("search", question, *options)
     assert done.code == 0
-    assert "stopped: all 3 simulations" in done.out
-    assert "the model's own answer" in done.out
-    assert done.out.count("● ") >= 2
+    assert "SELECT" in done.out
     assert question in Path("tree.html").read_text(encoding="utf-8")
 
 

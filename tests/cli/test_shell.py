@@ -11,15 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from txt2sql.cli.shell import converse
-from txt2sql.models.scripted import ScriptedGenerator
-from txt2sql.serving.service import Service
-
 SESSION = """
 import fcntl, signal, sys, termios
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # so that the terminal's Ctrl-C reaches this process
-from txt2sql.cli.shell import converse
+from txt2sql.cli.ask import converse
 from txt2sql.models.scripted import ScriptedGenerator
 from txt2sql.serving.service import Service
 script = {"How many": "SELECT count(*) FROM shop", "": "no"}
@@ -29,8 +25,6 @@ print("left")
 
 
 class Terminal:
-    """A session under a pseudo-terminal: type into it, wait for what it shows."""
-
     def __init__(self, database: Path) -> None:
         self.master, slave = os.openpty()
         self.child = subprocess.Popen(
@@ -45,7 +39,6 @@ class Terminal:
         self.text = ""
 
     def type(self, text: str, then: str = "txt2sql> ") -> str:
-        """What is shown after this was typed, until `then`."""
         os.write(self.master, text.encode())
         return self.wait_for(then)
 
@@ -85,18 +78,3 @@ def test_a_session(shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         terminal.child.wait(timeout=30)
     history = (tmp_path / "cache" / "history").read_text(encoding="utf-8")
     assert "How many shops are there?" in history
-
-
-def test_an_unwritable_cache_only_costs_the_history(
-    shop: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    (tmp_path / "file").touch()
-    monkeypatch.setenv("TXT2SQL_CACHE", str(tmp_path / "file" / "cache"))
-    lines = ["How many shops are there?", ".quit"]
-    monkeypatch.setattr("builtins.input", lambda _: lines.pop(0))
-    script = {"How many": "SELECT count(*) FROM shop"}
-    converse(Service(shop, ScriptedGenerator(script)), 20, False)
-    assert "1 row" in capsys.readouterr().out and lines == []

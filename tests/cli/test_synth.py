@@ -10,15 +10,11 @@ from typing import Any
 import pytest
 from sqlite_files import build
 
-from txt2sql import sample
-
 from .conftest import Command
 
 
 @pytest.fixture
 def synth(txt2sql: Command) -> Callable[..., list[Any]]:
-    """The pairs that are written to a file."""
-
     def run(output: str, *arguments: object) -> list[Any]:
         assert txt2sql("synth", *arguments, "--output", output).code == 0
         return [json.loads(line) for line in Path(output).read_text("utf-8").splitlines()]
@@ -32,15 +28,6 @@ def test_an_empty_database_is_told_and_nothing_written(tmp_path: Path, txt2sql: 
     assert done.code == 1
     assert "no rows" in done.err.splitlines()[-1] and "Traceback" not in done.err
     assert not Path("out.jsonl").exists()
-
-
-def test_json_alone_goes_to_standard_output(tmp_path: Path, txt2sql: Command) -> None:
-    command = ("synth", "--db", sample.path(), "-n", 80, "--output", "p.jsonl", "--json")
-    facts = txt2sql(*command).json
-    assert facts["pairs"] == 80
-    assert len(facts["kinds"]) > 10 and abs(sum(facts["kinds"].values()) - 1) < 0.01
-    assert len(Path("p.jsonl").read_text(encoding="utf-8").splitlines()) == 80
-    assert [path.name for path in tmp_path.iterdir()] == ["p.jsonl"]
 
 
 def test_the_questions_of_other_splits_do_not_come_out(

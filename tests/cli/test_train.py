@@ -10,16 +10,8 @@ import pytest
 
 from txt2sql.config import load
 from txt2sql.errors import ConfigError
-from txt2sql.models.adapters import Adapter
-from txt2sql.models.catalog import LORA_TARGETS, MODELS
-from txt2sql.training.rewards import PRESETS
-from txt2sql.training.settings import (
-    METHODS,
-    ModelConfig,
-    load_grpo,
-    load_sft,
-    run_folder,
-)
+from txt2sql.models.catalog import MODELS
+from txt2sql.training.settings import ModelConfig, load_grpo, load_sft
 
 from .conftest import Command
 
@@ -30,38 +22,11 @@ MODEL_CONFIG = ROOT / "config" / "model_config.yaml"
 
 @pytest.fixture
 def train_set(shops: Path) -> Path:
-    """The shops as a data set to train on."""
     (shops / "dev.json").rename(shops / "train.json")
     return shops
 
 
 # ----------------------------------------------------------------------------------------- settings
-
-
-def test_a_preset_is_the_method_it_is_called_as_published() -> None:
-    for section in METHODS:
-        given = load_sft(section, CONFIG, MODEL_CONFIG)
-        assert given.method == load_sft(section).method == section
-        assert run_folder(given) == Path("results") / f"{section}-bundled"
-        assert given.split == "train" and given.datasets == ("spider",)
-    assert load_sft("lora", CONFIG).adapter == Adapter(r=16, alpha=32, dropout=0.05)
-    dora = load_sft("dora", CONFIG, overrides=["adapter.dropout=0.05"])
-    assert dora == load_sft("lora", CONFIG, overrides=["adapter.dora=true"])
-    assert load_sft("full", CONFIG, MODEL_CONFIG, ["model=phi-2"]).adapter is None
-
-
-@pytest.mark.parametrize(
-    ("load", "section", "model"),
-    [(load_sft, "lora", "phi-2"), (load_grpo, "grpo", "mistral-7b")],
-)
-def test_what_suits_a_model_is_between_the_section_and_the_command_line(
-    load: Any, section: str, model: str
-) -> None:
-    given = load(section, CONFIG, MODEL_CONFIG, [f"model={model}"])
-    assert given.adapter.targets == LORA_TARGETS[model.partition("-")[0]]
-    assert (given.batch_tokens, given.gradient_checkpointing) == (2048, True)
-    mine = load(section, CONFIG, MODEL_CONFIG, [f"model={model}", "batch_tokens=512"])
-    assert mine.batch_tokens == 512
 
 
 @pytest.mark.parametrize(
@@ -107,14 +72,6 @@ def test_dora_plans_and_trains_and_its_model_answers(
     # What it answers is chance.
     answer = txt2sql("ask", "--model", "run/model", "--db", shop, "--json", "How many shops?").json
     assert answer["model"] == "model"
-
-
-def test_grpo_plans(train_set: Path, txt2sql: Command) -> None:
-    typed = "--epochs 2 --rewards sparse --kl 0 --dora --prompts 2 --output_dir r --dry-run --json"
-    plan = txt2sql("train", "grpo", "--dataset", train_set, *typed.split()).json
-    assert (plan["method"], plan["rewards"]) == ("GRPO, dora", PRESETS["sparse"])
-    assert (plan["questions"], plan["steps"], plan["answers"]) == (4, 4, 64)
-    assert not Path("r").exists()
 
 
 def test_a_model_that_is_not_here_says_how_to_point_at_one(

@@ -24,35 +24,22 @@ CREATE TABLE visit (shop INT, day TEXT);
 INSERT INTO shop VALUES (1, 'Corner', 1990), (2, 'Station', 2004);
 INSERT INTO Sale VALUES (1, 1, 2.5), (2, 2, 10);
 """
+COLUMNS = [
+    (-1, "*", "*"),
+    (0, "shop_id", "shop number"),
+    (0, "name", "name"),
+    (0, "opening_year", "year of opening"),
+    *((1, name, name) for name in ("id", "shop", "price")),
+    *((2, name, name) for name in ("shop", "day")),
+    (3, "x", "x"),
+]
 TABLES = [
     {
         "db_id": "shops",
         "table_names_original": ["SHOP", "sale", "visit", "gone"],
         "table_names": ["shop", "sale", "visit of a shop", "gone"],
-        "column_names_original": [
-            [-1, "*"],
-            [0, "shop_id"],
-            [0, "name"],
-            [0, "opening_year"],
-            [1, "id"],
-            [1, "shop"],
-            [1, "price"],
-            [2, "shop"],
-            [2, "day"],
-            [3, "x"],
-        ],
-        "column_names": [
-            [-1, "*"],
-            [0, "shop number"],
-            [0, "name"],
-            [0, "year of opening"],
-            [1, "id"],
-            [1, "shop"],
-            [1, "price"],
-            [2, "shop"],
-            [2, "day"],
-            [3, "x"],
-        ],
+        "column_names_original": [[table, name] for table, name, _ in COLUMNS],
+        "column_names": [[table, words] for table, _, words in COLUMNS],
         "foreign_keys": [[5, 1], [7, 1], [9, 1]],
         "primary_keys": [1, 4],
     }
@@ -194,7 +181,6 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
 
 class _Server(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that was killed in the middle is what the tests are about."""
         if not isinstance(sys.exc_info()[1], ConnectionError):
             super().handle_error(request, client_address)
 

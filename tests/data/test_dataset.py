@@ -7,14 +7,7 @@ from pathlib import Path
 import pytest
 
 from txt2sql.data import DATASETS, PAGES, dataset_root, open_dataset
-from txt2sql.data.spider import SpiderDataset
-from txt2sql.data.wikisql import WikiSQLDataset
 from txt2sql.errors import DataError
-
-
-def test_a_folder_is_opened_by_its_layout(spider: Path, wikisql: Path) -> None:
-    assert isinstance(open_dataset(spider), SpiderDataset)
-    assert isinstance(open_dataset(str(wikisql)), WikiSQLDataset)
 
 
 def test_a_name_is_looked_for_where_it_is_said(

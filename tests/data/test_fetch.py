@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from txt2sql.data.fetch import Patience, direct_url, fetch
+from txt2sql.data.download import Patience, fetch
 from txt2sql.errors import DownloadError
 
 BODY = random.Random(1).randbytes(400_000)
@@ -23,24 +23,11 @@ def test_a_file_arrives_whole_and_leaves_nothing_half(site, tmp_path: Path) -> N
     assert seen[-1] == ("download", len(BODY), len(BODY))
 
 
-def test_a_whole_file_is_not_fetched_again(site, tmp_path: Path) -> None:
-    (tmp_path / "file").write_bytes(b"whole")
-    fetch(site.url, tmp_path / "file", patience=QUICK)
-    assert site.asked == []
-
-
 def test_a_broken_connection_goes_on_where_it_broke(site, tmp_path: Path) -> None:
     site.body, site.cuts = BODY, [100_000, 150_000]
     path = fetch(site.url, tmp_path / "file", patience=QUICK)
     assert path.read_bytes() == BODY
     assert site.asked == ["", "bytes=100000-", "bytes=250000-"]
-
-
-def test_a_server_without_ranges_starts_again_cleanly(site, tmp_path: Path) -> None:
-    site.body, site.cuts, site.ranges = BODY, [100_000], False
-    path = fetch(site.url, tmp_path / "file", patience=QUICK)
-    assert path.read_bytes() == BODY
-    assert site.asked == ["", "bytes=100000-"]
 
 
 def test_a_connection_that_always_breaks_gives_up_and_keeps_the_part(site, tmp_path: Path) -> None:
@@ -68,14 +55,6 @@ def test_a_file_that_changed_meanwhile_is_not_patched_together(site, tmp_path: P
     assert fetch(site.url, tmp_path / "file", patience=QUICK).read_bytes() == BODY[::-1]
 
 
-def test_a_changed_size_without_etag_starts_again(site, tmp_path: Path) -> None:
-    site.body, site.cuts, site.etag = BODY, [5000, 0, 0, 0], ""
-    with pytest.raises(DownloadError):
-        fetch(site.url, tmp_path / "file", patience=QUICK)
-    site.body, site.cuts = BODY[::-1][:300_000], []
-    assert fetch(site.url, tmp_path / "file", patience=QUICK).read_bytes() == site.body
-
-
 def test_the_part_of_another_address_is_not_used(site, tmp_path: Path) -> None:
     (tmp_path / "file.part").write_bytes(b"other")
     (tmp_path / "file.json").write_text('{"url": "http://example.org/other", "size": 9}')
@@ -91,11 +70,6 @@ def test_a_length_that_promises_too_much_is_never_complete(site, tmp_path: Path)
     assert not (tmp_path / "file").exists()
 
 
-def test_the_server_settles_a_length_that_promised_too_much(site, tmp_path: Path) -> None:
-    site.body, site.claimed = BODY, len(BODY) + 10
-    assert fetch(site.url, tmp_path / "file", patience=QUICK).read_bytes() == BODY
-
-
 @pytest.mark.parametrize("status", [403, 404, 410])
 def test_a_dead_link_says_what_to_do_at_once(site, tmp_path: Path, status: int) -> None:
     site.status = status
@@ -103,13 +77,6 @@ def test_a_dead_link_says_what_to_do_at_once(site, tmp_path: Path, status: int) 
         fetch(site.url, tmp_path / "file", patience=QUICK)
     assert len(site.asked) == 1
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_server_in_trouble_is_asked_again(site, tmp_path: Path) -> None:
-    site.status = 503
-    with pytest.raises(DownloadError, match="answers 503"):
-        fetch(site.url, tmp_path / "file", patience=QUICK)
-    assert len(site.asked) == 3
 
 
 def test_nobody_there_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,22 +92,3 @@ def test_a_web_page_is_not_an_archive(site, tmp_path: Path, content_type: str) -
     with pytest.raises(DownloadError, match="is a web page, not an archive"):
         fetch(site.url, tmp_path / "file", patience=QUICK)
     assert not (tmp_path / "file").exists()
-
-
-def test_a_web_page_of_google_drive_is_explained(site, tmp_path: Path) -> None:
-    site.content_type = "text/html"
-    with pytest.raises(DownloadError, match="open '.*' in a browser and pass the file"):
-        fetch(site.url + "?from=drive.google.com", tmp_path / "file", patience=QUICK)
-
-
-@pytest.mark.parametrize("url", ["ftp://example.org/x", "file:///etc/passwd", "http://"])
-def test_only_web_addresses(tmp_path: Path, url: str) -> None:
-    with pytest.raises(DownloadError, match="--source"):
-        fetch(url, tmp_path / "file", patience=Patience(0, 0, 1))
-
-
-def test_a_share_link_becomes_the_file_itself() -> None:
-    wanted = "https://drive.usercontent.google.com/download?id=A-b_1&export=download&confirm=t"
-    assert direct_url("https://drive.google.com/file/d/A-b_1/view?usp=sharing") == wanted
-    assert direct_url("https://drive.google.com/uc?export=download&id=A-b_1") == wanted
-    assert direct_url("https://example.org/d/x?id=1") == "https://example.org/d/x?id=1"

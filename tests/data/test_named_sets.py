@@ -11,11 +11,8 @@ import pytest
 from tests.data.conftest import QUESTIONS, TABLES, write_database
 
 from txt2sql.data import open_dataset
-from txt2sql.data.check import check
-from txt2sql.data.gold import with_gold
-from txt2sql.data.spider import SpiderDataset
+from txt2sql.data.gold import check, with_gold
 from txt2sql.errors import DatabaseError, DataError
-from txt2sql.execution.descriptions import shortened
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -25,7 +22,6 @@ def write_json(path: Path, value: Any) -> None:
 
 @pytest.fixture
 def root(tmp_path: Path, spider: Path) -> Path:
-    """A folder of data sets with Spider in it."""
     shutil.copytree(spider, tmp_path / "sets" / "spider")
     return tmp_path / "sets"
 
@@ -51,14 +47,6 @@ def test_sets_over_spider_use_the_databases_beside_them(root: Path, name: str, f
     assert "shops.sqlite" in {path.name for path in dataset.files("train")}
 
 
-def test_the_release_of_spider_syn_is_read_as_it_is(root: Path) -> None:
-    item = {"db_id": "shops", "SpiderQuestion": "a", "SpiderSynQuestion": "b", "query": "SELECT 1"}
-    write_json(root / "Spider-Syn" / "train_spider.json", [item])
-    write_json(root / "Spider-Syn" / "dev.json", [item])
-    dataset = open_dataset("spider_syn", root)
-    assert [example.question for example in dataset.examples("train")] == ["b"]
-
-
 def test_without_spider_beside_it_the_sentence_says_what_is_missing(tmp_path: Path) -> None:
     write_json(tmp_path / "cosql" / "train.json", QUESTIONS[:1])
     dataset = open_dataset("cosql", tmp_path)
@@ -68,7 +56,6 @@ def test_without_spider_beside_it_the_sentence_says_what_is_missing(tmp_path: Pa
 
 
 def bird(root: Path, split: str, databases: str) -> Path:
-    """A folder as BIRD releases it."""
     items = [
         {
             "question_id": 17 + number,
@@ -119,42 +106,6 @@ def test_the_layout_of_bird_is_read(tmp_path: Path, split: str, databases: str) 
         "the name, as on its sign",
         "the year – when it opened; 0: unknown",
     ]
-
-
-def test_descriptions_in_one_file_are_read(tmp_path: Path) -> None:
-    root = tmp_path / "bird_train"
-    write_database(root / "database" / "shops" / "shops.sqlite")
-    write_json(root / "train.json", [{**QUESTIONS[0], "source": "x"}])
-    write_json(root / "databases.json", [{"db_id": "shops", "rows": 5}])
-    meanings = {"SHOP": {"name": "what its sign says " * 20, "opening_year": "Opening year"}}
-    write_json(root / "descriptions.json", {"shops": meanings})
-    dataset = open_dataset("bird_train", tmp_path)
-    assert dataset.splits == ("train",)  # databases.json holds no questions
-    _, name, year = dataset.schema("shops").tables[0].columns
-    assert name.comment.startswith("what its sign says")
-    assert len(name.comment) <= 120
-    assert year.comment == ""  # it says no more than the name
-
-
-def test_damaged_descriptions_are_one_sentence(tmp_path: Path, spider: Path) -> None:
-    (spider / "descriptions.json").write_text("{")
-    with pytest.raises(DataError, match=r"descriptions.json' as JSON"):
-        SpiderDataset(spider).schema("shops")
-
-
-@pytest.mark.parametrize(
-    ("text", "short"),
-    [
-        ("", ""),
-        ("  the  price \\n in euros. ", "the price in euros"),
-        ("state\ncommonsense evidence: x", "state"),
-        ("Common sense reasoning: x", ""),
-        ("a " * 100, ("a " * 60).strip()),
-        ("x" * 500, "x" * 120),
-    ],
-)
-def test_a_meaning_is_one_short_line(text: str, short: str) -> None:
-    assert shortened(text) == short
 
 
 def test_questions_with_answers_have_no_gold(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from txt2sql.data.spider import SpiderDataset
-from txt2sql.errors import DatabaseError, DataError
+from txt2sql.errors import DataError
 from txt2sql.types import ForeignKey, Turn
 
 
@@ -49,15 +49,6 @@ def test_foreign_keys_of_both_sources_are_merged_once(spider: Path) -> None:
     )
 
 
-def test_without_tables_json_the_file_speaks_for_itself(spider: Path) -> None:
-    (spider / "tables.json").unlink()
-    schema = SpiderDataset(spider).schema("shops")
-    assert schema.tables[0].columns[2].words == "opening year"
-    declared, inferred = schema.foreign_keys
-    assert declared == ForeignKey("Sale", "shop", "shop", "Shop_ID")
-    assert (inferred.table, inferred.inferred) == ("visit", True)
-
-
 def test_a_generic_folder_needs_only_questions_and_databases(tmp_path: Path) -> None:
     (tmp_path / "database" / "a").mkdir(parents=True)
     with closing(sqlite3.connect(tmp_path / "database" / "a" / "a.sqlite")) as connection:
@@ -73,28 +64,6 @@ def test_a_generic_folder_needs_only_questions_and_databases(tmp_path: Path) -> 
     assert example.accepted == ("SELECT t.x FROM t",)
     assert example.previous == Turn("before", "SELECT 1")
     assert dataset.schema("a").tables[0].columns[0].name == "x"
-
-
-def test_databases_of_the_test_release_lie_in_their_own_folder(spider: Path) -> None:
-    (spider / "test_database").mkdir()
-    (spider / "database" / "shops").rename(spider / "test_database" / "shops")
-    assert SpiderDataset(spider).database("shops").path.parent.parent.name == "test_database"
-
-
-def test_an_unknown_split_names_the_known_ones(spider: Path) -> None:
-    with pytest.raises(DataError, match=r"no split 'test'.*dev, train_spider"):
-        list(SpiderDataset(spider).examples("test"))
-
-
-def test_an_unknown_database_names_the_nearest(spider: Path) -> None:
-    with pytest.raises(DatabaseError, match="did you mean 'shops'"):
-        SpiderDataset(spider).database("shop")
-
-
-def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "package.json").write_text("{}")
-    with pytest.raises(DataError, match="not in Spider's layout"):
-        SpiderDataset(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -115,14 +84,6 @@ def test_a_damaged_tables_json_says_what_is_wrong(spider: Path) -> None:
     (spider / "tables.json").write_text('[{"db_id": "shops", "table_names": ["x"]}]')
     with pytest.raises(DataError, match="describes 'shops' in another way"):
         SpiderDataset(spider).schema("shops")
-
-
-def test_positions_outside_tables_json_are_left_out(spider: Path) -> None:
-    entry = json.loads((spider / "tables.json").read_text())
-    entry[0]["foreign_keys"] = [[999, 1], [0, 1], [-1, 1]]
-    (spider / "tables.json").write_text(json.dumps(entry))
-    keys = SpiderDataset(spider).schema("shops").foreign_keys
-    assert keys == (ForeignKey("Sale", "shop", "shop", "Shop_ID"),)
 
 
 def test_the_real_one(data_root: Path) -> None:

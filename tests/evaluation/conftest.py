@@ -22,7 +22,6 @@ INSERT INTO shop VALUES (1, 'Lisbon', 1999, 4.5), (2, 'Porto', 2004, 3.5), (3, '
 
 @pytest.fixture(scope="session")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Database:
-    """Three shops in one table."""
     path = tmp_path_factory.mktemp("shop") / "shop.sqlite"
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript(SCRIPT)
@@ -47,8 +46,6 @@ def find(shop: Database, tmp_path: Path) -> Callable[[str], Database]:
 
 @dataclass
 class TablePredictor:
-    """Answers each example from `answers` and remembers the examples it got."""
-
     answers: dict[str, str | None]
     name: str = "table"
     seen: list[Example] = field(default_factory=list)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from txt2sql.errors import DataError
-from txt2sql.evaluation.comparison import compare, read_report, read_verdicts, unlike
+from txt2sql.evaluation.comparison import compare, read_verdicts
 from txt2sql.evaluation.statistics import estimate, mcnemar, paired_difference
 
 
 def row(i: int, score: float | None, **others: Any) -> dict[str, Any]:
-    """A row as `verdict_rows` gives it, as far as a comparison reads it."""
     texts = {"db_id": "shop", "question": f"Question {i}?", "gold_sql": f"SELECT {i}"}
     made = {"sql": f"SELECT {i}, {score}", "scores": {"execution_accuracy": score}}
     return {"i": i, "example_id": f"dev-{i}", **texts, **made, **others}
@@ -61,21 +59,6 @@ def test_pairs_are_counted_and_tested() -> None:
     assert (first.a_sql, first.b_sql) == ("SELECT 2, 1.0", "SELECT 2, 0.0")
 
 
-def test_what_one_side_lacks_is_left_out_and_counted() -> None:
-    result = compare(rows(1.0, 0.0, None), rows(1.0, 1.0, 1.0, 1.0, 0.0))
-    assert (result.difference.n, result.unscored) == (2, 1)
-    assert (result.unmatched_a, result.unmatched_b) == (0, 2)
-
-
-def test_graded_scores_have_an_interval_and_no_p() -> None:
-    a = [row(i, 0.5 + 0.3 * (i % 2)) for i in range(40)]
-    b = [row(i, 0.6 + 0.3 * (i % 3 == 0)) for i in range(40)]
-    result = compare(a, b)
-    assert result.p is None
-    assert result.difference.low < result.difference.mean < result.difference.high
-    assert result.difference.mean == pytest.approx(result.b.mean - result.a.mean)
-
-
 @settings(max_examples=50)
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60))
 def test_swapping_the_sides_turns_the_result(pairs: list[tuple[bool, bool]]) -> None:
@@ -94,26 +77,3 @@ def test_a_line_that_is_no_verdict_is_named(tmp_path: Path, line: str) -> None:
     file.write_text(f"{first}\n\n{line}", encoding="utf-8")
     with pytest.raises(DataError, match="line 3 of"):
         read_verdicts(file)
-
-
-def test_a_run_and_its_file_are_the_same(tmp_path: Path) -> None:
-    file = tmp_path / "verdicts.jsonl"
-    file.write_text("".join(json.dumps(row(i, 1.0)) + "\n" for i in range(3)), encoding="utf-8")
-    assert read_verdicts(tmp_path) == read_verdicts(file) == rows(1.0, 1.0, 1.0)
-    assert read_report(tmp_path) == {}
-    (tmp_path / "report.json").write_text('{"mode": "strict"}', encoding="utf-8")
-    assert read_report(tmp_path) == read_report(file) == {"mode": "strict"}
-    assert read_report(tmp_path / "other.jsonl") == {}
-    (tmp_path / "report.json").write_text("{", encoding="utf-8")
-    with pytest.raises(DataError, match="evaluate that run again"):
-        read_report(tmp_path)
-
-
-def test_what_reports_do_not_share_is_told() -> None:
-    a = {"dataset": "spider", "mode": "strict", "databases": {"x": "1", "y": "2", "z": "3"}}
-    b = {"dataset": "spider", "mode": "official", "databases": {"x": "1", "y": "9"}}
-    assert list(unlike(a, b)) == [
-        "mode differs: A has strict, B has official",
-        "databases differ: the files of y are not the same",
-    ]
-    assert list(unlike(a, a)) == list(unlike(a, {})) == list(unlike({}, {})) == []

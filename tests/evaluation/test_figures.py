@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from txt2sql.errors import ConfigError, DataError
-from txt2sql.evaluation.figures import RunSummary, draw, draw_rows, read_summary
+from txt2sql.evaluation.figures import RunSummary, draw, draw_rows
 from txt2sql.evaluation.results import ResultRow
 from txt2sql.evaluation.statistics import wilson
 
@@ -28,25 +28,6 @@ def report(folder: Path, **others: Any) -> Path:
     content = {**content, "seconds": {"median": 0.5}, "cost": None, **others}
     (folder / "report.json").write_text(json.dumps(content), encoding="utf-8")
     return folder
-
-
-def test_a_folder_without_a_report_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="give the folder of a finished"):
-        read_summary(tmp_path)
-    for wrong in ("{", "[]", "{}"):
-        (tmp_path / "report.json").write_text(wrong, encoding="utf-8")
-        with pytest.raises(DataError):
-            read_summary(tmp_path)
-    with pytest.raises(DataError, match="no metric 'exact_match'; it has execution_accuracy"):
-        read_summary(report(tmp_path / "run"), "exact_match")
-
-
-def test_a_report_gives_what_figures_show(tmp_path: Path) -> None:
-    measured = read_summary(report(tmp_path / "run"))
-    assert measured == RunSummary("small", wilson(1, 2), {"easy": wilson(1, 2)}, 0.5, None)
-    others = {"cost": {"per_1000": 3.0}, "calibration": {"curve": [[0.5, 0.1], [1.0, 0.4]]}}
-    dear = report(tmp_path / "run", **others, seconds={"median": None}, mode="official")
-    assert read_summary(dear / "report.json")[-4:] == (None, 3.0, "official", CURVE)
 
 
 def test_modes_are_not_mixed(tmp_path: Path) -> None:

@@ -48,7 +48,6 @@ _ESCAPED = {"n": "\n", "t": "\t", "0": "\0", "r": "\r", "\\": "\\"}
 
 
 def lines(name: str) -> list[str]:
-    """The statements of a corpus."""
     text = (FIXTURES / name).read_text(encoding="utf-8")
     return [
         _ESCAPE.sub(lambda m: chr(int(m[1], 16)) if m[1] else _ESCAPED[m[2]], line)
@@ -88,7 +87,6 @@ def tokens(sql: str) -> list[str]:
 
 
 def _edited(rng: random.Random, sql: str) -> str:
-    """One to four words deleted, doubled, swapped or replaced."""
     parts = tokens(sql)
     for _ in range(rng.randint(1, 4)):
         place, other = rng.randrange(len(parts)), rng.randrange(len(parts))
@@ -105,7 +103,6 @@ def _edited(rng: random.Random, sql: str) -> str:
 
 
 def _garbled(rng: random.Random, sql: str) -> str:
-    """Characters dropped or replaced by strange ones."""
     letters = list(sql)
     for _ in range(rng.randint(1, 6)):
         strange = [rng.choice(STRANGE), rng.choice("'\"`[](),;-*/"), ""]
@@ -114,7 +111,6 @@ def _garbled(rng: random.Random, sql: str) -> str:
 
 
 def _respelled(rng: random.Random, sql: str) -> str:
-    """The same query in another dress: what is right and must stay so."""
     case = rng.choice([str.upper, str.lower, str.swapcase])
     gap = rng.choice([" ", "\n", "\t", " /* x */ ", " -- x\n"])
     parts = [gap if p.isspace() else p if p[0] == "'" else case(p) for p in tokens(sql)]
@@ -122,14 +118,12 @@ def _respelled(rng: random.Random, sql: str) -> str:
 
 
 def _smuggled(rng: random.Random, sql: str) -> str:
-    """A hostile statement beside the query."""
     evil = rng.choice(CORPUS)
     shapes = (f"{sql}; {evil}", f"{evil}; {sql}", f"-- {sql}\n{evil}", f"{sql} UNION {evil}")
     return rng.choice([*shapes, f"({evil})"])
 
 
 def _nested(rng: random.Random, sql: str) -> str:
-    """Deep or wide."""
     n = rng.choice([5, 30, 100, 400])
     return rng.choice(
         [
@@ -149,7 +143,6 @@ def _nested(rng: random.Random, sql: str) -> str:
 
 
 def _swollen(rng: random.Random, sql: str) -> str:
-    """Large strings, blobs and numbers, made by functions."""
     n = rng.choice([10, 1000, 400_000, 10**6, 10**9, 10**12, -1])
     text = rng.choice([f"hex(zeroblob({n}))", f"printf('%{n}d', 1)", f"randomblob({n})"])
     return rng.choice(
@@ -181,7 +174,6 @@ def _noise(rng: random.Random, sql: str) -> str | None:
 
 
 def _huge(rng: random.Random, sql: str) -> str:
-    """Around and over the longest text that is run at all."""
     n = rng.choice([9_000, 99_000, 101_000, 500_000])
     shapes = (sql + " " * n, f"SELECT '{'x' * n}'", f"/* {'x' * n} */ {sql}", "(" * n, "\ud800" * n)
     return rng.choice([*shapes, "SELECT " + "1," * (n // 2) + "1"])
@@ -261,7 +253,6 @@ class Judge:
 
 
 def rows_of(path: Path, sql: str) -> list[Row] | None:
-    """What plain sqlite3 answers, None for an error or what takes long."""
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
         if hasattr(connection, "setlimit"):
             connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LIMITS.max_cell_bytes)
@@ -292,7 +283,6 @@ def deserved(gold: list[Row], predicted: list[Row] | None, ordered: bool) -> boo
 
 
 def check(case: Case, verdicts: dict[str, Verdict]) -> None:
-    """Every verdict is well-formed, and no text without SQL is right."""
     blank = not (case.predicted and case.predicted.strip())
     for name, verdict in verdicts.items():
         assert (verdict.metric, verdict.example_id) == (name, "e")

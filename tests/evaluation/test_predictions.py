@@ -105,7 +105,6 @@ QUERIES = ["SELECT a FROM t", "SELECT count(*) FROM t WHERE b = 'x'", "SELECT b 
 
 
 def shapes(texts: list[str]) -> Iterator[tuple[str, str]]:
-    """(file name, content) of every form of file that can hold the texts."""
     yield "p.json", json.dumps(texts)
     yield "p.jsonl", "".join(json.dumps(text) + "\n" for text in texts)
     for key in ("prediction", "Predicted_SQL", "pred", "sql", "SQL", "output", "response"):

@@ -24,16 +24,6 @@ def test_a_changed_renamed_or_added_file_changes_the_model(tmp_path: Path) -> No
     assert first not in {provenance.model_hash(other) for other in others}
 
 
-def test_where_a_model_lies_and_its_by_products_do_not_matter(tmp_path: Path) -> None:
-    hidden = tmp_path / ".cache"
-    hidden.mkdir()
-    one = folder(tmp_path / "a", weights="1")
-    two = folder(hidden / "b", weights="1", **{".lock": "x"})
-    (two / "__pycache__").mkdir()
-    (two / "__pycache__" / "x.pyc").write_bytes(b"x")
-    assert provenance.model_hash(one) == provenance.model_hash(two)
-
-
 def test_large_files_are_told_apart_by_size_and_samples(tmp_path: Path) -> None:
     size, hashes = 3 << 20, set()
     for content in (bytes(size), bytes(size + 1), bytes(size - 1) + b"x", b"x" + bytes(size - 1)):

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from typing import Any
 
 import pytest
 
-from txt2sql.evaluation.report import (
-    Report,
-    as_csv,
-    as_json,
-    as_markdown,
-    summarise,
-)
+from txt2sql.evaluation.report import Report, as_json, as_markdown, summarise
 from txt2sql.evaluation.statistics import wilson
 from txt2sql.evaluation.verdicts import Judged
 from txt2sql.types import Example, Outcome, Prediction, Verdict
@@ -48,7 +41,6 @@ JUDGED = [
 
 
 def printed(report: Report) -> Any:
-    """The JSON of a report after a round trip through text."""
     return json.loads(json.dumps(as_json(report, {"model": "m", "split": "dev"})))
 
 
@@ -63,19 +55,6 @@ def test_json_keeps_the_contract() -> None:
     assert (result["mode"], result["model"], result["split"]) == ("strict", "m", "dev")
     unknown = ("tokens", "cost", "empty_gold", "other_mode", "calibration")
     assert [result[name] for name in unknown] == [None] * 5
-
-
-def test_empty_gold_results_are_counted_and_set_aside() -> None:
-    report = summarise(
-        [
-            item("a", CORRECT, details={"empty": True}),
-            item("b", CORRECT),
-            item("c", WRONG, details={"empty": False}),
-            item("d", GOLD_ERROR, details={"empty": True}),
-        ]
-    )
-    assert report.empty_gold == {"n": 1, "share": 1 / 3, "without": wilson(1, 2)}
-    assert printed(report)["empty_gold"]["without"]["mean"] == 0.5
 
 
 def test_modes_are_compared_verdict_by_verdict() -> None:
@@ -133,34 +112,3 @@ def test_markdown_never_shows_a_mean_without_n_and_interval() -> None:
     assert page.startswith("# m on shop dev\n\nMode: strict.\n")
     assert "| execution accuracy | all | all | 50.0% (15.0 to 85.0) | 4 |" in page
     assert "| wrong result | 1 |" in page and "prediction error" not in page
-
-
-def test_csv_has_one_line_per_metric_and_group_in_the_order_of_difficulty() -> None:
-    rows = list(csv.DictReader(as_csv(summarise(JUDGED)).splitlines()))
-    groups = "all easy medium hard odd farm shop zoo".split()
-    assert [row["group"] for row in rows] == groups
-    assert [row["kind"] for row in rows] == ["all", *["difficulty"] * 4, *["database"] * 3]
-    assert [float(row["mean"]) for row in rows[:5]] == [0.5, 1.0, 1.0, 0.0, 0.0]
-    assert (rows[0]["metric"], rows[0]["n"], rows[1]["n"]) == ("execution_accuracy", "4", "1")
-    assert float(rows[0]["mean_low"]) == wilson(2, 4).low
-
-
-def test_tokens_and_dollars_are_shared_among_those_that_count_them() -> None:
-    spent = [item("a", WRONG, tokens=(800, 80), cost=0.002)]
-    spent += [item("b", WRONG, tokens=(100, 20), cost=0.0), item("c", CORRECT)]
-    report = summarise(spent)
-    assert report.tokens == {"prompt": 900, "completion": 100, "per_query": 500.0, "n": 2}
-    assert report.cost == {"total": 0.002, "per_query": 0.001, "per_1000": 1.0, "n": 2}
-    page = as_markdown(report, {})
-    assert "- tokens: 900 read, 100 written, 500 per query" in page
-    assert "- cost: $0.002 in all, $0.001 per query, $1 per 1,000 queries" in page
-
-
-def test_throughput_is_examples_over_total_and_without_times_there_is_none() -> None:
-    report = printed(summarise([item(str(i), WRONG, seconds=i / 10) for i in range(1, 21)]))
-    assert report["seconds"] == pytest.approx({"median": 1.05, "p95": 1.905, "total": 21.0})
-    assert report["examples_per_second"] == pytest.approx(20 / 21)
-    for silent in ([], [item("a", WRONG, seconds=0.0)]):
-        report = printed(summarise(silent))
-        assert report["seconds"] == dict.fromkeys(("median", "p95", "total"))
-        assert report["examples_per_second"] is None

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import json
-from io import StringIO
 from typing import Any
 
 import pytest
 
-from txt2sql.evaluation.results import CELLS, ResultRow, as_table, from_report, ordered
+from txt2sql.evaluation.results import CELLS, ResultRow, as_table, from_report
 from txt2sql.evaluation.statistics import wilson
-from txt2sql.evaluation.table import as_csv, as_markdown, print_table
+from txt2sql.evaluation.table import as_markdown, print_table
 
 VALUE = wilson(3, 4)._asdict()
 REPORT: dict[str, Any] = {
@@ -64,12 +61,6 @@ def test_a_row_has_the_price_and_the_metric_of_its_kind_of_run() -> None:
     assert (wikisql.execution, wikisql.exact) == (wilson(3, 4), wilson(2, 4))
 
 
-def test_the_most_accurate_comes_first_and_rows_without_numbers_last() -> None:
-    weak = row({**REPORT, "metrics": {"execution_accuracy": wilson(1, 4)._asdict()}})
-    best, none, other = row(REPORT), nothing("b", "x"), nothing("z", "x", "wikisql dev")
-    assert ordered([none, weak, other, best]) == [best, weak, none, other]
-
-
 def test_no_accuracy_stands_without_interval_and_n(capsys: pytest.CaptureFixture[str]) -> None:
     rows = [row({**REPORT, "unanswered": {"timeout": 6}}), nothing("gpt|4", "no key")]
     lines = as_markdown(as_table(rows)).splitlines()
@@ -82,13 +73,3 @@ def test_no_accuracy_stands_without_interval_and_n(capsys: pytest.CaptureFixture
         "| 45 ms | $0.025 | 4 | 6 |"
     )
     assert lines[3].startswith("| spider dev | gpt\\|4 | zero-shot | no key | no key |")
-
-
-def test_csv_and_json_hold_every_number() -> None:
-    rows = [row(REPORT), nothing("gpt-4", "no key")]
-    lines = list(csv.DictReader(StringIO(as_csv(as_table(rows)))))
-    assert float(lines[0]["EX_low"]) == wilson(3, 4).low
-    assert (lines[1]["EX"], lines[1]["time"]) == ("", "no key")
-    first, second = (json.loads(json.dumps(each.as_json())) for each in rows)
-    assert (first["execution"], first["by_difficulty"]) == (VALUE, {"easy": VALUE})
-    assert second["execution"] is None and set(second["missing"]) == set(CELLS)

@@ -42,7 +42,6 @@ def test_wilson_agrees_with_published_intervals(
 
 
 def test_few_examples_say_little_and_none_say_nothing() -> None:
-    """A bootstrap of one score, or of a few that are equal, would have no width."""
     assert estimate([]) == Estimate(0.0, 0, 0.0, 1.0)
     assert paired_difference(0, 0, 0, 0) == graded_difference([], []) == Estimate(0.0, 0, -1.0, 1.0)
     for few in ([0.5], [0.9, 0.9, 0.9]):
@@ -92,8 +91,7 @@ def test_mcnemar_agrees_with_hand_counts(only_a: int, only_b: int, p: float) -> 
 # Fagerland, Lydersen and Laake, "Recommended tests and confidence intervals for paired binomial
 # proportions", 2014: airway hyper-responsiveness; and a table of Newcombe 1998. B - A here.
 @pytest.mark.parametrize(
-    ("table", "low", "high"),
-    [((1, 1, 7, 12), 0.026, 0.507), ((20, 12, 2, 16), -0.3292, -0.0562)],
+    ("table", "low", "high"), [((1, 1, 7, 12), 0.026, 0.507), ((20, 12, 2, 16), -0.3292, -0.0562)]
 )
 def test_paired_differences_agree_with_published_intervals(
     table: tuple[int, int, int, int], low: float, high: float
@@ -113,9 +111,3 @@ def test_the_paired_interval_holds_the_difference_and_turns_with_the_sides(
     turned = paired_difference(both, only_b, only_a, neither)
     assert -1 <= result.low <= result.mean <= result.high <= 1
     assert (turned.low, turned.high) == pytest.approx((-result.high, -result.low))
-
-
-def test_quantiles_interpolate_between_neighbours() -> None:
-    assert quantile([4.0, 1.0, 3.0, 2.0, 5.0], 0.9) == pytest.approx(4.6)
-    with pytest.raises(ValueError, match="no values"):
-        quantile([], 0.5)

@@ -39,8 +39,6 @@ _START_S = 30
 
 @dataclass(frozen=True)
 class Server:
-    """A running server: `admin` may do anything, `reader` may only select."""
-
     engine: str
     host: str
     admin: str
@@ -67,7 +65,6 @@ def _needs(*modules: str) -> None:
 
 
 def _user(preferred: str) -> str | None:
-    """Whom to run a server as: us, but never root, which servers refuse to be."""
     if os.geteuid() != 0:
         return None
     names = {entry.pw_name for entry in pwd.getpwall()}
@@ -110,7 +107,6 @@ def _await(
 
 
 def _stop(process: subprocess.Popen[bytes], folder: Path, how: signal.Signals) -> None:
-    """At once: nobody will need its files again."""
     process.send_signal(how)
     process.wait(30)
     shutil.rmtree(folder, ignore_errors=True)
@@ -164,7 +160,6 @@ def postgresql() -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def mariadb() -> Iterator[Server]:
-    """MariaDB on a free port of loopback."""
     _needs("sqlalchemy", "pymysql")
     import pymysql
 
@@ -195,9 +190,7 @@ def mariadb() -> Iterator[Server]:
     try:
         with (
             _await(
-                lambda: _root(folder / "socket"),
-                process,
-                (pymysql.err.OperationalError, OSError),
+                lambda: _root(folder / "socket"), process, (pymysql.err.OperationalError, OSError)
             ) as connection,
             connection.cursor() as cursor,
         ):

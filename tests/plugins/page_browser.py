@@ -174,7 +174,6 @@ def column(page: Any, number: int) -> list[str]:
 
 
 def accessible(page: Any) -> None:
-    """axe-core finds nothing, where it is installed: npm install axe-core."""
     if AXE.is_file():
         page.evaluate(AXE.read_text(encoding="utf-8"))
         page.wait_for_timeout(300)  # transitions of colours have ended

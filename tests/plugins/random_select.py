@@ -16,7 +16,6 @@ GHOST = "ghost"
 
 
 def random_schema(rng: random.Random) -> Schema:
-    """Two to four tables that share some names, with keys between some of them."""
     tables = [
         Table(name, tuple(map(Column, rng.sample(NAMES, rng.randint(2, 5)))))
         for name in rng.sample(TABLES, rng.randint(2, 4))
@@ -32,7 +31,6 @@ def random_schema(rng: random.Random) -> Schema:
 
 
 def ddl(schema: Schema) -> str:
-    """The statements that create the empty database of a schema."""
     return ";".join(
         f'CREATE TABLE "{table.name}"({", ".join(f"[{c.name}]" for c in table.columns)})'
         for table in schema.tables
@@ -64,7 +62,6 @@ class RandomSelect:
     common: list[str] = field(default_factory=list)
 
     def statement(self) -> str:
-        """A SELECT, perhaps with WITH or UNION."""
         head = ""
         if self.chance(0.2):
             recursive = "RECURSIVE " if self.chance(0.2) else ""

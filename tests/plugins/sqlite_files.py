@@ -8,7 +8,6 @@ from pathlib import Path
 
 
 def build(path: Path, *statements: str) -> Path:
-    """Run scripts on a new or present file and return its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA synchronous = OFF")
@@ -20,7 +19,6 @@ def build(path: Path, *statements: str) -> Path:
 
 
 def listing(folder: Path) -> dict[str, tuple[int, int, str]]:
-    """Name -> size, time of change and hash of every file."""
     return {
         file.name: (
             file.stat().st_size,

@@ -13,8 +13,6 @@ from txt2sql.types import Completion, Prompt, Sampling
 
 
 class Slow:
-    """Takes `seconds` for each batch, and writes how many prompts were in it."""
-
     name = "slow"
     prompt_style = "ddl"
 
@@ -44,8 +42,6 @@ class Mortal(Slow):
 
 
 class Hanging(Slow):
-    """Sleeps over a question with `hang`, unless `marker` exists."""
-
     def __init__(self, marker: str) -> None:
         super().__init__(0.0)
         self.marker = marker

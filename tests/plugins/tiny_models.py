@@ -17,7 +17,6 @@ TEMPLATE = (
 def byte_level(
     texts: Iterable[str], *, chat: bool = False, pad: bool = True, size: int = 400
 ) -> PreTrainedTokenizerFast:
-    """Byte-level BPE, as phi-2, Llama-3 and Qwen have."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()

@@ -10,7 +10,7 @@ import uuid
 import pytest
 
 from txt2sql import sample
-from txt2sql.cli import shell
+from txt2sql.cli import ask as shell
 from txt2sql.cli.ask import answer_all
 from txt2sql.cli.main import main
 from txt2sql.models.scripted import ScriptedGenerator
@@ -73,7 +73,7 @@ def test_a_pipe_has_commands(
     service: Service, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("help\n \nSELECT count(*) FROM shops\nquit\nHm\n"))
-    monkeypatch.setattr("txt2sql.cli.ask._service", lambda *_: service)
+    monkeypatch.setattr("txt2sql.serving.service.Service", lambda *_, **__: service)
     with pytest.raises(SystemExit, match="0"):
         main(["ask", "--json"])
     captured = capsys.readouterr()

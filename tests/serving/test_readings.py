@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from txt2sql import sample
-from txt2sql.cli import display, shell
+from txt2sql.cli import ask as shell
+from txt2sql.cli import display
 from txt2sql.models.scripted import ScriptedGenerator
 from txt2sql.serving.openai_api import as_markdown
 from txt2sql.serving.payload import payload

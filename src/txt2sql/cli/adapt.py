@@ -10,14 +10,12 @@ from typing import Any
 
 import typer
 
-from txt2sql.cli.options import JsonOption, SetOption, grouped, option, overrides
+from txt2sql.cli.options import JsonOption, SetOption, flag, grouped, option, overrides
 from txt2sql.errors import ConfigError
 
 
 @dataclass(frozen=True)
 class AdaptOptions:
-    """Which model is adapted to which database, and with what."""
-
     db: Path | None = option("SQLite database; it is only read.", metavar="PATH")
     model: str = option("The model to adapt.", default="bundled", metavar="NAME|PATH")
     pairs: Path | None = option(
@@ -26,17 +24,13 @@ class AdaptOptions:
         metavar="FILE",
     )
     count: int | None = option(
-        "Questions to make  [default: 2000]", "-n", setting="count", metavar="N", min=1
+        "Questions  [default: 2000]", "-n", setting="count", metavar="N", min=1
     )
-    output: Path | None = option(
-        "The run's folder  [default: results/adapt-<database>-…]", metavar="DIR"
-    )
+    output: Path | None = option("The run's folder  [default: results/adapt-…]", metavar="DIR")
     json: JsonOption = False
-    force_use: bool = option(
-        "Use the adapter even if it is no better.", "--force-use", default=False
-    )
-    listed: bool = option("List the adapters in use, and do nothing else.", "--list", default=False)
-    forget: bool = option("Have the plain model answer for --db again.", "--forget", default=False)
+    force_use: bool = flag("Use the adapter even if it is no better.", "--force-use")
+    listed: bool = flag("List the adapters in use, and do nothing else.", "--list")
+    forget: bool = flag("Have the plain model answer for --db again.", "--forget")
     settings: SetOption = None
 
 
@@ -53,22 +47,18 @@ def adapt(options: AdaptOptions) -> None:
     Examples:
       txt2sql adapt --db shop.sqlite
       txt2sql adapt --db shop.sqlite --pairs questions.tsv
-      txt2sql adapt --db shop.sqlite -n 500 --set steps=50 --json
-      txt2sql adapt --list
       txt2sql adapt --db shop.sqlite --forget
     """
     from txt2sql.models import adapters
 
     if options.listed:
         entries = list(adapters.entries())
+        lines = [f"{each.name}  made on {each.path}\n  {each.folder}" for each in entries]
         if options.json:
             facts = [{"name": e.name, "path": e.path, "adapter": str(e.folder)} for e in entries]
-            print(codec.dumps(facts))
-            return
-        for each in entries:
-            print(f"{each.name}  made on {each.path}\n  {each.folder}")
-        if not entries:
-            print("no adapter is in use; txt2sql adapt --db shop.sqlite makes one")
+            lines = [codec.dumps(facts)]
+        nothing = "no adapter is in use; txt2sql adapt --db shop.sqlite makes one"
+        print("\n".join(lines) or nothing)
         return
     if options.db is None:
         raise ConfigError("say which database to adapt to: --db with a SQLite file")

@@ -1,18 +1,19 @@
-"""`txt2sql data`: bring a data set here, look at it, check it, preprocess it."""
+"""`txt2sql data`: bring a data set here, look at it, check it, preprocess it; `txt2sql synth`: make one."""
 
 from __future__ import annotations
 
 import json as jsonlib
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from txt2sql.cli.options import DatasetOption, JsonOption, grouped, option
+from txt2sql.cli.options import DataOption, DatasetOption, JsonOption, flag, grouped, option
 from txt2sql.cli.progress import stages
+from txt2sql.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from txt2sql.data import Dataset
@@ -43,21 +44,16 @@ def download(
     dest: Path | None = option(
         "The folder to make  [default: $TXT2SQL_DATA/NAME, else data/raw/NAME]", metavar="DIR"
     ),
-    source: str | None = option(
-        "A URL, zip, tar or folder in place of the official one.", metavar="URL|FILE|DIR"
-    ),
+    source: str | None = option("In place of the official one.", metavar="URL|FILE"),
     sha256: str | None = option("What the archive's SHA-256 must be.", metavar="HEX"),
-    force: bool = option("Download again and replace what is there.", "--force", default=False),
-    retries: int = option(
-        "Tries without progress before giving up.", default=5, metavar="N", min=0
-    ),
+    force: bool = flag("Download again and replace what is there.", "--force"),
+    retries: int = option("Tries without progress.", default=5, metavar="N", min=0),
     json: JsonOption = False,
 ) -> None:
     """Bring a data set here from its official place; run again to go on after an interruption."""
     from txt2sql.data import dataset_root
-    from txt2sql.data.download import PLACES
+    from txt2sql.data.download import PLACES, Patience
     from txt2sql.data.download import download as fetch
-    from txt2sql.data.fetch import Patience
 
     with stages(name, in_bytes=True) as progress:
         done = fetch(
@@ -82,7 +78,7 @@ def download(
 @app.command()
 def info(dataset: DatasetOption = "all", data: _Data = None, json: JsonOption = False) -> None:
     """Show the splits of the data sets: questions, databases, and where they lie."""
-    from txt2sql.data.check import sizes
+    from txt2sql.data.gold import sizes
 
     rows = [
         {"dataset": opened.name, **asdict(size), "folder": str(opened.root)}
@@ -102,7 +98,7 @@ def check(dataset: DatasetOption = "all", data: _Data = None, json: JsonOption =
     Gold SQL that is missing, no SELECT statement, names a table its database lacks or does not run
     is counted by kind, with the ids of its questions. Exit code 1 when something is wrong.
     """
-    from txt2sql.data.check import check as examine
+    from txt2sql.data.gold import check as examine
 
     reports: dict[str, Any] = {}
     for opened in _open(dataset, data):
@@ -127,18 +123,13 @@ def check(dataset: DatasetOption = "all", data: _Data = None, json: JsonOption =
 def preprocess(
     dataset: DatasetOption = "all",
     data: _Data = None,
-    out: Path = option(
-        "Where the processed data sets go.", default=Path("data/processed"), metavar="DIR"
-    ),
-    split: list[str] | None = option(
-        "Only this split; may be given several times.", metavar="NAME"
-    ),
+    out: Path = option("Where it goes.", default=Path("data/processed"), metavar="DIR"),
+    split: list[str] | None = option("Only this split; repeatable.", metavar="NAME"),
     limit: int | None = option("Only the first N questions.", metavar="N", min=1),
     json: JsonOption = False,
 ) -> None:
     """Run every gold query and write each question with its matched values and prompt."""
     from txt2sql.data.preprocess import preprocess as process
-    from txt2sql.errors import DataError
 
     rows: list[dict[str, Any]] = []
     failures: list[str] = []
@@ -153,7 +144,7 @@ def preprocess(
                 done = process(opened, name, out / opened.name, limit=limit, progress=progress)
             place = {"made": done.made, "file": str(done.path)}
             rows.append({"dataset": opened.name, **done.summary, **place})
-            failures += done.failures
+            failures += [] if json else done.failures()
     if not rows:
         raise DataError(
             f"no data set has a split {' or '.join(split or ())}; see `txt2sql data info`"
@@ -161,15 +152,9 @@ def preprocess(
     if json:
         print(jsonlib.dumps({"splits": rows}))
         return
-    _print(
-        [
-            {
-                "split": f"{row['dataset']} {row['split']}",
-                **{shown: row[key] for key, shown in _SHOWN.items()},
-            }
-            for row in rows
-        ]
-    )
+    names = [f"{row['dataset']} {row['split']}" for row in rows]
+    shown = [{column: row[key] for key, column in _SHOWN.items()} for row in rows]
+    _print([{"split": name, **each} for name, each in zip(names, shown, strict=True)])
     print(f"made {sum(row['made'] for row in rows):,} rows; the files are in {out}")
     if failed := sum(row["failed"] for row in rows):
         print(f"{failed:,} failed; their rows have an error:")
@@ -178,9 +163,7 @@ def preprocess(
 
 
 def _open(dataset: str, data: Path | None) -> list[Dataset]:
-    """The data sets that are meant; of `all`, those that are there, but at least one."""
     from txt2sql.data import DATASETS, PAGES, dataset_root, open_dataset
-    from txt2sql.errors import DataError
 
     if dataset != "all":
         return [open_dataset(dataset, data)]
@@ -205,3 +188,84 @@ def _print(rows: Sequence[Mapping[str, Any]]) -> None:
     names = list(dict.fromkeys(key for row in rows for key in row))
     columns = [Column(name.replace("_", " ")) for name in names]
     print_table(Table(columns, [[row.get(name, "") for name in names] for row in rows]))
+
+
+@dataclass(frozen=True)
+class SynthOptions:
+    output: Path = option(
+        "A .jsonl file, or a folder in Spider's layout.", default=..., metavar="FILE|FOLDER"
+    )
+    db: list[Path] | None = option("SQLite database; repeatable.", metavar="PATH")
+    dataset: str | None = option("Take the databases of a data set's split.", metavar="NAME|FOLDER")
+    split: str = option("Which split of it.", default="train", metavar="SPLIT")
+    data: DataOption = None
+    count: int = option("How many pairs.", "-n", default=1000, metavar="N", min=1)
+    seed: int = option("Same seed, same pairs.", default=0, metavar="N")
+    json: JsonOption = False
+
+
+@grouped
+def synth(options: SynthOptions) -> None:
+    """Make questions with SQL from the schema and the rows of a database.
+
+    Every statement runs and returns something; no question and no statement comes twice.
+
+    \b
+    Examples:
+      txt2sql synth --db shop.sqlite -n 1000 --output shop-pairs
+      txt2sql synth --dataset spider --split train -n 20000 --output results/synthetic
+    """
+    from txt2sql.data import open_dataset
+    from txt2sql.data.synthesis import Source, summary, synthesise, write_pairs
+    from txt2sql.execution.database import open_database
+
+    output, count, split = options.output, options.count, options.split
+    if bool(options.db) == bool(options.dataset):
+        raise ConfigError(
+            "say what to ask about: --db with a SQLite file, or --dataset with a name"
+        )
+    exclude: set[str] = set()
+    entry = []
+    if options.dataset:
+        dataset = open_dataset(options.dataset, options.data)
+        ids = dict.fromkeys(example.db_id for example in dataset.examples(split))
+        sources = [Source(dataset.database(db_id), dataset.schema(db_id)) for db_id in ids]
+        # A model is tested on the questions of the other splits, so none of them may come out.
+        for other in dataset.splits:
+            if other != split and not other.startswith("train"):
+                exclude |= {example.question for example in dataset.examples(other)}
+        entry = [dataset.entry] if hasattr(dataset, "entry") else []
+    else:
+        databases = [open_database(path) for path in options.db or ()]
+        sources = [Source(database, database.schema()) for database in databases]
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with stages("pairs") as show:
+        pairs, report = synthesise(
+            sources,
+            count,
+            seed=options.seed,
+            exclude=exclude,
+            advance=lambda made: show("", made, count),
+        )
+    write_pairs(pairs, output, sources, *entry)
+    facts = summary(pairs, report)
+    print(jsonlib.dumps(facts, ensure_ascii=False) if options.json else _text(facts, output))
+    if not pairs:
+        raise DataError("nothing could be asked of these databases; give some with rows")
+
+
+def _text(statistics: dict[str, Any], output: Path) -> str:
+    kinds = ", ".join(f"{kind} {share:.1%}" for kind, share in statistics["kinds"].items())
+    rejected = ", ".join(f"{count:,} {why}" for why, count in statistics["rejected"].items())
+    lines = [
+        f"{statistics['pairs']:,} pairs from {statistics['databases']} databases in "
+        f"{statistics['seconds']:.1f} s ({statistics['pairs_per_second']:,.0f} a second) -> {output}",
+        f"kinds: {kinds.replace('_', ' ')}",
+        f"rejected: {rejected or 'none'}",
+    ]
+    lines += [f"silent: {reason}" for reason in statistics["silent"].values()]
+    if statistics["pairs"] < statistics["wanted"]:
+        lines.append(
+            f"these databases had no more than {statistics['pairs']:,} different pairs to give"
+        )
+    return "\n".join(lines)

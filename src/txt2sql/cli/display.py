@@ -2,20 +2,13 @@
 
 Cells come from a stranger's database, so control characters are shown as escapes and never reach
 the terminal.
-
-    SELECT count(*) FROM shop
-
-    count(*)
-    ────────
-          12
-
-    1 row · 0.21 s · confidence 97%
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from textwrap import indent
 from typing import TYPE_CHECKING
@@ -33,9 +26,8 @@ if TYPE_CHECKING:
     from txt2sql.serving.service import Answer
 
 _CELL_CHARS = 40
-_NAMED_DROPS = 6
-_PIPE_WIDTH = 400
-"""Characters per line where there is no terminal to fit."""
+_NAMED = 8
+_PIPE_WIDTH = 400  # characters per line where there is no terminal to fit
 
 
 def terminal(to_stderr: bool = False) -> Console:
@@ -79,12 +71,15 @@ def answer(answer: Answer, max_rows: int, echo: bool = True, guess: bool = False
     else:
         console.print(Text("  error: " + printable(answer.error), style="red"))
     if answer.dropped:
-        named = ", ".join(shorten(name) for name in answer.dropped[:_NAMED_DROPS])
-        more = len(answer.dropped) - _NAMED_DROPS
-        named += f" and {more} more" if more > 0 else ""
+        named = _listed(shorten(name) for name in answer.dropped)
         console.print(Text(f"  not shown to the model for length: {named}", style="dim"))
     _readings(console, answer)
     console.print()
+
+
+def _listed(names: Iterable[str]) -> str:
+    first, rest = (each := list(names))[:_NAMED], each[_NAMED:]
+    return ", ".join(first) + (f" and {len(rest)} more" if rest else "")
 
 
 def _readings(console: Console, answer: Answer) -> None:
@@ -97,27 +92,26 @@ def _readings(console: Console, answer: Answer) -> None:
 
 
 def _rows(console: Console, answer: Answer, max_rows: int) -> int:
-    """Print the table; how many columns did not fit."""
     shown = answer.rows[:max_rows]
-    cells = [[_cell(value) for value in row] for row in shown]
     names = [Text(shorten(name)) for name in answer.columns]
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
-    left = console.width - 4
-    for index, column in enumerate(zip(names, *cells, strict=True)):
-        left -= max(text.cell_len for text in column) + 3
+    left, columns = console.width - 4, []
+    for index, name in enumerate(names):
+        values = [row[index] for row in shown]
+        columns.append([_cell(value) for value in values])
+        left -= max(text.cell_len for text in (name, *columns[-1])) + 3
         if left < 0 and index:
             break
-        values = [row[index] for row in shown]
         numeric = bool(values) and all(v is None or isinstance(v, (int, float)) for v in values)
-        table.add_column(names[index], justify="right" if numeric else "left", no_wrap=True)
-    for row in cells:
-        table.add_row(*row[: len(table.columns)])
+        table.add_column(name, justify="right" if numeric else "left", no_wrap=True)
+    for row in zip(*columns[: len(table.columns)], strict=True):
+        table.add_row(*row)
     console.print(Padding(table, (0, 0, 0, 2), expand=False))
-    more = len(answer.rows) - len(shown)
-    if more or answer.truncated:
-        count = f"{more:,} more row{'s' * (more != 1)}" if more else "more rows"
-        beyond = " or more" if more and answer.truncated else ""
-        console.print(Text(f"  … {count}{beyond}", style="dim"))
+    if more := len(answer.rows) - len(shown):
+        beyond = " or more" if answer.truncated else ""
+        console.print(Text(f"  … {more:,} more row{'s' * (more != 1)}{beyond}", style="dim"))
+    elif answer.truncated:
+        console.print(Text("  … more rows", style="dim"))
     return len(names) - len(table.columns)
 
 
@@ -129,11 +123,11 @@ def _cell(value: Cell) -> Text:
     return Text(shorten(str(value)))
 
 
-def _facts(answer: Answer, hidden_columns: int) -> str:
+def _facts(answer: Answer, hidden: int) -> str:
     count = len(answer.rows)
     facts = [f"{count:,}{'+' * answer.truncated} row{'s' * (count != 1)}"]
-    if hidden_columns:
-        facts.append(f"{hidden_columns} more column{'s' * (hidden_columns != 1)} did not fit")
+    if hidden:
+        facts.append(f"{hidden} more column{'s' * (hidden != 1)} did not fit")
     facts.append(f"{answer.seconds:.2f} s")
     if answer.confidence is not None:
         word = "unsure, " if answer.certainty in ("unsure", "unknown") else ""
@@ -172,7 +166,6 @@ def answer_json(answer: Answer, max_rows: int | None) -> str:
 
 
 def explanation(answer: Answer, to_stderr: bool = False) -> None:
-    """Print what the model was shown and what it considered."""
     console = terminal(to_stderr)
     if answer.prompt is not None:
         _section(console, "prompt", answer.prompt.text)
@@ -195,11 +188,9 @@ def _section(console: Console, title: str, body: str) -> None:
 
 
 def greeting(schema: Schema, model: str) -> None:
-    """Print what one is connected to."""
-    names = ", ".join(printable(table.name) for table in schema.tables[:8])
-    more = f" and {len(schema.tables) - 8} more" if len(schema.tables) > 8 else ""
+    names = _listed(printable(table.name) for table in schema.tables)
     console = terminal()
-    console.print(Text.assemble((schema.db_id, "bold"), f": {names}{more}"))
+    console.print(Text.assemble((schema.db_id, "bold"), f": {names}"))
     console.print(Text(f"model {model}; ask a question, .help for help, Ctrl-D to leave", "dim"))
 
 

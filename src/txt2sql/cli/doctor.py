@@ -28,7 +28,6 @@ def doctor(
     Examples:
       txt2sql doctor --db shop.sqlite
       txt2sql doctor --db postgresql://reader@localhost/shop
-      txt2sql doctor --db mysql://reader@localhost/shop --json
     """
     from txt2sql import sample
     from txt2sql.execution.database import open_database
@@ -38,14 +37,10 @@ def doctor(
     if json:
         names = ("engine", "version", "role", "tables", "safe", "findings")
         facts = {name: getattr(examination, name) for name in names}
+        ends = {"table": "table", "column": "column", "to_table": "referenced_table"}
+        ends |= {"to_column": "referenced_column", "score": "score"}
         keys = [
-            {
-                "table": key.table,
-                "column": key.column,
-                "to_table": key.referenced_table,
-                "to_column": key.referenced_column,
-                "score": key.score,
-            }
+            {name: getattr(key, own) for name, own in ends.items()}
             for key in examination.inferred_keys
         ]
         facts = {"database": examination.place, **facts, "inferred_keys": keys}

@@ -9,9 +9,10 @@ from __future__ import annotations
 import json as jsonlib
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ from txt2sql.cli.options import (
     ModeOption,
     NoConstrainedOption,
     SeedOption,
+    flag,
     grouped,
     option,
 )
@@ -45,8 +47,6 @@ loads it when something is left to ask it."""
 
 @dataclass(frozen=True)
 class QuestionOptions:
-    """What is asked."""
-
     dataset: DatasetOption
     data: Path | None = option("Where the data set lies  [default: data/raw/NAME]", metavar="DIR")
     split: str = option("The split to measure on.", default="dev", metavar="NAME")
@@ -59,20 +59,12 @@ class QuestionOptions:
 
 @dataclass(frozen=True)
 class PredictorOptions:
-    """Who answers, and how."""
-
     model: str = option("Catalogue name, hub id or folder.", default="bundled", metavar="NAME|PATH")
-    predictions: Path | None = option(
-        "Judge these predictions instead of asking a model.", metavar="FILE"
-    )
+    predictions: Path | None = option("Judge these instead of asking a model.", metavar="FILE")
     batch_size: int | None = option("Examples per model call.", metavar="N", min=1)
     no_constrained: NoConstrainedOption = False
-    greedy: bool = option(
-        "Keep the first answer, whether it runs or not.", "--greedy", default=False
-    )
-    search: int | None = option(
-        "A tree search of N simulations for each answer.", metavar="N", min=1
-    )
+    greedy: bool = flag("Keep the first answer, whether it runs or not.", "--greedy")
+    search: int | None = option("A tree search of N simulations.", metavar="N", min=1)
     shots: int = option("Hosted models: answered questions to show.", default=0, metavar="N", min=0)
     max_cost: MaxCostOption = None
     account: str = option(
@@ -82,36 +74,18 @@ class PredictorOptions:
 
 @dataclass(frozen=True)
 class JudgingOptions:
-    """How answers are judged."""
-
     mode: ModeOption = "strict"
-    keep_distinct: bool = option(
-        "Official mode: keep every DISTINCT.", "--keep-distinct", default=False
-    )
-    metrics: str | None = option(
-        "Only these metrics  [default: those of the data set]", metavar="A,B"
-    )
-    one_mode: bool = option("Leave out what the other mode says.", "--one-mode", default=False)
-    test_suite: Path | None = option(
-        "Also test-suite accuracy: DIR/<db_id>/*.sqlite.", metavar="DIR"
-    )
-    timeout: float = option(
-        "Seconds that one statement may take.", default=30.0, metavar="S", min=0.1
-    )
+    keep_distinct: bool = flag("Official mode: keep every DISTINCT.", "--keep-distinct")
+    metrics: str | None = option("Only these  [default: those of the data set]", metavar="A,B")
+    test_suite: Path | None = option("Also judge on DIR/<db_id>/*.sqlite.", metavar="DIR")
+    timeout: float = option("Seconds of one statement.", default=30.0, metavar="S", min=0.1)
     processes: int | None = option("Judging processes  [default: cores]", metavar="N", min=1)
 
 
 @dataclass(frozen=True)
 class OutputOptions:
-    """Where the report goes."""
-
-    output: Path | None = option(
-        "The run's folder  [default: results/<what is run>]", metavar="FOLDER"
-    )
+    output: Path | None = option("The run's folder  [default: results/…]", metavar="FOLDER")
     verdicts: Path | None = option("Also write one JSON line per example.", metavar="FILE")
-    figures: bool = option(
-        "Also draw the report, into figures/ of the run.", "--figures", default=False
-    )
     json: JsonOption = False
 
 
@@ -130,20 +104,17 @@ def evaluate(
     \b
     Examples:
       txt2sql evaluate --dataset spider --data data/raw/spider
-      txt2sql evaluate --dataset wikisql --split dev --limit 500 --json
-      txt2sql evaluate --dataset spider --model checkpoints/mine --verdicts verdicts.jsonl
       txt2sql evaluate --dataset spider --predictions predicted.txt --mode official
       txt2sql evaluate --dataset my_folder --gold gold.sql --predictions predicted.json
-      txt2sql evaluate --dataset spider --search 100
       txt2sql evaluate --dataset spider --model gpt-4o --shots 5 --max-cost 3
     """
     from txt2sql import runs
     from txt2sql.data import open_dataset
     from txt2sql.data.gold import usable
-    from txt2sql.evaluation.evaluate import draw
+    from txt2sql.evaluation.evaluate import draw, judge_all
     from txt2sql.evaluation.metrics import Context, choose
     from txt2sql.evaluation.mode import LIMITS, Judging
-    from txt2sql.evaluation.predictions import read_gold, read_predictions
+    from txt2sql.evaluation.predictions import read_gold, read_predictions, to_row
     from txt2sql.evaluation.provenance import text_hash
     from txt2sql.evaluation.report import summarise
 
@@ -154,10 +125,10 @@ def evaluate(
     whole = read_gold(gold) if gold else list(source.examples(split))
     examples = draw(usable(whole, place, answers=True), questions.limit, questions.seed)
     limits = replace(LIMITS, timeout_s=judging.timeout)
-    mode = Judging(judging.mode, judging.keep_distinct, not judging.one_mode, limits)
+    mode = Judging(judging.mode, judging.keep_distinct, limits=limits)
     context = Context(mode, source, "" if gold else split, judging.test_suite)
     metrics = choose(context, judging.metrics)
-    load: Callable[[], Predictor] = _nobody
+    load: Callable[[], Predictor] | None = None
     hosted = file = None
     if predictor.predictions:
         file = read_predictions(predictor.predictions, whole, as_written=mode.official)
@@ -190,33 +161,38 @@ def evaluate(
         budget = (predictor.account or str(folder.resolve()), predictor.max_cost)
         examples, unanswered = ask_all(run, hosted, source, examples, predictor.shots, budget)
     if file:
-        judged = _judge_file(run, source, metrics, examples, file, judging.processes)
+        answered = list(file.predict(examples))
+        rows = "".join(jsonlib.dumps(to_row(answer)) + "\n" for answer in answered)
+        runs.write_atomically(folder / "predictions.jsonl", rows)
+        with _progress(len(examples)) as done:
+            judged = judge_all(
+                examples, answered, metrics, source.database, processes=judging.processes, done=done
+            )
     else:
         judged = continue_run(run, source, metrics, examples, load)
     facts = {
         **config,
         "seed": questions.seed,
         **run.made_with(),
-        "judging": {**mode.settings(), "metrics": [metric.name for metric in metrics]},
+        "judging": {**asdict(mode), "metrics": [metric.name for metric in metrics]},
         "run": str(folder),
         "unanswered": unanswered,
     }
     report = summarise(judged, mode.label)
     _write(report, judged, facts, folder, output)
-    if judged and not report.metrics[metrics[0].name].n:
+    unjudged = bool(judged) and not report.metrics[metrics[0].name].n
+    if unjudged:
         reason = judged[0].verdicts[0].reason
         print(
             f"no question of {place} could be judged: {reason}; "
             "`txt2sql data check` lists what is wrong",
             file=sys.stderr,
         )
-        raise typer.Exit(1)
-    if unanswered:
+    if unjudged or unanswered:
         raise typer.Exit(1)
 
 
 def _hashes(source: Dataset, examples: list[Example]) -> dict[str, Any]:
-    """The hashes of what is asked and of the databases it is asked about."""
     from txt2sql.errors import DatabaseError
     from txt2sql.evaluation.provenance import file_hash, text_hash
 
@@ -232,7 +208,6 @@ def _hashes(source: Dataset, examples: list[Example]) -> dict[str, Any]:
 
 
 def _folder_name(config: Mapping[str, Any]) -> str:
-    """Readable to a person, and different for any two configurations."""
     from txt2sql.evaluation.provenance import text_hash
 
     words = f"evaluate-{config['model']}-{config['dataset']}-{config['split']}"
@@ -291,41 +266,18 @@ def of_model(options: PredictorOptions, source: Dataset) -> Identified:
     return identity, load
 
 
-def _judge_file(
-    run: Run,
-    source: Dataset,
-    metrics: Sequence[Metric],
-    examples: list[Example],
-    predictor: Predictor,
-    processes: int | None,
-) -> list[Judged]:
-    """Judge the predictions of a file, over all cores."""
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[tuple[Verdict, ...]], None]]:
     from txt2sql.cli.progress import steps
-    from txt2sql.evaluation.evaluate import judge_all
-    from txt2sql.evaluation.predictions import to_row
-    from txt2sql.runs import write_atomically
 
-    answers = list(predictor.predict(examples))
-    rows = (jsonlib.dumps(to_row(answer)) + "\n" for answer in answers)
-    write_atomically(run.folder / "predictions.jsonl", "".join(rows))
-    with steps("evaluate", len(examples)) as advance:
-        done = _running(advance)
-        return judge_all(
-            examples, answers, metrics, source.database, processes=processes, done=done
-        )
+    correct = Counter[bool]()
+    with steps("evaluate", total) as advance:
 
+        def count(verdicts: tuple[Verdict, ...]) -> None:
+            correct[verdicts[0].correct] += 1
+            advance(f"EX {correct[True] / correct.total():.1%}")
 
-def _running(advance: Callable[[str], None]) -> Callable[[tuple[Verdict, ...]], None]:
-    """Progress that shows the accuracy so far."""
-    correct = judged = 0
-
-    def count(verdicts: tuple[Verdict, ...]) -> None:
-        nonlocal correct, judged
-        correct += verdicts[0].correct
-        judged += 1
-        advance(f"EX {correct / judged:.1%}")
-
-    return count
+        yield count
 
 
 def continue_run(
@@ -333,18 +285,17 @@ def continue_run(
     source: Dataset,
     metrics: Sequence[Metric],
     examples: list[Example],
-    load: Callable[[], Predictor],
+    load: Callable[[], Predictor] | None,
 ) -> list[Judged]:
     """Judge every example; the model is loaded only when something is left to ask it."""
-    from txt2sql.cli.progress import steps
     from txt2sql.evaluation.evaluate import judge
-    from txt2sql.evaluation.predictions import from_row, to_row
+    from txt2sql.evaluation.predictions import FilePredictor, from_row, to_row
 
     finished = {row["example_id"]: from_row(row) for row in run.rows("predictions")}
     left = sum(example.id not in finished for example in examples)
     if finished:
         print(f"going on with {run.folder}: {left:,} examples left to ask", file=sys.stderr)
-    predictor = load() if left else _nobody()
+    predictor = load() if load and left else FilePredictor("none", {})
 
     def record(prediction: Prediction) -> None:
         if prediction.tree is not None:
@@ -352,21 +303,13 @@ def continue_run(
         run.append("predictions", to_row(prediction))
 
     judged: list[Judged] = []
-    with steps("evaluate", len(examples)) as advance:
-        count = _running(advance)
+    with _progress(len(examples)) as count:
         for item in judge(
             examples, predictor, metrics, source.database, finished=finished, record=record
         ):
             judged.append(item)
             count(item.verdicts)
     return judged
-
-
-def _nobody() -> Predictor:
-    """For a run in which nothing is left to ask."""
-    from txt2sql.evaluation.predictions import FilePredictor
-
-    return FilePredictor("none", {})
 
 
 def _write(
@@ -376,8 +319,7 @@ def _write(
     folder: Path,
     options: OutputOptions,
 ) -> None:
-    """Write the report of a run in its forms, and print it."""
-    from txt2sql.evaluation.report import as_csv, as_json, as_markdown, print_report
+    from txt2sql.evaluation.report import as_json, as_markdown, print_report
     from txt2sql.evaluation.verdicts import verdict_rows
     from txt2sql.runs import write_atomically
 
@@ -386,19 +328,12 @@ def _write(
     files = {
         folder / "verdicts.jsonl": verdicts,
         folder / "report.md": as_markdown(report, facts),
-        folder / "report.csv": as_csv(report),
         folder / "report.json": jsonlib.dumps(result, indent=2) + "\n",
     }
     if options.verdicts:
         files[options.verdicts] = verdicts
     for path, text in files.items():
         write_atomically(path, text)
-    if options.figures:
-        from txt2sql.evaluation.figures import draw, read_summary
-
-        metric = next(iter(report.metrics))
-        for reason in draw([read_summary(folder, metric)], folder / "figures", metric)[1]:
-            print(f"left out: {reason}", file=sys.stderr)
     if options.json:
         print(jsonlib.dumps(result))
     else:

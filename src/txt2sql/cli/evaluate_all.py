@@ -1,8 +1,7 @@
 """`txt2sql evaluate-all`: every model and strategy on every data set, in one results table.
 
 A cell of the table is one run of `txt2sql evaluate` in a process of its own, so that what one dies of
-(memory, a broken model) leaves the others. What a cell depends on is hashed: while the hash is the same
-the run is not made again, and a run that was stopped goes on.
+leaves the others. While the hash of what a cell depends on is the same, it is not measured again.
 """
 
 from __future__ import annotations
@@ -14,9 +13,9 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -31,7 +30,7 @@ from txt2sql.cli.options import (
 )
 from txt2sql.costs import HOURLY
 from txt2sql.errors import ConfigError, DataError, Text2SQLError
-from txt2sql.runs import write_atomically
+from txt2sql.runs import read_object, write_atomically
 
 if TYPE_CHECKING:
     from txt2sql.evaluation.results import ResultRow
@@ -39,20 +38,15 @@ if TYPE_CHECKING:
 CONFIG = Path("config") / "evaluation_config.yaml"
 _HOSTED_AT_ONCE = 4
 _TRAINED = ("results", "checkpoints")
-_METHODS = {"lora": "LoRA", "dora": "DoRA", "qlora": "QLoRA", "rslora": "rsLoRA"}
-_METHODS |= {"full": "fine-tuned", "grpo": "GRPO", "rstar": "rStar-SQL"}
 
 
 @dataclass(frozen=True)
 class Part:
-    """A split of a data set."""
-
     dataset: str
     split: str = "dev"
 
     @property
     def name(self) -> str:
-        """As the table shows it."""
         return f"{Path(self.dataset).name} {self.split}"
 
 
@@ -79,8 +73,8 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Cell:
-    """One row of the table. `command` is what follows `txt2sql evaluate`, empty where `missing` says
-    why nothing can be measured; `made_of` is everything that the answers and verdicts depend on."""
+    """One row of the table. `command` is what follows `txt2sql evaluate`, `made_of` everything that
+    the answers and verdicts depend on; there is a report, or `missing` says why there is none."""
 
     part: Part
     model: str
@@ -90,18 +84,17 @@ class Cell:
     missing: str = ""
     hosted: bool = False
     source: str = "measured"
+    report: Mapping[str, Any] | None = None
+    failed: bool = False
 
     @property
     def name(self) -> str:
-        """Readable, and a file name."""
         words = f"{self.part.name}-{self.model}-{self.strategy}-{self.source}"
         return re.sub(r"[^A-Za-z0-9._]+", "-", words).strip("-")
 
 
 @dataclass(frozen=True)
 class TableOptions:
-    """What is compared, and where the table goes."""
-
     config: Path | None = option(
         "What to compare  [default: config/evaluation_config.yaml]", metavar="FILE"
     )
@@ -113,27 +106,14 @@ class TableOptions:
         "Add a row for every file of predictions  [default: verdicts/ in --data]", metavar="DIR"
     )
     max_cost: MaxCostOption = None
-    jobs: int = option("Local models measured at the same time.", default=1, metavar="N", min=1)
-    output: Path = option(
-        "Where table and figures go.", default=Path("results/evaluate_all"), metavar="DIR"
-    )
+    output: Path = option("Where it goes.", default=Path("results/evaluate_all"), metavar="DIR")
     json: JsonOption = False
 
     def command(self, part: Part, *who: str) -> tuple[str, ...]:
-        """What follows `txt2sql evaluate`."""
         limit = ["--limit", str(self.limit)] if self.limit else []
         data = ["--data", str(self.data)] if self.data else []
         given = [*data, *limit, "--seed", str(self.seed), "--mode", self.mode]
         return (*who[:2], "--dataset", part.dataset, "--split", part.split, *given, *who[2:])
-
-
-class Result(NamedTuple):
-    """A cell with its report, or the reason why there is none."""
-
-    cell: Cell
-    report: dict[str, Any] | None = None
-    reason: str = ""
-    failed: bool = False
 
 
 @grouped
@@ -146,7 +126,6 @@ def evaluate_all(options: TableOptions) -> None:
     \b
     Examples:
       txt2sql evaluate-all
-      txt2sql evaluate-all --limit 200
       txt2sql evaluate-all --mode official --published predictions --max-cost 20
     """
     from txt2sql.config import load
@@ -157,14 +136,14 @@ def evaluate_all(options: TableOptions) -> None:
     file = options.config or (CONFIG if CONFIG.is_file() else None)
     comparison = load(Comparison, file, section="comparison" if file else "")
     output, hourly = options.output, {**HOURLY, **comparison.hardware}
-    results = _evaluated(list(plan(comparison, options)), output / "cells", options)
+    cells = _evaluated(list(plan(comparison, options)), output / "cells", options)
     rows = []
-    for cell, report, reason, _ in results:
+    for cell in cells:
         names = (cell.part.name, cell.model, cell.strategy)
         rows.append(
-            from_report(report, *names, hourly=hourly, source=cell.source)
-            if report
-            else ResultRow(*names, missing=dict.fromkeys(CELLS, reason), source=cell.source)
+            from_report(cell.report, *names, hourly=hourly, source=cell.source)
+            if cell.report
+            else ResultRow(*names, missing=dict.fromkeys(CELLS, cell.missing), source=cell.source)
         )
     rows = ordered(rows)
     remarks = _remarks(rows, options)
@@ -172,21 +151,16 @@ def evaluate_all(options: TableOptions) -> None:
     page = "\n".join([as_markdown(table), "", *(f"- {remark}" for remark in remarks), ""])
     facts = {"mode": options.mode, "limit": options.limit, "seed": options.seed, "remarks": remarks}
     text = jsonlib.dumps({**facts, "rows": [row.as_json() for row in rows]}, indent=2) + "\n"
-    before = output / "table.json"
-    same = before.is_file() and before.read_text(encoding="utf-8") == text
     files = {"table.md": f"# Results\n\n{page}", "table.csv": as_csv(table), "table.json": text}
     for name, content in files.items():
         write_atomically(output / name, content)
-    if not (same and (output / "figures").is_dir()):
-        try:
-            for reason in draw_rows(rows, output / "figures"):
-                print(f"left out: {reason}", file=sys.stderr)
-        except ConfigError as error:  # without matplotlib
-            print(f"no figures: {error}", file=sys.stderr)
-    print(text if options.json else page, end="")
-    if not options.json:
-        print(f"\n{output / 'table.md'}")
-    if any(row.unanswered for row in rows) or any(result.failed for result in results):
+    try:
+        for reason in draw_rows(rows, output / "figures"):
+            print(f"left out: {reason}", file=sys.stderr)
+    except ConfigError as error:  # without matplotlib
+        print(f"no figures: {error}", file=sys.stderr)
+    print(text if options.json else f"{page}\n{output / 'table.md'}\n", end="")
+    if any(row.unanswered for row in rows) or any(cell.failed for cell in cells):
         raise typer.Exit(1)
 
 
@@ -249,44 +223,41 @@ def _cell(row: RowPlan, part: Part, options: TableOptions, content: str) -> Cell
             missing = "" if weights else "weights not here"
         except Text2SQLError as error:
             missing = str(error).partition(";")[0]
-    if missing:
-        return Cell(part, row.model, row.strategy, missing=missing, hosted=bool(hosted))
     command = options.command(part, "--model", name, *row.options)
     made_of = text_hash(repr((command, weights, content, ANSWERING, judge_version())))
-    return Cell(part, row.model, row.strategy, command, made_of, hosted=bool(hosted))
+    return Cell(part, row.model, row.strategy, command, made_of, missing, hosted=bool(hosted))
 
 
 def _trained(rows: Sequence[RowPlan]) -> Iterator[RowPlan]:
     """The models that were trained here and stand in no row."""
+    from txt2sql.cli.train import METHODS
     from txt2sql.models.card import read_facts
 
+    methods = {name: label for name, (label, _) in METHODS.items()}
+    methods |= {"grpo": "GRPO", "rstar": "rStar-SQL"}
     known = {Path(row.folder).resolve() for row in rows if row.folder}
-    files = [f for root in _TRAINED for f in Path(root).glob("*/**/model/*config.json")]
     names = ("config.json", "adapter_config.json")
+    files = [f for root in _TRAINED for f in Path(root).glob("*/**/model/*config.json")]
     for folder in sorted({file.parent for file in files if file.name in names}):
         if folder.resolve() not in known:
             facts = read_facts(folder)
             model = Path(facts.base).name if facts else folder.parent.name
-            method = _METHODS.get(facts.method, facts.method) if facts else "trained here"
+            method = methods.get(facts.method, facts.method) if facts else "trained here"
             yield RowPlan(model, f"{method} ({folder.parent.name})", folder=str(folder))
 
 
-def _evaluated(cells: Sequence[Cell], folder: Path, options: TableOptions) -> list[Result]:
+def _evaluated(cells: Sequence[Cell], folder: Path, options: TableOptions) -> list[Cell]:
     """Every cell in order: hosted models beside each other and beside the local ones."""
     from txt2sql.cli.progress import steps
 
-    results: dict[str, Result] = {}
-    for cell in cells:
-        report = None if cell.missing else _remembered(cell, folder)
-        if cell.missing or report:
-            results[cell.name] = Result(cell, report, cell.missing)
-    left = [cell for cell in cells if cell.name not in results]
+    done = {cell.name: cell if cell.missing else _remembered(cell, folder) for cell in cells}
+    left = [cell for cell in cells if done[cell.name] is None]
     budget = ["--account", str(folder.resolve())]
     if options.max_cost is not None:
         budget += ["--max-cost", str(options.max_cost)]
     if left:
         with (
-            ThreadPoolExecutor(options.jobs) as local,
+            ThreadPoolExecutor(1) as local,
             ThreadPoolExecutor(_HOSTED_AT_ONCE) as hosted,
             steps("evaluate all", len(left)) as advance,
         ):
@@ -297,26 +268,23 @@ def _evaluated(cells: Sequence[Cell], folder: Path, options: TableOptions) -> li
                 for cell in left
             ]
             for future in as_completed(futures):
-                cell, report, reason, _ = result = future.result()
-                results[cell.name] = result
-                outcome = _accuracy(report) if report else reason
+                cell = future.result()
+                done[cell.name] = cell
+                outcome = _accuracy(cell.report) if cell.report else cell.missing
                 advance(f"{cell.model}, {cell.strategy}, {cell.part.name}: {outcome}")
-    return [results[cell.name] for cell in cells]
+    return [done[cell.name] or cell for cell in cells]
 
 
-def _remembered(cell: Cell, folder: Path) -> dict[str, Any] | None:
-    """The report of a cell that was measured before, with the same of everything."""
-    try:
-        index = jsonlib.loads((folder / f"{cell.name}.json").read_text(encoding="utf-8"))
-        report: dict[str, Any] = index["report"]
-        if index["made_of"] != cell.made_of or report.get("unanswered"):
-            return None
-        return report
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+def _remembered(cell: Cell, folder: Path) -> Cell | None:
+    """The cell with its report, where it was measured before with the same of everything."""
+    index = read_object(folder / f"{cell.name}.json")
+    report = index.get("report")
+    if index.get("made_of") != cell.made_of or not report or report.get("unanswered"):
         return None
+    return replace(cell, report=report)
 
 
-def _measure(cell: Cell, folder: Path, budget: Sequence[str]) -> Result:
+def _measure(cell: Cell, folder: Path, budget: Sequence[str]) -> Cell:
     """Run a cell. Its messages go to <name>.log."""
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / f"{cell.name}.log"
@@ -333,13 +301,13 @@ def _measure(cell: Cell, folder: Path, budget: Sequence[str]) -> Result:
     except ValueError:
         lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         last = lines[-1].removeprefix("txt2sql: ") if lines else f"it ended with {done.returncode}"
-        return Result(cell, None, last.partition(";")[0][:80], failed=True)
+        return replace(cell, missing=last.partition(";")[0][:80], failed=True)
     index = {"made_of": cell.made_of, "command": cell.command, "report": report}
     write_atomically(folder / f"{cell.name}.json", jsonlib.dumps(index) + "\n")
-    return Result(cell, report)
+    return replace(cell, report=report)
 
 
-def _accuracy(report: dict[str, Any]) -> str:
+def _accuracy(report: Mapping[str, Any]) -> str:
     names = ("execution_accuracy", "wikisql_execution_accuracy")
     value = next((report["metrics"][name] for name in names if name in report["metrics"]), None)
     return f"EX {value['mean']:.1%} (n = {value['n']:,})" if value else "done"
@@ -347,35 +315,25 @@ def _accuracy(report: dict[str, Any]) -> str:
 
 def _remarks(rows: Sequence[ResultRow], options: TableOptions) -> list[str]:
     """What a reader must know to trust the numbers."""
-    measured = [row for row in rows if row.source == "measured"]
-    prices = {price for row in measured if (price := row.facts.get("dollars_per_hour"))}
-    listed = " or ".join(f"${price:.2g}" for price in sorted(prices))
-    partly = sum(row.unanswered > 0 for row in rows)
     remarks = [
-        (
-            True,
-            f"EM exact match, EX execution accuracy ({options.mode} mode), with 95% intervals; "
-            "time is the median of a question.",
-        ),
-        (
-            any("wikisql" in row.data for row in rows),
-            "On WikiSQL, EM is logical-form accuracy.",
-        ),
-        (
-            options.limit,
-            f"A draw of {options.limit or 0:,} questions of each data set, seed {options.seed}.",
-        ),
-        (
-            prices,
-            f"Cost of local models: their seconds at {listed} an hour, an assumed price.",
-        ),
-        (
-            len(measured) < len(rows),
-            "Rows without time and cost: published predictions, judged here like all others.",
-        ),
-        (
-            partly,
-            f"{partly} rows lack questions that got no answer; run again to ask them.",
-        ),
+        f"EM exact match, EX execution accuracy ({options.mode} mode), with 95% intervals; time is "
+        "the median of a question."
     ]
-    return [text for applies, text in remarks if applies]
+    if any("wikisql" in row.data for row in rows):
+        remarks.append("On WikiSQL, EM is logical-form accuracy.")
+    if options.limit:
+        drawn = f"A draw of {options.limit:,} questions of each data set, seed {options.seed}."
+        remarks.append(drawn)
+    measured = [row for row in rows if row.source == "measured"]
+    if prices := {price for row in measured if (price := row.facts.get("dollars_per_hour"))}:
+        listed = " or ".join(f"${price:.2g}" for price in sorted(prices))
+        remarks.append(
+            f"Cost of local models: their seconds at {listed} an hour, an assumed price."
+        )
+    if len(measured) < len(rows):
+        remarks.append(
+            "Rows without time and cost: published predictions, judged here like all others."
+        )
+    if partly := sum(row.unanswered > 0 for row in rows):
+        remarks.append(f"{partly} rows lack questions that got no answer; run again to ask them.")
+    return remarks

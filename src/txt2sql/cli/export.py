@@ -1,35 +1,28 @@
-"""`txt2sql export`: a model for other programs, or for the hub.
-
-$ txt2sql export results/dora-phi-2/model --output merged
-"""
+"""`txt2sql export`: a model for other programs, or for the hub."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from txt2sql.cli.options import grouped, option
+from txt2sql.cli.options import flag, grouped, option
 
 
 class Format(str, Enum):
-    """What `--format` takes."""
-
     HF = "hf"
     ONNX = "onnx"
 
 
-def _report(line: str) -> None:
-    typer.echo(line, err=True)
+_report = partial(typer.echo, err=True)
 
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """In which form a model is written."""
-
     output: Path = option("The folder to write.", default=..., metavar="FOLDER")
     format: Format = option(
         "hf: what transformers loads; onnx: what answers without torch.", default=Format.HF
@@ -38,11 +31,9 @@ class ExportOptions:
         "hf: float32, float16 or bfloat16  [default: the model's]", metavar="TYPE"
     )
     bits: int = option("onnx: 4, 8 or 32.", default=4, metavar="BITS")
-    force: bool = option("Replace what is there.", "--force", default=False)
+    force: bool = flag("Replace what is there.", "--force")
     push_to_hub: str = option("Upload it, too.", "--push_to_hub", default="", metavar="OWNER/NAME")
-    public: bool = option(
-        "Make a new repository on the hub a public one.", "--public", default=False
-    )
+    public: bool = flag("Make a new repository on the hub a public one.", "--public")
 
 
 @grouped
@@ -59,7 +50,6 @@ def export(
 
     \b
     Examples:
-      txt2sql export results/lora-phi-2/model --output phi-2-sql
       txt2sql export results/lora-phi-2/model --output phi-2-sql --push_to_hub me/phi-2-sql
       txt2sql export results/lora-qwen/model --format onnx --bits 4 --output qwen-sql
     """

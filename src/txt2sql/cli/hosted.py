@@ -1,7 +1,5 @@
-"""Asking hosted models for `txt2sql evaluate`.
-
-Predictions are appended to the run as they come, in any order. A question without an answer is counted
-with its reason and asked again by the same command.
+"""Asking hosted models for `txt2sql evaluate`: a question without an answer is counted with its reason
+and asked again by the same command.
 """
 
 from __future__ import annotations
@@ -39,7 +37,6 @@ class Generalists:
 
 
 def identity(model: HostedModel, source: Dataset, shots: int) -> dict[str, Any]:
-    """What identifies a run that asks this model."""
     from txt2sql.evaluation.provenance import ANSWERING, file_hash, text_hash
 
     facts: dict[str, Any] = {

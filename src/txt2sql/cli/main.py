@@ -24,17 +24,16 @@ COMMANDS = {
     "doctor": "doctor:doctor",
     "evaluate": "evaluate:evaluate",
     "evaluate-all": "evaluate_all:evaluate_all",
-    "search": "search:search",
-    "compare": "compare:compare",
+    "search": "ask:search",
+    "compare": "runs:compare",
     "runs": "runs:runs",
-    "synth": "synth:synth",
+    "synth": "data:synth",
     "adapt": "adapt:adapt",
     "export": "export:export",
     "data": "data:app",
     "train": "train:app",
 }
 """Name -> module of this package and what is in it: a function, or a Typer with commands of its own."""
-
 
 _EXTRAS = {
     "train": "accelerate datasets huggingface_hub jinja2 onnx peft tensorboard torch transformers trl",
@@ -69,7 +68,6 @@ def txt2sql(
 
 
 def application(names: Iterable[str] = COMMANDS) -> typer.Typer:
-    """The command with these subcommands."""
     app = typer.Typer(
         name="txt2sql",
         no_args_is_help=True,
@@ -111,8 +109,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             _fail(f"this needs {package}; pip install 'txt2sql[{extra}]'")
         if os.environ.get("TXT2SQL_DEBUG"):
             raise
-        kind = type(error).__name__
-        _fail(f"unexpected {kind}: {error} (set TXT2SQL_DEBUG=1 to see the traceback)")
+        name = type(error).__name__
+        _fail(f"unexpected {name}: {error} (set TXT2SQL_DEBUG=1 to see the traceback)")
 
 
 def _fail(sentence: str) -> None:

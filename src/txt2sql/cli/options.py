@@ -1,14 +1,5 @@
-"""Options that several commands share, each written once, and groups of options as dataclasses.
-
-A command takes a group as one parameter, and `grouped` makes one option of each of its fields:
-
->>> @dataclass(frozen=True)
-... class Output:
-...     verbose: bool = option("Say more.", "--verbose", default=False)
->>> @grouped
-... def show(output: Output, json: JsonOption = False) -> None: ...
->>> list(inspect.signature(show).parameters)
-['verbose', 'json']
+"""Options that several commands share, each written once, and groups of options as dataclasses, which
+`grouped` makes into one option for each of their fields.
 """
 
 from __future__ import annotations
@@ -24,14 +15,19 @@ import typer
 
 
 def option(help: str, *names: str, default: Any = None, setting: str = "", **details: Any) -> Any:
-    """A field of a group, or a parameter of a `grouped` command: an option with its help; without
-    `names`, its name is that of the field.
-
-    `default` is ... for an option that must be given. `setting` is the key that a configuration has
-    for it, see `overrides`; details are typer's (metavar, min, ...).
-    """
+    """A field of a group, or a parameter of a `grouped` command: an option with its help. `default`
+    is ... for an option that must be given. `setting` is the key that a configuration has for it,
+    see `overrides`, and names the option where `names` do not; else that is the field's name.
+    Details are typer's (metavar, min, ...)."""
+    if setting and not names:
+        names = (f"--{setting.rpartition('.')[2]}",)
     metadata = {"option": typer.Option(*names, help=help, **details), "setting": setting}
     return field(default=MISSING if default is ... else default, metadata=metadata)
+
+
+def flag(help: str, name: str, setting: str = "") -> Any:
+    """An option without a value, off unless it is given."""
+    return option(help, name, default=False, setting=setting)
 
 
 def grouped(command: Callable[..., None]) -> Callable[..., None]:
@@ -168,17 +164,11 @@ class Target:
 
 @dataclass(frozen=True)
 class Listening:
-    """Who may reach a server; its port is each command's own."""
-
     host: str = option("Address to listen on.", default="127.0.0.1")
     token: str | None = option(
         "Access token that everybody has to give; the variable keeps it out of process lists.",
         envvar="TXT2SQL_TOKEN",
     )
-    insecure: bool = option("Let other machines in without a token.", "--insecure", default=False)
-    allow_host: list[str] | None = option(
-        "A further host name it is reached by; may be repeated.", metavar="NAME"
-    )
-    search: int = option(
-        "Most simulations of a search; 0 offers none.", default=100, metavar="N", min=0
-    )
+    insecure: bool = flag("Let other machines in without a token.", "--insecure")
+    allow_host: list[str] | None = option("A further host name of it; repeatable.", metavar="NAME")
+    search: int = option("Simulations at most; 0: no search.", default=100, metavar="N", min=0)

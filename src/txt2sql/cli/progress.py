@@ -1,30 +1,21 @@
-"""Progress of long work on standard error: a bar on a terminal, else a plain line now and then.
-
->>> with steps("dev", total=1034) as advance:  # doctest: +SKIP
-...     for item in work:
-...         advance("EX 61.2%")
-"""
+"""Progress of long work on standard error: a bar on a terminal, else a plain line now and then."""
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from itertools import count
 
 PLAIN_EVERY_S = 5.0
 BAR_EVERY_S = 0.1
 
-Show = Callable[..., None]
-"""show(stage, done, total or None, note="")."""
+Show = Callable[..., None]  # show(stage, done, total or None, note="")
 
 
 @contextmanager
 def steps(label: str, total: int) -> Iterator[Callable[[str], None]]:
-    """Yield a function to call after each step with a note."""
     with stages(label) as show:
         done = count(1)
         yield lambda note: show("", next(done), total, note)
@@ -40,35 +31,23 @@ def stages(label: str, in_bytes: bool = False) -> Iterator[Show]:
         yield _lines(label, in_bytes)
 
 
-def _clock(seconds: float) -> str:
-    return re.sub(r"^0:0?", "", str(timedelta(seconds=round(seconds))))
-
-
 @contextmanager
 def _bars(label: str, in_bytes: bool) -> Iterator[Show]:
+    from rich import progress as rich
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        MofNCompleteColumn,
-        Progress,
-        TaskID,
-        TextColumn,
-        TimeRemainingColumn,
-    )
 
     columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        DownloadColumn(binary_units=False) if in_bytes else MofNCompleteColumn(),
-        TimeRemainingColumn(elapsed_when_finished=True),
-        TextColumn("[dim]{task.fields[note]}"),
+        rich.TextColumn("{task.description}"),
+        rich.BarColumn(bar_width=24),
+        rich.DownloadColumn(binary_units=False) if in_bytes else rich.MofNCompleteColumn(),
+        rich.TimeRemainingColumn(elapsed_when_finished=True),
+        rich.TextColumn("[dim]{task.fields[note]}"),
     )
     # A bar that redraws itself has a thread for it, and a process with threads cannot be forked to
     # judge (execution/pool.py): this one is drawn by the steps.
     console = Console(file=sys.stderr)
-    with Progress(*columns, console=console, auto_refresh=False) as progress:
-        tasks: dict[str, TaskID] = {}
+    with rich.Progress(*columns, console=console, auto_refresh=False) as progress:
+        tasks: dict[str, rich.TaskID] = {}
         drawn = 0.0
 
         def show(stage: str, done: int, total: int | None, note: str = "") -> None:
@@ -86,26 +65,16 @@ def _bars(label: str, in_bytes: bool) -> Iterator[Show]:
 
 
 def _lines(label: str, in_bytes: bool) -> Show:
-    start = time.monotonic()
-    last: dict[str, tuple[float, int]] = {}
-    """Stage -> when its last line was printed, and how much was done then."""
+    last: dict[str, float] = {}  # stage -> when its last line was printed
 
     def show(stage: str, done: int, total: int | None, note: str = "") -> None:
         now = time.monotonic()
-        at, before = last.setdefault(stage, (now if total else 0.0, 0))
-        if done != total and now - at < PLAIN_EVERY_S:
+        if done != total and now - last.setdefault(stage, now if total else 0.0) < PLAIN_EVERY_S:
             return
-        last[stage] = now, done
-        when = ""
-        if total is not None and done >= total:
-            when = f"  {_clock(now - start)} in all"
-        elif total is not None and done > max(before, 1):
-            # By the speed since the last line: the first steps of a resumed run take no time. The first
-            # step of a batch waits for the whole batch, so alone it tells nothing.
-            when = f"  {_clock((now - at) / (done - before) * (total - done))} left"
+        last[stage] = now
         counts = [each for each in (done, total) if each is not None]
         amount = "/".join(f"{n / 1e6:,.1f} MB" if in_bytes else f"{n:,}" for n in counts)
         name = f"{label} {stage}".strip()
-        print(f"{name}: {amount}  {note}{when}".rstrip(), file=sys.stderr, flush=True)
+        print(f"{name}: {amount}  {note}".rstrip(), file=sys.stderr, flush=True)
 
     return show

@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from txt2sql.cli.options import DatabasesOption, Listening, Target, grouped, option
+from txt2sql.cli.options import DatabasesOption, Listening, Target, flag, grouped, option
 from txt2sql.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 def _settings(
     db: list[str] | None, target: Target, listening: Listening, port: int, limits: Limits
 ) -> tuple[ModelSettings, Access]:
-    """What a server answers with, and who may reach it."""
     from txt2sql import sample
     from txt2sql.serving.server import Access
     from txt2sql.serving.worker import ModelSettings
@@ -48,20 +47,12 @@ def _settings(
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """How much a server takes on, and what is kept of it."""
-
     port: int = option("Port; 0 takes a free one.", default=8000, min=0, max=65535)
     max_rows: int = option("Rows of an answer at most.", default=10_000, metavar="N", min=1)
-    queue: int = option(
-        "Questions that may wait; more are refused.", default=64, metavar="N", min=1
-    )
+    queue: int = option("Questions that may wait.", default=64, metavar="N", min=1)
     batch: int = option("Questions computed together at most.", default=16, metavar="N", min=1)
-    deadline: float = option(
-        "Seconds after which a question is given up.", default=60.0, metavar="S", min=1
-    )
-    no_history: bool = option(
-        "Keep nothing of what is asked on disk.", "--no-history", default=False
-    )
+    deadline: float = option("Seconds of a question.", default=60.0, metavar="S", min=1)
+    no_history: bool = flag("Keep nothing of what is asked on disk.", "--no-history")
 
 
 @grouped
@@ -76,9 +67,7 @@ def serve(
     \b
     Examples:
       txt2sql serve
-      txt2sql serve --db shop.sqlite --port 8080
       txt2sql serve --db shop.sqlite --db library.sqlite
-      txt2sql serve --db postgresql://reader@localhost/shop --search 300
       TXT2SQL_TOKEN=s3cret txt2sql serve --db shop.sqlite --host 0.0.0.0
     """
     import asyncio
@@ -119,9 +108,7 @@ def mcp(
     db: DatabasesOption = None,
     target: Target,
     listening: Listening,
-    http: bool = option(
-        "Streamable HTTP at /mcp instead of standard input.", "--http", default=False
-    ),
+    http: bool = flag("Streamable HTTP at /mcp instead of standard input.", "--http"),
     port: int = option("With --http: the port.", default=8001, min=0, max=65535),
 ) -> None:
     """Give agents databases to ask, to search and to run SQL on (MCP).
@@ -132,7 +119,6 @@ def mcp(
     \b
     Examples:
       txt2sql mcp --db shop.sqlite
-      txt2sql mcp --db postgresql://reader@localhost/shop
       txt2sql mcp --db shop.sqlite --http --port 8001
     """
     import asyncio

@@ -7,18 +7,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
-from txt2sql.cli.options import JsonOption, SetOption, grouped, option, overrides
+from txt2sql.cli.options import JsonOption, SetOption, flag, grouped, option, overrides
 
 CONFIG = Path("config") / "training_config.yaml"
 MODELS = Path("config") / "model_config.yaml"
 RSTAR = Path("config") / "rstar_config.yaml"
 
 app = typer.Typer(
-    help="Fine-tune a model: LoRA, DoRA, QLoRA, rsLoRA, every weight; GRPO on executed SQL; or rounds of search.",
+    help="Fine-tune a model on questions with SQL, on what its answers return, or by rounds of search.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -26,10 +26,8 @@ app = typer.Typer(
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What every training run takes."""
-
     model: str | None = option(
-        "Short name, hub id or folder  [default: bundled]", setting="model", metavar="NAME"
+        "Name or folder  [default: bundled]", setting="model", metavar="NAME"
     )
     data: Path | None = option(
         "Root that holds spider/ and wikisql/.", setting="data", metavar="DIR"
@@ -39,14 +37,11 @@ class RunOptions:
         "--output", "--output_dir", setting="output", metavar="FOLDER",
     )  # fmt: skip
     epochs: float | None = option("Passes over the data.", setting="epochs")
-    learning_rate: float | None = option(
-        "The highest of the schedule.", "--learning_rate", setting="learning_rate"
-    )
+    learning_rate: float | None = option("The highest of the schedule.", setting="learning_rate")
     seed: int | None = option("Of adapters, order and sampling.", setting="seed")
-    use_wandb: bool = option(
-        "Log to Weights & Biases, too; offline if need be.",
-        "--use_wandb", default=False, setting="use_wandb",
-    )  # fmt: skip
+    use_wandb: bool = flag(
+        "Log to Weights & Biases, too; offline if need be.", "--use_wandb", "use_wandb"
+    )
     json: JsonOption = False
     config: Annotated[
         Path | None,
@@ -60,14 +55,12 @@ class TrainingOptions:
     """What all methods but rStar-SQL take besides."""
 
     dataset: list[str] | None = option(
-        "spider, wikisql or a folder; repeatable.", setting="datasets", metavar="NAME"
+        "Name or folder; repeatable.", "--dataset", setting="datasets", metavar="NAME"
     )
-    max_steps: int | None = option("Stop after so many steps.", "--max_steps", setting="max_steps")
+    max_steps: int | None = option("Stop after so many steps.", setting="max_steps")
     limit: int | None = option("At most so many examples of each data set.", setting="limit")
-    push_to_hub: str | None = option(
-        "Upload what is trained.", "--push_to_hub", setting="push_to_hub", metavar="OWNER/NAME"
-    )
-    resume: bool = option("Go on, and fail where there is no run to.", "--resume", default=False)
+    push_to_hub: str | None = option("Upload it.", setting="push_to_hub", metavar="OWNER/NAME")
+    resume: bool = flag("Go on, and fail where there is no run to.", "--resume")
     dry_run: bool = option(
         "Print what would be done, and stop.", "--dry-run", "--dry_run", default=False
     )
@@ -75,16 +68,13 @@ class TrainingOptions:
 
 @dataclass(frozen=True)
 class TuningOptions:
-    """What supervised fine-tuning takes besides."""
-
-    batch_tokens: int | None = option(
-        "Tokens a device reads at once.", "--batch_tokens", setting="batch_tokens"
-    )
+    batch_tokens: int | None = option("Tokens a device reads at once.", setting="batch_tokens")
     accumulate: int | None = option("Batches of one step.", setting="accumulate")
     measure_split: str | None = option(
-        "Measure on a split instead of held-out training databases.",
-        "--measure_split", setting="measure_split", metavar="SPLIT",
-    )  # fmt: skip
+        "Measure on a split instead of held-out databases.",
+        setting="measure_split",
+        metavar="SPLIT",
+    )
 
 
 @dataclass(frozen=True)
@@ -100,19 +90,15 @@ class GRPOOptions:
     group: int | None = option("Answers to a question.", setting="group")
     prompts: int | None = option("Questions of a step.", setting="prompts")
     kl: float | None = option("Weight of KL to the reference.", setting="kl")
-    dora: bool = option(
-        "A DoRA adapter instead of LoRA.", "--dora", default=False, setting="adapter.dora"
-    )
+    dora: bool = flag("A DoRA adapter instead of LoRA.", "--dora", "adapter.dora")
 
 
 @dataclass(frozen=True)
 class RStarOptions:
-    """What rStar-SQL takes besides."""
-
     dataset: str | None = option(
-        "spider or a folder  [default: spider]", setting="dataset", metavar="NAME"
+        "Name or folder  [default: spider]", setting="dataset", metavar="NAME"
     )
-    num_rounds: int | None = option("Rounds.", "--num_rounds", setting="evolution.num_rounds")
+    num_rounds: int | None = option("Rounds.", setting="evolution.num_rounds")
     mcts_simulations: int | None = option(
         "Simulations of a question.", "--mcts_simulations", setting="mcts.num_simulations"
     )
@@ -131,9 +117,12 @@ _OF_RSTAR = {
 _report = partial(typer.echo, err=True)
 
 
-def _existing(file: Path) -> Path | None:
-    """A file of the checkout where it is there: an installed txt2sql has its own defaults."""
-    return file if file.is_file() else None
+def _there(file: Path) -> Path | None:
+    return file if file.is_file() else None  # an installed txt2sql has its own defaults
+
+
+def _show(planned: Any, as_json: bool) -> None:
+    typer.echo(json.dumps(planned.as_mapping(), indent=2) if as_json else str(planned))
 
 
 def _finish(folder: Path | None, as_json: bool) -> None:
@@ -143,14 +132,16 @@ def _finish(folder: Path | None, as_json: bool) -> None:
     typer.echo(json.dumps({"model": str(folder)}) if as_json else folder)
 
 
-_METHODS = {
-    "lora": "Fine-tune with LoRA: small matrices beside frozen weights",
-    "dora": "Fine-tune with DoRA: LoRA that also learns the length of each weight vector",
-    "qlora": "Fine-tune with QLoRA: LoRA beside weights in 4 bits",
-    "rslora": "Fine-tune with rsLoRA: LoRA scaled for high ranks",
-    "full": "Fine-tune every weight",
+METHODS = {
+    "lora": ("LoRA", "small matrices beside frozen weights"),
+    "dora": ("DoRA", "LoRA that also learns the length of each weight vector"),
+    "qlora": ("QLoRA", "LoRA beside weights in 4 bits"),
+    "rslora": ("rsLoRA", "LoRA scaled for high ranks"),
+    "full": ("full fine-tuning", "every weight"),
 }
-_HELP = """; type the same command again to go on with a run that was stopped.
+"""Subcommand -> name and text of a method."""
+
+_HELP = """Fine-tune with {1}: {2}; type the same command again to go on with a run that was stopped.
 
     The finished model lies in OUTPUT/model; `txt2sql ask --model OUTPUT/model` asks it.
 
@@ -159,35 +150,30 @@ _HELP = """; type the same command again to go on with a run that was stopped.
       txt2sql train {0} --model phi-2 --epochs 3
       txt2sql train {0} --model phi-2 --dry-run
       txt2sql train {0} --dataset my_data --measure_split dev --output results/mine
-      txt2sql train {0} --set learning_rate=1e-4 --set batch_tokens=2048
     """
 
 
 def _tuning(section: str) -> Callable[..., None]:
-    """The subcommand of one method; all take the same options."""
-
     def train(run: RunOptions, training: TrainingOptions, tuning: TuningOptions) -> None:
         from txt2sql.cli.progress import steps
         from txt2sql.training.settings import load_sft
 
         changes = overrides(run, training, tuning, assignments=run.settings)
-        config = run.config or _existing(CONFIG)
-        settings = load_sft(section, config, _existing(MODELS), changes)
+        settings = load_sft(section, run.config or _there(CONFIG), _there(MODELS), changes)
         if training.dry_run:
             from txt2sql.training.plan import plan
 
-            planned = plan(settings, steps)
-            typer.echo(json.dumps(planned.as_mapping(), indent=2) if run.json else str(planned))
+            _show(plan(settings, steps), run.json)
             return
         from txt2sql.training.sft import train
 
         _finish(train(settings, _report, steps, resume=training.resume), run.json)
 
-    train.__doc__ = f"{_METHODS[section]}{_HELP.format(section)}"
+    train.__doc__ = _HELP.format(section, *METHODS[section])
     return grouped(train)
 
 
-for _section in _METHODS:
+for _section in METHODS:
     app.command(_section)(_tuning(_section))
 
 
@@ -203,7 +189,6 @@ def grpo(run: RunOptions, training: TrainingOptions, options: GRPOOptions) -> No
     Examples:
       txt2sql train grpo --model mistral-7b --epochs 5
       txt2sql train grpo --model results/lora-phi-2/model --preset recommended
-      txt2sql train grpo --rewards dense --kl 0.001 --dry-run
       txt2sql train grpo --dora --set temperature=0.8 --set trl.loss_type=dapo
     """
     from txt2sql.cli.progress import steps
@@ -216,13 +201,12 @@ def grpo(run: RunOptions, training: TrainingOptions, options: GRPOOptions) -> No
         changes.append(f"rewards={json.dumps(dict(PRESETS[options.rewards]))}")
     settings = load_grpo(
         GRPO_SECTIONS[options.preset],
-        run.config or _existing(CONFIG),
-        _existing(MODELS),
+        run.config or _there(CONFIG),
+        _there(MODELS),
         [*changes, *(run.settings or ())],
     )
     if training.dry_run:
-        planned = plan(settings)
-        typer.echo(json.dumps(planned.as_mapping(), indent=2) if run.json else str(planned))
+        _show(plan(settings), run.json)
         return
     _finish(train(settings, _report, steps, resume=training.resume), run.json)
 
@@ -239,7 +223,6 @@ def rstar(run: RunOptions, options: RStarOptions) -> None:
     \b
     Examples:
       txt2sql train rstar --model phi-2 --num_rounds 5 --mcts_simulations 100
-      txt2sql train rstar --cot_examples 200 --set evolution.measured=100
       txt2sql train rstar --set ppm.shuffled=true --output results/rstar-shuffled
     """
     from txt2sql.cli.progress import steps
@@ -248,8 +231,7 @@ def rstar(run: RunOptions, options: RStarOptions) -> None:
 
     given = (change.partition("=") for change in overrides(run, options))
     changes = [f"{_OF_RSTAR.get(key, key)}={value}" for key, _, value in given]
-    config = run.config or _existing(RSTAR)
-    settings = load(RStarConfig, config, [*changes, *(run.settings or ())])
+    settings = load(RStarConfig, run.config or _there(RSTAR), [*changes, *(run.settings or ())])
 
     from txt2sql.training.self_evolution import evolve
 

@@ -1,13 +1,8 @@
 """Data sets (benchmarks): questions, gold SQL, schemas and databases behind one small interface.
 
-Layouts followed: the official Spider (Yu et al., EMNLP 2018) and WikiSQL (Zhong et al., 2017)
-releases, and any folder that looks like Spider's or BIRD's. Training sets by name: Spider-Syn (Gan
-et al., ACL 2021) and CoSQL (Yu et al., EMNLP 2019) over Spider's databases, BIRD (Li et al., NeurIPS
-2023), and WikiTableQuestions (Pasupat and Liang, ACL 2015), which has answers instead of SQL.
-
->>> dataset = open_dataset("spider")  # doctest: +SKIP
->>> next(dataset.examples("dev")).question  # doctest: +SKIP
-'How many singers do we have?'
+Training sets by name: Spider-Syn (Gan et al., ACL 2021) and CoSQL (Yu et al., EMNLP 2019) over
+Spider's databases, BIRD (Li et al., NeurIPS 2023), and WikiTableQuestions (Pasupat and Liang, ACL
+2015), which has answers instead of SQL.
 """
 
 from __future__ import annotations
@@ -33,9 +28,7 @@ class Dataset(Protocol):
     def name(self) -> str: ...
 
     @property
-    def root(self) -> Path:
-        """The folder it was opened from."""
-        ...
+    def root(self) -> Path: ...
 
     @property
     def splits(self) -> tuple[str, ...]: ...
@@ -44,9 +37,7 @@ class Dataset(Protocol):
         """The questions of a split, in the order of its file."""
         ...
 
-    def count(self, split: str) -> int:
-        """How many questions a split has."""
-        ...
+    def count(self, split: str) -> int: ...
 
     def files(self, split: str) -> tuple[Path, ...]:
         """Every file that a split depends on; it is unchanged as long as they are."""
@@ -66,7 +57,6 @@ def _wikisql(root: Path) -> Dataset:
 
 
 def _over_spider(name: str) -> Callable[[Path], Dataset]:
-    """Questions about Spider's databases, which lie in the folder of Spider beside theirs."""
     return lambda root: SpiderDataset(root, name, beside=root.resolve().parent / "spider")
 
 
@@ -97,10 +87,9 @@ _FOLDERS = {
 
 
 def dataset_root(name: str, root: Path | None = None) -> Path:
-    """Where a named data set lies: the argument, else $TXT2SQL_DATA/<name>, else data/raw/<name>.
-
-    A `root` that holds a folder of that name (one root for all data sets) is taken to mean that one.
-    """
+    """Where a named data set lies: the argument, else $TXT2SQL_DATA/<name>, else data/raw/<name>. A
+    `root` that holds a folder of that name (one root for all data sets) is taken to mean that
+    one."""
     base = root if root is not None else Path(os.environ.get("TXT2SQL_DATA") or Path("data", "raw"))
     for folder in (name, *_FOLDERS.get(name, ())):
         if (base / folder).is_dir():
@@ -109,20 +98,15 @@ def dataset_root(name: str, root: Path | None = None) -> Path:
 
 
 def open_dataset(name_or_folder: str | Path, root: Path | None = None) -> Dataset:
-    """Open a data set of DATASETS, or a folder in Spider's, BIRD's or WikiSQL's layout.
-
-    Raises DataError with what to do when it is unknown, missing or in another layout.
-    """
+    """Open a data set of DATASETS, or a folder in Spider's, BIRD's or WikiSQL's layout. Raises
+    DataError with what to do when it is unknown, missing or in another layout."""
     text = str(name_or_folder)
     if text in DATASETS:
         folder = dataset_root(text, root)
         if not folder.is_dir():
-            way = (
-                f"get it from {PAGES[text]}"
-                if text in PAGES
-                else f"run `txt2sql data download {text}` "
-                f"(or python data/scripts/download_{text}.py)"
-            )
+            script = f"python data/scripts/download_{text}.py"
+            way = f"run `txt2sql data download {text}` (or {script})"
+            way = f"get it from {PAGES[text]}" if text in PAGES else way
             raise DataError(
                 f"no {text} data in '{folder}'; {way}, or say where it is with --data or TXT2SQL_DATA"
             )

@@ -3,12 +3,8 @@
     <out>/<dataset>/<split>.jsonl            one row per question, also of those that fail
     <out>/<dataset>/<split>.summary.json     what the rows came to, and what they were made of
 
-A row has what trl's SFTTrainer reads (`prompt`, `completion`), the matched values, what did not fit the
-prompt, and how many rows the gold query returned, or in `error` why it failed. Nothing is done again while
-the data files and the version are unchanged; a run that was killed goes on with the next question.
-
->>> preprocess(open_dataset("spider"), "dev", Path("data/processed/spider")).summary["n"]  # doctest: +SKIP
-1034
+Nothing is done again while the data files and the version are unchanged; a run that was killed goes on
+with the next question.
 """
 
 from __future__ import annotations
@@ -23,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import txt2sql
-from txt2sql.data.fetch import Progress
+from txt2sql.data.download import Progress
 from txt2sql.errors import DatabaseError, DataError, PromptError
 from txt2sql.execution.execute import Limits, execute
 from txt2sql.execution.values import open_value_index
@@ -47,9 +43,8 @@ class Processed:
     summary: dict[str, Any]
     made: int
 
-    @property
     def failures(self) -> list[str]:
-        """`id: error` of each question that failed."""
+        """`id: error` of each question that failed, read from the file."""
         return [f"{row['id']}: {row['error']}" for row in read_rows(self.path) if row["error"]]
 
 
@@ -61,10 +56,9 @@ def preprocess(
     limit: int | None = None,
     progress: Progress | None = None,
 ) -> Processed:
-    """Write `folder/<split>.jsonl`; a `limit` takes the first questions only, into `<split>-first<limit>`.
-
-    `progress` is called after each question. Raises DataError with what to do.
-    """
+    """Write `folder/<split>.jsonl`; a `limit` takes the first questions only, into
+    `<split>-first<limit>`. `progress` is called after each question. Raises DataError with what to
+    do."""
     name = split if limit is None else f"{split}-first{limit}"
     path, noted = folder / f"{name}.jsonl", folder / f"{name}.summary.json"
     digest = hashlib.sha256(repr((_FORMAT, split, txt2sql.__version__)).encode())
@@ -101,18 +95,10 @@ def preprocess(
 
 
 def _row(dataset: Dataset, example: Example) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "id": example.id,
-        "db_id": example.db_id,
-        "question": example.question,
-        "difficulty": example.difficulty,
-        "prompt": None,
-        "completion": example.gold_sql,
-        "values": [],
-        "dropped": [],
-        "rows": None,
-        "error": None,
-    }
+    names = ("id", "db_id", "question", "difficulty")
+    row: dict[str, Any] = {name: getattr(example, name) for name in names}
+    row |= {"prompt": None, "completion": example.gold_sql, "values": [], "dropped": []}
+    row |= {"rows": None, "error": None}
     try:
         database = dataset.database(example.db_id)
         matches = open_value_index(database).match(example.question)
@@ -134,7 +120,6 @@ def _row(dataset: Dataset, example: Example) -> dict[str, Any]:
 
 
 def _summary(split: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Counts of rows, and lengths of prompts in characters."""
     lengths = sorted(len(row["prompt"]) for row in rows if row["prompt"] is not None)
     return {
         "split": split,

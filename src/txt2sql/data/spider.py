@@ -1,19 +1,13 @@
 """Spider's layout: JSON lists of questions, `tables.json`, one SQLite file per database.
 
-Field's name: cross-domain text-to-SQL benchmark. Source: Yu et al., "Spider", EMNLP 2018, and the
-README of its release. Any folder of that layout can be read; `tables.json` is optional.
+Source: Yu et al., "Spider", EMNLP 2018, and the README of its release.
 
     <root>/<split>.json                          [{"db_id": ..., "question": ..., "query": ...}, ...]
-    <root>/tables.json                           natural names and foreign keys
+    <root>/tables.json                           natural names and foreign keys; optional
     <root>/database/<db_id>/<db_id>.sqlite
 
-BIRD's release (Li et al., NeurIPS 2023) differs in names only: the gold query stands under `SQL`, the
-databases in `dev_databases/` or `train_databases/`, the names in `dev_tables.json` or
-`train_tables.json`, and `database_description/*.csv` beside each database says what its columns
-mean. A split may be JSONL, and its items may have `answers` (a list) instead of a gold query.
-
->>> SpiderDataset(Path("data/raw/spider")).splits  # doctest: +SKIP
-('dev', 'train_spider', 'train_others', 'train')
+BIRD's release (Li et al., NeurIPS 2023) differs in names only, and has `database_description/*.csv`
+beside each database. A split may be JSONL, and its items may have `answers` instead of a gold query.
 """
 
 from __future__ import annotations
@@ -30,7 +24,7 @@ from txt2sql.errors import DatabaseError, DataError
 from txt2sql.execution.database import Database, find_database
 from txt2sql.execution.descriptions import column_meanings, with_meanings
 from txt2sql.runs import write_atomically
-from txt2sql.types import Column, Example, ForeignKey, Schema, Table, Turn
+from txt2sql.types import Example, ForeignKey, Schema, Turn
 
 _TRAIN = ("train_spider", "train_others")
 _ORDER = ("dev", *_TRAIN, "train", "test")
@@ -51,11 +45,9 @@ _HEAD_BYTES = 1 << 16
 
 
 class SpiderDataset:
-    """A folder in Spider's layout.
-
-    The split `train` stands for the files of `train`, one after the other. `beside` is a folder whose
-    databases and tables.json are used where `root` has no databases of its own.
-    """
+    """A folder in Spider's layout. The split `train` stands for the files of `train`, one after the
+    other. `beside` is a folder whose databases and tables.json are used where `root` has no
+    databases of its own."""
 
     def __init__(
         self,
@@ -92,49 +84,31 @@ class SpiderDataset:
 
     @cached_property
     def has_answers(self) -> bool:
-        """Whether its questions come with answers instead of SQL."""
         example = next(self.examples(self.splits[0]), None)
         return example is not None and example.answers is not None and not example.gold_sql
 
     def examples(self, split: str) -> Iterator[Example]:
-        """The questions of a split, in file order.
-
-        The id is `<file>-<question_id>` where the file numbers its questions, as BIRD's do, else
-        `<file>-<index>`, counted from 0.
-        """
+        """The questions of a split, in file order. The id is `<file>-<question_id>` where the file
+        numbers its questions, as BIRD's do, else `<file>-<index>`, counted from 0."""
         for path in self._parts(split):
             items = _read_items(path)
             for number, item in zip(_numbers(items), items, strict=True):
                 yield _example(item, path, number)
 
     def count(self, split: str) -> int:
-        """How many questions a split has."""
         return sum(len(_read_items(path)) for path in self._parts(split))
 
     def files(self, split: str) -> tuple[Path, ...]:
-        """Every file that a split depends on."""
-        beside = [
-            path
-            for root in self._roots
-            for name in (*_TABLES, "descriptions.json")
-            if (path := root / name).is_file()
-        ]
-        patterns = (*_DATABASES, "*/*/database_description/*.csv")
-        databases = [
-            path for root in self._roots for depth in patterns for path in sorted(root.glob(depth))
-        ]
-        return (*self._parts(split), *beside, *databases)
+        patterns = (*_TABLES, "descriptions.json", *_DATABASES, "*/*/database_description/*.csv")
+        used = (path for root in self._roots for each in patterns for path in root.glob(each))
+        return (*self._parts(split), *sorted(used))
 
     @cached_property
     def _files(self) -> dict[str, Path]:
-        """Name -> file of questions: any list in JSON, and JSONL of the usual names."""
-        lines = [self.root / f"{name}.jsonl" for name in dict.fromkeys((*_ORDER, *self._train))]
-        paths = [*lines, *sorted(self.root.glob("*.json"))]
-        return {
-            path.stem: path
-            for path in paths
-            if path.is_file() and "tables" not in path.stem and _has_questions(path)
-        }
+        lines = [self.root / f"{name}.jsonl" for name in (*_ORDER, *self._train)]
+        paths = [*filter(Path.is_file, lines), *sorted(self.root.glob("*.json"))]
+        named = (path for path in paths if "tables" not in path.stem and _has_questions(path))
+        return {path.stem: path for path in named}
 
     def _parts(self, split: str) -> tuple[Path, ...]:
         if split not in self.splits:
@@ -150,7 +124,6 @@ class SpiderDataset:
         return self._databases[db_id]
 
     def _home(self, db_id: str) -> Path:
-        """The folder that holds the folder of a database."""
         for root in self._roots:
             for home in _HOMES:
                 if (root / home / db_id / f"{db_id}.sqlite").is_file():
@@ -165,20 +138,16 @@ class SpiderDataset:
 
     def schema(self, db_id: str) -> Schema:
         """Introspected from SQLite, with the words and foreign keys of tables.json merged in, and
-        what descriptions say of columns as their comments.
-        """
+        what descriptions say of columns as their comments."""
         if db_id not in self._schemas:
-            database = self.database(db_id)
-            entry = self._entries.get(db_id)
-            declares = bool(entry and entry.get("foreign_keys"))
-            schema = database.schema(infer=not declares)
+            database, entry = self.database(db_id), self.entry(db_id)
+            schema = database.schema(infer=not (entry and entry.get("foreign_keys")))
             schema = merge_entry(schema, entry) if entry else schema
             meanings = column_meanings(self._roots, database.path, db_id)
             self._schemas[db_id] = with_meanings(schema, meanings)
         return self._schemas[db_id]
 
     def entry(self, db_id: str) -> dict[str, Any] | None:
-        """The item of tables.json as it stands there, or None."""
         return self._entries.get(db_id)
 
     @cached_property
@@ -192,10 +161,9 @@ class SpiderDataset:
 
 
 def merge_entry(schema: Schema, entry: dict[str, Any]) -> Schema:
-    """`schema` with natural names and foreign keys from an item of tables.json, which replace inferred ones.
-
-    Names are matched without regard to case; what the item declares but the file lacks is left out.
-    """
+    """`schema` with natural names and foreign keys from an item of tables.json, which replace
+    inferred ones. Names are matched without regard to case; what the item declares but the file
+    lacks is left out."""
     try:
         tables = [str(name) for name in entry["table_names_original"]]
         columns = [(int(at), str(name)) for at, name in entry["column_names_original"]]
@@ -207,27 +175,28 @@ def merge_entry(schema: Schema, entry: dict[str, Any]) -> Schema:
             f"tables.json describes '{schema.db_id}' in another way than Spider's ({error!r}); "
             "mend the item or remove tables.json to use the names in the database"
         ) from error
-    words = {name.lower(): text for name, text in zip(tables, table_words, strict=False)}
-    words_of_columns = {
-        (tables[at].lower(), name.lower()): text
-        for (at, name), text in zip(columns, column_words, strict=False)
-        if 0 <= at < len(tables)
-    }
-
-    def named(table: Table, column: Column) -> Column:
-        text = words_of_columns.get((table.name.lower(), column.name.lower()))
-        return replace(column, words=text) if text else column
-
+    words = {(name.lower(), ""): text for name, text in zip(tables, table_words, strict=False)}
+    places: list[tuple[str, str] | None] = []  # of each column of the item in the file
+    for at, name in columns:
+        table = schema.table(tables[at]) if 0 <= at < len(tables) else None
+        column = table.column(name) if table else None
+        places.append((table.name, column.name) if table and column else None)
+    for place, text in zip(places, column_words, strict=False):
+        if place:
+            words[place] = text
     merged = tuple(
         replace(
             table,
-            columns=tuple(named(table, column) for column in table.columns),
-            words=words.get(table.name.lower()) or table.words,
+            columns=tuple(
+                replace(column, words=words.get((table.name, column.name)) or column.words)
+                for column in table.columns
+            ),
+            words=words.get((table.name.lower(), "")) or table.words,
         )
         for table in schema.tables
     )
-    pairs = [_declared(schema, tables, columns, *pair) for pair in keys]
-    declared = [key for key in pairs if key is not None]
+    ends = [[places[i] if 0 <= i < len(places) else None for i in pair] for pair in keys]
+    declared = [ForeignKey(*a, *b) for a, b in ends if a and b]
     both = {_ends(key): key for key in schema.foreign_keys if not (declared and key.inferred)}
     for key in declared:
         both.setdefault(_ends(key), key)
@@ -238,24 +207,7 @@ def _ends(key: ForeignKey) -> tuple[str, str, str, str]:
     return key.table, key.column, key.referenced_table, key.referenced_column
 
 
-def _declared(
-    schema: Schema, tables: list[str], columns: list[tuple[int, str]], source: int, target: int
-) -> ForeignKey | None:
-    """A foreign key given as two positions in column_names_original, in the names of the file."""
-    ends: list[tuple[str, str]] = []
-    for position in (source, target):
-        if not 0 <= position < len(columns) or not 0 <= columns[position][0] < len(tables):
-            return None
-        table = schema.table(tables[columns[position][0]])
-        column = table.column(columns[position][1]) if table else None
-        if table is None or column is None:
-            return None
-        ends.append((table.name, column.name))
-    return ForeignKey(*ends[0], *ends[1])
-
-
 def _has_questions(path: Path) -> bool:
-    """Whether a file is a list of questions, as far as its first item tells."""
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES).decode("utf-8-sig", "ignore").lstrip()
     if path.suffix == ".json" and not head.startswith("["):
@@ -264,15 +216,12 @@ def _has_questions(path: Path) -> bool:
         item, _ = json.JSONDecoder().raw_decode(head.removeprefix("[").lstrip())
     except ValueError:
         item = None
-    if not isinstance(
-        item, dict
-    ):  # predictions, or a damaged split: reading it will say what is wrong
+    if not isinstance(item, dict):  # predictions, or a damaged split: reading it says what is wrong
         return path.suffix == ".json" and (path.stem in _ORDER or item is None)
     return not item.keys().isdisjoint((*_QUESTION_KEYS, *_GOLD_KEYS))
 
 
 def _read_items(path: Path) -> list[dict[str, Any]]:
-    """The objects of a JSON list or of the lines of a JSONL file."""
     try:
         text = path.read_text(encoding="utf-8-sig")
         if path.suffix == ".jsonl":
@@ -297,7 +246,7 @@ def _example(item: Mapping[str, Any], path: Path, number: object) -> Example:
     try:
         key = next((key for key in _QUESTION_KEYS if key in item), "question")
         difficulty = item.get("difficulty") or item.get("hardness")
-        answers = item.get("answers")
+        answers, turn = item.get("answers"), item.get("previous")
         return Example(
             id=f"{path.stem}-{number}",
             db_id=str(item["db_id"]),
@@ -307,20 +256,13 @@ def _example(item: Mapping[str, Any], path: Path, number: object) -> Example:
             difficulty=str(difficulty) if difficulty else None,
             answers=tuple(map(str, answers)) if isinstance(answers, list) else None,
             accepted=tuple(str(sql).strip() for sql in item.get("accepted") or ()),
-            previous=_previous(item.get("previous")),
+            previous=Turn(str(turn.get("question") or "").strip(), _gold(turn)) if turn else None,
         )
     except KeyError as error:
         raise DataError(
             f"item {number} of '{path}' has no {error}; "
             'every item needs "db_id", "question" and "query"'
         ) from error
-
-
-def _previous(turn: Any) -> Turn | None:
-    """The turn before a follow-up: an object with a question and its SQL."""
-    if not isinstance(turn, Mapping):
-        return None
-    return Turn(str(turn.get("question") or "").strip(), _gold(turn))
 
 
 def _gold(item: Mapping[str, Any]) -> str:
@@ -336,10 +278,8 @@ def write_split(
     databases: Sequence[Database],
     entries: Sequence[Mapping[str, Any]] = (),
 ) -> None:
-    """A split in Spider's layout: its rows, links to the databases, tables.json where there are entries.
-
-    The rows are written last. Raises DataError where links are not possible.
-    """
+    """A split in Spider's layout: its rows, links to the databases, tables.json where there are
+    entries. The rows are written last. Raises DataError where links are not possible."""
     try:
         for database in databases:
             link_database(database, folder)

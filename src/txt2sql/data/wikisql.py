@@ -7,12 +7,7 @@ Source: Zhong et al., "Seq2SQL", 2017. Two files per split are read line by line
 
 The tables become real SQLite tables with their real column names, in files of 64 tables in the cache
 folder: opening a file with all 16,763 tables of train takes SQLite 0.3 s, one of 64 takes 1 ms. As
-in the official evaluator, cells and condition values are compared in lower case. A logical form (query
-sketch) has one selected column with at most one aggregate, and conditions joined by AND, all by position.
-
->>> dataset = WikiSQLDataset(Path("data/raw/wikisql"))  # doctest: +SKIP
->>> next(dataset.examples("dev")).gold_sql  # doctest: +SKIP
-'SELECT "Position" FROM "table_1_10015132_11" WHERE "School/Club Team" = \\'butler cc (ks)\\''
+in the official evaluator, cells and condition values are compared in lower case.
 """
 
 from __future__ import annotations
@@ -23,17 +18,18 @@ import os
 import re
 import shutil
 import sqlite3
-import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from txt2sql.errors import DatabaseError, DataError
 from txt2sql.execution.columns import SAMPLE_CHARS, SAMPLED_ROWS, choose_samples
 from txt2sql.execution.database import Database
+from txt2sql.execution.sandbox import quoted as quote
 from txt2sql.runs import cache_dir
 from txt2sql.types import Cell, Column, Example, Schema, Table
 
@@ -61,7 +57,6 @@ class WikiTable:
     types: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...] = ()
     words: str = ""
-    provenance: str = ""
 
     @property
     def name(self) -> str:
@@ -70,10 +65,8 @@ class WikiTable:
 
 
 def form_to_sql(form: LogicalForm, table: WikiTable) -> str:
-    """The SQL text of a logical form, with the table's real column names.
-
-    Raises DataError when the form points outside the table or the operators.
-    """
+    """The SQL text of a logical form, with the table's real column names. Raises DataError when the
+    form points outside the table or the operators."""
     try:
         selected = quote(table.header[form.sel])
         aggregate = AGGREGATES[form.agg]
@@ -93,11 +86,8 @@ def form_to_sql(form: LogicalForm, table: WikiTable) -> str:
 
 
 def parse_number(text: str) -> int | float | None:
-    """A condition value on a real column as a number, or None where there is none.
-
-    As the official evaluator reads it: the whole text with thousands separators, else the first
-    number in it.
-    """
+    """A condition value on a real column as a number, or None where there is none. As the official
+    evaluator reads it: the whole text with thousands separators, else the first number in it."""
     text = text.strip()
     if re.fullmatch(r"[-+]?(\d[\d,]*\.?\d*|\.\d+)", text):
         text = text.replace(",", "")
@@ -117,15 +107,9 @@ def _literal(value: str | int | float, kind: str) -> str:
     return "'" + str(value).lower().replace("'", "''") + "'"
 
 
-def quote(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
 _ORDER = ("train", "dev", "dev_real", "test")
 _TABLES_PER_FILE = 64
 _CACHE_FORMAT = 1
-_ABANDONED_S = 3600
-"""A part file this old was left by a build that was killed, not by one that is under way."""
 
 
 class WikiSQLDataset:
@@ -158,24 +142,17 @@ class WikiSQLDataset:
             yield Example(form.example_id, table.id, question, form_to_sql(form, table))
 
     def count(self, split: str) -> int:
-        """How many questions a split has."""
         with self._questions(split).open("rb") as file:
             return sum(1 for line in file if line.strip())
 
     def files(self, split: str) -> tuple[Path, ...]:
-        """Every file that a split depends on."""
-        return self._questions(split), self.root / f"{split}.tables.jsonl"
+        return self._questions(split), self._tables(split)
 
     def logical_forms(self, split: str) -> Iterator[LogicalForm]:
         """The gold logical forms of a split, in the order and with the ids of `examples`."""
         return (form for form, _ in self._read_questions(split))
 
-    def tables(self, split: str) -> Iterator[WikiTable]:
-        """The tables of a split, in file order."""
-        return (self._read_table(split, table_id) for table_id in self._index(split))
-
     def table(self, db_id: str) -> WikiTable:
-        """One table by its id."""
         return self._table(self._split_of(db_id), db_id)
 
     def schema(self, db_id: str) -> Schema:
@@ -186,7 +163,7 @@ class WikiSQLDataset:
                 name=name,
                 type="number" if kind == "real" else "text",
                 declared_type="NUMERIC" if kind == "real" else "TEXT",
-                samples=_samples(table, position),
+                samples=_samples([row[position] for row in table.rows[:SAMPLED_ROWS]], kind),
                 words=" ".join(re.split(r"[\W_]+", name)).strip().lower() or name.lower(),
             )
             for position, (name, kind) in enumerate(zip(table.header, table.types, strict=True))
@@ -204,24 +181,21 @@ class WikiSQLDataset:
         return Database(path, db_id, tables=(self.table(db_id).name,))
 
     def _split_of(self, db_id: str) -> str:
-        """The split a table belongs to; splits already indexed first, then the smallest file."""
-        by_cost = sorted(
-            self.splits, key=lambda split: (split not in self._indexes, self._stat(split).st_size)
-        )
-        for split in by_cost:
+        # Those already indexed first, then the smallest file.
+        sizes = {split: self._tables(split).stat().st_size for split in self.splits}
+        for split in sorted(sizes, key=lambda name: (name not in self._indexes, sizes[name])):
             if db_id in self._index(split):
                 return split
         raise DatabaseError(f"no table '{db_id}' in '{self.root}'; give the id of a WikiSQL table")
 
-    def _stat(self, split: str) -> os.stat_result:
-        return (self.root / f"{split}.tables.jsonl").stat()
+    def _tables(self, split: str) -> Path:
+        return self.root / f"{split}.tables.jsonl"
 
     def _index(self, split: str) -> dict[str, tuple[int, int]]:
         """Table id -> (position in the file, byte offset of its line)."""
         if split not in self._indexes:
             index: dict[str, tuple[int, int]] = {}
-            path = self.root / f"{split}.tables.jsonl"
-            offset = 0
+            path, offset = self._tables(split), 0
             with path.open("rb") as file:
                 for number, line in enumerate(file):
                     if line.strip():
@@ -232,7 +206,7 @@ class WikiSQLDataset:
         return self._indexes[split]
 
     def _read_table(self, split: str, table_id: str) -> WikiTable:
-        path = self.root / f"{split}.tables.jsonl"
+        path = self._tables(split)
         try:
             number, offset = self._index(split)[table_id]
         except KeyError:
@@ -242,13 +216,11 @@ class WikiSQLDataset:
             return _table(_parse(file.readline(), path, number), path)
 
     def _read_questions(self, split: str) -> Iterator[tuple[LogicalForm, str]]:
-        path = self._questions(split)
+        path, index = self._questions(split), count()
         with path.open("rb") as file:
-            index = 0
             for number, line in enumerate(file):
                 if line.strip():
-                    yield _question(_parse(line, path, number), f"{split}-{index}", path)
-                    index += 1
+                    yield _question(_parse(line, path, number), f"{split}-{next(index)}", path)
 
     def _questions(self, split: str) -> Path:
         if split not in self.splits:
@@ -257,10 +229,12 @@ class WikiSQLDataset:
 
     def _folder(self, split: str) -> Path:
         """The cache folder of a split, named after its source so that a changed file gets a new one."""
-        source = hashlib.sha256(str(self.root.resolve()).encode()).hexdigest()[:8]
-        stat = self._stat(split)
+        stat = self._tables(split).stat()
         stamp = f"{_CACHE_FORMAT}-{stat.st_size}-{stat.st_mtime_ns}"
-        state = hashlib.sha256(stamp.encode()).hexdigest()[:8]
+        source, state = (
+            hashlib.sha256(text.encode()).hexdigest()[:8]
+            for text in (str(self.root.resolve()), stamp)
+        )
         folder = cache_dir() / "wikisql" / f"{split}-{source}-{state}"
         if not folder.is_dir():
             for stale in folder.parent.glob(f"{split}-{source}-*"):
@@ -268,11 +242,9 @@ class WikiSQLDataset:
         return folder
 
 
-def _samples(table: WikiTable, position: int) -> tuple[str, ...]:
-    """Sample values of a column, as `Database.schema` chooses them."""
-    cells = [row[position] for row in table.rows[:SAMPLED_ROWS] if row[position] is not None]
-    kind = "number" if table.types[position] == "real" else "text"
-    return choose_samples([str(cell)[:SAMPLE_CHARS] for cell in cells], kind)
+def _samples(cells: Iterable[Cell], kind: str) -> tuple[str, ...]:
+    texts = [str(cell)[:SAMPLE_CHARS] for cell in cells if cell is not None]
+    return choose_samples(texts, "number" if kind == "real" else "text")
 
 
 def _parse(line: bytes, path: Path, number: int) -> dict[str, Any]:
@@ -311,7 +283,6 @@ def _table(item: dict[str, Any], path: Path) -> WikiTable:
             types=types,
             rows=rows,
             words=str(item.get("page_title") or "").strip().lower(),
-            provenance=str(item.get("provenance") or ""),
         )
     except (KeyError, TypeError) as error:
         raise DataError(
@@ -332,7 +303,6 @@ def _cell(value: Any) -> Cell:
 
 
 def _unique(header: list[str]) -> tuple[str, ...]:
-    """Names without line breaks, none empty, none twice (SQL does not tell `A` from `a`)."""
     names: list[str] = []
     taken: set[str] = set()
     for position, raw in enumerate(header):
@@ -347,13 +317,9 @@ def _unique(header: list[str]) -> tuple[str, ...]:
 
 
 def _build(path: Path, tables: Iterator[WikiTable]) -> None:
-    """Write the tables into a new SQLite file that appears under its name only when complete."""
     part = path.with_name(f"{path.stem}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        for left in path.parent.glob(f"{path.stem}.*.part"):
-            if time.time() - left.stat().st_mtime > _ABANDONED_S:
-                left.unlink(missing_ok=True)
         with closing(sqlite3.connect(part, isolation_level=None)) as connection:
             connection.execute("PRAGMA journal_mode = OFF")
             connection.execute("PRAGMA synchronous = OFF")

@@ -3,12 +3,6 @@ answering only where it is high?
 
 Expected calibration error: Naeini and others, AAAI 2015. Risk-coverage curve and the area under it
 (AURC): Geifman and El-Yaniv, NeurIPS 2017 and ICLR 2019.
-
->>> result = calibration([(0.95, True), (0.9, True), (0.85, False), (0.1, False)])
->>> [(level.low, level.accuracy.n, round(level.confidence, 2)) for level in result.levels]
-[(0.0, 1, 0.1), (0.8, 3, 0.9)]
->>> result.auc, result.coverage["50%"].mean
-(1.0, 1.0)
 """
 
 from __future__ import annotations
@@ -29,40 +23,35 @@ _CURVE_POINTS = 100
 
 
 class Level(NamedTuple):
-    """Answers with a confidence in [low, high), of the last level in [low, 1]."""
+    """Answers with a confidence in [low, high), of the last level in [low, 1]; their mean confidence."""
 
     low: float
     high: float
     confidence: float
-    """The mean."""
     accuracy: Estimate
 
 
 class Calibration(NamedTuple):
-    """Confidence against correctness."""
+    """Confidence against correctness. `levels` are those that have answers, from low to high.
+    `error` is the expected calibration error: |confidence - accuracy| of the levels, weighted by
+    their answers. `auc` is the area under the ROC curve, None where all are right or all are wrong.
+    `coverage` is the accuracy on the half, and the four fifths, of the questions with the highest
+    confidence. `risk_area` is the mean, over all coverages, of the share of wrong answers; `curve`
+    has at most 100 points (coverage, that share)."""
 
     levels: tuple[Level, ...]
-    """Those that have answers, from low to high."""
     error: float
-    """Expected calibration error: |confidence - accuracy| of the levels, weighted by their answers."""
     auc: float | None
-    """Area under the ROC curve: how often a right answer has more confidence than a wrong one, ties
-    half; None where all are right or all are wrong."""
     coverage: dict[str, Estimate]
-    """Accuracy on the half, and the four fifths, of the questions with the highest confidence."""
     risk_area: float
-    """Area under the risk-coverage curve: the mean, over all coverages, of the share of wrong answers."""
     curve: tuple[tuple[float, float], ...]
-    """(coverage, share of wrong answers), at most 100 points."""
 
 
 def calibration(
     answers: Iterable[tuple[float, bool]], without_answer: int = 0
 ) -> Calibration | None:
-    """Sum up (confidence in [0, 1], right) of each answer; None without answers.
-
-    `without_answer` questions have no SQL. They are wrong, and the last to be covered.
-    """
+    """Sum up (confidence in [0, 1], right) of each answer; None without answers. `without_answer`
+    questions have no SQL. They are wrong, and the last to be covered."""
     ranked = sorted(answers, reverse=True)
     if not ranked:
         return None

@@ -1,14 +1,7 @@
 """Two systems on the same examples, pair by pair: the difference, whether it is chance, and where.
 
 Two intervals that overlap do not say that two systems are alike, for both met the same hard
-examples. Pairs do: McNemar's exact test and Newcombe's interval for right and wrong, a bootstrap of
-the pairs for graded scores (see `statistics`).
-
-It reads the rows of `verdicts.verdict_rows`.
-
->>> a, b = ([{"example_id": "dev-0", "scores": {"exact_match": score}}] for score in (0, 1))
->>> compare(a, b, "exact_match").only_b
-1
+examples. Pairs do (see `statistics`). Reads the rows of `verdicts.verdict_rows`.
 """
 
 from __future__ import annotations
@@ -44,25 +37,23 @@ class Change(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """What two sets of verdicts say about one metric, over the examples that both score."""
+    """What two sets of verdicts say about one metric, over the examples that both score.
+    `difference` is B's mean minus A's, `p` McNemar's exact, two-sided, None for graded scores.
+    `both` counts what both get fully right, `only_a` and `only_b` where one scores more, `neither`
+    the rest; `unscored` examples of both have no score on one side (the gold query failed)."""
 
     metric: str
     a: Estimate
     b: Estimate
     difference: Estimate
-    """B's mean minus A's."""
     p: float | None
-    """McNemar's exact, two-sided; None for graded scores."""
     both: int
-    """Examples that both get fully right; `only_a` and `only_b` are those where one scores more."""
     only_a: int
     only_b: int
     neither: int
-    """The rest: alike, and not fully right."""
     unmatched_a: int
     unmatched_b: int
     unscored: int
-    """Examples of both that one side has no score for (its gold query failed)."""
     changed: tuple[Change, ...]
 
 
@@ -95,9 +86,11 @@ def read_verdicts(path: Path) -> list[Row]:
 
 def read_report(path: Path) -> dict[str, Any]:
     """The report.json of a run, given its folder or its verdicts; empty where there is none."""
-    file = (path if path.is_dir() else path.parent) / "report.json"
-    if path.name != "verdicts.jsonl" and not path.is_dir():
-        return {}  # any folder may hold some report.json
+    if path.name == "verdicts.jsonl":
+        path = path.parent
+    file = path / "report.json"
+    if not path.is_dir():
+        return {}
     try:
         report = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -109,10 +102,8 @@ def read_report(path: Path) -> dict[str, Any]:
 
 def unlike(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[str]:
     """What two reports do not share and a fair comparison needs, each as a sentence."""
-    if not (a and b):
-        return
     for name in ("dataset", "split", "mode"):
-        if a.get(name) != b.get(name):
+        if a and b and a.get(name) != b.get(name):
             yield f"{name} differs: A has {a.get(name)}, B has {b.get(name)}"
     hashes_a, hashes_b = a.get("databases") or {}, b.get("databases") or {}
     other = [name for name in hashes_a if name in hashes_b and hashes_a[name] != hashes_b[name]]
@@ -129,7 +120,7 @@ def compare(a: Sequence[Row], b: Sequence[Row], metric: str = "execution_accurac
         raise DataError(
             "A and B have no example in common (by 'example_id'); compare two runs on the same split"
         )
-    scores_a, scores_b, changed = [], [], []
+    pairs, changed = [], []
     for key in shared:
         row_a, row_b = rows_a[key], rows_b[key]
         for name, what in (("db_id", "databases"), ("question", "questions")):
@@ -141,20 +132,20 @@ def compare(a: Sequence[Row], b: Sequence[Row], metric: str = "execution_accurac
         x, y = row_a["scores"].get(metric), row_b["scores"].get(metric)
         if x is None or y is None:
             continue
-        scores_a.append(float(x))
-        scores_b.append(float(y))
+        pairs.append((float(x), float(y)))
         if x != y:
-            names = ("db_id", "question", "gold_sql")
-            db_id, question, gold = (str(row_a.get(name) or "") for name in names)
-            sql_a, sql_b = row_a.get("sql"), row_b.get("sql")
-            changed.append(Change(key, db_id, question, gold, float(x), float(y), sql_a, sql_b))
-    if not scores_a:
+            db_id, question, gold = (
+                str(row_a.get(n) or "") for n in ("db_id", "question", "gold_sql")
+            )
+            sql = row_a.get("sql"), row_b.get("sql")
+            changed.append(Change(key, db_id, question, gold, *pairs[-1], *sql))
+    if not pairs:
         known = sorted(set(a[0]["scores"]) & set(b[0]["scores"]))
         raise DataError(
             f"no example has a score for '{metric}' on both sides; "
             f"{'choose one of ' + ', '.join(known) if known else 'the two share no metric'}"
         )
-    pairs = list(zip(scores_a, scores_b, strict=True))
+    scores_a, scores_b = zip(*pairs, strict=True)
     both = sum(x == y == 1 for x, y in pairs)
     only_a, only_b = sum(x > y for x, y in pairs), sum(x < y for x, y in pairs)
     neither = len(pairs) - both - only_a - only_b
@@ -186,7 +177,6 @@ def _by_key(rows: Sequence[Row], side: str) -> dict[str, Row]:
 
 
 def as_json(comparison: Comparison, a: str, b: str) -> dict[str, Any]:
-    """The comparison of the runs `a` and `b` for other programs."""
     counts = ("both", "only_a", "only_b", "neither", "unscored")
     return {
         "metric": comparison.metric,

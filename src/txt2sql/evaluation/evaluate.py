@@ -1,14 +1,8 @@
 """The evaluation loop: examples -> predictions -> verdicts -> report.
 
-Predictions are the costly part, so they are what a run stores: given those of an interrupted run as
-`finished`, `judge` asks the model only for the rest. Verdicts are cheap and always made anew.
-`judge_all` judges predictions that exist, in several processes: each is its own sandbox
-(execution/pool.py). What one dies of is judged again in this process, where `execute` hands it to a
-worker that may be killed, so that every prediction gets its verdict.
-
->>> report = evaluate(examples, predictor, [ExecutionAccuracy()], dataset.database)  # doctest: +SKIP
->>> report.metrics["execution_accuracy"].mean  # doctest: +SKIP
-0.712
+Predictions are the costly part, so they are what a run stores; verdicts are always made anew.
+`judge_all` judges predictions that exist in several processes (execution/pool.py); what one of them
+dies of is judged again here, where `execute` hands it to a worker that may be killed.
 """
 
 from __future__ import annotations
@@ -28,9 +22,6 @@ from txt2sql.execution.database import Database
 from txt2sql.execution.pool import Lost, can_spread, spread
 from txt2sql.runs import cores
 from txt2sql.types import Example, Outcome, Prediction, Predictor, Verdict
-
-_Row = tuple[str, float, str, Mapping[str, Any] | None]
-"""A verdict as marshal carries it from a process that ran hostile SQL: outcome, score, reason, details."""
 
 _MIN_PARALLEL = 64
 """Fewer predictions are judged in this process."""
@@ -62,12 +53,10 @@ def judge(
     finished: Mapping[str, Prediction] | None = None,
     record: Callable[[Prediction], None] | None = None,
 ) -> Iterator[Judged]:
-    """Every example with its prediction and verdicts, in order, as soon as they exist.
-
-    `finished` holds predictions by example id that need not be made again; `record` is called with
-    each new prediction before it is judged, so that a crash loses at most the one being made.
-    A database that cannot be read makes its examples GOLD_ERROR; the predictor never sees them.
-    """
+    """Every example with its prediction and verdicts, in order, as soon as they exist. `finished`
+    holds predictions by example id that need not be made again; `record` is called with each new
+    prediction before it is judged, so that a crash loses at most the one being made. A database
+    that cannot be read makes its examples GOLD_ERROR; the predictor never sees them."""
     done = finished or {}
     broken = _broken_databases(examples, database)
     pending = [e for e in examples if e.id not in done and e.db_id not in broken]
@@ -105,11 +94,10 @@ def judge_all(
     processes: int | None = None,
     done: Callable[[tuple[Verdict, ...]], None] = lambda verdicts: None,
 ) -> list[Judged]:
-    """Every example with its prediction and verdicts, in order.
-
-    `done` is called for each example as soon as it is judged.
-    """
+    """Every example with its prediction and verdicts, in order. `done` is called for each example
+    as soon as it is judged."""
     tasks = list(zip(examples, predictions, strict=True))
+    ids = {example.db_id for example in examples}
     broken = _broken_databases(examples, database)
     verdicts = {
         i: _gold_errors(example, metrics, broken[example.db_id])
@@ -119,24 +107,26 @@ def judge_all(
     for errors in verdicts.values():
         done(errors)
 
-    def work(position: int) -> list[_Row]:
+    # A verdict as marshal carries it from a process that ran hostile SQL.
+    def work(position: int) -> list[tuple[str, float, str, Mapping[str, Any] | None]]:
         example, prediction = tasks[position]
         opened = database(example.db_id)
         made = (metric(example, prediction, opened) for metric in metrics)
         return [(v.outcome.value, v.score, v.reason, v.details) for v in made]
 
     # The largest databases first, so that no process is left alone with one at the end.
+    sizes = {db_id: database(db_id).path.stat().st_size for db_id in ids if db_id not in broken}
     left = [position for position in range(len(tasks)) if position not in verdicts]
-    ids = {examples[position].db_id for position in left}
-    sizes = {db_id: database(db_id).path.stat().st_size for db_id in ids}
     left.sort(key=lambda position: -sizes[examples[position].db_id])
     spreads = len(left) >= _MIN_PARALLEL and can_spread()
     processes = (processes or cores()) if spreads else 1
     if processes < 2:
         results = ((position, work(position)) for position in left)
     else:
-        limits = [m.judging.limits for m in metrics if hasattr(m, "judging")]
-        memory = max((limit.max_memory_bytes for limit in limits), default=256_000_000)
+        memory = max(
+            (m.judging.limits.max_memory_bytes for m in metrics if hasattr(m, "judging")),
+            default=256_000_000,
+        )
         results = (
             (left[i], work(left[i]) if isinstance(result, Lost) else result)
             for i, result in spread(work, left, processes=processes, max_memory_bytes=memory)
@@ -153,7 +143,6 @@ def judge_all(
 def _broken_databases(
     examples: Sequence[Example], database: Callable[[str], Database]
 ) -> dict[str, str]:
-    """db_id -> why it cannot be read, for those that cannot."""
     broken = {}
     for db_id in dict.fromkeys(example.db_id for example in examples):
         try:
@@ -167,7 +156,6 @@ def _broken_databases(
 
 
 def _gold_errors(example: Example, metrics: Sequence[Metric], reason: str) -> tuple[Verdict, ...]:
-    """The verdicts on an example that nothing can be compared with."""
     return tuple(Verdict(example.id, m.name, Outcome.GOLD_ERROR, 0.0, reason) for m in metrics)
 
 

@@ -1,11 +1,7 @@
 """Figures of runs: accuracy by hardness, against latency, cost and coverage; a forest plot of a table.
 
-Each is written as PNG and SVG on a light panel, so that it reads the same on a dark page. Colours are
-those of Okabe and Ito (2008), which people with any colour vision tell apart; hatches and markers tell
-runs apart without colour. Every mean has its 95% interval. Needs matplotlib (extra `figures`).
-
->>> draw([read_summary(Path("results/run"))], Path("figures"))  # doctest: +SKIP
-([PosixPath('figures/accuracy_by_hardness.png'), ...], [])
+Each is written as PNG and SVG on a light panel, in the colours of Okabe and Ito (2008), which people
+with any colour vision tell apart. Every mean has its 95% interval. Needs matplotlib (extra `figures`).
 """
 
 from __future__ import annotations
@@ -33,23 +29,23 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 # Seven to six colours: 42 runs until two look alike.
 HATCHES = ("", "//", "..", "xx", "\\\\", "--", "++")
 MARKERS = "osD^vPX"
-_MOST_BARS = 6
-"""More runs than that, side by side, are no picture."""
+_MOST_BARS = 6  # more runs than that, side by side, are no picture
+
+
+_Curves = Mapping[str, Sequence[tuple[float, Estimate | float]]]
 
 
 class RunSummary(NamedTuple):
-    """What figures show of a run."""
+    """What figures show of a run: median `seconds` of a question, `dollars` per 1,000 questions, and
+    `curve`, (coverage, share of wrong answers) of execution accuracy."""
 
     name: str
     accuracy: Estimate
     by_difficulty: Mapping[str, Estimate]
     seconds: float | None
-    """Median seconds per question."""
     dollars: float | None
-    """Dollars per 1,000 questions."""
     mode: str = "strict"
     curve: tuple[tuple[float, float], ...] = ()
-    """(coverage, share of wrong answers), of execution accuracy."""
 
 
 def read_summary(path: Path, metric: str = "execution_accuracy") -> RunSummary:
@@ -90,34 +86,25 @@ def draw(
             "evaluate all of them in one mode"
         )
     label = metric.replace("_", " ")
-    points: dict[str, tuple[str, str, str, dict[str, Sequence[tuple[float, Estimate | float]]]]]
-    points = {
-        "accuracy_against_latency": (
-            "no run has times (predictions from a file carry none)",
-            "median seconds per question",
-            label,
-            {run.name: [(run.seconds, run.accuracy)] for run in runs if run.seconds},
-        ),
-        "accuracy_against_cost": (
-            "no run has costs",
-            "dollars per 1,000 questions",
-            label,
-            {run.name: [(run.dollars, run.accuracy)] for run in runs if run.dollars is not None},
-        ),
-        "risk_coverage": (
-            "no run has confidences",
-            "coverage: the most confident answers, share of all questions",
-            "execution accuracy",
-            {run.name: [(x, 1 - risk) for x, risk in run.curve] for run in runs if run.curve},
-        ),
+    times: _Curves = {run.name: [(run.seconds, run.accuracy)] for run in runs if run.seconds}
+    costs: _Curves = {
+        run.name: [(run.dollars, run.accuracy)] for run in runs if run.dollars is not None
     }
+    risks: _Curves = {run.name: [(x, 1 - y) for x, y in run.curve] for run in runs if run.curve}
+    points = (
+        ("accuracy_against_latency", times, "median seconds per question", label,
+         "no run has times (predictions from a file carry none)"),
+        ("accuracy_against_cost", costs, "dollars per 1,000 questions", label, "no run has costs"),
+        ("risk_coverage", risks, "coverage: the most confident answers, share of all questions",
+         "execution accuracy", "no run has confidences"),
+    )  # fmt: skip
     written, left_out = [], []
     with _styled():
         if graded := [run for run in runs if run.by_difficulty]:
             written += _save(_by_hardness(graded, label), folder / "accuracy_by_hardness")
         else:
             left_out.append("accuracy_by_hardness: no run has its examples' hardness")
-        for name, (lack, x_label, y_label, curves) in points.items():
+        for name, curves, x_label, y_label, lack in points:
             if curves:
                 sizes = _n({run.accuracy.n for run in runs if run.name in curves})
                 figure = _lines(curves, x_label, f"{y_label} ({sizes})")
@@ -172,7 +159,6 @@ def _styled() -> Iterator[None]:
 
 
 def _save(figure: Figure, path: Path) -> list[Path]:
-    """Write a figure as path.png and path.svg."""
     written = [path.with_name(f"{path.name}.{kind}") for kind in ("png", "svg")]
     for file in written:
         page, kind = BytesIO(), file.suffix[1:]
@@ -183,7 +169,6 @@ def _save(figure: Figure, path: Path) -> list[Path]:
 
 
 def _blank(width: float, height: float, percent: str = "y") -> tuple[Figure, Axes]:
-    """An empty figure in inches, with percent and a grid along one axis."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import PercentFormatter
 
@@ -196,7 +181,6 @@ def _blank(width: float, height: float, percent: str = "y") -> tuple[Figure, Axe
 
 
 def _n(sizes: Collection[int]) -> str:
-    """How many examples, or from how many to how many where runs differ."""
     low, high = min(sizes), max(sizes)
     return f"n = {low:,}" if low == high else f"n = {low:,} to {high:,}"
 
@@ -214,23 +198,14 @@ def _by_hardness(runs: Sequence[RunSummary], label: str) -> Figure:
         for x, value in zip(places, values.values(), strict=True):
             axes.plot([x, x], [value.low, value.high], color="black", linewidth=0.9)
     axes.set(ylim=(0, 1), ylabel=label)
-    sizes = [
-        {run.accuracy.n for run in runs} if name == "all" else
-        {run.by_difficulty[name].n for run in runs if name in run.by_difficulty}
-        for name in groups
-    ]  # fmt: skip
-    labels = [f"{name}\n{_n(each)}" for name, each in zip(groups, sizes, strict=True)]
-    axes.set_xticks(range(len(groups)), labels)
+    shown = [{"all": run.accuracy, **run.by_difficulty} for run in runs]
+    sizes = {name: {values[name].n for values in shown if name in values} for name in groups}
+    axes.set_xticks(range(len(groups)), [f"{name}\n{_n(each)}" for name, each in sizes.items()])
     figure.legend(loc="outside upper center", frameon=False)
     return figure
 
 
-def _lines(
-    curves: Mapping[str, Sequence[tuple[float, Estimate | float]]],
-    x_label: str,
-    y_label: str,
-) -> Figure:
-    """A line per name, or a point; estimates have their intervals."""
+def _lines(curves: _Curves, x_label: str, y_label: str) -> Figure:
     figure, axes = _blank(5.6, 3.4 + 0.2 * len(curves))
     for (name, points), colour, marker in zip(curves.items(), cycle(COLOURS), cycle(MARKERS)):
         xs = [x for x, _ in points]
@@ -246,7 +221,6 @@ def _lines(
 
 
 def _forest(scored: Sequence[tuple[ResultRow, Estimate]], data: str) -> Figure:
-    """One line per model and strategy, the most accurate on top; open marks are published predictions."""
     ranked = sorted(scored, key=lambda pair: pair[1].mean)
     figure, axes = _blank(7.2, 1.3 + 0.27 * len(ranked), "x")
     for y, (row, value) in enumerate(ranked):

@@ -1,18 +1,17 @@
 """Named ways of judging: `strict` is what we hold to be right, `official` what the benchmark's own
 script says, quirks included. A score means nothing without the name of its mode.
-
->>> Judging(mode="official", keep_distinct=True).mode
-'official'
 """
 
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
 
 from txt2sql.errors import ConfigError
-from txt2sql.execution.execute import Limits
+from txt2sql.execution.database import Database
+from txt2sql.execution.execute import Limits, execute
+from txt2sql.types import QueryResult
 
 MODES = ("strict", "official")
 
@@ -46,14 +45,22 @@ class Judging:
 
     @property
     def official(self) -> bool:
-        """Whether the official evaluator's verdicts are wanted."""
         return self.mode == "official"
-
-    def settings(self) -> dict[str, Any]:
-        """Everything that a verdict depends on, ready for JSON."""
-        return asdict(self)
 
     @property
     def label(self) -> str:
-        """The mode in words, for a report."""
         return f"{self.mode}, DISTINCT kept" if self.official and self.keep_distinct else self.mode
+
+
+class GoldResults:
+    """Each gold statement runs once per database, whatever the number of predictions."""
+
+    def __init__(self, limits: Limits = LIMITS) -> None:
+        self.limits = limits
+        self._results: dict[tuple[Path, str], QueryResult] = {}
+
+    def result(self, database: Database, sql: str) -> QueryResult:
+        key = (database.path, sql)
+        if key not in self._results:
+            self._results[key] = execute(database, sql, self.limits)
+        return self._results[key]

@@ -6,14 +6,10 @@
     .jsonl           a text or an object per line
     .csv, .tsv       a header, and a row per prediction
 
-In objects and tables SQL stands under `sql`, `prediction`, `output` or the like. Ids (`id`,
-`question_id`, `index`) decide which example is meant where all of them are of the split; everything
-else goes by position. Fences, prose, reasoning and further statements around the SQL are cut off, and
-a completion that goes on after "SELECT" gets it back. WikiSQL's query sketches (`{"query": {"sel":
-...}}`) are handed on as JSON, for the metrics that read them.
+Ids (`id`, `question_id`, `index`) decide which example is meant where all of them are of the split;
+everything else goes by position. What stands around the SQL is cut off, and a completion that goes on
+after "SELECT" gets it back. WikiSQL's query sketches are handed on as JSON.
 
->>> from_row(to_row(Prediction("dev-0", "SELECT 1"))).sql
-'SELECT 1'
 >>> statement("```sql\\nSELECT 1;\\n```"), statement("count(*) FROM sale")
 ('SELECT 1', 'SELECT count(*) FROM sale')
 """
@@ -24,7 +20,6 @@ import csv
 import io
 import json
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -46,9 +41,8 @@ _LIST_KEYS = ("predictions", "results", "data", "examples")
 _BIRD_MARK = "\t----- bird -----"
 
 _PLAIN = re.compile(r"(?:SELECT|WITH)\b", re.I)
+# What a statement on one line does not have, unless more than a statement is there.
 _WRAPPED = re.compile(r"[;\n]|```|<\||</|<think>", re.I)
-"""What a statement on one line does not have, unless more than a statement is there."""
-
 _GOES_ON = re.compile(r"\bFROM\b", re.I)
 _FENCE = re.compile(r"```.*?```", re.S)
 _CLOSED = re.compile(r";[ \t]*(?:\n|\Z)")
@@ -70,15 +64,14 @@ def from_row(row: Mapping[str, Any]) -> Prediction:
 
 @dataclass(slots=True)
 class FilePredictor:
-    """A predictor that looks its answers up: those of another system, read from a file."""
+    """A predictor that looks its answers up: those of another system, read from a file. `notes` are
+    what a person should hear before reading a score, one sentence each."""
 
     name: str
     answers: Mapping[str, Prediction]
     notes: tuple[str, ...] = ()
-    """What a person should hear before reading a score, one sentence each."""
 
     def predict(self, examples: Sequence[Example]) -> Iterator[Prediction]:
-        """The recorded prediction of each example; one without SQL where there is none."""
         for example in examples:
             yield self.answers.get(example.id) or Prediction(example.id, None)
 
@@ -86,15 +79,9 @@ class FilePredictor:
 def read_predictions(
     path: Path, examples: Sequence[Example], *, as_written: bool = False
 ) -> FilePredictor:
-    """The predictions in a file for all examples of a split, in the split's order.
-
-    `as_written` leaves whatever stands around their SQL, as the benchmarks' own scripts do.
-    """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot read predictions from '{path}': {error}") from None
-    items = _items(text, path, len(examples))
+    """The predictions in a file for all examples of a split, in the split's order. `as_written`
+    leaves whatever stands around their SQL, as the benchmarks' own scripts do."""
+    items = _items(_read(path, "predictions"), path, len(examples))
     ids = _example_ids([item.id for item in items], examples)
     notes: list[str] = []
     if ids is None:
@@ -106,33 +93,39 @@ def read_predictions(
         ids = [example.id for example in examples]
     elif missing := len(examples) - len(ids):
         notes.append(f"'{path}' has no prediction for {missing:,} of {len(examples):,} questions")
-    answers = {
-        example_id: item.prediction(example_id, as_written)
-        for example_id, item in zip(ids, items, strict=True)
-    }
-    texts = [item.text for item in items if not item.is_sketch]
-    return FilePredictor(path.name, answers, (*notes, *_notes(texts, path, as_written)))
-
-
-def _notes(texts: Sequence[str | None], path: Path, as_written: bool) -> Iterator[str]:
-    statements = [_statement(text) if text else None for text in texts]
-    wrapped = sum(
-        sql not in (None, (text or "").strip()) for text, sql in zip(texts, statements, strict=True)
-    )
+    answers = {}
+    wrapped = 0
+    void: list[str] = []
+    for example_id, item in zip(ids, items, strict=True):
+        text = (item.text or "").strip()
+        sql = text if item.is_sketch else _statement(text)
+        wrapped += sql not in (None, text)
+        void += [text] if sql is None else []
+        sql = text if as_written else sql or text
+        completion = (item.text or "") if sql != text else ""
+        answers[example_id] = Prediction(example_id, sql or None, completion, seconds=item.seconds)
+    n = sum(not item.is_sketch for item in items)
     if wrapped:
-        done = (
-            "they are judged as written; without --mode official the SQL is taken out"
-            if as_written
-            else "the SQL was taken out"
+        done = "the SQL was taken out"
+        if as_written:
+            done = "they are judged as written; without --mode official the SQL is taken out"
+        notes.append(
+            f"{wrapped:,} of {n:,} predictions in '{path}' hold more than a statement: {done}"
         )
-        yield f"{wrapped:,} of {len(texts):,} predictions in '{path}' hold more than a statement: {done}"
-    void = [text for text, sql in zip(texts, statements, strict=True) if sql is None]
-    if 2 * len(void) > len(texts):
-        shown = next((repr(text.strip()[:80]) for text in void if text and text.strip()), "empty")
-        yield (
-            f"{len(void):,} of {len(texts):,} predictions in '{path}' hold no SQL (such as {shown}); "
+    if 2 * len(void) > n:
+        shown = next((repr(text[:80]) for text in void if text), "empty")
+        notes.append(
+            f"{len(void):,} of {n:,} predictions in '{path}' hold no SQL (such as {shown}); "
             "give one query per line, or under 'sql' in JSON"
         )
+    return FilePredictor(path.name, answers, tuple(notes))
+
+
+def _read(path: Path, what: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"cannot read {what} from '{path}': {error}") from None
 
 
 def statement(text: str) -> str:
@@ -142,6 +135,8 @@ def statement(text: str) -> str:
 
 def _statement(text: str) -> str | None:
     stripped = text.strip()
+    if not stripped:
+        return None
     if _PLAIN.match(stripped) and not _WRAPPED.search(stripped.rstrip("; \t\n")):
         return stripped
     sql = extract_sql(text)
@@ -155,11 +150,7 @@ def _statement(text: str) -> str | None:
 def read_gold(path: Path) -> list[Example]:
     """The examples of a gold file in Spider's format: one `SQL<tab>db_id` per line, no questions."""
     examples: list[Example] = []
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot read gold queries from '{path}': {error}") from None
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(_read(path, "gold queries").splitlines(), start=1):
         if not line.strip():
             continue
         sql, tab, db_id = line.rstrip("\n").rpartition("\t")
@@ -170,26 +161,16 @@ def read_gold(path: Path) -> list[Example]:
 
 
 class _Item(NamedTuple):
-    """One prediction of a file; `id` is "" where it has none of its own."""
+    """One prediction of a file; `id` is "" where it has none of its own. A row of WikiSQL's format is a
+    query sketch, or an error in its place."""
 
     text: str | None
     id: str = ""
     seconds: float = 0.0
     is_sketch: bool = False
-    """Whether it is a row of WikiSQL's format: a query sketch, or an error in its place."""
-
-    def prediction(self, example_id: str, as_written: bool) -> Prediction:
-        """The prediction for an example."""
-        text = (self.text or "").strip()
-        if not text:
-            return Prediction(example_id, None, seconds=self.seconds)
-        sql = text if as_written or self.is_sketch else statement(text)
-        completion = (self.text or "") if sql != text else ""
-        return Prediction(example_id, sql, completion, seconds=self.seconds)
 
 
 def _item(value: Any, path: Path, key: str = "") -> _Item:
-    """A text, an object that holds one, or a list of candidates, the best first."""
     if isinstance(value, list):
         value = value[0] if value else None
     if not isinstance(value, dict):
@@ -213,8 +194,6 @@ def _item(value: Any, path: Path, key: str = "") -> _Item:
 
 
 def _items(text: str, path: Path, count: int) -> list[_Item]:
-    """The predictions of a file."""
-
     def parsed(part: str, what: str) -> Any:
         try:
             return json.loads(part)
@@ -226,11 +205,12 @@ def _items(text: str, path: Path, count: int) -> list[_Item]:
         delimiter = "\t" if suffix == ".tsv" else ","
         table = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
         try:
-            rows = [{str(k): v for k, v in row.items() if isinstance(v, str)} for row in table]
+            return [
+                _item({k: v for k, v in row.items() if isinstance(v, str)}, path) for row in table
+            ]
         except csv.Error as error:
             line = table.line_num
             raise DataError(f"cannot read line {line} of '{path}' as CSV: {error}") from None
-        return [_item(row, path) for row in rows]
     if start == "[" and suffix != ".jsonl":
         return [_item(each, path) for each in parsed(text, "the list")]
     if start == "{" and (suffix == ".json" or _BIRD_MARK.strip() in text):
@@ -263,17 +243,13 @@ def _lines(text: str, count: int) -> list[str]:
 
 
 def _example_ids(own: Sequence[str], examples: Sequence[Example]) -> list[str] | None:
-    """The example that each prediction is for, or None where ids do not say.
-
-    An id is that of an example, its number in its file, or its position in the split.
-    """
+    """The example that each prediction is for, or None where ids do not say. An id is that of an
+    example, its number in its file, or its position in the split."""
     if not own or not all(own) or len(set(own)) < len(own):
         return None
     whole = {example.id: example.id for example in examples}
-    ends = Counter(example.id.rpartition("-")[2] for example in examples)
-    if max(ends.values(), default=0) == 1:
-        numbers = {example.id.rpartition("-")[2]: example.id for example in examples}
-    else:
+    numbers = {example.id.rpartition("-")[2]: example.id for example in examples}
+    if len(numbers) < len(examples):  # of several files
         numbers = {str(position): example.id for position, example in enumerate(examples)}
     for names in (whole, numbers):
         if all(one in names for one in own):

@@ -1,12 +1,5 @@
-"""Provenance: what a result was made from, as content hashes (SHA-256).
-
-A run may only go on from predictions that the same weights, the same code and the same data made;
-these hashes are how it knows.
-
-The code is a version that is raised by hand: a changed docstring makes no other predictions.
-
->>> len(text_hash("SELECT 1"))
-64
+"""Provenance: what a result was made from, as content hashes (SHA-256). A run may only go on from
+predictions that the same weights, the same code and the same data made.
 """
 
 from __future__ import annotations
@@ -20,17 +13,15 @@ if TYPE_CHECKING:
     from txt2sql.models.catalog import ModelCard
 
 ANSWERING = 1
-"""The version of the code that makes predictions out of questions: what a model is shown (`prompts`,
-value index, introspection), how it decodes (`models`, `search`) and how its text becomes SQL (`sql`).
-Raise it with every change after which the same weights may answer otherwise: then no run goes on from
-predictions of before. Where tests/golden show other SQL, it has to be raised."""
+"""The version of the code that makes predictions out of questions. Raise it with every change after
+which the same weights may answer otherwise: then no run goes on from predictions of before. Where
+tests/golden show other SQL, it has to be raised."""
 
 _BLOCK = 1 << 20
 _SAMPLED_BLOCKS = 256
 
 
 def text_hash(text: str) -> str:
-    """The hash of a text."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 

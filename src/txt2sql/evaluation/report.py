@@ -1,17 +1,13 @@
 """The report: what verdicts come to, for each metric, hardness level and database, and how it is shown.
 
 No accuracy without n and a 95% interval. Examples whose gold query or database fails (GOLD_ERROR)
-are counted under `outcomes` but left out of every mean. `as_json` is what other
-programs read; `as_markdown`, `as_csv` and `print_report` write the same numbers for people.
-
->>> summarise([]).metrics
-{}
+are counted under `outcomes` but left out of every mean.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -40,7 +36,6 @@ class Report(NamedTuple):
     metrics: Estimates
     by_difficulty: Mapping[str, Estimates]
     by_database: Mapping[str, Estimates]
-    """Empty where there are over 300 databases."""
     outcomes: Mapping[str, int]
     """Outcome -> number of examples, by execution accuracy, else by the first metric."""
     categories: Mapping[str, int]
@@ -53,7 +48,6 @@ class Report(NamedTuple):
     other_mode: Mapping[str, Any] | None
     """Execution accuracy in the mode that the report is not in, and how many are correct only in one."""
     calibration: Calibration | None
-    """Confidence against execution accuracy; None where no prediction has a confidence."""
     seconds: Mapping[str, float | None]
     """Median, p95 and total of the predictions; None where they carry no times (read from a file)."""
     examples_per_second: float | None
@@ -67,71 +61,60 @@ def summarise(judged: Sequence[Judged], mode: str = "strict") -> Report:
     """Sum up verdicts, times and costs. `mode` is the mode that the verdicts were made in."""
     from txt2sql.evaluation.metrics.exact_set_match import aggregate
 
-    groups: dict[str, dict[str, _Scores]] = {"all": {}, "difficulty": {}, "database": {}}
-    groups["all"]["all"] = overall = _Scores()
-    for example, _, verdicts in judged:
-        names = {"all": "all", "difficulty": example.difficulty, "database": example.db_id}
-        for kind, name in names.items():
-            if name is not None:
-                groups[kind].setdefault(name, _Scores()).add(verdicts)
+    levels: dict[str, list[Judged]] = {}
+    databases: dict[str, list[Judged]] = {}
+    for item in judged:
+        if item.example.difficulty is not None:
+            levels.setdefault(item.example.difficulty, []).append(item)
+        databases.setdefault(item.example.db_id, []).append(item)
+    usual = {name: place for place, name in enumerate(_DIFFICULTIES)}
+    levels = dict(sorted(levels.items(), key=lambda kv: (usual.get(kv[0], 9), kv[0])))
+    if len(databases) > _MAX_DATABASES:
+        databases = {}
+    partials = {name: _partials(items) for name, items in {"all": judged, **levels}.items()}
     primary = [item.primary for item in judged if item.verdicts]
     execution = [v for v in primary if v.metric == EXECUTION and v.outcome != Outcome.GOLD_ERROR]
     outcomes = Counter(verdict.outcome for verdict in primary)
     categories = Counter(map(category, primary))
-    usual = {name: place for place, name in enumerate(_DIFFICULTIES)}
-    levels = dict(sorted(groups["difficulty"].items(), key=lambda kv: (usual.get(kv[0], 9), kv[0])))
-    databases = groups["database"] if len(groups["database"]) <= _MAX_DATABASES else {}
     seconds = [item.prediction.seconds for item in judged]
-    total = sum(seconds)
+    total = sum(seconds) or None
     return Report(
         mode=mode,
-        metrics=overall.estimates(),
-        by_difficulty={name: scores.estimates() for name, scores in levels.items()},
-        by_database={name: scores.estimates() for name, scores in sorted(databases.items())},
+        metrics=_means(judged),
+        by_difficulty={name: _means(items) for name, items in levels.items()},
+        by_database={name: _means(items) for name, items in sorted(databases.items())},
         outcomes={outcome.value: outcomes[outcome] for outcome in Outcome},
         categories={name: categories[name] for name in CATEGORIES if categories[name]},
-        components={
-            name: aggregate(group.partials)
-            for name, group in {"all": overall, **levels}.items()
-            if group.partials
-        },
+        components={name: aggregate(each) for name, each in partials.items() if each},
         empty_gold=_empty_gold(execution),
         other_mode=_other_mode(execution),
         calibration=_calibration(judged),
         seconds={
-            "median": quantile(seconds, 0.5) if total > 0 else None,
-            "p95": quantile(seconds, 0.95) if total > 0 else None,
-            "total": total if total > 0 else None,
+            "median": quantile(seconds, 0.5) if total else None,
+            "p95": quantile(seconds, 0.95) if total else None,
+            "total": total,
         },
-        examples_per_second=len(seconds) / total if total > 0 else None,
+        examples_per_second=len(seconds) / total if total else None,
         tokens=_tokens([item.prediction.tokens for item in judged]),
         cost=_cost([item.prediction.cost for item in judged]),
     )
 
 
-class _Scores:
-    """The scores of a group of examples: by metric, and the components of each."""
+def _means(items: Sequence[Judged]) -> dict[str, Estimate]:
+    scores: dict[str, list[float]] = {}
+    for verdict in (verdict for item in items for verdict in item.verdicts):
+        of_metric = scores.setdefault(verdict.metric, [])
+        if verdict.outcome is not Outcome.GOLD_ERROR:
+            of_metric.append(verdict.score)
+    return {name: estimate(each) for name, each in scores.items()}
 
-    def __init__(self) -> None:
-        self.by_metric: dict[str, list[float]] = {}
-        self.partials: list[Mapping[str, Any]] = []
 
-    def add(self, verdicts: Sequence[Verdict]) -> None:
-        """Count the verdicts on an example, but those whose gold fails."""
-        for verdict in verdicts:
-            scores = self.by_metric.setdefault(verdict.metric, [])
-            if verdict.outcome is not Outcome.GOLD_ERROR:
-                scores.append(verdict.score)
-                if verdict.details and "partial" in verdict.details:
-                    self.partials.append(verdict.details["partial"])
-
-    def estimates(self) -> dict[str, Estimate]:
-        """Metric -> estimate."""
-        return {name: estimate(scores) for name, scores in self.by_metric.items()}
+def _partials(items: Sequence[Judged]) -> list[Mapping[str, Any]]:
+    usable = (v for item in items for v in item.verdicts if v.outcome is not Outcome.GOLD_ERROR)
+    return [v.details["partial"] for v in usable if v.details and "partial" in v.details]
 
 
 def _empty_gold(execution: Sequence[Verdict]) -> dict[str, Any] | None:
-    """None where no verdict holds more than a score, and so none can say that its gold is empty."""
     if not any(verdict.details for verdict in execution):
         return None
     rest = [v.score for v in execution if not (v.details and v.details.get("empty"))]
@@ -142,20 +125,19 @@ def _empty_gold(execution: Sequence[Verdict]) -> dict[str, Any] | None:
 def _other_mode(execution: Sequence[Verdict]) -> dict[str, Any] | None:
     """None where no verdict knows another mode. A verdict that alone knows none is the same there:
     what gives no result (no SQL, an error) gives none in any mode."""
-    mode, pairs = "", Counter[tuple[bool, bool]]()
+    mode, pairs = "", []
     for verdict in execution:
         there = verdict.correct
         if verdict.details and (other := verdict.details.get("other_mode")):
             mode, there = other["mode"], bool(other["correct"])
-        pairs[verdict.correct, there] += 1
+        pairs.append((verdict.correct, there))
     if not mode:
         return None
-    scores = [float(there) for (_, there), n in pairs.items() for _ in range(n)]
     return {
         "mode": mode,
-        "only_here": pairs[True, False],
-        "only_there": pairs[False, True],
-        **estimate(scores)._asdict(),
+        "only_here": pairs.count((True, False)),
+        "only_there": pairs.count((False, True)),
+        **estimate([float(there) for _, there in pairs])._asdict(),
     }
 
 
@@ -178,9 +160,9 @@ def _tokens(pairs: Sequence[tuple[int, int]]) -> dict[str, float] | None:
     counted = [pair for pair in pairs if any(pair)]
     if not counted:
         return None
-    prompt, completion = map(sum, zip(*counted, strict=True))
-    each, n = (prompt + completion) / len(counted), len(counted)
-    return {"prompt": prompt, "completion": completion, "per_query": each, "n": n}
+    (prompt, completion), n = map(sum, zip(*counted, strict=True)), len(counted)
+    per_query = (prompt + completion) / n
+    return {"prompt": prompt, "completion": completion, "per_query": per_query, "n": n}
 
 
 def _cost(dollars: Sequence[float | None]) -> dict[str, float] | None:
@@ -205,57 +187,43 @@ def plain(value: Any) -> Any:
     return [plain(item) for item in value] if isinstance(value, tuple) else value
 
 
-def _score_table(report: Report, name_of: Callable[[str], str]) -> Table:
-    """Every mean: of all examples, of each difficulty, of each database."""
+def as_markdown(report: Report, facts: Mapping[str, Any]) -> str:
+    """The report as a page: scores, components, outcomes, confidence, coverage; remarks, then facts."""
+    sure, percent = report.calibration, "{:.1%}".format
+    components = [
+        (name, group, *score)
+        for group, scores in report.components.items()
+        for name, score in scores.items()
+    ]
+    shares = [Column(name, percent) for name in ("accuracy", "recall", "F1")]
+    counts = [(words(name), n) for name, n in report.categories.items()]
+    levels = [
+        (f"{level.low:.0%} to {level.high:.0%}", *level[2:], level.accuracy.n)
+        for level in (sure.levels if sure else ())
+    ]
+    covered = [(name, value, value.n) for name, value in (sure.coverage.items() if sure else ())]
+    accuracy, n = Column("accuracy"), Column("n")
     kinds = {
         "all": {"all": report.metrics},
         "difficulty": report.by_difficulty,
         "database": report.by_database,
     }
-    rows = [
-        (name_of(metric), kind, group, value, value.n)
+    means = [
+        (words(metric), kind, group, value, value.n)
         for kind, groups in kinds.items()
         for group, values in groups.items()
         for metric, value in values.items()
     ]
-    return Table([Column(name) for name in ("metric", "kind", "group", "mean", "n")], rows)
-
-
-def as_csv(report: Report) -> str:
-    """One line per metric and group: metric, kind (all, difficulty, database), group, mean, its ends, n."""
-    return table.as_csv(_score_table(report, str))
-
-
-def as_markdown(report: Report, facts: Mapping[str, Any]) -> str:
-    """The report as a page: scores, components, outcomes, confidence, coverage; remarks, then facts."""
-    sure, percent = report.calibration, "{:.1%}".format
     tables = [
-        _score_table(report, words),
+        Table([*map(Column, ("metric", "kind", "group", "mean")), n], means),
         Table(
-            [
-                Column("component"), Column("group"),
-                *(Column(name, percent) for name in ("accuracy", "recall", "F1")),
-                Column("predicted"), Column("gold"),
-            ],
-            [
-                (name, group, *score)
-                for group, components in report.components.items()
-                for name, score in components.items()
-            ],
+            [*map(Column, ("component", "group")), *shares, *map(Column, ("predicted", "gold"))],
+            components,
         ),
-        Table([Column("outcome"), Column("n")], [(words(k), n) for k, n in report.categories.items()]),
-        Table(
-            [Column("confidence"), Column("mean", percent), Column("accuracy"), Column("n")],
-            [
-                (f"{x.low:.0%} to {x.high:.0%}", x.confidence, x.accuracy, x.accuracy.n)
-                for x in (sure.levels if sure else ())
-            ],
-        ),
-        Table(
-            [Column("most confident"), Column("accuracy"), Column("n")],
-            [(name, value, value.n) for name, value in (sure.coverage.items() if sure else ())],
-        ),
-    ]  # fmt: skip
+        Table([Column("outcome"), n], counts),
+        Table([Column("confidence"), Column("mean", percent), accuracy, n], levels),
+        Table([Column("most confident"), accuracy, n], covered),
+    ]
     title = f"# {facts.get('model')} on {facts.get('dataset')} {facts.get('split')}"
     pages = [text for each in tables if (text := table.as_markdown(each))]
     listed = {**_remarks(report), **{name: _short(value) for name, value in facts.items()}}
@@ -286,7 +254,6 @@ def print_facts(title: str, lines: Sequence[tuple[str, str]]) -> None:
 
 
 def _remarks(report: Report) -> dict[str, str]:
-    """What qualifies the scores and what they cost, each in a few words."""
     lines = {}
     if (empty := report.empty_gold) and empty["n"]:
         without = shown(empty["without"])
@@ -332,18 +299,15 @@ def shown(value: Estimate) -> str:
 
 
 def shown_difference(gap: Estimate) -> str:
-    """The mean difference of pairs, in points."""
     low, high = f"{100 * gap.low:+.1f}", f"{100 * gap.high:+.1f}"
     return f"{100 * gap.mean:+.1f} points  (95% interval {low} to {high}, n = {gap.n:,} pairs)"
 
 
 def shown_p(p: float) -> str:
-    """A p value."""
     return f"p = {p:.3f}" if p >= 0.001 else "p < 0.001"
 
 
 def words(name: str) -> str:
-    """A name with blanks: exact match."""
     return name.replace("_", " ")
 
 

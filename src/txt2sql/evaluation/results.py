@@ -1,9 +1,7 @@
 """The results table: models and strategies against each other, in accuracy, time and money.
 
-One row per model, strategy and data set: exact match (EM) and execution accuracy (EX) with their 95%
-intervals and n, median time of a question, dollars per 1,000 questions. A cell without a number says
-why ("no key", "not trained here"); no expected or quoted number ever stands in its place. On WikiSQL,
-EM is logical-form accuracy, its own exact match.
+A cell without a number says why ("no key", "not trained here"). On WikiSQL, EM is logical-form
+accuracy, its own exact match.
 """
 
 from __future__ import annotations
@@ -43,13 +41,11 @@ class ResultRow:
     """What it was made with: run, commit, tokens, dollars of an hour, simulations of a search."""
 
     def as_json(self) -> dict[str, Any]:
-        """All that is known of it."""
         row: dict[str, Any] = plain(asdict(self))
         return row
 
 
 def as_table(rows: Sequence[ResultRow]) -> Table:
-    """The table of rows, in their order."""
     columns = [
         *map(Column, ("data", "model", "strategy", "EM", "EX")),
         Column("time", lambda s: f"{s * 1000:,.0f} ms" if s < 10 else f"{s:,.1f} s"),
@@ -74,28 +70,21 @@ def from_report(
     hourly: Mapping[str, float] = costs.HOURLY,
     source: str = "measured",
 ) -> ResultRow:
-    """The row of a report.json.
-
-    Without a cost of its own, as hosted models have, the model ran here: its seconds are paid for at
-    the hourly price of the hardware, all of them, those of votes and searches included.
-    """
+    """The row of a report.json. Without a cost of its own, as hosted models have, the model ran
+    here: its seconds are paid for at the hourly price of the hardware, all of them, those of votes
+    and searches included."""
     metrics, times = report.get("metrics") or {}, report.get("seconds") or {}
     execution, exact = _estimate(metrics, _EXECUTION), _estimate(metrics, _EXACT)
-    unanswered = sum((report.get("unanswered") or {}).values())
-    if not any(value and value.n for value in (execution, exact)):
-        missing = dict.fromkeys(CELLS, "no answers")
-        return ResultRow(
-            data, model, strategy, missing=missing, unanswered=unanswered, source=source
-        )
     price = costs.per_hour(report.get("hardware") or {}, hourly)
     per_1000, no_cost = _cost(report, price)
     elsewhere = "not published" if source == "published" else ""
-    reasons = {
-        "EM": "not measured" if exact is None else "",
-        "EX": "not measured" if execution is None else "",
-        "time": elsewhere or "no times" if times.get("median") is None else "",
-        "cost": elsewhere or no_cost if per_1000 is None else "",
-    }
+    seconds = times.get("median")
+    reasons = ["not measured", "not measured", elsewhere or "no times", elsewhere or no_cost]
+    if not any(value and value.n for value in (execution, exact)):
+        exact = execution = seconds = per_1000 = None
+        reasons = ["no answers"] * len(CELLS)
+    values = (exact, execution, seconds, per_1000)
+    missing = {cell: why for cell, value, why in zip(CELLS, values, reasons) if value is None}
     levels = (report.get("by_difficulty") or {}).items()
     facts = {name: report.get(name) for name in ("run", "commit", "tokens", "seconds", "questions")}
     return ResultRow(
@@ -104,14 +93,14 @@ def from_report(
         strategy,
         exact,
         execution,
-        times.get("median"),
+        seconds,
         per_1000,
-        {name: reason for name, reason in reasons.items() if reason},
-        unanswered,
-        str(report.get("mode", "")),
-        source,
-        {name: value for name, each in levels if (value := _estimate(each, _EXECUTION))},
-        {**facts, "dollars_per_hour": price, "simulations": report.get("search")},
+        missing=missing,
+        unanswered=sum((report.get("unanswered") or {}).values()),
+        mode=str(report.get("mode", "")),
+        source=source,
+        by_difficulty={k: each for k, of in levels if (each := _estimate(of, _EXECUTION))},
+        facts={**facts, "dollars_per_hour": price, "simulations": report.get("search")},
     )
 
 
@@ -121,7 +110,6 @@ def _estimate(metrics: Mapping[str, Any], names: Sequence[str]) -> Estimate | No
 
 
 def _cost(report: Mapping[str, Any], price: float | None) -> tuple[float | None, str]:
-    """Dollars per 1,000 questions, or None and why."""
     if report.get("cost"):
         return float(report["cost"]["per_1000"]), ""
     if report.get("route"):

@@ -1,16 +1,7 @@
 """The one table writer: the same rows for a terminal, as Markdown and as CSV.
 
-Text forms show values as people read them (a mean with its interval, 1,034, $0.02); CSV holds the
-numbers themselves. An `Estimate` is three columns of a CSV file: mean, low and high.
-
->>> table = Table((Column("model"), Column("EX")), [("bundled", Estimate(0.75, 4, 0.3006, 0.9544))])
->>> print(as_markdown(table))
-| model | EX |
-| --- | ---: |
-| bundled | 75.0% (30.1 to 95.4) |
->>> print(as_csv(table), end="")
-model,EX,EX_low,EX_high
-bundled,0.75,0.3006,0.9544
+An `Estimate` is one cell of a text ("75.0% (30.1 to 95.4)") and three columns of a CSV file: mean, low
+and high.
 """
 
 from __future__ import annotations
@@ -21,12 +12,10 @@ from typing import Any, NamedTuple
 
 from txt2sql.evaluation.statistics import Estimate
 
-_PIPE_WIDTH = 200
-"""Characters of a line where there is no terminal to fit."""
+_PIPE_WIDTH = 200  # characters of a line where there is no terminal to fit
 
 
 def show(value: Any) -> str:
-    """A cell as text."""
     if value is None:
         return ""
     if isinstance(value, Estimate):
@@ -51,18 +40,16 @@ class Table(NamedTuple):
 
     def texts(self) -> list[list[str]]:
         """The rows as they are shown, each cell on one line."""
-        return [
-            [
-                " ".join(
-                    (show if cell is None or isinstance(cell, str) else column.show)(cell).split()
-                )
+        lines = []
+        for row in self.rows:
+            shown = (
+                show(cell) if cell is None or isinstance(cell, str) else column.show(cell)
                 for column, cell in zip(self.columns, row, strict=True)
-            ]
-            for row in self.rows
-        ]
+            )
+            lines.append([" ".join(text.split()) for text in shown])
+        return lines
 
     def numeric(self) -> list[bool]:
-        """Which columns hold numbers."""
         return [
             any(isinstance(row[i], (int, float, Estimate)) for row in self.rows)
             for i in range(len(self.columns))
@@ -81,26 +68,22 @@ def as_markdown(table: Table) -> str:
 
 
 def as_csv(table: Table) -> str:
-    """The table for a program."""
     import csv
     from io import StringIO
 
-    places = range(len(table.columns))
-    wide = [any(isinstance(row[i], Estimate) for row in table.rows) for i in places]
+    wide = [
+        any(isinstance(row[i], Estimate) for row in table.rows) for i in range(len(table.columns))
+    ]
     page = StringIO()
     write = csv.writer(page, lineterminator="\n").writerow
-    write(
-        f"{table.columns[i].name}{end}"
-        for i in places
-        for end in (("", "_low", "_high") if wide[i] else ("",))
-    )
+    ends = [("", "_low", "_high") if is_wide else ("",) for is_wide in wide]
+    write(f"{column.name}{end}" for column, of in zip(table.columns, ends) for end in of)
     for row in table.rows:
         cells: list[Any] = []
         for cell, is_wide in zip(row, wide, strict=True):
-            if isinstance(cell, Estimate):
-                cells += (cell.mean, cell.low, cell.high)
-            elif is_wide:
-                cells += ("", "", "")
+            if is_wide:
+                known = isinstance(cell, Estimate)
+                cells += (cell.mean, cell.low, cell.high) if known else ("", "", "")
             else:  # a bare carriage return is a new row to some readers
                 cells.append(cell.replace("\r", " ") if isinstance(cell, str) else cell)
         write(cells)

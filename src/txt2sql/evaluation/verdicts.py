@@ -1,8 +1,5 @@
 """Verdicts: a judged example, why its prediction failed in one word, and the row that is written of it.
 
-Categories are read from the outcome and the reason: what SQLite says of a statement that does not
-run, what the guard says of one that it refuses, what execution accuracy says of a result that differs.
-
 >>> category(Verdict("dev-0", "execution_accuracy", Outcome.PREDICTION_ERROR, 0.0, "no such column: a"))
 'unknown_column'
 """
@@ -59,7 +56,6 @@ _DIFFERENCES = {
     "row, gold has": "wrong_rows",
     "rows, gold has": "wrong_rows",
     "more rows than": "wrong_rows",
-    "fewer rows than": "wrong_rows",
     "other values": "wrong_values",
     "another order": "wrong_values",
 }
@@ -74,12 +70,10 @@ class Judged(NamedTuple):
 
     @property
     def primary(self) -> Verdict:
-        """The verdict that outcomes are counted by."""
         return next((v for v in self.verdicts if v.metric == EXECUTION), self.verdicts[0])
 
 
-Finding = tuple[Outcome, str]
-"""Outcome and reason; the reason of what is correct is empty."""
+Finding = tuple[Outcome, str]  # with the reason, which is "" for what is correct
 
 
 class RightOrWrong:
@@ -88,27 +82,22 @@ class RightOrWrong:
     name: str
 
     def judge(self, example: Example, prediction: Prediction, database: Database) -> Finding:
-        """Outcome and reason of one prediction on one database."""
         raise NotImplementedError
 
     def __call__(self, example: Example, prediction: Prediction, database: Database) -> Verdict:
-        """Judge one prediction on one database."""
         outcome, reason = self.judge(example, prediction, database)
         return Verdict(example.id, self.name, outcome, float(outcome is Outcome.CORRECT), reason)
 
 
 def without_sql(prediction: Prediction) -> Finding:
-    """Of a prediction that has no SQL: the predictor's own sentence if it has one."""
     return Outcome.NO_SQL, prediction.problem or "the completion holds no SQL"
 
 
 def failure(result: QueryResult) -> Finding:
-    """Of a statement that did not run to its end."""
     return Outcome.TIMEOUT if result.timed_out else Outcome.PREDICTION_ERROR, result.error or ""
 
 
 def category(verdict: Verdict) -> str:
-    """The category of a verdict, one of CATEGORIES."""
     if verdict.outcome is Outcome.WRONG_RESULT:
         return _first(_DIFFERENCES, verdict.reason) or "wrong_result"
     if verdict.outcome is Outcome.PREDICTION_ERROR:
@@ -123,11 +112,9 @@ def _first(names: Mapping[str, str], reason: str) -> str | None:
 
 
 def verdict_rows(judged: Iterable[Judged]) -> Iterator[dict[str, Any]]:
-    """One JSON object per example: question, gold, prediction, scores.
-
-    `exact` and `exec` are 1 or 0 by exact match and execution accuracy, `partial` the component
-    scores; null where that metric was not computed or the gold query cannot be judged.
-    """
+    """One JSON object per example: question, gold, prediction, scores. `exact` and `exec` are 1 or
+    0 by exact match and execution accuracy, `partial` the component scores; null where that metric
+    was not computed or the gold query cannot be judged."""
     for i, item in enumerate(judged):
         example, prediction, verdicts = item
         usable = {v.metric: v for v in verdicts if v.outcome is not Outcome.GOLD_ERROR}

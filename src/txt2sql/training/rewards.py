@@ -17,9 +17,8 @@ from functools import lru_cache
 from typing import Any
 
 from txt2sql.data import Dataset
-from txt2sql.evaluation.gold import GoldResults
 from txt2sql.evaluation.metrics.execution_accuracy import ExecutionAccuracy
-from txt2sql.evaluation.mode import LIMITS, Judging
+from txt2sql.evaluation.mode import LIMITS, GoldResults, Judging
 from txt2sql.sql.clauses import clause_items, jaccard
 from txt2sql.sql.text import extract_sql
 from txt2sql.types import Example, Outcome, Prediction

@@ -101,12 +101,6 @@ cells = st.none() | st.integers() | st.floats() | st.text() | st.binary()
 
 
 @settings(max_examples=40)
-@given(st.lists(st.tuples(cells) | st.tuples(cells, cells)), st.lists(st.text()))
-def test_no_rows_and_no_answers_raise(rows: list[Row], answers: list[str]) -> None:
-    assert answers_match(rows, answers) in (True, False)
-
-
-@settings(max_examples=40)
 @given(st.lists(st.text(alphabet="abcxyz 0123456789.,%$-").filter(str.strip), min_size=1))
 def test_an_answer_is_its_own_answer(answers: list[str]) -> None:
     assert answers_match(column(*answers), answers)
@@ -129,3 +123,9 @@ def test_the_metric_runs_the_prediction(shop: Database, sql: str | None, outcome
     for answers in (None, ()):  # not the fault of the model
         unknown = AnswerAccuracy()(replace(example, answers=answers), Prediction("", sql), shop)
         assert unknown.outcome is Outcome.GOLD_ERROR
+
+
+@settings(max_examples=40)
+@given(st.lists(st.tuples(cells) | st.tuples(cells, cells)), st.lists(st.text()))
+def test_no_rows_and_no_answers_raise(rows: list[Row], answers: list[str]) -> None:
+    assert answers_match(rows, answers) in (True, False)

@@ -67,7 +67,6 @@ _PLACES = frozenset("named called in from located not outside".split())
 _ADJECTIVES = frozenset("status type kind category genre colour color class level".split())
 """Columns whose values stand before the noun: pending orders."""
 
-
 _SHOWN = ("category", "text", "number", "date", "flag", "code", "long")
 _UNITS = ("month", "month", "month", "year", "year", "quarter", "day")
 _FUNCTIONS = (("AVG", "average"), ("AVG", "mean"), ("MAX", "highest"), ("MIN", "lowest"))
@@ -81,7 +80,6 @@ class Unfit(Exception):
 
 
 def literal(value: Cell) -> str:
-    """A value as SQL."""
     if isinstance(value, str):
         return "'" + value.replace("'", "''") + "'"
     if isinstance(value, float) and value == int(value) and abs(value) < 1e15:
@@ -90,13 +88,12 @@ def literal(value: Cell) -> str:
 
 
 def mention(value: Cell, rng: random.Random) -> str:
-    """A value as a person writes it."""
-    chance = rng.random()
-    if isinstance(value, str) and chance < 0.15 and not any(mark in value for mark in "'\""):
-        return f"'{value}'" if chance < 0.08 else f'"{value}"'
-    if isinstance(value, str):
-        return value.lower() if chance > 0.9 else value
-    return literal(value)
+    if not isinstance(value, str):
+        return literal(value)
+    forms = [value] * 15 + [value.lower()] * 2
+    if not any(mark in value for mark in "'\""):
+        forms += [f"'{value}'", f'"{value}"']
+    return rng.choice(forms)
 
 
 def rounded(number: float) -> int:
@@ -106,10 +103,8 @@ def rounded(number: float) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """`phrase` follows the noun, or `adjective` stands before it.
-
-    `rank` orders phrases: places 0, times 1, others 2, other tables 3. `clock` is the day (ISO) that
-    'now' must be for a row to meet it.
+    """`phrase` follows the noun, or `adjective` stands before it. `rank` orders phrases: places 0,
+    times 1, others 2, other tables 3. `clock` is the day (ISO) that 'now' must be for a row to meet it.
     """
 
     sql: str
@@ -130,7 +125,6 @@ class Condition:
 
 
 def day_of(cell: Cell, form: DateFormat) -> Day | None:
-    """The day that a cell of a date column means, None where it means none."""
     text = str(cell).strip()
     try:
         if form.kind in ("seconds", "millis"):
@@ -175,7 +169,6 @@ class Part:
 
 
 def _listed(columns: Sequence[ColumnProfile]) -> Part:
-    """Columns beside each other: their words in the plural and in the singular."""
     words, nouns = [plural(c.noun) for c in columns], [c.noun for c in columns]
     return Part(
         sql=", ".join(c.sql for c in columns),
@@ -187,12 +180,11 @@ def _listed(columns: Sequence[ColumnProfile]) -> Part:
 
 
 class Draft:
-    """A question on its way: its subject, a row that is among the answers, its conditions.
-
-    `used` has the (table, column) that no further part shall be about; column -1 is the whole table.
-    `clauses` are further conditions, which are not put into words. Conditions of a `broad` one are met
-    by many rows: there is something to count. `part_x` draws the part that templates call `{x}`.
-    """
+    """A question on its way: its subject, a row that is among the answers, its conditions. `used`
+    has the (table, column) that no further part shall be about; column -1 is the whole table.
+    `clauses` are further conditions, which are not put into words. Conditions of a `broad` one are
+    met by many rows: there is something to count. `part_x` draws the part that templates call
+    `{x}`."""
 
     def __init__(self, profile: Profile, rng: random.Random, root: int) -> None:
         self.profile, self.rng, self.root = profile, rng, root
@@ -213,13 +205,11 @@ class Draft:
         return self.rng.choice(options)
 
     def column(self, *kinds: str) -> ColumnProfile:
-        """A column of the subject of some kinds that nothing is about yet."""
         place = self.pick([i for i in self.table.of(*kinds) if (self.root, i) not in self.used])
         self.used.add((self.root, place))
         return self.table.columns[place]
 
     def names(self, table: int | None = None) -> list[ColumnProfile]:
-        """The columns that say which row of the subject, or of an ancestor, it is."""
         owner = self.profile.tables[self.join(self.root if table is None else table)]
         if not owner.names:
             raise Unfit
@@ -278,12 +268,11 @@ class Draft:
         return Condition(sql, f"that have {an(child.noun)} {part.phrase}", clock=part.clock)
 
     def _of_row(self, table: int, row: Row) -> Condition:
-        """A condition on one column that the row meets."""
         owner, rng = self.profile.tables[table], self.rng
-        free = {i: c.kind for i, c in enumerate(owner.columns) if (table, i) not in self.used}
-        narrow = ("id", "empty", "long", *(("code", "name", "text") if self.broad else ()))
-        usable = [i for i, kind in free.items() if kind not in narrow]
-        place = self.pick(usable + [i for i in usable if free[i] in ("category", "date", "flag")])
+        wide = ("category", "date", "flag")
+        kinds = (*wide, *wide, "number", *(() if self.broad else ("code", "name", "text")))
+        usable = [i for kind in kinds for i in owner.of(kind) if (table, i) not in self.used]
+        place = self.pick(usable)
         self.used.add((table, place))
         column, cell = owner.columns[place], row[place]
         kind, word = column.kind, column.noun
@@ -309,7 +298,7 @@ class Draft:
         if frame in "<>" and word in DEGREES and rng.random() < 0.5:
             phrase = f"{DEGREES[word][frame == '<']} than {value}"
         before = frame == "equal" and kind == "category" and word.rpartition(" ")[2] in _ADJECTIVES
-        adjective = str(cell).lower() if before and re.fullmatch("[A-Za-z]+", str(cell)) else ""
+        adjective = str(cell).lower() if before and str(cell).isalpha() else ""
         rank = 0 if phrase.partition(" ")[0] in _PLACES else 2
         return Condition(f"{column.sql} {test}", phrase, rank, adjective)
 
@@ -339,8 +328,7 @@ class Draft:
     def _number_test(self, column: ColumnProfile, cell: float) -> tuple[str, str, str]:
         """The same for a number: a limit near it, a range, the number itself, or the average."""
         rng, chance = self.rng, self.rng.random()
-        numbers = [value for value in column.values if isinstance(value, (int, float))]
-        limit, other = cell, rng.choice(numbers or [cell])
+        limit, other = cell, rng.choice(column.numbers or (cell,))
         if rng.random() < 0.6:
             limit, other = rounded(limit), rounded(other)
         if chance < 0.1:
@@ -356,7 +344,6 @@ class Draft:
         return operator, f"{operator} {literal(limit)}", mention(limit, rng)
 
     def _in_time(self, owner: str, column: ColumnProfile, cell: Cell) -> Condition:
-        """A time that a cell lies in, by the format that its column stores."""
         form, rng = column.date, self.rng
         day = day_of(cell, form) if form else None
         if form is None or day is None or not 1900 <= day.year < 2100:
@@ -395,7 +382,6 @@ class Draft:
 
     @property
     def source(self) -> str:
-        """FROM and the joins."""
         text = f"FROM {quote(self.table.name)}"
         for edge in self.joins:
             text += f" JOIN {quote(self.profile.tables[edge.parent].name)} ON {edge.column.sql} = {edge.target.sql}"
@@ -403,7 +389,6 @@ class Draft:
 
     @property
     def rows(self) -> str:
-        """FROM, the joins and WHERE."""
         clauses = [*(condition.sql for condition in self.conditions), *self.clauses]
         return self.source + (f" WHERE {' AND '.join(clauses)}" if clauses else "")
 
@@ -444,7 +429,7 @@ class Draft:
         elif additive:
             raise Unfit
         name = f"{word} {column.noun.removeprefix('total ')}"
-        values = sorted(value for value in column.values if isinstance(value, (int, float)))
+        values = sorted(column.numbers)
         middle = str(round(values[len(values) // 2])) if values else ""
         return Part(sql=f"{function}({column.sql})", words=name, name=name, middle=middle)
 
@@ -456,7 +441,6 @@ class Draft:
     part_total = partialmethod(part_figure, additive=True)
 
     def part_by(self) -> Part:
-        """A period, or a category or another table."""
         dated = any((self.root, i) not in self.used for i in self.table.of("date"))
         return self._period() if dated and self.rng.random() < 0.35 else self.part_other()
 
@@ -486,7 +470,6 @@ class Draft:
         return self._group(outputs, group, role, entity=role, columns=names)
 
     def _period(self, series: bool = False) -> Part:
-        """The month, year, quarter or day of a date; in a series none is missing."""
         column = self.column("date")
         assert column.date is not None
         fit = [(unit, sql) for unit in _UNITS if (sql := bucket(column.date, unit, column.sql))]
@@ -504,21 +487,7 @@ class Draft:
 
     part_time = partialmethod(_period, series=True)
 
-    def part_band(self) -> Part:
-        """Three ranges of a number."""
-        column = self.column("number")
-        numbers = sorted(value for value in column.values if isinstance(value, (int, float)))
-        low, high = (rounded(numbers[len(numbers) * i // 3]) for i in (1, 2)) if numbers else (0, 0)
-        if not len(numbers) > 5 or not numbers[0] < low < high:
-            raise Unfit
-        labels = f"under {low}", f"{low} to {high}", f"{high} or more"
-        tests = zip((f"< {low}", f"< {high}", f">= {high}"), labels, strict=True)
-        cases = " ".join(f"WHEN {column.sql} {test} THEN '{label}'" for test, label in tests)
-        words = f"{column.noun} {self.pick(('range', 'bracket', 'band'))} ({', '.join(labels)})"
-        return self._group(f"CASE {cases} END AS bracket", "bracket", words)
-
     def part_ranked(self) -> Part:
-        """The first rows of each group by a key."""
         group, names, key = self.part_other(), self.names(), self.part_key()
         columns = [*group.columns, *names, key.column]
         plain = [quote(c.name) for c in columns]
@@ -535,7 +504,6 @@ class Draft:
         return Part(sql=column.sql, one=literal(one), other=literal(other), **words)
 
     def part_counted(self) -> Part:
-        """A condition that some of the rows meet."""
         condition = self.condition()
         if condition.clock or not condition.predicate:
             raise Unfit

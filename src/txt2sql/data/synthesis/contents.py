@@ -1,7 +1,7 @@
 """What can be asked of a database: its nouns, what each column holds, how its tables join.
 
-Read once per database, within a budget of SQLite opcodes rather than of time, so that the same file
-always gives the same profile.
+Read within a budget of SQLite opcodes rather than of time, so that the same file always gives the same
+profile.
 
 >>> plural("city"), plural("date of birth"), singular("addresses"), noun("num employees")
 ('cities', 'dates of birth', 'address', 'number of employees')
@@ -13,6 +13,7 @@ import re
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -39,7 +40,6 @@ _ADDITIVE = frozenset(
 )
 """Numbers of which a sum means something."""
 
-
 _PLURALS = {"person": "people", "man": "men", "woman": "women", "child": "children"}
 _PLURALS |= {w: w for w in "series species staff data faculty aircraft news media sales".split()}
 _SINGULARS = {many: one for one, many in _PLURALS.items()}
@@ -62,7 +62,6 @@ def _plural(word: str) -> str:
 
 
 def singular(words: str) -> str:
-    """The singular of a noun phrase."""
     return _HEAD.sub(lambda head: _SINGULARS.get(head[0]) or _singular(head[0]), words, count=1)
 
 
@@ -88,19 +87,17 @@ def be(words: str) -> str:
 
 
 def an(words: str) -> str:
-    """With its indefinite article."""
     vowel = words[:1] in "aeiou" and not words.startswith(("uni", "use", "eu", "one"))
     return f"{'an' if vowel else 'a'} {words}"
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnProfile:
-    """One column. `noun` is how it is said, `sql` its qualified name, `values` distinct cells to name.
-
-    `kind`: id (a key), code, name, category (shared texts), text, long (texts too long to name),
-    number, date, flag, empty. A sum of it means something where it is `additive`, SQL sorts it as a
-    person does where it is `sortable` (`24.12.2024` is no such date), rows are "in" a `place`.
-    """
+    """One column. `noun` is how it is said, `sql` its qualified name, `values` distinct cells to
+    name. `kind`: id (a key), code, name, category (shared texts), text, long (texts too long to
+    name), number, date, flag, empty. A sum of it means something where it is `additive`, SQL sorts
+    it as a person does where it is `sortable` (`24.12.2024` is no such date), rows are "in" a
+    `place`."""
 
     name: str
     noun: str
@@ -114,13 +111,16 @@ class ColumnProfile:
     sortable: bool
     place: bool
 
+    @property
+    def numbers(self) -> tuple[float, ...]:
+        """The values that are numbers."""
+        return tuple(value for value in self.values if isinstance(value, (int, float)))
+
 
 @dataclass(frozen=True)
 class TableProfile:
-    """One table; `noun` is singular, `rows` a sample.
-
-    `key` is the position of its primary key, where that is one column.
-    """
+    """One table; `noun` is singular, `rows` a sample. `key` is the position of its primary key,
+    where that is one column."""
 
     name: str
     noun: str
@@ -158,8 +158,6 @@ class Edge:
 
 @dataclass(frozen=True)
 class Profile:
-    """One database."""
-
     tables: tuple[TableProfile, ...]
     edges: tuple[Edge, ...]
 
@@ -191,11 +189,8 @@ def fetch(connection: sqlite3.Connection, sql: str, most: int, opcodes: int) -> 
     """At most so many rows. Raises sqlite3.Error, also when a statement takes more opcodes."""
     steps = iter(range(opcodes // _STEP))
     connection.set_progress_handler(lambda: next(steps, None) is None, _STEP)
-    cursor = connection.execute(sql)
-    try:
+    with closing(connection.execute(sql)) as cursor:
         return cursor.fetchmany(most)
-    finally:
-        cursor.close()
 
 
 def read_profile(database: Database, schema: Schema) -> Profile:
@@ -206,8 +201,7 @@ def read_profile(database: Database, schema: Schema) -> Profile:
     keys = {(key.table.lower(), key.column.lower()) for key in schema.foreign_keys}
     keys |= {(k.referenced_table.lower(), k.referenced_column.lower()) for k in schema.foreign_keys}
     tables = []
-    connection = database.connect()
-    try:
+    with closing(database.connect()) as connection:
         for table in schema.tables:
             outputs = ", ".join(quoted(column.name) for column in table.columns)
             try:
@@ -217,15 +211,12 @@ def read_profile(database: Database, schema: Schema) -> Profile:
                 rows = []  # a view over everything, or cells too big to read
             primary = [i for i, column in enumerate(table.columns) if column.primary_key]
             key = primary[0] if len(primary) == 1 else None
-            columns = [
-                _column(column, table, [row[i] for row in rows], nouns,
-                        i == key or (table.name.lower(), column.name.lower()) in keys)
-                for i, column in enumerate(table.columns)
-            ]  # fmt: skip
+            columns = []
+            for i, column in enumerate(table.columns):
+                is_key = i == key or (table.name.lower(), column.name.lower()) in keys
+                columns.append(_column(column, table, [row[i] for row in rows], nouns, is_key))
             sample = tuple(rows[:: max(1, len(rows) // _SAMPLE)])
             tables.append(TableProfile(table.name, nouns[table.name], tuple(columns), sample, key))
-    finally:
-        connection.close()
     return Profile(tuple(tables), tuple(_edges(schema, tables)))
 
 

@@ -1,8 +1,7 @@
 """The table of shapes: what analysts ask, each an SQL template with the wordings that ask for it.
 
-Both name parts: `{by.words}` are the words of what rows are grouped by. Parts are drawn in the order in
-which the SQL names them, then the conditions. A wording whose parts have nothing to say is passed over.
-One that ends in "?" or "." is a whole question, others get a request ("show the ...").
+Both name parts: `{by.words}` are the words of what rows are grouped by. A wording whose parts have
+nothing to say is passed over. One that ends in "?" or "." is a whole question, others get a request.
 """
 
 from __future__ import annotations
@@ -39,10 +38,8 @@ class Question(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """One kind of question: how often it is tried, its SQL and its wordings.
-
-    `conditions` are the shares of questions with no, one, two ... conditions.
-    """
+    """One kind of question: how often it is tried, its SQL and its wordings. `conditions` are the
+    shares of questions with no, one, two ... conditions."""
 
     kind: str
     weight: float
@@ -54,8 +51,6 @@ class Shape:
 
 _PARTED = "SELECT {ranked.plain} FROM (SELECT {ranked.inner}, ROW_NUMBER() OVER (PARTITION BY {ranked.group} ORDER BY {ranked.order}) AS place_in_group {rows}) AS ranked WHERE place_in_group "
 _TOTALS = "WITH totals AS (SELECT {time.outputs}, {total.sql} AS amount {rows} GROUP BY {time.group}) "  # fmt: skip
-_ONE_CASE = "SUM(CASE WHEN {case.sql} = {case.one} THEN 1 ELSE 0 END)"
-_CASES = f"{_ONE_CASE}, {_ONE_CASE.replace('one', 'other')}"
 _SIDE = "SELECT {other.outputs} {source} WHERE {case.sql} = "
 _LEFT = "LEFT JOIN {child.table} ON {child.parent} = {child.key}"
 _LONELY = ("which {nouns} have no {child.many}?", "{names.clear}{nouns} that have no {child.many}",
@@ -95,8 +90,6 @@ SHAPES = (
         requests=_ONE),
     Shape("grouped", 2, "SELECT {by.outputs}, {figure.sql} {rows} GROUP BY {by.group} ORDER BY {figure.sql} DESC", (
         "{figure.words} of {subject} {by.each}, highest {figure.words} first",), requests=_ONE),
-    Shape("buckets", 2, "SELECT {band.outputs}, COUNT(*) {rows} GROUP BY {band.group}", (
-        "number of {subject} by {band.words}", "how many {subject} are there per {band.words}?"), _FEW, _ONE),
     Shape("having", 3.5, "SELECT {other.outputs} {rows} GROUP BY {other.group} HAVING COUNT(*) > {n.sql}", (
         "which {other.many} have more than {n.words} {subject}?",
         "{other.many} with more than {n.words} {subject}"), _FEW),
@@ -118,9 +111,6 @@ SHAPES = (
     Shape("percentage", 4, "SELECT 100.0 * SUM(CASE WHEN {counted.sql} THEN 1 ELSE 0 END) / COUNT(*) {rows}", (
         "what percentage of {subject} {counted.predicate}?", "percentage of {subject} that {counted.predicate}",
         "what percent of the {subject} {counted.predicate}?"), _FEW, _ONE),
-    Shape("side_by_side", 2, f"SELECT {{by.outputs}}, {_CASES} {{rows}} GROUP BY {{by.group}}", (
-        "number of {subject} with {case.noun} {case.a} and with {case.noun} {case.b}, {by.each}",
-        "{by.each}, how many {subject} have {case.noun} {case.a} and how many have {case.noun} {case.b}?"), _FEW),
     Shape("first", 6, "SELECT {names.sql} {rows} ORDER BY {key.order} LIMIT 1", (
         "{names.clear}{key.degree} {one}", "{names.clear}{one} with the {key.end} {key.noun}",
         "{names.noun} of the {one} with the {key.end} {key.noun}",
@@ -153,11 +143,8 @@ SHAPES = (
     Shape("not_both", 1.5, _SIDE + "{case.one} EXCEPT " + _SIDE + "{case.other}", (
         "which {other.many} have {nouns} with {case.noun} {case.a} but none with {case.noun} {case.b}?",
         "{other.many} with {nouns} of {case.noun} {case.a} but not of {case.noun} {case.b}"), _NEVER),
-    Shape("neither", 1, "SELECT {other.outputs} {source} EXCEPT SELECT {other.outputs} {source} WHERE {case.sql} IN ({case.one}, {case.other})", (
-        "which {other.many} have {nouns}, but neither with {case.noun} {case.a} nor with {case.noun} {case.b}?",), _NEVER),
 )  # fmt: skip
-_TRIES, _ROOTS = 8, 4
-"""Shapes that are tried for a question, and tables for each of them."""
+_TRIES, _ROOTS = 8, 4  # shapes that are tried for a question, and tables for each of them
 
 
 def compose(profile: Profile, rng: random.Random) -> Question | None:

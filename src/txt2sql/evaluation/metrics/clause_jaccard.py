@@ -1,13 +1,7 @@
 """Clause Jaccard: how much of the gold query a prediction has, clause by clause, for any SQL.
 
 Field's name: partial credit by component matching (Yu et al., EMNLP 2018). Both queries become bags of
-clause items (`sql.clauses`), and the score is the Jaccard index of the two: 1 exactly when the bags are
-equal, 0 when the prediction cannot be parsed. It runs no SQL. A low score is no proof of a wrong query,
-as many queries answer one question.
-
->>> metric = ClauseJaccard(dataset.schema)  # doctest: +SKIP
->>> metric(example, prediction, database).score  # doctest: +SKIP
-0.75
+clause items (`sql.clauses`), and the score is the Jaccard index of the two. It runs no SQL.
 """
 
 from __future__ import annotations
@@ -21,7 +15,7 @@ from txt2sql.types import Example, Outcome, Prediction, Schema, Verdict
 
 
 class ClauseJaccard:
-    """A metric that needs the schema of each database, to know whose an unqualified column is."""
+    """`schema` gives the schema of a db_id, which says whose an unqualified column is."""
 
     name = "clause_jaccard"
 
@@ -29,26 +23,23 @@ class ClauseJaccard:
         self.schema = schema
 
     def __call__(self, example: Example, prediction: Prediction, database: Database) -> Verdict:
-        """Judge one prediction."""
-        outcome, reason, score = self._judge(example, prediction)
-        return Verdict(example.id, self.name, outcome, score, reason)
-
-    def _judge(self, example: Example, prediction: Prediction) -> tuple[Outcome, str, float]:
-        schema = self.schema(example.db_id)
+        schema, score = self.schema(example.db_id), 0.0
         gold = clause_items(example.gold_sql, schema)
+        predicted = clause_items(prediction.sql or "", schema)
         if gold is None:
-            return Outcome.GOLD_ERROR, "the gold query cannot be parsed", 0.0
-        if not (prediction.sql and prediction.sql.strip()):
-            return (*without_sql(prediction), 0.0)
-        predicted = clause_items(prediction.sql, schema)
-        if predicted is None:
-            return Outcome.PREDICTION_ERROR, "the prediction cannot be parsed as one query", 0.0
-        outcome = Outcome.CORRECT if gold == predicted else Outcome.WRONG_RESULT
-        return outcome, _difference(gold, predicted), jaccard(gold, predicted)
+            outcome, reason = Outcome.GOLD_ERROR, "the gold query cannot be parsed"
+        elif not (prediction.sql and prediction.sql.strip()):
+            outcome, reason = without_sql(prediction)
+        elif predicted is None:
+            outcome = Outcome.PREDICTION_ERROR
+            reason = "the prediction cannot be parsed as one query"
+        else:
+            outcome = Outcome.CORRECT if gold == predicted else Outcome.WRONG_RESULT
+            reason, score = _difference(gold, predicted), jaccard(gold, predicted)
+        return Verdict(example.id, self.name, outcome, score, reason)
 
 
 def _difference(gold: Items, predicted: Items) -> str:
-    """What is missing and what is too much."""
     sentences = []
     for word, bag in (("missing", gold - predicted), ("extra", predicted - gold)):
         if bag:

@@ -2,15 +2,12 @@
 
 Field's name: exact set match without values, the official metric of Spider (Yu et al., EMNLP 2018).
 Two queries match when ten components agree (select, where, group, ... as sets) and FROM names the same
-tables; values, join conditions and the number of LIMIT are not compared. The verdicts are those of the
-official evaluator. Component match (Spider's partial matching) scores each of the ten on its own, all
-or nothing for one pair; `aggregate` sums them over examples as Spider does.
+tables; values, join conditions and the number of LIMIT are not compared. Component match (Spider's
+partial matching) scores each of the ten on its own.
 
 >>> schema = SpiderSchema({"singer": ("name", "age")})
 >>> compare(schema, "SELECT name, age FROM singer", "select age, name from singer").exact
 True
->>> hardness("SELECT name FROM singer", schema)
-'easy'
 """
 
 from __future__ import annotations
@@ -34,22 +31,15 @@ Keys = Callable[[str], Mapping[str, str] | None]
 """db_id -> its foreign-key map (`spider.key_map`), or None: the keys that the file declares."""
 
 
-class Score(NamedTuple):
-    """One component: all or nothing. `label_total` counts it in the gold, `pred_total` in the other."""
-
-    acc: int
-    rec: int
-    f1: int
-    label_total: int
-    pred_total: int
+Score = dict[str, int]
+"""acc, rec and f1 of one component, all or nothing; label_total counts it in the gold query, pred_total
+in the other."""
 
 
 class Match(NamedTuple):
-    """How a prediction compares with its gold query.
-
-    `hardness` is None when the gold query cannot be read, `parsed` false when the predicted cannot:
-    `partial`, component -> Score, is then that of an empty query.
-    """
+    """How a prediction compares with its gold query. `hardness` is None when the gold query cannot
+    be read, `parsed` false when the predicted cannot: `partial`, component -> Score, is then that
+    of an empty query."""
 
     exact: bool
     partial: Mapping[str, Score]
@@ -92,64 +82,42 @@ _BAGS: dict[str, Callable[[Form], Sequence[Hashable]]] = {
 
 def components(gold: Form, predicted: Form) -> tuple[dict[str, Score], bool]:
     """The ten components, and whether all of them and the tables of FROM agree."""
-    group = bool(gold.group), bool(predicted.group)
-    order = bool(gold.order[0]), bool(predicted.order[0])
-    partial = {
-        name: _score(_same_bag(of(gold), of(predicted)), len(of(gold)), len(of(predicted)))
-        for name, of in _BAGS.items()
+    parts: dict[str, tuple[bool, int, int]] = {}
+    for name, of in _BAGS.items():
+        own, theirs = of(gold), of(predicted)
+        parts[name] = _same_bag(own, theirs), len(own), len(theirs)
+    one, other = int(bool(gold.group)), int(bool(predicted.group))
+    same = not (one or other) or (gold.group, gold.having) == (predicted.group, predicted.having)
+    parts["group"] = same, one, other
+    one, other = int(bool(gold.order[0])), int(bool(predicted.order[0]))
+    same = not (one or other) or (gold.order, gold.limit) == (predicted.order, predicted.limit)
+    parts["order"] = same, one, other
+    # Where they differ, the official evaluator reports these two totals the wrong way round.
+    same = gold.connectors == predicted.connectors
+    totals = (1, 1) if same else (len(predicted.connectors), len(gold.connectors))
+    parts["and/or"] = same, *totals
+    pairs = list(zip(gold.branches, predicted.branches, strict=True))
+    matches = sum(bool(a and b and components(a, b)[1]) for a, b in pairs)
+    one, other = sum(a is not None for a, _ in pairs), sum(b is not None for _, b in pairs)
+    parts["IUEN"] = one == other == matches, one, other
+    one, other = len(gold.keywords), len(predicted.keywords)
+    parts["keywords"] = gold.keywords == predicted.keywords, one, other
+    scores = {
+        name: {**dict.fromkeys(("acc", "rec", "f1"), int(same)), "label_total": a, "pred_total": b}
+        for name, (same, a, b) in parts.items()
     }
-    partial |= {
-        "group": _score(
-            not any(group) or (gold.group == predicted.group and gold.having == predicted.having),
-            *group,
-        ),
-        "order": _score(
-            not any(order) or (gold.order == predicted.order and gold.limit == predicted.limit),
-            *order,
-        ),
-        "and/or": (
-            _score(True, 1, 1)
-            if gold.connectors == predicted.connectors
-            # The official evaluator reports these two totals the wrong way round.
-            else _score(False, len(predicted.connectors), len(gold.connectors))
-        ),
-        "IUEN": _branches(gold, predicted),
-        "keywords": _score(
-            gold.keywords == predicted.keywords, len(gold.keywords), len(predicted.keywords)
-        ),
-    }
-    same = all(score.f1 for score in partial.values()) and (
-        not gold.tables or _same_bag(gold.tables, predicted.tables)
-    )
-    return partial, same
-
-
-def _score(same: bool, label_total: int, pred_total: int) -> Score:
-    return Score(int(same), int(same), int(same), int(label_total), int(pred_total))
+    exact = all(same for same, _, _ in parts.values())
+    return scores, exact and (not gold.tables or _same_bag(gold.tables, predicted.tables))
 
 
 def _same_bag(gold: Sequence[Hashable], predicted: Sequence[Hashable]) -> bool:
     return gold == predicted or Counter(gold) == Counter(predicted)
 
 
-def _branches(gold: Form, predicted: Form) -> Score:
-    """INTERSECT, UNION and EXCEPT: the other side of each must match exactly."""
-    pairs = list(zip(gold.branches, predicted.branches, strict=True))
-    matches = sum(
-        own is not None and theirs is not None and components(own, theirs)[1]
-        for own, theirs in pairs
-    )
-    label_total = sum(own is not None for own, _ in pairs)
-    pred_total = sum(theirs is not None for _, theirs in pairs)
-    return _score(label_total == pred_total == matches, label_total, pred_total)
-
-
 class _Matcher:
-    """Prediction -> Match on its database: what exact set match and component match share.
-
-    `keys` gives the foreign-key map of a database. With `official`, every `value` in a prediction is
-    read as `1`, as the official evaluator does since its 2020 edition; this is the one difference.
-    """
+    """Prediction -> Match on its database: what exact set match and component match share. `keys`
+    gives the foreign-key map of a database. With `official`, every `value` in a prediction is read
+    as `1`, as the official evaluator does since its 2020 edition; this is the one difference."""
 
     def __init__(self, keys: Keys | None = None, official: bool = True) -> None:
         self.keys = keys
@@ -184,7 +152,7 @@ class _Matcher:
             return Outcome.PREDICTION_ERROR, reason, match
         if match.exact:
             return Outcome.CORRECT, "", match
-        differing = [name for name, score in match.partial.items() if not score.f1]
+        differing = [name for name, score in match.partial.items() if not score["f1"]]
         return Outcome.WRONG_RESULT, f"other {', '.join(differing) or 'tables'}", match
 
 
@@ -206,16 +174,12 @@ def _schema(
 
 def _declared_keys(database: Database) -> dict[str, str]:
     schema = database.schema(infer=False)
-    columns = [f"{table.name}.{column.name}" for table in schema.tables for column in table.columns]
-    places = {name.lower(): place for place, name in enumerate(columns)}
+    names = [f"{t.name}.{column.name}".lower() for t in schema.tables for column in t.columns]
     pairs = [
-        (
-            places[f"{key.table}.{key.column}".lower()],
-            places[f"{key.referenced_table}.{key.referenced_column}".lower()],
-        )
+        (f"{key.table}.{key.column}", f"{key.referenced_table}.{key.referenced_column}")
         for key in schema.foreign_keys
     ]
-    return group_keys(list(places), pairs)
+    return group_keys(names, [(names.index(a.lower()), names.index(b.lower())) for a, b in pairs])
 
 
 class ExactSetMatch(_Matcher):
@@ -224,7 +188,6 @@ class ExactSetMatch(_Matcher):
     name = "exact_match"
 
     def __call__(self, example: Example, prediction: Prediction, database: Database) -> Verdict:
-        """Judge one prediction; its database is read, nothing is executed."""
         outcome, reason, match = self.judge(example, prediction, database)
         details = {"hardness": match.hardness, "parsed": match.parsed}
         return Verdict(example.id, self.name, outcome, float(match.exact), reason, details)
@@ -236,13 +199,11 @@ class ComponentMatch(_Matcher):
     name = "component_match"
 
     def __call__(self, example: Example, prediction: Prediction, database: Database) -> Verdict:
-        """Judge one prediction; its database is read, nothing is executed."""
         outcome, reason, match = self.judge(example, prediction, database)
-        partial = {name: part._asdict() for name, part in match.partial.items()}
-        score = 0.0
-        if outcome in (Outcome.CORRECT, Outcome.WRONG_RESULT):
-            score = sum(part.f1 for part in match.partial.values()) / len(match.partial)
-        details = {"hardness": match.hardness, "partial": partial}
+        readable = outcome in (Outcome.CORRECT, Outcome.WRONG_RESULT)
+        parts = match.partial
+        score = sum(part["f1"] for part in parts.values()) / len(parts) if readable else 0.0
+        details = {"hardness": match.hardness, "partial": parts}
         return Verdict(example.id, self.name, outcome, score, reason, details)
 
 
@@ -258,20 +219,12 @@ class ComponentScore(NamedTuple):
 
 def aggregate(partials: Iterable[Mapping[str, Mapping[str, Any]]]) -> dict[str, ComponentScore]:
     """Component -> score over many examples, from {acc, rec, f1, label_total, pred_total} of each.
-
-    Accuracy is the mean over the examples whose prediction has the component, recall over those whose
-    gold has it, and F1 the harmonic mean of these two, not the mean of the examples' F1.
-
-    >>> row = {"where": {"acc": 1, "rec": 1, "f1": 1, "label_total": 2, "pred_total": 2}}
-    >>> aggregate([row])["where"].f1
-    1.0
-    """
-    by_name: dict[str, list[Mapping[str, Any]]] = {}
-    for partial in partials:
-        for name, score in partial.items():
-            by_name.setdefault(name, []).append(score)
+    Accuracy is the mean over the examples whose prediction has the component, recall over those
+    whose gold has it, and F1 the harmonic mean of these two, not the mean of the examples' F1."""
+    rows = list(partials)
     scores = {}
-    for name, each in by_name.items():
+    for name in dict.fromkeys(name for row in rows for name in row):
+        each = [row[name] for row in rows if name in row]
         predicted = [score["acc"] for score in each if score["pred_total"] > 0]
         gold = [score["rec"] for score in each if score["label_total"] > 0]
         accuracy = sum(predicted) / len(predicted) if predicted else 0.0

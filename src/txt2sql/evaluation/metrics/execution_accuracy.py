@@ -1,16 +1,11 @@
-"""Execution accuracy (EX): does the predicted SQL return what the gold SQL returns?
+"""Execution accuracy: does the predicted SQL return what the gold SQL returns?
 
-Both statements are executed on the same database (Yu et al. 2018; Zhong et al. 2020, "Semantic
-Evaluation for Text-to-SQL with Distilled Test Suites"). In `strict` mode `execution.compare.
-same_result` decides, with the order of rows counting when the outermost gold query has an ORDER BY,
-up to ties; in `official` mode the behaviour of the official evaluator is reproduced. The verdict
-holds what the other mode says too. A gold query that fails makes the example unscorable
-(GOLD_ERROR), never wrong. Where an example accepts other gold statements, one of them has to agree,
-the same one on every database.
-
->>> metric = ExecutionAccuracy()  # doctest: +SKIP
->>> metric(example, prediction, database).outcome  # doctest: +SKIP
-<Outcome.CORRECT: 'correct'>
+Sources: Yu et al. 2018; Zhong et al. 2020, "Semantic Evaluation for Text-to-SQL with Distilled Test
+Suites"; Li et al. 2023 (BIRD). In `strict` mode `execution.compare.same_result` decides, with the
+order of rows counting when the outermost gold query has an ORDER BY, up to ties; in `official` mode
+the behaviour of the official evaluator is reproduced. A gold query that fails makes the example
+unscorable (GOLD_ERROR), never wrong. Where an example accepts other gold statements, one of them has
+to agree, the same one on every database.
 """
 
 from __future__ import annotations
@@ -22,9 +17,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from txt2sql.errors import DatabaseError
-from txt2sql.evaluation.gold import GoldResults
-from txt2sql.evaluation.mode import Judging
-from txt2sql.evaluation.verdicts import failure, without_sql
+from txt2sql.evaluation.mode import GoldResults, Judging
+from txt2sql.evaluation.verdicts import Finding, RightOrWrong, failure, without_sql
 from txt2sql.execution.compare import same_as_official, same_result, same_up_to_ties
 from txt2sql.execution.database import Database
 from txt2sql.execution.execute import execute
@@ -34,8 +28,6 @@ from txt2sql.types import Example, Outcome, Prediction, QueryResult, Verdict
 
 _ordered = lru_cache(8192)(is_ordered)
 _with_order_keys = lru_cache(8192)(with_order_keys)
-
-
 _COMPARABLE = (Outcome.CORRECT, Outcome.WRONG_RESULT, Outcome.PREDICTION_ERROR)
 _BESIDE = ("-journal", "-wal", "-shm")
 
@@ -43,8 +35,7 @@ _BESIDE = ("-journal", "-wal", "-shm")
 class _Finding(NamedTuple):
     outcome: Outcome
     reason: str = ""
-    empty: bool = False
-    """Whether the gold result is."""
+    empty: bool = False  # whether the gold result is
 
 
 class ExecutionAccuracy:
@@ -58,11 +49,9 @@ class ExecutionAccuracy:
         self._last: tuple[object, QueryResult] = (None, QueryResult())
 
     def databases(self, database: Database) -> Sequence[Database]:
-        """All that a query is run on."""
         return (database,)
 
     def __call__(self, example: Example, prediction: Prediction, database: Database) -> Verdict:
-        """Judge one prediction on every database that goes with `database`."""
         databases = self.databases(database)
         finding = self._find(example, prediction, databases, self.judging.official)
         details: dict[str, Any] = {"empty": True} if finding.empty else {}
@@ -86,7 +75,6 @@ class ExecutionAccuracy:
         """Correct by one of the golds, else the finding by the first."""
 
         def by(gold: str) -> _Finding:
-            """The finding on the first database that says no, else on the last."""
             finding = _Finding(Outcome.GOLD_ERROR)
             for database in databases:
                 finding = self._one(gold, prediction, database, as_official)
@@ -133,7 +121,6 @@ class ExecutionAccuracy:
     def _differs_in_ties(
         self, gold_sql: str, gold: QueryResult, predicted: QueryResult, database: Database
     ) -> bool:
-        """Whether the prediction is another of the results that the gold order leaves open."""
         sizes = [(len(result.rows), len(result.columns)) for result in (gold, predicted)]
         if not predicted.ok or sizes[0] != sizes[1] or not gold.rows:
             return False
@@ -178,10 +165,8 @@ def suite(folder: Path, db_id: str) -> tuple[Database, ...]:
 
 class TestSuiteAccuracy(ExecutionAccuracy):
     """Test-suite accuracy (TS): right on every database of a distilled suite, not on one by luck.
-
-    Source: Zhong, Yu and Klein, EMNLP 2020. The suite of a db_id is every SQLite file of one folder, as
-    in their release, in `folder` or beside each database.
-    """
+    Source: Zhong, Yu and Klein, EMNLP 2020. The suite of a db_id is every SQLite file of one
+    folder, as in their release, in `folder` or beside each database."""
 
     name = "test_suite_accuracy"
     __test__ = False  # for pytest, which takes the name for its own
@@ -197,12 +182,44 @@ class TestSuiteAccuracy(ExecutionAccuracy):
         self.folder = folder
 
     def databases(self, database: Database) -> Sequence[Database]:
-        """Every database of the suite."""
         return suite(self.folder or database.path.parent.parent, database.db_id)
 
     def __call__(self, example: Example, prediction: Prediction, database: Database) -> Verdict:
-        """Judge one prediction; without a suite for its db_id, nothing can be judged."""
         try:
             return super().__call__(example, prediction, database)
-        except DatabaseError as error:
+        except DatabaseError as error:  # no suite for its db_id
             return Verdict(example.id, self.name, Outcome.GOLD_ERROR, 0.0, str(error))
+
+
+class BirdExecutionAccuracy(RightOrWrong):
+    """BIRD's EX: do gold and predicted return the same set of rows? Duplicates and the order of
+    rows never count, the order of columns always does. `official` makes a prediction without SQL
+    one that returns no rows, which is right where the gold returns none, as the scripts of
+    bird-bench/mini_dev do; else it is NO_SQL."""
+
+    name = "bird_execution_accuracy"
+
+    def __init__(self, official: bool = True, gold: GoldResults | None = None) -> None:
+        self.official = official
+        self.gold = gold or GoldResults()
+
+    def judge(self, example: Example, prediction: Prediction, database: Database) -> Finding:
+        gold, sql = self.gold.result(database, example.gold_sql), prediction.sql
+        if not gold.ok or gold.truncated:
+            problem = gold.error or "it returns too many rows"
+            return Outcome.GOLD_ERROR, f"the gold query fails: {problem}"
+        if sql and sql.strip():
+            same_text = sql == example.gold_sql
+            predicted = gold if same_text else execute(database, sql, self.gold.limits)
+        elif self.official:
+            predicted = QueryResult()
+        else:
+            return without_sql(prediction)
+        if not predicted.ok:
+            return failure(predicted)
+        if predicted.truncated:
+            n = len(predicted.rows)
+            return Outcome.WRONG_RESULT, f"the result was cut off after {n:,} rows"
+        if set(gold.rows) == set(predicted.rows):  # 1 equals 1.0, NULL equals NULL, 1 is not '1'
+            return Outcome.CORRECT, ""
+        return Outcome.WRONG_RESULT, "other rows, or the columns in another order"

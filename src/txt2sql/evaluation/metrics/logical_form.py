@@ -2,12 +2,7 @@
 
 Both compare query sketches {selected column, aggregate, conditions} by position in one table (Zhong
 et al., "Seq2SQL", 2017; behaviour of the evaluator in salesforce/WikiSQL). A prediction is SQL text,
-of which the sketch is read, or a sketch in the JSON of that evaluator's prediction files. LF asks
-whether the sketches are equal, EX whether the SQL rebuilt from them returns the same list.
-
->>> gold, predicted = Sketch(2, 3, ((0, 0, "Porto"),)), Sketch(2, 3, ((0, 0, "PORTO"),))
->>> same_sketch(gold, predicted)
-True
+of which the sketch is read, or a sketch in the JSON of that evaluator's prediction files.
 """
 
 from __future__ import annotations
@@ -54,11 +49,10 @@ _NO_GOLD = Outcome.GOLD_ERROR, "the gold query is no query sketch"
 
 
 def _predicted(prediction: Prediction, table: Table) -> Sketch | Finding:
-    """The predicted sketch, or why there is none."""
-    sql = prediction.sql
-    if not (sql and sql.strip()):
+    sql = (prediction.sql or "").strip()
+    if not sql:
         return without_sql(prediction)
-    if _is_json(sql):
+    if sql.startswith("{"):
         sketch, why = sketch_of_json(sql), "no query sketch in the JSON"
     else:
         sketch = sketch_of(sql, table)
@@ -66,16 +60,10 @@ def _predicted(prediction: Prediction, table: Table) -> Sketch | Finding:
     return sketch or (Outcome.PREDICTION_ERROR, why)
 
 
-def _is_json(text: str) -> bool:
-    return text.lstrip().startswith("{")
-
-
 class LogicalFormAccuracy(_Sketches):
-    """Are the sketches equal?
-
-    Official: condition values are compared as lower-cased text, so that 3 and 3.0 differ. Not
-    official: as numbers on number columns (3, 3.0 and "3" are equal), else as text.
-    """
+    """Are the sketches equal? Official: condition values are compared as lower-cased text, so that
+    3 and 3.0 differ. Not official: as numbers on number columns (3, 3.0 and "3" are equal), else as
+    text."""
 
     name = "logical_form_accuracy"
 
@@ -88,7 +76,7 @@ class LogicalFormAccuracy(_Sketches):
             return predicted
         numeric = None if self.official else [c.type == "number" for c in table.columns]
         right = [gold]
-        if not _is_json(prediction.sql or ""):
+        if not (prediction.sql or "").lstrip().startswith("{"):
             # SQL text cannot hold all that a logical form can, such as "1,405" for a number column:
             # what the gold form says as SQL is right too.
             right += [sketch for sketch in [sketch_of(example.gold_sql, table)] if sketch]
@@ -101,10 +89,8 @@ class LogicalFormAccuracy(_Sketches):
 
 
 class WikiSQLExecutionAccuracy(_Sketches):
-    """Do the sketches, rebuilt as SQL the official way, return the same list of values?
-
-    Row order and duplicates count; two empty lists are the same. See `official_sql` for the quirks.
-    """
+    """Do the sketches, rebuilt as SQL the official way, return the same list of values? Row order
+    and duplicates count; two empty lists are the same. See `official_sql` for the quirks."""
 
     name = "wikisql_execution_accuracy"
 
@@ -134,11 +120,9 @@ class WikiSQLExecutionAccuracy(_Sketches):
 
 
 def same_sketch(gold: Sketch, predicted: Sketch, numeric: Sequence[bool] | None = None) -> bool:
-    """True when column, aggregate and the set of conditions are equal.
-
-    Values are compared as lower-cased text; with `numeric`, which tells the number columns, as SQLite
-    compares them with a column: as a number, or as text without a `.0`.
-    """
+    """True when column, aggregate and the set of conditions are equal. Values are compared as
+    lower-cased text; with `numeric`, which tells the number columns, as SQLite compares them with a
+    column: as a number, or as text without a `.0`."""
 
     def comparable(column: int, value: Any) -> str | float:
         if numeric is not None:
@@ -162,11 +146,9 @@ _NUMBER = re.compile(r"[-+]?\d*\.\d+|\d+")
 
 
 def read_number(text: str) -> float | None:
-    """The number in a condition value as the official evaluator finds it, or None.
-
-    The whole text with `,` between thousands, else the first number in it, whose sign counts only if
-    it has a decimal point.
-    """
+    """The number in a condition value as the official evaluator finds it, or None. The whole text
+    with `,` between thousands, else the first number in it, whose sign counts only if it has a
+    decimal point."""
     try:
         return float(Decimal(text.replace(",", "")))
     except (InvalidOperation, ValueError):  # ValueError: a signalling NaN
@@ -175,12 +157,10 @@ def read_number(text: str) -> float | None:
 
 
 def official_sql(sketch: Sketch, table: Table) -> str | None:
-    """The SQL that the official evaluator runs for a sketch, or None where it would fail.
-
-    Strings are lower-cased, as the cells are; the strings compared with number columns become
-    numbers. It binds values by column, so of two conditions on one column both get the last value:
-    `price > 3 AND price < 9` runs as `price > 9 AND price < 9`.
-    """
+    """The SQL that the official evaluator runs for a sketch, or None where it would fail. Strings
+    are lower-cased, as the cells are; the strings compared with number columns become numbers. It
+    binds values by column, so of two conditions on one column both get the last value: `price > 3
+    AND price < 9` runs as `price > 9 AND price < 9`."""
     positions = [sketch.sel, *(column for column, _, _ in sketch.conds)]
     if not (
         all(0 <= position < len(table.columns) for position in positions)
