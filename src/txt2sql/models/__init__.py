@@ -1,7 +1,4 @@
 """Models: names and cards (catalog), engines and the decoder over them, grammars, predictors, hosted models.
 
 Importing this package loads no torch; `torch_engine`, `weights` and `ppm` do.
-
-    from txt2sql.models import catalog
-    catalog.resolve("phi-2").hub_id
 """

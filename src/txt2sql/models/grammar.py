@@ -3,12 +3,10 @@
 A context-free grammar in the Lark dialect that llguidance reads. It covers SELECT whole, with the
 functions of `sql.functions`. A model cannot write names that the schema lacks, or names without the
 quotes that they need; other statements, unknown functions, joins without a condition; an aggregate in
-WHERE, a window in HAVING, two columns where one is compared; double-quoted text.
-
-A grammar without context cannot tell where a name is in scope: a column of a table that FROM lacks
-passes. Names that a statement gives itself are allowed where it can have given one; in the select list
-before a FROM that holds a nested query they must look computed (`num_songs`, `total`, `order_count`).
-Literals, aliases and space are bounded. A lexeme takes the space around it with it, so masks are cheap.
+WHERE, a window in HAVING, two columns where one is compared; double-quoted text. That a column's table
+is in FROM it cannot tell. Names that a statement gives itself are allowed where it can have given one; in
+the select list before a FROM that holds a nested query they must look computed (`num_songs`, `total`).
+A lexeme takes the space around it with it, so masks are cheap.
 """
 
 from __future__ import annotations

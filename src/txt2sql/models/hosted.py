@@ -254,12 +254,9 @@ class RequestSettings:
     give_up_after: int = 10
 
     def __post_init__(self) -> None:
-        pace = 1 if self.requests_per_minute is None else self.requests_per_minute
-        if min(self.concurrency, pace, self.attempts, self.timeout_s, self.give_up_after) <= 0:
-            raise ValueError(
-                "concurrency, requests_per_minute, attempts, timeout_s and give_up_after must be "
-                "above 0"
-            )
+        for name, value in asdict(self).items():
+            if name != "first_wait_s" and value is not None and value <= 0:
+                raise ValueError(f"{name} must be above 0")
 
 
 @dataclass(frozen=True, slots=True)

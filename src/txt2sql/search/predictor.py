@@ -89,11 +89,12 @@ class SearchPredictor:
         ]
         expander = StepExpander(self.engine, self.run, options.checked, options.temperature)
         value = value or StateValue(self.run, self.engine if self.scored else None, options.value)
+        # A preference model may overturn a majority of the policy's probability.
         settled = _decided if options.early and not options.vote.preference else None
         roots = expander.roots(rendered)
         try:
             return search(roots, expander, value, options.mcts, settled, callback)
-        finally:
+        finally:  # also where a callback ends the search: its trees hold a cache each
             expander.free(roots)
 
     def search(

@@ -5,14 +5,8 @@ model as it is answers those held out, an adapter is fine-tuned, answers the sam
 use for this database where it does better (`models.adapters`). A statement is held out with every other
 that differs from it in values alone, and with every question asked for it. A model that answers from ONNX
 is fine-tuned by activated LoRA (`activated`), others on whole prompts (`sft`). Every stage keeps what it
-has done, so a run that was killed goes on.
-
-    results/adapt-shop-5f0c/
-    ├── run.json, config.yaml    settings, commit, versions
-    ├── data/                    pairs in Spider's layout: train, synthetic and given
-    ├── before.jsonl, after.jsonl    answers of the model as it is, and of the adapted one
-    ├── sft/, adapter/           the fine-tuning run, and part of the way to it (WiSE-FT)
-    └── report.json, report.md   what came of it
+has done in the run's folder (run.json, data/, before.jsonl, sft/, adapter/, after.jsonl, report.json,
+report.md), so a run that was killed goes on.
 """
 
 from __future__ import annotations

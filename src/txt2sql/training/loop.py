@@ -1,13 +1,8 @@
 """One training run around transformers' Trainer: resume, logs, validation, keep best, and the end.
 
 Every kind of training goes through `Run`. It logs numbers to metrics.jsonl, TensorBoard and W&B; goes on
-from the newest whole checkpoint; keeps the best weights by validation; stops early; and saves and ends at
-SIGTERM or a deadline.
-
-    results/lora-phi-2/
-    ├── config.yaml, run.json, metrics.jsonl, tensorboard/
-    ├── checkpoints/, best/  where to go on, and the best weights by validation
-    └── model/               the finished model: txt2sql ask --model results/lora-phi-2/model
+from the newest whole checkpoint in checkpoints/; keeps the best weights by validation in best/; stops
+early; saves and ends at SIGTERM or a deadline; and leaves the finished model in model/.
 """
 
 from __future__ import annotations
