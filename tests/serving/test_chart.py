@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from txt2sql.serving.chart import column_types, suggest
+from txt2sql.serving.suggestions import column_types, suggest
 
 SALES = [("Lisbon", 3), ("Porto", 1)]
 

@@ -14,9 +14,7 @@ import pytest
 from stand_ins import Mortal, Slow
 
 from txt2sql import sample
-from txt2sql.serving.metrics import Metrics
-from txt2sql.serving.queue import ENDS, Event, Load, Refused, Ticket
-from txt2sql.serving.scheduler import Scheduler
+from txt2sql.serving.scheduler import ENDS, Event, Load, Metrics, Refused, Scheduler, Ticket
 from txt2sql.serving.worker import Ask, ModelSettings
 
 

@@ -23,10 +23,9 @@ from starlette.types import ASGIApp
 
 from txt2sql import __version__
 from txt2sql.errors import DatabaseError
-from txt2sql.serving.backend import Backend
-from txt2sql.serving.gate import Gate
-from txt2sql.serving.queue import Refused
-from txt2sql.serving.served import ServedDatabase
+from txt2sql.serving.backend import Backend, ServedDatabase
+from txt2sql.serving.scheduler import Refused
+from txt2sql.serving.server import Gate
 from txt2sql.serving.service import Reading, cell, explanation, facts
 
 MOST_ROWS = 1000

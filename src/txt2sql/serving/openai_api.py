@@ -20,9 +20,8 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel, Field
 
-from txt2sql.serving.backend import Backend
-from txt2sql.serving.queue import Refused, Ticket
-from txt2sql.serving.served import ServedDatabase
+from txt2sql.serving.backend import Backend, ServedDatabase
+from txt2sql.serving.scheduler import Refused, Ticket
 from txt2sql.serving.service import cell
 from txt2sql.types import Turn
 

@@ -17,8 +17,8 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from txt2sql.execution.guard import MAX_SQL_CHARS
-from txt2sql.serving.chart import amounts, column_types, suggest
 from txt2sql.serving.service import Answer, Reading, cell, explanation, facts
+from txt2sql.serving.suggestions import amounts, column_types, suggest
 from txt2sql.types import QueryResult, Schema
 
 _ROWS_AT_A_TIME = 500

@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 import asyncio
+import csv
+import io
 import json
 import re
 import socket
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
@@ -24,14 +27,13 @@ from fastapi.responses import (
     Response,
     StreamingResponse,
 )
+from prometheus_client import generate_latest
 from starlette.exceptions import HTTPException
 
 from txt2sql import __version__, search
 from txt2sql.errors import ConfigError, Text2SQLError
-from txt2sql.serving import metrics, openai_api
-from txt2sql.serving.backend import Backend
-from txt2sql.serving.downloads import csv_lines, cut_off, parquet
-from txt2sql.serving.gate import Gate
+from txt2sql.serving import openai_api
+from txt2sql.serving.backend import Backend, ServedDatabase
 from txt2sql.serving.payload import (
     Answered,
     Failed,
@@ -42,8 +44,9 @@ from txt2sql.serving.payload import (
     Statement,
     encoded,
 )
-from txt2sql.serving.queue import Refused, Ticket
-from txt2sql.serving.served import ServedDatabase
+from txt2sql.serving.scheduler import Refused, Ticket
+from txt2sql.serving.server import Gate
+from txt2sql.types import Cell, Row
 
 PAGE = Path(__file__).parent / "page"
 _ASSETS = {f"/{path.name}": path for path in sorted(PAGE.iterdir())} | {
@@ -63,6 +66,10 @@ _WHY = {
     501: "a package is missing",
     503: "no answer can be given now",
 }
+_ROWS_AT_A_TIME = 500
+_BREAKS = ("\t", "\r", "\n")
+_FORMULA = tuple("=+-@＝＋－＠")
+_INT64 = 2**63
 _Name = Annotated[str, Query(max_length=1000)]
 _Responses = dict[int | str, dict[str, Any]]
 
@@ -299,6 +306,73 @@ def _files(app: FastAPI, backend: Backend) -> None:
         return Response(file, media_type=type, headers=headers)
 
 
+def cut_off(rows: int) -> str:
+    """What a file says that is not whole."""
+    return f"cut off after {rows:,} rows: there are more; ask for fewer, or for sums"
+
+
+def csv_lines(columns: Sequence[str], rows: Sequence[Row], last: str = "") -> Iterator[bytes]:
+    """UTF-8 with a mark that spreadsheets know it by; a few hundred rows at a time, and at the end
+    a line of its own, where there is something to say."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer)
+    buffer.write("\ufeff")
+    writer.writerow([_plain(name) for name in columns])
+    for at in range(0, len(rows), _ROWS_AT_A_TIME):
+        writer.writerows([_plain(cell) for cell in row] for row in rows[at : at + _ROWS_AT_A_TIME])
+        yield buffer.getvalue().encode("utf-8", "replace")
+        buffer.seek(0)
+        buffer.truncate()
+    if last:
+        writer.writerow([last])
+    yield buffer.getvalue().encode("utf-8", "replace")
+
+
+def _plain(cell: Cell) -> Cell:
+    if isinstance(cell, bytes):
+        return f"x'{cell.hex()}'"
+    # Some spreadsheets skip spaces first; full-width signs are read as the plain ones.
+    if isinstance(cell, str) and (cell[:1] in _BREAKS or cell.lstrip()[:1] in _FORMULA):
+        return f"'{cell}"
+    return cell
+
+
+def parquet(columns: Sequence[str], rows: Sequence[Row], last: str = "") -> bytes:
+    """One Parquet file; `last` is in its metadata under "notice". Raises ConfigError where pyarrow is not installed."""
+    if find_spec("pyarrow") is None:
+        raise ConfigError("Parquet needs pyarrow; run: pip install pyarrow")
+    import pyarrow
+    from pyarrow import parquet as writer
+
+    arrays = [pyarrow.array(_one_type([row[i] for row in rows])) for i in range(len(columns))]
+    names: list[str] = []
+    for name in map(_written, columns):  # `count`, `count_2`
+        number, free = 1, name
+        while free in names:
+            number += 1
+            free = f"{name}_{number}"
+        names.append(free)
+    sink = io.BytesIO()
+    table = pyarrow.Table.from_arrays(arrays, names=names)
+    writer.write_table(table.replace_schema_metadata({"notice": last} if last else None), sink)
+    return sink.getvalue()
+
+
+def _one_type(cells: Sequence[Cell]) -> list[Cell]:
+    """Cells of one type: whole numbers, numbers, bytes or text; what is mixed becomes text."""
+    kinds = {type(cell) for cell in cells if cell is not None}
+    whole = all(-_INT64 <= cell < _INT64 for cell in cells if isinstance(cell, int))
+    if kinds == {bytes} or (kinds <= {int} and whole):
+        return list(cells)
+    convert = float if kinds <= {int, float} and whole else _written
+    return [None if cell is None else convert(cell) for cell in cells]
+
+
+def _written(cell: Cell) -> str:
+    text = f"x'{cell.hex()}'" if isinstance(cell, bytes) else str(cell)
+    return text.encode("utf-8", "replace").decode()
+
+
 def _state(app: FastAPI, backend: Backend) -> None:
     @app.get("/health", responses=_failures(503))
     def health() -> Response:
@@ -311,7 +385,8 @@ def _state(app: FastAPI, backend: Backend) -> None:
     @app.get("/metrics", responses=text, response_class=PlainTextResponse)
     def prometheus() -> Response:
         """What Prometheus scrapes."""
-        return Response(backend.metrics.text(), media_type=metrics.CONTENT_TYPE)
+        text = generate_latest(backend.metrics.registry)
+        return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     @app.get("/docs", include_in_schema=False)
     def docs() -> Response:
