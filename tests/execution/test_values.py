@@ -376,7 +376,10 @@ def test_building_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         ("MAX_CELLS", 5, ["n0"]),
     ):
         monkeypatch.setattr(values, name, limit)
-        assert matched(open_value_index(base, tmp_path / name), "n0 n499 Oslo") == expected
+        index = open_value_index(base, tmp_path / name)
+        assert matched(index, "n0 n499 Oslo") == expected
+        assert (("a_name", "name") in index.unread()) == (name != "MAX_COLUMN_CPU_S")
+        assert ("bomb", "product") in index.unread()
     assert time.thread_time() - start < 3.0
     monkeypatch.setattr(values, "MAX_BUILD_S", 0.0)
     assert matched(open_value_index(base, tmp_path / "late"), "Oslo") in ([], ["Oslo"])

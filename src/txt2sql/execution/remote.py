@@ -16,7 +16,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -260,29 +259,6 @@ def _sample_cells(database: UrlDatabase, described: _Described) -> list[list[str
             if value not in (None, ""):
                 column.append(str(value))
     return cells
-
-
-def texts(
-    database: UrlDatabase, schema: Schema, max_cells: int, max_chars: int, max_s: float
-) -> Iterator[tuple[str, str, str]]:
-    """(table, column, value): the distinct short texts of every column of text, as far as they can be
-    read in `max_s` seconds; a column ends after its share of them.
-    """
-    end = time.monotonic() + max_s
-    for table in schema.tables:
-        for column in table.columns:
-            if column.type != "text" or time.monotonic() > end:
-                continue
-            name = database.quote(column.name)
-            length = "CHAR_LENGTH" if database.address.engine == "mysql" else "LENGTH"
-            rows = database.rows(
-                f"SELECT DISTINCT {name} FROM {database.quote(table.name)} "
-                f"WHERE {length}({name}) <= {max_chars} LIMIT {max_cells}",
-                replace(READING, max_rows=max_cells),
-            )
-            for (value,) in rows:
-                if isinstance(value, str):
-                    yield table.name, column.name, value
 
 
 # --------------------------------------------------------------------------- PostgreSQL and MySQL

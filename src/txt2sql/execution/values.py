@@ -27,10 +27,10 @@ import tempfile
 import threading
 import time
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
-from functools import cached_property, lru_cache
-from itertools import islice
+from dataclasses import replace
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +48,9 @@ from txt2sql.execution.names import (
     key,
     other_forms,
 )
-from txt2sql.execution.remote import UrlDatabase, texts
+from txt2sql.execution.remote import READING, UrlDatabase, run
 from txt2sql.runs import cache_dir
-from txt2sql.types import Schema, ValueMatch
+from txt2sql.types import Row, Schema, ValueMatch
 
 MAX_WORDS = 8
 MAX_QUESTION_CHARS = 2_000
@@ -90,7 +90,7 @@ MAX_BUILD_S = 120.0
 processor time, so that a busy machine builds the same index as an idle one."""
 MAX_AGE_S = 3_600.0
 """How long the index of a server's content is believed."""
-_VERSION = "5"
+_VERSION = "6"
 _KEYS_PER_QUERY = 500
 _MAX_FOUND = 10_000
 _MAX_NEAR = 2_000
@@ -212,6 +212,10 @@ class ValueIndex:
         for *column, value in self._read(_SEARCH, [key(text), *likes, MAX_SEARCHED]):
             columns.setdefault(tuple(column), []).append(value)
         return [(*column, values) for column, values in columns.items()]
+
+    def unread(self) -> list[tuple[str, str]]:
+        """The columns whose cells were not read whole, as (table, column)."""
+        return [(table, column) for table, column in self._read("SELECT tbl, col FROM unread")]
 
     def near(self, word: str) -> list[str]:
         """Words of cells that are few edits away from a folded word, the nearest first.
@@ -394,7 +398,7 @@ def _open_file(file: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
     try:
         (state,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-        connection.execute("SELECT 1 FROM cells, facts, words LIMIT 1").fetchone()
+        connection.execute("SELECT 1 FROM cells, facts, words, unread LIMIT 1").fetchone()
         if state != "ok":
             raise sqlite3.DatabaseError(state)
     except sqlite3.Error:
@@ -433,21 +437,24 @@ def _remove_older(file: Path) -> None:
 def _build(database: Database | UrlDatabase, index: sqlite3.Connection) -> None:
     index.execute("CREATE TABLE cells (key TEXT, tbl TEXT, col TEXT, value TEXT)")
     index.execute("CREATE TABLE facts (fact TEXT)")
+    index.execute("CREATE TABLE unread (tbl TEXT, col TEXT)")
     words: set[str] = set()
+    unread: list[tuple[str, str]] = []
     with ExitStack() as stack:
         schema = database.schema(infer=False)
         if isinstance(database, UrlDatabase):
-            content = texts(database, schema, MAX_CELLS_PER_COLUMN, MAX_CELL_CHARS, MAX_BUILD_S)
+            content = _cells(database, schema, partial(_rows_of_server, database), unread)
             facts = read_facts(schema, database.rows, database.quote)
         else:
             connection = stack.enter_context(closing(database.connect()))
-            content = _cells(connection, schema)
-            facts = read_facts(
-                schema, lambda sql: list(_rows(connection, sql)), database.quote, _sampled
-            )
-        cells = islice(_keyed(content, words), MAX_CELLS)
-        index.executemany("INSERT INTO cells VALUES (?, ?, ?, ?)", cells)
+            connection.text_factory = _strict
+            if sys.version_info >= (3, 11):
+                connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_READ_BYTES)
+            content = _cells(database, schema, partial(_rows, connection), unread)
+            facts = read_facts(schema, partial(_rows_in_time, connection), database.quote, _sampled)
+        index.executemany("INSERT INTO cells VALUES (?, ?, ?, ?)", _keyed(content, words))
         index.executemany("INSERT INTO facts VALUES (?)", ((json.dumps(fact),) for fact in facts))
+    index.executemany("INSERT INTO unread VALUES (?, ?)", unread)
     index.execute("CREATE INDEX by_key ON cells (key)")
     index.execute("CREATE TABLE words (word TEXT PRIMARY KEY) WITHOUT ROWID")
     index.executemany(
@@ -482,25 +489,52 @@ def _strict(raw: bytes) -> str:
         return ""
 
 
-def _cells(connection: sqlite3.Connection, schema: Schema) -> Iterator[tuple[str, str, str]]:
-    """The distinct short texts of every column, as far as they can be read in time."""
-    connection.text_factory = _strict
-    if sys.version_info >= (3, 11):
-        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_READ_BYTES)
-    end = time.monotonic() + MAX_BUILD_S
+def _cells(
+    database: Database | UrlDatabase,
+    schema: Schema,
+    read: Callable[[str, float], Iterable[Row]],
+    unread: list[tuple[str, str]],
+) -> Iterator[tuple[str, str, str]]:
+    """The distinct short texts of every column, (table, column, text), as far as they can be read in
+    time; columns that are not read whole are added to `unread`.
+
+    `read` runs a statement until a moment at most, and ends with TimeoutError where that is not enough.
+    """
+    end, total = time.monotonic() + MAX_BUILD_S, 0
+    short = {"sqlite": "typeof({0}) = 'text' AND length({0})", "mysql": "CHAR_LENGTH({0})"}
     for table in schema.tables:
         for column in table.columns:
-            name = sandbox.quoted(column.name)
+            if database.dialect != "sqlite" and column.type != "text":
+                continue
+            name, count = database.quote(column.name), 0
+            most = min(MAX_CELLS_PER_COLUMN, MAX_CELLS - total)
             sql = (
-                f"SELECT DISTINCT {name} FROM {sandbox.quoted(table.name)} WHERE typeof({name}) = "
-                f"'text' AND length({name}) <= {MAX_CELL_CHARS} LIMIT {MAX_CELLS_PER_COLUMN}"
+                f"SELECT DISTINCT {name} FROM {database.quote(table.name)} WHERE "
+                f"{short.get(database.dialect, 'length({0})').format(name)} <= {MAX_CELL_CHARS} "
+                f"LIMIT {most}"
             )
-            for (value,) in _rows(connection, sql, end):
-                if len(value) <= MAX_CELL_CHARS:  # length() stops at a NUL
-                    yield table.name, column.name, value
+            try:
+                if most <= 0 or time.monotonic() > end:
+                    raise TimeoutError
+                for (value,) in read(sql, end):
+                    count += 1
+                    if isinstance(value, str) and len(value) <= MAX_CELL_CHARS:
+                        yield table.name, column.name, value  # length() stops at a NUL
+                if count == most:
+                    raise TimeoutError
+            except TimeoutError:
+                unread.append((table.name, column.name))
+            total += count
 
 
-def _rows(connection: sqlite3.Connection, sql: str, end: float = math.inf) -> Iterator[Any]:
+def _rows_of_server(database: UrlDatabase, sql: str, _: float) -> tuple[Row, ...]:
+    result = run(database, sql, replace(READING, max_rows=MAX_CELLS_PER_COLUMN), trusted=True)
+    if result.timed_out:
+        raise TimeoutError
+    return result.rows
+
+
+def _rows(connection: sqlite3.Connection, sql: str, end: float) -> Iterator[Row]:
     """What a statement of ours gives within the processor time of a column, and before `end`; a broken
     view has nothing to offer.
     """
@@ -515,3 +549,12 @@ def _rows(connection: sqlite3.Connection, sql: str, end: float = math.inf) -> It
             raise DatabaseError(
                 f"the database is being written to ({problem}); try again in a moment"
             ) from problem
+        if str(problem) in ("interrupted", "string or blob too big"):
+            raise TimeoutError from problem
+
+
+def _rows_in_time(connection: sqlite3.Connection, sql: str) -> list[Row]:
+    rows: list[Row] = []
+    with suppress(TimeoutError):
+        rows.extend(_rows(connection, sql, math.inf))
+    return rows

@@ -25,7 +25,7 @@ from txt2sql.execution.database import Database, open_database
 from txt2sql.execution.execute import execute
 from txt2sql.execution.pool import Limits
 from txt2sql.execution.remote import UrlDatabase
-from txt2sql.execution.values import open_value_index
+from txt2sql.execution.values import ValueIndex, open_value_index
 from txt2sql.serving.history import History, place
 from txt2sql.serving.payload import columns, payload
 from txt2sql.serving.requests import declined, is_sql, refers_back
@@ -464,9 +464,9 @@ class ServedDatabase:
         answer = await asyncio.to_thread(self.history.get, id)
         return answer and {**answer, **self.label}
 
-    def values(self, text: str) -> list[tuple[str, str, int, list[str]]]:
-        """Which columns hold a text or pattern, see `ValueIndex.search`. Raises DatabaseError."""
-        return open_value_index(self.database).search(text)
+    def values(self) -> ValueIndex:
+        """The index of its cells. Raises DatabaseError."""
+        return open_value_index(self.database)
 
 
 def _without_samples(schema: Schema) -> Schema:

@@ -80,10 +80,12 @@ class Column(BaseModel):
 
 
 class Columns(BaseModel):
-    """The columns that hold a text, those with exactly this text first."""
+    """The columns that hold a text, those with exactly this text first. A text may also be in those of
+    `not_read_whole` (table.column): they have more cells than are looked at."""
 
     database: str
     columns: list[Column]
+    not_read_whole: list[str]
 
 
 class Explanation(BaseModel):
@@ -185,14 +187,16 @@ def create_server(backend: Backend) -> MCPServer:
         database: _Database = "",
     ) -> Columns:
         """Find which columns hold a value, and how it is spelt there: among short texts, without regard to
-        case and accents. Ten cells of a column at most; `count` says how many there are among its first 50,000,
-        so that a value may be missing from a longer one: run_sql tells."""
+        case and accents. Ten cells of a column at most; `count` says how many there are among those looked
+        at. Columns in `not_read_whole` have more, of which run_sql tells."""
         with _refusals():
             served = backend.of(database)
-            columns = await asyncio.to_thread(served.values, text)
+            index = await asyncio.to_thread(served.values)
+            columns = await asyncio.to_thread(index.search, text)
         return Columns(
             database=served.name,
             columns=[Column(table=t, column=c, count=n, values=v) for t, c, n, v in columns],
+            not_read_whole=[".".join(place) for place in index.unread()],
         )
 
     async def explain(sql: _Sql, database: _Database = "") -> Explanation:
