@@ -63,12 +63,7 @@ def execute(
     if cached is not None:
         return cached
     settled = time.time_ns() - max((mark[1], *mark[3:4])) > _RACY_NS
-    sizes = (limits.max_rows, limits.max_result_bytes, limits.max_cell_bytes)
-    request = (path, mark, sql, limits.timeout_s, *sizes)
-    if pool.here is not None:
-        answer = pool.here.run(*request)
-    else:
-        answer = pool.ask(pool.SQLITE, limits.max_memory_bytes, limits.timeout_s, request)
+    answer = pool.run_sqlite(path, mark, sql, limits)
     result = QueryResult(answer.columns, tuple(answer.rows()), *answer[2:6])
     lasting = answer.error is None or answer.error.startswith(_LASTING_ERRORS)
     small = sum(map(len, answer.chunks)) + len(sql) <= _CACHED_RESULT_BYTES

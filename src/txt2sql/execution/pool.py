@@ -198,6 +198,18 @@ def ask(
     return answer
 
 
+def run_sqlite(
+    path: str, mark: tuple[int, ...], sql: str, limits: Limits, *, describing: bool = False
+) -> Answer:
+    """Run a statement on the file whose `sandbox.identity` is `mark`: in a worker, or here, where this
+    process is a sandbox itself. `describing`: one of ours, which may ask for the schema."""
+    sizes = (limits.max_rows, limits.max_result_bytes, limits.max_cell_bytes)
+    request = (path, mark, sql, limits.timeout_s, *sizes, describing)
+    if here is not None:
+        return here.run(*request)
+    return ask(SQLITE, limits.max_memory_bytes, limits.timeout_s, request)
+
+
 def interrupt(thread: int | None = None) -> int:
     """Stop every statement that a worker is running now, from any thread; returns how many.
 
