@@ -5,13 +5,8 @@ engine, and only it dies. Messages between processes are frames (`sandbox.send`,
 over pipes that no library can print into, and whoever waits for one has a deadline of its own.
 
 - `ask`: one request to an idle or new process of a `Program`. What `execute` does.
-- `spread`: one function over many tasks, in processes forked from this one. What `evaluate` does.
-- `contain`: make this process a sandbox itself, so that `execute` in it needs no other.
-
->>> ask(SQLITE, 256_000_000, 5.0, (path, mark, "SELECT 1", 5.0, 9, 999, 999))  # doctest: +SKIP
-Answer(columns=('1',), ...)
->>> list(spread(len, ["a", "bb"], processes=2))  # doctest: +SKIP
-[(0, 1), (1, 2)]
+- `spread`: one function over many tasks, in processes forked from this one, each of which is a sandbox
+  itself, so that `execute` in it needs no other. What `evaluate` does.
 """
 
 from __future__ import annotations
@@ -85,19 +80,6 @@ class Program:
 
 # Isolated and without site: nothing but the standard library is needed.
 SQLITE = Program(("-I", "-S", sandbox.__file__))
-
-
-def program(function: str, argument: str, **options: Any) -> Program:
-    """The program that calls `package.module.function(argument, max_memory_bytes)`.
-
-    What it may import is what we can.
-    """
-    module, _, name = function.rpartition(".")
-    code = (
-        f"import sys; sys.path[:] = {sys.path!r}; from {module} import {name}; "
-        f"{name}({argument!r}, int(sys.argv[1]))"
-    )
-    return Program(("-c", code), **options)
 
 
 class Worker:
@@ -290,18 +272,6 @@ here: sandbox.Connections | None = None
 """What runs statements in this process, when it is a sandbox."""
 
 
-def contain(max_memory_bytes: int) -> None:
-    """Make this process a sandbox, for good: its memory is limited and it can write to no file.
-
-    `execute` keeps a process that must live apart from the statements it runs. One that need not live
-    runs every statement itself, and spares sending rows from process to process.
-    """
-    global here
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    sandbox.limit_process(max_memory_bytes)
-    here = sandbox.Connections(_MAX_OPEN, max_memory_bytes // 2)
-
-
 @dataclass(frozen=True, slots=True)
 class Lost:
     """The process died on this task; `signal` is what ended it, or 0."""
@@ -315,7 +285,7 @@ class Lost:
 
 
 def can_spread() -> bool:
-    """Forking is for Linux and for processes with one thread: a lock another thread holds would
+    """Forking is for Linux and for processes with one thread: a lock that another thread holds would
     stay locked in the child for ever."""
     return sys.platform == "linux" and threading.active_count() == 1
 
@@ -375,7 +345,10 @@ class _Fork:
                 os.close(self.requests)
                 os.close(self.answers)
                 signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-                contain(max_memory_bytes)
+                signal.signal(signal.SIGALRM, signal.SIG_DFL)
+                sandbox.limit_process(max_memory_bytes)
+                global here
+                here = sandbox.Connections(_MAX_OPEN)
                 with suppress(EOFError):
                     while True:
                         chunk = range(*sandbox.receive(requests))

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -230,9 +231,12 @@ def run(
 
 @lru_cache(maxsize=64)
 def _program(address: Address) -> Program:
-    return pool.program(
-        "txt2sql.execution.engines.process.serve",
-        address.engine,
+    code = (  # what it may import is what we can
+        f"import sys; sys.path[:] = {sys.path!r}; from txt2sql.execution.engines.process import serve; "
+        f"serve({address.engine!r}, int(sys.argv[1]))"
+    )
+    return Program(
+        ("-c", code),
         # The URL does not stand in the arguments, which other users can see.
         state=hashlib.sha256(address.url.encode("utf-8", "surrogateescape")).hexdigest(),
         cancels=address.engine != "duckdb",

@@ -5,8 +5,6 @@ by the kernel, no file may grow, and a statement that ignores its interrupt ends
 configuration is locked once it stands. Functions may be called that the catalogue has as consistent
 and without side effects; of table functions only those that make rows out of nothing.
 Source: duckdb.org/docs (operations_manual/securing_duckdb).
-
->>> connect({"path": "shop.duckdb"}, 256_000_000)  # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -17,7 +15,7 @@ from typing import Any
 
 import duckdb
 
-from txt2sql.execution.engines.process import Caps, Result, Rows, failure
+from txt2sql.execution.engines.process import Caps, Result, Rows
 from txt2sql.execution.guard import Rules
 
 ERRORS = (duckdb.Error, OSError)
@@ -71,7 +69,6 @@ class DuckDB:
         return connection
 
     def rules(self) -> Rules:
-        """What the catalogue has now."""
         with self._open() as connection:
             functions, own, hidden = (
                 frozenset(str(name).lower() for (name,) in connection.execute(sql).fetchall())
@@ -102,19 +99,17 @@ class DuckDB:
         self._late = True
         self.cancel()
 
-    def explain(self, problem: Exception) -> tuple[str, bool]:
-        """The first line of the error: what follows quotes the statement."""
+    def explain(self, problem: Exception) -> tuple[str, str]:
+        # What follows the first line quotes the statement.
         text = str(problem).strip().partition("\n")[0] or type(problem).__name__
         if self._late:
-            return text, True
+            return text, "late"
         if isinstance(problem, duckdb.OutOfMemoryException) or "allocat" in text.lower():
-            return failure(text, "memory"), False
-        if isinstance(problem, duckdb.PermissionException) or "read-only" in text.lower():
-            return failure(text, "writes"), False
-        return text, False
+            return text, "memory"
+        writes = isinstance(problem, duckdb.PermissionException) or "read-only" in text.lower()
+        return text, "writes" if writes else ""
 
     def cancel(self) -> None:
-        """Interrupt what runs."""
         if self._connection is not None:
             self._connection.interrupt()
 

@@ -7,7 +7,6 @@ ends this process when it does not. SIGTERM has the server stop what it runs.
 Requests are (options, sql, timeout_s, max_rows, max_result_bytes, max_cell_bytes, trusted); a
 statement of ours is `trusted` and sent as it is, everything else has to pass `guard.check`.
 
->>> python -c "...; serve('postgresql', 256_000_000)"  # doctest: +SKIP
 >>> cell(decimal.Decimal("12.50")), cell(datetime.datetime(2024, 5, 1, 12, 30))
 (12.5, '2024-05-01 12:30:00')
 """
@@ -55,7 +54,8 @@ class Lost(Exception):
 class Session(Protocol):
     """One connection of one engine, made by `connect(options, max_memory_bytes)` of its module.
 
-    What a driver raises in `run` goes to `explain`: (the sentence, whether the deadline passed).
+    What a driver raises in `run` goes to `explain`: what the engine says, and a kind of SENTENCES, "late"
+    where the deadline passed, or "".
     """
 
     def rules(self) -> Rules:
@@ -66,7 +66,7 @@ class Session(Protocol):
         """Raises `Lost` when the server has gone meanwhile."""
         ...
 
-    def explain(self, problem: Exception) -> tuple[str, bool]: ...
+    def explain(self, problem: Exception) -> tuple[str, str]: ...
 
     def cancel(self) -> None:
         """Have the server stop the statement; called from a signal handler."""
@@ -96,13 +96,12 @@ class Rows:
         return self.columns, chunks, truncated
 
 
-def failure(text: str, kind: str = "") -> str:
-    """The sentence for an error of the engine."""
-    if kind == "memory":
-        return f"out of memory: {text}"
-    if kind == "writes":
-        return f"refused: the statement does more than read ({text})"
-    return f"refused: the role has no right to this ({text})" if kind == "right" else text
+SENTENCES = {
+    "memory": "out of memory: {}",
+    "writes": "refused: the statement does more than read ({})",
+    "right": "refused: the role has no right to this ({})",
+}
+"""What is said of an error of the engine, by its kind."""
 
 
 def serve(engine: str, max_memory_bytes: int) -> None:
@@ -163,7 +162,7 @@ class _Process:
         try:
             self._session = self._module.connect(options, self._max_memory_bytes)
         except self._module.ERRORS as problem:
-            raise Lost(_line(problem)) from problem
+            raise Lost(" ".join(str(problem).split()) or type(problem).__name__) from problem
         return self._session
 
     def _current_rules(self, session: Session) -> Rules:
@@ -190,20 +189,17 @@ class _Process:
         except MemoryError:
             return _failed("out of memory: the statement needs more than the memory limit")
         except Exception as problem:
-            sentence, late = session.explain(problem)
-            if late:
+            text, kind = session.explain(problem)
+            sentence = SENTENCES.get(kind, "{}").format(text)
+            if kind == "late":
                 sentence = f"stopped after {caps.timeout_s:g} s"
-            return _failed(sentence, late, time.perf_counter() - start)
+            return _failed(sentence, kind == "late", time.perf_counter() - start)
         finally:
             self._running = False
 
 
 def _failed(error: str, timed_out: bool = False, seconds: float = 0.0) -> Answer:
     return Answer((), [], False, error, timed_out, seconds, True)
-
-
-def _line(problem: BaseException) -> str:
-    return " ".join(str(problem).split()) or type(problem).__name__
 
 
 # ------------------------------------------------------------------------------------------ cells
@@ -230,22 +226,17 @@ def cell(value: Any) -> Cell:
         return value.isoformat(" ")
     if isinstance(value, (datetime.date, datetime.time)):
         return value.isoformat()
-    if isinstance(value, datetime.timedelta):
-        return _duration(value)
+    if isinstance(value, datetime.timedelta):  # [-]HH:MM:SS[.ffffff], hours beyond a day included
+        total = abs(value)
+        hours, rest = divmod(total.days * 86_400 + total.seconds, 3600)
+        part = f".{total.microseconds:06}" if total.microseconds else ""
+        sign = "-" if value < datetime.timedelta(0) else ""
+        return f"{sign}{hours:02}:{rest // 60:02}:{rest % 60:02}{part}"
     if isinstance(value, (bytearray, memoryview)):
         return bytes(value)
     if isinstance(value, (list, tuple, dict, set)):
         return json.dumps(_plain(value), ensure_ascii=False)
     return str(value)
-
-
-def _duration(value: datetime.timedelta) -> str:
-    """[-]HH:MM:SS[.ffffff], the hours beyond a day included."""
-    total = abs(value)
-    seconds = total.days * 86_400 + total.seconds
-    text = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
-    part = f".{total.microseconds:06}" if total.microseconds else ""
-    return ("-" if value < datetime.timedelta(0) else "") + text + part
 
 
 def _plain(value: Any) -> Any:
