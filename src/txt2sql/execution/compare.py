@@ -244,7 +244,6 @@ def _groups(
     limit: int | None,
     predicted_rows: Sequence[Row],
 ) -> list[_Group] | None:
-    """The groups of which something is shown; None when the number of rows is not the gold's."""
     end = len(keyed_rows) if limit is None else min(len(keyed_rows), offset + limit)
     if len(predicted_rows) != max(0, end - offset):
         return None

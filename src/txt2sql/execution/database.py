@@ -2,9 +2,6 @@
 
 SQLite is native here; what a URL names is remote.py's. Schemas are read in a worker process, as
 statements are: a short text of a view can take SQLite hours to compile.
-
->>> open_database("concert_singer.sqlite").schema().table("singer").columns[0]  # doctest: +SKIP
-Column(name='Singer_ID', type='number', ...)
 """
 
 from __future__ import annotations
@@ -23,12 +20,7 @@ from urllib.parse import quote
 
 from txt2sql.errors import DatabaseError
 from txt2sql.execution import pool, sandbox
-from txt2sql.execution.columns import (
-    SAMPLE_CHARS,
-    SAMPLED_ROWS,
-    column_class,
-    described_table,
-)
+from txt2sql.execution.columns import SAMPLE_CHARS, SAMPLED_ROWS, column_class, described_table
 from txt2sql.execution.keys import INFERENCE_S, SqlReader, infer_keys
 from txt2sql.execution.pool import DEFAULT_LIMITS
 from txt2sql.execution.remote import UrlDatabase, is_url, open_url, parse_address
@@ -125,7 +117,6 @@ class _Reader:
         return list(answer.rows())
 
     def _about(self, name: str, sql: str, seconds: float = _TABLE_S) -> list[Any]:
-        """The rows of a statement about one table or view."""
         if name.lower() in self._views:
             seconds = min(seconds, _VIEW_S, self._end - time.monotonic())
             if seconds <= 0:
@@ -162,7 +153,6 @@ class _Reader:
     def _foreign_keys(
         self, tables: list[Table], key_columns: dict[str, list[str]]
     ) -> list[ForeignKey]:
-        """Declared keys in order of declaration; one that names no known column is left out."""
         by_name = {table.name.lower(): table for table in tables}
         keys, constraint = [], 0
         for table in tables:

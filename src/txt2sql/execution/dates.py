@@ -199,11 +199,7 @@ def _range(first: Period, last: Period, span: tuple[int, int]) -> Iterator[Perio
 
 
 def _directed(
-    mark: re.Match[str],
-    period: Period,
-    turn: re.Match[str] | None,
-    head: str,
-    tail: str,
+    mark: re.Match[str], period: Period, turn: re.Match[str] | None, head: str, tail: str
 ) -> Iterator[Period]:
     """The period as its preposition turns it: "before 2020" ends where 2020 starts."""
     if period.month and turn:
@@ -230,7 +226,6 @@ def _directed(
 
 
 def _period(mark: re.Match[str], today: Day) -> Period | None:
-    """What one mention means by itself."""
     kind = mark.lastgroup or ""
     text = mark[kind].lower()
     digits = [int(number) for number in re.findall(r"\d+", text)]
@@ -379,7 +374,6 @@ def _whole(moment: Moment, unit: str) -> bool:
 
 
 def _literal(form: DateFormat, moment: Moment, dialect: str) -> str:
-    """A moment in the column's own format."""
     pattern = {
         "ymd": f"%Y{form.mark}%m{form.mark}%d",
         "compact": "%Y%m%d",

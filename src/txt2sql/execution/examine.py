@@ -98,7 +98,6 @@ def _writable_file(path: str | Path) -> Iterator[Finding]:
 
 
 def _cell(database: UrlDatabase, sql: str) -> Any:
-    """The first cell, or None where the role may not ask."""
     rows = database.rows(sql)
     return rows[0][0] if rows else None
 

@@ -3,9 +3,6 @@
 Most statements of a text-to-SQL system finish within a few milliseconds, and a few would run for
 ever or fill the machine. Each runs in a process of the pool that a timer kills (pool.py, sandbox.py),
 or here, where this process is a sandbox itself.
-
->>> execute(database, "SELECT count(*) FROM sale").rows  # doctest: +SKIP
-((3,),)
 """
 
 from __future__ import annotations

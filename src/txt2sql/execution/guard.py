@@ -340,7 +340,6 @@ class _Checker:
             raise _Refused(f"'{shown}' belongs to the server")
 
     def _is_syntax(self, at: int, name: str, shown: str) -> bool:
-        """Whether a bare word is a keyword here, which a parenthesis may follow."""
         rules, called = self.rules, self._text(at + 1) == "("
         following = self._name(at + 1)
         if name == "into" or (rules.dialect == "mysql" and name in _MYSQL_WORDS):
@@ -397,7 +396,6 @@ class _Checker:
         self.through.add(at)
 
     def _arguments(self, call: int) -> list[int]:
-        """Where each argument of a call begins."""
         begins, at = [call + 2], call + 2
         while at < self.pairs.get(call + 1, 0):
             at = self.pairs.get(at, at)  # over what is in parentheses
@@ -407,13 +405,11 @@ class _Checker:
         return begins
 
     def _short(self, at: int) -> bool:
-        """Whether a small number as such stands there."""
         text = self._text(at)
         digits = text.isdecimal() and text.isascii() and len(text) <= _MAX_PADDING_DIGITS
         return digits and self._text(at + 1) in (",", ")")
 
     def _grows(self, call: int, name: str) -> bool:
-        """Whether a replacement may be longer than what it replaces."""
         old, new = (
             self.tokens[at].text[1:-1]
             if self._text(at + 1) in (",", ")") and self.tokens[at].text[0] == "'"
@@ -445,7 +441,6 @@ class _Checker:
 
 
 def _pairs(texts: Sequence[str]) -> dict[int, int]:
-    """Of each parenthesis or bracket the other one."""
     pairs: dict[int, int] = {}
     opened: list[int] = []
     for at, text in enumerate(texts):

@@ -5,9 +5,6 @@ condition on the column that the facts of the columns (read once with the value 
 flag, codes, missing; the field calls it data profiling) and the words of the question point to. No
 hint is better than a wrong one: where two columns are as likely, and the question names neither
 table, there is none.
-
->>> Hints(facts).match("How many invoices are unpaid?")  # doctest: +SKIP
-[ValueMatch(table='invoices', column='paid', value='0', span='unpaid', score=0.7, condition='invoices.paid = 0')]
 """
 
 from __future__ import annotations
@@ -61,10 +58,7 @@ class ColumnFacts(NamedTuple):
 
 
 def read_facts(
-    schema: Schema,
-    ask: Sql,
-    quote: Callable[[str], str],
-    cell: Callable[[str], str] = str,
+    schema: Schema, ask: Sql, quote: Callable[[str], str], cell: Callable[[str], str] = str
 ) -> Iterator[ColumnFacts]:
     """The facts of every column, in the schema's order; `cell` spells how one of the sample is read."""
     keys = {(key.table, key.column) for key in schema.foreign_keys}
@@ -478,7 +472,6 @@ def _evidence(question: _Question, place: _NamedColumn) -> float:
 
 
 def _far(question: _Question, place: _NamedColumn, period: Period) -> float:
-    """1 where the words of a date column are not near the date."""
     first = question.at(period.span[0])
     near = question.plain[max(0, first - 10) : first + 5]
     words = place.distinctive
@@ -517,7 +510,6 @@ def _truth(facts: ColumnFacts) -> tuple[str, str] | None:
 
 
 def _flag_root(place: _NamedColumn, values: tuple[str, str]) -> tuple[str, ...]:
-    """The words that say what a flag flags, () where it does not look like one."""
     words = place.phrase
     prefixed = len(words) > 1 and words[0] in ("is", "has", "was", "are")
     own = tuple(w for w in (words if prefixed else place.own) if w not in _FLAG_AROUND)

@@ -111,7 +111,6 @@ def best(pairs: Iterable[Candidate]) -> list[Candidate]:
 
 
 def _judged(named: Sequence[Candidate], contents: _Contents) -> list[Candidate]:
-    """The named pairs that the rows allow, with what the rows say."""
     contents.read(place for pair in named for place in (pair.child, pair.parent))
     allowed = [pair for pair in named if contents.allow(pair)]
     strongest: dict[Place, float] = defaultdict(float)

@@ -240,7 +240,6 @@ def _drop(worker: Worker) -> int:
 
 
 def _post_mortem(worker: Worker, timeout_s: float, seconds: float, late: bool) -> Answer:
-    """Why there is no answer: someone's interrupt, the kill timer, or a crash of the engine."""
     code = _drop(worker)
     if worker.interrupted:
         return Answer((), [], False, "interrupted", False, seconds, True)

@@ -25,12 +25,7 @@ from urllib.parse import parse_qsl, unquote
 
 from txt2sql.errors import DatabaseError
 from txt2sql.execution import pool
-from txt2sql.execution.columns import (
-    SAMPLE_CHARS,
-    SAMPLED_ROWS,
-    column_class,
-    described_table,
-)
+from txt2sql.execution.columns import SAMPLE_CHARS, SAMPLED_ROWS, column_class, described_table
 from txt2sql.execution.keys import INFERENCE_S, SCANNED_ROWS, SqlReader, infer_keys
 from txt2sql.execution.pool import DEFAULT_LIMITS, Limits, Program
 from txt2sql.identifiers import quote_identifier
@@ -365,7 +360,6 @@ def _sample_cells(database: UrlDatabase, described: _Described) -> list[list[str
 
 @contextmanager
 def _server_connection(address: Address) -> Iterator[Any]:
-    """A SQLAlchemy connection in a read-only session; DatabaseError where that fails."""
     import sqlalchemy
     from sqlalchemy.exc import SQLAlchemyError
 

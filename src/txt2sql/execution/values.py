@@ -8,10 +8,6 @@ questions that misspell one, and the facts of the columns (`hints.py`).
 The index is a file in the cache folder: built once, built again when the database changes or when the
 file cannot be read, and held in memory where the folder cannot be used. What is read of a database
 is bounded: see the constants below.
-
->>> index = open_value_index(open_database("concert_singer.sqlite"))  # doctest: +SKIP
->>> index.match("singers from france")  # doctest: +SKIP
-(ValueMatch(table='singer', column='Country', value='France', span='france', score=1.0),)
 """
 
 from __future__ import annotations
@@ -91,7 +87,6 @@ processor time, so that a busy machine builds the same index as an idle one."""
 MAX_AGE_S = 3_600.0
 """How long the index of a server's content is believed."""
 _VERSION = "6"
-_KEYS_PER_QUERY = 500
 _MAX_FOUND = 10_000
 _MAX_NEAR = 2_000
 """Words with the start of a misspelt one that are compared with it."""
@@ -144,11 +139,11 @@ class ValueIndex:
         plain, hints = _settled(_chosen(cells), self.hints.match(question))
         made = [*(match for match, _ in plain[: max(0, limit - len(hints))]), *hints]
         if len(made) < limit:
-            cells_made = {(match.table, match.column, match.value) for match in made}
+            known = {(match.table, match.column, match.value) for match in made}
             typos = [
-                (match, span)
-                for match, span in self._typos(question, spans, made)
-                if (match.table, match.column, match.value) not in cells_made
+                mention
+                for mention in self._typos(question, spans, made)
+                if (mention[0].table, mention[0].column, mention[0].value) not in known
             ]
             made += [match for match, _ in _chosen(typos)][:MAX_TYPOS]
         return tuple(made[:limit])
@@ -185,22 +180,14 @@ class ValueIndex:
 
     def find(self, keys: Iterable[str]) -> list[Cell]:
         """Every cell that has one of the keys."""
-        wanted, rows = list(keys), []
-        for start in range(0, len(wanted), _KEYS_PER_QUERY):
-            part = wanted[start : start + _KEYS_PER_QUERY]
-            marks = ",".join("?" * len(part))
-            rows += self._read(
-                f"SELECT key, tbl, col, value FROM cells WHERE key IN ({marks}) LIMIT {_MAX_FOUND}",
-                part,
-            )
-        return rows
+        wanted = "SELECT value FROM json_each(?)"
+        sql = f"SELECT key, tbl, col, value FROM cells WHERE key IN ({wanted}) LIMIT {_MAX_FOUND}"
+        return self._read(sql, [json.dumps(list(keys))])
 
     def search(self, text: str) -> list[tuple[str, str, int, list[str]]]:
         """Columns with a cell that has the text in it, or that is like a pattern in which * stands for
-        anything: (table, column, how many such cells, some of them), the best first.
-
-        Case and accents do not matter.
-        """
+        anything: (table, column, how many such cells, some of them), the best first. Case and accents do
+        not matter."""
         bare = "" if "*" in text else "%"
         likes = []
         for parts in ([key(part) for part in text.split("*")], text.split("*")):
@@ -220,8 +207,7 @@ class ValueIndex:
     def near(self, word: str) -> list[str]:
         """Words of cells that are few edits away from a folded word, the nearest first.
 
-        Only those that begin alike: people rarely miss the first letters, and a word that differs
-        there is mostly another word.
+        Only those that begin alike: people rarely miss the first letters.
         """
         most = allowed(word)
         if not most or self._read("SELECT 1 FROM words WHERE word = ?", [word]):
@@ -249,7 +235,6 @@ class ValueIndex:
 
 
 def _close(word: str, other: str) -> int | None:
-    """How many edits away a word is that a misspelt one may mean."""
     most = allowed(word)
     if len(set(word).difference(other)) > most:  # each edit takes one letter away at most
         return None
@@ -267,7 +252,6 @@ def _mention(question: str, span: Span, row: Sequence[str], score: float = 0.0) 
 
 
 def _spans(question: str) -> dict[str, Span]:
-    """Folded n-gram -> the first place it stands at."""
     # An accent that is a character of its own belongs to the word that it stands in.
     shape = question
     if not question.isascii():
@@ -350,7 +334,6 @@ def open_value_index(database: Database | UrlDatabase, cache: Path | None = None
 
 
 def _origin(database: Database | UrlDatabase) -> tuple[str, tuple[int, ...]]:
-    """What names the database, and what changes with its content."""
     if isinstance(database, UrlDatabase) and database.address.engine != "duckdb":
         return database.address.without_secrets(database.address.url), (
             int(time.time() // MAX_AGE_S),
@@ -366,10 +349,7 @@ def _origin(database: Database | UrlDatabase) -> tuple[str, tuple[int, ...]]:
 @lru_cache(maxsize=32)
 def _opened(database: Database | UrlDatabase, file: Path, mark: tuple[int, ...]) -> ValueIndex:
     """The index as the file has it; built first where there is none, which has no `mark`, or one
-    that is damaged.
-
-    Kept as long as that file stays as it is: it is checked once. Where none can be written, the index
-    in memory is kept in its place.
+    that is damaged. Where none can be written, the index in memory is kept in its place.
     """
     with suppress(sqlite3.Error):
         if mark:
@@ -464,7 +444,6 @@ def _build(database: Database | UrlDatabase, index: sqlite3.Connection) -> None:
 
 
 def _sampled(name: str) -> str:
-    """The cell of a column, without what is too long to be looked at."""
     return (
         f"CASE typeof({name}) WHEN 'text' THEN substr({name}, 1, {SAMPLE_CHARS}) "
         f"WHEN 'blob' THEN NULL ELSE {name} END"
@@ -472,7 +451,6 @@ def _sampled(name: str) -> str:
 
 
 def _keyed(cells: Iterable[tuple[str, str, str]], noted: set[str]) -> Iterator[Cell]:
-    """The cells with their folded words, each of which is noted."""
     for table, column, value in cells:
         words = fold(value)
         if words:

@@ -430,7 +430,6 @@ class ServedDatabase:
         raise Refused(value, 503) if kind == "failed" else Refused("it was stopped", 409)
 
     async def _kept(self, id: str, answer: Answer, follows: str | None = None) -> dict[str, Any]:
-        """The payload of an answer, which goes into the history."""
         body = await asyncio.to_thread(payload, id, answer, self.schema, follows)
         body = {"next": self.next_questions(body), **body}
         try:

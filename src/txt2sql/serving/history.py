@@ -119,7 +119,6 @@ class History:
         return self.path.rename(aside)
 
     def _one(self, sql: str, *values: Any) -> Any:
-        """The first cell that a statement gives, or None."""
         row = self._connection.execute(sql, values).fetchone()
         return row[0] if row else None
 

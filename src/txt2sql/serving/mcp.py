@@ -2,8 +2,6 @@
 
 What fails is an error result of one sentence, which the agent can act on. Results are cut to what a
 context window can hold; the result says when they are.
-
->>> await create_server(backend).run_stdio_async()  # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -217,7 +215,6 @@ def create_server(backend: Backend) -> MCPServer:
 
 @contextmanager
 def _refusals() -> Iterator[None]:
-    """What the back end refuses is a sentence for the agent."""
     try:
         yield
     except (Refused, DatabaseError) as problem:
@@ -225,7 +222,6 @@ def _refusals() -> Iterator[None]:
 
 
 def _rows(answer: Mapping[str, Any], max_rows: int) -> dict[str, Any]:
-    """What `Rows` tells of an answer of the API, as much as fits."""
     if answer["error"] is not None:
         wrote = f" The statement was: {answer['sql']}" if answer["question"] else ""
         raise ToolError(f"{answer['error']}.{wrote if answer['sql'] else ''}")
@@ -244,7 +240,6 @@ def _rows(answer: Mapping[str, Any], max_rows: int) -> dict[str, Any]:
 
 
 def _short(value: Any) -> Any:
-    """A cell that leaves room for others."""
     if isinstance(value, str) and len(value) > _CELL_CHARACTERS:
         return f"{value[:_CELL_CHARACTERS]}… ({len(value):,} characters)"
     return value

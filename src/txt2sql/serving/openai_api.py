@@ -3,8 +3,6 @@
 The question is the last message of the user, which may refer back to one that was answered here; what the
 answer says is its SQL and the first rows as a table in Markdown.
 Source: https://platform.openai.com/docs/api-reference/chat
-
->>> OpenAI(base_url="http://127.0.0.1:8000/v1", api_key="none").models.list()  # doctest: +SKIP
 """
 
 from __future__ import annotations

@@ -281,7 +281,6 @@ class Scheduler:
             self._send("stop", ticket.ask.id)
 
     def _dispatch(self) -> None:
-        """Send what the model can take now."""
         questions, searches = self._queues.values()
         while self._free and self._may_go("greedy", BATCHES * self.load.batch):
             self._free, self._computing_since = False, time.monotonic()
@@ -317,7 +316,6 @@ class Scheduler:
         self._send("ask", [ticket.ask for ticket in tickets])
 
     def _overdue(self, seconds: float) -> None:
-        """What the model still has after so long, it will not answer."""
         began = min((t.started for t in self._running.values()), default=math.inf)
         if time.monotonic() >= began + seconds:
             _log.warning("the model gave no answer for %g s and is started again", seconds)
@@ -380,7 +378,6 @@ class Scheduler:
             await asyncio.sleep(pause)
 
     async def _run(self) -> None:
-        """One process, from its start to its end."""
         code = f"import sys; sys.path[:] = {sys.path!r}; from txt2sql.serving.worker import main; main()"
         pipes: dict[str, Any] = {"stdin": asyncio.subprocess.PIPE}
         reading, pipes["stdout"] = os.pipe()

@@ -110,7 +110,6 @@ class Gate:
         await response(scope, receive, guarded)
 
     async def _attend(self, scope: Scope, receive: Receive, send: Send) -> bool:
-        """Have the app answer until the client hangs up; False where it sends too much."""
         messages: asyncio.Queue[Message] = asyncio.Queue()
 
         async def listen() -> bool:
@@ -163,7 +162,6 @@ class Gate:
         return _same(request.cookies.get(COOKIE, ""), self.cookie)
 
     def _entrance(self, request: Request) -> Response | None:
-        """Set the cookie, and take the token out of the address bar."""
         given = request.query_params.get("token", "")
         if request.scope["path"] != "/" or not self.token or not _same(given, self.token):
             return None

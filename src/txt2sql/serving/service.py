@@ -1,9 +1,6 @@
 """The service: one database, one model, questions in, answers out; everything that asks uses it.
 
 Nothing here raises for what a question or its SQL does: an `Answer` carries the error instead.
-
->>> Service("shop.sqlite").ask("How many shops are there?").rows  # doctest: +SKIP
-((12,),)
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""The web service: routes of the JSON API and of the page, on FastAPI; nothing is decided here.
-
->>> app = create_app(Backend(ModelSettings("shop.sqlite")))  # doctest: +SKIP
-"""
+"""The web service: routes of the JSON API and of the page, on FastAPI; nothing is decided here."""
 
 from __future__ import annotations
 
@@ -394,7 +391,6 @@ def _state(app: FastAPI, backend: Backend) -> None:
 
 
 def _description(document: dict[str, Any]) -> Iterator[str]:
-    """The API as text: what each operation does, and what its body holds."""
     yield f"{document['info']['title']} {document['info']['version']}: API"
     yield "For programs: /openapi.json"
     for path, methods in document["paths"].items():

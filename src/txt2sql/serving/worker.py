@@ -254,7 +254,6 @@ class ModelWorker:
     def _predictions(
         self, asks: Sequence[Ask], service: Service
     ) -> Iterator[Prediction | Exception]:
-        """One for each; where one of a batch cannot be asked, each is asked alone."""
         try:
             yield from list(service.direct.predict([_example(ask) for ask in asks]))
         except Exception as problem:

@@ -240,7 +240,6 @@ def cell(value: Any) -> Cell:
 
 
 def _plain(value: Any) -> Any:
-    """What JSON can hold; anything else as a cell."""
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set)):
