@@ -37,7 +37,6 @@ HOMES = {
     "uvicorn": {"serving"},
     "mcp": {"serving"},
     "prometheus_client": {"serving"},
-    "pyarrow": {"serving"},
     "matplotlib": {"evaluation"},
     "sqlalchemy": {"execution"},
     "psycopg": {"execution"},
