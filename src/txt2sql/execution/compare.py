@@ -34,11 +34,8 @@ _Group = tuple[Sequence[Row], Sequence[Row]]
 
 
 def same_result(gold: QueryResult, predicted: QueryResult, ordered: bool) -> bool:
-    """True when both ran and hold the same rows, in the same order if `ordered`.
-
-    Two empty results are the same when they have as many columns. Two results that were both cut off
-    at the row cap are the same when their first rows are; one cut off and one not, never.
-    """
+    """True when both ran and hold the same rows, in the same order if `ordered`: empty ones of as many columns,
+    and of two that were cut off at the row cap the first rows."""
     if not (gold.ok and predicted.ok) or gold.truncated != predicted.truncated:
         return False
     if len(gold.columns) != len(predicted.columns) or len(gold.rows) != len(predicted.rows):
@@ -54,13 +51,9 @@ def same_result(gold: QueryResult, predicted: QueryResult, ordered: bool) -> boo
 
 
 def same_as_official(gold: QueryResult, predicted: QueryResult, ordered: bool) -> bool:
-    """What the official test-suite evaluator says of two results, for agreement with its figures.
-
-    Values are equal as Python's `==` has it, without tolerance; two empty results are the same
-    whatever their columns; and rows of several columns in which a whole number is an integer on one
-    side and a float on the other are usually told apart, because it sorts the cells of each row by
-    value and type before it compares them (Zhong, Yu and Klein, EMNLP 2020, and their script).
-    """
+    """What the official test-suite evaluator says of two results (Zhong, Yu and Klein, EMNLP 2020, and their
+    script): no tolerance, all empty results alike, and rows of several columns in which a whole number is an
+    integer on one side and a float on the other usually told apart."""
     if not (gold.ok and predicted.ok) or gold.truncated or predicted.truncated:
         return False
     if len(gold.rows) != len(predicted.rows):
@@ -97,11 +90,8 @@ def _same_rows(gold: Sequence[Row], predicted: Sequence[Row], ordered: bool) -> 
 
 
 def leaders(*results: Sequence[Row]) -> dict[float, float]:
-    """For each number that lies close to another, the smallest of its chain of close numbers.
-
-    Grouping the numbers of both results at once makes equality transitive, so that bags can be
-    compared by counting. Empty when nothing is close to anything.
-    """
+    """For each number that lies close to another, the smallest of its chain of close numbers: equality
+    becomes transitive, so that bags can be compared by counting."""
     numbers = {
         cell for rows in results for row in rows for cell in row if isinstance(cell, (int, float))
     }
@@ -138,8 +128,7 @@ def _fit(groups: Sequence[_Group]) -> bool:
 
     Rows carry a class on each side, at first their group; equal classes mean that the columns paired
     so far agree there. Gold columns are paired one after the other, those with the fewest possible
-    partners first, and a pairing goes on only while the classes of the predicted rows are among the
-    gold's. One attempt is linear in the rows.
+    partners first, as long as the classes of the predicted rows are among the gold's.
     """
     ours = [number for number, (gold, _) in enumerate(groups) for _ in gold]
     theirs = [number for number, (_, shown) in enumerate(groups) for _ in shown]

@@ -37,10 +37,8 @@ _NAMED = "type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """A read-only connection that leaves nothing beside the file (no journal, no WAL).
-
-    SQLite's authorizer lets it select and describe the schema, nothing else.
-    """
+    """A read-only connection that leaves nothing beside the file (no journal, no WAL); SQLite's authorizer
+    lets it select and describe the schema, nothing else."""
     try:
         connection = sandbox.connect(str(path.absolute()))
     except (sqlite3.Error, OSError) as problem:
@@ -70,11 +68,8 @@ class Database:
         return connect(self.path)
 
     def schema(self, infer: bool = True) -> Schema:
-        """Tables, columns, types, keys and sample values; inferred keys follow the declared ones.
-
-        A view that SQLite cannot resolve or that takes long, a virtual table without its module and the
-        shadow tables of full-text indexes are left out: nothing can be asked of them.
-        """
+        """Tables, columns, types, keys and sample values; inferred keys follow the declared ones. What SQLite
+        cannot resolve, views that take long and shadow tables of full-text indexes are left out."""
         try:
             reader = _Reader(self.path)
             schema = reader.schema(self.db_id, self.tables)
@@ -175,10 +170,7 @@ class _Reader:
         return list(dict.fromkeys(keys))
 
     def _sample_cells(self, table: str, names: list[str]) -> list[list[str]]:
-        """For each column, the non-empty cells of the first rows; none where reading fails.
-
-        One statement for the table; column by column only when one cell is too big to be read.
-        """
+        """For each column, the non-empty cells of the first rows; none where reading fails."""
         texts = ", ".join(
             f"CASE WHEN typeof({quoted(name)}) <> 'blob' "
             f"THEN substr({quoted(name)}, 1, {SAMPLE_CHARS}) END"
@@ -212,11 +204,8 @@ def open_database(path: str, db_id: str | None = None) -> Database | UrlDatabase
 
 
 def open_database(path: str | Path, db_id: str | None = None) -> Database | UrlDatabase:
-    """Check that there is a readable database with tables and return it.
-
-    A `Path` is always the file of a SQLite database; a text may be its path, or a URL such as
-    postgresql://user@host/name, mysql://user@host/name or duckdb:///shop.duckdb.
-    """
+    """Check that there is a readable database with tables and return it. A `Path` is always a SQLite file; a
+    text may be its path, or a URL such as postgresql://user@host/name or duckdb:///shop.duckdb."""
     address = parse_address(path) if isinstance(path, str) else None
     if address is not None and address.engine != "sqlite":
         return open_url(address.url, db_id)

@@ -200,9 +200,7 @@ def _descriptions(path: Path) -> dict[str, Any]:
 
 
 def _csv_meanings(path: Path) -> Iterator[tuple[tuple[str, str], str]]:
-    """What one of BIRD's files, in one of several encodings, says of the columns of the table that it
-    is called after.
-    """
+    """What one of BIRD's files, in one of several encodings, says of the table that it is called after."""
     data = path.read_bytes()
     try:
         text = data.decode("utf-8-sig")

@@ -40,9 +40,8 @@ def execute(
 ) -> QueryResult:
     """Run one statement that reads. Every failure of it is `error`; thread-safe.
 
-    The result is cached by the file's identity (inode, time, size), the text and the limits, unless
-    the statement calls a function such as random() or date(). Of a database behind a URL, whose
-    content may change unseen, nothing is cached.
+    Of a file, results are cached by its identity, the text and the limits, unless the statement calls a
+    function such as random() or date(). The content of a server may change unseen: nothing is cached.
     """
     if isinstance(database, UrlDatabase):
         return remote.run(database, sql, limits)

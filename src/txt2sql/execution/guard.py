@@ -80,10 +80,7 @@ def _beginning(sql: str) -> str | None:
 
 
 def _holds_several(sql: str) -> bool:
-    """True when something other than space, comments and `;` follows a `;` outside quotes.
-
-    A scanner that knows SQLite's strings, names and comments, in time linear in the text.
-    """
+    """True when something other than space, comments and `;` follows a `;` outside quotes. Linear in the text."""
     for piece in _PIECE.finditer(sql):
         if piece.group() == ";":
             rest = _skipped(sql, piece.end())

@@ -335,9 +335,8 @@ class Hints:
                     yield place.hint(span, span, sql, LIKELY, True)
 
     def _usual(self, place: _NamedColumn) -> float:
-        """What speaks for a date column where the question says nothing: it is always there, and its table
-        is of what happens between others, which refers to many.
-        """
+        """What speaks for a date column where the question says nothing: it is always there, and its table refers to
+        many."""
         born = bool(_BIRTH & set(place.phrase))
         return 0.8 * self._keys[place.table] + 0.5 * (not place.facts.nulls) - 9.0 * born
 

@@ -79,10 +79,7 @@ class Candidate:
 
 
 def infer_keys(schema: Schema, reader: SqlReader) -> tuple[ForeignKey, ...]:
-    """The keys that the schema does not declare, in the order of its tables, with their scores.
-
-    A column that a declared key already uses needs none.
-    """
+    """The keys that the schema does not declare, in the order of its tables, with their scores."""
     names, contents = _Names(schema), _Contents(reader)
     keys = [
         ForeignKey(*pair.child, *pair.parent, score=round(pair.score, 2))
@@ -400,9 +397,8 @@ class _Contents:
 
 
 class SqlReader:
-    """Reads a database in SQL. `query` gives the rows of a statement, or None where it fails; `tables`
-    is the statement that lists the tables whose rows are stored; from its answer on, reading may take
-    `seconds`."""
+    """Reads a database. `query` gives the rows of a statement, or None where it fails; `tables` lists the
+    tables whose rows are stored; from its answer on, reading may take `seconds`."""
 
     def __init__(
         self,

@@ -64,12 +64,10 @@ _MAX_OPEN = 32
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What a worker process runs, given the memory limit as its last argument. It serves requests as
-    `sandbox.serve` does, and ends itself where a statement outlasts its deadline.
-
-    `state` names what such a process keeps open, so that the next request for it finds it there.
-    `cancels`: SIGTERM has a server stop the statement, where killing the process would not.
-    `patience_s`: how long after a statement's deadline the process is given up.
+    """What a worker process runs, given the memory limit as its last argument; it serves requests as
+    `sandbox.serve` does. `state` names what it keeps open, so that the next request for it finds it there.
+    `cancels`: SIGTERM has a server stop the statement. `patience_s`: how long after a statement's deadline
+    the process is given up.
     """
 
     arguments: tuple[str, ...]
@@ -193,10 +191,8 @@ def run_sqlite(
 
 
 def interrupt(thread: int | None = None) -> int:
-    """Stop every statement that a worker is running now, from any thread; returns how many.
-
-    With `thread` (of threading.get_ident), only the statement that this thread waits for.
-    """
+    """Stop every statement that a worker is running now, from any thread; returns how many. With `thread` (of
+    threading.get_ident), only the statement that this thread waits for."""
     with _lock:
         workers = [each for each in _busy if thread is None or each.thread == thread]
         for worker in workers:
@@ -215,9 +211,7 @@ def close_idle() -> None:
 
 
 def _borrow(program: Program, max_memory_bytes: int) -> Worker:
-    """An idle worker of that program and memory limit, which cannot be raised once set, or a new
-    one.
-    """
+    """An idle worker of that program and memory limit, which cannot be raised once set, or a new one."""
     with _lock:
         for index in range(len(_idle) - 1, -1, -1):
             if _idle[index].kind == (program, max_memory_bytes):
@@ -296,12 +290,10 @@ def spread(
     processes: int,
     max_memory_bytes: int = 256_000_000,
 ) -> Iterator[tuple[int, Any]]:
-    """(position, work(task)) for every task, in any order; Lost where the process died.
+    """(position, work(task)) for every task, in any order; Lost where the process died, or `work` raised.
 
-    Tasks are handed out in chunks. When a process dies, the tasks of its chunk are run one by one in
-    a new one, and only the task that kills it again is Lost. `work` returns what marshal can carry:
-    numbers, strings, bytes, None, and tuples, lists and dicts of them. An exception it raises ends
-    the process, and so its task as Lost.
+    Tasks are handed out in chunks. When a process dies, the tasks of its chunk are run one by one, and only
+    the one that kills it again is Lost. `work` returns what marshal can carry.
     """
     chunks = deque(range(i, min(i + _CHUNK, len(tasks))) for i in range(0, len(tasks), _CHUNK))
     pool = [_Fork(work, tasks, max_memory_bytes) for _ in range(min(processes, len(chunks)))]

@@ -45,10 +45,8 @@ _ENCODED = "write special characters of a password percent-encoded (@ as %40, / 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a database is. `place` is what may be shown; `url` may hold a password and never is.
-
-    `name` is the database on its server, or the path of its file.
-    """
+    """Where a database is. `place` is what may be shown; `url` may hold a password and never is. `name` is the
+    database on its server, or the path of its file."""
 
     engine: str
     place: str

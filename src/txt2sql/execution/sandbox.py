@@ -70,11 +70,8 @@ class Answer(NamedTuple):
 
 
 class Authorizer:
-    """The wall: SQLite asks it about every action while it compiles a statement.
-
-    Only selecting, reading a column, calling a function and recursion are allowed; `volatile` tells
-    whether the last statement called a volatile function.
-    """
+    """The wall: SQLite asks it about every action while it compiles a statement. Only selecting, reading a
+    column, calling a function and recursion are allowed; `volatile`: a volatile function was called."""
 
     def __init__(self, pragmas: frozenset[str] = _FTS_PRAGMA) -> None:
         self.pragmas = pragmas
@@ -98,13 +95,12 @@ def _uri(path: str, own_process: bool) -> str:
 
     A WAL with commits in it must be read, through its shared-memory file, which `readonly_shm` keeps
     us from changing; `immutable` would silently miss those commits. A rollback journal means that
-    someone writes now: `mode=ro` takes a shared lock and waits for them. Otherwise the main file is
-    complete. `immutable` then reads it without locks (and works on read-only and network disks), and
-    is the only way to read a database in WAL mode without creating `-wal` and `-shm`.
+    someone writes now: `mode=ro` takes a shared lock and waits for them. Otherwise `immutable` reads the
+    main file without locks, also on read-only and network disks, and without creating `-wal` and `-shm`.
 
     A worker, which may run for long, takes a shared lock instead wherever the header says rollback
-    mode. Only a process of our own can look at the header: POSIX drops all locks of a process on a
-    file when it closes any descriptor of it, and here the caller's process may be the writer.
+    mode. Only a process of our own may look at the header: POSIX drops all locks of a process on a
+    file when it closes any descriptor of it, and the caller's process may be the writer.
     """
     wal = path + "-wal"
     if os.path.exists(wal) and os.path.getsize(wal) > 0:
@@ -300,10 +296,8 @@ def arm(seconds: float) -> None:
 
 
 def channel() -> tuple[int, int]:
-    """The descriptors of requests and answers, which are standard input and output until now.
-
-    Whatever a library prints from now on goes nowhere, so that it cannot stand between two frames.
-    """
+    """The descriptors of requests and answers, which are standard input and output until now: whatever a
+    library prints from now on goes nowhere."""
     pipes = os.dup(0), os.dup(1)
     silence = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1):

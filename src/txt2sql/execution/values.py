@@ -120,10 +120,8 @@ class ValueIndex:
         return Hints(facts, self.database.dialect, self.database.spell)
 
     def match(self, question: str, limit: int = MAX_MATCHES) -> tuple[ValueMatch, ...]:
-        """What the question mentions, at most `limit`: cells as they are spelt, the longest first,
-        cells in another spelling, conditions (dates, flags, codes, NULL), cells that a word of the
-        question misspells.
-        """
+        """What the question mentions, at most `limit`: cells, the longest first, conditions (dates, flags, codes,
+        NULL), cells that a word of the question misspells."""
         question = question[:MAX_QUESTION_CHARS]
         spans = _spans(question)
         cells = [_mention(question, spans[gram], row) for gram, *row in self.find(spans)]
@@ -205,10 +203,8 @@ class ValueIndex:
         return [(table, column) for table, column in self._read("SELECT tbl, col FROM unread")]
 
     def near(self, word: str) -> list[str]:
-        """Words of cells that are few edits away from a folded word, the nearest first.
-
-        Only those that begin alike: people rarely miss the first letters.
-        """
+        """Words of cells that are few edits away from a folded word, the nearest first. Only those that begin
+        alike: people rarely miss the first letters."""
         most = allowed(word)
         if not most or self._read("SELECT 1 FROM words WHERE word = ?", [word]):
             return []
@@ -309,12 +305,10 @@ def _settled(
 
 
 def open_value_index(database: Database | UrlDatabase, cache: Path | None = None) -> ValueIndex:
-    """The index of a database, built when there is none of its present content.
+    """The index of a database, built when there is none of its present content; of a server every hour.
 
-    `cache` is the folder of the index files. Where it cannot be used, or when `database.tables`
-    names the few tables that matter, the index is in memory. DatabaseError: no cell can be read.
-
-    A server does not tell when its content changed: its index is built again every hour.
+    `cache` is the folder of the index files. Where it cannot be used, or when `database.tables` names the few
+    tables that matter, the index is in memory. DatabaseError: no cell can be read.
     """
     if database.tables:
         return ValueIndex(database, _in_memory(database))
@@ -473,11 +467,8 @@ def _cells(
     read: Callable[[str, float], Iterable[Row]],
     unread: list[tuple[str, str]],
 ) -> Iterator[tuple[str, str, str]]:
-    """The distinct short texts of every column, (table, column, text), as far as they can be read in
-    time; columns that are not read whole are added to `unread`.
-
-    `read` runs a statement until a moment at most, and ends with TimeoutError where that is not enough.
-    """
+    """The distinct short texts of every column, (table, column, text); what is not read whole is added to
+    `unread`. `read` runs a statement until a moment, and ends with TimeoutError where that is not enough."""
     end, total = time.monotonic() + MAX_BUILD_S, 0
     short = {"sqlite": "typeof({0}) = 'text' AND length({0})", "mysql": "CHAR_LENGTH({0})"}
     for table in schema.tables:

@@ -77,10 +77,8 @@ def declined(text: str) -> str:
 
 
 def is_sql(text: str, schema: Schema) -> bool:
-    """Whether it is one statement that somebody typed; "select customers from Lisbon" is a question.
-
-    What parses is SQL where it is written in capitals or signs, or reads a table that there is.
-    """
+    """Whether it is one statement that somebody typed: what parses is SQL where it is written in capitals or
+    signs, or reads a table that there is."""
     match = _BEGINS.fullmatch(text)
     if match is None or len(text) > _LONGEST or not is_statement(match[1]):
         return False

@@ -58,12 +58,9 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one question got. `error` is one sentence when there is no SQL or it failed, else None.
-
-    `question` is "" where somebody typed the SQL. `seconds` is from the question to the rows. See
-    `Prediction` for `confidence`, `certainty`, `doubt`, `readings` and `dropped`, `search.tree` for `tree`;
-    `previous` is what the question was taken to follow.
-    """
+    """What one question got. `error` is one sentence when there is no SQL or it failed, else None. `question` is
+    "" where somebody typed the SQL; `previous` is what it was taken to follow. See `Prediction` for `confidence`,
+    `certainty`, `doubt`, `readings` and `dropped`."""
 
     question: str
     sql: str | None
@@ -296,11 +293,8 @@ def build_predictor(
 def searching(
     predictor: DirectPredictor, options: SearchOptions, head: Head | None = None
 ) -> SearchPredictor:
-    """The same model with a search over its answers, whose steps `head` values where there is one.
-
-    A model that has a preference model in its folder is searched with that one, unless `head` is given.
-    Raises ModelError for a model that cannot be searched.
-    """
+    """The same model with a search over its answers, whose steps `head` values, or the preference model in the
+    folder of the model. Raises ModelError for a model that cannot be searched."""
     from txt2sql.models.decoder import Decoder
     from txt2sql.models.tree_decoder import TreeDecoder
     from txt2sql.search.predictor import SearchPredictor

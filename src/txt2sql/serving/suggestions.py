@@ -66,11 +66,8 @@ def amounts(types: Sequence[str], columns: Sequence[str]) -> list[int]:
 def suggest(
     types: Sequence[str], rows: Sequence[Row], columns: Sequence[str] = ()
 ) -> dict[str, Any] | None:
-    """`{"kind", "x", "y"}` with places of columns, or None where a table says more; with "series",
-    one number for each pair of two columns (month and product).
-
-    `columns` are the names, where they are known: numbers that only name something are no quantity.
-    """
+    """`{"kind", "x", "y"}` with places of columns, or None where a table says more; with "series", one number for
+    each pair of two columns (month and product). `columns` are the names, where they are known."""
     names = list(columns) or [""] * len(types)
     if len(rows) == 1:
         single = len(types) == 1 and types[0] == "number" and rows[0][0] is not None

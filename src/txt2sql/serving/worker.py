@@ -93,12 +93,9 @@ class _Request:
 
 
 class Statements:
-    """Statements by the request that wants them, so that a Stop ends the right one at the database.
-
-    A request may have several at a time (candidates of a beam). Results stay with the request until it
-    is over: choosing among candidates and answering run each statement once. As an executor, it tells
-    requests apart by the db_id that their examples name.
-    """
+    """Statements by the request that wants them, so that a Stop ends the right one at the database. Each runs
+    once for a request, which may have several at a time (candidates of a beam). As an executor, it tells
+    requests apart by the db_id that their examples name."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -156,12 +153,8 @@ class Statements:
 
 
 class Shared:
-    """A generator, or an engine of a search, that computes in one thread, in the order it is asked.
-
-    A batch of questions computes, then runs SQL, which may take seconds; a search computes a wave, then
-    checks its steps. Whoever computes has the thread and nothing longer: beside one search, a batch of
-    questions waits for one wave at most. `done` is called after each.
-    """
+    """A generator, or an engine of a search, that computes in one thread, in the order it is asked: beside a
+    search, a batch of questions waits for one wave at most. `done` is called after each."""
 
     def __init__(self, model: Any, thread: ThreadPoolExecutor, done: Callable[[], None]) -> None:
         self._model, self._thread, self._done = model, thread, done

@@ -50,11 +50,8 @@ SELECT view_name FROM duckdb_views() WHERE internal AND schema_name <> 'informat
 
 
 class DuckDB:
-    """One file and what may be called on it.
-
-    The file is open only while a statement runs: a file that is open for reading in one process
-    cannot be opened for writing in another, and its owner may have something to write.
-    """
+    """One file and what may be called on it. It is open only while a statement runs: its owner may have
+    something to write, which another process that reads would keep it from."""
 
     def __init__(self, path: str, settings: Mapping[str, Any]) -> None:
         self._path, self._settings = path, dict(settings)

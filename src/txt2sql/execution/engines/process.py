@@ -52,11 +52,8 @@ class Lost(Exception):
 
 
 class Session(Protocol):
-    """One connection of one engine, made by `connect(options, max_memory_bytes)` of its module.
-
-    What a driver raises in `run` goes to `explain`: what the engine says, and a kind of SENTENCES, "late"
-    where the deadline passed, or "".
-    """
+    """One connection, made by `connect(options, max_memory_bytes)` of its engine's module. `explain` gives what
+    the engine says of an exception, and a kind of SENTENCES, "late" where the deadline passed, or ""."""
 
     def rules(self) -> Rules:
         """What a statement may call and read now."""
@@ -208,12 +205,8 @@ _AS_IT_IS = frozenset({int, float, str, bytes, type(None)})
 
 
 def cell(value: Any) -> Cell:
-    """What a driver gives as a cell of SQLite.
-
-    An exact number with a decimal point (NUMERIC, DECIMAL) becomes a float, as SQLite has none; a
-    whole one stays whole. A date or time becomes its ISO text; a list, a structure or JSON becomes
-    JSON text.
-    """
+    """What a driver gives as a cell of SQLite: an exact number becomes a float where it has a decimal point,
+    a date or time its ISO text, a list, a structure or JSON its JSON text."""
     kind = type(value)
     if kind in _AS_IT_IS:
         return value  # type: ignore[no-any-return]
