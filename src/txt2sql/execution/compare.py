@@ -9,10 +9,6 @@ Cells: NULL equals NULL; text, numbers and blobs never equal each other; 1 equal
 floats that are whole numbers below 2**53, are equal only when they are exactly equal; any other two
 numbers also when they differ by at most 1e-11 of the larger, as sums in another order do. There is
 no absolute tolerance: 1e-17 is not 0.
-
->>> gold = QueryResult(("name", "age"), (("Ann", 30), ("Bob", 40)))
->>> same_result(gold, QueryResult(("age", "name"), ((40.0, "Bob"), (30.0, "Ann"))), ordered=False)
-True
 """
 
 from __future__ import annotations

@@ -6,8 +6,7 @@ into the words of what it names and a word such as `id`, `no` or `ref`, and its 
 what another table is about (`customer_id`, `home_team_id`), are called alike in both tables, or tell a
 role (`manager_id`). A sample of rows tests the pairs. A logistic model (`WEIGHTS`, fitted by
 `python benchmarks/keys.py --fit`) scores what is left, and each column refers to its best partner.
-Inclusion alone proposes nothing but codes: ids from 1 to n are in each other. Only keys of one column
-are inferred.
+Inclusion alone proposes nothing but codes: ids from 1 to n are in each other.
 
 >>> parse("home_team_id").words, parse("custno").words
 (('home', 'team'), ('customer',))

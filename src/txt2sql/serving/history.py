@@ -1,11 +1,6 @@
 """What was asked of one database, and what people said of the answers: a SQLite file of our own.
 
 Rows are never stored: an answer that is opened again runs its statement again.
-
->>> history = History(None)  # in memory
->>> history.add("a", {"question": "How many?", "sql": "SELECT 1", "error": None}, rows=1)
->>> history.judge("a", good=True), history.pairs()
-(True, [('How many?', 'SELECT 1')])
 """
 
 from __future__ import annotations

@@ -1,9 +1,6 @@
 """What the API takes and gives: bodies as pydantic models, and an answer as plain JSON values.
 
 An answer is a dict with the keys of `Answered`, its rows as they are, which `encoded` writes.
-
->>> Question(question="How many shops are there?").search
-0
 """
 
 from __future__ import annotations

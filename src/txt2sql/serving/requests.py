@@ -2,9 +2,6 @@
 
 The wording alone decides: the words that follow-ups begin with (English and German), pronouns before
 which no noun stands, "instead".
-
->>> refers_back("only those in Lisbon"), declined("which orders were deleted?")
-(True, '')
 """
 
 from __future__ import annotations

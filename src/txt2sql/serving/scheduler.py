@@ -3,12 +3,6 @@
 Questions that wait when the model becomes free are computed as one batch (dynamic batching), clients by
 turns; searches run beside them. Every accepted request ends in exactly one of answer, stopped, failed: also
 when its deadline passes, when the process dies or hangs (it is asked once more, alone), or at the end.
-
->>> queue = FairQueue[str](64)
->>> for client, item in (("a", "a1"), ("a", "a2"), ("b", "b1")):
-...     queue.add(client, item)
->>> [queue.take() for _ in range(len(queue))]
-['a1', 'b1', 'a2']
 """
 
 from __future__ import annotations
