@@ -14,20 +14,14 @@ import os
 import pickle
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections import Counter
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    PlatformCollector,
-    ProcessCollector,
-)
+import prometheus_client as prometheus
 
 from txt2sql.errors import ModelError
 from txt2sql.serving.worker import BATCHES, SEARCHES, Ask, Loaded, ModelSettings
@@ -117,7 +111,7 @@ class FairQueue(Generic[T]):
 
     def __init__(self, most: int) -> None:
         self.most = most
-        self._items: list[tuple[object, T]] = []  # with their clients, in the order of their turns
+        self._items: list[tuple[object, T]] = []  # with their clients, as they came
 
     def __len__(self) -> int:
         return len(self._items)
@@ -127,72 +121,66 @@ class FairQueue(Generic[T]):
         waits = any(owner == client for owner, _ in self._items)
         return len(self) >= (self.most if waits else 2 * self.most)
 
+    def order(self, *more: tuple[object, Any]) -> list[Any]:
+        """What waits, and `more` that came last, in the order of turns: in each, one of every client."""
+        turns: Counter[object] = Counter()
+        ranked = []
+        for client, item in [*self._items, *more]:
+            turns[client] += 1
+            ranked.append((turns[client], list(turns).index(client), item))
+        return [item for *_, item in sorted(ranked, key=lambda each: each[:2])]
+
     def before(self, client: object) -> int:
-        """How many go before the next that a client adds: after its last, one of each other client."""
-        clients = [owner for owner, _ in self._items]
-        seen: set[object] = set()
-        own = [place for place, owner in enumerate(clients, 1) if owner == client]
-        for place in range(own[-1] if own else 0, len(clients)):
-            if clients[place] in seen:
-                return place
-            seen.add(clients[place])
-        return len(clients)
+        """How many go before the next that a client adds."""
+        mark = object()
+        return self.order((client, mark)).index(mark)
 
     def add(self, client: object, item: T) -> None:
         """Let it wait for the client's next turn."""
-        self._items.insert(self.before(client), (client, item))
+        self._items.append((client, item))
 
     def put_back(self, item: T) -> None:
         """Before everything, as of a client of its own."""
         self._items.insert(0, (object(), item))
 
-    @property
-    def head(self) -> T:
-        return self._items[0][1]
-
-    def take(self) -> T:
-        return self._items.pop(0)[1]
-
-    def take_more(self, most: int, fits: Callable[[T], bool]) -> list[T]:
-        """The next that fit."""
-        taken = [item for _, item in self._items if fits(item)][:most]
-        self._items = [pair for pair in self._items if pair[1] not in taken]
-        return taken
-
     def remove(self, item: T) -> None:
-        """Take one out, if it is there; the turns of the rest are fair again."""
-        rest = [each for each in self._items if each[1] != item]
-        if len(rest) < len(self):
-            self._items = []
-            for client, each in rest:
-                self.add(client, each)
+        """Take one out, if it is there."""
+        self._items = [each for each in self._items if each[1] != item]
 
 
 class Metrics:
     """What is counted, for Prometheus: two services in one process do not count each other's."""
 
     def __init__(self) -> None:
-        self.registry = registry = CollectorRegistry()
-        ProcessCollector(registry=registry)
-        PlatformCollector(registry=registry)
+        self.registry = registry = prometheus.CollectorRegistry()
+        prometheus.ProcessCollector(registry=registry)
+        prometheus.PlatformCollector(registry=registry)
         own: dict[str, Any] = {"namespace": "txt2sql", "registry": registry}
         labels = ("path", "status")
-        self.requests = Counter("requests", "Requests by route and status", labels, **own)
+        self.requests = prometheus.Counter(
+            "requests", "Requests by route and status", labels, **own
+        )
         labels = ("kind", "end")
-        self.ends = Counter("questions", "Accepted questions by kind and end", labels, **own)
+        self.ends = prometheus.Counter(
+            "questions", "Accepted questions by kind and end", labels, **own
+        )
         what = "From the question to its answer"
-        self.seconds = Histogram("question_seconds", what, ("kind",), buckets=_SECONDS, **own)
+        self.seconds = prometheus.Histogram(
+            "question_seconds", what, ("kind",), buckets=_SECONDS, **own
+        )
         what, sizes = "Questions computed together", (1, 2, 4, 8, 16, 32, 64)
-        self.batch = Histogram("batch_size", what, buckets=sizes, **own)
+        self.batch = prometheus.Histogram("batch_size", what, buckets=sizes, **own)
         what = "Questions and statements refused because too many waited, or they too long"
-        self.refused = Counter("refused", what, ("kind",), **own)
+        self.refused = prometheus.Counter("refused", what, ("kind",), **own)
         for kind in ("question", "statement"):
             self.refused.labels(kind)
-        self.waiting = Gauge("waiting", "Questions in the queue", **own)
-        self.open = Gauge("open", "Questions accepted and not yet answered", **own)
-        self.model_up = Gauge("model_up", "1 while the model's process can answer", **own)
+        self.waiting = prometheus.Gauge("waiting", "Questions in the queue", **own)
+        self.open = prometheus.Gauge("open", "Questions accepted and not yet answered", **own)
+        self.model_up = prometheus.Gauge(
+            "model_up", "1 while the model's process can answer", **own
+        )
         what = "How often the model's process was started again"
-        self.restarts = Gauge("model_restarts", what, **own)
+        self.restarts = prometheus.Gauge("model_restarts", what, **own)
 
 
 class Scheduler:
@@ -278,14 +266,13 @@ class Scheduler:
         questions, searches = self._queues.values()
         while self._free and self._may_go("greedy", BATCHES * self.load.batch):
             self._free, self._computing_since = False, time.monotonic()
-            first = questions.take()
-            batch = [first]
-            if not first.attempts:
-                batch += questions.take_more(self.load.batch - 1, first.goes_with)
+            first, *rest = questions.order()
+            others = [] if first.attempts else [each for each in rest if first.goes_with(each)]
+            batch = [first, *others[: self.load.batch - 1]]
             self.metrics.batch.observe(len(batch))
             self._start(batch)
         while self._may_go("search", SEARCHES):
-            self._start([searches.take()])
+            self._start(searches.order()[:1])
 
     def _may_go(self, kind: str, most: int) -> bool:
         """Whether the first of a queue may be sent now. What a process died of is asked again only
@@ -293,12 +280,13 @@ class Scheduler:
         queue, running = self._queues[kind], self._running.values()
         if not self.ready or not queue or any(ticket.attempts > 1 for ticket in running):
             return False
-        if queue.head.attempts and running:
+        if queue.order()[0].attempts and running:
             return False
         return sum(ticket.ask.kind == kind for ticket in running) < most
 
     def _start(self, tickets: list[Ticket]) -> None:
         for ticket in tickets:
+            self._queues[ticket.ask.kind].remove(ticket)
             ticket.attempts += 1
             ticket.started = time.monotonic()
             if ticket.ask.simulations:  # of the time that is left, some is for the answer
