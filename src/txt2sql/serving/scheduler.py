@@ -19,6 +19,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import prometheus_client as prometheus
@@ -39,7 +40,7 @@ _HUNG_S = 30.0
 """How long after its deadline a question may be with the model before its process is taken to hang."""
 _STARTS = 3
 _RESTART_S, _LONGEST_RESTART_S = 0.5, 30.0
-_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_SECONDS, _SIZES = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60), (1, 2, 4, 8, 16, 32, 64)
 _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
@@ -156,31 +157,21 @@ class Metrics:
         prometheus.ProcessCollector(registry=registry)
         prometheus.PlatformCollector(registry=registry)
         own: dict[str, Any] = {"namespace": "txt2sql", "registry": registry}
-        labels = ("path", "status")
-        self.requests = prometheus.Counter(
-            "requests", "Requests by route and status", labels, **own
-        )
-        labels = ("kind", "end")
-        self.ends = prometheus.Counter(
-            "questions", "Accepted questions by kind and end", labels, **own
-        )
+        counter, gauge = partial(prometheus.Counter, **own), partial(prometheus.Gauge, **own)
+        histogram = partial(prometheus.Histogram, **own)
+        self.requests = counter("requests", "Requests by route and status", ("path", "status"))
+        self.ends = counter("questions", "Accepted questions by kind and end", ("kind", "end"))
         what = "From the question to its answer"
-        self.seconds = prometheus.Histogram(
-            "question_seconds", what, ("kind",), buckets=_SECONDS, **own
-        )
-        what, sizes = "Questions computed together", (1, 2, 4, 8, 16, 32, 64)
-        self.batch = prometheus.Histogram("batch_size", what, buckets=sizes, **own)
+        self.seconds = histogram("question_seconds", what, ("kind",), buckets=_SECONDS)
+        self.batch = histogram("batch_size", "Questions computed together", buckets=_SIZES)
         what = "Questions and statements refused because too many waited, or they too long"
-        self.refused = prometheus.Counter("refused", what, ("kind",), **own)
+        self.refused = counter("refused", what, ("kind",))
         for kind in ("question", "statement"):
             self.refused.labels(kind)
-        self.waiting = prometheus.Gauge("waiting", "Questions in the queue", **own)
-        self.open = prometheus.Gauge("open", "Questions accepted and not yet answered", **own)
-        self.model_up = prometheus.Gauge(
-            "model_up", "1 while the model's process can answer", **own
-        )
-        what = "How often the model's process was started again"
-        self.restarts = prometheus.Gauge("model_restarts", what, **own)
+        self.waiting = gauge("waiting", "Questions in the queue")
+        self.open = gauge("open", "Questions accepted and not yet answered")
+        self.model_up = gauge("model_up", "1 while the model's process can answer")
+        self.restarts = gauge("model_restarts", "How often the model's process was started again")
 
 
 class Scheduler:

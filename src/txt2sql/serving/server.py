@@ -21,6 +21,7 @@ import hmac
 import ipaddress
 import socket
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from types import FrameType
 from urllib.parse import urlsplit
@@ -36,6 +37,7 @@ from txt2sql.serving.backend import Backend
 from txt2sql.serving.scheduler import CLIENT, Metrics
 
 MOST_BODY_BYTES = 1_000_000
+_TOO_LARGE = f"the request is larger than {MOST_BODY_BYTES // 1_000_000} MB"
 COOKIE = "txt2sql"
 _HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
@@ -50,18 +52,12 @@ _CLOSING_S = 5
 _BACKLOG = 1024
 
 
-def is_address(host: str) -> bool:
-    """True for an address in figures."""
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The address that is written in figures."""
     try:
-        return bool(ipaddress.ip_address(host))
+        return ipaddress.ip_address(host)
     except ValueError:
-        return False
-
-
-def is_loopback(host: str) -> bool:
-    """True for an address that only this machine can reach."""
-    host = host.strip("[]").lower()
-    return host == "localhost" or (is_address(host) and ipaddress.ip_address(host).is_loopback)
+        return None
 
 
 @dataclass
@@ -106,7 +102,7 @@ class Gate:
             CLIENT.set(request.client.host if request.client else "")
             if await self._attend(scope, receive, guarded) or started:
                 return
-            response = _too_large()
+            response = _refused(413, _TOO_LARGE)
         await response(scope, receive, guarded)
 
     async def _attend(self, scope: Scope, receive: Receive, send: Send) -> bool:
@@ -137,19 +133,18 @@ class Gate:
 
     def _refusal(self, request: Request) -> Response | None:
         headers = request.headers
-        try:
+        host = ""
+        with suppress(ValueError):
             host = (urlsplit(f"//{headers.get('host', '')}").hostname or "").lower()
-        except ValueError:
-            host = ""
         # An address in figures is ours: a name is what a stranger's DNS could point at us.
-        if host not in self.hosts and not is_address(host):
+        if host not in self.hosts and _address(host) is None:
             return _refused(400, "this host name is not served here; allow it with --allow-host")
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc.lower() != headers["host"].lower():
             return _refused(403, "a page of another site may not use this service")
         length = headers.get("content-length", "0")
         if length.isdigit() and int(length) > MOST_BODY_BYTES:
-            return _too_large()
+            return _refused(413, _TOO_LARGE)
         if self.token is None or request.scope["path"] in self.public or self._known(request):
             return None
         sentence = "this needs the access token, as 'Authorization: Bearer TOKEN'"
@@ -173,10 +168,6 @@ def _same(given: str, secret: str) -> bool:
     return hmac.compare_digest(given.encode("utf-8", "replace"), secret.encode("utf-8", "replace"))
 
 
-def _too_large() -> Response:
-    return _refused(413, f"the request is larger than {MOST_BODY_BYTES // 1_000_000} MB")
-
-
 def _refused(status: int, sentence: str, headers: dict[str, str] | None = None) -> Response:
     return JSONResponse({"error": sentence}, status, headers)
 
@@ -198,7 +189,10 @@ class Access:
             raise ConfigError("the access token may hold printable ASCII characters only")
         if self.token is not None and not self.token.strip():
             raise ConfigError("the access token is empty; give one, or leave --token out")
-        if not is_loopback(self.host) and self.token is None and not self.insecure:
+        host = self.host.strip("[]").lower()
+        address = _address("127.0.0.1" if host == "localhost" else host)
+        here = address is not None and address.is_loopback
+        if not here and self.token is None and not self.insecure:
             raise ConfigError(
                 f"{self.host} can be reached from other machines; set an access token with "
                 "--token or TXT2SQL_TOKEN, or say --insecure"
@@ -213,18 +207,19 @@ class Access:
 def listen(access: Access) -> socket.socket:
     """A socket that takes connections. ConfigError where there can be none."""
     host = access.host.strip("[]")
-    listening = None
     try:
         family, *_, address = socket.getaddrinfo(host, access.port, type=socket.SOCK_STREAM)[0]
         # With the protocol named, asyncio sets TCP_NODELAY; else each answer on a kept connection waits
         # 40 ms for the client's delayed acknowledgement.
         listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
-        listening.listen(_BACKLOG)  # who comes before the first is served waits
-    except OSError as problem:
-        if listening is not None:
+        try:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind(address)
+            listening.listen(_BACKLOG)  # who comes before the first is served waits
+        except OSError:
             listening.close()
+            raise
+    except OSError as problem:
         raise ConfigError(
             f"cannot listen on {host} port {access.port} ({problem.strerror or problem}); choose "
             "another with --port"
