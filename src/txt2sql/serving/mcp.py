@@ -19,7 +19,7 @@ from mcp.types import ToolAnnotations
 from pydantic import BaseModel, Field
 from starlette.types import ASGIApp
 
-from txt2sql import __version__
+from txt2sql import __version__, types
 from txt2sql.errors import DatabaseError
 from txt2sql.execution.values import open_value_index
 from txt2sql.serving.backend import Backend, ServedDatabase
@@ -251,48 +251,49 @@ def _schema(served: ServedDatabase, name: str, pattern: str, detail: str) -> dic
     schema, text = served.schema, pattern.lower()
     table = schema.table(name)
     if name and table is None:
-        names = ", ".join(table.name for table in schema.tables[:50])
-        raise ToolError(f"there is no table {name!r}; there are {names}")
-    tables: list[dict[str, Any]] = []
+        listed = ", ".join(table.name for table in schema.tables[:50])
+        raise ToolError(f"there is no table {name!r}; there are {listed}")
+    chosen: list[tuple[types.Table, list[types.Column]]] = []
     for each in (table,) if table else schema.tables:
         whole = text in f"{each.name} {each.comment}".lower()
         columns = [c for c in each.columns if whole or text in f"{c.name} {c.comment}".lower()]
-        fields = [
-            {
-                **facts(column, "name primary_key comment"),
-                "type": column.declared_type or column.type,
-                "values": [_short(sample) for sample in column.samples],
-            }
-            for column in columns
-        ]
         if columns or not text:
-            tables.append({**facts(each, "name comment"), "columns": fields})
-    described: dict[str, Any] = {"database": served.name, "dialect": schema.dialect}
-    described["tables"] = tables
-    described["foreign_keys"] = [
+            chosen.append((each, columns))
+    names = {each.name for each, _ in chosen}
+    keys = [
         f"{key.table}.{key.column} = {key.referenced_table}.{key.referenced_column}"
         for key in schema.foreign_keys
-        if any(key.table == each["name"] for each in tables)
+        if key.table in names
     ]
-
-    def fits() -> bool:
-        return len(json.dumps(described, default=str)) <= MOST_CHARACTERS
-
     for level in _DETAILS[_DETAILS.index(detail) :]:
-        for about in tables if level != "values" else ():
-            for column in about["columns"]:
-                column.pop("values", None)
-        if level == "tables":
-            described["tables"] = [{"name": t["name"], "comment": t["comment"]} for t in tables]
-            described["foreign_keys"] = []
-        if fits():
-            break
-    if level != detail:
-        described["note"] = "shortened; name a table, or give a pattern, to see more of it"
-    while not fits():
+        described: dict[str, Any] = {
+            "database": served.name,
+            "dialect": schema.dialect,
+            "tables": [_described(each, columns, level) for each, columns in chosen],
+            "foreign_keys": keys if level != "tables" else [],
+            "note": ""
+            if level == detail
+            else "shortened; name a table, or give a pattern, to see more of it",
+        }
+        if len(json.dumps(described, default=str)) <= MOST_CHARACTERS:
+            return described
+    while len(json.dumps(described, default=str)) > MOST_CHARACTERS:
         described["tables"] = described["tables"][: len(described["tables"]) // 2]
-        described["note"] = f"shortened; {len(tables):,} tables match: give a pattern"
+        described["note"] = f"shortened; {len(chosen):,} tables match: give a pattern"
     return described
+
+
+def _described(table: types.Table, columns: list[types.Column], level: str) -> dict[str, Any]:
+    about = facts(table, "name comment")
+    if level == "tables":
+        return about
+    about["columns"] = fields = []
+    for column in columns:
+        kind = column.declared_type or column.type
+        fields.append({**facts(column, "name primary_key comment"), "type": kind})
+        if level == "values":
+            fields[-1]["values"] = [_short(sample) for sample in column.samples]
+    return about
 
 
 def create_app(server: MCPServer, *, token: str | None, hosts: tuple[str, ...]) -> ASGIApp:

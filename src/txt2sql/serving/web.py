@@ -51,21 +51,12 @@ _ASSETS = {f"/{path.name}": path for path in sorted(PAGE.iterdir())} | {
 """The page's own files by address; nothing of the database is in them."""
 _FAILURES = (RequestValidationError, HTTPException, Refused, Exception)
 _SENTENCES = {404: "there is nothing at this address", 405: "this address takes other methods"}
-_WHY = {
-    400: "the request cannot be understood",
-    401: "the access token is missing or wrong",
-    404: "nothing of this id or name",
-    409: "it was stopped",
-    413: "the request is too large",
-    422: "the body does not fit",
-    429: "too much is waiting; see Retry-After",
-    503: "no answer can be given now",
-}
 _ROWS_AT_A_TIME = 500
 _BREAKS = ("\t", "\r", "\n")
 _FORMULA = tuple("=+-@＝＋－＠")
 _Name = Annotated[str, Query(max_length=1000)]
-_Responses = dict[int | str, dict[str, Any]]
+_ANSWERED: dict[int | str, dict[str, Any]] = {200: {"model": Answered}}
+_FAILED = {"model": Failed, "description": "Why not, in one sentence"}
 
 
 def create_app(backend: Backend, *, token: str | None = None, hosts: Iterable[str] = ()) -> FastAPI:
@@ -77,7 +68,7 @@ def create_app(backend: Backend, *, token: str | None = None, hosts: Iterable[st
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        responses=_failures(400, 401, 404, 413),
+        responses={"4XX": _FAILED, "5XX": _FAILED},
         exception_handlers=dict.fromkeys(_FAILURES, _failed),
     )
     _questions(app, backend)
@@ -101,14 +92,9 @@ def _file(path: Path) -> Response:
     return FileResponse(path, headers={"Cache-Control": "no-cache"})
 
 
-def _failures(*statuses: int, ok: dict[str, Any] | None = None) -> _Responses:
-    """What a route may answer, for OpenAPI; `ok` is what it answers where all is well."""
-    answers: _Responses = {200: ok} if ok else {}
-    return answers | {each: {"model": Failed, "description": _WHY[each]} for each in statuses}
-
-
-def _content(type: str) -> dict[str, Any]:
-    return {"content": {type: {}}}
+def _answers(type: str, **more: Any) -> dict[int | str, dict[str, Any]]:
+    """What a route answers where all is well, for OpenAPI."""
+    return {200: {"content": {type: {}}, **more}}
 
 
 async def _failed(_: Request, error: Exception) -> Response:
@@ -141,7 +127,7 @@ def _questions(app: FastAPI, backend: Backend) -> None:
         served.look_around()
         return served.describe()
 
-    @app.post("/api/database/refresh", responses=_failures(503))
+    @app.post("/api/database/refresh")
     async def refresh(database: _Name = "") -> dict[str, Any]:
         """Read the tables anew, and tell the model of them."""
         served = backend.of(database)
@@ -150,9 +136,9 @@ def _questions(app: FastAPI, backend: Backend) -> None:
         except Text2SQLError as problem:
             raise Refused(str(problem), 503) from None
 
-    streamed = {"model": Answered, **_content("text/event-stream")}
+    streamed = _answers("text/event-stream", model=Answered)
 
-    @app.post("/api/ask", responses=_failures(409, 422, 429, 503, ok=streamed))
+    @app.post("/api/ask", responses=streamed)
     async def ask(body: Question, request: Request) -> Response:
         """Ask a question. With `Accept: text/event-stream`, events are sent as they happen: queued,
         started, progress, then answer, stopped or error."""
@@ -164,13 +150,13 @@ def _questions(app: FastAPI, backend: Backend) -> None:
             return StreamingResponse(_stream(served, ticket), media_type="text/event-stream")
         return await asyncio.to_thread(_json, await served.answer(ticket))
 
-    @app.delete("/api/ask/{id}", status_code=204, responses=_failures(404, 422))
+    @app.delete("/api/ask/{id}", status_code=204)
     async def stop(id: UUID) -> None:
         """Stop a question or a statement: the search or the statement really ends."""
         if not await backend.stop(str(id)):
             raise Refused("nothing of this id is under way", 404)
 
-    @app.post("/api/sql", responses=_failures(422, 429, 503, ok={"model": Answered}))
+    @app.post("/api/sql", responses=_ANSWERED)
     async def sql(body: Statement) -> Response:
         """Run one statement that reads, within the same limits as an answer's."""
         return _json(await backend.of(body.database).sql(body.sql, _text(body.id)))
@@ -218,9 +204,7 @@ def _history(app: FastAPI, backend: Backend) -> None:
         """Forget all of it, and what was said of the answers."""
         backend.of(database).history.clear()
 
-    stored = _failures(404, 422, 429, 503, ok={"model": Answered})
-
-    @app.get("/api/answers/{id}", responses=stored)
+    @app.get("/api/answers/{id}", responses=_ANSWERED)
     async def stored_answer(
         id: UUID, rows: Annotated[int, Query(ge=0, le=1)] = 0, database: _Name = ""
     ) -> Response:
@@ -229,12 +213,12 @@ def _history(app: FastAPI, backend: Backend) -> None:
         answer = await (served.again(str(id)) if rows else served.stored(str(id)))
         return _json({"rows": (), **_known(answer)})
 
-    @app.patch("/api/answers/{id}", status_code=204, responses=_failures(404, 422))
+    @app.patch("/api/answers/{id}", status_code=204)
     def rename(id: UUID, body: Name) -> None:
         """Name an answer of the history."""
         _known(backend.of(body.database).history.rename(str(id), body.name) or None)
 
-    @app.post("/api/feedback", status_code=204, responses=_failures(404, 422, 429, 503))
+    @app.post("/api/feedback", status_code=204)
     async def feedback(body: Feedback) -> None:
         """Say whether an answer is right, or what would be: SQL that runs."""
         served = backend.of(body.database)
@@ -243,9 +227,7 @@ def _history(app: FastAPI, backend: Backend) -> None:
         judge = partial(served.history.judge, str(body.id), body.good, body.sql or None)
         _known(await asyncio.to_thread(judge) or None)
 
-    jsonl = _failures(ok=_content("application/jsonl"))
-
-    @app.get("/api/feedback/export", responses=jsonl)
+    @app.get("/api/feedback/export", responses=_answers("application/jsonl"))
     def export(database: _Name = "") -> Response:
         """Questions with the SQL that was accepted or corrected: what `txt2sql adapt` learns from."""
         served = backend.of(database)
@@ -263,9 +245,7 @@ def _known(answer: Any) -> Any:
 
 
 def _files(app: FastAPI, backend: Backend) -> None:
-    file = _failures(404, 409, 422, 429, 503, ok=_content("text/csv"))
-
-    @app.get("/api/answers/{id}/rows.csv", responses=file)
+    @app.get("/api/answers/{id}/rows.csv", responses=_answers("text/csv"))
     async def rows_csv(id: UUID, database: _Name = "") -> Response:
         """The rows that the statement of an answer gives now, for spreadsheets. A file that is not
         whole says so in its name and its last line."""
@@ -310,15 +290,13 @@ def _plain(cell: Cell) -> Cell:
 
 
 def _state(app: FastAPI, backend: Backend) -> None:
-    @app.get("/health", responses=_failures(503))
+    @app.get("/health")
     def health() -> Response:
         """Whether questions can be answered now."""
         state = backend.health()
         return JSONResponse(state, 200 if state["status"] == "ok" else 503)
 
-    text = _failures(ok=_content("text/plain"))
-
-    @app.get("/metrics", responses=text, response_class=PlainTextResponse)
+    @app.get("/metrics", responses=_answers("text/plain"), response_class=PlainTextResponse)
     def prometheus() -> Response:
         """What Prometheus scrapes."""
         text = generate_latest(backend.metrics.registry)
