@@ -20,7 +20,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlite_files import build, listing
 
-from txt2sql.execution import execute as module
 from txt2sql.execution import pool as processes
 from txt2sql.execution.database import Database, open_database
 from txt2sql.execution.execute import Limits, clear_cache, execute, interrupt
@@ -218,13 +217,6 @@ def test_results_are_cached_by_text_limits_and_file(shop: Database, tmp_path: Pa
     for count in range(10):
         assert execute(live, "SELECT count(*) FROM t").rows == ((count,),)
         build(live.path, "INSERT INTO t VALUES (1)")
-
-
-def test_cache_is_bounded(shop: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_CACHED_RESULTS", 9)
-    results = [execute(shop, f"SELECT {i}") for i in range(30)]
-    assert execute(shop, "SELECT 29") is results[29]
-    assert execute(shop, "SELECT 0") is not results[0]
 
 
 def test_a_writer_in_this_process_keeps_its_lock(tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 import unicodedata
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from unittest.mock import Mock
@@ -300,12 +299,6 @@ def test_left_by_a_killed_build(base: Database, cache: Path) -> None:
     values._opened.cache_clear()
     open_value_index(base, cache)
     assert files(cache) == sorted([file.name, new.name, mine.name])  # new: perhaps still at work
-
-
-def test_threads_share_an_index(index: ValueIndex) -> None:
-    with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda word: matched(index, word), ["York", "France"] * 200))
-    assert found == [["York"], ["France"]] * 200
 
 
 # The database

@@ -48,13 +48,6 @@ def test_a_chart_that_helps() -> None:
         assert chart(columns, list(rows)) == {"kind": kind, "x": x, "y": [y], **more}, columns
 
 
-def test_types_of_columns() -> None:
-    rows = [(1, "a", "2024-05-01 12:30:00", b"x", None, 1), (2.5, None, None, b"y", None, "b")]
-    types = ["number", "text", "date", "other", "other", "other"]
-    assert column_types(["a", "b", "c", "d", "e", "f"], rows) == types
-    assert column_types(["a"], [("2024-05-01",), ("soon",)]) == ["text"]
-
-
 CELL = st.one_of(st.none(), st.integers(), st.floats(), st.text(max_size=5), st.binary(max_size=3))
 
 

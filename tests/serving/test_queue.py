@@ -35,14 +35,6 @@ def queue_of(items: str, most: int = 64) -> FairQueue[str]:
     return queue
 
 
-def test_clients_take_turns_and_each_keeps_its_order() -> None:
-    queue = queue_of("aaabbc")
-    queue.put_back("lost")
-    for item in ("a1", "c5", "nothing of it"):
-        queue.remove(item)
-    assert queue.order() == ["lost", "a0", "b3", "a2", "b4"]
-
-
 @given(st.text("aaabbcd", max_size=12), st.integers(0, 4), st.sampled_from("abcde"))
 def test_a_place_in_the_queue_is_where_it_says(items: str, taken: int, client: str) -> None:
     queue = queue_of(items)

@@ -21,7 +21,6 @@ from txt2sql.serving.worker import (
     Ask,
     ModelSettings,
     ModelWorker,
-    Shared,
     Statements,
     Stopped,
 )
@@ -111,27 +110,6 @@ def test_a_search_ends_between_two_waves(monkeypatch: pytest.MonkeyPatch) -> Non
         before = len(waves)
         assert isinstance(searching.exception(10), Stopped)
     assert 0 < len(waves) <= before + 1
-
-
-def test_turns_go_round_in_the_order_they_were_asked_for() -> None:
-    order: list[int] = []
-
-    class Engine:
-        def expand(self, number: int) -> int:
-            order.append(number)
-            time.sleep(0.02)
-            return 1 // number
-
-    with ThreadPoolExecutor(1) as thread, ThreadPoolExecutor(3) as pool:
-        shared = Shared(Engine(), thread, lambda: None)
-        thread.submit(time.sleep, 0.3)
-        for number in (1, 2, 3):
-            pool.submit(lambda number=number: [shared.expand(number) for _ in range(3)])
-            time.sleep(0.05)
-        pool.shutdown()
-        assert order == [1, 2, 3] * 3
-        with pytest.raises(ZeroDivisionError):
-            shared.expand(0)
 
 
 def test_a_statement_runs_once_for_each_request() -> None:
