@@ -160,9 +160,9 @@ def _mysql(database: UrlDatabase) -> tuple[str, str, str, list[Finding]]:
     everywhere: set[str] = set()
     here: set[str] = set()
     for (grant,) in database.rows("SHOW GRANTS"):  # GRANT SELECT, FILE ON *.* TO ...
-        listed = str(grant).partition(" ON ")[0].removeprefix("GRANT ").split(",")
+        names = str(grant).partition(" ON ")[0].removeprefix("GRANT ").split(",")
         rights = everywhere if " ON *.* " in str(grant) else here
-        rights |= {right.strip().upper().partition(" (")[0] for right in listed}
+        rights |= {name.strip().upper().partition(" (")[0] for name in names}
     name = database.address.name.replace("`", "``")
     own = f"create a user for asking: CREATE USER reader; GRANT SELECT ON `{name}`.* TO reader"
     findings: list[Finding] = []

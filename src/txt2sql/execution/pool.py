@@ -154,15 +154,23 @@ def ask(
 ) -> Answer:
     """Have an idle or new worker answer; a worker that dies is an Answer with its reason."""
     worker = _borrow(program, max_memory_bytes)
-    start = time.perf_counter()
+    start, answer, late = time.perf_counter(), None, False
     try:
         answer = worker.ask(request, timeout_s)
-    except (EOFError, TimeoutError) as problem:
-        late = isinstance(problem, TimeoutError)
-        return _post_mortem(worker, timeout_s, time.perf_counter() - start, late)
+    except EOFError:
+        pass
+    except TimeoutError:
+        late = True
     except BaseException:  # Ctrl-C: the answer that is still to come belongs to nobody
         _drop(worker)
         raise
+    if answer is None:
+        code, seconds = _drop(worker), time.perf_counter() - start
+        late = (late or seconds >= timeout_s) and not worker.interrupted
+        error = f"the process that runs SQL ended unexpectedly (exit code {code})"
+        error = "interrupted" if worker.interrupted else error
+        error = f"stopped after {timeout_s:g} s" if late else error
+        return Answer((), [], False, error, late, seconds, True)
     if answer.error is not None and answer.error.startswith("out of memory"):
         _drop(worker)  # gives the memory back to the machine
         return answer
@@ -212,15 +220,14 @@ def close_idle() -> None:
 
 def _borrow(program: Program, max_memory_bytes: int) -> Worker:
     """An idle worker of that program and memory limit, which cannot be raised once set, or a new one."""
+    worker, kind = None, (program, max_memory_bytes)
     with _lock:
-        for index in range(len(_idle) - 1, -1, -1):
-            if _idle[index].kind == (program, max_memory_bytes):
-                worker = _idle.pop(index)
-                if worker.process.poll() is None:
-                    worker.thread = threading.get_ident()
-                    _busy.add(worker)
-                    return worker
-    worker = Worker(program, max_memory_bytes)
+        for idle in [each for each in reversed(_idle) if each.kind == kind]:
+            _idle.remove(idle)
+            if idle.process.poll() is None:
+                worker = idle
+                break
+    worker = worker or Worker(program, max_memory_bytes)
     worker.thread = threading.get_ident()
     with _lock:
         _busy.add(worker)
@@ -231,16 +238,6 @@ def _drop(worker: Worker) -> int:
     with _lock:
         _busy.discard(worker)
     return worker.close()
-
-
-def _post_mortem(worker: Worker, timeout_s: float, seconds: float, late: bool) -> Answer:
-    code = _drop(worker)
-    if worker.interrupted:
-        return Answer((), [], False, "interrupted", False, seconds, True)
-    if late or seconds >= timeout_s:
-        return Answer((), [], False, f"stopped after {timeout_s:g} s", True, seconds, True)
-    reason = f"the process that runs SQL ended unexpectedly (exit code {code})"
-    return Answer((), [], False, reason, False, seconds, True)
 
 
 def _forget() -> None:

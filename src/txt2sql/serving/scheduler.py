@@ -157,8 +157,9 @@ class Metrics:
         prometheus.ProcessCollector(registry=registry)
         prometheus.PlatformCollector(registry=registry)
         own: dict[str, Any] = {"namespace": "txt2sql", "registry": registry}
-        counter, gauge = partial(prometheus.Counter, **own), partial(prometheus.Gauge, **own)
-        histogram = partial(prometheus.Histogram, **own)
+        counter: Any = partial(prometheus.Counter, **own)
+        gauge: Any = partial(prometheus.Gauge, **own)
+        histogram: Any = partial(prometheus.Histogram, **own)
         self.requests = counter("requests", "Requests by route and status", ("path", "status"))
         self.ends = counter("questions", "Accepted questions by kind and end", ("kind", "end"))
         what = "From the question to its answer"
