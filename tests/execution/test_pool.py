@@ -36,7 +36,7 @@ def test_what_a_library_prints_is_no_part_of_an_answer() -> None:
     printing = worker(
         "sandbox.receive(requests); print('50%', flush=True); os.write(1, b'100%'); "
         "os.system('echo from a child'); "
-        "sandbox.send(answers, ((), [], False, None, False, 0.0, True))"
+        "sandbox.send(answers, ((), [], False, None, False, 0.0))"
     )
     assert ask(printing, 1, 5.0, ("SELECT 1",)).error is None
 

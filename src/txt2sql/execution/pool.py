@@ -170,7 +170,7 @@ def ask(
         error = f"the process that runs SQL ended unexpectedly (exit code {code})"
         error = "interrupted" if worker.interrupted else error
         error = f"stopped after {timeout_s:g} s" if late else error
-        return Answer((), [], False, error, late, seconds, True)
+        return Answer((), [], False, error, late, seconds)
     if answer.error is not None and answer.error.startswith("out of memory"):
         _drop(worker)  # gives the memory back to the machine
         return answer

@@ -219,7 +219,7 @@ def run(
     answer = pool.ask(_program(address), limits.max_memory_bytes, limits.timeout_s, request)
     if answer.error is not None:
         answer = answer._replace(error=address.without_secrets(answer.error))
-    return QueryResult(answer.columns, tuple(answer.rows()), *answer[2:6])
+    return QueryResult(answer.columns, tuple(answer.rows()), *answer[2:])
 
 
 @lru_cache(maxsize=64)

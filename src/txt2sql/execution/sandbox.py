@@ -19,6 +19,7 @@ import sys
 import time
 from collections import OrderedDict
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 GRACE_S = 0.25
@@ -33,11 +34,6 @@ _READING = frozenset({20, 21, 33})  # READ, SELECT, RECURSIVE
 _FORBIDDEN = frozenset(
     "load_extension readfile writefile edit fts3_tokenizer lsmode lsdir zipfile sqlar_compress "
     "sqlar_uncompress sqlite_log eval system icu_load_collation".split()
-)
-# Functions whose value can differ between two runs: such a result is not cached.
-_VOLATILE = frozenset(
-    "random randomblob date time datetime julianday unixepoch strftime timediff "
-    "current_date current_time current_timestamp changes total_changes last_insert_rowid".split()
 )
 # Pragmas that only describe the schema; data_version is what FTS5 itself asks while it is read.
 DESCRIBING = frozenset(
@@ -62,32 +58,24 @@ class Answer(NamedTuple):
     error: str | None
     timed_out: bool
     seconds: float
-    volatile: bool
 
     def rows(self) -> Iterator[Any]:
         """The rows of all chunks."""
         return (row for chunk in self.chunks for row in marshal.loads(chunk))
 
 
-class Authorizer:
-    """The wall: SQLite asks it about every action while it compiles a statement. Only selecting, reading a
-    column, calling a function and recursion are allowed; `volatile`: a volatile function was called."""
-
-    def __init__(self, pragmas: frozenset[str] = _FTS_PRAGMA) -> None:
-        self.pragmas = pragmas
-        self.volatile = False
-
-    def __call__(self, action: int, first: str | None, second: str | None, *_: str | None) -> int:
-        if action in _READING:
-            return _SQLITE_OK
-        if action == _FUNCTION:
-            name = (second or "").lower()
-            if name in _VOLATILE:
-                self.volatile = True
-            return _SQLITE_DENY if name in _FORBIDDEN else _SQLITE_OK
-        if action == _PRAGMA and (first or "").lower() in self.pragmas:
-            return _SQLITE_OK
-        return _SQLITE_DENY
+def authorize(
+    pragmas: frozenset[str], action: int, first: str | None, second: str | None, *_: str | None
+) -> int:
+    """The wall: SQLite asks about every action while it compiles a statement. Only selecting, reading a
+    column, calling a function, recursion and some `pragmas` are allowed."""
+    if action in _READING:
+        return _SQLITE_OK
+    if action == _FUNCTION:
+        return _SQLITE_DENY if (second or "").lower() in _FORBIDDEN else _SQLITE_OK
+    if action == _PRAGMA and (first or "").lower() in pragmas:
+        return _SQLITE_OK
+    return _SQLITE_DENY
 
 
 def _uri(path: str, own_process: bool) -> str:
@@ -139,7 +127,7 @@ def identity(path: str) -> tuple[int, ...]:
 
 def connect(
     path: str,
-    authorizer: Authorizer | None = None,
+    pragmas: frozenset[str] = DESCRIBING,
     max_cell_bytes: int = 1_000_000,
     own_process: bool = False,
 ) -> sqlite3.Connection:
@@ -168,7 +156,7 @@ def connect(
             connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, max_cell_bytes)
             connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
             connection.setlimit(sqlite3.SQLITE_LIMIT_WORKER_THREADS, 0)
-        connection.set_authorizer(authorizer or Authorizer(DESCRIBING))
+        connection.set_authorizer(partial(authorize, pragmas))
     except BaseException:
         connection.close()
         raise
@@ -217,7 +205,7 @@ def run(
         error = str(problem) or type(problem).__name__
     seconds = time.perf_counter() - start
     if error == "interrupted":
-        return Answer((), [], False, f"stopped after {timeout_s:g} s", True, seconds, False)
+        return Answer((), [], False, f"stopped after {timeout_s:g} s", True, seconds)
     if error is not None and "Could not decode" in error and connection.text_factory is str:
         # Decoding in C is several times faster, so the tolerant decoder is used only when needed.
         connection.text_factory = decode
@@ -226,8 +214,8 @@ def run(
     if error is not None:
         if any(word in error for word in ("not authorized", "prohibited", "authorization denied")):
             error = f"refused: the statement does more than read ({error})"
-        return Answer((), [], False, error, False, seconds, False)
-    return Answer(columns, chunks, truncated, None, False, seconds, False)
+        return Answer((), [], False, error, False, seconds)
+    return Answer(columns, chunks, truncated, None, False, seconds)
 
 
 def fetch(cursor: Any, chunks: list[bytes], max_rows: int, max_bytes: int, max_cell: int) -> bool:
@@ -348,8 +336,7 @@ class Connections:
 
     def __init__(self, most: int = 8) -> None:
         self._most = most
-        self._open: OrderedDict[tuple[Any, ...], tuple[sqlite3.Connection, Authorizer]]
-        self._open = OrderedDict()
+        self._open: OrderedDict[tuple[Any, ...], sqlite3.Connection] = OrderedDict()
 
     def run(
         self,
@@ -368,27 +355,24 @@ class Connections:
         """
         arm(timeout_s + GRACE_S)
         try:
-            connection, authorizer = self._connection(path, mark, max_cell_bytes, describing)
-            authorizer.volatile = False
-            sizes = (max_rows, max_result_bytes, max_cell_bytes)
-            answer = run(connection, sql, timeout_s, *sizes)
-            return answer._replace(volatile=True) if authorizer.volatile else answer
+            connection = self._connection(path, mark, max_cell_bytes, describing)
+            return run(connection, sql, timeout_s, max_rows, max_result_bytes, max_cell_bytes)
         except (sqlite3.Error, OSError) as problem:
-            return Answer((), [], False, f"cannot open the database: {problem}", False, 0.0, True)
+            return Answer((), [], False, f"cannot open the database: {problem}", False, 0.0)
         finally:
             arm(0)
 
     def _connection(
         self, path: str, mark: tuple[int, ...], max_cell_bytes: int, describing: bool
-    ) -> tuple[sqlite3.Connection, Authorizer]:
+    ) -> sqlite3.Connection:
         key = (path, mark, max_cell_bytes, describing)
         if key not in self._open:
             for other in [other for other in self._open if other[0] == path and other[1] != mark]:
-                self._open.pop(other)[0].close()
-            authorizer = Authorizer(DESCRIBING if describing else _FTS_PRAGMA)
-            self._open[key] = connect(path, authorizer, max_cell_bytes, True), authorizer
+                self._open.pop(other).close()
+            pragmas = DESCRIBING if describing else _FTS_PRAGMA
+            self._open[key] = connect(path, pragmas, max_cell_bytes, True)
             if len(self._open) > self._most:
-                self._open.popitem(last=False)[1][0].close()
+                self._open.popitem(last=False)[1].close()
         self._open.move_to_end(key)
         return self._open[key]
 

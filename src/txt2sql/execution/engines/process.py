@@ -177,7 +177,7 @@ class _Process:
         try:
             columns, chunks, truncated = session.run(sql, caps)
             seconds = time.perf_counter() - start
-            return Answer(columns, chunks, truncated, None, False, seconds, True)
+            return Answer(columns, chunks, truncated, None, False, seconds)
         except Lost:
             if fresh:
                 raise
@@ -196,7 +196,7 @@ class _Process:
 
 
 def _failed(error: str, timed_out: bool = False, seconds: float = 0.0) -> Answer:
-    return Answer((), [], False, error, timed_out, seconds, True)
+    return Answer((), [], False, error, timed_out, seconds)
 
 
 # ------------------------------------------------------------------------------------------ cells
