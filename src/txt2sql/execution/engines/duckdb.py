@@ -53,8 +53,9 @@ class DuckDB:
     """One file and what may be called on it. It is open only while a statement runs: its owner may have
     something to write, which another process that reads would keep it from."""
 
-    def __init__(self, path: str, settings: Mapping[str, Any]) -> None:
-        self._path, self._settings = path, dict(settings)
+    def __init__(self, options: Mapping[str, Any], max_memory_bytes: int) -> None:
+        memory = f"{max_memory_bytes // 1_000_000}MB"
+        self._path, self._settings = options["path"], {**_SETTINGS, "memory_limit": memory}
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._late = False
         with self._open():
@@ -111,7 +112,4 @@ class DuckDB:
             self._connection.interrupt()
 
 
-def connect(options: Mapping[str, Any], max_memory_bytes: int) -> DuckDB:
-    """Open the file of the option `path`."""
-    memory = f"{max_memory_bytes // 1_000_000}MB"
-    return DuckDB(options["path"], {**_SETTINGS, "memory_limit": memory})
+connect = DuckDB

@@ -160,6 +160,4 @@ def _text(problem: Exception) -> str:
     return " ".join(str(last).split()) or type(problem).__name__
 
 
-def connect(options: Mapping[str, Any], max_memory_bytes: int) -> MySQL:
-    """Open the connection with the driver's own options."""
-    return MySQL(options, max_memory_bytes)
+connect = MySQL

@@ -96,13 +96,15 @@ _KINDS = {"53200": "memory", "25006": "writes", "42501": "right"}
 class PostgreSQL:
     """One connection and what may be called through it."""
 
-    def __init__(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
-        self._connection = connection
+    def __init__(self, options: Mapping[str, Any], max_memory_bytes: int) -> None:
+        given = {"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "txt2sql", **options}
+        given |= {"client_encoding": "utf8", "autocommit": True, "prepare_threshold": None}
+        self._connection = psycopg.connect(**given)
         self._stopping = False
         self._deadline = 0.0
         for name in _AS_TEXT:
-            connection.adapters.register_loader(name, TextLoader)
-        self._version = connection.info.server_version
+            self._connection.adapters.register_loader(name, TextLoader)
+        self._version = self._connection.info.server_version
 
     def rules(self) -> Rules:
         functions = {
@@ -173,9 +175,4 @@ class PostgreSQL:
         self._connection.cancel_safe(timeout=2.0)
 
 
-def connect(options: Mapping[str, Any], max_memory_bytes: int) -> PostgreSQL:
-    """Open the connection with the driver's own options."""
-    given = {"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "txt2sql", **options}
-    given |= {"client_encoding": "utf8", "autocommit": True, "prepare_threshold": None}
-    connection = psycopg.connect(**given)
-    return PostgreSQL(connection)
+connect = PostgreSQL

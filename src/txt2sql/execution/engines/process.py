@@ -55,19 +55,13 @@ class Session(Protocol):
     """One connection, made by `connect(options, max_memory_bytes)` of its engine's module. `explain` gives what
     the engine says of an exception, and a kind of SENTENCES, "late" where the deadline passed, or ""."""
 
-    def rules(self) -> Rules:
-        """What a statement may call and read now."""
-        ...
+    def rules(self) -> Rules: ...
 
-    def run(self, sql: str, caps: Caps) -> Result:
-        """Raises `Lost` when the server has gone meanwhile."""
-        ...
+    def run(self, sql: str, caps: Caps) -> Result: ...  # Lost: the server has gone meanwhile
 
     def explain(self, problem: Exception) -> tuple[str, str]: ...
 
-    def cancel(self) -> None:
-        """Have the server stop the statement; called from a signal handler."""
-        ...
+    def cancel(self) -> None: ...  # called from a signal handler
 
 
 class Rows:
