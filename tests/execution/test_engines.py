@@ -246,6 +246,7 @@ def test_conditions_in_the_words_of_the_engine(tmp_path: Path) -> None:
         ("unpaid bills", 2),
         ("bills due in May 2024", 2),
         ("bills sent on 31 May 2024", 1),
+        ("bills that were not sent", 2),
         ("bills due in the last 30 days", 0),
     ):
         (match,) = index.match(question)

@@ -80,6 +80,8 @@ IMPLIED = {
     "guests with no mobile phone": "(guests.mobile_phone IS NULL OR guests.mobile_phone = '')",
     "guests who have a mobile phone": "guests.mobile_phone <> ''",
     "invoices without a due date": "invoices.due_date IS NULL",
+    "open tickets by room": "tickets.closed_at IS NULL",
+    "bookings that were not returned": '"bookings 2".returned_on IS NULL',
     "guests born in 1990": "guests.date_of_birth >= '1990-01-01' AND guests.date_of_birth < '1991-01-01'",
     "bookings that were booked before 2025": f"{BOOKED} < '2025-01-01'",
     "rooms built between 1990 and 2010": "rooms.built >= 1990 AND rooms.built <= 2010",
@@ -126,7 +128,7 @@ def test_a_missing_value_far_down_is_seen(tmp_path: Path) -> None:
         "SELECT i, iif(i < 900, printf('2024-01-%02d 10:00:00', i % 28 + 1), NULL), i = 999 FROM n",
     )
     index = open_value_index(open_database(path))
-    assert conditions(index, "parcels without delivered at") == ["parcels.delivered_at IS NULL"]
+    assert conditions(index, "parcels not delivered") == ["parcels.delivered_at IS NULL"]
     assert conditions(index, "lost parcels") == ["parcels.lost = 1"]
 
 

@@ -24,6 +24,9 @@ from txt2sql.types import Schema, ValueMatch
 
 MAX_DATES, MAX_HINTS = 3, 6
 SURE, LIKELY = 0.7, 0.65
+_DONE = ("paid", "sent", "sold", "done", "seen")
+_OPEN = ("open", "pending", "ongoing", "unfinished")
+_CLOSED = ("closed", "resolved", "finished", "completed")
 _BIRTH = frozenset(("birth", "birthdate", "birthday", "born", "dob"))
 
 # ------------------------------------------------------------------------------ facts of columns
@@ -270,13 +273,15 @@ class Hints:
             if place.facts.nulls or place.facts.empties:
                 for phrase in _phrases(place):
                     self._missing.setdefault(phrase, []).append(place)
+        telling = [place for place in self._dates if place.facts.nulls and len(place.telling) == 1]
+        self._events = [p for p in telling if p.telling[0] not in ("end", "start", "birth")]
 
     def match(self, text: str) -> list[ValueMatch]:
         """The hints of a question, the surest first."""
         question = _Question(text)
         made = list(self._dated(question))
         taken: set[str] = set()
-        parts = self._aged, self._flagged, self._coded, self._gendered, self._empty
+        parts = self._aged, self._flagged, self._coded, self._gendered, self._empty, self._happened
         for part in parts:
             others = [match for match in part(question) if match.span.casefold() not in taken]
             taken |= {match.span.casefold() for match in others}
@@ -404,6 +409,24 @@ class Hints:
                     span = question.text[match.start() : stop]
                     for place in self._named(question, places):
                         yield place.missing(present, span, SURE)
+
+    def _happened(self, question: _Question) -> Iterator[ValueMatch]:
+        """ "not shipped" where a shipping date is NULL, and "open" where one of closing is."""
+        for i, word in enumerate(question.words if self._events else ()):
+            start = _negated(question, i)
+            bare = next((word[len(p) :] for p in ("un", "non") if word.startswith(p)), "")
+            if start is None and len(bare) > 3:
+                start, word = i, bare
+            places = self._events
+            if start is None and word in _OPEN and word not in self._codes.keys() | self.names:
+                start, words = i, list(_CLOSED)
+                places = [place for place in places if set(place.table) <= question.bag]
+            else:
+                words = [word] if word.endswith("ed") or word in _DONE else []
+            if start is not None and not _undecided(question, i, i):
+                places = [p for p in places if any(_related(w, p.telling[0]) for w in words)]
+                for place in self._named(question, places):
+                    yield place.missing(False, question.span(start, i), LIKELY)
 
 
 def _evidence(question: _Question, place: _NamedColumn) -> float:
