@@ -1,9 +1,10 @@
-"""Fair turns of clients, what is refused, and a model that hangs."""
+"""Fair turns of clients, for questions and for statements, and a model that hangs."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Awaitable, Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,8 @@ from stand_ins import Hanging
 
 from txt2sql import sample
 from txt2sql.serving import backend as backend_module
-from txt2sql.serving.backend import Backend
-from txt2sql.serving.scheduler import FairQueue, Load, Metrics, Refused, Scheduler
+from txt2sql.serving.backend import Backend, Places
+from txt2sql.serving.scheduler import CLIENT, FairQueue, Load, Metrics, Refused, Scheduler
 from txt2sql.serving.worker import Ask, ModelSettings
 from txt2sql.types import QueryResult
 
@@ -58,44 +59,106 @@ def test_who_fills_the_queue_keeps_nobody_else_out() -> None:
     assert queue.full("g")
 
 
-def test_a_refused_statement_or_question_is_told_and_counted(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    released, begun = threading.Semaphore(0), []
+def test_a_place_that_its_owner_left_goes_to_the_next() -> None:
+    async def work() -> list[str]:
+        places, entered = Places(1, 64, 1, lambda: None), []
 
-    def execute(database: Any, sql: str, limits: Any) -> QueryResult:
-        begun.append(sql)
-        released.acquire()
+        async def enter(client: str) -> None:
+            await places.enter(client)
+            entered.append(client)
+
+        tasks = [asyncio.create_task(enter(client)) for client in "aabc"]
+        while entered != ["a"]:
+            await asyncio.sleep(0)
+        tasks[1].cancel()  # while it waits
+        await asyncio.wait({tasks[1]})
+        places.leave()
+        tasks[2].cancel()  # between its turn and its waking
+        await asyncio.wait({tasks[2], tasks[3]})
+        places.leave()
+        await enter("d")
+        return entered
+
+    assert asyncio.run(work()) == ["a", "c", "d"]
+
+
+class Held:
+    """A back end whose statements run until somebody releases them; `begun` are their names."""
+
+    def __init__(self, **load: Any) -> None:
+        self.backend = Backend(SETTINGS, Load(**load), history=False)
+        self.begun: list[str] = []
+        self._done = threading.Semaphore(0)
+        self.release = self._done.release
+
+    def execute(self, database: Any, sql: str, limits: Any) -> QueryResult:
+        self.begun.append(sql)
+        self._done.acquire()
         return QueryResult(rows=((1,),))
 
-    async def work(backend: Backend) -> None:
-        tasks = [asyncio.create_task(backend.first.sql(f"a{i}")) for i in range(9)]
-        while len(begun) < 8:
+    def ask(self, client: str, *names: str) -> list[asyncio.Task[Any]]:
+        async def ask(name: str) -> Any:
+            CLIENT.set(client)
+            return await self.backend.first.sql(name)
+
+        return [asyncio.create_task(ask(name)) for name in names]
+
+    async def until(self, count: int) -> None:
+        while len(self.begun) < count:
             await asyncio.sleep(0.001)
-        with pytest.raises(Refused, match="too many statements are waiting; ask again in 5 s"):
-            await backend.first.sql("b")
-        released.release(100)
+
+
+def with_statements(work: Callable[[Held], Awaitable[None]], **load: Any) -> None:
+    async def run() -> None:
+        held = Held(**load)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(backend_module, "execute", held.execute)
+            try:
+                await work(held)
+            finally:
+                held.release(100)
+                await held.backend.close()
+
+    asyncio.run(run())
+
+
+def test_a_client_of_many_statements_lets_others_in_between() -> None:
+    async def work(held: Held) -> None:
+        tasks = held.ask("a", *(f"a{i}" for i in range(12)))
+        await held.until(8)
+        tasks += held.ask("b", "b0") + held.ask("c", "c0")
+        await asyncio.sleep(0)
+        for count in range(9, 15):
+            held.release()
+            await held.until(count)
+        assert held.begun[8:] == ["a8", "b0", "c0", "a9", "a10", "a11"]
+        held.release(100)
         assert all(answer["rows"] == ((1,),) for answer in await asyncio.gather(*tasks))
-        await backend.first.sql("b")  # the first ones have ended
-        backend.first.ask("How many?", id="x")
+
+    with_statements(work)
+
+
+def test_a_refused_statement_or_question_is_told_and_counted() -> None:
+    async def work(held: Held) -> None:
+        tasks = held.ask("a", *(f"a{i}" for i in range(8)))
+        await held.until(8)
+        held.backend._places._seconds = 0.0
+        with pytest.raises(Refused, match="too many statements are waiting; ask again in 5 s"):
+            await held.ask("b", "b0")[0]
+        held.release(8)
+        await asyncio.gather(*tasks)
+        held.release()
+        await held.ask("b", "b0")[0]  # under the places that came free
+        held.backend.first.ask("How many?", id="x")
         with pytest.raises(Refused, match="under way"):
-            backend.first.ask("SELECT 1", id="x")
+            held.backend.first.ask("SELECT 1", id="x")
         with pytest.raises(Refused, match="too many questions"):
-            backend.first.ask("How many?")
-        text = generate_latest(backend.metrics.registry).decode()
+            held.backend.first.ask("How many?")
+        text = generate_latest(held.backend.metrics.registry).decode()
         assert 'txt2sql_refused_total{kind="statement"} 1.0' in text
         assert 'txt2sql_refused_total{kind="question"} 1.0' in text
 
-    async def run() -> None:
-        backend = Backend(SETTINGS, Load(queue=1), history=False)
-        try:
-            await work(backend)
-        finally:
-            released.release(100)
-            await backend.close()
-
-    monkeypatch.setattr(backend_module, "execute", execute)
-    asyncio.run(run())
+    with_statements(work, queue=1)
 
 
 def test_what_a_hung_model_had_is_asked_again(tmp_path: Path) -> None:

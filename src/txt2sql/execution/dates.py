@@ -119,13 +119,14 @@ _MODAL = re.compile(r"\b(?:in|during|of|since|before|after|until|from|every|each
 
 def periods(question: str, today: Day | None = None) -> tuple[Period, ...]:
     """The dates and spans of time that a question mentions, in its order."""
+    today = today or Day.today()
     quoted = [match.span() for match in _QUOTED.finditer(question)]
     marks = [
         match
         for match in _MOMENT.finditer(question)
         if not any(a <= match.start() < b for a, b in quoted)
     ]
-    return tuple(_assembled(question, marks, today or Day.today()))
+    return tuple(_assembled(question, marks, today))
 
 
 _OLD = r"(?:years?(?:\s+old|\s+of\s+age)?|y/?o)"

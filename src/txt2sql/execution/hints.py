@@ -25,8 +25,10 @@ from txt2sql.types import Schema, ValueMatch
 MAX_DATES, MAX_HINTS = 3, 6
 SURE, LIKELY = 0.7, 0.65
 _DONE = ("paid", "sent", "sold", "done", "seen")
-_OPEN = ("open", "pending", "ongoing", "unfinished")
-_CLOSED = ("closed", "resolved", "finished", "completed")
+_OPEN, _CLOSED = (
+    ("open", "pending", "ongoing", "unfinished"),
+    ("closed", "resolved", "finished", "completed"),
+)
 _BIRTH = frozenset(("birth", "birthdate", "birthday", "born", "dob"))
 
 # ------------------------------------------------------------------------------ facts of columns
@@ -250,11 +252,15 @@ class Hints:
         self.few = {(item.table, item.column) for item in facts if item.values}
         """The columns that hold few different values."""
         self._dates = [place for place in places if place.facts.date]
-        keys = (place for place in places if place.facts.key or {"id", "key"} & set(place.phrase))
-        self._keys = Counter(place.table for place in keys)
+        self._keys = Counter(
+            p.table for p in places if p.facts.key or {"id", "key"} & set(p.phrase)
+        )
         self._flags: dict[tuple[str, ...], list[tuple[_NamedColumn, tuple[str, str]]]] = {}
-        gendered = [place for place in places if {"sex", "gender"} & set(place.phrase)]
-        self._genders = [place for place in gendered if 0 < len(place.facts.values) <= 4]
+        self._genders = [
+            place
+            for place in places
+            if {"sex", "gender"} & set(place.phrase) and 0 < len(place.facts.values) <= 4
+        ]
         self._missing: dict[tuple[str, ...], list[_NamedColumn]] = {}
         self._codes: dict[str, list[tuple[_NamedColumn, str]]] = {}
         for place in places:
@@ -273,8 +279,13 @@ class Hints:
             if place.facts.nulls or place.facts.empties:
                 for phrase in _phrases(place):
                     self._missing.setdefault(phrase, []).append(place)
-        telling = [place for place in self._dates if place.facts.nulls and len(place.telling) == 1]
-        self._events = [p for p in telling if p.telling[0] not in ("end", "start", "birth")]
+        self._events = [
+            place
+            for place in self._dates
+            if place.facts.nulls
+            and len(place.telling) == 1
+            and place.telling[0] not in ("end", "start", "birth")
+        ]
 
     def match(self, text: str) -> list[ValueMatch]:
         """The hints of a question, the surest first."""
@@ -345,25 +356,32 @@ class Hints:
             answers = list(_mentions(question, root))
             if len({holds for holds, _ in answers}) == 1:
                 holds, span = answers[0]
-                values = [(place, yes if holds else no) for place, (yes, no) in flags]
-                for place, value in self._of_named(question, values):
-                    yield place.hint(value, span, f"{place.sql} = {value}", SURE)
+                named = self._named(question, [place for place, _ in flags])
+                for place, (yes, no) in flags:
+                    if place in named:
+                        value = yes if holds else no
+                        yield place.hint(value, span, f"{place.sql} = {value}", SURE)
 
     def _coded(self, question: _Question) -> Iterator[ValueMatch]:
         """ "not confirmed" or "unconfirmed", where that is one of the codes of a column."""
         for i, word in enumerate(question.words):
             start, code = _negated(question, i), word
             if start is None:
-                bare = [word[len(prefix) :] for prefix in _PREFIXES if word.startswith(prefix)]
-                start, code = i, next((each for each in bare if len(each) > 3), "")
-            rows = question.plain[start] in (
-                "no",
-                "without",
-            )  # "no members" asks for no row of them
-            if code in self._codes and not rows and not _undecided(question, i, i):
-                for place, value in self._of_named(question, self._codes[code]):
-                    sql = f"{place.sql} <> {_text(value)}"
-                    yield place.hint(value, question.span(start, i), sql, LIKELY)
+                code = next(
+                    (word[len(p) :] for p in _PREFIXES if _prefixed(word, word[len(p) :])), ""
+                )
+                start = i
+            # "no members" asks for no row of them
+            if (
+                code in self._codes
+                and not _undecided(question, i, i)
+                and (question.plain[start] not in ("no", "without"))
+            ):
+                named = self._named(question, [place for place, _ in self._codes[code]])
+                for place, value in self._codes[code]:
+                    if place in named:
+                        sql = f"{place.sql} <> {_text(value)}"
+                        yield place.hint(value, question.span(start, i), sql, LIKELY)
 
     def _gendered(self, question: _Question) -> Iterator[ValueMatch]:
         words = [(i, word) for i, word in enumerate(question.words) if word in _GENDERS]
@@ -386,27 +404,26 @@ class Hints:
             return every
         return named if len(named) <= 2 else []
 
-    def _of_named(
-        self, question: _Question, values: list[tuple[_NamedColumn, str]]
-    ) -> list[tuple[_NamedColumn, str]]:
-        named = self._named(question, [place for place, _ in values])
-        return [pair for pair in values if pair[0] in named]
-
     def _empty(self, question: _Question) -> Iterator[ValueMatch]:
         for trigger, present, following in ((_NO, False, _FOLLOWING), (_WITH, True, _AFTER_WITH)):
             for match in trigger.finditer(question.text):
                 first = question.at(match.end())
-                phrases = (question.words[first : first + size] for size in (4, 3, 2, 1))
-                phrase = next((each for each in phrases if each in self._missing), None)
-                if phrase is None:
+                for size in (4, 3, 2, 1):
+                    phrase = question.words[first : first + size]
+                    if len(phrase) == size and phrase in self._missing:
+                        break
+                else:
                     continue
-                places, end = self._missing[phrase], first + len(phrase)
+                places = self._missing[phrase]
                 if phrase in self._tables:  # "without orders" asks for no row, not for no number
                     places = [place for place in places if place.phrase == (*phrase, "id")]
-                stop = question.spans[end - 1][1]
+                end = first + size
                 over = end >= len(question.words) or question.plain[end] in following
-                if over or question.text[stop : question.spans[end][0]].strip():
-                    span = question.text[match.start() : stop]
+                if (
+                    over
+                    or question.text[question.spans[end - 1][1] : question.spans[end][0]].strip()
+                ):
+                    span = question.text[match.start() : question.spans[end - 1][1]]
                     for place in self._named(question, places):
                         yield place.missing(present, span, SURE)
 

@@ -12,7 +12,7 @@ import sqlite3
 import time
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -25,6 +25,7 @@ from txt2sql.execution.database import Database, open_database
 from txt2sql.execution.execute import execute
 from txt2sql.execution.pool import Limits
 from txt2sql.execution.remote import UrlDatabase
+from txt2sql.execution.values import ValueIndex, open_value_index
 from txt2sql.serving.history import History, place
 from txt2sql.serving.payload import columns, payload
 from txt2sql.serving.requests import declined, is_sql, refers_back
@@ -33,6 +34,7 @@ from txt2sql.serving.scheduler import (
     CLOSING,
     IN_USE,
     Event,
+    FairQueue,
     Load,
     Metrics,
     Refused,
@@ -59,6 +61,43 @@ _SAMPLE_EXAMPLES = (
 _log = logging.getLogger(__name__)
 
 
+class Places:
+    """So many statements at a time; the rest wait for their turn. Who is refused may come again in
+    `again` seconds, and `refused` is told."""
+
+    def __init__(self, places: int, most: int, again: int, refused: Callable[[], None]) -> None:
+        self._free, self._again, self._refused = places, again, refused
+        self._seconds = 30.0
+        self._waiting: FairQueue[asyncio.Future[None]] = FairQueue(most)
+
+    async def enter(self, client: str) -> None:
+        """Take a place. Raises Refused where too many wait, or none came free in time."""
+        if self._free:
+            self._free -= 1
+            return
+        turn = asyncio.get_running_loop().create_future()
+        try:
+            if not self._waiting.full(client):
+                self._waiting.add(client, turn)
+                await asyncio.wait({turn}, timeout=self._seconds)
+            if not turn.done():
+                self._refused()
+                sentence = f"too many statements are waiting; ask again in {self._again} s"
+                raise Refused(sentence, 429, self._again)
+        except BaseException:
+            if turn.done():  # whoever wanted it has gone
+                self.leave()
+            self._waiting.remove(turn)
+            raise
+
+    def leave(self) -> None:
+        """Give a place to the next."""
+        if self._waiting:
+            self._waiting.take().set_result(None)
+        else:
+            self._free += 1
+
+
 class Backend:
     """Databases and one model, asked by many. Use it on one event loop. `databases` are by name."""
 
@@ -66,18 +105,20 @@ class Backend:
         self, settings: ModelSettings, load: Load | None = None, *, history: bool = True
     ) -> None:
         load = load or Load()
-        self.settings, self.metrics, self.statements = settings, Metrics(), Statements()
+        self.settings = settings
+        self.metrics = Metrics()
         self.scheduler = Scheduler(settings, load, self.metrics)
-        usual = settings.limits
+        self.statements = Statements()
+        usual, refused = settings.limits, self.metrics.refused.labels("statement").inc
+        waiting = (load.queue, math.ceil(usual.timeout_s), refused)
+        self._places, self._files = Places(_STATEMENTS, *waiting), Places(1, *waiting)
         self._whole = replace(  # the limits of a file
             usual,
             timeout_s=4 * usual.timeout_s,
             max_rows=10 * usual.max_rows,
             max_result_bytes=3 * usual.max_result_bytes,
         )
-        self._most_statements = _STATEMENTS + load.queue
         self._threads = ThreadPoolExecutor(_STATEMENTS, "statement")
-        self._files = ThreadPoolExecutor(1, "file")
         opened = [open_database(each) for each in settings.databases]
         self.databases = {
             name: ServedDatabase(self, database, name, number, history)
@@ -114,7 +155,6 @@ class Backend:
         for each in self.databases.values():
             await asyncio.to_thread(each.history.close)
         self._threads.shutdown()
-        self._files.shutdown()
 
     async def drain(self, seconds: float) -> None:
         """Take nothing more, and wait for what was accepted, at most so long."""
@@ -125,11 +165,10 @@ class Backend:
 
     def health(self) -> dict[str, Any]:
         """Whether questions can be answered now."""
-        scheduler, status = self.scheduler, "loading"
-        if scheduler.closing:
-            status = "shutting down"
-        elif scheduler.ready or scheduler.broken is not None:
-            status = "ok" if scheduler.broken is None else "broken"
+        scheduler = self.scheduler
+        status = "ok" if scheduler.ready else "loading"
+        status = "broken" if scheduler.broken is not None else status
+        status = "shutting down" if scheduler.closing else status
         model = ", ".join(dict.fromkeys(each.model for each in scheduler.loaded))
         state = facts(scheduler, "waiting restarts")
         return {"status": status, "version": __version__, "model": model, **state}
@@ -150,19 +189,35 @@ class Backend:
     ) -> QueryResult:
         """What one statement that reads gives; `id` to stop it by. With `whole`, within the limits of a
         file, one at a time. Raises Refused."""
-        limits = self._whole if whole else self.settings.limits
-        id = id or str(uuid.uuid4())
+        if whole:
+            await self._files.enter(CLIENT.get())
+        try:
+            limits = self._whole if whole else self.settings.limits
+            return await self._run(id or str(uuid.uuid4()), database, sql, limits)
+        finally:
+            if whole:
+                self._files.leave()
+
+    async def _run(
+        self, id: str, database: Database | UrlDatabase, sql: str, limits: Limits
+    ) -> QueryResult:
         if self.scheduler.closing:
             raise Refused(CLOSING, 503)
-        if len(self.statements.requests) >= self._most_statements:
-            self.metrics.refused.labels("statement").inc()
-            again = math.ceil(limits.timeout_s)
-            raise Refused(f"too many statements are waiting; ask again in {again} s", 429, again)
         if not self.statements.begin(id, lambda sql: (sql, execute(database, sql, limits))):
             raise Refused(IN_USE, 422)
-        loop, threads = asyncio.get_running_loop(), self._files if whole else self._threads
-        running = loop.run_in_executor(threads, self.statements.run, id, sql)
-        running.add_done_callback(lambda _: self.statements.forget(id))
+        try:
+            await self._places.enter(CLIENT.get())
+        except BaseException:
+            self.statements.forget(id)
+            raise
+
+        def over(_: object) -> None:
+            self._places.leave()
+            self.statements.forget(id)
+
+        loop = asyncio.get_running_loop()
+        running = loop.run_in_executor(self._threads, self.statements.run, id, sql)
+        running.add_done_callback(over)
         try:
             return (await asyncio.shield(running))[1]
         except asyncio.CancelledError:  # it runs for nobody
@@ -181,8 +236,12 @@ def distinct_names(databases: Sequence[Database | UrlDatabase]) -> list[str]:
     """The db_ids; where some are the same, with up to three folders (or the server) before each, and a
     number where that does not help."""
     names = [each.db_id for each in databases]
-    places = [(Path(each.place), isinstance(each, Database)) for each in databases]
-    folders = [(path.absolute() if file else path).parent.parts for path, file in places]
+    folders = [
+        Path(each.place).absolute().parent.parts
+        if isinstance(each, Database)
+        else Path(each.place).parent.parts
+        for each in databases
+    ]
     for depth in (1, 2, 3):
         count = Counter(name for name, _ in set(zip(names, folders)))
         names = [
@@ -403,6 +462,10 @@ class ServedDatabase:
         """A stored answer without its rows; None for no such answer."""
         answer = await asyncio.to_thread(self.history.get, id)
         return answer and {**answer, **self.label}
+
+    def values(self) -> ValueIndex:
+        """The index of its cells. Raises DatabaseError."""
+        return open_value_index(self.database)
 
 
 def _without_samples(schema: Schema) -> Schema:

@@ -21,7 +21,6 @@ from starlette.types import ASGIApp
 
 from txt2sql import __version__, types
 from txt2sql.errors import DatabaseError
-from txt2sql.execution.values import open_value_index
 from txt2sql.serving.backend import Backend, ServedDatabase
 from txt2sql.serving.scheduler import Refused
 from txt2sql.serving.server import Gate
@@ -190,7 +189,7 @@ def create_server(backend: Backend) -> MCPServer:
         at. Columns in `not_read_whole` have more, of which run_sql tells."""
         with _refusals():
             served = backend.of(database)
-            index = await asyncio.to_thread(open_value_index, served.database)
+            index = await asyncio.to_thread(served.values)
             columns = await asyncio.to_thread(index.search, text)
         return Columns(
             database=served.name,
