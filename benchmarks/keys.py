@@ -18,7 +18,7 @@ Databases without any declared key are left out.
 The peer takes a column that is called like another table's single primary key, but for `id` and
 `name`, and looks at nothing else. `ours` and `peer` are F1 of equivalent keys over both sources.
 
-With `--hide-rows` names alone decide.
+Without primary keys there are no composite ones to infer. With `--hide-rows` names alone decide.
 
 `--fit` fits the weights of `txt2sql.execution.keys` on all of these databases as they are, without
 primary keys, and without rows, and prints them; then their accuracy on databases left out (5 folds of

@@ -192,6 +192,24 @@ def test_servers_do_not_compare_across_types() -> None:
         assert len(infer_keys(schema, NoRows(schema))) == count
 
 
+def test_the_columns_of_a_composite_key_share_a_number(tmp_path: Path) -> None:
+    path = build(
+        tmp_path / "a.sqlite",
+        "CREATE TABLE order_lines (order_id INT, line_no INT, PRIMARY KEY (order_id, line_no))",
+        "CREATE TABLE returns (order_id INT, line_no INT, day TEXT, "
+        "FOREIGN KEY (order_id, line_no) REFERENCES order_lines (order_id, line_no))",
+        "CREATE TABLE shipments (shipment_id INTEGER PRIMARY KEY, order_id INT, line_no INT)",
+        "INSERT INTO order_lines VALUES (1, 1), (1, 2), (2, 1), (3, 1), (3, 2)",
+        "INSERT INTO shipments VALUES (1, 1, 1), (2, 1, 2), (3, 2, 1), (4, 3, 2)",
+    )
+    keys = open_database(path).schema().foreign_keys
+    pairs = {(key.table, key.column, key.constraint, key.inferred) for key in keys}
+    assert pairs == {
+        *(("returns", name, 1, False) for name in ("order_id", "line_no")),
+        *(("shipments", name, 2, True) for name in ("order_id", "line_no")),
+    }
+
+
 def test_keys_follow_the_content(tmp_path: Path) -> None:
     path = tmp_path / "a.sqlite"
     created = inferred(path, CUSTOMERS, "CREATE TABLE sale (customer_id INT)")

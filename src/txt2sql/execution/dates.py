@@ -32,12 +32,15 @@ class Moment(NamedTuple):
 
 
 class Period(NamedTuple):
-    """From `start` to before `end`, either may be open; or a `month` (05) of any year."""
+    """From `start` to before `end`, either may be open; or every `part` of a year or a week.
+
+    `part` is a format of strftime and its values: ("%m", ("05",)) is any May.
+    """
 
     span: tuple[int, int]
     start: Moment | None = None
     end: Moment | None = None
-    month: str = ""
+    part: tuple[str, tuple[str, ...]] | None = None
 
     @property
     def relative(self) -> bool:
@@ -55,6 +58,7 @@ _YEAR = rf"{_CENTURY}\d\d"
 _DAY = r"(?:3[01]|[12]\d|0?[1-9])(?:st|nd|rd|th)?"
 _UNIT = r"(?:day|week|month|quarter|year)"
 _ORDINAL = r"(?:first|second|third|fourth|last|1st|2nd|3rd|4th)"
+_WEEKDAYS = "sunday monday tuesday wednesday thursday friday saturday".split()
 _NUMBERS = {
     word: number
     for number, word in enumerate(
@@ -79,8 +83,8 @@ _MOMENT = re.compile(
         |(?:last|past|previous|next)\s+{_COUNT}\s+{_UNIT}s?)(?!\w|\s+of\b)
     |(?P<decade>(?:the\s+)?{_CENTURY}\d0[’']?s|the\s+[’']?[3-9]0[’']?s)(?!\w)
     |(?P<year>(?:(?:the\s+)?years?\s+(?:of\s+)?)?{_YEAR})(?![\w%/]|-(?!{_YEAR}\b)|[.,:]\d)
-    |(?P<quarter_of_none>q[1-4]|{_ORDINAL}\s+quarter)(?!\w)
     |(?P<bare>(?:the\s+month\s+of\s+)?{_MONTH})(?!\w)
+    |(?P<part>q[1-4]|{_ORDINAL}\s+quarter|(?:{"|".join(_WEEKDAYS)})s?|weekends?)(?!\w)
     )(?!\s+(?:at\s+)?\d\d?:\d\d)""",  # with a time of day it is no whole day
     re.IGNORECASE | re.VERBOSE,
 )
@@ -168,7 +172,7 @@ def _assembled(question: str, marks: list[re.Match[str]], today: Day) -> Iterato
             if between or _TO.fullmatch(gap):
                 last = _period(marks[i], today)
                 start = between or _FROM.search(head) or mark
-                if period and last and (period.start or period.month) and last.end:
+                if period and last and (period.start or period.part) and last.end:
                     i += 1
                     yield from _range(period, last, (start.start(), marks[i - 1].end()))
                     continue
@@ -192,8 +196,9 @@ def _assembled(question: str, marks: list[re.Match[str]], today: Day) -> Iterato
 
 def _range(first: Period, last: Period, span: tuple[int, int]) -> Iterator[Period]:
     start = first.start
-    if first.month and last.start:  # from January to March 2025
-        start = Moment(Day(last.start.day.year, int(first.month), 1))
+    if first.part and first.part[0] == "%m" and last.start and not last.part:
+        # from January to March 2025
+        start = Moment(Day(last.start.day.year, int(first.part[1][0]), 1))
     if start and last.end and start.day < last.end.day:
         yield Period(span, start, last.end)
 
@@ -202,7 +207,7 @@ def _directed(
     mark: re.Match[str], period: Period, turn: re.Match[str] | None, head: str, tail: str
 ) -> Iterator[Period]:
     """The period as its preposition turns it: "before 2020" ends where 2020 starts."""
-    if period.month and turn:
+    if period.part and turn:
         return  # of which year?
     if mark["bare"] and not _MODAL.search(head) and "month" not in mark["bare"].lower():
         return
@@ -230,10 +235,10 @@ def _period(mark: re.Match[str], today: Day) -> Period | None:
     text = mark[kind].lower()
     digits = [int(number) for number in re.findall(r"\d+", text)]
     try:
-        if kind in ("noyear", "quarter_of_none"):
+        if kind == "noyear":
             return None
-        if kind == "bare":
-            return Period(mark.span(), month=f"{_month(text):02}")
+        if kind in ("bare", "part"):
+            return Period(mark.span(), part=_part(text))
         if kind == "relative":
             return _relative(mark.span(), text, today)
         start, months = _start(kind, text, digits)
@@ -273,6 +278,17 @@ def _quarter(text: str) -> int:
         return int(number[1] or number[2])
     words = ("first", "second", "third", "fourth")
     return next((i for i, word in enumerate(words, 1) if word in text), 4)
+
+
+def _part(text: str) -> tuple[str, tuple[str, ...]] | None:
+    days = {"weekend": ("0", "6")} | {day: (str(i),) for i, day in enumerate(_WEEKDAYS)}
+    if text.rstrip("s") in days:
+        return "%w", days[text.rstrip("s")]
+    if text.startswith("last"):
+        return None
+    quarter = "quarter" in text or text.startswith("q")
+    first = 3 * _quarter(text) - 2 if quarter else _month(text)
+    return "%m", tuple(f"{month:02}" for month in range(first, first + (3 if quarter else 1)))
 
 
 def _months_on(day: Day, months: int) -> Day:
@@ -328,6 +344,7 @@ def _unit_start(today: Day, unit: str, shift: int) -> tuple[str, ...]:
 
 def condition(place: str, form: DateFormat, period: Period, dialect: str = "sqlite") -> str | None:
     """The condition on a column, spelt as `place`, that a period is; None where the format has none.
+
     Engines other than SQLite get the days themselves where the period hangs on the present.
 
     >>> condition("t.d", DateFormat("dmy", "."), periods("before 2020")[0])
@@ -336,8 +353,8 @@ def condition(place: str, form: DateFormat, period: Period, dialect: str = "sqli
     portable = form.kind in ("ymd", "year", "month", "compact") and form.mark == "-"
     if dialect != "sqlite" and not portable:
         return None
-    if period.month:
-        return _month_condition(place, form, period.month, dialect)
+    if period.part:
+        return _part_condition(place, form, *period.part, dialect)
     start, end = period.start, period.end
     if form.kind == "unclear" or not form.padded:
         return _unpadded(place, form, start, end)
@@ -405,14 +422,25 @@ def _unpadded(place: str, form: DateFormat, start: Moment | None, end: Moment | 
     return f"{place} LIKE '{text}'" if "%" in text else f"{place} = '{text}'"
 
 
-def _month_condition(place: str, form: DateFormat, month: str, dialect: str) -> str | None:
-    if dialect != "sqlite":
-        return f"EXTRACT(MONTH FROM {place}) = {int(month)}" if form.kind == "ymd" else None
+def _part_condition(
+    place: str, form: DateFormat, pattern: str, values: tuple[str, ...], dialect: str
+) -> str | None:
+    unpadded = form.kind in ("dmy", "mdy") and not form.padded
     if form.kind in ("year", "unclear"):
         return None
-    if not form.padded:
-        pattern = ("{}/%" if form.kind == "mdy" else "%/{}/%").format(int(month))
-        return f"{place} LIKE '{pattern.replace('/', form.mark)}'"
-    if form.kind == "month":
-        return f"substr({place}, 6, 2) = '{month}'"
-    return f"strftime('%m', {iso_day(place, form)}) = '{month}'"
+    if pattern != "%m" and (form.kind == "month" or unpadded or dialect != "sqlite"):
+        return None
+    listed = ", ".join(f"'{value}'" for value in values)
+    left = f"strftime('{pattern}', {iso_day(place, form)})" if not unpadded else place
+    if dialect != "sqlite":
+        if form.kind != "ymd":
+            return None
+        left, listed = f"EXTRACT(MONTH FROM {place})", ", ".join(str(int(v)) for v in values)
+    elif form.kind == "month":
+        left = f"substr({place}, 6, 2)"
+    elif unpadded:
+        month = "{}/%" if form.kind == "mdy" else "%/{}/%"
+        texts = [month.format(int(value)).replace("/", form.mark) for value in values]
+        either = " OR ".join(f"{place} LIKE '{text}'" for text in texts)
+        return either if len(texts) == 1 else f"({either})"
+    return f"{left} = {listed}" if len(values) == 1 else f"{left} IN ({listed})"

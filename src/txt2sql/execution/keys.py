@@ -6,8 +6,11 @@ into the words of what it names and a word such as `id`, `no` or `ref`, and its 
 what another table is about (`customer_id`, `home_team_id`), are called alike in both tables, or tell a
 role (`manager_id`). A sample of rows tests the pairs. A logistic model (`WEIGHTS`, fitted by
 `python benchmarks/keys.py --fit`) scores what is left, and each column refers to its best partner.
-Inclusion alone proposes nothing but codes: ids from 1 to n are in each other.
+Inclusion alone proposes nothing but codes: ids from 1 to n are in each other. Composite keys are
+proposed where the primary key that they refer to is declared.
 
+>>> infer_keys(open_database("shop.sqlite").schema(infer=False), reader)  # doctest: +SKIP
+(ForeignKey('sale', 'cust_no', 'customers', 'id', score=0.98, constraint=0),)
 >>> parse("home_team_id").words, parse("custno").words
 (('home', 'team'), ('customer',))
 """
@@ -40,6 +43,8 @@ _VALUES_SCORE = 0.7
 """The score of a key that values alone propose."""
 _MAX_PARENTS = 16
 """Columns that one column may refer to by name alone: all tables of a series propose all others."""
+_MAX_PARTS = 4
+"""Columns of a composite key."""
 _LOOKUPS = 60
 _INCLUDED = 0.95
 _MAX_SCORE = 0.99
@@ -78,13 +83,29 @@ class Candidate:
 
 
 def infer_keys(schema: Schema, reader: SqlReader) -> tuple[ForeignKey, ...]:
-    """The keys that the schema does not declare, in the order of its tables, with their scores."""
-    names, contents = _Names(schema), _Contents(reader)
-    keys = [
+    """The keys that the schema does not declare, in the order of its tables, with their scores.
+
+    A column that a declared key already uses needs none.
+    """
+    names = _Names(schema)
+    composites, named = names.composites(), names.pairs()
+    contents = _Contents(reader)
+    contents.read(place for pairs in composites for p in pairs for place in (p.child, p.parent))
+    keys: list[ForeignKey] = []
+    constraint = max((key.constraint for key in schema.foreign_keys), default=0)
+    for pairs in composites:
+        score = contents.composite_score(pairs)
+        if score >= THRESHOLD:
+            constraint += 1
+            keys += [
+                ForeignKey(*pair.child, *pair.parent, score=score, constraint=constraint)
+                for pair in pairs
+            ]
+    parts = {(key.table, key.column, key.referenced_table, key.referenced_column) for key in keys}
+    keys += [
         ForeignKey(*pair.child, *pair.parent, score=round(pair.score, 2))
-        for pair in best(
-            pair for pair in _judged(names.pairs(), contents) if pair.score >= THRESHOLD
-        )
+        for pair in best(pair for pair in _judged(named, contents) if pair.score >= THRESHOLD)
+        if (*pair.child, *pair.parent) not in parts
     ]
     keys += _by_values(names, contents, {(key.table, key.column) for key in keys})
     position = {table.name: at for at, table in enumerate(schema.tables)}
@@ -227,6 +248,11 @@ class _Names:
         self.keys = {t.name: [c.name for c in t.columns if c.primary_key] for t in schema.tables}
         self._entities = {name: _entity(name) for name in self.tables}
         self._names = {place: parse(place[1]) for place in self.columns}
+        self._called = {
+            (place[0], called): place
+            for place, name in reversed(self._names.items())
+            for called in (name.plain, name.words)
+        }
         self._strict = schema.dialect != "sqlite"  # whose columns compare across types
         self._declared = {(key.table, key.column) for key in schema.foreign_keys}
 
@@ -308,7 +334,9 @@ class _Names:
                         labels[label].append((place, kind))
         return labels, same
 
-    def _pair(self, child: Place, parent: Place, form: str, part: bool) -> Candidate:
+    def _pair(
+        self, child: Place, parent: Place, form: str = "same", part: bool = False
+    ) -> Candidate:
         home = self._home(parent)
         features = {
             "bias": 1.0,
@@ -322,30 +350,52 @@ class _Names:
         }
         return Candidate(child, parent, features, _STRENGTH[form] - part + home)
 
+    def composites(self) -> list[list[Candidate]]:
+        """Tables that have a partner for each column of another table's composite primary key."""
+        proposals = []
+        for parent, key in self.keys.items():
+            for child in self.keys if 2 <= len(key) <= _MAX_PARTS else ():
+                partners = [self._partner((parent, column), child) for column in key]
+                places = [place for place in partners if place and place not in self._declared]
+                whole = {column for _, column in places} >= set(self.keys[child] or ("",))
+                if child != parent and len(set(places)) == len(key) and not whole:
+                    ends = zip(places, key, strict=True)
+                    proposals.append([self._pair(p, (parent, column)) for p, column in ends])
+        return proposals
+
+    def _partner(self, parent: Place, child: str) -> Place | None:
+        """The column of a table that means a part of a key: by name, or by its table's name."""
+        name, entity = self._names[parent], self._entities[parent[0]]
+        generic = not name.words or name.plain in _GENERIC  # name of city: city
+        place = self._called.get((child, entity if generic else name.plain))
+        return place if place and self._comparable(place, parent) else None
+
 
 # ------------------------------------------------------------------------------------- the contents
 
 
 class _Sample:
-    """The first rows of a column: how many cells are filled, and the distinct ones by their text."""
+    """The first rows of a column: its cells as texts, "" for NULL, and its distinct values."""
 
     def __init__(self, cells: Sequence[Cell]) -> None:
-        self.rows, self.filled = len(cells), 0
         self.whole = len(cells) < SCANNED_ROWS
+        self.texts: list[str] = []
         self.values: dict[str, Cell] = {}
         for cell in cells:
             if isinstance(cell, float) and cell.is_integer():
                 cell = int(cell)
-            if cell is not None and not isinstance(cell, bytes) and (text := str(cell).strip()):
-                self.filled += 1
+            text = "" if cell is None or isinstance(cell, bytes) else str(cell).strip()
+            self.texts.append(text)
+            if text:
                 self.values.setdefault(text, cell)
+        self.filled = sum(map(bool, self.texts))
         self.fractions = any(isinstance(cell, float) for cell in self.values.values())
         self.may_be_key = len(self.values) == self.filled and not self.fractions
 
     @property
     def lists_codes(self) -> bool:
         """Whether a small table's column has another short text in each row."""
-        full = self.whole and self.may_be_key and self.filled == self.rows
+        full = self.whole and self.may_be_key and self.filled == len(self.texts)
         numbers = all(text.lstrip("-").isdigit() for text in self.values)
         return full and len(self.values) >= _MIN_CODES and not numbers
 
@@ -390,6 +440,25 @@ class _Contents:
         some = list(child.values.values())[:: max(1, len(child.values) // _LOOKUPS)][:_LOOKUPS]
         present = self._reader.present(*pair.parent, some)
         return None if present is None else present / len(some)
+
+    def composite_score(self, pairs: Sequence[Candidate]) -> float:
+        """How sure a composite key is: by its names where the rows say nothing."""
+        anchored = any(pair.features["parent home"] for pair in pairs)
+        unread = 0.7 if anchored and pairs[0].parent[0] in self._stored else 0.0
+        children = [self.samples[p.child] for p in pairs if p.child in self.samples]
+        parents = [self.samples[p.parent] for p in pairs if p.parent in self.samples]
+        rows, others = _tuples(children), _tuples(parents)
+        if len(children) < len(pairs) or len(parents) < len(pairs) or not rows or not others:
+            return unread
+        share = len(rows & others) / len(rows)
+        if share >= _INCLUDED and len(rows) > 2:
+            return 0.9
+        return unread if share > 0.8 or not parents[0].whole else 0.0
+
+
+def _tuples(samples: Iterable[_Sample]) -> set[tuple[str, ...]]:
+    """The rows of several columns of one table, without those that have a NULL."""
+    return {row for row in zip(*(sample.texts for sample in samples), strict=True) if all(row)}
 
 
 # ------------------------------------------------------------------------------------------ reading
