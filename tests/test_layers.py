@@ -37,6 +37,7 @@ HOMES = {
     "uvicorn": {"serving"},
     "mcp": {"serving"},
     "prometheus_client": {"serving"},
+    "pyarrow": {"serving"},
     "matplotlib": {"evaluation"},
     "sqlalchemy": {"execution"},
     "psycopg": {"execution"},

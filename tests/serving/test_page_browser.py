@@ -174,6 +174,9 @@ def test_rows_are_sorted_paged_and_downloaded(open_page: Open) -> None:
     lines = Path(waiting.value.path()).read_text(encoding="utf-8-sig").splitlines()
     assert (len(lines), lines[0]) == (1101, "order_id,day,big,third,blank")
     assert waiting.value.suggested_filename.endswith(".csv")
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Download as Parquet").click()
+    assert Path(waiting.value.path()).read_bytes()[:4] == b"PAR1"
 
 
 MONTHS = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import shutil
 import sqlite3
@@ -228,14 +229,22 @@ def test_without_history_nothing_is_on_disk_and_files_are_whole_or_say_that_they
 
 
 def test_rows_are_downloaded(served: Served) -> None:
+    pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
     id = served.sql("SELECT '=1+1' AS a, -2 AS b, NULL AS c, 'x' AS c").json()["id"]
     response = served.client.get(f"/api/answers/{id}/rows.csv")
     assert response.headers["content-type"].startswith("text/csv")
     assert "attachment" in response.headers["content-disposition"]
     assert response.content.decode("utf-8-sig") == "a,b,c,c\r\n'=1+1,-2,,x\r\n"
+    response = served.client.get(f"/api/answers/{id}/rows.parquet")
+    table = parquet.read_table(io.BytesIO(response.content))
+    assert table.to_pydict() == {"a": ["=1+1"], "b": [-2], "c": [None], "c_2": ["x"]}
     failed = served.sql("SELECT town FROM shops").json()["id"]
-    for id, status in ((uuid.uuid4(), 404), (failed, 409)):
-        assert is_refusal(served.client.get(f"/api/answers/{id}/rows.csv"), status)
+    for kind in ("csv", "parquet"):
+        unknown = served.client.get(f"/api/answers/{uuid.uuid4()}/rows.{kind}")
+        assert is_refusal(unknown, 404)
+        assert is_refusal(served.client.get(f"/api/answers/{failed}/rows.{kind}"), 409)
 
 
 def test_feedback_becomes_pairs_that_adapt_reads(served: Served, tmp_path: Path) -> None:

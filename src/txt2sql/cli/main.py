@@ -38,7 +38,7 @@ COMMANDS = {
 
 _EXTRAS = {
     "train": "accelerate datasets huggingface_hub jinja2 onnx peft tensorboard torch transformers trl",
-    "serve": "fastapi prometheus_client pydantic starlette uvicorn",
+    "serve": "fastapi prometheus_client pyarrow pydantic starlette uvicorn",
     "mcp,serve": "mcp",
 }
 """Extra -> the packages that it installs."""

@@ -10,6 +10,7 @@ import re
 import socket
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
@@ -27,7 +28,7 @@ from prometheus_client import generate_latest
 from starlette.exceptions import HTTPException
 
 from txt2sql import __version__, search
-from txt2sql.errors import Text2SQLError
+from txt2sql.errors import ConfigError, Text2SQLError
 from txt2sql.serving import openai_api
 from txt2sql.serving.backend import Backend, ServedDatabase
 from txt2sql.serving.payload import (
@@ -54,6 +55,7 @@ _SENTENCES = {404: "there is nothing at this address", 405: "this address takes 
 _ROWS_AT_A_TIME = 500
 _BREAKS = ("\t", "\r", "\n")
 _FORMULA = tuple("=+-@＝＋－＠")
+_INT64 = 2**63
 _Name = Annotated[str, Query(max_length=1000)]
 _ANSWERED: dict[int | str, dict[str, Any]] = {200: {"model": Answered}}
 _FAILED = {"model": Failed, "description": "Why not, in one sentence"}
@@ -245,22 +247,43 @@ def _known(answer: Any) -> Any:
 
 
 def _files(app: FastAPI, backend: Backend) -> None:
+    async def rows(id: UUID, kind: str, name: str) -> tuple[dict[str, Any], str, dict[str, str]]:
+        """An answer with all its rows, the last line of its file, and the file's headers."""
+        served = backend.of(name)
+        answer = _known(await served.again(str(id), whole=True))
+        if answer["error"] is not None:
+            raise Refused(answer["error"], 409)
+        name = re.sub("[^a-zA-Z0-9]", "_", served.name)
+        count = len(answer["rows"])
+        part, last = (f"-first-{count}-rows", cut_off(count)) if answer["truncated"] else ("", "")
+        name = f"{name}-{str(id)[:8]}{part}.{kind}"
+        return answer, last, {"Content-Disposition": f'attachment; filename="{name}"'}
+
     @app.get("/api/answers/{id}/rows.csv", responses=_answers("text/csv"))
     async def rows_csv(id: UUID, database: _Name = "") -> Response:
         """The rows that the statement of an answer gives now, for spreadsheets. A file that is not
         whole says so in its name and its last line."""
-        served = backend.of(database)
-        answer = _known(await served.again(str(id), whole=True))
-        if answer["error"] is not None:
-            raise Refused(answer["error"], 409)
-        part, last, count = "", "", len(answer["rows"])
-        if answer["truncated"]:
-            part = f"-first-{count}-rows"
-            last = f"cut off after {count:,} rows: there are more; ask for fewer, or for sums"
-        name = f"{re.sub('[^a-zA-Z0-9]', '_', served.name)}-{str(id)[:8]}{part}.csv"
-        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+        answer, last, headers = await rows(id, "csv", database)
         lines = csv_lines(answer["columns"], answer["rows"], last)
         return StreamingResponse(lines, media_type="text/csv", headers=headers)
+
+    type = "application/vnd.apache.parquet"
+
+    @app.get("/api/answers/{id}/rows.parquet", responses=_answers(type))
+    async def rows_parquet(id: UUID, database: _Name = "") -> Response:
+        """The rows that the statement of an answer gives now, for programs. A file that is not whole
+        says so in its name and its metadata."""
+        answer, last, headers = await rows(id, "parquet", database)
+        try:
+            file = await asyncio.to_thread(parquet, answer["columns"], answer["rows"], last)
+        except ConfigError as problem:
+            raise Refused(str(problem), 501) from None
+        return Response(file, media_type=type, headers=headers)
+
+
+def cut_off(rows: int) -> str:
+    """What a file says that is not whole."""
+    return f"cut off after {rows:,} rows: there are more; ask for fewer, or for sums"
 
 
 def csv_lines(columns: Sequence[str], rows: Sequence[Row], last: str = "") -> Iterator[bytes]:
@@ -287,6 +310,42 @@ def _plain(cell: Cell) -> Cell:
     if isinstance(cell, str) and (cell[:1] in _BREAKS or cell.lstrip()[:1] in _FORMULA):
         return f"'{cell}"
     return cell
+
+
+def parquet(columns: Sequence[str], rows: Sequence[Row], last: str = "") -> bytes:
+    """One Parquet file; `last` is in its metadata under "notice". Raises ConfigError where pyarrow is not installed."""
+    if find_spec("pyarrow") is None:
+        raise ConfigError("Parquet needs pyarrow; run: pip install pyarrow")
+    import pyarrow
+    from pyarrow import parquet as writer
+
+    arrays = [pyarrow.array(_one_type([row[i] for row in rows])) for i in range(len(columns))]
+    names: list[str] = []
+    for name in map(_written, columns):  # `count`, `count_2`
+        number, free = 1, name
+        while free in names:
+            number += 1
+            free = f"{name}_{number}"
+        names.append(free)
+    sink = io.BytesIO()
+    table = pyarrow.Table.from_arrays(arrays, names=names)
+    writer.write_table(table.replace_schema_metadata({"notice": last} if last else None), sink)
+    return sink.getvalue()
+
+
+def _one_type(cells: Sequence[Cell]) -> list[Cell]:
+    """Cells of one type: whole numbers, numbers, bytes or text; what is mixed becomes text."""
+    kinds = {type(cell) for cell in cells if cell is not None}
+    whole = all(-_INT64 <= cell < _INT64 for cell in cells if isinstance(cell, int))
+    if kinds == {bytes} or (kinds <= {int} and whole):
+        return list(cells)
+    convert = float if kinds <= {int, float} and whole else _written
+    return [None if cell is None else convert(cell) for cell in cells]
+
+
+def _written(cell: Cell) -> str:
+    text = f"x'{cell.hex()}'" if isinstance(cell, bytes) else str(cell)
+    return text.encode("utf-8", "replace").decode()
 
 
 def _state(app: FastAPI, backend: Backend) -> None:

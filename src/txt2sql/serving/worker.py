@@ -177,7 +177,7 @@ class Stopped(Exception):
     """Somebody wants no answer any more."""
 
 
-class _Opened(NamedTuple):
+class _Asked(NamedTuple):
     """The service of one database, and its idle searches: none where the model cannot be searched."""
 
     service: Service
@@ -197,7 +197,7 @@ class ModelWorker:
         self._batches = ThreadPoolExecutor(BATCHES, "batch")
         self._searches = ThreadPoolExecutor(SEARCHES, "search")
         self._answers = ThreadPoolExecutor(8, "answer")
-        self._opened: dict[int, _Opened] = {}
+        self._asked: dict[int, _Asked] = {}
         for number in range(len(settings.databases)):
             self.open(number)
 
@@ -221,19 +221,19 @@ class ModelWorker:
         for searcher in searchers:
             shared = Shared(searcher.engine, self._model, self._computed)
             searcher.run, searcher.engine = self.statements, shared
-        self._opened[number] = _Opened(service, searchers)
+        self._asked[number] = _Asked(service, searchers)
         self.send(("loaded", number, Loaded(service.model, service.notice, bool(searchers))))
 
     def take(self, asks: Sequence[Ask]) -> None:
         """Take questions that are computed together, or one to search for."""
-        opened = self._opened[asks[0].database]
+        asked = self._asked[asks[0].database]
         for ask in asks:
-            self.statements.begin(ask.id, opened.service.run)
+            self.statements.begin(ask.id, asked.service.run)
         if asks[0].simulations:
-            search = partial(self._search, asks[0], opened)
+            search = partial(self._search, asks[0], asked)
             self._searches.submit(self._finish, asks[0], search)
         else:
-            self._batches.submit(self._batch, asks, opened.service)
+            self._batches.submit(self._batch, asks, asked.service)
 
     def _batch(self, asks: Sequence[Ask], service: Service) -> None:
         self._batch_of_thread.computed = False
@@ -264,13 +264,13 @@ class ModelWorker:
             raise Stopped
         return replace(answer, previous=ask.previous, prompt=None)
 
-    def _search(self, ask: Ask, opened: _Opened) -> Answer:
+    def _search(self, ask: Ask, asked: _Asked) -> Answer:
         from txt2sql.search.predictor import prediction
         from txt2sql.search.states import Question
 
         if self.statements.stopped(ask.id):
             raise Stopped
-        searcher = opened.searchers.pop()
+        searcher = asked.searchers.pop()
         options = searcher.options
         limits = replace(options.mcts, num_simulations=ask.simulations, seconds=ask.seconds)
         searcher.options = replace(options, mcts=limits)
@@ -278,9 +278,9 @@ class ModelWorker:
             [tree] = searcher.search([Question.of(_example(ask))], self.watching(ask, options.vote))
         finally:
             searcher.options = options
-            opened.searchers.append(searcher)
-        answer = self._answer(ask, opened.service, prediction(tree))
-        db_id = opened.service.database.db_id
+            asked.searchers.append(searcher)
+        answer = self._answer(ask, asked.service, prediction(tree))
+        db_id = asked.service.database.db_id
         return replace(answer, tree={**answer.tree, "db_id": db_id} if answer.tree else None)
 
     def watching(self, ask: Ask, vote: Any) -> Callable[[Sequence[Any]], None]:

@@ -237,7 +237,7 @@ export function showAnswer(place, asked, { busy, arrived, ask, address, own = nu
       shown.add(name);
     };
     const files = answer.error === null && answer.id ? make("span", { class: "buttons" },
-      button("CSV", { class: "quiet", "aria-label": "Download as CSV", onclick: event => save("csv", event.currentTarget) }, "download")) : null;
+      ...["CSV", "Parquet"].map(kind => button(kind, { class: "quiet", "aria-label": "Download as " + kind, onclick: event => save(kind.toLowerCase(), event.currentTarget) }, "download"))) : null;
     const bar = make("div", { class: "bar-line" }, list, files);
     queueMicrotask(() => {
       const usual = answer.chart ? preferred : "table", first = names.includes(usual) && answer.chart?.kind !== "number" ? usual : names[0], before = preferred;
