@@ -169,9 +169,11 @@ def test_what_hangs_on_today_is_of_the_date_of_what_happens(
     ("question", "want"),
     [
         ("patients older than 70", [BORN.format("<", 70)]),
-        ("how many patients under 18 are there", [BORN.format(">=", 18)]),
+        ("patients under 18 years old", [BORN.format(">=", 18)]),
+        ("how many patients with a dose over 18 are there", []),
         ("who is younger than 18 years", [BORN.format(">=", 18)]),
         ("patients 65 or older", [BORN.format("<", 65)]),
+        ("patients age 60 and above", [BORN.format("<", 60)]),
         ("visits over 15 minutes", []),
         ("clinics with more than 70 visits", []),
     ],

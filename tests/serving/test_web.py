@@ -167,6 +167,7 @@ def test_examples_that_give_nothing_are_not_shown_and_tables_are_read_anew(
     script = {
         "How many shops": "SELECT count(*) FROM shops",
         "Show": "SELECT town FROM shops",
+        "visit_id": "SELECT count(*) + 40 FROM visits",  # where the prompt tells of it
         "": "SELECT NULL",
     }
     file = Path(shutil.copy(sample.path(), tmp_path / "shop.sqlite"))
@@ -185,6 +186,7 @@ def test_examples_that_give_nothing_are_not_shown_and_tables_are_read_anew(
     assert "in square metres" in {column["comment"] for column in shops["columns"]}
     assert "visits" in {table["name"] for table in second["schema"]["tables"]}
     assert served.ask("How many shops?").json()["rows"] == [[7]]
+    assert served.ask("How often were they visited?").json()["rows"] == [[40]]
     assert served.backend.scheduler.restarts == 0
 
 

@@ -62,16 +62,15 @@ def same_as_official(gold: QueryResult, predicted: QueryResult, ordered: bool) -
         return False
     if len(gold.columns) == 1 or not (_has_float(gold.rows) or _has_float(predicted.rows)):
         return True
-    sides = [[_sorted_cells(row) for row in result.rows] for result in (gold, predicted)]
+    sides = [
+        [tuple(sorted(row, key=lambda cell: str(cell) + str(type(cell)))) for row in result.rows]
+        for result in (gold, predicted)
+    ]
     return sides[0] == sides[1] if ordered else set(sides[0]) == set(sides[1])
 
 
 def _has_float(rows: Sequence[Row]) -> bool:
     return any(type(cell) is float for row in rows for cell in row)
-
-
-def _sorted_cells(row: Row) -> Row:
-    return tuple(sorted(row, key=lambda cell: str(cell) + str(type(cell))))
 
 
 def _same_rows(gold: Sequence[Row], predicted: Sequence[Row], ordered: bool) -> bool:

@@ -133,30 +133,31 @@ def periods(question: str, today: Day | None = None) -> tuple[Period, ...]:
     return tuple(_assembled(question, marks, today))
 
 
-_OLD = r"(?:years?(?:\s+old|\s+of\s+age)?|y/?o)"
+_OLD = r"(?:years\s+old|years\s+of\s+age|y/?o)"
 _AGE = re.compile(
-    rf"""\b(?:(?P<over>(?P<sure1>older\s+than|aged?\s+(?:over|above)|over\s+the\s+age\s+of)|over|above)
-    |(?P<under>(?P<sure2>younger\s+than|aged?\s+(?:under|below)|under\s+the\s+age\s+of)|under|below))
-    \s+(?P<years>\d{{1,3}})(?P<sure3>\s+{_OLD})?
-    |(?P<least>\d{{1,3}})\s+(?:{_OLD}\s+)?(?:or|and)\s+(?:(?P<sure4>older)|over|above)""",
+    rf"""\b(?:older\s+than|aged?\s+(?:over|above)|over\s+the\s+age\s+of
+    |(?P<under>younger\s+than|aged?\s+(?:under|below)|under\s+the\s+age\s+of))\s+\d{{1,3}}(?!\d)
+    |\b(?:over|above|(?P<below>under|below))\s+\d{{1,3}}\s+{_OLD}
+    |\baged?\s+\d{{1,3}}\s+(?:or|and)\s+(?:above|over)
+    |\b\d{{1,3}}\s+(?:{_OLD}\s+)?(?:or|and)\s+older""",
     re.I | re.X,
 )
 
 
-def ages(question: str, today: Day | None = None) -> Iterator[tuple[Period, bool]]:
-    """When those were born whose age a question limits, and whether it can be nothing but an age.
+def ages(question: str, today: Day | None = None) -> Iterator[Period]:
+    """When those were born whose age a question limits.
 
-    >>> [(period.end.modifiers, sure) for period, sure in ages("members older than 70 by town")]
-    [(('-70 years',), True)]
+    >>> [period.end.modifiers for period in ages("members older than 70 by town")]
+    [('-70 years',)]
     """
     today = today or Day.today()
     for mark in _AGE.finditer(question):
-        years = int(mark["years"] or mark["least"])
+        years = int(re.findall(r"\d+", mark[0])[0])
         leap = today.month == 2 and today.day == 29
         born = today.replace(year=max(1, today.year - years), day=28 if leap else today.day)
         day = Moment(born, (f"-{years} years",))
-        period = Period(mark.span(), day) if mark["under"] else Period(mark.span(), None, day)
-        yield period, any(mark[f"sure{i}"] for i in (1, 2, 3, 4))
+        young = mark["under"] or mark["below"]
+        yield Period(mark.span(), day) if young else Period(mark.span(), None, day)
 
 
 def _assembled(question: str, marks: list[re.Match[str]], today: Day) -> Iterator[Period]:

@@ -337,12 +337,12 @@ class Hints:
     def _aged(self, question: _Question) -> Iterator[ValueMatch]:
         """ "older than 70", where there is a date of birth and no age."""
         births = [] if "age" in self.names else [p for p in self._dates if _BIRTH & set(p.phrase)]
-        for period, sure in ages(question.text) if births else ():
+        for period in ages(question.text) if births else ():
             span = question.text[slice(*period.span)]
             for place in self._named(question, births):
                 assert place.facts.date is not None
                 sql = condition(place.sql, place.facts.date, period, self._dialect)
-                if sql and (sure or set(place.table) <= question.bag):
+                if sql:
                     yield place.hint(span, span, sql, LIKELY, True)
 
     def _usual(self, place: _NamedColumn) -> float:

@@ -124,20 +124,16 @@ class Worker:
         """End the process, free its pipes, and return its exit code."""
         if self.kind[0].cancels:
             self.stop()
-            self._close_pipes(1)
+            self.close_pipes(1)
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(_CANCEL_S)
         self.process.kill()
         code = self.process.wait()
-        self._close_pipes(2)
+        self.close_pipes()
         return code
 
-    def disown(self) -> None:
-        """After a fork: it is the parent's to ask and to wait for."""
-        self.process.returncode = 0
-        self._close_pipes(2)
-
-    def _close_pipes(self, count: int) -> None:
+    def close_pipes(self, count: int = 2) -> None:
+        """Close that of the requests, and that of the answers."""
         for pipe in self._pipes[:count]:
             with suppress(OSError):  # bytes that the dead worker will never read
                 pipe.close()
@@ -247,7 +243,8 @@ def _forget() -> None:
     _inherited.extend(_busy)  # another thread may hold these pipes: neither used nor closed here
     _busy.clear()
     for worker in _idle:
-        worker.disown()
+        worker.process.returncode = 0  # it is the parent's to ask and to wait for
+        worker.close_pipes()
     _idle.clear()
 
 

@@ -28,7 +28,6 @@ from txt2sql.execution.remote import UrlDatabase
 from txt2sql.execution.values import ValueIndex, open_value_index
 from txt2sql.serving.history import History, place
 from txt2sql.serving.payload import columns, payload
-from txt2sql.serving.requests import declined, is_sql, refers_back
 from txt2sql.serving.scheduler import (
     CLIENT,
     CLOSING,
@@ -41,7 +40,14 @@ from txt2sql.serving.scheduler import (
     Scheduler,
     Ticket,
 )
-from txt2sql.serving.service import Answer, facts, schema_with_tables
+from txt2sql.serving.service import (
+    Answer,
+    declined,
+    facts,
+    is_sql,
+    refers_back,
+    schema_with_tables,
+)
 from txt2sql.serving.suggestions import MOST_TABLES, UNKNOWN, Counted, beginning, counted, following
 from txt2sql.serving.worker import Ask, Loaded, ModelSettings, Statements
 from txt2sql.types import QueryResult, Schema, Turn

@@ -182,7 +182,7 @@ class Scheduler:
         self.settings, self.load, self.metrics = settings, load, metrics
         self.loaded = [Loaded()] * len(settings.databases)
         self.broken: str | None = None
-        self.ready = self.closing = False
+        self.ready = self.closing = self._was_ready = False
         self.restarts = 0
         self.open: dict[str, Ticket] = {}
         """Requests that were accepted and have no end yet."""
@@ -333,7 +333,7 @@ class Scheduler:
             await self._run()
             tries += 1
             answered, self.ready = self.ready, False
-            if not self.loaded[0].model and tries == _STARTS and self.broken is None:
+            if not self._was_ready and tries == _STARTS and self.broken is None:
                 self.broken = "the model's process does not start; its errors are on the console"
             self._changed.set()
             if self.broken is not None:
@@ -378,12 +378,12 @@ class Scheduler:
 
     def _hear(self, kind: str, *rest: Any) -> None:
         if kind == "loaded":
-            number, self.loaded[number] = rest
+            self.loaded[rest[0]] = rest[1]
         elif kind == "ready":
-            self.ready = True
+            self.ready = self._was_ready = True
             self._changed.set()
         elif kind == "broken":
-            self.broken = None if self.loaded[0].model else rest[0]
+            self.broken = None if self._was_ready else rest[0]
         elif kind == "free":
             self._free = True
             self._seconds["greedy"] = time.monotonic() - self._computing_since

@@ -55,7 +55,8 @@ class DuckDB:
 
     def __init__(self, options: Mapping[str, Any], max_memory_bytes: int) -> None:
         memory = f"{max_memory_bytes // 1_000_000}MB"
-        self._path, self._settings = options["path"], {**_SETTINGS, "memory_limit": memory}
+        self._path: str = options["path"]
+        self._settings: dict[str, Any] = {**_SETTINGS, "memory_limit": memory}
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._late = False
         with self._open():
