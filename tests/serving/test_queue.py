@@ -36,14 +36,27 @@ def queue_of(items: str, most: int = 64) -> FairQueue[str]:
     return queue
 
 
+def emptied(queue: FairQueue[str]) -> list[str]:
+    return [queue.take() for _ in range(len(queue))]
+
+
+def test_clients_take_turns_and_each_keeps_its_order() -> None:
+    queue = queue_of("aaabbc")
+    queue.put_back("lost")
+    for item in ("a1", "c5", "nothing of it"):
+        queue.remove(item)
+    assert queue.head == "lost"
+    assert emptied(queue) == ["lost", "a0", "b3", "a2", "b4"]
+
+
 @given(st.text("aaabbcd", max_size=12), st.integers(0, 4), st.sampled_from("abcde"))
 def test_a_place_in_the_queue_is_where_it_says(items: str, taken: int, client: str) -> None:
     queue = queue_of(items)
     for _ in range(min(len(queue), taken)):
-        queue.remove(queue.order()[0])
+        queue.take()
     before = queue.before(client)
     queue.add(client, "mine")
-    order = queue.order()
+    order = emptied(queue)
     assert order.index("mine") == before
     own = [i for i, item in enumerate(order) if item[0] == client or item == "mine"]
     for start, end in pairwise(own):  # of each other client one at most between two turns

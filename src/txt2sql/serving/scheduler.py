@@ -14,8 +14,7 @@ import os
 import pickle
 import sys
 import time
-from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -112,7 +111,7 @@ class FairQueue(Generic[T]):
 
     def __init__(self, most: int) -> None:
         self.most = most
-        self._items: list[tuple[object, T]] = []  # with their clients, as they came
+        self._items: list[tuple[object, T]] = []  # with their clients, in the order of their turns
 
     def __len__(self) -> int:
         return len(self._items)
@@ -122,31 +121,45 @@ class FairQueue(Generic[T]):
         waits = any(owner == client for owner, _ in self._items)
         return len(self) >= (self.most if waits else 2 * self.most)
 
-    def order(self, *more: tuple[object, Any]) -> list[Any]:
-        """What waits, and `more` that came last, in the order of turns: in each, one of every client."""
-        turns: Counter[object] = Counter()
-        ranked = []
-        for client, item in [*self._items, *more]:
-            turns[client] += 1
-            ranked.append((turns[client], list(turns).index(client), item))
-        return [item for *_, item in sorted(ranked, key=lambda each: each[:2])]
-
     def before(self, client: object) -> int:
-        """How many go before the next that a client adds."""
-        mark = object()
-        return self.order((client, mark)).index(mark)
+        """How many go before the next that a client adds: after its last, one of each other client."""
+        clients = [owner for owner, _ in self._items]
+        seen: set[object] = set()
+        own = [place for place, owner in enumerate(clients, 1) if owner == client]
+        for place in range(own[-1] if own else 0, len(clients)):
+            if clients[place] in seen:
+                return place
+            seen.add(clients[place])
+        return len(clients)
 
     def add(self, client: object, item: T) -> None:
         """Let it wait for the client's next turn."""
-        self._items.append((client, item))
+        self._items.insert(self.before(client), (client, item))
 
     def put_back(self, item: T) -> None:
         """Before everything, as of a client of its own."""
         self._items.insert(0, (object(), item))
 
+    @property
+    def head(self) -> T:
+        return self._items[0][1]
+
+    def take(self) -> T:
+        return self._items.pop(0)[1]
+
+    def take_more(self, most: int, fits: Callable[[T], bool]) -> list[T]:
+        """The next that fit."""
+        taken = [item for _, item in self._items if fits(item)][:most]
+        self._items = [pair for pair in self._items if pair[1] not in taken]
+        return taken
+
     def remove(self, item: T) -> None:
-        """Take one out, if it is there."""
-        self._items = [each for each in self._items if each[1] != item]
+        """Take one out, if it is there; the turns of the rest are fair again."""
+        rest = [each for each in self._items if each[1] != item]
+        if len(rest) < len(self):
+            self._items = []
+            for client, each in rest:
+                self.add(client, each)
 
 
 class Metrics:
@@ -258,13 +271,14 @@ class Scheduler:
         questions, searches = self._queues.values()
         while self._free and self._may_go("greedy", BATCHES * self.load.batch):
             self._free, self._computing_since = False, time.monotonic()
-            first, *rest = questions.order()
-            others = [] if first.attempts else [each for each in rest if first.goes_with(each)]
-            batch = [first, *others[: self.load.batch - 1]]
+            first = questions.take()
+            batch = [first]
+            if not first.attempts:
+                batch += questions.take_more(self.load.batch - 1, first.goes_with)
             self.metrics.batch.observe(len(batch))
             self._start(batch)
         while self._may_go("search", SEARCHES):
-            self._start(searches.order()[:1])
+            self._start([searches.take()])
 
     def _may_go(self, kind: str, most: int) -> bool:
         """Whether the first of a queue may be sent now. What a process died of is asked again only
@@ -272,13 +286,12 @@ class Scheduler:
         queue, running = self._queues[kind], self._running.values()
         if not self.ready or not queue or any(ticket.attempts > 1 for ticket in running):
             return False
-        if queue.order()[0].attempts and running:
+        if queue.head.attempts and running:
             return False
         return sum(ticket.ask.kind == kind for ticket in running) < most
 
     def _start(self, tickets: list[Ticket]) -> None:
         for ticket in tickets:
-            self._queues[ticket.ask.kind].remove(ticket)
             ticket.attempts += 1
             ticket.started = time.monotonic()
             if ticket.ask.simulations:  # of the time that is left, some is for the answer
