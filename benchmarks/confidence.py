@@ -34,8 +34,7 @@ from txt2sql.evaluation.calibration import Calibration, calibration
 from txt2sql.execution.compare import same_result
 from txt2sql.execution.execute import execute
 from txt2sql.models.confidence import KNOWN, SURE, Weights
-from txt2sql.serving.requests import declined
-from txt2sql.serving.service import build_predictor
+from txt2sql.serving.service import build_predictor, declined
 from txt2sql.types import Example
 
 UNANSWERABLE = 0.25

@@ -44,8 +44,9 @@ import numpy as np
 
 from txt2sql.data.spider import SpiderDataset
 from txt2sql.execution import keys
-from txt2sql.execution.database import Database, sqlite_reader
+from txt2sql.execution.database import Database
 from txt2sql.execution.keys import Candidate, Place
+from txt2sql.execution.sandbox import quoted
 from txt2sql.types import Cell, ForeignKey, Schema
 
 FOLDS = 5
@@ -99,7 +100,9 @@ class Item:
     """Whether rows are hidden, too."""
 
     def reader(self, connection: sqlite3.Connection) -> keys.SqlReader:
-        reader = sqlite_reader(connection, seconds=PATIENCE_S)
+        stored = "SELECT name FROM sqlite_master WHERE type = 'table'"
+        query = lambda sql: connection.execute(sql).fetchall()  # noqa: E731
+        reader = keys.SqlReader(query, quoted, stored, PATIENCE_S)
         return Unread(reader.stored()) if self.unread else reader
 
 

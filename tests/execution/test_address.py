@@ -10,8 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from txt2sql.errors import DatabaseError
-from txt2sql.execution.address import is_url, parse_address
 from txt2sql.execution.database import open_database
+from txt2sql.execution.remote import is_url, parse_address
 
 
 @pytest.mark.parametrize(

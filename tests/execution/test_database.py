@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from sqlite_files import build, listing
 
 from txt2sql.errors import DatabaseError
@@ -136,22 +134,6 @@ def test_odd_schemas(tmp_path: Path) -> None:
     )
     assert execute(database, "SELECT id FROM boxes WHERE low > 1").rows == ((1,),)
     assert "no such module" in str(execute(database, "SELECT * FROM void").error)
-
-
-def test_large_schema_is_quick(tmp_path: Path) -> None:
-    columns = ", ".join(f"c{i} INT" for i in range(20))
-    path = build(
-        tmp_path / "large.sqlite",
-        *(
-            f"CREATE TABLE t{i} ({columns}, FOREIGN KEY (c1) REFERENCES t0 (c0));"
-            f"INSERT INTO t{i} (c0) VALUES (1)"
-            for i in range(300)
-        ),
-    )
-    start = time.process_time()
-    schema = open_database(path).schema()
-    assert time.process_time() - start < 10  # what is quadratic takes minutes
-    assert len(schema.tables) == len(schema.foreign_keys) == 300
 
 
 def test_connection_only_reads(tmp_path: Path) -> None:
@@ -290,10 +272,3 @@ def test_samples_show_what_a_condition_needs(
         assert choose_samples(cells, kind, primary_key=True) == ()
     unknown = ["17", "-1", "18"]  # of the row that stands for what is not known
     assert choose_samples(unknown, "number", primary_key=True) == ("-1",)
-
-
-@given(st.lists(st.text(max_size=40)), st.sampled_from(["text", "number", "time"]))
-def test_samples_are_cells(cells: list[str], kind: str) -> None:
-    samples = choose_samples(cells, kind)
-    assert len(samples) <= 6 and len(set(samples)) == len(samples)
-    assert all(s in cells or s.removesuffix("...") in cells for s in samples)

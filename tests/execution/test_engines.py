@@ -230,18 +230,6 @@ def test_duckdb_has_comments_and_keys(tmp_path: Path) -> None:
     assert [(key.table, key.referenced_table) for key in schema.foreign_keys] == [("u", "t")]
 
 
-def test_the_value_index_follows_the_file(tmp_path: Path) -> None:
-    import duckdb
-
-    file = tmp_path / "a.duckdb"
-    for city in ("Faro", "Braga"):
-        with duckdb.connect(str(file)) as connection:
-            connection.execute("CREATE OR REPLACE TABLE t AS SELECT ? AS city", [city])
-        database = open_database(str(file))
-        matches = open_value_index(database, tmp_path / "cache").match(f"who is in {city.lower()}")
-        assert [match.value for match in matches] == [city]
-
-
 def test_conditions_in_the_words_of_the_engine(tmp_path: Path) -> None:
     import duckdb
 

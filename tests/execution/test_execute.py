@@ -20,10 +20,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlite_files import build, listing
 
-from txt2sql.execution import execute as module
 from txt2sql.execution import pool as processes
 from txt2sql.execution.database import Database, open_database
-from txt2sql.execution.execute import Limits, clear_cache, execute, interrupt
+from txt2sql.execution.execute import Limits, execute, interrupt
 from txt2sql.types import QueryResult
 
 LIMITS = Limits(timeout_s=0.25, max_memory_bytes=64_000_000)
@@ -90,11 +89,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def shop(folder: Path) -> Database:
     return open_database(folder / "shop.sqlite")
-
-
-@pytest.fixture(autouse=True)
-def _nothing_cached() -> None:
-    clear_cache()
 
 
 def timed(shop: Database, sql: str) -> tuple[QueryResult, float]:
@@ -203,28 +197,11 @@ def test_mistakes_are_values(shop: Database, tmp_path: Path) -> None:
     assert "cannot open" in str(execute(nowhere, "SELECT 1").error)
 
 
-def test_results_are_cached_by_text_limits_and_file(shop: Database, tmp_path: Path) -> None:
-    first = execute(shop, "SELECT name FROM item LIMIT 5")
-    assert execute(shop, "SELECT name FROM item LIMIT 5") is first
-    assert execute(shop, "SELECT name FROM item LIMIT 5", LIMITS) is not first
-    for sql in (
-        "SELECT random()",
-        "SELECT count(*) FROM item WHERE date('now') > '2000'",
-        PRODUCT,  # what was too slow or too large may succeed in a moment
-        "SELECT hex(zeroblob(900000)) || (SELECT 1)",
-    ):
-        assert execute(shop, sql, LIMITS) is not execute(shop, sql, LIMITS)
+def test_what_is_written_meanwhile_is_read(tmp_path: Path) -> None:
     live = open_database(build(tmp_path / "live.sqlite", "CREATE TABLE t (a)"))
     for count in range(10):
         assert execute(live, "SELECT count(*) FROM t").rows == ((count,),)
         build(live.path, "INSERT INTO t VALUES (1)")
-
-
-def test_cache_is_bounded(shop: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_CACHED_RESULTS", 9)
-    results = [execute(shop, f"SELECT {i}") for i in range(30)]
-    assert execute(shop, "SELECT 29") is results[29]
-    assert execute(shop, "SELECT 0") is not results[0]
 
 
 def test_a_writer_in_this_process_keeps_its_lock(tmp_path: Path) -> None:

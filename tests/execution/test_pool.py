@@ -36,7 +36,7 @@ def test_what_a_library_prints_is_no_part_of_an_answer() -> None:
     printing = worker(
         "sandbox.receive(requests); print('50%', flush=True); os.write(1, b'100%'); "
         "os.system('echo from a child'); "
-        "sandbox.send(answers, ((), [], False, None, False, 0.0, True))"
+        "sandbox.send(answers, ((), [], False, None, False, 0.0))"
     )
     assert ask(printing, 1, 5.0, ("SELECT 1",)).error is None
 
@@ -102,23 +102,6 @@ def test_statements_in_a_process_are_held_to_the_limits(shop: Database) -> None:
     assert results[3][0]
     assert results[4] == (False, True, [(6,)])
     assert listing(shop.path.parent) == before
-
-
-def test_what_outgrows_its_buffer_is_sorted_in_memory(shop: Database) -> None:
-    """No file may be written, so a large temporary table needs the other way to keep it."""
-    many = (
-        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 150000), "
-        "a AS MATERIALIZED (SELECT i, hex(i) AS h FROM n), b AS MATERIALIZED (SELECT h FROM a) "
-        "SELECT count(*) FROM (SELECT i, h FROM a UNION SELECT 2 * i, b.h FROM b, a WHERE a.h = b.h)"
-    )
-
-    def work(sql: str) -> tuple[str, list[tuple[object, ...]]]:
-        result = execute(shop, sql, Limits(timeout_s=20))
-        return result.error or "", list(result.rows)
-
-    inside = dict(spread(work, [many], processes=1))[0]
-    assert inside == work(many)
-    assert inside[0] == ""
 
 
 def test_a_process_can_write_to_no_file(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from txt2sql.serving.chart import column_types, suggest
+from txt2sql.serving.suggestions import column_types, suggest
 
 SALES = [("Lisbon", 3), ("Porto", 1)]
 
@@ -46,13 +46,6 @@ def test_a_chart_that_helps() -> None:
         (["kind", "city", "avg(price)"], kinds, "bar", 1, 2, {"series": 0}),
     ):
         assert chart(columns, list(rows)) == {"kind": kind, "x": x, "y": [y], **more}, columns
-
-
-def test_types_of_columns() -> None:
-    rows = [(1, "a", "2024-05-01 12:30:00", b"x", None, 1), (2.5, None, None, b"y", None, "b")]
-    types = ["number", "text", "date", "other", "other", "other"]
-    assert column_types(["a", "b", "c", "d", "e", "f"], rows) == types
-    assert column_types(["a"], [("2024-05-01",), ("soon",)]) == ["text"]
 
 
 CELL = st.one_of(st.none(), st.integers(), st.floats(), st.text(max_size=5), st.binary(max_size=3))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,14 +10,10 @@ from typing import Any
 import pytest
 from sqlite_files import build
 
-from txt2sql import sample
-from txt2sql.errors import DatabaseError
 from txt2sql.execution.database import open_database
-from txt2sql.models.scripted import ScriptedGenerator
-from txt2sql.serving.backend import Backend, distinct_names
-from txt2sql.serving.worker import ModelSettings
+from txt2sql.serving.backend import distinct_names
 
-from .conftest import ENDLESS, Serve, Served
+from .conftest import Serve, Served
 
 SMALL = "CREATE TABLE shops (name TEXT, city TEXT); INSERT INTO shops VALUES ('One', 'Here')"
 
@@ -109,16 +104,6 @@ def test_questions_that_wait_together_are_answered_each_by_its_database(two: Ser
     assert counts == [[[1]], [[7]], [[7]]] * 8
 
 
-def test_stop_ends_a_statement_of_any_database(two: Served) -> None:
-    id = str(uuid.uuid4())
-    with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(two.sql, ENDLESS, id=id, database="small")
-        while id not in two.backend.statements.requests:
-            continue
-        assert two.client.delete(f"/api/ask/{id}").status_code == 204
-        assert running.result().json()["error"]
-
-
 def test_chat_programs_choose_a_database_by_the_model(two: Served) -> None:
     def chat(model: str, *before: tuple[str, str]) -> Any:
         messages = [{"role": role, "content": content} for role, content in before]
@@ -165,19 +150,3 @@ def test_names_are_distinct(tmp_path: Path) -> None:
         opened.append(open_database(file if file.exists() else build(file, SMALL)))
     names = distinct_names(opened)
     assert names == ["a/db/shop", "b/db/shop", "b/db/shop (3)", "c/shop", "library"]
-
-
-def test_a_database_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
-    settings = ModelSettings(
-        str(sample.path()), ScriptedGenerator({}), others=(str(tmp_path / "none.sqlite"),)
-    )
-    with pytest.raises(DatabaseError, match=r"no file '.*none.sqlite'"):
-        Backend(settings, history=False)
-
-
-def test_the_export_of_pairs_is_of_one_database(two: Served) -> None:
-    for name in ("small", "bookshops"):
-        id = two.ask(f"How many shops of {name}?", database=name).json()["id"]
-        two.client.post("/api/feedback", json={"id": id, "good": True, "database": name})
-    lines = two.client.get("/api/feedback/export", params={"database": "small"}).text.splitlines()
-    assert [json.loads(line)["db_id"] for line in lines] == ["small"]

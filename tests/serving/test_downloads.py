@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from txt2sql.errors import ConfigError
-from txt2sql.serving import downloads
-from txt2sql.serving.downloads import csv_lines, parquet
+from txt2sql.serving import web
+from txt2sql.serving.web import csv_lines, parquet
 
 CELL = st.one_of(
     st.none(), st.integers(), st.floats(allow_nan=False), st.text(max_size=8), st.binary(max_size=4)
@@ -66,6 +66,6 @@ def test_parquet_keeps_values_and_types(monkeypatch: pytest.MonkeyPatch) -> None
         "none": [None, None],
     }
     assert reader.read_table(io.BytesIO(parquet(["a"], []))).num_rows == 0
-    monkeypatch.setattr(downloads, "find_spec", lambda name: None)
+    monkeypatch.setattr(web, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match="pip install"):
         parquet(["a"], [(1,)])

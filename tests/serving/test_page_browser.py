@@ -252,18 +252,3 @@ def test_sql_is_written_with_names_of_the_schema(open_page: Open) -> None:
     page.get_by_role("button", name="title", exact=True).click()
     expect(editor).to_have_value("SELECT title FROM books")
     expect(page.locator(".head")).to_contain_text("183 rows")
-
-
-def test_the_tables_are_filtered_and_columns_inserted(open_page: Open) -> None:
-    page = open_page("phone, light")
-    page.get_by_role("tab", name="SQL", exact=True).click()
-    page.fill("#own-sql", "SELECT ")
-    page.get_by_role("button", name="Tables and history").click()
-    expect(page.locator(".table-block").nth(3)).to_contain_text("183 rows")
-    page.get_by_role("button", name="Read the tables again").click()
-    expect(page.locator("#said")).to_have_text("The tables are as they were")
-    page.fill("#filter", "salary")
-    expect(page.locator(".table-block:visible")).to_have_count(1)
-    page.locator(".column:visible").click()
-    expect(page.locator("#own-sql")).to_have_value("SELECT staff.salary")
-    assert page.evaluate("document.activeElement.id") == "own-sql"

@@ -15,13 +15,13 @@ pytest.importorskip("fastapi", reason="the service needs the extra serve")
 
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import generate_latest
 from stand_ins import Hanging
 
 from txt2sql import sample
-from txt2sql.serving.backend import Backend
-from txt2sql.serving.metrics import Metrics
-from txt2sql.serving.queue import CLIENT, FairQueue, Load, Places, Refused
-from txt2sql.serving.scheduler import Scheduler
+from txt2sql.serving import backend as backend_module
+from txt2sql.serving.backend import Backend, Places
+from txt2sql.serving.scheduler import CLIENT, FairQueue, Load, Metrics, Refused, Scheduler
 from txt2sql.serving.worker import Ask, ModelSettings
 from txt2sql.types import QueryResult
 
@@ -100,15 +100,14 @@ class Held:
 
     def __init__(self, **load: Any) -> None:
         self.backend = Backend(SETTINGS, Load(**load), history=False)
-        self.backend.statements._run = self._execute
         self.begun: list[str] = []
         self._done = threading.Semaphore(0)
         self.release = self._done.release
 
-    def _execute(self, sql: str, *_: Any) -> tuple[str, QueryResult]:
+    def execute(self, database: Any, sql: str, limits: Any) -> QueryResult:
         self.begun.append(sql)
         self._done.acquire()
-        return sql, QueryResult(rows=((1,),))
+        return QueryResult(rows=((1,),))
 
     def ask(self, client: str, *names: str) -> list[asyncio.Task[Any]]:
         async def ask(name: str) -> Any:
@@ -125,11 +124,13 @@ class Held:
 def with_statements(work: Callable[[Held], Awaitable[None]], **load: Any) -> None:
     async def run() -> None:
         held = Held(**load)
-        try:
-            await work(held)
-        finally:
-            held.release(100)
-            await held.backend.close()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(backend_module, "execute", held.execute)
+            try:
+                await work(held)
+            finally:
+                held.release(100)
+                await held.backend.close()
 
     asyncio.run(run())
 
@@ -166,7 +167,7 @@ def test_a_refused_statement_or_question_is_told_and_counted() -> None:
             held.backend.first.ask("SELECT 1", id="x")
         with pytest.raises(Refused, match="too many questions"):
             held.backend.first.ask("How many?")
-        text = held.backend.metrics.text().decode()
+        text = generate_latest(held.backend.metrics.registry).decode()
         assert 'txt2sql_refused_total{kind="statement"} 1.0' in text
         assert 'txt2sql_refused_total{kind="question"} 1.0' in text
 

@@ -9,7 +9,7 @@ import pytest
 
 from txt2sql import sample
 from txt2sql.execution.database import open_database
-from txt2sql.serving.requests import declined, is_sql, refers_back
+from txt2sql.serving.service import declined, is_sql, refers_back
 from txt2sql.types import Schema
 
 ANALYSTS = Path(__file__).parents[2] / "data" / "analysts"

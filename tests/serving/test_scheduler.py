@@ -14,9 +14,8 @@ import pytest
 from stand_ins import Mortal, Slow
 
 from txt2sql import sample
-from txt2sql.serving.metrics import Metrics
-from txt2sql.serving.queue import ENDS, Event, Load, Refused, Ticket
-from txt2sql.serving.scheduler import Scheduler
+from txt2sql.errors import ModelError
+from txt2sql.serving.scheduler import ENDS, Event, Load, Metrics, Refused, Scheduler, Ticket
 from txt2sql.serving.worker import Ask, ModelSettings
 
 
@@ -126,3 +125,17 @@ def test_a_deadline_is_kept_and_an_end_is_orderly() -> None:
         assert "shutting down" in end.value
 
     with_scheduler(work, Slow(1.0), deadline_s=0.4)
+
+
+def test_a_database_that_cannot_be_opened_beside_others_is_told(tmp_path: Path) -> None:
+    async def start() -> None:
+        none = str(tmp_path / "none.sqlite")
+        settings = ModelSettings(str(sample.path()), Slow(0.0), search=0, others=(none,))
+        scheduler = Scheduler(settings, Load(), Metrics())
+        try:
+            await asyncio.wait_for(scheduler.start(), 30)
+        finally:
+            await scheduler.close()
+
+    with pytest.raises(ModelError, match="no file"):
+        asyncio.run(start())

@@ -24,9 +24,8 @@ from txt2sql.errors import ModelError
 from txt2sql.execution.database import open_database
 from txt2sql.execution.pool import Limits
 from txt2sql.models.scripted import ScriptedGenerator
-from txt2sql.serving.backend import Backend
-from txt2sql.serving.queue import CLIENT, Refused
-from txt2sql.serving.served import _SAMPLE_EXAMPLES
+from txt2sql.serving.backend import _SAMPLE_EXAMPLES, Backend
+from txt2sql.serving.scheduler import CLIENT, Refused
 from txt2sql.serving.worker import ModelSettings
 from txt2sql.training.adapt import read_given
 
@@ -168,6 +167,7 @@ def test_examples_that_give_nothing_are_not_shown_and_tables_are_read_anew(
     script = {
         "How many shops": "SELECT count(*) FROM shops",
         "Show": "SELECT town FROM shops",
+        "visit_id": "SELECT count(*) + 40 FROM visits",  # where the prompt tells of it
         "": "SELECT NULL",
     }
     file = Path(shutil.copy(sample.path(), tmp_path / "shop.sqlite"))
@@ -186,6 +186,8 @@ def test_examples_that_give_nothing_are_not_shown_and_tables_are_read_anew(
     assert "in square metres" in {column["comment"] for column in shops["columns"]}
     assert "visits" in {table["name"] for table in second["schema"]["tables"]}
     assert served.ask("How many shops?").json()["rows"] == [[7]]
+    assert served.ask("How often were they visited?").json()["rows"] == [[40]]
+    assert served.backend.scheduler.restarts == 0
 
 
 def test_a_statement_really_stops(served: Served) -> None:

@@ -16,21 +16,27 @@ from txt2sql.errors import ModelError
 from txt2sql.execution.pool import Limits
 from txt2sql.search.mcts import Choice, Expansion, Settings, search
 from txt2sql.serving import worker as worker_module
-from txt2sql.serving.service import Service
-from txt2sql.serving.worker import STOPPED, Ask, ModelWorker, Shared, Statements, Stopped
+from txt2sql.serving.worker import (
+    STOPPED,
+    Ask,
+    ModelSettings,
+    ModelWorker,
+    Statements,
+    Stopped,
+)
 from txt2sql.types import Completion, Prompt, QueryResult, Sampling
 
 from .conftest import ENDLESS
 
 
 def worker(model: Any) -> tuple[ModelWorker, Callable[[], tuple[Any, ...]]]:
-    """A worker on the sample, and a function that gives the next message but `free`."""
-    service = Service(sample.path(), model, limits=Limits(timeout_s=20.0))
+    """A worker on the sample, and a function that gives the next message of an answer."""
+    settings = ModelSettings(str(sample.path()), model, limits=Limits(timeout_s=20.0), search=0)
     messages: queue.Queue[tuple[Any, ...]] = queue.Queue()
-    made = ModelWorker(service, False, messages.put)
+    made = ModelWorker(settings, messages.put)
 
     def heard() -> tuple[Any, ...]:
-        while (message := messages.get(timeout=30))[0] == "free":
+        while (message := messages.get(timeout=30))[0] in ("free", "loaded"):
             continue
         return message
 
@@ -91,7 +97,7 @@ def test_a_search_ends_between_two_waves(monkeypatch: pytest.MonkeyPatch) -> Non
         choices = ((Choice([*state, i], 1.0) for i in range(3)) for state in states)
         return [(state, Expansion(tuple(each))) for state, each in zip(states, choices)]
 
-    made.statements.begin("s")
+    made.statements.begin("s", lambda sql: (sql, STOPPED))
     watch = made.watching(Ask("s", "How many?", 100_000), None)
     roots: list[list[int]] = [[]]
     settings = Settings(num_simulations=100_000, wave=2)
@@ -106,27 +112,6 @@ def test_a_search_ends_between_two_waves(monkeypatch: pytest.MonkeyPatch) -> Non
     assert 0 < len(waves) <= before + 1
 
 
-def test_turns_go_round_in_the_order_they_were_asked_for() -> None:
-    order: list[int] = []
-
-    class Engine:
-        def expand(self, number: int) -> int:
-            order.append(number)
-            time.sleep(0.02)
-            return 1 // number
-
-    with ThreadPoolExecutor(1) as thread, ThreadPoolExecutor(3) as pool:
-        shared = Shared(Engine(), thread, lambda: None)
-        thread.submit(time.sleep, 0.3)
-        for number in (1, 2, 3):
-            pool.submit(lambda number=number: [shared.expand(number) for _ in range(3)])
-            time.sleep(0.05)
-        pool.shutdown()
-        assert order == [1, 2, 3] * 3
-        with pytest.raises(ZeroDivisionError):
-            shared.expand(0)
-
-
 def test_a_statement_runs_once_for_each_request() -> None:
     ran: list[str] = []
 
@@ -134,15 +119,15 @@ def test_a_statement_runs_once_for_each_request() -> None:
         ran.append(sql)
         return sql, QueryResult(("a",), ((len(ran),),))
 
-    statements = Statements(run)
-    statements.ahead([("x", "SELECT 1"), ("x", "SELECT 1"), ("y", "SELECT 1")])
-    assert sorted(ran) == ["SELECT 1"] * 2
-    first = statements.run("x", "SELECT 1")
-    assert statements("x", "SELECT 1") == first[1]
+    statements = Statements()
+    assert [statements.begin(request, run) for request in "xxy"] == [True, False, True]
+    results = [statements.run(request, "SELECT 1") for request in "xxy"]
+    assert results[0] == results[1] != results[2]
+    assert statements("x", "SELECT 1") == results[0][1]
     assert len(ran) == 2
     statements.stop("x")
     assert statements.run("x", "SELECT 2")[1] is STOPPED
     statements.forget("x")
     statements.stop("x")  # nobody is there any more
-    assert statements.run("x", "SELECT 1")[1] is not STOPPED
-    assert len(ran) == 3
+    assert statements.run("x", "SELECT 1")[1] is STOPPED
+    assert len(ran) == 2

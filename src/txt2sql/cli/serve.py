@@ -76,7 +76,7 @@ def serve(
     from txt2sql.cli.display import working
     from txt2sql.execution.pool import Limits
     from txt2sql.serving.backend import Backend
-    from txt2sql.serving.queue import Load
+    from txt2sql.serving.scheduler import Load
     from txt2sql.serving.server import Server
     from txt2sql.serving.web import create_app
 

@@ -20,6 +20,7 @@ SAMPLE_CHARS = 40
 
 _MAX_CODES, _MAX_FLAGS, _MAX_CODE_CHARS = 6, 3, 60
 _MAX_TEXTS = 2
+_SHORT = re.compile(r"(?<!\d)\d{1,2}(?!\d)")
 _DATE = re.compile(r"\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4}")
 _MAX_COMMENT_CHARS = 200
 
@@ -72,12 +73,11 @@ def choose_samples(
     cells: Sequence[str], kind: str, *, primary_key: bool = False
 ) -> tuple[str, ...]:
     """Sample values to show of a column of Spider's class `kind`, from its first non-empty cells: chosen
-    to teach a reader what to write in a condition. A cell of SAMPLE_CHARS characters counts as cut.
+    to teach a reader what to write in a condition, as in BRIDGE (Lin et al. 2020) and CodeS (Li et al.
+    2024). A cell of SAMPLE_CHARS characters counts as cut.
 
-    Codes and flags are shown whole, as each of them is a word that a condition may need. Of names and
-    other texts two are enough, of numbers and dates one, whose format shows. The number of a primary
-    key teaches nothing, but for the one of the row that stands for what is not known (0, -1). Value
-    sampling in prompts: BRIDGE (Lin et al. 2020), CodeS (Li et al. 2024).
+    Codes and flags are shown whole, of other texts two, of numbers and dates one. The number of a primary
+    key teaches nothing, but for the one of the row that stands for what is not known (0, -1).
 
     >>> choose_samples(["paid", "open", "paid", "void", "paid", "open"], "text")
     ('paid', 'open', 'void')
@@ -94,13 +94,9 @@ def choose_samples(
     if repeated and short and few:
         return tuple(value for value, _ in counts.most_common())
     if all(map(_DATE.match, distinct)):
-        return (max(distinct, key=_telling),)
+        # A day above 12 shows which of the parts is the day.
+        return (max(distinct, key=lambda date: max(map(int, _SHORT.findall(date) or "0"))),)
     if kind == "number":
         return (distinct[0],)
     whole = [value for value in distinct if len(value) < SAMPLE_CHARS]
     return tuple(whole[:_MAX_TEXTS]) or (distinct[0] + "...",)
-
-
-def _telling(date: str) -> int:
-    """Larger for a date that shows which of its parts is the day: a day above 12."""
-    return max(int(part) for part in re.findall(r"(?<!\d)\d{1,2}(?!\d)", date) or ["0"])

@@ -1,9 +1,7 @@
 """Databases: opened read-only, introspected into a Schema, found by path, by URL or by db_id.
 
-SQLite is native here; what a URL names is remote.py's.
-
->>> open_database("concert_singer.sqlite").schema().table("singer").columns[0]  # doctest: +SKIP
-Column(name='Singer_ID', type='number', ...)
+SQLite is native here; what a URL names is remote.py's. Schemas are read in a worker process, as
+statements are: a short text of a view can take SQLite hours to compile.
 """
 
 from __future__ import annotations
@@ -11,7 +9,6 @@ from __future__ import annotations
 import difflib
 import os
 import sqlite3
-import threading
 import time
 from collections import Counter
 from contextlib import suppress
@@ -23,30 +20,25 @@ from urllib.parse import quote
 
 from txt2sql.errors import DatabaseError
 from txt2sql.execution import pool, sandbox
-from txt2sql.execution.address import is_url, parse_address
-from txt2sql.execution.columns import (
-    SAMPLE_CHARS,
-    SAMPLED_ROWS,
-    column_class,
-    described_table,
-)
+from txt2sql.execution.columns import SAMPLE_CHARS, SAMPLED_ROWS, column_class, described_table
 from txt2sql.execution.keys import INFERENCE_S, SqlReader, infer_keys
-from txt2sql.execution.remote import UrlDatabase, open_url
+from txt2sql.execution.pool import DEFAULT_LIMITS
+from txt2sql.execution.remote import UrlDatabase, is_url, open_url, parse_address
 from txt2sql.execution.sandbox import quoted
 from txt2sql.identifiers import quote_identifier
 from txt2sql.types import ForeignKey, Row, Schema, Table
 
-_SAMPLE_SLICE_S = 0.05
+_SAMPLES_S = 0.05
 _VIEW_S, _VIEWS_S = 0.25, 2.0
-"""What describing one view may take, and all of them: a short text can take SQLite hours to compile."""
-_DESCRIBING_BYTES = 256_000_000
+"""What describing one view may take, and all of them."""
+_TABLE_S = 30.0
+_LIMITS = replace(DEFAULT_LIMITS, max_rows=1_000_000)
+_NAMED = "type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """A read-only connection that leaves nothing beside the file (no journal, no WAL).
-
-    SQLite's authorizer lets it select and describe the schema, nothing else.
-    """
+    """A read-only connection that leaves nothing beside the file (no journal, no WAL); SQLite's authorizer
+    lets it select and describe the schema, nothing else."""
     try:
         connection = sandbox.connect(str(path.absolute()))
     except (sqlite3.Error, OSError) as problem:
@@ -76,198 +68,123 @@ class Database:
         return connect(self.path)
 
     def schema(self, infer: bool = True) -> Schema:
-        """Tables, columns, types, keys and sample values; inferred keys follow the declared ones."""
-        connection = _describing(self.path)
+        """Tables, columns, types, keys and sample values; inferred keys follow the declared ones. What SQLite
+        cannot resolve, views that take long and shadow tables of full-text indexes are left out."""
         try:
-            schema = introspect(connection, self.db_id, self.tables, self.path)
-        except sqlite3.Error as problem:
+            reader = _Reader(self.path)
+            schema = reader.schema(self.db_id, self.tables)
+        except (sqlite3.Error, OSError) as problem:
             raise _unreadable(self.path, problem) from problem
         if not infer:
             return schema
-        inferred = _inferred_keys(self.path, _last.mark, schema)
+        inferred = _inferred_keys(self.path.absolute(), reader.mark, schema)
         return replace(schema, foreign_keys=(*schema.foreign_keys, *inferred))
 
 
-class _LastConnection(threading.local):
-    """One connection per thread is kept: a file of 24,000 tables takes 0.1 s to open."""
-
-    mark: tuple[object, ...] = ()
-    connection: sqlite3.Connection | None = None
-
-    def __del__(self) -> None:
-        if self.connection is not None:
-            self.connection.close()
-
-
-_last = _LastConnection()
-
-
-def _describing(path: Path) -> sqlite3.Connection:
-    try:
-        mark = (path.absolute(), sandbox.identity(str(path)))
-    except OSError as problem:
-        raise _unreadable(path, problem) from problem
-    if _last.connection is None or _last.mark != mark:
-        if _last.connection is not None:
-            _last.connection.close()
-            _last.connection = None
-        _last.connection, _last.mark = connect(path), mark
-    return _last.connection
-
-
 @lru_cache(maxsize=128)
-def _inferred_keys(path: Path, mark: tuple[object, ...], schema: Schema) -> tuple[ForeignKey, ...]:
+def _inferred_keys(path: Path, mark: tuple[int, ...], schema: Schema) -> tuple[ForeignKey, ...]:
     """Inferred once for the content that `mark` stands for."""
-    return infer_keys(schema, sqlite_reader(_describing(path), INFERENCE_S))
-
-
-def sqlite_reader(connection: sqlite3.Connection, seconds: float = INFERENCE_S) -> SqlReader:
-    """What inference of keys reads a connection with; a statement that is slow gives nothing."""
 
     def query(sql: str) -> list[Row] | None:
-        deadline = time.perf_counter() + seconds / 5
-        connection.set_progress_handler(lambda: time.perf_counter() > deadline, 1000)
-        try:
-            return connection.execute(sql).fetchall()
-        except sqlite3.Error:
-            return None
-        finally:
-            connection.set_progress_handler(None, 0)
+        answer = pool.run_sqlite(str(path), mark, sql, limits, describing=True)
+        return None if answer.error is not None else list(answer.rows())
 
+    limits = replace(_LIMITS, timeout_s=INFERENCE_S / 5)
     stored = "SELECT name FROM sqlite_master WHERE type = 'table'"
-    return SqlReader(query, quoted, stored, seconds)
+    return infer_keys(schema, SqlReader(query, quoted, stored, INFERENCE_S))
 
 
-def introspect(
-    connection: sqlite3.Connection,
-    db_id: str,
-    tables: tuple[str, ...] = (),
-    path: Path | None = None,
-) -> Schema:
-    """Read the Schema of an open connection: of `tables`, or of all tables and views.
+class _Reader:
+    """Reads the schema of a file as it is now. Raises sqlite3.Error and OSError."""
 
-    A view that SQLite cannot resolve, a virtual table without its module and the shadow tables of
-    full-text indexes are left out: nothing can be asked of them. With `path`, views are described in a
-    worker process, and one that takes long is left out as well.
-    """
-    views = _Views(connection, path)
-    described, key_columns = [], {}
-    for name in tables or _table_names(connection, views):
-        try:
-            info = views.query(name, f"PRAGMA table_xinfo({quoted(name)})", _VIEW_S)
-        except sqlite3.Error:
-            continue
-        # (position, name, declared type, not null, default, place in the key, hidden)
-        columns = [(row[1], row[2] or "", "") for row in info if row[6] != 1]
-        if columns:
-            key = [column for _, column in sorted((row[5], row[1]) for row in info if row[5])]
-            cells = _sample_cells(views, name, [column for column, *_ in columns])
-            described.append(described_table(name, columns, key, cells, column_class))
-            key_columns[name.lower()] = key
-    keys = _foreign_keys(connection, described, key_columns)
-    return Schema(db_id, tuple(described), tuple(keys))
-
-
-class _Views:
-    """Statements about tables run here, those about views in a worker process."""
-
-    def __init__(self, connection: sqlite3.Connection, path: Path | None) -> None:
-        self._connection, self._path = connection, path
-        rows = connection.execute("SELECT lower(name) FROM sqlite_master WHERE type = 'view'")
-        self._names = {name for (name,) in rows} if path and pool.here is None else set()
+    def __init__(self, path: Path) -> None:
+        self._path = str(path.absolute())
+        self.mark = sandbox.identity(self._path)
+        views = self._ask("SELECT lower(name) FROM sqlite_master WHERE type = 'view'", _TABLE_S)
+        self._views = {name for (name,) in views}
         self._end = time.monotonic() + _VIEWS_S
 
-    def query(self, name: str, sql: str, seconds: float) -> list[Any]:
-        """The rows of a statement about one table or view; "" stands for all of them."""
-        if not (name.lower() in self._names if name else self._names):
-            deadline = time.perf_counter() + seconds
-            self._connection.set_progress_handler(lambda: time.perf_counter() > deadline, 1000)
-            try:
-                return self._connection.execute(sql).fetchall()
-            finally:
-                self._connection.set_progress_handler(None, 0)
-        left = min(seconds, self._end - time.monotonic())
-        if left <= 0:
-            raise sqlite3.OperationalError("no time is left for views")
-        path = str(Path(str(self._path)).absolute())
-        sizes = (100_000, 16_000_000, 1_000_000)
-        request = (path, sandbox.identity(path), sql, left, *sizes, True)
-        answer = pool.ask(pool.SQLITE, _DESCRIBING_BYTES, left, request)
+    def _ask(self, sql: str, seconds: float) -> list[Any]:
+        limits = replace(_LIMITS, timeout_s=seconds)
+        answer = pool.run_sqlite(self._path, self.mark, sql, limits, describing=True)
         if answer.error is not None:
             raise sqlite3.OperationalError(answer.error)
         return list(answer.rows())
 
+    def _about(self, name: str, sql: str, seconds: float = _TABLE_S) -> list[Any]:
+        if name.lower() in self._views:
+            seconds = min(seconds, _VIEW_S, self._end - time.monotonic())
+            if seconds <= 0:
+                raise sqlite3.OperationalError("no time is left for views")
+        return self._ask(sql, seconds)
 
-def _table_names(connection: sqlite3.Connection, views: _Views) -> tuple[str, ...]:
-    rows = connection.execute(
-        "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') "
-        "AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY rowid"
-    ).fetchall()
-    virtual = connection.execute(
-        "SELECT 1 FROM sqlite_master WHERE type = 'table' AND rootpage = 0 LIMIT 1"
-    ).fetchone()
-    shadow: set[str] = set()
-    if virtual and sqlite3.sqlite_version_info >= (3, 37):
-        with suppress(sqlite3.Error):  # it resolves every view
-            listed = views.query("", "PRAGMA main.table_list", _VIEW_S)
-            shadow = {str(row[1]) for row in listed if row[2] == "shadow"}
-    return tuple(row[0] for row in rows if row[0] not in shadow)
-
-
-def _foreign_keys(
-    connection: sqlite3.Connection, tables: list[Table], key_columns: dict[str, list[str]]
-) -> list[ForeignKey]:
-    """Declared keys in order of declaration; one that names no known column is left out."""
-    by_name = {table.name.lower(): table for table in tables}
-    keys, constraint = [], 0
-    for table in tables:
-        rows = connection.execute(f"PRAGMA foreign_key_list({quoted(table.name)})").fetchall()
-        parts = Counter(row[0] for row in rows)
-        for number, place, target, source, to, *_ in sorted(rows, key=lambda r: (-r[0], r[1])):
-            if parts[number] > 1 and place == 0:
-                constraint += 1
-            other = by_name.get(target.lower())
-            if other is None:
+    def schema(self, db_id: str, tables: tuple[str, ...]) -> Schema:
+        described, key_columns = [], {}
+        for name in tables or self._names():
+            try:
+                info = self._about(name, f"PRAGMA table_xinfo({quoted(name)})")
+            except sqlite3.Error:
                 continue
-            primary = key_columns[other.name.lower()]
-            if to is None and place < len(primary):  # REFERENCES t: its primary key
-                to = primary[place]
-            column, referenced = table.column(source), other.column(to or "")
-            if column and referenced:
-                key = ForeignKey(table.name, column.name, other.name, referenced.name)
-                composite = parts[number] > 1
-                keys.append(replace(key, constraint=constraint) if composite else key)
-    return list(dict.fromkeys(keys))
+            # (position, name, declared type, not null, default, place in the key, hidden)
+            columns = [(row[1], row[2] or "", "") for row in info if row[6] != 1]
+            if columns:
+                key = [column for _, column in sorted((row[5], row[1]) for row in info if row[5])]
+                cells = self._sample_cells(name, [column for column, *_ in columns])
+                described.append(described_table(name, columns, key, cells, column_class))
+                key_columns[name.lower()] = key
+        keys = self._foreign_keys(described, key_columns)
+        return Schema(db_id, tuple(described), tuple(keys))
 
+    def _names(self) -> list[str]:
+        sql = f"SELECT name, type, rootpage FROM sqlite_master WHERE {_NAMED} ORDER BY rowid"
+        rows = self._ask(sql, _TABLE_S)
+        shadow: set[str] = set()
+        if any(row[1:] == ("table", 0) for row in rows):  # a virtual one
+            with suppress(sqlite3.Error):  # it resolves every view
+                listed = self._ask("PRAGMA main.table_list", _VIEW_S)
+                shadow = {str(row[1]) for row in listed if row[2] == "shadow"}
+        return [name for name, *_ in rows if name not in shadow]
 
-def _sample_cells(views: _Views, table: str, names: list[str]) -> list[list[str]]:
-    """For each column, the non-empty cells of the first rows; none where reading fails.
+    def _foreign_keys(
+        self, tables: list[Table], key_columns: dict[str, list[str]]
+    ) -> list[ForeignKey]:
+        by_name = {table.name.lower(): table for table in tables}
+        keys, constraint = [], 0
+        for table in tables:
+            rows = self._ask(f"PRAGMA foreign_key_list({quoted(table.name)})", _TABLE_S)
+            parts = Counter(row[0] for row in rows)
+            for number, place, target, source, to, *_ in sorted(rows, key=lambda r: (-r[0], r[1])):
+                if parts[number] > 1 and place == 0:
+                    constraint += 1
+                other = by_name.get(target.lower())
+                if other is None:
+                    continue
+                primary = key_columns[other.name.lower()]
+                if to is None and place < len(primary):  # REFERENCES t: its primary key
+                    to = primary[place]
+                column, referenced = table.column(source), other.column(to or "")
+                if column and referenced:
+                    key = ForeignKey(table.name, column.name, other.name, referenced.name)
+                    composite = parts[number] > 1
+                    keys.append(replace(key, constraint=constraint) if composite else key)
+        return list(dict.fromkeys(keys))
 
-    One statement for the table; column by column only when one cell is too big to be read.
-    """
-    try:
-        return _read_cells(views, table, names)
-    except sqlite3.Error:
-        pass
-    cells: list[list[str]] = []
-    for name in names:
+    def _sample_cells(self, table: str, names: list[str]) -> list[list[str]]:
+        """For each column, the non-empty cells of the first rows; none where reading fails."""
+        texts = ", ".join(
+            f"CASE WHEN typeof({quoted(name)}) <> 'blob' "
+            f"THEN substr({quoted(name)}, 1, {SAMPLE_CHARS}) END"
+            for name in names
+        )
+        sql = f"SELECT {texts} FROM {quoted(table)} LIMIT {SAMPLED_ROWS}"
         try:
-            cells += _read_cells(views, table, [name])
+            rows = self._about(table, sql, _SAMPLES_S)  # a view may be a join of everything
         except sqlite3.Error:
-            cells.append([])
-    return cells
-
-
-def _read_cells(views: _Views, table: str, names: list[str]) -> list[list[str]]:
-    texts = ", ".join(
-        f"CASE WHEN typeof({quoted(name)}) <> 'blob' "
-        f"THEN substr({quoted(name)}, 1, {SAMPLE_CHARS}) END"
-        for name in names
-    )
-    sql = f"SELECT {texts} FROM {quoted(table)} LIMIT {SAMPLED_ROWS}"
-    rows = views.query(table, sql, _SAMPLE_SLICE_S)  # a view may be a join of everything
-    columns = zip(*rows, strict=True) if rows else ([] for _ in names)
-    return [[str(cell) for cell in column if cell not in (None, "")] for column in columns]
+            if len(names) == 1:
+                return [[]]
+            return [self._sample_cells(table, [name])[0] for name in names]
+        columns = zip(*rows, strict=True) if rows else ([] for _ in names)
+        return [[str(cell) for cell in column if cell not in (None, "")] for column in columns]
 
 
 def _unreadable(path: Path, problem: Exception) -> DatabaseError:
@@ -287,11 +204,8 @@ def open_database(path: str, db_id: str | None = None) -> Database | UrlDatabase
 
 
 def open_database(path: str | Path, db_id: str | None = None) -> Database | UrlDatabase:
-    """Check that there is a readable database with tables and return it.
-
-    A `Path` is always the file of a SQLite database; a text may be its path, or a URL such as
-    postgresql://user@host/name, mysql://user@host/name or duckdb:///shop.duckdb.
-    """
+    """Check that there is a readable database with tables and return it. A `Path` is always a SQLite file; a
+    text may be its path, or a URL such as postgresql://user@host/name or duckdb:///shop.duckdb."""
     address = parse_address(path) if isinstance(path, str) else None
     if address is not None and address.engine != "sqlite":
         return open_url(address.url, db_id)
@@ -314,8 +228,7 @@ def open_database(path: str | Path, db_id: str | None = None) -> Database | UrlD
     connection = connect(file)
     try:
         tables = connection.execute(
-            "SELECT count(*) FROM sqlite_master WHERE type IN ('table', 'view') "
-            "AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+            f"SELECT count(*) FROM sqlite_master WHERE {_NAMED}"
         ).fetchone()[0]
     except sqlite3.Error as problem:
         raise _unreadable(file, problem) from problem

@@ -204,11 +204,7 @@ def _range(first: Period, last: Period, span: tuple[int, int]) -> Iterator[Perio
 
 
 def _directed(
-    mark: re.Match[str],
-    period: Period,
-    turn: re.Match[str] | None,
-    head: str,
-    tail: str,
+    mark: re.Match[str], period: Period, turn: re.Match[str] | None, head: str, tail: str
 ) -> Iterator[Period]:
     """The period as its preposition turns it: "before 2020" ends where 2020 starts."""
     if period.part and turn:
@@ -235,7 +231,6 @@ def _directed(
 
 
 def _period(mark: re.Match[str], today: Day) -> Period | None:
-    """What one mention means by itself."""
     kind = mark.lastgroup or ""
     text = mark[kind].lower()
     digits = [int(number) for number in re.findall(r"\d+", text)]
@@ -255,24 +250,21 @@ def _period(mark: re.Match[str], today: Day) -> Period | None:
 
 def _start(kind: str, text: str, digits: list[int]) -> tuple[Day, int]:
     """The first day of a mention, and how many months it has; 0 for a day."""
-    if kind == "ymd":
-        return Day(*digits), 0
+    if kind in ("ymd", "ym"):
+        return Day(*[*digits, 1][:3]), int(kind == "ym")
     if kind == "dmy":
         first, second, year = digits
         day_first = "." in text or first > 12
         if not day_first and first != second <= 12:
             raise ValueError(text)
         return (Day(year, second, first) if day_first else Day(year, first, second)), 0
+    year = next((number for number in digits if number > 1000), 1900 + digits[-1])
     if kind in ("day1", "day2"):
-        return Day(digits[-1], _month(text), digits[0]), 0
-    if kind == "ym":
-        return Day(digits[0], digits[1], 1), 1
+        return Day(year, _month(text), digits[0]), 0
     if kind == "month":
-        return Day(digits[-1], _month(text), 1), 1
+        return Day(year, _month(text), 1), 1
     if kind == "quarter":
-        year = next(number for number in digits if number > 1000)
         return Day(year, 3 * _quarter(text) - 2, 1), 3
-    year = digits[-1] + (1900 if digits[-1] < 100 else 0)
     return Day(year, 1, 1), 120 if kind == "decade" else 12
 
 
@@ -372,15 +364,13 @@ def condition(place: str, form: DateFormat, period: Period, dialect: str = "sqli
     longest = {"year": 366, "month": 31}.get(form.kind, 1)
     if start and end and not form.timed and 0 < (end.day - start.day).days <= longest:
         return f"{left} = {_literal(form, start, dialect)}"
-    below = end and f"{left} < {_literal(form, end, dialect)}"
+    limits = [f"{left} >= {_literal(form, start, dialect)}"] if start else []
     if end and form.kind == "year" and end.modifiers is None:
         last = Moment(end.day - datetime.timedelta(1))
-        below = f"{left} <= {_literal(form, last, dialect)}"
-    return _both(start and f"{left} >= {_literal(form, start, dialect)}", below)
-
-
-def _both(*conditions: str | None) -> str | None:
-    return " AND ".join(filter(None, conditions)) or None
+        limits.append(f"{left} <= {_literal(form, last, dialect)}")
+    elif end:
+        limits.append(f"{left} < {_literal(form, end, dialect)}")
+    return " AND ".join(limits) or None
 
 
 def _whole(moment: Moment, unit: str) -> bool:
@@ -396,7 +386,6 @@ def _whole(moment: Moment, unit: str) -> bool:
 
 
 def _literal(form: DateFormat, moment: Moment, dialect: str) -> str:
-    """A moment in the column's own format."""
     pattern = {
         "ymd": f"%Y{form.mark}%m{form.mark}%d",
         "compact": "%Y%m%d",

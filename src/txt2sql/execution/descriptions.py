@@ -9,8 +9,8 @@ People write YAML, one entry a table or one line a column:
     orders.ttl: total in cents, with tax
 
 BIRD's release has `database_description/<table>.csv` beside each database, with the columns
-`original_column_name, column_name, column_description, data_format, value_description`. Collections
-that were made of it have one `descriptions.json`: {db_id: {table: {column: meaning}}}.
+`original_column_name, column_name, column_description, data_format, value_description`; collections
+made of it have one `descriptions.json`: {db_id: {table: {column: meaning}}}.
 
 >>> shortened("the code of the county.  \\n commonsense evidence: codes are unique", 40)
 'the code of the county'
@@ -48,10 +48,9 @@ _EXAMPLE = "write lines such as 'customers.status: 1 active, 2 left'"
 def described_schema(
     schema: Schema, database: Database | UrlDatabase, file: Path | None = None
 ) -> tuple[Schema, str]:
-    """The schema with the meanings of `file`, or of `<stem>.describe.yaml` beside a SQLite file.
-
-    The second is a sentence about names that the database does not have, or "". What the file says
-    outranks the comments of the database. Raises ConfigError for a file that cannot be read.
+    """The schema with the meanings of `file`, or of `<stem>.describe.yaml` beside a SQLite file, which
+    outrank comments of the database; and a sentence about names that it does not have, or "".
+    Raises ConfigError for a file that cannot be read.
     """
     paths = [file] if file else []
     if file is None and isinstance(database, Database):
@@ -65,18 +64,14 @@ def described_schema(
 
 def read_meanings(path: Path) -> Meanings:
     """The meanings in a YAML file, one of BIRD's CSV files, or a folder of those."""
+    folder = path / _FOLDER if (path / _FOLDER).is_dir() else path
+    files = sorted(folder.glob("*.csv")) if path.is_dir() else [path]
+    if not files:
+        raise ConfigError(f"no CSV file is in '{path}'; give BIRD's {_FOLDER}, or a YAML file")
     try:
-        if path.is_dir():
-            folder = path / _FOLDER if (path / _FOLDER).is_dir() else path
-            files = sorted(folder.glob("*.csv"))
-            if not files:
-                raise ConfigError(
-                    f"no CSV file is in '{path}'; give BIRD's {_FOLDER}, or a YAML file"
-                )
-            return dict(pair for file in files for pair in _csv_meanings(file))
-        if path.suffix.lower() != ".csv":
+        if path.suffix.lower() != ".csv" and not path.is_dir():
             return dict(_yaml_meanings(path.read_text(encoding="utf-8-sig"), path))
-        if meanings := dict(_csv_meanings(path)):
+        if meanings := dict(pair for file in files for pair in _csv_meanings(file)):
             return meanings
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
@@ -121,20 +116,17 @@ def _yaml_meanings(text: str, path: Path) -> Iterator[tuple[tuple[str, str], str
 
 
 def _strangers(schema: Schema, meanings: Meanings, path: Path) -> str:
-    """One sentence about described names that the schema does not have."""
+    tables = {table.name.lower(): table.name for table in schema.tables}
+    columns = {
+        f"{t.name}.{c.name}".lower(): f"{t.name}.{c.name}" for t in schema.tables for c in t.columns
+    }
     parts: dict[str, str] = {}
-    for table_name, column_name in meanings:
-        table = schema.table(table_name)
-        if table is None:
-            name, others = table_name, [table.name for table in schema.tables]
-        elif column_name and table.column(column_name) is None:
-            name = f"{table.name}.{column_name}"
-            others = [f"{table.name}.{column.name}" for column in table.columns]
-        else:
-            continue
-        lower = {other.lower(): other for other in others}
-        near = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.5)
-        parts[name] = f"'{name}'" + (f" (did you mean '{lower[near[0]]}'?)" if near else "")
+    for table, column in meanings:
+        known = tables if not column or table.lower() not in tables else columns
+        name = f"{tables[table.lower()]}.{column}" if known is columns else table
+        if name.lower() not in known:
+            near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
+            parts[name] = f"'{name}'" + (f" (did you mean '{known[near[0]]}'?)" if near else "")
     if not parts:
         return ""
     more = len(parts) - _MAX_NAMED
@@ -208,9 +200,7 @@ def _descriptions(path: Path) -> dict[str, Any]:
 
 
 def _csv_meanings(path: Path) -> Iterator[tuple[tuple[str, str], str]]:
-    """What one of BIRD's files, in one of several encodings, says of the columns of the table that it
-    is called after.
-    """
+    """What one of BIRD's files, in one of several encodings, says of the table that it is called after."""
     data = path.read_bytes()
     try:
         text = data.decode("utf-8-sig")

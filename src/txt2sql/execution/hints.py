@@ -5,9 +5,6 @@ condition on the column that the facts of the columns (read once with the value 
 flag, codes, missing; the field calls it data profiling) and the words of the question point to. No
 hint is better than a wrong one: where two columns are as likely, and the question names neither
 table, there is none.
-
->>> Hints(facts).match("How many invoices are unpaid?")  # doctest: +SKIP
-[ValueMatch(table='invoices', column='paid', value='0', span='unpaid', score=0.7, condition='invoices.paid = 0')]
 """
 
 from __future__ import annotations
@@ -21,7 +18,7 @@ from typing import Any, NamedTuple
 
 from txt2sql.execution.dates import Period, ages, condition, periods
 from txt2sql.execution.names import WORD, fold, key
-from txt2sql.identifiers import quote_identifier
+from txt2sql.identifiers import quote_identifier, stem
 from txt2sql.sql.date_formats import DateFormat, date_format
 from txt2sql.types import Schema, ValueMatch
 
@@ -61,10 +58,7 @@ class ColumnFacts(NamedTuple):
 
 
 def read_facts(
-    schema: Schema,
-    ask: Sql,
-    quote: Callable[[str], str],
-    cell: Callable[[str], str] = str,
+    schema: Schema, ask: Sql, quote: Callable[[str], str], cell: Callable[[str], str] = str
 ) -> Iterator[ColumnFacts]:
     """The facts of every column, in the schema's order; `cell` spells how one of the sample is read."""
     keys = {(key.table, key.column) for key in schema.foreign_keys}
@@ -345,16 +339,17 @@ class Hints:
         births = [] if "age" in self.names else [p for p in self._dates if _BIRTH & set(p.phrase)]
         for period, sure in ages(question.text) if births else ():
             span = question.text[slice(*period.span)]
+            before = question.text[: period.span[0]].lower()
+            whose = re.findall(r"(\w+)(?:\s+(?:who|that|are|is|were|was|aged?))*\s*$", before)
             for place in self._named(question, births):
                 assert place.facts.date is not None
                 sql = condition(place.sql, place.facts.date, period, self._dialect)
-                if sql and (sure or set(place.table) <= question.bag):
+                if sql and (sure or {stem(word) for word in whose} & set(place.table)):
                     yield place.hint(span, span, sql, LIKELY, True)
 
     def _usual(self, place: _NamedColumn) -> float:
-        """What speaks for a date column where the question says nothing: it is always there, and its table
-        is of what happens between others, which refers to many.
-        """
+        """What speaks for a date column where the question says nothing: it is always there, and its table refers to
+        many."""
         born = bool(_BIRTH & set(place.phrase))
         return 0.8 * self._keys[place.table] + 0.5 * (not place.facts.nulls) - 9.0 * born
 
@@ -478,7 +473,6 @@ def _evidence(question: _Question, place: _NamedColumn) -> float:
 
 
 def _far(question: _Question, place: _NamedColumn, period: Period) -> float:
-    """1 where the words of a date column are not near the date."""
     first = question.at(period.span[0])
     near = question.plain[max(0, first - 10) : first + 5]
     words = place.distinctive
@@ -517,7 +511,6 @@ def _truth(facts: ColumnFacts) -> tuple[str, str] | None:
 
 
 def _flag_root(place: _NamedColumn, values: tuple[str, str]) -> tuple[str, ...]:
-    """The words that say what a flag flags, () where it does not look like one."""
     words = place.phrase
     prefixed = len(words) > 1 and words[0] in ("is", "has", "was", "are")
     own = tuple(w for w in (words if prefixed else place.own) if w not in _FLAG_AROUND)
@@ -525,8 +518,8 @@ def _flag_root(place: _NamedColumn, values: tuple[str, str]) -> tuple[str, ...]:
     return own if own and (sure or _PARTICIPLE.match(own[-1])) else ()
 
 
-def _prefixed(word: str, stem: str) -> bool:
-    return len(stem) > 3 and word.endswith(stem) and word[: -len(stem)] in _PREFIXES
+def _prefixed(word: str, root: str) -> bool:
+    return len(root) > 3 and word.endswith(root) and word[: -len(root)] in _PREFIXES
 
 
 def _mentions(question: _Question, root: tuple[str, ...]) -> Iterator[tuple[bool, str]]:

@@ -128,7 +128,6 @@ def best(pairs: Iterable[Candidate]) -> list[Candidate]:
 
 
 def _judged(named: Sequence[Candidate], contents: _Contents) -> list[Candidate]:
-    """The named pairs that the rows allow, with what the rows say."""
     contents.read(place for pair in named for place in (pair.child, pair.parent))
     allowed = [pair for pair in named if contents.allow(pair)]
     strongest: dict[Place, float] = defaultdict(float)
@@ -466,9 +465,8 @@ def _tuples(samples: Iterable[_Sample]) -> set[tuple[str, ...]]:
 
 
 class SqlReader:
-    """Reads a database in SQL. `query` gives the rows of a statement, or None where it fails; `tables`
-    is the statement that lists the tables whose rows are stored; from its answer on, reading may take
-    `seconds`."""
+    """Reads a database. `query` gives the rows of a statement, or None where it fails; `tables` lists the
+    tables whose rows are stored; from its answer on, reading may take `seconds`."""
 
     def __init__(
         self,

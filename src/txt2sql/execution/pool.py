@@ -5,13 +5,8 @@ engine, and only it dies. Messages between processes are frames (`sandbox.send`,
 over pipes that no library can print into, and whoever waits for one has a deadline of its own.
 
 - `ask`: one request to an idle or new process of a `Program`. What `execute` does.
-- `spread`: one function over many tasks, in processes forked from this one. What `evaluate` does.
-- `contain`: make this process a sandbox itself, so that `execute` in it needs no other.
-
->>> ask(SQLITE, 256_000_000, 5.0, (path, mark, "SELECT 1", 5.0, 9, 999, 999))  # doctest: +SKIP
-Answer(columns=('1',), ...)
->>> list(spread(len, ["a", "bb"], processes=2))  # doctest: +SKIP
-[(0, 1), (1, 2)]
+- `spread`: one function over many tasks, in processes forked from this one, each of which is a sandbox
+  itself, so that `execute` in it needs no other. What `evaluate` does.
 """
 
 from __future__ import annotations
@@ -69,12 +64,10 @@ _MAX_OPEN = 32
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What a worker process runs, given the memory limit as its last argument. It serves requests as
-    `sandbox.serve` does, and ends itself where a statement outlasts its deadline.
-
-    `state` names what such a process keeps open, so that the next request for it finds it there.
-    `cancels`: SIGTERM has a server stop the statement, where killing the process would not.
-    `patience_s`: how long after a statement's deadline the process is given up.
+    """What a worker process runs, given the memory limit as its last argument; it serves requests as
+    `sandbox.serve` does. `state` names what it keeps open, so that the next request for it finds it there.
+    `cancels`: SIGTERM has a server stop the statement. `patience_s`: how long after a statement's deadline
+    the process is given up.
     """
 
     arguments: tuple[str, ...]
@@ -85,19 +78,6 @@ class Program:
 
 # Isolated and without site: nothing but the standard library is needed.
 SQLITE = Program(("-I", "-S", sandbox.__file__))
-
-
-def program(function: str, argument: str, **options: Any) -> Program:
-    """The program that calls `package.module.function(argument, max_memory_bytes)`.
-
-    What it may import is what we can.
-    """
-    module, _, name = function.rpartition(".")
-    code = (
-        f"import sys; sys.path[:] = {sys.path!r}; from {module} import {name}; "
-        f"{name}({argument!r}, int(sys.argv[1]))"
-    )
-    return Program(("-c", code), **options)
 
 
 class Worker:
@@ -144,20 +124,16 @@ class Worker:
         """End the process, free its pipes, and return its exit code."""
         if self.kind[0].cancels:
             self.stop()
-            self._close_pipes(1)
+            self.close_pipes(1)
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(_CANCEL_S)
         self.process.kill()
         code = self.process.wait()
-        self._close_pipes(2)
+        self.close_pipes()
         return code
 
-    def disown(self) -> None:
-        """After a fork: it is the parent's to ask and to wait for."""
-        self.process.returncode = 0
-        self._close_pipes(2)
-
-    def _close_pipes(self, count: int) -> None:
+    def close_pipes(self, count: int = 2) -> None:
+        """Close that of the requests, and that of the answers."""
         for pipe in self._pipes[:count]:
             with suppress(OSError):  # bytes that the dead worker will never read
                 pipe.close()
@@ -174,15 +150,23 @@ def ask(
 ) -> Answer:
     """Have an idle or new worker answer; a worker that dies is an Answer with its reason."""
     worker = _borrow(program, max_memory_bytes)
-    start = time.perf_counter()
+    start, answer, late = time.perf_counter(), None, False
     try:
         answer = worker.ask(request, timeout_s)
-    except (EOFError, TimeoutError) as problem:
-        late = isinstance(problem, TimeoutError)
-        return _post_mortem(worker, timeout_s, time.perf_counter() - start, late)
+    except EOFError:
+        pass
+    except TimeoutError:
+        late = True
     except BaseException:  # Ctrl-C: the answer that is still to come belongs to nobody
         _drop(worker)
         raise
+    if answer is None:
+        code, seconds = _drop(worker), time.perf_counter() - start
+        late = (late or seconds >= timeout_s) and not worker.interrupted
+        error = f"the process that runs SQL ended unexpectedly (exit code {code})"
+        error = "interrupted" if worker.interrupted else error
+        error = f"stopped after {timeout_s:g} s" if late else error
+        return Answer((), [], False, error, late, seconds)
     if answer.error is not None and answer.error.startswith("out of memory"):
         _drop(worker)  # gives the memory back to the machine
         return answer
@@ -198,11 +182,21 @@ def ask(
     return answer
 
 
-def interrupt(thread: int | None = None) -> int:
-    """Stop every statement that a worker is running now, from any thread; returns how many.
+def run_sqlite(
+    path: str, mark: tuple[int, ...], sql: str, limits: Limits, *, describing: bool = False
+) -> Answer:
+    """Run a statement on the file whose `sandbox.identity` is `mark`: in a worker, or here, where this
+    process is a sandbox itself. `describing`: one of ours, which may ask for the schema."""
+    sizes = (limits.max_rows, limits.max_result_bytes, limits.max_cell_bytes)
+    request = (path, mark, sql, limits.timeout_s, *sizes, describing)
+    if here is not None:
+        return here.run(*request)
+    return ask(SQLITE, limits.max_memory_bytes, limits.timeout_s, request)
 
-    With `thread` (of threading.get_ident), only the statement that this thread waits for.
-    """
+
+def interrupt(thread: int | None = None) -> int:
+    """Stop every statement that a worker is running now, from any thread; returns how many. With `thread` (of
+    threading.get_ident), only the statement that this thread waits for."""
     with _lock:
         workers = [each for each in _busy if thread is None or each.thread == thread]
         for worker in workers:
@@ -221,18 +215,15 @@ def close_idle() -> None:
 
 
 def _borrow(program: Program, max_memory_bytes: int) -> Worker:
-    """An idle worker of that program and memory limit, which cannot be raised once set, or a new
-    one.
-    """
+    """An idle worker of that program and memory limit, which cannot be raised once set, or a new one."""
+    worker, kind = None, (program, max_memory_bytes)
     with _lock:
-        for index in range(len(_idle) - 1, -1, -1):
-            if _idle[index].kind == (program, max_memory_bytes):
-                worker = _idle.pop(index)
-                if worker.process.poll() is None:
-                    worker.thread = threading.get_ident()
-                    _busy.add(worker)
-                    return worker
-    worker = Worker(program, max_memory_bytes)
+        for idle in [each for each in reversed(_idle) if each.kind == kind]:
+            _idle.remove(idle)
+            if idle.process.poll() is None:
+                worker = idle
+                break
+    worker = worker or Worker(program, max_memory_bytes)
     worker.thread = threading.get_ident()
     with _lock:
         _busy.add(worker)
@@ -245,17 +236,6 @@ def _drop(worker: Worker) -> int:
     return worker.close()
 
 
-def _post_mortem(worker: Worker, timeout_s: float, seconds: float, late: bool) -> Answer:
-    """Why there is no answer: someone's interrupt, the kill timer, or a crash of the engine."""
-    code = _drop(worker)
-    if worker.interrupted:
-        return Answer((), [], False, "interrupted", False, seconds, True)
-    if late or seconds >= timeout_s:
-        return Answer((), [], False, f"stopped after {timeout_s:g} s", True, seconds, True)
-    reason = f"the process that runs SQL ended unexpectedly (exit code {code})"
-    return Answer((), [], False, reason, False, seconds, True)
-
-
 def _forget() -> None:
     """After a fork the child must not share pipes with its parent: two readers, one answer."""
     global _lock
@@ -263,7 +243,8 @@ def _forget() -> None:
     _inherited.extend(_busy)  # another thread may hold these pipes: neither used nor closed here
     _busy.clear()
     for worker in _idle:
-        worker.disown()
+        worker.process.returncode = 0  # it is the parent's to ask and to wait for
+        worker.close_pipes()
     _idle.clear()
 
 
@@ -276,18 +257,6 @@ if hasattr(os, "register_at_fork"):
 
 here: sandbox.Connections | None = None
 """What runs statements in this process, when it is a sandbox."""
-
-
-def contain(max_memory_bytes: int) -> None:
-    """Make this process a sandbox, for good: its memory is limited and it can write to no file.
-
-    `execute` keeps a process that must live apart from the statements it runs. One that need not live
-    runs every statement itself, and spares sending rows from process to process.
-    """
-    global here
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    sandbox.limit_process(max_memory_bytes)
-    here = sandbox.Connections(_MAX_OPEN, max_memory_bytes // 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,7 +272,7 @@ class Lost:
 
 
 def can_spread() -> bool:
-    """Forking is for Linux and for processes with one thread: a lock another thread holds would
+    """Forking is for Linux and for processes with one thread: a lock that another thread holds would
     stay locked in the child for ever."""
     return sys.platform == "linux" and threading.active_count() == 1
 
@@ -315,12 +284,10 @@ def spread(
     processes: int,
     max_memory_bytes: int = 256_000_000,
 ) -> Iterator[tuple[int, Any]]:
-    """(position, work(task)) for every task, in any order; Lost where the process died.
+    """(position, work(task)) for every task, in any order; Lost where the process died, or `work` raised.
 
-    Tasks are handed out in chunks. When a process dies, the tasks of its chunk are run one by one in
-    a new one, and only the task that kills it again is Lost. `work` returns what marshal can carry:
-    numbers, strings, bytes, None, and tuples, lists and dicts of them. An exception it raises ends
-    the process, and so its task as Lost.
+    Tasks are handed out in chunks. When a process dies, the tasks of its chunk are run one by one, and only
+    the one that kills it again is Lost. `work` returns what marshal can carry.
     """
     chunks = deque(range(i, min(i + _CHUNK, len(tasks))) for i in range(0, len(tasks), _CHUNK))
     pool = [_Fork(work, tasks, max_memory_bytes) for _ in range(min(processes, len(chunks)))]
@@ -363,7 +330,10 @@ class _Fork:
                 os.close(self.requests)
                 os.close(self.answers)
                 signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-                contain(max_memory_bytes)
+                signal.signal(signal.SIGALRM, signal.SIG_DFL)
+                sandbox.limit_process(max_memory_bytes)
+                global here
+                here = sandbox.Connections(_MAX_OPEN)
                 with suppress(EOFError):
                     while True:
                         chunk = range(*sandbox.receive(requests))

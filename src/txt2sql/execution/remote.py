@@ -1,14 +1,12 @@
 """Databases behind a URL: PostgreSQL, MySQL and MariaDB through SQLAlchemy, DuckDB by its own driver.
 
-SQLAlchemy says how its dialect's driver is to be called for a URL and describes the schema (Inspector).
-Statements run elsewhere, in a worker process that holds one connection (engines/process.py), because
-a deadline, a memory limit and a Stop need a process that can be ended.
+A URL is taken apart so that what may be shown is never what is secret (RFC 1738 with a driver in the
+scheme, which is ours to choose); here, because DuckDB needs no SQLAlchemy. SQLAlchemy says how its
+dialect's driver is to be called and describes the schema (Inspector). Statements run in a worker process
+that holds one connection (engines/process.py).
 
->>> database = open_url("postgresql://reader@db.example/shop")  # doctest: +SKIP
->>> run(database, "SELECT count(*) FROM sale", Limits()).rows  # doctest: +SKIP
-((3,),)
->>> database.schema().tables[0].name  # doctest: +SKIP
-'sale'
+>>> parse_address("postgresql://ann:s3cret@db.example/shop?sslmode=require")
+Address(engine='postgresql', place='postgresql://ann@db.example/shop')
 """
 
 from __future__ import annotations
@@ -16,27 +14,131 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any, NamedTuple
+from urllib.parse import parse_qsl, unquote
 
 from txt2sql.errors import DatabaseError
 from txt2sql.execution import pool
-from txt2sql.execution.address import ENGINES, Address, Engine, parse_address, sqlalchemy_url
-from txt2sql.execution.columns import (
-    SAMPLE_CHARS,
-    SAMPLED_ROWS,
-    column_class,
-    described_table,
-)
+from txt2sql.execution.columns import SAMPLE_CHARS, SAMPLED_ROWS, column_class, described_table
 from txt2sql.execution.keys import INFERENCE_S, SCANNED_ROWS, SqlReader, infer_keys
 from txt2sql.execution.pool import DEFAULT_LIMITS, Limits, Program
 from txt2sql.identifiers import quote_identifier
-from txt2sql.types import ForeignKey, QueryResult, Row, Schema, Table
+from txt2sql.types import ForeignKey, QueryResult, Row, Schema
+
+_SCHEMES = {name: name for name in ("postgresql", "mysql", "duckdb", "sqlite")}
+_SCHEMES |= {"postgres": "postgresql", "mariadb": "mysql"}
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9]+)(?:\+[A-Za-z0-9_]+)?:/")
+# A password ends at the first @, as SQLAlchemy has it.
+_URL = re.compile(
+    r"[^:]+://(?:(?P<user>[^:@/]*)(?::(?P<password>[^@]*))?@)?"
+    r"(?P<host>\[[^\]/]*\]|[^:/?@]*)(?::(?P<port>[^/?]*))?(?:/(?P<name>[^?]*))?(?:\?(?P<query>.*))?",
+    re.DOTALL,
+)
+_ENCODED = "write special characters of a password percent-encoded (@ as %40, / as %2F)"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a database is. `place` is what may be shown; `url` may hold a password and never is. `name` is the
+    database on its server, or the path of its file."""
+
+    engine: str
+    place: str
+    url: str = field(repr=False)
+    name: str = field(default="", repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+
+    def without_secrets(self, text: str) -> str:
+        """The text, with *** where it held the password."""
+        for secret in self.secrets:
+            text = text.replace(secret, "***")
+        return text
+
+
+def is_url(text: str) -> bool:
+    """True when the text is meant as a URL, also where `Path` has folded its two slashes into one."""
+    return _SCHEME.match(text) is not None
+
+
+def parse_address(text: str) -> Address | None:
+    """The address, or None when the text is no URL. DatabaseError: a URL that is not understood."""
+    scheme = _SCHEME.match(text)
+    if scheme is None:
+        return None
+    engine = _SCHEMES.get(scheme[1].lower())
+    if engine is None:
+        schemes = ", ".join(sorted(f"{name}://" for name in _SCHEMES))
+        raise DatabaseError(f"no engine for '{scheme[1]}://'; a database URL begins with {schemes}")
+    parts = _URL.fullmatch(text)
+    if parts is None or not (parts["name"] or "").strip("/"):
+        example = "duckdb:///shop.duckdb" if engine == "duckdb" else f"{engine}://user@host/name"
+        raise DatabaseError(
+            f"the database URL is not complete; write it like {example}, {_ENCODED[6:]}"
+        )
+    if parts["port"] and not parts["port"].isdigit():
+        raise DatabaseError(f"the port in the database URL is not a number; {_ENCODED}")
+    if engine in ("duckdb", "sqlite"):
+        name = unquote(parts["name"])
+        return Address(engine, f"{engine}:///{name}", text, name)
+    if "@" in parts["name"]:  # what looks like a host and a port may be a user and a password
+        raise DatabaseError(f"there is an @ after the first / of the database URL; {_ENCODED}")
+    user = f"{parts['user']}@" if parts["user"] else ""
+    port = f":{parts['port']}" if parts["port"] else ""
+    place = f"{engine}://{user}{parts['host']}{port}/{parts['name']}"
+    return Address(engine, place, text, unquote(parts["name"]), _secrets(parts))
+
+
+def _secrets(parts: re.Match[str]) -> tuple[str, ...]:
+    """The password as written and as meant, and every option that is called one, longest first."""
+    values = {parts["password"] or ""}
+    for name, value in parse_qsl(parts["query"] or ""):
+        if "password" in name.lower() or "passwd" in name.lower():
+            values.add(value)
+    values |= {unquote(value) for value in values}
+    return tuple(sorted(values - {""}, key=len, reverse=True))
+
+
+class Engine(NamedTuple):
+    """One engine beside SQLite. `dialect` is sqlglot's name of its SQL; `packages` are what it needs,
+    which `pip install "txt2sql[extra]"` brings."""
+
+    title: str
+    dialect: str
+    extra: str
+    packages: tuple[str, ...]
+    driver: str = ""
+    """SQLAlchemy's name of dialect and driver."""
+
+
+ENGINES: dict[str, Engine] = {
+    "postgresql": Engine(
+        "PostgreSQL", "postgres", "postgres", ("sqlalchemy", "psycopg"), "postgresql+psycopg"
+    ),
+    "mysql": Engine("MySQL", "mysql", "mysql", ("sqlalchemy", "pymysql"), "mysql+pymysql"),
+    "duckdb": Engine("DuckDB", "duckdb", "duckdb", ("duckdb",)),
+}
+
+
+def sqlalchemy_url(address: Address) -> Any:
+    """The URL as SQLAlchemy has it, with the driver that we use."""
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        url = make_url(address.url)
+    except (ArgumentError, ValueError):  # whose text may quote the URL
+        sentence = f"the URL of '{address.place}' is not understood; {_ENCODED}"
+        raise DatabaseError(sentence) from None
+    return url.set(drivername=ENGINES[address.engine].driver)
+
+
+# ------------------------------------------------------------------------------------- databases
 
 READING = Limits(timeout_s=5.0, max_result_bytes=16_000_000)
 """What a statement of ours may use that reads the content."""
@@ -81,8 +183,8 @@ class UrlDatabase:
         return run(self, sql, limits, trusted=True).rows
 
     def schema(self, infer: bool = True) -> Schema:
-        """Tables, columns, types, keys, comments and sample values."""
-        return introspect(self, infer)
+        """Tables, columns, types, keys, comments and sample values; inferred keys follow the declared."""
+        return _introspect(self, infer)
 
 
 def open_url(url: str, db_id: str | None = None) -> UrlDatabase:
@@ -117,14 +219,17 @@ def run(
     answer = pool.ask(_program(address), limits.max_memory_bytes, limits.timeout_s, request)
     if answer.error is not None:
         answer = answer._replace(error=address.without_secrets(answer.error))
-    return QueryResult(answer.columns, tuple(answer.rows()), *answer[2:6])
+    return QueryResult(answer.columns, tuple(answer.rows()), *answer[2:])
 
 
 @lru_cache(maxsize=64)
 def _program(address: Address) -> Program:
-    return pool.program(
-        "txt2sql.execution.engines.process.serve",
-        address.engine,
+    code = (  # what it may import is what we can
+        f"import sys; sys.path[:] = {sys.path!r}; from txt2sql.execution.engines.process import serve; "
+        f"serve({address.engine!r}, int(sys.argv[1]))"
+    )
+    return Program(
+        ("-c", code),
         # The URL does not stand in the arguments, which other users can see.
         state=hashlib.sha256(address.url.encode("utf-8", "surrogateescape")).hexdigest(),
         cancels=address.engine != "duckdb",
@@ -161,27 +266,22 @@ class _Described(NamedTuple):
     comment: str
 
 
-def introspect(database: UrlDatabase, infer: bool = True) -> Schema:
-    """Describe the database: all of its tables and views, or the ones that `database.tables` names.
-
-    Inferred keys follow the declared ones.
-    """
+def _introspect(database: UrlDatabase, infer: bool) -> Schema:
     describe = _describe_duckdb if database.address.engine == "duckdb" else _describe_server
     described, keys = describe(database)
     wanted = {name.lower() for name in database.tables}
     tables = tuple(
-        described_table(
-            table.name,
-            table.columns,
-            table.key,
-            _sample_cells(database, table),
-            declared_class,
-            table.comment,
-        )
+        described_table(*table[:3], _sample_cells(database, table), declared_class, table.comment)
         for table in described
         if not wanted or table.name.lower() in wanted
     )
-    declared = tuple(_known(keys, tables))
+    by_name = {table.name: table for table in tables}
+    declared = tuple(
+        key
+        for key in dict.fromkeys(keys)
+        if (child := by_name.get(key.table)) and child.column(key.column)
+        if (parent := by_name.get(key.referenced_table)) and parent.column(key.referenced_column)
+    )
     schema = Schema(database.db_id, tables, declared, dialect=database.dialect)
     inferred = _inferred_keys(database, schema) if infer else ()
     return replace(schema, foreign_keys=(*declared, *inferred))
@@ -230,15 +330,6 @@ def declared_class(declared: str) -> str:
     return column_class(declared)
 
 
-def _known(keys: Sequence[ForeignKey], tables: Sequence[Table]) -> Iterator[ForeignKey]:
-    """The keys whose both ends are described, each once."""
-    by_name = {table.name: table for table in tables}
-    for key in dict.fromkeys(keys):
-        ends = ((key.table, key.column), (key.referenced_table, key.referenced_column))
-        if all(name in by_name and by_name[name].column(column) for name, column in ends):
-            yield key
-
-
 # --------------------------------------------------------------------------------------- samples
 
 
@@ -262,35 +353,11 @@ def _sample_cells(database: UrlDatabase, described: _Described) -> list[list[str
     return cells
 
 
-def texts(
-    database: UrlDatabase, schema: Schema, max_cells: int, max_chars: int, max_s: float
-) -> Iterator[tuple[str, str, str]]:
-    """(table, column, value): the distinct short texts of every column of text, as far as they can be
-    read in `max_s` seconds; a column ends after its share of them.
-    """
-    end = time.monotonic() + max_s
-    for table in schema.tables:
-        for column in table.columns:
-            if column.type != "text" or time.monotonic() > end:
-                continue
-            name = database.quote(column.name)
-            length = "CHAR_LENGTH" if database.address.engine == "mysql" else "LENGTH"
-            rows = database.rows(
-                f"SELECT DISTINCT {name} FROM {database.quote(table.name)} "
-                f"WHERE {length}({name}) <= {max_chars} LIMIT {max_cells}",
-                replace(READING, max_rows=max_cells),
-            )
-            for (value,) in rows:
-                if isinstance(value, str):
-                    yield table.name, column.name, value
-
-
 # --------------------------------------------------------------------------- PostgreSQL and MySQL
 
 
 @contextmanager
-def server_connection(address: Address) -> Iterator[Any]:
-    """A SQLAlchemy connection in a read-only session; DatabaseError where that fails."""
+def _server_connection(address: Address) -> Iterator[Any]:
     import sqlalchemy
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -316,9 +383,10 @@ def server_connection(address: Address) -> Iterator[Any]:
 
 
 def _describe_server(database: UrlDatabase) -> tuple[list[_Described], list[ForeignKey]]:
-    with server_connection(database.address) as connection:
+    with _server_connection(database.address) as connection:
         from sqlalchemy import inspect
         from sqlalchemy.engine.reflection import ObjectKind
+        from sqlalchemy.exc import CompileError
 
         inspector = inspect(connection)
         everything: dict[str, Any] = {"kind": ObjectKind.ANY}
@@ -326,8 +394,17 @@ def _describe_server(database: UrlDatabase) -> tuple[list[_Described], list[Fore
         keys = inspector.get_multi_pk_constraint(**everything)
         links = inspector.get_multi_foreign_keys(**everything)
         comments = inspector.get_multi_table_comment(**everything)
-        hidden = _partitions(connection) if database.address.engine == "postgresql" else set()
-        spell = _spelling(connection)
+        hidden: set[str] = set()
+        if database.address.engine == "postgresql":  # parts of a table that is described as a whole
+            parts = "SELECT relname FROM pg_catalog.pg_class WHERE relispartition"
+            hidden = {name for (name,) in connection.exec_driver_sql(parts)}
+        dialect = connection.dialect
+
+    def spell(kind: Any) -> str:
+        with suppress(CompileError):  # a type that SQLAlchemy does not know
+            return _DECORATION.sub("", kind.compile(dialect))
+        return ""
+
     described = [
         _Described(
             place[1],
@@ -346,39 +423,12 @@ def _describe_server(database: UrlDatabase) -> tuple[list[_Described], list[Fore
                 continue
             ends = list(zip(link["constrained_columns"], link["referred_columns"], strict=True))
             constraint += len(ends) > 1
+            number = constraint if len(ends) > 1 else 0
             foreign += [
-                ForeignKey(
-                    place[1],
-                    column,
-                    link["referred_table"],
-                    referenced,
-                    constraint=constraint if len(ends) > 1 else 0,
-                )
+                ForeignKey(place[1], column, link["referred_table"], referenced, constraint=number)
                 for column, referenced in ends
             ]
     return described, foreign
-
-
-def _spelling(connection: Any) -> Callable[[Any], str]:
-    """A type of SQLAlchemy -> its declaration; "" for one it does not know."""
-
-    def spell(kind: Any) -> str:
-        from sqlalchemy.exc import CompileError
-
-        try:
-            return _DECORATION.sub("", kind.compile(connection.dialect))
-        except CompileError:
-            return ""
-
-    return spell
-
-
-def _partitions(connection: Any) -> set[str]:
-    """The tables that are parts of another one, which is described in their place."""
-    rows = connection.exec_driver_sql(
-        "SELECT relname FROM pg_catalog.pg_class WHERE relispartition"
-    )
-    return {name for (name,) in rows}
 
 
 # ------------------------------------------------------------------------------------------ DuckDB
@@ -418,8 +468,7 @@ def _describe_duckdb(database: UrlDatabase) -> tuple[list[_Described], list[Fore
         if kind == "PRIMARY KEY":
             primary.setdefault(table, []).append(column)
         else:
-            key = ForeignKey(table, column, other, referenced, constraint=constraint)
-            foreign.append(key)
+            foreign.append(ForeignKey(table, column, other, referenced, constraint=constraint))
     described = [
         _Described(name, details, primary.get(name, ()), comments.get(name) or "")
         for name, details in columns.items()

@@ -5,10 +5,6 @@ that closes. It imports only the standard library, so that a worker starts in ab
 every limit that only a process of its own can have: a kill timer that no opcode can outlast, a heap
 limit, and a file-size limit of zero, so that the kernel itself refuses to write to any file.
 Sources: sqlite.org/c3ref (set_authorizer, progress_handler, limit), sqlite.org/wal.html#readonly.
-
->>> connection = connect("shop.sqlite")  # doctest: +SKIP
->>> run(connection, "SELECT name FROM sale", 1.0, 100, 10**6).columns  # doctest: +SKIP
-('name',)
 """
 
 from __future__ import annotations
@@ -22,8 +18,9 @@ import struct
 import sys
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Iterator
+from functools import partial
+from typing import Any, NamedTuple
 
 GRACE_S = 0.25
 """How long after the deadline the kill timer fires, when the progress handler could not stop it."""
@@ -37,11 +34,6 @@ _READING = frozenset({20, 21, 33})  # READ, SELECT, RECURSIVE
 _FORBIDDEN = frozenset(
     "load_extension readfile writefile edit fts3_tokenizer lsmode lsdir zipfile sqlar_compress "
     "sqlar_uncompress sqlite_log eval system icu_load_collation".split()
-)
-# Functions whose value can differ between two runs: such a result is not cached.
-_VOLATILE = frozenset(
-    "random randomblob date time datetime julianday unixepoch strftime timediff "
-    "current_date current_time current_timestamp changes total_changes last_insert_rowid".split()
 )
 # Pragmas that only describe the schema; data_version is what FTS5 itself asks while it is read.
 DESCRIBING = frozenset(
@@ -66,35 +58,24 @@ class Answer(NamedTuple):
     error: str | None
     timed_out: bool
     seconds: float
-    volatile: bool
 
     def rows(self) -> Iterator[Any]:
         """The rows of all chunks."""
         return (row for chunk in self.chunks for row in marshal.loads(chunk))
 
 
-class Authorizer:
-    """The wall: SQLite asks it about every action while it compiles a statement.
-
-    Only selecting, reading a column, calling a function and recursion are allowed; `volatile` tells
-    whether the last statement called a volatile function.
-    """
-
-    def __init__(self, pragmas: frozenset[str] = _FTS_PRAGMA) -> None:
-        self.pragmas = pragmas
-        self.volatile = False
-
-    def __call__(self, action: int, first: str | None, second: str | None, *_: str | None) -> int:
-        if action in _READING:
-            return _SQLITE_OK
-        if action == _FUNCTION:
-            name = (second or "").lower()
-            if name in _VOLATILE:
-                self.volatile = True
-            return _SQLITE_DENY if name in _FORBIDDEN else _SQLITE_OK
-        if action == _PRAGMA and (first or "").lower() in self.pragmas:
-            return _SQLITE_OK
-        return _SQLITE_DENY
+def authorize(
+    pragmas: frozenset[str], action: int, first: str | None, second: str | None, *_: str | None
+) -> int:
+    """The wall: SQLite asks about every action while it compiles a statement. Only selecting, reading a
+    column, calling a function, recursion and some `pragmas` are allowed."""
+    if action in _READING:
+        return _SQLITE_OK
+    if action == _FUNCTION:
+        return _SQLITE_DENY if (second or "").lower() in _FORBIDDEN else _SQLITE_OK
+    if action == _PRAGMA and (first or "").lower() in pragmas:
+        return _SQLITE_OK
+    return _SQLITE_DENY
 
 
 def _uri(path: str, own_process: bool) -> str:
@@ -102,14 +83,12 @@ def _uri(path: str, own_process: bool) -> str:
 
     A WAL with commits in it must be read, through its shared-memory file, which `readonly_shm` keeps
     us from changing; `immutable` would silently miss those commits. A rollback journal means that
-    someone writes now: `mode=ro` takes a shared lock and waits for them. Otherwise the main file is
-    complete. `immutable` then reads it without locks (and works on read-only and network disks), and
-    is the only way to read a database in WAL mode without creating `-wal` and `-shm`. A writer may
-    still come while we read: the caller compares `identity` before and after.
+    someone writes now: `mode=ro` takes a shared lock and waits for them. Otherwise `immutable` reads the
+    main file without locks, also on read-only and network disks, and without creating `-wal` and `-shm`.
 
     A worker, which may run for long, takes a shared lock instead wherever the header says rollback
-    mode. Only a process of our own can look at the header: POSIX drops all locks of a process on a
-    file when it closes any descriptor of it, and here the caller's process may be the writer.
+    mode. Only a process of our own may look at the header: POSIX drops all locks of a process on a
+    file when it closes any descriptor of it, and the caller's process may be the writer.
     """
     wal = path + "-wal"
     if os.path.exists(wal) and os.path.getsize(wal) > 0:
@@ -148,17 +127,11 @@ def identity(path: str) -> tuple[int, ...]:
 
 def connect(
     path: str,
-    authorizer: Authorizer | None = None,
+    pragmas: frozenset[str] = DESCRIBING,
     max_cell_bytes: int = 1_000_000,
     own_process: bool = False,
-    spill_at_bytes: int = 0,
 ) -> sqlite3.Connection:
-    """A connection that can only read. `path` is absolute; sqlite3.Error says why it cannot open.
-
-    Sorts and materialised views stay in memory. With `spill_at_bytes` they would go to a file above
-    that size (and fail where no file may be written), which lets SQLite sort in one buffer instead of
-    row by row: faster by a third. That memory is then also its page cache.
-    """
+    """A connection that can only read. `path` is absolute; sqlite3.Error says why it cannot open."""
     connection = sqlite3.connect(
         _uri(path, own_process),
         uri=True,
@@ -168,10 +141,7 @@ def connect(
     )
     try:
         # trusted_schema: a view of a hostile file cannot call functions with side effects.
-        store = (
-            f"cache_size = -{spill_at_bytes // 1024}" if spill_at_bytes else "temp_store = MEMORY"
-        )
-        for pragma in ("query_only = 1", store, "trusted_schema = 0"):
+        for pragma in ("query_only = 1", "temp_store = MEMORY", "trusted_schema = 0"):
             connection.execute(f"PRAGMA {pragma}").close()
         # An R-Tree prepares its INSERTs when it is first used: that must happen before the wall.
         virtual = connection.execute(
@@ -186,7 +156,7 @@ def connect(
             connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, max_cell_bytes)
             connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
             connection.setlimit(sqlite3.SQLITE_LIMIT_WORKER_THREADS, 0)
-        connection.set_authorizer(authorizer or Authorizer(DESCRIBING))
+        connection.set_authorizer(partial(authorize, pragmas))
     except BaseException:
         connection.close()
         raise
@@ -218,8 +188,7 @@ def run(
     """
     start = time.perf_counter()
     deadline = start + timeout_s
-    late: Callable[[], bool] = lambda: time.perf_counter() > deadline  # noqa: E731
-    connection.set_progress_handler(late, _PROGRESS_OPCODES)
+    connection.set_progress_handler(lambda: time.perf_counter() > deadline, _PROGRESS_OPCODES)
     columns: tuple[str, ...] = ()
     chunks: list[bytes] = []
     truncated, error = False, None
@@ -236,24 +205,20 @@ def run(
         error = str(problem) or type(problem).__name__
     seconds = time.perf_counter() - start
     if error == "interrupted":
-        return Answer((), [], False, f"stopped after {timeout_s:g} s", True, seconds, False)
+        return Answer((), [], False, f"stopped after {timeout_s:g} s", True, seconds)
     if error is not None and "Could not decode" in error and connection.text_factory is str:
         # Decoding in C is several times faster, so the tolerant decoder is used only when needed.
         connection.text_factory = decode
         left = timeout_s - seconds
         return run(connection, sql, left, max_rows, max_result_bytes, max_cell_bytes)
     if error is not None:
-        return Answer((), [], False, _plain(error), False, seconds, False)
-    return Answer(columns, chunks, truncated, None, False, seconds, False)
+        if any(word in error for word in ("not authorized", "prohibited", "authorization denied")):
+            error = f"refused: the statement does more than read ({error})"
+        return Answer((), [], False, error, False, seconds)
+    return Answer(columns, chunks, truncated, None, False, seconds)
 
 
-class Rows(Protocol):
-    """A cursor, as far as it is read here."""
-
-    def fetchmany(self, size: int, /) -> list[Any]: ...
-
-
-def fetch(cursor: Rows, chunks: list[bytes], max_rows: int, max_bytes: int, max_cell: int) -> bool:
+def fetch(cursor: Any, chunks: list[bytes], max_rows: int, max_bytes: int, max_cell: int) -> bool:
     """Fill `chunks`; True when there was more. A chunk is sized by the mean row of the last one."""
     rows_left, bytes_left, size = max_rows, max_bytes, 1
     while True:
@@ -281,13 +246,6 @@ def fetch(cursor: Rows, chunks: list[bytes], max_rows: int, max_bytes: int, max_
         bytes_left -= cost
         mean = cost // len(rows) + 1
         size = max(1, min(_CHUNK_ROWS, _CHUNK_BYTES // mean))
-
-
-def _plain(error: str) -> str:
-    """SQLite's refusals in words that say what happened."""
-    if any(word in error for word in ("not authorized", "prohibited", "authorization denied")):
-        return f"refused: the statement does more than read ({error})"
-    return error
 
 
 def limit_process(max_memory_bytes: int) -> None:
@@ -326,10 +284,8 @@ def arm(seconds: float) -> None:
 
 
 def channel() -> tuple[int, int]:
-    """The descriptors of requests and answers, which are standard input and output until now.
-
-    Whatever a library prints from now on goes nowhere, so that it cannot stand between two frames.
-    """
+    """The descriptors of requests and answers, which are standard input and output until now: whatever a
+    library prints from now on goes nowhere."""
     pipes = os.dup(0), os.dup(1)
     silence = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1):
@@ -378,10 +334,9 @@ def _exactly(pipe: int, size: int, end: float | None) -> bytes:
 class Connections:
     """The connections of a process that is its own sandbox, and the timer that ends it."""
 
-    def __init__(self, most: int = 8, spill_at_bytes: int = 0) -> None:
-        self._most, self._spill_at_bytes = most, spill_at_bytes
-        self._open: OrderedDict[tuple[Any, ...], tuple[sqlite3.Connection, Authorizer]]
-        self._open = OrderedDict()
+    def __init__(self, most: int = 8) -> None:
+        self._most = most
+        self._open: OrderedDict[tuple[Any, ...], sqlite3.Connection] = OrderedDict()
 
     def run(
         self,
@@ -392,53 +347,34 @@ class Connections:
         max_rows: int,
         max_result_bytes: int,
         max_cell_bytes: int,
-        describing: bool = False,
+        describing: bool,
     ) -> Answer:
         """Run one statement on the file whose `identity` is `mark`; the process ends if it is late.
 
         `describing`: a statement of ours, which may ask the pragmas that describe a schema.
         """
         arm(timeout_s + GRACE_S)
-        sizes = (max_rows, max_result_bytes, max_cell_bytes)
         try:
-            answer = self._run(path, mark, sql, timeout_s, sizes, self._spill_at_bytes, describing)
-            if self._spill_at_bytes and answer.error in _SPILLED:
-                left = timeout_s - answer.seconds
-                answer = self._run(path, mark, sql, left, sizes, 0, describing)
-            return answer
+            connection = self._connection(path, mark, max_cell_bytes, describing)
+            return run(connection, sql, timeout_s, max_rows, max_result_bytes, max_cell_bytes)
         except (sqlite3.Error, OSError) as problem:
-            return Answer((), [], False, f"cannot open the database: {problem}", False, 0.0, True)
+            return Answer((), [], False, f"cannot open the database: {problem}", False, 0.0)
         finally:
             arm(0)
 
-    def _run(
-        self,
-        path: str,
-        mark: tuple[int, ...],
-        sql: str,
-        timeout_s: float,
-        sizes: tuple[int, int, int],
-        spill_at_bytes: int,
-        describing: bool,
-    ) -> Answer:
-        key = (path, mark, sizes[2], spill_at_bytes, describing)
-        pair = self._open.get(key)
-        if pair is None:
+    def _connection(
+        self, path: str, mark: tuple[int, ...], max_cell_bytes: int, describing: bool
+    ) -> sqlite3.Connection:
+        key = (path, mark, max_cell_bytes, describing)
+        if key not in self._open:
             for other in [other for other in self._open if other[0] == path and other[1] != mark]:
-                self._open.pop(other)[0].close()
-            authorizer = Authorizer(DESCRIBING if describing else _FTS_PRAGMA)
-            pair = (connect(path, authorizer, sizes[2], True, spill_at_bytes), authorizer)
-            self._open[key] = pair
+                self._open.pop(other).close()
+            pragmas = DESCRIBING if describing else _FTS_PRAGMA
+            self._open[key] = connect(path, pragmas, max_cell_bytes, True)
             if len(self._open) > self._most:
-                self._open.popitem(last=False)[1][0].close()
+                self._open.popitem(last=False)[1].close()
         self._open.move_to_end(key)
-        pair[1].volatile = False
-        answer = run(pair[0], sql, timeout_s, *sizes)
-        return answer._replace(volatile=True) if pair[1].volatile else answer
-
-
-# What a statement meets whose temporary tables outgrow their buffer, as no file may be written.
-_SPILLED = ("disk I/O error", "database or disk is full")
+        return self._open[key]
 
 
 def serve(max_memory_bytes: int) -> None:

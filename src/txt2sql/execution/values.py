@@ -8,10 +8,6 @@ questions that misspell one, and the facts of the columns (`hints.py`).
 The index is a file in the cache folder: built once, built again when the database changes or when the
 file cannot be read, and held in memory where the folder cannot be used. What is read of a database
 is bounded: see the constants below.
-
->>> index = open_value_index(open_database("concert_singer.sqlite"))  # doctest: +SKIP
->>> index.match("singers from france")  # doctest: +SKIP
-(ValueMatch(table='singer', column='Country', value='France', span='france', score=1.0),)
 """
 
 from __future__ import annotations
@@ -27,10 +23,10 @@ import tempfile
 import threading
 import time
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
-from functools import cached_property, lru_cache
-from itertools import islice
+from dataclasses import replace
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +44,9 @@ from txt2sql.execution.names import (
     key,
     other_forms,
 )
-from txt2sql.execution.remote import UrlDatabase, texts
+from txt2sql.execution.remote import READING, UrlDatabase, run
 from txt2sql.runs import cache_dir
-from txt2sql.types import Schema, ValueMatch
+from txt2sql.types import Row, Schema, ValueMatch
 
 MAX_WORDS = 8
 MAX_QUESTION_CHARS = 2_000
@@ -90,8 +86,7 @@ MAX_BUILD_S = 120.0
 processor time, so that a busy machine builds the same index as an idle one."""
 MAX_AGE_S = 3_600.0
 """How long the index of a server's content is believed."""
-_VERSION = "5"
-_KEYS_PER_QUERY = 500
+_VERSION = "6"
 _MAX_FOUND = 10_000
 _MAX_NEAR = 2_000
 """Words with the start of a misspelt one that are compared with it."""
@@ -125,10 +120,8 @@ class ValueIndex:
         return Hints(facts, self.database.dialect, self.database.spell)
 
     def match(self, question: str, limit: int = MAX_MATCHES) -> tuple[ValueMatch, ...]:
-        """What the question mentions, at most `limit`: cells as they are spelt, the longest first,
-        cells in another spelling, conditions (dates, flags, codes, NULL), cells that a word of the
-        question misspells.
-        """
+        """What the question mentions, at most `limit`: cells, the longest first, conditions (dates, flags, codes,
+        NULL), cells that a word of the question misspells."""
         question = question[:MAX_QUESTION_CHARS]
         spans = _spans(question)
         cells = [_mention(question, spans[gram], row) for gram, *row in self.find(spans)]
@@ -144,11 +137,11 @@ class ValueIndex:
         plain, hints = _settled(_chosen(cells), self.hints.match(question))
         made = [*(match for match, _ in plain[: max(0, limit - len(hints))]), *hints]
         if len(made) < limit:
-            cells_made = {(match.table, match.column, match.value) for match in made}
+            known = {(match.table, match.column, match.value) for match in made}
             typos = [
-                (match, span)
-                for match, span in self._typos(question, spans, made)
-                if (match.table, match.column, match.value) not in cells_made
+                mention
+                for mention in self._typos(question, spans, made)
+                if (mention[0].table, mention[0].column, mention[0].value) not in known
             ]
             made += [match for match, _ in _chosen(typos)][:MAX_TYPOS]
         return tuple(made[:limit])
@@ -185,22 +178,14 @@ class ValueIndex:
 
     def find(self, keys: Iterable[str]) -> list[Cell]:
         """Every cell that has one of the keys."""
-        wanted, rows = list(keys), []
-        for start in range(0, len(wanted), _KEYS_PER_QUERY):
-            part = wanted[start : start + _KEYS_PER_QUERY]
-            marks = ",".join("?" * len(part))
-            rows += self._read(
-                f"SELECT key, tbl, col, value FROM cells WHERE key IN ({marks}) LIMIT {_MAX_FOUND}",
-                part,
-            )
-        return rows
+        wanted = "SELECT value FROM json_each(?)"
+        sql = f"SELECT key, tbl, col, value FROM cells WHERE key IN ({wanted}) LIMIT {_MAX_FOUND}"
+        return self._read(sql, [json.dumps(list(keys))])
 
     def search(self, text: str) -> list[tuple[str, str, int, list[str]]]:
         """Columns with a cell that has the text in it, or that is like a pattern in which * stands for
-        anything: (table, column, how many such cells, some of them), the best first.
-
-        Case and accents do not matter.
-        """
+        anything: (table, column, how many such cells, some of them), the best first. Case and accents do
+        not matter."""
         bare = "" if "*" in text else "%"
         likes = []
         for parts in ([key(part) for part in text.split("*")], text.split("*")):
@@ -213,12 +198,13 @@ class ValueIndex:
             columns.setdefault(tuple(column), []).append(value)
         return [(*column, values) for column, values in columns.items()]
 
-    def near(self, word: str) -> list[str]:
-        """Words of cells that are few edits away from a folded word, the nearest first.
+    def unread(self) -> list[tuple[str, str]]:
+        """The columns whose cells were not read whole, as (table, column)."""
+        return [(table, column) for table, column in self._read("SELECT tbl, col FROM unread")]
 
-        Only those that begin alike: people rarely miss the first letters, and a word that differs
-        there is mostly another word.
-        """
+    def near(self, word: str) -> list[str]:
+        """Words of cells that are few edits away from a folded word, the nearest first. Only those that begin
+        alike: people rarely miss the first letters."""
         most = allowed(word)
         if not most or self._read("SELECT 1 FROM words WHERE word = ?", [word]):
             return []
@@ -245,7 +231,6 @@ class ValueIndex:
 
 
 def _close(word: str, other: str) -> int | None:
-    """How many edits away a word is that a misspelt one may mean."""
     most = allowed(word)
     if len(set(word).difference(other)) > most:  # each edit takes one letter away at most
         return None
@@ -263,7 +248,6 @@ def _mention(question: str, span: Span, row: Sequence[str], score: float = 0.0) 
 
 
 def _spans(question: str) -> dict[str, Span]:
-    """Folded n-gram -> the first place it stands at."""
     # An accent that is a character of its own belongs to the word that it stands in.
     shape = question
     if not question.isascii():
@@ -321,12 +305,10 @@ def _settled(
 
 
 def open_value_index(database: Database | UrlDatabase, cache: Path | None = None) -> ValueIndex:
-    """The index of a database, built when there is none of its present content.
+    """The index of a database, built when there is none of its present content; of a server every hour.
 
-    `cache` is the folder of the index files. Where it cannot be used, or when `database.tables`
-    names the few tables that matter, the index is in memory. DatabaseError: no cell can be read.
-
-    A server does not tell when its content changed: its index is built again every hour.
+    `cache` is the folder of the index files. Where it cannot be used, or when `database.tables` names the few
+    tables that matter, the index is in memory. DatabaseError: no cell can be read.
     """
     if database.tables:
         return ValueIndex(database, _in_memory(database))
@@ -346,7 +328,6 @@ def open_value_index(database: Database | UrlDatabase, cache: Path | None = None
 
 
 def _origin(database: Database | UrlDatabase) -> tuple[str, tuple[int, ...]]:
-    """What names the database, and what changes with its content."""
     if isinstance(database, UrlDatabase) and database.address.engine != "duckdb":
         return database.address.without_secrets(database.address.url), (
             int(time.time() // MAX_AGE_S),
@@ -362,10 +343,7 @@ def _origin(database: Database | UrlDatabase) -> tuple[str, tuple[int, ...]]:
 @lru_cache(maxsize=32)
 def _opened(database: Database | UrlDatabase, file: Path, mark: tuple[int, ...]) -> ValueIndex:
     """The index as the file has it; built first where there is none, which has no `mark`, or one
-    that is damaged.
-
-    Kept as long as that file stays as it is: it is checked once. Where none can be written, the index
-    in memory is kept in its place.
+    that is damaged. Where none can be written, the index in memory is kept in its place.
     """
     with suppress(sqlite3.Error):
         if mark:
@@ -394,7 +372,7 @@ def _open_file(file: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
     try:
         (state,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-        connection.execute("SELECT 1 FROM cells, facts, words LIMIT 1").fetchone()
+        connection.execute("SELECT 1 FROM cells, facts, words, unread LIMIT 1").fetchone()
         if state != "ok":
             raise sqlite3.DatabaseError(state)
     except sqlite3.Error:
@@ -433,21 +411,24 @@ def _remove_older(file: Path) -> None:
 def _build(database: Database | UrlDatabase, index: sqlite3.Connection) -> None:
     index.execute("CREATE TABLE cells (key TEXT, tbl TEXT, col TEXT, value TEXT)")
     index.execute("CREATE TABLE facts (fact TEXT)")
+    index.execute("CREATE TABLE unread (tbl TEXT, col TEXT)")
     words: set[str] = set()
+    unread: list[tuple[str, str]] = []
     with ExitStack() as stack:
         schema = database.schema(infer=False)
         if isinstance(database, UrlDatabase):
-            content = texts(database, schema, MAX_CELLS_PER_COLUMN, MAX_CELL_CHARS, MAX_BUILD_S)
+            content = _cells(database, schema, partial(_rows_of_server, database), unread)
             facts = read_facts(schema, database.rows, database.quote)
         else:
             connection = stack.enter_context(closing(database.connect()))
-            content = _cells(connection, schema)
-            facts = read_facts(
-                schema, lambda sql: list(_rows(connection, sql)), database.quote, _sampled
-            )
-        cells = islice(_keyed(content, words), MAX_CELLS)
-        index.executemany("INSERT INTO cells VALUES (?, ?, ?, ?)", cells)
+            connection.text_factory = _strict
+            if sys.version_info >= (3, 11):
+                connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_READ_BYTES)
+            content = _cells(database, schema, partial(_rows, connection), unread)
+            facts = read_facts(schema, partial(_rows_in_time, connection), database.quote, _sampled)
+        index.executemany("INSERT INTO cells VALUES (?, ?, ?, ?)", _keyed(content, words))
         index.executemany("INSERT INTO facts VALUES (?)", ((json.dumps(fact),) for fact in facts))
+    index.executemany("INSERT INTO unread VALUES (?, ?)", unread)
     index.execute("CREATE INDEX by_key ON cells (key)")
     index.execute("CREATE TABLE words (word TEXT PRIMARY KEY) WITHOUT ROWID")
     index.executemany(
@@ -457,7 +438,6 @@ def _build(database: Database | UrlDatabase, index: sqlite3.Connection) -> None:
 
 
 def _sampled(name: str) -> str:
-    """The cell of a column, without what is too long to be looked at."""
     return (
         f"CASE typeof({name}) WHEN 'text' THEN substr({name}, 1, {SAMPLE_CHARS}) "
         f"WHEN 'blob' THEN NULL ELSE {name} END"
@@ -465,7 +445,6 @@ def _sampled(name: str) -> str:
 
 
 def _keyed(cells: Iterable[tuple[str, str, str]], noted: set[str]) -> Iterator[Cell]:
-    """The cells with their folded words, each of which is noted."""
     for table, column, value in cells:
         words = fold(value)
         if words:
@@ -482,25 +461,49 @@ def _strict(raw: bytes) -> str:
         return ""
 
 
-def _cells(connection: sqlite3.Connection, schema: Schema) -> Iterator[tuple[str, str, str]]:
-    """The distinct short texts of every column, as far as they can be read in time."""
-    connection.text_factory = _strict
-    if sys.version_info >= (3, 11):
-        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_READ_BYTES)
-    end = time.monotonic() + MAX_BUILD_S
+def _cells(
+    database: Database | UrlDatabase,
+    schema: Schema,
+    read: Callable[[str, float], Iterable[Row]],
+    unread: list[tuple[str, str]],
+) -> Iterator[tuple[str, str, str]]:
+    """The distinct short texts of every column, (table, column, text); what is not read whole is added to
+    `unread`. `read` runs a statement until a moment, and ends with TimeoutError where that is not enough."""
+    end, total = time.monotonic() + MAX_BUILD_S, 0
+    short = {"sqlite": "typeof({0}) = 'text' AND length({0})", "mysql": "CHAR_LENGTH({0})"}
     for table in schema.tables:
         for column in table.columns:
-            name = sandbox.quoted(column.name)
+            if database.dialect != "sqlite" and column.type != "text":
+                continue
+            name, count = database.quote(column.name), 0
+            most = min(MAX_CELLS_PER_COLUMN, MAX_CELLS - total)
             sql = (
-                f"SELECT DISTINCT {name} FROM {sandbox.quoted(table.name)} WHERE typeof({name}) = "
-                f"'text' AND length({name}) <= {MAX_CELL_CHARS} LIMIT {MAX_CELLS_PER_COLUMN}"
+                f"SELECT DISTINCT {name} FROM {database.quote(table.name)} WHERE "
+                f"{short.get(database.dialect, 'length({0})').format(name)} <= {MAX_CELL_CHARS} "
+                f"LIMIT {most}"
             )
-            for (value,) in _rows(connection, sql, end):
-                if len(value) <= MAX_CELL_CHARS:  # length() stops at a NUL
-                    yield table.name, column.name, value
+            try:
+                if most <= 0 or time.monotonic() > end:
+                    raise TimeoutError
+                for (value,) in read(sql, end):
+                    count += 1
+                    if isinstance(value, str) and len(value) <= MAX_CELL_CHARS:
+                        yield table.name, column.name, value  # length() stops at a NUL
+                if count == most:
+                    raise TimeoutError
+            except TimeoutError:
+                unread.append((table.name, column.name))
+            total += count
 
 
-def _rows(connection: sqlite3.Connection, sql: str, end: float = math.inf) -> Iterator[Any]:
+def _rows_of_server(database: UrlDatabase, sql: str, _: float) -> tuple[Row, ...]:
+    result = run(database, sql, replace(READING, max_rows=MAX_CELLS_PER_COLUMN), trusted=True)
+    if result.timed_out:
+        raise TimeoutError
+    return result.rows
+
+
+def _rows(connection: sqlite3.Connection, sql: str, end: float) -> Iterator[Row]:
     """What a statement of ours gives within the processor time of a column, and before `end`; a broken
     view has nothing to offer.
     """
@@ -515,3 +518,12 @@ def _rows(connection: sqlite3.Connection, sql: str, end: float = math.inf) -> It
             raise DatabaseError(
                 f"the database is being written to ({problem}); try again in a moment"
             ) from problem
+        if str(problem) in ("interrupted", "string or blob too big"):
+            raise TimeoutError from problem
+
+
+def _rows_in_time(connection: sqlite3.Connection, sql: str) -> list[Row]:
+    rows: list[Row] = []
+    with suppress(TimeoutError):
+        rows.extend(_rows(connection, sql, math.inf))
+    return rows

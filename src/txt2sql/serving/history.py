@@ -1,11 +1,6 @@
 """What was asked of one database, and what people said of the answers: a SQLite file of our own.
 
 Rows are never stored: an answer that is opened again runs its statement again.
-
->>> history = History(None)  # in memory
->>> history.add("a", {"question": "How many?", "sql": "SELECT 1", "error": None}, rows=1)
->>> history.judge("a", good=True), history.pairs()
-(True, [('How many?', 'SELECT 1')])
 """
 
 from __future__ import annotations
@@ -119,7 +114,6 @@ class History:
         return self.path.rename(aside)
 
     def _one(self, sql: str, *values: Any) -> Any:
-        """The first cell that a statement gives, or None."""
         row = self._connection.execute(sql, values).fetchone()
         return row[0] if row else None
 

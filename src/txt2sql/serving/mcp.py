@@ -2,8 +2,6 @@
 
 What fails is an error result of one sentence, which the agent can act on. Results are cut to what a
 context window can hold; the result says when they are.
-
->>> await create_server(backend).run_stdio_async()  # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -21,12 +19,11 @@ from mcp.types import ToolAnnotations
 from pydantic import BaseModel, Field
 from starlette.types import ASGIApp
 
-from txt2sql import __version__
+from txt2sql import __version__, types
 from txt2sql.errors import DatabaseError
-from txt2sql.serving.backend import Backend
-from txt2sql.serving.gate import Gate
-from txt2sql.serving.queue import Refused
-from txt2sql.serving.served import ServedDatabase
+from txt2sql.serving.backend import Backend, ServedDatabase
+from txt2sql.serving.scheduler import Refused
+from txt2sql.serving.server import Gate
 from txt2sql.serving.service import Reading, cell, explanation, facts
 
 MOST_ROWS = 1000
@@ -81,10 +78,12 @@ class Column(BaseModel):
 
 
 class Columns(BaseModel):
-    """The columns that hold a text, those with exactly this text first."""
+    """The columns that hold a text, those with exactly this text first. A text may also be in those of
+    `not_read_whole` (table.column): they have more cells than are looked at."""
 
     database: str
     columns: list[Column]
+    not_read_whole: list[str]
 
 
 class Explanation(BaseModel):
@@ -186,14 +185,16 @@ def create_server(backend: Backend) -> MCPServer:
         database: _Database = "",
     ) -> Columns:
         """Find which columns hold a value, and how it is spelt there: among short texts, without regard to
-        case and accents. Ten cells of a column at most; `count` says how many there are among its first 50,000,
-        so that a value may be missing from a longer one: run_sql tells."""
+        case and accents. Ten cells of a column at most; `count` says how many there are among those looked
+        at. Columns in `not_read_whole` have more, of which run_sql tells."""
         with _refusals():
             served = backend.of(database)
-            columns = await asyncio.to_thread(served.values, text)
+            index = await asyncio.to_thread(served.values)
+            columns = await asyncio.to_thread(index.search, text)
         return Columns(
             database=served.name,
             columns=[Column(table=t, column=c, count=n, values=v) for t, c, n, v in columns],
+            not_read_whole=[".".join(place) for place in index.unread()],
         )
 
     async def explain(sql: _Sql, database: _Database = "") -> Explanation:
@@ -214,7 +215,6 @@ def create_server(backend: Backend) -> MCPServer:
 
 @contextmanager
 def _refusals() -> Iterator[None]:
-    """What the back end refuses is a sentence for the agent."""
     try:
         yield
     except (Refused, DatabaseError) as problem:
@@ -222,7 +222,6 @@ def _refusals() -> Iterator[None]:
 
 
 def _rows(answer: Mapping[str, Any], max_rows: int) -> dict[str, Any]:
-    """What `Rows` tells of an answer of the API, as much as fits."""
     if answer["error"] is not None:
         wrote = f" The statement was: {answer['sql']}" if answer["question"] else ""
         raise ToolError(f"{answer['error']}.{wrote if answer['sql'] else ''}")
@@ -241,7 +240,6 @@ def _rows(answer: Mapping[str, Any], max_rows: int) -> dict[str, Any]:
 
 
 def _short(value: Any) -> Any:
-    """A cell that leaves room for others."""
     if isinstance(value, str) and len(value) > _CELL_CHARACTERS:
         return f"{value[:_CELL_CHARACTERS]}… ({len(value):,} characters)"
     return value
@@ -252,48 +250,49 @@ def _schema(served: ServedDatabase, name: str, pattern: str, detail: str) -> dic
     schema, text = served.schema, pattern.lower()
     table = schema.table(name)
     if name and table is None:
-        names = ", ".join(table.name for table in schema.tables[:50])
-        raise ToolError(f"there is no table {name!r}; there are {names}")
-    tables: list[dict[str, Any]] = []
+        listed = ", ".join(table.name for table in schema.tables[:50])
+        raise ToolError(f"there is no table {name!r}; there are {listed}")
+    chosen: list[tuple[types.Table, list[types.Column]]] = []
     for each in (table,) if table else schema.tables:
         whole = text in f"{each.name} {each.comment}".lower()
         columns = [c for c in each.columns if whole or text in f"{c.name} {c.comment}".lower()]
-        fields = [
-            {
-                **facts(column, "name primary_key comment"),
-                "type": column.declared_type or column.type,
-                "values": [_short(sample) for sample in column.samples],
-            }
-            for column in columns
-        ]
         if columns or not text:
-            tables.append({**facts(each, "name comment"), "columns": fields})
-    described: dict[str, Any] = {"database": served.name, "dialect": schema.dialect}
-    described["tables"] = tables
-    described["foreign_keys"] = [
+            chosen.append((each, columns))
+    names = {each.name for each, _ in chosen}
+    keys = [
         f"{key.table}.{key.column} = {key.referenced_table}.{key.referenced_column}"
         for key in schema.foreign_keys
-        if any(key.table == each["name"] for each in tables)
+        if key.table in names
     ]
-
-    def fits() -> bool:
-        return len(json.dumps(described, default=str)) <= MOST_CHARACTERS
-
     for level in _DETAILS[_DETAILS.index(detail) :]:
-        for about in tables if level != "values" else ():
-            for column in about["columns"]:
-                column.pop("values", None)
-        if level == "tables":
-            described["tables"] = [{"name": t["name"], "comment": t["comment"]} for t in tables]
-            described["foreign_keys"] = []
-        if fits():
-            break
-    if level != detail:
-        described["note"] = "shortened; name a table, or give a pattern, to see more of it"
-    while not fits():
+        described: dict[str, Any] = {
+            "database": served.name,
+            "dialect": schema.dialect,
+            "tables": [_described(each, columns, level) for each, columns in chosen],
+            "foreign_keys": keys if level != "tables" else [],
+            "note": ""
+            if level == detail
+            else "shortened; name a table, or give a pattern, to see more of it",
+        }
+        if len(json.dumps(described, default=str)) <= MOST_CHARACTERS:
+            return described
+    while len(json.dumps(described, default=str)) > MOST_CHARACTERS:
         described["tables"] = described["tables"][: len(described["tables"]) // 2]
-        described["note"] = f"shortened; {len(tables):,} tables match: give a pattern"
+        described["note"] = f"shortened; {len(chosen):,} tables match: give a pattern"
     return described
+
+
+def _described(table: types.Table, columns: list[types.Column], level: str) -> dict[str, Any]:
+    about = facts(table, "name comment")
+    if level == "tables":
+        return about
+    about["columns"] = fields = []
+    for column in columns:
+        kind = column.declared_type or column.type
+        fields.append({**facts(column, "name primary_key comment"), "type": kind})
+        if level == "values":
+            fields[-1]["values"] = [_short(sample) for sample in column.samples]
+    return about
 
 
 def create_app(server: MCPServer, *, token: str | None, hosts: tuple[str, ...]) -> ASGIApp:

@@ -3,8 +3,6 @@
 The question is the last message of the user, which may refer back to one that was answered here; what the
 answer says is its SQL and the first rows as a table in Markdown.
 Source: https://platform.openai.com/docs/api-reference/chat
-
->>> OpenAI(base_url="http://127.0.0.1:8000/v1", api_key="none").models.list()  # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -20,9 +18,8 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel, Field
 
-from txt2sql.serving.backend import Backend
-from txt2sql.serving.queue import Refused, Ticket
-from txt2sql.serving.served import ServedDatabase
+from txt2sql.serving.backend import Backend, ServedDatabase
+from txt2sql.serving.scheduler import Refused, Ticket
 from txt2sql.serving.service import cell
 from txt2sql.types import Turn
 

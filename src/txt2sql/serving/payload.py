@@ -1,9 +1,6 @@
 """What the API takes and gives: bodies as pydantic models, and an answer as plain JSON values.
 
 An answer is a dict with the keys of `Answered`, its rows as they are, which `encoded` writes.
-
->>> Question(question="How many shops are there?").search
-0
 """
 
 from __future__ import annotations
@@ -17,8 +14,8 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from txt2sql.execution.guard import MAX_SQL_CHARS
-from txt2sql.serving.chart import amounts, column_types, suggest
 from txt2sql.serving.service import Answer, Reading, cell, explanation, facts
+from txt2sql.serving.suggestions import amounts, column_types, suggest
 from txt2sql.types import QueryResult, Schema
 
 _ROWS_AT_A_TIME = 500

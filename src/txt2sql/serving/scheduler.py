@@ -3,9 +3,6 @@
 Questions that wait when the model becomes free are computed as one batch (dynamic batching), clients by
 turns; searches run beside them. Every accepted request ends in exactly one of answer, stopped, failed: also
 when its deadline passes, when the process dies or hangs (it is asked once more, alone), or at the end.
-
->>> ticket = scheduler.submit(Ask("3f2c...", "How many shops are there?"))  # doctest: +SKIP
->>> async for event in ticket.events(): ...  # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -17,16 +14,24 @@ import os
 import pickle
 import sys
 import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from dataclasses import replace
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import prometheus_client as prometheus
 
 from txt2sql.errors import ModelError
-from txt2sql.serving.metrics import Metrics
-from txt2sql.serving.queue import CLOSING, IN_USE, FairQueue, Load, Refused, Ticket
 from txt2sql.serving.worker import BATCHES, SEARCHES, Ask, Loaded, ModelSettings
 
+CLIENT: ContextVar[str] = ContextVar("client", default="")
+"""For whom something is done: the remote address of a request, "" where there is none."""
+CLOSING = "the server is shutting down"
+IN_USE = "a request of this id is under way; make a new one"
+ENDS = frozenset({"answer", "stopped", "failed"})
+_ALIVE_S = 15.0
 _ATTEMPTS = 2
 _LEAST_SEARCH_S = 0.1
 _SEARCHES_WAITING = 8
@@ -34,7 +39,153 @@ _HUNG_S = 30.0
 """How long after its deadline a question may be with the model before its process is taken to hang."""
 _STARTS = 3
 _RESTART_S, _LONGEST_RESTART_S = 0.5, 30.0
+_SECONDS, _SIZES = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60), (1, 2, 4, 8, 16, 32, 64)
 _log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How much is taken on: questions that may wait (and as many statements), questions computed
+    together, and the seconds after which an accepted question is given up."""
+
+    queue: int = 64
+    batch: int = 16
+    deadline_s: float = 60.0
+
+
+class Refused(Exception):
+    """Why something is not done, in one sentence; `status` is HTTP's word for it. After `seconds`, it
+    may be tried again."""
+
+    def __init__(self, sentence: str, status: int, seconds: int | None = None) -> None:
+        super().__init__(sentence)
+        self.status = status
+        self.headers = {} if seconds is None else {"Retry-After": str(seconds)}
+
+
+class Event(NamedTuple):
+    """What happens to a request: queued, started, progress, alive (nothing for a while), one of ENDS."""
+
+    kind: str
+    value: Any = None
+
+
+@dataclass(eq=False)
+class Ticket:
+    """An accepted request. `follows` is the id of the answer that `ask.previous` is."""
+
+    ask: Ask
+    follows: str | None = None
+    attempts: int = 0
+    over: bool = False
+    started: float = 0.0
+    accepted: float = field(default_factory=time.monotonic)
+    _events: asyncio.Queue[Event] = field(default_factory=asyncio.Queue)
+
+    def add(self, kind: str, value: Any = None) -> None:
+        """Add an event; nothing follows an end."""
+        if not self.over:
+            self.over = kind in ENDS
+            self._events.put_nowait(Event(kind, value))
+
+    def goes_with(self, other: Ticket) -> bool:
+        """Whether another may be computed in one batch with it."""
+        return not other.attempts and other.ask.database == self.ask.database
+
+    async def events(self) -> AsyncIterator[Event]:
+        """Everything that happens to it, the end last."""
+        event = Event("")
+        while event.kind not in ENDS:
+            try:
+                event = await asyncio.wait_for(self._events.get(), _ALIVE_S)
+            except asyncio.TimeoutError:
+                event = Event("alive")
+            yield event
+
+
+class FairQueue(Generic[T]):
+    """A queue that clients take turns in. It is full at `most`, at twice that for a client with nothing
+    in it: nobody keeps the others out."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._items: list[tuple[object, T]] = []  # with their clients, in the order of their turns
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def full(self, client: str) -> bool:
+        """Whether no more of a client's may wait."""
+        waits = any(owner == client for owner, _ in self._items)
+        return len(self) >= (self.most if waits else 2 * self.most)
+
+    def before(self, client: object) -> int:
+        """How many go before the next that a client adds: after its last, one of each other client."""
+        clients = [owner for owner, _ in self._items]
+        seen: set[object] = set()
+        own = [place for place, owner in enumerate(clients, 1) if owner == client]
+        for place in range(own[-1] if own else 0, len(clients)):
+            if clients[place] in seen:
+                return place
+            seen.add(clients[place])
+        return len(clients)
+
+    def add(self, client: object, item: T) -> None:
+        """Let it wait for the client's next turn."""
+        self._items.insert(self.before(client), (client, item))
+
+    def put_back(self, item: T) -> None:
+        """Before everything, as of a client of its own."""
+        self._items.insert(0, (object(), item))
+
+    @property
+    def head(self) -> T:
+        return self._items[0][1]
+
+    def take(self) -> T:
+        return self._items.pop(0)[1]
+
+    def take_more(self, most: int, fits: Callable[[T], bool]) -> list[T]:
+        """The next that fit."""
+        taken = [item for _, item in self._items if fits(item)][:most]
+        self._items = [pair for pair in self._items if pair[1] not in taken]
+        return taken
+
+    def remove(self, item: T) -> None:
+        """Take one out, if it is there; the turns of the rest are fair again."""
+        rest = [each for each in self._items if each[1] != item]
+        if len(rest) < len(self):
+            self._items = []
+            for client, each in rest:
+                self.add(client, each)
+
+
+class Metrics:
+    """What is counted, for Prometheus: two services in one process do not count each other's."""
+
+    def __init__(self) -> None:
+        self.registry = registry = prometheus.CollectorRegistry()
+        prometheus.ProcessCollector(registry=registry)
+        prometheus.PlatformCollector(registry=registry)
+        own: dict[str, Any] = {"namespace": "txt2sql", "registry": registry}
+        counter: Any = partial(prometheus.Counter, **own)
+        gauge: Any = partial(prometheus.Gauge, **own)
+        histogram: Any = partial(prometheus.Histogram, **own)
+        self.requests = counter("requests", "Requests by route and status", ("path", "status"))
+        self.ends = counter("questions", "Accepted questions by kind and end", ("kind", "end"))
+        what = "From the question to its answer"
+        self.seconds = histogram("question_seconds", what, ("kind",), buckets=_SECONDS)
+        self.batch = histogram("batch_size", "Questions computed together", buckets=_SIZES)
+        what = "Questions and statements refused because too many waited, or they too long"
+        self.refused = counter("refused", what, ("kind",))
+        for kind in ("question", "statement"):
+            self.refused.labels(kind)
+        self.waiting = gauge("waiting", "Questions in the queue")
+        self.open = gauge("open", "Questions accepted and not yet answered")
+        self.model_up = gauge("model_up", "1 while the model's process can answer")
+        self.restarts = gauge("model_restarts", "How often the model's process was started again")
 
 
 class Scheduler:
@@ -44,7 +195,7 @@ class Scheduler:
         self.settings, self.load, self.metrics = settings, load, metrics
         self.loaded = [Loaded()] * len(settings.databases)
         self.broken: str | None = None
-        self.ready = self.closing = False
+        self.ready = self.closing = self._was_ready = False
         self.restarts = 0
         self.open: dict[str, Ticket] = {}
         """Requests that were accepted and have no end yet."""
@@ -94,6 +245,10 @@ class Scheduler:
         self._end(self.open[id], "stopped")
         return True
 
+    def refresh(self, database: int) -> None:
+        """Have the model read the tables of one database anew before it is asked again."""
+        self._send("refresh", database)
+
     @property
     def waiting(self) -> int:
         """Requests in the queues."""
@@ -103,21 +258,23 @@ class Scheduler:
         if ticket.over:
             return
         ticket.add(kind, value)
-        self.metrics.ended(ticket.ask.kind, kind, time.monotonic() - ticket.accepted)
+        self.metrics.ends.labels(ticket.ask.kind, kind).inc()
+        if kind == "answer":
+            seconds = time.monotonic() - ticket.accepted
+            self.metrics.seconds.labels(ticket.ask.kind).observe(seconds)
         del self.open[ticket.ask.id]
         self._queues[ticket.ask.kind].remove(ticket)
         if ticket.ask.id in self._running:
             self._send("stop", ticket.ask.id)
 
     def _dispatch(self) -> None:
-        """Send what the model can take now."""
         questions, searches = self._queues.values()
         while self._free and self._may_go("greedy", BATCHES * self.load.batch):
             self._free, self._computing_since = False, time.monotonic()
             first = questions.take()
             batch = [first]
             if not first.attempts:
-                batch += questions.take_more(self.load.batch - 1, partial(_together, first))
+                batch += questions.take_more(self.load.batch - 1, first.goes_with)
             self.metrics.batch.observe(len(batch))
             self._start(batch)
         while self._may_go("search", SEARCHES):
@@ -146,7 +303,6 @@ class Scheduler:
         self._send("ask", [ticket.ask for ticket in tickets])
 
     def _overdue(self, seconds: float) -> None:
-        """What the model still has after so long, it will not answer."""
         began = min((t.started for t in self._running.values()), default=math.inf)
         if time.monotonic() >= began + seconds:
             _log.warning("the model gave no answer for %g s and is started again", seconds)
@@ -190,7 +346,7 @@ class Scheduler:
             await self._run()
             tries += 1
             answered, self.ready = self.ready, False
-            if not self.loaded[0].model and tries == _STARTS and self.broken is None:
+            if not self._was_ready and tries == _STARTS and self.broken is None:
                 self.broken = "the model's process does not start; its errors are on the console"
             self._changed.set()
             if self.broken is not None:
@@ -209,17 +365,15 @@ class Scheduler:
             await asyncio.sleep(pause)
 
     async def _run(self) -> None:
-        """One process, from its start to its end."""
-        code = "from txt2sql.serving.worker import main; main()"
-        paths = f"import sys; sys.path[:] = {sys.path!r}; "
-        reading, writing = os.pipe()
+        code = f"import sys; sys.path[:] = {sys.path!r}; from txt2sql.serving.worker import main; main()"
+        pipes: dict[str, Any] = {"stdin": asyncio.subprocess.PIPE}
+        reading, pipes["stdout"] = os.pipe()
         try:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-c", paths + code,
-                stdin=asyncio.subprocess.PIPE, stdout=writing, start_new_session=True,
-            )  # fmt: skip
+                sys.executable, "-c", code, start_new_session=True, **pipes
+            )
         finally:
-            os.close(writing)
+            os.close(pipes["stdout"])
         assert self._process.stdin is not None
         self._process.stdin.write(pickle.dumps(self.settings))
         loop = asyncio.get_running_loop()
@@ -236,12 +390,13 @@ class Scheduler:
         await self._process.wait()
 
     def _hear(self, kind: str, *rest: Any) -> None:
-        if kind == "ready":
-            [self.loaded] = rest
-            self.ready = True
+        if kind == "loaded":
+            self.loaded[rest[0]] = rest[1]
+        elif kind == "ready":
+            self.ready = self._was_ready = True
             self._changed.set()
         elif kind == "broken":
-            self.broken = None if self.loaded[0].model else rest[0]
+            self.broken = None if self._was_ready else rest[0]
         elif kind == "free":
             self._free = True
             self._seconds["greedy"] = time.monotonic() - self._computing_since
@@ -254,8 +409,3 @@ class Scheduler:
                     self._seconds["search"] = time.monotonic() - ticket.started
                 self._end(ticket, kind, *rest[1:])
         self._dispatch()
-
-
-def _together(first: Ticket, other: Ticket) -> bool:
-    """Whether a question may be computed in the batch of another."""
-    return not other.attempts and other.ask.database == first.ask.database

@@ -1,15 +1,13 @@
 """The service: one database, one model, questions in, answers out; everything that asks uses it.
 
 Nothing here raises for what a question or its SQL does: an `Answer` carries the error instead.
-
->>> Service("shop.sqlite").ask("How many shops are there?").rows  # doctest: +SKIP
-((12,),)
 """
 
 from __future__ import annotations
 
 import json
 import math
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -28,7 +26,7 @@ from txt2sql.models.adapters import DatabaseAdapter
 from txt2sql.models.catalog import has_preference, resolve, sources
 from txt2sql.models.confidence import Weights
 from txt2sql.models.predictor import DirectPredictor, PredictorOptions
-from txt2sql.serving.requests import declined, is_sql, refers_back
+from txt2sql.sql.text import is_statement
 from txt2sql.types import (
     Cell,
     Certainty,
@@ -61,12 +59,9 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one question got. `error` is one sentence when there is no SQL or it failed, else None.
-
-    `question` is "" where somebody typed the SQL. `seconds` is from the question to the rows. See
-    `Prediction` for `confidence`, `certainty`, `doubt`, `readings` and `dropped`, `search.tree` for `tree`;
-    `previous` is what the question was taken to follow.
-    """
+    """What one question got. `error` is one sentence when there is no SQL or it failed, else None. `question` is
+    "" where somebody typed the SQL; `previous` is what it was taken to follow. See `Prediction` for `confidence`,
+    `certainty`, `doubt`, `readings` and `dropped`."""
 
     question: str
     sql: str | None
@@ -299,11 +294,8 @@ def build_predictor(
 def searching(
     predictor: DirectPredictor, options: SearchOptions, head: Head | None = None
 ) -> SearchPredictor:
-    """The same model with a search over its answers, whose steps `head` values where there is one.
-
-    A model that has a preference model in its folder is searched with that one, unless `head` is given.
-    Raises ModelError for a model that cannot be searched.
-    """
+    """The same model with a search over its answers, whose steps `head` values, or the preference model in the
+    folder of the model. Raises ModelError for a model that cannot be searched."""
     from txt2sql.models.decoder import Decoder
     from txt2sql.models.tree_decoder import TreeDecoder
     from txt2sql.search.predictor import SearchPredictor
@@ -337,3 +329,79 @@ def native(sql: str, schema: Schema) -> str:
 
         sql = translate(sql, schema)
     return sql
+
+
+# --------------------------------------------------------------------------- what somebody typed
+
+# The wording alone decides: the words that follow-ups begin with (English and German), pronouns before
+# which no noun stands, "instead".
+_DECLINED = "nothing here can be changed, the database is only read; ask a question about it"
+_LONGEST = 5_000
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    return re.compile(text, re.IGNORECASE | re.VERBOSE)
+
+
+_AT_THE_END = r"(?:\ (?:please|then|only|too|first|bitte))*\W*$"
+_FILLERS = r"""(?:(?:which|what|who|whose|when|where|how|many|much|of|in|from|for|by|on|at|to|the|a|any|all|each
+    |one|is|are|was|were|do|does|did|has|have|had|can|show|give|since|welche|wer|wie|viele|sind)\ +)*"""
+"""All that may stand before a pronoun and explains nothing."""
+_REFERS_BACK = _pattern(
+    rf"""^\W*(?:(?:ok|okay|no|yes|please)\b\W*)*(?:
+        (?:and|or|but|only|just|counting|now|then|also|same|instead|without|not\ counting|(?:what|how)\ about)\b
+        |(?:und|oder|aber|nur|jetzt|auch|ohne|mit|lieber|sortiert|statt(?:\ dessen)?|das\ (?:gleiche|ganze)|nach)\b
+        |(?:in|as\ a\ share\ of)\ (?:percent|everything|all)\b
+        |(?:at|from|for|to|by)\ which\ \w+\W*$ | the\ (?:year|month|week|day|quarter)\ (?:after|before)\b
+        |what(?:'s|\ is)\ the\ (?:sum|total|average|mean|share)\W*$
+        |(?:sort|order\ (?:by|it|them|those)|sortier[e]?|split|break|broken|roll|leave|drop|skip|add(?!\ up)|count\ only)\b
+        |(?:with|by(?!\ how\ (?:much|many))|as\ (?:a\ )?percent\w*|rounded)\b
+        |(?:per|for\ (?:all|each|every))(?:\ [\w,]+){{1,5}}\W*$
+        |(?:in|for|since|before|after|from)(?:\ [\w%]+){{1,2}}{_AT_THE_END}
+        |the\ (?:other|ones?)\b | which\ ones?\b
+        |(?:the\ )?(?:bottom|top)\ (?:\d+|one|two|three|four|five|ten){_AT_THE_END} | the\ bottom\b | the\ \d+\ \w+{_AT_THE_END}
+        |\w*st\ (?:\w+\ )?(?:first|on\ top|at\ the\ top)\b
+        |{_FILLERS}(?:those|these|them|they|it|that|this|he|she)\b(?!\ (?:day|week|month|quarter|year)s?\b)
+        |(?:\w+\ ){{1,3}}only\b\W*(?:$|,)
+    )
+    |\b(?:instead|rather)\b | \b(?:too|as\ well)\ *(?:$|,)
+    |\bdavon\b | \b(?:sind|ist|war|waren)\ (?:das|die)\W*$
+    |\b(?:is|are|was|were|did|do|does|by|for|of|behind|after|with|from)\ (?:that|those|these|them|they|this|it)(?:\ \w+)?\W*$
+    |^(?:\w+\ ){{1,4}}(?:them|then|each)\W*$ | \bmissing\ (?:for|of)\ each\W*$"""
+)
+
+_CHANGES = _pattern(
+    r"""^\W*(?:(?:please|can\ you|could\ you|would\ you|i\ want\ to|let's|now|and|then)\b\W*)*(?:
+        (?:delete|erase|wipe|l(?:ö|oe)sche?)\ (?!(?:\w+\ )?(?:per|by|of|requests?|operations?|events?|dates?|times?)\b)
+        |(?:truncate|update|overwrite)\ (?:all|every|each|any|the|my|our|\w+\ \#?\d+)\b | update\ \S+\ set\b
+        |(?:drop|alter|truncate|create)\ (?:the\ )?(?:table|column|view|index|trigger|database|schema)\b
+        |remove\ (?:all|every|each|.+\ from\ the\ (?:database|db|table))\b | insert\ into\b
+        |(?:insert|add|create)\ (?:an?\ |the\ )?(?:new|another)\ (?!column)
+        |(?:insert|add|create)\ an?\ \w+\ (?:named|called|for|to|who)\b
+        |(?:set|change|rename|raise|increase|lower|reduce|mark)\ (?:all|every|each|the|\w+\ \#?\d+)\b
+         (?!\ (?:sort\w*|order|limit|day|month|quarter|year|period|range|chart)\b).*\ (?:to|by|as|=)\ \S
+    )"""
+)
+_BEGINS = re.compile(r"\s*(?:explain\s+(?:query\s+plan\s+)?)?((?:select|with)\b.*)", re.I | re.S)
+_WRITTEN = re.compile(r"SELECT|WITH|[*();=<>\"`]|(?i:select)\s+[\d']")
+_READS = re.compile(r"\b(?:from|join)\s+[\"`\[]?(\w+)", re.I)
+
+
+def refers_back(question: str) -> bool:
+    """Whether a question makes sense only after another one."""
+    return bool(_REFERS_BACK.search(" ".join(question.split())))
+
+
+def declined(text: str) -> str:
+    """Why a request to change something is not even tried; "" for everything else."""
+    return _DECLINED if _CHANGES.search(" ".join(text.split())) else ""
+
+
+def is_sql(text: str, schema: Schema) -> bool:
+    """Whether it is one statement that somebody typed: what parses is SQL where it is written in capitals or
+    signs, or reads a table that there is."""
+    match = _BEGINS.fullmatch(text)
+    if match is None or len(text) > _LONGEST or not is_statement(match[1]):
+        return False
+    tables = (schema.table(name) for name in _READS.findall(text))
+    return _WRITTEN.search(match[1]) is not None or any(tables)

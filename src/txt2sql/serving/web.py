@@ -1,16 +1,16 @@
-"""The web service: routes of the JSON API and of the page, on FastAPI; nothing is decided here.
-
->>> app = create_app(Backend(ModelSettings("shop.sqlite")))  # doctest: +SKIP
-"""
+"""The web service: routes of the JSON API and of the page, on FastAPI; nothing is decided here."""
 
 from __future__ import annotations
 
 import asyncio
+import csv
+import io
 import json
 import re
 import socket
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
@@ -24,14 +24,13 @@ from fastapi.responses import (
     Response,
     StreamingResponse,
 )
+from prometheus_client import generate_latest
 from starlette.exceptions import HTTPException
 
 from txt2sql import __version__, search
 from txt2sql.errors import ConfigError, Text2SQLError
-from txt2sql.serving import metrics, openai_api
-from txt2sql.serving.backend import Backend
-from txt2sql.serving.downloads import csv_lines, cut_off, parquet
-from txt2sql.serving.gate import Gate
+from txt2sql.serving import openai_api
+from txt2sql.serving.backend import Backend, ServedDatabase
 from txt2sql.serving.payload import (
     Answered,
     Failed,
@@ -42,8 +41,9 @@ from txt2sql.serving.payload import (
     Statement,
     encoded,
 )
-from txt2sql.serving.queue import Refused, Ticket
-from txt2sql.serving.served import ServedDatabase
+from txt2sql.serving.scheduler import Refused, Ticket
+from txt2sql.serving.server import Gate
+from txt2sql.types import Cell, Row
 
 PAGE = Path(__file__).parent / "page"
 _ASSETS = {f"/{path.name}": path for path in sorted(PAGE.iterdir())} | {
@@ -52,19 +52,13 @@ _ASSETS = {f"/{path.name}": path for path in sorted(PAGE.iterdir())} | {
 """The page's own files by address; nothing of the database is in them."""
 _FAILURES = (RequestValidationError, HTTPException, Refused, Exception)
 _SENTENCES = {404: "there is nothing at this address", 405: "this address takes other methods"}
-_WHY = {
-    400: "the request cannot be understood",
-    401: "the access token is missing or wrong",
-    404: "nothing of this id or name",
-    409: "it was stopped",
-    413: "the request is too large",
-    422: "the body does not fit",
-    429: "too much is waiting; see Retry-After",
-    501: "a package is missing",
-    503: "no answer can be given now",
-}
+_ROWS_AT_A_TIME = 500
+_BREAKS = ("\t", "\r", "\n")
+_FORMULA = tuple("=+-@＝＋－＠")
+_INT64 = 2**63
 _Name = Annotated[str, Query(max_length=1000)]
-_Responses = dict[int | str, dict[str, Any]]
+_ANSWERED: dict[int | str, dict[str, Any]] = {200: {"model": Answered}}
+_FAILED = {"model": Failed, "description": "Why not, in one sentence"}
 
 
 def create_app(backend: Backend, *, token: str | None = None, hosts: Iterable[str] = ()) -> FastAPI:
@@ -76,7 +70,7 @@ def create_app(backend: Backend, *, token: str | None = None, hosts: Iterable[st
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        responses=_failures(400, 401, 404, 413),
+        responses={"4XX": _FAILED, "5XX": _FAILED},
         exception_handlers=dict.fromkeys(_FAILURES, _failed),
     )
     _questions(app, backend)
@@ -100,14 +94,9 @@ def _file(path: Path) -> Response:
     return FileResponse(path, headers={"Cache-Control": "no-cache"})
 
 
-def _failures(*statuses: int, ok: dict[str, Any] | None = None) -> _Responses:
-    """What a route may answer, for OpenAPI; `ok` is what it answers where all is well."""
-    answers: _Responses = {200: ok} if ok else {}
-    return answers | {each: {"model": Failed, "description": _WHY[each]} for each in statuses}
-
-
-def _content(type: str) -> dict[str, Any]:
-    return {"content": {type: {}}}
+def _answers(type: str, **more: Any) -> dict[int | str, dict[str, Any]]:
+    """What a route answers where all is well, for OpenAPI."""
+    return {200: {"content": {type: {}}, **more}}
 
 
 async def _failed(_: Request, error: Exception) -> Response:
@@ -140,7 +129,7 @@ def _questions(app: FastAPI, backend: Backend) -> None:
         served.look_around()
         return served.describe()
 
-    @app.post("/api/database/refresh", responses=_failures(503))
+    @app.post("/api/database/refresh")
     async def refresh(database: _Name = "") -> dict[str, Any]:
         """Read the tables anew, and tell the model of them."""
         served = backend.of(database)
@@ -149,9 +138,9 @@ def _questions(app: FastAPI, backend: Backend) -> None:
         except Text2SQLError as problem:
             raise Refused(str(problem), 503) from None
 
-    streamed = {"model": Answered, **_content("text/event-stream")}
+    streamed = _answers("text/event-stream", model=Answered)
 
-    @app.post("/api/ask", responses=_failures(409, 422, 429, 503, ok=streamed))
+    @app.post("/api/ask", responses=streamed)
     async def ask(body: Question, request: Request) -> Response:
         """Ask a question. With `Accept: text/event-stream`, events are sent as they happen: queued,
         started, progress, then answer, stopped or error."""
@@ -163,13 +152,13 @@ def _questions(app: FastAPI, backend: Backend) -> None:
             return StreamingResponse(_stream(served, ticket), media_type="text/event-stream")
         return await asyncio.to_thread(_json, await served.answer(ticket))
 
-    @app.delete("/api/ask/{id}", status_code=204, responses=_failures(404, 422))
+    @app.delete("/api/ask/{id}", status_code=204)
     async def stop(id: UUID) -> None:
         """Stop a question or a statement: the search or the statement really ends."""
         if not await backend.stop(str(id)):
             raise Refused("nothing of this id is under way", 404)
 
-    @app.post("/api/sql", responses=_failures(422, 429, 503, ok={"model": Answered}))
+    @app.post("/api/sql", responses=_ANSWERED)
     async def sql(body: Statement) -> Response:
         """Run one statement that reads, within the same limits as an answer's."""
         return _json(await backend.of(body.database).sql(body.sql, _text(body.id)))
@@ -217,9 +206,7 @@ def _history(app: FastAPI, backend: Backend) -> None:
         """Forget all of it, and what was said of the answers."""
         backend.of(database).history.clear()
 
-    stored = _failures(404, 422, 429, 503, ok={"model": Answered})
-
-    @app.get("/api/answers/{id}", responses=stored)
+    @app.get("/api/answers/{id}", responses=_ANSWERED)
     async def stored_answer(
         id: UUID, rows: Annotated[int, Query(ge=0, le=1)] = 0, database: _Name = ""
     ) -> Response:
@@ -228,12 +215,12 @@ def _history(app: FastAPI, backend: Backend) -> None:
         answer = await (served.again(str(id)) if rows else served.stored(str(id)))
         return _json({"rows": (), **_known(answer)})
 
-    @app.patch("/api/answers/{id}", status_code=204, responses=_failures(404, 422))
+    @app.patch("/api/answers/{id}", status_code=204)
     def rename(id: UUID, body: Name) -> None:
         """Name an answer of the history."""
         _known(backend.of(body.database).history.rename(str(id), body.name) or None)
 
-    @app.post("/api/feedback", status_code=204, responses=_failures(404, 422, 429, 503))
+    @app.post("/api/feedback", status_code=204)
     async def feedback(body: Feedback) -> None:
         """Say whether an answer is right, or what would be: SQL that runs."""
         served = backend.of(body.database)
@@ -242,9 +229,7 @@ def _history(app: FastAPI, backend: Backend) -> None:
         judge = partial(served.history.judge, str(body.id), body.good, body.sql or None)
         _known(await asyncio.to_thread(judge) or None)
 
-    jsonl = _failures(ok=_content("application/jsonl"))
-
-    @app.get("/api/feedback/export", responses=jsonl)
+    @app.get("/api/feedback/export", responses=_answers("application/jsonl"))
     def export(database: _Name = "") -> Response:
         """Questions with the SQL that was accepted or corrected: what `txt2sql adapt` learns from."""
         served = backend.of(database)
@@ -274,9 +259,7 @@ def _files(app: FastAPI, backend: Backend) -> None:
         name = f"{name}-{str(id)[:8]}{part}.{kind}"
         return answer, last, {"Content-Disposition": f'attachment; filename="{name}"'}
 
-    csv = _failures(404, 409, 422, 429, 503, ok=_content("text/csv"))
-
-    @app.get("/api/answers/{id}/rows.csv", responses=csv)
+    @app.get("/api/answers/{id}/rows.csv", responses=_answers("text/csv"))
     async def rows_csv(id: UUID, database: _Name = "") -> Response:
         """The rows that the statement of an answer gives now, for spreadsheets. A file that is not
         whole says so in its name and its last line."""
@@ -285,9 +268,8 @@ def _files(app: FastAPI, backend: Backend) -> None:
         return StreamingResponse(lines, media_type="text/csv", headers=headers)
 
     type = "application/vnd.apache.parquet"
-    binary = _failures(404, 409, 422, 429, 501, 503, ok=_content(type))
 
-    @app.get("/api/answers/{id}/rows.parquet", responses=binary)
+    @app.get("/api/answers/{id}/rows.parquet", responses=_answers(type))
     async def rows_parquet(id: UUID, database: _Name = "") -> Response:
         """The rows that the statement of an answer gives now, for programs. A file that is not whole
         says so in its name and its metadata."""
@@ -299,19 +281,85 @@ def _files(app: FastAPI, backend: Backend) -> None:
         return Response(file, media_type=type, headers=headers)
 
 
+def cut_off(rows: int) -> str:
+    """What a file says that is not whole."""
+    return f"cut off after {rows:,} rows: there are more; ask for fewer, or for sums"
+
+
+def csv_lines(columns: Sequence[str], rows: Sequence[Row], last: str = "") -> Iterator[bytes]:
+    """UTF-8 with a mark that spreadsheets know it by; a few hundred rows at a time, and at the end
+    a line of its own, where there is something to say."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer)
+    buffer.write("\ufeff")
+    writer.writerow([_plain(name) for name in columns])
+    for at in range(0, len(rows), _ROWS_AT_A_TIME):
+        writer.writerows([_plain(cell) for cell in row] for row in rows[at : at + _ROWS_AT_A_TIME])
+        yield buffer.getvalue().encode("utf-8", "replace")
+        buffer.seek(0)
+        buffer.truncate()
+    if last:
+        writer.writerow([last])
+    yield buffer.getvalue().encode("utf-8", "replace")
+
+
+def _plain(cell: Cell) -> Cell:
+    if isinstance(cell, bytes):
+        return f"x'{cell.hex()}'"
+    # Some spreadsheets skip spaces first; full-width signs are read as the plain ones.
+    if isinstance(cell, str) and (cell[:1] in _BREAKS or cell.lstrip()[:1] in _FORMULA):
+        return f"'{cell}"
+    return cell
+
+
+def parquet(columns: Sequence[str], rows: Sequence[Row], last: str = "") -> bytes:
+    """One Parquet file; `last` is in its metadata under "notice". Raises ConfigError where pyarrow is not installed."""
+    if find_spec("pyarrow") is None:
+        raise ConfigError("Parquet needs pyarrow; run: pip install pyarrow")
+    import pyarrow
+    from pyarrow import parquet as writer
+
+    arrays = [pyarrow.array(_one_type([row[i] for row in rows])) for i in range(len(columns))]
+    names: list[str] = []
+    for name in map(_written, columns):  # `count`, `count_2`
+        number, free = 1, name
+        while free in names:
+            number += 1
+            free = f"{name}_{number}"
+        names.append(free)
+    sink = io.BytesIO()
+    table = pyarrow.Table.from_arrays(arrays, names=names)
+    writer.write_table(table.replace_schema_metadata({"notice": last} if last else None), sink)
+    return sink.getvalue()
+
+
+def _one_type(cells: Sequence[Cell]) -> list[Cell]:
+    """Cells of one type: whole numbers, numbers, bytes or text; what is mixed becomes text."""
+    kinds = {type(cell) for cell in cells if cell is not None}
+    whole = all(-_INT64 <= cell < _INT64 for cell in cells if isinstance(cell, int))
+    if kinds == {bytes} or (kinds <= {int} and whole):
+        return list(cells)
+    convert = float if kinds <= {int, float} and whole else _written
+    return [None if cell is None else convert(cell) for cell in cells]
+
+
+def _written(cell: Cell) -> str:
+    text = f"x'{cell.hex()}'" if isinstance(cell, bytes) else str(cell)
+    return text.encode("utf-8", "replace").decode()
+
+
 def _state(app: FastAPI, backend: Backend) -> None:
-    @app.get("/health", responses=_failures(503))
+    @app.get("/health")
     def health() -> Response:
         """Whether questions can be answered now."""
         state = backend.health()
         return JSONResponse(state, 200 if state["status"] == "ok" else 503)
 
-    text = _failures(ok=_content("text/plain"))
-
-    @app.get("/metrics", responses=text, response_class=PlainTextResponse)
+    @app.get("/metrics", responses=_answers("text/plain"), response_class=PlainTextResponse)
     def prometheus() -> Response:
         """What Prometheus scrapes."""
-        return Response(backend.metrics.text(), media_type=metrics.CONTENT_TYPE)
+        text = generate_latest(backend.metrics.registry)
+        return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     @app.get("/docs", include_in_schema=False)
     def docs() -> Response:
@@ -319,7 +367,6 @@ def _state(app: FastAPI, backend: Backend) -> None:
 
 
 def _description(document: dict[str, Any]) -> Iterator[str]:
-    """The API as text: what each operation does, and what its body holds."""
     yield f"{document['info']['title']} {document['info']['version']}: API"
     yield "For programs: /openapi.json"
     for path, methods in document["paths"].items():

@@ -2,11 +2,10 @@
 
 It is apart from the server so that the model cannot hold up the server's event loop, and so that a crash
 of it (a kernel, a driver, memory) costs this process alone. Messages are pickled tuples. In: a
-ModelSettings, then ("ask", [Ask, ...]), one batch of one database or one search, and ("stop", id). Out:
-("ready", [Loaded, ...]), one for each database, ("free",) when the next batch can be computed, ("progress", id, simulations, of, sql),
-("answer", id, Answer), ("stopped", id), ("failed", id, sentence), ("broken", sentence) at the start.
-
->>> python -c "from txt2sql.serving.worker import main; main()"  # doctest: +SKIP
+ModelSettings, then ("ask", [Ask, ...]), one batch of one database or one search, ("stop", id), and
+("refresh", number) for a database whose tables changed. Out: ("loaded", number, Loaded) for each database,
+then ("ready",) or ("broken", sentence); ("free",) when the next batch can be computed; ("progress", id,
+simulations, of, sql), and ("answer", id, Answer), ("stopped", id) or ("failed", id, sentence).
 """
 
 from __future__ import annotations
@@ -87,43 +86,40 @@ class Ask:
 
 @dataclass(slots=True)
 class _Request:
+    run: Callable[[str], Ran]
     stopped: bool = False
     threads: set[int] = field(default_factory=set)
     results: dict[str, Ran] = field(default_factory=dict)
 
 
 class Statements:
-    """Statements by the request that wants them, so that a Stop ends the right one at the database.
+    """Statements by the request that wants them, so that a Stop ends the right one at the database. Each runs
+    once for a request, which may have several at a time (candidates of a beam). As an executor, it tells
+    requests apart by the db_id that their examples name."""
 
-    A request may have several at a time (candidates of a beam). Results stay with the request until it
-    is over: choosing among candidates and answering run each statement once. As an executor, it tells
-    requests apart by the db_id that their examples name. `run` executes one statement.
-    """
-
-    def __init__(self, run: Callable[..., Ran]) -> None:
-        self._run = run
+    def __init__(self) -> None:
         self._changed = threading.Condition()
         self.requests: dict[str, _Request] = {}
-        self._pool = ThreadPoolExecutor(8, "statement")
 
-    def begin(self, request: str) -> bool:
-        """From now on the request can be stopped; False for one that is under way."""
+    def begin(self, request: str, run: Callable[[str], Ran]) -> bool:
+        """From now on the request can be stopped; its statements are executed by `run`. False for one
+        that is under way."""
         with self._changed:
-            new = _Request()
+            new = _Request(run)
             return self.requests.setdefault(request, new) is new
 
-    def run(self, request: str, sql: str, *options: Any) -> Ran:
-        """Run a statement for a request, once; one that was stopped runs nothing more."""
+    def run(self, request: str, sql: str) -> Ran:
+        """Run a statement for a request, once; one that was stopped or is over runs nothing more."""
         thread = threading.get_ident()
         with self._changed:
-            state = self.requests.setdefault(request, _Request())
-            if state.stopped:
+            state = self.requests.get(request)
+            if state is None or state.stopped:
                 return sql, STOPPED
             if sql in state.results:
                 return state.results[sql]
             state.threads.add(thread)
         try:
-            result = state.results[sql] = self._run(sql, *options)
+            result = state.results[sql] = state.run(sql)
         finally:
             with self._changed:
                 state.threads.discard(thread)
@@ -133,14 +129,12 @@ class Statements:
     def __call__(self, db_id: str, sql: str) -> QueryResult:
         return self.run(db_id, sql)[1]
 
-    def ahead(self, statements: Sequence[tuple[str, str]]) -> None:
-        """Run statements of several requests at the same time; `run` then has their results."""
-        list(self._pool.map(lambda pair: self.run(*pair), dict.fromkeys(statements)))
-
     def stop(self, request: str) -> None:
         """End what runs for a request, and all that it would still run; returns when it has."""
         with self._changed:
-            state = self.requests.get(request, _Request())
+            state = self.requests.get(request)
+            if state is None:
+                return
             state.stopped = True
             while state.threads:
                 # A thread that is about to hand its statement on cannot be interrupted yet.
@@ -159,12 +153,8 @@ class Statements:
 
 
 class Shared:
-    """A generator, or an engine of a search, that computes in one thread, in the order it is asked.
-
-    A batch of questions computes, then runs SQL, which may take seconds; a search computes a wave, then
-    checks its steps. Whoever computes has the thread and nothing longer: beside one search, a batch of
-    questions waits for one wave at most. `done` is called after each.
-    """
+    """A generator, or an engine of a search, that computes in one thread, in the order it is asked: beside a
+    search, a batch of questions waits for one wave at most. `done` is called after each."""
 
     def __init__(self, model: Any, thread: ThreadPoolExecutor, done: Callable[[], None]) -> None:
         self._model, self._thread, self._done = model, thread, done
@@ -187,80 +177,100 @@ class Stopped(Exception):
     """Somebody wants no answer any more."""
 
 
+class _Asked(NamedTuple):
+    """The service of one database, and its idle searches: none where the model cannot be searched."""
+
+    service: Service
+    searchers: list[Any]
+
+
 class ModelWorker:
-    """One service, and the threads that compute with it; `send` takes its messages. With `search`,
-    questions may be searched for, where the model can be searched. Models compute in `thread`."""
+    """The services of all databases, and the threads that compute with them; `send` takes its messages.
+    Raises ModelError, DatabaseError and ConfigError for what cannot be opened."""
 
-    def __init__(
-        self,
-        service: Service,
-        search: bool,
-        send: Callable[[tuple[Any, ...]], None],
-        thread: ThreadPoolExecutor | None = None,
-    ) -> None:
-        from txt2sql.search.predictor import SearchOptions, SearchPredictor
-
-        self.service, self.send = service, send
-        self.statements = Statements(service.run)
+    def __init__(self, settings: ModelSettings, send: Callable[[tuple[Any, ...]], None]) -> None:
+        self.settings, self.send = settings, send
+        self.statements = Statements()
+        self._load_model = cache(open_model)
         self._batch_of_thread = threading.local()
-        self._idle: list[SearchPredictor] = []
-        with suppress(ModelError):
-            self._idle += [service.searcher(SearchOptions()) for _ in range(SEARCHES * search)]
-        self.searchable = bool(self._idle)
-        thread = thread or ThreadPoolExecutor(1, "model")
-        shared: Any = Shared(service.direct.generator, thread, self._computed)
-        service.direct.executor, service.direct.generator = self.statements, shared
-        for searcher in self._idle:
-            shared = Shared(searcher.engine, thread, self._computed)
-            searcher.run, searcher.engine = self.statements, shared
+        self._model = ThreadPoolExecutor(1, "model")
         self._batches = ThreadPoolExecutor(BATCHES, "batch")
         self._searches = ThreadPoolExecutor(SEARCHES, "search")
         self._answers = ThreadPoolExecutor(8, "answer")
+        self._asked: dict[int, _Asked] = {}
+        for number in range(len(settings.databases)):
+            self.open(number)
+
+    def open(self, number: int) -> None:
+        """Open a database, with its tables as they are now."""
+        from txt2sql.search.predictor import SearchOptions
+
+        settings, searchers = self.settings, []
+        service = Service(
+            settings.databases[number],
+            settings.model,
+            limits=settings.limits,
+            describe=settings.describe,
+            load_model=self._load_model,
+        )
+        if settings.search:
+            with suppress(ModelError):
+                searchers += [service.searcher(SearchOptions()) for _ in range(SEARCHES)]
+        shared: Any = Shared(service.direct.generator, self._model, self._computed)
+        service.direct.executor, service.direct.generator = self.statements, shared
+        for searcher in searchers:
+            shared = Shared(searcher.engine, self._model, self._computed)
+            searcher.run, searcher.engine = self.statements, shared
+        self._asked[number] = _Asked(service, searchers)
+        self.send(("loaded", number, Loaded(service.model, service.notice, bool(searchers))))
 
     def take(self, asks: Sequence[Ask]) -> None:
         """Take questions that are computed together, or one to search for."""
+        asked = self._asked[asks[0].database]
         for ask in asks:
-            self.statements.begin(ask.id)
+            self.statements.begin(ask.id, asked.service.run)
         if asks[0].simulations:
-            self._searches.submit(self._finish, asks[0], partial(self._search, asks[0]))
+            search = partial(self._search, asks[0], asked)
+            self._searches.submit(self._finish, asks[0], search)
         else:
-            self._batches.submit(self._batch, asks)
+            self._batches.submit(self._batch, asks, asked.service)
 
-    def _batch(self, asks: Sequence[Ask]) -> None:
+    def _batch(self, asks: Sequence[Ask], service: Service) -> None:
         self._batch_of_thread.computed = False
         try:
-            for ask, prediction in zip(asks, self._predictions(asks)):
-                self._answers.submit(self._finish, ask, partial(self._answer, ask, prediction))
+            for ask, prediction in zip(asks, self._predictions(asks, service)):
+                answer = partial(self._answer, ask, service, prediction)
+                self._answers.submit(self._finish, ask, answer)
         finally:
             self._computed()
 
-    def _predictions(self, asks: Sequence[Ask]) -> Iterator[Prediction | Exception]:
-        """One for each; where one of a batch cannot be asked, each is asked alone."""
+    def _predictions(
+        self, asks: Sequence[Ask], service: Service
+    ) -> Iterator[Prediction | Exception]:
         try:
-            yield from list(self.service.direct.predict([_example(ask) for ask in asks]))
+            yield from list(service.direct.predict([_example(ask) for ask in asks]))
         except Exception as problem:
             if len(asks) == 1:
                 yield problem
                 return
             for ask in asks:
-                yield from self._predictions([ask])
+                yield from self._predictions([ask], service)
 
-    def _answer(self, ask: Ask, prediction: Prediction | Exception) -> Answer:
+    def _answer(self, ask: Ask, service: Service, prediction: Prediction | Exception) -> Answer:
         if isinstance(prediction, Exception):
             raise prediction
-        run = partial(self.statements.run, ask.id)
-        answer = self.service.answer(ask.question, prediction, run)
+        answer = service.answer(ask.question, prediction, partial(self.statements.run, ask.id))
         if self.statements.stopped(ask.id):
             raise Stopped
         return replace(answer, previous=ask.previous, prompt=None)
 
-    def _search(self, ask: Ask) -> Answer:
+    def _search(self, ask: Ask, asked: _Asked) -> Answer:
         from txt2sql.search.predictor import prediction
         from txt2sql.search.states import Question
 
         if self.statements.stopped(ask.id):
             raise Stopped
-        searcher = self._idle.pop()
+        searcher = asked.searchers.pop()
         options = searcher.options
         limits = replace(options.mcts, num_simulations=ask.simulations, seconds=ask.seconds)
         searcher.options = replace(options, mcts=limits)
@@ -268,9 +278,9 @@ class ModelWorker:
             [tree] = searcher.search([Question.of(_example(ask))], self.watching(ask, options.vote))
         finally:
             searcher.options = options
-            self._idle.append(searcher)
-        answer = self._answer(ask, prediction(tree))
-        db_id = self.service.database.db_id
+            asked.searchers.append(searcher)
+        answer = self._answer(ask, asked.service, prediction(tree))
+        db_id = asked.service.database.db_id
         return replace(answer, tree={**answer.tree, "db_id": db_id} if answer.tree else None)
 
     def watching(self, ask: Ask, vote: Any) -> Callable[[Sequence[Any]], None]:
@@ -329,29 +339,24 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
             answers.write(packed)
             answers.flush()
 
-    settings: ModelSettings = pickle.load(requests)
-    thread = ThreadPoolExecutor(1, "model")
-    options: dict[str, Any] = {
-        "limits": settings.limits,
-        "describe": settings.describe,
-        "load_model": cache(open_model),
-    }
     try:
-        services = [Service(each, settings.model, **options) for each in settings.databases]
-        workers = [ModelWorker(each, settings.search > 0, send, thread) for each in services]
+        worker = ModelWorker(pickle.load(requests), send)
     except Text2SQLError as problem:
         send(("broken", str(problem)))
         return
-    loaded = [Loaded(w.service.model, w.service.notice, w.searchable) for w in workers]
-    send(("ready", loaded))
+    send(("ready",))
     stops = ThreadPoolExecutor(2, "stop")
     while True:
         kind, body = pickle.load(requests)
         if kind == "ask":
-            workers[body[0].database].take(body)
+            worker.take(body)
+        elif kind == "stop":
+            stops.submit(worker.statements.stop, body)
         else:
-            for worker in workers:
-                stops.submit(worker.statements.stop, body)
+            try:
+                worker.open(body)
+            except Text2SQLError:  # it is asked with the tables that it had
+                traceback.print_exc()
 
 
 def main() -> None:

@@ -5,8 +5,6 @@ by the kernel, no file may grow, and a statement that ignores its interrupt ends
 configuration is locked once it stands. Functions may be called that the catalogue has as consistent
 and without side effects; of table functions only those that make rows out of nothing.
 Source: duckdb.org/docs (operations_manual/securing_duckdb).
-
->>> connect({"path": "shop.duckdb"}, 256_000_000)  # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -17,7 +15,7 @@ from typing import Any
 
 import duckdb
 
-from txt2sql.execution.engines.process import Caps, Result, Rows, failure
+from txt2sql.execution.engines.process import Caps, Result, Rows
 from txt2sql.execution.guard import Rules
 
 ERRORS = (duckdb.Error, OSError)
@@ -52,14 +50,13 @@ SELECT view_name FROM duckdb_views() WHERE internal AND schema_name <> 'informat
 
 
 class DuckDB:
-    """One file and what may be called on it.
+    """One file and what may be called on it. It is open only while a statement runs: its owner may have
+    something to write, which another process that reads would keep it from."""
 
-    The file is open only while a statement runs: a file that is open for reading in one process
-    cannot be opened for writing in another, and its owner may have something to write.
-    """
-
-    def __init__(self, path: str, settings: Mapping[str, Any]) -> None:
-        self._path, self._settings = path, dict(settings)
+    def __init__(self, options: Mapping[str, Any], max_memory_bytes: int) -> None:
+        memory = f"{max_memory_bytes // 1_000_000}MB"
+        self._path: str = options["path"]
+        self._settings: dict[str, Any] = {**_SETTINGS, "memory_limit": memory}
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._late = False
         with self._open():
@@ -71,7 +68,6 @@ class DuckDB:
         return connection
 
     def rules(self) -> Rules:
-        """What the catalogue has now."""
         with self._open() as connection:
             functions, own, hidden = (
                 frozenset(str(name).lower() for (name,) in connection.execute(sql).fetchall())
@@ -102,24 +98,19 @@ class DuckDB:
         self._late = True
         self.cancel()
 
-    def explain(self, problem: Exception) -> tuple[str, bool]:
-        """The first line of the error: what follows quotes the statement."""
+    def explain(self, problem: Exception) -> tuple[str, str]:
+        # What follows the first line quotes the statement.
         text = str(problem).strip().partition("\n")[0] or type(problem).__name__
         if self._late:
-            return text, True
+            return text, "late"
         if isinstance(problem, duckdb.OutOfMemoryException) or "allocat" in text.lower():
-            return failure(text, "memory"), False
-        if isinstance(problem, duckdb.PermissionException) or "read-only" in text.lower():
-            return failure(text, "writes"), False
-        return text, False
+            return text, "memory"
+        writes = isinstance(problem, duckdb.PermissionException) or "read-only" in text.lower()
+        return text, "writes" if writes else ""
 
     def cancel(self) -> None:
-        """Interrupt what runs."""
         if self._connection is not None:
             self._connection.interrupt()
 
 
-def connect(options: Mapping[str, Any], max_memory_bytes: int) -> DuckDB:
-    """Open the file of the option `path`."""
-    memory = f"{max_memory_bytes // 1_000_000}MB"
-    return DuckDB(options["path"], {**_SETTINGS, "memory_limit": memory})
+connect = DuckDB

@@ -5,8 +5,6 @@ MariaDB) and ends a result at the row cap (`sql_select_limit`); KILL QUERY stops
 is set, so that backslashes escape and double quotes hold text, whatever the server's own is. Neither
 lists its functions with what they do, so those that may be called are listed in sql/functions.py.
 Source: dev.mysql.com/doc/refman (functions, server-system-variables), mariadb.com/kb.
-
->>> connect({"host": "db.example", "user": "reader"}, 256_000_000)  # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -18,7 +16,7 @@ from typing import Any
 import pymysql
 from pymysql.cursors import SSCursor
 
-from txt2sql.execution.engines.process import CONNECT_TIMEOUT_S, Caps, Lost, Result, Rows, failure
+from txt2sql.execution.engines.process import CONNECT_TIMEOUT_S, Caps, Lost, Result, Rows
 from txt2sql.execution.guard import Rules
 from txt2sql.sql.functions import MYSQL_FUNCTIONS
 
@@ -27,14 +25,14 @@ ERRORS = (pymysql.err.Error, OSError)
 _HIDDEN_SCHEMAS = frozenset({"mysql", "information_schema", "performance_schema", "sys"})
 _SQL_MODE = "NO_ENGINE_SUBSTITUTION"
 _MAX_GROUP_CONCAT = 1_000_000
-# 1317: interrupted; 3024 and 1969: out of time; 1028, 1037, 1041, 5: out of memory;
-# 1792: not in a read-only transaction; 1044, 1142, 1143, 1227, 1370: no right.
-_INTERRUPTED, _LATE = {1317}, {1969, 3024}
+_INTERRUPTED = 1317
 _KINDS = {
+    **dict.fromkeys((1969, 3024), "late"),
     **dict.fromkeys((5, 1037, 1038, 1041), "memory"),
     **dict.fromkeys((1792, 1290), "writes"),
     **dict.fromkeys((1044, 1142, 1143, 1227, 1370), "right"),
 }
+"""By the number of the server's error."""
 
 
 class MySQL:
@@ -142,15 +140,11 @@ class MySQL:
         with self._connection.cursor() as cursor:
             cursor.execute(sql)
 
-    def explain(self, problem: Exception) -> tuple[str, bool]:
-        """The server's sentence without its number."""
-        text = _text(problem)
+    def explain(self, problem: Exception) -> tuple[str, str]:
         code = problem.args[0] if problem.args and isinstance(problem.args[0], int) else 0
-        if code in _LATE:
-            return text, True
-        if code in _INTERRUPTED:
-            return "interrupted", not self._stopping
-        return failure(text, _KINDS.get(code, "")), False
+        if code == _INTERRUPTED:
+            return "interrupted", "" if self._stopping else "late"
+        return _text(problem), _KINDS.get(code, "")
 
     def cancel(self) -> None:
         """KILL QUERY over a connection of its own."""
@@ -166,6 +160,4 @@ def _text(problem: Exception) -> str:
     return " ".join(str(last).split()) or type(problem).__name__
 
 
-def connect(options: Mapping[str, Any], max_memory_bytes: int) -> MySQL:
-    """Open the connection with the driver's own options."""
-    return MySQL(options, max_memory_bytes)
+connect = MySQL

@@ -6,8 +6,6 @@ a few at a time, so that a result is cut off at the server and not after it has 
 What a read-only transaction still allows is kept out by name: functions may be called that the
 catalogue has as immutable or stable and that are not listed here as telling or doing more.
 Source: postgresql.org/docs/current (sql-set-transaction, runtime-config-client, xfunc-volatility).
-
->>> connect({"host": "db.example", "user": "reader"}, 256_000_000)  # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -19,7 +17,7 @@ from typing import Any
 import psycopg
 from psycopg.types.string import TextLoader
 
-from txt2sql.execution.engines.process import CONNECT_TIMEOUT_S, Caps, Lost, Result, Rows, failure
+from txt2sql.execution.engines.process import CONNECT_TIMEOUT_S, Caps, Lost, Result, Rows
 from txt2sql.execution.guard import Rules
 
 ERRORS = (psycopg.Error, OSError)
@@ -90,26 +88,34 @@ _SETTINGS = (
     "SET LOCAL standard_conforming_strings = on; SET LOCAL DateStyle = 'ISO, YMD'; "
     "SET LOCAL IntervalStyle = 'postgres'; SET LOCAL default_transaction_read_only = on"
 )
-_CANCELLED, _NO_MEMORY, _READ_ONLY, _NO_RIGHT = "57014", "53200", "25006", "42501"
+_CANCELLED = "57014"
+_KINDS = {"53200": "memory", "25006": "writes", "42501": "right"}
+"""By the SQLSTATE of the server's error."""
 
 
 class PostgreSQL:
     """One connection and what may be called through it."""
 
-    def __init__(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
-        self._connection = connection
+    def __init__(self, options: Mapping[str, Any], max_memory_bytes: int) -> None:
+        given = {"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "txt2sql", **options}
+        given |= {"client_encoding": "utf8", "autocommit": True, "prepare_threshold": None}
+        self._connection = psycopg.connect(**given)
         self._stopping = False
         self._deadline = 0.0
         for name in _AS_TEXT:
-            connection.adapters.register_loader(name, TextLoader)
-        self._version = connection.info.server_version
+            self._connection.adapters.register_loader(name, TextLoader)
+        self._version = self._connection.info.server_version
 
     def rules(self) -> Rules:
-        """What the catalogue has now."""
-        functions = frozenset(filter(_only_computes, self._names(_FUNCTIONS)))
+        functions = {
+            name
+            for name in self._names(_FUNCTIONS) - _REFUSED
+            if not name.startswith(_REFUSED_PREFIXES)
+            if not any(part in name for part in _REFUSED_PARTS)
+        }
         return Rules(
             "postgres",
-            functions=functions | _HARMLESS,
+            functions=_HARMLESS | functions,
             own=self._names(_OWN_FUNCTIONS),
             attributes=self._names(_ATTRIBUTES),
             operators=self._names(_OPERATORS),
@@ -153,19 +159,15 @@ class PostgreSQL:
         left_ms = max(1, int(1000 * (self._deadline - time.perf_counter())))
         return f"SET LOCAL statement_timeout = {left_ms}"
 
-    def explain(self, problem: Exception) -> tuple[str, bool]:
-        """The server's first sentence, without the statement that it repeats."""
+    def explain(self, problem: Exception) -> tuple[str, str]:
         if not isinstance(problem, psycopg.Error):
-            return (" ".join(str(problem).split()) or type(problem).__name__), False
-        text = problem.diag.message_primary or str(problem).partition("\n")[0]
+            return " ".join(str(problem).split()) or type(problem).__name__, ""
         if problem.sqlstate == _CANCELLED:
-            return "interrupted", not self._stopping
-        if problem.sqlstate == _NO_MEMORY or "out of memory" in text:
-            return failure(text, "memory"), False
-        if problem.sqlstate in (_READ_ONLY, _NO_RIGHT):
-            return failure(text, "writes" if problem.sqlstate == _READ_ONLY else "right"), False
+            return "interrupted", "" if self._stopping else "late"
+        text = problem.diag.message_primary or str(problem).partition("\n")[0]
+        kind = _KINDS.get(problem.sqlstate or "", "memory" if "out of memory" in text else "")
         hint = problem.diag.message_hint
-        return (f"{text} ({hint})" if hint else text), False
+        return (f"{text} ({hint})" if hint and not kind else text), kind
 
     def cancel(self) -> None:
         """Over a connection of its own, as the protocol has it."""
@@ -173,17 +175,4 @@ class PostgreSQL:
         self._connection.cancel_safe(timeout=2.0)
 
 
-def _only_computes(name: str) -> bool:
-    return not (
-        name in _REFUSED
-        or name.startswith(_REFUSED_PREFIXES)
-        or any(part in name for part in _REFUSED_PARTS)
-    )
-
-
-def connect(options: Mapping[str, Any], max_memory_bytes: int) -> PostgreSQL:
-    """Open the connection with the driver's own options."""
-    given = {"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "txt2sql", **options}
-    given |= {"client_encoding": "utf8", "autocommit": True, "prepare_threshold": None}
-    connection = psycopg.connect(**given)
-    return PostgreSQL(connection)
+connect = PostgreSQL

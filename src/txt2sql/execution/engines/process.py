@@ -7,7 +7,6 @@ ends this process when it does not. SIGTERM has the server stop what it runs.
 Requests are (options, sql, timeout_s, max_rows, max_result_bytes, max_cell_bytes, trusted); a
 statement of ours is `trusted` and sent as it is, everything else has to pass `guard.check`.
 
->>> python -c "...; serve('postgresql', 256_000_000)"  # doctest: +SKIP
 >>> cell(decimal.Decimal("12.50")), cell(datetime.datetime(2024, 5, 1, 12, 30))
 (12.5, '2024-05-01 12:30:00')
 """
@@ -53,24 +52,16 @@ class Lost(Exception):
 
 
 class Session(Protocol):
-    """One connection of one engine, made by `connect(options, max_memory_bytes)` of its module.
+    """One connection, made by `connect(options, max_memory_bytes)` of its engine's module. `explain` gives what
+    the engine says of an exception, and a kind of SENTENCES, "late" where the deadline passed, or ""."""
 
-    What a driver raises in `run` goes to `explain`: (the sentence, whether the deadline passed).
-    """
+    def rules(self) -> Rules: ...
 
-    def rules(self) -> Rules:
-        """What a statement may call and read now."""
-        ...
+    def run(self, sql: str, caps: Caps) -> Result: ...  # Lost: the server has gone meanwhile
 
-    def run(self, sql: str, caps: Caps) -> Result:
-        """Raises `Lost` when the server has gone meanwhile."""
-        ...
+    def explain(self, problem: Exception) -> tuple[str, str]: ...
 
-    def explain(self, problem: Exception) -> tuple[str, bool]: ...
-
-    def cancel(self) -> None:
-        """Have the server stop the statement; called from a signal handler."""
-        ...
+    def cancel(self) -> None: ...  # called from a signal handler
 
 
 class Rows:
@@ -96,13 +87,12 @@ class Rows:
         return self.columns, chunks, truncated
 
 
-def failure(text: str, kind: str = "") -> str:
-    """The sentence for an error of the engine."""
-    if kind == "memory":
-        return f"out of memory: {text}"
-    if kind == "writes":
-        return f"refused: the statement does more than read ({text})"
-    return f"refused: the role has no right to this ({text})" if kind == "right" else text
+SENTENCES = {
+    "memory": "out of memory: {}",
+    "writes": "refused: the statement does more than read ({})",
+    "right": "refused: the role has no right to this ({})",
+}
+"""What is said of an error of the engine, by its kind."""
 
 
 def serve(engine: str, max_memory_bytes: int) -> None:
@@ -163,7 +153,7 @@ class _Process:
         try:
             self._session = self._module.connect(options, self._max_memory_bytes)
         except self._module.ERRORS as problem:
-            raise Lost(_line(problem)) from problem
+            raise Lost(" ".join(str(problem).split()) or type(problem).__name__) from problem
         return self._session
 
     def _current_rules(self, session: Session) -> Rules:
@@ -181,7 +171,7 @@ class _Process:
         try:
             columns, chunks, truncated = session.run(sql, caps)
             seconds = time.perf_counter() - start
-            return Answer(columns, chunks, truncated, None, False, seconds, True)
+            return Answer(columns, chunks, truncated, None, False, seconds)
         except Lost:
             if fresh:
                 raise
@@ -190,20 +180,17 @@ class _Process:
         except MemoryError:
             return _failed("out of memory: the statement needs more than the memory limit")
         except Exception as problem:
-            sentence, late = session.explain(problem)
-            if late:
+            text, kind = session.explain(problem)
+            sentence = SENTENCES.get(kind, "{}").format(text)
+            if kind == "late":
                 sentence = f"stopped after {caps.timeout_s:g} s"
-            return _failed(sentence, late, time.perf_counter() - start)
+            return _failed(sentence, kind == "late", time.perf_counter() - start)
         finally:
             self._running = False
 
 
 def _failed(error: str, timed_out: bool = False, seconds: float = 0.0) -> Answer:
-    return Answer((), [], False, error, timed_out, seconds, True)
-
-
-def _line(problem: BaseException) -> str:
-    return " ".join(str(problem).split()) or type(problem).__name__
+    return Answer((), [], False, error, timed_out, seconds)
 
 
 # ------------------------------------------------------------------------------------------ cells
@@ -212,12 +199,8 @@ _AS_IT_IS = frozenset({int, float, str, bytes, type(None)})
 
 
 def cell(value: Any) -> Cell:
-    """What a driver gives as a cell of SQLite.
-
-    An exact number with a decimal point (NUMERIC, DECIMAL) becomes a float, as SQLite has none; a
-    whole one stays whole. A date or time becomes its ISO text; a list, a structure or JSON becomes
-    JSON text.
-    """
+    """What a driver gives as a cell of SQLite: an exact number becomes a float where it has a decimal point,
+    a date or time its ISO text, a list, a structure or JSON its JSON text."""
     kind = type(value)
     if kind in _AS_IT_IS:
         return value  # type: ignore[no-any-return]
@@ -230,8 +213,12 @@ def cell(value: Any) -> Cell:
         return value.isoformat(" ")
     if isinstance(value, (datetime.date, datetime.time)):
         return value.isoformat()
-    if isinstance(value, datetime.timedelta):
-        return _duration(value)
+    if isinstance(value, datetime.timedelta):  # [-]HH:MM:SS[.ffffff], hours beyond a day included
+        total = abs(value)
+        hours, rest = divmod(total.days * 86_400 + total.seconds, 3600)
+        part = f".{total.microseconds:06}" if total.microseconds else ""
+        sign = "-" if value < datetime.timedelta(0) else ""
+        return f"{sign}{hours:02}:{rest // 60:02}:{rest % 60:02}{part}"
     if isinstance(value, (bytearray, memoryview)):
         return bytes(value)
     if isinstance(value, (list, tuple, dict, set)):
@@ -239,17 +226,7 @@ def cell(value: Any) -> Cell:
     return str(value)
 
 
-def _duration(value: datetime.timedelta) -> str:
-    """[-]HH:MM:SS[.ffffff], the hours beyond a day included."""
-    total = abs(value)
-    seconds = total.days * 86_400 + total.seconds
-    text = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
-    part = f".{total.microseconds:06}" if total.microseconds else ""
-    return ("-" if value < datetime.timedelta(0) else "") + text + part
-
-
 def _plain(value: Any) -> Any:
-    """What JSON can hold; anything else as a cell."""
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set)):
