@@ -176,7 +176,6 @@ class _Question:
         self.weights = copy_weights(schema, self.stems, self.named)
 
     def names(self, item: Table | Column) -> bool:
-        """Whether it names a table or column: spaced, in the plural, in another case."""
         parts = name_parts(item.name)
         spellings = [parts, item.words.lower().split()]
         if isinstance(item, Table) and parts and parts[0] in _PREFIXES:
@@ -213,7 +212,6 @@ class _Question:
 
 
 def _texts(item: Table | Column) -> tuple[list[str], list[str]]:
-    """The words of a name, and those of its comment that it does not have."""
     words = item.words.lower().split() if item.words else name_parts(item.name)
     known = {*words, *_STOP}
     return words, [w for w in dict.fromkeys(_WORD.findall(item.comment.lower())) if w not in known]
@@ -226,7 +224,6 @@ def _idf(documents: Sequence[Iterable[str]]) -> dict[str, float]:
 
 
 def _links(schema: Schema, tables: Set[str]) -> _Links:
-    """Table -> the tables that a key joins it with, the surest keys first."""
     links: _Links = {}
     for key in sorted(schema.foreign_keys, key=lambda key: -key.score):
         if key.table in tables and key.referenced_table in tables:
@@ -267,7 +264,6 @@ def _bridges(chosen: Sequence[_Place], links: _Links, schema: Schema) -> Iterato
 
 
 def _select(schema: Schema, places: Iterable[_Place]) -> Schema:
-    """The columns in these places, with the primary keys of their tables and the keys between them."""
     wanted: dict[str, set[str]] = {}
     for table_name, column_name in places:
         wanted.setdefault(table_name, set()).add(column_name)

@@ -86,7 +86,6 @@ def _query(tree: Node) -> str:
 
 
 def _phrase(tree: Node) -> str:
-    """A query as part of a sentence: "the average price of books"."""
     tree = tree.unnest()
     return _Select(tree).phrase() if isinstance(tree, exp.Select) else f"({_query(tree)})"
 
@@ -132,7 +131,6 @@ class _Select:
         return text + _order(tree, self.key)
 
     def key(self, term: Node) -> str:
-        """A column, which GROUP BY and ORDER BY may call by its position or alias."""
         if isinstance(term, exp.Literal) and not term.is_string:
             if 0 < int(term.this) <= len(self.columns):
                 term = self.columns[int(term.this) - 1].unalias()
@@ -303,7 +301,6 @@ def _unwrapped(node: Node) -> Node:
 
 
 def _labelled(sql: str, columns: int, dialect: str) -> exp.Select | None:
-    """The SELECT that names the columns of a statement, where it has one expression for each."""
     tree: Node = None
     if len(sql) <= _MAX_CHARS:
         with suppress(*_FAILURES):

@@ -134,7 +134,6 @@ class _Rewriter:
                 source.node.set("alias", alias if self.names[source] != source.base else None)
 
     def is_read_inside(self, middle: Scope, source: Source) -> bool:
-        """Whether a SELECT, or one inside it, reads columns of a source of one around it."""
         return any(
             middle in scope.outwards() and any(self.owners[id(c)] is source for c in columns)
             for scope, columns in self.columns.items()
@@ -214,7 +213,6 @@ class _Rewriter:
         select.set("where", left)
 
     def ends(self, node: Node, order: dict[Source, int]) -> tuple[int, int] | None:
-        """The positions of the two sources whose columns are equated, else None."""
         if not isinstance(node, exp.EQ):
             return None
         owners = [self.owners.get(id(side)) for side in (node.this, node.expression)]

@@ -304,7 +304,6 @@ class _Mender:
         return [(start, after, text.removeprefix(" JOIN ")), *preserving]
 
     def is_attribute(self, source: Source, name: str) -> bool:
-        """Whether a column holds text that is no key."""
         cell, place = source.column(name), (_table(source), name.lower())
         text = cell is not None and cell.type == "text" and not cell.primary_key
         return text and all(place not in pair for pair in self.pairs)
@@ -481,7 +480,6 @@ def _letters(text: str) -> str:
 
 
 def _naming(table: Table) -> list[str]:
-    """The one column that names a row, or the two of a person's name."""
     names = [column.name for column in table.columns if _IS_NAME.search(column.name)]
     parts = {_letters(name).removesuffix("name") for name in names}
     return names if len(names) == 1 or parts in _WHOLE_NAMES else []

@@ -58,7 +58,6 @@ class Meaning:
 
     @property
     def name(self) -> str:
-        """The name as its source has it."""
         return self.column.name if self.column is not None else self.projection.alias_or_name
 
 
@@ -162,7 +161,6 @@ def _output(query: Node, source: str, name: str) -> Meaning | None:
 
 
 def _common_table(node: exp.Table) -> Node | None:
-    """The query of the common table expression that a table names, else None."""
     holder: Node | None = node.parent
     while holder is not None:
         with_ = holder.args.get("with_")

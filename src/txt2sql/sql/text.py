@@ -48,7 +48,6 @@ def extract_sql(completion: str) -> str | None:
 
 
 def depends_on_today(sql: str) -> bool:
-    """Whether a statement asks what day it is."""
     return "'now'" in sql
 
 
@@ -78,7 +77,6 @@ def is_ordered(sql: str) -> bool:
 
 
 def is_statement(sql: str) -> bool:
-    """True when it is one SQL statement that parses."""
     return len(sql) <= _LONGEST and _parse(sql) is not None
 
 
@@ -160,7 +158,6 @@ def _cut(text: str, inline: bool) -> tuple[str, bool]:
 
 
 def _trim(sql: str) -> str:
-    """Without white space and comment lines at the end (the next question of a base model)."""
     return re.sub(r"(?:\s*\n[ \t]*(?:--|#)[^\n]*)+\Z", "", sql.strip()).strip()
 
 
