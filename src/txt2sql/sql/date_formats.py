@@ -178,7 +178,7 @@ def read_as_stored(names: Names) -> list[Edit] | Problem:
 def _is_subtracted(node: Node, owner: Mapping[int, Source]) -> bool:
     # From it or from it another column of dates, as if they were numbers.
     sides = (node.parent.this, node.parent.expression) if isinstance(node.parent, exp.Sub) else ()
-    other = next((side for side in sides if side is not node), None)
+    other: Node = next((side for side in sides if side is not node), None)
     cell = owner[id(other)].column(other.name) if id(other) in owner else None
     form = column_format(cell) if cell is not None else None
     return form is not None and form.kind in _TEXTS

@@ -99,10 +99,10 @@ class _Select:
         self.sources = [self.source(entry, join) for entry, join in listed]
 
     def sentence(self) -> str:
-        only = self.columns[0].unalias()
-        if len(self.columns) > 1 or self.tree.args.get("group") or not isinstance(only, exp.Count):
+        item = self.columns[0].unalias()
+        if len(self.columns) > 1 or self.tree.args.get("group") or not isinstance(item, exp.Count):
             return f"shows {self.phrase()}"
-        return f"counts the {self.say(only).removeprefix('the number of ')}{self.rest()}"
+        return f"counts the {self.say(item).removeprefix('the number of ')}{self.rest()}"
 
     def phrase(self) -> str:
         if len(self.columns) == 1 and isinstance(self.columns[0], exp.Star):

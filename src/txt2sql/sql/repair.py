@@ -433,10 +433,10 @@ class _Mender:
             return None
         if home is source.table:
             return home, number, None
-        owners = [i for i, each in enumerate(scope.sources) if each.table is home]
-        equal = [i for i in owners if {(number, name), (i, keys[0])} in map(set, scope.equalities)]
-        if owners:
-            return (home, equal[0], None) if len(owners) == len(equal) == 1 else None
+        homes = [i for i, each in enumerate(scope.sources) if each.table is home]
+        equal = [i for i in homes if {(number, name), (i, keys[0])} in map(set, scope.equalities)]
+        if homes:
+            return (home, equal[0], None) if len(homes) == len(equal) == 1 else None
         ends = (_table(source), home.name.lower())
         key = [each for each in self.keys if (each.table, each.other) == ends]
         bridge = self.bridge(source, key, scope) if len(key) == 1 else None
@@ -464,7 +464,9 @@ class _Mender:
                 if text and not re.search(r"\d", text):
                     return True
             else:
-                query = node.args.get("query") if isinstance(node, exp.In) else node.expression
+                query: Node = (
+                    node.args.get("query") if isinstance(node, exp.In) else node.expression
+                )
                 while isinstance(query, exp.Subquery):
                     query = query.this
                 if isinstance(query, exp.Select) and len(query.expressions) == 1:

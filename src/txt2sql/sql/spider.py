@@ -538,7 +538,7 @@ def _keywords(query: Query) -> frozenset[str]:
         "not": any(condition.negated for condition in conditions),
     }
     operators = {condition.operator for condition in conditions} & {"in", "like"}
-    return operators.union([word for word, there in occurring.items() if there])
+    return frozenset([*operators, *(word for word, there in occurring.items() if there)])
 
 
 def _blank(value: Value) -> Query | None:
