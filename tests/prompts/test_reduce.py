@@ -55,11 +55,6 @@ def test_a_question_without_spaces_between_words() -> None:
     assert rank_columns("每个歌手的年龄是多少", schema)[0] == ("歌手", "年龄")
 
 
-def test_something_is_kept_even_where_nothing_fits() -> None:
-    reduced, dropped = reduce_schema("weight", SHOP, (), lambda schema: False)
-    assert names(reduced) == ["product"] and "product" not in dropped
-
-
 @given(st.text(), st.integers(1, 10))
 def test_what_is_kept_and_what_is_dropped_make_the_schema(question: str, columns: int) -> None:
     reduced, dropped = reduce_schema(question, SHOP, (), at_most(columns))
