@@ -95,8 +95,8 @@ def reduce_schema(
         if (rest := best.table(table.name)) is None:
             dropped.append(table.name)
         else:
-            kept = {column.name for column in rest.columns}
-            dropped += [f"{table.name}.{c.name}" for c in table.columns if c.name not in kept]
+            names = {column.name for column in rest.columns}
+            dropped += [f"{table.name}.{c.name}" for c in table.columns if c.name not in names]
     return best, tuple(dropped)
 
 

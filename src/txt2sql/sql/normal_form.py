@@ -225,8 +225,8 @@ def _owner(node: Node, scope: Scope) -> Source | None:
     name, qualifier = node.name.lower(), node.table.lower()
     if node.is_star:
         sources = (source for around in scope.outwards() for source in around.sources)
-        if found := next((source for source in sources if source.alias == qualifier), None):
-            return found
+        if owner := next((source for source in sources if source.alias == qualifier), None):
+            return owner
     numbers = [] if name in scope.aliases and not qualifier else scope.find(name, qualifier)
     if len(numbers) > 1:
         raise ValueError

@@ -268,12 +268,12 @@ class _Mender:
         Of 390 questions the model equated such numbers in 21, never rightly; of 10,900 golds with joins 5, of
         one database, equate such texts.
         """
-        found = (
+        edits = (
             self.along_key(number, scope, names.sql)
             for scope in names.scopes
             for number in range(len(scope.sources))
         )
-        return next(filter(None, found), None)
+        return next(filter(None, edits), None)
 
     def along_key(self, number: int, scope: Scope, sql: str) -> list[Edit] | None:
         source = scope.sources[number]
@@ -396,10 +396,10 @@ class _Mender:
             is_id = id(column) in listed and _IS_ID.search(column.name)
             if not is_id or _letters(column.name) in _letters(question):
                 continue
-            found = self.owner(scope, number, column.name.lower())
-            if found is None:
+            home_owner = self.owner(scope, number, column.name.lower())
+            if home_owner is None:
                 continue
-            home, owner, bridge = found
+            home, owner, bridge = home_owner
             naming = _naming(home)
             if not naming or any((owner, name.lower()) in shown for name in naming):
                 continue

@@ -156,8 +156,8 @@ def _first_value(node: Node) -> Node | None:
 
 def _output(query: Node, source: str, name: str) -> Meaning | None:
     named = (item for item in projections(query) if item.alias_or_name.lower() == name.lower())
-    found = next(named, None)
-    return None if found is None else Meaning(source, projection=found)
+    item = next(named, None)
+    return None if item is None else Meaning(source, projection=item)
 
 
 def _common_table(node: exp.Table) -> Node | None:
