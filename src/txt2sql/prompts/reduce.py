@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 import re
+from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
@@ -79,17 +80,13 @@ def reduce_schema(
         return schema, ()
     ranked = rank_columns(question, schema, matches)
     links = _links(schema, {table for table, _ in ranked})
-    best = _select(schema, ranked[:1])
-    # Galloping: a short prefix is cheap to build and to render, and prompts hold few columns.
-    size, step, growing = 1, 8, True
-    while step:
-        tried = ranked[: size + step]
-        candidate = _select(schema, [*tried, *_bridges(tried, links, schema)])
-        if len(tried) > size and fits(candidate):
-            best, size = candidate, len(tried)
-        else:
-            growing = False
-        step = step * 2 if growing else step // 2
+
+    def best_of(size: int) -> Schema:
+        return _select(schema, [*ranked[:size], *_bridges(ranked[:size], links, schema)])
+
+    sizes = range(2, len(ranked) + 1)
+    size = bisect_left(sizes, True, key=lambda size: not fits(best_of(size))) + 1
+    best = best_of(size) if size > 1 else _select(schema, ranked[:1])
     dropped: list[str] = []
     for table in schema.tables:
         if (rest := best.table(table.name)) is None:
