@@ -23,7 +23,7 @@ from sqlglot import exp
 
 from txt2sql.identifiers import quote_identifier
 from txt2sql.sql.date_formats import as_of_today, read_as_stored
-from txt2sql.sql.names import COMPARISONS, FORGIVEN, Kind, Names, Problem, check, resolve
+from txt2sql.sql.names import COMPARISONS, FORGIVEN, Kind, Names, Problem, resolve
 from txt2sql.sql.sources import (
     Edit,
     Node,
@@ -45,7 +45,7 @@ _IS_ID = re.compile(r"(?:^|[\W_])(?i:id|key|number|no|nr)$|(?<=[a-z])(?:Id|ID|Ke
 _NAME = r"name|title|label|(?:first|last|sur|fore|given|family|full)name"
 _IS_NAME = re.compile(rf"(?:^|[\W_])(?i:{_NAME})$|(?<=[a-z])(?:Name|Title|Label)$")
 _WHOLE_NAMES = ({"first", "last"}, {"first", "sur"}, {"fore", "sur"}, {"given", "family"})
-_ROUNDS = 8  # a statement with more problems is not what was meant
+_MENDED = 7  # problems at most: a statement with more is not what was meant
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +98,7 @@ def mend(
     as_it_is = Repair(sql) if schema.dialect != "sqlite" else None
     mender = _Mender(schema, question)
     names = mender.repaired(sql)
-    if names is None:
-        problems = check(sql, schema)
+    if problems := names.problems:
         runs = all(each.kind in FORGIVEN for each in problems)
         return (None if runs else as_it_is) or Repair(None, problem=problems[0].sentence)
     along_keys = mender.along_keys
@@ -118,7 +117,7 @@ def mend(
 def repair(sql: str, schema: Schema) -> str | None:
     """The statement with its names mended, None where one has more than one reading."""
     names = _Mender(schema).repaired(sql)
-    return names.sql if names is not None else None
+    return None if names.problems else names.sql
 
 
 class _Mender:
@@ -137,16 +136,15 @@ class _Mender:
         better = resolve(sql, self.schema) if sql != names.sql else names
         return names if better.problems else better
 
-    def repaired(self, sql: str) -> Names | None:
-        for _ in range(_ROUNDS):
-            names = resolve(sql, self.schema)
-            if not names.problems:
-                return names
+    def repaired(self, sql: str) -> Names:
+        """The statement with its names mended; as it is, with its problems, where that is not plain."""
+        written = names = resolve(sql, self.schema)
+        for _ in range(_MENDED):
             edits = next((e for p in names.problems if (e := self.edits(p, names))), None)
             if edits is None:
-                return None
-            sql = edited(names.sql, edits)
-        return None
+                break
+            names = resolve(edited(names.sql, edits), self.schema)
+        return written if names.problems else names
 
     def edits(self, problem: Problem, names: Names) -> Sequence[Edit] | None:
         kind, node, scope = problem.kind, problem.node, problem.scope
