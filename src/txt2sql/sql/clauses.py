@@ -111,12 +111,10 @@ class _Query:
             name = cte.alias.lower()
             self.ctes[name] = _Query(self, self.backwards)  # what a recursive one reads
             self.ctes[name] = self.below(cte.this)
-        if isinstance(node, exp.Select):
-            self.select(node)
-        elif isinstance(node, exp.SetOperation):
+        if isinstance(node, exp.SetOperation):
             self.set_operation(node)
         else:
-            raise ValueError(f"not a query: {node.key}")
+            self.select(node)
         for place, key in enumerate(_parts(node, "order"), 1):
             direction = "desc" if key.args.get("desc") else "asc"
             if bool(key.args.get("nulls_first")) is bool(key.args.get("desc")):
@@ -128,7 +126,7 @@ class _Query:
         return self
 
     def select(self, node: Node) -> None:
-        if not node.expressions:
+        if not isinstance(node, exp.Select) or not node.expressions:
             raise ValueError("nothing is selected")
         conditions = self.from_(node)
         for item in node.expressions:

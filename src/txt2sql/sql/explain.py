@@ -265,9 +265,8 @@ def _verbatim(node: Node) -> str:
 def labels(sql: str, columns: Sequence[str], schema: Schema) -> list[str]:
     """One label for each column; its own name where there is nothing better."""
     tree = _labelled(sql, len(columns), schema.dialect)
-    if tree is None:
-        return list(columns)
-    return [_label(tree, each, name, schema) for each, name in zip(tree.expressions, columns)]
+    items = zip(tree.expressions, columns) if tree else ()
+    return [_label(tree, each, name, schema) for each, name in items] or list(columns)
 
 
 def origins(sql: str, columns: Sequence[str], dialect: str = "sqlite") -> list[str]:
@@ -278,9 +277,8 @@ def origins(sql: str, columns: Sequence[str], dialect: str = "sqlite") -> list[s
     ['', 'max year', 'a']
     """
     tree = _labelled(sql, len(columns), dialect)
-    if tree is None:
-        return list(columns)
-    return [_origin(_unwrapped(each), name) for each, name in zip(tree.expressions, columns)]
+    items = zip(tree.expressions, columns) if tree else ()
+    return [_origin(_unwrapped(each), name) for each, name in items] or list(columns)
 
 
 def _origin(node: Node, name: str) -> str:
@@ -300,7 +298,7 @@ def _unwrapped(node: Node) -> Node:
     return node
 
 
-def _labelled(sql: str, columns: int, dialect: str) -> exp.Select | None:
+def _labelled(sql: str, columns: int, dialect: str) -> Node:
     tree: Node = None
     if len(sql) <= _MAX_CHARS:
         with suppress(*_FAILURES):
